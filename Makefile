@@ -1,0 +1,121 @@
+# `make help` lists what can be made. The two that matter: `make demo` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON := .venv/bin/python
+VENV_READY := .venv/.ready
+
+##@ Start here
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+	/^[a-zA-Z0-9_-]+:.*## / {printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: $(VENV_READY) ## Make .venv with everything pinned by hash
+
+$(VENV_READY): requirements/dev.txt requirements/bootstrap.txt
+	@./cluster/bootstrap-python.sh .venv requirements
+	@touch $@
+
+include cluster/cluster.mk
+
+##@ Operator
+
+IN_CLUSTER = . .cluster/env &&
+
+.PHONY: run
+run: venv crd-apply ## Run the operator from the checkout with kopf run (all namespaces)
+	@$(IN_CLUSTER) .venv/bin/kopf run operator/main.py --all-namespaces
+
+.PHONY: crd-apply
+crd-apply: cluster
+	@$(IN_CLUSTER) kubectl apply --server-side --force-conflicts -f crd/selfhealingapp.yaml
+
+.PHONY: deploy
+deploy: images crd-apply ## Install the operator into the cluster (namespace selfhealing-system)
+	@$(IN_CLUSTER) kubectl apply --server-side --force-conflicts -f deploy/operator.yaml
+	@# The tag stays the same when the image changes: start the pods anew.
+	@$(IN_CLUSTER) kubectl -n selfhealing-system rollout restart deployment/selfhealing-operator
+	@$(IN_CLUSTER) kubectl -n selfhealing-system rollout status deployment/selfhealing-operator --timeout=120s
+
+.PHONY: undeploy
+undeploy: venv ## Remove the operator; apps go on running without it
+	@$(IN_CLUSTER) kubectl delete --ignore-not-found -f deploy/operator.yaml
+
+include demo/demo.mk
+include lab/lab.mk
+include load/load.mk
+include bench/bench.mk
+
+##@ Check
+
+# In CI a test that needs a cluster may be run once more: a shared machine can stall for longer than
+# any limit of a test. The summary names each such test (RERUN); one that is named twice has a bug.
+RERUN = $(if $(CI),--reruns 1 -rR)
+
+.PHONY: test
+test: lint verify test-unit test-browser test-cluster test-e2e ## Every check and every test (starts the local cluster)
+	@echo "==> All checks and tests passed. The local cluster is still running: make cluster-down stops it."
+
+.PHONY: lint
+lint: venv ## Ruff, mypy --strict, import rules
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@cd operator && ../.venv/bin/lint-imports --config ../pyproject.toml
+
+.PHONY: verify
+verify: venv ## Compare the generated files with what would be generated now
+	@cd operator && ../.venv/bin/python -m selfhealing.api.crd --check
+	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests --check ../deploy/operator.yaml
+	@$(LAB) pages --check
+
+.PHONY: test-unit
+test-unit: venv ## The tests that need no cluster, with the coverage of the pure core
+	@.venv/bin/coverage run -m pytest tests/unit $(ARGS)
+	@.venv/bin/coverage report
+
+.PHONY: test-browser
+test-browser: venv ## The demo app's panel in a real browser (installs Chromium where it is missing)
+	@.venv/bin/python -m pytest tests/browser $(RERUN) $(ARGS)
+
+.PHONY: test-cluster
+test-cluster: cluster ## The tests on a real API server with fake nodes
+	@$(MAKE) cluster-kwok N=10
+	@$(MAKE) quiet
+	@$(IN_CLUSTER) .venv/bin/python -m pytest tests/cluster $(RERUN) $(ARGS)
+
+.PHONY: test-e2e
+test-e2e: images ## The tests with real containers
+	@$(MAKE) cluster ADDONS=metrics-stack,vpa
+	@$(MAKE) quiet
+	@$(IN_CLUSTER) .venv/bin/python -m pytest tests/e2e $(RERUN) $(ARGS)
+
+# An operator that serves the whole cluster would work on the tests' apps too.
+.PHONY: quiet
+quiet:
+	@$(IN_CLUSTER) if kubectl -n selfhealing-system get deployment selfhealing-operator >/dev/null 2>&1; then \
+	  if [ "$(CLUSTER)" = existing ]; then echo "An operator runs in selfhealing-system and would disturb the tests: make undeploy" >&2; exit 1; fi; \
+	  echo "==> Removing the operator from the local cluster: the tests run their own"; $(MAKE) undeploy; fi
+
+.PHONY: format
+format: venv ## Rewrite the sources in the project's format
+	@.venv/bin/ruff check --fix-only -q .
+	@.venv/bin/ruff format -q .
+
+##@ Maintain
+
+.PHONY: generate
+generate: venv ## Write the CRD, the reference page, deploy/operator.yaml and the lab's pages anew
+	@cd operator && ../.venv/bin/python -m selfhealing.api.crd
+	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests > ../deploy/operator.yaml
+	@$(LAB) pages
+
+.PHONY: lock
+lock: venv ## Resolve requirements/*.in anew, with hashes and without addresses
+	@for f in bootstrap operator app dev; do .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header -o requirements/$$f.txt requirements/$$f.in; done

@@ -1,0 +1,142 @@
+"""The bench's own way to the API server: plain aiohttp, as little as can stand in between."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from typing import Self
+
+import aiohttp
+import orjson
+
+from bench.cluster import Json, path
+from selfhealing.runtime.login import load_configuration
+
+APPLY = "application/apply-patch+yaml"
+STRATEGIC = "application/strategic-merge-patch+json"
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+MANAGER = "selfhealing-bench"
+LINE_LIMIT = 2**22
+
+
+class RefusedError(RuntimeError):
+    """The API server refused what the bench asked for."""
+
+
+class Api:
+    """A session with the API server; use as an async context manager."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+        self.broken_watches = 0
+
+    async def __aenter__(self) -> Self:
+        """Open the session, with the credentials of the kubeconfig."""
+        configuration = await load_configuration()
+        trust = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        if configuration.cert_file:
+            trust.load_cert_chain(configuration.cert_file, configuration.key_file)
+        token = await configuration.get_api_key_with_prefix("BearerToken")
+        self._session = aiohttp.ClientSession(
+            base_url=configuration.host,
+            connector=aiohttp.TCPConnector(limit=0, ssl=trust),
+            headers={"Authorization": token} if token else {},
+            timeout=aiohttp.ClientTimeout(total=60),
+            read_bufsize=LINE_LIMIT,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def call(
+        self,
+        method: str,
+        where: str,
+        body: Json | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Make one request and read its answer.
+
+        Raises:
+            RefusedError: the answer is an error.
+        """
+        assert self._session is not None  # noqa: S101 - used outside `async with`
+        data = None if body is None else orjson.dumps(body)
+        async with self._session.request(
+            method, where, data=data, params=query or {}, headers=headers or {}
+        ) as response:
+            answer = await response.read()
+        if response.status >= 400:
+            text = answer[:600].decode(errors="replace")
+            raise RefusedError(f"{method} {where}: {response.status} {text}")
+        found: Json = orjson.loads(answer)
+        return found
+
+    async def apply(self, body: Json) -> Json:
+        """Server-side apply."""
+        meta = body["metadata"]
+        return await self.call(
+            "PATCH",
+            path(body["kind"], meta.get("namespace"), meta["name"]),
+            body,
+            {"fieldManager": MANAGER, "force": "true"},
+            {"Content-Type": APPLY},
+        )
+
+    async def patch_status(self, kind: str, namespace: str, name: str, status: Json) -> Json:
+        """Merge into an object's status, as a kubelet does."""
+        where = path(kind, namespace, name, "status")
+        return await self.call(
+            "PATCH", where, {"status": status}, headers={"Content-Type": STRATEGIC}
+        )
+
+    async def list(self, kind: str, namespace: str | None, *, metadata: bool = False) -> Json:
+        """List all objects, with their list's resource version."""
+        headers = {"Accept": METADATA} if metadata else {}
+        return await self.call("GET", path(kind, namespace), headers=headers)
+
+    async def count(self, kind: str, namespace: str) -> int:
+        """How many objects there are, at the cost of listing one."""
+        query = {"limit": "1"}
+        page = await self.call(
+            "GET", path(kind, namespace), query=query, headers={"Accept": METADATA}
+        )
+        return len(page["items"] or ()) + int(page["metadata"].get("remainingItemCount", 0))
+
+    async def gone(self, namespace: str) -> bool:
+        """Whether a namespace is gone with everything in it."""
+        try:
+            await self.call("GET", path("Namespace", None, namespace))
+        except RefusedError as error:
+            return " 404 " in str(error)
+        return False
+
+    async def watch(self, kind: str, namespace: str) -> AsyncIterator[Json]:
+        """Watch all objects, for ever: those that are there, then what changes.
+
+        A watch that breaks is begun anew, which tells again of those that are there.
+        """
+        while True:
+            try:
+                async for event in self._watch(kind, namespace):
+                    yield event
+            except (aiohttp.ClientError, RefusedError, TimeoutError):
+                self.broken_watches += 1
+            await asyncio.sleep(0.2)
+
+    async def _watch(self, kind: str, namespace: str) -> AsyncIterator[Json]:
+        assert self._session is not None  # noqa: S101 - as in call
+        query = {"watch": "true", "resourceVersion": "0", "timeoutSeconds": "3600"}
+        async with self._session.get(
+            path(kind, namespace), params=query, timeout=aiohttp.ClientTimeout(total=None)
+        ) as response:
+            if response.status >= 400:
+                raise RefusedError(f"watch {kind}: {response.status} {await response.text()}")
+            async for line in response.content:
+                event = orjson.loads(line)
+                if event["type"] == "ERROR":
+                    raise RefusedError(f"watch {kind}: {event['object'].get('message')}")
+                yield event

@@ -1,0 +1,61 @@
+"""The apps that are measured with: small, on fake nodes, each of four objects."""
+
+from collections.abc import Sequence
+
+from bench.cluster import CHILDREN, Json
+from selfhealing.api.spec import parse
+from selfhealing.render import Owner, children
+
+PODS = 2
+"""Pods of each app."""
+
+SPEC: Json = {
+    "image": "registry.example/shop/api:1.4.2",
+    "port": 8080,
+    "env": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "REGION", "value": "north"}],
+    "resources": {
+        "requests": {"cpu": "50m", "memory": "64Mi"},
+        "limits": {"cpu": "200m", "memory": "128Mi"},
+    },
+    "probes": {
+        "liveness": {"httpGet": {"path": "/health"}, "periodSeconds": 5},
+        "readiness": {"httpGet": {"path": "/ready"}, "periodSeconds": 3},
+    },
+    "autoscaling": {
+        "minReplicas": PODS,
+        "maxReplicas": 5,
+        "targetCPUUtilizationPercentage": 50,
+    },
+    "disruption": {"enabled": False},  # four objects, as in every table before
+    "terminationGracePeriodSeconds": 0,
+    "nodeSelector": {"type": "kwok"},
+    "tolerations": [{"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}],
+}
+
+
+def names(count: int, first: int = 0) -> list[str]:
+    """The names of ``count`` apps."""
+    return [f"app-{number:04}" for number in range(first, first + count)]
+
+
+def app(namespace: str, name: str) -> Json:
+    """The SelfHealingApp."""
+    return {
+        "apiVersion": "selfhealing.dev/v1alpha1",
+        "kind": "SelfHealingApp",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": SPEC,
+    }
+
+
+def objects_of(namespace: str, name: str, uid: str) -> Sequence[Json]:
+    """The children, as the operator renders them, for the raw loop to apply.
+
+    ``replicas`` is added, as anybody would who writes this by hand: otherwise the second pod would
+    come only after the autoscaler has looked, and the comparison would flatter the operator.
+    """
+    made = children(Owner(namespace, name, uid), parse(SPEC))
+    for child in made:
+        if child["kind"] == "Deployment":
+            child["spec"]["replicas"] = PODS
+    return [child for child in made if child["kind"] in CHILDREN]

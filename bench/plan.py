@@ -1,0 +1,103 @@
+"""What is measured, how often and in which order, and about how long that takes."""
+
+import argparse
+from dataclasses import dataclass
+
+FIGURES = "abcde"
+
+SECONDS_AN_APP_RAW = 0.09
+SECONDS_AN_APP_OPERATED = 0.11
+SECONDS_AN_APP_REMOVED = 0.09
+"""From runs on two cores; they only serve to say beforehand how long it will take."""
+SECONDS_A_RUN = 12.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The extent of a run."""
+
+    apps: tuple[int, ...]
+    fleet: int
+    repetitions: int
+    restarts: int
+    singles: int
+    bursts: int
+    burst: int
+    idle: float
+    figures: str
+
+    @property
+    def fleet_steps(self) -> tuple[int, ...]:
+        """The sizes of the fleet at which memory is looked at."""
+        return tuple(sorted({0, round(self.fleet * 0.3), self.fleet}))
+
+    @property
+    def pods_limit(self) -> int:
+        """The most apps that are there at once."""
+        wants_fleet = bool(set(self.figures) - {"a"})
+        return max([*(self.apps if "a" in self.figures else ()), self.fleet if wants_fleet else 1])
+
+    def seconds(self) -> float:
+        """About how long all of it takes."""
+        return sum(
+            [
+                self.converge_seconds() if "a" in self.figures else 0.0,
+                self.fleet_seconds() if set(self.figures) - {"a"} else 0.0,
+            ]
+        )
+
+    def pair_seconds(self, count: int) -> float:
+        """One raw loop and one operated convergence of ``count`` apps, with the cleaning."""
+        each = SECONDS_AN_APP_RAW + SECONDS_AN_APP_OPERATED + 2 * SECONDS_AN_APP_REMOVED
+        return 2 * SECONDS_A_RUN + count * each
+
+    def converge_seconds(self) -> float:
+        """Figure (a)."""
+        return 60 + sum(self.repetitions * self.pair_seconds(count) for count in self.apps)
+
+    def fleet_seconds(self) -> float:
+        """Figures (b) to (e)."""
+        latency = self.singles * 0.3 + self.bursts * 8 + 60
+        idle = self.idle + 90
+        restarts = self.restarts * 20
+        return (
+            60
+            + self.fleet * (SECONDS_AN_APP_OPERATED + SECONDS_AN_APP_REMOVED)
+            + (latency if "b" in self.figures else 0)
+            + (idle if "c" in self.figures else 0)
+            + (restarts if "d" in self.figures else 0)
+        )
+
+
+def from_arguments(arguments: list[str]) -> Plan:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measures the operator on the cluster of KUBECONFIG, beside a raw loop of the "
+        "same server-side applies.",
+    )
+    parser.add_argument(
+        "--apps", default="300,500", help="apps to converge, figure (a): 300,500 by default"
+    )
+    parser.add_argument(
+        "--fleet", type=int, default=0, help="apps of figures (b) to (e); 1000, or twice --apps"
+    )
+    parser.add_argument("--repetitions", type=int, default=3, help="pairs of runs of figure (a)")
+    parser.add_argument("--restarts", type=int, default=3, help="restarts of figure (d)")
+    parser.add_argument("--singles", type=int, default=300, help="single changes of figure (b)")
+    parser.add_argument("--idle", type=float, default=60, help="idle seconds of figure (c)")
+    parser.add_argument("--figures", default=FIGURES, help="which figures, such as ac")
+    given = parser.parse_args(arguments)
+    apps = tuple(int(part) for part in given.apps.split(","))
+    fleet = given.fleet or (1000 if given.apps == "300,500" else 2 * max(apps))
+    return Plan(
+        apps=apps,
+        fleet=fleet,
+        repetitions=given.repetitions,
+        restarts=given.restarts,
+        singles=min(given.singles // 2, fleet),
+        bursts=3,
+        burst=min(50, fleet),
+        idle=given.idle,
+        figures="".join(figure for figure in FIGURES if figure in given.figures),
+    )

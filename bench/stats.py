@@ -1,0 +1,35 @@
+"""Few numbers out of many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The least, the middle and the most of some repetitions."""
+
+    least: float
+    middle: float
+    most: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """The spread of ``values``."""
+        return cls(min(values), median(values), max(values), len(values))
+
+    def json(self) -> dict[str, float | int]:
+        """The spread for the JSON report."""
+        return {
+            "min": round(self.least, 4),
+            "median": round(self.middle, 4),
+            "max": round(self.most, 4),
+            "repetitions": self.count,
+        }
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that ``share`` (0 to 1) of the values do not exceed, by the nearest rank."""
+    ranked = sorted(values)
+    return ranked[max(0, -(-round(share * len(ranked) * 1000) // 1000) - 1)]

@@ -1,0 +1,47 @@
+"""A certificate for a webhook that only this cluster's API server calls.
+
+It signs itself and is its own authority: the API server is told to trust exactly this one.  The
+openssl program makes it, since every Debian with ``ca-certificates`` has one.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cluster.proc import attempt, capture
+
+_DAYS: Final = 3650
+_RENEW_SECONDS: Final = 30 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate and its private key, both PEM."""
+
+    certificate: str
+    key: str
+
+
+def make(host: str) -> Pair:
+    """Make a certificate for a host name. The key is on disk only for a moment, for root only."""
+    with tempfile.TemporaryDirectory() as name:
+        key, certificate = Path(name, "key"), Path(name, "certificate")
+        key.touch(mode=0o600)
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        subject = ["-subj", "/CN=webhook", "-addext", f"subjectAltName=DNS:{host}"]
+        files = ["-keyout", str(key), "-out", str(certificate), "-days", str(_DAYS)]
+        capture(["openssl", "req", "-x509", *curve, *subject, *files], seconds=60)
+        return Pair(certificate.read_text(), key.read_text())
+
+
+def serves(pair: Pair, host: str) -> bool:
+    """Tell whether a pair fits together, is for the host and lasts another month."""
+    shown = ["openssl", "x509", "-noout"]
+    lasts = attempt([*shown, "-checkend", str(_RENEW_SECONDS)], stdin=pair.certificate)
+    # Its exit code says nothing about the host.
+    named = attempt([*shown, "-checkhost", host], stdin=pair.certificate)
+    public = attempt([*shown, "-pubkey"], stdin=pair.certificate)
+    of_key = attempt(["openssl", "pkey", "-pubout"], stdin=pair.key)
+    fits = of_key.returncode == 0 and of_key.stdout == public.stdout
+    return lasts.returncode == 0 and "does match" in named.stdout and fits

@@ -1,0 +1,3 @@
+module selfhealing.local/cluster/discovery
+
+go 1.26.0

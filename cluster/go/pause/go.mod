@@ -1,0 +1,3 @@
+module selfhealing.local/cluster/pause
+
+go 1.26.0

@@ -1,0 +1,160 @@
+"""``make images``: the app's and the operator's image, built with Docker and loaded into the nodes.
+
+The Dockerfiles begin ``ARG BASE=python:3.12-slim``; where no registry can be reached a base of
+Debian's Python is made once and named by that argument.  Docker's layer cache does the rest, and
+an image a node already has is not loaded again.
+"""
+
+import hashlib
+import io
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from cluster import rootfs, stages
+from cluster.engine import SOURCE, Engine, nodes_of
+from cluster.errors import ClusterError
+from cluster.paths import Paths
+from cluster.proc import attempt, capture, logged
+from cluster.progress import Reporter
+from cluster.versions import DEMO_IMAGE, OPERATOR_IMAGE, source_image
+
+BUILDS: Final = (("Dockerfile.app", DEMO_IMAGE), ("Dockerfile.operator", OPERATOR_IMAGE))
+
+_CONTEXT: Final = ("app", "operator", "requirements", "README.md", "LICENSE", "pyproject.toml")
+"""What a Dockerfile may copy; everything else would only make the context big and unstable."""
+
+_CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+_LOADED: Final = "/etc/selfhealing/images"
+
+_BASE_HOOKS: Final = (
+    'ln -sf python3 "$1/usr/bin/python"',  # as in the stock Python image
+    'rm -f "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED',
+    'rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/*',
+)
+
+
+def context_members(root: Path, names: tuple[str, ...] = _CONTEXT) -> Iterator[tuple[str, Path]]:
+    """Yield the files a build sees, in a stable order, without caches."""
+    for name in names:
+        top = root / name
+        if top.is_file():
+            yield name, top
+        for path in sorted(top.rglob("*")) if top.is_dir() else []:
+            if path.is_file() and not _below_hidden(path.relative_to(root)):
+                yield str(path.relative_to(root)), path
+
+
+def _below_hidden(path: Path) -> bool:
+    """Tell whether a path inside the repository is hidden or a cache."""
+    return any(part == "__pycache__" or part.startswith(".") for part in path.parts)
+
+
+def write_context(root: Path, dockerfile: str, target: Path) -> None:
+    """Pack a build's context: equal contents give an equal tar, and so Docker's cached layers."""
+    with tarfile.open(target, "w") as tar:
+        for name, path in [(dockerfile, root / dockerfile), *context_members(root)]:
+            content = path.read_bytes()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = 0o755 if os.access(path, os.X_OK) else 0o644
+            tar.addfile(entry, io.BytesIO(content))
+
+
+def base_image(
+    paths: Paths, engine: Engine, reporter: Reporter, environ: Mapping[str, str]
+) -> str | None:
+    """Return the base to name in BASE, or None where the Dockerfile's own can be pulled."""
+    if environ.get("BASE"):
+        return environ["BASE"]
+    if engine.way != SOURCE:
+        return None
+    trusted = _CERTIFICATES.read_bytes()
+    digest = hashlib.sha256(trusted).hexdigest()
+    # pip in the image must trust what the machine trusts: its mirror may have its own authority.
+    hooks = (*_BASE_HOOKS, f'cp {_CERTIFICATES} "$1{_CERTIFICATES}" # {digest}')
+    stage = rootfs.stage(paths, "python-base", rootfs.PYTHON_PACKAGES, hooks)
+    result = stages.ensure(paths, stage, reporter)
+    name = source_image("python", stage.key)
+    if attempt(["docker", "image", "inspect", name], env=engine.docker).returncode != 0:
+        settings = ["--change", f"ENV PIP_CERT={_CERTIFICATES}", "--change", "CMD python3"]
+        command = ["docker", "import", *settings, str(result / rootfs.TARBALL), name]
+        capture(command, seconds=300, env=engine.docker)
+    return name
+
+
+def build(
+    paths: Paths, engine: Engine, reporter: Reporter, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Build every image there is a Dockerfile for; return name -> id."""
+    present = [(file, image) for file, image in BUILDS if (paths.root / file).is_file()]
+    if not present:
+        raise ClusterError("there is no Dockerfile.app or Dockerfile.operator to build from")
+    base = base_image(paths, engine, reporter, environ)
+    arguments = ["--build-arg", f"BASE={base}"] if base else []
+    for name in ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        arguments += ["--build-arg", name] if environ.get(name) else []
+    with reporter.stage("build images"):
+        for file, image in present:
+            context = paths.clone_data / f"{file}.tar"
+            write_context(paths.root, file, context)
+            command = ["docker", "build", "-f", file, "-t", image, *arguments, "-"]
+            log = paths.logs / f"{file}.log"
+            script = ["sh", "-c", 'exec "$@" <"$0"', str(context), *command]
+            logged(script, log, seconds=1200, env=engine.docker)
+            context.unlink()
+        # Younger untagged ones are the layer cache.
+        old = ["docker", "image", "prune", "-f", "--filter", "until=24h"]
+        attempt(old, seconds=120, env=engine.docker)
+    return {image: image_id(image, engine.docker) for _, image in present}
+
+
+def image_id(image: str, docker: Mapping[str, str]) -> str:
+    """Return an image's id in the daemon."""
+    command = ["docker", "image", "inspect", "--format", "{{.Id}}", image]
+    return capture(command, env=docker).strip()
+
+
+def missing_on(node: str, wanted: Mapping[str, str], docker: Mapping[str, str]) -> list[str]:
+    """List the images a node has not, or has from another build.
+
+    What was loaded is noted on the node itself and counts only while containerd still has it.
+    """
+    script = f"cat {_LOADED} 2>/dev/null; echo --; ctr -n k8s.io images ls -q"
+    answer = attempt(["docker", "exec", node, "sh", "-c", script], env=docker)
+    return missing(answer.stdout, wanted)
+
+
+def missing(answer: str, wanted: Mapping[str, str]) -> list[str]:
+    """Compare a node's note and its images with what is wanted."""
+    note, _, listed = answer.partition("--\n")
+    noted = dict(line.split(" ", 1) for line in note.splitlines() if " " in line)
+    present = set(listed.split())
+    return [
+        image
+        for image, ident in wanted.items()
+        if noted.get(image) != ident or image not in present
+    ]
+
+
+def load(paths: Paths, engine: Engine, reporter: Reporter, wanted: Mapping[str, str]) -> None:
+    """Load images into every node that lacks one."""
+    nodes = [node.name for node in nodes_of(paths.cluster_name, engine.docker) if node.running]
+    if not nodes:
+        raise ClusterError("the images are built, but no cluster runs to load them: 'make cluster'")
+    lacking = {node: missing_on(node, wanted, engine.docker) for node in nodes}
+    needed = sorted({image for images in lacking.values() for image in images})
+    if not needed:
+        reporter.say("images: built, and every node has them")
+        return
+    targets = sorted(node for node, images in lacking.items() if images)
+    with reporter.stage("load images", ", ".join(needed)):
+        command = [engine.kind, "load", "docker-image", "--name", paths.cluster_name]
+        where = ["--nodes", ",".join(targets)]
+        capture([*command, *where, *needed], seconds=300, env=engine.docker)
+    note = "".join(f"{image} {ident}\n" for image, ident in wanted.items())
+    for node in targets:
+        script = f"mkdir -p $(dirname {_LOADED}) && cat >{_LOADED}"
+        capture(["docker", "exec", "-i", node, "sh", "-c", script], stdin=note, env=engine.docker)

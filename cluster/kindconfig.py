@@ -1,0 +1,112 @@
+"""The kind configuration, and with it every setting that makes this cluster differ from stock.
+
+The timings are choices for a cluster one watches and tests against; ``docs/local-cluster.md`` says
+what each is for.  A patch replaces kubeadm's lists whole, so kind's own entries are repeated.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cluster.versions import COREDNS, ETCD, SOURCE_REPOSITORY
+
+CONTROLLER_MANAGER: Final = {
+    "enable-hostpath-provisioner": "true",
+    "horizontal-pod-autoscaler-sync-period": "5s",
+    "horizontal-pod-autoscaler-cpu-initialization-period": "15s",
+    "horizontal-pod-autoscaler-initial-readiness-delay": "5s",
+    "horizontal-pod-autoscaler-downscale-stabilization": "30s",
+    "node-monitor-period": "2s",
+    "node-monitor-grace-period": "20s",
+    "kube-api-qps": "300",
+    "kube-api-burst": "600",
+}
+SCHEDULER: Final = {"kube-api-qps": "300", "kube-api-burst": "600"}
+API_SERVER: Final = {
+    "runtime-config": "",
+    "default-not-ready-toleration-seconds": "30",
+    "default-unreachable-toleration-seconds": "30",
+}
+KUBELET: Final[dict[str, Any]] = {
+    "failCgroupV1": False,
+    "nodeStatusUpdateFrequency": "4s",
+    "nodeLeaseDurationSeconds": 20,
+    "kubeAPIQPS": 100,
+    "kubeAPIBurst": 200,
+}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked for, apart from where it runs."""
+
+    name: str
+    image: str
+    workers: int
+    from_source: bool
+    api_address: str
+    api_port: int
+
+
+def _arguments(values: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def render(wish: Wish) -> dict[str, Any]:
+    """Return kind's configuration as data; JSON is YAML to kind."""
+    cluster: dict[str, Any] = {
+        "kind": "ClusterConfiguration",
+        "apiServer": {"extraArgs": _arguments(API_SERVER)},
+        "controllerManager": {"extraArgs": _arguments(CONTROLLER_MANAGER)},
+        "scheduler": {"extraArgs": _arguments(SCHEDULER)},
+    }
+    if wish.from_source:
+        cluster |= {
+            "imageRepository": SOURCE_REPOSITORY,
+            "etcd": {"local": {"imageTag": ETCD}},
+            "dns": {"imageTag": COREDNS},
+        }
+    kubelet = {"kind": "KubeletConfiguration", **KUBELET}
+    roles = ["control-plane", *["worker"] * wish.workers]
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "name": wish.name,
+        "networking": {
+            "apiServerAddress": wish.api_address,
+            "apiServerPort": wish.api_port,
+            "disableDefaultCNI": wish.from_source,
+        },
+        "kubeadmConfigPatches": [json.dumps(cluster), json.dumps(kubelet)],
+        "nodes": [{"role": role, "image": wish.image} for role in roles],
+    }
+
+
+def node_names(name: str, workers: int) -> list[str]:
+    """Return the names kind gives the nodes' containers."""
+    more = [f"{name}-worker{number if number > 1 else ''}" for number in range(1, workers + 1)]
+    return [f"{name}-control-plane", *more]
+
+
+def cni_config(pod_cidr: str) -> str:
+    """Return a node's CNI configuration: a cable per pod, addresses from the node's range."""
+    pointtopoint = {
+        "type": "ptp",
+        "ipMasq": False,
+        "mtu": 1500,
+        "ipam": {
+            "type": "host-local",
+            "dataDir": "/run/cni-ipam-state",
+            "routes": [{"dst": "0.0.0.0/0"}],
+            "ranges": [[{"subnet": pod_cidr}]],
+        },
+    }
+    ports = {"type": "portmap", "capabilities": {"portMappings": True}}
+    config = {"cniVersion": "0.3.1", "name": "selfhealing", "plugins": [pointtopoint, ports]}
+    return json.dumps(config, indent=1)
+
+
+def peers_file(me: str, cidrs: Sequence[tuple[str, str]]) -> str:
+    """Return what a node must know of the others: their pods' range and their name."""
+    return "".join(f"{cidr} {name}\n" for name, cidr in cidrs if name != me)

@@ -1,0 +1,99 @@
+"""Talking to the cluster through kubectl, the one client that needs no Python package."""
+
+import functools
+import json
+import string
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.proc import attempt, capture
+
+MANIFESTS = Path(__file__).parent / "manifests"
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl with its kubeconfig (and context, where that is not the file's own)."""
+
+    program: str
+    kubeconfig: str | None
+    context: str | None = None
+
+    @property
+    def command(self) -> list[str]:
+        """Return the beginning of every call."""
+        words = [self.program]
+        words += ["--kubeconfig", self.kubeconfig] if self.kubeconfig else []
+        return words + (["--context", self.context] if self.context else [])
+
+    def run(self, *words: str, stdin: str | None = None, seconds: float = 60) -> str:
+        """Run a call that must succeed."""
+        return capture([*self.command, *words], stdin=stdin, seconds=seconds)
+
+    def get(self, *words: str, seconds: float = 15) -> Any | None:  # noqa: ANN401 - JSON is anything
+        """Return objects as data, or None where the API does not answer or has none."""
+        answer = attempt([*self.command, "get", *words, "-o", "json"], seconds=seconds)
+        return json.loads(answer.stdout) if answer.returncode == 0 and answer.stdout else None
+
+    def raw(self, path: str, seconds: float = 15) -> Any | None:  # noqa: ANN401 - JSON is anything
+        """Return what a bare API path answers as data, or None."""
+        answer = attempt([*self.command, "get", f"--raw={path}"], seconds=seconds)
+        return json.loads(answer.stdout) if answer.returncode == 0 and answer.stdout else None
+
+    def apply(self, manifest: str) -> None:
+        """Apply a manifest; the server decides what changes, so it is safe to repeat."""
+        words = (
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=cluster",
+            "-f",
+            "-",
+        )
+        self.run(*words, stdin=manifest, seconds=90)
+
+    def ready(self) -> bool:
+        """Tell whether the API server answers and says it is ready."""
+        answer = attempt([*self.command, "get", "--raw=/readyz"], seconds=5)
+        return answer.returncode == 0 and answer.stdout.strip() == "ok"
+
+
+def manifest(name: str, **values: str) -> str:
+    """Return one of the tool's manifests with its ``${...}`` filled in."""
+    return string.Template((MANIFESTS / f"{name}.yaml").read_text()).substitute(values)
+
+
+def wait(what: str, seconds: float, check: Callable[[], bool], advice: str) -> None:
+    """Ask until the answer is yes, at most so long."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            raise ClusterError(f"{what} did not happen within {seconds:.0f} s; {advice}")
+        time.sleep(0.5)
+
+
+def wait_deployed(kubectl: Kubectl, namespace: str, names: Sequence[str], seconds: float) -> None:
+    """Wait until Deployments run as they were last applied, each at most so long."""
+
+    def deployed(name: str) -> bool:
+        return rolled_out(kubectl.get("deployment", name, "-n", namespace))
+
+    advice = f"see 'kubectl -n {namespace} get pods'; the same command again repairs"
+    for name in names:
+        wait(f"{name} running", seconds, functools.partial(deployed, name), advice)
+
+
+def rolled_out(deployment: Any | None) -> bool:  # noqa: ANN401 - JSON is anything
+    """Tell whether all of a Deployment's pods are of its last state, and available."""
+    if deployment is None:
+        return False
+    wanted, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
+    counts = {
+        status.get(field, 0) for field in ("replicas", "updatedReplicas", "availableReplicas")
+    }
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    return bool(seen and counts == {wanted})

@@ -1,0 +1,179 @@
+"""Fake nodes for load tests: KWOK plays their kubelet, so thousands of pods cost no memory here.
+
+They carry a taint, so no real pod lands on one unless it asks for it, and a label by which
+metrics-server passes them over.  With the last one the controller goes too.
+"""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from cluster import addons, gobuild, stages
+from cluster.engine import SOURCE
+from cluster.errors import ClusterError
+from cluster.kubectl import Kubectl, manifest, wait
+from cluster.paths import Paths
+from cluster.proc import attempt
+from cluster.progress import Reporter
+from cluster.versions import KWOK
+
+MOST: Final = 200
+"""Each node takes a /24 of the pods' /16, and real nodes need some too."""
+
+_PODS_PER_NODE: Final = "1000"
+_SELECTOR: Final = "type=kwok"
+_STAGES: Final = (
+    "node/fast/node-initialize.yaml",
+    "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+    "pod/fast/pod-ready.yaml",
+    "pod/fast/pod-complete.yaml",
+    "pod/fast/pod-delete.yaml",
+)
+_OPTIONS: Final = """\
+apiVersion: config.kwok.x-k8s.io/v1alpha1
+kind: KwokConfiguration
+options:
+  enablePodsOnNodeSyncStreamWatch: true
+  nodeLeaseDurationSeconds: 40
+  nodeLeaseParallelism: 4
+  nodePlayStageParallelism: 8
+  podPlayStageParallelism: 16
+"""
+"""Settings KWOK has no flags for: with its default of 4 it would be what a load test measures.
+
+A file with one option must have them all: the others' defaults are lost.
+"""
+
+_READY_SECONDS: Final = 90
+_AT_ONCE: Final = 4
+_ATTEMPTS: Final = 10
+
+
+def node(number: int) -> dict[str, Any]:
+    """Describe one fake node."""
+    name = f"kwok-node-{number}"
+    size = {"cpu": "256", "memory": "1Ti", "ephemeral-storage": "1Ti", "pods": _PODS_PER_NODE}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "annotations": {"kwok.x-k8s.io/node": "fake", "node.alpha.kubernetes.io/ttl": "0"},
+            "labels": {
+                "type": "kwok",
+                "kubernetes.io/hostname": name,
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": "amd64",
+                "node.kubernetes.io/exclude-from-external-load-balancers": "true",
+            },
+        },
+        "spec": {
+            "taints": [{"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}]
+        },
+        "status": {"allocatable": size, "capacity": size},
+    }
+
+
+def surplus(existing: list[str], wanted: int) -> list[str]:
+    """List the fake nodes to remove: those numbered beyond what is wanted."""
+    keep = {f"kwok-node-{number}" for number in range(wanted)}
+    return sorted(set(existing) - keep)
+
+
+def stages_stage(paths: Paths, reporter: Reporter) -> stages.Stage:
+    """Describe the collection of KWOK's own stage files: how a fake node and pod behave."""
+
+    def build(result: Path) -> None:
+        sources = gobuild.module_folder(paths, reporter, "node", "sigs.k8s.io/kwok")
+        parts = [(sources / "kustomize/stage" / name).read_text() for name in _STAGES]
+        (result / "stages.yaml").write_text("\n---\n".join(parts))
+
+    return stages.Stage("kwok-stages", {"version": KWOK, "stages": repr(_STAGES)}, build)
+
+
+def scale(paths: Paths, reporter: Reporter, kubectl: Kubectl, count: int, way: str) -> None:
+    """Have exactly so many fake nodes."""
+    if not 0 <= count <= MOST:
+        raise ClusterError(f"N must be from 0 to {MOST}, not {count}")
+    existing = _names(kubectl)
+    if count:
+        folder = stages.ensure(paths, stages_stage(paths, reporter), reporter)
+        _install(kubectl, folder / "stages.yaml", way)
+        wanted = {"apiVersion": "v1", "kind": "List", "items": [node(n) for n in range(count)]}
+        kubectl.apply(json.dumps(wanted))
+    _remove(kubectl, surplus(existing, count))
+    if count:
+        advice = "see 'kubectl -n kube-system logs deploy/kwok-controller'"
+        wait(
+            f"{count} fake nodes being ready",
+            _READY_SECONDS,
+            lambda: _ready(kubectl) == count,
+            advice,
+        )
+    else:
+        _uninstall(kubectl)
+    reporter.say(f"fake nodes: {count}" + (f" ({_SELECTOR})" if count else ""))
+
+
+def _install(kubectl: Kubectl, stage_file: Path, way: str) -> None:
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "kwok-stages", "namespace": "kube-system"},
+        "data": {"stages.yaml": f"{_OPTIONS}---\n{stage_file.read_text()}"},
+    }
+    kubectl.apply(json.dumps(config))
+    kubectl.apply(manifest("kwok", image=addons.image("kwok", from_source=way == SOURCE)))
+
+
+def _uninstall(kubectl: Kubectl) -> None:
+    text = manifest("kwok", image="none")
+    words = ("delete", "--ignore-not-found", "--cascade=foreground", "--timeout=60s", "-f", "-")
+    kubectl.run(*words, stdin=text, seconds=120)
+    words = ("delete", "configmap", "kwok-stages", "-n", "kube-system", "--ignore-not-found")
+    kubectl.run(*words)
+
+
+def _remove(kubectl: Kubectl, names: list[str]) -> None:
+    """Remove nodes, and at once the pods that would otherwise linger on them."""
+    if not names:
+        return
+    kubectl.run("delete", "node", "--wait=false", *names)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(lambda name: _remove_pods(kubectl, name), names))
+    kubectl.run("delete", "lease", "-n", "kube-node-lease", "--ignore-not-found", *names)
+
+
+def _remove_pods(kubectl: Kubectl, node_name: str) -> None:
+    """Remove a node's pods: one request per namespace, as pod by pod would take minutes.
+
+    The API server cuts a request off after a minute; asking again goes on where it was.
+    """
+    selector = f"spec.nodeName={node_name}"
+    for _ in range(_ATTEMPTS):
+        found = kubectl.get("pods", "-A", f"--field-selector={selector}", seconds=60)
+        pods = found["items"] if found else []
+        if found and not pods:
+            return
+        for namespace in sorted({pod["metadata"]["namespace"] for pod in pods}):
+            query = f"fieldSelector={selector}&gracePeriodSeconds=0"
+            raw = f"/api/v1/namespaces/{namespace}/pods?{query}"
+            attempt([*kubectl.command, "delete", f"--raw={raw}"], seconds=90)
+    raise ClusterError(f"the pods of {node_name} do not go: delete what makes them, then try again")
+
+
+def _names(kubectl: Kubectl) -> list[str]:
+    found = kubectl.get("nodes", "-l", _SELECTOR)
+    if found is None:
+        raise ClusterError("the cluster does not answer: 'make cluster' first")
+    return [item["metadata"]["name"] for item in found["items"]]
+
+
+def _ready(kubectl: Kubectl) -> int:
+    found = kubectl.get("nodes", "-l", _SELECTOR)
+    return sum(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for item in (found or {}).get("items", [])
+        for condition in item["status"].get("conditions", [])
+    )

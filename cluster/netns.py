@@ -1,0 +1,205 @@
+"""The own network of a clone's Docker daemon: a namespace joined to the machine by one cable.
+
+dockerd sets up bridges, dozens of iptables rules and a FORWARD policy, flushes the rules of any
+other dockerd when it starts, and leaves all of it behind when it stops.  In a namespace of its own
+none of that touches the machine or another clone, and removing the namespace removes everything.
+
+On the machine's side remain: one veth, its route, three iptables rules that carry the clone's
+name in a comment, and ip_forward, which is put back when the last clone leaves.
+"""
+
+import ipaddress
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Final
+
+from cluster.errors import ClusterError
+from cluster.paths import Paths
+from cluster.proc import attempt, capture
+
+_FIRST: Final = int(ipaddress.IPv4Address("10.200.0.0"))
+_BLOCKS: Final = 20 * 64
+"""/22 blocks from 10.200.0.0 on: clear of kind's pod (10.244/16) and Service (10.96/16) ranges."""
+
+_FORWARD: Final = Path("/proc/sys/net/ipv4/ip_forward")
+
+
+@dataclass(frozen=True)
+class Network:
+    """The addresses of one clone, all inside one /22 block."""
+
+    block: IPv4Network
+
+    @property
+    def host(self) -> str:
+        """The machine's end of the cable."""
+        return str(self.block[1])
+
+    @property
+    def daemon(self) -> str:
+        """The daemon's end of the cable, where the API server's port is published."""
+        return str(self.block[2])
+
+    @property
+    def docker0(self) -> str:
+        """The default bridge's address, for image builds."""
+        return f"{self.block[256 + 1]}/24"
+
+    @property
+    def kind(self) -> str:
+        """The subnet of kind's own Docker network, where the nodes are."""
+        return str(list(self.block.subnets(new_prefix=24))[2])
+
+    @property
+    def pool(self) -> str:
+        """Where any further Docker network gets its subnet."""
+        return str(list(self.block.subnets(new_prefix=24))[3])
+
+
+def candidates(ident: str) -> Iterator[IPv4Network]:
+    """Yield blocks to try for a clone: always the same order, and different ones for others."""
+    start = int(ident, 16)
+    for step in range(_BLOCKS):
+        yield IPv4Network((_FIRST + (start + step) % _BLOCKS * 1024, 22))
+
+
+def choose_block(
+    ident: str, taken: Iterable[IPv4Network], wanted: IPv4Network | None = None
+) -> IPv4Network:
+    """Pick the first candidate that overlaps no network the machine already knows."""
+    known = list(taken)
+    for block in itertools.chain([wanted] if wanted else [], candidates(ident)):
+        if not any(block.overlaps(other) for other in known):
+            return block
+    raise ClusterError(
+        "no free network in 10.200.0.0-10.219.255.255: the machine's routes cover it all;"
+        " 'ip route' shows them"
+    )
+
+
+def routed_networks(routes: str) -> list[IPv4Network]:
+    """Read the destinations from ``ip -json route``, without the default route."""
+    found = []
+    for route in json.loads(routes or "[]"):
+        destination = route.get("dst", "default")
+        if destination != "default":
+            found.append(IPv4Network(destination, strict=False))
+    return found
+
+
+def host_rules(ident: str, network: Network) -> list[list[str]]:
+    """List the machine's rules for a clone, as arguments after ``iptables -A`` or ``-D``."""
+    mark = ["-m", "comment", "--comment", f"selfhealing-{ident}"]
+    block, device = str(network.block), device_name(ident)
+    return [
+        ["nat", "POSTROUTING", "-s", block, "!", "-o", device, *mark, "-j", "MASQUERADE"],
+        ["filter", "FORWARD", "-i", device, *mark, "-j", "ACCEPT"],
+        ["filter", "FORWARD", "-o", device, *mark, "-j", "ACCEPT"],
+    ]
+
+
+def device_name(ident: str) -> str:
+    """Name the machine's end of the cable (a device name has at most 15 bytes)."""
+    return f"shc-{ident}"
+
+
+def namespace_file(paths: Paths) -> Path:
+    """Return the file that keeps the namespace alive."""
+    return paths.run / "netns"
+
+
+def enter(paths: Paths) -> list[str]:
+    """Return the prefix that runs a command in the clone's network, and changes nothing else.
+
+    ``ip netns exec`` would also remount /sys and so hide the cgroups from the daemon.
+    """
+    return ["nsenter", f"--net={namespace_file(paths)}", "--"]
+
+
+def is_up(paths: Paths, network: Network) -> bool:
+    """Tell whether namespace and cable are there and answer."""
+    inside = attempt([*enter(paths), "ip", "-brief", "address", "show", "dev", "host"])
+    outside = attempt(["ip", "-brief", "address", "show", "dev", device_name(paths.ident)])
+    return f"{network.daemon}/" in inside.stdout and f"{network.host}/" in outside.stdout
+
+
+def set_up(paths: Paths, wanted: IPv4Network | None) -> Network:
+    """Make the namespace and its cable, or find them as they should be.
+
+    ``wanted`` is the block of the last time: Docker's networks on disk still have it.
+    """
+    if wanted is not None and is_up(paths, Network(wanted)):
+        _host_side(paths.ident, Network(wanted))
+        return Network(wanted)
+    tear_down(paths, wanted)
+    taken = routed_networks(capture(["ip", "-json", "-4", "route"]))
+    network = Network(choose_block(paths.ident, taken, wanted))
+    name, device = str(namespace_file(paths)), device_name(paths.ident)
+    Path(name).touch()
+    capture(["unshare", f"--net={name}", "true"])
+    capture(["ip", "link", "add", device, "type", "veth", "peer", "name", "host", "netns", name])
+    inside = enter(paths)
+    capture([*inside, "ip", "link", "set", "lo", "up"])
+    capture([*inside, "ip", "address", "add", f"{network.daemon}/30", "dev", "host"])
+    capture([*inside, "ip", "link", "set", "host", "up"])
+    capture(["ip", "address", "add", f"{network.host}/30", "dev", device])
+    capture(["ip", "link", "set", device, "up"])
+    capture([*inside, "ip", "route", "add", "default", "via", network.host])
+    capture(["ip", "route", "replace", str(network.block), "via", network.daemon])
+    _host_side(paths.ident, network)
+    return network
+
+
+def _host_side(ident: str, network: Network) -> None:
+    """Let the clone reach the outside through the machine, as containers do."""
+    for table, chain, *rule in host_rules(ident, network):
+        if attempt(["iptables", "-w", "-t", table, "-C", chain, *rule]).returncode != 0:
+            capture(["iptables", "-w", "-t", table, "-I", chain, *rule])
+    if _FORWARD.read_text().strip() == "0":
+        _saved_forward().touch()
+        _FORWARD.write_text("1\n")
+
+
+def _saved_forward() -> Path:
+    """Return the mark that ip_forward was off before the first clone came."""
+    return Path("/run/selfhealing-cluster/ip_forward-was-off")
+
+
+def tear_down(paths: Paths, block: IPv4Network | None) -> None:
+    """Remove cable, rules and namespace; each may already be gone."""
+    device, name = device_name(paths.ident), namespace_file(paths)
+    for table, line in _own_rules(paths.ident):
+        attempt(["iptables", "-w", "-t", table, "-D", *line])
+    if block is not None:
+        attempt(["ip", "route", "del", str(block), "dev", device])
+    attempt(["ip", "link", "del", device])
+    if name.exists():
+        attempt(["umount", str(name)])
+        name.unlink(missing_ok=True)
+    others = "shc-" in attempt(["ip", "-brief", "link"]).stdout
+    if _saved_forward().exists() and not others:
+        _FORWARD.write_text("0\n")
+        _saved_forward().unlink()
+
+
+def _own_rules(ident: str) -> list[tuple[str, list[str]]]:
+    """Find the machine's rules that carry this clone's name, whatever else they say."""
+    found = []
+    for table in ("nat", "filter"):
+        listing = attempt(["iptables", "-w", "-t", table, "-S"]).stdout
+        found += [(table, rule) for rule in marked_rules(listing, ident)]
+    return found
+
+
+def marked_rules(listing: str, ident: str) -> list[list[str]]:
+    """Pick from ``iptables -S`` the rules of one clone, as arguments after ``-D``."""
+    marks = (f"selfhealing-{ident}", f'"selfhealing-{ident}"')
+    return [
+        [word.strip('"') for word in line.split()[1:]]
+        for line in listing.splitlines()
+        if line.startswith("-A ") and any(mark in line.split() for mark in marks)
+    ]

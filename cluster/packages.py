@@ -1,0 +1,113 @@
+"""Debian packages the tool needs, installed by the tool itself.
+
+Installing docker.io would also start a daemon for the whole machine; for the length of the
+installation Debian's own switch (policy-rc.d) says that nothing may be started.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from cluster.errors import ClusterError
+from cluster.paths import Paths
+from cluster.proc import attempt, logged
+from cluster.progress import Reporter
+
+NEEDED: Final = {
+    "docker.io": "dockerd",
+    "iptables": "iptables",
+    "iproute2": "ip",
+    "util-linux": "nsenter",
+    "mmdebstrap": "mmdebstrap",
+    "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
+}
+"""Package -> a program or file that shows it (or an equal) is there."""
+
+_POLICY: Final = Path("/usr/sbin/policy-rc.d")
+
+
+def missing(needed: dict[str, str] | None = None) -> list[str]:
+    """List the packages whose program or file is not on this machine."""
+    return [
+        package
+        for package, proof in (needed or NEEDED).items()
+        if not (Path(proof).exists() if proof.startswith("/") else shutil.which(proof))
+    ]
+
+
+def ensure(paths: Paths, reporter: Reporter) -> None:
+    """Install what is missing."""
+    _sbin_on_path()
+    wanted = missing()
+    if not wanted and shutil.which("docker"):
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise ClusterError(
+            f"these Debian packages are missing: {' '.join(wanted)}; install them,"
+            " or run this as root on Debian, or start a Docker daemon that can pull images"
+        )
+    with reporter.stage("packages", " ".join(wanted)), _nothing_is_started():
+        _install(paths, wanted)
+        if shutil.which("docker") is None:  # from Debian 13 on the client is a package of its own
+            _install(paths, ["docker-cli"])
+        if "docker.io" in wanted and Path("/run/systemd/system").is_dir():
+            # Not asked for: a daemon for the whole machine from the next boot on.
+            attempt(["systemctl", "disable", "docker.service", "docker.socket"], seconds=30)
+    still = missing()
+    if still:
+        raise ClusterError(f"apt-get installed {' '.join(still)}, but nothing of it is to be found")
+
+
+def ensure_tools(paths: Paths, needed: dict[str, str], otherwise: str) -> None:
+    """Install what is missing of packages that start nothing.
+
+    Args:
+        paths: where the log goes.
+        needed: package -> its program or file, as in NEEDED.
+        otherwise: what a user who cannot install packages may do instead.
+    """
+    wanted = missing(needed)
+    if not wanted:
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise ClusterError(
+            f"these Debian packages are missing: {' '.join(wanted)}; install them,"
+            f" or run this as root on Debian, or {otherwise}"
+        )
+    _install(paths, wanted)
+    if still := missing(needed):
+        raise ClusterError(f"apt-get installed {' '.join(still)}, but nothing of it is to be found")
+
+
+def _install(paths: Paths, wanted: list[str]) -> None:
+    log = paths.logs / "packages.log"
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    logged(["apt-get", "update"], log, seconds=300, env=quiet)
+    install = ["apt-get", "install", "-y", "--no-install-recommends"]
+    waiting = ["-o", "DPkg::Lock::Timeout=300"]
+    logged([*install, *waiting, *wanted], log, seconds=900, env=quiet)
+
+
+def _sbin_on_path() -> None:
+    """Find dockerd and iptables also where a user's PATH leaves out the sbin folders."""
+    known = os.environ.get("PATH", "").split(":")
+    extra = [name for name in ("/usr/local/sbin", "/usr/sbin", "/sbin") if name not in known]
+    os.environ["PATH"] = ":".join([*known, *extra])
+
+
+@contextlib.contextmanager
+def _nothing_is_started() -> Iterator[None]:
+    """Keep package scripts from starting services, without touching a policy that is there."""
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink(missing_ok=True)

@@ -1,0 +1,48 @@
+"""The pod network of nodes built from source: what kindnetd does in the stock image.
+
+A CNI configuration per node, and a list of the other nodes which the node's own service turns into
+routes (``node/files/kind/bin/selfhealing-net.sh``).
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+
+from cluster.errors import ClusterError
+from cluster.kindconfig import cni_config, peers_file
+from cluster.proc import attempt, capture
+
+
+def pod_cidrs(nodes_json: str, wanted: Sequence[str]) -> list[tuple[str, str]]:
+    """Read each wanted node's pod range from ``kubectl get nodes -o json``."""
+    found = {
+        item["metadata"]["name"]: item["spec"]["podCIDR"]
+        for item in json.loads(nodes_json)["items"]
+        if item["spec"].get("podCIDR")
+    }
+    return [(name, found[name]) for name in wanted if name in found]
+
+
+def set_up(nodes: Sequence[str], kubectl: Sequence[str], docker: Mapping[str, str]) -> None:
+    """Give every node its network; safe to repeat."""
+    deadline = time.monotonic() + 60
+    while True:
+        answer = attempt([*kubectl, "get", "nodes", "-o", "json"], seconds=15)
+        cidrs = pod_cidrs(answer.stdout, nodes) if answer.returncode == 0 else []
+        if len(cidrs) == len(nodes):
+            break
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                "the nodes got no pod network range within 60 s:"
+                " 'make cluster-down', then try again"
+            )
+        time.sleep(0.5)
+    for name, cidr in cidrs:
+        _write(name, "/etc/selfhealing/peers", peers_file(name, cidrs) or "\n", docker)
+        _write(name, "/etc/cni/net.d/10-selfhealing.conflist", cni_config(cidr), docker)
+
+
+def _write(node: str, path: str, content: str, docker: Mapping[str, str]) -> None:
+    """Write a file in a node, whole or not at all."""
+    script = f"mkdir -p $(dirname {path}) && cat >{path}.new && mv {path}.new {path}"
+    capture(["docker", "exec", "-i", node, "sh", "-c", script], stdin=content, env=docker)

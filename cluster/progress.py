@@ -1,0 +1,166 @@
+"""Showing what is being done, how long it has taken and how long it should take.
+
+On a terminal a bar; elsewhere (CI, a log) plain lines, at most one every ten seconds.  Expected
+times start as measured on two cores and are replaced by this machine's own after each run.
+"""
+
+import contextlib
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+_PLAIN_EVERY: Final = 10.0
+
+EXPECTED: Final[Mapping[str, float]] = {
+    "packages": 25,
+    "go": 30,
+    "go-node": 350,
+    "go-coredns": 125,
+    "go-pause": 2,
+    "go-vegeta": 30,
+    "go-node-tools": 100,
+    "node-rootfs": 35,
+    "node-images": 15,
+    "node-image": 40,
+    "python-base": 30,
+    "load node image": 25,
+    "docker daemon": 2,
+    "kind create": 25,
+    "add-ons": 15,
+    "health check": 3,
+    "node sources": 1,
+    "build images": 60,
+    "load images": 10,
+    "pull node image": 60,
+    "go-prometheus-adapter": 120,
+    "go-discovery": 10,
+    "go-vpa": 95,
+    "prometheus": 20,
+    "metrics-stack-images": 8,
+    "vpa-images": 8,
+    "vpa-crds": 1,
+    "load add-on images": 10,
+    "add-on metrics-stack": 30,
+    "add-on vpa": 20,
+}
+"""Seconds each stage took cold on two cores; a machine's own measurements take over."""
+
+
+def clock_text(seconds: float) -> str:
+    """Write a duration as people read it: 7 s, 1:05, 12:30."""
+    whole = int(seconds + 0.5)
+    return f"{whole} s" if whole < 60 else f"{whole // 60}:{whole % 60:02d}"  # noqa: PLR2004
+
+
+def fraction(elapsed: float, expected: float) -> float:
+    """Return how full the bar is: honest up to 90 %, then ever slower, never quite full."""
+    if expected <= 0:
+        return 0.0
+    share = elapsed / expected
+    return share * 0.9 if share < 1 else 1 - 0.1 / share
+
+
+def expected_seconds(measured: float | None, seed: float) -> float:
+    """Trust this machine's measurement, unless it is so short that most was done already."""
+    return seed if measured is None or measured < seed / 3 else measured
+
+
+class Reporter:
+    """Says what happens: a bar per running stage on a terminal, plain lines elsewhere."""
+
+    def __init__(self, timings: Path, *, quiet: bool = False) -> None:
+        self.timings = timings
+        self._quiet = quiet
+        self._plain = not sys.stdout.isatty()
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        if not self._quiet:
+            print(text, flush=True)
+
+    def expected(self, name: str) -> float:
+        """Return how long a stage takes: as measured here, else as measured elsewhere."""
+        return expected_seconds(self._measured().get(name), EXPECTED.get(name, 10))
+
+    @contextlib.contextmanager
+    def stage(self, name: str, note: str = "") -> Iterator[None]:
+        """Show a stage while its body runs, and remember how long it took."""
+        begun = time.monotonic()
+        title = f"{name} ({note})" if note else name
+        with self._plain_stage(title, name) if self._plain else self._bar(title, name):
+            yield
+        self._remember(name, time.monotonic() - begun)
+
+    @contextlib.contextmanager
+    def _bar(self, title: str, name: str) -> Iterator[None]:
+        expected = self.expected(name)
+        columns = (
+            TextColumn("{task.description:<28}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[times]}"),
+        )
+        begun, done = time.monotonic(), threading.Event()
+        with Progress(*columns, console=Console(), refresh_per_second=4) as progress:
+            task = progress.add_task(title, total=1.0, times="")
+
+            def advance() -> None:
+                while not done.wait(0.25):
+                    elapsed = time.monotonic() - begun
+                    progress.update(
+                        task,
+                        completed=fraction(elapsed, expected),
+                        times=f"{clock_text(elapsed)} of about {clock_text(expected)}",
+                    )
+
+            thread = threading.Thread(target=advance, daemon=True)
+            thread.start()
+            try:
+                yield
+                progress.update(
+                    task, completed=1.0, times=f"done in {clock_text(time.monotonic() - begun)}"
+                )
+            finally:
+                done.set()
+                thread.join()
+
+    @contextlib.contextmanager
+    def _plain_stage(self, title: str, name: str) -> Iterator[None]:
+        expected = self.expected(name)
+        begun, done = time.monotonic(), threading.Event()
+
+        def tick() -> None:
+            while not done.wait(_PLAIN_EVERY):
+                elapsed = time.monotonic() - begun
+                self.say(f"  {title}: {clock_text(elapsed)} of about {clock_text(expected)}")
+
+        thread = threading.Thread(target=tick, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+        self.say(f"  {title}: done in {clock_text(time.monotonic() - begun)}")
+
+    def _measured(self) -> dict[str, float]:
+        try:
+            content = json.loads(self.timings.read_text())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def _remember(self, name: str, seconds: float) -> None:
+        known = self._measured()
+        known[name] = round((known.get(name, seconds) + seconds) / 2, 1)
+        partial = self.timings.with_suffix(".partial")
+        with contextlib.suppress(OSError):
+            self.timings.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(known, indent=1, sort_keys=True))
+            partial.replace(self.timings)

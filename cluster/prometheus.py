@@ -1,0 +1,98 @@
+"""Prometheus from its Debian package: the files an image of it needs, and nothing else of Debian.
+
+As a Go module it would compile for longer than all of Kubernetes; Debian has done so already.  Of
+the packages it depends on only libc and what its web pages show are taken.
+"""
+
+import gzip
+import os
+import re
+import shutil
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from cluster import rootfs, stages
+from cluster.errors import ClusterError
+from cluster.paths import Paths
+from cluster.versions import DEBIAN_SUITE
+
+PACKAGE: Final = "prometheus"
+ROOT: Final = "root"
+"""The folder in the stage's result that holds the files as they lie in the image."""
+
+_FORMAT: Final = "2"
+"""Changed by hand when other files are picked: part of the stage's key."""
+
+_PROGRAM: Final = f"usr/bin/{PACKAGE}"
+_PAGES: Final = f"usr/share/{PACKAGE}/web"
+_CHANGES: Final = f"usr/share/doc/{PACKAGE}/changelog.Debian.gz"
+_LIBC: Final = re.compile(r"lib/[^/]+/libc\.so\.\d+")
+_LOADER: Final = re.compile(r"lib(?:64)?/(ld-linux-[^/]+)")
+_LOADER_FILE: Final = re.compile(r"lib/[^/]+/(ld-linux-[^/]+)")
+_UNUSED: Final = frozenset({"data", "doc", "man", "locale"})
+"""Folders: beside the pages' scripts lies every release of the time zones (200 MB)."""
+
+
+def version(changelog: str) -> str:
+    """Read the upstream version from the first line of Debian's changelog of the package."""
+    match = re.match(r"\S+ \((?:\d+:)?(\d[\d.]*)", changelog)
+    if match is None:
+        raise ClusterError(
+            f"Debian's package {PACKAGE} does not say its version: 'make cluster-purge', try again"
+        )
+    return match[1]
+
+
+def wanted(names: Iterable[str]) -> list[str]:
+    """Pick a tar's members: the program, libc, its loader, and all a web page may link to."""
+
+    def fits(name: str) -> bool:
+        path = name.removeprefix("./")
+        if path.startswith("usr/share/"):
+            return path == _CHANGES or _UNUSED.isdisjoint(path.split("/"))
+        patterns = (_LIBC, _LOADER, _LOADER_FILE)
+        return path == _PROGRAM or any(pattern.fullmatch(path) for pattern in patterns)
+
+    return [name for name in names if fits(name)]
+
+
+def stage(paths: Paths) -> stages.Stage:
+    """Describe the image's files below ``root/``, with the version in the file ``version``."""
+
+    def build(result: Path) -> None:
+        scratch = result / "scratch"
+        scratch.mkdir()
+        tarball = rootfs.unpack(paths, PACKAGE, PACKAGE, result)
+        with tarfile.open(tarball) as tar:
+            for name in wanted(tar.getnames()):
+                tar.extract(name, scratch, set_attrs=False, filter="fully_trusted")
+        _collect(scratch, result / ROOT)
+        with gzip.open(scratch / _CHANGES, "rt", errors="replace") as changes:
+            (result / "version").write_text(version(changes.read(4096)))
+        tarball.unlink()
+        shutil.rmtree(scratch)
+
+    inputs = {"package": PACKAGE, "suite": DEBIAN_SUITE, "format": _FORMAT}
+    return stages.Stage(PACKAGE, inputs, build)
+
+
+def _collect(scratch: Path, root: Path) -> None:
+    """Copy what the image needs, with links replaced by what they point to in the package."""
+    loaders = {path.name: path for path in scratch.glob("lib/*/ld-linux-*")}
+    for path in [*scratch.glob("lib/*/libc.so.*"), *loaders.values(), scratch / _PROGRAM]:
+        _copy(path, root / path.relative_to(scratch))
+    # Where a program looks for its loader: an absolute link, which here would leave the folder.
+    for link in [*scratch.glob("lib64/ld-linux-*"), *scratch.glob("lib/ld-linux-*")]:
+        _copy(loaders[link.name], root / link.relative_to(scratch))
+    for folder, folders, names in os.walk(scratch / _PAGES, followlinks=True):
+        folders[:] = set(folders) - _UNUSED
+        for path in (Path(folder, name) for name in names if not name.endswith(".map")):
+            if path.exists():
+                _copy(path, root / path.relative_to(scratch))
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)

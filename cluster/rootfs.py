@@ -1,0 +1,78 @@
+"""Debian root file systems, and single packages' files, as tar files where no image can be pulled.
+
+mmdebstrap takes the packages from where Debian keeps them, or from DEBIAN_MIRROR.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from cluster import stages
+from cluster.paths import Paths
+from cluster.proc import logged
+from cluster.versions import DEBIAN_SUITE
+
+NODE_PACKAGES: Final = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "conntrack",
+    "iptables",
+    "nftables",
+    "iproute2",
+    "ethtool",
+    "util-linux",
+    "mount",
+    "kmod",
+    "libseccomp2",
+    "pigz",
+    "bash",
+    "ca-certificates",
+    "curl",
+    "jq",
+    "procps",
+    "runc",
+    "socat",
+)
+"""What kind's base image installs and this project needs of it."""
+
+PYTHON_PACKAGES: Final = ("python3", "python3-pip", "python3-venv", "ca-certificates")
+"""The base of ``make images``: Debian's Python in place of python:3.12-slim."""
+
+TARBALL: Final = "root.tar"
+
+
+def stage(
+    paths: Paths, name: str, packages: Sequence[str], hooks: Sequence[str] = ()
+) -> stages.Stage:
+    """Describe a minimal root with these packages, and shell lines run on it (``$1``: the root)."""
+
+    def build(result: Path) -> None:
+        # Documentation of every package, in every language, is half of a minimal root.
+        lean = [
+            f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "doc", "locale")
+        ]
+        wanted = ["--variant=minbase", f"--include={','.join(packages)}", *lean]
+        wanted += [f"--customize-hook={hook}" for hook in hooks]
+        _mmdebstrap(paths, name, wanted, result)
+
+    inputs = {"packages": " ".join(packages), "suite": DEBIAN_SUITE}
+    if hooks:
+        inputs["hooks"] = "\n".join(hooks)
+    return stages.Stage(name, inputs, build)
+
+
+def unpack(paths: Paths, name: str, package: str, folder: Path) -> Path:
+    """Return a tar in ``folder`` with the files of a package and of all it depends on.
+
+    Nothing is installed: no script of a package runs and no essential package is added.
+    """
+    _mmdebstrap(paths, name, ["--variant=extract", f"--include={package}"], folder)
+    return folder / TARBALL
+
+
+def _mmdebstrap(paths: Paths, name: str, options: list[str], folder: Path) -> None:
+    mirror = [os.environ["DEBIAN_MIRROR"]] if os.environ.get("DEBIAN_MIRROR") else []
+    command = ["mmdebstrap", *options, DEBIAN_SUITE, str(folder / TARBALL), *mirror]
+    logged(command, paths.logs / f"{name}.log", seconds=1200, env={"TMPDIR": str(folder)})

@@ -1,0 +1,102 @@
+"""Build stages, cached by what goes into them.
+
+A stage's result lies in ``artefacts/NAME-KEY``; KEY is a hash of its inputs, so a changed input is
+another folder and nothing is ever out of date.  A result is built beside its place and renamed
+into it when complete: what exists under its name is whole, whatever was interrupted.
+"""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from cluster.locks import lock
+from cluster.paths import Paths
+from cluster.progress import Reporter
+
+Inputs: TypeAlias = Mapping[str, str | bytes]
+"""What a stage depends on: label -> content."""
+
+_KEEP: Final = 2
+"""Results of the same stage kept: the one in use, and the one before for a way back."""
+
+_ABANDONED_SECONDS: Final = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One cached step: its name, what it depends on, and how to make it in an empty folder."""
+
+    name: str
+    inputs: Inputs
+    build: Callable[[Path], None] = field(compare=False)
+
+    @property
+    def key(self) -> str:
+        """Sixteen hex digits that stand for the inputs."""
+        return stage_key(self.name, self.inputs)
+
+
+def stage_key(name: str, inputs: Inputs) -> str:
+    """Hash a stage's inputs; lengths are hashed too, so that no two sets run together."""
+    total = hashlib.sha256()
+    for part in (name, *(piece for label in sorted(inputs) for piece in (label, inputs[label]))):
+        content = part.encode() if isinstance(part, str) else part
+        total.update(len(content).to_bytes(8, "big"))
+        total.update(content)
+    return total.hexdigest()[:16]
+
+
+def tree_inputs(folder: Path, prefix: str = "") -> dict[str, bytes]:
+    """Return every file below a folder as stage inputs."""
+    return {
+        f"{prefix}{path.relative_to(folder)}": path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def result_of(paths: Paths, stage: Stage) -> Path:
+    """Return where the stage's result is or will be."""
+    return paths.artefacts / f"{stage.name}-{stage.key}"
+
+
+def ensure(paths: Paths, stage: Stage, reporter: Reporter) -> Path:
+    """Return the stage's result, building it if no clone has done so before."""
+    result = result_of(paths, stage)
+    if not result.is_dir():
+        with (
+            lock(paths.cache / "locks" / result.name, seconds=3600, what=f"building {stage.name}"),
+            reporter.stage(stage.name),
+        ):
+            if not result.is_dir():
+                _build(stage, result)
+                _forget_older(result, stage.name)
+    os.utime(result)
+    return result
+
+
+def _build(stage: Stage, result: Path) -> None:
+    partial = result.with_name(f".{result.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    stage.build(partial)
+    partial.rename(result)
+
+
+def _forget_older(result: Path, name: str) -> None:
+    """Remove all but the newest results of a stage, and what interrupted builds left long ago."""
+    for partial in result.parent.glob(f".{name}-*.partial"):
+        if time.time() - partial.stat().st_mtime > _ABANDONED_SECONDS:
+            shutil.rmtree(partial, ignore_errors=True)
+    keyed = [
+        path
+        for path in result.parent.glob(f"{name}-*")
+        if path.name.removeprefix(f"{name}-").isalnum()
+    ]
+    for old in sorted(keyed, key=lambda path: path.stat().st_mtime)[:-_KEEP]:
+        shutil.rmtree(old, ignore_errors=True)

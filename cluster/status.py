@@ -1,0 +1,89 @@
+"""``make cluster-status``: what runs, which versions, which nodes, and which way was taken."""
+
+from collections.abc import Mapping
+
+from cluster import addons, daemon, versions
+from cluster.engine import SOURCE, node_addresses, nodes_of
+from cluster.judge import Record
+from cluster.kubectl import Kubectl
+from cluster.paths import Paths
+from cluster.proc import attempt
+
+_WAYS = {
+    "source": "built from Go modules and Debian packages, on a Docker daemon of the project's own",
+    "stock": "the stock kind node image, on the machine's Docker",
+    "existing": "the kubeconfig's own cluster; nothing of it is managed here",
+}
+
+
+def report(
+    paths: Paths, record: Record | None, docker: Mapping[str, str], kubectl: Kubectl
+) -> list[str]:
+    """Collect the report; a part that does not answer says so instead of failing the rest."""
+    if record is None:
+        lines = ["cluster:     none of this clone's is complete ('make cluster' makes one)"]
+        return [*lines, f"daemon:      {_daemon_line(paths)}"]
+    lines = [
+        f"cluster:     {paths.cluster_name if record.way in {'source', 'stock'} else 'existing'}"
+    ]
+    lines.append(f"way:         {record.way}: {_WAYS.get(record.way, 'unknown')}")
+    if record.way == SOURCE:
+        lines.append(f"daemon:      {_daemon_line(paths)}")
+    ready = kubectl.ready()
+    lines.append(f"API server:  {'ready' if ready else 'does not answer'}")
+    if ready:
+        lines += _versions(kubectl, record.way)
+        lines += _nodes(kubectl)
+    if record.way in {"source", "stock"}:
+        lines += _containers(paths, docker)
+    lines.append(f"kubeconfig:  {paths.kubeconfig}")
+    lines.append(f"cache:       {paths.cache}")
+    return lines
+
+
+def _daemon_line(paths: Paths) -> str:
+    pid = daemon.running_pid(paths)
+    if pid is None:
+        return "not running"
+    state = "answers" if daemon.answers(paths) else "does not answer"
+    return f"process {pid}, {state} on {daemon.docker_host(paths)}"
+
+
+def _versions(kubectl: Kubectl, way: str) -> list[str]:
+    server = kubectl.raw("/version") or {}
+    lines = [f"Kubernetes:  {server.get('gitVersion', 'unknown')}"]
+    if way not in {"source", "stock"}:
+        return lines
+    made = (
+        f"kind {versions.KIND}, metrics-server {versions.METRICS_SERVER},"
+        f" CoreDNS {versions.COREDNS}, KWOK {versions.KWOK}"
+    )
+    found = (kubectl.get("deployments", "-A", "-l", addons.LABEL) or {}).get("items", [])
+    installed = addons.summary(found) or [f"none; there are {', '.join(addons.ADDONS)}"]
+    return [*lines, f"versions:    {made}", *(f"add-on:      {line}" for line in installed)]
+
+
+def _nodes(kubectl: Kubectl) -> list[str]:
+    items = (kubectl.get("nodes") or {}).get("items", [])
+    fake = [item for item in items if item["metadata"].get("labels", {}).get("type") == "kwok"]
+    lines = []
+    for item in items:
+        if item in fake:
+            continue
+        conditions = {entry["type"]: entry["status"] for entry in item["status"]["conditions"]}
+        state = "Ready" if conditions.get("Ready") == "True" else "NotReady"
+        version = item["status"]["nodeInfo"]["kubeletVersion"]
+        lines.append(f"node:        {item['metadata']['name']} {state} {version}")
+    return [*lines, f"fake nodes:  {len(fake)}"]
+
+
+def _containers(paths: Paths, docker: Mapping[str, str]) -> list[str]:
+    if attempt(["docker", "version"], seconds=10, env=docker).returncode != 0:
+        return ["containers:  Docker does not answer"]
+    found = nodes_of(paths.cluster_name, docker)
+    addresses = node_addresses([node.name for node in found], docker)
+    return [
+        f"container:   {node.name} {'running' if node.running else 'stopped'}"
+        f" {addresses.get(node.name, '')}"
+        for node in found
+    ]

@@ -1,0 +1,112 @@
+"""The add-on ``vpa``: a VerticalPodAutoscaler's recommender, updater and admission controller.
+
+Its programs are built from its module and its resource kinds (CRDs) are the files of that module.
+The webhook is declared here rather than by the admission controller itself, which would delete
+and make it anew at every start and would have pods of fake nodes sent to it too.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from cluster import addonimages, certificates, gobuild, stages
+from cluster.addonimages import Content, Site
+from cluster.certificates import Pair
+from cluster.kubectl import MANIFESTS, Kubectl, manifest, wait, wait_deployed
+from cluster.paths import Paths
+from cluster.progress import Reporter
+from cluster.versions import VPA
+
+NAME: Final = "vpa"
+NAMESPACE: Final = "vertical-pod-autoscaler"
+MODULE: Final = "vpa"
+PATH: Final = "k8s.io/autoscaler/vertical-pod-autoscaler"
+PROGRAMS: Final = ("recommender", "updater", "admission-controller")
+DEPLOYMENTS: Final = tuple(f"vpa-{program}" for program in PROGRAMS)
+STOCK_IMAGES: Final = {
+    name: f"registry.k8s.io/autoscaling/{name}:{VPA.removeprefix('v')}" for name in DEPLOYMENTS
+}
+HOST: Final = f"vpa-webhook.{NAMESPACE}.svc"
+API: Final = "/apis/autoscaling.k8s.io/v1"
+
+_CRDS: Final = "deploy/vpa-v1-crd-gen.yaml"
+_SECRET: Final = "vpa-webhook"  # noqa: S105 - its name
+_SECONDS: Final = 180
+
+
+def install(site: Site) -> None:
+    """Have all three parts running, of the versions and settings of this checkout."""
+    images = addonimages.provide(site, NAME, STOCK_IMAGES, _make)
+    crds = stages.ensure(site.paths, crds_stage(site.paths, site.reporter), site.reporter)
+    kubectl = site.kubectl
+    with site.reporter.stage(f"add-on {NAME}"):
+        kubectl.apply((crds / "crds.yaml").read_text())
+        advice = "see 'kubectl get crd verticalpodautoscalers.autoscaling.k8s.io -o yaml'"
+        wait("the API of VPA being served", 30, lambda: kubectl.raw(API) is not None, advice)
+        pair = keep_or_make(_stored(kubectl))
+        kubectl.apply(render(images, pair))
+        wait_deployed(kubectl, NAMESPACE, DEPLOYMENTS, _SECONDS)
+
+
+def crds_stage(paths: Paths, reporter: Reporter) -> stages.Stage:
+    """Describe the collection of the module's own resource kinds."""
+
+    def build(result: Path) -> None:
+        sources = gobuild.module_folder(paths, reporter, MODULE, PATH)
+        (result / "crds.yaml").write_text((sources / _CRDS).read_text())
+
+    return stages.Stage(f"{NAME}-crds", {"version": VPA, "file": _CRDS}, build)
+
+
+def keep_or_make(stored: Pair | None) -> Pair:
+    """Return the webhook's certificate: the one in the cluster while it is good."""
+    if stored is not None and certificates.serves(stored, HOST):
+        return stored
+    return certificates.make(HOST)
+
+
+def pair_of(secret: Mapping[str, Any] | None) -> Pair | None:
+    """Read the certificate and its key from a Secret; None when it holds no such thing."""
+    data = (secret or {}).get("data") or {}
+    try:
+        texts = [base64.b64decode(data[name]).decode() for name in ("tls.crt", "tls.key")]
+    except (KeyError, ValueError):
+        return None
+    return Pair(*texts)
+
+
+def render(images: Mapping[str, str], pair: Pair) -> str:
+    """Return the manifest with the certificate in it; a part starts anew when it has changed."""
+    settings = hashlib.sha256((MANIFESTS / f"{NAME}.yaml").read_bytes())
+    settings.update(pair.certificate.encode())
+    return manifest(
+        NAME,
+        **addonimages.values(images),
+        certificate=_base64(pair.certificate),
+        key=_base64(pair.key),
+        settings=settings.hexdigest()[:16],
+    )
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _stored(kubectl: Kubectl) -> Pair | None:
+    return pair_of(kubectl.get("secret", _SECRET, "-n", NAMESPACE))
+
+
+def _make(site: Site) -> tuple[Sequence[Content], Sequence[Path]]:
+    """Build the three programs."""
+    stage = gobuild.module_stage(site.paths, site.reporter, MODULE)
+    built = stages.ensure(site.paths, stage, site.reporter)
+    place = "usr/local/bin"
+    contents = [
+        Content(
+            f"vpa-{program}", VPA, f"{place}/{program}", {f"{place}/{program}": built / program}
+        )
+        for program in PROGRAMS
+    ]
+    return contents, (built,)

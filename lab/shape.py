@@ -1,0 +1,39 @@
+"""Whether two outputs say the same but for what no two runs have in common. Pure.
+
+Names of pods, ages, addresses, ports and times differ from run to run. A page is written anew only
+when something else does, so that a change of a page shows a change of behaviour.
+"""
+
+import re
+
+_SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
+"""What Kubernetes makes random parts of names of: no vowels, so no words."""
+
+_VOLATILE = (
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
+    (re.compile(r"\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b"), "ADDRESS"),
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "UID"),
+    (re.compile(rf"-{_SAFE}{{5,10}}(-{_SAFE}{{5}})?\b"), "-HASH"),
+    (re.compile(r"\b(\d+[dhms]){1,3}\b"), "AGE"),
+    (re.compile(r"\b\d+:\d{4,5}/TCP"), "PORTS"),
+    (re.compile(r"\d+"), "N"),
+    (re.compile(r"[ \t]+"), " "),
+)
+
+
+def shape(text: str) -> tuple[str, ...]:
+    """The lines of an output without what differs from run to run; all numbers are alike."""
+    for pattern, word in _VOLATILE:
+        text = pattern.sub(word, text)
+    return tuple(line.rstrip() for line in text.strip().splitlines())
+
+
+def same_shape(old: str, new: str) -> bool:
+    """Whether an output need not be written anew."""
+    return shape(old) == shape(new)
+
+
+def same_kind(old: str, new: str) -> bool:
+    """Whether two outputs begin alike: a table with the same head, the same first words."""
+    first, second = shape(old)[:1], shape(new)[:1]
+    return [line.split()[:2] for line in first] == [line.split()[:2] for line in second]

@@ -1,0 +1,150 @@
+"""Puts into the pages what must not be written by hand. Pure.
+
+Three things come from elsewhere: the files that a page shows, the plain manifests beside them, and
+what the commands really print. The Chinese page has the same blocks as the English one, in the same
+order; their text is taken from there, so commands and outputs exist once.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.errors import PageError
+from lab.pages import Block, Page, blocks
+from lab.plain import plain
+from lab.shape import same_shape
+
+_CLUSTER = re.compile(r"\b(?P<name>selfhealing-[0-9a-f]{8})(?P<rest>\S*)(?P<gap> {2,})?")
+"""The name of a clone's own cluster, which is a part of its nodes' names; the gap of a column."""
+
+_KIND = "kind"
+"""What stands for it in the pages: the name that kind itself gives."""
+
+_LINKS = re.compile(r"^\[(?:简体中文|English)\]\(.*$", re.MULTILINE)
+_TITLE = re.compile(r"^# (?:\d+\. )?(?P<text>[^:：\n]+)", re.MULTILINE)
+
+Link = tuple[str, str]
+"""A file's name and what the link says."""
+
+_SAME = frozenset({"sh", "text", "yaml"})
+"""Blocks that are the same in every language; others have comments to translate."""
+
+
+def included(page: Page, read: Callable[[str], str]) -> str:
+    """The page with the files and the plain manifests that its comments name.
+
+    Args:
+        page: an English page.
+        read: gives the text of a file of the repository.
+
+    Raises:
+        PageError: a comment names neither or both.
+    """
+    new: dict[int, str] = {}
+    for index, block in enumerate(page.blocks):
+        if block.included is None:
+            continue
+        file, of = block.included.file, block.included.plain
+        if bool(file) == bool(of):
+            raise PageError(f"{page.path}:{block.line}: say either file or plain")
+        new[index] = read(file) if file else plain(read(of))
+    return _filled(page.text, page.blocks, new)
+
+
+def captured(page: Page, outputs: Sequence[str]) -> str:
+    """The page with what its commands printed; unchanged where they print what they always do.
+
+    Args:
+        page: an English page.
+        outputs: one for each of the page's commands.
+    """
+    places = [command.output for command in page.commands]
+    pairs = [
+        (place, tidy(output))
+        for place, output in zip(places, outputs, strict=True)
+        if place is not None
+    ]
+    if all(same_shape(place.text, output) for place, output in pairs):
+        return page.text
+    index = {block.start: number for number, block in enumerate(page.blocks)}
+    return _filled(page.text, page.blocks, {index[place.start]: text for place, text in pairs})
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How the line of links at the top of a page reads."""
+
+    folder: str
+    twin: str
+    before: str
+    home: str
+    after: str
+
+
+ENGLISH: Final = Language("", "[简体中文](zh/{name})", "before: ", "[The lab](README.md)", "next: ")
+CHINESE: Final = Language(
+    "zh", "[English](../{name})", "上一步：", "[实验首页](README.md)", "下一步："
+)
+
+
+def linked(text: str, language: Language, name: str, near: tuple[Link | None, Link | None]) -> str:
+    """The page with its line of links: the twin, the page before, the lab, the page after.
+
+    Args:
+        text: the page.
+        language: in which it is written.
+        name: its file's name.
+        near: the pages before and after it, where there are any.
+    """
+    before, after = near
+    parts = [language.twin.format(name=name)]
+    if before:
+        parts.append(f"{language.before}[{before[1]}]({before[0]})")
+    parts.append(language.home)
+    if after:
+        parts.append(f"{language.after}[{after[1]}]({after[0]})")
+    line = " · ".join(parts)
+    return _LINKS.sub(lambda _: line, text, count=1)
+
+
+def title_of(text: str) -> str:
+    """The title without its number and without what follows a colon."""
+    match = _TITLE.search(text)
+    return match["text"].strip() if match else ""
+
+
+def tidy(output: str) -> str:
+    """An output as it stands in a page."""
+    lines = (line.rstrip() for line in _CLUSTER.sub(_renamed, output).strip("\n").splitlines())
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _renamed(match: re.Match[str]) -> str:
+    """Another name for the cluster; what follows in a table stays below its head."""
+    gap = match["gap"] or ""
+    more = " " * (len(match["name"]) - len(_KIND)) if gap else ""
+    return f"{_KIND}{match['rest']}{gap}{more}"
+
+
+def translated(english: Page, path: Path, text: str) -> str:
+    """A page in another language with the blocks of the English one.
+
+    Raises:
+        PageError: it does not have the same blocks in the same order.
+    """
+    own = blocks(path, text)
+    kinds, wanted = [block.info for block in own], [block.info for block in english.blocks]
+    if kinds != wanted:
+        raise PageError(f"{path}: its blocks are {kinds}, those of {english.path} are {wanted}")
+    same = {index: block.text for index, block in enumerate(english.blocks) if block.info in _SAME}
+    return _filled(text, own, same)
+
+
+def _filled(text: str, found: Sequence[Block], new: Mapping[int, str]) -> str:
+    for index in sorted(new, reverse=True):
+        block = found[index]
+        body = new[index].rstrip("\n")
+        text = text[: block.start] + body + "\n" * bool(body) + text[block.end :]
+    return text

@@ -1,0 +1,80 @@
+"""``python -m load``: what ``make load`` runs."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from cluster import gobuild, stages
+from cluster.errors import ClusterError
+from cluster.paths import Paths, find_paths
+from cluster.progress import Reporter
+from load.attack import Attack
+from load.plan import Plan, read
+from load.screen import Screen, report
+from load.tally import Tally
+from load.way import to_service
+from theatre.errors import ShowError
+from theatre.kube import Kube
+
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Send the requests; the exit code is 0 when at least one was answered well."""
+    plan = read(arguments)
+    paths = find_paths(Path(__file__).parent.parent, os.environ)
+    # `kill` and a closed terminal end it as Ctrl-C does: with everything that it started.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        return _run(plan, Kube(paths, plan.namespace), _vegeta(paths))
+    except (ShowError, ClusterError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _vegeta(paths: Paths) -> str:
+    """Return the program, which is built the first time."""
+    reporter = Reporter(paths.cache / "timings.json")
+    stage = gobuild.module_stage(paths, reporter, "vegeta")
+    return str(stages.ensure(paths, stage, reporter) / "vegeta")
+
+
+def _run(plan: Plan, kube: Kube, vegeta: str) -> int:
+    console = Console(highlight=False)
+    tally = Tally()
+    with to_service(kube, plan.app) as way:
+        url = way.url + plan.path
+        console.print(f"{plan.app} in {plan.namespace}, {plan.amount}, for {plan.seconds} s")
+        console.print(f"  {url}  (by {way.kind})", soft_wrap=True)
+        with Attack(plan, vegeta, url) as attack, Screen(console, plan, tally) as screen:
+            stopped = _count(attack, tally, screen)
+            seconds = min(screen.elapsed, plan.seconds)
+    for part in report(plan, tally, seconds):
+        console.print(part)
+    if stopped:
+        return _INTERRUPTED
+    return 0 if tally.sent > tally.failed else 1
+
+
+def _count(attack: Attack, tally: Tally, screen: Screen) -> bool:
+    """Count what comes until the end; whether it was Ctrl-C that ended it."""
+    try:
+        for line in attack.results():
+            if line is not None:
+                tally.take(line)
+            screen.show()
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

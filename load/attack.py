@@ -1,0 +1,100 @@
+"""Running vegeta: two processes, one that sends and one that tells each result as it comes.
+
+They end at their time, when this process ends, or when the ``with`` block does.
+"""
+
+import contextlib
+import queue
+import subprocess
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import IO, Self
+
+from cluster.proc import dies_with_us
+from load.plan import TIMEOUT, Plan
+from theatre.errors import ShowError
+
+_TICK = 0.25
+_QUEUE = 10_000
+"""Results that may wait to be counted; when there are more, vegeta waits."""
+
+
+class Attack:
+    """The load while it lasts."""
+
+    def __init__(self, plan: Plan, vegeta: str, url: str) -> None:
+        self._sender = _start(plan.command(vegeta), subprocess.PIPE)
+        self._teller = _start([vegeta, "encode", "-to", "json"], self._sender.stdout)
+        _pipe(self._sender.stdout).close()  # the teller has it
+        with contextlib.suppress(BrokenPipeError), _pipe(self._sender.stdin) as target:
+            target.write(f"GET {url}\n".encode())
+        self._results: queue.Queue[str | None] = queue.Queue(_QUEUE)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        """Nothing more: it runs already."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave nothing running."""
+        for process in (self._sender, self._teller):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+        with contextlib.suppress(queue.Empty):
+            while True:  # a reader that waits for room goes on
+                self._results.get_nowait()
+        self._reader.join(5)
+        for stream in (self._sender.stderr, self._teller.stdout, self._teller.stderr):
+            _pipe(stream).close()
+
+    def results(self) -> Iterator[str | None]:
+        """Yield each result, a line of JSON, as it comes, and None when a moment went without one.
+
+        Raises:
+            ShowError: vegeta failed.
+        """
+        while True:
+            try:
+                line = self._results.get(timeout=_TICK)
+            except queue.Empty:
+                yield None
+                continue
+            if line is None:
+                break
+            yield line
+        try:
+            code = self._sender.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            code = 0  # it waits for answers that nobody counts any more
+        if code:
+            said = _pipe(self._sender.stderr).read().decode(errors="replace").strip()
+            raise ShowError(f"vegeta failed: {said or f'exit code {code}'}")
+
+    def _read(self) -> None:
+        for line in _pipe(self._teller.stdout):
+            self._results.put(line.decode())
+        self._results.put(None)
+
+
+def _start(command: list[str], source: int | IO[bytes] | None) -> subprocess.Popen[bytes]:
+    # A session of their own: Ctrl-C is for us, who then tell them.
+    return subprocess.Popen(
+        [*dies_with_us(), *command],
+        stdin=source,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None  # noqa: S101  each was asked for
+    return stream

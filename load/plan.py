@@ -1,0 +1,101 @@
+"""How much load, for how long: checked before anything is started."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+RATE: Final = 50
+"""Requests a second where nothing is said: enough for the lab's app to be scaled."""
+
+SECONDS: Final = 30
+TIMEOUT: Final = 3
+"""Seconds that a request may take."""
+
+_LIMITS: Final = {"rate": 2000, "connections": 256, "seconds": 3600}
+_BODY: Final = 512
+"""Bytes of each answer that are looked at; the demo app's is a quarter of that."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        app: the Service's name, which is the app's.
+        namespace: where it is.
+        path: what is asked for.
+        rate: requests begun each second, whatever the answers do; 0 where ``connections`` says.
+        connections: so many at once, each asking again as soon as it is answered; else 0.
+        seconds: for how long.
+    """
+
+    app: str
+    namespace: str = "default"
+    path: str = "/"
+    rate: int = RATE
+    connections: int = 0
+    seconds: int = SECONDS
+
+    def command(self, vegeta: str) -> list[str]:
+        """Return the command that sends the requests; the target goes to its standard input."""
+        most = self.connections or self.rate * TIMEOUT
+        return [
+            vegeta,
+            "attack",
+            f"-duration={self.seconds}s",
+            f"-timeout={TIMEOUT}s",
+            f"-rate={self.rate}",
+            f"-workers={min(most, self.connections or 10)}",
+            f"-max-workers={most}",
+            # A Service chooses a replica for each connection, not for each request.
+            "-keepalive=false",
+            f"-max-body={_BODY}",
+            "-redirects=-1",
+        ]
+
+    @property
+    def amount(self) -> str:
+        """How much, for people."""
+        if self.connections:
+            return f"{self.connections} at once, as fast as they are answered"
+        return f"{self.rate} a second"
+
+
+def read(arguments: Sequence[str] | None) -> Plan:
+    """Read the command line; one that is wrong ends the program with what would be right."""
+    parser = argparse.ArgumentParser(prog="python -m load", description=__doc__)
+    parser.add_argument("--app", required=True, help="the app, whose Service is asked")
+    parser.add_argument("--namespace", default="default", help="where it is (default: default)")
+    parser.add_argument("--path", default="/", help="what is asked for (default: /)")
+    parser.add_argument("--rate", type=_whole("rate"), help=f"requests a second (default: {RATE})")
+    parser.add_argument("--connections", type=_whole("connections"), help="or: so many at once")
+    parser.add_argument("--seconds", type=_whole("seconds"), default=SECONDS, help="for how long")
+    found = parser.parse_args(arguments)
+    if found.rate and found.connections:
+        parser.error("give a rate or a number of connections, not both")
+    if not found.path.startswith("/") or not found.path.isprintable() or " " in found.path:
+        parser.error(f"--path {found.path!r}: expected a path such as /")
+    return Plan(
+        app=found.app,
+        namespace=found.namespace,
+        path=found.path,
+        rate=0 if found.connections else found.rate or RATE,
+        connections=found.connections or 0,
+        seconds=found.seconds,
+    )
+
+
+class _whole:  # noqa: N801  argparse shows its name in messages
+    """A whole number from 1 to its limit."""
+
+    def __init__(self, name: str) -> None:
+        self._most = _LIMITS[name]
+
+    def __call__(self, text: str) -> int:
+        short = text.isascii() and text.isdigit() and len(text) <= len(str(self._most))
+        if short and 1 <= int(text) <= self._most:
+            return int(text)
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected a whole number from 1 to {self._most}"
+        )

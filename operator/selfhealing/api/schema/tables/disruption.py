@@ -1,0 +1,19 @@
+"""The PodDisruptionBudget."""
+
+from typing import Final
+
+from selfhealing.api.schema.overlay import Overlay
+
+_LIMIT: Final = {
+    "pattern": "^(0|[1-9][0-9]?|100)%$",
+    "maxLength": 4,
+    "minimum": 0,
+    "maximum": 2**31 - 1,
+}
+"""As in pkg/apis/policy/validation: a number of pods, or at most 100 %."""
+
+OVERLAYS: Final = {
+    "io.k8s.api.policy.v1.PodDisruptionBudgetSpec": Overlay(
+        fields={"minAvailable": _LIMIT, "maxUnavailable": _LIMIT},
+    ),
+}

@@ -1,0 +1,155 @@
+"""Types that many others use: labels, references, ports, quantities, conditions."""
+
+from typing import Final
+
+from selfhealing.api import limits
+from selfhealing.api.base import Rule
+from selfhealing.api.limits import LABEL_KEYS_RULE, at_most, exactly_one, one_of
+from selfhealing.api.schema.overlay import Overlay
+from selfhealing.api.schema.published import INT_OR_STRING_TYPE, QUANTITY
+
+META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1"
+CORE: Final = "io.k8s.api.core.v1"
+
+KEY: Final = limits.LABEL_KEY_PATTERN[1:-1]
+
+VALUES_BY_OPERATOR: Final = Rule(
+    cel="(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
+    message="In and NotIn need values; Exists and DoesNotExist have none",
+)
+
+OVERLAYS: Final = {
+    QUANTITY: Overlay(keywords=limits.quantity),
+    INT_OR_STRING_TYPE: Overlay(keywords={"maxLength": 32}),
+    f"{META}.LabelSelector": Overlay(
+        fields={
+            "matchLabels": Overlay(
+                keywords={"maxProperties": 16}, values=limits.label_value, rules=(LABEL_KEYS_RULE,)
+            ),
+            "matchExpressions": at_most(16),
+        }
+    ),
+    f"{META}.LabelSelectorRequirement": Overlay(
+        fields={
+            "key": limits.label_key,
+            "operator": one_of("In", "NotIn", "Exists", "DoesNotExist"),
+            "values": Overlay(keywords=at_most(32), items=limits.label_value),
+        },
+        rules=(VALUES_BY_OPERATOR,),
+    ),
+    # A template of a claim has labels and annotations; the rest is the control plane's.
+    f"{META}.ObjectMeta": Overlay(
+        drop=(
+            "creationTimestamp",
+            "deletionGracePeriodSeconds",
+            "deletionTimestamp",
+            "finalizers",
+            "generateName",
+            "generation",
+            "managedFields",
+            "name",
+            "namespace",
+            "ownerReferences",
+            "resourceVersion",
+            "selfLink",
+            "uid",
+        ),
+        fields={
+            "labels": Overlay(
+                keywords={"maxProperties": 16}, values=limits.label_value, rules=(LABEL_KEYS_RULE,)
+            ),
+            "annotations": Overlay(
+                keywords={"maxProperties": 16}, values={"maxLength": 4096}, rules=(LABEL_KEYS_RULE,)
+            ),
+        },
+    ),
+    # The limits of metav1.Condition, which its OpenAPI leaves out.
+    f"{META}.Condition": Overlay(
+        fields={
+            "type": {**limits.label_key, "maxLength": 316},
+            "status": one_of("True", "False", "Unknown"),
+            "reason": {"pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", "maxLength": 1024},
+            "message": {"maxLength": 32768},
+            "observedGeneration": {"minimum": 0},
+        }
+    ),
+    f"{CORE}.LocalObjectReference": Overlay(
+        require=("name",), fields={"name": limits.dns_subdomain}
+    ),
+    f"{CORE}.ConfigMapKeySelector": Overlay(
+        require=("name",), fields={"name": limits.dns_subdomain, "key": limits.key}
+    ),
+    f"{CORE}.SecretKeySelector": Overlay(
+        require=("name",), fields={"name": limits.dns_subdomain, "key": limits.key}
+    ),
+    f"{CORE}.ConfigMapEnvSource": Overlay(require=("name",), fields={"name": limits.dns_subdomain}),
+    f"{CORE}.SecretEnvSource": Overlay(require=("name",), fields={"name": limits.dns_subdomain}),
+    f"{CORE}.ObjectFieldSelector": Overlay(fields={"apiVersion": one_of("v1")}),
+    f"{CORE}.ResourceFieldSelector": Overlay(
+        fields={
+            "containerName": limits.dns_label,
+            "resource": {
+                "pattern": r"^(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-.+)$",
+                "maxLength": 64,
+            },
+            "divisor": {"pattern": "^(0|1m|1|1[kMGTPE]i?|1Ki)$", "minimum": 0, "maximum": 1},
+        },
+        rules=(
+            Rule(
+                cel="!has(self.divisor) || (self.resource.endsWith('.cpu')"
+                " ? type(self.divisor) == int || self.divisor in ['0', '1', '1m']"
+                " : self.divisor != '1m')",
+                message="the divisor is 1 or 1m for cpu; 1, or one unit such as 1Mi, else",
+                path=".divisor",
+            ),
+        ),
+    ),
+    f"{CORE}.EnvVarSource": Overlay(
+        drop=("fileKeyRef",),  # behind a feature gate
+        fields={
+            "fieldRef": Overlay(
+                fields={
+                    "fieldPath": {
+                        "pattern": r"^(metadata\.(name|namespace|uid)"
+                        r"|spec\.(nodeName|serviceAccountName)"
+                        rf"|status\.(hostIPs?|podIPs?)|metadata\.(labels|annotations)\['{KEY}'\])$",
+                        "maxLength": 320,
+                    }
+                },
+            )
+        },
+        rules=(
+            exactly_one(
+                ("configMapKeyRef", "fieldRef", "resourceFieldRef", "secretKeyRef"),
+                "write exactly one of configMapKeyRef, secretKeyRef, fieldRef, resourceFieldRef",
+            ),
+        ),
+    ),
+    f"{CORE}.EnvVar": Overlay(
+        fields={
+            "name": Overlay(
+                keywords={"minLength": 1, "maxLength": 512},
+                rules=(
+                    Rule(
+                        cel=f"self.matches('{limits.env_name['pattern']}')",
+                        message="a variable's name is printable ASCII without '='",
+                    ),
+                ),
+            )
+        },
+        rules=(
+            Rule(
+                cel="!has(self.valueFrom) || !has(self.value) || self.value == ''",
+                message="write value or valueFrom, not both",
+            ),
+        ),
+    ),
+    f"{CORE}.EnvFromSource": Overlay(
+        fields={"prefix": limits.env_prefix},
+        rules=(
+            exactly_one(
+                ("configMapRef", "secretRef"), "write exactly one of configMapRef, secretRef"
+            ),
+        ),
+    ),
+}

@@ -1,0 +1,101 @@
+"""Probes and lifecycle hooks."""
+
+from typing import Final
+
+from selfhealing.api import limits
+from selfhealing.api.base import Rule
+from selfhealing.api.limits import at_most, exactly_one, one_of
+from selfhealing.api.names import PORT_NAME
+from selfhealing.api.schema.overlay import Overlay
+from selfhealing.api.schema.tables.meta import CORE
+
+TIME: Final = {"minimum": 0}
+
+ALIVE: Final = Overlay(
+    rules=(
+        Rule(
+            cel="!has(self.successThreshold) || self.successThreshold <= 1",
+            message="one success is enough here: remove successThreshold"
+            " (it belongs to a readiness probe)",
+            path=".successThreshold",
+        ),
+    )
+)
+"""What holds for liveness and startup probes."""
+
+READY: Final = Overlay(
+    rules=(
+        Rule(
+            cel="!has(self.terminationGracePeriodSeconds)",
+            message="a readiness probe ends nothing: write terminationGracePeriodSeconds"
+            " beside the liveness probe, or for the whole pod",
+            path=".terminationGracePeriodSeconds",
+            reason="FieldValueForbidden",
+        ),
+    )
+)
+"""What holds for readiness probes."""
+
+OVERLAYS: Final = {
+    f"{CORE}.Probe": Overlay(
+        fields={
+            "initialDelaySeconds": TIME,
+            "periodSeconds": TIME,
+            "timeoutSeconds": TIME,
+            "successThreshold": TIME,
+            "failureThreshold": TIME,
+            "terminationGracePeriodSeconds": {"minimum": 1},
+        },
+        rules=(
+            exactly_one(
+                ("exec", "grpc", "httpGet", "tcpSocket"),
+                "a probe asks in exactly one way: write one of httpGet, tcpSocket, grpc, exec",
+            ),
+        ),
+    ),
+    f"{CORE}.ExecAction": Overlay(
+        require=("command",), fields={"command": at_most(128, minItems=1)}
+    ),
+    f"{CORE}.HTTPGetAction": Overlay(
+        fields={
+            "port": limits.port_or_name,
+            "scheme": one_of("HTTP", "HTTPS"),
+            "httpHeaders": at_most(32),
+        }
+    ),
+    f"{CORE}.HTTPHeader": Overlay(
+        fields={"name": {"pattern": "^[-A-Za-z0-9]+$", "maxLength": 256}}
+    ),
+    f"{CORE}.TCPSocketAction": Overlay(fields={"port": limits.port_or_name}),
+    f"{CORE}.GRPCAction": Overlay(fields={"port": limits.port}),
+    f"{CORE}.SleepAction": Overlay(fields={"seconds": {"minimum": 1, "maximum": 2**31 - 1}}),
+    f"{CORE}.LifecycleHandler": Overlay(
+        drop=("tcpSocket",),  # accepted by Kubernetes, but it never did anything
+        rules=(
+            exactly_one(
+                ("exec", "httpGet", "sleep"),
+                "a hook does exactly one thing: write one of exec, httpGet, sleep",
+            ),
+        ),
+    ),
+    f"{CORE}.Lifecycle": Overlay(
+        drop=("stopSignal",),  # needs the pod's os field, which is not offered
+    ),
+}
+
+NAMED_PORT: Final = Rule(
+    cel=f"type(self) == int || self == '{PORT_NAME}'",
+    message=f"the only port with a name is {PORT_NAME}, the app's: write a number,"
+    f" or {PORT_NAME}, or leave it out",
+)
+
+VARIANTS: Final = {
+    "app": Overlay(
+        fields={
+            "httpGet": Overlay(optional=("port",), fields={"port": Overlay(rules=(NAMED_PORT,))}),
+            "tcpSocket": Overlay(optional=("port",), fields={"port": Overlay(rules=(NAMED_PORT,))}),
+            "grpc": Overlay(optional=("port",)),
+        }
+    ),
+}
+"""In the app's own probes a handler without a port asks `spec.port`."""

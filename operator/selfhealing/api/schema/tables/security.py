@@ -1,0 +1,75 @@
+"""Security contexts of pods and containers."""
+
+from typing import Final
+
+from selfhealing.api import limits
+from selfhealing.api.base import Rule
+from selfhealing.api.limits import at_most, one_of
+from selfhealing.api.schema.overlay import Overlay
+from selfhealing.api.schema.tables.meta import CORE
+
+LOCALHOST: Final = Rule(
+    cel="(self.type == 'Localhost') == has(self.localhostProfile)",
+    message="type: Localhost needs localhostProfile, and only it has one",
+)
+PROFILE_TYPE: Final = one_of("Localhost", "RuntimeDefault", "Unconfined")
+
+OVERLAYS: Final = {
+    f"{CORE}.SeccompProfile": Overlay(
+        fields={"type": PROFILE_TYPE, "localhostProfile": limits.path_below}, rules=(LOCALHOST,)
+    ),
+    f"{CORE}.AppArmorProfile": Overlay(
+        fields={
+            "type": PROFILE_TYPE,
+            "localhostProfile": {"pattern": r"^\S(.*\S)?$", "maxLength": 4095},
+        },
+        rules=(LOCALHOST,),
+    ),
+    f"{CORE}.Capabilities": Overlay(
+        fields={
+            "add": Overlay(keywords=at_most(64), items={"maxLength": 64}),
+            "drop": Overlay(keywords=at_most(64), items={"maxLength": 64}),
+        }
+    ),
+    f"{CORE}.Sysctl": Overlay(
+        fields={
+            "name": {
+                "pattern": r"^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$",
+                "maxLength": 253,
+            }
+        }
+    ),
+    f"{CORE}.SecurityContext": Overlay(
+        drop=(
+            "procMount",  # anything but the default needs hostUsers: false, which is not offered
+            "windowsOptions",  # Windows nodes
+        ),
+        fields={"runAsUser": limits.user_id, "runAsGroup": limits.user_id},
+        rules=(
+            Rule(
+                cel="!has(self.allowPrivilegeEscalation) || self.allowPrivilegeEscalation"
+                " || !((has(self.privileged) && self.privileged)"
+                " || (has(self.capabilities) && has(self.capabilities.add)"
+                " && 'CAP_SYS_ADMIN' in self.capabilities.add))",
+                message="a privileged container, or one with CAP_SYS_ADMIN, can always escalate:"
+                " remove allowPrivilegeEscalation: false, or the privilege",
+                path=".allowPrivilegeEscalation",
+            ),
+        ),
+    ),
+    f"{CORE}.PodSecurityContext": Overlay(
+        drop=("windowsOptions",),  # Windows nodes
+        fields={
+            "runAsUser": limits.user_id,
+            "runAsGroup": limits.user_id,
+            "fsGroup": limits.user_id,
+            "supplementalGroups": Overlay(keywords=at_most(64), items=limits.user_id),
+            "fsGroupChangePolicy": one_of("Always", "OnRootMismatch"),
+            "supplementalGroupsPolicy": one_of("Merge", "Strict"),
+            "seLinuxChangePolicy": one_of("Recursive"),  # MountOption is behind a feature gate
+            "sysctls": at_most(
+                64, **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+            ),
+        },
+    ),
+}

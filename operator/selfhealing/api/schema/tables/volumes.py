@@ -1,0 +1,237 @@
+"""Volumes."""
+
+from typing import Final
+
+from selfhealing.api import limits
+from selfhealing.api.base import Rule
+from selfhealing.api.limits import at_most, exactly_one, one_of
+from selfhealing.api.schema.overlay import Overlay
+from selfhealing.api.schema.tables.containers import PULL_POLICY
+from selfhealing.api.schema.tables.meta import CORE, KEY
+
+SOURCES: Final = (
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "hostPath",
+    "image",
+    "nfs",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+)
+"""The volumes that are offered. Every other one is deprecated, replaced by csi, or needs hardware
+(fc, iscsi) that its csi driver serves better."""
+
+PROJECTIONS: Final = ("configMap", "downwardAPI", "secret", "serviceAccountToken")
+
+
+def _paths(source: str) -> str:
+    """CEL: the paths that one source of a projected volume writes."""
+    return (
+        f"(has({source}.secret) && has({source}.secret.items)"
+        f" ? {source}.secret.items.map(i, i.path)"
+        f" : has({source}.configMap) && has({source}.configMap.items)"
+        f" ? {source}.configMap.items.map(i, i.path)"
+        f" : has({source}.downwardAPI) && has({source}.downwardAPI.items)"
+        f" ? {source}.downwardAPI.items.map(i, i.path) : [])"
+    )
+
+
+OVERLAYS: Final = {
+    f"{CORE}.Volume": Overlay(
+        drop=(
+            "awsElasticBlockStore",
+            "azureDisk",
+            "azureFile",
+            "cephfs",
+            "cinder",
+            "fc",
+            "flexVolume",
+            "flocker",
+            "gcePersistentDisk",
+            "gitRepo",
+            "glusterfs",
+            "iscsi",
+            "photonPersistentDisk",
+            "portworxVolume",
+            "quobyte",
+            "rbd",
+            "scaleIO",
+            "storageos",
+            "vsphereVolume",
+        ),
+        fields={
+            "name": Overlay(
+                keywords={"maxLength": 63},
+                rules=(
+                    Rule(
+                        cel=f"self.matches('{limits.dns_label['pattern']}')",
+                        message="a volume's name has small letters, digits and '-' inside",
+                    ),
+                ),
+            ),
+        },
+        rules=(
+            exactly_one(
+                SOURCES, f"a volume has exactly one source: write one of {', '.join(SOURCES)}"
+            ),
+        ),
+    ),
+    f"{CORE}.KeyToPath": Overlay(
+        fields={"key": limits.given, "path": limits.relative_path, "mode": limits.file_mode}
+    ),
+    f"{CORE}.ConfigMapVolumeSource": Overlay(
+        require=("name",),
+        fields={
+            "name": limits.dns_subdomain,
+            "defaultMode": limits.file_mode,
+            "items": at_most(64),
+        },
+    ),
+    f"{CORE}.SecretVolumeSource": Overlay(
+        require=("secretName",),
+        fields={
+            "secretName": limits.dns_subdomain,
+            "defaultMode": limits.file_mode,
+            "items": at_most(64),
+        },
+    ),
+    f"{CORE}.ConfigMapProjection": Overlay(
+        require=("name",), fields={"name": limits.dns_subdomain, "items": at_most(8)}
+    ),
+    f"{CORE}.SecretProjection": Overlay(
+        require=("name",), fields={"name": limits.dns_subdomain, "items": at_most(8)}
+    ),
+    f"{CORE}.DownwardAPIProjection": Overlay(fields={"items": at_most(8)}),
+    f"{CORE}.DownwardAPIVolumeSource": Overlay(
+        fields={"defaultMode": limits.file_mode, "items": at_most(64)}
+    ),
+    f"{CORE}.DownwardAPIVolumeFile": Overlay(
+        fields={
+            "path": limits.relative_path,
+            "mode": limits.file_mode,
+            "fieldRef": Overlay(
+                fields={
+                    "fieldPath": {
+                        "pattern": r"^metadata\.(name|namespace|uid|labels|annotations"
+                        rf"|(labels|annotations)\['{KEY}'\])$",
+                        "maxLength": 320,
+                    }
+                }
+            ),
+            "resourceFieldRef": Overlay(require=("containerName",)),
+        },
+        rules=(
+            exactly_one(
+                ("fieldRef", "resourceFieldRef"), "write exactly one of fieldRef, resourceFieldRef"
+            ),
+        ),
+    ),
+    f"{CORE}.ServiceAccountTokenProjection": Overlay(
+        fields={
+            "expirationSeconds": {"minimum": 600, "maximum": 2**32},
+            "path": limits.relative_path,
+        }
+    ),
+    f"{CORE}.VolumeProjection": Overlay(
+        drop=("clusterTrustBundle", "podCertificate"),  # behind feature gates
+        rules=(exactly_one(PROJECTIONS, f"write exactly one of {', '.join(PROJECTIONS)}"),),
+    ),
+    f"{CORE}.ProjectedVolumeSource": Overlay(
+        fields={
+            "defaultMode": limits.file_mode,
+            "sources": Overlay(
+                keywords=at_most(8),
+                rules=(
+                    Rule(
+                        cel=f"self.all(s, {_paths('s')}.all(p,"
+                        f" self.map(t, {_paths('t')}.filter(q, q == p).size()).sum() == 1))",
+                        message="two sources write the same path: give each file its own",
+                    ),
+                ),
+            ),
+        }
+    ),
+    f"{CORE}.EmptyDirVolumeSource": Overlay(
+        fields={
+            "medium": {"pattern": "^(Memory|HugePages(-[1-9][0-9]*[KMG]i)?)?$", "maxLength": 32}
+        }
+    ),
+    f"{CORE}.HostPathVolumeSource": Overlay(
+        fields={
+            "path": limits.path_without_steps,
+            "type": one_of(
+                "",
+                "BlockDevice",
+                "CharDevice",
+                "Directory",
+                "DirectoryOrCreate",
+                "File",
+                "FileOrCreate",
+                "Socket",
+            ),
+        }
+    ),
+    f"{CORE}.CSIVolumeSource": Overlay(
+        fields={
+            "driver": {**limits.dns_subdomain, "maxLength": 63},
+            "volumeAttributes": {"maxProperties": 64},
+        }
+    ),
+    f"{CORE}.NFSVolumeSource": Overlay(
+        fields={"server": limits.given, "path": {"pattern": "^/", "maxLength": 1024}}
+    ),
+    f"{CORE}.PersistentVolumeClaimVolumeSource": Overlay(
+        fields={"claimName": limits.dns_subdomain}
+    ),
+    f"{CORE}.ImageVolumeSource": Overlay(
+        require=("reference",), fields={"reference": limits.given, "pullPolicy": PULL_POLICY}
+    ),
+    f"{CORE}.EphemeralVolumeSource": Overlay(require=("volumeClaimTemplate",)),
+    f"{CORE}.PersistentVolumeClaimSpec": Overlay(
+        drop=(
+            "dataSource",  # a volume of a pod starts empty
+            "dataSourceRef",
+            "selector",  # it is provisioned, not found
+            "volumeName",
+            "volumeMode",  # raw block devices
+        ),
+        require=("accessModes", "resources"),
+        fields={
+            "accessModes": Overlay(
+                keywords=at_most(4, minItems=1),
+                items=one_of("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"),
+                rules=(
+                    Rule(
+                        cel="!('ReadWriteOncePod' in self)"
+                        " || self.all(mode, mode == 'ReadWriteOncePod')",
+                        message="ReadWriteOncePod stands alone",
+                    ),
+                ),
+            ),
+            "storageClassName": limits.dns_subdomain_or_empty,
+            "volumeAttributesClassName": limits.dns_subdomain_or_empty,
+        },
+    ),
+    f"{CORE}.VolumeResourceRequirements": Overlay(
+        require=("requests",),
+        fields={
+            "requests": Overlay(
+                keywords={"maxProperties": 4},
+                rules=(
+                    Rule(
+                        cel="'storage' in self && (type(self['storage']) == int"
+                        " ? self['storage'] > 0"
+                        " : isQuantity(self['storage'])"
+                        " && quantity(self['storage']).isGreaterThan(quantity('0')))",
+                        message="write how much: storage: 1Gi",
+                    ),
+                ),
+            ),
+            "limits": {"maxProperties": 4},
+        },
+    ),
+}

@@ -1,0 +1,1 @@
+"""Commands for people: what the operator needs from a cluster, as YAML."""

@@ -1,0 +1,118 @@
+"""The cluster's own messages in plain words, short, and the same for as long as they mean the same.
+
+What Kubernetes writes is long, names a different pod, port or waiting time on each try and hides
+the cause at its end. The texts are those of Kubernetes 1.36, containerd 2 and runc; one that is not
+known is shortened.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+LIMIT: Final = 120
+"""Characters of a foreign text that are worth reading at night."""
+
+_PULL_CAUSES: Final[Mapping[str, str]] = {
+    r"rate limit|toomanyrequests|too many requests": "the registry limits how often it is asked",
+    r"denied|authorization failed|unauthorized|forbidden": (
+        "access is denied, or there is no such image"
+    ),
+    r"no match for platform|no matching manifest": "there is none for the node's platform",
+    r"not found|manifest unknown|name unknown": "not found",
+    r"no such host|name resolution|server misbehaving": "the registry's name is not resolved",
+    r"connection refused|no route to host|unreachable": "the registry is out of reach",
+    r"x509|certificate": "the registry's certificate is not trusted",
+    r"http response to https client": "the registry speaks HTTP, not HTTPS",
+    r"timeout|timed out|deadline exceeded": "the registry does not answer in time",
+    r"no space left": "no space is left on the node",
+    r"signature validation failed": "its signature is not valid",
+    r"unexpected status|registry is unavailable|\beof\b|reset by peer": "the registry fails",
+}
+"""What stands in a failed pull's message, the most telling first, and what it means."""
+
+_SIGNALS: Final[Mapping[int, str]] = {
+    130: "SIGINT",
+    132: "SIGILL",
+    134: "SIGABRT",
+    135: "SIGBUS",
+    136: "SIGFPE",
+    137: "SIGKILL",
+    139: "SIGSEGV",
+    143: "SIGTERM",
+}
+"""Exit codes that stand for a signal (128 + its number)."""
+
+_BACK_OFF: Final = re.compile(r'^(?:Back-off pulling image "[^"]*"(?:: )?)?(?:ErrImagePull: )?')
+_QUOTED: Final = re.compile(r'"[^"]*"')
+_NODES: Final = re.compile(r"^0/\d+ nodes are available: ")
+_START: Final = re.compile(r".*(?:container init|container process|create failed): ", re.DOTALL)
+_FORBIDDEN: Final = re.compile(r'^(?:pods? "[^"]+"|\S+) is forbidden: ')
+_GENERATED: Final = "-[a-z0-9]{1,10}-[a-z0-9]{5}"
+"""What a Deployment's ReplicaSet appends to the name of a pod."""
+
+
+def shorten(text: str, limit: int = LIMIT) -> str:
+    """Cut ``text`` to ``limit`` characters, at the end of a word where there is one."""
+    line = " ".join(text.split())
+    if len(line) <= limit:
+        return line
+    head = line[: limit - 1]
+    whole_words = head.rsplit(" ", 1)[0]
+    return (whole_words if len(whole_words) > limit // 2 else head).rstrip(" ,;:") + "…"
+
+
+def pull_cause(message: str) -> str:
+    """Why an image could not be pulled; empty where the message does not say."""
+    cause = _BACK_OFF.sub("", message)
+    lowered = _QUOTED.sub("", cause).lower()
+    for signs, meaning in _PULL_CAUSES.items():
+        if re.search(signs, lowered):
+            return meaning
+    return shorten(cause.rpartition(": ")[2])
+
+
+def start_cause(message: str) -> str:
+    """Why the container runtime could not start a container: the end of its chain of errors."""
+    return shorten(_START.sub("", message, count=1).removesuffix(": unknown"))
+
+
+def scheduling_cause(message: str) -> str:
+    """Why the scheduler finds no node, without its thoughts on claims and preemption."""
+    return first_sentence(_NODES.sub("", message))
+
+
+def refusal_cause(message: str) -> str:
+    """Why the API server refused a pod, without the pod's ever-changing name."""
+    return shorten(_FORBIDDEN.sub("", message))
+
+
+def first_sentence(message: str) -> str:
+    """The first sentence of a message: the rest is often figures that change."""
+    return shorten(message.split(". ", 1)[0].rstrip("."))
+
+
+def nameless(text: str, app: str) -> str:
+    """Replace the names of an app's pods: which one of them it is, is chance."""
+    return re.sub(rf"\b{re.escape(app)}{_GENERATED}\b", f"{app}-…", text)
+
+
+def duration(time: timedelta) -> str:
+    """A time in the largest unit that it is a whole number of: "10 minutes", "90 seconds"."""
+    seconds = int(time.total_seconds())
+    number, unit = (seconds, "second") if seconds % 60 else (seconds // 60, "minute")
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def span(time: timedelta) -> str:
+    """How long something took, to the second: "2 h 5 min 3 s"."""
+    minutes, seconds = divmod(int(time.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (seconds, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
+
+
+def exit_words(code: int) -> str:
+    """An exit code, with the signal that it stands for."""
+    signal = _SIGNALS.get(code)
+    return f"exit code {code}, {signal}" if signal else f"exit code {code}"

@@ -1,0 +1,10 @@
+"""Spec to children: what one SelfHealingApp stands for in plain Kubernetes objects.
+
+Everything here is a pure function from values to plain dicts. Nothing reads a cluster, a clock or
+the environment, so that ``children`` can be replayed, compared and shown without a cluster.
+"""
+
+from selfhealing.render.children import children
+from selfhealing.render.meta import Owner
+
+__all__ = ["Owner", "children"]

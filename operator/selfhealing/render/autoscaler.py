@@ -1,0 +1,58 @@
+"""The HorizontalPodAutoscaler: how many pods the load asks for."""
+
+from typing import Any
+
+from selfhealing.api.spec import AutoscalingSpec, SelfHealingAppSpec
+from selfhealing.render.meta import Owner, filled, given, metadata
+
+
+def build_autoscaler(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
+    """Return the autoscaling/v2 HorizontalPodAutoscaler of ``owner``, or None without autoscaling.
+
+    Without any metric Kubernetes itself takes 80 % of the requested CPU.
+    """
+    autoscaling = spec.autoscaling
+    if autoscaling is None:
+        return None
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata(owner),
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": owner.name},
+            "minReplicas": autoscaling.min_replicas,
+            "maxReplicas": autoscaling.max_replicas,
+            **filled(metrics=_metrics(autoscaling)),
+            **given(behavior=autoscaling.behavior),
+        },
+    }
+
+
+def followed(autoscaling: AutoscalingSpec | None) -> set[str]:
+    """The resources whose use the number of pods follows: cpu, memory."""
+    if autoscaling is None:
+        return set()
+    metrics = _metrics(autoscaling)
+    if not metrics:
+        return {"cpu"}  # Kubernetes' own choice
+    sources = (metric.get("resource") or metric.get("containerResource") for metric in metrics)
+    return {source["name"] for source in sources if source}
+
+
+def _metrics(autoscaling: AutoscalingSpec) -> list[dict[str, Any]]:
+    targets = {
+        "cpu": autoscaling.target_cpu_utilization_percentage,
+        "memory": autoscaling.target_memory_utilization_percentage,
+    }
+    shorthand = [
+        {
+            "type": "Resource",
+            "resource": {
+                "name": resource,
+                "target": {"type": "Utilization", "averageUtilization": percentage},
+            },
+        }
+        for resource, percentage in targets.items()
+        if percentage is not None
+    ]
+    return [*shorthand, *autoscaling.metrics]

@@ -1,0 +1,31 @@
+"""The PodDisruptionBudget: how many pods may be moved at once, as when a node is drained."""
+
+from typing import Any, Final
+
+from selfhealing.api.spec import DisruptionSpec, SelfHealingAppSpec
+from selfhealing.render.deployment import guaranteed
+from selfhealing.render.meta import Owner, given, metadata, selector
+
+FEWEST: Final = 2
+"""With fewer pods a budget keeps either nothing or every node that is to be drained."""
+
+
+def build_budget(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
+    """Return the policy/v1 PodDisruptionBudget of ``owner``, or None where there is none.
+
+    A pod that is not ready serves nobody: it never stands in the way of a drain.
+    """
+    disruption = spec.disruption or DisruptionSpec()
+    if not disruption.enabled or guaranteed(spec) < FEWEST:
+        return None
+    limit = given(minAvailable=disruption.min_available, maxUnavailable=disruption.max_unavailable)
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(owner),
+        "spec": {
+            **(limit or {"maxUnavailable": 1}),
+            "selector": {"matchLabels": selector(owner.name)},
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        },
+    }

@@ -1,0 +1,28 @@
+"""All children of one app, sealed and in the order in which they are applied."""
+
+from typing import Any
+
+from selfhealing.api.spec import SelfHealingAppSpec
+from selfhealing.render.autoscaler import build_autoscaler
+from selfhealing.render.budget import build_budget
+from selfhealing.render.deployment import build_deployment
+from selfhealing.render.job import build_job
+from selfhealing.render.meta import Owner, seal
+from selfhealing.render.service import build_service
+from selfhealing.render.vertical import build_vertical_autoscaler
+
+
+def children(owner: Owner, spec: SelfHealingAppSpec) -> tuple[dict[str, Any], ...]:
+    """Return every object that ``owner`` stands for, as plain dicts ready to be applied.
+
+    What makes pods comes first: an autoscaler that finds no target reports an error of its own.
+    """
+    built = (
+        build_deployment(owner, spec),
+        build_job(owner, spec),
+        build_service(owner, spec),
+        build_autoscaler(owner, spec),
+        build_budget(owner, spec),
+        build_vertical_autoscaler(owner, spec),
+    )
+    return tuple(seal(child) for child in built if child is not None)

@@ -1,0 +1,52 @@
+"""The Job: an app that runs to its end, and how often it is tried."""
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from selfhealing.api import names
+from selfhealing.api.spec import JobSpec, SelfHealingAppSpec
+from selfhealing.render.meta import Owner, given, metadata
+from selfhealing.render.pod import build_pod_template, runs_to_its_end
+
+DEFAULT_COMPLETIONS = 1
+"""Kubernetes' default, where neither completions nor parallelism is given."""
+
+
+def build_job(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
+    """Return the batch/v1 Job of ``owner``, or None for an app that serves for ever.
+
+    The selector, and the labels that it finds the Job's pods by, are left to the API server.
+    """
+    if not runs_to_its_end(spec):
+        return None
+    job = spec.job or JobSpec()
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata(owner, {names.ANNOTATION_RUN: run_mark(owner.name, spec)}),
+        "spec": {
+            "template": build_pod_template(owner.name, spec),
+            **given(
+                backoffLimit=job.backoff_limit,
+                activeDeadlineSeconds=job.active_deadline_seconds,
+                completions=job.completions,
+                parallelism=job.parallelism,
+            ),
+        },
+    }
+
+
+def run_mark(name: str, spec: SelfHealingAppSpec) -> str:
+    """The hash of what can never be changed in a Job: another one asks for a new run.
+
+    Only what the user wrote goes into it, not our labels: a new release of the operator must not
+    run again what has been run.
+    """
+    job = spec.job or JobSpec()
+    parts = {
+        "pod": build_pod_template(name, spec)["spec"],
+        "completions": job.completions or (None if job.parallelism else DEFAULT_COMPLETIONS),
+    }
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

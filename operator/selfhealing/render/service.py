@@ -1,0 +1,32 @@
+"""The Service: one stable name and port in front of the pods."""
+
+from typing import Any
+
+from selfhealing.api import names
+from selfhealing.api.spec import SelfHealingAppSpec, ServiceSpec
+from selfhealing.render.meta import Owner, given, metadata, selector
+
+
+def build_service(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
+    """Return the core/v1 Service of ``owner``, or None for an app without a port or a Service."""
+    service = spec.service or ServiceSpec()
+    if spec.port is None or not service.enabled:
+        return None
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(owner, service.annotations),
+        "spec": {
+            "type": service.type,
+            "selector": selector(owner.name),
+            "ports": [
+                {
+                    "name": names.PORT_NAME,
+                    "port": service.port,
+                    "protocol": "TCP",
+                    "targetPort": names.PORT_NAME,
+                    **given(nodePort=service.node_port),
+                }
+            ],
+        },
+    }

@@ -1,0 +1,225 @@
+"""The API client: the few calls that the operator makes, on plain dicts.
+
+Transport, TLS and credentials are the official client's (``kubernetes.aio``); its models are left
+out because the children are plain dicts and the models cost more than the requests
+(docs/decisions/0005-api-client.md). Every refusal becomes an error of ``runtime.errors`` here and
+nowhere else.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final, Self
+from urllib.parse import urlencode
+from urllib.request import getproxies_environment
+
+import aiohttp
+import orjson
+from kubernetes.aio.client import ApiClient, Configuration
+
+from selfhealing import __version__
+from selfhealing.api import names
+from selfhealing.runtime.access import Resource
+from selfhealing.runtime.errors import ApiError, NotFoundError, UnavailableError, api_error
+from selfhealing.runtime.metrics import API_REQUESTS
+
+APPLY: Final = "application/apply-patch+yaml"
+"""Server-side apply; JSON is YAML."""
+MERGE: Final = "application/merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
+METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+PAGE: Final = 500
+"""Objects asked for at a time in a list."""
+
+Json = dict[str, Any]
+
+
+class Client:
+    """Calls to the API server; use as an async context manager."""
+
+    def __init__(self, configuration: Configuration, timeout: float, connections: int) -> None:
+        """Prepare a client; nothing is sent yet.
+
+        Args:
+            configuration: the server's address and the credentials.
+            timeout: seconds that one request may take.
+            connections: requests that may be under way at once.
+        """
+        configuration.connection_pool_maxsize = connections
+        # With trust_env aiohttp reads ~/.netrc for every request, a third of a request's CPU time.
+        configuration.client_session_kwargs = {"trust_env": bool(getproxies_environment())}
+        self._api = ApiClient(configuration)
+        self._api.user_agent = f"{names.FIELD_MANAGER}/{__version__}"
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    async def __aenter__(self) -> Self:
+        """Enter the client's life."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close its connections."""
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Read one object; None when it is not there."""
+        try:
+            return await self._call("get", resource, resource.path(namespace, name))
+        except NotFoundError:
+            return None
+
+    def metadata(
+        self, resource: Resource, namespace: str | None, labels: str = ""
+    ) -> AsyncIterator[Json]:
+        """Read the metadata of all objects of a kind, in pages.
+
+        Args:
+            resource: the kind.
+            namespace: where; None for everywhere.
+            labels: a label selector; empty for all.
+        """
+        return self._pages(resource, namespace, labels, METADATA_LIST)
+
+    def objects(
+        self, resource: Resource, namespace: str | None, labels: str = ""
+    ) -> AsyncIterator[Json]:
+        """Read all objects of a kind as a whole, in pages; arguments as for ``metadata``."""
+        return self._pages(resource, namespace, labels, "application/json")
+
+    async def _pages(
+        self, resource: Resource, namespace: str | None, labels: str, accept: str
+    ) -> AsyncIterator[Json]:
+        query = {"limit": str(PAGE)} | ({"labelSelector": labels} if labels else {})
+        while True:
+            page = await self._call(
+                "list", resource, resource.path(namespace), query=query, accept=accept
+            )
+            for item in page["items"] or ():
+                yield item
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    async def apply(self, resource: Resource, body: Json, manager: str) -> Json:
+        """Make the fields of ``body`` so, owned by ``manager``; returns the live object."""
+        meta = body["metadata"]
+        return await self._call(
+            "patch",
+            resource,
+            resource.path(meta["namespace"], meta["name"]),
+            body=body,
+            content_type=APPLY,
+            query={"fieldManager": manager, "force": "true"},
+        )
+
+    async def merge(
+        self, resource: Resource, namespace: str, name: str, patch: Json, subresource: str = ""
+    ) -> Json:
+        """Merge ``patch`` into an object or its subresource; returns the live object."""
+        return await self._call(
+            "patch",
+            resource,
+            resource.path(namespace, name, subresource),
+            subresource=subresource,
+            body=patch,
+            content_type=MERGE,
+            query={"fieldManager": names.FIELD_MANAGER},
+        )
+
+    async def edit(
+        self, resource: Resource, namespace: str, name: str, steps: Sequence[Json], manager: str
+    ) -> Json:
+        """Carry out the steps of a JSON patch (RFC 6902), all or none; returns the live object."""
+        return await self._call(
+            "patch",
+            resource,
+            resource.path(namespace, name),
+            body=steps,
+            content_type=JSON_PATCH,
+            query={"fieldManager": manager},
+        )
+
+    async def create(self, resource: Resource, body: Json) -> Json:
+        """Create an object."""
+        path = resource.path(body["metadata"]["namespace"])
+        return await self._call("create", resource, path, body=body)
+
+    async def replace(self, resource: Resource, body: Json) -> Json:
+        """Replace an object as a whole, if it still has the resource version in ``body``."""
+        meta = body["metadata"]
+        path = resource.path(meta["namespace"], meta["name"])
+        return await self._call("update", resource, path, body=body)
+
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, uid: str, *, pods_first: bool = False
+    ) -> Json | None:
+        """Delete an object if it is still the one with ``uid``; one that is gone is well gone.
+
+        With ``pods_first`` it goes when the last of its pods has stopped.
+
+        Returns:
+            The object, if it goes later; None when it is gone.
+        """
+        policy = "Foreground" if pods_first else "Background"
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": policy}
+        try:
+            raw = await self._call("delete", resource, resource.path(namespace, name), body=body)
+        except NotFoundError:
+            return None
+        return raw if "deletionTimestamp" in raw.get("metadata", ()) else None
+
+    async def _call(  # noqa: PLR0913 - the parts of one HTTP request
+        self,
+        verb: str,
+        resource: Resource,
+        path: str,
+        *,
+        subresource: str = "",
+        body: Json | Sequence[Json] | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        query: Mapping[str, str] | None = None,
+    ) -> Json:
+        if not resource.allows(verb, subresource):
+            raise PermissionError(
+                f"{verb} on {resource.plural}/{subresource} is not in runtime/access.py, "
+                "from which the RBAC rules are made: add it there"
+            )
+        url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        headers = {**self._api.default_headers, "Accept": accept, "Content-Type": content_type}
+        await self._api.update_params_for_auth(headers, None, ["BearerToken"], path, verb, None)
+        try:
+            response = await self._api.rest_client.request(  # type: ignore[no-untyped-call]
+                _METHODS[verb], url, headers=headers, body=body, _request_timeout=self._timeout
+            )
+            data = await response.read()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            API_REQUESTS.labels(verb, resource.kind, "none").inc()
+            raise UnavailableError(
+                0, "NoAnswer", f"no answer from the API server: {type(error).__name__} {error}"
+            ) from error
+        API_REQUESTS.labels(verb, resource.kind, str(response.status)).inc()
+        if response.status >= _FIRST_ERROR:
+            raise _refusal(response.status, data)
+        result: Json = orjson.loads(data)
+        return result
+
+
+_METHODS: Final = {
+    "get": "GET",
+    "list": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
+_FIRST_ERROR: Final = 400
+
+
+def _refusal(status: int, data: bytes) -> ApiError:
+    try:
+        answer = orjson.loads(data)
+    except orjson.JSONDecodeError:  # a proxy's page instead of Kubernetes' Status
+        answer = {}
+    if not isinstance(answer, dict):
+        answer = {}
+    text = answer.get("message") or data[:256].decode(errors="replace")
+    return api_error(status, answer.get("reason", ""), text)

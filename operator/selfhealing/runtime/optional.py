@@ -1,0 +1,108 @@
+"""Kinds that a cluster may not serve: listed at a steady pace, and only where an app asks for one.
+
+kopf watches a kind from the moment when it is served, but only where it may watch the kinds of the
+whole cluster; and a watch of a kind that goes away ends in an error. A list every few seconds does
+for what changes once a minute, and tells at the same time whether the kind is there.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from selfhealing.api import names
+from selfhealing.observe.store import Store
+from selfhealing.observe.views import AppKey
+from selfhealing.runtime.access import OPTIONAL, Resource
+from selfhealing.runtime.client import Client
+from selfhealing.runtime.errors import ApiError, NotFoundError
+from selfhealing.runtime.queue import WorkQueue
+from selfhealing.runtime.watch import Observer
+
+logger = logging.getLogger(__name__)
+
+PACE: Final = 10.0
+"""Seconds between two looks."""
+
+ASKED_BY: Final[Mapping[str, bytes]] = {"VerticalPodAutoscaler": b'"verticalScaling":'}
+"""What stands in the stored spec of an app that asks for a kind. A text that happens to be in
+another field costs a list, no more."""
+
+
+class OptionalKinds:
+    """Knows which optional kinds are served, and brings their objects into the store."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
+        self,
+        client: Client,
+        store: Store,
+        observer: Observer,
+        queue: WorkQueue[AppKey],
+        namespaces: Sequence[str],
+        clock: Callable[[], float],
+    ) -> None:
+        """Look into ``namespaces`` (none means all); ``clock`` gives steady seconds."""
+        self._client = client
+        self._store = store
+        self._observer = observer
+        self._queue = queue
+        self._namespaces: Sequence[str | None] = namespaces or (None,)
+        self._clock = clock
+        self._missing: dict[str, float] = {}
+        """By kind that is not served, when that was found out last."""
+
+    def lacks(self, kind: str) -> bool:
+        """Whether it is known, and not for long, that a kind is not served."""
+        found = self._missing.get(kind)
+        return found is not None and self._clock() - found < 2 * PACE
+
+    async def run(self) -> None:
+        """Look at the pace, for ever."""
+        while True:
+            await asyncio.sleep(PACE)
+            for resource in OPTIONAL:
+                if self._asking(resource.kind) or self._store.uids(resource.kind):
+                    await self._look(resource)
+
+    async def look(self) -> None:
+        """Look once, whether somebody asks or not: who asked before may have left something."""
+        for resource in OPTIONAL:
+            await self._look(resource)
+
+    def _asking(self, kind: str) -> list[AppKey]:
+        return [app.key for app in self._store.apps() if ASKED_BY[kind] in app.spec]
+
+    async def _look(self, resource: Resource) -> None:
+        kind = resource.kind
+        # Stored before the list was made, and not in it: gone. What came later is left alone.
+        before = self._store.uids(kind)
+        listed: set[str] = set()
+        try:
+            for namespace in self._namespaces:
+                async for item in self._client.objects(resource, namespace, names.LABEL_APP):
+                    listed.add(item["metadata"]["uid"])
+                    self._observer.child({"type": "MODIFIED", "object": {**item, "kind": kind}})
+        except NotFoundError:
+            self._found(kind, served=False)
+        except ApiError as error:
+            logger.warning("could not list every %s, again in %.0f s: %s", kind, PACE, error)
+            return
+        else:
+            self._found(kind, served=True)
+        for uid, key in before.items():
+            if uid not in listed:
+                self._observer.gone(kind, uid, key)
+
+    def _found(self, kind: str, *, served: bool) -> None:
+        """Take it that a kind is served or not; whoever asks for it is told when that changes."""
+        was_missing = kind in self._missing
+        if served:
+            self._missing.pop(kind, None)
+        else:
+            self._missing[kind] = self._clock()
+        if was_missing == served:
+            asking = self._asking(kind)
+            if asking:
+                logger.info("the kind %s %s", kind, "is served now" if served else "is not served")
+            for key in asking:
+                self._queue.add(key)

@@ -1,0 +1,218 @@
+"""One reconcile: a key in, facts from the store, the pure rooms, writes of what differs."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Final
+
+import orjson
+
+from selfhealing.api.errors import InvalidSpecError
+from selfhealing.api.spec import SelfHealingAppSpec, parse
+from selfhealing.heal.children import Need
+from selfhealing.heal.damper import LIMIT, WINDOW, Damper
+from selfhealing.observe.facts import Facts
+from selfhealing.observe.parse import app_view
+from selfhealing.observe.store import Store
+from selfhealing.observe.views import AppKey
+from selfhealing.runtime import metrics
+from selfhealing.runtime.access import APPS
+from selfhealing.runtime.children import Children
+from selfhealing.runtime.client import Client
+from selfhealing.runtime.errors import ApiError, ConflictError, GoneError, NotFoundError
+from selfhealing.runtime.queue import WorkQueue
+from selfhealing.runtime.recorder import Recorder
+from selfhealing.runtime.settings import Settings
+from selfhealing.status.notices import Notice, deeds
+from selfhealing.status.outcome import HARMLESS, NEEDS_PEOPLE, Obstacle, Outcome, Problem
+from selfhealing.status.report import report
+
+logger = logging.getLogger(__name__)
+
+RECHECK: Final = 30.0
+"""Seconds between two looks at an obstacle that only people can remove and that no watch shows."""
+
+CONTESTED: Final = Problem(
+    Obstacle.CONTESTED,
+    f"something else keeps changing the children (put right {LIMIT} times in {WINDOW:.0f} s): look "
+    "in their metadata.managedFields for who it is; it is tried again at that pace",
+)
+
+UNCHANGED: Final = "unchanged"
+CHANGED: Final = "changed"
+FAILED: Final = "failed"
+
+
+class Reconciler:
+    """Brings apps to what their specs say, and says how they are."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
+        self,
+        client: Client,
+        store: Store,
+        queue: WorkQueue[AppKey],
+        recorder: Recorder,
+        children: Children,
+        settings: Settings,
+        clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._queue = queue
+        self._recorder = recorder
+        self._children = children
+        self._interval = settings.status_interval
+        self._clock = clock
+        self._written: dict[AppKey, float] = {}
+        self._phases: dict[AppKey, str] = {}
+        self._generations: dict[AppKey, int] = {}
+        self._damper: Damper[AppKey] = Damper()
+        self._apps_by_phase: Counter[str] = Counter()
+
+    async def work(self) -> None:
+        """Take keys from the queue and reconcile them, for ever."""
+        while True:
+            key = await self._queue.get()
+            started = perf_counter()
+            try:
+                result = await self._reconcile(key)
+            except ApiError as error:
+                result = FAILED
+                delay = self._queue.retry(key)
+                logger.warning(
+                    "%s: %s; again in %.1f s", key, error, delay, extra={"app": str(key)}
+                )
+            except Exception:
+                result = FAILED
+                delay = self._queue.retry(key)
+                logger.exception(
+                    "%s: a fault of the operator; again in %.1f s",
+                    key,
+                    delay,
+                    extra={"app": str(key)},
+                )
+            finally:
+                self._queue.done(key)
+            metrics.RECONCILES.labels(result).inc()
+            metrics.RECONCILE_SECONDS.observe(perf_counter() - started)
+
+    async def _reconcile(self, key: AppKey) -> str:
+        facts = self._store.facts(key)
+        if facts is None or facts.app.deleting:
+            self._forget(key)
+            return UNCHANGED
+        try:
+            spec, outcome = await self._sync(facts)
+        except GoneError as error:  # the watch, or the next list of everything, will say so
+            logger.debug("%s: %s", key, error)
+            self._queue.retry(key)
+            return UNCHANGED
+        # What was written is in the store already: look again before speaking about it.
+        facts = self._store.facts(key) or facts
+        self._tell(facts, deeds(outcome.changes))
+        if any(change.need in {Need.CREATE, Need.UPDATE} for change in outcome.changes):
+            self._written[key] = self._clock()  # Kubernetes will have news of them in a moment
+        written = await self._report(facts, spec, outcome)
+        self._plan_next(key, outcome)
+        return CHANGED if written or outcome.changes else UNCHANGED
+
+    async def _sync(self, facts: Facts) -> tuple[SelfHealingAppSpec | None, Outcome]:
+        try:
+            spec = parse(orjson.loads(facts.app.spec))
+        except InvalidSpecError as error:
+            return None, Outcome(problems=(Problem(Obstacle.INVALID_SPEC, str(error)),))
+        if spec.paused:
+            return spec, Outcome()
+        key = facts.app.key
+        if self._generations.get(key) != facts.app.generation:
+            self._generations[key] = facts.app.generation
+            self._damper.forget(key)
+        wait = self._damper.wait(key, self._clock())
+        if wait:
+            self._queue.add(key, wait)
+            return spec, Outcome(problems=(CONTESTED,))
+        outcome = await self._children.sync(facts, spec)
+        if any(
+            change.need in {Need.UPDATE, Need.CORRECT, Need.REPLACE} for change in outcome.changes
+        ):
+            self._damper.note(key, self._clock())
+        return spec, outcome
+
+    async def _report(
+        self, facts: Facts, spec: SelfHealingAppSpec | None, outcome: Outcome
+    ) -> bool:
+        key = facts.app.key
+        found = report(facts, spec, outcome, datetime.now(UTC))
+        self._count_phase(key, str(found.status.phase))
+        if found.again is not None:
+            self._queue.add(key, found.again)
+        if not found.patch:
+            self._store.settle(key, facts.departed)
+            return False
+        wait = self._written.get(key, -self._interval) + self._interval - self._clock()
+        if wait > 0:
+            self._queue.add(key, wait)
+            return False
+        patch = {
+            "metadata": {"resourceVersion": str(facts.app.resource_version)},
+            "status": found.patch,
+        }
+        try:
+            raw = await self._client.merge(APPS, key.namespace, key.name, patch, "status")
+        except NotFoundError:  # deleted meanwhile; the watch will say so
+            return False
+        except ConflictError:
+            # The resource has changed since it was seen: the ledger of restarts must be read anew.
+            logger.debug("%s: the resource changed meanwhile", key)
+            self._queue.retry(key)
+            return False
+        self._written[key] = self._clock()
+        self._store.put_app(app_view(raw))
+        self._store.settle(key, facts.departed)
+        for restart in found.restarts:
+            metrics.RESTARTS.labels(restart.reason).inc(restart.news)
+        self._tell(facts, found.notices)
+        return True
+
+    def _tell(self, facts: Facts, notices: Iterable[Notice]) -> None:
+        for notice in notices:
+            logger.log(
+                logging.WARNING if notice.type == "Warning" else logging.INFO,
+                "%s: %s: %s",
+                facts.app.key,
+                notice.reason,
+                notice.message,
+                extra={"app": str(facts.app.key), "reason": notice.reason},
+            )
+            self._recorder.tell(facts.app, notice)
+
+    def _plan_next(self, key: AppKey, outcome: Outcome) -> None:
+        obstacles = {problem.obstacle for problem in outcome.problems}
+        if obstacles - NEEDS_PEOPLE - HARMLESS - {Obstacle.CONTESTED}:
+            self._queue.retry(key)
+            return
+        self._queue.forget(key)
+        if obstacles & NEEDS_PEOPLE:
+            self._queue.add(key, RECHECK)
+
+    def _count_phase(self, key: AppKey, phase: str) -> None:
+        old = self._phases.get(key)
+        if old != phase:
+            self._phases[key] = phase
+            self._apps_by_phase[phase] += 1
+            metrics.APPS.labels(phase).set(self._apps_by_phase[phase])
+            self._uncount(old)
+
+    def _uncount(self, phase: str | None) -> None:
+        if phase is not None:
+            self._apps_by_phase[phase] -= 1
+            metrics.APPS.labels(phase).set(self._apps_by_phase[phase])
+
+    def _forget(self, key: AppKey) -> None:
+        self._uncount(self._phases.pop(key, None))
+        self._written.pop(key, None)
+        self._generations.pop(key, None)
+        self._damper.forget(key)
+        self._queue.forget(key)

@@ -1,0 +1,163 @@
+"""The operator's settings: one table, read from the environment and from flags.
+
+A setting ``workers`` is ``SELFHEALING_WORKERS`` in the environment and ``--workers`` on the command
+line, which wins. ``kopf run`` knows only the environment.
+"""
+
+import argparse
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+ENVIRONMENT_PREFIX: Final = "SELFHEALING_"
+
+
+_SERVICE_LINK: Final = re.compile(
+    r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$"
+)
+"""Variables that Kubernetes sets for each Service of a namespace: some may have our prefix."""
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be; the message names it and says what may be written."""
+
+
+def _split(value: object) -> object:
+    return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
+
+
+class Settings(BaseModel):
+    """Everything that can be set, with its default. Seconds where nothing else is said."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    namespaces: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+        default=(), description="Namespaces to serve, separated by commas; empty for all of them."
+    )
+    workers: int = Field(
+        default=16, ge=1, le=256, description="Apps that are reconciled at the same time."
+    )
+    debounce: float = Field(
+        default=0.05, ge=0, le=5, description="Wait for more changes of an app before acting."
+    )
+    status_interval: float = Field(
+        default=0.5,
+        ge=0,
+        le=60,
+        description="At least this long between two status writes of an app.",
+    )
+    relist_interval: float = Field(
+        default=300, ge=5, description="How often everything is listed to find missed deletions."
+    )
+    request_timeout: float = Field(
+        default=15, gt=0, le=300, description="Longest that one request to the API server may take."
+    )
+    leader_election: Literal["auto", "on", "off"] = Field(
+        default="auto", description="Whether only the holder of a Lease acts; auto: in a cluster."
+    )
+    lease_name: str = Field(default="selfhealing-operator", description="The Lease's name.")
+    lease_namespace: str = Field(
+        default="", description="The Lease's namespace; empty for the operator's own."
+    )
+    lease_duration: float = Field(
+        default=15, ge=3, description="How long a silent leader is waited for."
+    )
+    lease_renew: float = Field(
+        default=2,
+        ge=0.5,
+        validate_default=True,
+        description="How often the leader renews, and the others look.",
+    )
+    stall_limit: float = Field(
+        default=30, ge=5, description="A loop or a queue this far behind fails the liveness probe."
+    )
+    metrics_port: int = Field(
+        default=8080, ge=0, le=65535, description="Port of /metrics; 0 for none."
+    )
+    health_port: int = Field(
+        default=8081,
+        ge=0,
+        le=65535,
+        description="Port of /healthz (not with kopf run); 0 for none.",
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="Log lines for people or machines; auto: text in a terminal."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least that is logged."
+    )
+
+    @field_validator("lease_renew")
+    @classmethod
+    def _can_be_late(cls, renew: float, info: ValidationInfo) -> float:
+        """A leader gives up after two thirds of the duration: in that time it must try twice."""
+        duration = info.data.get("lease_duration")
+        if duration is not None and renew > duration / 3:
+            raise ValueError(
+                f"at most a third of {_variable('lease_duration')}, which is {duration:g}"
+            )
+        return renew
+
+
+def load(environment: Mapping[str, str], arguments: Sequence[str] = ()) -> Settings:
+    """Read the settings from ``environment`` and the command line's ``arguments``.
+
+    Raises:
+        SettingsError: a value cannot be, or a variable with our prefix names no setting.
+        SystemExit: ``--help`` was asked for, or an unknown flag was given.
+    """
+    values: dict[str, Any] = {
+        field: value
+        for name, value in environment.items()
+        if name.startswith(ENVIRONMENT_PREFIX)
+        and (
+            (field := name.removeprefix(ENVIRONMENT_PREFIX).lower()) in Settings.model_fields
+            or not _SERVICE_LINK.search(name)
+        )
+    }
+    flags = vars(_parser().parse_args(arguments))
+    values |= {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(problem) for problem in error.errors())) from None
+
+
+def _explain(problem: Mapping[str, Any]) -> str:
+    name = str(problem["loc"][0])
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.0)
+        return f"{_variable(name)} is no setting; the nearest is {_variable(near[0])} (see --help)"
+    return f"{_variable(name)}={problem['input']!r}: {problem['msg']}"
+
+
+def _variable(name: str) -> str:
+    return f"{ENVIRONMENT_PREFIX}{name.upper()}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="selfhealing-operator",
+        description="Runs the SelfHealingApp operator against the cluster of KUBECONFIG, or the "
+        "one it runs in.",
+        epilog=f"Each flag is also a variable: --workers is {ENVIRONMENT_PREFIX}WORKERS.",
+    )
+    for name, field in Settings.model_fields.items():
+        default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+        parser.add_argument(
+            "--" + name.replace("_", "-"),
+            metavar="VALUE",
+            help=f"{field.description} Default: {default if default != '' else 'empty'}.",
+        )
+    return parser

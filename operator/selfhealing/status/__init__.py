@@ -1,0 +1,1 @@
+"""From facts and outcomes to what people read: the status block, conditions and Events."""

@@ -1,0 +1,85 @@
+"""A real browser, and replicas of the app as real processes behind something like a Service."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from cluster import packages
+from cluster.paths import find_paths
+from tests.browser.replicas import Replicas
+from tests.browser.view import View
+
+ROOT = Path(__file__).parents[2]
+
+PACKAGES = {
+    "chromium": "chromium",
+    "fonts-noto-cjk": "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
+}
+"""The font is for the screenshots: without one Chinese is a row of boxes."""
+
+PATIENCE = 20_000
+"""Milliseconds until something must be seen; a machine with other work is slow."""
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window: CHROMIUM names one; else Debian's is installed.
+
+    ``node.test`` leads to this machine: to a browser plain HTTP there is what a node port is, and
+    not as trustworthy as 127.0.0.1.
+    """
+    program = os.environ.get("CHROMIUM")
+    if not program:
+        packages.ensure_tools(
+            find_paths(ROOT, os.environ), PACKAGES, "name a Chromium in CHROMIUM=/path"
+        )
+        program = shutil.which("chromium")
+    arguments = ["--host-resolver-rules=MAP node.test 127.0.0.1", "--disable-dev-shm-usage"]
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=program,
+            args=arguments,
+            chromium_sandbox=os.geteuid() != 0,  # it refuses to have one as root
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def replicas() -> Iterator[Replicas]:
+    """Two replicas and the way to them."""
+    with Replicas("lab-6d5fd5f8f9-xsxkd", "lab-6d5fd5f8f9-q2m8w") as found:
+        yield found
+
+
+@pytest.fixture
+def alone() -> Iterator[Replicas]:
+    """One replica and the way to it."""
+    with Replicas("lab-6d5fd5f8f9-xsxkd") as found:
+        yield found
+
+
+Open = Callable[..., View]
+
+
+@pytest.fixture
+def show(browser: Browser) -> Iterator[Open]:
+    """Open the panel; at the end no page may have had an error or broken its policy."""
+    views: list[View] = []
+
+    def show(url: str, **options: object) -> View:
+        settings = {"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **options}
+        context = browser.new_context(**settings)  # type: ignore[arg-type]  # as Playwright says
+        context.set_default_timeout(PATIENCE)
+        page: Page = context.new_page()
+        views.append(View(page, url))
+        return views[-1]
+
+    yield show
+    for view in views:
+        view.page.context.close()
+    assert [view.troubles for view in views] == [[] for _ in views]

@@ -1,0 +1,168 @@
+"""Admission policies, which change or refuse what the operator applies, as webhooks do."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.kube import Json, Kube, kubectl, namespace_for
+from tests.support.operator import OperatorProcess
+from tests.support.space import FAKE_NODES, Space
+from tests.support.wait import eventually, stays
+
+pytestmark = pytest.mark.usefixtures("operator", "fake_nodes")
+
+API = "admissionregistration.k8s.io/v1"
+MARK = "selfhealing.dev/admission"
+
+
+@pytest.fixture(scope="module")
+def namespace(kube: Kube) -> Iterator[str]:
+    """A namespace that the policies are limited to."""
+    if "mutatingadmissionpolicies" not in kubectl("api-resources", f"--api-group={API[:-3]}"):
+        pytest.skip("this cluster has no MutatingAdmissionPolicy (Kubernetes 1.36)")
+    with namespace_for(kube, "test-admission", {MARK: "true"}) as name:
+        yield name
+
+
+@contextmanager
+def policy(kube: Kube, way: str, group: str, resource: str, spec: Json) -> Iterator[None]:
+    """A policy on one kind of object in the module's namespace while the block runs."""
+    name = f"selfhealing-test-{uuid.uuid4().hex[:8]}"
+    operations = ["CREATE", "UPDATE"]
+    rule = {"apiGroups": [group], "apiVersions": ["*"], "resources": [resource]}
+    body = {
+        "apiVersion": API,
+        "kind": f"{way}AdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {MARK: "true"}},
+                "resourceRules": [rule | {"operations": operations}],
+            },
+            **spec,
+        },
+    }
+    actions = {"validationActions": ["Deny"]} if way == "Validating" else {}
+    binding = {
+        "apiVersion": API,
+        "kind": f"{way}AdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, **actions},
+    }
+    try:
+        kube.create(body)
+        kube.create(binding)
+        yield
+    finally:
+        for suffix in ("Binding", ""):
+            kube.delete(f"{way}AdmissionPolicy{suffix}", None, name)
+
+
+def mutation(kind: str, expression: str) -> Json:
+    """A mutation, by a JSON patch or as an apply."""
+    field = "jsonPatch" if kind == "JSONPatch" else "applyConfiguration"
+    return {
+        "reinvocationPolicy": "Never",
+        "mutations": [{"patchType": kind, field: {"expression": expression}}],
+    }
+
+
+def probe(space: Space) -> Json:
+    """A Deployment that is not really made: what admission would make of it."""
+    labels = {"who": "probe"}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "probe", "namespace": space.name},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "app", "image": "demo:v1"}]},
+            },
+        },
+    }
+    found: Json = space.kube.try_create(body, dry_run=True).json()
+    return found
+
+
+INJECT = """Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{
+  containers: [Object.spec.template.spec.containers{name: "injected", image: "proxy:v1"}]}}}}"""
+REWRITE = """[JSONPatch{op: "replace", path: "/spec/template/spec/containers/0/image",
+  value: "mirror.example.com/demo:v1"}]"""
+
+
+def at_rest(space: Space, operator: OperatorProcess, name: str) -> None:
+    """Wait until the operator has done what it had to, and check that it leaves it at that."""
+    space.is_(name, "Ready")
+    before = space.deployment(name)["metadata"]
+    written = operator.wrote()["patch Deployment"]
+    stays(lambda: operator.wrote()["patch Deployment"] == written, seconds=1.5, says="at rest")
+    assert space.deployment(name)["metadata"]["generation"] == before["generation"]
+
+
+def test_injected_sidecar(space: Space, operator: OperatorProcess, name: str) -> None:
+    """A sidecar that admission injects stays, and costs no further write."""
+    with policy(
+        space.kube, "Mutating", "apps", "deployments", mutation("ApplyConfiguration", INJECT)
+    ):
+        eventually(lambda: len(probe(space)["spec"]["template"]["spec"]["containers"]) == 2)
+        space.create(name, **FAKE_NODES)
+
+        at_rest(space, operator, name)
+
+        containers = space.deployment(name)["spec"]["template"]["spec"]["containers"]
+        assert sorted(container["name"] for container in containers) == ["app", "injected"]
+        assert "DriftCorrected" not in space.told(name)
+
+
+def test_rewritten_image(space: Space, operator: OperatorProcess, name: str) -> None:
+    """A field of ours that admission rewrites each time is not fought over; drift still is."""
+    with policy(space.kube, "Mutating", "apps", "deployments", mutation("JSONPatch", REWRITE)):
+
+        def rewritten() -> bool:
+            container = probe(space)["spec"]["template"]["spec"]["containers"][0]
+            return bool(container["image"] == "mirror.example.com/demo:v1")
+
+        eventually(rewritten)
+        space.create(name, **FAKE_NODES)
+
+        at_rest(space, operator, name)
+
+        assert space.container(name)["image"] == "mirror.example.com/demo:v1"
+        assert f"{name}: something rewrites the Deployment" in operator.text()
+        space.kube.merge("Deployment", space.name, name, {"spec": {"replicas": 3}})
+        eventually(lambda: space.deployment(name)["spec"]["replicas"] == 1)
+        at_rest(space, operator, name)
+
+
+def test_refusal(space: Space, name: str) -> None:
+    """A child that a policy refuses: the policy's words in the condition; then it is made."""
+    advice = "Services are made by the platform team"
+    validation = {"validations": [{"expression": "false", "message": advice}]}
+    with policy(space.kube, "Validating", "", "services", validation):
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "probe", "namespace": space.name},
+            "spec": {"ports": [{"port": 1}]},
+        }
+        eventually(lambda: not space.kube.try_create(service, dry_run=True).ok)
+        space.create(name, port=80, **FAKE_NODES)
+
+        def refused() -> bool:
+            found = space.condition(name, "Reconciled")
+            assert found.get("status") == "False"
+            assert advice in found["message"]
+            return True
+
+        eventually(refused)
+        assert space.find("Deployment", name) is not None
+
+    eventually(lambda: space.kube.try_create(service, dry_run=True).ok)
+    space.edit(name, image="demo:v2")  # tried again at once; else after 30 s
+    space.is_(name, "Ready")
+    assert space.find("Service", name) is not None

@@ -1,0 +1,93 @@
+"""What the CRD accepts, Kubernetes accepts: no child of an accepted resource is refused."""
+
+import os
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+
+from selfhealing.api.spec import parse
+from selfhealing.render import Owner, children
+from tests.support import vpa
+from tests.support.fixtures import app
+from tests.support.kube import Kube
+from tests.unit.api.strategies import Where, leaves, names, specs
+
+EXAMPLES = int(os.environ.get("CRD_EXAMPLES", "2"))
+"""For each field, however deep: the simplest, then random ones; where it is given, new ones in
+each run."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def every_kind(kube: Kube) -> None:
+    """The kinds of all children are served."""
+    vpa.serve(kube)
+
+
+FIELDS = sorted({leaf[0] for leaf in leaves()})
+
+
+def pod_of(deployment: dict[str, Any]) -> dict[str, Any]:
+    """The pod that a ReplicaSet would create, without what only the cluster can know."""
+    template = deployment["spec"]["template"]
+    spec = dict(template["spec"])
+    for name in ("serviceAccountName", "priorityClassName"):  # they name objects
+        spec.pop(name, None)
+    meta = deployment["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"{meta['name']}-abc-def",
+            "namespace": meta["namespace"],
+            "labels": template["metadata"]["labels"],
+        },
+        "spec": spec,
+    }
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_accepted_resource_renders_into_accepted_children(
+    kube: Kube, namespace: str, field: str
+) -> None:
+    """A resource that the API server takes never fails later, in an object nobody wrote."""
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize="CRD_EXAMPLES" not in os.environ,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(data=st.data())
+    def accepted_by_kubernetes(path: Where, data: st.DataObject) -> None:
+        name, spec = data.draw(names()), data.draw(specs(st.just(path)))
+        accepted.append(check(kube, namespace, name, spec))
+
+    accepted: list[bool] = []
+    for path in (leaf for leaf in leaves() if leaf[0] == field):
+        accepted_by_kubernetes(path)
+
+    assert any(accepted)
+
+
+def check(kube: Kube, namespace: str, name: str, spec: dict[str, Any]) -> bool:
+    """Try a resource; when it is accepted, try its children and a pod of it, and say so."""
+    answer = kube.try_create(app(namespace, name, spec), dry_run=True)
+    if not answer.ok:
+        return False
+    stored = answer.json()
+    owner = Owner(namespace, name, stored["metadata"]["uid"])
+    made = children(owner, parse(stored["spec"]))
+    for child in (*made, pod_of(made[0])):
+        verdict = (
+            kube.try_create(child, dry_run=True)
+            if child["kind"] == "Pod"
+            else kube.try_apply(child, dry_run=True)
+        )
+        if not verdict.ok and "already allocated" in verdict.text:
+            continue  # a node port that another Service has: only the cluster knows
+        assert verdict.ok, f"{child['kind']}: {verdict.json()['message']}\nspec: {spec}"
+    return True

@@ -1,0 +1,102 @@
+"""What the CRD refuses, with the words that a user needs, and the twin that it accepts.
+
+The table is in `invalid/`: a wrong spec over a small valid one, a fragment of the refusal, and the
+right spec that the message leads to. Everything is asked of the API server itself, as strictly as
+kubectl asks.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from tests.support.fixtures import app
+from tests.support.kube import Kube
+
+Json = dict[str, Any]
+
+CASES: list[Json] = [
+    {**case, "area": path.stem}
+    for path in sorted((Path(__file__).parent / "invalid").glob("*.yaml"))
+    for case in yaml.safe_load(path.read_text(encoding="utf-8"))
+]
+CRD = Path(__file__).parents[2] / "crd" / "selfhealingapp.yaml"
+
+
+def told(case: Json) -> list[str]:
+    """Return the fragments that the refusal of a case must contain."""
+    says = case["says"]
+    return says if isinstance(says, list) else [says]
+
+
+def label(case: Json) -> str:
+    return f"{case['area']}: {case['case']}"
+
+
+def create(kube: Kube, namespace: str, spec: Json, name: str = "made-up") -> requests.Response:
+    """Create a resource as kubectl does: strictly; only on trial."""
+    whole = {"image": "nginx:1.29", **spec}
+    body = app(namespace, name, {key: value for key, value in whole.items() if value is not None})
+    answer: requests.Response = kube.http.session.post(
+        kube.url(body["kind"], namespace),
+        json=body,
+        params={"dryRun": "All", "fieldValidation": "Strict"},
+        timeout=20,
+    )
+    return answer
+
+
+def words(answer: requests.Response) -> str:
+    """Say in one text what kubectl prints of a refusal."""
+    status = answer.json()
+    causes = status.get("details", {}).get("causes", ())
+    return "\n".join(
+        [status["message"], *(f"{cause.get('field')}: {cause['message']}" for cause in causes)]
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=label)
+def test_a_wrong_resource_is_refused_with_the_words_a_user_needs(
+    kube: Kube, namespace: str, case: Json
+) -> None:
+    """The message names the field and says what to write instead."""
+    answer = create(kube, namespace, case["wrong"], case.get("name", "made-up"))
+
+    assert not answer.ok
+    assert [text for text in told(case) if text not in words(answer)] == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=label)
+def test_the_right_twin_of_a_wrong_resource_is_accepted(
+    kube: Kube, namespace: str, case: Json
+) -> None:
+    """What the message leads to works."""
+    answer = create(kube, namespace, case["right"])
+
+    assert answer.ok, words(answer)
+
+
+def test_every_rule_of_the_crd_has_a_case() -> None:
+    """A new CEL rule comes with a refused and an accepted resource."""
+    messages: set[str] = set()
+
+    def collect(node: object) -> None:
+        if isinstance(node, dict):
+            messages.update(rule["message"] for rule in node.get("x-kubernetes-validations", ()))
+            node = list(node.values())
+        for child in node if isinstance(node, list) else ():
+            collect(child)
+
+    collect(yaml.safe_load(CRD.read_text(encoding="utf-8")))
+    fragments = [text for case in CASES for text in told(case)]
+    untold = {text for text in messages if not any(text in fragment for fragment in fragments)}
+
+    assert untold == set()
+
+
+def test_the_table_has_at_least_sixty_refusals() -> None:
+    """The promise of the README."""
+    assert len(CASES) >= 60
+    assert len({label(case) for case in CASES}) == len(CASES)

@@ -1,0 +1,265 @@
+"""A same-named object that is not ours is never taken over, unless its owner says so (api.md)."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.support.kube import Json
+from tests.support.space import FAKE_NODES, KIND, NOWHERE, Space
+from tests.support.wait import eventually, stays
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+KINDS = ("Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget")
+SPEC: Json = {"port": 80, "autoscaling": {"minReplicas": 2, "maxReplicas": 3}, **NOWHERE}
+RECHECK = 45
+"""A stranger without our label is looked at every 30 s, because no watch shows it."""
+
+SELECTOR = {"who": "stranger"}
+
+
+def stranger(space: Space, kind: str, name: str, *, labels: Json | None = None) -> Json:
+    """An object of somebody else."""
+    specs: dict[str, Json] = {
+        "Deployment": {
+            "replicas": 1,
+            "selector": {"matchLabels": SELECTOR},
+            "template": {
+                "metadata": {"labels": SELECTOR},
+                "spec": {"containers": [{"name": "theirs", "image": "theirs:v1"}], **FAKE_NODES},
+            },
+        },
+        "Service": {"ports": [{"name": "theirs", "port": 1234}], "selector": SELECTOR},
+        "HorizontalPodAutoscaler": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "theirs"},
+            "maxReplicas": 2,
+        },
+        "PodDisruptionBudget": {"minAvailable": 1, "selector": {"matchLabels": SELECTOR}},
+    }
+    versions = {
+        "Deployment": "apps/v1",
+        "Service": "v1",
+        "HorizontalPodAutoscaler": "autoscaling/v2",
+        "PodDisruptionBudget": "policy/v1",
+    }
+    return {
+        "apiVersion": versions[kind],
+        "kind": kind,
+        "metadata": {"name": name, "namespace": space.name, "labels": labels or {}},
+        "spec": specs[kind],
+    }
+
+
+@pytest.fixture
+def clean(space: Space, name: str) -> Iterator[None]:
+    """The strangers are removed after the test."""
+    yield
+    for kind in KINDS:
+        space.kube.delete(kind, space.name, name)
+
+
+def conflict(space: Space, name: str) -> Json:
+    """Wait until an app says that its name is taken."""
+
+    def probe() -> Json:
+        found = space.condition(name, "Reconciled")
+        assert (found.get("status"), found.get("reason")) == ("False", "NameConflict"), found
+        return found
+
+    return eventually(probe, says=f"{name}: NameConflict")
+
+
+def told_once(space: Space, name: str, reason: str) -> bool:
+    """Whether an Event has been told once."""
+    return space.told(name).get(reason) == 1
+
+
+def untouched(space: Space, kind: str, name: str, before: Json) -> bool:
+    """Whether a stranger's object is as its owner made it."""
+    live = space.child(kind, name)
+    return bool(
+        live["metadata"].get("labels") == before["metadata"].get("labels")
+        and "ownerReferences" not in live["metadata"]
+        and live["spec"] == before["spec"]
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("clean")
+def test_stranger_is_left_alone(space: Space, name: str, kind: str) -> None:
+    """Somebody's object is not touched; the app says which it is and what to do about it."""
+    before = space.kube.create(stranger(space, kind, name))
+    space.create(name, **SPEC)
+
+    found = conflict(space, name)
+
+    assert f"there is a {kind} {name} that this resource did not make" in found["message"]
+    assert f"annotate {kind.lower()}/{name} selfhealing.dev/adopt=true" in found["message"]
+    assert found["observedGeneration"] == 1
+    assert space.status(name)["phase"] == "Invalid"
+    assert space.condition(name, "Ready")["status"] == "False"
+    assert eventually(lambda: space.told(name).get("NameConflict")) == 1
+    space.edit(name, image="demo:v2")
+    stays(lambda: untouched(space, kind, name, before), seconds=1, says="the stranger's as it was")
+
+
+@pytest.mark.usefixtures("clean")
+def test_the_other_children_are_kept_right(space: Space, name: str) -> None:
+    """A Service that is taken does not keep the Deployment from being made and corrected."""
+    space.kube.create(stranger(space, "Service", name))
+    space.create(name, **SPEC)
+    conflict(space, name)
+
+    space.edit(name, image="demo:v2")
+
+    assert eventually(lambda: space.container(name)["image"] == "demo:v2")
+    conflict(space, name)
+
+
+@pytest.mark.usefixtures("clean", "fake_nodes")
+def test_autoscaler_does_not_scale_a_strangers_deployment(space: Space, name: str) -> None:
+    """Where the Deployment is somebody else's there is no autoscaler that would act on it."""
+    space.kube.create(stranger(space, "Deployment", name))
+    space.create(name, port=80, autoscaling={"minReplicas": 2, "maxReplicas": 3})
+    conflict(space, name)
+
+    stays(lambda: space.find("HorizontalPodAutoscaler", name) is None, seconds=1)
+    assert space.deployment(name)["spec"]["replicas"] == 1
+
+
+@pytest.mark.usefixtures("clean")
+def test_object_of_another_controller(space: Space, name: str) -> None:
+    """What belongs to another controller is not taken, whatever its annotation says."""
+    other = space.kube.create(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": space.name},
+        }
+    )
+    owner = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "name": name,
+        "uid": other["metadata"]["uid"],
+        "controller": True,
+    }
+    body = stranger(space, "Service", name)
+    body["metadata"] |= {
+        "ownerReferences": [owner],
+        "annotations": {"selfhealing.dev/adopt": "true"},
+    }
+    space.kube.create(body)
+    space.create(name, **SPEC)
+
+    found = conflict(space, name)
+
+    assert "it belongs to another controller: rename one of the two" in found["message"]
+    stays(
+        lambda: space.service(name)["metadata"]["ownerReferences"] == [owner],
+        seconds=1,
+        says="the other controller's as it was",
+    )
+
+
+def test_recovery(space: Space, name: str) -> None:
+    """Once the stranger is gone, or its owner says take it, the app comes right by itself."""
+    apps: dict[str, str] = {}
+    for kind in KINDS:
+        short = kind[:3].lower()
+        for way in ("deleted", "adopted"):
+            app = f"{name[:30]}-{short}-{way}"
+            if (kind, way) != ("Deployment", "adopted"):  # its selector can never change
+                apps[app] = kind
+    for app, kind in apps.items():
+        space.kube.create(stranger(space, kind, app))
+        space.create(app, **SPEC)
+    for app in apps:
+        conflict(space, app)
+
+    adopt = {"metadata": {"annotations": {"selfhealing.dev/adopt": "true"}}}
+    for app, kind in apps.items():
+        if app.endswith("deleted"):
+            space.kube.delete(kind, space.name, app)
+        else:
+            space.kube.merge(kind, space.name, app, adopt)
+
+    for app, kind in apps.items():
+        uid = space.reconciled(app, timeout=RECHECK)["metadata"]["uid"]
+        child = space.child(kind, app)
+        assert [owner["uid"] for owner in child["metadata"]["ownerReferences"]] == [uid]
+        if app.endswith("adopted"):
+            eventually(partial(told_once, space, app, "Adopted"))
+        space.kube.delete(KIND, space.name, app)
+
+
+@pytest.mark.usefixtures("clean")
+def test_adopted_at_once(space: Space, name: str) -> None:
+    """An object that says so from the start is taken over at once, and becomes as the spec says."""
+    body = stranger(space, "Service", name, labels={"team": "blue"})
+    body["metadata"]["annotations"] = {"selfhealing.dev/adopt": "true"}
+    body["spec"]["ports"] = [{"port": 1234}]  # one without a name cannot stay beside ours
+    created = space.kube.create(body)
+    space.create(name, **SPEC)
+
+    space.reconciled(name)
+
+    service = space.service(name)
+    assert service["metadata"]["uid"] == created["metadata"]["uid"]
+    assert service["spec"]["selector"] == {"selfhealing.dev/app": name}
+    assert service["spec"]["clusterIP"] == created["spec"]["clusterIP"]
+    assert service["metadata"]["labels"]["team"] == "blue"
+    assert [port["port"] for port in service["spec"]["ports"]] == [80]
+
+
+@pytest.mark.usefixtures("clean")
+def test_labelled_stranger_that_goes_away(space: Space, name: str) -> None:
+    """The end of a stranger's object that carries our label is noticed at once."""
+    space.kube.create(stranger(space, "Service", name, labels={"selfhealing.dev/app": name}))
+    space.create(name, **SPEC)
+    conflict(space, name)
+
+    space.kube.delete("Service", space.name, name)
+
+    space.reconciled(name, timeout=10)
+
+
+def test_recreated_at_once(space: Space, name: str) -> None:
+    """A resource that is deleted and made anew at once gets children of its own."""
+    space.create(name, **SPEC)
+    space.reconciled(name)
+    old = {kind: space.child(kind, name)["metadata"]["uid"] for kind in KINDS}
+
+    space.kube.delete(KIND, space.name, name)
+    space.create(name, **(SPEC | {"image": "demo:v2"}))
+
+    uid = space.reconciled(name)["metadata"]["uid"]
+    for kind in KINDS:
+        meta = space.child(kind, name)["metadata"]
+        assert meta["uid"] != old[kind]
+        assert [owner["uid"] for owner in meta["ownerReferences"]] == [uid]
+    assert "NameConflict" not in space.told(name)
+    assert space.container(name)["image"] == "demo:v2"
+
+
+def test_orphans_can_be_adopted(space: Space, name: str) -> None:
+    """Children that were left behind on purpose are a stranger's, and can be taken over again."""
+    space.create(name, port=80, **NOWHERE)
+    space.reconciled(name)
+    old = space.deployment(name)["metadata"]["uid"]
+    space.kube.delete(KIND, space.name, name, propagation="Orphan")
+    eventually(lambda: space.find(KIND, name) is None, says="the resource is gone")
+    eventually(lambda: "ownerReferences" not in space.deployment(name)["metadata"])
+    for kind in ("Deployment", "Service"):
+        space.kube.merge(
+            kind,
+            space.name,
+            name,
+            {"metadata": {"annotations": {"selfhealing.dev/adopt": "true"}}},
+        )
+
+    space.create(name, port=80, **NOWHERE)
+
+    space.reconciled(name)
+    assert space.deployment(name)["metadata"]["uid"] == old

@@ -1,0 +1,61 @@
+"""For all layers: marks by folder, and a picture of the cluster beside a failure."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.support import kube, picture
+from tests.support.space import Space
+
+# In CI the same examples each time; elsewhere new ones, which find what those do not.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("local", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+LAYERS = ("cluster", "e2e")
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark a test by its layer, and skip with a reason where there is no cluster to use."""
+    why = kube.usable() if any(_layer(item) for item in items) else ""
+    for item in items:
+        layer = _layer(item)
+        if layer:
+            item.add_marker(layer)
+            if why:
+                item.add_marker(pytest.mark.skip(reason=why))
+
+
+def _layer(item: pytest.Item) -> str:
+    relative = item.path.relative_to(TESTS) if item.path.is_relative_to(TESTS) else Path()
+    return relative.parts[0] if relative.parts and relative.parts[0] in LAYERS else ""
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, None]:
+    """Print what the test's namespace and operator looked like when it failed."""
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()
+    if not (report.failed and isinstance(item, pytest.Function)):
+        return
+    namespace = item.funcargs.get("namespace")
+    space = item.funcargs.get("space")
+    if isinstance(space, Space):
+        namespace = space.name
+    name = item.funcargs.get("name")
+    if isinstance(namespace, str):
+        look = (
+            picture.of_app(namespace, name)
+            if isinstance(name, str)
+            else picture.of_namespace(namespace)
+        )
+        report.sections.append(("cluster", look))
+    operator = item.funcargs.get("operator")
+    if operator is not None and hasattr(operator, "text"):
+        report.sections.append(("operator log", operator.text()[-6000:]))

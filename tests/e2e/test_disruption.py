@@ -1,0 +1,147 @@
+"""A node is drained: the app is served all the time, and the drain comes to its end.
+
+It is the control plane's node that is drained, and only of the app's own pods: nothing else may be
+put there or is taken away, so that whoever shares the cluster does not notice.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+import pytest
+import requests
+
+from tests.e2e.lab import LabApp, example
+from tests.e2e.nodes import CONTROL_PLANE
+from tests.support.kube import Json, Kube, kubectl
+from tests.support.operator import OperatorProcess
+from tests.support.space import Space
+from tests.support.wait import eventually
+
+logger = logging.getLogger(__name__)
+
+DRAIN_LIMIT = 120
+PACE = 0.05
+"""Seconds between two requests."""
+
+PATIENCE = 5.0
+"""Seconds that an answer may take: the machine may be busy, and slow is not failed."""
+
+
+class Stream:
+    """A steady stream of requests, each on a connection of its own, and what became of them."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="requests", daemon=True)
+        self.answered: Counter[str] = Counter()
+        """Answers by the pod that gave them."""
+        self.failures: list[str] = []
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        eventually(lambda: self.answered.total() > 20, says="the stream flows")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._end.set()
+        self._thread.join(2 * PATIENCE)
+
+    def _run(self) -> None:
+        while not self._end.wait(PACE):
+            try:
+                with requests.Session() as session:
+                    session.trust_env = False
+                    answer = session.get(self._address, timeout=PATIENCE)
+                    answer.raise_for_status()
+                    self.answered[answer.json()["hostname"]] += 1
+            except requests.RequestException as error:
+                self.failures.append(f"{time.strftime('%X')} {error}")
+
+
+@contextmanager
+def drained(node: str, app: str) -> Iterator[float]:
+    """Drain a node of an app's pods; the seconds that it took. It is given back afterwards."""
+    try:
+        began = time.monotonic()
+        kubectl(
+            *("drain", node, f"--pod-selector=selfhealing.dev/app={app}"),
+            *("--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={DRAIN_LIMIT}s"),
+            timeout=DRAIN_LIMIT + 30,
+        )
+        yield time.monotonic() - began
+    finally:
+        kubectl("uncordon", node)
+
+
+@pytest.fixture
+def node(kube: Kube) -> Iterator[str]:
+    """The node that is drained: one that takes none but pods which ask for it."""
+    found = kube.list("Node", None, CONTROL_PLANE)
+    real = [n for n in kube.list("Node", None) if "type" not in n["metadata"]["labels"]]
+    if len(found) != 1 or len(real) < 2:
+        pytest.skip("needs a control plane's node and a worker")
+    name = found[0]["metadata"]["name"]
+    yield name
+    assert "unschedulable" not in kube.get("Node", None, name)["spec"]
+
+
+def _nodes(app: LabApp) -> Counter[str]:
+    return Counter(pod["spec"].get("nodeName", "") for pod in app.pods())
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize("replicas", [2, 4])
+def test_the_app_is_served_while_a_node_is_drained(
+    space: Space, name: str, node: str, replicas: int, operator: OperatorProcess
+) -> None:
+    """No request fails; with two pods on the node they go one after the other."""
+    (given,) = example("12-disruption-budget.yaml")
+    spec = given["spec"]
+    spec["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"] = {
+        "selfhealing.dev/app": name
+    }
+    spec |= {"replicas": replicas, "service": {"type": "NodePort"}}
+    space.create(name, **spec)
+    app = LabApp(space, name)
+    app.ready()
+    app.answers("/")
+    assert _nodes(app)[node] == replicas / 2, _nodes(app)
+    moved = {p["metadata"]["name"] for p in app.pods() if p["spec"]["nodeName"] == node}
+    (since,) = [space.app(name)]
+
+    with Stream(f"{app.status()['endpoint']}/") as stream, drained(node, name) as seconds:
+        app.ready()
+        assert node not in _nodes(app)
+        # Who came last is asked, too.
+        eventually(lambda: {p["metadata"]["name"] for p in app.pods()} <= stream.answered.keys())
+
+    logger.info(
+        "drained of %d pods in %.1f s; %d requests answered, %d failed",
+        len(moved),
+        seconds,
+        stream.answered.total(),
+        len(stream.failures),
+    )
+    assert stream.failures == []
+    assert seconds < DRAIN_LIMIT
+    assert not moved & {p["metadata"]["name"] for p in app.pods()}
+    states = [
+        state["status"] for state in space.kube.history("SelfHealingApp", space.name, name, since)
+    ]
+    assert min(state["readyReplicas"] for state in states) >= replicas - 1
+    assert {state["disruption"]["allowed"] for state in states} == {0, 1}
+    assert operator.alive()
+    assert _quiet(space.told(name))
+
+
+def _quiet(told: Json) -> bool:
+    """Whether nobody was woken."""
+    return not told.keys() & {"Degraded", "ContainerRestarted", "DriftCorrected"}

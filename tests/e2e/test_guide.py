@@ -1,0 +1,54 @@
+"""Every page of docs/lab is carried out as a reader would, by what `make lab` runs."""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.book import Book
+from lab.pages import Page
+from tests.support.kube import ROOT, kubectl
+from tests.support.operator import running
+
+PAGES = Book(ROOT).pages()
+LACKS = "lacks what it needs: "
+SLOWNESS = 6
+"""A busy machine takes so many times as long as the page says."""
+
+
+@pytest.fixture(scope="module")
+def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of a namespace that an operator serves; the lab makes and removes it."""
+    name = f"lab-{uuid.uuid4().hex[:6]}"
+    log = tmp_path_factory.mktemp("lab") / "operator.log"
+    with running([name], log):
+        yield name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_does_what_it_says(page: Page, namespace: str, tmp_path: Path) -> None:
+    """It passes, or is left out because the cluster lacks what it needs; nothing of it stays."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "lab", "run", "--plain", f"--step={page.name}"),
+            *(f"--namespace={namespace}", f"--report={tmp_path}"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": "operator"},
+        capture_output=True,
+        text=True,
+        timeout=60 + SLOWNESS * page.about.seconds,
+        check=False,
+    )
+
+    if LACKS in done.stdout:
+        pytest.skip(done.stdout.rsplit(LACKS, 1)[1].splitlines()[0])
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "1 of 1 steps passed" in done.stdout
+    assert "shows other outputs" not in done.stdout, done.stdout
+    assert f'id="{page.name}"' in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert kubectl("get", "namespace", namespace, "--ignore-not-found") == ""

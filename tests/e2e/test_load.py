@@ -1,0 +1,114 @@
+"""`make load` against real replicas, through a node port and through the API server."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.lab import PORT, LabApp
+from tests.support.fixtures import app
+from tests.support.kube import ROOT
+from tests.support.space import Space
+from tests.support.wait import eventually
+
+IMAGE = os.environ.get("DEMO_IMAGE", "localhost/selfhealing-demo:dev")
+LIMIT = 300
+"""Seconds; the first time vegeta is built."""
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+
+@pytest.fixture(scope="module", params=["NodePort", "ClusterIP"])
+def target(space: Space, request: pytest.FixtureRequest) -> Iterator[LabApp]:
+    """Two replicas behind a Service of either type."""
+    name = request.param.lower()
+    spec = {
+        "image": IMAGE,
+        "port": PORT,
+        "replicas": 2,
+        "service": {"type": request.param},
+        "probes": {"readiness": {"httpGet": {"path": "/ready"}, "periodSeconds": 1}},
+    }
+    space.kube.create(app(space.name, name, spec))
+    found = LabApp(space, name)
+    found.ready()
+    eventually(lambda: len(found.served()) == 2, says="both replicas get requests")
+    yield found
+    space.kube.delete("SelfHealingApp", space.name, name)
+
+
+def _load(target: LabApp, *arguments: str) -> subprocess.Popen[str]:
+    where = ("--app", target.name, "--namespace", target.space.name)
+    return subprocess.Popen(
+        [sys.executable, "-m", "load", *where, *arguments],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def _children(process: subprocess.Popen[str]) -> dict[Path, str]:
+    """The processes that it has started, and their command lines."""
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    folders = [Path("/proc") / pid for pid in listed]
+    return {folder: (folder / "cmdline").read_text() for folder in folders if folder.exists()}
+
+
+def test_both_replicas_answer_and_are_counted(target: LabApp) -> None:
+    """As many requests as asked for, spread over the pods, and no failure."""
+    process = _load(target, "--rate", "40", "--seconds", "5")
+    out, _ = process.communicate(timeout=LIMIT)
+
+    assert process.returncode == 0, out
+    assert "200 requests in 5.0 s: 40.0 a second, 0 failed" in out, out
+    assert re.search(r"latency: p50 [\d.]+ ms  p90 [\d.]+ ms  p99 [\d.]+ ms  max", out), out
+    counts = [
+        int(count)
+        for pod in target.pods()
+        for count in re.findall(rf"{pod['metadata']['name']}\s+(\d+)", out)
+    ]
+    assert len(counts) == 2, out
+    assert sum(counts) == 200, out
+    assert min(counts) > 50, out
+
+
+def test_ctrl_c_ends_it_and_leaves_nothing(target: LabApp) -> None:
+    """What has come until then is told all the same."""
+    process = _load(target, "--connections", "2", "--seconds", "600")
+    eventually(
+        lambda: any("attack" in line for line in _children(process).values()),
+        timeout=LIMIT,
+        says="it sends",
+    )
+    assert process.stdout is not None
+    eventually(lambda: " requests/s " in process.stdout.readline(), says="it counts")  # type: ignore[union-attr]
+    left = _children(process)
+
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 130, out
+    assert " a second, " in out, out
+    assert len(left) >= 2
+    assert [folder for folder in left if folder.exists()] == []
+
+
+def test_a_service_that_is_not_there_is_named(space: Space) -> None:
+    """And what to do about it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "load", "--app", "nobody", "--namespace", space.name],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=LIMIT,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert f"there is no Service nobody in namespace {space.name}" in done.stderr

@@ -1,0 +1,149 @@
+"""A node dies: its pods are replaced elsewhere, and the app tells why and how long it took.
+
+The worker's container is killed, as by a power failure, and started again afterwards. Everything
+else on it goes down with it; so this comes last, and nobody else may use the cluster meanwhile.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.e2e import nodes
+from tests.e2e.lab import LabApp
+from tests.e2e.nodes import CONTROL_PLANE
+from tests.support.kube import Json, Kube, condition
+from tests.support.operator import OperatorProcess
+from tests.support.space import Space
+from tests.support.wait import eventually
+
+DEMO = "localhost/selfhealing-demo:dev"
+PATIENCE = 20
+"""Seconds that the pods stay on a silent node: tolerationSeconds, instead of Kubernetes' 300."""
+
+NOTICED = 90
+"""Seconds until Kubernetes takes a silent node for lost (50), and some for a busy machine."""
+
+BACK = 120
+"""Seconds until a node that is started again is Ready."""
+
+UNREACHABLE: Json = {
+    "key": "node.kubernetes.io/unreachable",
+    "operator": "Exists",
+    "effect": "NoExecute",
+    "tolerationSeconds": PATIENCE,
+}
+
+
+@pytest.fixture(scope="module")
+def worker(kube: Kube) -> str:
+    """The node that is to die; the control plane and another node are left."""
+    nodes.need_containers(kube)
+    masters = {n["metadata"]["name"] for n in kube.list("Node", None, CONTROL_PLANE)}
+    real = {
+        node["metadata"]["name"]
+        for node in kube.list("Node", None)
+        if "kwok.x-k8s.io/node" not in node["metadata"].get("annotations", {})
+    }
+    workers: list[str] = sorted(real - masters)
+    if not workers:
+        pytest.skip("needs a worker beside the control plane")
+    return workers[0]
+
+
+@contextmanager
+def dead(kube: Kube, node: str) -> Iterator[datetime]:
+    """Kill a node; it is started again afterwards, and waited for with all that runs on it."""
+    try:
+        nodes.docker("kill", node)
+        yield datetime.now(UTC)
+    finally:
+        nodes.docker("start", node)
+        eventually(lambda: _ready(kube, node), timeout=BACK, says=f"{node} is Ready again")
+        eventually(lambda: _system_runs(kube), timeout=BACK, says="the cluster's own pods run")
+
+
+def _ready(kube: Kube, node: str) -> bool:
+    return condition(kube.get("Node", None, node), "Ready").get("status") == "True"
+
+
+def _system_runs(kube: Kube) -> bool:
+    waiting = [
+        pod["metadata"]["name"]
+        for pod in kube.list("Pod", "kube-system")
+        if condition(pod, "Ready").get("status") != "True" and pod["status"]["phase"] != "Succeeded"
+    ]
+    assert not waiting, waiting
+    return True
+
+
+@pytest.mark.timeout(600)
+def test_pods_of_a_dead_node_are_replaced_and_the_app_tells_the_story(
+    space: Space, operator: OperatorProcess, name: str, kube: Kube, worker: str
+) -> None:
+    """Which node, since when, until when; then how long it took, also after a restart."""
+    space.create(
+        name,
+        image=DEMO,
+        imagePullPolicy="IfNotPresent",
+        port=5000,
+        replicas=2,
+        service={"type": "NodePort"},
+        probes={"readiness": {"httpGet": {"path": "/ready"}, "periodSeconds": 2}},
+        topologySpreadConstraints=[
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "DoNotSchedule",
+                "nodeTaintsPolicy": "Honor",
+                "labelSelector": {"matchLabels": {"selfhealing.dev/app": name}},
+            }
+        ],
+        tolerations=[
+            {"key": CONTROL_PLANE, "operator": "Exists", "effect": "NoSchedule"},
+            UNREACHABLE,
+        ],
+    )
+    app = LabApp(space, name)
+    app.ready()
+    (doomed,) = (p["metadata"]["name"] for p in app.pods() if p["spec"]["nodeName"] == worker)
+
+    with dead(kube, worker) as killed:
+        lost = space.is_(name, "Degraded", NOTICED)["status"]
+        noticed = datetime.now(UTC)
+        told = lost["message"]
+        assert space.condition(name, "Ready")["reason"] == "NodeLost"
+        assert told.startswith(f"1 of 2 pods ready; {doomed}: its node {worker} does not answer, ")
+        assert f"waits {PATIENCE} seconds, until " in told
+        (shown,) = (pod for pod in lost["pods"] if pod["name"] == doomed)
+        assert (shown["reason"], shown["ready"]) == ("NodeLost", False)
+
+        # Who was not there from the beginning can tell the end of the story.
+        with operator.away():
+            pass
+        ready = app.ready(PATIENCE + 120)
+        took = datetime.now(UTC) - noticed
+        assert worker not in {pod["spec"]["nodeName"] for pod in app.pods()}
+        (left,) = (pod for pod in ready["pods"] if pod["name"] == doomed)
+        assert left["reason"] == "Terminating"
+        assert left["message"].startswith(f"its node {worker} does not answer")
+        (event,) = eventually(lambda: _told(space, name))
+        assert "2 of 2 pods ready again, " in event["note"]
+        assert "after the loss of a node was noticed" in event["note"]
+        assert timedelta(seconds=PATIENCE) <= took < timedelta(seconds=PATIENCE + 100)
+        assert noticed - killed < timedelta(seconds=NOTICED)
+        assert operator.alive()
+        assert "ContainerRestarted" not in space.told(name)
+
+    eventually(
+        lambda: doomed not in {p["metadata"]["name"] for p in space.pods(name)},
+        timeout=BACK,
+        says="what was left behind goes when the node is back",
+    )
+    app.answers("/")
+
+
+def _told(space: Space, name: str) -> list[Json]:
+    """The Event that tells how long it took."""
+    return [event for event in space.events(name, "Ready") if " again, " in event["note"]]

@@ -1,0 +1,206 @@
+"""Why containers end, as the status tells it, with real kernels, kubelets and probes.
+
+All apps are applied at once, since each takes its time to die.
+"""
+
+import pytest
+
+from tests.e2e.lab import READY_LIMIT, LabApp
+from tests.support.kube import Json
+from tests.support.operator import OperatorProcess
+from tests.support.space import Space
+from tests.support.wait import eventually
+
+DEMO = "localhost/selfhealing-demo:dev"
+RESTART_LIMIT = 90
+
+LISTENS_FOR_A_WHILE = """
+import socket, time
+with socket.create_server(("", 5000)):
+    time.sleep(3)
+time.sleep(600)
+"""
+
+CHECK = ["python", "-m", "app.check", "http://127.0.0.1:5000/health"]
+
+SPECS: dict[str, Json] = {
+    "oom": {
+        # Written, not only reserved: memory counts when it is touched.
+        "command": ["python", "-c", "import time; x = b'x' * (200 << 20); time.sleep(600)"],
+        "resources": {"limits": {"memory": "64Mi"}},
+    },
+    "crash": {"command": ["sh", "-c", "sleep 1; exit 3"]},
+    "completed": {"command": ["sh", "-c", "sleep 1; exit 0"]},
+    "tcp": {
+        "command": ["python", "-c", LISTENS_FOR_A_WHILE],
+        "port": 5000,
+        "probes": {"liveness": {"tcpSocket": {}, "periodSeconds": 1, "failureThreshold": 2}},
+        "terminationGracePeriodSeconds": 1,
+    },
+    "exec": {
+        "port": 5000,
+        "probes": {
+            "liveness": {
+                "exec": {"command": CHECK},
+                "initialDelaySeconds": 5,
+                "periodSeconds": 2,
+                "timeoutSeconds": 10,
+                "failureThreshold": 1,
+            },
+            "readiness": {"httpGet": {"path": "/ready"}, "periodSeconds": 1},
+        },
+        "service": {"type": "NodePort"},
+    },
+    "grpc": {
+        "port": 5000,
+        "env": [{"name": "PORT_GRPC", "value": "50051"}],
+        "probes": {
+            "liveness": {
+                "grpc": {"port": 50051},
+                "initialDelaySeconds": 5,
+                "periodSeconds": 2,
+                "failureThreshold": 1,
+            },
+            "readiness": {"grpc": {"port": 50051, "service": "readiness"}, "periodSeconds": 1},
+        },
+        "service": {"type": "NodePort"},
+    },
+    "never-starts": {
+        "command": ["sleep", "600"],
+        "port": 5000,
+        "probes": {
+            "startup": {"httpGet": {"path": "/"}, "periodSeconds": 1, "failureThreshold": 3}
+        },
+        "terminationGracePeriodSeconds": 1,
+    },
+    # The twin of examples/08-startup-probe.yaml, which survives.
+    "slow": {
+        "command": ["sh", "-c", "sleep 12 && exec python -m app"],
+        "port": 5000,
+        "probes": {
+            "liveness": {"httpGet": {"path": "/health"}, "periodSeconds": 2, "failureThreshold": 1}
+        },
+        "terminationGracePeriodSeconds": 1,
+    },
+    "counted": {
+        "port": 5000,
+        "probes": {"readiness": {"httpGet": {"path": "/ready"}, "periodSeconds": 1}},
+    },
+}
+
+REASONS = [
+    ("oom", "OOMKilled", 137),
+    ("crash", "Error", 3),
+    ("completed", "Completed", 0),
+    ("tcp", "LivenessProbe", None),
+    ("exec", "LivenessProbe", None),
+    ("grpc", "LivenessProbe", None),
+    ("never-starts", "StartupProbe", None),
+    ("slow", "LivenessProbe", None),
+]
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+
+@pytest.fixture(scope="module")
+def apps(space: Space, operator: OperatorProcess) -> dict[str, LabApp]:
+    """All of them, applied; those with an exec and a gRPC probe are told to be ill."""
+    assert operator.alive()
+    for name, spec in SPECS.items():
+        space.create(name, **{"image": DEMO, "imagePullPolicy": "IfNotPresent", **spec})
+    apps = {name: LabApp(space, name) for name in SPECS}
+    for name in ("exec", "grpc"):
+        apps[name].ready()
+        apps[name].answers("/fail")
+    return apps
+
+
+@pytest.mark.parametrize(("name", "reason", "code"), REASONS, ids=[case[0] for case in REASONS])
+def test_a_restart_is_told_by_its_true_reason(
+    apps: dict[str, LabApp], name: str, reason: str, code: int | None
+) -> None:
+    """No other reason is counted, and the exit code is the container's."""
+    app = apps[name]
+
+    def restarts() -> Json:
+        block: Json = app.status().get("restarts", {})
+        assert block.get("total", 0) > 0, "no restart yet"
+        assert set(block["byReason"]) == {reason}, block
+        return block
+
+    block = eventually(restarts, timeout=RESTART_LIMIT, says=f"{name} restarted by {reason}")
+
+    assert block["last"]["reason"] == reason
+    assert sum(block["byReason"].values()) == block["total"]
+    if code is not None:
+        assert block["last"]["exitCode"] == code
+    # Events are sent after the status, when there is time.
+    eventually(lambda: app.space.told(name).get("ContainerRestarted"), says="an Event")
+
+
+def test_an_ill_app_is_degraded_and_says_why(apps: dict[str, LabApp]) -> None:
+    """A crash loop is no flicker between ready and not: it is told as what it is, with the code."""
+
+    def told() -> str:
+        status = apps["crash"].status()
+        assert status["phase"] == "Degraded", status
+        message: str = status["message"]
+        assert "exit code 3" in message, message
+        return message
+
+    eventually(told, timeout=RESTART_LIMIT, says="the status tells of the crash loop")
+
+
+def test_the_total_survives_the_pod_and_the_operator(
+    apps: dict[str, LabApp], operator: OperatorProcess
+) -> None:
+    """Restarts of a pod that is gone, and those while the operator was away, stay in the total."""
+    app = apps["counted"]
+    app.ready()
+
+    _end(app)
+    _total(app, current=1, total=1)
+    first = app.pod()["metadata"]["name"]
+    app.space.kube.delete("Pod", app.space.name, first)
+    eventually(
+        lambda: first not in {pod["metadata"]["name"] for pod in app.space.pods(app.name)},
+        timeout=60,
+        says="the first pod is gone",
+    )
+    app.ready()
+    _total(app, current=0, total=1)
+
+    with operator.away():
+        _end(app)
+    _total(app, current=1, total=2)
+    operator.kill()
+    operator.start()
+    _end(app)
+    _total(app, current=2, total=3)
+    assert app.status()["restarts"]["byReason"] == {"Completed": 3}
+
+
+def _end(app: LabApp) -> None:
+    """Have the app's process end by itself, and wait until it has been started again."""
+    eventually(lambda: len(app.pods()) == 1, timeout=READY_LIMIT, says="there is one pod")
+    before, pod = app.restarts(), app.pod()["metadata"]["name"]
+    eventually(lambda: _running(app), timeout=60, says="the container runs")
+    app.inside(pod, "python", "-c", "import os; os.kill(1, 15)")
+    # A second end in a row waits for the kubelet's back-off of 10 s.
+    eventually(
+        lambda: app.restarts() == before + 1 and _running(app), timeout=60, says="it was restarted"
+    )
+
+
+def _running(app: LabApp) -> bool:
+    (status,) = app.pod()["status"]["containerStatuses"]
+    return "running" in status["state"] and status["ready"]
+
+
+def _total(app: LabApp, *, current: int, total: int) -> None:
+    def probe() -> bool:
+        block = app.status()["restarts"]
+        assert (block["current"], block["total"]) == (current, total), block
+        return True
+
+    eventually(probe, timeout=30, says=f"{current} now, {total} in all")

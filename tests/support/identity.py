@@ -1,0 +1,93 @@
+"""A service account of a test's own, with only the rights that the test gives it."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from selfhealing.runtime.access import IN_SCOPE, LEASES, Resource
+from tests.support.kube import KUBECONFIG, Json, Kube
+
+Right = tuple[str, str, str]
+"""A verb, a resource or subresource in its plural, and an API group."""
+
+
+def rights(resources: Iterable[Resource] = (*IN_SCOPE, LEASES)) -> list[Right]:
+    """What the operator says that it needs in a namespace."""
+    found: list[Right] = []
+    for resource in resources:
+        parts = {"": resource.verbs, **resource.subresources}
+        for sub, verbs in parts.items():
+            name = f"{resource.plural}/{sub}" if sub else resource.plural
+            found += [(verb, name, resource.group) for verb in sorted(verbs)]
+    return found
+
+
+def identity(kube: Kube, namespace: str, name: str, allowed: Sequence[Right], folder: Path) -> Path:
+    """Make a service account that may do what is ``allowed`` in ``namespace``, and no more.
+
+    Returns:
+        A kubeconfig that logs in as it.
+    """
+    meta = {"name": name, "namespace": namespace}
+    kube.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
+    grant(kube, namespace, name, allowed)
+    kube.create(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": meta,
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "Role",
+                "name": name,
+            },
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        }
+    )
+    request = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "metadata": meta,
+        "spec": {"expirationSeconds": 3600},
+    }
+    url = kube.url("ServiceAccount", namespace, name, "token")
+    answer = kube.http.session.post(url, json=request, timeout=20)
+    assert answer.ok, answer.text
+    return _kubeconfig(answer.json()["status"]["token"], folder / f"{name}.kubeconfig")
+
+
+def grant(kube: Kube, namespace: str, name: str, allowed: Sequence[Right]) -> None:
+    """Let the service account do what is ``allowed``, and nothing else from now on."""
+    kube.apply(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": {"name": name, "namespace": namespace},
+            "rules": [
+                {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
+                for verb, resource, group in allowed
+            ],
+        }
+    )
+
+
+def _kubeconfig(token: str, path: Path) -> Path:
+    known: dict[str, Any] = yaml.safe_load(KUBECONFIG.read_text())
+    cluster: Json = known["clusters"][0]["cluster"]
+    context = {"cluster": "test", "user": "test"}
+    path.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "test", "cluster": cluster}],
+                "users": [{"name": "test", "user": {"token": token}}],
+                "contexts": [{"name": "test", "context": context}],
+                "current-context": "test",
+            }
+        )
+    )
+    return path

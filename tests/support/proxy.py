@@ -1,0 +1,306 @@
+"""A way to the API server that tests can watch, cut and make to fail.
+
+It speaks plain HTTP on 127.0.0.1 and passes everything on with the kubeconfig's credentials, as
+``kubectl proxy`` does.
+"""
+
+import asyncio
+import json
+import re
+import ssl
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pykube
+from aiohttp import web
+
+from tests.support.kube import KUBECONFIG, Json
+from tests.support.operator import free_port
+
+HOP_BY_HOP = {"connection", "content-length", "host", "transfer-encoding", "keep-alive"}
+WATCH_ERRORS = {
+    410: ("Expired", "too old resource version: 1 (2)"),
+    500: ("InternalError", "etcdserver: no leader"),
+}
+"""What a watch may end with: that it has been away for too long, or that it cannot go on."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A request that came through, or was answered here."""
+
+    method: str
+    path: str
+    watch: bool
+    agent: str
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something."""
+        return self.method != "GET"
+
+
+@dataclass
+class Refusal:
+    """An answer that is given instead of the API server's, so many times."""
+
+    method: str
+    path: re.Pattern[str]
+    status: int
+    reason: str
+    times: int
+
+
+@dataclass
+class Rules:
+    """What the proxy does to requests at the moment."""
+
+    watch_error: int = 0
+    """The status that watches which resume are given as an error; 0 for none."""
+    watch_path: re.Pattern[str] = field(default_factory=lambda: re.compile(""))
+    """Which watches those are."""
+    hanging: bool = False
+    """Requests get no answer at all."""
+    hidden: str = ""
+    """An API group that the server does not seem to serve."""
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+class ApiProxy:
+    """The proxy, in a thread of its own.
+
+    Attributes:
+        requests: everything that was asked for, in order.
+    """
+
+    def __init__(self, folder: Path, upstream: Path = KUBECONFIG) -> None:
+        self.requests: list[Passed] = []
+        self.kubeconfig = folder / "proxy.kubeconfig"
+        self._upstream = pykube.KubeConfig.from_file(str(upstream))
+        self._rules = Rules()
+        self._port = free_port()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._server: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._watches: set[asyncio.Task[Any]] = set()
+
+    # -- what tests do with it ------------------------------------------------------------------
+
+    def count(self, matches: Callable[[Passed], bool]) -> int:
+        """How many requests there were of a kind."""
+        return sum(matches(request) for request in list(self.requests))
+
+    def cut(self) -> None:
+        """Close every connection and take no new one, as when the API server is away."""
+        self._run(self._cut())
+
+    def mend(self) -> None:
+        """Take connections again, as before."""
+        self._run(self._listen())
+
+    def break_watches(self, status: int, path: str = "") -> None:
+        """Answer watches that resume with this error, until told otherwise by a 0."""
+        self._rules.watch_path = re.compile(path)
+        self._rules.watch_error = status
+
+    def hang(self, *, hanging: bool = True) -> None:
+        """Leave new requests without an answer."""
+        self._rules.hanging = hanging
+
+    def refuse(self, method: str, path: str, status: int, *, times: int, reason: str = "") -> None:
+        """Answer the next requests of a kind with an error."""
+        self._rules.refusals.append(Refusal(method, re.compile(path), status, reason, times))
+
+    def hide(self, group: str) -> None:
+        """Make it look as if an API group were not served, until told otherwise by a ""."""
+        self._rules.hidden = group
+
+    def end_watches(self) -> None:
+        """Close the connection of every watch that is open."""
+        self._run(self._end_watches())
+
+    # -- its life -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start it and write the kubeconfig that leads through it."""
+        self._thread.start()
+        self._run(self._open())
+        context = {"cluster": "proxy", "user": "proxy"}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {"name": "proxy", "cluster": {"server": f"http://127.0.0.1:{self._port}"}}
+            ],
+            "users": [{"name": "proxy", "user": {}}],
+            "contexts": [{"name": "proxy", "context": context}],
+            "current-context": "proxy",
+        }
+        self.kubeconfig.write_text(json.dumps(config))
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=20)
+
+    async def _open(self) -> None:
+        self._session = aiohttp.ClientSession(
+            self._upstream.cluster["server"],
+            connector=aiohttp.TCPConnector(limit=0, ssl=_tls(self._upstream)),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+        )
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._server = web.AppRunner(
+            app, handle_signals=False, access_log=None, shutdown_timeout=0.1
+        )
+        await self._server.setup()
+        await self._listen()
+
+    async def _listen(self) -> None:
+        assert self._server is not None
+        self._site = web.TCPSite(self._server, "127.0.0.1", self._port, reuse_address=True)
+        await self._site.start()
+
+    async def _cut(self) -> None:
+        assert self._server is not None
+        if self._site is not None:
+            await self._site.stop()
+            self._site = None
+        for connection in list(self._server.server.connections if self._server.server else ()):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    async def _end_watches(self) -> None:
+        for watch in list(self._watches):
+            watch.cancel()
+
+    async def _close(self) -> None:
+        await self._cut()
+        assert self._server is not None
+        await self._server.cleanup()
+        assert self._session is not None
+        await self._session.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    # -- one request ----------------------------------------------------------------------------
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        watch = request.query.get("watch") == "true"
+        agent = request.headers.get("User-Agent", "")
+        self.requests.append(Passed(request.method, request.path, watch, agent))
+        if self._rules.hanging:
+            await asyncio.sleep(3600)
+        if self._rules.hidden and request.path.startswith(f"/apis/{self._rules.hidden}"):
+            return web.Response(status=404, text="404 page not found")
+        if self._rules.hidden and request.path == "/apis":
+            return await self._without(self._rules.hidden)
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return _refused(refusal)
+        resumed = watch and "resourceVersion" in request.query
+        if resumed and self._rules.watch_error and self._rules.watch_path.search(request.path):
+            return _broken(self._rules.watch_error)
+        task = asyncio.current_task()
+        assert task is not None
+        if watch:
+            self._watches.add(task)
+        try:
+            return await self._forward(request)
+        finally:
+            self._watches.discard(task)
+
+    def _refusal(self, request: web.Request) -> Refusal | None:
+        for refusal in self._rules.refusals:
+            fits = refusal.method == request.method and refusal.path.search(request.path)
+            if refusal.times > 0 and fits:
+                refusal.times -= 1
+                return refusal
+        return None
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        async with self._asked(request) as answer:
+            headers = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP}
+            response = web.StreamResponse(status=answer.status, headers=headers)
+            await response.prepare(request)
+            with suppress(ConnectionError):
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
+                await response.write_eof()
+            return response
+
+    async def _without(self, group: str) -> web.Response:
+        """The list of API groups without one of them."""
+        assert self._session is not None
+        async with self._session.get("/apis", headers={"Accept": "application/json"}) as answer:
+            found = json.loads(await answer.read())
+        found["groups"] = [entry for entry in found["groups"] if entry["name"] != group]
+        return web.json_response(found)
+
+    @asynccontextmanager
+    async def _asked(self, request: web.Request) -> AsyncIterator[aiohttp.ClientResponse]:
+        assert self._session is not None
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP}
+        body = await request.read()
+        async with self._session.request(
+            request.method, request.rel_url, headers=headers, data=body or None
+        ) as answer:
+            yield answer
+
+
+def _tls(config: pykube.KubeConfig) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=config.cluster["certificate-authority"].filename())
+    if "client-certificate" in config.user:
+        context.load_cert_chain(
+            config.user["client-certificate"].filename(), config.user["client-key"].filename()
+        )
+    return context
+
+
+def _status(status: int, reason: str, message: str) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Status",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "code": status,
+    }
+
+
+def _broken(status: int) -> web.Response:
+    error = {"type": "ERROR", "object": _status(status, *WATCH_ERRORS[status])}
+    return web.Response(text=json.dumps(error) + "\n", content_type="application/json")
+
+
+def _refused(refusal: Refusal) -> web.Response:
+    text = f"refused by a test with {refusal.status}"
+    return web.json_response(_status(refusal.status, refusal.reason, text), status=refusal.status)
+
+
+@contextmanager
+def api_proxy(folder: Path) -> Iterator[ApiProxy]:
+    """A proxy while the block runs."""
+    proxy = ApiProxy(folder)
+    proxy.start()
+    try:
+        yield proxy
+    finally:
+        proxy.stop()

@@ -1,0 +1,130 @@
+"""One namespace as a test sees it: apps, their children, their pods and what is told about them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.kube import Json, Kube, condition
+from tests.support.wait import eventually
+
+API_VERSION = "selfhealing.dev/v1alpha1"
+KIND = "SelfHealingApp"
+
+FAKE_NODES: Json = {
+    "nodeSelector": {"type": "kwok"},
+    "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists", "effect": "NoSchedule"}],
+}
+"""The part of a spec that puts pods on KWOK's nodes, where they are Ready at once."""
+
+NOWHERE: Json = {"nodeSelector": {"selfhealing.dev/test": "no-such-node"}}
+"""The part of a spec whose pods stay Pending."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """A namespace."""
+
+    kube: Kube
+    name: str
+
+    def manifest(self, name: str, **spec: Any) -> Json:  # noqa: ANN401 - fields of the spec
+        """A SelfHealingApp."""
+        return {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": name, "namespace": self.name},
+            "spec": {"image": "demo:v1", **spec},
+        }
+
+    def create(self, name: str, **spec: Any) -> Json:  # noqa: ANN401 - fields of the spec
+        """Create an app."""
+        return self.kube.create(self.manifest(name, **spec))
+
+    def edit(self, name: str, **spec: Any) -> Json:  # noqa: ANN401 - fields of the spec
+        """Merge fields into an app's spec; None removes one."""
+        return self.kube.merge(KIND, self.name, name, {"spec": spec})
+
+    def app(self, name: str) -> Json:
+        """An app."""
+        return self.kube.get(KIND, self.name, name)
+
+    def status(self, name: str) -> Json:
+        """An app's status."""
+        found: Json = self.app(name).get("status", {})
+        return found
+
+    def condition(self, name: str, kind: str) -> Json:
+        """A condition of an app, empty when it has none such."""
+        return condition(self.app(name), kind)
+
+    def reconciled(self, name: str, timeout: float = 20) -> Json:
+        """Wait until an app's children are as its current spec says."""
+
+        def probe() -> Json | None:
+            app = self.app(name)
+            found = condition(app, "Reconciled")
+            assert found.get("status") == "True", found
+            assert found["observedGeneration"] == app["metadata"]["generation"], found
+            return app
+
+        return eventually(probe, timeout=timeout, says=f"{name} is reconciled") or {}
+
+    def is_(self, name: str, phase: str, timeout: float = 20) -> Json:
+        """Wait until an app's status shows ``phase`` for its current spec."""
+
+        def probe() -> Json | None:
+            app = self.app(name)
+            status = app.get("status", {})
+            assert status.get("phase") == phase, (status.get("phase"), status.get("message"))
+            assert status["observedGeneration"] == app["metadata"]["generation"]
+            return app
+
+        return eventually(probe, timeout=timeout, says=f"{name} is {phase}") or {}
+
+    def find(self, kind: str, name: str) -> Json | None:
+        """A child; None when it is not there."""
+        return self.kube.find(kind, self.name, name)
+
+    def child(self, kind: str, name: str) -> Json:
+        """A child."""
+        return self.kube.get(kind, self.name, name)
+
+    def deployment(self, name: str) -> Json:
+        """An app's Deployment."""
+        return self.child("Deployment", name)
+
+    def container(self, name: str) -> Json:
+        """The main container in an app's Deployment."""
+        found: list[Json] = self.deployment(name)["spec"]["template"]["spec"]["containers"]
+        return next(container for container in found if container["name"] == "app")
+
+    def service(self, name: str) -> Json:
+        """An app's Service."""
+        return self.child("Service", name)
+
+    def autoscaler(self, name: str) -> Json:
+        """An app's HorizontalPodAutoscaler."""
+        return self.child("HorizontalPodAutoscaler", name)
+
+    def pods(self, name: str) -> list[Json]:
+        """An app's pods by name."""
+        found = self.kube.list("Pod", self.name, f"selfhealing.dev/app={name}")
+        return sorted(found, key=lambda pod: str(pod["metadata"]["name"]))
+
+    def events(self, name: str, reason: str = "") -> list[Json]:
+        """The Events about an app, the oldest first."""
+        found = [
+            event
+            for event in self.kube.list("Event", self.name)
+            if event["regarding"].get("kind") == KIND
+            and event["regarding"].get("name") == name
+            and reason in ("", event["reason"])
+        ]
+        return sorted(found, key=lambda event: str(event["eventTime"]))
+
+    def told(self, name: str) -> dict[str, int]:
+        """How often each reason has been told about an app: series count as often as they say."""
+        counts: dict[str, int] = {}
+        for event in self.events(name):
+            times = (event.get("series") or {}).get("count", 1)
+            counts[event["reason"]] = counts.get(event["reason"], 0) + times
+        return counts

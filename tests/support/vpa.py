@@ -1,0 +1,46 @@
+"""The kind VerticalPodAutoscaler in the cluster, without the programs that act on one.
+
+The definition is the file of VPA's own module. It is left in the cluster for the next run: by then
+somebody else may use it.
+"""
+
+import os
+
+import pytest
+import yaml
+
+from cluster import stages, vpa as addon
+from cluster.errors import ClusterError
+from cluster.paths import find_paths
+from cluster.progress import Reporter
+from tests.support.kube import ROOT, Json, Kube, condition
+from tests.support.wait import eventually
+
+NAME = "verticalpodautoscalers.autoscaling.k8s.io"
+KIND = "VerticalPodAutoscaler"
+
+
+def serve(kube: Kube) -> None:
+    """Have the kind served; skips where its definition cannot be had."""
+    if kube.find("CustomResourceDefinition", None, NAME) is None:
+        kube.apply(_definition())
+
+    def served() -> bool:
+        found = kube.get("CustomResourceDefinition", None, NAME)
+        return condition(found, "Established").get("status") == "True" and (
+            kube.http.session.get(f"{kube.http.url}/apis/autoscaling.k8s.io/v1", timeout=20).ok
+        )
+
+    eventually(served, says=f"the kind {KIND} is served")
+
+
+def _definition() -> Json:
+    paths = find_paths(ROOT, os.environ)
+    reporter = Reporter(paths.cache / "timings.json", quiet=True)
+    try:
+        folder = stages.ensure(paths, addon.crds_stage(paths, reporter), reporter)
+    except ClusterError as error:
+        pytest.skip(f"the definition of {KIND} is a file of a Go module: {error}")
+    documents = yaml.safe_load_all((folder / "crds.yaml").read_text())
+    found: Json = next(one for one in documents if one and one["metadata"]["name"] == NAME)
+    return found

@@ -1,0 +1,396 @@
+"""SelfHealingApps out of the CRD's own schema, for Hypothesis.
+
+What may be given, of which type, between which bounds, and which one of several fields: all of it
+is read from crd/selfhealingapp.yaml, so a new field is covered without a change here. An example
+can be drawn towards a path, so that a field deep inside is reached as often as one at the top.
+Only leaves whose shape a schema does not tell (quantities, label keys) come from lists of realistic
+and of nasty values. Rules over several fields are mostly repaired afterwards, because an example
+that the API server refuses says little; some are left broken on purpose.
+"""
+
+import re
+import string
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+Json = dict[str, Any]
+Schema = Mapping[str, Any]
+Where = tuple[str, ...]
+
+CRD = Path(__file__).parents[3] / "crd" / "selfhealingapp.yaml"
+
+QUANTITIES = [
+    "100m",
+    "250m",
+    "0.5",
+    "1",
+    "2",
+    "64Mi",
+    "128Mi",
+    "1Gi",
+    "1e3",
+    "5e-1",
+    ".5",
+    "1.",
+    "9E",
+    "8Ei",
+    "1e18",
+    "1n",
+    2**62,
+    "0",
+    "1k",
+    "3.25Gi",
+    0,
+    1,
+    4096,
+]
+RESOURCES = ["cpu", "memory", "ephemeral-storage", "example.com/gpu", "hugepages-2Mi", "storage"]
+LABEL_KEYS = ["app", "tier", "example.com/team", "topology.kubernetes.io/zone", "a.b", "A_b.c"]
+NAMES = ["web", "data", "log-shipper", "a", "x1", "tmp", "cache-0", "config"]
+TEXTS = [
+    "",
+    "x",
+    "value with spaces",
+    "/var/lib/data",
+    "$(POD_NAME)",
+    "ü",
+    "a=b",
+    '{"a": 1}',
+    "0",
+    "true",
+]
+PATHS = ["a", "a/b", "conf.d/x.conf", "..a/b", "a/..b", ".hidden", "a//b", "data/"]
+PERCENT = ["0%", "1%", "25%", "100%", 0, 1, 3]
+
+SMALL = 3
+"""The most items of a list and the most optional fields of an object below the spec."""
+
+
+@cache
+def spec_schema() -> Schema:
+    """Read the schema of the spec."""
+    crd = yaml.safe_load(CRD.read_text(encoding="utf-8"))
+    schema: Schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return schema
+
+
+def leaves(schema: Schema | None = None, path: Where = ()) -> list[Where]:
+    """Return the path of every field of the spec that has no fields of its own."""
+    schema = spec_schema() if schema is None else schema
+    inner = schema.get("items", schema)
+    if "properties" not in inner:
+        return [path]
+    return [
+        leaf for name, field in inner["properties"].items() for leaf in leaves(field, (*path, name))
+    ]
+
+
+def specs(towards: st.SearchStrategy[Where] | None = None) -> st.SearchStrategy[Json]:
+    """Any spec that the schema allows, and often one that its rules allow too.
+
+    Args:
+        towards: paths of which one is given in each example.
+    """
+    schema = spec_schema()
+    if towards is None:
+        drawn = _object(schema, (), most=8)
+    else:
+        drawn = towards.flatmap(lambda path: _object(schema, path, most=2))
+    repair = st.sampled_from([True] * 9 + [False])
+    return st.tuples(drawn, repair).map(lambda pair: repaired(pair[0]) if pair[1] else pair[0])
+
+
+def of_schema(schema: Schema, name: str, path: Where = ()) -> st.SearchStrategy[Any]:
+    """Any value that a schema allows; ``name`` is the field's, ``path`` what to give below it."""
+    kind = schema.get("type")
+    if "enum" in schema:
+        drawn = st.sampled_from(schema["enum"])
+    elif "x-kubernetes-int-or-string" in schema:
+        drawn = _int_or_string(schema)
+    elif kind == "object":
+        drawn = _object(schema, path) if "properties" in schema else _map(schema, name)
+    elif kind == "array":
+        drawn = _array(schema, name, path)
+    elif kind == "integer":
+        drawn = _integer(schema)
+    else:
+        drawn = st.booleans() if kind == "boolean" else _string(schema, name)
+    return drawn
+
+
+def _rules(schema: Schema) -> list[str]:
+    return [rule["rule"] for rule in schema.get("x-kubernetes-validations", ())]
+
+
+def alternatives(schema: Schema) -> list[Json]:
+    """The choices that the rules of an object leave: each is fields to give and their values."""
+    for rule in _rules(schema):
+        if rule.endswith(".exists_one(given, given)"):
+            return [{field: None} for field in re.findall(r"has\(self\.(\w+)\)", rule)]
+        pairs = re.findall(r"\(self\.type == '(\w+)'\) == has\(self\.(\w+)\)", rule)
+        if pairs:
+            allowed = schema["properties"]["type"]["enum"] if len(pairs) > 1 else ()
+            named = [{"type": kind, field: None} for kind, field in pairs]
+            if len(pairs) == 1:
+                others = [k for k in schema["properties"]["type"]["enum"] if k != pairs[0][0]]
+                return [*named, *({"type": kind} for kind in others)]
+            return [choice for choice in named if choice["type"] in allowed]
+    return []
+
+
+@st.composite
+def _object(draw: st.DrawFn, schema: Schema, path: Where = (), most: int = SMALL) -> Json:
+    properties = schema["properties"]
+    towards = path[:1]
+    choices = alternatives(schema)
+    decided = {field for choice in choices for field in choice}
+    fitting = [c for c in choices if not towards or towards[0] not in decided or towards[0] in c]
+    chosen = draw(st.sampled_from(fitting)) if fitting else {}
+    required = [field for field in schema.get("required", ()) if field not in decided]
+    optional = [field for field in properties if field not in {*decided, *required}]
+    wanted = (
+        draw(st.lists(st.sampled_from(optional), unique=True, max_size=most)) if optional else []
+    )
+    names = dict.fromkeys([*required, *wanted, *(f for f in towards if f not in decided)])
+    fields = {**names, **chosen}
+
+    def below(field: str) -> Where:
+        return path[1:] if (field,) == towards else ()
+
+    return {
+        field: draw(of_schema(properties[field], field, below(field))) if value is None else value
+        for field, value in fields.items()
+    }
+
+
+def _map(schema: Schema, name: str) -> st.SearchStrategy[Json]:
+    if "additionalProperties" not in schema:
+        return st.just({})
+    keys = st.sampled_from(RESOURCES if name in {"requests", "limits"} else LABEL_KEYS)
+    return st.dictionaries(keys, of_schema(schema["additionalProperties"], name), max_size=SMALL)
+
+
+def _array(schema: Schema, name: str, path: Where) -> st.SearchStrategy[list[Any]]:
+    keys = schema.get("x-kubernetes-list-map-keys")
+    items = schema["items"]
+    defaults = {key: items["properties"][key].get("default") for key in keys or ()}
+
+    def identity(item: Json) -> tuple[Any, ...]:
+        return tuple(item.get(key, defaults[key]) for key in defaults)
+
+    return st.lists(
+        of_schema(items, name, path),
+        min_size=max(schema.get("minItems", 0), 1 if path else 0),
+        max_size=min(SMALL, schema.get("maxItems", SMALL)),
+        unique_by=identity if keys else None,
+    )
+
+
+def _integer(schema: Schema) -> st.SearchStrategy[int]:
+    low = schema.get("minimum", -(2**63))
+    high = schema.get("maximum", 2**63 - 1)
+    usual = [value for value in (low, low + 1, 1, 2, 5, 30, 80, 8080, high) if low <= value <= high]
+    return st.one_of(st.sampled_from(usual), st.integers(min_value=low, max_value=high))
+
+
+def _int_or_string(schema: Schema) -> st.SearchStrategy[int | str]:
+    if "[a-z]" in schema["pattern"]:  # a port or its name
+        return st.one_of(st.sampled_from(["http", "metrics", "a1"]), _integer(schema))
+    if "%" in schema["pattern"]:
+        return st.sampled_from(PERCENT)
+    values = [
+        value for value in [*QUANTITIES, "1m", "1Mi"] if re.search(schema["pattern"], str(value))
+    ]
+    return st.sampled_from(values)
+
+
+def _string(schema: Schema, name: str) -> st.SearchStrategy[str]:
+    known = {
+        "name": NAMES,
+        "image": ["nginx:1.29", "registry.example.com:5000/team/app:v2", "busybox"],
+        "volumeName": NAMES,
+        "path": [*PATHS, "/health", "/"],
+        "mountPath": ["/data", "/var/lib/x", "relative", "/"],
+        "subPath": PATHS,
+        "subPathExpr": PATHS,
+    }.get(name, TEXTS)
+    pattern = schema.get("pattern")
+    low, high = schema.get("minLength", 0), schema.get("maxLength", 200)
+
+    def fits(value: str) -> bool:
+        return low <= len(value) <= high and (pattern is None or bool(re.search(pattern, value)))
+
+    usual = [value for value in known if fits(value)]
+    if pattern is None:
+        if _rules(schema):
+            return st.sampled_from(usual or NAMES)
+        letters = st.text(string.printable, min_size=low, max_size=max(low, min(high, 12)))
+        longest = st.just("x" * high)
+        return st.one_of(*([st.sampled_from(usual)] if usual else []), letters, longest)
+    exact = re.compile(pattern.removesuffix("$") + r"\Z" if pattern.endswith("$") else pattern)
+    drawn = st.from_regex(exact, alphabet=string.ascii_letters + string.digits + "-_./:%='[] ")
+    shaped = drawn.filter(fits)
+    return st.one_of(st.sampled_from(usual), shaped) if usual else shaped
+
+
+def names() -> st.SearchStrategy[str]:
+    """Names of resources, from the shortest to the longest."""
+    return st.sampled_from(["made-up", "a", "x-1", "a" * 63, "a" + "-" * 61 + "z"])
+
+
+def repaired(spec: Json) -> Json:
+    """Make fields agree, as a user would have written them."""
+    spec = _agreeing(spec)
+    if spec.get("restartPolicy", "Always") == "Always":
+        spec.pop("job", None)
+    else:
+        serving = {"replicas", "autoscaling", "rollout", "disruption"}
+        spec = {key: value for key, value in spec.items() if key not in serving}
+    if "autoscaling" in spec:
+        spec.pop("replicas", None)
+        scaling = spec["autoscaling"]
+        scaling["maxReplicas"] = max(scaling["maxReplicas"], scaling.get("minReplicas", 1))
+    if "probes" in spec or "service" in spec:
+        spec.setdefault("port", 8080)
+    if "nodePort" in spec.get("service", {}):
+        spec["service"]["type"] = "NodePort"
+    for kind in {"liveness", "startup"} & set(spec.get("probes", ())):
+        if "successThreshold" in spec["probes"][kind]:
+            spec["probes"][kind]["successThreshold"] = 1
+    spec.get("probes", {}).get("readiness", {}).pop("terminationGracePeriodSeconds", None)
+    if "rollout" in spec:
+        before = spec["rollout"].get("progressDeadlineSeconds", 600) - 1
+        if spec["rollout"].get("minReadySeconds", 0) > before:
+            spec["rollout"]["minReadySeconds"] = before
+    _mend_vertical_scaling(spec.get("verticalScaling", {}))
+    _mend_disruption(spec.get("disruption", {}))
+    for toleration in spec.get("tolerations", ()):
+        _mend_toleration(toleration)
+    _mend_containers(spec)
+    return spec
+
+
+def _agreeing(node: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Copy a value; operators get as many values as they take, other things what they need."""
+    if isinstance(node, list):
+        return [_agreeing(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    copy = {key: _agreeing(value) for key, value in node.items()}
+    _mend_operator(copy)
+    for added in ("matchLabelKeys", "mismatchLabelKeys"):
+        if added in copy:
+            copy[added] = [f"{added.lower()}.example.com/x"]
+            copy.setdefault("labelSelector", {})
+    if copy.get("whenUnsatisfiable") == "ScheduleAnyway":
+        copy.pop("minDomains", None)
+    if "valueFrom" in copy:
+        copy.pop("value", None)
+    _mend_target(copy)
+    return copy
+
+
+def _mend_operator(copy: Json) -> None:
+    match copy.get("operator"):
+        case "In" | "NotIn" | "Gt" | "Lt":
+            copy["values"] = [*copy.get("values", ()), "1"][:1]
+        case "Exists" | "DoesNotExist":
+            copy.pop("values", None)
+
+
+def _mend_target(copy: Json) -> None:
+    """Give a metric's target the number that its type names."""
+    numbers = {
+        "Utilization": "averageUtilization",
+        "Value": "value",
+        "AverageValue": "averageValue",
+    }
+    if "target" not in copy and copy.get("type") in numbers:
+        for number in numbers.values():
+            copy.pop(number, None)
+        copy[numbers[copy["type"]]] = 50
+
+
+def _mend_vertical_scaling(scaling: Json) -> None:
+    """Leave one bound, and nothing that an autoscaler might follow, too."""
+    if "maxAllowed" in scaling:
+        scaling.pop("minAllowed", None)
+    if scaling.get("mode", "Off") != "Off":
+        scaling.pop("minAllowed", None)
+        scaling.pop("maxAllowed", None)
+        scaling.pop("controlledResources", None)
+
+
+def _mend_disruption(disruption: Json) -> None:
+    """Leave one limit, which every number of pods can keep."""
+    if "maxUnavailable" in disruption:
+        disruption.pop("minAvailable", None)
+        if disruption["maxUnavailable"] in {0, "0%"}:
+            disruption["maxUnavailable"] = 1
+    if disruption.get("minAvailable", 0) not in {0, 1, "0%", "1%", "25%"}:
+        disruption["minAvailable"] = "50%"
+
+
+def _mend_toleration(toleration: Json) -> None:
+    if not toleration.get("key"):
+        toleration["operator"] = "Exists"
+    if toleration.get("operator") == "Exists":
+        toleration.pop("value", None)
+    if "tolerationSeconds" in toleration:
+        toleration["effect"] = "NoExecute"
+
+
+def _mend_containers(spec: Json) -> None:
+    containers = (spec, *spec.get("initContainers", ()), *spec.get("sidecars", ()))
+    if any(container.get("volumeMounts") for container in containers) and not spec.get("volumes"):
+        spec["volumes"] = [{"name": "data", "emptyDir": {}}]
+    volumes = [volume["name"] for volume in spec.get("volumes", ())]
+    for container in containers:
+        _mend_container(container, volumes)
+    taken = {container["name"] for container in spec.get("initContainers", ())}
+    if "sidecars" in spec:
+        spec["sidecars"] = [c for c in spec["sidecars"] if c["name"] not in taken]
+
+
+def _mend_container(container: Json, volumes: list[str]) -> None:
+    container.pop("restartPolicy", None)
+    for index, mount in enumerate(container.get("volumeMounts", ())):
+        mount["name"] = volumes[index % len(volumes)]
+        if "subPath" in mount:
+            mount.pop("subPathExpr", None)
+        if mount.get("mountPropagation") == "Bidirectional":
+            mount["mountPropagation"] = "HostToContainer"
+        if "recursiveReadOnly" in mount:
+            mount.pop("mountPropagation", None)
+            mount["readOnly"] = True
+    if "resources" in container:
+        container["resources"] = _mended_resources(container["resources"])
+
+
+def _mended_resources(resources: Json) -> Json:
+    mended: Json = {
+        part: dict(resources[part]) for part in ("limits", "requests") if part in resources
+    }
+    for amounts in mended.values():
+        amounts.pop("storage", None)
+        for name in ("memory", "ephemeral-storage"):
+            if str(amounts.get(name, "")).endswith("m"):
+                amounts[name] = "64Mi"
+        if any(name.startswith("hugepages-") for name in amounts):
+            amounts.setdefault("cpu", "100m")
+        for name in amounts:
+            if name.startswith("hugepages-"):
+                amounts[name] = "4Mi"
+            elif "/" in name:
+                amounts[name] = 1
+    for name, amount in list(mended.get("requests", {}).items()):
+        if "/" in name or name.startswith("hugepages-"):
+            mended.setdefault("limits", {})[name] = amount
+        elif name in mended.get("limits", {}):
+            mended["limits"][name] = amount
+    return mended

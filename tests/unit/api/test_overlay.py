@@ -1,0 +1,93 @@
+"""Changing a published schema."""
+
+import pytest
+
+from selfhealing.api.base import Rule
+from selfhealing.api.schema.overlay import Overlay, OverlayError, Schema, apply
+
+THING: Schema = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string"},
+        "size": {"type": "integer"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+}
+
+
+def test_nothing_changes_nothing() -> None:
+    """There is not an overlay for every type."""
+    assert apply(THING, None, "thing") is THING
+
+
+def test_keywords_are_set() -> None:
+    """The short form, for a scalar."""
+    assert apply({"type": "string"}, {"maxLength": 3}, "x") == {"type": "string", "maxLength": 3}
+
+
+def test_fields_are_dropped_required_made_optional_and_changed() -> None:
+    """All at once; the schema itself is not touched."""
+    changed = apply(
+        THING,
+        Overlay(
+            drop=("size",),
+            require=("tags",),
+            optional=("name",),
+            fields={
+                "name": {"maxLength": 3},
+                "tags": Overlay(keywords={"maxItems": 2}, items={"minLength": 1}),
+                "labels": Overlay(values={"maxLength": 63}),
+            },
+        ),
+        "thing",
+    )
+
+    assert changed == {
+        "type": "object",
+        "required": ["tags"],
+        "properties": {
+            "name": {"type": "string", "maxLength": 3},
+            "tags": {"type": "array", "maxItems": 2, "items": {"type": "string", "minLength": 1}},
+            "labels": {
+                "type": "object",
+                "additionalProperties": {"type": "string", "maxLength": 63},
+            },
+        },
+    }
+    assert list(THING["properties"]) == ["name", "size", "tags", "labels"]
+
+
+def test_a_dropped_field_is_no_longer_required() -> None:
+    """Else nothing could be valid."""
+    assert "required" not in apply(THING, Overlay(drop=("name",)), "thing")
+
+
+def test_rules_are_added_behind_those_that_are_there() -> None:
+    """A variant adds to its type."""
+    once = apply(THING, Overlay(rules=(Rule(cel="a", message="b"),)), "thing")
+    twice = apply(once, Overlay(rules=(Rule(cel="c", message="d", path=".e", reason="F"),)), "x")
+
+    assert twice["x-kubernetes-validations"] == [
+        {"rule": "a", "message": "b"},
+        {"rule": "c", "message": "d", "fieldPath": ".e", "reason": "F"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        (Overlay(drop=("colour",)), "thing has no colour"),
+        (Overlay(require=("colour",)), "thing has no colour"),
+        (Overlay(fields={"colour": {}}), "thing has no colour"),
+        (Overlay(fields={"size": Overlay(fields={"x": {}})}), r"thing\.size has no x"),
+        (Overlay(optional=("size",)), "thing does not require size"),
+        (Overlay(items={}), "thing has no items"),
+        (Overlay(values={}), "thing has no additionalProperties"),
+    ],
+)
+def test_an_overlay_of_what_is_not_there_is_an_error(overlay: Overlay, message: str) -> None:
+    """A newer Kubernetes that renames a field is noticed."""
+    with pytest.raises(OverlayError, match=message):
+        apply(THING, overlay, "thing")

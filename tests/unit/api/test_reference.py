@@ -1,0 +1,57 @@
+"""The reference page."""
+
+import pytest
+
+from selfhealing.api import reference
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return reference.page()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        (
+            "| `replicas` | integer |  | ≥ 0 |"
+            " How many pods: 1 when neither this nor `autoscaling` is given; 0 stops the app. |"
+        ),
+        (
+            "| `port` | integer |  | 1 to 65535 |"
+            " The port that the app listens on: the Service's target and every probe's fallback. |"
+        ),
+        (
+            "| `imagePullPolicy` | Always \\| IfNotPresent \\| Never |  |  |"
+            " When to pull the image; Kubernetes' default depends on the tag. |"
+        ),
+        "| `env` | core/v1 Container.env |  |  | Environment variables. |",
+        "| `command` | list of string |  |  | Replaces the image's ENTRYPOINT. |",
+        "| `service.enabled` | boolean | `true` |  | False: no Service. |",
+        "| `autoscaling.maxReplicas` | integer | **required** | ≥ 1 | Never more pods than this. |",
+        (
+            "- `spec.replicas`: replicas and autoscaling exclude each other: remove replicas (the"
+            " autoscaler keeps between minReplicas and maxReplicas), or remove autoscaling."
+        ),
+        "- `spec.service.nodePort`: nodePort needs type: NodePort or LoadBalancer.",
+        "| core/v1 ResourceRequirements | claims |",
+        (
+            "| a container of `init` | lifecycle, livenessProbe, readinessProbe, startupProbe,"
+            " resizePolicy |"
+        ),
+        "| `restarts.byReason` | map of integer | The total, split by why the container ended. |",
+        "| `pods[].lastRestart.at` | time | When it ended. |",
+        (
+            "| `conditions` | list of meta/v1 Condition |"
+            " Ready, Reconciled, Progressing, ScalingActive, Healthy, Paused. |"
+        ),
+    ],
+)
+def test_a_field_is_a_row(page: str, line: str) -> None:
+    """Path, type, default, rule, meaning."""
+    assert line in page.splitlines()
+
+
+def test_the_conditions_are_not_taken_apart(page: str) -> None:
+    """They are Kubernetes' own type."""
+    assert "conditions[].type" not in page

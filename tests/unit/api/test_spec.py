@@ -1,0 +1,184 @@
+"""Reading a spec: what is not given stays not given, and an error says what to write."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from pydantic import ValidationError
+
+from selfhealing.api.errors import InvalidSpecError, Problem, SelfHealingError
+from selfhealing.api.spec import SelfHealingAppSpec, parse
+from tests.unit.api.strategies import specs
+
+SMALLEST = {
+    "image": "scaling-demo:v1",
+    "port": 5000,
+    "probes": {
+        "liveness": {"httpGet": {"path": "/health"}},
+        "readiness": {"httpGet": {"path": "/ready"}},
+    },
+    "autoscaling": {"maxReplicas": 5, "targetCPUUtilizationPercentage": 50},
+}
+
+
+def refusal(spec: dict[str, Any]) -> str:
+    with pytest.raises(InvalidSpecError) as caught:
+        parse(spec)
+    return str(caught.value)
+
+
+def test_the_smallest_useful_app_is_read() -> None:
+    """Names are snake_case, Kubernetes' own types stay as they were written."""
+    spec = parse(SMALLEST)
+
+    assert spec.image == "scaling-demo:v1"
+    assert spec.port == 5000
+    assert spec.probes is not None
+    assert spec.probes.liveness == {"httpGet": {"path": "/health"}}
+    assert spec.probes.startup is None
+    assert spec.autoscaling is not None
+    assert spec.autoscaling.min_replicas == 1
+    assert spec.autoscaling.max_replicas == 5
+    assert spec.autoscaling.target_cpu_utilization_percentage == 50
+    assert spec.autoscaling.target_memory_utilization_percentage is None
+
+
+def test_only_the_image_must_be_given() -> None:
+    """Everything else is None or empty, not paused, and serves for ever."""
+    spec = parse({"image": "nginx"})
+
+    given_fields = {name for name, value in spec if value not in (None, [], {})}
+    assert given_fields == {"image", "paused", "restart_policy"}
+    assert spec.restart_policy == "Always"
+    assert spec.paused is False
+
+
+def test_a_service_without_settings_has_the_usual_ones() -> None:
+    """ClusterIP, port 80, enabled."""
+    service = parse({"image": "nginx", "service": {}}).service
+
+    assert service is not None
+    assert (service.enabled, service.type, service.port) == (True, "ClusterIP", 80)
+    assert (service.node_port, service.annotations) == (None, {})
+
+
+def test_an_explicit_zero_is_kept() -> None:
+    """Zero is an answer, not the lack of one."""
+    spec = parse(
+        {
+            "image": "nginx",
+            "replicas": 0,
+            "terminationGracePeriodSeconds": 0,
+            "probes": {"liveness": {"tcpSocket": {}, "initialDelaySeconds": 0}},
+            "rollout": {"minReadySeconds": 0, "revisionHistoryLimit": 0},
+        }
+    )
+
+    assert spec.replicas == 0
+    assert spec.termination_grace_period_seconds == 0
+    assert spec.probes is not None
+    assert spec.probes.liveness == {"tcpSocket": {}, "initialDelaySeconds": 0}
+    assert spec.rollout is not None
+    assert (spec.rollout.min_ready_seconds, spec.rollout.revision_history_limit) == (0, 0)
+
+
+def test_null_means_not_given() -> None:
+    """As in the API server, which drops nulls."""
+    spec = parse({"image": "nginx", "args": None, "service": {"type": None}, "probes": None})
+
+    assert spec.args == []
+    assert spec.service is not None
+    assert spec.service.type == "ClusterIP"
+    assert spec.probes is None
+
+
+def test_fields_of_a_newer_version_are_ignored() -> None:
+    """An older operator meets a newer CRD."""
+    spec = parse({"image": "nginx", "teleport": True, "service": {"colour": "red"}})
+
+    assert spec.service is not None
+    assert not hasattr(spec, "teleport")
+
+
+def test_python_names_are_not_field_names() -> None:
+    """What the API server does not know is not read either."""
+    assert parse({"image": "nginx", "working_dir": "/x"}).working_dir is None
+
+
+def test_a_spec_cannot_be_changed() -> None:
+    """It is a value."""
+    spec = parse({"image": "nginx"})
+
+    with pytest.raises(ValidationError):
+        spec.image = "other"  # type: ignore[misc]
+
+
+def test_a_spec_can_be_built_with_python_names() -> None:
+    """For tests and tools."""
+    assert SelfHealingAppSpec(image="nginx", working_dir="/x").working_dir == "/x"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({}, "spec.image: is missing: write it"),
+        ({"image": ""}, "spec.image: is empty: write it"),
+        ({"image": 3}, "spec.image: is 3: write a string, in quotes where YAML would read"),
+        ({"image": "i" * 513}, "write at most 512 characters"),
+        ({"image": "i" * 513}, "spec.image: is '" + "i" * 58 + "…"),
+        ({"image": "i", "port": "80"}, "spec.port: is '80': write a whole number, without quotes"),
+        ({"image": "i", "port": 0}, "spec.port: is 0: write at least 1"),
+        ({"image": "i", "port": 65536}, "spec.port: is 65536: write at most 65535"),
+        ({"image": "i", "replicas": True}, "spec.replicas: is True: write a whole number"),
+        ({"image": "i", "replicas": 2.5}, "spec.replicas: is 2.5: write a whole number"),
+        ({"image": "i", "paused": "yes"}, "spec.paused: is 'yes': write true or false"),
+        ({"image": "i", "env": {}}, "spec.env: is an object: write a list"),
+        ({"image": "i", "env": ["A=1"]}, "spec.env[0]: is 'A=1': write an object, with fields"),
+        ({"image": "i", "affinity": []}, "spec.affinity: is a list: write an object, with fields"),
+        ({"image": "i", "probes": []}, "spec.probes: is a list: write an object, with fields"),
+        ({"image": "i", "args": ["a", 1]}, "spec.args[1]: is 1: write a string"),
+        (
+            {"image": "i", "args": ["a"] * 257},
+            "spec.args: is a list: List should have at most 256 items",
+        ),
+        (
+            {"image": "i", "service": {"type": "ExternalName"}},
+            "spec.service.type: is 'ExternalName': write 'ClusterIP', 'NodePort' or 'LoadBalancer'",
+        ),
+        ({"image": "i", "autoscaling": {}}, "spec.autoscaling.maxReplicas: is missing: write it"),
+        (
+            {
+                "image": "i",
+                "autoscaling": {"maxReplicas": 1, "targetCPUUtilizationPercentage": "50%"},
+            },
+            "spec.autoscaling.targetCPUUtilizationPercentage: is '50%': write a whole number",
+        ),
+    ],
+)
+def test_an_error_names_the_field_and_what_to_write(spec: dict[str, Any], message: str) -> None:
+    """The message is shown to the author as it is."""
+    assert message in refusal(spec)
+
+
+def test_all_problems_are_named_at_once() -> None:
+    """Nobody wants to be refused twice."""
+    with pytest.raises(InvalidSpecError) as caught:
+        parse({"port": "80", "replicas": -1})
+
+    assert caught.value.problems == (
+        Problem("spec.image", "is missing: write it"),
+        Problem("spec.port", "is '80': write a whole number, without quotes"),
+        Problem("spec.replicas", "is -1: write at least 0"),
+    )
+    assert str(caught.value).count("; ") == 2
+    assert isinstance(caught.value, SelfHealingError)
+    assert isinstance(caught.value.__cause__, ValidationError)
+
+
+@settings(deadline=None, max_examples=60)
+@given(spec=st.deferred(specs))
+def test_every_spec_that_the_schema_allows_can_be_read(spec: dict[str, Any]) -> None:
+    """The CRD and the parser come from the same models and agree; reading changes nothing."""
+    read = parse(spec).model_dump(by_alias=True, exclude_unset=True)
+
+    assert read == spec

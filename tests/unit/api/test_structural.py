@@ -1,0 +1,196 @@
+"""From a model to a structural schema."""
+
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from selfhealing.api.base import Int32, Json, KubernetesType, Limits, ListMap, Model, Rule
+from selfhealing.api.schema.overlay import Schema
+from selfhealing.api.schema.structural import StructuralError, structural
+
+
+class Inner(Model):
+    """What the inner one is."""
+
+    rules = (Rule(cel="self.low <= self.high", message="turn them round"),)
+
+    low: Annotated[Int32, Field(ge=1)] = 1
+    """The lower end."""
+
+    high: int | None = None
+    """The upper end."""
+
+
+class Mirror(Model):
+    """Reads a type that is published."""
+
+    published = "Thing"
+
+    name: str
+
+
+class Outer(Model):
+    """What the outer one is."""
+
+    word: Annotated[
+        Literal["a", "b"], Limits({"maxLength": 1}), Rule(cel="self != ''", message="write it")
+    ]
+    """A word."""
+
+    inner: Inner | None = None
+    """The inner one here."""
+
+    inners: Annotated[list[Inner], ListMap("low")] = Field(default_factory=list)
+    """Several."""
+
+    amounts: dict[str, int] = Field(default_factory=dict)
+    """By name."""
+
+    thing: Annotated[
+        Json | None, KubernetesType("Thing", "field", "variant"), Rule(cel="true", message="fine")
+    ] = None
+    """Published elsewhere."""
+
+    mirrors: list[Mirror] = Field(default_factory=list)
+    """Published and read."""
+
+    on: bool = False
+    """A switch."""
+
+
+def schema_of(wanted: KubernetesType) -> Schema:
+    name = f"{wanted.name}/{wanted.field}/{wanted.variant}"
+    return {
+        "description": name,
+        "type": "object",
+        "x-kubernetes-validations": [{"rule": "published", "message": "so"}],
+    }
+
+
+def test_a_model_becomes_a_structural_schema() -> None:
+    """No references, titles, nulls or aliases of Python; rules and keys where they belong."""
+    inner = {
+        "type": "object",
+        "x-kubernetes-validations": [
+            {"rule": "self.low <= self.high", "message": "turn them round"}
+        ],
+        "properties": {
+            "low": {
+                "description": "The lower end.",
+                "type": "integer",
+                "format": "int32",
+                "default": 1,
+                "minimum": 1,
+                "maximum": 2147483647,
+            },
+            "high": {"description": "The upper end.", "type": "integer"},
+        },
+    }
+
+    assert structural(Outer, schema_of) == {
+        "description": "What the outer one is.",
+        "type": "object",
+        "required": ["word"],
+        "properties": {
+            "word": {
+                "description": "A word.",
+                "type": "string",
+                "enum": ["a", "b"],
+                "maxLength": 1,
+                "x-kubernetes-validations": [{"rule": "self != ''", "message": "write it"}],
+            },
+            "inner": {"description": "The inner one here.", **inner},
+            "inners": {
+                "description": "Several.",
+                "type": "array",
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["low"],
+                "items": {"description": "What the inner one is.", **inner},
+            },
+            "amounts": {
+                "description": "By name.",
+                "type": "object",
+                "additionalProperties": {"type": "integer"},
+            },
+            "thing": {
+                "description": "Published elsewhere.",
+                "type": "object",
+                "x-kubernetes-validations": [
+                    {"rule": "published", "message": "so"},
+                    {"rule": "true", "message": "fine"},
+                ],
+            },
+            "mirrors": {
+                "description": "Published and read.",
+                "type": "array",
+                "items": {
+                    "description": "Thing/None/None",
+                    "type": "object",
+                    "x-kubernetes-validations": [{"rule": "published", "message": "so"}],
+                },
+            },
+            "on": {"description": "A switch.", "type": "boolean", "default": False},
+        },
+    }
+
+
+def test_keywords_come_in_one_order() -> None:
+    """So that a change of a model is a small change of the file."""
+    assert list(structural(Outer, schema_of)["properties"]["word"]) == [
+        "description",
+        "type",
+        "enum",
+        "maxLength",
+        "x-kubernetes-validations",
+    ]
+
+
+def test_a_published_type_without_rules_gets_none() -> None:
+    """An empty list of rules is no rule."""
+
+    class Plain(Model):
+        thing: Annotated[Json, KubernetesType("Thing")]
+
+    plain = structural(Plain, lambda _: {"type": "object"})
+
+    assert plain["properties"]["thing"] == {"type": "object"}
+
+
+class TwoTypes(BaseModel):
+    """A union."""
+
+    value: int | str
+
+
+class Keyless(Model):
+    """A list key that may be missing."""
+
+    entries: Annotated[list[Inner], ListMap("high")]
+
+
+class Exclusive(BaseModel):
+    """A bound that is not part of the range."""
+
+    value: Annotated[int, Field(gt=0)]
+
+
+class Anything(BaseModel):
+    """No type at all."""
+
+    value: Any
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (TwoTypes, "a CRD has one type a field"),
+        (Keyless, "the list key high must be required or have a default"),
+        (Exclusive, r"the model\.value: a CRD cannot say exclusiveMinimum"),
+        (Anything, "a schema without a type"),
+    ],
+)
+def test_what_a_crd_cannot_say_is_an_error(model: type[BaseModel], message: str) -> None:
+    """Better here than from the API server."""
+    with pytest.raises(StructuralError, match=message):
+        structural(model, schema_of)

@@ -1,0 +1,145 @@
+"""The demo app as a real process, for the tests that need signals, sockets or several threads."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from tests.support.wait import eventually
+
+_ROOT = Path(__file__).parents[3]
+_PATIENCE = 30.0
+_APP = ("-m", "app")
+_AS_A_POD = """
+import socket, sys
+name = sys.argv.pop()
+socket.gethostname = lambda: name
+from app.__main__ import main
+sys.exit(main())
+"""
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Return as soon as the condition holds; looked at often, since what is waited for is near."""
+    eventually(condition, timeout=_PATIENCE, says=what, poll=0.005)
+
+
+class AppProcess:
+    """``python -m app`` on a port of its own, ended with the ``with`` block at the latest."""
+
+    def __init__(self, hostname: str = "", **settings: str) -> None:
+        """Start it.
+
+        Args:
+            hostname: what it takes for its host's name, as if it were a pod; else the machine's.
+            settings: its environment.
+        """
+        environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
+        defaults = {"HOST": "127.0.0.1", "PORT": "0", "LINGER_SECONDS": "0"}
+        self.lines: list[str] = []
+        self.popen = subprocess.Popen(
+            [sys.executable, "-W", "error", *(["-c", _AS_A_POD, hostname] if hostname else _APP)],
+            cwd=_ROOT,
+            env={**environ, **defaults, **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.popen.kill()
+        self.wait()
+
+    def _read(self) -> None:
+        assert self.popen.stdout is not None
+        with self.popen.stdout as stdout:
+            self.lines.extend(line.rstrip("\n") for line in stdout)
+
+    @property
+    def port(self) -> int:
+        """The port, once the app listens."""
+        wait_until(lambda: self.said("listening on") or self.ended, "the app listens")
+        found = re.search(r"listening on [^ ]*:(\d+),", "\n".join(self.lines))
+        assert found, self.lines
+        return int(found[1])
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is over and all its output read."""
+        return self.popen.poll() is not None and not self._reader.is_alive()
+
+    def said(self, text: str) -> bool:
+        """Whether a line of the log holds the text."""
+        return any(text in line for line in self.lines)
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection that stays open between requests."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """The status and body of a GET on a connection of its own."""
+        connection = self.connect()
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def message(self, path: str) -> str:
+        """What the app says to an action."""
+        return str(json.loads(self.ask(path)[1])["message"])
+
+    def metric(self, sample: str) -> float:
+        """One value of ``/metrics``; 0 where it is not there yet."""
+        for line in self.ask("/metrics")[1].splitlines():
+            name, _, value = line.rpartition(" ")
+            if name == sample:
+                return float(value)
+        return 0.0
+
+    def terminate(self) -> None:
+        """What the kubelet does first."""
+        self.popen.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """The exit code, once the process is over."""
+        code = self.popen.wait(_PATIENCE)
+        self._reader.join(_PATIENCE)
+        return code
+
+    def stop(self) -> tuple[int, float]:
+        """SIGTERM; the exit code and the seconds it took."""
+        begun = time.monotonic()
+        self.terminate()
+        return self.wait(), time.monotonic() - begun
+
+
+class Asking(threading.Thread):
+    """A request under way in the background; ``answer`` has its status, or 0 where it was cut."""
+
+    def __init__(self, app: AppProcess, path: str) -> None:
+        super().__init__()
+        self._app, self._path = app, path
+        self.answer = -1
+        self.start()
+
+    def run(self) -> None:
+        """Ask, and note what came of it."""
+        try:
+            self.answer = self._app.ask(self._path)[0]
+        except (OSError, http.client.HTTPException):
+            self.answer = 0

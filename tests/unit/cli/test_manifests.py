@@ -1,0 +1,196 @@
+"""The manifests that install the operator: what the code needs, no less and no more."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from selfhealing.cli.manifests import DEFAULT_IMAGE, NAME, NAMESPACE, main, manifests, rules
+from selfhealing.runtime.access import CLUSTER_SCOPED, IN_SCOPE, LEASES
+from selfhealing.runtime.settings import load
+
+Json = dict[str, Any]
+Permission = tuple[str, str, str]
+
+ROOT = Path(__file__).parents[3]
+PEOPLE = {"selfhealingapps-view", "selfhealingapps-edit"}
+
+
+def of(objects: list[Json], kind: str) -> list[Json]:
+    """The objects of one kind."""
+    return [thing for thing in objects if thing["kind"] == kind]
+
+
+def one(objects: list[Json], kind: str, name: str = NAME) -> Json:
+    """The one object of a kind that has this name."""
+    [found] = [thing for thing in of(objects, kind) if thing["metadata"]["name"] == name]
+    return found
+
+
+def granted(role: Json) -> set[Permission]:
+    """What a role allows: group, resource and verb."""
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def needed(*, cluster: bool) -> set[Permission]:
+    """What the table says the operator does."""
+    found = set()
+    for resource in (*IN_SCOPE, *(CLUSTER_SCOPED if cluster else ())):
+        found |= {(resource.group, resource.plural, verb) for verb in resource.verbs}
+        for name, verbs in resource.subresources.items():
+            found |= {(resource.group, f"{resource.plural}/{name}", verb) for verb in verbs}
+    return found
+
+
+def test_the_rules_are_those_of_the_table() -> None:
+    """For the whole cluster in one ClusterRole."""
+    objects = manifests("image", ())
+
+    assert needed(cluster=True) == granted(one(objects, "ClusterRole"))
+    assert [f"{NAME}-leases"] == [role["metadata"]["name"] for role in of(objects, "Role")]
+
+
+def test_a_rule_names_each_resource_once() -> None:
+    """Subresources have rules of their own, and verbs are in order, so that diffs stay small."""
+    found = rules(IN_SCOPE)
+    targets = [(*rule["apiGroups"], *rule["resources"]) for rule in found]
+
+    assert len(set(targets)) == len(targets)
+    assert all(rule["verbs"] == sorted(rule["verbs"]) for rule in found)
+
+
+def test_for_named_namespaces_there_are_roles_only() -> None:
+    """Nothing is granted to the operator outside of the namespaces that it serves."""
+    objects = manifests("image", ("shop", "bank"))
+    roles = {role["metadata"]["namespace"]: role for role in of(objects, "Role")}
+
+    assert {"shop", "bank", NAMESPACE} == set(roles)
+    assert needed(cluster=False) == granted(roles["shop"]) == granted(roles["bank"])
+    assert [] == of(objects, "ClusterRoleBinding")
+    assert PEOPLE == {role["metadata"]["name"] for role in of(objects, "ClusterRole")}
+
+
+@pytest.mark.parametrize("namespaces", [(), ("shop",), ("shop", "bank")])
+def test_only_the_operator_s_own_lease_may_be_changed(namespaces: tuple[str, ...]) -> None:
+    """A create cannot be limited by name; everything else is."""
+    role = one(manifests("image", namespaces), "Role", f"{NAME}-leases")
+    create, others = role["rules"]
+
+    assert NAMESPACE == role["metadata"]["namespace"]
+    assert {(LEASES.group, LEASES.plural, verb) for verb in LEASES.verbs} == granted(role)
+    assert ["create"] == create["verbs"]
+    assert [load({}).lease_name] == others["resourceNames"]
+
+
+@pytest.mark.parametrize("namespaces", [(), ("shop",), ("shop", "bank")])
+def test_every_binding_binds_a_role_that_exists_to_the_operator(
+    namespaces: tuple[str, ...],
+) -> None:
+    """In the same namespace, and to the account that the pods use."""
+    objects = manifests("image", namespaces)
+    account = one(objects, "ServiceAccount")["metadata"]
+    pods = one(objects, "Deployment")["spec"]["template"]["spec"]
+    subject = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
+
+    assert (NAME, NAMESPACE) == (account["name"], account["namespace"])
+    assert NAME == pods["serviceAccountName"]
+    for kind in ("Role", "ClusterRole"):
+        where = {
+            (role["metadata"].get("namespace"), role["metadata"]["name"])
+            for role in of(objects, kind)
+            if role["metadata"]["name"] not in PEOPLE
+        }
+        bindings = of(objects, f"{kind}Binding")
+
+        assert where == {
+            (binding["metadata"].get("namespace"), binding["roleRef"]["name"])
+            for binding in bindings
+        }
+        assert all(kind == binding["roleRef"]["kind"] for binding in bindings)
+        assert all([subject] == binding["subjects"] for binding in bindings)
+
+
+def test_people_get_what_their_roles_say() -> None:
+    """Who may view may not change, and nobody writes a status by hand."""
+    objects = manifests("image", ())
+    view = granted(one(objects, "ClusterRole", "selfhealingapps-view"))
+    edit = granted(one(objects, "ClusterRole", "selfhealingapps-edit"))
+
+    assert {"get", "list", "watch"} == {verb for _, _, verb in view}
+    assert ("selfhealing.dev", "selfhealingapps/scale", "patch") in edit
+    assert not any(resource.endswith("/status") for _, resource, _ in edit)
+
+
+@pytest.mark.parametrize("namespaces", [(), ("shop",), ("shop", "bank")])
+def test_the_operator_understands_its_environment(namespaces: tuple[str, ...]) -> None:
+    """And it serves what its roles are for; the ports are those of the settings."""
+    [container] = one(manifests("mine:1", namespaces), "Deployment")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    settings = load({variable["name"]: variable["value"] for variable in container["env"]})
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+
+    assert "mine:1" == container["image"]
+    assert namespaces == settings.namespaces
+    assert "json" == settings.log_format
+    assert {"metrics": settings.metrics_port, "health": settings.health_port} == ports
+
+
+def test_the_command_prints_yaml(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same objects, without anchors."""
+    assert 0 == main(["--image", "mine:1", "--namespaces", "shop,,bank"])
+
+    text = capsys.readouterr().out
+    assert manifests("mine:1", ("shop", "bank")) == list(yaml.safe_load_all(text))
+    assert not any(line.lstrip("- ").startswith(("&", "*")) for line in text.splitlines())
+    assert text.startswith("# Generated by `make generate`")
+
+
+def test_check_is_content_with_what_would_be_generated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is said."""
+    main([])
+    file = tmp_path / "operator.yaml"
+    file.write_text(capsys.readouterr().out)
+
+    assert 0 == main(["--check", str(file)])
+    assert "" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (DEFAULT_IMAGE, "other:1"),
+        ("  - watch\n", ""),
+        ("# Generated", "# Made"),
+        ("- patch", "- '*'"),
+    ],
+)
+def test_check_shows_what_is_stale(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str
+) -> None:
+    """As a diff from the file to what it should be."""
+    main([])
+    text = capsys.readouterr().out
+    file = tmp_path / "operator.yaml"
+    file.write_text(text.replace(old, new, 1))
+
+    assert text != file.read_text()
+    assert 1 == main(["--check", str(file)])
+
+    said = capsys.readouterr().out
+    assert said.startswith(f"--- {file}\n+++ new\n")
+    assert f"+{next(line for line in text.splitlines() if old.strip() in line)}\n" in said
+
+
+def test_the_published_file_is_fresh() -> None:
+    """What people apply is what this code generates."""
+    assert 0 == main(["--check", str(ROOT / "deploy" / "operator.yaml")])

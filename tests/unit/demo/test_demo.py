@@ -1,0 +1,241 @@
+"""The demo without a cluster: what it reads from the API server's answers, and what it shows."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from demo.stage import Stage, Step
+from demo.story import CLEAN_UP, MANIFEST, STORY
+from selfhealing.api.spec import parse
+from theatre.errors import ShowError
+from theatre.kube import Json
+from theatre.live import render
+from theatre.look import Happening, Picture, Pod, picture
+from theatre.plain import PlainScreen
+from theatre.screen import Progress
+
+ROOT = Path(__file__).resolve().parents[3]
+NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
+STATUS = {
+    "phase": "Degraded",
+    "conditions": [{"type": "Ready", "status": "False"}],
+    "restarts": {"total": 3, "byReason": {"LivenessProbe": 2, "Error": 1}},
+    "autoscaling": {"cpu": "31%/50%", "current": 1, "desired": 1, "min": 1, "max": 5},
+}
+
+
+def table(columns: list[tuple[str, int]], *rows: tuple[list[object], Json]) -> Json:
+    """What the API server answers to a request for a table."""
+    return {
+        "columnDefinitions": [{"name": name, "priority": rank} for name, rank in columns],
+        "rows": [{"cells": cells, "object": found} for cells, found in rows],
+    }
+
+
+def answers() -> tuple[Json, Json, Json, Json]:
+    """Apps, pods, endpoint slices and Events, as the API server tells them."""
+    app = {"metadata": {"name": "scaling-demo"}, "status": STATUS}
+    pod = {
+        "metadata": {"name": "p-1", "uid": "u1", "creationTimestamp": "2026-11-23T12:00:00Z"},
+    }
+    leaving = {
+        "metadata": {
+            "name": "p-0",
+            "uid": "u0",
+            "creationTimestamp": "2026-11-23T11:00:00Z",
+            "deletionTimestamp": "2026-11-23T12:00:20Z",
+        },
+    }
+    apps = table(
+        [("Name", 0), ("Status", 0), ("Last-Heal", 0), ("Image", 1)],
+        (["other", "Ready", None, "x"], {"metadata": {"name": "other"}}),
+        (["scaling-demo", "Degraded", None, "x"], app),
+    )
+    pods = table(
+        [("Name", 0), ("Ready", 0), ("Status", 0), ("Restarts", 0), ("Age", 0), ("IP", 1)],
+        (["p-1", "1/1", "Running", "2 (5s ago)", "30s", "10.0.0.1"], pod),
+        (["p-0", "1/1", "Terminating", "0", "60m", "10.0.0.2"], leaving),
+    )
+    slices = {
+        "items": [
+            {
+                "endpoints": [
+                    {"conditions": {"ready": True}, "targetRef": {"uid": "u1"}},
+                    {"conditions": {"ready": False}, "targetRef": {"uid": "u0"}},
+                ]
+            },
+            {"endpoints": None},
+        ]
+    }
+    events = {
+        "items": [
+            event("Pod", "Pulled", "2026-11-23T12:00:01Z"),
+            event("SelfHealingApp", "Degraded", "2026-11-23T12:00:20.123456Z"),
+            event("Pod", "Unhealthy", "2026-11-23T12:00:10Z"),
+        ]
+    }
+    return apps, pods, slices, events
+
+
+def row(now: Picture, *cells: str) -> Picture:
+    """The same picture with another row."""
+    return replace(now, apps=(replace(now.app, row=("scaling-demo", *cells)),))
+
+
+def event(kind: str, reason: str, at: str) -> Json:
+    """A Kubernetes Event."""
+    return {
+        "metadata": {"creationTimestamp": at},
+        "involvedObject": {"kind": kind},
+        "type": "Warning",
+        "reason": reason,
+        "eventTime": at,
+        "lastTimestamp": None,
+        "message": "a\nlong  story",
+    }
+
+
+def test_a_picture_is_what_kubectl_would_print() -> None:
+    """Columns that are only in ``-o wide``, other apps and other Events stay away."""
+    found = picture(*answers(), "scaling-demo")
+
+    assert found.columns == ("NAME", "STATUS", "LAST-HEAL")
+    assert found.row == ("scaling-demo", "Degraded", "")
+    assert [(pod.name, pod.restarts, pod.serving, pod.leaving) for pod in found.pods] == [
+        ("p-0", 0, False, True),
+        ("p-1", 2, True, False),
+    ]
+    assert [pod.name for pod in found.staying] == ["p-1"]
+    assert [told.reason for told in found.events] == ["Unhealthy", "Degraded"]
+    assert found.events[0].text == "a long story"
+
+
+def test_a_picture_answers_the_questions_of_the_story() -> None:
+    found = picture(*answers(), "scaling-demo")
+
+    assert not found.ready
+    assert found.phase == "Degraded"
+    assert (found.restarts(), found.restarts("LivenessProbe"), found.restarts("OOMKilled")) == (
+        3,
+        2,
+        0,
+    )
+    assert found.told("Degraded") == 1
+    assert found.pod("u1") is not None
+    assert found.pod("u9") is None
+
+
+def test_nothing_is_a_picture_too() -> None:
+    """Before the app is there, and while its namespace goes."""
+    found = picture({}, {}, {}, {})
+
+    assert found == Picture()
+    assert not found.ready
+    assert found.restarts() == 0
+
+
+class _Kube:
+    """A cluster in which nothing ever happens."""
+
+    namespace = "demo"
+
+    def read(self, _path: str, *, table: bool = False) -> Json | None:
+        return None if table else {}
+
+    def shown(self, arguments: str) -> str:
+        return f"kubectl -n demo {arguments}"
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A stage with a clock that moves by a second whenever it is read."""
+    ticks = iter(range(10_000))
+    monkeypatch.setattr("demo.stage.time.sleep", lambda _: None)
+    return Stage(_Kube(), PlainScreen(clock=lambda: 0.0), clock=lambda: float(next(ticks)))  # type: ignore[arg-type]
+
+
+def test_what_does_not_happen_is_said_with_its_step(stage: Stage) -> None:
+    """The exit code is not 0 then; the message names the step, the thing and the limit."""
+
+    def hopeless(stage: Stage) -> str:
+        stage.until("pigs fly", lambda _: False, 5)
+        return "never said"
+
+    with pytest.raises(ShowError, match=r"step 2, 'Fly': it did not happen within 5 s that pigs"):
+        stage.play((Step("Wait", 1, lambda _: "waited"), Step("Fly", 1, hopeless)))
+
+
+def test_lines_tell_the_row_only_when_it_changes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    screen, progress = PlainScreen(clock=lambda: 65.0), Progress(0.0, 60, 2, "kubectl get", 1, "Go")
+    first = picture(*answers(), "scaling-demo")
+    later = row(first, "Ready", "5s")
+
+    screen.begin(progress)
+    for now in (first, first, row(first, "Degraded", "9s"), later):
+        screen.show(now, progress)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "",
+        "== 1 of 2: Go",
+        "          NAME           STATUS",
+        "    1:05  scaling-demo   Degraded",
+        "    1:05  scaling-demo   Ready",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_live_view_fits_the_terminal(width: int) -> None:
+    """At most 24 lines, none cut off on the right, the row and the pods in full."""
+    pods = tuple(
+        Pod(
+            f"scaling-demo-596568795d-{i}zkp5",
+            f"u{i}",
+            "1/1",
+            "Terminating",
+            12,
+            "2m13s",
+            True,
+            False,
+        )
+        for i in range(8)
+    )
+    events = tuple(
+        Happening(NOW, True, "SelfHealingApp", "ContainerRestarted", "a long story " * 20)
+        for _ in range(9)
+    )
+    now = replace(picture(*answers(), "scaling-demo"), pods=pods, events=events)
+    progress = Progress(0.0, 140, 10, "kubectl -n demo get selfhealingapps", 5, "Go", 10.0, 30)
+    progress.waiting = "the pod has left the Service's endpoints"
+    console = Console(width=width, height=24, force_terminal=True, color_system=None)
+
+    with console.capture() as captured:
+        console.print(render(now, progress, 75.0, NOW))
+
+    lines = captured.get().splitlines()
+    assert len(lines) <= 24
+    assert max(len(line) for line in lines) <= width
+    text = "\n".join(lines)
+    assert "step 5 of 10" in text
+    assert "1:05 of about 0:30" in text
+    assert "scaling-demo-596568795d-0zkp5  1/1    Terminating  12        2m13s  yes" in text
+    assert "and 2 more" in text
+
+
+def test_the_manifest_is_short_and_valid() -> None:
+    """What is shown as all that a user writes fits a terminal, and the operator can read it."""
+    text = (ROOT / MANIFEST).read_text()
+
+    assert len(text.splitlines()) <= 16
+    assert max(len(line) for line in text.splitlines()) <= 72
+    assert parse(yaml.safe_load(text)["spec"]).autoscaling is not None
+
+
+def test_the_story_is_told_in_well_under_five_minutes() -> None:
+    assert sum(step.seconds for step in (*STORY, CLEAN_UP)) < 200

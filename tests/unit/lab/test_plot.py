@@ -1,0 +1,90 @@
+import pytest
+
+from lab.plot import LEFT, RIGHT, clock, draw
+from lab.timeline import Mark, Sample, timeline
+from tests.unit.lab.looks import look, pod
+
+
+def lives(count: int) -> list[Sample]:
+    """That many pods, ready all the time."""
+    return [look(0, *(pod(f"p{i}") for i in range(count)), ready=f"{count}/{count}")]
+
+
+def test_bars_fill_the_time_between_the_margins() -> None:
+    samples = [look(0, pod("a", "0/1", "Pending")), look(5, pod("a"))]
+
+    (row,) = draw(timeline(samples, (), 10)).rows
+
+    middle = (LEFT + RIGHT) / 2
+    assert [(LEFT, middle - LEFT, "starting"), (middle, RIGHT - middle, "serving")] == [
+        (bar.x, bar.width, bar.kind) for bar in row.bars
+    ]
+    assert "a: starting, 0 s to 5 s" == row.bars[0].tip
+    assert "a on worker" == row.tip
+
+
+def test_a_pod_without_a_node_says_so() -> None:
+    (row,) = draw(timeline([look(0, pod("a", "0/1", "Pending", node=""))], (), 2)).rows
+
+    assert "a, on no node yet" == row.tip
+
+
+def test_panels_without_anything_to_tell_are_left_out() -> None:
+    quiet = draw(timeline([look(0, pod("a"), ready="1/1", cpu={"a": 2})], (), 5))
+    busy = draw(timeline([look(0, pod("a"), restarts={"total": 2}, cpu={"a": 400})], (), 5))
+    scaled = draw(timeline([look(0, pod("a"), autoscaling={"cpu": "70%/50%"})], (), 5))
+
+    assert ["Pods"] == [panel.title for panel in quiet.panels]
+    assert ["Pods", "Restarts", "CPU, millicores"] == [panel.title for panel in busy.panels]
+    assert ["Pods", "CPU, %"] == [panel.title for panel in scaled.panels]
+    assert ["cpu", "goal"] == [curve.kind for curve in scaled.panels[1].curves]
+
+
+def test_curves_are_steps_inside_their_panel() -> None:
+    samples = [look(0, ready="0/1"), look(5, pod("a"), ready="1/1")]
+
+    (panel,) = draw(timeline(samples, (), 10)).panels
+
+    middle = (LEFT + RIGHT) / 2
+    ready = next(curve for curve in panel.curves if curve.kind == "ready")
+    assert f"M{LEFT}.0 {panel.bottom:.1f}H{middle:.1f}V{panel.top:.1f}H{RIGHT}" == ready.path
+    assert ["0", "1"] == [text for _, text in panel.ticks]
+
+
+@pytest.mark.parametrize("most", [1, 3, 5, 17, 80, 499, 501])
+def test_levels_are_few_round_and_reach_the_top(most: int) -> None:
+    samples = [look(0, pod("a"), autoscaling={"cpu": f"{most}%/1%"})]
+
+    panel = draw(timeline(samples, (), 10)).panels[-1]
+
+    levels = [float(text) for _, text in panel.ticks]
+    assert 2 <= len(levels) <= 6
+    assert levels[-1] >= most
+    assert all(y >= panel.top - 0.1 for y, _ in panel.ticks)
+
+
+def test_numbers_of_commands_do_not_cover_each_other() -> None:
+    marks = [Mark(1, f"command {i}") for i in range(12)]
+
+    flags = draw(timeline(lives(1), marks, 100)).flags
+
+    places = [(flag.x, flag.y) for flag in flags]
+    assert len(set(places)) == 12
+    same_row = [(a, b) for a in places for b in places if a < b and a[1] == b[1]]
+    assert all(b[0] - a[0] >= 15 for a, b in same_row)
+    assert {flag.at for flag in flags} == {flags[0].x}
+
+
+def test_very_many_pods_are_counted_not_drawn() -> None:
+    drawing = draw(timeline(lives(30), (), 10))
+
+    assert (24, 6) == (len(drawing.rows), drawing.hidden)
+
+
+@pytest.mark.parametrize(("length", "ticks"), [(0.5, 2), (45, 5), (3000, 11)])
+def test_the_axis_of_time_has_few_ticks(length: float, ticks: int) -> None:
+    assert ticks >= len(draw(timeline(lives(1), (), length)).ticks) >= 1
+
+
+def test_times_are_read_easily() -> None:
+    assert ["0 s", "59 s", "1:00", "2:05"] == [clock(s) for s in (0, 59.4, 59.6, 125)]

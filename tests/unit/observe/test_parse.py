@@ -1,0 +1,353 @@
+"""Raw objects to views: what is read, and what is missing."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, strategies as st
+
+from selfhealing.observe.parse import (
+    app_view,
+    key_of_app,
+    key_of_child,
+    key_of_pod,
+    kill_view,
+    pod_view,
+    time,
+    version,
+)
+from selfhealing.observe.views import (
+    AppKey,
+    AppView,
+    ContainerView,
+    KillView,
+    PodView,
+    Termination,
+)
+from tests.unit import raw
+from tests.unit.raw import (
+    at,
+    ended,
+    iso,
+    job_pod,
+    killing,
+    pod,
+    running,
+    stopping,
+    terminated,
+    tolerates,
+    waiting,
+)
+from tests.unit.world import Json
+
+BARE = {"namespace": "shop", "name": "web", "uid": "u"}
+
+
+class TestKeys:
+    """Which app an object belongs to."""
+
+    def test_app(self) -> None:
+        """By its own name."""
+        assert AppKey("shop", "web") == key_of_app(raw.app())
+        assert "shop/web" == str(key_of_app(raw.app()))
+
+    def test_child(self) -> None:
+        """By the name that it has from the app, whatever its label says."""
+        child = raw.service(labels={"selfhealing.dev/app": "other"})
+
+        assert AppKey("shop", "web") == key_of_child(child)
+
+    @pytest.mark.parametrize(
+        ("labels", "expected"),
+        [
+            ({"selfhealing.dev/app": "web"}, AppKey("shop", "web")),
+            ({"selfhealing.dev/app": ""}, None),
+            ({"app": "web"}, None),
+            (None, None),
+        ],
+    )
+    def test_pod(self, labels: Json | None, expected: AppKey | None) -> None:
+        """By its label; a pod has a name of its own."""
+        assert expected == key_of_pod({"metadata": {**BARE, "labels": labels}})
+
+
+class TestApps:
+    """A SelfHealingApp."""
+
+    def test_all_of_it(self) -> None:
+        """Spec and status as compact JSON."""
+        found = app_view(raw.app({"image": "a"}, {"phase": "Ready"}, deletionTimestamp="x"))
+
+        assert AppView(
+            key=AppKey("shop", "web"),
+            uid="uid-of-web",
+            resource_version=1,
+            generation=1,
+            deleting=True,
+            spec=b'{"image":"a"}',
+            status=b'{"phase":"Ready"}',
+        ) == found  # fmt: skip
+
+    def test_nothing_but_a_name(self) -> None:
+        """Whatever is missing is empty."""
+        assert AppView(AppKey("shop", "web"), "u", 0, 0, False, b"{}", b"{}") == app_view(
+            {"metadata": BARE}
+        )
+
+
+class TestPods:
+    """A pod."""
+
+    def test_nothing_but_a_name(self) -> None:
+        """A pod that was just made."""
+        assert PodView(
+            uid="u",
+            name="web",
+            resource_version=0,
+            node="",
+            host_ip="",
+            phase="Pending",
+            reason="",
+            message="",
+            ready=False,
+            ready_since=None,
+            ready_reason="",
+            initialized=False,
+            created=None,
+            deleting=False,
+            template_hash="",
+            restart_policy="Always",
+            unschedulable="",
+            node_patience=0,
+            containers=(),
+        ) == pod_view({"metadata": BARE})  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("tolerations", "expected"),
+        [
+            ([], 0),
+            ([tolerates()], 300),
+            ([tolerates(None)], None),
+            ([tolerates(-5)], 0),
+            ([tolerates(20), tolerates(300)], 20),
+            ([tolerates(key="node.kubernetes.io/not-ready")], 0),
+            ([tolerates(effect="NoSchedule")], 0),
+            ([{"operator": "Exists"}], None),
+            ([tolerates(7, key="", effect="")], 7),
+            ([tolerates(7, operator="Equal")], 7),
+            ([tolerates(7, operator="Equal", value="x")], 0),
+        ],
+    )
+    def test_how_long_it_is_left_on_a_silent_node(
+        self, tolerations: list[Json], expected: int | None
+    ) -> None:
+        """The first toleration that fits counts; without one it is replaced at once."""
+        thing = pod("web-abc-1", running(), tolerations=tolerations)
+
+        assert expected == pod_view(thing).node_patience
+
+    def test_all_of_it(self) -> None:
+        """Every field that is used."""
+        thing = pod(
+            "web-abc-1",
+            waiting("CrashLoopBackOff", "back-off", restarts=2, last=ended(137, "OOMKilled")),
+            running(5, name="proxy"),
+            init=[terminated(ended(0), name="migrate")],
+            since=7,
+            created=1,
+            status={"reason": "NodeLost", "message": "gone"},
+            deletionTimestamp="x",
+        )
+
+        assert PodView(
+            uid="uid-of-web-abc-1",
+            name="web-abc-1",
+            resource_version=1,
+            node="node-1",
+            host_ip="10.0.0.1",
+            phase="Running",
+            reason="NodeLost",
+            message="gone",
+            ready=False,
+            ready_since=at(7),
+            ready_reason="ContainersNotReady",
+            initialized=True,
+            created=at(1),
+            deleting=True,
+            template_hash="abc",
+            restart_policy="Always",
+            unschedulable="",
+            node_patience=0,
+            containers=(
+                ContainerView(
+                    name="migrate",
+                    image="web:v1",
+                    killers=(),
+                    init=True,
+                    ready=False,
+                    restarts=0,
+                    waiting="",
+                    waiting_message="",
+                    running_since=None,
+                    terminated=Termination("Completed", 0, at(0), at(10)),
+                    last=None,
+                ),
+                ContainerView(
+                    name="app",
+                    image="web:v1",
+                    killers=(),
+                    init=False,
+                    ready=False,
+                    restarts=2,
+                    waiting="CrashLoopBackOff",
+                    waiting_message="back-off",
+                    running_since=None,
+                    terminated=None,
+                    last=Termination("OOMKilled", 137, at(0), at(10)),
+                ),
+                ContainerView(
+                    name="proxy",
+                    image="web:v1",
+                    killers=(),
+                    init=False,
+                    ready=True,
+                    restarts=0,
+                    waiting="",
+                    waiting_message="",
+                    running_since=at(5),
+                    terminated=None,
+                    last=None,
+                ),
+            ),
+        ) == pod_view(thing)  # fmt: skip
+
+    def test_a_sidecar_is_no_init_container(self) -> None:
+        """An init container that is always restarted runs beside the app."""
+        thing = pod(
+            "web-abc-1",
+            running(),
+            init=[running(name="proxy")],
+            init_spec=[{"name": "proxy", "image": "proxy:v1", "restartPolicy": "Always"}],
+        )
+
+        assert [("proxy", "proxy:v1", False), ("app", "web:v1", False)] == [
+            (c.name, c.image, c.init) for c in pod_view(thing).containers
+        ]
+
+    @pytest.mark.parametrize(("status", "expected"), [("False", "no room"), ("True", "")])
+    def test_unschedulable(self, status: str, expected: str) -> None:
+        """The message is kept only while no node is found."""
+        condition = raw.unschedulable("no room") | {"status": status}
+
+        assert expected == pod_view(pod(conditions=[condition])).unschedulable
+
+    @pytest.mark.parametrize(("reason", "kept"), [("StartError", "exec: no"), ("Error", "")])
+    def test_last_words(self, reason: str, kept: str) -> None:
+        """The runtime's are kept; an app's own may hold secrets."""
+        end = ended(128, reason, message="exec: no")
+        (container,) = pod_view(pod("web-abc-1", terminated(end))).containers
+
+        assert kept == (container.terminated and container.terminated.message)
+
+    def test_an_end_without_a_reason(self) -> None:
+        """It is an error, with the exit code that there is."""
+        status = raw.container({"terminated": {"reason": ""}}) | {"lastState": None}
+        (container,) = pod_view(pod("web-abc-1", status)).containers
+
+        assert Termination("Error", 0, None, None) == container.terminated
+
+    def test_long_texts_are_cut(self) -> None:
+        """Whatever a node writes."""
+        (container,) = pod_view(pod("web-abc-1", waiting("X", "m" * 5000))).containers
+
+        assert 1024 == len(container.waiting_message)
+
+
+class TestKills:
+    """The kubelet's Events about killed containers."""
+
+    @pytest.mark.parametrize("probe", ["liveness", "startup"])
+    def test_a_probe(self, probe: str) -> None:
+        """Which container, which probe, when."""
+        assert KillView("uid-of-web-abc-1", "app", probe, at(9)) == kill_view(
+            killing("web-abc-1", 9, probe=probe)
+        )
+
+    @pytest.mark.parametrize("killers", [(), ("startup",), ("liveness",), ("startup", "liveness")])
+    def test_which_probes_may_kill(self, killers: tuple[str, ...]) -> None:
+        """The readiness probe may not."""
+        thing = job_pod("web-1", running(), probes=[*killers, "readiness"])
+
+        assert [killers] == [container.killers for container in pod_view(thing).containers]
+
+    def test_a_sidecar(self) -> None:
+        """The kubelet calls it an init container."""
+        event = killing("web-abc-1", 9) | {"message": "Init container proxy failed liveness probe"}
+
+        assert KillView("uid-of-web-abc-1", "proxy", "liveness", at(9)) == kill_view(event)
+
+    def test_a_stop(self) -> None:
+        """Of the whole pod: why, is not said."""
+        assert KillView("uid-of-web-abc-1", "app", "", at(9)) == kill_view(stopping("web-abc-1", 9))
+
+    @pytest.mark.parametrize(
+        "times",
+        [
+            {
+                "series": {"lastObservedTime": "2026-01-01T12:00:09.123456Z"},
+                "lastTimestamp": iso(1),
+            },
+            {"lastTimestamp": iso(9), "eventTime": iso(1)},
+            {"lastTimestamp": None, "eventTime": "2026-01-01T12:00:09.999999Z"},
+            {"lastTimestamp": None, "metadata": {"creationTimestamp": iso(9)}},
+        ],
+        ids=["series", "last", "event time", "creation"],
+    )
+    def test_when(self, times: Json) -> None:
+        """The last time that it happened, in whichever field it stands, in whole seconds."""
+        found = kill_view(killing("web-abc-1", 0) | times)
+
+        assert at(9) == (found and found.at)
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            killing("web-abc-1", 9) | {"message": None},
+            killing("web-abc-1", 9, kind="Node"),
+            killing("web-abc-1", 9) | {"lastTimestamp": None},
+            killing("web-abc-1", 9) | {"involvedObject": None},
+        ],
+        ids=["no message", "not a pod", "no time", "nobody"],
+    )
+    def test_other_events(self, event: Json) -> None:
+        """They say nothing."""
+        assert None is kill_view(event)
+
+
+class TestNumbersAndTimes:
+    """The small things."""
+
+    @pytest.mark.parametrize(
+        ("meta", "expected"),
+        [({"resourceVersion": "42"}, 42), ({}, 0), ({"resourceVersion": "opaque"}, 0)],
+    )
+    def test_version(self, meta: Json, expected: int) -> None:
+        """A whole number; anything else is older than everything."""
+        assert expected == version(meta)
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("2026-01-01T12:00:05Z", at(5)),
+            ("2026-01-01T13:00:05.9+01:00", at(5)),
+            ("", None),
+            (None, None),
+        ],
+    )
+    def test_time(self, text: str | None, expected: datetime | None) -> None:
+        """RFC 3339 with any zone, cut to the second."""
+        assert expected == time(text)
+
+    @given(st.datetimes(min_value=datetime(1990, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+    def test_every_time_is_read(self, moment: datetime) -> None:
+        """What Kubernetes writes is read back to the second."""
+        assert moment.replace(microsecond=0) == time(moment.isoformat().replace("+00:00", "Z"))

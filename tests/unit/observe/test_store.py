@@ -1,0 +1,397 @@
+"""The store: what is newer wins, what is gone stays gone, and everything is found by its app."""
+
+from collections import defaultdict
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from selfhealing.observe import store as module
+from selfhealing.observe.children import service_view
+from selfhealing.observe.facts import Facts
+from selfhealing.observe.parse import app_view, kill_view, pod_view
+from selfhealing.observe.store import Store
+from selfhealing.observe.views import AppKey, ChildView, KillView, PodView
+from tests.unit import raw
+from tests.unit.raw import job_pod, killing, pod, running, stopping
+
+KEY = AppKey("shop", "web")
+OTHER = AppKey("shop", "other")
+
+
+def service(version: int = 1, uid: str = "a", **annotations: str) -> ChildView:
+    """A Service in some version."""
+    return service_view(raw.service(version=version, uid=uid, annotations=annotations))
+
+
+def a_pod(name: str = "web-abc-1", version: int = 1, *, ready: bool = True) -> PodView:
+    """A pod in some version."""
+    return pod_view(pod(name, running(ready=ready), version=version))
+
+
+def a_kill(pod_name: str = "web-abc-1", at: float = 9) -> KillView:
+    """A probe's kill."""
+    view = kill_view(killing(pod_name, at))
+    assert view is not None
+    return view
+
+
+def known(store: Store) -> Facts:
+    """The facts of the app."""
+    found = store.facts(KEY)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def store() -> Store:
+    """A store that knows the app ``web``."""
+    store = Store()
+    store.put_app(app_view(raw.app()))
+    return store
+
+
+class TestApps:
+    """Apps by key."""
+
+    def test_put_and_get(self, store: Store) -> None:
+        """An app is found by its key."""
+        view = app_view(raw.app())
+
+        assert view == store.app(KEY)
+        assert [view] == list(store.apps())
+        assert [KEY] == list(store.keys())
+        assert {"uid-of-web": KEY} == store.uids("SelfHealingApp")
+
+    def test_unknown(self, store: Store) -> None:
+        """There are no facts of an app that is not there."""
+        assert None is store.app(OTHER)
+        assert None is store.facts(OTHER)
+
+    def test_drop(self, store: Store) -> None:
+        """Only by its uid: a new app of the same name stays."""
+        store.drop_app(KEY, "another")
+
+        assert [KEY] == list(store.keys())
+
+        store.drop_app(KEY, "uid-of-web")
+
+        assert [] == list(store.keys())
+
+    def test_a_new_app_of_the_same_name(self, store: Store) -> None:
+        """It replaces the old one, and the end of the old one is no matter."""
+        new = app_view(raw.app(uid="new", resourceVersion="9"))
+
+        assert store.put_app(new)
+
+        store.drop_app(KEY, "uid-of-web")
+
+        assert new == store.app(KEY)
+
+
+class TestNews:
+    """Whether something has changed is what a reconcile depends on."""
+
+    def test_first(self, store: Store) -> None:
+        """Everything is news once."""
+        assert store.put_child(KEY, service())
+        assert not store.put_child(KEY, service())
+
+    def test_nothing_but_the_version(self, store: Store) -> None:
+        """A change in a field that is not used is none, but the version is kept."""
+        store.put_child(KEY, service(1))
+
+        assert not store.put_child(KEY, service(5))
+        assert not store.put_child(KEY, service(4, x="y"))
+
+    def test_older(self, store: Store) -> None:
+        """The watch may bring late what an answer has brought before."""
+        store.put_child(KEY, service(5, x="new"))
+
+        assert not store.put_child(KEY, service(4, x="old"))
+        assert b"new" in service_of(store).document
+
+    def test_older_of_another_object(self, store: Store) -> None:
+        """Versions order across objects of a kind: an old object does not replace a new one."""
+        store.put_child(KEY, service(5, "b"))
+
+        assert not store.put_child(KEY, service(4, "a"))
+        assert "b" == service_of(store).uid
+
+
+def service_of(store: Store) -> ChildView:
+    """The Service in the store."""
+    return known(store).children["Service"]
+
+
+class TestGone:
+    """What is gone does not come back by a late message."""
+
+    def test_a_late_answer(self, store: Store) -> None:
+        """The answer to a write may come after the watch told that the object is gone."""
+        store.drop_child(KEY, "Service", "a", 7)
+
+        assert not store.put_child(KEY, service(7))
+        assert {} == store.uids("Service")
+
+    def test_it_comes_back(self, store: Store) -> None:
+        """A label that was taken off and put on again brings the same object, but newer."""
+        store.put_child(KEY, service(5))
+        store.drop_child(KEY, "Service", "a", 6)
+
+        assert store.put_child(KEY, service(7))
+        assert {"a": KEY} == store.uids("Service")
+
+    def test_without_a_version(self, store: Store) -> None:
+        """What the operator itself deleted is gone as of the version that it knew."""
+        store.put_child(KEY, service(5))
+        store.drop_child(KEY, "Service", "a")
+
+        assert not store.put_child(KEY, service(5))
+
+    def test_the_end_of_another(self, store: Store) -> None:
+        """By uid only."""
+        store.put_child(KEY, service(5, "b"))
+        store.drop_child(KEY, "Service", "a", 9)
+
+        assert {"b": KEY} == store.uids("Service")
+
+    def test_one_of_two(self, store: Store) -> None:
+        """The other children stay."""
+        store.put_child(KEY, service())
+        store.put_child(KEY, replace(service(), kind="Deployment", uid="d"))
+        store.drop_child(KEY, "Service", "a")
+
+        assert {"d": KEY} == store.uids("Deployment")
+
+    def test_pods(self, store: Store) -> None:
+        """A pod that is gone is gone, too."""
+        store.put_pod(KEY, a_pod())
+
+        assert KEY == store.drop_pod("uid-of-web-abc-1", 3)
+        assert not store.put_pod(KEY, a_pod(version=3))
+        assert None is store.drop_pod("uid-of-web-abc-1")
+        assert {} == store.uids("Pod")
+
+    def test_only_so_many_are_remembered(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The memory of what is gone is bounded."""
+        monkeypatch.setattr(module, "GONE_LIMIT", 2)
+        for uid in ("a", "b", "c"):
+            store.drop_child(KEY, "Service", uid, 9)
+
+        assert not store.put_child(KEY, service(9, "c"))
+        assert not store.put_child(KEY, service(9, "b"))
+        assert store.put_child(KEY, service(9, "a"))
+
+
+class TestPods:
+    """Pods by app."""
+
+    def test_in_one_order(self, store: Store) -> None:
+        """By name, in whichever order they came."""
+        store.put_pod(KEY, a_pod("web-abc-2"))
+        store.put_pod(KEY, a_pod("web-abc-1"))
+
+        assert ["web-abc-1", "web-abc-2"] == [p.name for p in known(store).pods]
+
+    def test_another_app(self, store: Store) -> None:
+        """A pod whose label was changed belongs to the other app alone."""
+        store.put_pod(KEY, a_pod(version=1))
+
+        assert store.put_pod(OTHER, a_pod(version=2))
+        assert {"uid-of-web-abc-1": OTHER} == store.uids("Pod")
+        assert () == known(store).pods
+
+    def test_one_of_two_goes(self, store: Store) -> None:
+        """The other one stays."""
+        store.put_pod(KEY, a_pod("web-abc-1"))
+        store.put_pod(KEY, a_pod("web-abc-2"))
+        store.drop_pod("uid-of-web-abc-1")
+
+        assert {"uid-of-web-abc-2": KEY} == store.uids("Pod")
+
+
+class TestDeparted:
+    """Pods that are gone and whose restarts are not yet accounted for."""
+
+    def test_settled_one_by_one(self, store: Store) -> None:
+        """What is settled is forgotten; the others wait."""
+        for i in (1, 2):
+            thing = pod(f"web-abc-{i}", running(restarts=1, last=raw.ended()))
+            store.put_pod(KEY, pod_view(thing))
+            store.drop_pod(f"uid-of-web-abc-{i}")
+        first, second = known(store).departed
+
+        store.settle(KEY, (first,))
+
+        assert (second,) == known(store).departed
+
+        store.settle(KEY, (second,))
+
+        assert () == known(store).departed
+
+
+class TestKills:
+    """Probe kills by container."""
+
+    def test_before_and_after_the_pod(self, store: Store) -> None:
+        """The Event may come before the pod is known; then nobody needs to hear of it."""
+        assert None is store.put_kill(a_kill())
+
+        store.put_pod(KEY, a_pod())
+
+        assert (a_kill(),) == known(store).kills
+        assert KEY == store.put_kill(a_kill(at=20))
+        assert (a_kill(at=20),) == known(store).kills
+
+    @pytest.mark.parametrize("at", [9, 8])
+    def test_old_news(self, store: Store, at: float) -> None:
+        """The same again, or an older one, is none."""
+        store.put_pod(KEY, a_pod())
+        store.put_kill(a_kill(at=9))
+
+        assert None is store.put_kill(a_kill(at=at))
+        assert (a_kill(at=9),) == known(store).kills
+
+    def test_they_go_with_the_pod(self, store: Store) -> None:
+        """A pod that comes back has no kills."""
+        store.put_pod(KEY, a_pod())
+        store.put_kill(a_kill())
+        store.drop_pod("uid-of-web-abc-1")
+        store.put_pod(KEY, a_pod(version=9))
+
+        assert () == known(store).kills
+
+    def test_a_stop_of_a_pod_that_restarts_nothing(self, store: Store) -> None:
+        """It may have been for a probe; and is told beside one that was."""
+        store.put_pod(KEY, pod_view(job_pod("web-1", running())))
+        stop, probe = kill_view(stopping("web-1", 9)), a_kill("web-1")
+        assert stop is not None
+
+        assert KEY == store.put_kill(stop)
+        assert (stop,) == known(store).kills
+        store.put_kill(probe)
+        assert (probe, stop) == known(store).kills
+        store.drop_pod("uid-of-web-1")
+        store.put_pod(KEY, pod_view(job_pod("web-1", running(), version=9)))
+        assert () == known(store).kills
+
+    def test_a_stop_of_any_other_pod(self, store: Store) -> None:
+        """Every pod that is deleted has one: it is no news."""
+        store.put_pod(KEY, a_pod())
+        stop = kill_view(stopping("web-abc-1", 9))
+        assert stop is not None
+
+        assert store.put_kill(stop) is None
+        assert () == known(store).kills
+
+    def test_only_so_many_are_kept(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The oldest go: those of pods that are not ours pass through here, too."""
+        monkeypatch.setattr(module, "KILLS_LIMIT", 2)
+        for i in (1, 2, 3):
+            store.put_pod(KEY, a_pod(f"web-abc-{i}"))
+            store.put_kill(a_kill(f"web-abc-{i}"))
+
+        assert ["uid-of-web-abc-2", "uid-of-web-abc-3"] == [
+            kill.pod_uid for kill in known(store).kills
+        ]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, unique_by=lambda v: v[0]),
+    st.data(),
+)
+def test_whatever_the_order_the_newest_stays(
+    history: list[tuple[int, bool]], data: st.DataObject
+) -> None:
+    """Watch and answers interleave, repeat and come late."""
+    arrivals = data.draw(st.lists(st.sampled_from(history), min_size=1, max_size=20))
+    store = Store()
+    store.put_app(app_view(raw.app()))
+    for version, ready in arrivals:
+        store.put_pod(KEY, a_pod(version=version, ready=ready))
+    (held,) = known(store).pods
+
+    assert max(arrivals) == (held.resource_version, held.ready)
+
+
+class Server(RuleBasedStateMachine):
+    """An API server, its watch, which is late, and a writer, whose answers come at any time.
+
+    Each change of an object has a version. The watch brings the changes in order; an answer brings
+    the object as it was after one of the writer's own changes. When the watch has brought all, the
+    store must hold what the server holds, however the answers were mixed in between.
+    """
+
+    KINDS = ("Deployment", "Service")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = Store()
+        self.store.put_app(app_view(raw.app()))
+        self.version = 1
+        self.born = 0
+        self.truth: dict[str, ChildView] = {}
+        self.watch: list[tuple[str, ChildView]] = []
+        self.answers: list[ChildView] = []
+        self.seen: defaultdict[str, int] = defaultdict(int)
+
+    @rule(kind=st.sampled_from(KINDS), ours=st.booleans())
+    def create_or_change(self, kind: str, *, ours: bool) -> None:
+        """Somebody, perhaps we, makes or changes an object."""
+        self.version += 1
+        live = self.truth.get(kind)
+        if live is None:
+            self.born += 1
+        uid = live.uid if live else f"{kind}-{self.born}"
+        view = replace(service(self.version, uid, at=str(self.version)), kind=kind)
+        self.truth[kind] = view
+        self.watch.append(("MODIFIED", view))
+        if ours:
+            self.answers.append(view)
+
+    @precondition(lambda self: self.truth)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        """Somebody deletes an object."""
+        self.version += 1
+        kind = data.draw(st.sampled_from(sorted(self.truth)))
+        self.watch.append(("DELETED", replace(self.truth.pop(kind), resource_version=self.version)))
+
+    @precondition(lambda self: self.watch)
+    @rule()
+    def watch_event(self) -> None:
+        """The watch brings the next change."""
+        change, view = self.watch.pop(0)
+        if change == "DELETED":
+            self.store.drop_child(KEY, view.kind, view.uid, view.resource_version)
+        else:
+            self.store.put_child(KEY, view)
+
+    @precondition(lambda self: self.answers)
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        """The answer to one of our writes arrives."""
+        view = self.answers.pop(data.draw(st.integers(0, len(self.answers) - 1)))
+        self.store.put_child(KEY, view)
+
+    @invariant()
+    def nothing_goes_back(self) -> None:
+        """The version of what is stored of an object never falls."""
+        for view in known(self.store).children.values():
+            assert self.seen[view.uid] <= view.resource_version
+
+            self.seen[view.uid] = view.resource_version
+
+    @invariant()
+    def all_is_true_in_the_end(self) -> None:
+        """With nothing on its way the store is the server."""
+        if not self.watch:
+            assert self.truth == known(self.store).children
+
+
+Server.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestServer = Server.TestCase

@@ -1,0 +1,506 @@
+"""Objects as the API server returns them, for tests: only what matters to a test is named.
+
+Times are seconds after NOON, so that a test can say ``running(since=20)``. Everything belongs to
+the app ``web`` in the namespace ``shop`` unless a test says otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+Json = dict[str, Any]
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NAMESPACE = "shop"
+APP = "web"
+APP_UID = "uid-of-web"
+IMAGE = "web:v1"
+
+
+def at(seconds: float) -> datetime:
+    """A moment after noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def iso(seconds: float) -> str:
+    """A moment after noon as Kubernetes writes it."""
+    return at(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def app(spec: Json | None = None, status: Json | None = None, **meta: Any) -> Json:  # noqa: ANN401 - JSON
+    """A SelfHealingApp."""
+    return {
+        "apiVersion": "selfhealing.dev/v1alpha1",
+        "kind": "SelfHealingApp",
+        "metadata": {
+            "namespace": NAMESPACE,
+            "name": APP,
+            "uid": APP_UID,
+            "resourceVersion": "1",
+            "generation": 1,
+            **meta,
+        },
+        "spec": {"image": IMAGE, "port": 5000} if spec is None else spec,
+        **({"status": status} if status is not None else {}),
+    }
+
+
+def ended(
+    code: int = 1,
+    reason: str = "",
+    *,
+    started: float | None = 0,
+    finished: float | None = 10,
+    message: str = "",
+) -> Json:
+    """A container's end, as it stands in ``terminated``."""
+    return {
+        "exitCode": code,
+        "reason": reason or ("Error" if code else "Completed"),
+        "startedAt": None if started is None else iso(started),
+        "finishedAt": None if finished is None else iso(finished),
+        **({"message": message} if message else {}),
+    }
+
+
+def container(
+    state: Json,
+    *,
+    name: str = "app",
+    ready: bool = False,
+    restarts: int = 0,
+    last: Json | None = None,
+) -> Json:
+    """A container's status."""
+    return {
+        "name": name,
+        "ready": ready,
+        "restartCount": restarts,
+        "state": state,
+        "lastState": {"terminated": last} if last else {},
+    }
+
+
+def running(since: float = 0, *, ready: bool = True, **more: Any) -> Json:  # noqa: ANN401 - as container
+    """The status of a container that runs."""
+    return container({"running": {"startedAt": iso(since)}}, ready=ready, **more)
+
+
+def waiting(reason: str, message: str = "", **more: Any) -> Json:  # noqa: ANN401 - as container
+    """The status of a container that waits."""
+    return container({"waiting": {"reason": reason, "message": message}}, **more)
+
+
+def terminated(end: Json, **more: Any) -> Json:  # noqa: ANN401 - as container
+    """The status of a container that has ended and is not yet started again."""
+    return container({"terminated": end}, **more)
+
+
+def crash_loop(restarts: int, end: Json, *, back_off: int = 10, **more: Any) -> Json:  # noqa: ANN401
+    """The status of a container that waits for its next start after a crash."""
+    message = f"back-off {back_off}s restarting failed container=app pod=web_shop(1)"
+    return waiting("CrashLoopBackOff", message, restarts=restarts, last=end, **more)
+
+
+def pod(
+    name: str = "web-abc-1",
+    *statuses: Json,
+    ready: bool | None = None,
+    since: float = 0,
+    ready_reason: str | None = None,
+    init: Sequence[Json] = (),
+    init_spec: Sequence[Json] = (),
+    phase: str = "Running",
+    node: str = "node-1",
+    created: float | None = 0,
+    conditions: Sequence[Json] = (),
+    labels: Mapping[str, str] | None = None,
+    status: Mapping[str, Any] | None = None,
+    image: str = IMAGE,
+    tolerations: Sequence[Json] = (),
+    version: int = 1,
+    **meta: Any,  # noqa: ANN401 - JSON
+) -> Json:
+    """A pod; by default ready when all its containers are.
+
+    Its name says its template: ``web-abc-1`` has the pod-template-hash ``abc``.
+    """
+    is_ready = bool(statuses) and all(s["ready"] for s in statuses) if ready is None else ready
+    reason = ("" if is_ready else "ContainersNotReady") if ready_reason is None else ready_reason
+    ready_condition = {
+        "type": "Ready",
+        "status": str(is_ready),
+        "lastTransitionTime": iso(since),
+        **({"reason": reason} if reason else {}),
+    }
+    initialized = all(
+        s["state"].get("terminated", {}).get("exitCode") == 0 or s["name"] in _sidecars(init_spec)
+        for s in init
+    )
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": NAMESPACE,
+            "name": name,
+            "uid": f"uid-of-{name}",
+            "resourceVersion": str(version),
+            "labels": {
+                "selfhealing.dev/app": APP,
+                "pod-template-hash": name.split("-")[1],
+            }
+            if labels is None
+            else dict(labels),
+            **({} if created is None else {"creationTimestamp": iso(created)}),
+            **meta,
+        },
+        "spec": {
+            **({"nodeName": node} if node else {}),
+            **({"tolerations": list(tolerations)} if tolerations else {}),
+            "containers": [{"name": s["name"], "image": image} for s in statuses],
+            "initContainers": [
+                *({"name": s["name"], "image": image} for s in init),
+                *init_spec,
+            ],
+        },
+        "status": {
+            "phase": phase,
+            **({"hostIP": f"10.0.0.{node[-1]}"} if node else {}),
+            "conditions": [
+                {"type": "Initialized", "status": str(initialized)},
+                *([ready_condition] if statuses else []),
+                *conditions,
+            ],
+            "containerStatuses": list(statuses),
+            "initContainerStatuses": list(init),
+            **(status or {}),
+        },
+    }
+
+
+def _sidecars(init_spec: Sequence[Json]) -> set[str]:
+    return {spec["name"] for spec in init_spec if spec.get("restartPolicy") == "Always"}
+
+
+def tolerates(seconds: int | None = 300, **more: Any) -> Json:  # noqa: ANN401 - JSON
+    """A toleration of a node that does not answer; by default the one that Kubernetes adds."""
+    return {
+        "key": "node.kubernetes.io/unreachable",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        **({} if seconds is None else {"tolerationSeconds": seconds}),
+        **more,
+    }
+
+
+def unschedulable(message: str) -> Json:
+    """The condition of a pod for which no node is found."""
+    return {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": message,
+    }
+
+
+def evicted(name: str, *, created: float = 0, reason: str = "Evicted", message: str = "") -> Json:
+    """A pod that a node turned away or threw out."""
+    text = message or "The node was low on resource: memory. Threshold quantity: 100Mi, available:"
+    return pod(name, phase="Failed", created=created, status={"reason": reason, "message": text})
+
+
+def killing(
+    pod_name: str,
+    seconds: float,
+    *,
+    probe: str = "liveness",
+    name: str = "app",
+    kind: str = "Pod",
+) -> Json:
+    """The kubelet's Event that a probe cost a container its life."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"namespace": NAMESPACE, "name": f"{pod_name}.1", "resourceVersion": "1"},
+        "involvedObject": {"kind": kind, "name": pod_name, "uid": f"uid-of-{pod_name}"},
+        "reason": "Killing",
+        "message": f"Container {name} failed {probe} probe, will be restarted",
+        "lastTimestamp": iso(seconds),
+    }
+
+
+def stopping(pod_name: str, seconds: float, *, name: str = "app") -> Json:
+    """The kubelet's Event that it stops a pod; why, it does not say."""
+    return {**killing(pod_name, seconds), "message": f"Stopping container {name}"}
+
+
+def progressing(
+    reason: str = "NewReplicaSetAvailable", current: str = "abc", *, status: str = "True"
+) -> Json:
+    """A Deployment's condition Progressing, which names the current ReplicaSet."""
+    texts = {
+        "NewReplicaSetAvailable": 'ReplicaSet "{}" has successfully progressed.',
+        "NewReplicaSetCreated": 'Created new replica set "{}"',
+        "FoundNewReplicaSet": 'Found new replica set "{}"',
+        "ReplicaSetUpdated": 'ReplicaSet "{}" is progressing.',
+        "ProgressDeadlineExceeded": 'ReplicaSet "{}" has timed out progressing.',
+    }
+    text = texts.get(reason, "Deployment is paused").format(f"{APP}-{current}")
+    return {"type": "Progressing", "status": status, "reason": reason, "message": text}
+
+
+def refused(message: str) -> Json:
+    """A Deployment's condition that its pods are not let in."""
+    return {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "reason": "FailedCreate",
+        "message": message,
+    }
+
+
+def child(
+    kind: str,
+    spec: Json | None = None,
+    status: Json | None = None,
+    *,
+    owner: str = APP_UID,
+    version: int = 1,
+    **meta: Any,  # noqa: ANN401 - JSON
+) -> Json:
+    """A child of the app."""
+    versions = {
+        "Deployment": "apps/v1",
+        "Job": "batch/v1",
+        "Service": "v1",
+        "PodDisruptionBudget": "policy/v1",
+        "VerticalPodAutoscaler": "autoscaling.k8s.io/v1",
+    }
+    reference = {
+        "apiVersion": "selfhealing.dev/v1alpha1",
+        "kind": "SelfHealingApp",
+        "name": APP,
+        "uid": owner,
+        "controller": True,
+    }
+    return {
+        "apiVersion": versions.get(kind, "autoscaling/v2"),
+        "kind": kind,
+        "metadata": {
+            "namespace": NAMESPACE,
+            "name": APP,
+            "uid": f"uid-of-{kind}",
+            "resourceVersion": str(version),
+            "labels": {"selfhealing.dev/app": APP},
+            **({"ownerReferences": [reference]} if owner else {}),
+            **meta,
+        },
+        "spec": spec or {},
+        "status": status or {},
+    }
+
+
+def deployment(
+    replicas: int = 2,
+    *,
+    updated: int | None = None,
+    available: int | None = None,
+    conditions: Sequence[Json] | None = None,
+    observed: bool = True,
+    min_ready_seconds: int = 0,
+    deadline: int = 600,
+    **more: Any,  # noqa: ANN401 - as child
+) -> Json:
+    """The app's Deployment; by default everything of it is rolled out."""
+    return child(
+        "Deployment",
+        {
+            "replicas": replicas,
+            "minReadySeconds": min_ready_seconds,
+            "progressDeadlineSeconds": deadline,
+        },
+        {
+            "observedGeneration": 2 if observed else 1,
+            "updatedReplicas": replicas if updated is None else updated,
+            "availableReplicas": replicas if available is None else available,
+            "conditions": [progressing()] if conditions is None else list(conditions),
+        },
+        generation=2,
+        **more,
+    )
+
+
+def job(
+    *,
+    run: str = "mark",
+    spec: Json | None = None,
+    result: str = "",
+    reason: str = "",
+    message: str = "",
+    status: Json | None = None,
+    **more: Any,  # noqa: ANN401 - as child
+) -> Json:
+    """The app's Job; by default it runs one pod and has not ended."""
+    conditions = {
+        "": [],
+        "Complete": ["SuccessCriteriaMet", "Complete"],
+        "Failed": ["FailureTarget", "Failed"],
+    }.get(result, [result])
+    return child(
+        "Job",
+        {"parallelism": 1, "completions": 1, "backoffLimit": 6, **(spec or {})},
+        {
+            "startTime": iso(0),
+            "conditions": [
+                {
+                    "type": kind,
+                    "status": "True",
+                    "reason": reason,
+                    "message": message,
+                    "lastTransitionTime": iso(60),
+                }
+                for kind in conditions
+            ],
+            **({"completionTime": iso(50), "succeeded": 1} if result == "Complete" else {}),
+            **(status or {}),
+        },
+        annotations={"selfhealing.dev/run": run},
+        **more,
+    )
+
+
+def job_pod(
+    name: str = "web-1",
+    *statuses: Json,
+    policy: str = "Never",
+    of: str = "uid-of-Job",
+    probes: Sequence[str] = (),
+    **more: Any,  # noqa: ANN401 - as pod
+) -> Json:
+    """A pod of the app's Job."""
+    labels = {"selfhealing.dev/app": APP, "batch.kubernetes.io/controller-uid": of}
+    thing = pod(name, *statuses, labels=labels, **more)
+    thing["spec"]["restartPolicy"] = policy
+    for entry in thing["spec"]["containers"]:
+        entry |= {f"{probe}Probe": {} for probe in probes}
+    return thing
+
+
+def service(
+    kind: str = "ClusterIP",
+    *,
+    node_port: int = 0,
+    ingress: Sequence[Json] = (),
+    **more: Any,  # noqa: ANN401 - as child
+) -> Json:
+    """The app's Service."""
+    port = {"port": 80, **({"nodePort": node_port} if node_port else {})}
+    return child(
+        "Service",
+        {"type": kind, "ports": [port]},
+        {"loadBalancer": {"ingress": list(ingress)} if ingress else {}},
+        **more,
+    )
+
+
+def autoscaler(
+    current: int = 2,
+    desired: int = 2,
+    *,
+    cpu: int | None = 31,
+    target: int = 50,
+    active: str | None = "True",
+    reason: str = "ValidMetricFound",
+    message: str = "the HPA was able to compute the replica count",
+    **more: Any,  # noqa: ANN401 - as child
+) -> Json:
+    """The app's HorizontalPodAutoscaler."""
+    condition = {"type": "ScalingActive", "status": active, "reason": reason, "message": message}
+    return child(
+        "HorizontalPodAutoscaler",
+        {
+            "minReplicas": 1,
+            "maxReplicas": 5,
+            "metrics": [
+                {
+                    "type": "Resource",
+                    "resource": {
+                        "name": "cpu",
+                        "target": {"type": "Utilization", "averageUtilization": target},
+                    },
+                }
+            ],
+        },
+        {
+            "currentReplicas": current,
+            "desiredReplicas": desired,
+            "conditions": [condition] if active else [],
+            "currentMetrics": []
+            if cpu is None
+            else [
+                {
+                    "type": "Resource",
+                    "resource": {
+                        "name": "cpu",
+                        "current": {"averageUtilization": cpu, "averageValue": "31m"},
+                    },
+                }
+            ],
+        },
+        **more,
+    )
+
+
+def budget(
+    allowed: int = 1,
+    healthy: int = 2,
+    required: int = 1,
+    *,
+    limit: Mapping[str, int | str] | None = None,
+    observed: bool = True,
+    **more: Any,  # noqa: ANN401 - as child
+) -> Json:
+    """The app's PodDisruptionBudget; by default one of two pods may go."""
+    return child(
+        "PodDisruptionBudget",
+        {"maxUnavailable": 1} if limit is None else dict(limit),
+        {
+            "observedGeneration": 2 if observed else 1,
+            "disruptionsAllowed": allowed,
+            "currentHealthy": healthy,
+            "desiredHealthy": required,
+        },
+        generation=2,
+        **more,
+    )
+
+
+def vertical(
+    target: Mapping[str, str] | None = None,
+    *,
+    lower: Mapping[str, str] | None = None,
+    upper: Mapping[str, str] | None = None,
+    mode: str = "Off",
+    conditions: Sequence[Json] = (),
+    **more: Any,  # noqa: ANN401 - as child
+) -> Json:
+    """The app's VerticalPodAutoscaler, with what it recommends for the app's container."""
+    ours = {"containerName": "app", "target": target, "lowerBound": lower, "upperBound": upper}
+    theirs = {"containerName": "proxy", "target": {"cpu": "7", "memory": "7Gi"}}
+    status: Json = {"conditions": list(conditions)}
+    if target is not None:
+        status["recommendation"] = {
+            "containerRecommendations": [theirs, {k: v for k, v in ours.items() if v}]
+        }
+    policy = {"containerName": "app", "controlledResources": ["cpu", "memory"]}
+    return child(
+        "VerticalPodAutoscaler",
+        {
+            "updatePolicy": {"updateMode": mode},
+            "resourcePolicy": {
+                "containerPolicies": [policy, {"containerName": "*", "mode": "Off"}]
+            },
+        },
+        status,
+        **more,
+    )

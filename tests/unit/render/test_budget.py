@@ -1,0 +1,59 @@
+"""Who gets a PodDisruptionBudget, and what it says."""
+
+from typing import Any
+
+import pytest
+
+from selfhealing.api.spec import parse
+from selfhealing.render import Owner
+from selfhealing.render.budget import build_budget
+
+OWNER = Owner(namespace="shop", name="web", uid="uid-of-web")
+
+
+def budget(**spec: Any) -> dict[str, Any] | None:  # noqa: ANN401 - fields of the spec
+    """The budget's own part, without what all budgets have; None where there is none."""
+    built = build_budget(OWNER, parse({"image": "web:v1", **spec}))
+    if built is None:
+        return None
+    shared = {
+        "selector": {"matchLabels": {"selfhealing.dev/app": "web"}},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+    assert shared.items() <= built["spec"].items()
+    return {field: value for field, value in built["spec"].items() if field not in shared}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"replicas": 0},
+        {"replicas": 1},
+        {"replicas": 1, "disruption": {"maxUnavailable": 1}},
+        {"replicas": 1, "disruption": {"minAvailable": 1}},
+        {"autoscaling": {"maxReplicas": 9}},
+        {"replicas": 2, "disruption": {"enabled": False}},
+        {"replicas": 2, "disruption": {"enabled": False, "maxUnavailable": 1}},
+    ],
+)
+def test_none(spec: dict[str, Any]) -> None:
+    """With fewer than two pods for sure, or when it is switched off."""
+    assert None is budget(**spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"replicas": 2}, {"maxUnavailable": 1}),
+        ({"replicas": 2, "disruption": {}}, {"maxUnavailable": 1}),
+        ({"replicas": 2, "disruption": {"enabled": True}}, {"maxUnavailable": 1}),
+        ({"autoscaling": {"minReplicas": 2, "maxReplicas": 2}}, {"maxUnavailable": 1}),
+        ({"replicas": 9, "disruption": {"maxUnavailable": "30%"}}, {"maxUnavailable": "30%"}),
+        ({"replicas": 9, "disruption": {"minAvailable": 8}}, {"minAvailable": 8}),
+        ({"replicas": 9, "disruption": {"minAvailable": 0}}, {"minAvailable": 0}),
+    ],
+)
+def test_what_it_allows(spec: dict[str, Any], expected: dict[str, Any]) -> None:
+    """One pod at a time, unless the spec says otherwise; an explicit 0 is kept."""
+    assert expected == budget(**spec)

@@ -1,0 +1,125 @@
+"""What of a live object counts as drift, and what does not."""
+
+import copy
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from selfhealing.render.drift import holds, quantity
+
+SCALARS = st.one_of(st.booleans(), st.integers(-5, 5), st.text("abc", max_size=3))
+OBJECTS = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text("xyz", min_size=1), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(OBJECTS)
+def test_everything_holds_itself(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """What came back as it was applied is right."""
+    assert holds(value, copy.deepcopy(value))
+
+
+@given(st.dictionaries(st.text("xyz", min_size=1), OBJECTS, max_size=3), OBJECTS)
+def test_a_field_of_somebody_else_is_not_looked_at(ours: dict[str, Any], theirs: Any) -> None:  # noqa: ANN401
+    """Fields that are not in the manifest may be anything."""
+    assert holds({**ours, "foreign": theirs}, ours)
+
+
+@given(st.dictionaries(st.text("xyz", min_size=1), st.integers(1, 9), min_size=1), st.data())
+def test_a_changed_leaf_is_drift(ours: dict[str, int], data: st.DataObject) -> None:
+    """Each of our fields counts, changed or taken away."""
+    field = data.draw(st.sampled_from(sorted(ours)))
+
+    assert not holds({**ours, field: ours[field] + 1}, ours)
+    assert not holds({key: value for key, value in ours.items() if key != field}, ours)
+
+
+@pytest.mark.parametrize(
+    ("live", "desired"),
+    [
+        ({"limits": {"cpu": "500m"}}, {"limits": {"cpu": "0.5"}}),
+        ({"limits": {"memory": "1Gi"}}, {"limits": {"memory": "1024Mi"}}),
+        ({"requests": {"cpu": "1"}}, {"requests": {"cpu": 1}}),
+        ({"emptyDir": {"sizeLimit": "1k"}}, {"emptyDir": {"sizeLimit": "1000"}}),
+        ({"target": {"value": "1500m"}}, {"target": {"value": "1.5"}}),
+        ({}, {"value": ""}),
+        ({}, {"args": [], "hostNetwork": False, "affinity": {}}),
+        ({}, {"metadata": {"annotations": {}}}),
+        (
+            {"containers": [{"name": "injected"}, {"name": "app", "image": "a", "tty": True}]},
+            {"containers": [{"name": "app", "image": "a"}]},
+        ),
+        (
+            {
+                "ports": [
+                    {"containerPort": 1, "protocol": "TCP"},
+                    {"containerPort": 2, "protocol": "TCP"},
+                ]
+            },
+            {"ports": [{"containerPort": 2}]},
+        ),
+        (
+            {"ports": [{"port": 80, "protocol": "TCP", "nodePort": 30000}]},
+            {"ports": [{"port": 80, "protocol": "TCP"}]},
+        ),
+        ({"ports": [{"name": "x"}]}, {"ports": [{"name": "x"}]}),
+    ],
+)
+def test_other_spellings_and_additions_are_no_drift(live: Any, desired: Any) -> None:  # noqa: ANN401
+    """Quantities by value, empty as absent, lists of maps by their keys."""
+    assert holds(live, desired)
+
+
+@pytest.mark.parametrize(
+    ("live", "desired"),
+    [
+        ({"limits": {"cpu": "500m"}}, {"limits": {"cpu": "0.6"}}),
+        ({"limits": {"cpu": "many"}}, {"limits": {"cpu": "1"}}),
+        ({"env": [{"name": "A", "value": "1.0"}]}, {"env": [{"name": "A", "value": "1"}]}),
+        ({"containers": [{"name": "other"}]}, {"containers": [{"name": "app", "image": "a"}]}),
+        ({"containers": "text"}, {"containers": [{"name": "app"}]}),
+        ({"args": ["a", "b"]}, {"args": ["a"]}),
+        ({"args": ["b"]}, {"args": ["a"]}),
+        ({"args": 5}, {"args": ["a"]}),
+        ({"selector": {"app": "x", "more": "y"}}, {"selector": {"app": "x"}}),
+        ({}, {"emptyDir": {}}),
+        ({"template": "text"}, {"template": {"spec": {"a": 1}}}),
+        ({}, {"template": {"spec": 1}}),
+        ({"paused": None}, {"paused": True}),
+    ],
+)
+def test_what_is_drift(live: Any, desired: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Another value, a missing one, an atomic map with a key more, a text that only looks equal."""
+    assert not holds(live, desired)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("500m", Decimal("0.5")),
+        ("1Gi", Decimal(2**30)),
+        ("1.5k", Decimal(1500)),
+        ("1e3", Decimal(1000)),
+        (".5", Decimal("0.5")),
+        (2, Decimal(2)),
+        (True, None),
+        ("", None),
+        ("1 Gi", None),
+        (None, None),
+    ],
+)
+def test_quantities(text: object, number: Decimal | None) -> None:
+    """The grammar of resource.Quantity."""
+    assert number == quantity(text)
+
+
+@given(st.integers(0, 10**6))
+def test_a_quantity_has_many_spellings(cores: int) -> None:
+    """The same number in whole units and in thousandths."""
+    assert quantity(str(cores)) == quantity(f"{cores * 1000}m")

@@ -1,0 +1,214 @@
+"""The YAML that a SelfHealingApp stands for, in full.
+
+``REFRESH=1 pytest tests/unit/render/test_golden.py`` writes the files anew; then read the diff.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from selfhealing.api.spec import parse
+from selfhealing.render import Owner, children
+
+GOLDEN = Path(__file__).parent / "golden"
+OWNER = Owner(namespace="shop", name="web", uid="0f9b4e5c-0000-4000-8000-000000000001")
+
+SPECS: dict[str, dict[str, Any]] = {
+    "smallest": {"image": "web:v1"},
+    "lab": {
+        "image": "scaling-demo:v1",
+        "imagePullPolicy": "IfNotPresent",
+        "port": 5000,
+        "resources": {
+            "requests": {"cpu": "100m", "memory": "64Mi"},
+            "limits": {"cpu": "500m", "memory": "128Mi"},
+        },
+        "probes": {
+            "liveness": {
+                "httpGet": {"path": "/health"},
+                "initialDelaySeconds": 10,
+                "periodSeconds": 5,
+                "timeoutSeconds": 2,
+                "failureThreshold": 3,
+            },
+            "readiness": {
+                "httpGet": {"path": "/ready"},
+                "initialDelaySeconds": 5,
+                "periodSeconds": 3,
+            },
+        },
+        "service": {"type": "NodePort", "nodePort": 30080},
+        "autoscaling": {"maxReplicas": 5, "targetCPUUtilizationPercentage": 50},
+    },
+    "everything": {
+        "image": "web:v1",
+        "imagePullPolicy": "Always",
+        "imagePullSecrets": [{"name": "registry"}],
+        "command": ["serve"],
+        "args": ["--verbose"],
+        "workingDir": "/srv",
+        "env": [{"name": "MODE", "value": "fast"}],
+        "envFrom": [{"configMapRef": {"name": "settings"}}],
+        "port": 8080,
+        "replicas": 0,
+        "resources": {"requests": {"cpu": "10m"}},
+        "probes": {
+            "liveness": {"tcpSocket": {}, "initialDelaySeconds": 0},
+            "readiness": {"grpc": {"port": 9000, "service": "web"}},
+            "startup": {"exec": {"command": ["check"]}},
+        },
+        "service": {"port": 443, "annotations": {"example.com/balancer": "internal"}},
+        "rollout": {
+            "strategy": {"type": "Recreate"},
+            "minReadySeconds": 0,
+            "progressDeadlineSeconds": 120,
+            "revisionHistoryLimit": 2,
+        },
+        "securityContext": {"runAsNonRoot": True},
+        "podSecurityContext": {"fsGroup": 1000},
+        "serviceAccountName": "web",
+        "terminationGracePeriodSeconds": 0,
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "gpu", "operator": "Exists"}],
+        "affinity": {"podAntiAffinity": {}},
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "zone",
+                "whenUnsatisfiable": "ScheduleAnyway",
+            }
+        ],
+        "priorityClassName": "high",
+        "volumes": [{"name": "cache", "emptyDir": {}}],
+        "volumeMounts": [{"name": "cache", "mountPath": "/cache"}],
+        "initContainers": [{"name": "prepare", "image": "web:v1", "command": ["prepare"]}],
+        "sidecars": [{"name": "proxy", "image": "proxy:v1"}],
+        "lifecycle": {"preStop": {"sleep": {"seconds": 3}}},
+    },
+    "vertical": {
+        "image": "web:v1",
+        "autoscaling": {"maxReplicas": 3, "targetCPUUtilizationPercentage": 50},
+        "verticalScaling": {
+            "mode": "InPlaceOrRecreate",
+            "minAllowed": {"memory": "64Mi"},
+            "maxAllowed": {"memory": "1Gi"},
+            "minReplicas": 1,
+        },
+    },
+    "budget": {
+        "image": "web:v1",
+        "replicas": 5,
+        "disruption": {"minAvailable": "60%"},
+    },
+    "job": {
+        "image": "web:v1",
+        "port": 8080,
+        "restartPolicy": "OnFailure",
+        "job": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": 3600,
+            "completions": 4,
+            "parallelism": 2,
+        },
+        "probes": {"liveness": {"httpGet": {"path": "/health"}, "failureThreshold": 1}},
+        "initContainers": [{"name": "prepare", "image": "web:v1", "command": ["prepare"]}],
+        "sidecars": [{"name": "proxy", "image": "proxy:v1"}],
+    },
+    "metrics": {
+        "image": "web:v1",
+        "port": 80,
+        "service": {"enabled": False},
+        "autoscaling": {
+            "minReplicas": 2,
+            "maxReplicas": 9,
+            "targetMemoryUtilizationPercentage": 80,
+            "metrics": [
+                {
+                    "type": "Pods",
+                    "pods": {
+                        "metric": {"name": "requests"},
+                        "target": {"type": "AverageValue", "averageValue": "10"},
+                    },
+                }
+            ],
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
+        },
+    },
+}
+
+
+def rendered(spec: dict[str, Any]) -> str:
+    """All children of an app with this spec, as YAML."""
+    return yaml.safe_dump_all(children(OWNER, parse(spec)), sort_keys=False)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_yaml_is_as_in_the_golden_file(name: str) -> None:
+    """Every field of every child."""
+    golden = GOLDEN / f"{name}.yaml"
+    if os.environ.get("REFRESH") == "1":
+        golden.write_text(rendered(SPECS[name]))
+
+    assert golden.read_text() == rendered(SPECS[name])
+
+
+def test_no_golden_file_is_left_over() -> None:
+    """Each file belongs to a spec."""
+    assert sorted(SPECS) == sorted(path.stem for path in GOLDEN.glob("*.yaml"))
+
+
+def test_the_spec_is_not_changed_by_rendering() -> None:
+    """What is rendered shares nothing that a later change could reach."""
+    spec = parse(SPECS["everything"])
+    first = children(OWNER, spec)
+
+    assert first == children(OWNER, spec)
+
+
+def test_the_mark_changes_with_any_field() -> None:
+    """A field that is taken away leaves another mark too."""
+    marks = {
+        children(OWNER, parse(spec))[0]["metadata"]["annotations"]["selfhealing.dev/applied"]
+        for spec in (
+            {"image": "a"},
+            {"image": "b"},
+            {"image": "a", "terminationGracePeriodSeconds": 0},
+            {"image": "a", "replicas": 0},
+        )
+    }
+
+    assert 4 == len(marks)
+
+
+def run(**spec: object) -> str:
+    """The mark of what a Job with this spec runs."""
+    whole = parse({"image": "web:v1", "restartPolicy": "Never", **spec})
+    annotations: dict[str, str] = children(OWNER, whole)[0]["metadata"]["annotations"]
+    return annotations["selfhealing.dev/run"]
+
+
+def test_what_a_job_runs_has_a_mark_that_stays() -> None:
+    """A release of the operator that changes it would run again what has been run."""
+    assert "3f22c4d7e6c78179" == run()
+
+
+def test_only_another_run_has_another_mark() -> None:
+    """What can be changed in a Job, and what is not about its pods, is no other run."""
+    same = (
+        run(job={"backoffLimit": 1, "activeDeadlineSeconds": 5}),
+        run(job={"completions": 1, "parallelism": 3}),
+        run(service={"enabled": False}),
+        run(paused=True),
+    )
+
+    assert {run()} == set(same)
+    assert 5 == len({
+        run(),
+        run(restartPolicy="OnFailure"),
+        run(image="web:v2"),
+        run(job={"completions": 2}),
+        run(job={"parallelism": 3}),
+    })  # fmt: skip

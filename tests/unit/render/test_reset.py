@@ -1,0 +1,68 @@
+"""What is taken away from a live spec where an apply alone would be refused."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from selfhealing.render.drift import holds
+from selfhealing.render.reset import reset
+from tests.unit.render.test_drift import OBJECTS
+
+
+@pytest.mark.parametrize(
+    ("live", "desired", "expected"),
+    [
+        (
+            {"livenessProbe": {"exec": {"command": ["x"]}, "periodSeconds": 5}},
+            {"livenessProbe": {"tcpSocket": {"port": 1}}},
+            {"livenessProbe": {"tcpSocket": {"port": 1}}},
+        ),
+        (
+            {"strategy": {"type": "RollingUpdate", "rollingUpdate": {}}, "paused": True},
+            {"strategy": {"type": "Recreate"}},
+            {"strategy": {"type": "Recreate"}, "paused": True},
+        ),
+        (
+            {"containers": [{"name": "sidecar"}, {"name": "app", "image": "old", "tty": True}]},
+            {"containers": [{"name": "app", "image": "new"}]},
+            {"containers": [{"name": "app", "image": "new", "tty": True}, {"name": "sidecar"}]},
+        ),
+        (
+            {"ports": [{"port": 8080, "protocol": "TCP", "name": "http"}]},
+            {"ports": [{"port": 80, "protocol": "TCP", "name": "http"}]},
+            {"ports": [{"port": 80, "protocol": "TCP", "name": "http"}]},
+        ),
+        (
+            {"ports": [{"port": 9000, "protocol": "TCP", "name": "admin"}]},
+            {"ports": [{"port": 80, "protocol": "TCP", "name": "http"}]},
+            {
+                "ports": [
+                    {"port": 80, "protocol": "TCP", "name": "http"},
+                    {"port": 9000, "protocol": "TCP", "name": "admin"},
+                ]
+            },
+        ),
+        (
+            {"minAvailable": 1, "selector": {}, "unhealthyPodEvictionPolicy": "AlwaysAllow"},
+            {"maxUnavailable": "50%", "selector": {}},
+            {
+                "maxUnavailable": "50%",
+                "selector": {},
+                "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            },
+        ),
+        ({"args": ["a", "b"]}, {"args": ["c"]}, {"args": ["c"]}),
+        ({}, {"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "A", "value": "1"}]}),
+        ("text", {"a": 1}, {"a": 1}),
+    ],
+)
+def test_reset(live: Any, desired: Any, expected: Any) -> None:  # noqa: ANN401 - any JSON value
+    """What excludes ours goes, what others added and does no harm stays."""
+    assert expected == reset(live, desired)
+
+
+@given(OBJECTS, OBJECTS)
+def test_what_was_reset_holds_what_is_wanted(live: Any, desired: Any) -> None:  # noqa: ANN401
+    """Whatever was there, afterwards nothing of ours has drifted."""
+    assert holds(reset(live, desired), desired)

@@ -1,0 +1,110 @@
+"""What the VerticalPodAutoscaler is about, beside an autoscaler that moves something too."""
+
+from typing import Any
+
+import pytest
+
+from selfhealing.api.spec import parse
+from selfhealing.render import Owner
+from selfhealing.render.autoscaler import followed
+from selfhealing.render.deployment import build_deployment
+from selfhealing.render.vertical import build_vertical_autoscaler, controlled
+
+OWNER = Owner(namespace="shop", name="web", uid="uid-of-web")
+CPU = {"maxReplicas": 5, "targetCPUUtilizationPercentage": 50}
+MEMORY = {"maxReplicas": 5, "targetMemoryUtilizationPercentage": 50}
+DEFAULT = {"maxReplicas": 5}
+SIDECAR = {
+    "maxReplicas": 5,
+    "metrics": [
+        {
+            "type": "ContainerResource",
+            "containerResource": {
+                "name": "memory",
+                "container": "app",
+                "target": {"type": "Utilization", "averageUtilization": 80},
+            },
+        }
+    ],
+}
+REQUESTS = {
+    "maxReplicas": 5,
+    "metrics": [
+        {
+            "type": "Pods",
+            "pods": {
+                "metric": {"name": "requests"},
+                "target": {"type": "AverageValue", "averageValue": "10"},
+            },
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("autoscaling", "expected"),
+    [
+        (None, set()),
+        (DEFAULT, {"cpu"}),
+        (CPU, {"cpu"}),
+        (MEMORY, {"memory"}),
+        (CPU | MEMORY, {"cpu", "memory"}),
+        (SIDECAR, {"memory"}),
+        (REQUESTS, set()),
+    ],
+)
+def test_what_the_number_of_pods_follows(
+    autoscaling: dict[str, Any] | None, expected: set[str]
+) -> None:
+    """Without any metric Kubernetes takes the CPU."""
+    spec = {"image": "web:v1", **({"autoscaling": autoscaling} if autoscaling else {})}
+
+    assert expected == followed(parse(spec).autoscaling)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({}, ()),
+        ({"verticalScaling": {}}, ("cpu", "memory")),
+        ({"verticalScaling": {"controlledResources": ["memory"]}}, ("memory",)),
+        ({"verticalScaling": {"mode": "Off"}, "autoscaling": CPU}, ("cpu", "memory")),
+        ({"verticalScaling": {"mode": "Recreate"}, "autoscaling": CPU}, ("memory",)),
+        ({"verticalScaling": {"mode": "Recreate"}, "autoscaling": SIDECAR}, ("cpu",)),
+        ({"verticalScaling": {"mode": "Initial"}, "autoscaling": REQUESTS}, ("cpu", "memory")),
+    ],
+)
+def test_what_is_left_to_it(spec: dict[str, Any], expected: tuple[str, ...]) -> None:
+    """A recommendation that moves nothing may be about everything."""
+    assert expected == controlled(parse({"image": "web:v1", **spec}))
+
+
+def test_none() -> None:
+    """Only who asks for it gets one."""
+    assert None is build_vertical_autoscaler(OWNER, parse({"image": "web:v1"}))
+
+
+def test_it_looks_at_the_app_alone() -> None:
+    """Whatever runs beside it is left as it is."""
+    built = build_vertical_autoscaler(OWNER, parse({"image": "web:v1", "verticalScaling": {}}))
+
+    assert built is not None
+    assert {"updateMode": "Off"} == built["spec"]["updatePolicy"]
+    assert [
+        {"containerName": "app", "controlledResources": ["cpu", "memory"]},
+        {"containerName": "*", "mode": "Off"},
+    ] == built["spec"]["resourcePolicy"]["containerPolicies"]
+
+
+@pytest.mark.parametrize(
+    ("vertical", "controlled_by_it"), [({}, True), ({"verticalScaling": {}}, False)]
+)
+def test_vpa_finds_nothing_above_the_deployment(
+    vertical: dict[str, Any], controlled_by_it: object
+) -> None:
+    """It goes up to a controlling owner, and would want that one for its target."""
+    deployment = build_deployment(OWNER, parse({"image": "web:v1", **vertical})) or {}
+    (reference,) = deployment["metadata"]["ownerReferences"]
+
+    assert controlled_by_it is reference["controller"]
+    assert ("web", "uid-of-web") == (reference["name"], reference["uid"])

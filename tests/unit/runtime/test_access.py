@@ -1,0 +1,182 @@
+"""The table of what the operator may do, and a client that keeps to it."""
+
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from kubernetes.aio.client import Configuration
+
+from selfhealing.runtime.access import (
+    APPS,
+    CHILDREN,
+    CLUSTER_SCOPED,
+    DEFINITIONS,
+    EVENT_SERIES,
+    EVENTS,
+    IN_SCOPE,
+    LEASES,
+    NAMESPACES,
+    PODS,
+    Resource,
+)
+from selfhealing.runtime.client import Client
+
+ALL = (*IN_SCOPE, *CLUSTER_SCOPED, LEASES)
+BODY = {"metadata": {"namespace": "shop", "name": "web"}}
+
+Call = Callable[[Client, Resource], Coroutine[Any, Any, object]]
+
+
+class Sent(Exception):  # noqa: N818 - no error: the request would have gone out
+    """The client would send a request now."""
+
+
+@pytest.mark.parametrize(
+    ("resource", "where", "path"),
+    [
+        (APPS, (), "/apis/selfhealing.dev/v1alpha1/selfhealingapps"),
+        (
+            APPS,
+            ("shop", "web", "status"),
+            "/apis/selfhealing.dev/v1alpha1/namespaces/shop/selfhealingapps/web/status",
+        ),
+        (PODS, (), "/api/v1/pods"),
+        (PODS, (None,), "/api/v1/pods"),
+        (PODS, ("shop",), "/api/v1/namespaces/shop/pods"),
+        (CHILDREN["Deployment"], ("shop", "web"), "/apis/apps/v1/namespaces/shop/deployments/web"),
+        (CHILDREN["Service"], ("shop", "web"), "/api/v1/namespaces/shop/services/web"),
+        (
+            CHILDREN["HorizontalPodAutoscaler"],
+            ("shop",),
+            "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers",
+        ),
+        (
+            CHILDREN["PodDisruptionBudget"],
+            ("shop",),
+            "/apis/policy/v1/namespaces/shop/poddisruptionbudgets",
+        ),
+        (EVENTS, ("shop",), "/api/v1/namespaces/shop/events"),
+        (EVENT_SERIES, ("shop",), "/apis/events.k8s.io/v1/namespaces/shop/events"),
+        (LEASES, ("ops", "me"), "/apis/coordination.k8s.io/v1/namespaces/ops/leases/me"),
+        (NAMESPACES, ("shop", "shop"), "/api/v1/namespaces/shop"),
+        (DEFINITIONS, (), "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"),
+    ],
+)
+def test_the_path_is_the_api_server_s(
+    resource: Resource, where: tuple[str, ...], path: str
+) -> None:
+    """The core group has a root of its own, and what has no namespace is not looked for in one."""
+    assert path == resource.path(*where)
+
+
+@pytest.mark.parametrize(
+    ("resource", "api_version"),
+    [(PODS, "v1"), (LEASES, "coordination.k8s.io/v1"), (APPS, "selfhealing.dev/v1alpha1")],
+)
+def test_the_api_version_has_no_group_for_the_core(resource: Resource, api_version: str) -> None:
+    """As it stands in manifests."""
+    assert api_version == resource.api_version
+
+
+def test_a_subresource_is_allowed_on_its_own() -> None:
+    """Who may patch the status may not patch the app, nor the other way round."""
+    assert APPS.allows("patch", "status")
+    assert not APPS.allows("patch")
+    assert not APPS.allows("get", "status")
+    assert not APPS.allows("patch", "scale")
+    assert APPS.allows("get")
+
+
+def test_the_operator_asks_for_little() -> None:
+    """No wildcard, no secrets, nothing written to pods, to apps or to what has no namespace."""
+    writing = {"create", "update", "patch", "delete", "deletecollection"}
+
+    assert not any("*" in resource.verbs | {resource.plural, resource.group} for resource in ALL)
+    assert "secrets" not in {resource.plural for resource in ALL}
+    assert all(not writing & resource.verbs for resource in (APPS, PODS, EVENTS, *CLUSTER_SCOPED))
+    assert {"status": {"patch"}, "finalizers": {"update"}} == dict(APPS.subresources)
+    assert not any(resource.subresources for resource in ALL if resource is not APPS)
+    assert all(resource.namespaced for resource in (*IN_SCOPE, LEASES))
+    assert not any(resource.namespaced for resource in CLUSTER_SCOPED)
+
+
+def test_the_children_are_found_by_their_kind() -> None:
+    """And all of them may be applied, which needs create and patch."""
+    assert [
+        "Deployment",
+        "Job",
+        "Service",
+        "HorizontalPodAutoscaler",
+        "PodDisruptionBudget",
+        "VerticalPodAutoscaler",
+    ] == list(CHILDREN)
+    assert all(kind == child.kind for kind, child in CHILDREN.items())
+    assert all({"create", "patch"} <= child.verbs for child in CHILDREN.values())
+
+
+async def _listed(client: Client, resource: Resource) -> object:
+    return [item async for item in client.metadata(resource, "shop")]
+
+
+async def _whole(client: Client, resource: Resource) -> object:
+    return [item async for item in client.objects(resource, "shop")]
+
+
+HOW: dict[str, tuple[str, Call]] = {
+    "get": ("get", lambda client, resource: client.get(resource, "shop", "web")),
+    "metadata": ("list", _listed),
+    "objects": ("list", _whole),
+    "create": ("create", lambda client, resource: client.create(resource, BODY)),
+    "replace": ("update", lambda client, resource: client.replace(resource, BODY)),
+    "apply": ("patch", lambda client, resource: client.apply(resource, BODY, "me")),
+    "merge": ("patch", lambda client, resource: client.merge(resource, "shop", "web", {})),
+    "edit": ("patch", lambda client, resource: client.edit(resource, "shop", "web", [], "me")),
+    "delete": ("delete", lambda client, resource: client.delete(resource, "shop", "web", "uid")),
+}
+"""The client's methods, each with the verb that it is to the API server."""
+
+
+def client_that_sends(monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Make a client that raises Sent instead of opening a connection."""
+
+    async def send(*_: object, **__: object) -> None:
+        raise Sent
+
+    client = Client(Configuration(host="http://server.invalid"), timeout=1, connections=1)
+    monkeypatch.setattr(client._api.rest_client, "request", send)  # noqa: SLF001 - the edge
+    return client
+
+
+def test_the_table_of_these_tests_is_complete() -> None:
+    """A new method of the client needs a row above."""
+    methods = inspect.getmembers(Client, inspect.isfunction)
+
+    assert set(HOW) == {name for name, _ in methods if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("resource", ALL, ids=lambda resource: resource.path()[1:])
+@pytest.mark.parametrize("method", HOW)
+async def test_the_client_sends_what_the_table_allows_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, resource: Resource, method: str
+) -> None:
+    """What is refused names the table, so that code and RBAC rules change together."""
+    verb, call = HOW[method]
+    async with client_that_sends(monkeypatch) as client:
+        if verb in resource.verbs:
+            with pytest.raises(Sent):
+                await call(client, resource)
+        else:
+            with pytest.raises(PermissionError, match=r"runtime/access\.py") as error:
+                await call(client, resource)
+
+            assert str(error.value).startswith(f"{verb} on {resource.plural}/ is not in ")
+
+
+async def test_the_client_minds_subresources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status may be patched, the scale may not."""
+    async with client_that_sends(monkeypatch) as client:
+        with pytest.raises(Sent):
+            await client.merge(APPS, "shop", "web", {}, "status")
+        with pytest.raises(PermissionError, match="patch on selfhealingapps/scale"):
+            await client.merge(APPS, "shop", "web", {}, "scale")

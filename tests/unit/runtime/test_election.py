@@ -1,0 +1,441 @@
+"""The election: never two leaders, a new one soon, whatever the server and the candidates do."""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from selfhealing.runtime.access import LEASES, Resource
+from selfhealing.runtime.client import Client
+from selfhealing.runtime.election import Election, LeaseRules, LostLeadershipError
+from selfhealing.runtime.errors import ConflictError, NotFoundError, UnavailableError
+from tests.unit.runtime.clock import now, simulate
+
+Json = dict[str, Any]
+
+DURATION, RENEW, DEADLINE = 15.0, 2.0, 10.0
+
+
+class LeaseServer:
+    """One Lease, as an API server keeps it.
+
+    Attributes:
+        away: no request gets an answer, nor is carried out.
+        slow: seconds before a request is carried out, and before its answer arrives.
+    """
+
+    def __init__(self) -> None:
+        self.lease: Json | None = None
+        self.away = False
+        self.slow = (0.0, 0.0)
+        self._version = 0
+
+    @property
+    def holder(self) -> str:
+        """Who holds the lease."""
+        assert self.lease is not None
+        return str(self.lease["spec"]["holderIdentity"])
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Answer as Client.get does."""
+        assert (LEASES, "ops", "operator") == (resource, namespace, name)
+
+        async with self._request():
+            return copy.deepcopy(self.lease)
+
+    async def create(self, resource: Resource, body: Json) -> Json:
+        """Answer as Client.create does."""
+        assert resource is LEASES
+
+        async with self._request():
+            if self.lease is not None:
+                raise ConflictError(409, "AlreadyExists", "there is one")
+            return self._store(body)
+
+    async def replace(self, resource: Resource, body: Json) -> Json:
+        """Answer as Client.replace does."""
+        assert resource is LEASES
+
+        async with self._request():
+            if self.lease is None:
+                raise NotFoundError(404, "NotFound", "there is none")
+            if self.lease["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
+                raise ConflictError(409, "Conflict", "somebody was faster")
+            return self._store(body)
+
+    def _store(self, body: Json) -> Json:
+        self._version += 1
+        self.lease = copy.deepcopy(body)
+        self.lease["metadata"]["resourceVersion"] = str(self._version)
+        return copy.deepcopy(self.lease)
+
+    @asynccontextmanager
+    async def _request(self) -> AsyncIterator[None]:
+        before, after = self.slow
+        await asyncio.sleep(before)
+        if self.away:
+            raise UnavailableError(0, "NoAnswer", "no answer from the API server")
+        yield
+        await asyncio.sleep(after)
+
+
+class World:
+    """Candidates for one lease, and a note of who led when."""
+
+    def __init__(self) -> None:
+        self.server = LeaseServer()
+        self.terms: list[tuple[str, float, float]] = []
+        self.leaders: set[str] = set()
+        self.together: list[set[str]] = []
+        self.lost: dict[str, str] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def election(self, identity: str) -> Election:
+        """Take part by a name."""
+        rules = LeaseRules("ops", "operator", identity, DURATION, RENEW)
+        return Election(cast("Client", self.server), rules, asyncio.get_running_loop().time)
+
+    def start(self, identity: str) -> Election:
+        """Let a replica start: it waits, leads while it can, and ends."""
+        election = self.election(identity)
+        self._tasks[identity] = asyncio.create_task(self._live(identity, election))
+        return election
+
+    async def crash(self, identity: str) -> None:
+        """Let a replica end without a word, as by SIGKILL."""
+        task = self._tasks.pop(identity)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    async def leader(self) -> str:
+        """Wait until somebody leads."""
+        while not self.leaders:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        [found] = self.leaders
+        return found
+
+    async def end(self) -> None:
+        """End everybody."""
+        for identity in list(self._tasks):
+            await self.crash(identity)
+
+    async def _live(self, identity: str, election: Election) -> None:
+        await election.wait()
+
+        self.leaders.add(identity)
+        if len(self.leaders) > 1:
+            self.together.append(set(self.leaders))
+        since = now()
+        try:
+            await election.keep()
+        except LostLeadershipError as error:
+            self.lost[identity] = str(error)
+        finally:
+            self.leaders.remove(identity)
+            self.terms.append((identity, since, now()))
+
+
+async def test_the_first_leads_at_once() -> None:
+    """Without a Lease one is made, as other tools expect it to look."""
+    world = World()
+    first = world.election("a")
+
+    await first.wait()
+
+    assert first.leads
+    assert 0 == now()
+    assert world.server.lease is not None
+    assert {"name": "operator", "namespace": "ops", "resourceVersion": "1"} == world.server.lease[
+        "metadata"
+    ]
+    assert ("coordination.k8s.io/v1", "Lease") == (
+        world.server.lease["apiVersion"],
+        world.server.lease["kind"],
+    )
+    spec = world.server.lease["spec"]
+    assert ("a", 15, 0) == (
+        spec["holderIdentity"],
+        spec["leaseDurationSeconds"],
+        spec["leaseTransitions"],
+    )
+    assert spec["acquireTime"] == spec["renewTime"]
+    assert spec["renewTime"].endswith("Z")
+
+
+async def test_a_lease_without_a_spec_is_free() -> None:
+    """Somebody may have made an empty one by hand."""
+    world = World()
+    world.server.lease = {"metadata": {"name": "operator", "namespace": "ops"}}
+    world.server.lease["metadata"]["resourceVersion"] = "x"
+
+    await world.election("a").wait()
+
+    assert "a" == world.server.holder
+    assert 0 == now()
+
+
+@pytest.mark.parametrize("candidates", ["ab", "abc"])
+async def test_one_leads_while_it_lives(candidates: str) -> None:
+    """An hour passes and nobody else takes a turn."""
+    world = World()
+    for name in candidates:
+        world.start(name)
+
+    await asyncio.sleep(3600)
+
+    assert {"a"} == world.leaders
+    assert [] == world.terms
+    assert 0 == (world.server.lease or {})["spec"]["leaseTransitions"]
+
+    await world.end()
+
+
+@pytest.mark.parametrize("candidates", ["ab", "abc"])
+@pytest.mark.parametrize("moment", [0.1, 0.5, 1.99, 7.3, 100.0])
+async def test_after_a_crash_another_leads_soon(candidates: str, moment: float) -> None:
+    """Within the lease's duration and one look; not before the lease is void."""
+    world = World()
+    for name in candidates:
+        world.start(name)
+    await asyncio.sleep(moment)
+    crashed = now()
+    await world.crash("a")
+    leader = await world.leader()
+
+    assert DURATION - RENEW <= now() - crashed <= DURATION + RENEW + 0.05
+    assert leader == world.server.holder
+    assert 1 == (world.server.lease or {})["spec"]["leaseTransitions"]
+
+    await world.end()
+
+
+async def test_a_clean_stop_hands_over_at_the_next_look() -> None:
+    """The lease is given back, so nobody waits for it to run out."""
+    world = World()
+    first = world.start("a")
+    world.start("b")
+    world.start("c")
+    await asyncio.sleep(30.5)
+    await world.crash("a")
+    await first.release()
+    stopped = now()
+
+    assert "" == world.server.holder
+    assert not first.leads
+    await world.leader()
+
+    assert RENEW + 0.05 >= now() - stopped
+
+    await world.end()
+
+
+async def test_who_does_not_lead_gives_nothing_back() -> None:
+    """A replica that only waited leaves the lease as it is."""
+    world = World()
+    world.start("a")
+    waiting = world.start("b")
+    await asyncio.sleep(5)
+    await world.crash("b")
+
+    await waiting.release()
+
+    assert "a" == world.server.holder
+
+    await world.end()
+
+
+async def test_a_lease_that_is_somebody_elses_by_now_is_not_given_back() -> None:
+    """A replica that stops late does no harm to its successor."""
+    world = World()
+    first = world.start("a")
+    await asyncio.sleep(1)
+    await world.crash("a")
+    world.start("b")
+    await asyncio.sleep(20)
+
+    await first.release()
+
+    assert "b" == world.server.holder
+
+    await world.end()
+
+
+async def test_a_stop_while_the_server_is_away_is_still_a_stop() -> None:
+    """Giving back is a courtesy."""
+    world = World()
+    first = world.election("a")
+    await first.wait()
+    world.server.away = True
+
+    await first.release()
+
+    assert not first.leads
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 7.5])
+async def test_a_short_outage_changes_nothing(seconds: float) -> None:
+    """The leader goes on, and nobody takes over."""
+    world = World()
+    world.start("a")
+    world.start("b")
+    await asyncio.sleep(100.5)
+    world.server.away = True
+    await asyncio.sleep(seconds)
+    world.server.away = False
+    await asyncio.sleep(100)
+
+    assert {"a"} == world.leaders
+    assert [] == world.terms
+
+    await world.end()
+
+
+async def test_a_long_outage_ends_the_leader_in_time() -> None:
+    """It stops at its deadline, before anybody could take over."""
+    world = World()
+    world.start("a")
+    world.start("b")
+    await asyncio.sleep(100.5)
+    world.server.away = True
+    await asyncio.sleep(DEADLINE)
+
+    assert set() == world.leaders
+    assert [("a", 0, 110)] == world.terms
+    assert {"a": "the lease was not renewed for 10.0 s"} == world.lost
+
+    world.server.away = False
+    await asyncio.sleep(DURATION + RENEW + 0.1)
+
+    assert {"b"} == world.leaders
+
+    await world.end()
+
+
+async def test_a_server_that_hangs_ends_the_leader_in_time() -> None:
+    """A request without an answer must not hold the leader in office."""
+    world = World()
+    world.start("a")
+    await asyncio.sleep(100.5)
+    world.server.slow = (3600, 0)
+    await asyncio.sleep(DEADLINE)
+
+    assert [("a", 0, 110)] == world.terms
+
+    await world.end()
+
+
+async def test_an_answer_that_comes_late_does_not_lengthen_the_term() -> None:
+    """The others count from when the renewal was written, not from when the leader heard of it."""
+    world = World()
+    world.start("a")
+    await asyncio.sleep(3)
+    world.server.slow = (0, 3)  # asked at 4, written at 7, heard of at 10
+    await asyncio.sleep(8)
+    world.server.slow, world.server.away = (0, 0), True
+    await asyncio.sleep(20)
+
+    assert [("a", 0, 7 + DEADLINE)] == world.terms
+
+    await world.end()
+
+
+async def test_a_first_answer_that_comes_too_late_is_no_term() -> None:
+    """Who hears only at its deadline that it was chosen asks again before it leads."""
+    world = World()
+    world.server.slow = (0, 10)  # asked at 0, written at 10, heard of at 20
+    world.start("a")
+    await asyncio.sleep(11)
+    world.server.slow = (0, 0)
+    await asyncio.sleep(10)
+
+    assert "a" == world.server.holder
+    assert set() == world.leaders
+
+    await asyncio.sleep(RENEW)
+
+    assert {"a"} == world.leaders
+
+    await world.end()
+
+
+async def test_a_leader_whose_lease_was_taken_ends_at_once() -> None:
+    """Somebody edited the Lease by hand."""
+    world = World()
+    world.start("a")
+    await asyncio.sleep(4.5)
+    assert world.server.lease is not None
+    world.server.lease["spec"]["holderIdentity"] = "somebody"
+    world.server.lease["metadata"]["resourceVersion"] = "edited"
+    await asyncio.sleep(RENEW)
+
+    assert [("a", 0, 6)] == world.terms
+
+    await world.end()
+
+
+async def test_a_deleted_lease_is_made_again() -> None:
+    """The leader goes on."""
+    world = World()
+    world.start("a")
+    await asyncio.sleep(4.5)
+    world.server.lease = None
+    await asyncio.sleep(RENEW)
+
+    assert "a" == world.server.holder
+    assert {"a"} == world.leaders
+
+    await world.end()
+
+
+DEEDS = st.lists(
+    st.tuples(
+        st.sampled_from(["start", "crash", "stop", "away", "back", "slow", "fast"]),
+        st.sampled_from("abc"),
+        st.integers(0, 50),
+    ),
+    max_size=40,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(deeds=DEEDS, slow=st.tuples(st.integers(0, 12), st.integers(0, 12)))
+def test_there_are_never_two_leaders(
+    deeds: list[tuple[str, str, int]], slow: tuple[int, int]
+) -> None:
+    """Three replicas crash, stop and start; the server is away, slow to act, slow to answer.
+
+    And when all is well again, one leads before long.
+    """
+
+    async def scenario() -> None:
+        world = World()
+        alive: dict[str, Election] = {}
+        for deed, name, pause in deeds:
+            if deed == "start" and name not in alive:
+                alive[name] = world.start(name)
+            elif deed in ("crash", "stop") and name in alive:
+                await world.crash(name)
+                election = alive.pop(name)
+                if deed == "stop":
+                    await election.release()
+            elif deed in ("away", "back"):
+                world.server.away = deed == "away"
+            elif deed in ("slow", "fast"):
+                world.server.slow = slow if deed == "slow" else (0, 0)
+            await asyncio.sleep(pause / 4 + 0.01)
+        world.server.away, world.server.slow = False, (0, 0)
+        world.start("d")
+        await asyncio.sleep(DURATION + DEADLINE + 2 * RENEW + 30)
+
+        assert 1 == len(world.leaders)
+        assert {world.server.holder} == world.leaders
+        assert [] == world.together
+
+        await world.end()
+
+    simulate(scenario)

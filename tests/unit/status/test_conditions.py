@@ -1,0 +1,223 @@
+"""Every condition, in each of its states."""
+
+from typing import Any
+
+import pytest
+
+from selfhealing.status.outcome import Obstacle, Outcome, Problem
+from tests.unit.raw import (
+    autoscaler,
+    crash_loop,
+    deployment,
+    ended,
+    iso,
+    pod,
+    progressing,
+    running,
+)
+from tests.unit.world import Json, status_of, tell
+
+Told = tuple[str, str, str]
+
+
+def told(kind: str, *objects: Json, **more: Any) -> Told | None:  # noqa: ANN401 - as tell
+    """Status, reason and message of one condition."""
+    found = status_of(tell(*objects, **more))["conditions"]
+    return next(
+        ((c["status"], c["reason"], c["message"]) for c in found if c["type"] == kind), None
+    )
+
+
+class TestReconciled:
+    """Whether the children are as the spec says."""
+
+    def test_true(self) -> None:
+        """Nothing stands in the way."""
+        assert ("True", "ChildrenApplied", "every child is as the spec says") == told("Reconciled")
+
+    def test_false(self) -> None:
+        """All obstacles are told; the first one is the reason."""
+        outcome = Outcome(
+            problems=(
+                Problem(Obstacle.QUOTA_EXCEEDED, "Service: exceeded quota"),
+                Problem(Obstacle.FORBIDDEN, "Deployment: denied"),
+            )
+        )
+
+        assert (
+            "False",
+            "QuotaExceeded",
+            "Service: exceeded quota; Deployment: denied",
+        ) == told("Reconciled", outcome=outcome)
+
+    def test_unknown(self) -> None:
+        """A paused app is not looked after."""
+        assert ("Unknown", "Paused", "spec.paused: the children are not looked after") == told(
+            "Reconciled", spec={"image": "web:v1", "paused": True}
+        )
+
+
+class TestPaused:
+    """Whether spec.paused is set."""
+
+    @pytest.mark.parametrize(
+        ("paused", "expected"),
+        [
+            (True, ("True", "SpecPaused", "spec.paused is true: nothing is changed")),
+            (False, ("False", "NotPaused", "the operator looks after the children")),
+        ],
+    )
+    def test_it(self, paused: bool, expected: Told) -> None:  # noqa: FBT001 - a table's column
+        """As the spec says."""
+        assert expected == told("Paused", spec={"image": "web:v1", "paused": paused})
+
+
+class TestProgressing:
+    """Whether pods are being replaced or added."""
+
+    def test_no_deployment(self) -> None:
+        """Nothing is known."""
+        assert ("Unknown", "NoDeployment", "there is no Deployment yet") == told("Progressing")
+
+    def test_starting(self) -> None:
+        """The Deployment's status is about an earlier spec."""
+        assert (
+            "True",
+            "RolloutStarting",
+            "the Deployment has yet to take up a change",
+        ) == told("Progressing", deployment(observed=False))
+
+    def test_rolling_out(self) -> None:
+        """Pods of the new template are on their way."""
+        rolling = deployment(2, updated=1, conditions=[progressing("ReplicaSetUpdated")])
+
+        assert ("True", "RollingOut", "1 of 2 pods made from the current spec") == told(
+            "Progressing", rolling
+        )
+
+    def test_all_made_but_not_ready(self) -> None:
+        """A rollout is complete when the Deployment says so, or when all is ready."""
+        made = deployment(1, conditions=[progressing("ReplicaSetUpdated")])
+
+        assert ("True", "RollingOut", "1 of 1 pod made from the current spec") == told(
+            "Progressing", made, pod("web-abc-1", running(ready=False))
+        )
+        assert ("False", "RolloutComplete") == (
+            told("Progressing", made, pod("web-abc-1", running())) or ()
+        )[:2]
+
+    def test_scaling(self) -> None:
+        """More pods of the same template are no rollout."""
+        assert ("True", "Scaling", "2 of 4 pods made from the current spec") == told(
+            "Progressing", deployment(4, updated=2)
+        )
+
+    def test_complete(self) -> None:
+        """A pod that is replaced later does not start another rollout."""
+        assert (
+            "False",
+            "RolloutComplete",
+            "every pod is made from the current spec",
+        ) == told("Progressing", deployment(2))
+
+    def test_stuck(self) -> None:
+        """Past its deadline it does not progress."""
+        stuck = deployment(
+            1, updated=0, conditions=[progressing("ProgressDeadlineExceeded", status="False")]
+        )
+
+        assert (
+            "False",
+            "ProgressDeadlineExceeded",
+            'ReplicaSet "web-abc" has timed out progressing.',
+        ) == told("Progressing", stuck)
+
+    def test_held(self) -> None:
+        """Somebody paused the Deployment itself."""
+        held = deployment(
+            1, updated=0, conditions=[progressing("DeploymentPaused", status="Unknown")]
+        )
+
+        assert (
+            "Unknown",
+            "DeploymentPaused",
+            "somebody has paused the Deployment",
+        ) == told("Progressing", held)
+
+
+class TestHealthy:
+    """Whether something fails in the pods."""
+
+    def test_true(self) -> None:
+        """Nothing fails in pods that start."""
+        assert ("True", "NothingFails", "nothing fails in the pods") == told(
+            "Healthy", deployment(1), pod("web-abc-1", running(ready=False))
+        )
+
+    def test_false(self) -> None:
+        """The gravest ailment, also of a pod that a rollout will replace."""
+        assert (
+            "False",
+            "CrashLoopBackOff",
+            "web-abc-1: keeps crashing, exit code 1",
+        ) == told(
+            "Healthy",
+            deployment(1, conditions=[progressing("ReplicaSetUpdated", "def")]),
+            pod("web-abc-1", crash_loop(3, ended(1))),
+        )
+
+
+class TestScalingActive:
+    """Whether the autoscaler can see and act."""
+
+    def test_no_autoscaler(self) -> None:
+        """Then there is no such condition."""
+        assert None is told("ScalingActive", deployment())
+
+    def test_not_reported(self) -> None:
+        """A new autoscaler has not looked yet."""
+        assert ("Unknown", "NotReported", "the autoscaler has not looked yet") == told(
+            "ScalingActive", autoscaler(active=None)
+        )
+
+    def test_its_own_words(self) -> None:
+        """Without the name of a pod, which it picks by chance."""
+        blind = autoscaler(
+            active="False",
+            reason="FailedGetResourceMetric",
+            message="missing request for cpu in container app of Pod web-5d4f8c7b9-x7k2p",
+        )
+
+        assert (
+            "False",
+            "FailedGetResourceMetric",
+            "missing request for cpu in container app of Pod web-…",
+        ) == told("ScalingActive", blind)
+
+
+def test_a_strange_reason() -> None:
+    """A reason that metav1.Condition does not take would spoil the whole status."""
+    strange = autoscaler(reason="not camel case")
+
+    assert "Unknown" == (told("ScalingActive", strange) or ("", ""))[1]
+
+
+class TestTimes:
+    """When a condition changed last, and by which generation it was judged."""
+
+    def test_the_transition_time_moves_with_the_status_only(self) -> None:
+        """A new reason or message leaves it where it was."""
+        first = status_of(tell(deployment(1), now=100))
+        same = status_of(
+            tell(deployment(1), pod("web-abc-1", crash_loop(3, ended(1))), before=first, now=200)
+        )
+        ready = status_of(tell(deployment(1), pod("web-abc-1", running()), before=same, now=300))
+
+        assert [iso(100), iso(100), iso(300)] == [
+            next(c["lastTransitionTime"] for c in s["conditions"] if c["type"] == "Ready")
+            for s in (first, same, ready)
+        ]
+
+    def test_the_generation(self) -> None:
+        """Each condition says which spec it is about."""
+        assert {1} == {c["observedGeneration"] for c in status_of(tell())["conditions"]}

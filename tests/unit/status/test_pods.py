@@ -1,0 +1,172 @@
+"""The list of pods: what each one is said to be, and which ones come first."""
+
+import pytest
+
+from tests.unit.raw import (
+    crash_loop,
+    deployment,
+    ended,
+    evicted,
+    iso,
+    killing,
+    pod,
+    running,
+    terminated,
+    waiting,
+)
+from tests.unit.world import Json, status_of, tell
+
+
+def listed(*objects: Json, now: float = 100) -> list[Json]:
+    """The pods in the status."""
+    found: list[Json] = status_of(tell(deployment(1), *objects, now=now))["pods"]
+    return found
+
+
+def test_a_pod_that_is_well() -> None:
+    """Where it runs, and nothing to worry about."""
+    assert [
+        {
+            "name": "web-abc-1",
+            "node": "node-1",
+            "phase": "Running",
+            "ready": True,
+            "restarts": 0,
+        }
+    ] == listed(pod("web-abc-1", running()))
+
+
+def test_a_pod_that_fails() -> None:
+    """With its reason, and how it ended last."""
+    end = ended(137, started=0, finished=30)
+
+    assert [
+        {
+            "name": "web-abc-1",
+            "node": "node-1",
+            "phase": "Running",
+            "ready": False,
+            "restarts": 3,
+            "reason": "CrashLoopBackOff",
+            "message": "keeps failing its liveness probe",
+            "lastRestart": {
+                "container": "app",
+                "reason": "LivenessProbe",
+                "exitCode": 137,
+                "at": iso(30),
+            },
+        }
+    ] == listed(pod("web-abc-1", crash_loop(3, end)), killing("web-abc-1", 29))
+
+
+@pytest.mark.parametrize(
+    ("thing", "reason"),
+    [
+        (pod("web-abc-1", node="", phase="Pending"), "Starting"),
+        (pod("web-abc-1", waiting("ContainerCreating")), "Starting"),
+        (pod("web-abc-1", running(ready=False)), "NotReady"),
+        (pod("web-abc-1", running(), deletionTimestamp="x"), "Terminating"),
+        (pod("web-abc-1", phase="Succeeded"), "Completed"),
+        (evicted("web-abc-1"), "Evicted"),
+        (pod("web-abc-1", phase="Failed"), "Failed"),
+    ],
+)
+def test_a_pod_that_comes_or_goes(thing: Json, reason: str) -> None:
+    """Its reason is a word; nothing ails it."""
+    assert [reason] == [found["reason"] for found in listed(thing)]
+
+
+def test_how_a_pod_stops_is_no_news() -> None:
+    """From the moment in which it is told to go it looks the same until it is gone."""
+    steps = [
+        pod("web-abc-1", running(restarts=1, last=ended()), deletionTimestamp="x"),
+        pod("web-abc-1", running(restarts=1, last=ended(), ready=False), deletionTimestamp="x"),
+        pod(
+            "web-abc-1",
+            terminated(ended(0), restarts=1, last=ended()),
+            deletionTimestamp="x",
+            phase="Succeeded",
+        ),
+    ]
+    stopping = {
+        "name": "web-abc-1",
+        "node": "node-1",
+        "ready": False,
+        "restarts": 1,
+        "reason": "Terminating",
+    }
+
+    assert [[stopping]] * 3 == [listed(step) for step in steps]
+
+
+def test_an_evicted_pod_says_why() -> None:
+    """The first sentence: the rest is figures."""
+    assert ["The node was low on resource: memory"] == [
+        found["message"] for found in listed(evicted("web-abc-1"))
+    ]
+
+
+def test_the_last_restart_of_several_containers() -> None:
+    """The one that ended last; an end without a time is none."""
+    both = pod(
+        "web-abc-1",
+        running(restarts=1, last=ended(finished=20)),
+        running(name="proxy", restarts=1, last=ended(2, finished=40)),
+        running(name="log", restarts=1, last=ended(3, finished=None)),
+    )
+
+    assert ["proxy"] == [found["lastRestart"]["container"] for found in listed(both)]
+
+
+def test_restarts_of_init_containers() -> None:
+    """As in kubectl: until the pod is initialized."""
+    init = crash_loop(2, ended(1), name="migrate")
+    through = terminated(ended(0), name="migrate", restarts=2)
+
+    assert [2] == [
+        found["restarts"]
+        for found in listed(pod("web-abc-1", waiting("PodInitializing"), init=[init]))
+    ]
+    assert [0] == [
+        found["restarts"] for found in listed(pod("web-abc-1", running(), init=[through]))
+    ]
+
+
+def test_the_worst_come_first() -> None:
+    """What fails now, what is not ready, what restarted most; what has ended comes last."""
+    assert [
+        "web-abc-5",
+        "web-abc-4",
+        "web-abc-3",
+        "web-abc-2",
+        "web-abc-6",
+        "web-abc-1",
+        "web-abc-7",
+    ] == [
+        found["name"]
+        for found in listed(
+            evicted("web-abc-1"),
+            pod("web-abc-2", running()),
+            pod("web-abc-3", running(restarts=1, last=ended())),
+            pod("web-abc-4", waiting("ContainerCreating")),
+            pod("web-abc-5", crash_loop(3, ended())),
+            pod("web-abc-6", running()),
+            pod("web-abc-7", running(), deletionTimestamp="x"),
+        )
+    ]
+
+
+def test_at_most_twenty() -> None:
+    """Hundreds of evicted pods do not crowd out those that live."""
+    leftovers = [evicted(f"web-abc-{i}") for i in range(100)]
+    found = listed(*leftovers, pod("web-abc-x", running()))
+
+    assert 20 == len(found)
+    assert "web-abc-x" == found[0]["name"]
+
+
+def test_a_strange_reason_is_cut() -> None:
+    """What a node writes must not make the status invalid."""
+    assert [128] == [
+        len(found["reason"]) for found in listed(evicted("web-abc-1", reason="E" * 200))
+    ]

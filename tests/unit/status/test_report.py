@@ -1,0 +1,312 @@
+"""The report as a whole: the status block, its patch, and when to look again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from hypothesis import given, settings, strategies as st
+
+from selfhealing.api.status import read
+from selfhealing.observe.views import AppKey
+from selfhealing.status.outcome import Obstacle, Outcome, Problem
+from selfhealing.status.report import report
+from tests.unit import raw
+from tests.unit.raw import (
+    autoscaler,
+    crash_loop,
+    deployment,
+    ended,
+    evicted,
+    iso,
+    killing,
+    pod,
+    progressing,
+    refused,
+    running,
+    service,
+    terminated,
+    unschedulable,
+    waiting,
+)
+from tests.unit.world import Json, facts, status_of, tell
+
+
+def merged(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Apply a JSON merge patch: the pseudocode of RFC 7386, section 2."""
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+ENDS = [ended(1), ended(137, "OOMKilled"), ended(0), ended(137, started=50, finished=60)]
+STATUSES = st.one_of(
+    st.builds(running, st.sampled_from([0, 61, 95]), ready=st.booleans()),
+    st.builds(
+        lambda restarts, end, since: running(since, restarts=restarts, last=end),
+        st.integers(1, 4),
+        st.sampled_from(ENDS),
+        st.sampled_from([61, 95]),
+    ),
+    st.builds(crash_loop, st.integers(0, 4), st.sampled_from(ENDS)),
+    st.builds(terminated, st.sampled_from(ENDS), restarts=st.integers(0, 3)),
+    st.sampled_from(
+        [
+            waiting("ContainerCreating"),
+            waiting("ErrImagePull", "failed: not found"),
+            waiting("CreateContainerConfigError", 'secret "x" not found'),
+        ]
+    ),
+)
+
+
+@st.composite
+def pods(draw: st.DrawFn) -> list[Json]:
+    """Pods of two templates in all states."""
+    names = [
+        f"web-{draw(st.sampled_from(['abc', 'def']))}-{i}" for i in range(draw(st.integers(0, 4)))
+    ]
+    found = []
+    for name in names:
+        kind = draw(st.sampled_from(["pod", "pod", "pod", "evicted", "unplaced", "leaving"]))
+        if kind == "evicted":
+            found.append(evicted(name))
+        elif kind == "unplaced":
+            condition = unschedulable("0/1 nodes are available: 1 Insufficient cpu.")
+            found.append(pod(name, node="", phase="Pending", conditions=[condition]))
+        else:
+            leaving: dict[str, Any] = {"deletionTimestamp": "x"} if kind == "leaving" else {}
+            found.append(pod(name, draw(STATUSES), since=draw(st.sampled_from([0, 90])), **leaving))
+    return found
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> list[Json]:
+    """Everything that can be around an app."""
+    reasons = ["NewReplicaSetAvailable", "ReplicaSetUpdated", "ProgressDeadlineExceeded"]
+    reason = draw(st.sampled_from(reasons))
+    status = "False" if reason == "ProgressDeadlineExceeded" else "True"
+    conditions = draw(
+        st.sampled_from(
+            [[progressing(reason, "def", status=status)], [refused("exceeded quota")], []]
+        )
+    )
+    things = [
+        deployment(
+            draw(st.integers(0, 3)),
+            updated=draw(st.integers(0, 3)),
+            conditions=conditions,
+            observed=draw(st.booleans()),
+        ),
+        service("NodePort", node_port=30080),
+        autoscaler(cpu=draw(st.sampled_from([None, 31, 80]))),
+        killing("web-abc-0", 9),
+    ]
+    kept = draw(st.lists(st.sampled_from(range(4)), unique=True))
+    return [*(things[i] for i in kept), *draw(pods())]
+
+
+OUTCOMES = st.sampled_from(
+    [
+        None,
+        Outcome(problems=(Problem(Obstacle.FORBIDDEN, "no"),)),
+        Outcome(problems=(Problem(Obstacle.INVALID_SPEC, "wrong"),)),
+        Outcome(problems=(Problem(Obstacle.CONFLICT, "again"),)),
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(worlds(), worlds(), OUTCOMES)
+def test_the_patch_makes_the_new_status_of_the_old_one(
+    first: list[Json], second: list[Json], outcome: Outcome | None
+) -> None:
+    """RFC 7386, by a small implementation of it; reporting again changes and tells nothing."""
+    before = status_of(tell(*first, now=90))
+    found = tell(*second, before=before, outcome=outcome, now=100)
+    after = merged(before, orjson.loads(orjson.dumps(found.patch)))
+    again = tell(*second, before=after, outcome=outcome, now=100)
+
+    assert status_of(found) == after
+    assert ({}, (), ()) == (again.patch, again.notices, again.restarts)
+
+
+@settings(max_examples=100, deadline=None)
+@given(worlds(), OUTCOMES, st.integers(0, 700))
+def test_ready_means_that_all_is_there(
+    world: list[Json], outcome: Outcome | None, now: int
+) -> None:
+    """The phase, the condition and the figures never disagree."""
+    found = tell(*world, outcome=outcome, now=now)
+    status = status_of(found)
+    ready, wanted = status["ready"].split("/")
+    condition = next(c["status"] for c in status["conditions"] if c["type"] == "Ready")
+
+    assert (status["phase"] == "Ready") == (condition == "True")
+    if condition == "True":
+        assert ready == wanted
+    assert int(ready) <= int(wanted)
+    assert status["message"]
+    assert found.again is None or found.again > 0
+    assert status == read(status).to_json()
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds(), st.randoms(use_true_random=False))
+def test_the_order_of_events_does_not_matter(world: list[Json], random: Any) -> None:  # noqa: ANN401
+    """Two operators that saw the same in another order say the same."""
+    shuffled = list(world)
+    random.shuffle(shuffled)
+
+    assert status_of(tell(*world)) == status_of(tell(*shuffled))
+
+
+def test_everything() -> None:
+    """A whole status, as a user reads it."""
+    spec = {
+        "image": "web:v1",
+        "port": 5000,
+        "probes": {"liveness": {"httpGet": {"path": "/health"}, "periodSeconds": 5}},
+        "autoscaling": {"maxReplicas": 5, "targetCPUUtilizationPercentage": 50},
+    }
+    once = running(11, restarts=1, last=ended(137, started=0, finished=10))
+    found = tell(
+        deployment(1),
+        service(),
+        autoscaler(1, 1),
+        pod("web-abc-1", once),
+        killing("web-abc-1", 9),
+        spec=spec,
+    )
+
+    assert {
+        "observedGeneration": 1,
+        "phase": "Ready",
+        "ready": "1/1",
+        "replicas": 1,
+        "readyReplicas": 1,
+        "updatedReplicas": 1,
+        "selector": "selfhealing.dev/app=web",
+        "image": "web:v1",
+        "endpoint": "http://web.shop.svc:80",
+        "message": "1 of 1 pod ready",
+        "restarts": {
+            "current": 1,
+            "total": 1,
+            "byReason": {"LivenessProbe": 1},
+            "last": {
+                "pod": "web-abc-1",
+                "container": "app",
+                "reason": "LivenessProbe",
+                "exitCode": 137,
+                "at": iso(10),
+            },
+            "counted": [
+                {
+                    "pod": "web-abc-1",
+                    "uid": "uid-of-web-abc-1",
+                    "container": "app",
+                    "count": 1,
+                    "reason": "LivenessProbe",
+                    "finishedAt": iso(10),
+                }
+            ],
+        },
+        "pods": [
+            {
+                "name": "web-abc-1",
+                "node": "node-1",
+                "phase": "Running",
+                "ready": True,
+                "restarts": 1,
+                "lastRestart": {
+                    "container": "app",
+                    "reason": "LivenessProbe",
+                    "exitCode": 137,
+                    "at": iso(10),
+                },
+            }
+        ],
+        "probes": {"liveness": "http GET :5000/health every 5s, 3 failures"},
+        "autoscaling": {"current": 1, "desired": 1, "min": 1, "max": 5, "cpu": "31%/50%"},
+        "conditions": [
+            {
+                "type": kind,
+                "status": status,
+                "reason": reason,
+                "message": message,
+                "lastTransitionTime": iso(100),
+                "observedGeneration": 1,
+            }
+            for kind, status, reason, message in (
+                ("Ready", "True", "AllPodsReady", "1 of 1 pod ready"),
+                ("Reconciled", "True", "ChildrenApplied", "every child is as the spec says"),
+                (
+                    "Progressing",
+                    "False",
+                    "RolloutComplete",
+                    "every pod is made from the current spec",
+                ),
+                ("Healthy", "True", "NothingFails", "nothing fails in the pods"),
+                ("Paused", "False", "NotPaused", "the operator looks after the children"),
+                (
+                    "ScalingActive",
+                    "True",
+                    "ValidMetricFound",
+                    "the HPA was able to compute the replica count",
+                ),
+            )
+        ],
+    } == status_of(found)
+    assert None is found.again
+
+
+def test_a_spec_that_cannot_be_read() -> None:
+    """What stood in the status about the spec before stays."""
+    stored = {
+        "image": "web:v0",
+        "probes": {"liveness": "tcp :80 every 10s, 3 failures"},
+        "unknown": {"to": "this operator"},
+    }
+    outcome = Outcome(problems=(Problem(Obstacle.INVALID_SPEC, "spec.image: is missing"),))
+    found = report(facts(raw.app({}, stored)), None, outcome, raw.at(0))
+
+    assert "web:v0" == found.status.image
+    assert stored["probes"] == status_of(found)["probes"]
+    assert ("0/0", "Invalid") == (found.status.ready, found.status.phase)
+    assert None is found.patch["unknown"]
+
+
+class TestAgain:
+    """When time alone will change the report."""
+
+    def test_nothing_to_wait_for(self) -> None:
+        """An app that is well is looked at when something happens."""
+        assert None is tell(deployment(1), pod("web-abc-1", running())).again
+
+    def test_a_pod_without_a_node(self) -> None:
+        """Until the grace is over, and then until it should have started: the earliest counts."""
+        lost = pod(node="", phase="Pending", conditions=[unschedulable("no room")])
+
+        assert 20 == tell(deployment(1), lost, now=10).again
+        assert None is tell(deployment(1), lost, now=30).again
+
+    def test_a_container_that_has_to_prove_itself(self) -> None:
+        """Until it has lived long enough."""
+        back = running(since=90, restarts=3, last=ended(started=50, finished=60))
+
+        assert 15 == tell(deployment(1), pod("web-abc-1", back), now=100).again
+
+    def test_a_pod_that_starts(self) -> None:
+        """Until it takes too long."""
+        assert 500 == tell(deployment(1), pod("web-abc-1", waiting("")), now=100).again
+
+
+def test_another_app() -> None:
+    """The selector and the endpoint are the app's own."""
+    assert AppKey("shop", "web") == facts().app.key

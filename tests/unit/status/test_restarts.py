@@ -1,0 +1,332 @@
+"""Counting restarts: what a look at the pods adds, and why containers are said to have ended."""
+
+import pytest
+
+from selfhealing.api.status import CountedRestarts, PodRestart, RestartsStatus
+from selfhealing.status import restarts
+from selfhealing.status.restarts import Restart
+from tests.unit import raw
+from tests.unit.raw import at, crash_loop, ended, killing, pod, running
+from tests.unit.world import Json, facts
+
+
+def count(
+    before: RestartsStatus | None, *objects: Json
+) -> tuple[RestartsStatus, tuple[Restart, ...]]:
+    """Count once."""
+    seen = facts(*objects)
+    return restarts.account(before, seen, restarts.causes(before, seen))
+
+
+def once(
+    reason: str = "Error", number: int = 1, finished: float = 10, *, uid: str = "web-abc-1"
+) -> Json:
+    """The pod web-abc-1, restarted ``number`` times."""
+    end = ended(137, reason, started=0, finished=finished)
+    return pod("web-abc-1", running(finished + 1, restarts=number, last=end), uid=f"uid-of-{uid}")
+
+
+def test_nothing() -> None:
+    """Pods that never restarted leave an empty block and no ledger."""
+    assert (RestartsStatus(), ()) == count(None, pod("web-abc-1", running()))
+
+
+def test_the_first_restart() -> None:
+    """It is counted, told with its exit code, and put into the ledger."""
+    found, news = count(None, once())
+
+    assert (
+        RestartsStatus(
+            current=1,
+            total=1,
+            by_reason={"Error": 1},
+            last=PodRestart(
+                pod="web-abc-1", container="app", reason="Error", exit_code=137, at=at(10)
+            ),
+            counted=[
+                CountedRestarts(
+                    pod="web-abc-1",
+                    uid="uid-of-web-abc-1",
+                    container="app",
+                    count=1,
+                    reason="Error",
+                    finished_at=at(10),
+                )
+            ],
+        )
+        == found
+    )
+    assert (Restart("web-abc-1", "app", "Error", 137, 1),) == news
+
+
+def test_restarts_between_two_looks() -> None:
+    """A pod remembers only its last end; the others are Unknown."""
+    found, news = count(None, once("OOMKilled", 3))
+
+    assert {"OOMKilled": 1, "Unknown": 2} == found.by_reason
+    assert [3] == [restart.news for restart in news]
+
+
+def test_a_restart_without_an_end() -> None:
+    """A count without a last state is counted, and nothing is known about it."""
+    found, news = count(None, pod("web-abc-1", running(restarts=1)))
+
+    assert {"Unknown": 1} == found.by_reason
+    assert (Restart("web-abc-1", "app", "Unknown", None, 1),) == news
+    assert found == count(found, pod("web-abc-1", running(restarts=1)))[0]
+
+
+def test_deleted_pods_stay_in_the_total() -> None:
+    """Current is about pods that live; the total is about all that ever lived."""
+    before, _ = count(None, once(number=2))
+    found, news = count(before)
+
+    assert (0, 2) == (found.current, found.total)
+    assert () == news
+
+
+def test_a_pod_of_the_same_name_is_another_one() -> None:
+    """The ledger goes by uid."""
+    before, _ = count(None, once())
+    found, _ = count(before, once(uid="another", finished=50))
+
+    assert (1, 2) == (found.current, found.total)
+
+
+def test_an_init_container_counts_until_it_is_through() -> None:
+    """As kubectl does: it shows the restarts of init containers only while the pod initializes."""
+    failing = crash_loop(2, ended(1), name="migrate")
+    through = raw.terminated(ended(0), name="migrate", restarts=2, last=ended(1), ready=True)
+
+    before, _ = count(None, pod("web-abc-1", raw.waiting("PodInitializing"), init=[failing]))
+    found, news = count(before, pod("web-abc-1", running(), init=[through]))
+
+    assert (2, 2) == (before.current, before.total)
+    assert (0, 2, ()) == (found.current, found.total, news)
+
+
+@pytest.mark.parametrize(
+    ("killed", "reason"),
+    [
+        (0, "LivenessProbe"),
+        (10, "LivenessProbe"),
+        (11, "LivenessProbe"),
+        (12, "Error"),
+    ],
+)
+def test_a_kill_belongs_to_the_life_it_ended(killed: float, reason: str) -> None:
+    """From the start to one second after the end: times are whole seconds."""
+    found, _ = count(None, once(), killing("web-abc-1", killed))
+
+    assert {reason: 1} == found.by_reason
+
+
+def test_a_kill_before_the_life() -> None:
+    """An Event that is older than the container's life is about another end."""
+    end = ended(1, started=20, finished=30)
+    found, _ = count(
+        None, pod("web-abc-1", running(31, restarts=1, last=end)), killing("web-abc-1", 19)
+    )
+
+    assert {"Error": 1} == found.by_reason
+
+
+def test_one_kill_ends_one_life() -> None:
+    """A container may be started again within the second of its kill."""
+    kill = killing("web-abc-1", 10)
+    before, _ = count(None, once(), kill)
+    crashed = ended(1, started=10, finished=60)
+    found, _ = count(before, pod("web-abc-1", running(61, restarts=2, last=crashed)), kill)
+
+    assert {"LivenessProbe": 1, "Error": 1} == found.by_reason
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (ended(137, started=11, finished=60), "LivenessProbe"),
+        (ended(143, started=11, finished=60), "LivenessProbe"),
+        (ended(1, started=11, finished=60), "Error"),
+        (ended(137, "OOMKilled", started=11, finished=60), "OOMKilled"),
+    ],
+)
+def test_a_probe_that_has_killed_before(end: Json, reason: str) -> None:
+    """A kubelet drops Events of a busy pod: what ends as before has the same cause."""
+    before, _ = count(None, once(), killing("web-abc-1", 9))
+    found, _ = count(before, pod("web-abc-1", running(61, restarts=2, last=end)))
+
+    assert reason == found.counted[0].reason
+
+
+def test_a_kill_without_a_precedent() -> None:
+    """A signal alone does not say who sent it."""
+    before, _ = count(None, once())
+    end = ended(137, started=11, finished=60)
+    found, _ = count(before, pod("web-abc-1", running(61, restarts=2, last=end)))
+
+    assert {"Error": 2} == found.by_reason
+
+
+def test_memory_wins() -> None:
+    """A container that the kernel killed for its memory is not said to have failed a probe."""
+    found, _ = count(None, once("OOMKilled"), killing("web-abc-1", 9))
+
+    assert {"OOMKilled": 1} == found.by_reason
+
+
+def test_an_end_without_times() -> None:
+    """Where a kill cannot be placed in time it says nothing."""
+    end = ended(137, "ContainerStatusUnknown", started=None, finished=None)
+    found, _ = count(None, pod("web-abc-1", running(restarts=1, last=end)), killing("web-abc-1", 5))
+
+    assert {"ContainerStatusUnknown": 1} == found.by_reason
+
+
+def test_a_late_kill_moves_one_count() -> None:
+    """The Event may come after the restart was counted."""
+    before, _ = count(None, once())
+    found, news = count(before, once(), killing("web-abc-1", 9))
+
+    assert ({"LivenessProbe": 1}, 1, ()) == (found.by_reason, found.total, news)
+    assert "LivenessProbe" == (found.last and found.last.reason)
+    assert "LivenessProbe" == found.counted[0].reason
+
+
+def test_a_late_kill_of_another_container() -> None:
+    """What is told as the most recent restart is only corrected if it is the one."""
+    other = pod("web-abc-2", running(101, restarts=1, last=ended(1, finished=100)))
+    before, _ = count(None, once(), other)
+    found, _ = count(before, once(), other, killing("web-abc-1", 9))
+
+    assert {"LivenessProbe": 1, "Error": 1} == found.by_reason
+    assert ("web-abc-2", "Error") == (found.last and (found.last.pod, found.last.reason))
+
+
+def test_what_was_found_out_outlives_its_event() -> None:
+    """An Event is kept for an hour, a container may live for a year."""
+    before, _ = count(None, once(), killing("web-abc-1", 9))
+    found, _ = count(before, once())
+
+    assert {"LivenessProbe": 1} == found.by_reason
+    assert before == found
+
+
+def test_waiting_for_the_next_start() -> None:
+    """A container that waits shows an end that is not counted yet, and its kill."""
+    before, _ = count(None, once())
+    waits = crash_loop(1, ended(137, started=11, finished=50))
+    found, news = count(before, pod("web-abc-1", waits), killing("web-abc-1", 49))
+
+    assert ({"Error": 1}, ()) == (found.by_reason, news)
+
+
+def test_waiting_after_two_ends_within_a_second() -> None:
+    """The next end does not change what the one before was counted as."""
+    before, _ = count(None, once())
+    found, news = count(before, pod("web-abc-1", crash_loop(1, ended(137, "OOMKilled"))))
+
+    assert ({"Error": 1}, ()) == (found.by_reason, news)
+
+
+def test_a_lost_memory() -> None:
+    """A kubelet that counts from 0 again makes the total neither fall nor jump."""
+    before, _ = count(None, once(number=5))
+    forgot, _ = count(before, pod("web-abc-1", running(20)))
+    again, _ = count(
+        forgot, pod("web-abc-1", running(41, restarts=1, last=ended(started=20, finished=40)))
+    )
+
+    assert (0, 5) == (forgot.current, forgot.total)
+    assert (1, 6) == (again.current, again.total)
+
+
+def test_a_lost_memory_and_a_restart_since() -> None:
+    """If the first new restart is seen at once with the loss, it counts."""
+    before, _ = count(None, once(number=5))
+    found, news = count(
+        before, pod("web-abc-1", running(41, restarts=2, last=ended(started=20, finished=40)))
+    )
+
+    assert (2, 6, 1) == (found.current, found.total, len(news))
+
+
+def test_an_old_view_after_a_start() -> None:
+    """A view that is older than the status it is compared with adds nothing, then or later."""
+    before, _ = count(None, once(number=5, finished=50))
+    old, _ = count(before, once(number=4, finished=30))
+    new, _ = count(old, once(number=5, finished=50))
+
+    assert (5, 5) == (old.total, new.total)
+
+
+def test_reasons_beyond_the_limit() -> None:
+    """The map of reasons is bounded; what does not fit is Other, also when it is corrected."""
+    crowded = RestartsStatus(total=29, by_reason={f"Reason{i}": 1 for i in range(29)})
+    found, _ = count(crowded, once("Strange"))
+    moved, _ = count(found, once("Strange"), killing("web-abc-1", 9))
+
+    assert (1, 30) == (found.by_reason.get("Other"), sum(found.by_reason.values()))
+    assert found.by_reason == moved.by_reason
+
+
+def test_a_reason_that_is_nowhere() -> None:
+    """If the map does not hold the reason to be corrected, it is left as it is."""
+    before, _ = count(None, once())
+    broken = before.model_copy(update={"by_reason": {}})
+    found, _ = count(broken, once(), killing("web-abc-1", 9))
+
+    assert {} == found.by_reason
+
+
+def test_a_ledger_entry_without_a_reason() -> None:
+    """An older operator's entry counts; its reason is found out now."""
+    before, _ = count(None, once())
+    older = before.model_copy(
+        update={
+            "counted": [before.counted[0].model_copy(update={"reason": None})],
+            "by_reason": {"Unknown": 1},
+        }
+    )
+    found, news = count(older, once())
+
+    assert ({"Error": 1}, ()) == (found.by_reason, news)
+
+
+def test_the_most_recent_restart() -> None:
+    """It is the one that ended last, also when others are counted later."""
+    late = pod("web-abc-2", running(101, restarts=1, last=ended(finished=100)))
+    before, _ = count(None, late)
+    found, _ = count(before, late, once())
+
+    assert "web-abc-2" == (found.last and found.last.pod)
+
+
+def test_the_ledger_in_order() -> None:
+    """The containers that restarted most come first."""
+    found, _ = count(
+        None,
+        pod("web-abc-1", running(restarts=1, last=ended()), running(restarts=7, name="proxy")),
+        pod("web-abc-2", running(restarts=3, last=ended())),
+    )
+
+    assert [7, 3, 1] == [entry.count for entry in found.counted]
+
+
+def test_beyond_the_ledger_without_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a container that found no room only a later end shows that it restarted again."""
+    monkeypatch.setattr(restarts, "MAX_COUNTED", 1)
+    first = pod("web-abc-1", running(restarts=1))
+    second = pod("web-abc-2", running(restarts=1))
+    before, _ = count(None, first, second)
+    found, news = count(before, first, second)
+
+    assert (2, 2, ()) == (before.total, found.total, news)
+
+
+def test_another_end_within_the_same_second() -> None:
+    """Times are whole seconds: what the new end tells itself is believed."""
+    before, _ = count(None, once("Error"))
+
+    found, _ = count(before, once("OOMKilled", 2))
+
+    assert {"Error": 1, "OOMKilled": 1} == found.by_reason

@@ -1,0 +1,272 @@
+"""Probes, addresses and figures in words."""
+
+from typing import Any
+
+import pytest
+
+from selfhealing.api.status import MAX_METRICS
+from selfhealing.status.sentences import amount, clauses, join
+from tests.unit.raw import autoscaler, budget, evicted, pod, running, service
+from tests.unit.world import Json, status_of, tell
+
+INGRESS_IP = [{"ip": "192.0.2.7"}]
+INGRESS_NAME = [{"hostname": "web.example.com", "ip": "192.0.2.7"}]
+
+
+class TestProbes:
+    """A probe in a sentence."""
+
+    @pytest.mark.parametrize(
+        ("probe", "expected"),
+        [
+            (
+                {"httpGet": {"path": "/health"}, "periodSeconds": 5},
+                "http GET :5000/health every 5s, 3 failures",
+            ),
+            (
+                {
+                    "httpGet": {"port": "admin", "scheme": "HTTPS", "host": "10.0.0.1"},
+                    "failureThreshold": 1,
+                },
+                "https GET 10.0.0.1:admin/ every 10s, 1 failure",
+            ),
+            (
+                {"httpGet": {"path": ""}, "periodSeconds": 0},
+                "http GET :5000/ every 10s, 3 failures",
+            ),
+            ({"tcpSocket": {}}, "tcp :5000 every 10s, 3 failures"),
+            ({"grpc": {}}, "grpc :5000 every 10s, 3 failures"),
+            ({"grpc": {"port": 1, "service": "live"}}, "grpc :1 live every 10s, 3 failures"),
+            (
+                {"exec": {"command": ["curl", "-f", "localhost"]}},
+                "exec curl -f localhost every 10s, 3 failures",
+            ),
+            ({"exec": {}}, "exec every 10s, 3 failures"),
+            (
+                {"exec": {"command": ["x" * 200]}},
+                f"exec {'x' * 94}… every 10s, 3 failures",
+            ),
+        ],
+    )
+    def test_each_handler(self, probe: Json, expected: str) -> None:
+        """What is asked, how often, and how many failures count."""
+        spec = {"image": "web:v1", "port": 5000, "probes": {"liveness": probe}}
+
+        assert {"liveness": expected} == status_of(tell(spec=spec))["probes"]
+
+    def test_all_three(self) -> None:
+        """Each by its name."""
+        probe: Json = {"tcpSocket": {}}
+        spec = {
+            "image": "web:v1",
+            "port": 80,
+            "probes": {"liveness": probe, "readiness": probe, "startup": probe},
+        }
+
+        assert ["liveness", "readiness", "startup"] == list(status_of(tell(spec=spec))["probes"])
+
+    @pytest.mark.parametrize("spec", [{"image": "web:v1"}, {"image": "web:v1", "probes": {}}])
+    def test_none(self, spec: Json) -> None:
+        """What is not probed is not mentioned."""
+        assert "probes" not in status_of(tell(spec=spec))
+
+
+class TestEndpoint:
+    """Where to reach the app."""
+
+    def address(self, *objects: Json, before: str | None = None) -> str | None:
+        """The endpoint, after it was ``before``."""
+        stored = {"endpoint": before} if before else {}
+        return tell(*objects, before=stored).status.endpoint
+
+    @pytest.mark.parametrize(
+        ("thing", "expected"),
+        [
+            (service(), "http://web.shop.svc:80"),
+            (service("NodePort", node_port=30080), "http://web.shop.svc:80"),
+            (service("LoadBalancer", ingress=INGRESS_IP), "http://192.0.2.7:80"),
+            (service("LoadBalancer", ingress=INGRESS_NAME), "http://web.example.com:80"),
+            (service("LoadBalancer", ingress=[{"ip": "2001:db8::7"}]), "http://[2001:db8::7]:80"),
+            (service("LoadBalancer", ingress=[{}]), "http://web.shop.svc:80"),
+            (service(deletionTimestamp="x"), None),
+            (service(owner="somebody else"), None),
+        ],
+    )
+    def test_by_type(self, thing: Json, expected: str | None) -> None:
+        """From outside where that is possible, else by DNS."""
+        assert expected == self.address(thing)
+
+    def test_no_service(self) -> None:
+        """There is no address."""
+        assert None is self.address()
+
+    def test_a_node(self) -> None:
+        """A node's port, on a node that has a pod."""
+        port = service("NodePort", node_port=30080)
+        pods = [pod("web-abc-1", running(), node="node-2"), pod("web-abc-2", running())]
+
+        assert "http://10.0.0.1:30080" == self.address(port, *pods)
+
+    def test_the_node_stays(self) -> None:
+        """The address does not change because another pod came, or one is not ready."""
+        port = service("NodePort", node_port=30080)
+        pods = [pod("web-abc-1", running(ready=False), node="node-2"), pod("web-abc-2", running())]
+
+        assert "http://10.0.0.2:30080" == self.address(port, *pods, before="http://10.0.0.2:30080")
+
+    def test_the_node_is_left(self) -> None:
+        """It changes when no pod that lives is there any more."""
+        port = service("NodePort", node_port=30080)
+        gone = evicted("web-abc-1")
+        gone["status"]["hostIP"] = "10.0.0.2"
+
+        assert "http://10.0.0.1:30080" == self.address(
+            port, gone, pod("web-abc-2", running()), before="http://10.0.0.2:30080"
+        )
+
+
+class TestDisruption:
+    """What the budget lets happen now."""
+
+    def block(self, *objects: Json) -> Json | None:
+        """The status block."""
+        found: Json | None = status_of(tell(*objects)).get("disruption")
+        return found
+
+    def test_none(self) -> None:
+        """Without a budget there is no block, nor with somebody else's."""
+        assert None is self.block()
+        assert None is self.block(budget(owner="somebody"))
+
+    def test_figures(self) -> None:
+        """Why a drain waits: so many are ready, so many must stay."""
+        assert {
+            "budget": "maxUnavailable 1",
+            "allowed": 0,
+            "healthy": 1,
+            "required": 1,
+        } == self.block(budget(0, 1, 1))
+
+    def test_not_counted_yet(self) -> None:
+        """A new budget has no figures for a moment."""
+        assert {"budget": "maxUnavailable 1"} == self.block(budget(observed=False))
+
+
+class TestAutoscaling:
+    """What the autoscaler sees, without a write for each new figure."""
+
+    def block(self, *objects: Json, before: Json | None = None) -> Json | None:
+        """The status block, after it was ``before``."""
+        stored = {"autoscaling": before} if before else {}
+        found: Json | None = status_of(tell(*objects, before=stored)).get("autoscaling")
+        return found
+
+    def test_none(self) -> None:
+        """Without an autoscaler there is no block."""
+        assert None is self.block()
+
+    def test_figures(self) -> None:
+        """Numbers and use against target."""
+        assert {
+            "current": 2,
+            "desired": 3,
+            "min": 1,
+            "max": 5,
+            "cpu": "31%/50%",
+        } == self.block(autoscaler(2, 3))
+
+    @pytest.mark.parametrize(
+        ("shown", "now", "expected"),
+        [
+            ("31%/50%", 35, "31%/50%"),
+            ("31%/50%", 27, "31%/50%"),
+            ("31%/50%", 36, "36%/50%"),
+            ("31%/60%", 32, "32%/50%"),
+            ("unknown/50%", 31, "31%/50%"),
+            ("31%/50%", None, "unknown/50%"),
+            (None, 31, "31%/50%"),
+        ],
+    )
+    def test_steady(self, shown: str | None, now: int | None, expected: str) -> None:
+        """A figure that moved by less than a tenth of the target is shown as it was."""
+        before: dict[str, Any] = {"current": 2} | ({"cpu": shown} if shown else {})
+        found = self.block(autoscaler(cpu=now), before=before)
+
+        assert expected == (found or {}).get("cpu")
+
+    def test_memory(self) -> None:
+        """Quantities are compared as numbers."""
+        thing = autoscaler()
+        target = {"type": "AverageValue", "averageValue": "1Gi"}
+        thing["spec"]["metrics"] = [
+            {"type": "Resource", "resource": {"name": "memory", "target": target}}
+        ]
+        thing["status"]["currentMetrics"] = [
+            {
+                "type": "Resource",
+                "resource": {"name": "memory", "current": {"averageValue": "500Mi"}},
+            }
+        ]
+
+        assert "480Mi/1Gi" == (self.block(thing, before={"memory": "480Mi/1Gi"}) or {})["memory"]
+
+    @pytest.mark.parametrize(
+        ("shown", "now", "expected"),
+        [
+            (None, "7500m", "7.5/10"),
+            (None, "12", "12/10"),
+            (None, None, "unknown/10"),
+            ("7.5/10", "8400m", "7.5/10"),
+            ("7.5/10", "8600m", "8.6/10"),
+            ("7.5/9", "7500m", "7.5/10"),
+        ],
+    )
+    def test_of_the_app(self, shown: str | None, now: str | None, expected: str) -> None:
+        """What the app counts is shown by name, without thousandths, and as steadily."""
+        thing = autoscaler()
+        metric = {"metric": {"name": "requests"}}
+        target = {"type": "AverageValue", "averageValue": "10"}
+        thing["spec"]["metrics"].append({"type": "Pods", "pods": {**metric, "target": target}})
+        if now:
+            pods = {**metric, "current": {"averageValue": now}}
+            thing["status"]["currentMetrics"].append({"type": "Pods", "pods": pods})
+        before = {"metrics": {"requests": shown}} if shown else None
+
+        found = self.block(thing, before=before) or {}
+
+        assert {"requests": expected} == found["metrics"]
+        assert "cpu" in found
+
+    def test_no_more_than_fit(self) -> None:
+        """The status has a limit, whatever the spec asks for."""
+        thing = autoscaler()
+        target = {"type": "AverageValue", "averageValue": "1500m"}
+        thing["spec"]["metrics"] = [
+            {"type": "Pods", "pods": {"metric": {"name": f"m{number}"}, "target": target}}
+            for number in range(MAX_METRICS + 1)
+        ]
+
+        found = (self.block(thing) or {})["metrics"]
+
+        assert MAX_METRICS == len(found)
+        assert "unknown/1.5" == found["m0"]
+
+
+class TestGrammar:
+    """Small words."""
+
+    def test_amount(self) -> None:
+        """One thing or several."""
+        assert ["0 pods", "1 pod", "2 pods"] == [amount(i, "pod") for i in range(3)]
+
+    def test_clauses(self) -> None:
+        """Empty parts say nothing."""
+        assert "a; b" == clauses("a", "", "b")
+
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")],
+    )
+    def test_join(self, words: list[str], expected: str) -> None:
+        """As in a sentence."""
+        assert expected == join(words)

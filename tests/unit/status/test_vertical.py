@@ -1,0 +1,87 @@
+"""What a VerticalPodAutoscaler recommends, in amounts to copy, without a write each minute."""
+
+import pytest
+
+from tests.unit.raw import vertical
+from tests.unit.world import Json, status_of, tell
+
+TARGET = {"cpu": "25m", "memory": "262144k"}
+
+
+def block(thing: Json | None, before: Json | None = None) -> Json | None:
+    """The status block, after it was ``before``."""
+    stored = {"verticalScaling": before} if before else {}
+    objects = (thing,) if thing else ()
+    found: Json | None = status_of(tell(*objects, before=stored)).get("verticalScaling")
+    return found
+
+
+def test_none() -> None:
+    """Without one there is no block, nor with somebody else's."""
+    assert None is block(None)
+    assert None is block(vertical(TARGET, owner="somebody"))
+
+
+def test_figures() -> None:
+    """Whole thousandths of a CPU and whole Mi, rounded up."""
+    assert {
+        "mode": "Initial",
+        "controls": "cpu, memory",
+        "target": {"cpu": "25m", "memory": "250Mi"},
+        "lowerBound": {"cpu": "11m", "memory": "1Mi"},
+        "upperBound": {"cpu": "2000m"},
+    } == block(
+        vertical(
+            TARGET,
+            lower={"cpu": "0.0101", "memory": "1"},
+            upper={"cpu": "2"},
+            mode="Initial",
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "now", "expected"),
+    [
+        ("100m", "109m", "100m"),
+        ("100m", "91m", "100m"),
+        ("100m", "110m", "110m"),
+        ("100m", "90m", "90m"),
+        (None, "90m", "90m"),
+        ("odd", "90m", "90m"),
+    ],
+)
+def test_a_figure_is_kept_until_it_is_wrong_by_a_tenth(
+    shown: str | None, now: str, expected: str
+) -> None:
+    """A recommender writes new ones every minute."""
+    before = {"mode": "Off", "controls": "cpu", "target": {"cpu": shown} if shown else {}}
+    found = block(vertical({"cpu": now}), before)
+
+    assert found is not None
+    assert {"cpu": expected} == found["target"]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ([], "no recommendation yet: is VPA's recommender running?"),
+        (
+            [{"type": "RecommendationProvided", "status": "False"}],
+            "no recommendation yet: usage is being gathered",
+        ),
+        (
+            [
+                {"type": "RecommendationProvided", "status": "False"},
+                {"type": "NoPodsMatched", "status": "True", "message": "No pods match it"},
+            ],
+            "No pods match it",
+        ),
+        ([{"type": "ConfigUnsupported", "status": "True"}], "ConfigUnsupported"),
+    ],
+)
+def test_why_there_is_none(conditions: list[Json], expected: str) -> None:
+    """What VPA itself says, or that nobody says anything."""
+    found = block(vertical(conditions=conditions))
+
+    assert {"mode": "Off", "controls": "cpu, memory", "message": expected} == found

@@ -1,0 +1,134 @@
+"""The documentation names only what there is, in both languages alike."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import yaml
+
+from selfhealing.api import names
+from selfhealing.api.spec import parse
+from selfhealing.runtime.access import CLUSTER_SCOPED, IN_SCOPE, LEASES
+from selfhealing.runtime.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("", "zh", "decisions", "lab", "lab/zh")
+PAGES = sorted(
+    path
+    for folder in (ROOT, *(ROOT / "docs" / name for name in FOLDERS))
+    for path in folder.glob("*.md")
+)
+PAIRS = [(ROOT / "README.md", ROOT / "README.zh-CN.md")] + [
+    (path.parents[1] / path.name, path)
+    for folder in ("zh", "lab/zh")
+    for path in sorted((ROOT / "docs" / folder).glob("*.md"))
+]
+BLOCK = re.compile(r"^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
+HEADING = re.compile(r"^(?P<level>#+) (?P<text>.+)$", re.MULTILINE)
+COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)
+MAKE = re.compile(r"(?:`|\$ )make (?P<target>[a-z][a-z0-9-]*)")
+ROW = re.compile(r"^\| (?P<kinds>[^|]+) \| (?P<verbs>[^|]+) \|", re.MULTILINE)
+TARGET = re.compile(r"^(?P<target>[a-z][a-z0-9-]*):", re.MULTILINE)
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _prose(path: Path) -> str:
+    return BLOCK.sub("", path.read_text(encoding="utf-8"))
+
+
+def _anchors(path: Path) -> set[str]:
+    """The anchors that GitHub makes of headings."""
+    texts = (match["text"] for match in HEADING.finditer(_prose(path)))
+    return {re.sub(r"[^\w\- ]", "", text).strip().lower().replace(" ", "-") for text in texts}
+
+
+def _shape(path: Path) -> list[str]:
+    return [match["level"] for match in HEADING.finditer(_prose(path))]
+
+
+def _blocks(path: Path) -> list[tuple[str, str]]:
+    """The code blocks without their comments, which are translated."""
+    text = path.read_text(encoding="utf-8")
+    return [(match["info"], COMMENT.sub("", match["text"])) for match in BLOCK.finditer(text)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for match in LINK.finditer(_prose(page)):
+        target = unquote(match["target"])
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (page.parent / file).resolve() if file else page
+        if not there.exists() or (anchor and anchor not in _anchors(there)):
+            broken.append(target)
+
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    makefiles = (ROOT / "Makefile", *ROOT.glob("*/*.mk"))
+    known = {match["target"] for file in makefiles for match in TARGET.finditer(file.read_text())}
+    named = {match["target"] for match in MAKE.finditer(page.read_text(encoding="utf-8"))}
+
+    assert named - known == set()
+
+
+def _resources() -> list[tuple[str, str]]:
+    return [
+        (_name(page), match["text"])
+        for page in PAGES
+        for match in BLOCK.finditer(page.read_text(encoding="utf-8"))
+        if match["info"] == "yaml resource"
+    ]
+
+
+def test_there_are_resources_to_read() -> None:
+    assert {page for page, _ in _resources()} >= {"README.md", "README.zh-CN.md"}
+
+
+@pytest.mark.parametrize(("page", "text"), _resources())
+def test_resources_are_read_by_the_models(page: str, text: str) -> None:
+    resource = yaml.safe_load(text)
+
+    assert (resource["apiVersion"], resource["kind"]) == (names.API_VERSION, names.KIND), page
+    parse(resource["spec"])
+
+
+@pytest.mark.parametrize(("english", "chinese"), PAIRS, ids=_name)
+def test_both_languages_have_the_same_headings_and_outputs(english: Path, chinese: Path) -> None:
+    assert _shape(english) == _shape(chinese)
+    assert _blocks(english) == _blocks(chinese)
+
+
+@pytest.mark.parametrize("page", [pair[0] for pair in PAIRS], ids=_name)
+def test_each_page_of_a_pair_links_to_the_other(page: Path) -> None:
+    chinese = dict(PAIRS)[page]
+
+    assert f"({chinese.relative_to(page.parent)})" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["docs/install.md", "docs/zh/install.md"])
+def test_the_installation_names_every_setting_and_every_right(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    flags = {"--" + name.replace("_", "-") for name in Settings.model_fields}
+
+    assert {flag for flag in flags if f"{flag} VALUE" not in text} == set()
+    rows = [
+        (set(re.findall(r"[a-z0-9./]+", row["kinds"])), set(re.findall(r"[a-z]+", row["verbs"])))
+        for row in ROW.finditer(text)
+    ]
+    missing = [
+        resource.plural
+        for resource in (*IN_SCOPE, *CLUSTER_SCOPED, LEASES)
+        if not any(resource.plural in kinds and verbs >= resource.verbs for kinds, verbs in rows)
+    ]
+
+    assert missing == []

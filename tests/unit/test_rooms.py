@@ -1,0 +1,27 @@
+"""The pure rooms read no clock, no environment and no file: what import rules cannot see."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "operator" / "selfhealing"
+ROOMS = ("render", "observe", "heal", "status")
+MODULES = sorted(path for room in ROOMS for path in (PACKAGE / room).glob("**/*.py"))
+
+IMPURE = {"now", "utcnow", "today", "environ", "getenv", "open", "read_text", "print"}
+"""Names of what a pure function does not ask for."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_it_is_pure(path: Path) -> None:
+    """The moment of a judgement is an argument, called ``now``; it is never asked for."""
+    tree = ast.parse(path.read_text())
+    called = {
+        node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    }
+    read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & {"environ"}
+
+    assert set() == (called | read) & IMPURE

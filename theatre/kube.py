@@ -1,0 +1,108 @@
+"""The API server: read through pykube-ng's session, changed through kubectl as a user would.
+
+Reading happens twice a second, so it must be cheap; what is changed is worth showing, and a kubectl
+command is what a user can repeat.
+"""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pykube
+import requests
+
+from cluster.paths import Paths
+from cluster.proc import attempt
+from theatre.errors import ShowError, UnreachableError
+
+Json = dict[str, Any]
+
+_AS_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+_SECONDS = 10
+
+
+class Kube:
+    """One cluster and one namespace in it.
+
+    Attributes:
+        namespace: the namespace.
+        command: kubectl, as it is run against this cluster.
+    """
+
+    def __init__(self, paths: Paths, namespace: str) -> None:
+        """Read the kubeconfig of the clone's cluster.
+
+        Raises:
+            ShowError: there is none.
+        """
+        if not paths.kubeconfig.exists():
+            raise ShowError("there is no cluster here: run `make cluster`, which brings one up")
+        self.namespace = namespace
+        self._root = paths.root
+        own = paths.bin / "kubectl"
+        self.command = [
+            str(own) if own.exists() else "kubectl",
+            f"--kubeconfig={paths.kubeconfig}",
+        ]
+        config = pykube.KubeConfig.from_file(str(paths.kubeconfig))
+        self._http = pykube.HTTPClient(config, timeout=_SECONDS)
+        # The cluster is on this machine or the kubeconfig says where: no proxy is asked.
+        self._http.session.trust_env = False
+
+    def read(self, path: str, *, table: bool = False) -> Json | None:
+        """Read what is at an API path; None when there is nothing.
+
+        Args:
+            path: below the server's address; ``{ns}`` stands for the namespace.
+            table: as what ``kubectl get`` prints, with the whole objects beside it.
+
+        Raises:
+            ShowError: the API server refuses.
+            UnreachableError: it does not answer.
+        """
+        answer = self.ask(path, table=table)
+        if answer.status_code == requests.codes.not_found:
+            return None
+        if not answer.ok:
+            raise ShowError(f"the API server refused to show {path}: {answer.text.strip()}")
+        body: Json = answer.json()
+        return body
+
+    def ask(self, path: str, *, table: bool = False) -> requests.Response:
+        """Ask for an API path and return the answer, whatever it is.
+
+        Raises:
+            UnreachableError: the API server does not answer.
+        """
+        url = self._http.url.rstrip("/") + path.format(ns=self.namespace)
+        try:
+            answer: requests.Response = self._http.session.get(
+                url,
+                headers={"Accept": _AS_TABLE} if table else {},
+                params={"includeObject": "Object"} if table else {},
+                timeout=_SECONDS,
+            )
+        except requests.RequestException as error:
+            raise UnreachableError(f"the API server does not answer: {error}") from error
+        return answer
+
+    def kubectl(self, arguments: str, *, stdin: str | None = None, seconds: float = 60) -> str:
+        """Run a kubectl command in the namespace and return what it prints.
+
+        Raises:
+            ShowError: it failed; the message is its own.
+        """
+        words = [*self.command, "-n", self.namespace, *shlex.split(arguments)]
+        done = attempt(words, seconds=seconds, stdin=stdin, cwd=self._root)
+        if done.returncode != 0:
+            said = done.stderr.strip() or done.stdout.strip()
+            raise ShowError(f"`kubectl {arguments}` failed: {said}")
+        return done.stdout.strip()
+
+    def shown(self, arguments: str) -> str:
+        """The same command as a user would type it."""
+        return f"kubectl -n {self.namespace} {arguments}"
+
+    def file(self, name: str) -> str:
+        """The text of a file of the repository."""
+        return Path(self._root, name).read_text(encoding="utf-8")
