@@ -18,6 +18,9 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 LAYERS = ("cluster", "e2e")
 TESTS = Path(__file__).parent
 
+RERUN_SHOWN = 3000
+"""Characters of each part of a failure that was run again: its end says most."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark a test by its layer, and skip with a reason where there is no cluster to use."""
@@ -33,6 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _layer(item: pytest.Item) -> str:
     relative = item.path.relative_to(TESTS) if item.path.is_relative_to(TESTS) else Path()
     return relative.parts[0] if relative.parts and relative.parts[0] in LAYERS else ""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why a test had to be run again: its first failure is a clue, although it passed."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"first failure of {report.nodeid}", sep="-")
+        terminalreporter.line(report.longreprtext[-RERUN_SHOWN:])
+        for title, text in report.sections:
+            terminalreporter.line(f"[{title}]\n{text[-RERUN_SHOWN:]}")
 
 
 @pytest.hookimpl(hookwrapper=True)

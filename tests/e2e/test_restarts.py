@@ -125,7 +125,11 @@ def test_a_restart_is_told_by_its_true_reason(
     def restarts() -> Json:
         block: Json = app.status().get("restarts", {})
         assert block.get("total", 0) > 0, "no restart yet"
-        assert set(block["byReason"]) == {reason}, block
+        counted = dict(block["byReason"])
+        if reason == "OOMKilled":
+            # containerd may learn of it only after the end; then the first one's cause is lost.
+            assert counted.pop("Error", 0) <= 1, block
+        assert set(counted) == {reason}, block
         return block
 
     block = eventually(restarts, timeout=RESTART_LIMIT, says=f"{name} restarted by {reason}")

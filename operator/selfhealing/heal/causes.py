@@ -18,7 +18,10 @@ UNKNOWN: Final = "Unknown"
 
 OOM: Final = "OOMKilled"
 
-KILLED: Final = frozenset({137, 143})
+SIGKILL: Final = 137
+"""Exit code of a container that was killed: by the kernel, or by a kubelet that had waited."""
+
+KILLED: Final = frozenset({SIGKILL, 143})
 """Exit codes of a container that the kubelet stopped: SIGKILL and SIGTERM."""
 
 CLOCK_SLACK: Final = timedelta(seconds=1)
@@ -45,7 +48,10 @@ class Causes:
 
     An Event lives for an hour; what it told must outlast it. And a kubelet lets 25 Events of a pod
     through, then one in five minutes: so a container that a probe has killed before, and that was
-    stopped by a signal again, was killed by that probe again.
+    stopped by a signal again, was killed by that probe again. In the same way one that ran out of
+    memory before, and was killed again without a word of a probe, ran out of memory again:
+    containerd may learn of that only after the container's end (containerd issue 12372), and then
+    its reason is Error.
     """
 
     def __init__(
@@ -65,15 +71,19 @@ class Causes:
             # What a probe's Event told outlasts it. Anything else the end itself tells: it may be
             # another one, within the same second.
             found = reason_of(end, kill)
-            told = known.reason in PROBE_REASONS.values() and found == end.reason != OOM
-            return known.reason if told else found
-        # A container is started again within the second in which it was killed.
-        is_used = kill is not None and kill.at <= known.finished_at + CLOCK_SLACK
-        found = reason_of(end, None if is_used and known.finished_at < end.finished_at else kill)
+            if known.reason in PROBE_REASONS.values() and found == end.reason != OOM:
+                return known.reason
+        else:
+            # A container is started again within the second in which it was killed.
+            is_used = kill is not None and kill.at <= known.finished_at + CLOCK_SLACK
+            is_used = is_used and known.finished_at < end.finished_at
+            found = reason_of(end, None if is_used else kill)
         return known.reason if found == "Error" and _again(end, known.reason) else found
 
 
 def _again(end: Termination, before: str) -> bool:
+    if before == OOM:
+        return end.exit_code == SIGKILL
     return end.exit_code in KILLED and before in PROBE_REASONS.values()
 
 

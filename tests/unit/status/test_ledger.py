@@ -23,6 +23,8 @@ from tests.unit.world import Json, facts
 PODS = 2
 CONTAINERS = ("app", "proxy")
 KILLED = 137
+PRECEDENTS = {"LivenessProbe", "OOMKilled"}
+"""Reasons that explain another SIGKILL of the same container, of which nobody says anything."""
 
 
 @dataclass
@@ -287,8 +289,8 @@ class Machine(RuleBasedStateMachine):
             self.by_reason["Unknown"] += news - 1
             container.seen_end = container.last
             again = container.last.killed_at is not None and container.last.truth == "Error"
-            if not again or container.seen_reason != "LivenessProbe":
-                container.seen_reason = container.last.truth  # else the same probe, by precedent
+            if not again or container.seen_reason not in PRECEDENTS:
+                container.seen_reason = container.last.truth
             self.by_reason[container.seen_reason] += 1
         elif container.seen_end is not None and container.seen_end is container.last:
             truth = container.last.truth

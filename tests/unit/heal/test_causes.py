@@ -1,0 +1,62 @@
+"""Why a container ended, where the pod's own word is not the whole truth."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from selfhealing.heal.causes import Causes, ContainerKey, Remembered
+from selfhealing.observe.views import KillView, Termination
+
+KEY = ContainerKey("uid-1", "app")
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = FIRST + timedelta(seconds=40)
+
+
+def end(at: datetime, code: int, reason: str = "Error") -> Termination:
+    """A life of 20 seconds that ended at ``at``."""
+    return Termination(
+        exit_code=code, reason=reason, started_at=at - timedelta(seconds=20), finished_at=at
+    )
+
+
+def kill(at: datetime) -> KillView:
+    """The kubelet's word that a liveness probe cost a container its life."""
+    return KillView(pod_uid=KEY.uid, container=KEY.container, probe="liveness", at=at)
+
+
+@pytest.mark.parametrize(
+    ("before", "code", "told"),
+    [
+        ("OOMKilled", 137, "OOMKilled"),
+        ("OOMKilled", 143, "Error"),
+        ("OOMKilled", 1, "Error"),
+        ("LivenessProbe", 137, "LivenessProbe"),
+        ("LivenessProbe", 143, "LivenessProbe"),
+        ("LivenessProbe", 1, "Error"),
+        ("Error", 137, "Error"),
+    ],
+)
+@pytest.mark.parametrize("at", [FIRST, LATER], ids=["the same end", "a later end"])
+def test_a_kill_without_a_word_is_told_by_precedent(
+    before: str, code: int, told: str, at: datetime
+) -> None:
+    """What killed a container before has killed it again; a crash is a crash."""
+    if at == FIRST and before == "LivenessProbe":
+        told = "LivenessProbe"  # found out while the Event was there
+    known = Causes(remembered={KEY: Remembered(FIRST, before)})
+
+    assert known.of(KEY, end(at, code)) == told
+
+
+def test_the_kubelets_word_is_better_than_a_precedent() -> None:
+    """A probe may kill what ran out of memory before."""
+    known = Causes([kill(LATER)], {KEY: Remembered(FIRST, "OOMKilled")})
+
+    assert known.of(KEY, end(LATER, 137)) == "LivenessProbe"
+
+
+def test_an_event_explains_one_end_only() -> None:
+    """The next crash is a crash, though the Event of the kill is still there."""
+    known = Causes([kill(FIRST)], {KEY: Remembered(FIRST, "LivenessProbe")})
+
+    assert known.of(KEY, end(LATER, 1)) == "Error"
