@@ -22,7 +22,7 @@ cluster-down: $(VENV_READY) ## Remove the cluster: no process, mount, device or 
 cluster-purge: $(VENV_READY) ## cluster-down, and remove images and caches too
 	@$(CLUSTER_TOOL) purge
 
-images: $(VENV_READY) ## Build the app and operator images and load them into the cluster
+images: cluster ## Build the app and operator images and load them into the cluster
 	@$(CLUSTER_TOOL) images
 
 export WORKERS NODE_IMAGE CLUSTER YES ADDONS API_PORT
