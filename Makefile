@@ -55,7 +55,7 @@ include bench/bench.mk
 
 # In CI a test that needs a cluster may be run once more: a shared machine can stall for longer than
 # any limit of a test. The summary names each such test (RERUN); one that is named twice has a bug.
-RERUN = $(if $(CI),--reruns 1 -rR)
+RERUN = $(if $(CI),--reruns 1)
 
 .PHONY: test
 test: lint verify test-unit test-browser test-cluster test-e2e ## Every check and every test (starts the local cluster)

@@ -11,7 +11,12 @@ from typing import Any, Final
 
 from cluster.versions import COREDNS, ETCD, SOURCE_REPOSITORY
 
+ALONE: Final = {"leader-elect": "false"}
+"""There is one of each.  One that misses its lease, as on a starved machine or while the API server
+is away, would exit and then wait for up to five minutes in the kubelet's back-off."""
+
 CONTROLLER_MANAGER: Final = {
+    **ALONE,
     "enable-hostpath-provisioner": "true",
     "horizontal-pod-autoscaler-sync-period": "5s",
     "horizontal-pod-autoscaler-cpu-initialization-period": "15s",
@@ -22,7 +27,10 @@ CONTROLLER_MANAGER: Final = {
     "kube-api-qps": "300",
     "kube-api-burst": "600",
 }
-SCHEDULER: Final = {"kube-api-qps": "300", "kube-api-burst": "600"}
+SCHEDULER: Final = {**ALONE, "kube-api-qps": "300", "kube-api-burst": "600"}
+DATABASE: Final = {"unsafe-no-fsync": "true"}
+"""What is lost if the machine (not the process) dies is a test cluster; a slow disk is common."""
+
 API_SERVER: Final = {
     "runtime-config": "",
     "default-not-ready-toleration-seconds": "30",
@@ -61,12 +69,14 @@ def render(wish: Wish) -> dict[str, Any]:
         "controllerManager": {"extraArgs": _arguments(CONTROLLER_MANAGER)},
         "scheduler": {"extraArgs": _arguments(SCHEDULER)},
     }
+    etcd: dict[str, Any] = {"extraArgs": _arguments(DATABASE)}
     if wish.from_source:
         cluster |= {
             "imageRepository": SOURCE_REPOSITORY,
-            "etcd": {"local": {"imageTag": ETCD}},
             "dns": {"imageTag": COREDNS},
         }
+        etcd["imageTag"] = ETCD
+    cluster["etcd"] = {"local": etcd}
     kubelet = {"kind": "KubeletConfiguration", **KUBELET}
     roles = ["control-plane", *["worker"] * wish.workers]
     return {

@@ -1,13 +1,14 @@
 """For all layers: marks by folder, and a picture of the cluster beside a failure."""
 
 import os
+import time
 from collections.abc import Generator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
-from tests.support import kube, picture
+from tests.support import kube, picture, weather
 from tests.support.space import Space
 
 # In CI the same examples each time; elsewhere new ones, which find what those do not.
@@ -20,6 +21,9 @@ TESTS = Path(__file__).parent
 
 RERUN_SHOWN = 3000
 """Characters of each part of a failure that was run again: its end says most."""
+
+BRIEF = 600
+"""Characters of a failure's message in the last lines: its beginning says most."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,13 +42,34 @@ def _layer(item: pytest.Item) -> str:
     return relative.parts[0] if relative.parts and relative.parts[0] in LAYERS else ""
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say why a test had to be run again: its first failure is a clue, although it passed."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    """Say why a test had to be run again, and end with each failure in a few lines.
+
+    The first failure of a test that passed later is a clue, too; and of a long log often only the
+    end is kept, or read.
+    """
     for report in terminalreporter.stats.get("rerun", ()):
         terminalreporter.section(f"first failure of {report.nodeid}", sep="-")
         terminalreporter.line(report.longreprtext[-RERUN_SHOWN:])
         for title, text in report.sections:
             terminalreporter.line(f"[{title}]\n{text[-RERUN_SHOWN:]}")
+    yield
+    brief = [
+        (kind, report)
+        for kind in ("rerun", "failed", "error")
+        for report in terminalreporter.stats.get(kind, ())
+    ]
+    if brief:
+        terminalreporter.section("in brief", sep="-")
+        for kind, report in brief:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            said = crash.message if crash else report.longreprtext
+            at = time.strftime("%H:%M:%S", time.gmtime(report.start))
+            terminalreporter.line(f"{kind} {at} {report.nodeid}\n    {said[:BRIEF]!r}")
+        terminalreporter.line(weather.report())
+        if not kube.usable():
+            terminalreporter.line(picture.of_system())
 
 
 @pytest.hookimpl(hookwrapper=True)

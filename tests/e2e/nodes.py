@@ -10,6 +10,9 @@ import pytest
 from tests.support.kube import ROOT, Json, Kube
 
 SECONDS = 60
+BACK_OFF = 330
+"""Seconds that a kubelet may wait before it starts a container once more (300), and some."""
+
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 _DOCKER = '[ ! -f .cluster/env ] || . .cluster/env; exec docker "$@"'

@@ -119,7 +119,9 @@ def test_the_rights_of_the_whole_cluster_suffice(
     kube.delete(KIND, app.space.name, app.name)
 
     # The garbage collector may still be finding its feet after the API server's death.
-    eventually(lambda: not app.space.pods(app.name), timeout=180, says="its pods are gone")
+    eventually(
+        lambda: not app.space.pods(app.name), timeout=nodes.BACK_OFF, says="its pods are gone"
+    )
     refused = [line for line in deployed.text().splitlines() if "orbidden" in line]
     # An API server that has just started names roles that it has not loaded yet.
     assert not [line for line in refused if "not found" not in line]

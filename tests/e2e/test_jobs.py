@@ -17,7 +17,13 @@ LIMIT = 90
 SERVES: Json = {
     "port": 5000,
     "probes": {
-        "liveness": {"httpGet": {"path": "/health"}, "periodSeconds": 1, "failureThreshold": 1},
+        # Told at once when the app says no, and patient where the machine is slow.
+        "liveness": {
+            "httpGet": {"path": "/health"},
+            "periodSeconds": 1,
+            "failureThreshold": 1,
+            "timeoutSeconds": 10,
+        },
         "readiness": {"httpGet": {"path": "/ready"}, "periodSeconds": 1},
         "startup": {"httpGet": {"path": "/ready"}, "periodSeconds": 1, "failureThreshold": 60},
     },

@@ -28,9 +28,6 @@ NOTICED = 90
 BACK = 120
 """Seconds until a node that is started again is Ready."""
 
-BACK_OFF = 330
-"""Seconds that a kubelet may wait before it starts a container once more (300), and some."""
-
 UNREACHABLE: Json = {
     "key": "node.kubernetes.io/unreachable",
     "operator": "Exists",
@@ -58,7 +55,9 @@ def dead(kube: Kube, node: str) -> Iterator[datetime]:
     The test before may have killed the API server: controllers that lost their lease then are in
     their kubelet's back-off, and nobody would notice the silent node.
     """
-    eventually(lambda: _system_runs(kube), timeout=BACK_OFF, says="the cluster's own pods run")
+    eventually(
+        lambda: _system_runs(kube), timeout=nodes.BACK_OFF, says="the cluster's own pods run"
+    )
     try:
         nodes.docker("kill", node)
         yield datetime.now(UTC)

@@ -154,6 +154,8 @@ def test_both_ways_have_the_same_timings() -> None:
         )
         arguments = {a["name"]: a["value"] for a in patch["controllerManager"]["extraArgs"]}
         assert arguments == CONTROLLER_MANAGER
+        assert patch["etcd"]["local"]["extraArgs"] == [{"name": "unsafe-no-fsync", "value": "true"}]
+        assert ("imageTag" in patch["etcd"]["local"]) is from_source
 
 
 def test_node_names_are_those_kind_gives() -> None:
