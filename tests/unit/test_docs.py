@@ -13,11 +13,11 @@ from selfhealing.runtime.access import CLUSTER_SCOPED, IN_SCOPE, LEASES
 from selfhealing.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("", "zh", "decisions", "lab", "lab/zh")
+FOLDERS = ("docs", "examples")
 PAGES = sorted(
     path
-    for folder in (ROOT, *(ROOT / "docs" / name for name in FOLDERS))
-    for path in folder.glob("*.md")
+    for found in (ROOT.glob("*.md"), *((ROOT / name).rglob("*.md") for name in FOLDERS))
+    for path in found
 )
 PAIRS = [(ROOT / "README.md", ROOT / "README.zh-CN.md")] + [
     (path.parents[1] / path.name, path)

@@ -21,6 +21,7 @@ SECTIONS = (
     "What Kubernetes did",
     "What the operator added",
     "The same in plain Kubernetes",
+    "On another cluster",
     "Questions",
 )
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
