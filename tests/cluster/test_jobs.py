@@ -417,14 +417,8 @@ def test_it_cannot_be_scaled(space: Space, name: str) -> None:
 
 def test_pods_that_are_refused(space: Space, name: str) -> None:
     """A Job tells of a quota only by Events: the status says where to look."""
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "small", "namespace": space.name},
-        "spec": {"hard": {"pods": "0"}},
-    }
-    space.kube.create(quota)
     try:
+        space.limit("small", pods="0")
         space.create(name, **NEVER)
         status = space.is_(name, "Degraded", 60)["status"]
     finally:

@@ -27,20 +27,10 @@ def says(space: Space, name: str, kind: str, reason: str) -> Json:
     return eventually(probe, says=f"{kind} is False: {reason}")
 
 
-def quota(space: Space, name: str, **hard: str) -> Json:
-    """A quota of the namespace."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": name, "namespace": space.name},
-        "spec": {"hard": {key.replace("__", "/").replace("_", "."): hard[key] for key in hard}},
-    }
-
-
 @pytest.mark.usefixtures("operator")
 def test_quota_for_a_child(space: Space, name: str) -> None:
     """A child that a quota forbids: the reason, the server's words, an Event, and recovery."""
-    space.kube.create(quota(space, name, count__services="0"))
+    space.limit(name, count__services="0")
     space.create(name, port=80, **FAKE_NODES)
 
     found = says(space, name, "Reconciled", "QuotaExceeded")
@@ -58,7 +48,7 @@ def test_quota_for_a_child(space: Space, name: str) -> None:
 @pytest.mark.usefixtures("operator")
 def test_quota_for_pods(space: Space, name: str) -> None:
     """Pods that a quota forbids: the app is Degraded and says which quota."""
-    space.kube.create(quota(space, name, pods="1"))
+    space.limit(name, pods="1")
     space.create(name, replicas=2, **FAKE_NODES)
 
     app = space.is_(name, "Degraded")

@@ -39,6 +39,25 @@ class Space:
         """Create an app."""
         return self.kube.create(self.manifest(name, **spec))
 
+    def limit(self, name: str, **hard: str) -> None:
+        """Give the namespace a quota, such as ``pods="1"`` or ``count__services="0"``.
+
+        The API server enforces it only after a controller has filled in its status.
+        """
+        limits = {key.replace("__", "/"): hard[key] for key in hard}
+        self.kube.create(
+            {
+                "apiVersion": "v1",
+                "kind": "ResourceQuota",
+                "metadata": {"name": name, "namespace": self.name},
+                "spec": {"hard": limits},
+            }
+        )
+        eventually(
+            lambda: self.kube.get("ResourceQuota", self.name, name)["status"].get("hard") == limits,
+            says=f"the quota {name} is in force",
+        )
+
     def edit(self, name: str, **spec: Any) -> Json:  # noqa: ANN401 - fields of the spec
         """Merge fields into an app's spec; None removes one."""
         return self.kube.merge(KIND, self.name, name, {"spec": spec})
