@@ -21,8 +21,15 @@ from selfhealing.runtime.watch import Event, Observer
 
 logger = logging.getLogger(__name__)
 
-PAGE = 500
+PAGE = 100
 """Objects in one page of kopf's first lists: bounds the memory that a large cluster needs."""
+
+IDLE_TIMEOUT = 0.02
+"""Seconds for which kopf's worker of an object waits for its next event.
+
+It holds the last raw object meanwhile, so this and ``PAGE`` together say how many whole objects are
+alive during the first lists; the figures are in docs/decisions/0007-kopf-events-only.md.
+"""
 
 
 def register(
@@ -112,7 +119,7 @@ def configure(settings: kopf.OperatorSettings, ours: Settings) -> None:
     settings.peering.standalone = True  # a stranger's peering must not pause us; we use a Lease
     settings.scanning.disabled = bool(ours.namespaces)  # needs cluster-wide rights
     settings.queueing.worker_limit = None  # a limit would count idle workers and starve the rest
-    settings.queueing.idle_timeout = 0.5
+    settings.queueing.idle_timeout = IDLE_TIMEOUT
     settings.watching.chunk_size = PAGE
     settings.watching.server_timeout = 600
     settings.networking.error_backoffs = (0.5, 1, 2, 3, 5, 5, 5)  # kopf's own ends in 13 and 21 s
