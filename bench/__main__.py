@@ -15,7 +15,10 @@ from bench.api import Api
 from bench.cluster import Json, NotReadyError, check, check_alone, namespace
 from bench.plan import Plan, from_arguments
 from bench.progress import Show
+from selfhealing.runtime.settings import Settings
 from theatre.words import clock_of
+
+WORKERS = Settings().workers
 
 LIBRARIES = {
     "kopf": "kopf",
@@ -81,7 +84,7 @@ class Bench:
                 await running.start()
                 await self._memory(running, where)
                 if "b" in plan.figures:
-                    await self._latency(where)
+                    await self._latency(running, where)
                 if "c" in plan.figures:
                     await self._idle(running, where)
                 if "d" in plan.figures:
@@ -110,14 +113,19 @@ class Bench:
         if "e" in self._plan.figures:
             self.results["memory"] = found
 
-    async def _latency(self, where: str) -> None:
+    async def _latency(self, running: operator.Operator, where: str) -> None:
         plan = self._plan
         title = "(b) pod changes until the status tells"
         await self._show.quiet(title)
-        with self._show.step(title, plan.singles * 0.6 + plan.bursts * 8):
+        with self._show.step(title, plan.singles * 0.6 + plan.bursts * 16 + 30):
             found = await latency.measure(
                 self._api, where, singles=plan.singles, bursts=plan.bursts, burst=plan.burst
             )
+            await running.stop()
+            found["floor"] = await latency.floor(
+                self._api, where, bursts=plan.bursts, burst=plan.burst, width=WORKERS
+            )
+            await running.start(plan.fleet)
         self.results["latency"] = {
             kind: {
                 "fromRequestSeconds": [round(value, 4) for value in values.from_request],

@@ -12,6 +12,7 @@ from bench.cluster import Json, path
 from selfhealing.runtime.login import load_configuration
 
 APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 MANAGER = "selfhealing-bench"
@@ -92,6 +93,11 @@ class Api:
         return await self.call(
             "PATCH", where, {"status": status}, headers={"Content-Type": STRATEGIC}
         )
+
+    async def merge_status(self, kind: str, namespace: str, name: str, status: Json) -> Json:
+        """Merge into the status of a custom resource."""
+        where = path(kind, namespace, name, "status")
+        return await self.call("PATCH", where, {"status": status}, headers={"Content-Type": MERGE})
 
     async def list(self, kind: str, namespace: str | None, *, metadata: bool = False) -> Json:
         """List all objects, with their list's resource version."""

@@ -1,6 +1,7 @@
 """(b) to (e): one fleet of apps that grows, changes, idles and sees its operator restarted."""
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -85,12 +86,15 @@ def _lists(requests: Counter[str]) -> int:
 
 async def restart(api: Api, running: operator.Operator, where: str, count: int) -> Json:
     """Stop the operator and start it again among ``count`` apps that are as they should be."""
+    begun = time.perf_counter()
     await running.stop()
+    stopped = time.perf_counter() - begun
     before = await _versions(api, where)
     start = await running.start(count)
     await asyncio.sleep(AFTER_RESTART)
     sent = await running.requests()
     return {
+        "stopSeconds": round(stopped, 3),
         "knownSeconds": round(start.known, 3),
         "caughtUpSeconds": round(start.done, 3),
         "writes": operator.writes(sent),

@@ -122,16 +122,63 @@ async def measure(
         names = await changes.look()
         random.Random(1).shuffle(names)  # noqa: S311 - a choice that can be repeated
         await _singles(changes, names[:singles], found["single"])
-        for number in range(bursts):
-            chosen = names[number * burst % len(names) :][:burst]
-            for left in (1, 2):
-                await asyncio.sleep(REST)
-                async with asyncio.TaskGroup() as tasks:
-                    for name in chosen:
-                        tasks.create_task(changes.change(name, found["burst"], pod=1, left=left))
+        await _bursts(changes, names, found["burst"], bursts=bursts, burst=burst)
         await asyncio.sleep(REST)
         await _follow_ups(changes, names[: max(1, singles // 4)], found["followUp"])
     return found
+
+
+async def floor(api: Api, where: str, *, bursts: int, burst: int, width: int) -> Latencies:
+    """Measure the bursts without an operator: the least that this API server makes them take.
+
+    A bare watch sees the pods, and a bare merge patch, ``width`` at a time, writes one number.
+    """
+    latencies = Latencies()
+    echo = asyncio.create_task(_echo(api, where, width))
+    try:
+        async with _following(api, where) as statuses:
+            changes = Changes(api, where, statuses)
+            names = await changes.look()
+            random.Random(1).shuffle(names)  # noqa: S311 - as in measure
+            await _bursts(changes, names, latencies, bursts=bursts, burst=burst)
+    finally:
+        echo.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await echo
+    return latencies
+
+
+async def _echo(api: Api, where: str, width: int) -> None:
+    ready: dict[str, dict[str, bool]] = {}
+    slots = asyncio.Semaphore(width)
+
+    async def write(app: str) -> None:
+        async with slots:
+            await api.merge_status(
+                "SelfHealingApp", where, app, {"readyReplicas": sum(ready[app].values())}
+            )
+
+    async with asyncio.TaskGroup() as tasks:
+        async for event in api.watch("Pod", where):
+            meta, conditions = event["object"]["metadata"], event["object"]["status"]["conditions"]
+            app, name = meta["labels"]["app"], meta["name"]
+            now = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+            before = ready.setdefault(app, {}).get(name)
+            ready[app][name] = now
+            if before not in {None, now}:
+                tasks.create_task(write(app))
+
+
+async def _bursts(
+    changes: Changes, names: list[str], latencies: Latencies, *, bursts: int, burst: int
+) -> None:
+    for number in range(bursts):
+        chosen = names[number * burst % len(names) :][:burst]
+        for left in (1, 2):
+            await asyncio.sleep(REST)
+            async with asyncio.TaskGroup() as tasks:
+                for name in chosen:
+                    tasks.create_task(changes.change(name, latencies, pod=1, left=left))
 
 
 async def _singles(changes: Changes, names: list[str], latencies: Latencies) -> None:

@@ -57,7 +57,7 @@ class Plan:
 
     def fleet_seconds(self) -> float:
         """Figures (b) to (e)."""
-        latency = self.singles * 0.3 + self.bursts * 8 + 60
+        latency = self.singles * 0.3 + self.bursts * 16 + 90
         idle = self.idle + 90
         restarts = self.restarts * 20
         return (

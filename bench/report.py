@@ -22,6 +22,7 @@ RATIO_REACH = 1.3
 LATENCY_REACH = 0.250
 IDLE_REACH = 0.01
 RESTART_REACH = 10.0
+STOP_REACH = 2.0
 MEMORY_BASE = 100 * MB
 MEMORY_AN_APP = 20_000
 
@@ -92,13 +93,14 @@ def _latency(results: Json) -> Iterable[Row]:
     names = {
         "single": "one pod at a time",
         "burst": "pods of many apps at once",
+        "floor": "the same without an operator, one number written by a bare client",
         "followUp": "second change of an app after 0.1 s",
     }
     for kind, name in names.items():
         values: list[float] = results.get(kind, {}).get("fromRequestSeconds", [])
         if not values:
             continue
-        measured = kind != "followUp"
+        measured = kind in {"single", "burst"}
         for share in (0.5, 0.99):
             found = percentile(values, share)
             reached = measured and share == 0.99
@@ -110,6 +112,11 @@ def _latency(results: Json) -> Iterable[Row]:
                 f"< {LATENCY_REACH * 1000:.0f} ms" if reached else "",
                 found < LATENCY_REACH if reached else None,
             )
+    if results.get("burst") and results.get("floor"):
+        ours, bare = (
+            percentile(results[kind]["fromRequestSeconds"], 0.99) for kind in ("burst", "floor")
+        )
+        yield Row("b", "  operator / bare client: p99", f"{ours / bare:.2f}x", "", "", None)
 
 
 def _idle(result: Json | None) -> Iterable[Row]:
@@ -141,6 +148,8 @@ def _restart(result: Json | None) -> Iterable[Row]:
     reach = f"< {RESTART_REACH:.0f} s"
     yield _row("d", "  every app looked at after", done, " s", reach, RESTART_REACH)
     yield _row("", "  everything seen after", [run["knownSeconds"] for run in runs], " s")
+    stops = [run["stopSeconds"] for run in runs]
+    yield _row("d", "  stopped after", stops, " s", f"< {STOP_REACH:.0f} s", STOP_REACH)
 
 
 def _memory(results: list[Json]) -> Iterable[Row]:
