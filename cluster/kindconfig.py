@@ -38,6 +38,9 @@ API_SERVER: Final = {
 }
 KUBELET: Final[dict[str, Any]] = {
     "failCgroupV1": False,
+    # Since 1.35 a container that is started again inherits "started": its liveness probe does not
+    # wait for its startup probe (kubernetes/kubernetes#141155; mended after 1.36.3).
+    "featureGates": {"ChangeContainerStatusOnKubeletRestart": True},
     "nodeStatusUpdateFrequency": "4s",
     "nodeLeaseDurationSeconds": 20,
     "kubeAPIQPS": 100,
