@@ -160,6 +160,15 @@ def _deployment(image: str, namespaces: Sequence[str]) -> Json:
                         "runAsGroup": USER,
                         "seccompProfile": {"type": "RuntimeDefault"},
                     },
+                    # With a single worker both replicas would else be lost with it, and nobody
+                    # would tell of the apps that are.
+                    "tolerations": [
+                        {
+                            "key": "node-role.kubernetes.io/control-plane",
+                            "operator": "Exists",
+                            "effect": "NoSchedule",
+                        }
+                    ],
                     "topologySpreadConstraints": [
                         {
                             "maxSkew": 1,
