@@ -160,3 +160,9 @@ class Model(BaseModel):
         if cls.rules:
             schema[rules_key] = [rule.to_schema() for rule in cls.rules]
         return schema
+
+
+class SpecModel(Model):
+    """A part of the spec: a string is never taken for a number, as in the API server."""
+
+    model_config = ConfigDict(strict=True)

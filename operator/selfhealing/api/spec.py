@@ -7,11 +7,12 @@ or empty, and an explicit 0 stays a 0.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from selfhealing.api import advice, limits, rules as cel
-from selfhealing.api.base import Int32, Json, KubernetesType, Limits, Model
+from selfhealing.api.base import Int32, Json, KubernetesType, Limits, SpecModel
 from selfhealing.api.errors import InvalidSpecError
+from selfhealing.api.healing import HealingSpec
 
 CORE = "io.k8s.api.core.v1"
 CONTAINER = f"{CORE}.Container"
@@ -35,12 +36,6 @@ Annotations = Annotated[
     cel.SERVICE_ANNOTATIONS,
 ]
 ObjectName = Annotated[str, Limits(limits.dns_subdomain)]
-
-
-class SpecModel(Model):
-    """A part of the spec: a string is never taken for a number, as in the API server."""
-
-    model_config = ConfigDict(strict=True)
 
 
 class ProbesSpec(SpecModel):
@@ -306,6 +301,9 @@ class SelfHealingAppSpec(SpecModel):
 
     lifecycle: Annotated[Json | None, KubernetesType(CONTAINER, "lifecycle")] = None
     """What to run right after the start and right before the stop of the app's container."""
+
+    healing: HealingSpec | None = None
+    """What is done about an app that is ill, and how often at the most."""
 
     paused: bool = False
     """True: the operator changes nothing, and says so."""

@@ -6,13 +6,14 @@ it understands. Every list and map has a limit: a status must never outgrow its 
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, Field, PlainSerializer, ValidationError
+from pydantic import Field, ValidationError
 
 from selfhealing.api.base import Int32, ListMap, Model
+from selfhealing.api.healing_status import HealingStatus
+from selfhealing.api.scalars import Count, Name, Text, Time, Word
 
 MAX_PODS: Final = 20
 MAX_COUNTED: Final = 200
@@ -33,20 +34,6 @@ class Phase(StrEnum):
     PAUSED = "Paused"
     INVALID = "Invalid"
     COMPLETED = "Completed"
-
-
-def _seconds(moment: datetime) -> str:
-    """Write a time as Kubernetes does: UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-Time = Annotated[AwareDatetime, PlainSerializer(_seconds, return_type=str)]
-"""A moment; RFC 3339 in the resource."""
-
-Count = Annotated[Int32, Field(ge=0)]
-Name = Annotated[str, Field(max_length=253)]
-Word = Annotated[str, Field(max_length=128)]
-Text = Annotated[str, Field(max_length=1024)]
 
 
 class LastRestart(Model):
@@ -352,6 +339,9 @@ class SelfHealingAppStatus(Model):
 
     vertical_scaling: VerticalScalingStatus | None = None
     """What the VerticalPodAutoscaler recommends for the app's container."""
+
+    healing: HealingStatus | None = None
+    """What ails the app, what was done about it and what may still be done."""
 
     conditions: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS), ListMap("type")] = (
         Field(default_factory=list)

@@ -1,0 +1,32 @@
+"""Durations as people write them: "90s", "10m", "1h30m"."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from selfhealing.api.base import Rule
+
+_SHAPE: Final = re.compile(r"^(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,5})s)?$")
+
+SHAPE: Final = Rule(
+    cel="self != '' && self.matches('^([0-9]{1,4}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$')",
+    message="write a time in hours, minutes and seconds, such as 90s, 10m or 1h30m",
+)
+
+Duration = Annotated[str, Field(max_length=16), SHAPE]
+"""A time as the field of a spec."""
+
+
+def parse(text: str) -> timedelta:
+    """Read a ``Duration``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _SHAPE.match(text)
+    if match is None or not text:
+        raise ValueError(f"{text!r}: {SHAPE.message}")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)

@@ -1,0 +1,22 @@
+"""The small types of a status: times, counts and texts with a bound."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, PlainSerializer
+
+from selfhealing.api.base import Int32
+
+
+def _seconds(moment: datetime) -> str:
+    """Write a time as Kubernetes does: UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[AwareDatetime, PlainSerializer(_seconds, return_type=str)]
+"""A moment; RFC 3339 in the resource."""
+
+Count = Annotated[Int32, Field(ge=0)]
+Name = Annotated[str, Field(max_length=253)]
+Word = Annotated[str, Field(max_length=128)]
+Text = Annotated[str, Field(max_length=1024)]
