@@ -221,6 +221,7 @@ def conditions(status: Json) -> tuple[ConditionView, ...]:
             status=sys.intern(c["status"]),
             reason=sys.intern(c.get("reason", "")),
             message=_text(c.get("message")),
+            since=time(c.get("lastTransitionTime")),
         )
         for c in status.get("conditions") or ()
     )

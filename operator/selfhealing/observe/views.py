@@ -99,12 +99,16 @@ class PodView:
 
 @dataclass(frozen=True, slots=True)
 class ConditionView:
-    """A condition of a child: type, status ("True", "False", "Unknown"), reason, message."""
+    """A condition of a child: type, status ("True", "False", "Unknown"), reason, message.
+
+    ``since`` is when the status last changed.
+    """
 
     type: str
     status: str
     reason: str
     message: str
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
