@@ -90,7 +90,7 @@ def _rollback(bedside: Bedside, illness: Illness) -> Proposal | None:
     good = record.good_template
     if not bedside.policy.rollback or illness.cause is not Cause.NEW_VERSION:
         return None
-    if good is None or case.good_lost or good == case.version or record.failed_template:
+    if good is None or case.situation.good_lost or good == case.version or record.failed_template:
         return None
     message = (
         f"back to version {good} ({record.good_image}), because {case.version} "
