@@ -72,9 +72,7 @@ class Children:
         self._rewritten: dict[str, bytes] = {}
         """By uid, the children of which an apply did not bring what was applied."""
 
-    async def sync(
-        self, facts: Facts, spec: SelfHealingAppSpec, overrides: Overrides
-    ) -> Outcome:
+    async def sync(self, facts: Facts, spec: SelfHealingAppSpec, overrides: Overrides) -> Outcome:
         """Make the children of one app right; writes only what differs.
 
         What was written is put into the store at once, so that nothing is written again because

@@ -60,7 +60,7 @@ OUTSIDE: Final = frozenset({Hold.STARTING_UP, Hold.STORM, Hold.NODES_LOST, Hold.
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What one reconcile is to be done with: what stands in place of the spec, and the situation."""
+    """What one reconcile goes by: what stands in place of the spec, and the situation."""
 
     overrides: Overrides
     situation: Situation
@@ -69,7 +69,7 @@ class Preparation:
 class Healer:
     """The hands of healing."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
+    def __init__(
         self,
         client: Client,
         store: Store,
@@ -171,9 +171,7 @@ class Healer:
         metrics.BREAKER.set(self._is_storm())
         return AGAIN if after is not None and after.hold in OUTSIDE else None
 
-    def count(
-        self, key: AppKey, before: HealingStatus | None, after: HealingStatus | None
-    ) -> None:
+    def count(self, key: AppKey, before: HealingStatus | None, after: HealingStatus | None) -> None:
         """Count what was written, for /metrics."""
         if after is None:
             return
@@ -237,7 +235,7 @@ class Healer:
     async def _kept(
         self, app: AppView, spec: SelfHealingAppSpec, record: HealingStatus
     ) -> Json | None:
-        """The template to go back to, where the version that is asked for has yet to prove itself."""
+        """The template to go back to, where what is asked for has yet to prove itself."""
         good = record.good_template
         if good is None or good == version(app.key.name, spec):
             return None
@@ -311,7 +309,9 @@ class Healer:
         resources = raised(main.get("resources") or {}, limit)
         patch = {"spec": {"containers": [{"name": names.CONTAINER_NAME, "resources": resources}]}}
         logger.warning("%s: gives pod %s a memory limit of %s", key, pod.name, limit)
-        self._store.put_pod(key, pod_view(await self._client.resize(key.namespace, pod.name, patch)))
+        self._store.put_pod(
+            key, pod_view(await self._client.resize(key.namespace, pod.name, patch))
+        )
 
     async def _isolate(self, app: AppView, step: Isolate) -> None:
         """Take a pod out of the app: its ReplicaSet makes another, and the app keeps this one."""

@@ -12,7 +12,7 @@ import orjson
 from selfhealing.api.errors import InvalidSpecError
 from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.spec import SelfHealingAppSpec, parse
-from selfhealing.api.status import read
+from selfhealing.api.status import read_healing
 from selfhealing.heal.case import Situation
 from selfhealing.heal.children import Need
 from selfhealing.heal.damper import LIMIT, WINDOW, Damper
@@ -243,4 +243,4 @@ class Reconciler:
 
 def _record(facts: Facts) -> HealingStatus | None:
     """What is remembered about healing an app."""
-    return read(orjson.loads(facts.app.status)).healing
+    return read_healing(orjson.loads(facts.app.status))
