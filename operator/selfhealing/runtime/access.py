@@ -73,10 +73,12 @@ APPS: Final = _resource(
     # the children's blockOwnerDeletion.
     finalizers="update",
 )
-PODS: Final = _resource("", "v1", "Pod", "pods", "list watch")
+PODS: Final = _resource("", "v1", "Pod", "pods", "get list watch", log="get")
 EVENTS: Final = _resource("", "v1", "Event", "events", "list watch")
 EVENT_SERIES: Final = _resource("events.k8s.io", "v1", "Event", "events", "create patch")
 """The same objects; read by the old name because only that can select by reason."""
+CONFIG_MAPS: Final = _resource("", "v1", "ConfigMap", "configmaps", "create get patch")
+"""Evidence is kept in them; looked at before a write, because the name may be somebody else's."""
 LEASES: Final = _resource("coordination.k8s.io", "v1", "Lease", "leases", "get create update")
 
 CHILDREN: Final[Mapping[str, Resource]] = {
@@ -130,6 +132,13 @@ DEFINITIONS: Final = _resource(
 NAMESPACES: Final = _resource("", "v1", "Namespace", "namespaces", "list watch", namespaced=False)
 """kopf watches these when it serves more than one named namespace."""
 
-IN_SCOPE: Final[tuple[Resource, ...]] = (APPS, *CHILDREN.values(), PODS, EVENTS, EVENT_SERIES)
+IN_SCOPE: Final[tuple[Resource, ...]] = (
+    APPS,
+    *CHILDREN.values(),
+    PODS,
+    EVENTS,
+    EVENT_SERIES,
+    CONFIG_MAPS,
+)
 """Needed wherever apps are served: in the whole cluster or in the named namespaces."""
 CLUSTER_SCOPED: Final[tuple[Resource, ...]] = (DEFINITIONS, NAMESPACES)

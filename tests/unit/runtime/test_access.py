@@ -11,6 +11,7 @@ from selfhealing.runtime.access import (
     APPS,
     CHILDREN,
     CLUSTER_SCOPED,
+    CONFIG_MAPS,
     DEFINITIONS,
     EVENT_SERIES,
     EVENTS,
@@ -44,6 +45,8 @@ class Sent(Exception):  # noqa: N818 - no error: the request would have gone out
         (PODS, (), "/api/v1/pods"),
         (PODS, (None,), "/api/v1/pods"),
         (PODS, ("shop",), "/api/v1/namespaces/shop/pods"),
+        (PODS, ("shop", "web-1", "log"), "/api/v1/namespaces/shop/pods/web-1/log"),
+        (CONFIG_MAPS, ("shop", "web"), "/api/v1/namespaces/shop/configmaps/web"),
         (CHILDREN["Deployment"], ("shop", "web"), "/apis/apps/v1/namespaces/shop/deployments/web"),
         (CHILDREN["Service"], ("shop", "web"), "/api/v1/namespaces/shop/services/web"),
         (
@@ -96,7 +99,8 @@ def test_the_operator_asks_for_little() -> None:
     assert "secrets" not in {resource.plural for resource in ALL}
     assert all(not writing & resource.verbs for resource in (APPS, PODS, EVENTS, *CLUSTER_SCOPED))
     assert {"status": {"patch"}, "finalizers": {"update"}} == dict(APPS.subresources)
-    assert not any(resource.subresources for resource in ALL if resource is not APPS)
+    assert {"log": {"get"}} == dict(PODS.subresources)
+    assert not any(resource.subresources for resource in ALL if resource not in (APPS, PODS))
     assert all(resource.namespaced for resource in (*IN_SCOPE, LEASES))
     assert not any(resource.namespaced for resource in CLUSTER_SCOPED)
 
@@ -136,6 +140,15 @@ HOW: dict[str, tuple[str, Call]] = {
 }
 """The client's methods, each with the verb that it is to the API server."""
 
+OF_PODS: dict[str, tuple[str, str, Callable[[Client], Coroutine[Any, Any, object]]]] = {
+    "log": (
+        "get",
+        "log",
+        lambda client: client.log("shop", "web-1", "app", previous=True, lines=1, limit_bytes=1),
+    ),
+}
+"""Those that are for pods only, each with its verb and its subresource."""
+
 
 def client_that_sends(monkeypatch: pytest.MonkeyPatch) -> Client:
     """Make a client that raises Sent instead of opening a connection."""
@@ -152,7 +165,7 @@ def test_the_table_of_these_tests_is_complete() -> None:
     """A new method of the client needs a row above."""
     methods = inspect.getmembers(Client, inspect.isfunction)
 
-    assert set(HOW) == {name for name, _ in methods if not name.startswith("_")}
+    assert set(HOW) | set(OF_PODS) == {name for name, _ in methods if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("resource", ALL, ids=lambda resource: resource.path()[1:])
@@ -171,6 +184,20 @@ async def test_the_client_sends_what_the_table_allows_and_nothing_else(
                 await call(client, resource)
 
             assert str(error.value).startswith(f"{verb} on {resource.plural}/ is not in ")
+
+
+@pytest.mark.parametrize("method", OF_PODS)
+async def test_what_is_for_pods_only_is_in_the_table_too(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Under its subresource."""
+    verb, subresource, call = OF_PODS[method]
+
+    assert PODS.allows(verb, subresource)
+
+    async with client_that_sends(monkeypatch) as client:
+        with pytest.raises(Sent):
+            await call(client)
 
 
 async def test_the_client_minds_subresources(monkeypatch: pytest.MonkeyPatch) -> None:
