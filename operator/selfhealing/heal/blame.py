@@ -100,13 +100,12 @@ def _made_for(pod: PodView, trial: Trial) -> bool:
 
 def _place(ill: Sequence[PodView], live: Sequence[PodView]) -> Verdict:
     """Whether the place is to blame: one node, or everything around the app."""
-    names = {pod.uid for pod in ill}
-    well = [pod for pod in live if pod.uid not in names and pod.ready]
+    uids = {pod.uid for pod in ill}
+    alike = {pod.template_hash for pod in ill}
+    well = [p for p in live if p.ready and p.uid not in uids and p.template_hash in alike]
     nodes = {pod.node for pod in ill if pod.node}
     if not well:
-        if len(live) == 1:
-            return Cause.POD, Confidence.LOW
-        return Cause.UNKNOWN, Confidence.LOW
+        return Cause.POD if len(live) == 1 else Cause.UNKNOWN, Confidence.LOW
     elsewhere = {pod.node for pod in well} - nodes
     if len(ill) > 1 and len(nodes) == 1 and elsewhere:
         return Cause.NODE, Confidence.MEDIUM
