@@ -38,6 +38,7 @@ class ActionOutcome(StrEnum):
     HELPED = "Helped"
     NO_HELP = "NoHelp"
     OVERTAKEN = "Overtaken"
+    DONE = "Done"
 
 
 class Hold(StrEnum):
@@ -73,7 +74,7 @@ class HealingAction(Model):
     """The UID of that pod."""
 
     outcome: ActionOutcome
-    """Started, Helped, NoHelp; Overtaken by a new version; Observed; Proposed, Expired."""
+    """Started, Helped, NoHelp; Overtaken by a new version; Observed; Proposed, Expired; Done."""
 
     at: Time
     """When it was decided."""
@@ -108,18 +109,15 @@ class DiagnosisStatus(Model):
 
 
 class QuarantineStatus(Model):
-    """An app, and perhaps one of its pods, that is left for people to look at."""
+    """A pod that was taken out of the app, for people to look at."""
 
-    since: Time
-    """Since when."""
+    pod: Name
+    """The pod."""
 
-    pod: Name | None = None
-    """The pod that was taken out of the app."""
-
-    uid: Annotated[str, Field(max_length=64)] | None = None
+    uid: Annotated[str, Field(max_length=64)]
     """Its UID."""
 
-    until: Time | None = None
+    until: Time
     """When it is deleted."""
 
 
@@ -142,7 +140,7 @@ class HealingStatus(Model):
     """Nothing is done until the spec or the annotation `selfhealing.dev/resume` changes."""
 
     quarantine: QuarantineStatus | None = None
-    """Since when, and the pod that is kept."""
+    """The pod that is kept."""
 
     template: Word | None = None
     """The version that the spec asks for: a hash of the pod template."""

@@ -12,12 +12,14 @@ from selfhealing.runtime.access import (
     CHILDREN,
     CLUSTER_SCOPED,
     CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
     DEFINITIONS,
     EVENT_SERIES,
     EVENTS,
     IN_SCOPE,
     LEASES,
     NAMESPACES,
+    NODES,
     PODS,
     Resource,
 )
@@ -45,6 +47,13 @@ class Sent(Exception):  # noqa: N818 - no error: the request would have gone out
         (PODS, (), "/api/v1/pods"),
         (PODS, (None,), "/api/v1/pods"),
         (PODS, ("shop",), "/api/v1/namespaces/shop/pods"),
+        (PODS, ("shop", "web-1", "resize"), "/api/v1/namespaces/shop/pods/web-1/resize"),
+        (
+            CONTROLLER_REVISIONS,
+            ("shop", "web-1"),
+            "/apis/apps/v1/namespaces/shop/controllerrevisions/web-1",
+        ),
+        (NODES, (None,), "/api/v1/nodes"),
         (PODS, ("shop", "web-1", "log"), "/api/v1/namespaces/shop/pods/web-1/log"),
         (CONFIG_MAPS, ("shop", "web"), "/api/v1/namespaces/shop/configmaps/web"),
         (CHILDREN["Deployment"], ("shop", "web"), "/apis/apps/v1/namespaces/shop/deployments/web"),
@@ -92,14 +101,15 @@ def test_a_subresource_is_allowed_on_its_own() -> None:
 
 
 def test_the_operator_asks_for_little() -> None:
-    """No wildcard, no secrets, nothing written to pods, to apps or to what has no namespace."""
+    """No wildcard, no secrets, no new pods, nothing written to apps or what has no namespace."""
     writing = {"create", "update", "patch", "delete", "deletecollection"}
 
     assert not any("*" in resource.verbs | {resource.plural, resource.group} for resource in ALL)
     assert "secrets" not in {resource.plural for resource in ALL}
-    assert all(not writing & resource.verbs for resource in (APPS, PODS, EVENTS, *CLUSTER_SCOPED))
+    assert all(not writing & resource.verbs for resource in (APPS, EVENTS, *CLUSTER_SCOPED))
+    assert {"patch", "delete"} == writing & PODS.verbs
     assert {"status": {"patch"}, "finalizers": {"update"}} == dict(APPS.subresources)
-    assert {"log": {"get"}} == dict(PODS.subresources)
+    assert {"eviction": {"create"}, "resize": {"patch"}, "log": {"get"}} == PODS.subresources
     assert not any(resource.subresources for resource in ALL if resource not in (APPS, PODS))
     assert all(resource.namespaced for resource in (*IN_SCOPE, LEASES))
     assert not any(resource.namespaced for resource in CLUSTER_SCOPED)
@@ -140,12 +150,14 @@ HOW: dict[str, tuple[str, Call]] = {
 }
 """The client's methods, each with the verb that it is to the API server."""
 
-OF_PODS: dict[str, tuple[str, str, Callable[[Client], Coroutine[Any, Any, object]]]] = {
+ON_PODS: dict[str, tuple[str, str, Callable[[Client], Coroutine[Any, Any, object]]]] = {
     "log": (
         "get",
         "log",
         lambda client: client.log("shop", "web-1", "app", previous=True, lines=1, limit_bytes=1),
     ),
+    "evict": ("create", "eviction", lambda client: client.evict("shop", "web-1", "uid", 1)),
+    "resize": ("patch", "resize", lambda client: client.resize("shop", "web-1", {})),
 }
 """Those that are for pods only, each with its verb and its subresource."""
 
@@ -165,7 +177,7 @@ def test_the_table_of_these_tests_is_complete() -> None:
     """A new method of the client needs a row above."""
     methods = inspect.getmembers(Client, inspect.isfunction)
 
-    assert set(HOW) | set(OF_PODS) == {name for name, _ in methods if not name.startswith("_")}
+    assert {*HOW, *ON_PODS} == {name for name, _ in methods if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("resource", ALL, ids=lambda resource: resource.path()[1:])
@@ -186,12 +198,12 @@ async def test_the_client_sends_what_the_table_allows_and_nothing_else(
             assert str(error.value).startswith(f"{verb} on {resource.plural}/ is not in ")
 
 
-@pytest.mark.parametrize("method", OF_PODS)
+@pytest.mark.parametrize("method", ON_PODS)
 async def test_what_is_for_pods_only_is_in_the_table_too(
     monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     """Under its subresource."""
-    verb, subresource, call = OF_PODS[method]
+    verb, subresource, call = ON_PODS[method]
 
     assert PODS.allows(verb, subresource)
 

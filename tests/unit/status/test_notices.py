@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from selfhealing.heal.children import Need
-from selfhealing.status.notices import MESSAGE_LIMIT, Notice, deeds, transitions
+from selfhealing.status.notice import MESSAGE_LIMIT, Notice
+from selfhealing.status.notices import deeds, transitions
 from selfhealing.status.outcome import Change, Obstacle, Outcome, Problem
 from selfhealing.status.restarts import Restart
 from tests.unit.raw import (
@@ -13,6 +14,7 @@ from tests.unit.raw import (
     crash_loop,
     deployment,
     ended,
+    iso,
     pod,
     progressing,
     running,
@@ -151,7 +153,7 @@ class TestPhases:
         first, second = READY, pod("web-abc-2", running())
         here: Json = {"ready": False, "ready_reason": "", "since": 50, "node": "node-7"}
         lost = pod("web-abc-2", running(), tolerations=[tolerates()], **here)
-        left = pod("web-abc-2", running(), deletionTimestamp="x", **here)
+        left = pod("web-abc-2", running(), deletionTimestamp=iso(0), **here)
         coming = pod("web-abc-3", waiting("ContainerCreating"))
         new = pod("web-abc-3", running())
 
