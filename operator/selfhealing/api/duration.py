@@ -10,8 +10,11 @@ from selfhealing.api.base import Rule
 
 _SHAPE: Final = re.compile(r"^(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,5})s)?$")
 
+PATTERN: Final = "^([0-9]{1,4}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"
+"""The same for the API server, whose duration() reads whatever it matches but the empty text."""
+
 SHAPE: Final = Rule(
-    cel="self != '' && self.matches('^([0-9]{1,4}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$')",
+    cel=f"self != '' && self.matches('{PATTERN}')",
     message="write a time in hours, minutes and seconds, such as 90s, 10m or 1h30m",
 )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from selfhealing.api import duration
+from selfhealing.api import duration, rules as cel
 from selfhealing.api.base import Int32, KubernetesType, SpecModel
 
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
@@ -83,6 +83,8 @@ class QuarantineSpec(SpecModel):
 
 class HealingSpec(SpecModel):
     """What is done about an app that is ill, and how often at the most."""
+
+    rules = (cel.WINDOW,)
 
     mode: Literal["Auto", "Approve", "Observe", "Off"] = "Auto"
     """Auto acts, Approve asks first, Observe only says what it would do, "Off" does neither."""
