@@ -6,6 +6,7 @@ Everything has a default that is safe for an app that says nothing about healing
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from selfhealing.api import duration, rules as cel
 from selfhealing.api.base import Int32, KubernetesType, SpecModel
@@ -17,7 +18,11 @@ MAX_BUDGET = 5
 
 
 def _readable(text: str) -> str:
-    duration.parse(text)
+    try:
+        duration.parse(text)
+    except ValueError as error:
+        said = {"message": duration.SHAPE.message}
+        raise PydanticCustomError("duration", "{message}", said) from error
     return text
 
 
