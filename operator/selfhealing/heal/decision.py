@@ -109,16 +109,21 @@ def _judged(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> 
         return record
     if action.remedy is Remedy.ROLLBACK and case.situation.good_lost:
         return _ended(record, action, ActionOutcome.NO_HELP, policy, alarm.now)
-    if _has_helped(action, case) and alarm.passed(_since(action, record) + policy.proof):
-        return _ended(record, action, ActionOutcome.HELPED, policy, alarm.now)
+    if _has_helped(action, case):
+        # Well at the last moment is well: it gets the time to prove it.
+        if alarm.passed(_since(action, record, alarm.now) + policy.proof):
+            return _ended(record, action, ActionOutcome.HELPED, policy, alarm.now)
+        return record
     if alarm.passed(action.at + policy.verify):
         return _ended(record, action, ActionOutcome.NO_HELP, policy, alarm.now)
     return record
 
 
-def _since(action: HealingAction, record: HealingStatus) -> datetime:
-    """Since when an action may be helping."""
-    return max(action.at, record.well_since or action.at)
+def _since(action: HealingAction, record: HealingStatus, now: datetime) -> datetime:
+    """Since when an action helps: what the record does not know of has only now begun."""
+    if action.remedy is Remedy.SCALING_FALLBACK:
+        return action.at
+    return max(action.at, record.well_since or now)
 
 
 def _has_helped(action: HealingAction, case: Case) -> bool:
