@@ -23,6 +23,9 @@ from selfhealing.observe.views import PodView
 RECYCLES: Final = 2
 """So often may a pod be replaced for the same illness within the window: then it is no accident."""
 
+_USED_UP: Final = frozenset({Remedy.RECYCLE, Remedy.RAISE_MEMORY})
+"""What helps for a while only when the same illness is back after it."""
+
 _OF_ITSELF: Final = (Remedy.ROLLBACK, Remedy.RECYCLE)
 
 LADDER: Final[Mapping[IllnessType, tuple[Remedy, ...]]] = {
@@ -77,10 +80,19 @@ def choose(bedside: Bedside) -> Proposal | None:
 
 
 def exhausted(bedside: Bedside) -> bool:
-    """Whether something has been tried in vain against what the app still has."""
+    """Whether something has been tried in vain against what the app still has.
+
+    Also what helped for a while only, and cannot be done once more. A rollback that helped has
+    nothing to do with what comes later; a fallback is no cure, and helps for as long as it stands;
+    and the pods of another node may still be waited for.
+    """
     ill = {illness.type for illness in bedside.case.illnesses}
     return any(
-        action.diagnosis in ill and action.outcome in {ActionOutcome.NO_HELP, ActionOutcome.HELPED}
+        action.diagnosis in ill
+        and (
+            action.outcome is ActionOutcome.NO_HELP
+            or (action.outcome is ActionOutcome.HELPED and action.remedy in _USED_UP)
+        )
         for action in ledger.lately(bedside.record, bedside.policy, bedside.now)
     )
 
