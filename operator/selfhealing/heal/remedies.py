@@ -16,9 +16,9 @@ from selfhealing.heal.blame import Cause, Confidence
 from selfhealing.heal.case import Case
 from selfhealing.heal.illness import Illness
 from selfhealing.heal.memory import raised_limit
+from selfhealing.heal.plan import may_go
 from selfhealing.heal.policy import Policy
 from selfhealing.heal.symptoms import IllnessType
-from selfhealing.observe.views import PodView
 
 RECYCLES: Final = 2
 """So often may a pod be replaced for the same illness within the window: then it is no accident."""
@@ -140,7 +140,13 @@ def _recycle(bedside: Bedside, illness: Illness) -> Proposal | None:
     past = _tried(bedside, Remedy.RECYCLE, illness)
     if len(past) >= RECYCLES or any(a.outcome is ActionOutcome.NO_HELP for a in past):
         return None
-    pod = next((pod for pod in illness.pods if _may_go(pod, bedside.case)), None)
+    case = bedside.case
+    chosen = (
+        pod
+        for pod in illness.pods
+        if pod.uid in case.uids and may_go(pod, case.pods, case.wanted)
+    )
+    pod = next(chosen, None)
     if pod is None:
         return None
     message = f"{pod.name} is replaced: {illness.message}"
@@ -153,13 +159,6 @@ def _is_local(illness: Illness) -> bool:
         return False
     hangs = illness.type is IllnessType.NOT_READY_TOO_LONG
     return hangs or illness.confidence is not Confidence.LOW
-
-
-def _may_go(pod: PodView, case: Case) -> bool:
-    """Whether enough others are ready without this pod: one that is not ready takes nothing."""
-    if pod.uid not in case.uids:
-        return False
-    return not pod.ready or (case.ready - 1) * 2 >= case.wanted > 1
 
 
 def _failover(bedside: Bedside, illness: Illness) -> Proposal | None:
