@@ -40,7 +40,8 @@ def decide(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> H
     now = alarm.now
     record = _begun_anew(_witnessed(record, case), case, policy, now)
     if policy.mode == modes.OFF:
-        return _shown(_cleared(record), case, policy, alarm, None)
+        record = _released(_cleared(_overtaken(record, now)), alarm)
+        return _shown(record, case, policy, alarm, None)
     record = _judged(record, case, policy, alarm)
     record = _taken_back(record, case, policy, alarm)
     record = _proven(record, case, policy, alarm)
@@ -159,9 +160,14 @@ def _taken_back(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm)
         if is_over or alarm.passed(action.at + policy.approval):
             fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": alarm.now}
             record = ledger.changed(record, action, **fields)
+    return _released(record, alarm)
+
+
+def _released(record: HealingStatus, alarm: Alarm) -> HealingStatus:
+    """The record without the pod that was kept for long enough: it has been deleted."""
     kept = record.quarantine
     if kept is not None and alarm.passed(kept.until):
-        record = record.model_copy(update={"quarantine": None})
+        return record.model_copy(update={"quarantine": None})
     return record
 
 
