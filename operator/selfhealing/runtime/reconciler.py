@@ -122,7 +122,7 @@ class Reconciler:
         # The app itself stays the one whose spec was read: if it has changed since, the write of
         # the status is a conflict, and nothing is started by a spec that is no longer wanted.
         facts = replace(self._store.facts(key) or facts, app=facts.app)
-        self._tell(facts, deeds(outcome.changes))
+        self._tell(facts, deeds(outcome.changes, healing=outcome.healing))
         if any(change.need in {Need.CREATE, Need.UPDATE} for change in outcome.changes):
             self._written[key] = self._clock()  # Kubernetes will have news of them in a moment
         found = report(facts, spec, outcome, now, situation)
