@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from itertools import pairwise
 
 import pytest
 
@@ -150,7 +151,7 @@ class TestRefusals:
         """But it is: rights may be given."""
         world.cluster.errors["evict"] = forbidden()
         times = await world.asked_at(Evict(world.pod()), 4 * LONGEST)
-        gaps = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
+        gaps = [later - sooner for sooner, later in pairwise(times)]
 
         assert LONGEST <= gaps[-1] <= LONGEST + 0.2
 
@@ -159,7 +160,7 @@ class TestRefusals:
         caplog.set_level(logging.INFO)
         world.cluster.budget = False
         times = await world.asked_at(Evict(world.pod()), 200)
-        gaps = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
+        gaps = [later - sooner for sooner, later in pairwise(times)]
 
         assert SOON <= max(gaps) <= SOON + 0.2
         assert {"INFO"} == {entry.levelname for entry in caplog.records}

@@ -225,7 +225,7 @@ class TestOverrides:
     async def test_the_good_version_is_asked_for(self) -> None:
         """Then nothing has to be read, and nothing is lost."""
         there = world()
-        found = await there.prepare(record(**ROLLED_BACK), **OLD)
+        found = await there.prepare(record(**ROLLED_BACK), image="web:v0")
 
         assert Overrides() == found.overrides
         assert not found.situation.good_lost

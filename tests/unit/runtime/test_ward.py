@@ -1,5 +1,6 @@
 """Who is ill: what opens the breaker, and what /metrics shows."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,13 +33,16 @@ def budgets() -> set[str]:
 
 
 @pytest.fixture
-def ward() -> Ward:
-    """Ten apps, of which nobody knows anything yet."""
+def ward() -> Iterator[Ward]:
+    """Ten apps, of which nobody knows anything yet; the metrics are the whole process's."""
     store = Store()
     for key in KEYS:
         thing = app_view(raw.app(namespace=key.namespace, name=key.name, uid=f"uid-of-{key.name}"))
         store.put_app(thing)
-    return Ward(store)
+    ward = Ward(store)
+    yield ward
+    for key in KEYS:
+        ward.forget(key)
 
 
 class TestStorm:
@@ -84,9 +88,7 @@ class TestStorm:
         [None, record(diagnoses=[illness()], quarantined=True)],
         ids=["paused or a Job", "left to people"],
     )
-    def test_one_that_healing_leaves_alone(
-        self, ward: Ward, resting: HealingStatus | None
-    ) -> None:
+    def test_one_that_healing_leaves_alone(self, ward: Ward, resting: HealingStatus | None) -> None:
         """It may be ill for weeks, and would keep the others from being healed."""
         for key in KEYS[:5]:
             ward.note(key, ILL)

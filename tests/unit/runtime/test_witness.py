@@ -30,10 +30,10 @@ def witness(cluster: Cluster) -> Witness:
 
 
 async def see(
-    witness: Witness, decided: HealingStatus, at: float = 91, **meta: str
+    witness: Witness, decided: HealingStatus, at: float = 91, *, uid: str = raw.APP_UID
 ) -> dict[int, str]:
     """Let it see to what was decided."""
-    there = facts(raw.app(**meta), THERE[1])
+    there = facts(raw.app(uid=uid), THERE[1])
     return dict(await witness.see(there, spec(), decided, None, raw.at(at)))
 
 
