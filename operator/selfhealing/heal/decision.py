@@ -39,8 +39,9 @@ def decide(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> H
     """Say what is to be remembered and, with that, what is to be done."""
     now = alarm.now
     record = _begun_anew(_witnessed(record, case), case, policy, now)
+    record = _released(record, case, alarm)
     if policy.mode == modes.OFF:
-        record = _released(_cleared(_overtaken(record, now)), alarm)
+        record = _cleared(_overtaken(record, now))
         return _shown(record, case, policy, alarm, None)
     record = _judged(record, case, policy, alarm)
     record = _taken_back(record, case, policy, alarm)
@@ -77,6 +78,14 @@ def _begun_anew(record: HealingStatus, case: Case, policy: Policy, now: datetime
     longest = now + policy.window
     if record.cooldown_until is not None and record.cooldown_until > longest:
         record = record.model_copy(update={"cooldown_until": longest})  # the clock was set back
+    return record
+
+
+def _released(record: HealingStatus, case: Case, alarm: Alarm) -> HealingStatus:
+    """The record without a pod that was set apart, when its time is over and it is deleted."""
+    kept = record.quarantine
+    if kept is not None and alarm.passed(kept.until) and not case.situation.specimen_left:
+        record = record.model_copy(update={"quarantine": None})
     return record
 
 
@@ -160,14 +169,6 @@ def _taken_back(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm)
         if is_over or alarm.passed(action.at + policy.approval):
             fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": alarm.now}
             record = ledger.changed(record, action, **fields)
-    return _released(record, alarm)
-
-
-def _released(record: HealingStatus, alarm: Alarm) -> HealingStatus:
-    """The record without the pod that was kept for long enough: it has been deleted."""
-    kept = record.quarantine
-    if kept is not None and alarm.passed(kept.until):
-        return record.model_copy(update={"quarantine": None})
     return record
 
 
@@ -179,7 +180,7 @@ def _proven(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> 
         record = record.model_copy(update={"well_since": alarm.now})
     since = max(filter(None, (record.well_since, record.template_since)))
     is_new = record.failed_template is None and record.good_template != case.version
-    if is_new and alarm.passed(since + policy.probation):
+    if is_new and not case.situation.unkept and alarm.passed(since + policy.probation):
         record = record.model_copy(update={"good_template": case.version, "good_image": case.image})
     return record
 
