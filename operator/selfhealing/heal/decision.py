@@ -41,14 +41,15 @@ def decide(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> H
     record = _begun_anew(_witnessed(record, case), case, policy, now)
     record = _released(record, case, alarm)
     if policy.mode == modes.OFF:
-        return _shown(_cleared(record), case, policy, now, None)
+        record = _cleared(_overtaken(record, now))
+        return _shown(record, case, policy, alarm, None)
     record = _judged(record, case, policy, alarm)
     record = _taken_back(record, case, policy, alarm)
     record = _proven(record, case, policy, alarm)
     hold: Hold | None = None
     if case.illnesses and not case.idle:
         record, hold = _treated(Bedside(record, case, policy, alarm))
-    return _shown(record, case, policy, now, hold)
+    return _shown(record, case, policy, alarm, hold)
 
 
 def fresh() -> HealingStatus:
@@ -118,16 +119,21 @@ def _judged(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> 
         return record
     if action.remedy is Remedy.ROLLBACK and case.situation.good_lost:
         return _ended(record, action, ActionOutcome.NO_HELP, policy, alarm.now)
-    if _has_helped(action, case) and alarm.passed(_since(action, record) + policy.proof):
-        return _ended(record, action, ActionOutcome.HELPED, policy, alarm.now)
+    if _has_helped(action, case):
+        # Well at the last moment is well: it gets the time to prove it.
+        if alarm.passed(_since(action, record, alarm.now) + policy.proof):
+            return _ended(record, action, ActionOutcome.HELPED, policy, alarm.now)
+        return record
     if alarm.passed(action.at + policy.verify):
         return _ended(record, action, ActionOutcome.NO_HELP, policy, alarm.now)
     return record
 
 
-def _since(action: HealingAction, record: HealingStatus) -> datetime:
-    """Since when an action may be helping."""
-    return max(action.at, record.well_since or action.at)
+def _since(action: HealingAction, record: HealingStatus, now: datetime) -> datetime:
+    """Since when an action helps: what the record does not know of has only now begun."""
+    if action.remedy is Remedy.SCALING_FALLBACK:
+        return action.at
+    return max(action.at, record.well_since or now)
 
 
 def _has_helped(action: HealingAction, case: Case) -> bool:
@@ -221,18 +227,24 @@ def _taken(bedside: Bedside, found: Proposal) -> tuple[HealingStatus, Hold | Non
 
 
 def _shown(
-    record: HealingStatus, case: Case, policy: Policy, now: datetime, hold: Hold | None
+    record: HealingStatus, case: Case, policy: Policy, alarm: Alarm, hold: Hold | None
 ) -> HealingStatus:
-    """The record with what is only shown: what ails the app now, and what may still be done."""
-    cooling = record.cooldown_until is not None and record.cooldown_until > now
+    """The record with what is only shown: what ails the app now, and what may still be done.
+
+    The rest ends and the budget grows back by time alone: the alarm is to ring for that.
+    """
+    until = record.cooldown_until
+    cooling = until is not None and not alarm.passed(until)
+    for action in ledger.lately(record, policy, alarm.now):
+        alarm.passed(action.at + policy.window)
     # One entry a type: the list is a map by type in the resource.
     ill = {illness.type: illness for illness in reversed(case.illnesses)}
     return record.model_copy(
         update={
             "mode": policy.mode,
-            "budget_left": ledger.budget_left(record, policy, now),
+            "budget_left": ledger.budget_left(record, policy, alarm.now),
             "hold": hold,
-            "cooldown_until": record.cooldown_until if cooling else None,
+            "cooldown_until": until if cooling else None,
             "diagnoses": [
                 DiagnosisStatus(
                     type=illness.type,

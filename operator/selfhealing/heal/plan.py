@@ -5,7 +5,7 @@ gone, a limit that is set, a label that is removed. So each may be carried out a
 also by an operator that knows nothing but the record.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -141,11 +141,24 @@ def _action(record: HealingStatus, facts: Facts) -> Iterator[Step]:
     action = ledger.running(record)
     live = [pod for pod in facts.pods if is_live(pod)]
     if action is not None and action.remedy is Remedy.RECYCLE:
-        yield from (Evict(pod) for pod in live if pod.uid == action.uid)
+        wanted = facts.deployment.replicas if facts.deployment else 0
+        yield from (
+            Evict(pod) for pod in live if pod.uid == action.uid and may_go(pod, live, wanted)
+        )
     if action is not None and action.remedy is Remedy.FAILOVER:
         for pod in live:
             if pod.node == action.target and is_lost(pod) and not pod.claims:
                 yield Delete(pod.name, pod.uid, f"its node {pod.node} does not answer")
+
+
+def may_go(pod: PodView, live: Sequence[PodView], wanted: int) -> bool:
+    """Whether enough others are ready without this pod: one that is not ready takes nothing.
+
+    Asked when the pod is chosen, and again when it is to go: it may have recovered meanwhile, and
+    others may have fallen ill.
+    """
+    ready = sum(each.ready for each in live)
+    return not pod.ready or (ready - 1) * 2 >= wanted > 1
 
 
 def _memory(record: HealingStatus, facts: Facts) -> Iterator[Step]:
@@ -163,12 +176,16 @@ def _specimen(record: HealingStatus, facts: Facts, now: datetime) -> Iterator[St
     kept = record.quarantine
     if kept is None:
         return
+    here = next((pod for pod in facts.pods if pod.uid == kept.uid), None)
     if kept.until <= now:
-        yield Delete(kept.pod, kept.uid, "it was kept for as long as the spec says")
-        return
-    for pod in facts.pods:
-        if pod.uid == kept.uid and is_live(pod):
-            yield Isolate(pod)
+        if here is None:  # else it was never taken out, and is one of the app's own
+            yield Delete(kept.pod, kept.uid, "it was kept for as long as the spec says")
+    elif here is not None and is_live(here) and not here.ready and _others_serve(here, facts):
+        yield Isolate(here)
+
+
+def _others_serve(pod: PodView, facts: Facts) -> bool:
+    return any(other.ready and is_live(other) for other in facts.pods if other.uid != pod.uid)
 
 
 def _leftovers(facts: Facts) -> Iterator[Step]:

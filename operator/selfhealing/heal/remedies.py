@@ -16,12 +16,15 @@ from selfhealing.heal.blame import Cause, Confidence
 from selfhealing.heal.case import Case
 from selfhealing.heal.illness import Illness
 from selfhealing.heal.memory import raised_limit
+from selfhealing.heal.plan import may_go
 from selfhealing.heal.policy import Policy
 from selfhealing.heal.symptoms import IllnessType
-from selfhealing.observe.views import PodView
 
 RECYCLES: Final = 2
 """So often may a pod be replaced for the same illness within the window: then it is no accident."""
+
+_USED_UP: Final = frozenset({Remedy.RECYCLE, Remedy.RAISE_MEMORY})
+"""What helps for a while only when the same illness is back after it."""
 
 _OF_ITSELF: Final = (Remedy.ROLLBACK, Remedy.RECYCLE)
 
@@ -77,10 +80,19 @@ def choose(bedside: Bedside) -> Proposal | None:
 
 
 def exhausted(bedside: Bedside) -> bool:
-    """Whether something has been tried in vain against what the app still has."""
+    """Whether something has been tried in vain against what the app still has.
+
+    Also what helped for a while only, and cannot be done once more. A rollback that helped has
+    nothing to do with what comes later; a fallback is no cure, and helps for as long as it stands;
+    and the pods of another node may still be waited for.
+    """
     ill = {illness.type for illness in bedside.case.illnesses}
     return any(
-        action.diagnosis in ill and action.outcome in {ActionOutcome.NO_HELP, ActionOutcome.HELPED}
+        action.diagnosis in ill
+        and (
+            action.outcome is ActionOutcome.NO_HELP
+            or (action.outcome is ActionOutcome.HELPED and action.remedy in _USED_UP)
+        )
         for action in ledger.lately(bedside.record, bedside.policy, bedside.now)
     )
 
@@ -128,7 +140,11 @@ def _recycle(bedside: Bedside, illness: Illness) -> Proposal | None:
     past = _tried(bedside, Remedy.RECYCLE, illness)
     if len(past) >= RECYCLES or any(a.outcome is ActionOutcome.NO_HELP for a in past):
         return None
-    pod = next((pod for pod in illness.pods if _may_go(pod, bedside.case)), None)
+    case = bedside.case
+    chosen = (
+        pod for pod in illness.pods if pod.uid in case.uids and may_go(pod, case.pods, case.wanted)
+    )
+    pod = next(chosen, None)
     if pod is None:
         return None
     message = f"{pod.name} is replaced: {illness.message}"
@@ -141,13 +157,6 @@ def _is_local(illness: Illness) -> bool:
         return False
     hangs = illness.type is IllnessType.NOT_READY_TOO_LONG
     return hangs or illness.confidence is not Confidence.LOW
-
-
-def _may_go(pod: PodView, case: Case) -> bool:
-    """Whether enough others are ready without this pod: one that is not ready takes nothing."""
-    if pod.uid not in case.uids:
-        return False
-    return not pod.ready or (case.ready - 1) * 2 >= case.wanted > 1
 
 
 def _failover(bedside: Bedside, illness: Illness) -> Proposal | None:

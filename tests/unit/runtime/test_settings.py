@@ -49,6 +49,7 @@ BAD = [
     ("lease_renew", "0.1", "greater than or equal to 0.5"),
     ("healing_scale", "0", "greater than 0"),
     ("healing_scale", "11", "less than or equal to 10"),
+    ("healing_scale", "nan", "finite number"),
     ("healing_quiet", "-1", "greater than or equal to 0"),
     ("healing_quiet", "3601", "less than or equal to 3600"),
     ("stall_limit", "1", "greater than or equal to 5"),
