@@ -177,11 +177,24 @@ def _proven(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> 
         return record.model_copy(update={"well_since": None}) if record.well_since else record
     if record.well_since is None:
         record = record.model_copy(update={"well_since": alarm.now})
+    record = _forgotten(record, policy, alarm)
     since = max(filter(None, (record.well_since, record.template_since)))
     is_new = record.failed_template is None and record.good_template != case.version
     if is_new and alarm.passed(since + policy.probation):
         record = record.model_copy(update={"good_template": case.version, "good_image": case.image})
     return record
+
+
+def _forgotten(record: HealingStatus, policy: Policy, alarm: Alarm) -> HealingStatus:
+    """An app that was well for a whole window begins a new story: what was in vain is forgotten.
+
+    Nothing that was done before is in the window any more, so this costs no budget.
+    """
+    well = record.well_since
+    vain = any(action.outcome is ActionOutcome.NO_HELP for action in record.history)
+    if well is None or not vain or not alarm.passed(well + policy.window):
+        return record
+    return record.model_copy(update={"budget_from": max(well, record.budget_from or well)})
 
 
 def _treated(bedside: Bedside) -> tuple[HealingStatus, Hold | None]:

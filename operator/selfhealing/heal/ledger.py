@@ -13,7 +13,6 @@ from selfhealing.api.healing_status import (
     ActionOutcome,
     HealingAction,
     HealingStatus,
-    Remedy,
 )
 from selfhealing.heal.policy import Policy
 
@@ -36,16 +35,15 @@ _LEAST_WORTH: Final = (
 
 
 def lately(record: HealingStatus, policy: Policy, now: datetime) -> Iterator[HealingAction]:
-    """The decisions of the window that count since somebody last resumed the app.
+    """The decisions of the window that still count.
 
     One that seems to lie in the future counts: the clock was set back.
     """
     for action in record.history:
         if action.at <= now - policy.window:
             continue
-        if record.budget_from is not None and action.at < record.budget_from:
-            continue
-        yield action
+        if not _forgiven(record, action):
+            yield action
 
 
 def budget_left(record: HealingStatus, policy: Policy, now: datetime) -> int:
@@ -82,19 +80,24 @@ def _first(record: HealingStatus, outcome: ActionOutcome) -> HealingAction | Non
     return next((action for action in record.history if action.outcome is outcome), None)
 
 
-def tried(
-    record: HealingStatus, policy: Policy, now: datetime, remedy: Remedy, diagnosis: str
-) -> list[HealingAction]:
-    """The actions of this kind against this illness, for the version that the spec asks for."""
+def tried(record: HealingStatus, policy: Policy, now: datetime) -> Iterator[HealingAction]:
+    """What has been done for the version that the spec asks for.
+
+    What did not help is remembered for longer than the window, until the app was well for a whole
+    one or somebody resumed it: else a slow pace would let the same be tried in vain for ever.
+    """
     since = record.template_since
-    return [
-        action
-        for action in lately(record, policy, now)
-        if action.outcome in COUNTED
-        and action.remedy is remedy
-        and action.diagnosis == diagnosis
-        and (since is None or action.at >= since)
-    ]
+    recent = {action.id for action in lately(record, policy, now)}
+    for action in record.history:
+        if action.outcome not in COUNTED or (since is not None and action.at < since):
+            continue
+        in_vain = action.outcome is ActionOutcome.NO_HELP and not _forgiven(record, action)
+        if in_vain or action.id in recent:
+            yield action
+
+
+def _forgiven(record: HealingStatus, action: HealingAction) -> bool:
+    return record.budget_from is not None and action.at < record.budget_from
 
 
 def added(record: HealingStatus, action: HealingAction) -> HealingStatus:

@@ -93,7 +93,7 @@ def exhausted(bedside: Bedside) -> bool:
             action.outcome is ActionOutcome.NO_HELP
             or (action.outcome is ActionOutcome.HELPED and action.remedy in _USED_UP)
         )
-        for action in ledger.lately(bedside.record, bedside.policy, bedside.now)
+        for action in ledger.tried(bedside.record, bedside.policy, bedside.now)
     )
 
 
@@ -194,7 +194,8 @@ def _vain(bedside: Bedside, remedy: Remedy, illness: Illness) -> bool:
 
 
 def _tried(bedside: Bedside, remedy: Remedy, illness: Illness) -> list[HealingAction]:
-    return ledger.tried(bedside.record, bedside.policy, bedside.now, remedy, illness.type)
+    past = ledger.tried(bedside.record, bedside.policy, bedside.now)
+    return [a for a in past if (a.remedy, a.diagnosis) == (remedy, illness.type)]
 
 
 _RUNGS: Final[Mapping[Remedy, Callable[[Bedside, Illness], Proposal | None]]] = {
