@@ -38,7 +38,8 @@ TEXT_LIMIT: Final = 1024
 def decide(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> HealingStatus:
     """Say what is to be remembered and, with that, what is to be done."""
     now = alarm.now
-    record = _begun_anew(_witnessed(record, case), case, policy, now)
+    record = ledger.in_time(_witnessed(record, case), now)
+    record = _begun_anew(record, case, now)
     if policy.mode == modes.OFF:
         record = _released(_cleared(_overtaken(record, now)), alarm)
         return _shown(record, case, policy, alarm, None)
@@ -65,7 +66,7 @@ def _witnessed(record: HealingStatus, case: Case) -> HealingStatus:
     return record
 
 
-def _begun_anew(record: HealingStatus, case: Case, policy: Policy, now: datetime) -> HealingStatus:
+def _begun_anew(record: HealingStatus, case: Case, now: datetime) -> HealingStatus:
     if record.template != case.version:
         record = _cleared(_overtaken(record, now)).model_copy(
             update={"template": case.version, "template_since": now}
@@ -74,9 +75,6 @@ def _begun_anew(record: HealingStatus, case: Case, policy: Policy, now: datetime
         record = _cleared(_overtaken(record, now)).model_copy(
             update={"resumed": case.resume, "budget_from": now, "cooldown_until": None}
         )
-    longest = now + policy.window
-    if record.cooldown_until is not None and record.cooldown_until > longest:
-        record = record.model_copy(update={"cooldown_until": longest})  # the clock was set back
     return record
 
 

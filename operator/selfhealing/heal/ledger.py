@@ -35,10 +35,7 @@ _LEAST_WORTH: Final = (
 
 
 def lately(record: HealingStatus, policy: Policy, now: datetime) -> Iterator[HealingAction]:
-    """The decisions of the window that still count.
-
-    One that seems to lie in the future counts: the clock was set back.
-    """
+    """The decisions of the window that still count."""
     for action in record.history:
         if action.at <= now - policy.window:
             continue
@@ -64,6 +61,39 @@ def rest(record: HealingStatus, policy: Policy, now: datetime) -> timedelta:
         vain += action.outcome is ActionOutcome.NO_HELP
     longer: int = 2**vain
     return min(policy.cooldown * longer, policy.window)
+
+
+def in_time(record: HealingStatus, now: datetime) -> HealingStatus:
+    """The record when the clock was set back: its moments are moved, so that none is to come.
+
+    By one and the same span: what was before something else stays so. Else an action would be
+    judged only, and a version blamed only, when the clock has caught up.
+    """
+    stamps = [record.template_since, record.well_since, record.budget_from]
+    stamps += [moment for action in record.history for moment in (action.at, action.ended_at)]
+    ahead = max((moment - now for moment in stamps if moment is not None), default=timedelta())
+    if ahead <= timedelta():
+        return record
+    kept = record.quarantine
+    return record.model_copy(
+        update={
+            "template_since": _earlier(record.template_since, ahead),
+            "well_since": _earlier(record.well_since, ahead),
+            "budget_from": _earlier(record.budget_from, ahead),
+            "cooldown_until": _earlier(record.cooldown_until, ahead),
+            "quarantine": kept and kept.model_copy(update={"until": kept.until - ahead}),
+            "history": [
+                action.model_copy(
+                    update={"at": action.at - ahead, "ended_at": _earlier(action.ended_at, ahead)}
+                )
+                for action in record.history
+            ],
+        }
+    )
+
+
+def _earlier(moment: datetime | None, span: timedelta) -> datetime | None:
+    return None if moment is None else moment - span
 
 
 def running(record: HealingStatus) -> HealingAction | None:
