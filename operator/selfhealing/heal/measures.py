@@ -92,13 +92,16 @@ def asked(bedside: Bedside, found: Proposal) -> tuple[HealingStatus, Hold | None
     waiting = ledger.proposed(record)
     if waiting is None:
         return _proposed(bedside, found), Hold.APPROVAL
+    is_approved = case.approve == str(waiting.id)
+    is_moot = bool(waiting.uid) and waiting.uid not in case.uids
     asked_for = (waiting.remedy, waiting.diagnosis, waiting.target, waiting.uid)
-    if asked_for != (found.remedy, found.illness.type, found.target, found.uid):
+    is_other = asked_for != (found.remedy, found.illness.type, found.target, found.uid)
+    if is_moot or (is_approved and is_other):
         # What was read and is approved of is not what would be done now.
         fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": bedside.now}
         anew = replace(bedside, record=ledger.changed(record, waiting, **fields))
         return _proposed(anew, found), Hold.APPROVAL
-    if case.approve != str(waiting.id):
+    if not is_approved:
         return record, Hold.APPROVAL
     fields = {"outcome": ActionOutcome.STARTED, "at": bedside.now}
     return _in_force(ledger.changed(record, waiting, **fields), bedside, found), None
