@@ -4,7 +4,10 @@ Pods run on fake nodes; what happens to their containers is written as a kubelet
 time of healing is a twentieth of what it says (the setting healing_scale).
 """
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -44,14 +47,20 @@ def outcomes(space: Space, name: str) -> list[tuple[str, str]]:
     return [(a["remedy"], a["outcome"]) for a in healing(space, name).get("history", ())]
 
 
-def decided(space: Space, name: str, *wanted: tuple[str, str], limit: float = LIMIT) -> None:
+def decided(
+    space: Space,
+    name: str,
+    *wanted: tuple[str, str],
+    meanwhile: Callable[[], object] = lambda: None,
+) -> None:
     """Wait until exactly these decisions stand in the history, the latest first."""
 
     def probe() -> bool:
+        meanwhile()
         assert list(wanted) == outcomes(space, name), healing(space, name)
         return True
 
-    eventually(probe, timeout=limit, says=f"the history is {wanted}")
+    eventually(probe, timeout=LIMIT, says=f"the history is {wanted}")
 
 
 def proven(space: Space, name: str, replicas: int = 3, **more: object) -> list[str]:
@@ -68,19 +77,14 @@ def proven(space: Space, name: str, replicas: int = 3, **more: object) -> list[s
     return [pod["metadata"]["name"] for pod in space.pods(name)]
 
 
-def new_pods(space: Space, name: str, old: list[str]) -> list[str]:
-    """Wait for pods of another version; their names."""
-
-    def probe() -> list[str]:
-        return [
-            pod["metadata"]["name"]
-            for pod in space.pods(name)
-            if pod["metadata"]["name"] not in old
-            and "deletionTimestamp" not in pod["metadata"]
-            and pod["status"].get("containerStatuses")
-        ]
-
-    return eventually(probe, says="new pods")
+def cannot_pull(space: Space, kubelet: Kubelet, name: str, image: str) -> None:
+    """Every pod that asks for ``image`` waits for it in vain, also those that came just now."""
+    for pod in space.pods(name):
+        entries = pod["status"].get("containerStatuses")
+        asks = pod["spec"]["containers"][0]["image"] == image
+        if asks and entries and "waiting" not in entries[0]["state"]:
+            with suppress(AssertionError):  # it may be gone meanwhile
+                kubelet.waits(pod["metadata"]["name"], *PULL)
 
 
 def annotate(space: Space, name: str, **notes: str) -> None:
@@ -169,14 +173,13 @@ def test_a_crash_loop_of_one_pod(space: Space, kubelet: Kubelet, name: str) -> N
 
 def test_rollback_under_gitops(space: Space, kubelet: Kubelet, name: str) -> None:
     """The same spec applied again and again changes nothing."""
-    old = proven(space, name)
+    proven(space, name)
     space.edit(name, image="demo:v2")
-    for pod in new_pods(space, name, old):
-        kubelet.waits(pod, *PULL)
+    pull = partial(cannot_pull, space, kubelet, name, "demo:v2")
 
-    decided(space, name, ("Rollback", "Started"))
+    eventually(lambda: pull() or outcomes(space, name), timeout=LIMIT, says="something is decided")
     space.edit(name, image="demo:v2")
-    decided(space, name, ("Rollback", "Helped"))
+    decided(space, name, ("Rollback", "Helped"), meanwhile=pull)
 
     space.edit(name, image="demo:v2")
     stays(lambda: space.container(name)["image"] == "demo:v1", seconds=2)
@@ -194,11 +197,10 @@ def test_the_good_version_is_lost(
     space: Space, kubelet: Kubelet, operator: OperatorProcess, name: str
 ) -> None:
     """Somebody deletes what is kept: an operator that starts then follows the spec again."""
-    old = proven(space, name)
+    proven(space, name)
     space.edit(name, image="demo:v2")
-    for pod in new_pods(space, name, old):
-        kubelet.waits(pod, *PULL)
-    decided(space, name, ("Rollback", "Helped"))
+    pull = partial(cannot_pull, space, kubelet, name, "demo:v2")
+    decided(space, name, ("Rollback", "Helped"), meanwhile=pull)
     good = healing(space, name)["goodTemplate"]
 
     with operator.away():

@@ -8,10 +8,13 @@ from pydantic import Field
 
 from selfhealing.api.base import Rule
 
-_SHAPE: Final = re.compile(r"^(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,5})s)?$")
+_SHAPE: Final = re.compile("(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?")
+
+PATTERN: Final = "^([0-9]{1,4}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"
+"""The same for the API server, whose duration() reads whatever it matches but the empty text."""
 
 SHAPE: Final = Rule(
-    cel="self != '' && self.matches('^([0-9]{1,4}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$')",
+    cel=f"self != '' && self.matches('{PATTERN}')",
     message="write a time in hours, minutes and seconds, such as 90s, 10m or 1h30m",
 )
 
@@ -25,7 +28,7 @@ def parse(text: str) -> timedelta:
     Raises:
         ValueError: it is none.
     """
-    match = _SHAPE.match(text)
+    match = _SHAPE.fullmatch(text)
     if match is None or not text:
         raise ValueError(f"{text!r}: {SHAPE.message}")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())

@@ -6,8 +6,9 @@ Everything has a default that is safe for an app that says nothing about healing
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
-from selfhealing.api import duration
+from selfhealing.api import duration, rules as cel
 from selfhealing.api.base import Int32, KubernetesType, SpecModel
 
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
@@ -17,7 +18,11 @@ MAX_BUDGET = 5
 
 
 def _readable(text: str) -> str:
-    duration.parse(text)
+    try:
+        duration.parse(text)
+    except ValueError as error:
+        said = {"message": duration.SHAPE.message}
+        raise PydanticCustomError("duration", "{message}", said) from error
     return text
 
 
@@ -83,6 +88,8 @@ class QuarantineSpec(SpecModel):
 
 class HealingSpec(SpecModel):
     """What is done about an app that is ill, and how often at the most."""
+
+    rules = (cel.WINDOW,)
 
     mode: Literal["Auto", "Approve", "Observe", "Off"] = "Auto"
     """Auto acts, Approve asks first, Observe only says what it would do, "Off" does neither."""

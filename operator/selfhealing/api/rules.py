@@ -7,6 +7,7 @@ write instead. The rules of single Kubernetes types are in `selfhealing.api.sche
 from typing import Final
 
 from selfhealing.api.base import Rule
+from selfhealing.api.duration import PATTERN as DURATION_PATTERN
 from selfhealing.api.names import PORT_NAME
 
 IMAGE_PATTERN: Final = (
@@ -23,6 +24,16 @@ IMAGE: Final = Rule(
     " such as nginx:1.29 or registry.example.com/team/app:v2",
 )
 
+
+WINDOW: Final = Rule(
+    # A text that is no time has been refused beside its own field.
+    cel="!has(self.window) || !has(self.cooldown)"
+    f" || [self.window, self.cooldown].exists(t, t == '' || !t.matches('{DURATION_PATTERN}'))"
+    " || duration(self.window) > duration(self.cooldown)",
+    message="no second action could ever fall into the window: window (1h if not given) must be"
+    " longer than cooldown (1m if not given)",
+    path=".window",
+)
 
 NAME: Final = Rule(
     cel="self.metadata.name.size() <= 63"
@@ -329,6 +340,69 @@ SOMETHING_TO_MOVE: Final = Rule(
     path=".verticalScaling",
 )
 
+HEALED: Final = Rule(
+    cel=f"{_SERVES} || !has(self.healing)"
+    " || (has(self.healing.mode) && self.healing.mode == 'Off')",
+    message="an app with restartPolicy OnFailure or Never runs to its end, and its Job tries again:"
+    ' remove healing, write mode: "Off", or write restartPolicy: Always',
+    path=".healing",
+    reason="FieldValueForbidden",
+)
+
+_LIMITS: Final = "self.resources.limits"
+_HAS_LIMIT: Final = f"has(self.resources) && has({_LIMITS}) && 'memory' in {_LIMITS}"
+_LIMIT: Final = f"{_LIMITS}['memory']"
+"""CEL: written as a field, the API server takes it for a text of any length, and too costly."""
+
+_RAISES: Final = "has(self.healing) && has(self.healing.memory)"
+
+MEMORY_NEEDS_A_LIMIT: Final = Rule(
+    cel=f"!({_RAISES}) || ({_HAS_LIMIT})",
+    message="healing.memory raises the memory limit, and there is none:"
+    " write resources.limits.memory, or remove healing.memory",
+    path=".healing.memory",
+    reason="FieldValueRequired",
+)
+
+MEMORY_ABOVE_THE_LIMIT: Final = Rule(
+    cel=f"!({_RAISES}) || !({_HAS_LIMIT})"
+    f" || quantity(string(self.healing.memory.max)).compareTo(quantity(string({_LIMIT}))) > 0",
+    message="healing.memory.max leaves nothing to raise: write more than resources.limits.memory",
+    path=".healing.memory.max",
+)
+
+_VERTICAL: Final = "self.verticalScaling"
+
+ONE_RAISES_MEMORY: Final = Rule(
+    cel=f"!({_RAISES}) || !has({_VERTICAL})"
+    f" || !has({_VERTICAL}.mode) || {_VERTICAL}.mode == 'Off'"
+    f" || (has({_VERTICAL}.controlledResources) && {_VERTICAL}.controlledResources.size() > 0"
+    f" ? !('memory' in {_VERTICAL}.controlledResources)"
+    f" : has(self.autoscaling) && {_FOLLOWS_MEMORY})",
+    message="verticalScaling moves memory already, and two that move the same thing never rest:"
+    ' remove healing.memory, or write verticalScaling.mode: "Off"',
+    path=".healing.memory",
+    reason="FieldValueForbidden",
+)
+
+_FALLS_BACK: Final = "has(self.healing) && has(self.healing.scalingFallback)"
+
+FALLBACK_NEEDS_AUTOSCALING: Final = Rule(
+    cel=f"!({_FALLS_BACK}) || has(self.autoscaling)",
+    message="healing.scalingFallback is for an autoscaler without metrics, and there is none:"
+    " write autoscaling, or remove it",
+    path=".healing.scalingFallback",
+    reason="FieldValueRequired",
+)
+
+FALLBACK_WITHIN_AUTOSCALING: Final = Rule(
+    cel=f"!({_FALLS_BACK}) || !has(self.autoscaling)"
+    " || self.healing.scalingFallback.replicas <= self.autoscaling.maxReplicas",
+    message="healing.scalingFallback.replicas is at most autoscaling.maxReplicas:"
+    " lower the former, or raise the latter",
+    path=".healing.scalingFallback.replicas",
+)
+
 SPEC: Final = (
     REPLICAS_XOR_AUTOSCALING,
     DRAINABLE,
@@ -346,5 +420,11 @@ SPEC: Final = (
     UNIQUE_CONTAINERS,
     SLEEP,
     SIDECARS_SLEEP,
+    HEALED,
+    MEMORY_NEEDS_A_LIMIT,
+    MEMORY_ABOVE_THE_LIMIT,
+    ONE_RAISES_MEMORY,
+    FALLBACK_NEEDS_AUTOSCALING,
+    FALLBACK_WITHIN_AUTOSCALING,
 )
 """The rules of the whole spec."""

@@ -354,14 +354,29 @@ class SelfHealingAppStatus(Model):
 
 
 def read(status: Mapping[str, Any]) -> SelfHealingAppStatus:
-    """Read a stored status; a part that cannot be understood counts as not written."""
+    """Read a stored status; a part that cannot be understood counts as not written.
+
+    Of what is remembered about healing only the smallest part that cannot be understood is lost: a
+    word of a newer operator must not cost the memory of a version that failed.
+    """
     known = dict(status)
     while True:
         try:
             return SelfHealingAppStatus.model_validate(known, by_alias=True, by_name=False)
         except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                known.pop(str(detail["loc"][0]), None)
+            first = error.errors(include_url=False)[0]
+            where = first["loc"][: -1 if first["type"] == "missing" else None]
+            known = _without(known, where if where[0] == "healing" else where[:1])
+
+
+def _without(part: Any, where: tuple[int | str, ...]) -> Any:  # noqa: ANN401 - any JSON value
+    """A copy of a JSON value without the part that ``where`` leads to."""
+    copy = part.copy()
+    if where[1:]:
+        copy[where[0]] = _without(part[where[0]], where[1:])
+    else:
+        del copy[where[0]]
+    return copy
 
 
 def read_healing(status: Mapping[str, Any]) -> HealingStatus | None:

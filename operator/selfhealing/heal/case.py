@@ -28,6 +28,8 @@ class Situation:
         hold: why nothing may be done now.
         good_lost: the version to go back to is no longer kept.
         nodes_lost: so many nodes are silent, or nobody can tell how many, that none is given up.
+        unkept: the version that is asked for cannot be kept, so it is not one to go back to.
+        specimen_left: the pod that was kept long enough could not be deleted yet.
         evidence: where the evidence of actions is, by their id.
     """
 
@@ -35,6 +37,8 @@ class Situation:
     hold: Hold | None = None
     good_lost: bool = False
     nodes_lost: bool = False
+    unkept: bool = False
+    specimen_left: bool = False
     evidence: Mapping[int, str] = field(default_factory=dict)
 
 

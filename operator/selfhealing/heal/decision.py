@@ -40,8 +40,9 @@ def decide(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> H
     now = alarm.now
     record = ledger.in_time(_witnessed(record, case), now)
     record = _begun_anew(record, case, now)
+    record = _released(record, case, alarm)
     if policy.mode == modes.OFF:
-        record = _released(_cleared(_overtaken(record, now)), alarm)
+        record = _cleared(_overtaken(record, now))
         return _shown(record, case, policy, alarm, None)
     record = _judged(record, case, policy, alarm)
     record = _taken_back(record, case, policy, alarm)
@@ -75,6 +76,14 @@ def _begun_anew(record: HealingStatus, case: Case, now: datetime) -> HealingStat
         record = _cleared(_overtaken(record, now)).model_copy(
             update={"resumed": case.resume, "budget_from": now, "cooldown_until": None}
         )
+    return record
+
+
+def _released(record: HealingStatus, case: Case, alarm: Alarm) -> HealingStatus:
+    """The record without a pod that was set apart, when its time is over and it is deleted."""
+    kept = record.quarantine
+    if kept is not None and alarm.passed(kept.until) and not case.situation.specimen_left:
+        record = record.model_copy(update={"quarantine": None})
     return record
 
 
@@ -158,14 +167,6 @@ def _taken_back(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm)
         if is_over or alarm.passed(action.at + policy.approval):
             fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": alarm.now}
             record = ledger.changed(record, action, **fields)
-    return _released(record, alarm)
-
-
-def _released(record: HealingStatus, alarm: Alarm) -> HealingStatus:
-    """The record without the pod that was kept for long enough: it has been deleted."""
-    kept = record.quarantine
-    if kept is not None and alarm.passed(kept.until):
-        return record.model_copy(update={"quarantine": None})
     return record
 
 
@@ -178,7 +179,7 @@ def _proven(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> 
     record = _forgotten(record, policy, alarm)
     since = max(filter(None, (record.well_since, record.template_since)))
     is_new = record.failed_template is None and record.good_template != case.version
-    if is_new and alarm.passed(since + policy.probation):
+    if is_new and not case.situation.unkept and alarm.passed(since + policy.probation):
         record = record.model_copy(update={"good_template": case.version, "good_image": case.image})
     return record
 

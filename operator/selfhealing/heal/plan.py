@@ -14,6 +14,7 @@ from selfhealing.api.healing_status import ActionOutcome, HealingAction, Healing
 from selfhealing.heal import ledger, policy as modes
 from selfhealing.heal.ailments import is_live, is_lost
 from selfhealing.heal.memory import larger
+from selfhealing.heal.policy import Policy
 from selfhealing.heal.rollout import template_hash
 from selfhealing.observe.facts import Facts
 from selfhealing.observe.views import PodView
@@ -58,6 +59,36 @@ class Isolate:
 
 
 Step = Evict | Delete | Resize | Isolate
+
+
+def due(record: HealingStatus, asked: str, policy: Policy, now: datetime) -> HealingStatus:
+    """The record as far as it is still to be carried out, by what people want now.
+
+    Without an action that is overtaken by another version, that is no longer wished for, or whose
+    time is over: the operator may have been away since. The next decision writes down the rest.
+
+    Args:
+        record: what the status holds.
+        asked: the version that the spec asks for.
+        policy: the limits that the spec sets.
+        now: the time.
+    """
+    action = ledger.running(record)
+    if action is not None and (
+        record.template != asked
+        or policy.mode in {modes.OFF, modes.OBSERVE}
+        or action.at + policy.verify <= now
+    ):
+        record = ledger.changed(record, action, outcome=ActionOutcome.OVERTAKEN)
+    return record.model_copy(update={"mode": policy.mode})
+
+
+def farewell(record: HealingStatus) -> tuple[Step, ...]:
+    """What is to be carried out for an app of which nothing is remembered from now on: a Job."""
+    kept = record.quarantine
+    if kept is None:
+        return ()
+    return (Delete(kept.pod, kept.uid, "it was kept for an app that is a Job now"),)
 
 
 def plan(record: HealingStatus, facts: Facts, now: datetime) -> tuple[Step, ...]:
@@ -111,7 +142,9 @@ def _action(record: HealingStatus, facts: Facts) -> Iterator[Step]:
     live = [pod for pod in facts.pods if is_live(pod)]
     if action is not None and action.remedy is Remedy.RECYCLE:
         wanted = facts.deployment.replicas if facts.deployment else 0
-        yield from (Evict(pod) for pod in live if pod.uid == action.uid and may_go(pod, live, wanted))
+        yield from (
+            Evict(pod) for pod in live if pod.uid == action.uid and may_go(pod, live, wanted)
+        )
     if action is not None and action.remedy is Remedy.FAILOVER:
         for pod in live:
             if pod.node == action.target and is_lost(pod) and not pod.claims:

@@ -151,9 +151,7 @@ def _recycle(bedside: Bedside, illness: Illness) -> Proposal | None:
         return None
     case = bedside.case
     chosen = (
-        pod
-        for pod in illness.pods
-        if pod.uid in case.uids and may_go(pod, case.pods, case.wanted)
+        pod for pod in illness.pods if pod.uid in case.uids and may_go(pod, case.pods, case.wanted)
     )
     pod = next(chosen, None)
     if pod is None:

@@ -13,6 +13,7 @@ import orjson
 
 from selfhealing.api import names
 from selfhealing.api.spec import SelfHealingAppSpec
+from selfhealing.render.drift import quantity
 from selfhealing.render.meta import Owner, metadata
 from selfhealing.render.pod import build_pod_template
 
@@ -34,7 +35,12 @@ class Overrides:
     def over(self, template: Json) -> Json:
         """The pod template that is to be run instead of ``template``."""
         chosen = template if self.template is None else dict(self.template)
-        return with_memory(chosen, self.memory) if self.memory else chosen
+        return with_memory(chosen, self.memory) if self._is_more(memory_limit(chosen)) else chosen
+
+    def _is_more(self, limit: str) -> bool:
+        """Whether the memory is more than this limit: a limit is never lowered, nor made up."""
+        ours, theirs = quantity(self.memory), quantity(limit)
+        return ours is not None and theirs is not None and ours > theirs
 
 
 NOTHING: Final = Overrides()

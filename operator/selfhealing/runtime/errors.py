@@ -68,6 +68,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     429: UnavailableError,
 }
 _FIRST_SERVER_ERROR = 500
+_WEBHOOK_FAILED: Final = 500
 
 
 DISRUPTION_BUDGET: Final = "DisruptionBudget"
@@ -80,3 +81,12 @@ def api_error(status: int, reason: str, message: str, causes: Collection[str] = 
         return BudgetError(status, reason, message)
     kind = UnavailableError if status >= _FIRST_SERVER_ERROR else _BY_STATUS.get(status, ApiError)
     return kind(status, reason, message)
+
+
+def is_outage(error: ApiError) -> bool:
+    """Whether the API server cannot answer anything now; then it is waited for.
+
+    What it answers with 500 is mostly a webhook that fails, for this kind of object, perhaps for
+    ever.
+    """
+    return isinstance(error, UnavailableError) and error.status != _WEBHOOK_FAILED

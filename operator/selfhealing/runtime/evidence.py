@@ -17,7 +17,7 @@ from selfhealing.observe.views import AppKey, AppView
 from selfhealing.render.meta import Owner, metadata
 from selfhealing.runtime.access import CONFIG_MAPS, EVENTS, PODS
 from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, NotFoundError, UnavailableError
+from selfhealing.runtime.errors import ApiError, NotFoundError, is_outage
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +32,6 @@ LOG_BYTES: Final = 64 * 1024
 tells the most."""
 EVENTS_LIMIT: Final = 200
 """Events that are read; there are more only if somebody makes them up."""
-
-_WEBHOOK_FAILED: Final = 500
-"""The API server's answer where a webhook fails: it may fail for ever, and is not waited for."""
 
 
 class EvidenceRoom:
@@ -84,7 +81,7 @@ class EvidenceRoom:
                 found = await self._look(app.key, action, pod_name, wanted, kept)
                 await self._keep(app, live, update(action, write(found), data))
         except ApiError as error:
-            if isinstance(error, UnavailableError) and error.status != _WEBHOOK_FAILED:
+            if is_outage(error):
                 raise
             logger.warning("%s: no evidence is kept: %s", app.key, error)
             return None

@@ -1,58 +1,45 @@
-"""Carries out what healing has decided, and knows what a decision needs from outside the app.
+"""What healing needs from outside the app, and what has to be there before a record is written.
 
-The decisions are ``heal.decision``'s, the steps ``heal.plan``'s. Each step has a precondition that
-the API server checks: the pod is still the one that was seen.
+The decisions are ``heal.decision``'s, the steps ``heal.plan``'s; ``runtime.hands`` carries them
+out. The order is what makes it safe: an action is written as Started, then its evidence is taken,
+then it is carried out; a version is kept, then the status says so, then the one before goes.
 """
 
-import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from selfhealing.api import names
 from selfhealing.api.healing_status import HealingStatus, Hold
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.heal import ledger
+from selfhealing.heal import ledger, policy as modes
 from selfhealing.heal.ailments import is_live, is_lost
-from selfhealing.heal.breaker import is_storm, too_many_lost
+from selfhealing.heal.breaker import too_many_lost
 from selfhealing.heal.case import Situation
-from selfhealing.heal.plan import (
-    Delete,
-    Evict,
-    Isolate,
-    Resize,
-    Step,
-    overrides,
-    plan,
-    unwitnessed,
-    witness,
-)
+from selfhealing.heal.decision import fresh
+from selfhealing.heal.plan import due, farewell, overrides, plan
+from selfhealing.heal.policy import Policy, policy
 from selfhealing.observe.facts import Facts
-from selfhealing.observe.parse import pod_view, version as version_in
+from selfhealing.observe.parse import version as version_in
 from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey, AppView, PodView
-from selfhealing.render.overrides import Overrides, raised, version
+from selfhealing.observe.views import AppKey, DeploymentView, PodView
+from selfhealing.render.overrides import Overrides, version
 from selfhealing.render.pod import build_pod_template, runs_to_its_end
-from selfhealing.runtime import metrics
-from selfhealing.runtime.access import CHILDREN, PODS
+from selfhealing.runtime.access import CHILDREN, PODS, Resource
 from selfhealing.runtime.census import Census
 from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, ConflictError, NotFoundError, UnavailableError
-from selfhealing.runtime.evidence import EvidenceRoom
-from selfhealing.runtime.keeper import Keeper
+from selfhealing.runtime.errors import UnavailableError
+from selfhealing.runtime.hands import Hands
+from selfhealing.runtime.keeper import Keeper, RefusedError
 from selfhealing.runtime.queue import WorkQueue
 from selfhealing.runtime.settings import Settings
-
-logger = logging.getLogger(__name__)
+from selfhealing.runtime.ward import Ward, count
+from selfhealing.runtime.witness import Witness
 
 Json = dict[str, Any]
 
 AGAIN: Final = 5.0
-"""Seconds until something is looked at again that no watch tells of: a storm, a budget of pods."""
-
-RECENT: Final = timedelta(minutes=5)
-"""How long after an app was left to people its evidence is still worth taking."""
+"""Seconds until something is looked at again that no watch tells of: a storm, lost nodes."""
 
 OUTSIDE: Final = frozenset({Hold.STARTING_UP, Hold.STORM, Hold.NODES_LOST, Hold.STALE_FACTS})
 """Reasons to wait that end without any news of the app."""
@@ -67,7 +54,10 @@ class Preparation:
 
 
 class Healer:
-    """The hands of healing."""
+    """Healing's memory between reconciles, and its eyes for what no watch shows.
+
+    Nothing that it remembers is needed: a new process begins without it.
+    """
 
     def __init__(
         self,
@@ -78,19 +68,18 @@ class Healer:
         clock: Callable[[], float],
     ) -> None:
         self._client = client
-        self._store = store
         self._queue = queue
         self._scale = settings.healing_scale
         self._quiet = settings.healing_quiet * settings.healing_scale
         self._clock = clock
         self._begun = clock()
-        self._keeper = Keeper(client)
-        self._evidence = EvidenceRoom(client)
+        self._hands = Hands(client, store, queue, clock)
+        self._keeper = Keeper(client, clock)
+        self._witness = Witness(client)
         self._census = Census(client, clock)
-        self._ill: set[AppKey] = set()
-        self._stale: dict[AppKey, int] = {}
-        self._witnessed: dict[AppKey, tuple[int, str | None]] = {}
-        self._short: set[AppKey] = set()
+        self._ward = Ward(store)
+        self._stale: dict[AppKey, tuple[str, int]] = {}
+        """By app, the uid and the version of what was known of an object that has changed."""
 
     def begin(self) -> None:
         """Begin the quiet time: this process is the one that acts from now on."""
@@ -102,43 +91,53 @@ class Healer:
         """Carry out what the ``record`` asks for, and gather what the next decision needs.
 
         Raises:
-            UnavailableError: the API server is out of reach.
+            UnavailableError: the API server is out of reach; or what stands in place of the spec
+                cannot be read, so that nothing can be said of what should be there.
         """
-        if record is None or runs_to_its_end(spec):
-            return Preparation(Overrides(), self._situation(facts, good_lost=False, lost=False))
-        kept = await self._kept(facts.app, spec, record)
-        standing = overrides(record, kept)
-        evidence = await self._witness(facts, spec, record, kept, now)
-        for step in plan(record, facts, now):
-            await self._attempt(facts.app.key, self._carry_out(facts.app, step))
+        record = record or fresh()
+        if runs_to_its_end(spec):
+            await self._hands.carry_out(facts.app, farewell(record))
+            return Preparation(Overrides(), Situation(scale=self._scale))
+        limits = policy(spec, self._scale)
+        asked = version(facts.app.key.name, spec)
+        kept, hold = await self._kept(facts, record, asked, limits)
+        evidence = await self._witness.see(facts, spec, record, kept, now)
+        steps = plan(due(record, asked, limits, now), facts, now)
+        undone = await self._hands.carry_out(facts.app, steps)
+        wait = self._keeper.wait(facts.app, asked)
+        if wait:
+            self._queue.add(facts.app.key, wait)
         lost = any(is_live(pod) and is_lost(pod) for pod in facts.pods)
-        situation = self._situation(
-            facts,
-            good_lost=kept is None and record.good_template not in {None, _asked(facts, spec)},
-            lost=lost and await self._many_lost(),
+        situation = Situation(
+            scale=self._scale,
+            hold=hold or self._hold(facts),
+            good_lost=hold is None and kept is None and _may_go_back(record, asked, limits),
+            nodes_lost=lost and await self._many_lost(),
+            unkept=wait > 0,
+            specimen_left=record.quarantine is not None and record.quarantine.uid in undone,
             evidence=evidence,
         )
-        return Preparation(standing, situation)
+        return Preparation(overrides(record, kept), situation)
 
     async def confirm(
         self, facts: Facts, before: HealingStatus | None, after: HealingStatus | None
     ) -> bool:
-        """Whether an action that is to be started now was decided by what is still so."""
+        """Whether an action that is to be started now was decided by what is still so.
+
+        If not, nothing is started until the watch has brought what has changed.
+        """
         action = ledger.running(after) if after else None
         known = ledger.running(before) if before else None
         if action is None or (known is not None and known.id == action.id):
             return True
-        key, deployment = facts.app.key, facts.deployment
-        seen: list[tuple[Any, str, int]] = []
-        if deployment is not None:
-            seen.append((CHILDREN["Deployment"], deployment.name, deployment.resource_version))
-        seen += [
-            (PODS, pod.name, pod.resource_version) for pod in facts.pods if pod.uid == action.uid
-        ]
-        for resource, name, known_version in seen:
-            raw = await self._client.get(resource, key.namespace, name)
-            if raw is None or version_in(raw["metadata"]) != known_version:
-                self._stale[key] = _newest(facts)
+        seen: list[tuple[Resource, PodView | DeploymentView]] = []
+        seen += [(PODS, pod) for pod in facts.pods if pod.uid == action.uid]
+        if facts.deployment is not None:
+            seen.append((CHILDREN["Deployment"], facts.deployment))
+        for resource, view in seen:
+            raw = await self._client.get(resource, facts.app.key.namespace, view.name)
+            if raw is None or version_in(raw["metadata"]) != view.resource_version:
+                self._stale[facts.app.key] = view.uid, view.resource_version
                 return False
         return True
 
@@ -148,200 +147,76 @@ class Healer:
         spec: SelfHealingAppSpec,
         before: HealingStatus | None,
         after: HealingStatus | None,
-    ) -> None:
-        """Keep the template of a version that has proved itself, before the status says so."""
-        if after is None or after.good_template is None:
-            return
-        old = before.good_template if before else None
-        if after.good_template == old:
-            return
+    ) -> bool:
+        """Keep the template of a version that has proved itself, before the status says so.
+
+        Returns:
+            False when it cannot be kept; then the status must not say so, and no decision will,
+            until it is tried again.
+        """
+        good = after.good_template if after else None
+        if after is None or good is None or good == (before.good_template if before else None):
+            return True
         template = build_pod_template(facts.app.key.name, spec)
-        body = overrides(after, None).over(template)
-        await self._keeper.keep(facts.app, after.good_template, body)
-        if old is not None:
-            await self._attempt(facts.app.key, self._keeper.forget(facts.app, old))
+        return await self._keeper.keep(facts.app, good, overrides(after, None).over(template))
 
-    def note(self, key: AppKey, after: HealingStatus | None) -> float | None:
-        """Take in how an app is; returns in how many seconds to look again, if nothing happens."""
-        acting = after is not None and ledger.running(after) is not None
-        if after is not None and (after.diagnoses or acting):
-            self._ill.add(key)
-        else:
-            self._ill.discard(key)
-        metrics.BREAKER.set(self._is_storm())
-        return AGAIN if after is not None and after.hold in OUTSIDE else None
-
-    def count(self, key: AppKey, before: HealingStatus | None, after: HealingStatus | None) -> None:
-        """Count what was written, for /metrics."""
+    async def stored(
+        self, facts: Facts, before: HealingStatus | None, after: HealingStatus | None
+    ) -> None:
+        """Take in that a record was stored: what it says is new is counted, what is old goes."""
         if after is None:
             return
-        known = {action.id: action.outcome for action in before.history} if before else {}
-        ailed = {found.type for found in before.diagnoses} if before else set()
-        for action in after.history:
-            if known.get(action.id) is not action.outcome:
-                metrics.ACTIONS.labels(action.remedy, action.outcome).inc()
-        for found in after.diagnoses:
-            if found.type not in ailed:
-                metrics.DIAGNOSES.labels(found.type, found.cause).inc()
-        self._count_budget(key, after)
+        count(before, after)
+        old = before.good_template if before else None
+        if old is not None and after.good_template not in {None, old}:
+            await self._keeper.forget(facts.app, old)
+
+    def note(self, key: AppKey, record: HealingStatus | None) -> float | None:
+        """Take in how an app is; returns in how many seconds to look again, if nothing happens.
+
+        The ``record`` is None where healing has nothing to do with it: a Job, or one at rest.
+        """
+        self._ward.note(key, record)
+        return AGAIN if record is not None and record.hold in OUTSIDE else None
 
     def forget(self, key: AppKey) -> None:
         """The app is gone."""
-        self._ill.discard(key)
+        self._ward.forget(key)
+        self._hands.forget(key)
         self._stale.pop(key, None)
-        self._witnessed.pop(key, None)
-        if key in self._short:
-            self._short.discard(key)
-            metrics.BUDGET_LEFT.remove(key.namespace, key.name)
-
-    def _count_budget(self, key: AppKey, after: HealingStatus) -> None:
-        """A time series only for apps that have spent some of their budget."""
-        spent = any(action.outcome in ledger.COUNTED for action in after.history)
-        if spent:
-            self._short.add(key)
-            metrics.BUDGET_LEFT.labels(key.namespace, key.name).set(after.budget_left)
-        elif key in self._short:
-            self._short.discard(key)
-            metrics.BUDGET_LEFT.remove(key.namespace, key.name)
-
-    def _is_storm(self) -> bool:
-        return is_storm(len(self._ill), len(self._store.keys()))
-
-    def _situation(
-        self,
-        facts: Facts,
-        *,
-        good_lost: bool,
-        lost: bool,
-        evidence: Mapping[int, str] | None = None,
-    ) -> Situation:
-        return Situation(
-            scale=self._scale,
-            hold=self._hold(facts),
-            good_lost=good_lost,
-            nodes_lost=lost,
-            evidence=evidence or {},
-        )
+        self._witness.forget(key)
 
     def _hold(self, facts: Facts) -> Hold | None:
         key = facts.app.key
-        if self._stale.get(key) == _newest(facts):
+        known = [(pod.uid, pod.resource_version) for pod in facts.pods]
+        known += [(child.uid, child.resource_version) for child in facts.children.values()]
+        if self._stale.get(key) in known:
             return Hold.STALE_FACTS
         self._stale.pop(key, None)
         if self._clock() < self._begun + self._quiet:
             return Hold.STARTING_UP
-        return Hold.STORM if self._is_storm() else None
+        return Hold.STORM if self._ward.storm else None
 
     async def _kept(
-        self, app: AppView, spec: SelfHealingAppSpec, record: HealingStatus
-    ) -> Json | None:
-        """The template to go back to, where what is asked for has yet to prove itself."""
+        self, facts: Facts, record: HealingStatus, asked: str, limits: Policy
+    ) -> tuple[Json | None, Hold | None]:
+        """The template to go back to, if there is one; with a hold where nobody can tell."""
         good = record.good_template
-        if good is None or good == version(app.key.name, spec):
-            return None
-        return await self._keeper.load(app, good)
+        if good is None or not _may_go_back(record, asked, limits):
+            return None, None
+        try:
+            return await self._keeper.load(facts.app, good), None
+        except RefusedError as error:
+            if record.failed_template is None:
+                return None, Hold.STALE_FACTS
+            message = f"version {good}, which runs, cannot be read: {error}"
+            raise UnavailableError(0, "", message) from error
 
     async def _many_lost(self) -> bool:
-        count = await self._census.look()
-        return count is None or too_many_lost(len(count.silent), count.total)
-
-    async def _witness(
-        self,
-        facts: Facts,
-        spec: SelfHealingAppSpec,
-        record: HealingStatus,
-        kept: Json | None,
-        now: datetime,
-    ) -> Mapping[int, str]:
-        """Take the evidence of a decision, once; returns where it is."""
-        action = unwitnessed(record, now - RECENT)
-        if action is None:
-            return {}
-        key = facts.app.key
-        if self._witnessed.get(key, (-1, None))[0] != action.id:
-            pod = witness(action, facts)
-            wanted = build_pod_template(key.name, spec) if kept else None
-            place = await self._evidence.take(
-                facts.app, action, pod.name if pod else None, wanted, kept
-            )
-            self._witnessed[key] = action.id, place
-        place = self._witnessed[key][1]
-        return {action.id: place} if place else {}
-
-    async def _attempt(self, key: AppKey, step: Awaitable[None]) -> None:
-        """Carry out a step; what is refused is said, and tried again while it is asked for."""
-        try:
-            await step
-        except NotFoundError:
-            logger.debug("%s: gone already", key)
-        except ConflictError as error:  # it has changed: the watch will bring it
-            logger.debug("%s: %s", key, error)
-            self._queue.add(key, 1.0)
-        except UnavailableError:
-            raise
-        except ApiError as error:
-            logger.warning("%s: a step of healing was refused: %s", key, error)
-            self._queue.add(key, AGAIN)
-
-    async def _carry_out(self, app: AppView, step: Step) -> None:
-        key = app.key
-        if isinstance(step, Evict):
-            await self._evict(key, step.pod)
-        elif isinstance(step, Delete):
-            logger.warning("%s: deletes pod %s: %s", key, step.name, step.why)
-            await self._client.delete(PODS, key.namespace, step.name, step.uid)
-        elif isinstance(step, Resize):
-            await self._resize(key, step.pod, step.limit)
-        else:
-            await self._isolate(app, step)
-
-    async def _evict(self, key: AppKey, pod: PodView) -> None:
-        logger.warning("%s: evicts pod %s", key, pod.name)
-        if not await self._client.evict(key.namespace, pod.name, pod.uid, pod.resource_version):
-            logger.info("%s: a PodDisruptionBudget keeps pod %s for now", key, pod.name)
-            self._queue.add(key, AGAIN)
-
-    async def _resize(self, key: AppKey, pod: PodView, limit: str) -> None:
-        raw = await self._client.get(PODS, key.namespace, pod.name)
-        if raw is None or raw["metadata"]["uid"] != pod.uid:
-            return
-        main = next(c for c in raw["spec"]["containers"] if c["name"] == names.CONTAINER_NAME)
-        resources = raised(main.get("resources") or {}, limit)
-        patch = {"spec": {"containers": [{"name": names.CONTAINER_NAME, "resources": resources}]}}
-        logger.warning("%s: gives pod %s a memory limit of %s", key, pod.name, limit)
-        self._store.put_pod(
-            key, pod_view(await self._client.resize(key.namespace, pod.name, patch))
-        )
-
-    async def _isolate(self, app: AppView, step: Isolate) -> None:
-        """Take a pod out of the app: its ReplicaSet makes another, and the app keeps this one."""
-        key, pod = app.key, step.pod
-        patch = {
-            "metadata": {
-                "uid": pod.uid,
-                "resourceVersion": str(pod.resource_version),
-                "labels": {names.LABEL_APP: None, names.LABEL_QUARANTINED: key.name},
-                "ownerReferences": [
-                    {
-                        "apiVersion": names.API_VERSION,
-                        "kind": names.KIND,
-                        "name": key.name,
-                        "uid": app.uid,
-                    }
-                ],
-            }
-        }
-        logger.warning("%s: keeps pod %s apart, to be looked at", key, pod.name)
-        raw = await self._client.merge(PODS, key.namespace, pod.name, patch)
-        self._store.drop_pod(pod.uid, version_in(raw["metadata"]))
+        found = await self._census.look()
+        return found is None or too_many_lost(len(found.silent), found.total)
 
 
-def _asked(facts: Facts, spec: SelfHealingAppSpec) -> str:
-    return version(facts.app.key.name, spec)
-
-
-def _newest(facts: Facts) -> int:
-    """The newest version of what an action is decided by."""
-    deployment = facts.deployment
-    versions = [pod.resource_version for pod in facts.pods]
-    return max([*versions, deployment.resource_version if deployment else 0])
+def _may_go_back(record: HealingStatus, asked: str, limits: Policy) -> bool:
+    """Whether there is another version than the one that is ``asked`` for, to go back to."""
+    return record.good_template not in {None, asked} and limits.mode != modes.OFF

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final
@@ -118,8 +119,10 @@ class Reconciler:
             self._queue.retry(key)
             return UNCHANGED
         # What was written is in the store already: look again before speaking about it.
-        facts = self._store.facts(key) or facts
-        self._tell(facts, deeds(outcome.changes))
+        # The app itself stays the one whose spec was read: if it has changed since, the write of
+        # the status is a conflict, and nothing is started by a spec that is no longer wanted.
+        facts = replace(self._store.facts(key) or facts, app=facts.app)
+        self._tell(facts, deeds(outcome.changes, healing=outcome.healing))
         if any(change.need in {Need.CREATE, Need.UPDATE} for change in outcome.changes):
             self._written[key] = self._clock()  # Kubernetes will have news of them in a moment
         found = report(facts, spec, outcome, now, situation)
@@ -157,7 +160,8 @@ class Reconciler:
         key = facts.app.key
         before, after = _record(facts), found.status.healing
         self._count_phase(key, str(found.status.phase))
-        for delay in (found.again, self._healer.note(key, after)):
+        in_care = spec is not None and not spec.paused
+        for delay in (found.again, self._healer.note(key, after if in_care else None)):
             if delay is not None:
                 self._queue.add(key, delay)
         if not found.patch:
@@ -167,12 +171,9 @@ class Reconciler:
         if wait > 0:
             self._queue.add(key, wait)
             return False
-        if not await self._healer.confirm(facts, before, after):
-            logger.info("%s: not healed by what is known: it has changed since", key)
+        if not await self._may_be_written(facts, spec, before, after):
             self._queue.retry(key)
             return False
-        if spec is not None:
-            await self._healer.keep(facts, spec, before, after)
         patch = {
             "metadata": {"resourceVersion": str(facts.app.resource_version)},
             "status": found.patch,
@@ -192,11 +193,24 @@ class Reconciler:
         for restart in found.restarts:
             metrics.RESTARTS.labels(restart.reason).inc(restart.news)
         self._tell(facts, found.notices)
-        self._healer.count(key, before, after)
+        await self._healer.stored(facts, before, after)
         if "healing" in found.patch:
             # What is to be carried out now stands in the store: the watch will bring no news of it.
             self._queue.add(key)
         return True
+
+    async def _may_be_written(
+        self,
+        facts: Facts,
+        spec: SelfHealingAppSpec | None,
+        before: HealingStatus | None,
+        after: HealingStatus | None,
+    ) -> bool:
+        """Whether what a record says is so: that its action is due, that its version is kept."""
+        if not await self._healer.confirm(facts, before, after):
+            logger.info("%s: not healed by what is known: it has changed since", facts.app.key)
+            return False
+        return spec is None or await self._healer.keep(facts, spec, before, after)
 
     def _tell(self, facts: Facts, notices: Iterable[Notice]) -> None:
         for notice in notices:

@@ -14,6 +14,7 @@ from selfhealing.api.healing_status import (
 )
 from selfhealing.api.status import Phase
 from selfhealing.heal import ledger
+from selfhealing.heal.policy import OFF
 from selfhealing.observe.views import AppKey
 from selfhealing.status.notice import Notice
 from selfhealing.status.sentences import clauses
@@ -91,8 +92,9 @@ def _story(
     if after is None:
         return
     known = {action.id: action for action in before.history} if before else {}
-    ailed = {found.type for found in before.diagnoses} if before else set()
-    for found in after.diagnoses:
+    ailed = {found.type for found in before.diagnoses} if before and before.mode != OFF else set()
+    # With healing off the phase tells what ails the app: there is nothing to add.
+    for found in after.diagnoses if after.mode != OFF else ():
         if found.type not in ailed:
             blame = f"cause: {found.cause}, confidence: {found.confidence}"
             yield Notice("Warning", found.type, f"{found.message} ({blame})")
@@ -107,7 +109,7 @@ def _story(
 
 
 def _ends(before: HealingStatus, after: HealingStatus) -> Iterator[Notice]:
-    if before.quarantined and not after.quarantined:
+    if before.quarantined and not after.quarantined and after.mode != OFF:
         yield Notice("Normal", "HealingResumed", "the app is healed again, with a fresh start")
     if before.fallback_replicas is not None and after.fallback_replicas is None:
         message = "the autoscaler has metrics again: it alone decides on the number of pods"

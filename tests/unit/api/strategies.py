@@ -18,6 +18,9 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
+from selfhealing.api.base import rules_key
+from selfhealing.api.duration import SHAPE
+
 Json = dict[str, Any]
 Schema = Mapping[str, Any]
 Where = tuple[str, ...]
@@ -65,6 +68,7 @@ TEXTS = [
     "true",
 ]
 PATHS = ["a", "a/b", "conf.d/x.conf", "..a/b", "a/..b", ".hidden", "a//b", "data/"]
+DURATIONS = ["0s", "90s", "10m", "1h30m", "1h", "0h0m1s", "9999h9999m99999s", "061s"]
 PERCENT = ["0%", "1%", "25%", "100%", 0, 1, 3]
 
 SMALL = 3
@@ -219,6 +223,8 @@ def _string(schema: Schema, name: str) -> st.SearchStrategy[str]:
         "subPath": PATHS,
         "subPathExpr": PATHS,
     }.get(name, TEXTS)
+    if any(rule["message"] == SHAPE.message for rule in schema.get(rules_key, ())):
+        known = DURATIONS
     pattern = schema.get("pattern")
     low, high = schema.get("minLength", 0), schema.get("maxLength", 200)
 
@@ -249,7 +255,7 @@ def repaired(spec: Json) -> Json:
     if spec.get("restartPolicy", "Always") == "Always":
         spec.pop("job", None)
     else:
-        serving = {"replicas", "autoscaling", "rollout", "disruption"}
+        serving = {"replicas", "autoscaling", "rollout", "disruption", "healing"}
         spec = {key: value for key, value in spec.items() if key not in serving}
     if "autoscaling" in spec:
         spec.pop("replicas", None)
@@ -272,6 +278,8 @@ def repaired(spec: Json) -> Json:
     for toleration in spec.get("tolerations", ()):
         _mend_toleration(toleration)
     _mend_containers(spec)
+    if "healing" in spec:
+        _mend_healing(spec)
     return spec
 
 
@@ -324,6 +332,26 @@ def _mend_vertical_scaling(scaling: Json) -> None:
         scaling.pop("minAllowed", None)
         scaling.pop("maxAllowed", None)
         scaling.pop("controlledResources", None)
+
+
+def _mend_healing(spec: Json) -> None:
+    """Give what a remedy needs: a limit below the most, an autoscaler that may make so many."""
+    healing = spec["healing"]
+    if "window" in healing:
+        healing.pop("cooldown", None)
+        if healing["window"] in {"0s", "0h0m1s"}:
+            healing["window"] = "90s"
+    elif "cooldown" in healing:
+        healing["cooldown"] = "90s"
+    if "memory" in healing:
+        healing["memory"]["max"] = "9E"
+        spec.setdefault("resources", {}).setdefault("limits", {})["memory"] = "64Mi"
+        spec["resources"].get("requests", {}).pop("memory", None)
+        spec.pop("verticalScaling", None)
+    if "scalingFallback" in healing:
+        scaling = spec.setdefault("autoscaling", {"maxReplicas": 1})
+        scaling["maxReplicas"] = max(scaling["maxReplicas"], healing["scalingFallback"]["replicas"])
+        spec.pop("replicas", None)
 
 
 def _mend_disruption(disruption: Json) -> None:

@@ -91,7 +91,10 @@ def test_scaling_goes_through_spec_replicas(version: dict[str, Any]) -> None:
 
 
 def test_defaults_are_only_those_that_kubernetes_has_too(version: dict[str, Any]) -> None:
-    """A default in the schema is written into every resource: replicas must have none."""
+    """A default in the schema is written into every resource: replicas must have none.
+
+    Of healing Kubernetes knows nothing: its defaults are the operator's own.
+    """
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     found = {
         f"{name}.{inner}": field["default"]
@@ -109,6 +112,10 @@ def test_defaults_are_only_those_that_kubernetes_has_too(version: dict[str, Any]
         "autoscaling.minReplicas": 1,
         "disruption.enabled": True,
         "verticalScaling.mode": "Off",
+        "healing.mode": "Auto",
+        "healing.budget": 3,
+        "healing.window": "1h",
+        "healing.cooldown": "1m",
     }
 
 

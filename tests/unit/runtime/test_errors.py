@@ -13,6 +13,7 @@ from selfhealing.runtime.errors import (
     NotFoundError,
     UnavailableError,
     api_error,
+    is_outage,
 )
 
 
@@ -86,3 +87,14 @@ def test_all_are_api_errors_and_none_is_another(kind: type[ApiError]) -> None:
     """One except clause takes them all; each has no child that it would take by mistake."""
     assert (ApiError,) == kind.__bases__
     assert [] == kind.__subclasses__()
+
+
+@pytest.mark.parametrize(
+    ("status", "outage"),
+    [(0, True), (429, True), (503, True), (504, True), (500, False), (403, False), (409, False)],
+)
+def test_who_waits_for_the_server(status: int, *, outage: bool) -> None:
+    """Whom a webhook refuses, or people have to help, would wait for ever."""
+    error = api_error(status, "", "words") if status else UnavailableError(0, "NoAnswer", "words")
+
+    assert outage is is_outage(error)

@@ -31,9 +31,13 @@ STARTING = pod("web-abc-1", waiting("ContainerCreating"))
 ROLLING = deployment(1, conditions=[progressing("ReplicaSetUpdated")])
 
 
+UNHEALED = {"image": "web:v1", "port": 5000, "healing": {"mode": "Off"}}
+"""The Events of healing are those of test_healing."""
+
+
 def look(*objects: Json, **more: Any) -> Step:  # noqa: ANN401 - as tell
     """One look of the operator at the world."""
-    return objects, more
+    return objects, {"spec": UNHEALED, **more}
 
 
 def told(*steps: Step) -> list[list[str]]:

@@ -6,8 +6,10 @@ from typing import Any
 import orjson
 from hypothesis import given, settings, strategies as st
 
+from selfhealing.api.spec import parse
 from selfhealing.api.status import read
 from selfhealing.observe.views import AppKey
+from selfhealing.render.overrides import version
 from selfhealing.status.outcome import Obstacle, Outcome, Problem
 from selfhealing.status.report import report
 from tests.unit import raw
@@ -234,6 +236,18 @@ def test_everything() -> None:
         ],
         "probes": {"liveness": "http GET :5000/health every 5s, 3 failures"},
         "autoscaling": {"current": 1, "desired": 1, "min": 1, "max": 5, "cpu": "31%/50%"},
+        "healing": {
+            "mode": "Auto",
+            "budgetLeft": 3,
+            "quarantined": False,
+            "template": version("web", parse(spec)),
+            "templateSince": iso(100),
+            "wellSince": iso(100),
+            "memoryInTemplate": False,
+            "nextId": 1,
+            "diagnoses": [],
+            "history": [],
+        },
         "conditions": [
             {
                 "type": kind,
@@ -263,7 +277,7 @@ def test_everything() -> None:
             )
         ],
     } == status_of(found)
-    assert None is found.again
+    assert 600 == found.again
 
 
 def test_a_spec_that_cannot_be_read() -> None:
@@ -286,8 +300,27 @@ class TestAgain:
     """When time alone will change the report."""
 
     def test_nothing_to_wait_for(self) -> None:
-        """An app that is well is looked at when something happens."""
-        assert None is tell(deployment(1), pod("web-abc-1", running())).again
+        """An app that is well, of a version that has proved itself, waits for what happens."""
+        well = (deployment(1), pod("web-abc-1", running()))
+        first = status_of(tell(*well, now=100))
+        proved = tell(*well, before=first, now=700)
+
+        assert "VersionProven" in {notice.reason for notice in proved.notices}
+        assert None is proved.again
+
+    def test_a_version_that_has_to_prove_itself(self) -> None:
+        """Until its probation is over, reckoned from when the app was first seen well."""
+        well = (deployment(1), pod("web-abc-1", running()))
+        first = tell(*well, now=100)
+
+        assert 600 == first.again
+        assert 400 == tell(*well, before=status_of(first), now=300).again
+
+    def test_nobody_heals(self) -> None:
+        """With mode Off there is no probation to wait for either."""
+        spec = {"image": "web:v1", "healing": {"mode": "Off"}}
+
+        assert None is tell(deployment(1), pod("web-abc-1", running()), spec=spec).again
 
     def test_a_pod_without_a_node(self) -> None:
         """Until the grace is over, and then until it should have started: the earliest counts."""

@@ -40,9 +40,13 @@ QUOTA = (
 )
 
 
+UNHEALED = {"image": "web:v1", "port": 5000, "healing": {"mode": "Off"}}
+"""What is judged here is how an app is, whatever would be done about it."""
+
+
 def said(*objects: Json, **more: Any) -> tuple[str, str, str, str]:  # noqa: ANN401 - as tell
     """Phase, reason, ready pods and message: what the columns of kubectl show."""
-    found = tell(*objects, **more)
+    found = tell(*objects, **{"spec": UNHEALED, **more})
     ready = next(c for c in found.status.conditions if c.type == "Ready")
     assert (ready.status == "True") == (found.status.phase == "Ready")
     assert ready.message == found.status.message

@@ -1,0 +1,60 @@
+"""Who is ill: counted for the breaker, which keeps healing from a storm, and for /metrics."""
+
+from selfhealing.api.healing_status import HealingStatus
+from selfhealing.heal import ledger
+from selfhealing.heal.breaker import is_storm
+from selfhealing.observe.store import Store
+from selfhealing.observe.views import AppKey
+from selfhealing.runtime import metrics
+
+
+class Ward:
+    """Knows of every app whether it is ill, and how much may still be done for it."""
+
+    def __init__(self, store: Store) -> None:
+        """Count among the apps of ``store``."""
+        self._store = store
+        self._ill: set[AppKey] = set()
+        self._spent: set[AppKey] = set()
+        """Apps with a time series of their budget: only those that have spent some of it."""
+
+    @property
+    def storm(self) -> bool:
+        """Whether so many apps are ill at once that none is to be touched."""
+        return is_storm(len(self._ill), len(self._store.keys()))
+
+    def note(self, key: AppKey, record: HealingStatus | None) -> None:
+        """Take in how an app is; None for one that healing has nothing to do with.
+
+        One that is left to people does not count: it may stay ill for weeks, and a few of these
+        would keep all the others from being healed.
+        """
+        acting = record is not None and ledger.running(record) is not None
+        if record is not None and not record.quarantined and (record.diagnoses or acting):
+            self._ill.add(key)
+        else:
+            self._ill.discard(key)
+        metrics.BREAKER.set(self.storm)
+        spent = record is not None and any(a.outcome in ledger.COUNTED for a in record.history)
+        if record is not None and spent:
+            self._spent.add(key)
+            metrics.BUDGET_LEFT.labels(key.namespace, key.name).set(record.budget_left)
+        elif key in self._spent:
+            self._spent.discard(key)
+            metrics.BUDGET_LEFT.remove(key.namespace, key.name)
+
+    def forget(self, key: AppKey) -> None:
+        """The app is gone."""
+        self.note(key, None)
+
+
+def count(before: HealingStatus | None, after: HealingStatus) -> None:
+    """Count what is new in the record that was stored."""
+    known = {action.id: action.outcome for action in before.history} if before else {}
+    ailed = {found.type for found in before.diagnoses} if before else set()
+    for action in after.history:
+        if known.get(action.id) is not action.outcome:
+            metrics.ACTIONS.labels(action.remedy, action.outcome).inc()
+    for found in after.diagnoses:
+        if found.type not in ailed:
+            metrics.DIAGNOSES.labels(found.type, found.cause).inc()

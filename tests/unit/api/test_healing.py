@@ -1,0 +1,153 @@
+"""What a user writes about healing, and what the operator remembers of it in the status."""
+
+from typing import Any
+
+import pytest
+
+from selfhealing.api.errors import InvalidSpecError
+from selfhealing.api.healing import MAX_BUDGET, HealingSpec
+from selfhealing.api.healing_status import (
+    MAX_HISTORY,
+    ActionOutcome,
+    HealingAction,
+    HealingStatus,
+    Hold,
+    QuarantineStatus,
+    Remedy,
+)
+from selfhealing.api.spec import parse
+from selfhealing.api.status import SelfHealingAppStatus, read, read_healing
+from tests.unit.raw import at, iso
+
+Json = dict[str, Any]
+
+
+class TestSpec:
+    """The field `healing` of a spec."""
+
+    def test_an_app_that_says_nothing(self) -> None:
+        """It is healed by what is safe for any app; what must be known of it is not done."""
+        healing = HealingSpec()
+
+        assert ("Auto", 3, "1h", "1m") == (
+            healing.mode,
+            healing.budget,
+            healing.window,
+            healing.cooldown,
+        )
+        assert (True, "10m") == (healing.rollback.enabled, healing.rollback.probation)
+        assert (True, "5m") == (healing.recycle.enabled, healing.recycle.after)
+        assert (True, "1m") == (healing.failover.enabled, healing.failover.after)
+        assert (True, "1h") == (healing.quarantine.isolate, healing.quarantine.keep)
+        assert (None, None) == (healing.memory, healing.scaling_fallback)
+        assert None is parse({"image": "web:v1"}).healing
+
+    @pytest.mark.parametrize("field", ["window", "cooldown"])
+    def test_a_time_that_cannot_be_read(self, field: str) -> None:
+        """An API server without the current CRD lets it through; the words are the CRD's."""
+        with pytest.raises(InvalidSpecError) as caught:
+            parse({"image": "web:v1", "healing": {field: "90"}})
+
+        assert (
+            f"spec.healing.{field}: is '90': write a time in hours, minutes and seconds, "
+            "such as 90s, 10m or 1h30m"
+        ) == str(caught.value)
+
+    def test_the_history_outlasts_two_budgets(self) -> None:
+        """It is the ledger: an action that is forgotten would be taken again."""
+        assert 2 * MAX_BUDGET <= MAX_HISTORY
+
+
+RECORD = HealingStatus(
+    mode="Auto",
+    budget_left=2,
+    hold=Hold.COOLDOWN,
+    cooldown_until=at(120),
+    quarantine=QuarantineStatus(pod="web-abc-1", uid="u", until=at(3600)),
+    template="new",
+    template_since=at(0),
+    good_template="good",
+    good_image="web:v1",
+    failed_template="new",
+    next_id=3,
+    history=[
+        HealingAction(
+            id=2,
+            remedy=Remedy.ROLLBACK,
+            diagnosis="CrashLooping",
+            target="good",
+            outcome=ActionOutcome.STARTED,
+            at=at(60),
+            message="back to version good",
+        ),
+        HealingAction(
+            id=1,
+            remedy=Remedy.RECYCLE,
+            diagnosis="CrashLooping",
+            outcome=ActionOutcome.NO_HELP,
+            at=at(10),
+            ended_at=at(20),
+            evidence="1",
+        ),
+    ],
+)
+
+
+def stored() -> Json:
+    """A status with a record, as it stands in the resource."""
+    return SelfHealingAppStatus(ready="1/1", healing=RECORD).to_json()
+
+
+class TestStatus:
+    """The field `healing` of a status: all that is remembered."""
+
+    def test_nothing_is_forgotten(self) -> None:
+        """What was written is read again."""
+        assert RECORD == read_healing(stored())
+
+    def test_only_healing_is_read(self) -> None:
+        """The rest of the status may be what it likes."""
+        assert RECORD == read_healing({**stored(), "phase": "Levitating", "pods": 7})
+
+    @pytest.mark.parametrize("status", [{}, {"healing": None}, {"healing": {}}, {"healing": 7}])
+    def test_nothing_is_remembered(self, status: Json) -> None:
+        """Of a new app, or where it cannot be understood at all."""
+        assert None is read_healing(status)
+
+    @pytest.mark.parametrize(
+        ("changed", "lost"),
+        [
+            ({"hold": "FullMoon"}, {"hold": None}),
+            ({"cooldownUntil": "soon"}, {"cooldown_until": None}),
+            ({"quarantine": {"pod": "web-abc-1"}}, {"quarantine": None}),
+            ({"quarantined": "perhaps"}, {}),
+            ({"fallbackReplicas": 0}, {}),
+            ({"newerThanThis": {"a": 1}}, {}),
+            ({"history": "none"}, {"history": []}),
+        ],
+    )
+    def test_a_word_of_another_version_costs_only_itself(self, changed: Json, lost: Json) -> None:
+        """The version that failed stays known: it must not be run again for a new word."""
+        status = stored()
+        status["healing"] |= changed
+
+        assert RECORD.model_copy(update=lost) == read_healing(status)
+        assert "1/1" == read(status).ready
+
+    def test_an_action_of_another_version(self) -> None:
+        """An action without what cannot be understood would be another one: it is lost."""
+        status = stored()
+        newest, oldest = status["healing"]["history"]
+        status["healing"]["history"] = [
+            {**newest, "id": 5, "remedy": "Exorcism"},
+            {**newest, "id": 4, "at": iso(70), "evidence": 4},
+            {**newest, "id": 3, "outcome": "Astonished"},
+            newest,
+            oldest,
+        ]
+        before = dict(status["healing"])
+        found = read_healing(status)
+
+        assert found is not None
+        assert [4, 2, 1] == [action.id for action in found.history]
+        assert before == status["healing"]

@@ -1,0 +1,197 @@
+"""What healing puts in place of the spec, and what it must never do to it."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from selfhealing.api.spec import parse
+from selfhealing.render import Owner, children
+from selfhealing.render.overrides import (
+    NOTHING,
+    Overrides,
+    build_kept,
+    kept_name,
+    memory_limit,
+    raised,
+    version,
+    with_memory,
+)
+from selfhealing.render.pod import build_pod_template
+
+Json = dict[str, Any]
+
+OWNER = Owner(namespace="shop", name="web", uid="u")
+
+
+def template(**spec: object) -> Json:
+    """The pod template of an app."""
+    return build_pod_template("web", parse({"image": "web:v1", **spec}))
+
+
+def limited(limit: str | int, request: str | int | None = None, **spec: object) -> Json:
+    """The pod template of an app with a memory limit."""
+    requests = {} if request is None else {"requests": {"memory": request, "cpu": "1"}}
+    return template(resources={"limits": {"memory": limit, "cpu": "2"}, **requests}, **spec)
+
+
+def memory(found: Json) -> tuple[Any, Any]:
+    """Request and limit of the app's own container."""
+    (main,) = (c for c in found["spec"]["containers"] if c["name"] == "app")
+    resources = main.get("resources", {})
+    return (
+        resources.get("requests", {}).get("memory"),
+        resources.get("limits", {}).get("memory"),
+    )
+
+
+class TestVersion:
+    """A version is what pods are made from, and nothing else."""
+
+    def test_the_same_template(self) -> None:
+        """What does not touch the pods is no new version: nothing would have to be proved."""
+        same = [
+            {},
+            {"replicas": 3},
+            {"paused": True},
+            {"healing": {"mode": "Off"}},
+            {"rollout": {"minReadySeconds": 5}},
+        ]
+
+        assert 1 == len({version("web", parse({"image": "web:v1", **spec})) for spec in same})
+
+    def test_another_template(self) -> None:
+        """Whatever reaches the pods is."""
+        specs = [
+            {"image": "web:v1"},
+            {"image": "web:v2"},
+            {"image": "web:v1", "env": [{"name": "A", "value": "1"}]},
+            {"image": "web:v1", "resources": {"limits": {"memory": "64Mi"}}},
+        ]
+        found = {version("web", parse(spec)) for spec in specs}
+
+        assert 4 == len(found)
+        assert {10} == {len(each) for each in found}
+
+    def test_the_order_of_fields_does_not_matter(self) -> None:
+        """A client may write them in any."""
+        one = parse({"image": "web:v1", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}})
+        two = parse({"resources": {"limits": {"memory": "1Gi", "cpu": "1"}}, "image": "web:v1"})
+
+        assert version("web", one) == version("web", two)
+
+
+class TestMemory:
+    """Another memory limit for the app's own container."""
+
+    @pytest.mark.parametrize(
+        ("found", "limit"),
+        [
+            (template(), ""),
+            (template(resources={"requests": {"memory": "1Gi"}}), ""),
+            (template(resources={"limits": {"cpu": "1"}}), ""),
+            (limited("64Mi"), "64Mi"),
+            (limited(67108864), "67108864"),
+        ],
+    )
+    def test_the_limit_that_is_asked_for(self, found: Json, limit: str) -> None:
+        """As it is written."""
+        assert limit == memory_limit(found)
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            (limited("64Mi"), (None, "164Mi")),
+            (limited("64Mi", "32Mi"), ("32Mi", "164Mi")),
+            (limited("64Mi", "64Mi"), ("164Mi", "164Mi")),
+        ],
+        ids=["no request", "a smaller request", "an equal request"],
+    )
+    def test_more(self, before: Json, after: tuple[str | None, str]) -> None:
+        """A request that was equal goes with it: the class of service stays as it was."""
+        kept = copy.deepcopy(before)
+
+        assert after == memory(with_memory(before, "164Mi"))
+        assert kept == before
+
+    def test_nothing_else_is_changed(self) -> None:
+        """The CPU, the sidecars and everything else are the spec's."""
+        sidecars = [
+            {"name": "proxy", "image": "proxy:v1", "resources": {"limits": {"memory": "64Mi"}}}
+        ]
+        before = limited("64Mi", sidecars=sidecars)
+        after = with_memory(before, "164Mi")
+
+        assert before == with_memory(after, "64Mi")
+        assert [c["name"] for c in before["spec"]["containers"]] == [
+            c["name"] for c in after["spec"]["containers"]
+        ]
+
+    def test_a_container_without_anything(self) -> None:
+        """A live pod's resources may be written as null."""
+        assert {"limits": {"memory": "1Gi"}, "requests": None} == raised(
+            {"limits": None, "requests": None}, "1Gi"
+        )
+
+
+class TestOver:
+    """What is run instead of what the spec asks for."""
+
+    def test_nothing(self) -> None:
+        """Without a reason the spec counts."""
+        asked = limited("64Mi")
+
+        assert asked is NOTHING.over(asked)
+        assert Overrides() == NOTHING
+
+    def test_a_kept_template(self) -> None:
+        """As a whole; what is kept is not touched by later changes."""
+        kept = template(image="web:v0")
+        found = Overrides(template=kept).over(template())
+
+        assert kept == found
+        assert kept is not found
+
+    @pytest.mark.parametrize(
+        ("asked", "after"),
+        [
+            (limited("64Mi"), "164Mi"),
+            (limited(67108864), "164Mi"),
+            (limited("164Mi"), "164Mi"),
+            (limited("1Gi"), "1Gi"),
+            (template(), None),
+        ],
+        ids=["less", "less, as a number", "the same", "more", "no limit"],
+    )
+    def test_a_limit_is_only_ever_raised(self, asked: Json, after: str | None) -> None:
+        """The version that is gone back to may have more, or no limit at all."""
+        assert after == memory(Overrides(memory="164Mi").over(asked))[1]
+        assert after == memory(Overrides(template=asked, memory="164Mi").over(limited("1Mi")))[1]
+
+    @pytest.mark.parametrize(
+        ("wanted", "fewest"), [(None, 2), (1, 2), (4, 4), (9, 5)], ids=["no", "less", "more", "max"]
+    )
+    def test_the_fewest_pods_of_the_autoscaler(self, wanted: int | None, fewest: int) -> None:
+        """Never fewer than the spec says, and never more than its most."""
+        spec = parse({"image": "web:v1", "autoscaling": {"minReplicas": 2, "maxReplicas": 5}})
+        made = children(OWNER, spec, Overrides(min_replicas=wanted))
+        (autoscaler,) = (c for c in made if c["kind"] == "HorizontalPodAutoscaler")
+
+        assert (fewest, 5) == (autoscaler["spec"]["minReplicas"], autoscaler["spec"]["maxReplicas"])
+
+
+def test_what_keeps_a_version() -> None:
+    """Found by its name, owned by the app, and it shares nothing that may change."""
+    body = template()
+    kept = build_kept(OWNER, "0123456789", body)
+
+    assert "web-0123456789" == kept["metadata"]["name"] == kept_name("web", "0123456789")
+    assert ("apps/v1", "ControllerRevision", 1) == (
+        kept["apiVersion"],
+        kept["kind"],
+        kept["revision"],
+    )
+    assert "u" == kept["metadata"]["ownerReferences"][0]["uid"]
+    assert "web" == kept["metadata"]["labels"]["selfhealing.dev/app"]
+    assert body == kept["data"]
+    assert body is not kept["data"]

@@ -1,0 +1,333 @@
+"""The order in which one reconcile heals: decided, written, witnessed, carried out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Hold, Remedy
+from selfhealing.api.spec import SelfHealingAppSpec
+from selfhealing.api.status import read_healing
+from selfhealing.observe.facts import Facts
+from selfhealing.observe.parse import app_view
+from selfhealing.observe.store import Store
+from selfhealing.observe.views import AppKey, AppView
+from selfhealing.render.overrides import Overrides
+from selfhealing.runtime import reconciler as module
+from selfhealing.runtime.children import Children
+from selfhealing.runtime.healer import Healer
+from selfhealing.runtime.queue import WorkQueue
+from selfhealing.runtime.reconciler import Reconciler
+from selfhealing.runtime.recorder import Recorder
+from selfhealing.runtime.settings import Settings
+from selfhealing.status.notice import Notice
+from selfhealing.status.outcome import Outcome
+from tests.unit import raw
+from tests.unit.runtime.clock import now
+from tests.unit.runtime.cluster import Cluster, Json, forbidden, version_of
+from tests.unit.world import KEY, put
+
+POD = "web-abc-1"
+EVICT = f"evict Pod/{POD}"
+EVIDENCE = "create ConfigMap/web-evidence"
+STATUS = "merge/status SelfHealingApp/web"
+KEPT = f"web-{version_of()}"
+KEEP = f"create ControllerRevision/{KEPT}"
+
+
+class Clock(datetime):
+    """The time of the tests: noon, a hundred seconds later, and what has passed since."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        """Tell it."""
+        assert UTC is tz
+        return raw.at(100) + timedelta(seconds=now())
+
+
+class World:
+    """Everything that a reconcile works with; children and Events are only noted.
+
+    Attributes:
+        overrides: what stood in place of the spec in each reconcile.
+        told: the reasons of the Events.
+    """
+
+    def __init__(self, *objects: Json, spec: Json | None = None, quiet: float = 0) -> None:
+        app = raw.app(spec)
+        self.cluster = Cluster(app, *objects)
+        self.store = Store()
+        for thing in (app, *objects):
+            put(self.store, thing)
+        self.queue: WorkQueue[AppKey] = WorkQueue()
+        self.overrides: list[Overrides] = []
+        self.told: list[str] = []
+        settings = Settings(healing_quiet=quiet)
+        self.reconciler = Reconciler(
+            self.cluster.client,
+            self.store,
+            self.queue,
+            cast("Recorder", self),
+            cast("Children", self),
+            Healer(self.cluster.client, self.store, self.queue, settings, now),
+            settings,
+            now,
+        )
+
+    async def sync(self, _: Facts, __: SelfHealingAppSpec, overrides: Overrides) -> Outcome:
+        """Stand for Children."""
+        self.overrides.append(overrides)
+        return Outcome()
+
+    def tell(self, _: AppView, notice: Notice) -> None:
+        """Stand for Recorder."""
+        self.told.append(notice.reason)
+
+    @asynccontextmanager
+    async def working(self, seconds: float) -> AsyncIterator[None]:
+        """Let a worker work for so long, from now on."""
+        self.queue.add(KEY)
+        task = asyncio.create_task(self.reconciler.work())
+        await asyncio.sleep(seconds)
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def work(self, seconds: float = 3) -> None:
+        """Let a worker work for so long."""
+        async with self.working(seconds):
+            pass
+
+    def news(self, thing: Json) -> None:
+        """Let something be so, and the watch bring it."""
+        self.cluster.put(thing)
+        put(self.store, thing)
+        self.queue.add(KEY)
+
+    @property
+    def record(self) -> HealingStatus:
+        """What the API server has stored about healing."""
+        status = self.cluster.objects_by_path["SelfHealingApp", raw.APP].get("status", {})
+        found = read_healing(orjson.loads(orjson.dumps(status)))
+        assert found is not None
+        return found
+
+
+def world(**more: Any) -> World:  # noqa: ANN401 - as World
+    """One of two pods fails again and again."""
+    return World(
+        raw.deployment(),
+        raw.pod(POD, raw.crash_loop(5, raw.ended()), version=7),
+        raw.pod("web-abc-2", raw.running()),
+        **more,
+    )
+
+
+def well(**more: Any) -> World:  # noqa: ANN401 - as World
+    """All is well."""
+    pods = (raw.pod(f"web-abc-{n}", raw.running()) for n in (1, 2))
+    return World(raw.deployment(), *pods, **more)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the reconciler's time go with the loop's."""
+    monkeypatch.setattr(module, "datetime", Clock)
+
+
+class TestActing:
+    """From an illness to its remedy."""
+
+    async def test_the_order(self) -> None:
+        """It is written first: who crashes after that knows what was to be done, and why."""
+        there = world()
+        await there.work()
+
+        assert [STATUS, EVIDENCE, EVICT] == there.cluster.writes()[:3]
+
+        [action] = there.record.history
+
+        assert (Remedy.RECYCLE, ActionOutcome.STARTED) == (action.remedy, action.outcome)
+        assert "1-recycle.txt" == action.evidence
+        assert ["CrashLooping", "HealingRecycle"] == [
+            each for each in there.told if each in {"CrashLooping", "HealingRecycle"}
+        ]
+
+    async def test_what_was_not_stored_is_not_done(self) -> None:
+        """Nothing would remember it."""
+        there = world()
+        there.cluster.errors["merge/status"] = forbidden()
+        await there.work(60)
+
+        assert {STATUS} == set(there.cluster.writes())
+        assert "HealingRecycle" not in there.told
+
+    async def test_the_spec_changes_meanwhile(self) -> None:
+        """What was decided by the old one is not stored, so nothing of it is done."""
+        there = world()
+        changed = raw.app({"image": "web:v2", "port": 5000}, generation=2, resourceVersion="2")
+        sync = there.sync
+
+        async def slow(facts: Facts, spec: SelfHealingAppSpec, overrides: Overrides) -> Outcome:
+            there.cluster.put(changed)
+            there.store.put_app(app_view(changed))
+            there.reconciler._children = cast("Children", there)  # noqa: SLF001 - once only
+            return await sync(facts, spec, overrides)
+
+        there.reconciler._children = cast(  # noqa: SLF001 - in place of what takes so long
+            "Children", type("Slow", (), {"sync": staticmethod(slow)})()
+        )
+        await there.work(0.1)
+
+        assert [STATUS] == there.cluster.writes()
+        assert "status" not in there.cluster.objects_by_path["SelfHealingApp", raw.APP]
+
+        await there.work()
+
+        assert version_of(image="web:v2") == there.record.template
+
+    async def test_the_app_is_deleted_meanwhile(self) -> None:
+        """Nothing more is done once that is known."""
+        there = world()
+        await there.work(0.1)
+        there.store.drop_app(KEY, raw.APP_UID)
+        there.cluster.asked.clear()
+        await there.work(60)
+
+        assert [] == there.cluster.asked
+
+    async def test_paused(self) -> None:
+        """Nothing is done that was decided before, and nothing is decided."""
+        there = world()
+        there.cluster.budget = False
+        async with there.working(3):
+            meta = there.cluster.objects_by_path["SelfHealingApp", raw.APP]["metadata"]
+            status = there.cluster.objects_by_path["SelfHealingApp", raw.APP]["status"]
+            version = str(int(meta["resourceVersion"]) + 1)
+            spec = {"image": raw.IMAGE, "port": 5000, "paused": True}
+            there.news(raw.app(spec, status, resourceVersion=version, generation=2))
+            there.cluster.asked.clear()
+            await asyncio.sleep(600)
+
+        assert {STATUS} == set(there.cluster.writes())
+        assert ActionOutcome.STARTED is there.record.history[0].outcome
+
+    async def test_nothing_loops(self) -> None:
+        """Where the remedy is not carried out for want of a right, the server is left alone."""
+        there = world()
+        there.cluster.errors["evict"] = forbidden()
+        await there.work(60)
+
+        assert 5 <= there.cluster.asked.count(EVICT) <= 7
+        assert len(there.cluster.writes()) < 20
+
+
+class TestHolding:
+    """When nothing is started."""
+
+    async def test_quiet_time(self) -> None:
+        """A new process looks around first, and begins by itself when it has."""
+        there = world(quiet=60)
+        await there.work(50)
+
+        assert Hold.STARTING_UP is there.record.hold
+        assert EVICT not in there.cluster.asked
+
+        await there.work(20)
+
+        assert EVICT in there.cluster.asked
+
+    async def test_what_is_known_is_behind(self) -> None:
+        """The pod is well again, only the watch has not said so: it is not touched."""
+        there = world()
+        newer = raw.pod(POD, raw.running(), version=8)
+        there.cluster.put(newer)
+        async with there.working(60):
+            assert Hold.STALE_FACTS is there.record.hold
+            assert [] == there.record.history
+            assert 1 == there.cluster.asked.count(f"get Pod/{POD}")
+
+            there.news(newer)
+            await asyncio.sleep(10)
+
+            assert None is there.record.hold
+
+        assert EVICT not in there.cluster.asked
+
+    async def test_it_is_as_ill_as_before(self) -> None:
+        """Then it is healed as soon as that is known."""
+        there = world()
+        newer = raw.pod(POD, raw.crash_loop(6, raw.ended()), version=8)
+        there.cluster.put(newer)
+        async with there.working(10):
+            there.news(newer)
+            await asyncio.sleep(10)
+
+        assert EVICT in there.cluster.asked
+
+
+PROBATION = 600
+
+
+class TestProving:
+    """A version that stays well is one to go back to."""
+
+    async def test_it_is_kept_before_the_status_says_so(self) -> None:
+        """Or the status might name a version that is nowhere."""
+        there = well()
+        await there.work(PROBATION - 10)
+
+        assert None is there.record.good_template
+
+        there.cluster.asked.clear()
+        await there.work(20)
+
+        assert [KEEP, STATUS] == there.cluster.writes()
+        assert version_of() == there.record.good_template
+        assert "VersionProven" in there.told
+
+    @pytest.mark.parametrize("stranger", [True, False], ids=["a stranger's name", "no right"])
+    async def test_it_cannot_be_kept(
+        self, caplog: pytest.LogCaptureFixture, *, stranger: bool
+    ) -> None:
+        """The status goes on telling how the app is, without that; it is tried again."""
+        there = well()
+        revision = raw.child("ControllerRevision", owner="uid-of-another", name=KEPT)
+        if stranger:
+            there.cluster.put(revision)
+        else:
+            there.cluster.errors["create"] = forbidden()
+        async with there.working(PROBATION + 100):
+            assert None is there.record.good_template
+            assert 1 == there.cluster.asked.count(KEEP)
+            assert 1 == len([text for text in caplog.messages if "cannot be kept" in text])
+
+            there.news(raw.pod("web-abc-1", raw.running(ready=False), version=9))
+            await asyncio.sleep(2)
+
+            assert None is there.record.well_since
+
+        assert "VersionProven" not in there.told
+
+    async def test_the_one_before_is_kept_until_then(self) -> None:
+        """A crash between the two leaves both."""
+        there = well(spec={"image": "web:v0", "port": 5000})
+        await there.work(PROBATION + 10)
+        before = f"web-{version_of(image='web:v0')}"
+
+        assert [before] == there.cluster.there("ControllerRevision")
+
+        app = there.cluster.objects_by_path["SelfHealingApp", raw.APP]
+        app["metadata"] |= {"generation": 2, "resourceVersion": "80"}
+        app["spec"]["image"] = raw.IMAGE
+        there.news(app)
+        there.cluster.asked.clear()
+        await there.work(PROBATION + 10)
+
+        assert [KEPT] == there.cluster.there("ControllerRevision")
+        assert [KEEP, STATUS, f"delete ControllerRevision/{before}"] == there.cluster.writes()[-3:]
