@@ -166,7 +166,8 @@ class Operator:
 
         def once() -> tuple[Case, HealingStatus, float | None]:
             alarm, causes = Alarm(raw.at(self.now)), Causes()
-            found = Examination(facts, spec, diagnose(facts, causes, alarm), causes, record)
+            diagnosis = diagnose(facts, causes, alarm)
+            found = Examination(facts, spec, diagnosis, causes, record, in_step=True)
             case = case_of(found, limits, situation, alarm)
             return case, decide(record, case, limits, alarm), alarm.delay
 
