@@ -87,13 +87,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What an app is examined with: the facts, what has been found, and what is remembered."""
+    """What an app is examined with: the facts, what has been found, and what is remembered.
+
+    ``in_step``: the Deployment is known to be what it should be, nothing stood in the way.
+    """
 
     facts: Facts
     spec: SelfHealingAppSpec
     diagnosis: Diagnosis
     causes: Causes
     record: HealingStatus
+    in_step: bool = False
 
 
 def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Alarm) -> Case:
@@ -127,12 +131,15 @@ def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Ala
 def _trial(found: Examination, asked: str, now: datetime) -> Trial:
     """Whether the version that is asked for runs, and has yet to prove itself.
 
-    Until the Deployment has taken up a change, the pods that are seen are not of that version.
+    Until the Deployment has taken up a change, the pods that are seen are not of that version. Once
+    it is known to have done so, all pods of its current template are, however long ago they were
+    made: the operator may have been away before it could write down since when.
     """
     record, rollout = found.record, found.diagnosis.rollout
+    since = record.template_since if record.template == asked else now
     is_open = asked not in {record.good_template, record.failed_template}
     return Trial(
         open=is_open and rollout is not None and rollout.observed,
-        since=record.template_since if record.template == asked else now,
+        since=None if found.in_step else since,
         same_image=record.good_image == found.spec.image,
     )
