@@ -20,7 +20,6 @@ from selfhealing.observe.views import PodView
 from selfhealing.render.overrides import memory_limit, version
 from selfhealing.render.pod import build_pod_template
 
-
 _BESIDES: Final = frozenset({IllnessType.STUCK_TERMINATING, IllnessType.METRICS_UNAVAILABLE})
 """Illnesses that take nothing from pods that are there and ready: a lost node may keep what is to
 go for days, and metrics say nothing about a version."""
