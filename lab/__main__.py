@@ -21,13 +21,13 @@ from lab.book import Book
 from lab.errors import PageError
 from lab.pages import Page
 from lab.stage import Result, Stage
-from lab.timeline import timeline
 from theatre import house, namespace
 from theatre.errors import ShowError
 from theatre.kube import Kube
 from theatre.live import LiveScreen
 from theatre.plain import PlainScreen
 from theatre.screen import Progress
+from theatre.timeline import timeline
 from theatre.words import clock_of
 
 _INTERRUPTED = 130

@@ -9,8 +9,8 @@ from rich.console import Console
 from lab.pages import parse
 from lab.report import Run, page, table, write
 from lab.stage import Result, Typed
-from lab.timeline import Mark, timeline
-from tests.unit.lab.looks import look, pod
+from tests.unit.theatre.looks import look, pod
+from theatre.timeline import Mark, timeline
 
 TEXT = (
     "# 2. Some <b>step</b>\n\n<!-- lab page: {seconds: 5} -->\n\n```sh\ncurl $URL | jq '<x>'\n```\n"
