@@ -118,11 +118,15 @@ def pod(
     status: Mapping[str, Any] | None = None,
     image: str = IMAGE,
     tolerations: Sequence[Json] = (),
+    volumes: Sequence[Json] = (),
+    limit: str = "",
+    applied: str = "",
     version: int = 1,
     **meta: Any,  # noqa: ANN401 - JSON
 ) -> Json:
     """A pod; by default ready when all its containers are.
 
+    ``limit`` and ``applied`` are its containers' memory limits: what is asked for, what is set.
     Its name says its template: ``web-abc-1`` has the pod-template-hash ``abc``.
     """
     is_ready = bool(statuses) and all(s["ready"] for s in statuses) if ready is None else ready
@@ -157,7 +161,8 @@ def pod(
         "spec": {
             **({"nodeName": node} if node else {}),
             **({"tolerations": list(tolerations)} if tolerations else {}),
-            "containers": [{"name": s["name"], "image": image} for s in statuses],
+            **({"volumes": list(volumes)} if volumes else {}),
+            "containers": [{"name": s["name"], "image": image, **_limits(limit)} for s in statuses],
             "initContainers": [
                 *({"name": s["name"], "image": image} for s in init),
                 *init_spec,
@@ -171,11 +176,15 @@ def pod(
                 *([ready_condition] if statuses else []),
                 *conditions,
             ],
-            "containerStatuses": list(statuses),
+            "containerStatuses": [{**s, **_limits(applied)} for s in statuses],
             "initContainerStatuses": list(init),
             **(status or {}),
         },
     }
+
+
+def _limits(memory: str) -> Json:
+    return {"resources": {"limits": {"cpu": "1", "memory": memory}}} if memory else {}
 
 
 def _sidecars(init_spec: Sequence[Json]) -> set[str]:
@@ -200,6 +209,29 @@ def unschedulable(message: str) -> Json:
         "status": "False",
         "reason": "Unschedulable",
         "message": message,
+    }
+
+
+def resizing(reason: str, *, kind: str = "PodResizePending", status: str = "True") -> Json:
+    """A pod's condition that its new resources are not applied yet."""
+    return {"type": kind, "status": status, "reason": reason, "message": "Node has no room"}
+
+
+def node(
+    name: str = "node-1", *, ready: str = "True", taints: Sequence[str] = (), version: int = 1
+) -> Json:
+    """A node."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "uid": f"uid-of-{name}", "resourceVersion": str(version)},
+        "spec": {"taints": [{"key": key, "effect": "NoExecute"} for key in taints]},
+        "status": {
+            "conditions": [
+                {"type": "MemoryPressure", "status": ready},
+                {"type": "Ready", "status": ready},
+            ]
+        },
     }
 
 

@@ -38,6 +38,7 @@ class ActionOutcome(StrEnum):
     HELPED = "Helped"
     NO_HELP = "NoHelp"
     OVERTAKEN = "Overtaken"
+    DONE = "Done"
 
 
 class Hold(StrEnum):
@@ -73,7 +74,7 @@ class HealingAction(Model):
     """The UID of that pod."""
 
     outcome: ActionOutcome
-    """Started, Helped, NoHelp; Overtaken by a new version; Observed; Proposed, Expired."""
+    """Started, Helped, NoHelp; Overtaken by a new version; Observed; Proposed, Expired; Done."""
 
     at: Time
     """When it was decided."""

@@ -34,6 +34,15 @@ ANNOTATION_RUN: Final = f"{GROUP}/run"
 ANNOTATION_ADOPT: Final = f"{GROUP}/adopt"
 """On a stranger's object: "true" lets the operator take it over."""
 
+ANNOTATION_APPROVE: Final = f"{GROUP}/approve"
+"""On an app: the id of a proposed action, which a person wants carried out."""
+
+ANNOTATION_RESUME: Final = f"{GROUP}/resume"
+"""On an app: a person has looked after it, so healing may act again. Any new value counts, once."""
+
+LABEL_QUARANTINED: Final = f"{GROUP}/quarantined"
+"""On a pod that is kept apart for people to look at, instead of LABEL_APP: its app's name."""
+
 CONTAINER_NAME: Final = "app"
 """The main container of every pod."""
 

@@ -6,7 +6,7 @@ known is shortened.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -95,6 +95,12 @@ def first_sentence(message: str) -> str:
 def nameless(text: str, app: str) -> str:
     """Replace the names of an app's pods: which one of them it is, is chance."""
     return re.sub(rf"\b{re.escape(app)}{_GENERATED}\b", f"{app}-…", text)
+
+
+def about(pods: Sequence[str], message: str) -> str:
+    """What is said of some pods, by the name of the first: "web-1 and 2 more: keeps crashing"."""
+    others = len(pods) - 1
+    return f"{pods[0]}{f' and {others} more' if others else ''}: {message}"
 
 
 def duration(time: timedelta) -> str:

@@ -46,6 +46,9 @@ failed a probe: which one, it does not say."""
 UNREACHABLE: Final = "node.kubernetes.io/unreachable"
 """The taint of a node whose kubelet has fallen silent; its value is empty."""
 
+_CLAIMS: Final = frozenset({"persistentVolumeClaim", "ephemeral"})
+"""Sources of a volume that claim storage."""
+
 _START_FAILURES: Final = frozenset({"StartError", "ContainerCannotRun"})
 """Reasons of an end whose message is the container runtime's, not the app's."""
 
@@ -82,12 +85,15 @@ def key_of_pod(raw: Json) -> AppKey | None:
 def app_view(raw: Json) -> AppView:
     """View a SelfHealingApp."""
     meta = raw["metadata"]
+    annotations = meta.get("annotations") or {}
     return AppView(
         key=key_of_app(raw),
         uid=meta["uid"],
         resource_version=version(meta),
         generation=meta.get("generation", 0),
         deleting="deletionTimestamp" in meta,
+        approve=_text(annotations.get(names.ANNOTATION_APPROVE)),
+        resume=_text(annotations.get(names.ANNOTATION_RESUME)),
         spec=packed(raw.get("spec") or {}),
         status=packed(raw.get("status") or {}),
     )
@@ -116,10 +122,16 @@ def pod_view(raw: Json) -> PodView:
         initialized=conditions.get("Initialized", {}).get("status") == "True",
         created=time(meta.get("creationTimestamp")),
         deleting="deletionTimestamp" in meta,
+        deleted_at=time(meta.get("deletionTimestamp")),
+        finalizers=tuple(map(sys.intern, meta.get("finalizers") or ())),
         template_hash=sys.intern(_template_hash(meta.get("labels") or {})),
         restart_policy=sys.intern(spec.get("restartPolicy", "Always")),
         unschedulable=_text(scheduled.get("message")) if scheduled.get("status") == "False" else "",
         node_patience=_node_patience(spec.get("tolerations") or ()),
+        memory_limit=_memory_limit(spec.get("containers") or ()),
+        memory_applied=_memory_limit(status.get("containerStatuses") or ()),
+        resize=_resize(conditions),
+        claims=any(not _CLAIMS.isdisjoint(volume) for volume in spec.get("volumes") or ()),
         containers=(
             *(
                 _container(c, asked, init=not _is_sidecar(init.get(c["name"], {})))
@@ -150,6 +162,24 @@ def _node_patience(tolerations: Iterable[Json]) -> int | None:
             seconds = toleration.get("tolerationSeconds")
             return None if seconds is None else max(0, seconds)
     return 0
+
+
+def _memory_limit(containers: Iterable[Json]) -> str:
+    """The memory limit of the app's own container: in a spec, or in a status as it is applied."""
+    for container in containers:
+        if container["name"] == names.CONTAINER_NAME:
+            limits = (container.get("resources") or {}).get("limits") or {}
+            return sys.intern(limits.get("memory", ""))
+    return ""
+
+
+def _resize(conditions: Mapping[str, Json]) -> str:
+    """Why new resources of a running pod are not applied; empty when they are, or soon will be."""
+    pending = conditions.get("PodResizePending", {})
+    if pending.get("status") == "True":
+        return sys.intern(pending.get("reason", ""))
+    under_way = conditions.get("PodResizeInProgress", {})
+    return "Error" if under_way.get("reason") == "Error" else ""
 
 
 def _is_sidecar(init_container: Json) -> bool:
@@ -213,6 +243,15 @@ def kill_view(raw: Json) -> KillView | None:
     )
 
 
+def node_is_silent(raw: Json) -> bool:
+    """Whether nothing is heard of a node; one that says that it is not ready is heard of."""
+    spec, status = raw.get("spec") or {}, raw.get("status") or {}
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "Unknown"
+        for condition in status.get("conditions") or ()
+    ) or any(taint["key"] == UNREACHABLE for taint in spec.get("taints") or ())
+
+
 def conditions(status: Json) -> tuple[ConditionView, ...]:
     """View the conditions of a child's status."""
     return tuple(
@@ -221,6 +260,7 @@ def conditions(status: Json) -> tuple[ConditionView, ...]:
             status=sys.intern(c["status"]),
             reason=sys.intern(c.get("reason", "")),
             message=_text(c.get("message")),
+            since=time(c.get("lastTransitionTime")),
         )
         for c in status.get("conditions") or ()
     )

@@ -69,6 +69,15 @@ class PodView:
     ``initialized``: its init containers are through; ``restart_policy`` is Always but in a Job;
     ``template_hash`` tells the pods of one ReplicaSet, or of one Job, from those of others;
     ``node_patience``: seconds that Kubernetes leaves it on a silent node, None for ever.
+
+    ``memory_limit`` is what the app's container may use by the pod's spec, ``memory_applied`` what
+    the kubelet says that it has set; both may change in a pod that runs, and are empty where there
+    is no limit or no word of it. ``resize`` says why such a change does not come about: Deferred
+    (there is no room on the node now), Infeasible (there never will be), Error, or empty.
+
+    ``claims``: it mounts storage that outlives a container, so another pod may not get it while
+    this one may still run. ``deleted_at`` is when a pod that was deleted should have been gone: its
+    grace period is in it. Until its ``finalizers`` are taken off, it stays even then.
     """
 
     uid: str
@@ -85,10 +94,16 @@ class PodView:
     initialized: bool
     created: datetime | None
     deleting: bool
+    deleted_at: datetime | None
+    finalizers: tuple[str, ...]
     template_hash: str
     restart_policy: str
     unschedulable: str
     node_patience: int | None
+    memory_limit: str
+    memory_applied: str
+    resize: str
+    claims: bool
     containers: tuple[ContainerView, ...]
 
     @property
@@ -99,12 +114,16 @@ class PodView:
 
 @dataclass(frozen=True, slots=True)
 class ConditionView:
-    """A condition of a child: type, status ("True", "False", "Unknown"), reason, message."""
+    """A condition of a child: type, status ("True", "False", "Unknown"), reason, message.
+
+    ``since`` is when the status last changed.
+    """
 
     type: str
     status: str
     reason: str
     message: str
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,13 +254,18 @@ class VerticalView(ChildView):
 
 @dataclass(frozen=True, slots=True)
 class AppView:
-    """One SelfHealingApp: ``spec`` and ``status`` as JSON."""
+    """One SelfHealingApp: ``spec`` and ``status`` as JSON.
+
+    ``approve`` and ``resume`` are what people wrote in the annotations of those names.
+    """
 
     key: AppKey
     uid: str
     resource_version: int
     generation: int
     deleting: bool
+    approve: str
+    resume: str
     spec: bytes
     status: bytes
 
@@ -258,3 +282,11 @@ class KillView:
     container: str
     probe: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCount:
+    """How many nodes the cluster has, and which of them nothing is heard of."""
+
+    total: int
+    silent: frozenset[str]

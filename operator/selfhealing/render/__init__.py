@@ -6,5 +6,6 @@ the environment, so that ``children`` can be replayed, compared and shown withou
 
 from selfhealing.render.children import children
 from selfhealing.render.meta import Owner
+from selfhealing.render.overrides import Overrides
 
-__all__ = ["Owner", "children"]
+__all__ = ["Overrides", "Owner", "children"]

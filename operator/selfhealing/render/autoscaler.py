@@ -4,9 +4,12 @@ from typing import Any
 
 from selfhealing.api.spec import AutoscalingSpec, SelfHealingAppSpec
 from selfhealing.render.meta import Owner, filled, given, metadata
+from selfhealing.render.overrides import NOTHING, Overrides
 
 
-def build_autoscaler(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
+def build_autoscaler(
+    owner: Owner, spec: SelfHealingAppSpec, overrides: Overrides = NOTHING
+) -> dict[str, Any] | None:
     """Return the autoscaling/v2 HorizontalPodAutoscaler of ``owner``, or None without autoscaling.
 
     Without any metric Kubernetes itself takes 80 % of the requested CPU.
@@ -20,12 +23,18 @@ def build_autoscaler(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] |
         "metadata": metadata(owner),
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": owner.name},
-            "minReplicas": autoscaling.min_replicas,
+            "minReplicas": _fewest(autoscaling, overrides),
             "maxReplicas": autoscaling.max_replicas,
             **filled(metrics=_metrics(autoscaling)),
             **given(behavior=autoscaling.behavior),
         },
     }
+
+
+def _fewest(autoscaling: AutoscalingSpec, overrides: Overrides) -> int:
+    """The fewest pods: an autoscaler keeps to that also while it is blind."""
+    asked = max(autoscaling.min_replicas, overrides.min_replicas or 0)
+    return min(asked, autoscaling.max_replicas)
 
 
 def followed(autoscaling: AutoscalingSpec | None) -> set[str]:

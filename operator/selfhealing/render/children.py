@@ -8,20 +8,25 @@ from selfhealing.render.budget import build_budget
 from selfhealing.render.deployment import build_deployment
 from selfhealing.render.job import build_job
 from selfhealing.render.meta import Owner, seal
+from selfhealing.render.overrides import NOTHING, Overrides
 from selfhealing.render.service import build_service
 from selfhealing.render.vertical import build_vertical_autoscaler
 
 
-def children(owner: Owner, spec: SelfHealingAppSpec) -> tuple[dict[str, Any], ...]:
+def children(
+    owner: Owner, spec: SelfHealingAppSpec, overrides: Overrides = NOTHING
+) -> tuple[dict[str, Any], ...]:
     """Return every object that ``owner`` stands for, as plain dicts ready to be applied.
+
+    What ``overrides`` says stands in place of the spec.
 
     What makes pods comes first: an autoscaler that finds no target reports an error of its own.
     """
     built = (
-        build_deployment(owner, spec),
+        build_deployment(owner, spec, overrides),
         build_job(owner, spec),
         build_service(owner, spec),
-        build_autoscaler(owner, spec),
+        build_autoscaler(owner, spec, overrides),
         build_budget(owner, spec),
         build_vertical_autoscaler(owner, spec),
     )

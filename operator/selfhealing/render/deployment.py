@@ -4,13 +4,16 @@ from typing import Any
 
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.render.meta import Owner, given, metadata, selector
+from selfhealing.render.overrides import NOTHING, Overrides
 from selfhealing.render.pod import build_pod_template, runs_to_its_end
 
 DEFAULT_REPLICAS = 1
 """Pods of an app that names neither replicas nor autoscaling."""
 
 
-def build_deployment(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
+def build_deployment(
+    owner: Owner, spec: SelfHealingAppSpec, overrides: Overrides = NOTHING
+) -> dict[str, Any] | None:
     """Return the apps/v1 Deployment of ``owner``, or None for an app that runs to its end.
 
     With autoscaling ``replicas`` is left out: it belongs to the HorizontalPodAutoscaler.
@@ -29,7 +32,7 @@ def build_deployment(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] |
         "spec": {
             **given(replicas=replicas(spec)),
             "selector": {"matchLabels": selector(owner.name)},
-            "template": build_pod_template(owner.name, spec),
+            "template": overrides.over(build_pod_template(owner.name, spec)),
             **(
                 given(
                     strategy=rollout.strategy,

@@ -73,7 +73,21 @@ APPS: Final = _resource(
     # the children's blockOwnerDeletion.
     finalizers="update",
 )
-PODS: Final = _resource("", "v1", "Pod", "pods", "list watch")
+PODS: Final = _resource(
+    "",
+    "v1",
+    "Pod",
+    "pods",
+    "get list watch patch delete",
+    eviction="create",
+    resize="patch",
+)
+"""Never created, and written to only to heal: evicted, given more memory, set apart by its label,
+deleted where its node is lost."""
+CONTROLLER_REVISIONS: Final = _resource(
+    "apps", "v1", "ControllerRevision", "controllerrevisions", "get create delete"
+)
+"""Templates that have worked, to go back to."""
 EVENTS: Final = _resource("", "v1", "Event", "events", "list watch")
 EVENT_SERIES: Final = _resource("events.k8s.io", "v1", "Event", "events", "create patch")
 """The same objects; read by the old name because only that can select by reason."""
@@ -130,6 +144,16 @@ DEFINITIONS: Final = _resource(
 NAMESPACES: Final = _resource("", "v1", "Namespace", "namespaces", "list watch", namespaced=False)
 """kopf watches these when it serves more than one named namespace."""
 
-IN_SCOPE: Final[tuple[Resource, ...]] = (APPS, *CHILDREN.values(), PODS, EVENTS, EVENT_SERIES)
+NODES: Final = _resource("", "v1", "Node", "nodes", "list", namespaced=False)
+"""Counted when one is lost: are many of them, it is the network (runtime/census.py)."""
+
+IN_SCOPE: Final[tuple[Resource, ...]] = (
+    APPS,
+    *CHILDREN.values(),
+    PODS,
+    CONTROLLER_REVISIONS,
+    EVENTS,
+    EVENT_SERIES,
+)
 """Needed wherever apps are served: in the whole cluster or in the named namespaces."""
-CLUSTER_SCOPED: Final[tuple[Resource, ...]] = (DEFINITIONS, NAMESPACES)
+CLUSTER_SCOPED: Final[tuple[Resource, ...]] = (DEFINITIONS, NAMESPACES, NODES)

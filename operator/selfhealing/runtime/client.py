@@ -17,13 +17,21 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from selfhealing import __version__
 from selfhealing.api import names
-from selfhealing.runtime.access import Resource
-from selfhealing.runtime.errors import ApiError, NotFoundError, UnavailableError, api_error
+from selfhealing.runtime.access import PODS, Resource
+from selfhealing.runtime.errors import (
+    ApiError,
+    BudgetError,
+    NotFoundError,
+    UnavailableError,
+    api_error,
+)
 from selfhealing.runtime.metrics import API_REQUESTS
 
 APPLY: Final = "application/apply-patch+yaml"
 """Server-side apply; JSON is YAML."""
 MERGE: Final = "application/merge-patch+json"
+STRATEGIC_MERGE: Final = "application/strategic-merge-patch+json"
+"""Lists are merged by the names of their items: a patch names one container and keeps the rest."""
 JSON_PATCH: Final = "application/json-patch+json"
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 PAGE: Final = 500
@@ -166,6 +174,45 @@ class Client:
             return None
         return raw if "deletionTimestamp" in raw.get("metadata", ()) else None
 
+    async def evict(self, namespace: str, pod: str, uid: str, version: int) -> bool:
+        """Evict a pod if nothing of it has changed since ``version``; gone is as good as evicted.
+
+        Returns:
+            Whether it goes; False when a PodDisruptionBudget forbids it.
+
+        Raises:
+            ConflictError: the pod has changed, or is another one of that name.
+        """
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"namespace": namespace, "name": pod},
+            "deleteOptions": {"preconditions": {"uid": uid, "resourceVersion": str(version)}},
+        }
+        path = PODS.path(namespace, pod, "eviction")
+        try:
+            await self._call("create", PODS, path, subresource="eviction", body=body)
+        except NotFoundError:
+            return True
+        except BudgetError:
+            return False
+        return True
+
+    async def resize(self, namespace: str, pod: str, patch: Json) -> Json:
+        """Change the resources of a pod that runs; returns the live pod.
+
+        That the API server takes it does not mean that the kubelet can do it (PodView.resize).
+        """
+        return await self._call(
+            "patch",
+            PODS,
+            PODS.path(namespace, pod, "resize"),
+            subresource="resize",
+            body=patch,
+            content_type=STRATEGIC_MERGE,
+            query={"fieldManager": names.FIELD_MANAGER},
+        )
+
     async def _call(  # noqa: PLR0913 - the parts of one HTTP request
         self,
         verb: str,
@@ -222,4 +269,5 @@ def _refusal(status: int, data: bytes) -> ApiError:
     if not isinstance(answer, dict):
         answer = {}
     text = answer.get("message") or data[:256].decode(errors="replace")
-    return api_error(status, answer.get("reason", ""), text)
+    causes = [c.get("reason", "") for c in (answer.get("details") or {}).get("causes") or ()]
+    return api_error(status, answer.get("reason", ""), text, causes)

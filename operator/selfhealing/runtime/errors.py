@@ -5,9 +5,13 @@ ApiError
 ├── ConflictError        409: somebody was faster, or the name is taken
 ├── InvalidError         400, 422: the object is wrong and stays wrong until it is changed
 ├── ForbiddenError       401, 403: not allowed (RBAC, quota, an admission policy)
+├── BudgetError          429, 403 with the cause DisruptionBudget: a pod may not be evicted now
 ├── GoneError            our own finding: the app was deleted before the watch said so
 └── UnavailableError     429, 5xx, no answer: try again later
 """
+
+from collections.abc import Collection
+from typing import Final
 
 
 class ApiError(Exception):
@@ -42,6 +46,10 @@ class ForbiddenError(ApiError):
     """Not allowed: by RBAC, a quota or an admission policy."""
 
 
+class BudgetError(ApiError):
+    """A PodDisruptionBudget does not allow the eviction now; it may later."""
+
+
 class GoneError(ApiError):
     """The app that a child was to be made for is gone."""
 
@@ -62,7 +70,13 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 _FIRST_SERVER_ERROR = 500
 
 
-def api_error(status: int, reason: str, message: str) -> ApiError:
-    """The error of the tree that stands for an HTTP status."""
+DISRUPTION_BUDGET: Final = "DisruptionBudget"
+"""The cause that tells the refusal of a budget from that of a server with too much to do."""
+
+
+def api_error(status: int, reason: str, message: str, causes: Collection[str] = ()) -> ApiError:
+    """The error of the tree that stands for an HTTP status, and for the causes in the answer."""
+    if DISRUPTION_BUDGET in causes:
+        return BudgetError(status, reason, message)
     kind = UnavailableError if status >= _FIRST_SERVER_ERROR else _BY_STATUS.get(status, ApiError)
     return kind(status, reason, message)

@@ -11,7 +11,7 @@ from selfhealing.api.status import (
     ProbesStatus,
 )
 from selfhealing.heal.ailments import Ailment, is_live
-from selfhealing.heal.words import shorten
+from selfhealing.heal.words import about, shorten
 from selfhealing.observe.facts import Facts
 from selfhealing.observe.views import AutoscalerView, BudgetView, MetricView
 from selfhealing.render.drift import quantity
@@ -157,10 +157,7 @@ def disruption(budget: BudgetView | None) -> DisruptionStatus | None:
 
 def naming(ailing: tuple[Ailment, ...]) -> str:
     """The gravest ailment in a clause: ``web-1 and 2 more: cannot pull image web:v9``."""
-    worst = ailing[0]
-    others = len(ailing) - 1
-    more = f" and {others} more" if others else ""
-    return f"{worst.pod}{more}: {worst.message}"
+    return about([ailment.pod for ailment in ailing], ailing[0].message)
 
 
 def amount(number: int, what: str) -> str:

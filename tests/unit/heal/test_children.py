@@ -239,7 +239,7 @@ def test_a_job_that_has_run_and_is_gone_is_not_made_again() -> None:
     done = JobStatus(run=mark, result="Complete")
 
     assert has_run(done, None, wanted)
-    assert has_run(done, job(deletionTimestamp="x"), wanted)
+    assert has_run(done, job(deletionTimestamp=raw.iso(0)), wanted)
     assert not has_run(done, job(), wanted)
     assert not has_run(None, None, wanted)
     assert not has_run(JobStatus(run=mark), None, wanted)
@@ -260,7 +260,7 @@ def test_a_job_that_gave_up_and_is_gone_gets_another_try_with_another_limit() ->
 
 def test_what_makes_pods_waits_for_what_made_them() -> None:
     """A Job for the Deployment and the other way round; nothing else has to wait."""
-    facts = Facts(app_view(raw.app()), {"Deployment": live(deletionTimestamp="x")})
+    facts = Facts(app_view(raw.app()), {"Deployment": live(deletionTimestamp=raw.iso(0))})
     foreign = Facts(app_view(raw.app()), {"Deployment": stranger("Other")})
     service = children(OWNER, parse({"image": "web:v1", "port": 80}))[1]
 

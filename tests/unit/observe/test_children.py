@@ -38,7 +38,7 @@ class TestCommon:
             service(
                 annotations={"selfhealing.dev/applied": "1234", "selfhealing.dev/adopt": "true"},
                 version=7,
-                deletionTimestamp="x",
+                deletionTimestamp=raw.iso(0),
             )
         )
 

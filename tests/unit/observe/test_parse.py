@@ -11,6 +11,7 @@ from selfhealing.observe.parse import (
     key_of_child,
     key_of_pod,
     kill_view,
+    node_is_silent,
     pod_view,
     time,
     version,
@@ -75,7 +76,12 @@ class TestApps:
 
     def test_all_of_it(self) -> None:
         """Spec and status as compact JSON."""
-        found = app_view(raw.app({"image": "a"}, {"phase": "Ready"}, deletionTimestamp="x"))
+        thing = raw.app(
+            {"image": "a"},
+            {"phase": "Ready"},
+            deletionTimestamp=iso(0),
+            annotations={"selfhealing.dev/approve": "r-1", "selfhealing.dev/resume": "2", "x": "y"},
+        )
 
         assert AppView(
             key=AppKey("shop", "web"),
@@ -83,15 +89,23 @@ class TestApps:
             resource_version=1,
             generation=1,
             deleting=True,
+            approve="r-1",
+            resume="2",
             spec=b'{"image":"a"}',
             status=b'{"phase":"Ready"}',
-        ) == found  # fmt: skip
+        ) == app_view(thing)  # fmt: skip
 
     def test_nothing_but_a_name(self) -> None:
         """Whatever is missing is empty."""
-        assert AppView(AppKey("shop", "web"), "u", 0, 0, False, b"{}", b"{}") == app_view(
+        assert AppView(AppKey("shop", "web"), "u", 0, 0, False, "", "", b"{}", b"{}") == app_view(
             {"metadata": BARE}
         )
+
+    def test_long_annotations_are_cut(self) -> None:
+        """Whatever people write."""
+        found = app_view(raw.app(annotations={"selfhealing.dev/resume": "m" * 5000}))
+
+        assert 1024 == len(found.resume)
 
 
 class TestPods:
@@ -114,10 +128,16 @@ class TestPods:
             initialized=False,
             created=None,
             deleting=False,
+            deleted_at=None,
+            finalizers=(),
             template_hash="",
             restart_policy="Always",
             unschedulable="",
             node_patience=0,
+            memory_limit="",
+            memory_applied="",
+            resize="",
+            claims=False,
             containers=(),
         ) == pod_view({"metadata": BARE})  # fmt: skip
 
@@ -155,7 +175,12 @@ class TestPods:
             since=7,
             created=1,
             status={"reason": "NodeLost", "message": "gone"},
-            deletionTimestamp="x",
+            limit="64Mi",
+            applied="32Mi",
+            conditions=[raw.resizing("Deferred")],
+            volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+            deletionTimestamp=iso(30),
+            finalizers=["example.com/slow"],
         )
 
         assert PodView(
@@ -173,10 +198,16 @@ class TestPods:
             initialized=True,
             created=at(1),
             deleting=True,
+            deleted_at=at(30),
+            finalizers=("example.com/slow",),
             template_hash="abc",
             restart_policy="Always",
             unschedulable="",
             node_patience=0,
+            memory_limit="64Mi",
+            memory_applied="32Mi",
+            resize="Deferred",
+            claims=True,
             containers=(
                 ContainerView(
                     name="migrate",
@@ -240,6 +271,51 @@ class TestPods:
 
         assert expected == pod_view(pod(conditions=[condition])).unschedulable
 
+    @pytest.mark.parametrize(
+        ("condition", "expected"),
+        [
+            (raw.resizing("Deferred"), "Deferred"),
+            (raw.resizing("Infeasible"), "Infeasible"),
+            (raw.resizing("Infeasible", status="False"), ""),
+            (raw.resizing("Error", kind="PodResizeInProgress"), "Error"),
+            (raw.resizing("", kind="PodResizeInProgress"), ""),
+            (raw.resizing("Error", kind="SomethingElse"), ""),
+        ],
+    )
+    def test_why_a_resize_does_not_come_about(self, condition: Json, expected: str) -> None:
+        """While one is under way, nothing is wrong."""
+        assert expected == pod_view(pod(conditions=[condition])).resize
+
+    @pytest.mark.parametrize("resources", [None, {}, {"limits": None}, {"limits": {"cpu": "1"}}])
+    def test_no_memory_limit(self, resources: Json | None) -> None:
+        """Neither asked for nor told."""
+        thing = pod("web-abc-1", running() | {"resources": resources})
+        thing["spec"]["containers"][0]["resources"] = resources
+        view = pod_view(thing)
+
+        assert ("", "") == (view.memory_limit, view.memory_applied)
+
+    def test_the_memory_of_others(self) -> None:
+        """Only the app's own container counts."""
+        view = pod_view(pod("web-abc-1", running(name="proxy"), limit="64Mi", applied="32Mi"))
+
+        assert ("", "") == (view.memory_limit, view.memory_applied)
+
+    @pytest.mark.parametrize(
+        ("volume", "expected"),
+        [
+            ({"persistentVolumeClaim": {"claimName": "data"}}, True),
+            ({"ephemeral": {"volumeClaimTemplate": {}}}, True),
+            ({"emptyDir": {}}, False),
+            ({"configMap": {"name": "settings"}}, False),
+        ],
+    )
+    def test_claims(self, volume: Json, expected: bool) -> None:  # noqa: FBT001 - a value of the table
+        """Both kinds of claim bind a pod to storage."""
+        thing = pod("web-abc-1", running(), volumes=[{"name": "tmp", "emptyDir": {}}, volume])
+
+        assert expected == pod_view(thing).claims
+
     @pytest.mark.parametrize(("reason", "kept"), [("StartError", "exec: no"), ("Error", "")])
     def test_last_words(self, reason: str, kept: str) -> None:
         """The runtime's are kept; an app's own may hold secrets."""
@@ -260,6 +336,26 @@ class TestPods:
         (container,) = pod_view(pod("web-abc-1", waiting("X", "m" * 5000))).containers
 
         assert 1024 == len(container.waiting_message)
+
+
+class TestNodes:
+    """Whether a node is heard of."""
+
+    @pytest.mark.parametrize(
+        ("thing", "expected"),
+        [
+            (raw.node(), False),
+            (raw.node(ready="False"), False),
+            (raw.node(ready="Unknown"), True),
+            (raw.node(taints=["node.kubernetes.io/unreachable"]), True),
+            (raw.node(taints=["node.kubernetes.io/not-ready"]), False),
+            ({"metadata": {"name": "node-1"}}, False),
+        ],
+        ids=["ready", "not ready", "unknown", "unreachable", "another taint", "new"],
+    )
+    def test_silent(self, thing: Json, expected: bool) -> None:  # noqa: FBT001 - as above
+        """A node that says that it is not ready is heard of."""
+        assert expected == node_is_silent(thing)
 
 
 class TestKills:

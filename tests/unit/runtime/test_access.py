@@ -11,12 +11,14 @@ from selfhealing.runtime.access import (
     APPS,
     CHILDREN,
     CLUSTER_SCOPED,
+    CONTROLLER_REVISIONS,
     DEFINITIONS,
     EVENT_SERIES,
     EVENTS,
     IN_SCOPE,
     LEASES,
     NAMESPACES,
+    NODES,
     PODS,
     Resource,
 )
@@ -44,6 +46,13 @@ class Sent(Exception):  # noqa: N818 - no error: the request would have gone out
         (PODS, (), "/api/v1/pods"),
         (PODS, (None,), "/api/v1/pods"),
         (PODS, ("shop",), "/api/v1/namespaces/shop/pods"),
+        (PODS, ("shop", "web-1", "resize"), "/api/v1/namespaces/shop/pods/web-1/resize"),
+        (
+            CONTROLLER_REVISIONS,
+            ("shop", "web-1"),
+            "/apis/apps/v1/namespaces/shop/controllerrevisions/web-1",
+        ),
+        (NODES, (None,), "/api/v1/nodes"),
         (CHILDREN["Deployment"], ("shop", "web"), "/apis/apps/v1/namespaces/shop/deployments/web"),
         (CHILDREN["Service"], ("shop", "web"), "/api/v1/namespaces/shop/services/web"),
         (
@@ -89,14 +98,16 @@ def test_a_subresource_is_allowed_on_its_own() -> None:
 
 
 def test_the_operator_asks_for_little() -> None:
-    """No wildcard, no secrets, nothing written to pods, to apps or to what has no namespace."""
+    """No wildcard, no secrets, no new pods, nothing written to apps or what has no namespace."""
     writing = {"create", "update", "patch", "delete", "deletecollection"}
 
     assert not any("*" in resource.verbs | {resource.plural, resource.group} for resource in ALL)
     assert "secrets" not in {resource.plural for resource in ALL}
-    assert all(not writing & resource.verbs for resource in (APPS, PODS, EVENTS, *CLUSTER_SCOPED))
+    assert all(not writing & resource.verbs for resource in (APPS, EVENTS, *CLUSTER_SCOPED))
+    assert {"patch", "delete"} == writing & PODS.verbs
     assert {"status": {"patch"}, "finalizers": {"update"}} == dict(APPS.subresources)
-    assert not any(resource.subresources for resource in ALL if resource is not APPS)
+    assert {"eviction": {"create"}, "resize": {"patch"}} == dict(PODS.subresources)
+    assert not any(resource.subresources for resource in ALL if resource not in (APPS, PODS))
     assert all(resource.namespaced for resource in (*IN_SCOPE, LEASES))
     assert not any(resource.namespaced for resource in CLUSTER_SCOPED)
 
@@ -136,6 +147,9 @@ HOW: dict[str, tuple[str, Call]] = {
 }
 """The client's methods, each with the verb that it is to the API server."""
 
+ON_PODS = {"evict", "resize"}
+"""Those that are about pods and nothing else."""
+
 
 def client_that_sends(monkeypatch: pytest.MonkeyPatch) -> Client:
     """Make a client that raises Sent instead of opening a connection."""
@@ -152,7 +166,7 @@ def test_the_table_of_these_tests_is_complete() -> None:
     """A new method of the client needs a row above."""
     methods = inspect.getmembers(Client, inspect.isfunction)
 
-    assert set(HOW) == {name for name, _ in methods if not name.startswith("_")}
+    assert {*HOW, *ON_PODS} == {name for name, _ in methods if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("resource", ALL, ids=lambda resource: resource.path()[1:])

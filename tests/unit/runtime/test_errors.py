@@ -5,6 +5,7 @@ from hypothesis import given, strategies as st
 
 from selfhealing.runtime.errors import (
     ApiError,
+    BudgetError,
     ConflictError,
     ForbiddenError,
     GoneError,
@@ -40,6 +41,15 @@ def test_each_status_has_its_error(status: int, kind: type[ApiError]) -> None:
     assert kind is type(api_error(status, "Reason", "words"))
 
 
+@pytest.mark.parametrize("status", [403, 429])
+def test_the_refusal_of_a_budget_is_told_by_its_cause(status: int) -> None:
+    """A 429 alone says that the server has too much to do, a 403 alone that a right is missing."""
+    causes = ["FieldValueInvalid", "DisruptionBudget"]
+
+    assert BudgetError is type(api_error(status, "TooManyRequests", "words", causes))
+    assert BudgetError is not type(api_error(status, "TooManyRequests", "words", causes[:1]))
+
+
 @given(st.integers(400, 599), st.text(), st.text())
 def test_the_server_s_words_are_kept(status: int, reason: str, message: str) -> None:
     """The whole answer is there for a status message and for the log."""
@@ -62,7 +72,15 @@ def test_without_an_answer_only_the_words_are_told() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [ConflictError, ForbiddenError, GoneError, InvalidError, NotFoundError, UnavailableError],
+    [
+        BudgetError,
+        ConflictError,
+        ForbiddenError,
+        GoneError,
+        InvalidError,
+        NotFoundError,
+        UnavailableError,
+    ],
 )
 def test_all_are_api_errors_and_none_is_another(kind: type[ApiError]) -> None:
     """One except clause takes them all; each has no child that it would take by mistake."""

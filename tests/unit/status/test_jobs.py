@@ -258,7 +258,7 @@ class TestFaults:
 
     def test_a_pod_that_is_being_deleted_tells_nothing(self) -> None:
         """Somebody deletes what has failed."""
-        gone = failed(deletionTimestamp="x")
+        gone = failed(deletionTimestamp=raw.iso(0))
 
         assert "PodsPending" == said(job(), gone)[2]
 
@@ -267,7 +267,7 @@ class TestFaults:
         message = "the Job is being deleted, to be made anew"
 
         assert ("Progressing", "False", "Recreating", "0/1", message) == said(
-            job(deletionTimestamp="x")
+            job(deletionTimestamp=raw.iso(0))
         )
 
     def test_paused(self) -> None:
@@ -338,7 +338,7 @@ class TestTheRecord:
 
     def test_while_it_is_deleted(self) -> None:
         """It stays Completed."""
-        going = job(run=MARK, result="Complete", deletionTimestamp="x")
+        going = job(run=MARK, result="Complete", deletionTimestamp=raw.iso(0))
 
         assert "Completed" == said(going)[0]
         assert "Complete" == about(going).status.job.result
@@ -479,7 +479,7 @@ class TestRestarts:
         "pod",
         [
             failed(status={"reason": "Evicted"}),
-            failed(deletionTimestamp="x"),
+            failed(deletionTimestamp=raw.iso(0)),
             failed(policy="Always"),
             job_pod("web-1", terminated(ended(0, finished=40)), phase="Failed"),
             succeeded(),

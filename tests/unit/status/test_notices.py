@@ -13,6 +13,7 @@ from tests.unit.raw import (
     crash_loop,
     deployment,
     ended,
+    iso,
     pod,
     progressing,
     running,
@@ -151,7 +152,7 @@ class TestPhases:
         first, second = READY, pod("web-abc-2", running())
         here: Json = {"ready": False, "ready_reason": "", "since": 50, "node": "node-7"}
         lost = pod("web-abc-2", running(), tolerations=[tolerates()], **here)
-        left = pod("web-abc-2", running(), deletionTimestamp="x", **here)
+        left = pod("web-abc-2", running(), deletionTimestamp=iso(0), **here)
         coming = pod("web-abc-3", waiting("ContainerCreating"))
         new = pod("web-abc-3", running())
 

@@ -65,7 +65,7 @@ def test_a_pod_that_fails() -> None:
         (pod("web-abc-1", node="", phase="Pending"), "Starting"),
         (pod("web-abc-1", waiting("ContainerCreating")), "Starting"),
         (pod("web-abc-1", running(ready=False)), "NotReady"),
-        (pod("web-abc-1", running(), deletionTimestamp="x"), "Terminating"),
+        (pod("web-abc-1", running(), deletionTimestamp=iso(0)), "Terminating"),
         (pod("web-abc-1", phase="Succeeded"), "Completed"),
         (evicted("web-abc-1"), "Evicted"),
         (pod("web-abc-1", phase="Failed"), "Failed"),
@@ -79,12 +79,12 @@ def test_a_pod_that_comes_or_goes(thing: Json, reason: str) -> None:
 def test_how_a_pod_stops_is_no_news() -> None:
     """From the moment in which it is told to go it looks the same until it is gone."""
     steps = [
-        pod("web-abc-1", running(restarts=1, last=ended()), deletionTimestamp="x"),
-        pod("web-abc-1", running(restarts=1, last=ended(), ready=False), deletionTimestamp="x"),
+        pod("web-abc-1", running(restarts=1, last=ended()), deletionTimestamp=iso(0)),
+        pod("web-abc-1", running(restarts=1, last=ended(), ready=False), deletionTimestamp=iso(0)),
         pod(
             "web-abc-1",
             terminated(ended(0), restarts=1, last=ended()),
-            deletionTimestamp="x",
+            deletionTimestamp=iso(0),
             phase="Succeeded",
         ),
     ]
@@ -151,7 +151,7 @@ def test_the_worst_come_first() -> None:
             pod("web-abc-4", waiting("ContainerCreating")),
             pod("web-abc-5", crash_loop(3, ended())),
             pod("web-abc-6", running()),
-            pod("web-abc-7", running(), deletionTimestamp="x"),
+            pod("web-abc-7", running(), deletionTimestamp=iso(0)),
         )
     ]
 

@@ -80,7 +80,7 @@ def pods(draw: st.DrawFn) -> list[Json]:
             condition = unschedulable("0/1 nodes are available: 1 Insufficient cpu.")
             found.append(pod(name, node="", phase="Pending", conditions=[condition]))
         else:
-            leaving: dict[str, Any] = {"deletionTimestamp": "x"} if kind == "leaving" else {}
+            leaving: dict[str, Any] = {"deletionTimestamp": raw.iso(0)} if kind == "leaving" else {}
             found.append(pod(name, draw(STATUSES), since=draw(st.sampled_from([0, 90])), **leaving))
     return found
 

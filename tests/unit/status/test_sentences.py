@@ -6,7 +6,7 @@ import pytest
 
 from selfhealing.api.status import MAX_METRICS
 from selfhealing.status.sentences import amount, clauses, join
-from tests.unit.raw import autoscaler, budget, evicted, pod, running, service
+from tests.unit.raw import autoscaler, budget, evicted, iso, pod, running, service
 from tests.unit.world import Json, status_of, tell
 
 INGRESS_IP = [{"ip": "192.0.2.7"}]
@@ -88,7 +88,7 @@ class TestEndpoint:
             (service("LoadBalancer", ingress=INGRESS_NAME), "http://web.example.com:80"),
             (service("LoadBalancer", ingress=[{"ip": "2001:db8::7"}]), "http://[2001:db8::7]:80"),
             (service("LoadBalancer", ingress=[{}]), "http://web.shop.svc:80"),
-            (service(deletionTimestamp="x"), None),
+            (service(deletionTimestamp=iso(0)), None),
             (service(owner="somebody else"), None),
         ],
     )

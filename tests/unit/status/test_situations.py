@@ -456,7 +456,7 @@ class TestReadiness:
 
     def test_the_pods_of_a_lost_node_are_replaced(self) -> None:
         """What is left behind is told, and what it waits for."""
-        lost = silent("web-abc-2", deletionTimestamp="x")
+        lost = silent("web-abc-2", deletionTimestamp=raw.iso(0))
         found = tell(deployment(2), serving("web-abc-1"), lost, starting("web-abc-3"))
 
         assert (
@@ -474,7 +474,7 @@ class TestReadiness:
 
     def test_what_was_left_behind_is_no_fault_of_those_who_serve(self) -> None:
         """With its replacement ready the app is Ready, however long the node stays away."""
-        lost = silent("web-abc-2", deletionTimestamp="x")
+        lost = silent("web-abc-2", deletionTimestamp=raw.iso(0))
 
         assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == said(
             deployment(2), serving("web-abc-1"), lost, serving("web-abc-3")
@@ -543,6 +543,7 @@ class TestRollout:
         """Not complete before the last old pod is on its way out."""
         current = (serving("web-def-1"), serving("web-def-2"))
         done = deployment(2, conditions=[progressing("NewReplicaSetAvailable", "def")])
+        going = pod("web-abc-1", running(), deletionTimestamp=raw.iso(0))
 
         assert (
             "Progressing",
@@ -551,9 +552,7 @@ class TestRollout:
             "2 of 2 pods ready; rolling out; 1 old pod still serves",
         ) == said(deployment(2, conditions=ROLLING), serving("web-abc-1"), *current)
         assert ("Progressing", "PodsSettling") == said(done, serving("web-abc-1"), *current)[:2]
-        assert (
-            "Ready" == said(done, pod("web-abc-1", running(), deletionTimestamp="x"), *current)[0]
-        )
+        assert "Ready" == said(done, going, *current)[0]
 
     def test_the_deployment_has_not_looked_yet(self) -> None:
         """What stands in its status is about the spec before."""
@@ -672,7 +671,7 @@ class TestScaling:
         assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == said(
             deployment(2),
             *pods[:2],
-            *(serving(f"web-abc-{i}", deletionTimestamp="x") for i in (2, 3)),
+            *(serving(f"web-abc-{i}", deletionTimestamp=raw.iso(0)) for i in (2, 3)),
         )
 
     def test_to_zero(self) -> None:
@@ -684,7 +683,7 @@ class TestScaling:
         assert ("Progressing", "PodsStarting") == said(
             deployment(2, updated=2),
             serving("web-abc-1"),
-            serving("web-abc-2", deletionTimestamp="x"),
+            serving("web-abc-2", deletionTimestamp=raw.iso(0)),
             pod("web-abc-3", waiting("ContainerCreating")),
         )[:2]
 
@@ -791,7 +790,7 @@ class TestHands:
             "Recreating",
             "1/1",
             "the Deployment is being deleted, to be made anew",
-        ) == said(deployment(1, deletionTimestamp="x"), serving("web-abc-1"))
+        ) == said(deployment(1, deletionTimestamp=raw.iso(0)), serving("web-abc-1"))
 
     def test_a_spec_that_cannot_be_read(self) -> None:
         """The author must act; what runs goes on."""

@@ -1,0 +1,104 @@
+"""Who is to blame: the new version, a node, one pod, or what surrounds the app?
+
+Told by comparison. The same pods of the former version are well: then it is the new one. All that
+fail are on one node, and others of the same version are well elsewhere: then it is the node.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from selfhealing.heal.ailments import is_live
+from selfhealing.heal.rollout import template_hash
+from selfhealing.heal.symptoms import IllnessType
+from selfhealing.observe.facts import Facts
+from selfhealing.observe.views import PodView
+
+HALF: Final = 2
+"""One of so many pods of the new version must fail: a single one may have bad luck."""
+
+
+class Cause(StrEnum):
+    """What is to blame."""
+
+    NEW_VERSION = "NewVersion"
+    NODE = "Node"
+    POD = "Pod"
+    ENVIRONMENT = "Environment"
+    UNKNOWN = "Unknown"
+
+
+class Confidence(StrEnum):
+    """How sure that is."""
+
+    HIGH = "High"
+    MEDIUM = "Medium"
+    LOW = "Low"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Whether the version that runs has yet to prove itself.
+
+    ``open``: it is new and was not well for long enough; ``same_image``: its image is that of the
+    version before.
+    """
+
+    open: bool
+    same_image: bool = False
+
+
+Verdict = tuple[Cause, Confidence]
+
+_SURROUNDINGS: Final = frozenset({IllnessType.NODE_LOST, IllnessType.STUCK_TERMINATING})
+"""Illnesses that no version of an app can cause."""
+
+
+def blame(facts: Facts, kind: IllnessType, ill: Sequence[PodView], trial: Trial) -> Verdict:
+    """Say what is to blame for an illness that the pods ``ill`` show."""
+    if kind in _SURROUNDINGS:
+        return Cause.NODE, Confidence.HIGH
+    live = [pod for pod in facts.pods if is_live(pod)]
+    current = template_hash(facts)
+    if trial.open and (found := _version(kind, ill, live, current, trial)) is not None:
+        return found
+    if kind is IllnessType.UNSCHEDULABLE:
+        return Cause.ENVIRONMENT, Confidence.HIGH
+    return _place(ill, live)
+
+
+def _version(
+    kind: IllnessType,
+    ill: Sequence[PodView],
+    live: Sequence[PodView],
+    current: str,
+    trial: Trial,
+) -> Verdict | None:
+    """Whether the new version is to blame; None when it is not."""
+    new = [pod for pod in live if pod.template_hash == current]
+    new_ill = [pod for pod in ill if pod.template_hash == current]
+    old_ill = [pod for pod in ill if pod.template_hash != current]
+    if not new_ill or old_ill or len(new_ill) * HALF < len(new):
+        return None
+    if kind is IllnessType.IMAGE_PULL_FAILING and trial.same_image:
+        return Cause.ENVIRONMENT, Confidence.MEDIUM
+    if kind is IllnessType.NOT_READY_TOO_LONG and len(new_ill) < len(new):
+        return None  # it can be ready: others of it are
+    old_ready = any(pod.ready for pod in live if pod.template_hash != current)
+    return Cause.NEW_VERSION, Confidence.HIGH if old_ready else Confidence.MEDIUM
+
+
+def _place(ill: Sequence[PodView], live: Sequence[PodView]) -> Verdict:
+    """Whether the place is to blame: one node, or everything around the app."""
+    names = {pod.uid for pod in ill}
+    well = [pod for pod in live if pod.uid not in names and pod.ready]
+    nodes = {pod.node for pod in ill if pod.node}
+    if not well:
+        if len(live) == 1:
+            return Cause.POD, Confidence.LOW
+        return Cause.UNKNOWN, Confidence.LOW
+    elsewhere = {pod.node for pod in well} - nodes
+    if len(ill) > 1 and len(nodes) == 1 and elsewhere:
+        return Cause.NODE, Confidence.MEDIUM
+    return Cause.POD, Confidence.MEDIUM

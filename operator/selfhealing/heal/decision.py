@@ -1,0 +1,235 @@
+"""The one decision: what is done about an app now, inside the safety envelope.
+
+``decide`` takes the record that the status holds, what is the case, the limits and the time, and
+returns the record that is to be written. It carries nothing out: what a record says is Started is
+carried out once it is stored (``heal.plan``). The order of the ladder:
+
+1. A version that is new, or a resume by somebody, begins a new story.
+2. What was started is judged: did it help within its window? Until then nothing else is done.
+3. What lasts only while its illness does is taken back.
+4. An app that is well rests, and a version that stays well becomes the one to go back to.
+5. An app that is ill gets the first remedy that fits, if nothing holds it back: mode, situation,
+   cooldown, budget, approval.
+6. When the budget is spent, or what was tried has not helped, it is left to people.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from selfhealing.api.healing_status import (
+    MAX_DIAGNOSES,
+    ActionOutcome,
+    DiagnosisStatus,
+    HealingAction,
+    HealingStatus,
+    Hold,
+    Remedy,
+)
+from selfhealing.heal import ledger, measures, policy as modes
+from selfhealing.heal.alarm import Alarm
+from selfhealing.heal.case import Case
+from selfhealing.heal.policy import Policy
+from selfhealing.heal.remedies import Bedside, Proposal, choose, exhausted
+from selfhealing.heal.symptoms import IllnessType
+
+TEXT_LIMIT: Final = 1024
+
+
+def decide(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> HealingStatus:
+    """Say what is to be remembered and, with that, what is to be done."""
+    now = alarm.now
+    record = _begun_anew(record, case, policy, now)
+    if policy.mode == modes.OFF:
+        return _shown(_cleared(record), case, policy, now, None)
+    record = _judged(record, case, policy, alarm)
+    record = _taken_back(record, case, policy, alarm)
+    record = _proven(record, case, policy, alarm)
+    hold: Hold | None = None
+    if case.illnesses and not case.idle:
+        record, hold = _treated(Bedside(record, case, policy, alarm))
+    return _shown(record, case, policy, now, hold)
+
+
+def fresh(policy: Policy) -> HealingStatus:
+    """The record of an app about which nothing is remembered."""
+    return HealingStatus(mode=policy.mode, budget_left=policy.budget)
+
+
+def _begun_anew(record: HealingStatus, case: Case, policy: Policy, now: datetime) -> HealingStatus:
+    if record.template != case.version:
+        record = _cleared(_overtaken(record, now)).model_copy(
+            update={"template": case.version, "template_since": now}
+        )
+    if case.resume and case.resume != record.resumed:
+        record = _cleared(_overtaken(record, now)).model_copy(
+            update={"resumed": case.resume, "budget_from": now, "cooldown_until": None}
+        )
+    longest = now + policy.window
+    if record.cooldown_until is not None and record.cooldown_until > longest:
+        record = record.model_copy(update={"cooldown_until": longest})  # the clock was set back
+    return record
+
+
+def _cleared(record: HealingStatus) -> HealingStatus:
+    """The record without anything that stands in place of the spec."""
+    return record.model_copy(
+        update={
+            "quarantined": False,
+            "quarantine": None,
+            "failed_template": None,
+            "memory_limit": None,
+            "memory_in_template": False,
+            "fallback_replicas": None,
+            "well_since": None,
+        }
+    )
+
+
+def _overtaken(record: HealingStatus, now: datetime) -> HealingStatus:
+    for action in (ledger.running(record), ledger.proposed(record)):
+        if action is not None:
+            was_started = action.outcome is ActionOutcome.STARTED
+            outcome = ActionOutcome.OVERTAKEN if was_started else ActionOutcome.EXPIRED
+            record = ledger.changed(record, action, outcome=outcome, ended_at=now)
+    return record
+
+
+def _judged(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> HealingStatus:
+    """What became of the action that was started."""
+    action = ledger.running(record)
+    if action is None:
+        return record
+    if action.remedy is Remedy.ROLLBACK and case.good_lost:
+        record = record.model_copy(update={"failed_template": None, "good_template": None})
+        return _ended(record, action, ActionOutcome.NO_HELP, policy, alarm.now)
+    if _has_helped(action, case) and alarm.passed(_since(action, record) + policy.proof):
+        return _ended(record, action, ActionOutcome.HELPED, policy, alarm.now)
+    if alarm.passed(action.at + policy.verify):
+        return _ended(record, action, ActionOutcome.NO_HELP, policy, alarm.now)
+    return record
+
+
+def _since(action: HealingAction, record: HealingStatus) -> datetime:
+    """Since when an action may be helping."""
+    return max(action.at, record.well_since or action.at)
+
+
+def _has_helped(action: HealingAction, case: Case) -> bool:
+    if action.remedy is Remedy.SCALING_FALLBACK:
+        return case.wanted >= int(action.target)
+    if action.remedy is Remedy.RECYCLE and action.uid in case.uids:
+        return False
+    return case.well
+
+
+def _ended(
+    record: HealingStatus,
+    action: HealingAction,
+    outcome: ActionOutcome,
+    policy: Policy,
+    now: datetime,
+) -> HealingStatus:
+    record = ledger.changed(record, action, outcome=outcome, ended_at=now)
+    until = now + ledger.rest(record, policy, now)
+    return record.model_copy(update={"cooldown_until": until})
+
+
+def _taken_back(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> HealingStatus:
+    """Take back what lasts only while there is a reason, and give up what waited for too long."""
+    ill = {illness.type for illness in case.illnesses}
+    if record.fallback_replicas is not None and IllnessType.METRICS_UNAVAILABLE not in ill:
+        record = record.model_copy(update={"fallback_replicas": None})
+    if record.failed_template is not None and case.good_lost:
+        record = record.model_copy(update={"failed_template": None, "good_template": None})
+    action = ledger.proposed(record)
+    if action is not None:
+        is_over = action.diagnosis not in ill or policy.mode != modes.APPROVE
+        if is_over or alarm.passed(action.at + policy.approval):
+            fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": alarm.now}
+            record = ledger.changed(record, action, **fields)
+    kept = record.quarantine
+    if kept is not None and kept.uid and kept.until is not None and alarm.passed(kept.until):
+        over = kept.model_copy(update={"pod": None, "uid": None, "until": None})
+        record = record.model_copy(update={"quarantine": over})
+    return record
+
+
+def _proven(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> HealingStatus:
+    """Remember since when the app is well; a version that stays so is the one to go back to."""
+    if not case.well:
+        return record.model_copy(update={"well_since": None}) if record.well_since else record
+    if record.well_since is None:
+        record = record.model_copy(update={"well_since": alarm.now})
+    since = max(filter(None, (record.well_since, record.template_since)))
+    is_new = record.failed_template is None and record.good_template != case.version
+    if is_new and alarm.passed(since + policy.probation):
+        record = record.model_copy(update={"good_template": case.version, "good_image": case.image})
+    return record
+
+
+def _treated(bedside: Bedside) -> tuple[HealingStatus, Hold | None]:
+    """Do the next thing for an app that is ill, or say why not."""
+    record = bedside.record
+    hold = _held_back(bedside)
+    if hold is not None or ledger.running(record) is not None:
+        return record, hold
+    found = choose(bedside)
+    if bedside.policy.mode == modes.OBSERVE:
+        return measures.observed(bedside, found), Hold.NO_REMEDY if found is None else None
+    if found is None:
+        if exhausted(bedside):
+            return measures.left(bedside, "what was tried has not helped"), Hold.QUARANTINED
+        return record, Hold.NO_REMEDY
+    return _taken(bedside, found)
+
+
+def _held_back(bedside: Bedside) -> Hold | None:
+    """What keeps anything from being done now, whatever it would be."""
+    until = bedside.record.cooldown_until
+    if bedside.record.quarantined:
+        return Hold.QUARANTINED
+    if bedside.case.hold is not None:
+        return bedside.case.hold
+    if bedside.case.held:
+        return Hold.ROLLOUT_PAUSED
+    if until is not None and not bedside.alarm.passed(until):
+        return Hold.COOLDOWN
+    return None
+
+
+def _taken(bedside: Bedside, found: Proposal) -> tuple[HealingStatus, Hold | None]:
+    """Take a remedy, as far as the envelope lets it."""
+    if found.remedy is Remedy.FAILOVER and bedside.case.nodes_lost:
+        return bedside.record, Hold.NODES_LOST
+    if not ledger.budget_left(bedside.record, bedside.policy, bedside.now):
+        return measures.left(bedside, "the budget of actions is spent"), Hold.QUARANTINED
+    if bedside.policy.mode == modes.APPROVE:
+        return measures.asked(bedside, found)
+    return measures.started(bedside, found), None
+
+
+def _shown(
+    record: HealingStatus, case: Case, policy: Policy, now: datetime, hold: Hold | None
+) -> HealingStatus:
+    """The record with what is only shown: what ails the app now, and what may still be done."""
+    cooling = record.cooldown_until is not None and record.cooldown_until > now
+    # One entry a type: the list is a map by type in the resource.
+    ill = {illness.type: illness for illness in reversed(case.illnesses)}
+    return record.model_copy(
+        update={
+            "mode": policy.mode,
+            "budget_left": ledger.budget_left(record, policy, now),
+            "hold": hold,
+            "cooldown_until": record.cooldown_until if cooling else None,
+            "diagnoses": [
+                DiagnosisStatus(
+                    type=illness.type,
+                    cause=illness.cause,
+                    confidence=illness.confidence,
+                    pods=len(illness.pods),
+                    message=illness.message[:TEXT_LIMIT],
+                )
+                for illness in list(reversed(ill.values()))[:MAX_DIAGNOSES]
+            ],
+        }
+    )

@@ -1,0 +1,187 @@
+"""Which remedy fits an illness: the ladder for each, and when a rung can be stepped on.
+
+A remedy that has been tried against the same illness of the same version and did not help is not
+tried again, and one that helps for a while only is not tried for ever.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remedy
+from selfhealing.heal import ledger
+from selfhealing.heal.alarm import Alarm
+from selfhealing.heal.blame import Cause
+from selfhealing.heal.case import Case
+from selfhealing.heal.illness import Illness
+from selfhealing.heal.memory import raised_limit
+from selfhealing.heal.policy import Policy
+from selfhealing.heal.symptoms import IllnessType
+from selfhealing.observe.views import PodView
+
+RECYCLES: Final = 2
+"""So often may a pod be replaced for the same illness within the window: then it is no accident."""
+
+_OF_ITSELF: Final = (Remedy.ROLLBACK, Remedy.RECYCLE)
+
+LADDER: Final[Mapping[IllnessType, tuple[Remedy, ...]]] = {
+    IllnessType.CRASH_LOOPING: _OF_ITSELF,
+    IllnessType.LIVENESS_KILLED: _OF_ITSELF,
+    IllnessType.OOM_KILLED: (Remedy.RAISE_MEMORY, Remedy.ROLLBACK),
+    IllnessType.IMAGE_PULL_FAILING: _OF_ITSELF,
+    IllnessType.CONFIG_ERROR: (Remedy.ROLLBACK,),
+    IllnessType.START_FAILING: _OF_ITSELF,
+    IllnessType.UNSCHEDULABLE: (Remedy.ROLLBACK,),
+    IllnessType.ROLLOUT_STALLED: (Remedy.ROLLBACK,),
+    IllnessType.NOT_READY_TOO_LONG: (Remedy.ROLLBACK, Remedy.RECYCLE),
+    IllnessType.NODE_LOST: (Remedy.FAILOVER,),
+    IllnessType.METRICS_UNAVAILABLE: (Remedy.SCALING_FALLBACK,),
+}
+"""What may help against what, the first that fits; nothing helps against the others from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A remedy for an illness. ``target`` is a version, a limit, a pod, a node or a number."""
+
+    remedy: Remedy
+    illness: Illness
+    target: str
+    message: str
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bedside:
+    """What the choice of a remedy is made by."""
+
+    record: HealingStatus
+    case: Case
+    policy: Policy
+    alarm: Alarm
+
+    @property
+    def now(self) -> datetime:
+        """The moment of the choice."""
+        return self.alarm.now
+
+
+def choose(bedside: Bedside) -> Proposal | None:
+    """The first remedy that fits the gravest illness that has one."""
+    for illness in bedside.case.illnesses:
+        for remedy in LADDER.get(illness.type, ()):
+            if (found := _RUNGS[remedy](bedside, illness)) is not None:
+                return found
+    return None
+
+
+def exhausted(bedside: Bedside) -> bool:
+    """Whether something has been tried in vain against what the app still has."""
+    ill = {illness.type for illness in bedside.case.illnesses}
+    return any(
+        action.diagnosis in ill and action.outcome in {ActionOutcome.NO_HELP, ActionOutcome.HELPED}
+        for action in ledger.lately(bedside.record, bedside.policy, bedside.now)
+    )
+
+
+def _rollback(bedside: Bedside, illness: Illness) -> Proposal | None:
+    record, case = bedside.record, bedside.case
+    good = record.good_template
+    if not bedside.policy.rollback or illness.cause is not Cause.NEW_VERSION:
+        return None
+    if good is None or case.good_lost or good == case.version or record.failed_template:
+        return None
+    message = (
+        f"back to version {good} ({record.good_image}), because {case.version} "
+        f"({case.image}) is bad: {illness.message}"
+    )
+    return Proposal(Remedy.ROLLBACK, illness, good, message)
+
+
+def _raise_memory(bedside: Bedside, illness: Illness) -> Proposal | None:
+    record = bedside.record
+    now = record.memory_limit or bedside.case.memory
+    limit = raised_limit(now, bedside.policy.memory_max)
+    if limit is None:
+        # The same limit again helps only where it did not reach the pods: in new ones it will.
+        if not record.memory_limit or record.memory_in_template:
+            return None
+        limit = now
+    how = "in new pods" if in_template(bedside, illness) else "in the pods that run"
+    message = f"memory limit from {now} to {limit}, {how}: {illness.message}"
+    return Proposal(Remedy.RAISE_MEMORY, illness, limit, message)
+
+
+def in_template(bedside: Bedside, illness: Illness) -> bool:
+    """Whether new pods must be made to get more memory: changing those that run did not help.
+
+    A container that is killed again and again may not take up its new limit (Kubernetes issue
+    138760).
+    """
+    return bedside.record.memory_in_template or _vain(bedside, Remedy.RAISE_MEMORY, illness)
+
+
+def _recycle(bedside: Bedside, illness: Illness) -> Proposal | None:
+    if not bedside.policy.recycle or illness.cause not in {Cause.POD, Cause.NODE}:
+        return None
+    past = _tried(bedside, Remedy.RECYCLE, illness)
+    if len(past) >= RECYCLES or any(a.outcome is ActionOutcome.NO_HELP for a in past):
+        return None
+    pod = next((pod for pod in illness.pods if _may_go(pod, bedside.case)), None)
+    if pod is None:
+        return None
+    message = f"{pod.name} is replaced: {illness.message}"
+    return Proposal(Remedy.RECYCLE, illness, pod.name, message, pod.uid)
+
+
+def _may_go(pod: PodView, case: Case) -> bool:
+    """Whether enough others are ready without this pod: one that is not ready takes nothing."""
+    if pod.uid not in case.uids:
+        return False
+    return not pod.ready or (case.ready - 1) * 2 >= case.wanted > 1
+
+
+def _failover(bedside: Bedside, illness: Illness) -> Proposal | None:
+    if not bedside.policy.failover or _vain(bedside, Remedy.FAILOVER, illness):
+        return None
+    gone = [
+        pod
+        for pod in illness.pods
+        if not pod.claims
+        and pod.ready_since is not None
+        and bedside.alarm.passed(pod.ready_since + bedside.policy.lost_after)
+    ]
+    if not gone:
+        return None
+    node = gone[0].node
+    message = f"the pods on {node} are replaced elsewhere: {illness.message}"
+    return Proposal(Remedy.FAILOVER, illness, node, message)
+
+
+def _scaling_fallback(bedside: Bedside, illness: Illness) -> Proposal | None:
+    wanted = bedside.policy.fallback_replicas
+    if wanted is None or bedside.record.fallback_replicas is not None:
+        return None
+    if wanted <= bedside.case.wanted or _vain(bedside, Remedy.SCALING_FALLBACK, illness):
+        return None
+    message = f"at least {wanted} pods until there are metrics again: {illness.message}"
+    return Proposal(Remedy.SCALING_FALLBACK, illness, str(wanted), message)
+
+
+def _vain(bedside: Bedside, remedy: Remedy, illness: Illness) -> bool:
+    past = _tried(bedside, remedy, illness)
+    return any(action.outcome is ActionOutcome.NO_HELP for action in past)
+
+
+def _tried(bedside: Bedside, remedy: Remedy, illness: Illness) -> list[HealingAction]:
+    return ledger.tried(bedside.record, bedside.policy, bedside.now, remedy, illness.type)
+
+
+_RUNGS: Final[Mapping[Remedy, Callable[[Bedside, Illness], Proposal | None]]] = {
+    Remedy.ROLLBACK: _rollback,
+    Remedy.RAISE_MEMORY: _raise_memory,
+    Remedy.RECYCLE: _recycle,
+    Remedy.FAILOVER: _failover,
+    Remedy.SCALING_FALLBACK: _scaling_fallback,
+}

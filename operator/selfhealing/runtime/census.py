@@ -1,0 +1,69 @@
+"""How many nodes are silent: asked for when the node of a pod is lost, and only then.
+
+One silent node has most likely died; half of them at once are more likely cut off, with all their
+pods still at work. There is no watch on nodes: every kubelet would have something to say every few
+minutes, in the largest objects of the cluster, for a question that is seldom asked.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from selfhealing.observe.parse import node_is_silent
+from selfhealing.observe.views import NodeCount
+from selfhealing.runtime.access import NODES
+from selfhealing.runtime.client import Client
+from selfhealing.runtime.errors import ApiError, ForbiddenError
+
+logger = logging.getLogger(__name__)
+
+PACE: Final = 10.0
+"""Seconds for which a count, or the lack of one, is good."""
+FORBIDDEN_PACE: Final = 600.0
+"""Seconds until it is tried again where it was forbidden: rights seldom change."""
+
+
+class Census:
+    """Counts the nodes for whoever asks."""
+
+    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+        """Count by ``client``; ``clock`` gives steady seconds."""
+        self._client = client
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._known: NodeCount | None = None
+        self._until = float("-inf")
+        self._told = False
+
+    async def look(self) -> NodeCount | None:
+        """Count the nodes, or say what was counted in the last PACE seconds.
+
+        Returns:
+            The count; None when it cannot be known now, or the operator has no right to it, as
+            where it serves named namespaces only.
+        """
+        async with self._lock:  # who comes meanwhile gets the same count
+            if self._clock() >= self._until:
+                self._known, pace = await self._count()
+                self._until = self._clock() + pace
+            return self._known
+
+    async def _count(self) -> tuple[NodeCount | None, float]:
+        """Ask the API server; returns the count and for how long it is good."""
+        total, silent = 0, set()
+        try:
+            async for node in self._client.objects(NODES, None):
+                total += 1
+                if node_is_silent(node):
+                    silent.add(node["metadata"]["name"])
+        except ForbiddenError as error:
+            if not self._told:
+                logger.warning("nodes are not counted: %s", error)
+            self._told = True
+            return None, FORBIDDEN_PACE
+        except ApiError as error:
+            logger.warning("could not count the nodes, again in %.0f s: %s", PACE, error)
+            return None, PACE
+        self._told = False
+        return NodeCount(total, frozenset(silent)), PACE

@@ -1,0 +1,153 @@
+"""The count of the nodes: asked for seldom, and none where it cannot be had."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+
+from selfhealing.observe.views import NodeCount
+from selfhealing.runtime.access import NODES, Resource
+from selfhealing.runtime.census import FORBIDDEN_PACE, PACE, Census
+from selfhealing.runtime.client import Client
+from selfhealing.runtime.errors import ApiError, ForbiddenError, UnavailableError
+from tests.unit import raw
+from tests.unit.runtime.clock import now
+
+Json = dict[str, Any]
+
+UNREACHABLE = "node.kubernetes.io/unreachable"
+FORBIDDEN = ForbiddenError(403, "Forbidden", "nodes is forbidden")
+
+
+class Cluster:
+    """What nodes there are.
+
+    Attributes:
+        error: what a list ends with, after the nodes that it has.
+        asked: the times of the lists.
+    """
+
+    def __init__(self, *nodes: Json) -> None:
+        self.nodes = list(nodes)
+        self.error: ApiError | None = None
+        self.asked: list[float] = []
+
+    async def objects(
+        self, resource: Resource, namespace: str | None, labels: str = ""
+    ) -> AsyncIterator[Json]:
+        """Answer as Client.objects does."""
+        assert (NODES, None, "") == (resource, namespace, labels)
+        self.asked.append(now())
+        await asyncio.sleep(1)
+        for node in self.nodes:
+            yield node
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    """Two of four nodes are silent."""
+    return Cluster(
+        raw.node("node-1"),
+        raw.node("node-2", ready="Unknown"),
+        raw.node("node-3", taints=[UNREACHABLE]),
+        raw.node("node-4", ready="False"),
+    )
+
+
+@pytest.fixture
+def census(cluster: Cluster) -> Census:
+    """The count of that cluster."""
+    return Census(cast("Client", cluster), now)
+
+
+COUNT = NodeCount(4, frozenset({"node-2", "node-3"}))
+
+
+async def test_nobody_asks(cluster: Cluster, census: Census) -> None:
+    """Then nobody counts; the first who asks gets the count."""
+    await asyncio.sleep(60)
+
+    assert [] == cluster.asked
+    assert COUNT == await census.look()
+
+
+async def test_a_count_is_good_for_a_while(cluster: Cluster, census: Census) -> None:
+    """From the moment at which it was there; then it is made anew."""
+    await census.look()
+    cluster.nodes.pop()
+    await asyncio.sleep(PACE - 0.1)
+
+    assert COUNT == await census.look()
+
+    await asyncio.sleep(0.2)
+
+    assert NodeCount(3, COUNT.silent) == await census.look()
+    assert 2 == len(cluster.asked)
+
+
+async def test_who_asks_meanwhile_gets_the_same_count(cluster: Cluster, census: Census) -> None:
+    """Many pods are lost with one node."""
+    assert [COUNT] * 5 == await asyncio.gather(*(census.look() for _ in range(5)))
+    assert [0] == cluster.asked
+
+
+async def test_who_gives_up_takes_nothing_from_the_others(cluster: Cluster, census: Census) -> None:
+    """The next in line asks in his place."""
+    first = asyncio.create_task(census.look())
+    second = asyncio.create_task(census.look())
+    await asyncio.sleep(0.5)
+    first.cancel()
+
+    assert COUNT == await second
+    assert [0, 0.5] == cluster.asked
+
+
+async def test_forbidden(
+    cluster: Cluster, census: Census, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said once, and tried again after a long while."""
+    cluster.error = FORBIDDEN
+    for _ in range(3):
+        assert None is await census.look()
+        await asyncio.sleep(FORBIDDEN_PACE / 2)
+
+    assert [0, 601] == [round(at) for at in cluster.asked]
+    assert 1 == len(caplog.records)
+    assert "nodes are not counted: 403 Forbidden: nodes is forbidden" == caplog.messages[0]
+
+
+async def test_a_right_may_come_and_go(
+    cluster: Cluster, census: Census, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its next loss is said again."""
+    for error in (FORBIDDEN, None, FORBIDDEN):
+        cluster.error = error
+
+        assert (None if error else COUNT) == await census.look()
+
+        await asyncio.sleep(FORBIDDEN_PACE)
+
+    assert 2 == len(caplog.records)
+
+
+async def test_the_server_is_away(
+    cluster: Cluster, census: Census, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Half a count is none, nor is an old one; it is tried again at the usual pace."""
+    await census.look()
+    await asyncio.sleep(PACE)
+    cluster.error = UnavailableError(503, "", "no")
+
+    assert None is await census.look()
+    assert None is await census.look()
+    assert 2 == len(cluster.asked)
+    assert [logging.WARNING] == [record.levelno for record in caplog.records]
+
+    cluster.error = None
+    await asyncio.sleep(PACE)
+
+    assert COUNT == await census.look()

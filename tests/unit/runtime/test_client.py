@@ -1,0 +1,179 @@
+"""What the client sends to heal, and what it makes of the answers."""
+
+from typing import Any
+
+import orjson
+import pytest
+from kubernetes.aio.client import Configuration
+
+from selfhealing.runtime.client import Client
+from selfhealing.runtime.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    UnavailableError,
+)
+
+Json = dict[str, Any]
+
+POD = "http://server.invalid/api/v1/namespaces/shop/pods/web-abc-1"
+
+
+class Answer:
+    """An answer of the API server, as the transport gives it."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status = status
+        self._body = body
+
+    async def read(self) -> bytes:
+        """Return the body."""
+        return self._body
+
+
+class Server:
+    """A transport that keeps the requests and gives one answer to all of them."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, str, Json]] = []
+        self.answer = Answer(200, b"{}")
+
+    def says(self, status: int, body: Json) -> None:
+        """Let it answer with this from now on."""
+        self.answer = Answer(status, orjson.dumps(body))
+
+    def refuses(self, status: int, reason: str, *causes: str) -> None:
+        """Let it refuse everything from now on."""
+        details = {"causes": [{"reason": cause, "message": "m"} for cause in causes]}
+        self.says(status, {"kind": "Status", "reason": reason, "message": "no", "details": details})
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: Json,
+        **_: object,
+    ) -> Answer:
+        """Answer as the official client's transport does."""
+        self.sent.append((method, url, headers["Content-Type"], body))
+        return self.answer
+
+
+@pytest.fixture
+def server() -> Server:
+    """A server that agrees to everything."""
+    return Server()
+
+
+@pytest.fixture
+def client(server: Server, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A client of that server."""
+    client = Client(Configuration(host="http://server.invalid"), timeout=1, connections=1)
+    monkeypatch.setattr(client._api.rest_client, "request", server.request)  # noqa: SLF001 - the edge
+    return client
+
+
+class TestEviction:
+    """A pod asked to go."""
+
+    async def test_what_is_sent(self, server: Server, client: Client) -> None:
+        """Only that very pod, and only if nothing of it has changed."""
+        async with client:
+            assert await client.evict("shop", "web-abc-1", "uid-1", 42)
+
+        assert [
+            (
+                "POST",
+                f"{POD}/eviction",
+                "application/json",
+                {
+                    "apiVersion": "policy/v1",
+                    "kind": "Eviction",
+                    "metadata": {"namespace": "shop", "name": "web-abc-1"},
+                    "deleteOptions": {"preconditions": {"uid": "uid-1", "resourceVersion": "42"}},
+                },
+            )
+        ] == server.sent
+
+    async def test_gone_already(self, server: Server, client: Client) -> None:
+        """That is what was wanted."""
+        server.refuses(404, "NotFound")
+        async with client:
+            assert await client.evict("shop", "web-abc-1", "uid-1", 42)
+
+    @pytest.mark.parametrize(("status", "reason"), [(429, "TooManyRequests"), (403, "Forbidden")])
+    async def test_a_budget_forbids_it(
+        self, server: Server, client: Client, status: int, reason: str
+    ) -> None:
+        """With 403 where more pods are gone than it ever allows."""
+        server.refuses(status, reason, "DisruptionBudget")
+        async with client:
+            assert not await client.evict("shop", "web-abc-1", "uid-1", 42)
+
+    @pytest.mark.parametrize(
+        ("status", "reason", "error"),
+        [
+            (409, "Conflict", ConflictError),
+            (403, "Forbidden", ForbiddenError),
+            (429, "TooManyRequests", UnavailableError),
+            (500, "InternalError", UnavailableError),
+        ],
+        ids=["changed", "no right", "busy", "two budgets"],
+    )
+    async def test_other_refusals(
+        self, server: Server, client: Client, status: int, reason: str, error: type[Exception]
+    ) -> None:
+        """They say nothing about a budget: the caller has to deal with them."""
+        server.refuses(status, reason)
+        async with client:
+            with pytest.raises(error):
+                await client.evict("shop", "web-abc-1", "uid-1", 42)
+
+    @pytest.mark.parametrize("body", [b"Too many requests, please try again later.", b"[]"])
+    async def test_an_answer_that_is_not_kubernetes_own(
+        self, server: Server, client: Client, body: bytes
+    ) -> None:
+        """A proxy's, or that of the server's own flow control."""
+        server.answer = Answer(429, body)
+        async with client:
+            with pytest.raises(UnavailableError):
+                await client.evict("shop", "web-abc-1", "uid-1", 42)
+
+    async def test_an_answer_without_causes(self, server: Server, client: Client) -> None:
+        """Details may be there and empty, or null."""
+        server.says(429, {"kind": "Status", "details": {"causes": None}})
+        async with client:
+            with pytest.raises(UnavailableError):
+                await client.evict("shop", "web-abc-1", "uid-1", 42)
+
+            server.says(429, {"kind": "Status", "details": None})
+            with pytest.raises(UnavailableError):
+                await client.evict("shop", "web-abc-1", "uid-1", 42)
+
+
+class TestResize:
+    """A pod that runs is given other resources."""
+
+    async def test_what_is_sent(self, server: Server, client: Client) -> None:
+        """Merged by the containers' names, so that a patch may name one of them."""
+        patch = {"spec": {"containers": [{"name": "app", "resources": {}}]}}
+        server.says(200, {"kind": "Pod"})
+        async with client:
+            assert {"kind": "Pod"} == await client.resize("shop", "web-abc-1", patch)
+
+        assert [
+            (
+                "PATCH",
+                f"{POD}/resize?fieldManager=selfhealing-operator",
+                "application/strategic-merge-patch+json",
+                patch,
+            )
+        ] == server.sent
+
+    async def test_refused(self, server: Server, client: Client) -> None:
+        """As when it would change the quality of service."""
+        server.refuses(422, "Invalid")
+        async with client:
+            with pytest.raises(InvalidError):
+                await client.resize("shop", "web-abc-1", {})
