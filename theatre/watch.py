@@ -71,6 +71,11 @@ class Watch:
         self._thread.join(timeout=30)
 
     @property
+    def began(self) -> float:
+        """When it began, by ``time.monotonic``."""
+        return self._began
+
+    @property
     def seconds(self) -> float:
         """How long it has looked."""
         return time.monotonic() - self._began
