@@ -109,18 +109,15 @@ class DiagnosisStatus(Model):
 
 
 class QuarantineStatus(Model):
-    """An app, and perhaps one of its pods, that is left for people to look at."""
+    """A pod that was taken out of the app, for people to look at."""
 
-    since: Time
-    """Since when."""
+    pod: Name
+    """The pod."""
 
-    pod: Name | None = None
-    """The pod that was taken out of the app."""
-
-    uid: Annotated[str, Field(max_length=64)] | None = None
+    uid: Annotated[str, Field(max_length=64)]
     """Its UID."""
 
-    until: Time | None = None
+    until: Time
     """When it is deleted."""
 
 
@@ -143,7 +140,7 @@ class HealingStatus(Model):
     """Nothing is done until the spec or the annotation `selfhealing.dev/resume` changes."""
 
     quarantine: QuarantineStatus | None = None
-    """Since when, and the pod that is kept."""
+    """The pod that is kept."""
 
     template: Word | None = None
     """The version that the spec asks for: a hash of the pod template."""

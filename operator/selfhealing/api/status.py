@@ -362,3 +362,9 @@ def read(status: Mapping[str, Any]) -> SelfHealingAppStatus:
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 known.pop(str(detail["loc"][0]), None)
+
+
+def read_healing(status: Mapping[str, Any]) -> HealingStatus | None:
+    """Read only what a stored status remembers about healing."""
+    stored = status.get("healing")
+    return read({"healing": stored}).healing if stored else None

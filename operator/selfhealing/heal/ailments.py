@@ -213,7 +213,7 @@ def _end_words(end: Termination, cause: str, *, loops: bool) -> str:
 
 def _node_lost(pod: PodView) -> _Finding | None:
     """Whether a pod's node has fallen silent: since when, and how long Kubernetes waits."""
-    if not _is_lost(pod):
+    if not is_lost(pod):
         return None
     silent = f"its node {pod.node} does not answer"
     if pod.ready_since is None:
@@ -229,11 +229,11 @@ def _node_lost(pod: PodView) -> _Finding | None:
 
 def left_behind(pod: PodView) -> bool:
     """Whether a pod is to go, but its node does not answer, so that it cannot."""
-    return pod.deleting and _is_lost(pod)
+    return pod.deleting and is_lost(pod)
 
 
-def _is_lost(pod: PodView) -> bool:
-    """Whether the control plane, not the kubelet, took the pod's readiness away."""
+def is_lost(pod: PodView) -> bool:
+    """Whether a pod's node has fallen silent: the control plane took its readiness away."""
     mains = [container for container in pod.containers if not container.init]
     ready = bool(mains) and all(container.ready for container in mains)
     return ready and not pod.ready and not pod.ready_reason

@@ -6,6 +6,7 @@ fail are on one node, and others of the same version are well elsewhere: then it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -41,11 +42,13 @@ class Confidence(StrEnum):
 class Trial:
     """Whether the version that runs has yet to prove itself.
 
-    ``open``: it is new and was not well for long enough; ``same_image``: its image is that of the
-    version before.
+    ``open``: it is new and was not well for long enough; ``since``: when the spec first asked for
+    it, so that pods made before are not its own; ``same_image``: its image is that of the version
+    to go back to.
     """
 
     open: bool
+    since: datetime | None = None
     same_image: bool = False
 
 
@@ -76,28 +79,33 @@ def _version(
     trial: Trial,
 ) -> Verdict | None:
     """Whether the new version is to blame; None when it is not."""
-    new = [pod for pod in live if pod.template_hash == current]
-    new_ill = [pod for pod in ill if pod.template_hash == current]
-    old_ill = [pod for pod in ill if pod.template_hash != current]
+    new = [pod for pod in live if pod.template_hash == current and _made_for(pod, trial)]
+    uids = {pod.uid for pod in new}
+    new_ill = [pod for pod in ill if pod.uid in uids]
+    old_ill = [pod for pod in ill if pod.uid not in uids]
     if not new_ill or old_ill or len(new_ill) * HALF < len(new):
         return None
     if kind is IllnessType.IMAGE_PULL_FAILING and trial.same_image:
         return Cause.ENVIRONMENT, Confidence.MEDIUM
     if kind is IllnessType.NOT_READY_TOO_LONG and len(new_ill) < len(new):
         return None  # it can be ready: others of it are
-    old_ready = any(pod.ready for pod in live if pod.template_hash != current)
+    old_ready = any(pod.ready for pod in live if pod.uid not in uids)
     return Cause.NEW_VERSION, Confidence.HIGH if old_ready else Confidence.MEDIUM
+
+
+def _made_for(pod: PodView, trial: Trial) -> bool:
+    """Whether a pod was made since the version is asked for: those before are of another."""
+    return trial.since is None or (pod.created is not None and pod.created >= trial.since)
 
 
 def _place(ill: Sequence[PodView], live: Sequence[PodView]) -> Verdict:
     """Whether the place is to blame: one node, or everything around the app."""
-    names = {pod.uid for pod in ill}
-    well = [pod for pod in live if pod.uid not in names and pod.ready]
+    uids = {pod.uid for pod in ill}
+    alike = {pod.template_hash for pod in ill}
+    well = [p for p in live if p.ready and p.uid not in uids and p.template_hash in alike]
     nodes = {pod.node for pod in ill if pod.node}
     if not well:
-        if len(live) == 1:
-            return Cause.POD, Confidence.LOW
-        return Cause.UNKNOWN, Confidence.LOW
+        return Cause.POD if len(live) == 1 else Cause.UNKNOWN, Confidence.LOW
     elsewhere = {pod.node for pod in well} - nodes
     if len(ill) > 1 and len(nodes) == 1 and elsewhere:
         return Cause.NODE, Confidence.MEDIUM

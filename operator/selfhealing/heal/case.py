@@ -1,10 +1,41 @@
 """One app as the engine of healing sees it: what ails it, what is there, what people asked for."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from selfhealing.api.healing_status import Hold
-from selfhealing.heal.illness import Illness
+from selfhealing.api.healing_status import HealingStatus, Hold
+from selfhealing.api.spec import SelfHealingAppSpec
+from selfhealing.heal.ailments import is_live
+from selfhealing.heal.alarm import Alarm
+from selfhealing.heal.blame import Trial
+from selfhealing.heal.causes import Causes
+from selfhealing.heal.diagnosis import Diagnosis
+from selfhealing.heal.illness import Illness, illnesses
+from selfhealing.heal.policy import Policy
+from selfhealing.observe.facts import Facts
 from selfhealing.observe.views import PodView
+from selfhealing.render.overrides import memory_limit, version
+from selfhealing.render.pod import build_pod_template
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known from outside the app.
+
+    Attributes:
+        scale: what every time of healing is multiplied by.
+        hold: why nothing may be done now.
+        good_lost: the version to go back to is no longer kept.
+        nodes_lost: so many nodes are silent, or nobody can tell how many, that none is given up.
+        evidence: where the evidence of actions is, by their id.
+    """
+
+    scale: float = 1.0
+    hold: Hold | None = None
+    good_lost: bool = False
+    nodes_lost: bool = False
+    evidence: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +53,8 @@ class Case:
         pods: those that live.
         approve: the annotation by which somebody approves of a proposal: its id.
         resume: the annotation by which somebody has healing begin anew: any text.
-        hold: why nothing may be done now, for reasons outside the app.
-        good_lost: the version to go back to is no longer kept.
-        nodes_lost: so many nodes are silent, or nobody can tell how many, that none is given up.
         held: somebody has paused the Deployment.
+        situation: what is known from outside the app.
     """
 
     version: str
@@ -38,10 +67,8 @@ class Case:
     pods: tuple[PodView, ...] = ()
     approve: str = ""
     resume: str = ""
-    hold: Hold | None = None
-    good_lost: bool = False
-    nodes_lost: bool = False
     held: bool = False
+    situation: Situation = field(default_factory=Situation)
 
     @property
     def ready(self) -> int:
@@ -52,3 +79,53 @@ class Case:
     def uids(self) -> frozenset[str]:
         """The pods that live."""
         return frozenset(pod.uid for pod in self.pods)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What an app is examined with: the facts, what has been found, and what is remembered."""
+
+    facts: Facts
+    spec: SelfHealingAppSpec
+    diagnosis: Diagnosis
+    causes: Causes
+    record: HealingStatus
+
+
+def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Alarm) -> Case:
+    """The case of an app that is a Deployment."""
+    facts, spec, diagnosis = found.facts, found.spec, found.diagnosis
+    asked = version(facts.app.key.name, spec)
+    trial = _trial(found, asked, alarm.now)
+    ill = illnesses(facts, diagnosis, found.causes, alarm, policy, trial)
+    rollout = diagnosis.rollout
+    wanted = rollout.wanted if rollout else 0
+    is_well = rollout is not None and rollout.complete and diagnosis.worst is None and not ill
+    return Case(
+        version=asked,
+        image=spec.image,
+        memory=memory_limit(build_pod_template(facts.app.key.name, spec)),
+        illnesses=ill,
+        well=is_well and wanted > 0,
+        idle=wanted == 0,
+        wanted=wanted,
+        pods=tuple(pod for pod in facts.pods if is_live(pod)),
+        approve=facts.app.approve,
+        resume=facts.app.resume,
+        held=rollout is not None and rollout.held,
+        situation=situation,
+    )
+
+
+def _trial(found: Examination, asked: str, now: datetime) -> Trial:
+    """Whether the version that is asked for runs, and has yet to prove itself.
+
+    Until the Deployment has taken up a change, the pods that are seen are not of that version.
+    """
+    record, rollout = found.record, found.diagnosis.rollout
+    is_open = asked not in {record.good_template, record.failed_template}
+    return Trial(
+        open=is_open and rollout is not None and rollout.observed,
+        since=record.template_since if record.template == asked else now,
+        same_image=record.good_image == found.spec.image,
+    )

@@ -38,7 +38,7 @@ TEXT_LIMIT: Final = 1024
 def decide(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> HealingStatus:
     """Say what is to be remembered and, with that, what is to be done."""
     now = alarm.now
-    record = _begun_anew(record, case, policy, now)
+    record = _begun_anew(_witnessed(record, case), case, policy, now)
     if policy.mode == modes.OFF:
         return _shown(_cleared(record), case, policy, now, None)
     record = _judged(record, case, policy, alarm)
@@ -50,9 +50,18 @@ def decide(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> H
     return _shown(record, case, policy, now, hold)
 
 
-def fresh(policy: Policy) -> HealingStatus:
+def fresh() -> HealingStatus:
     """The record of an app about which nothing is remembered."""
-    return HealingStatus(mode=policy.mode, budget_left=policy.budget)
+    return HealingStatus(mode=modes.OFF, budget_left=0)
+
+
+def _witnessed(record: HealingStatus, case: Case) -> HealingStatus:
+    """The record with the places of the evidence that was taken."""
+    for action in record.history:
+        place = case.situation.evidence.get(action.id)
+        if place is not None and action.evidence is None:
+            record = ledger.changed(record, action, evidence=place)
+    return record
 
 
 def _begun_anew(record: HealingStatus, case: Case, policy: Policy, now: datetime) -> HealingStatus:
@@ -71,11 +80,10 @@ def _begun_anew(record: HealingStatus, case: Case, policy: Policy, now: datetime
 
 
 def _cleared(record: HealingStatus) -> HealingStatus:
-    """The record without anything that stands in place of the spec."""
+    """The record without anything that stands in place of the spec; a pod set apart stays so."""
     return record.model_copy(
         update={
             "quarantined": False,
-            "quarantine": None,
             "failed_template": None,
             "memory_limit": None,
             "memory_in_template": False,
@@ -99,8 +107,7 @@ def _judged(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> 
     action = ledger.running(record)
     if action is None:
         return record
-    if action.remedy is Remedy.ROLLBACK and case.good_lost:
-        record = record.model_copy(update={"failed_template": None, "good_template": None})
+    if action.remedy is Remedy.ROLLBACK and case.situation.good_lost:
         return _ended(record, action, ActionOutcome.NO_HELP, policy, alarm.now)
     if _has_helped(action, case) and alarm.passed(_since(action, record) + policy.proof):
         return _ended(record, action, ActionOutcome.HELPED, policy, alarm.now)
@@ -139,7 +146,7 @@ def _taken_back(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm)
     ill = {illness.type for illness in case.illnesses}
     if record.fallback_replicas is not None and IllnessType.METRICS_UNAVAILABLE not in ill:
         record = record.model_copy(update={"fallback_replicas": None})
-    if record.failed_template is not None and case.good_lost:
+    if case.situation.good_lost:
         record = record.model_copy(update={"failed_template": None, "good_template": None})
     action = ledger.proposed(record)
     if action is not None:
@@ -148,9 +155,8 @@ def _taken_back(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm)
             fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": alarm.now}
             record = ledger.changed(record, action, **fields)
     kept = record.quarantine
-    if kept is not None and kept.uid and kept.until is not None and alarm.passed(kept.until):
-        over = kept.model_copy(update={"pod": None, "uid": None, "until": None})
-        record = record.model_copy(update={"quarantine": over})
+    if kept is not None and alarm.passed(kept.until):
+        record = record.model_copy(update={"quarantine": None})
     return record
 
 
@@ -188,8 +194,8 @@ def _held_back(bedside: Bedside) -> Hold | None:
     until = bedside.record.cooldown_until
     if bedside.record.quarantined:
         return Hold.QUARANTINED
-    if bedside.case.hold is not None:
-        return bedside.case.hold
+    if bedside.case.situation.hold is not None:
+        return bedside.case.situation.hold
     if bedside.case.held:
         return Hold.ROLLOUT_PAUSED
     if until is not None and not bedside.alarm.passed(until):
@@ -199,7 +205,7 @@ def _held_back(bedside: Bedside) -> Hold | None:
 
 def _taken(bedside: Bedside, found: Proposal) -> tuple[HealingStatus, Hold | None]:
     """Take a remedy, as far as the envelope lets it."""
-    if found.remedy is Remedy.FAILOVER and bedside.case.nodes_lost:
+    if found.remedy is Remedy.FAILOVER and bedside.case.situation.nodes_lost:
         return bedside.record, Hold.NODES_LOST
     if not ledger.budget_left(bedside.record, bedside.policy, bedside.now):
         return measures.left(bedside, "the budget of actions is spent"), Hold.QUARANTINED

@@ -119,21 +119,22 @@ def left(bedside: Bedside, why: str) -> HealingStatus:
         ended_at=now,
         message=f"{why}: {worst.message}"[:TEXT_LIMIT],
     )
-    quarantine = QuarantineStatus(
-        since=now,
-        pod=kept.name if kept else None,
-        uid=kept.uid if kept else None,
-        until=now + bedside.policy.keep if kept else None,
-    )
-    return ledger.added(record, action).model_copy(
-        update={"quarantined": True, "quarantine": quarantine}
-    )
+    fields: dict[str, object] = {"quarantined": True}
+    if kept:
+        until = now + bedside.policy.keep
+        fields["quarantine"] = QuarantineStatus(pod=kept.name, uid=kept.uid, until=until)
+    return ledger.added(record, action).model_copy(update=fields)
 
 
 def _specimen(bedside: Bedside) -> PodView | None:
-    """The failing pod that is kept: only while others serve, and not where people are asked."""
+    """The failing pod that is kept: only while others serve, and not where people are asked.
+
+    One at a time: while a pod is kept from before, no other is.
+    """
     case, policy = bedside.case, bedside.policy
     if not policy.isolate or not case.ready or policy.mode == modes.APPROVE:
+        return None
+    if bedside.record.quarantine is not None:
         return None
     failing = (
         pod

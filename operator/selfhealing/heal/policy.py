@@ -8,6 +8,7 @@ from selfhealing.api.duration import parse
 from selfhealing.api.healing import HealingSpec
 from selfhealing.api.spec import SelfHealingAppSpec
 
+AUTO: Final = "Auto"
 OFF: Final = "Off"
 OBSERVE: Final = "Observe"
 APPROVE: Final = "Approve"

@@ -12,7 +12,7 @@ from typing import Final
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remedy
 from selfhealing.heal import ledger
 from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.blame import Cause
+from selfhealing.heal.blame import Cause, Confidence
 from selfhealing.heal.case import Case
 from selfhealing.heal.illness import Illness
 from selfhealing.heal.memory import raised_limit
@@ -90,7 +90,7 @@ def _rollback(bedside: Bedside, illness: Illness) -> Proposal | None:
     good = record.good_template
     if not bedside.policy.rollback or illness.cause is not Cause.NEW_VERSION:
         return None
-    if good is None or case.good_lost or good == case.version or record.failed_template:
+    if good is None or case.situation.good_lost or good == case.version or record.failed_template:
         return None
     message = (
         f"back to version {good} ({record.good_image}), because {case.version} "
@@ -123,7 +123,7 @@ def in_template(bedside: Bedside, illness: Illness) -> bool:
 
 
 def _recycle(bedside: Bedside, illness: Illness) -> Proposal | None:
-    if not bedside.policy.recycle or illness.cause not in {Cause.POD, Cause.NODE}:
+    if not bedside.policy.recycle or not _is_local(illness):
         return None
     past = _tried(bedside, Remedy.RECYCLE, illness)
     if len(past) >= RECYCLES or any(a.outcome is ActionOutcome.NO_HELP for a in past):
@@ -133,6 +133,14 @@ def _recycle(bedside: Bedside, illness: Illness) -> Proposal | None:
         return None
     message = f"{pod.name} is replaced: {illness.message}"
     return Proposal(Remedy.RECYCLE, illness, pod.name, message, pod.uid)
+
+
+def _is_local(illness: Illness) -> bool:
+    """Whether another pod can be expected to do better: others do, or this one only hangs."""
+    if illness.cause not in {Cause.POD, Cause.NODE}:
+        return False
+    hangs = illness.type is IllnessType.NOT_READY_TOO_LONG
+    return hangs or illness.confidence is not Confidence.LOW
 
 
 def _may_go(pod: PodView, case: Case) -> bool:

@@ -81,6 +81,7 @@ PODS: Final = _resource(
     "get list watch patch delete",
     eviction="create",
     resize="patch",
+    log="get",
 )
 """Never created, and written to only to heal: evicted, given more memory, set apart by its label,
 deleted where its node is lost."""
@@ -91,6 +92,8 @@ CONTROLLER_REVISIONS: Final = _resource(
 EVENTS: Final = _resource("", "v1", "Event", "events", "list watch")
 EVENT_SERIES: Final = _resource("events.k8s.io", "v1", "Event", "events", "create patch")
 """The same objects; read by the old name because only that can select by reason."""
+CONFIG_MAPS: Final = _resource("", "v1", "ConfigMap", "configmaps", "create get patch")
+"""Evidence is kept in them; looked at before a write, because the name may be somebody else's."""
 LEASES: Final = _resource("coordination.k8s.io", "v1", "Lease", "leases", "get create update")
 
 CHILDREN: Final[Mapping[str, Resource]] = {
@@ -154,6 +157,7 @@ IN_SCOPE: Final[tuple[Resource, ...]] = (
     CONTROLLER_REVISIONS,
     EVENTS,
     EVENT_SERIES,
+    CONFIG_MAPS,
 )
 """Needed wherever apps are served: in the whole cluster or in the named namespaces."""
 CLUSTER_SCOPED: Final[tuple[Resource, ...]] = (DEFINITIONS, NAMESPACES, NODES)

@@ -26,7 +26,7 @@ from selfhealing.observe.children import CHILD_VIEWS
 from selfhealing.observe.facts import Facts
 from selfhealing.observe.store import Store
 from selfhealing.observe.views import AppKey, AppView, ChildView
-from selfhealing.render import Owner, children
+from selfhealing.render import Overrides, Owner, children
 from selfhealing.render.reset import reset
 from selfhealing.runtime.access import APPS, CHILDREN, OPTIONAL
 from selfhealing.runtime.client import Client
@@ -72,7 +72,7 @@ class Children:
         self._rewritten: dict[str, bytes] = {}
         """By uid, the children of which an apply did not bring what was applied."""
 
-    async def sync(self, facts: Facts, spec: SelfHealingAppSpec) -> Outcome:
+    async def sync(self, facts: Facts, spec: SelfHealingAppSpec, overrides: Overrides) -> Outcome:
         """Make the children of one app right; writes only what differs.
 
         What was written is put into the store at once, so that nothing is written again because
@@ -82,7 +82,7 @@ class Children:
             UnavailableError: the API server is out of reach; nothing can be said or done.
         """
         app = facts.app
-        desired = children(Owner(app.key.namespace, app.key.name, app.uid), spec)
+        desired = children(Owner(app.key.namespace, app.key.name, app.uid), spec, overrides)
         progress = _Progress()
         # Removals first: an autoscaler must not act on replicas that are set by hand again.
         for removal in removals(facts, desired):

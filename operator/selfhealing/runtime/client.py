@@ -86,15 +86,64 @@ class Client:
         return self._pages(resource, namespace, labels, METADATA_LIST)
 
     def objects(
-        self, resource: Resource, namespace: str | None, labels: str = ""
+        self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Json]:
-        """Read all objects of a kind as a whole, in pages; arguments as for ``metadata``."""
-        return self._pages(resource, namespace, labels, "application/json")
+        """Read all objects of a kind as a whole, in pages.
+
+        Args:
+            resource: the kind.
+            namespace: where; None for everywhere.
+            labels: a label selector; empty for all.
+            fields: a field selector; empty for all.
+        """
+        return self._pages(resource, namespace, labels, "application/json", fields)
+
+    async def log(  # noqa: PLR0913 - what the API server has to be told of a log
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        previous: bool,
+        lines: int,
+        limit_bytes: int,
+    ) -> str:
+        """Read the last lines that a container wrote.
+
+        Args:
+            namespace: where its pod is.
+            pod: the pod's name.
+            container: the container's name.
+            previous: those of the run before its last restart.
+            lines: how many, counted from the end.
+            limit_bytes: of these lines no more is read, and what is cut is the END of them.
+        """
+        query = {
+            "container": container,
+            "previous": str(previous).lower(),
+            "tailLines": str(lines),
+            "limitBytes": str(limit_bytes),
+        }
+        data = await self._send(
+            "get",
+            PODS,
+            PODS.path(namespace, pod, "log"),
+            subresource="log",
+            accept="*/*",
+            query=query,
+        )
+        return data.decode(errors="replace")
 
     async def _pages(
-        self, resource: Resource, namespace: str | None, labels: str, accept: str
+        self,
+        resource: Resource,
+        namespace: str | None,
+        labels: str,
+        accept: str,
+        fields: str = "",
     ) -> AsyncIterator[Json]:
         query = {"limit": str(PAGE)} | ({"labelSelector": labels} if labels else {})
+        query |= {"fieldSelector": fields} if fields else {}
         while True:
             page = await self._call(
                 "list", resource, resource.path(namespace), query=query, accept=accept
@@ -213,7 +262,18 @@ class Client:
             query={"fieldManager": names.FIELD_MANAGER},
         )
 
-    async def _call(  # noqa: PLR0913 - the parts of one HTTP request
+    async def _call(
+        self,
+        verb: str,
+        resource: Resource,
+        path: str,
+        **parts: Any,  # noqa: ANN401 - as _send
+    ) -> Json:
+        """Send a request that is answered by an object."""
+        result: Json = orjson.loads(await self._send(verb, resource, path, **parts))
+        return result
+
+    async def _send(  # noqa: PLR0913 - the parts of one HTTP request
         self,
         verb: str,
         resource: Resource,
@@ -224,7 +284,7 @@ class Client:
         content_type: str = "application/json",
         accept: str = "application/json",
         query: Mapping[str, str] | None = None,
-    ) -> Json:
+    ) -> bytes:
         if not resource.allows(verb, subresource):
             raise PermissionError(
                 f"{verb} on {resource.plural}/{subresource} is not in runtime/access.py, "
@@ -237,7 +297,7 @@ class Client:
             response = await self._api.rest_client.request(  # type: ignore[no-untyped-call]
                 _METHODS[verb], url, headers=headers, body=body, _request_timeout=self._timeout
             )
-            data = await response.read()
+            data: bytes = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             API_REQUESTS.labels(verb, resource.kind, "none").inc()
             raise UnavailableError(
@@ -246,8 +306,7 @@ class Client:
         API_REQUESTS.labels(verb, resource.kind, str(response.status)).inc()
         if response.status >= _FIRST_ERROR:
             raise _refusal(response.status, data)
-        result: Json = orjson.loads(data)
-        return result
+        return data
 
 
 _METHODS: Final = {

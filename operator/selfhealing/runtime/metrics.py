@@ -62,3 +62,26 @@ GHOSTS: Final = Counter(
 LEADER: Final = Gauge(
     "selfhealing_leader", "1 while this replica may write, else 0.", registry=REGISTRY
 )
+DIAGNOSES: Final = Counter(
+    "selfhealing_diagnoses",
+    "Illnesses that were found, by type and cause.",
+    ["type", "cause"],
+    registry=REGISTRY,
+)
+ACTIONS: Final = Counter(
+    "selfhealing_healing_actions",
+    "Decisions of healing, by remedy and what became of them: Started, Helped, NoHelp…",
+    ["remedy", "outcome"],
+    registry=REGISTRY,
+)
+BUDGET_LEFT: Final = Gauge(
+    "selfhealing_healing_budget_left",
+    "Actions that may still be taken, of each app in whose history there is one.",
+    ["namespace", "app"],
+    registry=REGISTRY,
+)
+BREAKER: Final = Gauge(
+    "selfhealing_healing_breaker_open",
+    "1 while so many apps are ill at once that none is touched, else 0.",
+    registry=REGISTRY,
+)

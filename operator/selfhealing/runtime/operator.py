@@ -14,6 +14,7 @@ from selfhealing.observe.views import AppKey
 from selfhealing.runtime.children import Children
 from selfhealing.runtime.client import Client
 from selfhealing.runtime.election import Election, LeaseRules
+from selfhealing.runtime.healer import Healer
 from selfhealing.runtime.health import Heartbeat
 from selfhealing.runtime.login import load_configuration, own_namespace
 from selfhealing.runtime.optional import OptionalKinds
@@ -52,8 +53,16 @@ class Operator:
             client, self._store, self.observer, self._queue, namespaces, clock
         )
         children = Children(client, self._store, self._optional)
+        self._healer = Healer(client, self._store, self._queue, settings, clock)
         self._reconciler = Reconciler(
-            client, self._store, self._queue, self._recorder, children, settings, clock
+            client,
+            self._store,
+            self._queue,
+            self._recorder,
+            children,
+            self._healer,
+            settings,
+            clock,
         )
         self._relister = Relister(client, self._store, self.observer, namespaces)
         self._heartbeat = Heartbeat(self._queue, settings.stall_limit)
@@ -122,6 +131,7 @@ class Operator:
                 await self._optional.look()
                 tasks.create_task(self._optional.run())
                 self._working = True
+                self._healer.begin()
                 tasks.create_task(self._relister.run(self._settings.relist_interval))
                 for _ in range(self._settings.workers):
                     tasks.create_task(self._reconciler.work())

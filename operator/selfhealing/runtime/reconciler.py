@@ -10,7 +10,10 @@ from typing import Final
 import orjson
 
 from selfhealing.api.errors import InvalidSpecError
+from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.spec import SelfHealingAppSpec, parse
+from selfhealing.api.status import read_healing
+from selfhealing.heal.case import Situation
 from selfhealing.heal.children import Need
 from selfhealing.heal.damper import LIMIT, WINDOW, Damper
 from selfhealing.observe.facts import Facts
@@ -22,12 +25,14 @@ from selfhealing.runtime.access import APPS
 from selfhealing.runtime.children import Children
 from selfhealing.runtime.client import Client
 from selfhealing.runtime.errors import ApiError, ConflictError, GoneError, NotFoundError
+from selfhealing.runtime.healer import Healer
 from selfhealing.runtime.queue import WorkQueue
 from selfhealing.runtime.recorder import Recorder
 from selfhealing.runtime.settings import Settings
-from selfhealing.status.notices import Notice, deeds
+from selfhealing.status.notice import Notice
+from selfhealing.status.notices import deeds
 from selfhealing.status.outcome import HARMLESS, NEEDS_PEOPLE, Obstacle, Outcome, Problem
-from selfhealing.status.report import report
+from selfhealing.status.report import Report, report
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +60,7 @@ class Reconciler:
         queue: WorkQueue[AppKey],
         recorder: Recorder,
         children: Children,
+        healer: Healer,
         settings: Settings,
         clock: Callable[[], float],
     ) -> None:
@@ -63,6 +69,7 @@ class Reconciler:
         self._queue = queue
         self._recorder = recorder
         self._children = children
+        self._healer = healer
         self._interval = settings.status_interval
         self._clock = clock
         self._written: dict[AppKey, float] = {}
@@ -103,8 +110,9 @@ class Reconciler:
         if facts is None or facts.app.deleting:
             self._forget(key)
             return UNCHANGED
+        now = datetime.now(UTC)
         try:
-            spec, outcome = await self._sync(facts)
+            spec, outcome, situation = await self._sync(facts, now)
         except GoneError as error:  # the watch, or the next list of everything, will say so
             logger.debug("%s: %s", key, error)
             self._queue.retry(key)
@@ -114,40 +122,44 @@ class Reconciler:
         self._tell(facts, deeds(outcome.changes))
         if any(change.need in {Need.CREATE, Need.UPDATE} for change in outcome.changes):
             self._written[key] = self._clock()  # Kubernetes will have news of them in a moment
-        written = await self._report(facts, spec, outcome)
+        found = report(facts, spec, outcome, now, situation)
+        written = await self._report(facts, spec, found)
         self._plan_next(key, outcome)
         return CHANGED if written or outcome.changes else UNCHANGED
 
-    async def _sync(self, facts: Facts) -> tuple[SelfHealingAppSpec | None, Outcome]:
+    async def _sync(
+        self, facts: Facts, now: datetime
+    ) -> tuple[SelfHealingAppSpec | None, Outcome, Situation]:
         try:
             spec = parse(orjson.loads(facts.app.spec))
         except InvalidSpecError as error:
-            return None, Outcome(problems=(Problem(Obstacle.INVALID_SPEC, str(error)),))
+            problem = Problem(Obstacle.INVALID_SPEC, str(error))
+            return None, Outcome(problems=(problem,)), Situation()
         if spec.paused:
-            return spec, Outcome()
+            return spec, Outcome(), Situation()
         key = facts.app.key
         if self._generations.get(key) != facts.app.generation:
             self._generations[key] = facts.app.generation
             self._damper.forget(key)
+        prepared = await self._healer.prepare(facts, spec, _record(facts), now)
         wait = self._damper.wait(key, self._clock())
         if wait:
             self._queue.add(key, wait)
-            return spec, Outcome(problems=(CONTESTED,))
-        outcome = await self._children.sync(facts, spec)
+            return spec, Outcome(problems=(CONTESTED,)), prepared.situation
+        outcome = await self._children.sync(facts, spec, prepared.overrides)
         if any(
             change.need in {Need.UPDATE, Need.CORRECT, Need.REPLACE} for change in outcome.changes
         ):
             self._damper.note(key, self._clock())
-        return spec, outcome
+        return spec, outcome, prepared.situation
 
-    async def _report(
-        self, facts: Facts, spec: SelfHealingAppSpec | None, outcome: Outcome
-    ) -> bool:
+    async def _report(self, facts: Facts, spec: SelfHealingAppSpec | None, found: Report) -> bool:
         key = facts.app.key
-        found = report(facts, spec, outcome, datetime.now(UTC))
+        before, after = _record(facts), found.status.healing
         self._count_phase(key, str(found.status.phase))
-        if found.again is not None:
-            self._queue.add(key, found.again)
+        for delay in (found.again, self._healer.note(key, after)):
+            if delay is not None:
+                self._queue.add(key, delay)
         if not found.patch:
             self._store.settle(key, facts.departed)
             return False
@@ -155,6 +167,12 @@ class Reconciler:
         if wait > 0:
             self._queue.add(key, wait)
             return False
+        if not await self._healer.confirm(facts, before, after):
+            logger.info("%s: not healed by what is known: it has changed since", key)
+            self._queue.retry(key)
+            return False
+        if spec is not None:
+            await self._healer.keep(facts, spec, before, after)
         patch = {
             "metadata": {"resourceVersion": str(facts.app.resource_version)},
             "status": found.patch,
@@ -174,6 +192,10 @@ class Reconciler:
         for restart in found.restarts:
             metrics.RESTARTS.labels(restart.reason).inc(restart.news)
         self._tell(facts, found.notices)
+        self._healer.count(key, before, after)
+        if "healing" in found.patch:
+            # What is to be carried out now stands in the store: the watch will bring no news of it.
+            self._queue.add(key)
         return True
 
     def _tell(self, facts: Facts, notices: Iterable[Notice]) -> None:
@@ -215,4 +237,10 @@ class Reconciler:
         self._written.pop(key, None)
         self._generations.pop(key, None)
         self._damper.forget(key)
+        self._healer.forget(key)
         self._queue.forget(key)
+
+
+def _record(facts: Facts) -> HealingStatus | None:
+    """What is remembered about healing an app."""
+    return read_healing(orjson.loads(facts.app.status))

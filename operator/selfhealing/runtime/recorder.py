@@ -20,7 +20,7 @@ from selfhealing.runtime.access import EVENT_SERIES
 from selfhealing.runtime.client import Client
 from selfhealing.runtime.errors import ApiError, NotFoundError
 from selfhealing.runtime.metrics import EVENTS_DROPPED
-from selfhealing.status.notices import Notice
+from selfhealing.status.notice import Notice
 
 logger = logging.getLogger(__name__)
 

@@ -79,6 +79,18 @@ class Settings(BaseModel):
         validate_default=True,
         description="How often the leader renews, and the others look.",
     )
+    healing_scale: float = Field(
+        default=1,
+        gt=0,
+        le=10,
+        description="Every time of healing is multiplied by this: less to try it out, or to test.",
+    )
+    healing_quiet: float = Field(
+        default=60,
+        ge=0,
+        le=3600,
+        description="How long after its start the operator begins no healing, times the scale.",
+    )
     stall_limit: float = Field(
         default=30, ge=5, description="A loop or a queue this far behind fails the liveness probe."
     )

@@ -14,7 +14,7 @@ from selfhealing.observe.views import ConditionView
 from selfhealing.status.job_verdict import SUSPENDED, job_failure
 from selfhealing.status.outcome import Outcome
 from selfhealing.status.sentences import amount, naming
-from selfhealing.status.verdict import Verdict
+from selfhealing.status.verdict import ROLLED_BACK, Verdict
 
 MESSAGE_LIMIT: Final = 1024
 
@@ -40,7 +40,7 @@ def findings(
         _running(diagnosis.run)
         if diagnosis.run
         else _progressing(diagnosis.rollout, diagnosis.workload),
-        _healthy(diagnosis),
+        _healthy(diagnosis, verdict),
         _paused(paused=paused),
         *_scaling_active(facts),
     )
@@ -107,8 +107,10 @@ def _running(run: Run) -> Finding:
     return "Progressing", _TRUE, "JobRunning", done
 
 
-def _healthy(diagnosis: Diagnosis) -> Finding:
+def _healthy(diagnosis: Diagnosis, verdict: Verdict) -> Finding:
     run = diagnosis.run
+    if verdict.reason == ROLLED_BACK:
+        return "Healthy", _FALSE, verdict.reason, verdict.message
     if run is not None and run.result == FAILED:
         return "Healthy", _FALSE, run.reason, job_failure(run, diagnosis.failure)
     if diagnosis.worst is not None:

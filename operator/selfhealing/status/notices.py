@@ -6,20 +6,17 @@ instead of writing another.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from selfhealing.api.status import Condition, ConditionStatus, Phase, SelfHealingAppStatus
 from selfhealing.heal import words
 from selfhealing.heal.ailments import NODE
 from selfhealing.heal.children import Need
+from selfhealing.status.notice import Notice
 from selfhealing.status.outcome import PASSING, Change
 from selfhealing.status.restarts import Restart
 from selfhealing.status.sentences import amount, join
 from selfhealing.status.verdict import MOVING
-
-MESSAGE_LIMIT: Final = 1024
-"""The longest note that events.k8s.io/v1 takes, in bytes."""
 
 TOLD_SINGLY: Final = 5
 """Restarts in one report that get an Event each; more are told together."""
@@ -36,7 +33,10 @@ _CHANGES: Final[dict[Need | None, tuple[str, str]]] = {
     None: ("Deleted", "deleted {}: the spec no longer asks for it"),
 }
 
-_BAD_PHASES: Final = frozenset({Phase.DEGRADED, Phase.INVALID, Phase.QUARANTINED})
+_BAD_PHASES: Final = frozenset({Phase.DEGRADED, Phase.INVALID})
+
+_OF_HEALING: Final = frozenset({Phase.HEALING, Phase.QUARANTINED})
+"""Phases that healing itself tells of."""
 
 _GOOD_PHASES: Final = frozenset({Phase.READY, Phase.COMPLETED, Phase.PAUSED})
 
@@ -51,15 +51,6 @@ _EVERYDAY: Final = frozenset({"ScalingDisabled"})
 """Reasons why an autoscaler does nothing that are as people want it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One Event: ``type`` Normal or Warning, a CamelCase reason, a sentence."""
-
-    type: Literal["Normal", "Warning"]
-    reason: str
-    message: str
-
-
 def transitions(
     before: SelfHealingAppStatus, after: SelfHealingAppStatus, restarts: tuple[Restart, ...]
 ) -> list[Notice]:
@@ -71,7 +62,7 @@ def transitions(
         *_scaled(before, after),
         *_scaling(before, after),
     ]
-    return [Notice(n.type, n.reason, _cut(n.message)) for n in found]
+    return [notice.cut() for notice in found]
 
 
 def deeds(changes: tuple[Change, ...]) -> Iterator[Notice]:
@@ -81,10 +72,6 @@ def deeds(changes: tuple[Change, ...]) -> Iterator[Notice]:
         if kinds:
             kind: Literal["Normal", "Warning"] = "Warning" if need is Need.CORRECT else "Normal"
             yield Notice(kind, reason, text.format(join(kinds)))
-
-
-def _cut(message: str) -> str:
-    return message.encode()[:MESSAGE_LIMIT].decode(errors="ignore")
 
 
 def _restarts(restarts: tuple[Restart, ...]) -> Iterator[Notice]:
@@ -133,6 +120,8 @@ def _phase(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> Iterato
         return
     elif after.phase in _GOOD_PHASES:
         yield Notice("Normal", str(after.phase), new.message + _since_a_node_was_lost(old, new))
+    elif after.phase in _OF_HEALING:
+        return
     elif before.phase in _BAD_PHASES:
         yield Notice("Normal", "Recovering", new.message)
     elif new.reason == "RollingOut" and before.phase in _GOOD_PHASES:

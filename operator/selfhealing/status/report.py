@@ -8,12 +8,16 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
+from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.spec import JobSpec, SelfHealingAppSpec
 from selfhealing.api.status import SelfHealingAppStatus, read
 from selfhealing.heal.ailments import is_live
 from selfhealing.heal.alarm import Alarm
+from selfhealing.heal.case import Examination, Situation, case_of
 from selfhealing.heal.children import DEPLOYMENT, JOB
+from selfhealing.heal.decision import decide, fresh
 from selfhealing.heal.diagnosis import diagnose
+from selfhealing.heal.policy import policy
 from selfhealing.heal.runs import Asked, asked, recorded, remembered
 from selfhealing.observe.facts import Facts
 from selfhealing.render.deployment import guaranteed
@@ -22,13 +26,18 @@ from selfhealing.render.meta import Owner
 from selfhealing.render.pod import runs_to_its_end
 from selfhealing.status import restarts, sentences, vertical
 from selfhealing.status.conditions import conditions, findings
-from selfhealing.status.notices import Notice, transitions
+from selfhealing.status.healing import overlaid, story
+from selfhealing.status.notice import Notice
+from selfhealing.status.notices import transitions
 from selfhealing.status.outcome import Outcome
 from selfhealing.status.pods import pod_statuses
 from selfhealing.status.restarts import Restart
 from selfhealing.status.verdict import judge
 
 TEXT_LIMIT: Final = 1024
+
+NOWHERE: Final = Situation()
+"""Nothing is known from outside the app, and nothing stands in the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +56,20 @@ class Report:
 
 
 def report(
-    facts: Facts, spec: SelfHealingAppSpec | None, outcome: Outcome, now: datetime
+    facts: Facts,
+    spec: SelfHealingAppSpec | None,
+    outcome: Outcome,
+    now: datetime,
+    situation: Situation = NOWHERE,
 ) -> Report:
-    """Describe the app.
+    """Describe the app, and decide what is to be done for it.
 
     Args:
         facts: what is, after the outcome's changes.
         spec: what is wanted; None when it cannot be read, which ``outcome`` then says.
         outcome: what the reconcile did and met.
         now: for what depends on time, and the conditions that change their status.
+        situation: what healing has to know from outside the app.
     """
     stored: dict[str, Any] = orjson.loads(facts.app.status)
     before = read(stored)
@@ -66,7 +80,11 @@ def report(
     is_job = runs_to_its_end(spec) if spec else facts.job is not None
     job = recorded(facts, before.job, _asked(facts, spec)) if spec else before.job
     diagnosis = diagnose(facts, causes, alarm, JOB if is_job else DEPLOYMENT, remembered(job))
-    verdict = judge(facts, diagnosis, outcome, paused=paused)
+    healing = before.healing
+    if spec is not None and not paused:
+        found = Examination(facts, spec, diagnosis, causes, healing or fresh())
+        healing = None if is_job else _decided(found, situation, alarm)
+    verdict = overlaid(facts.app.key, judge(facts, diagnosis, outcome, paused=paused), healing)
     shown = diagnosis.rollout or diagnosis.run
     live = [pod for pod in facts.pods if is_live(pod)]
     after = SelfHealingAppStatus(
@@ -87,6 +105,7 @@ def report(
         job=job,
         disruption=sentences.disruption(facts.budget),
         vertical_scaling=vertical.status(facts.vertical, before.vertical_scaling),
+        healing=healing,
         conditions=conditions(
             findings(facts, diagnosis, outcome, verdict, paused=paused),
             before.conditions,
@@ -97,10 +116,18 @@ def report(
     return Report(
         status=after,
         patch=dict(_difference(stored, after.to_json())),
-        notices=tuple(transitions(before, after, news)),
+        notices=(
+            *transitions(before, after, news),
+            *story(facts.app.key, before.healing, after.healing),
+        ),
         restarts=news,
         again=alarm.delay,
     )
+
+
+def _decided(found: Examination, situation: Situation, alarm: Alarm) -> HealingStatus:
+    limits = policy(found.spec, situation.scale)
+    return decide(found.record, case_of(found, limits, situation, alarm), limits, alarm)
 
 
 def _asked(facts: Facts, spec: SelfHealingAppSpec) -> Asked | None:

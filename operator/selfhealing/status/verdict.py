@@ -13,6 +13,9 @@ from selfhealing.status.job_verdict import job_state
 from selfhealing.status.outcome import HARMLESS, NEEDS_PEOPLE, PASSING, Outcome
 from selfhealing.status.sentences import amount, clauses, join, naming
 
+ROLLED_BACK: Final = "RolledBack"
+"""The reason while an app runs its last good version instead of what the spec asks for."""
+
 MOVING: Final = "PodsMoving"
 """The reason while pods of a lost node are being replaced."""
 

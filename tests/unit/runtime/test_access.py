@@ -11,6 +11,7 @@ from selfhealing.runtime.access import (
     APPS,
     CHILDREN,
     CLUSTER_SCOPED,
+    CONFIG_MAPS,
     CONTROLLER_REVISIONS,
     DEFINITIONS,
     EVENT_SERIES,
@@ -53,6 +54,8 @@ class Sent(Exception):  # noqa: N818 - no error: the request would have gone out
             "/apis/apps/v1/namespaces/shop/controllerrevisions/web-1",
         ),
         (NODES, (None,), "/api/v1/nodes"),
+        (PODS, ("shop", "web-1", "log"), "/api/v1/namespaces/shop/pods/web-1/log"),
+        (CONFIG_MAPS, ("shop", "web"), "/api/v1/namespaces/shop/configmaps/web"),
         (CHILDREN["Deployment"], ("shop", "web"), "/apis/apps/v1/namespaces/shop/deployments/web"),
         (CHILDREN["Service"], ("shop", "web"), "/api/v1/namespaces/shop/services/web"),
         (
@@ -106,7 +109,7 @@ def test_the_operator_asks_for_little() -> None:
     assert all(not writing & resource.verbs for resource in (APPS, EVENTS, *CLUSTER_SCOPED))
     assert {"patch", "delete"} == writing & PODS.verbs
     assert {"status": {"patch"}, "finalizers": {"update"}} == dict(APPS.subresources)
-    assert {"eviction": {"create"}, "resize": {"patch"}} == dict(PODS.subresources)
+    assert {"eviction": {"create"}, "resize": {"patch"}, "log": {"get"}} == PODS.subresources
     assert not any(resource.subresources for resource in ALL if resource not in (APPS, PODS))
     assert all(resource.namespaced for resource in (*IN_SCOPE, LEASES))
     assert not any(resource.namespaced for resource in CLUSTER_SCOPED)
@@ -147,8 +150,16 @@ HOW: dict[str, tuple[str, Call]] = {
 }
 """The client's methods, each with the verb that it is to the API server."""
 
-ON_PODS = {"evict", "resize"}
-"""Those that are about pods and nothing else."""
+ON_PODS: dict[str, tuple[str, str, Callable[[Client], Coroutine[Any, Any, object]]]] = {
+    "log": (
+        "get",
+        "log",
+        lambda client: client.log("shop", "web-1", "app", previous=True, lines=1, limit_bytes=1),
+    ),
+    "evict": ("create", "eviction", lambda client: client.evict("shop", "web-1", "uid", 1)),
+    "resize": ("patch", "resize", lambda client: client.resize("shop", "web-1", {})),
+}
+"""Those that are for pods only, each with its verb and its subresource."""
 
 
 def client_that_sends(monkeypatch: pytest.MonkeyPatch) -> Client:
@@ -185,6 +196,20 @@ async def test_the_client_sends_what_the_table_allows_and_nothing_else(
                 await call(client, resource)
 
             assert str(error.value).startswith(f"{verb} on {resource.plural}/ is not in ")
+
+
+@pytest.mark.parametrize("method", ON_PODS)
+async def test_what_is_for_pods_only_is_in_the_table_too(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Under its subresource."""
+    verb, subresource, call = ON_PODS[method]
+
+    assert PODS.allows(verb, subresource)
+
+    async with client_that_sends(monkeypatch) as client:
+        with pytest.raises(Sent):
+            await call(client)
 
 
 async def test_the_client_minds_subresources(monkeypatch: pytest.MonkeyPatch) -> None:

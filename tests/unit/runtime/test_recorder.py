@@ -14,7 +14,7 @@ from selfhealing.runtime.client import Client
 from selfhealing.runtime.errors import ForbiddenError, NotFoundError
 from selfhealing.runtime.metrics import REGISTRY
 from selfhealing.runtime.recorder import SERIES_WINDOW, Recorder
-from selfhealing.status.notices import Notice
+from selfhealing.status.notice import Notice
 from tests.unit import raw
 from tests.unit.runtime.clock import settle
 

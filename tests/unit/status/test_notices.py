@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from selfhealing.heal.children import Need
-from selfhealing.status.notices import MESSAGE_LIMIT, Notice, deeds, transitions
+from selfhealing.status.notice import MESSAGE_LIMIT, Notice
+from selfhealing.status.notices import deeds, transitions
 from selfhealing.status.outcome import Change, Obstacle, Outcome, Problem
 from selfhealing.status.restarts import Restart
 from tests.unit.raw import (

@@ -1,0 +1,150 @@
+"""From the record to what is to be carried out now: steps as values, the same until they are done.
+
+A step that has been carried out changes the facts so that it is no longer planned: a pod that is
+gone, a limit that is set, a label that is removed. So each may be carried out again without harm,
+also by an operator that knows nothing but the record.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remedy
+from selfhealing.heal import ledger, policy as modes
+from selfhealing.heal.ailments import is_live, is_lost
+from selfhealing.heal.memory import larger
+from selfhealing.heal.rollout import template_hash
+from selfhealing.observe.facts import Facts
+from selfhealing.observe.views import PodView
+from selfhealing.render.overrides import Overrides
+
+LEFTOVERS: Final = 2
+"""Failed pods that are kept to be looked at: the newest."""
+
+AT_ONCE: Final = 10
+"""Failed pods that are deleted in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """Have a pod evicted, if nothing of it has changed."""
+
+    pod: PodView
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete a pod: its node is lost, or it has failed long ago, or it was kept long enough."""
+
+    name: str
+    uid: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Give a running pod another memory limit."""
+
+    pod: PodView
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Isolate:
+    """Take a pod out of the app and keep it."""
+
+    pod: PodView
+
+
+Step = Evict | Delete | Resize | Isolate
+
+
+def plan(record: HealingStatus, facts: Facts, now: datetime) -> tuple[Step, ...]:
+    """What is to be carried out now."""
+    if record.mode == modes.OFF:
+        return tuple(_specimen(record, facts, now))
+    steps = [*_action(record, facts), *_memory(record, facts), *_specimen(record, facts, now)]
+    return (*steps, *_leftovers(facts)) if record.mode == modes.AUTO else tuple(steps)
+
+
+def overrides(record: HealingStatus | None, kept: dict[str, object] | None) -> Overrides:
+    """What stands in place of the spec; ``kept`` is the template of the version to go back to."""
+    if record is None:
+        return Overrides()
+    return Overrides(
+        template=kept if record.failed_template else None,
+        memory=(record.memory_limit or "") if record.memory_in_template else "",
+        min_replicas=record.fallback_replicas,
+    )
+
+
+def unwitnessed(record: HealingStatus, recent: datetime) -> HealingAction | None:
+    """The decision whose evidence is still to be taken.
+
+    Before it is carried out, or just after an app was left to people (since ``recent``).
+    """
+    for action in record.history:
+        if action.evidence is not None:
+            continue
+        is_left = action.outcome is ActionOutcome.DONE and action.at >= recent
+        if action.outcome is ActionOutcome.STARTED or is_left:
+            return action
+    return None
+
+
+def witness(action: HealingAction, facts: Facts) -> PodView | None:
+    """The pod that tells most about an action: its target, else the one that is worst off."""
+    target = next((pod for pod in facts.pods if action.uid and pod.uid == action.uid), None)
+    if target is not None:
+        return target
+    ill = [pod for pod in facts.pods if is_live(pod) and not pod.ready]
+    return max(ill, key=_restarts, default=None)
+
+
+def _restarts(pod: PodView) -> tuple[int, str]:
+    return sum(container.restarts for container in pod.containers), pod.name
+
+
+def _action(record: HealingStatus, facts: Facts) -> Iterator[Step]:
+    action = ledger.running(record)
+    live = [pod for pod in facts.pods if is_live(pod)]
+    if action is not None and action.remedy is Remedy.RECYCLE:
+        yield from (Evict(pod) for pod in live if pod.uid == action.uid)
+    if action is not None and action.remedy is Remedy.FAILOVER:
+        for pod in live:
+            if pod.node == action.target and is_lost(pod) and not pod.claims:
+                yield Delete(pod.name, pod.uid, f"its node {pod.node} does not answer")
+
+
+def _memory(record: HealingStatus, facts: Facts) -> Iterator[Step]:
+    limit = record.memory_limit
+    if not limit or record.memory_in_template:
+        return
+    current = template_hash(facts)
+    for pod in facts.pods:
+        is_ours = is_live(pod) and pod.node and pod.template_hash == current
+        if is_ours and larger(limit, pod.memory_limit):
+            yield Resize(pod, limit)
+
+
+def _specimen(record: HealingStatus, facts: Facts, now: datetime) -> Iterator[Step]:
+    kept = record.quarantine
+    if kept is None:
+        return
+    if kept.until <= now:
+        yield Delete(kept.pod, kept.uid, "it was kept for as long as the spec says")
+        return
+    for pod in facts.pods:
+        if pod.uid == kept.uid and is_live(pod):
+            yield Isolate(pod)
+
+
+def _leftovers(facts: Facts) -> Iterator[Step]:
+    """Failed pods beyond the newest: nobody else deletes them before there are thousands."""
+    if facts.deployment is None:
+        return
+    failed = [pod for pod in facts.pods if pod.phase == "Failed" and not pod.deleting]
+    newest_first = sorted(failed, key=lambda pod: (str(pod.created), pod.name), reverse=True)
+    for pod in newest_first[LEFTOVERS : LEFTOVERS + AT_ONCE]:
+        yield Delete(pod.name, pod.uid, "it has failed, and newer ones are kept to be looked at")

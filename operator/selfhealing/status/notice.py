@@ -1,0 +1,21 @@
+"""One thing that is told: what becomes a Kubernetes Event and a log line."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+MESSAGE_LIMIT: Final = 1024
+"""The longest note that events.k8s.io/v1 takes, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One Event: ``type`` Normal or Warning, a CamelCase reason, a sentence."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+    def cut(self) -> "Notice":
+        """The same, no longer than an Event may be."""
+        message = self.message.encode()[:MESSAGE_LIMIT].decode(errors="ignore")
+        return Notice(self.type, self.reason, message)
