@@ -67,9 +67,11 @@ def table(results: Sequence[Result]) -> Table:
 
 def row(half: Half) -> tuple[str, str, str, str, str]:
     """The figures of a half: healing, served again, failed of sent, actions, how it ended."""
-    requests = "" if half.why else f"{half.failed}/{half.sent}"
+    healing = "on" if half.healing else "off"
+    if half.why:
+        return (healing, half.served, "", "", "")
     done = ", ".join(map(str, half.acts)) or "none"
-    return ("on" if half.healing else "off", half.served, requests, done, half.ended)
+    return (healing, half.served, f"{half.failed}/{half.sent}", done, half.ended)
 
 
 def data(run: Run) -> dict[str, Any]:
