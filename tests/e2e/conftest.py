@@ -29,6 +29,7 @@ ORDER = (
     "test_lab",
     "test_deployed",
     "test_restarts",
+    "test_healing",
     "test_disruption",
     "test_vertical",
     "test_examples",

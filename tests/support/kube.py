@@ -29,6 +29,7 @@ PATHS: Mapping[str, str] = {
     "SelfHealingApp": "apis/selfhealing.dev/v1alpha1",
     "Deployment": "apis/apps/v1",
     "ReplicaSet": "apis/apps/v1",
+    "ControllerRevision": "apis/apps/v1",
     "Job": "apis/batch/v1",
     "HorizontalPodAutoscaler": "apis/autoscaling/v2",
     "PodDisruptionBudget": "apis/policy/v1",

@@ -30,7 +30,8 @@ _SEPARATOR: Final = r"[\"']?(?:\\[\"'])?[ \t]*(?::=|=>|=|:)[ \t]*"
 _SCHEME: Final = r"(?:basic|bearer|digest|token|apikey|hmac|negotiate|ntlm|aws4-hmac-sha256)"
 _TRIVIAL: Final = r"(?!(?:true|false|null|none|nil)(?![^\s\"',;&)}\]]))"
 _VALUE: Final = (
-    r"(?:\\\"(?:(?!\\\")[^\n])*(?:\\\")?"  # JSON in a string of JSON
+    rf"(?:{MASK}(?![^\s\"',;&)}}\]])"
+    r"|\\\"(?:(?!\\\")[^\n])*(?:\\\")?"  # JSON in a string of JSON
     r"|\"(?:\\.|[^\"\\\n])*\"?"
     r"|'(?:\\.|''|[^'\\\n])*'?"
     r"|[^\s\"']+[^\s\"]*)"
@@ -126,6 +127,14 @@ SHAPES: Final[tuple[Shape, ...]] = (
     ),
 )
 """From the widest to the narrowest: what one has masked is not cut up by the next."""
+
+
+_SECRET_NAME: Final = re.compile(rf"(?i){_NAMES}\Z")
+
+
+def is_secret(name: str) -> bool:
+    """Whether a field, or an option of a command, that is called so holds a secret."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def redact(text: str) -> str:

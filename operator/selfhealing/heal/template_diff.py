@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from selfhealing.heal.redaction import MASK, redact
+from selfhealing.heal.redaction import MASK, is_secret, redact
 
 CHANGED: Final = "<redacted, changed>"
 _ONE_LINE: Final = 1 << 20
@@ -37,15 +37,30 @@ def _masked(part: object, before: object) -> object:
     """
     if isinstance(part, Mapping):
         known = before if isinstance(before, Mapping) else {}
-        result = {key: _masked(item, known.get(key)) for key, item in part.items()}
+        result = {
+            key: MASK if _is_secret(key, item) else _masked(item, known.get(key))
+            for key, item in part.items()
+        }
         if "name" in part and "value" in part:
             same = known.get("value", part["value"]) == part["value"]
             result["value"] = MASK if same else CHANGED
         return result
     if isinstance(part, list):
         others = _by_name(before if isinstance(before, list) else ())
-        return [_masked(item, others.get(_name(item, place))) for place, item in enumerate(part)]
+        return [
+            MASK if _is_option(last, item) else _masked(item, others.get(_name(item, place)))
+            for place, (last, item) in enumerate(zip((None, *part), part, strict=False))
+        ]
     return redact(part) if isinstance(part, str) else part
+
+
+def _is_secret(key: object, item: object) -> bool:
+    return isinstance(key, str) and isinstance(item, str) and is_secret(key)
+
+
+def _is_option(before: object, item: object) -> bool:
+    """Whether ``item`` is the secret of the option before it: "--password" and the password."""
+    return _is_secret(before, item) and str(before).startswith("-")
 
 
 def _by_name(items: Iterable[object]) -> dict[object, object]:

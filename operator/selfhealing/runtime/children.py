@@ -27,6 +27,7 @@ from selfhealing.observe.facts import Facts
 from selfhealing.observe.store import Store
 from selfhealing.observe.views import AppKey, AppView, ChildView
 from selfhealing.render import Overrides, Owner, children
+from selfhealing.render.overrides import NOTHING
 from selfhealing.render.reset import reset
 from selfhealing.runtime.access import APPS, CHILDREN, OPTIONAL
 from selfhealing.runtime.client import Client
@@ -96,7 +97,8 @@ class Children:
                 progress.problems.append(_not_installed(child["kind"]))
                 continue
             await _noting(child["kind"], progress, self._child(facts, child, minimum, progress))
-        return Outcome(tuple(progress.changes), tuple(progress.problems))
+        healing = overrides != NOTHING
+        return Outcome(tuple(progress.changes), tuple(progress.problems), healing=healing)
 
     async def _remove(self, key: AppKey, removal: Removal, progress: _Progress) -> None:
         await self._delete(key, removal)

@@ -119,7 +119,7 @@ class Reconciler:
             return UNCHANGED
         # What was written is in the store already: look again before speaking about it.
         facts = self._store.facts(key) or facts
-        self._tell(facts, deeds(outcome.changes))
+        self._tell(facts, deeds(outcome.changes, healing=outcome.healing))
         if any(change.need in {Need.CREATE, Need.UPDATE} for change in outcome.changes):
             self._written[key] = self._clock()  # Kubernetes will have news of them in a moment
         found = report(facts, spec, outcome, now, situation)

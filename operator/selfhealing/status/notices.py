@@ -33,6 +33,10 @@ _CHANGES: Final[dict[Need | None, tuple[str, str]]] = {
     None: ("Deleted", "deleted {}: the spec no longer asks for it"),
 }
 
+_BY_HEALING: Final[dict[Need | None, str]] = {
+    Need.UPDATE: "updated {} to the spec and to what healing puts in its place",
+}
+
 _BAD_PHASES: Final = frozenset({Phase.DEGRADED, Phase.INVALID})
 
 _OF_HEALING: Final = frozenset({Phase.HEALING, Phase.QUARANTINED})
@@ -65,9 +69,13 @@ def transitions(
     return [notice.cut() for notice in found]
 
 
-def deeds(changes: tuple[Change, ...]) -> Iterator[Notice]:
-    """The Events for what was written to the children."""
-    for need, (reason, text) in _CHANGES.items():
+def deeds(changes: tuple[Change, ...], *, healing: bool = False) -> Iterator[Notice]:
+    """The Events for what was written to the children.
+
+    ``healing``: something stands in place of the spec.
+    """
+    for need, (reason, by_spec) in _CHANGES.items():
+        text = _BY_HEALING.get(need, by_spec) if healing else by_spec
         kinds = [change.kind for change in changes if change.need is need]
         if kinds:
             kind: Literal["Normal", "Warning"] = "Warning" if need is Need.CORRECT else "Normal"

@@ -58,7 +58,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Everything that one reconcile did and met. Empty means all children were right already."""
+    """Everything that one reconcile did and met. Empty means all children were right already.
+
+    ``healing``: something stood in place of the spec.
+    """
 
     changes: tuple[Change, ...] = ()
     problems: tuple[Problem, ...] = ()
+    healing: bool = False

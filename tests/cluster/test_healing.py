@@ -1,0 +1,260 @@
+"""Healing on a real API server: modes, budget, resume, GitOps, storms, what is kept.
+
+Pods run on fake nodes; what happens to their containers is written as a kubelet writes it. Every
+time of healing is a twentieth of what it says (the setting healing_scale).
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.kube import Json
+from tests.support.kubelet import Kubelet
+from tests.support.operator import OperatorProcess
+from tests.support.space import FAKE_NODES, KIND, Space
+from tests.support.wait import eventually, stays
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+LIMIT = 40
+
+HEALING: Json = {
+    "cooldown": "20s",
+    "rollback": {"probation": "40s"},
+    "recycle": {"after": "60s"},
+}
+
+PULL = ("ImagePullBackOff", 'Back-off pulling image "demo:v2": ErrImagePull: not found')
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, str]:
+    """A twentieth of the time."""
+    return {"SELFHEALING_HEALING_SCALE": "0.05"}
+
+
+def healing(space: Space, name: str) -> Json:
+    """What the status says about healing."""
+    found: Json = space.status(name).get("healing", {})
+    return found
+
+
+def outcomes(space: Space, name: str) -> list[tuple[str, str]]:
+    """Every decision, the latest first: remedy and outcome."""
+    return [(a["remedy"], a["outcome"]) for a in healing(space, name).get("history", ())]
+
+
+def decided(space: Space, name: str, *wanted: tuple[str, str], limit: float = LIMIT) -> None:
+    """Wait until exactly these decisions stand in the history, the latest first."""
+
+    def probe() -> bool:
+        assert list(wanted) == outcomes(space, name), healing(space, name)
+        return True
+
+    eventually(probe, timeout=limit, says=f"the history is {wanted}")
+
+
+def proven(space: Space, name: str, replicas: int = 3, **more: object) -> list[str]:
+    """An app whose version has proved itself; its pods."""
+    space.create(name, replicas=replicas, healing={**HEALING, **more}, **FAKE_NODES)
+    space.is_(name, "Ready")
+
+    def probe() -> bool:
+        found = healing(space, name)
+        assert found["template"] == found.get("goodTemplate"), found
+        return True
+
+    eventually(probe, timeout=LIMIT, says="the version has proved itself")
+    return [pod["metadata"]["name"] for pod in space.pods(name)]
+
+
+def new_pods(space: Space, name: str, old: list[str]) -> list[str]:
+    """Wait for pods of another version; their names."""
+
+    def probe() -> list[str]:
+        return [
+            pod["metadata"]["name"]
+            for pod in space.pods(name)
+            if pod["metadata"]["name"] not in old
+            and "deletionTimestamp" not in pod["metadata"]
+            and pod["status"].get("containerStatuses")
+        ]
+
+    return eventually(probe, says="new pods")
+
+
+def annotate(space: Space, name: str, **notes: str) -> None:
+    """Set annotations of ours on an app."""
+    full = {f"selfhealing.dev/{key}": value for key, value in notes.items()}
+    space.kube.merge(KIND, space.name, name, {"metadata": {"annotations": full}})
+
+
+def crashes(kubelet: Kubelet, pod: str) -> None:
+    """A container has crashed in a loop and waits."""
+    kubelet.ended(pod, "Error", 3, times=3, lived=timedelta(seconds=5))
+    kubelet.back_off(pod)
+
+
+def test_observe(space: Space, kubelet: Kubelet, name: str) -> None:
+    """What would be done is said once, and not done."""
+    pods = proven(space, name, mode="Observe")
+
+    kubelet.ready(pods[0], ready=False)
+
+    decided(space, name, ("Recycle", "Observed"))
+    stays(lambda: pods == [p["metadata"]["name"] for p in space.pods(name)], seconds=2)
+    assert 3 == healing(space, name)["budgetLeft"]
+    assert 1 == space.told(name)["WouldHeal"]
+
+
+def test_approve(space: Space, kubelet: Kubelet, name: str) -> None:
+    """A proposal waits for its own id, and no other."""
+    pods = proven(space, name, mode="Approve")
+    kubelet.ready(pods[0], ready=False)
+    decided(space, name, ("Recycle", "Proposed"))
+    assert "AwaitingApproval" == healing(space, name)["hold"]
+    (proposal,) = healing(space, name)["history"]
+    assert f"selfhealing.dev/approve={proposal['id']}" in str(
+        space.events(name, "ApprovalNeeded")[0]["note"]
+    )
+
+    annotate(space, name, approve=str(proposal["id"] + 1))
+    stays(lambda: outcomes(space, name) == [("Recycle", "Proposed")], seconds=1)
+    annotate(space, name, approve=str(proposal["id"]))
+
+    decided(space, name, ("Recycle", "Helped"))
+    assert pods[0] not in {pod["metadata"]["name"] for pod in space.pods(name)}
+
+
+def test_a_proposal_that_is_no_longer_needed(space: Space, kubelet: Kubelet, name: str) -> None:
+    """It expires when its reason goes."""
+    pods = proven(space, name, mode="Approve")
+    kubelet.ready(pods[0], ready=False)
+    decided(space, name, ("Recycle", "Proposed"))
+
+    kubelet.ready(pods[0])
+
+    decided(space, name, ("Recycle", "Expired"))
+
+
+def test_off(space: Space, kubelet: Kubelet, name: str) -> None:
+    """Nothing is done and nothing is noted."""
+    pods = proven(space, name)
+    space.edit(name, healing={"mode": "Off"})
+    kubelet.ready(pods[0], ready=False)
+
+    eventually(lambda: healing(space, name)["mode"] == "Off", says="it is off")
+    stays(lambda: not outcomes(space, name), seconds=5)
+
+
+def test_a_crash_loop_of_one_pod(space: Space, kubelet: Kubelet, name: str) -> None:
+    """Others of the same version are well: it is replaced once; the third time it is left alone."""
+    pods = proven(space, name, budget=2, window="40m")
+
+    for number in (1, 2):
+        crashes(kubelet, pods[0])
+        decided(space, name, *[("Recycle", "Helped")] * number)
+        pods = [pod["metadata"]["name"] for pod in space.pods(name)]
+    crashes(kubelet, pods[0])
+
+    eventually(lambda: healing(space, name)["quarantined"], timeout=LIMIT, says="it is left alone")
+    assert [("Quarantine", "Done"), *[("Recycle", "Helped")] * 2] == outcomes(space, name)
+    assert pods[0] == healing(space, name)["quarantine"]["pod"]
+    space.is_(name, "Ready")  # with a substitute
+
+    annotate(space, name, resume="now")
+    eventually(lambda: not healing(space, name)["quarantined"], says="it is resumed")
+    assert 2 == healing(space, name)["budgetLeft"]
+
+
+def test_rollback_under_gitops(space: Space, kubelet: Kubelet, name: str) -> None:
+    """The same spec applied again and again changes nothing."""
+    old = proven(space, name)
+    space.edit(name, image="demo:v2")
+    for pod in new_pods(space, name, old):
+        kubelet.waits(pod, *PULL)
+
+    decided(space, name, ("Rollback", "Started"))
+    space.edit(name, image="demo:v2")
+    decided(space, name, ("Rollback", "Helped"))
+
+    space.edit(name, image="demo:v2")
+    stays(lambda: space.container(name)["image"] == "demo:v1", seconds=2)
+    assert "demo:v2" == space.app(name)["spec"]["image"]
+    assert ("Degraded", "False") == (
+        space.status(name)["phase"],
+        space.condition(name, "Ready")["status"],
+    )
+    space.edit(name, replicas=4)  # everything else of the spec is followed
+    eventually(lambda: len(space.pods(name)) == 4, says="it is scaled")
+    assert "demo:v1" == space.container(name)["image"]
+
+
+def test_the_good_version_is_lost(
+    space: Space, kubelet: Kubelet, operator: OperatorProcess, name: str
+) -> None:
+    """Somebody deletes what is kept: an operator that starts then follows the spec again."""
+    old = proven(space, name)
+    space.edit(name, image="demo:v2")
+    for pod in new_pods(space, name, old):
+        kubelet.waits(pod, *PULL)
+    decided(space, name, ("Rollback", "Helped"))
+    good = healing(space, name)["goodTemplate"]
+
+    with operator.away():
+        space.kube.delete("ControllerRevision", space.name, f"{name}-{good}")
+
+    eventually(lambda: "failedTemplate" not in healing(space, name), says="the spec counts again")
+    eventually(lambda: space.container(name)["image"] == "demo:v2", says="it is tried")
+
+
+def test_all_at_once(space: Space, kubelet: Kubelet, name: str) -> None:
+    """All pods stop being ready together: what they need is down, and no pod is touched."""
+    pods = proven(space, name)
+
+    for pod in pods:
+        kubelet.ready(pod, ready=False)
+
+    eventually(
+        lambda: [d["type"] for d in healing(space, name)["diagnoses"]] == ["DependencyDown"],
+        timeout=LIMIT,
+        says="it is diagnosed",
+    )
+    stays(lambda: not outcomes(space, name), seconds=3)
+    assert "NoRemedy" == healing(space, name)["hold"]
+
+
+def test_failed_pods_are_cleaned_up(space: Space, kubelet: Kubelet, name: str) -> None:
+    """The newest are kept to be looked at."""
+    pods = proven(space, name, replicas=5)
+
+    for pod in pods:
+        kubelet.evicted(pod)
+
+    eventually(
+        lambda: 2 == sum(p["status"].get("phase") == "Failed" for p in space.pods(name)),
+        timeout=LIMIT,
+        says="two failed pods are left",
+    )
+
+
+def test_a_storm(space: Space, kubelet: Kubelet, name: str) -> None:
+    """Most apps are ill at once: none is touched, and that is said; afterwards they are healed."""
+    names = [f"{name}-{number}" for number in range(5)]
+    sick = {each: proven(space, each, replicas=2)[0] for each in names}
+    # Apps of other tests are still here, healthy or not: these five must be enough of them.
+    for other in space.kube.list(KIND, space.name):
+        if other["metadata"]["name"] not in names:
+            space.kube.delete(KIND, space.name, other["metadata"]["name"])
+    try:
+        for pod in sick.values():
+            kubelet.waits(pod, "CreateContainerConfigError", "secret not found")
+        held = eventually(
+            lambda: [each for each in names if healing(space, each).get("hold") == "Storm"],
+            timeout=LIMIT,
+            says="the storm is seen",
+        )
+        assert held
+    finally:
+        for each in names:
+            space.kube.delete(KIND, space.name, each)

@@ -1,0 +1,183 @@
+"""A pod and its Events as a reader at night finds them."""
+
+from typing import Any
+
+import pytest
+
+from selfhealing.heal.exhibit import MOST, WORDS, Source, describe, short, sources, tell
+from tests.unit import raw
+
+Json = dict[str, Any]
+
+OOM = raw.ended(137, "OOMKilled")
+
+
+class TestSources:
+    """Which logs tell of what is wrong."""
+
+    @pytest.mark.parametrize(
+        ("status", "expected"),
+        [
+            (raw.running(), []),
+            (raw.running(ready=False), [False]),
+            (raw.running(restarts=1, last=OOM), [True, False]),
+            (raw.crash_loop(3, OOM), [True]),
+            (raw.waiting("ImagePullBackOff"), []),
+            (raw.terminated(raw.ended(1)), [False]),
+            (raw.terminated(raw.ended(1), restarts=1, last=OOM), [True, False]),
+            (raw.terminated(raw.ended(0), ready=True), []),
+            ({"name": "app"}, []),
+        ],
+    )
+    def test_a_container_tells_by_its_runs(self, status: Json, expected: list[bool]) -> None:
+        """By the run before its last restart first; one that waits has no other."""
+        pod = {"metadata": {}, "status": {"containerStatuses": [status]}}
+
+        assert [Source("app", previous) for previous in expected] == sources(pod)
+
+    def test_those_that_fail_come_first(self) -> None:
+        """Then those of the app, then those that prepare it."""
+        pod = raw.pod(
+            "web-abc-1",
+            raw.running(name="proxy", restarts=1, last=OOM),
+            raw.running(name="app", ready=False),
+            init=[raw.terminated(raw.ended(1), name="setup")],
+        )
+
+        assert [
+            Source("app", previous=False),
+            Source("setup", previous=False),
+            Source("proxy", previous=True),
+            Source("proxy", previous=False),
+        ] == sources(pod)
+
+    def test_there_are_not_too_many(self) -> None:
+        """Each would have room for no more than a line."""
+        failing = [raw.running(name=f"c{number}", ready=False) for number in range(20)]
+
+        assert MOST == len(sources(raw.pod("web-abc-1", *failing)))
+
+    def test_a_pod_without_a_status_has_none(self) -> None:
+        """No node has taken it yet."""
+        assert [] == sources({"metadata": {"name": "web-1"}})
+
+
+class TestPods:
+    """What is said of a pod."""
+
+    def test_all_that_matters_is_there(self) -> None:
+        """In the order in which one looks for it."""
+        pod = raw.pod("web-abc-1", raw.crash_loop(3, OOM), status={"qosClass": "Burstable"})
+        pod["spec"]["containers"][0]["resources"] = {
+            "requests": {"cpu": "100m", "memory": "64Mi"},
+            "limits": {"memory": "128Mi"},
+        }
+
+        assert [
+            "uid uid-of-web-abc-1, made 2026-01-01T12:00:00Z",
+            "node node-1 (10.0.0.1)",
+            "phase Running",
+            "Initialized=True since an unknown time",
+            "Ready=False since 2026-01-01T12:00:00Z, ContainersNotReady",
+            "container app: not ready, 3 restarts",
+            "  image:  web:v1",
+            (
+                "  now:    waiting, CrashLoopBackOff: back-off 10s restarting failed container=app "
+                "pod=web_shop(1)"
+            ),
+            (
+                "  before: ended with exit code 137, SIGKILL, from 2026-01-01T12:00:00Z to "
+                "2026-01-01T12:00:10Z, OOMKilled"
+            ),
+            "  requests: cpu 100m, memory 64Mi",
+            "  limits: memory 128Mi",
+        ] == describe(pod).splitlines()
+
+    def test_the_amounts_in_force_are_those_of_the_status(self) -> None:
+        """A pod may have been resized and not know it in its spec yet, or the other way round."""
+        status = {**raw.running(), "resources": {"limits": {"memory": "256Mi"}}}
+        pod = raw.pod("web-abc-1", status)
+        pod["spec"]["containers"][0]["resources"] = {"limits": {"memory": "512Mi"}}
+        text = describe(pod)
+
+        assert "limits: memory 256Mi" in text
+        assert "requests: none" in text
+
+    def test_what_is_missing_is_no_error(self) -> None:
+        """The API server leaves out what is empty."""
+        assert [
+            "uid , made at an unknown time",
+            "node none (no address)",
+            "phase unknown",
+        ] == describe({"metadata": {"name": "web-1"}}).splitlines()
+
+        text = describe(
+            {"metadata": {}, "status": {"containerStatuses": [{"name": "app", "lastState": {}}]}}
+        )
+
+        assert "container app: not ready, 0 restarts\n  image:  None\n  now:    nothing" in text
+
+    def test_a_pod_that_goes_says_so(self) -> None:
+        """And why it failed as a whole."""
+        pod = raw.evicted("web-abc-1", message="low on memory; token=hunter2")
+        pod["metadata"]["deletionTimestamp"] = raw.iso(30)
+        text = describe(pod)
+
+        assert "being deleted since 2026-01-01T12:00:30Z" in text
+        assert "phase Failed, Evicted: low on memory; token=<redacted>" in text
+
+    def test_running_and_ended_containers(self) -> None:
+        """With the times, and with an app's last words where it left some."""
+        pod = raw.pod(
+            "web-abc-1",
+            raw.running(since=20),
+            raw.terminated(raw.ended(1, message="password=hunter2 is wrong"), name="job"),
+        )
+        text = describe(pod)
+
+        assert "container app: ready, 0 restarts" in text
+        assert "now:    running since 2026-01-01T12:00:20Z" in text
+        assert "ended with exit code 1, from" in text
+        assert ", Error: password=<redacted> is wrong" in text
+
+
+class TestEvents:
+    """What is said of Events."""
+
+    def test_they_are_in_the_order_of_their_last_time(self) -> None:
+        """Whichever field says it: old and new reporters write different ones."""
+        events: list[Json] = [
+            {"lastTimestamp": raw.iso(50), "count": 4, "type": "Warning", "reason": "BackOff"},
+            {
+                "series": {"lastObservedTime": "2026-01-01T12:00:40.123456Z", "count": 3},
+                "eventTime": "2026-01-01T12:00:01.000000Z",
+                "reason": "Unhealthy",
+                "type": "Warning",
+            },
+            {"eventTime": "2026-01-01T12:00:30.000001Z", "reason": "Scheduled", "message": "ok"},
+            {"firstTimestamp": raw.iso(20), "reason": "Pulled", "message": "a\nb"},
+            {"metadata": {"creationTimestamp": raw.iso(10)}, "reason": "Created"},
+            {"reason": "Unknown", "count": None},
+        ]
+
+        assert [
+            "Z Normal Unknown: ",
+            "2026-01-01T12:00:10Z Normal Created: ",
+            "2026-01-01T12:00:20Z Normal Pulled: a b",
+            "2026-01-01T12:00:30Z Normal Scheduled: ok",
+            "2026-01-01T12:00:40Z Warning Unhealthy (3 times): ",
+            "2026-01-01T12:00:50Z Warning BackOff (4 times): ",
+        ] == tell([{"metadata": {}, **event} for event in events]).splitlines()
+
+    def test_none_are_nothing(self) -> None:
+        """They expire after an hour."""
+        assert "" == tell([])
+
+
+def test_a_long_message_keeps_its_end() -> None:
+    """There its cause is; and it is masked before it is cut."""
+    text = short("password=" + "x" * 400 + " and then " * 100 + "the cause")
+
+    assert text.startswith("password=<redacted> and then")
+    assert text.endswith("the cause")
+    assert WORDS + 3 == len(text)

@@ -1,0 +1,251 @@
+"""A secret never survives, in whatever shape it is written; other lines stay as they are."""
+
+import base64
+import json
+import string
+from time import process_time
+
+import pytest
+from hypothesis import given, strategies as st
+
+from selfhealing.heal.redaction import MASK, plain, redact
+
+LETTERS = string.ascii_letters + string.digits
+MARKED = "S3cr3t"
+"""Stands in every secret that is made up here, so that a part of one is recognised."""
+
+
+def word(more: str = "", least: int = 0) -> st.SearchStrategy[str]:
+    """A secret of letters, digits and ``more``, with the mark in it."""
+    part = st.text(LETTERS + more, min_size=least, max_size=40)
+    return st.tuples(part, part).map(MARKED.join)
+
+
+FIELDS = st.sampled_from(
+    [
+        "password",
+        "PASSWORD",
+        "DB_PASSWORD",
+        "passwd",
+        "pwd",
+        "MYSQL_PASS",
+        "passphrase",
+        "secret",
+        "clientSecret",
+        "AWS_SECRET_ACCESS_KEY",
+        "api_key",
+        "apiKey",
+        "X-Api-Key",
+        "AccountKey",
+        "token",
+        "access_token",
+        "credentials",
+        "sessionId",
+        "X-Amz-Signature",
+        "sig",
+    ]
+)
+TEXT = "!#$%&()*+,-./:;<=>?@[]^_`{|}~"
+"""What a password may hold besides letters."""
+
+HEX = st.binary(min_size=16, max_size=40).map(bytes.hex)
+BASE64 = (
+    st.binary(min_size=24, max_size=60)
+    .map(lambda data: base64.b64encode(data).decode().rstrip("="))
+    .filter(
+        lambda text: (
+            any(c.isupper() for c in text[:32])
+            and any(c.islower() for c in text[:32])
+            and any(c.isdigit() for c in text[:32])
+        )
+    )
+)
+JWT = st.tuples(word(least=8), word("-_"), word("-_")).map(lambda parts: f"eyJ{'.'.join(parts)}")
+AWS = st.text(string.ascii_uppercase + string.digits, min_size=16, max_size=16)
+KIND = st.sampled_from(["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "])
+LINES = st.lists(word("+/="), min_size=1, max_size=5).map("\n".join)
+
+SHAPES = {
+    "NAME=value": st.tuples(FIELDS, word(TEXT)).map("=".join),
+    "name: value": st.tuples(FIELDS, word(TEXT)).map(": ".join),
+    'name="value"': st.tuples(FIELDS, word(TEXT + " '")).map(lambda p: f'{p[0]}="{p[1]}"'),
+    "name='value'": st.tuples(FIELDS, word(TEXT + ' "')).map(lambda p: f"{p[0]}='{p[1]}'"),
+    "JSON": st.tuples(FIELDS, word(TEXT + " '\"\\")).map(lambda p: json.dumps({p[0]: p[1]})),
+    "dense JSON": st.tuples(FIELDS, word(TEXT + " '\"\\")).map(
+        lambda p: json.dumps({p[0]: p[1], "level": "info"}, separators=(",", ":"))
+    ),
+    "JSON in JSON": st.tuples(FIELDS, word(TEXT + " '")).map(
+        lambda p: json.dumps({"msg": json.dumps({p[0]: p[1], "x": 1})})
+    ),
+    "YAML": st.tuples(FIELDS, word(" ")).map(lambda p: f"{p[0]}: 'it''s {p[1]}'"),
+    "name: scheme value": st.tuples(FIELDS, word()).map(lambda p: f"{p[0]}: Bearer {p[1]}"),
+    "--name value": st.tuples(FIELDS, word(TEXT)).map(lambda p: f"--db-{p[0]} {p[1]}"),
+    "URL": word("!$&()*+,;=-._~%@/?#:").map(lambda p: f"postgres://shop:x{p}@db:5432/shop"),
+    "URL without a user": word("-._~").map(lambda p: f"redis://:{p}@cache:6379"),
+    "token in a URL": word("_", 8).map(lambda p: f"https://{p}@git.example.com/shop.git"),
+    "Basic": word("+/=").map(lambda p: f"Authorization: Basic {p}"),
+    "Bearer": word("-._~+/=").map(lambda p: f"Authorization: Bearer {p}"),
+    "Digest": word().map(lambda p: f'Authorization: Digest username="u", response="{p}"'),
+    "raw token": word("-._").map(lambda p: f"authorization: {p}1234567"),
+    "JSON header": word("-._").map(lambda p: json.dumps({"Authorization": f"Bearer {p}"})),
+    "bearer in prose": word("-._~+/", 2).map(lambda p: f"sent the bearer {p} to web"),
+    "Cookie": word("-._").map(lambda p: f"Cookie: theme=dark; id={p}"),
+    "Set-Cookie": word("-._").map(lambda p: f"set-cookie: id={p}; HttpOnly"),
+    "JWT": JWT.map(lambda p: f"user {p} is unknown"),
+    "known beginning": st.tuples(
+        st.sampled_from(["ghp_", "github_pat_", "glpat-", "xoxb-", "sk-", "npm_", "AIza"]),
+        word("_-", 10),
+    ).map("".join),
+    "private key": st.tuples(KIND, LINES).map(
+        lambda p: f"-----BEGIN {p[0]}PRIVATE KEY-----\n{p[1]}\n-----END {p[0]}PRIVATE KEY-----"
+    ),
+    "private key without an end": LINES.map(lambda p: f"-----BEGIN PRIVATE KEY-----\n{p}"),
+    "private key without a beginning": LINES.map(lambda p: f"{p}\n-----END PRIVATE KEY-----"),
+}
+AROUND = st.sampled_from(["", "12:00:01 INFO ", "could not connect: ", "{", "env DEBUG=1 "])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_secret_never_survives(shape: str) -> None:
+    """Whatever stands before it and behind it."""
+
+    @given(AROUND, SHAPES[shape], st.sampled_from(["", "\nnext line", " and more", "\r\n"]))
+    def check(before: str, secret: str, behind: str) -> None:
+        found = redact(plain(before + secret + behind))
+
+        assert MARKED not in found
+        assert MASK in found
+
+    check()
+
+
+@given(st.sampled_from(["AKIA", "ASIA"]), AWS, AROUND)
+def test_the_id_of_an_aws_key_never_survives(kind: str, key: str, before: str) -> None:
+    """It has a form of its own, so that nothing needs to stand before it."""
+    assert f"{before}{MASK} is not valid" == redact(f"{before}{kind}{key} is not valid")
+
+
+@given(
+    st.sampled_from(["key", "the signing key", "Secret", "token", "session"]),
+    st.sampled_from([" ", "=", ": ", " is ", ' "', "='"]),
+    HEX | BASE64,
+)
+def test_a_long_code_after_a_telling_word_never_survives(
+    name: str, between: str, code: str
+) -> None:
+    """In hexadecimal digits or in base64."""
+    assert code not in redact(f"loaded {name}{between}{code}")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_masked_stays_masked_as_it_is(shape: str) -> None:
+    """A second look finds nothing more: a mask is no secret."""
+
+    @given(SHAPES[shape])
+    def check(secret: str) -> None:
+        once = redact(secret)
+
+        assert once == redact(once)
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "Listening on http://0.0.0.0:8080",
+        "GET https://web:8080/orders?mail=somebody@example.com 200 12ms",
+        "connecting to postgres://db:5432/shop",
+        "git clone ssh://git@github.com/shop/web.git",
+        "java.lang.OutOfMemoryError: Java heap space",
+        "\tat com.example.Shop.main(Shop.java:12)",
+        "panic: runtime error: index out of range [5] with length 3",
+        "Back-off restarting failed container app in pod web-7d4b9c6f5-x2x9z_shop(0a1b-2c3d)",
+        "authorization: server message: insufficient_scope: authorization failed",
+        "pull access denied, repository does not exist or may require authorization: denied",
+        "Bearer authentication is needed",
+        'MountVolume.SetUp failed for volume "tls" : secret "web-tls" not found',
+        "secretName: web-tls",
+        "automountServiceAccountToken: false",
+        "max_tokens=4096 tokens: 12",
+        "error parsing cookie: no value",
+        "tests: pass: 12, fail: 3",
+        "monkey=banana keyspace:shop keyboard",
+        "deleted key /registry/pods/shop/web-7d4b9c6f5-x2x9z-and-more",
+        "commit 0123456789abcdef0123456789abcdef01234567",
+        "image web@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        '{"level":"error","msg":"no route to host","attempt":3,"took":"1.5s"}',
+        "-----BEGIN CERTIFICATE-----",
+        "user somebody has no password",
+        "the token has expired",
+        "日志：连接失败",
+    ],
+)
+def test_ordinary_lines_stay(line: str) -> None:
+    """Or it would be no evidence."""
+    assert line == redact(line)
+
+
+@given(st.lists(st.sampled_from(["the", "app", "did", "not", "answer", "in", "12.5s", "/healthz"])))
+def test_prose_stays(words: list[str]) -> None:
+    """Whatever the words are, as long as none of them speaks of a secret."""
+    line = " ".join(words)
+
+    assert line == redact(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("password=hunter2 user=bob", f"password={MASK} user=bob"),
+        ('{"password":"hunter 2","user":"bob"}', f'{{"password":{MASK},"user":"bob"}}'),
+        ("a postgres://bob:hunter2@db/shop b", f"a postgres://{MASK}@db/shop b"),
+        ("Authorization: Basic Ym9i\nnext", f"Authorization: {MASK}\nnext"),
+        ("first\n-----END PRIVATE KEY-----\nlast", f"{MASK}\nlast"),
+    ],
+)
+def test_only_the_secret_is_masked(text: str, expected: str) -> None:
+    """What stands beside it is evidence."""
+    assert expected == redact(text)
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["a", "://a:b", "://a:1 @", "authorization: ", "keykey", "token ", "eyJ", '"', "--a", "\\"],
+)
+def test_no_text_holds_the_operator_up(part: str) -> None:
+    """An app's log is what anybody makes it. The limit is generous: the trouble takes minutes."""
+    text = part * (64 * 1024 // len(part))
+    started = process_time()
+    redact(plain(text))
+
+    assert process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\x1b[31mred\x1b[0m and \x1b[1;4mbold\x1b[m", "red and bold"),
+        ("\x1b]0;title\x07text", "text"),
+        ("a\r\nb\rc\n", "a\nb\nc\n"),
+        ("a\x00b\x08c\x7f\x85d\ufeff", "abcd"),
+        ("a\tb  \n  c \t", "a   b\n  c"),
+        ("half a letter \ud83d", "half a letter"),
+        ("naïve 日志 ✓", "naïve 日志 ✓"),
+        ("pass\x1b[1mword\x1b[0m=x", "password=x"),
+    ],
+)
+def test_only_what_can_be_read_is_left(text: str, expected: str) -> None:
+    """Colours stand between the letters of a word that is to be found."""
+    assert expected == plain(text)
+
+
+@given(st.text())
+def test_a_plain_text_can_be_stored(text: str) -> None:
+    """And is plain already."""
+    found = plain(text)
+
+    assert found == plain(found)
+    assert found.encode().decode() == found
+    assert not any(line != line.rstrip() for line in found.split("\n"))

@@ -1,0 +1,120 @@
+"""What a new version brought, without what is secret in it."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from selfhealing.heal.template_diff import template_diff
+
+Json = dict[str, Any]
+
+
+def template(*env: Json, image: str = "web:v1", **more: object) -> Json:
+    """A pod template with one container."""
+    container = {"name": "app", "image": image, "env": list(env), **more}
+    return {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
+
+
+def var(name: str, value: str) -> Json:
+    """An environment variable."""
+    return {"name": name, "value": value}
+
+
+def lines(kept: Json, wanted: Json) -> tuple[list[str], list[str]]:
+    """What is only in the kept one, and what only in the wanted one."""
+    found = template_diff(kept, wanted).splitlines()[2:]
+    return (
+        [line[1:].strip() for line in found if line.startswith("-")],
+        [line[1:].strip() for line in found if line.startswith("+")],
+    )
+
+
+def test_the_same_has_no_difference() -> None:
+    """Whatever the order of its fields is."""
+    one = template(var("A", "1"))
+    other = {"spec": one["spec"], "metadata": one["metadata"]}
+
+    assert "" == template_diff(one, other)
+
+
+def test_it_reads_as_a_change_from_the_kept_to_the_wanted() -> None:
+    """As a unified diff."""
+    found = template_diff(template(), template(image="web:v2"))
+
+    assert found.startswith("--- the kept version\n+++ the wanted version\n@@ ")
+    assert (["image: web:v1"], ["image: web:v2"]) == lines(template(), template(image="web:v2"))
+
+
+def test_a_changed_value_is_told_and_not_shown() -> None:
+    """It is found by its name, wherever it stands."""
+    kept = template(var("A", "hidden"), var("B", "same"))
+    wanted = template(var("B", "same"), var("A", "seen"))
+    found = template_diff(kept, wanted)
+
+    assert "hidden" not in found
+    assert "seen" not in found
+    assert "same" not in found
+    assert "value: <redacted, changed>" in lines(kept, wanted)[1]
+
+
+def test_a_new_value_is_not_shown_either() -> None:
+    """Only its name."""
+    kept, wanted = template(var("A", "1")), template(var("A", "1"), var("B", "hidden"))
+
+    assert ([], ["- name: B", "value: <redacted>"]) == lines(kept, wanted)
+
+
+def test_a_value_that_came_from_elsewhere_before_is_not_shown() -> None:
+    """The place that it came from is."""
+    source = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "web", "key": "a"}}}
+    gone, new = lines(template(source), template(var("A", "hidden")))
+
+    assert ["value: <redacted>"] == new
+    assert ["valueFrom:", "secretKeyRef:", "key: a", "name: web"] == gone
+
+
+def test_headers_of_probes_are_as_variables() -> None:
+    """They have a name and a value too."""
+    header = {"httpGet": {"path": "/", "httpHeaders": [var("X-Who", "hidden")]}}
+    found = template_diff(template(), template(livenessProbe=header))
+
+    assert "X-Who" in found
+    assert "hidden" not in found
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        {"args": ["--password=hunter2"]},
+        {"args": ["--password", "x", "postgres://bob:hunter2@db"]},
+        {"command": ["sh", "-c", "echo '-----BEGIN PRIVATE KEY-----\nhunter2\n' > key\nrun"]},
+        {"args": ["--db-password", "hunter2", "-token", "hunter2"]},
+        {"password": "hunter2 and " * 50 + "hunter2"},
+    ],
+)
+def test_secrets_elsewhere_are_masked(hidden: Json) -> None:
+    """In arguments, in scripts and in long lines."""
+    found = template_diff(template(), template(**hidden))
+
+    assert "hunter2" not in found
+    assert "<redacted>" in found
+
+
+def test_what_changes_its_form_is_shown_whole() -> None:
+    """A list where there was none, a number where there was a text."""
+    kept = {"spec": {"containers": "none", "volumes": ["a", 1]}}
+    wanted = {"spec": {"containers": [{"name": "app"}], "volumes": ["a", 2, {"name": "x"}]}}
+    gone, new = lines(kept, wanted)
+
+    assert ["containers: none", "- 1"] == gone
+    assert ["containers:", "- name: app", "- 2", "- name: x"] == new
+
+
+def test_the_templates_themselves_stay_as_they_are() -> None:
+    """They are applied later."""
+    kept, wanted = template(var("A", "1")), template(var("A", "2"))
+    before = yaml.safe_dump([kept, wanted])
+    template_diff(kept, wanted)
+
+    assert before == yaml.safe_dump([kept, wanted])
