@@ -6,11 +6,11 @@ Everything that is waited for has a limit, and what was broken is put right agai
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from drill import deeds, measure, site as place
+from drill.course import LEAD, Course
 from drill.faults import Fault
 from drill.measure import Half
 from drill.site import APP, Site
@@ -20,8 +20,8 @@ from theatre import namespace
 from theatre.errors import ShowError, UnreachableError
 from theatre.kube import Kube
 from theatre.screen import Progress, Screen
-from theatre.stream import Stream, each_second, stream
-from theatre.timeline import Kind, Mark, timeline
+from theatre.stream import Stream, stream
+from theatre.timeline import Kind, timeline
 from theatre.watch import Watch
 
 NAME: Final = "drill"
@@ -35,9 +35,6 @@ TIMEOUT: Final = 2.0
 QUIET: Final = 15.0
 """Seconds without a failure that make "served again"; more than a late crash takes to come."""
 
-LEAD: Final = 5.0
-"""Seconds before the fault that are drawn, and in which no request may fail."""
-
 LATER: Final = 10.0
 """Seconds after the fault at which what belongs into the middle of healing is done without it."""
 
@@ -46,17 +43,6 @@ _START_LIMIT = 120
 _PROVEN_LIMIT = 90
 _STEADY_LIMIT = 60
 _SETTLE_LIMIT = 90
-
-
-@dataclass(slots=True)
-class _Course:
-    """How a half goes; moments by the watch's clock."""
-
-    struck: float = 0.0
-    over: float = 0.0
-    after: float | None = None
-    later: bool = False
-    marks: list[Mark] = field(default_factory=list)
 
 
 class Play:
@@ -104,7 +90,6 @@ class Play:
         return half
 
     def _played(self, logs: Path) -> Half:
-        course = _Course()
         with ExitStack() as stack:
             show = lambda now: self._screen.show(now, self._progress)  # noqa: E731
             watch = stack.enter_context(Watch(self._kube, show, every=_EVERY))
@@ -115,14 +100,17 @@ class Play:
             way = stack.enter_context(to_service(self._kube, APP))
             url = f"{way.url}/"
             sent = stack.enter_context(stream(url, users=USERS, pause=PAUSE, timeout=TIMEOUT))
+            course = Course(self._fault, watch, sent)
             try:
                 self._steady(sent)
-                self._strike(site, course)
-                self._wait(site, sent, course)
+                course.struck = course.now
+                self._fault.strike(site)
+                course.mark(course.struck, self._fault.told, Kind.FAULT)
+                self._wait(site, course)
             finally:
                 self._amend(site, course)
-            self._settle(site, course)
-            return self._measured(site, sent, course)
+            self._settle(course)
+            return course.half(healing=self._healing)
 
     # -- before the fault -------------------------------------------------------------------------
 
@@ -152,106 +140,61 @@ class Play:
 
     # -- the fault --------------------------------------------------------------------------------
 
-    def _strike(self, site: Site, course: _Course) -> None:
-        course.struck = site.watch.seconds
-        self._fault.strike(site)
-        course.marks.append(Mark(course.struck, self._fault.told, Kind.FAULT))
-
-    def _wait(self, site: Site, sent: Stream, course: _Course) -> None:
+    def _wait(self, site: Site, course: Course) -> None:
         """Wait until the app is served in full again, or the time is over."""
-        watch, fault = site.watch, self._fault
-        end = course.struck + fault.limit
+        end = course.struck + self._fault.limit
         while True:
             self._go_on(site, course)
-            samples = watch.samples
-            failed = _failed(sent, watch)
-            since = measure.well_since(samples, failed, course.struck, fault.pods)
-            self._tell(site, sent, course)
-            if since is None or since > end or (fault.later and not course.later):
-                if watch.seconds >= end:
+            self._tell(course)
+            self._progress.waiting = f"it is served in full: {course.standing}"
+            since = course.well_since
+            if since is None or since > end or (self._fault.later and not course.later):
+                if course.now >= end:
                     course.over = end
                     return
-            elif samples[-1].at - since >= QUIET:
+            elif course.watch.samples[-1].at - since >= QUIET:
                 course.over, course.after = since, since - course.struck
-                course.marks.append(Mark(since, "served in full again", Kind.WELL))
+                course.mark(since, "served in full again", Kind.WELL)
                 return
             time.sleep(place.POLL)
 
-    def _go_on(self, site: Site, course: _Course) -> None:
+    def _go_on(self, site: Site, course: Course) -> None:
         """What is done again and again, and what is done once in the middle of healing."""
         if self._fault.steady:
             with suppress(UnreachableError):
                 self._fault.steady(site)
         if self._fault.later is None or course.later:
             return
-        found = measure.acts(site.watch.samples, course.struck)
-        passed = site.watch.seconds - course.struck
-        if any(act.taken for act in found) or (not self._healing and passed >= LATER):
+        begun = any(act.taken for act in course.acts)
+        if begun or (not self._healing and course.now - course.struck >= LATER):
             course.later = True
             told, do = self._fault.later
-            course.marks.append(Mark(site.watch.seconds, told, Kind.FAULT))
+            course.mark(course.now, told, Kind.FAULT)
             do(site)
 
-    def _tell(self, site: Site, sent: Stream, course: _Course) -> None:
-        """Say how it stands, on the screen."""
-        requests = sent.since(site.watch.began + course.struck)
-        staying = site.pods()
-        done = measure.acts(site.watch.samples, course.struck)
-        parts = [
-            f"{sum(pod.is_ready for pod in staying)} of {self._fault.pods} pods ready",
-            f"{sum(not each.pod for each in requests)} of {len(requests)} requests failed",
-            *map(str, done[-1:]),
-        ]
-        self._progress.waiting = f"it is served in full: {', '.join(parts)}"
+    def _tell(self, course: Course) -> None:
+        for text in course.news():
+            self._screen.say(text)
 
     # -- after the fault --------------------------------------------------------------------------
 
-    def _amend(self, site: Site, course: _Course) -> None:
+    def _amend(self, site: Site, course: Course) -> None:
         if not site.owes:
             return
         self._progress.waiting = "what was broken is put right"
-        course.marks.append(Mark(site.watch.seconds, self._progress.waiting))
+        course.mark(course.now, self._progress.waiting)
         site.amend()
 
-    def _settle(self, site: Site, course: _Course) -> None:
+    def _settle(self, course: Course) -> None:
         """Wait until it is known what became of every action; if it never is, that is told."""
 
         def known() -> bool:
-            found = measure.acts(site.watch.samples, course.struck)
-            return not any(act.outcome in measure.WAITING for act in found)
+            self._tell(course)
+            return not course.unknown
 
         with suppress(ShowError):
             self._until("it is known whether that has helped", known, _SETTLE_LIMIT)
 
-    def _measured(self, site: Site, sent: Stream, course: _Course) -> Half:
-        watch = site.watch
-        samples, now = watch.samples, watch.last
-        done = measure.acts(samples, course.struck)
-        marks = sorted((*course.marks, *measure.marks(done)), key=lambda mark: mark.at)
-        start = max(0.0, course.struck - LEAD)
-        hits = each_second(at - start for at in _failed(sent, watch) if at > start)
-        cut, moved = measure.cut(samples, start), measure.moved(marks, -start)
-        asked = [each.at - watch.began for each in sent.since(watch.began + course.struck)]
-        return Half(
-            healing=self._healing,
-            limit=self._fault.limit,
-            line=timeline(cut, moved, watch.seconds - start, hits),
-            after=course.after,
-            sent=sum(at <= course.over for at in asked),
-            failed=sum(course.struck < at <= course.over for at in _failed(sent, watch)),
-            acts=measure.since(done, course.struck),
-            diagnoses=measure.diagnoses(samples, course.struck),
-            phase=now.phase,
-            reason=measure.reason(now),
-            message=str(now.status.get("message", "")),
-            events=tuple(event for event in now.events if event.about == "SelfHealingApp"),
-        )
-
     def _until(self, what: str, true: Callable[[], object], limit: float) -> None:
         self._progress.waiting = what
         place.until(what, true, limit)
-
-
-def _failed(sent: Stream, watch: Watch) -> list[float]:
-    """When requests failed, by the watch's clock."""
-    return [each.at - watch.began for each in sent.since(0) if not each.pod]

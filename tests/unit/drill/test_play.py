@@ -112,10 +112,9 @@ def kube(monkeypatch: pytest.MonkeyPatch) -> _Kube:
         "to_service": way,
         "stream": sent,
         "QUIET": 0.3,
-        "LEAD": 0.0,
-        "_STEADY_LIMIT": 0.0,
     }.items():
         monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr("drill.course.LEAD", 0.0)
     monkeypatch.setattr(Play, "_steady", lambda *_: None)
     monkeypatch.setattr("drill.site.POLL", 0.02)
     monkeypatch.setattr("drill.site.operators", lambda *_: [])
