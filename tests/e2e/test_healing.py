@@ -137,7 +137,7 @@ def test_a_missing_image(space: Space, name: str) -> None:
     assert found["template"] == found["failedTemplate"] != good
     for told in (good, found["failedTemplate"], DEMO):
         assert told in status["message"], status["message"]
-    assert "not found" in evidence(space, name, "Rollback")
+    assert MISSING in evidence(space, name, "Rollback")
     assert {"HealingRollback": 1, "HealingHelped": 1}.items() <= space.told(name).items()
 
     space.edit(name, image=DEMO, env=[{"name": "TRY", "value": "again"}])
@@ -148,7 +148,10 @@ def test_a_missing_image(space: Space, name: str) -> None:
 def test_a_version_that_crashes_late(space: Space, operator: OperatorProcess, name: str) -> None:
     """After its rollout is complete, so nobody but the probation notices; and the operator dies."""
     app = proven(space, name, replicas=2)
-    crash = "import os, threading; threading.Timer(6, os._exit, (3,)).start(); import app.__main__"
+    crash = (
+        "import os, runpy, threading; threading.Timer(8, os._exit, (3,)).start(); "
+        "runpy.run_module('app', run_name='__main__')"
+    )
 
     with users(app) as asked:
         space.edit(

@@ -6,7 +6,7 @@ fail are on one node, and others of the same version are well elsewhere: then it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +18,11 @@ from selfhealing.observe.views import PodView
 
 HALF: Final = 2
 """One of so many pods of the new version must fail: a single one may have bad luck."""
+
+
+SLACK: Final = timedelta(seconds=10)
+"""The status tells since when a version is asked for, and may be written some seconds after its
+first pod is made. A pod of the version before is ill only after a longer life."""
 
 
 class Cause(StrEnum):
@@ -95,7 +100,9 @@ def _version(
 
 def _made_for(pod: PodView, trial: Trial) -> bool:
     """Whether a pod was made since the version is asked for: those before are of another."""
-    return trial.since is None or (pod.created is not None and pod.created >= trial.since)
+    if trial.since is None:
+        return True
+    return pod.created is not None and pod.created >= trial.since - SLACK
 
 
 def _place(ill: Sequence[PodView], live: Sequence[PodView]) -> Verdict:
