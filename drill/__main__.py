@@ -67,7 +67,7 @@ def _run(options: argparse.Namespace) -> int:
             raise ShowError(
                 "the operator in the cluster would serve the drill's app: make undeploy"
             )
-        namespace.make(kube, NAME)
+        namespace.check(kube, NAME)
         console = Console()
         moving = console.is_terminal and not console.is_dumb_terminal and not options.plain
         screen = LiveScreen(console) if moving else PlainScreen()

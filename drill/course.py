@@ -37,7 +37,7 @@ class Course:
     after: float | None = None
     later: bool = False
     _marks: list[Mark] = field(default_factory=list)
-    _told: set[str] = field(default_factory=set)
+    _told: set[tuple[int, str]] = field(default_factory=set)
 
     @property
     def now(self) -> float:
@@ -78,15 +78,16 @@ class Course:
     def news(self) -> Iterator[str]:
         """What the operator has done, or what is known of it, that was not told yet."""
         for act in self.acts:
-            if (text := f"{act}: {act.message or act.diagnosis}") not in self._told:
-                self._told.add(text)
-                yield text
+            if (act.id, act.outcome) not in self._told:
+                known = any(number == act.id for number, _ in self._told)
+                self._told.add((act.id, act.outcome))
+                yield str(act) if known else f"{act}: {act.message or act.diagnosis}"
 
     def half(self, *, healing: bool) -> Half:
         """What it came to."""
         samples, now = self.watch.samples, self.watch.last
         done = measure.acts(samples, self.struck)
-        marks = sorted((*self._marks, *measure.marks(done)), key=lambda mark: mark.at)
+        marks = sorted((*measure.marks(done), *self._marks), key=lambda mark: mark.at)
         start = max(0.0, self.struck - LEAD)
         hits = each_second(at - start for at in self._failed if at > start)
         cut, moved = measure.cut(samples, start), measure.moved(marks, -start)

@@ -49,19 +49,20 @@ class Run:
 
 def table(results: Sequence[Result]) -> Table:
     """The report in a terminal: two lines for each fault."""
-    found = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    found = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("FAULT", "HEALING", "SERVED AGAIN", "FAILED/SENT"):
         found.add_column(name, no_wrap=True)
     for name in ("ACTIONS", "ENDED AS"):
         found.add_column(name, overflow="fold")
-    found.add_column("RESULT", no_wrap=True)
     for result in results:
-        word = Text(result.word, _STYLES[result.word])
-        if not result.halves:
-            found.add_row(result.fault.name, "", f"lacks {result.lacked}", "", "", "", word)
-        for half in result.halves:
-            name, shown = ("", word) if half.healing else (result.fault.name, Text())
-            found.add_row(name, *row(half), shown)
+        word = Text(f"  {result.word}", _STYLES[result.word])
+        if result.halves:
+            without, healed = result.halves
+            found.add_row(result.fault.name, *row(without))
+            found.add_row(word, *row(healed))
+        else:
+            found.add_row(result.fault.name, "", f"lacks {result.lacked}")
+            found.add_row(word)
     return found
 
 
