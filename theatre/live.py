@@ -26,7 +26,9 @@ _PHASES = {
     "Ready": "bold green",
     "Progressing": "yellow",
     "Pending": "yellow",
+    "Healing": "bold yellow",
     "Degraded": "bold red",
+    "Quarantined": "bold red",
     "Invalid": "bold red",
 }
 
