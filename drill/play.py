@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Final
 
 from drill import deeds, measure, site as place
@@ -46,6 +47,10 @@ _STEADY_LIMIT = 60
 _SETTLE_LIMIT = 90
 
 
+_FAILURES = (ShowError, AssertionError, LookupError, RuntimeError, OSError, SubprocessError)
+"""What ends a half and not the run: the cluster, an operator or a tool does not as it must."""
+
+
 class Play:
     """One half of a drill."""
 
@@ -80,7 +85,7 @@ class Play:
         try:
             namespace.make(self._kube, NAME)
             half = self._played(logs)
-        except (ShowError, AssertionError, RuntimeError) as error:
+        except _FAILURES as error:
             half = Half(self._healing, fault.limit, timeline((), (), 0.0), why=str(error))
             self._screen.say(f"FAILED: {error}")
         with suppress(ShowError):

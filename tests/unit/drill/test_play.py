@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+import requests
 
 from drill import play as module
 from drill.faults import Fault, chosen
@@ -100,6 +101,10 @@ class _Script:
         return look(at, *pods, healing=healing, phase="Degraded", ready="0/2")
 
 
+REFUSED = ShowError("no pod of the app is ready")
+LOST = requests.ConnectionError("the API server is away")
+
+
 @pytest.fixture
 def kube(monkeypatch: pytest.MonkeyPatch) -> _Kube:
     kube = _Kube()
@@ -174,7 +179,10 @@ def test_what_belongs_into_the_middle_is_done_once_healing_has_begun(kube: _Kube
     assert ["killed"] == [mark.text for mark in half.line.marks if mark.kind is Kind.FAULT][1:]
 
 
-def test_what_was_broken_is_put_right_also_when_something_fails(kube: _Kube) -> None:
+@pytest.mark.parametrize("error", [REFUSED, LOST], ids=repr)
+def test_what_was_broken_is_put_right_also_when_something_fails(
+    kube: _Kube, error: Exception
+) -> None:
     @contextmanager
     def broken() -> Iterator[None]:
         kube.asked.append("broken")
@@ -183,11 +191,11 @@ def test_what_was_broken_is_put_right_also_when_something_fails(kube: _Kube) -> 
 
     def strike(site: Site) -> None:
         site.owe(broken())
-        raise ShowError("no pod of the app is ready")
+        raise error
 
     half = played(kube, replace(SHORT, strike=strike))
 
-    assert "no pod of the app is ready" == half.why
+    assert str(error) == half.why
     assert ["broken", "put right", "remove"] == kube.asked[-3:]
 
 
