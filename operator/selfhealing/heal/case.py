@@ -10,6 +10,7 @@ from selfhealing.heal.ailments import is_live
 from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.blame import Trial
 from selfhealing.heal.causes import Causes
+from selfhealing.heal.climbing import Usage, warnings
 from selfhealing.heal.diagnosis import Diagnosis
 from selfhealing.heal.illness import Illness, illnesses
 from selfhealing.heal.policy import Policy
@@ -31,6 +32,7 @@ class Situation:
         unkept: the version that is asked for cannot be kept, so it is not one to go back to.
         specimen_left: the pod that was kept long enough could not be deleted yet.
         evidence: where the evidence of actions is, by their id.
+        usage: how much memory the pods used lately, by their uid.
     """
 
     scale: float = 1.0
@@ -40,6 +42,7 @@ class Situation:
     unkept: bool = False
     specimen_left: bool = False
     evidence: Mapping[int, str] = field(default_factory=dict)
+    usage: Usage = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Case:
         image: the image that the spec asks for.
         memory: the memory limit that the spec asks for; empty when there is none.
         illnesses: what ails the app, the gravest first.
-        well: every pod that is wanted is there and ready, and nothing ails.
+        well: every pod that is wanted is there and ready, and nothing ails; warnings do not count.
         idle: no pod is wanted.
         wanted: pods that are wanted.
         pods: those that live.
@@ -105,11 +108,13 @@ def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Ala
     rollout = diagnosis.rollout
     wanted = rollout.wanted if rollout else 0
     is_well = rollout is not None and rollout.complete and diagnosis.worst is None and not ill
+    # Only who may be given more memory is warned that it will be needed.
+    soon = warnings(facts, situation.usage, policy.horizon) if policy.memory_max else ()
     return Case(
         version=asked,
         image=spec.image,
         memory=memory_limit(build_pod_template(facts.app.key.name, spec)),
-        illnesses=ill,
+        illnesses=(*ill, *soon),
         well=is_well and wanted > 0,
         idle=wanted == 0,
         wanted=wanted,

@@ -18,7 +18,7 @@ from selfhealing.heal.illness import Illness
 from selfhealing.heal.memory import raised_limit
 from selfhealing.heal.plan import may_go
 from selfhealing.heal.policy import Policy
-from selfhealing.heal.symptoms import IllnessType
+from selfhealing.heal.symptoms import WARNINGS, IllnessType
 
 RECYCLES: Final = 2
 """So often may a pod be replaced for the same illness within the window: then it is no accident."""
@@ -40,6 +40,7 @@ LADDER: Final[Mapping[IllnessType, tuple[Remedy, ...]]] = {
     IllnessType.NOT_READY_TOO_LONG: (Remedy.ROLLBACK, Remedy.RECYCLE),
     IllnessType.NODE_LOST: (Remedy.FAILOVER,),
     IllnessType.METRICS_UNAVAILABLE: (Remedy.SCALING_FALLBACK,),
+    IllnessType.MEMORY_CLIMBING: (Remedy.RAISE_MEMORY,),
 }
 """What may help against what, the first that fits; nothing helps against the others from here."""
 
@@ -84,9 +85,9 @@ def exhausted(bedside: Bedside) -> bool:
 
     Also what helped for a while only, and cannot be done once more. A rollback that helped has
     nothing to do with what comes later; a fallback is no cure, and helps for as long as it stands;
-    and the pods of another node may still be waited for.
+    and the pods of another node may still be waited for. A warning is nothing to give up for.
     """
-    ill = {illness.type for illness in bedside.case.illnesses}
+    ill = {illness.type for illness in bedside.case.illnesses} - WARNINGS
     return any(
         action.diagnosis in ill
         and (
@@ -117,7 +118,9 @@ def _raise_memory(bedside: Bedside, illness: Illness) -> Proposal | None:
     limit = raised_limit(now, bedside.policy.memory_max)
     if limit is None:
         # The same limit again helps only where it did not reach the pods: in new ones it will.
-        if not record.memory_limit or record.memory_in_template:
+        # That means to stop those that run, which is too much for a warning.
+        is_warning = illness.type in WARNINGS
+        if is_warning or not record.memory_limit or record.memory_in_template:
             return None
         limit = now
     how = "in new pods" if in_template(bedside, illness) else "in the pods that run"

@@ -96,6 +96,9 @@ CONFIG_MAPS: Final = _resource("", "v1", "ConfigMap", "configmaps", "create get 
 """Evidence is kept in them; looked at before a write, because the name may be somebody else's."""
 LEASES: Final = _resource("coordination.k8s.io", "v1", "Lease", "leases", "get create update")
 
+POD_METRICS: Final = _resource("metrics.k8s.io", "v1beta1", "PodMetrics", "pods", "list")
+"""Asked for while an app wants more memory before it is killed; a cluster may not serve it."""
+
 CHILDREN: Final[Mapping[str, Resource]] = {
     resource.kind: resource
     for resource in (
@@ -154,6 +157,7 @@ IN_SCOPE: Final[tuple[Resource, ...]] = (
     APPS,
     *CHILDREN.values(),
     PODS,
+    POD_METRICS,
     CONTROLLER_REVISIONS,
     EVENTS,
     EVENT_SERIES,

@@ -33,6 +33,7 @@ from selfhealing.runtime.hands import Hands
 from selfhealing.runtime.keeper import Keeper, RefusedError
 from selfhealing.runtime.queue import WorkQueue
 from selfhealing.runtime.settings import Settings
+from selfhealing.runtime.usage import MemoryUsage
 from selfhealing.runtime.ward import Ward, count
 from selfhealing.runtime.witness import Witness
 
@@ -57,6 +58,9 @@ class Healer:
     """Healing's memory between reconciles, and its eyes for what no watch shows.
 
     Nothing that it remembers is needed: a new process begins without it.
+
+    Attributes:
+        usage: what the pods use; it has to be run.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Healer:
         self._witness = Witness(client)
         self._census = Census(client, clock)
         self._ward = Ward(store)
+        self.usage = MemoryUsage(client, store, queue, self._scale, clock)
         self._stale: dict[AppKey, tuple[str, int]] = {}
         """By app, the uid and the version of what was known of an object that has changed."""
 
@@ -116,6 +121,7 @@ class Healer:
             unkept=wait > 0,
             specimen_left=record.quarantine is not None and record.quarantine.uid in undone,
             evidence=evidence,
+            usage=self.usage.of(facts),
         )
         return Preparation(overrides(record, kept), situation)
 

@@ -132,6 +132,7 @@ class Operator:
                 tasks.create_task(self._optional.run())
                 self._working = True
                 self._healer.begin()
+                tasks.create_task(self._healer.usage.run())
                 tasks.create_task(self._relister.run(self._settings.relist_interval))
                 for _ in range(self._settings.workers):
                     tasks.create_task(self._reconciler.work())

@@ -20,6 +20,7 @@ from selfhealing.runtime.access import (
     LEASES,
     NAMESPACES,
     NODES,
+    POD_METRICS,
     PODS,
     Resource,
 )
@@ -48,6 +49,7 @@ class Sent(Exception):  # noqa: N818 - no error: the request would have gone out
         (PODS, (None,), "/api/v1/pods"),
         (PODS, ("shop",), "/api/v1/namespaces/shop/pods"),
         (PODS, ("shop", "web-1", "resize"), "/api/v1/namespaces/shop/pods/web-1/resize"),
+        (POD_METRICS, ("shop",), "/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods"),
         (
             CONTROLLER_REVISIONS,
             ("shop", "web-1"),
