@@ -15,7 +15,7 @@ from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.blame import Cause, Confidence
 from selfhealing.heal.case import Case
 from selfhealing.heal.illness import Illness
-from selfhealing.heal.memory import raised_limit
+from selfhealing.heal.memory import larger, raised_limit
 from selfhealing.heal.plan import may_go
 from selfhealing.heal.policy import Policy
 from selfhealing.heal.symptoms import WARNINGS, IllnessType
@@ -94,7 +94,7 @@ def exhausted(bedside: Bedside) -> bool:
             action.outcome is ActionOutcome.NO_HELP
             or (action.outcome is ActionOutcome.HELPED and action.remedy in _USED_UP)
         )
-        for action in ledger.lately(bedside.record, bedside.policy, bedside.now)
+        for action in ledger.tried(bedside.record, bedside.policy, bedside.now)
     )
 
 
@@ -114,7 +114,7 @@ def _rollback(bedside: Bedside, illness: Illness) -> Proposal | None:
 
 def _raise_memory(bedside: Bedside, illness: Illness) -> Proposal | None:
     record = bedside.record
-    now = record.memory_limit or bedside.case.memory
+    now = _limit(bedside, illness)
     limit = raised_limit(now, bedside.policy.memory_max)
     if limit is None:
         # The same limit again helps only where it did not reach the pods: in new ones it will.
@@ -126,6 +126,15 @@ def _raise_memory(bedside: Bedside, illness: Illness) -> Proposal | None:
     how = "in new pods" if in_template(bedside, illness) else "in the pods that run"
     message = f"memory limit from {now} to {limit}, {how}: {illness.message}"
     return Proposal(Remedy.RAISE_MEMORY, illness, limit, message)
+
+
+def _limit(bedside: Bedside, illness: Illness) -> str:
+    """The limit that was not enough: of a version that was gone back to, its pods alone know it."""
+    most = bedside.record.memory_limit or bedside.case.memory
+    for pod in illness.pods:
+        if larger(pod.memory_limit, most):
+            most = pod.memory_limit
+    return most
 
 
 def in_template(bedside: Bedside, illness: Illness) -> bool:
@@ -195,7 +204,8 @@ def _vain(bedside: Bedside, remedy: Remedy, illness: Illness) -> bool:
 
 
 def _tried(bedside: Bedside, remedy: Remedy, illness: Illness) -> list[HealingAction]:
-    return ledger.tried(bedside.record, bedside.policy, bedside.now, remedy, illness.type)
+    past = ledger.tried(bedside.record, bedside.policy, bedside.now)
+    return [a for a in past if (a.remedy, a.diagnosis) == (remedy, illness.type)]
 
 
 _RUNGS: Final[Mapping[Remedy, Callable[[Bedside, Illness], Proposal | None]]] = {

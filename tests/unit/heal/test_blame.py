@@ -13,14 +13,14 @@ NEW = Trial(open=True)
 PROVED = Trial(open=False)
 
 
-def well(name: str, node: str = "node-1", **more: float) -> Json:
+def well(name: str, node: str = "node-1") -> Json:
     """A pod that is ready."""
-    return pod(name, running(), node=node, **more)
+    return pod(name, running(), node=node)
 
 
-def ill(name: str, node: str = "node-1", **more: float) -> Json:
+def ill(name: str, node: str = "node-1") -> Json:
     """A pod that crashes."""
-    return pod(name, crash_loop(5, ended()), node=node, **more)
+    return pod(name, crash_loop(5, ended()), node=node)
 
 
 def blamed(
