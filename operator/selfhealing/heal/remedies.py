@@ -35,7 +35,6 @@ LADDER: Final[Mapping[IllnessType, tuple[Remedy, ...]]] = {
     IllnessType.IMAGE_PULL_FAILING: _OF_ITSELF,
     IllnessType.CONFIG_ERROR: (Remedy.ROLLBACK,),
     IllnessType.START_FAILING: _OF_ITSELF,
-    IllnessType.UNSCHEDULABLE: (Remedy.ROLLBACK,),
     IllnessType.ROLLOUT_STALLED: (Remedy.ROLLBACK,),
     IllnessType.NOT_READY_TOO_LONG: (Remedy.ROLLBACK, Remedy.RECYCLE),
     IllnessType.NODE_LOST: (Remedy.FAILOVER,),
@@ -116,14 +115,14 @@ def _raise_memory(bedside: Bedside, illness: Illness) -> Proposal | None:
     record = bedside.record
     now = _limit(bedside, illness)
     limit = raised_limit(now, bedside.policy.memory_max)
+    anew = in_template(bedside, illness)
+    if anew and illness.type in WARNINGS:
+        return None  # to stop pods that run well is too much for a warning
+    if record.memory_limit and not record.memory_in_template and anew:
+        limit = now  # who knows whether it has reached the pods; new ones begin with it
     if limit is None:
-        # The same limit again helps only where it did not reach the pods: in new ones it will.
-        # That means to stop those that run, which is too much for a warning.
-        is_warning = illness.type in WARNINGS
-        if is_warning or not record.memory_limit or record.memory_in_template:
-            return None
-        limit = now
-    how = "in new pods" if in_template(bedside, illness) else "in the pods that run"
+        return None
+    how = "in new pods" if anew else "in the pods that run"
     message = f"memory limit from {now} to {limit}, {how}: {illness.message}"
     return Proposal(Remedy.RAISE_MEMORY, illness, limit, message)
 
@@ -159,7 +158,7 @@ def _recycle(bedside: Bedside, illness: Illness) -> Proposal | None:
     pod = next(chosen, None)
     if pod is None:
         return None
-    message = f"{pod.name} is replaced: {illness.message}"
+    message = f"{pod.name} is replaced: {illness.sign or illness.message}"
     return Proposal(Remedy.RECYCLE, illness, pod.name, message, pod.uid)
 
 

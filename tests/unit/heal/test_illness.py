@@ -188,7 +188,7 @@ class TestRollout:
                 [STUCK, QUOTA],
                 True,
                 [
-                    (IllnessType.ROLLOUT_STALLED, Cause.UNKNOWN),
+                    (IllnessType.ROLLOUT_STALLED, Cause.ENVIRONMENT),
                     (IllnessType.QUOTA_EXCEEDED, Cause.ENVIRONMENT),
                 ],
             ),

@@ -110,14 +110,15 @@ class TestRaising:
         assert ActionOutcome.HELPED is helped.history[0].outcome
 
     def test_it_does_not_help(self) -> None:
-        """When it climbs on although five minutes have passed; then new pods are to get more."""
+        """When it climbs on although five minutes have passed; no pod is stopped because of it."""
         vain = decided(decided(record()), at=401)
 
         assert ActionOutcome.NO_HELP is vain.history[0].outcome
 
         again = decided(vain, at=601)
 
-        assert ("250Mi", True) == (again.memory_limit, again.memory_in_template)
+        assert Hold.NO_REMEDY is again.hold
+        assert ("200Mi", False) == (again.memory_limit, again.memory_in_template)
 
     def test_another_illness_meanwhile(self) -> None:
         """An app that is killed after all was not helped."""
@@ -147,6 +148,12 @@ class TestNothingElse:
 
         assert (Hold.NO_REMEDY, False) == (after.hold, after.quarantined)
         assert before.history == after.history
+
+    def test_new_pods(self) -> None:
+        """Where only these would get more, it is left at that until one is killed."""
+        after = decided(record(memory_limit="200Mi", memory_in_template=True))
+
+        assert (Hold.NO_REMEDY, "200Mi") == (after.hold, after.memory_limit)
 
     def test_the_budget_is_spent(self) -> None:
         """Then it is not raised any more, for a while."""

@@ -1,5 +1,6 @@
 """How healing shows: in the phase, in the conditions, in Events, and in when to look again."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,6 +60,9 @@ LEFT = record(
     history=[action(ActionOutcome.DONE, Remedy.QUARANTINE)],
 )
 SET_BACK = "runs version good (web:v0), because new failed; it is tried again when the spec changes"
+WAITS = record(history=[action(ActionOutcome.PROPOSED)])
+STAYS = f"nothing is healed until somebody says so: {ANNOTATE}resume=$(date +%s)"
+ASKS = f"Recycle waits for approval: {ANNOTATE}approve=1"
 RESUME = f"heal again: {ANNOTATE}resume=$(date +%s)"
 
 
@@ -71,7 +75,8 @@ class TestPhase:
             (ILL, None, ILL),
             (ILL, record(), ILL),
             (READY, record(history=[action()]), READY),
-            (READY, LEFT, READY),
+            (READY, LEFT, replace(READY, message=f"{READY.message}; {STAYS}")),
+            (READY, WAITS, replace(READY, message=f"{READY.message}; {ASKS}")),
             (ILL, record(history=[action(ActionOutcome.HELPED)]), ILL),
             (
                 ILL,
@@ -113,6 +118,7 @@ class TestPhase:
             "nothing is done",
             "it is well while an action is judged",
             "it became well by itself",
+            "something waits for approval",
             "what was done has helped",
             "something is done",
             "it is left to people",
