@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from selfhealing.api.healing_status import HealingStatus, Hold
 from selfhealing.api.spec import SelfHealingAppSpec
@@ -14,15 +13,10 @@ from selfhealing.heal.causes import Causes
 from selfhealing.heal.diagnosis import Diagnosis
 from selfhealing.heal.illness import Illness, illnesses
 from selfhealing.heal.policy import Policy
-from selfhealing.heal.symptoms import IllnessType
 from selfhealing.observe.facts import Facts
 from selfhealing.observe.views import PodView
 from selfhealing.render.overrides import memory_limit, version
 from selfhealing.render.pod import build_pod_template
-
-_BESIDES: Final = frozenset({IllnessType.STUCK_TERMINATING, IllnessType.METRICS_UNAVAILABLE})
-"""Illnesses that take nothing from pods that are there and ready: a lost node may keep what is to
-go for days, and metrics say nothing about a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +51,7 @@ class Case:
         image: the image that the spec asks for.
         memory: the memory limit that the spec asks for; empty when there is none.
         illnesses: what ails the app, the gravest first.
-        well: every pod that is wanted is there and ready, and nothing ails it.
+        well: every pod that is wanted is there and ready, and nothing ails one of them.
         idle: no pod is wanted.
         wanted: pods that are wanted.
         pods: those that live.
@@ -114,8 +108,10 @@ def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Ala
     ill = illnesses(facts, diagnosis, found.causes, alarm, policy, trial)
     rollout = diagnosis.rollout
     wanted = rollout.wanted if rollout else 0
-    of_pods = [illness for illness in ill if illness.type not in _BESIDES]
-    is_well = rollout is not None and rollout.complete and diagnosis.worst is None and not of_pods
+    # What does not concern a pod that lives (one that a lost node never lets go, an autoscaler
+    # without metrics) may last for days: it says nothing about the version that runs.
+    is_free = not any(is_live(pod) for illness in ill for pod in illness.pods)
+    is_well = rollout is not None and rollout.complete and diagnosis.worst is None and is_free
     return Case(
         version=asked,
         image=spec.image,
