@@ -13,6 +13,7 @@ from selfhealing.heal.causes import Causes
 from selfhealing.heal.diagnosis import Diagnosis
 from selfhealing.heal.illness import Illness, illnesses
 from selfhealing.heal.policy import Policy
+from selfhealing.heal.rollout import template_hash
 from selfhealing.observe.facts import Facts
 from selfhealing.observe.views import PodView
 from selfhealing.render.overrides import memory_limit, version
@@ -134,12 +135,23 @@ def _trial(found: Examination, asked: str, now: datetime) -> Trial:
     Until the Deployment has taken up a change, the pods that are seen are not of that version. Once
     it is known to have done so, all pods of its current template are, however long ago they were
     made: the operator may have been away before it could write down since when.
+
+    A Deployment that goes back to a ReplicaSet that it had has observed the change some time before
+    it names that one (syncRolloutStatus in pkg/controller/deployment of Kubernetes 1.36). Its count
+    of updated pods is then not that of the pods that seem to be current.
     """
     record, rollout = found.record, found.diagnosis.rollout
     since = record.template_since if record.template == asked else now
     is_open = asked not in {record.good_template, record.failed_template}
     return Trial(
-        open=is_open and rollout is not None and rollout.observed,
+        open=is_open and rollout is not None and rollout.observed and _named(found.facts),
         since=None if found.in_step else since,
         same_image=record.good_image == found.spec.image,
     )
+
+
+def _named(facts: Facts) -> bool:
+    """Whether the template that the Deployment names is the one whose pods it counts."""
+    current = template_hash(facts)
+    live = sum(is_live(pod) and pod.template_hash == current for pod in facts.pods)
+    return facts.deployment is not None and facts.deployment.updated_replicas == live
