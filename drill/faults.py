@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from drill import deeds
-from drill.site import Site
+from drill.site import APP, Site
 from theatre.errors import ShowError
 from theatre.kube import Kube
 
@@ -32,7 +32,7 @@ _ANYWHERE: Final[Json] = {
             "topologyKey": "kubernetes.io/hostname",
             "whenUnsatisfiable": "DoNotSchedule",
             "nodeTaintsPolicy": "Honor",
-            "labelSelector": {"matchLabels": {"selfhealing.dev/app": "shop"}},
+            "labelSelector": {"matchLabels": {"selfhealing.dev/app": APP}},
         }
     ],
     "tolerations": [

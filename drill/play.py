@@ -39,6 +39,7 @@ LATER: Final = 10.0
 """Seconds after the fault at which what belongs into the middle of healing is done without it."""
 
 _EVERY = 0.5
+_SHARP = 0.03
 _START_LIMIT = 120
 _PROVEN_LIMIT = 90
 _STEADY_LIMIT = 60
@@ -156,7 +157,7 @@ class Play:
                 course.over, course.after = since, since - course.struck
                 course.mark(since, "served in full again", Kind.WELL)
                 return
-            time.sleep(place.POLL)
+            time.sleep(_SHARP if self._lurks(course) else place.POLL)
 
     def _go_on(self, site: Site, course: Course) -> None:
         """What is done again and again, and what is done once in the middle of healing."""
@@ -165,12 +166,17 @@ class Play:
                 self._fault.steady(site)
         if self._fault.later is None or course.later:
             return
-        begun = any(act.taken for act in course.acts)
-        if begun or (not self._healing and course.now - course.struck >= LATER):
+        # The app itself is asked, again and again: what is seen twice a second is seen too late.
+        passed = course.now - course.struck
+        if site.acts() if self._healing else passed >= LATER:
             course.later = True
             told, do = self._fault.later
             course.mark(course.now, told, Kind.FAULT)
             do(site)
+
+    def _lurks(self, course: Course) -> bool:
+        """Whether the middle of healing must not be missed."""
+        return self._healing and self._fault.later is not None and not course.later
 
     def _tell(self, course: Course) -> None:
         for text in course.news():

@@ -48,27 +48,23 @@ class Run:
 
 
 def table(results: Sequence[Result]) -> Table:
-    """The report in a terminal: two lines for each fault."""
+    """The report in a terminal, in 80 columns: a line for each fault, and one for each half."""
     found = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("FAULT", "HEALING", "SERVED AGAIN", "FAILED/SENT"):
+    for name in ("FAULT, HEALING", "SERVED AGAIN", "FAILED/SENT"):
         found.add_column(name, no_wrap=True)
-    for name in ("ACTIONS", "ENDED AS"):
-        found.add_column(name, overflow="fold")
+    found.add_column("ACTIONS", min_width=12, overflow="fold")
+    found.add_column("ENDED AS", min_width=17, overflow="fold")
     for result in results:
-        word = Text(f"  {result.word}", _STYLES[result.word])
-        if result.halves:
-            without, healed = result.halves
-            found.add_row(result.fault.name, *row(without))
-            found.add_row(word, *row(healed))
-        else:
-            found.add_row(result.fault.name, "", f"lacks {result.lacked}")
-            found.add_row(word)
+        found.add_row(result.fault.name, Text(result.word, _STYLES[result.word]))
+        for half in result.halves:
+            healing, *figures = row(half)
+            found.add_row(f"  {healing}", *figures)
     return found
 
 
 def row(half: Half) -> tuple[str, str, str, str, str]:
     """The figures of a half: healing, served again, failed of sent, actions, how it ended."""
-    healing = "on" if half.healing else "off"
+    healing = "with" if half.healing else "without"
     if half.why:
         return (healing, half.served, "", "", "")
     done = ", ".join(map(str, half.acts)) or "none"

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import requests
 
+from drill.measure import CARRIED_OUT
 from tests.support.operator import OperatorProcess, running
 from theatre.errors import ShowError, UnreachableError
 from theatre.kube import Kube
@@ -29,6 +30,8 @@ METRICS_LIMIT: Final = 180
 
 POLL: Final = 0.4
 """Seconds between two looks at what is waited for."""
+
+_PATH = f"/apis/selfhealing.dev/v1alpha1/namespaces/{{ns}}/selfhealingapps/{APP}"
 
 SCALE: Final = 0.2
 """What all times of healing are multiplied by: a minute becomes 12 seconds."""
@@ -122,6 +125,12 @@ class Site:
         """Ask one pod itself, past its Service, through the API server; whether it answers."""
         where = f"/api/v1/namespaces/{{ns}}/pods/{pod.name}:{PORT}/proxy{path}"
         return self.kube.ask(where).ok
+
+    def acts(self) -> bool:
+        """Whether the operator has begun to do something, as the app itself says now."""
+        found = self.kube.read(_PATH) or {}
+        history = found.get("status", {}).get("healing", {}).get("history", ())
+        return any(action["outcome"] in CARRIED_OUT for action in history)
 
     def leader(self) -> OperatorProcess:
         """The operator that leads.

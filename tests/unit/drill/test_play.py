@@ -16,6 +16,7 @@ from drill.site import Site
 from load.way import Way
 from tests.unit.theatre.looks import look, pod
 from theatre.errors import ShowError
+from theatre.kube import Json
 from theatre.look import Picture
 from theatre.plain import PlainScreen
 from theatre.screen import Progress
@@ -43,6 +44,12 @@ class _Kube:
         assert seconds > 0
         self.asked.append(f"{arguments} {stdin or ''}")
         return ""
+
+    def read(self, path: str) -> Json:
+        """What the app's status says, once there is anything to say."""
+        assert path.endswith("/selfhealingapps/shop")
+        struck = any("patch" in command for command in self.asked)
+        return {"status": {"healing": {"history": [STARTED] if struck else []}}}
 
     def shown(self, arguments: str) -> str:
         return f"kubectl -n drill {arguments}"
