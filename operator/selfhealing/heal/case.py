@@ -10,6 +10,7 @@ from selfhealing.heal.ailments import is_live
 from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.blame import Trial
 from selfhealing.heal.causes import Causes
+from selfhealing.heal.config import config_mark
 from selfhealing.heal.diagnosis import Diagnosis
 from selfhealing.heal.illness import Illness, illnesses
 from selfhealing.heal.policy import Policy
@@ -47,7 +48,7 @@ class Case:
     """Everything besides the record and the time that a decision depends on.
 
     Attributes:
-        version: the hash of the pod template that the spec asks for.
+        version: the hash of the pod template that the spec asks for, and of its configuration.
         image: the image that the spec asks for.
         memory: the memory limit that the spec asks for; empty when there is none.
         illnesses: what ails the app, the gravest first.
@@ -99,7 +100,7 @@ class Examination:
 def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Alarm) -> Case:
     """The case of an app that is a Deployment."""
     facts, spec, diagnosis = found.facts, found.spec, found.diagnosis
-    asked = version(facts.app.key.name, spec)
+    asked = version(facts.app.key.name, spec, config_mark(facts, spec))
     trial = _trial(found, asked, alarm.now)
     ill = illnesses(facts, diagnosis, found.causes, alarm, policy, trial)
     rollout = diagnosis.rollout
