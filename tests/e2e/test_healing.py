@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.lab import LabApp
 from tests.e2e.stream import Stream, stream
+from tests.support.healing import healing
 from tests.support.kube import Json
 from tests.support.operator import OperatorProcess
 from tests.support.space import API_VERSION, KIND, Space
@@ -46,12 +47,6 @@ SERVES: Json = {
 def settings() -> dict[str, str]:
     """A tenth of the time."""
     return {"SELFHEALING_HEALING_SCALE": "0.1"}
-
-
-def healing(space: Space, name: str) -> Json:
-    """What the status says about healing."""
-    found: Json = space.status(name).get("healing", {})
-    return found
 
 
 def history(space: Space, name: str) -> list[tuple[str, str, str]]:

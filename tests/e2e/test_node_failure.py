@@ -13,6 +13,7 @@ import pytest
 from tests.e2e import nodes
 from tests.e2e.lab import LabApp
 from tests.e2e.nodes import CONTROL_PLANE
+from tests.support.healing import healing
 from tests.support.kube import Json, Kube, condition
 from tests.support.operator import OperatorProcess
 from tests.support.space import Space
@@ -24,6 +25,9 @@ PATIENCE = 20
 
 NOTICED = 90
 """Seconds until Kubernetes takes a silent node for lost (50), and some for a busy machine."""
+
+QUICK = 90
+"""Seconds until healing has replaced the pods of a lost node; Kubernetes waits for 300."""
 
 BACK = 120
 """Seconds until a node that is started again is Ready."""
@@ -107,20 +111,24 @@ def test_pods_of_a_dead_node_are_replaced_and_the_app_tells_the_story(
         replicas=2,
         service={"type": "NodePort"},
         probes={"readiness": {"httpGet": {"path": "/ready"}, "periodSeconds": 2}},
-        topologySpreadConstraints=[
-            {
-                "maxSkew": 1,
-                "topologyKey": "kubernetes.io/hostname",
-                "whenUnsatisfiable": "DoNotSchedule",
-                "nodeTaintsPolicy": "Honor",
-                "labelSelector": {"matchLabels": {"selfhealing.dev/app": name}},
-            }
-        ],
+        topologySpreadConstraints=[_spread(name)],
         tolerations=[
             {"key": CONTROL_PLANE, "operator": "Exists", "effect": "NoSchedule"},
             UNREACHABLE,
         ],
     )
+    space.create(
+        f"{name}-quick",
+        image=DEMO,
+        port=5000,
+        replicas=2,
+        service={"type": "NodePort"},
+        topologySpreadConstraints=[_spread(f"{name}-quick")],
+        tolerations=[{"key": CONTROL_PLANE, "operator": "Exists", "effect": "NoSchedule"}],
+        healing={"failover": {"after": "5s"}},
+    )
+    quick = LabApp(space, f"{name}-quick")
+    quick.ready()
     app = LabApp(space, name)
     app.ready()
     (doomed,) = (p["metadata"]["name"] for p in app.pods() if p["spec"]["nodeName"] == worker)
@@ -134,6 +142,12 @@ def test_pods_of_a_dead_node_are_replaced_and_the_app_tells_the_story(
         assert f"waits {PATIENCE} seconds, until " in told
         (shown,) = (pod for pod in lost["pods"] if pod["name"] == doomed)
         assert (shown["reason"], shown["ready"]) == ("NodeLost", False)
+
+        eventually(
+            lambda: _moved(space, quick.name),
+            timeout=QUICK,
+            says="the app that is failed over is whole again, long before 300 s are over",
+        )
 
         # Who was not there from the beginning can tell the end of the story.
         with operator.away():
@@ -158,6 +172,24 @@ def test_pods_of_a_dead_node_are_replaced_and_the_app_tells_the_story(
         says="what was left behind goes when the node is back",
     )
     app.answers("/")
+
+
+def _spread(name: str) -> Json:
+    """One pod a node, until a node is lost."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "nodeTaintsPolicy": "Honor",
+        "labelSelector": {"matchLabels": {"selfhealing.dev/app": name}},
+    }
+
+
+def _moved(space: Space, name: str) -> bool:
+    """Whether healing has given up the pods of a lost node, and that is all that it has done."""
+    (action,) = healing(space, name)["history"]
+    assert (action["remedy"], action["diagnosis"]) == ("Failover", "NodeLost")
+    return bool(space.status(name)["ready"] == "2/2")
 
 
 def _told(space: Space, name: str) -> list[Json]:

@@ -95,11 +95,13 @@ def container(
     ready: bool = False,
     restarts: int = 0,
     last: Json | None = None,
+    started: bool | None = None,
 ) -> Json:
-    """A container's status."""
+    """A container's status; ``started``: whether its startup probe has succeeded."""
     return {
         "name": name,
         "ready": ready,
+        **({} if started is None else {"started": started}),
         "restartCount": restarts,
         "state": state,
         "lastState": {"terminated": last} if last else {},
@@ -469,10 +471,13 @@ def autoscaler(
     active: str | None = "True",
     reason: str = "ValidMetricFound",
     message: str = "the HPA was able to compute the replica count",
+    since: float | None = None,
     **more: Any,  # noqa: ANN401 - as child
 ) -> Json:
-    """The app's HorizontalPodAutoscaler."""
+    """The app's HorizontalPodAutoscaler; ``since`` is how long it has been active, or has not."""
     condition = {"type": "ScalingActive", "status": active, "reason": reason, "message": message}
+    if since is not None:
+        condition["lastTransitionTime"] = iso(since)
     return child(
         "HorizontalPodAutoscaler",
         {

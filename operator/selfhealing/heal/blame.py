@@ -66,7 +66,8 @@ _SURROUNDINGS: Final = frozenset({IllnessType.NODE_LOST, IllnessType.STUCK_TERMI
 def blame(facts: Facts, kind: IllnessType, ill: Sequence[PodView], trial: Trial) -> Verdict:
     """Say what is to blame for an illness that the pods ``ill`` show."""
     if kind in _SURROUNDINGS:
-        return Cause.NODE, Confidence.HIGH
+        held = any(pod.finalizers for pod in ill)
+        return Cause.ENVIRONMENT if held else Cause.NODE, Confidence.HIGH
     live = [pod for pod in facts.pods if is_live(pod)]
     current = template_hash(facts)
     if trial.open and (found := _version(kind, ill, live, current, trial)) is not None:

@@ -52,7 +52,7 @@ class Case:
         image: the image that the spec asks for.
         memory: the memory limit that the spec asks for; empty when there is none.
         illnesses: what ails the app, the gravest first.
-        well: every pod that is wanted is there and ready, and nothing ails.
+        well: every pod that is wanted is there and ready, and nothing ails one of them.
         idle: no pod is wanted.
         wanted: pods that are wanted.
         pods: those that live.
@@ -105,7 +105,10 @@ def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Ala
     ill = illnesses(facts, diagnosis, found.causes, alarm, policy, trial)
     rollout = diagnosis.rollout
     wanted = rollout.wanted if rollout else 0
-    is_well = rollout is not None and rollout.complete and diagnosis.worst is None and not ill
+    # What does not concern a pod that lives (one that a lost node never lets go, an autoscaler
+    # without metrics) may last for days: it says nothing about the version that runs.
+    is_free = not any(is_live(pod) for illness in ill for pod in illness.pods)
+    is_well = rollout is not None and rollout.complete and diagnosis.worst is None and is_free
     return Case(
         version=asked,
         image=spec.image,

@@ -14,8 +14,8 @@ from selfhealing.heal.ailments import (
     CRASH,
     NODE,
     NOT_READY,
+    PROOF_SLACK,
     PULL,
-    START,
     UNSCHEDULABLE,
     Ailment,
     is_live,
@@ -23,7 +23,7 @@ from selfhealing.heal.ailments import (
 from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.causes import OOM, PROBE_REASONS, Causes, ContainerKey
 from selfhealing.heal.policy import Policy
-from selfhealing.observe.views import ContainerView, PodView
+from selfhealing.observe.views import ContainerView, PodView, Termination
 
 
 class IllnessType(StrEnum):
@@ -60,9 +60,15 @@ resets its back-off after 10 minutes."""
 OVERDUE: Final = timedelta(minutes=1)
 """How long a pod may outstay its deletion: its time to stop is over by then."""
 
+NODES_COME: Final = 5
+"""So many times as long as others a pod may wait for a node: clusters add nodes when pods need them
+(cluster-autoscaler: within some minutes), and another version needs one just as much."""
+
 _PULLS: Final = frozenset({PULL, "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 _CONFIG: Final = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 _CRASHES: Final = frozenset({CRASH, "Error", "Completed"})
+_NEVER_RAN: Final = frozenset({"StartError", "ContainerCannotRun"})
+"""Ends of containers that the runtime could not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +96,10 @@ def symptom(
         return _overdue(pod, alarm)
     if not is_live(pod):
         return None
-    if found is None:
+    if found is None or found.reason == NOT_READY:
         return _flapping(pod, causes, alarm) or _hung(pod, alarm, policy)
-    kind = _kind(found, pod, causes)
-    if kind is IllnessType.NOT_READY_TOO_LONG:
-        return _hung(pod, alarm, policy)
-    if kind in _AT_ONCE or (kind is not None and _lasted(pod, alarm, policy)):
+    kind = _kind(found, pod, causes, alarm)
+    if kind in _AT_ONCE or (kind is not None and _lasted(pod, kind, alarm, policy)):
         return Symptom(pod, kind, found.message)
     return None
 
@@ -106,41 +110,64 @@ _AT_ONCE: Final = frozenset(
         IllnessType.LIVENESS_KILLED,
         IllnessType.OOM_KILLED,
         IllnessType.NODE_LOST,
-        IllnessType.UNSCHEDULABLE,
     }
 )
 """Illnesses that are told only when they have lasted: by count, or by their own patience."""
 
 
-def _kind(found: Ailment, pod: PodView, causes: Causes) -> IllnessType | None:
+def _kind(found: Ailment, pod: PodView, causes: Causes, alarm: Alarm) -> IllnessType | None:
     reason = found.reason
     if reason in _CRASHES:
-        return _crash(pod, causes)
+        return _crash(pod, causes, alarm)
     if reason == OOM:
-        kills = max((c.restarts for c in pod.containers), default=0)
-        return IllnessType.OOM_KILLED if kills >= OOM_KILLS else None
+        kills = (c.restarts for c in pod.containers if (end := _end(c)) and end.reason == OOM)
+        return IllnessType.OOM_KILLED if max(kills, default=0) >= OOM_KILLS else None
     if reason in _PULLS:
         return IllnessType.IMAGE_PULL_FAILING
     if reason in _CONFIG:
         return IllnessType.CONFIG_ERROR
-    return {
-        UNSCHEDULABLE: IllnessType.UNSCHEDULABLE,
-        NODE: IllnessType.NODE_LOST,
-        NOT_READY: IllnessType.NOT_READY_TOO_LONG,
-        START: IllnessType.START_FAILING,
-    }.get(reason, IllnessType.START_FAILING)
+    kinds = {UNSCHEDULABLE: IllnessType.UNSCHEDULABLE, NODE: IllnessType.NODE_LOST}
+    return kinds.get(reason, IllnessType.START_FAILING)
 
 
-def _crash(pod: PodView, causes: Causes) -> IllnessType | None:
+def _crash(pod: PodView, causes: Causes, alarm: Alarm) -> IllnessType | None:
     """Which loop a pod is in; None while it may still be none."""
-    worst = max(pod.containers, key=lambda c: c.restarts)
-    if worst.restarts < CRASHES:
+    looping = [container for container in pod.containers if _loops(container, alarm)]
+    if not looping:
         return None
-    return _loop(pod, worst, causes)
+    return _loop(pod, max(looping, key=lambda container: container.restarts), causes)
+
+
+def _loops(container: ContainerView, alarm: Alarm) -> bool:
+    """Whether a container ends again and again, and lately.
+
+    One that has crashed once a week for a month is in no loop, and neither is one that did so for
+    an hour a month ago: its last life was short, and it has not lived twice as long since.
+    """
+    end, life = _end(container), _life(container)
+    if container.restarts < CRASHES:
+        return False
+    if container.waiting == CRASH:
+        return True
+    if end is None or life is None or life >= FLAP:
+        return False
+    since = container.running_since
+    return since is None or not alarm.passed(since + 2 * life + PROOF_SLACK)
+
+
+def _end(container: ContainerView) -> Termination | None:
+    return container.terminated or container.last
+
+
+def _life(container: ContainerView) -> timedelta | None:
+    end = _end(container)
+    if end is None or end.started_at is None or end.finished_at is None:
+        return None
+    return end.finished_at - end.started_at
 
 
 def _loop(pod: PodView, container: ContainerView, causes: Causes) -> IllnessType:
-    cause = causes.of(ContainerKey(pod.uid, container.name), container.terminated or container.last)
+    cause = causes.of(ContainerKey(pod.uid, container.name), _end(container))
     if cause == OOM:
         return IllnessType.OOM_KILLED
     killed = cause in PROBE_REASONS.values()
@@ -148,19 +175,10 @@ def _loop(pod: PodView, container: ContainerView, causes: Causes) -> IllnessType
 
 
 def _flapping(pod: PodView, causes: Causes, alarm: Alarm) -> Symptom | None:
-    """Whether a pod that looks well at this moment is in a slow loop.
-
-    Told by the rate: it has restarted often, its last life was short, and it has not lived twice as
-    long since.
-    """
+    """Whether a pod that looks well at this moment, or only unready, is in a slow loop."""
     for container in pod.containers:
-        end, since = container.last, container.running_since
-        if container.restarts < CRASHES or end is None or since is None:
-            continue
-        if end.started_at is None or end.finished_at is None:
-            continue
-        life = end.finished_at - end.started_at
-        if life < FLAP and not alarm.passed(since + 2 * life):
+        life = _life(container)
+        if life is not None and _loops(container, alarm):
             message = f"has restarted {container.restarts} times, last after {words.span(life)}"
             return Symptom(pod, _loop(pod, container, causes), message)
     return None
@@ -169,6 +187,8 @@ def _flapping(pod: PodView, causes: Causes, alarm: Alarm) -> Symptom | None:
 def _hung(pod: PodView, alarm: Alarm, policy: Policy) -> Symptom | None:
     """Whether a pod has run for long, has not crashed, and is not ready."""
     mains = [c for c in pod.containers if not c.init]
+    if any(c.starting for c in mains):
+        return None  # its startup probe says how long that may take
     started = [c.running_since for c in mains if c.running_since is not None]
     if pod.ready or not started or len(started) < len(mains):
         return None
@@ -180,8 +200,16 @@ def _hung(pod: PodView, alarm: Alarm, policy: Policy) -> Symptom | None:
     return Symptom(pod, IllnessType.NOT_READY_TOO_LONG, message)
 
 
-def _lasted(pod: PodView, alarm: Alarm, policy: Policy) -> bool:
-    return pod.created is not None and alarm.passed(pod.created + policy.patience)
+def _lasted(pod: PodView, kind: IllnessType, alarm: Alarm, policy: Policy) -> bool:
+    """Whether a pod has tried to start for long enough, since it was made or ran last.
+
+    A pod that has run for days pulls its image again when its container ends.
+    """
+    ends = [_end(container) for container in pod.containers]
+    ran = [e.finished_at for e in ends if e is not None and e.reason not in _NEVER_RAN]
+    since = max((time for time in (pod.created, *ran) if time is not None), default=None)
+    patience = policy.patience * (NODES_COME if kind is IllnessType.UNSCHEDULABLE else 1)
+    return since is not None and alarm.passed(since + patience)
 
 
 def _overdue(pod: PodView, alarm: Alarm) -> Symptom | None:

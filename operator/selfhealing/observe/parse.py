@@ -200,6 +200,7 @@ def _container(raw: Json, asked: Mapping[str, Json], *, init: bool) -> Container
         waiting=sys.intern(waiting.get("reason", "")),
         waiting_message=_text(waiting.get("message")),
         running_since=time((state.get("running") or {}).get("startedAt")),
+        starting=bool(state.get("running")) and raw.get("started") is False,
         terminated=_termination(state.get("terminated")),
         last=_termination((raw.get("lastState") or {}).get("terminated")),
     )

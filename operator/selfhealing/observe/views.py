@@ -44,7 +44,8 @@ class ContainerView:
     """One container of a pod. ``waiting`` is a reason such as CrashLoopBackOff, or empty.
 
     ``init``: it runs to its end before the app starts; ``image`` is the one that the pod asks for;
-    ``killers``: which probes it has that may cost it its life, "startup" and "liveness".
+    ``killers``: which probes it has that may cost it its life, "startup" and "liveness";
+    ``starting``: it runs, and its startup probe has not succeeded yet.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ContainerView:
     waiting: str
     waiting_message: str
     running_since: datetime | None
+    starting: bool
     terminated: Termination | None
     last: Termination | None
 

@@ -23,7 +23,7 @@ from selfhealing.heal.policy import Policy, policy
 from selfhealing.observe.facts import Facts
 from selfhealing.observe.parse import version as version_in
 from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey, DeploymentView, PodView
+from selfhealing.observe.views import AppKey, ChildView, DeploymentView, PodView
 from selfhealing.render.overrides import Overrides, version
 from selfhealing.render.pod import build_pod_template, runs_to_its_end
 from selfhealing.runtime.access import CHILDREN, PODS, Resource
@@ -189,11 +189,12 @@ class Healer:
 
     def _hold(self, facts: Facts) -> Hold | None:
         key = facts.app.key
-        known = [(pod.uid, pod.resource_version) for pod in facts.pods]
-        known += [(child.uid, child.resource_version) for child in facts.children.values()]
-        if self._stale.get(key) in known:
-            return Hold.STALE_FACTS
-        self._stale.pop(key, None)
+        stale = self._stale.get(key)
+        if stale is not None:
+            seen: tuple[PodView | ChildView, ...] = (*facts.pods, *facts.children.values())
+            if stale in {(view.uid, view.resource_version) for view in seen}:
+                return Hold.STALE_FACTS
+            del self._stale[key]
         if self._clock() < self._begun + self._quiet:
             return Hold.STARTING_UP
         return Hold.STORM if self._ward.storm else None

@@ -219,6 +219,7 @@ class TestPods:
                     waiting="",
                     waiting_message="",
                     running_since=None,
+                    starting=False,
                     terminated=Termination("Completed", 0, at(0), at(10)),
                     last=None,
                 ),
@@ -232,6 +233,7 @@ class TestPods:
                     waiting="CrashLoopBackOff",
                     waiting_message="back-off",
                     running_since=None,
+                    starting=False,
                     terminated=None,
                     last=Termination("OOMKilled", 137, at(0), at(10)),
                 ),
@@ -245,6 +247,7 @@ class TestPods:
                     waiting="",
                     waiting_message="",
                     running_since=at(5),
+                    starting=False,
                     terminated=None,
                     last=None,
                 ),
@@ -447,3 +450,19 @@ class TestNumbersAndTimes:
     def test_every_time_is_read(self, moment: datetime) -> None:
         """What Kubernetes writes is read back to the second."""
         assert moment.replace(microsecond=0) == time(moment.isoformat().replace("+00:00", "Z"))
+
+
+@pytest.mark.parametrize(
+    ("status", "starting"),
+    [
+        (running(started=False), True),
+        (running(started=True), False),
+        (running(), False),
+        (waiting("CrashLoopBackOff", started=False), False),
+    ],
+)
+def test_a_startup_probe_that_has_yet_to_succeed(status: Json, starting: bool) -> None:  # noqa: FBT001 - a table's column
+    """Only a container that runs can be starting."""
+    (container,) = pod_view(pod("web-abc-1", status)).containers
+
+    assert starting == container.starting

@@ -181,7 +181,8 @@ class TestCarryingOut:
 
     async def test_a_pod_that_was_kept_long_enough(self) -> None:
         """It is deleted; the decision is told if it could not be, so that it is not forgotten."""
-        there = world(raw.pod("web-abc-3", raw.running(), labels={}))
+        there = world()
+        there.cluster.put(raw.pod("web-abc-3", raw.running(), labels={}))
         past = record(quarantine=kept_apart("web-abc-3", 90))
         there.cluster.errors["delete"] = AWAY
 
@@ -267,7 +268,9 @@ class TestKeeping:
         there = world()
         after = record(good_template=version_of(), memory_limit="1Gi", memory_in_template=True)
 
-        assert await there.healer.keep(there.facts, spec(), record(), after)
+        asked = spec(resources={"limits": {"memory": "512Mi"}})
+
+        assert await there.healer.keep(there.facts, asked, record(), after)
 
         [name] = there.cluster.there("ControllerRevision")
         data = there.cluster.objects_by_path["ControllerRevision", name]["data"]

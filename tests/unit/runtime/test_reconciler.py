@@ -216,6 +216,8 @@ class TestActing:
 
         assert {STATUS} == set(there.cluster.writes())
         assert ActionOutcome.STARTED is there.record.history[0].outcome
+        # It is not one of those that make a storm for others.
+        assert not there.reconciler._healer._ward._ill  # noqa: SLF001 - nothing else shows it
 
     async def test_nothing_loops(self) -> None:
         """Where the remedy is not carried out for want of a right, the server is left alone."""
