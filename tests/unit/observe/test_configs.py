@@ -70,7 +70,8 @@ class TestDigest:
     def test_the_contents_are_not_kept(self, kind: str) -> None:
         """Nowhere in what is stored."""
         words = {"data": "hidden-word", "binaryData": "other-word", "stringData": "third-word"}
-        thing = raw.config(kind, **{field: {"k": word} for field, word in words.items()})
+        held: dict[str, Any] = {field: {"k": word} for field, word in words.items()}
+        thing = raw.config(kind, **held)
         configs = Configs()
         configs.put(config_view(thing))
         stored = pickle.dumps(vars(configs))
