@@ -48,6 +48,7 @@ undeploy: venv ## Remove the operator; apps go on running without it
 
 include demo/demo.mk
 include lab/lab.mk
+include drill/drill.mk
 include load/load.mk
 include bench/bench.mk
 

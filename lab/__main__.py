@@ -21,13 +21,13 @@ from lab.book import Book
 from lab.errors import PageError
 from lab.pages import Page
 from lab.stage import Result, Stage
-from lab.timeline import timeline
 from theatre import house, namespace
 from theatre.errors import ShowError
 from theatre.kube import Kube
 from theatre.live import LiveScreen
 from theatre.plain import PlainScreen
 from theatre.screen import Progress
+from theatre.timeline import timeline
 from theatre.words import clock_of
 
 _INTERRUPTED = 130
@@ -96,7 +96,7 @@ def _lab(options: argparse.Namespace) -> int:
             _capture(book, results)
             results = tuple(replace(result, stale=()) for result in results)
         run = report.Run(
-            results, f"{began:%Y-%m-%d %H:%M %Z}", time.monotonic() - start, _cluster(kube)
+            results, f"{began:%Y-%m-%d %H:%M %Z}", time.monotonic() - start, house.described(kube)
         )
         file = report.write(run, options.report)
         console.print()
@@ -155,18 +155,6 @@ def _environment(paths: Paths, space: str, work: Path) -> dict[str, str]:
     own.write_text(yaml.safe_dump(config), encoding="utf-8")
     path = f"{paths.bin}{os.pathsep}{os.environ.get('PATH', '')}"
     return {"KUBECONFIG": str(own), "PATH": path, "no_proxy": "*", "LC_ALL": "C.UTF-8"}
-
-
-def _cluster(kube: Kube) -> str:
-    """What the lab ran on, for people."""
-    version = (kube.read("/version") or {}).get("gitVersion", "an unknown version")
-    nodes = (kube.read("/api/v1/nodes") or {}).get("items", ())
-    real = [
-        node
-        for node in nodes
-        if "kwok.x-k8s.io/node" not in node["metadata"].get("annotations", {})
-    ]
-    return f"Kubernetes {version}, {len(real)} node{'' if len(real) == 1 else 's'}"
 
 
 def _closing(

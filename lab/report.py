@@ -1,21 +1,16 @@
-"""What a run came to: a table for the terminal, and a page with the timelines for a browser.
-
-The page needs no network and no script: drawings are SVG in the page, colours follow the reader's
-choice of light or dark.
-"""
+"""What a run came to: a table for the terminal, and a page with the timelines for a browser."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.table import Table
 from rich.text import Text
 
-from lab.plot import clock, draw
 from lab.stage import Result
-from lab.timeline import State
+from theatre.page import render
+from theatre.plot import clock, draw
 
 FOLDER: Final = ".artifacts/lab"
 _STYLES = {"passed": "green", "FAILED": "bold red", "left out": "yellow"}
@@ -65,17 +60,9 @@ def table(results: Sequence[Result]) -> Table:
 
 def page(run: Run) -> str:
     """The report for a browser."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template("report.html.j2")
     drawings = [draw(result.line) for result in run.results]
     steps = list(zip(run.results, drawings, strict=True))
-    return template.render(run=run, steps=steps, clock=clock, states=list(State)) + "\n"
+    return render(Path(__file__).parent, "report.html.j2", run=run, steps=steps)
 
 
 def write(run: Run, folder: Path) -> Path:

@@ -3,17 +3,19 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+from lab.cpu import cpu
 from lab.errors import StepError
 from lab.pages import Command, Page
 from lab.shape import same_kind
 from lab.shell import Printed, Shell
-from lab.timeline import Mark, Timeline, seen, timeline
-from lab.watch import Watch
 from lab.writing import tidy
 from theatre.kube import Kube
 from theatre.screen import Progress, Screen
+from theatre.timeline import Mark, Timeline, seen, timeline
+from theatre.watch import Watch
 
 _PAUSE = 1.0
 """Seconds between two tries of a block that the reader repeats."""
@@ -100,7 +102,12 @@ class Stage:
         shell = self._shell()
         typed: list[Typed] = []
         why = ""
-        with Watch(self.kube, lambda now: self.screen.show(now, progress)) as watch:
+        watch = Watch(
+            self.kube,
+            lambda now: self.screen.show(now, progress),
+            cpu=partial(cpu, self.kube),
+        )
+        with watch:
             left = list(page.commands)
             try:
                 while left:

@@ -21,6 +21,7 @@ from theatre.kube import Kube
 
 _LIMIT = 15
 _TRIES = 4
+_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ def to_service(kube: Kube, name: str) -> Iterator[Way]:
 def endpoints(service: dict[str, Any], nodes: dict[str, Any]) -> list[str]:
     """List where a Service's first port is at real, ready nodes; empty where it has no node port.
 
+    The control plane comes first: a worker may be drained or killed meanwhile.
+
     Raises:
         ShowError: the Service has no port.
     """
@@ -64,7 +67,7 @@ def endpoints(service: dict[str, Any], nodes: dict[str, Any]) -> list[str]:
     if not number:
         return []
     found = []
-    for node in nodes.get("items", ()):
+    for node in sorted(nodes.get("items", ()), key=_is_worker):
         ready = any(
             condition["type"] == "Ready" and condition["status"] == "True"
             for condition in node["status"].get("conditions", ())
@@ -77,6 +80,10 @@ def endpoints(service: dict[str, Any], nodes: dict[str, Any]) -> list[str]:
                     f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}"
                 )
     return found[:_TRIES]
+
+
+def _is_worker(node: dict[str, Any]) -> bool:
+    return _CONTROL_PLANE not in node["metadata"].get("labels", {})
 
 
 def port(service: dict[str, Any]) -> int:

@@ -17,14 +17,23 @@ def operator_there(kube: Kube) -> bool:
     return kube.read(_OPERATOR) is not None
 
 
+def check_kind(kube: Kube) -> None:
+    """Look whether the cluster knows the kind.
+
+    Raises:
+        ShowError: it does not.
+    """
+    if kube.read(_CRD) is None:
+        raise ShowError("the cluster does not know SelfHealingApps: run `make deploy`")
+
+
 def check(kube: Kube) -> None:
     """Look whether a play can begin.
 
     Raises:
         ShowError: the cluster does not know the kind, or its operator is not ready.
     """
-    if kube.read(_CRD) is None:
-        raise ShowError("the cluster does not know SelfHealingApps: run `make deploy`")
+    check_kind(kube)
     operator = kube.read(_OPERATOR)
     if operator is None:
         print("There is no operator in selfhealing-system; so yours must be running (`make run`).")
@@ -33,6 +42,18 @@ def check(kube: Kube) -> None:
             "the operator in the cluster is not ready:"
             " `kubectl -n selfhealing-system get pods` tells more"
         )
+
+
+def described(kube: Kube) -> str:
+    """What a play ran on, for people."""
+    version = (kube.read("/version") or {}).get("gitVersion", "an unknown version")
+    nodes = (kube.read("/api/v1/nodes") or {}).get("items", ())
+    real = [
+        node
+        for node in nodes
+        if "kwok.x-k8s.io/node" not in node["metadata"].get("annotations", {})
+    ]
+    return f"Kubernetes {version}, {len(real)} node{'' if len(real) == 1 else 's'}"
 
 
 @contextmanager

@@ -20,22 +20,36 @@ def make(kube: Kube, play: str) -> None:
     Raises:
         ShowError: a namespace of that name is there and is not the play's.
     """
-    label = f"selfhealing.dev/{play}"
-    found = kube.read(_PATH)
-    if found is not None:
-        if label not in found["metadata"].get("labels", {}):
-            raise ShowError(
-                f"there is a namespace {kube.namespace} that is not the {play}'s: "
-                "choose another by NAMESPACE=name"
-            )
+    if check(kube, play):
         print(f"Removing what an earlier {play} left in namespace {kube.namespace} ...", flush=True)
         remove(kube)
     body = {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": kube.namespace, "labels": {label: "true"}},
+        "metadata": {"name": kube.namespace, "labels": {_label(play): "true"}},
     }
     kube.kubectl("create -f -", stdin=json.dumps(body))
+
+
+def check(kube: Kube, play: str) -> bool:
+    """Whether there is a namespace of that name already.
+
+    Raises:
+        ShowError: there is, and it is not the play's.
+    """
+    found = kube.read(_PATH)
+    if found is None:
+        return False
+    if _label(play) not in found["metadata"].get("labels", {}):
+        raise ShowError(
+            f"there is a namespace {kube.namespace} that is not the {play}'s: "
+            "choose another by NAMESPACE=name"
+        )
+    return True
+
+
+def _label(play: str) -> str:
+    return f"selfhealing.dev/{play}"
 
 
 def remove(kube: Kube) -> None:

@@ -4,12 +4,19 @@ Only for clusters that ``make cluster`` made; elsewhere the tests that need this
 """
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.kube import ROOT, Json, Kube
+from tests.support.kube import ROOT, Json, Kube, condition
+from tests.support.wait import eventually
 
 SECONDS = 60
+BACK = 120
+"""Seconds until a node that is started again is Ready."""
+
 BACK_OFF = 330
 """Seconds that a kubelet may wait before it starts a container once more (300), and some."""
 
@@ -77,8 +84,59 @@ def kill_api_server(kube: Kube) -> None:
         run(node["metadata"]["name"], "pkill -9 -x kube-apiserver")
 
 
-def need_containers(kube: Kube) -> None:
-    """Skip where the nodes are no containers on this machine: their processes cannot be hit."""
+def fake(kube: Kube) -> set[str]:
+    """The nodes that KWOK plays."""
+    return {
+        node["metadata"]["name"]
+        for node in kube.list("Node", None)
+        if "kwok.x-k8s.io/node" in node["metadata"].get("annotations", {})
+    }
+
+
+def workers(kube: Kube) -> list[str]:
+    """The real nodes beside the control plane."""
+    masters = {node["metadata"]["name"] for node in kube.list("Node", None, CONTROL_PLANE)}
+    return sorted({n["metadata"]["name"] for n in kube.list("Node", None)} - masters - fake(kube))
+
+
+@contextmanager
+def dead(kube: Kube, node: str) -> Iterator[datetime]:
+    """Kill a node; it is started again afterwards, and waited for with all that runs on it.
+
+    The test before may have killed the API server: controllers that lost their lease then are in
+    their kubelet's back-off, and nobody would notice the silent node.
+    """
+    eventually(lambda: system_runs(kube), timeout=BACK_OFF, says="the cluster's own pods run")
+    try:
+        docker("kill", node)
+        yield datetime.now(UTC)
+    finally:
+        docker("start", node)
+        eventually(lambda: _ready(kube, node), timeout=BACK, says=f"{node} is Ready again")
+        eventually(lambda: system_runs(kube), timeout=BACK, says="the cluster's own pods run")
+
+
+def system_runs(kube: Kube) -> bool:
+    """Whether all pods of the cluster's own are ready; the assertion names those that are not."""
+    # A kube-proxy on a fake node that KWOK has just made may stay Pending for good.
+    played = fake(kube)
+    waiting = [
+        pod["metadata"]["name"]
+        for pod in kube.list("Pod", "kube-system")
+        if pod["spec"].get("nodeName") not in played
+        and condition(pod, "Ready").get("status") != "True"
+        and pod["status"]["phase"] != "Succeeded"
+    ]
+    assert not waiting, waiting
+    return True
+
+
+def _ready(kube: Kube, node: str) -> bool:
+    return condition(kube.get("Node", None, node), "Ready").get("status") == "True"
+
+
+def containers(kube: Kube) -> bool:
+    """Whether the nodes are containers on this machine, so that their processes can be hit."""
     name = kube.list("Node", None, CONTROL_PLANE)[0]["metadata"]["name"]
     done = subprocess.run(
         ["bash", "-c", _DOCKER, "docker", "inspect", name],
@@ -87,5 +145,10 @@ def need_containers(kube: Kube) -> None:
         timeout=SECONDS,
         check=False,
     )
-    if done.returncode != 0:
+    return done.returncode == 0
+
+
+def need_containers(kube: Kube) -> None:
+    """Skip where the nodes are no containers on this machine."""
+    if not containers(kube):
         pytest.skip("needs a cluster of `make cluster`, whose nodes are containers here")

@@ -11,12 +11,12 @@ from functools import partial
 import pytest
 
 from tests.e2e.lab import LabApp
-from tests.e2e.stream import Stream, stream
 from tests.support.healing import healing
 from tests.support.kube import Json
 from tests.support.operator import OperatorProcess
 from tests.support.space import API_VERSION, KIND, Space
 from tests.support.wait import eventually, stays
+from theatre.stream import Stream, stream
 
 pytestmark = pytest.mark.usefixtures("operator")
 

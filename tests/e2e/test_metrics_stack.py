@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.lab import LabApp, example
-from tests.e2e.stream import stream
 from tests.support.kube import Json, Kube, kubectl
 from tests.support.space import Space
 from tests.support.wait import eventually
+from theatre.stream import stream
 
 DEMO = "localhost/selfhealing-demo:dev"
 RATE, QUEUED = "http_requests_per_second", "http_requests_queued"

@@ -4,8 +4,6 @@ The worker's container is killed, as by a power failure, and started again after
 else on it goes down with it; so this comes last, and nobody else may use the cluster meanwhile.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +12,7 @@ from tests.e2e import nodes
 from tests.e2e.lab import LabApp
 from tests.e2e.nodes import CONTROL_PLANE
 from tests.support.healing import healing
-from tests.support.kube import Json, Kube, condition
+from tests.support.kube import Json, Kube
 from tests.support.operator import OperatorProcess
 from tests.support.space import Space
 from tests.support.wait import eventually
@@ -29,9 +27,6 @@ NOTICED = 90
 QUICK = 90
 """Seconds until healing has replaced the pods of a lost node; Kubernetes waits for 300."""
 
-BACK = 120
-"""Seconds until a node that is started again is Ready."""
-
 UNREACHABLE: Json = {
     "key": "node.kubernetes.io/unreachable",
     "operator": "Exists",
@@ -44,58 +39,10 @@ UNREACHABLE: Json = {
 def worker(kube: Kube) -> str:
     """The node that is to die; the control plane and another node are left."""
     nodes.need_containers(kube)
-    masters = {n["metadata"]["name"] for n in kube.list("Node", None, CONTROL_PLANE)}
-    real = {node["metadata"]["name"] for node in kube.list("Node", None)} - _fake(kube)
-    workers: list[str] = sorted(real - masters)
+    workers = nodes.workers(kube)
     if not workers:
         pytest.skip("needs a worker beside the control plane")
     return workers[0]
-
-
-@contextmanager
-def dead(kube: Kube, node: str) -> Iterator[datetime]:
-    """Kill a node; it is started again afterwards, and waited for with all that runs on it.
-
-    The test before may have killed the API server: controllers that lost their lease then are in
-    their kubelet's back-off, and nobody would notice the silent node.
-    """
-    eventually(
-        lambda: _system_runs(kube), timeout=nodes.BACK_OFF, says="the cluster's own pods run"
-    )
-    try:
-        nodes.docker("kill", node)
-        yield datetime.now(UTC)
-    finally:
-        nodes.docker("start", node)
-        eventually(lambda: _ready(kube, node), timeout=BACK, says=f"{node} is Ready again")
-        eventually(lambda: _system_runs(kube), timeout=BACK, says="the cluster's own pods run")
-
-
-def _ready(kube: Kube, node: str) -> bool:
-    return condition(kube.get("Node", None, node), "Ready").get("status") == "True"
-
-
-def _fake(kube: Kube) -> set[str]:
-    """The nodes that KWOK plays."""
-    return {
-        node["metadata"]["name"]
-        for node in kube.list("Node", None)
-        if "kwok.x-k8s.io/node" in node["metadata"].get("annotations", {})
-    }
-
-
-def _system_runs(kube: Kube) -> bool:
-    # A kube-proxy on a fake node that KWOK has just made may stay Pending for good.
-    fake = _fake(kube)
-    waiting = [
-        pod["metadata"]["name"]
-        for pod in kube.list("Pod", "kube-system")
-        if pod["spec"].get("nodeName") not in fake
-        and condition(pod, "Ready").get("status") != "True"
-        and pod["status"]["phase"] != "Succeeded"
-    ]
-    assert not waiting, waiting
-    return True
 
 
 @pytest.mark.timeout(900)
@@ -133,7 +80,7 @@ def test_pods_of_a_dead_node_are_replaced_and_the_app_tells_the_story(
     app.ready()
     (doomed,) = (p["metadata"]["name"] for p in app.pods() if p["spec"]["nodeName"] == worker)
 
-    with dead(kube, worker) as killed:
+    with nodes.dead(kube, worker) as killed:
         lost = space.is_(name, "Degraded", NOTICED)["status"]
         noticed = datetime.now(UTC)
         told = lost["message"]
@@ -168,7 +115,7 @@ def test_pods_of_a_dead_node_are_replaced_and_the_app_tells_the_story(
 
     eventually(
         lambda: doomed not in {p["metadata"]["name"] for p in space.pods(name)},
-        timeout=BACK,
+        timeout=nodes.BACK,
         says="what was left behind goes when the node is back",
     )
     app.answers("/")

@@ -170,7 +170,7 @@ class HealingStatus(Model):
     """At least so many pods, because the autoscaler is blind."""
 
     budget_from: Time | None = None
-    """Actions before this no longer count: somebody has resumed the app."""
+    """Actions before this no longer count: the app was resumed, or well for a whole window."""
 
     resumed: Word | None = None
     """The value of `selfhealing.dev/resume` that was last obeyed."""

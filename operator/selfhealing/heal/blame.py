@@ -68,12 +68,12 @@ def blame(facts: Facts, kind: IllnessType, ill: Sequence[PodView], trial: Trial)
     if kind in _SURROUNDINGS:
         held = any(pod.finalizers for pod in ill)
         return Cause.ENVIRONMENT if held else Cause.NODE, Confidence.HIGH
+    if kind is IllnessType.UNSCHEDULABLE:  # a node may be on its way, for any version
+        return Cause.ENVIRONMENT, Confidence.HIGH
     live = [pod for pod in facts.pods if is_live(pod)]
     current = template_hash(facts)
     if trial.open and (found := _version(kind, ill, live, current, trial)) is not None:
         return found
-    if kind is IllnessType.UNSCHEDULABLE:
-        return Cause.ENVIRONMENT, Confidence.HIGH
     return _place(ill, live)
 
 

@@ -14,6 +14,7 @@ from selfhealing.heal.config import config_mark
 from selfhealing.heal.diagnosis import Diagnosis
 from selfhealing.heal.illness import Illness, illnesses
 from selfhealing.heal.policy import Policy
+from selfhealing.heal.rollout import template_hash
 from selfhealing.observe.facts import Facts
 from selfhealing.observe.views import PodView
 from selfhealing.render.overrides import memory_limit, version
@@ -88,13 +89,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What an app is examined with: the facts, what has been found, and what is remembered."""
+    """What an app is examined with: the facts, what has been found, and what is remembered.
+
+    ``in_step``: the Deployment is known to be what it should be, nothing stood in the way.
+    """
 
     facts: Facts
     spec: SelfHealingAppSpec
     diagnosis: Diagnosis
     causes: Causes
     record: HealingStatus
+    in_step: bool = False
 
 
 def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Alarm) -> Case:
@@ -128,12 +133,26 @@ def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Ala
 def _trial(found: Examination, asked: str, now: datetime) -> Trial:
     """Whether the version that is asked for runs, and has yet to prove itself.
 
-    Until the Deployment has taken up a change, the pods that are seen are not of that version.
+    Until the Deployment has taken up a change, the pods that are seen are not of that version. Once
+    it is known to have done so, all pods of its current template are, however long ago they were
+    made: the operator may have been away before it could write down since when.
+
+    A Deployment that goes back to a ReplicaSet that it had has observed the change some time before
+    it names that one (syncRolloutStatus in pkg/controller/deployment of Kubernetes 1.36). Its count
+    of updated pods is then not that of the pods that seem to be current.
     """
     record, rollout = found.record, found.diagnosis.rollout
+    since = record.template_since if record.template == asked else now
     is_open = asked not in {record.good_template, record.failed_template}
     return Trial(
-        open=is_open and rollout is not None and rollout.observed,
-        since=record.template_since if record.template == asked else now,
+        open=is_open and rollout is not None and rollout.observed and _named(found.facts),
+        since=None if found.in_step else since,
         same_image=record.good_image == found.spec.image,
     )
+
+
+def _named(facts: Facts) -> bool:
+    """Whether the template that the Deployment names is the one whose pods it counts."""
+    current = template_hash(facts)
+    live = sum(is_live(pod) and pod.template_hash == current for pod in facts.pods)
+    return facts.deployment is not None and facts.deployment.updated_replicas == live

@@ -38,7 +38,8 @@ TEXT_LIMIT: Final = 1024
 def decide(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> HealingStatus:
     """Say what is to be remembered and, with that, what is to be done."""
     now = alarm.now
-    record = _begun_anew(_witnessed(record, case), case, policy, now)
+    record = ledger.in_time(_witnessed(record, case), now)
+    record = _begun_anew(record, case, now)
     record = _released(record, case, alarm)
     if policy.mode == modes.OFF:
         record = _cleared(_overtaken(record, now))
@@ -66,7 +67,7 @@ def _witnessed(record: HealingStatus, case: Case) -> HealingStatus:
     return record
 
 
-def _begun_anew(record: HealingStatus, case: Case, policy: Policy, now: datetime) -> HealingStatus:
+def _begun_anew(record: HealingStatus, case: Case, now: datetime) -> HealingStatus:
     if record.template != case.version:
         record = _cleared(_overtaken(record, now)).model_copy(
             update={"template": case.version, "template_since": now}
@@ -75,9 +76,6 @@ def _begun_anew(record: HealingStatus, case: Case, policy: Policy, now: datetime
         record = _cleared(_overtaken(record, now)).model_copy(
             update={"resumed": case.resume, "budget_from": now, "cooldown_until": None}
         )
-    longest = now + policy.window
-    if record.cooldown_until is not None and record.cooldown_until > longest:
-        record = record.model_copy(update={"cooldown_until": longest})  # the clock was set back
     return record
 
 
@@ -178,11 +176,24 @@ def _proven(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> 
         return record.model_copy(update={"well_since": None}) if record.well_since else record
     if record.well_since is None:
         record = record.model_copy(update={"well_since": alarm.now})
+    record = _forgotten(record, policy, alarm)
     since = max(filter(None, (record.well_since, record.template_since)))
     is_new = record.failed_template is None and record.good_template != case.version
     if is_new and not case.situation.unkept and alarm.passed(since + policy.probation):
         record = record.model_copy(update={"good_template": case.version, "good_image": case.image})
     return record
+
+
+def _forgotten(record: HealingStatus, policy: Policy, alarm: Alarm) -> HealingStatus:
+    """An app that was well for a whole window begins a new story: what was in vain is forgotten.
+
+    Nothing that was done before is in the window any more, so this costs no budget.
+    """
+    well = record.well_since
+    vain = any(action.outcome is ActionOutcome.NO_HELP for action in record.history)
+    if well is None or not vain or not alarm.passed(well + policy.window):
+        return record
+    return record.model_copy(update={"budget_from": max(well, record.budget_from or well)})
 
 
 def _treated(bedside: Bedside) -> tuple[HealingStatus, Hold | None]:

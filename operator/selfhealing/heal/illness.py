@@ -17,7 +17,8 @@ from selfhealing.heal.blame import Cause, Confidence, Trial, blame
 from selfhealing.heal.causes import Causes
 from selfhealing.heal.diagnosis import Diagnosis
 from selfhealing.heal.policy import Policy
-from selfhealing.heal.symptoms import IllnessType, Symptom, symptom
+from selfhealing.heal.symptoms import IllnessType, Patience, Symptom, symptom
+from selfhealing.observe.children import DEADLINE
 from selfhealing.observe.facts import Facts
 from selfhealing.observe.views import PodView
 
@@ -30,13 +31,17 @@ _GRAVITY: Final = tuple(IllnessType)
 
 @dataclass(frozen=True, slots=True)
 class Illness:
-    """One illness; ``pods`` that show it, the first named in ``message``, which is a sentence."""
+    """One illness; ``pods`` that show it, the first named in ``message``, which is a sentence.
+
+    ``sign`` is what they show, a clause that follows a pod's name.
+    """
 
     type: IllnessType
     cause: Cause
     confidence: Confidence
     pods: tuple[PodView, ...]
     message: str
+    sign: str = ""
 
 
 def illnesses(  # noqa: PLR0913, PLR0917 - all that is known of an app
@@ -44,7 +49,10 @@ def illnesses(  # noqa: PLR0913, PLR0917 - all that is known of an app
 ) -> tuple[Illness, ...]:
     """Everything that ails the app, the gravest first."""
     ailing = {found.pod: found for found in (*diagnosis.current, *diagnosis.old)}
-    looked = (symptom(pod, ailing.get(pod.name), causes, alarm, policy) for pod in facts.pods)
+    deployment = facts.deployment
+    deadline = deployment.progress_deadline_seconds if deployment else DEADLINE
+    patience = Patience(policy.patience, policy.hung_after, timedelta(seconds=deadline))
+    looked = (symptom(pod, ailing.get(pod.name), causes, alarm, patience) for pod in facts.pods)
     shown = [found for found in looked if found is not None]
     ill = [*_of_pods(facts, shown, trial), *_of_the_whole(facts, diagnosis, alarm, policy, trial)]
     return tuple(sorted(ill, key=lambda illness: _GRAVITY.index(illness.type)))
@@ -63,7 +71,7 @@ def _of_pods(facts: Facts, shown: Iterable[Symptom], trial: Trial) -> list[Illne
             found.append(_environment(IllnessType.DEPENDENCY_DOWN, pods, why))
             continue
         cause, confidence = blame(facts, kind, pods, trial)
-        found.append(Illness(kind, cause, confidence, pods, message))
+        found.append(Illness(kind, cause, confidence, pods, message, group[0].message))
     return found
 
 
@@ -92,7 +100,7 @@ def _of_the_whole(
     if rollout is not None and not rollout.complete:
         if rollout.stalled is not None:
             message = f"the rollout is stuck: {words.shorten(rollout.stalled.message)}"
-            cause = Cause.NEW_VERSION if trial.open and not rollout.refused else Cause.UNKNOWN
+            cause = _stopper(facts, diagnosis, trial)
             found.append(Illness(IllnessType.ROLLOUT_STALLED, cause, Confidence.LOW, (), message))
         if rollout.refused is not None:
             quota = "exceeded quota" in rollout.refused.message
@@ -103,6 +111,15 @@ def _of_the_whole(
         why = f"nodes turn new pods away: {diagnosis.rejected}"
         found.append(_environment(IllnessType.PODS_FAILED, (), why))
     return [*found, *_blind(facts, alarm, policy)]
+
+
+def _stopper(facts: Facts, diagnosis: Diagnosis, trial: Trial) -> Cause:
+    """What keeps a rollout from going on: the new version, unless its pods find no place."""
+    refused = diagnosis.rollout is not None and diagnosis.rollout.refused is not None
+    homeless = any(is_live(pod) and pod.unschedulable for pod in facts.pods)
+    if refused or homeless or diagnosis.rejected:
+        return Cause.ENVIRONMENT
+    return Cause.NEW_VERSION if trial.open else Cause.UNKNOWN
 
 
 def _blind(facts: Facts, alarm: Alarm, policy: Policy) -> list[Illness]:

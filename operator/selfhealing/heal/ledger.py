@@ -13,7 +13,6 @@ from selfhealing.api.healing_status import (
     ActionOutcome,
     HealingAction,
     HealingStatus,
-    Remedy,
 )
 from selfhealing.heal.policy import Policy
 
@@ -36,16 +35,12 @@ _LEAST_WORTH: Final = (
 
 
 def lately(record: HealingStatus, policy: Policy, now: datetime) -> Iterator[HealingAction]:
-    """The decisions of the window that count since somebody last resumed the app.
-
-    One that seems to lie in the future counts: the clock was set back.
-    """
+    """The decisions of the window that still count."""
     for action in record.history:
         if action.at <= now - policy.window:
             continue
-        if record.budget_from is not None and action.at < record.budget_from:
-            continue
-        yield action
+        if not _forgiven(record, action):
+            yield action
 
 
 def budget_left(record: HealingStatus, policy: Policy, now: datetime) -> int:
@@ -68,6 +63,39 @@ def rest(record: HealingStatus, policy: Policy, now: datetime) -> timedelta:
     return min(policy.cooldown * longer, policy.window)
 
 
+def in_time(record: HealingStatus, now: datetime) -> HealingStatus:
+    """The record when the clock was set back: its moments are moved, so that none is to come.
+
+    By one and the same span: what was before something else stays so. Else an action would be
+    judged only, and a version blamed only, when the clock has caught up.
+    """
+    stamps = [record.template_since, record.well_since, record.budget_from]
+    stamps += [moment for action in record.history for moment in (action.at, action.ended_at)]
+    ahead = max((moment - now for moment in stamps if moment is not None), default=timedelta())
+    if ahead <= timedelta():
+        return record
+    kept = record.quarantine
+    return record.model_copy(
+        update={
+            "template_since": _earlier(record.template_since, ahead),
+            "well_since": _earlier(record.well_since, ahead),
+            "budget_from": _earlier(record.budget_from, ahead),
+            "cooldown_until": _earlier(record.cooldown_until, ahead),
+            "quarantine": kept and kept.model_copy(update={"until": kept.until - ahead}),
+            "history": [
+                action.model_copy(
+                    update={"at": action.at - ahead, "ended_at": _earlier(action.ended_at, ahead)}
+                )
+                for action in record.history
+            ],
+        }
+    )
+
+
+def _earlier(moment: datetime | None, span: timedelta) -> datetime | None:
+    return None if moment is None else moment - span
+
+
 def running(record: HealingStatus) -> HealingAction | None:
     """The action that has been started and of which nobody knows yet whether it helps."""
     return _first(record, ActionOutcome.STARTED)
@@ -82,19 +110,24 @@ def _first(record: HealingStatus, outcome: ActionOutcome) -> HealingAction | Non
     return next((action for action in record.history if action.outcome is outcome), None)
 
 
-def tried(
-    record: HealingStatus, policy: Policy, now: datetime, remedy: Remedy, diagnosis: str
-) -> list[HealingAction]:
-    """The actions of this kind against this illness, for the version that the spec asks for."""
+def tried(record: HealingStatus, policy: Policy, now: datetime) -> Iterator[HealingAction]:
+    """What has been done for the version that the spec asks for.
+
+    What did not help is remembered for longer than the window, until the app was well for a whole
+    one or somebody resumed it: else a slow pace would let the same be tried in vain for ever.
+    """
     since = record.template_since
-    return [
-        action
-        for action in lately(record, policy, now)
-        if action.outcome in COUNTED
-        and action.remedy is remedy
-        and action.diagnosis == diagnosis
-        and (since is None or action.at >= since)
-    ]
+    recent = {action.id for action in lately(record, policy, now)}
+    for action in record.history:
+        if action.outcome not in COUNTED or (since is not None and action.at < since):
+            continue
+        in_vain = action.outcome is ActionOutcome.NO_HELP and not _forgiven(record, action)
+        if in_vain or action.id in recent:
+            yield action
+
+
+def _forgiven(record: HealingStatus, action: HealingAction) -> bool:
+    return record.budget_from is not None and action.at < record.budget_from
 
 
 def added(record: HealingStatus, action: HealingAction) -> HealingStatus:

@@ -1,5 +1,6 @@
 """How a decision is written down: started, noted only, proposed, or left to people."""
 
+from dataclasses import replace
 from typing import Final
 
 from selfhealing.api.healing_status import (
@@ -70,12 +71,17 @@ def observed(bedside: Bedside, found: Proposal | None) -> HealingStatus:
 
 
 def _noted(bedside: Bedside, found: Proposal, outcome: ActionOutcome) -> bool:
-    """Whether the same has been noted of this version within the window."""
-    since = bedside.record.template_since
+    """Whether the same has been noted of this version within the window.
+
+    A proposal that fell before its time was up, because it was overtaken by events, is none that
+    nobody wanted.
+    """
+    since, stands = bedside.record.template_since, bedside.policy.approval
     return any(
         (action.outcome, action.remedy, action.diagnosis)
         == (outcome, found.remedy, found.illness.type)
         and (since is None or action.at >= since)
+        and (action.ended_at is None or action.ended_at >= action.at + stands)
         for action in ledger.lately(bedside.record, bedside.policy, bedside.now)
     )
 
@@ -85,22 +91,32 @@ def asked(bedside: Bedside, found: Proposal) -> tuple[HealingStatus, Hold | None
     record, case = bedside.record, bedside.case
     waiting = ledger.proposed(record)
     if waiting is None:
-        if _noted(bedside, found, ActionOutcome.EXPIRED):
-            return record, Hold.APPROVAL
-        action = _action(bedside, found, ActionOutcome.PROPOSED)
-        return ledger.added(record, action), Hold.APPROVAL
-    if case.approve != str(waiting.id):
-        return record, Hold.APPROVAL
-    if (waiting.remedy, waiting.diagnosis) != (found.remedy, found.illness.type):
+        return _proposed(bedside, found), Hold.APPROVAL
+    is_approved = case.approve == str(waiting.id)
+    is_moot = bool(waiting.uid) and waiting.uid not in case.uids
+    asked_for = (waiting.remedy, waiting.diagnosis, waiting.target, waiting.uid)
+    is_other = asked_for != (found.remedy, found.illness.type, found.target, found.uid)
+    if is_moot or (is_approved and is_other):
+        # What was read and is approved of is not what would be done now.
         fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": bedside.now}
-        return ledger.changed(record, waiting, **fields), Hold.APPROVAL
-    fields = {
-        "outcome": ActionOutcome.STARTED,
-        "at": bedside.now,
-        "target": found.target,
-        "uid": found.uid,
-    }
+        anew = replace(bedside, record=ledger.changed(record, waiting, **fields))
+        return _proposed(anew, found), Hold.APPROVAL
+    if not is_approved:
+        return record, Hold.APPROVAL
+    fields = {"outcome": ActionOutcome.STARTED, "at": bedside.now}
     return _in_force(ledger.changed(record, waiting, **fields), bedside, found), None
+
+
+def _proposed(bedside: Bedside, found: Proposal) -> HealingStatus:
+    """Propose an action, unless the same was proposed in vain within the window."""
+    if _noted(bedside, found, ActionOutcome.EXPIRED):
+        return bedside.record
+    record = bedside.record
+    if bedside.case.approve == str(record.next_id):
+        # Somebody approved of this number before it was proposed: of what, nobody knows.
+        record = record.model_copy(update={"next_id": record.next_id + 1})
+    bedside = replace(bedside, record=record)
+    return ledger.added(record, _action(bedside, found, ActionOutcome.PROPOSED))
 
 
 def left(bedside: Bedside, why: str) -> HealingStatus:

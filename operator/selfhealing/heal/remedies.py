@@ -15,7 +15,7 @@ from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.blame import Cause, Confidence
 from selfhealing.heal.case import Case
 from selfhealing.heal.illness import Illness
-from selfhealing.heal.memory import raised_limit
+from selfhealing.heal.memory import larger, raised_limit
 from selfhealing.heal.plan import may_go
 from selfhealing.heal.policy import Policy
 from selfhealing.heal.symptoms import IllnessType
@@ -35,7 +35,6 @@ LADDER: Final[Mapping[IllnessType, tuple[Remedy, ...]]] = {
     IllnessType.IMAGE_PULL_FAILING: _OF_ITSELF,
     IllnessType.CONFIG_ERROR: (Remedy.ROLLBACK,),
     IllnessType.START_FAILING: _OF_ITSELF,
-    IllnessType.UNSCHEDULABLE: (Remedy.ROLLBACK,),
     IllnessType.ROLLOUT_STALLED: (Remedy.ROLLBACK,),
     IllnessType.NOT_READY_TOO_LONG: (Remedy.ROLLBACK, Remedy.RECYCLE),
     IllnessType.NODE_LOST: (Remedy.FAILOVER,),
@@ -93,7 +92,7 @@ def exhausted(bedside: Bedside) -> bool:
             action.outcome is ActionOutcome.NO_HELP
             or (action.outcome is ActionOutcome.HELPED and action.remedy in _USED_UP)
         )
-        for action in ledger.lately(bedside.record, bedside.policy, bedside.now)
+        for action in ledger.tried(bedside.record, bedside.policy, bedside.now)
     )
 
 
@@ -113,16 +112,24 @@ def _rollback(bedside: Bedside, illness: Illness) -> Proposal | None:
 
 def _raise_memory(bedside: Bedside, illness: Illness) -> Proposal | None:
     record = bedside.record
-    now = record.memory_limit or bedside.case.memory
+    now = _limit(bedside, illness)
     limit = raised_limit(now, bedside.policy.memory_max)
+    if record.memory_limit and not record.memory_in_template and in_template(bedside, illness):
+        limit = now  # who knows whether it has reached the pods; new ones begin with it
     if limit is None:
-        # The same limit again helps only where it did not reach the pods: in new ones it will.
-        if not record.memory_limit or record.memory_in_template:
-            return None
-        limit = now
+        return None
     how = "in new pods" if in_template(bedside, illness) else "in the pods that run"
     message = f"memory limit from {now} to {limit}, {how}: {illness.message}"
     return Proposal(Remedy.RAISE_MEMORY, illness, limit, message)
+
+
+def _limit(bedside: Bedside, illness: Illness) -> str:
+    """The limit that was not enough: of a version that was gone back to, its pods alone know it."""
+    most = bedside.record.memory_limit or bedside.case.memory
+    for pod in illness.pods:
+        if larger(pod.memory_limit, most):
+            most = pod.memory_limit
+    return most
 
 
 def in_template(bedside: Bedside, illness: Illness) -> bool:
@@ -147,7 +154,7 @@ def _recycle(bedside: Bedside, illness: Illness) -> Proposal | None:
     pod = next(chosen, None)
     if pod is None:
         return None
-    message = f"{pod.name} is replaced: {illness.message}"
+    message = f"{pod.name} is replaced: {illness.sign or illness.message}"
     return Proposal(Remedy.RECYCLE, illness, pod.name, message, pod.uid)
 
 
@@ -192,7 +199,8 @@ def _vain(bedside: Bedside, remedy: Remedy, illness: Illness) -> bool:
 
 
 def _tried(bedside: Bedside, remedy: Remedy, illness: Illness) -> list[HealingAction]:
-    return ledger.tried(bedside.record, bedside.policy, bedside.now, remedy, illness.type)
+    past = ledger.tried(bedside.record, bedside.policy, bedside.now)
+    return [a for a in past if (a.remedy, a.diagnosis) == (remedy, illness.type)]
 
 
 _RUNGS: Final[Mapping[Remedy, Callable[[Bedside, Illness], Proposal | None]]] = {

@@ -22,7 +22,6 @@ from selfhealing.heal.ailments import (
 )
 from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.causes import OOM, PROBE_REASONS, Causes, ContainerKey
-from selfhealing.heal.policy import Policy
 from selfhealing.observe.views import ContainerView, PodView, Termination
 
 
@@ -60,15 +59,24 @@ resets its back-off after 10 minutes."""
 OVERDUE: Final = timedelta(minutes=1)
 """How long a pod may outstay its deletion: its time to stop is over by then."""
 
-NODES_COME: Final = 5
-"""So many times as long as others a pod may wait for a node: clusters add nodes when pods need them
-(cluster-autoscaler: within some minutes), and another version needs one just as much."""
-
 _PULLS: Final = frozenset({PULL, "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 _CONFIG: Final = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 _CRASHES: Final = frozenset({CRASH, "Error", "Completed"})
 _NEVER_RAN: Final = frozenset({"StartError", "ContainerCannotRun"})
 """Ends of containers that the runtime could not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long is long enough.
+
+    For a container to ``start``, for one that ``hung`` to be ready again, and for a ``rollout``:
+    that is the Deployment's progressDeadlineSeconds.
+    """
+
+    start: timedelta
+    hung: timedelta
+    rollout: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ class Symptom:
 
 
 def symptom(
-    pod: PodView, found: Ailment | None, causes: Causes, alarm: Alarm, policy: Policy
+    pod: PodView, found: Ailment | None, causes: Causes, alarm: Alarm, patience: Patience
 ) -> Symptom | None:
     """What a pod shows, if anything has lasted long enough to be acted upon.
 
@@ -90,16 +98,16 @@ def symptom(
         found: what ails it as the status tells it.
         causes: why containers ended.
         alarm: the time.
-        policy: how long is long enough.
+        patience: how long is long enough.
     """
     if pod.deleting:
         return _overdue(pod, alarm)
     if not is_live(pod):
         return None
     if found is None or found.reason == NOT_READY:
-        return _flapping(pod, causes, alarm) or _hung(pod, alarm, policy)
+        return _flapping(pod, causes, alarm) or _hung(pod, alarm, patience)
     kind = _kind(found, pod, causes, alarm)
-    if kind in _AT_ONCE or (kind is not None and _lasted(pod, kind, alarm, policy)):
+    if kind in _AT_ONCE or (kind is not None and _lasted(pod, alarm, patience)):
         return Symptom(pod, kind, found.message)
     return None
 
@@ -184,23 +192,30 @@ def _flapping(pod: PodView, causes: Causes, alarm: Alarm) -> Symptom | None:
     return None
 
 
-def _hung(pod: PodView, alarm: Alarm, policy: Policy) -> Symptom | None:
-    """Whether a pod has run for long, has not crashed, and is not ready."""
+def _hung(pod: PodView, alarm: Alarm, patience: Patience) -> Symptom | None:
+    """Whether a pod has run for long, has not crashed, and is not ready.
+
+    One that has never been ready may start slowly: it gets the time of a whole rollout.
+    """
     mains = [c for c in pod.containers if not c.init]
     if any(c.starting for c in mains):
         return None  # its startup probe says how long that may take
     started = [c.running_since for c in mains if c.running_since is not None]
     if pod.ready or not started or len(started) < len(mains):
         return None
-    since = max(pod.ready_since or started[0], *started)
-    if not alarm.passed(since + policy.hung_after):
+    last = max(started)
+    was_ready = pod.ready_since is not None and pod.ready_since > last
+    was_ready = was_ready or any(c.restarts for c in mains)
+    since = max(pod.ready_since or last, last)
+    limit = patience.hung if was_ready else max(patience.hung, patience.rollout)
+    if not alarm.passed(since + limit):
         return None
-    waited = words.duration(policy.hung_after)
+    waited = words.duration(limit)
     message = f"runs but has not been ready for {waited}"
     return Symptom(pod, IllnessType.NOT_READY_TOO_LONG, message)
 
 
-def _lasted(pod: PodView, kind: IllnessType, alarm: Alarm, policy: Policy) -> bool:
+def _lasted(pod: PodView, alarm: Alarm, patience: Patience) -> bool:
     """Whether a pod has tried to start for long enough, since it was made or ran last.
 
     A pod that has run for days pulls its image again when its container ends.
@@ -208,8 +223,7 @@ def _lasted(pod: PodView, kind: IllnessType, alarm: Alarm, policy: Policy) -> bo
     ends = [_end(container) for container in pod.containers]
     ran = [e.finished_at for e in ends if e is not None and e.reason not in _NEVER_RAN]
     since = max((time for time in (pod.created, *ran) if time is not None), default=None)
-    patience = policy.patience * (NODES_COME if kind is IllnessType.UNSCHEDULABLE else 1)
-    return since is not None and alarm.passed(since + patience)
+    return since is not None and alarm.passed(since + patience.start)
 
 
 def _overdue(pod: PodView, alarm: Alarm) -> Symptom | None:

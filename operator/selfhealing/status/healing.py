@@ -55,7 +55,8 @@ def overlaid(key: AppKey, verdict: Verdict, record: HealingStatus | None) -> Ver
         # What the spec asks for is not there, however well the other version is.
         verdict = Verdict(Phase.DEGRADED, ROLLED_BACK, message)
     if verdict.complete:
-        return verdict
+        message = clauses(verdict.message, _left_open(key, record))
+        return replace(verdict, message=message)
     if record.quarantined:
         return replace(
             verdict, phase=Phase.QUARANTINED, message=clauses(_left(key, record), verdict.message)
@@ -64,7 +65,22 @@ def overlaid(key: AppKey, verdict: Verdict, record: HealingStatus | None) -> Ver
     if action is not None:
         doing = f"healing: {action.message}"
         return replace(verdict, phase=Phase.HEALING, message=clauses(doing, verdict.message))
-    return verdict
+    return replace(verdict, message=clauses(verdict.message, _left_open(key, record)))
+
+
+def _left_open(key: AppKey, record: HealingStatus) -> str:
+    """What waits for people although nothing else tells of it."""
+    if record.quarantined:
+        return f"nothing is healed until somebody says so: {_resume(key)}"
+    action = ledger.proposed(record)
+    if action is None:
+        return ""
+    how = _annotate(key, f"{names.ANNOTATION_APPROVE}={action.id}")
+    return f"{action.remedy} waits for approval: {how}"
+
+
+def _resume(key: AppKey) -> str:
+    return _annotate(key, f"{names.ANNOTATION_RESUME}=$(date +%s)")
 
 
 def _annotate(key: AppKey, annotation: str) -> str:
@@ -74,9 +90,8 @@ def _annotate(key: AppKey, annotation: str) -> str:
 def _left(key: AppKey, record: HealingStatus) -> str:
     kept = record.quarantine
     told = next((a.message for a in record.history if a.remedy is Remedy.QUARANTINE), "")
-    resume = _annotate(key, f"{names.ANNOTATION_RESUME}=$(date +%s)")
     pod = f"pod {kept.pod} is kept to be looked at until {kept.until:%H:%M:%S} UTC" if kept else ""
-    return clauses(f"left to people, {told}", pod, f"heal again: {resume}")
+    return clauses(f"left to people, {told}", pod, f"heal again: {_resume(key)}")
 
 
 def story(

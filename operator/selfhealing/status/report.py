@@ -29,7 +29,7 @@ from selfhealing.status.conditions import conditions, findings
 from selfhealing.status.healing import overlaid, story
 from selfhealing.status.notice import Notice
 from selfhealing.status.notices import transitions
-from selfhealing.status.outcome import Outcome
+from selfhealing.status.outcome import HARMLESS, Outcome
 from selfhealing.status.pods import pod_statuses
 from selfhealing.status.restarts import Restart
 from selfhealing.status.verdict import judge
@@ -82,7 +82,8 @@ def report(
     diagnosis = diagnose(facts, causes, alarm, JOB if is_job else DEPLOYMENT, remembered(job))
     healing = before.healing
     if spec is not None and not paused:
-        found = Examination(facts, spec, diagnosis, causes, healing or fresh())
+        in_step = {problem.obstacle for problem in outcome.problems} <= HARMLESS
+        found = Examination(facts, spec, diagnosis, causes, healing or fresh(), in_step)
         healing = None if is_job else _decided(found, situation, alarm)
     verdict = overlaid(facts.app.key, judge(facts, diagnosis, outcome, paused=paused), healing)
     shown = diagnosis.rollout or diagnosis.run

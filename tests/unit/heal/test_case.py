@@ -1,5 +1,7 @@
 """One app as the engine of healing sees it."""
 
+from typing import Any
+
 import pytest
 
 from selfhealing.api.healing_status import HealingStatus
@@ -34,7 +36,10 @@ LOOPING = pod("web-abc-1", crash_loop(4, ended()))
 
 
 def case(
-    *objects: Json, record: HealingStatus | None = None, now: float = 1000, **meta: object
+    *objects: Json,
+    record: HealingStatus | None = None,
+    now: float = 1000,
+    **meta: Any,  # noqa: ANN401 - metadata
 ) -> Case:
     """The case of an app with this record."""
     known, spec, causes, alarm = (
@@ -48,9 +53,9 @@ def case(
     return case_of(examination, policy(spec), Situation(), alarm)
 
 
-def blamed(record: HealingStatus, **more: bool) -> Cause:
+def blamed(record: HealingStatus, *, observed: bool = True) -> Cause:
     """What is to blame for a pod that crashes, made at noon."""
-    return case(deployment(1, **more), LOOPING, record=record).illnesses[0].cause  # type: ignore[arg-type]
+    return case(deployment(1, observed=observed), LOOPING, record=record).illnesses[0].cause
 
 
 def test_a_well_app() -> None:

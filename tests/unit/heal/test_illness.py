@@ -38,14 +38,14 @@ def found(*objects: Json, now: float = 1000, trial: Trial | None = None) -> tupl
     return illnesses(known, diagnosis, causes, alarm, limits, trial or Trial(open=False))
 
 
-def types(*objects: Json, **more: float) -> list[IllnessType]:
+def types(*objects: Json) -> list[IllnessType]:
     """The types of everything that ails an app."""
-    return [illness.type for illness in found(*objects, **more)]
+    return [illness.type for illness in found(*objects)]
 
 
-def hung(name: str, since: float = 500, *, started: float = 10, **more: object) -> Json:
+def hung(name: str, since: float = 500, *, started: float = 10) -> Json:
     """A pod that runs and is not ready since then."""
-    return pod(name, running(started, ready=False), since=since, **more)  # type: ignore[arg-type]
+    return pod(name, running(started, ready=False), since=since)
 
 
 def test_nothing() -> None:
@@ -188,7 +188,7 @@ class TestRollout:
                 [STUCK, QUOTA],
                 True,
                 [
-                    (IllnessType.ROLLOUT_STALLED, Cause.UNKNOWN),
+                    (IllnessType.ROLLOUT_STALLED, Cause.ENVIRONMENT),
                     (IllnessType.QUOTA_EXCEEDED, Cause.ENVIRONMENT),
                 ],
             ),

@@ -1,7 +1,6 @@
 """The report: complete, self-contained, and safe with whatever a cluster prints."""
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 from rich.console import Console
@@ -9,8 +8,9 @@ from rich.console import Console
 from lab.pages import parse
 from lab.report import Run, page, table, write
 from lab.stage import Result, Typed
-from lab.timeline import Mark, timeline
-from tests.unit.lab.looks import look, pod
+from tests.unit.theatre.elements import elements
+from tests.unit.theatre.looks import look, pod
+from theatre.timeline import Mark, timeline
 
 TEXT = (
     "# 2. Some <b>step</b>\n\n<!-- lab page: {seconds: 5} -->\n\n```sh\ncurl $URL | jq '<x>'\n```\n"
@@ -33,35 +33,6 @@ LEFT = Result(PAGE, timeline((), (), 0), why="it needs: more", skipped=True)
 
 def run(*results: Result) -> Run:
     return Run(results, "2026-11-23 12:00", 75, "Kubernetes v1, 2 nodes")
-
-
-class _Elements(HTMLParser):
-    """The elements of a page; what is not closed stays open."""
-
-    VOID = frozenset({"meta", "br", "line", "rect", "circle", "path", "i"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-        if tag not in self.VOID - {"i", "rect", "path"}:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def elements(text: str) -> _Elements:
-    parser = _Elements()
-    parser.feed(text)
-    parser.close()
-    return parser
 
 
 def test_the_page_is_well_formed_and_draws_each_step_that_was_played() -> None:

@@ -177,6 +177,17 @@ def test_a_node_port_is_at_every_real_node_that_is_ready() -> None:
         port(service)
 
 
+def test_the_control_plane_is_asked_first() -> None:
+    worker, master = _node("10.0.0.1"), _node("10.0.0.2")
+    master["metadata"]["labels"] = {"node-role.kubernetes.io/control-plane": ""}
+    service = {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80, "nodePort": 30080}]}}
+
+    assert endpoints(service, {"items": [worker, master]}) == [
+        "http://10.0.0.2:30080",
+        "http://10.0.0.1:30080",
+    ]
+
+
 FAKE = """
 import json, sys, time
 if sys.argv[1] == "encode":

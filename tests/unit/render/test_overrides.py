@@ -50,7 +50,7 @@ class TestVersion:
 
     def test_the_same_template(self) -> None:
         """What does not touch the pods is no new version: nothing would have to be proved."""
-        same = [
+        same: list[Json] = [
             {},
             {"replicas": 3},
             {"paused": True},
@@ -62,7 +62,7 @@ class TestVersion:
 
     def test_another_template(self) -> None:
         """Whatever reaches the pods is."""
-        specs = [
+        specs: list[Json] = [
             {"image": "web:v1"},
             {"image": "web:v2"},
             {"image": "web:v1", "env": [{"name": "A", "value": "1"}]},

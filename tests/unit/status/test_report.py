@@ -323,11 +323,12 @@ class TestAgain:
         assert None is tell(deployment(1), pod("web-abc-1", running()), spec=spec).again
 
     def test_a_pod_without_a_node(self) -> None:
-        """Until the grace is over, and then until it should have started: the earliest counts."""
+        """Until the grace is over, and then until it is an illness."""
         lost = pod(node="", phase="Pending", conditions=[unschedulable("no room")])
 
         assert 20 == tell(deployment(1), lost, now=10).again
-        assert None is tell(deployment(1), lost, now=30).again
+        assert 30 == tell(deployment(1), lost, now=30).again
+        assert None is tell(deployment(1), lost, now=60).again
 
     def test_a_container_that_has_to_prove_itself(self) -> None:
         """Until it has lived long enough."""

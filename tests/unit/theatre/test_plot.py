@@ -1,8 +1,11 @@
 import pytest
 
-from lab.plot import LEFT, RIGHT, clock, draw
-from lab.timeline import Mark, Sample, timeline
-from tests.unit.lab.looks import look, pod
+from tests.unit.theatre.looks import look, pod
+from theatre.drawing import HALF, WIDE
+from theatre.plot import clock, draw
+from theatre.timeline import Kind, Mark, Sample, timeline
+
+LEFT, RIGHT = WIDE.left, WIDE.right
 
 
 def lives(count: int) -> list[Sample]:
@@ -88,3 +91,31 @@ def test_the_axis_of_time_has_few_ticks(length: float, ticks: int) -> None:
 
 def test_times_are_read_easily() -> None:
     assert ["0 s", "59 s", "1:00", "2:05"] == [clock(s) for s in (0, 59.4, 59.6, 125)]
+
+
+def test_a_line_ends_where_nothing_more_is_known() -> None:
+    """Two timelines beside each other share an axis, which the longer one fills."""
+    short = timeline([look(0, pod("a"), ready="1/1")], (), 5)
+
+    drawing = draw(short, HALF, 10)
+
+    middle = (HALF.left + HALF.right) / 2
+    (bar,) = drawing.rows[0].bars
+    assert HALF.left + bar.width == middle
+    assert all(curve.path.endswith(f"H{middle:g}") for curve in drawing.panels[0].curves)
+    assert drawing.ticks[-1] == (HALF.right, "10 s")
+
+
+def test_failed_requests_are_a_panel_where_requests_were_sent() -> None:
+    looks = [look(0, pod("a"), ready="1/1")]
+
+    sent = draw(timeline(looks, (), 5, failures=((0, 0), (2, 7))))
+
+    assert ["Pods", "Requests, 1/s"] == [panel.title for panel in sent.panels]
+    assert ["failures"] == [curve.kind for curve in sent.panels[1].curves]
+
+
+def test_a_mark_keeps_its_kind() -> None:
+    marks = [Mark(1, "curl"), Mark(2, "the node is killed", Kind.FAULT)]
+
+    assert ["typed", "fault"] == [flag.kind for flag in draw(timeline(lives(1), marks, 5)).flags]

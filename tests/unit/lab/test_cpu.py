@@ -1,4 +1,4 @@
-from lab.watch import cpu_of
+from lab.cpu import cpu_of
 from theatre.kube import Json
 
 

@@ -1,7 +1,7 @@
-"""Looks at the cluster once a second while a step is played, on a thread of its own.
+"""Looks at the cluster again and again while something is played, on a thread of its own.
 
-Four cheap requests a look, as for ``make demo``; the CPU every fifth time, because the metrics
-server knows nothing newer sooner. What is kept is bounded.
+Four cheap requests a look, as for ``make demo``; the CPU, where it is asked for, every fifth time,
+because the metrics server knows nothing newer sooner. What is kept is bounded.
 """
 
 import threading
@@ -11,32 +11,44 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
-from lab.timeline import Sample
-from selfhealing.render.drift import quantity
 from theatre.errors import ShowError
-from theatre.kube import Json, Kube
+from theatre.kube import Kube
 from theatre.look import Picture, look
+from theatre.timeline import Sample
 
 EVERY: Final = 1.0
-"""Seconds between two looks."""
+"""Seconds between two looks, where nothing else is said."""
+
+Cpu = Callable[[], Mapping[str, int] | None]
+"""Tells what CPU each pod uses, in millicores; None when nobody knows."""
 
 _CPU_EVERY = 5
 _MOST = 1800
-_METRICS = "/apis/metrics.k8s.io/v1beta1/namespaces/{ns}/pods"
 
 
 class Watch:
     """The looks at one step; a context manager."""
 
-    def __init__(self, kube: Kube, show: Callable[[Picture], None]) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        show: Callable[[Picture], None],
+        *,
+        every: float = EVERY,
+        cpu: Cpu | None = None,
+    ) -> None:
         """Prepare to look.
 
         Args:
             kube: the cluster and the namespace.
             show: is given each picture, on the thread that looks.
+            every: seconds between two looks.
+            cpu: how to learn the CPU, where it matters.
         """
         self._kube = kube
         self._show = show
+        self._every = every
+        self._cpu = cpu
         self._began = time.monotonic()
         self._found: deque[Sample] = deque(maxlen=_MOST)
         self._stop = threading.Event()
@@ -59,6 +71,11 @@ class Watch:
         self._thread.join(timeout=30)
 
     @property
+    def began(self) -> float:
+        """When it began, by ``time.monotonic``."""
+        return self._began
+
+    @property
     def seconds(self) -> float:
         """How long it has looked."""
         return time.monotonic() - self._began
@@ -68,13 +85,19 @@ class Watch:
         """What was seen until now."""
         return tuple(self._found)
 
+    @property
+    def last(self) -> Picture:
+        """What was seen last; an empty picture when nothing was yet."""
+        samples = self.samples
+        return samples[-1].picture if samples else Picture()
+
     def _run(self) -> None:
         cpu: Mapping[str, int] | None = None
         number = 0
         while not self._stop.is_set():
             began = time.monotonic()
             try:
-                if number % _CPU_EVERY == 0:
+                if self._cpu is not None and number % _CPU_EVERY == 0:
                     cpu = self._cpu()
                 now = look(self._kube)
             except ShowError:
@@ -83,21 +106,4 @@ class Watch:
                 self._found.append(Sample(self.seconds, now, cpu))
                 self._show(now)
             number += 1
-            self._stop.wait(max(0.1, EVERY - (time.monotonic() - began)))
-
-    def _cpu(self) -> Mapping[str, int] | None:
-        try:
-            return cpu_of(self._kube.read(_METRICS) or {})
-        except ShowError:
-            return None  # no metrics server, or it is starting
-
-
-def cpu_of(metrics: Json) -> Mapping[str, int] | None:
-    """Millicores of each pod in a list of PodMetrics; None when it is empty."""
-    found = {
-        item["metadata"]["name"]: round(
-            1000 * sum(quantity(container["usage"]["cpu"]) or 0 for container in item["containers"])
-        )
-        for item in metrics.get("items", ())
-    }
-    return found or None
+            self._stop.wait(max(0.1, self._every - (time.monotonic() - began)))

@@ -1,8 +1,8 @@
 """What was seen while a step was played, second by second, as spans and curves. Pure.
 
 A ``Sample`` is one look at the cluster, a ``Timeline`` what they come to: when each pod was in
-which state, how many were wanted and ready, the restarts, the CPU. Times are seconds since the step
-began.
+which state, how many were wanted and ready, the restarts, the CPU, the requests that failed. Times
+are seconds since the step began.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -64,12 +64,29 @@ class Lane:
     restarts: tuple[float, ...]
 
 
+class Kind(StrEnum):
+    """What kind of thing a mark stands for."""
+
+    TYPED = "typed"
+    """Somebody typed a command."""
+
+    FAULT = "fault"
+    """Something was broken on purpose."""
+
+    ACTION = "action"
+    """The operator did something about it."""
+
+    WELL = "well"
+    """All was well again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that the reader typed."""
+    """Something that was done."""
 
     at: float
     text: str
+    kind: Kind = Kind.TYPED
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +102,8 @@ class Timeline:
         percent: CPU as the autoscaler sees it, in percent of the request.
         target: the percentage that it aims at.
         millicores: CPU of all pods, as the metrics server tells it.
-        marks: what the reader typed.
+        marks: what was done.
+        failures: requests that failed in each second, where requests were sent.
     """
 
     length: float
@@ -97,10 +115,16 @@ class Timeline:
     target: int | None
     millicores: tuple[Point, ...]
     marks: tuple[Mark, ...]
+    failures: tuple[Point, ...] = ()
 
 
-def timeline(samples: Sequence[Sample], marks: Iterable[Mark], length: float) -> Timeline:
-    """Put the looks of one step together."""
+def timeline(
+    samples: Sequence[Sample],
+    marks: Iterable[Mark],
+    length: float,
+    failures: tuple[Point, ...] = (),
+) -> Timeline:
+    """Put the looks of one step together, and what others have counted meanwhile."""
     targets = [goal for sample in samples if (goal := _cpu(sample.picture)[1]) is not None]
     return Timeline(
         length=length,
@@ -112,6 +136,7 @@ def timeline(samples: Sequence[Sample], marks: Iterable[Mark], length: float) ->
         target=targets[-1] if targets else None,
         millicores=_curve(samples, lambda now: None if now.cpu is None else sum(now.cpu.values())),
         marks=tuple(marks),
+        failures=failures,
     )
 
 

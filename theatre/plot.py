@@ -1,18 +1,17 @@
 """From a timeline to places on a drawing: pixels, paths and ticks. Pure.
 
-Four panels share one axis of time: the pods as bars, pods wanted and ready, restarts, CPU. A panel
-with nothing to tell is left out. Why this is drawn here and by no library: docs/decisions/0015.
+The panels share one axis of time: the pods as bars, pods wanted and ready, failed requests,
+restarts, CPU. A panel with nothing to tell is left out. Why this is drawn here and by no library:
+docs/decisions/0015.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.timeline import Lane, Mark, Point, State, Timeline
+from theatre.drawing import WIDE, Bar, Curve, Drawing, Flag, Frame, Panel, Row
+from theatre.timeline import Lane, Mark, Point, State, Timeline
 
-WIDTH = 980
-LEFT = 250
-RIGHT = 962
 TOP = 58
 _FLAG_ROWS = (44.0, 27.0, 10.0)
 _FLAG_WIDTH = 17.0
@@ -39,71 +38,16 @@ CLASSES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """A pod was in a state; ``tip`` is what a pointer on it is told."""
+class _Scale:
+    """Where a moment is; ``seen`` is the last one of which anything is known."""
 
-    x: float
-    width: float
-    kind: str
-    tip: str
+    frame: Frame
+    length: float
+    seen: float
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One pod: its name, its bars and where it was restarted."""
-
-    y: float
-    label: str
-    tip: str
-    bars: tuple[Bar, ...]
-    restarts: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """A line of a panel."""
-
-    path: str
-    kind: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """A diagram: its place, its scale and its lines."""
-
-    title: str
-    top: float
-    bottom: float
-    ticks: tuple[tuple[float, str], ...]
-    curves: tuple[Curve, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """A numbered command: when it was typed, and where its number has room."""
-
-    at: float
-    x: float
-    y: float
-    number: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """All that the template draws."""
-
-    width: int
-    height: float
-    left: float
-    right: float
-    bottom: float
-    rows: tuple[Row, ...]
-    hidden: int
-    panels: tuple[Panel, ...]
-    flags: tuple[Flag, ...]
-    ticks: tuple[tuple[float, str], ...]
+    def x(self, at: float) -> float:
+        left, right = self.frame.left, self.frame.right
+        return round(left + (right - left) * min(max(at, 0.0), self.length) / self.length, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,41 +59,47 @@ class _Line:
     points: tuple[Point, ...]
 
 
-def draw(line: Timeline) -> Drawing:
-    """Find the place of everything."""
-    length = max(line.length, 1.0)
+def draw(line: Timeline, frame: Frame = WIDE, length: float = 0.0) -> Drawing:
+    """Find the place of everything.
+
+    Args:
+        line: what is drawn.
+        frame: how wide.
+        length: seconds of the axis, where it is to be longer than the line.
+    """
+    scale = _Scale(frame, max(line.length, length, 1.0), line.length)
     lanes = line.lanes[:_MOST_LANES]
-    rows = tuple(_row(lane, TOP + number * _LANE, length) for number, lane in enumerate(lanes))
+    rows = tuple(_row(lane, TOP + number * _LANE, scale) for number, lane in enumerate(lanes))
     top = float(TOP + len(rows) * _LANE + _GAP)
     panels = []
     for title, height, lines, goal in _told(line):
-        panels.append(_panel(title, (top, top + height), lines, goal, length))
+        panels.append(_panel(title, (top, top + height), lines, goal, scale))
         top = top + height + _GAP
     bottom = top - _GAP
     return Drawing(
-        width=WIDTH,
+        width=frame.width,
         height=bottom + 28,
-        left=LEFT,
-        right=RIGHT,
+        left=frame.left,
+        right=frame.right,
         bottom=bottom,
         rows=rows,
         hidden=len(line.lanes) - len(lanes),
         panels=tuple(panels),
-        flags=_flags(line.marks, length),
-        ticks=tuple((_x(at, length), clock(at)) for at in _times(length)),
+        flags=_flags(line.marks, scale),
+        ticks=tuple((scale.x(at), clock(at)) for at in _times(scale.length)),
     )
 
 
-def _flags(marks: Sequence[Mark], length: float) -> tuple[Flag, ...]:
-    """The commands above the pods; a row higher, or to the right, where they would hide others."""
+def _flags(marks: Sequence[Mark], scale: _Scale) -> tuple[Flag, ...]:
+    """The marks above the pods; a row higher, or to the right, where they would hide others."""
     free = [-math.inf] * len(_FLAG_ROWS)
     found = []
     for number, mark in enumerate(marks, 1):
-        at = _x(mark.at, length)
+        at = scale.x(mark.at)
         row = next((row for row, end in enumerate(free) if end <= at), free.index(min(free)))
         x = max(at, free[row])
         free[row] = x + _FLAG_WIDTH
-        found.append(Flag(at, x, _FLAG_ROWS[row], number, mark.text))
+        found.append(Flag(at, x, _FLAG_ROWS[row], number, mark.text, mark.kind.value))
     return tuple(found)
 
 
@@ -165,6 +115,9 @@ def _told(line: Timeline) -> list[tuple[str, float, tuple[_Line, ...], int | Non
     found: list[tuple[str, float, tuple[_Line, ...], int | None]] = []
     if line.ready:
         found.append(("Pods", 78, (wanted, ready), None))
+    if line.failures:
+        lines = (_Line("failed", "failures", line.failures),)
+        found.append(("Requests, 1/s", 56, lines, None))
     if any(value for _, value in line.restarts):
         found.append(("Restarts", 56, (_Line("restarts", "restarts", line.restarts),), None))
     if line.percent:
@@ -176,51 +129,56 @@ def _told(line: Timeline) -> list[tuple[str, float, tuple[_Line, ...], int | Non
     return found
 
 
-def _row(lane: Lane, y: float, length: float) -> Row:
+def _row(lane: Lane, y: float, scale: _Scale) -> Row:
     bars = tuple(
         Bar(
-            x=_x(span.start, length),
-            width=max(_NARROW, _x(span.end, length) - _x(span.start, length)),
+            x=scale.x(span.start),
+            width=max(_NARROW, scale.x(span.end) - scale.x(span.start)),
             kind=CLASSES[span.state],
             tip=f"{lane.pod}: {span.state}, {clock(span.start)} to {clock(span.end)}",
         )
         for span in lane.spans
     )
     tip = f"{lane.pod} on {lane.node}" if lane.node else f"{lane.pod}, on no node yet"
-    restarts = tuple(_x(at, length) for at in lane.restarts)
+    restarts = tuple(scale.x(at) for at in lane.restarts)
     return Row(y=y, label=lane.pod, tip=tip, bars=bars, restarts=restarts)
 
 
 def _panel(
-    title: str, place: tuple[float, float], lines: Sequence[_Line], goal: int | None, length: float
+    title: str,
+    place: tuple[float, float],
+    lines: Sequence[_Line],
+    goal: int | None,
+    scale: _Scale,
 ) -> Panel:
     top, bottom = place
+    end = scale.x(scale.seen)
     values = [value for line in lines for _, value in line.points] + [float(goal or 0)]
     levels = _levels(max(values))
-    scale = (bottom - top) / levels[-1]
-    curves = [Curve(_path(line, bottom, scale, length), line.kind, line.name) for line in lines]
+    unit = (bottom - top) / levels[-1]
+    curves = []
+    for line in lines:
+        path = _path([(scale.x(at), bottom - value * unit) for at, value in line.points], end)
+        curves.append(Curve(path, line.kind, line.name))
     if goal:
-        at = bottom - goal * scale
-        curves.append(Curve(f"M{LEFT} {at:.1f}H{RIGHT}", "goal", f"target {goal} %"))
+        path = f"M{scale.frame.left} {bottom - goal * unit:.1f}H{end}"
+        curves.append(Curve(path, "goal", f"target {goal} %"))
     return Panel(
         title=title,
         top=top,
         bottom=bottom,
-        ticks=tuple((bottom - level * scale, f"{level:g}") for level in levels),
+        ticks=tuple((bottom - level * unit, f"{level:g}") for level in levels),
         curves=tuple(curves),
     )
 
 
-def _path(line: _Line, bottom: float, scale: float, length: float) -> str:
+def _path(points: Sequence[tuple[float, float]], end: float) -> str:
     """A line that holds each value until the next one."""
-    parts = []
-    for number, (at, value) in enumerate(line.points):
-        x, y = _x(at, length), bottom - value * scale
-        if number == 0:
-            parts.append(f"M{x:.1f} {y:.1f}")
-        else:
-            parts.append(f"H{x:.1f}V{y:.1f}")
-    return "".join(parts) + f"H{RIGHT}" if parts else ""
+    parts = [
+        f"M{x:.1f} {y:.1f}" if number == 0 else f"H{x:.1f}V{y:.1f}"
+        for number, (x, y) in enumerate(points)
+    ]
+    return "".join(parts) + f"H{end:g}" if parts else ""
 
 
 def _levels(most: float) -> tuple[float, ...]:
@@ -235,7 +193,3 @@ def _levels(most: float) -> tuple[float, ...]:
 def _times(length: float) -> tuple[float, ...]:
     step = next((step for step in _STEPS if length / step <= _TICKS), _STEPS[-1])
     return tuple(float(at) for at in range(0, int(length) + 1, step))
-
-
-def _x(at: float, length: float) -> float:
-    return round(LEFT + (RIGHT - LEFT) * min(max(at, 0.0), length) / length, 1)

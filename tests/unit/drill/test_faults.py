@@ -1,0 +1,51 @@
+import re
+
+import pytest
+
+from drill.__main__ import main
+from drill.faults import FAULTS, Fault, chosen
+from drill.play import QUIET
+from drill.site import manifest
+from selfhealing.api.healing import HealingSpec
+from selfhealing.api.healing_status import Remedy
+from selfhealing.api.spec import parse
+from selfhealing.heal.symptoms import IllnessType
+from theatre.errors import ShowError
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_names_only_what_there_is(fault: Fault) -> None:
+    assert re.fullmatch(r"[a-z-]+", fault.name)
+    assert fault.expected.diagnosis in set(IllnessType)
+    assert set(fault.expected.remedies) <= set(Remedy)
+    assert fault.limit > QUIET
+    assert fault.told.endswith(".")
+
+
+@pytest.mark.parametrize("healing", [True, False])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_its_app_is_a_good_one(fault: Fault, healing: bool) -> None:  # noqa: FBT001
+    spec = parse(manifest(healing, fault.spec, fault.healing)["spec"])
+
+    assert isinstance(spec.healing, HealingSpec)
+    assert ("Auto" if healing else "Off") == spec.healing.mode
+    assert spec.port
+
+
+def test_faults_are_found_by_their_names() -> None:
+    assert ["bad-image", "hang"] == [fault.name for fault in chosen(["hang", "bad-image"])]
+    assert FAULTS == chosen([])
+    with pytest.raises(ShowError, match="there is no fault hung; there are: bad-image, "):
+        chosen(["hung"])
+
+
+def test_faults_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == main(["list", "--fault", "leak"])
+
+    assert re.match(r"1 fault, about \d+:\d\d:\n  leak  +An app that", capsys.readouterr().out)
+
+
+def test_an_unknown_fault_is_answered_by_a_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 1 == main(["run", "--fault", "lek"])
+
+    assert "there is no fault lek; there are: bad-image" in capsys.readouterr().err

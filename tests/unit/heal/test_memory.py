@@ -1,0 +1,46 @@
+"""How much memory is given to an app that is killed for want of it."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from selfhealing.heal.memory import MIB, larger, raised_limit
+from selfhealing.render.drift import quantity
+
+
+@pytest.mark.parametrize(
+    ("now", "most", "limit"),
+    [
+        ("100Mi", "1Gi", "200Mi"),
+        ("1Gi", "4Gi", "1228Mi"),
+        ("1Gi", "1100Mi", "1100Mi"),
+        ("1000M", "2Gi", "1144Mi"),
+        ("1Gi", "1025Mi", "1025Mi"),
+        (str(1024 * MIB), "1073741825", "1073741825"),
+        ("300Mi", "300Mi", None),
+        ("400Mi", "300Mi", None),
+        ("", "300Mi", None),
+        ("0", "300Mi", None),
+        ("100Mi", "", None),
+    ],
+)
+def test_the_larger_of_a_fifth_and_100_mebibytes(now: str, most: str, limit: str | None) -> None:
+    """Up to the maximum, which is kept as it was written where it is no whole number of MiB."""
+    assert limit == raised_limit(now, most)
+
+
+@given(st.integers(1, 2**40), st.integers(1, 2**40))
+def test_it_grows_and_ends(now: int, most: int) -> None:
+    """Each limit is more than the one before and never more than the maximum."""
+    limit = raised_limit(str(now), str(most))
+
+    assert (limit is None) is (now >= most)
+    assert limit is None or now < (quantity(limit) or 0) <= most
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "more"),
+    [("1Gi", "1000Mi", True), ("1Gi", "1024Mi", False), ("1Gi", "", False), ("", "1Gi", False)],
+)
+def test_an_absent_limit_is_none_to_compare_with(one: str, other: str, *, more: bool) -> None:
+    """Without a limit there is nothing to raise."""
+    assert more is larger(one, other)

@@ -1,0 +1,67 @@
+"""Requests are real, to a server in this process."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.support.wait import eventually
+from theatre.stream import each_second, stream
+
+
+class _App(BaseHTTPRequestHandler):
+    """Answers with a pod's name; the server's ``code`` says how well."""
+
+    def do_GET(self) -> None:
+        self.send_response(getattr(self.server, "code", 200))
+        self.end_headers()
+        self.wfile.write(b'{"hostname": "web-1"}')
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _App) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(5)
+
+
+def test_requests_are_counted_by_who_answers_and_when(server: ThreadingHTTPServer) -> None:
+    url = f"http://127.0.0.1:{server.server_port}/"
+
+    with stream(url, users=2, pause=0.01) as sent:
+        eventually(lambda: sent.answers["web-1"] >= 4)
+        assert sent.failures == 0
+        server.code = 503  # type: ignore[attr-defined]
+        eventually(lambda: sent.failures >= 2)
+
+    last = sent.since(0)[-1]
+    assert "" == last.pod
+    assert () == sent.since(last.at)
+
+
+def test_nobody_who_answers_is_a_failure() -> None:
+    with stream("http://127.0.0.1:9/", users=1, pause=0.01) as sent:
+        eventually(lambda: sent.failures >= 2)
+
+    assert not sent.answers
+
+
+@pytest.mark.parametrize(
+    ("times", "points"),
+    [
+        ((), ((0, 0),)),
+        ((0.1, 0.9), ((0, 2), (1, 0))),
+        ((3.2, 3.4, 4.0, 4.9, 7.5), ((0, 0), (3, 2), (5, 0), (7, 1), (8, 0))),
+    ],
+)
+def test_times_are_counted_by_the_second(
+    times: tuple[float, ...], points: tuple[tuple[float, float], ...]
+) -> None:
+    assert points == each_second(times)
