@@ -7,12 +7,16 @@ from base64 import b64encode
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 
-from tests.support.kube import Json
+from selfhealing.api.config import ConfigWatch
+from selfhealing.runtime.access import LEASES, in_scope
+from tests.support.identity import identity, rights
+from tests.support.kube import Json, Kube, namespace_for
 from tests.support.kubelet import Kubelet
-from tests.support.operator import OperatorProcess
+from tests.support.operator import OperatorProcess, running
 from tests.support.space import FAKE_NODES, NOWHERE, Space
 from tests.support.wait import eventually, stays
 
@@ -252,3 +256,28 @@ def _crash(space: Space, kubelet: Kubelet, name: str, good: str) -> None:
                     pod["metadata"]["name"], "Error", 3, times=3, lived=timedelta(seconds=5)
                 )
                 kubelet.back_off(pod["metadata"]["name"])
+
+
+@pytest.mark.parametrize("watch", ["configmaps", "off"])
+def test_without_the_right_to_secrets(kube: Kube, tmp_path: Path, watch: ConfigWatch) -> None:
+    """With exactly the rights of the setting: what may not be read is not followed."""
+    with namespace_for(kube, "test-no-secrets") as where:
+        space = Space(kube, where)
+        config_map(space, "settings", mode="fast")
+        secret(space, "password", word="before")
+        allowed = rights((*in_scope(watch), LEASES))
+        config = identity(kube, where, "operator", allowed, tmp_path)
+        chosen = {"SELFHEALING_CONFIG_WATCH": watch}
+        with running([where], tmp_path / "log", kubeconfig=config, settings=chosen) as operator:
+            sources = [{"configMapRef": {"name": "settings"}}, {"secretRef": {"name": "password"}}]
+            first = marked(space, "app", envFrom=sources)
+            secret(space, "password", word="after")
+            stays_so(space, "app")
+            config_map(space, "settings", mode="slow")
+            if watch == "off":
+                stays_so(space, "app")
+                assert not first
+            else:
+                changes(space, "app", first)
+
+            assert "forbidden" not in operator.text().lower()
