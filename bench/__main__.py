@@ -79,7 +79,7 @@ class Bench:
     async def _fleet(self) -> None:
         plan = self._plan
         async with namespace(self._api, "fleet") as where:
-            running = operator.Operator([where])
+            running = operator.Operator([where], {"SELFHEALING_HEALING_SCALE": fleet.SCALE})
             try:
                 await running.start()
                 await self._memory(running, where)
@@ -136,7 +136,10 @@ class Bench:
 
     async def _idle(self, running: operator.Operator, where: str) -> None:
         plan = self._plan
-        await asyncio.sleep(fleet.SETTLE)
+        with self._show.step("(c) every version proves itself", fleet.PROOF_LIMIT):
+            if not await fleet.proven(self._api, where):
+                self._show.say("some versions have not proved themselves: they may write later")
+            await asyncio.sleep(fleet.SETTLE)
         with self._show.step(f"(c) {plan.idle:.0f} s of idling", plan.idle):
             found = await fleet.idle(self._api, running, where, plan.idle)
         self.results["idle"] = {

@@ -10,8 +10,13 @@ from bench.api import Api
 from bench.cluster import Json
 from bench.converge import grow
 
+SCALE = "0.1"
+"""Of every time of healing: a version proves itself in 1 minute instead of 10."""
+PROOF_LIMIT = 240.0
+"""Seconds until every version must have proved itself, which is written once in its life."""
 SETTLE = 15.0
 """Seconds after a change of the fleet before anything is called idle."""
+POLL = 5.0
 RELIST = 5
 """Seconds between two relists while their price is found out."""
 RELIST_WINDOW = 30.0
@@ -54,6 +59,18 @@ async def _versions(api: Api, where: str) -> dict[str, str]:
 
 def _changed(before: dict[str, str], after: dict[str, str]) -> int:
     return sum(before.get(uid) != version for uid, version in after.items())
+
+
+async def proven(api: Api, where: str) -> bool:
+    """Wait until the last of the apps has proved itself; whether it has."""
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < PROOF_LIMIT:
+        listed = await api.list("SelfHealingApp", where)
+        records = [item.get("status", {}).get("healing", {}) for item in listed["items"]]
+        if all(record.get("goodTemplate") for record in records):
+            return True
+        await asyncio.sleep(POLL)
+    return False
 
 
 async def idle(api: Api, running: operator.Operator, where: str, seconds: float) -> Idle:

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from tests.support.healing import (
+    HEALING,
     LIMIT,
     annotate,
     cannot_pull,
@@ -20,7 +21,7 @@ from tests.support.healing import (
 )
 from tests.support.kubelet import Kubelet
 from tests.support.operator import OperatorProcess
-from tests.support.space import KIND, Space
+from tests.support.space import FAKE_NODES, KIND, Space
 from tests.support.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -199,3 +200,38 @@ def test_a_storm(space: Space, kubelet: Kubelet, name: str) -> None:
     finally:
         for each in names:
             space.kube.delete(KIND, space.name, each)
+
+
+def test_rollback_under_an_autoscaler(space: Space, kubelet: Kubelet, name: str) -> None:
+    """The number of pods stays the autoscaler's, whichever version runs."""
+    scaled = {"minReplicas": 3, "maxReplicas": 5, "targetCPUUtilizationPercentage": 50}
+    proven(space, name, replicas=None, autoscaling=scaled)
+    space.edit(name, image="demo:v2")
+
+    pull = partial(cannot_pull, space, kubelet, name, "demo:v2")
+    decided(space, name, ("Rollback", "Helped"), meanwhile=pull)
+
+    found = space.deployment(name)
+    assert 3 == found["spec"]["replicas"]
+    assert "demo:v1" == space.container(name)["image"]
+    assert 3 == space.autoscaler(name)["spec"]["minReplicas"]
+
+
+def test_an_autoscaler_without_metrics(space: Space, kubelet: Kubelet, name: str) -> None:  # noqa: ARG001 - fake nodes, whose pods have no metrics
+    """It is given a floor, for as long as the spec asks for one."""
+    space.create(
+        name,
+        autoscaling={"maxReplicas": 5, "targetCPUUtilizationPercentage": 50},
+        resources={"requests": {"cpu": "10m"}},
+        healing={**HEALING, "scalingFallback": {"replicas": 3, "after": "40s"}},
+        **FAKE_NODES,
+    )
+
+    decided(space, name, ("ScalingFallback", "Helped"))
+
+    assert 3 == space.autoscaler(name)["spec"]["minReplicas"]
+    eventually(lambda: "3/3" == space.status(name)["ready"], says="there are three")
+    assert ["MetricsUnavailable"] == [d["type"] for d in healing(space, name)["diagnoses"]]
+
+    space.edit(name, healing={"scalingFallback": None})
+    eventually(lambda: 1 == space.autoscaler(name)["spec"]["minReplicas"], says="it is taken back")

@@ -60,6 +60,22 @@ def _children(process: subprocess.Popen[str]) -> dict[Path, str]:
     return {folder: (folder / "cmdline").read_text() for folder in folders if folder.exists()}
 
 
+def _ended(process: subprocess.Popen[str]) -> str:
+    """What it has printed until its end; one that does not end says where it is, and is killed."""
+    try:
+        return process.communicate(timeout=60)[0]
+    except subprocess.TimeoutExpired:
+        left = _children(process)
+        threads = [
+            (path.read_text().rpartition(") ")[2].split(maxsplit=1)[0], path.parent.name)
+            for path in Path(f"/proc/{process.pid}/task").glob("*/stat")
+        ]
+        for pid in [int(folder.name) for folder in left] + [process.pid]:
+            os.kill(pid, signal.SIGKILL)
+        out = process.communicate()[0]
+        pytest.fail(f"it goes on after Ctrl-C; threads {threads}, children {left}\n{out}")
+
+
 def test_both_replicas_answer_and_are_counted(target: LabApp) -> None:
     """As many requests as asked for, spread over the pods, and no failure."""
     process = _load(target, "--rate", "40", "--seconds", "5")
@@ -91,7 +107,7 @@ def test_ctrl_c_ends_it_and_leaves_nothing(target: LabApp) -> None:
     left = _children(process)
 
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
+    out = _ended(process)
 
     assert process.returncode == 130, out
     assert " a second, " in out, out

@@ -46,9 +46,17 @@ def decided(
     eventually(probe, timeout=LIMIT, says=f"the history is {wanted}")
 
 
-def proven(space: Space, name: str, replicas: int = 3, **more: object) -> list[str]:
-    """An app whose version has proved itself; its pods."""
-    space.create(name, replicas=replicas, healing={**HEALING, **more}, **FAKE_NODES)
+def proven(
+    space: Space,
+    name: str,
+    replicas: int | None = 3,
+    autoscaling: Json | None = None,
+    **more: object,
+) -> list[str]:
+    """An app whose version has proved itself; its pods. ``more`` is about healing."""
+    given = {"replicas": replicas, "autoscaling": autoscaling}
+    spec = {key: value for key, value in given.items() if value is not None}
+    space.create(name, healing={**HEALING, **more}, **spec, **FAKE_NODES)
     space.is_(name, "Ready")
 
     def probe() -> bool:
