@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.lab import LabApp
 from tests.support.healing import healing
-from tests.support.kube import Json
+from tests.support.kube import Json, kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.space import API_VERSION, KIND, Space
 from tests.support.wait import eventually, stays
@@ -246,6 +246,48 @@ def test_too_little_memory(space: Space, name: str) -> None:
     space.edit(name, resources={"limits": {"memory": "300Mi"}})
     eventually(lambda: "memoryLimit" not in healing(space, name), says="the spec counts again")
     assert "300Mi" == space.container(name)["resources"]["limits"]["memory"]
+
+
+def test_memory_climbs(space: Space, name: str) -> None:
+    """It gets more while it runs, before the kernel kills it: nobody notices anything.
+
+    It grows from some 90 MiB to 190, slowly: the kubelet and metrics-server measure every 10 to
+    15 s each, and the last 15 % of the limit take it 45 s.
+    """
+    command = (
+        "import time; held = [b'x' * (80 << 20)]\n"
+        "for _ in range(200): held.append(b'x' * (1 << 19)); time.sleep(1)\n"
+        "print('grown', flush=True); time.sleep(3600)"
+    )
+    space.create(
+        name,
+        image=DEMO,
+        command=["python", "-c", command],
+        resources={"limits": {"memory": "150Mi"}, "requests": {"memory": "100Mi"}},
+        healing={**HEALING, "memory": {"max": "600Mi"}},
+        terminationGracePeriodSeconds=1,
+    )
+    space.is_(name, "Ready", LIMIT)
+    (before,) = space.pods(name)
+    eventually(
+        lambda: has(space, name, ("RaiseMemory", "MemoryClimbing", "Helped")),
+        timeout=3 * LIMIT,
+        says="it has more memory",
+    )
+    pod = before["metadata"]["name"]
+    eventually(
+        lambda: "grown" in kubectl("logs", pod, "--namespace", space.name),
+        timeout=3 * LIMIT,
+        says="it has grown",
+    )
+
+    (after,) = space.pods(name)
+    status = space.status(name)
+    assert before["metadata"]["uid"] == after["metadata"]["uid"]
+    assert ("Ready", 0) == (status["phase"], status["restarts"]["total"])
+    assert "250Mi" == after["spec"]["containers"][0]["resources"]["limits"]["memory"]
+    assert "150Mi" == space.container(name)["resources"]["limits"]["memory"]
+    assert 1 == space.told(name)["HealingRaiseMemory"]
 
 
 def test_a_full_quota(space: Space, name: str) -> None:

@@ -30,7 +30,7 @@ COLUMNS: Final = (
     ("Status", "string", ".status.phase", False, "One word for the whole app."),
     ("Ready", "string", ".status.ready", False, "Ready pods of wanted pods."),
     ("Restarts", "integer", ".status.restarts.total", False, "Container restarts, ever."),
-    ("Last-Heal", "date", ".status.restarts.last.at", False, "When a container last restarted."),
+    ("Last-Heal", "date", ".status.lastHealTime", False, "When something was last healed."),
     ("Age", "date", ".metadata.creationTimestamp", False, "When it was made."),
     ("Image", "string", ".status.image", True, "The image that the pods are made from."),
     ("Replicas", "integer", ".status.replicas", True, "How many pods there are."),

@@ -40,7 +40,7 @@ class RollbackSpec(SpecModel):
 
 
 class MemorySpec(SpecModel):
-    """Raising the memory limit of an app that is killed for want of memory."""
+    """Raising the memory limit of an app that is killed for want of memory, or will soon be."""
 
     max: Annotated[int | str, KubernetesType(QUANTITY)]
     """Never more than this."""

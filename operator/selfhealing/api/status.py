@@ -343,6 +343,9 @@ class SelfHealingAppStatus(Model):
     healing: HealingStatus | None = None
     """What ails the app, what was done about it and what may still be done."""
 
+    last_heal_time: Time | None = None
+    """When something was last healed: a container restarted, or an action of healing taken."""
+
     conditions: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS), ListMap("type")] = (
         Field(default_factory=list)
     )

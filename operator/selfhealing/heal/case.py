@@ -10,6 +10,8 @@ from selfhealing.heal.ailments import is_live
 from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.blame import Trial
 from selfhealing.heal.causes import Causes
+from selfhealing.heal.climbing import Usage, warnings
+from selfhealing.heal.config import config_mark
 from selfhealing.heal.diagnosis import Diagnosis
 from selfhealing.heal.illness import Illness, illnesses
 from selfhealing.heal.policy import Policy
@@ -32,6 +34,7 @@ class Situation:
         unkept: the version that is asked for cannot be kept, so it is not one to go back to.
         specimen_left: the pod that was kept long enough could not be deleted yet.
         evidence: where the evidence of actions is, by their id.
+        usage: how much memory the pods used lately, by their uid.
     """
 
     scale: float = 1.0
@@ -41,6 +44,7 @@ class Situation:
     unkept: bool = False
     specimen_left: bool = False
     evidence: Mapping[int, str] = field(default_factory=dict)
+    usage: Usage = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,12 @@ class Case:
     """Everything besides the record and the time that a decision depends on.
 
     Attributes:
-        version: the hash of the pod template that the spec asks for.
+        version: the hash of the pod template that the spec asks for, and of its configuration.
         image: the image that the spec asks for.
         memory: the memory limit that the spec asks for; empty when there is none.
         illnesses: what ails the app, the gravest first.
-        well: every pod that is wanted is there and ready, and nothing ails one of them.
+        well: every pod that is wanted is there and ready, and nothing ails one of them; a warning
+            does not count.
         idle: no pod is wanted.
         wanted: pods that are wanted.
         pods: those that live.
@@ -104,7 +109,7 @@ class Examination:
 def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Alarm) -> Case:
     """The case of an app that is a Deployment."""
     facts, spec, diagnosis = found.facts, found.spec, found.diagnosis
-    asked = version(facts.app.key.name, spec)
+    asked = version(facts.app.key.name, spec, config_mark(facts, spec))
     trial = _trial(found, asked, alarm.now)
     ill = illnesses(facts, diagnosis, found.causes, alarm, policy, trial)
     rollout = diagnosis.rollout
@@ -113,11 +118,13 @@ def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Ala
     # without metrics) may last for days: it says nothing about the version that runs.
     is_free = not any(is_live(pod) for illness in ill for pod in illness.pods)
     is_well = rollout is not None and rollout.complete and diagnosis.worst is None and is_free
+    # Only who may be given more memory is warned that it will be needed.
+    soon = warnings(facts, situation.usage, policy.horizon) if policy.memory_max else ()
     return Case(
         version=asked,
         image=spec.image,
         memory=memory_limit(build_pod_template(facts.app.key.name, spec)),
-        illnesses=ill,
+        illnesses=(*ill, *soon),
         well=is_well and wanted > 0,
         idle=wanted == 0,
         wanted=wanted,
@@ -147,6 +154,7 @@ def _trial(found: Examination, asked: str, now: datetime) -> Trial:
         open=is_open and rollout is not None and rollout.observed and _named(found.facts),
         since=None if found.in_step else since,
         same_image=record.good_image == found.spec.image,
+        returns=record.good_template is not None,
     )
 
 

@@ -30,7 +30,7 @@ from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.case import Case
 from selfhealing.heal.policy import Policy
 from selfhealing.heal.remedies import Bedside, Proposal, choose, exhausted
-from selfhealing.heal.symptoms import IllnessType
+from selfhealing.heal.symptoms import WARNINGS, IllnessType
 
 TEXT_LIMIT: Final = 1024
 
@@ -139,7 +139,13 @@ def _has_helped(action: HealingAction, case: Case) -> bool:
         return case.wanted >= int(action.target)
     if action.remedy is Remedy.RECYCLE and action.uid in case.uids:
         return False
+    if action.diagnosis in WARNINGS and action.diagnosis in _ill(case):
+        return False
     return case.well
+
+
+def _ill(case: Case) -> set[str]:
+    return {illness.type for illness in case.illnesses}
 
 
 def _ended(
@@ -156,7 +162,7 @@ def _ended(
 
 def _taken_back(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> HealingStatus:
     """Take back what lasts only while there is a reason, and give up what waited for too long."""
-    ill = {illness.type for illness in case.illnesses}
+    ill = _ill(case)
     if record.fallback_replicas is not None and IllnessType.METRICS_UNAVAILABLE not in ill:
         record = record.model_copy(update={"fallback_replicas": None})
     if case.situation.good_lost:
@@ -205,11 +211,16 @@ def _treated(bedside: Bedside) -> tuple[HealingStatus, Hold | None]:
     found = choose(bedside)
     if bedside.policy.mode == modes.OBSERVE:
         return measures.observed(bedside, found), Hold.NO_REMEDY if found is None else None
+    if (found is None or _is_warning(found)) and exhausted(bedside):
+        return measures.left(bedside, "what was tried has not helped"), Hold.QUARANTINED
     if found is None:
-        if exhausted(bedside):
-            return measures.left(bedside, "what was tried has not helped"), Hold.QUARANTINED
         return record, Hold.NO_REMEDY
     return _taken(bedside, found)
+
+
+def _is_warning(found: Proposal) -> bool:
+    """Whether a remedy is for something that is no illness yet: it may as well be left undone."""
+    return found.illness.type in WARNINGS
 
 
 def _held_back(bedside: Bedside) -> Hold | None:
@@ -231,6 +242,8 @@ def _taken(bedside: Bedside, found: Proposal) -> tuple[HealingStatus, Hold | Non
     if found.remedy is Remedy.FAILOVER and bedside.case.situation.nodes_lost:
         return bedside.record, Hold.NODES_LOST
     if not ledger.budget_left(bedside.record, bedside.policy, bedside.now):
+        if _is_warning(found):
+            return bedside.record, Hold.NO_REMEDY
         return measures.left(bedside, "the budget of actions is spent"), Hold.QUARANTINED
     if bedside.policy.mode == modes.APPROVE:
         return measures.asked(bedside, found)

@@ -13,7 +13,7 @@ from selfhealing.api.healing_status import (
 )
 from selfhealing.heal import ledger, policy as modes
 from selfhealing.heal.remedies import Bedside, Proposal, in_template
-from selfhealing.heal.symptoms import IllnessType
+from selfhealing.heal.symptoms import WARNINGS, IllnessType
 from selfhealing.observe.views import PodView
 
 TEXT_LIMIT: Final = 1024
@@ -37,7 +37,8 @@ def started(bedside: Bedside, found: Proposal) -> HealingStatus:
 
 def _in_force(record: HealingStatus, bedside: Bedside, found: Proposal) -> HealingStatus:
     """The record with what stands in place of the spec from now on."""
-    fields: dict[str, object] = {"well_since": None}
+    # An app that was only warned of something is well, and goes on proving itself.
+    fields: dict[str, object] = {} if found.illness.type in WARNINGS else {"well_since": None}
     if found.remedy is Remedy.ROLLBACK:
         fields["failed_template"] = bedside.case.version
         # More memory was for the version that goes.

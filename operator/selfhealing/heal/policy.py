@@ -22,6 +22,12 @@ PROOF: Final = timedelta(seconds=30)
 PATIENCE: Final = timedelta(minutes=1)
 """How long a pod may fail to start before that is an illness: a registry has hiccups."""
 
+HORIZON: Final = timedelta(minutes=2)
+"""How near in time a memory limit must be before it is raised."""
+
+LEAST_HORIZON: Final = timedelta(minutes=1)
+"""However small the scale is: what is measured may be half a minute old, and that has no scale."""
+
 APPROVAL: Final = timedelta(minutes=30)
 """How long a proposal stands."""
 
@@ -48,7 +54,13 @@ class Policy:
     verify: timedelta = VERIFY
     proof: timedelta = PROOF
     patience: timedelta = PATIENCE
+    horizon: timedelta = HORIZON
     approval: timedelta = APPROVAL
+
+
+def horizon(scale: float) -> timedelta:
+    """How near in time a memory limit must be, by the scale of healing."""
+    return max(HORIZON * scale, LEAST_HORIZON)
 
 
 def policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
@@ -78,5 +90,6 @@ def policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
         verify=VERIFY * scale,
         proof=PROOF * scale,
         patience=PATIENCE * scale,
+        horizon=horizon(scale),
         approval=APPROVAL * scale,
     )

@@ -18,7 +18,7 @@ from selfhealing.heal.illness import Illness
 from selfhealing.heal.memory import larger, raised_limit
 from selfhealing.heal.plan import may_go
 from selfhealing.heal.policy import Policy
-from selfhealing.heal.symptoms import IllnessType
+from selfhealing.heal.symptoms import WARNINGS, IllnessType
 
 RECYCLES: Final = 2
 """So often may a pod be replaced for the same illness within the window: then it is no accident."""
@@ -39,6 +39,7 @@ LADDER: Final[Mapping[IllnessType, tuple[Remedy, ...]]] = {
     IllnessType.NOT_READY_TOO_LONG: (Remedy.ROLLBACK, Remedy.RECYCLE),
     IllnessType.NODE_LOST: (Remedy.FAILOVER,),
     IllnessType.METRICS_UNAVAILABLE: (Remedy.SCALING_FALLBACK,),
+    IllnessType.MEMORY_CLIMBING: (Remedy.RAISE_MEMORY,),
 }
 """What may help against what, the first that fits; nothing helps against the others from here."""
 
@@ -83,9 +84,9 @@ def exhausted(bedside: Bedside) -> bool:
 
     Also what helped for a while only, and cannot be done once more. A rollback that helped has
     nothing to do with what comes later; a fallback is no cure, and helps for as long as it stands;
-    and the pods of another node may still be waited for.
+    and the pods of another node may still be waited for. A warning is nothing to give up for.
     """
-    ill = {illness.type for illness in bedside.case.illnesses}
+    ill = {illness.type for illness in bedside.case.illnesses} - WARNINGS
     return any(
         action.diagnosis in ill
         and (
@@ -114,12 +115,16 @@ def _raise_memory(bedside: Bedside, illness: Illness) -> Proposal | None:
     record = bedside.record
     now = _limit(bedside, illness)
     limit = raised_limit(now, bedside.policy.memory_max)
-    if record.memory_limit and not record.memory_in_template and in_template(bedside, illness):
+    anew = in_template(bedside, illness)
+    if anew and illness.type in WARNINGS:
+        return None  # to stop pods that run well is too much for a warning
+    if record.memory_limit and not record.memory_in_template and anew:
         limit = now  # who knows whether it has reached the pods; new ones begin with it
     if limit is None:
         return None
-    how = "in new pods" if in_template(bedside, illness) else "in the pods that run"
-    message = f"memory limit from {now} to {limit}, {how}: {illness.message}"
+    how = "in new pods" if anew else "in the pods that run"
+    change = f"from {now} to {limit}" if limit != now else f"{now} again"
+    message = f"memory limit {change}, {how}: {illness.message}"
     return Proposal(Remedy.RAISE_MEMORY, illness, limit, message)
 
 

@@ -44,6 +44,11 @@ class IllnessType(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     DEPENDENCY_DOWN = "DependencyDown"
+    MEMORY_CLIMBING = "MemoryClimbing"
+
+
+WARNINGS: Final = frozenset({IllnessType.MEMORY_CLIMBING})
+"""What is no illness yet: the app is well, and is never left to people because of it."""
 
 
 CRASHES: Final = 3

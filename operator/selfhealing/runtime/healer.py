@@ -16,6 +16,7 @@ from selfhealing.heal import ledger, policy as modes
 from selfhealing.heal.ailments import is_live, is_lost
 from selfhealing.heal.breaker import too_many_lost
 from selfhealing.heal.case import Situation
+from selfhealing.heal.config import config_mark
 from selfhealing.heal.decision import fresh
 from selfhealing.heal.plan import due, farewell, overrides, plan
 from selfhealing.heal.policy import Policy, policy
@@ -33,6 +34,7 @@ from selfhealing.runtime.hands import Hands
 from selfhealing.runtime.keeper import Keeper, RefusedError
 from selfhealing.runtime.queue import WorkQueue
 from selfhealing.runtime.settings import Settings
+from selfhealing.runtime.usage import MemoryUsage
 from selfhealing.runtime.ward import Ward, count
 from selfhealing.runtime.witness import Witness
 
@@ -57,6 +59,9 @@ class Healer:
     """Healing's memory between reconciles, and its eyes for what no watch shows.
 
     Nothing that it remembers is needed: a new process begins without it.
+
+    Attributes:
+        usage: what the pods use; it has to be run.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class Healer:
         self._witness = Witness(client)
         self._census = Census(client, clock)
         self._ward = Ward(store)
+        self.usage = MemoryUsage(client, store, queue, self._scale, clock)
         self._stale: dict[AppKey, tuple[str, int]] = {}
         """By app, the uid and the version of what was known of an object that has changed."""
 
@@ -99,7 +105,7 @@ class Healer:
             await self._hands.carry_out(facts.app, farewell(record))
             return Preparation(Overrides(), Situation(scale=self._scale))
         limits = policy(spec, self._scale)
-        asked = version(facts.app.key.name, spec)
+        asked = version(facts.app.key.name, spec, config_mark(facts, spec))
         kept, hold = await self._kept(facts, record, asked, limits)
         evidence = await self._witness.see(facts, spec, record, kept, now)
         steps = plan(due(record, asked, limits, now), facts, now)
@@ -116,6 +122,7 @@ class Healer:
             unkept=wait > 0,
             specimen_left=record.quarantine is not None and record.quarantine.uid in undone,
             evidence=evidence,
+            usage=self.usage.of(facts),
         )
         return Preparation(overrides(record, kept), situation)
 
@@ -157,7 +164,7 @@ class Healer:
         good = after.good_template if after else None
         if after is None or good is None or good == (before.good_template if before else None):
             return True
-        template = build_pod_template(facts.app.key.name, spec)
+        template = build_pod_template(facts.app.key.name, spec, config_mark(facts, spec))
         return await self._keeper.keep(facts.app, good, overrides(after, None).over(template))
 
     async def stored(

@@ -3,6 +3,7 @@
 from selfhealing.api.healing_status import HealingStatus
 from selfhealing.heal import ledger
 from selfhealing.heal.breaker import is_storm
+from selfhealing.heal.symptoms import WARNINGS
 from selfhealing.observe.store import Store
 from selfhealing.observe.views import AppKey
 from selfhealing.runtime import metrics
@@ -27,10 +28,9 @@ class Ward:
         """Take in how an app is; None for one that healing has nothing to do with.
 
         One that is left to people does not count: it may stay ill for weeks, and a few of these
-        would keep all the others from being healed.
+        would keep all the others from being healed. Nor does one that is only warned of something.
         """
-        acting = record is not None and ledger.running(record) is not None
-        if record is not None and not record.quarantined and (record.diagnoses or acting):
+        if record is not None and not record.quarantined and _is_ill(record):
             self._ill.add(key)
         else:
             self._ill.discard(key)
@@ -46,6 +46,13 @@ class Ward:
     def forget(self, key: AppKey) -> None:
         """The app is gone."""
         self.note(key, None)
+
+
+def _is_ill(record: HealingStatus) -> bool:
+    """Whether something ails an app, or did until a moment ago."""
+    action = ledger.running(record)
+    found = {each.type for each in record.diagnoses} | ({action.diagnosis} if action else set())
+    return bool(found - WARNINGS)
 
 
 def count(before: HealingStatus | None, after: HealingStatus) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Final, Literal
 
 from selfhealing.api import names
@@ -12,9 +13,10 @@ from selfhealing.api.healing_status import (
     Hold,
     Remedy,
 )
-from selfhealing.api.status import Phase
+from selfhealing.api.status import Phase, RestartsStatus
 from selfhealing.heal import ledger
 from selfhealing.heal.policy import OFF
+from selfhealing.heal.symptoms import WARNINGS
 from selfhealing.observe.views import AppKey
 from selfhealing.status.notice import Notice
 from selfhealing.status.sentences import clauses
@@ -62,7 +64,8 @@ def overlaid(key: AppKey, verdict: Verdict, record: HealingStatus | None) -> Ver
             verdict, phase=Phase.QUARANTINED, message=clauses(_left(key, record), verdict.message)
         )
     action = ledger.running(record)
-    if action is not None:
+    # What is done because of a warning is done while the app is well.
+    if action is not None and action.diagnosis not in WARNINGS:
         doing = f"healing: {action.message}"
         return replace(verdict, phase=Phase.HEALING, message=clauses(doing, verdict.message))
     return replace(verdict, message=clauses(verdict.message, _left_open(key, record)))
@@ -81,6 +84,17 @@ def _left_open(key: AppKey, record: HealingStatus) -> str:
 
 def _resume(key: AppKey) -> str:
     return _annotate(key, f"{names.ANNOTATION_RESUME}=$(date +%s)")
+
+
+def last_heal(counted: RestartsStatus, record: HealingStatus | None) -> datetime | None:
+    """When something was last healed: a container restarted, or an action taken.
+
+    What was only proposed or noted, and leaving an app to people, heals nothing.
+    """
+    last = counted.last.at if counted.last else None
+    history = record.history if record else ()
+    taken = (action.at for action in history if action.outcome in ledger.COUNTED)
+    return max((moment for moment in (last, *taken) if moment is not None), default=None)
 
 
 def _annotate(key: AppKey, annotation: str) -> str:

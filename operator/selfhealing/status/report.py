@@ -26,7 +26,7 @@ from selfhealing.render.meta import Owner
 from selfhealing.render.pod import runs_to_its_end
 from selfhealing.status import restarts, sentences, vertical
 from selfhealing.status.conditions import conditions, findings
-from selfhealing.status.healing import overlaid, story
+from selfhealing.status.healing import last_heal, overlaid, story
 from selfhealing.status.notice import Notice
 from selfhealing.status.notices import transitions
 from selfhealing.status.outcome import HARMLESS, Outcome
@@ -107,6 +107,7 @@ def report(
         disruption=sentences.disruption(facts.budget),
         vertical_scaling=vertical.status(facts.vertical, before.vertical_scaling),
         healing=healing,
+        last_heal_time=last_heal(counted, healing),
         conditions=conditions(
             findings(facts, diagnosis, outcome, verdict, paused=paused),
             before.conditions,

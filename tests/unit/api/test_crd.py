@@ -79,6 +79,9 @@ def test_the_columns_are_the_contract(version: dict[str, Any]) -> None:
         "Replicas",
         "Message",
     ]
+    assert [".status.lastHealTime"] == [
+        column["jsonPath"] for column in columns if column["name"] == "Last-Heal"
+    ]
 
 
 def test_scaling_goes_through_spec_replicas(version: dict[str, Any]) -> None:

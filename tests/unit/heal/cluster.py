@@ -314,6 +314,7 @@ def _container(pod: Pod) -> ContainerView:
         waiting=waiting,
         waiting_message="",
         running_since=None if waiting else began,
+        starting=False,
         terminated=None,
         last=Termination(reason, code, began, ended) if crashes else None,
     )

@@ -82,7 +82,7 @@ def test_without_a_deployment_no_ready_pod_is_evicted() -> None:
 def test_the_pods_of_a_lost_node_are_deleted() -> None:
     """Those that are still silent and have no claims; when the node is back, none."""
     claim = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
-    lost = {"ready": False, "ready_reason": ""}
+    lost: Json = {"ready": False, "ready_reason": ""}
     on_it = raw.pod("web-abc-1", raw.running(), node="node-9", **lost)
     with_claim = raw.pod("web-abc-2", raw.running(), node="node-9", volumes=claim, **lost)
     elsewhere = raw.pod("web-abc-3", raw.running(), node="node-8", **lost)

@@ -97,6 +97,20 @@ class TestStorm:
 
         assert not ward.storm
 
+    def test_a_warning_is_no_illness(self, ward: Ward) -> None:
+        """Nor is it while something is done about it: the app is well all the time."""
+        warned = illness("MemoryClimbing", "Unknown")
+        raising = action(Remedy.RAISE_MEMORY, diagnosis="MemoryClimbing")
+        for key in KEYS:
+            ward.note(key, record(raising, diagnoses=[warned]))
+
+        assert not ward.storm
+
+        for key in KEYS[:5]:
+            ward.note(key, record(raising, diagnoses=[illness(), warned]))
+
+        assert ward.storm
+
     def test_one_that_is_gone(self, ward: Ward) -> None:
         """The metric knows at once."""
         for key in KEYS[:5]:

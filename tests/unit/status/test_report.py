@@ -190,6 +190,7 @@ def test_everything() -> None:
         "observedGeneration": 1,
         "phase": "Ready",
         "ready": "1/1",
+        "lastHealTime": iso(10),
         "replicas": 1,
         "readyReplicas": 1,
         "updatedReplicas": 1,

@@ -1,0 +1,238 @@
+"""Memory that climbs to its limit: told in time, and never of one that is steady or falls."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from selfhealing.heal.blame import Cause, Confidence
+from selfhealing.heal.climbing import Sample, climbing, climbs, sample, warnings
+from selfhealing.heal.policy import HORIZON, LEAST_HORIZON, horizon
+from selfhealing.heal.symptoms import IllnessType
+from tests.unit import raw
+from tests.unit.world import facts
+
+Json = dict[str, Any]
+
+MIB = 1 << 20
+LIMIT = 100 * MIB
+
+
+def measured(*mebibytes: float, pace: float = 15) -> list[Sample]:
+    """Measurements at a steady pace."""
+    return [Sample(raw.at(number * pace), int(used * MIB)) for number, used in enumerate(mebibytes)]
+
+
+RISES = measured(70, 75, 80, 86)
+
+
+class TestClimbs:
+    """The rule for one container."""
+
+    @pytest.mark.parametrize(
+        ("samples", "expected"),
+        [
+            ((70, 75, 80, 86), True),
+            ((60, 65, 70, 75), False),
+            ((85.6, 85.8, 86, 86.2), False),
+            ((70, 80, 90, 89), False),
+            ((90, 90, 90, 90), False),
+            ((96, 96, 96), True),
+            ((98, 97, 96), False),
+            ((86, 99), False),
+            ((), False),
+        ],
+    )
+    def test_the_worked_examples(self, samples: Sequence[float], *, expected: bool) -> None:
+        """Those of the module's docstring, with a limit of 100 MiB."""
+        assert expected == climbs(measured(*samples), LIMIT, HORIZON)
+
+    @pytest.mark.parametrize(
+        ("samples", "expected"),
+        [
+            ((75, 80, 85), True),
+            ((74, 79, 84.9), False),
+            ((95, 95, 95), True),
+            ((95, 94.9, 95), False),
+            ((99, 95, 96), False),
+            ((20, 20, 20, 20, 80, 85), True),
+            ((20, 80, 86, 86, 86, 86), False),
+            ((70, 78, 77, 86), True),
+        ],
+        ids=[
+            "at 85 %",
+            "below 85 %",
+            "at 95 %",
+            "once below 95 %",
+            "fuller before",
+            "only the last four count",
+            "has come to rest",
+            "with a dent",
+        ],
+    )
+    def test_the_edges(self, samples: Sequence[float], *, expected: bool) -> None:
+        """What just counts, and what just does not."""
+        assert expected == climbs(measured(*samples), LIMIT, HORIZON)
+
+    @pytest.mark.parametrize(("seconds", "expected"), [(40, True), (39, False)])
+    def test_the_horizon(self, seconds: float, *, expected: bool) -> None:
+        """5 MiB in 15 s from 86.67 MiB on: the limit of 100 MiB is 40 s away."""
+        samples = [Sample(raw.at(15 * n), 72 * MIB + 5 * MIB * n) for n in range(4)]
+        limit = samples[-1].used + 40 * MIB // 3
+
+        assert expected == climbs(samples, limit, timedelta(seconds=seconds))
+
+    @pytest.mark.parametrize(("pace", "expected"), [(7, False), (8, True)])
+    def test_a_short_rise(self, pace: float, *, expected: bool) -> None:
+        """One that was looked at for less than 15 s may be a single request."""
+        assert expected == climbs(measured(80, 85, 90, pace=pace), LIMIT, HORIZON)
+
+
+USES = st.lists(st.integers(0, LIMIT * 3 // 2), min_size=0, max_size=10)
+PACES = st.integers(1, 120)
+HORIZONS = st.integers(1, 600).map(lambda seconds: timedelta(seconds=seconds))
+
+
+def at_pace(uses: Sequence[int], pace: int) -> list[Sample]:
+    """Measurements of so many bytes."""
+    return [Sample(raw.at(number * pace), used) for number, used in enumerate(uses)]
+
+
+class TestAnyUse:
+    """What holds whatever is measured."""
+
+    @given(used=st.integers(0, LIMIT * 95 // 100 - 1), count=st.integers(0, 10), wide=HORIZONS)
+    def test_steady(self, used: int, count: int, wide: timedelta) -> None:
+        """Constant use below 95 % never climbs."""
+        assert not climbs(at_pace([used] * count, 15), LIMIT, wide)
+
+    @given(uses=USES.map(lambda uses: sorted(set(uses), reverse=True)), pace=PACES, wide=HORIZONS)
+    def test_falling(self, uses: Sequence[int], pace: int, wide: timedelta) -> None:
+        """What falls never climbs, however full it is."""
+        assert not climbs(at_pace(uses, pace), LIMIT, wide)
+
+    @given(uses=USES, pace=PACES, wide=HORIZONS, factor=st.integers(1, 10**6))
+    def test_units(self, uses: Sequence[int], pace: int, wide: timedelta, factor: int) -> None:
+        """In whatever unit memory is measured."""
+        scaled = [used * factor for used in uses]
+
+        assert climbs(at_pace(uses, pace), LIMIT, wide) == climbs(
+            at_pace(scaled, pace), LIMIT * factor, wide
+        )
+
+    @given(uses=USES, pace=PACES, wide=HORIZONS, more=st.integers(0, LIMIT))
+    def test_a_higher_limit(
+        self, uses: Sequence[int], pace: int, wide: timedelta, more: int
+    ) -> None:
+        """More room never makes it climb."""
+        samples = at_pace(uses, pace)
+
+        assert climbs(samples, LIMIT, wide) or not climbs(samples, LIMIT + more, wide)
+
+    @given(uses=USES, pace=PACES, wide=HORIZONS)
+    def test_room(self, uses: Sequence[int], pace: int, wide: timedelta) -> None:
+        """Below 85 % nothing climbs."""
+        below = [*uses, LIMIT * 85 // 100 - 1]
+
+        assert not climbs(at_pace(below, pace), LIMIT, wide)
+
+
+def pod(name: str = "web-abc-1", limit: str = "100Mi", **more: Any) -> Json:  # noqa: ANN401 - raw.pod's
+    """A pod with a memory limit."""
+    return raw.pod(name, raw.running(), limit=limit, **more)
+
+
+class TestPods:
+    """Which pods of an app climb."""
+
+    def test_one_of_two(self) -> None:
+        """Each by its own measurements; one without any does not."""
+        there = facts(raw.deployment(2), pod(), pod("web-abc-2"), pod("web-abc-3"))
+        usage = {"uid-of-web-abc-1": measured(50, 50, 50), "uid-of-web-abc-2": RISES}
+
+        assert ["web-abc-2"] == [each.name for each in climbing(there, usage, HORIZON)]
+
+    @pytest.mark.parametrize(
+        ("changed", "expected"),
+        [
+            (pod(limit="200Mi"), False),
+            (pod(limit="200Mi", applied="100Mi"), True),
+            (pod(limit="200Mi", applied="200Mi"), False),
+            (pod(limit=""), False),
+            (pod("web-old-1"), False),
+            (pod(deletionTimestamp=raw.iso(90)), False),
+            (raw.pod("web-abc-1", raw.running(), limit="100Mi", phase="Failed"), False),
+        ],
+        ids=["more", "not set yet", "set", "no limit", "former version", "on its way", "over"],
+    )
+    def test_the_limit_in_force(self, changed: Json, *, expected: bool) -> None:
+        """What the kubelet has set counts; and only pods that may be given more."""
+        there = facts(raw.deployment(), changed)
+        usage = {changed["metadata"]["uid"]: RISES}
+
+        assert expected == bool(climbing(there, usage, HORIZON))
+
+    def test_the_warning(self) -> None:
+        """In the same words for as long as it lasts; nobody is blamed."""
+        there = facts(raw.deployment(2), pod(), pod("web-abc-2"))
+        usage = {"uid-of-web-abc-1": RISES, "uid-of-web-abc-2": RISES}
+        (found,) = warnings(there, usage, HORIZON)
+
+        assert "web-abc-1 and 1 more: its use of memory climbs to the limit of 100Mi" == (
+            found.message
+        )
+        assert (IllnessType.MEMORY_CLIMBING, Cause.UNKNOWN, Confidence.LOW) == (
+            found.type,
+            found.cause,
+            found.confidence,
+        )
+        assert 2 == len(found.pods)
+        assert () == warnings(there, {}, HORIZON)
+
+    def test_the_scale(self) -> None:
+        """What is measured is as old as it is, however much the times of healing are cut."""
+        assert HORIZON == horizon(1)
+        assert HORIZON * 2 == horizon(2)
+        assert LEAST_HORIZON == horizon(0.01)
+
+
+def metrics(*containers: tuple[str, str], **more: object) -> Json:
+    """A PodMetrics as metrics-server writes it."""
+    return {
+        "metadata": {"name": "web-abc-1", "namespace": raw.NAMESPACE},
+        "timestamp": raw.iso(30),
+        "window": "15.5s",
+        "containers": [
+            {"name": name, "usage": {"cpu": "1291758n", "memory": memory}}
+            for name, memory in containers
+        ],
+        **more,
+    }
+
+
+class TestSample:
+    """What the metrics API says of a pod."""
+
+    def test_the_main_container(self) -> None:
+        """Sidecars have limits of their own."""
+        found = sample(metrics(("proxy", "9Mi"), ("app", "13668Ki")))
+
+        assert ("web-abc-1", Sample(raw.at(30), 13668 * 1024)) == found
+
+    @pytest.mark.parametrize(
+        "item",
+        [
+            metrics(),
+            metrics(("proxy", "9Mi")),
+            metrics(("app", "what?")),
+            metrics(("app", "9Mi"), timestamp=None),
+            metrics(containers=None),
+            metrics(containers=[{"name": "app"}]),
+        ],
+        ids=["nothing", "only a sidecar", "no quantity", "no time", "null", "no usage"],
+    )
+    def test_what_cannot_be_read(self, item: Json) -> None:
+        """Is left out."""
+        assert sample(item) is None
