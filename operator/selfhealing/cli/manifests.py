@@ -187,7 +187,11 @@ def _deployment(image: str, namespaces: Sequence[str], watch: ConfigWatch) -> Js
                         {
                             "maxSkew": 1,
                             "topologyKey": "kubernetes.io/hostname",
-                            "whenUnsatisfiable": "ScheduleAnyway",
+                            # A wish only would not outweigh the image that is there already, and
+                            # the pods that an update replaces must not count.
+                            "whenUnsatisfiable": "DoNotSchedule",
+                            "matchLabelKeys": ["pod-template-hash"],
+                            "nodeTaintsPolicy": "Honor",
                             "labelSelector": {"matchLabels": dict(LABELS)},
                         }
                     ],
