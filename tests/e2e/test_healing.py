@@ -26,6 +26,8 @@ MISSING = "localhost/selfhealing-demo:no-such-tag"
 LIMIT = 90
 """Longest that an illness may take to be recognised and healed, with all that Kubernetes does."""
 
+CLIMBER = "climber"
+
 HEALING: Json = {
     "cooldown": "10s",
     "rollback": {"probation": "80s"},
@@ -47,6 +49,31 @@ SERVES: Json = {
 def settings() -> dict[str, str]:
     """A tenth of the time."""
     return {"SELFHEALING_HEALING_SCALE": "0.1"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def climber(space: Space, operator: OperatorProcess) -> Json:  # noqa: ARG001 - it must be running
+    """An app whose memory grows while the other tests run; its pod, as it was in the beginning.
+
+    It grows from some 90 MiB to 190, slowly: the kubelet and metrics-server measure every 10 to
+    15 s each, and the last 15 % of the limit take it 45 s.
+    """
+    command = (
+        "import time; held = [b'x' * (80 << 20)]\n"
+        "for _ in range(200): held.append(b'x' * (1 << 19)); time.sleep(1)\n"
+        "print('grown', flush=True); time.sleep(3600)"
+    )
+    space.create(
+        CLIMBER,
+        image=DEMO,
+        command=["python", "-c", command],
+        resources={"limits": {"memory": "150Mi"}, "requests": {"memory": "100Mi"}},
+        healing={**HEALING, "memory": {"max": "600Mi"}},
+        terminationGracePeriodSeconds=1,
+    )
+    space.is_(CLIMBER, "Ready", LIMIT)
+    (pod,) = space.pods(CLIMBER)
+    return pod
 
 
 def history(space: Space, name: str) -> list[tuple[str, str, str]]:
@@ -248,48 +275,6 @@ def test_too_little_memory(space: Space, name: str) -> None:
     assert "300Mi" == space.container(name)["resources"]["limits"]["memory"]
 
 
-def test_memory_climbs(space: Space, name: str) -> None:
-    """It gets more while it runs, before the kernel kills it: nobody notices anything.
-
-    It grows from some 90 MiB to 190, slowly: the kubelet and metrics-server measure every 10 to
-    15 s each, and the last 15 % of the limit take it 45 s.
-    """
-    command = (
-        "import time; held = [b'x' * (80 << 20)]\n"
-        "for _ in range(200): held.append(b'x' * (1 << 19)); time.sleep(1)\n"
-        "print('grown', flush=True); time.sleep(3600)"
-    )
-    space.create(
-        name,
-        image=DEMO,
-        command=["python", "-c", command],
-        resources={"limits": {"memory": "150Mi"}, "requests": {"memory": "100Mi"}},
-        healing={**HEALING, "memory": {"max": "600Mi"}},
-        terminationGracePeriodSeconds=1,
-    )
-    space.is_(name, "Ready", LIMIT)
-    (before,) = space.pods(name)
-    eventually(
-        lambda: has(space, name, ("RaiseMemory", "MemoryClimbing", "Helped")),
-        timeout=3 * LIMIT,
-        says="it has more memory",
-    )
-    pod = before["metadata"]["name"]
-    eventually(
-        lambda: "grown" in kubectl("logs", pod, "--namespace", space.name),
-        timeout=3 * LIMIT,
-        says="it has grown",
-    )
-
-    (after,) = space.pods(name)
-    status = space.status(name)
-    assert before["metadata"]["uid"] == after["metadata"]["uid"]
-    assert ("Ready", 0) == (status["phase"], status["restarts"]["total"])
-    assert "250Mi" == after["spec"]["containers"][0]["resources"]["limits"]["memory"]
-    assert "150Mi" == space.container(name)["resources"]["limits"]["memory"]
-    assert 1 == space.told(name)["HealingRaiseMemory"]
-
-
 def test_a_full_quota(space: Space, name: str) -> None:
     """Nothing here can help, and nothing is done: it is said, and goes away with its cause."""
     space.limit(name, pods="0")
@@ -313,3 +298,26 @@ def test_an_app_that_says_nothing(space: Space, name: str) -> None:
 
     assert ("Auto", 3) == (healing(space, name)["mode"], healing(space, name)["budgetLeft"])
     assert API_VERSION == space.app(name)["apiVersion"]
+
+
+def test_memory_climbs(space: Space, climber: Json) -> None:
+    """It gets more while it runs, before the kernel kills it: nobody notices anything."""
+    eventually(
+        lambda: has(space, CLIMBER, ("RaiseMemory", "MemoryClimbing", "Helped")),
+        timeout=3 * LIMIT,
+        says="it has more memory",
+    )
+    pod = climber["metadata"]["name"]
+    eventually(
+        lambda: "grown" in kubectl("logs", pod, "--namespace", space.name),
+        timeout=3 * LIMIT,
+        says="it has grown",
+    )
+
+    (after,) = space.pods(CLIMBER)
+    status = space.status(CLIMBER)
+    assert climber["metadata"]["uid"] == after["metadata"]["uid"]
+    assert ("Ready", 0) == (status["phase"], status["restarts"]["total"])
+    assert "250Mi" == after["spec"]["containers"][0]["resources"]["limits"]["memory"]
+    assert "150Mi" == space.container(CLIMBER)["resources"]["limits"]["memory"]
+    assert 1 == space.told(CLIMBER)["HealingRaiseMemory"]
