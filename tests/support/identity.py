@@ -7,14 +7,14 @@ from typing import Any
 
 import yaml
 
-from selfhealing.runtime.access import IN_SCOPE, LEASES, Resource
+from selfhealing.runtime.access import LEASES, Resource, in_scope
 from tests.support.kube import KUBECONFIG, Json, Kube
 
 Right = tuple[str, str, str]
 """A verb, a resource or subresource in its plural, and an API group."""
 
 
-def rights(resources: Iterable[Resource] = (*IN_SCOPE, LEASES)) -> list[Right]:
+def rights(resources: Iterable[Resource] = (*in_scope("all"), LEASES)) -> list[Right]:
     """What the operator says that it needs in a namespace."""
     found: list[Right] = []
     for resource in resources:

@@ -45,6 +45,31 @@ def app(spec: Json | None = None, status: Json | None = None, **meta: Any) -> Js
     }
 
 
+def config(
+    kind: str = "ConfigMap",
+    name: str = "settings",
+    *,
+    version: int = 1,
+    uid: str = "",
+    namespace: str = NAMESPACE,
+    labels: Json | None = None,
+    **contents: Any,  # noqa: ANN401 - JSON
+) -> Json:
+    """A ConfigMap or a Secret."""
+    return {
+        "apiVersion": "v1",
+        "kind": kind,
+        "metadata": {
+            "namespace": namespace,
+            "name": name,
+            "uid": uid or f"uid-of-{name}",
+            "resourceVersion": str(version),
+            "labels": labels or {},
+        },
+        **contents,
+    }
+
+
 def ended(
     code: int = 1,
     reason: str = "",

@@ -9,7 +9,7 @@ import yaml
 
 from selfhealing.api import names
 from selfhealing.api.spec import parse
-from selfhealing.runtime.access import CLUSTER_SCOPED, IN_SCOPE, LEASES
+from selfhealing.runtime.access import CLUSTER_SCOPED, LEASES, in_scope
 from selfhealing.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +127,7 @@ def test_the_installation_names_every_setting_and_every_right(page: str) -> None
     ]
     missing = [
         resource.plural
-        for resource in (*IN_SCOPE, *CLUSTER_SCOPED, LEASES)
+        for resource in (*in_scope("all"), *CLUSTER_SCOPED, LEASES)
         if not any(resource.plural in kinds and verbs >= resource.verbs for kinds, verbs in rows)
     ]
 

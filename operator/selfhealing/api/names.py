@@ -31,6 +31,10 @@ ANNOTATION_APPLIED: Final = f"{GROUP}/applied"
 ANNOTATION_RUN: Final = f"{GROUP}/run"
 """On a Job: the hash of what cannot be changed in it, so that a change of that makes a new Job."""
 
+ANNOTATION_CONFIG: Final = f"{GROUP}/config"
+"""In a pod template: the hash of the ConfigMaps and Secrets that the pods read, so that a change of
+these makes new pods."""
+
 ANNOTATION_ADOPT: Final = f"{GROUP}/adopt"
 """On a stranger's object: "true" lets the operator take it over."""
 

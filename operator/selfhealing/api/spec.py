@@ -305,6 +305,14 @@ class SelfHealingAppSpec(SpecModel):
     healing: HealingSpec | None = None
     """What is done about an app that is ill, and how often at the most."""
 
+    restart_on_config_change: bool = True
+    """Replaces the pods when a ConfigMap or Secret changes that they read; a Job never runs again.
+
+    Without it new values of `env` and `envFrom` reach a pod whenever it happens to be replaced, and
+    a fault in them shows then; with it a change is a rollout, which can be watched and taken back.
+    False is for an app that reads its files anew by itself, or that something else restarts.
+    """
+
     paused: bool = False
     """True: the operator changes nothing, and says so."""
 

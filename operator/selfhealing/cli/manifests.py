@@ -1,6 +1,7 @@
 """Everything that installs the operator into a cluster, as YAML on standard output.
 
-``python -m selfhealing.cli.manifests [--image IMAGE] [--namespaces A,B] [--check FILE]``
+``python -m selfhealing.cli.manifests [--image IMAGE] [--namespaces A,B] [--config-watch WHAT]
+[--check FILE]``
 
 The RBAC rules are made from ``runtime.access``, the table that the API client holds itself to.
 deploy/operator.yaml is this command's output for the whole cluster; CI compares it.
@@ -16,7 +17,15 @@ from typing import Any, Final
 import yaml
 
 from selfhealing.api import names
-from selfhealing.runtime.access import APPS, CLUSTER_SCOPED, IN_SCOPE, LEASES, Resource
+from selfhealing.api.config import ConfigWatch
+from selfhealing.runtime.access import (
+    APPS,
+    CLUSTER_SCOPED,
+    CONFIG_SOURCES,
+    LEASES,
+    Resource,
+    in_scope,
+)
 from selfhealing.runtime.settings import ENVIRONMENT_PREFIX, Settings
 
 NAME: Final = "selfhealing-operator"
@@ -42,8 +51,11 @@ def rules(resources: Iterable[Resource]) -> list[Json]:
     return found
 
 
-def manifests(image: str, namespaces: Sequence[str]) -> list[Json]:
-    """All objects: for the whole cluster, or for ``namespaces`` only."""
+def manifests(image: str, namespaces: Sequence[str], watch: ConfigWatch = "all") -> list[Json]:
+    """All objects: for the whole cluster, or for ``namespaces`` only.
+
+    ``watch`` is the setting ``config_watch``, and with it the right to read ConfigMaps and Secrets.
+    """
     return [
         {
             "apiVersion": "v1",
@@ -54,9 +66,9 @@ def manifests(image: str, namespaces: Sequence[str]) -> list[Json]:
             },
         },
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _meta()},
-        *_rbac(namespaces),
+        *_rbac(namespaces, in_scope(watch)),
         *_roles_for_people(),
-        _deployment(image, namespaces),
+        _deployment(image, namespaces, watch),
         {
             "apiVersion": "policy/v1",
             "kind": "PodDisruptionBudget",
@@ -80,7 +92,7 @@ def _meta(name: str = NAME, namespace: str | None = NAMESPACE) -> Json:
     return {"name": name, **where, "labels": dict(LABELS)}
 
 
-def _rbac(namespaces: Sequence[str]) -> Iterator[Json]:
+def _rbac(namespaces: Sequence[str], scope: Sequence[Resource]) -> Iterator[Json]:
     lease = {"apiGroups": [LEASES.group], "resources": [LEASES.plural]}
     name = Settings.model_fields["lease_name"].default
     yield from _granted(
@@ -93,9 +105,9 @@ def _rbac(namespaces: Sequence[str]) -> Iterator[Json]:
         ],
     )
     if not namespaces:
-        yield from _granted("ClusterRole", None, NAME, rules((*IN_SCOPE, *CLUSTER_SCOPED)))
+        yield from _granted("ClusterRole", None, NAME, rules((*scope, *CLUSTER_SCOPED)))
     for namespace in namespaces:
-        yield from _granted("Role", namespace, NAME, rules(IN_SCOPE))
+        yield from _granted("Role", namespace, NAME, rules(scope))
 
 
 def _granted(kind: str, namespace: str | None, name: str, granted: list[Json]) -> Iterator[Json]:
@@ -137,10 +149,12 @@ def _roles_for_people() -> Iterator[Json]:
         }
 
 
-def _deployment(image: str, namespaces: Sequence[str]) -> Json:
+def _deployment(image: str, namespaces: Sequence[str], watch: ConfigWatch) -> Json:
     environment = {"LOG_FORMAT": "json"}
     if namespaces:
         environment["NAMESPACES"] = ",".join(namespaces)
+    if watch != Settings.model_fields["config_watch"].default:
+        environment["CONFIG_WATCH"] = watch
     probe = {"httpGet": {"path": "/healthz", "port": "health"}, "timeoutSeconds": 5}
     return {
         "apiVersion": "apps/v1",
@@ -221,9 +235,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="selfhealing.cli.manifests", description=__doc__)
     parser.add_argument("--image", default=DEFAULT_IMAGE, help="the operator's image")
     parser.add_argument("--namespaces", default="", help="serve only these, separated by commas")
+    parser.add_argument(
+        "--config-watch",
+        choices=tuple(CONFIG_SOURCES),
+        default="all",
+        help="replace pods when these change; what is left out the operator has no right to read",
+    )
     parser.add_argument("--check", type=Path, help="compare with this file instead of printing")
     given = parser.parse_args(arguments)
-    objects = manifests(given.image, [name for name in given.namespaces.split(",") if name])
+    namespaces = [name for name in given.namespaces.split(",") if name]
+    objects = manifests(given.image, namespaces, given.config_watch)
     text = HEADER + "---\n".join(
         yaml.dump(item, Dumper=_Dumper, sort_keys=False) for item in objects
     )

@@ -49,12 +49,13 @@ class Trial:
 
     ``open``: it is new and was not well for long enough; ``since``: when the spec first asked for
     it, so that pods made before are not its own; ``same_image``: its image is that of the version
-    to go back to.
+    to go back to; ``returns``: there is one.
     """
 
     open: bool
     since: datetime | None = None
     same_image: bool = False
+    returns: bool = True
 
 
 Verdict = tuple[Cause, Confidence]
@@ -93,8 +94,9 @@ def _version(
         return None
     if kind is IllnessType.IMAGE_PULL_FAILING and trial.same_image:
         return Cause.ENVIRONMENT, Confidence.MEDIUM
-    if kind is IllnessType.NOT_READY_TOO_LONG and len(new_ill) < len(new):
-        return None  # it can be ready: others of it are
+    is_hung = kind is IllnessType.NOT_READY_TOO_LONG
+    if (is_hung or not trial.returns) and len(new_ill) < len(new):
+        return None  # it can be well: others of it are
     old_ready = any(pod.ready for pod in live if pod.uid not in uids)
     return Cause.NEW_VERSION, Confidence.HIGH if old_ready else Confidence.MEDIUM
 

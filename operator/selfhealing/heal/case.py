@@ -11,6 +11,7 @@ from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.blame import Trial
 from selfhealing.heal.causes import Causes
 from selfhealing.heal.climbing import Usage, warnings
+from selfhealing.heal.config import config_mark
 from selfhealing.heal.diagnosis import Diagnosis
 from selfhealing.heal.illness import Illness, illnesses
 from selfhealing.heal.policy import Policy
@@ -51,7 +52,7 @@ class Case:
     """Everything besides the record and the time that a decision depends on.
 
     Attributes:
-        version: the hash of the pod template that the spec asks for.
+        version: the hash of the pod template that the spec asks for, and of its configuration.
         image: the image that the spec asks for.
         memory: the memory limit that the spec asks for; empty when there is none.
         illnesses: what ails the app, the gravest first.
@@ -108,7 +109,7 @@ class Examination:
 def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Alarm) -> Case:
     """The case of an app that is a Deployment."""
     facts, spec, diagnosis = found.facts, found.spec, found.diagnosis
-    asked = version(facts.app.key.name, spec)
+    asked = version(facts.app.key.name, spec, config_mark(facts, spec))
     trial = _trial(found, asked, alarm.now)
     ill = illnesses(facts, diagnosis, found.causes, alarm, policy, trial)
     rollout = diagnosis.rollout
@@ -153,6 +154,7 @@ def _trial(found: Examination, asked: str, now: datetime) -> Trial:
         open=is_open and rollout is not None and rollout.observed and _named(found.facts),
         since=None if found.in_step else since,
         same_image=record.good_image == found.spec.image,
+        returns=record.good_template is not None,
     )
 
 

@@ -123,7 +123,8 @@ def _raise_memory(bedside: Bedside, illness: Illness) -> Proposal | None:
     if limit is None:
         return None
     how = "in new pods" if anew else "in the pods that run"
-    message = f"memory limit from {now} to {limit}, {how}: {illness.message}"
+    change = f"from {now} to {limit}" if limit != now else f"{now} again"
+    message = f"memory limit {change}, {how}: {illness.message}"
     return Proposal(Remedy.RAISE_MEMORY, illness, limit, message)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from selfhealing.api.config import ConfigRef
 from selfhealing.observe.views import (
     AppView,
     AutoscalerView,
@@ -21,7 +22,8 @@ from selfhealing.observe.views import (
 class Facts:
     """One app, its children by kind, its pods and the probe kills of their containers.
 
-    ``departed``: pods that are gone, but whose restarts may not be accounted for yet.
+    ``departed``: pods that are gone, but whose restarts may not be accounted for yet; ``config``:
+    the digest of each ConfigMap and Secret that is followed, ABSENT for one that is not there.
     """
 
     app: AppView
@@ -29,6 +31,7 @@ class Facts:
     pods: tuple[PodView, ...] = ()
     kills: tuple[KillView, ...] = ()
     departed: tuple[PodView, ...] = ()
+    config: Mapping[ConfigRef, str] = field(default_factory=dict)
 
     @property
     def deployment(self) -> DeploymentView | None:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from selfhealing.api import names
+from selfhealing.api.config import CONFIG_KINDS
+from selfhealing.observe.configs import Configs
 from selfhealing.observe.facts import Facts
 from selfhealing.observe.views import AppKey, AppView, ChildView, KillView, PodView
 
@@ -25,9 +27,14 @@ _V = TypeVar("_V", AppView, ChildView, PodView)
 
 
 class Store:
-    """Apps, children, pods and probe kills. Not thread-safe: one event loop owns it."""
+    """Apps, children, pods and probe kills. Not thread-safe: one event loop owns it.
+
+    Attributes:
+        configs: what the pods are configured by.
+    """
 
     def __init__(self) -> None:
+        self.configs = Configs()
         self._apps: dict[AppKey, AppView] = {}
         self._children: dict[AppKey, dict[str, ChildView]] = {}
         self._pods: dict[AppKey, dict[str, PodView]] = {}
@@ -85,6 +92,7 @@ class Store:
             del self._apps[key]
             version = max(version, held.resource_version)
             self.settle(key, tuple(self._departed.get(key, {}).values()))
+            self.configs.refer(key, frozenset())
         self._bury(uid, version)
 
     def drop_child(self, key: AppKey, kind: str, uid: str, version: int = 0) -> None:
@@ -137,11 +145,16 @@ class Store:
         return self._apps.get(key)
 
     def uids(self, kind: str) -> dict[str, AppKey]:
-        """The uid and the app of every stored object of ``kind``, to be compared with a list."""
+        """The uid and the app of every stored object of ``kind``, to be compared with a list.
+
+        A ConfigMap or a Secret is no one app's: it goes by its own namespace and name.
+        """
         if kind == names.KIND:
             return {view.uid: key for key, view in self._apps.items()}
         if kind == "Pod":
             return dict(self._app_of_pod)
+        if kind in CONFIG_KINDS:
+            return self.configs.uids(kind)
         return {held[kind].uid: key for key, held in self._children.items() if kind in held}
 
     def facts(self, key: AppKey) -> Facts | None:
@@ -160,6 +173,7 @@ class Store:
             children=dict(self._children.get(key, {})),
             pods=pods,
             departed=departed,
+            config=self.configs.of(key),
             kills=tuple(
                 kill
                 for pod in (*pods, *departed)

@@ -14,16 +14,17 @@ from selfhealing.render.vertical import build_vertical_autoscaler
 
 
 def children(
-    owner: Owner, spec: SelfHealingAppSpec, overrides: Overrides = NOTHING
+    owner: Owner, spec: SelfHealingAppSpec, overrides: Overrides = NOTHING, config: str = ""
 ) -> tuple[dict[str, Any], ...]:
     """Return every object that ``owner`` stands for, as plain dicts ready to be applied.
 
-    What ``overrides`` says stands in place of the spec.
+    What ``overrides`` says stands in place of the spec; ``config`` is the mark of the ConfigMaps
+    and Secrets that the pods read.
 
     What makes pods comes first: an autoscaler that finds no target reports an error of its own.
     """
     built = (
-        build_deployment(owner, spec, overrides),
+        build_deployment(owner, spec, overrides, config),
         build_job(owner, spec),
         build_service(owner, spec),
         build_autoscaler(owner, spec, overrides),

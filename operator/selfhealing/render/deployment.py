@@ -12,7 +12,7 @@ DEFAULT_REPLICAS = 1
 
 
 def build_deployment(
-    owner: Owner, spec: SelfHealingAppSpec, overrides: Overrides = NOTHING
+    owner: Owner, spec: SelfHealingAppSpec, overrides: Overrides = NOTHING, config: str = ""
 ) -> dict[str, Any] | None:
     """Return the apps/v1 Deployment of ``owner``, or None for an app that runs to its end.
 
@@ -32,7 +32,7 @@ def build_deployment(
         "spec": {
             **given(replicas=replicas(spec)),
             "selector": {"matchLabels": selector(owner.name)},
-            "template": overrides.over(build_pod_template(owner.name, spec)),
+            "template": overrides.over(build_pod_template(owner.name, spec, config)),
             **(
                 given(
                     strategy=rollout.strategy,

@@ -46,9 +46,12 @@ class Overrides:
 NOTHING: Final = Overrides()
 
 
-def version(name: str, spec: SelfHealingAppSpec) -> str:
-    """The version of an app: a hash of the pod template that its spec asks for."""
-    template = orjson.dumps(build_pod_template(name, spec), option=orjson.OPT_SORT_KEYS)
+def version(name: str, spec: SelfHealingAppSpec, config: str = "") -> str:
+    """The version of an app: a hash of the pod template that its spec asks for.
+
+    The mark of what its pods are configured by (``config``) is a part of it.
+    """
+    template = orjson.dumps(build_pod_template(name, spec, config), option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(template).hexdigest()[:10]
 
 

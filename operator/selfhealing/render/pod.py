@@ -8,9 +8,13 @@ from selfhealing.render.meta import filled, given, labels
 from selfhealing.render.probes import build_probe
 
 
-def build_pod_template(name: str, spec: SelfHealingAppSpec) -> dict[str, Any]:
-    """Return the core/v1 PodTemplateSpec of the app ``name``."""
-    return {"metadata": {"labels": labels(name)}, "spec": _pod_spec(spec)}
+def build_pod_template(name: str, spec: SelfHealingAppSpec, config: str = "") -> dict[str, Any]:
+    """Return the core/v1 PodTemplateSpec of the app ``name``.
+
+    ``config`` is the mark of the ConfigMaps and Secrets that its pods read; empty for none.
+    """
+    notes = {"annotations": {names.ANNOTATION_CONFIG: config}} if config else {}
+    return {"metadata": {"labels": labels(name), **notes}, "spec": _pod_spec(spec)}
 
 
 def runs_to_its_end(spec: SelfHealingAppSpec) -> bool:

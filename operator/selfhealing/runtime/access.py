@@ -5,10 +5,11 @@ the rules are what the code uses, no less and no more.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from selfhealing.api import names
+from selfhealing.api.config import CONFIG_MAP, ROOT_CA, SECRET, ConfigWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,19 @@ EVENT_SERIES: Final = _resource("events.k8s.io", "v1", "Event", "events", "creat
 """The same objects; read by the old name because only that can select by reason."""
 CONFIG_MAPS: Final = _resource("", "v1", "ConfigMap", "configmaps", "create get patch")
 """Evidence is kept in them; looked at before a write, because the name may be somebody else's."""
+_WATCHED_CONFIG_MAPS: Final = replace(CONFIG_MAPS, verbs=CONFIG_MAPS.verbs | {"list", "watch"})
+_SECRETS: Final = _resource("", "v1", "Secret", "secrets", "list watch")
+CONFIG_SOURCES: Final[Mapping[ConfigWatch, tuple[Resource, ...]]] = {
+    "all": (_WATCHED_CONFIG_MAPS, _SECRETS),
+    "configmaps": (_WATCHED_CONFIG_MAPS,),
+    "off": (),
+}
+"""What is watched so that pods are made anew for another configuration, by the setting."""
+CONFIG_SELECTORS: Final[Mapping[str, str]] = {
+    CONFIG_MAP: f"metadata.name!={ROOT_CA}",
+    SECRET: "type!=helm.sh/release.v1",
+}
+"""Field selectors that leave out what no pod reads: Helm keeps each release, up to 1 MB, in one."""
 LEASES: Final = _resource("coordination.k8s.io", "v1", "Lease", "leases", "get create update")
 
 POD_METRICS: Final = _resource("metrics.k8s.io", "v1beta1", "PodMetrics", "pods", "list")
@@ -163,5 +177,13 @@ IN_SCOPE: Final[tuple[Resource, ...]] = (
     EVENT_SERIES,
     CONFIG_MAPS,
 )
-"""Needed wherever apps are served: in the whole cluster or in the named namespaces."""
+"""Needed wherever apps are served, in the whole cluster or in the named namespaces, whatever is set
+(see ``in_scope``)."""
 CLUSTER_SCOPED: Final[tuple[Resource, ...]] = (DEFINITIONS, NAMESPACES, NODES)
+
+
+def in_scope(watch: ConfigWatch) -> tuple[Resource, ...]:
+    """What is needed wherever apps are served, with this setting ``config_watch``."""
+    sources = CONFIG_SOURCES[watch]
+    kinds = {source.kind for source in sources}
+    return (*(each for each in IN_SCOPE if each.kind not in kinds), *sources)

@@ -22,6 +22,7 @@ from selfhealing.heal.children import (
     leaving,
     removals,
 )
+from selfhealing.heal.config import config_mark
 from selfhealing.observe.children import CHILD_VIEWS
 from selfhealing.observe.facts import Facts
 from selfhealing.observe.store import Store
@@ -83,7 +84,8 @@ class Children:
             UnavailableError: the API server is out of reach; nothing can be said or done.
         """
         app = facts.app
-        desired = children(Owner(app.key.namespace, app.key.name, app.uid), spec, overrides)
+        owner = Owner(app.key.namespace, app.key.name, app.uid)
+        desired = children(owner, spec, overrides, config_mark(facts, spec))
         progress = _Progress()
         # Removals first: an autoscaler must not act on replicas that are set by hand again.
         for removal in removals(facts, desired):

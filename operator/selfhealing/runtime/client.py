@@ -74,7 +74,7 @@ class Client:
             return None
 
     def metadata(
-        self, resource: Resource, namespace: str | None, labels: str = ""
+        self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Json]:
         """Read the metadata of all objects of a kind, in pages.
 
@@ -82,8 +82,9 @@ class Client:
             resource: the kind.
             namespace: where; None for everywhere.
             labels: a label selector; empty for all.
+            fields: a field selector; empty for all.
         """
-        return self._pages(resource, namespace, labels, METADATA_LIST)
+        return self._pages(resource, namespace, labels, METADATA_LIST, fields)
 
     def objects(
         self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""

@@ -13,7 +13,15 @@ import click
 import kopf
 
 from selfhealing.api import names
-from selfhealing.runtime.access import APPS, EVENTS, PODS, WATCHED, Resource
+from selfhealing.runtime.access import (
+    APPS,
+    CONFIG_SELECTORS,
+    CONFIG_SOURCES,
+    EVENTS,
+    PODS,
+    WATCHED,
+    Resource,
+)
 from selfhealing.runtime.login import connection_info
 from selfhealing.runtime.operator import Operator
 from selfhealing.runtime.settings import Settings
@@ -57,6 +65,8 @@ class Register:
             self._watch(registry, child, Observer.child)
         self._watch(registry, PODS, Observer.pod)
         self._watch(registry, EVENTS, Observer.event)
+        for source in CONFIG_SOURCES[settings.config_watch]:
+            self._watch(registry, source, Observer.config)
 
     def _watch(
         self,
@@ -128,6 +138,8 @@ def configure(settings: kopf.OperatorSettings, ours: Settings) -> None:
     for resource in (*WATCHED, PODS):
         settings.watching.label_selectors[_selector(resource)] = names.LABEL_APP
     settings.watching.field_selectors[_selector(EVENTS)] = "involvedObject.kind=Pod,reason=Killing"
+    for resource in CONFIG_SOURCES[ours.config_watch]:
+        settings.watching.field_selectors[_selector(resource)] = CONFIG_SELECTORS[resource.kind]
 
 
 def _selector(resource: Resource) -> tuple[str, str, str]:

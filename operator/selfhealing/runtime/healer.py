@@ -16,6 +16,7 @@ from selfhealing.heal import ledger, policy as modes
 from selfhealing.heal.ailments import is_live, is_lost
 from selfhealing.heal.breaker import too_many_lost
 from selfhealing.heal.case import Situation
+from selfhealing.heal.config import config_mark
 from selfhealing.heal.decision import fresh
 from selfhealing.heal.plan import due, farewell, overrides, plan
 from selfhealing.heal.policy import Policy, policy
@@ -104,7 +105,7 @@ class Healer:
             await self._hands.carry_out(facts.app, farewell(record))
             return Preparation(Overrides(), Situation(scale=self._scale))
         limits = policy(spec, self._scale)
-        asked = version(facts.app.key.name, spec)
+        asked = version(facts.app.key.name, spec, config_mark(facts, spec))
         kept, hold = await self._kept(facts, record, asked, limits)
         evidence = await self._witness.see(facts, spec, record, kept, now)
         steps = plan(due(record, asked, limits, now), facts, now)
@@ -163,7 +164,7 @@ class Healer:
         good = after.good_template if after else None
         if after is None or good is None or good == (before.good_template if before else None):
             return True
-        template = build_pod_template(facts.app.key.name, spec)
+        template = build_pod_template(facts.app.key.name, spec, config_mark(facts, spec))
         return await self._keeper.keep(facts.app, good, overrides(after, None).over(template))
 
     async def stored(

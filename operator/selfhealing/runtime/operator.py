@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from selfhealing import __version__
 from selfhealing.observe.store import Store
 from selfhealing.observe.views import AppKey
+from selfhealing.runtime.access import CONFIG_SOURCES
 from selfhealing.runtime.children import Children
 from selfhealing.runtime.client import Client
 from selfhealing.runtime.election import Election, LeaseRules
@@ -64,7 +65,8 @@ class Operator:
             settings,
             clock,
         )
-        self._relister = Relister(client, self._store, self.observer, namespaces)
+        sources = CONFIG_SOURCES[settings.config_watch]
+        self._relister = Relister(client, self._store, self.observer, namespaces, sources)
         self._heartbeat = Heartbeat(self._queue, settings.stall_limit)
         self._metrics = metrics_endpoint(settings.metrics_port)
         rules = lease_rules(settings)

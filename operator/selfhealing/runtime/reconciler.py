@@ -21,8 +21,9 @@ from selfhealing.observe.facts import Facts
 from selfhealing.observe.parse import app_view
 from selfhealing.observe.store import Store
 from selfhealing.observe.views import AppKey
+from selfhealing.render.references import followed
 from selfhealing.runtime import metrics
-from selfhealing.runtime.access import APPS
+from selfhealing.runtime.access import APPS, CONFIG_SOURCES
 from selfhealing.runtime.children import Children
 from selfhealing.runtime.client import Client
 from selfhealing.runtime.errors import ApiError, ConflictError, GoneError, NotFoundError
@@ -72,6 +73,7 @@ class Reconciler:
         self._children = children
         self._healer = healer
         self._interval = settings.status_interval
+        self._sources = {source.kind for source in CONFIG_SOURCES[settings.config_watch]}
         self._clock = clock
         self._written: dict[AppKey, float] = {}
         self._phases: dict[AppKey, str] = {}
@@ -112,8 +114,11 @@ class Reconciler:
             self._forget(key)
             return UNCHANGED
         now = datetime.now(UTC)
+        facts, spec, outcome = self._read(facts)
+        situation = Situation()
         try:
-            spec, outcome, situation = await self._sync(facts, now)
+            if spec is not None and not spec.paused:
+                outcome, situation = await self._sync(facts, spec, now)
         except GoneError as error:  # the watch, or the next list of everything, will say so
             logger.debug("%s: %s", key, error)
             self._queue.retry(key)
@@ -121,7 +126,8 @@ class Reconciler:
         # What was written is in the store already: look again before speaking about it.
         # The app itself stays the one whose spec was read: if it has changed since, the write of
         # the status is a conflict, and nothing is started by a spec that is no longer wanted.
-        facts = replace(self._store.facts(key) or facts, app=facts.app)
+        # So does what its pods are configured by, which is in what was written.
+        facts = replace(self._store.facts(key) or facts, app=facts.app, config=facts.config)
         self._tell(facts, deeds(outcome.changes, healing=outcome.healing))
         if any(change.need in {Need.CREATE, Need.UPDATE} for change in outcome.changes):
             self._written[key] = self._clock()  # Kubernetes will have news of them in a moment
@@ -130,16 +136,21 @@ class Reconciler:
         self._plan_next(key, outcome)
         return CHANGED if written or outcome.changes else UNCHANGED
 
-    async def _sync(
-        self, facts: Facts, now: datetime
-    ) -> tuple[SelfHealingAppSpec | None, Outcome, Situation]:
+    def _read(self, facts: Facts) -> tuple[Facts, SelfHealingAppSpec | None, Outcome]:
+        """Read the spec, and look at the state of what it refers to."""
+        key = facts.app.key
         try:
             spec = parse(orjson.loads(facts.app.spec))
         except InvalidSpecError as error:
             problem = Problem(Obstacle.INVALID_SPEC, str(error))
-            return None, Outcome(problems=(problem,)), Situation()
-        if spec.paused:
-            return spec, Outcome(), Situation()
+            return facts, None, Outcome(problems=(problem,))
+        references = frozenset(each for each in followed(spec) if each.kind in self._sources)
+        self._store.configs.refer(key, references)
+        return replace(facts, config=self._store.configs.of(key)), spec, Outcome()
+
+    async def _sync(
+        self, facts: Facts, spec: SelfHealingAppSpec, now: datetime
+    ) -> tuple[Outcome, Situation]:
         key = facts.app.key
         if self._generations.get(key) != facts.app.generation:
             self._generations[key] = facts.app.generation
@@ -148,13 +159,13 @@ class Reconciler:
         wait = self._damper.wait(key, self._clock())
         if wait:
             self._queue.add(key, wait)
-            return spec, Outcome(problems=(CONTESTED,)), prepared.situation
+            return Outcome(problems=(CONTESTED,)), prepared.situation
         outcome = await self._children.sync(facts, spec, prepared.overrides)
         if any(
             change.need in {Need.UPDATE, Need.CORRECT, Need.REPLACE} for change in outcome.changes
         ):
             self._damper.note(key, self._clock())
-        return spec, outcome, prepared.situation
+        return outcome, prepared.situation
 
     async def _report(self, facts: Facts, spec: SelfHealingAppSpec | None, found: Report) -> bool:
         key = facts.app.key

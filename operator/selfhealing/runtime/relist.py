@@ -14,7 +14,7 @@ from typing import Any, Final
 from selfhealing.api import names
 from selfhealing.observe.store import Store
 from selfhealing.observe.views import AppKey
-from selfhealing.runtime.access import APPS, PODS, WATCHED, Resource
+from selfhealing.runtime.access import APPS, CONFIG_SELECTORS, PODS, WATCHED, Resource
 from selfhealing.runtime.client import Client
 from selfhealing.runtime.errors import ApiError, NotFoundError, UnavailableError
 from selfhealing.runtime.metrics import GHOSTS
@@ -41,9 +41,19 @@ class Relister:
     """Compares the store with what the API server lists."""
 
     def __init__(
-        self, client: Client, store: Store, observer: Observer, namespaces: Sequence[str]
+        self,
+        client: Client,
+        store: Store,
+        observer: Observer,
+        namespaces: Sequence[str],
+        sources: Sequence[Resource] = (),
     ) -> None:
-        """Compare ``store``, which ``observer`` fills, in ``namespaces`` (none means all)."""
+        """Compare ``store``, which ``observer`` fills, in ``namespaces`` (none means all).
+
+        ``sources`` are the kinds of configuration that are watched: without the state of these,
+        pods would be made anew at each start of the operator.
+        """
+        self._kinds = (*STORED, *sources)
         self._client = client
         self._store = store
         self._observer = observer
@@ -127,7 +137,7 @@ class Relister:
             BrokenWatchError: something has existed for a while and is not stored.
         """
         # Stored before the list was made, and not in it: gone. What came later is left alone.
-        before = {resource.kind: self._store.uids(resource.kind) for resource in STORED}
+        before = {resource.kind: self._store.uids(resource.kind) for resource in self._kinds}
         listed = await self._listed()
         ghosts: list[tuple[str, str, AppKey]] = [
             (kind, uid, key)
@@ -153,14 +163,15 @@ class Relister:
             raise BrokenWatchError(f"the watches do not bring what there is: {kinds}")
 
     async def _listed(self) -> dict[str, set[str]]:
-        return {resource.kind: await self._uids(resource) for resource in STORED}
+        return {resource.kind: await self._uids(resource) for resource in self._kinds}
 
     async def _uids(self, resource: Resource) -> set[str]:
-        labels = "" if resource is APPS else names.LABEL_APP
+        fields = CONFIG_SELECTORS.get(resource.kind, "")
+        labels = "" if resource is APPS or fields else names.LABEL_APP
         found: set[str] = set()
         for namespace in self._namespaces:
             try:
-                async for item in self._client.metadata(resource, namespace, labels):
+                async for item in self._client.metadata(resource, namespace, labels, fields):
                     meta = item["metadata"]
                     if _is_stored(resource, meta):
                         found.add(meta["uid"])

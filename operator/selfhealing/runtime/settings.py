@@ -20,6 +20,8 @@ from pydantic import (
     field_validator,
 )
 
+from selfhealing.api.config import ConfigWatch
+
 ENVIRONMENT_PREFIX: Final = "SELFHEALING_"
 
 
@@ -90,6 +92,11 @@ class Settings(BaseModel):
         ge=0,
         le=3600,
         description="How long after its start the operator begins no healing, times the scale.",
+    )
+    config_watch: ConfigWatch = Field(
+        default="all",
+        description="What replaces the pods that read it when it changes: all (ConfigMaps and "
+        "Secrets), configmaps, off. What is left out is not read and needs no right.",
     )
     stall_limit: float = Field(
         default=30, ge=5, description="A loop or a queue this far behind fails the liveness probe."

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from selfhealing.api import names
+from selfhealing.api.config import CONFIG_KINDS
 from selfhealing.observe.children import CHILD_VIEWS
+from selfhealing.observe.configs import config_view
 from selfhealing.observe.parse import (
     app_view,
     key_of_app,
@@ -87,8 +89,22 @@ class Observer:
         if key is not None:
             self._news(key)
 
+    def config(self, event: Event) -> None:
+        """Take a ConfigMap or a Secret, of which only a digest is kept."""
+        view = config_view(self._object(event))
+        if event["type"] == DELETED:
+            readers = self._store.configs.drop(view.kind, view.key, view.uid)
+        else:
+            readers = self._store.configs.put(view)
+        for key in readers:
+            self._news(key)
+
     def gone(self, kind: str, uid: str, key: AppKey) -> None:
         """Take it that an object is gone, though no watch said so."""
+        if kind in CONFIG_KINDS:
+            for reader in self._store.configs.drop(kind, key, uid):
+                self._queue.add(reader)
+            return
         if kind == names.KIND:
             self._store.drop_app(key, uid)
         elif kind == "Pod":

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from selfhealing.api.healing_status import HealingAction, HealingStatus
 from selfhealing.api.spec import SelfHealingAppSpec
+from selfhealing.heal.config import config_mark
 from selfhealing.heal.plan import unwitnessed, witness
 from selfhealing.observe.facts import Facts
 from selfhealing.observe.views import AppKey
@@ -69,7 +70,8 @@ class Witness:
         deed = facts.app.uid, action.id, action.at
         known, place = self._taken.get(key, (None, None))
         if known != deed:
-            wanted = build_pod_template(key.name, spec) if kept else None
+            mark = config_mark(facts, spec)
+            wanted = build_pod_template(key.name, spec, mark) if kept else None
             place = await self._take(facts, action, wanted, kept, now)
             self._taken[key] = deed, place
         return {action.id: place} if place else {}

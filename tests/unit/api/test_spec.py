@@ -44,13 +44,19 @@ def test_the_smallest_useful_app_is_read() -> None:
 
 
 def test_only_the_image_must_be_given() -> None:
-    """Everything else is None or empty, not paused, and serves for ever."""
+    """Everything else is None or empty, not paused, serves for ever and follows its config."""
     spec = parse({"image": "nginx"})
 
     given_fields = {name for name, value in spec if value not in (None, [], {})}
-    assert given_fields == {"image", "paused", "restart_policy"}
+    assert given_fields == {
+        "image",
+        "paused",
+        "restart_policy",
+        "restart_on_config_change",
+    }
     assert spec.restart_policy == "Always"
     assert spec.paused is False
+    assert spec.restart_on_config_change is True
 
 
 def test_a_service_without_settings_has_the_usual_ones() -> None:

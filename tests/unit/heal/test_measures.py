@@ -39,8 +39,8 @@ def test_more_memory_is_put_in_force() -> None:
     in_template = decided(record(vain, memory_limit="200Mi"), case(oom))
 
     assert ("200Mi", False) == (in_pods.memory_limit, in_pods.memory_in_template)
-    assert ("300Mi", True) == (in_template.memory_limit, in_template.memory_in_template)
-    assert "memory limit from 200Mi to 300Mi, in new pods: OOMKilled it is" == (
+    assert ("200Mi", True) == (in_template.memory_limit, in_template.memory_in_template)
+    assert "memory limit 200Mi again, in new pods: OOMKilled it is" == (
         in_template.history[0].message
     )
 

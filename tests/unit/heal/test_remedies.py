@@ -155,15 +155,26 @@ def test_a_pod_is_replaced_a_second_time() -> None:
     assert RECYCLED == chosen(choose(beside(before, case(ill()))))
 
 
-@pytest.mark.parametrize(
-    ("known", "limit"),
-    [({}, "200Mi"), ({"memory_limit": "200Mi"}, "300Mi"), ({"memory_limit": "300Mi"}, "300Mi")],
-)
+@pytest.mark.parametrize(("known", "limit"), [({}, "200Mi"), ({"memory_limit": "200Mi"}, "300Mi")])
 def test_memory_is_raised_step_by_step(known: dict[str, str], limit: str) -> None:
-    """From the spec's limit to the maximum; that once more, in new pods, if it did not arrive."""
+    """From the spec's limit to the maximum."""
     found = choose(beside(record(**known), case(ill(OOM))))
 
     assert (Remedy.RAISE_MEMORY, limit, "") == chosen(found)
+
+
+@pytest.mark.parametrize("limit", ["200Mi", "300Mi"])
+def test_memory_that_did_not_arrive(limit: str) -> None:
+    """The same limit in new pods comes before a higher one; at the maximum it is the last."""
+    vain = action(remedy=Remedy.RAISE_MEMORY, diagnosis=OOM)
+    found = choose(beside(record(vain, memory_limit=limit), case(ill(OOM))))
+
+    assert (Remedy.RAISE_MEMORY, limit, "") == chosen(found)
+
+
+def test_the_maximum_is_in_the_pods() -> None:
+    """And was not said to be in vain: there is no more."""
+    assert None is choose(beside(record(memory_limit="300Mi"), case(ill(OOM))))
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,12 @@ SPECS: dict[str, dict[str, Any]] = {
         "initContainers": [{"name": "prepare", "image": "web:v1", "command": ["prepare"]}],
         "sidecars": [{"name": "proxy", "image": "proxy:v1"}],
     },
+    "config": {
+        "image": "web:v1",
+        "envFrom": [{"secretRef": {"name": "password"}}],
+        "volumes": [{"name": "settings", "configMap": {"name": "settings"}}],
+        "volumeMounts": [{"name": "settings", "mountPath": "/settings"}],
+    },
     "healed": {
         "image": "web:v2",
         "port": 5000,
@@ -168,10 +174,14 @@ OVERRIDES: dict[str, Overrides] = {
 }  # fmt: skip
 """What healing puts in place of the specs of the same names."""
 
+CONFIGS = {"config": "0123456789abcdef"}
+"""The marks of what the pods of these are configured by."""
+
 
 def rendered(name: str) -> str:
     """All children of an app, as YAML."""
-    made = children(OWNER, parse(SPECS[name]), OVERRIDES.get(name, NOTHING))
+    spec, overrides = parse(SPECS[name]), OVERRIDES.get(name, NOTHING)
+    made = children(OWNER, spec, overrides, CONFIGS.get(name, ""))
     return yaml.safe_dump_all(made, sort_keys=False)
 
 

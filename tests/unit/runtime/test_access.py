@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from kubernetes.aio.client import Configuration
 
+from selfhealing.api.config import ConfigWatch
 from selfhealing.runtime.access import (
     APPS,
     CHILDREN,
     CLUSTER_SCOPED,
     CONFIG_MAPS,
+    CONFIG_SELECTORS,
+    CONFIG_SOURCES,
     CONTROLLER_REVISIONS,
     DEFINITIONS,
     EVENT_SERIES,
@@ -23,10 +26,13 @@ from selfhealing.runtime.access import (
     POD_METRICS,
     PODS,
     Resource,
+    in_scope,
 )
 from selfhealing.runtime.client import Client
 
 ALL = (*IN_SCOPE, *CLUSTER_SCOPED, LEASES)
+EVERYTHING = (*in_scope("all"), *CLUSTER_SCOPED, LEASES)
+"""With what is watched of ConfigMaps and Secrets."""
 BODY = {"metadata": {"namespace": "shop", "name": "web"}}
 
 Call = Callable[[Client, Resource], Coroutine[Any, Any, object]]
@@ -117,6 +123,27 @@ def test_the_operator_asks_for_little() -> None:
     assert not any(resource.namespaced for resource in CLUSTER_SCOPED)
 
 
+@pytest.mark.parametrize(
+    ("watch", "maps", "secrets"),
+    [
+        ("all", {"create", "get", "patch", "list", "watch"}, {"list", "watch"}),
+        ("configmaps", {"create", "get", "patch", "list", "watch"}, set()),
+        ("off", {"create", "get", "patch"}, set()),
+    ],
+)
+def test_what_is_not_watched_may_not_be_read(
+    watch: ConfigWatch, maps: set[str], secrets: set[str]
+) -> None:
+    """Secrets are never written; the rest of the table stays as it is."""
+    found = {resource.plural: resource.verbs for resource in in_scope(watch)}
+
+    assert maps == found.pop("configmaps")
+    assert secrets == found.pop("secrets", frozenset())
+    assert {r.plural for r in IN_SCOPE} - {"configmaps"} == set(found)
+    assert len(IN_SCOPE) + (watch == "all") == len(in_scope(watch))
+    assert {r.kind for r in CONFIG_SOURCES[watch]} <= CONFIG_SELECTORS.keys()
+
+
 def test_the_children_are_found_by_their_kind() -> None:
     """And all of them may be applied, which needs create and patch."""
     assert [
@@ -182,7 +209,7 @@ def test_the_table_of_these_tests_is_complete() -> None:
     assert {*HOW, *ON_PODS} == {name for name, _ in methods if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("resource", ALL, ids=lambda resource: resource.path()[1:])
+@pytest.mark.parametrize("resource", EVERYTHING, ids=lambda resource: resource.path()[1:])
 @pytest.mark.parametrize("method", HOW)
 async def test_the_client_sends_what_the_table_allows_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, resource: Resource, method: str

@@ -1,7 +1,7 @@
 """The order in which one reconcile heals: decided, written, witnessed, carried out."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, cast
@@ -9,14 +9,17 @@ from typing import Any, cast
 import orjson
 import pytest
 
+from selfhealing.api.config import ABSENT, CONFIG_MAP, SECRET, ConfigRef, ConfigWatch
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Hold, Remedy
-from selfhealing.api.spec import SelfHealingAppSpec
+from selfhealing.api.spec import SelfHealingAppSpec, parse
 from selfhealing.api.status import read_healing
+from selfhealing.observe.configs import config_view
 from selfhealing.observe.facts import Facts
 from selfhealing.observe.parse import app_view
 from selfhealing.observe.store import Store
 from selfhealing.observe.views import AppKey, AppView
-from selfhealing.render.overrides import Overrides
+from selfhealing.render.overrides import Overrides, version
+from selfhealing.render.references import mark
 from selfhealing.runtime import reconciler as module
 from selfhealing.runtime.children import Children
 from selfhealing.runtime.healer import Healer
@@ -54,10 +57,18 @@ class World:
 
     Attributes:
         overrides: what stood in place of the spec in each reconcile.
+        configs: what was known of the configuration in each reconcile.
+        meanwhile: called while the children are put right.
         told: the reasons of the Events.
     """
 
-    def __init__(self, *objects: Json, spec: Json | None = None, quiet: float = 0) -> None:
+    def __init__(
+        self,
+        *objects: Json,
+        spec: Json | None = None,
+        quiet: float = 0,
+        watch: ConfigWatch = "all",
+    ) -> None:
         app = raw.app(spec)
         self.cluster = Cluster(app, *objects)
         self.store = Store()
@@ -65,8 +76,10 @@ class World:
             put(self.store, thing)
         self.queue: WorkQueue[AppKey] = WorkQueue()
         self.overrides: list[Overrides] = []
+        self.configs: list[Mapping[ConfigRef, str]] = []
+        self.meanwhile: Callable[[], object] = lambda: None
         self.told: list[str] = []
-        settings = Settings(healing_quiet=quiet)
+        settings = Settings(healing_quiet=quiet, config_watch=watch)
         self.reconciler = Reconciler(
             self.cluster.client,
             self.store,
@@ -78,8 +91,10 @@ class World:
             now,
         )
 
-    async def sync(self, _: Facts, __: SelfHealingAppSpec, overrides: Overrides) -> Outcome:
+    async def sync(self, facts: Facts, _: SelfHealingAppSpec, overrides: Overrides) -> Outcome:
         """Stand for Children."""
+        self.configs.append(facts.config)
+        self.meanwhile()
         self.overrides.append(overrides)
         return Outcome()
 
@@ -333,3 +348,58 @@ class TestProving:
 
         assert [KEPT] == there.cluster.there("ControllerRevision")
         assert [KEEP, STATUS, f"delete ControllerRevision/{before}"] == there.cluster.writes()[-3:]
+
+
+READS: Json = {
+    "image": raw.IMAGE,
+    "envFrom": [{"configMapRef": {"name": "settings"}}, {"secretRef": {"name": "password"}}],
+}
+SETTINGS, PASSWORD = ConfigRef(CONFIG_MAP, "settings"), ConfigRef(SECRET, "password")
+
+
+def holding(mode: str, version: int = 1) -> Json:
+    """The ConfigMap that the app reads."""
+    return raw.config(data={"mode": mode}, version=version)
+
+
+async def test_what_the_pods_read_is_followed_from_the_first_look() -> None:
+    """What is there, what is not, and what comes later; what is not watched is left out."""
+    digest = config_view(holding("fast")).digest
+    for watch, known in (
+        ("all", {SETTINGS: digest, PASSWORD: ABSENT}),
+        ("configmaps", {SETTINGS: digest}),
+        ("off", {}),
+    ):
+        world = well(spec=READS, watch=watch)
+        world.store.configs.put(config_view(holding("fast")))
+        await world.work()
+
+        assert known == world.configs[0]
+        readers = world.store.configs.put(config_view(holding("slow", version=2)))
+        assert (watch != "off") == (KEY in readers)
+
+
+async def test_an_app_that_no_longer_follows_has_no_readers() -> None:
+    """Somebody has changed the spec."""
+    world = well(spec=READS)
+    await world.work()
+    world.news(
+        raw.app({**READS, "restartOnConfigChange": False}, generation=2, resourceVersion="9")
+    )
+    await world.work()
+
+    assert {} == world.configs[-1]
+    assert frozenset() == world.store.configs.put(config_view(holding("fast")))
+
+
+async def test_a_version_is_spoken_of_by_the_configuration_that_was_written() -> None:
+    """It changes while the Deployment is written: that is for the next look."""
+    world = well(spec={**READS, "envFrom": READS["envFrom"][:1]})
+    world.store.configs.put(config_view(holding("fast")))
+    world.meanwhile = lambda: world.store.configs.put(config_view(holding("slow", version=2)))
+    async with world.working(0.01):
+        spoken = world.record.template
+
+    spec = parse({**READS, "envFrom": READS["envFrom"][:1]})
+    written = mark({SETTINGS: config_view(holding("fast")).digest})
+    assert version(raw.APP, spec, written) == spoken

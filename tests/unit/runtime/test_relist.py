@@ -6,9 +6,10 @@ from typing import Any, cast
 
 import pytest
 
+from selfhealing.api.config import ConfigRef
 from selfhealing.observe.store import Store
 from selfhealing.observe.views import AppKey
-from selfhealing.runtime.access import Resource
+from selfhealing.runtime.access import CONFIG_SOURCES, Resource
 from selfhealing.runtime.client import Client
 from selfhealing.runtime.errors import NotFoundError, UnavailableError
 from selfhealing.runtime.queue import WorkQueue
@@ -41,11 +42,13 @@ class Cluster:
         self.meanwhile: Callable[[], None] = lambda: None
         self.error: Exception | None = None
         self.asked: list[tuple[str, str | None, str]] = []
+        self.fields: dict[str, str] = {}
 
     async def metadata(
-        self, resource: Resource, namespace: str | None, labels: str = ""
+        self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Json]:
         """Answer as Client.metadata does."""
+        self.fields[resource.kind] = fields
         self.asked.append((resource.kind, namespace, labels))
         if self.error:
             raise self.error
@@ -66,13 +69,18 @@ class Cluster:
 class World:
     """A cluster, the operator's picture of it and the relister between them."""
 
-    def __init__(self, *objects: Json, namespaces: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *objects: Json,
+        namespaces: tuple[str, ...] = (),
+        sources: tuple[Resource, ...] = (),
+    ) -> None:
         self.cluster = Cluster(*objects)
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
         self.observer = Observer(self.store, self.queue, 0)
         self.relister = Relister(
-            cast("Client", self.cluster), self.store, self.observer, namespaces
+            cast("Client", self.cluster), self.store, self.observer, namespaces, sources
         )
 
     def watched(self, *objects: Json, kind: str | None = "ADDED") -> None:
@@ -283,3 +291,44 @@ async def test_what_never_comes_does_not_stop_the_operator(
     assert "going on without what the watches do not bring: {'Pod': {'uid-of-web-abc-1'}}" in (
         caplog.text
     )
+
+
+async def test_the_start_waits_for_what_pods_are_configured_by() -> None:
+    """Else pods would be made anew at each start; of a list of all, the largest are left out."""
+    things = [raw.config(), raw.config("Secret", "password")]
+    world = World(*things, sources=CONFIG_SOURCES["all"])
+    task = asyncio.create_task(world.relister.catch_up())
+    await asyncio.sleep(10)
+
+    assert not task.done()
+
+    for thing in things:
+        world.observer.config({"type": "ADDED", "object": thing})
+    await task
+    assert "metadata.name!=kube-root-ca.crt" == world.cluster.fields["ConfigMap"]
+    assert "type!=helm.sh/release.v1" == world.cluster.fields["Secret"]
+    assert {"SelfHealingApp", "ConfigMap", "Secret"} == {
+        kind for kind, _, labels in world.cluster.asked if not labels
+    }
+
+
+async def test_what_is_not_watched_is_not_listed() -> None:
+    """Nor is there a right to it."""
+    world = World(raw.config(), raw.config("Secret"), sources=CONFIG_SOURCES["configmaps"])
+    world.observer.config({"type": "ADDED", "object": raw.config()})
+    await world.relister.catch_up()
+
+    assert "Secret" not in world.cluster.fields
+
+
+async def test_a_config_map_that_went_unseen_concerns_its_readers() -> None:
+    """The watch was down; who does not read it is left in peace."""
+    world = World(raw.app(), sources=CONFIG_SOURCES["all"])
+    world.watched(raw.app())
+    world.observer.config({"type": "ADDED", "object": raw.config()})
+    world.queue.done(await world.queue.get())
+    world.store.configs.refer(KEY, frozenset({ConfigRef("ConfigMap", "settings")}))
+
+    assert 1 == await world.relister.compare()
+    assert {} == world.store.uids("ConfigMap")
+    assert KEY == await world.queue.get()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from selfhealing.api.config import ConfigRef
 from selfhealing.observe.store import Store
 from selfhealing.observe.views import AppKey
 from selfhealing.runtime.queue import WorkQueue
@@ -165,3 +166,26 @@ async def test_what_is_found_gone_is_worked_on_at_once(watched: Watched, thing: 
 
     assert [(KEY, 0)] == await watched.news()
     assert {} == watched.store.uids(thing["kind"])
+
+
+async def test_a_config_map_is_news_for_its_readers(watched: Watched) -> None:
+    """When it comes, when what it holds changes, and when it goes; for others it is none."""
+
+    def see(thing: Json, kind: str = "MODIFIED") -> None:
+        watched.observer.config({"type": kind, "object": thing})
+
+    see(raw.config(data={"mode": "fast"}))
+    assert [] == await watched.news()
+
+    watched.store.configs.refer(KEY, frozenset({ConfigRef("ConfigMap", "settings")}))
+    see(raw.config(data={"mode": "fast"}, version=2, labels={"seen": "yes"}))
+    assert [] == await watched.news()
+
+    see(raw.config(data={"mode": "slow"}, version=3))
+    assert [(KEY, DEBOUNCE)] == await watched.news()
+
+    see(raw.config("Secret", data={"mode": "slow"}))
+    assert [] == await watched.news()
+
+    see(raw.config(data={"mode": "slow"}, version=4), kind="DELETED")
+    assert [(KEY, DEBOUNCE)] == await watched.news()

@@ -1,0 +1,159 @@
+"""What the pods read, wherever it stands in a spec, and the mark of it."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from selfhealing.api.config import ABSENT, CONFIG_MAP, ROOT_CA, SECRET, ConfigRef
+from selfhealing.api.spec import SelfHealingAppSpec, parse
+from selfhealing.render import Owner, children
+from selfhealing.render.overrides import version
+from selfhealing.render.references import followed, mark, references, required
+
+Json = dict[str, Any]
+
+MAP, KEPT = ConfigRef(CONFIG_MAP, "settings"), ConfigRef(SECRET, "password")
+
+
+def spec(**fields: object) -> SelfHealingAppSpec:
+    """A spec with these fields."""
+    return parse({"image": "web:v1", **fields})
+
+
+def value(field: str, name: str, **more: object) -> list[Json]:
+    """Variables of which one is read from somewhere, and others are not."""
+    target = {"name": name, "key": "k", **more}
+    return [
+        {"name": "A", "value": "a"},
+        {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "C", "valueFrom": {field: target}},
+    ]
+
+
+def volume(**source: object) -> list[Json]:
+    """Volumes of which one is this."""
+    return [{"name": "cache", "emptyDir": {}}, {"name": "it", **source}]
+
+
+def container(**fields: object) -> list[Json]:
+    """Containers of which one has these fields."""
+    return [{"name": "none", "image": "i"}, {"name": "it", "image": "i", **fields}]
+
+
+READS: list[tuple[Json, ConfigRef]] = [
+    ({"env": value("configMapKeyRef", "settings")}, MAP),
+    ({"env": value("secretKeyRef", "password")}, KEPT),
+    ({"envFrom": [{"prefix": "A_", "configMapRef": {"name": "settings"}}]}, MAP),
+    ({"envFrom": [{"secretRef": {"name": "password"}}]}, KEPT),
+    ({"volumes": volume(configMap={"name": "settings"})}, MAP),
+    ({"volumes": volume(secret={"secretName": "password"})}, KEPT),
+    (
+        {"volumes": volume(projected={"sources": [{"configMap": {"name": "settings"}}]})},
+        MAP,
+    ),
+    ({"volumes": volume(projected={"sources": [{"secret": {"name": "password"}}]})}, KEPT),
+    ({"initContainers": container(env=value("secretKeyRef", "password"))}, KEPT),
+    ({"sidecars": container(envFrom=[{"configMapRef": {"name": "settings"}}])}, MAP),
+]
+
+
+@pytest.mark.parametrize(("fields", "found"), READS)
+def test_everything_that_a_pod_reads(fields: Json, found: ConfigRef) -> None:
+    """It must be there, unless something else is said."""
+    assert {found} == references(spec(**fields)) == required(spec(**fields))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"imagePullSecrets": [{"name": "registry"}]},
+        {"volumes": volume(projected={"sources": [{"downwardAPI": {"items": []}}]})},
+        {"volumes": volume(configMap={"name": ROOT_CA})},
+        {"envFrom": [{"configMapRef": {}}]},
+    ],
+    ids=["nothing", "pull secrets", "the pod itself", "the cluster's", "no name"],
+)
+def test_what_is_left_out(fields: Json) -> None:
+    """Nothing that new pods would be needed for."""
+    assert frozenset() == references(spec(**fields))
+
+
+def test_a_secret_of_that_name_is_one_like_any_other() -> None:
+    """The name that is left out is a ConfigMap's."""
+    found = references(spec(volumes=volume(secret={"secretName": ROOT_CA})))
+
+    assert {ConfigRef(SECRET, ROOT_CA)} == found
+
+
+def test_what_may_be_missing() -> None:
+    """At every place where it is read."""
+    optional = {"envFrom": [{"secretRef": {"name": "password", "optional": True}}]}
+    both = {**optional, "env": value("secretKeyRef", "password", optional=False)}
+
+    assert {KEPT} == references(spec(**optional)) == references(spec(**both))
+    assert frozenset() == required(spec(**optional))
+    assert {KEPT} == required(spec(**both))
+
+
+def test_what_is_followed() -> None:
+    """What the pods read, unless somebody does not want it, or a Job would run again."""
+    reads = {"envFrom": [{"configMapRef": {"name": "settings"}}]}
+
+    assert {MAP} == followed(spec(**reads)) == followed(spec(restartOnConfigChange=True, **reads))
+    assert frozenset() == followed(spec(restartOnConfigChange=False, **reads))
+    assert frozenset() == followed(spec(restartPolicy="Never", **reads))
+
+
+REFERENCES = st.builds(ConfigRef, st.sampled_from((CONFIG_MAP, SECRET)), st.text(min_size=1))
+DIGESTS = st.dictionaries(REFERENCES, st.text(), min_size=1, max_size=5)
+
+
+class TestMark:
+    """One hash for all."""
+
+    def test_nothing(self) -> None:
+        """Who reads nothing has none."""
+        assert "" == mark({})
+
+    @given(DIGESTS, st.randoms())
+    def test_the_order_does_not_count(self, digests: dict[ConfigRef, str], random: Any) -> None:  # noqa: ANN401 - a Random
+        """The same things make the same mark."""
+        items = list(digests.items())
+        random.shuffle(items)
+
+        assert mark(digests) == mark(dict(items))
+        assert 16 == len(mark(digests))
+
+    @given(DIGESTS, st.data())
+    def test_any_change_counts(self, digests: dict[ConfigRef, str], data: st.DataObject) -> None:
+        """One that changes, goes, or is read no more."""
+        reference = data.draw(st.sampled_from(sorted(digests)))
+        others = {each: digest for each, digest in digests.items() if each != reference}
+        another = data.draw(st.text().filter(lambda text: text != digests[reference]))
+
+        assert 3 == len({mark(digests), mark(others), mark({**others, reference: another})})
+
+    def test_absent_is_a_state_too(self) -> None:
+        """It stays the same until the thing comes."""
+        assert mark({MAP: ABSENT}) == mark({MAP: ABSENT}) != mark({MAP: "0123"})
+
+
+def test_the_mark_is_a_part_of_the_version() -> None:
+    """And without one, the version is what it always was."""
+    asked = spec()
+
+    assert version("web", asked) == version("web", asked, "")
+    assert 3 == len({version("web", asked, config) for config in ("", "one", "two")})
+
+
+def test_the_mark_stands_in_the_template_of_a_deployment_only() -> None:
+    """Another one makes other pods; a Job is left as it is."""
+    owner = Owner("shop", "web", "u")
+    (deployment,) = children(owner, spec(), config="0123")[:1]
+    job = spec(restartPolicy="Never")
+
+    meta = deployment["spec"]["template"]["metadata"]
+    assert {"selfhealing.dev/config": "0123"} == meta["annotations"]
+    assert children(owner, job) == children(owner, job, config="0123")
