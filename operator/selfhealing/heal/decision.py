@@ -163,7 +163,8 @@ def _ended(
 def _taken_back(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> HealingStatus:
     """Take back what lasts only while there is a reason, and give up what waited for too long."""
     ill = _ill(case)
-    if record.fallback_replicas is not None and IllnessType.METRICS_UNAVAILABLE not in ill:
+    is_blind = IllnessType.METRICS_UNAVAILABLE in ill
+    if record.fallback_replicas and not (is_blind and policy.fallback_replicas):
         record = record.model_copy(update={"fallback_replicas": None})
     if case.situation.good_lost:
         record = record.model_copy(update={"failed_template": None, "good_template": None})

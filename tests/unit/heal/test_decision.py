@@ -207,11 +207,13 @@ def test_a_rest_follows_each_action() -> None:
 
 
 def test_a_floor_goes_with_its_reason() -> None:
-    """The autoscaler sees again."""
+    """The autoscaler sees again, or the spec no longer asks for it."""
     before = record(fallback_replicas=5)
+    unwanted = limits(scalingFallback=None)
 
     assert 5 == decided(before, case(BLIND, wanted=5)).fallback_replicas
     assert None is decided(before, case()).fallback_replicas
+    assert None is decided(before, case(BLIND, wanted=5), unwanted).fallback_replicas
 
 
 @pytest.mark.parametrize(

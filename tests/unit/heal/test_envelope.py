@@ -37,6 +37,8 @@ IMAGES: Final = ("v1", "v2", "v3")
 PEOPLE: Final = frozenset({Hold.NO_REMEDY, Hold.ROLLOUT_PAUSED, Hold.APPROVAL, Hold.QUARANTINED})
 """What only people can end, or the world."""
 
+UNDER_WAY: Final = frozenset({ActionOutcome.STARTED, ActionOutcome.PROPOSED})
+
 SLACK: Final = 1
 """Times are stored in whole seconds."""
 
@@ -316,6 +318,7 @@ class Envelope(RuleBasedStateMachine):
 
         assert 1 >= outcomes.count(ActionOutcome.STARTED)
         assert 1 >= outcomes.count(ActionOutcome.PROPOSED)
+        assert not [a for a in after.history if a.outcome in UNDER_WAY and self.is_old(a, after)]
 
         resumed = before.resumed != after.resumed
         anew = resumed or before.template != after.template
@@ -344,6 +347,10 @@ class Envelope(RuleBasedStateMachine):
 
         if self.rejected and not after.failed_template:
             raise AssertionError(f"{self.rejected} is run again")
+
+    def is_old(self, action: HealingAction, after: HealingStatus) -> bool:
+        """Whether an action was decided for another version than that which is asked for."""
+        return after.template_since is not None and action.at < after.template_since
 
     def check_start(
         self,
