@@ -111,6 +111,43 @@ def test_a_crash_loop_of_one_pod(space: Space, kubelet: Kubelet, name: str) -> N
     assert 2 == healing(space, name)["budgetLeft"]
 
 
+def test_a_bad_node(space: Space, kubelet: Kubelet, name: str) -> None:
+    """Several pods crash there and others are well elsewhere: the pods are made anew, elsewhere."""
+    nodes = sorted(n["metadata"]["name"] for n in space.kube.list("Node", None, "type=kwok"))[:2]
+    term = {"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}
+    space.create(
+        name,
+        replicas=4,
+        healing=HEALING,
+        affinity={
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [{"matchExpressions": [term]}]
+                }
+            }
+        },
+        topologySpreadConstraints=[
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {"selfhealing.dev/app": name}},
+            }
+        ],
+        **FAKE_NODES,
+    )
+    space.is_(name, "Ready")
+    bad = nodes[0]
+    for pod in space.pods(name):
+        if pod["spec"]["nodeName"] == bad:
+            crashes(kubelet, pod["metadata"]["name"])
+
+    decided(space, name, ("Relocate", "Helped"))
+
+    assert bad == healing(space, name)["avoidedNode"]
+    assert {nodes[1]} == {pod["spec"]["nodeName"] for pod in space.pods(name)}
+
+
 def test_rollback_under_gitops(space: Space, kubelet: Kubelet, name: str) -> None:
     """The same spec applied again and again changes nothing."""
     proven(space, name)

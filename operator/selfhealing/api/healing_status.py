@@ -23,6 +23,7 @@ class Remedy(StrEnum):
     ROLLBACK = "Rollback"
     RAISE_MEMORY = "RaiseMemory"
     RECYCLE = "Recycle"
+    RELOCATE = "Relocate"
     FAILOVER = "Failover"
     SCALING_FALLBACK = "ScalingFallback"
     QUARANTINE = "Quarantine"
@@ -165,6 +166,9 @@ class HealingStatus(Model):
 
     memory_in_template: bool = False
     """Whether new pods are made with it; else it is set in the pods that run."""
+
+    avoided_node: Name | None = None
+    """The node that new pods keep away from where they can."""
 
     fallback_replicas: Annotated[Int32, Field(ge=1)] | None = None
     """At least so many pods, because the autoscaler is blind."""

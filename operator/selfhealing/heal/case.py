@@ -64,6 +64,7 @@ class Case:
         approve: the annotation by which somebody approves of a proposal: its id.
         resume: the annotation by which somebody has healing begin anew: any text.
         held: somebody has paused the Deployment.
+        recreates: a rollout stops all pods before it makes others.
         situation: what is known from outside the app.
     """
 
@@ -78,6 +79,7 @@ class Case:
     approve: str = ""
     resume: str = ""
     held: bool = False
+    recreates: bool = False
     situation: Situation = field(default_factory=Situation)
 
     @property
@@ -132,6 +134,7 @@ def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Ala
         approve=facts.app.approve,
         resume=facts.app.resume,
         held=rollout is not None and rollout.held,
+        recreates=_recreates(spec),
         situation=situation,
     )
 
@@ -156,6 +159,11 @@ def _trial(found: Examination, asked: str, now: datetime) -> Trial:
         same_image=record.good_image == found.spec.image,
         returns=record.good_template is not None,
     )
+
+
+def _recreates(spec: SelfHealingAppSpec) -> bool:
+    strategy = (spec.rollout.strategy if spec.rollout else None) or {}
+    return strategy.get("type") == "Recreate"
 
 
 def _named(facts: Facts) -> bool:

@@ -95,6 +95,7 @@ def _cleared(record: HealingStatus) -> HealingStatus:
             "failed_template": None,
             "memory_limit": None,
             "memory_in_template": False,
+            "avoided_node": None,
             "fallback_replicas": None,
             "well_since": None,
         }

@@ -46,6 +46,8 @@ def _in_force(record: HealingStatus, bedside: Bedside, found: Proposal) -> Heali
     elif found.remedy is Remedy.RAISE_MEMORY:
         fields["memory_limit"] = found.target
         fields["memory_in_template"] = in_template(bedside, found.illness)
+    elif found.remedy is Remedy.RELOCATE:
+        fields["avoided_node"] = found.target
     elif found.remedy is Remedy.SCALING_FALLBACK:
         fields["fallback_replicas"] = int(found.target)
     return record.model_copy(update=fields)

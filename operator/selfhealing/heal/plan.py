@@ -106,6 +106,7 @@ def overrides(record: HealingStatus | None, kept: dict[str, object] | None) -> O
     return Overrides(
         template=kept if record.failed_template else None,
         memory=(record.memory_limit or "") if record.memory_in_template else "",
+        avoid=record.avoided_node or "",
         min_replicas=record.fallback_replicas,
     )
 

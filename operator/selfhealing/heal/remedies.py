@@ -26,7 +26,7 @@ RECYCLES: Final = 2
 _USED_UP: Final = frozenset({Remedy.RECYCLE, Remedy.RAISE_MEMORY})
 """What helps for a while only when the same illness is back after it."""
 
-_OF_ITSELF: Final = (Remedy.ROLLBACK, Remedy.RECYCLE)
+_OF_ITSELF: Final = (Remedy.ROLLBACK, Remedy.RELOCATE, Remedy.RECYCLE)
 
 LADDER: Final[Mapping[IllnessType, tuple[Remedy, ...]]] = {
     IllnessType.CRASH_LOOPING: _OF_ITSELF,
@@ -36,7 +36,7 @@ LADDER: Final[Mapping[IllnessType, tuple[Remedy, ...]]] = {
     IllnessType.CONFIG_ERROR: (Remedy.ROLLBACK,),
     IllnessType.START_FAILING: _OF_ITSELF,
     IllnessType.ROLLOUT_STALLED: (Remedy.ROLLBACK,),
-    IllnessType.NOT_READY_TOO_LONG: (Remedy.ROLLBACK, Remedy.RECYCLE),
+    IllnessType.NOT_READY_TOO_LONG: _OF_ITSELF,
     IllnessType.NODE_LOST: (Remedy.FAILOVER,),
     IllnessType.METRICS_UNAVAILABLE: (Remedy.SCALING_FALLBACK,),
     IllnessType.MEMORY_CLIMBING: (Remedy.RAISE_MEMORY,),
@@ -146,6 +146,20 @@ def in_template(bedside: Bedside, illness: Illness) -> bool:
     return bedside.record.memory_in_template or _vain(bedside, Remedy.RAISE_MEMORY, illness)
 
 
+def _relocate(bedside: Bedside, illness: Illness) -> Proposal | None:
+    """Away from a node on which several pods are ill, while others are well elsewhere.
+
+    By a rollout, which takes as many pods at a time as the app's own strategy lets it.
+    """
+    if not bedside.policy.recycle or illness.cause is not Cause.NODE or bedside.case.recreates:
+        return None
+    if bedside.record.avoided_node is not None or _tried(bedside, Remedy.RELOCATE, illness):
+        return None
+    node = illness.pods[0].node
+    message = f"the pods are made anew, away from {node}: {illness.message}"
+    return Proposal(Remedy.RELOCATE, illness, node, message)
+
+
 def _recycle(bedside: Bedside, illness: Illness) -> Proposal | None:
     if not bedside.policy.recycle or not _is_local(illness):
         return None
@@ -211,6 +225,7 @@ def _tried(bedside: Bedside, remedy: Remedy, illness: Illness) -> list[HealingAc
 _RUNGS: Final[Mapping[Remedy, Callable[[Bedside, Illness], Proposal | None]]] = {
     Remedy.ROLLBACK: _rollback,
     Remedy.RAISE_MEMORY: _raise_memory,
+    Remedy.RELOCATE: _relocate,
     Remedy.RECYCLE: _recycle,
     Remedy.FAILOVER: _failover,
     Remedy.SCALING_FALLBACK: _scaling_fallback,

@@ -25,17 +25,21 @@ class Overrides:
     """What stands in place of the spec; all empty when the spec alone counts.
 
     ``template`` is a whole pod template, ``memory`` a quantity for the app's own container,
-    ``min_replicas`` the fewest pods that the autoscaler may choose.
+    ``min_replicas`` the fewest pods that the autoscaler may choose, ``avoid`` a node that pods keep
+    away from where they can.
     """
 
     template: Mapping[str, Any] | None = None
     memory: str = ""
     min_replicas: int | None = None
+    avoid: str = ""
 
     def over(self, template: Json) -> Json:
         """The pod template that is to be run instead of ``template``."""
         chosen = template if self.template is None else dict(self.template)
-        return with_memory(chosen, self.memory) if self._is_more(memory_limit(chosen)) else chosen
+        if self._is_more(memory_limit(chosen)):
+            chosen = with_memory(chosen, self.memory)
+        return away_from(chosen, self.avoid) if self.avoid else chosen
 
     def _is_more(self, limit: str) -> bool:
         """Whether the memory is more than this limit: a limit is never lowered, nor made up."""
@@ -44,6 +48,9 @@ class Overrides:
 
 
 NOTHING: Final = Overrides()
+
+HEAVIEST: Final = 100
+"""The largest weight of a wish for nodes (core/v1 PreferredSchedulingTerm)."""
 
 
 def version(name: str, spec: SelfHealingAppSpec, config: str = "") -> str:
@@ -72,6 +79,21 @@ def with_memory(template: Json, limit: str) -> Json:
     changed = {**main, "resources": raised(main.get("resources") or {}, limit)}
     containers = [changed if each is main else each for each in spec["containers"]]
     return {**template, "spec": {**spec, "containers": containers}}
+
+
+def away_from(template: Json, node: str) -> Json:
+    """The ``template`` with the wish, stronger than any other, not to run on a node.
+
+    Only a wish: where there is no other node, a pod there is better than none.
+    """
+    spec = template["spec"]
+    affinity = spec.get("affinity") or {}
+    nodes = affinity.get("nodeAffinity") or {}
+    field = "preferredDuringSchedulingIgnoredDuringExecution"
+    term = {"key": "metadata.name", "operator": "NotIn", "values": [node]}
+    wish = {"weight": HEAVIEST, "preference": {"matchFields": [term]}}
+    nodes = {**nodes, field: [*(nodes.get(field) or ()), wish]}
+    return {**template, "spec": {**spec, "affinity": {**affinity, "nodeAffinity": nodes}}}
 
 
 def raised(resources: Mapping[str, Any], limit: str) -> Json:

@@ -6,7 +6,7 @@ then it is carried out; a version is kept, then the status says so, then the one
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -165,7 +165,9 @@ class Healer:
         if after is None or good is None or good == (before.good_template if before else None):
             return True
         template = build_pod_template(facts.app.key.name, spec, config_mark(facts, spec))
-        return await self._keeper.keep(facts.app, good, overrides(after, None).over(template))
+        # With the memory that made it work, but not with what keeps it away from a node of today.
+        standing = replace(overrides(after, None), avoid="")
+        return await self._keeper.keep(facts.app, good, standing.over(template))
 
     async def stored(
         self, facts: Facts, before: HealingStatus | None, after: HealingStatus | None

@@ -39,12 +39,14 @@ def case(
     *objects: Json,
     record: HealingStatus | None = None,
     now: float = 1000,
+    rollout: Json | None = None,
     **meta: Any,  # noqa: ANN401 - metadata
 ) -> Case:
     """The case of an app with this record."""
+    asked = {**SPEC, "rollout": rollout} if rollout is not None else SPEC
     known, spec, causes, alarm = (
-        facts(app(SPEC, **meta), *objects),
-        parse(SPEC),
+        facts(app(asked, **meta), *objects),
+        parse(asked),
         Causes(),
         Alarm(at(now)),
     )
@@ -193,3 +195,17 @@ def test_somebody_has_paused_the_deployment() -> None:
     held = deployment(1, conditions=[progressing("DeploymentPaused", status="Unknown")])
 
     assert case(held).held
+
+
+@pytest.mark.parametrize(
+    ("rollout", "expected"),
+    [
+        (None, False),
+        ({"minReadySeconds": 5}, False),
+        ({"strategy": {"type": "RollingUpdate"}}, False),
+        ({"strategy": {"type": "Recreate"}}, True),
+    ],
+)
+def test_a_rollout_that_stops_all_pods(rollout: Json | None, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    """As the spec says, whatever the Deployment does now."""
+    assert expected is case(deployment(1), pod("web-abc-1", running()), rollout=rollout).recreates

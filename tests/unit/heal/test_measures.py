@@ -1,5 +1,7 @@
 """How a decision is written down: what is put in force, what is proposed, which pod is kept."""
 
+from dataclasses import replace
+
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, Hold, Remedy
@@ -43,6 +45,14 @@ def test_more_memory_is_put_in_force() -> None:
     assert "memory limit 200Mi again, in new pods: OOMKilled it is" == (
         in_template.history[0].message
     )
+
+
+def test_a_node_is_avoided() -> None:
+    """Until there is another version, or somebody resumes the app."""
+    found = decided(record(), case(ill(IllnessType.CRASH_LOOPING, Cause.NODE, SICK)))
+
+    assert "node-1" == found.avoided_node
+    assert None is decided(found, replace(case(), version="newer")).avoided_node
 
 
 def test_a_floor_is_put_in_force() -> None:

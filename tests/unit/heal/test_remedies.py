@@ -1,5 +1,8 @@
 """Which remedy fits: each rung of the ladder, and when it cannot be stepped on."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, Remedy
@@ -325,3 +328,47 @@ def test_situations_do_not_hide_from_the_choice() -> None:
     now = situated(LOST_NODE, nodes_lost=True)
 
     assert Remedy.FAILOVER is getattr(choose(beside(record(), now)), "remedy", None)
+
+
+ON_ONE_NODE = ill(IllnessType.CRASH_LOOPING, Cause.NODE, SICK)
+MOVED = (Remedy.RELOCATE, "node-1", "")
+
+
+def test_pods_leave_a_node_that_is_bad_for_them() -> None:
+    """Replacing one of them would not make the app well, and the next may land there again."""
+    found = choose(beside(record(), case(ON_ONE_NODE)))
+
+    assert MOVED == chosen(found)
+    assert found is not None
+    assert found.message.startswith("the pods are made anew, away from node-1: ")
+
+
+@pytest.mark.parametrize(
+    ("past", "known", "healing"),
+    [
+        ((action(remedy=Remedy.RELOCATE, outcome=ActionOutcome.HELPED),), {}, {}),
+        ((action(remedy=Remedy.RELOCATE),), {}, {}),
+        ((), {"avoided_node": "node-8"}, {}),
+        ((), {}, {"recycle": {"enabled": False}}),
+    ],
+    ids=["it helped for a while", "in vain", "another node is avoided", "pods are to stay"],
+)
+def test_pods_leave_one_node_once(
+    past: tuple[HealingAction, ...], known: dict[str, str], healing: dict[str, Any]
+) -> None:
+    """It is a rollout of the whole app: not a thing to be done again and again."""
+    found = choose(beside(record(*past, **known), case(ON_ONE_NODE), limits(**healing)))
+
+    assert MOVED != chosen(found)
+
+
+def test_a_rollout_that_would_stop_all_pods() -> None:
+    """Then only one pod is replaced."""
+    found = choose(beside(record(), replace(case(ON_ONE_NODE), recreates=True)))
+
+    assert RECYCLED == chosen(found)
+
+
+def test_the_illness_must_be_the_nodes() -> None:
+    """A single pod may have bad luck anywhere."""
+    assert RECYCLED == chosen(choose(beside(record(), case(ill()))))

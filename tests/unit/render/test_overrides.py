@@ -169,6 +169,29 @@ class TestOver:
         assert after == memory(Overrides(template=asked, memory="164Mi").over(limited("1Mi")))[1]
 
     @pytest.mark.parametrize(
+        "affinity",
+        [
+            None,
+            {"podAntiAffinity": {}},
+            {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1}]}},
+        ],
+        ids=["none", "another kind", "other wishes"],
+    )
+    def test_a_node_to_keep_away_from(self, affinity: Json | None) -> None:
+        """It is one wish more, the strongest; everything else stays."""
+        given = {"affinity": affinity} if affinity is not None else {}
+        before = {"spec": {"containers": [{"name": "app"}], **given}}
+        after = Overrides(avoid="node-7").over(before)["spec"]["affinity"]
+        field = "preferredDuringSchedulingIgnoredDuringExecution"
+        *others, ours = after["nodeAffinity"][field]
+        term = {"key": "metadata.name", "operator": "NotIn", "values": ["node-7"]}
+
+        assert {"weight": 100, "preference": {"matchFields": [term]}} == ours
+        assert ((affinity or {}).get("nodeAffinity") or {}).get(field, []) == others
+        assert given == {k: v for k, v in before["spec"].items() if k == "affinity"}
+        assert {*(affinity or {}), "nodeAffinity"} == after.keys()
+
+    @pytest.mark.parametrize(
         ("wanted", "fewest"), [(None, 2), (1, 2), (4, 4), (9, 5)], ids=["no", "less", "more", "max"]
     )
     def test_the_fewest_pods_of_the_autoscaler(self, wanted: int | None, fewest: int) -> None:
