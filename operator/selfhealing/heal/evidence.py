@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from selfhealing.api.healing_status import MAX_HISTORY, HealingAction
-from selfhealing.heal.exhibit import MOST, Source, describe, short, tell
+from selfhealing.heal.exhibit import MOST, Source, describe, measured, short, tell
 from selfhealing.heal.redaction import plain, redact
 from selfhealing.heal.template_diff import template_diff
 from selfhealing.observe.views import AppKey
@@ -23,6 +23,7 @@ LIMIT: Final = 16 * 1024
 """Bytes of one text."""
 
 _GAPS_LIMIT: Final = 1024
+_USE_LIMIT: Final = 512
 _POD_LIMIT: Final = 3072
 _EVENTS_LIMIT: Final = 2560
 _DIFF_LIMIT: Final = 2560
@@ -49,7 +50,8 @@ class Exhibit:
     """All that was found before an action.
 
     ``pod`` and ``events`` are raw objects, ``logs`` the most telling first; ``wanted`` and ``kept``
-    are pod templates; ``gaps`` says what could not be had, and why.
+    are pod templates; ``use`` is what each container was measured to use, as in a PodMetrics;
+    ``gaps`` says what could not be had, and why.
     """
 
     app: AppKey
@@ -60,6 +62,7 @@ class Exhibit:
     logs: Sequence[Log] = ()
     wanted: Json | None = None
     kept: Json | None = None
+    use: Sequence[Json] = ()
     gaps: Sequence[str] = ()
 
 
@@ -112,6 +115,8 @@ def write(found: Exhibit) -> str:
     if found.pod is not None:
         name = found.pod["metadata"]["name"]
         parts.append(_part(f"Pod {name}", _head(describe(found.pod), _POD_LIMIT)))
+    if found.use:
+        parts.append(_part("Use of CPU and memory", _head(measured(found.use), _USE_LIMIT)))
     if found.events:
         parts.append(_part("Events", _tail(tell(found.events), _EVENTS_LIMIT)))
     difference = ""

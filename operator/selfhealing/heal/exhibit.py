@@ -146,3 +146,13 @@ def _event(event: Json) -> str:
     times = f" ({count} times)" if count > 1 else ""
     said = short(event.get("message") or "")
     return f"{_last(event)}Z {event.get('type', 'Normal')} {event.get('reason', '')}{times}: {said}"
+
+
+def measured(containers: Iterable[Json]) -> str:
+    """What each container of a PodMetrics uses, a line each: "app: cpu 12m, memory 46080Ki"."""
+    lines = []
+    for container in containers:
+        usage = container.get("usage") or {}
+        told = ", ".join(f"{name} {usage[name]}" for name in sorted(usage))
+        lines.append(f"{container['name']}: {told or 'not measured'}")
+    return "\n".join(lines)

@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
+from selfhealing.api import names
 from selfhealing.api.healing_status import HealingAction
 from selfhealing.heal.evidence import Exhibit, Log, config_map, is_of, key, update, write
 from selfhealing.heal.exhibit import Source, sources
 from selfhealing.observe.views import AppKey, AppView
 from selfhealing.render.meta import Owner, metadata
-from selfhealing.runtime.access import CONFIG_MAPS, EVENTS, PODS
+from selfhealing.runtime.access import CONFIG_MAPS, EVENTS, POD_METRICS, PODS
 from selfhealing.runtime.client import Client
 from selfhealing.runtime.errors import ApiError, NotFoundError, is_outage
 
@@ -99,13 +100,15 @@ class EvidenceRoom:
         gaps: list[str] = []
         pod: Json | None = None
         events: list[Json] | None = None
+        use: Sequence[Json] | None = None
         logs: Sequence[Log | None] = ()
         if pod_name is not None:
             pod = await _had(f"the pod {pod_name}", self._pod(app, pod_name), gaps)
         if pod is not None:
             asked = [_had(_log_of(log), self._log(app, pod, log), gaps) for log in sources(pod)]
-            events, logs = await asyncio.gather(
+            events, use, logs = await asyncio.gather(
                 _had("its Events", self._events(app, pod["metadata"]["uid"]), gaps),
+                _had("its use of CPU and memory", self._use(app, pod["metadata"]["name"]), gaps),
                 asyncio.gather(*asked),
             )
         return Exhibit(
@@ -117,6 +120,7 @@ class EvidenceRoom:
             logs=[log for log in logs if log is not None],
             wanted=wanted,
             kept=kept,
+            use=use or (),
             gaps=gaps,
         )
 
@@ -134,6 +138,14 @@ class EvidenceRoom:
             if len(found) == EVENTS_LIMIT:
                 break
         return found
+
+    async def _use(self, app: AppKey, pod: str) -> Sequence[Json]:
+        labels = f"{names.LABEL_APP}={app.name}"
+        async for item in self._client.objects(POD_METRICS, app.namespace, labels):
+            if item["metadata"]["name"] == pod:
+                found: Sequence[Json] = item.get("containers") or ()
+                return found
+        raise NotFoundError(404, "NotFound", "it has not been measured yet")
 
     async def _log(self, app: AppKey, pod: Json, source: Source) -> Log:
         text = await self._client.log(

@@ -70,6 +70,7 @@ class TestText:
         text = write(
             exhibit(
                 pod=POD,
+                use=[{"name": "app", "usage": {"cpu": "12m"}}],
                 events=[raw.killing("web-abc-1", 5)],
                 logs=[log("boom\n"), log("", previous=False)],
                 wanted={"image": "v2"},
@@ -81,12 +82,14 @@ class TestText:
         assert [
             "== What could not be had ==",
             "== Pod web-abc-1 ==",
+            "== Use of CPU and memory ==",
             "== Events ==",
             "== Log of the container app, the run before its last restart: the last lines ==",
             "== Log of the container app, its present or last run: the last lines ==",
             "== New in this version ==",
         ] == [line for line in text.splitlines() if line.startswith("==")]
         assert "\n- its Events: no answer in 5 s\n" in text
+        assert "memory ==\napp: cpu 12m\n" in text
         assert "lines ==\nboom\n\n==" in text
         assert "lines ==\n(empty)\n" in text
         assert "-image: v1\n+image: v2\n" in text

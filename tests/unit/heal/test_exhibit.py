@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from selfhealing.heal.exhibit import MOST, WORDS, Source, describe, short, sources, tell
+from selfhealing.heal.exhibit import MOST, WORDS, Source, describe, measured, short, sources, tell
 from tests.unit import raw
 
 Json = dict[str, Any]
@@ -181,3 +181,10 @@ def test_a_long_message_keeps_its_end() -> None:
     assert text.startswith("password=<redacted> and then")
     assert text.endswith("the cause")
     assert WORDS + 3 == len(text)
+
+
+def test_what_is_used() -> None:
+    """A line for each container, also for one that nobody has measured."""
+    app = {"name": "app", "usage": {"memory": "46080Ki", "cpu": "12m"}}
+
+    assert "app: cpu 12m, memory 46080Ki\nproxy: not measured" == measured([app, {"name": "proxy"}])

@@ -9,7 +9,7 @@ import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, Remedy
 from selfhealing.observe.parse import app_view
-from selfhealing.runtime.access import CONFIG_MAPS, EVENTS, PODS, Resource
+from selfhealing.runtime.access import CONFIG_MAPS, EVENTS, POD_METRICS, PODS, Resource
 from selfhealing.runtime.client import Client
 from selfhealing.runtime.errors import (
     ApiError,
@@ -35,7 +35,9 @@ class Cluster:
     """A pod, its Events, its logs and the ConfigMaps.
 
     Attributes:
-        errors: what is answered instead, by "pods", "events", "logs", "get", "create" or "merge".
+        errors: what is answered instead, by "pods", "events", "use", "logs", "get", "create" or
+            "merge".
+        measured: whether the pods have been measured.
         silent: of these, those that never answer.
         asked: what was asked for, in order.
     """
@@ -47,6 +49,7 @@ class Cluster:
         self.errors: dict[str, ApiError] = {}
         self.silent: set[str] = set()
         self.asked: list[str] = []
+        self.measured = True
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """Answer as Client.get does."""
@@ -63,8 +66,17 @@ class Cluster:
         self, resource: Resource, namespace: str, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Json]:
         """Answer as Client.objects does."""
-        assert (EVENTS, raw.NAMESPACE, "") == (resource, namespace, labels)
+        assert namespace == raw.NAMESPACE
 
+        if resource is POD_METRICS:
+            assert ("selfhealing.dev/app=web", "") == (labels, fields)
+            await self._ask("use")
+            for name in self.pods if self.measured else ():
+                usage = {"cpu": "12m", "memory": "46080Ki"}
+                containers = [{"name": "app", "usage": usage}]
+                yield {"metadata": {"name": name}, "containers": containers}
+            return
+        assert (EVENTS, "") == (resource, labels)
         await self._ask("events")
         for event in self.events:
             if fields == f"involvedObject.uid={event['involvedObject']['uid']}":
@@ -164,6 +176,7 @@ async def test_what_there_is_to_be_seen_is_kept(cluster: Cluster) -> None:
     assert "exit code 137, SIGKILL" in text
     assert "Killing: Container app failed liveness probe" in text
     assert text.index("app before: password=<redacted>") < text.index("app now: password=")
+    assert "app: cpu 12m, memory 46080Ki" in text
     assert "-image: v1\n+image: v2" in text
     assert "could not be had" not in text
 
@@ -220,6 +233,7 @@ async def test_without_a_pod_the_rest_is_kept(cluster: Cluster) -> None:
     [
         ("pods", ["the pod web-abc-1: "]),
         ("events", ["its Events: "]),
+        ("use", ["its use of CPU and memory: "]),
         (
             "logs",
             ["the previous log of its container app: ", "the log of its container app: "],
@@ -236,8 +250,18 @@ async def test_what_cannot_be_had_is_named(
 
     assert all(f"\n- {gap}{error.message}\n" in text for gap in expected)
     assert ("== Pod" in text) == (what != "pods")
-    assert ("== Events" in text) == (what == "logs")
-    assert ("== Log of" in text) == (what == "events")
+    assert ("== Events" in text) == (what in {"logs", "use"})
+    assert ("== Log of" in text) == (what in {"events", "use"})
+    assert ("== Use of" in text) == (what in {"events", "logs"})
+
+
+async def test_a_pod_that_has_not_been_measured(cluster: Cluster) -> None:
+    """metrics-server takes half a minute to know of a pod."""
+    cluster.measured = False
+
+    assert "its use of CPU and memory: it has not been measured yet" in cluster.text(
+        await take(cluster)
+    )
 
 
 async def test_a_pod_that_is_gone_is_named(cluster: Cluster) -> None:
