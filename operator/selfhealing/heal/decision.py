@@ -30,7 +30,7 @@ from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.case import Case
 from selfhealing.heal.policy import Policy
 from selfhealing.heal.remedies import Bedside, Proposal, choose, exhausted
-from selfhealing.heal.symptoms import WARNINGS, IllnessType
+from selfhealing.heal.symptoms import SPARED, WARNINGS, IllnessType
 
 TEXT_LIMIT: Final = 1024
 
@@ -73,9 +73,8 @@ def _begun_anew(record: HealingStatus, case: Case, now: datetime) -> HealingStat
             update={"template": case.version, "template_since": now}
         )
     if case.resume and case.resume != record.resumed:
-        record = _cleared(_overtaken(record, now)).model_copy(
-            update={"resumed": case.resume, "budget_from": now, "cooldown_until": None}
-        )
+        anew = {"resumed": case.resume, "budget_from": now, "cooldown_until": None}
+        record = _cleared(_overtaken(record, now)).model_copy(update={**anew, **_lasting(record)})
     return record
 
 
@@ -100,6 +99,20 @@ def _cleared(record: HealingStatus) -> HealingStatus:
             "well_since": None,
         }
     )
+
+
+def _lasting(record: HealingStatus) -> dict[str, object]:
+    """What a resume does not take back: what this version was found to need.
+
+    Of a version that was gone back to, it is not this one's.
+    """
+    if record.failed_template is not None:
+        return {}
+    return {
+        "memory_limit": record.memory_limit,
+        "memory_in_template": record.memory_in_template,
+        "avoided_node": record.avoided_node,
+    }
 
 
 def _overtaken(record: HealingStatus, now: datetime) -> HealingStatus:
@@ -213,16 +226,16 @@ def _treated(bedside: Bedside) -> tuple[HealingStatus, Hold | None]:
     found = choose(bedside)
     if bedside.policy.mode == modes.OBSERVE:
         return measures.observed(bedside, found), Hold.NO_REMEDY if found is None else None
-    if (found is None or _is_warning(found)) and exhausted(bedside):
+    if (found is None or _is_spared(found)) and exhausted(bedside):
         return measures.left(bedside, "what was tried has not helped"), Hold.QUARANTINED
     if found is None:
         return record, Hold.NO_REMEDY
     return _taken(bedside, found)
 
 
-def _is_warning(found: Proposal) -> bool:
-    """Whether a remedy is for something that is no illness yet: it may as well be left undone."""
-    return found.illness.type in WARNINGS
+def _is_spared(found: Proposal) -> bool:
+    """Whether a remedy is for an app that serves all the same: it may as well be left undone."""
+    return found.illness.type in SPARED
 
 
 def _held_back(bedside: Bedside) -> Hold | None:
@@ -244,7 +257,7 @@ def _taken(bedside: Bedside, found: Proposal) -> tuple[HealingStatus, Hold | Non
     if found.remedy is Remedy.FAILOVER and bedside.case.situation.nodes_lost:
         return bedside.record, Hold.NODES_LOST
     if not ledger.budget_left(bedside.record, bedside.policy, bedside.now):
-        if _is_warning(found):
+        if _is_spared(found):
             return bedside.record, Hold.NO_REMEDY
         return measures.left(bedside, "the budget of actions is spent"), Hold.QUARANTINED
     if bedside.policy.mode == modes.APPROVE:

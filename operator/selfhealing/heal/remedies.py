@@ -18,7 +18,7 @@ from selfhealing.heal.illness import Illness
 from selfhealing.heal.memory import larger, raised_limit
 from selfhealing.heal.plan import may_go
 from selfhealing.heal.policy import Policy
-from selfhealing.heal.symptoms import WARNINGS, IllnessType
+from selfhealing.heal.symptoms import SPARED, WARNINGS, IllnessType
 
 RECYCLES: Final = 2
 """So often may a pod be replaced for the same illness within the window: then it is no accident."""
@@ -86,7 +86,7 @@ def exhausted(bedside: Bedside) -> bool:
     nothing to do with what comes later; a fallback is no cure, and helps for as long as it stands;
     and the pods of another node may still be waited for. A warning is nothing to give up for.
     """
-    ill = {illness.type for illness in bedside.case.illnesses} - WARNINGS
+    ill = {illness.type for illness in bedside.case.illnesses} - SPARED
     return any(
         action.diagnosis in ill
         and (

@@ -50,6 +50,10 @@ class IllnessType(StrEnum):
 WARNINGS: Final = frozenset({IllnessType.MEMORY_CLIMBING})
 """What is no illness yet: the app is well, and is never left to people because of it."""
 
+SPARED: Final = WARNINGS | {IllnessType.METRICS_UNAVAILABLE}
+"""Illnesses of apps that serve: for these alone none is left to people. Metrics come and go, and
+what may be done about that must not cost an app its healing when it falls ill."""
+
 
 CRASHES: Final = 3
 """Restarts that make a loop: the kubelet has waited 10 s and 20 s by then, and it did not help."""

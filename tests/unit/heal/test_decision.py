@@ -102,6 +102,27 @@ def test_somebody_resumes() -> None:
     assert taken_away.quarantined
 
 
+def test_what_a_version_needs_outlasts_a_resume() -> None:
+    """Else it would be given back the limit that killed it."""
+    needs = {"memory_limit": "200Mi", "memory_in_template": True, "avoided_node": "node-7"}
+    found = decided(record(quarantined=True, **needs), case(resume="1"))
+
+    assert not found.quarantined
+    assert needs == {field: getattr(found, field) for field in needs}
+
+
+@pytest.mark.parametrize("past", [3, 1])
+def test_without_metrics_alone_no_app_is_left_to_people(past: int) -> None:
+    """Its budget may be spent, or the fallback in vain: it serves, and may fall ill later."""
+    vain = [
+        action(n, Remedy.SCALING_FALLBACK, diagnosis=IllnessType.METRICS_UNAVAILABLE)
+        for n in range(past, 0, -1)
+    ]
+    found = decided(record(*vain), case(BLIND, well=True))
+
+    assert (False, Hold.NO_REMEDY) == (found.quarantined, found.hold)
+
+
 def test_off_forgets_what_stands_in_place_of_the_spec() -> None:
     """And ends what was under way; nothing is started, whatever ails the app."""
     found = decided(record(STARTED, **OVERLAID), case(ill()), limits(mode="Off"))
