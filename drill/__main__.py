@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; the exit code is 0 only when everything went as expected."""
     options = _parser().parse_args(arguments)
     # `kill` and a closed terminal end it as Ctrl-C does: what was broken is put right.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # (A shell has what it starts in the background ignore Ctrl-C, and Python leaves it so.)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         return _DO[options.do](options)

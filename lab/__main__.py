@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; the exit code is 0 only when every step went as its page says."""
     options = _parser().parse_args(arguments)
     # `kill` and a closed terminal end it as Ctrl-C does: a node that was taken away comes back.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # (A shell has what it starts in the background ignore Ctrl-C, and Python leaves it so.)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         return _DO[options.do](options)

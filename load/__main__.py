@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = read(arguments)
     paths = find_paths(Path(__file__).parent.parent, os.environ)
     # `kill` and a closed terminal end it as Ctrl-C does: with everything that it started.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # (A shell has what it starts in the background ignore Ctrl-C, and Python leaves it so.)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         return _run(plan, Kube(paths, plan.namespace), _vegeta(paths))
