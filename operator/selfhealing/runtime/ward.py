@@ -1,12 +1,19 @@
 """Who is ill: counted for the breaker, which keeps healing from a storm, and for /metrics."""
 
+from typing import Final
+
 from selfhealing.api.healing_status import HealingStatus
 from selfhealing.heal import ledger
 from selfhealing.heal.breaker import is_storm
-from selfhealing.heal.symptoms import WARNINGS
+from selfhealing.heal.symptoms import SPARED, IllnessType
 from selfhealing.observe.store import Store
 from selfhealing.observe.views import AppKey
 from selfhealing.runtime import metrics
+
+_ONE_CAUSE: Final = SPARED | {IllnessType.NODE_LOST}
+"""Illnesses that many apps get by one cause that is known, and for which healing is meant: metrics
+that are away make every autoscaler blind, and a lost node holds pods of many apps. Whether too many
+nodes are lost is asked apart (``heal.breaker.too_many_lost``)."""
 
 
 class Ward:
@@ -28,7 +35,8 @@ class Ward:
         """Take in how an app is; None for one that healing has nothing to do with.
 
         One that is left to people does not count: it may stay ill for weeks, and a few of these
-        would keep all the others from being healed. Nor does one that is only warned of something.
+        would keep all the others from being healed. Nor does one that only has what many have by
+        one cause.
         """
         if record is not None and not record.quarantined and _is_ill(record):
             self._ill.add(key)
@@ -52,7 +60,7 @@ def _is_ill(record: HealingStatus) -> bool:
     """Whether something ails an app, or did until a moment ago."""
     action = ledger.running(record)
     found = {each.type for each in record.diagnoses} | ({action.diagnosis} if action else set())
-    return bool(found - WARNINGS)
+    return bool(found - _ONE_CAUSE)
 
 
 def count(before: HealingStatus | None, after: HealingStatus) -> None:

@@ -56,6 +56,19 @@ class TestStorm:
         assert not ward.storm
         assert 0 == value(metrics.BREAKER)
 
+    @pytest.mark.parametrize("kind", ["NodeLost", "MetricsUnavailable", "MemoryClimbing"])
+    def test_many_have_what_one_cause_brings(self, ward: Ward, kind: str) -> None:
+        """It is what healing is for; another illness beside it counts."""
+        for key in KEYS:
+            ward.note(key, record(diagnoses=[illness(kind)]))
+
+        assert not ward.storm
+
+        for key in KEYS[:5]:
+            ward.note(key, record(diagnoses=[illness(kind), illness()]))
+
+        assert ward.storm
+
     def test_many_are_ill(self, ward: Ward) -> None:
         """Five of ten have something in common; when one is well again, it is over."""
         for key in KEYS[:5]:
