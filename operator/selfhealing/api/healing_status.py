@@ -138,7 +138,8 @@ class HealingStatus(Model):
     """Nothing is done before."""
 
     quarantined: bool = False
-    """Nothing is done until the spec or the annotation `selfhealing.dev/resume` changes."""
+    """Nothing is done until the pods in the spec or the annotation `selfhealing.dev/resume` change,
+    or the app was well for a whole window."""
 
     quarantine: QuarantineStatus | None = None
     """The pod that is kept."""

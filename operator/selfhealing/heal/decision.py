@@ -206,15 +206,18 @@ def _proven(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> 
 
 
 def _forgotten(record: HealingStatus, policy: Policy, alarm: Alarm) -> HealingStatus:
-    """An app that was well for a whole window begins a new story: what was in vain is forgotten.
+    """An app that was well for a whole window begins a new story.
 
-    Nothing that was done before is in the window any more, so this costs no budget.
+    What was in vain is forgotten, and an app that was left to people is healed again: what it
+    needed, such as a database, is back. Nothing that was done before is in the window any more, so
+    this costs no budget.
     """
     well = record.well_since
     vain = any(action.outcome is ActionOutcome.NO_HELP for action in record.history)
-    if well is None or not vain or not alarm.passed(well + policy.window):
+    if well is None or not (vain or record.quarantined) or not alarm.passed(well + policy.window):
         return record
-    return record.model_copy(update={"budget_from": max(well, record.budget_from or well)})
+    begun = max(well, record.budget_from or well)
+    return record.model_copy(update={"budget_from": begun, "quarantined": False})
 
 
 def _treated(bedside: Bedside) -> tuple[HealingStatus, Hold | None]:

@@ -74,7 +74,7 @@ def overlaid(key: AppKey, verdict: Verdict, record: HealingStatus | None) -> Ver
 def _left_open(key: AppKey, record: HealingStatus) -> str:
     """What waits for people although nothing else tells of it."""
     if record.quarantined:
-        return f"nothing is healed until somebody says so: {_resume(key)}"
+        return f"not healed until it was well for a whole window, or at once: {_resume(key)}"
     action = ledger.proposed(record)
     if action is None:
         return ""

@@ -298,6 +298,14 @@ def test_after_a_whole_window_of_health_what_was_in_vain_is_forgotten(
     assert (raw.at(since) if forgets else None) == found.budget_from
 
 
+def test_after_a_whole_window_of_health_an_app_is_healed_again() -> None:
+    """Whoever it was left to has gone home: its database is back."""
+    before = record(quarantined=True, well_since=raw.at(AT - 3600))
+
+    assert decided(before, case(), at=AT - 1).quarantined
+    assert not decided(before, case()).quarantined
+
+
 def test_a_later_resume_stays_the_beginning() -> None:
     """Whatever the health before it."""
     resumed = raw.at(AT - 10)

@@ -61,7 +61,7 @@ LEFT = record(
 )
 SET_BACK = "runs version good (web:v0), because new failed; it is tried again when the spec changes"
 WAITS = record(history=[action(ActionOutcome.PROPOSED)])
-STAYS = f"nothing is healed until somebody says so: {ANNOTATE}resume=$(date +%s)"
+STAYS = f"not healed until it was well for a whole window, or at once: {ANNOTATE}resume=$(date +%s)"
 ASKS = f"Recycle waits for approval: {ANNOTATE}approve=1"
 RESUME = f"heal again: {ANNOTATE}resume=$(date +%s)"
 
