@@ -169,7 +169,7 @@ class HealingStatus(Model):
     """Whether new pods are made with it; else it is set in the pods that run."""
 
     avoided_node: Name | None = None
-    """The node that new pods keep away from where they can."""
+    """The node that new pods keep away from, for as long as they find a place elsewhere."""
 
     fallback_replicas: Annotated[Int32, Field(ge=1)] | None = None
     """At least so many pods, because the autoscaler is blind."""

@@ -170,6 +170,8 @@ def _ended(
     now: datetime,
 ) -> HealingStatus:
     record = ledger.changed(record, action, outcome=outcome, ended_at=now)
+    if action.remedy is Remedy.RELOCATE and outcome is ActionOutcome.NO_HELP:
+        record = record.model_copy(update={"avoided_node": None})  # so it was not the node
     until = now + ledger.rest(record, policy, now)
     return record.model_copy(update={"cooldown_until": until})
 
@@ -182,6 +184,9 @@ def _taken_back(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm)
         record = record.model_copy(update={"fallback_replicas": None})
     if case.situation.good_lost:
         record = record.model_copy(update={"failed_template": None, "good_template": None})
+    if record.avoided_node is not None and IllnessType.UNSCHEDULABLE in ill:
+        # A pod on a bad node is better than none.
+        record = record.model_copy(update={"avoided_node": None})
     action = ledger.proposed(record)
     if action is not None:
         is_over = action.diagnosis not in ill or policy.mode != modes.APPROVE

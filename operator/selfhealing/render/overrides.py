@@ -25,8 +25,8 @@ class Overrides:
     """What stands in place of the spec; all empty when the spec alone counts.
 
     ``template`` is a whole pod template, ``memory`` a quantity for the app's own container,
-    ``min_replicas`` the fewest pods that the autoscaler may choose, ``avoid`` a node that pods keep
-    away from where they can.
+    ``min_replicas`` the fewest pods that the autoscaler may choose, ``avoid`` a node that no pod
+    may run on.
     """
 
     template: Mapping[str, Any] | None = None
@@ -49,8 +49,7 @@ class Overrides:
 
 NOTHING: Final = Overrides()
 
-HEAVIEST: Final = 100
-"""The largest weight of a wish for nodes (core/v1 PreferredSchedulingTerm)."""
+REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def version(name: str, spec: SelfHealingAppSpec, config: str = "") -> str:
@@ -82,17 +81,19 @@ def with_memory(template: Json, limit: str) -> Json:
 
 
 def away_from(template: Json, node: str) -> Json:
-    """The ``template`` with the wish, stronger than any other, not to run on a node.
+    """The ``template``, which must not run on a node.
 
-    Only a wish: where there is no other node, a pod there is better than none.
+    A wish would not do: the scheduler weighs it no more than its own to spread the pods. Terms
+    are alternatives, so each of them must say it.
     """
     spec = template["spec"]
     affinity = spec.get("affinity") or {}
     nodes = affinity.get("nodeAffinity") or {}
-    field = "preferredDuringSchedulingIgnoredDuringExecution"
-    term = {"key": "metadata.name", "operator": "NotIn", "values": [node]}
-    wish = {"weight": HEAVIEST, "preference": {"matchFields": [term]}}
-    nodes = {**nodes, field: [*(nodes.get(field) or ()), wish]}
+    required = nodes.get(REQUIRED) or {}
+    not_there = {"key": "metadata.name", "operator": "NotIn", "values": [node]}
+    places: list[Json] = required.get("nodeSelectorTerms") or [{}]
+    terms = [{**p, "matchFields": [*(p.get("matchFields") or ()), not_there]} for p in places]
+    nodes = {**nodes, REQUIRED: {**required, "nodeSelectorTerms": terms}}
     return {**template, "spec": {**spec, "affinity": {**affinity, "nodeAffinity": nodes}}}
 
 

@@ -298,6 +298,24 @@ def test_after_a_whole_window_of_health_what_was_in_vain_is_forgotten(
     assert (raw.at(since) if forgets else None) == found.budget_from
 
 
+MOVED = action(remedy=Remedy.RELOCATE, outcome=ActionOutcome.STARTED, target="node-7")
+HOMELESS = ill(IllnessType.UNSCHEDULABLE, Cause.ENVIRONMENT)
+
+
+@pytest.mark.parametrize(
+    ("now", "at", "avoided"),
+    [
+        (case(ill(cause=Cause.NODE)), AT, "node-7"),
+        (case(ill(cause=Cause.NODE), HOMELESS), AT, None),
+        (case(ill(cause=Cause.NODE)), AT + 300, None),
+    ],
+    ids=["it may help yet", "there is no other place", "it did not help"],
+)
+def test_a_node_is_forbidden_no_longer_than_it_helps(now: Case, at: int, avoided: str) -> None:
+    """A pod on a bad node is better than none, and it may not be the node."""
+    assert avoided == decided(record(MOVED, avoided_node="node-7"), now, at=at).avoided_node
+
+
 def test_after_a_whole_window_of_health_an_app_is_healed_again() -> None:
     """Whoever it was left to has gone home: its database is back."""
     before = record(quarantined=True, well_since=raw.at(AT - 3600))

@@ -9,6 +9,7 @@ from selfhealing.api.spec import parse
 from selfhealing.render import Owner, children
 from selfhealing.render.overrides import (
     NOTHING,
+    REQUIRED,
     Overrides,
     build_kept,
     kept_name,
@@ -43,6 +44,10 @@ def memory(found: Json) -> tuple[Any, Any]:
         resources.get("requests", {}).get("memory"),
         resources.get("limits", {}).get("memory"),
     )
+
+
+ZONE: Json = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
+DISK: Json = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-8"]}]}
 
 
 class TestVersion:
@@ -169,25 +174,24 @@ class TestOver:
         assert after == memory(Overrides(template=asked, memory="164Mi").over(limited("1Mi")))[1]
 
     @pytest.mark.parametrize(
-        "affinity",
+        ("affinity", "terms"),
         [
-            None,
-            {"podAntiAffinity": {}},
-            {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1}]}},
+            (None, [{}]),
+            ({"podAntiAffinity": {}}, [{}]),
+            ({"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [ZONE, DISK]}}}, [ZONE, DISK]),
         ],
-        ids=["none", "another kind", "other wishes"],
+        ids=["none", "another kind", "two places"],
     )
-    def test_a_node_to_keep_away_from(self, affinity: Json | None) -> None:
-        """It is one wish more, the strongest; everything else stays."""
+    def test_a_node_to_keep_away_from(self, affinity: Json | None, terms: list[Json]) -> None:
+        """Whichever of the terms holds, it is not that node; everything else stays."""
         given = {"affinity": affinity} if affinity is not None else {}
         before = {"spec": {"containers": [{"name": "app"}], **given}}
         after = Overrides(avoid="node-7").over(before)["spec"]["affinity"]
-        field = "preferredDuringSchedulingIgnoredDuringExecution"
-        *others, ours = after["nodeAffinity"][field]
-        term = {"key": "metadata.name", "operator": "NotIn", "values": ["node-7"]}
+        ours = {"key": "metadata.name", "operator": "NotIn", "values": ["node-7"]}
 
-        assert {"weight": 100, "preference": {"matchFields": [term]}} == ours
-        assert ((affinity or {}).get("nodeAffinity") or {}).get(field, []) == others
+        assert [
+            {**term, "matchFields": [*term.get("matchFields", ()), ours]} for term in terms
+        ] == (after["nodeAffinity"][REQUIRED]["nodeSelectorTerms"])
         assert given == {k: v for k, v in before["spec"].items() if k == "affinity"}
         assert {*(affinity or {}), "nodeAffinity"} == after.keys()
 
