@@ -36,6 +36,7 @@ FULL = SelfHealingAppStatus(
     image="nginx:1.29",
     endpoint="http://shown.test.svc:80",
     message="2 of 2 pods are ready",
+    last_heal_time=NOON,
     restarts=RestartsStatus(
         current=1,
         total=4,
