@@ -248,7 +248,11 @@ def test_one_pod_hangs(space: Space, name: str) -> None:
 
 
 def test_too_little_memory(space: Space, name: str) -> None:
-    """More memory, as much as it takes, within the maximum."""
+    """More memory, as much as it takes, within the maximum.
+
+    A container that is killed again and again may not take it up (Kubernetes issue 138760): then a
+    new pod gets it.
+    """
     command = ["python", "-c", "import time; x = b'x' * (150 << 20); time.sleep(3600)"]
     space.create(
         name,
@@ -260,7 +264,9 @@ def test_too_little_memory(space: Space, name: str) -> None:
     )
 
     def probe() -> bool:
-        has(space, name, ("RaiseMemory", "OOMKilled", "Helped"))
+        helped, *vain = history(space, name) or [("", "", "")]
+        assert ("RaiseMemory", "OOMKilled", "Helped") == helped, healing(space, name)
+        assert vain in ([], [("RaiseMemory", "OOMKilled", "NoHelp")])
         return bool(space.status(name)["phase"] == "Ready")
 
     eventually(probe, timeout=2 * LIMIT, says="it has memory enough")
