@@ -40,10 +40,22 @@ _ANYWHERE: Final[Json] = {
             "key": "node-role.kubernetes.io/control-plane",
             "operator": "Exists",
             "effect": "NoSchedule",
-        }
+        },
+        *(
+            {
+                "key": f"node.kubernetes.io/{taint}",
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": 300,
+            }
+            for taint in ("unreachable", "not-ready")
+        ),
     ],
 }
-"""A pod on each node, the control plane's too; when one is lost, all on the other."""
+"""A pod on each node, the control plane's too; when one is lost, all on the other.
+
+Kubernetes' own patience with a lost node: the local cluster's is shorter.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +212,8 @@ FAULTS: Final = (
             },
             "resources": {"requests": {"cpu": "100m"}},
         },
-        healing={"scalingFallback": {"replicas": 3, "after": "1m"}},
+        # Longer than a new app waits for its first metrics, also in a fifth of the time.
+        healing={"scalingFallback": {"replicas": 3, "after": "3m"}},
         pods=3,
         lacks=deeds.lacks_metrics,
     ),
