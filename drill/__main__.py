@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from theatre.kube import Kube
 from theatre.live import LiveScreen
 from theatre.plain import PlainScreen
 from theatre.screen import Progress, Screen
+from theatre.stopping import stop_as_by_ctrl_c
 from theatre.words import clock_of
 
 _INTERRUPTED = 130
@@ -35,10 +35,7 @@ _HALF_SECONDS = 60
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; the exit code is 0 only when everything went as expected."""
     options = _parser().parse_args(arguments)
-    # `kill` and a closed terminal end it as Ctrl-C does: what was broken is put right.
-    # (A shell has what it starts in the background ignore Ctrl-C, and Python leaves it so.)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    stop_as_by_ctrl_c()  # what was broken is put right
     try:
         return _DO[options.do](options)
     except ShowError as error:

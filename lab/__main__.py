@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from theatre.kube import Kube
 from theatre.live import LiveScreen
 from theatre.plain import PlainScreen
 from theatre.screen import Progress
+from theatre.stopping import stop_as_by_ctrl_c
 from theatre.timeline import timeline
 from theatre.words import clock_of
 
@@ -37,10 +37,7 @@ _ROOT = Path(__file__).parent.parent
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; the exit code is 0 only when every step went as its page says."""
     options = _parser().parse_args(arguments)
-    # `kill` and a closed terminal end it as Ctrl-C does: a node that was taken away comes back.
-    # (A shell has what it starts in the background ignore Ctrl-C, and Python leaves it so.)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    stop_as_by_ctrl_c()  # a node that was taken away comes back
     try:
         return _DO[options.do](options)
     except (PageError, ShowError) as error:

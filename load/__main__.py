@@ -1,7 +1,6 @@
 """``python -m load``: what ``make load`` runs."""
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from load.tally import Tally
 from load.way import to_service
 from theatre.errors import ShowError
 from theatre.kube import Kube
+from theatre.stopping import stop_as_by_ctrl_c
 
 _INTERRUPTED = 130
 
@@ -27,10 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Send the requests; the exit code is 0 when at least one was answered well."""
     plan = read(arguments)
     paths = find_paths(Path(__file__).parent.parent, os.environ)
-    # `kill` and a closed terminal end it as Ctrl-C does: with everything that it started.
-    # (A shell has what it starts in the background ignore Ctrl-C, and Python leaves it so.)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    stop_as_by_ctrl_c()  # with everything that it started
     try:
         return _run(plan, Kube(paths, plan.namespace), _vegeta(paths))
     except (ShowError, ClusterError) as error:
