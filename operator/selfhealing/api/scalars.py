@@ -1,7 +1,7 @@
 """The small types of a status: times, counts and texts with a bound."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field, PlainSerializer
 
@@ -19,4 +19,7 @@ Time = Annotated[AwareDatetime, PlainSerializer(_seconds, return_type=str)]
 Count = Annotated[Int32, Field(ge=0)]
 Name = Annotated[str, Field(max_length=253)]
 Word = Annotated[str, Field(max_length=128)]
-Text = Annotated[str, Field(max_length=1024)]
+TEXT_LIMIT: Final = 1024
+"""Characters of the longest text in a status."""
+
+Text = Annotated[str, Field(max_length=TEXT_LIMIT)]

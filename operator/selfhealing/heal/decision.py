@@ -14,7 +14,6 @@ carried out once it is stored (``heal.plan``). The order of the ladder:
 """
 
 from datetime import datetime
-from typing import Final
 
 from selfhealing.api.healing_status import (
     MAX_DIAGNOSES,
@@ -25,14 +24,13 @@ from selfhealing.api.healing_status import (
     Hold,
     Remedy,
 )
+from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.heal import ledger, measures, policy as modes
 from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.case import Case
 from selfhealing.heal.policy import Policy
 from selfhealing.heal.remedies import Bedside, Proposal, choose, exhausted
 from selfhealing.heal.symptoms import SPARED, WARNINGS, IllnessType
-
-TEXT_LIMIT: Final = 1024
 
 
 def decide(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> HealingStatus:

@@ -11,12 +11,11 @@ from selfhealing.api.healing_status import (
     QuarantineStatus,
     Remedy,
 )
+from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.heal import ledger, policy as modes
 from selfhealing.heal.remedies import Bedside, Proposal, in_template
 from selfhealing.heal.symptoms import WARNINGS, IllnessType
 from selfhealing.observe.views import PodView
-
-TEXT_LIMIT: Final = 1024
 
 SELF_HARM: Final = frozenset(
     {

@@ -9,6 +9,7 @@ import orjson
 
 from selfhealing.api import names
 from selfhealing.api.healing_status import HealingStatus
+from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.api.spec import JobSpec, SelfHealingAppSpec
 from selfhealing.api.status import SelfHealingAppStatus, read
 from selfhealing.heal.ailments import is_live
@@ -33,8 +34,6 @@ from selfhealing.status.outcome import HARMLESS, Outcome
 from selfhealing.status.pods import pod_statuses
 from selfhealing.status.restarts import Restart
 from selfhealing.status.verdict import judge
-
-TEXT_LIMIT: Final = 1024
 
 NOWHERE: Final = Situation()
 """Nothing is known from outside the app, and nothing stands in the way."""

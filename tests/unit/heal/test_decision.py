@@ -9,10 +9,11 @@ from selfhealing.api.healing_status import (
     Hold,
     Remedy,
 )
+from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.blame import Cause
 from selfhealing.heal.case import Case, Situation
-from selfhealing.heal.decision import TEXT_LIMIT, decide, fresh
+from selfhealing.heal.decision import decide, fresh
 from selfhealing.heal.illness import Illness
 from selfhealing.heal.symptoms import IllnessType
 from tests.unit import raw

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, Hold, Remedy
+from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.heal.blame import Cause
 from selfhealing.heal.case import Case
-from selfhealing.heal.measures import TEXT_LIMIT
 from selfhealing.heal.policy import Policy
 from selfhealing.heal.symptoms import IllnessType
 from tests.unit import raw
