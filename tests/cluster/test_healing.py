@@ -232,7 +232,7 @@ def test_a_storm(space: Space, kubelet: Kubelet, name: str) -> None:
             space.kube.delete(KIND, space.name, other["metadata"]["name"])
     try:
         for pod in sick.values():
-            kubelet.waits(pod, "CreateContainerConfigError", "secret not found")
+            kubelet.ready(pod, ready=False)
         held = eventually(
             lambda: [each for each in names if healing(space, each).get("hold") == "Storm"],
             timeout=LIMIT,

@@ -224,18 +224,25 @@ def _forgotten(record: HealingStatus, policy: Policy, alarm: Alarm) -> HealingSt
 
 
 def _treated(bedside: Bedside) -> tuple[HealingStatus, Hold | None]:
-    """Do the next thing for an app that is ill, or say why not."""
+    """Do the next thing for an app that is ill, or say why not.
+
+    That nothing fits is said before what holds things back: it is so whatever becomes of that.
+    """
     record = bedside.record
-    hold = _held_back(bedside)
-    if hold is not None or ledger.running(record) is not None:
-        return record, hold
+    if ledger.running(record) is not None:
+        return record, _held_back(bedside)
     found = choose(bedside)
-    if bedside.policy.mode == modes.OBSERVE:
-        return measures.observed(bedside, found), Hold.NO_REMEDY if found is None else None
-    if (found is None or _is_spared(found)) and exhausted(bedside):
-        return measures.left(bedside, "what was tried has not helped"), Hold.QUARANTINED
-    if found is None:
+    observes = bedside.policy.mode == modes.OBSERVE
+    is_optional = found is None or found.illness.type in SPARED
+    in_vain = is_optional and not observes and exhausted(bedside)
+    if found is None and not (in_vain or record.quarantined):
         return record, Hold.NO_REMEDY
+    if (hold := _held_back(bedside)) is not None:
+        return record, hold
+    if found is None or in_vain:
+        return measures.left(bedside, "what was tried has not helped"), Hold.QUARANTINED
+    if observes:
+        return measures.observed(bedside, found), None
     return _taken(bedside, found)
 
 

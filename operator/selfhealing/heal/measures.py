@@ -65,9 +65,9 @@ def _action(bedside: Bedside, found: Proposal, outcome: ActionOutcome) -> Healin
     )
 
 
-def observed(bedside: Bedside, found: Proposal | None) -> HealingStatus:
+def observed(bedside: Bedside, found: Proposal) -> HealingStatus:
     """Note what would have been done, once in a window."""
-    if found is None or _noted(bedside, found, ActionOutcome.OBSERVED):
+    if _noted(bedside, found, ActionOutcome.OBSERVED):
         return bedside.record
     return ledger.added(bedside.record, _action(bedside, found, ActionOutcome.OBSERVED))
 

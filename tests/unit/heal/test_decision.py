@@ -369,6 +369,26 @@ def test_something_holds_it_back(known: dict[str, object], now: Case, hold: Hold
     assert (hold, []) == (found.hold, found.history)
 
 
+@pytest.mark.parametrize(
+    ("known", "now"),
+    [
+        *(({}, situated(ill(cause=Cause.UNKNOWN), hold=hold)) for hold in HOLDS),
+        ({}, case(ill(cause=Cause.UNKNOWN), held=True)),
+        ({"cooldown_until": raw.at(AT + 1)}, case(ill(cause=Cause.UNKNOWN))),
+    ],
+)
+def test_that_nothing_fits_is_said_first(known: dict[str, object], now: Case) -> None:
+    """So an operator that starts anew writes nothing about apps that it cannot help."""
+    assert Hold.NO_REMEDY is decided(record().model_copy(update=known), now).hold
+
+
+def test_what_is_held_back_is_not_left_to_people() -> None:
+    """Also where all that fits was in vain."""
+    found = decided(record(action()), situated(ill(), hold=Hold.STORM))
+
+    assert (Hold.STORM, False) == (found.hold, found.quarantined)
+
+
 def test_nothing_holds_an_app_that_is_well() -> None:
     """There is nothing to be held back."""
     assert None is decided(record(quarantined=True), situated(hold=Hold.STORM)).hold

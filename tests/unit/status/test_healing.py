@@ -326,7 +326,8 @@ class TestReport:
 
     def test_a_situation(self) -> None:
         """What is known from outside reaches the decision."""
-        thing = raw.app()
+        kept = {"mode": "Auto", "budgetLeft": 3, "goodTemplate": "good", "goodImage": "web:v0"}
+        thing = raw.app(status={"healing": kept})
         held = report(
             facts(thing, deployment(1), LOOPING),
             parse(thing["spec"]),
