@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from selfhealing.heal import words
-from selfhealing.heal.ailments import Ailment, ailments
+from selfhealing.heal.ailments import NODE, Ailment, ailments
 from selfhealing.heal.alarm import Alarm
 from selfhealing.heal.causes import Causes
 from selfhealing.heal.children import DEPLOYMENT
@@ -53,6 +53,14 @@ class Diagnosis:
     def worst(self) -> Ailment | None:
         """The gravest ailment, those of the current template first."""
         return next(iter((*self.current, *self.old)), None)
+
+    @property
+    def ailing(self) -> bool:
+        """Whether pods have something of their own, for however short a time; a lost node is not.
+
+        A pod that only starts ails from nothing.
+        """
+        return any(found.reason != NODE for found in (*self.current, *self.old))
 
 
 def diagnose(

@@ -180,12 +180,13 @@ class Healer:
         if old is not None and after.good_template not in {None, old}:
             await self._keeper.forget(facts.app, old)
 
-    def note(self, key: AppKey, record: HealingStatus | None) -> float | None:
+    def note(self, key: AppKey, record: HealingStatus | None, *, ailing: bool) -> float | None:
         """Take in how an app is; returns in how many seconds to look again, if nothing happens.
 
         The ``record`` is None where healing has nothing to do with it: a Job, or one at rest.
+        ``ailing`` as in ``status.report.Report``.
         """
-        self._ward.note(key, record)
+        self._ward.note(key, record, ailing=ailing)
         return AGAIN if record is not None and record.hold in OUTSIDE else None
 
     def forget(self, key: AppKey) -> None:

@@ -172,7 +172,8 @@ class Reconciler:
         before, after = _record(facts), found.status.healing
         self._count_phase(key, str(found.status.phase))
         in_care = spec is not None and not spec.paused
-        for delay in (found.again, self._healer.note(key, after if in_care else None)):
+        again = self._healer.note(key, after if in_care else None, ailing=found.ailing)
+        for delay in (found.again, again):
             if delay is not None:
                 self._queue.add(key, delay)
         if not found.patch:

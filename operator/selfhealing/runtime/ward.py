@@ -31,14 +31,18 @@ class Ward:
         """Whether so many apps are ill at once that none is to be touched."""
         return is_storm(len(self._ill), len(self._store.keys()))
 
-    def note(self, key: AppKey, record: HealingStatus | None) -> None:
+    def note(self, key: AppKey, record: HealingStatus | None, *, ailing: bool = False) -> None:
         """Take in how an app is; None for one that healing has nothing to do with.
+
+        One whose pods are only ``ailing`` counts, before that has lasted long enough to be an
+        illness: what has one cause becomes an illness in all apps at the same moment, and the
+        first of them would be treated before the others were known.
 
         One that is left to people does not count: it may stay ill for weeks, and a few of these
         would keep all the others from being healed. Nor does one that only has what many have by
         one cause.
         """
-        if record is not None and not record.quarantined and _is_ill(record):
+        if record is not None and not record.quarantined and (ailing or _is_ill(record)):
             self._ill.add(key)
         else:
             self._ill.discard(key)

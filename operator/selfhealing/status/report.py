@@ -44,6 +44,7 @@ class Report:
     """What is to be written: the status, its difference to the stored one, and Events.
 
     ``patch`` is a JSON merge patch of the status; when it is empty there is nothing to tell either.
+    ``ailing``: pods have something of their own, be it for a moment only (``Diagnosis.ailing``).
     ``again``: in how many seconds the report may be another although nothing happens, if ever.
     """
 
@@ -51,6 +52,7 @@ class Report:
     patch: Mapping[str, Any]
     notices: tuple[Notice, ...]
     restarts: tuple[Restart, ...]
+    ailing: bool
     again: float | None
 
 
@@ -122,6 +124,7 @@ def report(
             *story(facts.app.key, before.healing, after.healing),
         ),
         restarts=news,
+        ailing=diagnosis.ailing,
         again=alarm.delay,
     )
 

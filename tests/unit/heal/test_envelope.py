@@ -24,6 +24,7 @@ from selfhealing.heal.ledger import COUNTED
 from selfhealing.heal.memory import larger
 from selfhealing.heal.plan import Delete, Evict, Isolate, Resize, Step
 from selfhealing.heal.policy import APPROVE, AUTO, OBSERVE, OFF, policy
+from selfhealing.heal.symptoms import IllnessType
 from selfhealing.observe.facts import Facts
 from tests.unit import raw
 from tests.unit.heal.cluster import NODES, SICK, Cluster
@@ -411,10 +412,14 @@ class Envelope(RuleBasedStateMachine):
             assert after.memory_in_template or not before.memory_in_template
 
     def check_rescue(self, record: HealingStatus) -> None:
-        """A version that is bad for itself does not stay, where a good one is known."""
+        """A version that is bad for itself does not stay, where a good one is known.
+
+        Unless all its pods stopped being ready at once: that is told as what they need being gone.
+        """
+        shared = IllnessType.DEPENDENCY_DOWN in {found.type for found in record.diagnoses}
         good = self.operator.kept.get(str(record.good_template))
         is_bad = bool(self.cluster.versions.get(self.app.image))
-        if record.hold is not Hold.NO_REMEDY or not is_bad or good is None:
+        if record.hold is not Hold.NO_REMEDY or not is_bad or good is None or shared:
             return
 
         assert good.image == self.app.image or record.failed_template, record

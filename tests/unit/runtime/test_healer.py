@@ -417,9 +417,9 @@ class TestConfirming:
         """Nothing else may tell that it is over."""
         there = world()
 
-        assert None is not there.healer.note(KEY, record(hold=Hold.STALE_FACTS))
-        assert None is there.healer.note(KEY, record(hold=Hold.COOLDOWN))
-        assert None is there.healer.note(KEY, None)
+        assert None is not there.healer.note(KEY, record(hold=Hold.STALE_FACTS), ailing=False)
+        assert None is there.healer.note(KEY, record(hold=Hold.COOLDOWN), ailing=False)
+        assert None is there.healer.note(KEY, None, ailing=False)
 
 
 class TestHolds:
@@ -445,7 +445,7 @@ class TestHolds:
             key = AppKey("shop", f"app-{number}")
             thing = raw.app(name=key.name, uid=f"uid-of-{key.name}")
             there.store.put_app(app_view(thing))
-            there.healer.note(key, record(diagnoses=[illness()]))
+            there.healer.note(key, record(diagnoses=[illness()]), ailing=False)
 
         assert Hold.STORM is await there.hold()
 

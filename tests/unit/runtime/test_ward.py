@@ -82,6 +82,17 @@ class TestStorm:
         assert not ward.storm
         assert 0 == value(metrics.BREAKER)
 
+    def test_many_begin_to_ail(self, ward: Ward) -> None:
+        """It counts before it is an illness, so that the first of them is not treated either."""
+        for key in KEYS[:5]:
+            ward.note(key, WELL, ailing=True)
+
+        assert ward.storm
+
+        ward.note(KEYS[0], WELL)
+
+        assert not ward.storm
+
     def test_one_app_counts_once(self, ward: Ward) -> None:
         """However often it is looked at."""
         for _ in range(9):
@@ -96,17 +107,20 @@ class TestStorm:
 
         assert ward.storm
 
+    @pytest.mark.parametrize("ailing", [False, True])
     @pytest.mark.parametrize(
         "resting",
         [None, record(diagnoses=[illness()], quarantined=True)],
         ids=["paused or a Job", "left to people"],
     )
-    def test_one_that_healing_leaves_alone(self, ward: Ward, resting: HealingStatus | None) -> None:
+    def test_one_that_healing_leaves_alone(
+        self, ward: Ward, resting: HealingStatus | None, *, ailing: bool
+    ) -> None:
         """It may be ill for weeks, and would keep the others from being healed."""
         for key in KEYS[:5]:
             ward.note(key, ILL)
         for key in KEYS[:5]:
-            ward.note(key, resting)
+            ward.note(key, resting, ailing=ailing)
 
         assert not ward.storm
 

@@ -339,6 +339,22 @@ class TestReport:
         assert held.status.healing is not None
         assert Hold.STORM is held.status.healing.hold
 
+    @pytest.mark.parametrize(
+        ("pods", "ailing"),
+        [
+            ([WELL], False),
+            ([pod("web-abc-1", running(990, ready=False), since=980)], False),
+            ([pod("web-abc-1", running(), ready=False, ready_reason="", since=990)], False),
+            ([pod("web-abc-1", running(900, ready=False), since=999)], True),
+            ([pod("web-abc-1", crash_loop(1, ended()))], True),
+            ([pod("web-abc-2", running()), LOOPING], True),
+        ],
+        ids=["well", "starts", "lost with its node", "unready just now", "crashed once", "one"],
+    )
+    def test_who_counts_for_the_breaker(self, pods: list[Json], *, ailing: bool) -> None:
+        """An app whose pods have something of their own, from the first moment."""
+        assert ailing is looked(*pods).ailing
+
     def test_a_paused_app(self) -> None:
         """Nothing is decided, and nothing is forgotten."""
         first = status_of(looked(LOOPING))
