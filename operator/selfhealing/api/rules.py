@@ -137,6 +137,20 @@ def _min_at_most_max(resource: str) -> Rule:
 
 MIN_AT_MOST_MAX: Final = (_min_at_most_max("cpu"), _min_at_most_max("memory"))
 
+WHOLE_AMOUNTS: Final = (
+    Rule(
+        cel=r"!has(self.cpu) || string(self.cpu).matches('^[0-9]+(m|[.][0-9]{1,3})?$')",
+        message="cpu is a whole number of thousandths here: write it like 250m, 0.25 or 2",
+        path=".cpu",
+    ),
+    Rule(
+        cel="!has(self.memory) || quantity(string(self.memory)).isInteger()",
+        message="memory is a whole number of bytes here: write it like 128Mi",
+        path=".memory",
+    ),
+)
+"""VPA's webhook refuses other bounds (validateResourceResolution in its admission controller)."""
+
 READY_BEFORE_DEADLINE: Final = Rule(
     cel="(has(self.minReadySeconds) ? self.minReadySeconds : 0)"
     " < (has(self.progressDeadlineSeconds) ? self.progressDeadlineSeconds : 600)",

@@ -152,6 +152,8 @@ class DisruptionSpec(SpecModel):
 class AllowedSpec(SpecModel):
     """Bounds of what may be recommended and set."""
 
+    rules = cel.WHOLE_AMOUNTS
+
     cpu: Annotated[int | str | None, KubernetesType(QUANTITY)] = None
     """CPU, such as 250m."""
 

@@ -226,18 +226,17 @@ def _forgotten(record: HealingStatus, policy: Policy, alarm: Alarm) -> HealingSt
 def _treated(bedside: Bedside) -> tuple[HealingStatus, Hold | None]:
     """Do the next thing for an app that is ill, or say why not.
 
-    That nothing fits is said before what holds things back: it is so whatever becomes of that.
+    What lasts is said before what passes: that people hold it, and that nothing fits.
     """
     record = bedside.record
-    if ledger.running(record) is not None:
-        return record, _held_back(bedside)
+    if (hold := _held(bedside)) is not None or ledger.running(record) is not None:
+        return record, hold or _deferred(bedside)
     found = choose(bedside)
     observes = bedside.policy.mode == modes.OBSERVE
-    is_optional = found is None or found.illness.type in SPARED
-    in_vain = is_optional and not observes and exhausted(bedside)
-    if found is None and not (in_vain or record.quarantined):
+    in_vain = (found is None or _is_spared(found)) and not observes and exhausted(bedside)
+    if found is None and not in_vain:
         return record, Hold.NO_REMEDY
-    if (hold := _held_back(bedside)) is not None:
+    if (hold := _deferred(bedside)) is not None:
         return record, hold
     if found is None or in_vain:
         return measures.left(bedside, "what was tried has not helped"), Hold.QUARANTINED
@@ -251,15 +250,18 @@ def _is_spared(found: Proposal) -> bool:
     return found.illness.type in SPARED
 
 
-def _held_back(bedside: Bedside) -> Hold | None:
-    """What keeps anything from being done now, whatever it would be."""
-    until = bedside.record.cooldown_until
+def _held(bedside: Bedside) -> Hold | None:
+    """What keeps anything from being done until people end it."""
     if bedside.record.quarantined:
         return Hold.QUARANTINED
+    return Hold.ROLLOUT_PAUSED if bedside.case.held else None
+
+
+def _deferred(bedside: Bedside) -> Hold | None:
+    """What keeps anything from being done now, and passes."""
+    until = bedside.record.cooldown_until
     if bedside.case.situation.hold is not None:
         return bedside.case.situation.hold
-    if bedside.case.held:
-        return Hold.ROLLOUT_PAUSED
     if until is not None and not bedside.alarm.passed(until):
         return Hold.COOLDOWN
     return None

@@ -373,7 +373,6 @@ def test_something_holds_it_back(known: dict[str, object], now: Case, hold: Hold
     ("known", "now"),
     [
         *(({}, situated(ill(cause=Cause.UNKNOWN), hold=hold)) for hold in HOLDS),
-        ({}, case(ill(cause=Cause.UNKNOWN), held=True)),
         ({"cooldown_until": raw.at(AT + 1)}, case(ill(cause=Cause.UNKNOWN))),
     ],
 )

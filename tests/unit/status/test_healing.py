@@ -343,7 +343,7 @@ class TestReport:
         ("pods", "ailing"),
         [
             ([WELL], False),
-            ([pod("web-abc-1", running(990, ready=False), since=980)], False),
+            ([pod("web-abc-1", running(990, ready=False), since=980, created=980)], False),
             ([pod("web-abc-1", running(), ready=False, ready_reason="", since=990)], False),
             ([pod("web-abc-1", running(900, ready=False), since=999)], True),
             ([pod("web-abc-1", crash_loop(1, ended()))], True),
