@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -12,42 +11,32 @@ from rich.console import Console
 from cluster.paths import Paths, find_paths
 from demo.stage import Stage
 from demo.story import CLEAN_UP, STORY
-from theatre import house, namespace
+from theatre import entrance, house, namespace
 from theatre.errors import ShowError
 from theatre.kube import Kube
-from theatre.live import LiveScreen
 from theatre.look import Picture
-from theatre.plain import PlainScreen
 from theatre.words import clock_of
-
-_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play the demo; the exit code is 0 only when every step went as told."""
     options = _parser().parse_args(arguments)
+    return entrance.answered(lambda: _demo(options))
+
+
+def _demo(options: argparse.Namespace) -> int:
     paths = find_paths(Path(__file__).parent.parent, os.environ)
-    try:
-        kube = Kube(paths, options.namespace)
-        with house.alone(paths, "demo"):
-            return _run(kube, paths, keep=options.keep, plain=options.plain)
-    except ShowError as error:
-        print(f"\nerror: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return _INTERRUPTED
+    kube = Kube(paths, options.namespace)
+    with house.alone(paths, "demo"):
+        return _run(kube, paths, keep=options.keep, plain=options.plain)
 
 
 def _run(kube: Kube, paths: Paths, *, keep: bool, plain: bool) -> int:
     house.check(kube)
     namespace.make(kube, "demo")
-    console = Console()
-    moving = console.is_terminal and not console.is_dumb_terminal and not plain
-    screen = LiveScreen(console) if moving else PlainScreen()
-    stage = Stage(kube, screen)
     try:
-        with screen if isinstance(screen, LiveScreen) else nullcontext():
+        with entrance.screen(Console(), plain=plain) as screen:
+            stage = Stage(kube, screen)
             seconds = stage.play(STORY if keep else (*STORY, CLEAN_UP))
     except ShowError as error:
         print(f"\nerror: {error}\n", file=sys.stderr)
@@ -57,7 +46,7 @@ def _run(kube: Kube, paths: Paths, *, keep: bool, plain: bool) -> int:
     except KeyboardInterrupt:
         print("\nstopped; removing what the demo made ...", file=sys.stderr, flush=True)
         namespace.remove(kube)
-        return _INTERRUPTED
+        return entrance.INTERRUPTED
     print(f"\nEverything happened as told, in {clock_of(seconds)}.")
     if not keep:
         namespace.remove(kube)

@@ -5,7 +5,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -17,16 +16,12 @@ from drill.faults import Fault, chosen
 from drill.play import NAME, Play
 from drill.site import SCALE
 from drill.verdict import Result, judged
-from theatre import house, namespace
+from theatre import entrance, house, namespace
 from theatre.errors import ShowError
 from theatre.kube import Kube
-from theatre.live import LiveScreen
-from theatre.plain import PlainScreen
 from theatre.screen import Progress, Screen
-from theatre.stopping import stop_as_by_ctrl_c
 from theatre.words import clock_of
 
-_INTERRUPTED = 130
 _ROOT = Path(__file__).parent.parent
 _HALF_SECONDS = 60
 """What a half takes beside waiting in vain, as a rule."""
@@ -35,15 +30,7 @@ _HALF_SECONDS = 60
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; the exit code is 0 only when everything went as expected."""
     options = _parser().parse_args(arguments)
-    stop_as_by_ctrl_c()  # what was broken is put right
-    try:
-        return _DO[options.do](options)
-    except ShowError as error:
-        print(f"\nerror: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return _INTERRUPTED
+    return entrance.answered(lambda: _DO[options.do](options))
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -67,16 +54,14 @@ def _run(options: argparse.Namespace) -> int:
             )
         namespace.check(kube, NAME)
         console = Console()
-        moving = console.is_terminal and not console.is_dumb_terminal and not options.plain
-        screen = LiveScreen(console) if moving else PlainScreen()
         began, start = datetime.now().astimezone(), time.monotonic()
         try:
-            with screen if isinstance(screen, LiveScreen) else nullcontext():
+            with entrance.screen(console, plain=options.plain) as screen:
                 results = tuple(_played(kube, screen, faults, options))
         except KeyboardInterrupt:
             print("\nstopped; removing what the drill made ...", file=sys.stderr, flush=True)
             namespace.remove(kube)
-            return _INTERRUPTED
+            return entrance.INTERRUPTED
         seconds = time.monotonic() - start
         day = f"{began:%Y-%m-%d %H:%M %Z}"
         run = report.Run(results, day, seconds, house.described(kube), SCALE)

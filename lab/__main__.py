@@ -6,7 +6,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,32 +19,19 @@ from lab.book import Book
 from lab.errors import PageError
 from lab.pages import Page
 from lab.stage import Result, Stage
-from theatre import house, namespace
-from theatre.errors import ShowError
+from theatre import entrance, house, namespace
 from theatre.kube import Kube
-from theatre.live import LiveScreen
-from theatre.plain import PlainScreen
 from theatre.screen import Progress
-from theatre.stopping import stop_as_by_ctrl_c
 from theatre.timeline import timeline
 from theatre.words import clock_of
 
-_INTERRUPTED = 130
 _ROOT = Path(__file__).parent.parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; the exit code is 0 only when every step went as its page says."""
     options = _parser().parse_args(arguments)
-    stop_as_by_ctrl_c()  # a node that was taken away comes back
-    try:
-        return _DO[options.do](options)
-    except (PageError, ShowError) as error:
-        print(f"\nerror: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return _INTERRUPTED
+    return entrance.answered(lambda: _DO[options.do](options), PageError)
 
 
 def _steps(options: argparse.Namespace) -> int:
@@ -78,18 +64,16 @@ def _lab(options: argparse.Namespace) -> int:
         house.check(kube)
         namespace.make(kube, "lab")
         console = Console()
-        moving = console.is_terminal and not console.is_dumb_terminal and not options.plain
-        screen = LiveScreen(console) if moving else PlainScreen()
         environment = _environment(paths, kube.namespace, Path(work))
-        stage = Stage(kube, _ROOT, Path(work), screen, environment)
         began, start = datetime.now().astimezone(), time.monotonic()
         try:
-            with screen if isinstance(screen, LiveScreen) else nullcontext():
+            with entrance.screen(console, plain=options.plain) as screen:
+                stage = Stage(kube, _ROOT, Path(work), screen, environment)
                 results = tuple(play(stage, pages, named=bool(options.step)))
         except KeyboardInterrupt:
             print("\nstopped; removing what the lab made ...", file=sys.stderr, flush=True)
             namespace.remove(kube)
-            return _INTERRUPTED
+            return entrance.INTERRUPTED
         if options.capture:
             _capture(book, results)
             results = tuple(replace(result, stale=()) for result in results)

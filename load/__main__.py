@@ -16,26 +16,17 @@ from load.plan import Plan, read
 from load.screen import Screen, report
 from load.tally import Tally
 from load.way import to_service
-from theatre.errors import ShowError
+from theatre import entrance
 from theatre.kube import Kube
-from theatre.stopping import stop_as_by_ctrl_c
-
-_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Send the requests; the exit code is 0 when at least one was answered well."""
     plan = read(arguments)
     paths = find_paths(Path(__file__).parent.parent, os.environ)
-    stop_as_by_ctrl_c()  # with everything that it started
-    try:
-        return _run(plan, Kube(paths, plan.namespace), _vegeta(paths))
-    except (ShowError, ClusterError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return _INTERRUPTED
+    return entrance.answered(
+        lambda: _run(plan, Kube(paths, plan.namespace), _vegeta(paths)), ClusterError
+    )
 
 
 def _vegeta(paths: Paths) -> str:
@@ -58,7 +49,7 @@ def _run(plan: Plan, kube: Kube, vegeta: str) -> int:
     for part in report(plan, tally, seconds):
         console.print(part)
     if stopped:
-        return _INTERRUPTED
+        return entrance.INTERRUPTED
     return 0 if tally.sent > tally.failed else 1
 
 

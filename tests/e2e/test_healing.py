@@ -264,7 +264,9 @@ def test_too_little_memory(space: Space, name: str) -> None:
     )
 
     def probe() -> bool:
-        helped, *vain = history(space, name) or [("", "", "")]
+        past = history(space, name)
+        assert past, "nothing is decided yet"
+        helped, *vain = past
         assert ("RaiseMemory", "OOMKilled", "Helped") == helped, healing(space, name)
         assert vain in ([], [("RaiseMemory", "OOMKilled", "NoHelp")])
         return bool(space.status(name)["phase"] == "Ready")
