@@ -137,6 +137,9 @@ def _min_at_most_max(resource: str) -> Rule:
 
 MIN_AT_MOST_MAX: Final = (_min_at_most_max("cpu"), _min_at_most_max("memory"))
 
+_BYTES: Final = "quantity(string(self.memory)).asApproximateFloat()"
+"""Exact up to 8 PiB; ``isInteger`` is false for 1.5Gi, though that is whole."""
+
 WHOLE_AMOUNTS: Final = (
     Rule(
         cel=r"!has(self.cpu) || string(self.cpu).matches('^[0-9]+(m|[.][0-9]{1,3})?$')",
@@ -144,7 +147,7 @@ WHOLE_AMOUNTS: Final = (
         path=".cpu",
     ),
     Rule(
-        cel="!has(self.memory) || quantity(string(self.memory)).isInteger()",
+        cel=f"!has(self.memory) || double(int({_BYTES})) == {_BYTES}",
         message="memory is a whole number of bytes here: write it like 128Mi",
         path=".memory",
     ),
