@@ -1,4 +1,4 @@
-"""``python -m drill``: ``run`` is what ``make drill`` does; ``list`` says what can be broken."""
+"""``python -m drill``: ``run`` is what ``make drill`` does; ``docs`` tells of it."""
 
 import argparse
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 
 from cluster.paths import Paths, find_paths
-from drill import report
-from drill.faults import Fault, chosen
+from drill import docs, report
+from drill.faults import FAULTS, Fault, chosen
 from drill.play import NAME, Play
 from drill.site import SCALE
 from drill.verdict import Result, judged
@@ -74,7 +74,14 @@ def _run(options: argparse.Namespace) -> int:
     return int(not run.passed)
 
 
-_DO = {"list": _list, "run": _run}
+def _docs(options: argparse.Namespace) -> int:
+    names = [fault.name for fault in FAULTS]
+    for page in docs.fill(_ROOT, options.report / report.JSON, names):
+        print(f"wrote {page.relative_to(_ROOT)}")
+    return 0
+
+
+_DO = {"list": _list, "run": _run, "docs": _docs}
 """What can be asked for."""
 
 
@@ -142,12 +149,16 @@ def _parser() -> argparse.ArgumentParser:
         )
     run.add_argument("--namespace", default=NAME, help=f"where (default: {NAME})")
     run.add_argument("--plain", action="store_true", help="lines, also in a terminal")
-    run.add_argument(
-        "--report",
-        type=Path,
-        default=report.FOLDER,
-        help=f"the folder of the report (default: {report.FOLDER})",
+    telling = orders.add_parser(
+        "docs", help="put the figures of a whole run into the documentation"
     )
+    for order in (run, telling):
+        order.add_argument(
+            "--report",
+            type=Path,
+            default=report.FOLDER,
+            help=f"the folder of the report (default: {report.FOLDER})",
+        )
     return parser
 
 

@@ -11,3 +11,7 @@ drill: $(VENV_READY) ## Break a real app on purpose, without healing and with it
 	@$(MAKE) crd-apply
 	@$(MAKE) quiet
 	@$(IN_CLUSTER) $(DRILL) run $(DRILL_FAULTS) $(if $(NAMESPACE),--namespace $(NAMESPACE))
+
+.PHONY: drill-docs
+drill-docs: $(VENV_READY) ## Put the figures of the last whole run of drills into docs/healing.md
+	@$(DRILL) docs

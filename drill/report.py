@@ -16,6 +16,7 @@ from theatre.page import render
 from theatre.plot import draw
 
 FOLDER: Final = Path(".artifacts")
+JSON: Final = "drill.json"
 _STYLES = {"as expected": "green", "FAILED": "bold red", "left out": "yellow"}
 
 
@@ -130,7 +131,7 @@ def write(run: Run, folder: Path) -> Path:
     """Write the page and the JSON; returns where the page is."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(data(run), indent=2, ensure_ascii=False)
-    (folder / "drill.json").write_text(text + "\n", encoding="utf-8")
+    (folder / JSON).write_text(text + "\n", encoding="utf-8")
     file = folder / "drill.html"
     file.write_text(page(run), encoding="utf-8")
     return file

@@ -1,0 +1,61 @@
+"""The figures of the last whole run, in the documentation of every language."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from theatre.errors import ShowError
+
+PAGES: Final = {"docs/healing.md": "table.en.md.j2", "docs/zh/healing.md": "table.zh.md.j2"}
+"""The template by the page that it is for."""
+
+BEGIN, END = "<!-- drill: begin -->", "<!-- drill: end -->"
+
+
+def fill(root: Path, report: Path, faults: Collection[str]) -> Iterator[Path]:
+    """Write the table into each page; yields the pages.
+
+    Args:
+        root: what the pages' paths begin at.
+        report: what a run has written for programs.
+        faults: the names of all faults: each must be in the report, and as expected.
+
+    Raises:
+        ShowError: there is no such report, or a page has no place for it.
+    """
+    run = _read(report, faults)
+    templates = Environment(  # noqa: S701 - Markdown from our own report, no page for a browser
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for path, template in PAGES.items():
+        page = root / path
+        table = templates.get_template(template).render(run=run)
+        page.write_text(_with(page.read_text(encoding="utf-8"), table, path), encoding="utf-8")
+        yield page
+
+
+def _read(report: Path, faults: Collection[str]) -> Mapping[str, Any]:
+    if not report.exists():
+        raise ShowError(f"there is no {report}: make drill writes it")
+    run: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    good = {fault["name"] for fault in run["faults"] if fault["result"] == "as expected"}
+    if missing := sorted(set(faults) - good):
+        raise ShowError(
+            f"{report} is not of a whole run that went as expected, it lacks"
+            f" {', '.join(missing)}: make drill, without FAULT"
+        )
+    return run
+
+
+def _with(text: str, table: str, path: str) -> str:
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ShowError(f"{path} has no place for the table: {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{table}{END}{after}"

@@ -1,0 +1,122 @@
+"""The figures in the documentation."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drill.docs import BEGIN, END, PAGES, fill
+from drill.faults import FAULTS
+from drill.report import Run, write
+from drill.verdict import Result, judged
+from tests.unit.drill.halves import HEALED, WITHOUT, healed
+from theatre.errors import ShowError
+
+NAMES = [fault.name for fault in FAULTS]
+QUIET = replace(HEALED, acts=(), after=None, reason="")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Pages with a table of before."""
+    for path in PAGES:
+        page = tmp_path / path
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(f"# Healing\n\n{BEGIN}\nold\n{END}\n\nMore.\n", encoding="utf-8")
+    return tmp_path
+
+
+def report(root: Path, *results: Result) -> Path:
+    """What a run has written."""
+    run = Run(results, "2026-11-27 12:00 UTC", 3241, "Kubernetes v1.36.3, 2 nodes", 0.2)
+    return write(run, root).with_suffix(".json")
+
+
+def whole() -> list[Result]:
+    """Every fault, as expected."""
+    return [Result(fault, (WITHOUT, HEALED)) for fault in FAULTS]
+
+
+def test_every_language_tells_of_every_fault(root: Path) -> None:
+    """With the figures of the run, in place of those of before."""
+    written = report(root, Result(FAULTS[0], (WITHOUT, QUIET)), *whole()[1:])
+    pages = list(fill(root, written, NAMES))
+
+    assert [root / path for path in PAGES] == pages
+
+    english, chinese = (page.read_text(encoding="utf-8") for page in pages)
+    for text in (english, chinese):
+        assert text.startswith(f"# Healing\n\n{BEGIN}\n`make drill`")
+        assert text.endswith(f"|\n{END}\n\nMore.\n")
+        assert len(FAULTS) + 2 == sum(line.startswith("|") for line in text.splitlines())
+        assert all(f"`{name}`" in text for name in NAMES)
+        assert "2026-11-27 12:00 UTC (Kubernetes" in text.replace("（", " (")
+
+    assert (
+        "(`hang`) | not within 75 s, 0 of 600 | 12 s, 3 of 100 | Rollback (Helped) | Deg" in english
+    )
+    assert "（`hang`） | 75 秒内没有，0/600 | 12 秒，3/100 | Rollback（Helped） | Deg" in chinese
+    assert "| nothing | Degraded |" in english
+    assert "| 什么都没做 | Degraded |" in chinese
+    assert "in one run of 54 minutes" in english
+    assert "took 12 s" in english
+
+
+def test_twice_is_as_once(root: Path) -> None:
+    """The table stands where it stood."""
+    written = report(root, *whole())
+    once = [page.read_text(encoding="utf-8") for page in fill(root, written, NAMES)]
+
+    assert once == [page.read_text(encoding="utf-8") for page in fill(root, written, NAMES)]
+
+
+@pytest.mark.parametrize(
+    "hang",
+    [
+        [],
+        [Result(FAULTS[4], lacked="a worker")],
+        [judged(FAULTS[4], WITHOUT, healed(acts=(), after=None))],
+    ],
+    ids=["not asked for", "left out", "failed"],
+)
+def test_a_run_that_is_not_whole(root: Path, hang: list[Result]) -> None:
+    """It says what to do, and the pages stay as they are."""
+    assert "hang" == FAULTS[4].name
+
+    written = report(root, *whole()[:4], *hang, *whole()[5:])
+    with pytest.raises(ShowError, match="it lacks hang: make drill, without FAULT"):
+        list(fill(root, written, NAMES))
+
+    assert all("old" in (root / path).read_text(encoding="utf-8") for path in PAGES)
+
+
+def test_no_run(root: Path) -> None:
+    """It says how to get one."""
+    with pytest.raises(ShowError, match="make drill writes it"):
+        list(fill(root, root / "drill.json", NAMES))
+
+
+def test_a_page_without_a_place(root: Path) -> None:
+    """It is named."""
+    written = report(root, *whole())
+    page = root / "docs" / "healing.md"
+    page.write_text("# Healing\n", encoding="utf-8")
+    with pytest.raises(ShowError, match=r"docs/healing\.md has no place for the table"):
+        list(fill(root, written, NAMES))
+
+
+def test_the_pages_have_their_place() -> None:
+    """Those of this repository."""
+    root = Path(__file__).parents[3]
+    for path in PAGES:
+        text = (root / path).read_text(encoding="utf-8")
+
+        assert 1 == text.count(BEGIN) == text.count(END)
+
+
+def test_a_half_that_is_told_as_json(root: Path) -> None:
+    """What the templates name is what a report has."""
+    (fault, *_) = json.loads(report(root, *whole()).read_text(encoding="utf-8"))["faults"]
+
+    assert {"limit", "servedAgainAfter", "sent", "failed", "actions"} <= fault["with"].keys()
