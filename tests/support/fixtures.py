@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.kube import ROOT, Json, Kube, condition, namespace_for
+from tests.support.kube import ROOT, Json, Kube, condition, kubectl, namespace_for
 from tests.support.kubelet import Kubelet
 from tests.support.operator import OperatorProcess, running
 from tests.support.space import Space
@@ -35,6 +35,8 @@ def kube() -> Kube:
         ),
         says="the CRD is served",
     )
+    # Discovery and OpenAPI, by which kubectl knows of a kind, follow some seconds later.
+    eventually(lambda: "SelfHealingApp" in kubectl("explain", "sha"), says="kubectl knows the kind")
     return kube
 
 
