@@ -23,8 +23,17 @@ class LabApp:
     name: str
 
     def ready(self, limit: float = READY_LIMIT) -> Json:
-        """Wait until the app is Ready; its status."""
-        status: Json = self.space.is_(self.name, "Ready", limit)["status"]
+        """Wait until the app is Ready with all the pods that stay; its status.
+
+        A status is written a moment after the pods have changed.
+        """
+        self.space.is_(self.name, "Ready", limit)
+        return eventually(self._counted, timeout=limit, says="the status counts the pods")
+
+    def _counted(self) -> Json:
+        status = self.status()
+        live = [p for p in self.pods() if p["status"]["phase"] not in {"Failed", "Succeeded"}]
+        assert (status["phase"], status["replicas"]) == ("Ready", len(live)), status
         return status
 
     def status(self) -> Json:
