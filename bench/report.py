@@ -12,10 +12,10 @@ from rich.table import Table
 from bench import ARTIFACTS, ROOT
 from bench.cluster import Json
 from bench.stats import Spread, percentile
+from theatre import place
 
 FILE = ARTIFACTS / "bench.json"
 DOCUMENT = ROOT / "docs" / "benchmark.md"
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 MB = 1e6
 RATIO_REACH = 1.3
@@ -224,10 +224,7 @@ def _noise(noise: list[Json]) -> str:
 def main() -> int:
     """Put the table of the last run into docs/benchmark.md."""
     report = json.loads(FILE.read_text())
-    text = DOCUMENT.read_text()
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    DOCUMENT.write_text(f"{head}{BEGIN}\n{markdown(report)}\n{END}{tail}")
+    place.fill(DOCUMENT, "bench", markdown(report) + "\n")
     return 0
 
 

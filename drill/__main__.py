@@ -1,4 +1,4 @@
-"""``python -m drill``: ``run`` is what ``make drill`` does; ``docs`` tells of it."""
+"""What ``make drill`` (``list``, ``run``) and ``make drill-docs`` (``docs``) do."""
 
 import argparse
 import os

@@ -7,12 +7,11 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from theatre import place
 from theatre.errors import ShowError
 
 PAGES: Final = {"docs/healing.md": "table.en.md.j2", "docs/zh/healing.md": "table.zh.md.j2"}
 """The template by the page that it is for."""
-
-BEGIN, END = "<!-- drill: begin -->", "<!-- drill: end -->"
 
 
 def fill(root: Path, report: Path, faults: Collection[str]) -> Iterator[Path]:
@@ -35,8 +34,7 @@ def fill(root: Path, report: Path, faults: Collection[str]) -> Iterator[Path]:
     )
     for path, template in PAGES.items():
         page = root / path
-        table = templates.get_template(template).render(run=run)
-        page.write_text(_with(page.read_text(encoding="utf-8"), table, path), encoding="utf-8")
+        place.fill(page, "drill", templates.get_template(template).render(run=run))
         yield page
 
 
@@ -51,11 +49,3 @@ def _read(report: Path, faults: Collection[str]) -> Mapping[str, Any]:
             f" {', '.join(missing)}: make drill, without FAULT"
         )
     return run
-
-
-def _with(text: str, table: str, path: str) -> str:
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ShowError(f"{path} has no place for the table: {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{table}{END}{after}"

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from drill.docs import BEGIN, END, PAGES, fill
+from drill.docs import PAGES, fill
 from drill.faults import FAULTS
 from drill.report import Run, write
 from drill.verdict import Result, judged
 from tests.unit.drill.halves import HEALED, WITHOUT, healed
 from theatre.errors import ShowError
 
+BEGIN, END = "<!-- drill: begin -->", "<!-- drill: end -->"
 NAMES = [fault.name for fault in FAULTS]
 QUIET = replace(HEALED, acts=(), after=None, reason="")
 
