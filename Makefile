@@ -18,10 +18,10 @@ help: ## Show this help
 venv: $(VENV_READY) ## Make .venv with everything pinned by hash
 
 $(VENV_READY): requirements/dev.txt requirements/bootstrap.txt
-	@./cluster/bootstrap-python.sh .venv requirements
+	@./hack/localcluster/bootstrap-python.sh .venv requirements
 	@touch $@
 
-include cluster/cluster.mk
+include hack/localcluster/localcluster.mk
 
 ##@ Operator
 
@@ -46,11 +46,11 @@ deploy: images crd-apply ## Install the operator into the cluster (namespace sel
 undeploy: venv ## Remove the operator; apps go on running without it
 	@$(IN_CLUSTER) kubectl delete --ignore-not-found -f deploy/operator.yaml
 
-include demo/demo.mk
-include lab/lab.mk
-include drill/drill.mk
-include load/load.mk
-include bench/bench.mk
+include hack/scenarios/demo/demo.mk
+include hack/scenarios/lab/lab.mk
+include hack/scenarios/chaos/chaos.mk
+include hack/loadtest/loadtest.mk
+include hack/benchmark/benchmark.mk
 
 ##@ Check
 
@@ -67,11 +67,11 @@ lint: venv ## Ruff, mypy --strict, import rules
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@cd operator && ../.venv/bin/lint-imports --config ../pyproject.toml
+	@PYTHONPATH=operator:. .venv/bin/lint-imports
 
 .PHONY: verify
 verify: venv ## Compare the generated files with what would be generated now
-	@cd operator && ../.venv/bin/python -m selfhealing.api.crd --check
+	@cd operator && ../.venv/bin/python -m selfhealing.crdgen.crd --check
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests --check ../deploy/operator.yaml
 	@$(LAB) pages --check
 
@@ -82,13 +82,13 @@ test-unit: venv ## The tests that need no cluster, with the coverage of the pure
 
 .PHONY: test-browser
 test-browser: venv ## The demo app's panel in a real browser (installs Chromium where it is missing)
-	@.venv/bin/python -m pytest tests/browser $(RERUN) $(ARGS)
+	@.venv/bin/python -m pytest tests/ui $(RERUN) $(ARGS)
 
 .PHONY: test-cluster
 test-cluster: cluster ## The tests on a real API server with fake nodes
 	@$(MAKE) cluster-kwok N=10
 	@$(MAKE) quiet
-	@$(IN_CLUSTER) .venv/bin/python -m pytest tests/cluster $(RERUN) $(ARGS)
+	@$(IN_CLUSTER) .venv/bin/python -m pytest tests/integration $(RERUN) $(ARGS)
 
 .PHONY: test-e2e
 test-e2e: images ## The tests with real containers
@@ -112,7 +112,7 @@ format: venv ## Rewrite the sources in the project's format
 
 .PHONY: generate
 generate: venv ## Write the CRD, the reference page, deploy/operator.yaml and the lab's pages anew
-	@cd operator && ../.venv/bin/python -m selfhealing.api.crd
+	@cd operator && ../.venv/bin/python -m selfhealing.crdgen.crd
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests > ../deploy/operator.yaml
 	@$(LAB) pages
 

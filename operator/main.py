@@ -7,11 +7,11 @@ import os
 
 import kopf
 
-from selfhealing.runtime import garbage, logs
-from selfhealing.runtime.handlers import register
-from selfhealing.runtime.settings import load
+from selfhealing.controller import gc_tuning, logs
+from selfhealing.controller.kopf_handlers import register
+from selfhealing.controller.settings import load
 
 _settings = load(os.environ)
 logs.quieten(_settings.log_level)
-garbage.settle()
+gc_tuning.settle()
 register(kopf.get_default_registry(), _settings)

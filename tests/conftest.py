@@ -8,15 +8,15 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.support import kube, picture, weather
-from tests.support.space import Space
+from hack.testkit import failure_dump, kube_client, machine_load
+from hack.testkit.namespace import Space
 
 # In CI the same examples each time; elsewhere new ones, which find what those do not.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("local", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
-LAYERS = ("cluster", "e2e")
+LAYERS = ("integration", "e2e")
 TESTS = Path(__file__).parent
 
 RERUN_SHOWN = 3000
@@ -28,7 +28,7 @@ BRIEF = 600
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark a test by its layer, and skip with a reason where there is no cluster to use."""
-    why = kube.usable() if any(_layer(item) for item in items) else ""
+    why = kube_client.usable() if any(_layer(item) for item in items) else ""
     for item in items:
         layer = _layer(item)
         if layer:
@@ -67,9 +67,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
             said = crash.message if crash else report.longreprtext
             at = time.strftime("%H:%M:%S", time.gmtime(report.start))
             terminalreporter.line(f"{kind} {at} {report.nodeid}\n    {said[:BRIEF]!r}")
-        terminalreporter.line(weather.report())
-        if not kube.usable():
-            terminalreporter.line(picture.of_system())
+        terminalreporter.line(machine_load.report())
+        if not kube_client.usable():
+            terminalreporter.line(failure_dump.of_system())
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -88,9 +88,9 @@ def pytest_runtest_makereport(
     name = item.funcargs.get("name")
     if isinstance(namespace, str):
         look = (
-            picture.of_app(namespace, name)
+            failure_dump.of_app(namespace, name)
             if isinstance(name, str)
-            else picture.of_namespace(namespace)
+            else failure_dump.of_namespace(namespace)
         )
         report.sections.append(("cluster", look))
     operator = item.funcargs.get("operator")

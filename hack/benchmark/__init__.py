@@ -7,7 +7,7 @@ writes ``.artifacts/bench.json``. How to read it stands in docs/benchmark.md.
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = ROOT / ".artifacts"
 
 # The operator's package lies in operator/, which must not become a package itself.

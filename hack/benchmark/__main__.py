@@ -1,4 +1,4 @@
-"""``python -m bench``: measure, print a table, write .artifacts/bench.json."""
+"""``python -m hack.benchmark``: measure, print a table, write .artifacts/bench.json."""
 
 import asyncio
 import signal
@@ -10,13 +10,22 @@ from time import monotonic
 
 from rich.console import Console
 
-from bench import ROOT, apps, converge, fleet, latency, operator, process, report
-from bench.api import Api
-from bench.cluster import Json, NotReadyError, check, check_alone, namespace
-from bench.plan import Plan, from_arguments
-from bench.progress import Show
-from selfhealing.runtime.settings import Settings
-from theatre.words import clock_of
+from hack.benchmark import (
+    ROOT,
+    app_fleet,
+    apps,
+    convergence,
+    latency,
+    operator_process,
+    process_stats,
+    report,
+)
+from hack.benchmark.api_client import Api
+from hack.benchmark.plan import Plan, from_arguments
+from hack.benchmark.preflight import Json, NotReadyError, check, check_alone, namespace
+from hack.benchmark.progress import Show
+from hack.scenarios.common.text import clock_of
+from selfhealing.controller.settings import Settings
 
 WORKERS = Settings().workers
 
@@ -44,7 +53,7 @@ class Bench:
         with self._show.step("trying the raw loop at several concurrencies", 60):
             async with namespace(self._api, "probe") as where:
                 await check_alone(self._api, apps.app(where, "probe"))
-            self._width, rates = await converge.best_width(self._api)
+            self._width, rates = await convergence.best_width(self._api)
         self.results["width"] = self._width
         self.results["ratesByWidth"] = rates
         tried = ", ".join(f"{width}: {rate:.0f}" for width, rate in rates.items())
@@ -64,11 +73,11 @@ class Bench:
             with self._show.step(title, self._plan.pair_seconds(count)):
                 # Who begins changes, so that what one leaves behind meets both alike.
                 if number % 2:
-                    plain = await converge.raw(self._api, names, self._width)
-                    ours = await converge.operated(self._api, names, self._width)
+                    plain = await convergence.raw(self._api, names, self._width)
+                    ours = await convergence.operated(self._api, names, self._width)
                 else:
-                    ours = await converge.operated(self._api, names, self._width)
-                    plain = await converge.raw(self._api, names, self._width)
+                    ours = await convergence.operated(self._api, names, self._width)
+                    plain = await convergence.raw(self._api, names, self._width)
             pairs.append({"raw": plain.json(count), "operator": ours.json(count)})
             self._show.say(
                 f"written {plain.written:.1f} s raw, {ours.written:.1f} s operator "
@@ -79,7 +88,9 @@ class Bench:
     async def _fleet(self) -> None:
         plan = self._plan
         async with namespace(self._api, "fleet") as where:
-            running = operator.Operator([where], {"SELFHEALING_HEALING_SCALE": fleet.SCALE})
+            running = operator_process.Operator(
+                [where], {"SELFHEALING_HEALING_SCALE": app_fleet.SCALE}
+            )
             try:
                 await running.start()
                 await self._memory(running, where)
@@ -95,16 +106,16 @@ class Bench:
                 with self._show.step("(c) the price of a relist", 60):
                     idle = self.results["idle"]
                     share = idle["cpuSeconds"] / idle["seconds"]
-                    price = await fleet.relist_price(where, plan.fleet, share)
+                    price = await app_fleet.relist_price(where, plan.fleet, share)
                     idle["relistCpuSeconds"] = round(price, 3)
-                    idle["relistIntervalSeconds"] = fleet.RELIST_USUAL
+                    idle["relistIntervalSeconds"] = app_fleet.RELIST_USUAL
 
-    async def _memory(self, running: operator.Operator, where: str) -> None:
+    async def _memory(self, running: operator_process.Operator, where: str) -> None:
         present = 0
         found: list[Json] = []
         for count in self._plan.fleet_steps:
             with self._show.step(f"(e) a fleet of {count} apps", 20 + (count - present) * 0.11):
-                held = await fleet.memory_with(
+                held = await app_fleet.memory_with(
                     self._api, running, where, count, present, self._width
                 )
             present = count
@@ -113,7 +124,7 @@ class Bench:
         if "e" in self._plan.figures:
             self.results["memory"] = found
 
-    async def _latency(self, running: operator.Operator, where: str) -> None:
+    async def _latency(self, running: operator_process.Operator, where: str) -> None:
         plan = self._plan
         title = "(b) pod changes until the status tells"
         await self._show.quiet(title)
@@ -134,33 +145,33 @@ class Bench:
             for kind, values in found.items()
         }
 
-    async def _idle(self, running: operator.Operator, where: str) -> None:
+    async def _idle(self, running: operator_process.Operator, where: str) -> None:
         plan = self._plan
-        with self._show.step("(c) every version proves itself", fleet.PROOF_LIMIT):
-            if not await fleet.proven(self._api, where):
+        with self._show.step("(c) every version proves itself", app_fleet.PROOF_LIMIT):
+            if not await app_fleet.proven(self._api, where):
                 self._show.say("some versions have not proved themselves: they may write later")
-            await asyncio.sleep(fleet.SETTLE)
+            await asyncio.sleep(app_fleet.SETTLE)
         with self._show.step(f"(c) {plan.idle:.0f} s of idling", plan.idle):
-            found = await fleet.idle(self._api, running, where, plan.idle)
+            found = await app_fleet.idle(self._api, running, where, plan.idle)
         self.results["idle"] = {
             "apps": plan.fleet,
             "pods": await self._api.count("Pod", where),
             "seconds": found.seconds,
             "cpuSeconds": round(found.cpu, 3),
-            "writes": operator.writes(found.requests),
+            "writes": operator_process.writes(found.requests),
             "requests": dict(found.requests),
             "changedApps": found.changed,
         }
         self._show.say(f"{found.share:.2%} of a core, requests: {dict(found.requests) or 'none'}")
 
-    async def _restart(self, running: operator.Operator, where: str) -> None:
+    async def _restart(self, running: operator_process.Operator, where: str) -> None:
         count = self._plan.fleet
         runs = []
         for number in range(1, self._plan.restarts + 1):
             title = f"(d) restart {number} of {self._plan.restarts} among {count} apps"
             await self._show.quiet(title)
             with self._show.step(title, 20):
-                runs.append(await fleet.restart(self._api, running, where, count))
+                runs.append(await app_fleet.restart(self._api, running, where, count))
             self._show.say(f"{runs[-1]['caughtUpSeconds']} s, {runs[-1]['writes']} writes")
         self.results["restart"] = {"apps": count, "runs": runs}
         if "memory" in self.results:
@@ -168,7 +179,7 @@ class Bench:
             self.results["memory"].append(held)
 
 
-def _memory(held: process.Memory, count: int) -> Json:
+def _memory(held: process_stats.Memory, count: int) -> Json:
     return {"apps": count, "rssBytes": held.rss, "pssBytes": held.pss, "peakBytes": held.peak}
 
 
@@ -203,7 +214,7 @@ async def run(plan: Plan, console: Console, commit: str) -> Json:
         )
         found: Json = {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": process.machine(),
+            "machine": process_stats.machine(),
             "versions": {"commit": commit, **await _versions(api)},
             "plan": vars(plan),
         }

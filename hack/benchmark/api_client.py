@@ -8,8 +8,8 @@ from typing import Self
 import aiohttp
 import orjson
 
-from bench.cluster import Json, path
-from selfhealing.runtime.login import load_configuration
+from hack.benchmark.preflight import Json, path
+from selfhealing.kube.credentials import load_configuration
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"

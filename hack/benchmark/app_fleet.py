@@ -5,10 +5,10 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from bench import apps, operator, process
-from bench.api import Api
-from bench.cluster import Json
-from bench.converge import grow
+from hack.benchmark import apps, operator_process, process_stats
+from hack.benchmark.api_client import Api
+from hack.benchmark.convergence import grow
+from hack.benchmark.preflight import Json
 
 SCALE = "0.1"
 """Of every time of healing: a version proves itself in 1 minute instead of 10."""
@@ -43,8 +43,8 @@ class Idle:
 
 
 async def memory_with(  # noqa: PLR0913, PLR0917 - the fleet before and after
-    api: Api, running: operator.Operator, where: str, count: int, present: int, width: int
-) -> process.Memory:
+    api: Api, running: operator_process.Operator, where: str, count: int, present: int, width: int
+) -> process_stats.Memory:
     """Grow the fleet to ``count`` apps and look at the operator's memory."""
     if count > present:
         await grow(api, where, apps.names(count - present, present), width, present)
@@ -73,7 +73,7 @@ async def proven(api: Api, where: str) -> bool:
     return False
 
 
-async def idle(api: Api, running: operator.Operator, where: str, seconds: float) -> Idle:
+async def idle(api: Api, running: operator_process.Operator, where: str, seconds: float) -> Idle:
     """Watch the operator while nothing happens."""
     before = await _versions(api, where)
     requests, cpu = await running.requests(), running.cpu()
@@ -84,7 +84,7 @@ async def idle(api: Api, running: operator.Operator, where: str, seconds: float)
 
 async def relist_price(where: str, count: int, idle_share: float) -> float:
     """CPU seconds of one relist: of an operator that does it often, less what idling costs."""
-    running = operator.Operator([where], {"SELFHEALING_RELIST_INTERVAL": str(RELIST)})
+    running = operator_process.Operator([where], {"SELFHEALING_RELIST_INTERVAL": str(RELIST)})
     try:
         await running.start(count)
         one = _lists(await running.requests())  # catching up takes the same lists once
@@ -101,7 +101,7 @@ def _lists(requests: Counter[str]) -> int:
     return sum(count for name, count in requests.items() if name.startswith("list "))
 
 
-async def restart(api: Api, running: operator.Operator, where: str, count: int) -> Json:
+async def restart(api: Api, running: operator_process.Operator, where: str, count: int) -> Json:
     """Stop the operator and start it again among ``count`` apps that are as they should be."""
     begun = time.perf_counter()
     await running.stop()
@@ -114,7 +114,7 @@ async def restart(api: Api, running: operator.Operator, where: str, count: int) 
         "stopSeconds": round(stopped, 3),
         "knownSeconds": round(start.known, 3),
         "caughtUpSeconds": round(start.done, 3),
-        "writes": operator.writes(sent),
+        "writes": operator_process.writes(sent),
         "changedApps": _changed(before, await _versions(api, where)),
         "requests": dict(sent),
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.cluster import CHILDREN, Json
+from hack.benchmark.preflight import CHILDREN, Json
 from selfhealing.api.spec import parse
 from selfhealing.render import Owner, children
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
-from bench import apps, operator, process
-from bench.api import Api
-from bench.cluster import CHILDREN, Json, namespace
-from bench.waiting import until
+from hack.benchmark import apps, operator_process, process_stats
+from hack.benchmark.api_client import Api
+from hack.benchmark.preflight import CHILDREN, Json, namespace
+from hack.benchmark.wait import until
 
 POLL = 0.1
 READY_LIMIT = 600
@@ -137,22 +137,22 @@ async def raw(api: Api, names: Sequence[str], width: int, *, wait: bool = True) 
             for child in apps.objects_of(where, name, made["metadata"]["uid"]):
                 await api.apply(child)
 
-        before = process.cpu_by_command()
+        before = process_stats.cpu_by_command()
         async with following(api, "Deployment", where, len(names)) as ready:
             begun = perf_counter()
             await side_by_side(names, width, one)
             written = perf_counter() - begun
             if wait:
                 await ready.wait()
-        machine = process.cpu_by_command() - before
+        machine = process_stats.cpu_by_command() - before
         return Run(written, ready.at - begun if wait else 0.0, machine=machine)
 
 
 async def operated(api: Api, names: Sequence[str], width: int) -> Run:
     """Apply only the SelfHealingApps; the operator does the rest."""
-    async with namespace(api, "operator") as where, operator.running(where) as running:
+    async with namespace(api, "operator") as where, operator_process.running(where) as running:
         requests, cpu = await running.requests(), running.cpu()
-        before = process.cpu_by_command()
+        before = process_stats.cpu_by_command()
         begun = perf_counter()
         written, ready = await grow(api, where, names, width)
         return Run(
@@ -160,7 +160,7 @@ async def operated(api: Api, names: Sequence[str], width: int) -> Run:
             ready - begun,
             running.cpu() - cpu,
             await running.requests() - requests,
-            process.cpu_by_command() - before,
+            process_stats.cpu_by_command() - before,
         )
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
 
-from bench import apps
-from bench.api import Api
-from bench.cluster import Json
+from hack.benchmark import apps
+from hack.benchmark.api_client import Api
+from hack.benchmark.preflight import Json
 
 LIMIT = 30.0
 REST = 2.0

@@ -13,9 +13,9 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench import ARTIFACTS, process
-from bench.waiting import until
-from tests.support.operator import READY_LINE, OperatorProcess
+from hack.benchmark import ARTIFACTS, process_stats
+from hack.benchmark.wait import until
+from hack.testkit.operator_process import READY_LINE, OperatorProcess
 
 WRITES = frozenset({"create", "update", "patch", "delete"})
 POLL = 0.05
@@ -119,11 +119,11 @@ class Operator:
 
     def cpu(self) -> float:
         """CPU seconds so far."""
-        return process.cpu_seconds(self.pid)
+        return process_stats.cpu_seconds(self.pid)
 
-    def memory(self) -> process.Memory:
+    def memory(self) -> process_stats.Memory:
         """Its memory."""
-        return process.memory(self.pid)
+        return process_stats.memory(self.pid)
 
 
 def writes(requests: Counter[str]) -> int:

@@ -72,7 +72,7 @@ class Plan:
 def from_arguments(arguments: list[str]) -> Plan:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench",
+        prog="python -m hack.benchmark",
         description="Measures the operator on the cluster of KUBECONFIG, beside a raw loop of the "
         "same server-side applies.",
     )

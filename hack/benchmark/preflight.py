@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from bench.waiting import until
-from selfhealing.render.drift import quantity
-from tests.support.kube import LABEL, PATHS, usable
+from hack.benchmark.wait import until
+from hack.testkit.kube_client import LABEL, PATHS, usable
+from selfhealing.api.quantity import quantity
 
 if TYPE_CHECKING:
-    from bench.api import Api
+    from hack.benchmark.api_client import Api
 
 Json = dict[str, Any]
 

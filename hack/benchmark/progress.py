@@ -10,8 +10,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench import process
-from theatre.words import clock_of
+from hack.benchmark import process_stats
+from hack.scenarios.common.text import clock_of
 
 QUIET = 0.35
 """A machine whose cores are less busy than this is quiet enough to measure on."""
@@ -72,9 +72,9 @@ class Show:
         self._bar.update(self._task, description=f"waiting for a quiet machine before: {title}")
         deadline = time.monotonic() + QUIET_WAIT
         while True:
-            busy, total = process.busy()
+            busy, total = process_stats.busy()
             await asyncio.sleep(QUIET_LOOK)
-            now_busy, now_total = process.busy()
+            now_busy, now_total = process_stats.busy()
             share = (now_busy - busy) / max(0.01, now_total - total)
             if share < QUIET or time.monotonic() > deadline:
                 break

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ARTIFACTS, ROOT
-from bench.cluster import Json
-from bench.stats import Spread, percentile
-from theatre import place
+from hack.benchmark import ARTIFACTS, ROOT
+from hack.benchmark.preflight import Json
+from hack.benchmark.stats import Spread, percentile
+from hack.scenarios.common import markdown_section
 
 FILE = ARTIFACTS / "bench.json"
 DOCUMENT = ROOT / "docs" / "benchmark.md"
@@ -224,7 +224,7 @@ def _noise(noise: list[Json]) -> str:
 def main() -> int:
     """Put the table of the last run into docs/benchmark.md."""
     report = json.loads(FILE.read_text())
-    place.fill(DOCUMENT, "bench", markdown(report) + "\n")
+    markdown_section.fill(DOCUMENT, "bench", markdown(report) + "\n")
     return 0
 
 

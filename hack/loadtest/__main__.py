@@ -1,4 +1,4 @@
-"""``python -m load``: what ``make load`` runs."""
+"""``python -m hack.loadtest``: what ``make load`` runs."""
 
 import os
 import sys
@@ -7,24 +7,24 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cluster import gobuild, stages
-from cluster.errors import ClusterError
-from cluster.paths import Paths, find_paths
-from cluster.progress import Reporter
-from load.attack import Attack
-from load.plan import Plan, read
-from load.screen import Screen, report
-from load.tally import Tally
-from load.way import to_service
-from theatre import entrance
-from theatre.kube import Kube
+from hack.loadtest.console import Screen, report
+from hack.loadtest.plan import Plan, read
+from hack.loadtest.result_stats import Tally
+from hack.loadtest.service_access import to_service
+from hack.loadtest.vegeta import Attack
+from hack.localcluster import build_stages, go_build
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import Paths, find_paths
+from hack.localcluster.progress import Reporter
+from hack.scenarios.common import cli
+from hack.scenarios.common.kube_client import Kube
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Send the requests; the exit code is 0 when at least one was answered well."""
     plan = read(arguments)
-    paths = find_paths(Path(__file__).parent.parent, os.environ)
-    return entrance.answered(
+    paths = find_paths(Path(__file__).resolve().parents[2], os.environ)
+    return cli.answered(
         lambda: _run(plan, Kube(paths, plan.namespace), _vegeta(paths)), ClusterError
     )
 
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _vegeta(paths: Paths) -> str:
     """Return the program, which is built the first time."""
     reporter = Reporter(paths.cache / "timings.json")
-    stage = gobuild.module_stage(paths, reporter, "vegeta")
-    return str(stages.ensure(paths, stage, reporter) / "vegeta")
+    stage = go_build.module_stage(paths, reporter, "vegeta")
+    return str(build_stages.ensure(paths, stage, reporter) / "vegeta")
 
 
 def _run(plan: Plan, kube: Kube, vegeta: str) -> int:
@@ -49,7 +49,7 @@ def _run(plan: Plan, kube: Kube, vegeta: str) -> int:
     for part in report(plan, tally, seconds):
         console.print(part)
     if stopped:
-        return entrance.INTERRUPTED
+        return cli.INTERRUPTED
     return 0 if tally.sent > tally.failed else 1
 
 

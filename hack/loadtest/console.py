@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from load.plan import Plan
-from load.tally import Tally
+from hack.loadtest.plan import Plan
+from hack.loadtest.result_stats import Tally
 
 _SHARES: Final = (0.5, 0.9, 0.99)
 _EVERY: Final = 5.0

@@ -64,7 +64,7 @@ class Plan:
 
 def read(arguments: Sequence[str] | None) -> Plan:
     """Read the command line; one that is wrong ends the program with what would be right."""
-    parser = argparse.ArgumentParser(prog="python -m load", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m hack.loadtest", description=__doc__)
     parser.add_argument("--app", required=True, help="the app, whose Service is asked")
     parser.add_argument("--namespace", default="default", help="where it is (default: default)")
     parser.add_argument("--path", default="/", help="what is asked for (default: /)")

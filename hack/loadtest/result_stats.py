@@ -45,7 +45,7 @@ class Tally:
         seconds = result["latency"] / 1e9
         self.slowest = max(self.slowest, seconds)
         self._classes[round(math.log(max(seconds, 1e-6)) / _STEP)] += 1
-        if code >= 400:  # noqa: PLR2004  where HTTP's errors begin
+        if code >= 400:
             self.failed += 1
             self._count(self.failures, f"status {code}")
         else:

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.proc import dies_with_us
-from demo.door import NodePort
-from theatre.errors import ShowError
-from theatre.kube import Kube
+from hack.localcluster.subprocesses import dies_with_us
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.demo.http_access import NodePort
 
 _LIMIT = 15
 _TRIES = 4

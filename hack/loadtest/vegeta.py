@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import IO, Self
 
-from cluster.proc import dies_with_us
-from load.plan import TIMEOUT, Plan
-from theatre.errors import ShowError
+from hack.loadtest.plan import TIMEOUT, Plan
+from hack.localcluster.subprocesses import dies_with_us
+from hack.scenarios.common.errors import ShowError
 
 _TICK = 0.25
 _QUEUE = 10_000

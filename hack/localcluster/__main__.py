@@ -1,4 +1,4 @@
-"""The command line: ``python -m cluster up|down|purge|status|env|kwok|images``."""
+"""The command line: ``python -m hack.localcluster up|down|purge|status|env|kwok|images``."""
 
 import argparse
 import os
@@ -6,14 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster import commands
-from cluster.errors import ClusterError
-from cluster.paths import find_paths
+from hack.localcluster import commands
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import find_paths
 
 
 def parser() -> argparse.ArgumentParser:
     """Describe the commands; settings come as variables, as make hands them on."""
-    top = argparse.ArgumentParser(prog="python -m cluster", description=__doc__)
+    top = argparse.ArgumentParser(prog="python -m hack.localcluster", description=__doc__)
     actions = top.add_subparsers(dest="action", required=True)
     for name, (_, text) in commands.COMMANDS.items():
         action = actions.add_parser(name, help=text, description=text)
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     os.environ.pop("KIND_EXPERIMENTAL_PROVIDER", None)  # podman or nerdctl: not what is driven here
     run, _ = commands.COMMANDS[options.action]
-    paths = find_paths(Path(__file__).parent.parent, os.environ)
+    paths = find_paths(Path(__file__).resolve().parents[2], os.environ)
     try:
         run(commands.Request(paths, dict(os.environ), getattr(options, "count", 0)))
     except ClusterError as error:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cluster import oci, stages
-from cluster.engine import SOURCE, Engine, nodes_of
-from cluster.errors import ClusterError
-from cluster.kubectl import Kubectl
-from cluster.nodeimage import architecture
-from cluster.paths import Paths
-from cluster.proc import attempt, capture
-from cluster.progress import Reporter
-from cluster.versions import SOURCE_REPOSITORY, source_image
+from hack.localcluster import build_stages, oci
+from hack.localcluster.engine import SOURCE, Engine, nodes_of
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.kubectl import Kubectl
+from hack.localcluster.node_image import architecture
+from hack.localcluster.paths import Paths
+from hack.localcluster.progress import Reporter
+from hack.localcluster.subprocesses import attempt, capture
+from hack.localcluster.versions import SOURCE_REPOSITORY, source_image
 
 _KEY_DIGITS: Final = 8
 
@@ -57,7 +57,7 @@ def shown_version(image: str) -> str:
     return tag.rpartition("-")[0] or tag
 
 
-def stage(name: str, contents: Sequence[Content], parts: Sequence[Path]) -> stages.Stage:
+def stage(name: str, contents: Sequence[Content], parts: Sequence[Path]) -> build_stages.Stage:
     """Describe the archives of an add-on's images; ``parts``: the results they are made of."""
 
     def build(result: Path) -> None:
@@ -70,18 +70,18 @@ def stage(name: str, contents: Sequence[Content], parts: Sequence[Path]) -> stag
                 architecture=architecture(),
             )
 
-    inputs: stages.Inputs = {
+    inputs: build_stages.Inputs = {
         "contents": repr([(one.name, one.version, one.program) for one in contents]),
         "files": repr([sorted(one.files) for one in contents]),
         "parts": " ".join(part.name for part in parts),
         "repository": SOURCE_REPOSITORY,
         "format": oci.FORMAT,
     }
-    made = stages.Stage(f"{name}-images", inputs, build)
+    made = build_stages.Stage(f"{name}-images", inputs, build)
     return made
 
 
-def reference(made: stages.Stage, content: Content) -> str:
+def reference(made: build_stages.Stage, content: Content) -> str:
     """Name an image after its version and its stage's inputs."""
     return source_image(content.name, f"{content.version}-{made.key[:_KEY_DIGITS]}")
 
@@ -100,7 +100,7 @@ def provide(
         return dict(stock)
     contents, parts = make(site)
     made = stage(name, contents, parts)
-    folder = stages.ensure(site.paths, made, site.reporter)
+    folder = build_stages.ensure(site.paths, made, site.reporter)
     named = {content.name: reference(made, content) for content in contents}
     _load(site, name, {named[one]: folder / f"{one}.tar" for one in named})
     return named

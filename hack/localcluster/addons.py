@@ -8,11 +8,11 @@ image they are pulled.  ``make cluster ADDONS=a,b`` installs by name.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from cluster import addonimages, metricsstack, vpa
-from cluster.addonimages import Site
-from cluster.errors import ClusterError
-from cluster.kubectl import Kubectl, manifest, rolled_out, wait
-from cluster.versions import KWOK, METRICS_SERVER, source_image
+from hack.localcluster import addon_images, metrics_stack, vpa
+from hack.localcluster.addon_images import Site
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.kubectl import Kubectl, manifest, rolled_out, wait
+from hack.localcluster.versions import KWOK, METRICS_SERVER, source_image
 
 _STOCK_IMAGES: Final[Mapping[str, str]] = {
     "metrics-server": "registry.k8s.io/metrics-server/metrics-server",
@@ -32,7 +32,7 @@ Install: TypeAlias = Callable[[Site], None]
 """Has an add-on running, whatever of it is there already."""
 
 ADDONS: Final[Mapping[str, Install]] = {
-    metricsstack.NAME: metricsstack.install,
+    metrics_stack.NAME: metrics_stack.install,
     vpa.NAME: vpa.install,
 }
 """Add-ons by the name a user gives; the ones every cluster has are not here."""
@@ -72,7 +72,7 @@ def summary(deployments: Sequence[Mapping[str, Any]]) -> list[str]:
     for found in deployments:
         metadata, container = found["metadata"], found["spec"]["template"]["spec"]["containers"][0]
         state = "" if rolled_out(found) else " (not available)"
-        part = f"{metadata['name']} {addonimages.shown_version(container['image'])}{state}"
+        part = f"{metadata['name']} {addon_images.shown_version(container['image'])}{state}"
         parts.setdefault(metadata["labels"][LABEL], []).append(part)
     return [f"{name}: {', '.join(sorted(parts[name]))}" for name in sorted(parts)]
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from cluster.locks import lock
-from cluster.paths import Paths
-from cluster.progress import Reporter
+from hack.localcluster.locks import lock
+from hack.localcluster.paths import Paths
+from hack.localcluster.progress import Reporter
 
 Inputs: TypeAlias = Mapping[str, str | bytes]
 """What a stage depends on: label -> content."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cluster.proc import attempt, capture
+from hack.localcluster.subprocesses import attempt, capture
 
 _DAYS: Final = 3650
 _RENEW_SECONDS: Final = 30 * 24 * 3600

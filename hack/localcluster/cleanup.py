@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from cluster import netns
-from cluster.daemon import cgroup_parent, end_processes, read_block
-from cluster.errors import ClusterError
-from cluster.paths import Paths
-from cluster.proc import attempt
+from hack.localcluster import network_namespace
+from hack.localcluster.daemon import cgroup_parent, end_processes, read_block
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import Paths
+from hack.localcluster.subprocesses import attempt
 
 _DOCKERS_PROGRAMS: Final = frozenset(
     {"dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2", "docker-proxy", "runc"}
@@ -42,7 +42,7 @@ def is_docker_of(command: Iterable[str], run: Path) -> bool:
 def mounts_below(mountinfo: str, folders: Iterable[Path]) -> list[str]:
     """Pick the mount points below folders from ``/proc/self/mountinfo``, the deepest first."""
     prefixes = tuple(f"{folder}/" for folder in folders)
-    points = [line.split(" ")[4] for line in mountinfo.splitlines() if line.count(" ") > 4]  # noqa: PLR2004
+    points = [line.split(" ")[4] for line in mountinfo.splitlines() if line.count(" ") > 4]
     return sorted({point for point in points if f"{point}/".startswith(prefixes)}, reverse=True)
 
 
@@ -50,7 +50,7 @@ def processes(paths: Paths) -> list[int]:
     """List the clone's processes, without this one and its parents."""
     spared = set(_ancestors())
     with contextlib.suppress(OSError):
-        namespace = netns.namespace_file(paths).stat()
+        namespace = network_namespace.namespace_file(paths).stat()
         return [pid for pid in _all() if pid not in spared and _is_ours(pid, paths, namespace)]
     return [pid for pid in _all() if pid not in spared and _is_ours(pid, paths, None)]
 
@@ -96,10 +96,10 @@ def sweep(paths: Paths) -> None:
     for _ in range(3):
         points = mounts_below(Path("/proc/self/mountinfo").read_text(), folders)
         for point in points:
-            if point != str(netns.namespace_file(paths)):
+            if point != str(network_namespace.namespace_file(paths)):
                 attempt(["umount", "-l", point], seconds=20)
     _remove_cgroups(paths.ident)
-    netns.tear_down(paths, read_block(paths))
+    network_namespace.tear_down(paths, read_block(paths))
     attempt(["rm", "-rf", "--one-file-system", str(paths.run)], seconds=60)
     with contextlib.suppress(OSError):
         paths.run_root.rmdir()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cluster import (
+from hack.localcluster import (
     addons,
     environment,
     existing,
@@ -19,14 +19,14 @@ from cluster import (
     stock,
     teardown,
 )
-from cluster.addonimages import Site
-from cluster.engine import SOURCE, STOCK, Engine
-from cluster.errors import ClusterError
-from cluster.judge import Record
-from cluster.kubectl import Kubectl
-from cluster.locks import lock
-from cluster.paths import Paths
-from cluster.progress import Reporter
+from hack.localcluster.addon_images import Site
+from hack.localcluster.engine import SOURCE, STOCK, Engine
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.kubectl import Kubectl
+from hack.localcluster.locks import lock
+from hack.localcluster.paths import Paths
+from hack.localcluster.plan import Record
+from hack.localcluster.progress import Reporter
 
 _DEFAULT_WORKERS: Final = 1
 _MOST_WORKERS: Final = 9

@@ -17,11 +17,11 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from cluster import netns
-from cluster.capability import has_sys_resource, write_wrapper
-from cluster.errors import ClusterError
-from cluster.paths import Paths
-from cluster.proc import attempt, tail
+from hack.localcluster import network_namespace
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import Paths
+from hack.localcluster.runc_wrapper import has_sys_resource, write_wrapper
+from hack.localcluster.subprocesses import attempt, tail
 
 _START_SECONDS = 60
 _STOP_SECONDS = 20
@@ -44,7 +44,7 @@ def cgroup_parent(ident: str) -> str:
 
 
 def render_config(
-    paths: Paths, network: netns.Network, *, wrapped: bool, major: int
+    paths: Paths, network: network_namespace.Network, *, wrapped: bool, major: int
 ) -> dict[str, Any]:
     """Write down the daemon's configuration; a machine's own /etc/docker is not read."""
     config: dict[str, Any] = {
@@ -102,12 +102,12 @@ def answers(paths: Paths) -> bool:
     return attempt(["docker", "-H", docker_host(paths), "version"], seconds=10).returncode == 0
 
 
-def start(paths: Paths) -> netns.Network:
+def start(paths: Paths) -> network_namespace.Network:
     """Start the daemon in its network, or find it running and well."""
     paths.run.mkdir(parents=True, exist_ok=True)
     (paths.clone_data / "docker").mkdir(parents=True, exist_ok=True)
     block_file = paths.clone_data / "network"
-    network = netns.set_up(paths, read_block(paths))
+    network = network_namespace.set_up(paths, read_block(paths))
     block_file.write_text(f"{network.block}\n")
     (paths.clone_data / "clone").write_text(f"{paths.root}\n")
     if running_pid(paths) is not None and answers(paths):
@@ -127,7 +127,7 @@ def read_block(paths: Paths) -> IPv4Network | None:
         return None
 
 
-def _launch(paths: Paths, network: netns.Network) -> None:
+def _launch(paths: Paths, network: network_namespace.Network) -> None:
     wrapped = not has_sys_resource(Path("/proc/self/status").read_text())
     if wrapped:
         write_wrapper(paths.run / "runc-wrapper")
@@ -138,7 +138,7 @@ def _launch(paths: Paths, network: netns.Network) -> None:
     log = paths.run / "dockerd.log"
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [*netns.enter(paths), "dockerd", "--config-file", str(config)],
+            [*network_namespace.enter(paths), "dockerd", "--config-file", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -158,7 +158,7 @@ def _launch(paths: Paths, network: netns.Network) -> None:
 def allow_forwarding(paths: Paths) -> None:
     """Let the machine reach every container port, not only published ones."""
     rule = ["-i", "host", "-j", "ACCEPT"]
-    inside = [*netns.enter(paths), "iptables", "-w"]
+    inside = [*network_namespace.enter(paths), "iptables", "-w"]
     if attempt([*inside, "-C", "DOCKER-USER", *rule]).returncode != 0:
         attempt([*inside, "-N", "DOCKER-USER"])
         result = attempt([*inside, "-I", "DOCKER-USER", *rule])

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cluster.kindconfig import Wish
-from cluster.kubectl import Kubectl
-from cluster.paths import Paths
-from cluster.proc import attempt, capture
+from hack.localcluster.kind_config import Wish
+from hack.localcluster.kubectl import Kubectl
+from hack.localcluster.paths import Paths
+from hack.localcluster.subprocesses import attempt, capture
 
 SOURCE: Final = "source"
 STOCK: Final = "stock"

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping
 
-from cluster.paths import Paths
+from hack.localcluster.paths import Paths
 
 
 def variables(paths: Paths, docker: Mapping[str, str]) -> dict[str, str]:

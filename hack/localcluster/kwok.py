@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from cluster import addons, gobuild, stages
-from cluster.engine import SOURCE
-from cluster.errors import ClusterError
-from cluster.kubectl import Kubectl, manifest, wait
-from cluster.paths import Paths
-from cluster.proc import attempt
-from cluster.progress import Reporter
-from cluster.versions import KWOK
+from hack.localcluster import addons, build_stages, go_build
+from hack.localcluster.engine import SOURCE
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.kubectl import Kubectl, manifest, wait
+from hack.localcluster.paths import Paths
+from hack.localcluster.progress import Reporter
+from hack.localcluster.subprocesses import attempt
+from hack.localcluster.versions import KWOK
 
 MOST: Final = 200
 """Each node takes a /24 of the pods' /16, and real nodes need some too."""
@@ -81,15 +81,15 @@ def surplus(existing: list[str], wanted: int) -> list[str]:
     return sorted(set(existing) - keep)
 
 
-def stages_stage(paths: Paths, reporter: Reporter) -> stages.Stage:
+def stages_stage(paths: Paths, reporter: Reporter) -> build_stages.Stage:
     """Describe the collection of KWOK's own stage files: how a fake node and pod behave."""
 
     def build(result: Path) -> None:
-        sources = gobuild.module_folder(paths, reporter, "node", "sigs.k8s.io/kwok")
+        sources = go_build.module_folder(paths, reporter, "node", "sigs.k8s.io/kwok")
         parts = [(sources / "kustomize/stage" / name).read_text() for name in _STAGES]
         (result / "stages.yaml").write_text("\n---\n".join(parts))
 
-    return stages.Stage("kwok-stages", {"version": KWOK, "stages": repr(_STAGES)}, build)
+    return build_stages.Stage("kwok-stages", {"version": KWOK, "stages": repr(_STAGES)}, build)
 
 
 def scale(paths: Paths, reporter: Reporter, kubectl: Kubectl, count: int, way: str) -> None:
@@ -98,7 +98,7 @@ def scale(paths: Paths, reporter: Reporter, kubectl: Kubectl, count: int, way: s
         raise ClusterError(f"N must be from 0 to {MOST}, not {count}")
     existing = _names(kubectl)
     if count:
-        folder = stages.ensure(paths, stages_stage(paths, reporter), reporter)
+        folder = build_stages.ensure(paths, stages_stage(paths, reporter), reporter)
         _install(kubectl, folder / "stages.yaml", way)
         wanted = {"apiVersion": "v1", "kind": "List", "items": [node(n) for n in range(count)]}
         kubectl.apply(json.dumps(wanted))

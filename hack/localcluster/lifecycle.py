@@ -4,15 +4,15 @@ import dataclasses
 import json
 from pathlib import Path
 
-from cluster import addons, podnet
-from cluster.engine import SOURCE, Engine, nodes_of
-from cluster.errors import ClusterError
-from cluster.judge import Action, Record, Verdict, judge, read_record, wish_key
-from cluster.kindconfig import Wish, node_names, render
-from cluster.kubectl import Kubectl, wait
-from cluster.paths import Paths
-from cluster.proc import attempt, capture, logged
-from cluster.progress import Reporter
+from hack.localcluster import addons, pod_network
+from hack.localcluster.engine import SOURCE, Engine, nodes_of
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.kind_config import Wish, node_names, render
+from hack.localcluster.kubectl import Kubectl, wait
+from hack.localcluster.paths import Paths
+from hack.localcluster.plan import Action, Record, Verdict, judge, read_record, wish_key
+from hack.localcluster.progress import Reporter
+from hack.localcluster.subprocesses import attempt, capture, logged
 
 _API_SECONDS = 90
 _NODES_SECONDS = 90
@@ -98,7 +98,7 @@ def _finish(paths: Paths, engine: Engine, wish: Wish, kubectl: Kubectl) -> None:
     names = node_names(wish.name, wish.workers)
     addons.install_base(kubectl, from_source=engine.way == SOURCE)
     if engine.way == SOURCE:
-        podnet.set_up(names, kubectl.command, engine.docker)
+        pod_network.set_up(names, kubectl.command, engine.docker)
     advice = f"see {paths.logs} and 'kubectl describe nodes'"
     wait("all nodes being ready", _NODES_SECONDS, lambda: _nodes_ready(kubectl, names), advice)
     addons.wait_base(kubectl, len(names), _BASE_SECONDS)

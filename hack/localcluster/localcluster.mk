@@ -1,6 +1,6 @@
 ##@ Local cluster (kind everywhere: docs/local-cluster.md)
 
-CLUSTER_TOOL = $(PYTHON) -m cluster
+CLUSTER_TOOL = $(PYTHON) -m hack.localcluster
 
 .PHONY: cluster cluster-kwok cluster-status cluster-env cluster-down cluster-purge images
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster.errors import ClusterError
+from hack.localcluster.errors import ClusterError
 
 _TELL_AFTER = 3.0
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from cluster import addonimages, gobuild, prometheus, stages
-from cluster.addonimages import Content, Site
-from cluster.kubectl import MANIFESTS, manifest, wait, wait_deployed
-from cluster.versions import PROMETHEUS_ADAPTER, PROMETHEUS_STOCK
+from hack.localcluster import addon_images, build_stages, go_build, prometheus
+from hack.localcluster.addon_images import Content, Site
+from hack.localcluster.kubectl import MANIFESTS, manifest, wait, wait_deployed
+from hack.localcluster.versions import PROMETHEUS_ADAPTER, PROMETHEUS_STOCK
 
 NAME: Final = "metrics-stack"
 NAMESPACE: Final = "monitoring"
@@ -33,7 +33,7 @@ _SECONDS: Final = 180
 
 def install(site: Site) -> None:
     """Have Prometheus and its adapter running, of the versions and settings of this checkout."""
-    images = addonimages.provide(site, NAME, STOCK_IMAGES, _make)
+    images = addon_images.provide(site, NAME, STOCK_IMAGES, _make)
     kubectl = site.kubectl
     with site.reporter.stage(f"add-on {NAME}"):
         kubectl.apply(render(images))
@@ -111,10 +111,12 @@ def _companion(image: str) -> dict[str, Any]:
 def _make(site: Site) -> tuple[Sequence[Content], Sequence[Path]]:
     """Build the adapter and the discovery, take Prometheus from Debian."""
     modules = (
-        gobuild.module_stage(site.paths, site.reporter, name) for name in (MODULE, DISCOVERY)
+        go_build.module_stage(site.paths, site.reporter, name) for name in (MODULE, DISCOVERY)
     )
-    adapter, discovery = (stages.ensure(site.paths, module, site.reporter) for module in modules)
-    unpacked = stages.ensure(site.paths, prometheus.stage(site.paths), site.reporter)
+    adapter, discovery = (
+        build_stages.ensure(site.paths, module, site.reporter) for module in modules
+    )
+    unpacked = build_stages.ensure(site.paths, prometheus.stage(site.paths), site.reporter)
     root = unpacked / prometheus.ROOT
     files = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
     version = (unpacked / "version").read_text()

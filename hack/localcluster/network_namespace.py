@@ -17,9 +17,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
-from cluster.errors import ClusterError
-from cluster.paths import Paths
-from cluster.proc import attempt, capture
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import Paths
+from hack.localcluster.subprocesses import attempt, capture
 
 _FIRST: Final = int(ipaddress.IPv4Address("10.200.0.0"))
 _BLOCKS: Final = 20 * 64

@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from cluster import gobuild, oci, rootfs, stages
-from cluster.errors import ClusterError
-from cluster.paths import Paths
-from cluster.proc import attempt, capture, logged
-from cluster.progress import Reporter
-from cluster.versions import (
+from hack.localcluster import build_stages, go_build, oci, rootfs
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import Paths
+from hack.localcluster.progress import Reporter
+from hack.localcluster.subprocesses import attempt, capture, logged
+from hack.localcluster.versions import (
     COREDNS,
     ETCD,
     KIND,
@@ -106,7 +106,7 @@ def wanted_members(names: Iterable[str], patterns: Iterable[str] = _IPTABLES) ->
     return [name for name in names if fits(name)]
 
 
-def images_stage(programs: list[Path], root: Path) -> stages.Stage:
+def images_stage(programs: list[Path], root: Path) -> build_stages.Stage:
     """Describe the archives of every image the node carries."""
 
     def build(result: Path) -> None:
@@ -126,13 +126,13 @@ def images_stage(programs: list[Path], root: Path) -> stages.Stage:
             )
         shutil.rmtree(scratch)
 
-    inputs: stages.Inputs = {
+    inputs: build_stages.Inputs = {
         "images": repr((IMAGES, _IPTABLES, SOURCE_REPOSITORY)),
         "programs": " ".join(folder.name for folder in programs),
         "root": root.name,
         "format": oci.FORMAT,
     }
-    return stages.Stage("node-images", inputs, build)
+    return build_stages.Stage("node-images", inputs, build)
 
 
 def find_program(folders: list[Path], name: str) -> Path:
@@ -160,18 +160,18 @@ def _iptables_files(scratch: Path) -> dict[str, Path]:
     return files | {f"usr/sbin/{name}": nft for name in _IPTABLES_NAMES}
 
 
-def image_name(stage: stages.Stage) -> str:
+def image_name(stage: build_stages.Stage) -> str:
     """Name the node image after its inputs, so that a daemon's copy is known to be right."""
     return source_image("node", stage.key)
 
 
 def node_stage(
     paths: Paths, reporter: Reporter, docker: dict[str, str], parts: list[Path]
-) -> stages.Stage:
+) -> build_stages.Stage:
     """Describe the node image; ``parts``: programs' folders, images' folder and root, in order."""
     *programs, images, root = parts
-    inputs: stages.Inputs = {
-        **stages.tree_inputs(_NODE_FILES, "node/"),
+    inputs: build_stages.Inputs = {
+        **build_stages.tree_inputs(_NODE_FILES, "node/"),
         "parts": " ".join(part.name for part in parts),
         "kind": KIND,
         "version": KUBERNETES,
@@ -181,7 +181,7 @@ def node_stage(
         context = result / "parts"
         (context / "bin").mkdir(parents=True)
         (context / "cni").mkdir()
-        sources = gobuild.module_folder(paths, reporter, "node", "sigs.k8s.io/kind")
+        sources = go_build.module_folder(paths, reporter, "node", "sigs.k8s.io/kind")
         shutil.copytree(sources / "images/base/files", context / "kind")
         shutil.copytree(_NODE_FILES / "files", context / "files")
         for name in _NODE_PROGRAMS:
@@ -195,7 +195,7 @@ def node_stage(
         )
         shutil.rmtree(context)
 
-    stage = stages.Stage("node-image", inputs, build)
+    stage = build_stages.Stage("node-image", inputs, build)
     stage_name = image_name(stage)
     return stage
 
@@ -224,7 +224,7 @@ def _build_in_container(
 
 
 def ensure_loaded(
-    result: Path, stage: stages.Stage, docker: dict[str, str], reporter: Reporter
+    result: Path, stage: build_stages.Stage, docker: dict[str, str], reporter: Reporter
 ) -> str:
     """Have the node image in the daemon and return its name."""
     image = image_name(stage)

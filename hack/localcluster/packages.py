@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from cluster.errors import ClusterError
-from cluster.paths import Paths
-from cluster.proc import attempt, logged
-from cluster.progress import Reporter
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import Paths
+from hack.localcluster.progress import Reporter
+from hack.localcluster.subprocesses import attempt, logged
 
 NEEDED: Final = {
     "docker.io": "dockerd",

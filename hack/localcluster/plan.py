@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.engine import Container
-from cluster.kindconfig import Wish, node_names, render
+from hack.localcluster.engine import Container
+from hack.localcluster.kind_config import Wish, node_names, render
 
 
 class Action(enum.Enum):

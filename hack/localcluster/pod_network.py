@@ -8,9 +8,9 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 
-from cluster.errors import ClusterError
-from cluster.kindconfig import cni_config, peers_file
-from cluster.proc import attempt, capture
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.kind_config import cni_config, peers_file
+from hack.localcluster.subprocesses import attempt, capture
 
 
 def pod_cidrs(nodes_json: str, wanted: Sequence[str]) -> list[tuple[str, str]]:

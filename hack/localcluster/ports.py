@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 from typing import Final
 
-from cluster.errors import ClusterError
+from hack.localcluster.errors import ClusterError
 
 _LISTENING: Final = "0A"
 

@@ -56,7 +56,7 @@ EXPECTED: Final[Mapping[str, float]] = {
 def clock_text(seconds: float) -> str:
     """Write a duration as people read it: 7 s, 1:05, 12:30."""
     whole = int(seconds + 0.5)
-    return f"{whole} s" if whole < 60 else f"{whole // 60}:{whole % 60:02d}"  # noqa: PLR2004
+    return f"{whole} s" if whole < 60 else f"{whole // 60}:{whole % 60:02d}"
 
 
 def fraction(elapsed: float, expected: float) -> float:

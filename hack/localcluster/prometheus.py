@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from cluster import rootfs, stages
-from cluster.errors import ClusterError
-from cluster.paths import Paths
-from cluster.versions import DEBIAN_SUITE
+from hack.localcluster import build_stages, rootfs
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import Paths
+from hack.localcluster.versions import DEBIAN_SUITE
 
 PACKAGE: Final = "prometheus"
 ROOT: Final = "root"
@@ -58,7 +58,7 @@ def wanted(names: Iterable[str]) -> list[str]:
     return [name for name in names if fits(name)]
 
 
-def stage(paths: Paths) -> stages.Stage:
+def stage(paths: Paths) -> build_stages.Stage:
     """Describe the image's files below ``root/``, with the version in the file ``version``."""
 
     def build(result: Path) -> None:
@@ -75,7 +75,7 @@ def stage(paths: Paths) -> stages.Stage:
         shutil.rmtree(scratch)
 
     inputs = {"package": PACKAGE, "suite": DEBIAN_SUITE, "format": _FORMAT}
-    return stages.Stage(PACKAGE, inputs, build)
+    return build_stages.Stage(PACKAGE, inputs, build)
 
 
 def _collect(scratch: Path, root: Path) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from cluster import stages
-from cluster.paths import Paths
-from cluster.proc import logged
-from cluster.versions import DEBIAN_SUITE
+from hack.localcluster import build_stages
+from hack.localcluster.paths import Paths
+from hack.localcluster.subprocesses import logged
+from hack.localcluster.versions import DEBIAN_SUITE
 
 NODE_PACKAGES: Final = (
     "systemd",
@@ -45,7 +45,7 @@ TARBALL: Final = "root.tar"
 
 def stage(
     paths: Paths, name: str, packages: Sequence[str], hooks: Sequence[str] = ()
-) -> stages.Stage:
+) -> build_stages.Stage:
     """Describe a minimal root with these packages, and shell lines run on it (``$1``: the root)."""
 
     def build(result: Path) -> None:
@@ -60,7 +60,7 @@ def stage(
     inputs = {"packages": " ".join(packages), "suite": DEBIAN_SUITE}
     if hooks:
         inputs["hooks"] = "\n".join(hooks)
-    return stages.Stage(name, inputs, build)
+    return build_stages.Stage(name, inputs, build)
 
 
 def unpack(paths: Paths, name: str, package: str, folder: Path) -> Path:

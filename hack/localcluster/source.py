@@ -5,13 +5,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from cluster import daemon, gobuild, nodeimage, packages, rootfs, stages
-from cluster.engine import SOURCE, Engine, link_tools
-from cluster.errors import ClusterError
-from cluster.netns import Network
-from cluster.paths import Paths
-from cluster.proc import attempt, capture
-from cluster.progress import Reporter
+from hack.localcluster import build_stages, daemon, go_build, node_image, packages, rootfs
+from hack.localcluster.engine import SOURCE, Engine, link_tools
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.network_namespace import Network
+from hack.localcluster.paths import Paths
+from hack.localcluster.progress import Reporter
+from hack.localcluster.subprocesses import attempt, capture
 
 MODULES = ("node", "coredns", "pause")
 _API_PORT = 6443
@@ -34,13 +34,13 @@ def prepare(paths: Paths, reporter: Reporter) -> Engine:
         )
     packages.ensure(paths, reporter)
     programs = [
-        stages.ensure(paths, gobuild.module_stage(paths, reporter, name), reporter)
+        build_stages.ensure(paths, go_build.module_stage(paths, reporter, name), reporter)
         for name in MODULES
     ]
     network = start_daemon(paths, reporter)
     docker = docker_env(paths)
-    image = node_image(paths, reporter, docker, programs)
-    nodeimage.forget_older(image, docker)
+    image = build_node_image(paths, reporter, docker, programs)
+    node_image.forget_older(image, docker)
     make_network(network, docker)
     kubectl, kind = programs[0] / "kubectl", programs[0] / "kind"
     client = shutil.which("docker", path=_path_without(paths.bin)) or "/usr/bin/docker"
@@ -63,16 +63,16 @@ def start_daemon(paths: Paths, reporter: Reporter) -> Network:
         return daemon.start(paths)
 
 
-def node_image(
+def build_node_image(
     paths: Paths, reporter: Reporter, docker: dict[str, str], programs: list[Path]
 ) -> str:
     """Build the node image where nobody has, and have it in this clone's daemon."""
     root_stage = rootfs.stage(paths, "node-rootfs", rootfs.NODE_PACKAGES)
-    root = stages.ensure(paths, root_stage, reporter)
-    images = stages.ensure(paths, nodeimage.images_stage(programs, root), reporter)
-    stage = nodeimage.node_stage(paths, reporter, docker, [*programs, images, root])
-    result = stages.ensure(paths, stage, reporter)
-    return nodeimage.ensure_loaded(result, stage, docker, reporter)
+    root = build_stages.ensure(paths, root_stage, reporter)
+    images = build_stages.ensure(paths, node_image.images_stage(programs, root), reporter)
+    stage = node_image.node_stage(paths, reporter, docker, [*programs, images, root])
+    result = build_stages.ensure(paths, stage, reporter)
+    return node_image.ensure_loaded(result, stage, docker, reporter)
 
 
 def make_network(network: Network, docker: dict[str, str]) -> None:

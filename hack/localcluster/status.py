@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from cluster import addons, daemon, versions
-from cluster.engine import SOURCE, node_addresses, nodes_of
-from cluster.judge import Record
-from cluster.kubectl import Kubectl
-from cluster.paths import Paths
-from cluster.proc import attempt
+from hack.localcluster import addons, daemon, versions
+from hack.localcluster.engine import SOURCE, node_addresses, nodes_of
+from hack.localcluster.kubectl import Kubectl
+from hack.localcluster.paths import Paths
+from hack.localcluster.plan import Record
+from hack.localcluster.subprocesses import attempt
 
 _WAYS = {
     "source": "built from Go modules and Debian packages, on a Docker daemon of the project's own",

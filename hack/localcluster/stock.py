@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from cluster import gobuild, stages
-from cluster.engine import STOCK, Engine, link_tools, nodes_of
-from cluster.errors import ClusterError
-from cluster.judge import Record
-from cluster.paths import Paths
-from cluster.ports import require_free
-from cluster.proc import attempt, tail
-from cluster.progress import Reporter
-from cluster.versions import STOCK_NODE_IMAGE
+from hack.localcluster import build_stages, go_build
+from hack.localcluster.engine import STOCK, Engine, link_tools, nodes_of
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import Paths
+from hack.localcluster.plan import Record
+from hack.localcluster.ports import require_free
+from hack.localcluster.progress import Reporter
+from hack.localcluster.subprocesses import attempt, tail
+from hack.localcluster.versions import STOCK_NODE_IMAGE
 
 _KIND_MINIMUM: Final = (0, 33)
 _KUBECTL_MINIMUM: Final = (1, 35)
@@ -73,7 +73,7 @@ def node_image(environ: Mapping[str, str]) -> str:
 
 def api_port(wanted: str) -> int:
     """Read API_PORT; without it kind takes any free port."""
-    if wanted and not (wanted.isdigit() and int(wanted) < 65536):  # noqa: PLR2004
+    if wanted and not (wanted.isdigit() and int(wanted) < 65536):
         raise ClusterError(f"API_PORT must be a port number, not {wanted!r}")
     return int(wanted or 0)
 
@@ -100,6 +100,6 @@ def _tools(paths: Paths, reporter: Reporter) -> dict[str, Path]:
             found[name] = Path(program).resolve()
     if len(found) == len(checks):
         return found
-    stage = gobuild.module_stage(paths, reporter, "node", only=_TOOLS)
-    built = stages.ensure(paths, stage, reporter)
+    stage = go_build.module_stage(paths, reporter, "node", only=_TOOLS)
+    built = build_stages.ensure(paths, stage, reporter)
     return {name: built / name for name in checks}

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cluster.errors import ClusterError
+from hack.localcluster.errors import ClusterError
 
 _TAIL_LINES = 12
 
@@ -32,7 +32,7 @@ def capture(
     """Run a program that must succeed and return what it printed."""
     result = attempt(command, seconds=seconds, env=env, stdin=stdin, cwd=cwd)
     if result.returncode != 0:
-        shown = " ".join(command[:6]) + (" ..." if len(command) > 6 else "")  # noqa: PLR2004
+        shown = " ".join(command[:6]) + (" ..." if len(command) > 6 else "")
         raise ClusterError(
             f"'{shown}' failed with exit code {result.returncode}:\n"
             f"{tail(result.stderr) or tail(result.stdout)}"

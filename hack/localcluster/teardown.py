@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from cluster import daemon, lifecycle, source
-from cluster.engine import SOURCE, STOCK, nodes_of
-from cluster.errors import ClusterError
-from cluster.paths import Paths
-from cluster.proc import attempt, capture
-from cluster.progress import Reporter
-from cluster.sweep import sweep
+from hack.localcluster import daemon, lifecycle, source
+from hack.localcluster.cleanup import sweep
+from hack.localcluster.engine import SOURCE, STOCK, nodes_of
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import Paths
+from hack.localcluster.progress import Reporter
+from hack.localcluster.subprocesses import attempt, capture
 
 
 def down(paths: Paths, reporter: Reporter, foreign_docker: Mapping[str, str]) -> None:

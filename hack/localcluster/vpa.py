@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from cluster import addonimages, certificates, gobuild, stages
-from cluster.addonimages import Content, Site
-from cluster.certificates import Pair
-from cluster.kubectl import MANIFESTS, Kubectl, manifest, wait, wait_deployed
-from cluster.paths import Paths
-from cluster.progress import Reporter
-from cluster.versions import VPA
+from hack.localcluster import addon_images, build_stages, certificates, go_build
+from hack.localcluster.addon_images import Content, Site
+from hack.localcluster.certificates import Pair
+from hack.localcluster.kubectl import MANIFESTS, Kubectl, manifest, wait, wait_deployed
+from hack.localcluster.paths import Paths
+from hack.localcluster.progress import Reporter
+from hack.localcluster.versions import VPA
 
 NAME: Final = "vpa"
 NAMESPACE: Final = "vertical-pod-autoscaler"
@@ -38,8 +38,8 @@ _SECONDS: Final = 180
 
 def install(site: Site) -> None:
     """Have all three parts running, of the versions and settings of this checkout."""
-    images = addonimages.provide(site, NAME, STOCK_IMAGES, _make)
-    crds = stages.ensure(site.paths, crds_stage(site.paths, site.reporter), site.reporter)
+    images = addon_images.provide(site, NAME, STOCK_IMAGES, _make)
+    crds = build_stages.ensure(site.paths, crds_stage(site.paths, site.reporter), site.reporter)
     kubectl = site.kubectl
     with site.reporter.stage(f"add-on {NAME}"):
         kubectl.apply((crds / "crds.yaml").read_text())
@@ -50,14 +50,14 @@ def install(site: Site) -> None:
         wait_deployed(kubectl, NAMESPACE, DEPLOYMENTS, _SECONDS)
 
 
-def crds_stage(paths: Paths, reporter: Reporter) -> stages.Stage:
+def crds_stage(paths: Paths, reporter: Reporter) -> build_stages.Stage:
     """Describe the collection of the module's own resource kinds."""
 
     def build(result: Path) -> None:
-        sources = gobuild.module_folder(paths, reporter, MODULE, PATH)
+        sources = go_build.module_folder(paths, reporter, MODULE, PATH)
         (result / "crds.yaml").write_text((sources / _CRDS).read_text())
 
-    return stages.Stage(f"{NAME}-crds", {"version": VPA, "file": _CRDS}, build)
+    return build_stages.Stage(f"{NAME}-crds", {"version": VPA, "file": _CRDS}, build)
 
 
 def keep_or_make(stored: Pair | None) -> Pair:
@@ -83,7 +83,7 @@ def render(images: Mapping[str, str], pair: Pair) -> str:
     settings.update(pair.certificate.encode())
     return manifest(
         NAME,
-        **addonimages.values(images),
+        **addon_images.values(images),
         certificate=_base64(pair.certificate),
         key=_base64(pair.key),
         settings=settings.hexdigest()[:16],
@@ -100,8 +100,8 @@ def _stored(kubectl: Kubectl) -> Pair | None:
 
 def _make(site: Site) -> tuple[Sequence[Content], Sequence[Path]]:
     """Build the three programs."""
-    stage = gobuild.module_stage(site.paths, site.reporter, MODULE)
-    built = stages.ensure(site.paths, stage, site.reporter)
+    stage = go_build.module_stage(site.paths, site.reporter, MODULE)
+    built = build_stages.ensure(site.paths, stage, site.reporter)
     place = "usr/local/bin"
     contents = [
         Content(

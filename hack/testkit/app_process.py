@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from tests.support.wait import eventually
+from hack.testkit.wait import eventually
 
-_ROOT = Path(__file__).parents[3]
+_ROOT = Path(__file__).parents[2]
 _PATIENCE = 30.0
 _APP = ("-m", "app")
 _AS_A_POD = """

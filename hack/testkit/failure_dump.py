@@ -2,7 +2,7 @@
 
 import re
 
-from tests.support.kube import kubectl
+from hack.testkit.kube_client import kubectl
 
 LIMIT = 6000
 """Characters of each look; the end of it is where the news are."""

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tests.support.kube import Json, Kube
-from tests.support.wait import eventually
+from hack.testkit.kube_client import Json, Kube
+from hack.testkit.wait import eventually
 
 
 def now() -> datetime:

@@ -19,8 +19,8 @@ import aiohttp
 import pykube
 from aiohttp import web
 
-from tests.support.kube import KUBECONFIG, Json
-from tests.support.operator import free_port
+from hack.testkit.kube_client import KUBECONFIG, Json
+from hack.testkit.operator_process import free_port
 
 HOP_BY_HOP = {"connection", "content-length", "host", "transfer-encoding", "keep-alive"}
 WATCH_ERRORS = {

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.kube import ROOT, Json, Kube, condition, kubectl, namespace_for
-from tests.support.kubelet import Kubelet
-from tests.support.operator import OperatorProcess, running
-from tests.support.space import Space
-from tests.support.wait import eventually
+from hack.testkit.fake_kubelet import Kubelet
+from hack.testkit.kube_client import ROOT, Json, Kube, condition, kubectl, namespace_for
+from hack.testkit.namespace import Space
+from hack.testkit.operator_process import OperatorProcess, running
+from hack.testkit.wait import eventually
 
 FAKE_LABEL = "type=kwok"
 FAKE_COUNT = "4"
@@ -45,7 +45,10 @@ def fake_nodes(kube: Kube) -> None:
     """Nodes that KWOK plays; they are made when there is none, and left for the next run."""
     if not kube.list("Node", None, FAKE_LABEL):
         subprocess.run(
-            [sys.executable, "-m", "cluster", "kwok", FAKE_COUNT], cwd=ROOT, check=True, timeout=300
+            [sys.executable, "-m", "hack.localcluster", "kwok", FAKE_COUNT],
+            cwd=ROOT,
+            check=True,
+            timeout=300,
         )
 
 

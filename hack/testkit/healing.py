@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from contextlib import suppress
 
-from tests.support.kube import Json
-from tests.support.kubelet import Kubelet
-from tests.support.space import FAKE_NODES, KIND, Space
-from tests.support.wait import eventually
+from hack.testkit.fake_kubelet import Kubelet
+from hack.testkit.kube_client import Json
+from hack.testkit.namespace import FAKE_NODES, KIND, Space
+from hack.testkit.wait import eventually
 
 LIMIT = 40
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.kube import Json, Kube, condition
-from tests.support.wait import eventually
+from hack.testkit.kube_client import Json, Kube, condition
+from hack.testkit.wait import eventually
 
 API_VERSION = "selfhealing.dev/v1alpha1"
 KIND = "SelfHealingApp"

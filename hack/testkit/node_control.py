@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.kube import ROOT, Json, Kube, condition
-from tests.support.wait import eventually
+from hack.testkit.kube_client import ROOT, Json, Kube, condition
+from hack.testkit.wait import eventually
 
 SECONDS = 60
 BACK = 120

@@ -12,8 +12,8 @@ from pathlib import Path
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.kube import KUBECONFIG, ROOT
-from tests.support.wait import eventually
+from hack.testkit.kube_client import KUBECONFIG, ROOT
+from hack.testkit.wait import eventually
 
 READY_LINE = "caught up with"
 START_LIMIT = 60

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from selfhealing.runtime.access import LEASES, Resource, in_scope
-from tests.support.kube import KUBECONFIG, Json, Kube
+from hack.testkit.kube_client import KUBECONFIG, Json, Kube
+from selfhealing.kube.resources import LEASES, Resource, in_scope
 
 Right = tuple[str, str, str]
 """A verb, a resource or subresource in its plural, and an API group."""

@@ -9,12 +9,12 @@ import os
 import pytest
 import yaml
 
-from cluster import stages, vpa as addon
-from cluster.errors import ClusterError
-from cluster.paths import find_paths
-from cluster.progress import Reporter
-from tests.support.kube import ROOT, Json, Kube, condition
-from tests.support.wait import eventually
+from hack.localcluster import build_stages, vpa as addon
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import find_paths
+from hack.localcluster.progress import Reporter
+from hack.testkit.kube_client import ROOT, Json, Kube, condition
+from hack.testkit.wait import eventually
 
 NAME = "verticalpodautoscalers.autoscaling.k8s.io"
 KIND = "VerticalPodAutoscaler"
@@ -38,7 +38,7 @@ def _definition() -> Json:
     paths = find_paths(ROOT, os.environ)
     reporter = Reporter(paths.cache / "timings.json", quiet=True)
     try:
-        folder = stages.ensure(paths, addon.crds_stage(paths, reporter), reporter)
+        folder = build_stages.ensure(paths, addon.crds_stage(paths, reporter), reporter)
     except ClusterError as error:
         pytest.skip(f"the definition of {KIND} is a file of a Go module: {error}")
     documents = yaml.safe_load_all((folder / "crds.yaml").read_text())

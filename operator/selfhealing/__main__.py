@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import kopf
 
-from selfhealing.runtime import garbage, logs
-from selfhealing.runtime.handlers import register
-from selfhealing.runtime.settings import Settings, SettingsError, load
+from selfhealing.controller import gc_tuning, logs
+from selfhealing.controller.kopf_handlers import register
+from selfhealing.controller.settings import Settings, SettingsError, load
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def main() -> int:
         sys.stderr.write(f"selfhealing-operator: {error}\n")
         return USAGE_ERROR
     logs.configure(settings.log_format, settings.log_level)
-    garbage.settle()
+    gc_tuning.settle()
     return asyncio.run(_run(settings))
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import requests
 import yaml
 
-from tests.support.kube import ROOT, Json, checked, kubectl
-from tests.support.space import Space
-from tests.support.wait import eventually
+from hack.testkit.kube_client import ROOT, Json, checked, kubectl
+from hack.testkit.namespace import Space
+from hack.testkit.wait import eventually
 
 EXAMPLES = ROOT / "examples"
 READY_LIMIT = 90

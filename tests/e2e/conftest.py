@@ -12,13 +12,13 @@ from typing import cast
 import pytest
 import requests
 
-from tests.e2e.deployed import DeployedOperator, install
-from tests.support import picture
-from tests.support.fixtures import kube, name, namespace, operator, settings, space
-from tests.support.kube import Kube, namespace_for
-from tests.support.operator import OperatorProcess, running
-from tests.support.space import Space
-from tests.support.wait import eventually
+from hack.testkit import failure_dump
+from hack.testkit.fixtures import kube, name, namespace, operator, settings, space
+from hack.testkit.kube_client import Kube, namespace_for
+from hack.testkit.namespace import Space
+from hack.testkit.operator_process import OperatorProcess, running
+from hack.testkit.wait import eventually
+from tests.e2e.deployed_operator import DeployedOperator, install
 
 __all__ = ["kube", "name", "namespace", "operator", "settings", "space"]
 
@@ -62,7 +62,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     for fixture in ("by_kopf_run", "in_cluster"):
         if fixture in item.funcargs:
             space, runs = cast("Served", item.funcargs[fixture])
-            report.sections.append((f"cluster, {fixture}", picture.of_namespace(space.name)))
+            report.sections.append((f"cluster, {fixture}", failure_dump.of_namespace(space.name)))
             try:
                 log = runs.text()[-6000:]
             except (AssertionError, requests.RequestException) as error:

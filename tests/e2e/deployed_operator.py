@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from tests.e2e import nodes
-from tests.support.kube import LABEL, ROOT, Json, Kube, kubectl
-from tests.support.wait import eventually
+from hack.testkit import node_control
+from hack.testkit.kube_client import LABEL, ROOT, Json, Kube, kubectl
+from hack.testkit.wait import eventually
 
 MANIFESTS = ROOT / "deploy" / "operator.yaml"
 HOME = "selfhealing-system"
@@ -73,7 +73,7 @@ class DeployedOperator:
 
     def send(self, pod: str, signal: str) -> float:
         """Send the operator's process in a pod a signal; the seconds until it has ended."""
-        return nodes.send(self.pod(pod), signal)
+        return node_control.send(self.pod(pod), signal)
 
     def text(self) -> str:
         """What all its containers have logged, also before their last restart."""

@@ -11,13 +11,13 @@ from contextlib import ExitStack
 import pytest
 import yaml
 
-from tests.e2e import nodes
-from tests.e2e.deployed import HOME, DeployedOperator, applied, manifests
-from tests.e2e.lab import LabApp
-from tests.support.fixtures import CRD
-from tests.support.kube import LABEL, Json, Kube, kubectl
-from tests.support.space import Space
-from tests.support.wait import eventually, stays
+from hack.testkit import node_control
+from hack.testkit.fixtures import CRD
+from hack.testkit.kube_client import LABEL, Json, Kube, kubectl
+from hack.testkit.namespace import Space
+from hack.testkit.wait import eventually, stays
+from tests.e2e.app_client import LabApp
+from tests.e2e.deployed_operator import HOME, DeployedOperator, applied, manifests
 
 DEMO = "localhost/selfhealing-demo:dev"
 API_LIMIT = 120
@@ -111,11 +111,11 @@ def test_the_rights_of_the_whole_cluster_suffice(app: LabApp, deployed: Deployed
 
 def test_the_api_server_may_die(app: LabApp, deployed: DeployedOperator, kube: Kube) -> None:
     """When it is back, so is the operator: what went wrong meanwhile is put right."""
-    nodes.need_containers(kube)
+    node_control.need_containers(kube)
     app.ready()
     before = app.space.deployment(app.name)["metadata"]["uid"]
 
-    nodes.kill_api_server(kube)
+    node_control.kill_api_server(kube)
     eventually(_is_back, timeout=API_LIMIT, poll=0.5, says="the API server is back")
     kube.delete("Deployment", app.space.name, app.name)
 

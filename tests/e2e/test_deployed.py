@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e import nodes
-from tests.e2e.deployed import DeployedOperator, wait_for_leader
-from tests.e2e.lab import LabApp
-from tests.support.kube import Json, Kube, kubectl
-from tests.support.space import Space
-from tests.support.wait import eventually
+from hack.testkit import node_control
+from hack.testkit.kube_client import Json, Kube, kubectl
+from hack.testkit.namespace import Space
+from hack.testkit.wait import eventually
+from tests.e2e.app_client import LabApp
+from tests.e2e.deployed_operator import DeployedOperator, wait_for_leader
 
 DEMO = "localhost/selfhealing-demo:dev"
 GRACE = 30
@@ -44,7 +44,7 @@ def deployed(in_cluster: tuple[Space, DeployedOperator]) -> DeployedOperator:
 @pytest.fixture
 def containers(kube: Kube) -> None:
     """The nodes are containers, so that their processes can be hit."""
-    nodes.need_containers(kube)
+    node_control.need_containers(kube)
 
 
 def test_it_runs_where_pods_must_be_restricted(deployed: DeployedOperator, kube: Kube) -> None:

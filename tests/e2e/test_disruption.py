@@ -15,12 +15,12 @@ from typing import Self
 import pytest
 import requests
 
-from tests.e2e.lab import LabApp, example
-from tests.e2e.nodes import CONTROL_PLANE
-from tests.support.kube import Json, Kube, kubectl
-from tests.support.operator import OperatorProcess
-from tests.support.space import Space
-from tests.support.wait import eventually
+from hack.testkit.kube_client import Json, Kube, kubectl
+from hack.testkit.namespace import Space
+from hack.testkit.node_control import CONTROL_PLANE
+from hack.testkit.operator_process import OperatorProcess
+from hack.testkit.wait import eventually
+from tests.e2e.app_client import LabApp, example
 
 logger = logging.getLogger(__name__)
 

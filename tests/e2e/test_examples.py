@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.e2e.lab import EXAMPLES, READY_LIMIT, LabApp, example
-from tests.support import vpa
-from tests.support.kube import ROOT, Json, kubectl
-from tests.support.space import Space
-from tests.support.wait import eventually
+from hack.testkit import vpa
+from hack.testkit.kube_client import ROOT, Json, kubectl
+from hack.testkit.namespace import Space
+from hack.testkit.wait import eventually
+from tests.e2e.app_client import EXAMPLES, READY_LIMIT, LabApp, example
 
 FILES = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
 

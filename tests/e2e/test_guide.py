@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.book import Book
-from lab.pages import Page
-from tests.support.kube import ROOT, kubectl
-from tests.support.operator import running
+from hack.scenarios.lab.page_parser import Page
+from hack.scenarios.lab.page_set import Book
+from hack.testkit.kube_client import ROOT, kubectl
+from hack.testkit.operator_process import running
 
 PAGES = Book(ROOT).pages()
 LACKS = "lacks what it needs: "
@@ -34,7 +34,7 @@ def test_a_page_does_what_it_says(page: Page, namespace: str, tmp_path: Path) ->
     """It passes, or is left out because the cluster lacks what it needs; nothing of it stays."""
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "lab", "run", "--plain", f"--step={page.name}"),
+            *(sys.executable, "-m", "hack.scenarios.lab", "run", "--plain", f"--step={page.name}"),
             *(f"--namespace={namespace}", f"--report={tmp_path}"),
         ],
         cwd=ROOT,

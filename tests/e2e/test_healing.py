@@ -10,13 +10,13 @@ from functools import partial
 
 import pytest
 
-from tests.e2e.lab import LabApp
-from tests.support.healing import healing
-from tests.support.kube import Json, kubectl
-from tests.support.operator import OperatorProcess
-from tests.support.space import API_VERSION, KIND, Space
-from tests.support.wait import eventually, stays
-from theatre.stream import Stream, stream
+from hack.scenarios.common.request_stream import Stream, stream
+from hack.testkit.healing import healing
+from hack.testkit.kube_client import Json, kubectl
+from hack.testkit.namespace import API_VERSION, KIND, Space
+from hack.testkit.operator_process import OperatorProcess
+from hack.testkit.wait import eventually, stays
+from tests.e2e.app_client import LabApp
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -5,11 +5,11 @@ Those that need no hand are applied at once, since each takes its time.
 
 import pytest
 
-from tests.e2e.lab import LabApp
-from tests.support.kube import Json, kubectl
-from tests.support.operator import OperatorProcess
-from tests.support.space import Space
-from tests.support.wait import eventually
+from hack.testkit.kube_client import Json, kubectl
+from hack.testkit.namespace import Space
+from hack.testkit.operator_process import OperatorProcess
+from hack.testkit.wait import eventually
+from tests.e2e.app_client import LabApp
 
 DEMO: Json = {"image": "localhost/selfhealing-demo:dev", "imagePullPolicy": "IfNotPresent"}
 LIMIT = 90

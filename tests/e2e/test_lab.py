@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.deployed import DeployedOperator
-from tests.e2e.lab import LabApp, example
-from tests.support.operator import OperatorProcess
-from tests.support.space import Space
-from tests.support.wait import eventually, stays
+from hack.testkit.namespace import Space
+from hack.testkit.operator_process import OperatorProcess
+from hack.testkit.wait import eventually, stays
+from tests.e2e.app_client import LabApp, example
+from tests.e2e.deployed_operator import DeployedOperator
 
 LIVENESS_LIMIT = 60
 """10 s until the first probe, 3 failures 5 s apart, the stop and the start."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.lab import PORT, LabApp
-from tests.support.fixtures import app
-from tests.support.kube import ROOT
-from tests.support.space import Space
-from tests.support.wait import eventually
+from hack.testkit.fixtures import app
+from hack.testkit.kube_client import ROOT
+from hack.testkit.namespace import Space
+from hack.testkit.wait import eventually
+from tests.e2e.app_client import PORT, LabApp
 
 IMAGE = os.environ.get("DEMO_IMAGE", "localhost/selfhealing-demo:dev")
 LIMIT = 300
@@ -45,7 +45,7 @@ def target(space: Space, request: pytest.FixtureRequest) -> Iterator[LabApp]:
 def _load(target: LabApp, *arguments: str) -> subprocess.Popen[str]:
     where = ("--app", target.name, "--namespace", target.space.name)
     return subprocess.Popen(
-        [sys.executable, "-m", "load", *where, *arguments],
+        [sys.executable, "-m", "hack.loadtest", *where, *arguments],
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
@@ -118,7 +118,7 @@ def test_ctrl_c_ends_it_and_leaves_nothing(target: LabApp) -> None:
 def test_a_service_that_is_not_there_is_named(space: Space) -> None:
     """And what to do about it."""
     done = subprocess.run(
-        [sys.executable, "-m", "load", "--app", "nobody", "--namespace", space.name],
+        [sys.executable, "-m", "hack.loadtest", "--app", "nobody", "--namespace", space.name],
         cwd=ROOT,
         text=True,
         capture_output=True,

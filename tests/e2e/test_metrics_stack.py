@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.lab import LabApp, example
-from tests.support.kube import Json, Kube, kubectl
-from tests.support.space import Space
-from tests.support.wait import eventually
-from theatre.stream import stream
+from hack.scenarios.common.request_stream import stream
+from hack.testkit.kube_client import Json, Kube, kubectl
+from hack.testkit.namespace import Space
+from hack.testkit.wait import eventually
+from tests.e2e.app_client import LabApp, example
 
 DEMO = "localhost/selfhealing-demo:dev"
 RATE, QUEUED = "http_requests_per_second", "http_requests_queued"

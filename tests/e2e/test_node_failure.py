@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.e2e import nodes
-from tests.e2e.lab import LabApp
-from tests.e2e.nodes import CONTROL_PLANE
-from tests.support.healing import healing
-from tests.support.kube import Json, Kube
-from tests.support.operator import OperatorProcess
-from tests.support.space import Space
-from tests.support.wait import eventually
+from hack.testkit import node_control
+from hack.testkit.healing import healing
+from hack.testkit.kube_client import Json, Kube
+from hack.testkit.namespace import Space
+from hack.testkit.node_control import CONTROL_PLANE
+from hack.testkit.operator_process import OperatorProcess
+from hack.testkit.wait import eventually
+from tests.e2e.app_client import LabApp
 
 DEMO = "localhost/selfhealing-demo:dev"
 PATIENCE = 20
@@ -50,8 +50,8 @@ def settings() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def worker(kube: Kube) -> str:
     """The node that is to die; the control plane and another node are left."""
-    nodes.need_containers(kube)
-    workers = nodes.workers(kube)
+    node_control.need_containers(kube)
+    workers = node_control.workers(kube)
     if not workers:
         pytest.skip("needs a worker beside the control plane")
     return workers[0]
@@ -95,7 +95,7 @@ def test_pods_of_a_dead_node_are_replaced_and_the_app_tells_the_story(
     app.ready()
     (doomed,) = (p["metadata"]["name"] for p in app.pods() if p["spec"]["nodeName"] == worker)
 
-    with nodes.dead(kube, worker) as killed:
+    with node_control.dead(kube, worker) as killed:
         lost = space.is_(name, "Degraded", NOTICED)["status"]
         noticed = datetime.now(UTC)
         told = lost["message"]
@@ -130,7 +130,7 @@ def test_pods_of_a_dead_node_are_replaced_and_the_app_tells_the_story(
 
     eventually(
         lambda: doomed not in {p["metadata"]["name"] for p in space.pods(name)},
-        timeout=nodes.BACK,
+        timeout=node_control.BACK,
         says="what was left behind goes when the node is back",
     )
     app.answers("/")

@@ -5,12 +5,12 @@ import os
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Open, browser, show
-from tests.browser.view import View
-from tests.e2e.lab import PORT, LabApp
-from tests.support.fixtures import app
-from tests.support.space import Space
-from tests.support.wait import eventually
+from hack.testkit.fixtures import app
+from hack.testkit.namespace import Space
+from hack.testkit.wait import eventually
+from tests.e2e.app_client import PORT, LabApp
+from tests.ui.conftest import Open, browser, show
+from tests.ui.panel_page import View
 
 __all__ = ["browser", "show"]
 

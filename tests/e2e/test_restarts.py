@@ -5,11 +5,11 @@ All apps are applied at once, since each takes its time to die.
 
 import pytest
 
-from tests.e2e.lab import READY_LIMIT, LabApp
-from tests.support.kube import Json
-from tests.support.operator import OperatorProcess
-from tests.support.space import Space
-from tests.support.wait import eventually
+from hack.testkit.kube_client import Json
+from hack.testkit.namespace import Space
+from hack.testkit.operator_process import OperatorProcess
+from hack.testkit.wait import eventually
+from tests.e2e.app_client import READY_LIMIT, LabApp
 
 DEMO = "localhost/selfhealing-demo:dev"
 RESTART_LIMIT = 90

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.e2e.lab import LabApp, example
-from tests.support import vpa
-from tests.support.kube import STRATEGIC_PATCH
-from tests.support.space import Space
-from tests.support.wait import eventually, stays
+from hack.testkit import vpa
+from hack.testkit.kube_client import STRATEGIC_PATCH
+from hack.testkit.namespace import Space
+from hack.testkit.wait import eventually, stays
+from tests.e2e.app_client import LabApp, example
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.lab import LabApp
-from tests.support.kube import Json, Kube
-from tests.support.space import Space
-from tests.support.wait import eventually
+from hack.testkit.kube_client import Json, Kube
+from hack.testkit.namespace import Space
+from hack.testkit.wait import eventually
+from tests.e2e.app_client import LabApp
 
 DEMO = "localhost/selfhealing-demo:dev"
 

@@ -1,6 +1,6 @@
 """The fixtures of this layer."""
 
-from tests.support.fixtures import (
+from hack.testkit.fixtures import (
     fake_nodes,
     kube,
     kubelet,

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.kube import Json, kubectl
-from tests.support.operator import OperatorProcess
-from tests.support.space import FAKE_NODES, NOWHERE, Space
-from tests.support.wait import eventually
+from hack.testkit.kube_client import Json, kubectl
+from hack.testkit.namespace import FAKE_NODES, NOWHERE, Space
+from hack.testkit.operator_process import OperatorProcess
+from hack.testkit.wait import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 

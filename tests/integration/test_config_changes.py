@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from hack.testkit.fake_kubelet import Kubelet
+from hack.testkit.kube_client import Json, Kube, namespace_for
+from hack.testkit.namespace import FAKE_NODES, NOWHERE, Space
+from hack.testkit.operator_process import OperatorProcess, running
+from hack.testkit.service_account import identity, rights
+from hack.testkit.wait import eventually, stays
 from selfhealing.api.config import ConfigWatch
-from selfhealing.runtime.access import LEASES, in_scope
-from tests.support.identity import identity, rights
-from tests.support.kube import Json, Kube, namespace_for
-from tests.support.kubelet import Kubelet
-from tests.support.operator import OperatorProcess, running
-from tests.support.space import FAKE_NODES, NOWHERE, Space
-from tests.support.wait import eventually, stays
+from selfhealing.kube.resources import LEASES, in_scope
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kubelet import Kubelet
-from tests.support.operator import running
-from tests.support.proxy import ApiProxy, Passed, api_proxy
-from tests.support.space import FAKE_NODES, KIND, Space
-from tests.support.wait import eventually
+from hack.testkit.fake_kubelet import Kubelet
+from hack.testkit.fault_proxy import ApiProxy, Passed, api_proxy
+from hack.testkit.namespace import FAKE_NODES, KIND, Space
+from hack.testkit.operator_process import running
+from hack.testkit.wait import eventually
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
 

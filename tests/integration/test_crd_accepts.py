@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
+from hack.testkit import vpa
+from hack.testkit.fixtures import app
+from hack.testkit.kube_client import Kube
 from selfhealing.api.spec import parse
 from selfhealing.render import Owner, children
-from tests.support import vpa
-from tests.support.fixtures import app
-from tests.support.kube import Kube
 from tests.unit.api.strategies import Where, leaves, names, specs
 
 EXAMPLES = int(os.environ.get("CRD_EXAMPLES", "2"))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.operator import running
-from tests.support.proxy import api_proxy
-from tests.support.space import FAKE_NODES, Space
-from tests.support.wait import eventually, stays
+from hack.testkit.fault_proxy import api_proxy
+from hack.testkit.namespace import FAKE_NODES, Space
+from hack.testkit.operator_process import running
+from hack.testkit.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from hack.testkit.fixtures import CRD, app
+from hack.testkit.kube_client import Kube, kubectl
 from selfhealing.api.status import (
     AutoscalingStatus,
     Condition,
@@ -20,8 +22,6 @@ from selfhealing.api.status import (
     SelfHealingAppStatus,
     read,
 )
-from tests.support.fixtures import CRD, app
-from tests.support.kube import Kube, kubectl
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 

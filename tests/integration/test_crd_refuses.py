@@ -12,8 +12,8 @@ import pytest
 import requests
 import yaml
 
-from tests.support.fixtures import app
-from tests.support.kube import Kube
+from hack.testkit.fixtures import app
+from hack.testkit.kube_client import Kube
 
 Json = dict[str, Any]
 

@@ -4,10 +4,10 @@ import uuid
 
 import pytest
 
-from tests.support.kube import Json, Kube, kubectl, namespace_for
-from tests.support.operator import OperatorProcess, running
-from tests.support.space import FAKE_NODES, KIND, NOWHERE, Space
-from tests.support.wait import eventually, stays
+from hack.testkit.kube_client import Json, Kube, kubectl, namespace_for
+from hack.testkit.namespace import FAKE_NODES, KIND, NOWHERE, Space
+from hack.testkit.operator_process import OperatorProcess, running
+from hack.testkit.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("operator", "fake_nodes")
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.kube import Json, kubectl
-from tests.support.space import FAKE_NODES, NOWHERE, Space
-from tests.support.wait import eventually, stays
+from hack.testkit.kube_client import Json, kubectl
+from hack.testkit.namespace import FAKE_NODES, NOWHERE, Space
+from hack.testkit.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("operator", "fake_nodes")
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.kube import STRATEGIC_PATCH, Json, kubectl
-from tests.support.operator import OperatorProcess
-from tests.support.space import KIND, NOWHERE, Space
-from tests.support.wait import eventually, stays
+from hack.testkit.kube_client import STRATEGIC_PATCH, Json, kubectl
+from hack.testkit.namespace import KIND, NOWHERE, Space
+from hack.testkit.operator_process import OperatorProcess
+from hack.testkit.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -9,7 +9,8 @@ from functools import partial
 
 import pytest
 
-from tests.support.healing import (
+from hack.testkit.fake_kubelet import Kubelet
+from hack.testkit.healing import (
     HEALING,
     LIMIT,
     annotate,
@@ -19,10 +20,9 @@ from tests.support.healing import (
     outcomes,
     proven,
 )
-from tests.support.kubelet import Kubelet
-from tests.support.operator import OperatorProcess
-from tests.support.space import FAKE_NODES, KIND, Space
-from tests.support.wait import eventually, stays
+from hack.testkit.namespace import FAKE_NODES, KIND, Space
+from hack.testkit.operator_process import OperatorProcess
+from hack.testkit.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.healing import LIMIT, cannot_pull, decided, healing, outcomes, proven
-from tests.support.kube import Kube, namespace_for
-from tests.support.kubelet import Kubelet
-from tests.support.operator import OperatorProcess, running
-from tests.support.proxy import ApiProxy, api_proxy
-from tests.support.space import Space
-from tests.support.wait import eventually, stays
+from hack.testkit.fake_kubelet import Kubelet
+from hack.testkit.fault_proxy import ApiProxy, api_proxy
+from hack.testkit.healing import LIMIT, cannot_pull, decided, healing, outcomes, proven
+from hack.testkit.kube_client import Kube, namespace_for
+from hack.testkit.namespace import Space
+from hack.testkit.operator_process import OperatorProcess, running
+from hack.testkit.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
 

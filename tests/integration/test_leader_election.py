@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.kube import Json, Kube, namespace_for
-from tests.support.operator import OperatorProcess, running
-from tests.support.proxy import api_proxy
-from tests.support.space import FAKE_NODES, Space
-from tests.support.wait import eventually, stays
+from hack.testkit.fault_proxy import api_proxy
+from hack.testkit.kube_client import Json, Kube, namespace_for
+from hack.testkit.namespace import FAKE_NODES, Space
+from hack.testkit.operator_process import OperatorProcess, running
+from hack.testkit.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
 

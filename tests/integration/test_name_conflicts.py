@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-from tests.support.kube import Json
-from tests.support.space import FAKE_NODES, KIND, NOWHERE, Space
-from tests.support.wait import eventually, stays
+from hack.testkit.kube_client import Json
+from hack.testkit.namespace import FAKE_NODES, KIND, NOWHERE, Space
+from hack.testkit.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -5,11 +5,11 @@ from functools import partial
 
 import pytest
 
-from tests.support.kubelet import Kubelet
-from tests.support.operator import OperatorProcess, running
-from tests.support.proxy import ApiProxy, api_proxy
-from tests.support.space import FAKE_NODES, KIND, Space
-from tests.support.wait import eventually, stays
+from hack.testkit.fake_kubelet import Kubelet
+from hack.testkit.fault_proxy import ApiProxy, api_proxy
+from hack.testkit.namespace import FAKE_NODES, KIND, Space
+from hack.testkit.operator_process import OperatorProcess, running
+from hack.testkit.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
 

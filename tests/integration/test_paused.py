@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.support.kube import kubectl
-from tests.support.kubelet import Kubelet
-from tests.support.operator import OperatorProcess
-from tests.support.space import FAKE_NODES, Space
-from tests.support.wait import eventually, stays
+from hack.testkit.fake_kubelet import Kubelet
+from hack.testkit.kube_client import kubectl
+from hack.testkit.namespace import FAKE_NODES, Space
+from hack.testkit.operator_process import OperatorProcess
+from hack.testkit.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("operator", "fake_nodes")
 

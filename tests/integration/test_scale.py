@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.support.kube import kubectl
-from tests.support.space import FAKE_NODES, Space
-from tests.support.wait import eventually
+from hack.testkit.kube_client import kubectl
+from hack.testkit.namespace import FAKE_NODES, Space
+from hack.testkit.wait import eventually
 
 pytestmark = pytest.mark.usefixtures("operator", "fake_nodes")
 

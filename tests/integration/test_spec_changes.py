@@ -4,10 +4,10 @@ from functools import partial
 
 import pytest
 
-from tests.support.kube import Json
-from tests.support.operator import OperatorProcess
-from tests.support.space import FAKE_NODES, KIND, NOWHERE, Space
-from tests.support.wait import eventually, stays
+from hack.testkit.kube_client import Json
+from hack.testkit.namespace import FAKE_NODES, KIND, NOWHERE, Space
+from hack.testkit.operator_process import OperatorProcess
+from hack.testkit.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("operator")
 

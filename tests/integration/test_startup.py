@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.kube import Kube, namespace_for
-from tests.support.operator import free_port, running
-from tests.support.space import FAKE_NODES, Space
-from tests.support.wait import eventually, stays
+from hack.testkit.kube_client import Kube, namespace_for
+from hack.testkit.namespace import FAKE_NODES, Space
+from hack.testkit.operator_process import free_port, running
+from hack.testkit.wait import eventually, stays
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.identity import grant, identity, rights
-from tests.support.kube import Json, Kube, namespace_for
-from tests.support.operator import running
-from tests.support.space import FAKE_NODES, NOWHERE, Space
-from tests.support.wait import eventually
+from hack.testkit.kube_client import Json, Kube, namespace_for
+from hack.testkit.namespace import FAKE_NODES, NOWHERE, Space
+from hack.testkit.operator_process import running
+from hack.testkit.service_account import grant, identity, rights
+from hack.testkit.wait import eventually
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
 

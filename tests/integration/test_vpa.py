@@ -5,11 +5,11 @@ No recommender acts here: each test's own words stand in the status.
 
 import pytest
 
-from selfhealing.runtime.optional import PACE
-from tests.support import vpa
-from tests.support.kube import Json, Kube
-from tests.support.space import FAKE_NODES, KIND as APP, Space
-from tests.support.wait import eventually, stays
+from hack.testkit import vpa
+from hack.testkit.kube_client import Json, Kube
+from hack.testkit.namespace import FAKE_NODES, KIND as APP, Space
+from hack.testkit.wait import eventually, stays
+from selfhealing.controller.optional_kinds import PACE
 
 pytestmark = pytest.mark.usefixtures("served", "operator", "fake_nodes")
 

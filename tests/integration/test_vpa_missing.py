@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from selfhealing.runtime.optional import PACE
-from tests.support import vpa
-from tests.support.kube import Json, Kube
-from tests.support.operator import running
-from tests.support.proxy import ApiProxy, Passed, api_proxy
-from tests.support.space import FAKE_NODES, Space
-from tests.support.wait import eventually, stays
+from hack.testkit import vpa
+from hack.testkit.fault_proxy import ApiProxy, Passed, api_proxy
+from hack.testkit.kube_client import Json, Kube
+from hack.testkit.namespace import FAKE_NODES, Space
+from hack.testkit.operator_process import running
+from hack.testkit.wait import eventually, stays
+from selfhealing.controller.optional_kinds import PACE
 
 pytestmark = pytest.mark.usefixtures("served", "fake_nodes")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, Self
 
-from tests.unit.app.process import AppProcess
+from hack.testkit.app_process import AppProcess
 
 
 class Replicas:

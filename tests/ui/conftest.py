@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from cluster import packages
-from cluster.paths import find_paths
-from tests.browser.replicas import Replicas
-from tests.browser.view import View
+from hack.localcluster import packages
+from hack.localcluster.paths import find_paths
+from tests.ui.app_replicas import Replicas
+from tests.ui.panel_page import View
 
 ROOT = Path(__file__).parents[2]
 

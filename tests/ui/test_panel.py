@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.browser.conftest import PATIENCE, Open
-from tests.browser.replicas import Replicas
-from tests.browser.view import View
-from tests.support.wait import eventually
+from hack.testkit.wait import eventually
+from tests.ui.app_replicas import Replicas
+from tests.ui.conftest import PATIENCE, Open
+from tests.ui.panel_page import View
 
 expect.set_options(timeout=PATIENCE)
 

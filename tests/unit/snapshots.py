@@ -5,25 +5,25 @@ from typing import Any
 import orjson
 
 from selfhealing.api.spec import parse
-from selfhealing.observe.children import CHILD_VIEWS
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.parse import app_view, kill_view, pod_view
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
-from selfhealing.status.outcome import Outcome
-from selfhealing.status.report import Report, report
-from tests.unit import raw
+from selfhealing.apply.result import Outcome
+from selfhealing.cache.child_views import CHILD_VIEWS
+from selfhealing.cache.parse import app_view, kill_view, pod_view
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.evaluate import Report, report
+from tests.unit import builders
 
 Json = dict[str, Any]
 
-KEY = AppKey(raw.NAMESPACE, raw.APP)
+KEY = AppKey(builders.NAMESPACE, builders.APP)
 
 
 def facts(*objects: Json) -> Facts:
     """The Facts of the app ``web`` from raw objects; the app itself may be left out."""
     store = Store()
     if not any(thing["kind"] == "SelfHealingApp" for thing in objects):
-        store.put_app(app_view(raw.app()))
+        store.put_app(app_view(builders.app()))
     for thing in objects:
         put(store, thing)
     found = store.facts(KEY)
@@ -62,5 +62,7 @@ def tell(
 
     ``now`` is in seconds after noon.
     """
-    thing = raw.app(spec, status=before)
-    return report(facts(thing, *objects), parse(thing["spec"]), outcome or Outcome(), raw.at(now))
+    thing = builders.app(spec, status=before)
+    return report(
+        facts(thing, *objects), parse(thing["spec"]), outcome or Outcome(), builders.at(now)
+    )

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, strategies as st
 from rich.console import Console
 
-from load.attack import Attack
-from load.plan import Plan, read
-from load.screen import Screen, report
-from load.tally import OTHERS, UNNAMED, Tally
-from load.way import endpoints, port
-from theatre.errors import ShowError
+from hack.loadtest.console import Screen, report
+from hack.loadtest.plan import Plan, read
+from hack.loadtest.result_stats import OTHERS, UNNAMED, Tally
+from hack.loadtest.service_access import endpoints, port
+from hack.loadtest.vegeta import Attack
+from hack.scenarios.common.errors import ShowError
 
 
 def result(code: int = 200, seconds: float = 0.01, error: str = "", **more: Any) -> str:  # noqa: ANN401

@@ -8,30 +8,30 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster import (
-    addonimages,
+from hack.localcluster import (
+    addon_images,
     addons,
     certificates,
-    gobuild,
-    metricsstack,
+    go_build,
+    metrics_stack,
     oci,
     prometheus,
     versions,
     vpa,
 )
-from cluster.addonimages import Content, Site
-from cluster.certificates import Pair
-from cluster.engine import STOCK, Engine
-from cluster.errors import ClusterError
-from cluster.kubectl import rolled_out
-from cluster.paths import Paths
-from cluster.progress import EXPECTED, Reporter
+from hack.localcluster.addon_images import Content, Site
+from hack.localcluster.certificates import Pair
+from hack.localcluster.engine import STOCK, Engine
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.kubectl import rolled_out
+from hack.localcluster.paths import Paths
+from hack.localcluster.progress import EXPECTED, Reporter
 
 Json = dict[str, Any]
 
-MADE = {**metricsstack.STOCK_IMAGES, metricsstack.DISCOVERY: "localhost/discovery:v1"}
+MADE = {**metrics_stack.STOCK_IMAGES, metrics_stack.DISCOVERY: "localhost/discovery:v1"}
 RENDERED = {
-    metricsstack.NAME: lambda: metricsstack.render(MADE),
+    metrics_stack.NAME: lambda: metrics_stack.render(MADE),
     vpa.NAME: lambda: vpa.render(vpa.STOCK_IMAGES, Pair("certificate", "key")),
 }
 NAMES = sorted(RENDERED)
@@ -110,7 +110,7 @@ def test_an_addon_is_found_by_its_label_and_waited_for_by_name(name: str) -> Non
     found = objects(name, "Deployment")
 
     assert {thing["metadata"]["labels"][addons.LABEL] for thing in found} == {name}
-    waited = {metricsstack.NAME: metricsstack.DEPLOYMENTS, vpa.NAME: vpa.DEPLOYMENTS}[name]
+    waited = {metrics_stack.NAME: metrics_stack.DEPLOYMENTS, vpa.NAME: vpa.DEPLOYMENTS}[name]
     assert sorted(thing["metadata"]["name"] for thing in found) == sorted(waited)
 
 
@@ -134,26 +134,26 @@ def test_an_addon_stays_where_node_failures_do_not_reach_it(name: str) -> None:
 def test_every_stage_of_an_addon_has_an_expected_time(name: str) -> None:
     for stage in (f"add-on {name}", f"{name}-images", "load add-on images"):
         assert stage in EXPECTED
-    for module in (metricsstack.MODULE, metricsstack.DISCOVERY, vpa.MODULE):
+    for module in (metrics_stack.MODULE, metrics_stack.DISCOVERY, vpa.MODULE):
         assert f"go-{module}" in EXPECTED
 
 
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        (metricsstack.MODULE, f"sigs.k8s.io/prometheus-adapter {versions.PROMETHEUS_ADAPTER}"),
+        (metrics_stack.MODULE, f"sigs.k8s.io/prometheus-adapter {versions.PROMETHEUS_ADAPTER}"),
         (vpa.MODULE, f"{vpa.PATH} {versions.VPA}"),
         *((vpa.MODULE, f"\t{vpa.PATH}/pkg/{program}\n") for program in vpa.PROGRAMS),
     ],
 )
 def test_the_versions_shown_are_those_built(module: str, line: str) -> None:
-    assert line in (gobuild.MODULES / module / "go.mod").read_text()
+    assert line in (go_build.MODULES / module / "go.mod").read_text()
 
 
 def test_the_scraped_port_and_label_are_the_operator_s() -> None:
     names = (Path(__file__).parents[3] / "operator/selfhealing/api/names.py").read_text()
-    program = (gobuild.MODULES / metricsstack.DISCOVERY / "main.go").read_text()
-    job = metricsstack.scrape_job(from_source=False)
+    program = (go_build.MODULES / metrics_stack.DISCOVERY / "main.go").read_text()
+    job = metrics_stack.scrape_job(from_source=False)
     kept = [rule["regex"] for rule in job["relabel_configs"] if rule.get("action") == "keep"]
 
     assert 'PORT_NAME: Final = "http"' in names
@@ -164,8 +164,8 @@ def test_the_scraped_port_and_label_are_the_operator_s() -> None:
 
 
 def test_both_ways_of_discovery_give_the_same_labels() -> None:
-    program = (gobuild.MODULES / metricsstack.DISCOVERY / "main.go").read_text()
-    job = metricsstack.scrape_job(from_source=False)
+    program = (go_build.MODULES / metrics_stack.DISCOVERY / "main.go").read_text()
+    job = metrics_stack.scrape_job(from_source=False)
     labels = {rule["target_label"] for rule in job["relabel_configs"] if "target_label" in rule}
 
     assert labels == {"namespace", "pod", "app"}
@@ -174,8 +174,11 @@ def test_both_ways_of_discovery_give_the_same_labels() -> None:
 
 
 def test_the_discovery_runs_beside_prometheus_only_where_it_is_made() -> None:
-    for images, companions in ((MADE, ["localhost/discovery:v1"]), (metricsstack.STOCK_IMAGES, [])):
-        found = yaml.safe_load_all(metricsstack.render(images))
+    for images, companions in (
+        (MADE, ["localhost/discovery:v1"]),
+        (metrics_stack.STOCK_IMAGES, []),
+    ):
+        found = yaml.safe_load_all(metrics_stack.render(images))
         pod = next(
             thing["spec"]["template"]["spec"]
             for thing in found
@@ -188,18 +191,18 @@ def test_the_discovery_runs_beside_prometheus_only_where_it_is_made() -> None:
 def test_prometheus_settings_are_read_as_yaml_with_one_job() -> None:
     (config,) = (
         yaml.safe_load(thing["data"]["prometheus.yml"])
-        for thing in objects(metricsstack.NAME, "ConfigMap")
+        for thing in objects(metrics_stack.NAME, "ConfigMap")
         if "prometheus.yml" in thing["data"]
     )
 
     assert config["global"]["scrape_interval"] == "5s"
-    assert config["scrape_configs"] == [metricsstack.scrape_job(from_source=True)]
+    assert config["scrape_configs"] == [metrics_stack.scrape_job(from_source=True)]
 
 
 def test_the_adapter_s_queries_filter_by_what_they_are_asked_for() -> None:
     (rules,) = (
         yaml.safe_load(thing["data"]["config.yaml"])["rules"]
-        for thing in objects(metricsstack.NAME, "ConfigMap")
+        for thing in objects(metrics_stack.NAME, "ConfigMap")
         if "config.yaml" in thing["data"]
     )
 
@@ -262,18 +265,18 @@ def test_a_secret_without_a_certificate_counts_as_none(secret: Json | None) -> N
 def test_an_image_s_name_stands_for_its_content(tmp_path: Path) -> None:
     one = content(tmp_path)
     parts = [tmp_path / "part-1"]
-    first = addonimages.stage("a", [one], parts)
+    first = addon_images.stage("a", [one], parts)
 
-    assert addonimages.reference(first, one).startswith(
+    assert addon_images.reference(first, one).startswith(
         f"{versions.SOURCE_REPOSITORY}/thing:v1.2.3-"
     )
-    assert addonimages.stage("a", [one], parts).key == first.key
-    assert addonimages.stage("a", [one], [tmp_path / "part-2"]).key != first.key
+    assert addon_images.stage("a", [one], parts).key == first.key
+    assert addon_images.stage("a", [one], [tmp_path / "part-2"]).key != first.key
 
 
 def test_an_archive_holds_the_program_under_its_name(tmp_path: Path) -> None:
     one = content(tmp_path)
-    stage = addonimages.stage("a", [one], [])
+    stage = addon_images.stage("a", [one], [])
     result = tmp_path / "result"
     result.mkdir()
     stage.build(result)
@@ -281,7 +284,7 @@ def test_an_archive_holds_the_program_under_its_name(tmp_path: Path) -> None:
     with tarfile.open(result / "thing.tar") as tar:
         index = tar.extractfile("index.json")
         assert index is not None
-        assert addonimages.reference(stage, one).encode() in index.read()
+        assert addon_images.reference(stage, one).encode() in index.read()
         assert oci.digest(oci.layer_of(one.files)).encode() in b"".join(
             (tar.extractfile(member) or index).read() for member in tar.getmembers()
         )
@@ -296,13 +299,13 @@ def test_an_archive_holds_the_program_under_its_name(tmp_path: Path) -> None:
     ],
 )
 def test_an_image_s_version_is_shown_as_people_know_it(image: str, version: str) -> None:
-    assert addonimages.shown_version(image) == version
+    assert addon_images.shown_version(image) == version
 
 
 def test_only_what_a_node_has_not_is_loaded() -> None:
-    assert addonimages.lacking("a:1\nb:1\nsha256:0\n", ["a:1", "c:1", "b:2"]) == ["b:2", "c:1"]
-    assert addonimages.lacking("", []) == []
-    assert addonimages.alike({"n1": ["a"], "n2": [], "n3": ["a"], "n4": ["a", "b"]}) == {
+    assert addon_images.lacking("a:1\nb:1\nsha256:0\n", ["a:1", "c:1", "b:2"]) == ["b:2", "c:1"]
+    assert addon_images.lacking("", []) == []
+    assert addon_images.alike({"n1": ["a"], "n2": [], "n3": ["a"], "n4": ["a", "b"]}) == {
         ("a",): ["n1", "n3"],
         ("a", "b"): ["n4"],
     }
@@ -316,7 +319,7 @@ def test_with_the_stock_image_nothing_is_made(tmp_path: Path) -> None:
     engine = Engine(STOCK, {}, "kind", "kubectl", "node:1", "127.0.0.1", 0)
     site = Site(paths, engine, Reporter(tmp_path / "timings.json", quiet=True))
 
-    assert addonimages.provide(site, "a", {"x": "y:1"}, make) == {"x": "y:1"}
+    assert addon_images.provide(site, "a", {"x": "y:1"}, make) == {"x": "y:1"}
 
 
 def test_prometheus_is_picked_from_debian_with_what_it_loads_and_shows() -> None:

@@ -9,27 +9,27 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from cluster import (
-    addonimages,
-    gobuild,
+from hack.localcluster import (
+    addon_images,
+    build_stages,
+    go_build,
     images,
     kwok,
-    metricsstack,
-    nodeimage,
+    metrics_stack,
+    node_image,
     oci,
     progress,
-    stages,
     teardown,
     versions,
     vpa,
 )
-from cluster.__main__ import main, parser
-from cluster.environment import shell_lines, variables
-from cluster.errors import ClusterError
-from cluster.kubectl import MANIFESTS, manifest, wait
-from cluster.locks import lock
-from cluster.paths import Paths
-from cluster.proc import attempt, capture, logged
+from hack.localcluster.__main__ import main, parser
+from hack.localcluster.environment import shell_lines, variables
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.kubectl import MANIFESTS, manifest, wait
+from hack.localcluster.locks import lock
+from hack.localcluster.paths import Paths
+from hack.localcluster.subprocesses import attempt, capture, logged
 
 INPUTS = st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=4)
 
@@ -48,11 +48,11 @@ def reporter(tmp_path: Path) -> progress.Reporter:
 def test_equal_inputs_and_only_those_give_an_equal_key(
     one: dict[str, str], two: dict[str, str]
 ) -> None:
-    assert (stages.stage_key("s", one) == stages.stage_key("s", two)) == (one == two)
+    assert (build_stages.stage_key("s", one) == build_stages.stage_key("s", two)) == (one == two)
 
 
 def test_a_key_does_not_run_its_parts_together() -> None:
-    assert stages.stage_key("s", {"a": "bc"}) != stages.stage_key("s", {"ab": "c"})
+    assert build_stages.stage_key("s", {"a": "bc"}) != build_stages.stage_key("s", {"ab": "c"})
 
 
 def test_a_stage_is_built_once(paths: Paths, reporter: progress.Reporter) -> None:
@@ -62,10 +62,12 @@ def test_a_stage_is_built_once(paths: Paths, reporter: progress.Reporter) -> Non
         calls.append(result)
         (result / "file").write_text("made")
 
-    stage = stages.Stage("thing", {"x": "1"}, build)
+    stage = build_stages.Stage("thing", {"x": "1"}, build)
 
-    assert stages.ensure(paths, stage, reporter) == stages.ensure(paths, stage, reporter)
-    assert (stages.result_of(paths, stage) / "file").read_text() == "made"
+    assert build_stages.ensure(paths, stage, reporter) == build_stages.ensure(
+        paths, stage, reporter
+    )
+    assert (build_stages.result_of(paths, stage) / "file").read_text() == "made"
     assert len(calls) == 1
 
 
@@ -79,18 +81,20 @@ def test_an_interrupted_stage_leaves_no_result(paths: Paths, reporter: progress.
         if len(attempts) == 1:
             raise KeyboardInterrupt
 
-    stage = stages.Stage("thing", {}, build)
+    stage = build_stages.Stage("thing", {}, build)
     with pytest.raises(KeyboardInterrupt):
-        stages.ensure(paths, stage, reporter)
+        build_stages.ensure(paths, stage, reporter)
 
-    assert not stages.result_of(paths, stage).exists()
-    assert stages.ensure(paths, stage, reporter).is_dir()
+    assert not build_stages.result_of(paths, stage).exists()
+    assert build_stages.ensure(paths, stage, reporter).is_dir()
 
 
 def test_only_the_newest_results_of_a_stage_stay(paths: Paths, reporter: progress.Reporter) -> None:
     for number in range(4):
-        stages.ensure(paths, stages.Stage("thing", {"n": str(number)}, lambda _: None), reporter)
-    stages.ensure(paths, stages.Stage("thing-else", {}, lambda _: None), reporter)
+        build_stages.ensure(
+            paths, build_stages.Stage("thing", {"n": str(number)}, lambda _: None), reporter
+        )
+    build_stages.ensure(paths, build_stages.Stage("thing-else", {}, lambda _: None), reporter)
 
     assert len(list(paths.artefacts.glob("thing-*"))) == 3
 
@@ -153,12 +157,14 @@ def test_kube_proxys_files_are_picked_by_folder() -> None:
         "./usr/bin/bash",
     ]
 
-    assert nodeimage.wanted_members(names) == names[:2]
+    assert node_image.wanted_members(names) == names[:2]
 
 
 def test_every_image_is_built_from_a_known_program() -> None:
-    tools = "".join((gobuild.MODULES / name / "go.mod").read_text() for name in ("node", "coredns"))
-    for _, _, program in nodeimage.IMAGES:
+    tools = "".join(
+        (go_build.MODULES / name / "go.mod").read_text() for name in ("node", "coredns")
+    )
+    for _, _, program in node_image.IMAGES:
         found = f"/{program}\n" in tools or program in {"pause", "server"}
         assert found, program
 
@@ -175,11 +181,11 @@ def test_every_image_is_built_from_a_known_program() -> None:
     ],
 )
 def test_the_versions_shown_are_those_built(module: str, path: str, version: str) -> None:
-    assert f"{path} {version}" in (gobuild.MODULES / module / "go.mod").read_text()
+    assert f"{path} {version}" in (go_build.MODULES / module / "go.mod").read_text()
 
 
 def test_kubernetes_staging_modules_are_replaced_by_the_same_release() -> None:
-    text = (gobuild.MODULES / "node" / "go.mod").read_text()
+    text = (go_build.MODULES / "node" / "go.mod").read_text()
     replaced = [line.split()[-1] for line in text.splitlines() if " => k8s.io/" in line]
 
     assert replaced == ["v0." + versions.KUBERNETES.removeprefix("v1.")] * 33
@@ -202,7 +208,7 @@ def test_the_version_stamped_is_what_clients_parse() -> None:
     ],
 )
 def test_gos_version_is_read(text: str, version: tuple[int, int, int] | None) -> None:
-    assert gobuild.go_version(text) == version
+    assert go_build.go_version(text) == version
 
 
 @given(st.floats(0, 1e5), st.floats(0, 1e3), st.floats(0.1, 1e4))
@@ -275,7 +281,7 @@ def test_a_wait_has_an_end_and_advice() -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in MANIFESTS.glob("*.yaml")))
 def test_manifests_are_filled_in_completely(name: str) -> None:
-    addon = {"metrics-stack": metricsstack.STOCK_IMAGES, "vpa": vpa.STOCK_IMAGES}.get(name, {})
+    addon = {"metrics-stack": metrics_stack.STOCK_IMAGES, "vpa": vpa.STOCK_IMAGES}.get(name, {})
     words = (
         "image",
         "settings",
@@ -283,7 +289,7 @@ def test_manifests_are_filled_in_completely(name: str) -> None:
         "key",
         "scrape_job",
         "companions",
-        *addonimages.values(addon),
+        *addon_images.values(addon),
     )
     assert "${" not in manifest(name, **dict.fromkeys(words, "localhost/x:1"))
 
@@ -353,7 +359,7 @@ def test_the_environment_can_be_sourced(paths: Paths) -> None:
 
 
 def test_every_command_of_make_exists() -> None:
-    targets = (Path(gobuild.MODULES).parent / "cluster.mk").read_text()
+    targets = (Path(go_build.MODULES).parent / "localcluster.mk").read_text()
     for line in targets.splitlines():
         if "$(CLUSTER_TOOL)" in line and "=" not in line:
             parser().parse_args([line.split("$(CLUSTER_TOOL)")[1].split()[0]])

@@ -11,9 +11,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from cluster import capability, daemon, netns, packages, podnet, ports, sweep
-from cluster.errors import ClusterError
-from cluster.paths import Paths, find_paths
+from hack.localcluster import (
+    cleanup,
+    daemon,
+    network_namespace,
+    packages,
+    pod_network,
+    ports,
+    runc_wrapper,
+)
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.paths import Paths, find_paths
 
 IDENTS = st.integers(0, 2**32 - 1).map(lambda number: f"{number:08x}")
 KUBERNETES_RANGES = (IPv4Network("10.244.0.0/16"), IPv4Network("10.96.0.0/16"))
@@ -21,8 +29,8 @@ KUBERNETES_RANGES = (IPv4Network("10.244.0.0/16"), IPv4Network("10.96.0.0/16"))
 
 @given(IDENTS)
 def test_a_clones_network_is_clear_of_kubernetes_and_whole(ident: str) -> None:
-    block = netns.choose_block(ident, [])
-    network = netns.Network(block)
+    block = network_namespace.choose_block(ident, [])
+    network = network_namespace.Network(block)
     parts = [IPv4Network(network.kind), IPv4Network(network.pool)]
     parts += [IPv4Network(network.docker0, strict=False), IPv4Network(f"{network.host}/30", False)]
 
@@ -35,7 +43,7 @@ def test_a_clones_network_is_clear_of_kubernetes_and_whole(ident: str) -> None:
 def test_clones_side_by_side_never_overlap(idents: list[str]) -> None:
     taken: list[IPv4Network] = []
     for ident in idents:
-        block = netns.choose_block(ident, taken)
+        block = network_namespace.choose_block(ident, taken)
         assert not any(block.overlaps(other) for other in taken)
         taken.append(block)
 
@@ -43,19 +51,19 @@ def test_clones_side_by_side_never_overlap(idents: list[str]) -> None:
 def test_the_network_of_last_time_is_kept_where_it_is_free() -> None:
     wanted = IPv4Network("10.219.252.0/22")
 
-    assert netns.choose_block("00000000", [], wanted) == wanted
-    assert netns.choose_block("00000000", [wanted], wanted) != wanted
+    assert network_namespace.choose_block("00000000", [], wanted) == wanted
+    assert network_namespace.choose_block("00000000", [wanted], wanted) != wanted
 
 
 def test_no_free_network_says_so() -> None:
     with pytest.raises(ClusterError, match="ip route"):
-        netns.choose_block("00000000", [IPv4Network("10.192.0.0/11")])
+        network_namespace.choose_block("00000000", [IPv4Network("10.192.0.0/11")])
 
 
 def test_routes_are_read_without_the_default_one() -> None:
     routes = [{"dst": "default"}, {"dst": "10.1.0.0/16"}, {"dst": "192.0.2.7"}]
 
-    assert netns.routed_networks(json.dumps(routes)) == [
+    assert network_namespace.routed_networks(json.dumps(routes)) == [
         IPv4Network("10.1.0.0/16"),
         IPv4Network("192.0.2.7/32"),
     ]
@@ -63,15 +71,17 @@ def test_routes_are_read_without_the_default_one() -> None:
 
 @given(IDENTS)
 def test_device_names_fit_the_kernels_limit(ident: str) -> None:
-    assert len(netns.device_name(ident)) <= 15
+    assert len(network_namespace.device_name(ident)) <= 15
 
 
 def test_only_a_clones_own_rules_are_found_again() -> None:
-    network = netns.Network(IPv4Network("10.200.0.0/22"))
-    rules = netns.host_rules("aaaaaaaa", network) + netns.host_rules("bbbbbbbb", network)
+    network = network_namespace.Network(IPv4Network("10.200.0.0/22"))
+    rules = network_namespace.host_rules("aaaaaaaa", network) + network_namespace.host_rules(
+        "bbbbbbbb", network
+    )
     listing = "-P FORWARD ACCEPT\n" + "\n".join(" ".join(["-A", *rule[1:]]) for rule in rules)
 
-    found = netns.marked_rules(listing, "aaaaaaaa")
+    found = network_namespace.marked_rules(listing, "aaaaaaaa")
 
     assert found == [rule[1:] for rule in rules[:3]]
 
@@ -79,7 +89,7 @@ def test_only_a_clones_own_rules_are_found_again() -> None:
 def test_quoted_comments_are_found_too() -> None:
     listing = '-A FORWARD -m comment --comment "selfhealing-aaaaaaaa" -j ACCEPT'
 
-    assert netns.marked_rules(listing, "aaaaaaaa")[0][-3] == "selfhealing-aaaaaaaa"
+    assert network_namespace.marked_rules(listing, "aaaaaaaa")[0][-3] == "selfhealing-aaaaaaaa"
 
 
 def test_a_socket_path_fits_however_deep_the_clone_is() -> None:
@@ -103,7 +113,7 @@ def test_the_cache_follows_xdg(tmp_path: Path) -> None:
 
 def test_the_daemon_reads_nothing_of_the_machines() -> None:
     paths = Paths(Path("/clone"), Path("/cache"))
-    network = netns.Network(IPv4Network("10.200.0.0/22"))
+    network = network_namespace.Network(IPv4Network("10.200.0.0/22"))
 
     config = daemon.render_config(paths, network, wrapped=True, major=20)
 
@@ -115,7 +125,7 @@ def test_the_daemon_reads_nothing_of_the_machines() -> None:
 
 def test_a_newer_daemon_is_not_given_options_it_refuses() -> None:
     paths = Paths(Path("/clone"), Path("/cache"))
-    network = netns.Network(IPv4Network("10.200.0.0/22"))
+    network = network_namespace.Network(IPv4Network("10.200.0.0/22"))
 
     config = daemon.render_config(paths, network, wrapped=False, major=26)
 
@@ -139,7 +149,7 @@ def test_a_pid_file_alone_is_not_trusted(tmp_path: Path) -> None:
     ("effective", "has"), [("000001fffeffffff", False), ("000001ffffffffff", True)]
 )
 def test_the_missing_capability_is_seen(effective: str, *, has: bool) -> None:
-    assert capability.has_sys_resource(f"Name:\tx\nCapEff:\t{effective}\n") is has
+    assert runc_wrapper.has_sys_resource(f"Name:\tx\nCapEff:\t{effective}\n") is has
 
 
 def run_wrapper(folder: Path, *arguments: str) -> str:
@@ -148,7 +158,7 @@ def run_wrapper(folder: Path, *arguments: str) -> str:
     runc.write_text('#!/bin/sh\necho "$@"\n')
     runc.chmod(0o755)
     wrapper = folder / "wrapper"
-    capability.write_wrapper(wrapper)
+    runc_wrapper.write_wrapper(wrapper)
     environment = {"PATH": f"{folder}:/usr/bin:/bin"}
     return subprocess.run(
         [wrapper, *arguments], env=environment, capture_output=True, text=True, check=True
@@ -191,28 +201,28 @@ def test_the_wrapper_leaves_other_calls_alone(tmp_path: Path) -> None:
 def test_containers_are_recognised_by_their_cgroup() -> None:
     inside = "4:memory:/selfhealing-aaaaaaaa/0123/kubelet.slice\n0::/"
 
-    assert sweep.in_cgroup(inside, "aaaaaaaa")
-    assert not sweep.in_cgroup(inside, "bbbbbbbb")
-    assert not sweep.in_cgroup("0::/selfhealing-aaaaaaaab/x", "aaaaaaaa")
+    assert cleanup.in_cgroup(inside, "aaaaaaaa")
+    assert not cleanup.in_cgroup(inside, "bbbbbbbb")
+    assert not cleanup.in_cgroup("0::/selfhealing-aaaaaaaab/x", "aaaaaaaa")
 
 
 def test_only_dockers_programs_on_the_clones_folder_are_its_daemons() -> None:
     run = Path("/run/selfhealing-cluster/aaaaaaaa")
 
-    assert sweep.is_docker_of(["/usr/bin/dockerd", "--config-file", f"{run}/daemon.json"], run)
-    assert not sweep.is_docker_of(["dockerd", "--config-file", f"{run}b/daemon.json"], run)
-    assert not sweep.is_docker_of(["tail", "-f", f"{run}/dockerd.log"], run)
-    assert not sweep.is_docker_of([], run)
+    assert cleanup.is_docker_of(["/usr/bin/dockerd", "--config-file", f"{run}/daemon.json"], run)
+    assert not cleanup.is_docker_of(["dockerd", "--config-file", f"{run}b/daemon.json"], run)
+    assert not cleanup.is_docker_of(["tail", "-f", f"{run}/dockerd.log"], run)
+    assert not cleanup.is_docker_of([], run)
 
 
 def test_mounts_are_undone_from_the_deepest() -> None:
     lines = [f"1 2 0:1 / {point} rw - ext4 x rw" for point in ("/a", "/a/b", "/a/b/c", "/ab", "/z")]
 
-    assert sweep.mounts_below("\n".join(lines), [Path("/a")]) == ["/a/b/c", "/a/b", "/a"]
+    assert cleanup.mounts_below("\n".join(lines), [Path("/a")]) == ["/a/b/c", "/a/b", "/a"]
 
 
 def test_a_sweep_never_takes_its_own_process(tmp_path: Path) -> None:
-    assert os.getpid() not in sweep.processes(Paths(tmp_path, tmp_path, tmp_path / "run"))
+    assert os.getpid() not in cleanup.processes(Paths(tmp_path, tmp_path, tmp_path / "run"))
 
 
 def test_a_ports_taker_is_named() -> None:
@@ -263,7 +273,7 @@ def test_pod_ranges_are_those_of_the_nodes_asked_for() -> None:
         ]
     }
 
-    assert podnet.pod_cidrs(json.dumps(nodes), ["a", "late"]) == [("a", "10.244.0.0/24")]
+    assert pod_network.pod_cidrs(json.dumps(nodes), ["a", "late"]) == [("a", "10.244.0.0/24")]
 
 
 def test_ending_processes_is_polite_first() -> None:

@@ -7,12 +7,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from cluster import addons, commands, existing, stock
-from cluster.engine import SOURCE, STOCK, Container
-from cluster.errors import ClusterError
-from cluster.judge import Action, Record, judge, read_record, wish_key
-from cluster.kindconfig import CONTROLLER_MANAGER, Wish, cni_config, node_names, peers_file, render
-from cluster.paths import Paths
+from hack.localcluster import addons, commands, existing, stock
+from hack.localcluster.engine import SOURCE, STOCK, Container
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.kind_config import (
+    CONTROLLER_MANAGER,
+    Wish,
+    cni_config,
+    node_names,
+    peers_file,
+    render,
+)
+from hack.localcluster.paths import Paths
+from hack.localcluster.plan import Action, Record, judge, read_record, wish_key
 
 WISH = Wish("c", "node:1", 1, from_source=True, api_address="10.200.0.2", api_port=6443)
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cluster.paths import Paths, find_paths
-from drill import docs, report
-from drill.faults import FAULTS, Fault, chosen
-from drill.play import NAME, Play
-from drill.site import SCALE
-from drill.verdict import Result, judged
-from theatre import entrance, house, namespace
-from theatre.errors import ShowError
-from theatre.kube import Kube
-from theatre.screen import Progress, Screen
-from theatre.words import clock_of
+from hack.localcluster.paths import Paths, find_paths
+from hack.scenarios.chaos import docs, report
+from hack.scenarios.chaos.environment import SCALE
+from hack.scenarios.chaos.evaluation import Result, judged
+from hack.scenarios.chaos.experiment import NAME, Play
+from hack.scenarios.chaos.faults import FAULTS, Fault, chosen
+from hack.scenarios.common import cli, namespace, preflight
+from hack.scenarios.common.console import Progress, Screen
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.common.text import clock_of
 
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).resolve().parents[3]
 _HALF_SECONDS = 60
 """What a half takes beside waiting in vain, as a rule."""
 
@@ -30,7 +30,7 @@ _HALF_SECONDS = 60
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; the exit code is 0 only when everything went as expected."""
     options = _parser().parse_args(arguments)
-    return entrance.answered(lambda: _DO[options.do](options))
+    return cli.answered(lambda: _DO[options.do](options))
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -46,9 +46,9 @@ def _run(options: argparse.Namespace) -> int:
     faults = chosen(options.fault)
     paths = find_paths(_ROOT, os.environ)
     kube = Kube(paths, options.namespace)
-    with house.alone(paths, NAME):
-        house.check_kind(kube)
-        if house.operator_there(kube):
+    with preflight.alone(paths, NAME):
+        preflight.check_kind(kube)
+        if preflight.operator_there(kube):
             raise ShowError(
                 "the operator in the cluster would serve the drill's app: make undeploy"
             )
@@ -56,15 +56,15 @@ def _run(options: argparse.Namespace) -> int:
         console = Console()
         began, start = datetime.now().astimezone(), time.monotonic()
         try:
-            with entrance.screen(console, plain=options.plain) as screen:
+            with cli.screen(console, plain=options.plain) as screen:
                 results = tuple(_played(kube, screen, faults, options))
         except KeyboardInterrupt:
             print("\nstopped; removing what the drill made ...", file=sys.stderr, flush=True)
             namespace.remove(kube)
-            return entrance.INTERRUPTED
+            return cli.INTERRUPTED
         seconds = time.monotonic() - start
         day = f"{began:%Y-%m-%d %H:%M %Z}"
-        run = report.Run(results, day, seconds, house.described(kube), SCALE)
+        run = report.Run(results, day, seconds, preflight.described(kube), SCALE)
         file = report.write(run, options.report)
         console.print()
         console.print(report.table(results))
@@ -139,7 +139,7 @@ def _closing(run: report.Run, kube: Kube, paths: Paths, file: Path) -> Iterator[
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m drill", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m hack.scenarios.chaos", description=__doc__)
     orders = parser.add_subparsers(dest="do", required=True)
     listing = orders.add_parser("list", help="say what can be broken")
     run = orders.add_parser("run", help="break it")

@@ -1,6 +1,6 @@
 ##@ Drill
 
-DRILL = PYTHONPATH=operator $(PYTHON) -m drill
+DRILL = PYTHONPATH=operator $(PYTHON) -m hack.scenarios.chaos
 DRILL_FAULTS = $(foreach fault,$(FAULT),--fault $(fault))
 
 # Steps in a recipe, not prerequisites: they must come one after the other, also with `make -j`.

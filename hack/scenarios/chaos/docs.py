@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from theatre import place
-from theatre.errors import ShowError
+from hack.scenarios.common import markdown_section
+from hack.scenarios.common.errors import ShowError
 
 PAGES: Final = {"docs/healing.md": "table.en.md.j2", "docs/zh/healing.md": "table.zh.md.j2"}
 """The template by the page that it is for."""
@@ -34,7 +34,7 @@ def fill(root: Path, report: Path, faults: Collection[str]) -> Iterator[Path]:
     )
     for path, template in PAGES.items():
         page = root / path
-        place.fill(page, "drill", templates.get_template(template).render(run=run))
+        markdown_section.fill(page, "drill", templates.get_template(template).render(run=run))
         yield page
 
 

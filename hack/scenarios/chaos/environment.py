@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import requests
 
-from drill.measure import CARRIED_OUT
-from tests.support.operator import OperatorProcess, running
-from theatre.errors import ShowError, UnreachableError
-from theatre.kube import Kube
-from theatre.look import Pod
-from theatre.screen import Screen
-from theatre.watch import Watch
+from hack.scenarios.chaos.metrics import CARRIED_OUT
+from hack.scenarios.common.cluster_state import Pod
+from hack.scenarios.common.console import Screen
+from hack.scenarios.common.errors import ShowError, UnreachableError
+from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.common.sampler import Watch
+from hack.testkit.operator_process import OperatorProcess, running
 
 Json = dict[str, Any]
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from drill.faults import Expected, Fault
-from drill.measure import Half
+from hack.scenarios.chaos.faults import Expected, Fault
+from hack.scenarios.chaos.metrics import Half
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,20 +10,20 @@ from pathlib import Path
 from subprocess import SubprocessError
 from typing import Final
 
-from drill import deeds, measure, site as place
-from drill.course import LEAD, Course
-from drill.faults import Fault
-from drill.measure import Half
-from drill.site import APP, Site
-from drill.verdict import said
-from load.way import to_service
-from theatre import namespace
-from theatre.errors import ShowError, UnreachableError
-from theatre.kube import Kube
-from theatre.screen import Progress, Screen
-from theatre.stream import Stream, stream
-from theatre.timeline import Kind, timeline
-from theatre.watch import Watch
+from hack.loadtest.service_access import to_service
+from hack.scenarios.chaos import environment as place, fault_injectors, metrics
+from hack.scenarios.chaos.environment import APP, Site
+from hack.scenarios.chaos.evaluation import said
+from hack.scenarios.chaos.faults import Fault
+from hack.scenarios.chaos.metrics import Half
+from hack.scenarios.chaos.run_state import LEAD, Course
+from hack.scenarios.common import namespace
+from hack.scenarios.common.console import Progress, Screen
+from hack.scenarios.common.errors import ShowError, UnreachableError
+from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.common.request_stream import Stream, stream
+from hack.scenarios.common.sampler import Watch
+from hack.scenarios.common.timeline import Kind, timeline
 
 NAME: Final = "drill"
 """Whose the namespace is."""
@@ -127,10 +127,10 @@ class Play:
         self._until("the app is ready", lambda: watch.last.ready, _START_LIMIT)
         if "autoscaling" in fault.spec:
             what = "the autoscaler gets metrics"
-            self._until(what, lambda: deeds.scales(site), place.METRICS_LIMIT)
+            self._until(what, lambda: fault_injectors.scales(site), place.METRICS_LIMIT)
         if self._healing:
             what = "the version has proved itself"
-            proved = lambda: measure.healing(watch.last).get("goodTemplate")  # noqa: E731
+            proved = lambda: metrics.healing(watch.last).get("goodTemplate")  # noqa: E731
             self._until(what, proved, _PROVEN_LIMIT)
 
     def _steady(self, sent: Stream) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from drill.site import APP, IMAGE, METRICS_LIMIT, Site, until
-from tests.e2e import nodes
-from tests.support.kube import Kube as Cluster
-from theatre.errors import ShowError
-from theatre.kube import Kube
+from hack.scenarios.chaos.environment import APP, IMAGE, METRICS_LIMIT, Site, until
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.kube_client import Kube
+from hack.testkit import node_control
+from hack.testkit.kube_client import Kube as Cluster
 
 NO_IMAGE: Final = f"{IMAGE.partition(':')[0]}:no-such-tag"
 
@@ -54,9 +54,9 @@ def fill_quota(site: Site) -> None:
 def kill_node(site: Site) -> None:
     """Kill a worker; it is started again in the end."""
     cluster = Cluster()
-    node = nodes.workers(cluster)[0]
+    node = node_control.workers(cluster)[0]
     site.screen.typed(f"docker kill {node}", "")
-    site.owe(nodes.dead(cluster, node))
+    site.owe(node_control.dead(cluster, node))
 
 
 def kill_api_server(site: Site) -> None:
@@ -69,10 +69,14 @@ def kill_api_server(site: Site) -> None:
 def _without_api_server(cluster: Cluster) -> Iterator[None]:
     """Controllers that lose their leases meanwhile end, and are started after a while."""
     try:
-        nodes.kill_api_server(cluster)
+        node_control.kill_api_server(cluster)
         yield
     finally:
-        until("the cluster's own pods run", lambda: nodes.system_runs(cluster), nodes.BACK_OFF)
+        until(
+            "the cluster's own pods run",
+            lambda: node_control.system_runs(cluster),
+            node_control.BACK_OFF,
+        )
 
 
 def kill_leader(site: Site) -> None:
@@ -108,7 +112,7 @@ def scales(site: Site) -> bool:
 
 def lacks_containers(kube: Kube) -> str:  # noqa: ARG001 - as every need
     """What is missing to hit a node's processes."""
-    if nodes.containers(Cluster()):
+    if node_control.containers(Cluster()):
         return ""
     return "nodes that are containers on this machine (make cluster)"
 
@@ -117,7 +121,9 @@ def lacks_worker(kube: Kube) -> str:
     """What is missing to lose a node."""
     if missing := lacks_containers(kube):
         return missing
-    return "" if nodes.workers(Cluster()) else "a worker beside the control plane (WORKERS=1)"
+    return (
+        "" if node_control.workers(Cluster()) else "a worker beside the control plane (WORKERS=1)"
+    )
 
 
 def lacks_metrics(kube: Kube) -> str:

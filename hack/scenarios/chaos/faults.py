@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from drill import deeds
-from drill.site import APP, Site
-from theatre.errors import ShowError
-from theatre.kube import Kube
+from hack.scenarios.chaos import fault_injectors
+from hack.scenarios.chaos.environment import APP, Site
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.kube_client import Kube
 
 Json = dict[str, Any]
 Deed = Callable[[Site], None]
@@ -120,7 +120,7 @@ FAULTS: Final = (
         name="bad-image",
         title="An update to an image that does not exist",
         told="The spec asks for a tag that nobody has pushed.",
-        strike=lambda site: site.update(image=deeds.NO_IMAGE),
+        strike=lambda site: site.update(image=fault_injectors.NO_IMAGE),
         expected=Expected("ImagePullFailing", BACK, "Degraded"),
         limit=75,
     ),
@@ -147,8 +147,8 @@ FAULTS: Final = (
         name="leak",
         title="An app that needs more memory than it may have",
         told="Each pod is made to hold 120 MiB more; the limit is 128 MiB, and at most 256.",
-        strike=deeds.leak,
-        steady=deeds.leak,
+        strike=fault_injectors.leak,
+        steady=fault_injectors.leak,
         expected=Expected("OOMKilled", ("RaiseMemory",), "Ready", most=2),
         limit=150,
         spec={"resources": {"requests": {"cpu": "50m"}, "limits": {"memory": "128Mi"}}},
@@ -158,7 +158,7 @@ FAULTS: Final = (
         name="hang",
         title="One of three pods hangs",
         told="One pod answers nothing any more; there is no liveness probe that would kill it.",
-        strike=deeds.hang_one,
+        strike=fault_injectors.hang_one,
         expected=Expected("NotReadyTooLong", ("Recycle",)),
         limit=75,
         spec={
@@ -180,7 +180,7 @@ FAULTS: Final = (
         name="quota",
         title="A quota that lets no pod be made",
         told="The quota is lowered to what is there, less one; then a pod is deleted.",
-        strike=deeds.fill_quota,
+        strike=fault_injectors.fill_quota,
         expected=Expected("QuotaExceeded", (), "Degraded", served=False),
         limit=45,
     ),
@@ -189,8 +189,8 @@ FAULTS: Final = (
         title="The operator's leader dies in the middle of healing",
         told="An update to an image that does not exist; then the leading one of two operators"
         " is killed.",
-        strike=lambda site: site.update(image=deeds.NO_IMAGE),
-        later=("the leading operator is killed", deeds.kill_leader),
+        strike=lambda site: site.update(image=fault_injectors.NO_IMAGE),
+        later=("the leading operator is killed", fault_injectors.kill_leader),
         expected=Expected("ImagePullFailing", BACK, "Degraded"),
         limit=90,
         operators=2,
@@ -199,7 +199,7 @@ FAULTS: Final = (
         name="metrics-stopped",
         title="The autoscaler is blind",
         told="The metrics server is stopped; while it is away, there are to be three pods.",
-        strike=deeds.stop_metrics,
+        strike=fault_injectors.stop_metrics,
         expected=Expected("MetricsUnavailable", ("ScalingFallback",)),
         limit=120,
         spec={
@@ -215,27 +215,27 @@ FAULTS: Final = (
         # Longer than a new app waits for its first metrics, also in a fifth of the time.
         healing={"scalingFallback": {"replicas": 3, "after": "3m"}},
         pods=3,
-        lacks=deeds.lacks_metrics,
+        lacks=fault_injectors.lacks_metrics,
     ),
     Fault(
         name="api-outage",
         title="The API server dies in the middle of healing",
         told="An update to an image that does not exist; then the API server is killed.",
-        strike=lambda site: site.update(image=deeds.NO_IMAGE),
-        later=("the API server is killed", deeds.kill_api_server),
+        strike=lambda site: site.update(image=fault_injectors.NO_IMAGE),
+        later=("the API server is killed", fault_injectors.kill_api_server),
         expected=Expected("ImagePullFailing", BACK, "Degraded"),
         limit=180,
-        lacks=deeds.lacks_containers,
+        lacks=fault_injectors.lacks_containers,
     ),
     Fault(
         name="node-killed",
         title="A node is lost",
         told="The container that is the worker is killed, as by a power failure.",
-        strike=deeds.kill_node,
+        strike=fault_injectors.kill_node,
         expected=Expected("NodeLost", ("Failover",)),
         limit=180,
         spec=_ANYWHERE,
-        lacks=deeds.lacks_worker,
+        lacks=fault_injectors.lacks_worker,
     ),
 )
 """Those that the whole cluster feels come last."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from theatre.look import Happening, Picture
-from theatre.timeline import Kind, Mark, Sample, Timeline
+from hack.scenarios.common.cluster_state import Happening, Picture
+from hack.scenarios.common.timeline import Kind, Mark, Sample, Timeline
 
 CARRIED_OUT = ("Started", "Helped", "NoHelp", "Overtaken")
 """Outcomes of an action that was taken, and not only thought of."""

@@ -9,11 +9,11 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from drill.measure import Half
-from drill.verdict import Result
-from theatre.drawing import HALF, Drawing
-from theatre.page import render
-from theatre.plot import draw
+from hack.scenarios.chaos.evaluation import Result
+from hack.scenarios.chaos.metrics import Half
+from hack.scenarios.common.html import render
+from hack.scenarios.common.shapes import HALF, Drawing
+from hack.scenarios.common.svg_chart import draw
 
 FOLDER: Final = Path(".artifacts")
 JSON: Final = "drill.json"

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from drill import measure
-from drill.faults import Fault
-from drill.measure import Act, Half
-from theatre.stream import Sent, Stream, each_second
-from theatre.timeline import Kind, Mark, timeline
-from theatre.watch import Watch
+from hack.scenarios.chaos import metrics
+from hack.scenarios.chaos.faults import Fault
+from hack.scenarios.chaos.metrics import Act, Half
+from hack.scenarios.common.request_stream import Sent, Stream, each_second
+from hack.scenarios.common.sampler import Watch
+from hack.scenarios.common.timeline import Kind, Mark, timeline
 
 LEAD: Final = 5.0
 """Seconds before the fault that are drawn, and in which no request may fail."""
@@ -47,18 +47,18 @@ class Course:
     @property
     def acts(self) -> tuple[Act, ...]:
         """What the operator has done since the fault."""
-        return measure.acts(self.watch.samples, self.struck)
+        return metrics.acts(self.watch.samples, self.struck)
 
     @property
     def well_since(self) -> float | None:
         """Since when the app has been served in full."""
         samples, pods = self.watch.samples, self.fault.pods
-        return measure.well_since(samples, self._failed, self.struck, pods)
+        return metrics.well_since(samples, self._failed, self.struck, pods)
 
     @property
     def unknown(self) -> bool:
         """Whether it is not known yet what became of an action."""
-        return any(act.outcome in measure.WAITING for act in self.acts)
+        return any(act.outcome in metrics.WAITING for act in self.acts)
 
     @property
     def standing(self) -> str:
@@ -86,11 +86,11 @@ class Course:
     def half(self, *, healing: bool) -> Half:
         """What it came to."""
         samples, now = self.watch.samples, self.watch.last
-        done = measure.acts(samples, self.struck)
-        marks = sorted((*measure.marks(done), *self._marks), key=lambda mark: mark.at)
+        done = metrics.acts(samples, self.struck)
+        marks = sorted((*metrics.marks(done), *self._marks), key=lambda mark: mark.at)
         start = max(0.0, self.struck - LEAD)
         hits = each_second(at - start for at in self._failed if at > start)
-        cut, moved = measure.cut(samples, start), measure.moved(marks, -start)
+        cut, moved = metrics.cut(samples, start), metrics.moved(marks, -start)
         return Half(
             healing=healing,
             limit=self.fault.limit,
@@ -98,10 +98,10 @@ class Course:
             after=self.after,
             sent=sum(each.at - self.watch.began <= self.over for each in self._sent),
             failed=sum(self.struck < at <= self.over for at in self._failed),
-            acts=measure.since(done, self.struck),
-            diagnoses=measure.diagnoses(samples, self.struck),
+            acts=metrics.since(done, self.struck),
+            diagnoses=metrics.diagnoses(samples, self.struck),
             phase=now.phase,
-            reason=measure.reason(now),
+            reason=metrics.reason(now),
             message=str(now.status.get("message", "")),
             events=tuple(event for event in now.events if event.about == "SelfHealingApp"),
         )

@@ -8,10 +8,10 @@ from typing import Final
 
 from rich.console import Console
 
-from theatre.errors import ShowError
-from theatre.live import LiveScreen
-from theatre.plain import PlainScreen
-from theatre.screen import Screen
+from hack.scenarios.common.console import Screen
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.live_console import LiveScreen
+from hack.scenarios.common.plain_console import PlainScreen
 
 INTERRUPTED: Final = 130
 """The exit code of what was stopped by Ctrl-C, as shells have it."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from theatre.kube import Json, Kube
+from hack.scenarios.common.kube_client import Json, Kube
 
 _APPS = "/apis/selfhealing.dev/v1alpha1/namespaces/{ns}/selfhealingapps"
 _TOLD = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from theatre.look import Picture
+from hack.scenarios.common.cluster_state import Picture
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from theatre.plot import clock
+from hack.scenarios.common.svg_chart import clock
 
 _HERE = Path(__file__).parent
 

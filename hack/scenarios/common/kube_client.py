@@ -11,9 +11,9 @@ from typing import Any
 import pykube
 import requests
 
-from cluster.paths import Paths
-from cluster.proc import attempt
-from theatre.errors import ShowError, UnreachableError
+from hack.localcluster.paths import Paths
+from hack.localcluster.subprocesses import attempt
+from hack.scenarios.common.errors import ShowError, UnreachableError
 
 Json = dict[str, Any]
 

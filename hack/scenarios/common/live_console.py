@@ -15,9 +15,9 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from theatre.look import Happening, Picture, Pod
-from theatre.screen import Progress
-from theatre.words import clock_of, padded
+from hack.scenarios.common.cluster_state import Happening, Picture, Pod
+from hack.scenarios.common.console import Progress
+from hack.scenarios.common.text import clock_of, padded
 
 _APPS = 4
 _PODS = 6

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from theatre.errors import ShowError
+from hack.scenarios.common.errors import ShowError
 
 
 def fill(page: Path, name: str, text: str) -> None:

@@ -3,8 +3,8 @@
 import json
 import time
 
-from theatre.errors import ShowError
-from theatre.kube import Kube
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.kube_client import Kube
 
 _PATH = "/api/v1/namespaces/{ns}"
 _LIMIT = 90

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable
 
-from theatre.look import Picture
-from theatre.screen import Progress
-from theatre.words import clock_of, indented, padded
+from hack.scenarios.common.cluster_state import Picture
+from hack.scenarios.common.console import Progress
+from hack.scenarios.common.text import clock_of, indented, padded
 
 _UNSTEADY = frozenset({"AGE", "LAST-HEAL"})
 """Columns that change all the time."""

@@ -4,9 +4,9 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cluster.paths import Paths
-from theatre.errors import ShowError
-from theatre.kube import Kube
+from hack.localcluster.paths import Paths
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.kube_client import Kube
 
 _OPERATOR = "/apis/apps/v1/namespaces/selfhealing-system/deployments/selfhealing-operator"
 _CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/selfhealingapps.selfhealing.dev"

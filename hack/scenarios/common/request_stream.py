@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import requests
 
-from theatre.timeline import Point
+from hack.scenarios.common.timeline import Point
 
 STOP_LIMIT = 15
 TIMEOUT = 10

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
-from theatre.errors import ShowError
-from theatre.kube import Kube
-from theatre.look import Picture, look
-from theatre.timeline import Sample
+from hack.scenarios.common.cluster_state import Picture, look
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.common.timeline import Sample
 
 EVERY: Final = 1.0
 """Seconds between two looks, where nothing else is said."""

@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from theatre.drawing import WIDE, Bar, Curve, Drawing, Flag, Frame, Panel, Row
-from theatre.timeline import Lane, Mark, Point, State, Timeline
+from hack.scenarios.common.shapes import WIDE, Bar, Curve, Drawing, Flag, Frame, Panel, Row
+from hack.scenarios.common.timeline import Lane, Mark, Point, State, Timeline
 
 TOP = 58
 _FLAG_ROWS = (44.0, 27.0, 10.0)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from theatre.look import Picture, Pod
+from hack.scenarios.common.cluster_state import Picture, Pod
 
 Point = tuple[float, float]
 """A time and a value; it holds until the next point."""

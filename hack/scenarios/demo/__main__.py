@@ -1,4 +1,4 @@
-"""``python -m demo``: what ``make demo`` runs when cluster, images and operator are there."""
+"""What ``make demo`` runs when cluster, images and operator are there."""
 
 import argparse
 import os
@@ -8,34 +8,34 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cluster.paths import Paths, find_paths
-from demo.stage import Stage
-from demo.story import CLEAN_UP, STORY
-from theatre import entrance, house, namespace
-from theatre.errors import ShowError
-from theatre.kube import Kube
-from theatre.look import Picture
-from theatre.words import clock_of
+from hack.localcluster.paths import Paths, find_paths
+from hack.scenarios.common import cli, namespace, preflight
+from hack.scenarios.common.cluster_state import Picture
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.common.text import clock_of
+from hack.scenarios.demo.runner import Stage
+from hack.scenarios.demo.steps import CLEAN_UP, STORY
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play the demo; the exit code is 0 only when every step went as told."""
     options = _parser().parse_args(arguments)
-    return entrance.answered(lambda: _demo(options))
+    return cli.answered(lambda: _demo(options))
 
 
 def _demo(options: argparse.Namespace) -> int:
-    paths = find_paths(Path(__file__).parent.parent, os.environ)
+    paths = find_paths(Path(__file__).resolve().parents[3], os.environ)
     kube = Kube(paths, options.namespace)
-    with house.alone(paths, "demo"):
+    with preflight.alone(paths, "demo"):
         return _run(kube, paths, keep=options.keep, plain=options.plain)
 
 
 def _run(kube: Kube, paths: Paths, *, keep: bool, plain: bool) -> int:
-    house.check(kube)
+    preflight.check(kube)
     namespace.make(kube, "demo")
     try:
-        with entrance.screen(Console(), plain=plain) as screen:
+        with cli.screen(Console(), plain=plain) as screen:
             stage = Stage(kube, screen)
             seconds = stage.play(STORY if keep else (*STORY, CLEAN_UP))
     except ShowError as error:
@@ -46,7 +46,7 @@ def _run(kube: Kube, paths: Paths, *, keep: bool, plain: bool) -> int:
     except KeyboardInterrupt:
         print("\nstopped; removing what the demo made ...", file=sys.stderr, flush=True)
         namespace.remove(kube)
-        return entrance.INTERRUPTED
+        return cli.INTERRUPTED
     print(f"\nEverything happened as told, in {clock_of(seconds)}.")
     if not keep:
         namespace.remove(kube)
@@ -77,14 +77,14 @@ def _closing(kube: Kube, paths: Paths, *, keep: bool) -> Iterator[str]:
         yield f"Removed: the app and namespace {kube.namespace}."
     yield "Still running:"
     yield f"  the local cluster {paths.cluster_name}   `make cluster-down` removes it"
-    if house.operator_there(kube):
+    if preflight.operator_there(kube):
         yield "  the operator in selfhealing-system    `make undeploy` removes it"
     yield "To go on by hand:"
     yield "  . .cluster/env && kubectl apply -f examples/02-lab.yaml && kubectl get sha -w"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m hack.scenarios.demo", description=__doc__)
     parser.add_argument("--namespace", default="demo", help="where to play (default: demo)")
     parser.add_argument("--keep", action="store_true", help="leave the app for a look")
     parser.add_argument("--plain", action="store_true", help="lines, also in a terminal")

@@ -5,4 +5,4 @@
 demo: $(VENV_READY) ## See it: cluster, operator, an app that is made ill and healed (KEEP=1, NAMESPACE=x)
 	@$(MAKE) cluster
 	@$(MAKE) deploy
-	@$(PYTHON) -m demo $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(KEEP),--keep)
+	@$(PYTHON) -m hack.scenarios.demo $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(KEEP),--keep)

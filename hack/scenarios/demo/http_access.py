@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import requests
 
-from theatre.kube import Json, Kube
+from hack.scenarios.common.kube_client import Json, Kube
 
 _SECONDS = 3
 

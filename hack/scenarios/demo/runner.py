@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from demo.door import Answer, Door, NodePort, ServiceProxy
-from theatre.errors import ShowError, UnreachableError
-from theatre.kube import Kube
-from theatre.look import Picture, look
-from theatre.screen import Progress, Screen
+from hack.scenarios.common.cluster_state import Picture, look
+from hack.scenarios.common.console import Progress, Screen
+from hack.scenarios.common.errors import ShowError, UnreachableError
+from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.demo.http_access import Answer, Door, NodePort, ServiceProxy
 
 POLL = 0.4
 """Seconds between two looks at the cluster."""

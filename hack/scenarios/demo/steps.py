@@ -1,10 +1,10 @@
 """What the demo shows, step by step. Every step makes sure that what it tells has happened."""
 
-from demo.stage import APP, Stage, Step
-from theatre.errors import ShowError
-from theatre.look import Picture, Pod
+from hack.scenarios.common.cluster_state import Picture, Pod
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.demo.runner import APP, Stage, Step
 
-MANIFEST = "demo/app.yaml"
+MANIFEST = "hack/scenarios/demo/app.yaml"
 _SHA = f"sha/{APP}"
 _DEPLOYMENT = f"/apis/apps/v1/namespaces/{{ns}}/deployments/{APP}"
 _CHILDREN = (

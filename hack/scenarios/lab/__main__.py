@@ -1,4 +1,4 @@
-"""``python -m lab``: ``run`` is what ``make lab`` does; ``pages`` keeps the pages fresh."""
+"""``run`` is what ``make lab`` does; ``pages`` keeps the pages fresh."""
 
 import argparse
 import os
@@ -13,25 +13,25 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
-from cluster.paths import Paths, find_paths
-from lab import report
-from lab.book import Book
-from lab.errors import PageError
-from lab.pages import Page
-from lab.stage import Result, Stage
-from theatre import entrance, house, namespace
-from theatre.kube import Kube
-from theatre.screen import Progress
-from theatre.timeline import timeline
-from theatre.words import clock_of
+from hack.localcluster.paths import Paths, find_paths
+from hack.scenarios.common import cli, namespace, preflight
+from hack.scenarios.common.console import Progress
+from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.common.text import clock_of
+from hack.scenarios.common.timeline import timeline
+from hack.scenarios.lab import report
+from hack.scenarios.lab.errors import PageError
+from hack.scenarios.lab.page_parser import Page
+from hack.scenarios.lab.page_set import Book
+from hack.scenarios.lab.runner import Result, Stage
 
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).resolve().parents[3]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; the exit code is 0 only when every step went as its page says."""
     options = _parser().parse_args(arguments)
-    return entrance.answered(lambda: _DO[options.do](options), PageError)
+    return cli.answered(lambda: _DO[options.do](options), PageError)
 
 
 def _steps(options: argparse.Namespace) -> int:
@@ -60,25 +60,28 @@ def _lab(options: argparse.Namespace) -> int:
     pages = book.chosen(options.step)
     paths = find_paths(_ROOT, os.environ)
     kube = Kube(paths, options.namespace)
-    with house.alone(paths, "lab"), tempfile.TemporaryDirectory(prefix="lab-") as work:
-        house.check(kube)
+    with preflight.alone(paths, "lab"), tempfile.TemporaryDirectory(prefix="lab-") as work:
+        preflight.check(kube)
         namespace.make(kube, "lab")
         console = Console()
         environment = _environment(paths, kube.namespace, Path(work))
         began, start = datetime.now().astimezone(), time.monotonic()
         try:
-            with entrance.screen(console, plain=options.plain) as screen:
+            with cli.screen(console, plain=options.plain) as screen:
                 stage = Stage(kube, _ROOT, Path(work), screen, environment)
                 results = tuple(play(stage, pages, named=bool(options.step)))
         except KeyboardInterrupt:
             print("\nstopped; removing what the lab made ...", file=sys.stderr, flush=True)
             namespace.remove(kube)
-            return entrance.INTERRUPTED
+            return cli.INTERRUPTED
         if options.capture:
             _capture(book, results)
             results = tuple(replace(result, stale=()) for result in results)
         run = report.Run(
-            results, f"{began:%Y-%m-%d %H:%M %Z}", time.monotonic() - start, house.described(kube)
+            results,
+            f"{began:%Y-%m-%d %H:%M %Z}",
+            time.monotonic() - start,
+            preflight.described(kube),
         )
         file = report.write(run, options.report)
         console.print()
@@ -162,12 +165,12 @@ def _closing(
         yield f"Removed: namespace {kube.namespace}."
     yield "Still running:"
     yield f"  the local cluster {paths.cluster_name}   `make cluster-down` removes it"
-    if house.operator_there(kube):
+    if preflight.operator_there(kube):
         yield "  the operator in selfhealing-system    `make undeploy` removes it"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m hack.scenarios.lab", description=__doc__)
     orders = parser.add_subparsers(dest="do", required=True)
     steps = orders.add_parser("steps", help="say which pages there are")
     run = orders.add_parser("run", help="carry out the pages")

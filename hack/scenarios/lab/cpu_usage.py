@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from selfhealing.render.drift import quantity
-from theatre.errors import ShowError
-from theatre.kube import Json, Kube
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.kube_client import Json, Kube
+from selfhealing.api.quantity import quantity
 
 _METRICS = "/apis/metrics.k8s.io/v1beta1/namespaces/{ns}/pods"
 

@@ -1,6 +1,6 @@
 ##@ Lab
 
-LAB = PYTHONPATH=operator $(PYTHON) -m lab
+LAB = PYTHONPATH=operator $(PYTHON) -m hack.scenarios.lab
 LAB_STEPS = $(foreach step,$(STEP),--step $(step))
 
 # Steps in a recipe, not prerequisites: they must come one after the other, also with `make -j`.

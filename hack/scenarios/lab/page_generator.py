@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.errors import PageError
-from lab.pages import Block, Page, blocks
-from lab.plain import plain
-from lab.shape import same_shape
+from hack.scenarios.lab.errors import PageError
+from hack.scenarios.lab.output_compare import same_shape
+from hack.scenarios.lab.page_parser import Block, Page, blocks
+from hack.scenarios.lab.plain_manifests import plain
 
 _CLUSTER = re.compile(r"\b(?P<name>selfhealing-[0-9a-f]{8})(?P<rest>\S*)(?P<gap> {2,})?")
 """The name of a clone's own cluster, which is a part of its nodes' names; the gap of a column."""

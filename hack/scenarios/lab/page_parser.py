@@ -18,7 +18,7 @@ from typing import Annotated, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from lab.errors import PageError
+from hack.scenarios.lab.errors import PageError
 
 _FENCE = re.compile(
     r"(?:^<!-- lab:(?P<comment>(?:(?!-->).)*)-->\n+)?^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$",

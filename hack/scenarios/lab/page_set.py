@@ -4,9 +4,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from lab.errors import PageError
-from lab.pages import Page, parse
-from lab.writing import CHINESE, ENGLISH, captured, included, linked, title_of, translated
+from hack.scenarios.lab.errors import PageError
+from hack.scenarios.lab.page_generator import (
+    CHINESE,
+    ENGLISH,
+    captured,
+    included,
+    linked,
+    title_of,
+    translated,
+)
+from hack.scenarios.lab.page_parser import Page, parse
 
 FOLDER: Final = Path("docs/lab")
 

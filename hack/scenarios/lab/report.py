@@ -8,9 +8,9 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from lab.stage import Result
-from theatre.page import render
-from theatre.plot import clock, draw
+from hack.scenarios.common.html import render
+from hack.scenarios.common.svg_chart import clock, draw
+from hack.scenarios.lab.runner import Result
 
 FOLDER: Final = ".artifacts/lab"
 _STYLES = {"passed": "green", "FAILED": "bold red", "left out": "yellow"}

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from lab.cpu import cpu
-from lab.errors import StepError
-from lab.pages import Command, Page
-from lab.shape import same_kind
-from lab.shell import Printed, Shell
-from lab.writing import tidy
-from theatre.kube import Kube
-from theatre.screen import Progress, Screen
-from theatre.timeline import Mark, Timeline, seen, timeline
-from theatre.watch import Watch
+from hack.scenarios.common.console import Progress, Screen
+from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.common.sampler import Watch
+from hack.scenarios.common.timeline import Mark, Timeline, seen, timeline
+from hack.scenarios.lab.cpu_usage import cpu
+from hack.scenarios.lab.errors import StepError
+from hack.scenarios.lab.output_compare import same_kind
+from hack.scenarios.lab.page_generator import tidy
+from hack.scenarios.lab.page_parser import Command, Page
+from hack.scenarios.lab.shell import Printed, Shell
 
 _PAUSE = 1.0
 """Seconds between two tries of a block that the reader repeats."""

@@ -4,7 +4,7 @@ A field exists in one place: an attribute of a model, with its type, its bounds,
 the docstring below it, its meaning. The CRD, the reference page and the parser follow from there.
 
 `Rule` and `KubernetesType` say nothing at run time. They leave marks in the model's JSON schema,
-which `selfhealing.api.schema` turns into the CRD. Kubernetes' own types are passed through as
+which `selfhealing.crdgen.schema` turns into the CRD. Kubernetes' own types are passed through as
 plain JSON: this program has no opinion on the fields of a toleration, the API server has.
 """
 

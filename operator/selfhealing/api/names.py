@@ -52,3 +52,8 @@ CONTAINER_NAME: Final = "app"
 
 PORT_NAME: Final = "http"
 """The main container port, and the Service's port."""
+
+DEPLOYMENT: Final = "Deployment"
+JOB: Final = "Job"
+WORKLOADS: Final = (DEPLOYMENT, JOB)
+"""The kinds that create pods: an app has one of them."""

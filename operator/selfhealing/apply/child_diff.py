@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from selfhealing.api import names
+from selfhealing.api.names import JOB, WORKLOADS
 from selfhealing.api.status import JobStatus
-from selfhealing.heal.runs import asked
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import ChildView, DeploymentView, JobView
-from selfhealing.render.drift import holds
+from selfhealing.apply.drift import holds
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import ChildView, DeploymentView, JobView
+from selfhealing.health.job_run import asked
 
 Json = Mapping[str, Any]
 
@@ -63,12 +64,6 @@ def judge(owner_uid: str, live: ChildView | None, desired: Json, answered: bytes
     if live.document == answered or holds(orjson.loads(live.document), desired):
         return Need.KEEP
     return Need.CORRECT
-
-
-DEPLOYMENT: Final = "Deployment"
-JOB: Final = "Job"
-WORKLOADS: Final = (DEPLOYMENT, JOB)
-"""The kinds that make pods: an app has one of them."""
 
 
 def _is_another_run(live: ChildView, desired: Json) -> bool:

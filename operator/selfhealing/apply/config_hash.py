@@ -7,7 +7,7 @@ import orjson
 from selfhealing.api import names
 from selfhealing.api.config import ABSENT
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.observe.facts import Facts
+from selfhealing.cache.snapshot import Facts
 from selfhealing.render.references import mark, required
 
 

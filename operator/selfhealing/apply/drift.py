@@ -5,10 +5,10 @@ defaults, an autoscaler's replicas, an injected sidecar. A quantity may come bac
 spelling ("0.5" as "500m"), and what is empty may not come back at all.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final
+
+from selfhealing.api.quantity import quantity
 
 LIST_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "containers": ("name",),
@@ -47,22 +47,6 @@ PRESENT: Final = frozenset({"emptyDir", "labelSelector", "namespaceSelector"})
 
 QUANTITIES: Final = frozenset({"sizeLimit", "divisor", "averageValue"})
 """Fields that hold a quantity wherever they stand."""
-
-_SUFFIXES: Final[Mapping[str, Decimal]] = {
-    **{
-        unit: Decimal(10) ** power
-        for unit, power in zip(("n", "u", "m"), (-9, -6, -3), strict=True)
-    },
-    **{unit: Decimal(1000) ** (i + 1) for i, unit in enumerate(("k", "M", "G", "T", "P", "E"))},
-    **{
-        unit: Decimal(1024) ** (i + 1)
-        for i, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))
-    },
-    "": Decimal(1),
-}
-_QUANTITY: Final = re.compile(
-    r"^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?)$"
-)
 
 
 def holds(live: Any, desired: Any, field: str = "", parent: str = "") -> bool:  # noqa: ANN401 - any JSON value
@@ -132,17 +116,3 @@ def _scalar_holds(live: Any, desired: Any, *, quantities: bool) -> bool:  # noqa
         return False
     have, want = quantity(live), quantity(desired)
     return have is not None and have == want
-
-
-def quantity(value: Any) -> Decimal | None:  # noqa: ANN401 - any JSON value
-    """The number that a Kubernetes quantity ("500m", "1Gi", 2) stands for; None for anything else.
-
-    Source: the grammar of resource.Quantity in Kubernetes' API reference.
-    """
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    match = _QUANTITY.match(str(value))
-    if match is None:
-        return None
-    number, exponent, suffix = match.groups()
-    return Decimal(number + (exponent or "")) * _SUFFIXES[suffix or ""]

@@ -11,7 +11,7 @@ the result:
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from selfhealing.render.drift import identity, list_keys
+from selfhealing.apply.drift import identity, list_keys
 
 EXCLUSIVE: Final = frozenset(
     {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from selfhealing.heal.children import Need
+from selfhealing.apply.child_diff import Need
 
 
 class Obstacle(StrEnum):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from selfhealing.api import names
-from selfhealing.observe.parse import Json, conditions, packed, time, version
-from selfhealing.observe.views import (
+from selfhealing.cache.parse import Json, conditions, packed, time, version
+from selfhealing.cache.views import (
     TEXT_LIMIT,
     Amounts,
     AutoscalerView,

@@ -13,8 +13,8 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api.config import ABSENT, SECRET, ConfigRef
-from selfhealing.observe.parse import version
-from selfhealing.observe.views import AppKey
+from selfhealing.cache.parse import version
+from selfhealing.cache.views import AppKey
 
 Json = Mapping[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
-from selfhealing.observe.views import (
+from selfhealing.cache.views import (
     TEXT_LIMIT,
     AppKey,
     AppView,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from selfhealing.api.config import ConfigRef
-from selfhealing.observe.views import (
+from selfhealing.cache.views import (
     AppView,
     AutoscalerView,
     BudgetView,

@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 
 from selfhealing.api import names
 from selfhealing.api.config import CONFIG_KINDS
-from selfhealing.observe.configs import Configs
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import AppKey, AppView, ChildView, KillView, PodView
+from selfhealing.cache.config_digests import Configs
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import AppKey, AppView, ChildView, KillView, PodView
 
 KILLS_LIMIT: Final = 4096
 """Probe kills that are kept; those of pods that are not ours pass through here too."""

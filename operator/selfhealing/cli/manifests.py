@@ -18,7 +18,8 @@ import yaml
 
 from selfhealing.api import names
 from selfhealing.api.config import ConfigWatch
-from selfhealing.runtime.access import (
+from selfhealing.controller.settings import ENVIRONMENT_PREFIX, Settings
+from selfhealing.kube.resources import (
     APPS,
     CLUSTER_SCOPED,
     CONFIG_SOURCES,
@@ -26,7 +27,6 @@ from selfhealing.runtime.access import (
     Resource,
     in_scope,
 )
-from selfhealing.runtime.settings import ENVIRONMENT_PREFIX, Settings
 
 NAME: Final = "selfhealing-operator"
 NAMESPACE: Final = "selfhealing-system"

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from selfhealing.api import names
-from selfhealing.heal.plan import Delete, Evict, Isolate, Resize, Step
-from selfhealing.observe.parse import key_of_pod, pod_view, version as version_in
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey, AppView, PodView
+from selfhealing.cache.parse import key_of_pod, pod_view, version as version_in
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey, AppView, PodView
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, ConflictError, UnavailableError
+from selfhealing.kube.resources import PODS
+from selfhealing.remediation.actions import Delete, Evict, Isolate, Resize, Step
 from selfhealing.render.overrides import raised
-from selfhealing.runtime.access import PODS
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, ConflictError, UnavailableError
-from selfhealing.runtime.queue import WorkQueue
 
 logger = logging.getLogger(__name__)
 

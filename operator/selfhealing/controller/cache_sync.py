@@ -12,13 +12,13 @@ from contextlib import suppress
 from typing import Any, Final
 
 from selfhealing.api import names
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
-from selfhealing.runtime.access import APPS, CONFIG_SELECTORS, PODS, WATCHED, Resource
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, NotFoundError, UnavailableError
-from selfhealing.runtime.metrics import GHOSTS
-from selfhealing.runtime.watch import Observer
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.event_handlers import Observer
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, NotFoundError, UnavailableError
+from selfhealing.kube.metrics import GHOSTS
+from selfhealing.kube.resources import APPS, CONFIG_SELECTORS, PODS, WATCHED, Resource
 
 logger = logging.getLogger(__name__)
 

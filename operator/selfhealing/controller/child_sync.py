@@ -9,11 +9,10 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
+from selfhealing.api.names import JOB, WORKLOADS
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.api.status import read
-from selfhealing.heal.children import (
-    JOB,
-    WORKLOADS,
+from selfhealing.apply.child_diff import (
     Need,
     Removal,
     handover,
@@ -22,17 +21,16 @@ from selfhealing.heal.children import (
     leaving,
     removals,
 )
-from selfhealing.heal.config import config_mark
-from selfhealing.observe.children import CHILD_VIEWS
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey, AppView, ChildView
-from selfhealing.render import Overrides, Owner, children
-from selfhealing.render.overrides import NOTHING
-from selfhealing.render.reset import reset
-from selfhealing.runtime.access import APPS, CHILDREN, OPTIONAL
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import (
+from selfhealing.apply.config_hash import config_mark
+from selfhealing.apply.reset import reset
+from selfhealing.apply.result import Change, Obstacle, Outcome, Problem
+from selfhealing.cache.child_views import CHILD_VIEWS
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey, AppView, ChildView
+from selfhealing.controller.optional_kinds import PACE, OptionalKinds
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import (
     ApiError,
     ConflictError,
     ForbiddenError,
@@ -40,8 +38,9 @@ from selfhealing.runtime.errors import (
     InvalidError,
     NotFoundError,
 )
-from selfhealing.runtime.optional import PACE, OptionalKinds
-from selfhealing.status.outcome import Change, Obstacle, Outcome, Problem
+from selfhealing.kube.resources import APPS, CHILDREN, OPTIONAL
+from selfhealing.render import Overrides, Owner, children
+from selfhealing.render.overrides import NOTHING
 
 logger = logging.getLogger(__name__)
 

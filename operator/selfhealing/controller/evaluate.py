@@ -9,31 +9,31 @@ import orjson
 
 from selfhealing.api import names
 from selfhealing.api.healing_status import HealingStatus
+from selfhealing.api.names import DEPLOYMENT, JOB
 from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.api.spec import JobSpec, SelfHealingAppSpec
 from selfhealing.api.status import SelfHealingAppStatus, read
-from selfhealing.heal.ailments import is_live
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.case import Examination, Situation, case_of
-from selfhealing.heal.children import DEPLOYMENT, JOB
-from selfhealing.heal.decision import decide, fresh
-from selfhealing.heal.diagnosis import diagnose
-from selfhealing.heal.policy import policy
-from selfhealing.heal.runs import Asked, asked, recorded, remembered
-from selfhealing.observe.facts import Facts
+from selfhealing.apply.result import HARMLESS, Outcome
+from selfhealing.cache.snapshot import Facts
+from selfhealing.health.assessment import diagnose
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.job_run import Asked, asked, recorded, remembered
+from selfhealing.health.pod_problems import is_live
+from selfhealing.remediation.context import Examination, Situation, case_of
+from selfhealing.remediation.engine import decide, fresh
+from selfhealing.remediation.policy import policy
 from selfhealing.render.deployment import guaranteed
 from selfhealing.render.job import build_job
 from selfhealing.render.meta import Owner
 from selfhealing.render.pod import runs_to_its_end
-from selfhealing.status import restarts, sentences, vertical
+from selfhealing.status import restarts, sentences, vpa
 from selfhealing.status.conditions import conditions, findings
-from selfhealing.status.healing import last_heal, overlaid, story
-from selfhealing.status.notice import Notice
-from selfhealing.status.notices import transitions
-from selfhealing.status.outcome import HARMLESS, Outcome
+from selfhealing.status.event import Notice
+from selfhealing.status.events import transitions
+from selfhealing.status.phase import judge
 from selfhealing.status.pods import pod_statuses
+from selfhealing.status.remediation import last_heal, overlaid, story
 from selfhealing.status.restarts import Restart
-from selfhealing.status.verdict import judge
 
 NOWHERE: Final = Situation()
 """Nothing is known from outside the app, and nothing stands in the way."""
@@ -106,7 +106,7 @@ def report(
         autoscaling=sentences.autoscaling(facts.autoscaler, before.autoscaling),
         job=job,
         disruption=sentences.disruption(facts.budget),
-        vertical_scaling=vertical.status(facts.vertical, before.vertical_scaling),
+        vertical_scaling=vpa.status(facts.vertical, before.vertical_scaling),
         healing=healing,
         last_heal_time=last_heal(counted, healing),
         conditions=conditions(

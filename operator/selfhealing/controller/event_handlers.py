@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from selfhealing.api import names
 from selfhealing.api.config import CONFIG_KINDS
-from selfhealing.observe.children import CHILD_VIEWS
-from selfhealing.observe.configs import config_view
-from selfhealing.observe.parse import (
+from selfhealing.cache.child_views import CHILD_VIEWS
+from selfhealing.cache.config_digests import config_view
+from selfhealing.cache.parse import (
     app_view,
     key_of_app,
     key_of_child,
@@ -18,9 +18,9 @@ from selfhealing.observe.parse import (
     pod_view,
     version,
 )
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
-from selfhealing.runtime.queue import WorkQueue
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
 

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from selfhealing.api.healing_status import HealingAction, HealingStatus
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.heal.config import config_mark
-from selfhealing.heal.plan import unwitnessed, witness
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import AppKey
+from selfhealing.apply.config_hash import config_mark
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.evidence_store import EvidenceRoom
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import UnavailableError
+from selfhealing.remediation.actions import unwitnessed, witness
 from selfhealing.render.pod import build_pod_template
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import UnavailableError
-from selfhealing.runtime.evidence import EvidenceRoom
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from selfhealing.runtime.metrics import REGISTRY
+from selfhealing.kube.metrics import REGISTRY
 
 logger = logging.getLogger(__name__)
 

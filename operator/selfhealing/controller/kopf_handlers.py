@@ -13,7 +13,11 @@ import click
 import kopf
 
 from selfhealing.api import names
-from selfhealing.runtime.access import (
+from selfhealing.controller.event_handlers import Event, Observer
+from selfhealing.controller.manager import Operator
+from selfhealing.controller.settings import Settings
+from selfhealing.kube.credentials import connection_info
+from selfhealing.kube.resources import (
     APPS,
     CONFIG_SELECTORS,
     CONFIG_SOURCES,
@@ -22,10 +26,6 @@ from selfhealing.runtime.access import (
     WATCHED,
     Resource,
 )
-from selfhealing.runtime.login import connection_info
-from selfhealing.runtime.operator import Operator
-from selfhealing.runtime.settings import Settings
-from selfhealing.runtime.watch import Event, Observer
 
 logger = logging.getLogger(__name__)
 

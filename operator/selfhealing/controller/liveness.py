@@ -3,9 +3,9 @@
 import asyncio
 from typing import Final
 
-from selfhealing.observe.views import AppKey
-from selfhealing.runtime.metrics import QUEUE_DEPTH, QUEUE_LAG
-from selfhealing.runtime.queue import WorkQueue
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.metrics import QUEUE_DEPTH, QUEUE_LAG
 
 BEAT: Final = 1.0
 

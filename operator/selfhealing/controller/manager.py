@@ -9,23 +9,23 @@ import uuid
 from collections.abc import Sequence
 
 from selfhealing import __version__
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
-from selfhealing.runtime.access import CONFIG_SOURCES
-from selfhealing.runtime.children import Children
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.election import Election, LeaseRules
-from selfhealing.runtime.healer import Healer
-from selfhealing.runtime.health import Heartbeat
-from selfhealing.runtime.login import load_configuration, own_namespace
-from selfhealing.runtime.optional import OptionalKinds
-from selfhealing.runtime.queue import WorkQueue
-from selfhealing.runtime.reconciler import Reconciler
-from selfhealing.runtime.recorder import Recorder
-from selfhealing.runtime.relist import Relister
-from selfhealing.runtime.server import metrics_endpoint, waiting_endpoint
-from selfhealing.runtime.settings import Settings, SettingsError
-from selfhealing.runtime.watch import Observer
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.cache_sync import Relister
+from selfhealing.controller.child_sync import Children
+from selfhealing.controller.event_handlers import Observer
+from selfhealing.controller.http_endpoints import metrics_endpoint, waiting_endpoint
+from selfhealing.controller.liveness import Heartbeat
+from selfhealing.controller.optional_kinds import OptionalKinds
+from selfhealing.controller.reconciler import Reconciler
+from selfhealing.controller.recorder import Recorder
+from selfhealing.controller.remediator import Healer
+from selfhealing.controller.settings import Settings, SettingsError
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.client import Client
+from selfhealing.kube.credentials import load_configuration, own_namespace
+from selfhealing.kube.leader_election import Election, LeaseRules
+from selfhealing.kube.resources import CONFIG_SOURCES
 
 logger = logging.getLogger(__name__)
 

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from selfhealing.api import names
-from selfhealing.heal.climbing import Sample, climbing, sample
-from selfhealing.heal.policy import horizon
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
-from selfhealing.runtime.access import POD_METRICS
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, ForbiddenError, NotFoundError
-from selfhealing.runtime.queue import WorkQueue
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.health.memory_trend import Sample, climbing, sample
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, ForbiddenError, NotFoundError
+from selfhealing.kube.resources import POD_METRICS
+from selfhealing.remediation.policy import horizon
 
 logger = logging.getLogger(__name__)
 

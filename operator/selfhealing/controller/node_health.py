@@ -10,11 +10,11 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from selfhealing.observe.parse import node_is_silent
-from selfhealing.observe.views import NodeCount
-from selfhealing.runtime.access import NODES
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, ForbiddenError
+from selfhealing.cache.parse import node_is_silent
+from selfhealing.cache.views import NodeCount
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, ForbiddenError
+from selfhealing.kube.resources import NODES
 
 logger = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from selfhealing.api import names
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
-from selfhealing.runtime.access import OPTIONAL, Resource
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, NotFoundError
-from selfhealing.runtime.queue import WorkQueue
-from selfhealing.runtime.watch import Observer
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.event_handlers import Observer
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, NotFoundError
+from selfhealing.kube.resources import OPTIONAL, Resource
 
 logger = logging.getLogger(__name__)
 

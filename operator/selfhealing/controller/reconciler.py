@@ -14,27 +14,27 @@ from selfhealing.api.errors import InvalidSpecError
 from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.spec import SelfHealingAppSpec, parse
 from selfhealing.api.status import read_healing
-from selfhealing.heal.case import Situation
-from selfhealing.heal.children import Need
-from selfhealing.heal.damper import LIMIT, WINDOW, Damper
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.parse import app_view
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
+from selfhealing.apply.child_diff import Need
+from selfhealing.apply.rate_limit import LIMIT, WINDOW, Damper
+from selfhealing.apply.result import HARMLESS, NEEDS_PEOPLE, Obstacle, Outcome, Problem
+from selfhealing.cache.parse import app_view
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.child_sync import Children
+from selfhealing.controller.evaluate import Report, report
+from selfhealing.controller.recorder import Recorder
+from selfhealing.controller.remediator import Healer
+from selfhealing.controller.settings import Settings
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube import metrics
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, ConflictError, GoneError, NotFoundError
+from selfhealing.kube.resources import APPS, CONFIG_SOURCES
+from selfhealing.remediation.context import Situation
 from selfhealing.render.references import followed
-from selfhealing.runtime import metrics
-from selfhealing.runtime.access import APPS, CONFIG_SOURCES
-from selfhealing.runtime.children import Children
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, ConflictError, GoneError, NotFoundError
-from selfhealing.runtime.healer import Healer
-from selfhealing.runtime.queue import WorkQueue
-from selfhealing.runtime.recorder import Recorder
-from selfhealing.runtime.settings import Settings
-from selfhealing.status.notice import Notice
-from selfhealing.status.notices import deeds
-from selfhealing.status.outcome import HARMLESS, NEEDS_PEOPLE, Obstacle, Outcome, Problem
-from selfhealing.status.report import Report, report
+from selfhealing.status.event import Notice
+from selfhealing.status.events import deeds
 
 logger = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from selfhealing.api import names
-from selfhealing.observe.views import AppView
-from selfhealing.runtime.access import EVENT_SERIES
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, NotFoundError
-from selfhealing.runtime.metrics import EVENTS_DROPPED
-from selfhealing.status.notice import Notice
+from selfhealing.cache.views import AppView
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, NotFoundError
+from selfhealing.kube.metrics import EVENTS_DROPPED
+from selfhealing.kube.resources import EVENT_SERIES
+from selfhealing.status.event import Notice
 
 logger = logging.getLogger(__name__)
 

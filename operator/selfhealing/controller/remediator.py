@@ -12,31 +12,31 @@ from typing import Any, Final
 
 from selfhealing.api.healing_status import HealingStatus, Hold
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.heal import ledger, policy as modes
-from selfhealing.heal.ailments import is_live, is_lost
-from selfhealing.heal.breaker import too_many_lost
-from selfhealing.heal.case import Situation
-from selfhealing.heal.config import config_mark
-from selfhealing.heal.decision import fresh
-from selfhealing.heal.plan import due, farewell, overrides, plan
-from selfhealing.heal.policy import Policy, policy
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.parse import version as version_in
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey, ChildView, DeploymentView, PodView
+from selfhealing.apply.config_hash import config_mark
+from selfhealing.cache.parse import version as version_in
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey, ChildView, DeploymentView, PodView
+from selfhealing.controller.action_executor import Hands
+from selfhealing.controller.evidence_collector import Witness
+from selfhealing.controller.memory_metrics import MemoryUsage
+from selfhealing.controller.node_health import Census
+from selfhealing.controller.revision_store import Keeper, RefusedError
+from selfhealing.controller.settings import Settings
+from selfhealing.controller.unhealthy_apps import Ward, count
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.health.pod_problems import is_live, is_lost
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import UnavailableError
+from selfhealing.kube.resources import CHILDREN, PODS, Resource
+from selfhealing.remediation import history, policy as modes
+from selfhealing.remediation.actions import due, farewell, overrides, plan
+from selfhealing.remediation.circuit_breaker import too_many_lost
+from selfhealing.remediation.context import Situation
+from selfhealing.remediation.engine import fresh
+from selfhealing.remediation.policy import Policy, policy
 from selfhealing.render.overrides import Overrides, version
 from selfhealing.render.pod import build_pod_template, runs_to_its_end
-from selfhealing.runtime.access import CHILDREN, PODS, Resource
-from selfhealing.runtime.census import Census
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import UnavailableError
-from selfhealing.runtime.hands import Hands
-from selfhealing.runtime.keeper import Keeper, RefusedError
-from selfhealing.runtime.queue import WorkQueue
-from selfhealing.runtime.settings import Settings
-from selfhealing.runtime.usage import MemoryUsage
-from selfhealing.runtime.ward import Ward, count
-from selfhealing.runtime.witness import Witness
 
 Json = dict[str, Any]
 
@@ -133,8 +133,8 @@ class Healer:
 
         If not, nothing is started until the watch has brought what has changed.
         """
-        action = ledger.running(after) if after else None
-        known = ledger.running(before) if before else None
+        action = history.running(after) if after else None
+        known = history.running(before) if before else None
         if action is None or (known is not None and known.id == action.id):
             return True
         seen: list[tuple[Resource, PodView | DeploymentView]] = []

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from selfhealing.api import names
-from selfhealing.observe.views import AppView
+from selfhealing.cache.views import AppView
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, ConflictError, UnavailableError, is_outage
+from selfhealing.kube.resources import CONTROLLER_REVISIONS
 from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import build_kept, kept_name
-from selfhealing.runtime.access import CONTROLLER_REVISIONS
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, ConflictError, UnavailableError, is_outage
 
 logger = logging.getLogger(__name__)
 

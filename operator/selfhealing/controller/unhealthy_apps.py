@@ -3,12 +3,12 @@
 from typing import Final
 
 from selfhealing.api.healing_status import HealingStatus
-from selfhealing.heal import ledger
-from selfhealing.heal.breaker import is_storm
-from selfhealing.heal.symptoms import SPARED, IllnessType
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
-from selfhealing.runtime import metrics
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.health.pod_diagnosis import SPARED, IllnessType
+from selfhealing.kube import metrics
+from selfhealing.remediation import history
+from selfhealing.remediation.circuit_breaker import is_storm
 
 _ONE_CAUSE: Final = SPARED | {IllnessType.NODE_LOST}
 """Illnesses that many apps get by one cause that is known, and for which healing is meant: metrics
@@ -47,7 +47,7 @@ class Ward:
         else:
             self._ill.discard(key)
         metrics.BREAKER.set(self.storm)
-        spent = record is not None and any(a.outcome in ledger.COUNTED for a in record.history)
+        spent = record is not None and any(a.outcome in history.COUNTED for a in record.history)
         if record is not None and spent:
             self._spent.add(key)
             metrics.BUDGET_LEFT.labels(key.namespace, key.name).set(record.budget_left)
@@ -62,7 +62,7 @@ class Ward:
 
 def _is_ill(record: HealingStatus) -> bool:
     """Whether something ails an app, or did until a moment ago."""
-    action = ledger.running(record)
+    action = history.running(record)
     found = {each.type for each in record.diagnoses} | ({action.diagnosis} if action else set())
     return bool(found - _ONE_CAUSE)
 

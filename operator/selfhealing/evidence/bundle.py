@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from selfhealing.api.healing_status import MAX_HISTORY, HealingAction
-from selfhealing.heal.exhibit import MOST, Source, describe, measured, short, tell
-from selfhealing.heal.redaction import plain, redact
-from selfhealing.heal.template_diff import template_diff
-from selfhealing.observe.views import AppKey
+from selfhealing.cache.views import AppKey
+from selfhealing.evidence.format import MOST, Source, describe, measured, short, tell
+from selfhealing.evidence.redaction import plain, redact
+from selfhealing.evidence.template_diff import template_diff
 
 Json = Mapping[str, Any]
 

@@ -6,8 +6,8 @@ Raw objects of the API server come in; missing fields become nothing, never an e
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from selfhealing.heal.redaction import plain, redact
-from selfhealing.heal.words import exit_words
+from selfhealing.evidence.redaction import plain, redact
+from selfhealing.health.messages import exit_words
 
 Json = Mapping[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from selfhealing.heal.redaction import MASK, is_secret, redact
+from selfhealing.evidence.redaction import MASK, is_secret, redact
 
 CHANGED: Final = "<redacted, changed>"
 _ONE_LINE: Final = 1 << 20

@@ -1,4 +1,1 @@
-"""From facts to decisions: what has to be done so that what is becomes what is wanted.
-
-Decisions are values. ``runtime`` carries them out; nothing here writes, reads a clock or waits.
-"""
+"""Finds the problems of pods, and what is wrong with the app as a whole and why. Pure."""

@@ -6,21 +6,20 @@ which nodes they are, and when it began.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from selfhealing.heal import words
-from selfhealing.heal.ailments import is_live
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.blame import Cause, Confidence, Trial, blame
-from selfhealing.heal.causes import Causes
-from selfhealing.heal.diagnosis import Diagnosis
-from selfhealing.heal.policy import Policy
-from selfhealing.heal.symptoms import IllnessType, Patience, Symptom, symptom
-from selfhealing.observe.children import DEADLINE
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import PodView
+from selfhealing.cache.child_views import DEADLINE
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import PodView
+from selfhealing.health import messages
+from selfhealing.health.assessment import Diagnosis
+from selfhealing.health.attribution import Cause, Confidence, Trial, blame
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.pod_diagnosis import IllnessType, Symptom, Thresholds, symptom
+from selfhealing.health.pod_problems import is_live
+from selfhealing.health.termination_causes import Causes
 
 TOGETHER: Final = timedelta(seconds=60)
 """Pods that all stopped being ready within this time did so for a reason that they share."""
@@ -45,16 +44,24 @@ class Illness:
 
 
 def illnesses(  # noqa: PLR0913, PLR0917 - all that is known of an app
-    facts: Facts, diagnosis: Diagnosis, causes: Causes, alarm: Alarm, policy: Policy, trial: Trial
+    facts: Facts,
+    diagnosis: Diagnosis,
+    causes: Causes,
+    alarm: Alarm,
+    thresholds: Thresholds,
+    trial: Trial,
 ) -> tuple[Illness, ...]:
     """Everything that ails the app, the gravest first."""
     ailing = {found.pod: found for found in (*diagnosis.current, *diagnosis.old)}
     deployment = facts.deployment
     deadline = deployment.progress_deadline_seconds if deployment else DEADLINE
-    patience = Patience(policy.patience, policy.hung_after, timedelta(seconds=deadline))
-    looked = (symptom(pod, ailing.get(pod.name), causes, alarm, patience) for pod in facts.pods)
+    thresholds = replace(thresholds, rollout=timedelta(seconds=deadline))
+    looked = (symptom(pod, ailing.get(pod.name), causes, alarm, thresholds) for pod in facts.pods)
     shown = [found for found in looked if found is not None]
-    ill = [*_of_pods(facts, shown, trial), *_of_the_whole(facts, diagnosis, alarm, policy, trial)]
+    ill = [
+        *_of_pods(facts, shown, trial),
+        *_of_the_whole(facts, diagnosis, alarm, thresholds, trial),
+    ]
     return tuple(sorted(ill, key=lambda illness: _GRAVITY.index(illness.type)))
 
 
@@ -65,7 +72,7 @@ def _of_pods(facts: Facts, shown: Iterable[Symptom], trial: Trial) -> list[Illne
     found = []
     for kind, group in groups.items():
         pods = tuple(each.pod for each in group)
-        message = words.about([pod.name for pod in pods], group[0].message)
+        message = messages.about([pod.name for pod in pods], group[0].message)
         if kind is IllnessType.NOT_READY_TOO_LONG and _all_at_once(facts, pods):
             why = "all pods stopped being ready at once, though they run: look at what they need"
             found.append(_environment(IllnessType.DEPENDENCY_DOWN, pods, why))
@@ -93,24 +100,26 @@ def _all_at_once(facts: Facts, hung: tuple[PodView, ...]) -> bool:
 
 
 def _of_the_whole(
-    facts: Facts, diagnosis: Diagnosis, alarm: Alarm, policy: Policy, trial: Trial
+    facts: Facts, diagnosis: Diagnosis, alarm: Alarm, thresholds: Thresholds, trial: Trial
 ) -> list[Illness]:
     rollout = diagnosis.rollout
     found = []
     if rollout is not None and not rollout.complete:
         if rollout.stalled is not None:
-            message = f"the rollout is stuck: {words.shorten(rollout.stalled.message)}"
+            message = f"the rollout is stuck: {messages.shorten(rollout.stalled.message)}"
             cause = _stopper(facts, diagnosis, trial)
             found.append(Illness(IllnessType.ROLLOUT_STALLED, cause, Confidence.LOW, (), message))
         if rollout.refused is not None:
             quota = "exceeded quota" in rollout.refused.message
             kind = IllnessType.QUOTA_EXCEEDED if quota else IllnessType.PODS_REFUSED
-            why = words.nameless(words.refusal_cause(rollout.refused.message), facts.app.key.name)
+            why = messages.nameless(
+                messages.refusal_cause(rollout.refused.message), facts.app.key.name
+            )
             found.append(_environment(kind, (), f"pods are refused: {why}"))
     if diagnosis.rejected:
         why = f"nodes turn new pods away: {diagnosis.rejected}"
         found.append(_environment(IllnessType.PODS_FAILED, (), why))
-    return [*found, *_blind(facts, alarm, policy)]
+    return [*found, *_blind(facts, alarm, thresholds)]
 
 
 def _stopper(facts: Facts, diagnosis: Diagnosis, trial: Trial) -> Cause:
@@ -122,7 +131,7 @@ def _stopper(facts: Facts, diagnosis: Diagnosis, trial: Trial) -> Cause:
     return Cause.NEW_VERSION if trial.open else Cause.UNKNOWN
 
 
-def _blind(facts: Facts, alarm: Alarm, policy: Policy) -> list[Illness]:
+def _blind(facts: Facts, alarm: Alarm, thresholds: Thresholds) -> list[Illness]:
     autoscaler = facts.autoscaler
     conditions = autoscaler.conditions if autoscaler else ()
     for condition in conditions:
@@ -130,8 +139,8 @@ def _blind(facts: Facts, alarm: Alarm, policy: Policy) -> list[Illness]:
             continue
         if not condition.reason.startswith("FailedGet") or condition.since is None:
             continue
-        if alarm.passed(condition.since + policy.blind_after):
-            why = words.shorten(words.nameless(condition.message, facts.app.key.name))
+        if alarm.passed(condition.since + thresholds.metrics):
+            why = messages.shorten(messages.nameless(condition.message, facts.app.key.name))
             message = f"the autoscaler gets no metrics: {why}"
             return [_environment(IllnessType.METRICS_UNAVAILABLE, (), message)]
     return []

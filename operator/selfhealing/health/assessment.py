@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from selfhealing.heal import words
-from selfhealing.heal.ailments import NODE, Ailment, ailments
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.causes import Causes
-from selfhealing.heal.children import DEPLOYMENT
-from selfhealing.heal.failures import last_failure, stopped_early
-from selfhealing.heal.rollout import Rollout, rollout, template_hash
-from selfhealing.heal.runs import Run, run
-from selfhealing.observe.children import DEADLINE
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import PodView
+from selfhealing.api.names import DEPLOYMENT
+from selfhealing.cache.child_views import DEADLINE
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import PodView
+from selfhealing.health import messages
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.job_failures import last_failure, stopped_early
+from selfhealing.health.job_run import Run, run
+from selfhealing.health.pod_problems import NODE, Ailment, ailments
+from selfhealing.health.rollout import Rollout, rollout, template_hash
+from selfhealing.health.termination_causes import Causes
 
 PODLESS_GRACE: Final = timedelta(seconds=30)
 """How long a Job may have no pod at all before that is a fault."""
@@ -112,4 +112,4 @@ def _rejected(pods: Iterable[PodView], alarm: Alarm) -> str:
     counted = Counter(pod.reason or "Failed" for pod in lately)
     reason = min(counted, key=lambda name: (-counted[name], name))
     message = min(pod.message for pod in lately if (pod.reason or "Failed") == reason)
-    return f"{reason}, {words.first_sentence(message)}" if message else reason
+    return f"{reason}, {messages.first_sentence(message)}" if message else reason

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from selfhealing.heal.ailments import is_live
-from selfhealing.heal.rollout import template_hash
-from selfhealing.heal.symptoms import IllnessType
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import PodView
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import PodView
+from selfhealing.health.pod_diagnosis import IllnessType
+from selfhealing.health.pod_problems import is_live
+from selfhealing.health.rollout import template_hash
 
 HALF: Final = 2
 """One of so many pods of the new version must fail: a single one may have bad luck."""

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from selfhealing.heal import words
-from selfhealing.heal.ailments import Ailment, end_words
-from selfhealing.heal.causes import PROBE_REASONS, Causes, ContainerKey
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import ContainerView, KillView, PodView, Termination
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import ContainerView, KillView, PodView, Termination
+from selfhealing.health import messages
+from selfhealing.health.pod_problems import Ailment, end_words
+from selfhealing.health.termination_causes import PROBE_REASONS, Causes, ContainerKey
 
 
 def culprit(pod: PodView) -> tuple[ContainerView, Termination] | None:
@@ -109,7 +109,7 @@ def failure(pod: PodView, causes: Causes) -> Ailment:
     found = culprit(pod)
     if found is None:
         reason = pod.reason or pod.phase
-        message = words.first_sentence(pod.message) or "failed"
+        message = messages.first_sentence(pod.message) or "failed"
     else:
         container, end = found
         reason = causes.of(ContainerKey(pod.uid, container.name), end)

@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 
 from selfhealing.api import names
 from selfhealing.api.status import JobStatus
-from selfhealing.heal.ailments import is_live
-from selfhealing.observe.children import BACKOFF_LIMIT
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import JobView
+from selfhealing.cache.child_views import BACKOFF_LIMIT
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import JobView
+from selfhealing.health.pod_problems import is_live
 
 COMPLETE: Final = "Complete"
 FAILED: Final = "Failed"

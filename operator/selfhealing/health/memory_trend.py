@@ -35,16 +35,16 @@ from fractions import Fraction
 from typing import Any, Final
 
 from selfhealing.api import names
-from selfhealing.heal import words
-from selfhealing.heal.ailments import is_live
-from selfhealing.heal.blame import Cause, Confidence
-from selfhealing.heal.illness import Illness
-from selfhealing.heal.rollout import template_hash
-from selfhealing.heal.symptoms import IllnessType
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.parse import time
-from selfhealing.observe.views import PodView
-from selfhealing.render.drift import quantity
+from selfhealing.api.quantity import quantity
+from selfhealing.cache.parse import time
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import PodView
+from selfhealing.health import messages
+from selfhealing.health.app_diagnosis import Illness
+from selfhealing.health.attribution import Cause, Confidence
+from selfhealing.health.pod_diagnosis import IllnessType
+from selfhealing.health.pod_problems import is_live
+from selfhealing.health.rollout import template_hash
 
 HIGH: Final = 85
 """Percent of the limit from which on growth is looked at."""
@@ -140,7 +140,7 @@ def warnings(facts: Facts, usage: Usage, horizon: timedelta) -> tuple[Illness, .
     if not pods:
         return ()
     what = f"its use of memory climbs to the limit of {_limit(pods[0])}"
-    message = words.about([pod.name for pod in pods], what)
+    message = messages.about([pod.name for pod in pods], what)
     kind = IllnessType.MEMORY_CLIMBING
     return (Illness(kind, Cause.UNKNOWN, Confidence.LOW, pods, message),)
 

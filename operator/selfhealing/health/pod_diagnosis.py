@@ -9,8 +9,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from selfhealing.heal import words
-from selfhealing.heal.ailments import (
+from selfhealing.cache.child_views import DEADLINE
+from selfhealing.cache.views import ContainerView, PodView, Termination
+from selfhealing.health import messages
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.pod_problems import (
     CRASH,
     NODE,
     NOT_READY,
@@ -20,9 +23,7 @@ from selfhealing.heal.ailments import (
     Ailment,
     is_live,
 )
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.causes import OOM, PROBE_REASONS, Causes, ContainerKey
-from selfhealing.observe.views import ContainerView, PodView, Termination
+from selfhealing.health.termination_causes import OOM, PROBE_REASONS, Causes, ContainerKey
 
 
 class IllnessType(StrEnum):
@@ -76,16 +77,20 @@ _NEVER_RAN: Final = frozenset({"StartError", "ContainerCannotRun"})
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long is long enough.
+class Thresholds:
+    """How long a state must last before it is a diagnosis.
 
-    For a container to ``start``, for one that ``hung`` to be ready again, and for a ``rollout``:
-    that is the Deployment's progressDeadlineSeconds.
+    Attributes:
+        start: a container that does not start.
+        unready: a pod that was ready and is not any more.
+        metrics: an autoscaler without metrics.
+        rollout: a pod that was never ready: the Deployment's progressDeadlineSeconds.
     """
 
     start: timedelta
-    hung: timedelta
-    rollout: timedelta
+    unready: timedelta
+    metrics: timedelta
+    rollout: timedelta = timedelta(seconds=DEADLINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class Symptom:
 
 
 def symptom(
-    pod: PodView, found: Ailment | None, causes: Causes, alarm: Alarm, patience: Patience
+    pod: PodView, found: Ailment | None, causes: Causes, alarm: Alarm, thresholds: Thresholds
 ) -> Symptom | None:
     """What a pod shows, if anything has lasted long enough to be acted upon.
 
@@ -107,16 +112,16 @@ def symptom(
         found: what ails it as the status tells it.
         causes: why containers ended.
         alarm: the time.
-        patience: how long is long enough.
+        thresholds: how long is long enough.
     """
     if pod.deleting:
         return _overdue(pod, alarm)
     if not is_live(pod):
         return None
     if found is None or found.reason == NOT_READY:
-        return _flapping(pod, causes, alarm) or _hung(pod, alarm, patience)
+        return _flapping(pod, causes, alarm) or _hung(pod, alarm, thresholds)
     kind = _kind(found, pod, causes, alarm)
-    if kind in _AT_ONCE or (kind is not None and _lasted(pod, alarm, patience)):
+    if kind in _AT_ONCE or (kind is not None and _lasted(pod, alarm, thresholds)):
         return Symptom(pod, kind, found.message)
     return None
 
@@ -196,12 +201,12 @@ def _flapping(pod: PodView, causes: Causes, alarm: Alarm) -> Symptom | None:
     for container in pod.containers:
         life = _life(container)
         if life is not None and _loops(container, alarm):
-            message = f"has restarted {container.restarts} times, last after {words.span(life)}"
+            message = f"has restarted {container.restarts} times, last after {messages.span(life)}"
             return Symptom(pod, _loop(pod, container, causes), message)
     return None
 
 
-def _hung(pod: PodView, alarm: Alarm, patience: Patience) -> Symptom | None:
+def _hung(pod: PodView, alarm: Alarm, thresholds: Thresholds) -> Symptom | None:
     """Whether a pod has run for long, has not crashed, and is not ready.
 
     One that has never been ready may start slowly: it gets the time of a whole rollout.
@@ -216,15 +221,15 @@ def _hung(pod: PodView, alarm: Alarm, patience: Patience) -> Symptom | None:
     was_ready = pod.ready_since is not None and pod.ready_since > last
     was_ready = was_ready or any(c.restarts for c in mains)
     since = max(pod.ready_since or last, last)
-    limit = patience.hung if was_ready else max(patience.hung, patience.rollout)
+    limit = thresholds.unready if was_ready else max(thresholds.unready, thresholds.rollout)
     if not alarm.passed(since + limit):
         return None
-    waited = words.duration(limit)
+    waited = messages.duration(limit)
     message = f"runs but has not been ready for {waited}"
     return Symptom(pod, IllnessType.NOT_READY_TOO_LONG, message)
 
 
-def _lasted(pod: PodView, alarm: Alarm, patience: Patience) -> bool:
+def _lasted(pod: PodView, alarm: Alarm, thresholds: Thresholds) -> bool:
     """Whether a pod has tried to start for long enough, since it was made or ran last.
 
     A pod that has run for days pulls its image again when its container ends.
@@ -232,7 +237,7 @@ def _lasted(pod: PodView, alarm: Alarm, patience: Patience) -> bool:
     ends = [_end(container) for container in pod.containers]
     ran = [e.finished_at for e in ends if e is not None and e.reason not in _NEVER_RAN]
     since = max((time for time in (pod.created, *ran) if time is not None), default=None)
-    return since is not None and alarm.passed(since + patience.start)
+    return since is not None and alarm.passed(since + thresholds.start)
 
 
 def _overdue(pod: PodView, alarm: Alarm) -> Symptom | None:

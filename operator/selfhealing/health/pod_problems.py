@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import Final
 
 from selfhealing.api import names
-from selfhealing.heal import words
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.causes import OOM, Causes, ContainerKey
-from selfhealing.observe.views import ContainerView, PodView, Termination
+from selfhealing.cache.views import ContainerView, PodView, Termination
+from selfhealing.health import messages
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.termination_causes import OOM, Causes, ContainerKey
 
 STARTING: Final = frozenset({"ContainerCreating", "PodInitializing", ""})
 """Waiting reasons of a container that is simply on its way."""
@@ -105,7 +105,7 @@ def _unscheduled(pod: PodView, alarm: Alarm) -> _Finding | None:
         return None
     if not alarm.passed(pod.created + SCHEDULING_GRACE):
         return None
-    return UNSCHEDULABLE, f"no node takes it: {words.scheduling_cause(pod.unschedulable)}"
+    return UNSCHEDULABLE, f"no node takes it: {messages.scheduling_cause(pod.unschedulable)}"
 
 
 def _container_ailment(pod: PodView, causes: Causes, alarm: Alarm) -> _Finding | None:
@@ -128,11 +128,11 @@ def _waiting(container: ContainerView) -> _Finding | None:
     if reason in STARTING or reason == CRASH:
         return None
     if reason in _PULLING:
-        cause = words.pull_cause(message)
+        cause = messages.pull_cause(message)
         return PULL, f"cannot pull image {container.image}" + (f": {cause}" if cause else "")
     if reason == START:
-        return START, f"cannot start: {words.start_cause(message)}"
-    return reason, f"cannot start: {words.shorten(message) or reason}"
+        return START, f"cannot start: {messages.start_cause(message)}"
+    return reason, f"cannot start: {messages.shorten(message) or reason}"
 
 
 def _ended(pod: PodView, container: ContainerView, causes: Causes, alarm: Alarm) -> _Finding | None:
@@ -199,7 +199,7 @@ def end_words(container: ContainerView, end: Termination, cause: str) -> str:
 
 def _end_words(end: Termination, cause: str, *, loops: bool) -> str:
     if end.reason in _START_ENDS:
-        return f"cannot start: {words.start_cause(end.message) or end.reason}"
+        return f"cannot start: {messages.start_cause(end.message) or end.reason}"
     if end.reason == OOM:
         return "runs out of memory again and again" if loops else "ran out of memory"
     if cause == "LivenessProbe":
@@ -208,7 +208,7 @@ def _end_words(end: Termination, cause: str, *, loops: bool) -> str:
         return "does not pass its startup probe in time"
     if end.exit_code == 0:
         return "keeps ending by itself, exit code 0" if loops else "ended by itself, exit code 0"
-    return f"{'keeps crashing' if loops else 'crashed'}, {words.exit_words(end.exit_code)}"
+    return f"{'keeps crashing' if loops else 'crashed'}, {messages.exit_words(end.exit_code)}"
 
 
 def _node_lost(pod: PodView) -> _Finding | None:
@@ -223,7 +223,7 @@ def _node_lost(pod: PodView) -> _Finding | None:
         return NODE, f"{silent}; its tolerations keep it there until the node is back"
     patience = timedelta(seconds=pod.node_patience)
     until = f"{pod.ready_since + patience:%H:%M:%S}"
-    wait = f"Kubernetes waits {words.duration(patience)}, until {until}, before it replaces it"
+    wait = f"Kubernetes waits {messages.duration(patience)}, until {until}, before it replaces it"
     return NODE, f"{silent}; {wait if patience else 'Kubernetes replaces it at once'}"
 
 
@@ -260,7 +260,7 @@ def _not_ready(pod: PodView) -> _Finding | None:
 def _slow(pod: PodView, alarm: Alarm, patience: timedelta) -> _Finding | None:
     if pod.created is None or not pod.node or not alarm.passed(pod.created + patience):
         return None
-    waited = words.duration(patience)
+    waited = messages.duration(patience)
     if any(c.running_since is not None for c in pod.containers if not c.init):
         return NOT_READY, f"runs but is not ready after {waited}"
     advice = f"see kubectl describe pod {pod.name}"

@@ -8,9 +8,9 @@ the spec asks for.
 from dataclasses import dataclass
 from typing import Final
 
-from selfhealing.heal.ailments import is_live
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import ConditionView, DeploymentView, PodView
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import ConditionView, DeploymentView, PodView
+from selfhealing.health.pod_problems import is_live
 
 ROLLED_OUT: Final = "NewReplicaSetAvailable"
 """The reason of the condition Progressing since a rollout was completed, whatever came later."""

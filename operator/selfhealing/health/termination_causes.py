@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from selfhealing.observe.views import KillView, Termination
+from selfhealing.cache.views import KillView, Termination
 
 PROBE_REASONS: Final[Mapping[str, str]] = {
     "liveness": "LivenessProbe",

@@ -17,15 +17,15 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from selfhealing import __version__
 from selfhealing.api import names
-from selfhealing.runtime.access import PODS, Resource
-from selfhealing.runtime.errors import (
+from selfhealing.kube.errors import (
     ApiError,
     BudgetError,
     NotFoundError,
     UnavailableError,
     api_error,
 )
-from selfhealing.runtime.metrics import API_REQUESTS
+from selfhealing.kube.metrics import API_REQUESTS
+from selfhealing.kube.resources import PODS, Resource
 
 APPLY: Final = "application/apply-patch+yaml"
 """Server-side apply; JSON is YAML."""

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from selfhealing.runtime.access import LEASES
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, ConflictError
-from selfhealing.runtime.metrics import LEADER
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, ConflictError
+from selfhealing.kube.metrics import LEADER
+from selfhealing.kube.resources import LEASES
 
 logger = logging.getLogger(__name__)
 

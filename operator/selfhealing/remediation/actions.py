@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Final
 
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remedy
-from selfhealing.heal import ledger, policy as modes
-from selfhealing.heal.ailments import is_live, is_lost
-from selfhealing.heal.memory import larger
-from selfhealing.heal.policy import Policy
-from selfhealing.heal.rollout import template_hash
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import PodView
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import PodView
+from selfhealing.health.pod_problems import is_live, is_lost
+from selfhealing.health.rollout import template_hash
+from selfhealing.remediation import history, policy as modes
+from selfhealing.remediation.memory_limit import larger
+from selfhealing.remediation.policy import Policy
 from selfhealing.render.overrides import Overrides
 
 LEFTOVERS: Final = 2
@@ -73,13 +73,13 @@ def due(record: HealingStatus, asked: str, policy: Policy, now: datetime) -> Hea
         policy: the limits that the spec sets.
         now: the time.
     """
-    action = ledger.running(record)
+    action = history.running(record)
     if action is not None and (
         record.template != asked
         or policy.mode in {modes.OFF, modes.OBSERVE}
         or action.at + policy.verify <= now
     ):
-        record = ledger.changed(record, action, outcome=ActionOutcome.OVERTAKEN)
+        record = history.changed(record, action, outcome=ActionOutcome.OVERTAKEN)
     return record.model_copy(update={"mode": policy.mode})
 
 
@@ -139,7 +139,7 @@ def _restarts(pod: PodView) -> tuple[int, str]:
 
 
 def _action(record: HealingStatus, facts: Facts) -> Iterator[Step]:
-    action = ledger.running(record)
+    action = history.running(record)
     live = [pod for pod in facts.pods if is_live(pod)]
     if action is not None and action.remedy is Remedy.RECYCLE:
         wanted = facts.deployment.replicas if facts.deployment else 0

@@ -6,18 +6,18 @@ from datetime import datetime
 
 from selfhealing.api.healing_status import HealingStatus, Hold
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.heal.ailments import is_live
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.blame import Trial
-from selfhealing.heal.causes import Causes
-from selfhealing.heal.climbing import Usage, warnings
-from selfhealing.heal.config import config_mark
-from selfhealing.heal.diagnosis import Diagnosis
-from selfhealing.heal.illness import Illness, illnesses
-from selfhealing.heal.policy import Policy
-from selfhealing.heal.rollout import template_hash
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import PodView
+from selfhealing.apply.config_hash import config_mark
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import PodView
+from selfhealing.health.app_diagnosis import Illness, illnesses
+from selfhealing.health.assessment import Diagnosis
+from selfhealing.health.attribution import Trial
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.memory_trend import Usage, warnings
+from selfhealing.health.pod_problems import is_live
+from selfhealing.health.rollout import template_hash
+from selfhealing.health.termination_causes import Causes
+from selfhealing.remediation.policy import Policy
 from selfhealing.render.overrides import memory_limit, version
 from selfhealing.render.pod import build_pod_template
 
@@ -113,7 +113,7 @@ def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Ala
     facts, spec, diagnosis = found.facts, found.spec, found.diagnosis
     asked = version(facts.app.key.name, spec, config_mark(facts, spec))
     trial = _trial(found, asked, alarm.now)
-    ill = illnesses(facts, diagnosis, found.causes, alarm, policy, trial)
+    ill = illnesses(facts, diagnosis, found.causes, alarm, policy.thresholds, trial)
     rollout = diagnosis.rollout
     wanted = rollout.wanted if rollout else 0
     # What does not concern a pod that lives (one that a lost node never lets go, an autoscaler

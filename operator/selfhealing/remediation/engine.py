@@ -25,18 +25,18 @@ from selfhealing.api.healing_status import (
     Remedy,
 )
 from selfhealing.api.scalars import TEXT_LIMIT
-from selfhealing.heal import ledger, measures, policy as modes
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.case import Case
-from selfhealing.heal.policy import Policy
-from selfhealing.heal.remedies import Bedside, Proposal, choose, exhausted
-from selfhealing.heal.symptoms import SPARED, WARNINGS, IllnessType
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.pod_diagnosis import SPARED, WARNINGS, IllnessType
+from selfhealing.remediation import history, policy as modes, transitions
+from selfhealing.remediation.context import Case
+from selfhealing.remediation.policy import Policy
+from selfhealing.remediation.strategies import Bedside, Proposal, choose, exhausted
 
 
 def decide(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> HealingStatus:
     """Say what is to be remembered and, with that, what is to be done."""
     now = alarm.now
-    record = ledger.in_time(_witnessed(record, case), now)
+    record = history.in_time(_witnessed(record, case), now)
     record = _begun_anew(record, case, now)
     record = _released(record, case, alarm)
     if policy.mode == modes.OFF:
@@ -61,7 +61,7 @@ def _witnessed(record: HealingStatus, case: Case) -> HealingStatus:
     for action in record.history:
         place = case.situation.evidence.get(action.id)
         if place is not None and action.evidence is None:
-            record = ledger.changed(record, action, evidence=place)
+            record = history.changed(record, action, evidence=place)
     return record
 
 
@@ -114,17 +114,17 @@ def _lasting(record: HealingStatus) -> dict[str, object]:
 
 
 def _overtaken(record: HealingStatus, now: datetime) -> HealingStatus:
-    for action in (ledger.running(record), ledger.proposed(record)):
+    for action in (history.running(record), history.proposed(record)):
         if action is not None:
             was_started = action.outcome is ActionOutcome.STARTED
             outcome = ActionOutcome.OVERTAKEN if was_started else ActionOutcome.EXPIRED
-            record = ledger.changed(record, action, outcome=outcome, ended_at=now)
+            record = history.changed(record, action, outcome=outcome, ended_at=now)
     return record
 
 
 def _judged(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm) -> HealingStatus:
     """What became of the action that was started."""
-    action = ledger.running(record)
+    action = history.running(record)
     if action is None:
         return record
     if action.remedy is Remedy.ROLLBACK and case.situation.good_lost:
@@ -167,10 +167,10 @@ def _ended(
     policy: Policy,
     now: datetime,
 ) -> HealingStatus:
-    record = ledger.changed(record, action, outcome=outcome, ended_at=now)
+    record = history.changed(record, action, outcome=outcome, ended_at=now)
     if action.remedy is Remedy.RELOCATE and outcome is ActionOutcome.NO_HELP:
         record = record.model_copy(update={"avoided_node": None})  # so it was not the node
-    until = now + ledger.rest(record, policy, now)
+    until = now + history.rest(record, policy, now)
     return record.model_copy(update={"cooldown_until": until})
 
 
@@ -185,12 +185,12 @@ def _taken_back(record: HealingStatus, case: Case, policy: Policy, alarm: Alarm)
     if record.avoided_node is not None and IllnessType.UNSCHEDULABLE in ill:
         # A pod on a bad node is better than none.
         record = record.model_copy(update={"avoided_node": None})
-    action = ledger.proposed(record)
+    action = history.proposed(record)
     if action is not None:
         is_over = action.diagnosis not in ill or policy.mode != modes.APPROVE
         if is_over or alarm.passed(action.at + policy.approval):
             fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": alarm.now}
-            record = ledger.changed(record, action, **fields)
+            record = history.changed(record, action, **fields)
     return record
 
 
@@ -229,7 +229,7 @@ def _treated(bedside: Bedside) -> tuple[HealingStatus, Hold | None]:
     What lasts is said before what passes: that people hold it, and that nothing fits.
     """
     record = bedside.record
-    if (hold := _held(bedside)) is not None or ledger.running(record) is not None:
+    if (hold := _held(bedside)) is not None or history.running(record) is not None:
         return record, hold or _deferred(bedside)
     found = choose(bedside)
     observes = bedside.policy.mode == modes.OBSERVE
@@ -239,9 +239,9 @@ def _treated(bedside: Bedside) -> tuple[HealingStatus, Hold | None]:
     if (hold := _deferred(bedside)) is not None:
         return record, hold
     if found is None or in_vain:
-        return measures.left(bedside, "what was tried has not helped"), Hold.QUARANTINED
+        return transitions.left(bedside, "what was tried has not helped"), Hold.QUARANTINED
     if observes:
-        return measures.observed(bedside, found), None
+        return transitions.observed(bedside, found), None
     return _taken(bedside, found)
 
 
@@ -271,13 +271,13 @@ def _taken(bedside: Bedside, found: Proposal) -> tuple[HealingStatus, Hold | Non
     """Take a remedy, as far as the envelope lets it."""
     if found.remedy is Remedy.FAILOVER and bedside.case.situation.nodes_lost:
         return bedside.record, Hold.NODES_LOST
-    if not ledger.budget_left(bedside.record, bedside.policy, bedside.now):
+    if not history.budget_left(bedside.record, bedside.policy, bedside.now):
         if _is_spared(found):
             return bedside.record, Hold.NO_REMEDY
-        return measures.left(bedside, "the budget of actions is spent"), Hold.QUARANTINED
+        return transitions.left(bedside, "the budget of actions is spent"), Hold.QUARANTINED
     if bedside.policy.mode == modes.APPROVE:
-        return measures.asked(bedside, found)
-    return measures.started(bedside, found), None
+        return transitions.asked(bedside, found)
+    return transitions.started(bedside, found), None
 
 
 def _shown(
@@ -289,14 +289,14 @@ def _shown(
     """
     until = record.cooldown_until
     cooling = until is not None and not alarm.passed(until)
-    for action in ledger.lately(record, policy, alarm.now):
+    for action in history.lately(record, policy, alarm.now):
         alarm.passed(action.at + policy.window)
     # One entry a type: the list is a map by type in the resource.
     ill = {illness.type: illness for illness in reversed(case.illnesses)}
     return record.model_copy(
         update={
             "mode": policy.mode,
-            "budget_left": ledger.budget_left(record, policy, alarm.now),
+            "budget_left": history.budget_left(record, policy, alarm.now),
             "hold": hold,
             "cooldown_until": until if cooling else None,
             "diagnoses": [

@@ -14,7 +14,7 @@ from selfhealing.api.healing_status import (
     HealingAction,
     HealingStatus,
 )
-from selfhealing.heal.policy import Policy
+from selfhealing.remediation.policy import Policy
 
 COUNTED: Final = frozenset(
     {

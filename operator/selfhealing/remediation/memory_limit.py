@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Final
 
-from selfhealing.render.drift import quantity
+from selfhealing.api.quantity import quantity
 
 FACTOR: Final = Decimal("1.2")
 STEP: Final = 100 * 1024**2

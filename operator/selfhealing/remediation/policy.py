@@ -7,6 +7,7 @@ from typing import Final
 from selfhealing.api.duration import parse
 from selfhealing.api.healing import HealingSpec
 from selfhealing.api.spec import SelfHealingAppSpec
+from selfhealing.health.pod_diagnosis import Thresholds
 
 AUTO: Final = "Auto"
 OFF: Final = "Off"
@@ -56,6 +57,11 @@ class Policy:
     patience: timedelta = PATIENCE
     horizon: timedelta = HORIZON
     approval: timedelta = APPROVAL
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """How long each state must last before it is a diagnosis."""
+        return Thresholds(self.patience, self.hung_after, self.blind_after)
 
 
 def horizon(scale: float) -> timedelta:

@@ -10,15 +10,15 @@ from datetime import datetime
 from typing import Final
 
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remedy
-from selfhealing.heal import ledger
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.blame import Cause, Confidence
-from selfhealing.heal.case import Case
-from selfhealing.heal.illness import Illness
-from selfhealing.heal.memory import larger, raised_limit
-from selfhealing.heal.plan import may_go
-from selfhealing.heal.policy import Policy
-from selfhealing.heal.symptoms import SPARED, WARNINGS, IllnessType
+from selfhealing.health.app_diagnosis import Illness
+from selfhealing.health.attribution import Cause, Confidence
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.pod_diagnosis import SPARED, WARNINGS, IllnessType
+from selfhealing.remediation import history
+from selfhealing.remediation.actions import may_go
+from selfhealing.remediation.context import Case
+from selfhealing.remediation.memory_limit import larger, raised_limit
+from selfhealing.remediation.policy import Policy
 
 RECYCLES: Final = 2
 """So often may a pod be replaced for the same illness within the window: then it is no accident."""
@@ -93,7 +93,7 @@ def exhausted(bedside: Bedside) -> bool:
             action.outcome is ActionOutcome.NO_HELP
             or (action.outcome is ActionOutcome.HELPED and action.remedy in _USED_UP)
         )
-        for action in ledger.tried(bedside.record, bedside.policy, bedside.now)
+        for action in history.tried(bedside.record, bedside.policy, bedside.now)
     )
 
 
@@ -218,7 +218,7 @@ def _vain(bedside: Bedside, remedy: Remedy, illness: Illness) -> bool:
 
 
 def _tried(bedside: Bedside, remedy: Remedy, illness: Illness) -> list[HealingAction]:
-    past = ledger.tried(bedside.record, bedside.policy, bedside.now)
+    past = history.tried(bedside.record, bedside.policy, bedside.now)
     return [a for a in past if (a.remedy, a.diagnosis) == (remedy, illness.type)]
 
 

@@ -12,10 +12,10 @@ from selfhealing.api.healing_status import (
     Remedy,
 )
 from selfhealing.api.scalars import TEXT_LIMIT
-from selfhealing.heal import ledger, policy as modes
-from selfhealing.heal.remedies import Bedside, Proposal, in_template
-from selfhealing.heal.symptoms import WARNINGS, IllnessType
-from selfhealing.observe.views import PodView
+from selfhealing.cache.views import PodView
+from selfhealing.health.pod_diagnosis import WARNINGS, IllnessType
+from selfhealing.remediation import history, policy as modes
+from selfhealing.remediation.strategies import Bedside, Proposal, in_template
 
 SELF_HARM: Final = frozenset(
     {
@@ -30,7 +30,7 @@ SELF_HARM: Final = frozenset(
 
 def started(bedside: Bedside, found: Proposal) -> HealingStatus:
     """Start an action: it is carried out once this record is stored."""
-    record = ledger.added(bedside.record, _action(bedside, found, ActionOutcome.STARTED))
+    record = history.added(bedside.record, _action(bedside, found, ActionOutcome.STARTED))
     return _in_force(record, bedside, found)
 
 
@@ -69,7 +69,7 @@ def observed(bedside: Bedside, found: Proposal) -> HealingStatus:
     """Note what would have been done, once in a window."""
     if _noted(bedside, found, ActionOutcome.OBSERVED):
         return bedside.record
-    return ledger.added(bedside.record, _action(bedside, found, ActionOutcome.OBSERVED))
+    return history.added(bedside.record, _action(bedside, found, ActionOutcome.OBSERVED))
 
 
 def _noted(bedside: Bedside, found: Proposal, outcome: ActionOutcome) -> bool:
@@ -84,14 +84,14 @@ def _noted(bedside: Bedside, found: Proposal, outcome: ActionOutcome) -> bool:
         == (outcome, found.remedy, found.illness.type)
         and (since is None or action.at >= since)
         and (action.ended_at is None or action.ended_at >= action.at + stands)
-        for action in ledger.lately(bedside.record, bedside.policy, bedside.now)
+        for action in history.lately(bedside.record, bedside.policy, bedside.now)
     )
 
 
 def asked(bedside: Bedside, found: Proposal) -> tuple[HealingStatus, Hold | None]:
     """Propose an action, or start the one that was approved."""
     record, case = bedside.record, bedside.case
-    waiting = ledger.proposed(record)
+    waiting = history.proposed(record)
     if waiting is None:
         return _proposed(bedside, found), Hold.APPROVAL
     is_approved = case.approve == str(waiting.id)
@@ -101,12 +101,12 @@ def asked(bedside: Bedside, found: Proposal) -> tuple[HealingStatus, Hold | None
     if is_moot or (is_approved and is_other):
         # What was read and is approved of is not what would be done now.
         fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": bedside.now}
-        anew = replace(bedside, record=ledger.changed(record, waiting, **fields))
+        anew = replace(bedside, record=history.changed(record, waiting, **fields))
         return _proposed(anew, found), Hold.APPROVAL
     if not is_approved:
         return record, Hold.APPROVAL
     fields = {"outcome": ActionOutcome.STARTED, "at": bedside.now}
-    return _in_force(ledger.changed(record, waiting, **fields), bedside, found), None
+    return _in_force(history.changed(record, waiting, **fields), bedside, found), None
 
 
 def _proposed(bedside: Bedside, found: Proposal) -> HealingStatus:
@@ -118,7 +118,7 @@ def _proposed(bedside: Bedside, found: Proposal) -> HealingStatus:
         # Somebody approved of this number before it was proposed: of what, nobody knows.
         record = record.model_copy(update={"next_id": record.next_id + 1})
     bedside = replace(bedside, record=record)
-    return ledger.added(record, _action(bedside, found, ActionOutcome.PROPOSED))
+    return history.added(record, _action(bedside, found, ActionOutcome.PROPOSED))
 
 
 def left(bedside: Bedside, why: str) -> HealingStatus:
@@ -141,7 +141,7 @@ def left(bedside: Bedside, why: str) -> HealingStatus:
     if kept:
         until = now + bedside.policy.keep
         fields["quarantine"] = QuarantineStatus(pod=kept.name, uid=kept.uid, until=until)
-    return ledger.added(record, action).model_copy(update=fields)
+    return history.added(record, action).model_copy(update=fields)
 
 
 def _specimen(bedside: Bedside) -> PodView | None:

@@ -4,13 +4,13 @@ from typing import Any
 
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.render.autoscaler import build_autoscaler
-from selfhealing.render.budget import build_budget
 from selfhealing.render.deployment import build_deployment
 from selfhealing.render.job import build_job
 from selfhealing.render.meta import Owner, seal
 from selfhealing.render.overrides import NOTHING, Overrides
+from selfhealing.render.pdb import build_budget
 from selfhealing.render.service import build_service
-from selfhealing.render.vertical import build_vertical_autoscaler
+from selfhealing.render.vpa import build_vertical_autoscaler
 
 
 def children(

@@ -12,8 +12,8 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
+from selfhealing.api.quantity import quantity
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.render.drift import quantity
 from selfhealing.render.meta import Owner, metadata
 from selfhealing.render.pod import build_pod_template
 

@@ -5,16 +5,16 @@ from datetime import datetime
 from typing import Final
 
 from selfhealing.api.status import Condition, ConditionStatus
-from selfhealing.heal import words
-from selfhealing.heal.diagnosis import Diagnosis
-from selfhealing.heal.rollout import HELD, Rollout
-from selfhealing.heal.runs import COMPLETE, FAILED, Run
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import ConditionView
-from selfhealing.status.job_verdict import SUSPENDED, job_failure
-from selfhealing.status.outcome import Outcome
+from selfhealing.apply.result import Outcome
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import ConditionView
+from selfhealing.health import messages
+from selfhealing.health.assessment import Diagnosis
+from selfhealing.health.job_run import COMPLETE, FAILED, Run
+from selfhealing.health.rollout import HELD, Rollout
+from selfhealing.status.job_phase import SUSPENDED, job_failure
+from selfhealing.status.phase import ROLLED_BACK, Verdict
 from selfhealing.status.sentences import amount, naming
-from selfhealing.status.verdict import ROLLED_BACK, Verdict
 
 MESSAGE_LIMIT: Final = 1024
 
@@ -87,7 +87,7 @@ def _progressing(rollout: Rollout | None, workload: str) -> Finding:
     if rollout.complete or (rollout.finished and rollout.rolled_out):
         return "Progressing", _FALSE, "RolloutComplete", "every pod is made from the current spec"
     if rollout.stalled is not None:
-        message = words.shorten(rollout.stalled.message)
+        message = messages.shorten(rollout.stalled.message)
         return "Progressing", _FALSE, rollout.stalled.reason, message
     if rollout.held:
         return "Progressing", _UNKNOWN, HELD, "somebody has paused the Deployment"
@@ -132,7 +132,7 @@ def _scaling_active(facts: Facts) -> list[Finding]:
     found = _find(autoscaler.conditions, "ScalingActive")
     if found is None:
         return [("ScalingActive", _UNKNOWN, "NotReported", "the autoscaler has not looked yet")]
-    message = words.nameless(found.message, facts.app.key.name)
+    message = messages.nameless(found.message, facts.app.key.name)
     return [("ScalingActive", ConditionStatus(found.status), found.reason, message)]
 
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from selfhealing.api.status import Condition, ConditionStatus, Phase, SelfHealingAppStatus
-from selfhealing.heal import words
-from selfhealing.heal.ailments import NODE
-from selfhealing.heal.children import Need
-from selfhealing.status.notice import Notice
-from selfhealing.status.outcome import PASSING, Change
+from selfhealing.apply.child_diff import Need
+from selfhealing.apply.result import PASSING, Change
+from selfhealing.health import messages
+from selfhealing.health.pod_problems import NODE
+from selfhealing.status.event import Notice
+from selfhealing.status.phase import MOVING
 from selfhealing.status.restarts import Restart
 from selfhealing.status.sentences import amount, join
-from selfhealing.status.verdict import MOVING
 
 TOLD_SINGLY: Final = 5
 """Restarts in one report that get an Event each; more are told together."""
@@ -88,7 +88,7 @@ def _restarts(restarts: tuple[Restart, ...]) -> Iterator[Notice]:
         return
     for restart in restarts:
         code = restart.exit_code
-        why = restart.reason if code is None else f"{restart.reason}, {words.exit_words(code)}"
+        why = restart.reason if code is None else f"{restart.reason}, {messages.exit_words(code)}"
         whose = f"container {restart.container} of pod {restart.pod}"
         if restart.by_job:
             yield Notice("Warning", "PodReplaced", f"{whose} failed, another pod was made: {why}")
@@ -144,7 +144,7 @@ def _since_a_node_was_lost(old: Condition | None, new: Condition) -> str:
     if old is None or old.reason not in _LOST or new.status is not ConditionStatus.TRUE:
         return ""
     took = new.last_transition_time - old.last_transition_time
-    return f" again, {words.span(took)} after the loss of a node was noticed"
+    return f" again, {messages.span(took)} after the loss of a node was noticed"
 
 
 def _scaled(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> Iterator[Notice]:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from selfhealing.api.status import Phase
-from selfhealing.heal import words
-from selfhealing.heal.ailments import Ailment, is_live
-from selfhealing.heal.diagnosis import Diagnosis
-from selfhealing.heal.runs import COMPLETE, Run
-from selfhealing.observe.facts import Facts
+from selfhealing.cache.snapshot import Facts
+from selfhealing.health import messages
+from selfhealing.health.assessment import Diagnosis
+from selfhealing.health.job_run import COMPLETE, Run
+from selfhealing.health.pod_problems import Ailment, is_live
 from selfhealing.status.sentences import amount, clauses, naming
 
 SUSPENDED: Final = "JobSuspended"
@@ -66,5 +66,5 @@ def _success(run: Run, stopped: Ailment | None) -> str:
 
 def job_failure(run: Run, failure: Ailment | None) -> str:
     """Why a Job has given up, and how its latest pod failed."""
-    why = _FAILURES.get(run.reason) or words.first_sentence(run.message) or run.reason
+    why = _FAILURES.get(run.reason) or messages.first_sentence(run.message) or run.reason
     return clauses(f"the Job has given up: {why}", naming((failure,)) if failure else "")

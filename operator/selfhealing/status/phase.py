@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from selfhealing.api.status import Phase
-from selfhealing.heal import words
-from selfhealing.heal.ailments import is_live, left_behind
-from selfhealing.heal.diagnosis import Diagnosis
-from selfhealing.heal.rollout import Rollout
-from selfhealing.observe.facts import Facts
-from selfhealing.status.job_verdict import job_state
-from selfhealing.status.outcome import HARMLESS, NEEDS_PEOPLE, PASSING, Outcome
+from selfhealing.apply.result import HARMLESS, NEEDS_PEOPLE, PASSING, Outcome
+from selfhealing.cache.snapshot import Facts
+from selfhealing.health import messages
+from selfhealing.health.assessment import Diagnosis
+from selfhealing.health.pod_problems import is_live, left_behind
+from selfhealing.health.rollout import Rollout
+from selfhealing.status.job_phase import job_state
 from selfhealing.status.sentences import amount, clauses, join, naming
 
 ROLLED_BACK: Final = "RolledBack"
@@ -104,13 +104,13 @@ def _cause(facts: Facts, diagnosis: Diagnosis, rollout: Rollout) -> str:
     if diagnosis.rejected:
         return f"nodes turn new pods away: {diagnosis.rejected}"
     message = rollout.stalled.message if rollout.stalled is not None else ""
-    return words.shorten(message.rstrip("."))
+    return messages.shorten(message.rstrip("."))
 
 
 def _refusal(facts: Facts, rollout: Rollout) -> str:
     message = rollout.refused.message if rollout.refused is not None else ""
-    cause = words.refusal_cause(message)
-    return f"pods are refused: {words.nameless(cause, facts.app.key.name)}"
+    cause = messages.refusal_cause(message)
+    return f"pods are refused: {messages.nameless(cause, facts.app.key.name)}"
 
 
 def _under_way(facts: Facts, diagnosis: Diagnosis, rollout: Rollout) -> Verdict:

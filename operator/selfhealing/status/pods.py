@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from selfhealing.api.status import MAX_PODS, LastRestart, PodStatus
-from selfhealing.heal import words
-from selfhealing.heal.ailments import ENDED, NOT_READY, Ailment, is_live, left_behind
-from selfhealing.heal.causes import Causes, ContainerKey
-from selfhealing.heal.failures import culprit, failure
-from selfhealing.observe.views import PodView
+from selfhealing.cache.views import PodView
+from selfhealing.health import messages
+from selfhealing.health.job_failures import culprit, failure
+from selfhealing.health.pod_problems import ENDED, NOT_READY, Ailment, is_live, left_behind
+from selfhealing.health.termination_causes import Causes, ContainerKey
 
 REASON_LIMIT: Final = 128
 
@@ -67,7 +67,7 @@ def _state(pod: PodView, causes: Causes) -> tuple[str, str]:
         return found.reason, found.message
     if pod.phase in ENDED:
         ended = "Completed" if pod.phase == "Succeeded" else pod.phase
-        return pod.reason or ended, words.first_sentence(pod.message)
+        return pod.reason or ended, messages.first_sentence(pod.message)
     if pod.ready:
         return "", ""
     running = any(c.running_since is not None for c in pod.containers if not c.init)

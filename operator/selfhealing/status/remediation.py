@@ -14,13 +14,13 @@ from selfhealing.api.healing_status import (
     Remedy,
 )
 from selfhealing.api.status import Phase, RestartsStatus
-from selfhealing.heal import ledger
-from selfhealing.heal.policy import OFF
-from selfhealing.heal.symptoms import WARNINGS
-from selfhealing.observe.views import AppKey
-from selfhealing.status.notice import Notice
+from selfhealing.cache.views import AppKey
+from selfhealing.health.pod_diagnosis import WARNINGS
+from selfhealing.remediation import history as ledger
+from selfhealing.remediation.policy import OFF
+from selfhealing.status.event import Notice
+from selfhealing.status.phase import ROLLED_BACK, Verdict
 from selfhealing.status.sentences import clauses
-from selfhealing.status.verdict import ROLLED_BACK, Verdict
 
 _KEPT: Final = frozenset({Phase.PAUSED, Phase.INVALID, Phase.COMPLETED})
 """Phases that healing has no say in."""

@@ -18,16 +18,16 @@ from selfhealing.api.status import (
     PodRestart,
     RestartsStatus,
 )
-from selfhealing.heal.causes import (
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import ContainerView, PodView
+from selfhealing.health.job_failures import replaced, told
+from selfhealing.health.termination_causes import (
     PROBE_REASONS,
     UNKNOWN,
     Causes,
     ContainerKey,
     Remembered,
 )
-from selfhealing.heal.failures import replaced, told
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import ContainerView, PodView
 from selfhealing.status import pods
 
 OTHER: Final = "Other"

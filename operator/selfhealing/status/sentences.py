@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from selfhealing.api.quantity import quantity
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.api.status import (
     MAX_METRICS,
@@ -10,11 +11,10 @@ from selfhealing.api.status import (
     DisruptionStatus,
     ProbesStatus,
 )
-from selfhealing.heal.ailments import Ailment, is_live
-from selfhealing.heal.words import about, shorten
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import AutoscalerView, BudgetView, MetricView
-from selfhealing.render.drift import quantity
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import AutoscalerView, BudgetView, MetricView
+from selfhealing.health.messages import about, shorten
+from selfhealing.health.pod_problems import Ailment, is_live
 from selfhealing.render.probes import build_probe
 
 DEFAULT_PERIOD: Final = 10

@@ -7,10 +7,10 @@ is kept until it is wrong by a tenth, or each minute would cost a write of the s
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
+from selfhealing.api.quantity import quantity
 from selfhealing.api.status import ResourceAmounts, VerticalScalingStatus
-from selfhealing.heal import words
-from selfhealing.observe.views import Amounts, VerticalView
-from selfhealing.render.drift import quantity
+from selfhealing.cache.views import Amounts, VerticalView
+from selfhealing.health import messages
 
 STEADY: Final = 10
 """A figure that moved by less than a tenth is shown as it was."""
@@ -41,7 +41,7 @@ def status(
 def _why_none(view: VerticalView) -> str:
     for found in view.conditions:
         if found.status == "True" and found.type in _OBSTACLES:
-            return words.shorten(found.message) or found.type
+            return messages.shorten(found.message) or found.type
     if view.conditions:
         return "no recommendation yet: usage is being gathered"
     return "no recommendation yet: is VPA's recommender running?"

@@ -17,7 +17,7 @@ from selfhealing.api.healing_status import (
 )
 from selfhealing.api.spec import parse
 from selfhealing.api.status import SelfHealingAppStatus, read, read_healing
-from tests.unit.raw import at, iso
+from tests.unit.builders import at, iso
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app.leak import MIB, Leak
 from app.state import State
-from tests.unit.app.process import AppProcess, Asking, wait_until
+from hack.testkit.app_process import AppProcess, Asking, wait_until
 
 
 def test_a_leak_grows_to_its_bound_and_is_given_back(client: FlaskClient, state: State) -> None:

@@ -14,7 +14,7 @@ from app.panel import LANGUAGES, words
 from app.rate import SECONDS, Rate
 from app.routes import lab_actions
 from app.state import State
-from tests.unit.app.process import AppProcess
+from hack.testkit.app_process import AppProcess
 
 
 def _keys(found: object, path: str = "") -> set[str]:

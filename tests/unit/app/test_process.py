@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 
-from tests.unit.app.process import AppProcess, Asking, wait_until
+from hack.testkit.app_process import AppProcess, Asking, wait_until
 
 _ANSWERED = 'http_requests_total{{method="GET",path="{}",status="{}"}}'
 

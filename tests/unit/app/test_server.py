@@ -9,7 +9,7 @@ import pytest
 
 from app.server import ListenError, Server
 from app.settings import Settings
-from tests.unit.app.process import wait_until
+from hack.testkit.app_process import wait_until
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

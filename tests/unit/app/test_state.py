@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from app.load import Load
 from app.state import Snapshot, State
-from tests.unit.app.process import wait_until
+from hack.testkit.app_process import wait_until
 
 
 class StateMachine(RuleBasedStateMachine):

@@ -7,23 +7,15 @@ import pytest
 
 from selfhealing.api.spec import parse
 from selfhealing.api.status import JobStatus
-from selfhealing.heal.children import (
-    Need,
-    Removal,
-    handover,
-    has_run,
-    judge,
-    leaving,
-    removals,
-)
-from selfhealing.observe.children import CHILD_VIEWS
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.parse import app_view
-from selfhealing.observe.views import ChildView
+from selfhealing.apply.child_diff import Need, Removal, handover, has_run, judge, leaving, removals
+from selfhealing.cache.child_views import CHILD_VIEWS
+from selfhealing.cache.parse import app_view
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import ChildView
 from selfhealing.render import Owner, children
-from tests.unit import raw
+from tests.unit import builders
 
-OWNER = Owner(raw.NAMESPACE, raw.APP, raw.APP_UID)
+OWNER = Owner(builders.NAMESPACE, builders.APP, builders.APP_UID)
 MANAGER = "selfhealing-operator"
 
 Json = dict[str, Any]
@@ -34,7 +26,7 @@ def desired(spec: Json | None = None) -> Json:
     return children(OWNER, parse(spec or {"image": "web:v1"}))[0]
 
 
-def live(change: Json | None = None, *, owner: str = raw.APP_UID, **meta: Any) -> ChildView:  # noqa: ANN401
+def live(change: Json | None = None, *, owner: str = builders.APP_UID, **meta: Any) -> ChildView:  # noqa: ANN401
     """The Deployment as the API server has it, with ``change`` laid over its spec."""
     found = copy.deepcopy(desired())
     found["metadata"] |= {"uid": "uid-of-Deployment", "resourceVersion": "7", **meta}
@@ -59,48 +51,48 @@ def stranger(kind: str, **reference: Any) -> ChildView:  # noqa: ANN401 - JSON
 
 def test_a_missing_child_is_made() -> None:
     """Nothing is there."""
-    assert Need.CREATE is judge(raw.APP_UID, None, desired())
+    assert Need.CREATE is judge(builders.APP_UID, None, desired())
 
 
 def test_a_right_child_is_left_alone() -> None:
     """Everything that was applied stands there."""
-    assert Need.KEEP is judge(raw.APP_UID, live(), desired())
+    assert Need.KEEP is judge(builders.APP_UID, live(), desired())
 
 
 def test_a_new_spec_is_applied() -> None:
     """Also when it only leaves something out."""
-    assert Need.UPDATE is judge(raw.APP_UID, live(), desired({"image": "web:v2"}))
+    assert Need.UPDATE is judge(builders.APP_UID, live(), desired({"image": "web:v2"}))
 
 
 def test_drift_is_put_right() -> None:
     """Somebody changed a field of ours."""
-    assert Need.CORRECT is judge(raw.APP_UID, live({"replicas": 9}), desired())
+    assert Need.CORRECT is judge(builders.APP_UID, live({"replicas": 9}), desired())
 
 
 def test_what_a_webhook_made_of_the_apply_is_kept() -> None:
     """Else the two would write for ever."""
     rewritten = live({"replicas": 9})
 
-    assert Need.KEEP is judge(raw.APP_UID, rewritten, desired(), rewritten.document)
+    assert Need.KEEP is judge(builders.APP_UID, rewritten, desired(), rewritten.document)
 
 
 def test_a_child_that_goes_is_waited_for() -> None:
     """A new one can be made when it is gone."""
-    going = live(deletionTimestamp=raw.iso(0))
+    going = live(deletionTimestamp=builders.iso(0))
 
-    assert Need.WAIT is judge(raw.APP_UID, going, desired())
+    assert Need.WAIT is judge(builders.APP_UID, going, desired())
 
 
 def test_a_child_of_another_controller_is_refused() -> None:
     """Whatever it looks like."""
-    assert Need.REFUSE is judge(raw.APP_UID, stranger("Other"), desired())
+    assert Need.REFUSE is judge(builders.APP_UID, stranger("Other"), desired())
 
 
 def test_a_child_of_a_deleted_namesake_is_waited_for() -> None:
     """It goes with its owner."""
     old = stranger("SelfHealingApp", apiVersion="selfhealing.dev/v1alpha1")
 
-    assert Need.WAIT is judge(raw.APP_UID, old, desired())
+    assert Need.WAIT is judge(builders.APP_UID, old, desired())
 
 
 @pytest.mark.parametrize(
@@ -114,23 +106,23 @@ def test_a_child_of_a_deleted_namesake_is_waited_for() -> None:
 )
 def test_a_child_of_nobody(annotations: Json, need: Need) -> None:
     """Refused, unless it asks to be taken over or is ours without its owner."""
-    assert need is judge(raw.APP_UID, live(owner="", annotations=annotations), desired())
+    assert need is judge(builders.APP_UID, live(owner="", annotations=annotations), desired())
 
 
 def facts(*views: ChildView) -> Facts:
     """An app with these children."""
-    return Facts(app=app_view(raw.app()), children={view.kind: view for view in views})
+    return Facts(app=app_view(builders.app()), children={view.kind: view for view in views})
 
 
 def test_what_the_spec_no_longer_asks_for_goes() -> None:
     """Only what is the app's own and does not go already."""
-    service = CHILD_VIEWS["Service"](raw.service())
-    foreign = CHILD_VIEWS["HorizontalPodAutoscaler"](raw.autoscaler(owner="somebody"))
+    service = CHILD_VIEWS["Service"](builders.service())
+    foreign = CHILD_VIEWS["HorizontalPodAutoscaler"](builders.autoscaler(owner="somebody"))
 
     assert (Removal("Service", "web", "uid-of-Service"),) == removals(
         facts(live(), service, foreign), (desired(),)
     )
-    going = CHILD_VIEWS["Service"](raw.service(deletionTimestamp=raw.iso(0)))
+    going = CHILD_VIEWS["Service"](builders.service(deletionTimestamp=builders.iso(0)))
     assert () == removals(facts(live(), going), (desired(),))
 
 
@@ -157,7 +149,7 @@ def owned(replicas: int, *managers: str) -> ChildView:
         (owned(0, MANAGER), AUTOSCALED, 2, 2),
         (owned(3, MANAGER, "kube-controller-manager"), AUTOSCALED, 1, None),
         (owned(3), AUTOSCALED, 1, None),
-        (CHILD_VIEWS["Service"](raw.service()), AUTOSCALED, 1, None),
+        (CHILD_VIEWS["Service"](builders.service()), AUTOSCALED, 1, None),
     ],
 )
 def test_handover(view: ChildView | None, spec: Json, minimum: int, expected: int | None) -> None:
@@ -197,7 +189,7 @@ GAVE_UP: Json = {
 )
 def test_a_job_is_replaced_only_if_it_has_to_be(change: Json, need: Need) -> None:
     """What can be changed in it is changed in it."""
-    assert need is judge(raw.APP_UID, job(), desired({**NEVER, **change}))
+    assert need is judge(builders.APP_UID, job(), desired({**NEVER, **change}))
 
 
 @pytest.mark.parametrize(
@@ -213,8 +205,8 @@ def test_another_limit_gives_a_job_that_has_given_up_another_try(change: Json, n
     """Six failures are Kubernetes' own limit."""
     failed = job(status=GAVE_UP)
 
-    assert Need.KEEP is judge(raw.APP_UID, failed, desired(NEVER))
-    assert need is judge(raw.APP_UID, failed, desired({**NEVER, **change}))
+    assert Need.KEEP is judge(builders.APP_UID, failed, desired(NEVER))
+    assert need is judge(builders.APP_UID, failed, desired({**NEVER, **change}))
 
 
 @pytest.mark.parametrize(("image", "need"), [("web:v1", Need.UPDATE), ("web:v2", Need.REPLACE)])
@@ -222,14 +214,14 @@ def test_a_job_without_its_marks_is_told_by_its_template(image: str, need: Need)
     """Somebody took the annotations off."""
     bare = job(annotations={"selfhealing.dev/run": "", "selfhealing.dev/applied": ""})
 
-    assert need is judge(raw.APP_UID, bare, desired({**NEVER, "image": image}))
+    assert need is judge(builders.APP_UID, bare, desired({**NEVER, "image": image}))
 
 
 def test_a_changed_mark_is_put_right() -> None:
     """It is no reason to run again."""
     changed = job(annotations={"selfhealing.dev/run": "other"})
 
-    assert Need.CORRECT is judge(raw.APP_UID, changed, desired(NEVER))
+    assert Need.CORRECT is judge(builders.APP_UID, changed, desired(NEVER))
 
 
 def test_a_job_that_has_run_and_is_gone_is_not_made_again() -> None:
@@ -239,7 +231,7 @@ def test_a_job_that_has_run_and_is_gone_is_not_made_again() -> None:
     done = JobStatus(run=mark, result="Complete")
 
     assert has_run(done, None, wanted)
-    assert has_run(done, job(deletionTimestamp=raw.iso(0)), wanted)
+    assert has_run(done, job(deletionTimestamp=builders.iso(0)), wanted)
     assert not has_run(done, job(), wanted)
     assert not has_run(None, None, wanted)
     assert not has_run(JobStatus(run=mark), None, wanted)
@@ -260,12 +252,12 @@ def test_a_job_that_gave_up_and_is_gone_gets_another_try_with_another_limit() ->
 
 def test_what_makes_pods_waits_for_what_made_them() -> None:
     """A Job for the Deployment and the other way round; nothing else has to wait."""
-    facts = Facts(app_view(raw.app()), {"Deployment": live(deletionTimestamp=raw.iso(0))})
-    foreign = Facts(app_view(raw.app()), {"Deployment": stranger("Other")})
+    facts = Facts(app_view(builders.app()), {"Deployment": live(deletionTimestamp=builders.iso(0))})
+    foreign = Facts(app_view(builders.app()), {"Deployment": stranger("Other")})
     service = children(OWNER, parse({"image": "web:v1", "port": 80}))[1]
 
     assert "Deployment" == leaving(facts, desired(NEVER))
-    assert "Job" == leaving(Facts(app_view(raw.app()), {"Job": job()}), desired())
+    assert "Job" == leaving(Facts(app_view(builders.app()), {"Job": job()}), desired())
     assert leaving(facts, desired()) is None
     assert leaving(facts, service) is None
     assert leaving(foreign, desired(NEVER)) is None
@@ -273,8 +265,8 @@ def test_what_makes_pods_waits_for_what_made_them() -> None:
 
 def test_what_makes_pods_is_removed_last() -> None:
     """An autoscaler would report that its target is gone."""
-    held = {kind: CHILD_VIEWS[kind](raw.child(kind)) for kind in CHILD_VIEWS}
-    kinds = [removal.kind for removal in removals(Facts(app_view(raw.app()), held), ())]
+    held = {kind: CHILD_VIEWS[kind](builders.child(kind)) for kind in CHILD_VIEWS}
+    kinds = [removal.kind for removal in removals(Facts(app_view(builders.app()), held), ())]
 
     assert {"Deployment", "Job"} == set(kinds[-2:])
     assert set(held) == set(kinds)

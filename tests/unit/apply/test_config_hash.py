@@ -8,16 +8,16 @@ import pytest
 
 from selfhealing.api.config import ABSENT, CONFIG_MAP, ConfigRef
 from selfhealing.api.spec import parse
-from selfhealing.heal.config import config_mark
-from selfhealing.observe.facts import Facts
+from selfhealing.apply.config_hash import config_mark
+from selfhealing.cache.snapshot import Facts
 from selfhealing.render.references import mark
-from tests.unit import raw, world
+from tests.unit import builders, snapshots
 
 SETTINGS = ConfigRef(CONFIG_MAP, "settings")
-MUST = parse({"image": raw.IMAGE, "envFrom": [{"configMapRef": {"name": "settings"}}]})
+MUST = parse({"image": builders.IMAGE, "envFrom": [{"configMapRef": {"name": "settings"}}]})
 MAY = parse(
     {
-        "image": raw.IMAGE,
+        "image": builders.IMAGE,
         "envFrom": [{"configMapRef": {"name": "settings", "optional": True}}],
     }
 )
@@ -25,10 +25,10 @@ MAY = parse(
 
 def facts(digest: str, template: dict[str, Any] | None = None, *more: str) -> Facts:
     """An app whose Deployment has this template; without one there is no Deployment."""
-    thing = raw.deployment()
+    thing = builders.deployment()
     if template is not None:
         thing["spec"]["template"] = template
-    found = world.facts(*([] if "new" in more else [thing]))
+    found = snapshots.facts(*([] if "new" in more else [thing]))
     return replace(found, config={SETTINGS: digest})
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.render.drift import holds, quantity
+from selfhealing.api.quantity import quantity
+from selfhealing.apply.drift import holds
 
 SCALARS = st.one_of(st.booleans(), st.integers(-5, 5), st.text("abc", max_size=3))
 OBJECTS = st.recursive(

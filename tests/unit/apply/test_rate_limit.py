@@ -2,7 +2,7 @@
 
 from hypothesis import given, strategies as st
 
-from selfhealing.heal.damper import LIMIT, WINDOW, Damper
+from selfhealing.apply.rate_limit import LIMIT, WINDOW, Damper
 
 
 def test_the_first_corrections_need_not_wait() -> None:

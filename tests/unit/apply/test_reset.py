@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from selfhealing.render.drift import holds
-from selfhealing.render.reset import reset
-from tests.unit.render.test_drift import OBJECTS
+from selfhealing.apply.drift import holds
+from selfhealing.apply.reset import reset
+from tests.unit.apply.test_drift import OBJECTS
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from selfhealing.observe.children import (
+from selfhealing.cache.child_views import (
     autoscaler_view,
     budget_view,
     deployment_view,
@@ -11,9 +11,9 @@ from selfhealing.observe.children import (
     service_view,
     vertical_view,
 )
-from selfhealing.observe.views import Amounts, ConditionView, MetricView
-from tests.unit import raw
-from tests.unit.raw import (
+from selfhealing.cache.views import Amounts, ConditionView, MetricView
+from tests.unit import builders
+from tests.unit.builders import (
     at,
     autoscaler,
     budget,
@@ -24,7 +24,7 @@ from tests.unit.raw import (
     service,
     vertical,
 )
-from tests.unit.world import Json
+from tests.unit.snapshots import Json
 
 BARE: Json = {"metadata": {"name": "web", "uid": "u"}}
 
@@ -38,7 +38,7 @@ class TestCommon:
             service(
                 annotations={"selfhealing.dev/applied": "1234", "selfhealing.dev/adopt": "true"},
                 version=7,
-                deletionTimestamp=raw.iso(0),
+                deletionTimestamp=builders.iso(0),
             )
         )
 
@@ -214,10 +214,10 @@ class TestAutoscalers:
     def test_figures(self) -> None:
         """What it sees and wants."""
         thing = autoscaler(2, 3)
-        thing["status"]["lastScaleTime"] = raw.iso(5)
+        thing["status"]["lastScaleTime"] = builders.iso(5)
         found = autoscaler_view(thing)
 
-        assert (2, 3, 1, 5, raw.at(5)) == (
+        assert (2, 3, 1, 5, builders.at(5)) == (
             found.current,
             found.desired,
             found.minimum,

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from selfhealing.api.config import ABSENT, CONFIG_MAP, SECRET, ConfigRef
-from selfhealing.observe.configs import Configs, ConfigView, config_view
-from selfhealing.observe.parse import app_view
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
-from tests.unit import raw
+from selfhealing.cache.config_digests import Configs, ConfigView, config_view
+from selfhealing.cache.parse import app_view
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from tests.unit import builders
 
 KEY, OTHER = AppKey("shop", "web"), AppKey("shop", "other")
 MAP, HIDDEN = ConfigRef(CONFIG_MAP, "settings"), ConfigRef(SECRET, "settings")
@@ -23,7 +23,7 @@ KINDS = pytest.mark.parametrize("kind", [CONFIG_MAP, SECRET])
 
 def view(kind: str = CONFIG_MAP, **more: Any) -> ConfigView:  # noqa: ANN401 - JSON
     """View one that holds something."""
-    return config_view(raw.config(kind, **{"data": {"mode": "fast"}, **more}))
+    return config_view(builders.config(kind, **{"data": {"mode": "fast"}, **more}))
 
 
 class TestDigest:
@@ -71,7 +71,7 @@ class TestDigest:
         """Nowhere in what is stored."""
         words = {"data": "hidden-word", "binaryData": "other-word", "stringData": "third-word"}
         held: dict[str, Any] = {field: {"k": word} for field, word in words.items()}
-        thing = raw.config(kind, **held)
+        thing = builders.config(kind, **held)
         configs = Configs()
         configs.put(config_view(thing))
         stored = pickle.dumps(vars(configs))
@@ -145,7 +145,7 @@ def test_an_app_may_refer_to_others_later(configs: Configs) -> None:
 def test_an_app_that_goes_is_concerned_by_nothing() -> None:
     """Its facts have what it refers to, as long as it is there."""
     store = Store()
-    store.put_app(app_view(raw.app()))
+    store.put_app(app_view(builders.app()))
     store.configs.put(view())
     store.configs.refer(KEY, frozenset({MAP, HIDDEN}))
     facts = store.facts(KEY)
@@ -154,7 +154,7 @@ def test_an_app_that_goes_is_concerned_by_nothing() -> None:
     assert {MAP: view().digest, HIDDEN: ABSENT} == facts.config
     assert {"uid-of-settings": AppKey("shop", "settings")} == store.uids(CONFIG_MAP)
 
-    store.drop_app(KEY, raw.APP_UID)
+    store.drop_app(KEY, builders.APP_UID)
 
     assert {} == store.configs.of(KEY)
     assert frozenset() == store.configs.put(view(version=2, data={}))

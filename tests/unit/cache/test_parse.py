@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.observe.parse import (
+from selfhealing.cache.parse import (
     app_view,
     key_of_app,
     key_of_child,
@@ -16,16 +16,9 @@ from selfhealing.observe.parse import (
     time,
     version,
 )
-from selfhealing.observe.views import (
-    AppKey,
-    AppView,
-    ContainerView,
-    KillView,
-    PodView,
-    Termination,
-)
-from tests.unit import raw
-from tests.unit.raw import (
+from selfhealing.cache.views import AppKey, AppView, ContainerView, KillView, PodView, Termination
+from tests.unit import builders
+from tests.unit.builders import (
     at,
     ended,
     iso,
@@ -38,7 +31,7 @@ from tests.unit.raw import (
     tolerates,
     waiting,
 )
-from tests.unit.world import Json
+from tests.unit.snapshots import Json
 
 BARE = {"namespace": "shop", "name": "web", "uid": "u"}
 
@@ -48,12 +41,12 @@ class TestKeys:
 
     def test_app(self) -> None:
         """By its own name."""
-        assert AppKey("shop", "web") == key_of_app(raw.app())
-        assert "shop/web" == str(key_of_app(raw.app()))
+        assert AppKey("shop", "web") == key_of_app(builders.app())
+        assert "shop/web" == str(key_of_app(builders.app()))
 
     def test_child(self) -> None:
         """By the name that it has from the app, whatever its label says."""
-        child = raw.service(labels={"selfhealing.dev/app": "other"})
+        child = builders.service(labels={"selfhealing.dev/app": "other"})
 
         assert AppKey("shop", "web") == key_of_child(child)
 
@@ -76,7 +69,7 @@ class TestApps:
 
     def test_all_of_it(self) -> None:
         """Spec and status as compact JSON."""
-        thing = raw.app(
+        thing = builders.app(
             {"image": "a"},
             {"phase": "Ready"},
             deletionTimestamp=iso(0),
@@ -103,7 +96,7 @@ class TestApps:
 
     def test_long_annotations_are_cut(self) -> None:
         """Whatever people write."""
-        found = app_view(raw.app(annotations={"selfhealing.dev/resume": "m" * 5000}))
+        found = app_view(builders.app(annotations={"selfhealing.dev/resume": "m" * 5000}))
 
         assert 1024 == len(found.resume)
 
@@ -177,7 +170,7 @@ class TestPods:
             status={"reason": "NodeLost", "message": "gone"},
             limit="64Mi",
             applied="32Mi",
-            conditions=[raw.resizing("Deferred")],
+            conditions=[builders.resizing("Deferred")],
             volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
             deletionTimestamp=iso(30),
             finalizers=["example.com/slow"],
@@ -270,19 +263,19 @@ class TestPods:
     @pytest.mark.parametrize(("status", "expected"), [("False", "no room"), ("True", "")])
     def test_unschedulable(self, status: str, expected: str) -> None:
         """The message is kept only while no node is found."""
-        condition = raw.unschedulable("no room") | {"status": status}
+        condition = builders.unschedulable("no room") | {"status": status}
 
         assert expected == pod_view(pod(conditions=[condition])).unschedulable
 
     @pytest.mark.parametrize(
         ("condition", "expected"),
         [
-            (raw.resizing("Deferred"), "Deferred"),
-            (raw.resizing("Infeasible"), "Infeasible"),
-            (raw.resizing("Infeasible", status="False"), ""),
-            (raw.resizing("Error", kind="PodResizeInProgress"), "Error"),
-            (raw.resizing("", kind="PodResizeInProgress"), ""),
-            (raw.resizing("Error", kind="SomethingElse"), ""),
+            (builders.resizing("Deferred"), "Deferred"),
+            (builders.resizing("Infeasible"), "Infeasible"),
+            (builders.resizing("Infeasible", status="False"), ""),
+            (builders.resizing("Error", kind="PodResizeInProgress"), "Error"),
+            (builders.resizing("", kind="PodResizeInProgress"), ""),
+            (builders.resizing("Error", kind="SomethingElse"), ""),
         ],
     )
     def test_why_a_resize_does_not_come_about(self, condition: Json, expected: str) -> None:
@@ -329,7 +322,7 @@ class TestPods:
 
     def test_an_end_without_a_reason(self) -> None:
         """It is an error, with the exit code that there is."""
-        status = raw.container({"terminated": {"reason": ""}}) | {"lastState": None}
+        status = builders.container({"terminated": {"reason": ""}}) | {"lastState": None}
         (container,) = pod_view(pod("web-abc-1", status)).containers
 
         assert Termination("Error", 0, None, None) == container.terminated
@@ -347,11 +340,11 @@ class TestNodes:
     @pytest.mark.parametrize(
         ("thing", "expected"),
         [
-            (raw.node(), False),
-            (raw.node(ready="False"), False),
-            (raw.node(ready="Unknown"), True),
-            (raw.node(taints=["node.kubernetes.io/unreachable"]), True),
-            (raw.node(taints=["node.kubernetes.io/not-ready"]), False),
+            (builders.node(), False),
+            (builders.node(ready="False"), False),
+            (builders.node(ready="Unknown"), True),
+            (builders.node(taints=["node.kubernetes.io/unreachable"]), True),
+            (builders.node(taints=["node.kubernetes.io/not-ready"]), False),
             ({"metadata": {"name": "node-1"}}, False),
         ],
         ids=["ready", "not ready", "unknown", "unreachable", "another taint", "new"],

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from selfhealing.observe import store as module
-from selfhealing.observe.children import service_view
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.parse import app_view, kill_view, pod_view
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey, ChildView, KillView, PodView
-from tests.unit import raw
-from tests.unit.raw import job_pod, killing, pod, running, stopping
+from selfhealing.cache import store as module
+from selfhealing.cache.child_views import service_view
+from selfhealing.cache.parse import app_view, kill_view, pod_view
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey, ChildView, KillView, PodView
+from tests.unit import builders
+from tests.unit.builders import job_pod, killing, pod, running, stopping
 
 KEY = AppKey("shop", "web")
 OTHER = AppKey("shop", "other")
@@ -22,7 +22,7 @@ OTHER = AppKey("shop", "other")
 
 def service(version: int = 1, uid: str = "a", **annotations: str) -> ChildView:
     """A Service in some version."""
-    return service_view(raw.service(version=version, uid=uid, annotations=annotations))
+    return service_view(builders.service(version=version, uid=uid, annotations=annotations))
 
 
 def a_pod(name: str = "web-abc-1", version: int = 1, *, ready: bool = True) -> PodView:
@@ -48,7 +48,7 @@ def known(store: Store) -> Facts:
 def store() -> Store:
     """A store that knows the app ``web``."""
     store = Store()
-    store.put_app(app_view(raw.app()))
+    store.put_app(app_view(builders.app()))
     return store
 
 
@@ -57,7 +57,7 @@ class TestApps:
 
     def test_put_and_get(self, store: Store) -> None:
         """An app is found by its key."""
-        view = app_view(raw.app())
+        view = app_view(builders.app())
 
         assert view == store.app(KEY)
         assert [view] == list(store.apps())
@@ -81,7 +81,7 @@ class TestApps:
 
     def test_a_new_app_of_the_same_name(self, store: Store) -> None:
         """It replaces the old one, and the end of the old one is no matter."""
-        new = app_view(raw.app(uid="new", resourceVersion="9"))
+        new = app_view(builders.app(uid="new", resourceVersion="9"))
 
         assert store.put_app(new)
 
@@ -220,7 +220,7 @@ class TestDeparted:
     def test_settled_one_by_one(self, store: Store) -> None:
         """What is settled is forgotten; the others wait."""
         for i in (1, 2):
-            thing = pod(f"web-abc-{i}", running(restarts=1, last=raw.ended()))
+            thing = pod(f"web-abc-{i}", running(restarts=1, last=builders.ended()))
             store.put_pod(KEY, pod_view(thing))
             store.drop_pod(f"uid-of-web-abc-{i}")
         first, second = known(store).departed
@@ -310,7 +310,7 @@ def test_whatever_the_order_the_newest_stays(
     """Watch and answers interleave, repeat and come late."""
     arrivals = data.draw(st.lists(st.sampled_from(history), min_size=1, max_size=20))
     store = Store()
-    store.put_app(app_view(raw.app()))
+    store.put_app(app_view(builders.app()))
     for version, ready in arrivals:
         store.put_pod(KEY, a_pod(version=version, ready=ready))
     (held,) = known(store).pods
@@ -331,7 +331,7 @@ class Server(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.store = Store()
-        self.store.put_app(app_view(raw.app()))
+        self.store.put_app(app_view(builders.app()))
         self.version = 1
         self.born = 0
         self.truth: dict[str, ChildView] = {}

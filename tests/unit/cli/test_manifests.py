@@ -8,8 +8,8 @@ import yaml
 
 from selfhealing.api.config import ConfigWatch
 from selfhealing.cli.manifests import DEFAULT_IMAGE, NAME, NAMESPACE, main, manifests, rules
-from selfhealing.runtime.access import CLUSTER_SCOPED, LEASES, in_scope
-from selfhealing.runtime.settings import load
+from selfhealing.controller.settings import load
+from selfhealing.kube.resources import CLUSTER_SCOPED, LEASES, in_scope
 
 Json = dict[str, Any]
 Permission = tuple[str, str, str]

@@ -13,15 +13,15 @@ from selfhealing.api.healing_status import (
     Remedy,
 )
 from selfhealing.api.spec import SelfHealingAppSpec, parse
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, ConflictError, ForbiddenError, NotFoundError
+from selfhealing.kube.resources import Resource
 from selfhealing.render.overrides import version
-from selfhealing.runtime.access import Resource
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, ConflictError, ForbiddenError, NotFoundError
-from tests.unit import raw
+from tests.unit import builders
 
 Json = dict[str, Any]
 
-SPEC: Json = {"image": raw.IMAGE, "port": 5000}
+SPEC: Json = {"image": builders.IMAGE, "port": 5000}
 
 
 class Cluster:
@@ -61,7 +61,7 @@ class Cluster:
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """Answer as Client.get does."""
-        assert raw.NAMESPACE == namespace
+        assert builders.NAMESPACE == namespace
         self._ask("get", resource.kind, name)
         return deepcopy(self.objects_by_path.get((resource.kind, name)))
 
@@ -81,7 +81,7 @@ class Cluster:
 
     async def log(self, namespace: str, pod: str, container: str, **_: object) -> str:
         """Answer as Client.log does."""
-        assert (raw.NAMESPACE, "app") == (namespace, container)
+        assert (builders.NAMESPACE, "app") == (namespace, container)
         self._ask("log", "Pod", pod)
         return "it went wrong\n"
 
@@ -99,7 +99,7 @@ class Cluster:
         self, resource: Resource, namespace: str, name: str, patch: Json, subresource: str = ""
     ) -> Json:
         """Answer as Client.merge does."""
-        assert raw.NAMESPACE == namespace
+        assert builders.NAMESPACE == namespace
         self._ask(f"merge{'/' if subresource else ''}{subresource}", resource.kind, name)
         live = self._live(resource.kind, name)
         wanted = patch.get("metadata", {}).get("resourceVersion")
@@ -114,7 +114,7 @@ class Cluster:
         self, resource: Resource, namespace: str, name: str, uid: str, **_: object
     ) -> Json | None:
         """Answer as Client.delete does: pods go later."""
-        assert raw.NAMESPACE == namespace
+        assert builders.NAMESPACE == namespace
         self._ask("delete", resource.kind, name)
         live = self.objects_by_path.get((resource.kind, name))
         if live is None:
@@ -124,12 +124,12 @@ class Cluster:
         if resource.kind != "Pod":
             del self.objects_by_path[resource.kind, name]
             return None
-        live["metadata"] |= {"deletionTimestamp": raw.iso(200), "resourceVersion": "90"}
+        live["metadata"] |= {"deletionTimestamp": builders.iso(200), "resourceVersion": "90"}
         return deepcopy(live)
 
     async def evict(self, namespace: str, pod: str, uid: str, version: int) -> bool:
         """Answer as Client.evict does."""
-        assert raw.NAMESPACE == namespace
+        assert builders.NAMESPACE == namespace
         self._ask("evict", "Pod", pod)
         live = self.objects_by_path.get(("Pod", pod))
         if live is None:
@@ -140,7 +140,7 @@ class Cluster:
 
     async def resize(self, namespace: str, pod: str, patch: Json) -> Json:
         """Answer as Client.resize does."""
-        assert raw.NAMESPACE == namespace
+        assert builders.NAMESPACE == namespace
         self._ask("resize", "Pod", pod)
         live = self._live("Pod", pod)
         live["spec"]["containers"][0] |= patch["spec"]["containers"][0]
@@ -185,7 +185,7 @@ def spec(**more: Any) -> SelfHealingAppSpec:  # noqa: ANN401 - JSON
 
 def version_of(**more: Any) -> str:  # noqa: ANN401 - JSON
     """The version that such a spec asks for."""
-    return version(raw.APP, spec(**more))
+    return version(builders.APP, spec(**more))
 
 
 def action(
@@ -198,7 +198,7 @@ def action(
 ) -> HealingAction:
     """A decision, made at ``at`` seconds after noon."""
     fields = {"diagnosis": "CrashLooping", "evidence": f"{number}.txt", **more}
-    return HealingAction(id=number, remedy=remedy, outcome=outcome, at=raw.at(at), **fields)
+    return HealingAction(id=number, remedy=remedy, outcome=outcome, at=builders.at(at), **fields)
 
 
 def record(*history: HealingAction, **more: Any) -> HealingStatus:  # noqa: ANN401 - its fields
@@ -209,7 +209,7 @@ def record(*history: HealingAction, **more: Any) -> HealingStatus:  # noqa: ANN4
 
 def kept_apart(pod: str, until: float) -> QuarantineStatus:
     """A pod that was taken out of the app."""
-    return QuarantineStatus(pod=pod, uid=f"uid-of-{pod}", until=raw.at(until))
+    return QuarantineStatus(pod=pod, uid=f"uid-of-{pod}", until=builders.at(until))
 
 
 def illness(kind: str = "CrashLooping", cause: str = "Pod") -> DiagnosisStatus:

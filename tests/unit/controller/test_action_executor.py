@@ -6,17 +6,17 @@ from itertools import pairwise
 
 import pytest
 
-from selfhealing.heal.plan import Delete, Evict, Isolate, Resize, Step
-from selfhealing.observe.parse import app_view, pod_view
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey, PodView
-from selfhealing.runtime.errors import ApiError, UnavailableError
-from selfhealing.runtime.hands import FIRST, LONGEST, SOON, Hands
-from selfhealing.runtime.queue import WorkQueue
-from tests.unit import raw
-from tests.unit.runtime.clock import now
-from tests.unit.runtime.cluster import Cluster, Json, forbidden
-from tests.unit.world import KEY, put
+from selfhealing.cache.parse import app_view, pod_view
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey, PodView
+from selfhealing.controller.action_executor import FIRST, LONGEST, SOON, Hands
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.errors import ApiError, UnavailableError
+from selfhealing.remediation.actions import Delete, Evict, Isolate, Resize, Step
+from tests.unit import builders
+from tests.unit.controller.clock import now
+from tests.unit.controller.fake_api_server import Cluster, Json, forbidden
+from tests.unit.snapshots import KEY, put
 
 POD = "web-abc-1"
 UID = f"uid-of-{POD}"
@@ -30,8 +30,8 @@ class World:
         self.cluster = Cluster(*pods)
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
-        self.app = app_view(raw.app())
-        for thing in (raw.app(), *pods):
+        self.app = app_view(builders.app())
+        for thing in (builders.app(), *pods):
             put(self.store, thing)
         self.hands = Hands(self.cluster.client, self.store, self.queue, now)
 
@@ -60,7 +60,9 @@ class World:
 @pytest.fixture
 async def world() -> World:
     """One pod that fails."""
-    return World(raw.pod(POD, raw.crash_loop(5, raw.ended()), version=7, limit="100Mi"))
+    return World(
+        builders.pod(POD, builders.crash_loop(5, builders.ended()), version=7, limit="100Mi")
+    )
 
 
 class TestSteps:
@@ -80,7 +82,7 @@ class TestSteps:
 
     async def test_deletion_of_one_that_was_set_apart(self, world: World) -> None:
         """It does not come back into the app by that."""
-        other = raw.pod("web-abc-2", labels={"selfhealing.dev/quarantined": "web"})
+        other = builders.pod("web-abc-2", labels={"selfhealing.dev/quarantined": "web"})
         world.cluster.put(other)
         await world.do(Delete("web-abc-2", "uid-of-web-abc-2", "its time is over"))
 
@@ -100,7 +102,7 @@ class TestSteps:
         pod = world.pod()
         del world.cluster.objects_by_path["Pod", POD]
         if there:
-            world.cluster.put(raw.pod(POD, raw.running(), uid="another"))
+            world.cluster.put(builders.pod(POD, builders.running(), uid="another"))
 
         assert frozenset() == await world.do(Resize(pod, "200Mi"))
         assert [] == world.cluster.writes()
@@ -110,13 +112,13 @@ class TestSteps:
         assert frozenset() == await world.do(Isolate(world.pod()))
         meta = world.cluster.objects_by_path["Pod", POD]["metadata"]
         assert {"selfhealing.dev/quarantined": "web", "pod-template-hash": "abc"} == meta["labels"]
-        assert [raw.APP_UID] == [owner["uid"] for owner in meta["ownerReferences"]]
+        assert [builders.APP_UID] == [owner["uid"] for owner in meta["ownerReferences"]]
         assert {} == world.store.uids("Pod")
 
     async def test_isolation_of_a_pod_that_has_changed(self, world: World) -> None:
         """It may be well by now: nothing is done until it was seen again."""
         pod = world.pod()
-        world.cluster.put(raw.pod(POD, raw.running(), version=8))
+        world.cluster.put(builders.pod(POD, builders.running(), version=8))
 
         assert frozenset({UID}) == await world.do(Isolate(pod))
         assert {UID: KEY} == world.store.uids("Pod")
@@ -175,7 +177,7 @@ class TestRefusals:
     ) -> None:
         """The watch brings what it is now: that is no news for people."""
         stale = world.pod()
-        world.cluster.put(raw.pod(POD, raw.running(), version=8))
+        world.cluster.put(builders.pod(POD, builders.running(), version=8))
 
         assert frozenset({UID}) == await world.do(Evict(stale))
         assert [] == caplog.records

@@ -7,13 +7,9 @@ from typing import Any, cast
 import pytest
 
 from selfhealing.api.config import ConfigRef
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
-from selfhealing.runtime.access import CONFIG_SOURCES, Resource
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import NotFoundError, UnavailableError
-from selfhealing.runtime.queue import WorkQueue
-from selfhealing.runtime.relist import (
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.cache_sync import (
     CATCH_UP_ROUND,
     DEAD,
     SETTLE,
@@ -21,10 +17,14 @@ from selfhealing.runtime.relist import (
     BrokenWatchError,
     Relister,
 )
-from selfhealing.runtime.watch import Observer
-from tests.unit import raw
-from tests.unit.runtime.clock import now
-from tests.unit.world import KEY
+from selfhealing.controller.event_handlers import Observer
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import NotFoundError, UnavailableError
+from selfhealing.kube.resources import CONFIG_SOURCES, Resource
+from tests.unit import builders
+from tests.unit.controller.clock import now
+from tests.unit.snapshots import KEY
 
 Json = dict[str, Any]
 
@@ -96,8 +96,15 @@ class World:
 
 def everything() -> list[Json]:
     """An app with all that belongs to it."""
-    pod = raw.pod("web-abc-1", raw.running())
-    return [raw.app(), raw.deployment(), raw.service(), raw.autoscaler(), raw.budget(), pod]
+    pod = builders.pod("web-abc-1", builders.running())
+    return [
+        builders.app(),
+        builders.deployment(),
+        builders.service(),
+        builders.autoscaler(),
+        builders.budget(),
+        pod,
+    ]
 
 
 async def test_what_exists_stays() -> None:
@@ -129,7 +136,7 @@ async def test_what_came_while_the_list_was_made_is_left_alone() -> None:
     """It is not in the list, but it is no ghost."""
     world = World(*everything())
     world.watched(*everything())
-    late = raw.pod("web-abc-2", raw.running())
+    late = builders.pod("web-abc-2", builders.running())
     world.cluster.meanwhile = lambda: world.watched(late)
 
     assert 0 == await world.relister.compare()
@@ -150,8 +157,8 @@ async def test_what_the_watch_said_meanwhile_is_not_said_again() -> None:
 
 async def test_without_the_kind_there_are_no_apps() -> None:
     """The CRD may be gone, or not be there yet."""
-    world = World(raw.app())
-    world.watched(raw.app())
+    world = World(builders.app())
+    world.watched(builders.app())
     world.cluster.error = NotFoundError(404, "NotFound", "no such kind")
 
     assert 1 == await world.relister.compare()
@@ -179,7 +186,7 @@ async def test_what_comes_late_ends_nothing() -> None:
     await asyncio.sleep(DEAD)
     await world.relister.compare()
 
-    world.cluster.objects.append(raw.app(uid="another", name="other"))
+    world.cluster.objects.append(builders.app(uid="another", name="other"))
     await world.relister.compare()
 
 
@@ -205,7 +212,7 @@ async def test_a_watch_that_lists_anew_makes_ghosts_be_looked_for() -> None:
 
     assert world.held()
 
-    world.watched(raw.app(), kind=None)
+    world.watched(builders.app(), kind=None)
     await asyncio.sleep(SETTLE + 20)
 
     assert not world.held()
@@ -261,7 +268,7 @@ async def test_the_start_waits_for_the_watches() -> None:
 
 async def test_a_pod_without_an_app_s_name_is_not_waited_for() -> None:
     """Its label is there but empty, so it is not stored either."""
-    world = World(raw.pod("web-abc-1", labels={"selfhealing.dev/app": ""}))
+    world = World(builders.pod("web-abc-1", labels={"selfhealing.dev/app": ""}))
     await world.relister.catch_up()
 
     assert len(STORED) == now()
@@ -295,7 +302,7 @@ async def test_what_never_comes_does_not_stop_the_operator(
 
 async def test_the_start_waits_for_what_pods_are_configured_by() -> None:
     """Else pods would be made anew at each start; of a list of all, the largest are left out."""
-    things = [raw.config(), raw.config("Secret", "password")]
+    things = [builders.config(), builders.config("Secret", "password")]
     world = World(*things, sources=CONFIG_SOURCES["all"])
     task = asyncio.create_task(world.relister.catch_up())
     await asyncio.sleep(10)
@@ -314,8 +321,10 @@ async def test_the_start_waits_for_what_pods_are_configured_by() -> None:
 
 async def test_what_is_not_watched_is_not_listed() -> None:
     """Nor is there a right to it."""
-    world = World(raw.config(), raw.config("Secret"), sources=CONFIG_SOURCES["configmaps"])
-    world.observer.config({"type": "ADDED", "object": raw.config()})
+    world = World(
+        builders.config(), builders.config("Secret"), sources=CONFIG_SOURCES["configmaps"]
+    )
+    world.observer.config({"type": "ADDED", "object": builders.config()})
     await world.relister.catch_up()
 
     assert "Secret" not in world.cluster.fields
@@ -323,9 +332,9 @@ async def test_what_is_not_watched_is_not_listed() -> None:
 
 async def test_a_config_map_that_went_unseen_concerns_its_readers() -> None:
     """The watch was down; who does not read it is left in peace."""
-    world = World(raw.app(), sources=CONFIG_SOURCES["all"])
-    world.watched(raw.app())
-    world.observer.config({"type": "ADDED", "object": raw.config()})
+    world = World(builders.app(), sources=CONFIG_SOURCES["all"])
+    world.watched(builders.app())
+    world.observer.config({"type": "ADDED", "object": builders.config()})
     world.queue.done(await world.queue.get())
     world.store.configs.refer(KEY, frozenset({ConfigRef("ConfigMap", "settings")}))
 

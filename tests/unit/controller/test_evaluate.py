@@ -8,12 +8,12 @@ from hypothesis import given, settings, strategies as st
 
 from selfhealing.api.spec import parse
 from selfhealing.api.status import read
-from selfhealing.observe.views import AppKey
+from selfhealing.apply.result import Obstacle, Outcome, Problem
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.evaluate import report
 from selfhealing.render.overrides import version
-from selfhealing.status.outcome import Obstacle, Outcome, Problem
-from selfhealing.status.report import report
-from tests.unit import raw
-from tests.unit.raw import (
+from tests.unit import builders
+from tests.unit.builders import (
     autoscaler,
     crash_loop,
     deployment,
@@ -30,7 +30,7 @@ from tests.unit.raw import (
     unschedulable,
     waiting,
 )
-from tests.unit.world import Json, facts, status_of, tell
+from tests.unit.snapshots import Json, facts, status_of, tell
 
 
 def merged(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -82,7 +82,9 @@ def pods(draw: st.DrawFn) -> list[Json]:
             condition = unschedulable("0/1 nodes are available: 1 Insufficient cpu.")
             found.append(pod(name, node="", phase="Pending", conditions=[condition]))
         else:
-            leaving: dict[str, Any] = {"deletionTimestamp": raw.iso(0)} if kind == "leaving" else {}
+            leaving: dict[str, Any] = (
+                {"deletionTimestamp": builders.iso(0)} if kind == "leaving" else {}
+            )
             found.append(pod(name, draw(STATUSES), since=draw(st.sampled_from([0, 90])), **leaving))
     return found
 
@@ -289,7 +291,7 @@ def test_a_spec_that_cannot_be_read() -> None:
         "unknown": {"to": "this operator"},
     }
     outcome = Outcome(problems=(Problem(Obstacle.INVALID_SPEC, "spec.image: is missing"),))
-    found = report(facts(raw.app({}, stored)), None, outcome, raw.at(0))
+    found = report(facts(builders.app({}, stored)), None, outcome, builders.at(0))
 
     assert "web:v0" == found.status.image
     assert stored["probes"] == status_of(found)["probes"]

@@ -3,15 +3,15 @@
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Remedy
+from selfhealing.controller.evidence_collector import Witness
+from selfhealing.kube.errors import UnavailableError
 from selfhealing.render.pod import build_pod_template
-from selfhealing.runtime.errors import UnavailableError
-from selfhealing.runtime.witness import Witness
-from tests.unit import raw
-from tests.unit.runtime.cluster import Cluster, action, forbidden, record, spec
-from tests.unit.world import KEY, facts
+from tests.unit import builders
+from tests.unit.controller.fake_api_server import Cluster, action, forbidden, record, spec
+from tests.unit.snapshots import KEY, facts
 
 POD = "web-abc-1"
-THERE = (raw.app(), raw.pod(POD, raw.crash_loop(5, raw.ended())))
+THERE = (builders.app(), builders.pod(POD, builders.crash_loop(5, builders.ended())))
 AWAY = UnavailableError(503, "ServiceUnavailable", "no")
 STARTED = record(action(uid=f"uid-of-{POD}", evidence=None))
 CREATE = "create ConfigMap/web-evidence"
@@ -30,11 +30,11 @@ def witness(cluster: Cluster) -> Witness:
 
 
 async def see(
-    witness: Witness, decided: HealingStatus, at: float = 91, *, uid: str = raw.APP_UID
+    witness: Witness, decided: HealingStatus, at: float = 91, *, uid: str = builders.APP_UID
 ) -> dict[int, str]:
     """Let it see to what was decided."""
-    there = facts(raw.app(uid=uid), THERE[1])
-    return dict(await witness.see(there, spec(), decided, None, raw.at(at)))
+    there = facts(builders.app(uid=uid), THERE[1])
+    return dict(await witness.see(there, spec(), decided, None, builders.at(at)))
 
 
 async def test_taken_once(cluster: Cluster, witness: Witness) -> None:
@@ -61,7 +61,7 @@ async def test_after_a_restart(cluster: Cluster, witness: Witness) -> None:
 @pytest.mark.parametrize(
     ("later", "uid"),
     [
-        (record(action(at=95, evidence=None)), raw.APP_UID),
+        (record(action(at=95, evidence=None)), builders.APP_UID),
         (STARTED, "another"),
     ],
     ids=["the status was lost", "the app was made anew"],
@@ -125,9 +125,9 @@ async def test_an_app_that_is_gone(cluster: Cluster, witness: Witness) -> None:
 async def test_what_is_new_in_a_version(cluster: Cluster, witness: Witness) -> None:
     """Where another is gone back to, the difference tells most."""
     there = facts(*THERE)
-    kept = build_pod_template(raw.APP, spec(image="web:v0"))
+    kept = build_pod_template(builders.APP, spec(image="web:v0"))
     decided = record(action(Remedy.ROLLBACK, evidence=None))
-    await witness.see(there, spec(), decided, kept, raw.at(91))
+    await witness.see(there, spec(), decided, kept, builders.at(91))
     text = cluster.objects_by_path["ConfigMap", "web-evidence"]["data"]["1-rollback.txt"]
 
     assert "web:v0" in text

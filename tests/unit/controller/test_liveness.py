@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from selfhealing.observe.views import AppKey
-from selfhealing.runtime.health import Heartbeat, StalledError
-from selfhealing.runtime.metrics import QUEUE_DEPTH, QUEUE_LAG, REGISTRY
-from selfhealing.runtime.queue import WorkQueue
-from tests.unit.runtime.clock import block
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.liveness import Heartbeat, StalledError
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.metrics import QUEUE_DEPTH, QUEUE_LAG, REGISTRY
+from tests.unit.controller.clock import block
 
 KEY = AppKey("shop", "web")
 LIMIT = 30

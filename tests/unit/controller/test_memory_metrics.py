@@ -6,17 +6,23 @@ from typing import Any, cast
 
 import pytest
 
-from selfhealing.observe.parse import app_view
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
-from selfhealing.runtime.access import POD_METRICS, Resource
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, ForbiddenError, NotFoundError, UnavailableError
-from selfhealing.runtime.queue import WorkQueue
-from selfhealing.runtime.usage import AWAY_PACE, KEPT, LONGEST_SELECTOR, PACE, MemoryUsage
-from tests.unit import raw
-from tests.unit.runtime.clock import now
-from tests.unit.world import KEY, put
+from selfhealing.cache.parse import app_view
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.memory_metrics import (
+    AWAY_PACE,
+    KEPT,
+    LONGEST_SELECTOR,
+    PACE,
+    MemoryUsage,
+)
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, ForbiddenError, NotFoundError, UnavailableError
+from selfhealing.kube.resources import POD_METRICS, Resource
+from tests.unit import builders
+from tests.unit.controller.clock import now
+from tests.unit.snapshots import KEY, put
 
 Json = dict[str, Any]
 
@@ -47,13 +53,13 @@ class World:
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
         self.usage = MemoryUsage(cast("Client", self), self.store, self.queue, scale, now)
-        put(self.store, raw.app(spec or ASKING))
-        put(self.store, raw.deployment())
+        put(self.store, builders.app(spec or ASKING))
+        put(self.store, builders.deployment())
         self.pod()
 
     def pod(self, uid: str = UID, version: int = 1, limit: str = "100Mi") -> None:
         """Let the pod be there."""
-        thing = raw.pod(POD, raw.running(), limit=limit, version=version)
+        thing = builders.pod(POD, builders.running(), limit=limit, version=version)
         thing["metadata"]["uid"] = uid
         put(self.store, thing)
 
@@ -66,7 +72,7 @@ class World:
         for pod, used in self.used.items():
             yield {
                 "metadata": {"name": pod, "namespace": namespace},
-                "timestamp": raw.iso(now() if self.measured is None else self.measured),
+                "timestamp": builders.iso(now() if self.measured is None else self.measured),
                 "containers": [{"name": "app", "usage": {"memory": f"{int(used * 1024)}Ki"}}],
             }
         if self.error:
@@ -106,7 +112,7 @@ class TestAsking:
         task.cancel()
 
         selector = "selfhealing.dev/app in (web)"
-        assert [(pace * n, raw.NAMESPACE, selector) for n in (1, 2, 3)] == world.asked
+        assert [(pace * n, builders.NAMESPACE, selector) for n in (1, 2, 3)] == world.asked
 
     async def test_nobody_wants_it(self) -> None:
         """An operator whose apps say nothing of it costs the API server nothing."""
@@ -121,17 +127,17 @@ class TestAsking:
         """For the apps that want it, and for no other."""
         world = World()
         for namespace, name, spec in (
-            (raw.NAMESPACE, "api", ASKING),
-            (raw.NAMESPACE, "quiet", SILENT),
+            (builders.NAMESPACE, "api", ASKING),
+            (builders.NAMESPACE, "quiet", SILENT),
             ("other", "web", ASKING),
         ):
             uid = f"uid-of-{namespace}-{name}"
-            app = raw.app(spec, namespace=namespace, name=name, uid=uid)
+            app = builders.app(spec, namespace=namespace, name=name, uid=uid)
             world.store.put_app(app_view(app))
         await world.usage.look()
 
         assert [
-            (raw.NAMESPACE, "selfhealing.dev/app in (web,api)"),
+            (builders.NAMESPACE, "selfhealing.dev/app in (web,api)"),
             ("other", "selfhealing.dev/app in (web)"),
         ] == [asked[1:] for asked in world.asked]
 
@@ -140,7 +146,7 @@ class TestAsking:
         world = World()
         for number in range(LONGEST_SELECTOR):
             name = f"app-{number}"
-            world.store.put_app(app_view(raw.app(ASKING, name=name, uid=f"uid-of-{name}")))
+            world.store.put_app(app_view(builders.app(ASKING, name=name, uid=f"uid-of-{name}")))
         await world.usage.look()
 
         assert "selfhealing.dev/app" == world.asked[0][2]
@@ -192,7 +198,7 @@ class TestKeeping:
         """Then nothing is kept."""
         world = World()
         await world.look(50)
-        put(world.store, raw.app(SILENT, resourceVersion="9"))
+        put(world.store, builders.app(SILENT, resourceVersion="9"))
         await world.usage.look()
 
         assert [] == world.kept()
@@ -226,7 +232,7 @@ class TestWaking:
         world = World()
         await world.look(70, 75, 80, 86)
         await world.woken()
-        world.store.drop_app(KEY, raw.APP_UID)
+        world.store.drop_app(KEY, builders.APP_UID)
         await world.usage.look()
         await world.woken()
         await world.usage.look()

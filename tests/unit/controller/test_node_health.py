@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from selfhealing.observe.views import NodeCount
-from selfhealing.runtime.access import NODES, Resource
-from selfhealing.runtime.census import FORBIDDEN_PACE, PACE, Census
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, ForbiddenError, UnavailableError
-from tests.unit import raw
-from tests.unit.runtime.clock import now
+from selfhealing.cache.views import NodeCount
+from selfhealing.controller.node_health import FORBIDDEN_PACE, PACE, Census
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, ForbiddenError, UnavailableError
+from selfhealing.kube.resources import NODES, Resource
+from tests.unit import builders
+from tests.unit.controller.clock import now
 
 Json = dict[str, Any]
 
@@ -51,10 +51,10 @@ class Cluster:
 def cluster() -> Cluster:
     """Two of four nodes are silent."""
     return Cluster(
-        raw.node("node-1"),
-        raw.node("node-2", ready="Unknown"),
-        raw.node("node-3", taints=[UNREACHABLE]),
-        raw.node("node-4", ready="False"),
+        builders.node("node-1"),
+        builders.node("node-2", ready="Unknown"),
+        builders.node("node-3", taints=[UNREACHABLE]),
+        builders.node("node-4", ready="False"),
     )
 
 

@@ -6,17 +6,17 @@ from typing import Any, cast
 
 import pytest
 
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
-from selfhealing.runtime.access import OPTIONAL, Resource
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import NotFoundError, UnavailableError
-from selfhealing.runtime.optional import ASKED_BY, PACE, OptionalKinds
-from selfhealing.runtime.queue import WorkQueue
-from selfhealing.runtime.watch import Observer
-from tests.unit import raw
-from tests.unit.runtime.clock import now
-from tests.unit.world import KEY, put
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.event_handlers import Observer
+from selfhealing.controller.optional_kinds import ASKED_BY, PACE, OptionalKinds
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import NotFoundError, UnavailableError
+from selfhealing.kube.resources import OPTIONAL, Resource
+from tests.unit import builders
+from tests.unit.controller.clock import now
+from tests.unit.snapshots import KEY, put
 
 Json = dict[str, Any]
 
@@ -64,7 +64,7 @@ class World:
             (namespace,) if namespace else (),
             now,
         )
-        put(self.store, raw.app(spec or ASKING))
+        put(self.store, builders.app(spec or ASKING))
 
     async def woken(self) -> list[AppKey]:
         """Who has been woken since this was asked last."""
@@ -87,7 +87,7 @@ def test_every_optional_kind_is_asked_for_by_a_field() -> None:
 
 async def test_what_is_there_is_stored() -> None:
     """The app that it belongs to is woken, once."""
-    world = World(raw.vertical({"cpu": "25m"}))
+    world = World(builders.vertical({"cpu": "25m"}))
     await world.optional.look()
 
     assert {"uid-of-VerticalPodAutoscaler": KEY} == world.store.uids(KIND)
@@ -102,7 +102,7 @@ async def test_what_is_there_is_stored() -> None:
 async def test_what_is_gone_is_forgotten() -> None:
     """Also when the kind itself is gone."""
     for error in (None, missing()):
-        world = World(raw.vertical())
+        world = World(builders.vertical())
         await world.optional.look()
         await world.woken()
         world.cluster.objects.clear()
@@ -152,7 +152,7 @@ async def test_nobody_asks_and_nobody_looks() -> None:
 
 async def test_what_nobody_asks_for_any_more_is_looked_at() -> None:
     """Until it is gone."""
-    world = World(raw.vertical(), spec={"image": "web:v1"})
+    world = World(builders.vertical(), spec={"image": "web:v1"})
     await world.optional.look()
     task = asyncio.create_task(world.optional.run())
     await asyncio.sleep(3 * PACE + 1)
@@ -182,7 +182,7 @@ async def test_old_knowledge_is_none() -> None:
 
 async def test_a_failure_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """What is stored stays, and the next look is at its time."""
-    world = World(raw.vertical())
+    world = World(builders.vertical())
     await world.optional.look()
     world.cluster.error = UnavailableError(503, "", "busy")
     await world.optional.look()

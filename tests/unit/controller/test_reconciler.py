@@ -13,26 +13,26 @@ from selfhealing.api.config import ABSENT, CONFIG_MAP, SECRET, ConfigRef, Config
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Hold, Remedy
 from selfhealing.api.spec import SelfHealingAppSpec, parse
 from selfhealing.api.status import read_healing
-from selfhealing.observe.configs import config_view
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.parse import app_view
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey, AppView
+from selfhealing.apply.result import Outcome
+from selfhealing.cache.config_digests import config_view
+from selfhealing.cache.parse import app_view
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey, AppView
+from selfhealing.controller import reconciler as module
+from selfhealing.controller.child_sync import Children
+from selfhealing.controller.reconciler import Reconciler
+from selfhealing.controller.recorder import Recorder
+from selfhealing.controller.remediator import Healer
+from selfhealing.controller.settings import Settings
+from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.render.overrides import Overrides, version
 from selfhealing.render.references import mark
-from selfhealing.runtime import reconciler as module
-from selfhealing.runtime.children import Children
-from selfhealing.runtime.healer import Healer
-from selfhealing.runtime.queue import WorkQueue
-from selfhealing.runtime.reconciler import Reconciler
-from selfhealing.runtime.recorder import Recorder
-from selfhealing.runtime.settings import Settings
-from selfhealing.status.notice import Notice
-from selfhealing.status.outcome import Outcome
-from tests.unit import raw
-from tests.unit.runtime.clock import now
-from tests.unit.runtime.cluster import Cluster, Json, forbidden, version_of
-from tests.unit.world import KEY, put
+from selfhealing.status.event import Notice
+from tests.unit import builders
+from tests.unit.controller.clock import now
+from tests.unit.controller.fake_api_server import Cluster, Json, forbidden, version_of
+from tests.unit.snapshots import KEY, put
 
 POD = "web-abc-1"
 EVICT = f"evict Pod/{POD}"
@@ -49,7 +49,7 @@ class Clock(datetime):
     def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
         """Tell it."""
         assert UTC is tz
-        return raw.at(100) + timedelta(seconds=now())
+        return builders.at(100) + timedelta(seconds=now())
 
 
 class World:
@@ -69,7 +69,7 @@ class World:
         quiet: float = 0,
         watch: ConfigWatch = "all",
     ) -> None:
-        app = raw.app(spec)
+        app = builders.app(spec)
         self.cluster = Cluster(app, *objects)
         self.store = Store()
         for thing in (app, *objects):
@@ -127,7 +127,7 @@ class World:
     @property
     def record(self) -> HealingStatus:
         """What the API server has stored about healing."""
-        status = self.cluster.objects_by_path["SelfHealingApp", raw.APP].get("status", {})
+        status = self.cluster.objects_by_path["SelfHealingApp", builders.APP].get("status", {})
         found = read_healing(orjson.loads(orjson.dumps(status)))
         assert found is not None
         return found
@@ -136,17 +136,17 @@ class World:
 def world(**more: Any) -> World:  # noqa: ANN401 - as World
     """One of two pods fails again and again."""
     return World(
-        raw.deployment(),
-        raw.pod(POD, raw.crash_loop(5, raw.ended()), version=7),
-        raw.pod("web-abc-2", raw.running()),
+        builders.deployment(),
+        builders.pod(POD, builders.crash_loop(5, builders.ended()), version=7),
+        builders.pod("web-abc-2", builders.running()),
         **more,
     )
 
 
 def well(**more: Any) -> World:  # noqa: ANN401 - as World
     """All is well."""
-    pods = (raw.pod(f"web-abc-{n}", raw.running()) for n in (1, 2))
-    return World(raw.deployment(), *pods, **more)
+    pods = (builders.pod(f"web-abc-{n}", builders.running()) for n in (1, 2))
+    return World(builders.deployment(), *pods, **more)
 
 
 @pytest.fixture(autouse=True)
@@ -185,7 +185,7 @@ class TestActing:
     async def test_the_spec_changes_meanwhile(self) -> None:
         """What was decided by the old one is not stored, so nothing of it is done."""
         there = world()
-        changed = raw.app({"image": "web:v2", "port": 5000}, generation=2, resourceVersion="2")
+        changed = builders.app({"image": "web:v2", "port": 5000}, generation=2, resourceVersion="2")
         sync = there.sync
 
         async def slow(facts: Facts, spec: SelfHealingAppSpec, overrides: Overrides) -> Outcome:
@@ -200,7 +200,7 @@ class TestActing:
         await there.work(0.1)
 
         assert [STATUS] == there.cluster.writes()
-        assert "status" not in there.cluster.objects_by_path["SelfHealingApp", raw.APP]
+        assert "status" not in there.cluster.objects_by_path["SelfHealingApp", builders.APP]
 
         await there.work()
 
@@ -210,7 +210,7 @@ class TestActing:
         """Nothing more is done once that is known."""
         there = world()
         await there.work(0.1)
-        there.store.drop_app(KEY, raw.APP_UID)
+        there.store.drop_app(KEY, builders.APP_UID)
         there.cluster.asked.clear()
         await there.work(60)
 
@@ -221,11 +221,11 @@ class TestActing:
         there = world()
         there.cluster.budget = False
         async with there.working(3):
-            meta = there.cluster.objects_by_path["SelfHealingApp", raw.APP]["metadata"]
-            status = there.cluster.objects_by_path["SelfHealingApp", raw.APP]["status"]
+            meta = there.cluster.objects_by_path["SelfHealingApp", builders.APP]["metadata"]
+            status = there.cluster.objects_by_path["SelfHealingApp", builders.APP]["status"]
             version = str(int(meta["resourceVersion"]) + 1)
-            spec = {"image": raw.IMAGE, "port": 5000, "paused": True}
-            there.news(raw.app(spec, status, resourceVersion=version, generation=2))
+            spec = {"image": builders.IMAGE, "port": 5000, "paused": True}
+            there.news(builders.app(spec, status, resourceVersion=version, generation=2))
             there.cluster.asked.clear()
             await asyncio.sleep(600)
 
@@ -262,7 +262,7 @@ class TestHolding:
     async def test_what_is_known_is_behind(self) -> None:
         """The pod is well again, only the watch has not said so: it is not touched."""
         there = world()
-        newer = raw.pod(POD, raw.running(), version=8)
+        newer = builders.pod(POD, builders.running(), version=8)
         there.cluster.put(newer)
         async with there.working(60):
             assert Hold.STALE_FACTS is there.record.hold
@@ -279,7 +279,7 @@ class TestHolding:
     async def test_it_is_as_ill_as_before(self) -> None:
         """Then it is healed as soon as that is known."""
         there = world()
-        newer = raw.pod(POD, raw.crash_loop(6, raw.ended()), version=8)
+        newer = builders.pod(POD, builders.crash_loop(6, builders.ended()), version=8)
         there.cluster.put(newer)
         async with there.working(10):
             there.news(newer)
@@ -314,7 +314,7 @@ class TestProving:
     ) -> None:
         """The status goes on telling how the app is, without that; it is tried again."""
         there = well()
-        revision = raw.child("ControllerRevision", owner="uid-of-another", name=KEPT)
+        revision = builders.child("ControllerRevision", owner="uid-of-another", name=KEPT)
         if stranger:
             there.cluster.put(revision)
         else:
@@ -324,7 +324,7 @@ class TestProving:
             assert 1 == there.cluster.asked.count(KEEP)
             assert 1 == len([text for text in caplog.messages if "cannot be kept" in text])
 
-            there.news(raw.pod("web-abc-1", raw.running(ready=False), version=9))
+            there.news(builders.pod("web-abc-1", builders.running(ready=False), version=9))
             await asyncio.sleep(2)
 
             assert None is there.record.well_since
@@ -339,9 +339,9 @@ class TestProving:
 
         assert [before] == there.cluster.there("ControllerRevision")
 
-        app = there.cluster.objects_by_path["SelfHealingApp", raw.APP]
+        app = there.cluster.objects_by_path["SelfHealingApp", builders.APP]
         app["metadata"] |= {"generation": 2, "resourceVersion": "80"}
-        app["spec"]["image"] = raw.IMAGE
+        app["spec"]["image"] = builders.IMAGE
         there.news(app)
         there.cluster.asked.clear()
         await there.work(PROBATION + 10)
@@ -351,7 +351,7 @@ class TestProving:
 
 
 READS: Json = {
-    "image": raw.IMAGE,
+    "image": builders.IMAGE,
     "envFrom": [{"configMapRef": {"name": "settings"}}, {"secretRef": {"name": "password"}}],
 }
 SETTINGS, PASSWORD = ConfigRef(CONFIG_MAP, "settings"), ConfigRef(SECRET, "password")
@@ -359,7 +359,7 @@ SETTINGS, PASSWORD = ConfigRef(CONFIG_MAP, "settings"), ConfigRef(SECRET, "passw
 
 def holding(mode: str, version: int = 1) -> Json:
     """The ConfigMap that the app reads."""
-    return raw.config(data={"mode": mode}, version=version)
+    return builders.config(data={"mode": mode}, version=version)
 
 
 async def test_what_the_pods_read_is_followed_from_the_first_look() -> None:
@@ -384,7 +384,7 @@ async def test_an_app_that_no_longer_follows_has_no_readers() -> None:
     world = well(spec=READS)
     await world.work()
     world.news(
-        raw.app({**READS, "restartOnConfigChange": False}, generation=2, resourceVersion="9")
+        builders.app({**READS, "restartOnConfigChange": False}, generation=2, resourceVersion="9")
     )
     await world.work()
 
@@ -402,4 +402,4 @@ async def test_a_version_is_spoken_of_by_the_configuration_that_was_written() ->
 
     spec = parse({**READS, "envFrom": READS["envFrom"][:1]})
     written = mark({SETTINGS: config_view(holding("fast")).digest})
-    assert version(raw.APP, spec, written) == spoken
+    assert version(builders.APP, spec, written) == spoken

@@ -6,21 +6,21 @@ from typing import Any, cast
 
 import pytest
 
-from selfhealing.observe.parse import app_view
-from selfhealing.observe.views import AppView
-from selfhealing.runtime import recorder as module
-from selfhealing.runtime.access import EVENT_SERIES, Resource
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ForbiddenError, NotFoundError
-from selfhealing.runtime.metrics import REGISTRY
-from selfhealing.runtime.recorder import SERIES_WINDOW, Recorder
-from selfhealing.status.notice import Notice
-from tests.unit import raw
-from tests.unit.runtime.clock import settle
+from selfhealing.cache.parse import app_view
+from selfhealing.cache.views import AppView
+from selfhealing.controller import recorder as module
+from selfhealing.controller.recorder import SERIES_WINDOW, Recorder
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ForbiddenError, NotFoundError
+from selfhealing.kube.metrics import REGISTRY
+from selfhealing.kube.resources import EVENT_SERIES, Resource
+from selfhealing.status.event import Notice
+from tests.unit import builders
+from tests.unit.controller.clock import settle
 
 Json = dict[str, Any]
 
-APP = app_view(raw.app())
+APP = app_view(builders.app())
 NOTICE = Notice("Warning", "ContainerRestarted", "container app of pod web-1 was restarted")
 
 
@@ -86,7 +86,7 @@ async def recorder(server: EventServer) -> AsyncIterator[Recorder]:
 
 def other(name: str, uid: str) -> AppView:
     """Another app."""
-    return app_view(raw.app(name=name, uid=uid))
+    return app_view(builders.app(name=name, uid=uid))
 
 
 def dropped() -> float:
@@ -110,7 +110,7 @@ async def test_an_event_is_about_its_app(server: EventServer, recorder: Recorder
         "kind": "SelfHealingApp",
         "namespace": "shop",
         "name": "web",
-        "uid": raw.APP_UID,
+        "uid": builders.APP_UID,
     } == event["regarding"]
     assert (NOTICE.type, NOTICE.reason, NOTICE.message) == (
         event["type"],

@@ -7,21 +7,21 @@ from typing import Any
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Hold
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.parse import app_view
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
+from selfhealing.cache.parse import app_view
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.remediator import Healer, Preparation
+from selfhealing.controller.revision_store import BARRED
+from selfhealing.controller.settings import Settings
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.errors import UnavailableError
 from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import Overrides, build_kept
 from selfhealing.render.pod import build_pod_template
-from selfhealing.runtime.errors import UnavailableError
-from selfhealing.runtime.healer import Healer, Preparation
-from selfhealing.runtime.keeper import BARRED
-from selfhealing.runtime.queue import WorkQueue
-from selfhealing.runtime.settings import Settings
-from tests.unit import raw
-from tests.unit.runtime.clock import now
-from tests.unit.runtime.cluster import (
+from tests.unit import builders
+from tests.unit.controller.clock import now
+from tests.unit.controller.fake_api_server import (
     Cluster,
     Json,
     action,
@@ -32,20 +32,20 @@ from tests.unit.runtime.cluster import (
     spec,
     version_of,
 )
-from tests.unit.world import KEY, put
+from tests.unit.snapshots import KEY, put
 
 POD = "web-abc-1"
 UID = f"uid-of-{POD}"
 OLD = {"image": "web:v0"}
 GOOD = version_of(**OLD)
-GOOD_TEMPLATE = build_pod_template(raw.APP, spec(**OLD))
+GOOD_TEMPLATE = build_pod_template(builders.APP, spec(**OLD))
 ROLLED_BACK = {"good_template": GOOD, "failed_template": version_of()}
 AWAY = UnavailableError(503, "ServiceUnavailable", "no")
 
 
-def kept(owner: str = raw.APP_UID) -> Json:
+def kept(owner: str = builders.APP_UID) -> Json:
     """The revision that keeps the version to go back to."""
-    body = build_kept(Owner(raw.NAMESPACE, raw.APP, owner), GOOD, GOOD_TEMPLATE)
+    body = build_kept(Owner(builders.NAMESPACE, builders.APP, owner), GOOD, GOOD_TEMPLATE)
     return {**body, "metadata": {**body["metadata"], "uid": "uid-of-revision"}}
 
 
@@ -56,7 +56,7 @@ class World:
         self.cluster = Cluster(*objects)
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
-        for thing in (raw.app(), *objects):
+        for thing in (builders.app(), *objects):
             if thing["kind"] not in {"ControllerRevision", "Node"}:
                 put(self.store, thing)
         settings = Settings(healing_quiet=quiet, healing_scale=scale)
@@ -76,7 +76,7 @@ class World:
         **more: Any,  # noqa: ANN401 - of the spec
     ) -> Preparation:
         """Prepare a reconcile."""
-        return await self.healer.prepare(self.facts, spec(**more), remembered, raw.at(at))
+        return await self.healer.prepare(self.facts, spec(**more), remembered, builders.at(at))
 
     async def hold(self) -> Hold | None:
         """What keeps anything from being done."""
@@ -86,9 +86,9 @@ class World:
 def world(*more: Json, quiet: float = 0, scale: float = 1) -> World:
     """One of two pods fails."""
     return World(
-        raw.deployment(),
-        raw.pod(POD, raw.crash_loop(5, raw.ended()), version=7),
-        raw.pod("web-abc-2", raw.running()),
+        builders.deployment(),
+        builders.pod(POD, builders.crash_loop(5, builders.ended()), version=7),
+        builders.pod("web-abc-2", builders.running()),
         *more,
         quiet=quiet,
         scale=scale,
@@ -182,7 +182,7 @@ class TestCarryingOut:
     async def test_a_pod_that_was_kept_long_enough(self) -> None:
         """It is deleted; the decision is told if it could not be, so that it is not forgotten."""
         there = world()
-        there.cluster.put(raw.pod("web-abc-3", raw.running(), labels={}))
+        there.cluster.put(builders.pod("web-abc-3", builders.running(), labels={}))
         past = record(quarantine=kept_apart("web-abc-3", 90))
         there.cluster.errors["delete"] = AWAY
 
@@ -373,8 +373,8 @@ class TestConfirming:
     @pytest.mark.parametrize(
         "newer",
         [
-            raw.pod(POD, raw.running(), version=8),
-            raw.deployment(version=2),
+            builders.pod(POD, builders.running(), version=8),
+            builders.deployment(version=2),
         ],
         ids=["the pod", "the Deployment"],
     )
@@ -386,7 +386,7 @@ class TestConfirming:
         assert not await there.healer.confirm(there.facts, record(), RECYCLE)
         assert Hold.STALE_FACTS is await there.hold()
 
-        put(there.store, raw.pod("web-abc-2", raw.running(), version=99))
+        put(there.store, builders.pod("web-abc-2", builders.running(), version=99))
 
         assert Hold.STALE_FACTS is await there.hold()
 
@@ -443,7 +443,7 @@ class TestHolds:
         there = world()
         for number in range(5):
             key = AppKey("shop", f"app-{number}")
-            thing = raw.app(name=key.name, uid=f"uid-of-{key.name}")
+            thing = builders.app(name=key.name, uid=f"uid-of-{key.name}")
             there.store.put_app(app_view(thing))
             there.healer.note(key, record(diagnoses=[illness()]), ailing=False)
 
@@ -461,19 +461,23 @@ class TestHolds:
         self, remembered: HealingStatus | None, silent: int, *, many: bool
     ) -> None:
         """They are counted where a pod is lost, and only there."""
-        nodes = [raw.node(f"node-{n}", ready="Unknown" if n < silent else "True") for n in range(4)]
+        nodes = [
+            builders.node(f"node-{n}", ready="Unknown" if n < silent else "True") for n in range(4)
+        ]
         well = world(*nodes)
 
         assert not (await well.prepare(remembered)).situation.nodes_lost
         assert [] == well.cluster.asked
 
-        lost = world(*nodes, raw.pod("web-abc-3", raw.running(), ready=False, ready_reason=""))
+        lost = world(
+            *nodes, builders.pod("web-abc-3", builders.running(), ready=False, ready_reason="")
+        )
 
         assert many is (await lost.prepare(remembered)).situation.nodes_lost
 
     async def test_nodes_that_cannot_be_counted(self) -> None:
         """Nobody can tell that it is not all of them."""
-        there = world(raw.pod("web-abc-3", raw.running(), ready=False, ready_reason=""))
+        there = world(builders.pod("web-abc-3", builders.running(), ready=False, ready_reason=""))
         there.cluster.errors["list"] = forbidden()
 
         assert (await there.prepare(record())).situation.nodes_lost
@@ -481,7 +485,7 @@ class TestHolds:
     async def test_an_app_that_is_gone(self) -> None:
         """Nothing is remembered of it, whatever was."""
         there = world()
-        there.cluster.put(raw.deployment(version=2))
+        there.cluster.put(builders.deployment(version=2))
         await there.healer.confirm(there.facts, record(), RECYCLE)
         there.healer.forget(KEY)
 

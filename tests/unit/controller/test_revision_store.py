@@ -4,27 +4,27 @@ import asyncio
 
 import pytest
 
-from selfhealing.observe.parse import app_view
+from selfhealing.cache.parse import app_view
+from selfhealing.controller.revision_store import BARRED, REMEMBERED, Keeper, RefusedError
+from selfhealing.kube.errors import UnavailableError
 from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import build_kept
 from selfhealing.render.pod import build_pod_template
-from selfhealing.runtime.errors import UnavailableError
-from selfhealing.runtime.keeper import BARRED, REMEMBERED, Keeper, RefusedError
-from tests.unit import raw
-from tests.unit.runtime.clock import now
-from tests.unit.runtime.cluster import Cluster, Json, forbidden, spec
+from tests.unit import builders
+from tests.unit.controller.clock import now
+from tests.unit.controller.fake_api_server import Cluster, Json, forbidden, spec
 
-APP = app_view(raw.app())
+APP = app_view(builders.app())
 GOOD = "a1b2c3d4e5"
 NAME = f"web-{GOOD}"
-TEMPLATE = build_pod_template(raw.APP, spec())
+TEMPLATE = build_pod_template(builders.APP, spec())
 AWAY = UnavailableError(503, "ServiceUnavailable", "no")
 
 
-def revision(owner: str = raw.APP_UID, data: Json | None = None) -> Json:
+def revision(owner: str = builders.APP_UID, data: Json | None = None) -> Json:
     """A ControllerRevision of that name."""
     body = build_kept(
-        Owner(raw.NAMESPACE, raw.APP, owner), GOOD, TEMPLATE if data is None else data
+        Owner(builders.NAMESPACE, builders.APP, owner), GOOD, TEMPLATE if data is None else data
     )
     return {**body, "metadata": {**body["metadata"], "uid": "uid-of-revision"}}
 

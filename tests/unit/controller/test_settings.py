@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.runtime.settings import Settings, SettingsError, load
+from selfhealing.controller.settings import Settings, SettingsError, load
 
 GIVEN: dict[str, tuple[str, Any]] = {
     "namespaces": ("shop,bank", ("shop", "bank")),

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Remedy
-from selfhealing.observe.parse import app_view
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
-from selfhealing.runtime import metrics
-from selfhealing.runtime.ward import Ward, count
-from tests.unit import raw
-from tests.unit.runtime.cluster import action, illness, record
+from selfhealing.cache.parse import app_view
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.unhealthy_apps import Ward, count
+from selfhealing.kube import metrics
+from tests.unit import builders
+from tests.unit.controller.fake_api_server import action, illness, record
 
 KEYS = [AppKey("ward", f"app-{number}") for number in range(10)]
 ILL = record(diagnoses=[illness()])
@@ -37,7 +37,9 @@ def ward() -> Iterator[Ward]:
     """Ten apps, of which nobody knows anything yet; the metrics are the whole process's."""
     store = Store()
     for key in KEYS:
-        thing = app_view(raw.app(namespace=key.namespace, name=key.name, uid=f"uid-of-{key.name}"))
+        thing = app_view(
+            builders.app(namespace=key.namespace, name=key.name, uid=f"uid-of-{key.name}")
+        )
         store.put_app(thing)
     ward = Ward(store)
     yield ward

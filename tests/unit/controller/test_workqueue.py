@@ -7,8 +7,8 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from selfhealing.runtime.queue import BACKOFF_FIRST, BACKOFF_LIMIT, WorkQueue
-from tests.unit.runtime.clock import now, settle, simulate
+from selfhealing.controller.workqueue import BACKOFF_FIRST, BACKOFF_LIMIT, WorkQueue
+from tests.unit.controller.clock import now, settle, simulate
 
 
 async def drain(queue: WorkQueue[str], seconds: float = 1000) -> list[tuple[float, str]]:

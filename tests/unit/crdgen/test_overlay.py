@@ -3,7 +3,7 @@
 import pytest
 
 from selfhealing.api.base import Rule
-from selfhealing.api.schema.overlay import Overlay, OverlayError, Schema, apply
+from selfhealing.crdgen.schema.overlay import Overlay, OverlayError, Schema, apply
 
 THING: Schema = {
     "type": "object",

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from selfhealing.api.base import KubernetesType, Rule
-from selfhealing.api.schema.overlay import Overlay, Schema
-from selfhealing.api.schema.published import (
+from selfhealing.crdgen.schema.overlay import Overlay, Schema
+from selfhealing.crdgen.schema.published import (
     INT_OR_STRING_TYPE,
     QUANTITY,
     Published,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfhealing.api import reference
+from selfhealing.crdgen import reference
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 from pydantic import BaseModel, Field
 
 from selfhealing.api.base import Int32, Json, KubernetesType, Limits, ListMap, Model, Rule
-from selfhealing.api.schema.overlay import Schema
-from selfhealing.api.schema.structural import StructuralError, structural
+from selfhealing.crdgen.schema.overlay import Schema
+from selfhealing.crdgen.schema.structural import StructuralError, structural
 
 
 class Inner(Model):

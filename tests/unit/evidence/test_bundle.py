@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given, strategies as st
 
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, Remedy
-from selfhealing.heal.evidence import LIMIT, Exhibit, Log, config_map, is_of, key, update, write
-from selfhealing.heal.exhibit import Source
-from selfhealing.observe.views import AppKey
-from tests.unit import raw
+from selfhealing.cache.views import AppKey
+from selfhealing.evidence.bundle import LIMIT, Exhibit, Log, config_map, is_of, key, update, write
+from selfhealing.evidence.format import Source
+from tests.unit import builders
 
 Json = dict[str, Any]
 
 APP = AppKey("shop", "web")
-OOM = raw.ended(137, "OOMKilled")
-POD = raw.pod("web-abc-1", raw.crash_loop(3, OOM))
+OOM = builders.ended(137, "OOMKilled")
+POD = builders.pod("web-abc-1", builders.crash_loop(3, OOM))
 NAMES = st.text(max_size=253)
 
 
@@ -28,7 +28,7 @@ def action(number: int = 12, remedy: Remedy = Remedy.RAISE_MEMORY, **more: objec
             "diagnosis": "OOMKilled",
             "target": "web-abc-1",
             "outcome": ActionOutcome.STARTED,
-            "at": raw.at(60),
+            "at": builders.at(60),
             "message": "the container app used more than 128Mi three times",
             **more,
         }
@@ -37,7 +37,7 @@ def action(number: int = 12, remedy: Remedy = Remedy.RAISE_MEMORY, **more: objec
 
 def exhibit(what: HealingAction | None = None, **more: Any) -> Exhibit:  # noqa: ANN401 - its fields
     """What was found."""
-    return Exhibit(APP, what or action(), raw.at(61), **more)
+    return Exhibit(APP, what or action(), builders.at(61), **more)
 
 
 def log(text: str, container: str = "app", *, previous: bool = True) -> Log:
@@ -71,7 +71,7 @@ class TestText:
             exhibit(
                 pod=POD,
                 use=[{"name": "app", "usage": {"cpu": "12m"}}],
-                events=[raw.killing("web-abc-1", 5)],
+                events=[builders.killing("web-abc-1", 5)],
                 logs=[log("boom\n"), log("", previous=False)],
                 wanted={"image": "v2"},
                 kept={"image": "v1"},
@@ -105,8 +105,10 @@ class TestText:
     def test_no_part_tells_a_secret(self) -> None:
         """Wherever it stands, and also where the cut would have fallen into it."""
         hidden = "postgres://bob:hunter2@db"
-        event = {**raw.killing("web-abc-1", 5), "message": hidden}
-        pod = raw.pod("web-abc-1", raw.waiting("StartError", hidden), status={"message": hidden})
+        event = {**builders.killing("web-abc-1", 5), "message": hidden}
+        pod = builders.pod(
+            "web-abc-1", builders.waiting("StartError", hidden), status={"message": hidden}
+        )
         text = write(
             exhibit(
                 action(message=f"{hidden} and more"),
@@ -160,10 +162,12 @@ class TestRoom:
     def test_of_the_events_the_latest_stay(self) -> None:
         """Of the pod and of the templates the beginning."""
         events = [
-            {**raw.killing("web-abc-1", number), "message": f"event {number} " + "x" * 90}
+            {**builders.killing("web-abc-1", number), "message": f"event {number} " + "x" * 90}
             for number in range(100)
         ]
-        pod = raw.pod("web-abc-1", *(raw.running(name=f"c{number}") for number in range(40)))
+        pod = builders.pod(
+            "web-abc-1", *(builders.running(name=f"c{number}") for number in range(40))
+        )
         wanted = {f"field{number}": "x" * 50 for number in range(1000, 1200)}
         text = write(exhibit(pod=pod, events=events, wanted=wanted, kept={}))
 
@@ -229,7 +233,7 @@ class TestKeeping:
 
         assert is_of(action(), text)
         assert is_of(action(outcome=ActionOutcome.HELPED), text)
-        assert not is_of(action(at=raw.at(90)), text)
+        assert not is_of(action(at=builders.at(90)), text)
         assert not is_of(action(), "")
 
     def test_old_ones_go_and_strangers_stay(self) -> None:

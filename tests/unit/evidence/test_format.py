@@ -4,12 +4,21 @@ from typing import Any
 
 import pytest
 
-from selfhealing.heal.exhibit import MOST, WORDS, Source, describe, measured, short, sources, tell
-from tests.unit import raw
+from selfhealing.evidence.format import (
+    MOST,
+    WORDS,
+    Source,
+    describe,
+    measured,
+    short,
+    sources,
+    tell,
+)
+from tests.unit import builders
 
 Json = dict[str, Any]
 
-OOM = raw.ended(137, "OOMKilled")
+OOM = builders.ended(137, "OOMKilled")
 
 
 class TestSources:
@@ -18,14 +27,14 @@ class TestSources:
     @pytest.mark.parametrize(
         ("status", "expected"),
         [
-            (raw.running(), []),
-            (raw.running(ready=False), [False]),
-            (raw.running(restarts=1, last=OOM), [True, False]),
-            (raw.crash_loop(3, OOM), [True]),
-            (raw.waiting("ImagePullBackOff"), []),
-            (raw.terminated(raw.ended(1)), [False]),
-            (raw.terminated(raw.ended(1), restarts=1, last=OOM), [True, False]),
-            (raw.terminated(raw.ended(0), ready=True), []),
+            (builders.running(), []),
+            (builders.running(ready=False), [False]),
+            (builders.running(restarts=1, last=OOM), [True, False]),
+            (builders.crash_loop(3, OOM), [True]),
+            (builders.waiting("ImagePullBackOff"), []),
+            (builders.terminated(builders.ended(1)), [False]),
+            (builders.terminated(builders.ended(1), restarts=1, last=OOM), [True, False]),
+            (builders.terminated(builders.ended(0), ready=True), []),
             ({"name": "app"}, []),
         ],
     )
@@ -37,11 +46,11 @@ class TestSources:
 
     def test_those_that_fail_come_first(self) -> None:
         """Then those of the app, then those that prepare it."""
-        pod = raw.pod(
+        pod = builders.pod(
             "web-abc-1",
-            raw.running(name="proxy", restarts=1, last=OOM),
-            raw.running(name="app", ready=False),
-            init=[raw.terminated(raw.ended(1), name="setup")],
+            builders.running(name="proxy", restarts=1, last=OOM),
+            builders.running(name="app", ready=False),
+            init=[builders.terminated(builders.ended(1), name="setup")],
         )
 
         assert [
@@ -53,9 +62,9 @@ class TestSources:
 
     def test_there_are_not_too_many(self) -> None:
         """Each would have room for no more than a line."""
-        failing = [raw.running(name=f"c{number}", ready=False) for number in range(20)]
+        failing = [builders.running(name=f"c{number}", ready=False) for number in range(20)]
 
-        assert MOST == len(sources(raw.pod("web-abc-1", *failing)))
+        assert MOST == len(sources(builders.pod("web-abc-1", *failing)))
 
     def test_a_pod_without_a_status_has_none(self) -> None:
         """No node has taken it yet."""
@@ -67,7 +76,9 @@ class TestPods:
 
     def test_all_that_matters_is_there(self) -> None:
         """In the order in which one looks for it."""
-        pod = raw.pod("web-abc-1", raw.crash_loop(3, OOM), status={"qosClass": "Burstable"})
+        pod = builders.pod(
+            "web-abc-1", builders.crash_loop(3, OOM), status={"qosClass": "Burstable"}
+        )
         pod["spec"]["containers"][0]["resources"] = {
             "requests": {"cpu": "100m", "memory": "64Mi"},
             "limits": {"memory": "128Mi"},
@@ -95,8 +106,8 @@ class TestPods:
 
     def test_the_amounts_in_force_are_those_of_the_status(self) -> None:
         """A pod may have been resized and not know it in its spec yet, or the other way round."""
-        status = {**raw.running(), "resources": {"limits": {"memory": "256Mi"}}}
-        pod = raw.pod("web-abc-1", status)
+        status = {**builders.running(), "resources": {"limits": {"memory": "256Mi"}}}
+        pod = builders.pod("web-abc-1", status)
         pod["spec"]["containers"][0]["resources"] = {"limits": {"memory": "512Mi"}}
         text = describe(pod)
 
@@ -119,8 +130,8 @@ class TestPods:
 
     def test_a_pod_that_goes_says_so(self) -> None:
         """And why it failed as a whole."""
-        pod = raw.evicted("web-abc-1", message="low on memory; token=hunter2")
-        pod["metadata"]["deletionTimestamp"] = raw.iso(30)
+        pod = builders.evicted("web-abc-1", message="low on memory; token=hunter2")
+        pod["metadata"]["deletionTimestamp"] = builders.iso(30)
         text = describe(pod)
 
         assert "being deleted since 2026-01-01T12:00:30Z" in text
@@ -128,10 +139,10 @@ class TestPods:
 
     def test_running_and_ended_containers(self) -> None:
         """With the times, and with an app's last words where it left some."""
-        pod = raw.pod(
+        pod = builders.pod(
             "web-abc-1",
-            raw.running(since=20),
-            raw.terminated(raw.ended(1, message="password=hunter2 is wrong"), name="job"),
+            builders.running(since=20),
+            builders.terminated(builders.ended(1, message="password=hunter2 is wrong"), name="job"),
         )
         text = describe(pod)
 
@@ -147,7 +158,7 @@ class TestEvents:
     def test_they_are_in_the_order_of_their_last_time(self) -> None:
         """Whichever field says it: old and new reporters write different ones."""
         events: list[Json] = [
-            {"lastTimestamp": raw.iso(50), "count": 4, "type": "Warning", "reason": "BackOff"},
+            {"lastTimestamp": builders.iso(50), "count": 4, "type": "Warning", "reason": "BackOff"},
             {
                 "series": {"lastObservedTime": "2026-01-01T12:00:40.123456Z", "count": 3},
                 "eventTime": "2026-01-01T12:00:01.000000Z",
@@ -155,8 +166,8 @@ class TestEvents:
                 "type": "Warning",
             },
             {"eventTime": "2026-01-01T12:00:30.000001Z", "reason": "Scheduled", "message": "ok"},
-            {"firstTimestamp": raw.iso(20), "reason": "Pulled", "message": "a\nb"},
-            {"metadata": {"creationTimestamp": raw.iso(10)}, "reason": "Created"},
+            {"firstTimestamp": builders.iso(20), "reason": "Pulled", "message": "a\nb"},
+            {"metadata": {"creationTimestamp": builders.iso(10)}, "reason": "Created"},
             {"reason": "Unknown", "count": None},
         ]
 

@@ -8,7 +8,7 @@ from time import process_time
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.heal.redaction import MASK, plain, redact
+from selfhealing.evidence.redaction import MASK, plain, redact
 
 LETTERS = string.ascii_letters + string.digits
 MARKED = "S3cr3t"

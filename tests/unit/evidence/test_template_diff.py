@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from selfhealing.heal.template_diff import template_diff
+from selfhealing.evidence.template_diff import template_diff
 
 Json = dict[str, Any]
 

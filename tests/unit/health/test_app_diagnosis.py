@@ -3,14 +3,14 @@
 import pytest
 
 from selfhealing.api.spec import parse
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.blame import Cause, Confidence, Trial
-from selfhealing.heal.causes import Causes
-from selfhealing.heal.diagnosis import diagnose
-from selfhealing.heal.illness import Illness, illnesses
-from selfhealing.heal.policy import policy
-from selfhealing.heal.symptoms import IllnessType
-from tests.unit.raw import (
+from selfhealing.health.app_diagnosis import Illness, illnesses
+from selfhealing.health.assessment import diagnose
+from selfhealing.health.attribution import Cause, Confidence, Trial
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.pod_diagnosis import IllnessType
+from selfhealing.health.termination_causes import Causes
+from selfhealing.remediation.policy import policy
+from tests.unit.builders import (
     at,
     autoscaler,
     crash_loop,
@@ -23,7 +23,7 @@ from tests.unit.raw import (
     running,
     waiting,
 )
-from tests.unit.world import Json, facts
+from tests.unit.snapshots import Json, facts
 
 STUCK = progressing("ProgressDeadlineExceeded", "def", status="False")
 QUOTA = refused('pods "web-def-x7k2p" is forbidden: exceeded quota: small, requested: pods=1')
@@ -35,7 +35,7 @@ def found(*objects: Json, now: float = 1000, trial: Trial | None = None) -> tupl
     known, causes, alarm = facts(*objects), Causes(), Alarm(at(now))
     limits = policy(parse({"image": "web:v1"}))
     diagnosis = diagnose(known, causes, alarm)
-    return illnesses(known, diagnosis, causes, alarm, limits, trial or Trial(open=False))
+    return illnesses(known, diagnosis, causes, alarm, limits.thresholds, trial or Trial(open=False))
 
 
 def types(*objects: Json) -> list[IllnessType]:

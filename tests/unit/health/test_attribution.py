@@ -2,10 +2,10 @@
 
 import pytest
 
-from selfhealing.heal.blame import Cause, Confidence, Trial, blame
-from selfhealing.heal.symptoms import IllnessType
-from tests.unit.raw import at, crash_loop, deployment, ended, pod, progressing, running
-from tests.unit.world import Json, facts
+from selfhealing.health.attribution import Cause, Confidence, Trial, blame
+from selfhealing.health.pod_diagnosis import IllnessType
+from tests.unit.builders import at, crash_loop, deployment, ended, pod, progressing, running
+from tests.unit.snapshots import Json, facts
 
 ROLLING = deployment(2, conditions=[progressing("ReplicaSetUpdated", "def")])
 ENDED = pod("web-def-9", phase="Failed")

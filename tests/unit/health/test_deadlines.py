@@ -2,8 +2,8 @@
 
 from hypothesis import given, strategies as st
 
-from selfhealing.heal.alarm import Alarm
-from tests.unit.raw import at
+from selfhealing.health.deadlines import Alarm
+from tests.unit.builders import at
 
 
 def test_nothing_was_asked() -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.heal.blame import Cause, Confidence
-from selfhealing.heal.climbing import Sample, climbing, climbs, sample, warnings
-from selfhealing.heal.policy import HORIZON, LEAST_HORIZON, horizon
-from selfhealing.heal.symptoms import IllnessType
-from tests.unit import raw
-from tests.unit.world import facts
+from selfhealing.health.attribution import Cause, Confidence
+from selfhealing.health.memory_trend import Sample, climbing, climbs, sample, warnings
+from selfhealing.health.pod_diagnosis import IllnessType
+from selfhealing.remediation.policy import HORIZON, LEAST_HORIZON, horizon
+from tests.unit import builders
+from tests.unit.snapshots import facts
 
 Json = dict[str, Any]
 
@@ -22,7 +22,9 @@ LIMIT = 100 * MIB
 
 def measured(*mebibytes: float, pace: float = 15) -> list[Sample]:
     """Measurements at a steady pace."""
-    return [Sample(raw.at(number * pace), int(used * MIB)) for number, used in enumerate(mebibytes)]
+    return [
+        Sample(builders.at(number * pace), int(used * MIB)) for number, used in enumerate(mebibytes)
+    ]
 
 
 RISES = measured(70, 75, 80, 86)
@@ -79,7 +81,7 @@ class TestClimbs:
     @pytest.mark.parametrize(("seconds", "expected"), [(40, True), (39, False)])
     def test_the_horizon(self, seconds: float, *, expected: bool) -> None:
         """5 MiB in 15 s from 86.67 MiB on: the limit of 100 MiB is 40 s away."""
-        samples = [Sample(raw.at(15 * n), 72 * MIB + 5 * MIB * n) for n in range(4)]
+        samples = [Sample(builders.at(15 * n), 72 * MIB + 5 * MIB * n) for n in range(4)]
         limit = samples[-1].used + 40 * MIB // 3
 
         assert expected == climbs(samples, limit, timedelta(seconds=seconds))
@@ -97,7 +99,7 @@ HORIZONS = st.integers(1, 600).map(lambda seconds: timedelta(seconds=seconds))
 
 def at_pace(uses: Sequence[int], pace: int) -> list[Sample]:
     """Measurements of so many bytes."""
-    return [Sample(raw.at(number * pace), used) for number, used in enumerate(uses)]
+    return [Sample(builders.at(number * pace), used) for number, used in enumerate(uses)]
 
 
 class TestAnyUse:
@@ -141,7 +143,7 @@ class TestAnyUse:
 
 def pod(name: str = "web-abc-1", limit: str = "100Mi", **more: Any) -> Json:  # noqa: ANN401 - raw.pod's
     """A pod with a memory limit."""
-    return raw.pod(name, raw.running(), limit=limit, **more)
+    return builders.pod(name, builders.running(), limit=limit, **more)
 
 
 class TestPods:
@@ -149,7 +151,7 @@ class TestPods:
 
     def test_one_of_two(self) -> None:
         """Each by its own measurements; one without any does not."""
-        there = facts(raw.deployment(2), pod(), pod("web-abc-2"), pod("web-abc-3"))
+        there = facts(builders.deployment(2), pod(), pod("web-abc-2"), pod("web-abc-3"))
         usage = {"uid-of-web-abc-1": measured(50, 50, 50), "uid-of-web-abc-2": RISES}
 
         assert ["web-abc-2"] == [each.name for each in climbing(there, usage, HORIZON)]
@@ -162,21 +164,21 @@ class TestPods:
             (pod(limit="200Mi", applied="200Mi"), False),
             (pod(limit=""), False),
             (pod("web-old-1"), False),
-            (pod(deletionTimestamp=raw.iso(90)), False),
-            (raw.pod("web-abc-1", raw.running(), limit="100Mi", phase="Failed"), False),
+            (pod(deletionTimestamp=builders.iso(90)), False),
+            (builders.pod("web-abc-1", builders.running(), limit="100Mi", phase="Failed"), False),
         ],
         ids=["more", "not set yet", "set", "no limit", "former version", "on its way", "over"],
     )
     def test_the_limit_in_force(self, changed: Json, *, expected: bool) -> None:
         """What the kubelet has set counts; and only pods that may be given more."""
-        there = facts(raw.deployment(), changed)
+        there = facts(builders.deployment(), changed)
         usage = {changed["metadata"]["uid"]: RISES}
 
         assert expected == bool(climbing(there, usage, HORIZON))
 
     def test_the_warning(self) -> None:
         """In the same words for as long as it lasts; nobody is blamed."""
-        there = facts(raw.deployment(2), pod(), pod("web-abc-2"))
+        there = facts(builders.deployment(2), pod(), pod("web-abc-2"))
         usage = {"uid-of-web-abc-1": RISES, "uid-of-web-abc-2": RISES}
         (found,) = warnings(there, usage, HORIZON)
 
@@ -201,8 +203,8 @@ class TestPods:
 def metrics(*containers: tuple[str, str], **more: object) -> Json:
     """A PodMetrics as metrics-server writes it."""
     return {
-        "metadata": {"name": "web-abc-1", "namespace": raw.NAMESPACE},
-        "timestamp": raw.iso(30),
+        "metadata": {"name": "web-abc-1", "namespace": builders.NAMESPACE},
+        "timestamp": builders.iso(30),
         "window": "15.5s",
         "containers": [
             {"name": name, "usage": {"cpu": "1291758n", "memory": memory}}
@@ -219,7 +221,7 @@ class TestSample:
         """Sidecars have limits of their own."""
         found = sample(metrics(("proxy", "9Mi"), ("app", "13668Ki")))
 
-        assert ("web-abc-1", Sample(raw.at(30), 13668 * 1024)) == found
+        assert ("web-abc-1", Sample(builders.at(30), 13668 * 1024)) == found
 
     @pytest.mark.parametrize(
         "item",

@@ -14,31 +14,31 @@ from selfhealing.api.healing_status import (
     Remedy,
 )
 from selfhealing.api.spec import parse
-from selfhealing.heal import ledger
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.blame import Cause, Confidence
-from selfhealing.heal.case import Case, Situation
-from selfhealing.heal.climbing import Sample
-from selfhealing.heal.decision import decide
-from selfhealing.heal.illness import Illness
-from selfhealing.heal.policy import Policy, policy
-from selfhealing.heal.symptoms import IllnessType
-from selfhealing.status.outcome import Outcome
-from selfhealing.status.report import Report, report
-from tests.unit import raw
-from tests.unit.world import facts
+from selfhealing.apply.result import Outcome
+from selfhealing.controller.evaluate import Report, report
+from selfhealing.health.app_diagnosis import Illness
+from selfhealing.health.attribution import Cause, Confidence
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.memory_trend import Sample
+from selfhealing.health.pod_diagnosis import IllnessType
+from selfhealing.remediation import history as ledger
+from selfhealing.remediation.context import Case, Situation
+from selfhealing.remediation.engine import decide
+from selfhealing.remediation.policy import Policy, policy
+from tests.unit import builders
+from tests.unit.snapshots import facts
 
 VERSION = "a1b2c3d4e5"
 CLIMBS = Illness(IllnessType.MEMORY_CLIMBING, Cause.UNKNOWN, Confidence.LOW, (), "it climbs")
 LOOPS = Illness(IllnessType.CRASH_LOOPING, Cause.UNKNOWN, Confidence.LOW, (), "it loops")
 
-WARNED = Case(VERSION, raw.IMAGE, memory="100Mi", illnesses=(CLIMBS,), well=True)
+WARNED = Case(VERSION, builders.IMAGE, memory="100Mi", illnesses=(CLIMBS,), well=True)
 
 
 def limits(**more: Any) -> Policy:  # noqa: ANN401 - of the spec
     """The limits of a spec that lets the memory limit be raised to 250 MiB."""
     healing = {"memory": {"max": "250Mi"}, **more}
-    return policy(parse({"image": raw.IMAGE, "healing": healing}))
+    return policy(parse({"image": builders.IMAGE, "healing": healing}))
 
 
 def record(*history: HealingAction, **more: object) -> HealingStatus:
@@ -48,8 +48,8 @@ def record(*history: HealingAction, **more: object) -> HealingStatus:
         "budget_left": 3,
         "template": VERSION,
         "good_template": VERSION,
-        "template_since": raw.at(-9999),
-        "well_since": raw.at(-9999),
+        "template_since": builders.at(-9999),
+        "well_since": builders.at(-9999),
         "next_id": len(history) + 1,
         **more,
     }
@@ -66,7 +66,7 @@ def raise_memory(
         diagnosis=kind,
         target="200Mi",
         outcome=outcome,
-        at=raw.at(0),
+        at=builders.at(0),
     )
 
 
@@ -77,7 +77,7 @@ def decided(
     **more: Any,  # noqa: ANN401 - of the spec
 ) -> HealingStatus:
     """The next record."""
-    return decide(before, case, limits(**more), Alarm(raw.at(at)))
+    return decide(before, case, limits(**more), Alarm(builders.at(at)))
 
 
 class TestRaising:
@@ -95,7 +95,7 @@ class TestRaising:
             action.target,
         )
         assert ("200Mi", False) == (after.memory_limit, after.memory_in_template)
-        assert raw.at(-9999) == after.well_since
+        assert builders.at(-9999) == after.well_since
         assert ["MemoryClimbing"] == [each.type for each in after.diagnoses]
 
     def test_it_helps_when_it_no_longer_climbs(self) -> None:
@@ -187,7 +187,7 @@ class TestNothingElse:
 
 
 SPEC = {
-    "image": raw.IMAGE,
+    "image": builders.IMAGE,
     "port": 5000,
     "resources": {"limits": {"memory": "100Mi"}},
     "healing": {"memory": {"max": "250Mi"}},
@@ -199,11 +199,11 @@ class TestStatus:
 
     def report(self, spec: dict[str, Any], replicas: int = 1) -> Report:
         """The report on an app whose only pod climbs."""
-        uses = [Sample(raw.at(40 + 15 * n), (70 + 6 * n) << 20) for n in range(4)]
-        pod = raw.pod("web-abc-1", raw.running(), limit="100Mi")
-        there = facts(raw.app(spec), raw.deployment(replicas), pod)
+        uses = [Sample(builders.at(40 + 15 * n), (70 + 6 * n) << 20) for n in range(4)]
+        pod = builders.pod("web-abc-1", builders.running(), limit="100Mi")
+        there = facts(builders.app(spec), builders.deployment(replicas), pod)
         situation = Situation(usage={"uid-of-web-abc-1": uses})
-        return report(there, parse(spec), Outcome(), raw.at(100), situation)
+        return report(there, parse(spec), Outcome(), builders.at(100), situation)
 
     def test_it_is_ready(self) -> None:
         """While it is warned of and while more memory is given: its users notice nothing."""
@@ -216,8 +216,8 @@ class TestStatus:
         assert ledger.running(healing) is not None
         assert "Ready" == found.status.phase
         assert ("True", "True") == (conditions["Ready"], conditions["Healthy"])
-        assert raw.at(100) == healing.well_since
-        assert raw.at(100) == found.status.last_heal_time
+        assert builders.at(100) == healing.well_since
+        assert builders.at(100) == found.status.last_heal_time
         assert ["MemoryClimbing", "HealingRaiseMemory"] == [
             notice.reason for notice in found.notices if "emory" in notice.reason
         ]
@@ -241,7 +241,7 @@ class TestStatus:
 
 def test_the_horizon_is_in_the_policy() -> None:
     """By the scale, but not below a minute."""
-    spec = parse({"image": raw.IMAGE})
+    spec = parse({"image": builders.IMAGE})
 
     assert timedelta(minutes=1) == policy(spec, 0.01).horizon
     assert timedelta(minutes=20) == policy(spec, 10).horizon

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.heal import words
+from selfhealing.health import messages
 
 PULL = (
     'failed to pull and unpack image "docker.io/library/web:v1": failed to resolve reference '
@@ -85,8 +85,8 @@ class TestPulls:
         """The same whichever of the two reasons the kubelet shows at the moment."""
         first = f"rpc error: code = Unknown desc = {PULL}{cause}"
 
-        assert expected == words.pull_cause(first)
-        assert expected == words.pull_cause(
+        assert expected == messages.pull_cause(first)
+        assert expected == messages.pull_cause(
             f'Back-off pulling image "web:v1": ErrImagePull: {first}'
         )
 
@@ -96,11 +96,11 @@ class TestPulls:
             'failed to pull and unpack image "docker.io/denied/timeout:not found": strange thing'
         )
 
-        assert "strange thing" == words.pull_cause(message)
+        assert "strange thing" == messages.pull_cause(message)
 
     def test_no_cause(self) -> None:
         """A kubelet that has just started knows only that it waits."""
-        assert "" == words.pull_cause('Back-off pulling image "web:v1"')
+        assert "" == messages.pull_cause('Back-off pulling image "web:v1"')
 
     def test_other_reasons(self) -> None:
         """The runtime may name an error of its own."""
@@ -113,8 +113,8 @@ class TestPulls:
             "web:v1 because the signature validation failed: no key"
         )
 
-        assert "the registry fails" == words.pull_cause(unavailable)
-        assert "its signature is not valid" == words.pull_cause(unsigned)
+        assert "the registry fails" == messages.pull_cause(unavailable)
+        assert "its signature is not valid" == messages.pull_cause(unsigned)
 
 
 class TestStarts:
@@ -147,7 +147,7 @@ class TestStarts:
     )
     def test_cause(self, message: str, expected: str) -> None:
         """What stands behind the chain of those who passed it on."""
-        assert expected == words.start_cause(message)
+        assert expected == messages.start_cause(message)
 
 
 class TestScheduling:
@@ -184,7 +184,7 @@ class TestScheduling:
     )
     def test_cause(self, message: str, expected: str) -> None:
         """The nodes' reasons, without how many nodes there are and what preemption thinks."""
-        assert expected == words.scheduling_cause(message)
+        assert expected == messages.scheduling_cause(message)
 
 
 class TestRefusals:
@@ -200,13 +200,13 @@ class TestRefusals:
 
         assert (
             "exceeded quota: small, requested: pods=1, used: pods=6, limited: pods=6"
-        ) == words.refusal_cause(message)
+        ) == messages.refusal_cause(message)
 
     def test_a_webhook(self) -> None:
         """Its words are taken as they are."""
         message = 'admission webhook "policy.example.com" denied the request: no latest tag'
 
-        assert message == words.refusal_cause(message)
+        assert message == messages.refusal_cause(message)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ class TestRefusals:
 )
 def test_nameless(text: str, expected: str) -> None:
     """Only the app's own pods lose their names."""
-    assert expected == words.nameless(text, "web")
+    assert expected == messages.nameless(text, "web")
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_nameless(text: str, expected: str) -> None:
 )
 def test_exit_words(code: int, expected: str) -> None:
     """A signal is named."""
-    assert expected == words.exit_words(code)
+    assert expected == messages.exit_words(code)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_exit_words(code: int, expected: str) -> None:
 )
 def test_first_sentence(message: str, expected: str) -> None:
     """Without its stop."""
-    assert expected == words.first_sentence(message)
+    assert expected == messages.first_sentence(message)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_first_sentence(message: str, expected: str) -> None:
 )
 def test_duration(seconds: int, expected: str) -> None:
     """In minutes where it is whole ones."""
-    assert expected == words.duration(timedelta(seconds=seconds))
+    assert expected == messages.duration(timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_duration(seconds: int, expected: str) -> None:
 )
 def test_span(seconds: int, expected: str) -> None:
     """To the second, without parts that are none."""
-    assert expected == words.span(timedelta(seconds=seconds))
+    assert expected == messages.span(timedelta(seconds=seconds))
 
 
 class TestShorten:
@@ -281,9 +281,9 @@ class TestShorten:
     )
     def test_at_a_word(self, text: str, expected: str) -> None:
         """At the end of a word, if that leaves enough."""
-        assert expected == words.shorten(text, 15)
+        assert expected == messages.shorten(text, 15)
 
     @given(st.text(), st.integers(5, 50))
     def test_never_longer(self, text: str, limit: int) -> None:
         """Whatever the text."""
-        assert len(words.shorten(text, limit)) <= limit
+        assert len(messages.shorten(text, limit)) <= limit

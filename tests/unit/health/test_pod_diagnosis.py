@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from selfhealing.heal.ailments import ailment
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.causes import Causes, ContainerKey, Remembered
-from selfhealing.heal.symptoms import CRASHES, IllnessType, Patience, Symptom, symptom
-from selfhealing.observe.parse import kill_view, pod_view
-from tests.unit.raw import (
+from selfhealing.cache.parse import kill_view, pod_view
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.pod_diagnosis import CRASHES, IllnessType, Symptom, Thresholds, symptom
+from selfhealing.health.pod_problems import ailment
+from selfhealing.health.termination_causes import Causes, ContainerKey, Remembered
+from tests.unit.builders import (
     at,
     crash_loop,
     ended,
@@ -22,10 +22,10 @@ from tests.unit.raw import (
     unschedulable,
     waiting,
 )
-from tests.unit.world import Json
+from tests.unit.snapshots import Json
 
 DEADLINE = timedelta(minutes=10)
-PATIENCE = Patience(timedelta(minutes=1), timedelta(minutes=5), DEADLINE)
+THRESHOLDS = Thresholds(timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=5), DEADLINE)
 HOUR = 3600
 PULL = "ImagePullBackOff"
 OOM = ended(137, "OOMKilled")
@@ -35,7 +35,7 @@ def shown(thing: Json, now: float = 100, causes: Causes | None = None) -> Sympto
     """What one pod shows."""
     view, why = pod_view(thing), causes or Causes()
     found = ailment(view, why, Alarm(at(now)), DEADLINE)
-    return symptom(view, found, why, Alarm(at(now)), PATIENCE)
+    return symptom(view, found, why, Alarm(at(now)), THRESHOLDS)
 
 
 def kind(thing: Json, now: float = 100, causes: Causes | None = None) -> IllnessType | None:

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from selfhealing.heal.ailments import Ailment, ailment, ailments
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.causes import Causes
-from selfhealing.observe.parse import pod_view
-from tests.unit.raw import (
+from selfhealing.cache.parse import pod_view
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.pod_problems import Ailment, ailment, ailments
+from selfhealing.health.termination_causes import Causes
+from tests.unit.builders import (
     at,
     crash_loop,
     ended,
@@ -20,7 +20,7 @@ from tests.unit.raw import (
     unschedulable,
     waiting,
 )
-from tests.unit.world import Json
+from tests.unit.snapshots import Json
 
 PATIENCE = timedelta(minutes=10)
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from selfhealing.heal.causes import Causes, ContainerKey, Remembered
-from selfhealing.observe.views import KillView, Termination
+from selfhealing.cache.views import KillView, Termination
+from selfhealing.health.termination_causes import Causes, ContainerKey, Remembered
 
 KEY = ContainerKey("uid-1", "app")
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)

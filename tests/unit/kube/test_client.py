@@ -6,13 +6,8 @@ import orjson
 import pytest
 from kubernetes.aio.client import Configuration
 
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import (
-    ConflictError,
-    ForbiddenError,
-    InvalidError,
-    UnavailableError,
-)
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ConflictError, ForbiddenError, InvalidError, UnavailableError
 
 Json = dict[str, Any]
 

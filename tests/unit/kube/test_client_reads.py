@@ -6,9 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kubernetes.aio.client import Configuration
 
-from selfhealing.runtime.access import EVENTS
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import InvalidError
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import InvalidError
+from selfhealing.kube.resources import EVENTS
 
 
 class Answer:

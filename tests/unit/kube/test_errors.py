@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.runtime.errors import (
+from selfhealing.kube.errors import (
     ApiError,
     BudgetError,
     ConflictError,

@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from selfhealing.runtime.access import LEASES, Resource
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.election import Election, LeaseRules, LostLeadershipError
-from selfhealing.runtime.errors import ConflictError, NotFoundError, UnavailableError
-from tests.unit.runtime.clock import now, simulate
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ConflictError, NotFoundError, UnavailableError
+from selfhealing.kube.leader_election import Election, LeaseRules, LostLeadershipError
+from selfhealing.kube.resources import LEASES, Resource
+from tests.unit.controller.clock import now, simulate
 
 Json = dict[str, Any]
 

@@ -8,7 +8,8 @@ import pytest
 from kubernetes.aio.client import Configuration
 
 from selfhealing.api.config import ConfigWatch
-from selfhealing.runtime.access import (
+from selfhealing.kube.client import Client
+from selfhealing.kube.resources import (
     APPS,
     CHILDREN,
     CLUSTER_SCOPED,
@@ -28,7 +29,6 @@ from selfhealing.runtime.access import (
     Resource,
     in_scope,
 )
-from selfhealing.runtime.client import Client
 
 ALL = (*IN_SCOPE, *CLUSTER_SCOPED, LEASES)
 EVERYTHING = (*in_scope("all"), *CLUSTER_SCOPED, LEASES)

@@ -11,17 +11,17 @@ from selfhealing.api.healing_status import (
     Remedy,
 )
 from selfhealing.api.spec import parse
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.blame import Cause, Confidence
-from selfhealing.heal.case import Case, Situation
-from selfhealing.heal.decision import decide, fresh
-from selfhealing.heal.illness import Illness
-from selfhealing.heal.policy import Policy, policy
-from selfhealing.heal.remedies import Bedside
-from selfhealing.heal.symptoms import IllnessType
-from selfhealing.observe.parse import pod_view
-from selfhealing.observe.views import PodView
-from tests.unit import raw
+from selfhealing.cache.parse import pod_view
+from selfhealing.cache.views import PodView
+from selfhealing.health.app_diagnosis import Illness
+from selfhealing.health.attribution import Cause, Confidence
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.pod_diagnosis import IllnessType
+from selfhealing.remediation.context import Case, Situation
+from selfhealing.remediation.engine import decide, fresh
+from selfhealing.remediation.policy import Policy, policy
+from selfhealing.remediation.strategies import Bedside
+from tests.unit import builders
 
 AT = 10_000
 """When most of it takes place, in seconds after noon."""
@@ -36,7 +36,7 @@ def limits(**healing: Any) -> Policy:  # noqa: ANN401 - JSON
     return policy(
         parse(
             {
-                "image": raw.IMAGE,
+                "image": builders.IMAGE,
                 "port": 5000,
                 "resources": {"limits": {"memory": "100Mi"}},
                 "autoscaling": {"minReplicas": 2, "maxReplicas": 9, "cpu": 50},
@@ -48,14 +48,16 @@ def limits(**healing: Any) -> Policy:  # noqa: ANN401 - JSON
 
 def a_pod(name: str = "web-abc-1", *, ready: bool = False, **more: Any) -> PodView:  # noqa: ANN401
     """A pod that runs."""
-    return pod_view(raw.pod(name, raw.running(ready=ready), **more))
+    return pod_view(builders.pod(name, builders.running(ready=ready), **more))
 
 
 SICK = a_pod("web-abc-1")
 WELL = a_pod("web-abc-2", ready=True)
 ALSO_WELL = a_pod("web-abc-3", ready=True)
 LOST = pod_view(
-    raw.pod("web-abc-4", raw.running(), ready=False, ready_reason="", since=AT - 100, node="node-9")
+    builders.pod(
+        "web-abc-4", builders.running(), ready=False, ready_reason="", since=AT - 100, node="node-9"
+    )
 )
 
 
@@ -102,7 +104,7 @@ def action(
 ) -> HealingAction:
     """What was done."""
     return HealingAction(
-        id=number, remedy=remedy, diagnosis=diagnosis, outcome=outcome, at=raw.at(at), **more
+        id=number, remedy=remedy, diagnosis=diagnosis, outcome=outcome, at=builders.at(at), **more
     )
 
 
@@ -110,7 +112,7 @@ def record(*history: HealingAction, **fields: Any) -> HealingStatus:  # noqa: AN
     """What is remembered of an app whose version is asked for since noon: the latest first."""
     known: dict[str, Any] = {
         "template": NEW,
-        "template_since": raw.NOON,
+        "template_since": builders.NOON,
         "history": list(history),
         "next_id": max((each.id for each in history), default=0) + 1,
     }
@@ -119,21 +121,21 @@ def record(*history: HealingAction, **fields: Any) -> HealingStatus:  # noqa: AN
 
 def kept(*, until: float = AT + 100, pod: PodView = SICK) -> QuarantineStatus:
     """A pod that is set apart."""
-    return QuarantineStatus(pod=pod.name, uid=pod.uid, until=raw.at(until))
+    return QuarantineStatus(pod=pod.name, uid=pod.uid, until=builders.at(until))
 
 
 def beside(
     before: HealingStatus, now: Case, rules: Policy | None = None, *, at: float = AT
 ) -> Bedside:
     """What the choice of a remedy is made by."""
-    return Bedside(before, now, rules or limits(), Alarm(raw.at(at)))
+    return Bedside(before, now, rules or limits(), Alarm(builders.at(at)))
 
 
 def decided(
     before: HealingStatus, now: Case, rules: Policy | None = None, *, at: float = AT
 ) -> HealingStatus:
     """What is decided."""
-    return decide(before, now, rules or limits(), Alarm(raw.at(at)))
+    return decide(before, now, rules or limits(), Alarm(builders.at(at)))
 
 
 def latest(after: HealingStatus) -> tuple[Remedy, ActionOutcome] | None:

@@ -7,10 +7,8 @@ is sick, how much memory the app needs. Time is in seconds after noon.
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from selfhealing.heal import plan
-from selfhealing.heal.memory import larger
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import (
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import (
     AppView,
     AutoscalerView,
     ConditionView,
@@ -19,7 +17,9 @@ from selfhealing.observe.views import (
     PodView,
     Termination,
 )
-from tests.unit import raw
+from selfhealing.remediation import actions
+from selfhealing.remediation.memory_limit import larger
+from tests.unit import builders
 
 START: Final = 10
 """Seconds until a new pod is ready, if it ever is."""
@@ -129,22 +129,22 @@ class Cluster:
         self.news()
         return True
 
-    def carry_out(self, step: plan.Step) -> None:
+    def carry_out(self, step: actions.Step) -> None:
         """Do as a step says, if what it names is still as it was seen."""
-        if isinstance(step, plan.Delete):
+        if isinstance(step, actions.Delete):
             self._delete(step)
             return
         pod = self.pods.get(step.pod.uid)
         if pod is None:
             return
-        if isinstance(step, plan.Resize):
+        if isinstance(step, actions.Resize):
             pod.memory, pod.rv = step.limit, self.news()
-        elif pod.rv == step.pod.resource_version and isinstance(step, plan.Isolate):
+        elif pod.rv == step.pod.resource_version and isinstance(step, actions.Isolate):
             self.apart[pod.uid] = self.pods.pop(pod.uid)
         elif pod.rv == step.pod.resource_version and self._may_be_evicted(pod):
             self._go(pod)
 
-    def _delete(self, step: plan.Delete) -> None:
+    def _delete(self, step: actions.Delete) -> None:
         self.apart.pop(step.uid, None)
         if step.uid in self.pods:
             self._go(self.pods[step.uid])
@@ -233,7 +233,7 @@ class Cluster:
         status = "False" if reason == "ProgressDeadlineExceeded" else "True"
         return DeploymentView(
             **_child("Deployment", self.rv),
-            conditions=(ConditionView("Progressing", status, reason, reason, raw.NOON),),
+            conditions=(ConditionView("Progressing", status, reason, reason, builders.NOON),),
             generation=self.generation,
             observed_generation=self.observed,
             replicas=self.wanted,
@@ -247,7 +247,7 @@ class Cluster:
 
     def _scaler(self) -> AutoscalerView:
         blind = self.blind_since is not None
-        since = raw.at(self.blind_since or 0)
+        since = builders.at(self.blind_since or 0)
         status, reason = ("False", "FailedGetResourceMetric") if blind else ("True", "Valid")
         return AutoscalerView(
             **_child("HorizontalPodAutoscaler", 1),
@@ -271,12 +271,12 @@ class Cluster:
             reason="",
             message="",
             ready=pod.ready,
-            ready_since=raw.at(pod.since),
+            ready_since=builders.at(pod.since),
             ready_reason="" if pod.ready or (pod.lost and not pod.fault) else "ContainersNotReady",
             initialized=True,
-            created=raw.at(pod.born),
+            created=builders.at(pod.born),
             deleting=pod.deleted_at is not None,
-            deleted_at=None if pod.deleted_at is None else raw.at(pod.deleted_at),
+            deleted_at=None if pod.deleted_at is None else builders.at(pod.deleted_at),
             finalizers=(),
             template_hash=self.hash_of(pod.template),
             restart_policy="Always",
@@ -302,7 +302,7 @@ _WAITS: Final = {
 def _container(pod: Pod) -> ContainerView:
     waiting = _WAITS.get(pod.fault, "")
     crashes = waiting == "CrashLoopBackOff"
-    began, ended = raw.at(pod.born + START), raw.at(pod.born + START + 1)
+    began, ended = builders.at(pod.born + START), builders.at(pod.born + START + 1)
     reason, code = ("OOMKilled", 137) if pod.fault == "oom" else ("Error", 1)
     return ContainerView(
         name="app",
@@ -323,10 +323,10 @@ def _container(pod: Pod) -> ContainerView:
 def _child(kind: str, version: int) -> dict[str, Any]:
     return {
         "kind": kind,
-        "name": raw.APP,
+        "name": builders.APP,
         "uid": f"uid-of-{kind}",
         "resource_version": version,
-        "owned_by": raw.APP_UID,
+        "owned_by": builders.APP_UID,
         "applied": "",
         "adopt": False,
         "deleting": False,

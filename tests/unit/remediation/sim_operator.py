@@ -12,20 +12,20 @@ import orjson
 
 from selfhealing.api.healing_status import HealingStatus, Hold
 from selfhealing.api.spec import SelfHealingAppSpec, parse
-from selfhealing.heal import ledger
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.case import Case, Examination, Situation, case_of
-from selfhealing.heal.causes import Causes
-from selfhealing.heal.decision import decide, fresh
-from selfhealing.heal.diagnosis import diagnose
-from selfhealing.heal.plan import Step, due, overrides, plan
-from selfhealing.heal.policy import policy
-from selfhealing.observe.facts import Facts
-from selfhealing.observe.views import AppView
+from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.views import AppView
+from selfhealing.health.assessment import diagnose
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.termination_causes import Causes
+from selfhealing.remediation import history
+from selfhealing.remediation.actions import Step, due, overrides, plan
+from selfhealing.remediation.context import Case, Examination, Situation, case_of
+from selfhealing.remediation.engine import decide, fresh
+from selfhealing.remediation.policy import policy
 from selfhealing.render.overrides import version
-from tests.unit import raw
-from tests.unit.heal.cluster import LIMIT, Cluster, Template
-from tests.unit.world import KEY
+from tests.unit import builders
+from tests.unit.remediation.sim_cluster import LIMIT, Cluster, Template
+from tests.unit.snapshots import KEY
 
 MOST: Final = "300Mi"
 FALLBACK: Final = 5
@@ -65,7 +65,7 @@ def _spec(image: str, healing: bytes) -> SelfHealingAppSpec:
 @cache
 def version_of(image: str) -> str:
     """The version that a spec with this image asks for."""
-    return version(raw.APP, _spec(image, b"{}"))
+    return version(builders.APP, _spec(image, b"{}"))
 
 
 class Look(NamedTuple):
@@ -118,14 +118,14 @@ class Operator:
     def _reconcile(self, seen: Facts | None, dies: str) -> Look | None:
         app, cluster = replace(self.known), self.cluster
         spec = app.spec()
-        asked = version(raw.APP, spec)
+        asked = version(builders.APP, spec)
         facts = replace(seen or cluster.facts(view(app)), app=view(app))
         before = read(app.record)
         if dies == "plan":
             return None
         good = before.good_template
         kept = None if good in {None, asked} else self.kept.get(str(good))
-        now = raw.at(self.now)
+        now = builders.at(self.now)
         for step in plan(due(before, asked, policy(spec), now), facts, now):
             self.steps.append((before, facts, step))
             cluster.carry_out(step)
@@ -165,7 +165,7 @@ class Operator:
         limits = policy(spec)
 
         def once() -> tuple[Case, HealingStatus, float | None]:
-            alarm, causes = Alarm(raw.at(self.now)), Causes()
+            alarm, causes = Alarm(builders.at(self.now)), Causes()
             diagnosis = diagnose(facts, causes, alarm)
             found = Examination(facts, spec, diagnosis, causes, record, in_step=True)
             case = case_of(found, limits, situation, alarm)
@@ -179,7 +179,7 @@ class Operator:
 
     def _confirmed(self, facts: Facts, before: HealingStatus, after: HealingStatus) -> bool:
         """Whether what is to be started was decided by what is still so."""
-        action, known = ledger.running(after), ledger.running(before)
+        action, known = history.running(after), history.running(before)
         if action is None or (known is not None and known.id == action.id):
             return True
         live = self.cluster.facts(facts.app)
@@ -207,7 +207,7 @@ def view(app: App) -> AppView:
     """The resource as it is observed."""
     return AppView(
         key=KEY,
-        uid=raw.APP_UID,
+        uid=builders.APP_UID,
         resource_version=app.rv,
         generation=1,
         deleting=False,

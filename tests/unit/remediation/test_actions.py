@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Remedy
-from selfhealing.heal.plan import (
+from selfhealing.remediation.actions import (
     AT_ONCE,
     Delete,
     Evict,
@@ -20,14 +20,14 @@ from selfhealing.heal.plan import (
     witness,
 )
 from selfhealing.render.overrides import Overrides
-from tests.unit import raw
-from tests.unit.heal.bedside import AT, NEW, action, kept, limits, record
-from tests.unit.world import facts
+from tests.unit import builders
+from tests.unit.remediation.factories import AT, NEW, action, kept, limits, record
+from tests.unit.snapshots import facts
 
-NOW = raw.at(AT)
-SICK = raw.pod("web-abc-1", raw.running(ready=False))
-WELL = raw.pod("web-abc-2", raw.running())
-OTHER = raw.pod("web-abc-3", raw.running())
+NOW = builders.at(AT)
+SICK = builders.pod("web-abc-1", builders.running(ready=False))
+WELL = builders.pod("web-abc-2", builders.running())
+OTHER = builders.pod("web-abc-3", builders.running())
 
 Json = dict[str, Any]
 
@@ -40,7 +40,7 @@ def started(remedy: Remedy, target: str = "", uid: str = "") -> HealingStatus:
 
 def steps(known: HealingStatus, *objects: Json, replicas: int = 3) -> list[Step]:
     """What is to be carried out."""
-    return list(plan(known, facts(*objects, raw.deployment(replicas)), NOW))
+    return list(plan(known, facts(*objects, builders.deployment(replicas)), NOW))
 
 
 def names(found: list[Step]) -> list[str]:
@@ -69,24 +69,24 @@ def test_a_pod_that_recovered_goes_only_when_half_stay(
     others: list[Json], replicas: int, *, goes: bool
 ) -> None:
     """It was sick when it was chosen: since then the others may have fallen ill."""
-    recovered = raw.pod("web-abc-1", raw.running())
+    recovered = builders.pod("web-abc-1", builders.running())
 
     assert goes is bool(steps(RECYCLE, recovered, *others, replicas=replicas))
 
 
 def test_without_a_deployment_no_ready_pod_is_evicted() -> None:
     """Nobody would make another."""
-    assert () == plan(RECYCLE, facts(raw.pod("web-abc-1", raw.running()), WELL), NOW)
+    assert () == plan(RECYCLE, facts(builders.pod("web-abc-1", builders.running()), WELL), NOW)
 
 
 def test_the_pods_of_a_lost_node_are_deleted() -> None:
     """Those that are still silent and have no claims; when the node is back, none."""
     claim = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
     lost: Json = {"ready": False, "ready_reason": ""}
-    on_it = raw.pod("web-abc-1", raw.running(), node="node-9", **lost)
-    with_claim = raw.pod("web-abc-2", raw.running(), node="node-9", volumes=claim, **lost)
-    elsewhere = raw.pod("web-abc-3", raw.running(), node="node-8", **lost)
-    back = raw.pod("web-abc-4", raw.running(), node="node-9")
+    on_it = builders.pod("web-abc-1", builders.running(), node="node-9", **lost)
+    with_claim = builders.pod("web-abc-2", builders.running(), node="node-9", volumes=claim, **lost)
+    elsewhere = builders.pod("web-abc-3", builders.running(), node="node-8", **lost)
+    back = builders.pod("web-abc-4", builders.running(), node="node-9")
 
     found = steps(started(Remedy.FAILOVER, "node-9"), on_it, with_claim, elsewhere, back)
 
@@ -98,14 +98,14 @@ def test_the_pods_of_a_lost_node_are_deleted() -> None:
 def test_memory_is_raised_in_pods_that_have_less() -> None:
     """Of the current template and on a node, while new pods are not made with it."""
     known = record(mode="Auto", memory_limit="200Mi")
-    less = raw.pod("web-abc-1", raw.running(), limit="100Mi")
+    less = builders.pod("web-abc-1", builders.running(), limit="100Mi")
     pods = [
         less,
-        raw.pod("web-abc-2", raw.running(), limit="200Mi"),
-        raw.pod("web-abc-3", raw.running(), limit="1Gi"),
-        raw.pod("web-abc-4", raw.running()),
-        raw.pod("web-old-5", raw.running(), limit="100Mi"),
-        raw.pod("web-abc-6", raw.running(), limit="100Mi", node=""),
+        builders.pod("web-abc-2", builders.running(), limit="200Mi"),
+        builders.pod("web-abc-3", builders.running(), limit="1Gi"),
+        builders.pod("web-abc-4", builders.running()),
+        builders.pod("web-old-5", builders.running(), limit="100Mi"),
+        builders.pod("web-abc-6", builders.running(), limit="100Mi", node=""),
     ]
 
     found = steps(known, *pods)
@@ -124,7 +124,7 @@ def test_a_pod_is_taken_out_and_kept() -> None:
     assert ["web-abc-1"] == names(found)
     assert isinstance(found[0], Isolate)
     assert [] == steps(known, SICK, OTHER | {"status": SICK["status"]})
-    assert [] == steps(known, raw.pod("web-abc-1", raw.running()), WELL)
+    assert [] == steps(known, builders.pod("web-abc-1", builders.running()), WELL)
     assert [] == steps(known, WELL)
 
 
@@ -146,7 +146,7 @@ def test_an_app_that_is_a_job_now_leaves_no_pod_behind() -> None:
 @pytest.mark.parametrize(("mode", "number"), [("Auto", 3), ("Approve", 0), ("Off", 0)])
 def test_failed_pods_are_cleared_away_but_the_newest(mode: str, number: int) -> None:
     """Only where nobody is to be asked; two are kept to be looked at."""
-    failed = [raw.evicted(f"web-abc-{n}", created=n) for n in range(1, 6)]
+    failed = [builders.evicted(f"web-abc-{n}", created=n) for n in range(1, 6)]
 
     found = steps(record(mode=mode), *failed)
 
@@ -155,7 +155,7 @@ def test_failed_pods_are_cleared_away_but_the_newest(mode: str, number: int) -> 
 
 def test_many_failed_pods_are_cleared_away_bit_by_bit() -> None:
     """And none without a Deployment: those of a Job are its books."""
-    failed = [raw.evicted(f"web-abc-{n}", created=n) for n in range(50)]
+    failed = [builders.evicted(f"web-abc-{n}", created=n) for n in range(50)]
 
     assert AT_ONCE == len(steps(record(mode="Auto"), *failed))
     assert () == plan(record(mode="Auto"), facts(*failed), NOW)
@@ -181,7 +181,7 @@ def test_what_people_want_now_decides_what_is_still_due(
     asked: str, mode: str, at: float, *, goes_on: bool
 ) -> None:
     """Another version, another mode, or an operator that was away for longer than it may take."""
-    found = due(RECYCLE, asked, limits(mode=mode), raw.at(at))
+    found = due(RECYCLE, asked, limits(mode=mode), builders.at(at))
 
     assert mode == found.mode
     assert goes_on is (found.history == RECYCLE.history)
@@ -215,13 +215,13 @@ def test_evidence_is_taken_of_what_is_started_and_of_what_was_just_left() -> Non
 
     assert under_way == unwitnessed(record(noted, under_way, left), NOW)
     assert left == unwitnessed(record(seen, left, noted), NOW)
-    assert None is unwitnessed(record(seen, left, noted), raw.at(AT + 1))
+    assert None is unwitnessed(record(seen, left, noted), builders.at(AT + 1))
 
 
 def test_the_witness_is_the_target_or_the_pod_that_is_worst_off() -> None:
     """Among those that are not ready; there may be none."""
-    worst = raw.pod("web-abc-4", raw.running(ready=False, restarts=7))
-    seen = facts(SICK, WELL, worst, raw.evicted("web-abc-5"))
+    worst = builders.pod("web-abc-4", builders.running(ready=False, restarts=7))
+    seen = facts(SICK, WELL, worst, builders.evicted("web-abc-5"))
     target = action(uid="uid-of-web-abc-2", target="web-abc-2")
 
     assert "web-abc-2" == getattr(witness(target, seen), "name", "")

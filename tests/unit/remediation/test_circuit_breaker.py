@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfhealing.heal.breaker import is_storm, too_many_lost
+from selfhealing.remediation.circuit_breaker import is_storm, too_many_lost
 
 
 @pytest.mark.parametrize(

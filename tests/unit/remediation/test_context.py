@@ -6,16 +6,16 @@ import pytest
 
 from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.spec import parse
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.blame import Cause
-from selfhealing.heal.case import Case, Examination, Situation, case_of
-from selfhealing.heal.causes import Causes
-from selfhealing.heal.decision import fresh
-from selfhealing.heal.diagnosis import diagnose
-from selfhealing.heal.policy import policy
-from selfhealing.heal.symptoms import IllnessType
+from selfhealing.health.assessment import diagnose
+from selfhealing.health.attribution import Cause
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.pod_diagnosis import IllnessType
+from selfhealing.health.termination_causes import Causes
+from selfhealing.remediation.context import Case, Examination, Situation, case_of
+from selfhealing.remediation.engine import fresh
+from selfhealing.remediation.policy import policy
 from selfhealing.render.overrides import version
-from tests.unit.raw import (
+from tests.unit.builders import (
     app,
     at,
     autoscaler,
@@ -28,7 +28,7 @@ from tests.unit.raw import (
     progressing,
     running,
 )
-from tests.unit.world import Json, facts
+from tests.unit.snapshots import Json, facts
 
 SPEC: Json = {"image": "web:v1", "resources": {"limits": {"memory": "64Mi"}}}
 VERSION = version("web", parse(SPEC))

@@ -12,13 +12,13 @@ from selfhealing.api.healing_status import (
     Remedy,
 )
 from selfhealing.api.spec import parse
-from selfhealing.heal import ledger
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.case import Case, Situation
-from selfhealing.heal.decision import decide
-from selfhealing.heal.plan import Delete, due, farewell
-from selfhealing.heal.policy import VERIFY, Policy, policy
-from tests.unit import raw
+from selfhealing.health.deadlines import Alarm
+from selfhealing.remediation import history as ledger
+from selfhealing.remediation.actions import Delete, due, farewell
+from selfhealing.remediation.context import Case, Situation
+from selfhealing.remediation.engine import decide
+from selfhealing.remediation.policy import VERIFY, Policy, policy
+from tests.unit import builders
 
 VERSION = "a1b2c3d4e5"
 STARTED = HealingAction(
@@ -26,7 +26,7 @@ STARTED = HealingAction(
     remedy=Remedy.RECYCLE,
     diagnosis="CrashLooping",
     outcome=ActionOutcome.STARTED,
-    at=raw.at(0),
+    at=builders.at(0),
 )
 
 
@@ -38,7 +38,7 @@ def record(*history: HealingAction, **more: object) -> HealingStatus:
 
 def limits(mode: str = "Auto") -> Policy:
     """The limits of a spec that says only in which mode it wants to be healed."""
-    return policy(parse({"image": raw.IMAGE, "healing": {"mode": mode}}))
+    return policy(parse({"image": builders.IMAGE, "healing": {"mode": mode}}))
 
 
 class TestDue:
@@ -47,7 +47,7 @@ class TestDue:
     @pytest.mark.parametrize("mode", ["Auto", "Approve"])
     def test_it_is(self, mode: str) -> None:
         """Until the time that an action has to help is over."""
-        at = raw.at(0) + VERIFY - timedelta(seconds=1)
+        at = builders.at(0) + VERIFY - timedelta(seconds=1)
         found = due(record(STARTED), VERSION, limits(mode), at)
 
         assert STARTED == ledger.running(found)
@@ -66,20 +66,20 @@ class TestDue:
     def test_it_is_no_longer(self, asked: str, mode: str, after: timedelta) -> None:
         """The rest of the record stays as it is."""
         before = record(STARTED, memory_limit="200Mi")
-        found = due(before, asked, limits(mode), raw.at(0) + after)
+        found = due(before, asked, limits(mode), builders.at(0) + after)
 
         assert None is ledger.running(found)
         assert "200Mi" == found.memory_limit
 
     def test_nothing_was_started(self) -> None:
         """Only the mode is that of now."""
-        assert record(mode="Off") == due(record(), "another", limits("Off"), raw.at(0))
+        assert record(mode="Off") == due(record(), "another", limits("Off"), builders.at(0))
 
 
 class TestSpecimen:
     """A pod that was taken out of the app."""
 
-    KEPT = QuarantineStatus(pod="web-abc-1", uid="uid-1", until=raw.at(60))
+    KEPT = QuarantineStatus(pod="web-abc-1", uid="uid-1", until=builders.at(60))
 
     @pytest.mark.parametrize("mode", ["Auto", "Off"])
     @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ class TestSpecimen:
         self, mode: str, at: float, *, left: bool, there: bool
     ) -> None:
         """Nobody else would delete it, also where healing is switched off."""
-        case = Case(VERSION, raw.IMAGE, situation=Situation(specimen_left=left))
-        alarm = Alarm(raw.at(at))
+        case = Case(VERSION, builders.IMAGE, situation=Situation(specimen_left=left))
+        alarm = Alarm(builders.at(at))
         found = decide(record(quarantine=self.KEPT), case, limits(mode), alarm)
 
         assert there == (found.quarantine is not None)
@@ -111,8 +111,8 @@ class TestSpecimen:
 @pytest.mark.parametrize("unkept", [True, False])
 def test_a_version_that_cannot_be_kept(*, unkept: bool) -> None:
     """It is well, but it cannot be gone back to: the status does not say that it could."""
-    case = Case(VERSION, raw.IMAGE, well=True, situation=Situation(unkept=unkept))
-    past = record(template_since=raw.at(0), well_since=raw.at(0))
-    found = decide(past, case, limits(), Alarm(raw.at(600)))
+    case = Case(VERSION, builders.IMAGE, well=True, situation=Situation(unkept=unkept))
+    past = record(template_since=builders.at(0), well_since=builders.at(0))
+    found = decide(past, case, limits(), Alarm(builders.at(600)))
 
     assert (None if unkept else VERSION) == found.good_template

@@ -10,14 +10,14 @@ from selfhealing.api.healing_status import (
     Remedy,
 )
 from selfhealing.api.scalars import TEXT_LIMIT
-from selfhealing.heal.alarm import Alarm
-from selfhealing.heal.blame import Cause
-from selfhealing.heal.case import Case, Situation
-from selfhealing.heal.decision import decide, fresh
-from selfhealing.heal.illness import Illness
-from selfhealing.heal.symptoms import IllnessType
-from tests.unit import raw
-from tests.unit.heal.bedside import (
+from selfhealing.health.app_diagnosis import Illness
+from selfhealing.health.attribution import Cause
+from selfhealing.health.deadlines import Alarm
+from selfhealing.health.pod_diagnosis import IllnessType
+from selfhealing.remediation.context import Case, Situation
+from selfhealing.remediation.engine import decide, fresh
+from tests.unit import builders
+from tests.unit.remediation.factories import (
     ALSO_WELL,
     AT,
     BAD_VERSION,
@@ -64,8 +64,8 @@ def test_of_an_app_that_is_well_nothing_is_remembered_but_since_when() -> None:
     """The first look."""
     found = decided(fresh(), case())
 
-    assert (NEW, raw.at(AT)) == (found.template, found.template_since)
-    assert raw.at(AT) == found.well_since
+    assert (NEW, builders.at(AT)) == (found.template, found.template_since)
+    assert builders.at(AT) == found.well_since
     assert ("Auto", 3, None) == (found.mode, found.budget_left, found.hold)
     assert [] == found.history
 
@@ -79,7 +79,7 @@ def test_another_version_begins_a_new_story() -> None:
 
     assert PLAIN == overlaid(found)
     assert [ActionOutcome.EXPIRED, ActionOutcome.OVERTAKEN] == [a.outcome for a in found.history]
-    assert [raw.at(AT)] * 2 == [a.ended_at for a in found.history]
+    assert [builders.at(AT)] * 2 == [a.ended_at for a in found.history]
 
 
 def test_a_new_version_does_not_make_the_budget_whole() -> None:
@@ -91,7 +91,7 @@ def test_a_new_version_does_not_make_the_budget_whole() -> None:
 
 def test_somebody_resumes() -> None:
     """The budget is whole, the rest is over; once for each new value."""
-    before = record(action(), STARTED, cooldown_until=raw.at(AT + 60), **OVERLAID)
+    before = record(action(), STARTED, cooldown_until=builders.at(AT + 60), **OVERLAID)
 
     found = decided(before, case(resume="1"))
     again = decided(found.model_copy(update=OVERLAID), case(resume="1"))
@@ -165,7 +165,7 @@ def test_an_action_helped_when_the_app_was_well_for_a_while(
     well_since: int | None, outcome: ActionOutcome
 ) -> None:
     """A single look at a healthy app proves nothing."""
-    since = None if well_since is None else raw.at(well_since)
+    since = None if well_since is None else builders.at(well_since)
 
     assert (Remedy.RECYCLE, outcome) == latest(decided(record(STARTED, well_since=since), case()))
 
@@ -190,7 +190,7 @@ def test_an_app_that_is_well_at_the_last_moment_may_prove_it() -> None:
 def test_a_pod_that_is_still_there_was_not_replaced() -> None:
     """A budget of pods may have kept it, and it recovered: that was no help."""
     target = STARTED.model_copy(update={"uid": SICK.uid})
-    before = record(target, well_since=raw.at(AT - 40))
+    before = record(target, well_since=builders.at(AT - 40))
 
     assert (Remedy.RECYCLE, ActionOutcome.STARTED) == latest(decided(before, case()))
 
@@ -219,13 +219,14 @@ def test_a_floor_has_helped_when_it_is_reached() -> None:
 
 def test_a_rest_follows_each_action() -> None:
     """Longer after one that was in vain; then it is over and no longer shown."""
-    before = record(STARTED, well_since=raw.at(AT - 40))
+    before = record(STARTED, well_since=builders.at(AT - 40))
 
-    assert raw.at(AT + 60) == decided(before, case()).cooldown_until
+    assert builders.at(AT + 60) == decided(before, case()).cooldown_until
     assert (
-        raw.at(AT + 240 + 120) == decided(record(STARTED), case(ill()), at=AT + 240).cooldown_until
+        builders.at(AT + 240 + 120)
+        == decided(record(STARTED), case(ill()), at=AT + 240).cooldown_until
     )
-    assert None is decided(record(cooldown_until=raw.at(AT)), case()).cooldown_until
+    assert None is decided(record(cooldown_until=builders.at(AT)), case()).cooldown_until
 
 
 def test_a_floor_goes_with_its_reason() -> None:
@@ -266,14 +267,14 @@ def test_a_proposal_stands_for_a_while(
         ({}, AT - 599, False, False),
         ({}, AT - 600, True, False),
         ({"failed_template": NEW}, AT - 600, False, False),
-        ({"template_since": raw.at(AT - 599)}, AT - 600, False, False),
+        ({"template_since": builders.at(AT - 599)}, AT - 600, False, False),
     ],
 )
 def test_a_version_that_stays_well_is_one_to_go_back_to(
     known: dict[str, object], since: int, *, unkept: bool, proves: bool
 ) -> None:
     """For its whole probation, if it runs at all, and if its template can be kept."""
-    before = PROVEN.model_copy(update={"well_since": raw.at(since), **known})
+    before = PROVEN.model_copy(update={"well_since": builders.at(since), **known})
 
     found = decided(before, situated(unkept=unkept))
 
@@ -283,7 +284,7 @@ def test_a_version_that_stays_well_is_one_to_go_back_to(
 
 def test_an_app_that_is_ill_is_not_well_any_more() -> None:
     """Its probation begins anew."""
-    assert None is decided(record(well_since=raw.at(0)), case(ill())).well_since
+    assert None is decided(record(well_since=builders.at(0)), case(ill())).well_since
     assert None is decided(record(), case(ill())).well_since
 
 
@@ -292,11 +293,11 @@ def test_after_a_whole_window_of_health_what_was_in_vain_is_forgotten(
     since: int, *, forgets: bool
 ) -> None:
     """The next illness is another story."""
-    before = record(action(at=10), well_since=raw.at(since))
+    before = record(action(at=10), well_since=builders.at(since))
 
     found = decided(before, case())
 
-    assert (raw.at(since) if forgets else None) == found.budget_from
+    assert (builders.at(since) if forgets else None) == found.budget_from
 
 
 MOVED = action(remedy=Remedy.RELOCATE, outcome=ActionOutcome.STARTED, target="node-7")
@@ -319,7 +320,7 @@ def test_a_node_is_forbidden_no_longer_than_it_helps(now: Case, at: int, avoided
 
 def test_after_a_whole_window_of_health_an_app_is_healed_again() -> None:
     """Whoever it was left to has gone home: its database is back."""
-    before = record(quarantined=True, well_since=raw.at(AT - 3600))
+    before = record(quarantined=True, well_since=builders.at(AT - 3600))
 
     assert decided(before, case(), at=AT - 1).quarantined
     assert not decided(before, case()).quarantined
@@ -327,15 +328,15 @@ def test_after_a_whole_window_of_health_an_app_is_healed_again() -> None:
 
 def test_a_later_resume_stays_the_beginning() -> None:
     """Whatever the health before it."""
-    resumed = raw.at(AT - 10)
-    before = record(action(at=10), well_since=raw.at(0), budget_from=resumed)
+    resumed = builders.at(AT - 10)
+    before = record(action(at=10), well_since=builders.at(0), budget_from=resumed)
 
     assert resumed == decided(before, case()).budget_from
 
 
 def test_an_app_that_is_ill_is_healed() -> None:
     """The first remedy that fits is started."""
-    found = decided(record(well_since=raw.at(0)), case(ill()))
+    found = decided(record(well_since=builders.at(0)), case(ill()))
 
     assert RECYCLED == latest(found)
     assert (SICK.name, SICK.uid) == (found.history[0].target, found.history[0].uid)
@@ -353,7 +354,7 @@ def test_an_app_of_which_no_pod_is_wanted_is_let_be() -> None:
         ({"quarantined": True}, case(ill()), Hold.QUARANTINED),
         *(({}, situated(ill(), hold=hold), hold) for hold in HOLDS),
         ({}, case(ill(), held=True), Hold.ROLLOUT_PAUSED),
-        ({"cooldown_until": raw.at(AT + 1)}, case(ill()), Hold.COOLDOWN),
+        ({"cooldown_until": builders.at(AT + 1)}, case(ill()), Hold.COOLDOWN),
         ({}, case(ill(cause=Cause.UNKNOWN)), Hold.NO_REMEDY),
         (
             {},
@@ -373,7 +374,7 @@ def test_something_holds_it_back(known: dict[str, object], now: Case, hold: Hold
     ("known", "now"),
     [
         *(({}, situated(ill(cause=Cause.UNKNOWN), hold=hold)) for hold in HOLDS),
-        ({"cooldown_until": raw.at(AT + 1)}, case(ill(cause=Cause.UNKNOWN))),
+        ({"cooldown_until": builders.at(AT + 1)}, case(ill(cause=Cause.UNKNOWN))),
     ],
 )
 def test_that_nothing_fits_is_said_first(known: dict[str, object], now: Case) -> None:
@@ -429,7 +430,7 @@ def test_at_the_end_an_app_is_left_to_people(past: tuple[object, ...], why: str)
     assert (Remedy.QUARANTINE, ActionOutcome.DONE) == latest(found)
     assert (True, Hold.QUARANTINED) == (found.quarantined, found.hold)
     assert why == found.history[0].message
-    assert (SICK.uid, raw.at(AT + 3600)) == (
+    assert (SICK.uid, builders.at(AT + 3600)) == (
         found.quarantine and found.quarantine.uid,
         found.quarantine and found.quarantine.until,
     )
@@ -448,11 +449,11 @@ def test_what_ails_is_shown_once_a_type_and_cut() -> None:
 
 def test_it_is_looked_again_when_budget_comes_back_or_a_rest_ends() -> None:
     """No event tells of either."""
-    alarm = Alarm(raw.at(AT))
-    resting = Alarm(raw.at(AT))
+    alarm = Alarm(builders.at(AT))
+    resting = Alarm(builders.at(AT))
 
     decide(record(action(at=AT - 3590)), case(pods=(WELL, ALSO_WELL)), limits(), alarm)
-    decide(record(cooldown_until=raw.at(AT + 7)), case(), limits(), resting)
+    decide(record(cooldown_until=builders.at(AT + 7)), case(), limits(), resting)
 
     assert (10.0, 7.0) == (alarm.delay, resting.delay)
 

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.heal.memory import MIB, larger, raised_limit
-from selfhealing.render.drift import quantity
+from selfhealing.api.quantity import quantity
+from selfhealing.remediation.memory_limit import MIB, larger, raised_limit
 
 
 @pytest.mark.parametrize(

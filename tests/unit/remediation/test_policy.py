@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from selfhealing.api.spec import parse
-from selfhealing.heal.policy import Policy, policy
-from tests.unit.world import Json
+from selfhealing.remediation.policy import Policy, policy
+from tests.unit.snapshots import Json
 
 
 def limits(healing: Json | None, scale: float = 1.0) -> Policy:

@@ -20,15 +20,24 @@ from selfhealing.api.healing_status import (
     Hold,
     Remedy,
 )
-from selfhealing.heal.ledger import COUNTED
-from selfhealing.heal.memory import larger
-from selfhealing.heal.plan import Delete, Evict, Isolate, Resize, Step
-from selfhealing.heal.policy import APPROVE, AUTO, OBSERVE, OFF, policy
-from selfhealing.heal.symptoms import IllnessType
-from selfhealing.observe.facts import Facts
-from tests.unit import raw
-from tests.unit.heal.cluster import NODES, SICK, Cluster
-from tests.unit.heal.process import MOST, App, Json, Look, Operator, read, version_of, view
+from selfhealing.cache.snapshot import Facts
+from selfhealing.health.pod_diagnosis import IllnessType
+from selfhealing.remediation.actions import Delete, Evict, Isolate, Resize, Step
+from selfhealing.remediation.history import COUNTED
+from selfhealing.remediation.memory_limit import larger
+from selfhealing.remediation.policy import APPROVE, AUTO, OBSERVE, OFF, policy
+from tests.unit import builders
+from tests.unit.remediation.sim_cluster import NODES, SICK, Cluster
+from tests.unit.remediation.sim_operator import (
+    MOST,
+    App,
+    Json,
+    Look,
+    Operator,
+    read,
+    version_of,
+    view,
+)
 
 EXAMPLES: Final = int(os.environ.get("ENVELOPE_EXAMPLES", "150"))
 """More of them find more: they were thousands when this was written."""
@@ -372,7 +381,7 @@ class Envelope(RuleBasedStateMachine):
         assert not case.held
         assert anew or not before.quarantined
         if before.cooldown_until is not None and not resumed:
-            assert before.cooldown_until <= raw.at(look.now) or self.is_skewed(look)
+            assert before.cooldown_until <= builders.at(look.now) or self.is_skewed(look)
         for pod in case.pods:
             if pod.uid == action.uid and pod.ready:
                 assert (case.ready - 1) * 2 >= case.wanted
@@ -387,7 +396,7 @@ class Envelope(RuleBasedStateMachine):
         """Whether the clock was set back since the rest began."""
         assert look.before.cooldown_until is not None
 
-        return look.before.cooldown_until > raw.at(look.now) + policy(look.app.spec()).window
+        return look.before.cooldown_until > builders.at(look.now) + policy(look.app.spec()).window
 
     def recent(self, window: timedelta) -> set[int]:
         """The actions that were started within the window, by the clock of the record."""

@@ -7,8 +7,8 @@ test.
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Hold, Remedy
-from tests.unit.heal.cluster import Cluster
-from tests.unit.heal.process import App, Operator, read, version_of
+from tests.unit.remediation.sim_cluster import Cluster
+from tests.unit.remediation.sim_operator import App, Operator, read, version_of
 
 
 class Story:

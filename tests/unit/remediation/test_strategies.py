@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, Remedy
-from selfhealing.heal.blame import Cause, Confidence
-from selfhealing.heal.case import Situation
-from selfhealing.heal.illness import Illness
-from selfhealing.heal.remedies import LADDER, Proposal, choose, exhausted, in_template
-from selfhealing.heal.symptoms import IllnessType
-from tests.unit.heal.bedside import (
+from selfhealing.health.app_diagnosis import Illness
+from selfhealing.health.attribution import Cause, Confidence
+from selfhealing.health.pod_diagnosis import IllnessType
+from selfhealing.remediation.context import Situation
+from selfhealing.remediation.strategies import LADDER, Proposal, choose, exhausted, in_template
+from tests.unit.remediation.factories import (
     ALSO_WELL,
     AT,
     BAD_VERSION,

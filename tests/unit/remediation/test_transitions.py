@@ -6,12 +6,12 @@ import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, Hold, Remedy
 from selfhealing.api.scalars import TEXT_LIMIT
-from selfhealing.heal.blame import Cause
-from selfhealing.heal.case import Case
-from selfhealing.heal.policy import Policy
-from selfhealing.heal.symptoms import IllnessType
-from tests.unit import raw
-from tests.unit.heal.bedside import (
+from selfhealing.health.attribution import Cause
+from selfhealing.health.pod_diagnosis import IllnessType
+from selfhealing.remediation.context import Case
+from selfhealing.remediation.policy import Policy
+from tests.unit import builders
+from tests.unit.remediation.factories import (
     AT,
     BLIND,
     SICK,
@@ -74,7 +74,7 @@ def test_an_action_that_is_approved_is_started() -> None:
     found = decided(record(WAITS), case(ill(), approve="1"), ASK)
 
     assert (Remedy.RECYCLE, ActionOutcome.STARTED) == latest(found)
-    assert (1, raw.at(AT)) == (found.history[0].id, found.history[0].at)
+    assert (1, builders.at(AT)) == (found.history[0].id, found.history[0].at)
     assert None is found.hold
 
 
@@ -117,7 +117,9 @@ def test_an_approval_from_before_the_proposal_approves_of_nothing() -> None:
 @pytest.mark.parametrize(("stood", "again"), [(1800, False), (60, True)])
 def test_what_nobody_wanted_is_not_proposed_again_at_once(stood: int, *, again: bool) -> None:
     """But what fell because the illness paused is."""
-    fell = action(outcome=ActionOutcome.EXPIRED, at=AT - 1900, ended_at=raw.at(AT - 1900 + stood))
+    fell = action(
+        outcome=ActionOutcome.EXPIRED, at=AT - 1900, ended_at=builders.at(AT - 1900 + stood)
+    )
 
     found = decided(record(fell), case(ill()), ASK)
 
@@ -127,9 +129,9 @@ def test_what_nobody_wanted_is_not_proposed_again_at_once(stood: int, *, again: 
 
 def test_what_nobody_wanted_of_another_version_is_proposed() -> None:
     """It is another story."""
-    fell = action(outcome=ActionOutcome.EXPIRED, at=AT - 1900, ended_at=raw.at(AT - 100))
+    fell = action(outcome=ActionOutcome.EXPIRED, at=AT - 1900, ended_at=builders.at(AT - 100))
 
-    found = decided(record(fell, template_since=raw.at(AT - 50)), case(ill()), ASK)
+    found = decided(record(fell, template_since=builders.at(AT - 50)), case(ill()), ASK)
 
     assert PROPOSED == latest(found)
 

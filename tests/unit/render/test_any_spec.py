@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from selfhealing.api.errors import InvalidSpecError
 from selfhealing.api.spec import parse
+from selfhealing.apply.drift import holds
+from selfhealing.apply.reset import reset
 from selfhealing.render import Owner, children
-from selfhealing.render.drift import holds
-from selfhealing.render.reset import reset
 from tests.unit.api.strategies import specs
 
 Json = dict[str, Any]

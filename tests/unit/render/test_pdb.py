@@ -6,7 +6,7 @@ import pytest
 
 from selfhealing.api.spec import parse
 from selfhealing.render import Owner
-from selfhealing.render.budget import build_budget
+from selfhealing.render.pdb import build_budget
 
 OWNER = Owner(namespace="shop", name="web", uid="uid-of-web")
 

@@ -8,7 +8,7 @@ from selfhealing.api.spec import parse
 from selfhealing.render import Owner
 from selfhealing.render.autoscaler import followed
 from selfhealing.render.deployment import build_deployment
-from selfhealing.render.vertical import build_vertical_autoscaler, controlled
+from selfhealing.render.vpa import build_vertical_autoscaler, controlled
 
 OWNER = Owner(namespace="shop", name="web", uid="uid-of-web")
 CPU = {"maxReplicas": 5, "targetCPUUtilizationPercentage": 50}

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from selfhealing.status.outcome import Obstacle, Outcome, Problem
-from tests.unit.raw import (
+from selfhealing.apply.result import Obstacle, Outcome, Problem
+from tests.unit.builders import (
     autoscaler,
     crash_loop,
     deployment,
@@ -15,7 +15,7 @@ from tests.unit.raw import (
     progressing,
     running,
 )
-from tests.unit.world import Json, status_of, tell
+from tests.unit.snapshots import Json, status_of, tell
 
 Told = tuple[str, str, str]
 

@@ -3,15 +3,15 @@
 import pytest
 
 from selfhealing.api.status import RestartsStatus
-from selfhealing.observe.parse import app_view, kill_view, pod_view
-from selfhealing.observe.store import Store
-from selfhealing.observe.views import AppKey
+from selfhealing.cache.parse import app_view, kill_view, pod_view
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
 from selfhealing.status import restarts
-from tests.unit import raw
-from tests.unit.raw import ended, killing, pod, running
-from tests.unit.world import Json
+from tests.unit import builders
+from tests.unit.builders import ended, killing, pod, running
+from tests.unit.snapshots import Json
 
-KEY = AppKey(raw.NAMESPACE, raw.APP)
+KEY = AppKey(builders.NAMESPACE, builders.APP)
 UID = "uid-of-web-abc-1"
 
 
@@ -19,7 +19,7 @@ UID = "uid-of-web-abc-1"
 def store() -> Store:
     """A store with an app."""
     store = Store()
-    store.put_app(app_view(raw.app()))
+    store.put_app(app_view(builders.app()))
     return store
 
 
@@ -122,7 +122,7 @@ def test_the_end_of_the_app_ends_it_all(store: Store) -> None:
     """A new app of the same name does not count the pods of the old one."""
     store.put_pod(KEY, pod_view(restarted()))
     store.drop_pod(UID)
-    store.drop_app(KEY, raw.app()["metadata"]["uid"])
-    store.put_app(app_view(raw.app(uid="another", version=9)))
+    store.drop_app(KEY, builders.app()["metadata"]["uid"])
+    store.put_app(app_view(builders.app(uid="another", version=9)))
 
     assert 0 == count(store).total

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from selfhealing.heal.children import Need
-from selfhealing.status.notice import MESSAGE_LIMIT, Notice
-from selfhealing.status.notices import deeds, transitions
-from selfhealing.status.outcome import Change, Obstacle, Outcome, Problem
+from selfhealing.apply.child_diff import Need
+from selfhealing.apply.result import Change, Obstacle, Outcome, Problem
+from selfhealing.status.event import MESSAGE_LIMIT, Notice
+from selfhealing.status.events import deeds, transitions
 from selfhealing.status.restarts import Restart
-from tests.unit.raw import (
+from tests.unit.builders import (
     autoscaler,
     crash_loop,
     deployment,
@@ -22,7 +22,7 @@ from tests.unit.raw import (
     tolerates,
     waiting,
 )
-from tests.unit.world import Json, status_of, tell
+from tests.unit.snapshots import Json, status_of, tell
 
 Step = tuple[tuple[Json, ...], dict[str, Any]]
 

@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 import pytest
 
 from selfhealing.api.spec import parse
+from selfhealing.apply.result import Obstacle, Outcome, Problem
+from selfhealing.controller.evaluate import report
 from selfhealing.render.job import run_mark
-from selfhealing.status.outcome import Obstacle, Outcome, Problem
-from selfhealing.status.report import report
-from tests.unit import raw
-from tests.unit.raw import (
+from tests.unit import builders
+from tests.unit.builders import (
     crash_loop,
     ended,
     evicted,
@@ -21,7 +21,7 @@ from tests.unit.raw import (
     terminated,
     waiting,
 )
-from tests.unit.world import Json, facts, status_of, tell
+from tests.unit.snapshots import Json, facts, status_of, tell
 
 SPEC: Json = {"image": "web:v1", "restartPolicy": "Never"}
 MARK = run_mark("web", parse(SPEC))
@@ -147,8 +147,8 @@ class TestTheWay:
             "succeeded": 1,
             "failed": 0,
             "result": "Complete",
-            "startedAt": raw.iso(0),
-            "finishedAt": raw.iso(50),
+            "startedAt": builders.iso(0),
+            "finishedAt": builders.iso(50),
             "backoffLimit": 6,
         } == status_of(found)["job"]
         assert "Completed" == found.status.pods[0].reason
@@ -258,7 +258,7 @@ class TestFaults:
 
     def test_a_pod_that_is_being_deleted_tells_nothing(self) -> None:
         """Somebody deletes what has failed."""
-        gone = failed(deletionTimestamp=raw.iso(0))
+        gone = failed(deletionTimestamp=builders.iso(0))
 
         assert "PodsPending" == said(job(), gone)[2]
 
@@ -267,7 +267,7 @@ class TestFaults:
         message = "the Job is being deleted, to be made anew"
 
         assert ("Progressing", "False", "Recreating", "0/1", message) == said(
-            job(deletionTimestamp=raw.iso(0))
+            job(deletionTimestamp=builders.iso(0))
         )
 
     def test_paused(self) -> None:
@@ -331,14 +331,14 @@ class TestTheRecord:
 
     def test_a_spec_that_cannot_be_read(self) -> None:
         """It stays known: the next spec may be the one that was run."""
-        thing = raw.app({"image": 1}, status=self.DONE)
-        found = report(facts(thing), None, Outcome(), raw.at(1))
+        thing = builders.app({"image": 1}, status=self.DONE)
+        found = report(facts(thing), None, Outcome(), builders.at(1))
 
         assert found.status.job is not None
 
     def test_while_it_is_deleted(self) -> None:
         """It stays Completed."""
-        going = job(run=MARK, result="Complete", deletionTimestamp=raw.iso(0))
+        going = job(run=MARK, result="Complete", deletionTimestamp=builders.iso(0))
 
         assert "Completed" == said(going)[0]
         assert "Complete" == about(going).status.job.result
@@ -372,7 +372,7 @@ class TestRestarts:
             "container": "app",
             "reason": "Error",
             "exitCode": 3,
-            "at": raw.iso(40),
+            "at": builders.iso(40),
         } == block["last"]
 
     @pytest.mark.parametrize(
@@ -479,7 +479,7 @@ class TestRestarts:
         "pod",
         [
             failed(status={"reason": "Evicted"}),
-            failed(deletionTimestamp=raw.iso(0)),
+            failed(deletionTimestamp=builders.iso(0)),
             failed(policy="Always"),
             job_pod("web-1", terminated(ended(0, finished=40)), phase="Failed"),
             succeeded(),

@@ -9,16 +9,16 @@ from selfhealing.api.healing_status import (
     Remedy,
 )
 from selfhealing.api.status import PodRestart, RestartsStatus
-from selfhealing.status.healing import last_heal
-from tests.unit import raw
-from tests.unit.world import status_of, tell
+from selfhealing.status.remediation import last_heal
+from tests.unit import builders
+from tests.unit.snapshots import status_of, tell
 
 NEVER = RestartsStatus()
 
 
 def restarted(at: float | None) -> RestartsStatus:
     """What is known of restarts, of which the last was after the end ``at``."""
-    when = None if at is None else raw.at(at)
+    when = None if at is None else builders.at(at)
     last = PodRestart(pod="web-abc-1", container="app", reason="Error", at=when)
     return RestartsStatus(total=1, last=last)
 
@@ -31,8 +31,8 @@ def record(*actions: tuple[ActionOutcome, float]) -> HealingStatus:
             remedy=Remedy.RECYCLE,
             diagnosis="CrashLooping",
             outcome=outcome,
-            at=raw.at(at),
-            ended_at=raw.at(at + 500),
+            at=builders.at(at),
+            ended_at=builders.at(at + 500),
         )
         for number, (outcome, at) in enumerate(actions)
     ]
@@ -59,7 +59,7 @@ def test_the_later_counts(
     restarts: RestartsStatus, healing: HealingStatus | None, expected: float | None
 ) -> None:
     """By when an action was decided, not by when its help was proved."""
-    assert (None if expected is None else raw.at(expected)) == last_heal(restarts, healing)
+    assert (None if expected is None else builders.at(expected)) == last_heal(restarts, healing)
 
 
 @pytest.mark.parametrize("outcome", ActionOutcome)
@@ -74,14 +74,14 @@ def test_only_what_was_carried_out_counts(outcome: ActionOutcome) -> None:
     expected = 50 if outcome in taken else 20
     found = last_heal(NEVER, record((outcome, 50), (HELPED, 20)))
 
-    assert raw.at(expected) == found
+    assert builders.at(expected) == found
 
 
 def test_it_stands_in_the_status() -> None:
     """Where a container was restarted; and not at all where nothing ever was."""
-    restarts = raw.running(20, restarts=1, last=raw.ended(started=0, finished=10))
-    healed = status_of(tell(raw.deployment(), raw.pod("web-abc-1", restarts)))
-    well = status_of(tell(raw.deployment(), raw.pod("web-abc-1", raw.running())))
+    restarts = builders.running(20, restarts=1, last=builders.ended(started=0, finished=10))
+    healed = status_of(tell(builders.deployment(), builders.pod("web-abc-1", restarts)))
+    well = status_of(tell(builders.deployment(), builders.pod("web-abc-1", builders.running())))
 
-    assert raw.iso(10) == healed["lastHealTime"]
+    assert builders.iso(10) == healed["lastHealTime"]
     assert "lastHealTime" not in well

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from selfhealing.status.outcome import Obstacle, Outcome, Problem
-from tests.unit import raw
-from tests.unit.raw import (
+from selfhealing.apply.result import Obstacle, Outcome, Problem
+from tests.unit import builders
+from tests.unit.builders import (
     crash_loop,
     deployment,
     ended,
@@ -21,7 +21,7 @@ from tests.unit.raw import (
     unschedulable,
     waiting,
 )
-from tests.unit.world import Json, tell
+from tests.unit.snapshots import Json, tell
 
 NOT_FOUND = (
     'Back-off pulling image "web:v1": ErrImagePull: rpc error: code = NotFound desc = failed to '
@@ -460,7 +460,7 @@ class TestReadiness:
 
     def test_the_pods_of_a_lost_node_are_replaced(self) -> None:
         """What is left behind is told, and what it waits for."""
-        lost = silent("web-abc-2", deletionTimestamp=raw.iso(0))
+        lost = silent("web-abc-2", deletionTimestamp=builders.iso(0))
         found = tell(deployment(2), serving("web-abc-1"), lost, starting("web-abc-3"))
 
         assert (
@@ -478,7 +478,7 @@ class TestReadiness:
 
     def test_what_was_left_behind_is_no_fault_of_those_who_serve(self) -> None:
         """With its replacement ready the app is Ready, however long the node stays away."""
-        lost = silent("web-abc-2", deletionTimestamp=raw.iso(0))
+        lost = silent("web-abc-2", deletionTimestamp=builders.iso(0))
 
         assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == said(
             deployment(2), serving("web-abc-1"), lost, serving("web-abc-3")
@@ -547,7 +547,7 @@ class TestRollout:
         """Not complete before the last old pod is on its way out."""
         current = (serving("web-def-1"), serving("web-def-2"))
         done = deployment(2, conditions=[progressing("NewReplicaSetAvailable", "def")])
-        going = pod("web-abc-1", running(), deletionTimestamp=raw.iso(0))
+        going = pod("web-abc-1", running(), deletionTimestamp=builders.iso(0))
 
         assert (
             "Progressing",
@@ -675,7 +675,7 @@ class TestScaling:
         assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == said(
             deployment(2),
             *pods[:2],
-            *(serving(f"web-abc-{i}", deletionTimestamp=raw.iso(0)) for i in (2, 3)),
+            *(serving(f"web-abc-{i}", deletionTimestamp=builders.iso(0)) for i in (2, 3)),
         )
 
     def test_to_zero(self) -> None:
@@ -687,7 +687,7 @@ class TestScaling:
         assert ("Progressing", "PodsStarting") == said(
             deployment(2, updated=2),
             serving("web-abc-1"),
-            serving("web-abc-2", deletionTimestamp=raw.iso(0)),
+            serving("web-abc-2", deletionTimestamp=builders.iso(0)),
             pod("web-abc-3", waiting("ContainerCreating")),
         )[:2]
 
@@ -794,7 +794,7 @@ class TestHands:
             "Recreating",
             "1/1",
             "the Deployment is being deleted, to be made anew",
-        ) == said(deployment(1, deletionTimestamp=raw.iso(0)), serving("web-abc-1"))
+        ) == said(deployment(1, deletionTimestamp=builders.iso(0)), serving("web-abc-1"))
 
     def test_a_spec_that_cannot_be_read(self) -> None:
         """The author must act; what runs goes on."""
@@ -873,7 +873,7 @@ class TestHands:
 
     def test_a_stranger_with_the_label(self) -> None:
         """A pod that merely carries the app's label is not counted."""
-        stranger = pod("web-abc-9", running(), labels={"selfhealing.dev/app": raw.APP})
+        stranger = pod("web-abc-9", running(), labels={"selfhealing.dev/app": builders.APP})
 
         assert ("Ready", "AllPodsReady", "1/1", "1 of 1 pod ready") == said(
             deployment(1), serving("web-abc-1"), stranger

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.raw import (
+from tests.unit.builders import (
     crash_loop,
     deployment,
     ended,
@@ -14,7 +14,7 @@ from tests.unit.raw import (
     terminated,
     waiting,
 )
-from tests.unit.world import Json, status_of, tell
+from tests.unit.snapshots import Json, status_of, tell
 
 
 def listed(*objects: Json, now: float = 100) -> list[Json]:

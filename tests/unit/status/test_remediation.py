@@ -16,16 +16,16 @@ from selfhealing.api.healing_status import (
 )
 from selfhealing.api.spec import parse
 from selfhealing.api.status import Phase
-from selfhealing.heal.case import Situation
+from selfhealing.apply.result import Outcome
+from selfhealing.controller.evaluate import Report, report
+from selfhealing.remediation.context import Situation
 from selfhealing.render.overrides import version
-from selfhealing.status.healing import overlaid, story
-from selfhealing.status.notice import MESSAGE_LIMIT
-from selfhealing.status.outcome import Outcome
-from selfhealing.status.report import Report, report
-from selfhealing.status.verdict import ROLLED_BACK, Verdict
-from tests.unit import raw
-from tests.unit.raw import at, crash_loop, deployment, ended, iso, job, job_pod, pod, running
-from tests.unit.world import KEY, Json, facts, status_of, tell
+from selfhealing.status.event import MESSAGE_LIMIT
+from selfhealing.status.phase import ROLLED_BACK, Verdict
+from selfhealing.status.remediation import overlaid, story
+from tests.unit import builders
+from tests.unit.builders import at, crash_loop, deployment, ended, iso, job, job_pod, pod, running
+from tests.unit.snapshots import KEY, Json, facts, status_of, tell
 
 READY = Verdict(Phase.READY, "AllPodsReady", "1 of 1 pod ready", complete=True)
 ILL = Verdict(Phase.DEGRADED, "CrashLoopBackOff", "0 of 1 pod ready")
@@ -327,7 +327,7 @@ class TestReport:
     def test_a_situation(self) -> None:
         """What is known from outside reaches the decision."""
         kept = {"mode": "Auto", "budgetLeft": 3, "goodTemplate": "good", "goodImage": "web:v0"}
-        thing = raw.app(status={"healing": kept})
+        thing = builders.app(status={"healing": kept})
         held = report(
             facts(thing, deployment(1), LOOPING),
             parse(thing["spec"]),
@@ -365,7 +365,9 @@ class TestReport:
     def test_a_spec_that_cannot_be_read(self) -> None:
         """As with a paused app."""
         first = status_of(looked(LOOPING))
-        found = report(facts(raw.app({}, first), deployment(1), WELL), None, Outcome(), at(2000))
+        found = report(
+            facts(builders.app({}, first), deployment(1), WELL), None, Outcome(), at(2000)
+        )
 
         assert first["healing"] == status_of(found)["healing"]
 

@@ -17,8 +17,8 @@ from hypothesis.stateful import (
 
 from selfhealing.api.status import RestartsStatus
 from selfhealing.status import restarts
-from tests.unit import raw
-from tests.unit.world import Json, facts
+from tests.unit import builders
+from tests.unit.snapshots import Json, facts
 
 PODS = 2
 CONTAINERS = ("app", "proxy")
@@ -45,7 +45,7 @@ class End:
 
     def json(self) -> Json:
         """The end as a pod shows it."""
-        return raw.ended(
+        return builders.ended(
             KILLED if self.killed_at else 1,
             self.reason,
             started=self.started,
@@ -69,8 +69,8 @@ class Container:
         """The container as its pod shows it."""
         last = self.last.json() if self.last else None
         if self.waits and last is not None:
-            return raw.crash_loop(self.count, last, name=name)
-        return raw.running(self.started, name=name, restarts=self.count, last=last)
+            return builders.crash_loop(self.count, last, name=name)
+        return builders.running(self.started, name=name, restarts=self.count, last=last)
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Kubelet:
     def json(self) -> list[Json]:
         """What the API server shows of the pods."""
         return [
-            raw.pod(pod, *(c.json(name) for name, c in containers.items()))
+            builders.pod(pod, *(c.json(name) for name, c in containers.items()))
             for pod, containers in self.pods.items()
         ]
 
@@ -216,7 +216,7 @@ class Machine(RuleBasedStateMachine):
     def deliver(self, pod: str, name: str, end: End) -> None:
         """Let an Event be seen; a container's newest kill is the one that is kept."""
         assert end.killed_at is not None
-        self.events.append(raw.killing(pod, end.killed_at, name=name))
+        self.events.append(builders.killing(pod, end.killed_at, name=name))
         end.event_seen = True
 
     @precondition(lambda self: self.kubelet.pods)
@@ -402,9 +402,11 @@ class CrowdedMachine(RuleBasedStateMachine):
     def look(self) -> None:
         """Count."""
         pods = [
-            raw.pod(
+            builders.pod(
                 name,
-                raw.running(end + 1, restarts=count, last=raw.ended(started=end - 1, finished=end)),
+                builders.running(
+                    end + 1, restarts=count, last=builders.ended(started=end - 1, finished=end)
+                ),
             )
             for name, (count, end) in self.pods.items()
         ]

@@ -5,9 +5,9 @@ import pytest
 from selfhealing.api.status import CountedRestarts, PodRestart, RestartsStatus
 from selfhealing.status import restarts
 from selfhealing.status.restarts import Restart
-from tests.unit import raw
-from tests.unit.raw import at, crash_loop, ended, killing, pod, running
-from tests.unit.world import Json, facts
+from tests.unit import builders
+from tests.unit.builders import at, crash_loop, ended, killing, pod, running
+from tests.unit.snapshots import Json, facts
 
 
 def count(
@@ -96,9 +96,9 @@ def test_a_pod_of_the_same_name_is_another_one() -> None:
 def test_an_init_container_counts_until_it_is_through() -> None:
     """As kubectl does: it shows the restarts of init containers only while the pod initializes."""
     failing = crash_loop(2, ended(1), name="migrate")
-    through = raw.terminated(ended(0), name="migrate", restarts=2, last=ended(1), ready=True)
+    through = builders.terminated(ended(0), name="migrate", restarts=2, last=ended(1), ready=True)
 
-    before, _ = count(None, pod("web-abc-1", raw.waiting("PodInitializing"), init=[failing]))
+    before, _ = count(None, pod("web-abc-1", builders.waiting("PodInitializing"), init=[failing]))
     found, news = count(before, pod("web-abc-1", running(), init=[through]))
 
     assert (2, 2) == (before.current, before.total)

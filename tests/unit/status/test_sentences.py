@@ -6,8 +6,8 @@ import pytest
 
 from selfhealing.api.status import MAX_METRICS
 from selfhealing.status.sentences import amount, clauses, join
-from tests.unit.raw import autoscaler, budget, evicted, iso, pod, running, service
-from tests.unit.world import Json, status_of, tell
+from tests.unit.builders import autoscaler, budget, evicted, iso, pod, running, service
+from tests.unit.snapshots import Json, status_of, tell
 
 INGRESS_IP = [{"ip": "192.0.2.7"}]
 INGRESS_NAME = [{"hostname": "web.example.com", "ip": "192.0.2.7"}]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.unit.raw import vertical
-from tests.unit.world import Json, status_of, tell
+from tests.unit.builders import vertical
+from tests.unit.snapshots import Json, status_of, tell
 
 TARGET = {"cpu": "25m", "memory": "262144k"}
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from drill.measure import Act, Half
-from tests.unit.theatre.looks import look, pod
-from theatre.look import Happening
-from theatre.timeline import Kind, Mark, timeline
+from hack.scenarios.chaos.metrics import Act, Half
+from hack.scenarios.common.cluster_state import Happening
+from hack.scenarios.common.tests.builders import look, pod
+from hack.scenarios.common.timeline import Kind, Mark, timeline
 
 LINE = timeline(
     [

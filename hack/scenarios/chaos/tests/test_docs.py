@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from drill.docs import PAGES, fill
-from drill.faults import FAULTS
-from drill.report import Run, write
-from drill.verdict import Result, judged
-from tests.unit.drill.halves import HEALED, WITHOUT, healed
-from theatre.errors import ShowError
+from hack.scenarios.chaos.docs import PAGES, fill
+from hack.scenarios.chaos.evaluation import Result, judged
+from hack.scenarios.chaos.faults import FAULTS
+from hack.scenarios.chaos.report import Run, write
+from hack.scenarios.chaos.tests.builders import HEALED, WITHOUT, healed
+from hack.scenarios.common.errors import ShowError
 
 BEGIN, END = "<!-- drill: begin -->", "<!-- drill: end -->"
 NAMES = [fault.name for fault in FAULTS]
@@ -109,7 +109,7 @@ def test_a_page_without_a_place(root: Path) -> None:
 
 def test_the_pages_have_their_place() -> None:
     """Those of this repository."""
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[4]
     for path in PAGES:
         text = (root / path).read_text(encoding="utf-8")
 

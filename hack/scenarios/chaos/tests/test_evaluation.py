@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from drill.faults import Expected, chosen
-from drill.verdict import Result, judged, said
-from tests.unit.drill.halves import HEALED, ROLLBACK, WITHOUT, healed, without
+from hack.scenarios.chaos.evaluation import Result, judged, said
+from hack.scenarios.chaos.faults import Expected, chosen
+from hack.scenarios.chaos.tests.builders import HEALED, ROLLBACK, WITHOUT, healed, without
 
 (FAULT,) = chosen(["bad-image"])
 TWICE = (replace(ROLLBACK, outcome="NoHelp"), replace(ROLLBACK, id=2))

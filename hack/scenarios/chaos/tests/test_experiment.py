@@ -10,19 +10,19 @@ from typing import Any, Self
 import pytest
 import requests
 
-from drill import play as module
-from drill.faults import Fault, chosen
-from drill.play import Play
-from drill.site import Site
-from load.way import Way
-from tests.unit.theatre.looks import look, pod
-from theatre.errors import ShowError
-from theatre.kube import Json
-from theatre.look import Picture
-from theatre.plain import PlainScreen
-from theatre.screen import Progress
-from theatre.stream import Stream
-from theatre.timeline import Kind, Sample
+from hack.loadtest.service_access import Way
+from hack.scenarios.chaos import experiment as module
+from hack.scenarios.chaos.environment import Site
+from hack.scenarios.chaos.experiment import Play
+from hack.scenarios.chaos.faults import Fault, chosen
+from hack.scenarios.common.cluster_state import Picture
+from hack.scenarios.common.console import Progress
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.kube_client import Json
+from hack.scenarios.common.plain_console import PlainScreen
+from hack.scenarios.common.request_stream import Stream
+from hack.scenarios.common.tests.builders import look, pod
+from hack.scenarios.common.timeline import Kind, Sample
 
 READY: dict[str, Any] = {
     "conditions": [{"type": "Ready", "status": "True"}],
@@ -126,12 +126,12 @@ def kube(monkeypatch: pytest.MonkeyPatch) -> _Kube:
         "QUIET": 0.3,
     }.items():
         monkeypatch.setattr(module, name, value)
-    monkeypatch.setattr("drill.course.LEAD", 0.0)
+    monkeypatch.setattr("hack.scenarios.chaos.run_state.LEAD", 0.0)
     monkeypatch.setattr(Play, "_steady", lambda *_: None)
-    monkeypatch.setattr("drill.site.POLL", 0.02)
-    monkeypatch.setattr("drill.site.operators", lambda *_: [])
-    monkeypatch.setattr("theatre.namespace.make", lambda *_: kube.asked.append("make"))
-    monkeypatch.setattr("theatre.namespace.remove", lambda *_: kube.asked.append("remove"))
+    monkeypatch.setattr("hack.scenarios.chaos.environment.POLL", 0.02)
+    monkeypatch.setattr("hack.scenarios.chaos.environment.operators", lambda *_: [])
+    monkeypatch.setattr("hack.scenarios.common.namespace.make", lambda *_: kube.asked.append("make"))
+    monkeypatch.setattr("hack.scenarios.common.namespace.remove", lambda *_: kube.asked.append("remove"))
     return kube
 
 
@@ -205,7 +205,7 @@ def test_an_operator_that_does_not_start_is_told(
     def operators(*_: object) -> None:
         raise AssertionError("not within 60 s: the operator caught up")
 
-    monkeypatch.setattr("drill.site.operators", operators)
+    monkeypatch.setattr("hack.scenarios.chaos.environment.operators", operators)
 
     half = played(kube, SHORT)
 

@@ -2,15 +2,15 @@ import re
 
 import pytest
 
-from drill.__main__ import main
-from drill.faults import FAULTS, Fault, chosen
-from drill.play import QUIET
-from drill.site import manifest
+from hack.scenarios.chaos.__main__ import main
+from hack.scenarios.chaos.environment import manifest
+from hack.scenarios.chaos.experiment import QUIET
+from hack.scenarios.chaos.faults import FAULTS, Fault, chosen
+from hack.scenarios.common.errors import ShowError
 from selfhealing.api.healing import HealingSpec
 from selfhealing.api.healing_status import Remedy
 from selfhealing.api.spec import parse
-from selfhealing.heal.symptoms import IllnessType
-from theatre.errors import ShowError
+from selfhealing.health.pod_diagnosis import IllnessType
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from drill import measure
-from drill.measure import Act, Half
-from tests.unit.theatre.looks import look, pod
-from theatre.look import Picture
-from theatre.timeline import Kind, Mark, Sample, timeline
+from hack.scenarios.chaos import metrics
+from hack.scenarios.chaos.metrics import Act, Half
+from hack.scenarios.common.cluster_state import Picture
+from hack.scenarios.common.tests.builders import look, pod
+from hack.scenarios.common.timeline import Kind, Mark, Sample, timeline
 
 
 def entry(number: int, outcome: str, remedy: str = "Rollback", **more: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -30,7 +30,7 @@ def told(at: float, *entries: dict[str, Any], ill: tuple[str, ...] = ()) -> Samp
 
 def test_an_app_is_served_in_full_when_all_it_wants_are_ready_and_none_is_in_trouble() -> None:
     def full(*pods: Any) -> bool:  # noqa: ANN401
-        return measure.full(Picture(pods=pods), 2)
+        return metrics.full(Picture(pods=pods), 2)
 
     assert full(pod("a"), pod("b"))
     assert full(pod("a"), pod("b"), pod("old", leaving=True))
@@ -61,7 +61,7 @@ def test_served_again_is_since_the_last_sign_of_the_fault(
 ) -> None:
     samples = [look(at, *pods) for at, pods in looks]
 
-    assert since == measure.well_since(samples, failed, struck=5, wanted=2)
+    assert since == metrics.well_since(samples, failed, struck=5, wanted=2)
 
 
 def test_an_action_is_told_from_when_it_was_seen_first_with_what_became_of_it() -> None:
@@ -71,12 +71,12 @@ def test_an_action_is_told_from_when_it_was_seen_first_with_what_became_of_it() 
         told(9, entry(1, "Helped"), entry(3, "Proposed"), entry(2, "Helped", target="v1")),
     ]
 
-    found = measure.acts(samples, struck=5)
+    found = metrics.acts(samples, struck=5)
 
     assert [(2, "Helped", 6, "v1", True), (3, "Proposed", 9, "", False)] == [
         (act.id, act.outcome, act.at, act.target, act.taken) for act in found
     ]
-    assert [1.0, 4.0] == [act.at for act in measure.since(found, 5)]
+    assert [1.0, 4.0] == [act.at for act in metrics.since(found, 5)]
 
 
 def test_diagnoses_are_all_that_were_ever_made_since_the_fault() -> None:
@@ -87,34 +87,34 @@ def test_diagnoses_are_all_that_were_ever_made_since_the_fault() -> None:
         told(8),
     ]
 
-    assert ("RolloutStalled", "ImagePullFailing") == measure.diagnoses(samples, 5)
+    assert ("RolloutStalled", "ImagePullFailing") == metrics.diagnoses(samples, 5)
 
 
 def test_a_status_without_healing_tells_of_no_action() -> None:
     samples = [look(6, pod("a"))]
 
-    assert ((), ()) == (measure.acts(samples, 5), measure.diagnoses(samples, 5))
-    assert {} == measure.healing(samples[0].picture)
+    assert ((), ()) == (metrics.acts(samples, 5), metrics.diagnoses(samples, 5))
+    assert {} == metrics.healing(samples[0].picture)
 
 
 def test_the_reason_is_that_of_the_ready_condition() -> None:
     conditions = [{"type": "Healthy"}, {"type": "Ready", "reason": "RolledBack"}]
 
-    assert "RolledBack" == measure.reason(look(0, conditions=conditions).picture)
-    assert "" == measure.reason(Picture())
+    assert "RolledBack" == metrics.reason(look(0, conditions=conditions).picture)
+    assert "" == metrics.reason(Picture())
 
 
 def test_a_timeline_begins_shortly_before_the_fault() -> None:
     samples = [look(1), look(3), look(6), look(8)]
 
-    assert [0.0, 1.0, 3.0] == [sample.at for sample in measure.cut(samples, 5)]
-    assert [0.0, 2.0] == [m.at for m in measure.moved([Mark(3, "a"), Mark(7, "b")], -5)]
+    assert [0.0, 1.0, 3.0] == [sample.at for sample in metrics.cut(samples, 5)]
+    assert [0.0, 2.0] == [m.at for m in metrics.moved([Mark(3, "a"), Mark(7, "b")], -5)]
 
 
 def test_an_action_is_marked_with_its_reason() -> None:
     act = Act(1, "Rollback", "CrashLooping", "Helped", 7, message="back to v1")
 
-    assert (Mark(7, "Rollback Helped: back to v1", Kind.ACTION),) == measure.marks([act])
+    assert (Mark(7, "Rollback Helped: back to v1", Kind.ACTION),) == metrics.marks([act])
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from drill.faults import chosen
-from drill.report import Run, data, page, table, write
-from drill.verdict import Result, judged
-from tests.unit.drill.halves import HEALED, WITHOUT, healed
-from tests.unit.theatre.elements import elements
+from hack.scenarios.chaos.evaluation import Result, judged
+from hack.scenarios.chaos.faults import chosen
+from hack.scenarios.chaos.report import Run, data, page, table, write
+from hack.scenarios.chaos.tests.builders import HEALED, WITHOUT, healed
+from hack.scenarios.common.tests.html_elements import elements
 
 FAULT, NODE = chosen(["bad-image", "node-killed"])
 PASSED = judged(FAULT, WITHOUT, HEALED)

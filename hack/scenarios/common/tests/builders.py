@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from theatre.look import App, Picture, Pod
-from theatre.timeline import Sample
+from hack.scenarios.common.cluster_state import App, Picture, Pod
+from hack.scenarios.common.timeline import Sample
 
 
 def pod(name: str, ready: str = "1/1", status: str = "Running", **given: Any) -> Pod:  # noqa: ANN401

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from theatre import entrance
-from theatre.errors import ShowError
-from theatre.live import LiveScreen
-from theatre.plain import PlainScreen
+from hack.scenarios.common import cli
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.live_console import LiveScreen
+from hack.scenarios.common.plain_console import PlainScreen
 
 
 @pytest.fixture(autouse=True)
@@ -34,18 +34,18 @@ class TestAnswered:
     @pytest.mark.parametrize("code", [0, 1])
     def test_it_ends(self, code: int) -> None:
         """With its own code."""
-        assert code == entrance.answered(lambda: code)
+        assert code == cli.answered(lambda: code)
 
     @pytest.mark.parametrize("error", [ShowError("no cluster"), KeyError("no cluster")])
     def test_it_cannot_be_done(self, error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
         """The message is all that is said."""
-        assert 1 == entrance.answered(lambda: refused(error), KeyError)
+        assert 1 == cli.answered(lambda: refused(error), KeyError)
         assert f"\nerror: {error}\n" == capsys.readouterr().err
 
     def test_a_bug(self) -> None:
         """It is not hidden."""
         with pytest.raises(KeyError):
-            entrance.answered(lambda: refused(KeyError("bug")))
+            cli.answered(lambda: refused(KeyError("bug")))
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_it_is_stopped(self, number: int, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,7 +56,7 @@ class TestAnswered:
             os.kill(os.getpid(), number)
             return 0
 
-        assert entrance.INTERRUPTED == entrance.answered(stopped)
+        assert cli.INTERRUPTED == cli.answered(stopped)
         assert "\nstopped\n" == capsys.readouterr().err
 
 
@@ -75,5 +75,5 @@ class TestScreen:
     def test_kinds(self, terminal: bool, kind: str, plain: bool, expected: type) -> None:  # noqa: FBT001 - a table's columns
         """A live view only where the terminal can show one."""
         console = Console(file=io.StringIO(), force_terminal=terminal, _environ={"TERM": kind})
-        with entrance.screen(console, plain=plain) as screen:
+        with cli.screen(console, plain=plain) as screen:
             assert isinstance(screen, expected)

@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.support.wait import eventually
-from theatre.stream import each_second, stream
+from hack.scenarios.common.request_stream import each_second, stream
+from hack.testkit.wait import eventually
 
 
 class _App(BaseHTTPRequestHandler):

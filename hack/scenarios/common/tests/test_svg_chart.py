@@ -1,9 +1,9 @@
 import pytest
 
-from tests.unit.theatre.looks import look, pod
-from theatre.drawing import HALF, WIDE
-from theatre.plot import clock, draw
-from theatre.timeline import Kind, Mark, Sample, timeline
+from hack.scenarios.common.shapes import HALF, WIDE
+from hack.scenarios.common.svg_chart import clock, draw
+from hack.scenarios.common.tests.builders import look, pod
+from hack.scenarios.common.timeline import Kind, Mark, Sample, timeline
 
 LEFT, RIGHT = WIDE.left, WIDE.right
 

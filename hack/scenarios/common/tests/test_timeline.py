@@ -1,5 +1,5 @@
-from tests.unit.theatre.looks import look, pod
-from theatre.timeline import Mark, Span, State, seen, state_of, timeline
+from hack.scenarios.common.tests.builders import look, pod
+from hack.scenarios.common.timeline import Mark, Span, State, seen, state_of, timeline
 
 
 def test_a_pod_that_starts_serves_loses_readiness_and_goes() -> None:

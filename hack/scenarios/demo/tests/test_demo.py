@@ -8,17 +8,17 @@ import pytest
 import yaml
 from rich.console import Console
 
-from demo.stage import Stage, Step
-from demo.story import CLEAN_UP, MANIFEST, STORY
+from hack.scenarios.common.cluster_state import Happening, Picture, Pod, picture
+from hack.scenarios.common.console import Progress
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.kube_client import Json
+from hack.scenarios.common.live_console import render
+from hack.scenarios.common.plain_console import PlainScreen
+from hack.scenarios.demo.runner import Stage, Step
+from hack.scenarios.demo.steps import CLEAN_UP, MANIFEST, STORY
 from selfhealing.api.spec import parse
-from theatre.errors import ShowError
-from theatre.kube import Json
-from theatre.live import render
-from theatre.look import Happening, Picture, Pod, picture
-from theatre.plain import PlainScreen
-from theatre.screen import Progress
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
 STATUS = {
     "phase": "Degraded",
@@ -154,7 +154,7 @@ class _Kube:
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     """A stage with a clock that moves by a second whenever it is read."""
     ticks = iter(range(10_000))
-    monkeypatch.setattr("demo.stage.time.sleep", lambda _: None)
+    monkeypatch.setattr("hack.scenarios.demo.runner.time.sleep", lambda _: None)
     return Stage(_Kube(), PlainScreen(clock=lambda: 0.0), clock=lambda: float(next(ticks)))  # type: ignore[arg-type]
 
 

@@ -1,5 +1,5 @@
-from lab.cpu import cpu_of
-from theatre.kube import Json
+from hack.scenarios.common.kube_client import Json
+from hack.scenarios.lab.cpu_usage import cpu_of
 
 
 def metrics(**usage: str) -> Json:

@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.errors import PageError
-from lab.pages import Page, parse
-from lab.plain import plain
-from lab.shape import same_kind, same_shape
-from lab.writing import captured, included, tidy, translated
+from hack.scenarios.lab.errors import PageError
+from hack.scenarios.lab.output_compare import same_kind, same_shape
+from hack.scenarios.lab.page_generator import captured, included, tidy, translated
+from hack.scenarios.lab.page_parser import Page, parse
+from hack.scenarios.lab.plain_manifests import plain
 
 TEXT = """# 1. Step
 

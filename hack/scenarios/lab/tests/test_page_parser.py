@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import PageError
-from lab.pages import Wanted, parse
+from hack.scenarios.lab.errors import PageError
+from hack.scenarios.lab.page_parser import Wanted, parse
 
 PAGE = Path("docs/lab/02-some-step.md")
 ABOUT = "<!-- lab page: {seconds: 5} -->"

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.__main__ import main
-from lab.book import FOLDER, Book
-from lab.errors import PageError
-from lab.pages import Command, Page
+from hack.scenarios.lab.__main__ import main
+from hack.scenarios.lab.errors import PageError
+from hack.scenarios.lab.page_parser import Command, Page
+from hack.scenarios.lab.page_set import FOLDER, Book
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 PAGES = Book(ROOT).pages()
 COMMANDS = [(page, command) for page in PAGES for command in page.commands]
 SECTIONS = (

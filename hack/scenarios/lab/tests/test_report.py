@@ -5,12 +5,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lab.pages import parse
-from lab.report import Run, page, table, write
-from lab.stage import Result, Typed
-from tests.unit.theatre.elements import elements
-from tests.unit.theatre.looks import look, pod
-from theatre.timeline import Mark, timeline
+from hack.scenarios.common.tests.builders import look, pod
+from hack.scenarios.common.tests.html_elements import elements
+from hack.scenarios.common.timeline import Mark, timeline
+from hack.scenarios.lab.page_parser import parse
+from hack.scenarios.lab.report import Run, page, table, write
+from hack.scenarios.lab.runner import Result, Typed
 
 TEXT = (
     "# 2. Some <b>step</b>\n\n<!-- lab page: {seconds: 5} -->\n\n```sh\ncurl $URL | jq '<x>'\n```\n"

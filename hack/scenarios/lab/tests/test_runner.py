@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.__main__ import play
-from lab.pages import Page, parse
-from lab.stage import Stage
-from theatre.errors import ShowError
-from theatre.kube import Json
-from theatre.plain import PlainScreen
-from theatre.screen import Progress
+from hack.scenarios.common.console import Progress
+from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.kube_client import Json
+from hack.scenarios.common.plain_console import PlainScreen
+from hack.scenarios.lab.__main__ import play
+from hack.scenarios.lab.page_parser import Page, parse
+from hack.scenarios.lab.runner import Stage
 
 
 class _Kube:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.shell import Shell
+from hack.scenarios.lab.shell import Shell
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_what_takes_too_long_ends_with_all_it_has_started(shell: Shell) -> None:
 
 
 def test_what_does_not_hear_is_killed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.shell._GRACE", 0.3)
+    monkeypatch.setattr("hack.scenarios.lab.shell._GRACE", 0.3)
 
     code, _ = _both(shell, "trap '' TERM\nwhile :; do sleep 0.1; done", limit=0.3)
 

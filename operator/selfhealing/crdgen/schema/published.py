@@ -12,7 +12,7 @@ from importlib import resources
 from typing import Final
 
 from selfhealing.api.base import KubernetesType
-from selfhealing.api.schema.overlay import INT_OR_STRING, Overlay, Schema, apply
+from selfhealing.crdgen.schema.overlay import INT_OR_STRING, Overlay, Schema, apply
 
 VERSION: Final = "v1.36.0"
 """The Kubernetes version whose types are taken; a newer one is a change of this line."""

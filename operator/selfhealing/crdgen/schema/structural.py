@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from selfhealing.api.base import KubernetesType, rules_key, type_marker
-from selfhealing.api.schema.overlay import Schema
+from selfhealing.crdgen.schema.overlay import Schema
 
 ORDER: Final = (
     "description",

@@ -8,8 +8,8 @@ wrote. What is dropped is not offered as a typed field; each drop has its reason
 from collections.abc import Mapping
 from typing import Final
 
-from selfhealing.api.schema.overlay import Overlay
-from selfhealing.api.schema.tables import (
+from selfhealing.crdgen.schema.overlay import Overlay
+from selfhealing.crdgen.schema.tables import (
     autoscaling,
     containers,
     disruption,

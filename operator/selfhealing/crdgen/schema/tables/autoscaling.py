@@ -5,7 +5,7 @@ from typing import Final
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
 from selfhealing.api.limits import at_most, one_of
-from selfhealing.api.schema.overlay import Overlay
+from selfhealing.crdgen.schema.overlay import Overlay
 
 V2: Final = "io.k8s.api.autoscaling.v2"
 

@@ -7,9 +7,9 @@ from selfhealing.api.base import Rule
 from selfhealing.api.limits import RESOURCE_DOMAIN_PATTERN, at_most, one_of
 from selfhealing.api.names import CONTAINER_NAME
 from selfhealing.api.rules import BIDIRECTIONAL, IMAGE
-from selfhealing.api.schema.overlay import Overlay
-from selfhealing.api.schema.tables.meta import CORE
-from selfhealing.api.schema.tables.probes import ALIVE, READY
+from selfhealing.crdgen.schema.overlay import Overlay
+from selfhealing.crdgen.schema.tables.meta import CORE
+from selfhealing.crdgen.schema.tables.probes import ALIVE, READY
 
 PULL_POLICY: Final = one_of("Always", "IfNotPresent", "Never")
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from selfhealing.api.schema.overlay import Overlay
+from selfhealing.crdgen.schema.overlay import Overlay
 
 _LIMIT: Final = {
     "pattern": "^(0|[1-9][0-9]?|100)%$",

@@ -5,8 +5,8 @@ from typing import Final
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
 from selfhealing.api.limits import LABEL_KEYS_RULE, at_most, exactly_one, one_of
-from selfhealing.api.schema.overlay import Overlay
-from selfhealing.api.schema.published import INT_OR_STRING_TYPE, QUANTITY
+from selfhealing.crdgen.schema.overlay import Overlay
+from selfhealing.crdgen.schema.published import INT_OR_STRING_TYPE, QUANTITY
 
 META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1"
 CORE: Final = "io.k8s.api.core.v1"

@@ -6,8 +6,8 @@ from selfhealing.api import limits
 from selfhealing.api.base import Rule
 from selfhealing.api.limits import at_most, exactly_one, one_of
 from selfhealing.api.names import PORT_NAME
-from selfhealing.api.schema.overlay import Overlay
-from selfhealing.api.schema.tables.meta import CORE
+from selfhealing.crdgen.schema.overlay import Overlay
+from selfhealing.crdgen.schema.tables.meta import CORE
 
 TIME: Final = {"minimum": 0}
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from selfhealing.api.base import Rule
 from selfhealing.api.limits import one_of
-from selfhealing.api.schema.overlay import Overlay
+from selfhealing.crdgen.schema.overlay import Overlay
 
 V1: Final = "io.k8s.api.apps.v1"
 

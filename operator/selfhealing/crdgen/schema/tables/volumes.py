@@ -5,9 +5,9 @@ from typing import Final
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
 from selfhealing.api.limits import at_most, exactly_one, one_of
-from selfhealing.api.schema.overlay import Overlay
-from selfhealing.api.schema.tables.containers import PULL_POLICY
-from selfhealing.api.schema.tables.meta import CORE, KEY
+from selfhealing.crdgen.schema.overlay import Overlay
+from selfhealing.crdgen.schema.tables.containers import PULL_POLICY
+from selfhealing.crdgen.schema.tables.meta import CORE, KEY
 
 SOURCES: Final = (
     "configMap",

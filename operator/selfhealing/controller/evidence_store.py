@@ -12,13 +12,13 @@ from typing import Any, Final, TypeVar
 
 from selfhealing.api import names
 from selfhealing.api.healing_status import HealingAction
-from selfhealing.heal.evidence import Exhibit, Log, config_map, is_of, key, update, write
-from selfhealing.heal.exhibit import Source, sources
-from selfhealing.observe.views import AppKey, AppView
+from selfhealing.cache.views import AppKey, AppView
+from selfhealing.evidence.bundle import Exhibit, Log, config_map, is_of, key, update, write
+from selfhealing.evidence.format import Source, sources
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, NotFoundError, is_outage
+from selfhealing.kube.resources import CONFIG_MAPS, EVENTS, POD_METRICS, PODS
 from selfhealing.render.meta import Owner, metadata
-from selfhealing.runtime.access import CONFIG_MAPS, EVENTS, POD_METRICS, PODS
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import ApiError, NotFoundError, is_outage
 
 logger = logging.getLogger(__name__)
 

@@ -8,23 +8,23 @@ from typing import Any, cast
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, Remedy
-from selfhealing.observe.parse import app_view
-from selfhealing.runtime.access import CONFIG_MAPS, EVENTS, POD_METRICS, PODS, Resource
-from selfhealing.runtime.client import Client
-from selfhealing.runtime.errors import (
+from selfhealing.cache.parse import app_view
+from selfhealing.controller.evidence_store import EVENTS_LIMIT, PATIENCE, EvidenceRoom
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import (
     ApiError,
     ConflictError,
     ForbiddenError,
     InvalidError,
     UnavailableError,
 )
-from selfhealing.runtime.evidence import EVENTS_LIMIT, PATIENCE, EvidenceRoom
-from tests.unit import raw
-from tests.unit.runtime.clock import now
+from selfhealing.kube.resources import CONFIG_MAPS, EVENTS, POD_METRICS, PODS, Resource
+from tests.unit import builders
+from tests.unit.controller.clock import now
 
 Json = dict[str, Any]
 
-APP = app_view(raw.app())
+APP = app_view(builders.app())
 POD = "web-abc-1"
 NAME = "web-evidence"
 NO_ANSWER = UnavailableError(0, "NoAnswer", "no answer from the API server")
@@ -44,7 +44,7 @@ class Cluster:
 
     def __init__(self, *pods: Json) -> None:
         self.pods = {pod["metadata"]["name"]: pod for pod in pods}
-        self.events = [raw.killing(POD, 5)]
+        self.events = [builders.killing(POD, 5)]
         self.maps: dict[str, Json] = {}
         self.errors: dict[str, ApiError] = {}
         self.silent: set[str] = set()
@@ -53,7 +53,7 @@ class Cluster:
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """Answer as Client.get does."""
-        assert namespace == raw.NAMESPACE
+        assert namespace == builders.NAMESPACE
 
         if resource is PODS:
             await self._ask("pods")
@@ -66,7 +66,7 @@ class Cluster:
         self, resource: Resource, namespace: str, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Json]:
         """Answer as Client.objects does."""
-        assert namespace == raw.NAMESPACE
+        assert namespace == builders.NAMESPACE
 
         if resource is POD_METRICS:
             assert ("selfhealing.dev/app=web", "") == (labels, fields)
@@ -93,7 +93,7 @@ class Cluster:
         limit_bytes: int,
     ) -> str:
         """Answer as Client.log does."""
-        assert (raw.NAMESPACE, POD) == (namespace, pod)
+        assert (builders.NAMESPACE, POD) == (namespace, pod)
         assert lines * 100 < limit_bytes
 
         await self._ask("logs")
@@ -111,7 +111,7 @@ class Cluster:
 
     async def merge(self, resource: Resource, namespace: str, name: str, patch: Json) -> Json:
         """Answer as Client.merge does."""
-        assert (CONFIG_MAPS, raw.NAMESPACE) == (resource, namespace)
+        assert (CONFIG_MAPS, builders.NAMESPACE) == (resource, namespace)
 
         await self._ask("merge")
         thing = self.maps[name]
@@ -138,8 +138,8 @@ class Cluster:
 @pytest.fixture
 def cluster() -> Cluster:
     """A cluster with a pod that has been restarted and runs again, not ready."""
-    last = raw.ended(137, "OOMKilled")
-    return Cluster(raw.pod(POD, raw.running(ready=False, restarts=1, last=last)))
+    last = builders.ended(137, "OOMKilled")
+    return Cluster(builders.pod(POD, builders.running(ready=False, restarts=1, last=last)))
 
 
 def action(number: int = 3, **more: Any) -> HealingAction:  # noqa: ANN401 - its fields
@@ -150,7 +150,7 @@ def action(number: int = 3, **more: Any) -> HealingAction:  # noqa: ANN401 - its
         diagnosis="OOMKilled",
         target=POD,
         outcome=ActionOutcome.STARTED,
-        **{"at": raw.at(60), **more},
+        **{"at": builders.at(60), **more},
     )
 
 
@@ -189,7 +189,7 @@ async def test_the_config_map_belongs_to_the_app(cluster: Cluster) -> None:
     assert ("shop", NAME) == (meta["namespace"], meta["name"])
     assert "web" == meta["labels"]["app.kubernetes.io/instance"]
     [owner] = meta["ownerReferences"]
-    assert (raw.APP_UID, False) == (owner["uid"], owner["controller"])
+    assert (builders.APP_UID, False) == (owner["uid"], owner["controller"])
     assert ("v1", "ConfigMap") == (cluster.maps[NAME]["apiVersion"], cluster.maps[NAME]["kind"])
 
 
@@ -215,7 +215,7 @@ async def test_what_was_found_first_stays(cluster: Cluster) -> None:
 async def test_an_action_that_only_has_the_id_of_another_is_a_new_one(cluster: Cluster) -> None:
     """Ids begin anew where the status is lost."""
     await take(cluster)
-    key = await take(cluster, action(at=raw.at(900)))
+    key = await take(cluster, action(at=builders.at(900)))
 
     assert "decided 2026-01-01T12:15:00Z" in cluster.text(key)
 
@@ -294,7 +294,7 @@ async def test_a_silent_pod_is_not_waited_for_long(cluster: Cluster) -> None:
 async def test_events_are_not_read_without_end(cluster: Cluster) -> None:
     """Somebody may make them up."""
     cluster.events = [
-        {**raw.killing(POD, number), "message": f"event {number}"}
+        {**builders.killing(POD, number), "message": f"event {number}"}
         for number in range(EVENTS_LIMIT + 50)
     ]
     text = cluster.text(await take(cluster))

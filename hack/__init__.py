@@ -1,0 +1,1 @@
+"""What developers, teachers and CI run. Nothing of it is shipped."""

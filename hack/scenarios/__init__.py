@@ -1,0 +1,1 @@
+"""Scenarios on a real cluster: the demo, the lab and the chaos drills."""

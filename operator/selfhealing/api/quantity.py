@@ -1,0 +1,36 @@
+"""Kubernetes quantities as numbers."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+_SUFFIXES: Final[Mapping[str, Decimal]] = {
+    **{
+        unit: Decimal(10) ** power
+        for unit, power in zip(("n", "u", "m"), (-9, -6, -3), strict=True)
+    },
+    **{unit: Decimal(1000) ** (i + 1) for i, unit in enumerate(("k", "M", "G", "T", "P", "E"))},
+    **{
+        unit: Decimal(1024) ** (i + 1)
+        for i, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))
+    },
+    "": Decimal(1),
+}
+_QUANTITY: Final = re.compile(
+    r"^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?)$"
+)
+
+
+def quantity(value: Any) -> Decimal | None:  # noqa: ANN401 - any JSON value
+    """The number that a Kubernetes quantity ("500m", "1Gi", 2) stands for; None for anything else.
+
+    Source: the grammar of resource.Quantity in Kubernetes' API reference.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    match = _QUANTITY.match(str(value))
+    if match is None:
+        return None
+    number, exponent, suffix = match.groups()
+    return Decimal(number + (exponent or "")) * _SUFFIXES[suffix or ""]

@@ -1,0 +1,1 @@
+"""Compares observed with desired state and returns what to do with each child. Pure."""

@@ -1,0 +1,1 @@
+"""Generates the CRD and the reference page from the types in ``api``. Not in the image."""

@@ -1,0 +1,1 @@
+"""Formats and redacts what was seen before an action. Pure."""

@@ -1,0 +1,1 @@
+"""The Kubernetes API client and what it needs: resources, credentials, errors, leader election."""

@@ -1,0 +1,1 @@
+"""Decides what is done about a diagnosis, within the limits that the spec sets. Pure."""
