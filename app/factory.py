@@ -42,8 +42,8 @@ def create_app(
     rate = Rate()
     app = Flask("app", static_folder=None)
     app.json = _Json(app)
-    app.before_request(_note_start)
-    app.after_request(_label)
+    app.before_request(_record_start)
+    app.after_request(_add_headers)
     app.register_error_handler(HTTPException, _as_json)
     metrics.watch_state(state)
     metrics.install(app)
@@ -57,11 +57,11 @@ def create_app(
     return app
 
 
-def _note_start() -> None:
+def _record_start() -> None:
     g.started = perf_counter()
 
 
-def _label(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     """Say who answered, since a Service does not, and let nobody keep the answer."""
     response.headers["Cache-Control"] = "no-store"
     response.headers[SERVED_BY] = _HOSTNAME

@@ -21,20 +21,20 @@ LEAK_MIB: Final = 256
 LEAK_RATE: Final = 16
 """MiB a second: the lab's limit is reached in about five seconds, slowly enough to be watched."""
 
-_LARGEST_LEAK: Final = 4096
-_DIGITS: Final = 9
+_MAX_LEAK_MIB: Final = 4096
+_MAX_DIGITS: Final = 9
 
 
 def fault_actions(state: State) -> tuple[Action, ...]:
     """What the app can be told to suffer."""
 
     def leak() -> bool:
-        bound = _whole("mib", LEAK_MIB, 1, _LARGEST_LEAK)
-        rate = _whole("rate", LEAK_RATE, 1, 1024)
+        bound = parse_query_number("mib", LEAK_MIB, 1, _MAX_LEAK_MIB)
+        rate = parse_query_number("rate", LEAK_RATE, 1, 1024)
         return state.start_leak(bound * MIB, rate * MIB)
 
     def crash() -> bool:
-        end(_whole("code", 1, 0, 255))
+        end_process(parse_query_number("code", 1, 0, 255))
         return True
 
     return (
@@ -55,19 +55,19 @@ def fault_actions(state: State) -> tuple[Action, ...]:
     )
 
 
-def end(code: int) -> None:
+def end_process(code: int) -> None:
     """End the process at once; nothing is answered, finished or cleaned up."""
     logger.error("/crash: the process ends with exit code %d", code)
     logging.shutdown()
     os._exit(code)
 
 
-def _whole(name: str, default: int, low: int, high: int) -> int:
+def parse_query_number(name: str, default: int, low: int, high: int) -> int:
     """Read a whole number of the query; a bad one is answered with what would be good."""
     text = request.args.get(name, "")
     if not text:
         return default
-    short = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    short = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
     if not (short and low <= int(text) <= high):
         abort(400, f"{name}={text[:40]!r}: expected a whole number from {low} to {high}")
     return int(text)

@@ -31,13 +31,13 @@ NOT_FOUND: Final = "5"
 UNIMPLEMENTED: Final = "12"
 """Status codes of gRPC."""
 
-_SECONDS: Final = 30
+_IDLE_TIMEOUT: Final = 30
 """How long a connection may be silent."""
 
-_LARGEST: Final = 1024
+_MAX_REQUEST_BYTES: Final = 1024
 """Bytes of a request; a service's name needs a few."""
 
-_PREFIX: Final = 5
+_PREFIX_BYTES: Final = 5
 _HEADERS: Final = ((":status", "200"), ("content-type", "application/grpc"))
 
 
@@ -79,7 +79,7 @@ class _Connection(socketserver.BaseRequestHandler):
     """One connection of a client; a kubelet makes one for each probe."""
 
     def setup(self) -> None:
-        self.request.settimeout(_SECONDS)
+        self.request.settimeout(_IDLE_TIMEOUT)
         self._http = H2Connection(H2Configuration(client_side=False))
         self._requests: dict[int, tuple[bytes, bytes]] = {}
 
@@ -90,7 +90,7 @@ class _Connection(socketserver.BaseRequestHandler):
             self._flush()
             while data := self.request.recv(4096):
                 for event in self._http.receive_data(data):
-                    self._take(event)
+                    self._handle_event(event)
                 self._flush()
         except (OSError, ProtocolError):
             return
@@ -98,22 +98,24 @@ class _Connection(socketserver.BaseRequestHandler):
     def _flush(self) -> None:
         self.request.sendall(self._http.data_to_send())
 
-    def _take(self, event: Event) -> None:
+    def _handle_event(self, event: Event) -> None:
         if isinstance(event, RequestReceived):
             path = dict(event.headers).get(b":path", b"")
             self._requests[event.stream_id] = (path, b"")
         elif isinstance(event, DataReceived):
             self._http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             path, body = self._requests[event.stream_id]
-            self._requests[event.stream_id] = (path, (body + event.data)[:_LARGEST])
+            self._requests[event.stream_id] = (path, (body + event.data)[:_MAX_REQUEST_BYTES])
         elif isinstance(event, StreamReset):
             self._requests.pop(event.stream_id, None)
         elif isinstance(event, StreamEnded):
-            self._answer(event.stream_id, *self._requests.pop(event.stream_id))
+            self._send_answer(event.stream_id, *self._requests.pop(event.stream_id))
 
-    def _answer(self, stream: int, path: bytes, body: bytes) -> None:
+    def _send_answer(self, stream: int, path: bytes, body: bytes) -> None:
         assert isinstance(self.server, GrpcHealth)  # noqa: S101  it made this connection
-        message, status = answer(path.decode(errors="replace"), body, self.server.state.snapshot())
+        message, status = build_answer(
+            path.decode(errors="replace"), body, self.server.state.snapshot()
+        )
         if not message:
             self._http.send_headers(stream, (*_HEADERS, ("grpc-status", status)), end_stream=True)
             return
@@ -122,11 +124,11 @@ class _Connection(socketserver.BaseRequestHandler):
         self._http.send_headers(stream, (("grpc-status", status),), end_stream=True)
 
 
-def answer(path: str, body: bytes, now: Snapshot) -> tuple[bytes, str]:
+def build_answer(path: str, body: bytes, now: Snapshot) -> tuple[bytes, str]:
     """Return the message for a call, and gRPC's status code; no message means an error."""
     if path != METHOD:
         return b"", UNIMPLEMENTED
-    service = _service(body)
+    service = _parse_service(body)
     if service is None:
         return b"", INVALID_ARGUMENT
     known: Mapping[str, bool] = {"": now.healthy, "liveness": now.healthy, "readiness": now.ready}
@@ -135,10 +137,14 @@ def answer(path: str, body: bytes, now: Snapshot) -> tuple[bytes, str]:
     return SERVING if known[service] else NOT_SERVING, "0"
 
 
-def _service(body: bytes) -> str | None:
+def _parse_service(body: bytes) -> str | None:
     """Read a HealthCheckRequest: empty, or field 1 with the service's name, under 128 bytes."""
-    message = body[_PREFIX:]
-    if len(body) < _PREFIX or body[0] or int.from_bytes(body[1:_PREFIX]) != len(message):
+    message = body[_PREFIX_BYTES:]
+    if (
+        len(body) < _PREFIX_BYTES
+        or body[0]
+        or int.from_bytes(body[1:_PREFIX_BYTES]) != len(message)
+    ):
         return None
     if not message:
         return ""

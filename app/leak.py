@@ -66,12 +66,12 @@ class Leak:
         step = max(mmap.PAGESIZE, rate // _STEPS_A_SECOND)
         while self._bytes < bound and not stop.is_set():
             size = min(step, bound - self._bytes)
-            self._held.append(_used(size))
+            self._held.append(_allocate(size))
             self._bytes += size
             stop.wait(1 / _STEPS_A_SECOND)
 
 
-def _used(size: int) -> mmap.mmap:
+def _allocate(size: int) -> mmap.mmap:
     """Map memory, and write to every page of it."""
     chunk = mmap.mmap(-1, size)
     for start in range(0, size, mmap.PAGESIZE):

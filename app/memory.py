@@ -16,7 +16,7 @@ _NO_LIMIT: Final = 2**60
 """Version 1 says "none" with a number near the largest there is."""
 
 
-def used() -> int:
+def read_used() -> int:
     """Bytes of memory that the process has; 0 where the system does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
@@ -25,7 +25,7 @@ def used() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def limit(groups: Path = _GROUPS) -> int | None:
+def read_limit(groups: Path = _GROUPS) -> int | None:
     """Bytes that the container may use; None where nothing limits it or nobody says."""
     for name in _LIMITS:
         try:

@@ -91,7 +91,7 @@ def actions(state: State, table: tuple[Action, ...]) -> Blueprint:
     blueprint = Blueprint("actions", __name__)
 
     @blueprint.before_request
-    def _looking_changes_nothing() -> None:
+    def reject_unsafe_request() -> None:
         # Flask answers HEAD wherever it answers GET, but `curl -I` must not make anything ill.
         if request.method == "HEAD":
             abort(405)

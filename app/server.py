@@ -34,7 +34,7 @@ _BODY_LIMIT: Final = 64 * 1024
 """No endpoint reads a body; so small a limit also keeps waitress from spilling one to a file, which
 a read-only root file system would not take."""
 
-_SPREAD: Final = "/panel"
+_PANEL_PATH: Final = "/panel"
 """Paths below this close their connections: a Service chooses a replica for each connection, and a
 browser that kept one would see only one of them."""
 
@@ -47,7 +47,7 @@ class _Task(WSGITask):
     def start(self) -> None:
         super().start()
         server = self.channel.server
-        polled = str(getattr(self.request, "path", "")).startswith(_SPREAD)
+        polled = str(getattr(self.request, "path", "")).startswith(_PANEL_PATH)
         if polled or (isinstance(server, _Waitress) and server.stopping):
             self.set_close_on_finish()
 

@@ -8,10 +8,10 @@ import os
 import kopf
 
 from selfhealing.controller import gc_tuning, logs
-from selfhealing.controller.kopf_handlers import register
-from selfhealing.controller.settings import load
+from selfhealing.controller.kopf_handlers import register_handlers
+from selfhealing.controller.settings import load_settings
 
-_settings = load(os.environ)
-logs.quieten(_settings.log_level)
-gc_tuning.settle()
-register(kopf.get_default_registry(), _settings)
+_settings = load_settings(os.environ)
+logs.quiet_libraries(_settings.log_level)
+gc_tuning.tune_gc()
+register_handlers(kopf.get_default_registry(), _settings)

@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 from hack.testkit import failure_dump, kube_client, machine_load
-from hack.testkit.namespace import Space
+from hack.testkit.namespace import AppNamespace
 
 # In CI the same examples each time; elsewhere new ones, which find what those do not.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
@@ -19,25 +19,25 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 LAYERS = ("integration", "e2e")
 TESTS = Path(__file__).parent
 
-RERUN_SHOWN = 3000
+MAX_RERUN_CHARACTERS = 3000
 """Characters of each part of a failure that was run again: its end says most."""
 
-BRIEF = 600
+MAX_SUMMARY_CHARACTERS = 600
 """Characters of a failure's message in the last lines: its beginning says most."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark a test by its layer, and skip with a reason where there is no cluster to use."""
-    why = kube_client.usable() if any(_layer(item) for item in items) else ""
+    reason = kube_client.unusable_reason() if any(get_layer(item) for item in items) else ""
     for item in items:
-        layer = _layer(item)
+        layer = get_layer(item)
         if layer:
             item.add_marker(layer)
-            if why:
-                item.add_marker(pytest.mark.skip(reason=why))
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _layer(item: pytest.Item) -> str:
+def get_layer(item: pytest.Item) -> str:
     relative = item.path.relative_to(TESTS) if item.path.is_relative_to(TESTS) else Path()
     return relative.parts[0] if relative.parts and relative.parts[0] in LAYERS else ""
 
@@ -51,25 +51,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
     """
     for report in terminalreporter.stats.get("rerun", ()):
         terminalreporter.section(f"first failure of {report.nodeid}", sep="-")
-        terminalreporter.line(report.longreprtext[-RERUN_SHOWN:])
+        terminalreporter.line(report.longreprtext[-MAX_RERUN_CHARACTERS:])
         for title, text in report.sections:
-            terminalreporter.line(f"[{title}]\n{text[-RERUN_SHOWN:]}")
+            terminalreporter.line(f"[{title}]\n{text[-MAX_RERUN_CHARACTERS:]}")
     yield
-    brief = [
+    unsuccessful = [
         (kind, report)
         for kind in ("rerun", "failed", "error")
         for report in terminalreporter.stats.get(kind, ())
     ]
-    if brief:
+    if unsuccessful:
         terminalreporter.section("in brief", sep="-")
-        for kind, report in brief:
+        for kind, report in unsuccessful:
             crash = getattr(report.longrepr, "reprcrash", None)
-            said = crash.message if crash else report.longreprtext
-            at = time.strftime("%H:%M:%S", time.gmtime(report.start))
-            terminalreporter.line(f"{kind} {at} {report.nodeid}\n    {said[:BRIEF]!r}")
-        terminalreporter.line(machine_load.report())
-        if not kube_client.usable():
-            terminalreporter.line(failure_dump.of_system())
+            message = crash.message if crash else report.longreprtext
+            at = time.strftime("%H:%M:%S", time.gmtime(getattr(report, "start", time.time())))
+            terminalreporter.line(
+                f"{kind} {at} {report.nodeid}\n    {message[:MAX_SUMMARY_CHARACTERS]!r}"
+            )
+        terminalreporter.line(machine_load.describe_machine())
+        if not kube_client.unusable_reason():
+            terminalreporter.line(failure_dump.dump_system())
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -83,16 +85,16 @@ def pytest_runtest_makereport(
         return
     namespace = item.funcargs.get("namespace")
     space = item.funcargs.get("space")
-    if isinstance(space, Space):
+    if isinstance(space, AppNamespace):
         namespace = space.name
     name = item.funcargs.get("name")
     if isinstance(namespace, str):
-        look = (
-            failure_dump.of_app(namespace, name)
+        dump = (
+            failure_dump.dump_app(namespace, name)
             if isinstance(name, str)
-            else failure_dump.of_namespace(namespace)
+            else failure_dump.dump_namespace(namespace)
         )
-        report.sections.append(("cluster", look))
+        report.sections.append(("cluster", dump))
     operator = item.funcargs.get("operator")
-    if operator is not None and hasattr(operator, "text"):
-        report.sections.append(("operator log", operator.text()[-6000:]))
+    if operator is not None and hasattr(operator, "read_log"):
+        report.sections.append(("operator log", operator.read_log()[-6000:]))

@@ -87,8 +87,8 @@ def blueprint(state: State, rate: Rate) -> Blueprint:
             **asdict(state.snapshot()),
             "leaking": leaking,
             "leak_bytes": held,
-            "memory_bytes": memory.used(),
-            "memory_limit_bytes": memory.limit(),
+            "memory_bytes": memory.read_used(),
+            "memory_limit_bytes": memory.read_limit(),
             "cpu_seconds": round(time.process_time(), 3),
             "requests": rate.series(),
         }

@@ -20,14 +20,20 @@ from hack.benchmark import (
     process_stats,
     report,
 )
-from hack.benchmark.api_client import Api
-from hack.benchmark.plan import Plan, from_arguments
-from hack.benchmark.preflight import Json, NotReadyError, check, check_alone, namespace
-from hack.benchmark.progress import Show
-from hack.scenarios.common.text import clock_of
+from hack.benchmark.api_client import AsyncKubeClient
+from hack.benchmark.plan import BenchmarkPlan, parse_arguments
+from hack.benchmark.preflight import (
+    ClusterNotReadyError,
+    Json,
+    require_fake_nodes,
+    require_no_other_operator,
+    temporary_namespace,
+)
+from hack.benchmark.progress import BenchmarkProgress
+from hack.scenarios.common.text import format_clock
 from selfhealing.controller.settings import Settings
 
-WORKERS = Settings().workers
+OPERATOR_WORKERS = Settings().workers
 
 LIBRARIES = {
     "kopf": "kopf",
@@ -38,103 +44,117 @@ LIBRARIES = {
 }
 
 
-class Bench:
+class Benchmark:
     """One run of everything that the plan says."""
 
-    def __init__(self, api: Api, plan: Plan, show: Show) -> None:
+    def __init__(
+        self, api: AsyncKubeClient, plan: BenchmarkPlan, progress: BenchmarkProgress
+    ) -> None:
         self._api = api
         self._plan = plan
-        self._show = show
-        self._width = 16
+        self._progress = progress
+        self._concurrency = 16
         self.results: Json = {}
 
     async def run(self) -> None:
         """Measure."""
-        with self._show.step("trying the raw loop at several concurrencies", 60):
-            async with namespace(self._api, "probe") as where:
-                await check_alone(self._api, apps.app(where, "probe"))
-            self._width, rates = await convergence.best_width(self._api)
-        self.results["width"] = self._width
+        with self._progress.step("trying the raw loop at several concurrencies", 60):
+            async with temporary_namespace(self._api, "probe") as where:
+                await require_no_other_operator(self._api, apps.build_app(where, "probe"))
+            self._concurrency, rates = await convergence.measure_concurrencies(self._api)
+        self.results["width"] = self._concurrency
         self.results["ratesByWidth"] = rates
         tried = ", ".join(f"{width}: {rate:.0f}" for width, rate in rates.items())
-        self._show.say(f"apps a second by concurrency: {tried}; taken: {self._width}")
+        self._progress.print_result(
+            f"apps a second by concurrency: {tried}; taken: {self._concurrency}"
+        )
         if "a" in self._plan.figures:
             for count in self._plan.apps:
-                await self._converge(count)
+                await self._run_convergence(count)
         if set(self._plan.figures) - {"a"}:
-            await self._fleet()
+            await self._run_fleet()
 
-    async def _converge(self, count: int) -> None:
-        names = apps.names(count)
+    async def _run_convergence(self, count: int) -> None:
+        names = apps.list_app_names(count)
         pairs = self.results.setdefault("converge", {}).setdefault(str(count), [])
         for number in range(1, self._plan.repetitions + 1):
             title = f"(a) {count} apps, pair {number} of {self._plan.repetitions}"
-            await self._show.quiet(title)
-            with self._show.step(title, self._plan.pair_seconds(count)):
+            await self._progress.wait_for_quiet_machine(title)
+            with self._progress.step(title, self._plan.estimate_pair_seconds(count)):
                 # Who begins changes, so that what one leaves behind meets both alike.
                 if number % 2:
-                    plain = await convergence.raw(self._api, names, self._width)
-                    ours = await convergence.operated(self._api, names, self._width)
+                    raw_run = await convergence.run_raw_loop(self._api, names, self._concurrency)
+                    operator_run = await convergence.run_with_operator(
+                        self._api, names, self._concurrency
+                    )
                 else:
-                    ours = await convergence.operated(self._api, names, self._width)
-                    plain = await convergence.raw(self._api, names, self._width)
-            pairs.append({"raw": plain.json(count), "operator": ours.json(count)})
-            self._show.say(
-                f"written {plain.written:.1f} s raw, {ours.written:.1f} s operator "
-                f"({ours.written / plain.written:.2f}); ready {plain.ready:.1f} s raw, "
-                f"{ours.ready:.1f} s operator ({ours.ready / plain.ready:.2f})"
+                    operator_run = await convergence.run_with_operator(
+                        self._api, names, self._concurrency
+                    )
+                    raw_run = await convergence.run_raw_loop(self._api, names, self._concurrency)
+            pairs.append({"raw": raw_run.to_json(count), "operator": operator_run.to_json(count)})
+            self._progress.print_result(
+                f"written {raw_run.written:.1f} s raw, {operator_run.written:.1f} s operator "
+                f"({operator_run.written / raw_run.written:.2f}); ready {raw_run.ready:.1f} s raw, "
+                f"{operator_run.ready:.1f} s operator ({operator_run.ready / raw_run.ready:.2f})"
             )
 
-    async def _fleet(self) -> None:
+    async def _run_fleet(self) -> None:
         plan = self._plan
-        async with namespace(self._api, "fleet") as where:
-            running = operator_process.Operator(
-                [where], {"SELFHEALING_HEALING_SCALE": app_fleet.SCALE}
+        async with temporary_namespace(self._api, "fleet") as where:
+            running = operator_process.BenchmarkOperator(
+                [where], {"SELFHEALING_HEALING_SCALE": app_fleet.HEALING_SCALE}
             )
             try:
                 await running.start()
-                await self._memory(running, where)
+                await self._measure_memory(running, where)
                 if "b" in plan.figures:
-                    await self._latency(running, where)
+                    await self._measure_latency(running, where)
                 if "c" in plan.figures:
-                    await self._idle(running, where)
+                    await self._measure_idle(running, where)
                 if "d" in plan.figures:
-                    await self._restart(running, where)
+                    await self._measure_restart(running, where)
             finally:
                 await asyncio.shield(running.close())
             if "c" in plan.figures:
-                with self._show.step("(c) the price of a relist", 60):
+                with self._progress.step("(c) the price of a relist", 60):
                     idle = self.results["idle"]
                     share = idle["cpuSeconds"] / idle["seconds"]
-                    price = await app_fleet.relist_price(where, plan.fleet, share)
+                    price = await app_fleet.measure_relist_cost(where, plan.fleet, share)
                     idle["relistCpuSeconds"] = round(price, 3)
-                    idle["relistIntervalSeconds"] = app_fleet.RELIST_USUAL
+                    idle["relistIntervalSeconds"] = app_fleet.DEFAULT_RELIST_INTERVAL
 
-    async def _memory(self, running: operator_process.Operator, where: str) -> None:
+    async def _measure_memory(
+        self, running: operator_process.BenchmarkOperator, where: str
+    ) -> None:
         present = 0
-        found: list[Json] = []
+        records: list[Json] = []
         for count in self._plan.fleet_steps:
-            with self._show.step(f"(e) a fleet of {count} apps", 20 + (count - present) * 0.11):
-                held = await app_fleet.memory_with(
-                    self._api, running, where, count, present, self._width
+            with self._progress.step(f"(e) a fleet of {count} apps", 20 + (count - present) * 0.11):
+                usage = await app_fleet.measure_memory(
+                    self._api, running, where, count, present, self._concurrency
                 )
             present = count
-            found.append(_memory(held, count))
-            self._show.say(f"RSS {held.rss / 1e6:.0f} MB, PSS {held.pss / 1e6:.0f} MB")
+            records.append(_memory_json(usage, count))
+            self._progress.print_result(
+                f"RSS {usage.rss / 1e6:.0f} MB, PSS {usage.pss / 1e6:.0f} MB"
+            )
         if "e" in self._plan.figures:
-            self.results["memory"] = found
+            self.results["memory"] = records
 
-    async def _latency(self, running: operator_process.Operator, where: str) -> None:
+    async def _measure_latency(
+        self, running: operator_process.BenchmarkOperator, where: str
+    ) -> None:
         plan = self._plan
         title = "(b) pod changes until the status tells"
-        await self._show.quiet(title)
-        with self._show.step(title, plan.singles * 0.6 + plan.bursts * 16 + 30):
-            found = await latency.measure(
+        await self._progress.wait_for_quiet_machine(title)
+        with self._progress.step(title, plan.singles * 0.6 + plan.bursts * 16 + 30):
+            found = await latency.measure_latencies(
                 self._api, where, singles=plan.singles, bursts=plan.bursts, burst=plan.burst
             )
             await running.stop()
-            found["floor"] = await latency.floor(
-                self._api, where, bursts=plan.bursts, burst=plan.burst, width=WORKERS
+            found["floor"] = await latency.measure_baseline(
+                self._api, where, bursts=plan.bursts, burst=plan.burst, concurrency=OPERATOR_WORKERS
             )
             await running.start(plan.fleet)
         self.results["latency"] = {
@@ -145,106 +165,115 @@ class Bench:
             for kind, values in found.items()
         }
 
-    async def _idle(self, running: operator_process.Operator, where: str) -> None:
+    async def _measure_idle(self, running: operator_process.BenchmarkOperator, where: str) -> None:
         plan = self._plan
-        with self._show.step("(c) every version proves itself", app_fleet.PROOF_LIMIT):
-            if not await app_fleet.proven(self._api, where):
-                self._show.say("some versions have not proved themselves: they may write later")
-            await asyncio.sleep(app_fleet.SETTLE)
-        with self._show.step(f"(c) {plan.idle:.0f} s of idling", plan.idle):
-            found = await app_fleet.idle(self._api, running, where, plan.idle)
+        with self._progress.step("(c) every version proves itself", app_fleet.STABLE_TIMEOUT):
+            if not await app_fleet.wait_until_stable(self._api, where):
+                self._progress.print_result(
+                    "some versions have not proved themselves: they may write later"
+                )
+            await asyncio.sleep(app_fleet.SETTLE_SECONDS)
+        with self._progress.step(f"(c) {plan.idle:.0f} s of idling", plan.idle):
+            found = await app_fleet.measure_idle(self._api, running, where, plan.idle)
         self.results["idle"] = {
             "apps": plan.fleet,
             "pods": await self._api.count("Pod", where),
             "seconds": found.seconds,
             "cpuSeconds": round(found.cpu, 3),
-            "writes": operator_process.writes(found.requests),
+            "writes": operator_process.count_writes(found.requests),
             "requests": dict(found.requests),
-            "changedApps": found.changed,
+            "changedApps": found.changed_apps,
         }
-        self._show.say(f"{found.share:.2%} of a core, requests: {dict(found.requests) or 'none'}")
+        self._progress.print_result(
+            f"{found.core_share:.2%} of a core, requests: {dict(found.requests) or 'none'}"
+        )
 
-    async def _restart(self, running: operator_process.Operator, where: str) -> None:
+    async def _measure_restart(
+        self, running: operator_process.BenchmarkOperator, where: str
+    ) -> None:
         count = self._plan.fleet
         runs = []
         for number in range(1, self._plan.restarts + 1):
             title = f"(d) restart {number} of {self._plan.restarts} among {count} apps"
-            await self._show.quiet(title)
-            with self._show.step(title, 20):
-                runs.append(await app_fleet.restart(self._api, running, where, count))
-            self._show.say(f"{runs[-1]['caughtUpSeconds']} s, {runs[-1]['writes']} writes")
+            await self._progress.wait_for_quiet_machine(title)
+            with self._progress.step(title, 20):
+                runs.append(await app_fleet.measure_restart(self._api, running, where, count))
+            self._progress.print_result(
+                f"{runs[-1]['caughtUpSeconds']} s, {runs[-1]['writes']} writes"
+            )
         self.results["restart"] = {"apps": count, "runs": runs}
         if "memory" in self.results:
-            held = {**_memory(running.memory(), count), "restarted": True}
-            self.results["memory"].append(held)
+            usage = {**_memory_json(running.read_memory(), count), "restarted": True}
+            self.results["memory"].append(usage)
 
 
-def _memory(held: process_stats.Memory, count: int) -> Json:
-    return {"apps": count, "rssBytes": held.rss, "pssBytes": held.pss, "peakBytes": held.peak}
+def _memory_json(usage: process_stats.Memory, count: int) -> Json:
+    return {"apps": count, "rssBytes": usage.rss, "pssBytes": usage.pss, "peakBytes": usage.peak}
 
 
-async def _versions(api: Api) -> Json:
-    server = await api.call("GET", "/version")
+async def _read_versions(api: AsyncKubeClient) -> Json:
+    server = await api.send_request("GET", "/version")
     libraries = {name: version(package) for name, package in LIBRARIES.items()}
     return {"kubernetes": server["gitVersion"], **libraries}
 
 
-def _commit() -> str:
+def _read_commit() -> str:
     command = ["git", "rev-parse", "--short", "HEAD"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 
 
-def _stop_on_terminate() -> None:
+def _cancel_on_sigterm() -> None:
     """Let SIGTERM clean up as Ctrl-C does."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-async def run(plan: Plan, console: Console, commit: str) -> Json:
+async def run_benchmark(plan: BenchmarkPlan, console: Console, commit: str) -> Json:
     """Run the plan; returns the report, of what was measured until then if it is interrupted."""
-    _stop_on_terminate()
-    async with Api() as api:
-        await check(api, plan.pods_limit * apps.PODS)
+    _cancel_on_sigterm()
+    async with AsyncKubeClient() as api:
+        await require_fake_nodes(api, plan.max_apps * apps.PODS_PER_APP)
         console.print(
             f"Figures {', '.join(plan.figures)}; (a) with {plan.apps} apps, a fleet of "
-            f"{plan.fleet}: about {clock_of(plan.seconds())} minutes, more if the machine is busy.",
+            f"{plan.fleet}: about {format_clock(plan.estimate_seconds())} minutes, "
+            "more if the machine is busy.",
             highlight=False,
         )
-        found: Json = {
+        report_json: Json = {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": process_stats.machine(),
-            "versions": {"commit": commit, **await _versions(api)},
+            "machine": process_stats.describe_machine(),
+            "versions": {"commit": commit, **await _read_versions(api)},
             "plan": vars(plan),
         }
         begun = monotonic()
-        with Show(console, plan.seconds()) as show:
-            bench = Bench(api, plan, show)
+        with BenchmarkProgress(console, plan.estimate_seconds()) as progress:
+            bench = Benchmark(api, plan, progress)
             try:
                 await bench.run()
             finally:
-                found["seconds"] = round(monotonic() - begun)
-                found["noise"] = show.noise
-                found["brokenWatches"] = api.broken_watches
-                found["results"] = bench.results
-                console.print(f"written: {report.save(found).relative_to(ROOT)}")
-        return found
+                report_json["seconds"] = round(monotonic() - begun)
+                report_json["noise"] = progress.noise
+                report_json["brokenWatches"] = api.broken_watches
+                report_json["results"] = bench.results
+                console.print(f"written: {report.save_json(report_json).relative_to(ROOT)}")
+        return report_json
 
 
 def main() -> int:
     """Run the benchmark."""
     console = Console()
-    plan = from_arguments(sys.argv[1:])
+    plan = parse_arguments(sys.argv[1:])
     try:
-        found = asyncio.run(run(plan, console, _commit()))
-    except NotReadyError as error:
+        found = asyncio.run(run_benchmark(plan, console, _read_commit()))
+    except ClusterNotReadyError as error:
         console.print(f"[red]bench:[/red] {error}", highlight=False)
         return 2
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("stopped; what was measured until then is in .artifacts/bench.json")
         return 130
-    report.show(console, found)
+    report.print_table(console, found)
     return 0
 
 

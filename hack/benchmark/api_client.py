@@ -8,22 +8,22 @@ from typing import Self
 import aiohttp
 import orjson
 
-from hack.benchmark.preflight import Json, path
+from hack.benchmark.preflight import Json, object_path
 from selfhealing.kube.credentials import load_configuration
 
-APPLY = "application/apply-patch+yaml"
-MERGE = "application/merge-patch+json"
-STRATEGIC = "application/strategic-merge-patch+json"
-METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-MANAGER = "selfhealing-bench"
-LINE_LIMIT = 2**22
+APPLY_PATCH = "application/apply-patch+yaml"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+METADATA_LIST_TYPE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+FIELD_MANAGER = "selfhealing-bench"
+MAX_LINE_BYTES = 2**22
 
 
 class RefusedError(RuntimeError):
     """The API server refused what the bench asked for."""
 
 
-class Api:
+class AsyncKubeClient:
     """A session with the API server; use as an async context manager."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Api:
             connector=aiohttp.TCPConnector(limit=0, ssl=trust),
             headers={"Authorization": token} if token else {},
             timeout=aiohttp.ClientTimeout(total=60),
-            read_bufsize=LINE_LIMIT,
+            read_bufsize=MAX_LINE_BYTES,
         )
         return self
 
@@ -51,10 +51,10 @@ class Api:
         if self._session is not None:
             await self._session.close()
 
-    async def call(
+    async def send_request(
         self,
         method: str,
-        where: str,
+        request_path: str,
         body: Json | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -67,55 +67,57 @@ class Api:
         assert self._session is not None  # noqa: S101 - used outside `async with`
         data = None if body is None else orjson.dumps(body)
         async with self._session.request(
-            method, where, data=data, params=query or {}, headers=headers or {}
+            method, request_path, data=data, params=query or {}, headers=headers or {}
         ) as response:
-            answer = await response.read()
+            content = await response.read()
         if response.status >= 400:
-            text = answer[:600].decode(errors="replace")
-            raise RefusedError(f"{method} {where}: {response.status} {text}")
-        found: Json = orjson.loads(answer)
+            text = content[:600].decode(errors="replace")
+            raise RefusedError(f"{method} {request_path}: {response.status} {text}")
+        found: Json = orjson.loads(content)
         return found
 
     async def apply(self, body: Json) -> Json:
         """Server-side apply."""
         meta = body["metadata"]
-        return await self.call(
+        return await self.send_request(
             "PATCH",
-            path(body["kind"], meta.get("namespace"), meta["name"]),
+            object_path(body["kind"], meta.get("namespace"), meta["name"]),
             body,
-            {"fieldManager": MANAGER, "force": "true"},
-            {"Content-Type": APPLY},
+            {"fieldManager": FIELD_MANAGER, "force": "true"},
+            {"Content-Type": APPLY_PATCH},
         )
 
     async def patch_status(self, kind: str, namespace: str, name: str, status: Json) -> Json:
         """Merge into an object's status, as a kubelet does."""
-        where = path(kind, namespace, name, "status")
-        return await self.call(
-            "PATCH", where, {"status": status}, headers={"Content-Type": STRATEGIC}
+        status_path = object_path(kind, namespace, name, "status")
+        return await self.send_request(
+            "PATCH", status_path, {"status": status}, headers={"Content-Type": STRATEGIC_PATCH}
         )
 
     async def merge_status(self, kind: str, namespace: str, name: str, status: Json) -> Json:
         """Merge into the status of a custom resource."""
-        where = path(kind, namespace, name, "status")
-        return await self.call("PATCH", where, {"status": status}, headers={"Content-Type": MERGE})
+        status_path = object_path(kind, namespace, name, "status")
+        return await self.send_request(
+            "PATCH", status_path, {"status": status}, headers={"Content-Type": MERGE_PATCH}
+        )
 
     async def list(self, kind: str, namespace: str | None, *, metadata: bool = False) -> Json:
         """List all objects, with their list's resource version."""
-        headers = {"Accept": METADATA} if metadata else {}
-        return await self.call("GET", path(kind, namespace), headers=headers)
+        headers = {"Accept": METADATA_LIST_TYPE} if metadata else {}
+        return await self.send_request("GET", object_path(kind, namespace), headers=headers)
 
     async def count(self, kind: str, namespace: str) -> int:
         """How many objects there are, at the cost of listing one."""
         query = {"limit": "1"}
-        page = await self.call(
-            "GET", path(kind, namespace), query=query, headers={"Accept": METADATA}
+        page = await self.send_request(
+            "GET", object_path(kind, namespace), query=query, headers={"Accept": METADATA_LIST_TYPE}
         )
         return len(page["items"] or ()) + int(page["metadata"].get("remainingItemCount", 0))
 
-    async def gone(self, namespace: str) -> bool:
+    async def is_namespace_gone(self, namespace: str) -> bool:
         """Whether a namespace is gone with everything in it."""
         try:
-            await self.call("GET", path("Namespace", None, namespace))
+            await self.send_request("GET", object_path("Namespace", None, namespace))
         except RefusedError as error:
             return " 404 " in str(error)
         return False
@@ -137,7 +139,7 @@ class Api:
         assert self._session is not None  # noqa: S101 - as in call
         query = {"watch": "true", "resourceVersion": "0", "timeoutSeconds": "3600"}
         async with self._session.get(
-            path(kind, namespace), params=query, timeout=aiohttp.ClientTimeout(total=None)
+            object_path(kind, namespace), params=query, timeout=aiohttp.ClientTimeout(total=None)
         ) as response:
             if response.status >= 400:
                 raise RefusedError(f"watch {kind}: {response.status} {await response.text()}")

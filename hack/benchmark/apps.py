@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from hack.benchmark.preflight import CHILDREN, Json
-from selfhealing.api.spec import parse
-from selfhealing.render import Owner, children
+from hack.benchmark.preflight import CHILD_KINDS, Json
+from selfhealing.api.spec import parse_spec
+from selfhealing.render import Owner, build_children
 
-PODS = 2
+PODS_PER_APP = 2
 """Pods of each app."""
 
-SPEC: Json = {
+APP_SPEC: Json = {
     "image": "registry.example/shop/api:1.4.2",
     "port": 8080,
     "env": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "REGION", "value": "north"}],
@@ -22,7 +22,7 @@ SPEC: Json = {
         "readiness": {"httpGet": {"path": "/ready"}, "periodSeconds": 3},
     },
     "autoscaling": {
-        "minReplicas": PODS,
+        "minReplicas": PODS_PER_APP,
         "maxReplicas": 5,
         "targetCPUUtilizationPercentage": 50,
     },
@@ -33,29 +33,29 @@ SPEC: Json = {
 }
 
 
-def names(count: int, first: int = 0) -> list[str]:
+def list_app_names(count: int, first: int = 0) -> list[str]:
     """The names of ``count`` apps."""
     return [f"app-{number:04}" for number in range(first, first + count)]
 
 
-def app(namespace: str, name: str) -> Json:
+def build_app(namespace: str, name: str) -> Json:
     """The SelfHealingApp."""
     return {
         "apiVersion": "selfhealing.dev/v1alpha1",
         "kind": "SelfHealingApp",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": SPEC,
+        "spec": APP_SPEC,
     }
 
 
-def objects_of(namespace: str, name: str, uid: str) -> Sequence[Json]:
+def render_app_children(namespace: str, name: str, uid: str) -> Sequence[Json]:
     """The children, as the operator renders them, for the raw loop to apply.
 
     ``replicas`` is added, as anybody would who writes this by hand: otherwise the second pod would
     come only after the autoscaler has looked, and the comparison would flatter the operator.
     """
-    made = children(Owner(namespace, name, uid), parse(SPEC))
+    made = build_children(Owner(namespace, name, uid), parse_spec(APP_SPEC))
     for child in made:
         if child["kind"] == "Deployment":
-            child["spec"]["replicas"] = PODS
-    return [child for child in made if child["kind"] in CHILDREN]
+            child["spec"]["replicas"] = PODS_PER_APP
+    return [child for child in made if child["kind"] in CHILD_KINDS]

@@ -10,20 +10,20 @@ from functools import partial
 from time import perf_counter
 
 from hack.benchmark import apps, operator_process, process_stats
-from hack.benchmark.api_client import Api
-from hack.benchmark.preflight import CHILDREN, Json, namespace
-from hack.benchmark.wait import until
+from hack.benchmark.api_client import AsyncKubeClient
+from hack.benchmark.preflight import CHILD_KINDS, Json, temporary_namespace
+from hack.benchmark.wait import wait_until
 
-POLL = 0.1
-READY_LIMIT = 600
-WIDTHS = (4, 8, 16, 32)
+POLL_INTERVAL = 0.1
+READY_TIMEOUT = 600
+CONCURRENCIES = (4, 8, 16, 32)
 """Concurrencies of the raw loop that are tried."""
-SAMPLE = 40
+CONCURRENCY_SAMPLE = 40
 """Apps that each of them is tried with."""
 
 
 @dataclass(frozen=True)
-class Run:
+class ConvergenceRun:
     """One convergence. Seconds from the first apply."""
 
     written: float
@@ -34,138 +34,151 @@ class Run:
     """CPU seconds of the operator."""
     requests: Counter[str] = field(default_factory=Counter)
     """Requests of the operator."""
-    machine: Counter[str] = field(default_factory=Counter)
+    machine_cpu: Counter[str] = field(default_factory=Counter)
     """CPU seconds of every command on this machine."""
 
-    def json(self, count: int) -> Json:
+    def to_json(self, count: int) -> Json:
         """The run for the JSON report."""
         return {
             "writtenSeconds": round(self.written, 3),
             "readySeconds": round(self.ready, 3),
             "operatorCpuSeconds": round(self.cpu, 2),
             "operatorRequestsPerApp": {k: round(v / count, 2) for k, v in self.requests.items()},
-            "machineCpuSeconds": {k: round(v, 1) for k, v in self.machine.most_common(8)},
+            "machineCpuSeconds": {k: round(v, 1) for k, v in self.machine_cpu.most_common(8)},
         }
 
 
-class Ready:
+class ReadinessWatcher:
     """Watches objects of a kind until enough of them are ready."""
 
     def __init__(self, is_ready: Callable[[Json], bool], wanted: int) -> None:
         self._is_ready = is_ready
-        self._wanted = wanted
+        self._expected = wanted
         self._names: set[str] = set()
         self._done = asyncio.Event()
-        self.at = 0.0
+        self.ready_at = 0.0
 
-    async def follow(self, api: Api, kind: str, where: str) -> None:
+    async def follow_watch(self, api: AsyncKubeClient, kind: str, namespace: str) -> None:
         """Follow a watch until it is so."""
-        async for event in api.watch(kind, where):
-            found = event["object"]
-            name = found["metadata"]["name"]
-            if event["type"] != "DELETED" and self._is_ready(found):
+        async for event in api.watch(kind, namespace):
+            resource = event["object"]
+            name = resource["metadata"]["name"]
+            if event["type"] != "DELETED" and self._is_ready(resource):
                 self._names.add(name)
             else:
                 self._names.discard(name)
-            if len(self._names) >= self._wanted:
-                self.at = perf_counter()
+            if len(self._names) >= self._expected:
+                self.ready_at = perf_counter()
                 self._done.set()
                 return
 
-    async def wait(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until all are ready.
 
         Raises:
             TimeoutError: they are not; the message says how many are.
         """
         try:
-            async with asyncio.timeout(READY_LIMIT):
+            async with asyncio.timeout(READY_TIMEOUT):
                 await self._done.wait()
         except TimeoutError:
             raise TimeoutError(
-                f"{len(self._names)} of {self._wanted} were ready after {READY_LIMIT} s"
+                f"{len(self._names)} of {self._expected} were ready after {READY_TIMEOUT} s"
             ) from None
 
 
 @asynccontextmanager
-async def following(api: Api, kind: str, where: str, count: int) -> AsyncIterator[Ready]:
+async def watch_readiness(
+    api: AsyncKubeClient, kind: str, namespace: str, count: int
+) -> AsyncIterator[ReadinessWatcher]:
     """Follow the readiness of ``count`` Deployments or SelfHealingApps."""
-    ready = Ready(app_ready if kind == "SelfHealingApp" else deployment_ready, count)
-    task = asyncio.create_task(ready.follow(api, kind, where))
+    watcher = ReadinessWatcher(
+        is_app_ready if kind == "SelfHealingApp" else is_deployment_ready, count
+    )
+    task = asyncio.create_task(watcher.follow_watch(api, kind, namespace))
     try:
-        yield ready
+        yield watcher
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
 
-def deployment_ready(found: Json) -> bool:
+def is_deployment_ready(deployment: Json) -> bool:
     """Whether all pods of a Deployment are ready."""
-    return int(found.get("status", {}).get("readyReplicas", 0)) >= apps.PODS
+    return int(deployment.get("status", {}).get("readyReplicas", 0)) >= apps.PODS_PER_APP
 
 
-def app_ready(found: Json) -> bool:
+def is_app_ready(app: Json) -> bool:
     """Whether an app's status says that it is ready, with all its pods."""
-    status = found.get("status", {})
-    return status.get("readyReplicas", 0) >= apps.PODS and any(
+    status = app.get("status", {})
+    return status.get("readyReplicas", 0) >= apps.PODS_PER_APP and any(
         c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())
     )
 
 
-async def side_by_side(
-    names: Sequence[str], width: int, work: Callable[[str], Awaitable[None]]
+async def run_concurrently(
+    names: Sequence[str], concurrency: int, process_name: Callable[[str], Awaitable[None]]
 ) -> None:
     """Do ``work`` for every name, ``width`` at a time."""
     queue = iter(names)
 
     async def worker() -> None:
         for name in queue:
-            await work(name)
+            await process_name(name)
 
     async with asyncio.TaskGroup() as tasks:
-        for _ in range(width):
+        for _ in range(concurrency):
             tasks.create_task(worker())
 
 
-async def raw(api: Api, names: Sequence[str], width: int, *, wait: bool = True) -> Run:
+async def run_raw_loop(
+    api: AsyncKubeClient, names: Sequence[str], concurrency: int, *, wait: bool = True
+) -> ConvergenceRun:
     """Apply every object of every app in a loop: what the same work costs without an operator."""
-    async with namespace(api, "raw") as where:
+    async with temporary_namespace(api, "raw") as where:
 
-        async def one(name: str) -> None:
-            made = await api.apply(apps.app(where, name))
-            for child in apps.objects_of(where, name, made["metadata"]["uid"]):
+        async def create_app(name: str) -> None:
+            created = await api.apply(apps.build_app(where, name))
+            for child in apps.render_app_children(where, name, created["metadata"]["uid"]):
                 await api.apply(child)
 
-        before = process_stats.cpu_by_command()
-        async with following(api, "Deployment", where, len(names)) as ready:
-            begun = perf_counter()
-            await side_by_side(names, width, one)
-            written = perf_counter() - begun
+        before = process_stats.read_cpu_by_command()
+        async with watch_readiness(api, "Deployment", where, len(names)) as ready:
+            started = perf_counter()
+            await run_concurrently(names, concurrency, create_app)
+            written = perf_counter() - started
             if wait:
-                await ready.wait()
-        machine = process_stats.cpu_by_command() - before
-        return Run(written, ready.at - begun if wait else 0.0, machine=machine)
-
-
-async def operated(api: Api, names: Sequence[str], width: int) -> Run:
-    """Apply only the SelfHealingApps; the operator does the rest."""
-    async with namespace(api, "operator") as where, operator_process.running(where) as running:
-        requests, cpu = await running.requests(), running.cpu()
-        before = process_stats.cpu_by_command()
-        begun = perf_counter()
-        written, ready = await grow(api, where, names, width)
-        return Run(
-            written - begun,
-            ready - begun,
-            running.cpu() - cpu,
-            await running.requests() - requests,
-            process_stats.cpu_by_command() - before,
+                await ready.wait_until_ready()
+        machine = process_stats.read_cpu_by_command() - before
+        return ConvergenceRun(
+            written, ready.ready_at - started if wait else 0.0, machine_cpu=machine
         )
 
 
-async def grow(
-    api: Api, where: str, names: Sequence[str], width: int, present: int = 0
+async def run_with_operator(
+    api: AsyncKubeClient, names: Sequence[str], concurrency: int
+) -> ConvergenceRun:
+    """Apply only the SelfHealingApps; the operator does the rest."""
+    async with (
+        temporary_namespace(api, "operator") as where,
+        operator_process.run_operator(where) as running,
+    ):
+        requests, cpu = await running.count_requests(), running.read_cpu()
+        before = process_stats.read_cpu_by_command()
+        started = perf_counter()
+        written, ready = await grow_fleet(api, where, names, concurrency)
+        return ConvergenceRun(
+            written - started,
+            ready - started,
+            running.read_cpu() - cpu,
+            await running.count_requests() - requests,
+            process_stats.read_cpu_by_command() - before,
+        )
+
+
+async def grow_fleet(
+    api: AsyncKubeClient, namespace: str, names: Sequence[str], concurrency: int, present: int = 0
 ) -> tuple[float, float]:
     """Apply apps, ``present`` of which are there already, and wait for all of it.
 
@@ -174,27 +187,27 @@ async def grow(
     """
     total = present + len(names)
 
-    async def one(name: str) -> None:
-        await api.apply(apps.app(where, name))
+    async def create_app(name: str) -> None:
+        await api.apply(apps.build_app(namespace, name))
 
-    async with following(api, "SelfHealingApp", where, total) as ready:
-        await side_by_side(names, width, one)
-        for kind in CHILDREN:
-            await until(partial(_are_there, api, kind, where, total), POLL)
+    async with watch_readiness(api, "SelfHealingApp", namespace, total) as watcher:
+        await run_concurrently(names, concurrency, create_app)
+        for kind in CHILD_KINDS:
+            await wait_until(partial(_has_objects, api, kind, namespace, total), POLL_INTERVAL)
         written = perf_counter()
-        await ready.wait()
-        return written, max(written, ready.at)
+        await watcher.wait_until_ready()
+        return written, max(written, watcher.ready_at)
 
 
-async def _are_there(api: Api, kind: str, where: str, count: int) -> bool:
-    return await api.count(kind, where) >= count
+async def _has_objects(api: AsyncKubeClient, kind: str, namespace: str, count: int) -> bool:
+    return await api.count(kind, namespace) >= count
 
 
-async def best_width(api: Api) -> tuple[int, dict[int, float]]:
+async def measure_concurrencies(api: AsyncKubeClient) -> tuple[int, dict[int, float]]:
     """Try the raw loop at several concurrencies; returns the best and the apps a second of each."""
-    names = apps.names(SAMPLE)
+    names = apps.list_app_names(CONCURRENCY_SAMPLE)
     rates = {}
-    for width in WIDTHS:
-        run = await raw(api, names, width, wait=False)
-        rates[width] = SAMPLE / run.written
+    for width in CONCURRENCIES:
+        run = await run_raw_loop(api, names, width, wait=False)
+        rates[width] = CONCURRENCY_SAMPLE / run.written
     return max(rates, key=lambda width: rates[width]), rates

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from time import perf_counter
 
 from hack.benchmark import apps
-from hack.benchmark.api_client import Api
+from hack.benchmark.api_client import AsyncKubeClient
 from hack.benchmark.preflight import Json
 
-LIMIT = 30.0
-REST = 2.0
+STATUS_TIMEOUT = 30.0
+PAUSE_BETWEEN_CHANGES = 2.0
 """Seconds between two changes of one app, so that no status write waits for the one before."""
-FOLLOW_UP = 0.1
+FOLLOW_UP_DELAY = 0.1
 """Seconds after which the second pod of an app changes, for the figure of follow-up changes."""
 
 
@@ -30,24 +30,24 @@ class Latencies:
     """From the API server's answer: what the operator adds."""
 
 
-class Statuses:
+class StatusWatcher:
     """Follows what the statuses say of ready pods, and when they said it."""
 
     def __init__(self) -> None:
         self._ready: dict[str, int] = {}
         self._waiting: dict[str, tuple[int, asyncio.Future[float]]] = {}
 
-    async def follow(self, api: Api, where: str) -> None:
+    async def follow_watch(self, api: AsyncKubeClient, namespace: str) -> None:
         """Follow a watch, for ever."""
-        async for event in api.watch("SelfHealingApp", where):
-            found = event["object"]
-            name, ready = found["metadata"]["name"], found.get("status", {}).get("readyReplicas", 0)
+        async for event in api.watch("SelfHealingApp", namespace):
+            app = event["object"]
+            name, ready = app["metadata"]["name"], app.get("status", {}).get("readyReplicas", 0)
             self._ready[name] = ready
-            wanted, future = self._waiting.get(name, (None, None))
-            if future is not None and wanted == ready and not future.done():
+            expected, future = self._waiting.get(name, (None, None))
+            if future is not None and expected == ready and not future.done():
                 future.set_result(perf_counter())
 
-    def expect(self, name: str, ready: int) -> "asyncio.Future[float]":
+    def expect_ready_pods(self, name: str, ready: int) -> "asyncio.Future[float]":
         """A future of the time at which the app's status will say so many ready pods."""
         future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiting[name] = (ready, future)
@@ -55,9 +55,9 @@ class Statuses:
 
 
 @asynccontextmanager
-async def _following(api: Api, where: str) -> AsyncIterator[Statuses]:
-    statuses = Statuses()
-    task = asyncio.create_task(statuses.follow(api, where))
+async def _watch_statuses(api: AsyncKubeClient, namespace: str) -> AsyncIterator[StatusWatcher]:
+    statuses = StatusWatcher()
+    task = asyncio.create_task(statuses.follow_watch(api, namespace))
     try:
         await asyncio.sleep(3)  # the first part of a watch is what is there already
         yield statuses
@@ -67,41 +67,43 @@ async def _following(api: Api, where: str) -> AsyncIterator[Statuses]:
             await task
 
 
-class Changes:
+class PodChanger:
     """Makes pods lose and regain their readiness, as a kubelet would report it."""
 
-    def __init__(self, api: Api, where: str, statuses: Statuses) -> None:
+    def __init__(self, api: AsyncKubeClient, namespace: str, statuses: StatusWatcher) -> None:
         self._api = api
-        self._where = where
+        self._namespace = namespace
         self._statuses = statuses
         self._pods: dict[str, list[str]] = {}
 
-    async def look(self) -> list[str]:
+    async def find_apps(self) -> list[str]:
         """Find the pods; returns the names of apps that have all of them."""
-        for pod in (await self._api.list("Pod", self._where, metadata=True))["items"]:
+        for pod in (await self._api.list("Pod", self._namespace, metadata=True))["items"]:
             meta = pod["metadata"]
             self._pods.setdefault(meta["labels"]["app"], []).append(meta["name"])
-        return [name for name, pods in self._pods.items() if len(pods) == apps.PODS]
+        return [name for name, pods in self._pods.items() if len(pods) == apps.PODS_PER_APP]
 
-    async def change(self, name: str, latencies: Latencies, *, pod: int, left: int) -> None:
+    async def change_pod(
+        self, name: str, latencies: Latencies, *, pod: int, ready_pods: int
+    ) -> None:
         """Change one pod and wait until the status says ``left`` ready pods."""
-        news = self._statuses.expect(name, left)
-        ready = left > pod
-        begun = perf_counter()
+        future = self._statuses.expect_ready_pods(name, ready_pods)
+        ready = ready_pods > pod
+        started = perf_counter()
         await self._api.patch_status(
-            "Pod", self._where, self._pods[name][pod], _status(ready=ready)
+            "Pod", self._namespace, self._pods[name][pod], _ready_conditions(ready=ready)
         )
         answered = perf_counter()
         try:
-            async with asyncio.timeout(LIMIT):
-                told = await news
+            async with asyncio.timeout(STATUS_TIMEOUT):
+                observed = await future
         except TimeoutError:  # counted as what it is: not told for so long
-            told = begun + LIMIT
-        latencies.from_request.append(told - begun)
-        latencies.from_answer.append(max(0.0, told - answered))
+            observed = started + STATUS_TIMEOUT
+        latencies.from_request.append(observed - started)
+        latencies.from_answer.append(max(0.0, observed - answered))
 
 
-def _status(*, ready: bool) -> Json:
+def _ready_conditions(*, ready: bool) -> Json:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     state = {"status": "True"} if ready else {"status": "False", "reason": "ContainersNotReady"}
     return {
@@ -112,35 +114,37 @@ def _status(*, ready: bool) -> Json:
     }
 
 
-async def measure(
-    api: Api, where: str, *, singles: int, bursts: int, burst: int
+async def measure_latencies(
+    api: AsyncKubeClient, namespace: str, *, singles: int, bursts: int, burst: int
 ) -> dict[str, Latencies]:
     """Measure changes one at a time, many apps at once, and twice in a row in one app."""
-    found = {"single": Latencies(), "burst": Latencies(), "followUp": Latencies()}
-    async with _following(api, where) as statuses:
-        changes = Changes(api, where, statuses)
-        names = await changes.look()
+    latencies = {"single": Latencies(), "burst": Latencies(), "followUp": Latencies()}
+    async with _watch_statuses(api, namespace) as statuses:
+        changes = PodChanger(api, namespace, statuses)
+        names = await changes.find_apps()
         random.Random(1).shuffle(names)  # noqa: S311 - a choice that can be repeated
-        await _singles(changes, names[:singles], found["single"])
-        await _bursts(changes, names, found["burst"], bursts=bursts, burst=burst)
-        await asyncio.sleep(REST)
-        await _follow_ups(changes, names[: max(1, singles // 4)], found["followUp"])
-    return found
+        await _run_singles(changes, names[:singles], latencies["single"])
+        await _run_bursts(changes, names, latencies["burst"], bursts=bursts, burst=burst)
+        await asyncio.sleep(PAUSE_BETWEEN_CHANGES)
+        await _run_follow_ups(changes, names[: max(1, singles // 4)], latencies["followUp"])
+    return latencies
 
 
-async def floor(api: Api, where: str, *, bursts: int, burst: int, width: int) -> Latencies:
+async def measure_baseline(
+    api: AsyncKubeClient, namespace: str, *, bursts: int, burst: int, concurrency: int
+) -> Latencies:
     """Measure the bursts without an operator: the least that this API server makes them take.
 
     A bare watch sees the pods, and a bare merge patch, ``width`` at a time, writes one number.
     """
     latencies = Latencies()
-    echo = asyncio.create_task(_echo(api, where, width))
+    echo = asyncio.create_task(_mirror_readiness(api, namespace, concurrency))
     try:
-        async with _following(api, where) as statuses:
-            changes = Changes(api, where, statuses)
-            names = await changes.look()
+        async with _watch_statuses(api, namespace) as statuses:
+            changes = PodChanger(api, namespace, statuses)
+            names = await changes.find_apps()
             random.Random(1).shuffle(names)  # noqa: S311 - as in measure
-            await _bursts(changes, names, latencies, bursts=bursts, burst=burst)
+            await _run_bursts(changes, names, latencies, bursts=bursts, burst=burst)
     finally:
         echo.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -148,18 +152,18 @@ async def floor(api: Api, where: str, *, bursts: int, burst: int, width: int) ->
     return latencies
 
 
-async def _echo(api: Api, where: str, width: int) -> None:
+async def _mirror_readiness(api: AsyncKubeClient, namespace: str, concurrency: int) -> None:
     ready: dict[str, dict[str, bool]] = {}
-    slots = asyncio.Semaphore(width)
+    slots = asyncio.Semaphore(concurrency)
 
     async def write(app: str) -> None:
         async with slots:
             await api.merge_status(
-                "SelfHealingApp", where, app, {"readyReplicas": sum(ready[app].values())}
+                "SelfHealingApp", namespace, app, {"readyReplicas": sum(ready[app].values())}
             )
 
     async with asyncio.TaskGroup() as tasks:
-        async for event in api.watch("Pod", where):
+        async for event in api.watch("Pod", namespace):
             meta, conditions = event["object"]["metadata"], event["object"]["status"]["conditions"]
             app, name = meta["labels"]["app"], meta["name"]
             now = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
@@ -169,35 +173,37 @@ async def _echo(api: Api, where: str, width: int) -> None:
                 tasks.create_task(write(app))
 
 
-async def _bursts(
-    changes: Changes, names: list[str], latencies: Latencies, *, bursts: int, burst: int
+async def _run_bursts(
+    changes: PodChanger, names: list[str], latencies: Latencies, *, bursts: int, burst: int
 ) -> None:
     for number in range(bursts):
-        chosen = names[number * burst % len(names) :][:burst]
-        for left in (1, 2):
-            await asyncio.sleep(REST)
+        burst_names = names[number * burst % len(names) :][:burst]
+        for ready_pods in (1, 2):
+            await asyncio.sleep(PAUSE_BETWEEN_CHANGES)
             async with asyncio.TaskGroup() as tasks:
-                for name in chosen:
-                    tasks.create_task(changes.change(name, latencies, pod=1, left=left))
+                for name in burst_names:
+                    tasks.create_task(
+                        changes.change_pod(name, latencies, pod=1, ready_pods=ready_pods)
+                    )
 
 
-async def _singles(changes: Changes, names: list[str], latencies: Latencies) -> None:
+async def _run_singles(changes: PodChanger, names: list[str], latencies: Latencies) -> None:
     group = 25
     for start in range(0, len(names), group):
-        some = names[start : start + group]
-        for left in (1, 2):
-            for name in some:
-                await changes.change(name, latencies, pod=1, left=left)
-            await asyncio.sleep(REST)
+        group_names = names[start : start + group]
+        for ready_pods in (1, 2):
+            for name in group_names:
+                await changes.change_pod(name, latencies, pod=1, ready_pods=ready_pods)
+            await asyncio.sleep(PAUSE_BETWEEN_CHANGES)
 
 
-async def _follow_ups(changes: Changes, names: list[str], latencies: Latencies) -> None:
+async def _run_follow_ups(changes: PodChanger, names: list[str], latencies: Latencies) -> None:
     unmeasured = Latencies()
     for name in names:
-        await changes.change(name, unmeasured, pod=1, left=1)
-        await asyncio.sleep(FOLLOW_UP)
-        await changes.change(name, latencies, pod=0, left=0)
-    await asyncio.sleep(REST)
-    for left in (1, 2):
+        await changes.change_pod(name, unmeasured, pod=1, ready_pods=1)
+        await asyncio.sleep(FOLLOW_UP_DELAY)
+        await changes.change_pod(name, latencies, pod=0, ready_pods=0)
+    await asyncio.sleep(PAUSE_BETWEEN_CHANGES)
+    for ready_pods in (1, 2):
         for name in names:
-            await changes.change(name, unmeasured, pod=left - 1, left=left)
+            await changes.change_pod(name, unmeasured, pod=ready_pods - 1, ready_pods=ready_pods)

@@ -14,34 +14,34 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from hack.benchmark import ARTIFACTS, process_stats
-from hack.benchmark.wait import until
-from hack.testkit.operator_process import READY_LINE, OperatorProcess
+from hack.benchmark.wait import wait_until
+from hack.testkit.operator_process import SYNCED_LINE, OperatorProcess
 
-WRITES = frozenset({"create", "update", "patch", "delete"})
-POLL = 0.05
-START_LIMIT = 120
+WRITE_VERBS = frozenset({"create", "update", "patch", "delete"})
+POLL_INTERVAL = 0.05
+START_TIMEOUT = 120
 
 Sample = tuple[str, Mapping[str, str], float]
 
 
 @dataclass(frozen=True)
-class Start:
+class StartTimes:
     """Seconds from the start of the process.
 
     ``known``: until everything in the cluster was seen; ``done``: until every app was reconciled.
     """
 
-    known: float
-    done: float
+    synced: float
+    reconciled: float
 
 
-class Operator:
+class BenchmarkOperator:
     """A running operator, seen from outside: /metrics and /proc."""
 
     def __init__(
         self, namespaces: Sequence[str], settings: Mapping[str, str] | None = None
     ) -> None:
-        self._port = _free_port()
+        self._port = find_free_port()
         environment = {
             "SELFHEALING_NAMESPACES": ",".join(namespaces),
             "SELFHEALING_METRICS_PORT": str(self._port),
@@ -63,26 +63,26 @@ class Operator:
         assert self._process.process is not None  # noqa: S101 - used before start
         return self._process.process.pid
 
-    async def start(self, apps: int = 0) -> "Start":
+    async def start(self, apps: int = 0) -> "StartTimes":
         """Start it and wait until it has caught up and reconciled each of ``apps`` once."""
-        begun = time.perf_counter()
-        offset = len(self._process.text())
-        self._process.start(ready=False)
-        async with asyncio.timeout(START_LIMIT):
-            while READY_LINE not in self._process.text()[offset:]:
-                self._check_alive()
-                await asyncio.sleep(POLL)
-            known = time.perf_counter() - begun
-            await until(lambda: self._has_reconciled(apps), POLL)
-        return Start(known, time.perf_counter() - begun)
+        started = time.perf_counter()
+        offset = len(self._process.read_log())
+        self._process.start(wait_for_sync=False)
+        async with asyncio.timeout(START_TIMEOUT):
+            while SYNCED_LINE not in self._process.read_log()[offset:]:
+                self._raise_if_exited()
+                await asyncio.sleep(POLL_INTERVAL)
+            synced = time.perf_counter() - started
+            await wait_until(lambda: self._has_reconciled(apps), POLL_INTERVAL)
+        return StartTimes(synced, time.perf_counter() - started)
 
     async def _has_reconciled(self, apps: int) -> bool:
-        return await self.reconciles() >= apps
+        return await self.count_reconciles() >= apps
 
-    def _check_alive(self) -> None:
+    def _raise_if_exited(self) -> None:
         assert self._process.process is not None  # noqa: S101 - used before start
         if self._process.process.poll() is not None:
-            raise RuntimeError(f"the operator ended:\n{self._process.text()[-4000:]}")
+            raise RuntimeError(f"the operator ended:\n{self._process.read_log()[-4000:]}")
 
     async def stop(self) -> None:
         """Stop it."""
@@ -94,7 +94,7 @@ class Operator:
             await self.stop()
         await self._http.close()
 
-    async def samples(self) -> list[Sample]:
+    async def read_samples(self) -> list[Sample]:
         """Everything on /metrics."""
         async with self._http.get(f"http://127.0.0.1:{self._port}/metrics") as response:
             text = await response.text()
@@ -104,39 +104,41 @@ class Operator:
             for sample in family.samples
         ]
 
-    async def requests(self) -> Counter[str]:
+    async def count_requests(self) -> Counter[str]:
         """Requests to the API server so far, by "verb Kind"."""
-        found: Counter[str] = Counter()
-        for name, labels, value in await self.samples():
+        counts: Counter[str] = Counter()
+        for name, labels, value in await self.read_samples():
             if name == "selfhealing_api_requests_total":
-                found[f"{labels['verb']} {labels['kind']}"] += int(value)
-        return found
+                counts[f"{labels['verb']} {labels['kind']}"] += int(value)
+        return counts
 
-    async def reconciles(self) -> int:
+    async def count_reconciles(self) -> int:
         """Reconciles so far."""
-        found = (v for name, _, v in await self.samples() if name == "selfhealing_reconciles_total")
-        return int(sum(found))
+        values = (
+            v for name, _, v in await self.read_samples() if name == "selfhealing_reconciles_total"
+        )
+        return int(sum(values))
 
-    def cpu(self) -> float:
+    def read_cpu(self) -> float:
         """CPU seconds so far."""
-        return process_stats.cpu_seconds(self.pid)
+        return process_stats.read_cpu_seconds(self.pid)
 
-    def memory(self) -> process_stats.Memory:
+    def read_memory(self) -> process_stats.Memory:
         """Its memory."""
-        return process_stats.memory(self.pid)
+        return process_stats.read_memory(self.pid)
 
 
-def writes(requests: Counter[str]) -> int:
+def count_writes(requests: Counter[str]) -> int:
     """How many of ``requests`` change something."""
-    return sum(count for name, count in requests.items() if name.partition(" ")[0] in WRITES)
+    return sum(count for name, count in requests.items() if name.partition(" ")[0] in WRITE_VERBS)
 
 
 @asynccontextmanager
-async def running(
+async def run_operator(
     *namespaces: str, settings: Mapping[str, str] | None = None
-) -> AsyncIterator[Operator]:
+) -> AsyncIterator[BenchmarkOperator]:
     """An operator while the block runs."""
-    operator = Operator(namespaces, settings)
+    operator = BenchmarkOperator(namespaces, settings)
     try:
         await operator.start()
         yield operator
@@ -144,7 +146,8 @@ async def running(
         await asyncio.shield(operator.close())
 
 
-def _free_port() -> int:
+def find_free_port() -> int:
+    """Return a TCP port of this machine that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

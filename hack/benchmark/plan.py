@@ -13,7 +13,7 @@ SECONDS_A_RUN = 12.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchmarkPlan:
     """The extent of a run."""
 
     apps: tuple[int, ...]
@@ -32,30 +32,30 @@ class Plan:
         return tuple(sorted({0, round(self.fleet * 0.3), self.fleet}))
 
     @property
-    def pods_limit(self) -> int:
+    def max_apps(self) -> int:
         """The most apps that are there at once."""
         wants_fleet = bool(set(self.figures) - {"a"})
         return max([*(self.apps if "a" in self.figures else ()), self.fleet if wants_fleet else 1])
 
-    def seconds(self) -> float:
+    def estimate_seconds(self) -> float:
         """About how long all of it takes."""
         return sum(
             [
-                self.converge_seconds() if "a" in self.figures else 0.0,
-                self.fleet_seconds() if set(self.figures) - {"a"} else 0.0,
+                self.estimate_convergence_seconds() if "a" in self.figures else 0.0,
+                self.estimate_fleet_seconds() if set(self.figures) - {"a"} else 0.0,
             ]
         )
 
-    def pair_seconds(self, count: int) -> float:
+    def estimate_pair_seconds(self, count: int) -> float:
         """One raw loop and one operated convergence of ``count`` apps, with the cleaning."""
         each = SECONDS_AN_APP_RAW + SECONDS_AN_APP_OPERATED + 2 * SECONDS_AN_APP_REMOVED
         return 2 * SECONDS_A_RUN + count * each
 
-    def converge_seconds(self) -> float:
+    def estimate_convergence_seconds(self) -> float:
         """Figure (a)."""
-        return 60 + sum(self.repetitions * self.pair_seconds(count) for count in self.apps)
+        return 60 + sum(self.repetitions * self.estimate_pair_seconds(count) for count in self.apps)
 
-    def fleet_seconds(self) -> float:
+    def estimate_fleet_seconds(self) -> float:
         """Figures (b) to (e)."""
         latency = self.singles * 0.3 + self.bursts * 16 + 90
         idle = self.idle + 90
@@ -69,7 +69,7 @@ class Plan:
         )
 
 
-def from_arguments(arguments: list[str]) -> Plan:
+def parse_arguments(arguments: list[str]) -> BenchmarkPlan:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m hack.benchmark",
@@ -87,17 +87,17 @@ def from_arguments(arguments: list[str]) -> Plan:
     parser.add_argument("--singles", type=int, default=300, help="single changes of figure (b)")
     parser.add_argument("--idle", type=float, default=60, help="idle seconds of figure (c)")
     parser.add_argument("--figures", default=FIGURES, help="which figures, such as ac")
-    given = parser.parse_args(arguments)
-    apps = tuple(int(part) for part in given.apps.split(","))
-    fleet = given.fleet or (1000 if given.apps == "300,500" else 2 * max(apps))
-    return Plan(
+    options = parser.parse_args(arguments)
+    apps = tuple(int(part) for part in options.apps.split(","))
+    fleet = options.fleet or (1000 if options.apps == "300,500" else 2 * max(apps))
+    return BenchmarkPlan(
         apps=apps,
         fleet=fleet,
-        repetitions=given.repetitions,
-        restarts=given.restarts,
-        singles=min(given.singles // 2, fleet),
+        repetitions=options.repetitions,
+        restarts=options.restarts,
+        singles=min(options.singles // 2, fleet),
         bursts=3,
         burst=min(50, fleet),
-        idle=given.idle,
-        figures="".join(figure for figure in FIGURES if figure in given.figures),
+        idle=options.idle,
+        figures="".join(figure for figure in FIGURES if figure in options.figures),
     )

@@ -6,48 +6,50 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from hack.benchmark.wait import until
-from hack.testkit.kube_client import LABEL, PATHS, usable
-from selfhealing.api.quantity import quantity
+from hack.benchmark.wait import wait_until
+from hack.testkit.kube_client import API_PATHS, TEST_LABEL, unusable_reason
+from selfhealing.api.quantity import parse_quantity
 
 if TYPE_CHECKING:
-    from hack.benchmark.api_client import Api
+    from hack.benchmark.api_client import AsyncKubeClient
 
 Json = dict[str, Any]
 
-CHILDREN = ("Deployment", "Service", "HorizontalPodAutoscaler")
-PODS_A_NODE = 1000
-CLEAN_LIMIT = 600
+CHILD_KINDS = ("Deployment", "Service", "HorizontalPodAutoscaler")
+PODS_PER_NODE = 1000
+DELETE_TIMEOUT = 600
 
 
-class NotReadyError(RuntimeError):
+class ClusterNotReadyError(RuntimeError):
     """Nothing can be measured here; the message says what to do."""
 
 
-def path(kind: str, namespace: str | None, name: str = "", sub: str = "") -> str:
+def object_path(kind: str, namespace: str | None, name: str = "", sub: str = "") -> str:
     """The path of a collection, an object or its subresource."""
-    parts = [PATHS[kind]]
+    parts = [API_PATHS[kind]]
     if namespace:
         parts += ["namespaces", namespace]
     return "/" + "/".join([*parts, *(part for part in (kind.lower() + "s", name, sub) if part)])
 
 
-async def check(api: "Api", pods: int) -> None:
+async def require_fake_nodes(api: "AsyncKubeClient", pods: int) -> None:
     """Look whether the cluster can hold ``pods`` fake pods.
 
     Raises:
         NotReadyError: it cannot.
     """
-    if why := usable():
-        raise NotReadyError(why)
+    if reason := unusable_reason():
+        raise ClusterNotReadyError(reason)
     nodes = (await api.list("Node", None))["items"]
-    fake = [node for node in nodes if _is_fake(node)]
-    room = sum(int(quantity(node["status"]["allocatable"]["pods"]) or 0) for node in fake)
-    if room < pods:
-        wanted = max(1, -(-pods // PODS_A_NODE))
-        raise NotReadyError(
-            f"{len(fake)} ready KWOK nodes have room for {room} pods, {pods} are needed: "
-            f"make cluster-kwok N={max(10, wanted)}"
+    fake_nodes = [node for node in nodes if _is_fake(node)]
+    capacity = sum(
+        int(parse_quantity(node["status"]["allocatable"]["pods"]) or 0) for node in fake_nodes
+    )
+    if capacity < pods:
+        needed_nodes = max(1, -(-pods // PODS_PER_NODE))
+        raise ClusterNotReadyError(
+            f"{len(fake_nodes)} ready KWOK nodes have room for {capacity} pods, {pods} are needed: "
+            f"make cluster-kwok N={max(10, needed_nodes)}"
         )
 
 
@@ -57,44 +59,44 @@ def _is_fake(node: Json) -> bool:
     return ready and node["metadata"]["labels"].get("type") == "kwok"
 
 
-async def check_alone(api: "Api", probe: Json) -> None:
+async def require_no_other_operator(api: "AsyncKubeClient", probe_app: Json) -> None:
     """Look whether another operator would work on the bench's apps.
 
     Args:
         api: the API server.
-        probe: an app in a namespace of its own; it must stay without children.
+        probe_app: an app in a namespace of its own; it must stay without children.
 
     Raises:
         NotReadyError: somebody made a child of it.
     """
-    await api.apply(probe)
+    await api.apply(probe_app)
     await asyncio.sleep(2)
-    if await api.count("Deployment", probe["metadata"]["namespace"]):
-        raise NotReadyError(
+    if await api.count("Deployment", probe_app["metadata"]["namespace"]):
+        raise ClusterNotReadyError(
             "another operator serves the whole cluster and would do half of the work: stop it "
             "(make undeploy, or the `make run` in another window)"
         )
 
 
 @asynccontextmanager
-async def namespace(api: "Api", stem: str) -> AsyncIterator[str]:
+async def temporary_namespace(api: "AsyncKubeClient", stem: str) -> AsyncIterator[str]:
     """A namespace that is gone, with everything in it, when the block has ended."""
     name = f"bench-{stem}-{uuid.uuid4().hex[:6]}"
     await api.apply(
         {
             "apiVersion": "v1",
             "kind": "Namespace",
-            "metadata": {"name": name, "labels": {LABEL: "true"}},
+            "metadata": {"name": name, "labels": {TEST_LABEL: "true"}},
         }
     )
     try:
         yield name
     finally:
-        await asyncio.shield(remove(api, name))
+        await asyncio.shield(delete_namespace(api, name))
 
 
-async def remove(api: "Api", name: str) -> None:
+async def delete_namespace(api: "AsyncKubeClient", name: str) -> None:
     """Delete a namespace and wait until it is gone: what is left would slow the next figure."""
-    await api.call("DELETE", path("Namespace", None, name))
-    async with asyncio.timeout(CLEAN_LIMIT):
-        await until(lambda: api.gone(name), 0.5)
+    await api.send_request("DELETE", object_path("Namespace", None, name))
+    async with asyncio.timeout(DELETE_TIMEOUT):
+        await wait_until(lambda: api.is_namespace_gone(name), 0.5)

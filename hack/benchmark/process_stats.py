@@ -19,30 +19,30 @@ class Memory:
     peak: int
 
 
-def cpu_seconds(pid: int) -> float:
+def read_cpu_seconds(pid: int) -> float:
     """CPU seconds that a process has used, in user and system mode."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def memory(pid: int) -> Memory:
+def read_memory(pid: int) -> Memory:
     """Memory of a process."""
-    status = _table(Path(f"/proc/{pid}/status"))
-    rollup = _table(Path(f"/proc/{pid}/smaps_rollup"))
+    status = _read_kib_values(Path(f"/proc/{pid}/status"))
+    rollup = _read_kib_values(Path(f"/proc/{pid}/smaps_rollup"))
     return Memory(status["VmRSS"] * KIB, rollup["Pss"] * KIB, status["VmHWM"] * KIB)
 
 
-def _table(file: Path) -> dict[str, int]:
-    found = {}
+def _read_kib_values(file: Path) -> dict[str, int]:
+    values = {}
     for line in file.read_text().splitlines():
         name, _, rest = line.partition(":")
         words = rest.split()
         if len(words) == 2 and words[1] == "kB":
-            found[name] = int(words[0])
-    return found
+            values[name] = int(words[0])
+    return values
 
 
-def cpu_by_command() -> Counter[str]:
+def read_cpu_by_command() -> Counter[str]:
     """CPU seconds of all processes on this machine, by the command's name."""
     found: Counter[str] = Counter()
     for file in Path("/proc").glob("[0-9]*/stat"):
@@ -56,18 +56,18 @@ def cpu_by_command() -> Counter[str]:
     return found
 
 
-def busy() -> tuple[float, float]:
+def read_busy_seconds() -> tuple[float, float]:
     """Seconds that all cores have been busy, and have been there, since the machine started."""
     fields = [int(f) for f in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     idle = fields[3] + fields[4]
     return (sum(fields) - idle) / TICKS, sum(fields) / TICKS
 
 
-def machine() -> dict[str, object]:
+def describe_machine() -> dict[str, object]:
     """What this machine is; nothing that tells whose it is."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = {line.partition(":")[2].strip() for line in lines if line.startswith("model name")}
-    total = _table(Path("/proc/meminfo"))["MemTotal"] * KIB
+    total = _read_kib_values(Path("/proc/meminfo"))["MemTotal"] * KIB
     return {
         "cpu": ", ".join(sorted(models)) or platform.machine(),
         "cores": os.cpu_count(),

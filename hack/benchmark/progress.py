@@ -11,15 +11,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hack.benchmark import process_stats
-from hack.scenarios.common.text import clock_of
+from hack.scenarios.common.text import format_clock
 
-QUIET = 0.35
+MAX_BUSY_SHARE = 0.35
 """A machine whose cores are less busy than this is quiet enough to measure on."""
-QUIET_LOOK = 2.0
-QUIET_WAIT = 60.0
+BUSY_SAMPLE_SECONDS = 2.0
+QUIET_TIMEOUT = 60.0
 
 
-class Show:
+class BenchmarkProgress:
     """Shows steps as they begin and end, with a bar where there is a terminal for it."""
 
     def __init__(self, console: Console, seconds: float) -> None:
@@ -34,8 +34,8 @@ class Show:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=seconds, total_text=clock_of(seconds))
-        self._begun = time.monotonic()
+        self._task = self._bar.add_task("", total=seconds, total_text=format_clock(seconds))
+        self._started = time.monotonic()
         self.noise: list[dict[str, object]] = []
 
     def __enter__(self) -> Self:
@@ -56,28 +56,30 @@ class Show:
     def step(self, title: str, seconds: float) -> Iterator[None]:
         """A step of about ``seconds``."""
         self._bar.update(self._task, description=title)
-        begun = time.monotonic()
+        started = time.monotonic()
         yield
         self._bar.advance(self._task, seconds)
-        took = time.monotonic() - begun
-        since = clock_of(time.monotonic() - self._begun)
-        self.console.print(f"{since:>6}  {title}: took {took:.0f} s", highlight=False)
+        duration = time.monotonic() - started
+        since = format_clock(time.monotonic() - self._started)
+        self.console.print(f"{since:>6}  {title}: took {duration:.0f} s", highlight=False)
 
-    def say(self, text: str) -> None:
+    def print_result(self, text: str) -> None:
         """A result, under its step."""
         self.console.print(f"        {text}", highlight=False)
 
-    async def quiet(self, title: str) -> None:
+    async def wait_for_quiet_machine(self, title: str) -> None:
         """Wait a while for a quiet machine, and remember how quiet it was."""
         self._bar.update(self._task, description=f"waiting for a quiet machine before: {title}")
-        deadline = time.monotonic() + QUIET_WAIT
+        deadline = time.monotonic() + QUIET_TIMEOUT
         while True:
-            busy, total = process_stats.busy()
-            await asyncio.sleep(QUIET_LOOK)
-            now_busy, now_total = process_stats.busy()
-            share = (now_busy - busy) / max(0.01, now_total - total)
-            if share < QUIET or time.monotonic() > deadline:
+            busy, total = process_stats.read_busy_seconds()
+            await asyncio.sleep(BUSY_SAMPLE_SECONDS)
+            now_busy, now_total = process_stats.read_busy_seconds()
+            busy_share = (now_busy - busy) / max(0.01, now_total - total)
+            if busy_share < MAX_BUSY_SHARE or time.monotonic() > deadline:
                 break
-        self.noise.append({"before": title, "busyShare": round(share, 2)})
-        if share >= QUIET:
-            self.say(f"not quiet: {share:.0%} of the machine was busy before this step")
+        self.noise.append({"before": title, "busyShare": round(busy_share, 2)})
+        if busy_share >= MAX_BUSY_SHARE:
+            self.print_result(
+                f"not quiet: {busy_share:.0%} of the machine was busy before this step"
+            )

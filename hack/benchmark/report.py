@@ -14,17 +14,17 @@ from hack.benchmark.preflight import Json
 from hack.benchmark.stats import Spread, percentile
 from hack.scenarios.common import markdown_section
 
-FILE = ARTIFACTS / "bench.json"
+REPORT_FILE = ARTIFACTS / "bench.json"
 DOCUMENT = ROOT / "docs" / "benchmark.md"
 
 MB = 1e6
-RATIO_REACH = 1.3
-LATENCY_REACH = 0.250
-IDLE_REACH = 0.01
-RESTART_REACH = 10.0
-STOP_REACH = 2.0
-MEMORY_BASE = 100 * MB
-MEMORY_AN_APP = 20_000
+MAX_RATIO = 1.3
+MAX_LATENCY = 0.250
+MAX_IDLE_SHARE = 0.01
+MAX_RESTART_SECONDS = 10.0
+MAX_STOP_SECONDS = 2.0
+BASE_MEMORY = 100 * MB
+MEMORY_PER_APP = 20_000
 
 
 @dataclass(frozen=True)
@@ -32,64 +32,64 @@ class Row:
     """One figure. ``reach`` is what it ought to be, ``met`` None where nothing is asked."""
 
     figure: str
-    what: str
+    title: str
     value: str
     spread: str
-    reach: str
-    met: bool | None
+    target: str
+    is_met: bool | None
 
-    def cells(self) -> tuple[str, ...]:
+    def format_cells(self) -> tuple[str, ...]:
         """The row's text."""
-        met = {True: "yes", False: "NO", None: ""}[self.met]
-        return self.figure, self.what, self.value, self.spread, self.reach, met
+        met = {True: "yes", False: "NO", None: ""}[self.is_met]
+        return self.figure, self.title, self.value, self.spread, self.target, met
 
 
 HEADINGS = ("", "what", "median", "min .. max (n)", "reach", "met")
 
 
-def rows(results: Json) -> list[Row]:
+def build_rows(results: Json) -> list[Row]:
     """All rows that the results give."""
     return [
-        *_converge(results.get("converge", {})),
-        *_latency(results.get("latency", {})),
-        *_idle(results.get("idle")),
-        *_restart(results.get("restart")),
-        *_memory(results.get("memory", [])),
+        *_convergence_rows(results.get("converge", {})),
+        *_latency_rows(results.get("latency", {})),
+        *_idle_rows(results.get("idle")),
+        *_restart_rows(results.get("restart")),
+        *_memory_rows(results.get("memory", [])),
     ]
 
 
-def _row(  # noqa: PLR0913, PLR0917 - the columns
-    figure: str, what: str, values: list[float], unit: str, reach: str = "", most: float = 0.0
+def _spread_row(  # noqa: PLR0913, PLR0917 - the columns
+    figure: str, title: str, values: list[float], unit: str, target: str = "", maximum: float = 0.0
 ) -> Row:
-    spread = Spread.of(values)
+    spread = Spread.from_values(values)
 
     def text(value: float) -> str:
         digits = 0 if value >= 100 else 1 if value >= 10 else 2
         return f"{value:.{digits}f}{unit}"
 
-    many = f"{text(spread.least)} .. {text(spread.most)} ({spread.count})"
-    met = spread.middle <= most if reach else None
-    return Row(figure, what, text(spread.middle), many, reach, met)
+    spread_text = f"{text(spread.minimum)} .. {text(spread.maximum)} ({spread.count})"
+    is_met = spread.median <= maximum if target else None
+    return Row(figure, title, text(spread.median), spread_text, target, is_met)
 
 
-def _converge(results: Json) -> Iterable[Row]:
+def _convergence_rows(results: Json) -> Iterable[Row]:
     for count, pairs in results.items():
         for kind, name in (("written", "all objects written"), ("ready", "all Ready")):
             ratios = [
                 pair["operator"][f"{kind}Seconds"] / pair["raw"][f"{kind}Seconds"] for pair in pairs
             ]
             title = f"{count} apps, {name}: operator / raw loop"
-            yield _row("a", title, ratios, "x", f"<= {RATIO_REACH}", RATIO_REACH)
+            yield _spread_row("a", title, ratios, "x", f"<= {MAX_RATIO}", MAX_RATIO)
             for side in ("raw", "operator"):
                 seconds = [pair[side][f"{kind}Seconds"] for pair in pairs]
-                yield _row("", f"  {side}", seconds, " s")
+                yield _spread_row("", f"  {side}", seconds, " s")
         cpu = [pair["operator"]["operatorCpuSeconds"] / int(count) * 1000 for pair in pairs]
-        yield _row("", f"{count} apps: CPU of the operator an app", cpu, " ms")
+        yield _spread_row("", f"{count} apps: CPU of the operator an app", cpu, " ms")
         sent = [sum(pair["operator"]["operatorRequestsPerApp"].values()) for pair in pairs]
-        yield _row("", f"{count} apps: requests of the operator an app", sent, "")
+        yield _spread_row("", f"{count} apps: requests of the operator an app", sent, "")
 
 
-def _latency(results: Json) -> Iterable[Row]:
+def _latency_rows(results: Json) -> Iterable[Row]:
     names = {
         "single": "one pod at a time",
         "burst": "pods of many apps at once",
@@ -100,26 +100,33 @@ def _latency(results: Json) -> Iterable[Row]:
         values: list[float] = results.get(kind, {}).get("fromRequestSeconds", [])
         if not values:
             continue
-        measured = kind in {"single", "burst"}
+        is_measured = kind in {"single", "burst"}
         for share in (0.5, 0.99):
-            found = percentile(values, share)
-            reached = measured and share == 0.99
+            value = percentile(values, share)
+            has_target = is_measured and share == 0.99
             yield Row(
                 "b",
                 f"pod change -> status, {name}: p{share * 100:.0f}",
-                f"{found * 1000:.0f} ms",
+                f"{value * 1000:.0f} ms",
                 f"{min(values) * 1000:.0f} ms .. {max(values) * 1000:.0f} ms ({len(values)})",
-                f"< {LATENCY_REACH * 1000:.0f} ms" if reached else "",
-                found < LATENCY_REACH if reached else None,
+                f"< {MAX_LATENCY * 1000:.0f} ms" if has_target else "",
+                value < MAX_LATENCY if has_target else None,
             )
     if results.get("burst") and results.get("floor"):
-        ours, bare = (
+        operator_latency, baseline_latency = (
             percentile(results[kind]["fromRequestSeconds"], 0.99) for kind in ("burst", "floor")
         )
-        yield Row("b", "  operator / bare client: p99", f"{ours / bare:.2f}x", "", "", None)
+        yield Row(
+            "b",
+            "  operator / bare client: p99",
+            f"{operator_latency / baseline_latency:.2f}x",
+            "",
+            "",
+            None,
+        )
 
 
-def _idle(result: Json | None) -> Iterable[Row]:
+def _idle_rows(result: Json | None) -> Iterable[Row]:
     if result is None:
         return
     seconds = result["seconds"]
@@ -130,33 +137,39 @@ def _idle(result: Json | None) -> Iterable[Row]:
     yield Row("", "  requests", str(sum(result["requests"].values())), "", "", None)
     share = result["cpuSeconds"] / seconds
     text = f"{share:.2%}"
-    yield Row("c", "  CPU, of one core", text, "", f"< {IDLE_REACH:.0%}", share < IDLE_REACH)
+    yield Row(
+        "c", "  CPU, of one core", text, "", f"< {MAX_IDLE_SHARE:.0%}", share < MAX_IDLE_SHARE
+    )
     relist = result["relistCpuSeconds"]
-    whole = share + relist / result["relistIntervalSeconds"]
+    total_share = share + relist / result["relistIntervalSeconds"]
     what = f"  with its share of a relist ({relist:.2f} s of CPU every 5 min)"
-    yield Row("", what, f"{whole:.2%}", "", f"< {IDLE_REACH:.0%}", whole < IDLE_REACH)
+    yield Row(
+        "", what, f"{total_share:.2%}", "", f"< {MAX_IDLE_SHARE:.0%}", total_share < MAX_IDLE_SHARE
+    )
 
 
-def _restart(result: Json | None) -> Iterable[Row]:
+def _restart_rows(result: Json | None) -> Iterable[Row]:
     if result is None:
         return
     runs = result["runs"]
-    most = max(run["writes"] for run in runs)
+    max_writes = max(run["writes"] for run in runs)
     name = f"restart among {result['apps']} apps"
-    yield Row("d", f"{name}: writes", str(most), f"({len(runs)})", "0", most == 0)
+    yield Row("d", f"{name}: writes", str(max_writes), f"({len(runs)})", "0", max_writes == 0)
     done = [run["caughtUpSeconds"] for run in runs]
-    reach = f"< {RESTART_REACH:.0f} s"
-    yield _row("d", "  every app looked at after", done, " s", reach, RESTART_REACH)
-    yield _row("", "  everything seen after", [run["knownSeconds"] for run in runs], " s")
+    reach = f"< {MAX_RESTART_SECONDS:.0f} s"
+    yield _spread_row("d", "  every app looked at after", done, " s", reach, MAX_RESTART_SECONDS)
+    yield _spread_row("", "  everything seen after", [run["knownSeconds"] for run in runs], " s")
     stops = [run["stopSeconds"] for run in runs]
-    yield _row("d", "  stopped after", stops, " s", f"< {STOP_REACH:.0f} s", STOP_REACH)
+    yield _spread_row(
+        "d", "  stopped after", stops, " s", f"< {MAX_STOP_SECONDS:.0f} s", MAX_STOP_SECONDS
+    )
 
 
-def _memory(results: list[Json]) -> Iterable[Row]:
+def _memory_rows(results: list[Json]) -> Iterable[Row]:
     base = next((r["rssBytes"] for r in results if r["apps"] == 0), None)
     for result in results:
         count, rss = result["apps"], result["rssBytes"]
-        reach = MEMORY_BASE + MEMORY_AN_APP * count
+        target = BASE_MEMORY + MEMORY_PER_APP * count
         each = ""
         if base is not None and count:
             each = f", {(rss - base) / count / 1000:.1f} kB an app"
@@ -166,65 +179,65 @@ def _memory(results: list[Json]) -> Iterable[Row]:
             f"RSS with {count} apps{when}",
             f"{rss / MB:.0f} MB",
             f"PSS {result['pssBytes'] / MB:.0f} MB, peak {result['peakBytes'] / MB:.0f} MB{each}",
-            f"<= {reach / MB:.0f} MB",
-            rss <= reach,
+            f"<= {target / MB:.0f} MB",
+            rss <= target,
         )
 
 
-def show(console: Console, report: Json) -> None:
+def print_table(console: Console, report: Json) -> None:
     """Print the table."""
     table = Table(title="SelfHealingApp operator: benchmark")
     for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading in ("median", "reach") else "left")
-    for row in rows(report["results"]):
-        style = "red" if row.met is False else ""
-        table.add_row(*row.cells(), style=style)
+    for row in build_rows(report["results"]):
+        style = "red" if row.is_met is False else ""
+        table.add_row(*row.format_cells(), style=style)
     console.print(table)
 
 
-def save(report: Json) -> Path:
+def save_json(report: Json) -> Path:
     """Write the JSON report."""
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(report, indent=1) + "\n")
-    return FILE
+    REPORT_FILE.parent.mkdir(exist_ok=True)
+    REPORT_FILE.write_text(json.dumps(report, indent=1) + "\n")
+    return REPORT_FILE
 
 
-def markdown(report: Json) -> str:
+def render_markdown(report: Json) -> str:
     """The table for the documentation, with what it was measured on."""
     machine, version = report["machine"], report["versions"]
-    where = (
+    machine_text = (
         f"Measured {report['started'][:10]} on {machine['cores']} cores ({machine['cpu']}), "
         f"{machine['memoryBytes'] / 2**30:.0f} GiB, Linux {machine['kernel']}, "
         f"Kubernetes {version['kubernetes']}, Python {machine['python']}, "
         f"kopf {version['kopf']}; commit {version['commit']}."
     )
-    how = f"Raw loop at {report['results'].get('width', '?')} requests at once."
+    method_text = f"Raw loop at {report['results'].get('width', '?')} requests at once."
     lines = [
-        where,
-        f"{how} {_noise(report['noise'])}",
+        machine_text,
+        f"{method_text} {_describe_noise(report['noise'])}",
         "",
         "| " + " | ".join(HEADINGS) + " |",
         "|" + "---|" * len(HEADINGS),
     ]
-    lines += ["| " + " | ".join(row.cells()) + " |" for row in rows(report["results"])]
+    lines += ["| " + " | ".join(row.format_cells()) + " |" for row in build_rows(report["results"])]
     return "\n".join(lines)
 
 
-def _noise(noise: list[Json]) -> str:
-    loud = [entry for entry in noise if entry["busyShare"] >= 0.35]
-    if not loud:
+def _describe_noise(noise: list[Json]) -> str:
+    busy_entries = [entry for entry in noise if entry["busyShare"] >= 0.35]
+    if not busy_entries:
         return "The machine was quiet before every step."
-    most = max(entry["busyShare"] for entry in loud)
+    max_share = max(entry["busyShare"] for entry in busy_entries)
     return (
-        f"Noise: before {len(loud)} of {len(noise)} steps others kept the machine busy "
-        f"(up to {most:.0%})."
+        f"Noise: before {len(busy_entries)} of {len(noise)} steps others kept the machine busy "
+        f"(up to {max_share:.0%})."
     )
 
 
 def main() -> int:
     """Put the table of the last run into docs/benchmark.md."""
-    report = json.loads(FILE.read_text())
-    markdown_section.fill(DOCUMENT, "bench", markdown(report) + "\n")
+    report = json.loads(REPORT_FILE.read_text())
+    markdown_section.replace_section(DOCUMENT, "bench", render_markdown(report) + "\n")
     return 0
 
 

@@ -9,22 +9,22 @@ from statistics import median
 class Spread:
     """The least, the middle and the most of some repetitions."""
 
-    least: float
-    middle: float
-    most: float
+    minimum: float
+    median: float
+    maximum: float
     count: int
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
+    def from_values(cls, values: Sequence[float]) -> "Spread":
         """The spread of ``values``."""
         return cls(min(values), median(values), max(values), len(values))
 
-    def json(self) -> dict[str, float | int]:
+    def to_json(self) -> dict[str, float | int]:
         """The spread for the JSON report."""
         return {
-            "min": round(self.least, 4),
-            "median": round(self.middle, 4),
-            "max": round(self.most, 4),
+            "min": round(self.minimum, 4),
+            "median": round(self.median, 4),
+            "max": round(self.maximum, 4),
             "repetitions": self.count,
         }
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-async def until(probe: Callable[[], Awaitable[bool]], poll: float) -> None:
+async def wait_until(probe: Callable[[], Awaitable[bool]], poll: float) -> None:
     """Ask ``probe`` every ``poll`` seconds until it says yes."""
     while not await probe():  # noqa: ASYNC110 - the API server and a process set no Event
         await asyncio.sleep(poll)

@@ -7,59 +7,59 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hack.loadtest.console import Screen, report
-from hack.loadtest.plan import Plan, read
-from hack.loadtest.result_stats import Tally
-from hack.loadtest.service_access import to_service
+from hack.loadtest.console import LoadConsole, render_report
+from hack.loadtest.plan import LoadPlan, parse_arguments
+from hack.loadtest.result_stats import ResultStats
+from hack.loadtest.service_access import open_service
 from hack.loadtest.vegeta import Attack
 from hack.localcluster import build_stages, go_build
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.paths import Paths, find_paths
-from hack.localcluster.progress import Reporter
+from hack.localcluster.progress import ProgressReporter
 from hack.scenarios.common import cli
-from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.common.kube_client import KubectlClient
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Send the requests; the exit code is 0 when at least one was answered well."""
-    plan = read(arguments)
+    plan = parse_arguments(arguments)
     paths = find_paths(Path(__file__).resolve().parents[2], os.environ)
-    return cli.answered(
-        lambda: _run(plan, Kube(paths, plan.namespace), _vegeta(paths)), ClusterError
+    return cli.run_command(
+        lambda: _run(plan, KubectlClient(paths, plan.namespace), _build_vegeta(paths)), ClusterError
     )
 
 
-def _vegeta(paths: Paths) -> str:
+def _build_vegeta(paths: Paths) -> str:
     """Return the program, which is built the first time."""
-    reporter = Reporter(paths.cache / "timings.json")
-    stage = go_build.module_stage(paths, reporter, "vegeta")
-    return str(build_stages.ensure(paths, stage, reporter) / "vegeta")
+    reporter = ProgressReporter(paths.cache / "timings.json")
+    stage = go_build.describe_module_stage(paths, reporter, "vegeta")
+    return str(build_stages.ensure_built(paths, stage, reporter) / "vegeta")
 
 
-def _run(plan: Plan, kube: Kube, vegeta: str) -> int:
+def _run(plan: LoadPlan, kube: KubectlClient, vegeta: str) -> int:
     console = Console(highlight=False)
-    tally = Tally()
-    with to_service(kube, plan.app) as way:
-        url = way.url + plan.path
-        console.print(f"{plan.app} in {plan.namespace}, {plan.amount}, for {plan.seconds} s")
-        console.print(f"  {url}  (by {way.kind})", soft_wrap=True)
-        with Attack(plan, vegeta, url) as attack, Screen(console, plan, tally) as screen:
-            stopped = _count(attack, tally, screen)
-            seconds = min(screen.elapsed, plan.seconds)
-    for part in report(plan, tally, seconds):
+    stats = ResultStats()
+    with open_service(kube, plan.app) as endpoint:
+        url = endpoint.url + plan.path
+        console.print(f"{plan.app} in {plan.namespace}, {plan.rate_text}, for {plan.seconds} s")
+        console.print(f"  {url}  (by {endpoint.access_kind})", soft_wrap=True)
+        with Attack(plan, vegeta, url) as attack, LoadConsole(console, plan, stats) as console_view:
+            stopped = _collect_results(attack, stats, console_view)
+            seconds = min(console_view.elapsed, plan.seconds)
+    for part in render_report(plan, stats, seconds):
         console.print(part)
     if stopped:
-        return cli.INTERRUPTED
-    return 0 if tally.sent > tally.failed else 1
+        return cli.EXIT_INTERRUPTED
+    return 0 if stats.sent > stats.failed else 1
 
 
-def _count(attack: Attack, tally: Tally, screen: Screen) -> bool:
+def _collect_results(attack: Attack, stats: ResultStats, console_view: LoadConsole) -> bool:
     """Count what comes until the end; whether it was Ctrl-C that ended it."""
     try:
         for line in attack.results():
             if line is not None:
-                tally.take(line)
-            screen.show()
+                stats.add_result(line)
+            console_view.update()
     except KeyboardInterrupt:
         return True
     return False

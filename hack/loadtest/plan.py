@@ -5,20 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-RATE: Final = 50
+DEFAULT_RATE: Final = 50
 """Requests a second where nothing is said: enough for the lab's app to be scaled."""
 
-SECONDS: Final = 30
-TIMEOUT: Final = 3
+DEFAULT_SECONDS: Final = 30
+REQUEST_TIMEOUT: Final = 3
 """Seconds that a request may take."""
 
 _LIMITS: Final = {"rate": 2000, "connections": 256, "seconds": 3600}
-_BODY: Final = 512
+_MAX_BODY_BYTES: Final = 512
 """Bytes of each answer that are looked at; the demo app's is a quarter of that."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoadPlan:
     """What is to be done.
 
     Attributes:
@@ -33,56 +33,60 @@ class Plan:
     app: str
     namespace: str = "default"
     path: str = "/"
-    rate: int = RATE
+    rate: int = DEFAULT_RATE
     connections: int = 0
-    seconds: int = SECONDS
+    seconds: int = DEFAULT_SECONDS
 
-    def command(self, vegeta: str) -> list[str]:
+    def vegeta_command(self, vegeta: str) -> list[str]:
         """Return the command that sends the requests; the target goes to its standard input."""
-        most = self.connections or self.rate * TIMEOUT
+        max_workers = self.connections or self.rate * REQUEST_TIMEOUT
         return [
             vegeta,
             "attack",
             f"-duration={self.seconds}s",
-            f"-timeout={TIMEOUT}s",
+            f"-timeout={REQUEST_TIMEOUT}s",
             f"-rate={self.rate}",
-            f"-workers={min(most, self.connections or 10)}",
-            f"-max-workers={most}",
+            f"-workers={min(max_workers, self.connections or 10)}",
+            f"-max-workers={max_workers}",
             # A Service chooses a replica for each connection, not for each request.
             "-keepalive=false",
-            f"-max-body={_BODY}",
+            f"-max-body={_MAX_BODY_BYTES}",
             "-redirects=-1",
         ]
 
     @property
-    def amount(self) -> str:
+    def rate_text(self) -> str:
         """How much, for people."""
         if self.connections:
             return f"{self.connections} at once, as fast as they are answered"
         return f"{self.rate} a second"
 
 
-def read(arguments: Sequence[str] | None) -> Plan:
+def parse_arguments(arguments: Sequence[str] | None) -> LoadPlan:
     """Read the command line; one that is wrong ends the program with what would be right."""
     parser = argparse.ArgumentParser(prog="python -m hack.loadtest", description=__doc__)
     parser.add_argument("--app", required=True, help="the app, whose Service is asked")
     parser.add_argument("--namespace", default="default", help="where it is (default: default)")
     parser.add_argument("--path", default="/", help="what is asked for (default: /)")
-    parser.add_argument("--rate", type=_whole("rate"), help=f"requests a second (default: {RATE})")
+    parser.add_argument(
+        "--rate", type=_whole("rate"), help=f"requests a second (default: {DEFAULT_RATE})"
+    )
     parser.add_argument("--connections", type=_whole("connections"), help="or: so many at once")
-    parser.add_argument("--seconds", type=_whole("seconds"), default=SECONDS, help="for how long")
-    found = parser.parse_args(arguments)
-    if found.rate and found.connections:
+    parser.add_argument(
+        "--seconds", type=_whole("seconds"), default=DEFAULT_SECONDS, help="for how long"
+    )
+    options = parser.parse_args(arguments)
+    if options.rate and options.connections:
         parser.error("give a rate or a number of connections, not both")
-    if not found.path.startswith("/") or not found.path.isprintable() or " " in found.path:
-        parser.error(f"--path {found.path!r}: expected a path such as /")
-    return Plan(
-        app=found.app,
-        namespace=found.namespace,
-        path=found.path,
-        rate=0 if found.connections else found.rate or RATE,
-        connections=found.connections or 0,
-        seconds=found.seconds,
+    if not options.path.startswith("/") or not options.path.isprintable() or " " in options.path:
+        parser.error(f"--path {options.path!r}: expected a path such as /")
+    return LoadPlan(
+        app=options.app,
+        namespace=options.namespace,
+        path=options.path,
+        rate=0 if options.connections else options.rate or DEFAULT_RATE,
+        connections=options.connections or 0,
+        seconds=options.seconds,
     )
 
 

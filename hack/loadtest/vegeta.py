@@ -11,26 +11,26 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import IO, Self
 
-from hack.loadtest.plan import TIMEOUT, Plan
-from hack.localcluster.subprocesses import dies_with_us
-from hack.scenarios.common.errors import ShowError
+from hack.loadtest.plan import REQUEST_TIMEOUT, LoadPlan
+from hack.localcluster.subprocesses import parent_death_command
+from hack.scenarios.common.errors import ScenarioError
 
-_TICK = 0.25
-_QUEUE = 10_000
+_POLL_INTERVAL = 0.25
+_MAX_QUEUED_RESULTS = 10_000
 """Results that may wait to be counted; when there are more, vegeta waits."""
 
 
 class Attack:
     """The load while it lasts."""
 
-    def __init__(self, plan: Plan, vegeta: str, url: str) -> None:
-        self._sender = _start(plan.command(vegeta), subprocess.PIPE)
-        self._teller = _start([vegeta, "encode", "-to", "json"], self._sender.stdout)
-        _pipe(self._sender.stdout).close()  # the teller has it
-        with contextlib.suppress(BrokenPipeError), _pipe(self._sender.stdin) as target:
+    def __init__(self, plan: LoadPlan, vegeta: str, url: str) -> None:
+        self._sender = _start_process(plan.vegeta_command(vegeta), subprocess.PIPE)
+        self._encoder = _start_process([vegeta, "encode", "-to", "json"], self._sender.stdout)
+        _require_pipe(self._sender.stdout).close()  # the teller has it
+        with contextlib.suppress(BrokenPipeError), _require_pipe(self._sender.stdin) as target:
             target.write(f"GET {url}\n".encode())
-        self._results: queue.Queue[str | None] = queue.Queue(_QUEUE)
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._results: queue.Queue[str | None] = queue.Queue(_MAX_QUEUED_RESULTS)
+        self._reader = threading.Thread(target=self._read_results, daemon=True)
         self._reader.start()
 
     def __enter__(self) -> Self:
@@ -44,7 +44,7 @@ class Attack:
         trace: TracebackType | None,
     ) -> None:
         """Leave nothing running."""
-        for process in (self._sender, self._teller):
+        for process in (self._sender, self._encoder):
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             process.wait()
@@ -52,8 +52,8 @@ class Attack:
             while True:  # a reader that waits for room goes on
                 self._results.get_nowait()
         self._reader.join(5)
-        for stream in (self._sender.stderr, self._teller.stdout, self._teller.stderr):
-            _pipe(stream).close()
+        for stream in (self._sender.stderr, self._encoder.stdout, self._encoder.stderr):
+            _require_pipe(stream).close()
 
     def results(self) -> Iterator[str | None]:
         """Yield each result, a line of JSON, as it comes, and None when a moment went without one.
@@ -63,7 +63,7 @@ class Attack:
         """
         while True:
             try:
-                line = self._results.get(timeout=_TICK)
+                line = self._results.get(timeout=_POLL_INTERVAL)
             except queue.Empty:
                 yield None
                 continue
@@ -71,23 +71,23 @@ class Attack:
                 break
             yield line
         try:
-            code = self._sender.wait(TIMEOUT)
+            code = self._sender.wait(REQUEST_TIMEOUT)
         except subprocess.TimeoutExpired:
             code = 0  # it waits for answers that nobody counts any more
         if code:
-            said = _pipe(self._sender.stderr).read().decode(errors="replace").strip()
-            raise ShowError(f"vegeta failed: {said or f'exit code {code}'}")
+            message = _require_pipe(self._sender.stderr).read().decode(errors="replace").strip()
+            raise ScenarioError(f"vegeta failed: {message or f'exit code {code}'}")
 
-    def _read(self) -> None:
-        for line in _pipe(self._teller.stdout):
+    def _read_results(self) -> None:
+        for line in _require_pipe(self._encoder.stdout):
             self._results.put(line.decode())
         self._results.put(None)
 
 
-def _start(command: list[str], source: int | IO[bytes] | None) -> subprocess.Popen[bytes]:
+def _start_process(command: list[str], source: int | IO[bytes] | None) -> subprocess.Popen[bytes]:
     # A session of their own: Ctrl-C is for us, who then tell them.
     return subprocess.Popen(
-        [*dies_with_us(), *command],
+        [*parent_death_command(), *command],
         stdin=source,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -95,6 +95,6 @@ def _start(command: list[str], source: int | IO[bytes] | None) -> subprocess.Pop
     )
 
 
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+def _require_pipe(stream: IO[bytes] | None) -> IO[bytes]:
     assert stream is not None  # noqa: S101  each was asked for
     return stream

@@ -11,7 +11,7 @@ from hack.localcluster.errors import ClusterError
 from hack.localcluster.paths import find_paths
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """Describe the commands; settings come as variables, as make hands them on."""
     top = argparse.ArgumentParser(prog="python -m hack.localcluster", description=__doc__)
     actions = top.add_subparsers(dest="action", required=True)
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; an error is one sentence on standard error."""
-    options = parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     os.environ.pop("KIND_EXPERIMENTAL_PROVIDER", None)  # podman or nerdctl: not what is driven here
     run, _ = commands.COMMANDS[options.action]
     paths = find_paths(Path(__file__).resolve().parents[2], os.environ)

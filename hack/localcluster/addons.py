@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from hack.localcluster import addon_images, metrics_stack, vpa
-from hack.localcluster.addon_images import Site
+from hack.localcluster.addon_images import AddonTarget
 from hack.localcluster.errors import ClusterError
-from hack.localcluster.kubectl import Kubectl, manifest, rolled_out, wait
+from hack.localcluster.kubectl import Kubectl, is_rolled_out, render_manifest, wait_until
 from hack.localcluster.versions import KWOK, METRICS_SERVER, source_image
 
 _STOCK_IMAGES: Final[Mapping[str, str]] = {
@@ -21,19 +21,19 @@ _STOCK_IMAGES: Final[Mapping[str, str]] = {
 _TAGS: Final[Mapping[str, str]] = {"metrics-server": METRICS_SERVER, "kwok": KWOK}
 
 
-def image(name: str, *, from_source: bool) -> str:
+def addon_image(name: str, *, from_source: bool) -> str:
     """Name an add-on's image for the way the cluster was made."""
     if from_source:
         return source_image(name, _TAGS[name])
     return f"{_STOCK_IMAGES[name]}:{_TAGS[name]}"
 
 
-Install: TypeAlias = Callable[[Site], None]
+Installer: TypeAlias = Callable[[AddonTarget], None]
 """Has an add-on running, whatever of it is there already."""
 
-ADDONS: Final[Mapping[str, Install]] = {
-    metrics_stack.NAME: metrics_stack.install,
-    vpa.NAME: vpa.install,
+ADDONS: Final[Mapping[str, Installer]] = {
+    metrics_stack.NAME: metrics_stack.install_metrics_stack,
+    vpa.NAME: vpa.install_vpa,
 }
 """Add-ons by the name a user gives; the ones every cluster has are not here."""
 
@@ -41,7 +41,7 @@ LABEL: Final = "selfhealing.dev/cluster-addon"
 """On each add-on's namespace and Deployments: by it ``make cluster-status`` finds them."""
 
 
-def parse(wanted: str) -> list[str]:
+def parse_addons(wanted: str) -> list[str]:
     """Read ``ADDONS=a,b``, refusing a name nobody knows; each is named once, in order."""
     names = list(dict.fromkeys(wanted.replace(",", " ").split()))
     unknown = [name for name in names if name not in ADDONS]
@@ -51,13 +51,13 @@ def parse(wanted: str) -> list[str]:
     return names
 
 
-def install(site: Site, names: Sequence[str]) -> None:
+def install_addons(target: AddonTarget, names: Sequence[str]) -> None:
     """Install add-ons one after the other."""
     for name in names:
-        ADDONS[name](site)
+        ADDONS[name](target)
 
 
-def refuse_existing(names: Sequence[str]) -> None:
+def reject_existing_cluster(names: Sequence[str]) -> None:
     """Refuse to put add-ons into a cluster that is not this tool's own."""
     if names:
         raise ClusterError(
@@ -66,35 +66,37 @@ def refuse_existing(names: Sequence[str]) -> None:
         )
 
 
-def summary(deployments: Sequence[Mapping[str, Any]]) -> list[str]:
+def summarize_addons(deployments: Sequence[Mapping[str, Any]]) -> list[str]:
     """Tell of each installed add-on: its parts with their versions, and whether they run."""
     parts: dict[str, list[str]] = {}
     for found in deployments:
         metadata, container = found["metadata"], found["spec"]["template"]["spec"]["containers"][0]
-        state = "" if rolled_out(found) else " (not available)"
-        part = f"{metadata['name']} {addon_images.shown_version(container['image'])}{state}"
+        state = "" if is_rolled_out(found) else " (not available)"
+        part = f"{metadata['name']} {addon_images.image_version(container['image'])}{state}"
         parts.setdefault(metadata["labels"][LABEL], []).append(part)
     return [f"{name}: {', '.join(sorted(parts[name]))}" for name in sorted(parts)]
 
 
-def install_base(kubectl: Kubectl, *, from_source: bool) -> None:
+def install_base_addons(kubectl: Kubectl, *, from_source: bool) -> None:
     """Install what every cluster has: metrics-server (CoreDNS comes with kubeadm)."""
-    name = image("metrics-server", from_source=from_source)
-    kubectl.apply(manifest("metrics-server", image=name))
+    name = addon_image("metrics-server", from_source=from_source)
+    kubectl.apply(render_manifest("metrics-server", image=name))
 
 
-def wait_base(kubectl: Kubectl, nodes: int, seconds: float) -> None:
+def wait_for_base_addons(kubectl: Kubectl, nodes: int, seconds: float) -> None:
     """Wait until DNS and metrics really answer, metrics for every node."""
 
-    def available(name: str) -> bool:
+    def is_available(name: str) -> bool:
         found = kubectl.get("deployment", name, "-n", "kube-system")
         return bool(found and found.get("status", {}).get("availableReplicas"))
 
-    def measured() -> bool:
+    def has_node_metrics() -> bool:
         found = kubectl.raw("/apis/metrics.k8s.io/v1beta1/nodes")
         return bool(found and len(found.get("items", [])) >= nodes)
 
     advice = "see 'kubectl -n kube-system get pods'; 'make cluster' again repairs or replaces"
-    wait("CoreDNS being available", seconds, lambda: available("coredns"), advice)
-    wait("metrics-server being available", seconds, lambda: available("metrics-server"), advice)
-    wait("node metrics being served", seconds, measured, advice)
+    wait_until("CoreDNS being available", seconds, lambda: is_available("coredns"), advice)
+    wait_until(
+        "metrics-server being available", seconds, lambda: is_available("metrics-server"), advice
+    )
+    wait_until("node metrics being served", seconds, has_node_metrics, advice)

@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from hack.localcluster.locks import lock
+from hack.localcluster.locks import hold_lock
 from hack.localcluster.paths import Paths
-from hack.localcluster.progress import Reporter
+from hack.localcluster.progress import ProgressReporter
 
 Inputs: TypeAlias = Mapping[str, str | bytes]
 """What a stage depends on: label -> content."""
 
-_KEEP: Final = 2
+_KEPT_RESULTS: Final = 2
 """Results of the same stage kept: the one in use, and the one before for a way back."""
 
 _ABANDONED_SECONDS: Final = 24 * 3600
 
 
 @dataclass(frozen=True)
-class Stage:
+class BuildStage:
     """One cached step: its name, what it depends on, and how to make it in an empty folder."""
 
     name: str
@@ -38,10 +38,10 @@ class Stage:
     @property
     def key(self) -> str:
         """Sixteen hex digits that stand for the inputs."""
-        return stage_key(self.name, self.inputs)
+        return hash_stage(self.name, self.inputs)
 
 
-def stage_key(name: str, inputs: Inputs) -> str:
+def hash_stage(name: str, inputs: Inputs) -> str:
     """Hash a stage's inputs; lengths are hashed too, so that no two sets run together."""
     total = hashlib.sha256()
     for part in (name, *(piece for label in sorted(inputs) for piece in (label, inputs[label]))):
@@ -51,7 +51,7 @@ def stage_key(name: str, inputs: Inputs) -> str:
     return total.hexdigest()[:16]
 
 
-def tree_inputs(folder: Path, prefix: str = "") -> dict[str, bytes]:
+def read_tree_inputs(folder: Path, prefix: str = "") -> dict[str, bytes]:
     """Return every file below a folder as stage inputs."""
     return {
         f"{prefix}{path.relative_to(folder)}": path.read_bytes()
@@ -60,27 +60,29 @@ def tree_inputs(folder: Path, prefix: str = "") -> dict[str, bytes]:
     }
 
 
-def result_of(paths: Paths, stage: Stage) -> Path:
+def result_path(paths: Paths, stage: BuildStage) -> Path:
     """Return where the stage's result is or will be."""
     return paths.artefacts / f"{stage.name}-{stage.key}"
 
 
-def ensure(paths: Paths, stage: Stage, reporter: Reporter) -> Path:
+def ensure_built(paths: Paths, stage: BuildStage, reporter: ProgressReporter) -> Path:
     """Return the stage's result, building it if no clone has done so before."""
-    result = result_of(paths, stage)
+    result = result_path(paths, stage)
     if not result.is_dir():
         with (
-            lock(paths.cache / "locks" / result.name, seconds=3600, what=f"building {stage.name}"),
-            reporter.stage(stage.name),
+            hold_lock(
+                paths.cache / "locks" / result.name, seconds=3600, resource=f"building {stage.name}"
+            ),
+            reporter.show_stage(stage.name),
         ):
             if not result.is_dir():
-                _build(stage, result)
-                _forget_older(result, stage.name)
+                _build_stage(stage, result)
+                _remove_older(result, stage.name)
     os.utime(result)
     return result
 
 
-def _build(stage: Stage, result: Path) -> None:
+def _build_stage(stage: BuildStage, result: Path) -> None:
     partial = result.with_name(f".{result.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -88,15 +90,15 @@ def _build(stage: Stage, result: Path) -> None:
     partial.rename(result)
 
 
-def _forget_older(result: Path, name: str) -> None:
+def _remove_older(result: Path, name: str) -> None:
     """Remove all but the newest results of a stage, and what interrupted builds left long ago."""
     for partial in result.parent.glob(f".{name}-*.partial"):
         if time.time() - partial.stat().st_mtime > _ABANDONED_SECONDS:
             shutil.rmtree(partial, ignore_errors=True)
-    keyed = [
+    results = [
         path
         for path in result.parent.glob(f"{name}-*")
         if path.name.removeprefix(f"{name}-").isalnum()
     ]
-    for old in sorted(keyed, key=lambda path: path.stat().st_mtime)[:-_KEEP]:
+    for old in sorted(results, key=lambda path: path.stat().st_mtime)[:-_KEPT_RESULTS]:
         shutil.rmtree(old, ignore_errors=True)

@@ -21,21 +21,21 @@ from hack.localcluster import network_namespace
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.paths import Paths
 from hack.localcluster.runc_wrapper import has_sys_resource, write_wrapper
-from hack.localcluster.subprocesses import attempt, tail
+from hack.localcluster.subprocesses import last_lines, run_unchecked
 
 _START_SECONDS = 60
 _STOP_SECONDS = 20
-_NO_KEY_SINCE = 23
+_NO_KEY_FILE_SINCE = 23
 
 
-def socket_of(paths: Paths) -> Path:
+def socket_path(paths: Paths) -> Path:
     """Return the daemon's socket."""
     return paths.run / "docker.sock"
 
 
 def docker_host(paths: Paths) -> str:
     """Return the value of DOCKER_HOST."""
-    return f"unix://{socket_of(paths)}"
+    return f"unix://{socket_path(paths)}"
 
 
 def cgroup_parent(ident: str) -> str:
@@ -44,7 +44,7 @@ def cgroup_parent(ident: str) -> str:
 
 
 def render_config(
-    paths: Paths, network: network_namespace.Network, *, wrapped: bool, major: int
+    paths: Paths, network: network_namespace.Network, *, uses_wrapper: bool, major: int
 ) -> dict[str, Any]:
     """Write down the daemon's configuration; a machine's own /etc/docker is not read."""
     config: dict[str, Any] = {
@@ -62,18 +62,18 @@ def render_config(
         "log-opts": {"max-size": "10m", "max-file": "2"},
         "shutdown-timeout": 10,
     }
-    if major < _NO_KEY_SINCE:  # else it would write a key into the machine's /etc/docker
+    if major < _NO_KEY_FILE_SINCE:  # else it would write a key into the machine's /etc/docker
         config["deprecated-key-path"] = str(paths.run / "key.json")
-    if wrapped:
+    if uses_wrapper:
         config["runtimes"] = {"selfhealing": {"path": str(paths.run / "runc-wrapper")}}
         config["default-runtime"] = "selfhealing"
     return config
 
 
-def major_version(text: str) -> int:
+def parse_major_version(text: str) -> int:
     """Read dockerd's major version from what ``dockerd --version`` prints."""
     match = re.search(r"version (\d+)\.", text)
-    return int(match[1]) if match else _NO_KEY_SINCE
+    return int(match[1]) if match else _NO_KEY_FILE_SINCE
 
 
 def pid_file(paths: Paths) -> Path:
@@ -91,15 +91,17 @@ def running_pid(paths: Paths) -> int | None:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return None
-    mine = str(paths.run / "daemon.json").encode() in command
-    return pid if mine and command[0].endswith(b"dockerd") else None
+    is_own = str(paths.run / "daemon.json").encode() in command
+    return pid if is_own and command[0].endswith(b"dockerd") else None
 
 
-def answers(paths: Paths) -> bool:
+def is_responding(paths: Paths) -> bool:
     """Tell whether the daemon answers on its socket."""
-    if not socket_of(paths).exists():
+    if not socket_path(paths).exists():
         return False
-    return attempt(["docker", "-H", docker_host(paths), "version"], seconds=10).returncode == 0
+    return (
+        run_unchecked(["docker", "-H", docker_host(paths), "version"], seconds=10).returncode == 0
+    )
 
 
 def start(paths: Paths) -> network_namespace.Network:
@@ -110,7 +112,7 @@ def start(paths: Paths) -> network_namespace.Network:
     network = network_namespace.set_up(paths, read_block(paths))
     block_file.write_text(f"{network.block}\n")
     (paths.clone_data / "clone").write_text(f"{paths.root}\n")
-    if running_pid(paths) is not None and answers(paths):
+    if running_pid(paths) is not None and is_responding(paths):
         allow_forwarding(paths)
         return network
     stop(paths)
@@ -128,17 +130,17 @@ def read_block(paths: Paths) -> IPv4Network | None:
 
 
 def _launch(paths: Paths, network: network_namespace.Network) -> None:
-    wrapped = not has_sys_resource(Path("/proc/self/status").read_text())
-    if wrapped:
+    uses_wrapper = not has_sys_resource(Path("/proc/self/status").read_text())
+    if uses_wrapper:
         write_wrapper(paths.run / "runc-wrapper")
     config = paths.run / "daemon.json"
-    major = major_version(attempt(["dockerd", "--version"]).stdout)
-    settings = render_config(paths, network, wrapped=wrapped, major=major)
+    major = parse_major_version(run_unchecked(["dockerd", "--version"]).stdout)
+    settings = render_config(paths, network, uses_wrapper=uses_wrapper, major=major)
     config.write_text(json.dumps(settings, indent=1))
     log = paths.run / "dockerd.log"
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [*network_namespace.enter(paths), "dockerd", "--config-file", str(config)],
+            [*network_namespace.enter_command(paths), "dockerd", "--config-file", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -146,11 +148,11 @@ def _launch(paths: Paths, network: network_namespace.Network) -> None:
             start_new_session=True,
         )
     deadline = time.monotonic() + _START_SECONDS
-    while not answers(paths):
+    while not is_responding(paths):
         if process.poll() is not None or time.monotonic() > deadline:
             raise ClusterError(
                 f"the project's Docker daemon did not start; {log} ends with:\n"
-                f"{tail(log.read_text(errors='replace'), 6)}"
+                f"{last_lines(log.read_text(errors='replace'), 6)}"
             )
         time.sleep(0.2)
 
@@ -158,24 +160,24 @@ def _launch(paths: Paths, network: network_namespace.Network) -> None:
 def allow_forwarding(paths: Paths) -> None:
     """Let the machine reach every container port, not only published ones."""
     rule = ["-i", "host", "-j", "ACCEPT"]
-    inside = [*network_namespace.enter(paths), "iptables", "-w"]
-    if attempt([*inside, "-C", "DOCKER-USER", *rule]).returncode != 0:
-        attempt([*inside, "-N", "DOCKER-USER"])
-        result = attempt([*inside, "-I", "DOCKER-USER", *rule])
+    iptables = [*network_namespace.enter_command(paths), "iptables", "-w"]
+    if run_unchecked([*iptables, "-C", "DOCKER-USER", *rule]).returncode != 0:
+        run_unchecked([*iptables, "-N", "DOCKER-USER"])
+        result = run_unchecked([*iptables, "-I", "DOCKER-USER", *rule])
         if result.returncode != 0:
-            raise ClusterError(f"cannot open the cluster's network: {tail(result.stderr, 2)}")
+            raise ClusterError(f"cannot open the cluster's network: {last_lines(result.stderr, 2)}")
 
 
 def stop(paths: Paths) -> None:
     """End the daemon, whatever state it is in; containers are left to it or to the sweep."""
     pid = running_pid(paths)
     if pid is not None:
-        end_processes(lambda: [found for found in [running_pid(paths)] if found is not None])
-    for leftover in (pid_file(paths), socket_of(paths)):
+        terminate_processes(lambda: [found for found in [running_pid(paths)] if found is not None])
+    for leftover in (pid_file(paths), socket_path(paths)):
         leftover.unlink(missing_ok=True)
 
 
-def end_processes(find: Callable[[], list[int]], seconds: float = _STOP_SECONDS) -> None:
+def terminate_processes(find: Callable[[], list[int]], seconds: float = _STOP_SECONDS) -> None:
     """End processes politely, then not; ``find`` is asked again before each signal."""
     deadline = time.monotonic() + seconds
     for pid in find():

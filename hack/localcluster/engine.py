@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hack.localcluster.kind_config import Wish
+from hack.localcluster.kind_config import DesiredCluster
 from hack.localcluster.kubectl import Kubectl
 from hack.localcluster.paths import Paths
-from hack.localcluster.subprocesses import attempt, capture
+from hack.localcluster.subprocesses import run_checked, run_unchecked
 
 SOURCE: Final = "source"
 STOCK: Final = "stock"
@@ -22,7 +22,7 @@ STOCK: Final = "stock"
 class Engine:
     """A Docker daemon with the node image in it, and the programs to drive it."""
 
-    way: str
+    mode: str
     docker: Mapping[str, str]
     kind: str
     kubectl_program: str
@@ -34,20 +34,20 @@ class Engine:
         """Return kubectl for this clone's cluster."""
         return Kubectl(self.kubectl_program, str(paths.kubeconfig))
 
-    def wish(self, paths: Paths, workers: int) -> Wish:
+    def desired_cluster(self, paths: Paths, workers: int) -> DesiredCluster:
         """Return the cluster to have."""
-        return Wish(
+        return DesiredCluster(
             name=paths.cluster_name,
             image=self.image,
             workers=workers,
-            from_source=self.way == SOURCE,
+            from_source=self.mode == SOURCE,
             api_address=self.api_address,
             api_port=self.api_port,
         )
 
 
 @dataclass(frozen=True)
-class Container:
+class NodeContainer:
     """A node as Docker sees it."""
 
     name: str
@@ -55,18 +55,18 @@ class Container:
     running: bool
 
 
-def nodes_of(name: str, docker: Mapping[str, str]) -> list[Container]:
+def list_nodes(name: str, docker: Mapping[str, str]) -> list[NodeContainer]:
     """List the containers that are nodes of a kind cluster."""
     wanted = ["--filter", f"label=io.x-k8s.kind.cluster={name}"]
     form = ["--no-trunc", "--format", "{{.Names}} {{.ID}} {{.State}}"]
-    answer = capture(["docker", "ps", "-a", *wanted, *form], env=docker)
+    answer = run_checked(["docker", "ps", "-a", *wanted, *form], env=docker)
     found = [line.split() for line in answer.splitlines()]
-    return [Container(name, ident, state == "running") for name, ident, state in found]
+    return [NodeContainer(name, ident, state == "running") for name, ident, state in found]
 
 
-def node_addresses(names: list[str], docker: Mapping[str, str]) -> dict[str, str]:
+def list_node_addresses(names: list[str], docker: Mapping[str, str]) -> dict[str, str]:
     """Return the nodes' addresses on kind's network, for NodePorts."""
-    answer = attempt(["docker", "inspect", *names], env=docker)
+    answer = run_unchecked(["docker", "inspect", *names], env=docker)
     found = {}
     for container in json.loads(answer.stdout or "[]"):
         networks = container["NetworkSettings"]["Networks"].values()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from hack.localcluster.paths import Paths
 
 
-def variables(paths: Paths, docker: Mapping[str, str]) -> dict[str, str]:
+def list_variables(paths: Paths, docker: Mapping[str, str]) -> dict[str, str]:
     """Return the variables and their values; PATH's is only what to put in front."""
     return {
         "KUBECONFIG": str(paths.kubeconfig),
@@ -25,7 +25,7 @@ def shell_lines(values: Mapping[str, str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def write(paths: Paths, docker: Mapping[str, str]) -> None:
+def write_env_file(paths: Paths, docker: Mapping[str, str]) -> None:
     """Write ``.cluster/env``."""
     paths.state.mkdir(parents=True, exist_ok=True)
-    paths.env_file.write_text(shell_lines(variables(paths, docker)))
+    paths.env_file.write_text(shell_lines(list_variables(paths, docker)))

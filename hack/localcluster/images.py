@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from hack.localcluster import build_stages, rootfs
-from hack.localcluster.engine import SOURCE, Engine, nodes_of
+from hack.localcluster.engine import SOURCE, Engine, list_nodes
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.paths import Paths
-from hack.localcluster.progress import Reporter
-from hack.localcluster.subprocesses import attempt, capture, logged
+from hack.localcluster.progress import ProgressReporter
+from hack.localcluster.subprocesses import run_checked, run_logged, run_unchecked
 from hack.localcluster.versions import DEMO_IMAGE, OPERATOR_IMAGE, source_image
 
 BUILDS: Final = (("Dockerfile.app", DEMO_IMAGE), ("Dockerfile.operator", OPERATOR_IMAGE))
@@ -27,7 +27,7 @@ _CONTEXT: Final = ("app", "operator", "requirements", "README.md", "LICENSE", "p
 """What a Dockerfile may copy; everything else would only make the context big and unstable."""
 
 _CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
-_LOADED: Final = "/etc/selfhealing/images"
+_LOADED_FILE: Final = "/etc/selfhealing/images"
 
 _BASE_HOOKS: Final = (
     'ln -sf python3 "$1/usr/bin/python"',  # as in the stock Python image
@@ -43,11 +43,11 @@ def context_members(root: Path, names: tuple[str, ...] = _CONTEXT) -> Iterator[t
         if top.is_file():
             yield name, top
         for path in sorted(top.rglob("*")) if top.is_dir() else []:
-            if path.is_file() and not _below_hidden(path.relative_to(root)):
+            if path.is_file() and not is_hidden(path.relative_to(root)):
                 yield str(path.relative_to(root)), path
 
 
-def _below_hidden(path: Path) -> bool:
+def is_hidden(path: Path) -> bool:
     """Tell whether a path inside the repository is hidden or a cache."""
     return any(part == "__pycache__" or part.startswith(".") for part in path.parts)
 
@@ -63,98 +63,104 @@ def write_context(root: Path, dockerfile: str, target: Path) -> None:
             tar.addfile(entry, io.BytesIO(content))
 
 
-def base_image(
-    paths: Paths, engine: Engine, reporter: Reporter, environ: Mapping[str, str]
+def ensure_base_image(
+    paths: Paths, engine: Engine, reporter: ProgressReporter, environ: Mapping[str, str]
 ) -> str | None:
     """Return the base to name in BASE, or None where the Dockerfile's own can be pulled."""
     if environ.get("BASE"):
         return environ["BASE"]
-    if engine.way != SOURCE:
+    if engine.mode != SOURCE:
         return None
     trusted = _CERTIFICATES.read_bytes()
     digest = hashlib.sha256(trusted).hexdigest()
     # pip in the image must trust what the machine trusts: its mirror may have its own authority.
     hooks = (*_BASE_HOOKS, f'cp {_CERTIFICATES} "$1{_CERTIFICATES}" # {digest}')
-    stage = rootfs.stage(paths, "python-base", rootfs.PYTHON_PACKAGES, hooks)
-    result = build_stages.ensure(paths, stage, reporter)
+    stage = rootfs.describe_root_stage(paths, "python-base", rootfs.PYTHON_PACKAGES, hooks)
+    result = build_stages.ensure_built(paths, stage, reporter)
     name = source_image("python", stage.key)
-    if attempt(["docker", "image", "inspect", name], env=engine.docker).returncode != 0:
+    if run_unchecked(["docker", "image", "inspect", name], env=engine.docker).returncode != 0:
         settings = ["--change", f"ENV PIP_CERT={_CERTIFICATES}", "--change", "CMD python3"]
         command = ["docker", "import", *settings, str(result / rootfs.TARBALL), name]
-        capture(command, seconds=300, env=engine.docker)
+        run_checked(command, seconds=300, env=engine.docker)
     return name
 
 
-def build(
-    paths: Paths, engine: Engine, reporter: Reporter, environ: Mapping[str, str]
+def build_images(
+    paths: Paths, engine: Engine, reporter: ProgressReporter, environ: Mapping[str, str]
 ) -> dict[str, str]:
     """Build every image there is a Dockerfile for; return name -> id."""
     present = [(file, image) for file, image in BUILDS if (paths.root / file).is_file()]
     if not present:
         raise ClusterError("there is no Dockerfile.app or Dockerfile.operator to build from")
-    base = base_image(paths, engine, reporter, environ)
+    base = ensure_base_image(paths, engine, reporter, environ)
     arguments = ["--build-arg", f"BASE={base}"] if base else []
     for name in ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         arguments += ["--build-arg", name] if environ.get(name) else []
-    with reporter.stage("build images"):
+    with reporter.show_stage("build images"):
         for file, image in present:
             context = paths.clone_data / f"{file}.tar"
             write_context(paths.root, file, context)
             command = ["docker", "build", "-f", file, "-t", image, *arguments, "-"]
             log = paths.logs / f"{file}.log"
             script = ["sh", "-c", 'exec "$@" <"$0"', str(context), *command]
-            logged(script, log, seconds=1200, env=engine.docker)
+            run_logged(script, log, seconds=1200, env=engine.docker)
             context.unlink()
         # Younger untagged ones are the layer cache.
         old = ["docker", "image", "prune", "-f", "--filter", "until=24h"]
-        attempt(old, seconds=120, env=engine.docker)
-    return {image: image_id(image, engine.docker) for _, image in present}
+        run_unchecked(old, seconds=120, env=engine.docker)
+    return {image: read_image_id(image, engine.docker) for _, image in present}
 
 
-def image_id(image: str, docker: Mapping[str, str]) -> str:
+def read_image_id(image: str, docker: Mapping[str, str]) -> str:
     """Return an image's id in the daemon."""
     command = ["docker", "image", "inspect", "--format", "{{.Id}}", image]
-    return capture(command, env=docker).strip()
+    return run_checked(command, env=docker).strip()
 
 
-def missing_on(node: str, wanted: Mapping[str, str], docker: Mapping[str, str]) -> list[str]:
+def list_missing_on_node(
+    node: str, wanted: Mapping[str, str], docker: Mapping[str, str]
+) -> list[str]:
     """List the images a node has not, or has from another build.
 
     What was loaded is noted on the node itself and counts only while containerd still has it.
     """
-    script = f"cat {_LOADED} 2>/dev/null; echo --; ctr -n k8s.io images ls -q"
-    answer = attempt(["docker", "exec", node, "sh", "-c", script], env=docker)
-    return missing(answer.stdout, wanted)
+    script = f"cat {_LOADED_FILE} 2>/dev/null; echo --; ctr -n k8s.io images ls -q"
+    answer = run_unchecked(["docker", "exec", node, "sh", "-c", script], env=docker)
+    return compare_images(answer.stdout, wanted)
 
 
-def missing(answer: str, wanted: Mapping[str, str]) -> list[str]:
+def compare_images(answer: str, wanted: Mapping[str, str]) -> list[str]:
     """Compare a node's note and its images with what is wanted."""
-    note, _, listed = answer.partition("--\n")
-    noted = dict(line.split(" ", 1) for line in note.splitlines() if " " in line)
+    loaded_note, _, listed = answer.partition("--\n")
+    loaded_ids = dict(line.split(" ", 1) for line in loaded_note.splitlines() if " " in line)
     present = set(listed.split())
     return [
         image
         for image, ident in wanted.items()
-        if noted.get(image) != ident or image not in present
+        if loaded_ids.get(image) != ident or image not in present
     ]
 
 
-def load(paths: Paths, engine: Engine, reporter: Reporter, wanted: Mapping[str, str]) -> None:
+def load_images(
+    paths: Paths, engine: Engine, reporter: ProgressReporter, wanted: Mapping[str, str]
+) -> None:
     """Load images into every node that lacks one."""
-    nodes = [node.name for node in nodes_of(paths.cluster_name, engine.docker) if node.running]
+    nodes = [node.name for node in list_nodes(paths.cluster_name, engine.docker) if node.running]
     if not nodes:
         raise ClusterError("the images are built, but no cluster runs to load them: 'make cluster'")
-    lacking = {node: missing_on(node, wanted, engine.docker) for node in nodes}
-    needed = sorted({image for images in lacking.values() for image in images})
+    missing_by_node = {node: list_missing_on_node(node, wanted, engine.docker) for node in nodes}
+    needed = sorted({image for images in missing_by_node.values() for image in images})
     if not needed:
-        reporter.say("images: built, and every node has them")
+        reporter.print_line("images: built, and every node has them")
         return
-    targets = sorted(node for node, images in lacking.items() if images)
-    with reporter.stage("load images", ", ".join(needed)):
+    targets = sorted(node for node, images in missing_by_node.items() if images)
+    with reporter.show_stage("load images", ", ".join(needed)):
         command = [engine.kind, "load", "docker-image", "--name", paths.cluster_name]
         where = ["--nodes", ",".join(targets)]
-        capture([*command, *where, *needed], seconds=300, env=engine.docker)
+        run_checked([*command, *where, *needed], seconds=300, env=engine.docker)
     note = "".join(f"{image} {ident}\n" for image, ident in wanted.items())
     for node in targets:
-        script = f"mkdir -p $(dirname {_LOADED}) && cat >{_LOADED}"
-        capture(["docker", "exec", "-i", node, "sh", "-c", script], stdin=note, env=engine.docker)
+        script = f"mkdir -p $(dirname {_LOADED_FILE}) && cat >{_LOADED_FILE}"
+        run_checked(
+            ["docker", "exec", "-i", node, "sh", "-c", script], stdin=note, env=engine.docker
+        )

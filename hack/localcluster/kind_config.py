@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from hack.localcluster.versions import COREDNS, ETCD, SOURCE_REPOSITORY
 
-ALONE: Final = {"leader-elect": "false"}
+SINGLE_INSTANCE: Final = {"leader-elect": "false"}
 """There is one of each.  One that misses its lease, as on a starved machine or while the API server
 is away, would exit and then wait for up to five minutes in the kubelet's back-off."""
 
 CONTROLLER_MANAGER: Final = {
-    **ALONE,
+    **SINGLE_INSTANCE,
     "enable-hostpath-provisioner": "true",
     "horizontal-pod-autoscaler-sync-period": "5s",
     "horizontal-pod-autoscaler-cpu-initialization-period": "15s",
@@ -27,8 +27,8 @@ CONTROLLER_MANAGER: Final = {
     "kube-api-qps": "300",
     "kube-api-burst": "600",
 }
-SCHEDULER: Final = {**ALONE, "kube-api-qps": "300", "kube-api-burst": "600"}
-DATABASE: Final = {"unsafe-no-fsync": "true"}
+SCHEDULER: Final = {**SINGLE_INSTANCE, "kube-api-qps": "300", "kube-api-burst": "600"}
+ETCD_OPTIONS: Final = {"unsafe-no-fsync": "true"}
 """What is lost if the machine (not the process) dies is a test cluster; a slow disk is common."""
 
 API_SERVER: Final = {
@@ -49,7 +49,7 @@ KUBELET: Final[dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Wish:
+class DesiredCluster:
     """What the user asked for, apart from where it runs."""
 
     name: str
@@ -64,7 +64,7 @@ def _arguments(values: dict[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def render(wish: Wish) -> dict[str, Any]:
+def render(desired: DesiredCluster) -> dict[str, Any]:
     """Return kind's configuration as data; JSON is YAML to kind."""
     cluster: dict[str, Any] = {
         "kind": "ClusterConfiguration",
@@ -72,8 +72,8 @@ def render(wish: Wish) -> dict[str, Any]:
         "controllerManager": {"extraArgs": _arguments(CONTROLLER_MANAGER)},
         "scheduler": {"extraArgs": _arguments(SCHEDULER)},
     }
-    etcd: dict[str, Any] = {"extraArgs": _arguments(DATABASE)}
-    if wish.from_source:
+    etcd: dict[str, Any] = {"extraArgs": _arguments(ETCD_OPTIONS)}
+    if desired.from_source:
         cluster |= {
             "imageRepository": SOURCE_REPOSITORY,
             "dns": {"imageTag": COREDNS},
@@ -81,30 +81,32 @@ def render(wish: Wish) -> dict[str, Any]:
         etcd["imageTag"] = ETCD
     cluster["etcd"] = {"local": etcd}
     kubelet = {"kind": "KubeletConfiguration", **KUBELET}
-    roles = ["control-plane", *["worker"] * wish.workers]
+    roles = ["control-plane", *["worker"] * desired.workers]
     return {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
-        "name": wish.name,
+        "name": desired.name,
         "networking": {
-            "apiServerAddress": wish.api_address,
-            "apiServerPort": wish.api_port,
-            "disableDefaultCNI": wish.from_source,
+            "apiServerAddress": desired.api_address,
+            "apiServerPort": desired.api_port,
+            "disableDefaultCNI": desired.from_source,
         },
         "kubeadmConfigPatches": [json.dumps(cluster), json.dumps(kubelet)],
-        "nodes": [{"role": role, "image": wish.image} for role in roles],
+        "nodes": [{"role": role, "image": desired.image} for role in roles],
     }
 
 
 def node_names(name: str, workers: int) -> list[str]:
     """Return the names kind gives the nodes' containers."""
-    more = [f"{name}-worker{number if number > 1 else ''}" for number in range(1, workers + 1)]
-    return [f"{name}-control-plane", *more]
+    worker_names = [
+        f"{name}-worker{number if number > 1 else ''}" for number in range(1, workers + 1)
+    ]
+    return [f"{name}-control-plane", *worker_names]
 
 
 def cni_config(pod_cidr: str) -> str:
     """Return a node's CNI configuration: a cable per pod, addresses from the node's range."""
-    pointtopoint = {
+    ptp_plugin = {
         "type": "ptp",
         "ipMasq": False,
         "mtu": 1500,
@@ -115,11 +117,11 @@ def cni_config(pod_cidr: str) -> str:
             "ranges": [[{"subnet": pod_cidr}]],
         },
     }
-    ports = {"type": "portmap", "capabilities": {"portMappings": True}}
-    config = {"cniVersion": "0.3.1", "name": "selfhealing", "plugins": [pointtopoint, ports]}
+    portmap_plugin = {"type": "portmap", "capabilities": {"portMappings": True}}
+    config = {"cniVersion": "0.3.1", "name": "selfhealing", "plugins": [ptp_plugin, portmap_plugin]}
     return json.dumps(config, indent=1)
 
 
-def peers_file(me: str, cidrs: Sequence[tuple[str, str]]) -> str:
+def peers_file(node: str, cidrs: Sequence[tuple[str, str]]) -> str:
     """Return what a node must know of the others: their pods' range and their name."""
-    return "".join(f"{cidr} {name}\n" for name, cidr in cidrs if name != me)
+    return "".join(f"{cidr} {name}\n" for name, cidr in cidrs if name != node)

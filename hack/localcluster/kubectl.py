@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hack.localcluster.errors import ClusterError
-from hack.localcluster.subprocesses import attempt, capture
+from hack.localcluster.subprocesses import run_checked, run_unchecked
 
 MANIFESTS = Path(__file__).parent / "manifests"
 
@@ -32,16 +32,16 @@ class Kubectl:
 
     def run(self, *words: str, stdin: str | None = None, seconds: float = 60) -> str:
         """Run a call that must succeed."""
-        return capture([*self.command, *words], stdin=stdin, seconds=seconds)
+        return run_checked([*self.command, *words], stdin=stdin, seconds=seconds)
 
     def get(self, *words: str, seconds: float = 15) -> Any | None:  # noqa: ANN401 - JSON is anything
         """Return objects as data, or None where the API does not answer or has none."""
-        answer = attempt([*self.command, "get", *words, "-o", "json"], seconds=seconds)
+        answer = run_unchecked([*self.command, "get", *words, "-o", "json"], seconds=seconds)
         return json.loads(answer.stdout) if answer.returncode == 0 and answer.stdout else None
 
     def raw(self, path: str, seconds: float = 15) -> Any | None:  # noqa: ANN401 - JSON is anything
         """Return what a bare API path answers as data, or None."""
-        answer = attempt([*self.command, "get", f"--raw={path}"], seconds=seconds)
+        answer = run_unchecked([*self.command, "get", f"--raw={path}"], seconds=seconds)
         return json.loads(answer.stdout) if answer.returncode == 0 and answer.stdout else None
 
     def apply(self, manifest: str) -> None:
@@ -56,44 +56,48 @@ class Kubectl:
         )
         self.run(*words, stdin=manifest, seconds=90)
 
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Tell whether the API server answers and says it is ready."""
-        answer = attempt([*self.command, "get", "--raw=/readyz"], seconds=5)
+        answer = run_unchecked([*self.command, "get", "--raw=/readyz"], seconds=5)
         return answer.returncode == 0 and answer.stdout.strip() == "ok"
 
 
-def manifest(name: str, **values: str) -> str:
+def render_manifest(name: str, **values: str) -> str:
     """Return one of the tool's manifests with its ``${...}`` filled in."""
     return string.Template((MANIFESTS / f"{name}.yaml").read_text()).substitute(values)
 
 
-def wait(what: str, seconds: float, check: Callable[[], bool], advice: str) -> None:
+def wait_until(
+    description: str, seconds: float, condition: Callable[[], bool], advice: str
+) -> None:
     """Ask until the answer is yes, at most so long."""
     deadline = time.monotonic() + seconds
-    while not check():
+    while not condition():
         if time.monotonic() > deadline:
-            raise ClusterError(f"{what} did not happen within {seconds:.0f} s; {advice}")
+            raise ClusterError(f"{description} did not happen within {seconds:.0f} s; {advice}")
         time.sleep(0.5)
 
 
-def wait_deployed(kubectl: Kubectl, namespace: str, names: Sequence[str], seconds: float) -> None:
+def wait_for_deployments(
+    kubectl: Kubectl, namespace: str, names: Sequence[str], seconds: float
+) -> None:
     """Wait until Deployments run as they were last applied, each at most so long."""
 
-    def deployed(name: str) -> bool:
-        return rolled_out(kubectl.get("deployment", name, "-n", namespace))
+    def is_deployed(name: str) -> bool:
+        return is_rolled_out(kubectl.get("deployment", name, "-n", namespace))
 
     advice = f"see 'kubectl -n {namespace} get pods'; the same command again repairs"
     for name in names:
-        wait(f"{name} running", seconds, functools.partial(deployed, name), advice)
+        wait_until(f"{name} running", seconds, functools.partial(is_deployed, name), advice)
 
 
-def rolled_out(deployment: Any | None) -> bool:  # noqa: ANN401 - JSON is anything
+def is_rolled_out(deployment: Any | None) -> bool:  # noqa: ANN401 - JSON is anything
     """Tell whether all of a Deployment's pods are of its last state, and available."""
     if deployment is None:
         return False
-    wanted, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
+    desired, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
     counts = {
         status.get(field, 0) for field in ("replicas", "updatedReplicas", "availableReplicas")
     }
-    seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-    return bool(seen and counts == {wanted})
+    is_observed = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    return bool(is_observed and counts == {desired})

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from hack.localcluster.errors import ClusterError
 
-_TELL_AFTER = 3.0
+_NOTICE_AFTER = 3.0
 
 
 @contextlib.contextmanager
-def lock(path: Path, *, seconds: float, what: str) -> Iterator[None]:
+def hold_lock(path: Path, *, seconds: float, resource: str) -> Iterator[None]:
     """Hold a lock, waiting for its holder at most so long."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
-        begun, told = time.monotonic(), False
+        started, has_printed = time.monotonic(), False
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -28,12 +28,12 @@ def lock(path: Path, *, seconds: float, what: str) -> Iterator[None]:
             except BlockingIOError:
                 file.seek(0)
                 holder = file.read().strip() or "another process"
-                if time.monotonic() - begun > _TELL_AFTER and not told:
-                    print(f"waiting for {holder} to finish with {what}", flush=True)
-                    told = True
-                if time.monotonic() - begun > seconds:
+                if time.monotonic() - started > _NOTICE_AFTER and not has_printed:
+                    print(f"waiting for {holder} to finish with {resource}", flush=True)
+                    has_printed = True
+                if time.monotonic() - started > seconds:
                     raise ClusterError(
-                        f"{what} is busy: {holder} has held it for {seconds:.0f} s;"
+                        f"{resource} is busy: {holder} has held it for {seconds:.0f} s;"
                         " wait for it or stop it, then try again"
                     ) from None
                 time.sleep(0.2)

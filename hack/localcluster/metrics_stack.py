@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from hack.localcluster import addon_images, build_stages, go_build, prometheus
-from hack.localcluster.addon_images import Content, Site
-from hack.localcluster.kubectl import MANIFESTS, manifest, wait, wait_deployed
+from hack.localcluster.addon_images import AddonTarget, ImageContent
+from hack.localcluster.kubectl import MANIFESTS, render_manifest, wait_for_deployments, wait_until
 from hack.localcluster.versions import PROMETHEUS_ADAPTER, PROMETHEUS_STOCK
 
 NAME: Final = "metrics-stack"
@@ -31,38 +31,43 @@ API: Final = "/apis/custom.metrics.k8s.io/v1beta2"
 _SECONDS: Final = 180
 
 
-def install(site: Site) -> None:
+def install_metrics_stack(target: AddonTarget) -> None:
     """Have Prometheus and its adapter running, of the versions and settings of this checkout."""
-    images = addon_images.provide(site, NAME, STOCK_IMAGES, _make)
-    kubectl = site.kubectl
-    with site.reporter.stage(f"add-on {NAME}"):
-        kubectl.apply(render(images))
-        wait_deployed(kubectl, NAMESPACE, DEPLOYMENTS, _SECONDS)
+    images = addon_images.ensure_images(target, NAME, STOCK_IMAGES, _build_images)
+    kubectl = target.kubectl
+    with target.reporter.show_stage(f"add-on {NAME}"):
+        kubectl.apply(render_metrics_stack(images))
+        wait_for_deployments(kubectl, NAMESPACE, DEPLOYMENTS, _SECONDS)
         served = f"see 'kubectl describe apiservice v1beta2.{API.split('/')[2]}'"
-        wait("custom metrics being served", _SECONDS, lambda: kubectl.raw(API) is not None, served)
+        wait_until(
+            "custom metrics being served", _SECONDS, lambda: kubectl.raw(API) is not None, served
+        )
 
 
-def scrape_job(*, from_source: bool) -> dict[str, Any]:
+def build_scrape_job(*, from_source: bool) -> dict[str, Any]:
     """Return how Prometheus finds the pods: by itself, or, as Debian's cannot, by asking.
 
     Both find the same: running pods of the operator's apps on real nodes, labelled alike.
     """
     job: dict[str, Any] = {"job_name": "apps", "metrics_path": "/metrics"}
     if from_source:
-        asked = {"url": "http://127.0.0.1:8080/targets", "refresh_interval": "5s"}
-        return job | {"http_sd_configs": [asked]}
-    kept = {"container_port_name": "http", "phase": "Running"}
+        discovery = {"url": "http://127.0.0.1:8080/targets", "refresh_interval": "5s"}
+        return job | {"http_sd_configs": [discovery]}
+    keep_rules = {"container_port_name": "http", "phase": "Running"}
     labels = {"namespace": "namespace", "pod_name": "pod", "label_selfhealing_dev_app": "app"}
     rules = [
-        *({**_from(source), "regex": regex, "action": "keep"} for source, regex in kept.items()),
-        {**_from("node_name"), "regex": "kwok-node-.*", "action": "drop"},
-        *({**_from(source), "target_label": label} for source, label in labels.items()),
+        *(
+            {**_source_labels(source), "regex": regex, "action": "keep"}
+            for source, regex in keep_rules.items()
+        ),
+        {**_source_labels("node_name"), "regex": "kwok-node-.*", "action": "drop"},
+        *({**_source_labels(source), "target_label": label} for source, label in labels.items()),
     ]
     pods = {"role": "pod", "selectors": [{"role": "pod", "label": "selfhealing.dev/app"}]}
     return job | {"kubernetes_sd_configs": [pods], "relabel_configs": rules}
 
 
-def _from(source: str) -> dict[str, Any]:
+def _source_labels(source: str) -> dict[str, Any]:
     name = (
         f"__meta_kubernetes_{source}"
         if source == "namespace"
@@ -71,22 +76,22 @@ def _from(source: str) -> dict[str, Any]:
     return {"source_labels": [name]}
 
 
-def render(images: Mapping[str, str]) -> str:
+def render_metrics_stack(images: Mapping[str, str]) -> str:
     """Return the manifest; pods start anew when it changes, as neither reads its settings again."""
-    made = DISCOVERY in images
-    job = json.dumps(scrape_job(from_source=made))
+    is_built_here = DISCOVERY in images
+    job = json.dumps(build_scrape_job(from_source=is_built_here))
     settings = hashlib.sha256((MANIFESTS / f"{NAME}.yaml").read_bytes() + job.encode())
-    return manifest(
+    return render_manifest(
         NAME,
         prometheus=images["prometheus"],
         prometheus_adapter=images[MODULE],
         scrape_job=job,
-        companions=json.dumps([_companion(images[DISCOVERY])] if made else []),
+        companions=json.dumps([_discovery_container(images[DISCOVERY])] if is_built_here else []),
         settings=settings.hexdigest()[:16],
     )
 
 
-def _companion(image: str) -> dict[str, Any]:
+def _discovery_container(image: str) -> dict[str, Any]:
     """Describe the container that tells Prometheus of the pods, for as long as the pod lives."""
     return {
         "name": DISCOVERY,
@@ -108,28 +113,31 @@ def _companion(image: str) -> dict[str, Any]:
     }
 
 
-def _make(site: Site) -> tuple[Sequence[Content], Sequence[Path]]:
+def _build_images(target: AddonTarget) -> tuple[Sequence[ImageContent], Sequence[Path]]:
     """Build the adapter and the discovery, take Prometheus from Debian."""
     modules = (
-        go_build.module_stage(site.paths, site.reporter, name) for name in (MODULE, DISCOVERY)
+        go_build.describe_module_stage(target.paths, target.reporter, name)
+        for name in (MODULE, DISCOVERY)
     )
     adapter, discovery = (
-        build_stages.ensure(site.paths, module, site.reporter) for module in modules
+        build_stages.ensure_built(target.paths, module, target.reporter) for module in modules
     )
-    unpacked = build_stages.ensure(site.paths, prometheus.stage(site.paths), site.reporter)
+    unpacked = build_stages.ensure_built(
+        target.paths, prometheus.describe_stage(target.paths), target.reporter
+    )
     root = unpacked / prometheus.ROOT
     files = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
     version = (unpacked / "version").read_text()
     place = "usr/local/bin"
     contents = (
-        Content("prometheus", version, "usr/bin/prometheus", files),
-        Content(
+        ImageContent("prometheus", version, "usr/bin/prometheus", files),
+        ImageContent(
             MODULE,
             PROMETHEUS_ADAPTER,
             f"{place}/adapter",
             {f"{place}/adapter": adapter / "adapter"},
         ),
-        Content(
+        ImageContent(
             DISCOVERY, "v1", f"{place}/{DISCOVERY}", {f"{place}/{DISCOVERY}": discovery / DISCOVERY}
         ),
     )

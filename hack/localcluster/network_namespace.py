@@ -19,7 +19,7 @@ from typing import Final
 
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.paths import Paths
-from hack.localcluster.subprocesses import attempt, capture
+from hack.localcluster.subprocesses import run_checked, run_unchecked
 
 _FIRST: Final = int(ipaddress.IPv4Address("10.200.0.0"))
 _BLOCKS: Final = 20 * 64
@@ -60,7 +60,7 @@ class Network:
         return str(list(self.block.subnets(new_prefix=24))[3])
 
 
-def candidates(ident: str) -> Iterator[IPv4Network]:
+def candidate_blocks(ident: str) -> Iterator[IPv4Network]:
     """Yield blocks to try for a clone: always the same order, and different ones for others."""
     start = int(ident, 16)
     for step in range(_BLOCKS):
@@ -68,11 +68,11 @@ def candidates(ident: str) -> Iterator[IPv4Network]:
 
 
 def choose_block(
-    ident: str, taken: Iterable[IPv4Network], wanted: IPv4Network | None = None
+    ident: str, routed: Iterable[IPv4Network], wanted: IPv4Network | None = None
 ) -> IPv4Network:
     """Pick the first candidate that overlaps no network the machine already knows."""
-    known = list(taken)
-    for block in itertools.chain([wanted] if wanted else [], candidates(ident)):
+    known = list(routed)
+    for block in itertools.chain([wanted] if wanted else [], candidate_blocks(ident)):
         if not any(block.overlaps(other) for other in known):
             return block
     raise ClusterError(
@@ -81,7 +81,7 @@ def choose_block(
     )
 
 
-def routed_networks(routes: str) -> list[IPv4Network]:
+def parse_routed_networks(routes: str) -> list[IPv4Network]:
     """Read the destinations from ``ip -json route``, without the default route."""
     found = []
     for route in json.loads(routes or "[]"):
@@ -91,14 +91,14 @@ def routed_networks(routes: str) -> list[IPv4Network]:
     return found
 
 
-def host_rules(ident: str, network: Network) -> list[list[str]]:
+def build_host_rules(ident: str, network: Network) -> list[list[str]]:
     """List the machine's rules for a clone, as arguments after ``iptables -A`` or ``-D``."""
-    mark = ["-m", "comment", "--comment", f"selfhealing-{ident}"]
+    comment = ["-m", "comment", "--comment", f"selfhealing-{ident}"]
     block, device = str(network.block), device_name(ident)
     return [
-        ["nat", "POSTROUTING", "-s", block, "!", "-o", device, *mark, "-j", "MASQUERADE"],
-        ["filter", "FORWARD", "-i", device, *mark, "-j", "ACCEPT"],
-        ["filter", "FORWARD", "-o", device, *mark, "-j", "ACCEPT"],
+        ["nat", "POSTROUTING", "-s", block, "!", "-o", device, *comment, "-j", "MASQUERADE"],
+        ["filter", "FORWARD", "-i", device, *comment, "-j", "ACCEPT"],
+        ["filter", "FORWARD", "-o", device, *comment, "-j", "ACCEPT"],
     ]
 
 
@@ -112,7 +112,7 @@ def namespace_file(paths: Paths) -> Path:
     return paths.run / "netns"
 
 
-def enter(paths: Paths) -> list[str]:
+def enter_command(paths: Paths) -> list[str]:
     """Return the prefix that runs a command in the clone's network, and changes nothing else.
 
     ``ip netns exec`` would also remount /sys and so hide the cgroups from the daemon.
@@ -120,10 +120,12 @@ def enter(paths: Paths) -> list[str]:
     return ["nsenter", f"--net={namespace_file(paths)}", "--"]
 
 
-def is_up(paths: Paths, network: Network) -> bool:
+def is_network_up(paths: Paths, network: Network) -> bool:
     """Tell whether namespace and cable are there and answer."""
-    inside = attempt([*enter(paths), "ip", "-brief", "address", "show", "dev", "host"])
-    outside = attempt(["ip", "-brief", "address", "show", "dev", device_name(paths.ident)])
+    inside = run_unchecked(
+        [*enter_command(paths), "ip", "-brief", "address", "show", "dev", "host"]
+    )
+    outside = run_unchecked(["ip", "-brief", "address", "show", "dev", device_name(paths.ident)])
     return f"{network.daemon}/" in inside.stdout and f"{network.host}/" in outside.stdout
 
 
@@ -132,39 +134,41 @@ def set_up(paths: Paths, wanted: IPv4Network | None) -> Network:
 
     ``wanted`` is the block of the last time: Docker's networks on disk still have it.
     """
-    if wanted is not None and is_up(paths, Network(wanted)):
-        _host_side(paths.ident, Network(wanted))
+    if wanted is not None and is_network_up(paths, Network(wanted)):
+        _configure_host(paths.ident, Network(wanted))
         return Network(wanted)
     tear_down(paths, wanted)
-    taken = routed_networks(capture(["ip", "-json", "-4", "route"]))
-    network = Network(choose_block(paths.ident, taken, wanted))
+    routed = parse_routed_networks(run_checked(["ip", "-json", "-4", "route"]))
+    network = Network(choose_block(paths.ident, routed, wanted))
     name, device = str(namespace_file(paths)), device_name(paths.ident)
     Path(name).touch()
-    capture(["unshare", f"--net={name}", "true"])
-    capture(["ip", "link", "add", device, "type", "veth", "peer", "name", "host", "netns", name])
-    inside = enter(paths)
-    capture([*inside, "ip", "link", "set", "lo", "up"])
-    capture([*inside, "ip", "address", "add", f"{network.daemon}/30", "dev", "host"])
-    capture([*inside, "ip", "link", "set", "host", "up"])
-    capture(["ip", "address", "add", f"{network.host}/30", "dev", device])
-    capture(["ip", "link", "set", device, "up"])
-    capture([*inside, "ip", "route", "add", "default", "via", network.host])
-    capture(["ip", "route", "replace", str(network.block), "via", network.daemon])
-    _host_side(paths.ident, network)
+    run_checked(["unshare", f"--net={name}", "true"])
+    run_checked(
+        ["ip", "link", "add", device, "type", "veth", "peer", "name", "host", "netns", name]
+    )
+    inside = enter_command(paths)
+    run_checked([*inside, "ip", "link", "set", "lo", "up"])
+    run_checked([*inside, "ip", "address", "add", f"{network.daemon}/30", "dev", "host"])
+    run_checked([*inside, "ip", "link", "set", "host", "up"])
+    run_checked(["ip", "address", "add", f"{network.host}/30", "dev", device])
+    run_checked(["ip", "link", "set", device, "up"])
+    run_checked([*inside, "ip", "route", "add", "default", "via", network.host])
+    run_checked(["ip", "route", "replace", str(network.block), "via", network.daemon])
+    _configure_host(paths.ident, network)
     return network
 
 
-def _host_side(ident: str, network: Network) -> None:
+def _configure_host(ident: str, network: Network) -> None:
     """Let the clone reach the outside through the machine, as containers do."""
-    for table, chain, *rule in host_rules(ident, network):
-        if attempt(["iptables", "-w", "-t", table, "-C", chain, *rule]).returncode != 0:
-            capture(["iptables", "-w", "-t", table, "-I", chain, *rule])
+    for table, chain, *rule in build_host_rules(ident, network):
+        if run_unchecked(["iptables", "-w", "-t", table, "-C", chain, *rule]).returncode != 0:
+            run_checked(["iptables", "-w", "-t", table, "-I", chain, *rule])
     if _FORWARD.read_text().strip() == "0":
-        _saved_forward().touch()
+        _forward_marker().touch()
         _FORWARD.write_text("1\n")
 
 
-def _saved_forward() -> Path:
+def _forward_marker() -> Path:
     """Return the mark that ip_forward was off before the first clone came."""
     return Path("/run/selfhealing-cluster/ip_forward-was-off")
 
@@ -172,30 +176,30 @@ def _saved_forward() -> Path:
 def tear_down(paths: Paths, block: IPv4Network | None) -> None:
     """Remove cable, rules and namespace; each may already be gone."""
     device, name = device_name(paths.ident), namespace_file(paths)
-    for table, line in _own_rules(paths.ident):
-        attempt(["iptables", "-w", "-t", table, "-D", *line])
+    for table, line in _list_own_rules(paths.ident):
+        run_unchecked(["iptables", "-w", "-t", table, "-D", *line])
     if block is not None:
-        attempt(["ip", "route", "del", str(block), "dev", device])
-    attempt(["ip", "link", "del", device])
+        run_unchecked(["ip", "route", "del", str(block), "dev", device])
+    run_unchecked(["ip", "link", "del", device])
     if name.exists():
-        attempt(["umount", str(name)])
+        run_unchecked(["umount", str(name)])
         name.unlink(missing_ok=True)
-    others = "shc-" in attempt(["ip", "-brief", "link"]).stdout
-    if _saved_forward().exists() and not others:
+    has_other_clones = "shc-" in run_unchecked(["ip", "-brief", "link"]).stdout
+    if _forward_marker().exists() and not has_other_clones:
         _FORWARD.write_text("0\n")
-        _saved_forward().unlink()
+        _forward_marker().unlink()
 
 
-def _own_rules(ident: str) -> list[tuple[str, list[str]]]:
+def _list_own_rules(ident: str) -> list[tuple[str, list[str]]]:
     """Find the machine's rules that carry this clone's name, whatever else they say."""
     found = []
     for table in ("nat", "filter"):
-        listing = attempt(["iptables", "-w", "-t", table, "-S"]).stdout
-        found += [(table, rule) for rule in marked_rules(listing, ident)]
+        listing = run_unchecked(["iptables", "-w", "-t", table, "-S"]).stdout
+        found += [(table, rule) for rule in select_own_rules(listing, ident)]
     return found
 
 
-def marked_rules(listing: str, ident: str) -> list[list[str]]:
+def select_own_rules(listing: str, ident: str) -> list[list[str]]:
     """Pick from ``iptables -S`` the rules of one clone, as arguments after ``-D``."""
     marks = (f"selfhealing-{ident}", f'"selfhealing-{ident}"')
     return [

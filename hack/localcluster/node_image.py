@@ -16,8 +16,8 @@ from typing import Final
 from hack.localcluster import build_stages, go_build, oci, rootfs
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.paths import Paths
-from hack.localcluster.progress import Reporter
-from hack.localcluster.subprocesses import attempt, capture, logged
+from hack.localcluster.progress import ProgressReporter
+from hack.localcluster.subprocesses import run_checked, run_logged, run_unchecked
 from hack.localcluster.versions import (
     COREDNS,
     ETCD,
@@ -86,27 +86,27 @@ _IPTABLES_NAMES: Final = tuple(
 )
 
 
-def architecture() -> str:
+def get_architecture() -> str:
     """Name this machine's processor as Go and OCI do."""
     machine = platform.machine()
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
-def wanted_members(names: Iterable[str], patterns: Iterable[str] = _IPTABLES) -> list[str]:
+def select_members(names: Iterable[str], patterns: Iterable[str] = _IPTABLES) -> list[str]:
     """Pick a tar's members by pattern; a ``*`` stays within one folder."""
     split = [pattern.split("/") for pattern in patterns]
 
-    def fits(name: str) -> bool:
+    def matches(name: str) -> bool:
         parts = name.removeprefix("./").split("/")
         return any(
             len(parts) == len(pattern) and all(map(fnmatch.fnmatchcase, parts, pattern))
             for pattern in split
         )
 
-    return [name for name in names if fits(name)]
+    return [name for name in names if matches(name)]
 
 
-def images_stage(programs: list[Path], root: Path) -> build_stages.Stage:
+def describe_images_stage(programs: list[Path], root: Path) -> build_stages.BuildStage:
     """Describe the archives of every image the node carries."""
 
     def build(result: Path) -> None:
@@ -120,9 +120,9 @@ def images_stage(programs: list[Path], root: Path) -> build_stages.Stage:
             oci.write_archive(
                 result / f"{name}.tar",
                 source_image(name, tag),
-                oci.layer_of(files),
+                oci.build_layer(files),
                 entrypoint=entry,
-                architecture=architecture(),
+                architecture=get_architecture(),
             )
         shutil.rmtree(scratch)
 
@@ -132,7 +132,7 @@ def images_stage(programs: list[Path], root: Path) -> build_stages.Stage:
         "root": root.name,
         "format": oci.FORMAT,
     }
-    return build_stages.Stage("node-images", inputs, build)
+    return build_stages.BuildStage("node-images", inputs, build)
 
 
 def find_program(folders: list[Path], name: str) -> Path:
@@ -146,7 +146,7 @@ def find_program(folders: list[Path], name: str) -> Path:
 def _extract_iptables(tarball: Path, into: Path) -> None:
     into.mkdir()
     with tarfile.open(tarball) as tar:
-        names = wanted_members(tar.getnames())
+        names = select_members(tar.getnames())
         for name in names:
             member = tar.getmember(name)
             tar.extract(member, into, set_attrs=False, filter="fully_trusted")
@@ -160,18 +160,18 @@ def _iptables_files(scratch: Path) -> dict[str, Path]:
     return files | {f"usr/sbin/{name}": nft for name in _IPTABLES_NAMES}
 
 
-def image_name(stage: build_stages.Stage) -> str:
+def node_image_name(stage: build_stages.BuildStage) -> str:
     """Name the node image after its inputs, so that a daemon's copy is known to be right."""
     return source_image("node", stage.key)
 
 
-def node_stage(
-    paths: Paths, reporter: Reporter, docker: dict[str, str], parts: list[Path]
-) -> build_stages.Stage:
+def describe_node_stage(
+    paths: Paths, reporter: ProgressReporter, docker: dict[str, str], parts: list[Path]
+) -> build_stages.BuildStage:
     """Describe the node image; ``parts``: programs' folders, images' folder and root, in order."""
     *programs, images, root = parts
     inputs: build_stages.Inputs = {
-        **build_stages.tree_inputs(_NODE_FILES, "node/"),
+        **build_stages.read_tree_inputs(_NODE_FILES, "node/"),
         "parts": " ".join(part.name for part in parts),
         "kind": KIND,
         "version": KUBERNETES,
@@ -181,7 +181,7 @@ def node_stage(
         context = result / "parts"
         (context / "bin").mkdir(parents=True)
         (context / "cni").mkdir()
-        sources = go_build.module_folder(paths, reporter, "node", "sigs.k8s.io/kind")
+        sources = go_build.find_module_folder(paths, reporter, "node", "sigs.k8s.io/kind")
         shutil.copytree(sources / "images/base/files", context / "kind")
         shutil.copytree(_NODE_FILES / "files", context / "files")
         for name in _NODE_PROGRAMS:
@@ -190,13 +190,13 @@ def node_stage(
             os.link(find_program(programs, name), context / "cni" / name)
         shutil.copytree(images, context / "images", copy_function=os.link)
         _build_in_container(paths, docker, context, root / rootfs.TARBALL, stage_name)
-        capture(
+        run_checked(
             ["docker", "save", "-o", str(result / "node.tar"), stage_name], seconds=600, env=docker
         )
         shutil.rmtree(context)
 
-    stage = build_stages.Stage("node-image", inputs, build)
-    stage_name = image_name(stage)
+    stage = build_stages.BuildStage("node-image", inputs, build)
+    stage_name = node_image_name(stage)
     return stage
 
 
@@ -209,36 +209,36 @@ def _build_in_container(
     script = (_NODE_FILES / "build.sh").resolve()
     pause = source_image("pause", PAUSE)
     try:
-        logged(["docker", "import", str(root), base], log, seconds=600, env=docker)
+        run_logged(["docker", "import", str(root), base], log, seconds=600, env=docker)
         run = ["docker", "run", "--name", builder, "--network", "none"]
         mounts = ["-v", f"{context}:/parts:ro", "-v", f"{script}:/build.sh:ro"]
-        loose = ["--security-opt", "seccomp=unconfined", "--tmpfs", "/run"]
+        security_options = ["--security-opt", "seccomp=unconfined", "--tmpfs", "/run"]
         inside = [base, "bash", "/build.sh", KUBERNETES, pause]
-        logged([*run, *mounts, *loose, *inside], log, seconds=900, env=docker)
-        logged(["docker", "commit", builder, base], log, seconds=600, env=docker)
+        run_logged([*run, *mounts, *security_options, *inside], log, seconds=900, env=docker)
+        run_logged(["docker", "commit", builder, base], log, seconds=600, env=docker)
         build = ["docker", "build", "-t", image, "-"]
-        capture(build, stdin=f"FROM {base}\n{_SETTINGS}", seconds=120, env=docker)
+        run_checked(build, stdin=f"FROM {base}\n{_SETTINGS}", seconds=120, env=docker)
     finally:
-        attempt(["docker", "rm", "-f", "-v", builder], env=docker, seconds=120)
-        attempt(["docker", "rmi", "--no-prune", base], env=docker, seconds=120)
+        run_unchecked(["docker", "rm", "-f", "-v", builder], env=docker, seconds=120)
+        run_unchecked(["docker", "rmi", "--no-prune", base], env=docker, seconds=120)
 
 
-def ensure_loaded(
-    result: Path, stage: build_stages.Stage, docker: dict[str, str], reporter: Reporter
+def ensure_image_loaded(
+    result: Path, stage: build_stages.BuildStage, docker: dict[str, str], reporter: ProgressReporter
 ) -> str:
     """Have the node image in the daemon and return its name."""
-    image = image_name(stage)
-    if attempt(["docker", "image", "inspect", image], env=docker).returncode != 0:
-        with reporter.stage("load node image"):
-            capture(["docker", "load", "-i", str(result / "node.tar")], seconds=900, env=docker)
+    image = node_image_name(stage)
+    if run_unchecked(["docker", "image", "inspect", image], env=docker).returncode != 0:
+        with reporter.show_stage("load node image"):
+            run_checked(["docker", "load", "-i", str(result / "node.tar")], seconds=900, env=docker)
     return image
 
 
-def forget_older(image: str, docker: dict[str, str]) -> None:
+def remove_older_images(image: str, docker: dict[str, str]) -> None:
     """Remove the node images of earlier inputs from the daemon; one in use stays."""
     repository = image.rpartition(":")[0]
     form = ["--format", "{{.Repository}}:{{.Tag}}"]
-    listed = attempt(["docker", "images", *form, repository], env=docker).stdout.split()
+    listed = run_unchecked(["docker", "images", *form, repository], env=docker).stdout.split()
     for name in listed:
         if name != image:
-            attempt(["docker", "rmi", name], env=docker)
+            run_unchecked(["docker", "rmi", name], env=docker)

@@ -20,11 +20,11 @@ _COMPRESSION: Final = 1
 """Fast: the archive is unpacked on this machine minutes later."""
 
 
-def layer_of(files: Mapping[str, Path]) -> bytes:
+def build_layer(files: Mapping[str, Path]) -> bytes:
     """Pack files (path in the image -> file here) as one uncompressed layer, links followed."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        for folder in folders_of(files):
+        for folder in list_folders(files):
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(entry)
@@ -37,7 +37,7 @@ def layer_of(files: Mapping[str, Path]) -> bytes:
     return out.getvalue()
 
 
-def folders_of(files: Mapping[str, Any]) -> list[str]:
+def list_folders(files: Mapping[str, Any]) -> list[str]:
     """List every folder the files need, parents before children."""
     found = {str(parent) for name in files for parent in Path(name).parents if str(parent) != "."}
     return sorted(found)
@@ -56,7 +56,7 @@ def write_archive(
                 "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
                 "Entrypoint": entrypoint,
             },
-            "rootfs": {"type": "layers", "diff_ids": [digest(layer)]},
+            "rootfs": {"type": "layers", "diff_ids": [compute_digest(layer)]},
         }
     )
     manifest = _json(
@@ -82,16 +82,16 @@ def write_archive(
         _add(tar, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
         _add(tar, "index.json", index)
         for blob in (config, manifest, packed):
-            _add(tar, "blobs/sha256/" + digest(blob).removeprefix("sha256:"), blob)
+            _add(tar, "blobs/sha256/" + compute_digest(blob).removeprefix("sha256:"), blob)
 
 
-def digest(content: bytes) -> str:
+def compute_digest(content: bytes) -> str:
     """Return the content's name in an image."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": digest(content), "size": len(content)}
+    return {"mediaType": media_type, "digest": compute_digest(content), "size": len(content)}
 
 
 def _json(value: Any) -> bytes:  # noqa: ANN401 - JSON is anything

@@ -13,10 +13,10 @@ from typing import Final
 
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.paths import Paths
-from hack.localcluster.progress import Reporter
-from hack.localcluster.subprocesses import attempt, logged
+from hack.localcluster.progress import ProgressReporter
+from hack.localcluster.subprocesses import run_logged, run_unchecked
 
-NEEDED: Final = {
+REQUIRED_PACKAGES: Final = {
     "docker.io": "dockerd",
     "iptables": "iptables",
     "iproute2": "ip",
@@ -30,36 +30,38 @@ NEEDED: Final = {
 _POLICY: Final = Path("/usr/sbin/policy-rc.d")
 
 
-def missing(needed: dict[str, str] | None = None) -> list[str]:
+def list_missing(needed: dict[str, str] | None = None) -> list[str]:
     """List the packages whose program or file is not on this machine."""
     return [
         package
-        for package, proof in (needed or NEEDED).items()
+        for package, proof in (needed or REQUIRED_PACKAGES).items()
         if not (Path(proof).exists() if proof.startswith("/") else shutil.which(proof))
     ]
 
 
-def ensure(paths: Paths, reporter: Reporter) -> None:
+def ensure_packages(paths: Paths, reporter: ProgressReporter) -> None:
     """Install what is missing."""
-    _sbin_on_path()
-    wanted = missing()
-    if not wanted and shutil.which("docker"):
+    _add_sbin_to_path()
+    missing_packages = list_missing()
+    if not missing_packages and shutil.which("docker"):
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise ClusterError(
-            f"these Debian packages are missing: {' '.join(wanted)}; install them,"
+            f"these Debian packages are missing: {' '.join(missing_packages)}; install them,"
             " or run this as root on Debian, or start a Docker daemon that can pull images"
         )
-    with reporter.stage("packages", " ".join(wanted)), _nothing_is_started():
-        _install(paths, wanted)
+    with reporter.show_stage("packages", " ".join(missing_packages)), _prevent_service_start():
+        _install(paths, missing_packages)
         if shutil.which("docker") is None:  # from Debian 13 on the client is a package of its own
             _install(paths, ["docker-cli"])
-        if "docker.io" in wanted and Path("/run/systemd/system").is_dir():
+        if "docker.io" in missing_packages and Path("/run/systemd/system").is_dir():
             # Not asked for: a daemon for the whole machine from the next boot on.
-            attempt(["systemctl", "disable", "docker.service", "docker.socket"], seconds=30)
-    still = missing()
-    if still:
-        raise ClusterError(f"apt-get installed {' '.join(still)}, but nothing of it is to be found")
+            run_unchecked(["systemctl", "disable", "docker.service", "docker.socket"], seconds=30)
+    still_missing = list_missing()
+    if still_missing:
+        raise ClusterError(
+            f"apt-get installed {' '.join(still_missing)}, but nothing of it is to be found"
+        )
 
 
 def ensure_tools(paths: Paths, needed: dict[str, str], otherwise: str) -> None:
@@ -70,29 +72,31 @@ def ensure_tools(paths: Paths, needed: dict[str, str], otherwise: str) -> None:
         needed: package -> its program or file, as in NEEDED.
         otherwise: what a user who cannot install packages may do instead.
     """
-    wanted = missing(needed)
-    if not wanted:
+    missing_packages = list_missing(needed)
+    if not missing_packages:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise ClusterError(
-            f"these Debian packages are missing: {' '.join(wanted)}; install them,"
+            f"these Debian packages are missing: {' '.join(missing_packages)}; install them,"
             f" or run this as root on Debian, or {otherwise}"
         )
-    _install(paths, wanted)
-    if still := missing(needed):
-        raise ClusterError(f"apt-get installed {' '.join(still)}, but nothing of it is to be found")
+    _install(paths, missing_packages)
+    if still_missing := list_missing(needed):
+        raise ClusterError(
+            f"apt-get installed {' '.join(still_missing)}, but nothing of it is to be found"
+        )
 
 
-def _install(paths: Paths, wanted: list[str]) -> None:
+def _install(paths: Paths, names: list[str]) -> None:
     log = paths.logs / "packages.log"
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    logged(["apt-get", "update"], log, seconds=300, env=quiet)
+    run_logged(["apt-get", "update"], log, seconds=300, env=quiet)
     install = ["apt-get", "install", "-y", "--no-install-recommends"]
     waiting = ["-o", "DPkg::Lock::Timeout=300"]
-    logged([*install, *waiting, *wanted], log, seconds=900, env=quiet)
+    run_logged([*install, *waiting, *names], log, seconds=900, env=quiet)
 
 
-def _sbin_on_path() -> None:
+def _add_sbin_to_path() -> None:
     """Find dockerd and iptables also where a user's PATH leaves out the sbin folders."""
     known = os.environ.get("PATH", "").split(":")
     extra = [name for name in ("/usr/local/sbin", "/usr/sbin", "/sbin") if name not in known]
@@ -100,7 +104,7 @@ def _sbin_on_path() -> None:
 
 
 @contextlib.contextmanager
-def _nothing_is_started() -> Iterator[None]:
+def _prevent_service_start() -> Iterator[None]:
     """Keep package scripts from starting services, without touching a policy that is there."""
     if _POLICY.exists():
         yield

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hack.localcluster.engine import Container
-from hack.localcluster.kind_config import Wish, node_names, render
+from hack.localcluster.engine import NodeContainer
+from hack.localcluster.kind_config import DesiredCluster, node_names, render
 
 
 class Action(enum.Enum):
@@ -25,7 +25,7 @@ class Action(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PlannedAction:
     """What to do and, for a person, why."""
 
     action: Action
@@ -33,7 +33,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Record:
+class ClusterRecord:
     """What was written down when a cluster was complete."""
 
     way: str
@@ -44,44 +44,48 @@ class Record:
     docker_host: str = ""
 
 
-def wish_key(wish: Wish) -> str:
+def cluster_config_hash(desired: DesiredCluster) -> str:
     """Hash everything a cluster is made from: with another wish it is another cluster."""
-    return hashlib.sha256(json.dumps(render(wish), sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(render(desired), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def judge(found: Sequence[Container], record: Record | None, wish: Wish) -> Verdict:
+def plan_action(
+    found: Sequence[NodeContainer], record: ClusterRecord | None, desired: DesiredCluster
+) -> PlannedAction:
     """Decide what to do with what is there."""
     if not found:
-        return Verdict(Action.CREATE, "there is none")
+        return PlannedAction(Action.CREATE, "there is none")
     if record is None:
-        return Verdict(Action.REPLACE, "it was never finished")
-    mismatch = _mismatch(found, record, wish)
+        return PlannedAction(Action.REPLACE, "it was never finished")
+    mismatch = _find_mismatch(found, record, desired)
     if mismatch:
-        return Verdict(Action.REPLACE, mismatch)
+        return PlannedAction(Action.REPLACE, mismatch)
     stopped = [container.name for container in found if not container.running]
     if stopped:
-        return Verdict(Action.START, f"{', '.join(stopped)} stopped")
-    return Verdict(Action.KEEP, "it runs")
+        return PlannedAction(Action.START, f"{', '.join(stopped)} stopped")
+    return PlannedAction(Action.KEEP, "it runs")
 
 
-def _mismatch(found: Sequence[Container], record: Record, wish: Wish) -> str | None:
+def _find_mismatch(
+    found: Sequence[NodeContainer], record: ClusterRecord, desired: DesiredCluster
+) -> str | None:
     """Say how the cluster that was recorded is not the one that is there or wanted."""
     present = {container.name: container.ident for container in found}
-    if record.workers != wish.workers:
-        return f"it has {record.workers} workers, not {wish.workers}"
-    if record.key != wish_key(wish):
+    if record.workers != desired.workers:
+        return f"it has {record.workers} workers, not {desired.workers}"
+    if record.key != cluster_config_hash(desired):
         return "it was made with another node image or other settings"
     if present != dict(record.containers):
         return "some of its nodes are gone or are others"
-    if set(present) != set(node_names(wish.name, wish.workers)):
+    if set(present) != set(node_names(desired.name, desired.workers)):
         return "its nodes have other names"
     return None
 
 
-def read_record(text: str) -> Record | None:
+def read_record(text: str) -> ClusterRecord | None:
     """Read a record back; one that is damaged or from another version counts as none."""
     try:
         content: dict[str, Any] = json.loads(text)
-        return Record(**content)
+        return ClusterRecord(**content)
     except (ValueError, TypeError):
         return None

@@ -10,25 +10,27 @@ from collections.abc import Mapping, Sequence
 
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.kind_config import cni_config, peers_file
-from hack.localcluster.subprocesses import attempt, capture
+from hack.localcluster.subprocesses import run_checked, run_unchecked
 
 
-def pod_cidrs(nodes_json: str, wanted: Sequence[str]) -> list[tuple[str, str]]:
+def parse_pod_cidrs(nodes_json: str, names: Sequence[str]) -> list[tuple[str, str]]:
     """Read each wanted node's pod range from ``kubectl get nodes -o json``."""
     found = {
         item["metadata"]["name"]: item["spec"]["podCIDR"]
         for item in json.loads(nodes_json)["items"]
         if item["spec"].get("podCIDR")
     }
-    return [(name, found[name]) for name in wanted if name in found]
+    return [(name, found[name]) for name in names if name in found]
 
 
-def set_up(nodes: Sequence[str], kubectl: Sequence[str], docker: Mapping[str, str]) -> None:
+def set_up_pod_network(
+    nodes: Sequence[str], kubectl: Sequence[str], docker: Mapping[str, str]
+) -> None:
     """Give every node its network; safe to repeat."""
     deadline = time.monotonic() + 60
     while True:
-        answer = attempt([*kubectl, "get", "nodes", "-o", "json"], seconds=15)
-        cidrs = pod_cidrs(answer.stdout, nodes) if answer.returncode == 0 else []
+        answer = run_unchecked([*kubectl, "get", "nodes", "-o", "json"], seconds=15)
+        cidrs = parse_pod_cidrs(answer.stdout, nodes) if answer.returncode == 0 else []
         if len(cidrs) == len(nodes):
             break
         if time.monotonic() > deadline:
@@ -38,11 +40,11 @@ def set_up(nodes: Sequence[str], kubectl: Sequence[str], docker: Mapping[str, st
             )
         time.sleep(0.5)
     for name, cidr in cidrs:
-        _write(name, "/etc/selfhealing/peers", peers_file(name, cidrs) or "\n", docker)
-        _write(name, "/etc/cni/net.d/10-selfhealing.conflist", cni_config(cidr), docker)
+        _write_node_file(name, "/etc/selfhealing/peers", peers_file(name, cidrs) or "\n", docker)
+        _write_node_file(name, "/etc/cni/net.d/10-selfhealing.conflist", cni_config(cidr), docker)
 
 
-def _write(node: str, path: str, content: str, docker: Mapping[str, str]) -> None:
+def _write_node_file(node: str, path: str, content: str, docker: Mapping[str, str]) -> None:
     """Write a file in a node, whole or not at all."""
     script = f"mkdir -p $(dirname {path}) && cat >{path}.new && mv {path}.new {path}"
-    capture(["docker", "exec", "-i", node, "sh", "-c", script], stdin=content, env=docker)
+    run_checked(["docker", "exec", "-i", node, "sh", "-c", script], stdin=content, env=docker)

@@ -19,7 +19,7 @@ def listening_inodes(table: str, port: int) -> set[str]:
     return found
 
 
-def taker(port: int) -> str | None:
+def find_listener(port: int) -> str | None:
     """Name the process that listens on a port, or None where the port is free."""
     inodes: set[str] = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -27,16 +27,16 @@ def taker(port: int) -> str | None:
             inodes |= listening_inodes(Path(table).read_text(), port)
     if not inodes:
         return None
-    wanted = {f"socket:[{inode}]" for inode in inodes}
+    sockets = {f"socket:[{inode}]" for inode in inodes}
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             for descriptor in (process / "fd").iterdir():
-                if _target(descriptor) in wanted:
+                if _read_link(descriptor) in sockets:
                     return f"{(process / 'comm').read_text().strip()} (process {process.name})"
     return "a process of another user"
 
 
-def _target(descriptor: Path) -> str:
+def _read_link(descriptor: Path) -> str:
     """Return what an open file is; it may be closed meanwhile."""
     try:
         return str(descriptor.readlink())
@@ -44,9 +44,9 @@ def _target(descriptor: Path) -> str:
         return ""
 
 
-def require_free(port: int, purpose: str) -> None:
+def require_free_port(port: int, purpose: str) -> None:
     """Fail with the taker's name where a port is taken."""
-    holder = taker(port)
+    holder = find_listener(port)
     if holder is not None:
         raise ClusterError(
             f"port {port}, wanted for {purpose}, is taken by {holder}:"

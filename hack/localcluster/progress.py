@@ -16,9 +16,9 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-_PLAIN_EVERY: Final = 10.0
+_PLAIN_INTERVAL: Final = 10.0
 
-EXPECTED: Final[Mapping[str, float]] = {
+DEFAULT_DURATIONS: Final[Mapping[str, float]] = {
     "packages": 25,
     "go": 30,
     "go-node": 350,
@@ -53,13 +53,13 @@ EXPECTED: Final[Mapping[str, float]] = {
 """Seconds each stage took cold on two cores; a machine's own measurements take over."""
 
 
-def clock_text(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Write a duration as people read it: 7 s, 1:05, 12:30."""
-    whole = int(seconds + 0.5)
-    return f"{whole} s" if whole < 60 else f"{whole // 60}:{whole % 60:02d}"
+    rounded = int(seconds + 0.5)
+    return f"{rounded} s" if rounded < 60 else f"{rounded // 60}:{rounded % 60:02d}"
 
 
-def fraction(elapsed: float, expected: float) -> float:
+def bar_fraction(elapsed: float, expected: float) -> float:
     """Return how full the bar is: honest up to 90 %, then ever slower, never quite full."""
     if expected <= 0:
         return 0.0
@@ -67,40 +67,41 @@ def fraction(elapsed: float, expected: float) -> float:
     return share * 0.9 if share < 1 else 1 - 0.1 / share
 
 
-def expected_seconds(measured: float | None, seed: float) -> float:
+def expected_seconds(measured: float | None, default: float) -> float:
     """Trust this machine's measurement, unless it is so short that most was done already."""
-    return seed if measured is None or measured < seed / 3 else measured
+    return default if measured is None or measured < default / 3 else measured
 
 
-class Reporter:
+class ProgressReporter:
     """Says what happens: a bar per running stage on a terminal, plain lines elsewhere."""
 
     def __init__(self, timings: Path, *, quiet: bool = False) -> None:
         self.timings = timings
-        self._quiet = quiet
-        self._plain = not sys.stdout.isatty()
+        self._is_quiet = quiet
+        self._is_plain = not sys.stdout.isatty()
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Print one line."""
-        if not self._quiet:
+        if not self._is_quiet:
             print(text, flush=True)
 
-    def expected(self, name: str) -> float:
+    def expected_duration(self, name: str) -> float:
         """Return how long a stage takes: as measured here, else as measured elsewhere."""
-        return expected_seconds(self._measured().get(name), EXPECTED.get(name, 10))
+        return expected_seconds(self._read_durations().get(name), DEFAULT_DURATIONS.get(name, 10))
 
     @contextlib.contextmanager
-    def stage(self, name: str, note: str = "") -> Iterator[None]:
+    def show_stage(self, name: str, detail: str = "") -> Iterator[None]:
         """Show a stage while its body runs, and remember how long it took."""
         begun = time.monotonic()
-        title = f"{name} ({note})" if note else name
-        with self._plain_stage(title, name) if self._plain else self._bar(title, name):
+        title = f"{name} ({detail})" if detail else name
+        with self.show_plain(title, name) if self._is_plain else self.show_bar(title, name):
             yield
-        self._remember(name, time.monotonic() - begun)
+        self._store_duration(name, time.monotonic() - begun)
 
     @contextlib.contextmanager
-    def _bar(self, title: str, name: str) -> Iterator[None]:
-        expected = self.expected(name)
+    def show_bar(self, title: str, name: str) -> Iterator[None]:
+        """Show a progress bar in the terminal while the block runs."""
+        expected = self.expected_duration(name)
         columns = (
             TextColumn("{task.description:<28}"),
             BarColumn(bar_width=30),
@@ -115,8 +116,8 @@ class Reporter:
                     elapsed = time.monotonic() - begun
                     progress.update(
                         task,
-                        completed=fraction(elapsed, expected),
-                        times=f"{clock_text(elapsed)} of about {clock_text(expected)}",
+                        completed=bar_fraction(elapsed, expected),
+                        times=f"{format_duration(elapsed)} of about {format_duration(expected)}",
                     )
 
             thread = threading.Thread(target=advance, daemon=True)
@@ -124,21 +125,26 @@ class Reporter:
             try:
                 yield
                 progress.update(
-                    task, completed=1.0, times=f"done in {clock_text(time.monotonic() - begun)}"
+                    task,
+                    completed=1.0,
+                    times=f"done in {format_duration(time.monotonic() - begun)}",
                 )
             finally:
                 done.set()
                 thread.join()
 
     @contextlib.contextmanager
-    def _plain_stage(self, title: str, name: str) -> Iterator[None]:
-        expected = self.expected(name)
+    def show_plain(self, title: str, name: str) -> Iterator[None]:
+        """Print lines while the block runs, for a log file."""
+        expected = self.expected_duration(name)
         begun, done = time.monotonic(), threading.Event()
 
         def tick() -> None:
-            while not done.wait(_PLAIN_EVERY):
+            while not done.wait(_PLAIN_INTERVAL):
                 elapsed = time.monotonic() - begun
-                self.say(f"  {title}: {clock_text(elapsed)} of about {clock_text(expected)}")
+                self.print_line(
+                    f"  {title}: {format_duration(elapsed)} of about {format_duration(expected)}"
+                )
 
         thread = threading.Thread(target=tick, daemon=True)
         thread.start()
@@ -147,17 +153,17 @@ class Reporter:
         finally:
             done.set()
             thread.join()
-        self.say(f"  {title}: done in {clock_text(time.monotonic() - begun)}")
+        self.print_line(f"  {title}: done in {format_duration(time.monotonic() - begun)}")
 
-    def _measured(self) -> dict[str, float]:
+    def _read_durations(self) -> dict[str, float]:
         try:
             content = json.loads(self.timings.read_text())
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
 
-    def _remember(self, name: str, seconds: float) -> None:
-        known = self._measured()
+    def _store_duration(self, name: str, seconds: float) -> None:
+        known = self._read_durations()
         known[name] = round((known.get(name, seconds) + seconds) / 2, 1)
         partial = self.timings.with_suffix(".partial")
         with contextlib.suppress(OSError):

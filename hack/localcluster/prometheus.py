@@ -26,8 +26,8 @@ _FORMAT: Final = "2"
 """Changed by hand when other files are picked: part of the stage's key."""
 
 _PROGRAM: Final = f"usr/bin/{PACKAGE}"
-_PAGES: Final = f"usr/share/{PACKAGE}/web"
-_CHANGES: Final = f"usr/share/doc/{PACKAGE}/changelog.Debian.gz"
+_WEB_FOLDER: Final = f"usr/share/{PACKAGE}/web"
+_CHANGELOG: Final = f"usr/share/doc/{PACKAGE}/changelog.Debian.gz"
 _LIBC: Final = re.compile(r"lib/[^/]+/libc\.so\.\d+")
 _LOADER: Final = re.compile(r"lib(?:64)?/(ld-linux-[^/]+)")
 _LOADER_FILE: Final = re.compile(r"lib/[^/]+/(ld-linux-[^/]+)")
@@ -35,7 +35,7 @@ _UNUSED: Final = frozenset({"data", "doc", "man", "locale"})
 """Folders: beside the pages' scripts lies every release of the time zones (200 MB)."""
 
 
-def version(changelog: str) -> str:
+def parse_version(changelog: str) -> str:
     """Read the upstream version from the first line of Debian's changelog of the package."""
     match = re.match(r"\S+ \((?:\d+:)?(\d[\d.]*)", changelog)
     if match is None:
@@ -45,40 +45,40 @@ def version(changelog: str) -> str:
     return match[1]
 
 
-def wanted(names: Iterable[str]) -> list[str]:
+def select_members(names: Iterable[str]) -> list[str]:
     """Pick a tar's members: the program, libc, its loader, and all a web page may link to."""
 
-    def fits(name: str) -> bool:
+    def is_needed(name: str) -> bool:
         path = name.removeprefix("./")
         if path.startswith("usr/share/"):
-            return path == _CHANGES or _UNUSED.isdisjoint(path.split("/"))
+            return path == _CHANGELOG or _UNUSED.isdisjoint(path.split("/"))
         patterns = (_LIBC, _LOADER, _LOADER_FILE)
         return path == _PROGRAM or any(pattern.fullmatch(path) for pattern in patterns)
 
-    return [name for name in names if fits(name)]
+    return [name for name in names if is_needed(name)]
 
 
-def stage(paths: Paths) -> build_stages.Stage:
+def describe_stage(paths: Paths) -> build_stages.BuildStage:
     """Describe the image's files below ``root/``, with the version in the file ``version``."""
 
     def build(result: Path) -> None:
         scratch = result / "scratch"
         scratch.mkdir()
-        tarball = rootfs.unpack(paths, PACKAGE, PACKAGE, result)
+        tarball = rootfs.unpack_package(paths, PACKAGE, PACKAGE, result)
         with tarfile.open(tarball) as tar:
-            for name in wanted(tar.getnames()):
+            for name in select_members(tar.getnames()):
                 tar.extract(name, scratch, set_attrs=False, filter="fully_trusted")
-        _collect(scratch, result / ROOT)
-        with gzip.open(scratch / _CHANGES, "rt", errors="replace") as changes:
-            (result / "version").write_text(version(changes.read(4096)))
+        _collect_files(scratch, result / ROOT)
+        with gzip.open(scratch / _CHANGELOG, "rt", errors="replace") as changes:
+            (result / "version").write_text(parse_version(changes.read(4096)))
         tarball.unlink()
         shutil.rmtree(scratch)
 
     inputs = {"package": PACKAGE, "suite": DEBIAN_SUITE, "format": _FORMAT}
-    return build_stages.Stage(PACKAGE, inputs, build)
+    return build_stages.BuildStage(PACKAGE, inputs, build)
 
 
-def _collect(scratch: Path, root: Path) -> None:
+def _collect_files(scratch: Path, root: Path) -> None:
     """Copy what the image needs, with links replaced by what they point to in the package."""
     loaders = {path.name: path for path in scratch.glob("lib/*/ld-linux-*")}
     for path in [*scratch.glob("lib/*/libc.so.*"), *loaders.values(), scratch / _PROGRAM]:
@@ -86,7 +86,7 @@ def _collect(scratch: Path, root: Path) -> None:
     # Where a program looks for its loader: an absolute link, which here would leave the folder.
     for link in [*scratch.glob("lib64/ld-linux-*"), *scratch.glob("lib/ld-linux-*")]:
         _copy(loaders[link.name], root / link.relative_to(scratch))
-    for folder, folders, names in os.walk(scratch / _PAGES, followlinks=True):
+    for folder, folders, names in os.walk(scratch / _WEB_FOLDER, followlinks=True):
         folders[:] = set(folders) - _UNUSED
         for path in (Path(folder, name) for name in names if not name.endswith(".map")):
             if path.exists():

@@ -10,7 +10,7 @@ from typing import Final
 
 from hack.localcluster import build_stages
 from hack.localcluster.paths import Paths
-from hack.localcluster.subprocesses import logged
+from hack.localcluster.subprocesses import run_logged
 from hack.localcluster.versions import DEBIAN_SUITE
 
 NODE_PACKAGES: Final = (
@@ -43,36 +43,36 @@ PYTHON_PACKAGES: Final = ("python3", "python3-pip", "python3-venv", "ca-certific
 TARBALL: Final = "root.tar"
 
 
-def stage(
+def describe_root_stage(
     paths: Paths, name: str, packages: Sequence[str], hooks: Sequence[str] = ()
-) -> build_stages.Stage:
+) -> build_stages.BuildStage:
     """Describe a minimal root with these packages, and shell lines run on it (``$1``: the root)."""
 
     def build(result: Path) -> None:
         # Documentation of every package, in every language, is half of a minimal root.
-        lean = [
+        exclusions = [
             f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "doc", "locale")
         ]
-        wanted = ["--variant=minbase", f"--include={','.join(packages)}", *lean]
-        wanted += [f"--customize-hook={hook}" for hook in hooks]
-        _mmdebstrap(paths, name, wanted, result)
+        options = ["--variant=minbase", f"--include={','.join(packages)}", *exclusions]
+        options += [f"--customize-hook={hook}" for hook in hooks]
+        _run_mmdebstrap(paths, name, options, result)
 
     inputs = {"packages": " ".join(packages), "suite": DEBIAN_SUITE}
     if hooks:
         inputs["hooks"] = "\n".join(hooks)
-    return build_stages.Stage(name, inputs, build)
+    return build_stages.BuildStage(name, inputs, build)
 
 
-def unpack(paths: Paths, name: str, package: str, folder: Path) -> Path:
+def unpack_package(paths: Paths, name: str, package: str, folder: Path) -> Path:
     """Return a tar in ``folder`` with the files of a package and of all it depends on.
 
     Nothing is installed: no script of a package runs and no essential package is added.
     """
-    _mmdebstrap(paths, name, ["--variant=extract", f"--include={package}"], folder)
+    _run_mmdebstrap(paths, name, ["--variant=extract", f"--include={package}"], folder)
     return folder / TARBALL
 
 
-def _mmdebstrap(paths: Paths, name: str, options: list[str], folder: Path) -> None:
+def _run_mmdebstrap(paths: Paths, name: str, options: list[str], folder: Path) -> None:
     mirror = [os.environ["DEBIAN_MIRROR"]] if os.environ.get("DEBIAN_MIRROR") else []
     command = ["mmdebstrap", *options, DEBIAN_SUITE, str(folder / TARBALL), *mirror]
-    logged(command, paths.logs / f"{name}.log", seconds=1200, env={"TMPDIR": str(folder)})
+    run_logged(command, paths.logs / f"{name}.log", seconds=1200, env={"TMPDIR": str(folder)})

@@ -16,12 +16,12 @@ from hack.localcluster.errors import ClusterError
 _TAIL_LINES = 12
 
 
-def tail(text: str, lines: int = _TAIL_LINES) -> str:
+def last_lines(text: str, lines: int = _TAIL_LINES) -> str:
     """Return the last non-empty lines of a program's output."""
     return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
 
 
-def capture(
+def run_checked(
     command: Sequence[str],
     *,
     seconds: float = 60,
@@ -30,17 +30,17 @@ def capture(
     cwd: Path | None = None,
 ) -> str:
     """Run a program that must succeed and return what it printed."""
-    result = attempt(command, seconds=seconds, env=env, stdin=stdin, cwd=cwd)
+    result = run_unchecked(command, seconds=seconds, env=env, stdin=stdin, cwd=cwd)
     if result.returncode != 0:
         shown = " ".join(command[:6]) + (" ..." if len(command) > 6 else "")
         raise ClusterError(
             f"'{shown}' failed with exit code {result.returncode}:\n"
-            f"{tail(result.stderr) or tail(result.stdout)}"
+            f"{last_lines(result.stderr) or last_lines(result.stdout)}"
         )
     return result.stdout
 
 
-def attempt(
+def run_unchecked(
     command: Sequence[str],
     *,
     seconds: float = 60,
@@ -68,7 +68,7 @@ def attempt(
         return subprocess.CompletedProcess(list(command), 127, "", str(error))
 
 
-def logged(
+def run_logged(
     command: Sequence[str],
     log: Path,
     *,
@@ -83,7 +83,7 @@ def logged(
         out.flush()
         try:
             process = subprocess.Popen(
-                [*dies_with_us(), *command],
+                [*parent_death_command(), *command],
                 env=None if env is None else {**os.environ, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -96,21 +96,21 @@ def logged(
         try:
             code = process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
-            _end_group(process)
+            _terminate_group(process)
             raise ClusterError(
                 f"{command[0]} did not finish within {seconds:.0f} s; see {log}, then try again"
             ) from None
         except BaseException:
-            _end_group(process)
+            _terminate_group(process)
             raise
     if code != 0:
         raise ClusterError(
             f"{command[0]} failed with exit code {code} (all of it in {log}):\n"
-            f"{tail(log.read_text(errors='replace'))}"
+            f"{last_lines(log.read_text(errors='replace'))}"
         )
 
 
-def dies_with_us() -> list[str]:
+def parent_death_command() -> list[str]:
     """Return the prefix under which a program does not outlive this process, even if killed.
 
     Else a build would go on in the back of the next one.
@@ -118,7 +118,7 @@ def dies_with_us() -> list[str]:
     return ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
+def _terminate_group(process: subprocess.Popen[bytes]) -> None:
     """End a program and its children: politely, then not."""
     for number, seconds in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
         with contextlib.suppress(ProcessLookupError):

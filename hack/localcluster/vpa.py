@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from hack.localcluster import addon_images, build_stages, certificates, go_build
-from hack.localcluster.addon_images import Content, Site
-from hack.localcluster.certificates import Pair
-from hack.localcluster.kubectl import MANIFESTS, Kubectl, manifest, wait, wait_deployed
+from hack.localcluster.addon_images import AddonTarget, ImageContent
+from hack.localcluster.certificates import KeyPair
+from hack.localcluster.kubectl import (
+    MANIFESTS,
+    Kubectl,
+    render_manifest,
+    wait_for_deployments,
+    wait_until,
+)
 from hack.localcluster.paths import Paths
-from hack.localcluster.progress import Reporter
+from hack.localcluster.progress import ProgressReporter
 from hack.localcluster.versions import VPA
 
 NAME: Final = "vpa"
@@ -36,54 +42,56 @@ _SECRET: Final = "vpa-webhook"  # noqa: S105 - its name
 _SECONDS: Final = 180
 
 
-def install(site: Site) -> None:
+def install_vpa(target: AddonTarget) -> None:
     """Have all three parts running, of the versions and settings of this checkout."""
-    images = addon_images.provide(site, NAME, STOCK_IMAGES, _make)
-    crds = build_stages.ensure(site.paths, crds_stage(site.paths, site.reporter), site.reporter)
-    kubectl = site.kubectl
-    with site.reporter.stage(f"add-on {NAME}"):
+    images = addon_images.ensure_images(target, NAME, STOCK_IMAGES, _build_images)
+    crds = build_stages.ensure_built(
+        target.paths, describe_crds_stage(target.paths, target.reporter), target.reporter
+    )
+    kubectl = target.kubectl
+    with target.reporter.show_stage(f"add-on {NAME}"):
         kubectl.apply((crds / "crds.yaml").read_text())
         advice = "see 'kubectl get crd verticalpodautoscalers.autoscaling.k8s.io -o yaml'"
-        wait("the API of VPA being served", 30, lambda: kubectl.raw(API) is not None, advice)
-        pair = keep_or_make(_stored(kubectl))
-        kubectl.apply(render(images, pair))
-        wait_deployed(kubectl, NAMESPACE, DEPLOYMENTS, _SECONDS)
+        wait_until("the API of VPA being served", 30, lambda: kubectl.raw(API) is not None, advice)
+        pair = reuse_or_create_certificate(_read_stored_pair(kubectl))
+        kubectl.apply(render_vpa(images, pair))
+        wait_for_deployments(kubectl, NAMESPACE, DEPLOYMENTS, _SECONDS)
 
 
-def crds_stage(paths: Paths, reporter: Reporter) -> build_stages.Stage:
+def describe_crds_stage(paths: Paths, reporter: ProgressReporter) -> build_stages.BuildStage:
     """Describe the collection of the module's own resource kinds."""
 
     def build(result: Path) -> None:
-        sources = go_build.module_folder(paths, reporter, MODULE, PATH)
+        sources = go_build.find_module_folder(paths, reporter, MODULE, PATH)
         (result / "crds.yaml").write_text((sources / _CRDS).read_text())
 
-    return build_stages.Stage(f"{NAME}-crds", {"version": VPA, "file": _CRDS}, build)
+    return build_stages.BuildStage(f"{NAME}-crds", {"version": VPA, "file": _CRDS}, build)
 
 
-def keep_or_make(stored: Pair | None) -> Pair:
+def reuse_or_create_certificate(stored: KeyPair | None) -> KeyPair:
     """Return the webhook's certificate: the one in the cluster while it is good."""
-    if stored is not None and certificates.serves(stored, HOST):
+    if stored is not None and certificates.is_valid_certificate(stored, HOST):
         return stored
-    return certificates.make(HOST)
+    return certificates.create_certificate(HOST)
 
 
-def pair_of(secret: Mapping[str, Any] | None) -> Pair | None:
+def parse_key_pair(secret: Mapping[str, Any] | None) -> KeyPair | None:
     """Read the certificate and its key from a Secret; None when it holds no such thing."""
     data = (secret or {}).get("data") or {}
     try:
         texts = [base64.b64decode(data[name]).decode() for name in ("tls.crt", "tls.key")]
     except (KeyError, ValueError):
         return None
-    return Pair(*texts)
+    return KeyPair(*texts)
 
 
-def render(images: Mapping[str, str], pair: Pair) -> str:
+def render_vpa(images: Mapping[str, str], pair: KeyPair) -> str:
     """Return the manifest with the certificate in it; a part starts anew when it has changed."""
     settings = hashlib.sha256((MANIFESTS / f"{NAME}.yaml").read_bytes())
     settings.update(pair.certificate.encode())
-    return manifest(
+    return render_manifest(
         NAME,
-        **addon_images.values(images),
+        **addon_images.template_values(images),
         certificate=_base64(pair.certificate),
         key=_base64(pair.key),
         settings=settings.hexdigest()[:16],
@@ -94,17 +102,17 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def _stored(kubectl: Kubectl) -> Pair | None:
-    return pair_of(kubectl.get("secret", _SECRET, "-n", NAMESPACE))
+def _read_stored_pair(kubectl: Kubectl) -> KeyPair | None:
+    return parse_key_pair(kubectl.get("secret", _SECRET, "-n", NAMESPACE))
 
 
-def _make(site: Site) -> tuple[Sequence[Content], Sequence[Path]]:
+def _build_images(target: AddonTarget) -> tuple[Sequence[ImageContent], Sequence[Path]]:
     """Build the three programs."""
-    stage = go_build.module_stage(site.paths, site.reporter, MODULE)
-    built = build_stages.ensure(site.paths, stage, site.reporter)
+    stage = go_build.describe_module_stage(target.paths, target.reporter, MODULE)
+    built = build_stages.ensure_built(target.paths, stage, target.reporter)
     place = "usr/local/bin"
     contents = [
-        Content(
+        ImageContent(
             f"vpa-{program}", VPA, f"{place}/{program}", {f"{place}/{program}": built / program}
         )
         for program in PROGRAMS

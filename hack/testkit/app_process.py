@@ -16,9 +16,9 @@ from typing import Self
 from hack.testkit.wait import eventually
 
 _ROOT = Path(__file__).parents[2]
-_PATIENCE = 30.0
-_APP = ("-m", "app")
-_AS_A_POD = """
+_TIMEOUT = 30.0
+_APP_ARGUMENTS = ("-m", "app")
+_POD_SCRIPT = """
 import socket, sys
 name = sys.argv.pop()
 socket.gethostname = lambda: name
@@ -27,9 +27,9 @@ sys.exit(main())
 """
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
+def wait_until(condition: Callable[[], bool], description: str) -> None:
     """Return as soon as the condition holds; looked at often, since what is waited for is near."""
-    eventually(condition, timeout=_PATIENCE, says=what, poll=0.005)
+    eventually(condition, timeout=_TIMEOUT, description=description, poll=0.005)
 
 
 class AppProcess:
@@ -46,7 +46,12 @@ class AppProcess:
         defaults = {"HOST": "127.0.0.1", "PORT": "0", "LINGER_SECONDS": "0"}
         self.lines: list[str] = []
         self.popen = subprocess.Popen(
-            [sys.executable, "-W", "error", *(["-c", _AS_A_POD, hostname] if hostname else _APP)],
+            [
+                sys.executable,
+                "-W",
+                "error",
+                *(["-c", _POD_SCRIPT, hostname] if hostname else _APP_ARGUMENTS),
+            ],
             cwd=_ROOT,
             env={**environ, **defaults, **settings},
             stdout=subprocess.PIPE,
@@ -61,7 +66,7 @@ class AppProcess:
 
     def __exit__(self, *_: object) -> None:
         self.popen.kill()
-        self.wait()
+        self.wait_for_exit()
 
     def _read(self) -> None:
         assert self.popen.stdout is not None
@@ -71,25 +76,25 @@ class AppProcess:
     @property
     def port(self) -> int:
         """The port, once the app listens."""
-        wait_until(lambda: self.said("listening on") or self.ended, "the app listens")
+        wait_until(lambda: self.has_logged("listening on") or self.has_ended, "the app listens")
         found = re.search(r"listening on [^ ]*:(\d+),", "\n".join(self.lines))
         assert found, self.lines
         return int(found[1])
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the process is over and all its output read."""
         return self.popen.poll() is not None and not self._reader.is_alive()
 
-    def said(self, text: str) -> bool:
+    def has_logged(self, text: str) -> bool:
         """Whether a line of the log holds the text."""
         return any(text in line for line in self.lines)
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection that stays open between requests."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TIMEOUT)
 
-    def ask(self, path: str) -> tuple[int, str]:
+    def get(self, path: str) -> tuple[int, str]:
         """The status and body of a GET on a connection of its own."""
         connection = self.connect()
         try:
@@ -99,13 +104,13 @@ class AppProcess:
         finally:
             connection.close()
 
-    def message(self, path: str) -> str:
+    def send_action(self, path: str) -> str:
         """What the app says to an action."""
-        return str(json.loads(self.ask(path)[1])["message"])
+        return str(json.loads(self.get(path)[1])["message"])
 
-    def metric(self, sample: str) -> float:
+    def read_metric(self, sample: str) -> float:
         """One value of ``/metrics``; 0 where it is not there yet."""
-        for line in self.ask("/metrics")[1].splitlines():
+        for line in self.get("/metrics")[1].splitlines():
             name, _, value = line.rpartition(" ")
             if name == sample:
                 return float(value)
@@ -115,31 +120,31 @@ class AppProcess:
         """What the kubelet does first."""
         self.popen.send_signal(signal.SIGTERM)
 
-    def wait(self) -> int:
+    def wait_for_exit(self) -> int:
         """The exit code, once the process is over."""
-        code = self.popen.wait(_PATIENCE)
-        self._reader.join(_PATIENCE)
+        code = self.popen.wait(_TIMEOUT)
+        self._reader.join(_TIMEOUT)
         return code
 
     def stop(self) -> tuple[int, float]:
         """SIGTERM; the exit code and the seconds it took."""
-        begun = time.monotonic()
+        started = time.monotonic()
         self.terminate()
-        return self.wait(), time.monotonic() - begun
+        return self.wait_for_exit(), time.monotonic() - started
 
 
-class Asking(threading.Thread):
+class BackgroundRequest(threading.Thread):
     """A request under way in the background; ``answer`` has its status, or 0 where it was cut."""
 
     def __init__(self, app: AppProcess, path: str) -> None:
         super().__init__()
         self._app, self._path = app, path
-        self.answer = -1
+        self.status_code = -1
         self.start()
 
     def run(self) -> None:
         """Ask, and note what came of it."""
         try:
-            self.answer = self._app.ask(self._path)[0]
+            self.status_code = self._app.get(self._path)[0]
         except (OSError, http.client.HTTPException):
-            self.answer = 0
+            self.status_code = 0

@@ -2,12 +2,12 @@
 
 import re
 
-from hack.testkit.kube_client import kubectl
+from hack.testkit.kube_client import run_kubectl
 
-LIMIT = 6000
+MAX_CHARACTERS = 6000
 """Characters of each look; the end of it is where the news are."""
 
-SYSTEM_LINE = 200
+MAX_LINE_CHARACTERS = 200
 
 _PODS = (
     "{range .items[*]}{.metadata.namespace}/{.metadata.name} on {.spec.nodeName}: {.status.phase}"
@@ -20,28 +20,28 @@ _APIS = (
     ' {.status.conditions[?(@.type=="Available")].message}'
     ' {.status.conditions[?(@.type=="Available")].status}{"\\n"}{end}'
 )
-_SYSTEM = re.compile(r"(kube-system|monitoring)/\S+ on (?!kwok-)")
-_WELL = re.compile(r": Running( \S+ ready=true restarts=0\s*)+$")
+_SYSTEM_POD = re.compile(r"(kube-system|monitoring)/\S+ on (?!kwok-)")
+_HEALTHY_POD = re.compile(r": Running( \S+ ready=true restarts=0\s*)+$")
 
-KINDS = "deployments,replicasets,jobs,services,hpa,pdb,pods"
+DUMPED_KINDS = "deployments,replicasets,jobs,services,hpa,pdb,pods"
 
 
-def of_app(namespace: str, name: str) -> str:
+def dump_app(namespace: str, name: str) -> str:
     """Everything worth a look of one app: itself, its children and pods, the last Events."""
-    return _look(
+    return _run_commands(
         namespace,
         ("get", "selfhealingapp", name, "-o", "yaml"),
-        ("get", KINDS, "-l", f"selfhealing.dev/app={name}", "-o", "wide"),
-        ("get", KINDS.replace(",pods", ""), name, "-o", "wide", "--ignore-not-found"),
+        ("get", DUMPED_KINDS, "-l", f"selfhealing.dev/app={name}", "-o", "wide"),
+        ("get", DUMPED_KINDS.replace(",pods", ""), name, "-o", "wide", "--ignore-not-found"),
         ("events", "--for", f"selfhealingapp/{name}"),
     )
 
 
-def of_namespace(namespace: str) -> str:
+def dump_namespace(namespace: str) -> str:
     """Everything worth a look in a namespace: resources, pods, the last Events."""
-    return _look(
+    return _run_commands(
         namespace,
-        ("get", f"selfhealingapps,{KINDS}", "-o", "wide"),
+        ("get", f"selfhealingapps,{DUMPED_KINDS}", "-o", "wide"),
         (
             "get",
             "selfhealingapps",
@@ -52,21 +52,25 @@ def of_namespace(namespace: str) -> str:
     )
 
 
-def of_system() -> str:
+def dump_system() -> str:
     """What the tests rest on and is not well: restarts and unready pods on real nodes, dead APIs.
 
     One line each; nothing where all is well.
     """
-    pods = kubectl("get", "pods", "-A", "--no-headers", "-o", f"jsonpath={_PODS}", check=False)
-    apis = kubectl("get", "apiservices", "-o", f"jsonpath={_APIS}", check=False)
-    ill = [line for line in pods.splitlines() if _SYSTEM.match(line) and not _WELL.search(line)]
-    ill += [f"API {line}" for line in apis.splitlines() if not line.endswith(" True")]
-    return "\n".join(line[:SYSTEM_LINE] for line in ill)
+    pods = run_kubectl("get", "pods", "-A", "--no-headers", "-o", f"jsonpath={_PODS}", check=False)
+    apis = run_kubectl("get", "apiservices", "-o", f"jsonpath={_APIS}", check=False)
+    unhealthy = [
+        line
+        for line in pods.splitlines()
+        if _SYSTEM_POD.match(line) and not _HEALTHY_POD.search(line)
+    ]
+    unhealthy += [f"API {line}" for line in apis.splitlines() if not line.endswith(" True")]
+    return "\n".join(line[:MAX_LINE_CHARACTERS] for line in unhealthy)
 
 
-def _look(namespace: str, *looks: tuple[str, ...]) -> str:
+def _run_commands(namespace: str, *commands: tuple[str, ...]) -> str:
     parts = []
-    for look in looks:
-        output = kubectl("-n", namespace, *look, check=False)
-        parts.append(f"$ kubectl -n {namespace} {' '.join(look)}\n" + output[-LIMIT:])
+    for command in commands:
+        output = run_kubectl("-n", namespace, *command, check=False)
+        parts.append(f"$ kubectl -n {namespace} {' '.join(command)}\n" + output[-MAX_CHARACTERS:])
     return "\n".join(parts)

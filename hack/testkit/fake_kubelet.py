@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from hack.testkit.kube_client import Json, Kube
+from hack.testkit.kube_client import Json, KubeClient
 from hack.testkit.wait import eventually
 
 
@@ -18,19 +18,19 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def stamp(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """A time as Kubernetes writes it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)
-class Kubelet:
+class FakeKubelet:
     """The kubelet of the pods of one namespace."""
 
-    kube: Kube
+    kube: KubeClient
     namespace: str
 
-    def ended(
+    def report_restart(
         self,
         pod: str,
         reason: str = "Error",
@@ -38,7 +38,7 @@ class Kubelet:
         *,
         times: int = 1,
         container: str = "app",
-        lived: timedelta = timedelta(minutes=2),
+        uptime: timedelta = timedelta(minutes=2),
     ) -> datetime:
         """The container ended ``times`` times and runs again; returns when it ended last.
 
@@ -51,37 +51,37 @@ class Kubelet:
             nonlocal finished
             running = entry["state"].get("running", {})
             # A container lives for a second at least, so that no two ends have the same time.
-            eventually(lambda: stamp(now()) > running.get("startedAt", ""), timeout=2)
+            eventually(lambda: format_time(now()) > running.get("startedAt", ""), timeout=2)
             finished = now()
             terminated = {
                 "containerID": f"fake://{uuid.uuid4().hex}",
                 "exitCode": exit_code,
                 "reason": reason,
-                "startedAt": stamp(finished - lived),
-                "finishedAt": stamp(finished),
+                "startedAt": format_time(finished - uptime),
+                "finishedAt": format_time(finished),
             }
             entry["restartCount"] += times
             entry["lastState"] = {"terminated": terminated}
-            entry["state"] = {"running": {"startedAt": stamp(finished)}}
+            entry["state"] = {"running": {"startedAt": format_time(finished)}}
 
-        self._write(pod, change, container)
+        self._update_container(pod, change, container)
         return finished
 
-    def back_off(self, pod: str, container: str = "app") -> None:
+    def report_back_off(self, pod: str, container: str = "app") -> None:
         """The container waits before it is started once more."""
         message = f"back-off 10s restarting failed container={container} pod={pod}"
-        self.waits(pod, "CrashLoopBackOff", message, container)
+        self.report_waiting(pod, "CrashLoopBackOff", message, container)
 
-    def waits(self, pod: str, reason: str, message: str, container: str = "app") -> None:
+    def report_waiting(self, pod: str, reason: str, message: str, container: str = "app") -> None:
         """The container cannot be started."""
 
         def change(entry: Json) -> None:
             entry["state"] = {"waiting": {"reason": reason, "message": message}}
             entry["ready"] = entry["started"] = False
 
-        self._write(pod, change, container)
+        self._update_container(pod, change, container)
 
-    def ready(self, pod: str, *, ready: bool = True, container: str = "app") -> None:
+    def set_ready(self, pod: str, *, ready: bool = True, container: str = "app") -> None:
         """The readiness probe of the container succeeded or failed.
 
         A readiness that is lost in the second of the start looks as if it had never been there, so
@@ -90,32 +90,32 @@ class Kubelet:
 
         def change(entry: Json) -> None:
             started = entry["state"].get("running", {}).get("startedAt", "")
-            eventually(lambda: stamp(now()) > started, timeout=2)
+            eventually(lambda: format_time(now()) > started, timeout=2)
             entry["ready"] = ready
             if "running" not in entry["state"]:
-                entry["state"] = {"running": {"startedAt": stamp(now())}}
+                entry["state"] = {"running": {"startedAt": format_time(now())}}
 
-        self._write(pod, change, container)
+        self._update_container(pod, change, container)
 
-    def runs(self, pod: str) -> None:
+    def report_running(self, pod: str) -> None:
         """The pod of a Job has a node and runs.
 
         For pods that no node takes (NOWHERE): KWOK completes a Job's pods as soon as they run.
         """
-        self._play(pod, "Running", {"running": {"startedAt": stamp(now())}})
+        self._write_phase(pod, "Running", {"running": {"startedAt": format_time(now())}})
 
-    def succeeds(self, pod: str) -> None:
+    def report_succeeded(self, pod: str) -> None:
         """The container of such a pod has done its work."""
-        self._play(pod, "Succeeded", _terminated("Completed", 0))
+        self._write_phase(pod, "Succeeded", terminated_state("Completed", 0))
 
-    def fails(self, pod: str, reason: str = "Error", exit_code: int = 1) -> None:
+    def report_failed(self, pod: str, reason: str = "Error", exit_code: int = 1) -> None:
         """The container of such a pod ended badly, and is not to be started again."""
-        self._play(pod, "Failed", _terminated(reason, exit_code))
+        self._write_phase(pod, "Failed", terminated_state(reason, exit_code))
 
-    def _play(self, pod: str, phase: str, state: Json) -> None:
+    def _write_phase(self, pod: str, phase: str, state: Json) -> None:
         ready = phase == "Running"
         conditions = [
-            {"type": kind, "status": str(value), "lastTransitionTime": stamp(now())}
+            {"type": kind, "status": str(value), "lastTransitionTime": format_time(now())}
             for kind, value in (
                 ("PodScheduled", True),
                 ("Initialized", True),
@@ -132,18 +132,18 @@ class Kubelet:
             "state": state,
         }
         status = {"phase": phase, "conditions": conditions, "containerStatuses": [entry]}
-        self.kube.merge("Pod", self.namespace, pod, {"status": status}, sub="status")
+        self.kube.merge_patch("Pod", self.namespace, pod, {"status": status}, sub="status")
 
-    def evicted(self, pod: str) -> None:
+    def report_evicted(self, pod: str) -> None:
         """The node ran out of memory and threw the pod out."""
         status = {
             "phase": "Failed",
             "reason": "Evicted",
             "message": "The node was low on resource: memory.",
         }
-        self.kube.merge("Pod", self.namespace, pod, {"status": status}, sub="status")
+        self.kube.merge_patch("Pod", self.namespace, pod, {"status": status}, sub="status")
 
-    def killing(
+    def create_killing_event(
         self,
         pod: str,
         probe: str = "liveness",
@@ -153,11 +153,11 @@ class Kubelet:
     ) -> None:
         """Say by an Event that a probe failed and the container is killed."""
         message = f"Container {container} failed {probe} probe, will be restarted"
-        self._event(pod, container, message, at or now())
+        self._create_event(pod, container, message, at or now())
 
-    def _event(self, pod: str, container: str, message: str, at: datetime) -> None:
+    def _create_event(self, pod: str, container: str, message: str, at: datetime) -> None:
         found = self.kube.get("Pod", self.namespace, pod)
-        moment = stamp(at)
+        moment = format_time(at)
         self.kube.create(
             {
                 "apiVersion": "v1",
@@ -181,38 +181,40 @@ class Kubelet:
             }
         )
 
-    def stopping(self, pod: str, container: str = "app") -> None:
+    def create_stopping_event(self, pod: str, container: str = "app") -> None:
         """Say by an Event that the pod is stopped, as a kubelet does that may restart nothing."""
-        self._event(pod, container, f"Stopping container {container}", now())
+        self._create_event(pod, container, f"Stopping container {container}", now())
 
-    def _write(self, pod: str, change: Callable[[Json], None], container: str) -> None:
+    def _update_container(self, pod: str, change: Callable[[Json], None], container: str) -> None:
         status = self.kube.get("Pod", self.namespace, pod)["status"]
         entries: list[Json] = status["containerStatuses"]
         change(next(entry for entry in entries if entry["name"] == container))
-        everything = all(entry["ready"] for entry in entries)
+        is_ready = all(entry["ready"] for entry in entries)
         conditions = [
-            _judged(condition, ready=everything)
+            set_condition(condition, ready=is_ready)
             if condition["type"] in {"Ready", "ContainersReady"}
             else condition
             for condition in status["conditions"]
         ]
         patch = {"status": {"containerStatuses": entries, "conditions": conditions}}
-        self.kube.merge("Pod", self.namespace, pod, patch, sub="status")
+        self.kube.merge_patch("Pod", self.namespace, pod, patch, sub="status")
 
 
-def _terminated(reason: str, exit_code: int) -> Json:
+def terminated_state(reason: str, exit_code: int) -> Json:
+    """Return the state of a container that ran for two minutes and has terminated."""
     return {
         "terminated": {
             "containerID": f"fake://{uuid.uuid4().hex}",
             "exitCode": exit_code,
             "reason": reason,
-            "startedAt": stamp(now() - timedelta(minutes=2)),
-            "finishedAt": stamp(now()),
+            "startedAt": format_time(now() - timedelta(minutes=2)),
+            "finishedAt": format_time(now()),
         }
     }
 
 
-def _judged(condition: Json, *, ready: bool) -> Json:
+def set_condition(condition: Json, *, ready: bool) -> Json:
+    """Return the condition with this status; unchanged if it has it already."""
     status = "True" if ready else "False"
     if condition["status"] == status:
         return condition
@@ -220,6 +222,6 @@ def _judged(condition: Json, *, ready: bool) -> Json:
     return {
         "type": condition["type"],
         "status": status,
-        "lastTransitionTime": stamp(now()),
+        "lastTransitionTime": format_time(now()),
         **reason,
     }

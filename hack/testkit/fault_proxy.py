@@ -20,7 +20,7 @@ import pykube
 from aiohttp import web
 
 from hack.testkit.kube_client import KUBECONFIG, Json
-from hack.testkit.operator_process import free_port
+from hack.testkit.operator_process import find_free_port
 
 HOP_BY_HOP = {"connection", "content-length", "host", "transfer-encoding", "keep-alive"}
 WATCH_ERRORS = {
@@ -31,47 +31,47 @@ WATCH_ERRORS = {
 
 
 @dataclass(frozen=True)
-class Passed:
+class ProxiedRequest:
     """A request that came through, or was answered here."""
 
     method: str
     path: str
-    watch: bool
+    is_watch: bool
     agent: str
 
     @property
-    def writes(self) -> bool:
+    def is_write(self) -> bool:
         """Whether it changes something."""
         return self.method != "GET"
 
 
 @dataclass
-class Refusal:
+class InjectedError:
     """An answer that is given instead of the API server's, so many times."""
 
     method: str
     path: re.Pattern[str]
     status: int
     reason: str
-    times: int
+    remaining: int
 
 
 @dataclass
-class Rules:
+class FaultRules:
     """What the proxy does to requests at the moment."""
 
     watch_error: int = 0
     """The status that watches which resume are given as an error; 0 for none."""
     watch_path: re.Pattern[str] = field(default_factory=lambda: re.compile(""))
     """Which watches those are."""
-    hanging: bool = False
+    stalls_requests: bool = False
     """Requests get no answer at all."""
-    hidden: str = ""
+    hidden_group: str = ""
     """An API group that the server does not seem to serve."""
-    refusals: list[Refusal] = field(default_factory=list)
+    injected_errors: list[InjectedError] = field(default_factory=list)
 
 
-class ApiProxy:
+class FaultProxy:
     """The proxy, in a thread of its own.
 
     Attributes:
@@ -79,11 +79,11 @@ class ApiProxy:
     """
 
     def __init__(self, folder: Path, upstream: Path = KUBECONFIG) -> None:
-        self.requests: list[Passed] = []
+        self.requests: list[ProxiedRequest] = []
         self.kubeconfig = folder / "proxy.kubeconfig"
         self._upstream = pykube.KubeConfig.from_file(str(upstream))
-        self._rules = Rules()
-        self._port = free_port()
+        self._rules = FaultRules()
+        self._port = find_free_port()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._server: web.AppRunner | None = None
@@ -93,38 +93,42 @@ class ApiProxy:
 
     # -- what tests do with it ------------------------------------------------------------------
 
-    def count(self, matches: Callable[[Passed], bool]) -> int:
+    def count_requests(self, matches: Callable[[ProxiedRequest], bool]) -> int:
         """How many requests there were of a kind."""
         return sum(matches(request) for request in list(self.requests))
 
-    def cut(self) -> None:
+    def disconnect(self) -> None:
         """Close every connection and take no new one, as when the API server is away."""
-        self._run(self._cut())
+        self._run(self._disconnect())
 
-    def mend(self) -> None:
+    def reconnect(self) -> None:
         """Take connections again, as before."""
         self._run(self._listen())
 
-    def break_watches(self, status: int, path: str = "") -> None:
+    def fail_watches(self, status: int, path: str = "") -> None:
         """Answer watches that resume with this error, until told otherwise by a 0."""
         self._rules.watch_path = re.compile(path)
         self._rules.watch_error = status
 
-    def hang(self, *, hanging: bool = True) -> None:
+    def stall_requests(self, *, stall: bool = True) -> None:
         """Leave new requests without an answer."""
-        self._rules.hanging = hanging
+        self._rules.stalls_requests = stall
 
-    def refuse(self, method: str, path: str, status: int, *, times: int, reason: str = "") -> None:
+    def inject_errors(
+        self, method: str, path: str, status: int, *, times: int, reason: str = ""
+    ) -> None:
         """Answer the next requests of a kind with an error."""
-        self._rules.refusals.append(Refusal(method, re.compile(path), status, reason, times))
+        self._rules.injected_errors.append(
+            InjectedError(method, re.compile(path), status, reason, times)
+        )
 
-    def hide(self, group: str) -> None:
+    def hide_group(self, group: str) -> None:
         """Make it look as if an API group were not served, until told otherwise by a ""."""
-        self._rules.hidden = group
+        self._rules.hidden_group = group
 
-    def end_watches(self) -> None:
+    def close_watches(self) -> None:
         """Close the connection of every watch that is open."""
-        self._run(self._end_watches())
+        self._run(self._close_watches())
 
     # -- its life -------------------------------------------------------------------------------
 
@@ -158,7 +162,7 @@ class ApiProxy:
     async def _open(self) -> None:
         self._session = aiohttp.ClientSession(
             self._upstream.cluster["server"],
-            connector=aiohttp.TCPConnector(limit=0, ssl=_tls(self._upstream)),
+            connector=aiohttp.TCPConnector(limit=0, ssl=tls_context(self._upstream)),
             timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=False,
         )
@@ -175,7 +179,7 @@ class ApiProxy:
         self._site = web.TCPSite(self._server, "127.0.0.1", self._port, reuse_address=True)
         await self._site.start()
 
-    async def _cut(self) -> None:
+    async def _disconnect(self) -> None:
         assert self._server is not None
         if self._site is not None:
             await self._site.stop()
@@ -184,12 +188,12 @@ class ApiProxy:
             if connection.transport is not None:
                 connection.transport.abort()
 
-    async def _end_watches(self) -> None:
+    async def _close_watches(self) -> None:
         for watch in list(self._watches):
             watch.cancel()
 
     async def _close(self) -> None:
-        await self._cut()
+        await self._disconnect()
         assert self._server is not None
         await self._server.cleanup()
         assert self._session is not None
@@ -202,40 +206,46 @@ class ApiProxy:
     # -- one request ----------------------------------------------------------------------------
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        watch = request.query.get("watch") == "true"
+        is_watch = request.query.get("watch") == "true"
         agent = request.headers.get("User-Agent", "")
-        self.requests.append(Passed(request.method, request.path, watch, agent))
-        if self._rules.hanging:
+        self.requests.append(ProxiedRequest(request.method, request.path, is_watch, agent))
+        if self._rules.stalls_requests:
             await asyncio.sleep(3600)
-        if self._rules.hidden and request.path.startswith(f"/apis/{self._rules.hidden}"):
+        if self._rules.hidden_group and request.path.startswith(
+            f"/apis/{self._rules.hidden_group}"
+        ):
             return web.Response(status=404, text="404 page not found")
-        if self._rules.hidden and request.path == "/apis":
-            return await self._without(self._rules.hidden)
-        refusal = self._refusal(request)
-        if refusal is not None:
-            return _refused(refusal)
-        resumed = watch and "resourceVersion" in request.query
-        if resumed and self._rules.watch_error and self._rules.watch_path.search(request.path):
-            return _broken(self._rules.watch_error)
+        if self._rules.hidden_group and request.path == "/apis":
+            return await self._list_groups_without(self._rules.hidden_group)
+        injected = self._next_injected_error(request)
+        if injected is not None:
+            return error_response(injected)
+        is_resumed_watch = is_watch and "resourceVersion" in request.query
+        if (
+            is_resumed_watch
+            and self._rules.watch_error
+            and self._rules.watch_path.search(request.path)
+        ):
+            return watch_error_response(self._rules.watch_error)
         task = asyncio.current_task()
         assert task is not None
-        if watch:
+        if is_watch:
             self._watches.add(task)
         try:
             return await self._forward(request)
         finally:
             self._watches.discard(task)
 
-    def _refusal(self, request: web.Request) -> Refusal | None:
-        for refusal in self._rules.refusals:
-            fits = refusal.method == request.method and refusal.path.search(request.path)
-            if refusal.times > 0 and fits:
-                refusal.times -= 1
-                return refusal
+    def _next_injected_error(self, request: web.Request) -> InjectedError | None:
+        for error in self._rules.injected_errors:
+            matches = error.method == request.method and error.path.search(request.path)
+            if error.remaining > 0 and matches:
+                error.remaining -= 1
+                return error
         return None
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
-        async with self._asked(request) as answer:
+        async with self._send_upstream(request) as answer:
             headers = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP}
             response = web.StreamResponse(status=answer.status, headers=headers)
             await response.prepare(request)
@@ -245,7 +255,7 @@ class ApiProxy:
                 await response.write_eof()
             return response
 
-    async def _without(self, group: str) -> web.Response:
+    async def _list_groups_without(self, group: str) -> web.Response:
         """The list of API groups without one of them."""
         assert self._session is not None
         async with self._session.get("/apis", headers={"Accept": "application/json"}) as answer:
@@ -254,7 +264,7 @@ class ApiProxy:
         return web.json_response(found)
 
     @asynccontextmanager
-    async def _asked(self, request: web.Request) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _send_upstream(self, request: web.Request) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._session is not None
         headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP}
         body = await request.read()
@@ -264,7 +274,8 @@ class ApiProxy:
             yield answer
 
 
-def _tls(config: pykube.KubeConfig) -> ssl.SSLContext:
+def tls_context(config: pykube.KubeConfig) -> ssl.SSLContext:
+    """Return a TLS context with the CA and the client certificate of a kubeconfig."""
     context = ssl.create_default_context(cafile=config.cluster["certificate-authority"].filename())
     if "client-certificate" in config.user:
         context.load_cert_chain(
@@ -273,7 +284,8 @@ def _tls(config: pykube.KubeConfig) -> ssl.SSLContext:
     return context
 
 
-def _status(status: int, reason: str, message: str) -> Json:
+def build_status(status: int, reason: str, message: str) -> Json:
+    """Return a Kubernetes Status object for a failed request."""
     return {
         "apiVersion": "v1",
         "kind": "Status",
@@ -285,20 +297,22 @@ def _status(status: int, reason: str, message: str) -> Json:
     }
 
 
-def _broken(status: int) -> web.Response:
-    error = {"type": "ERROR", "object": _status(status, *WATCH_ERRORS[status])}
+def watch_error_response(status: int) -> web.Response:
+    """Return a watch stream that consists of one ERROR event."""
+    error = {"type": "ERROR", "object": build_status(status, *WATCH_ERRORS[status])}
     return web.Response(text=json.dumps(error) + "\n", content_type="application/json")
 
 
-def _refused(refusal: Refusal) -> web.Response:
-    text = f"refused by a test with {refusal.status}"
-    return web.json_response(_status(refusal.status, refusal.reason, text), status=refusal.status)
+def error_response(error: InjectedError) -> web.Response:
+    """Return the response of a request that the proxy refuses."""
+    text = f"refused by a test with {error.status}"
+    return web.json_response(build_status(error.status, error.reason, text), status=error.status)
 
 
 @contextmanager
-def api_proxy(folder: Path) -> Iterator[ApiProxy]:
+def run_fault_proxy(folder: Path) -> Iterator[FaultProxy]:
     """A proxy while the block runs."""
-    proxy = ApiProxy(folder)
+    proxy = FaultProxy(folder)
     proxy.start()
     try:
         yield proxy

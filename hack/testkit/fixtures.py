@@ -9,43 +9,53 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hack.testkit.fake_kubelet import Kubelet
-from hack.testkit.kube_client import ROOT, Json, Kube, condition, kubectl, namespace_for
-from hack.testkit.namespace import Space
-from hack.testkit.operator_process import OperatorProcess, running
+from hack.testkit.fake_kubelet import FakeKubelet
+from hack.testkit.kube_client import (
+    ROOT,
+    Json,
+    KubeClient,
+    find_condition,
+    run_kubectl,
+    temporary_namespace,
+)
+from hack.testkit.namespace import AppNamespace
+from hack.testkit.operator_process import OperatorProcess, run_operator
 from hack.testkit.wait import eventually
 
-FAKE_LABEL = "type=kwok"
-FAKE_COUNT = "4"
-CRD = ROOT / "crd" / "selfhealingapp.yaml"
+FAKE_NODE_SELECTOR = "type=kwok"
+FAKE_NODE_COUNT = "4"
+CRD_FILE = ROOT / "crd" / "selfhealingapp.yaml"
 
 
 @pytest.fixture(scope="session")
-def kube() -> Kube:
+def kube() -> KubeClient:
     """The API server, with the SelfHealingApp kind installed."""
-    kube = Kube()
-    crd = yaml.safe_load(CRD.read_text())
+    kube = KubeClient()
+    crd = yaml.safe_load(CRD_FILE.read_text())
     kube.apply(crd)
     eventually(
         lambda: (
-            condition(
+            find_condition(
                 kube.get("CustomResourceDefinition", None, crd["metadata"]["name"]), "Established"
             ).get("status")
             == "True"
         ),
-        says="the CRD is served",
+        description="the CRD is served",
     )
     # Discovery and OpenAPI, by which kubectl knows of a kind, follow some seconds later.
-    eventually(lambda: "SelfHealingApp" in kubectl("explain", "sha"), says="kubectl knows the kind")
+    eventually(
+        lambda: "SelfHealingApp" in run_kubectl("explain", "sha"),
+        description="kubectl knows the kind",
+    )
     return kube
 
 
 @pytest.fixture(scope="session")
-def fake_nodes(kube: Kube) -> None:
+def fake_nodes(kube: KubeClient) -> None:
     """Nodes that KWOK plays; they are made when there is none, and left for the next run."""
-    if not kube.list("Node", None, FAKE_LABEL):
+    if not kube.list("Node", None, FAKE_NODE_SELECTOR):
         subprocess.run(
-            [sys.executable, "-m", "hack.localcluster", "kwok", FAKE_COUNT],
+            [sys.executable, "-m", "hack.localcluster", "kwok", FAKE_NODE_COUNT],
             cwd=ROOT,
             check=True,
             timeout=300,
@@ -53,23 +63,23 @@ def fake_nodes(kube: Kube) -> None:
 
 
 @pytest.fixture(scope="module")
-def namespace(kube: Kube, request: pytest.FixtureRequest) -> Iterator[str]:
+def namespace(kube: KubeClient, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace for the tests of one module."""
     stem = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
-    with namespace_for(kube, f"test-{stem}") as name:
+    with temporary_namespace(kube, f"test-{stem}") as name:
         yield name
 
 
 @pytest.fixture(scope="module")
-def space(kube: Kube, namespace: str) -> Space:
+def space(kube: KubeClient, namespace: str) -> AppNamespace:
     """The module's namespace, with words for what is in it."""
-    return Space(kube, namespace)
+    return AppNamespace(kube, namespace)
 
 
 @pytest.fixture(scope="module")
-def kubelet(kube: Kube, namespace: str, fake_nodes: None) -> Kubelet:  # noqa: ARG001 - it plays theirs
+def kubelet(kube: KubeClient, namespace: str, fake_nodes: None) -> FakeKubelet:  # noqa: ARG001 - it plays theirs
     """The kubelet of the module's pods on fake nodes."""
-    return Kubelet(kube, namespace)
+    return FakeKubelet(kube, namespace)
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +94,12 @@ def operator(
 ) -> Iterator[OperatorProcess]:
     """An operator that serves the module's namespace."""
     log: Path = tmp_path_factory.mktemp("operator") / "operator.log"
-    with running([namespace], log, settings=settings) as process:
+    with run_operator([namespace], log, settings=settings) as process:
         yield process
 
 
 @pytest.fixture
-def name(kube: Kube, namespace: str, request: pytest.FixtureRequest) -> Iterator[str]:
+def name(kube: KubeClient, namespace: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """A name for the app of one test; the app is deleted afterwards."""
     stem = request.node.name.removeprefix("test_").replace("_", "-").lower()
     letters = "".join(c for c in stem if c.isalnum() or c == "-")[:34].strip("-")
@@ -98,7 +108,7 @@ def name(kube: Kube, namespace: str, request: pytest.FixtureRequest) -> Iterator
     kube.delete("SelfHealingApp", namespace, name)
 
 
-def app(namespace: str, name: str, spec: Json) -> Json:
+def build_app(namespace: str, name: str, spec: Json) -> Json:
     """A SelfHealingApp."""
     return {
         "apiVersion": "selfhealing.dev/v1alpha1",

@@ -3,51 +3,53 @@
 from collections.abc import Callable
 from contextlib import suppress
 
-from hack.testkit.fake_kubelet import Kubelet
+from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.kube_client import Json
-from hack.testkit.namespace import FAKE_NODES, KIND, Space
+from hack.testkit.namespace import FAKE_NODES, KIND, AppNamespace
 from hack.testkit.wait import eventually
 
-LIMIT = 40
+TIMEOUT = 40
 
-HEALING: Json = {
+FAST_HEALING: Json = {
     "cooldown": "20s",
     "rollback": {"probation": "40s"},
-    "recycle": {"after": "60s"},
+    "replacePod": {"after": "60s"},
 }
 
-PULL = ("ImagePullBackOff", 'Back-off pulling image "demo:v2": ErrImagePull: not found')
+PULL_BACK_OFF = ("ImagePullBackOff", 'Back-off pulling image "demo:v2": ErrImagePull: not found')
 
 
-def healing(space: Space, name: str) -> Json:
+def get_healing_status(space: AppNamespace, name: str) -> Json:
     """What the status says about healing."""
-    found: Json = space.status(name).get("healing", {})
-    return found
+    status: Json = space.get_status(name).get("healing", {})
+    return status
 
 
-def outcomes(space: Space, name: str) -> list[tuple[str, str]]:
+def list_outcomes(space: AppNamespace, name: str) -> list[tuple[str, str]]:
     """Every decision, the latest first: remedy and outcome."""
-    return [(a["remedy"], a["outcome"]) for a in healing(space, name).get("history", ())]
+    return [
+        (a["remediation"], a["outcome"]) for a in get_healing_status(space, name).get("history", ())
+    ]
 
 
-def decided(
-    space: Space,
+def wait_for_outcomes(
+    space: AppNamespace,
     name: str,
     *wanted: tuple[str, str],
-    meanwhile: Callable[[], object] = lambda: None,
+    before_probe: Callable[[], object] = lambda: None,
 ) -> None:
     """Wait until exactly these decisions stand in the history, the latest first."""
 
     def probe() -> bool:
-        meanwhile()
-        assert list(wanted) == outcomes(space, name), healing(space, name)
+        before_probe()
+        assert list(wanted) == list_outcomes(space, name), get_healing_status(space, name)
         return True
 
-    eventually(probe, timeout=LIMIT, says=f"the history is {wanted}")
+    eventually(probe, timeout=TIMEOUT, description=f"the history is {wanted}")
 
 
-def proven(
-    space: Space,
+def create_stable_app(
+    space: AppNamespace,
     name: str,
     replicas: int | None = 3,
     autoscaling: Json | None = None,
@@ -56,29 +58,31 @@ def proven(
     """An app whose version has proved itself; its pods. ``more`` is about healing."""
     given = {"replicas": replicas, "autoscaling": autoscaling}
     spec = {key: value for key, value in given.items() if value is not None}
-    space.create(name, healing={**HEALING, **more}, **spec, **FAKE_NODES)
-    space.is_(name, "Ready")
+    space.create_app(name, healing={**FAST_HEALING, **more}, **spec, **FAKE_NODES)
+    space.wait_for_phase(name, "Ready")
 
     def probe() -> bool:
-        found = healing(space, name)
-        assert found["template"] == found.get("goodTemplate"), found
+        found = get_healing_status(space, name)
+        assert found["desiredRevision"] == found.get("stableRevision"), found
         return True
 
-    eventually(probe, timeout=LIMIT, says="the version has proved itself")
-    return [pod["metadata"]["name"] for pod in space.pods(name)]
+    eventually(probe, timeout=TIMEOUT, description="the version has proved itself")
+    return [pod["metadata"]["name"] for pod in space.list_pods(name)]
 
 
-def cannot_pull(space: Space, kubelet: Kubelet, name: str, image: str) -> None:
+def fail_image_pulls(
+    space: AppNamespace, kubelet: FakeKubelet, name: str, failing_image: str
+) -> None:
     """Every pod that asks for ``image`` waits for it in vain, also those that came just now."""
-    for pod in space.pods(name):
+    for pod in space.list_pods(name):
         entries = pod["status"].get("containerStatuses")
-        asks = pod["spec"]["containers"][0]["image"] == image
+        asks = pod["spec"]["containers"][0]["image"] == failing_image
         if asks and entries and "waiting" not in entries[0]["state"]:
             with suppress(AssertionError):  # it may be gone meanwhile
-                kubelet.waits(pod["metadata"]["name"], *PULL)
+                kubelet.report_waiting(pod["metadata"]["name"], *PULL_BACK_OFF)
 
 
-def annotate(space: Space, name: str, **notes: str) -> None:
+def annotate_app(space: AppNamespace, name: str, **annotations: str) -> None:
     """Set annotations of ours on an app."""
-    full = {f"selfhealing.dev/{key}": value for key, value in notes.items()}
-    space.kube.merge(KIND, space.name, name, {"metadata": {"annotations": full}})
+    full = {f"selfhealing.dev/{key}": value for key, value in annotations.items()}
+    space.kube.merge_patch(KIND, space.name, name, {"metadata": {"annotations": full}})

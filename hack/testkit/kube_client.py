@@ -21,11 +21,11 @@ from urllib3.util.retry import Retry
 ROOT = Path(__file__).resolve().parents[2]
 KUBECONFIG = Path(os.environ.get("KUBECONFIG") or ROOT / ".cluster" / "kubeconfig")
 BIN = ROOT / ".cluster" / "bin"
-LABEL = "selfhealing.dev/test"
+TEST_LABEL = "selfhealing.dev/test"
 
 Json = dict[str, Any]
 
-PATHS: Mapping[str, str] = {
+API_PATHS: Mapping[str, str] = {
     "SelfHealingApp": "apis/selfhealing.dev/v1alpha1",
     "Deployment": "apis/apps/v1",
     "ReplicaSet": "apis/apps/v1",
@@ -66,7 +66,7 @@ Patch = Json | list[Json]
 """A merge patch of one kind or another, or a JSON patch."""
 
 
-RETRY = Retry(
+RETRY_AFTER_POLICY = Retry(
     total=10,
     connect=0,
     read=0,
@@ -79,17 +79,17 @@ RETRY = Retry(
 does; nothing else is: a test wants to see what fails."""
 
 
-class Kube:
+class KubeClient:
     """Plain-dict calls to the API server, with pykube-ng's session for TLS and credentials."""
 
     def __init__(self, kubeconfig: Path = KUBECONFIG) -> None:
         self.http = pykube.HTTPClient(pykube.KubeConfig.from_file(str(kubeconfig)), timeout=20)
         for adapter in self.http.session.adapters.values():
-            adapter.max_retries = RETRY
+            adapter.max_retries = RETRY_AFTER_POLICY
 
     def url(self, kind: str, namespace: str | None, name: str = "", sub: str = "") -> str:
         """The URL of a collection, an object or its subresource."""
-        parts = [self.http.url.rstrip("/"), PATHS[kind]]
+        parts = [self.http.url.rstrip("/"), API_PATHS[kind]]
         if namespace:
             parts += ["namespaces", namespace]
         plural = (
@@ -97,11 +97,11 @@ class Kube:
         )
         return "/".join([*parts, *(part for part in (plural, name, sub) if part)])
 
-    def url_of(self, body: Json, name: str = "", sub: str = "") -> str:
+    def url_for(self, body: Json, name: str = "", sub: str = "") -> str:
         """The URL by the body's own version, which need not be the one in PATHS."""
         api, kind = body["apiVersion"], body["kind"]
         url = self.url(kind, body["metadata"].get("namespace"), name, sub)
-        return url.replace(PATHS[kind], f"apis/{api}" if "/" in api else f"api/{api}", 1)
+        return url.replace(API_PATHS[kind], f"apis/{api}" if "/" in api else f"api/{api}", 1)
 
     def _send(self, method: str, url: str, **more: Any) -> requests.Response:  # noqa: ANN401 - as requests
         answer: requests.Response = self.http.session.request(method, url, timeout=20, **more)
@@ -112,7 +112,7 @@ class Kube:
         answer = self._send("GET", self.url(kind, namespace, name))
         if answer.status_code == requests.codes.not_found:
             return None
-        return checked(answer)
+        return require_success(answer)
 
     def get(self, kind: str, namespace: str | None, name: str) -> Json:
         """Read an object that must be there."""
@@ -123,12 +123,12 @@ class Kube:
     def list(self, kind: str, namespace: str | None, labels: str = "") -> list[Json]:
         """List objects."""
         params = {"labelSelector": labels} if labels else {}
-        items: list[Json] = checked(self._send("GET", self.url(kind, namespace), params=params))[
-            "items"
-        ]
+        items: list[Json] = require_success(
+            self._send("GET", self.url(kind, namespace), params=params)
+        )["items"]
         return items
 
-    def history(self, kind: str, namespace: str, name: str, since: Json) -> Objects:
+    def watch_history(self, kind: str, namespace: str, name: str, since: Json) -> Objects:
         """Every state that an object has gone through after the state ``since``, in order.
 
         A watch replays them all, so nothing is missed however quickly it changed; what was deleted
@@ -148,15 +148,15 @@ class Kube:
         """Create an object (or ask a subresource of it) and return the answer, whatever it is."""
         params = {"dryRun": "All"} if dry_run else {}
         name = body["metadata"].get("name", "") if sub else ""
-        return self._send("POST", self.url_of(body, name, sub), json=body, params=params)
+        return self._send("POST", self.url_for(body, name, sub), json=body, params=params)
 
     def create(self, body: Json, *, sub: str = "") -> Json:
         """Create an object."""
-        return checked(self.try_create(body, sub=sub))
+        return require_success(self.try_create(body, sub=sub))
 
     def apply(self, body: Json, *, manager: str = "kubectl", dry_run: bool = False) -> Json:
         """Apply an object on the server's side."""
-        return checked(self.try_apply(body, manager=manager, dry_run=dry_run))
+        return require_success(self.try_apply(body, manager=manager, dry_run=dry_run))
 
     def try_apply(
         self, body: Json, *, manager: str = "kubectl", dry_run: bool = False
@@ -164,7 +164,7 @@ class Kube:
         """Apply an object on the server's side and return the answer, whatever it is."""
         return self._send(
             "PATCH",
-            self.url_of(body, body["metadata"]["name"]),
+            self.url_for(body, body["metadata"]["name"]),
             json=body,
             params={
                 "fieldManager": manager,
@@ -207,11 +207,11 @@ class Kube:
         manager: str = "kubectl-edit",
     ) -> Json:
         """Patch an object or its subresource; a list is a JSON patch."""
-        return checked(
+        return require_success(
             self.try_patch(kind, namespace, name, patch, form=form, sub=sub, manager=manager)
         )
 
-    def merge(
+    def merge_patch(
         self, kind: str, namespace: str | None, name: str, patch: Json, sub: str = ""
     ) -> Json:
         """Merge a patch into an object or its subresource, as ``kubectl patch --type=merge``."""
@@ -232,17 +232,17 @@ class Kube:
             options["gracePeriodSeconds"] = grace
         answer = self._send("DELETE", self.url(kind, namespace, name), json=options)
         if answer.status_code != requests.codes.not_found:
-            checked(answer)
+            require_success(answer)
 
 
-def checked(answer: requests.Response) -> Json:
+def require_success(response: requests.Response) -> Json:
     """The answer's body; an AssertionError with the server's words when it refused."""
-    assert answer.ok, f"{answer.request.method} {answer.request.path_url}: {answer.text}"
-    body: Json = answer.json()
+    assert response.ok, f"{response.request.method} {response.request.path_url}: {response.text}"
+    body: Json = response.json()
     return body
 
 
-def kubectl(
+def run_kubectl(
     *arguments: str, timeout: float = 60, check: bool = True, stdin: str | None = None
 ) -> str:
     """Run kubectl of the local cluster against it and return what it prints (both streams)."""
@@ -261,7 +261,7 @@ def kubectl(
     return output
 
 
-def usable() -> str:
+def unusable_reason() -> str:
     """Why no cluster may be used, as a sentence; empty when one may."""
     if not KUBECONFIG.exists():
         return f"there is no {KUBECONFIG}: run `make cluster` first"
@@ -276,14 +276,16 @@ def usable() -> str:
 
 
 @contextmanager
-def namespace_for(kube: Kube, stem: str, labels: Mapping[str, str] | None = None) -> Iterator[str]:
+def temporary_namespace(
+    kube: KubeClient, stem: str, labels: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """A namespace that is deleted afterwards with everything in it."""
     name = f"{stem[:40].strip('-')}-{uuid.uuid4().hex[:6]}"
     kube.create(
         {
             "apiVersion": "v1",
             "kind": "Namespace",
-            "metadata": {"name": name, "labels": {LABEL: "true", **(labels or {})}},
+            "metadata": {"name": name, "labels": {TEST_LABEL: "true", **(labels or {})}},
         }
     )
     try:
@@ -292,7 +294,7 @@ def namespace_for(kube: Kube, stem: str, labels: Mapping[str, str] | None = None
         kube.delete("Namespace", None, name)
 
 
-def condition(app: Json, kind: str) -> Json:
+def find_condition(app: Json, kind: str) -> Json:
     """A condition of a resource; an empty dict when it has none such."""
     for found in (app.get("status") or {}).get("conditions") or ():
         if found["type"] == kind:

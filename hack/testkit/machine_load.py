@@ -3,21 +3,21 @@
 import os
 from pathlib import Path
 
-PRESSURE = Path("/proc/pressure")
-STAT = Path("/proc/stat")
+PRESSURE_FOLDER = Path("/proc/pressure")
+STAT_FILE = Path("/proc/stat")
 
 
-def report() -> str:
+def describe_machine() -> str:
     """Say in a line what the machine had to give, as far as its kernel tells (Linux)."""
-    said = [f"{os.cpu_count()} CPUs"]
-    if STAT.exists():
+    parts = [f"{os.cpu_count()} CPUs"]
+    if STAT_FILE.exists():
         # proc(5): user nice system idle iowait irq softirq steal, since the boot.
-        ticks = [int(word) for word in STAT.read_text().splitlines()[0].split()[1:9]]
+        ticks = [int(word) for word in STAT_FILE.read_text().splitlines()[0].split()[1:9]]
         shares = [f"{part / max(1, sum(ticks)):.0%}" for part in (ticks[3], ticks[4], ticks[7])]
-        said.append("since the boot idle {}, iowait {}, stolen {}".format(*shares))
+        parts.append("since the boot idle {}, iowait {}, stolen {}".format(*shares))
     for name in ("cpu", "io", "memory"):
         try:
-            said.append(f"{name} pressure {(PRESSURE / name).read_text().splitlines()[0]}")
+            parts.append(f"{name} pressure {(PRESSURE_FOLDER / name).read_text().splitlines()[0]}")
         except OSError:
             continue
-    return f"machine: load {' '.join(f'{one:.1f}' for one in os.getloadavg())}; {'; '.join(said)}"
+    return f"machine: load {' '.join(f'{one:.1f}' for one in os.getloadavg())}; {'; '.join(parts)}"

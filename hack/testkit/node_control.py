@@ -10,21 +10,21 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hack.testkit.kube_client import ROOT, Json, Kube, condition
+from hack.testkit.kube_client import ROOT, Json, KubeClient, find_condition
 from hack.testkit.wait import eventually
 
-SECONDS = 60
-BACK = 120
+COMMAND_TIMEOUT = 60
+NODE_READY_TIMEOUT = 120
 """Seconds until a node that is started again is Ready."""
 
-BACK_OFF = 330
+KUBELET_BACK_OFF_TIMEOUT = 330
 """Seconds that a kubelet may wait before it starts a container once more (300), and some."""
 
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
-_DOCKER = '[ ! -f .cluster/env ] || . .cluster/env; exec docker "$@"'
+_DOCKER_SCRIPT = '[ ! -f .cluster/env ] || . .cluster/env; exec docker "$@"'
 
-_SEND = r"""
+_SIGNAL_SCRIPT = r"""
 uid=$1; signal=$2; other=$(echo "$uid" | tr - _)
 for folder in /proc/[0-9]*; do
     grep -qE "$uid|$other" "$folder/cgroup" 2>/dev/null || continue
@@ -44,47 +44,47 @@ exit 1
 """
 
 
-def run(node: str, script: str, *arguments: str) -> str:
+def run_on_node(node: str, script: str, *arguments: str) -> str:
     """Run a shell script on a node and return what it prints."""
     words = ("exec", node, "sh", "-c", script, "-", *arguments)
     done = subprocess.run(
-        ["bash", "-c", _DOCKER, "docker", *words],
+        ["bash", "-c", _DOCKER_SCRIPT, "docker", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=COMMAND_TIMEOUT,
         check=False,
     )
     assert done.returncode == 0, f"on {node}: {done.stderr or done.stdout}"
     return done.stdout
 
 
-def docker(*words: str) -> None:
+def run_docker(*words: str) -> None:
     """Run docker as the cluster's own tool does."""
     done = subprocess.run(
-        ["bash", "-c", _DOCKER, "docker", *words],
+        ["bash", "-c", _DOCKER_SCRIPT, "docker", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=COMMAND_TIMEOUT,
         check=False,
     )
     assert done.returncode == 0, f"docker {' '.join(words)}: {done.stderr or done.stdout}"
 
 
-def send(pod: Json, signal: str) -> float:
+def signal_operator(pod: Json, signal: str) -> float:
     """Send the operator's process in ``pod`` a signal; the seconds until it has ended."""
-    answer = run(pod["spec"]["nodeName"], _SEND, pod["metadata"]["uid"], signal)
+    answer = run_on_node(pod["spec"]["nodeName"], _SIGNAL_SCRIPT, pod["metadata"]["uid"], signal)
     return int(answer) / 1000
 
 
-def kill_api_server(kube: Kube) -> None:
+def kill_api_server(kube: KubeClient) -> None:
     """Kill the API server's process; the kubelet starts it again."""
     for node in kube.list("Node", None, CONTROL_PLANE):
-        run(node["metadata"]["name"], "pkill -9 -x kube-apiserver")
+        run_on_node(node["metadata"]["name"], "pkill -9 -x kube-apiserver")
 
 
-def fake(kube: Kube) -> set[str]:
+def list_fake_nodes(kube: KubeClient) -> set[str]:
     """The nodes that KWOK plays."""
     return {
         node["metadata"]["name"]
@@ -93,62 +93,79 @@ def fake(kube: Kube) -> set[str]:
     }
 
 
-def workers(kube: Kube) -> list[str]:
+def list_workers(kube: KubeClient) -> list[str]:
     """The real nodes beside the control plane."""
-    masters = {node["metadata"]["name"] for node in kube.list("Node", None, CONTROL_PLANE)}
-    return sorted({n["metadata"]["name"] for n in kube.list("Node", None)} - masters - fake(kube))
+    control_plane = {node["metadata"]["name"] for node in kube.list("Node", None, CONTROL_PLANE)}
+    return sorted(
+        {n["metadata"]["name"] for n in kube.list("Node", None)}
+        - control_plane
+        - list_fake_nodes(kube)
+    )
 
 
 @contextmanager
-def dead(kube: Kube, node: str) -> Iterator[datetime]:
+def kill_node(kube: KubeClient, node: str) -> Iterator[datetime]:
     """Kill a node; it is started again afterwards, and waited for with all that runs on it.
 
     The test before may have killed the API server: controllers that lost their lease then are in
     their kubelet's back-off, and nobody would notice the silent node.
     """
-    eventually(lambda: system_runs(kube), timeout=BACK_OFF, says="the cluster's own pods run")
+    eventually(
+        lambda: is_system_ready(kube),
+        timeout=KUBELET_BACK_OFF_TIMEOUT,
+        description="the cluster's own pods run",
+    )
     try:
-        docker("kill", node)
+        run_docker("kill", node)
         yield datetime.now(UTC)
     finally:
-        docker("start", node)
-        eventually(lambda: _ready(kube, node), timeout=BACK, says=f"{node} is Ready again")
-        eventually(lambda: system_runs(kube), timeout=BACK, says="the cluster's own pods run")
+        run_docker("start", node)
+        eventually(
+            lambda: is_node_ready(kube, node),
+            timeout=NODE_READY_TIMEOUT,
+            description=f"{node} is Ready again",
+        )
+        eventually(
+            lambda: is_system_ready(kube),
+            timeout=NODE_READY_TIMEOUT,
+            description="the cluster's own pods run",
+        )
 
 
-def system_runs(kube: Kube) -> bool:
+def is_system_ready(kube: KubeClient) -> bool:
     """Whether all pods of the cluster's own are ready; the assertion names those that are not."""
     # A kube-proxy on a fake node that KWOK has just made may stay Pending for good.
-    played = fake(kube)
-    waiting = [
+    fake_nodes = list_fake_nodes(kube)
+    unready = [
         pod["metadata"]["name"]
         for pod in kube.list("Pod", "kube-system")
-        if pod["spec"].get("nodeName") not in played
-        and condition(pod, "Ready").get("status") != "True"
+        if pod["spec"].get("nodeName") not in fake_nodes
+        and find_condition(pod, "Ready").get("status") != "True"
         and pod["status"]["phase"] != "Succeeded"
     ]
-    assert not waiting, waiting
+    assert not unready, unready
     return True
 
 
-def _ready(kube: Kube, node: str) -> bool:
-    return condition(kube.get("Node", None, node), "Ready").get("status") == "True"
+def is_node_ready(kube: KubeClient, node: str) -> bool:
+    """Whether the Ready condition of the node is True."""
+    return find_condition(kube.get("Node", None, node), "Ready").get("status") == "True"
 
 
-def containers(kube: Kube) -> bool:
+def has_container_nodes(kube: KubeClient) -> bool:
     """Whether the nodes are containers on this machine, so that their processes can be hit."""
     name = kube.list("Node", None, CONTROL_PLANE)[0]["metadata"]["name"]
     done = subprocess.run(
-        ["bash", "-c", _DOCKER, "docker", "inspect", name],
+        ["bash", "-c", _DOCKER_SCRIPT, "docker", "inspect", name],
         cwd=ROOT,
         capture_output=True,
-        timeout=SECONDS,
+        timeout=COMMAND_TIMEOUT,
         check=False,
     )
     return done.returncode == 0
 
 
-def need_containers(kube: Kube) -> None:
+def require_container_nodes(kube: KubeClient) -> None:
     """Skip where the nodes are no containers on this machine."""
-    if not containers(kube):
+    if not has_container_nodes(kube):
         pytest.skip("needs a cluster of `make cluster`, whose nodes are containers here")

@@ -15,10 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from hack.testkit.kube_client import KUBECONFIG, ROOT
 from hack.testkit.wait import eventually
 
-READY_LINE = "caught up with"
-START_LIMIT = 60
-STOP_LIMIT = 15
-WRITES = ("create", "update", "patch", "delete")
+SYNCED_LINE = "caught up with"
+START_TIMEOUT = 60
+STOP_TIMEOUT = 15
+WRITE_VERBS = ("create", "update", "patch", "delete")
 
 
 class OperatorProcess:
@@ -31,7 +31,7 @@ class OperatorProcess:
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, ready: bool = True) -> None:
+    def start(self, *, wait_for_sync: bool = True) -> None:
         """Start it and, with ``ready``, wait until it has caught up with the cluster."""
         self._offset = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as sink:
@@ -42,33 +42,33 @@ class OperatorProcess:
                 stdout=sink,
                 stderr=sink,
             )
-        if ready:
-            self.caught_up()
+        if wait_for_sync:
+            self.wait_for_sync()
 
-    def caught_up(self) -> None:
+    def wait_for_sync(self) -> None:
         """Wait until it has caught up with the cluster since its last start."""
         eventually(
-            lambda: READY_LINE in self.text()[self._offset :] or self._died(),
-            timeout=START_LIMIT,
-            says="the operator caught up",
+            lambda: SYNCED_LINE in self.read_log()[self._offset :] or self._raise_if_exited(),
+            timeout=START_TIMEOUT,
+            description="the operator caught up",
         )
 
-    def alive(self) -> bool:
+    def is_running(self) -> bool:
         """Whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
-    def _died(self) -> bool:
+    def _raise_if_exited(self) -> bool:
         assert self.process is not None
         code = self.process.poll()
         if code is not None:
-            raise RuntimeError(f"the operator ended with {code}:\n{self.text()[-4000:]}")
+            raise RuntimeError(f"the operator ended with {code}:\n{self.read_log()[-4000:]}")
         return False
 
-    def text(self) -> str:
+    def read_log(self) -> str:
         """Its whole log."""
         return self.log.read_bytes().decode(errors="replace") if self.log.exists() else ""
 
-    def samples(self, name: str) -> list[tuple[dict[str, str], float]]:
+    def read_samples(self, name: str) -> list[tuple[dict[str, str], float]]:
         """The samples of a metric, with their labels."""
         port = self._environment["SELFHEALING_METRICS_PORT"]
         text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
@@ -79,21 +79,23 @@ class OperatorProcess:
             if sample.name == name
         ]
 
-    def metric(self, name: str, **labels: str) -> float:
+    def read_metric(self, name: str, **labels: str) -> float:
         """The sum of the samples of a metric that carry ``labels``."""
-        return sum(value for found, value in self.samples(name) if labels.items() <= found.items())
+        return sum(
+            value for found, value in self.read_samples(name) if labels.items() <= found.items()
+        )
 
-    def wrote(self) -> dict[str, float]:
+    def count_writes(self) -> dict[str, float]:
         """How often it has written each kind since it was started, by its own account."""
         counts: dict[str, float] = {}
-        for labels, value in self.samples("selfhealing_api_requests_total"):
-            if labels["verb"] in WRITES:
+        for labels, value in self.read_samples("selfhealing_api_requests_total"):
+            if labels["verb"] in WRITE_VERBS:
                 what = f"{labels['verb']} {labels['kind']}"
                 counts[what] = counts.get(what, 0) + value
         return counts
 
     @contextmanager
-    def away(self) -> Iterator[None]:
+    def stop_temporarily(self) -> Iterator[None]:
         """Have it stopped while the block runs."""
         self.stop()
         try:
@@ -103,25 +105,25 @@ class OperatorProcess:
 
     def stop(self) -> int:
         """Ask it to stop and return its exit code."""
-        return self._end(signal.SIGTERM)
+        return self._signal_and_wait(signal.SIGTERM)
 
     def kill(self) -> int:
         """Kill it as a power cut would."""
-        return self._end(signal.SIGKILL)
+        return self._signal_and_wait(signal.SIGKILL)
 
-    def _end(self, number: signal.Signals) -> int:
+    def _signal_and_wait(self, number: signal.Signals) -> int:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            return self.process.wait(STOP_LIMIT)
+            return self.process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"the operator did not stop within {STOP_LIMIT} s") from None
+            raise AssertionError(f"the operator did not stop within {STOP_TIMEOUT} s") from None
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """A TCP port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -130,14 +132,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(
+def run_operator(
     namespaces: Sequence[str],
     log: Path,
     *,
     kopf_run: bool = False,
     settings: Mapping[str, str] | None = None,
     kubeconfig: Path = KUBECONFIG,
-    ready: bool = True,
+    wait_for_sync: bool = True,
 ) -> Iterator[OperatorProcess]:
     """An operator that serves ``namespaces`` (none means all) while the block runs.
 
@@ -147,12 +149,12 @@ def running(
         kopf_run: start it as ``kopf run`` does, instead of by its own command.
         settings: environment variables for it.
         kubeconfig: how it reaches the API server.
-        ready: wait until it has caught up.
+        wait_for_sync: wait until it has caught up.
     """
     environment = {
         "KUBECONFIG": str(kubeconfig),
         "SELFHEALING_NAMESPACES": ",".join(namespaces),
-        "SELFHEALING_METRICS_PORT": str(free_port()),
+        "SELFHEALING_METRICS_PORT": str(find_free_port()),
         "SELFHEALING_HEALTH_PORT": "0",
         "SELFHEALING_LOG_FORMAT": "text",
         **(settings or {}),
@@ -164,7 +166,7 @@ def running(
         environment.pop("SELFHEALING_NAMESPACES")
     operator = OperatorProcess(command, environment, log)
     try:
-        operator.start(ready=ready)
+        operator.start(wait_for_sync=wait_for_sync)
         yield operator
     finally:
         operator.stop()

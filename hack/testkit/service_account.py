@@ -7,25 +7,29 @@ from typing import Any
 
 import yaml
 
-from hack.testkit.kube_client import KUBECONFIG, Json, Kube
-from selfhealing.kube.resources import LEASES, Resource, in_scope
+from hack.testkit.kube_client import KUBECONFIG, Json, KubeClient
+from selfhealing.kube.resources import LEASES, Resource, namespace_scoped_resources
 
-Right = tuple[str, str, str]
+Permission = tuple[str, str, str]
 """A verb, a resource or subresource in its plural, and an API group."""
 
 
-def rights(resources: Iterable[Resource] = (*in_scope("all"), LEASES)) -> list[Right]:
+def list_operator_permissions(
+    resources: Iterable[Resource] = (*namespace_scoped_resources("all"), LEASES),
+) -> list[Permission]:
     """What the operator says that it needs in a namespace."""
-    found: list[Right] = []
+    permissions: list[Permission] = []
     for resource in resources:
         parts = {"": resource.verbs, **resource.subresources}
         for sub, verbs in parts.items():
             name = f"{resource.plural}/{sub}" if sub else resource.plural
-            found += [(verb, name, resource.group) for verb in sorted(verbs)]
-    return found
+            permissions += [(verb, name, resource.group) for verb in sorted(verbs)]
+    return permissions
 
 
-def identity(kube: Kube, namespace: str, name: str, allowed: Sequence[Right], folder: Path) -> Path:
+def create_service_account(
+    kube: KubeClient, namespace: str, name: str, permissions: Sequence[Permission], folder: Path
+) -> Path:
     """Make a service account that may do what is ``allowed`` in ``namespace``, and no more.
 
     Returns:
@@ -33,7 +37,7 @@ def identity(kube: Kube, namespace: str, name: str, allowed: Sequence[Right], fo
     """
     meta = {"name": name, "namespace": namespace}
     kube.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
-    grant(kube, namespace, name, allowed)
+    set_permissions(kube, namespace, name, permissions)
     kube.create(
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -56,10 +60,12 @@ def identity(kube: Kube, namespace: str, name: str, allowed: Sequence[Right], fo
     url = kube.url("ServiceAccount", namespace, name, "token")
     answer = kube.http.session.post(url, json=request, timeout=20)
     assert answer.ok, answer.text
-    return _kubeconfig(answer.json()["status"]["token"], folder / f"{name}.kubeconfig")
+    return _write_kubeconfig(answer.json()["status"]["token"], folder / f"{name}.kubeconfig")
 
 
-def grant(kube: Kube, namespace: str, name: str, allowed: Sequence[Right]) -> None:
+def set_permissions(
+    kube: KubeClient, namespace: str, name: str, permissions: Sequence[Permission]
+) -> None:
     """Let the service account do what is ``allowed``, and nothing else from now on."""
     kube.apply(
         {
@@ -68,13 +74,13 @@ def grant(kube: Kube, namespace: str, name: str, allowed: Sequence[Right]) -> No
             "metadata": {"name": name, "namespace": namespace},
             "rules": [
                 {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
-                for verb, resource, group in allowed
+                for verb, resource, group in permissions
             ],
         }
     )
 
 
-def _kubeconfig(token: str, path: Path) -> Path:
+def _write_kubeconfig(token: str, path: Path) -> Path:
     known: dict[str, Any] = yaml.safe_load(KUBECONFIG.read_text())
     cluster: Json = known["clusters"][0]["cluster"]
     context = {"cluster": "test", "user": "test"}

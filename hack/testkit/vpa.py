@@ -12,35 +12,37 @@ import yaml
 from hack.localcluster import build_stages, vpa as addon
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.paths import find_paths
-from hack.localcluster.progress import Reporter
-from hack.testkit.kube_client import ROOT, Json, Kube, condition
+from hack.localcluster.progress import ProgressReporter
+from hack.testkit.kube_client import ROOT, Json, KubeClient, find_condition
 from hack.testkit.wait import eventually
 
-NAME = "verticalpodautoscalers.autoscaling.k8s.io"
+CRD_NAME = "verticalpodautoscalers.autoscaling.k8s.io"
 KIND = "VerticalPodAutoscaler"
 
 
-def serve(kube: Kube) -> None:
+def ensure_vpa_served(kube: KubeClient) -> None:
     """Have the kind served; skips where its definition cannot be had."""
-    if kube.find("CustomResourceDefinition", None, NAME) is None:
-        kube.apply(_definition())
+    if kube.find("CustomResourceDefinition", None, CRD_NAME) is None:
+        kube.apply(_load_crd())
 
-    def served() -> bool:
-        found = kube.get("CustomResourceDefinition", None, NAME)
-        return condition(found, "Established").get("status") == "True" and (
+    def is_served() -> bool:
+        found = kube.get("CustomResourceDefinition", None, CRD_NAME)
+        return find_condition(found, "Established").get("status") == "True" and (
             kube.http.session.get(f"{kube.http.url}/apis/autoscaling.k8s.io/v1", timeout=20).ok
         )
 
-    eventually(served, says=f"the kind {KIND} is served")
+    eventually(is_served, description=f"the kind {KIND} is served")
 
 
-def _definition() -> Json:
+def _load_crd() -> Json:
     paths = find_paths(ROOT, os.environ)
-    reporter = Reporter(paths.cache / "timings.json", quiet=True)
+    reporter = ProgressReporter(paths.cache / "timings.json", quiet=True)
     try:
-        folder = build_stages.ensure(paths, addon.crds_stage(paths, reporter), reporter)
+        folder = build_stages.ensure_built(
+            paths, addon.describe_crds_stage(paths, reporter), reporter
+        )
     except ClusterError as error:
         pytest.skip(f"the definition of {KIND} is a file of a Go module: {error}")
     documents = yaml.safe_load_all((folder / "crds.yaml").read_text())
-    found: Json = next(one for one in documents if one and one["metadata"]["name"] == NAME)
-    return found
+    crd: Json = next(one for one in documents if one and one["metadata"]["name"] == CRD_NAME)
+    return crd

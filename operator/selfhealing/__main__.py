@@ -10,8 +10,8 @@ from typing import Any, cast
 import kopf
 
 from selfhealing.controller import gc_tuning, logs
-from selfhealing.controller.kopf_handlers import register
-from selfhealing.controller.settings import Settings, SettingsError, load
+from selfhealing.controller.kopf_handlers import register_handlers
+from selfhealing.controller.settings import Settings, SettingsError, load_settings
 
 logger = logging.getLogger(__name__)
 
@@ -21,18 +21,18 @@ USAGE_ERROR = 2
 def main() -> int:
     """Run the operator until it is told to stop; the exit code is not 0 when it failed."""
     try:
-        settings = load(os.environ, sys.argv[1:])
+        settings = load_settings(os.environ, sys.argv[1:])
     except SettingsError as error:
         sys.stderr.write(f"selfhealing-operator: {error}\n")
         return USAGE_ERROR
-    logs.configure(settings.log_format, settings.log_level)
-    gc_tuning.settle()
+    logs.configure_logging(settings.log_format, settings.log_level)
+    gc_tuning.tune_gc()
     return asyncio.run(_run(settings))
 
 
 async def _run(settings: Settings) -> int:
     registry = kopf.OperatorRegistry()
-    handlers = register(registry, settings, settings.health_port)
+    handlers = register_handlers(registry, settings, settings.health_port)
     try:
         await kopf.operator(
             registry=registry,
@@ -48,8 +48,8 @@ async def _run(settings: Settings) -> int:
     except Exception:
         logger.exception("the operator ends, to be started again")
         return 1
-    operator = handlers.operator
-    return 1 if operator is None or operator.failure is not None else 0
+    manager = handlers.manager
+    return 1 if manager is None or manager.failure is not None else 0
 
 
 if __name__ == "__main__":

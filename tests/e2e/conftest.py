@@ -14,18 +14,18 @@ import requests
 
 from hack.testkit import failure_dump
 from hack.testkit.fixtures import kube, name, namespace, operator, settings, space
-from hack.testkit.kube_client import Kube, namespace_for
-from hack.testkit.namespace import Space
-from hack.testkit.operator_process import OperatorProcess, running
+from hack.testkit.kube_client import KubeClient, temporary_namespace
+from hack.testkit.namespace import AppNamespace
+from hack.testkit.operator_process import OperatorProcess, run_operator
 from hack.testkit.wait import eventually
-from tests.e2e.deployed_operator import DeployedOperator, install
+from tests.e2e.deployed_operator import DeployedOperator, install_operator
 
 __all__ = ["kube", "name", "namespace", "operator", "settings", "space"]
 
-Served = tuple[Space, OperatorProcess | DeployedOperator]
+ServedNamespace = tuple[AppNamespace, OperatorProcess | DeployedOperator]
 
 IMAGES = ("localhost/selfhealing-demo:dev", "localhost/selfhealing-operator:dev")
-ORDER = (
+MODULE_ORDER = (
     "test_lab",
     "test_deployed",
     "test_restarts",
@@ -46,9 +46,9 @@ ORDER = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of this folder into their order, whatever else is shuffled."""
     here = Path(__file__).parent
-    places = [index for index, item in enumerate(items) if item.path.is_relative_to(here)]
-    found = sorted((items[index] for index in places), key=_place)
-    for index, item in zip(places, found, strict=True):
+    positions = [index for index, item in enumerate(items) if item.path.is_relative_to(here)]
+    ordered = sorted((items[index] for index in positions), key=sort_key)
+    for index, item in zip(positions, ordered, strict=True):
         items[index] = item
 
 
@@ -61,36 +61,36 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         return
     for fixture in ("by_kopf_run", "in_cluster"):
         if fixture in item.funcargs:
-            space, runs = cast("Served", item.funcargs[fixture])
-            report.sections.append((f"cluster, {fixture}", failure_dump.of_namespace(space.name)))
+            space, runs = cast("ServedNamespace", item.funcargs[fixture])
+            report.sections.append((f"cluster, {fixture}", failure_dump.dump_namespace(space.name)))
             try:
-                log = runs.text()[-6000:]
+                log = runs.read_log()[-6000:]
             except (AssertionError, requests.RequestException) as error:
                 log = f"the API server does not show it: {error}"
             report.sections.append((f"operator log, {fixture}", log))
 
 
-def _place(item: pytest.Item) -> tuple[int, int, str]:
+def sort_key(item: pytest.Item) -> tuple[int, int, str]:
     stem = item.path.stem
     line = item.reportinfo()[1] or 0
-    return ORDER.index(stem) if stem in ORDER else -1, line, item.name
+    return MODULE_ORDER.index(stem) if stem in MODULE_ORDER else -1, line, item.name
 
 
 @pytest.fixture(scope="session", autouse=True)
-def images(kube: Kube) -> None:
+def images(kube: KubeClient) -> None:
     """The images are on the nodes; without them every test would wait for a pull in vain."""
 
-    def all_there() -> bool:
+    def has_all_images() -> bool:
         for node in kube.list("Node", None):
             if "kwok.x-k8s.io/node" in node["metadata"].get("annotations", {}):
                 continue
             # The kubelet tells of its images every few seconds; some have no name.
-            held = [name for found in node["status"]["images"] for name in found["names"] or ()]
-            missing = set(IMAGES) - set(held)
+            present = [name for found in node["status"]["images"] for name in found["names"] or ()]
+            missing = set(IMAGES) - set(present)
             assert not missing, f"{node['metadata']['name']} lacks {missing}: run `make images`"
         return True
 
-    eventually(all_there, timeout=20, says="the images are on the nodes")
+    eventually(has_all_images, timeout=20, description="the images are on the nodes")
 
 
 @pytest.fixture(scope="session")
@@ -102,18 +102,18 @@ def shared() -> Iterator[ExitStack]:
 
 @pytest.fixture(scope="session")
 def by_kopf_run(
-    kube: Kube, shared: ExitStack, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Space, OperatorProcess]:
+    kube: KubeClient, shared: ExitStack, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[AppNamespace, OperatorProcess]:
     """A namespace that is served by ``kopf run operator/main.py`` on this machine."""
     log = tmp_path_factory.mktemp("kopf-run") / "operator.log"
-    served = shared.enter_context(namespace_for(kube, "e2e-kopf-run"))
-    process = shared.enter_context(running([served], log, kopf_run=True))
-    return Space(kube, served), process
+    served = shared.enter_context(temporary_namespace(kube, "e2e-kopf-run"))
+    process = shared.enter_context(run_operator([served], log, kopf_run=True))
+    return AppNamespace(kube, served), process
 
 
 @pytest.fixture(scope="session")
-def in_cluster(kube: Kube, shared: ExitStack) -> tuple[Space, DeployedOperator]:
+def in_cluster(kube: KubeClient, shared: ExitStack) -> tuple[AppNamespace, DeployedOperator]:
     """A namespace that is served by the operator of ``deploy/``, running in the cluster."""
-    served = shared.enter_context(namespace_for(kube, "e2e-in-cluster"))
-    deployed = shared.enter_context(install(kube, served))
-    return Space(kube, served), deployed
+    served = shared.enter_context(temporary_namespace(kube, "e2e-in-cluster"))
+    deployed = shared.enter_context(install_operator(kube, served))
+    return AppNamespace(kube, served), deployed

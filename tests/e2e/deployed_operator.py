@@ -14,130 +14,136 @@ from typing import Any
 import yaml
 
 from hack.testkit import node_control
-from hack.testkit.kube_client import LABEL, ROOT, Json, Kube, kubectl
+from hack.testkit.kube_client import ROOT, TEST_LABEL, Json, KubeClient, run_kubectl
 from hack.testkit.wait import eventually
 
 MANIFESTS = ROOT / "deploy" / "operator.yaml"
-HOME = "selfhealing-system"
-NAME = "selfhealing-operator"
-START_LIMIT = 90
-CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
+SYSTEM_NAMESPACE = "selfhealing-system"
+OPERATOR_NAME = "selfhealing-operator"
+START_TIMEOUT = 90
+CLUSTER_SCOPED_KINDS = ("ClusterRole", "ClusterRoleBinding")
 
 
 @dataclass(frozen=True)
 class DeployedOperator:
     """An operator's Deployment in ``namespace``."""
 
-    kube: Kube
+    kube: KubeClient
     namespace: str
 
-    def pods(self) -> list[Json]:
+    def list_pods(self) -> list[Json]:
         """Its pods that stay."""
-        labels = f"app.kubernetes.io/name={NAME}"
+        labels = f"app.kubernetes.io/name={OPERATOR_NAME}"
         found = self.kube.list("Pod", self.namespace, labels)
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
-    def pod(self, name: str) -> Json:
+    def get_pod(self, name: str) -> Json:
         """One of its pods."""
         return self.kube.get("Pod", self.namespace, name)
 
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether every replica is ready."""
-        live = self.kube.get("Deployment", self.namespace, NAME)
+        live = self.kube.get("Deployment", self.namespace, OPERATOR_NAME)
         wanted: int = live["spec"]["replicas"]
         ready: int = live["status"].get("readyReplicas", 0)
         return live["status"].get("observedGeneration") == live["metadata"]["generation"] and (
             ready == wanted
         )
 
-    def starts(self) -> None:
+    def wait_until_ready(self) -> None:
         """Wait until every replica is ready; say what they logged when they do not become so."""
         try:
-            eventually(self.ready, timeout=START_LIMIT, says=f"{self.namespace} is ready")
+            eventually(
+                self.is_ready, timeout=START_TIMEOUT, description=f"{self.namespace} is ready"
+            )
         except AssertionError as error:
-            pods = kubectl("-n", self.namespace, "get", "pods", "-o", "wide", check=False)
-            raise AssertionError(f"{error}\n{pods}\n{self.text()[-4000:]}") from error
+            pods = run_kubectl("-n", self.namespace, "get", "pods", "-o", "wide", check=False)
+            raise AssertionError(f"{error}\n{pods}\n{self.read_log()[-4000:]}") from error
 
-    def leader(self) -> str:
+    def find_leader_pod(self) -> str:
         """The pod that holds the Lease; empty when none of the live ones does."""
-        lease = self.kube.find("Lease", self.namespace, NAME)
+        lease = self.kube.find("Lease", self.namespace, OPERATOR_NAME)
         holder = (lease or {}).get("spec", {}).get("holderIdentity") or ""
         name: str = holder.partition("_")[0]
-        return name if name in {pod["metadata"]["name"] for pod in self.pods()} else ""
+        return name if name in {pod["metadata"]["name"] for pod in self.list_pods()} else ""
 
-    def holder(self) -> str:
+    def get_lease_holder(self) -> str:
         """Who holds the Lease: another string after each start of a container."""
-        lease = self.kube.find("Lease", self.namespace, NAME)
+        lease = self.kube.find("Lease", self.namespace, OPERATOR_NAME)
         identity: str = (lease or {}).get("spec", {}).get("holderIdentity") or ""
         return identity
 
-    def send(self, pod: str, signal: str) -> float:
+    def send_signal(self, pod: str, signal: str) -> float:
         """Send the operator's process in a pod a signal; the seconds until it has ended."""
-        return node_control.send(self.pod(pod), signal)
+        return node_control.signal_operator(self.get_pod(pod), signal)
 
-    def text(self) -> str:
+    def read_log(self) -> str:
         """What all its containers have logged, also before their last restart."""
-        names = [pod["metadata"]["name"] for pod in self.pods()]
+        names = [pod["metadata"]["name"] for pod in self.list_pods()]
         return "\n".join(
-            kubectl("-n", self.namespace, "logs", name, *which, check=False)
+            run_kubectl("-n", self.namespace, "logs", name, *which, check=False)
             for name in names
             for which in ([], ["--previous"])
         )
 
 
-def manifests() -> list[Json]:
+def load_manifests() -> list[Json]:
     """The objects of ``deploy/operator.yaml``."""
     return [found for found in yaml.safe_load_all(MANIFESTS.read_text()) if found]
 
 
-def moved(objects: list[Json], namespace: str, served: str) -> list[Json]:
+def move_to_namespace(objects: list[Json], namespace: str, served_namespace: str) -> list[Json]:
     """The same objects in another namespace, for an operator that serves only ``served``."""
     result = []
     for found in objects:
-        body = json.loads(json.dumps(found).replace(f'"{HOME}"', f'"{namespace}"'))
+        body = json.loads(json.dumps(found).replace(f'"{SYSTEM_NAMESPACE}"', f'"{namespace}"'))
         kind, meta = body["kind"], body["metadata"]
-        if kind == "ClusterRole" and meta["name"] != NAME:
+        if kind == "ClusterRole" and meta["name"] != OPERATOR_NAME:
             continue  # what people may do; there is one set for the whole cluster
-        if kind in CLUSTER_WIDE:
-            meta["name"] = f"{NAME}-{namespace}"
+        if kind in CLUSTER_SCOPED_KINDS:
+            meta["name"] = f"{OPERATOR_NAME}-{namespace}"
         if kind == "ClusterRoleBinding":
-            body["roleRef"]["name"] = f"{NAME}-{namespace}"
+            body["roleRef"]["name"] = f"{OPERATOR_NAME}-{namespace}"
         if kind == "Namespace":
-            meta["labels"][LABEL] = "true"
+            meta["labels"][TEST_LABEL] = "true"
         if kind == "Deployment":
             container: dict[str, Any] = body["spec"]["template"]["spec"]["containers"][0]
-            container["env"].append({"name": "SELFHEALING_NAMESPACES", "value": served})
+            container["env"].append({"name": "SELFHEALING_NAMESPACES", "value": served_namespace})
         result.append(body)
     return result
 
 
 @contextmanager
-def install(kube: Kube, served: str) -> Iterator[DeployedOperator]:
+def install_operator(kube: KubeClient, served_namespace: str) -> Iterator[DeployedOperator]:
     """The operator in the cluster, serving one namespace, while the block runs."""
-    namespace = f"{served}-operator"
-    with applied(kube, moved(manifests(), namespace, served), namespace) as deployed:
+    namespace = f"{served_namespace}-operator"
+    with apply_manifests(
+        kube, move_to_namespace(load_manifests(), namespace, served_namespace), namespace
+    ) as deployed:
         yield deployed
 
 
 @contextmanager
-def applied(kube: Kube, objects: list[Json], namespace: str) -> Iterator[DeployedOperator]:
+def apply_manifests(
+    kube: KubeClient, objects: list[Json], namespace: str
+) -> Iterator[DeployedOperator]:
     """Have ``objects`` applied, and their Deployment's pods ready, while the block runs."""
     manifest = yaml.safe_dump_all(objects)
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
+    run_kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
     deployed = DeployedOperator(kube, namespace)
     try:
-        deployed.starts()
+        deployed.wait_until_ready()
         yield deployed
     finally:
-        kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=manifest)
+        run_kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=manifest)
 
 
-def wait_for_leader(deployed: DeployedOperator, other_than: str, limit: float) -> float:
+def wait_for_leader(deployed: DeployedOperator, other_than: str, timeout: float) -> float:
     """Wait until another process than ``other_than`` leads; the seconds that it took."""
     began = time.monotonic()
     eventually(
-        lambda: deployed.holder() not in ("", other_than),
-        timeout=limit,
-        says=f"another process than {other_than} leads",
+        lambda: deployed.get_lease_holder() not in ("", other_than),
+        timeout=timeout,
+        description=f"another process than {other_than} leads",
     )
     return time.monotonic() - began

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from hack.testkit import node_control
-from hack.testkit.kube_client import Json, Kube, kubectl
-from hack.testkit.namespace import Space
+from hack.testkit.kube_client import Json, KubeClient, run_kubectl
+from hack.testkit.namespace import AppNamespace
 from hack.testkit.wait import eventually
-from tests.e2e.app_client import LabApp
+from tests.e2e.app_client import AppClient
 from tests.e2e.deployed_operator import DeployedOperator, wait_for_leader
 
 DEMO = "localhost/selfhealing-demo:dev"
@@ -28,38 +28,40 @@ APPLIES = 50
 
 
 @pytest.fixture
-def served(in_cluster: tuple[Space, DeployedOperator]) -> Space:
+def served(in_cluster: tuple[AppNamespace, DeployedOperator]) -> AppNamespace:
     """The namespace that the operator in the cluster serves."""
     return in_cluster[0]
 
 
 @pytest.fixture
-def deployed(in_cluster: tuple[Space, DeployedOperator]) -> DeployedOperator:
+def deployed(in_cluster: tuple[AppNamespace, DeployedOperator]) -> DeployedOperator:
     """The operator in the cluster, with all its replicas ready."""
     found = in_cluster[1]
-    eventually(found.ready, timeout=90, says="every replica is ready")
+    eventually(found.is_ready, timeout=90, description="every replica is ready")
     return found
 
 
 @pytest.fixture
-def containers(kube: Kube) -> None:
+def containers(kube: KubeClient) -> None:
     """The nodes are containers, so that their processes can be hit."""
-    node_control.need_containers(kube)
+    node_control.require_container_nodes(kube)
 
 
-def test_it_runs_where_pods_must_be_restricted(deployed: DeployedOperator, kube: Kube) -> None:
+def test_it_runs_where_pods_must_be_restricted(
+    deployed: DeployedOperator, kube: KubeClient
+) -> None:
     """Its namespace enforces the restricted standard, and its pods were let in."""
     labels = kube.get("Namespace", None, deployed.namespace)["metadata"]["labels"]
 
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
-    assert len(deployed.pods()) == 2
+    assert len(deployed.list_pods()) == 2
 
 
 def test_it_cannot_write_to_its_own_file_system(deployed: DeployedOperator) -> None:
     """The root file system is read-only, and the operator lives with that."""
-    pod = deployed.pods()[0]["metadata"]["name"]
+    pod = deployed.list_pods()[0]["metadata"]["name"]
 
-    answer = kubectl(
+    answer = run_kubectl(
         *("-n", deployed.namespace, "exec", pod, "--"),
         *("python", "-c", "open('/opt/operator/x', 'w')"),
         check=False,
@@ -70,42 +72,44 @@ def test_it_cannot_write_to_its_own_file_system(deployed: DeployedOperator) -> N
 
 def test_one_replica_leads_and_the_other_waits(deployed: DeployedOperator) -> None:
     """Only the holder of the Lease says that it leads."""
-    leader = deployed.leader()
+    leader = deployed.find_leader_pod()
 
     assert leader
-    (other,) = {pod["metadata"]["name"] for pod in deployed.pods()} - {leader}
-    assert "leading as" in kubectl("-n", deployed.namespace, "logs", leader)
-    assert "leading as" not in kubectl("-n", deployed.namespace, "logs", other)
+    (other,) = {pod["metadata"]["name"] for pod in deployed.list_pods()} - {leader}
+    assert "leading as" in run_kubectl("-n", deployed.namespace, "logs", leader)
+    assert "leading as" not in run_kubectl("-n", deployed.namespace, "logs", other)
 
 
 @pytest.mark.usefixtures("containers")
 def test_killed_in_the_middle_of_50_applies_it_loses_none(
-    served: Space, deployed: DeployedOperator
+    served: AppNamespace, deployed: DeployedOperator
 ) -> None:
     """The leader dies by SIGKILL; the other replica finishes what was begun, nothing twice."""
-    leader, holder = deployed.leader(), deployed.holder()
+    leader, holder = deployed.find_leader_pod(), deployed.get_lease_holder()
     created: list[Json] = []
     for number in range(APPLIES):
         # A pod for every tenth: two cores cannot start fifty at once.
         replicas = 1 if number % 10 == 0 else 0
-        created.append(served.create(f"many-{number}", image=DEMO, port=5000, replicas=replicas))
+        created.append(
+            served.create_app(f"many-{number}", image=DEMO, port=5000, replicas=replicas)
+        )
         if number == APPLIES // 2:
-            deployed.send(leader, "KILL")
+            deployed.send_signal(leader, "KILL")
 
     done = [app["metadata"]["name"] for app in created]
-    unfinished = [name for name in done if served.find("Deployment", name) is None]
+    unfinished = [name for name in done if served.find_child("Deployment", name) is None]
     wait_for_leader(deployed, holder, TAKEOVER_LIMIT)
 
     assert unfinished, "the leader had finished before it was killed: nothing was tested"
     for name in done:
-        served.reconciled(name, timeout=60)
-        served.is_(name, "Ready", timeout=90)
+        served.wait_until_reconciled(name, timeout=60)
+        served.wait_for_phase(name, "Ready", timeout=90)
     for app in created:
         name = app["metadata"]["name"]
-        owners = served.deployment(name)["metadata"]["ownerReferences"]
+        owners = served.get_deployment(name)["metadata"]["ownerReferences"]
         assert [owner["uid"] for owner in owners] == [app["metadata"]["uid"]]
         # An Event that had not been sent yet died with the leader; none is sent twice.
-        assert served.told(name).get("Created", 0) <= 1, served.told(name)
+        assert served.count_events(name).get("Created", 0) <= 1, served.count_events(name)
     for name in done:
         served.kube.delete("SelfHealingApp", served.name, name)
 
@@ -113,89 +117,97 @@ def test_killed_in_the_middle_of_50_applies_it_loses_none(
 @pytest.mark.usefixtures("containers")
 def test_told_to_stop_it_stops_at_once_and_hands_over(deployed: DeployedOperator) -> None:
     """SIGTERM to the leader: it ends by itself, and the other need not wait its lease out."""
-    leader, holder = deployed.leader(), deployed.holder()
+    leader, holder = deployed.find_leader_pod(), deployed.get_lease_holder()
 
-    seconds = deployed.send(leader, "TERM")
+    seconds = deployed.send_signal(leader, "TERM")
     waited = wait_for_leader(deployed, holder, TAKEOVER_LIMIT)
 
     assert seconds < STOP_LIMIT
     assert waited < LEASE
-    assert _ended(deployed, leader)["exitCode"] == 0
+    assert describe_last_termination(deployed, leader)["exitCode"] == 0
 
 
 @pytest.mark.usefixtures("containers")
 def test_told_to_stop_while_it_waits_it_stops_at_once(deployed: DeployedOperator) -> None:
     """SIGTERM to the replica that does not lead: it ends by itself, and nothing changes."""
-    holder = deployed.holder()
-    (other,) = {pod["metadata"]["name"] for pod in deployed.pods()} - {deployed.leader()}
+    holder = deployed.get_lease_holder()
+    (other,) = {pod["metadata"]["name"] for pod in deployed.list_pods()} - {
+        deployed.find_leader_pod()
+    }
 
-    seconds = deployed.send(other, "TERM")
+    seconds = deployed.send_signal(other, "TERM")
 
     assert seconds < STOP_LIMIT
-    assert _ended(deployed, other)["exitCode"] == 0
-    assert deployed.holder() == holder
+    assert describe_last_termination(deployed, other)["exitCode"] == 0
+    assert deployed.get_lease_holder() == holder
 
 
-def _ended(deployed: DeployedOperator, pod: str) -> Json:
+def describe_last_termination(deployed: DeployedOperator, pod: str) -> Json:
     """How the operator's container in a pod ended last."""
 
     def probe() -> Json:
-        (status,) = deployed.pod(pod)["status"]["containerStatuses"]
+        (status,) = deployed.get_pod(pod)["status"]["containerStatuses"]
         ended: Json = status["lastState"].get("terminated") or status["state"].get("terminated")
         return ended
 
-    return eventually(probe, timeout=30, says=f"the container of {pod} has ended")
+    return eventually(probe, timeout=30, description=f"the container of {pod} has ended")
 
 
 def test_a_pod_is_gone_within_seconds_of_its_deletion(deployed: DeployedOperator) -> None:
     """``kubectl delete pod``, a drain and a rollout wait for this."""
-    pod = deployed.leader()
+    pod = deployed.find_leader_pod()
     began = time.monotonic()
 
     deployed.kube.delete("Pod", deployed.namespace, pod)
     eventually(
         lambda: deployed.kube.find("Pod", deployed.namespace, pod) is None,
         timeout=30,
-        says="the pod is gone",
+        description="the pod is gone",
     )
 
     assert time.monotonic() - began < STOP_LIMIT
 
 
 @pytest.fixture
-def drifting(served: Space) -> Iterator[LabApp]:
+def drifting(served: AppNamespace) -> Iterator[AppClient]:
     """An app of the demo image that is Ready."""
-    lab = LabApp(served, "drifting")
-    served.create(lab.name, image=DEMO, port=5000, service={"type": "NodePort"})
-    lab.ready()
+    lab = AppClient(served, "drifting")
+    served.create_app(lab.name, image=DEMO, port=5000, service={"type": "NodePort"})
+    lab.wait_until_ready()
     yield lab
     served.kube.delete("SelfHealingApp", served.name, lab.name)
 
 
-def test_what_somebody_deletes_or_edits_is_put_back(drifting: LabApp, served: Space) -> None:
+def test_what_somebody_deletes_or_edits_is_put_back(
+    drifting: AppClient, served: AppNamespace
+) -> None:
     """With the rights that it has in the cluster, real pods run again."""
-    before = served.deployment(drifting.name)["metadata"]["uid"]
+    before = served.get_deployment(drifting.name)["metadata"]["uid"]
 
-    served.kube.merge("Service", served.name, drifting.name, {"spec": {"selector": {"app": "x"}}})
+    served.kube.merge_patch(
+        "Service", served.name, drifting.name, {"spec": {"selector": {"app": "x"}}}
+    )
     served.kube.delete("Deployment", served.name, drifting.name)
 
     eventually(
-        lambda: served.deployment(drifting.name)["metadata"]["uid"] != before,
+        lambda: served.get_deployment(drifting.name)["metadata"]["uid"] != before,
         timeout=30,
-        says="there is another Deployment",
+        description="there is another Deployment",
     )
-    drifting.ready()
-    selector = served.service(drifting.name)["spec"]["selector"]
+    drifting.wait_until_ready()
+    selector = served.get_service(drifting.name)["spec"]["selector"]
     assert selector == {"selfhealing.dev/app": drifting.name}
-    new = drifting.pod()["metadata"]["name"]
+    new = drifting.get_only_pod()["metadata"]["name"]
     eventually(
-        lambda: drifting.answers("/")["hostname"] == new, timeout=30, says="the new pod answers"
+        lambda: drifting.wait_for_response("/")["hostname"] == new,
+        timeout=30,
+        description="the new pod answers",
     )
 
 
 def test_its_rights_sufficed_for_everything(deployed: DeployedOperator) -> None:
     """Nothing in its logs was refused; each line is JSON, with a level."""
-    text = deployed.text()
+    text = deployed.read_log()
 
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     assert lines

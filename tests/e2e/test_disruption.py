@@ -15,24 +15,24 @@ from typing import Self
 import pytest
 import requests
 
-from hack.testkit.kube_client import Json, Kube, kubectl
-from hack.testkit.namespace import Space
+from hack.testkit.kube_client import Json, KubeClient, run_kubectl
+from hack.testkit.namespace import AppNamespace
 from hack.testkit.node_control import CONTROL_PLANE
 from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import eventually
-from tests.e2e.app_client import LabApp, example
+from tests.e2e.app_client import AppClient, load_example
 
 logger = logging.getLogger(__name__)
 
-DRAIN_LIMIT = 120
-PACE = 0.05
+DRAIN_TIMEOUT = 120
+REQUEST_INTERVAL = 0.05
 """Seconds between two requests."""
 
-PATIENCE = 5.0
+REQUEST_TIMEOUT = 5.0
 """Seconds that an answer may take: the machine may be busy, and slow is not failed."""
 
 
-class Stream:
+class RequestStream:
     """A steady stream of requests, each on a connection of its own, and what became of them."""
 
     def __init__(self, address: str) -> None:
@@ -46,20 +46,20 @@ class Stream:
     def __enter__(self) -> Self:
         """Begin."""
         self._thread.start()
-        eventually(lambda: self.answered.total() > 20, says="the stream flows")
+        eventually(lambda: self.answered.total() > 20, description="the stream flows")
         return self
 
     def __exit__(self, *_: object) -> None:
         """End."""
         self._end.set()
-        self._thread.join(2 * PATIENCE)
+        self._thread.join(2 * REQUEST_TIMEOUT)
 
     def _run(self) -> None:
-        while not self._end.wait(PACE):
+        while not self._end.wait(REQUEST_INTERVAL):
             try:
                 with requests.Session() as session:
                     session.trust_env = False
-                    answer = session.get(self._address, timeout=PATIENCE)
+                    answer = session.get(self._address, timeout=REQUEST_TIMEOUT)
                     answer.raise_for_status()
                     self.answered[answer.json()["hostname"]] += 1
             except requests.RequestException as error:
@@ -67,22 +67,22 @@ class Stream:
 
 
 @contextmanager
-def drained(node: str, app: str) -> Iterator[float]:
+def drain_node(node: str, app: str) -> Iterator[float]:
     """Drain a node of an app's pods; the seconds that it took. It is given back afterwards."""
     try:
         began = time.monotonic()
-        kubectl(
+        run_kubectl(
             *("drain", node, f"--pod-selector=selfhealing.dev/app={app}"),
-            *("--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={DRAIN_LIMIT}s"),
-            timeout=DRAIN_LIMIT + 30,
+            *("--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={DRAIN_TIMEOUT}s"),
+            timeout=DRAIN_TIMEOUT + 30,
         )
         yield time.monotonic() - began
     finally:
-        kubectl("uncordon", node)
+        run_kubectl("uncordon", node)
 
 
 @pytest.fixture
-def node(kube: Kube) -> Iterator[str]:
+def node(kube: KubeClient) -> Iterator[str]:
     """The node that is drained: one that takes none but pods which ask for it."""
     found = kube.list("Node", None, CONTROL_PLANE)
     real = [n for n in kube.list("Node", None) if "type" not in n["metadata"]["labels"]]
@@ -93,35 +93,40 @@ def node(kube: Kube) -> Iterator[str]:
     assert "unschedulable" not in kube.get("Node", None, name)["spec"]
 
 
-def _nodes(app: LabApp) -> Counter[str]:
-    return Counter(pod["spec"].get("nodeName", "") for pod in app.pods())
+def list_nodes(app: AppClient) -> Counter[str]:
+    return Counter(pod["spec"].get("nodeName", "") for pod in app.list_pods())
 
 
 @pytest.mark.usefixtures("operator")
 @pytest.mark.parametrize("replicas", [2, 4])
 def test_the_app_is_served_while_a_node_is_drained(
-    space: Space, name: str, node: str, replicas: int, operator: OperatorProcess
+    space: AppNamespace, name: str, node: str, replicas: int, operator: OperatorProcess
 ) -> None:
     """No request fails; with two pods on the node they go one after the other."""
-    (given,) = example("12-disruption-budget.yaml")
+    (given,) = load_example("12-disruption-budget.yaml")
     spec = given["spec"]
     spec["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"] = {
         "selfhealing.dev/app": name
     }
     spec |= {"replicas": replicas, "service": {"type": "NodePort"}}
-    space.create(name, **spec)
-    app = LabApp(space, name)
-    app.ready()
-    app.answers("/")
-    assert _nodes(app)[node] == replicas / 2, _nodes(app)
-    moved = {p["metadata"]["name"] for p in app.pods() if p["spec"]["nodeName"] == node}
-    (since,) = [space.app(name)]
+    space.create_app(name, **spec)
+    app = AppClient(space, name)
+    app.wait_until_ready()
+    app.wait_for_response("/")
+    assert list_nodes(app)[node] == replicas / 2, list_nodes(app)
+    moved = {p["metadata"]["name"] for p in app.list_pods() if p["spec"]["nodeName"] == node}
+    (since,) = [space.get_app(name)]
 
-    with Stream(f"{app.status()['endpoint']}/") as stream, drained(node, name) as seconds:
-        app.ready()
-        assert node not in _nodes(app)
+    with (
+        RequestStream(f"{app.get_status()['endpoint']}/") as stream,
+        drain_node(node, name) as seconds,
+    ):
+        app.wait_until_ready()
+        assert node not in list_nodes(app)
         # Who came last is asked, too.
-        eventually(lambda: {p["metadata"]["name"] for p in app.pods()} <= stream.answered.keys())
+        eventually(
+            lambda: {p["metadata"]["name"] for p in app.list_pods()} <= stream.answered.keys()
+        )
 
     logger.info(
         "drained of %d pods in %.1f s; %d requests answered, %d failed",
@@ -131,17 +136,18 @@ def test_the_app_is_served_while_a_node_is_drained(
         len(stream.failures),
     )
     assert stream.failures == []
-    assert seconds < DRAIN_LIMIT
-    assert not moved & {p["metadata"]["name"] for p in app.pods()}
+    assert seconds < DRAIN_TIMEOUT
+    assert not moved & {p["metadata"]["name"] for p in app.list_pods()}
     states = [
-        state["status"] for state in space.kube.history("SelfHealingApp", space.name, name, since)
+        state["status"]
+        for state in space.kube.watch_history("SelfHealingApp", space.name, name, since)
     ]
     assert min(state["readyReplicas"] for state in states) >= replicas - 1
     assert {state["disruption"]["allowed"] for state in states} == {0, 1}
-    assert operator.alive()
-    assert _quiet(space.told(name))
+    assert operator.is_running()
+    assert has_no_alert(space.count_events(name))
 
 
-def _quiet(told: Json) -> bool:
+def has_no_alert(messages: Json) -> bool:
     """Whether nobody was woken."""
-    return not told.keys() & {"Degraded", "ContainerRestarted", "DriftCorrected"}
+    return not messages.keys() & {"Degraded", "ContainerRestarted", "DriftCorrected"}

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from hack.scenarios.lab.page_parser import Page
-from hack.scenarios.lab.page_set import Book
-from hack.testkit.kube_client import ROOT, kubectl
-from hack.testkit.operator_process import running
+from hack.scenarios.lab.page_set import PageSet
+from hack.testkit.kube_client import ROOT, run_kubectl
+from hack.testkit.operator_process import run_operator
 
-PAGES = Book(ROOT).pages()
-LACKS = "lacks what it needs: "
+PAGES = PageSet(ROOT).list_pages()
+MISSING_REQUIREMENTS = "lacks what it needs: "
 SLOWNESS = 6
 """A busy machine takes so many times as long as the page says."""
 
@@ -25,7 +25,7 @@ def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name of a namespace that an operator serves; the lab makes and removes it."""
     name = f"lab-{uuid.uuid4().hex[:6]}"
     log = tmp_path_factory.mktemp("lab") / "operator.log"
-    with running([name], log):
+    with run_operator([name], log):
         yield name
 
 
@@ -41,14 +41,14 @@ def test_a_page_does_what_it_says(page: Page, namespace: str, tmp_path: Path) ->
         env={**os.environ, "PYTHONPATH": "operator"},
         capture_output=True,
         text=True,
-        timeout=60 + SLOWNESS * page.about.seconds,
+        timeout=60 + SLOWNESS * page.settings.seconds,
         check=False,
     )
 
-    if LACKS in done.stdout:
-        pytest.skip(done.stdout.rsplit(LACKS, 1)[1].splitlines()[0])
+    if MISSING_REQUIREMENTS in done.stdout:
+        pytest.skip(done.stdout.rsplit(MISSING_REQUIREMENTS, 1)[1].splitlines()[0])
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "1 of 1 steps passed" in done.stdout
     assert "shows other outputs" not in done.stdout, done.stdout
     assert f'id="{page.name}"' in (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert kubectl("get", "namespace", namespace, "--ignore-not-found") == ""
+    assert run_kubectl("get", "namespace", namespace, "--ignore-not-found") == ""

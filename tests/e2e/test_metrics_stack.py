@@ -8,54 +8,54 @@ from typing import Any
 
 import pytest
 
-from hack.scenarios.common.request_stream import stream
-from hack.testkit.kube_client import Json, Kube, kubectl
-from hack.testkit.namespace import Space
+from hack.scenarios.common.request_stream import send_requests
+from hack.testkit.kube_client import Json, KubeClient, run_kubectl
+from hack.testkit.namespace import AppNamespace
 from hack.testkit.wait import eventually
-from tests.e2e.app_client import LabApp, example
+from tests.e2e.app_client import AppClient, load_example
 
 DEMO = "localhost/selfhealing-demo:dev"
 RATE, QUEUED = "http_requests_per_second", "http_requests_queued"
 
-SEEN_LIMIT = 90
+METRIC_TIMEOUT = 90
 """A new pod is found, scraped twice, found by the adapter and asked for by the autoscaler."""
 
-GROW_LIMIT = 120
-SHRINK_LIMIT = 180
+SCALE_UP_TIMEOUT = 120
+SCALE_DOWN_TIMEOUT = 180
 """The rate falls for 20 s, and the example waits for 30 s before it removes pods."""
 
 pytestmark = pytest.mark.usefixtures("operator", "metrics_stack")
 
 
 @pytest.fixture(scope="module")
-def metrics_stack(kube: Kube) -> None:
+def metrics_stack(kube: KubeClient) -> None:
     """Custom metrics are served; they are an add-on of the local cluster."""
     url = f"{kube.http.url.rstrip('/')}/apis/custom.metrics.k8s.io/v1beta2"
     if not kube.http.session.get(url, timeout=20).ok:
         pytest.fail("no custom metrics are served: make cluster ADDONS=metrics-stack")
 
 
-def _started(space: Space, manifest: Json) -> LabApp:
+def start_app(space: AppNamespace, manifest: Json) -> AppClient:
     space.kube.create({**manifest, "metadata": {**manifest["metadata"], "namespace": space.name}})
-    return LabApp(space, manifest["metadata"]["name"])
+    return AppClient(space, manifest["metadata"]["name"])
 
 
 @pytest.fixture(scope="module")
-def app(space: Space, operator: object) -> LabApp:  # noqa: ARG001 - it must run
+def app(space: AppNamespace, operator: object) -> AppClient:  # noqa: ARG001 - it must run
     """The example, which shows both metrics."""
-    (manifest,) = example("14-autoscaling-by-requests.yaml")
-    return _started(space, manifest)
+    (manifest,) = load_example("14-autoscaling-by-requests.yaml")
+    return start_app(space, manifest)
 
 
 @pytest.fixture(scope="module")
-def narrow(space: Space, operator: object) -> Iterator[LabApp]:  # noqa: ARG001 - it must run
+def narrow(space: AppNamespace, operator: object) -> Iterator[AppClient]:  # noqa: ARG001 - it must run
     """An app that works on one request at a time, 0.3 s each, and grows with its queue.
 
     Prometheus' own question waits in that queue, too, and must be answered within 4 s.
     """
     target: dict[str, Any] = {"type": "AverageValue", "averageValue": "2"}
     metric = {"type": "Pods", "pods": {"metric": {"name": QUEUED}, "target": target}}
-    manifest = space.manifest(
+    manifest = space.build_manifest(
         "narrow",
         image=DEMO,
         imagePullPolicy="IfNotPresent",
@@ -70,74 +70,102 @@ def narrow(space: Space, operator: object) -> Iterator[LabApp]:  # noqa: ARG001 
             "behavior": {"scaleDown": {"stabilizationWindowSeconds": 15}},
         },
     )
-    yield _started(space, manifest)
+    yield start_app(space, manifest)
     space.kube.delete("SelfHealingApp", space.name, "narrow")
 
 
-def _shown(app: LabApp, metric: str) -> float:
+def get_metric_status(app: AppClient, metric: str) -> float:
     """What the status shows of a metric."""
-    figure = app.status()["autoscaling"]["metrics"][metric].partition("/")[0]
-    assert figure != "unknown", app.status()["autoscaling"]
+    figure = app.get_status()["autoscaling"]["metrics"][metric].partition("/")[0]
+    assert figure != "unknown", app.get_status()["autoscaling"]
     return float(figure)
 
 
-def _active(app: LabApp) -> bool:
-    found = app.space.condition(app.name, "ScalingActive")
+def is_scaling_active(app: AppClient) -> bool:
+    found = app.space.get_condition(app.name, "ScalingActive")
     assert found.get("status") == "True", found
     return True
 
 
-def test_an_idle_app_has_a_rate_of_nothing_and_not_none(app: LabApp) -> None:
+def test_an_idle_app_has_a_rate_of_nothing_and_not_none(app: AppClient) -> None:
     """Nobody asks, the probes do not count, and the autoscaler knows both."""
-    app.ready()
+    app.wait_until_ready()
 
-    eventually(lambda: _active(app), timeout=SEEN_LIMIT, says="the autoscaler has metrics")
-    eventually(lambda: _shown(app, RATE) == 0, timeout=SEEN_LIMIT, says="the rate is 0")
+    eventually(
+        lambda: is_scaling_active(app),
+        timeout=METRIC_TIMEOUT,
+        description="the autoscaler has metrics",
+    )
+    eventually(
+        lambda: get_metric_status(app, RATE) == 0,
+        timeout=METRIC_TIMEOUT,
+        description="the rate is 0",
+    )
 
-    metrics = app.status()["autoscaling"]["metrics"]
+    metrics = app.get_status()["autoscaling"]["metrics"]
     assert metrics == {RATE: "0/5", QUEUED: "0/4"}
-    assert len(app.pods()) == 1
+    assert len(app.list_pods()) == 1
 
 
-def test_requests_add_pods_and_their_end_removes_them(app: LabApp) -> None:
+def test_requests_add_pods_and_their_end_removes_them(app: AppClient) -> None:
     """A stream through the Service is counted, answered by more pods, and over some day."""
-    app.ready()
-    app.answers("/")
+    app.wait_until_ready()
+    app.wait_for_response("/")
 
-    with stream(app.status()["endpoint"] + "/", users=4, pause=0.2) as requests_sent:
-        eventually(lambda: _shown(app, RATE) > 5, timeout=SEEN_LIMIT, says="the rate is seen")
-        app.has(lambda pods: pods > 1, GROW_LIMIT)
-        app.ready(GROW_LIMIT)
-        eventually(lambda: len(requests_sent.answers) > 1, timeout=30, says="new pods answer")
-        assert app.status()["autoscaling"]["desired"] > 1
-        assert _active(app)
+    with send_requests(app.get_status()["endpoint"] + "/", users=4, pause=0.2) as requests_sent:
+        eventually(
+            lambda: get_metric_status(app, RATE) > 5,
+            timeout=METRIC_TIMEOUT,
+            description="the rate is seen",
+        )
+        app.wait_for_pod_count(lambda pods: pods > 1, SCALE_UP_TIMEOUT)
+        app.wait_until_ready(SCALE_UP_TIMEOUT)
+        eventually(
+            lambda: len(requests_sent.answers_by_pod) > 1, timeout=30, description="new pods answer"
+        )
+        assert app.get_status()["autoscaling"]["desired"] > 1
+        assert is_scaling_active(app)
 
-    app.has(lambda pods: pods == 1, SHRINK_LIMIT)
-    eventually(lambda: app.status()["replicas"] == 1, says="the status says 1")
+    app.wait_for_pod_count(lambda pods: pods == 1, SCALE_DOWN_TIMEOUT)
+    eventually(lambda: app.get_status()["replicas"] == 1, description="the status says 1")
     # A figure that moves by less than a tenth of its target is shown as it was.
-    eventually(lambda: _shown(app, RATE) < 1, timeout=SEEN_LIMIT, says="the rate is low again")
-    assert requests_sent.failures == 0
-    notes = [event["note"] for event in app.space.events(app.name, "Scaled")]
+    eventually(
+        lambda: get_metric_status(app, RATE) < 1,
+        timeout=METRIC_TIMEOUT,
+        description="the rate is low again",
+    )
+    assert requests_sent.failure_count == 0
+    notes = [event["note"] for event in app.space.list_events(app.name, "Scaled")]
     assert any(RATE in note for note in notes), notes
 
 
-def test_a_queue_adds_pods(narrow: LabApp) -> None:
+def test_a_queue_adds_pods(narrow: AppClient) -> None:
     """Requests that wait are seen, and more pods take them."""
-    narrow.ready()
-    eventually(lambda: _active(narrow), timeout=SEEN_LIMIT, says="the autoscaler has metrics")
+    narrow.wait_until_ready()
+    eventually(
+        lambda: is_scaling_active(narrow),
+        timeout=METRIC_TIMEOUT,
+        description="the autoscaler has metrics",
+    )
 
-    with stream(narrow.status()["endpoint"] + "/", users=8, pause=0):
-        eventually(lambda: _shown(narrow, QUEUED) > 2, timeout=SEEN_LIMIT, says="a queue is seen")
-        narrow.has(lambda pods: pods > 1, GROW_LIMIT)
+    with send_requests(narrow.get_status()["endpoint"] + "/", users=8, pause=0):
+        eventually(
+            lambda: get_metric_status(narrow, QUEUED) > 2,
+            timeout=METRIC_TIMEOUT,
+            description="a queue is seen",
+        )
+        narrow.wait_for_pod_count(lambda pods: pods > 1, SCALE_UP_TIMEOUT)
 
-    narrow.has(lambda pods: pods == 1, SHRINK_LIMIT)
+    narrow.wait_for_pod_count(lambda pods: pods == 1, SCALE_DOWN_TIMEOUT)
 
 
-def test_anybody_with_rights_can_ask_for_the_metrics(app: LabApp) -> None:
+def test_anybody_with_rights_can_ask_for_the_metrics(app: AppClient) -> None:
     """The add-on serves what kubectl asks for, pod by pod."""
     path = f"/apis/custom.metrics.k8s.io/v1beta2/namespaces/{app.space.name}/pods/*/{RATE}"
 
     def served() -> bool:
-        return app.pod()["metadata"]["name"] in kubectl("get", "--raw", path, check=False)
+        return app.get_only_pod()["metadata"]["name"] in run_kubectl(
+            "get", "--raw", path, check=False
+        )
 
-    eventually(served, timeout=SEEN_LIMIT, says="the metric of the pod is served")
+    eventually(served, timeout=METRIC_TIMEOUT, description="the metric of the pod is served")

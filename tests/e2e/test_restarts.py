@@ -6,15 +6,15 @@ All apps are applied at once, since each takes its time to die.
 import pytest
 
 from hack.testkit.kube_client import Json
-from hack.testkit.namespace import Space
+from hack.testkit.namespace import AppNamespace
 from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import eventually
-from tests.e2e.app_client import READY_LIMIT, LabApp
+from tests.e2e.app_client import READY_TIMEOUT, AppClient
 
 DEMO = "localhost/selfhealing-demo:dev"
 RESTART_LIMIT = 90
 
-LISTENS_FOR_A_WHILE = """
+TEMPORARY_LISTENER = """
 import socket, time
 with socket.create_server(("", 5000)):
     time.sleep(3)
@@ -32,7 +32,7 @@ SPECS: dict[str, Json] = {
     "crash": {"command": ["sh", "-c", "sleep 1; exit 3"]},
     "completed": {"command": ["sh", "-c", "sleep 1; exit 0"]},
     "tcp": {
-        "command": ["python", "-c", LISTENS_FOR_A_WHILE],
+        "command": ["python", "-c", TEMPORARY_LISTENER],
         "port": 5000,
         "probes": {"liveness": {"tcpSocket": {}, "periodSeconds": 1, "failureThreshold": 2}},
         "terminationGracePeriodSeconds": 1,
@@ -103,27 +103,27 @@ pytestmark = pytest.mark.usefixtures("operator")
 
 
 @pytest.fixture(scope="module")
-def apps(space: Space, operator: OperatorProcess) -> dict[str, LabApp]:
+def apps(space: AppNamespace, operator: OperatorProcess) -> dict[str, AppClient]:
     """All of them, applied; those with an exec and a gRPC probe are told to be ill."""
-    assert operator.alive()
+    assert operator.is_running()
     for name, spec in SPECS.items():
-        space.create(name, **{"image": DEMO, "imagePullPolicy": "IfNotPresent", **spec})
-    apps = {name: LabApp(space, name) for name in SPECS}
+        space.create_app(name, **{"image": DEMO, "imagePullPolicy": "IfNotPresent", **spec})
+    apps = {name: AppClient(space, name) for name in SPECS}
     for name in ("exec", "grpc"):
-        apps[name].ready()
-        apps[name].answers("/fail")
+        apps[name].wait_until_ready()
+        apps[name].wait_for_response("/fail")
     return apps
 
 
 @pytest.mark.parametrize(("name", "reason", "code"), REASONS, ids=[case[0] for case in REASONS])
 def test_a_restart_is_told_by_its_true_reason(
-    apps: dict[str, LabApp], name: str, reason: str, code: int | None
+    apps: dict[str, AppClient], name: str, reason: str, code: int | None
 ) -> None:
     """No other reason is counted, and the exit code is the container's."""
     app = apps[name]
 
     def restarts() -> Json:
-        block: Json = app.status().get("restarts", {})
+        block: Json = app.get_status().get("restarts", {})
         assert block.get("total", 0) > 0, "no restart yet"
         counted = dict(block["byReason"])
         if reason == "OOMKilled":
@@ -132,79 +132,85 @@ def test_a_restart_is_told_by_its_true_reason(
         assert set(counted) == {reason}, block
         return block
 
-    block = eventually(restarts, timeout=RESTART_LIMIT, says=f"{name} restarted by {reason}")
+    block = eventually(restarts, timeout=RESTART_LIMIT, description=f"{name} restarted by {reason}")
 
     assert block["last"]["reason"] == reason
     assert sum(block["byReason"].values()) == block["total"]
     if code is not None:
         assert block["last"]["exitCode"] == code
     # Events are sent after the status, when there is time.
-    eventually(lambda: app.space.told(name).get("ContainerRestarted"), says="an Event")
+    eventually(
+        lambda: app.space.count_events(name).get("ContainerRestarted"), description="an Event"
+    )
 
 
-def test_an_ill_app_is_degraded_and_says_why(apps: dict[str, LabApp]) -> None:
+def test_an_ill_app_is_degraded_and_says_why(apps: dict[str, AppClient]) -> None:
     """A crash loop is no flicker between ready and not: it is told as what it is, with the code."""
 
     def told() -> str:
-        status = apps["crash"].status()
+        status = apps["crash"].get_status()
         assert status["phase"] == "Degraded", status
         message: str = status["message"]
         assert "exit code 3" in message, message
         return message
 
-    eventually(told, timeout=RESTART_LIMIT, says="the status tells of the crash loop")
+    eventually(told, timeout=RESTART_LIMIT, description="the status tells of the crash loop")
 
 
 def test_the_total_survives_the_pod_and_the_operator(
-    apps: dict[str, LabApp], operator: OperatorProcess
+    apps: dict[str, AppClient], operator: OperatorProcess
 ) -> None:
     """Restarts of a pod that is gone, and those while the operator was away, stay in the total."""
     app = apps["counted"]
-    app.ready()
+    app.wait_until_ready()
 
-    _end(app)
-    _total(app, current=1, total=1)
-    first = app.pod()["metadata"]["name"]
+    end_process(app)
+    has_restart_total(app, current=1, total=1)
+    first = app.get_only_pod()["metadata"]["name"]
     app.space.kube.delete("Pod", app.space.name, first)
     eventually(
-        lambda: first not in {pod["metadata"]["name"] for pod in app.space.pods(app.name)},
+        lambda: first not in {pod["metadata"]["name"] for pod in app.space.list_pods(app.name)},
         timeout=60,
-        says="the first pod is gone",
+        description="the first pod is gone",
     )
-    app.ready()
-    _total(app, current=0, total=1)
+    app.wait_until_ready()
+    has_restart_total(app, current=0, total=1)
 
-    with operator.away():
-        _end(app)
-    _total(app, current=1, total=2)
+    with operator.stop_temporarily():
+        end_process(app)
+    has_restart_total(app, current=1, total=2)
     operator.kill()
     operator.start()
-    _end(app)
-    _total(app, current=2, total=3)
-    assert app.status()["restarts"]["byReason"] == {"Completed": 3}
+    end_process(app)
+    has_restart_total(app, current=2, total=3)
+    assert app.get_status()["restarts"]["byReason"] == {"Completed": 3}
 
 
-def _end(app: LabApp) -> None:
+def end_process(app: AppClient) -> None:
     """Have the app's process end by itself, and wait until it has been started again."""
-    eventually(lambda: len(app.pods()) == 1, timeout=READY_LIMIT, says="there is one pod")
-    before, pod = app.restarts(), app.pod()["metadata"]["name"]
-    eventually(lambda: _running(app), timeout=60, says="the container runs")
-    app.inside(pod, "python", "-c", "import os; os.kill(1, 15)")
+    eventually(
+        lambda: len(app.list_pods()) == 1, timeout=READY_TIMEOUT, description="there is one pod"
+    )
+    before, pod = app.count_restarts(), app.get_only_pod()["metadata"]["name"]
+    eventually(lambda: is_running(app), timeout=60, description="the container runs")
+    app.exec_in_pod(pod, "python", "-c", "import os; os.kill(1, 15)")
     # A second end in a row waits for the kubelet's back-off of 10 s.
     eventually(
-        lambda: app.restarts() == before + 1 and _running(app), timeout=60, says="it was restarted"
+        lambda: app.count_restarts() == before + 1 and is_running(app),
+        timeout=60,
+        description="it was restarted",
     )
 
 
-def _running(app: LabApp) -> bool:
-    (status,) = app.pod()["status"]["containerStatuses"]
+def is_running(app: AppClient) -> bool:
+    (status,) = app.get_only_pod()["status"]["containerStatuses"]
     return "running" in status["state"] and status["ready"]
 
 
-def _total(app: LabApp, *, current: int, total: int) -> None:
+def has_restart_total(app: AppClient, *, current: int, total: int) -> None:
     def probe() -> bool:
-        block = app.status()["restarts"]
+        block = app.get_status()["restarts"]
         assert (block["current"], block["total"]) == (current, total), block
         return True
 
-    eventually(probe, timeout=30, says=f"{current} now, {total} in all")
+    eventually(probe, timeout=30, description=f"{current} now, {total} in all")

@@ -4,27 +4,27 @@ import pytest
 
 from hack.testkit import vpa
 from hack.testkit.kube_client import STRATEGIC_PATCH
-from hack.testkit.namespace import Space
-from hack.testkit.wait import eventually, stays
-from tests.e2e.app_client import LabApp, example
+from hack.testkit.namespace import AppNamespace
+from hack.testkit.wait import consistently, eventually
+from tests.e2e.app_client import AppClient, load_example
 
 pytestmark = pytest.mark.usefixtures("operator")
 
 RESIZED = {"requests": {"cpu": "25m", "memory": "48Mi"}}
 
 
-def test_a_pod_that_was_resized_stays_resized(space: Space, name: str) -> None:
+def test_a_pod_that_was_resized_stays_resized(space: AppNamespace, name: str) -> None:
     """In place, without a restart, and with nothing put back."""
-    vpa.serve(space.kube)
-    (given,) = example("13-vertical-scaling.yaml")
+    vpa.ensure_vpa_served(space.kube)
+    (given,) = load_example("13-vertical-scaling.yaml")
     spec = given["spec"]
     # What is recommended here must not come between.
     spec["verticalScaling"] |= {"mode": "InPlaceOrRecreate", "minReplicas": 2}
-    space.create(name, **spec)
-    app = LabApp(space, name)
-    app.ready()
-    before = space.deployment(name)["metadata"]["generation"]
-    pod = app.pod()["metadata"]
+    space.create_app(name, **spec)
+    app = AppClient(space, name)
+    app.wait_until_ready()
+    before = space.get_deployment(name)["metadata"]["generation"]
+    pod = app.get_only_pod()["metadata"]
 
     space.kube.patch(
         "Pod",
@@ -36,14 +36,14 @@ def test_a_pod_that_was_resized_stays_resized(space: Space, name: str) -> None:
     )
 
     def resized() -> bool:
-        found = app.pod()
+        found = app.get_only_pod()
         (status,) = found["status"]["containerStatuses"]
         assert status["resources"]["requests"] == RESIZED["requests"], status["resources"]
         return bool(found["metadata"]["uid"] == pod["uid"] and status["restartCount"] == 0)
 
-    assert eventually(resized, timeout=60, says="the kubelet has resized the container")
-    stays(resized, seconds=2, says="nobody puts it back")
-    assert space.deployment(name)["metadata"]["generation"] == before
-    assert space.container(name)["resources"]["requests"]["cpu"] == "100m"
-    assert app.ready()["restarts"]["total"] == 0
-    assert "DriftCorrected" not in space.told(name)
+    assert eventually(resized, timeout=60, description="the kubelet has resized the container")
+    consistently(resized, seconds=2, description="nobody puts it back")
+    assert space.get_deployment(name)["metadata"]["generation"] == before
+    assert space.get_container(name)["resources"]["requests"]["cpu"] == "100m"
+    assert app.wait_until_ready()["restarts"]["total"] == 0
+    assert "DriftCorrected" not in space.count_events(name)

@@ -6,28 +6,30 @@ from contextlib import contextmanager
 
 import pytest
 
-from hack.testkit.kube_client import Json, Kube, kubectl, namespace_for
-from hack.testkit.namespace import FAKE_NODES, Space
+from hack.testkit.kube_client import Json, KubeClient, run_kubectl, temporary_namespace
+from hack.testkit.namespace import FAKE_NODES, AppNamespace
 from hack.testkit.operator_process import OperatorProcess
-from hack.testkit.wait import eventually, stays
+from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("operator", "fake_nodes")
 
 API = "admissionregistration.k8s.io/v1"
-MARK = "selfhealing.dev/admission"
+MARKER_LABEL = "selfhealing.dev/admission"
 
 
 @pytest.fixture(scope="module")
-def namespace(kube: Kube) -> Iterator[str]:
+def namespace(kube: KubeClient) -> Iterator[str]:
     """A namespace that the policies are limited to."""
-    if "mutatingadmissionpolicies" not in kubectl("api-resources", f"--api-group={API[:-3]}"):
+    if "mutatingadmissionpolicies" not in run_kubectl("api-resources", f"--api-group={API[:-3]}"):
         pytest.skip("this cluster has no MutatingAdmissionPolicy (Kubernetes 1.36)")
-    with namespace_for(kube, "test-admission", {MARK: "true"}) as name:
+    with temporary_namespace(kube, "test-admission", {MARKER_LABEL: "true"}) as name:
         yield name
 
 
 @contextmanager
-def policy(kube: Kube, way: str, group: str, resource: str, spec: Json) -> Iterator[None]:
+def create_policy(
+    kube: KubeClient, way: str, group: str, resource: str, spec: Json
+) -> Iterator[None]:
     """A policy on one kind of object in the module's namespace while the block runs."""
     name = f"selfhealing-test-{uuid.uuid4().hex[:8]}"
     operations = ["CREATE", "UPDATE"]
@@ -39,7 +41,7 @@ def policy(kube: Kube, way: str, group: str, resource: str, spec: Json) -> Itera
         "spec": {
             "failurePolicy": "Fail",
             "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {MARK: "true"}},
+                "namespaceSelector": {"matchLabels": {MARKER_LABEL: "true"}},
                 "resourceRules": [rule | {"operations": operations}],
             },
             **spec,
@@ -61,7 +63,7 @@ def policy(kube: Kube, way: str, group: str, resource: str, spec: Json) -> Itera
             kube.delete(f"{way}AdmissionPolicy{suffix}", None, name)
 
 
-def mutation(kind: str, expression: str) -> Json:
+def build_mutation(kind: str, expression: str) -> Json:
     """A mutation, by a JSON patch or as an apply."""
     field = "jsonPatch" if kind == "JSONPatch" else "applyConfiguration"
     return {
@@ -70,7 +72,7 @@ def mutation(kind: str, expression: str) -> Json:
     }
 
 
-def probe(space: Space) -> Json:
+def create_probe(space: AppNamespace) -> Json:
     """A Deployment that is not really made: what admission would make of it."""
     labels = {"who": "probe"}
     body = {
@@ -95,55 +97,61 @@ REWRITE = """[JSONPatch{op: "replace", path: "/spec/template/spec/containers/0/i
   value: "mirror.example.com/demo:v1"}]"""
 
 
-def at_rest(space: Space, operator: OperatorProcess, name: str) -> None:
+def require_no_writes(space: AppNamespace, operator: OperatorProcess, name: str) -> None:
     """Wait until the operator has done what it had to, and check that it leaves it at that."""
-    space.is_(name, "Ready")
-    before = space.deployment(name)["metadata"]
-    written = operator.wrote()["patch Deployment"]
-    stays(lambda: operator.wrote()["patch Deployment"] == written, seconds=1.5, says="at rest")
-    assert space.deployment(name)["metadata"]["generation"] == before["generation"]
+    space.wait_for_phase(name, "Ready")
+    before = space.get_deployment(name)["metadata"]
+    written = operator.count_writes()["patch Deployment"]
+    consistently(
+        lambda: operator.count_writes()["patch Deployment"] == written,
+        seconds=1.5,
+        description="at rest",
+    )
+    assert space.get_deployment(name)["metadata"]["generation"] == before["generation"]
 
 
-def test_injected_sidecar(space: Space, operator: OperatorProcess, name: str) -> None:
+def test_injected_sidecar(space: AppNamespace, operator: OperatorProcess, name: str) -> None:
     """A sidecar that admission injects stays, and costs no further write."""
-    with policy(
-        space.kube, "Mutating", "apps", "deployments", mutation("ApplyConfiguration", INJECT)
+    with create_policy(
+        space.kube, "Mutating", "apps", "deployments", build_mutation("ApplyConfiguration", INJECT)
     ):
-        eventually(lambda: len(probe(space)["spec"]["template"]["spec"]["containers"]) == 2)
-        space.create(name, **FAKE_NODES)
+        eventually(lambda: len(create_probe(space)["spec"]["template"]["spec"]["containers"]) == 2)
+        space.create_app(name, **FAKE_NODES)
 
-        at_rest(space, operator, name)
+        require_no_writes(space, operator, name)
 
-        containers = space.deployment(name)["spec"]["template"]["spec"]["containers"]
+        containers = space.get_deployment(name)["spec"]["template"]["spec"]["containers"]
         assert sorted(container["name"] for container in containers) == ["app", "injected"]
-        assert "DriftCorrected" not in space.told(name)
+        assert "DriftCorrected" not in space.count_events(name)
 
 
-def test_rewritten_image(space: Space, operator: OperatorProcess, name: str) -> None:
+def test_rewritten_image(space: AppNamespace, operator: OperatorProcess, name: str) -> None:
     """A field of ours that admission rewrites each time is not fought over; drift still is."""
-    with policy(space.kube, "Mutating", "apps", "deployments", mutation("JSONPatch", REWRITE)):
+    with create_policy(
+        space.kube, "Mutating", "apps", "deployments", build_mutation("JSONPatch", REWRITE)
+    ):
 
         def rewritten() -> bool:
-            container = probe(space)["spec"]["template"]["spec"]["containers"][0]
+            container = create_probe(space)["spec"]["template"]["spec"]["containers"][0]
             return bool(container["image"] == "mirror.example.com/demo:v1")
 
         eventually(rewritten)
-        space.create(name, **FAKE_NODES)
+        space.create_app(name, **FAKE_NODES)
 
-        at_rest(space, operator, name)
+        require_no_writes(space, operator, name)
 
-        assert space.container(name)["image"] == "mirror.example.com/demo:v1"
-        assert f"{name}: something rewrites the Deployment" in operator.text()
-        space.kube.merge("Deployment", space.name, name, {"spec": {"replicas": 3}})
-        eventually(lambda: space.deployment(name)["spec"]["replicas"] == 1)
-        at_rest(space, operator, name)
+        assert space.get_container(name)["image"] == "mirror.example.com/demo:v1"
+        assert f"{name}: something rewrites the Deployment" in operator.read_log()
+        space.kube.merge_patch("Deployment", space.name, name, {"spec": {"replicas": 3}})
+        eventually(lambda: space.get_deployment(name)["spec"]["replicas"] == 1)
+        require_no_writes(space, operator, name)
 
 
-def test_refusal(space: Space, name: str) -> None:
+def test_refusal(space: AppNamespace, name: str) -> None:
     """A child that a policy refuses: the policy's words in the condition; then it is made."""
     advice = "Services are made by the platform team"
     validation = {"validations": [{"expression": "false", "message": advice}]}
-    with policy(space.kube, "Validating", "", "services", validation):
+    with create_policy(space.kube, "Validating", "", "services", validation):
         service = {
             "apiVersion": "v1",
             "kind": "Service",
@@ -151,18 +159,18 @@ def test_refusal(space: Space, name: str) -> None:
             "spec": {"ports": [{"port": 1}]},
         }
         eventually(lambda: not space.kube.try_create(service, dry_run=True).ok)
-        space.create(name, port=80, **FAKE_NODES)
+        space.create_app(name, port=80, **FAKE_NODES)
 
         def refused() -> bool:
-            found = space.condition(name, "Reconciled")
+            found = space.get_condition(name, "Reconciled")
             assert found.get("status") == "False"
             assert advice in found["message"]
             return True
 
         eventually(refused)
-        assert space.find("Deployment", name) is not None
+        assert space.find_child("Deployment", name) is not None
 
     eventually(lambda: space.kube.try_create(service, dry_run=True).ok)
-    space.edit(name, image="demo:v2")  # tried again at once; else after 30 s
-    space.is_(name, "Ready")
-    assert space.find("Service", name) is not None
+    space.patch_spec(name, image="demo:v2")  # tried again at once; else after 30 s
+    space.wait_for_phase(name, "Ready")
+    assert space.find_child("Service", name) is not None

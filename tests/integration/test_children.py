@@ -4,20 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from hack.testkit.kube_client import Json, kubectl
-from hack.testkit.namespace import FAKE_NODES, NOWHERE, Space
+from hack.testkit.kube_client import Json, run_kubectl
+from hack.testkit.namespace import FAKE_NODES, UNSCHEDULABLE, AppNamespace
 from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 
-KINDS = ("Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget")
+CHILD_KINDS = ("Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget")
 
 
 @pytest.fixture(scope="module")
-def full(space: Space, operator: OperatorProcess) -> Iterator[str]:  # noqa: ARG001 - it must run
+def full(space: AppNamespace, operator: OperatorProcess) -> Iterator[str]:  # noqa: ARG001 - it must run
     """An app with one child of each kind."""
-    space.create(
+    space.create_app(
         "full",
         port=5000,
         probes={
@@ -26,34 +26,38 @@ def full(space: Space, operator: OperatorProcess) -> Iterator[str]:  # noqa: ARG
             "startup": {"httpGet": {"path": "/started", "port": 9000}},
         },
         autoscaling={"minReplicas": 2, "maxReplicas": 5, "targetCPUUtilizationPercentage": 50},
-        **NOWHERE,
+        **UNSCHEDULABLE,
     )
-    space.reconciled("full")
+    space.wait_until_reconciled("full")
     yield "full"
     space.kube.delete("SelfHealingApp", space.name, "full")
 
 
-def test_smallest_app_is_a_deployment_of_one_pod_and_nothing_else(space: Space, name: str) -> None:
+def test_smallest_app_is_a_deployment_of_one_pod_and_nothing_else(
+    space: AppNamespace, name: str
+) -> None:
     """``image`` alone makes one pod, no Service, no autoscaler, no budget and no probe."""
-    space.create(name, **NOWHERE)
-    space.reconciled(name)
+    space.create_app(name, **UNSCHEDULABLE)
+    space.wait_until_reconciled(name)
 
-    deployment = space.deployment(name)
+    deployment = space.get_deployment(name)
     container = deployment["spec"]["template"]["spec"]["containers"][0]
 
     assert deployment["spec"]["replicas"] == 1
     assert container["image"] == "demo:v1"
     assert container["name"] == "app"
     assert not container.keys() & {"livenessProbe", "readinessProbe", "startupProbe", "ports"}
-    assert space.find("Service", name) is None
-    assert space.find("HorizontalPodAutoscaler", name) is None
-    assert space.find("PodDisruptionBudget", name) is None
+    assert space.find_child("Service", name) is None
+    assert space.find_child("HorizontalPodAutoscaler", name) is None
+    assert space.find_child("PodDisruptionBudget", name) is None
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_child_is_named_and_labelled_as_the_resource(space: Space, full: str, kind: str) -> None:
+@pytest.mark.parametrize("kind", CHILD_KINDS)
+def test_child_is_named_and_labelled_as_the_resource(
+    space: AppNamespace, full: str, kind: str
+) -> None:
     """Every child has the resource's name and the labels of every tutorial."""
-    meta = space.child(kind, full)["metadata"]
+    meta = space.get_child(kind, full)["metadata"]
 
     assert meta["labels"] == {
         "selfhealing.dev/app": "full",
@@ -65,27 +69,27 @@ def test_child_is_named_and_labelled_as_the_resource(space: Space, full: str, ki
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_child_is_owned_by_the_resource(space: Space, full: str, kind: str) -> None:
+@pytest.mark.parametrize("kind", CHILD_KINDS)
+def test_child_is_owned_by_the_resource(space: AppNamespace, full: str, kind: str) -> None:
     """Every child names the resource as its one controlling owner."""
-    owners = space.child(kind, full)["metadata"]["ownerReferences"]
+    owners = space.get_child(kind, full)["metadata"]["ownerReferences"]
 
     assert owners == [
         {
             "apiVersion": "selfhealing.dev/v1alpha1",
             "kind": "SelfHealingApp",
             "name": "full",
-            "uid": space.app(full)["metadata"]["uid"],
+            "uid": space.get_app(full)["metadata"]["uid"],
             "controller": True,
             "blockOwnerDeletion": True,
         }
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_child_is_applied_by_the_field_manager(space: Space, full: str, kind: str) -> None:
+@pytest.mark.parametrize("kind", CHILD_KINDS)
+def test_child_is_applied_by_the_field_manager(space: AppNamespace, full: str, kind: str) -> None:
     """The spec of every child is owned by an Apply of ``selfhealing-operator``."""
-    fields = space.child(kind, full)["metadata"]["managedFields"]
+    fields = space.get_child(kind, full)["metadata"]["managedFields"]
     applied = [entry["manager"] for entry in fields if entry["operation"] == "Apply"]
 
     assert "selfhealing-operator" in applied
@@ -96,41 +100,45 @@ def test_child_is_applied_by_the_field_manager(space: Space, full: str, kind: st
     ]
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "SelfHealingApp"])
-def test_nothing_has_a_finalizer(space: Space, full: str, kind: str) -> None:
+@pytest.mark.parametrize("kind", [*CHILD_KINDS, "SelfHealingApp"])
+def test_nothing_has_a_finalizer(space: AppNamespace, full: str, kind: str) -> None:
     """Neither the resource nor a child waits for the operator when it is deleted."""
-    assert "finalizers" not in space.child(kind, full)["metadata"]
+    assert "finalizers" not in space.get_child(kind, full)["metadata"]
 
 
-def test_pods_are_found_by_the_label_of_every_tutorial(space: Space, full: str) -> None:
+def test_pods_are_found_by_the_label_of_every_tutorial(space: AppNamespace, full: str) -> None:
     """``kubectl get pods -l app=NAME`` lists the app's pods."""
 
     def pods() -> list[str]:
-        return kubectl("-n", space.name, "get", "pods", "-l", f"app={full}", "-o", "name").split()
+        return run_kubectl(
+            "-n", space.name, "get", "pods", "-l", f"app={full}", "-o", "name"
+        ).split()
 
-    assert eventually(lambda: len(pods()) == 2, says="two pods")
+    assert eventually(lambda: len(pods()) == 2, description="two pods")
 
 
-def test_selector_is_one_label_that_never_changes(space: Space, full: str) -> None:
+def test_selector_is_one_label_that_never_changes(space: AppNamespace, full: str) -> None:
     """The Deployment and the Service select by ``selfhealing.dev/app`` alone."""
-    assert space.deployment(full)["spec"]["selector"] == {
+    assert space.get_deployment(full)["spec"]["selector"] == {
         "matchLabels": {"selfhealing.dev/app": "full"}
     }
-    assert space.service(full)["spec"]["selector"] == {"selfhealing.dev/app": "full"}
+    assert space.get_service(full)["spec"]["selector"] == {"selfhealing.dev/app": "full"}
 
 
-def test_probe_asks_the_apps_port_where_it_names_none(space: Space, full: str) -> None:
+def test_probe_asks_the_apps_port_where_it_names_none(space: AppNamespace, full: str) -> None:
     """A probe handler without a port asks ``spec.port``; one with a port asks that."""
-    container = space.container(full)
+    container = space.get_container(full)
 
     assert container["livenessProbe"]["httpGet"]["port"] == 5000
     assert container["readinessProbe"]["tcpSocket"]["port"] == 5000
     assert container["startupProbe"]["httpGet"]["port"] == 9000
 
 
-def test_probe_settings_are_the_users_and_the_rest_kubernetes_own(space: Space, full: str) -> None:
+def test_probe_settings_are_the_users_and_the_rest_kubernetes_own(
+    space: AppNamespace, full: str
+) -> None:
     """Given timing fields arrive as given; the others have the API server's defaults."""
-    container = space.container(full)
+    container = space.get_container(full)
 
     assert container["livenessProbe"] == {
         "httpGet": {"path": "/health", "port": 5000, "scheme": "HTTP"},
@@ -143,22 +151,22 @@ def test_probe_settings_are_the_users_and_the_rest_kubernetes_own(space: Space, 
     assert container["readinessProbe"]["failureThreshold"] == 1
 
 
-def test_service_leads_to_the_apps_port(space: Space, full: str) -> None:
+def test_service_leads_to_the_apps_port(space: AppNamespace, full: str) -> None:
     """The Service listens on 80 and leads to the container port ``http``, which is ``port``."""
-    service = space.service(full)["spec"]
+    service = space.get_service(full)["spec"]
 
     assert service["type"] == "ClusterIP"
     assert service["ports"] == [
         {"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}
     ]
-    assert space.container(full)["ports"] == [
+    assert space.get_container(full)["ports"] == [
         {"name": "http", "containerPort": 5000, "protocol": "TCP"}
     ]
 
 
-def test_autoscaler_is_autoscaling_v2_on_the_deployment(space: Space, full: str) -> None:
+def test_autoscaler_is_autoscaling_v2_on_the_deployment(space: AppNamespace, full: str) -> None:
     """The autoscaler has the spec's bounds and target, and scales the Deployment."""
-    autoscaler = space.autoscaler(full)
+    autoscaler = space.get_autoscaler(full)
 
     assert autoscaler["spec"]["scaleTargetRef"] == {
         "apiVersion": "apps/v1",
@@ -177,40 +185,40 @@ def test_autoscaler_is_autoscaling_v2_on_the_deployment(space: Space, full: str)
     ]
 
 
-def test_full_service_of_every_type(space: Space, name: str) -> None:
+def test_full_service_of_every_type(space: AppNamespace, name: str) -> None:
     """Type, port, node port and annotations of the Service follow the spec, there and back."""
-    space.create(
+    space.create_app(
         name,
         port=8080,
         service={"type": "NodePort", "port": 8000, "annotations": {"example.com/a": "b"}},
-        **NOWHERE,
+        **UNSCHEDULABLE,
     )
-    space.reconciled(name)
-    service = space.service(name)
+    space.wait_until_reconciled(name)
+    service = space.get_service(name)
     assert service["metadata"]["annotations"]["example.com/a"] == "b"
     assert (service["spec"]["type"], service["spec"]["ports"][0]["port"]) == ("NodePort", 8000)
     chosen = service["spec"]["ports"][0]["nodePort"]
 
-    space.edit(name, service={"nodePort": chosen})
-    space.reconciled(name)
-    assert space.service(name)["spec"]["ports"][0]["nodePort"] == chosen
+    space.patch_spec(name, service={"nodePort": chosen})
+    space.wait_until_reconciled(name)
+    assert space.get_service(name)["spec"]["ports"][0]["nodePort"] == chosen
 
-    space.edit(name, service={"type": "LoadBalancer", "nodePort": None, "annotations": None})
-    space.reconciled(name)
-    service = space.service(name)
+    space.patch_spec(name, service={"type": "LoadBalancer", "nodePort": None, "annotations": None})
+    space.wait_until_reconciled(name)
+    service = space.get_service(name)
     assert service["spec"]["type"] == "LoadBalancer"
     assert "example.com/a" not in service["metadata"]["annotations"]
 
-    space.edit(name, service={"type": None, "port": None})
-    space.reconciled(name)
-    service = space.service(name)["spec"]
+    space.patch_spec(name, service={"type": None, "port": None})
+    space.wait_until_reconciled(name)
+    service = space.get_service(name)["spec"]
     assert service["type"] == "ClusterIP"
     assert service["ports"] == [
         {"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}
     ]
 
 
-EVERYTHING: Json = {
+FULL_SPEC: Json = {
     "imagePullPolicy": "IfNotPresent",
     "imagePullSecrets": [{"name": "pull"}],
     "command": ["serve"],
@@ -269,12 +277,12 @@ EVERYTHING: Json = {
 }
 
 
-def test_every_field_arrives_and_is_then_at_rest(space: Space, name: str) -> None:
+def test_every_field_arrives_and_is_then_at_rest(space: AppNamespace, name: str) -> None:
     """Every field of the spec reaches the pod template, and its live spelling is no drift."""
-    space.create(name, port=5000, **EVERYTHING)
-    space.reconciled(name)
+    space.create_app(name, port=5000, **FULL_SPEC)
+    space.wait_until_reconciled(name)
 
-    deployment = space.deployment(name)
+    deployment = space.get_deployment(name)
     template = deployment["spec"]["template"]["spec"]
     container = next(c for c in template["containers"] if c["name"] == "app")
 
@@ -283,11 +291,11 @@ def test_every_field_arrives_and_is_then_at_rest(space: Space, name: str) -> Non
     assert container["workingDir"] == "/srv"
     assert container["imagePullPolicy"] == "IfNotPresent"
     assert [entry["name"] for entry in container["env"]] == ["A", "POD"]
-    assert container["envFrom"] == EVERYTHING["envFrom"]
+    assert container["envFrom"] == FULL_SPEC["envFrom"]
     assert container["resources"]["requests"] == {"cpu": "100m", "memory": "64Mi"}
-    assert container["securityContext"] == EVERYTHING["securityContext"]
-    assert container["lifecycle"] == EVERYTHING["lifecycle"]
-    assert container["volumeMounts"] == EVERYTHING["volumeMounts"]
+    assert container["securityContext"] == FULL_SPEC["securityContext"]
+    assert container["lifecycle"] == FULL_SPEC["lifecycle"]
+    assert container["volumeMounts"] == FULL_SPEC["volumeMounts"]
     assert [c["name"] for c in template["containers"]] == ["app", "proxy"]
     assert [c["name"] for c in template["initContainers"]] == ["prepare"]
     assert [volume["name"] for volume in template["volumes"]] == ["tmp", "settings"]
@@ -295,14 +303,14 @@ def test_every_field_arrives_and_is_then_at_rest(space: Space, name: str) -> Non
     assert template["securityContext"] == {"fsGroup": 1000}
     assert template["serviceAccountName"] == "default"
     assert template["terminationGracePeriodSeconds"] == 5
-    assert template["affinity"] == EVERYTHING["affinity"]
-    assert template["topologySpreadConstraints"] == EVERYTHING["topologySpreadConstraints"]
+    assert template["affinity"] == FULL_SPEC["affinity"]
+    assert template["topologySpreadConstraints"] == FULL_SPEC["topologySpreadConstraints"]
     assert template["priorityClassName"] == "system-cluster-critical"
     assert template["nodeSelector"] == {"type": "kwok"}
-    assert template["tolerations"] == EVERYTHING["tolerations"]
-    assert deployment["spec"]["strategy"] == EVERYTHING["rollout"]["strategy"]
+    assert template["tolerations"] == FULL_SPEC["tolerations"]
+    assert deployment["spec"]["strategy"] == FULL_SPEC["rollout"]["strategy"]
     assert deployment["spec"]["minReadySeconds"] == 1
     assert deployment["spec"]["progressDeadlineSeconds"] == 60
     assert deployment["spec"]["revisionHistoryLimit"] == 3
-    assert "DriftCorrected" not in space.told(name)
+    assert "DriftCorrected" not in space.count_events(name)
     assert deployment["metadata"]["generation"] == 1

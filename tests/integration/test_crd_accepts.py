@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from hack.testkit import vpa
-from hack.testkit.fixtures import app
-from hack.testkit.kube_client import Kube
-from selfhealing.api.spec import parse
-from selfhealing.render import Owner, children
+from hack.testkit.fixtures import build_app
+from hack.testkit.kube_client import KubeClient
+from selfhealing.api.spec import parse_spec
+from selfhealing.render import Owner, build_children
 from tests.unit.api.strategies import Where, leaves, names, specs
 
 EXAMPLES = int(os.environ.get("CRD_EXAMPLES", "2"))
@@ -19,15 +19,15 @@ each run."""
 
 
 @pytest.fixture(scope="module", autouse=True)
-def every_kind(kube: Kube) -> None:
+def every_kind(kube: KubeClient) -> None:
     """The kinds of all children are served."""
-    vpa.serve(kube)
+    vpa.ensure_vpa_served(kube)
 
 
 FIELDS = sorted({leaf[0] for leaf in leaves()})
 
 
-def pod_of(deployment: dict[str, Any]) -> dict[str, Any]:
+def build_pod(deployment: dict[str, Any]) -> dict[str, Any]:
     """The pod that a ReplicaSet would create, without what only the cluster can know."""
     template = deployment["spec"]["template"]
     spec = dict(template["spec"])
@@ -49,7 +49,7 @@ def pod_of(deployment: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_accepted_resource_renders_into_accepted_children(
-    kube: Kube, namespace: str, field: str
+    kube: KubeClient, namespace: str, field: str
 ) -> None:
     """A resource that the API server takes never fails later, in an object nobody wrote."""
 
@@ -64,7 +64,7 @@ def test_every_accepted_resource_renders_into_accepted_children(
     @given(data=st.data())
     def accepted_by_kubernetes(path: Where, data: st.DataObject) -> None:
         name, spec = data.draw(names()), data.draw(specs(st.just(path)))
-        accepted.append(check(kube, namespace, name, spec))
+        accepted.append(try_resource(kube, namespace, name, spec))
 
     accepted: list[bool] = []
     for path in (leaf for leaf in leaves() if leaf[0] == field):
@@ -73,15 +73,15 @@ def test_every_accepted_resource_renders_into_accepted_children(
     assert any(accepted)
 
 
-def check(kube: Kube, namespace: str, name: str, spec: dict[str, Any]) -> bool:
+def try_resource(kube: KubeClient, namespace: str, name: str, spec: dict[str, Any]) -> bool:
     """Try a resource; when it is accepted, try its children and a pod of it, and say so."""
-    answer = kube.try_create(app(namespace, name, spec), dry_run=True)
+    answer = kube.try_create(build_app(namespace, name, spec), dry_run=True)
     if not answer.ok:
         return False
     stored = answer.json()
     owner = Owner(namespace, name, stored["metadata"]["uid"])
-    made = children(owner, parse(stored["spec"]))
-    for child in (*made, pod_of(made[0])):
+    made = build_children(owner, parse_spec(stored["spec"]))
+    for child in (*made, build_pod(made[0])):
         verdict = (
             kube.try_create(child, dry_run=True)
             if child["kind"] == "Pod"

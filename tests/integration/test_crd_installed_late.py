@@ -8,40 +8,40 @@ from pathlib import Path
 
 import pytest
 
-from hack.testkit.fault_proxy import api_proxy
-from hack.testkit.namespace import FAKE_NODES, Space
-from hack.testkit.operator_process import running
-from hack.testkit.wait import eventually, stays
+from hack.testkit.fault_proxy import run_fault_proxy
+from hack.testkit.namespace import FAKE_NODES, AppNamespace
+from hack.testkit.operator_process import run_operator
+from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
 
 
 def test_operator_of_a_namespace_waits_for_the_kind(
-    space: Space, tmp_path: Path, name: str
+    space: AppNamespace, tmp_path: Path, name: str
 ) -> None:
     """An operator that may not watch CRDs says what is missing, waits, and then serves."""
-    with api_proxy(tmp_path) as proxy:
-        proxy.hide("selfhealing.dev")
-        with running(
-            [space.name], tmp_path / "log", kubeconfig=proxy.kubeconfig, ready=False
+    with run_fault_proxy(tmp_path) as proxy:
+        proxy.hide_group("selfhealing.dev")
+        with run_operator(
+            [space.name], tmp_path / "log", kubeconfig=proxy.kubeconfig, wait_for_sync=False
         ) as operator:
-            eventually(lambda: "SelfHealingApp is not known" in operator.text(), timeout=30)
-            space.create(name, **FAKE_NODES)
-            stays(operator.alive, seconds=1)
+            eventually(lambda: "SelfHealingApp is not known" in operator.read_log(), timeout=30)
+            space.create_app(name, **FAKE_NODES)
+            consistently(operator.is_running, seconds=1)
 
-            proxy.hide("")
+            proxy.hide_group("")
 
-            space.is_(name, "Ready")
-            assert operator.alive()
+            space.wait_for_phase(name, "Ready")
+            assert operator.is_running()
 
 
-def test_stopped_while_it_waits(space: Space, tmp_path: Path) -> None:
+def test_stopped_while_it_waits(space: AppNamespace, tmp_path: Path) -> None:
     """An operator that waits for the kind stops when it is asked to."""
-    with api_proxy(tmp_path) as proxy:
-        proxy.hide("selfhealing.dev")
-        with running(
-            [space.name], tmp_path / "log", kubeconfig=proxy.kubeconfig, ready=False
+    with run_fault_proxy(tmp_path) as proxy:
+        proxy.hide_group("selfhealing.dev")
+        with run_operator(
+            [space.name], tmp_path / "log", kubeconfig=proxy.kubeconfig, wait_for_sync=False
         ) as operator:
-            eventually(lambda: "SelfHealingApp is not known" in operator.text(), timeout=30)
+            eventually(lambda: "SelfHealingApp is not known" in operator.read_log(), timeout=30)
 
             assert operator.stop() == 0

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hack.testkit.fixtures import CRD, app
-from hack.testkit.kube_client import Kube, kubectl
+from hack.testkit.fixtures import CRD_FILE, build_app
+from hack.testkit.kube_client import KubeClient, run_kubectl
 from selfhealing.api.status import (
     AutoscalingStatus,
     Condition,
@@ -20,7 +20,7 @@ from selfhealing.api.status import (
     ProbesStatus,
     RestartsStatus,
     SelfHealingAppStatus,
-    read,
+    read_status,
 )
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -76,58 +76,58 @@ FULL = SelfHealingAppStatus(
 
 
 @pytest.fixture
-def stored(kube: Kube, namespace: str, request: pytest.FixtureRequest) -> Iterator[str]:
+def stored(kube: KubeClient, namespace: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of a stored resource with the spec that the test gives."""
     spec: dict[str, Any] = getattr(request, "param", {"image": "nginx:1.29"})
     name = "shown"
-    kube.create(app(namespace, name, spec))
+    kube.create(build_app(namespace, name, spec))
     yield name
     kube.delete("SelfHealingApp", namespace, name)
 
 
 def test_every_part_of_a_status_is_stored_as_it_was_written(
-    kube: Kube, namespace: str, stored: str
+    kube: KubeClient, namespace: str, stored: str
 ) -> None:
     """Nothing of the status models is unknown to the CRD."""
-    kube.merge("SelfHealingApp", namespace, stored, {"status": FULL.to_json()}, sub="status")
+    kube.merge_patch("SelfHealingApp", namespace, stored, {"status": FULL.to_json()}, sub="status")
     status = kube.get("SelfHealingApp", namespace, stored)["status"]
 
     assert status == FULL.to_json()
-    assert read(status) == FULL
+    assert read_status(status) == FULL
 
 
-def test_the_columns_show_the_status(kube: Kube, namespace: str, stored: str) -> None:
+def test_the_columns_show_the_status(kube: KubeClient, namespace: str, stored: str) -> None:
     """One line for each app; -o wide says more."""
-    kube.merge("SelfHealingApp", namespace, stored, {"status": FULL.to_json()}, sub="status")
+    kube.merge_patch("SelfHealingApp", namespace, stored, {"status": FULL.to_json()}, sub="status")
 
-    head, line = kubectl("get", "sha", "-n", namespace).splitlines()
+    head, line = run_kubectl("get", "sha", "-n", namespace).splitlines()
     assert head.split() == ["NAME", "STATUS", "READY", "RESTARTS", "LAST-HEAL", "AGE"]
     assert line.split()[:4] == ["shown", "Ready", "2/2", "4"]
 
-    head, line = kubectl("get", "sha", "-n", namespace, "-o", "wide").splitlines()
+    head, line = run_kubectl("get", "sha", "-n", namespace, "-o", "wide").splitlines()
     assert head.split()[6:] == ["IMAGE", "REPLICAS", "MESSAGE"]
     assert line.split()[6:] == ["nginx:1.29", "2", "2", "of", "2", "pods", "are", "ready"]
 
 
-def test_kubectl_waits_for_a_condition(kube: Kube, namespace: str, stored: str) -> None:
+def test_kubectl_waits_for_a_condition(kube: KubeClient, namespace: str, stored: str) -> None:
     """For scripts."""
-    kube.merge("SelfHealingApp", namespace, stored, {"status": FULL.to_json()}, sub="status")
+    kube.merge_patch("SelfHealingApp", namespace, stored, {"status": FULL.to_json()}, sub="status")
 
-    said = kubectl("wait", "--for=condition=Ready", f"sha/{stored}", "-n", namespace)
+    said = run_kubectl("wait", "--for=condition=Ready", f"sha/{stored}", "-n", namespace)
     assert "condition met" in said
 
 
 def test_the_resource_is_among_all(namespace: str, stored: str) -> None:
     """`kubectl get all` shows it."""
-    assert f"selfhealingapp.selfhealing.dev/{stored}" in kubectl("get", "all", "-n", namespace)
+    assert f"selfhealingapp.selfhealing.dev/{stored}" in run_kubectl("get", "all", "-n", namespace)
 
 
 @pytest.mark.parametrize(
     "stored", [{"image": "nginx:1.29"}, {"image": "nginx:1.29", "replicas": 1}], indirect=True
 )
-def test_kubectl_scales_an_app(kube: Kube, namespace: str, stored: str) -> None:
+def test_kubectl_scales_an_app(kube: KubeClient, namespace: str, stored: str) -> None:
     """Whether or not the number of replicas was given before."""
-    kubectl("scale", f"sha/{stored}", "--replicas=3", "-n", namespace)
+    run_kubectl("scale", f"sha/{stored}", "--replicas=3", "-n", namespace)
 
     assert kube.get("SelfHealingApp", namespace, stored)["spec"]["replicas"] == 3
 
@@ -136,10 +136,10 @@ def test_kubectl_scales_an_app(kube: Kube, namespace: str, stored: str) -> None:
     "stored", [{"image": "nginx:1.29", "autoscaling": {"maxReplicas": 5}}], indirect=True
 )
 def test_kubectl_does_not_scale_against_the_autoscaler(
-    kube: Kube, namespace: str, stored: str
+    kube: KubeClient, namespace: str, stored: str
 ) -> None:
     """It says why, and what to do instead."""
-    said = kubectl("scale", f"sha/{stored}", "--replicas=3", "-n", namespace, check=False)
+    said = run_kubectl("scale", f"sha/{stored}", "--replicas=3", "-n", namespace, check=False)
 
     assert "remove replicas (the autoscaler keeps between minReplicas and maxReplicas)" in said
     assert "replicas" not in kube.get("SelfHealingApp", namespace, stored)["spec"]
@@ -159,12 +159,12 @@ def test_kubectl_does_not_scale_against_the_autoscaler(
 )
 def test_kubectl_explains(field: str, words: str) -> None:
     """Our own fields and Kubernetes'."""
-    assert words in " ".join(kubectl("explain", field).split())
+    assert words in " ".join(run_kubectl("explain", field).split())
 
 
 @pytest.mark.usefixtures("kube")
 def test_client_side_apply_carries_the_crd() -> None:
     """Its annotation has a limit of 256 KiB."""
-    said = kubectl("apply", "--dry-run=server", "-f", str(CRD))
+    said = run_kubectl("apply", "--dry-run=server", "-f", str(CRD_FILE))
 
     assert "customresourcedefinition.apiextensions.k8s.io/selfhealingapps.selfhealing.dev" in said

@@ -12,8 +12,8 @@ import pytest
 import requests
 import yaml
 
-from hack.testkit.fixtures import app
-from hack.testkit.kube_client import Kube
+from hack.testkit.fixtures import build_app
+from hack.testkit.kube_client import KubeClient
 
 Json = dict[str, Any]
 
@@ -25,20 +25,24 @@ CASES: list[Json] = [
 CRD = Path(__file__).parents[2] / "crd" / "selfhealingapp.yaml"
 
 
-def told(case: Json) -> list[str]:
+def list_expected_fragments(case: Json) -> list[str]:
     """Return the fragments that the refusal of a case must contain."""
     says = case["says"]
     return says if isinstance(says, list) else [says]
 
 
-def label(case: Json) -> str:
+def case_id(case: Json) -> str:
     return f"{case['area']}: {case['case']}"
 
 
-def create(kube: Kube, namespace: str, spec: Json, name: str = "made-up") -> requests.Response:
+def create_dry_run(
+    kube: KubeClient, namespace: str, spec: Json, name: str = "made-up"
+) -> requests.Response:
     """Create a resource as kubectl does: strictly; only on trial."""
     whole = {"image": "nginx:1.29", **spec}
-    body = app(namespace, name, {key: value for key, value in whole.items() if value is not None})
+    body = build_app(
+        namespace, name, {key: value for key, value in whole.items() if value is not None}
+    )
     answer: requests.Response = kube.http.session.post(
         kube.url(body["kind"], namespace),
         json=body,
@@ -48,7 +52,7 @@ def create(kube: Kube, namespace: str, spec: Json, name: str = "made-up") -> req
     return answer
 
 
-def words(answer: requests.Response) -> str:
+def describe_refusal(answer: requests.Response) -> str:
     """Say in one text what kubectl prints of a refusal."""
     status = answer.json()
     causes = status.get("details", {}).get("causes", ())
@@ -57,25 +61,27 @@ def words(answer: requests.Response) -> str:
     )
 
 
-@pytest.mark.parametrize("case", CASES, ids=label)
+@pytest.mark.parametrize("case", CASES, ids=case_id)
 def test_a_wrong_resource_is_refused_with_the_words_a_user_needs(
-    kube: Kube, namespace: str, case: Json
+    kube: KubeClient, namespace: str, case: Json
 ) -> None:
     """The message names the field and says what to write instead."""
-    answer = create(kube, namespace, case["wrong"], case.get("name", "made-up"))
+    answer = create_dry_run(kube, namespace, case["wrong"], case.get("name", "made-up"))
 
     assert not answer.ok
-    assert [text for text in told(case) if text not in words(answer)] == []
+    assert [
+        text for text in list_expected_fragments(case) if text not in describe_refusal(answer)
+    ] == []
 
 
-@pytest.mark.parametrize("case", CASES, ids=label)
+@pytest.mark.parametrize("case", CASES, ids=case_id)
 def test_the_right_twin_of_a_wrong_resource_is_accepted(
-    kube: Kube, namespace: str, case: Json
+    kube: KubeClient, namespace: str, case: Json
 ) -> None:
     """What the message leads to works."""
-    answer = create(kube, namespace, case["right"])
+    answer = create_dry_run(kube, namespace, case["right"])
 
-    assert answer.ok, words(answer)
+    assert answer.ok, describe_refusal(answer)
 
 
 def test_every_rule_of_the_crd_has_a_case() -> None:
@@ -90,7 +96,7 @@ def test_every_rule_of_the_crd_has_a_case() -> None:
             collect(child)
 
     collect(yaml.safe_load(CRD.read_text(encoding="utf-8")))
-    fragments = [text for case in CASES for text in told(case)]
+    fragments = [text for case in CASES for text in list_expected_fragments(case)]
     untold = {text for text in messages if not any(text in fragment for fragment in fragments)}
 
     assert untold == set()
@@ -99,4 +105,4 @@ def test_every_rule_of_the_crd_has_a_case() -> None:
 def test_the_table_has_at_least_sixty_refusals() -> None:
     """The promise of the README."""
     assert len(CASES) >= 60
-    assert len({label(case) for case in CASES}) == len(CASES)
+    assert len({case_id(case) for case in CASES}) == len(CASES)

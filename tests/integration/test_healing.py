@@ -9,20 +9,20 @@ from functools import partial
 
 import pytest
 
-from hack.testkit.fake_kubelet import Kubelet
+from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.healing import (
-    HEALING,
-    LIMIT,
-    annotate,
-    cannot_pull,
-    decided,
-    healing,
-    outcomes,
-    proven,
+    FAST_HEALING,
+    TIMEOUT,
+    annotate_app,
+    create_stable_app,
+    fail_image_pulls,
+    get_healing_status,
+    list_outcomes,
+    wait_for_outcomes,
 )
-from hack.testkit.namespace import FAKE_NODES, KIND, Space
+from hack.testkit.namespace import FAKE_NODES, KIND, AppNamespace
 from hack.testkit.operator_process import OperatorProcess
-from hack.testkit.wait import eventually, stays
+from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -33,95 +33,107 @@ def settings() -> dict[str, str]:
     return {"SELFHEALING_HEALING_SCALE": "0.05"}
 
 
-def crashes(kubelet: Kubelet, pod: str) -> None:
+def report_crash_loop(kubelet: FakeKubelet, pod: str) -> None:
     """A container has crashed in a loop and waits."""
-    kubelet.ended(pod, "Error", 3, times=3, lived=timedelta(seconds=5))
-    kubelet.back_off(pod)
+    kubelet.report_restart(pod, "Error", 3, times=3, uptime=timedelta(seconds=5))
+    kubelet.report_back_off(pod)
 
 
-def test_observe(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_observe(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """What would be done is said once, and not done."""
-    pods = proven(space, name, mode="Observe")
+    pods = create_stable_app(space, name, mode="Observe")
 
-    kubelet.ready(pods[0], ready=False)
+    kubelet.set_ready(pods[0], ready=False)
 
-    decided(space, name, ("Recycle", "Observed"))
-    stays(lambda: pods == [p["metadata"]["name"] for p in space.pods(name)], seconds=2)
-    assert 3 == healing(space, name)["budgetLeft"]
-    assert 1 == space.told(name)["WouldHeal"]
+    wait_for_outcomes(space, name, ("ReplacePod", "Observed"))
+    consistently(lambda: pods == [p["metadata"]["name"] for p in space.list_pods(name)], seconds=2)
+    assert 3 == get_healing_status(space, name)["budgetLeft"]
+    assert 1 == space.count_events(name)["RemediationSkipped"]
 
 
-def test_approve(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_approve(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """A proposal waits for its own id, and no other."""
-    pods = proven(space, name, mode="Approve")
-    kubelet.ready(pods[0], ready=False)
-    decided(space, name, ("Recycle", "Proposed"))
-    assert "AwaitingApproval" == healing(space, name)["hold"]
-    (proposal,) = healing(space, name)["history"]
+    pods = create_stable_app(space, name, mode="Approve")
+    kubelet.set_ready(pods[0], ready=False)
+    wait_for_outcomes(space, name, ("ReplacePod", "Proposed"))
+    assert "AwaitingApproval" == get_healing_status(space, name)["blockedReason"]
+    (proposal,) = get_healing_status(space, name)["history"]
     assert f"selfhealing.dev/approve={proposal['id']}" in str(
-        space.events(name, "ApprovalNeeded")[0]["note"]
+        space.list_events(name, "ApprovalNeeded")[0]["note"]
     )
 
-    annotate(space, name, approve=str(proposal["id"] + 1))
-    stays(lambda: outcomes(space, name) == [("Recycle", "Proposed")], seconds=1)
-    annotate(space, name, approve=str(proposal["id"]))
+    annotate_app(space, name, approve=str(proposal["id"] + 1))
+    consistently(lambda: list_outcomes(space, name) == [("ReplacePod", "Proposed")], seconds=1)
+    annotate_app(space, name, approve=str(proposal["id"]))
 
-    decided(space, name, ("Recycle", "Helped"))
-    assert pods[0] not in {pod["metadata"]["name"] for pod in space.pods(name)}
+    wait_for_outcomes(space, name, ("ReplacePod", "Succeeded"))
+    assert pods[0] not in {pod["metadata"]["name"] for pod in space.list_pods(name)}
 
 
-def test_a_proposal_that_is_no_longer_needed(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_a_proposal_that_is_no_longer_needed(
+    space: AppNamespace, kubelet: FakeKubelet, name: str
+) -> None:
     """It expires when its reason goes."""
-    pods = proven(space, name, mode="Approve")
-    kubelet.ready(pods[0], ready=False)
-    decided(space, name, ("Recycle", "Proposed"))
+    pods = create_stable_app(space, name, mode="Approve")
+    kubelet.set_ready(pods[0], ready=False)
+    wait_for_outcomes(space, name, ("ReplacePod", "Proposed"))
 
-    kubelet.ready(pods[0])
+    kubelet.set_ready(pods[0])
 
-    decided(space, name, ("Recycle", "Expired"))
+    wait_for_outcomes(space, name, ("ReplacePod", "Expired"))
 
 
-def test_off(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_off(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """Nothing is done and nothing is noted."""
-    pods = proven(space, name)
-    space.edit(name, healing={"mode": "Off"})
-    kubelet.ready(pods[0], ready=False)
+    pods = create_stable_app(space, name)
+    space.patch_spec(name, healing={"mode": "Off"})
+    kubelet.set_ready(pods[0], ready=False)
 
-    eventually(lambda: healing(space, name)["mode"] == "Off", says="it is off")
-    stays(lambda: not outcomes(space, name), seconds=5)
+    eventually(lambda: get_healing_status(space, name)["mode"] == "Off", description="it is off")
+    consistently(lambda: not list_outcomes(space, name), seconds=5)
 
 
-def test_a_crash_loop_of_one_pod(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_a_crash_loop_of_one_pod(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """Others of the same version are well: it is replaced once; the third time it is left alone."""
-    pods = proven(space, name, budget=2, window="40m")
+    pods = create_stable_app(space, name, budget=2, window="40m")
 
     for number in (1, 2):
-        crashes(kubelet, pods[0])
-        decided(space, name, *[("Recycle", "Helped")] * number)
-        pods = [pod["metadata"]["name"] for pod in space.pods(name)]
-    crashes(kubelet, pods[0])
+        report_crash_loop(kubelet, pods[0])
+        wait_for_outcomes(space, name, *[("ReplacePod", "Succeeded")] * number)
+        pods = [pod["metadata"]["name"] for pod in space.list_pods(name)]
+    report_crash_loop(kubelet, pods[0])
 
-    eventually(lambda: healing(space, name)["quarantined"], timeout=LIMIT, says="it is left alone")
-    assert [("Quarantine", "Done"), *[("Recycle", "Helped")] * 2] == outcomes(space, name)
-    assert pods[0] == healing(space, name)["quarantine"]["pod"]
-    space.is_(name, "Ready")  # with a substitute
+    eventually(
+        lambda: get_healing_status(space, name)["quarantined"],
+        timeout=TIMEOUT,
+        description="it is left alone",
+    )
+    assert [("Quarantine", "Completed"), *[("ReplacePod", "Succeeded")] * 2] == list_outcomes(
+        space, name
+    )
+    assert pods[0] == get_healing_status(space, name)["quarantine"]["pod"]
+    space.wait_for_phase(name, "Ready")  # with a substitute
 
-    annotate(space, name, resume="now")
-    eventually(lambda: not healing(space, name)["quarantined"], says="it is resumed")
-    assert 2 == healing(space, name)["budgetLeft"]
+    annotate_app(space, name, resume="now")
+    eventually(
+        lambda: not get_healing_status(space, name)["quarantined"], description="it is resumed"
+    )
+    assert 2 == get_healing_status(space, name)["budgetLeft"]
 
 
-def test_a_bad_node(space: Space, kubelet: Kubelet, operator: OperatorProcess, name: str) -> None:
+def test_a_bad_node(
+    space: AppNamespace, kubelet: FakeKubelet, operator: OperatorProcess, name: str
+) -> None:
     """Several pods crash there and others are well elsewhere: the pods are made anew, elsewhere.
 
     Seen at the same time: of a single pod nobody would say that it is the node.
     """
     nodes = sorted(n["metadata"]["name"] for n in space.kube.list("Node", None, "type=kwok"))[:2]
     term = {"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}
-    space.create(
+    space.create_app(
         name,
         replicas=4,
-        healing=HEALING,
+        healing=FAST_HEALING,
         affinity={
             "nodeAffinity": {
                 "requiredDuringSchedulingIgnoredDuringExecution": {
@@ -139,104 +151,117 @@ def test_a_bad_node(space: Space, kubelet: Kubelet, operator: OperatorProcess, n
         ],
         **FAKE_NODES,
     )
-    space.is_(name, "Ready")
+    space.wait_for_phase(name, "Ready")
     bad = nodes[0]
-    sick = [p["metadata"]["name"] for p in space.pods(name) if p["spec"]["nodeName"] == bad]
+    sick = [p["metadata"]["name"] for p in space.list_pods(name) if p["spec"]["nodeName"] == bad]
     assert 2 == len(sick)
 
-    with operator.away():
+    with operator.stop_temporarily():
         for pod in sick:
-            crashes(kubelet, pod)
-    decided(space, name, ("Relocate", "Helped"))
+            report_crash_loop(kubelet, pod)
+    wait_for_outcomes(space, name, ("AvoidNode", "Succeeded"))
 
-    assert bad == healing(space, name)["avoidedNode"]
-    assert {nodes[1]} == {pod["spec"]["nodeName"] for pod in space.pods(name)}
+    assert bad == get_healing_status(space, name)["excludedNode"]
+    assert {nodes[1]} == {pod["spec"]["nodeName"] for pod in space.list_pods(name)}
 
 
-def test_rollback_under_gitops(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_rollback_under_gitops(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """The same spec applied again and again changes nothing."""
-    proven(space, name)
-    space.edit(name, image="demo:v2")
-    pull = partial(cannot_pull, space, kubelet, name, "demo:v2")
+    create_stable_app(space, name)
+    space.patch_spec(name, image="demo:v2")
+    pull = partial(fail_image_pulls, space, kubelet, name, "demo:v2")
 
-    eventually(lambda: pull() or outcomes(space, name), timeout=LIMIT, says="something is decided")
-    space.edit(name, image="demo:v2")
-    decided(space, name, ("Rollback", "Helped"), meanwhile=pull)
-
-    space.edit(name, image="demo:v2")
-    stays(lambda: space.container(name)["image"] == "demo:v1", seconds=2)
-    assert "demo:v2" == space.app(name)["spec"]["image"]
-    assert ("Degraded", "False") == (
-        space.status(name)["phase"],
-        space.condition(name, "Ready")["status"],
+    eventually(
+        lambda: pull() or list_outcomes(space, name),
+        timeout=TIMEOUT,
+        description="something is decided",
     )
-    space.edit(name, replicas=4)  # everything else of the spec is followed
-    eventually(lambda: len(space.pods(name)) == 4, says="it is scaled")
-    assert "demo:v1" == space.container(name)["image"]
+    space.patch_spec(name, image="demo:v2")
+    wait_for_outcomes(space, name, ("Rollback", "Succeeded"), before_probe=pull)
+
+    space.patch_spec(name, image="demo:v2")
+    consistently(lambda: space.get_container(name)["image"] == "demo:v1", seconds=2)
+    assert "demo:v2" == space.get_app(name)["spec"]["image"]
+    assert ("Degraded", "False") == (
+        space.get_status(name)["phase"],
+        space.get_condition(name, "Ready")["status"],
+    )
+    space.patch_spec(name, replicas=4)  # everything else of the spec is followed
+    eventually(lambda: len(space.list_pods(name)) == 4, description="it is scaled")
+    assert "demo:v1" == space.get_container(name)["image"]
 
 
 def test_the_good_version_is_lost(
-    space: Space, kubelet: Kubelet, operator: OperatorProcess, name: str
+    space: AppNamespace, kubelet: FakeKubelet, operator: OperatorProcess, name: str
 ) -> None:
     """Somebody deletes what is kept: an operator that starts then follows the spec again."""
-    proven(space, name)
-    space.edit(name, image="demo:v2")
-    pull = partial(cannot_pull, space, kubelet, name, "demo:v2")
-    decided(space, name, ("Rollback", "Helped"), meanwhile=pull)
-    good = healing(space, name)["goodTemplate"]
+    create_stable_app(space, name)
+    space.patch_spec(name, image="demo:v2")
+    pull = partial(fail_image_pulls, space, kubelet, name, "demo:v2")
+    wait_for_outcomes(space, name, ("Rollback", "Succeeded"), before_probe=pull)
+    good = get_healing_status(space, name)["stableRevision"]
 
-    with operator.away():
+    with operator.stop_temporarily():
         space.kube.delete("ControllerRevision", space.name, f"{name}-{good}")
 
-    eventually(lambda: "failedTemplate" not in healing(space, name), says="the spec counts again")
-    eventually(lambda: space.container(name)["image"] == "demo:v2", says="it is tried")
+    eventually(
+        lambda: "failedRevision" not in get_healing_status(space, name),
+        description="the spec counts again",
+    )
+    eventually(lambda: space.get_container(name)["image"] == "demo:v2", description="it is tried")
 
 
-def test_all_at_once(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_all_at_once(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """All pods stop being ready together: what they need is down, and no pod is touched."""
-    pods = proven(space, name)
+    pods = create_stable_app(space, name)
 
     for pod in pods:
-        kubelet.ready(pod, ready=False)
+        kubelet.set_ready(pod, ready=False)
 
     eventually(
-        lambda: [d["type"] for d in healing(space, name)["diagnoses"]] == ["DependencyDown"],
-        timeout=LIMIT,
-        says="it is diagnosed",
+        lambda: (
+            [d["type"] for d in get_healing_status(space, name)["diagnoses"]] == ["DependencyDown"]
+        ),
+        timeout=TIMEOUT,
+        description="it is diagnosed",
     )
-    stays(lambda: not outcomes(space, name), seconds=3)
-    assert "NoRemedy" == healing(space, name)["hold"]
+    consistently(lambda: not list_outcomes(space, name), seconds=3)
+    assert "NoRemediation" == get_healing_status(space, name)["blockedReason"]
 
 
-def test_failed_pods_are_cleaned_up(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_failed_pods_are_cleaned_up(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """The newest are kept to be looked at."""
-    pods = proven(space, name, replicas=5)
+    pods = create_stable_app(space, name, replicas=5)
 
     for pod in pods:
-        kubelet.evicted(pod)
+        kubelet.report_evicted(pod)
 
     eventually(
-        lambda: 2 == sum(p["status"].get("phase") == "Failed" for p in space.pods(name)),
-        timeout=LIMIT,
-        says="two failed pods are left",
+        lambda: 2 == sum(p["status"].get("phase") == "Failed" for p in space.list_pods(name)),
+        timeout=TIMEOUT,
+        description="two failed pods are left",
     )
 
 
-def test_a_storm(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_a_storm(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """Most apps are ill at once: none is touched, and that is said; afterwards they are healed."""
     names = [f"{name}-{number}" for number in range(5)]
-    sick = {each: proven(space, each, replicas=2)[0] for each in names}
+    sick = {each: create_stable_app(space, each, replicas=2)[0] for each in names}
     # Apps of other tests are still here, healthy or not: these five must be enough of them.
     for other in space.kube.list(KIND, space.name):
         if other["metadata"]["name"] not in names:
             space.kube.delete(KIND, space.name, other["metadata"]["name"])
     try:
         for pod in sick.values():
-            kubelet.ready(pod, ready=False)
+            kubelet.set_ready(pod, ready=False)
         held = eventually(
-            lambda: [each for each in names if healing(space, each).get("hold") == "Storm"],
-            timeout=LIMIT,
-            says="the storm is seen",
+            lambda: [
+                each
+                for each in names
+                if get_healing_status(space, each).get("blockedReason") == "Storm"
+            ],
+            timeout=TIMEOUT,
+            description="the storm is seen",
         )
         assert held
     finally:
@@ -244,36 +269,45 @@ def test_a_storm(space: Space, kubelet: Kubelet, name: str) -> None:
             space.kube.delete(KIND, space.name, each)
 
 
-def test_rollback_under_an_autoscaler(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_rollback_under_an_autoscaler(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """The number of pods stays the autoscaler's, whichever version runs."""
     scaled = {"minReplicas": 3, "maxReplicas": 5, "targetCPUUtilizationPercentage": 50}
-    proven(space, name, replicas=None, autoscaling=scaled)
-    space.edit(name, image="demo:v2")
+    create_stable_app(space, name, replicas=None, autoscaling=scaled)
+    space.patch_spec(name, image="demo:v2")
 
-    pull = partial(cannot_pull, space, kubelet, name, "demo:v2")
-    decided(space, name, ("Rollback", "Helped"), meanwhile=pull)
+    pull = partial(fail_image_pulls, space, kubelet, name, "demo:v2")
+    wait_for_outcomes(space, name, ("Rollback", "Succeeded"), before_probe=pull)
 
-    found = space.deployment(name)
+    found = space.get_deployment(name)
     assert 3 == found["spec"]["replicas"]
-    assert "demo:v1" == space.container(name)["image"]
-    assert 3 == space.autoscaler(name)["spec"]["minReplicas"]
+    assert "demo:v1" == space.get_container(name)["image"]
+    assert 3 == space.get_autoscaler(name)["spec"]["minReplicas"]
 
 
-def test_an_autoscaler_without_metrics(space: Space, kubelet: Kubelet, name: str) -> None:  # noqa: ARG001 - fake nodes, whose pods have no metrics
+def test_an_autoscaler_without_metrics(
+    space: AppNamespace,
+    kubelet: FakeKubelet,  # noqa: ARG001 - fake nodes, whose pods have no metrics
+    name: str,
+) -> None:
     """It is given a floor, for as long as the spec asks for one."""
-    space.create(
+    space.create_app(
         name,
         autoscaling={"maxReplicas": 5, "targetCPUUtilizationPercentage": 50},
         resources={"requests": {"cpu": "10m"}},
-        healing={**HEALING, "scalingFallback": {"replicas": 3, "after": "40s"}},
+        healing={**FAST_HEALING, "scalingFallback": {"replicas": 3, "after": "40s"}},
         **FAKE_NODES,
     )
 
-    decided(space, name, ("ScalingFallback", "Helped"))
+    wait_for_outcomes(space, name, ("ScalingFallback", "Succeeded"))
 
-    assert 3 == space.autoscaler(name)["spec"]["minReplicas"]
-    eventually(lambda: "3/3" == space.status(name)["ready"], says="there are three")
-    assert ["MetricsUnavailable"] == [d["type"] for d in healing(space, name)["diagnoses"]]
+    assert 3 == space.get_autoscaler(name)["spec"]["minReplicas"]
+    eventually(lambda: "3/3" == space.get_status(name)["ready"], description="there are three")
+    assert ["MetricsUnavailable"] == [
+        d["type"] for d in get_healing_status(space, name)["diagnoses"]
+    ]
 
-    space.edit(name, healing={"scalingFallback": None})
-    eventually(lambda: 1 == space.autoscaler(name)["spec"]["minReplicas"], says="it is taken back")
+    space.patch_spec(name, healing={"scalingFallback": None})
+    eventually(
+        lambda: 1 == space.get_autoscaler(name)["spec"]["minReplicas"],
+        description="it is taken back",
+    )

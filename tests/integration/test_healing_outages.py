@@ -10,108 +10,127 @@ from pathlib import Path
 
 import pytest
 
-from hack.testkit.fake_kubelet import Kubelet
-from hack.testkit.fault_proxy import ApiProxy, api_proxy
-from hack.testkit.healing import LIMIT, cannot_pull, decided, healing, outcomes, proven
-from hack.testkit.kube_client import Kube, namespace_for
-from hack.testkit.namespace import Space
-from hack.testkit.operator_process import OperatorProcess, running
-from hack.testkit.wait import eventually, stays
+from hack.testkit.fake_kubelet import FakeKubelet
+from hack.testkit.fault_proxy import FaultProxy, run_fault_proxy
+from hack.testkit.healing import (
+    TIMEOUT,
+    create_stable_app,
+    fail_image_pulls,
+    get_healing_status,
+    list_outcomes,
+    wait_for_outcomes,
+)
+from hack.testkit.kube_client import KubeClient, temporary_namespace
+from hack.testkit.namespace import AppNamespace
+from hack.testkit.operator_process import OperatorProcess, run_operator
+from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
 
-FAST = {"SELFHEALING_HEALING_SCALE": "0.05", "SELFHEALING_REQUEST_TIMEOUT": "2"}
+FAST_SETTINGS = {"SELFHEALING_HEALING_SCALE": "0.05", "SELFHEALING_REQUEST_TIMEOUT": "2"}
 
 
 @pytest.fixture
-def own(kube: Kube) -> Iterator[Space]:
+def own(kube: KubeClient) -> Iterator[AppNamespace]:
     """A namespace of the test's own."""
-    with namespace_for(kube, "test-healing-trouble") as name:
-        yield Space(kube, name)
+    with temporary_namespace(kube, "test-healing-trouble") as name:
+        yield AppNamespace(kube, name)
 
 
 @pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[ApiProxy]:
+def proxy(tmp_path: Path) -> Iterator[FaultProxy]:
     """The way of the operator to the API server."""
-    with api_proxy(tmp_path) as proxy:
+    with run_fault_proxy(tmp_path) as proxy:
         yield proxy
 
 
-def evictions(proxy: ApiProxy) -> int:
+def count_evictions(proxy: FaultProxy) -> int:
     """How many evictions have been asked for."""
-    return proxy.count(lambda request: request.path.endswith("/eviction"))
+    return proxy.count_requests(lambda request: request.path.endswith("/eviction"))
 
 
-def begun(space: Space, name: str) -> bool:
+def has_history(space: AppNamespace, name: str) -> bool:
     """Whether anything has been decided."""
-    return bool(outcomes(space, name))
+    return bool(list_outcomes(space, name))
 
 
-def test_the_api_server_is_away_in_the_middle(own: Space, proxy: ApiProxy, tmp_path: Path) -> None:
+def test_the_api_server_is_away_in_the_middle(
+    own: AppNamespace, proxy: FaultProxy, tmp_path: Path
+) -> None:
     """What was decided is carried out when it is back, once."""
-    kubelet = Kubelet(own.kube, own.name)
+    kubelet = FakeKubelet(own.kube, own.name)
     log = tmp_path / "operator.log"
-    with running([own.name], log, settings=FAST, kubeconfig=proxy.kubeconfig) as operator:
-        proven(own, "web")
-        own.edit("web", image="demo:v2")
-        pull = partial(cannot_pull, own, kubelet, "web", "demo:v2")
+    with run_operator(
+        [own.name], log, settings=FAST_SETTINGS, kubeconfig=proxy.kubeconfig
+    ) as operator:
+        create_stable_app(own, "web")
+        own.patch_spec("web", image="demo:v2")
+        pull = partial(fail_image_pulls, own, kubelet, "web", "demo:v2")
         eventually(
-            lambda: pull() or begun(own, "web"), timeout=LIMIT, poll=0.02, says="it is decided"
+            lambda: pull() or has_history(own, "web"),
+            timeout=TIMEOUT,
+            poll=0.02,
+            description="it is decided",
         )
-        proxy.cut()
+        proxy.disconnect()
         try:
-            stays(operator.alive, seconds=3)
+            consistently(operator.is_running, seconds=3)
         finally:
-            proxy.mend()
-        decided(own, "web", ("Rollback", "Helped"), meanwhile=pull)
+            proxy.reconnect()
+        wait_for_outcomes(own, "web", ("Rollback", "Succeeded"), before_probe=pull)
 
-        assert "demo:v1" == own.container("web")["image"]
-        assert operator.alive()
+        assert "demo:v1" == own.get_container("web")["image"]
+        assert operator.is_running()
 
 
-def test_the_eviction_is_refused_at_first(own: Space, proxy: ApiProxy, tmp_path: Path) -> None:
+def test_the_eviction_is_refused_at_first(
+    own: AppNamespace, proxy: FaultProxy, tmp_path: Path
+) -> None:
     """A step that fails is tried again for as long as it is asked for; it is one action."""
-    kubelet = Kubelet(own.kube, own.name)
+    kubelet = FakeKubelet(own.kube, own.name)
     log = tmp_path / "operator.log"
-    with running([own.name], log, settings=FAST, kubeconfig=proxy.kubeconfig):
-        pods = proven(own, "web")
-        proxy.refuse("POST", "/eviction", 403, times=1, reason="Forbidden")
-        kubelet.ready(pods[0], ready=False)
-        decided(own, "web", ("Recycle", "Helped"))
+    with run_operator([own.name], log, settings=FAST_SETTINGS, kubeconfig=proxy.kubeconfig):
+        pods = create_stable_app(own, "web")
+        proxy.inject_errors("POST", "/eviction", 403, times=1, reason="Forbidden")
+        kubelet.set_ready(pods[0], ready=False)
+        wait_for_outcomes(own, "web", ("ReplacePod", "Succeeded"))
 
-    assert 2 <= evictions(proxy)
-    assert 2 == healing(own, "web")["budgetLeft"]
+    assert 2 <= count_evictions(proxy)
+    assert 2 == get_healing_status(own, "web")["budgetLeft"]
 
 
-def test_facts_that_are_behind(own: Space, proxy: ApiProxy, tmp_path: Path) -> None:
+def test_facts_that_are_behind(own: AppNamespace, proxy: FaultProxy, tmp_path: Path) -> None:
     """While the watch is silent a pod gets well again: it is not touched."""
-    kubelet = Kubelet(own.kube, own.name)
+    kubelet = FakeKubelet(own.kube, own.name)
     log = tmp_path / "operator.log"
-    with running([own.name], log, settings=FAST, kubeconfig=proxy.kubeconfig) as operator:
-        pods = proven(own, "web")
-        kubelet.ready(pods[0], ready=False)
+    with run_operator(
+        [own.name], log, settings=FAST_SETTINGS, kubeconfig=proxy.kubeconfig
+    ) as operator:
+        pods = create_stable_app(own, "web")
+        kubelet.set_ready(pods[0], ready=False)
         eventually(
-            lambda: own.status("web")["phase"] == "Degraded", says="the operator has seen it"
+            lambda: own.get_status("web")["phase"] == "Degraded",
+            description="the operator has seen it",
         )
-        proxy.break_watches(503)
-        proxy.end_watches()
+        proxy.fail_watches(503)
+        proxy.close_watches()
         try:
-            kubelet.ready(pods[0])  # nobody tells the operator; everything else is answered
-            stays(lambda: not begun(own, "web"), seconds=6)
+            kubelet.set_ready(pods[0])  # nobody tells the operator; everything else is answered
+            consistently(lambda: not has_history(own, "web"), seconds=6)
         finally:
-            proxy.break_watches(0)
-        own.is_("web", "Ready")
-        stays(lambda: not begun(own, "web"), seconds=2)
+            proxy.fail_watches(0)
+        own.wait_for_phase("web", "Ready")
+        consistently(lambda: not has_history(own, "web"), seconds=2)
 
-        assert "it has changed since" in operator.text()
-    assert 0 == evictions(proxy)
+        assert "it has changed since" in operator.read_log()
+    assert 0 == count_evictions(proxy)
 
 
-def test_the_leader_is_killed_in_the_middle(own: Space, tmp_path: Path) -> None:
+def test_the_leader_is_killed_in_the_middle(own: AppNamespace, tmp_path: Path) -> None:
     """The other replica ends what was begun, and does not do it again."""
-    kubelet = Kubelet(own.kube, own.name)
+    kubelet = FakeKubelet(own.kube, own.name)
     election = {
-        **FAST,
+        **FAST_SETTINGS,
         "SELFHEALING_LEADER_ELECTION": "on",
         "SELFHEALING_LEASE_NAMESPACE": own.name,
         "SELFHEALING_LEASE_DURATION": "4",
@@ -119,22 +138,25 @@ def test_the_leader_is_killed_in_the_middle(own: Space, tmp_path: Path) -> None:
     }
     with ExitStack() as stack:
         pair = [
-            stack.enter_context(running([own.name], tmp_path / f"{n}.log", settings=election))
+            stack.enter_context(run_operator([own.name], tmp_path / f"{n}.log", settings=election))
             for n in ("one", "two")
         ]
-        proven(own, "web")
-        own.edit("web", image="demo:v2")
-        pull = partial(cannot_pull, own, kubelet, "web", "demo:v2")
+        create_stable_app(own, "web")
+        own.patch_spec("web", image="demo:v2")
+        pull = partial(fail_image_pulls, own, kubelet, "web", "demo:v2")
         eventually(
-            lambda: pull() or begun(own, "web"), timeout=LIMIT, poll=0.02, says="it is decided"
+            lambda: pull() or has_history(own, "web"),
+            timeout=TIMEOUT,
+            poll=0.02,
+            description="it is decided",
         )
-        leader = next(operator for operator in pair if _leads(operator))
+        leader = next(operator for operator in pair if is_leader(operator))
         leader.kill()
-        decided(own, "web", ("Rollback", "Helped"), meanwhile=pull)
+        wait_for_outcomes(own, "web", ("Rollback", "Succeeded"), before_probe=pull)
 
-        assert "demo:v1" == own.container("web")["image"]
-        assert 2 == healing(own, "web")["budgetLeft"]
+        assert "demo:v1" == own.get_container("web")["image"]
+        assert 2 == get_healing_status(own, "web")["budgetLeft"]
 
 
-def _leads(operator: OperatorProcess) -> bool:
-    return operator.metric("selfhealing_leader") == 1
+def is_leader(operator: OperatorProcess) -> bool:
+    return operator.read_metric("selfhealing_leader") == 1

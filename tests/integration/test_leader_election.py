@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from hack.testkit.fault_proxy import api_proxy
-from hack.testkit.kube_client import Json, Kube, namespace_for
-from hack.testkit.namespace import FAKE_NODES, Space
-from hack.testkit.operator_process import OperatorProcess, running
-from hack.testkit.wait import eventually, stays
+from hack.testkit.fault_proxy import run_fault_proxy
+from hack.testkit.kube_client import Json, KubeClient, temporary_namespace
+from hack.testkit.namespace import FAKE_NODES, AppNamespace
+from hack.testkit.operator_process import OperatorProcess, run_operator
+from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
 
@@ -34,20 +34,20 @@ def settings(namespace: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def own(kube: Kube) -> Iterator[Space]:
+def own(kube: KubeClient) -> Iterator[AppNamespace]:
     """A namespace of the test's own."""
-    with namespace_for(kube, "test-election") as name:
-        yield Space(kube, name)
+    with temporary_namespace(kube, "test-election") as name:
+        yield AppNamespace(kube, name)
 
 
 @pytest.fixture(scope="module")
-def both(space: Space, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def both(space: AppNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Two operators of the module's namespace."""
     where, ours = [space.name], settings(space.name)
     folder = tmp_path_factory.mktemp("operators")
     with (
-        running(where, folder / "one.log", settings=ours) as one,
-        running(where, folder / "two.log", settings=ours) as two,
+        run_operator(where, folder / "one.log", settings=ours) as one,
+        run_operator(where, folder / "two.log", settings=ours) as two,
     ):
         yield one, two
 
@@ -56,122 +56,128 @@ def both(space: Space, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pai
 def pair(both: Pair) -> Pair:
     """The one that leads, and the one that waits behind it."""
     for operator in both:
-        if not operator.alive():
+        if not operator.is_running():
             operator.start()
-    eventually(lambda: any(leads(operator) for operator in both), says="one of them leads")
+    eventually(
+        lambda: any(is_leader(operator) for operator in both), description="one of them leads"
+    )
     one, two = both
-    return (one, two) if leads(one) else (two, one)
+    return (one, two) if is_leader(one) else (two, one)
 
 
-def leads(operator: OperatorProcess) -> bool:
+def is_leader(operator: OperatorProcess) -> bool:
     """Whether an operator says that it leads."""
     try:
-        return operator.alive() and operator.metric("selfhealing_leader") == 1
+        return operator.is_running() and operator.read_metric("selfhealing_leader") == 1
     except requests.ConnectionError:  # it is ending
         return False
 
 
-def lease(space: Space) -> Json:
+def get_lease(space: AppNamespace) -> Json:
     """What the Lease says."""
     spec: Json = space.kube.get("Lease", space.name, LEASE)["spec"]
     return spec
 
 
-def pid(spec: Json) -> str:
+def parse_holder_pid(spec: Json) -> str:
     """The process that holds a Lease, which its identity names."""
     return str(spec["holderIdentity"]).split("_")[-2]
 
 
-def test_one_acts(space: Space, pair: Pair, name: str) -> None:
+def test_one_acts(space: AppNamespace, pair: Pair, name: str) -> None:
     """The leader writes everything; the other knows as much and writes nothing."""
     leader, other = pair
-    before = leader.wrote().get("patch Deployment", 0)
-    space.create(name, port=80, **FAKE_NODES)
+    before = leader.count_writes().get("patch Deployment", 0)
+    space.create_app(name, port=80, **FAKE_NODES)
 
-    space.is_(name, "Ready")
+    space.wait_for_phase(name, "Ready")
 
     assert leader.process is not None
-    assert pid(lease(space)) == str(leader.process.pid)
-    assert lease(space)["leaseDurationSeconds"] == DURATION
-    assert not leads(other)
-    assert {kind for kind in other.wrote() if not kind.endswith("Lease")} == set()
-    assert leader.wrote()["patch Deployment"] == before + 1
+    assert parse_holder_pid(get_lease(space)) == str(leader.process.pid)
+    assert get_lease(space)["leaseDurationSeconds"] == DURATION
+    assert not is_leader(other)
+    assert {kind for kind in other.count_writes() if not kind.endswith("Lease")} == set()
+    assert leader.count_writes()["patch Deployment"] == before + 1
 
 
-def test_killed_leader(space: Space, pair: Pair, name: str) -> None:
+def test_killed_leader(space: AppNamespace, pair: Pair, name: str) -> None:
     """After the leader is killed the other leads within the lease's time, and not before."""
     leader, other = pair
-    space.create(name, port=80, **FAKE_NODES)
-    space.is_(name, "Ready")
-    transitions = lease(space)["leaseTransitions"]
+    space.create_app(name, port=80, **FAKE_NODES)
+    space.wait_for_phase(name, "Ready")
+    transitions = get_lease(space)["leaseTransitions"]
 
     leader.kill()
     killed = time.monotonic()
-    space.kube.merge("Deployment", space.name, name, {"spec": {"replicas": 3}})
-    stays(lambda: not leads(other), seconds=DURATION / 2, says="the lease is respected")
-    eventually(lambda: leads(other), timeout=DURATION + 2 * RENEW + MARGIN)
+    space.kube.merge_patch("Deployment", space.name, name, {"spec": {"replicas": 3}})
+    consistently(
+        lambda: not is_leader(other), seconds=DURATION / 2, description="the lease is respected"
+    )
+    eventually(lambda: is_leader(other), timeout=DURATION + 2 * RENEW + MARGIN)
 
     assert time.monotonic() - killed <= DURATION + 2 * RENEW + MARGIN
-    eventually(lambda: space.deployment(name)["spec"]["replicas"] == 1)
+    eventually(lambda: space.get_deployment(name)["spec"]["replicas"] == 1)
     assert other.process is not None
-    assert pid(lease(space)) == str(other.process.pid)
-    assert lease(space)["leaseTransitions"] == transitions + 1
+    assert parse_holder_pid(get_lease(space)) == str(other.process.pid)
+    assert get_lease(space)["leaseTransitions"] == transitions + 1
 
 
-def test_stopped_leader(space: Space, pair: Pair, name: str) -> None:
+def test_stopped_leader(space: AppNamespace, pair: Pair, name: str) -> None:
     """A leader that is asked to stop gives the lease back, so the other leads at once."""
     leader, other = pair
 
     assert leader.stop() == 0
-    eventually(lambda: leads(other), timeout=RENEW + MARGIN / 2, says="at once")
+    eventually(lambda: is_leader(other), timeout=RENEW + MARGIN / 2, description="at once")
 
-    space.create(name, **FAKE_NODES)
-    space.is_(name, "Ready")
+    space.create_app(name, **FAKE_NODES)
+    space.wait_for_phase(name, "Ready")
 
 
-def test_stopped_follower(space: Space, pair: Pair) -> None:
+def test_stopped_follower(space: AppNamespace, pair: Pair) -> None:
     """A follower that stops takes nothing from the leader."""
     leader, other = pair
-    before = lease(space)
+    before = get_lease(space)
 
     assert other.stop() == 0
 
-    stays(lambda: leads(leader), seconds=2 * RENEW)
-    assert lease(space)["holderIdentity"] == before["holderIdentity"]
+    consistently(lambda: is_leader(leader), seconds=2 * RENEW)
+    assert get_lease(space)["holderIdentity"] == before["holderIdentity"]
 
 
-def test_leader_that_is_cut_off(own: Space, tmp_path: Path) -> None:
+def test_leader_that_is_cut_off(own: AppNamespace, tmp_path: Path) -> None:
     """A leader that cannot renew ends by itself before the other one begins."""
     where, ours = [own.name], settings(own.name)
     with (
-        api_proxy(tmp_path) as proxy,
-        running(where, tmp_path / "first.log", settings=ours, kubeconfig=proxy.kubeconfig) as first,
-        running(where, tmp_path / "second.log", settings=ours) as second,
+        run_fault_proxy(tmp_path) as proxy,
+        run_operator(
+            where, tmp_path / "first.log", settings=ours, kubeconfig=proxy.kubeconfig
+        ) as first,
+        run_operator(where, tmp_path / "second.log", settings=ours) as second,
     ):
-        assert eventually(lambda: leads(first))
-        own.create("app", **FAKE_NODES)
-        own.is_("app", "Ready")
+        assert eventually(lambda: is_leader(first))
+        own.create_app("app", **FAKE_NODES)
+        own.wait_for_phase("app", "Ready")
 
-        proxy.cut()
-        eventually(lambda: not leads(first) or leads(second), timeout=DURATION + MARGIN)
+        proxy.disconnect()
+        eventually(lambda: not is_leader(first) or is_leader(second), timeout=DURATION + MARGIN)
 
-        assert not leads(first), "two lead at the same time"
-        eventually(lambda: leads(second), timeout=DURATION + MARGIN)
-        eventually(lambda: not first.alive(), timeout=15, says="it has ended")
+        assert not is_leader(first), "two lead at the same time"
+        eventually(lambda: is_leader(second), timeout=DURATION + MARGIN)
+        eventually(lambda: not first.is_running(), timeout=15, description="it has ended")
         assert first.stop() == 1
-        own.kube.merge("Deployment", own.name, "app", {"spec": {"replicas": 3}})
-        eventually(lambda: own.deployment("app")["spec"]["replicas"] == 1)
+        own.kube.merge_patch("Deployment", own.name, "app", {"spec": {"replicas": 3}})
+        eventually(lambda: own.get_deployment("app")["spec"]["replicas"] == 1)
 
 
-def test_lease_of_somebody_else(own: Space, tmp_path: Path) -> None:
+def test_lease_of_somebody_else(own: AppNamespace, tmp_path: Path) -> None:
     """A lease that another process took by force ends the leader."""
     where, ours = [own.name], settings(own.name)
-    with running(where, tmp_path / "log", settings=ours) as operator:
-        eventually(lambda: leads(operator))
+    with run_operator(where, tmp_path / "log", settings=ours) as operator:
+        eventually(lambda: is_leader(operator))
 
         theirs = {"holderIdentity": "somebody-else", "leaseDurationSeconds": 3600}
-        own.kube.merge("Lease", own.name, LEASE, {"spec": theirs})
+        own.kube.merge_patch("Lease", own.name, LEASE, {"spec": theirs})
 
-        eventually(lambda: not operator.alive(), timeout=2 * RENEW + MARGIN)
+        eventually(lambda: not operator.is_running(), timeout=2 * RENEW + MARGIN)
         assert operator.stop() == 1
-        assert lease(own)["holderIdentity"] == "somebody-else"
+        assert get_lease(own)["holderIdentity"] == "somebody-else"

@@ -6,20 +6,22 @@ from functools import partial
 import pytest
 
 from hack.testkit.kube_client import Json
-from hack.testkit.namespace import FAKE_NODES, KIND, NOWHERE, Space
-from hack.testkit.wait import eventually, stays
+from hack.testkit.namespace import FAKE_NODES, KIND, UNSCHEDULABLE, AppNamespace
+from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 
 KINDS = ("Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget")
-SPEC: Json = {"port": 80, "autoscaling": {"minReplicas": 2, "maxReplicas": 3}, **NOWHERE}
+SPEC: Json = {"port": 80, "autoscaling": {"minReplicas": 2, "maxReplicas": 3}, **UNSCHEDULABLE}
 RECHECK = 45
 """A stranger without our label is looked at every 30 s, because no watch shows it."""
 
 SELECTOR = {"who": "stranger"}
 
 
-def stranger(space: Space, kind: str, name: str, *, labels: Json | None = None) -> Json:
+def create_foreign_object(
+    space: AppNamespace, kind: str, name: str, *, labels: Json | None = None
+) -> Json:
     """An object of somebody else."""
     specs: dict[str, Json] = {
         "Deployment": {
@@ -52,32 +54,32 @@ def stranger(space: Space, kind: str, name: str, *, labels: Json | None = None) 
 
 
 @pytest.fixture
-def clean(space: Space, name: str) -> Iterator[None]:
+def clean(space: AppNamespace, name: str) -> Iterator[None]:
     """The strangers are removed after the test."""
     yield
     for kind in KINDS:
         space.kube.delete(kind, space.name, name)
 
 
-def conflict(space: Space, name: str) -> Json:
+def wait_for_conflict(space: AppNamespace, name: str) -> Json:
     """Wait until an app says that its name is taken."""
 
     def probe() -> Json:
-        found = space.condition(name, "Reconciled")
+        found = space.get_condition(name, "Reconciled")
         assert (found.get("status"), found.get("reason")) == ("False", "NameConflict"), found
         return found
 
-    return eventually(probe, says=f"{name}: NameConflict")
+    return eventually(probe, description=f"{name}: NameConflict")
 
 
-def told_once(space: Space, name: str, reason: str) -> bool:
+def has_one_event(space: AppNamespace, name: str, reason: str) -> bool:
     """Whether an Event has been told once."""
-    return space.told(name).get(reason) == 1
+    return space.count_events(name).get(reason) == 1
 
 
-def untouched(space: Space, kind: str, name: str, before: Json) -> bool:
+def is_unchanged(space: AppNamespace, kind: str, name: str, before: Json) -> bool:
     """Whether a stranger's object is as its owner made it."""
-    live = space.child(kind, name)
+    live = space.get_child(kind, name)
     return bool(
         live["metadata"].get("labels") == before["metadata"].get("labels")
         and "ownerReferences" not in live["metadata"]
@@ -87,49 +89,53 @@ def untouched(space: Space, kind: str, name: str, before: Json) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.usefixtures("clean")
-def test_stranger_is_left_alone(space: Space, name: str, kind: str) -> None:
+def test_stranger_is_left_alone(space: AppNamespace, name: str, kind: str) -> None:
     """Somebody's object is not touched; the app says which it is and what to do about it."""
-    before = space.kube.create(stranger(space, kind, name))
-    space.create(name, **SPEC)
+    before = space.kube.create(create_foreign_object(space, kind, name))
+    space.create_app(name, **SPEC)
 
-    found = conflict(space, name)
+    found = wait_for_conflict(space, name)
 
     assert f"there is a {kind} {name} that this resource did not make" in found["message"]
     assert f"annotate {kind.lower()}/{name} selfhealing.dev/adopt=true" in found["message"]
     assert found["observedGeneration"] == 1
-    assert space.status(name)["phase"] == "Invalid"
-    assert space.condition(name, "Ready")["status"] == "False"
-    assert eventually(lambda: space.told(name).get("NameConflict")) == 1
-    space.edit(name, image="demo:v2")
-    stays(lambda: untouched(space, kind, name, before), seconds=1, says="the stranger's as it was")
+    assert space.get_status(name)["phase"] == "Invalid"
+    assert space.get_condition(name, "Ready")["status"] == "False"
+    assert eventually(lambda: space.count_events(name).get("NameConflict")) == 1
+    space.patch_spec(name, image="demo:v2")
+    consistently(
+        lambda: is_unchanged(space, kind, name, before),
+        seconds=1,
+        description="the stranger's as it was",
+    )
 
 
 @pytest.mark.usefixtures("clean")
-def test_the_other_children_are_kept_right(space: Space, name: str) -> None:
+def test_the_other_children_are_kept_right(space: AppNamespace, name: str) -> None:
     """A Service that is taken does not keep the Deployment from being made and corrected."""
-    space.kube.create(stranger(space, "Service", name))
-    space.create(name, **SPEC)
-    conflict(space, name)
+    space.kube.create(create_foreign_object(space, "Service", name))
+    space.create_app(name, **SPEC)
+    wait_for_conflict(space, name)
 
-    space.edit(name, image="demo:v2")
+    space.patch_spec(name, image="demo:v2")
 
-    assert eventually(lambda: space.container(name)["image"] == "demo:v2")
-    conflict(space, name)
+    assert eventually(lambda: space.get_container(name)["image"] == "demo:v2")
+    wait_for_conflict(space, name)
 
 
 @pytest.mark.usefixtures("clean", "fake_nodes")
-def test_autoscaler_does_not_scale_a_strangers_deployment(space: Space, name: str) -> None:
+def test_autoscaler_does_not_scale_a_strangers_deployment(space: AppNamespace, name: str) -> None:
     """Where the Deployment is somebody else's there is no autoscaler that would act on it."""
-    space.kube.create(stranger(space, "Deployment", name))
-    space.create(name, port=80, autoscaling={"minReplicas": 2, "maxReplicas": 3})
-    conflict(space, name)
+    space.kube.create(create_foreign_object(space, "Deployment", name))
+    space.create_app(name, port=80, autoscaling={"minReplicas": 2, "maxReplicas": 3})
+    wait_for_conflict(space, name)
 
-    stays(lambda: space.find("HorizontalPodAutoscaler", name) is None, seconds=1)
-    assert space.deployment(name)["spec"]["replicas"] == 1
+    consistently(lambda: space.find_child("HorizontalPodAutoscaler", name) is None, seconds=1)
+    assert space.get_deployment(name)["spec"]["replicas"] == 1
 
 
 @pytest.mark.usefixtures("clean")
-def test_object_of_another_controller(space: Space, name: str) -> None:
+def test_object_of_another_controller(space: AppNamespace, name: str) -> None:
     """What belongs to another controller is not taken, whatever its annotation says."""
     other = space.kube.create(
         {
@@ -145,25 +151,25 @@ def test_object_of_another_controller(space: Space, name: str) -> None:
         "uid": other["metadata"]["uid"],
         "controller": True,
     }
-    body = stranger(space, "Service", name)
+    body = create_foreign_object(space, "Service", name)
     body["metadata"] |= {
         "ownerReferences": [owner],
         "annotations": {"selfhealing.dev/adopt": "true"},
     }
     space.kube.create(body)
-    space.create(name, **SPEC)
+    space.create_app(name, **SPEC)
 
-    found = conflict(space, name)
+    found = wait_for_conflict(space, name)
 
     assert "it belongs to another controller: rename one of the two" in found["message"]
-    stays(
-        lambda: space.service(name)["metadata"]["ownerReferences"] == [owner],
+    consistently(
+        lambda: space.get_service(name)["metadata"]["ownerReferences"] == [owner],
         seconds=1,
-        says="the other controller's as it was",
+        description="the other controller's as it was",
     )
 
 
-def test_recovery(space: Space, name: str) -> None:
+def test_recovery(space: AppNamespace, name: str) -> None:
     """Once the stranger is gone, or its owner says take it, the app comes right by itself."""
     apps: dict[str, str] = {}
     for kind in KINDS:
@@ -173,39 +179,39 @@ def test_recovery(space: Space, name: str) -> None:
             if (kind, way) != ("Deployment", "adopted"):  # its selector can never change
                 apps[app] = kind
     for app, kind in apps.items():
-        space.kube.create(stranger(space, kind, app))
-        space.create(app, **SPEC)
+        space.kube.create(create_foreign_object(space, kind, app))
+        space.create_app(app, **SPEC)
     for app in apps:
-        conflict(space, app)
+        wait_for_conflict(space, app)
 
     adopt = {"metadata": {"annotations": {"selfhealing.dev/adopt": "true"}}}
     for app, kind in apps.items():
         if app.endswith("deleted"):
             space.kube.delete(kind, space.name, app)
         else:
-            space.kube.merge(kind, space.name, app, adopt)
+            space.kube.merge_patch(kind, space.name, app, adopt)
 
     for app, kind in apps.items():
-        uid = space.reconciled(app, timeout=RECHECK)["metadata"]["uid"]
-        child = space.child(kind, app)
+        uid = space.wait_until_reconciled(app, timeout=RECHECK)["metadata"]["uid"]
+        child = space.get_child(kind, app)
         assert [owner["uid"] for owner in child["metadata"]["ownerReferences"]] == [uid]
         if app.endswith("adopted"):
-            eventually(partial(told_once, space, app, "Adopted"))
+            eventually(partial(has_one_event, space, app, "Adopted"))
         space.kube.delete(KIND, space.name, app)
 
 
 @pytest.mark.usefixtures("clean")
-def test_adopted_at_once(space: Space, name: str) -> None:
+def test_adopted_at_once(space: AppNamespace, name: str) -> None:
     """An object that says so from the start is taken over at once, and becomes as the spec says."""
-    body = stranger(space, "Service", name, labels={"team": "blue"})
+    body = create_foreign_object(space, "Service", name, labels={"team": "blue"})
     body["metadata"]["annotations"] = {"selfhealing.dev/adopt": "true"}
     body["spec"]["ports"] = [{"port": 1234}]  # one without a name cannot stay beside ours
     created = space.kube.create(body)
-    space.create(name, **SPEC)
+    space.create_app(name, **SPEC)
 
-    space.reconciled(name)
+    space.wait_until_reconciled(name)
 
-    service = space.service(name)
+    service = space.get_service(name)
     assert service["metadata"]["uid"] == created["metadata"]["uid"]
     assert service["spec"]["selector"] == {"selfhealing.dev/app": name}
     assert service["spec"]["clusterIP"] == created["spec"]["clusterIP"]
@@ -214,52 +220,54 @@ def test_adopted_at_once(space: Space, name: str) -> None:
 
 
 @pytest.mark.usefixtures("clean")
-def test_labelled_stranger_that_goes_away(space: Space, name: str) -> None:
+def test_labelled_stranger_that_goes_away(space: AppNamespace, name: str) -> None:
     """The end of a stranger's object that carries our label is noticed at once."""
-    space.kube.create(stranger(space, "Service", name, labels={"selfhealing.dev/app": name}))
-    space.create(name, **SPEC)
-    conflict(space, name)
+    space.kube.create(
+        create_foreign_object(space, "Service", name, labels={"selfhealing.dev/app": name})
+    )
+    space.create_app(name, **SPEC)
+    wait_for_conflict(space, name)
 
     space.kube.delete("Service", space.name, name)
 
-    space.reconciled(name, timeout=10)
+    space.wait_until_reconciled(name, timeout=10)
 
 
-def test_recreated_at_once(space: Space, name: str) -> None:
+def test_recreated_at_once(space: AppNamespace, name: str) -> None:
     """A resource that is deleted and made anew at once gets children of its own."""
-    space.create(name, **SPEC)
-    space.reconciled(name)
-    old = {kind: space.child(kind, name)["metadata"]["uid"] for kind in KINDS}
+    space.create_app(name, **SPEC)
+    space.wait_until_reconciled(name)
+    old = {kind: space.get_child(kind, name)["metadata"]["uid"] for kind in KINDS}
 
     space.kube.delete(KIND, space.name, name)
-    space.create(name, **(SPEC | {"image": "demo:v2"}))
+    space.create_app(name, **(SPEC | {"image": "demo:v2"}))
 
-    uid = space.reconciled(name)["metadata"]["uid"]
+    uid = space.wait_until_reconciled(name)["metadata"]["uid"]
     for kind in KINDS:
-        meta = space.child(kind, name)["metadata"]
+        meta = space.get_child(kind, name)["metadata"]
         assert meta["uid"] != old[kind]
         assert [owner["uid"] for owner in meta["ownerReferences"]] == [uid]
-    assert "NameConflict" not in space.told(name)
-    assert space.container(name)["image"] == "demo:v2"
+    assert "NameConflict" not in space.count_events(name)
+    assert space.get_container(name)["image"] == "demo:v2"
 
 
-def test_orphans_can_be_adopted(space: Space, name: str) -> None:
+def test_orphans_can_be_adopted(space: AppNamespace, name: str) -> None:
     """Children that were left behind on purpose are a stranger's, and can be taken over again."""
-    space.create(name, port=80, **NOWHERE)
-    space.reconciled(name)
-    old = space.deployment(name)["metadata"]["uid"]
+    space.create_app(name, port=80, **UNSCHEDULABLE)
+    space.wait_until_reconciled(name)
+    old = space.get_deployment(name)["metadata"]["uid"]
     space.kube.delete(KIND, space.name, name, propagation="Orphan")
-    eventually(lambda: space.find(KIND, name) is None, says="the resource is gone")
-    eventually(lambda: "ownerReferences" not in space.deployment(name)["metadata"])
+    eventually(lambda: space.find_child(KIND, name) is None, description="the resource is gone")
+    eventually(lambda: "ownerReferences" not in space.get_deployment(name)["metadata"])
     for kind in ("Deployment", "Service"):
-        space.kube.merge(
+        space.kube.merge_patch(
             kind,
             space.name,
             name,
             {"metadata": {"annotations": {"selfhealing.dev/adopt": "true"}}},
         )
 
-    space.create(name, port=80, **NOWHERE)
+    space.create_app(name, port=80, **UNSCHEDULABLE)
 
-    space.reconciled(name)
-    assert space.deployment(name)["metadata"]["uid"] == old
+    space.wait_until_reconciled(name)
+    assert space.get_deployment(name)["metadata"]["uid"] == old

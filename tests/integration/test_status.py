@@ -6,39 +6,41 @@ from functools import partial
 
 import pytest
 
-from hack.testkit.fake_kubelet import Kubelet
-from hack.testkit.kube_client import Json, kubectl
-from hack.testkit.namespace import FAKE_NODES, NOWHERE, Space
+from hack.testkit.fake_kubelet import FakeKubelet
+from hack.testkit.kube_client import Json, run_kubectl
+from hack.testkit.namespace import FAKE_NODES, UNSCHEDULABLE, AppNamespace
 from hack.testkit.operator_process import OperatorProcess
-from hack.testkit.wait import eventually, stays
+from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("operator", "fake_nodes")
 
-SOON = 3
+SHORT_TIMEOUT = 3
 """A status is true within a second; this leaves room for a busy machine."""
 
 CONDITIONS = {"Ready", "Reconciled", "Progressing", "Healthy", "Paused"}
 
 
-def start(space: Space, name: str, replicas: int = 1, **spec: object) -> list[str]:
+def create_ready_app(
+    space: AppNamespace, name: str, replicas: int = 1, **spec: object
+) -> list[str]:
     """Create an app, wait until it is Ready and return the names of its pods."""
-    space.create(name, replicas=replicas, **spec, **FAKE_NODES)
-    space.is_(name, "Ready")
-    return [pod["metadata"]["name"] for pod in space.pods(name)]
+    space.create_app(name, replicas=replicas, **spec, **FAKE_NODES)
+    space.wait_for_phase(name, "Ready")
+    return [pod["metadata"]["name"] for pod in space.list_pods(name)]
 
 
-def conditions(app: Json) -> dict[str, Json]:
+def conditions_by_type(app: Json) -> dict[str, Json]:
     """The conditions by type."""
     return {found["type"]: found for found in app["status"]["conditions"]}
 
 
-def test_ready(space: Space, name: str) -> None:
+def test_ready(space: AppNamespace, name: str) -> None:
     """Everything there and ready: phase, numbers, selector, image, conditions."""
-    pods = start(space, name, 2)
+    pods = create_ready_app(space, name, 2)
 
-    app = space.app(name)
+    app = space.get_app(name)
     status = app["status"]
-    found = conditions(app)
+    found = conditions_by_type(app)
 
     assert status["phase"] == "Ready"
     assert status["ready"] == "2/2"
@@ -59,13 +61,13 @@ def test_ready(space: Space, name: str) -> None:
     }
 
 
-def test_observed_generation(space: Space, name: str) -> None:
+def test_observed_generation(space: AppNamespace, name: str) -> None:
     """Every condition says by which generation of the spec it was judged."""
-    start(space, name)
-    space.edit(name, image="demo:v2")
-    space.edit(name, replicas=2)
+    create_ready_app(space, name)
+    space.patch_spec(name, image="demo:v2")
+    space.patch_spec(name, replicas=2)
 
-    app = space.is_(name, "Ready")
+    app = space.wait_for_phase(name, "Ready")
 
     assert app["metadata"]["generation"] == 3
     assert app["status"]["observedGeneration"] == 3
@@ -73,52 +75,52 @@ def test_observed_generation(space: Space, name: str) -> None:
     assert app["status"]["image"] == "demo:v2"
 
 
-def test_kubectl_wait_and_get(space: Space, name: str) -> None:
+def test_kubectl_wait_and_get(space: AppNamespace, name: str) -> None:
     """``kubectl wait --for=condition=Ready`` works, and the columns say what is going on."""
-    space.create(name, port=80, **FAKE_NODES)
+    space.create_app(name, port=80, **FAKE_NODES)
 
-    kubectl("-n", space.name, "wait", "--for=condition=Ready", f"sha/{name}", "--timeout=20s")
-    lines = kubectl("-n", space.name, "get", "sha", name).splitlines()
+    run_kubectl("-n", space.name, "wait", "--for=condition=Ready", f"sha/{name}", "--timeout=20s")
+    lines = run_kubectl("-n", space.name, "get", "sha", name).splitlines()
 
     assert lines[0].split() == ["NAME", "STATUS", "READY", "RESTARTS", "LAST-HEAL", "AGE"]
     assert lines[1].split()[:4] == [name, "Ready", "1/1", "0"]
-    wide = kubectl("-n", space.name, "get", "sha", name, "-o", "wide").splitlines()[0].split()
+    wide = run_kubectl("-n", space.name, "get", "sha", name, "-o", "wide").splitlines()[0].split()
     assert wide[-3:] == ["IMAGE", "REPLICAS", "MESSAGE"]
 
 
-def test_lost_readiness(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_lost_readiness(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """A pod that loses its readiness makes the app Degraded, and is named; it comes back."""
-    one, two = start(space, name, 2)
-    since = conditions(space.app(name))["Ready"]["lastTransitionTime"]
+    one, two = create_ready_app(space, name, 2)
+    since = conditions_by_type(space.get_app(name))["Ready"]["lastTransitionTime"]
 
-    kubelet.ready(one, ready=False)
+    kubelet.set_ready(one, ready=False)
 
-    app = space.is_(name, "Degraded", SOON)
+    app = space.wait_for_phase(name, "Degraded", SHORT_TIMEOUT)
     status = app["status"]
     assert status["ready"] == "1/2"
     assert (status["replicas"], status["readyReplicas"]) == (2, 1)
     assert one in status["message"]
     assert [pod["name"] for pod in status["pods"]] == [one, two], "the worst first"
     assert (status["pods"][0]["ready"], status["pods"][0]["reason"]) == (False, "NotReady")
-    assert conditions(app)["Ready"]["status"] == "False"
-    assert conditions(app)["Healthy"]["status"] == "False"
+    assert conditions_by_type(app)["Ready"]["status"] == "False"
+    assert conditions_by_type(app)["Healthy"]["status"] == "False"
 
-    kubelet.ready(one)
+    kubelet.set_ready(one)
 
-    app = space.is_(name, "Ready", SOON)
+    app = space.wait_for_phase(name, "Ready", SHORT_TIMEOUT)
     assert app["status"]["ready"] == "2/2"
-    assert conditions(app)["Healthy"]["status"] == "True"
-    assert conditions(app)["Ready"]["lastTransitionTime"] >= since
+    assert conditions_by_type(app)["Healthy"]["status"] == "True"
+    assert conditions_by_type(app)["Ready"]["lastTransitionTime"] >= since
 
 
-def test_crash_loop(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_crash_loop(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """A container that is restarted again and again: which pod, why, how often."""
-    one, two = start(space, name, 2)
+    one, two = create_ready_app(space, name, 2)
 
-    kubelet.ended(two, "Error", 3, times=3)
-    kubelet.back_off(two)
+    kubelet.report_restart(two, "Error", 3, times=3)
+    kubelet.report_back_off(two)
 
-    app = space.is_(name, "Degraded", SOON)
+    app = space.wait_for_phase(name, "Degraded", SHORT_TIMEOUT)
     status = app["status"]
     worst = status["pods"][0]
     assert status["ready"] == "1/2"
@@ -126,52 +128,52 @@ def test_crash_loop(space: Space, kubelet: Kubelet, name: str) -> None:
     assert status["pods"][1]["name"] == one
     assert two in status["message"]
     assert "exit code 3" in status["message"]
-    assert conditions(app)["Ready"]["reason"] == "CrashLoopBackOff"
-    assert conditions(app)["Healthy"]["reason"] == "CrashLoopBackOff"
+    assert conditions_by_type(app)["Ready"]["reason"] == "CrashLoopBackOff"
+    assert conditions_by_type(app)["Healthy"]["reason"] == "CrashLoopBackOff"
 
 
-def test_memory_loop(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_memory_loop(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """A container that runs out of memory again and again is said to."""
-    (pod,) = start(space, name)
+    (pod,) = create_ready_app(space, name)
 
-    kubelet.ended(pod, "OOMKilled", 137, times=3)
-    kubelet.back_off(pod)
+    kubelet.report_restart(pod, "OOMKilled", 137, times=3)
+    kubelet.report_back_off(pod)
 
-    app = space.is_(name, "Degraded", SOON)
+    app = space.wait_for_phase(name, "Degraded", SHORT_TIMEOUT)
     assert app["status"]["pods"][0]["reason"] == "OOMKilled"
     assert "memory" in app["status"]["message"]
 
 
-def test_image_that_cannot_be_pulled(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_image_that_cannot_be_pulled(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """A pull that fails is told by the image's name, whichever of its two reasons shows."""
-    (pod,) = start(space, name)
+    (pod,) = create_ready_app(space, name)
 
     for reason in ("ErrImagePull", "ImagePullBackOff"):
-        kubelet.waits(pod, reason, f'failed to pull image "demo:v1": {reason}: not found')
-        app = space.is_(name, "Degraded", SOON)
+        kubelet.report_waiting(pod, reason, f'failed to pull image "demo:v1": {reason}: not found')
+        app = space.wait_for_phase(name, "Degraded", SHORT_TIMEOUT)
         assert app["status"]["pods"][0]["reason"] == "ImagePullBackOff"
         assert "cannot pull image demo:v1" in app["status"]["message"]
 
 
-def test_pod_without_a_node(space: Space, name: str) -> None:
+def test_pod_without_a_node(space: AppNamespace, name: str) -> None:
     """A pod that waits for a node is Pending, with 0 of 1 ready."""
-    space.create(name, **NOWHERE)
+    space.create_app(name, **UNSCHEDULABLE)
 
-    app = space.is_(name, "Pending")
+    app = space.wait_for_phase(name, "Pending")
 
     assert app["status"]["ready"] == "0/1"
-    assert conditions(app)["Ready"]["status"] == "False"
+    assert conditions_by_type(app)["Ready"]["status"] == "False"
     assert app["status"]["pods"][0]["phase"] == "Pending"
 
 
-def test_evicted_pod(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_evicted_pod(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """An evicted pod is replaced; what is left of it neither counts nor makes the app ill."""
-    (pod,) = start(space, name)
+    (pod,) = create_ready_app(space, name)
 
-    kubelet.evicted(pod)
+    kubelet.report_evicted(pod)
 
     def replaced() -> bool:
-        status = space.status(name)
+        status = space.get_status(name)
         assert len(status["pods"]) == 2
         assert status["pods"][-1]["name"] == pod
         assert status["pods"][-1]["reason"] == "Evicted"
@@ -181,58 +183,58 @@ def test_evicted_pod(space: Space, kubelet: Kubelet, name: str) -> None:
     eventually(replaced)
 
 
-def test_rollout_that_does_not_come_to_an_end(space: Space, name: str) -> None:
+def test_rollout_that_does_not_come_to_an_end(space: AppNamespace, name: str) -> None:
     """While a rollout hangs the old pod serves, and the status says both."""
-    start(space, name)
+    create_ready_app(space, name)
 
-    space.edit(name, image="demo:v2", nodeSelector={"type": "no-such"})
+    space.patch_spec(name, image="demo:v2", nodeSelector={"type": "no-such"})
 
     def both() -> bool:
-        status = space.status(name)
+        status = space.get_status(name)
         assert status["phase"] == "Progressing"
         assert status["ready"] == "0/1"
         assert status["replicas"] == 2
         assert "1 old pod still serves" in status["message"]
-        assert space.condition(name, "Progressing")["status"] == "True"
+        assert space.get_condition(name, "Progressing")["status"] == "True"
         return True
 
     eventually(both)
 
 
-def test_rollout_that_is_given_up(space: Space, name: str) -> None:
+def test_rollout_that_is_given_up(space: AppNamespace, name: str) -> None:
     """A rollout beyond its deadline makes the app Degraded."""
-    start(space, name, rollout={"progressDeadlineSeconds": 2})
+    create_ready_app(space, name, rollout={"progressDeadlineSeconds": 2})
 
-    space.edit(name, nodeSelector={"type": "no-such"})
+    space.patch_spec(name, nodeSelector={"type": "no-such"})
 
-    app = space.is_(name, "Degraded")
+    app = space.wait_for_phase(name, "Degraded")
     assert "the rollout is stuck" in app["status"]["message"]
-    assert conditions(app)["Progressing"]["status"] == "False"
-    assert conditions(app)["Progressing"]["reason"] == "ProgressDeadlineExceeded"
+    assert conditions_by_type(app)["Progressing"]["status"] == "False"
+    assert conditions_by_type(app)["Progressing"]["reason"] == "ProgressDeadlineExceeded"
 
 
-def test_bounded_list_of_pods(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_bounded_list_of_pods(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """Of 25 pods 20 are listed, the worst first; the numbers are of all of them."""
-    pods = start(space, name, 25)
+    pods = create_ready_app(space, name, 25)
     sick, restarted = pods[24], pods[12]
 
-    kubelet.ended(restarted)
-    kubelet.ready(sick, ready=False)
+    kubelet.report_restart(restarted)
+    kubelet.set_ready(sick, ready=False)
 
     def listed() -> bool:
-        status = space.status(name)
+        status = space.get_status(name)
         names = [pod["name"] for pod in status["pods"]]
         assert len(names) == 20
         assert names[:2] == [sick, restarted]
         assert (status["ready"], status["replicas"]) == ("24/25", 25)
         return True
 
-    eventually(listed, timeout=SOON)
+    eventually(listed, timeout=SHORT_TIMEOUT)
 
 
-def test_probes(space: Space, name: str) -> None:
+def test_probes(space: AppNamespace, name: str) -> None:
     """The effective probes stand in the status, a sentence each."""
-    start(
+    create_ready_app(
         space,
         name,
         port=5000,
@@ -243,46 +245,46 @@ def test_probes(space: Space, name: str) -> None:
         },
     )
 
-    assert space.status(name)["probes"] == {
+    assert space.get_status(name)["probes"] == {
         "liveness": "http GET :5000/health every 5s, 3 failures",
         "readiness": "tcp :5000 every 10s, 1 failure",
         "startup": "exec cat /ready every 10s, 3 failures",
     }
-    space.edit(name, probes=None)
-    eventually(lambda: "probes" not in space.status(name))
+    space.patch_spec(name, probes=None)
+    eventually(lambda: "probes" not in space.get_status(name))
 
 
-def test_autoscaling(space: Space, name: str) -> None:
+def test_autoscaling(space: AppNamespace, name: str) -> None:
     """What the autoscaler sees and wants, and that it has no figures."""
-    space.create(
+    space.create_app(
         name,
         autoscaling={"minReplicas": 2, "maxReplicas": 5, "targetCPUUtilizationPercentage": 50},
         **FAKE_NODES,
     )
 
     def told() -> bool:
-        found = space.status(name)["autoscaling"]
+        found = space.get_status(name)["autoscaling"]
         assert (found["current"], found["min"], found["max"]) == (2, 2, 5)
         assert found["cpu"] == "unknown/50%"
-        active = space.condition(name, "ScalingActive")
+        active = space.get_condition(name, "ScalingActive")
         assert (active["status"], active["reason"]) == ("False", "FailedGetResourceMetric")
         return True
 
     eventually(told)
-    space.is_(name, "Ready")
-    space.edit(name, autoscaling=None)
-    eventually(lambda: "autoscaling" not in space.status(name))
-    assert space.condition(name, "ScalingActive") == {}
+    space.wait_for_phase(name, "Ready")
+    space.patch_spec(name, autoscaling=None)
+    eventually(lambda: "autoscaling" not in space.get_status(name))
+    assert space.get_condition(name, "ScalingActive") == {}
 
 
-def test_autoscaler_that_scaled(space: Space, name: str) -> None:
+def test_autoscaler_that_scaled(space: AppNamespace, name: str) -> None:
     """What the autoscaler changed: how many, and when."""
-    start(space, name, 3)
+    create_ready_app(space, name, 3)
 
-    space.edit(name, replicas=None, autoscaling={"maxReplicas": 2})
+    space.patch_spec(name, replicas=None, autoscaling={"maxReplicas": 2})
 
     def told() -> bool:
-        status = space.status(name)
+        status = space.get_status(name)
         found = status["autoscaling"]
         assert (found["current"], found["desired"], found["max"]) == (2, 2, 2)
         assert datetime.fromisoformat(found["lastScaleTime"]).tzinfo is not None
@@ -295,97 +297,99 @@ def test_autoscaler_that_scaled(space: Space, name: str) -> None:
 @pytest.mark.parametrize(
     ("service", "port"), [({}, 80), ({"port": 8080}, 8080)], ids=["default", "other-port"]
 )
-def test_endpoint_in_the_cluster(space: Space, name: str, service: Json, port: int) -> None:
+def test_endpoint_in_the_cluster(space: AppNamespace, name: str, service: Json, port: int) -> None:
     """The endpoint is the Service's name in the cluster."""
-    start(space, name, port=5000, service=service)
+    create_ready_app(space, name, port=5000, service=service)
 
-    assert space.status(name)["endpoint"] == f"http://{name}.{space.name}.svc:{port}"
+    assert space.get_status(name)["endpoint"] == f"http://{name}.{space.name}.svc:{port}"
 
 
-def test_endpoint_of_a_node_port(space: Space, name: str) -> None:
+def test_endpoint_of_a_node_port(space: AppNamespace, name: str) -> None:
     """The endpoint of a NodePort is a node that runs a pod, and the port there."""
-    start(space, name, port=5000, service={"type": "NodePort"})
+    create_ready_app(space, name, port=5000, service={"type": "NodePort"})
 
-    port = space.service(name)["spec"]["ports"][0]["nodePort"]
-    host = space.pods(name)[0]["status"]["hostIP"]
-    eventually(lambda: space.status(name)["endpoint"] == f"http://{host}:{port}")
+    port = space.get_service(name)["spec"]["ports"][0]["nodePort"]
+    host = space.list_pods(name)[0]["status"]["hostIP"]
+    eventually(lambda: space.get_status(name)["endpoint"] == f"http://{host}:{port}")
 
 
-def test_endpoint_of_a_load_balancer(space: Space, name: str) -> None:
+def test_endpoint_of_a_load_balancer(space: AppNamespace, name: str) -> None:
     """The endpoint is the load balancer's address once there is one, and none without a Service."""
-    start(space, name, port=5000, service={"type": "LoadBalancer"})
+    create_ready_app(space, name, port=5000, service={"type": "LoadBalancer"})
     ingress = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
 
-    space.kube.merge("Service", space.name, name, ingress, sub="status")
+    space.kube.merge_patch("Service", space.name, name, ingress, sub="status")
 
-    eventually(lambda: space.status(name)["endpoint"] == "http://192.0.2.1:80", timeout=SOON)
-    space.edit(name, port=None, service=None)
-    eventually(lambda: "endpoint" not in space.status(name))
+    eventually(
+        lambda: space.get_status(name)["endpoint"] == "http://192.0.2.1:80", timeout=SHORT_TIMEOUT
+    )
+    space.patch_spec(name, port=None, service=None)
+    eventually(lambda: "endpoint" not in space.get_status(name))
 
 
 def test_status_is_written_only_on_a_change(
-    space: Space, operator: OperatorProcess, kubelet: Kubelet, name: str
+    space: AppNamespace, operator: OperatorProcess, kubelet: FakeKubelet, name: str
 ) -> None:
     """News of pods that change nothing in the status cost no write."""
-    (pod,) = start(space, name)
-    before = operator.wrote()["patch SelfHealingApp"]
-    version = space.app(name)["metadata"]["resourceVersion"]
+    (pod,) = create_ready_app(space, name)
+    before = operator.count_writes()["patch SelfHealingApp"]
+    version = space.get_app(name)["metadata"]["resourceVersion"]
 
     for number in range(5):
         label = {"metadata": {"annotations": {"example.com/number": str(number)}}}
-        space.kube.merge("Pod", space.name, pod, label)
+        space.kube.merge_patch("Pod", space.name, pod, label)
 
-    stays(lambda: space.app(name)["metadata"]["resourceVersion"] == version, seconds=1.5)
-    assert operator.wrote()["patch SelfHealingApp"] == before
-    kubelet.ready(pod, ready=False)
-    space.is_(name, "Degraded", SOON)
+    consistently(lambda: space.get_app(name)["metadata"]["resourceVersion"] == version, seconds=1.5)
+    assert operator.count_writes()["patch SelfHealingApp"] == before
+    kubelet.set_ready(pod, ready=False)
+    space.wait_for_phase(name, "Degraded", SHORT_TIMEOUT)
 
 
 def test_burst_is_folded(
-    space: Space, operator: OperatorProcess, kubelet: Kubelet, name: str
+    space: AppNamespace, operator: OperatorProcess, kubelet: FakeKubelet, name: str
 ) -> None:
     """Many pods that change at the same time cost few writes, and the last state stands."""
-    pods = start(space, name, 10)
-    before = operator.wrote()["patch SelfHealingApp"]
+    pods = create_ready_app(space, name, 10)
+    before = operator.count_writes()["patch SelfHealingApp"]
     began = time.monotonic()
 
     for ready in (False, True, False, True, False):
         for pod in pods:
-            kubelet.ready(pod, ready=ready)
+            kubelet.set_ready(pod, ready=ready)
 
-    eventually(lambda: space.status(name)["ready"] == "0/10", timeout=SOON)
+    eventually(lambda: space.get_status(name)["ready"] == "0/10", timeout=SHORT_TIMEOUT)
     elapsed = time.monotonic() - began
     # 50 changes; at most a write every half second.
-    assert operator.wrote()["patch SelfHealingApp"] - before <= elapsed / 0.5 + 2
+    assert operator.count_writes()["patch SelfHealingApp"] - before <= elapsed / 0.5 + 2
 
 
-def test_another_managers_status_field(space: Space, name: str) -> None:
+def test_another_managers_status_field(space: AppNamespace, name: str) -> None:
     """A status that somebody emptied is written anew, in full, with the next news."""
-    start(space, name)
+    create_ready_app(space, name)
 
     empty = {"status": {"phase": "Pending", "conditions": None, "ready": None}}
-    space.kube.merge("SelfHealingApp", space.name, name, empty, sub="status")
+    space.kube.merge_patch("SelfHealingApp", space.name, name, empty, sub="status")
 
-    app = space.is_(name, "Ready")
+    app = space.wait_for_phase(name, "Ready")
     assert app["status"]["ready"] == "1/1"
-    assert conditions(app).keys() == CONDITIONS
+    assert conditions_by_type(app).keys() == CONDITIONS
 
 
-def phase_is(space: Space, name: str, phase: str) -> bool:
+def has_phase(space: AppNamespace, name: str, phase: str) -> bool:
     """Whether the phase is so at this moment."""
-    return bool(space.status(name)["phase"] == phase)
+    return bool(space.get_status(name)["phase"] == phase)
 
 
-def test_within_a_second(space: Space, kubelet: Kubelet, name: str) -> None:
+def test_within_a_second(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """A pod's readiness is in the status within a second, unless the machine itself is slow."""
-    (pod,) = start(space, name)
+    (pod,) = create_ready_app(space, name)
     waits = []
 
     for ready in (False, True, False, True, False):
-        kubelet.ready(pod, ready=ready)
+        kubelet.set_ready(pod, ready=ready)
         began = time.monotonic()
         phase = "Ready" if ready else "Degraded"
-        eventually(partial(phase_is, space, name, phase), timeout=5, poll=0.02)
+        eventually(partial(has_phase, space, name, phase), timeout=5, poll=0.02)
         waits.append(time.monotonic() - began)
 
     assert sorted(waits)[1] <= 1.0, waits

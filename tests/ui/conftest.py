@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from hack.localcluster import packages
 from hack.localcluster.paths import find_paths
-from tests.ui.app_replicas import Replicas
-from tests.ui.panel_page import View
+from tests.ui.app_replicas import AppReplicas
+from tests.ui.panel_page import PanelPage
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ PACKAGES = {
 }
 """The font is for the screenshots: without one Chinese is a row of boxes."""
 
-PATIENCE = 20_000
+TIMEOUT_MS = 20_000
 """Milliseconds until something must be seen; a machine with other work is slow."""
 
 
@@ -50,36 +50,36 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def replicas() -> Iterator[Replicas]:
+def replicas() -> Iterator[AppReplicas]:
     """Two replicas and the way to them."""
-    with Replicas("lab-6d5fd5f8f9-xsxkd", "lab-6d5fd5f8f9-q2m8w") as found:
+    with AppReplicas("lab-6d5fd5f8f9-xsxkd", "lab-6d5fd5f8f9-q2m8w") as found:
         yield found
 
 
 @pytest.fixture
-def alone() -> Iterator[Replicas]:
+def alone() -> Iterator[AppReplicas]:
     """One replica and the way to it."""
-    with Replicas("lab-6d5fd5f8f9-xsxkd") as found:
+    with AppReplicas("lab-6d5fd5f8f9-xsxkd") as found:
         yield found
 
 
-Open = Callable[..., View]
+OpenPanel = Callable[..., PanelPage]
 
 
 @pytest.fixture
-def show(browser: Browser) -> Iterator[Open]:
+def show(browser: Browser) -> Iterator[OpenPanel]:
     """Open the panel; at the end no page may have had an error or broken its policy."""
-    views: list[View] = []
+    views: list[PanelPage] = []
 
-    def show(url: str, **options: object) -> View:
+    def show(url: str, **options: object) -> PanelPage:
         settings = {"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **options}
         context = browser.new_context(**settings)  # type: ignore[arg-type]  # as Playwright says
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT_MS)
         page: Page = context.new_page()
-        views.append(View(page, url))
+        views.append(PanelPage(page, url))
         return views[-1]
 
     yield show
     for view in views:
         view.page.context.close()
-    assert [view.troubles for view in views] == [[] for _ in views]
+    assert [view.console_errors for view in views] == [[] for _ in views]

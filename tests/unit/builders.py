@@ -70,7 +70,7 @@ def config(
     }
 
 
-def ended(
+def termination(
     code: int = 1,
     reason: str = "",
     *,
@@ -118,15 +118,15 @@ def waiting(reason: str, message: str = "", **more: Any) -> Json:  # noqa: ANN40
     return container({"waiting": {"reason": reason, "message": message}}, **more)
 
 
-def terminated(end: Json, **more: Any) -> Json:  # noqa: ANN401 - as container
+def terminated(termination: Json, **more: Any) -> Json:  # noqa: ANN401 - as container
     """The status of a container that has ended and is not yet started again."""
-    return container({"terminated": end}, **more)
+    return container({"terminated": termination}, **more)
 
 
-def crash_loop(restarts: int, end: Json, *, back_off: int = 10, **more: Any) -> Json:  # noqa: ANN401
+def crash_loop(restarts: int, last: Json, *, back_off: int = 10, **more: Any) -> Json:  # noqa: ANN401
     """The status of a container that waits for its next start after a crash."""
     message = f"back-off {back_off}s restarting failed container=app pod=web_shop(1)"
-    return waiting("CrashLoopBackOff", message, restarts=restarts, last=end, **more)
+    return waiting("CrashLoopBackOff", message, restarts=restarts, last=last, **more)
 
 
 def pod(
@@ -146,8 +146,8 @@ def pod(
     image: str = IMAGE,
     tolerations: Sequence[Json] = (),
     volumes: Sequence[Json] = (),
-    limit: str = "",
-    applied: str = "",
+    memory_limit: str = "",
+    applied_memory_limit: str = "",
     version: int = 1,
     **meta: Any,  # noqa: ANN401 - JSON
 ) -> Json:
@@ -189,7 +189,9 @@ def pod(
             **({"nodeName": node} if node else {}),
             **({"tolerations": list(tolerations)} if tolerations else {}),
             **({"volumes": list(volumes)} if volumes else {}),
-            "containers": [{"name": s["name"], "image": image, **_limits(limit)} for s in statuses],
+            "containers": [
+                {"name": s["name"], "image": image, **_limits(memory_limit)} for s in statuses
+            ],
             "initContainers": [
                 *({"name": s["name"], "image": image} for s in init),
                 *init_spec,
@@ -203,7 +205,7 @@ def pod(
                 *([ready_condition] if statuses else []),
                 *conditions,
             ],
-            "containerStatuses": [{**s, **_limits(applied)} for s in statuses],
+            "containerStatuses": [{**s, **_limits(applied_memory_limit)} for s in statuses],
             "initContainerStatuses": list(init),
             **(status or {}),
         },
@@ -218,7 +220,7 @@ def _sidecars(init_spec: Sequence[Json]) -> set[str]:
     return {spec["name"] for spec in init_spec if spec.get("restartPolicy") == "Always"}
 
 
-def tolerates(seconds: int | None = 300, **more: Any) -> Json:  # noqa: ANN401 - JSON
+def unreachable_toleration(seconds: int | None = 300, **more: Any) -> Json:  # noqa: ANN401 - JSON
     """A toleration of a node that does not answer; by default the one that Kubernetes adds."""
     return {
         "key": "node.kubernetes.io/unreachable",
@@ -229,7 +231,7 @@ def tolerates(seconds: int | None = 300, **more: Any) -> Json:  # noqa: ANN401 -
     }
 
 
-def unschedulable(message: str) -> Json:
+def unschedulable_condition(message: str) -> Json:
     """The condition of a pod for which no node is found."""
     return {
         "type": "PodScheduled",
@@ -239,7 +241,7 @@ def unschedulable(message: str) -> Json:
     }
 
 
-def resizing(reason: str, *, kind: str = "PodResizePending", status: str = "True") -> Json:
+def resize_condition(reason: str, *, kind: str = "PodResizePending", status: str = "True") -> Json:
     """A pod's condition that its new resources are not applied yet."""
     return {"type": kind, "status": status, "reason": reason, "message": "Node has no room"}
 
@@ -262,13 +264,15 @@ def node(
     }
 
 
-def evicted(name: str, *, created: float = 0, reason: str = "Evicted", message: str = "") -> Json:
+def evicted_pod(
+    name: str, *, created: float = 0, reason: str = "Evicted", message: str = ""
+) -> Json:
     """A pod that a node turned away or threw out."""
     text = message or "The node was low on resource: memory. Threshold quantity: 100Mi, available:"
     return pod(name, phase="Failed", created=created, status={"reason": reason, "message": text})
 
 
-def killing(
+def probe_kill_event(
     pod_name: str,
     seconds: float,
     *,
@@ -288,12 +292,12 @@ def killing(
     }
 
 
-def stopping(pod_name: str, seconds: float, *, name: str = "app") -> Json:
+def pod_stop_event(pod_name: str, seconds: float, *, name: str = "app") -> Json:
     """The kubelet's Event that it stops a pod; why, it does not say."""
-    return {**killing(pod_name, seconds), "message": f"Stopping container {name}"}
+    return {**probe_kill_event(pod_name, seconds), "message": f"Stopping container {name}"}
 
 
-def progressing(
+def progressing_condition(
     reason: str = "NewReplicaSetAvailable", current: str = "abc", *, status: str = "True"
 ) -> Json:
     """A Deployment's condition Progressing, which names the current ReplicaSet."""
@@ -308,7 +312,7 @@ def progressing(
     return {"type": "Progressing", "status": status, "reason": reason, "message": text}
 
 
-def refused(message: str) -> Json:
+def replica_failure_condition(message: str) -> Json:
     """A Deployment's condition that its pods are not let in."""
     return {
         "type": "ReplicaFailure",
@@ -382,7 +386,7 @@ def deployment(
             "observedGeneration": 2 if observed else 1,
             "updatedReplicas": replicas if updated is None else updated,
             "availableReplicas": replicas if available is None else available,
-            "conditions": [progressing()] if conditions is None else list(conditions),
+            "conditions": [progressing_condition()] if conditions is None else list(conditions),
         },
         generation=2,
         **more,
@@ -391,7 +395,7 @@ def deployment(
 
 def job(
     *,
-    run: str = "mark",
+    run_hash: str = "mark",
     spec: Json | None = None,
     result: str = "",
     reason: str = "",
@@ -423,7 +427,7 @@ def job(
             **({"completionTime": iso(50), "succeeded": 1} if result == "Complete" else {}),
             **(status or {}),
         },
-        annotations={"selfhealing.dev/run": run},
+        annotations={"selfhealing.dev/run": run_hash},
         **more,
     )
 
@@ -432,17 +436,17 @@ def job_pod(
     name: str = "web-1",
     *statuses: Json,
     policy: str = "Never",
-    of: str = "uid-of-Job",
+    job_uid: str = "uid-of-Job",
     probes: Sequence[str] = (),
     **more: Any,  # noqa: ANN401 - as pod
 ) -> Json:
     """A pod of the app's Job."""
-    labels = {"selfhealing.dev/app": APP, "batch.kubernetes.io/controller-uid": of}
-    thing = pod(name, *statuses, labels=labels, **more)
-    thing["spec"]["restartPolicy"] = policy
-    for entry in thing["spec"]["containers"]:
+    labels = {"selfhealing.dev/app": APP, "batch.kubernetes.io/controller-uid": job_uid}
+    result = pod(name, *statuses, labels=labels, **more)
+    result["spec"]["restartPolicy"] = policy
+    for entry in result["spec"]["containers"]:
         entry |= {f"{probe}Probe": {} for probe in probes}
-    return thing
+    return result
 
 
 def service(
@@ -462,7 +466,7 @@ def service(
     )
 
 
-def autoscaler(
+def hpa(
     current: int = 2,
     desired: int = 2,
     *,
@@ -513,7 +517,7 @@ def autoscaler(
     )
 
 
-def budget(
+def pdb(
     allowed: int = 1,
     healthy: int = 2,
     required: int = 1,
@@ -537,7 +541,7 @@ def budget(
     )
 
 
-def vertical(
+def vpa(
     target: Mapping[str, str] | None = None,
     *,
     lower: Mapping[str, str] | None = None,

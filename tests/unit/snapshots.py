@@ -4,14 +4,14 @@ from typing import Any
 
 import orjson
 
-from selfhealing.api.spec import parse
-from selfhealing.apply.result import Outcome
+from selfhealing.api.spec import parse_spec
+from selfhealing.apply.result import SyncResult
 from selfhealing.cache.child_views import CHILD_VIEWS
-from selfhealing.cache.parse import app_view, kill_view, pod_view
-from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.parse import app_view, container_kill_event, pod_view
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.evaluate import Report, report
+from selfhealing.controller.evaluate import Evaluation, evaluate
 from tests.unit import builders
 
 Json = dict[str, Any]
@@ -19,50 +19,53 @@ Json = dict[str, Any]
 KEY = AppKey(builders.NAMESPACE, builders.APP)
 
 
-def facts(*objects: Json) -> Facts:
+def build_snapshot(*objects: Json) -> AppSnapshot:
     """The Facts of the app ``web`` from raw objects; the app itself may be left out."""
     store = Store()
     if not any(thing["kind"] == "SelfHealingApp" for thing in objects):
-        store.put_app(app_view(builders.app()))
+        store.upsert_app(app_view(builders.app()))
     for thing in objects:
-        put(store, thing)
-    found = store.facts(KEY)
-    assert found is not None
-    return found
+        put_object(store, thing)
+    snapshot = store.snapshot(KEY)
+    assert snapshot is not None
+    return snapshot
 
 
-def put(store: Store, thing: Json) -> None:
+def put_object(store: Store, raw_object: Json) -> None:
     """Put a raw object into a store."""
-    if thing["kind"] == "SelfHealingApp":
-        store.put_app(app_view(thing))
-    elif thing["kind"] == "Pod":
-        store.put_pod(KEY, pod_view(thing))
-    elif thing["kind"] == "Event":
-        kill = kill_view(thing)
+    if raw_object["kind"] == "SelfHealingApp":
+        store.upsert_app(app_view(raw_object))
+    elif raw_object["kind"] == "Pod":
+        store.upsert_pod(KEY, pod_view(raw_object))
+    elif raw_object["kind"] == "Event":
+        kill = container_kill_event(raw_object)
         assert kill is not None
-        store.put_kill(kill)
+        store.upsert_kill_event(kill)
     else:
-        store.put_child(KEY, CHILD_VIEWS[thing["kind"]](thing))
+        store.upsert_child(KEY, CHILD_VIEWS[raw_object["kind"]](raw_object))
 
 
-def status_of(found: Report) -> Json:
+def status_json(evaluation: Evaluation) -> Json:
     """A report's status as it stands in the resource, read back from JSON."""
-    stored: Json = orjson.loads(orjson.dumps(found.status.to_json()))
+    stored: Json = orjson.loads(orjson.dumps(evaluation.status.to_json()))
     return stored
 
 
-def tell(
+def evaluate_app(
     *objects: Json,
-    before: Json | None = None,
+    previous_status: Json | None = None,
     spec: Json | None = None,
-    outcome: Outcome | None = None,
+    sync_result: SyncResult | None = None,
     now: float = 100,
-) -> Report:
+) -> Evaluation:
     """Report on the app ``web`` as it is with ``objects``, after the status ``before``.
 
     ``now`` is in seconds after noon.
     """
-    thing = builders.app(spec, status=before)
-    return report(
-        facts(thing, *objects), parse(thing["spec"]), outcome or Outcome(), builders.at(now)
+    app = builders.app(spec, status=previous_status)
+    return evaluate(
+        build_snapshot(app, *objects),
+        parse_spec(app["spec"]),
+        sync_result or SyncResult(),
+        builders.at(now),
     )

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from selfhealing.api import names
-from selfhealing.api.spec import parse
+from selfhealing.api.spec import parse_spec
 from selfhealing.controller.settings import Settings
-from selfhealing.kube.resources import CLUSTER_SCOPED, LEASES, in_scope
+from selfhealing.kube.resources import CLUSTER_SCOPED, LEASES, namespace_scoped_resources
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("docs", "examples")
@@ -99,7 +99,7 @@ def test_resources_are_read_by_the_models(page: str, text: str) -> None:
     resource = yaml.safe_load(text)
 
     assert (resource["apiVersion"], resource["kind"]) == (names.API_VERSION, names.KIND), page
-    parse(resource["spec"])
+    parse_spec(resource["spec"])
 
 
 @pytest.mark.parametrize(("english", "chinese"), PAIRS, ids=_name)
@@ -127,7 +127,7 @@ def test_the_installation_names_every_setting_and_every_right(page: str) -> None
     ]
     missing = [
         resource.plural
-        for resource in (*in_scope("all"), *CLUSTER_SCOPED, LEASES)
+        for resource in (*namespace_scoped_resources("all"), *CLUSTER_SCOPED, LEASES)
         if not any(resource.plural in kinds and verbs >= resource.verbs for kinds, verbs in rows)
     ]
 

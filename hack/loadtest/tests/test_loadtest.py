@@ -14,28 +14,28 @@ import pytest
 from hypothesis import given, strategies as st
 from rich.console import Console
 
-from hack.loadtest.console import Screen, report
-from hack.loadtest.plan import Plan, read
-from hack.loadtest.result_stats import OTHERS, UNNAMED, Tally
-from hack.loadtest.service_access import endpoints, port
+from hack.loadtest.console import LoadConsole, render_report
+from hack.loadtest.plan import LoadPlan, parse_arguments
+from hack.loadtest.result_stats import OTHERS, UNNAMED, ResultStats
+from hack.loadtest.service_access import first_port, list_node_port_urls
 from hack.loadtest.vegeta import Attack
-from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.errors import ScenarioError
 
 
-def result(code: int = 200, seconds: float = 0.01, error: str = "", **more: Any) -> str:  # noqa: ANN401
+def build_result_line(code: int = 200, seconds: float = 0.01, error: str = "", **more: Any) -> str:  # noqa: ANN401
     """A line as vegeta writes it."""
     return json.dumps({"code": code, "latency": round(seconds * 1e9), "error": error, **more})
 
 
-def by(name: str) -> dict[str, Any]:
+def build_body(name: str) -> dict[str, Any]:
     """The body of the demo app's greeting."""
     return {"body": base64.b64encode(json.dumps({"hostname": name}).encode()).decode()}
 
 
-def shown(tally: Tally, plan: Plan, seconds: float) -> str:
+def print_report(stats: ResultStats, plan: LoadPlan, seconds: float) -> str:
     """The report as it is printed."""
     console = Console(file=StringIO(), width=120)
-    for part in report(plan, tally, seconds):
+    for part in render_report(plan, stats, seconds):
         console.print(part)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
@@ -44,17 +44,17 @@ def shown(tally: Tally, plan: Plan, seconds: float) -> str:
 @pytest.mark.parametrize(
     ("arguments", "plan"),
     [
-        (["--app", "lab"], Plan("lab")),
-        (["--app", "a", "--rate", "2000"], Plan("a", rate=2000)),
-        (["--app", "a", "--connections", "8"], Plan("a", rate=0, connections=8)),
+        (["--app", "lab"], LoadPlan("lab")),
+        (["--app", "a", "--rate", "2000"], LoadPlan("a", rate=2000)),
+        (["--app", "a", "--connections", "8"], LoadPlan("a", rate=0, connections=8)),
         (
             ["--app", "a", "--namespace", "n", "--seconds", "5", "--path", "/x?y=1"],
-            Plan("a", "n", "/x?y=1", seconds=5),
+            LoadPlan("a", "n", "/x?y=1", seconds=5),
         ),
     ],
 )
-def test_a_plan_is_read(arguments: list[str], plan: Plan) -> None:
-    assert plan == read(arguments)
+def test_a_plan_is_read(arguments: list[str], plan: LoadPlan) -> None:
+    assert plan == parse_arguments(arguments)
 
 
 @pytest.mark.parametrize(
@@ -73,34 +73,43 @@ def test_a_wrong_plan_says_what_would_be_right(
     arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        read(["--app", "a", *arguments])
+        parse_arguments(["--app", "a", *arguments])
 
     assert expected in capsys.readouterr().err
 
 
 def test_the_command_is_bounded() -> None:
     """In time, in workers, and in what is kept of an answer; a new connection each time."""
-    rate, many = Plan("a", rate=100, seconds=7).command("v"), Plan("a", rate=0, connections=9)
+    rate, many = (
+        LoadPlan("a", rate=100, seconds=7).vegeta_command("v"),
+        LoadPlan("a", rate=0, connections=9),
+    )
 
     assert {"-duration=7s", "-rate=100", "-max-workers=300", "-keepalive=false"} <= set(rate)
-    assert {"-rate=0", "-workers=9", "-max-workers=9"} <= set(many.command("v"))
+    assert {"-rate=0", "-workers=9", "-max-workers=9"} <= set(many.vegeta_command("v"))
 
 
 def test_answers_are_counted_by_replica_and_failures_by_reason() -> None:
-    tally = Tally()
+    tally = ResultStats()
     lines = [
-        result(**by("lab-1")),
-        result(**by("lab-1")),
-        result(headers={"X-Served-By": ["lab-2"]}),
-        result(body="bm8="),
-        result(503, error="503 SERVICE UNAVAILABLE", **by("lab-1")),
-        result(0, error='Get "http://x/": dial tcp 10.0.0.1:80: connect: connection refused'),
-        result(0, error='Get "http://y/": dial tcp 10.0.0.2:80: connect: connection refused'),
-        result(0, error='Get "http://x/": context deadline exceeded (Client.Timeout exceeded)'),
-        result(0, error='Get "http://x/": what: ever'),
+        build_result_line(**build_body("lab-1")),
+        build_result_line(**build_body("lab-1")),
+        build_result_line(headers={"X-Served-By": ["lab-2"]}),
+        build_result_line(body="bm8="),
+        build_result_line(503, error="503 SERVICE UNAVAILABLE", **build_body("lab-1")),
+        build_result_line(
+            0, error='Get "http://x/": dial tcp 10.0.0.1:80: connect: connection refused'
+        ),
+        build_result_line(
+            0, error='Get "http://y/": dial tcp 10.0.0.2:80: connect: connection refused'
+        ),
+        build_result_line(
+            0, error='Get "http://x/": context deadline exceeded (Client.Timeout exceeded)'
+        ),
+        build_result_line(0, error='Get "http://x/": what: ever'),
     ]
     for line in lines:
-        tally.take(line)
+        tally.add_result(line)
 
     assert (tally.sent, tally.failed) == (9, 5)
     assert tally.replicas == {"lab-1": 2, "lab-2": 1, UNNAMED: 1}
@@ -110,19 +119,19 @@ def test_answers_are_counted_by_replica_and_failures_by_reason() -> None:
         "no answer in time": 1,
         "ever": 1,
     }
-    text = shown(tally, Plan("lab", rate=3, seconds=3), 3.0)
+    text = print_report(tally, LoadPlan("lab", rate=3, seconds=3), 3.0)
     assert "9 requests in 3.0 s: 3.0 a second, 5 failed" in text
     assert "nobody: status 503" in text
     assert "Fewer" not in text
-    assert "Fewer" in shown(tally, Plan("lab", rate=10, seconds=3), 3.0)
-    assert "latency" not in shown(Tally(), Plan("lab"), 0.0)
+    assert "Fewer" in print_report(tally, LoadPlan("lab", rate=10, seconds=3), 3.0)
+    assert "latency" not in print_report(ResultStats(), LoadPlan("lab"), 0.0)
 
 
 def test_names_are_bounded() -> None:
     """Whatever the answers say."""
-    tally = Tally()
+    tally = ResultStats()
     for number in range(200):
-        tally.take(result(**by(f"{number}" + "x" * 80)))
+        tally.add_result(build_result_line(**build_body(f"{number}" + "x" * 80)))
 
     assert len(tally.replicas) == 51
     assert tally.replicas[OTHERS] == 150
@@ -131,20 +140,20 @@ def test_names_are_bounded() -> None:
 
 @given(st.lists(st.floats(0.00001, 60), min_size=1))
 def test_a_percentile_is_within_two_percent(times: list[float]) -> None:
-    tally = Tally()
+    tally = ResultStats()
     for seconds in times:
-        tally.take(result(seconds=seconds))
+        tally.add_result(build_result_line(seconds=seconds))
     ordered = sorted(times)
 
     assert tally.slowest == pytest.approx(ordered[-1], abs=1e-9)
     assert tally.percentile(1) == pytest.approx(ordered[-1], rel=0.021)
     middle = ordered[(len(ordered) + 1) // 2 - 1]
     assert tally.percentile(0.5) == pytest.approx(middle, rel=0.021)
-    assert Tally().percentile(0.5) == 0
+    assert ResultStats().percentile(0.5) == 0
 
 
-def _node(address: str, *, ready: str = "True", played: bool = False) -> dict[str, Any]:
-    notes = {"annotations": {"kwok.x-k8s.io/node": "fake"}} if played else {}
+def build_node(address: str, *, ready: str = "True", is_fake: bool = False) -> dict[str, Any]:
+    notes = {"annotations": {"kwok.x-k8s.io/node": "fake"}} if is_fake else {}
     return {
         "metadata": notes,
         "status": {
@@ -160,35 +169,38 @@ def _node(address: str, *, ready: str = "True", played: bool = False) -> dict[st
 def test_a_node_port_is_at_every_real_node_that_is_ready() -> None:
     nodes = {
         "items": [
-            _node("10.0.0.1", played=True),
-            _node("10.0.0.2", ready="False"),
-            _node("10.0.0.3"),
-            _node("fd00::4"),
+            build_node("10.0.0.1", is_fake=True),
+            build_node("10.0.0.2", ready="False"),
+            build_node("10.0.0.3"),
+            build_node("fd00::4"),
         ]
     }
     service = {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80, "nodePort": 30080}]}}
 
-    assert endpoints(service, nodes) == ["http://10.0.0.3:30080", "http://[fd00::4]:30080"]
-    assert port(service) == 80
+    assert list_node_port_urls(service, nodes) == [
+        "http://10.0.0.3:30080",
+        "http://[fd00::4]:30080",
+    ]
+    assert first_port(service) == 80
     service["spec"] = {"ports": [{"port": 81}]}
-    assert endpoints(service, nodes) == []
+    assert list_node_port_urls(service, nodes) == []
     service["spec"] = {}
-    with pytest.raises(ShowError, match="the Service a has no port"):
-        port(service)
+    with pytest.raises(ScenarioError, match="the Service a has no port"):
+        first_port(service)
 
 
 def test_the_control_plane_is_asked_first() -> None:
-    worker, master = _node("10.0.0.1"), _node("10.0.0.2")
+    worker, master = build_node("10.0.0.1"), build_node("10.0.0.2")
     master["metadata"]["labels"] = {"node-role.kubernetes.io/control-plane": ""}
     service = {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80, "nodePort": 30080}]}}
 
-    assert endpoints(service, {"items": [worker, master]}) == [
+    assert list_node_port_urls(service, {"items": [worker, master]}) == [
         "http://10.0.0.2:30080",
         "http://10.0.0.1:30080",
     ]
 
 
-FAKE = """
+FAKE_VEGETA = """
 import json, sys, time
 if sys.argv[1] == "encode":
     for line in sys.stdin:
@@ -199,7 +211,7 @@ assert sys.stdin.readline() == "GET http://here/\\n"
 """
 
 
-def _running() -> Iterator[list[str]]:
+def list_command_lines() -> Iterator[list[str]]:
     """The command lines of all processes of this machine."""
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):  # one that has just ended
@@ -211,26 +223,28 @@ def fake(tmp_path: Path) -> Iterator[Path]:
     """A program with vegeta's two commands; a test writes what it does."""
     program = tmp_path / "vegeta"
     yield program
-    assert [words for words in _running() if str(program) in words] == []
+    assert [words for words in list_command_lines() if str(program) in words] == []
 
 
-def _write(program: Path, then: str) -> str:
-    program.write_text(f"#!{sys.executable}\n{FAKE.format(then=then)}")
+def write_fake_program(program: Path, then: str) -> str:
+    program.write_text(f"#!{sys.executable}\n{FAKE_VEGETA.format(then=then)}")
     program.chmod(0o755)
     return str(program)
 
 
 def test_results_come_as_they_are_made(fake: Path) -> None:
     then = "for n in range(3): print(json.dumps({'n': n}), flush=True)"
-    with Attack(Plan("a"), _write(fake, then), "http://here/") as attack:
+    with Attack(LoadPlan("a"), write_fake_program(fake, then), "http://here/") as attack:
         lines = [json.loads(line)["n"] for line in attack.results() if line is not None]
 
     assert lines == [0, 1, 2]
 
 
 def test_a_failure_is_told(fake: Path) -> None:
-    attack = Attack(Plan("a"), _write(fake, "sys.exit('no such thing')"), "http://here/")
-    with attack, pytest.raises(ShowError, match="vegeta failed: no such thing"):
+    attack = Attack(
+        LoadPlan("a"), write_fake_program(fake, "sys.exit('no such thing')"), "http://here/"
+    )
+    with attack, pytest.raises(ScenarioError, match="vegeta failed: no such thing"):
         list(attack.results())
 
 
@@ -238,7 +252,7 @@ def test_leaving_early_leaves_nothing(fake: Path) -> None:
     """As Ctrl-C does; also with more results than anybody takes."""
     then = "while True: print('{}', flush=True)"
     begun = time.monotonic()
-    with Attack(Plan("a"), _write(fake, then), "http://here/") as attack:
+    with Attack(LoadPlan("a"), write_fake_program(fake, then), "http://here/") as attack:
         assert next(line for line in attack.results() if line) == "{}\n"
 
     assert time.monotonic() - begun < 30
@@ -247,14 +261,14 @@ def test_leaving_early_leaves_nothing(fake: Path) -> None:
 @pytest.mark.parametrize("terminal", [False, True])
 def test_the_screen_shows_how_it_goes(*, terminal: bool) -> None:
     """Lines every few seconds for a log; a bar and a table for a person."""
-    tally, now = Tally(), [0.0]
-    tally.take(result(**by("lab-1")))
+    tally, now = ResultStats(), [0.0]
+    tally.add_result(build_result_line(**build_body("lab-1")))
     out = StringIO()
     console = Console(file=out, force_terminal=terminal, width=120)
-    with Screen(console, Plan("a", seconds=20), tally, lambda: now[0]) as screen:
-        screen.show()
+    with LoadConsole(console, LoadPlan("a", seconds=20), tally, lambda: now[0]) as screen:
+        screen.update()
         now[0] = 6.0
-        screen.show()
+        screen.update()
 
     text = out.getvalue()
     assert "6 of 20 s" in text

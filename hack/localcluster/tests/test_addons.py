@@ -19,40 +19,40 @@ from hack.localcluster import (
     versions,
     vpa,
 )
-from hack.localcluster.addon_images import Content, Site
-from hack.localcluster.certificates import Pair
+from hack.localcluster.addon_images import AddonTarget, ImageContent
+from hack.localcluster.certificates import KeyPair
 from hack.localcluster.engine import STOCK, Engine
 from hack.localcluster.errors import ClusterError
-from hack.localcluster.kubectl import rolled_out
+from hack.localcluster.kubectl import is_rolled_out
 from hack.localcluster.paths import Paths
-from hack.localcluster.progress import EXPECTED, Reporter
+from hack.localcluster.progress import DEFAULT_DURATIONS, ProgressReporter
 
 Json = dict[str, Any]
 
-MADE = {**metrics_stack.STOCK_IMAGES, metrics_stack.DISCOVERY: "localhost/discovery:v1"}
+BUILT_IMAGES = {**metrics_stack.STOCK_IMAGES, metrics_stack.DISCOVERY: "localhost/discovery:v1"}
 RENDERED = {
-    metrics_stack.NAME: lambda: metrics_stack.render(MADE),
-    vpa.NAME: lambda: vpa.render(vpa.STOCK_IMAGES, Pair("certificate", "key")),
+    metrics_stack.NAME: lambda: metrics_stack.render_metrics_stack(BUILT_IMAGES),
+    vpa.NAME: lambda: vpa.render_vpa(vpa.STOCK_IMAGES, KeyPair("certificate", "key")),
 }
 NAMES = sorted(RENDERED)
 
 
-def objects(name: str, kind: str = "") -> list[Json]:
+def render_objects(name: str, kind: str = "") -> list[Json]:
     found = list(yaml.safe_load_all(RENDERED[name]()))
     return [thing for thing in found if kind in ("", thing["kind"])]
 
 
-def pods(name: str) -> list[Json]:
-    return [thing["spec"]["template"] for thing in objects(name, "Deployment")]
+def render_pods(name: str) -> list[Json]:
+    return [thing["spec"]["template"] for thing in render_objects(name, "Deployment")]
 
 
-def content(tmp_path: Path, text: str = "#!") -> Content:
+def build_content(tmp_path: Path, text: str = "#!") -> ImageContent:
     program = tmp_path / "program"
     program.write_text(text)
-    return Content("thing", "v1.2.3", "usr/bin/thing", {"usr/bin/thing": program})
+    return ImageContent("thing", "v1.2.3", "usr/bin/thing", {"usr/bin/thing": program})
 
 
-def deployment(**status: int) -> Json:
+def build_deployment(**status: int) -> Json:
     return {
         "metadata": {"name": "vpa-updater", "generation": 2, "labels": {addons.LABEL: "vpa"}},
         "spec": {
@@ -64,26 +64,26 @@ def deployment(**status: int) -> Json:
 
 
 def test_addons_are_named_once_and_in_order() -> None:
-    assert addons.parse("vpa,metrics-stack vpa") == ["vpa", "metrics-stack"]
+    assert addons.parse_addons("vpa,metrics-stack vpa") == ["vpa", "metrics-stack"]
 
 
 def test_an_unknown_addon_is_answered_with_those_there_are() -> None:
     with pytest.raises(ClusterError, match="'vpq' in ADDONS; there are: metrics-stack, vpa"):
-        addons.parse("vpa,vpq")
+        addons.parse_addons("vpa,vpq")
 
 
 def test_an_existing_cluster_gets_no_addons() -> None:
-    addons.refuse_existing([])
+    addons.reject_existing_cluster([])
     with pytest.raises(ClusterError, match="ADDONS=vpa is not installed: leave ADDONS out"):
-        addons.refuse_existing(["vpa"])
+        addons.reject_existing_cluster(["vpa"])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_everything_of_an_addon_is_in_its_namespace_which_is_marked(name: str) -> None:
-    (namespace,) = objects(name, "Namespace")
+    (namespace,) = render_objects(name, "Namespace")
 
     assert namespace["metadata"]["labels"] == {addons.LABEL: name}
-    for thing in objects(name):
+    for thing in render_objects(name):
         place = thing["metadata"].get("namespace")
         assert place in (None, namespace["metadata"]["name"], "kube-system"), thing
         assert place != "kube-system" or thing["kind"] == "RoleBinding"
@@ -91,7 +91,7 @@ def test_everything_of_an_addon_is_in_its_namespace_which_is_marked(name: str) -
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_addon_s_pods_have_few_rights_and_an_end_to_their_memory(name: str) -> None:
-    for pod in pods(name):
+    for pod in render_pods(name):
         spec = pod["spec"]
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -107,7 +107,7 @@ def test_an_addon_s_pods_have_few_rights_and_an_end_to_their_memory(name: str) -
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_addon_is_found_by_its_label_and_waited_for_by_name(name: str) -> None:
-    found = objects(name, "Deployment")
+    found = render_objects(name, "Deployment")
 
     assert {thing["metadata"]["labels"][addons.LABEL] for thing in found} == {name}
     waited = {metrics_stack.NAME: metrics_stack.DEPLOYMENTS, vpa.NAME: vpa.DEPLOYMENTS}[name]
@@ -116,7 +116,7 @@ def test_an_addon_is_found_by_its_label_and_waited_for_by_name(name: str) -> Non
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_right_to_read_secrets_or_to_write_what_is_not_its_own(name: str) -> None:
-    for role in objects(name, "ClusterRole"):
+    for role in render_objects(name, "ClusterRole"):
         for rule in role["rules"]:
             assert "secrets" not in rule["resources"], role
             assert "*" not in rule["verbs"], role
@@ -124,7 +124,7 @@ def test_no_right_to_read_secrets_or_to_write_what_is_not_its_own(name: str) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_addon_stays_where_node_failures_do_not_reach_it(name: str) -> None:
-    for pod in pods(name):
+    for pod in render_pods(name):
         affinity = pod["spec"]["affinity"]["nodeAffinity"]
         (choice,) = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
         assert choice["preference"]["matchExpressions"][0]["key"].endswith("control-plane")
@@ -133,9 +133,9 @@ def test_an_addon_stays_where_node_failures_do_not_reach_it(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_stage_of_an_addon_has_an_expected_time(name: str) -> None:
     for stage in (f"add-on {name}", f"{name}-images", "load add-on images"):
-        assert stage in EXPECTED
+        assert stage in DEFAULT_DURATIONS
     for module in (metrics_stack.MODULE, metrics_stack.DISCOVERY, vpa.MODULE):
-        assert f"go-{module}" in EXPECTED
+        assert f"go-{module}" in DEFAULT_DURATIONS
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_the_versions_shown_are_those_built(module: str, line: str) -> None:
 def test_the_scraped_port_and_label_are_the_operator_s() -> None:
     names = (Path(__file__).parents[3] / "operator/selfhealing/api/names.py").read_text()
     program = (go_build.MODULES / metrics_stack.DISCOVERY / "main.go").read_text()
-    job = metrics_stack.scrape_job(from_source=False)
+    job = metrics_stack.build_scrape_job(from_source=False)
     kept = [rule["regex"] for rule in job["relabel_configs"] if rule.get("action") == "keep"]
 
     assert 'PORT_NAME: Final = "http"' in names
@@ -165,7 +165,7 @@ def test_the_scraped_port_and_label_are_the_operator_s() -> None:
 
 def test_both_ways_of_discovery_give_the_same_labels() -> None:
     program = (go_build.MODULES / metrics_stack.DISCOVERY / "main.go").read_text()
-    job = metrics_stack.scrape_job(from_source=False)
+    job = metrics_stack.build_scrape_job(from_source=False)
     labels = {rule["target_label"] for rule in job["relabel_configs"] if "target_label" in rule}
 
     assert labels == {"namespace", "pod", "app"}
@@ -175,10 +175,10 @@ def test_both_ways_of_discovery_give_the_same_labels() -> None:
 
 def test_the_discovery_runs_beside_prometheus_only_where_it_is_made() -> None:
     for images, companions in (
-        (MADE, ["localhost/discovery:v1"]),
+        (BUILT_IMAGES, ["localhost/discovery:v1"]),
         (metrics_stack.STOCK_IMAGES, []),
     ):
-        found = yaml.safe_load_all(metrics_stack.render(images))
+        found = yaml.safe_load_all(metrics_stack.render_metrics_stack(images))
         pod = next(
             thing["spec"]["template"]["spec"]
             for thing in found
@@ -191,18 +191,18 @@ def test_the_discovery_runs_beside_prometheus_only_where_it_is_made() -> None:
 def test_prometheus_settings_are_read_as_yaml_with_one_job() -> None:
     (config,) = (
         yaml.safe_load(thing["data"]["prometheus.yml"])
-        for thing in objects(metrics_stack.NAME, "ConfigMap")
+        for thing in render_objects(metrics_stack.NAME, "ConfigMap")
         if "prometheus.yml" in thing["data"]
     )
 
     assert config["global"]["scrape_interval"] == "5s"
-    assert config["scrape_configs"] == [metrics_stack.scrape_job(from_source=True)]
+    assert config["scrape_configs"] == [metrics_stack.build_scrape_job(from_source=True)]
 
 
 def test_the_adapter_s_queries_filter_by_what_they_are_asked_for() -> None:
     (rules,) = (
         yaml.safe_load(thing["data"]["config.yaml"])["rules"]
-        for thing in objects(metrics_stack.NAME, "ConfigMap")
+        for thing in render_objects(metrics_stack.NAME, "ConfigMap")
         if "config.yaml" in thing["data"]
     )
 
@@ -215,8 +215,8 @@ def test_the_adapter_s_queries_filter_by_what_they_are_asked_for() -> None:
 
 
 def test_the_webhook_never_stops_a_pod_and_never_waits_long() -> None:
-    (webhooks,) = objects(vpa.NAME, "MutatingWebhookConfiguration")
-    (secret,) = objects(vpa.NAME, "Secret")
+    (webhooks,) = render_objects(vpa.NAME, "MutatingWebhookConfiguration")
+    (secret,) = render_objects(vpa.NAME, "Secret")
 
     for webhook in webhooks["webhooks"]:
         assert webhook["failurePolicy"] == "Ignore"
@@ -224,12 +224,12 @@ def test_the_webhook_never_stops_a_pod_and_never_waits_long() -> None:
         client = webhook["clientConfig"]
         assert f"{client['service']['name']}.{client['service']['namespace']}.svc" == vpa.HOST
         assert base64.b64decode(client["caBundle"]).decode() == "certificate"
-    assert vpa.pair_of(secret) == Pair("certificate", "key")
+    assert vpa.parse_key_pair(secret) == KeyPair("certificate", "key")
 
 
 def test_pods_start_anew_when_their_settings_or_certificate_change() -> None:
     def settings(key: str) -> set[str]:
-        text = vpa.render(vpa.STOCK_IMAGES, Pair(key, key))
+        text = vpa.render_vpa(vpa.STOCK_IMAGES, KeyPair(key, key))
         found = [thing for thing in yaml.safe_load_all(text) if thing["kind"] == "Deployment"]
         return {
             thing["spec"]["template"]["metadata"]["annotations"]["selfhealing.dev/settings"]
@@ -242,41 +242,43 @@ def test_pods_start_anew_when_their_settings_or_certificate_change() -> None:
 
 
 def test_a_good_certificate_is_kept_and_another_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = certificates.make(vpa.HOST)
+    good = certificates.create_certificate(vpa.HOST)
 
-    assert vpa.keep_or_make(good) == good
-    assert not certificates.serves(good, "other.svc")
-    assert not certificates.serves(Pair(good.certificate, certificates.make("x").key), vpa.HOST)
-    assert not certificates.serves(Pair("", ""), vpa.HOST)
+    assert vpa.reuse_or_create_certificate(good) == good
+    assert not certificates.is_valid_certificate(good, "other.svc")
+    assert not certificates.is_valid_certificate(
+        KeyPair(good.certificate, certificates.create_certificate("x").key), vpa.HOST
+    )
+    assert not certificates.is_valid_certificate(KeyPair("", ""), vpa.HOST)
     monkeypatch.setattr(certificates, "_RENEW_SECONDS", 11 * 365 * 24 * 3600)
-    assert not certificates.serves(good, vpa.HOST)
-    made = vpa.keep_or_make(good)
+    assert not certificates.is_valid_certificate(good, vpa.HOST)
+    made = vpa.reuse_or_create_certificate(good)
     assert made != good
-    assert "BEGIN CERTIFICATE" in vpa.keep_or_make(None).certificate
+    assert "BEGIN CERTIFICATE" in vpa.reuse_or_create_certificate(None).certificate
 
 
 @pytest.mark.parametrize(
     "secret", [None, {}, {"data": None}, {"data": {"tls.crt": "eA=="}}, {"data": {"tls.crt": "*"}}]
 )
 def test_a_secret_without_a_certificate_counts_as_none(secret: Json | None) -> None:
-    assert vpa.pair_of(secret) is None
+    assert vpa.parse_key_pair(secret) is None
 
 
 def test_an_image_s_name_stands_for_its_content(tmp_path: Path) -> None:
-    one = content(tmp_path)
+    one = build_content(tmp_path)
     parts = [tmp_path / "part-1"]
-    first = addon_images.stage("a", [one], parts)
+    first = addon_images.describe_images_stage("a", [one], parts)
 
-    assert addon_images.reference(first, one).startswith(
+    assert addon_images.image_reference(first, one).startswith(
         f"{versions.SOURCE_REPOSITORY}/thing:v1.2.3-"
     )
-    assert addon_images.stage("a", [one], parts).key == first.key
-    assert addon_images.stage("a", [one], [tmp_path / "part-2"]).key != first.key
+    assert addon_images.describe_images_stage("a", [one], parts).key == first.key
+    assert addon_images.describe_images_stage("a", [one], [tmp_path / "part-2"]).key != first.key
 
 
 def test_an_archive_holds_the_program_under_its_name(tmp_path: Path) -> None:
-    one = content(tmp_path)
-    stage = addon_images.stage("a", [one], [])
+    one = build_content(tmp_path)
+    stage = addon_images.describe_images_stage("a", [one], [])
     result = tmp_path / "result"
     result.mkdir()
     stage.build(result)
@@ -284,8 +286,8 @@ def test_an_archive_holds_the_program_under_its_name(tmp_path: Path) -> None:
     with tarfile.open(result / "thing.tar") as tar:
         index = tar.extractfile("index.json")
         assert index is not None
-        assert addon_images.reference(stage, one).encode() in index.read()
-        assert oci.digest(oci.layer_of(one.files)).encode() in b"".join(
+        assert addon_images.image_reference(stage, one).encode() in index.read()
+        assert oci.compute_digest(oci.build_layer(one.files)).encode() in b"".join(
             (tar.extractfile(member) or index).read() for member in tar.getmembers()
         )
 
@@ -299,27 +301,32 @@ def test_an_archive_holds_the_program_under_its_name(tmp_path: Path) -> None:
     ],
 )
 def test_an_image_s_version_is_shown_as_people_know_it(image: str, version: str) -> None:
-    assert addon_images.shown_version(image) == version
+    assert addon_images.image_version(image) == version
 
 
 def test_only_what_a_node_has_not_is_loaded() -> None:
-    assert addon_images.lacking("a:1\nb:1\nsha256:0\n", ["a:1", "c:1", "b:2"]) == ["b:2", "c:1"]
-    assert addon_images.lacking("", []) == []
-    assert addon_images.alike({"n1": ["a"], "n2": [], "n3": ["a"], "n4": ["a", "b"]}) == {
+    assert addon_images.missing_images("a:1\nb:1\nsha256:0\n", ["a:1", "c:1", "b:2"]) == [
+        "b:2",
+        "c:1",
+    ]
+    assert addon_images.missing_images("", []) == []
+    assert addon_images.group_by_missing(
+        {"n1": ["a"], "n2": [], "n3": ["a"], "n4": ["a", "b"]}
+    ) == {
         ("a",): ["n1", "n3"],
         ("a", "b"): ["n4"],
     }
 
 
 def test_with_the_stock_image_nothing_is_made(tmp_path: Path) -> None:
-    def make(_site: Site) -> tuple[list[Content], list[Path]]:
+    def make(_site: AddonTarget) -> tuple[list[ImageContent], list[Path]]:
         pytest.fail("made something")
 
     paths = Paths(tmp_path, tmp_path / "cache", tmp_path / "run")
     engine = Engine(STOCK, {}, "kind", "kubectl", "node:1", "127.0.0.1", 0)
-    site = Site(paths, engine, Reporter(tmp_path / "timings.json", quiet=True))
+    site = AddonTarget(paths, engine, ProgressReporter(tmp_path / "timings.json", quiet=True))
 
-    assert addon_images.provide(site, "a", {"x": "y:1"}, make) == {"x": "y:1"}
+    assert addon_images.ensure_images(site, "a", {"x": "y:1"}, make) == {"x": "y:1"}
 
 
 def test_prometheus_is_picked_from_debian_with_what_it_loads_and_shows() -> None:
@@ -341,7 +348,7 @@ def test_prometheus_is_picked_from_debian_with_what_it_loads_and_shows() -> None
         "./etc/passwd",
     ]
 
-    assert prometheus.wanted([*wanted, *unwanted]) == wanted
+    assert prometheus.select_members([*wanted, *unwanted]) == wanted
 
 
 @pytest.mark.parametrize(
@@ -352,33 +359,33 @@ def test_prometheus_is_picked_from_debian_with_what_it_loads_and_shows() -> None
     ],
 )
 def test_prometheus_version_is_read_from_its_changelog(line: str, version: str) -> None:
-    assert prometheus.version(line) == version
+    assert prometheus.parse_version(line) == version
 
 
 def test_a_changelog_without_a_version_is_an_error() -> None:
     with pytest.raises(ClusterError, match="does not say its version"):
-        prometheus.version("")
+        prometheus.parse_version("")
 
 
 def test_a_deployment_runs_when_all_of_it_is_of_its_last_state_and_available() -> None:
-    assert rolled_out(deployment(availableReplicas=1))
+    assert is_rolled_out(build_deployment(availableReplicas=1))
 
 
 @pytest.mark.parametrize(
     "found",
     [
         None,
-        deployment(),
-        deployment(availableReplicas=1, replicas=2),
-        deployment(availableReplicas=1, observedGeneration=1),
+        build_deployment(),
+        build_deployment(availableReplicas=1, replicas=2),
+        build_deployment(availableReplicas=1, observedGeneration=1),
     ],
 )
 def test_a_deployment_does_not_run_while_it_changes(found: Json | None) -> None:
-    assert not rolled_out(found)
+    assert not is_rolled_out(found)
 
 
 def test_the_status_names_what_is_installed_and_what_does_not_run() -> None:
-    lines = addons.summary([deployment(availableReplicas=1), deployment()])
+    lines = addons.summarize_addons([build_deployment(availableReplicas=1), build_deployment()])
 
     assert lines == ["vpa: vpa-updater 1.7.2, vpa-updater 1.7.2 (not available)"]
-    assert addons.summary([]) == []
+    assert addons.summarize_addons([]) == []

@@ -23,13 +23,13 @@ from hack.localcluster import (
     versions,
     vpa,
 )
-from hack.localcluster.__main__ import main, parser
-from hack.localcluster.environment import shell_lines, variables
+from hack.localcluster.__main__ import build_parser, main
+from hack.localcluster.environment import list_variables, shell_lines
 from hack.localcluster.errors import ClusterError
-from hack.localcluster.kubectl import MANIFESTS, manifest, wait
-from hack.localcluster.locks import lock
+from hack.localcluster.kubectl import MANIFESTS, render_manifest, wait_until
+from hack.localcluster.locks import hold_lock
 from hack.localcluster.paths import Paths
-from hack.localcluster.subprocesses import attempt, capture, logged
+from hack.localcluster.subprocesses import run_checked, run_logged, run_unchecked
 
 INPUTS = st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=4)
 
@@ -40,38 +40,40 @@ def paths(tmp_path: Path) -> Paths:
 
 
 @pytest.fixture
-def reporter(tmp_path: Path) -> progress.Reporter:
-    return progress.Reporter(tmp_path / "timings.json", quiet=True)
+def reporter(tmp_path: Path) -> progress.ProgressReporter:
+    return progress.ProgressReporter(tmp_path / "timings.json", quiet=True)
 
 
 @given(INPUTS, INPUTS)
 def test_equal_inputs_and_only_those_give_an_equal_key(
     one: dict[str, str], two: dict[str, str]
 ) -> None:
-    assert (build_stages.stage_key("s", one) == build_stages.stage_key("s", two)) == (one == two)
+    assert (build_stages.hash_stage("s", one) == build_stages.hash_stage("s", two)) == (one == two)
 
 
 def test_a_key_does_not_run_its_parts_together() -> None:
-    assert build_stages.stage_key("s", {"a": "bc"}) != build_stages.stage_key("s", {"ab": "c"})
+    assert build_stages.hash_stage("s", {"a": "bc"}) != build_stages.hash_stage("s", {"ab": "c"})
 
 
-def test_a_stage_is_built_once(paths: Paths, reporter: progress.Reporter) -> None:
+def test_a_stage_is_built_once(paths: Paths, reporter: progress.ProgressReporter) -> None:
     calls = []
 
     def build(result: Path) -> None:
         calls.append(result)
         (result / "file").write_text("made")
 
-    stage = build_stages.Stage("thing", {"x": "1"}, build)
+    stage = build_stages.BuildStage("thing", {"x": "1"}, build)
 
-    assert build_stages.ensure(paths, stage, reporter) == build_stages.ensure(
+    assert build_stages.ensure_built(paths, stage, reporter) == build_stages.ensure_built(
         paths, stage, reporter
     )
-    assert (build_stages.result_of(paths, stage) / "file").read_text() == "made"
+    assert (build_stages.result_path(paths, stage) / "file").read_text() == "made"
     assert len(calls) == 1
 
 
-def test_an_interrupted_stage_leaves_no_result(paths: Paths, reporter: progress.Reporter) -> None:
+def test_an_interrupted_stage_leaves_no_result(
+    paths: Paths, reporter: progress.ProgressReporter
+) -> None:
     attempts = []
 
     def build(result: Path) -> None:
@@ -81,20 +83,24 @@ def test_an_interrupted_stage_leaves_no_result(paths: Paths, reporter: progress.
         if len(attempts) == 1:
             raise KeyboardInterrupt
 
-    stage = build_stages.Stage("thing", {}, build)
+    stage = build_stages.BuildStage("thing", {}, build)
     with pytest.raises(KeyboardInterrupt):
-        build_stages.ensure(paths, stage, reporter)
+        build_stages.ensure_built(paths, stage, reporter)
 
-    assert not build_stages.result_of(paths, stage).exists()
-    assert build_stages.ensure(paths, stage, reporter).is_dir()
+    assert not build_stages.result_path(paths, stage).exists()
+    assert build_stages.ensure_built(paths, stage, reporter).is_dir()
 
 
-def test_only_the_newest_results_of_a_stage_stay(paths: Paths, reporter: progress.Reporter) -> None:
+def test_only_the_newest_results_of_a_stage_stay(
+    paths: Paths, reporter: progress.ProgressReporter
+) -> None:
     for number in range(4):
-        build_stages.ensure(
-            paths, build_stages.Stage("thing", {"n": str(number)}, lambda _: None), reporter
+        build_stages.ensure_built(
+            paths, build_stages.BuildStage("thing", {"n": str(number)}, lambda _: None), reporter
         )
-    build_stages.ensure(paths, build_stages.Stage("thing-else", {}, lambda _: None), reporter)
+    build_stages.ensure_built(
+        paths, build_stages.BuildStage("thing-else", {}, lambda _: None), reporter
+    )
 
     assert len(list(paths.artefacts.glob("thing-*"))) == 3
 
@@ -102,12 +108,12 @@ def test_only_the_newest_results_of_a_stage_stay(paths: Paths, reporter: progres
 def test_two_processes_do_not_build_the_same(tmp_path: Path) -> None:
     file = tmp_path / "lock"
     with (
-        lock(file, seconds=1, what="it"),
+        hold_lock(file, seconds=1, resource="it"),
         pytest.raises(ClusterError, match="it is busy: process"),
-        lock(file, seconds=0.1, what="it"),
+        hold_lock(file, seconds=0.1, resource="it"),
     ):
         pytest.fail("had the lock twice")
-    with lock(file, seconds=0.1, what="it"):
+    with hold_lock(file, seconds=0.1, resource="it"):
         pass
 
 
@@ -116,7 +122,7 @@ def test_an_archive_is_the_same_for_the_same_files(tmp_path: Path) -> None:
     program.write_bytes(b"#!")
     results = []
     for name in ("one.tar", "two.tar"):
-        layer = oci.layer_of({"usr/local/bin/x": program})
+        layer = oci.build_layer({"usr/local/bin/x": program})
         oci.write_archive(
             tmp_path / name, "localhost/x:1", layer, entrypoint=["/x"], architecture="amd64"
         )
@@ -128,7 +134,7 @@ def test_an_archive_is_the_same_for_the_same_files(tmp_path: Path) -> None:
 def test_an_archive_holds_what_its_manifest_names(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_bytes(b"#!")
-    layer = oci.layer_of({"usr/bin/x": program})
+    layer = oci.build_layer({"usr/bin/x": program})
     oci.write_archive(
         tmp_path / "a.tar", "localhost/x:1", layer, entrypoint=[], architecture="amd64"
     )
@@ -140,13 +146,13 @@ def test_an_archive_holds_what_its_manifest_names(tmp_path: Path) -> None:
     described = json.loads(blobs["blobs/sha256/" + named["digest"].removeprefix("sha256:")])
     for part in (described["config"], *described["layers"]):
         content = blobs["blobs/sha256/" + part["digest"].removeprefix("sha256:")]
-        assert part["digest"] == oci.digest(content)
+        assert part["digest"] == oci.compute_digest(content)
         assert part["size"] == len(content)
     assert named["annotations"]["io.containerd.image.name"] == "localhost/x:1"
 
 
 def test_folders_come_before_what_is_in_them() -> None:
-    assert oci.folders_of({"a/b/c": 1, "a/d": 1}) == ["a", "a/b"]
+    assert oci.list_folders({"a/b/c": 1, "a/d": 1}) == ["a", "a/b"]
 
 
 def test_kube_proxys_files_are_picked_by_folder() -> None:
@@ -157,7 +163,7 @@ def test_kube_proxys_files_are_picked_by_folder() -> None:
         "./usr/bin/bash",
     ]
 
-    assert node_image.wanted_members(names) == names[:2]
+    assert node_image.select_members(names) == names[:2]
 
 
 def test_every_image_is_built_from_a_known_program() -> None:
@@ -208,21 +214,21 @@ def test_the_version_stamped_is_what_clients_parse() -> None:
     ],
 )
 def test_gos_version_is_read(text: str, version: tuple[int, int, int] | None) -> None:
-    assert go_build.go_version(text) == version
+    assert go_build.parse_go_version(text) == version
 
 
 @given(st.floats(0, 1e5), st.floats(0, 1e3), st.floats(0.1, 1e4))
 def test_the_bar_only_moves_forward_and_is_never_full_early(
     elapsed: float, more: float, expected: float
 ) -> None:
-    now, later = (progress.fraction(at, expected) for at in (elapsed, elapsed + more))
+    now, later = (progress.bar_fraction(at, expected) for at in (elapsed, elapsed + more))
 
     assert 0 <= now <= later <= 1
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (65, "1:05")])
 def test_durations_read_well(seconds: float, text: str) -> None:
-    assert progress.clock_text(seconds) == text
+    assert progress.format_duration(seconds) == text
 
 
 def test_a_resumed_build_does_not_promise_the_next_one_to_be_as_short() -> None:
@@ -234,7 +240,7 @@ def test_a_resumed_build_does_not_promise_the_next_one_to_be_as_short() -> None:
 def test_without_a_terminal_there_are_plain_lines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with progress.Reporter(tmp_path / "timings.json").stage("thing", "a note"):
+    with progress.ProgressReporter(tmp_path / "timings.json").show_stage("thing", "a note"):
         pass
 
     assert capsys.readouterr().out == "  thing (a note): done in 0 s\n"
@@ -245,22 +251,25 @@ def test_times_are_remembered(tmp_path: Path) -> None:
     timings = tmp_path / "timings.json"
     timings.write_text('{"thing": 20.0}')
 
-    assert progress.Reporter(timings).expected("thing") == 20.0
+    assert progress.ProgressReporter(timings).expected_duration("thing") == 20.0
     timings.write_text("damaged")
-    assert progress.Reporter(timings).expected("go-node") == progress.EXPECTED["go-node"]
+    assert (
+        progress.ProgressReporter(timings).expected_duration("go-node")
+        == progress.DEFAULT_DURATIONS["go-node"]
+    )
 
 
 def test_a_failed_program_shows_its_last_words() -> None:
     with pytest.raises(ClusterError, match="exit code 3:\nlast words"):
-        capture(["sh", "-c", "echo last words >&2; exit 3"])
+        run_checked(["sh", "-c", "echo last words >&2; exit 3"])
 
 
 def test_a_missing_program_is_an_answer() -> None:
-    assert attempt(["no-such-program-anywhere"]).returncode == 127
+    assert run_unchecked(["no-such-program-anywhere"]).returncode == 127
 
 
 def test_a_hanging_program_is_an_answer() -> None:
-    assert attempt(["sleep", "5"], seconds=0.1).returncode == 124
+    assert run_unchecked(["sleep", "5"], seconds=0.1).returncode == 124
 
 
 def test_a_long_program_is_ended_at_its_limit_with_its_children(tmp_path: Path) -> None:
@@ -268,7 +277,7 @@ def test_a_long_program_is_ended_at_its_limit_with_its_children(tmp_path: Path) 
     script = f"(sleep 2; touch {marker}) & sleep 5"
 
     with pytest.raises(ClusterError, match="did not finish within"):
-        logged(["sh", "-c", script], tmp_path / "log", seconds=0.3)
+        run_logged(["sh", "-c", script], tmp_path / "log", seconds=0.3)
 
     threading.Event().wait(2.2)
     assert not marker.exists()
@@ -276,7 +285,7 @@ def test_a_long_program_is_ended_at_its_limit_with_its_children(tmp_path: Path) 
 
 def test_a_wait_has_an_end_and_advice() -> None:
     with pytest.raises(ClusterError, match="it did not happen within 0 s; look there"):
-        wait("it", 0, lambda: False, "look there")
+        wait_until("it", 0, lambda: False, "look there")
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in MANIFESTS.glob("*.yaml")))
@@ -289,17 +298,17 @@ def test_manifests_are_filled_in_completely(name: str) -> None:
         "key",
         "scrape_job",
         "companions",
-        *addon_images.values(addon),
+        *addon_images.template_values(addon),
     )
-    assert "${" not in manifest(name, **dict.fromkeys(words, "localhost/x:1"))
+    assert "${" not in render_manifest(name, **dict.fromkeys(words, "localhost/x:1"))
 
 
 def test_what_a_node_has_counts_only_if_both_note_and_containerd_say_so() -> None:
     wanted = {"a:dev": "sha256:1", "b:dev": "sha256:2", "c:dev": "sha256:3"}
     answer = "a:dev sha256:1\nb:dev sha256:old\nc:dev sha256:3\n--\na:dev\nb:dev\n"
 
-    assert images.missing(answer, wanted) == ["b:dev", "c:dev"]
-    assert images.missing("", wanted) == list(wanted)
+    assert images.compare_images(answer, wanted) == ["b:dev", "c:dev"]
+    assert images.compare_images("", wanted) == list(wanted)
 
 
 def test_a_build_context_is_stable_and_without_caches(tmp_path: Path) -> None:
@@ -316,7 +325,7 @@ def test_a_build_context_is_stable_and_without_caches(tmp_path: Path) -> None:
 
 
 def test_fake_nodes_turn_real_pods_away() -> None:
-    node = kwok.node(3)
+    node = kwok.build_node(3)
 
     assert node["metadata"]["labels"]["type"] == "kwok"
     assert node["spec"]["taints"] == [
@@ -329,7 +338,7 @@ def test_fake_nodes_turn_real_pods_away() -> None:
 def test_scaling_fake_nodes_down_removes_the_last_ones(there: int, wanted: int) -> None:
     existing = [f"kwok-node-{number}" for number in range(there)]
 
-    left = set(existing) - set(kwok.surplus(existing, wanted))
+    left = set(existing) - set(kwok.list_surplus_nodes(existing, wanted))
 
     assert left == {f"kwok-node-{number}" for number in range(min(there, wanted))}
 
@@ -342,15 +351,15 @@ def test_deleted_clones_are_told_from_living_ones(paths: Paths, tmp_path: Path) 
         clone.clone_data.mkdir(parents=True)
         (clone.clone_data / "clone").write_text(f"{root}\n")
 
-    assert [clone.root for clone in teardown.other_clones(paths)] == [alive]
-    assert [clone.root for clone in teardown.orphans(paths)] == [dead]
+    assert [clone.root for clone in teardown.list_other_clones(paths)] == [alive]
+    assert [clone.root for clone in teardown.list_orphaned_clones(paths)] == [dead]
 
 
 def test_the_environment_can_be_sourced(paths: Paths) -> None:
     spaced = Paths(Path("/a b"), paths.cache, paths.run_root)
-    lines = shell_lines(variables(spaced, {"DOCKER_HOST": "unix:///x"}))
+    lines = shell_lines(list_variables(spaced, {"DOCKER_HOST": "unix:///x"}))
 
-    answer = attempt(["sh", "-c", f'{lines}\necho "$KUBECONFIG|$DOCKER_HOST|$PATH"'])
+    answer = run_unchecked(["sh", "-c", f'{lines}\necho "$KUBECONFIG|$DOCKER_HOST|$PATH"'])
 
     kubeconfig, docker, path = answer.stdout.strip().split("|")
     assert kubeconfig == "/a b/.cluster/kubeconfig"
@@ -362,7 +371,7 @@ def test_every_command_of_make_exists() -> None:
     targets = (Path(go_build.MODULES).parent / "localcluster.mk").read_text()
     for line in targets.splitlines():
         if "$(CLUSTER_TOOL)" in line and "=" not in line:
-            parser().parse_args([line.split("$(CLUSTER_TOOL)")[1].split()[0]])
+            build_parser().parse_args([line.split("$(CLUSTER_TOOL)")[1].split()[0]])
 
 
 def test_an_error_is_one_sentence_without_traceback(

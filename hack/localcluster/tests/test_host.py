@@ -63,7 +63,7 @@ def test_no_free_network_says_so() -> None:
 def test_routes_are_read_without_the_default_one() -> None:
     routes = [{"dst": "default"}, {"dst": "10.1.0.0/16"}, {"dst": "192.0.2.7"}]
 
-    assert network_namespace.routed_networks(json.dumps(routes)) == [
+    assert network_namespace.parse_routed_networks(json.dumps(routes)) == [
         IPv4Network("10.1.0.0/16"),
         IPv4Network("192.0.2.7/32"),
     ]
@@ -76,12 +76,12 @@ def test_device_names_fit_the_kernels_limit(ident: str) -> None:
 
 def test_only_a_clones_own_rules_are_found_again() -> None:
     network = network_namespace.Network(IPv4Network("10.200.0.0/22"))
-    rules = network_namespace.host_rules("aaaaaaaa", network) + network_namespace.host_rules(
-        "bbbbbbbb", network
-    )
+    rules = network_namespace.build_host_rules(
+        "aaaaaaaa", network
+    ) + network_namespace.build_host_rules("bbbbbbbb", network)
     listing = "-P FORWARD ACCEPT\n" + "\n".join(" ".join(["-A", *rule[1:]]) for rule in rules)
 
-    found = network_namespace.marked_rules(listing, "aaaaaaaa")
+    found = network_namespace.select_own_rules(listing, "aaaaaaaa")
 
     assert found == [rule[1:] for rule in rules[:3]]
 
@@ -89,13 +89,13 @@ def test_only_a_clones_own_rules_are_found_again() -> None:
 def test_quoted_comments_are_found_too() -> None:
     listing = '-A FORWARD -m comment --comment "selfhealing-aaaaaaaa" -j ACCEPT'
 
-    assert network_namespace.marked_rules(listing, "aaaaaaaa")[0][-3] == "selfhealing-aaaaaaaa"
+    assert network_namespace.select_own_rules(listing, "aaaaaaaa")[0][-3] == "selfhealing-aaaaaaaa"
 
 
 def test_a_socket_path_fits_however_deep_the_clone_is() -> None:
     paths = Paths(Path("/" + "deep/" * 60), Path("/cache"))
 
-    assert len(str(daemon.socket_of(paths))) < 108
+    assert len(str(daemon.socket_path(paths))) < 108
 
 
 def test_two_clones_share_nothing_but_the_cache(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_the_daemon_reads_nothing_of_the_machines() -> None:
     paths = Paths(Path("/clone"), Path("/cache"))
     network = network_namespace.Network(IPv4Network("10.200.0.0/22"))
 
-    config = daemon.render_config(paths, network, wrapped=True, major=20)
+    config = daemon.render_config(paths, network, uses_wrapper=True, major=20)
 
     assert config["hosts"] == [f"unix://{paths.run}/docker.sock"]
     assert all("/etc/" not in str(value) for value in config.values())
@@ -127,14 +127,14 @@ def test_a_newer_daemon_is_not_given_options_it_refuses() -> None:
     paths = Paths(Path("/clone"), Path("/cache"))
     network = network_namespace.Network(IPv4Network("10.200.0.0/22"))
 
-    config = daemon.render_config(paths, network, wrapped=False, major=26)
+    config = daemon.render_config(paths, network, uses_wrapper=False, major=26)
 
     assert "deprecated-key-path" not in config
     assert "runtimes" not in config
 
 
 def test_dockerds_version_is_read() -> None:
-    assert daemon.major_version("Docker version 20.10.24+dfsg1, build 5d6db84") == 20
+    assert daemon.parse_major_version("Docker version 20.10.24+dfsg1, build 5d6db84") == 20
 
 
 def test_a_pid_file_alone_is_not_trusted(tmp_path: Path) -> None:
@@ -201,36 +201,38 @@ def test_the_wrapper_leaves_other_calls_alone(tmp_path: Path) -> None:
 def test_containers_are_recognised_by_their_cgroup() -> None:
     inside = "4:memory:/selfhealing-aaaaaaaa/0123/kubelet.slice\n0::/"
 
-    assert cleanup.in_cgroup(inside, "aaaaaaaa")
-    assert not cleanup.in_cgroup(inside, "bbbbbbbb")
-    assert not cleanup.in_cgroup("0::/selfhealing-aaaaaaaab/x", "aaaaaaaa")
+    assert cleanup.is_in_cgroup(inside, "aaaaaaaa")
+    assert not cleanup.is_in_cgroup(inside, "bbbbbbbb")
+    assert not cleanup.is_in_cgroup("0::/selfhealing-aaaaaaaab/x", "aaaaaaaa")
 
 
 def test_only_dockers_programs_on_the_clones_folder_are_its_daemons() -> None:
     run = Path("/run/selfhealing-cluster/aaaaaaaa")
 
-    assert cleanup.is_docker_of(["/usr/bin/dockerd", "--config-file", f"{run}/daemon.json"], run)
-    assert not cleanup.is_docker_of(["dockerd", "--config-file", f"{run}b/daemon.json"], run)
-    assert not cleanup.is_docker_of(["tail", "-f", f"{run}/dockerd.log"], run)
-    assert not cleanup.is_docker_of([], run)
+    assert cleanup.is_own_docker(["/usr/bin/dockerd", "--config-file", f"{run}/daemon.json"], run)
+    assert not cleanup.is_own_docker(["dockerd", "--config-file", f"{run}b/daemon.json"], run)
+    assert not cleanup.is_own_docker(["tail", "-f", f"{run}/dockerd.log"], run)
+    assert not cleanup.is_own_docker([], run)
 
 
 def test_mounts_are_undone_from_the_deepest() -> None:
     lines = [f"1 2 0:1 / {point} rw - ext4 x rw" for point in ("/a", "/a/b", "/a/b/c", "/ab", "/z")]
 
-    assert cleanup.mounts_below("\n".join(lines), [Path("/a")]) == ["/a/b/c", "/a/b", "/a"]
+    assert cleanup.list_mounts_below("\n".join(lines), [Path("/a")]) == ["/a/b/c", "/a/b", "/a"]
 
 
 def test_a_sweep_never_takes_its_own_process(tmp_path: Path) -> None:
-    assert os.getpid() not in cleanup.processes(Paths(tmp_path, tmp_path, tmp_path / "run"))
+    assert os.getpid() not in cleanup.list_own_processes(
+        Paths(tmp_path, tmp_path, tmp_path / "run")
+    )
 
 
 def test_a_ports_taker_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(ClusterError, match=rf"port {port}.*process {os.getpid()}"):
-            ports.require_free(port, "a test")
-    ports.require_free(port, "a test")
+            ports.require_free_port(port, "a test")
+    ports.require_free_port(port, "a test")
 
 
 def test_only_listening_sockets_take_a_port() -> None:
@@ -249,7 +251,7 @@ def test_missing_packages_are_those_without_proof(tmp_path: Path) -> None:
     present.touch()
     needed = {"a": str(present), "b": str(tmp_path / "none"), "c": "no-such-program-anywhere"}
 
-    assert packages.missing(needed) == ["b", "c"]
+    assert packages.list_missing(needed) == ["b", "c"]
 
 
 def test_who_may_not_install_packages_is_told_what_to_do(
@@ -273,12 +275,12 @@ def test_pod_ranges_are_those_of_the_nodes_asked_for() -> None:
         ]
     }
 
-    assert pod_network.pod_cidrs(json.dumps(nodes), ["a", "late"]) == [("a", "10.244.0.0/24")]
+    assert pod_network.parse_pod_cidrs(json.dumps(nodes), ["a", "late"]) == [("a", "10.244.0.0/24")]
 
 
 def test_ending_processes_is_polite_first() -> None:
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 
-    daemon.end_processes(lambda: [process.pid] if process.poll() is None else [], seconds=5)
+    daemon.terminate_processes(lambda: [process.pid] if process.poll() is None else [], seconds=5)
 
     assert process.wait(5) == -15

@@ -8,49 +8,61 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hack.localcluster import addons, commands, existing, stock
-from hack.localcluster.engine import SOURCE, STOCK, Container
+from hack.localcluster.engine import SOURCE, STOCK, NodeContainer
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.kind_config import (
     CONTROLLER_MANAGER,
-    Wish,
+    DesiredCluster,
     cni_config,
     node_names,
     peers_file,
     render,
 )
 from hack.localcluster.paths import Paths
-from hack.localcluster.plan import Action, Record, judge, read_record, wish_key
+from hack.localcluster.plan import (
+    Action,
+    ClusterRecord,
+    cluster_config_hash,
+    plan_action,
+    read_record,
+)
 
-WISH = Wish("c", "node:1", 1, from_source=True, api_address="10.200.0.2", api_port=6443)
+DESIRED = DesiredCluster(
+    "c", "node:1", 1, from_source=True, api_address="10.200.0.2", api_port=6443
+)
 
 
-def containers(wish: Wish, *, stopped: int = 0) -> list[Container]:
-    names = node_names(wish.name, wish.workers)
-    return [Container(name, f"id-{name}", at >= stopped) for at, name in enumerate(names)]
+def build_containers(desired: DesiredCluster, *, stopped: int = 0) -> list[NodeContainer]:
+    names = node_names(desired.name, desired.workers)
+    return [NodeContainer(name, f"id-{name}", at >= stopped) for at, name in enumerate(names)]
 
 
-def record_of(wish: Wish) -> Record:
-    found = containers(wish)
-    return Record("source", wish_key(wish), wish.workers, {c.name: c.ident for c in found})
+def build_record(desired: DesiredCluster) -> ClusterRecord:
+    found = build_containers(desired)
+    return ClusterRecord(
+        "source", cluster_config_hash(desired), desired.workers, {c.name: c.ident for c in found}
+    )
 
 
 def test_a_recorded_running_cluster_is_kept() -> None:
-    assert judge(containers(WISH), record_of(WISH), WISH).action is Action.KEEP
+    assert (
+        plan_action(build_containers(DESIRED), build_record(DESIRED), DESIRED).action is Action.KEEP
+    )
 
 
 def test_nothing_there_is_created_even_if_a_record_says_otherwise() -> None:
-    assert judge([], record_of(WISH), WISH).action is Action.CREATE
+    assert plan_action([], build_record(DESIRED), DESIRED).action is Action.CREATE
 
 
 def test_a_stopped_node_is_started() -> None:
-    verdict = judge(containers(WISH, stopped=1), record_of(WISH), WISH)
+    verdict = plan_action(build_containers(DESIRED, stopped=1), build_record(DESIRED), DESIRED)
 
     assert verdict.action is Action.START
     assert "c-control-plane" in verdict.reason
 
 
 def test_a_cluster_without_record_was_never_finished() -> None:
-    assert judge(containers(WISH), None, WISH).action is Action.REPLACE
+    assert plan_action(build_containers(DESIRED), None, DESIRED).action is Action.REPLACE
 
 
 @given(
@@ -58,8 +70,8 @@ def test_a_cluster_without_record_was_never_finished() -> None:
     workers=st.integers(1, 4),
 )
 def test_a_cluster_that_is_not_the_recorded_one_is_never_kept(change: str, workers: int) -> None:
-    wish = dataclasses.replace(WISH, workers=workers)
-    record, found = record_of(wish), containers(wish)
+    wish = dataclasses.replace(DESIRED, workers=workers)
+    record, found = build_record(wish), build_containers(wish)
     if change == "image":
         wish = dataclasses.replace(wish, image="node:2")
     elif change == "workers":
@@ -69,13 +81,13 @@ def test_a_cluster_that_is_not_the_recorded_one_is_never_kept(change: str, worke
     elif change == "other container":
         found[0] = dataclasses.replace(found[0], ident="another")
     else:
-        found.append(Container("c-worker99", "id", running=True))
+        found.append(NodeContainer("c-worker99", "id", running=True))
 
-    assert judge(found, record, wish).action is Action.REPLACE
+    assert plan_action(found, record, wish).action is Action.REPLACE
 
 
 def test_a_record_survives_being_written_and_read() -> None:
-    record = record_of(WISH)
+    record = build_record(DESIRED)
 
     assert record == read_record(json.dumps(dataclasses.asdict(record)))
 
@@ -97,49 +109,49 @@ def test_a_damaged_record_counts_as_none(text: str) -> None:
     ],
 )
 def test_the_way(wanted: str, recorded: str | None, problem: str | None, way: str) -> None:
-    assert way == commands.choose_way(wanted, recorded, lambda: problem)
+    assert way == commands.choose_mode(wanted, recorded, lambda: problem)
 
 
 def test_a_forced_way_that_cannot_be_gone_says_why() -> None:
     with pytest.raises(ClusterError, match="no docker here"):
-        commands.choose_way("stock", None, lambda: "no docker here")
+        commands.choose_mode("stock", None, lambda: "no docker here")
 
 
 def test_an_unknown_way_is_refused() -> None:
     with pytest.raises(ClusterError, match="NODE_IMAGE"):
-        commands.choose_way("magic", None, lambda: None)
+        commands.choose_mode("magic", None, lambda: None)
 
 
 @pytest.mark.parametrize(
     ("wanted", "recorded", "expected"), [("", None, 1), ("", 3, 3), ("2", 3, 2), ("0", None, 0)]
 )
 def test_workers(wanted: str, recorded: int | None, expected: int) -> None:
-    assert expected == commands.workers(wanted, recorded)
+    assert expected == commands.parse_workers(wanted, recorded)
 
 
 @pytest.mark.parametrize("wanted", ["-1", "x", "10", "1.5"])
 def test_impossible_workers_are_refused(wanted: str) -> None:
     with pytest.raises(ClusterError, match="WORKERS"):
-        commands.workers(wanted, None)
+        commands.parse_workers(wanted, None)
 
 
 def test_unknown_addons_are_refused_by_name() -> None:
     with pytest.raises(ClusterError, match="'nothing-like-it'"):
-        addons.parse("nothing-like-it")
+        addons.parse_addons("nothing-like-it")
 
 
 def test_no_addons_are_none() -> None:
-    assert addons.parse(" , ") == []
+    assert addons.parse_addons(" , ") == []
 
 
 def test_images_of_both_ways_have_a_version() -> None:
     for name in ("metrics-server", "kwok"):
         for from_source in (True, False):
-            assert ":v" in addons.image(name, from_source=from_source)
+            assert ":v" in addons.addon_image(name, from_source=from_source)
 
 
 def test_the_kind_configuration_of_a_source_cluster_names_its_own_images() -> None:
-    config = render(WISH)
+    config = render(DESIRED)
     patch = json.loads(config["kubeadmConfigPatches"][0])
 
     assert config["networking"]["disableDefaultCNI"] is True
@@ -148,7 +160,7 @@ def test_the_kind_configuration_of_a_source_cluster_names_its_own_images() -> No
 
 
 def test_the_kind_configuration_of_a_stock_cluster_leaves_images_and_network_alone() -> None:
-    config = render(dataclasses.replace(WISH, from_source=False))
+    config = render(dataclasses.replace(DESIRED, from_source=False))
 
     assert config["networking"]["disableDefaultCNI"] is False
     assert "imageRepository" not in config["kubeadmConfigPatches"][0]
@@ -157,7 +169,7 @@ def test_the_kind_configuration_of_a_stock_cluster_leaves_images_and_network_alo
 def test_both_ways_have_the_same_timings() -> None:
     for from_source in (True, False):
         patch = json.loads(
-            render(dataclasses.replace(WISH, from_source=from_source))["kubeadmConfigPatches"][0]
+            render(dataclasses.replace(DESIRED, from_source=from_source))["kubeadmConfigPatches"][0]
         )
         arguments = {a["name"]: a["value"] for a in patch["controllerManager"]["extraArgs"]}
         assert arguments == CONTROLLER_MANAGER
@@ -185,24 +197,24 @@ def test_a_nodes_pods_get_addresses_of_its_range() -> None:
 def test_the_current_context_is_read() -> None:
     view = {"current-context": "prod", "clusters": [{"cluster": {"server": "https://x:6443"}}]}
 
-    assert existing.current(json.dumps(view)) == ("prod", "https://x:6443")
+    assert existing.parse_current_context(json.dumps(view)) == ("prod", "https://x:6443")
 
 
 @pytest.mark.parametrize("view", ["", "{}", '{"current-context": "x", "clusters": null}'])
 def test_no_current_context_says_what_to_do(view: str) -> None:
     with pytest.raises(ClusterError, match="use-context"):
-        existing.current(view)
+        existing.parse_current_context(view)
 
 
 def test_yes_agrees_beforehand() -> None:
-    assert existing.confirmed({"YES": "1"}, "?")
+    assert existing.is_confirmed({"YES": "1"}, "?")
 
 
 def test_nobody_to_ask_is_an_error_not_a_yes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False)
 
     with pytest.raises(ClusterError, match="YES=1"):
-        existing.confirmed({}, "Use it?")
+        existing.is_confirmed({}, "Use it?")
 
 
 @pytest.mark.parametrize(("answer", "agreed"), [("y", True), ("YES ", True), ("", False)])
@@ -211,7 +223,7 @@ def test_only_a_clear_yes_agrees(
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
 
-    assert existing.confirmed({}, "?", ask=lambda _: answer) is agreed
+    assert existing.is_confirmed({}, "?", ask=lambda _: answer) is agreed
 
 
 @pytest.mark.parametrize(
@@ -224,27 +236,29 @@ def test_only_a_clear_yes_agrees(
     ],
 )
 def test_tools_that_are_too_old_are_passed_over(text: str, *, enough: bool) -> None:
-    assert stock.new_enough(text, (0, 33)) is enough
+    assert stock.is_new_enough(text, (0, 33)) is enough
 
 
 @pytest.mark.parametrize("wanted", ["x", "-1", "70000"])
 def test_an_impossible_port_is_refused(wanted: str) -> None:
     with pytest.raises(ClusterError, match="API_PORT"):
-        stock.api_port(wanted)
+        stock.parse_api_port(wanted)
 
 
 def test_the_projects_own_daemon_is_never_taken_for_the_machines() -> None:
     paths = Paths(Path("/clone"), Path("/cache"))
     ours = {"DOCKER_HOST": f"unix://{paths.run}/docker.sock"}
 
-    assert stock.foreign_docker(paths, ours, None) == {"DOCKER_HOST": "unix:///var/run/docker.sock"}
-    assert stock.foreign_docker(paths, {}, None) == {}
+    assert stock.host_docker_environment(paths, ours, None) == {
+        "DOCKER_HOST": "unix:///var/run/docker.sock"
+    }
+    assert stock.host_docker_environment(paths, {}, None) == {}
 
 
 def test_a_stock_cluster_is_looked_for_where_it_was_made() -> None:
     paths = Paths(Path("/clone"), Path("/cache"))
-    record = Record(STOCK, "k", 1, docker_host="unix:///there")
+    record = ClusterRecord(STOCK, "k", 1, docker_host="unix:///there")
 
-    found = stock.foreign_docker(paths, {"DOCKER_HOST": "unix:///elsewhere"}, record)
+    found = stock.host_docker_environment(paths, {"DOCKER_HOST": "unix:///elsewhere"}, record)
 
     assert found == {"DOCKER_HOST": "unix:///there"}

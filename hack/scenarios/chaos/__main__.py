@@ -12,152 +12,165 @@ from rich.console import Console
 
 from hack.localcluster.paths import Paths, find_paths
 from hack.scenarios.chaos import docs, report
-from hack.scenarios.chaos.environment import SCALE
-from hack.scenarios.chaos.evaluation import Result, judged
-from hack.scenarios.chaos.experiment import NAME, Play
-from hack.scenarios.chaos.faults import FAULTS, Fault, chosen
+from hack.scenarios.chaos.environment import HEALING_SCALE
+from hack.scenarios.chaos.evaluation import FaultResult, evaluate_runs
+from hack.scenarios.chaos.experiment import SCENARIO_NAME, Experiment
+from hack.scenarios.chaos.faults import FAULTS, Fault, select_faults
 from hack.scenarios.common import cli, namespace, preflight
-from hack.scenarios.common.console import Progress, Screen
-from hack.scenarios.common.errors import ShowError
-from hack.scenarios.common.kube_client import Kube
-from hack.scenarios.common.text import clock_of
+from hack.scenarios.common.console import Progress, ScenarioConsole
+from hack.scenarios.common.errors import ScenarioError
+from hack.scenarios.common.kube_client import KubectlClient
+from hack.scenarios.common.text import format_clock
 
 _ROOT = Path(__file__).resolve().parents[3]
-_HALF_SECONDS = 60
+_RUN_OVERHEAD_SECONDS = 60
 """What a half takes beside waiting in vain, as a rule."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; the exit code is 0 only when everything went as expected."""
-    options = _parser().parse_args(arguments)
-    return cli.answered(lambda: _DO[options.do](options))
+    options = _build_parser().parse_args(arguments)
+    return cli.run_command(lambda: _COMMANDS[options.do](options))
 
 
-def _list(options: argparse.Namespace) -> int:
-    faults = chosen(options.fault)
+def _list_faults(options: argparse.Namespace) -> int:
+    faults = select_faults(options.fault)
     many = "s" if len(faults) > 1 else ""
-    print(f"{len(faults)} fault{many}, about {clock_of(sum(map(_seconds, faults)))}:")
+    print(f"{len(faults)} fault{many}, about {format_clock(sum(map(_estimate_seconds, faults)))}:")
     for fault in faults:
         print(f"  {fault.name:<18}{fault.title}")
     return 0
 
 
-def _run(options: argparse.Namespace) -> int:
-    faults = chosen(options.fault)
+def _run_faults(options: argparse.Namespace) -> int:
+    faults = select_faults(options.fault)
     paths = find_paths(_ROOT, os.environ)
-    kube = Kube(paths, options.namespace)
-    with preflight.alone(paths, NAME):
-        preflight.check_kind(kube)
-        if preflight.operator_there(kube):
-            raise ShowError(
+    kube = KubectlClient(paths, options.namespace)
+    with preflight.run_exclusively(paths, SCENARIO_NAME):
+        preflight.require_crd(kube)
+        if preflight.is_operator_installed(kube):
+            raise ScenarioError(
                 "the operator in the cluster would serve the drill's app: make undeploy"
             )
-        namespace.check(kube, NAME)
+        namespace.has_leftover_namespace(kube, SCENARIO_NAME)
         console = Console()
         began, start = datetime.now().astimezone(), time.monotonic()
         try:
-            with cli.screen(console, plain=options.plain) as screen:
-                results = tuple(_played(kube, screen, faults, options))
+            with cli.open_console(console, plain=options.plain) as screen:
+                results = tuple(_run_each(kube, screen, faults, options))
         except KeyboardInterrupt:
             print("\nstopped; removing what the drill made ...", file=sys.stderr, flush=True)
-            namespace.remove(kube)
-            return cli.INTERRUPTED
+            namespace.delete_namespace(kube)
+            return cli.EXIT_INTERRUPTED
         seconds = time.monotonic() - start
         day = f"{began:%Y-%m-%d %H:%M %Z}"
-        run = report.Run(results, day, seconds, preflight.described(kube), SCALE)
-        file = report.write(run, options.report)
+        run = report.ChaosReport(
+            results, day, seconds, preflight.describe_cluster(kube), HEALING_SCALE
+        )
+        file = report.write_report(run, options.report)
         console.print()
-        console.print(report.table(results))
-        namespace.remove(kube)
-        for text in _closing(run, kube, paths, file):
+        console.print(report.build_table(results))
+        namespace.delete_namespace(kube)
+        for text in _closing_lines(run, kube, paths, file):
             print(text)
-    return int(not run.passed)
+    return int(not run.has_passed)
 
 
-def _docs(options: argparse.Namespace) -> int:
+def _update_docs(options: argparse.Namespace) -> int:
     names = [fault.name for fault in FAULTS]
-    for page in docs.fill(_ROOT, options.report / report.JSON, names):
+    for page in docs.update_pages(_ROOT, options.report / report.JSON_FILE, names):
         print(f"wrote {page.relative_to(_ROOT)}")
     return 0
 
 
-_DO = {"list": _list, "run": _run, "docs": _docs}
+_COMMANDS = {"list": _list_faults, "run": _run_faults, "docs": _update_docs}
 """What can be asked for."""
 
 
-def _played(
-    kube: Kube, screen: Screen, faults: Sequence[Fault], options: argparse.Namespace
-) -> Iterator[Result]:
+def _run_each(
+    kube: KubectlClient,
+    screen: ScenarioConsole,
+    faults: Sequence[Fault],
+    options: argparse.Namespace,
+) -> Iterator[FaultResult]:
     """Play the faults; one that needs what is not there is left out."""
     progress = Progress(
         started=time.monotonic(),
-        expected=sum(map(_seconds, faults)),
+        expected=sum(map(_estimate_seconds, faults)),
         count=2 * len(faults),
-        looking=kube.shown("get selfhealingapps"),
+        shown_command=kube.format_command("get selfhealingapps"),
     )
     for fault in faults:
-        lacked = fault.lacks(kube) if fault.lacks else ""
-        if lacked:
+        missing = fault.find_missing_requirement(kube) if fault.find_missing_requirement else ""
+        if missing:
             progress.number += 2
-            screen.say(f"{fault.name} is left out: this cluster lacks {lacked}")
-            yield Result(fault, lacked=lacked, wanted=bool(options.fault))
+            screen.print_note(f"{fault.name} is left out: this cluster lacks {missing}")
+            yield FaultResult(fault, missing_requirement=missing, is_requested=bool(options.fault))
             continue
-        screen.say(f"{fault.title}. {fault.told}")
-        halves = []
+        screen.print_note(f"{fault.title}. {fault.description}")
+        runs = []
         for healing in (False, True):
             progress.number += 1
-            progress.step_expected = _seconds(fault) // 2
-            logs = options.report / NAME / f"{fault.name}-{'with' if healing else 'without'}"
-            halves.append(Play(fault, kube, screen, progress, healing=healing).play(logs))
-        result = judged(fault, *halves)
-        for text in result.missed:
-            screen.say(f"FAILED: {text}")
+            progress.step_expected = _estimate_seconds(fault) // 2
+            logs = (
+                options.report / SCENARIO_NAME / f"{fault.name}-{'with' if healing else 'without'}"
+            )
+            runs.append(
+                Experiment(fault, kube, screen, progress, is_healing_enabled=healing).run(logs)
+            )
+        result = evaluate_runs(fault, *runs)
+        for text in result.deviations:
+            screen.print_note(f"FAILED: {text}")
         yield result
 
 
-def _seconds(fault: Fault) -> int:
+def _estimate_seconds(fault: Fault) -> int:
     """How long a fault takes, about: without healing all of its limit, with healing half of it."""
-    return 2 * _HALF_SECONDS + fault.limit * 3 // 2
+    return 2 * _RUN_OVERHEAD_SECONDS + fault.timeout * 3 // 2
 
 
-def _closing(run: report.Run, kube: Kube, paths: Paths, file: Path) -> Iterator[str]:
+def _closing_lines(
+    run: report.ChaosReport, kube: KubectlClient, paths: Paths, file: Path
+) -> Iterator[str]:
     """How it went, what is still there, and where to look."""
     for result in run.results:
-        for text in result.missed:
+        for text in result.deviations:
             yield f"\n{result.fault.name}: {text}"
-        if result.missed:
+        if result.deviations:
             yield f"  What was seen is in {file}#{result.fault.name}, what the operator logged in"
-            yield f"  {file.parent / NAME}; to see it happen again:"
+            yield f"  {file.parent / SCENARIO_NAME}; to see it happen again:"
             yield f"  make drill FAULT={result.fault.name}"
     yield ""
     count = f"{run.count('as expected')} of {len(run.results)} drills went as expected"
-    yield f"{count}, in {clock_of(run.seconds)}."
+    yield f"{count}, in {format_clock(run.seconds)}."
     yield f"The report: {file}, for programs {file.with_suffix('.json')}"
     yield f"Removed: namespace {kube.namespace}."
     yield "Still running:"
     yield f"  the local cluster {paths.cluster_name}   `make cluster-down` removes it"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hack.scenarios.chaos", description=__doc__)
-    orders = parser.add_subparsers(dest="do", required=True)
-    listing = orders.add_parser("list", help="say what can be broken")
-    run = orders.add_parser("run", help="break it")
-    for order in (listing, run):
-        order.add_argument(
+    commands = parser.add_subparsers(dest="do", required=True)
+    list_command = commands.add_parser("list", help="say what can be broken")
+    run_command = commands.add_parser("run", help="break it")
+    for command in (list_command, run_command):
+        command.add_argument(
             "--fault", action="append", default=[], help="only this one; may be repeated"
         )
-    run.add_argument("--namespace", default=NAME, help=f"where (default: {NAME})")
-    run.add_argument("--plain", action="store_true", help="lines, also in a terminal")
-    telling = orders.add_parser(
+    run_command.add_argument(
+        "--namespace", default=SCENARIO_NAME, help=f"where (default: {SCENARIO_NAME})"
+    )
+    run_command.add_argument("--plain", action="store_true", help="lines, also in a terminal")
+    docs_command = commands.add_parser(
         "docs", help="put the figures of a whole run into the documentation"
     )
-    for order in (run, telling):
-        order.add_argument(
+    for command in (run_command, docs_command):
+        command.add_argument(
             "--report",
             type=Path,
-            default=report.FOLDER,
-            help=f"the folder of the report (default: {report.FOLDER})",
+            default=report.REPORT_FOLDER,
+            help=f"the folder of the report (default: {report.REPORT_FOLDER})",
         )
     return parser
 

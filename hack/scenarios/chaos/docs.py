@@ -8,13 +8,13 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hack.scenarios.common import markdown_section
-from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.errors import ScenarioError
 
 PAGES: Final = {"docs/healing.md": "table.en.md.j2", "docs/zh/healing.md": "table.zh.md.j2"}
 """The template by the page that it is for."""
 
 
-def fill(root: Path, report: Path, faults: Collection[str]) -> Iterator[Path]:
+def update_pages(root: Path, report: Path, faults: Collection[str]) -> Iterator[Path]:
     """Write the table into each page; yields the pages.
 
     Args:
@@ -25,7 +25,7 @@ def fill(root: Path, report: Path, faults: Collection[str]) -> Iterator[Path]:
     Raises:
         ShowError: there is no such report, or a page has no place for it.
     """
-    run = _read(report, faults)
+    run = _load_report(report, faults)
     templates = Environment(  # noqa: S701 - Markdown from our own report, no page for a browser
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -34,17 +34,19 @@ def fill(root: Path, report: Path, faults: Collection[str]) -> Iterator[Path]:
     )
     for path, template in PAGES.items():
         page = root / path
-        markdown_section.fill(page, "drill", templates.get_template(template).render(run=run))
+        markdown_section.replace_section(
+            page, "drill", templates.get_template(template).render(run=run)
+        )
         yield page
 
 
-def _read(report: Path, faults: Collection[str]) -> Mapping[str, Any]:
+def _load_report(report: Path, faults: Collection[str]) -> Mapping[str, Any]:
     if not report.exists():
-        raise ShowError(f"there is no {report}: make drill writes it")
+        raise ScenarioError(f"there is no {report}: make drill writes it")
     run: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-    good = {fault["name"] for fault in run["faults"] if fault["result"] == "as expected"}
-    if missing := sorted(set(faults) - good):
-        raise ShowError(
+    passed = {fault["name"] for fault in run["faults"] if fault["result"] == "as expected"}
+    if missing := sorted(set(faults) - passed):
+        raise ScenarioError(
             f"{report} is not of a whole run that went as expected, it lacks"
             f" {', '.join(missing)}: make drill, without FAULT"
         )

@@ -11,32 +11,32 @@ from typing import Any, Final
 
 import requests
 
-from hack.scenarios.chaos.metrics import CARRIED_OUT
-from hack.scenarios.common.cluster_state import Pod
-from hack.scenarios.common.console import Screen
-from hack.scenarios.common.errors import ShowError, UnreachableError
-from hack.scenarios.common.kube_client import Kube
-from hack.scenarios.common.sampler import Watch
-from hack.testkit.operator_process import OperatorProcess, running
+from hack.scenarios.chaos.metrics import EXECUTED_OUTCOMES
+from hack.scenarios.common.cluster_state import PodRow
+from hack.scenarios.common.console import ScenarioConsole
+from hack.scenarios.common.errors import ScenarioError, UnreachableError
+from hack.scenarios.common.kube_client import KubectlClient
+from hack.scenarios.common.sampler import Sampler
+from hack.testkit.operator_process import OperatorProcess, run_operator
 
 Json = dict[str, Any]
 
-APP: Final = "shop"
+APP_NAME: Final = "shop"
 IMAGE: Final = "localhost/selfhealing-demo:dev"
 PORT: Final = 5000
 
-METRICS_LIMIT: Final = 180
+METRICS_TIMEOUT: Final = 180
 """Seconds until an autoscaler gets metrics; the first takes two scrapes."""
 
-POLL: Final = 0.4
+POLL_INTERVAL: Final = 0.4
 """Seconds between two looks at what is waited for."""
 
-_PATH = f"/apis/selfhealing.dev/v1alpha1/namespaces/{{ns}}/selfhealingapps/{APP}"
+_APP_PATH = f"/apis/selfhealing.dev/v1alpha1/namespaces/{{ns}}/selfhealingapps/{APP_NAME}"
 
-SCALE: Final = 0.2
+HEALING_SCALE: Final = 0.2
 """What all times of healing are multiplied by: a minute becomes 12 seconds."""
 
-SPEC: Final[Json] = {
+APP_SPEC: Final[Json] = {
     "image": IMAGE,
     "imagePullPolicy": "IfNotPresent",
     "port": PORT,
@@ -50,10 +50,10 @@ SPEC: Final[Json] = {
 }
 """The app of every drill."""
 
-HEALING: Final[Json] = {"rollback": {"probation": "1m"}}
+HEALING_SPEC: Final[Json] = {"rollback": {"probation": "1m"}}
 """How it is to be healed: as by default, but a version proves itself in a minute."""
 
-LEASE: Final[dict[str, str]] = {
+LEADER_ELECTION_SETTINGS: Final[dict[str, str]] = {
     "SELFHEALING_LEADER_ELECTION": "on",
     "SELFHEALING_LEASE_DURATION": "4",
     "SELFHEALING_LEASE_RENEW": "0.5",
@@ -62,77 +62,77 @@ LEASE: Final[dict[str, str]] = {
 
 
 @dataclass
-class Site:
+class Environment:
     """A namespace with an app in it.
 
     Attributes:
         kube: the way to it.
-        screen: what is done is shown there.
-        healing: whether the app is to be healed.
-        watch: what is seen of it.
+        console: what is done is shown there.
+        is_healing_enabled: whether the app is to be healed.
+        sampler: what is seen of it.
         operators: the processes that serve it.
-        owes: whether something is broken outside of the namespace, and must be put right again.
+        has_cleanups: whether something outside of the namespace is broken and must be restored.
     """
 
-    kube: Kube
-    screen: Screen
-    healing: bool
-    watch: Watch
+    kube: KubectlClient
+    console: ScenarioConsole
+    is_healing_enabled: bool
+    sampler: Sampler
     operators: list[OperatorProcess] = field(default_factory=list)
-    owes: bool = False
-    _amends: ExitStack = field(default_factory=ExitStack)
+    has_cleanups: bool = False
+    _cleanups: ExitStack = field(default_factory=ExitStack)
 
     def apply(self, body: Json) -> None:
         """Have an object there."""
-        self.kubectl("apply --server-side -f -", stdin=json.dumps(body))
+        self.run_kubectl("apply --server-side -f -", stdin=json.dumps(body))
 
-    def owe(self, broken: AbstractContextManager[object]) -> None:
+    def add_cleanup(self, fault: AbstractContextManager[object]) -> None:
         """Break something that is put right again when the drill ends, however it ends."""
-        self.owes = True
-        self._amends.enter_context(broken)
+        self.has_cleanups = True
+        self._cleanups.enter_context(fault)
 
-    def amend(self) -> None:
+    def run_cleanups(self) -> None:
         """Put right what was broken."""
-        self._amends.close()
-        self.owes = False
+        self._cleanups.close()
+        self.has_cleanups = False
 
-    def kubectl(self, arguments: str, *, stdin: str | None = None, seconds: float = 60) -> None:
+    def run_kubectl(self, arguments: str, *, stdin: str | None = None, seconds: float = 60) -> None:
         """Type a kubectl command."""
-        said = self.kube.kubectl(arguments, stdin=stdin, seconds=seconds)
-        self.screen.typed(self.kube.shown(arguments), said)
+        output = self.kube.kubectl(arguments, stdin=stdin, seconds=seconds)
+        self.console.print_command(self.kube.format_command(arguments), output)
 
-    def update(self, **spec: Any) -> None:  # noqa: ANN401 - fields of the spec
+    def update_spec(self, **spec: Any) -> None:  # noqa: ANN401 - fields of the spec
         """Change the app's spec as a user would."""
         patch = shlex.quote(json.dumps({"spec": spec}))
-        self.kubectl(f"patch sha/{APP} --type=merge -p {patch}")
+        self.run_kubectl(f"patch sha/{APP_NAME} --type=merge -p {patch}")
 
-    def pods(self) -> tuple[Pod, ...]:
+    def list_pods(self) -> tuple[PodRow, ...]:
         """The app's pods that stay, as they were seen last."""
-        return self.watch.last.staying
+        return self.sampler.latest_snapshot.remaining_pods
 
-    def ready_pod(self) -> Pod:
+    def find_ready_pod(self) -> PodRow:
         """One of its pods that is ready.
 
         Raises:
             ShowError: there is none.
         """
-        for pod in self.pods():
+        for pod in self.list_pods():
             if pod.is_ready:
                 return pod
-        raise ShowError("no pod of the app is ready")
+        raise ScenarioError("no pod of the app is ready")
 
-    def ask(self, pod: Pod, path: str) -> bool:
+    def request_from_pod(self, pod: PodRow, path: str) -> bool:
         """Ask one pod itself, past its Service, through the API server; whether it answers."""
-        where = f"/api/v1/namespaces/{{ns}}/pods/{pod.name}:{PORT}/proxy{path}"
-        return self.kube.ask(where).ok
+        path_to_pod = f"/api/v1/namespaces/{{ns}}/pods/{pod.name}:{PORT}/proxy{path}"
+        return self.kube.get_response(path_to_pod).ok
 
-    def acts(self) -> bool:
+    def has_executed_action(self) -> bool:
         """Whether the operator has begun to do something, as the app itself says now."""
-        found = self.kube.read(_PATH) or {}
-        history = found.get("status", {}).get("healing", {}).get("history", ())
-        return any(action["outcome"] in CARRIED_OUT for action in history)
+        app = self.kube.get(_APP_PATH) or {}
+        history = app.get("status", {}).get("healing", {}).get("history", ())
+        return any(action["outcome"] in EXECUTED_OUTCOMES for action in history)
 
-    def leader(self) -> OperatorProcess:
+    def find_leader(self) -> OperatorProcess:
         """The operator that leads.
 
         Raises:
@@ -140,57 +140,61 @@ class Site:
         """
         for operator in self.operators:
             try:
-                if operator.alive() and operator.metric("selfhealing_leader") == 1:
+                if operator.is_running() and operator.read_metric("selfhealing_leader") == 1:
                     return operator
             except requests.RequestException:
                 continue
-        raise ShowError("no operator leads")
+        raise ScenarioError("no operator leads")
 
 
-def manifest(healing: bool, spec: Json, policy: Json) -> Json:  # noqa: FBT001 - a value of the drill
+def build_manifest(is_healing_enabled: bool, spec: Json, healing_spec: Json) -> Json:  # noqa: FBT001 - a value of the drill
     """The app of a drill."""
-    mode = {"mode": "Auto" if healing else "Off"}
-    fields = {**SPEC, **spec, "healing": {**HEALING, **policy, **mode}}
+    mode = {"mode": "Auto" if is_healing_enabled else "Off"}
+    fields = {**APP_SPEC, **spec, "healing": {**HEALING_SPEC, **healing_spec, **mode}}
     return {
         "apiVersion": "selfhealing.dev/v1alpha1",
         "kind": "SelfHealingApp",
-        "metadata": {"name": APP},
+        "metadata": {"name": APP_NAME},
         "spec": {key: value for key, value in fields.items() if value is not None},
     }
 
 
-def operators(stack: ExitStack, namespace: str, count: int, logs: Path) -> list[OperatorProcess]:
+def start_operators(
+    stack: ExitStack, namespace: str, count: int, logs: Path
+) -> list[OperatorProcess]:
     """Start operators from the checkout that serve the namespace; they end with ``stack``.
 
     Raises:
         AssertionError: one does not start.
     """
-    settings = {"SELFHEALING_HEALING_SCALE": str(SCALE)}
+    settings = {"SELFHEALING_HEALING_SCALE": str(HEALING_SCALE)}
     if count > 1:
-        settings |= {**LEASE, "SELFHEALING_LEASE_NAMESPACE": namespace}
+        settings |= {**LEADER_ELECTION_SETTINGS, "SELFHEALING_LEASE_NAMESPACE": namespace}
     logs.parent.mkdir(parents=True, exist_ok=True)
-    found = []
+    processes = []
     for number in range(1, count + 1):
         log = logs.with_name(f"{logs.name}-{number}.log" if count > 1 else f"{logs.name}.log")
         log.unlink(missing_ok=True)
-        found.append(stack.enter_context(running([namespace], log, settings=settings)))
-    return found
+        processes.append(stack.enter_context(run_operator([namespace], log, settings=settings)))
+    return processes
 
 
-def until(what: str, true: Callable[[], object], limit: float) -> None:
+def wait_until(description: str, condition: Callable[[], object], timeout: float) -> None:
     """Wait until something is true; an API server that is away means "not yet".
 
     Raises:
         ShowError: it did not become true within ``limit`` seconds.
     """
-    deadline = time.monotonic() + limit
+    deadline = time.monotonic() + timeout
     while True:
-        began, why = time.monotonic(), ""
+        started, reason = time.monotonic(), ""
         try:
-            if true():
+            if condition():
                 return
         except (AssertionError, LookupError, UnreachableError, requests.RequestException) as error:
-            why = f": {error}"
-        if began >= deadline:
-            raise ShowError(f"it did not happen within {limit:.0f} s that {what}{why}")
-        time.sleep(POLL)
+            reason = f": {error}"
+        if started >= deadline:
+            raise ScenarioError(
+                f"it did not happen within {timeout:.0f} s that {description}{reason}"
+            )
+        time.sleep(POLL_INTERVAL)

@@ -4,92 +4,103 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from hack.scenarios.chaos.faults import Expected, Fault
-from hack.scenarios.chaos.metrics import Half
+from hack.scenarios.chaos.faults import ExpectedResult, Fault
+from hack.scenarios.chaos.metrics import FaultRun
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class FaultResult:
     """A drill.
 
     Attributes:
         fault: what was broken.
-        halves: without healing and with it; empty when it was left out.
-        missed: what was not as expected, in sentences.
-        lacked: what the cluster lacks for it; empty when it was played.
-        wanted: whether it was asked for by name, so that leaving it out is a failure.
+        runs: without healing and with it; empty when it was left out.
+        deviations: what was not as expected, in sentences.
+        missing_requirement: what the cluster lacks for it; empty when it was played.
+        is_requested: whether it was asked for by name, so that leaving it out is a failure.
     """
 
     fault: Fault
-    halves: tuple[Half, ...] = ()
-    missed: tuple[str, ...] = ()
-    lacked: str = ""
-    wanted: bool = False
+    runs: tuple[FaultRun, ...] = ()
+    deviations: tuple[str, ...] = ()
+    missing_requirement: str = ""
+    is_requested: bool = False
 
     @property
     def passed(self) -> bool:
         """Whether it went as expected, or was rightly left out."""
-        return not (self.missed or (self.lacked and self.wanted))
+        return not (self.deviations or (self.missing_requirement and self.is_requested))
 
     @property
-    def word(self) -> str:
+    def result_text(self) -> str:
         """The result in a word or two."""
-        if self.lacked and not self.wanted:
+        if self.missing_requirement and not self.is_requested:
             return "left out"
         return "as expected" if self.passed else "FAILED"
 
 
-def judged(fault: Fault, without: Half, healed: Half) -> Result:
+def evaluate_runs(fault: Fault, unhealed: FaultRun, healed: FaultRun) -> FaultResult:
     """Hold a drill against what was expected of it."""
-    missed = (*_missed_without(without), *_missed_with(fault.expected, healed))
-    return Result(fault, (without, healed), missed)
+    deviations = (
+        *_deviations_without_healing(unhealed),
+        *_deviations_with_healing(fault.expected, healed),
+    )
+    return FaultResult(fault, (unhealed, healed), deviations)
 
 
-def said(half: Half) -> str:
+def describe_run(run: FaultRun) -> str:
     """How a half went, in one sentence."""
-    if half.why:
-        return half.why
-    served = "served again after " if half.after is not None else ""
-    done = ", ".join(map(str, half.acts)) or "nothing was done"
-    requests = f"{half.failed} of {half.sent} requests failed"
-    return f"{served}{half.served}; {requests}; {done}; ended as {half.ended}"
+    if run.error:
+        return run.error
+    recovery = "served again after " if run.recovered_after is not None else ""
+    actions = ", ".join(map(str, run.actions)) or "nothing was done"
+    requests = f"{run.requests_failed} of {run.requests_sent} requests failed"
+    return f"{recovery}{run.recovery_text}; {requests}; {actions}; ended as {run.final_state}"
 
 
-def _missed_without(half: Half) -> Iterator[str]:
-    if half.why:
-        yield f"without healing it could not be played: {half.why}"
+def _deviations_without_healing(run: FaultRun) -> Iterator[str]:
+    if run.error:
+        yield f"without healing it could not be played: {run.error}"
         return
-    if half.acts:
-        yield f"healing is off, but there was {_listed(half)}"
-    if half.after is not None:
-        yield f"without healing it was served again after {half.served}: the fault proves nothing"
+    if run.actions:
+        yield f"healing is off, but there was {_list_actions(run)}"
+    if run.recovered_after is not None:
+        yield (
+            f"without healing it was served again after {run.recovery_text}: "
+            "the fault proves nothing"
+        )
 
 
-def _missed_with(expected: Expected, half: Half) -> Iterator[str]:
-    if half.why:
-        yield f"with healing it could not be played: {half.why}"
+def _deviations_with_healing(expected: ExpectedResult, run: FaultRun) -> Iterator[str]:
+    if run.error:
+        yield f"with healing it could not be played: {run.error}"
         return
-    if expected.diagnosis not in half.diagnoses:
-        found = ", ".join(half.diagnoses) or "nothing"
-        yield f"{expected.diagnosis} was to be diagnosed, but it was {found}"
-    if (half.after is not None) is not expected.served:
-        wanted = f"again within {half.limit} s" if expected.served else "no more"
-        yield f"it was to be served {wanted}, but that was {half.served}"
-    yield from _missed_acts(expected, half)
-    if half.phase != expected.phase:
-        yield f"it was to end as {expected.phase}, but it is {half.ended}: {half.message}"
+    if expected.diagnosis not in run.diagnoses:
+        diagnoses = ", ".join(run.diagnoses) or "nothing"
+        yield f"{expected.diagnosis} was to be diagnosed, but it was {diagnoses}"
+    if (run.recovered_after is not None) is not expected.is_recovered:
+        expectation = f"again within {run.timeout} s" if expected.is_recovered else "no more"
+        yield f"it was to be served {expectation}, but that was {run.recovery_text}"
+    yield from _action_deviations(expected, run)
+    if run.phase != expected.phase:
+        yield f"it was to end as {expected.phase}, but it is {run.final_state}: {run.message}"
 
 
-def _missed_acts(expected: Expected, half: Half) -> Iterator[str]:
-    remedies = tuple(remedy for remedy, _ in groupby(half.taken, lambda act: act.remedy))
-    if remedies != expected.remedies:
-        wanted = ", ".join(expected.remedies) or "nothing"
-        yield f"{wanted} was to be done, but it was {_listed(half)}"
-    elif len(half.taken) > max(expected.most, len(expected.remedies)):
-        yield f"{expected.most} action at the most was to be taken, but there was {_listed(half)}"
-    elif half.taken and half.taken[-1].outcome != "Helped":
-        yield f"the last action was to help, but it is {half.taken[-1]}"
+def _action_deviations(expected: ExpectedResult, run: FaultRun) -> Iterator[str]:
+    executed = tuple(
+        remediation for remediation, _ in groupby(run.executed_actions, lambda act: act.remediation)
+    )
+    if executed != expected.remediations:
+        expected_text = ", ".join(expected.remediations) or "nothing"
+        yield f"{expected_text} was to be done, but it was {_list_actions(run)}"
+    elif len(run.executed_actions) > max(expected.max_actions, len(expected.remediations)):
+        yield (
+            f"{expected.max_actions} action at the most was to be taken, "
+            f"but there was {_list_actions(run)}"
+        )
+    elif run.executed_actions and run.executed_actions[-1].outcome != "Succeeded":
+        yield f"the last action was to help, but it is {run.executed_actions[-1]}"
 
 
-def _listed(half: Half) -> str:
-    return ", ".join(map(str, half.acts)) or "nothing"
+def _list_actions(run: FaultRun) -> str:
+    return ", ".join(map(str, run.actions)) or "nothing"

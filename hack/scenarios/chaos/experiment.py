@@ -10,202 +10,251 @@ from pathlib import Path
 from subprocess import SubprocessError
 from typing import Final
 
-from hack.loadtest.service_access import to_service
+from hack.loadtest.service_access import open_service
 from hack.scenarios.chaos import environment as place, fault_injectors, metrics
-from hack.scenarios.chaos.environment import APP, Site
-from hack.scenarios.chaos.evaluation import said
+from hack.scenarios.chaos.environment import APP_NAME, Environment
+from hack.scenarios.chaos.evaluation import describe_run
 from hack.scenarios.chaos.faults import Fault
-from hack.scenarios.chaos.metrics import Half
-from hack.scenarios.chaos.run_state import LEAD, Course
+from hack.scenarios.chaos.metrics import FaultRun
+from hack.scenarios.chaos.run_state import LEAD_SECONDS, RunState
 from hack.scenarios.common import namespace
-from hack.scenarios.common.console import Progress, Screen
-from hack.scenarios.common.errors import ShowError, UnreachableError
-from hack.scenarios.common.kube_client import Kube
-from hack.scenarios.common.request_stream import Stream, stream
-from hack.scenarios.common.sampler import Watch
-from hack.scenarios.common.timeline import Kind, timeline
+from hack.scenarios.common.console import Progress, ScenarioConsole
+from hack.scenarios.common.errors import ScenarioError, UnreachableError
+from hack.scenarios.common.kube_client import KubectlClient
+from hack.scenarios.common.request_stream import RequestStream, send_requests
+from hack.scenarios.common.sampler import Sampler
+from hack.scenarios.common.timeline import MarkKind, build_timeline
 
-NAME: Final = "drill"
+SCENARIO_NAME: Final = "drill"
 """Whose the namespace is."""
 
-USERS: Final = 2
-PAUSE: Final = 0.25
-TIMEOUT: Final = 2.0
+REQUEST_USERS: Final = 2
+REQUEST_PAUSE: Final = 0.25
+REQUEST_TIMEOUT: Final = 2.0
 """The stream: eight requests a second at the most, each answered within two seconds or failed."""
 
-QUIET: Final = 15.0
+RECOVERY_WINDOW: Final = 15.0
 """Seconds without a failure that make "served again"; more than a late crash takes to come."""
 
-LATER: Final = 10.0
+SECOND_FAULT_DELAY: Final = 10.0
 """Seconds after the fault at which what belongs into the middle of healing is done without it."""
 
-_EVERY = 0.5
-_SHARP = 0.03
-_START_LIMIT = 120
-_PROVEN_LIMIT = 90
-_STEADY_LIMIT = 60
-_SETTLE_LIMIT = 90
+_SAMPLE_INTERVAL = 0.5
+_FAST_POLL_INTERVAL = 0.03
+_READY_TIMEOUT = 120
+_STABLE_TIMEOUT = 90
+_STEADY_STATE_TIMEOUT = 60
+_OUTCOME_TIMEOUT = 90
 
 
-_FAILURES = (ShowError, AssertionError, LookupError, RuntimeError, OSError, SubprocessError)
+_RUN_ERRORS = (ScenarioError, AssertionError, LookupError, RuntimeError, OSError, SubprocessError)
 """What ends a half and not the run: the cluster, an operator or a tool does not as it must."""
 
 
-class Play:
+class Experiment:
     """One half of a drill."""
 
     def __init__(
-        self, fault: Fault, kube: Kube, screen: Screen, progress: Progress, *, healing: bool
+        self,
+        fault: Fault,
+        kube: KubectlClient,
+        console: ScenarioConsole,
+        progress: Progress,
+        *,
+        is_healing_enabled: bool,
     ) -> None:
         """Prepare to play.
 
         Args:
             fault: what is broken.
             kube: the cluster and the drill's namespace.
-            screen: what is seen is shown there.
+            console: what is seen is shown there.
             progress: where the drill is.
-            healing: whether the app is to be healed.
+            is_healing_enabled: whether the app is to be healed.
         """
         self._fault = fault
         self._kube = kube
-        self._screen = screen
+        self._console = console
         self._progress = progress
-        self._healing = healing
+        self._is_healing_enabled = is_healing_enabled
 
-    def play(self, logs: Path) -> Half:
+    def run(self, logs: Path) -> FaultRun:
         """Play it from a clean start to a clean end.
 
         Args:
             logs: the operators' logs are files whose names begin so.
         """
         fault, progress = self._fault, self._progress
-        progress.title = f"{fault.name}, {'with' if self._healing else 'without'} healing"
-        progress.step_started, progress.waiting = time.monotonic(), ""
-        self._screen.begin(progress)
+        progress.title = (
+            f"{fault.name}, {'with' if self._is_healing_enabled else 'without'} healing"
+        )
+        progress.step_started, progress.waiting_for = time.monotonic(), ""
+        self._console.begin_step(progress)
         try:
-            namespace.make(self._kube, NAME)
-            half = self._played(logs)
-        except _FAILURES as error:
-            half = Half(self._healing, fault.limit, timeline((), (), 0.0), why=str(error))
-            self._screen.say(f"FAILED: {error}")
-        with suppress(ShowError):
-            namespace.remove(self._kube)  # or else the next half does, and says why it cannot
-        progress.waiting = ""
-        if not half.why:
-            self._screen.end(progress, said(half))
-        return half
+            namespace.create_namespace(self._kube, SCENARIO_NAME)
+            result = self._run(logs)
+        except _RUN_ERRORS as error:
+            result = FaultRun(
+                self._is_healing_enabled,
+                fault.timeout,
+                build_timeline((), (), 0.0),
+                error=str(error),
+            )
+            self._console.print_note(f"FAILED: {error}")
+        with suppress(ScenarioError):
+            # If this fails, the next run deletes it and reports why it cannot.
+            namespace.delete_namespace(self._kube)
+        progress.waiting_for = ""
+        if not result.error:
+            self._console.end_step(progress, describe_run(result))
+        return result
 
-    def _played(self, logs: Path) -> Half:
+    def _run(self, logs: Path) -> FaultRun:
         with ExitStack() as stack:
-            show = lambda now: self._screen.show(now, self._progress)  # noqa: E731
-            watch = stack.enter_context(Watch(self._kube, show, every=_EVERY))
-            site = Site(self._kube, self._screen, self._healing, watch)
-            count = self._fault.operators
-            site.operators = place.operators(stack, self._kube.namespace, count, logs)
-            self._begin(site)
-            way = stack.enter_context(to_service(self._kube, APP))
-            url = f"{way.url}/"
-            sent = stack.enter_context(stream(url, users=USERS, pause=PAUSE, timeout=TIMEOUT))
-            course = Course(self._fault, watch, sent)
+            sampler = stack.enter_context(
+                Sampler(
+                    self._kube,
+                    lambda now: self._console.show_snapshot(now, self._progress),
+                    interval=_SAMPLE_INTERVAL,
+                )
+            )
+            environment = Environment(self._kube, self._console, self._is_healing_enabled, sampler)
+            count = self._fault.operator_count
+            environment.operators = place.start_operators(stack, self._kube.namespace, count, logs)
+            self._deploy_app(environment)
+            endpoint = stack.enter_context(open_service(self._kube, APP_NAME))
+            url = f"{endpoint.url}/"
+            responses = stack.enter_context(
+                send_requests(
+                    url, users=REQUEST_USERS, pause=REQUEST_PAUSE, timeout=REQUEST_TIMEOUT
+                )
+            )
+            state = RunState(self._fault, sampler, responses)
             try:
-                self._steady(sent)
-                course.struck = course.now
-                self._fault.strike(site)
-                course.mark(course.struck, self._fault.told, Kind.FAULT)
-                self._wait(site, course)
+                self._wait_for_steady_state(responses)
+                state.injected_at = state.now
+                self._fault.inject(environment)
+                state.add_mark(state.injected_at, self._fault.description, MarkKind.FAULT)
+                self._wait_for_recovery(environment, state)
             finally:
-                self._amend(site, course)
-            self._settle(course)
-            return course.half(healing=self._healing)
+                self._run_cleanups(environment, state)
+            self._wait_for_outcomes(state)
+            return state.build_result(healing=self._is_healing_enabled)
 
     # -- before the fault -------------------------------------------------------------------------
 
-    def _begin(self, site: Site) -> None:
+    def _deploy_app(self, environment: Environment) -> None:
         """Have the app run, and its version known as one to go back to."""
-        fault, watch = self._fault, site.watch
-        site.apply(place.manifest(self._healing, fault.spec, fault.healing))
-        self._until("the app is ready", lambda: watch.last.ready, _START_LIMIT)
+        fault, sampler = self._fault, environment.sampler
+        environment.apply(place.build_manifest(self._is_healing_enabled, fault.spec, fault.healing))
+        self._wait_until(
+            "the app is ready", lambda: sampler.latest_snapshot.is_ready, _READY_TIMEOUT
+        )
         if "autoscaling" in fault.spec:
-            what = "the autoscaler gets metrics"
-            self._until(what, lambda: fault_injectors.scales(site), place.METRICS_LIMIT)
-        if self._healing:
-            what = "the version has proved itself"
-            proved = lambda: metrics.healing(watch.last).get("goodTemplate")  # noqa: E731
-            self._until(what, proved, _PROVEN_LIMIT)
+            description = "the autoscaler gets metrics"
+            self._wait_until(
+                description,
+                lambda: fault_injectors.has_autoscaler_metrics(environment),
+                place.METRICS_TIMEOUT,
+            )
+        if self._is_healing_enabled:
+            self._wait_until(
+                "the revision is stable",
+                lambda: metrics.get_healing_status(sampler.latest_snapshot).get("stableRevision"),
+                _STABLE_TIMEOUT,
+            )
 
-    def _steady(self, sent: Stream) -> None:
+    def _wait_for_steady_state(self, responses: RequestStream) -> None:
         """Wait until requests have been answered for a while, all of them."""
         began = time.monotonic()
 
-        def calm() -> bool:
-            start = time.monotonic() - LEAD
-            lately = sent.since(start)
-            return start >= began and bool(lately) and all(each.pod for each in lately)
+        def is_steady() -> bool:
+            start = time.monotonic() - LEAD_SECONDS
+            recent = responses.responses_since(start)
+            return start >= began and bool(recent) and all(each.pod for each in recent)
 
-        self._until("all requests are answered", calm, _STEADY_LIMIT)
+        self._wait_until("all requests are answered", is_steady, _STEADY_STATE_TIMEOUT)
 
     # -- the fault --------------------------------------------------------------------------------
 
-    def _wait(self, site: Site, course: Course) -> None:
+    def _wait_for_recovery(self, environment: Environment, state: RunState) -> None:
         """Wait until the app is served in full again, or the time is over."""
-        end = course.struck + self._fault.limit
+        end = state.injected_at + self._fault.timeout
         while True:
-            self._go_on(site, course)
-            self._tell(course)
-            self._progress.waiting = f"it is served in full: {course.standing}"
-            since = course.well_since
-            if since is None or since > end or (self._fault.later and not course.later):
-                if course.now >= end:
-                    course.over = end
+            self._inject_further_faults(environment, state)
+            self._print_messages(state)
+            self._progress.waiting_for = f"it is served in full: {state.progress_text}"
+            since = state.recovered_since
+            if (
+                since is None
+                or since > end
+                or (self._fault.second_fault and not state.second_fault_done)
+            ):
+                if state.now >= end:
+                    state.requests_end = end
                     return
-            elif course.watch.samples[-1].at - since >= QUIET:
-                course.over, course.after = since, since - course.struck
-                course.mark(since, "served in full again", Kind.WELL)
+            elif state.sampler.samples[-1].at - since >= RECOVERY_WINDOW:
+                state.requests_end, state.recovered_after = since, since - state.injected_at
+                state.add_mark(since, "served in full again", MarkKind.RECOVERED)
                 return
-            time.sleep(_SHARP if self._lurks(course) else place.POLL)
+            time.sleep(
+                _FAST_POLL_INTERVAL if self._needs_fast_polling(state) else place.POLL_INTERVAL
+            )
 
-    def _go_on(self, site: Site, course: Course) -> None:
+    def _inject_further_faults(self, environment: Environment, state: RunState) -> None:
         """What is done again and again, and what is done once in the middle of healing."""
-        if self._fault.steady:
+        if self._fault.inject_repeatedly:
             with suppress(UnreachableError):
-                self._fault.steady(site)
-        if self._fault.later is None or course.later:
+                self._fault.inject_repeatedly(environment)
+        if self._fault.second_fault is None or state.second_fault_done:
             return
         # The app itself is asked, again and again: what is seen twice a second is seen too late.
-        passed = course.now - course.struck
-        if site.acts() if self._healing else passed >= LATER:
-            course.later = True
-            told, do = self._fault.later
-            course.mark(course.now, told, Kind.FAULT)
-            do(site)
+        elapsed = state.now - state.injected_at
+        if (
+            environment.has_executed_action()
+            if self._is_healing_enabled
+            else elapsed >= SECOND_FAULT_DELAY
+        ):
+            state.second_fault_done = True
+            description, inject = self._fault.second_fault
+            state.add_mark(state.now, description, MarkKind.FAULT)
+            inject(environment)
 
-    def _lurks(self, course: Course) -> bool:
+    def _needs_fast_polling(self, state: RunState) -> bool:
         """Whether the middle of healing must not be missed."""
-        return self._healing and self._fault.later is not None and not course.later
+        return (
+            self._is_healing_enabled
+            and self._fault.second_fault is not None
+            and not state.second_fault_done
+        )
 
-    def _tell(self, course: Course) -> None:
-        for text in course.news():
-            self._screen.say(text)
+    def _print_messages(self, state: RunState) -> None:
+        for text in state.collect_messages():
+            self._console.print_note(text)
 
     # -- after the fault --------------------------------------------------------------------------
 
-    def _amend(self, site: Site, course: Course) -> None:
-        if not site.owes:
+    def _run_cleanups(self, environment: Environment, state: RunState) -> None:
+        if not environment.has_cleanups:
             return
-        self._progress.waiting = "what was broken is put right"
-        course.mark(course.now, self._progress.waiting)
-        site.amend()
+        self._progress.waiting_for = "what was broken is put right"
+        state.add_mark(state.now, self._progress.waiting_for)
+        environment.run_cleanups()
 
-    def _settle(self, course: Course) -> None:
+    def _wait_for_outcomes(self, state: RunState) -> None:
         """Wait until it is known what became of every action; if it never is, that is told."""
 
-        def known() -> bool:
-            self._tell(course)
-            return not course.unknown
+        def has_no_pending_action() -> bool:
+            self._print_messages(state)
+            return not state.has_pending_action
 
-        with suppress(ShowError):
-            self._until("it is known whether that has helped", known, _SETTLE_LIMIT)
+        with suppress(ScenarioError):
+            self._wait_until(
+                "it is known whether that has helped", has_no_pending_action, _OUTCOME_TIMEOUT
+            )
 
-    def _until(self, what: str, true: Callable[[], object], limit: float) -> None:
-        self._progress.waiting = what
-        place.until(what, true, limit)
+    def _wait_until(
+        self, description: str, condition: Callable[[], object], timeout: float
+    ) -> None:
+        self._progress.waiting_for = description
+        place.wait_until(description, condition, timeout)

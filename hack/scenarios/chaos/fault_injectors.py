@@ -9,125 +9,139 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from hack.scenarios.chaos.environment import APP, IMAGE, METRICS_LIMIT, Site, until
-from hack.scenarios.common.errors import ShowError
-from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.chaos.environment import (
+    APP_NAME,
+    IMAGE,
+    METRICS_TIMEOUT,
+    Environment,
+    wait_until,
+)
+from hack.scenarios.common.errors import ScenarioError
+from hack.scenarios.common.kube_client import KubectlClient
 from hack.testkit import node_control
-from hack.testkit.kube_client import Kube as Cluster
+from hack.testkit.kube_client import KubeClient as Cluster
 
-NO_IMAGE: Final = f"{IMAGE.partition(':')[0]}:no-such-tag"
+MISSING_IMAGE: Final = f"{IMAGE.partition(':')[0]}:no-such-tag"
 
-_LEAK = "/leak?mib=120&rate=40"
-_METRICS = "/apis/apps/v1/namespaces/kube-system/deployments/metrics-server"
+_LEAK_PATH = "/leak?mib=120&rate=40"
+_METRICS_SERVER_PATH = "/apis/apps/v1/namespaces/kube-system/deployments/metrics-server"
 
 
-def leak(site: Site) -> None:
+def leak_memory(environment: Environment) -> None:
     """Have every pod that is ready take more memory; one that has it already takes no more."""
-    for pod in site.pods():
+    for pod in environment.list_pods():
         if pod.is_ready:
-            site.ask(pod, _LEAK)
+            environment.request_from_pod(pod, _LEAK_PATH)
 
 
-def hang_one(site: Site) -> None:
+def hang_pod(environment: Environment) -> None:
     """Have one pod hang."""
-    pod = site.ready_pod()
-    site.screen.typed(f"curl http://{pod.name}/hang", "")
-    if not site.ask(pod, "/hang"):
-        raise ShowError(f"{pod.name} does not answer, so it cannot be told to hang")
+    pod = environment.find_ready_pod()
+    environment.console.print_command(f"curl http://{pod.name}/hang", "")
+    if not environment.request_from_pod(pod, "/hang"):
+        raise ScenarioError(f"{pod.name} does not answer, so it cannot be told to hang")
 
 
-def fill_quota(site: Site) -> None:
+def fill_quota(environment: Environment) -> None:
     """Leave no room for the pod that is deleted."""
     quota = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
         "metadata": {"name": "full"},
-        "spec": {"hard": {"pods": str(len(site.pods()) - 1)}},
+        "spec": {"hard": {"pods": str(len(environment.list_pods()) - 1)}},
     }
-    site.kubectl("create -f -", stdin=json.dumps(quota))
+    environment.run_kubectl("create -f -", stdin=json.dumps(quota))
     path = "/api/v1/namespaces/{ns}/resourcequotas/full"
     # The API server enforces it only after a controller has filled in its status.
-    until("the quota is in force", lambda: (site.kube.read(path) or {})["status"]["hard"], 20)
-    site.kubectl(f"delete pod {site.ready_pod().name} --wait=false")
+    wait_until(
+        "the quota is in force", lambda: (environment.kube.get(path) or {})["status"]["hard"], 20
+    )
+    environment.run_kubectl(f"delete pod {environment.find_ready_pod().name} --wait=false")
 
 
-def kill_node(site: Site) -> None:
+def kill_node(environment: Environment) -> None:
     """Kill a worker; it is started again in the end."""
     cluster = Cluster()
-    node = node_control.workers(cluster)[0]
-    site.screen.typed(f"docker kill {node}", "")
-    site.owe(node_control.dead(cluster, node))
+    node = node_control.list_workers(cluster)[0]
+    environment.console.print_command(f"docker kill {node}", "")
+    environment.add_cleanup(node_control.kill_node(cluster, node))
 
 
-def kill_api_server(site: Site) -> None:
+def kill_api_server(environment: Environment) -> None:
     """Kill the API server; the kubelet starts it again."""
-    site.screen.typed("pkill -9 -x kube-apiserver", "")
-    site.owe(_without_api_server(Cluster()))
+    environment.console.print_command("pkill -9 -x kube-apiserver", "")
+    environment.add_cleanup(_stop_api_server(Cluster()))
 
 
 @contextmanager
-def _without_api_server(cluster: Cluster) -> Iterator[None]:
+def _stop_api_server(cluster: Cluster) -> Iterator[None]:
     """Controllers that lose their leases meanwhile end, and are started after a while."""
     try:
         node_control.kill_api_server(cluster)
         yield
     finally:
-        until(
+        wait_until(
             "the cluster's own pods run",
-            lambda: node_control.system_runs(cluster),
-            node_control.BACK_OFF,
+            lambda: node_control.is_system_ready(cluster),
+            node_control.KUBELET_BACK_OFF_TIMEOUT,
         )
 
 
-def kill_leader(site: Site) -> None:
+def kill_leader(environment: Environment) -> None:
     """Kill the operator that leads, as a power cut would."""
-    leader = site.leader()
-    site.screen.typed("kill -9 the leading operator", "")
+    leader = environment.find_leader()
+    environment.console.print_command("kill -9 the leading operator", "")
     leader.kill()
 
 
-def stop_metrics(site: Site) -> None:
+def stop_metrics_server(environment: Environment) -> None:
     """Stop the metrics server."""
-    site.owe(_without_metrics(site))
+    environment.add_cleanup(_stop_metrics_server(environment))
 
 
 @contextmanager
-def _without_metrics(site: Site) -> Iterator[None]:
-    order = "scale deployment/metrics-server -n kube-system --replicas"
-    wanted = (site.kube.read(_METRICS) or {})["spec"]["replicas"]
+def _stop_metrics_server(environment: Environment) -> Iterator[None]:
+    command = "scale deployment/metrics-server -n kube-system --replicas"
+    replicas = (environment.kube.get(_METRICS_SERVER_PATH) or {})["spec"]["replicas"]
     try:
-        site.kubectl(f"{order}=0")
+        environment.run_kubectl(f"{command}=0")
         yield
     finally:
-        site.kubectl(f"{order}={max(1, wanted)}")
-        until("the autoscaler gets metrics", lambda: scales(site), METRICS_LIMIT)
+        environment.run_kubectl(f"{command}={max(1, replicas)}")
+        wait_until(
+            "the autoscaler gets metrics",
+            lambda: has_autoscaler_metrics(environment),
+            METRICS_TIMEOUT,
+        )
 
 
-def scales(site: Site) -> bool:
+def has_autoscaler_metrics(environment: Environment) -> bool:
     """Whether the autoscaler says that it gets metrics."""
-    path = f"/apis/autoscaling/v2/namespaces/{{ns}}/horizontalpodautoscalers/{APP}"
-    conditions = (site.kube.read(path) or {})["status"]["conditions"]
+    path = f"/apis/autoscaling/v2/namespaces/{{ns}}/horizontalpodautoscalers/{APP_NAME}"
+    conditions = (environment.kube.get(path) or {})["status"]["conditions"]
     return ("ScalingActive", "True") in {(each["type"], each["status"]) for each in conditions}
 
 
-def lacks_containers(kube: Kube) -> str:  # noqa: ARG001 - as every need
+def find_missing_containers(kube: KubectlClient) -> str:  # noqa: ARG001 - as every need
     """What is missing to hit a node's processes."""
-    if node_control.containers(Cluster()):
+    if node_control.has_container_nodes(Cluster()):
         return ""
     return "nodes that are containers on this machine (make cluster)"
 
 
-def lacks_worker(kube: Kube) -> str:
+def find_missing_worker(kube: KubectlClient) -> str:
     """What is missing to lose a node."""
-    if missing := lacks_containers(kube):
+    if missing := find_missing_containers(kube):
         return missing
     return (
-        "" if node_control.workers(Cluster()) else "a worker beside the control plane (WORKERS=1)"
+        ""
+        if node_control.list_workers(Cluster())
+        else "a worker beside the control plane (WORKERS=1)"
     )
 
 
-def lacks_metrics(kube: Kube) -> str:
+def find_missing_metrics_server(kube: KubectlClient) -> str:
     """What is missing to stop the metrics."""
-    if kube.read(_METRICS) is not None:
+    if kube.get(_METRICS_SERVER_PATH) is not None:
         return ""
     return "a Deployment metrics-server in kube-system"

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hack.scenarios.chaos import fault_injectors
-from hack.scenarios.chaos.environment import APP, Site
-from hack.scenarios.common.errors import ShowError
-from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.chaos.environment import APP_NAME, Environment
+from hack.scenarios.common.errors import ScenarioError
+from hack.scenarios.common.kube_client import KubectlClient
 
 Json = dict[str, Any]
-Deed = Callable[[Site], None]
+Injector = Callable[[Environment], None]
 
-_LATE: Final = (
+_DELAYED_CRASH: Final = (
     "import os, runpy, threading\n"
     "timer = threading.Timer(10, os._exit, [1])\n"
     "timer.daemon = True\n"
@@ -25,14 +25,14 @@ _LATE: Final = (
 )
 """The app as it is, but it ends after ten seconds."""
 
-_ANYWHERE: Final[Json] = {
+_SPREAD_OVER_NODES: Final[Json] = {
     "topologySpreadConstraints": [
         {
             "maxSkew": 1,
             "topologyKey": "kubernetes.io/hostname",
             "whenUnsatisfiable": "DoNotSchedule",
             "nodeTaintsPolicy": "Honor",
-            "labelSelector": {"matchLabels": {"selfhealing.dev/app": APP}},
+            "labelSelector": {"matchLabels": {"selfhealing.dev/app": APP_NAME}},
         }
     ],
     "tolerations": [
@@ -59,25 +59,25 @@ Kubernetes' own patience with a lost node: the local cluster's is shorter.
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedResult:
     """What must be seen with healing.
 
     Attributes:
         diagnosis: the illness that the status must name.
-        remedies: what must be done, in this order.
+        remediations: what must be done, in this order.
         phase: the app's phase in the end.
-        served: whether the app is served in full again.
-        most: at most so many actions, where one may have to be repeated.
+        is_recovered: whether the app is served in full again.
+        max_actions: at most so many actions, where one may have to be repeated.
     """
 
     diagnosis: str
-    remedies: tuple[str, ...]
+    remediations: tuple[str, ...]
     phase: str = "Ready"
-    served: bool = True
-    most: int = 1
+    is_recovered: bool = True
+    max_actions: int = 1
 
 
-BACK: Final = ("Rollback",)
+ROLLBACK: Final = ("Rollback",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,121 +87,123 @@ class Fault:
     Attributes:
         name: as ``FAULT=`` names it.
         title: for people.
-        told: what is done, in a sentence.
-        strike: does it.
+        description: what is done, in a sentence.
+        inject: does it.
         expected: what healing must make of it.
-        limit: seconds that the app may take to be served in full again.
+        timeout: seconds that the app may take to be served in full again.
         spec: what this app has beside ``site.SPEC``.
         healing: what it has beside ``site.HEALING``.
-        pods: how many it wants while the fault lasts.
-        steady: is done again and again after the strike.
-        later: what is done once in the middle of healing, in words and in deed.
-        operators: how many processes of the operator there are; one of them leads.
-        lacks: what the cluster lacks for this fault; empty when nothing.
+        desired_pods: how many it wants while the fault lasts.
+        inject_repeatedly: is done again and again after the strike.
+        second_fault: what is done once in the middle of healing, in words and in deed.
+        operator_count: how many processes of the operator there are; one of them leads.
+        find_missing_requirement: what the cluster lacks for this fault; empty when nothing.
     """
 
     name: str
     title: str
-    told: str
-    strike: Deed
-    expected: Expected
-    limit: int
+    description: str
+    inject: Injector
+    expected: ExpectedResult
+    timeout: int
     spec: Json = field(default_factory=dict)
     healing: Json = field(default_factory=dict)
-    pods: int = 2
-    steady: Deed | None = None
-    later: tuple[str, Deed] | None = None
-    operators: int = 1
-    lacks: Callable[[Kube], str] | None = None
+    desired_pods: int = 2
+    inject_repeatedly: Injector | None = None
+    second_fault: tuple[str, Injector] | None = None
+    operator_count: int = 1
+    find_missing_requirement: Callable[[KubectlClient], str] | None = None
 
 
 FAULTS: Final = (
     Fault(
         name="bad-image",
         title="An update to an image that does not exist",
-        told="The spec asks for a tag that nobody has pushed.",
-        strike=lambda site: site.update(image=fault_injectors.NO_IMAGE),
-        expected=Expected("ImagePullFailing", BACK, "Degraded"),
-        limit=75,
+        description="The spec asks for a tag that nobody has pushed.",
+        inject=lambda site: site.update_spec(image=fault_injectors.MISSING_IMAGE),
+        expected=ExpectedResult("ImagePullFailing", ROLLBACK, "Degraded"),
+        timeout=75,
     ),
     Fault(
         name="crashing-version",
         title="An update to a version that crashes",
-        told="The new version ends at once; the rollout is Recreate, so no old pod is left.",
-        strike=lambda site: site.update(
+        description="The new version ends at once; the rollout is Recreate, so no old pod is left.",
+        inject=lambda site: site.update_spec(
             command=["python", "-c", "raise SystemExit('no database')"]
         ),
-        expected=Expected("CrashLooping", BACK, "Degraded"),
-        limit=120,
+        expected=ExpectedResult("CrashLooping", ROLLBACK, "Degraded"),
+        timeout=120,
         spec={"rollout": {"strategy": {"type": "Recreate"}}},
     ),
     Fault(
         name="late-crash",
         title="An update to a version that crashes after a while",
-        told="The new version is Ready and replaces the old one; each pod ends after ten seconds.",
-        strike=lambda site: site.update(command=["python", "-c", _LATE]),
-        expected=Expected("CrashLooping", BACK, "Degraded"),
-        limit=180,
+        description="The new version is Ready and replaces the old one; each pod ends after ten"
+        " seconds.",
+        inject=lambda site: site.update_spec(command=["python", "-c", _DELAYED_CRASH]),
+        expected=ExpectedResult("CrashLooping", ROLLBACK, "Degraded"),
+        timeout=180,
     ),
     Fault(
         name="leak",
         title="An app that needs more memory than it may have",
-        told="Each pod is made to hold 120 MiB more; the limit is 128 MiB, and at most 256.",
-        strike=fault_injectors.leak,
-        steady=fault_injectors.leak,
-        expected=Expected("OOMKilled", ("RaiseMemory",), "Ready", most=2),
-        limit=150,
+        description="Each pod is made to hold 120 MiB more; the limit is 128 MiB, and at most 256.",
+        inject=fault_injectors.leak_memory,
+        inject_repeatedly=fault_injectors.leak_memory,
+        expected=ExpectedResult("OOMKilled", ("RaiseMemory",), "Ready", max_actions=2),
+        timeout=150,
         spec={"resources": {"requests": {"cpu": "50m"}, "limits": {"memory": "128Mi"}}},
         healing={"memory": {"max": "256Mi"}},
     ),
     Fault(
         name="hang",
         title="One of three pods hangs",
-        told="One pod answers nothing any more; there is no liveness probe that would kill it.",
-        strike=fault_injectors.hang_one,
-        expected=Expected("NotReadyTooLong", ("Recycle",)),
-        limit=75,
+        description="One pod answers nothing any more; there is no liveness probe that would kill"
+        " it.",
+        inject=fault_injectors.hang_pod,
+        expected=ExpectedResult("NotReadyTooLong", ("ReplacePod",)),
+        timeout=75,
         spec={
             "replicas": 3,
             "probes": {"readiness": {"httpGet": {"path": "/ready"}, "periodSeconds": 1}},
         },
-        healing={"recycle": {"after": "1m"}},
-        pods=3,
+        healing={"replacePod": {"after": "1m"}},
+        desired_pods=3,
     ),
     Fault(
         name="missing-secret",
         title="An update that needs a Secret which is not there",
-        told="The spec takes variables from a Secret that nobody has made.",
-        strike=lambda site: site.update(envFrom=[{"secretRef": {"name": "no-such-secret"}}]),
-        expected=Expected("ConfigError", BACK, "Degraded"),
-        limit=75,
+        description="The spec takes variables from a Secret that nobody has made.",
+        inject=lambda site: site.update_spec(envFrom=[{"secretRef": {"name": "no-such-secret"}}]),
+        expected=ExpectedResult("ConfigError", ROLLBACK, "Degraded"),
+        timeout=75,
     ),
     Fault(
         name="quota",
         title="A quota that lets no pod be made",
-        told="The quota is lowered to what is there, less one; then a pod is deleted.",
-        strike=fault_injectors.fill_quota,
-        expected=Expected("QuotaExceeded", (), "Degraded", served=False),
-        limit=45,
+        description="The quota is lowered to what is there, less one; then a pod is deleted.",
+        inject=fault_injectors.fill_quota,
+        expected=ExpectedResult("QuotaExceeded", (), "Degraded", is_recovered=False),
+        timeout=45,
     ),
     Fault(
         name="leader-killed",
         title="The operator's leader dies in the middle of healing",
-        told="An update to an image that does not exist; then the leading one of two operators"
-        " is killed.",
-        strike=lambda site: site.update(image=fault_injectors.NO_IMAGE),
-        later=("the leading operator is killed", fault_injectors.kill_leader),
-        expected=Expected("ImagePullFailing", BACK, "Degraded"),
-        limit=90,
-        operators=2,
+        description="An update to an image that does not exist; then the leading one of two"
+        " operators is killed.",
+        inject=lambda site: site.update_spec(image=fault_injectors.MISSING_IMAGE),
+        second_fault=("the leading operator is killed", fault_injectors.kill_leader),
+        expected=ExpectedResult("ImagePullFailing", ROLLBACK, "Degraded"),
+        timeout=90,
+        operator_count=2,
     ),
     Fault(
         name="metrics-stopped",
         title="The autoscaler is blind",
-        told="The metrics server is stopped; while it is away, there are to be three pods.",
-        strike=fault_injectors.stop_metrics,
-        expected=Expected("MetricsUnavailable", ("ScalingFallback",)),
-        limit=120,
+        description="The metrics server is stopped; while it is away, there are to be three pods.",
+        inject=fault_injectors.stop_metrics_server,
+        expected=ExpectedResult("MetricsUnavailable", ("ScalingFallback",)),
+        timeout=120,
         spec={
             "replicas": None,
             "autoscaling": {
@@ -214,34 +216,34 @@ FAULTS: Final = (
         },
         # Longer than a new app waits for its first metrics, also in a fifth of the time.
         healing={"scalingFallback": {"replicas": 3, "after": "3m"}},
-        pods=3,
-        lacks=fault_injectors.lacks_metrics,
+        desired_pods=3,
+        find_missing_requirement=fault_injectors.find_missing_metrics_server,
     ),
     Fault(
         name="api-outage",
         title="The API server dies in the middle of healing",
-        told="An update to an image that does not exist; then the API server is killed.",
-        strike=lambda site: site.update(image=fault_injectors.NO_IMAGE),
-        later=("the API server is killed", fault_injectors.kill_api_server),
-        expected=Expected("ImagePullFailing", BACK, "Degraded"),
-        limit=180,
-        lacks=fault_injectors.lacks_containers,
+        description="An update to an image that does not exist; then the API server is killed.",
+        inject=lambda site: site.update_spec(image=fault_injectors.MISSING_IMAGE),
+        second_fault=("the API server is killed", fault_injectors.kill_api_server),
+        expected=ExpectedResult("ImagePullFailing", ROLLBACK, "Degraded"),
+        timeout=180,
+        find_missing_requirement=fault_injectors.find_missing_containers,
     ),
     Fault(
         name="node-killed",
         title="A node is lost",
-        told="The container that is the worker is killed, as by a power failure.",
-        strike=fault_injectors.kill_node,
-        expected=Expected("NodeLost", ("Failover",)),
-        limit=180,
-        spec=_ANYWHERE,
-        lacks=fault_injectors.lacks_worker,
+        description="The container that is the worker is killed, as by a power failure.",
+        inject=fault_injectors.kill_node,
+        expected=ExpectedResult("NodeLost", ("Failover",)),
+        timeout=180,
+        spec=_SPREAD_OVER_NODES,
+        find_missing_requirement=fault_injectors.find_missing_worker,
     ),
 )
 """Those that the whole cluster feels come last."""
 
 
-def chosen(names: Sequence[str]) -> tuple[Fault, ...]:
+def select_faults(names: Sequence[str]) -> tuple[Fault, ...]:
     """The faults that are asked for by name; all of them if none is.
 
     Raises:
@@ -250,5 +252,7 @@ def chosen(names: Sequence[str]) -> tuple[Fault, ...]:
     known = {fault.name: fault for fault in FAULTS}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ShowError(f"there is no fault {', '.join(unknown)}; there are: {', '.join(known)}")
+        raise ScenarioError(
+            f"there is no fault {', '.join(unknown)}; there are: {', '.join(known)}"
+        )
     return tuple(fault for fault in FAULTS if not names or fault.name in names)

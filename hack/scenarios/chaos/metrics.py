@@ -8,22 +8,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hack.scenarios.common.cluster_state import Happening, Picture
-from hack.scenarios.common.timeline import Kind, Mark, Sample, Timeline
+from hack.scenarios.common.cluster_state import ClusterSnapshot, EventRow
+from hack.scenarios.common.timeline import Mark, MarkKind, Sample, Timeline
 
-CARRIED_OUT = ("Started", "Helped", "NoHelp", "Overtaken")
+EXECUTED_OUTCOMES = ("InProgress", "Succeeded", "Failed", "Superseded")
 """Outcomes of an action that was taken, and not only thought of."""
 
-WAITING = ("Started", "Proposed")
+PENDING_OUTCOMES = ("InProgress", "Proposed")
 """Outcomes that are not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class ActionRecord:
     """Something that the operator did, as its status tells; ``at`` is when that was first seen."""
 
     id: int
-    remedy: str
+    remediation: str
     diagnosis: str
     outcome: str
     at: float
@@ -31,75 +31,79 @@ class Act:
     message: str = ""
 
     @property
-    def taken(self) -> bool:
+    def is_executed(self) -> bool:
         """Whether it was carried out."""
-        return self.outcome in CARRIED_OUT
+        return self.outcome in EXECUTED_OUTCOMES
 
     def __str__(self) -> str:
         """What was done and what became of it."""
-        return f"{self.remedy} {self.outcome}"
+        return f"{self.remediation} {self.outcome}"
 
 
 @dataclass(frozen=True, slots=True)
-class Half:
+class FaultRun:
     """A fault, with healing or without.
 
     Attributes:
-        healing: whether the operator was to heal.
-        limit: seconds that were waited at the most.
-        line: what was seen, from some seconds before the fault.
-        after: seconds from the fault until the app was served in full again; None if it was not.
-        sent: requests from the fault on, until it was served again or the time was over.
-        failed: those of them that failed.
-        acts: what the operator did.
+        is_healing_enabled: whether the operator was to heal.
+        timeout: seconds that were waited at the most.
+        timeline: what was seen, from some seconds before the fault.
+        recovered_after: seconds from the fault until the app was served in full; None if never.
+        requests_sent: requests from the fault on, until it was served again or the time was over.
+        requests_failed: those of them that failed.
+        actions: what the operator did.
         diagnoses: what it said that the app had, at any time.
         phase: the app's phase at the end.
         reason: why, in a word.
         message: the same in a sentence.
         events: the Events about it.
-        why: why it could not be played; all else is empty then.
+        error: why it could not be played; all else is empty then.
     """
 
-    healing: bool
-    limit: int
-    line: Timeline
-    after: float | None = None
-    sent: int = 0
-    failed: int = 0
-    acts: tuple[Act, ...] = ()
+    is_healing_enabled: bool
+    timeout: int
+    timeline: Timeline
+    recovered_after: float | None = None
+    requests_sent: int = 0
+    requests_failed: int = 0
+    actions: tuple[ActionRecord, ...] = ()
     diagnoses: tuple[str, ...] = ()
     phase: str = ""
     reason: str = ""
     message: str = ""
-    events: tuple[Happening, ...] = ()
-    why: str = ""
+    events: tuple[EventRow, ...] = ()
+    error: str = ""
 
     @property
-    def taken(self) -> tuple[Act, ...]:
+    def executed_actions(self) -> tuple[ActionRecord, ...]:
         """The actions that were carried out."""
-        return tuple(act for act in self.acts if act.taken)
+        return tuple(act for act in self.actions if act.is_executed)
 
     @property
-    def ended(self) -> str:
+    def final_state(self) -> str:
         """How the app ended, in two words."""
         return f"{self.phase}, {self.reason}" if self.reason else self.phase
 
     @property
-    def served(self) -> str:
+    def recovery_text(self) -> str:
         """When it was served again, for people."""
-        if self.why:
+        if self.error:
             return "not played"
-        return f"not within {self.limit} s" if self.after is None else f"{self.after:.0f} s"
+        return (
+            f"not within {self.timeout} s"
+            if self.recovered_after is None
+            else f"{self.recovered_after:.0f} s"
+        )
 
 
-def full(now: Picture, wanted: int) -> bool:
+def is_fully_served(snapshot: ClusterSnapshot, desired: int) -> bool:
     """Whether an app that wants so many pods has them, all of them serving."""
-    staying = now.staying
-    return len(staying) >= wanted and all(pod.is_ready and pod.serving for pod in staying)
+    remaining = snapshot.remaining_pods
+    return len(remaining) >= desired and all(pod.is_ready and pod.is_serving for pod in remaining)
 
 
-def well_since(
-    samples: Sequence[Sample], failed: Iterable[float], struck: float, wanted: int
+def find_recovery(
+    samples: Sequence[Sample], failure_times: Iterable[float], injected_at: float, desired: int
 ) -> float | None:
     """Since when the app has been served in full after a fault.
 
@@ -107,82 +111,87 @@ def well_since(
 
     Args:
         samples: the looks.
-        failed: when requests failed.
-        struck: when the fault was made.
-        wanted: how many pods there must be.
+        failure_times: when requests failed.
+        injected_at: when the fault was made.
+        desired: how many pods there must be.
     """
-    looks = [(each.at, full(each.picture, wanted)) for each in samples if each.at > struck]
-    hurt = [at for at in failed if at > struck]
-    short = [at for at, good in looks if not good]
-    if not looks or not looks[-1][1] or not (hurt or short):
+    observations = [
+        (each.at, is_fully_served(each.snapshot, desired))
+        for each in samples
+        if each.at > injected_at
+    ]
+    failures_after = [at for at in failure_times if at > injected_at]
+    degraded_at = [at for at, good in observations if not good]
+    if not observations or not observations[-1][1] or not (failures_after or degraded_at):
         return None
-    last = max(short, default=struck)
-    first = next(at for at, _ in looks if at > last)
-    return max([first, *hurt])
+    last = max(degraded_at, default=injected_at)
+    first = next(at for at, _ in observations if at > last)
+    return max([first, *failures_after])
 
 
-def acts(samples: Sequence[Sample], struck: float) -> tuple[Act, ...]:
+def collect_actions(samples: Sequence[Sample], injected_at: float) -> tuple[ActionRecord, ...]:
     """What the operator has done since the fault, the oldest first, each as it was seen last."""
-    found: dict[int, Act] = {}
+    actions: dict[int, ActionRecord] = {}
     for sample in samples:
-        for entry in healing(sample.picture).get("history", ()):
-            act = Act(
+        for entry in get_healing_status(sample.snapshot).get("history", ()):
+            action = ActionRecord(
                 id=entry["id"],
-                remedy=entry["remedy"],
+                remediation=entry["remediation"],
                 diagnosis=entry["diagnosis"],
                 outcome=entry["outcome"],
                 at=sample.at,
                 target=entry.get("target", ""),
                 message=entry.get("message", ""),
             )
-            before = found.get(act.id)
-            found[act.id] = replace(act, at=before.at) if before else act
-    return tuple(found[key] for key in sorted(found) if found[key].at > struck)
+            first_seen = actions.get(action.id)
+            actions[action.id] = replace(action, at=first_seen.at) if first_seen else action
+    return tuple(actions[key] for key in sorted(actions) if actions[key].at > injected_at)
 
 
-def diagnoses(samples: Sequence[Sample], struck: float) -> tuple[str, ...]:
+def collect_diagnoses(samples: Sequence[Sample], injected_at: float) -> tuple[str, ...]:
     """What the app was said to have at any time since the fault, in the order of appearance."""
-    found: dict[str, None] = {}
+    seen_types: dict[str, None] = {}
     for sample in samples:
-        if sample.at > struck:
-            for entry in healing(sample.picture).get("diagnoses", ()):
-                found.setdefault(entry["type"])
-    return tuple(found)
+        if sample.at > injected_at:
+            for entry in get_healing_status(sample.snapshot).get("diagnoses", ()):
+                seen_types.setdefault(entry["type"])
+    return tuple(seen_types)
 
 
-def reason(now: Picture) -> str:
+def get_ready_reason(snapshot: ClusterSnapshot) -> str:
     """Why the app is as it is, in a word."""
-    for condition in now.status.get("conditions", ()):
+    for condition in snapshot.status.get("conditions", ()):
         if condition["type"] == "Ready":
             return str(condition.get("reason", ""))
     return ""
 
 
-def marks(found: Iterable[Act]) -> tuple[Mark, ...]:
+def build_action_marks(actions: Iterable[ActionRecord]) -> tuple[Mark, ...]:
     """The actions on a timeline."""
     return tuple(
-        Mark(act.at, f"{act}: {act.message or act.diagnosis}", Kind.ACTION) for act in found
+        Mark(action.at, f"{action}: {action.message or action.diagnosis}", MarkKind.ACTION)
+        for action in actions
     )
 
 
-def moved(found: Iterable[Mark], seconds: float) -> tuple[Mark, ...]:
+def shift_marks(marks: Iterable[Mark], seconds: float) -> tuple[Mark, ...]:
     """The marks at other times."""
-    return tuple(replace(mark, at=max(0.0, mark.at + seconds)) for mark in found)
+    return tuple(replace(mark, at=max(0.0, mark.at + seconds)) for mark in marks)
 
 
-def since(found: Iterable[Act], struck: float) -> tuple[Act, ...]:
+def shift_actions(actions: Iterable[ActionRecord], injected_at: float) -> tuple[ActionRecord, ...]:
     """The actions with times that begin at the fault."""
-    return tuple(replace(act, at=act.at - struck) for act in found)
+    return tuple(replace(act, at=act.at - injected_at) for act in actions)
 
 
-def cut(samples: Sequence[Sample], start: float) -> tuple[Sample, ...]:
+def clip_samples(samples: Sequence[Sample], start: float) -> tuple[Sample, ...]:
     """The looks from ``start`` on, with times that begin there; the last one before it is kept."""
     before = [sample for sample in samples if sample.at <= start]
     after = [sample for sample in samples if sample.at > start]
     return tuple(replace(each, at=max(0.0, each.at - start)) for each in [*before[-1:], *after])
 
 
-def healing(now: Picture) -> dict[str, Any]:
+def get_healing_status(snapshot: ClusterSnapshot) -> dict[str, Any]:
     """What the status says about healing; empty where it says nothing."""
-    found: dict[str, Any] = now.status.get("healing") or {}
+    found: dict[str, Any] = snapshot.status.get("healing") or {}
     return found

@@ -9,46 +9,46 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from hack.scenarios.chaos.evaluation import Result
-from hack.scenarios.chaos.metrics import Half
-from hack.scenarios.common.html import render
-from hack.scenarios.common.shapes import HALF, Drawing
-from hack.scenarios.common.svg_chart import draw
+from hack.scenarios.chaos.evaluation import FaultResult
+from hack.scenarios.chaos.metrics import FaultRun
+from hack.scenarios.common.html import render_page
+from hack.scenarios.common.shapes import HALF_WIDTH, Drawing
+from hack.scenarios.common.svg_chart import draw_timeline
 
-FOLDER: Final = Path(".artifacts")
-JSON: Final = "drill.json"
+REPORT_FOLDER: Final = Path(".artifacts")
+JSON_FILE: Final = "drill.json"
 _STYLES = {"as expected": "green", "FAILED": "bold red", "left out": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ChaosReport:
     """A run of drills.
 
     Attributes:
         results: of the faults, in order.
-        began: the day and the time, for people.
+        started: the day and the time, for people.
         seconds: how long it took.
         cluster: what it ran on, for people.
         scale: what the times of healing were multiplied by.
     """
 
-    results: tuple[Result, ...]
-    began: str
+    results: tuple[FaultResult, ...]
+    started: str
     seconds: float
     cluster: str
     scale: float
 
     @property
-    def passed(self) -> bool:
+    def has_passed(self) -> bool:
         """Whether everything went as expected."""
         return all(result.passed for result in self.results)
 
-    def count(self, word: str) -> int:
+    def count(self, result_text: str) -> int:
         """How many faults ended so."""
-        return sum(result.word == word for result in self.results)
+        return sum(result.result_text == result_text for result in self.results)
 
 
-def table(results: Sequence[Result]) -> Table:
+def build_table(results: Sequence[FaultResult]) -> Table:
     """The report in a terminal, in 80 columns: a line for each fault, and one for each half."""
     found = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("FAULT, HEALING", "SERVED AGAIN", "FAILED/SENT"):
@@ -56,82 +56,93 @@ def table(results: Sequence[Result]) -> Table:
     found.add_column("ACTIONS", min_width=12, overflow="fold")
     found.add_column("ENDED AS", min_width=17, overflow="fold")
     for result in results:
-        found.add_row(result.fault.name, Text(result.word, _STYLES[result.word]))
-        for half in result.halves:
-            healing, *figures = row(half)
+        found.add_row(result.fault.name, Text(result.result_text, _STYLES[result.result_text]))
+        for run in result.runs:
+            healing, *figures = build_row(run)
             found.add_row(f"  {healing}", *figures)
     return found
 
 
-def row(half: Half) -> tuple[str, str, str, str, str]:
+def build_row(run: FaultRun) -> tuple[str, str, str, str, str]:
     """The figures of a half: healing, served again, failed of sent, actions, how it ended."""
-    healing = "with" if half.healing else "without"
-    if half.why:
-        return (healing, half.served, "", "", "")
-    done = ", ".join(map(str, half.acts)) or "none"
-    return (healing, half.served, f"{half.failed}/{half.sent}", done, half.ended)
+    healing = "with" if run.is_healing_enabled else "without"
+    if run.error:
+        return (healing, run.recovery_text, "", "", "")
+    actions = ", ".join(map(str, run.actions)) or "none"
+    return (
+        healing,
+        run.recovery_text,
+        f"{run.requests_failed}/{run.requests_sent}",
+        actions,
+        run.final_state,
+    )
 
 
-def data(run: Run) -> dict[str, Any]:
+def build_json(run: ChaosReport) -> dict[str, Any]:
     """The report for programs."""
     return {
-        "began": run.began,
+        "began": run.started,
         "seconds": round(run.seconds, 1),
         "cluster": run.cluster,
         "scale": run.scale,
-        "passed": run.passed,
+        "passed": run.has_passed,
         "faults": [
             {
                 "name": result.fault.name,
                 "title": result.fault.title,
-                "told": result.fault.told,
-                "result": result.word,
-                "missed": list(result.missed),
-                "lacked": result.lacked,
-                **{("with" if half.healing else "without"): _half(half) for half in result.halves},
+                "told": result.fault.description,
+                "result": result.result_text,
+                "missed": list(result.deviations),
+                "lacked": result.missing_requirement,
+                **{
+                    ("with" if half.is_healing_enabled else "without"): _run_json(half)
+                    for half in result.runs
+                },
             }
             for result in run.results
         ],
     }
 
 
-def _half(half: Half) -> dict[str, Any]:
+def _run_json(run: FaultRun) -> dict[str, Any]:
     return {
-        "limit": half.limit,
-        "servedAgainAfter": None if half.after is None else round(half.after, 1),
-        "sent": half.sent,
-        "failed": half.failed,
-        "actions": [{**asdict(act), "at": round(act.at, 1)} for act in half.acts],
-        "diagnoses": list(half.diagnoses),
-        "phase": half.phase,
-        "reason": half.reason,
-        "message": half.message,
+        "limit": run.timeout,
+        "servedAgainAfter": None if run.recovered_after is None else round(run.recovered_after, 1),
+        "sent": run.requests_sent,
+        "failed": run.requests_failed,
+        "actions": [{**asdict(act), "at": round(act.at, 1)} for act in run.actions],
+        "diagnoses": list(run.diagnoses),
+        "phase": run.phase,
+        "reason": run.reason,
+        "message": run.message,
         "events": [
             {"at": event.at.isoformat(), "reason": event.reason, "message": event.text}
-            for event in half.events
+            for event in run.events
         ],
-        "why": half.why,
+        "why": run.error,
     }
 
 
-def page(run: Run) -> str:
+def render_report(run: ChaosReport) -> str:
     """The report for a browser."""
-    drills = [(result, list(_drawn(result))) for result in run.results]
-    return render(Path(__file__).parent, "report.html.j2", run=run, drills=drills, row=row)
+    experiments = [(result, list(_draw_runs(result))) for result in run.results]
+    return render_page(
+        Path(__file__).parent, "report.html.j2", run=run, drills=experiments, row=build_row
+    )
 
 
-def _drawn(result: Result) -> Iterator[tuple[Half, Drawing]]:
+def _draw_runs(result: FaultResult) -> Iterator[tuple[FaultRun, Drawing]]:
     """The halves beside each other, on axes of the same length."""
-    longest = max((half.line.length for half in result.halves), default=0.0)
-    for half in result.halves:
-        yield half, draw(half.line, HALF, longest)
+    max_length = max((run.timeline.length for run in result.runs), default=0.0)
+    for run in result.runs:
+        yield run, draw_timeline(run.timeline, HALF_WIDTH, max_length)
 
 
-def write(run: Run, folder: Path) -> Path:
+def write_report(run: ChaosReport, folder: Path) -> Path:
     """Write the page and the JSON; returns where the page is."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(data(run), indent=2, ensure_ascii=False)
-    (folder / JSON).write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(build_json(run), indent=2, ensure_ascii=False)
+    (folder / JSON_FILE).write_text(text + "\n", encoding="utf-8")
     file = folder / "drill.html"
-    file.write_text(page(run), encoding="utf-8")
+    file.write_text(render_report(run), encoding="utf-8")
     return file

@@ -6,110 +6,130 @@ from typing import Final
 
 from hack.scenarios.chaos import metrics
 from hack.scenarios.chaos.faults import Fault
-from hack.scenarios.chaos.metrics import Act, Half
-from hack.scenarios.common.request_stream import Sent, Stream, each_second
-from hack.scenarios.common.sampler import Watch
-from hack.scenarios.common.timeline import Kind, Mark, timeline
+from hack.scenarios.chaos.metrics import ActionRecord, FaultRun
+from hack.scenarios.common.request_stream import RequestStream, Response, count_per_second
+from hack.scenarios.common.sampler import Sampler
+from hack.scenarios.common.timeline import Mark, MarkKind, build_timeline
 
-LEAD: Final = 5.0
+LEAD_SECONDS: Final = 5.0
 """Seconds before the fault that are drawn, and in which no request may fail."""
 
 
 @dataclass(slots=True)
-class Course:
+class RunState:
     """The course of a half; all moments are by the watch's clock.
 
     Attributes:
         fault: what is broken.
-        watch: what is seen of the app.
+        sampler: what is seen of the app.
         stream: the requests.
-        struck: when it was broken.
-        over: until when requests count.
-        after: how long it took until it was served in full again; None as long as it is not.
-        later: whether what belongs into the middle of healing has been done.
+        injected_at: when it was broken.
+        requests_end: until when requests count.
+        recovered_after: seconds until it was served in full again; None as long as it is not.
+        second_fault_done: whether what belongs into the middle of healing has been done.
     """
 
     fault: Fault
-    watch: Watch
-    stream: Stream
-    struck: float = 0.0
-    over: float = 0.0
-    after: float | None = None
-    later: bool = False
+    sampler: Sampler
+    stream: RequestStream
+    injected_at: float = 0.0
+    requests_end: float = 0.0
+    recovered_after: float | None = None
+    second_fault_done: bool = False
     _marks: list[Mark] = field(default_factory=list)
-    _told: set[tuple[int, str]] = field(default_factory=set)
+    _reported: set[tuple[int, str]] = field(default_factory=set)
 
     @property
     def now(self) -> float:
         """The moment."""
-        return self.watch.seconds
+        return self.sampler.elapsed
 
     @property
-    def acts(self) -> tuple[Act, ...]:
+    def actions(self) -> tuple[ActionRecord, ...]:
         """What the operator has done since the fault."""
-        return metrics.acts(self.watch.samples, self.struck)
+        return metrics.collect_actions(self.sampler.samples, self.injected_at)
 
     @property
-    def well_since(self) -> float | None:
+    def recovered_since(self) -> float | None:
         """Since when the app has been served in full."""
-        samples, pods = self.watch.samples, self.fault.pods
-        return metrics.well_since(samples, self._failed, self.struck, pods)
+        samples, pods = self.sampler.samples, self.fault.desired_pods
+        return metrics.find_recovery(samples, self._failure_times, self.injected_at, pods)
 
     @property
-    def unknown(self) -> bool:
+    def has_pending_action(self) -> bool:
         """Whether it is not known yet what became of an action."""
-        return any(act.outcome in metrics.WAITING for act in self.acts)
+        return any(act.outcome in metrics.PENDING_OUTCOMES for act in self.actions)
 
     @property
-    def standing(self) -> str:
+    def progress_text(self) -> str:
         """How it stands, for a screen."""
-        requests, staying = self._sent, self.watch.last.staying
+        requests, staying = self._responses_after_fault, self.sampler.latest_snapshot.remaining_pods
         parts = [
-            f"{sum(pod.is_ready for pod in staying)} of {self.fault.pods} pods ready",
+            f"{sum(pod.is_ready for pod in staying)} of {self.fault.desired_pods} pods ready",
             f"{sum(not each.pod for each in requests)} of {len(requests)} requests failed",
-            *map(str, self.acts[-1:]),
+            *map(str, self.actions[-1:]),
         ]
         return ", ".join(parts)
 
-    def mark(self, at: float, text: str, kind: Kind = Kind.TYPED) -> None:
+    def add_mark(self, at: float, text: str, kind: MarkKind = MarkKind.COMMAND) -> None:
         """Note something that was done."""
         self._marks.append(Mark(at, text, kind))
 
-    def news(self) -> Iterator[str]:
+    def collect_messages(self) -> Iterator[str]:
         """What the operator has done, or what is known of it, that was not told yet."""
-        for act in self.acts:
-            if (act.id, act.outcome) not in self._told:
-                known = any(number == act.id for number, _ in self._told)
-                self._told.add((act.id, act.outcome))
-                yield str(act) if known else f"{act}: {act.message or act.diagnosis}"
+        for act in self.actions:
+            if (act.id, act.outcome) not in self._reported:
+                is_known = any(number == act.id for number, _ in self._reported)
+                self._reported.add((act.id, act.outcome))
+                yield str(act) if is_known else f"{act}: {act.message or act.diagnosis}"
 
-    def half(self, *, healing: bool) -> Half:
+    def build_result(self, *, healing: bool) -> FaultRun:
         """What it came to."""
-        samples, now = self.watch.samples, self.watch.last
-        done = metrics.acts(samples, self.struck)
-        marks = sorted((*metrics.marks(done), *self._marks), key=lambda mark: mark.at)
-        start = max(0.0, self.struck - LEAD)
-        hits = each_second(at - start for at in self._failed if at > start)
-        cut, moved = metrics.cut(samples, start), metrics.moved(marks, -start)
-        return Half(
-            healing=healing,
-            limit=self.fault.limit,
-            line=timeline(cut, moved, self.now - start, hits),
-            after=self.after,
-            sent=sum(each.at - self.watch.began <= self.over for each in self._sent),
-            failed=sum(self.struck < at <= self.over for at in self._failed),
-            acts=metrics.since(done, self.struck),
-            diagnoses=metrics.diagnoses(samples, self.struck),
-            phase=now.phase,
-            reason=metrics.reason(now),
-            message=str(now.status.get("message", "")),
-            events=tuple(event for event in now.events if event.about == "SelfHealingApp"),
+        samples, snapshot = self.sampler.samples, self.sampler.latest_snapshot
+        actions = metrics.collect_actions(samples, self.injected_at)
+        marks = sorted(
+            (*metrics.build_action_marks(actions), *self._marks), key=lambda mark: mark.at
+        )
+        start = max(0.0, self.injected_at - LEAD_SECONDS)
+        failures_per_second = count_per_second(
+            at - start for at in self._failure_times if at > start
+        )
+        samples_from_start, shifted_marks = (
+            metrics.clip_samples(samples, start),
+            metrics.shift_marks(marks, -start),
+        )
+        return FaultRun(
+            is_healing_enabled=healing,
+            timeout=self.fault.timeout,
+            timeline=build_timeline(
+                samples_from_start, shifted_marks, self.now - start, failures_per_second
+            ),
+            recovered_after=self.recovered_after,
+            requests_sent=sum(
+                each.at - self.sampler.started_at <= self.requests_end
+                for each in self._responses_after_fault
+            ),
+            requests_failed=sum(
+                self.injected_at < at <= self.requests_end for at in self._failure_times
+            ),
+            actions=metrics.shift_actions(actions, self.injected_at),
+            diagnoses=metrics.collect_diagnoses(samples, self.injected_at),
+            phase=snapshot.phase,
+            reason=metrics.get_ready_reason(snapshot),
+            message=str(snapshot.status.get("message", "")),
+            events=tuple(
+                event for event in snapshot.events if event.involved_kind == "SelfHealingApp"
+            ),
         )
 
     @property
-    def _sent(self) -> tuple[Sent, ...]:
-        return self.stream.since(self.watch.began + self.struck)
+    def _responses_after_fault(self) -> tuple[Response, ...]:
+        return self.stream.responses_since(self.sampler.started_at + self.injected_at)
 
     @property
-    def _failed(self) -> list[float]:
-        return [each.at - self.watch.began for each in self.stream.since(0) if not each.pod]
+    def _failure_times(self) -> list[float]:
+        return [
+            each.at - self.sampler.started_at
+            for each in self.stream.responses_since(0)
+            if not each.pod
+        ]

@@ -8,16 +8,16 @@ from typing import Final
 
 from rich.console import Console
 
-from hack.scenarios.common.console import Screen
-from hack.scenarios.common.errors import ShowError
-from hack.scenarios.common.live_console import LiveScreen
-from hack.scenarios.common.plain_console import PlainScreen
+from hack.scenarios.common.console import ScenarioConsole
+from hack.scenarios.common.errors import ScenarioError
+from hack.scenarios.common.live_console import LiveConsole
+from hack.scenarios.common.plain_console import PlainConsole
 
-INTERRUPTED: Final = 130
+EXIT_INTERRUPTED: Final = 130
 """The exit code of what was stopped by Ctrl-C, as shells have it."""
 
 
-def answered(order: Callable[[], int], *errors: type[Exception]) -> int:
+def run_command(command: Callable[[], int], *errors: type[Exception]) -> int:
     """Carry out an order; returns its exit code, also when it ends early.
 
     What is asked to end, by Ctrl-C, `kill` or a closed terminal, gets a KeyboardInterrupt, so that
@@ -25,27 +25,27 @@ def answered(order: Callable[[], int], *errors: type[Exception]) -> int:
     Python leaves it so.
 
     Args:
-        order: what is asked for.
+        command: what is asked for.
         errors: what else than ShowError has a message for people.
     """
-    told: tuple[type[Exception], ...] = (ShowError, *errors)
+    expected_errors: tuple[type[Exception], ...] = (ScenarioError, *errors)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        return order()
-    except told as error:
+        return command()
+    except expected_errors as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
 
 
 @contextmanager
-def screen(console: Console, *, plain: bool) -> Iterator[Screen]:
+def open_console(console: Console, *, plain: bool) -> Iterator[ScenarioConsole]:
     """A live view where the terminal can show one; otherwise, or if ``plain``, lines."""
     if plain or not console.is_terminal or console.is_dumb_terminal:
-        yield PlainScreen()
+        yield PlainConsole()
         return
-    with LiveScreen(console) as live:
+    with LiveConsole(console) as live:
         yield live

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from hack.scenarios.common.kube_client import Json, Kube
+from hack.scenarios.common.kube_client import Json, KubectlClient
 
-_APPS = "/apis/selfhealing.dev/v1alpha1/namespaces/{ns}/selfhealingapps"
-_TOLD = {
+_APPS_PATH = "/apis/selfhealing.dev/v1alpha1/namespaces/{ns}/selfhealingapps"
+_SHOWN_EVENTS = {
     "SelfHealingApp": frozenset[str](),  # all of them
     "Pod": frozenset({"Unhealthy", "Killing", "BackOff", "Failed"}),
     "HorizontalPodAutoscaler": frozenset({"SuccessfulRescale"}),
@@ -17,7 +17,7 @@ _TOLD = {
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
+class PodRow:
     """A pod as ``kubectl get pods`` shows it, and whether the Service sends it requests."""
 
     name: str
@@ -26,8 +26,8 @@ class Pod:
     status: str
     restarts: int
     age: str
-    serving: bool
-    leaving: bool
+    is_serving: bool
+    is_terminating: bool
     app: str = ""
     node: str = ""
 
@@ -35,22 +35,22 @@ class Pod:
     def is_ready(self) -> bool:
         """Whether all of its containers are ready and it stays."""
         have, _, want = self.ready.partition("/")
-        return have == want and not self.leaving
+        return have == want and not self.is_terminating
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class EventRow:
     """A Kubernetes Event."""
 
     at: datetime
-    warning: bool
-    about: str
+    is_warning: bool
+    involved_kind: str
     reason: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class App:
+class AppRow:
     """A SelfHealingApp: its line in ``kubectl get selfhealingapps`` and its status block."""
 
     name: str = ""
@@ -59,7 +59,7 @@ class App:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ClusterSnapshot:
     """What there is at one moment.
 
     Attributes:
@@ -70,14 +70,14 @@ class Picture:
     """
 
     columns: tuple[str, ...] = ()
-    apps: tuple[App, ...] = ()
-    pods: tuple[Pod, ...] = ()
-    events: tuple[Happening, ...] = ()
+    apps: tuple[AppRow, ...] = ()
+    pods: tuple[PodRow, ...] = ()
+    events: tuple[EventRow, ...] = ()
 
     @property
-    def app(self) -> App:
+    def app(self) -> AppRow:
         """The first app; an empty one when there is none."""
-        return self.apps[0] if self.apps else App()
+        return self.apps[0] if self.apps else AppRow()
 
     @property
     def row(self) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ class Picture:
         return str(self.status.get("phase", ""))
 
     @property
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether the app's Ready condition is true."""
         return any(
             condition["type"] == "Ready" and condition["status"] == "True"
@@ -103,57 +103,62 @@ class Picture:
         )
 
     @property
-    def staying(self) -> tuple[Pod, ...]:
+    def remaining_pods(self) -> tuple[PodRow, ...]:
         """The pods that are not about to go."""
-        return tuple(pod for pod in self.pods if not pod.leaving)
+        return tuple(pod for pod in self.pods if not pod.is_terminating)
 
-    def pod(self, uid: str) -> Pod | None:
+    def find_pod(self, uid: str) -> PodRow | None:
         """The pod with this UID."""
         return next((pod for pod in self.pods if pod.uid == uid), None)
 
-    def restarts(self, reason: str = "") -> int:
+    def count_restarts(self, reason: str = "") -> int:
         """Restarts that the app's status counts, in all or for one reason."""
         block = self.status.get("restarts", {})
         return int(block.get("byReason", {}).get(reason, 0) if reason else block.get("total", 0))
 
-    def told(self, reason: str) -> int:
+    def count_events(self, reason: str) -> int:
         """How many Events of this reason there are."""
         return sum(event.reason == reason for event in self.events)
 
 
-def look(kube: Kube, app: str = "") -> Picture:
+def read_cluster_state(kube: KubectlClient, app: str = "") -> ClusterSnapshot:
     """Look at an app, or at all of the namespace: pods, Services' endpoints, Events."""
-    apps = kube.read(_APPS, table=True)
-    pods = kube.read("/api/v1/namespaces/{ns}/pods", table=True)
-    slices = kube.read("/apis/discovery.k8s.io/v1/namespaces/{ns}/endpointslices")
-    events = kube.read("/api/v1/namespaces/{ns}/events")
-    return picture(apps or {}, pods or {}, slices or {}, events or {}, app)
+    apps = kube.get(_APPS_PATH, table=True)
+    pods = kube.get("/api/v1/namespaces/{ns}/pods", table=True)
+    slices = kube.get("/apis/discovery.k8s.io/v1/namespaces/{ns}/endpointslices")
+    events = kube.get("/api/v1/namespaces/{ns}/events")
+    return parse_cluster_state(apps or {}, pods or {}, slices or {}, events or {}, app)
 
 
-def picture(apps: Json, pods: Json, slices: Json, events: Json, app: str = "") -> Picture:
+def parse_cluster_state(
+    apps: Json, pods: Json, slices: Json, events: Json, app: str = ""
+) -> ClusterSnapshot:
     """Put the answers of the API server together."""
-    columns, rows = _table(apps)
+    columns, rows = _parse_table(apps)
     shown = [(raw["metadata"]["name"], row, raw.get("status", {})) for row, raw in rows]
-    serving = _serving(slices)
-    pod_columns, pod_rows = _table(pods)
+    serving_uids = _serving_pod_uids(slices)
+    pod_columns, pod_rows = _parse_table(pods)
     found = [
-        _pod(dict(zip(pod_columns, cells, strict=True)), raw, serving) for cells, raw in pod_rows
+        _parse_pod(dict(zip(pod_columns, cells, strict=True)), raw, serving_uids)
+        for cells, raw in pod_rows
     ]
-    born = {raw["metadata"]["uid"]: raw["metadata"]["creationTimestamp"] for _, raw in pod_rows}
-    told = [_happening(raw) for raw in events.get("items", ()) if _is_told(raw)]
-    return Picture(
+    creation_times = {
+        raw["metadata"]["uid"]: raw["metadata"]["creationTimestamp"] for _, raw in pod_rows
+    }
+    event_rows = [_parse_event(raw) for raw in events.get("items", ()) if _is_shown(raw)]
+    return ClusterSnapshot(
         columns=columns,
         apps=tuple(
-            App(*found)
+            AppRow(*found)
             for found in sorted(shown, key=lambda found: found[0])
             if not app or found[0] == app
         ),
-        pods=tuple(sorted(found, key=lambda pod: (born[pod.uid], pod.name))),
-        events=tuple(sorted(told, key=lambda event: event.at)),
+        pods=tuple(sorted(found, key=lambda pod: (creation_times[pod.uid], pod.name))),
+        events=tuple(sorted(event_rows, key=lambda event: event.at)),
     )
 
 
-def _table(table: Json) -> tuple[tuple[str, ...], list[tuple[tuple[str, ...], Json]]]:
+def _parse_table(table: Json) -> tuple[tuple[str, ...], list[tuple[tuple[str, ...], Json]]]:
     """The columns that kubectl shows without ``-o wide``, and each row with its object."""
     shown = [
         (index, column["name"].upper())
@@ -161,17 +166,17 @@ def _table(table: Json) -> tuple[tuple[str, ...], list[tuple[tuple[str, ...], Js
         if column.get("priority", 0) == 0
     ]
     rows = [
-        (tuple(_cell(row["cells"][index]) for index, _ in shown), row["object"])
+        (tuple(_format_cell(row["cells"][index]) for index, _ in shown), row["object"])
         for row in table.get("rows") or ()
     ]
     return tuple(name for _, name in shown), rows
 
 
-def _cell(value: object) -> str:
+def _format_cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _serving(slices: Json) -> frozenset[str]:
+def _serving_pod_uids(slices: Json) -> frozenset[str]:
     """The UIDs of the pods that the Service sends requests to."""
     return frozenset(
         endpoint["targetRef"]["uid"]
@@ -181,39 +186,39 @@ def _serving(slices: Json) -> frozenset[str]:
     )
 
 
-def _pod(cells: Mapping[str, str], raw: Json, serving: frozenset[str]) -> Pod:
+def _parse_pod(cells: Mapping[str, str], raw: Json, serving: frozenset[str]) -> PodRow:
     uid = raw["metadata"]["uid"]
-    return Pod(
+    return PodRow(
         name=raw["metadata"]["name"],
         uid=uid,
         ready=cells["READY"],
         status=cells["STATUS"],
         restarts=int(cells["RESTARTS"].split()[0]),  # "1 (5s ago)"
         age=cells["AGE"],
-        serving=uid in serving,
-        leaving="deletionTimestamp" in raw["metadata"],
+        is_serving=uid in serving,
+        is_terminating="deletionTimestamp" in raw["metadata"],
         app=raw["metadata"].get("labels", {}).get("app", ""),
         node=raw.get("spec", {}).get("nodeName", ""),
     )
 
 
-def _is_told(raw: Json) -> bool:
-    reasons = _TOLD.get(raw["involvedObject"].get("kind", ""))
+def _is_shown(raw: Json) -> bool:
+    reasons = _SHOWN_EVENTS.get(raw["involvedObject"].get("kind", ""))
     return reasons is not None and (not reasons or raw.get("reason") in reasons)
 
 
-def _happening(raw: Json) -> Happening:
+def _parse_event(raw: Json) -> EventRow:
     at = (
         (raw.get("series") or {}).get("lastObservedTime")
         or raw.get("lastTimestamp")
         or raw.get("eventTime")
         or raw["metadata"]["creationTimestamp"]
     )
-    about = raw["involvedObject"]
-    return Happening(
+    involved = raw["involvedObject"]
+    return EventRow(
         at=datetime.fromisoformat(at),
-        warning=raw.get("type") == "Warning",
-        about=str(about["kind"]).replace("HorizontalPodAutoscaler", "Autoscaler"),
+        is_warning=raw.get("type") == "Warning",
+        involved_kind=str(involved["kind"]).replace("HorizontalPodAutoscaler", "Autoscaler"),
         reason=raw.get("reason", ""),
         text=" ".join((raw.get("message") or "").split()),
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from hack.scenarios.common.cluster_state import Picture
+from hack.scenarios.common.cluster_state import ClusterSnapshot
 
 
 @dataclass(slots=True)
@@ -16,28 +16,28 @@ class Progress:
     started: float
     expected: int
     count: int
-    looking: str
+    shown_command: str
     number: int = 0
     title: str = ""
     step_started: float = 0.0
     step_expected: int = 0
-    waiting: str = ""
+    waiting_for: str = ""
 
 
-class Screen(Protocol):
+class ScenarioConsole(Protocol):
     """What a person sees."""
 
-    def begin(self, progress: Progress) -> None:
+    def begin_step(self, progress: Progress) -> None:
         """A step begins."""
 
-    def say(self, text: str) -> None:
+    def print_note(self, text: str) -> None:
         """Explain something."""
 
-    def typed(self, command: str, output: str) -> None:
+    def print_command(self, command: str, output: str) -> None:
         """A command was typed, and this is what it printed."""
 
-    def show(self, picture: Picture, progress: Progress) -> None:
+    def show_snapshot(self, snapshot: ClusterSnapshot, progress: Progress) -> None:
         """Show how things are."""
 
-    def end(self, progress: Progress, seen: str) -> None:
+    def end_step(self, progress: Progress, summary: str) -> None:
         """A step is done."""

@@ -1,9 +1,9 @@
 """What ends a show early."""
 
 
-class ShowError(Exception):
+class ScenarioError(Exception):
     """Something did not happen, or cannot be done here; the message is for people."""
 
 
-class UnreachableError(ShowError):
+class UnreachableError(ScenarioError):
     """The API server did not answer; it may, if asked again."""

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hack.scenarios.common.svg_chart import clock
+from hack.scenarios.common.svg_chart import format_duration
 
-_HERE = Path(__file__).parent
+_TEMPLATES = Path(__file__).parent
 
 
-def render(folder: Path, template: str, **values: object) -> str:
+def render_page(folder: Path, template: str, **values: object) -> str:
     """Fill in a template.
 
     Args:
@@ -23,11 +23,11 @@ def render(folder: Path, template: str, **values: object) -> str:
         values: what it names.
     """
     environment = Environment(
-        loader=FileSystemLoader([folder, _HERE]),
+        loader=FileSystemLoader([folder, _TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["clock"] = clock
+    environment.globals["clock"] = format_duration
     return environment.get_template(template).render(**values) + "\n"

@@ -12,16 +12,16 @@ import pykube
 import requests
 
 from hack.localcluster.paths import Paths
-from hack.localcluster.subprocesses import attempt
-from hack.scenarios.common.errors import ShowError, UnreachableError
+from hack.localcluster.subprocesses import run_unchecked
+from hack.scenarios.common.errors import ScenarioError, UnreachableError
 
 Json = dict[str, Any]
 
-_AS_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
-_SECONDS = 10
+_TABLE_MEDIA_TYPE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+_TIMEOUT = 10
 
 
-class Kube:
+class KubectlClient:
     """One cluster and one namespace in it.
 
     Attributes:
@@ -36,7 +36,7 @@ class Kube:
             ShowError: there is none.
         """
         if not paths.kubeconfig.exists():
-            raise ShowError("there is no cluster here: run `make cluster`, which brings one up")
+            raise ScenarioError("there is no cluster here: run `make cluster`, which brings one up")
         self.namespace = namespace
         self._root = paths.root
         own = paths.bin / "kubectl"
@@ -45,11 +45,11 @@ class Kube:
             f"--kubeconfig={paths.kubeconfig}",
         ]
         config = pykube.KubeConfig.from_file(str(paths.kubeconfig))
-        self._http = pykube.HTTPClient(config, timeout=_SECONDS)
+        self._http = pykube.HTTPClient(config, timeout=_TIMEOUT)
         # The cluster is on this machine or the kubeconfig says where: no proxy is asked.
         self._http.session.trust_env = False
 
-    def read(self, path: str, *, table: bool = False) -> Json | None:
+    def get(self, path: str, *, table: bool = False) -> Json | None:
         """Read what is at an API path; None when there is nothing.
 
         Args:
@@ -60,15 +60,15 @@ class Kube:
             ShowError: the API server refuses.
             UnreachableError: it does not answer.
         """
-        answer = self.ask(path, table=table)
-        if answer.status_code == requests.codes.not_found:
+        response = self.get_response(path, table=table)
+        if response.status_code == requests.codes.not_found:
             return None
-        if not answer.ok:
-            raise ShowError(f"the API server refused to show {path}: {answer.text.strip()}")
-        body: Json = answer.json()
+        if not response.ok:
+            raise ScenarioError(f"the API server refused to show {path}: {response.text.strip()}")
+        body: Json = response.json()
         return body
 
-    def ask(self, path: str, *, table: bool = False) -> requests.Response:
+    def get_response(self, path: str, *, table: bool = False) -> requests.Response:
         """Ask for an API path and return the answer, whatever it is.
 
         Raises:
@@ -76,15 +76,15 @@ class Kube:
         """
         url = self._http.url.rstrip("/") + path.format(ns=self.namespace)
         try:
-            answer: requests.Response = self._http.session.get(
+            response: requests.Response = self._http.session.get(
                 url,
-                headers={"Accept": _AS_TABLE} if table else {},
+                headers={"Accept": _TABLE_MEDIA_TYPE} if table else {},
                 params={"includeObject": "Object"} if table else {},
-                timeout=_SECONDS,
+                timeout=_TIMEOUT,
             )
         except requests.RequestException as error:
             raise UnreachableError(f"the API server does not answer: {error}") from error
-        return answer
+        return response
 
     def kubectl(self, arguments: str, *, stdin: str | None = None, seconds: float = 60) -> str:
         """Run a kubectl command in the namespace and return what it prints.
@@ -93,16 +93,16 @@ class Kube:
             ShowError: it failed; the message is its own.
         """
         words = [*self.command, "-n", self.namespace, *shlex.split(arguments)]
-        done = attempt(words, seconds=seconds, stdin=stdin, cwd=self._root)
-        if done.returncode != 0:
-            said = done.stderr.strip() or done.stdout.strip()
-            raise ShowError(f"`kubectl {arguments}` failed: {said}")
-        return done.stdout.strip()
+        completed = run_unchecked(words, seconds=seconds, stdin=stdin, cwd=self._root)
+        if completed.returncode != 0:
+            message = completed.stderr.strip() or completed.stdout.strip()
+            raise ScenarioError(f"`kubectl {arguments}` failed: {message}")
+        return completed.stdout.strip()
 
-    def shown(self, arguments: str) -> str:
+    def format_command(self, arguments: str) -> str:
         """The same command as a user would type it."""
         return f"kubectl -n {self.namespace} {arguments}"
 
-    def file(self, name: str) -> str:
+    def read_repository_file(self, name: str) -> str:
         """The text of a file of the repository."""
         return Path(self._root, name).read_text(encoding="utf-8")

@@ -15,14 +15,14 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from hack.scenarios.common.cluster_state import Happening, Picture, Pod
+from hack.scenarios.common.cluster_state import ClusterSnapshot, EventRow, PodRow
 from hack.scenarios.common.console import Progress
-from hack.scenarios.common.text import clock_of, padded
+from hack.scenarios.common.text import align_columns, format_clock
 
-_APPS = 4
-_PODS = 6
-_EVENTS = 4
-_PHASES = {
+_MAX_APPS = 4
+_MAX_PODS = 6
+_MAX_EVENTS = 4
+_PHASE_STYLES = {
     "Ready": "bold green",
     "Progressing": "yellow",
     "Pending": "yellow",
@@ -33,7 +33,7 @@ _PHASES = {
 }
 
 
-class LiveScreen:
+class LiveConsole:
     """A live view at the bottom of the terminal."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
@@ -55,16 +55,16 @@ class LiveScreen:
         """Give it back."""
         self._live.stop()
 
-    def begin(self, progress: Progress) -> None:
+    def begin_step(self, progress: Progress) -> None:
         """A step begins."""
         title = f" {progress.number} of {progress.count}  {progress.title} "
         self._console.print()
         self._console.print(Rule(Text(title, "bold cyan"), align="left", style="cyan"))
 
-    def say(self, text: str) -> None:
+    def print_note(self, text: str) -> None:
         """Explain something; YAML is coloured."""
-        said, _, manifest = text.partition("\napiVersion:")
-        self._console.print(Padding(Text(said), (0, 2)))
+        prose, _, manifest = text.partition("\napiVersion:")
+        self._console.print(Padding(Text(prose), (0, 2)))
         if manifest:
             yaml = Syntax(
                 "apiVersion:" + manifest.rstrip(),
@@ -74,7 +74,7 @@ class LiveScreen:
             )
             self._console.print(Padding(yaml, (1, 4)))
 
-    def typed(self, command: str, output: str) -> None:
+    def print_command(self, command: str, output: str) -> None:
         """A command was typed, and this is what it printed."""
         lines = command.replace("\n", "\n  ")
         self._console.print(Padding(Text(f"$ {lines}", "bold"), (0, 2)))
@@ -83,98 +83,103 @@ class LiveScreen:
                 Padding(Text(line, no_wrap=True, overflow="ellipsis"), (0, 4)), soft_wrap=False
             )
 
-    def show(self, picture: Picture, progress: Progress) -> None:
+    def show_snapshot(self, snapshot: ClusterSnapshot, progress: Progress) -> None:
         """Show how things are."""
-        self._live.update(render(picture, progress, self._clock(), datetime.now(UTC)), refresh=True)
+        self._live.update(
+            render_view(snapshot, progress, self._clock(), datetime.now(UTC)), refresh=True
+        )
 
-    def end(self, progress: Progress, seen: str) -> None:
+    def end_step(self, progress: Progress, summary: str) -> None:
         """A step is done."""
         took = f"{self._clock() - progress.step_started:.0f} s"
-        self._console.print(f"  [bold green]✓[/] {escape(seen)} [dim]({took})[/]")
+        self._console.print(f"  [bold green]✓[/] {escape(summary)} [dim]({took})[/]")
 
 
-def render(picture: Picture, progress: Progress, now: float, today: datetime) -> RenderableType:
+def render_view(
+    snapshot: ClusterSnapshot, progress: Progress, now: float, wall_time: datetime
+) -> RenderableType:
     """The lower part of the terminal.
 
     Args:
-        picture: what there is.
+        snapshot: what there is.
         progress: where the play is.
         now: the time on the clock that ``progress`` was taken with.
-        today: the time of the day, for the age of Events.
+        wall_time: the time of the day, for the age of Events.
     """
+    step_time = format_clock(now - progress.step_started)
+    total_time = format_clock(now - progress.started)
     head = Text.assemble(
         (f"step {progress.number} of {progress.count}", "bold"),
-        f"  {clock_of(now - progress.step_started)} of about {clock_of(progress.step_expected)}",
-        (
-            f"   all {clock_of(now - progress.started)} of about {clock_of(progress.expected)}",
-            "dim",
-        ),
+        f"  {step_time} of about {format_clock(progress.step_expected)}",
+        (f"   all {total_time} of about {format_clock(progress.expected)}", "dim"),
     )
-    waiting = Text(f"  waiting until {progress.waiting}" if progress.waiting else "", "italic")
+    waiting = Text(
+        f"  waiting until {progress.waiting_for}" if progress.waiting_for else "", "italic"
+    )
     waiting.truncate(200)
     return Group(
         Text(),
         Rule(head, align="left", style="dim"),
         waiting,
         Text(),
-        Text(f"  $ {progress.looking}", "dim"),
-        *_app(picture),
+        Text(f"  $ {progress.shown_command}", "dim"),
+        *_render_apps(snapshot),
         Text(),
-        _pods(picture.pods),
+        _render_pods(snapshot.pods),
         Text(),
-        *(_event(event, today) for event in picture.events[-_EVENTS:]),
+        *(_render_event(event, wall_time) for event in snapshot.events[-_MAX_EVENTS:]),
     )
 
 
-def _app(picture: Picture) -> list[RenderableType]:
-    if not picture.apps:
+def _render_apps(snapshot: ClusterSnapshot) -> list[RenderableType]:
+    if not snapshot.apps:
         return [Text("  there is no SelfHealingApp yet", "dim")]
-    shown = picture.apps[:_APPS]
-    head, *rows = padded([list(picture.columns), *(list(app.row) for app in shown)])
+    shown = snapshot.apps[:_MAX_APPS]
+    head, *rows = align_columns([list(snapshot.columns), *(list(app.row) for app in shown)])
     lines = [Text("  " + row, no_wrap=True, overflow="ellipsis") for row in rows]
     for line, app in zip(lines, shown, strict=True):
         if phase := app.status.get("phase"):
-            line.highlight_words([phase], _PHASES.get(phase, "bold"))
-    scaled = [app.status["autoscaling"] for app in shown if app.status.get("autoscaling")]
-    extra = (
+            line.highlight_words([phase], _PHASE_STYLES.get(phase, "bold"))
+    autoscalers = [app.status["autoscaling"] for app in shown if app.status.get("autoscaling")]
+    autoscaler_lines = (
         f"  autoscaler: cpu {scaling.get('cpu', 'unknown')}, "
         f"{scaling.get('current', '?')} of {scaling.get('min')} to {scaling.get('max')} pods, "
         f"wants {scaling.get('desired', '?')}"
-        for scaling in scaled
+        for scaling in autoscalers
     )
     return [
         Text("  " + head, "dim", no_wrap=True, overflow="ellipsis"),
         *lines,
-        Text(next(extra, ""), "dim", no_wrap=True, overflow="ellipsis"),
+        Text(next(autoscaler_lines, ""), "dim", no_wrap=True, overflow="ellipsis"),
     ]
 
 
-def _pods(pods: tuple[Pod, ...]) -> RenderableType:
+def _render_pods(pods: tuple[PodRow, ...]) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("  POD", no_wrap=True, overflow="ellipsis")
     for name in ("READY", "STATUS", "RESTARTS", "AGE", "SERVING"):
         table.add_column(name, no_wrap=True)
-    for pod in pods[:_PODS]:
-        style = "dim" if pod.leaving else ""
+    for pod in pods[:_MAX_PODS]:
+        style = "dim" if pod.is_terminating else ""
         table.add_row(
             f"  {pod.name}",
             Text(pod.ready, "green" if pod.is_ready else "red"),
             pod.status,
             Text(str(pod.restarts), "bold yellow" if pod.restarts else ""),
             pod.age,
-            Text("yes", "green") if pod.serving else Text("no", "red"),
+            Text("yes", "green") if pod.is_serving else Text("no", "red"),
             style=style,
         )
-    if len(pods) > _PODS:
-        table.add_row(Text(f"  and {len(pods) - _PODS} more", "dim"))
+    if len(pods) > _MAX_PODS:
+        table.add_row(Text(f"  and {len(pods) - _MAX_PODS} more", "dim"))
     return table
 
 
-def _event(event: Happening, today: datetime) -> RenderableType:
-    age = max(0, int((today - event.at).total_seconds()))
+def _render_event(event: EventRow, wall_time: datetime) -> RenderableType:
+    age = max(0, int((wall_time - event.at).total_seconds()))
     return Text.assemble(
         (f"  {age:>3}s ", "dim"),
-        (f"{event.about} {event.reason}", "yellow" if event.warning else "green"),
+        (f"{event.involved_kind} {event.reason}", "yellow" if event.is_warning else "green"),
         f": {event.text}",
         no_wrap=True,
         overflow="ellipsis",

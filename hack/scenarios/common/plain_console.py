@@ -3,56 +3,58 @@
 import time
 from collections.abc import Callable
 
-from hack.scenarios.common.cluster_state import Picture
+from hack.scenarios.common.cluster_state import ClusterSnapshot
 from hack.scenarios.common.console import Progress
-from hack.scenarios.common.text import clock_of, indented, padded
+from hack.scenarios.common.text import align_columns, format_clock, indent_text
 
-_UNSTEADY = frozenset({"AGE", "LAST-HEAL"})
+_VOLATILE_COLUMNS = frozenset({"AGE", "LAST-HEAL"})
 """Columns that change all the time."""
 
 
-class PlainScreen:
+class PlainConsole:
     """Writes lines."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last: dict[str, list[str]] = {}
 
-    def begin(self, progress: Progress) -> None:
+    def begin_step(self, progress: Progress) -> None:
         """A step begins."""
         self._last = {}
-        _line(f"\n== {progress.number} of {progress.count}: {progress.title}")
+        _print_line(f"\n== {progress.number} of {progress.count}: {progress.title}")
 
-    def say(self, text: str) -> None:
+    def print_note(self, text: str) -> None:
         """Explain something."""
-        _line(indented(text))
+        _print_line(indent_text(text))
 
-    def typed(self, command: str, output: str) -> None:
+    def print_command(self, command: str, output: str) -> None:
         """A command was typed, and this is what it printed."""
-        _line(indented("$ " + command.replace("\n", "\n  ")))
+        _print_line(indent_text("$ " + command.replace("\n", "\n  ")))
         if output:
-            _line(indented(output))
+            _print_line(indent_text(output))
 
-    def show(self, picture: Picture, progress: Progress) -> None:
+    def show_snapshot(self, snapshot: ClusterSnapshot, progress: Progress) -> None:
         """Write the apps' rows that say something new."""
-        steady = [at for at, name in enumerate(picture.columns) if name not in _UNSTEADY]
-        columns = [picture.columns[at] for at in steady]
-        rows = {app.name: [app.row[at] for at in steady] for app in picture.apps}
-        new = [row for name, row in rows.items() if row != self._last.get(name)]
-        if not new:
+        stable_columns = [
+            at for at, name in enumerate(snapshot.columns) if name not in _VOLATILE_COLUMNS
+        ]
+        columns = [snapshot.columns[at] for at in stable_columns]
+        rows = {app.name: [app.row[at] for at in stable_columns] for app in snapshot.apps}
+        changed_rows = [row for name, row in rows.items() if row != self._last.get(name)]
+        if not changed_rows:
             return
-        head, *lines = padded([columns, *new])
+        head, *lines = align_columns([columns, *changed_rows])
         if not self._last:
-            _line(f"   {'':>5}  {head}")
-        now = clock_of(self._clock() - progress.started)
+            _print_line(f"   {'':>5}  {head}")
+        now = format_clock(self._clock() - progress.started)
         for line in lines:
-            _line(f"   {now:>5}  {line}")
+            _print_line(f"   {now:>5}  {line}")
         self._last.update(rows)
 
-    def end(self, progress: Progress, seen: str) -> None:
+    def end_step(self, progress: Progress, summary: str) -> None:
         """A step is done."""
-        _line(f"   done in {self._clock() - progress.step_started:.0f} s: {seen}")
+        _print_line(f"   done in {self._clock() - progress.step_started:.0f} s: {summary}")
 
 
-def _line(text: str) -> None:
+def _print_line(text: str) -> None:
     print(text, flush=True)

@@ -11,13 +11,13 @@ import requests
 
 from hack.scenarios.common.timeline import Point
 
-STOP_LIMIT = 15
-TIMEOUT = 10
-_MOST = 100_000
+STOP_TIMEOUT = 15
+REQUEST_TIMEOUT = 10
+_MAX_RESPONSES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class Response:
     """A request: when it was over, by ``time.monotonic``, and who answered; nobody if it failed."""
 
     at: float
@@ -25,35 +25,37 @@ class Sent:
 
 
 @dataclass
-class Stream:
+class RequestStream:
     """What has become of the requests so far; of very many, what has become of the last."""
 
-    requests: deque[Sent] = field(default_factory=lambda: deque(maxlen=_MOST))
+    responses: deque[Response] = field(default_factory=lambda: deque(maxlen=_MAX_RESPONSES))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def count(self, pod: str) -> None:
+    def record_response(self, pod: str) -> None:
         """Note an answer of a pod, or that there was none."""
         with self.lock:
-            self.requests.append(Sent(time.monotonic(), pod))
+            self.responses.append(Response(time.monotonic(), pod))
 
-    def since(self, moment: float) -> tuple[Sent, ...]:
+    def responses_since(self, start: float) -> tuple[Response, ...]:
         """The requests that were over after ``moment``."""
         with self.lock:
-            return tuple(sent for sent in self.requests if sent.at > moment)
+            return tuple(sent for sent in self.responses if sent.at > start)
 
     @property
-    def answers(self) -> Counter[str]:
+    def answers_by_pod(self) -> Counter[str]:
         """How many requests each pod has answered."""
-        return Counter(sent.pod for sent in self.since(0) if sent.pod)
+        return Counter(sent.pod for sent in self.responses_since(0) if sent.pod)
 
     @property
-    def failures(self) -> int:
+    def failure_count(self) -> int:
         """How many requests nobody has answered well."""
-        return sum(not sent.pod for sent in self.since(0))
+        return sum(not sent.pod for sent in self.responses_since(0))
 
 
 @contextmanager
-def stream(url: str, *, users: int, pause: float, timeout: float = TIMEOUT) -> Iterator[Stream]:
+def send_requests(
+    url: str, *, users: int, pause: float, timeout: float = REQUEST_TIMEOUT
+) -> Iterator[RequestStream]:
     """Send requests while the body runs.
 
     Args:
@@ -62,25 +64,25 @@ def stream(url: str, *, users: int, pause: float, timeout: float = TIMEOUT) -> I
         pause: seconds each waits after an answer before it asks again.
         timeout: seconds after which a request counts as failed.
     """
-    found, over = Stream(), threading.Event()
+    request_stream, stop = RequestStream(), threading.Event()
 
-    def user() -> None:
-        while not over.is_set():
-            found.count(_ask(url, timeout))
-            over.wait(pause)
+    def send_loop() -> None:
+        while not stop.is_set():
+            request_stream.record_response(_send_request(url, timeout))
+            stop.wait(pause)
 
-    threads = [threading.Thread(target=user, daemon=True) for _ in range(users)]
+    threads = [threading.Thread(target=send_loop, daemon=True) for _ in range(users)]
     for thread in threads:
         thread.start()
     try:
-        yield found
+        yield request_stream
     finally:
-        over.set()
+        stop.set()
         for thread in threads:
-            thread.join(STOP_LIMIT)
+            thread.join(STOP_TIMEOUT)
 
 
-def each_second(times: Iterable[float]) -> tuple[Point, ...]:
+def count_per_second(times: Iterable[float]) -> tuple[Point, ...]:
     """How many of ``times`` fall into each second; the points at which that changes."""
     counts = Counter(int(at) for at in times)
     points: list[Point] = [(0.0, float(counts[0]))]
@@ -90,7 +92,7 @@ def each_second(times: Iterable[float]) -> tuple[Point, ...]:
     return tuple(points)
 
 
-def _ask(url: str, timeout: float) -> str:
+def _send_request(url: str, timeout: float) -> str:
     """The pod that answers; on a connection of its own, so that every pod gets some."""
     with requests.Session() as session:
         session.trust_env = False

@@ -11,52 +11,52 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
-from hack.scenarios.common.cluster_state import Picture, look
-from hack.scenarios.common.errors import ShowError
-from hack.scenarios.common.kube_client import Kube
+from hack.scenarios.common.cluster_state import ClusterSnapshot, read_cluster_state
+from hack.scenarios.common.errors import ScenarioError
+from hack.scenarios.common.kube_client import KubectlClient
 from hack.scenarios.common.timeline import Sample
 
-EVERY: Final = 1.0
+SAMPLE_INTERVAL: Final = 1.0
 """Seconds between two looks, where nothing else is said."""
 
-Cpu = Callable[[], Mapping[str, int] | None]
+CpuReader = Callable[[], Mapping[str, int] | None]
 """Tells what CPU each pod uses, in millicores; None when nobody knows."""
 
-_CPU_EVERY = 5
-_MOST = 1800
+_CPU_SAMPLE_STRIDE = 5
+_MAX_SAMPLES = 1800
 
 
-class Watch:
+class Sampler:
     """The looks at one step; a context manager."""
 
     def __init__(
         self,
-        kube: Kube,
-        show: Callable[[Picture], None],
+        kube: KubectlClient,
+        on_snapshot: Callable[[ClusterSnapshot], None],
         *,
-        every: float = EVERY,
-        cpu: Cpu | None = None,
+        interval: float = SAMPLE_INTERVAL,
+        read_cpu: CpuReader | None = None,
     ) -> None:
         """Prepare to look.
 
         Args:
             kube: the cluster and the namespace.
-            show: is given each picture, on the thread that looks.
-            every: seconds between two looks.
-            cpu: how to learn the CPU, where it matters.
+            on_snapshot: is given each picture, on the thread that looks.
+            interval: seconds between two looks.
+            read_cpu: how to learn the CPU, where it matters.
         """
         self._kube = kube
-        self._show = show
-        self._every = every
-        self._cpu = cpu
-        self._began = time.monotonic()
-        self._found: deque[Sample] = deque(maxlen=_MOST)
+        self._on_snapshot = on_snapshot
+        self._interval = interval
+        self._read_cpu = read_cpu
+        self._started_at = time.monotonic()
+        self._samples: deque[Sample] = deque(maxlen=_MAX_SAMPLES)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._sample_loop, name="watch", daemon=True)
 
     def __enter__(self) -> Self:
         """Begin."""
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         self._thread.start()
         return self
 
@@ -71,39 +71,39 @@ class Watch:
         self._thread.join(timeout=30)
 
     @property
-    def began(self) -> float:
+    def started_at(self) -> float:
         """When it began, by ``time.monotonic``."""
-        return self._began
+        return self._started_at
 
     @property
-    def seconds(self) -> float:
+    def elapsed(self) -> float:
         """How long it has looked."""
-        return time.monotonic() - self._began
+        return time.monotonic() - self._started_at
 
     @property
     def samples(self) -> tuple[Sample, ...]:
         """What was seen until now."""
-        return tuple(self._found)
+        return tuple(self._samples)
 
     @property
-    def last(self) -> Picture:
+    def latest_snapshot(self) -> ClusterSnapshot:
         """What was seen last; an empty picture when nothing was yet."""
         samples = self.samples
-        return samples[-1].picture if samples else Picture()
+        return samples[-1].snapshot if samples else ClusterSnapshot()
 
-    def _run(self) -> None:
+    def _sample_loop(self) -> None:
         cpu: Mapping[str, int] | None = None
         number = 0
         while not self._stop.is_set():
-            began = time.monotonic()
+            started = time.monotonic()
             try:
-                if self._cpu is not None and number % _CPU_EVERY == 0:
-                    cpu = self._cpu()
-                now = look(self._kube)
-            except ShowError:
+                if self._read_cpu is not None and number % _CPU_SAMPLE_STRIDE == 0:
+                    cpu = self._read_cpu()
+                snapshot = read_cluster_state(self._kube)
+            except ScenarioError:
                 pass  # an API server that is away for a moment leaves a gap, nothing worse
             else:
-                self._found.append(Sample(self.seconds, now, cpu))
-                self._show(now)
+                self._samples.append(Sample(self.elapsed, snapshot, cpu))
+                self._on_snapshot(snapshot)
             number += 1
-            self._stop.wait(max(0.1, self._every - (time.monotonic() - began)))
+            self._stop.wait(max(0.1, self._interval - (time.monotonic() - started)))

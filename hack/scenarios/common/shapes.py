@@ -12,10 +12,10 @@ class Frame:
     right: float
 
 
-WIDE = Frame(980, 250, 962)
+FULL_WIDTH = Frame(980, 250, 962)
 """A drawing that has the page for itself."""
 
-HALF = Frame(640, 172, 626)
+HALF_WIDTH = Frame(640, 172, 626)
 """One of two beside each other; pods' names must be short."""
 
 

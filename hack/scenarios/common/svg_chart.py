@@ -9,30 +9,30 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hack.scenarios.common.shapes import WIDE, Bar, Curve, Drawing, Flag, Frame, Panel, Row
-from hack.scenarios.common.timeline import Lane, Mark, Point, State, Timeline
+from hack.scenarios.common.shapes import FULL_WIDTH, Bar, Curve, Drawing, Flag, Frame, Panel, Row
+from hack.scenarios.common.timeline import Mark, PodLane, PodState, Point, Timeline
 
 TOP = 58
 _FLAG_ROWS = (44.0, 27.0, 10.0)
 _FLAG_WIDTH = 17.0
-_LANE = 24
-_BAR = 15
-_GAP = 34
-_MOST_LANES = 24
-_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300)
-_TICKS = 8
-_NARROW = 1.0
-_BUSY = 20
+_LANE_HEIGHT = 24
+_BAR_HEIGHT = 15
+_PANEL_GAP = 34
+_MAX_LANES = 24
+_TICK_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300)
+_MAX_TICKS = 8
+_MIN_BAR_WIDTH = 1.0
+_MIN_MILLICORES = 20
 """Millicores below which an app idles, and a curve of them tells nothing."""
 
-CLASSES = {
-    State.STARTING: "starting",
-    State.SERVING: "serving",
-    State.READY: "ready",
-    State.NOT_READY: "unready",
-    State.FAILING: "failing",
-    State.DONE: "done",
-    State.ENDING: "ending",
+STATE_STYLES = {
+    PodState.STARTING: "starting",
+    PodState.SERVING: "serving",
+    PodState.READY: "ready",
+    PodState.NOT_READY: "unready",
+    PodState.FAILING: "failing",
+    PodState.COMPLETED: "done",
+    PodState.TERMINATING: "ending",
 }
 """The style of each state."""
 
@@ -43,7 +43,7 @@ class _Scale:
 
     frame: Frame
     length: float
-    seen: float
+    last_known: float
 
     def x(self, at: float) -> float:
         left, right = self.frame.left, self.frame.right
@@ -51,7 +51,7 @@ class _Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _Series:
     """A curve before it has a place."""
 
     name: str
@@ -59,23 +59,25 @@ class _Line:
     points: tuple[Point, ...]
 
 
-def draw(line: Timeline, frame: Frame = WIDE, length: float = 0.0) -> Drawing:
+def draw_timeline(timeline: Timeline, frame: Frame = FULL_WIDTH, length: float = 0.0) -> Drawing:
     """Find the place of everything.
 
     Args:
-        line: what is drawn.
+        timeline: what is drawn.
         frame: how wide.
         length: seconds of the axis, where it is to be longer than the line.
     """
-    scale = _Scale(frame, max(line.length, length, 1.0), line.length)
-    lanes = line.lanes[:_MOST_LANES]
-    rows = tuple(_row(lane, TOP + number * _LANE, scale) for number, lane in enumerate(lanes))
-    top = float(TOP + len(rows) * _LANE + _GAP)
+    scale = _Scale(frame, max(timeline.length, length, 1.0), timeline.length)
+    lanes = timeline.lanes[:_MAX_LANES]
+    rows = tuple(
+        _draw_row(lane, TOP + number * _LANE_HEIGHT, scale) for number, lane in enumerate(lanes)
+    )
+    top = float(TOP + len(rows) * _LANE_HEIGHT + _PANEL_GAP)
     panels = []
-    for title, height, lines, goal in _told(line):
-        panels.append(_panel(title, (top, top + height), lines, goal, scale))
-        top = top + height + _GAP
-    bottom = top - _GAP
+    for title, height, lines, goal in _panels_with_data(timeline):
+        panels.append(_draw_panel(title, (top, top + height), lines, goal, scale))
+        top = top + height + _PANEL_GAP
+    bottom = top - _PANEL_GAP
     return Drawing(
         width=frame.width,
         height=bottom + 28,
@@ -83,14 +85,14 @@ def draw(line: Timeline, frame: Frame = WIDE, length: float = 0.0) -> Drawing:
         right=frame.right,
         bottom=bottom,
         rows=rows,
-        hidden=len(line.lanes) - len(lanes),
+        hidden=len(timeline.lanes) - len(lanes),
         panels=tuple(panels),
-        flags=_flags(line.marks, scale),
-        ticks=tuple((scale.x(at), clock(at)) for at in _times(scale.length)),
+        flags=_place_flags(timeline.marks, scale),
+        ticks=tuple((scale.x(at), format_duration(at)) for at in _tick_times(scale.length)),
     )
 
 
-def _flags(marks: Sequence[Mark], scale: _Scale) -> tuple[Flag, ...]:
+def _place_flags(marks: Sequence[Mark], scale: _Scale) -> tuple[Flag, ...]:
     """The marks above the pods; a row higher, or to the right, where they would hide others."""
     free = [-math.inf] * len(_FLAG_ROWS)
     found = []
@@ -103,39 +105,45 @@ def _flags(marks: Sequence[Mark], scale: _Scale) -> tuple[Flag, ...]:
     return tuple(found)
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """``45 s`` or ``2:05``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}" if minutes else f"{rest} s"
 
 
-def _told(line: Timeline) -> list[tuple[str, float, tuple[_Line, ...], int | None]]:
+def _panels_with_data(
+    timeline: Timeline,
+) -> list[tuple[str, float, tuple[_Series, ...], int | None]]:
     """The panels that have something to tell: title, height, lines, a level to aim at."""
-    wanted, ready = _Line("wanted", "wanted", line.wanted), _Line("ready", "ready", line.ready)
-    found: list[tuple[str, float, tuple[_Line, ...], int | None]] = []
-    if line.ready:
+    wanted, ready = (
+        _Series("wanted", "wanted", timeline.desired),
+        _Series("ready", "ready", timeline.ready),
+    )
+    found: list[tuple[str, float, tuple[_Series, ...], int | None]] = []
+    if timeline.ready:
         found.append(("Pods", 78, (wanted, ready), None))
-    if line.failures:
-        lines = (_Line("failed", "failures", line.failures),)
+    if timeline.failures:
+        lines = (_Series("failed", "failures", timeline.failures),)
         found.append(("Requests, 1/s", 56, lines, None))
-    if any(value for _, value in line.restarts):
-        found.append(("Restarts", 56, (_Line("restarts", "restarts", line.restarts),), None))
-    if line.percent:
-        cpu = _Line("CPU, % of the request", "cpu", line.percent)
-        found.append(("CPU, %", 92, (cpu,), line.target))
-    elif max((value for _, value in line.millicores), default=0) >= _BUSY:
-        cpu = _Line("CPU of all pods, millicores", "cpu", line.millicores)
+    if any(value for _, value in timeline.restarts):
+        found.append(("Restarts", 56, (_Series("restarts", "restarts", timeline.restarts),), None))
+    if timeline.cpu_percent:
+        cpu = _Series("CPU, % of the request", "cpu", timeline.cpu_percent)
+        found.append(("CPU, %", 92, (cpu,), timeline.cpu_target))
+    elif max((value for _, value in timeline.millicores), default=0) >= _MIN_MILLICORES:
+        cpu = _Series("CPU of all pods, millicores", "cpu", timeline.millicores)
         found.append(("CPU, millicores", 78, (cpu,), None))
     return found
 
 
-def _row(lane: Lane, y: float, scale: _Scale) -> Row:
+def _draw_row(lane: PodLane, y: float, scale: _Scale) -> Row:
     bars = tuple(
         Bar(
             x=scale.x(span.start),
-            width=max(_NARROW, scale.x(span.end) - scale.x(span.start)),
-            kind=CLASSES[span.state],
-            tip=f"{lane.pod}: {span.state}, {clock(span.start)} to {clock(span.end)}",
+            width=max(_MIN_BAR_WIDTH, scale.x(span.end) - scale.x(span.start)),
+            kind=STATE_STYLES[span.state],
+            tip=f"{lane.pod}: {span.state}, "
+            f"{format_duration(span.start)} to {format_duration(span.end)}",
         )
         for span in lane.spans
     )
@@ -144,21 +152,21 @@ def _row(lane: Lane, y: float, scale: _Scale) -> Row:
     return Row(y=y, label=lane.pod, tip=tip, bars=bars, restarts=restarts)
 
 
-def _panel(
+def _draw_panel(
     title: str,
-    place: tuple[float, float],
-    lines: Sequence[_Line],
+    bounds: tuple[float, float],
+    lines: Sequence[_Series],
     goal: int | None,
     scale: _Scale,
 ) -> Panel:
-    top, bottom = place
-    end = scale.x(scale.seen)
+    top, bottom = bounds
+    end = scale.x(scale.last_known)
     values = [value for line in lines for _, value in line.points] + [float(goal or 0)]
-    levels = _levels(max(values))
+    levels = _round_levels(max(values))
     unit = (bottom - top) / levels[-1]
     curves = []
     for line in lines:
-        path = _path([(scale.x(at), bottom - value * unit) for at, value in line.points], end)
+        path = _step_path([(scale.x(at), bottom - value * unit) for at, value in line.points], end)
         curves.append(Curve(path, line.kind, line.name))
     if goal:
         path = f"M{scale.frame.left} {bottom - goal * unit:.1f}H{end}"
@@ -172,7 +180,7 @@ def _panel(
     )
 
 
-def _path(points: Sequence[tuple[float, float]], end: float) -> str:
+def _step_path(points: Sequence[tuple[float, float]], end: float) -> str:
     """A line that holds each value until the next one."""
     parts = [
         f"M{x:.1f} {y:.1f}" if number == 0 else f"H{x:.1f}V{y:.1f}"
@@ -181,15 +189,15 @@ def _path(points: Sequence[tuple[float, float]], end: float) -> str:
     return "".join(parts) + f"H{end:g}" if parts else ""
 
 
-def _levels(most: float) -> tuple[float, ...]:
+def _round_levels(maximum: float) -> tuple[float, ...]:
     """Two to five round levels from 0 to at least ``most``."""
     step = 1.0
-    while step * 4 < most:
+    while step * 4 < maximum:
         step *= 2.5 if f"{step:g}"[0] == "2" else 2
-    count = max(1, -int(-most // step))
+    count = max(1, -int(-maximum // step))
     return tuple(step * number for number in range(count + 1))
 
 
-def _times(length: float) -> tuple[float, ...]:
-    step = next((step for step in _STEPS if length / step <= _TICKS), _STEPS[-1])
+def _tick_times(length: float) -> tuple[float, ...]:
+    step = next((step for step in _TICK_STEPS if length / step <= _MAX_TICKS), _TICK_STEPS[-1])
     return tuple(float(at) for at in range(0, int(length) + 1, step))

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 
 
-def clock_of(seconds: float) -> str:
+def format_clock(seconds: float) -> str:
     """Minutes and seconds: ``1:05``."""
     minutes, rest = divmod(max(0, int(seconds)), 60)
     return f"{minutes}:{rest:02d}"
 
 
-def indented(text: str) -> str:
+def indent_text(text: str) -> str:
     """The text three columns to the right."""
     return "\n".join(f"   {line}".rstrip() for line in text.strip("\n").splitlines())
 
 
-def padded(rows: Sequence[Sequence[str]]) -> list[str]:
+def align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows as lines with their cells below each other, as kubectl prints a table."""
     if not rows:
         return []

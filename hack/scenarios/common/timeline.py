@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from hack.scenarios.common.cluster_state import Picture, Pod
+from hack.scenarios.common.cluster_state import ClusterSnapshot, PodRow
 
 Point = tuple[float, float]
 """A time and a value; it holds until the next point."""
 
-_ILL = ("Error", "BackOff", "OOMKilled", "ErrImage", "Unknown", "Failed", "Evicted")
+_FAILING_STATUSES = ("Error", "BackOff", "OOMKilled", "ErrImage", "Unknown", "Failed", "Evicted")
 
 
-class State(StrEnum):
+class PodState(StrEnum):
     """What a pod is like, as a reader thinks of it."""
 
     STARTING = "starting"
@@ -31,8 +31,8 @@ class State(StrEnum):
     """It was ready before."""
 
     FAILING = "failing"
-    DONE = "completed"
-    ENDING = "ending"
+    COMPLETED = "completed"
+    TERMINATING = "ending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Sample:
     """One look: the picture, and the CPU that each pod uses, in millicores."""
 
     at: float
-    picture: Picture
+    snapshot: ClusterSnapshot
     cpu: Mapping[str, int] | None = None
 
 
@@ -50,11 +50,11 @@ class Span:
 
     start: float
     end: float
-    state: State
+    state: PodState
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class PodLane:
     """One pod's life and the times at which a container of it was restarted."""
 
     pod: str
@@ -64,10 +64,10 @@ class Lane:
     restarts: tuple[float, ...]
 
 
-class Kind(StrEnum):
+class MarkKind(StrEnum):
     """What kind of thing a mark stands for."""
 
-    TYPED = "typed"
+    COMMAND = "typed"
     """Somebody typed a command."""
 
     FAULT = "fault"
@@ -76,7 +76,7 @@ class Kind(StrEnum):
     ACTION = "action"
     """The operator did something about it."""
 
-    WELL = "well"
+    RECOVERED = "well"
     """All was well again."""
 
 
@@ -86,7 +86,7 @@ class Mark:
 
     at: float
     text: str
-    kind: Kind = Kind.TYPED
+    kind: MarkKind = MarkKind.COMMAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,150 +96,160 @@ class Timeline:
     Attributes:
         length: seconds.
         lanes: the pods, the oldest first.
-        wanted: pods that the apps want, together.
+        desired: pods that the apps want, together.
         ready: pods that are ready, together.
         restarts: restarts that the status counts, together.
-        percent: CPU as the autoscaler sees it, in percent of the request.
-        target: the percentage that it aims at.
+        cpu_percent: CPU as the autoscaler sees it, in percent of the request.
+        cpu_target: the percentage that it aims at.
         millicores: CPU of all pods, as the metrics server tells it.
         marks: what was done.
         failures: requests that failed in each second, where requests were sent.
     """
 
     length: float
-    lanes: tuple[Lane, ...]
-    wanted: tuple[Point, ...]
+    lanes: tuple[PodLane, ...]
+    desired: tuple[Point, ...]
     ready: tuple[Point, ...]
     restarts: tuple[Point, ...]
-    percent: tuple[Point, ...]
-    target: int | None
+    cpu_percent: tuple[Point, ...]
+    cpu_target: int | None
     millicores: tuple[Point, ...]
     marks: tuple[Mark, ...]
     failures: tuple[Point, ...] = ()
 
 
-def timeline(
+def build_timeline(
     samples: Sequence[Sample],
     marks: Iterable[Mark],
     length: float,
     failures: tuple[Point, ...] = (),
 ) -> Timeline:
     """Put the looks of one step together, and what others have counted meanwhile."""
-    targets = [goal for sample in samples if (goal := _cpu(sample.picture)[1]) is not None]
+    targets = [
+        target for sample in samples if (target := _autoscaler_cpu(sample.snapshot)[1]) is not None
+    ]
     return Timeline(
         length=length,
-        lanes=_lanes(samples, length),
-        wanted=_curve(samples, lambda now: _wanted(now.picture)),
-        ready=_curve(samples, lambda now: sum(pod.is_ready for pod in now.picture.pods)),
-        restarts=_curve(samples, lambda now: _restarts(now.picture)),
-        percent=_curve(samples, lambda now: _cpu(now.picture)[0]),
-        target=targets[-1] if targets else None,
-        millicores=_curve(samples, lambda now: None if now.cpu is None else sum(now.cpu.values())),
+        lanes=_build_lanes(samples, length),
+        desired=_build_curve(samples, lambda now: _count_desired_pods(now.snapshot)),
+        ready=_build_curve(samples, lambda now: sum(pod.is_ready for pod in now.snapshot.pods)),
+        restarts=_build_curve(samples, lambda now: _count_restarts(now.snapshot)),
+        cpu_percent=_build_curve(samples, lambda now: _autoscaler_cpu(now.snapshot)[0]),
+        cpu_target=targets[-1] if targets else None,
+        millicores=_build_curve(
+            samples, lambda now: None if now.cpu is None else sum(now.cpu.values())
+        ),
         marks=tuple(marks),
         failures=failures,
     )
 
 
-def seen(line: Timeline) -> str:
+def summarize_timeline(timeline: Timeline) -> str:
     """What happened, in a few words."""
-    words = [_count(len(line.lanes), "pod")]
-    most = max((int(value) for _, value in line.ready), default=0)
-    if most > 1:
-        words.append(f"up to {most} ready at once")
+    parts = [_pluralize(len(timeline.lanes), "pod")]
+    max_ready = max((int(value) for _, value in timeline.ready), default=0)
+    if max_ready > 1:
+        parts.append(f"up to {max_ready} ready at once")
     # A Job that makes another pod counts as a restart too, in the status alone.
-    told = max((int(value) for _, value in line.restarts), default=0)
-    restarts = max(told, sum(len(lane.restarts) for lane in line.lanes))
+    counted_restarts = max((int(value) for _, value in timeline.restarts), default=0)
+    restarts = max(counted_restarts, sum(len(lane.restarts) for lane in timeline.lanes))
     if restarts:
-        words.append(_count(restarts, "restart"))
-    failing = [lane for lane in line.lanes if any(s.state is State.FAILING for s in lane.spans)]
+        parts.append(_pluralize(restarts, "restart"))
+    failing = [
+        lane for lane in timeline.lanes if any(s.state is PodState.FAILING for s in lane.spans)
+    ]
     if failing:
-        words.append(f"{len(failing)} failing for a while")
+        parts.append(f"{len(failing)} failing for a while")
     unready = sum(
         span.end - span.start
-        for lane in line.lanes
+        for lane in timeline.lanes
         for span in lane.spans
-        if span.state is State.NOT_READY
+        if span.state is PodState.NOT_READY
     )
     if unready >= 1:
-        words.append(f"not ready for {unready:.0f} s")
-    if line.percent:
-        words.append(f"CPU up to {max(value for _, value in line.percent):.0f} %")
-    return ", ".join(words)
+        parts.append(f"not ready for {unready:.0f} s")
+    if timeline.cpu_percent:
+        parts.append(f"CPU up to {max(value for _, value in timeline.cpu_percent):.0f} %")
+    return ", ".join(parts)
 
 
-def state_of(pod: Pod, *, was_ready: bool) -> State:
+def get_pod_state(pod: PodRow, *, was_ready: bool) -> PodState:
     """The state of a pod at one moment."""
-    if pod.leaving:
-        return State.ENDING
+    if pod.is_terminating:
+        return PodState.TERMINATING
     if pod.is_ready:
-        return State.SERVING if pod.serving else State.READY
+        return PodState.SERVING if pod.is_serving else PodState.READY
     if pod.status == "Completed":
-        return State.DONE
-    if any(word in pod.status for word in _ILL):
-        return State.FAILING
-    return State.NOT_READY if was_ready else State.STARTING
+        return PodState.COMPLETED
+    if any(word in pod.status for word in _FAILING_STATUSES):
+        return PodState.FAILING
+    return PodState.NOT_READY if was_ready else PodState.STARTING
 
 
-def _lanes(samples: Sequence[Sample], length: float) -> tuple[Lane, ...]:
-    lanes: dict[str, Lane] = {}
-    counted: dict[str, int] = {}
+def _build_lanes(samples: Sequence[Sample], length: float) -> tuple[PodLane, ...]:
+    lanes: dict[str, PodLane] = {}
+    known_restarts: dict[str, int] = {}
     for index, sample in enumerate(samples):
         end = samples[index + 1].at if index + 1 < len(samples) else length
-        for pod in sample.picture.pods:
-            lane = lanes.get(pod.uid) or Lane(pod.name, pod.app, "", (), ())
-            ready_before = any(s.state in (State.SERVING, State.READY) for s in lane.spans)
-            span = Span(sample.at, end, state_of(pod, was_ready=ready_before))
-            more = pod.restarts > counted.get(pod.uid, pod.restarts if index == 0 else 0)
-            counted[pod.uid] = pod.restarts
+        for pod in sample.snapshot.pods:
+            lane = lanes.get(pod.uid) or PodLane(pod.name, pod.app, "", (), ())
+            ready_before = any(s.state in (PodState.SERVING, PodState.READY) for s in lane.spans)
+            span = Span(sample.at, end, get_pod_state(pod, was_ready=ready_before))
+            has_restarted = pod.restarts > known_restarts.get(
+                pod.uid, pod.restarts if index == 0 else 0
+            )
+            known_restarts[pod.uid] = pod.restarts
             lanes[pod.uid] = replace(
                 lane,
                 node=pod.node or lane.node,
-                spans=_grown(lane.spans, span),
-                restarts=(*lane.restarts, sample.at) if more else lane.restarts,
+                spans=_extend_spans(lane.spans, span),
+                restarts=(*lane.restarts, sample.at) if has_restarted else lane.restarts,
             )
     return tuple(lanes.values())
 
 
-def _grown(spans: tuple[Span, ...], span: Span) -> tuple[Span, ...]:
+def _extend_spans(spans: tuple[Span, ...], span: Span) -> tuple[Span, ...]:
     last = spans[-1] if spans else None
     if last is not None and last.state is span.state and last.end == span.start:
         return (*spans[:-1], replace(last, end=span.end))
     return (*spans, span)
 
 
-def _curve(samples: Sequence[Sample], value: Callable[[Sample], float | None]) -> tuple[Point, ...]:
+def _build_curve(
+    samples: Sequence[Sample], value: Callable[[Sample], float | None]
+) -> tuple[Point, ...]:
     """The points at which a value changes."""
-    found: list[Point] = []
+    points: list[Point] = []
     for sample in samples:
         now = value(sample)
-        if now is not None and (not found or found[-1][1] != now):
-            found.append((sample.at, float(now)))
-    return tuple(found)
+        if now is not None and (not points or points[-1][1] != now):
+            points.append((sample.at, float(now)))
+    return tuple(points)
 
 
-def _wanted(now: Picture) -> int:
+def _count_desired_pods(snapshot: ClusterSnapshot) -> int:
     """What ``ready: 1/3`` of each app says is wanted."""
-    found = (str(app.status.get("ready", "")).partition("/")[2] for app in now.apps)
+    found = (str(app.status.get("ready", "")).partition("/")[2] for app in snapshot.apps)
     return sum(int(text) for text in found if text.isdigit())
 
 
-def _restarts(now: Picture) -> int:
-    return sum(int(app.status.get("restarts", {}).get("total", 0)) for app in now.apps)
+def _count_restarts(snapshot: ClusterSnapshot) -> int:
+    return sum(int(app.status.get("restarts", {}).get("total", 0)) for app in snapshot.apps)
 
 
-def _cpu(now: Picture) -> tuple[int | None, int | None]:
+def _autoscaler_cpu(snapshot: ClusterSnapshot) -> tuple[int | None, int | None]:
     """``31%/50%`` as two numbers; None where there is no autoscaler or no metric yet."""
-    for app in now.apps:
+    for app in snapshot.apps:
         text = str(app.status.get("autoscaling", {}).get("cpu", ""))
         have, _, goal = text.partition("/")
-        return _percent(have), _percent(goal)
+        return _parse_percent(have), _parse_percent(goal)
     return None, None
 
 
-def _percent(text: str) -> int | None:
+def _parse_percent(text: str) -> int | None:
     number = text.removesuffix("%")
     return int(number) if number.isdigit() else None
 
 
-def _count(number: int, what: str) -> str:
+def _pluralize(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"

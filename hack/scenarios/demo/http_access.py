@@ -4,32 +4,34 @@ from dataclasses import dataclass
 
 import requests
 
-from hack.scenarios.common.kube_client import Json, Kube
+from hack.scenarios.common.kube_client import Json, KubectlClient
 
-_SECONDS = 3
+_TIMEOUT = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """An HTTP answer, or why there was none."""
 
-    code: int
+    status_code: int
     body: Json
-    why: str = ""
+    error: str = ""
 
     @property
-    def good(self) -> bool:
+    def is_ok(self) -> bool:
         """Whether the app answered, and well."""
-        return self.code == 200
+        return self.status_code == 200
 
     def __str__(self) -> str:
         """Say it in a few words."""
-        if not self.code:
-            return self.why
-        return f"{self.code} {self.body.get('message') or self.body.get('status', '')}".strip()
+        if not self.status_code:
+            return self.error
+        return (
+            f"{self.status_code} {self.body.get('message') or self.body.get('status', '')}".strip()
+        )
 
 
-class NodePort:
+class NodePortAccess:
     """A node's address and the Service's port on it."""
 
     def __init__(self, endpoint: str) -> None:
@@ -37,48 +39,48 @@ class NodePort:
         self._session = requests.Session()
         self._session.trust_env = False  # a node is next door, not behind a proxy
 
-    def command(self, path: str) -> str:
+    def format_command(self, path: str) -> str:
         """What a user would type to ask for ``path``."""
         return f"curl {self.endpoint}{path}"
 
-    def ask(self, path: str) -> Answer:
+    def get(self, path: str) -> HttpResponse:
         """Ask for ``path``, on a connection of its own as curl does."""
         try:
-            answer = self._session.get(
-                self.endpoint + path, timeout=_SECONDS, headers={"Connection": "close"}
+            response = self._session.get(
+                self.endpoint + path, timeout=_TIMEOUT, headers={"Connection": "close"}
             )
         except requests.Timeout:
-            return Answer(0, {}, "nobody answers")
+            return HttpResponse(0, {}, "nobody answers")
         except requests.RequestException:
-            return Answer(0, {}, "connection refused")
-        return _answer(answer)
+            return HttpResponse(0, {}, "connection refused")
+        return _parse_response(response)
 
 
-class ServiceProxy:
+class ServiceProxyAccess:
     """The API server's own way to a Service, where no node can be reached from here."""
 
-    def __init__(self, kube: Kube, service: str) -> None:
+    def __init__(self, kube: KubectlClient, service: str) -> None:
         self._kube = kube
         self._path = f"/api/v1/namespaces/{kube.namespace}/services/{service}:http/proxy"
 
-    def command(self, path: str) -> str:
+    def format_command(self, path: str) -> str:
         """What a user would type to ask for ``path``."""
         return f"kubectl get --raw {self._path}{path}"
 
-    def ask(self, path: str) -> Answer:
+    def get(self, path: str) -> HttpResponse:
         """Ask for ``path``."""
-        answer = self._kube.ask(self._path + path)
-        if answer.status_code == requests.codes.unavailable:
-            return Answer(0, {}, "the Service has no endpoints")
-        return _answer(answer)
+        response = self._kube.get_response(self._path + path)
+        if response.status_code == requests.codes.unavailable:
+            return HttpResponse(0, {}, "the Service has no endpoints")
+        return _parse_response(response)
 
 
-Door = NodePort | ServiceProxy
+HttpAccess = NodePortAccess | ServiceProxyAccess
 
 
-def _answer(answer: requests.Response) -> Answer:
+def _parse_response(response: requests.Response) -> HttpResponse:
     try:
-        body = answer.json()
+        body = response.json()
     except ValueError:
-        body = {"message": answer.text[:80]}
-    return Answer(answer.status_code, body if isinstance(body, dict) else {})
+        body = {"message": response.text[:80]}
+    return HttpResponse(response.status_code, body if isinstance(body, dict) else {})

@@ -4,19 +4,24 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hack.scenarios.common.cluster_state import Picture, look
-from hack.scenarios.common.console import Progress, Screen
-from hack.scenarios.common.errors import ShowError, UnreachableError
-from hack.scenarios.common.kube_client import Kube
-from hack.scenarios.demo.http_access import Answer, Door, NodePort, ServiceProxy
+from hack.scenarios.common.cluster_state import ClusterSnapshot, read_cluster_state
+from hack.scenarios.common.console import Progress, ScenarioConsole
+from hack.scenarios.common.errors import ScenarioError, UnreachableError
+from hack.scenarios.common.kube_client import KubectlClient
+from hack.scenarios.demo.http_access import (
+    HttpAccess,
+    HttpResponse,
+    NodePortAccess,
+    ServiceProxyAccess,
+)
 
-POLL = 0.4
+POLL_INTERVAL = 0.4
 """Seconds between two looks at the cluster."""
 
-APP = "scaling-demo"
+APP_NAME = "scaling-demo"
 """The app of the story."""
 
-NODE_PORT_LIMIT = 10
+NODE_PORT_TIMEOUT = 10
 """Seconds until a node port must answer; kube-proxy's rules come a moment after a ready pod."""
 
 
@@ -28,98 +33,109 @@ class Step:
     """
 
     title: str
-    seconds: int
-    play: Callable[["Stage"], str]
+    expected_seconds: int
+    run: Callable[["DemoRunner"], str]
 
 
-class Stage:
+class DemoRunner:
     """The cluster and the screen, as the steps of the story see them."""
 
     def __init__(
-        self, kube: Kube, screen: Screen, clock: Callable[[], float] = time.monotonic
+        self,
+        kube: KubectlClient,
+        console: ScenarioConsole,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kube = kube
-        self._screen = screen
+        self._console = console
         self._clock = clock
-        self._door: Door | None = None
-        self._progress = self._begin(())
-        self.picture = Picture()
+        self._access: HttpAccess | None = None
+        self._progress = self._new_progress(())
+        self.snapshot = ClusterSnapshot()
 
-    def play(self, steps: tuple[Step, ...]) -> float:
+    def run_steps(self, steps: tuple[Step, ...]) -> float:
         """Play the steps one after the other; returns the seconds that it took.
 
         Raises:
             ShowError: a step did not go as it must; the message says which and why.
         """
-        self._progress = progress = self._begin(steps)
+        self._progress = progress = self._new_progress(steps)
         for number, step in enumerate(steps, 1):
             progress.number, progress.title = number, step.title
-            progress.step_started, progress.step_expected = self._clock(), step.seconds
-            self._screen.begin(progress)
+            progress.step_started, progress.step_expected = self._clock(), step.expected_seconds
+            self._console.begin_step(progress)
             try:
-                seen = step.play(self)
-            except ShowError as error:
-                raise ShowError(f"step {number}, {step.title!r}: {error}") from error
-            progress.waiting = ""
-            self._screen.end(progress, seen)
+                summary = step.run(self)
+            except ScenarioError as error:
+                raise ScenarioError(f"step {number}, {step.title!r}: {error}") from error
+            progress.waiting_for = ""
+            self._console.end_step(progress, summary)
         return self._clock() - progress.started
 
-    def _begin(self, steps: tuple[Step, ...]) -> Progress:
+    def _new_progress(self, steps: tuple[Step, ...]) -> Progress:
         return Progress(
             started=self._clock(),
-            expected=sum(step.seconds for step in steps),
+            expected=sum(step.expected_seconds for step in steps),
             count=len(steps),
-            looking=self.kube.shown("get selfhealingapps"),
+            shown_command=self.kube.format_command("get selfhealingapps"),
         )
 
-    def say(self, text: str) -> None:
+    def explain(self, text: str) -> None:
         """Explain something."""
-        self._screen.say(text)
+        self._console.print_note(text)
 
     def kubectl(self, arguments: str) -> None:
         """Type a kubectl command."""
-        self._screen.typed(self.kube.shown(arguments), self.kube.kubectl(arguments))
+        self._console.print_command(
+            self.kube.format_command(arguments), self.kube.kubectl(arguments)
+        )
 
-    def ask(self, path: str) -> Answer:
+    def send_request(self, path: str) -> HttpResponse:
         """Send the app a request through its Service, where everybody can see it."""
-        door = self.door()
-        answer = door.ask(path)
-        self._screen.typed(door.command(path), str(answer))
-        return answer
+        access = self.find_access()
+        response = access.get(path)
+        self._console.print_command(access.format_command(path), str(response))
+        return response
 
-    def quietly(self, path: str) -> Answer:
+    def send_silently(self, path: str) -> HttpResponse:
         """Send the app a request through its Service without showing it."""
-        return self.door().ask(path)
+        return self.find_access().get(path)
 
-    def door(self) -> Door:
+    def find_access(self) -> HttpAccess:
         """The way in: the node port, or the API server where nodes cannot be reached from here."""
-        if self._door is None:
-            endpoint = str(self.picture.status.get("endpoint", ""))
-            by_port = NodePort(endpoint)
+        if self._access is None:
+            endpoint = str(self.snapshot.status.get("endpoint", ""))
+            node_port = NodePortAccess(endpoint)
             try:
-                self.until(f"{endpoint} answers", lambda _: by_port.ask("/").good, NODE_PORT_LIMIT)
-                self._door = by_port
-            except ShowError:
-                self._door = ServiceProxy(self.kube, APP)
-        return self._door
+                self.wait_until(
+                    f"{endpoint} answers", lambda _: node_port.get("/").is_ok, NODE_PORT_TIMEOUT
+                )
+                self._access = node_port
+            except ScenarioError:
+                self._access = ServiceProxyAccess(self.kube, APP_NAME)
+        return self._access
 
-    def until(self, what: str, true: Callable[[Picture], bool], limit: float) -> Picture:
+    def wait_until(
+        self, description: str, condition: Callable[[ClusterSnapshot], bool], timeout: float
+    ) -> ClusterSnapshot:
         """Look at the cluster until something is true, and show it meanwhile.
 
         Raises:
             ShowError: it did not become true within ``limit`` seconds.
         """
-        self._progress.waiting = what
-        deadline = self._clock() + limit
+        self._progress.waiting_for = description
+        deadline = self._clock() + timeout
         while True:
-            began, why = self._clock(), ""
+            started, reason = self._clock(), ""
             try:
-                self.picture = look(self.kube, APP)
-                self._screen.show(self.picture, self._progress)
-                if true(self.picture):
-                    return self.picture
+                self.snapshot = read_cluster_state(self.kube, APP_NAME)
+                self._console.show_snapshot(self.snapshot, self._progress)
+                if condition(self.snapshot):
+                    return self.snapshot
             except UnreachableError as error:
-                why = f": {error}"
-            if began >= deadline:
-                raise ShowError(f"it did not happen within {limit:.0f} s that {what}{why}")
-            time.sleep(max(0.0, POLL - (self._clock() - began)))
+                reason = f": {error}"
+            if started >= deadline:
+                raise ScenarioError(
+                    f"it did not happen within {timeout:.0f} s that {description}{reason}"
+                )
+            time.sleep(max(0.0, POLL_INTERVAL - (self._clock() - started)))

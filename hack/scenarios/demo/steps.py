@@ -1,229 +1,250 @@
 """What the demo shows, step by step. Every step makes sure that what it tells has happened."""
 
-from hack.scenarios.common.cluster_state import Picture, Pod
-from hack.scenarios.common.errors import ShowError
-from hack.scenarios.demo.runner import APP, Stage, Step
+from hack.scenarios.common.cluster_state import ClusterSnapshot, PodRow
+from hack.scenarios.common.errors import ScenarioError
+from hack.scenarios.demo.runner import APP_NAME, DemoRunner, Step
 
 MANIFEST = "hack/scenarios/demo/app.yaml"
-_SHA = f"sha/{APP}"
-_DEPLOYMENT = f"/apis/apps/v1/namespaces/{{ns}}/deployments/{APP}"
-_CHILDREN = (
-    _DEPLOYMENT,
-    f"/api/v1/namespaces/{{ns}}/services/{APP}",
-    f"/apis/autoscaling/v2/namespaces/{{ns}}/horizontalpodautoscalers/{APP}",
+_APP_RESOURCE = f"sha/{APP_NAME}"
+_DEPLOYMENT_PATH = f"/apis/apps/v1/namespaces/{{ns}}/deployments/{APP_NAME}"
+_CHILD_PATHS = (
+    _DEPLOYMENT_PATH,
+    f"/api/v1/namespaces/{{ns}}/services/{APP_NAME}",
+    f"/apis/autoscaling/v2/namespaces/{{ns}}/horizontalpodautoscalers/{APP_NAME}",
 )
 
 
-def _apply(stage: Stage) -> str:
-    stage.say("This is all that a user writes:\n" + stage.kube.file(MANIFEST))
-    stage.kubectl(f"apply -f {MANIFEST}")
+def _apply(runner: DemoRunner) -> str:
+    runner.explain("This is all that a user writes:\n" + runner.kube.read_repository_file(MANIFEST))
+    runner.kubectl(f"apply -f {MANIFEST}")
 
-    def made(_: Picture) -> bool:
-        return all(stage.kube.read(path) is not None for path in _CHILDREN)
+    def has_children(_: ClusterSnapshot) -> bool:
+        return all(runner.kube.get(path) is not None for path in _CHILD_PATHS)
 
-    stage.until("the operator has made a Deployment, a Service and an autoscaler of it", made, 30)
+    runner.wait_until(
+        "the operator has made a Deployment, a Service and an autoscaler of it", has_children, 30
+    )
     return "it has become a Deployment, a Service and a HorizontalPodAutoscaler"
 
 
-def _becomes_ready(stage: Stage) -> str:
-    stage.until("the app is ready", lambda now: now.ready and _alone(now) is not None, 90)
-    answer = stage.ask("/")
-    if not answer.good:
-        raise ShowError(f"the app is ready but does not answer: {answer}")
-    return f"the app answers: {answer}"
+def _wait_until_ready(runner: DemoRunner) -> str:
+    runner.wait_until(
+        "the app is ready", lambda now: now.is_ready and _single_ready_pod(now) is not None, 90
+    )
+    response = runner.send_request("/")
+    if not response.is_ok:
+        raise ScenarioError(f"the app is ready but does not answer: {response}")
+    return f"the app answers: {response}"
 
 
-def _liveness(stage: Stage) -> str:
-    before = _only_pod(stage)
-    counted = stage.picture.restarts("LivenessProbe")
-    stage.ask("/fail")
-    stage.say(
+def _fail_liveness(runner: DemoRunner) -> str:
+    before = _wait_for_single_pod(runner)
+    restarts_before = runner.snapshot.count_restarts("LivenessProbe")
+    runner.send_request("/fail")
+    runner.explain(
         "From now on /health answers 500. The kubelet asks every 5 s; after 3 failures it kills "
         "the container and starts it anew, in the same pod."
     )
-    stage.until(
-        "the container is restarted", lambda now: _restarts(now, before) > before.restarts, 90
+    runner.wait_until(
+        "the container is restarted", lambda now: _count_restarts(now, before) > before.restarts, 90
     )
-    stage.until(
+    runner.wait_until(
         "the status tells that the liveness probe did it",
-        lambda now: now.restarts("LivenessProbe") == counted + 1,
+        lambda now: now.count_restarts("LivenessProbe") == restarts_before + 1,
         45,
     )
-    stage.until("the app is ready again", lambda now: now.ready, 60)
-    stage.until("the app answers again", lambda _: stage.quietly("/health").good, 30)
-    after = stage.picture.pod(before.uid)
+    runner.wait_until("the app is ready again", lambda now: now.is_ready, 60)
+    runner.wait_until("the app answers again", lambda _: runner.send_silently("/health").is_ok, 30)
+    after = runner.snapshot.find_pod(before.uid)
     if after is None or after.restarts != before.restarts + 1:
-        raise ShowError(f"one restart of {before.name} was expected, but there is {after}")
-    stage.ask("/health")
+        raise ScenarioError(f"one restart of {before.name} was expected, but there is {after}")
+    runner.send_request("/health")
     return (
         f"same pod, RESTARTS {before.restarts} -> {after.restarts}, reason LivenessProbe, healthy"
     )
 
 
-def _readiness(stage: Stage) -> str:
-    before = _only_pod(stage)
-    stage.ask("/not-ready")
-    stage.say(
+def _fail_readiness(runner: DemoRunner) -> str:
+    before = _wait_for_single_pod(runner)
+    runner.send_request("/not-ready")
+    runner.explain(
         "From now on /ready answers 503. The pod runs on and is not restarted, but the Service "
         "stops sending it requests; it is the only one, so nobody answers."
     )
-    stage.until(
+    runner.wait_until(
         "the pod has left the Service's endpoints",
-        lambda now: _is(now, before, ready=False, serving=False),
+        lambda now: _has_state(now, before, is_ready=False, is_serving=False),
         60,
     )
-    stage.until("the Service sends it no requests", lambda _: not stage.quietly("/").code, 30)
-    stage.ask("/")
-    stage.until("the status says so", lambda now: not now.ready, 30)
-    stage.say(
+    runner.wait_until(
+        "the Service sends it no requests", lambda _: not runner.send_silently("/").status_code, 30
+    )
+    runner.send_request("/")
+    runner.wait_until("the status says so", lambda now: not now.is_ready, 30)
+    runner.explain(
         "Through the Service it cannot be told to be ready again; so the pod itself is asked."
     )
-    stage.kubectl(_inside(before, "/ready-again"))
-    stage.until(
+    runner.kubectl(_format_exec(before, "/ready-again"))
+    runner.wait_until(
         "the pod is back in the Service's endpoints",
-        lambda now: now.ready and _is(now, before, ready=True, serving=True),
+        lambda now: now.is_ready and _has_state(now, before, is_ready=True, is_serving=True),
         60,
     )
-    stage.until("the Service sends it requests", lambda _: stage.quietly("/").good, 30)
-    stage.ask("/")
-    if _restarts(stage.picture, before) != before.restarts:
-        raise ShowError("a failing readiness probe must not restart anything, but it did")
+    runner.wait_until(
+        "the Service sends it requests", lambda _: runner.send_silently("/").is_ok, 30
+    )
+    runner.send_request("/")
+    if _count_restarts(runner.snapshot, before) != before.restarts:
+        raise ScenarioError("a failing readiness probe must not restart anything, but it did")
     return "out of the Service and back, without a restart"
 
 
-def _scale_up(stage: Stage) -> str:
-    before = _only_pod(stage)
-    stage.ask("/start-load")
-    stage.say(
+def _scale_up(runner: DemoRunner) -> str:
+    before = _wait_for_single_pod(runner)
+    runner.send_request("/start-load")
+    runner.explain(
         "The app burns as much CPU as it may, five times what it asked for. The autoscaler wants "
         "50 % and adds pods."
     )
-    stage.until(
+    runner.wait_until(
         "there are more ready pods",
         lambda now: sum(pod.is_ready for pod in now.pods) > 1 and now.status["replicas"] > 1,
         180,
     )
-    now = stage.until("every pod is ready", lambda now: now.ready and len(now.staying) > 1, 120)
-    stage.kubectl("get selfhealingapps")
-    if stage.picture.pod(before.uid) is None:
-        raise ShowError(f"{before.name}, which carries the load, is gone")
-    return f"{len(now.staying)} pods, cpu {_cpu(now)}"
+    now = runner.wait_until(
+        "every pod is ready", lambda now: now.is_ready and len(now.remaining_pods) > 1, 120
+    )
+    runner.kubectl("get selfhealingapps")
+    if runner.snapshot.find_pod(before.uid) is None:
+        raise ScenarioError(f"{before.name}, which carries the load, is gone")
+    return f"{len(now.remaining_pods)} pods, cpu {_autoscaler_cpu(now)}"
 
 
-def _scale_down(stage: Stage) -> str:
-    loaded = stage.picture.pods[0]
-    stage.kubectl(_inside(loaded, "/stop-load"))
-    stage.say("The load ends. The autoscaler waits a little, lest it come back, and removes pods.")
-    stage.until(
+def _scale_down(runner: DemoRunner) -> str:
+    loaded = runner.snapshot.pods[0]
+    runner.kubectl(_format_exec(loaded, "/stop-load"))
+    runner.explain(
+        "The load ends. The autoscaler waits a little, lest it come back, and removes pods."
+    )
+    runner.wait_until(
         "one pod is left",
-        lambda now: len(now.pods) == 1 and now.ready and now.status["replicas"] == 1,
+        lambda now: len(now.pods) == 1 and now.is_ready and now.status["replicas"] == 1,
         420,
     )
-    return f"1 pod, cpu {_cpu(stage.picture)}"
+    return f"1 pod, cpu {_autoscaler_cpu(runner.snapshot)}"
 
 
-def _edit(stage: Stage) -> str:
-    told = stage.picture.told("DriftCorrected")
-    wanted = stage.picture.status["image"]
-    stage.say("Somebody edits the Deployment by hand:")
-    stage.kubectl(f"set image deployment/{APP} app=somebody-elses/image:v2")
+def _edit_deployment(runner: DemoRunner) -> str:
+    events_before = runner.snapshot.count_events("DriftCorrected")
+    desired_image = runner.snapshot.status["image"]
+    runner.explain("Somebody edits the Deployment by hand:")
+    runner.kubectl(f"set image deployment/{APP_NAME} app=somebody-elses/image:v2")
 
-    def put_back(_: Picture) -> bool:
-        live = stage.kube.read(_DEPLOYMENT)
+    def has_desired_image(_: ClusterSnapshot) -> bool:
+        live = runner.kube.get(_DEPLOYMENT_PATH)
         containers = live["spec"]["template"]["spec"]["containers"] if live else []
-        return [container["image"] for container in containers] == [wanted]
+        return [container["image"] for container in containers] == [desired_image]
 
-    stage.until("the image is put back", put_back, 30)
-    stage.until("an Event tells of it", lambda now: now.told("DriftCorrected") > told, 30)
-    stage.until("the app is ready", lambda now: now.ready and len(now.pods) == 1, 90)
+    runner.wait_until("the image is put back", has_desired_image, 30)
+    runner.wait_until(
+        "an Event tells of it", lambda now: now.count_events("DriftCorrected") > events_before, 30
+    )
+    runner.wait_until("the app is ready", lambda now: now.is_ready and len(now.pods) == 1, 90)
     return "the image is put back, and an Event tells of it"
 
 
-def _delete(stage: Stage) -> str:
-    live = stage.kube.read(_DEPLOYMENT)
+def _delete_deployment(runner: DemoRunner) -> str:
+    live = runner.kube.get(_DEPLOYMENT_PATH)
     uid = live["metadata"]["uid"] if live else ""
-    before = _only_pod(stage)
-    total = stage.picture.restarts()
-    stage.say("Somebody deletes the whole Deployment:")
-    stage.kubectl(f"delete deployment {APP}")
+    before = _wait_for_single_pod(runner)
+    restarts_before = runner.snapshot.count_restarts()
+    runner.explain("Somebody deletes the whole Deployment:")
+    runner.kubectl(f"delete deployment {APP_NAME}")
 
-    def made_again(_: Picture) -> bool:
-        found = stage.kube.read(_DEPLOYMENT)
+    def is_recreated(_: ClusterSnapshot) -> bool:
+        found = runner.kube.get(_DEPLOYMENT_PATH)
         return found is not None and found["metadata"]["uid"] != uid
 
-    stage.until("there is a new Deployment", made_again, 30)
-    stage.until(
+    runner.wait_until("there is a new Deployment", is_recreated, 30)
+    runner.wait_until(
         "its pod is ready and the old one gone",
-        lambda now: now.ready and now.pod(before.uid) is None and len(now.pods) == 1,
+        lambda now: now.is_ready and now.find_pod(before.uid) is None and len(now.pods) == 1,
         90,
     )
-    stage.until("the app answers", lambda _: stage.quietly("/").good, 30)
-    if stage.picture.restarts() != total:
-        raise ShowError(f"{total} restarts were counted, now it says {stage.picture.restarts()}")
+    runner.wait_until("the app answers", lambda _: runner.send_silently("/").is_ok, 30)
+    restarts = runner.snapshot.count_restarts()
+    if restarts != restarts_before:
+        raise ScenarioError(f"{restarts_before} restarts were counted, now it says {restarts}")
     return "there is a new one, with a new pod; the restarts of the old one are still counted"
 
 
-def _status(stage: Stage) -> str:
-    stage.kubectl("get selfhealingapps")
-    stage.kubectl(f"get {_SHA} -o jsonpath={{.status.restarts.byReason}}")
-    stage.kubectl(f"events --for {_SHA}")
-    return str(stage.picture.status["message"])
+def _show_status(runner: DemoRunner) -> str:
+    runner.kubectl("get selfhealingapps")
+    runner.kubectl(f"get {_APP_RESOURCE} -o jsonpath={{.status.restarts.byReason}}")
+    runner.kubectl(f"events --for {_APP_RESOURCE}")
+    return str(runner.snapshot.status["message"])
 
 
-def _clean_up(stage: Stage) -> str:
-    stage.kubectl(f"delete {_SHA}")
+def _clean_up(runner: DemoRunner) -> str:
+    runner.kubectl(f"delete {_APP_RESOURCE}")
 
-    def gone(now: Picture) -> bool:
-        return not now.pods and all(stage.kube.read(path) is None for path in _CHILDREN)
+    def is_deleted(now: ClusterSnapshot) -> bool:
+        return not now.pods and all(runner.kube.get(path) is None for path in _CHILD_PATHS)
 
-    stage.until("everything that belonged to it is gone", gone, 60)
+    runner.wait_until("everything that belonged to it is gone", is_deleted, 60)
     return "Deployment, Service, autoscaler and pods are gone with it"
 
 
-STORY = (
+DEMO_STEPS = (
     Step("Apply a SelfHealingApp", 2, _apply),
-    Step("It becomes ready", 8, _becomes_ready),
-    Step("A failing liveness probe is healed", 17, _liveness),
-    Step("Readiness gates traffic", 10, _readiness),
+    Step("It becomes ready", 8, _wait_until_ready),
+    Step("A failing liveness probe is healed", 17, _fail_liveness),
+    Step("Readiness gates traffic", 10, _fail_readiness),
     Step("CPU load scales it up", 30, _scale_up),
     Step("Without load it scales down again", 50, _scale_down),
-    Step("Somebody edits what the operator made", 5, _edit),
-    Step("Somebody deletes it", 8, _delete),
-    Step("What its status says", 1, _status),
+    Step("Somebody edits what the operator made", 5, _edit_deployment),
+    Step("Somebody deletes it", 8, _delete_deployment),
+    Step("What its status says", 1, _show_status),
 )
 """The steps; the seconds are those of two cores."""
 
-CLEAN_UP = Step("Delete it, and everything goes", 5, _clean_up)
+CLEAN_UP_STEP = Step("Delete it, and everything goes", 5, _clean_up)
 
 
-def _alone(now: Picture) -> Pod | None:
-    return now.staying[0] if len(now.staying) == 1 and now.staying[0].is_ready else None
+def _single_ready_pod(snapshot: ClusterSnapshot) -> PodRow | None:
+    return (
+        snapshot.remaining_pods[0]
+        if len(snapshot.remaining_pods) == 1 and snapshot.remaining_pods[0].is_ready
+        else None
+    )
 
 
-def _only_pod(stage: Stage) -> Pod:
-    now = stage.until("there is one ready pod", lambda now: _alone(now) is not None, 60)
-    pod = _alone(now)
+def _wait_for_single_pod(runner: DemoRunner) -> PodRow:
+    snapshot = runner.wait_until(
+        "there is one ready pod", lambda snapshot: _single_ready_pod(snapshot) is not None, 60
+    )
+    pod = _single_ready_pod(snapshot)
     assert pod is not None  # noqa: S101  it was just looked for
     return pod
 
 
-def _restarts(now: Picture, pod: Pod) -> int:
-    found = now.pod(pod.uid)
+def _count_restarts(snapshot: ClusterSnapshot, pod: PodRow) -> int:
+    found = snapshot.find_pod(pod.uid)
     if found is None:
-        raise ShowError(f"the pod {pod.name} is gone")
+        raise ScenarioError(f"the pod {pod.name} is gone")
     return found.restarts
 
 
-def _is(now: Picture, pod: Pod, *, ready: bool, serving: bool) -> bool:
-    found = now.pod(pod.uid)
+def _has_state(snapshot: ClusterSnapshot, pod: PodRow, *, is_ready: bool, is_serving: bool) -> bool:
+    found = snapshot.find_pod(pod.uid)
     if found is None:
-        raise ShowError(f"the pod {pod.name} is gone")
-    return found.is_ready is ready and found.serving is serving
+        raise ScenarioError(f"the pod {pod.name} is gone")
+    return found.is_ready is is_ready and found.is_serving is is_serving
 
 
-def _inside(pod: Pod, path: str) -> str:
+def _format_exec(pod: PodRow, path: str) -> str:
     return f"exec {pod.name} -- python -m app.check http://127.0.0.1:5000{path}"
 
 
-def _cpu(now: Picture) -> str:
-    return str(now.status.get("autoscaling", {}).get("cpu", "unknown"))
+def _autoscaler_cpu(snapshot: ClusterSnapshot) -> str:
+    return str(snapshot.status.get("autoscaling", {}).get("cpu", "unknown"))

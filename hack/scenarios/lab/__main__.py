@@ -16,148 +16,158 @@ from rich.console import Console
 from hack.localcluster.paths import Paths, find_paths
 from hack.scenarios.common import cli, namespace, preflight
 from hack.scenarios.common.console import Progress
-from hack.scenarios.common.kube_client import Kube
-from hack.scenarios.common.text import clock_of
-from hack.scenarios.common.timeline import timeline
+from hack.scenarios.common.kube_client import KubectlClient
+from hack.scenarios.common.text import format_clock
+from hack.scenarios.common.timeline import build_timeline
 from hack.scenarios.lab import report
 from hack.scenarios.lab.errors import PageError
 from hack.scenarios.lab.page_parser import Page
-from hack.scenarios.lab.page_set import Book
-from hack.scenarios.lab.runner import Result, Stage
+from hack.scenarios.lab.page_set import PageSet
+from hack.scenarios.lab.runner import PageResult, PageRunner
 
 _ROOT = Path(__file__).resolve().parents[3]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; the exit code is 0 only when every step went as its page says."""
-    options = _parser().parse_args(arguments)
-    return cli.answered(lambda: _DO[options.do](options), PageError)
+    options = _build_parser().parse_args(arguments)
+    return cli.run_command(lambda: _COMMANDS[options.do](options), PageError)
 
 
-def _steps(options: argparse.Namespace) -> int:
-    pages = Book(_ROOT).chosen(options.step)
-    seconds = sum(page.about.seconds for page in pages)
-    print(
-        f"{len(pages)} steps, about {clock_of(seconds)}: {', '.join(page.name for page in pages)}"
-    )
+def _list_steps(options: argparse.Namespace) -> int:
+    pages = PageSet(_ROOT).select_pages(options.step)
+    seconds = sum(page.settings.seconds for page in pages)
+    names = ", ".join(page.name for page in pages)
+    print(f"{len(pages)} steps, about {format_clock(seconds)}: {names}")
     return 0
 
 
-def _pages(options: argparse.Namespace) -> int:
-    book = Book(_ROOT)
+def _generate_pages(options: argparse.Namespace) -> int:
+    book = PageSet(_ROOT)
     if not options.check:
-        for path in book.generate():
+        for path in book.write_generated():
             print(f"wrote {path}")
         return 0
-    stale = [path for path, old, new in book.generated() if old != new]
+    stale = [path for path, old, new in book.compare_generated() if old != new]
     for path in stale:
         print(f"{path} is not what `make generate` would write", file=sys.stderr)
     return int(bool(stale))
 
 
-def _lab(options: argparse.Namespace) -> int:
-    book = Book(_ROOT)
-    pages = book.chosen(options.step)
+def _run_lab(options: argparse.Namespace) -> int:
+    book = PageSet(_ROOT)
+    pages = book.select_pages(options.step)
     paths = find_paths(_ROOT, os.environ)
-    kube = Kube(paths, options.namespace)
-    with preflight.alone(paths, "lab"), tempfile.TemporaryDirectory(prefix="lab-") as work:
-        preflight.check(kube)
-        namespace.make(kube, "lab")
+    kube = KubectlClient(paths, options.namespace)
+    with (
+        preflight.run_exclusively(paths, "lab"),
+        tempfile.TemporaryDirectory(prefix="lab-") as work,
+    ):
+        preflight.require_operator(kube)
+        namespace.create_namespace(kube, "lab")
         console = Console()
-        environment = _environment(paths, kube.namespace, Path(work))
+        environment = _shell_environment(paths, kube.namespace, Path(work))
         began, start = datetime.now().astimezone(), time.monotonic()
         try:
-            with cli.screen(console, plain=options.plain) as screen:
-                stage = Stage(kube, _ROOT, Path(work), screen, environment)
-                results = tuple(play(stage, pages, named=bool(options.step)))
+            with cli.open_console(console, plain=options.plain) as screen:
+                runner = PageRunner(kube, _ROOT, Path(work), screen, environment)
+                results = tuple(run_pages(runner, pages, is_requested=bool(options.step)))
         except KeyboardInterrupt:
             print("\nstopped; removing what the lab made ...", file=sys.stderr, flush=True)
-            namespace.remove(kube)
-            return cli.INTERRUPTED
+            namespace.delete_namespace(kube)
+            return cli.EXIT_INTERRUPTED
         if options.capture:
-            _capture(book, results)
-            results = tuple(replace(result, stale=()) for result in results)
-        run = report.Run(
+            _capture_outputs(book, results)
+            results = tuple(replace(result, stale_lines=()) for result in results)
+        run = report.LabReport(
             results,
             f"{began:%Y-%m-%d %H:%M %Z}",
             time.monotonic() - start,
-            preflight.described(kube),
+            preflight.describe_cluster(kube),
         )
-        file = report.write(run, options.report)
+        file = report.write_report(run, options.report)
         console.print()
-        console.print(report.table(results))
+        console.print(report.build_table(results))
         if not options.keep:
-            namespace.remove(kube)
-        for text in _closing(run, kube, paths, file, options):
+            namespace.delete_namespace(kube)
+        for text in _closing_lines(run, kube, paths, file, options):
             print(text)
-    return int(not run.passed)
+    return int(not run.has_passed)
 
 
-_DO = {"steps": _steps, "run": _lab, "pages": _pages}
+_COMMANDS = {"steps": _list_steps, "run": _run_lab, "pages": _generate_pages}
 """What can be asked for."""
 
 
-def play(stage: Stage, pages: Sequence[Page], *, named: bool) -> Iterator[Result]:
+def run_pages(
+    runner: PageRunner, pages: Sequence[Page], *, is_requested: bool
+) -> Iterator[PageResult]:
     """Play the pages; one that needs what is not there is left out, unless it was asked for."""
     progress = Progress(
         started=time.monotonic(),
-        expected=sum(page.about.seconds for page in pages),
+        expected=sum(page.settings.seconds for page in pages),
         count=len(pages),
-        looking=stage.kube.shown("get selfhealingapps"),
+        shown_command=runner.kube.format_command("get selfhealingapps"),
     )
     for number, page in enumerate(pages, 1):
         progress.number = number
-        missing = stage.missing(page)
+        missing = runner.find_missing_requirement(page)
         if missing:
-            nothing = timeline((), (), 0.0)
+            nothing = build_timeline((), (), 0.0)
             why = f"this cluster lacks what it needs: {missing}"
-            stage.screen.say(f"{page.name}: {why}")
-            yield Result(page, nothing, why=why, skipped=not named)
+            runner.console.print_note(f"{page.name}: {why}")
+            yield PageResult(page, nothing, error=why, is_skipped=not is_requested)
             continue
-        result = stage.play(page, progress)
-        if not result.passed:
-            stage.screen.say(f"FAILED: {result.why}")
+        result = runner.run_page(page, progress)
+        if not result.has_passed:
+            runner.console.print_note(f"FAILED: {result.error}")
         yield result
 
 
-def _capture(book: Book, results: Sequence[Result]) -> None:
+def _capture_outputs(book: PageSet, results: Sequence[PageResult]) -> None:
     """Put what was printed into the pages of the steps that passed, in every language."""
     for result in results:
-        if result.passed:
-            book.capture(result.page, [typed.output for typed in result.typed])
-    for path in book.generate():
+        if result.has_passed:
+            book.capture_outputs(result.page, [typed.output for typed in result.commands])
+    for path in book.write_generated():
         print(f"wrote {path}")
 
 
-def _environment(paths: Paths, space: str, work: Path) -> dict[str, str]:
+def _shell_environment(paths: Paths, namespace: str, work: Path) -> dict[str, str]:
     """The reader's shell: kubectl of the clone, a kubeconfig of its own with the namespace set."""
     config = yaml.safe_load(paths.kubeconfig.read_text(encoding="utf-8"))
     for context in config["contexts"]:
         if context["name"] == config["current-context"]:
-            context["context"]["namespace"] = space
-    own = work / "kubeconfig"
-    own.touch(mode=0o600)
-    own.write_text(yaml.safe_dump(config), encoding="utf-8")
+            context["context"]["namespace"] = namespace
+    kubeconfig = work / "kubeconfig"
+    kubeconfig.touch(mode=0o600)
+    kubeconfig.write_text(yaml.safe_dump(config), encoding="utf-8")
     path = f"{paths.bin}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {"KUBECONFIG": str(own), "PATH": path, "no_proxy": "*", "LC_ALL": "C.UTF-8"}
+    return {"KUBECONFIG": str(kubeconfig), "PATH": path, "no_proxy": "*", "LC_ALL": "C.UTF-8"}
 
 
-def _closing(
-    run: report.Run, kube: Kube, paths: Paths, file: Path, options: argparse.Namespace
+def _closing_lines(
+    run: report.LabReport,
+    kube: KubectlClient,
+    paths: Paths,
+    file: Path,
+    options: argparse.Namespace,
 ) -> Iterator[str]:
     """How it went, what is still there, and where to look."""
     for result in run.results:
-        if not (result.passed or result.skipped):
-            yield f"\n{result.page.name} failed: {result.why}"
-        if result.remains:
+        if not (result.has_passed or result.is_skipped):
+            yield f"\n{result.page.name} failed: {result.error}"
+        if result.cluster_state:
             yield f"  What there was then is in {file}#{result.page.name}; to see it happen again:"
             yield f"  make lab STEP={result.page.name} KEEP=1"
             yield "  kubectl -n selfhealing-system logs deployment/selfhealing-operator --tail=50"
-        if result.stale:
-            yield f"\n{result.page.path} shows other outputs at lines {', '.join(result.stale)}:"
+        if result.stale_lines:
+            lines = ", ".join(result.stale_lines)
+            yield f"\n{result.page.path} shows other outputs at lines {lines}:"
             yield f"  make lab STEP={result.page.name} CAPTURE=1 writes them anew"
     yield ""
-    yield f"{run.count('passed')} of {len(run.results)} steps passed in {clock_of(run.seconds)}."
+    passed = f"{run.count('passed')} of {len(run.results)} steps passed"
+    yield f"{passed} in {format_clock(run.seconds)}."
     yield f"The report: {file}"
     if options.keep:
         yield f"Kept: namespace {kube.namespace}; the next `make lab` removes it."
@@ -165,17 +175,17 @@ def _closing(
         yield f"Removed: namespace {kube.namespace}."
     yield "Still running:"
     yield f"  the local cluster {paths.cluster_name}   `make cluster-down` removes it"
-    if preflight.operator_there(kube):
+    if preflight.is_operator_installed(kube):
         yield "  the operator in selfhealing-system    `make undeploy` removes it"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hack.scenarios.lab", description=__doc__)
-    orders = parser.add_subparsers(dest="do", required=True)
-    steps = orders.add_parser("steps", help="say which pages there are")
-    run = orders.add_parser("run", help="carry out the pages")
-    for order in (steps, run):
-        order.add_argument(
+    commands = parser.add_subparsers(dest="do", required=True)
+    steps = commands.add_parser("steps", help="say which pages there are")
+    run = commands.add_parser("run", help="carry out the pages")
+    for command in (steps, run):
+        command.add_argument(
             "--step", action="append", default=[], help="only this one; may be repeated"
         )
     run.add_argument("--namespace", default="lab", help="where (default: lab)")
@@ -184,11 +194,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--report",
         type=Path,
-        default=Path(report.FOLDER),
-        help=f"the folder of the report (default: {report.FOLDER})",
+        default=Path(report.REPORT_FOLDER),
+        help=f"the folder of the report (default: {report.REPORT_FOLDER})",
     )
     run.add_argument("--capture", action="store_true", help="write the outputs into the pages")
-    pages = orders.add_parser("pages", help="write files and plain manifests into the pages")
+    pages = commands.add_parser("pages", help="write files and plain manifests into the pages")
     pages.add_argument("--check", action="store_true", help="only look whether they are fresh")
     return parser
 

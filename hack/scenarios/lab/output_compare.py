@@ -6,14 +6,14 @@ when something else does, so that a change of a page shows a change of behaviour
 
 import re
 
-_SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
+_NAME_ALPHABET = "[bcdfghjklmnpqrstvwxz2456789]"
 """What Kubernetes makes random parts of names of: no vowels, so no words."""
 
 _VOLATILE = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
     (re.compile(r"\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b"), "ADDRESS"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "UID"),
-    (re.compile(rf"-{_SAFE}{{5,10}}(-{_SAFE}{{5}})?\b"), "-HASH"),
+    (re.compile(rf"-{_NAME_ALPHABET}{{5,10}}(-{_NAME_ALPHABET}{{5}})?\b"), "-HASH"),
     (re.compile(r"\b(\d+[dhms]){1,3}\b"), "AGE"),
     (re.compile(r"\b\d+:\d{4,5}/TCP"), "PORTS"),
     (re.compile(r"\d+"), "N"),
@@ -21,19 +21,19 @@ _VOLATILE = (
 )
 
 
-def shape(text: str) -> tuple[str, ...]:
+def normalize_output(text: str) -> tuple[str, ...]:
     """The lines of an output without what differs from run to run; all numbers are alike."""
     for pattern, word in _VOLATILE:
         text = pattern.sub(word, text)
     return tuple(line.rstrip() for line in text.strip().splitlines())
 
 
-def same_shape(old: str, new: str) -> bool:
+def has_same_content(old: str, new: str) -> bool:
     """Whether an output need not be written anew."""
-    return shape(old) == shape(new)
+    return normalize_output(old) == normalize_output(new)
 
 
-def same_kind(old: str, new: str) -> bool:
+def has_same_heading(old: str, new: str) -> bool:
     """Whether two outputs begin alike: a table with the same head, the same first words."""
-    first, second = shape(old)[:1], shape(new)[:1]
+    first, second = normalize_output(old)[:1], normalize_output(new)[:1]
     return [line.split()[:2] for line in first] == [line.split()[:2] for line in second]

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from hack.scenarios.lab.errors import PageError
-from hack.scenarios.lab.output_compare import same_shape
-from hack.scenarios.lab.page_parser import Block, Page, blocks
-from hack.scenarios.lab.plain_manifests import plain
+from hack.scenarios.lab.output_compare import has_same_content
+from hack.scenarios.lab.page_parser import Block, Page, parse_blocks
+from hack.scenarios.lab.plain_manifests import render_plain_manifests
 
-_CLUSTER = re.compile(r"\b(?P<name>selfhealing-[0-9a-f]{8})(?P<rest>\S*)(?P<gap> {2,})?")
+_CLUSTER_NAME = re.compile(r"\b(?P<name>selfhealing-[0-9a-f]{8})(?P<rest>\S*)(?P<gap> {2,})?")
 """The name of a clone's own cluster, which is a part of its nodes' names; the gap of a column."""
 
-_KIND = "kind"
+_KIND_CLUSTER_NAME = "kind"
 """What stands for it in the pages: the name that kind itself gives."""
 
 _LINKS = re.compile(r"^\[(?:简体中文|English)\]\(.*$", re.MULTILINE)
@@ -28,11 +28,11 @@ _TITLE = re.compile(r"^# (?:\d+\. )?(?P<text>[^:：\n]+)", re.MULTILINE)
 Link = tuple[str, str]
 """A file's name and what the link says."""
 
-_SAME = frozenset({"sh", "text", "yaml"})
+_SHARED_KINDS = frozenset({"sh", "text", "yaml"})
 """Blocks that are the same in every language; others have comments to translate."""
 
 
-def included(page: Page, read: Callable[[str], str]) -> str:
+def insert_included_texts(page: Page, read: Callable[[str], str]) -> str:
     """The page with the files and the plain manifests that its comments name.
 
     Args:
@@ -46,30 +46,32 @@ def included(page: Page, read: Callable[[str], str]) -> str:
     for index, block in enumerate(page.blocks):
         if block.included is None:
             continue
-        file, of = block.included.file, block.included.plain
-        if bool(file) == bool(of):
+        file, source = block.included.file, block.included.plain
+        if bool(file) == bool(source):
             raise PageError(f"{page.path}:{block.line}: say either file or plain")
-        new[index] = read(file) if file else plain(read(of))
-    return _filled(page.text, page.blocks, new)
+        new[index] = read(file) if file else render_plain_manifests(read(source))
+    return _replace_blocks(page.text, page.blocks, new)
 
 
-def captured(page: Page, outputs: Sequence[str]) -> str:
+def insert_outputs(page: Page, outputs: Sequence[str]) -> str:
     """The page with what its commands printed; unchanged where they print what they always do.
 
     Args:
         page: an English page.
         outputs: one for each of the page's commands.
     """
-    places = [command.output for command in page.commands]
+    output_blocks = [command.output for command in page.commands]
     pairs = [
-        (place, tidy(output))
-        for place, output in zip(places, outputs, strict=True)
+        (place, clean_output(output))
+        for place, output in zip(output_blocks, outputs, strict=True)
         if place is not None
     ]
-    if all(same_shape(place.text, output) for place, output in pairs):
+    if all(has_same_content(place.text, output) for place, output in pairs):
         return page.text
     index = {block.start: number for number, block in enumerate(page.blocks)}
-    return _filled(page.text, page.blocks, {index[place.start]: text for place, text in pairs})
+    return _replace_blocks(
+        page.text, page.blocks, {index[place.start]: text for place, text in pairs}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,10 @@ class Language:
     """How the line of links at the top of a page reads."""
 
     folder: str
-    twin: str
-    before: str
-    home: str
-    after: str
+    translation_link: str
+    previous_label: str
+    home_link: str
+    next_label: str
 
 
 ENGLISH: Final = Language("", "[简体中文](zh/{name})", "before: ", "[The lab](README.md)", "next: ")
@@ -89,62 +91,76 @@ CHINESE: Final = Language(
 )
 
 
-def linked(text: str, language: Language, name: str, near: tuple[Link | None, Link | None]) -> str:
+def insert_links(
+    text: str, language: Language, name: str, neighbours: tuple[Link | None, Link | None]
+) -> str:
     """The page with its line of links: the twin, the page before, the lab, the page after.
 
     Args:
         text: the page.
         language: in which it is written.
         name: its file's name.
-        near: the pages before and after it, where there are any.
+        neighbours: the pages before and after it, where there are any.
     """
-    before, after = near
-    parts = [language.twin.format(name=name)]
+    before, after = neighbours
+    parts = [language.translation_link.format(name=name)]
     if before:
-        parts.append(f"{language.before}[{before[1]}]({before[0]})")
-    parts.append(language.home)
+        parts.append(f"{language.previous_label}[{before[1]}]({before[0]})")
+    parts.append(language.home_link)
     if after:
-        parts.append(f"{language.after}[{after[1]}]({after[0]})")
+        parts.append(f"{language.next_label}[{after[1]}]({after[0]})")
     line = " · ".join(parts)
     return _LINKS.sub(lambda _: line, text, count=1)
 
 
-def title_of(text: str) -> str:
+def page_title(text: str) -> str:
     """The title without its number and without what follows a colon."""
     match = _TITLE.search(text)
     return match["text"].strip() if match else ""
 
 
-def tidy(output: str) -> str:
+def clean_output(output: str) -> str:
     """An output as it stands in a page."""
-    lines = (line.rstrip() for line in _CLUSTER.sub(_renamed, output).strip("\n").splitlines())
+    lines = (
+        line.rstrip()
+        for line in _CLUSTER_NAME.sub(_replace_cluster_name, output).strip("\n").splitlines()
+    )
     return "".join(f"{line}\n" for line in lines)
 
 
-def _renamed(match: re.Match[str]) -> str:
+def _replace_cluster_name(match: re.Match[str]) -> str:
     """Another name for the cluster; what follows in a table stays below its head."""
     gap = match["gap"] or ""
-    more = " " * (len(match["name"]) - len(_KIND)) if gap else ""
-    return f"{_KIND}{match['rest']}{gap}{more}"
+    more = " " * (len(match["name"]) - len(_KIND_CLUSTER_NAME)) if gap else ""
+    return f"{_KIND_CLUSTER_NAME}{match['rest']}{gap}{more}"
 
 
-def translated(english: Page, path: Path, text: str) -> str:
+def insert_shared_blocks(english: Page, path: Path, text: str) -> str:
     """A page in another language with the blocks of the English one.
 
     Raises:
         PageError: it does not have the same blocks in the same order.
     """
-    own = blocks(path, text)
-    kinds, wanted = [block.info for block in own], [block.info for block in english.blocks]
-    if kinds != wanted:
-        raise PageError(f"{path}: its blocks are {kinds}, those of {english.path} are {wanted}")
-    same = {index: block.text for index, block in enumerate(english.blocks) if block.info in _SAME}
-    return _filled(text, own, same)
+    translated_blocks = parse_blocks(path, text)
+    kinds, english_kinds = (
+        [block.info for block in translated_blocks],
+        [block.info for block in english.blocks],
+    )
+    if kinds != english_kinds:
+        raise PageError(
+            f"{path}: its blocks are {kinds}, those of {english.path} are {english_kinds}"
+        )
+    shared_texts = {
+        index: block.text
+        for index, block in enumerate(english.blocks)
+        if block.info in _SHARED_KINDS
+    }
+    return _replace_blocks(text, translated_blocks, shared_texts)
 
 
-def _filled(text: str, found: Sequence[Block], new: Mapping[int, str]) -> str:
-    for index in sorted(new, reverse=True):
-        block = found[index]
-        body = new[index].rstrip("\n")
+def _replace_blocks(text: str, page_blocks: Sequence[Block], texts: Mapping[int, str]) -> str:
+    for index in sorted(texts, reverse=True):
+        block = page_blocks[index]
+        body = texts[index].rstrip("\n")
         text = text[: block.start] + body + "\n" * bool(body) + text[block.end :]
     return text

@@ -24,8 +24,8 @@ _FENCE = re.compile(
     r"(?:^<!-- lab:(?P<comment>(?:(?!-->).)*)-->\n+)?^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-_ABOUT = re.compile(r"^<!-- lab page:(?P<comment>.*?)-->$", re.DOTALL | re.MULTILINE)
-_ANY = re.compile(r"^<!-- lab\b", re.MULTILINE)
+_SETTINGS_COMMENT = re.compile(r"^<!-- lab page:(?P<comment>.*?)-->$", re.DOTALL | re.MULTILINE)
+_ANY_COMMENT = re.compile(r"^<!-- lab\b", re.MULTILINE)
 _TITLE = re.compile(r"^# (?:\d+\. )?(?P<text>.+)$", re.MULTILINE)
 _HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
 _NAME = re.compile(r"^\d\d-(?P<name>[a-z-]+)$")
@@ -39,7 +39,7 @@ class Comment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Wanted(Comment):
+class Expectation(Comment):
     """What must come of a block of commands."""
 
     shows: tuple[Pattern, ...] = ()
@@ -73,7 +73,7 @@ class Wanted(Comment):
                 raise ValueError(f"{pattern!r} is not a pattern: {error}") from error
         return tuple(found)
 
-    def missed(self, output: str) -> str:
+    def find_mismatch(self, output: str) -> str:
         """What is wrong with an output; empty when nothing is."""
         for pattern in self.shows:
             if not re.search(pattern, output, re.MULTILINE):
@@ -84,7 +84,7 @@ class Wanted(Comment):
         return ""
 
 
-class Included(Comment):
+class IncludedText(Comment):
     """Where the text of a YAML block comes from: a file, or what the operator makes of it."""
 
     file: str = ""
@@ -101,7 +101,7 @@ class Need(Comment):
     """How to get it."""
 
 
-class About(Comment):
+class PageSettings(Comment):
     """What is to be known about a page before it is played."""
 
     seconds: Annotated[int, Field(ge=1, le=900)]
@@ -125,8 +125,8 @@ class Block:
     info: str
     text: str
     heading: str
-    wanted: Wanted | None = None
-    included: Included | None = None
+    expectation: Expectation | None = None
+    included: IncludedText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Command:
     """What the reader types, and the place in the page for what it prints."""
 
     block: Block
-    wanted: Wanted
+    expectation: Expectation
     output: Block | None
 
 
@@ -145,36 +145,36 @@ class Page:
     path: Path
     text: str
     title: str
-    about: About
+    settings: PageSettings
     blocks: tuple[Block, ...]
 
     @property
     def name(self) -> str:
         """What ``STEP=`` calls it."""
-        return name_of(self.path)
+        return page_name(self.path)
 
     @property
     def commands(self) -> tuple[Command, ...]:
         """What the reader does, in order."""
         found: list[Command] = []
-        waiting: Block | None = None
+        pending: Block | None = None
         for block in (*self.blocks, None):
-            if waiting is not None and (block is None or block.info in ("sh", "text")):
+            if pending is not None and (block is None or block.info in ("sh", "text")):
                 printed = block if block is not None and block.info == "text" else None
-                found.append(Command(waiting, waiting.wanted or Wanted(), printed))
-                waiting = None
+                found.append(Command(pending, pending.expectation or Expectation(), printed))
+                pending = None
             if block is not None and block.info == "sh":
-                waiting = block
+                pending = block
         return tuple(found)
 
 
-def name_of(path: Path) -> str:
+def page_name(path: Path) -> str:
     """``liveness`` for ``02-liveness.md``; the file's stem where it has no number."""
     match = _NAME.match(path.stem)
     return match["name"] if match else path.stem
 
 
-def parse(path: Path, text: str) -> Page:
+def parse_page(path: Path, text: str) -> Page:
     """Read a page.
 
     Raises:
@@ -183,35 +183,39 @@ def parse(path: Path, text: str) -> Page:
     title = _TITLE.search(text)
     if title is None:
         raise PageError(f"{path}: there is no title")
-    about = _ABOUT.search(text)
-    if about is None:
+    settings = _SETTINGS_COMMENT.search(text)
+    if settings is None:
         raise PageError(f"{path}: there is no `<!-- lab page: {{seconds: ...}} -->`")
-    found = blocks(path, text)
-    if len(_ANY.findall(text)) != 1 + sum(bool(b.wanted or b.included) for b in found):
+    parsed_blocks = parse_blocks(path, text)
+    if len(_ANY_COMMENT.findall(text)) != 1 + sum(
+        bool(b.expectation or b.included) for b in parsed_blocks
+    ):
         raise PageError(f"{path}: a lab comment stands before nothing")
     return Page(
         path=path,
         text=text,
         title=title["text"].strip(),
-        about=_read(About, about["comment"], path, _line(text, about.start())),
-        blocks=found,
+        settings=_parse_comment(
+            PageSettings, settings["comment"], path, _line_number(text, settings.start())
+        ),
+        blocks=parsed_blocks,
     )
 
 
-def blocks(path: Path, text: str) -> tuple[Block, ...]:
+def parse_blocks(path: Path, text: str) -> tuple[Block, ...]:
     """All fenced blocks of a text.
 
     Raises:
         PageError: a comment before one is not understood.
     """
     headings = [(match.start(), match["text"]) for match in _HEADING.finditer(text)]
-    found = []
+    parsed_blocks = []
     for match in _FENCE.finditer(text):
-        line = _line(text, match.start("info"))
+        line = _line_number(text, match.start("info"))
         comment, info = match["comment"], match["info"].strip()
         if comment is not None and info not in ("sh", "yaml"):
             raise PageError(f"{path}:{line}: a lab comment belongs before sh or yaml")
-        found.append(
+        parsed_blocks.append(
             Block(
                 line=line,
                 start=match.start("body"),
@@ -219,24 +223,26 @@ def blocks(path: Path, text: str) -> tuple[Block, ...]:
                 info=info,
                 text=match["body"],
                 heading=next((text for at, text in reversed(headings) if at < match.start()), ""),
-                wanted=_read(Wanted, comment, path, line) if comment and info == "sh" else None,
-                included=_read(Included, comment, path, line)
+                expectation=_parse_comment(Expectation, comment, path, line)
+                if comment and info == "sh"
+                else None,
+                included=_parse_comment(IncludedText, comment, path, line)
                 if comment and info == "yaml"
                 else None,
             )
         )
-    return tuple(found)
+    return tuple(parsed_blocks)
 
 
-Kind = TypeVar("Kind", bound=Comment)
+CommentType = TypeVar("CommentType", bound=Comment)
 
 
-def _read(kind: type[Kind], comment: str, path: Path, line: int) -> Kind:
+def _parse_comment(kind: type[CommentType], comment: str, path: Path, line: int) -> CommentType:
     try:
         return kind.model_validate(yaml.safe_load(comment))
     except (yaml.YAMLError, ValidationError) as error:
         raise PageError(f"{path}:{line}: the lab comment is not understood: {error}") from error
 
 
-def _line(text: str, at: int) -> int:
+def _line_number(text: str, at: int) -> int:
     return text.count("\n", 0, at) + 1

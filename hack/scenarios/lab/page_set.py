@@ -8,77 +8,77 @@ from hack.scenarios.lab.errors import PageError
 from hack.scenarios.lab.page_generator import (
     CHINESE,
     ENGLISH,
-    captured,
-    included,
-    linked,
-    title_of,
-    translated,
+    insert_included_texts,
+    insert_links,
+    insert_outputs,
+    insert_shared_blocks,
+    page_title,
 )
-from hack.scenarios.lab.page_parser import Page, parse
+from hack.scenarios.lab.page_parser import Page, parse_page
 
-FOLDER: Final = Path("docs/lab")
+PAGES_FOLDER: Final = Path("docs/lab")
 
 
-class Book:
+class PageSet:
     """All pages of the lab, in the order of their numbers."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def pages(self) -> tuple[Page, ...]:
+    def list_pages(self) -> tuple[Page, ...]:
         """The English pages.
 
         Raises:
             PageError: one of them is not understood.
         """
-        files = sorted((self._root / FOLDER).glob("[0-9][0-9]-*.md"))
-        return tuple(self._page(file.relative_to(self._root)) for file in files)
+        files = sorted((self._root / PAGES_FOLDER).glob("[0-9][0-9]-*.md"))
+        return tuple(self._parse_file(file.relative_to(self._root)) for file in files)
 
-    def chosen(self, steps: Sequence[str]) -> tuple[Page, ...]:
+    def select_pages(self, steps: Sequence[str]) -> tuple[Page, ...]:
         """The pages that are asked for by name; all of them if none is.
 
         Raises:
             PageError: a name is unknown; the message lists those that there are.
         """
-        pages = self.pages()
+        pages = self.list_pages()
         known = {page.name: page for page in pages}
         unknown = [step for step in steps if step not in known]
         if unknown:
             raise PageError(f"there is no step {', '.join(unknown)}; there are: {', '.join(known)}")
         return tuple(page for page in pages if not steps or page.name in steps)
 
-    def capture(self, page: Page, outputs: Sequence[str]) -> bool:
+    def capture_outputs(self, page: Page, outputs: Sequence[str]) -> bool:
         """Put real outputs into a page; whether it changed."""
-        new = captured(page, outputs)
+        new = insert_outputs(page, outputs)
         if new != page.text:
             (self._root / page.path).write_text(new, encoding="utf-8")
         return new != page.text
 
-    def generated(self) -> Iterator[tuple[Path, str, str]]:
+    def compare_generated(self) -> Iterator[tuple[Path, str, str]]:
         """The file, the text that it has and the text that it should have, of each page."""
-        pages = self.pages()
-        filled = [parse(page.path, included(page, self._read)) for page in pages]
+        pages = self.list_pages()
+        filled = [parse_page(page.path, insert_included_texts(page, self._read)) for page in pages]
         old = {page.path: page.text for page in pages}
         new = {page.path: page.text for page in filled}
         for page in filled:
-            path = FOLDER / CHINESE.folder / page.path.name
-            old[path] = self._twin(page, path)
-            new[path] = translated(page, path, old[path])
+            path = PAGES_FOLDER / CHINESE.folder / page.path.name
+            old[path] = self._read_translation(page, path)
+            new[path] = insert_shared_blocks(page, path, old[path])
         for language in (ENGLISH, CHINESE):
-            paths = [FOLDER / language.folder / page.path.name for page in pages]
-            links = [None, *((path.name, title_of(new[path])) for path in paths), None]
+            paths = [PAGES_FOLDER / language.folder / page.path.name for page in pages]
+            links = [None, *((path.name, page_title(new[path])) for path in paths), None]
             for number, path in enumerate(paths):
                 near = (links[number], links[number + 2])
-                yield path, old[path], linked(new[path], language, path.name, near)
+                yield path, old[path], insert_links(new[path], language, path.name, near)
 
-    def generate(self) -> Iterator[Path]:
+    def write_generated(self) -> Iterator[Path]:
         """Write what is generated into the pages; the files that changed."""
-        for path, old, new in list(self.generated()):
+        for path, old, new in list(self.compare_generated()):
             if old != new:
                 (self._root / path).write_text(new, encoding="utf-8")
                 yield path
 
-    def _twin(self, english: Page, path: Path) -> str:
+    def _read_translation(self, english: Page, path: Path) -> str:
         if not (self._root / path).exists():
             raise PageError(f"{path}: {english.path} has no twin in this language")
         return self._read(str(path))
@@ -86,5 +86,5 @@ class Book:
     def _read(self, name: str) -> str:
         return (self._root / name).read_text(encoding="utf-8")
 
-    def _page(self, path: Path) -> Page:
-        return parse(path, self._read(str(path)))
+    def _parse_file(self, path: Path) -> Page:
+        return parse_page(path, self._read(str(path)))

@@ -10,37 +10,42 @@ from typing import Any
 import yaml
 
 from selfhealing.api import names
-from selfhealing.api.spec import parse
-from selfhealing.render.children import children
+from selfhealing.api.spec import parse_spec
+from selfhealing.render.children import build_children
 from selfhealing.render.meta import Owner
 
 Json = dict[str, Any]
 
 
-def plain(text: str) -> str:
+def render_plain_manifests(text: str) -> str:
     """The objects of a manifest as YAML; what is no SelfHealingApp stays as it is."""
-    found = (made for given in yaml.safe_load_all(text) if given for made in _made(given))
-    return "---\n".join(yaml.dump(made, Dumper=_Dumper, sort_keys=False) for made in found)
+    found = (
+        manifest
+        for given in yaml.safe_load_all(text)
+        if given
+        for manifest in _plain_objects(given)
+    )
+    return "---\n".join(yaml.dump(manifest, Dumper=_Dumper, sort_keys=False) for manifest in found)
 
 
-def _made(given: Json) -> Iterator[Json]:
-    if given.get("kind") != names.KIND:
-        yield given
+def _plain_objects(manifest: Json) -> Iterator[Json]:
+    if manifest.get("kind") != names.KIND:
+        yield manifest
         return
-    name = given["metadata"]["name"]
-    for child in children(Owner("lab", name, "none"), parse(given["spec"])):
-        yield {**_unmarked(child, name), "metadata": {"name": name, "labels": {"app": name}}}
+    name = manifest["metadata"]["name"]
+    for child in build_children(Owner("lab", name, "none"), parse_spec(manifest["spec"])):
+        yield {**_replace_labels(child, name), "metadata": {"name": name, "labels": {"app": name}}}
 
 
-def _unmarked(value: Any, app: str) -> Any:  # noqa: ANN401  JSON
+def _replace_labels(value: Any, app: str) -> Any:  # noqa: ANN401  JSON
     """With the one label that a person would use, where the operator has its own."""
     if isinstance(value, list):
-        return [_unmarked(item, app) for item in value]
+        return [_replace_labels(item, app) for item in value]
     if not isinstance(value, dict):
         return value
     if names.LABEL_APP in value:
         return {"app": app}
-    return {key: _unmarked(item, app) for key, item in value.items()}
+    return {key: _replace_labels(item, app) for key, item in value.items()}
 
 
 class _Dumper(yaml.SafeDumper):

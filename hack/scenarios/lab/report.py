@@ -8,41 +8,41 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from hack.scenarios.common.html import render
-from hack.scenarios.common.svg_chart import clock, draw
-from hack.scenarios.lab.runner import Result
+from hack.scenarios.common.html import render_page
+from hack.scenarios.common.svg_chart import draw_timeline, format_duration
+from hack.scenarios.lab.runner import PageResult
 
-FOLDER: Final = ".artifacts/lab"
+REPORT_FOLDER: Final = ".artifacts/lab"
 _STYLES = {"passed": "green", "FAILED": "bold red", "left out": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class LabReport:
     """A run of the lab.
 
     Attributes:
         results: of the steps, in order.
-        began: the day and the time, for people.
+        started: the day and the time, for people.
         seconds: how long it took.
         cluster: what it ran on, for people.
     """
 
-    results: tuple[Result, ...]
-    began: str
+    results: tuple[PageResult, ...]
+    started: str
     seconds: float
     cluster: str
 
     @property
-    def passed(self) -> bool:
+    def has_passed(self) -> bool:
         """Whether no step failed."""
-        return all(result.passed or result.skipped for result in self.results)
+        return all(result.has_passed or result.is_skipped for result in self.results)
 
-    def count(self, word: str) -> int:
+    def count(self, result_text: str) -> int:
         """How many steps ended so."""
-        return sum(result.word == word for result in self.results)
+        return sum(result.result_text == result_text for result in self.results)
 
 
-def table(results: Sequence[Result]) -> Table:
+def build_table(results: Sequence[PageResult]) -> Table:
     """The report in a terminal."""
     found = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     for name in ("STEP", "RESULT", "TIME"):
@@ -51,23 +51,23 @@ def table(results: Sequence[Result]) -> Table:
     for result in results:
         found.add_row(
             result.page.name,
-            Text(result.word, _STYLES[result.word]),
-            "" if result.skipped else clock(result.line.length),
-            Text(result.said),
+            Text(result.result_text, _STYLES[result.result_text]),
+            "" if result.is_skipped else format_duration(result.timeline.length),
+            Text(result.summary),
         )
     return found
 
 
-def page(run: Run) -> str:
+def render_report(run: LabReport) -> str:
     """The report for a browser."""
-    drawings = [draw(result.line) for result in run.results]
+    drawings = [draw_timeline(result.timeline) for result in run.results]
     steps = list(zip(run.results, drawings, strict=True))
-    return render(Path(__file__).parent, "report.html.j2", run=run, steps=steps)
+    return render_page(Path(__file__).parent, "report.html.j2", run=run, steps=steps)
 
 
-def write(run: Run, folder: Path) -> Path:
+def write_report(run: LabReport, folder: Path) -> Path:
     """Write the page; returns where it is."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "report.html"
-    file.write_text(page(run), encoding="utf-8")
+    file.write_text(render_report(run), encoding="utf-8")
     return file

@@ -6,9 +6,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from selfhealing.api.errors import Problem
+from selfhealing.api.errors import FieldError
 
-ADVICE: Final[Mapping[str, str]] = {
+MESSAGE_TEMPLATES: Final[Mapping[str, str]] = {
     "missing": "is missing: write it",
     "string_type": "is {input}: write a string, in quotes where YAML would read something else",
     "int_type": "is {input}: write a whole number, without quotes",
@@ -24,37 +24,37 @@ ADVICE: Final[Mapping[str, str]] = {
 }
 """By pydantic's type of the error; `{input}` is what was found."""
 
-LONGEST_INPUT: Final = 60
+MAX_INPUT_LENGTH: Final = 60
 """Characters of what was found that a message repeats."""
 
 
-def problems(error: ValidationError, root: str = "spec") -> list[Problem]:
+def to_field_errors(error: ValidationError, root: str = "spec") -> list[FieldError]:
     """Translate what pydantic found, in its order."""
     return [
-        Problem(_path(root, detail["loc"]), _advice(detail))
+        FieldError(_format_path(root, detail["loc"]), _format_message(detail))
         for detail in error.errors(include_url=False)
     ]
 
 
-def _path(root: str, location: tuple[int | str, ...]) -> str:
+def _format_path(root: str, location: tuple[int | str, ...]) -> str:
     """Write a location as kubectl does: ``spec.env[0].name``."""
     return root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
 
 
-def _advice(detail: ErrorDetails) -> str:
-    template = ADVICE.get(detail["type"], "is {input}: {msg}")
+def _format_message(detail: ErrorDetails) -> str:
+    template = MESSAGE_TEMPLATES.get(detail["type"], "is {input}: {msg}")
     context: dict[str, Any] = {
         **detail.get("ctx", {}),
-        "input": _shown(detail["input"]),
+        "input": _describe_input(detail["input"]),
         "msg": detail["msg"],
     }
     return template.format_map(context)
 
 
-def _shown(found: object) -> str:
-    if isinstance(found, Mapping):
+def _describe_input(value: object) -> str:
+    if isinstance(value, Mapping):
         return "an object"
-    if isinstance(found, list):
+    if isinstance(value, list):
         return "a list"
-    text = repr(found)
-    return text if len(text) <= LONGEST_INPUT else f"{text[: LONGEST_INPUT - 1]}…"
+    text = repr(value)
+    return text if len(text) <= MAX_INPUT_LENGTH else f"{text[: MAX_INPUT_LENGTH - 1]}…"

@@ -10,17 +10,17 @@ plain JSON: this program has no opinion on the fields of a toleration, the API s
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-type_marker: Final = "x-selfhealing-type"
+TYPE_MARKER_KEY: Final = "x-selfhealing-type"
 """In a model's JSON schema: the published Kubernetes type that takes this place in the CRD."""
 
-rules_key: Final = "x-kubernetes-validations"
+VALIDATIONS_KEY: Final = "x-kubernetes-validations"
 
 Json = dict[str, Any]
 """A JSON object that is passed through."""
@@ -39,10 +39,10 @@ class Rule:
     message: str
     """What to write instead."""
 
-    expression: str | None = None
+    message_expression: str | None = None
     """A CEL expression for the message, where it should name what was found."""
 
-    path: str | None = None
+    field_path: str | None = None
     """The field below ``self`` that is to blame, where it is not ``self``: ``.replicas``."""
 
     reason: str | None = None
@@ -56,8 +56,8 @@ class Rule:
         entry = {
             "rule": self.cel,
             "message": self.message,
-            "messageExpression": self.expression,
-            "fieldPath": self.path,
+            "messageExpression": self.message_expression,
+            "fieldPath": self.field_path,
             "reason": self.reason,
         }
         return {key: value for key, value in entry.items() if value is not None}
@@ -67,7 +67,7 @@ class Rule:
     ) -> JsonSchemaValue:
         """Add the rule to the schema of the field that it annotates."""
         schema = dict(handler(core))
-        schema[rules_key] = [*schema.get(rules_key, ()), self.to_schema()]
+        schema[VALIDATIONS_KEY] = [*schema.get(VALIDATIONS_KEY, ()), self.to_schema()]
         return schema
 
 
@@ -90,11 +90,11 @@ class KubernetesType:
         """Leave a mark for the generator in place of the schema of plain JSON."""
         handler(core)
         return {
-            type_marker: {"name": self.name, "field": self.field, "variant": self.variant},
+            TYPE_MARKER_KEY: {"name": self.name, "field": self.field, "variant": self.variant},
         }
 
 
-class Limits:
+class SchemaKeywords:
     """Keywords for a field's schema that the API server checks and the parser does not."""
 
     def __init__(self, keywords: Mapping[str, Any]) -> None:
@@ -141,9 +141,21 @@ class Model(BaseModel):
     published: ClassVar[str | None] = None
     """The Kubernetes type that this model reads, whose published schema goes into the CRD."""
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy with changed fields; pydantic itself accepts keys that are no fields.
+
+        Raises:
+            TypeError: a key of ``update`` is not a field of the model.
+        """
+        unknown = (update or {}).keys() - type(self).model_fields.keys()
+        if unknown:
+            msg = f"{type(self).__name__} has no field {', '.join(sorted(unknown))}"
+            raise TypeError(msg)
+        return super().model_copy(update=update, deep=deep)
+
     @model_validator(mode="before")
     @classmethod
-    def _null_means_not_given(cls, value: object) -> object:
+    def _drop_nulls(cls, value: object) -> object:
         """Drop nulls, as the API server does with fields that cannot be null."""
         if isinstance(value, Mapping):
             return {key: item for key, item in value.items() if item is not None}
@@ -158,7 +170,7 @@ class Model(BaseModel):
             return KubernetesType(cls.published).__get_pydantic_json_schema__(core, handler)
         schema = dict(handler.resolve_ref_schema(handler(core)))
         if cls.rules:
-            schema[rules_key] = [rule.to_schema() for rule in cls.rules]
+            schema[VALIDATIONS_KEY] = [rule.to_schema() for rule in cls.rules]
         return schema
 
 

@@ -9,11 +9,11 @@ CONFIG_KINDS: Final = frozenset({CONFIG_MAP, SECRET})
 ConfigWatch = Literal["all", "configmaps", "off"]
 """What is watched of them: a right to watch Secrets is a right to read them."""
 
-ROOT_CA: Final = "kube-root-ca.crt"
+ROOT_CA_CONFIG_MAP: Final = "kube-root-ca.crt"
 """The ConfigMap that Kubernetes puts into every namespace. It is not watched: it is large, there
 are many of it, and it changes for all pods of the cluster at once."""
 
-ABSENT: Final = ""
+ABSENT_DIGEST: Final = ""
 """Stands for the digest of what is not there."""
 
 

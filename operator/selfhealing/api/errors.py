@@ -17,22 +17,22 @@ class SelfHealingError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class FieldError:
     """One thing that is wrong with a spec."""
 
     path: str
     """The field as a user writes it: ``spec.probes.liveness``."""
 
-    advice: str
+    detail: str
     """What was found and what to write instead."""
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.advice}"
+        return f"{self.path}: {self.detail}"
 
 
 class InvalidSpecError(SelfHealingError):
     """The spec of a resource cannot be read. Trying again does not help; an edit does."""
 
-    def __init__(self, *problems: Problem) -> None:
-        super().__init__("; ".join(str(problem) for problem in problems))
-        self.problems = problems
+    def __init__(self, *field_errors: FieldError) -> None:
+        super().__init__("; ".join(str(problem) for problem in field_errors))
+        self.field_errors = field_errors

@@ -17,16 +17,16 @@ MAX_BUDGET = 5
 """The history of ten is the budget's ledger: it must outlast two full budgets."""
 
 
-def _readable(text: str) -> str:
+def _validate_duration(text: str) -> str:
     try:
-        duration.parse(text)
+        duration.parse_duration(text)
     except ValueError as error:
-        said = {"message": duration.SHAPE.message}
-        raise PydanticCustomError("duration", "{message}", said) from error
+        message_context = {"message": duration.DURATION_RULE.message}
+        raise PydanticCustomError("duration", "{message}", message_context) from error
     return text
 
 
-Duration = Annotated[duration.Duration, AfterValidator(_readable)]
+Duration = Annotated[duration.Duration, AfterValidator(_validate_duration)]
 
 
 class RollbackSpec(SpecModel):
@@ -46,7 +46,7 @@ class MemorySpec(SpecModel):
     """Never more than this."""
 
 
-class RecycleSpec(SpecModel):
+class ReplacePodSpec(SpecModel):
     """Replacing a pod that hangs or is sick while the others are well."""
 
     enabled: bool = True
@@ -82,14 +82,14 @@ class QuarantineSpec(SpecModel):
     isolate: bool = True
     """One failing pod is taken out of the app and kept, while others serve."""
 
-    keep: Duration = "1h"
+    ttl: Duration = "1h"
     """How long that pod is kept."""
 
 
 class HealingSpec(SpecModel):
     """What is done about an app that is ill, and how often at the most."""
 
-    rules = (cel.WINDOW,)
+    rules = (cel.WINDOW_LONGER_THAN_COOLDOWN,)
 
     mode: Literal["Auto", "Approve", "Observe", "Off"] = "Auto"
     """Auto acts, Approve asks first, Observe only says what it would do, "Off" does neither."""
@@ -109,7 +109,7 @@ class HealingSpec(SpecModel):
     memory: MemorySpec | None = None
     """Raising the memory limit; not done unless a maximum is given."""
 
-    recycle: RecycleSpec = Field(default_factory=RecycleSpec)
+    replace_pod: ReplacePodSpec = Field(default_factory=ReplacePodSpec)
     """Replacing a pod that hangs or is sick."""
 
     failover: FailoverSpec = Field(default_factory=FailoverSpec)

@@ -17,13 +17,13 @@ MAX_HISTORY: Final = 10
 MAX_DIAGNOSES: Final = 5
 
 
-class Remedy(StrEnum):
+class Remediation(StrEnum):
     """What can be done about an illness."""
 
     ROLLBACK = "Rollback"
     RAISE_MEMORY = "RaiseMemory"
-    RECYCLE = "Recycle"
-    RELOCATE = "Relocate"
+    REPLACE_POD = "ReplacePod"
+    AVOID_NODE = "AvoidNode"
     FAILOVER = "Failover"
     SCALING_FALLBACK = "ScalingFallback"
     QUARANTINE = "Quarantine"
@@ -35,25 +35,25 @@ class ActionOutcome(StrEnum):
     OBSERVED = "Observed"
     PROPOSED = "Proposed"
     EXPIRED = "Expired"
-    STARTED = "Started"
-    HELPED = "Helped"
-    NO_HELP = "NoHelp"
-    OVERTAKEN = "Overtaken"
-    DONE = "Done"
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    SUPERSEDED = "Superseded"
+    COMPLETED = "Completed"
 
 
-class Hold(StrEnum):
+class BlockedReason(StrEnum):
     """Why nothing is done although something could be."""
 
     STARTING_UP = "StartingUp"
-    STALE_FACTS = "StaleFacts"
+    STALE_CACHE = "StaleCache"
     STORM = "Storm"
     NODES_LOST = "NodesLost"
     COOLDOWN = "Cooldown"
     QUARANTINED = "Quarantined"
-    APPROVAL = "AwaitingApproval"
+    AWAITING_APPROVAL = "AwaitingApproval"
     ROLLOUT_PAUSED = "RolloutPaused"
-    NO_REMEDY = "NoRemedy"
+    NO_REMEDIATION = "NoRemediation"
 
 
 class HealingAction(Model):
@@ -62,7 +62,7 @@ class HealingAction(Model):
     id: Count
     """Counts up; what the annotation `selfhealing.dev/approve` names."""
 
-    remedy: Remedy
+    remediation: Remediation
     """What was to be done."""
 
     diagnosis: Word
@@ -131,7 +131,7 @@ class HealingStatus(Model):
     budget_left: Count
     """How many actions may still be taken now."""
 
-    hold: Hold | None = None
+    blocked_reason: BlockedReason | None = None
     """Why nothing is done although something could be."""
 
     cooldown_until: Time | None = None
@@ -144,22 +144,22 @@ class HealingStatus(Model):
     quarantine: QuarantineStatus | None = None
     """The pod that is kept."""
 
-    template: Word | None = None
+    desired_revision: Word | None = None
     """The version that the spec asks for: a hash of the pod template."""
 
-    template_since: Time | None = None
+    desired_since: Time | None = None
     """Since when it is asked for."""
 
-    well_since: Time | None = None
+    healthy_since: Time | None = None
     """Since when every pod has been well."""
 
-    good_template: Word | None = None
+    stable_revision: Word | None = None
     """The version that is gone back to."""
 
-    good_image: Text | None = None
+    stable_image: Text | None = None
     """Its image."""
 
-    failed_template: Word | None = None
+    failed_revision: Word | None = None
     """The version that the spec asks for and that is not run, because it failed."""
 
     memory_limit: Word | None = None
@@ -168,16 +168,16 @@ class HealingStatus(Model):
     memory_in_template: bool = False
     """Whether new pods are made with it; else it is set in the pods that run."""
 
-    avoided_node: Name | None = None
+    excluded_node: Name | None = None
     """The node that new pods keep away from, for as long as they find a place elsewhere."""
 
     fallback_replicas: Annotated[Int32, Field(ge=1)] | None = None
     """At least so many pods, because the autoscaler is blind."""
 
-    budget_from: Time | None = None
+    budget_reset_time: Time | None = None
     """Actions before this no longer count: the app was resumed, or well for a whole window."""
 
-    resumed: Word | None = None
+    observed_resume: Word | None = None
     """The value of `selfhealing.dev/resume` that was last obeyed."""
 
     next_id: Count = 1

@@ -11,8 +11,8 @@ from selfhealing.api.base import Rule
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
 _NAME: Final = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_PART: Final = r"([^/.][^/]*|\.([^/.][^/]*)?|\.\.[^/]+)?"
-_FIRST_PART: Final = r"([^/.][^/]*|\.([^/.][^/]*)?)"
+_PATH_SEGMENT: Final = r"([^/.][^/]*|\.([^/.][^/]*)?|\.\.[^/]+)?"
+_FIRST_PATH_SEGMENT: Final = r"([^/.][^/]*|\.([^/.][^/]*)?)"
 
 LABEL_KEY_PATTERN: Final = rf"^({_SUBDOMAIN}/)?{_NAME}$"
 LABEL_VALUE_PATTERN: Final = rf"^({_NAME})?$"
@@ -36,7 +36,7 @@ port_name: Final[Keywords] = {
 
 port: Final[Keywords] = {"minimum": 1, "maximum": 65535}
 port_or_name: Final[Keywords] = {**port, **port_name}
-key: Final[Keywords] = {
+config_key: Final[Keywords] = {
     "pattern": r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$",
     "maxLength": 253,
 }
@@ -44,30 +44,33 @@ key: Final[Keywords] = {
 
 env_name: Final[Keywords] = {"pattern": "^[ -<>-~]+$", "maxLength": 512}
 env_prefix: Final[Keywords] = {"pattern": "^[ -<>-~]*$", "maxLength": 512}
-relative_path: Final[Keywords] = {"pattern": f"^{_FIRST_PART}(/{_PART})*$", "maxLength": 1024}
+relative_path: Final[Keywords] = {
+    "pattern": f"^{_FIRST_PATH_SEGMENT}(/{_PATH_SEGMENT})*$",
+    "maxLength": 1024,
+}
 """Below its root: not absolute, no "..", and no first part that begins with ".."."""
 
-path_below: Final[Keywords] = {
-    "pattern": rf"^(({_FIRST_PART}|\.\.[^/]+)(/{_PART})*)?$",
+relative_path_or_empty: Final[Keywords] = {
+    "pattern": rf"^(({_FIRST_PATH_SEGMENT}|\.\.[^/]+)(/{_PATH_SEGMENT})*)?$",
     "maxLength": 1024,
 }
 """As `relative_path`, but it may be empty and may begin with ".."."""
 
-path_without_steps: Final[Keywords] = {
-    "pattern": f"^/?{_PART}(/{_PART})*$",
+path_without_dot_dot: Final[Keywords] = {
+    "pattern": f"^/?{_PATH_SEGMENT}(/{_PATH_SEGMENT})*$",
     "maxLength": 1024,
     "minLength": 1,
 }
 """No ".." in it."""
 
 file_mode: Final[Keywords] = {"minimum": 0, "maximum": 0o777}
-given: Final[Keywords] = {"minLength": 1}
+non_empty: Final[Keywords] = {"minLength": 1}
 user_id: Final[Keywords] = {"minimum": 0, "maximum": 2**31 - 1}
 quantity: Final[Keywords] = {"pattern": QUANTITY_PATTERN, "maxLength": 24, "minimum": 0}
 """Not negative; no field that is offered here may be."""
 
 
-def at_most(count: int, **keywords: Any) -> Keywords:  # noqa: ANN401 - keywords of a JSON schema
+def max_items(count: int, **keywords: Any) -> Keywords:  # noqa: ANN401 - keywords of a JSON schema
     """Limit a list: rules over it have a cost that the API server estimates from this."""
     return {"maxItems": count, **keywords}
 
@@ -77,10 +80,10 @@ def one_of(*values: str) -> Keywords:
     return {"enum": list(values)}
 
 
-def exactly_one(names: Iterable[str], message: str) -> Rule:
+def exactly_one_field(fields: Iterable[str], message: str) -> Rule:
     """Build the rule that exactly one of these fields is given."""
-    given_ones = ", ".join(f"has(self.{name})" for name in names)
-    return Rule(cel=f"[{given_ones}].exists_one(given, given)", message=message)
+    presence_checks = ", ".join(f"has(self.{name})" for name in fields)
+    return Rule(cel=f"[{presence_checks}].exists_one(given, given)", message=message)
 
 
 LABEL_KEYS_RULE: Final = Rule(

@@ -25,13 +25,13 @@ RESET_MANAGER: Final = "selfhealing-operator-reset"
 LABEL_APP: Final = f"{GROUP}/app"
 """The selector: the name of the resource, on every child and every pod."""
 
-ANNOTATION_APPLIED: Final = f"{GROUP}/applied"
+ANNOTATION_APPLIED_HASH: Final = f"{GROUP}/applied"
 """On a child: the hash of the manifest that was applied, so that a restart writes nothing."""
 
-ANNOTATION_RUN: Final = f"{GROUP}/run"
+ANNOTATION_RUN_HASH: Final = f"{GROUP}/run"
 """On a Job: the hash of what cannot be changed in it, so that a change of that makes a new Job."""
 
-ANNOTATION_CONFIG: Final = f"{GROUP}/config"
+ANNOTATION_CONFIG_HASH: Final = f"{GROUP}/config"
 """In a pod template: the hash of the ConfigMaps and Secrets that the pods read, so that a change of
 these makes new pods."""
 
@@ -55,5 +55,5 @@ PORT_NAME: Final = "http"
 
 DEPLOYMENT: Final = "Deployment"
 JOB: Final = "Job"
-WORKLOADS: Final = (DEPLOYMENT, JOB)
+WORKLOAD_KINDS: Final = (DEPLOYMENT, JOB)
 """The kinds that create pods: an app has one of them."""

@@ -22,7 +22,7 @@ _QUANTITY: Final = re.compile(
 )
 
 
-def quantity(value: Any) -> Decimal | None:  # noqa: ANN401 - any JSON value
+def parse_quantity(value: Any) -> Decimal | None:  # noqa: ANN401 - any JSON value
     """The number that a Kubernetes quantity ("500m", "1Gi", 2) stands for; None for anything else.
 
     Source: the grammar of resource.Quantity in Kubernetes' API reference.

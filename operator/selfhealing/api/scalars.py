@@ -8,12 +8,12 @@ from pydantic import AwareDatetime, Field, PlainSerializer
 from selfhealing.api.base import Int32
 
 
-def _seconds(moment: datetime) -> str:
+def _format_time(time: datetime) -> str:
     """Write a time as Kubernetes does: UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-Time = Annotated[AwareDatetime, PlainSerializer(_seconds, return_type=str)]
+Time = Annotated[AwareDatetime, PlainSerializer(_format_time, return_type=str)]
 """A moment; RFC 3339 in the resource."""
 
 Count = Annotated[Int32, Field(ge=0)]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from selfhealing.api import advice, limits, rules as cel
-from selfhealing.api.base import Int32, Json, KubernetesType, Limits, SpecModel
+from selfhealing.api.base import Int32, Json, KubernetesType, SchemaKeywords, SpecModel
 from selfhealing.api.errors import InvalidSpecError
 from selfhealing.api.healing import HealingSpec
 
@@ -23,9 +23,9 @@ BUDGET = "io.k8s.api.policy.v1.PodDisruptionBudgetSpec"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 
 Port = Annotated[Int32, Field(ge=1, le=65535)]
-Words = Annotated[list[str], Field(max_length=256)]
+CommandWords = Annotated[list[str], Field(max_length=256)]
 Labels = Annotated[
-    dict[str, Annotated[str, Limits(limits.label_value)]],
+    dict[str, Annotated[str, SchemaKeywords(limits.label_value)]],
     Field(max_length=32),
     limits.LABEL_KEYS_RULE,
 ]
@@ -33,9 +33,9 @@ Annotations = Annotated[
     dict[str, Annotated[str, Field(max_length=4096)]],
     Field(max_length=50),
     limits.LABEL_KEYS_RULE,
-    cel.SERVICE_ANNOTATIONS,
+    cel.NO_OPERATOR_ANNOTATIONS,
 ]
-ObjectName = Annotated[str, Limits(limits.dns_subdomain)]
+ObjectName = Annotated[str, SchemaKeywords(limits.dns_subdomain)]
 
 
 class ProbesSpec(SpecModel):
@@ -54,7 +54,7 @@ class ProbesSpec(SpecModel):
 class ServiceSpec(SpecModel):
     """The Service in front of the pods. It is made whenever `port` is set."""
 
-    rules = (cel.NODE_PORT,)
+    rules = (cel.NODE_PORT_NEEDS_TYPE,)
 
     enabled: bool = True
     """False: no Service."""
@@ -75,7 +75,7 @@ class ServiceSpec(SpecModel):
 class AutoscalingSpec(SpecModel):
     """A HorizontalPodAutoscaler. It owns the number of replicas while it is here."""
 
-    rules = (cel.MIN_MAX, *cel.ONE_METRIC_A_RESOURCE)
+    rules = (cel.MIN_REPLICAS_AT_MOST_MAX, *cel.ONE_METRIC_PER_RESOURCE)
 
     min_replicas: Annotated[Int32, Field(ge=1)] = 1
     """Never fewer pods than this."""
@@ -119,7 +119,7 @@ class JobSpec(SpecModel):
 class RolloutSpec(SpecModel):
     """How a change reaches the pods."""
 
-    rules = (cel.READY_BEFORE_DEADLINE,)
+    rules = (cel.MIN_READY_BELOW_PROGRESS_DEADLINE,)
 
     strategy: Annotated[Json | None, KubernetesType(DEPLOYMENT, "strategy")] = None
     """RollingUpdate (with maxSurge and maxUnavailable) or Recreate."""
@@ -137,7 +137,11 @@ class RolloutSpec(SpecModel):
 class DisruptionSpec(SpecModel):
     """How many pods may be moved at once. Without any of it: one, if there are 2 or more."""
 
-    rules = (cel.ONE_BUDGET, cel.SOME_MAY_GO, cel.NOT_ALL_STAY)
+    rules = (
+        cel.MIN_AVAILABLE_XOR_MAX_UNAVAILABLE,
+        cel.MAX_UNAVAILABLE_ABOVE_ZERO,
+        cel.MIN_AVAILABLE_BELOW_ALL,
+    )
 
     enabled: bool = True
     """False: no PodDisruptionBudget."""
@@ -149,10 +153,10 @@ class DisruptionSpec(SpecModel):
     """How many pods may be away, as a number or in percent; 1 when neither is given."""
 
 
-class AllowedSpec(SpecModel):
+class ResourceBoundsSpec(SpecModel):
     """Bounds of what may be recommended and set."""
 
-    rules = cel.WHOLE_AMOUNTS
+    rules = cel.WHOLE_QUANTITIES
 
     cpu: Annotated[int | str | None, KubernetesType(QUANTITY)] = None
     """CPU, such as 250m."""
@@ -164,7 +168,7 @@ class AllowedSpec(SpecModel):
 class VerticalScalingSpec(SpecModel):
     """A VerticalPodAutoscaler. Needs VPA in the cluster; the app runs without it, too."""
 
-    rules = cel.MIN_AT_MOST_MAX
+    rules = cel.MIN_ALLOWED_AT_MOST_MAX
 
     mode: Literal["Off", "Initial", "Recreate", "InPlaceOrRecreate"] = "Off"
     """What becomes of a recommendation: "Off" (in quotes) only shows it in the status."""
@@ -172,14 +176,14 @@ class VerticalScalingSpec(SpecModel):
     controlled_resources: Annotated[
         list[Literal["cpu", "memory"]],
         Field(max_length=2),
-        Limits({"x-kubernetes-list-type": "set"}),
+        SchemaKeywords({"x-kubernetes-list-type": "set"}),
     ] = Field(default_factory=list)
     """What is moved; when not given, cpu and memory but for what autoscaling follows."""
 
-    min_allowed: AllowedSpec | None = None
+    min_allowed: ResourceBoundsSpec | None = None
     """Never less than this."""
 
-    max_allowed: AllowedSpec | None = None
+    max_allowed: ResourceBoundsSpec | None = None
     """Never more than this."""
 
     min_replicas: Annotated[Int32, Field(ge=1)] | None = None
@@ -189,9 +193,9 @@ class VerticalScalingSpec(SpecModel):
 class SelfHealingAppSpec(SpecModel):
     """The app: an image, and whatever differs from the defaults."""
 
-    rules = cel.SPEC
+    rules = cel.SPEC_RULES
 
-    image: Annotated[str, Field(min_length=1, max_length=512), cel.IMAGE]
+    image: Annotated[str, Field(min_length=1, max_length=512), cel.IMAGE_REFERENCE]
     """The container image."""
 
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
@@ -202,10 +206,10 @@ class SelfHealingAppSpec(SpecModel):
     )
     """Secrets to pull the image with."""
 
-    command: Words = Field(default_factory=list)
+    command: CommandWords = Field(default_factory=list)
     """Replaces the image's ENTRYPOINT."""
 
-    args: Words = Field(default_factory=list)
+    args: CommandWords = Field(default_factory=list)
     """Replaces the image's CMD."""
 
     working_dir: str | None = None
@@ -319,7 +323,7 @@ class SelfHealingAppSpec(SpecModel):
     """True: the operator changes nothing, and says so."""
 
 
-def parse(spec: Mapping[str, Any]) -> SelfHealingAppSpec:
+def parse_spec(spec: Mapping[str, Any]) -> SelfHealingAppSpec:
     """Read a spec as it is stored; fields that this version does not know are ignored.
 
     Raises:
@@ -328,4 +332,4 @@ def parse(spec: Mapping[str, Any]) -> SelfHealingAppSpec:
     try:
         return SelfHealingAppSpec.model_validate(dict(spec), by_alias=True, by_name=False)
     except ValidationError as error:
-        raise InvalidSpecError(*advice.problems(error)) from error
+        raise InvalidSpecError(*advice.to_field_errors(error)) from error

@@ -356,33 +356,33 @@ class SelfHealingAppStatus(Model):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def read(status: Mapping[str, Any]) -> SelfHealingAppStatus:
+def read_status(status: Mapping[str, Any]) -> SelfHealingAppStatus:
     """Read a stored status; a part that cannot be understood counts as not written.
 
     Of what is remembered about healing only the smallest part that cannot be understood is lost: a
     word of a newer operator must not cost the memory of a version that failed.
     """
-    known = dict(status)
+    readable = dict(status)
     while True:
         try:
-            return SelfHealingAppStatus.model_validate(known, by_alias=True, by_name=False)
+            return SelfHealingAppStatus.model_validate(readable, by_alias=True, by_name=False)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = first["loc"][: -1 if first["type"] == "missing" else None]
-            known = _without(known, where if where[0] == "healing" else where[:1])
+            first_error = error.errors(include_url=False)[0]
+            path = first_error["loc"][: -1 if first_error["type"] == "missing" else None]
+            readable = _without_path(readable, path if path[0] == "healing" else path[:1])
 
 
-def _without(part: Any, where: tuple[int | str, ...]) -> Any:  # noqa: ANN401 - any JSON value
+def _without_path(value: Any, path: tuple[int | str, ...]) -> Any:  # noqa: ANN401 - any JSON value
     """A copy of a JSON value without the part that ``where`` leads to."""
-    copy = part.copy()
-    if where[1:]:
-        copy[where[0]] = _without(part[where[0]], where[1:])
+    copy = value.copy()
+    if path[1:]:
+        copy[path[0]] = _without_path(value[path[0]], path[1:])
     else:
-        del copy[where[0]]
+        del copy[path[0]]
     return copy
 
 
-def read_healing(status: Mapping[str, Any]) -> HealingStatus | None:
+def read_healing_status(status: Mapping[str, Any]) -> HealingStatus | None:
     """Read only what a stored status remembers about healing."""
     stored = status.get("healing")
-    return read({"healing": stored}).healing if stored else None
+    return read_status({"healing": stored}).healing if stored else None

@@ -5,29 +5,33 @@ from typing import Any
 import orjson
 
 from selfhealing.api import names
-from selfhealing.api.config import ABSENT
+from selfhealing.api.config import ABSENT_DIGEST
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.cache.snapshot import Facts
-from selfhealing.render.references import mark, required
+from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.render.references import hash_config_digests, required_references
 
 
-def config_mark(facts: Facts, spec: SelfHealingAppSpec) -> str:
+def desired_config_hash(snapshot: AppSnapshot, spec: SelfHealingAppSpec) -> str:
     """The mark that the pod template is to carry; empty for none.
 
     While something is missing that no pod can start without, the mark stays as it is: new pods
     would wait for it in vain, in place of those that run. So a Secret may be deleted and made anew.
     """
-    lost = {reference for reference, digest in facts.config.items() if digest == ABSENT}
-    if not lost.isdisjoint(required(spec)):
-        return _live(facts) or mark(facts.config)
-    return mark(facts.config)
+    missing = {
+        reference
+        for reference, digest in snapshot.config_digests.items()
+        if digest == ABSENT_DIGEST
+    }
+    if not missing.isdisjoint(required_references(spec)):
+        return _live_config_hash(snapshot) or hash_config_digests(snapshot.config_digests)
+    return hash_config_digests(snapshot.config_digests)
 
 
-def _live(facts: Facts) -> str:
+def _live_config_hash(snapshot: AppSnapshot) -> str:
     """The mark in the template of the Deployment that there is."""
-    if facts.deployment is None:
+    if snapshot.deployment is None:
         return ""
-    document: dict[str, Any] = orjson.loads(facts.deployment.document)
-    meta = (document["spec"].get("template") or {}).get("metadata") or {}
-    found: str = (meta.get("annotations") or {}).get(names.ANNOTATION_CONFIG, "")
-    return found
+    manifest: dict[str, Any] = orjson.loads(snapshot.deployment.manifest_json)
+    metadata = (manifest["spec"].get("template") or {}).get("metadata") or {}
+    live_hash: str = (metadata.get("annotations") or {}).get(names.ANNOTATION_CONFIG_HASH, "")
+    return live_hash

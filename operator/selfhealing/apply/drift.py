@@ -8,7 +8,7 @@ spelling ("0.5" as "500m"), and what is empty may not come back at all.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from selfhealing.api.quantity import quantity
+from selfhealing.api.quantity import parse_quantity
 
 LIST_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "containers": ("name",),
@@ -42,14 +42,14 @@ schema of Kubernetes 1.36: a key that somebody adds changes what is ours."""
 QUANTITY_PARENTS: Final = frozenset({"limits", "requests", "capacity", "minAllowed", "maxAllowed"})
 """Maps whose values are all quantities."""
 
-PRESENT: Final = frozenset({"emptyDir", "labelSelector", "namespaceSelector"})
+MEANINGFUL_WHEN_EMPTY: Final = frozenset({"emptyDir", "labelSelector", "namespaceSelector"})
 """Maps that say something also when they are empty: they are not the same as none."""
 
 QUANTITIES: Final = frozenset({"sizeLimit", "divisor", "averageValue"})
 """Fields that hold a quantity wherever they stand."""
 
 
-def holds(live: Any, desired: Any, field: str = "", parent: str = "") -> bool:  # noqa: ANN401 - any JSON value
+def matches(live: Any, desired: Any, field: str = "", parent: str = "") -> bool:  # noqa: ANN401 - any JSON value
     """Whether every field of ``desired`` stands in ``live`` with the same meaning.
 
     Args:
@@ -60,32 +60,35 @@ def holds(live: Any, desired: Any, field: str = "", parent: str = "") -> bool:  
     """
     if isinstance(desired, Mapping):
         if live is None:
-            return field not in PRESENT and all(_absent(value) for value in desired.values())
+            return field not in MEANINGFUL_WHEN_EMPTY and all(
+                _may_be_omitted(value) for value in desired.values()
+            )
         return (
             isinstance(live, Mapping)
             and not (field in ATOMIC_MAPS and live.keys() - desired.keys())
-            and all(holds(live.get(key), value, key, field) for key, value in desired.items())
+            and all(matches(live.get(key), value, key, field) for key, value in desired.items())
         )
     if isinstance(desired, Sequence) and not isinstance(desired, str):
-        return _list_holds(live or (), desired, field)
-    return _scalar_holds(live, desired, quantities=_takes_quantity(field, parent))
+        return _list_matches(live or (), desired, field)
+    return _scalar_matches(live, desired, is_quantity=_holds_quantity(field, parent))
 
 
-def _absent(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _may_be_omitted(value: Any) -> bool:  # noqa: ANN401 - any JSON value
     """Whether the API server may leave ``value`` out of what it returns (Go's omitempty)."""
     return not value
 
 
-def _list_holds(live: Any, desired: Sequence[Any], field: str) -> bool:  # noqa: ANN401 - any JSON value
+def _list_matches(live: Any, desired: Sequence[Any], field: str) -> bool:  # noqa: ANN401 - any JSON value
     if not isinstance(live, Sequence):
         return False
     keys = list_keys(field, desired)
     if keys is None:
         return len(live) == len(desired) and all(
-            holds(have, want, field) for have, want in zip(live, desired, strict=True)
+            matches(live_item, desired_item, field)
+            for live_item, desired_item in zip(live, desired, strict=True)
         )
-    by_key = {identity(item, keys): item for item in live if isinstance(item, Mapping)}
-    return all(holds(by_key.get(identity(item, keys), ()), item, field) for item in desired)
+    by_key = {item_key(item, keys): item for item in live if isinstance(item, Mapping)}
+    return all(matches(by_key.get(item_key(item, keys), ()), item, field) for item in desired)
 
 
 def list_keys(field: str, desired: Sequence[Any]) -> tuple[str, ...] | None:
@@ -95,24 +98,24 @@ def list_keys(field: str, desired: Sequence[Any]) -> tuple[str, ...] | None:
     return LIST_KEYS.get(field)
 
 
-def identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
+def item_key(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
     """What tells an item of a list apart from the others."""
     return tuple(item.get(key, "TCP" if key == "protocol" else None) for key in keys)
 
 
-def _takes_quantity(field: str, parent: str) -> bool:
+def _holds_quantity(field: str, parent: str) -> bool:
     # A HorizontalPodAutoscaler's "value" stands in "target"; that of a variable must match as text.
     return (
         field in QUANTITIES or parent in QUANTITY_PARENTS or (field, parent) == ("value", "target")
     )
 
 
-def _scalar_holds(live: Any, desired: Any, *, quantities: bool) -> bool:  # noqa: ANN401 - any JSON value
+def _scalar_matches(live: Any, desired: Any, *, is_quantity: bool) -> bool:  # noqa: ANN401 - any JSON value
     if live is None:
-        return _absent(desired)
+        return _may_be_omitted(desired)
     if live == desired:
         return True
-    if not quantities:
+    if not is_quantity:
         return False
-    have, want = quantity(live), quantity(desired)
-    return have is not None and have == want
+    live_quantity, desired_quantity = parse_quantity(live), parse_quantity(desired)
+    return live_quantity is not None and live_quantity == desired_quantity

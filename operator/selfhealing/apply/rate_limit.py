@@ -10,28 +10,28 @@ from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
-LIMIT: Final = 10
-WINDOW: Final = 60.0
+MAX_CORRECTIONS: Final = 10
+WINDOW_SECONDS: Final = 60.0
 """So many corrections in so many seconds are help; one more would be a quarrel."""
 
 
-class Damper(Generic[K]):
+class CorrectionLimiter(Generic[K]):
     """Remembers the last corrections of each key. Times are seconds of any steady clock."""
 
     def __init__(self) -> None:
-        self._corrected: dict[K, deque[float]] = {}
+        self._corrections: dict[K, deque[float]] = {}
 
-    def note(self, key: K, now: float) -> None:
+    def record(self, key: K, now: float) -> None:
         """The children of ``key`` have been put right, not because their spec had changed."""
-        self._corrected.setdefault(key, deque(maxlen=LIMIT)).append(now)
+        self._corrections.setdefault(key, deque(maxlen=MAX_CORRECTIONS)).append(now)
 
-    def wait(self, key: K, now: float) -> float:
+    def retry_after(self, key: K, now: float) -> float:
         """For how many seconds nothing of ``key`` may be put right; 0 when it may."""
-        times = self._corrected.get(key)
-        if times is None or len(times) < LIMIT:
+        times = self._corrections.get(key)
+        if times is None or len(times) < MAX_CORRECTIONS:
             return 0.0
-        return max(0.0, times[0] + WINDOW - now)
+        return max(0.0, times[0] + WINDOW_SECONDS - now)
 
-    def forget(self, key: K) -> None:
+    def reset(self, key: K) -> None:
         """The app is gone, or its spec has changed: the count starts anew."""
-        self._corrected.pop(key, None)
+        self._corrections.pop(key, None)

@@ -11,9 +11,9 @@ the result:
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from selfhealing.apply.drift import identity, list_keys
+from selfhealing.apply.drift import item_key, list_keys
 
-EXCLUSIVE: Final = frozenset(
+REPLACED_AS_A_WHOLE: Final = frozenset(
     {
         "livenessProbe",
         "readinessProbe",
@@ -28,41 +28,46 @@ EXCLUSIVE: Final = frozenset(
 )
 """Fields of which some parts exclude each other; in lists, parts of one entry."""
 
-RIVALS: Final[Mapping[str, str]] = {
+MUTUALLY_EXCLUSIVE: Final[Mapping[str, str]] = {
     "minAvailable": "maxUnavailable",
     "maxUnavailable": "minAvailable",
 }
 """Fields of which only one may be given, beside others that are not theirs to exclude."""
 
 
-def reset(live: Any, desired: Any, field: str = "") -> Any:  # noqa: ANN401 - any JSON value
+def reset_to_desired(live: Any, desired: Any, field: str = "") -> Any:  # noqa: ANN401 - any JSON value
     """Lay ``desired`` over ``live`` so that nothing of ``live`` stands in its way.
 
     What others added and does no harm stays.
     """
     if isinstance(desired, Mapping):
-        if not isinstance(live, Mapping) or field in EXCLUSIVE:
+        if not isinstance(live, Mapping) or field in REPLACED_AS_A_WHOLE:
             return desired
-        kept = {key: value for key, value in live.items() if RIVALS.get(key) not in desired}
-        return {**kept, **{key: reset(live.get(key), desired[key], key) for key in desired}}
+        kept = {
+            key: value for key, value in live.items() if MUTUALLY_EXCLUSIVE.get(key) not in desired
+        }
+        return {
+            **kept,
+            **{key: reset_to_desired(live.get(key), desired[key], key) for key in desired},
+        }
     if isinstance(desired, Sequence) and not isinstance(desired, str):
-        return _list(live or (), desired, field)
+        return _reset_list(live or (), desired, field)
     return desired
 
 
-def _list(live: Sequence[Any], desired: Sequence[Any], field: str) -> list[Any]:
+def _reset_list(live: Sequence[Any], desired: Sequence[Any], field: str) -> list[Any]:
     keys = list_keys(field, desired)
     if keys is None:
         return list(desired)
-    by_key = {identity(item, keys): item for item in live}
-    ours = {identity(item, keys) for item in desired}
+    by_key = {item_key(item, keys): item for item in live}
+    desired_keys = {item_key(item, keys) for item in desired}
     # Two ports of one name are refused, and so is one without a name beside another.
-    taken = {None, *(item.get("name") for item in desired)} if field == "ports" else set()
+    taken_names = {None, *(item.get("name") for item in desired)} if field == "ports" else set()
     return [
-        *(reset(by_key.get(identity(item, keys)), item, field) for item in desired),
+        *(reset_to_desired(by_key.get(item_key(item, keys)), item, field) for item in desired),
         *(
             item
             for item in live
-            if identity(item, keys) not in ours and item.get("name") not in taken
+            if item_key(item, keys) not in desired_keys and item.get("name") not in taken_names
         ),
     ]

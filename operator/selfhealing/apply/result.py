@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from selfhealing.apply.child_diff import Need
+from selfhealing.apply.child_diff import ChildAction
 
 
-class Obstacle(StrEnum):
+class SyncErrorReason(StrEnum):
     """Why the children are not as the spec says: the reasons of the condition Reconciled."""
 
     INVALID_SPEC = "InvalidSpec"
@@ -22,47 +22,49 @@ class Obstacle(StrEnum):
     NOT_INSTALLED = "VerticalPodAutoscalerNotInstalled"
 
 
-NEEDS_PEOPLE: Final = frozenset({Obstacle.INVALID_SPEC, Obstacle.NAME_CONFLICT})
+USER_ACTION_REQUIRED: Final = frozenset(
+    {SyncErrorReason.INVALID_SPEC, SyncErrorReason.NAME_CONFLICT}
+)
 """Obstacles that stay until somebody edits something."""
 
 
-HARMLESS: Final = frozenset({Obstacle.NOT_INSTALLED})
+NON_BLOCKING: Final = frozenset({SyncErrorReason.NOT_INSTALLED})
 """Obstacles that take nothing from the app itself: nobody is to be woken for them."""
 
-PASSING: Final = frozenset(
+TRANSIENT: Final = frozenset(
     {
-        Obstacle.NAMESPACE_TERMINATING,
-        Obstacle.UNAVAILABLE,
-        Obstacle.CONFLICT,
-        Obstacle.CHILD_TERMINATING,
+        SyncErrorReason.NAMESPACE_TERMINATING,
+        SyncErrorReason.UNAVAILABLE,
+        SyncErrorReason.CONFLICT,
+        SyncErrorReason.CHILD_TERMINATING,
     }
 )
 """Obstacles that go away by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SyncError:
     """One obstacle, with a message that says what to do."""
 
-    obstacle: Obstacle
+    reason: SyncErrorReason
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChildChange:
     """A child that was written: Need.CREATE, UPDATE, CORRECT or ADOPT; None for a removal."""
 
     kind: str
-    need: Need | None
+    action: ChildAction | None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SyncResult:
     """Everything that one reconcile did and met. Empty means all children were right already.
 
     ``healing``: something stood in place of the spec.
     """
 
-    changes: tuple[Change, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    healing: bool = False
+    changes: tuple[ChildChange, ...] = ()
+    errors: tuple[SyncError, ...] = ()
+    has_overrides: bool = False

@@ -6,80 +6,88 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from selfhealing.api import names
-from selfhealing.cache.parse import Json, conditions, packed, time, version
+from selfhealing.cache.parse import (
+    Json,
+    compact_json,
+    condition_views,
+    parse_resource_version,
+    parse_time,
+)
 from selfhealing.cache.views import (
     TEXT_LIMIT,
-    Amounts,
-    AutoscalerView,
-    BudgetView,
     ChildView,
     DeploymentView,
+    HpaView,
     JobView,
     MetricView,
+    PdbView,
+    ResourceQuantities,
     ServiceView,
-    VerticalView,
+    VpaView,
 )
 
-DEADLINE: Final = 600
+DEFAULT_PROGRESS_DEADLINE_SECONDS: Final = 600
 """Kubernetes' default of a Deployment's progressDeadlineSeconds."""
 
-BACKOFF_LIMIT: Final = 6
+DEFAULT_BACKOFF_LIMIT: Final = 6
 """Kubernetes' default of a Job's backoffLimit."""
 
 _REPLICA_SET: Final = re.compile(r'[Rr]eplica ?[Ss]et "(?P<name>[^"]+)"')
 
 
-def _common(kind: str, raw: Json) -> dict[str, Any]:
+def _common_fields(kind: str, raw: Json) -> dict[str, Any]:
     meta = raw["metadata"]
     annotations = meta.get("annotations") or {}
     owners = meta.get("ownerReferences") or ()
-    kept = ("name", "namespace", "labels", "annotations", "ownerReferences")
+    metadata_fields = ("name", "namespace", "labels", "annotations", "ownerReferences")
     return {
         "kind": kind,
         "name": meta["name"],
         "uid": meta["uid"],
-        "resource_version": version(meta),
-        "owned_by": _owner(owners),
-        "applied": annotations.get(names.ANNOTATION_APPLIED, ""),
+        "resource_version": parse_resource_version(meta),
+        "owner_uid": _owner_uid(owners),
+        "applied_hash": annotations.get(names.ANNOTATION_APPLIED_HASH, ""),
         "adopt": annotations.get(names.ANNOTATION_ADOPT) == "true",
         "deleting": "deletionTimestamp" in meta,
-        "document": packed(
+        "manifest_json": compact_json(
             {
                 "apiVersion": raw.get("apiVersion"),
                 "kind": kind,
-                "metadata": {field: meta[field] for field in kept if field in meta},
+                "metadata": {field: meta[field] for field in metadata_fields if field in meta},
                 "spec": raw.get("spec") or {},
             }
         ),
-        "conditions": conditions(raw.get("status") or {}),
+        "conditions": condition_views(raw.get("status") or {}),
     }
 
 
-def _owner(references: Sequence[Json]) -> str:
+def _owner_uid(references: Sequence[Json]) -> str:
     """The uid of the controlling owner; of an app that owns it where there is none such."""
-    controlling = (found["uid"] for found in references if found.get("controller"))
+    controllers = (owner["uid"] for owner in references if owner.get("controller"))
     apps = (
-        found["uid"]
-        for found in references
-        if found["kind"] == names.KIND and found["apiVersion"].startswith(f"{names.GROUP}/")
+        owner["uid"]
+        for owner in references
+        if owner["kind"] == names.KIND and owner["apiVersion"].startswith(f"{names.GROUP}/")
     )
-    return next(controlling, None) or next(apps, "")
+    return next(controllers, None) or next(apps, "")
 
 
 def deployment_view(raw: Json) -> DeploymentView:
     """View a Deployment."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
     return DeploymentView(
-        **_common("Deployment", raw),
+        **_common_fields("Deployment", raw),
         generation=raw["metadata"].get("generation", 0),
         observed_generation=status.get("observedGeneration", 0),
         replicas=spec.get("replicas", 1),
         updated_replicas=status.get("updatedReplicas", 0),
         available_replicas=status.get("availableReplicas", 0),
         min_ready_seconds=spec.get("minReadySeconds", 0),
-        progress_deadline_seconds=spec.get("progressDeadlineSeconds", DEADLINE),
+        progress_deadline_seconds=spec.get(
+            "progressDeadlineSeconds", DEFAULT_PROGRESS_DEADLINE_SECONDS
+        ),
         template_hash=_template_hash(raw["metadata"]["name"], status),
-        owns_replicas=_owns_replicas(raw),
+        owns_replicas=_is_only_replicas_manager(raw),
     )
 
 
@@ -89,49 +97,53 @@ def _template_hash(name: str, status: Json) -> str:
     The condition Progressing names it in every message that it has (pkg/controller/deployment,
     Kubernetes 1.36): ``ReplicaSet "web-5d4f8c7b9" is progressing.``
     """
-    progressing = next((c for c in conditions(status) if c.type == "Progressing"), None)
+    progressing = next((c for c in condition_views(status) if c.type == "Progressing"), None)
     match = _REPLICA_SET.search(progressing.message) if progressing else None
     if match is None or not match["name"].startswith(f"{name}-"):
         return ""
     return sys.intern(match["name"].removeprefix(f"{name}-"))
 
 
-def _owns_replicas(raw: Json) -> bool:
+def _is_only_replicas_manager(raw: Json) -> bool:
     """Whether leaving ``replicas`` out of the next apply would reset it to 1.
 
     So it is when the operator's manager owns the field and nobody else does.
     """
-    owners = [
+    managers = [
         entry.get("manager")
         for entry in raw["metadata"].get("managedFields") or ()
         if "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
     ]
-    return owners == [names.FIELD_MANAGER]
+    return managers == [names.FIELD_MANAGER]
 
 
 def job_view(raw: Json) -> JobView:
     """View a Job."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
-    held = {c["type"]: c for c in status.get("conditions") or () if c["status"] == "True"}
+    true_conditions = {
+        c["type"]: c for c in status.get("conditions") or () if c["status"] == "True"
+    }
     # FailureTarget comes first, Failed when the last pod has stopped.
-    failure = held.get("Failed") or held.get("FailureTarget") or {}
-    result = next((kind for kind in ("Complete", "Failed") if kind in held), "")
-    end = status.get("completionTime") or held.get("Failed", {}).get("lastTransitionTime")
+    failure = true_conditions.get("Failed") or true_conditions.get("FailureTarget") or {}
+    result = next((kind for kind in ("Complete", "Failed") if kind in true_conditions), "")
+    finished_at = status.get("completionTime") or true_conditions.get("Failed", {}).get(
+        "lastTransitionTime"
+    )
     return JobView(
-        **_common("Job", raw),
-        run=(raw["metadata"].get("annotations") or {}).get(names.ANNOTATION_RUN, ""),
+        **_common_fields("Job", raw),
+        run_hash=(raw["metadata"].get("annotations") or {}).get(names.ANNOTATION_RUN_HASH, ""),
         parallelism=spec.get("parallelism", 1),
         completions=spec.get("completions"),
-        backoff_limit=spec.get("backoffLimit", BACKOFF_LIMIT),
-        active_deadline=spec.get("activeDeadlineSeconds"),
+        backoff_limit=spec.get("backoffLimit", DEFAULT_BACKOFF_LIMIT),
+        active_deadline_seconds=spec.get("activeDeadlineSeconds"),
         suspended=bool(spec.get("suspend")),
         succeeded=status.get("succeeded", 0),
         failed=status.get("failed", 0),
         result=result,
         reason=sys.intern(failure.get("reason", "")),
         message=failure.get("message", "")[:TEXT_LIMIT],
-        started_at=time(status.get("startTime")),
-        finished_at=time(end),
+        started_at=parse_time(status.get("startTime")),
+        finished_at=parse_time(finished_at),
     )
 
 
@@ -141,7 +153,7 @@ def service_view(raw: Json) -> ServiceView:
     ports: Sequence[Json] = spec.get("ports") or ({},)
     ingress: Sequence[Json] = (status.get("loadBalancer") or {}).get("ingress") or ({},)
     return ServiceView(
-        **_common("Service", raw),
+        **_common_fields("Service", raw),
         type=sys.intern(spec.get("type", "ClusterIP")),
         port=ports[0].get("port", 0),
         node_port=ports[0].get("nodePort", 0),
@@ -149,93 +161,97 @@ def service_view(raw: Json) -> ServiceView:
     )
 
 
-def autoscaler_view(raw: Json) -> AutoscalerView:
+def hpa_view(raw: Json) -> HpaView:
     """View a HorizontalPodAutoscaler of autoscaling/v2."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
     current = {_metric_name(m): m for m in status.get("currentMetrics") or () if m.get("type")}
-    return AutoscalerView(
-        **_common("HorizontalPodAutoscaler", raw),
-        current=status.get("currentReplicas", 0),
-        desired=status.get("desiredReplicas", 0),
-        minimum=spec.get("minReplicas", 1),
-        maximum=spec.get("maxReplicas", 0),
-        last_scale_time=time(status.get("lastScaleTime")),
+    return HpaView(
+        **_common_fields("HorizontalPodAutoscaler", raw),
+        current_replicas=status.get("currentReplicas", 0),
+        desired_replicas=status.get("desiredReplicas", 0),
+        min_replicas=spec.get("minReplicas", 1),
+        max_replicas=spec.get("maxReplicas", 0),
+        last_scale_time=parse_time(status.get("lastScaleTime")),
         metrics=tuple(
             MetricView(
                 name=(name := _metric_name(metric)),
-                current=_amount(_source(current.get(name, {})).get("current") or {}),
-                target=_amount(_source(metric).get("target") or {}),
+                current=_format_metric_value(
+                    _metric_source(current.get(name, {})).get("current") or {}
+                ),
+                target=_format_metric_value(_metric_source(metric).get("target") or {}),
             )
             for metric in spec.get("metrics") or ()
         ),
     )
 
 
-def _source(metric: Json) -> Json:
+def _metric_source(metric: Json) -> Json:
     """The part of a MetricSpec or MetricStatus that its type names ("Resource": "resource")."""
     kind = metric.get("type", "")
-    found: Json = metric.get(kind[:1].lower() + kind[1:]) or {}
-    return found
+    source: Json = metric.get(kind[:1].lower() + kind[1:]) or {}
+    return source
 
 
 def _metric_name(metric: Json) -> str:
-    source = _source(metric)
+    source = _metric_source(metric)
     name: str = source.get("name") or (source.get("metric") or {}).get("name", "")
     return sys.intern(name)
 
 
-def _amount(value: Json) -> str:
+def _format_metric_value(value: Json) -> str:
     """A MetricTarget or MetricValueStatus as people read it: "31%", "128Mi"; empty if unknown."""
     if "averageUtilization" in value:
         return f"{value['averageUtilization']}%"
     return str(value.get("averageValue") or value.get("value") or "")
 
 
-def budget_view(raw: Json) -> BudgetView:
+def pdb_view(raw: Json) -> PdbView:
     """View a PodDisruptionBudget."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
-    given = (f"{f} {spec[f]}" for f in ("minAvailable", "maxUnavailable") if f in spec)
-    counted = status.get("observedGeneration", 0) >= raw["metadata"].get("generation", 1)
-    return BudgetView(
-        **_common("PodDisruptionBudget", raw),
-        limit=sys.intern(next(given, "")),
-        allowed=status.get("disruptionsAllowed", 0) if counted else None,
-        healthy=status.get("currentHealthy", 0) if counted else None,
-        required=status.get("desiredHealthy", 0) if counted else None,
+    limits = (f"{f} {spec[f]}" for f in ("minAvailable", "maxUnavailable") if f in spec)
+    is_observed = status.get("observedGeneration", 0) >= raw["metadata"].get("generation", 1)
+    return PdbView(
+        **_common_fields("PodDisruptionBudget", raw),
+        limit=sys.intern(next(limits, "")),
+        disruptions_allowed=status.get("disruptionsAllowed", 0) if is_observed else None,
+        current_healthy=status.get("currentHealthy", 0) if is_observed else None,
+        desired_healthy=status.get("desiredHealthy", 0) if is_observed else None,
     )
 
 
-def vertical_view(raw: Json) -> VerticalView:
+def vpa_view(raw: Json) -> VpaView:
     """View a VerticalPodAutoscaler of autoscaling.k8s.io/v1."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
     policies = (spec.get("resourcePolicy") or {}).get("containerPolicies") or ()
-    told = (status.get("recommendation") or {}).get("containerRecommendations") or ()
-    ours = _of_app(told)
-    return VerticalView(
-        **_common("VerticalPodAutoscaler", raw),
-        mode=sys.intern((spec.get("updatePolicy") or {}).get("updateMode", "")),
-        controls=tuple(map(sys.intern, _of_app(policies).get("controlledResources") or ())),
-        target=_amounts(ours.get("target")),
-        lower=_amounts(ours.get("lowerBound")),
-        upper=_amounts(ours.get("upperBound")),
+    recommendations = (status.get("recommendation") or {}).get("containerRecommendations") or ()
+    recommendation = _find_app_container(recommendations)
+    return VpaView(
+        **_common_fields("VerticalPodAutoscaler", raw),
+        update_mode=sys.intern((spec.get("updatePolicy") or {}).get("updateMode", "")),
+        controlled_resources=tuple(
+            map(sys.intern, _find_app_container(policies).get("controlledResources") or ())
+        ),
+        target=_resource_quantities(recommendation.get("target")),
+        lower_bound=_resource_quantities(recommendation.get("lowerBound")),
+        upper_bound=_resource_quantities(recommendation.get("upperBound")),
     )
 
 
-def _of_app(entries: Sequence[Json]) -> Json:
+def _find_app_container(entries: Sequence[Json]) -> Json:
     """The entry about the app's own container."""
     return next((e for e in entries if e.get("containerName") == names.CONTAINER_NAME), {})
 
 
-def _amounts(raw: Json | None) -> Amounts | None:
-    return Amounts(str(raw.get("cpu", "")), str(raw.get("memory", ""))) if raw else None
+def _resource_quantities(raw: Json | None) -> ResourceQuantities | None:
+    return ResourceQuantities(str(raw.get("cpu", "")), str(raw.get("memory", ""))) if raw else None
 
 
 CHILD_VIEWS: Final[Mapping[str, Callable[[Json], ChildView]]] = {
     "Deployment": deployment_view,
     "Job": job_view,
     "Service": service_view,
-    "HorizontalPodAutoscaler": autoscaler_view,
-    "PodDisruptionBudget": budget_view,
-    "VerticalPodAutoscaler": vertical_view,
+    "HorizontalPodAutoscaler": hpa_view,
+    "PodDisruptionBudget": pdb_view,
+    "VerticalPodAutoscaler": vpa_view,
 }
 """How each kind of child is viewed; the kinds that the operator makes."""

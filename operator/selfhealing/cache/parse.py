@@ -14,24 +14,24 @@ from selfhealing.cache.views import (
     AppKey,
     AppView,
     ConditionView,
+    ContainerKillEvent,
     ContainerView,
-    KillView,
     PodView,
     Termination,
 )
 
 Json = Mapping[str, Any]
 
-_KILLING: Final = re.compile(
+_PROBE_KILL_MESSAGE: Final = re.compile(
     r"^(?:Init c|C)ontainer (?P<container>\S+) failed (?P<probe>liveness|startup) probe"
 )
 """The kubelet's message on a Killing event (pkg/kubelet/kuberuntime, Kubernetes 1.36)."""
 
-JOB_LABEL: Final = "batch.kubernetes.io/controller-uid"
+JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
 """On a pod: the uid of the Job that made it."""
 
-_KILLER_FIELDS: Final = ("startupProbe", "livenessProbe")
-_KILLERS: Final[Mapping[tuple[bool, ...], tuple[str, ...]]] = {
+_RESTARTING_PROBE_FIELDS: Final = ("startupProbe", "livenessProbe")
+_RESTARTING_PROBES: Final[Mapping[tuple[bool, ...], tuple[str, ...]]] = {
     (False, False): (),
     (True, False): ("startup",),
     (False, True): ("liveness",),
@@ -39,21 +39,21 @@ _KILLERS: Final[Mapping[tuple[bool, ...], tuple[str, ...]]] = {
 }
 """By whether it has the fields; one object for all containers alike."""
 
-_STOPPING: Final = re.compile(r"^Stopping container (?P<container>\S+)$")
+_POD_STOP_MESSAGE: Final = re.compile(r"^Stopping container (?P<container>\S+)$")
 """Its message when it stops a whole pod, also because a container of a pod that restarts nothing
 failed a probe: which one, it does not say."""
 
-UNREACHABLE: Final = "node.kubernetes.io/unreachable"
+UNREACHABLE_TAINT: Final = "node.kubernetes.io/unreachable"
 """The taint of a node whose kubelet has fallen silent; its value is empty."""
 
-_CLAIMS: Final = frozenset({"persistentVolumeClaim", "ephemeral"})
+_PERSISTENT_VOLUME_SOURCES: Final = frozenset({"persistentVolumeClaim", "ephemeral"})
 """Sources of a volume that claim storage."""
 
-_START_FAILURES: Final = frozenset({"StartError", "ContainerCannotRun"})
+_START_FAILURE_REASONS: Final = frozenset({"StartError", "ContainerCannotRun"})
 """Reasons of an end whose message is the container runtime's, not the app's."""
 
 
-def packed(value: Json) -> bytes:
+def compact_json(value: Json) -> bytes:
     """A document as JSON, in no more memory than its length.
 
     orjson leaves the buffer that it wrote to as large as it was: 4 KiB where 1 is needed.
@@ -89,13 +89,13 @@ def app_view(raw: Json) -> AppView:
     return AppView(
         key=key_of_app(raw),
         uid=meta["uid"],
-        resource_version=version(meta),
+        resource_version=parse_resource_version(meta),
         generation=meta.get("generation", 0),
         deleting="deletionTimestamp" in meta,
-        approve=_text(annotations.get(names.ANNOTATION_APPROVE)),
-        resume=_text(annotations.get(names.ANNOTATION_RESUME)),
-        spec=packed(raw.get("spec") or {}),
-        status=packed(raw.get("status") or {}),
+        approve=_truncate(annotations.get(names.ANNOTATION_APPROVE)),
+        resume=_truncate(annotations.get(names.ANNOTATION_RESUME)),
+        spec=compact_json(raw.get("spec") or {}),
+        status=compact_json(raw.get("status") or {}),
     )
 
 
@@ -105,49 +105,66 @@ def pod_view(raw: Json) -> PodView:
     conditions = {c["type"]: c for c in status.get("conditions") or ()}
     ready = conditions.get("Ready", {})
     scheduled = conditions.get("PodScheduled", {})
-    init = {c["name"]: c for c in spec.get("initContainers") or ()}
-    asked = {**init, **{c["name"]: c for c in spec.get("containers") or ()}}
+    init_container_specs = {c["name"]: c for c in spec.get("initContainers") or ()}
+    container_specs = {
+        **init_container_specs,
+        **{c["name"]: c for c in spec.get("containers") or ()},
+    }
     return PodView(
         uid=meta["uid"],
         name=meta["name"],
-        resource_version=version(meta),
+        resource_version=parse_resource_version(meta),
         node=sys.intern(spec.get("nodeName", "")),
         host_ip=sys.intern(status.get("hostIP", "")),
         phase=sys.intern(status.get("phase", "Pending")),
         reason=sys.intern(status.get("reason", "")),
-        message=_text(status.get("message")),
+        message=_truncate(status.get("message")),
         ready=ready.get("status") == "True",
-        ready_since=time(ready.get("lastTransitionTime")),
+        ready_since=parse_time(ready.get("lastTransitionTime")),
         ready_reason=sys.intern(ready.get("reason", "")),
         initialized=conditions.get("Initialized", {}).get("status") == "True",
-        created=time(meta.get("creationTimestamp")),
+        created=parse_time(meta.get("creationTimestamp")),
         deleting="deletionTimestamp" in meta,
-        deleted_at=time(meta.get("deletionTimestamp")),
+        deleted_at=parse_time(meta.get("deletionTimestamp")),
         finalizers=tuple(map(sys.intern, meta.get("finalizers") or ())),
         template_hash=sys.intern(_template_hash(meta.get("labels") or {})),
         restart_policy=sys.intern(spec.get("restartPolicy", "Always")),
-        unschedulable=_text(scheduled.get("message")) if scheduled.get("status") == "False" else "",
-        node_patience=_node_patience(spec.get("tolerations") or ()),
+        unschedulable=_truncate(scheduled.get("message"))
+        if scheduled.get("status") == "False"
+        else "",
+        unreachable_toleration_seconds=_unreachable_toleration_seconds(
+            spec.get("tolerations") or ()
+        ),
         memory_limit=_memory_limit(spec.get("containers") or ()),
-        memory_applied=_memory_limit(status.get("containerStatuses") or ()),
-        resize=_resize(conditions),
-        claims=any(not _CLAIMS.isdisjoint(volume) for volume in spec.get("volumes") or ()),
+        applied_memory_limit=_memory_limit(status.get("containerStatuses") or ()),
+        resize=_resize_failure(conditions),
+        has_persistent_volumes=any(
+            not _PERSISTENT_VOLUME_SOURCES.isdisjoint(volume)
+            for volume in spec.get("volumes") or ()
+        ),
         containers=(
             *(
-                _container(c, asked, init=not _is_sidecar(init.get(c["name"], {})))
+                _container_view(
+                    c,
+                    container_specs,
+                    init=not _is_sidecar(init_container_specs.get(c["name"], {})),
+                )
                 for c in status.get("initContainerStatuses") or ()
             ),
-            *(_container(c, asked, init=False) for c in status.get("containerStatuses") or ()),
+            *(
+                _container_view(c, container_specs, init=False)
+                for c in status.get("containerStatuses") or ()
+            ),
         ),
     )
 
 
 def _template_hash(labels: Json) -> str:
-    found: str = labels.get("pod-template-hash") or labels.get(JOB_LABEL, "")
-    return found
+    hash_: str = labels.get("pod-template-hash") or labels.get(JOB_UID_LABEL, "")
+    return hash_
 
 
-def _node_patience(tolerations: Iterable[Json]) -> int | None:
+def _unreachable_toleration_seconds(tolerations: Iterable[Json]) -> int | None:
     """How long a pod is left on a node with the taint UNREACHABLE, as Kubernetes reckons it.
 
     The first toleration that fits counts (GetMatchingTolerations in k8s.io/component-helpers); an
@@ -155,7 +172,7 @@ def _node_patience(tolerations: Iterable[Json]) -> int | None:
     """
     for toleration in tolerations:
         if (
-            (toleration.get("key") or UNREACHABLE) == UNREACHABLE
+            (toleration.get("key") or UNREACHABLE_TAINT) == UNREACHABLE_TAINT
             and (toleration.get("effect") or "NoExecute") == "NoExecute"
             and (toleration.get("operator") == "Exists" or not toleration.get("value"))
         ):
@@ -173,13 +190,13 @@ def _memory_limit(containers: Iterable[Json]) -> str:
     return ""
 
 
-def _resize(conditions: Mapping[str, Json]) -> str:
+def _resize_failure(conditions: Mapping[str, Json]) -> str:
     """Why new resources of a running pod are not applied; empty when they are, or soon will be."""
     pending = conditions.get("PodResizePending", {})
     if pending.get("status") == "True":
         return sys.intern(pending.get("reason", ""))
-    under_way = conditions.get("PodResizeInProgress", {})
-    return "Error" if under_way.get("reason") == "Error" else ""
+    in_progress = conditions.get("PodResizeInProgress", {})
+    return "Error" if in_progress.get("reason") == "Error" else ""
 
 
 def _is_sidecar(init_container: Json) -> bool:
@@ -187,22 +204,24 @@ def _is_sidecar(init_container: Json) -> bool:
     return init_container.get("restartPolicy") == "Always"
 
 
-def _container(raw: Json, asked: Mapping[str, Json], *, init: bool) -> ContainerView:
+def _container_view(raw: Json, container_specs: Mapping[str, Json], *, init: bool) -> ContainerView:
     state = raw.get("state") or {}
     waiting = state.get("waiting") or {}
     return ContainerView(
         name=sys.intern(raw["name"]),
-        image=sys.intern(asked.get(raw["name"], {}).get("image", "")),
-        killers=_KILLERS[tuple(f in asked.get(raw["name"], {}) for f in _KILLER_FIELDS)],
-        init=init,
+        image=sys.intern(container_specs.get(raw["name"], {}).get("image", "")),
+        restarting_probes=_RESTARTING_PROBES[
+            tuple(f in container_specs.get(raw["name"], {}) for f in _RESTARTING_PROBE_FIELDS)
+        ],
+        is_init=init,
         ready=bool(raw.get("ready")),
         restarts=raw.get("restartCount", 0),
-        waiting=sys.intern(waiting.get("reason", "")),
-        waiting_message=_text(waiting.get("message")),
-        running_since=time((state.get("running") or {}).get("startedAt")),
+        waiting_reason=sys.intern(waiting.get("reason", "")),
+        waiting_message=_truncate(waiting.get("message")),
+        running_since=parse_time((state.get("running") or {}).get("startedAt")),
         starting=bool(state.get("running")) and raw.get("started") is False,
         terminated=_termination(state.get("terminated")),
-        last=_termination((raw.get("lastState") or {}).get("terminated")),
+        last_termination=_termination((raw.get("lastState") or {}).get("terminated")),
     )
 
 
@@ -213,22 +232,22 @@ def _termination(raw: Json | None) -> Termination | None:
     return Termination(
         reason=sys.intern(reason),
         exit_code=raw.get("exitCode", 0),
-        started_at=time(raw.get("startedAt")),
-        finished_at=time(raw.get("finishedAt")),
-        message=_text(raw.get("message")) if reason in _START_FAILURES else "",
+        started_at=parse_time(raw.get("startedAt")),
+        finished_at=parse_time(raw.get("finishedAt")),
+        message=_truncate(raw.get("message")) if reason in _START_FAILURE_REASONS else "",
     )
 
 
-def kill_view(raw: Json) -> KillView | None:
+def container_kill_event(raw: Json) -> ContainerKillEvent | None:
     """View an Event by which the kubelet says that it kills a container.
 
     Returns None for any other Event.
     """
     target = raw.get("involvedObject") or {}
     message = raw.get("message") or ""
-    match = _KILLING.match(message) or _STOPPING.match(message)
+    match = _PROBE_KILL_MESSAGE.match(message) or _POD_STOP_MESSAGE.match(message)
     series = raw.get("series") or {}
-    at = time(
+    at = parse_time(
         series.get("lastObservedTime")
         or raw.get("lastTimestamp")
         or raw.get("eventTime")
@@ -236,7 +255,7 @@ def kill_view(raw: Json) -> KillView | None:
     )
     if match is None or at is None or target.get("kind") != "Pod":
         return None
-    return KillView(
+    return ContainerKillEvent(
         pod_uid=target.get("uid", ""),
         container=sys.intern(match["container"]),
         probe=sys.intern(match.groupdict().get("probe", "")),
@@ -244,30 +263,30 @@ def kill_view(raw: Json) -> KillView | None:
     )
 
 
-def node_is_silent(raw: Json) -> bool:
+def is_node_unreachable(raw: Json) -> bool:
     """Whether nothing is heard of a node; one that says that it is not ready is heard of."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
     return any(
         condition["type"] == "Ready" and condition["status"] == "Unknown"
         for condition in status.get("conditions") or ()
-    ) or any(taint["key"] == UNREACHABLE for taint in spec.get("taints") or ())
+    ) or any(taint["key"] == UNREACHABLE_TAINT for taint in spec.get("taints") or ())
 
 
-def conditions(status: Json) -> tuple[ConditionView, ...]:
+def condition_views(status: Json) -> tuple[ConditionView, ...]:
     """View the conditions of a child's status."""
     return tuple(
         ConditionView(
             type=sys.intern(c["type"]),
             status=sys.intern(c["status"]),
             reason=sys.intern(c.get("reason", "")),
-            message=_text(c.get("message")),
-            since=time(c.get("lastTransitionTime")),
+            message=_truncate(c.get("message")),
+            since=parse_time(c.get("lastTransitionTime")),
         )
         for c in status.get("conditions") or ()
     )
 
 
-def version(meta: Json) -> int:
+def parse_resource_version(meta: Json) -> int:
     """The resource version as a number.
 
     Versions of one resource type order as whole numbers (Kubernetes KEP-5504, stable in 1.35; so in
@@ -277,10 +296,10 @@ def version(meta: Json) -> int:
     return int(value) if value.isdigit() else 0
 
 
-def time(value: str | None) -> datetime | None:
+def parse_time(value: str | None) -> datetime | None:
     """Read an RFC 3339 time to the whole second; None when there is none."""
     return datetime.fromisoformat(value).replace(microsecond=0) if value else None
 
 
-def _text(value: str | None) -> str:
+def _truncate(value: str | None) -> str:
     return (value or "")[:TEXT_LIMIT]

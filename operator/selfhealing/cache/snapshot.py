@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from selfhealing.api.config import ConfigRef
 from selfhealing.cache.views import (
     AppView,
-    AutoscalerView,
-    BudgetView,
     ChildView,
+    ContainerKillEvent,
     DeploymentView,
+    HpaView,
     JobView,
-    KillView,
+    PdbView,
     PodView,
     ServiceView,
-    VerticalView,
+    VpaView,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class AppSnapshot:
     """One app, its children by kind, its pods and the probe kills of their containers.
 
     ``departed``: pods that are gone, but whose restarts may not be accounted for yet; ``config``:
@@ -29,46 +29,46 @@ class Facts:
     app: AppView
     children: Mapping[str, ChildView] = field(default_factory=dict)
     pods: tuple[PodView, ...] = ()
-    kills: tuple[KillView, ...] = ()
-    departed: tuple[PodView, ...] = ()
-    config: Mapping[ConfigRef, str] = field(default_factory=dict)
+    kill_events: tuple[ContainerKillEvent, ...] = ()
+    deleted_pods: tuple[PodView, ...] = ()
+    config_digests: Mapping[ConfigRef, str] = field(default_factory=dict)
 
     @property
     def deployment(self) -> DeploymentView | None:
         """The app's Deployment, if there is one that belongs to it."""
-        child = self._own("Deployment")
+        child = self._owned_child("Deployment")
         return child if isinstance(child, DeploymentView) else None
 
     @property
     def job(self) -> JobView | None:
         """The app's Job, if there is one that belongs to it."""
-        child = self._own("Job")
+        child = self._owned_child("Job")
         return child if isinstance(child, JobView) else None
 
     @property
     def service(self) -> ServiceView | None:
         """The app's Service, if there is one that belongs to it."""
-        child = self._own("Service")
+        child = self._owned_child("Service")
         return child if isinstance(child, ServiceView) else None
 
     @property
-    def autoscaler(self) -> AutoscalerView | None:
+    def hpa(self) -> HpaView | None:
         """The app's HorizontalPodAutoscaler, if there is one that belongs to it."""
-        child = self._own("HorizontalPodAutoscaler")
-        return child if isinstance(child, AutoscalerView) else None
+        child = self._owned_child("HorizontalPodAutoscaler")
+        return child if isinstance(child, HpaView) else None
 
     @property
-    def budget(self) -> BudgetView | None:
+    def pdb(self) -> PdbView | None:
         """The app's PodDisruptionBudget, if there is one that belongs to it."""
-        child = self._own("PodDisruptionBudget")
-        return child if isinstance(child, BudgetView) else None
+        child = self._owned_child("PodDisruptionBudget")
+        return child if isinstance(child, PdbView) else None
 
     @property
-    def vertical(self) -> VerticalView | None:
+    def vpa(self) -> VpaView | None:
         """The app's VerticalPodAutoscaler, if there is one that belongs to it."""
-        child = self._own("VerticalPodAutoscaler")
-        return child if isinstance(child, VerticalView) else None
+        child = self._owned_child("VerticalPodAutoscaler")
+        return child if isinstance(child, VpaView) else None
 
-    def _own(self, kind: str) -> ChildView | None:
+    def _owned_child(self, kind: str) -> ChildView | None:
         child = self.children.get(kind)
-        return child if child is not None and child.owned_by == self.app.uid else None
+        return child if child is not None and child.owner_uid == self.app.uid else None

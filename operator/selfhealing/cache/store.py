@@ -12,14 +12,14 @@ from typing import Final, TypeVar
 
 from selfhealing.api import names
 from selfhealing.api.config import CONFIG_KINDS
-from selfhealing.cache.config_digests import Configs
-from selfhealing.cache.snapshot import Facts
-from selfhealing.cache.views import AppKey, AppView, ChildView, KillView, PodView
+from selfhealing.cache.config_digests import ConfigIndex
+from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.cache.views import AppKey, AppView, ChildView, ContainerKillEvent, PodView
 
-KILLS_LIMIT: Final = 4096
+MAX_KILL_EVENTS: Final = 4096
 """Probe kills that are kept; those of pods that are not ours pass through here too."""
 
-GONE_LIMIT: Final = 4096
+MAX_TOMBSTONES: Final = 4096
 """Objects whose end is remembered, for the late answer to a write or a late watch event."""
 
 _K = TypeVar("_K")
@@ -34,103 +34,103 @@ class Store:
     """
 
     def __init__(self) -> None:
-        self.configs = Configs()
+        self.config_index = ConfigIndex()
         self._apps: dict[AppKey, AppView] = {}
         self._children: dict[AppKey, dict[str, ChildView]] = {}
         self._pods: dict[AppKey, dict[str, PodView]] = {}
         self._app_of_pod: dict[str, AppKey] = {}
-        self._departed: dict[AppKey, dict[str, PodView]] = {}
-        self._kills: OrderedDict[tuple[str, str], KillView] = OrderedDict()
-        self._stops: OrderedDict[tuple[str, str], KillView] = OrderedDict()
+        self._deleted_pods: dict[AppKey, dict[str, PodView]] = {}
+        self._probe_kills: OrderedDict[tuple[str, str], ContainerKillEvent] = OrderedDict()
+        self._unattributed_kills: OrderedDict[tuple[str, str], ContainerKillEvent] = OrderedDict()
         """Kills without a word of a probe, kept apart: every pod that is deleted has one."""
-        self._gone: OrderedDict[str, int] = OrderedDict()
+        self._tombstones: OrderedDict[str, int] = OrderedDict()
 
     # Each put_* returns whether something changed.
 
-    def put_app(self, view: AppView) -> bool:
+    def upsert_app(self, view: AppView) -> bool:
         """Store an app."""
-        return self._put(self._apps, view.key, view)
+        return self._upsert(self._apps, view.key, view)
 
-    def put_child(self, key: AppKey, view: ChildView) -> bool:
+    def upsert_child(self, key: AppKey, view: ChildView) -> bool:
         """Store a child of ``key``."""
-        return self._put_below(self._children, key, view.kind, view)
+        return self._upsert_nested(self._children, key, view.kind, view)
 
-    def put_pod(self, key: AppKey, view: PodView) -> bool:
+    def upsert_pod(self, key: AppKey, view: PodView) -> bool:
         """Store a pod of ``key``; a pod whose label was changed leaves its former app."""
-        former = self._app_of_pod.get(view.uid)
-        if former is not None and former != key:
-            self._take_pod(former, view.uid)
+        previous_app = self._app_of_pod.get(view.uid)
+        if previous_app is not None and previous_app != key:
+            self._remove_pod(previous_app, view.uid)
             del self._app_of_pod[view.uid]
-        changed = self._put_below(self._pods, key, view.uid, view)
+        changed = self._upsert_nested(self._pods, key, view.uid, view)
         if view.uid in self._pods.get(key, {}):
             self._app_of_pod[view.uid] = key
         return changed
 
-    def put_kill(self, view: KillView) -> AppKey | None:
+    def upsert_kill_event(self, event: ContainerKillEvent) -> AppKey | None:
         """Store a kill; returns the app whose pod it was, if that is known and it is news."""
-        key = self._app_of_pod.get(view.pod_uid)
-        if not view.probe and key is not None and self._pods[key][view.pod_uid].restarts_it:
+        key = self._app_of_pod.get(event.pod_uid)
+        if not event.probe and key is not None and self._pods[key][event.pod_uid].kubelet_restarts:
             return None  # the kubelet would have named the probe
-        held = self._kills if view.probe else self._stops
-        slot = (view.pod_uid, view.container)
-        known = held.get(slot)
-        if known is not None and known.at >= view.at:
+        kills = self._probe_kills if event.probe else self._unattributed_kills
+        container_key = (event.pod_uid, event.container)
+        stored = kills.get(container_key)
+        if stored is not None and stored.at >= event.at:
             return None
-        held[slot] = view
-        held.move_to_end(slot)
-        if len(held) > KILLS_LIMIT:
-            held.popitem(last=False)
+        kills[container_key] = event
+        kills.move_to_end(container_key)
+        if len(kills) > MAX_KILL_EVENTS:
+            kills.popitem(last=False)
         return key
 
     # Each drop_* takes the version at which the object went, where that is known: only what is
     # older stays away. A pod or a child may come back with a newer one, when its label does.
 
-    def drop_app(self, key: AppKey, uid: str, version: int = 0) -> None:
+    def delete_app(self, key: AppKey, uid: str, resource_version: int = 0) -> None:
         """Forget an app, if it is still the one with ``uid``."""
-        held = self._apps.get(key)
-        if held is not None and held.uid == uid:
+        stored = self._apps.get(key)
+        if stored is not None and stored.uid == uid:
             del self._apps[key]
-            version = max(version, held.resource_version)
-            self.settle(key, tuple(self._departed.get(key, {}).values()))
-            self.configs.refer(key, frozenset())
-        self._bury(uid, version)
+            resource_version = max(resource_version, stored.resource_version)
+            self.release_counted(key, tuple(self._deleted_pods.get(key, {}).values()))
+            self.config_index.set_references(key, frozenset())
+        self._add_tombstone(uid, resource_version)
 
-    def drop_child(self, key: AppKey, kind: str, uid: str, version: int = 0) -> None:
+    def delete_child(self, key: AppKey, kind: str, uid: str, resource_version: int = 0) -> None:
         """Forget a child, if it is still the one with ``uid``."""
         children = self._children.get(key, {})
-        held = children.get(kind)
-        if held is not None and held.uid == uid:
+        stored = children.get(kind)
+        if stored is not None and stored.uid == uid:
             del children[kind]
-            version = max(version, held.resource_version)
+            resource_version = max(resource_version, stored.resource_version)
             if not children:
                 del self._children[key]
-        self._bury(uid, version)
+        self._add_tombstone(uid, resource_version)
 
-    def drop_pod(self, uid: str, version: int = 0) -> AppKey | None:
+    def delete_pod(self, uid: str, resource_version: int = 0) -> AppKey | None:
         """Forget a pod and its probe kills; returns the app that it belonged to.
 
         One whose containers were restarted is remembered as departed until that is accounted for.
         """
         key = self._app_of_pod.pop(uid, None)
         if key is not None:
-            held = self._take_pod(key, uid)
-            version = max(version, held.resource_version)
-            self._departed.setdefault(key, {})[uid] = held
-            if key not in self._apps or not any(c.restarts for c in held.containers):
-                self.settle(key, (held,))
-        self._bury(uid, version)
+            pod = self._remove_pod(key, uid)
+            resource_version = max(resource_version, pod.resource_version)
+            self._deleted_pods.setdefault(key, {})[uid] = pod
+            if key not in self._apps or not any(c.restarts for c in pod.containers):
+                self.release_counted(key, (pod,))
+        self._add_tombstone(uid, resource_version)
         return key
 
-    def settle(self, key: AppKey, departed: Iterable[PodView]) -> None:
+    def release_counted(self, key: AppKey, pods: Iterable[PodView]) -> None:
         """Forget pods that are gone, and their probe kills: their restarts are accounted for."""
-        held = self._departed.get(key, {})
-        for pod in departed:
-            held.pop(pod.uid, None)
+        deleted = self._deleted_pods.get(key, {})
+        for pod in pods:
+            deleted.pop(pod.uid, None)
             for container in pod.containers:
-                for kills in (self._kills, self._stops):
+                for kills in (self._probe_kills, self._unattributed_kills):
                     kills.pop((pod.uid, container.name), None)
-        if not held:
-            self._departed.pop(key, None)
+        if not deleted:
+            self._deleted_pods.pop(key, None)
 
     def keys(self) -> Collection[AppKey]:
         """The keys of all apps."""
@@ -154,10 +154,12 @@ class Store:
         if kind == "Pod":
             return dict(self._app_of_pod)
         if kind in CONFIG_KINDS:
-            return self.configs.uids(kind)
-        return {held[kind].uid: key for key, held in self._children.items() if kind in held}
+            return self.config_index.uids(kind)
+        return {
+            children[kind].uid: key for key, children in self._children.items() if kind in children
+        }
 
-    def facts(self, key: AppKey) -> Facts | None:
+    def snapshot(self, key: AppKey) -> AppSnapshot | None:
         """Everything known of one app, in an order that does not depend on when it came.
 
         Returns:
@@ -166,58 +168,58 @@ class Store:
         app = self._apps.get(key)
         if app is None:
             return None
-        pods = _ordered(self._pods.get(key, {}).values())
-        departed = _ordered(self._departed.get(key, {}).values())
-        return Facts(
+        pods = _sort_pods(self._pods.get(key, {}).values())
+        deleted_pods = _sort_pods(self._deleted_pods.get(key, {}).values())
+        return AppSnapshot(
             app=app,
             children=dict(self._children.get(key, {})),
             pods=pods,
-            departed=departed,
-            config=self.configs.of(key),
-            kills=tuple(
+            deleted_pods=deleted_pods,
+            config_digests=self.config_index.digests_for(key),
+            kill_events=tuple(
                 kill
-                for pod in (*pods, *departed)
+                for pod in (*pods, *deleted_pods)
                 for container in pod.containers
-                for held in (self._kills, self._stops)
-                if (kill := held.get((pod.uid, container.name))) is not None
+                for kills in (self._probe_kills, self._unattributed_kills)
+                if (kill := kills.get((pod.uid, container.name))) is not None
             ),
         )
 
-    def _put(self, held: dict[_K, _V], key: _K, view: _V) -> bool:
+    def _upsert(self, objects: dict[_K, _V], key: _K, view: _V) -> bool:
         """Store ``view`` unless it is older; returns whether it says anything new.
 
         Versions order within a kind, whichever object they belong to (see ``parse.version``).
         """
-        known = held.get(key)
-        if self._gone.get(view.uid, -1) >= view.resource_version:
+        stored = objects.get(key)
+        if self._tombstones.get(view.uid, -1) >= view.resource_version:
             return False
-        if known is not None and known.resource_version > view.resource_version:
+        if stored is not None and stored.resource_version > view.resource_version:
             return False
-        held[key] = view
-        return known is None or replace(known, resource_version=view.resource_version) != view
+        objects[key] = view
+        return stored is None or replace(stored, resource_version=view.resource_version) != view
 
-    def _put_below(
-        self, held: dict[AppKey, dict[str, _V]], key: AppKey, slot: str, view: _V
+    def _upsert_nested(
+        self, objects_by_app: dict[AppKey, dict[str, _V]], key: AppKey, object_key: str, view: _V
     ) -> bool:
-        below = held.get(key, {})
-        changed = self._put(below, slot, view)
-        if below:
-            held[key] = below
+        objects = objects_by_app.get(key, {})
+        changed = self._upsert(objects, object_key, view)
+        if objects:
+            objects_by_app[key] = objects
         return changed
 
-    def _bury(self, uid: str, version: int) -> None:
-        self._gone[uid] = max(version, self._gone.get(uid, 0))
-        self._gone.move_to_end(uid)
-        if len(self._gone) > GONE_LIMIT:
-            self._gone.popitem(last=False)
+    def _add_tombstone(self, uid: str, resource_version: int) -> None:
+        self._tombstones[uid] = max(resource_version, self._tombstones.get(uid, 0))
+        self._tombstones.move_to_end(uid)
+        if len(self._tombstones) > MAX_TOMBSTONES:
+            self._tombstones.popitem(last=False)
 
-    def _take_pod(self, key: AppKey, uid: str) -> PodView:
+    def _remove_pod(self, key: AppKey, uid: str) -> PodView:
         pods = self._pods[key]
-        taken = pods.pop(uid)
+        pod = pods.pop(uid)
         if not pods:
             del self._pods[key]
-        return taken
+        return pod
 
 
-def _ordered(pods: Iterable[PodView]) -> tuple[PodView, ...]:
+def _sort_pods(pods: Iterable[PodView]) -> tuple[PodView, ...]:
     return tuple(sorted(pods, key=lambda pod: (pod.name, pod.uid)))

@@ -50,16 +50,16 @@ class ContainerView:
 
     name: str
     image: str
-    killers: tuple[str, ...]
-    init: bool
+    restarting_probes: tuple[str, ...]
+    is_init: bool
     ready: bool
     restarts: int
-    waiting: str
+    waiting_reason: str
     waiting_message: str
     running_since: datetime | None
     starting: bool
     terminated: Termination | None
-    last: Termination | None
+    last_termination: Termination | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,15 @@ class PodView:
     template_hash: str
     restart_policy: str
     unschedulable: str
-    node_patience: int | None
+    unreachable_toleration_seconds: int | None
     memory_limit: str
-    memory_applied: str
+    applied_memory_limit: str
     resize: str
-    claims: bool
+    has_persistent_volumes: bool
     containers: tuple[ContainerView, ...]
 
     @property
-    def restarts_it(self) -> bool:
+    def kubelet_restarts(self) -> bool:
         """Whether the kubelet restarts a container that it kills because a probe failed."""
         return self.restart_policy != "Never"
 
@@ -140,11 +140,11 @@ class ChildView:
     name: str
     uid: str
     resource_version: int
-    owned_by: str
-    applied: str
+    owner_uid: str
+    applied_hash: str
     adopt: bool
     deleting: bool
-    document: bytes
+    manifest_json: bytes
     conditions: tuple[ConditionView, ...]
 
 
@@ -176,11 +176,11 @@ class JobView(ChildView):
     the failure, which is known before the last pods have stopped.
     """
 
-    run: str
+    run_hash: str
     parallelism: int
     completions: int | None
     backoff_limit: int
-    active_deadline: int | None
+    active_deadline_seconds: int | None
     suspended: bool
     succeeded: int
     failed: int
@@ -211,19 +211,19 @@ class MetricView:
 
 
 @dataclass(frozen=True, slots=True)
-class AutoscalerView(ChildView):
+class HpaView(ChildView):
     """A HorizontalPodAutoscaler's numbers."""
 
-    current: int
-    desired: int
-    minimum: int
-    maximum: int
+    current_replicas: int
+    desired_replicas: int
+    min_replicas: int
+    max_replicas: int
     last_scale_time: datetime | None
     metrics: tuple[MetricView, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetView(ChildView):
+class PdbView(ChildView):
     """A PodDisruptionBudget's numbers: ``limit`` as it is written, "maxUnavailable 1".
 
     ``allowed`` pods may go now, ``healthy`` are ready, ``required`` of them must stay; None while
@@ -231,12 +231,12 @@ class BudgetView(ChildView):
     """
 
     limit: str
-    allowed: int | None
-    healthy: int | None
-    required: int | None
+    disruptions_allowed: int | None
+    current_healthy: int | None
+    desired_healthy: int | None
 
 
-class Amounts(NamedTuple):
+class ResourceQuantities(NamedTuple):
     """CPU and memory as quantities; empty where there is none."""
 
     cpu: str
@@ -244,14 +244,14 @@ class Amounts(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class VerticalView(ChildView):
+class VpaView(ChildView):
     """What a VerticalPodAutoscaler says of the app's own container; None while it says nothing."""
 
-    mode: str
-    controls: tuple[str, ...]
-    target: Amounts | None
-    lower: Amounts | None
-    upper: Amounts | None
+    update_mode: str
+    controlled_resources: tuple[str, ...]
+    target: ResourceQuantities | None
+    lower_bound: ResourceQuantities | None
+    upper_bound: ResourceQuantities | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +273,7 @@ class AppView:
 
 
 @dataclass(frozen=True, slots=True)
-class KillView:
+class ContainerKillEvent:
     """A container that the kubelet killed, told by its Event.
 
     ``probe`` is "liveness" or "startup" where one failed, and empty where the kubelet does not say
@@ -291,4 +291,4 @@ class NodeCount:
     """How many nodes the cluster has, and which of them nothing is heard of."""
 
     total: int
-    silent: frozenset[str]
+    unreachable: frozenset[str]

@@ -9,47 +9,47 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
-from selfhealing.api.names import JOB, WORKLOADS
+from selfhealing.api.names import JOB, WORKLOAD_KINDS
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.api.status import read
+from selfhealing.api.status import read_status
 from selfhealing.apply.child_diff import (
-    Need,
-    Removal,
-    handover,
-    has_run,
-    judge,
-    leaving,
-    removals,
+    ChildAction,
+    PruneTarget,
+    diff_child,
+    find_blocking_workload,
+    find_prune_targets,
+    handover_replicas,
+    has_already_run,
 )
-from selfhealing.apply.config_hash import config_mark
-from selfhealing.apply.reset import reset
-from selfhealing.apply.result import Change, Obstacle, Outcome, Problem
+from selfhealing.apply.config_hash import desired_config_hash
+from selfhealing.apply.reset import reset_to_desired
+from selfhealing.apply.result import ChildChange, SyncError, SyncErrorReason, SyncResult
 from selfhealing.cache.child_views import CHILD_VIEWS
-from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, ChildView
-from selfhealing.controller.optional_kinds import PACE, OptionalKinds
+from selfhealing.controller.optional_kinds import POLL_INTERVAL, OptionalKinds
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import (
     ApiError,
+    AppDeletedError,
     ConflictError,
     ForbiddenError,
-    GoneError,
     InvalidError,
     NotFoundError,
 )
-from selfhealing.kube.resources import APPS, CHILDREN, OPTIONAL
-from selfhealing.render import Overrides, Owner, children
-from selfhealing.render.overrides import NOTHING
+from selfhealing.kube.resources import APPS, CHILDREN, OPTIONAL_CHILDREN
+from selfhealing.render import Overrides, Owner, build_children
+from selfhealing.render.overrides import NO_OVERRIDES
 
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-_NO_VERSION: Final = "1"
+_UNUSED_RESOURCE_VERSION: Final = "1"
 """A resource version that no object has: etcd's first revision is used up before any object."""
-_HANDOVER_TRIES: Final = 5
-_VALUE: Final = re.compile(r": Invalid value: .*: (?=field is immutable)", re.DOTALL)
+_HANDOVER_ATTEMPTS: Final = 5
+_INVALID_VALUE: Final = re.compile(r": Invalid value: .*: (?=field is immutable)", re.DOTALL)
 """The value of a field that cannot be changed: a whole pod template takes thousands of letters."""
 
 
@@ -57,23 +57,25 @@ _VALUE: Final = re.compile(r": Invalid value: .*: (?=field is immutable)", re.DO
 class _Progress:
     """What has been done so far in one reconcile."""
 
-    changes: list[Change] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    taken: set[str] = field(default_factory=set)
+    changes: list[ChildChange] = field(default_factory=list)
+    errors: list[SyncError] = field(default_factory=list)
+    conflicting_kinds: set[str] = field(default_factory=set)
     """Kinds of which somebody else's object has the app's name."""
 
 
-class Children:
+class ChildSync:
     """Keeps the children of apps as their specs say."""
 
-    def __init__(self, client: Client, store: Store, optional: OptionalKinds) -> None:
+    def __init__(self, client: Client, store: Store, optional_kinds: OptionalKinds) -> None:
         self._client = client
-        self._optional = optional
+        self._optional_kinds = optional_kinds
         self._store = store
-        self._rewritten: dict[str, bytes] = {}
+        self._mutated_manifests: dict[str, bytes] = {}
         """By uid, the children of which an apply did not bring what was applied."""
 
-    async def sync(self, facts: Facts, spec: SelfHealingAppSpec, overrides: Overrides) -> Outcome:
+    async def sync_children(
+        self, snapshot: AppSnapshot, spec: SelfHealingAppSpec, overrides: Overrides
+    ) -> SyncResult:
         """Make the children of one app right; writes only what differs.
 
         What was written is put into the store at once, so that nothing is written again because
@@ -82,78 +84,86 @@ class Children:
         Raises:
             UnavailableError: the API server is out of reach; nothing can be said or done.
         """
-        app = facts.app
+        app = snapshot.app
         owner = Owner(app.key.namespace, app.key.name, app.uid)
-        desired = children(owner, spec, overrides, config_mark(facts, spec))
+        desired = build_children(owner, spec, overrides, desired_config_hash(snapshot, spec))
         progress = _Progress()
         # Removals first: an autoscaler must not act on replicas that are set by hand again.
-        for removal in removals(facts, desired):
-            await _noting(removal.kind, progress, self._remove(app.key, removal, progress))
+        for prune in find_prune_targets(snapshot, desired):
+            await _collect_error(prune.kind, progress, self._prune_child(app.key, prune, progress))
         # Then in order: an autoscaler that does not find its Deployment reports an error.
-        minimum = spec.autoscaling.min_replicas if spec.autoscaling else 0
+        min_replicas = spec.autoscaling.min_replicas if spec.autoscaling else 0
         for child in desired:
-            if _target(child) in progress.taken:
+            if _scale_target_kind(child) in progress.conflicting_kinds:
                 continue  # it would scale somebody else's pods
-            if self._optional.lacks(child["kind"]):
-                progress.problems.append(_not_installed(child["kind"]))
+            if self._optional_kinds.is_missing(child["kind"]):
+                progress.errors.append(_not_installed_error(child["kind"]))
                 continue
-            await _noting(child["kind"], progress, self._child(facts, child, minimum, progress))
-        healing = overrides != NOTHING
-        return Outcome(tuple(progress.changes), tuple(progress.problems), healing=healing)
+            await _collect_error(
+                child["kind"], progress, self._sync_child(snapshot, child, min_replicas, progress)
+            )
+        has_overrides = overrides != NO_OVERRIDES
+        return SyncResult(
+            tuple(progress.changes), tuple(progress.errors), has_overrides=has_overrides
+        )
 
-    async def _remove(self, key: AppKey, removal: Removal, progress: _Progress) -> None:
-        await self._delete(key, removal)
-        progress.changes.append(Change(removal.kind, None))
+    async def _prune_child(self, key: AppKey, prune: PruneTarget, progress: _Progress) -> None:
+        await self._delete_child(key, prune)
+        progress.changes.append(ChildChange(prune.kind, None))
 
-    async def _delete(self, key: AppKey, removal: Removal) -> None:
+    async def _delete_child(self, key: AppKey, target: PruneTarget) -> None:
         """Delete a child; one that makes pods stays until they have stopped."""
-        kind = removal.kind
+        kind = target.kind
         raw = await self._client.delete(
             CHILDREN[kind],
             key.namespace,
-            removal.name,
-            removal.uid,
-            pods_first=kind in WORKLOADS,
+            target.name,
+            target.uid,
+            foreground=kind in WORKLOAD_KINDS,
         )
         if raw is None:
-            self._store.drop_child(key, kind, removal.uid)
+            self._store.delete_child(key, kind, target.uid)
         else:
-            self._store.put_child(key, CHILD_VIEWS[kind](raw))
+            self._store.upsert_child(key, CHILD_VIEWS[kind](raw))
 
-    async def _child(self, facts: Facts, desired: Json, minimum: int, progress: _Progress) -> None:
+    async def _sync_child(
+        self, snapshot: AppSnapshot, desired: Json, min_replicas: int, progress: _Progress
+    ) -> None:
         kind = desired["kind"]
-        key = facts.app.key
-        live = facts.children.get(kind)
-        if kind == JOB and has_run(read(orjson.loads(facts.app.status)).job, live, desired):
+        key = snapshot.app.key
+        live = snapshot.children.get(kind)
+        if kind == JOB and has_already_run(
+            read_status(orjson.loads(snapshot.app.status)).job, live, desired
+        ):
             return
-        now = self._store.facts(key) or facts  # with what has just been removed
-        if (other := leaving(now, desired)) is not None:
-            progress.problems.append(_terminating(other, facts))
+        latest = self._store.snapshot(key) or snapshot  # with what has just been removed
+        if (blocking_kind := find_blocking_workload(latest, desired)) is not None:
+            progress.errors.append(_terminating_error(blocking_kind, snapshot))
             return
-        if live is None and await self._make(facts.app, desired, minimum):
-            progress.changes.append(Change(kind, Need.CREATE))
+        if live is None and await self._create_child(snapshot.app, desired, min_replicas):
+            progress.changes.append(ChildChange(kind, ChildAction.CREATE))
             return
-        live = live or await self._look(facts.app, kind)
-        answered = self._rewritten.get(live.uid, b"") if live is not None else b""
-        need = judge(facts.app.uid, live, desired, answered)
-        if need is Need.KEEP:
+        live = live or await self._get_live(snapshot.app, kind)
+        mutated_manifest = self._mutated_manifests.get(live.uid, b"") if live is not None else b""
+        child_action = diff_child(snapshot.app.uid, live, desired, mutated_manifest)
+        if child_action is ChildAction.NOOP:
             return
-        if need is Need.REFUSE:
-            progress.taken.add(kind)
-            progress.problems.append(_name_conflict(kind, key, live))
-        elif need is Need.WAIT:
-            progress.problems.append(_terminating(kind, facts))
-        elif need is Need.REPLACE and live is not None:
-            await self._delete(key, Removal(kind, live.name, live.uid))
-            progress.changes.append(Change(kind, need))
-            progress.problems.append(_terminating(kind, facts))
+        if child_action is ChildAction.CONFLICT:
+            progress.conflicting_kinds.add(kind)
+            progress.errors.append(_name_conflict_error(kind, key, live))
+        elif child_action is ChildAction.WAIT:
+            progress.errors.append(_terminating_error(kind, snapshot))
+        elif child_action is ChildAction.REPLACE and live is not None:
+            await self._delete_child(key, PruneTarget(kind, live.name, live.uid))
+            progress.changes.append(ChildChange(kind, child_action))
+            progress.errors.append(_terminating_error(kind, snapshot))
         else:
-            if need is Need.CREATE:
-                await self._check_alive(facts.app)
-            await self._apply(facts.app, live, desired, minimum)
-            progress.changes.append(Change(kind, need))
+            if child_action is ChildAction.CREATE:
+                await self._ensure_app_exists(snapshot.app)
+            await self._apply_child(snapshot.app, live, desired, min_replicas)
+            progress.changes.append(ChildChange(kind, child_action))
 
-    async def _make(self, app: AppView, desired: Json, minimum: int) -> bool:
+    async def _create_child(self, app: AppView, desired: Json, min_replicas: int) -> bool:
         """Make a child of a new app with one request; False when it needs a look first.
 
         A version that no object has makes it a conflict if there is an object of that name: a
@@ -161,16 +171,19 @@ class Children:
         """
         if not _is_new(app):
             return False
-        body = _beginning(desired, minimum)
-        body = {**body, "metadata": {**body["metadata"], "resourceVersion": _NO_VERSION}}
+        body = _initial_manifest(desired, min_replicas)
+        body = {
+            **body,
+            "metadata": {**body["metadata"], "resourceVersion": _UNUSED_RESOURCE_VERSION},
+        }
         try:
             raw = await self._client.apply(CHILDREN[body["kind"]], body, names.FIELD_MANAGER)
         except ConflictError:
             return False
-        self._take(app.key, desired, raw)
+        self._store_response(app.key, desired, raw)
         return True
 
-    async def _look(self, app: AppView, kind: str) -> ChildView | None:
+    async def _get_live(self, app: AppView, kind: str) -> ChildView | None:
         """Ask the API server for a child that the watch does not show.
 
         The watch sees only labelled objects, and may be behind: before the first write the object
@@ -180,11 +193,11 @@ class Children:
         if raw is None:
             return None
         view = CHILD_VIEWS[kind](raw)
-        if view.owned_by == app.uid:  # no watch would tell of the end of a stranger
-            self._store.put_child(app.key, view)
+        if view.owner_uid == app.uid:  # no watch would tell of the end of a stranger
+            self._store.upsert_child(app.key, view)
         return view
 
-    async def _check_alive(self, app: AppView) -> None:
+    async def _ensure_app_exists(self, app: AppView) -> None:
         """Make sure that an app still exists before a child of it is made.
 
         A child that is gone may be gone with its owner, of whose end the watch has not told yet, or
@@ -201,37 +214,39 @@ class Children:
             or raw["metadata"]["uid"] != app.uid
             or "deletionTimestamp" in raw["metadata"]
         ):
-            raise GoneError(404, "Gone", "the resource is gone: its children are not made anew")
+            raise AppDeletedError(
+                404, "Gone", "the resource is gone: its children are not made anew"
+            )
 
-    async def _apply(
-        self, app: AppView, live: ChildView | None, desired: Json, minimum: int
+    async def _apply_child(
+        self, app: AppView, live: ChildView | None, desired: Json, min_replicas: int
     ) -> None:
         resource = CHILDREN[desired["kind"]]
         if live is None:
-            body = _beginning(desired, minimum)
+            body = _initial_manifest(desired, min_replicas)
             raw = await self._client.apply(resource, body, names.FIELD_MANAGER)
         else:
-            live = await self._hand_over(app, live, desired, minimum)
+            live = await self._hand_over_replicas(app, live, desired, min_replicas)
             try:
                 raw = await self._client.apply(resource, desired, names.FIELD_MANAGER)
             except InvalidError:
-                if not await self._reset(app.key, live, desired):
+                if not await self._reset_spec(app.key, live, desired):
                     raise
                 raw = await self._client.apply(resource, desired, names.FIELD_MANAGER)
-        self._take(app.key, desired, raw)
+        self._store_response(app.key, desired, raw)
 
-    def _take(self, key: AppKey, desired: Json, raw: Json) -> None:
+    def _store_response(self, key: AppKey, desired: Json, raw: Json) -> None:
         """Store the answer to an apply; an answer that is not what was applied is remembered."""
         kind = desired["kind"]
         view = CHILD_VIEWS[kind](raw)
-        self._store.put_child(key, view)
-        self._rewritten.pop(view.uid, None)
-        if judge(view.owned_by, view, desired) is Need.CORRECT:
-            self._rewritten[view.uid] = view.document
+        self._store.upsert_child(key, view)
+        self._mutated_manifests.pop(view.uid, None)
+        if diff_child(view.owner_uid, view, desired) is ChildAction.REVERT_DRIFT:
+            self._mutated_manifests[view.uid] = view.manifest_json
             logger.warning("%s: something rewrites the %s as it is applied: a webhook?", key, kind)
 
-    async def _hand_over(
-        self, app: AppView, live: ChildView, desired: Json, minimum: int
+    async def _hand_over_replicas(
+        self, app: AppView, live: ChildView, desired: Json, min_replicas: int
     ) -> ChildView:
         """Let another manager own the replicas that the operator lets go of; returns what is live.
 
@@ -239,8 +254,10 @@ class Children:
         looked at again, and mostly there is nothing left to hand over.
         """
         kind, meta = desired["kind"], desired["metadata"]
-        for _ in range(_HANDOVER_TRIES):
-            replicas = handover(live, desired, minimum) if kind == "Deployment" else None
+        for _ in range(_HANDOVER_ATTEMPTS):
+            replicas = (
+                handover_replicas(live, desired, min_replicas) if kind == "Deployment" else None
+            )
             if replicas is None:
                 return live
             body = {
@@ -256,36 +273,36 @@ class Children:
             try:
                 raw = await self._client.apply(CHILDREN[kind], body, names.HANDOVER_MANAGER)
             except ConflictError:
-                found = await self._look(app, kind)
-                if found is None:
+                current = await self._get_live(app, kind)
+                if current is None:
                     raise
-                live = found
+                live = current
             else:
                 return CHILD_VIEWS[kind](raw)
         raise ConflictError(409, "Conflict", "the Deployment changes all the time")
 
-    async def _reset(self, key: AppKey, live: ChildView, desired: Json) -> bool:
+    async def _reset_spec(self, key: AppKey, live: ChildView, desired: Json) -> bool:
         """Take away from ``live`` what stands in the way of an apply.
 
         Returns False when that is nothing, or would not help either: then the spec is wrong.
         """
-        spec = orjson.loads(live.document)["spec"]
-        wanted = reset(spec, desired["spec"])
-        if wanted == spec:
+        spec = orjson.loads(live.manifest_json)["spec"]
+        new_spec = reset_to_desired(spec, desired["spec"])
+        if new_spec == spec:
             return False
         resource = CHILDREN[live.kind]
-        steps = [
+        operations = [
             # Makes it a conflict if the object is no longer the one that was looked at.
             {
                 "op": "replace",
                 "path": "/metadata/resourceVersion",
                 "value": str(live.resource_version),
             },
-            {"op": "replace", "path": "/spec", "value": wanted},
+            {"op": "replace", "path": "/spec", "value": new_spec},
         ]
         try:
-            raw = await self._client.edit(
-                resource, key.namespace, key.name, steps, names.RESET_MANAGER
+            raw = await self._client.json_patch(
+                resource, key.namespace, key.name, operations, names.RESET_MANAGER
             )
         except InvalidError:
             return False
@@ -293,11 +310,13 @@ class Children:
         managers = [entry.get("manager") for entry in raw["metadata"].get("managedFields", ())]
         if names.RESET_MANAGER in managers:
             path = f"/metadata/managedFields/{managers.index(names.RESET_MANAGER)}"
-            steps = [
+            operations = [
                 {"op": "test", "path": f"{path}/manager", "value": names.RESET_MANAGER},
                 {"op": "remove", "path": path},
             ]
-            await self._client.edit(resource, key.namespace, key.name, steps, names.RESET_MANAGER)
+            await self._client.json_patch(
+                resource, key.namespace, key.name, operations, names.RESET_MANAGER
+            )
         return True
 
 
@@ -306,49 +325,55 @@ def _is_new(app: AppView) -> bool:
     return app.status == b"{}"
 
 
-def _beginning(desired: Json, minimum: int) -> Json:
+def _initial_manifest(desired: Json, min_replicas: int) -> Json:
     """What is applied where there is nothing yet: with the pods that an autoscaler begins with.
 
     They are handed over to it by the first apply that leaves them out.
     """
-    replicas = handover(None, desired, minimum) if desired["kind"] == "Deployment" else None
+    replicas = (
+        handover_replicas(None, desired, min_replicas) if desired["kind"] == "Deployment" else None
+    )
     if replicas is None:
         return desired
     return {**desired, "spec": {**desired["spec"], "replicas": replicas}}
 
 
-def _target(child: Json) -> str:
+def _scale_target_kind(child: Json) -> str:
     """The kind that an autoscaler acts on; empty for other children."""
     spec = child["spec"]
     kind: str = (spec.get("scaleTargetRef") or spec.get("targetRef") or {}).get("kind", "")
     return kind
 
 
-async def _noting(kind: str, progress: _Progress, step: Awaitable[None]) -> None:
+async def _collect_error(kind: str, progress: _Progress, step: Awaitable[None]) -> None:
     """Carry out ``step``; what the API server refuses becomes a problem that the status shows."""
     try:
         await step
     except (InvalidError, ForbiddenError, ConflictError, NotFoundError) as error:
-        progress.problems.append(_problem(kind, error))
+        progress.errors.append(_sync_error(kind, error))
 
 
-def _terminating(kind: str, facts: Facts) -> Problem:
-    stopping = [pod.name for pod in facts.pods if pod.deleting] if kind in WORKLOADS else []
-    more = f" and {len(stopping) - 1} more" if len(stopping) > 1 else ""
-    pods = f": waiting for {stopping[0]}{more} to stop" if stopping else ""
-    return Problem(Obstacle.CHILD_TERMINATING, f"the old {kind} is still being deleted{pods}")
-
-
-def _not_installed(kind: str) -> Problem:
-    return Problem(
-        Obstacle.NOT_INSTALLED,
-        f"this cluster has no {CHILDREN[kind].api_version} {kind}: install it, or remove that part "
-        f"of the spec; it is looked for every {PACE:.0f} s, and the app runs without it",
+def _terminating_error(kind: str, snapshot: AppSnapshot) -> SyncError:
+    terminating_pods = (
+        [pod.name for pod in snapshot.pods if pod.deleting] if kind in WORKLOAD_KINDS else []
+    )
+    more = f" and {len(terminating_pods) - 1} more" if len(terminating_pods) > 1 else ""
+    detail = f": waiting for {terminating_pods[0]}{more} to stop" if terminating_pods else ""
+    return SyncError(
+        SyncErrorReason.CHILD_TERMINATING, f"the old {kind} is still being deleted{detail}"
     )
 
 
-def _name_conflict(kind: str, key: AppKey, live: ChildView | None) -> Problem:
-    if live is not None and live.owned_by:
+def _not_installed_error(kind: str) -> SyncError:
+    return SyncError(
+        SyncErrorReason.NOT_INSTALLED,
+        f"this cluster has no {CHILDREN[kind].api_version} {kind}: install it, or remove that part "
+        f"of the spec; it is looked for every {POLL_INTERVAL:.0f} s, and the app runs without it",
+    )
+
+
+def _name_conflict_error(kind: str, key: AppKey, live: ChildView | None) -> SyncError:
+    if live is not None and live.owner_uid:
         advice = "it belongs to another controller: rename one of the two"
     else:
         advice = (
@@ -356,34 +381,34 @@ def _name_conflict(kind: str, key: AppKey, live: ChildView | None) -> Problem:
             f"kubectl -n {key.namespace} annotate {kind.lower()}/{key.name} "
             f"{names.ANNOTATION_ADOPT}=true"
         )
-    return Problem(
-        Obstacle.NAME_CONFLICT,
+    return SyncError(
+        SyncErrorReason.NAME_CONFLICT,
         f"there is a {kind} {key.name} that this resource did not make; {advice}",
     )
 
 
-def _problem(kind: str, error: ApiError) -> Problem:
+def _sync_error(kind: str, error: ApiError) -> SyncError:
     text = f"{kind}: {error.message}"
     if isinstance(error, InvalidError):
         if "field is immutable" in error.message:
-            text = _VALUE.sub(": ", text) + (
+            text = _INVALID_VALUE.sub(": ", text) + (
                 " - Kubernetes cannot change that field in place: delete the "
                 f"{kind} and it is made anew"
             )
-        return Problem(Obstacle.INVALID_SPEC, text)
+        return SyncError(SyncErrorReason.INVALID_SPEC, text)
     if isinstance(error, ForbiddenError):
-        return Problem(_forbidden(error), text)
+        return SyncError(_forbidden_reason(error), text)
     if isinstance(error, NotFoundError):
         # An object that is not there has a reason; a kind that is not served has none.
-        if not error.reason and kind in {resource.kind for resource in OPTIONAL}:
-            return _not_installed(kind)
-        return Problem(Obstacle.NAMESPACE_TERMINATING, text)
-    return Problem(Obstacle.CONFLICT, text)
+        if not error.reason and kind in {resource.kind for resource in OPTIONAL_CHILDREN}:
+            return _not_installed_error(kind)
+        return SyncError(SyncErrorReason.NAMESPACE_TERMINATING, text)
+    return SyncError(SyncErrorReason.CONFLICT, text)
 
 
-def _forbidden(error: ForbiddenError) -> Obstacle:
+def _forbidden_reason(error: ForbiddenError) -> SyncErrorReason:
     if "exceeded quota" in error.message:
-        return Obstacle.QUOTA_EXCEEDED
+        return SyncErrorReason.QUOTA_EXCEEDED
     if "being terminated" in error.message:
-        return Obstacle.NAMESPACE_TERMINATING
-    return Obstacle.FORBIDDEN
+        return SyncErrorReason.NAMESPACE_TERMINATING
+    return SyncErrorReason.FORBIDDEN

@@ -12,35 +12,40 @@ from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.names import DEPLOYMENT, JOB
 from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.api.spec import JobSpec, SelfHealingAppSpec
-from selfhealing.api.status import SelfHealingAppStatus, read
-from selfhealing.apply.result import HARMLESS, Outcome
-from selfhealing.cache.snapshot import Facts
-from selfhealing.health.assessment import diagnose
-from selfhealing.health.deadlines import Alarm
-from selfhealing.health.job_run import Asked, asked, recorded, remembered
-from selfhealing.health.pod_problems import is_live
-from selfhealing.remediation.context import Examination, Situation, case_of
-from selfhealing.remediation.engine import decide, fresh
-from selfhealing.remediation.policy import policy
-from selfhealing.render.deployment import guaranteed
+from selfhealing.api.status import SelfHealingAppStatus, read_status
+from selfhealing.apply.result import NON_BLOCKING, SyncResult
+from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.health.assessment import assess_health
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.job_run import (
+    JobRunSpec,
+    build_job_status,
+    job_run_from_status,
+    parse_job_run_spec,
+)
+from selfhealing.health.pod_problems import is_active
+from selfhealing.remediation.context import ExternalState, HealthInput, build_context
+from selfhealing.remediation.engine import decide, new_record
+from selfhealing.remediation.policy import build_policy
+from selfhealing.render.deployment import min_replicas
 from selfhealing.render.job import build_job
 from selfhealing.render.meta import Owner
-from selfhealing.render.pod import runs_to_its_end
+from selfhealing.render.pod import is_job
 from selfhealing.status import restarts, sentences, vpa
-from selfhealing.status.conditions import conditions, findings
-from selfhealing.status.event import Notice
-from selfhealing.status.events import transitions
-from selfhealing.status.phase import judge
-from selfhealing.status.pods import pod_statuses
-from selfhealing.status.remediation import last_heal, overlaid, story
+from selfhealing.status.conditions import build_conditions, evaluate_conditions
+from selfhealing.status.event import Event
+from selfhealing.status.events import transition_events
+from selfhealing.status.phase import summarize_phase
+from selfhealing.status.pods import build_pod_statuses
+from selfhealing.status.remediation import find_last_heal_time, remediation_events, with_remediation
 from selfhealing.status.restarts import Restart
 
-NOWHERE: Final = Situation()
+NO_EXTERNAL_STATE: Final = ExternalState()
 """Nothing is known from outside the app, and nothing stands in the way."""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Evaluation:
     """What is to be written: the status, its difference to the stored one, and Events.
 
     ``patch`` is a JSON merge patch of the status; when it is empty there is nothing to tell either.
@@ -50,19 +55,19 @@ class Report:
 
     status: SelfHealingAppStatus
     patch: Mapping[str, Any]
-    notices: tuple[Notice, ...]
-    restarts: tuple[Restart, ...]
-    ailing: bool
-    again: float | None
+    events: tuple[Event, ...]
+    new_restarts: tuple[Restart, ...]
+    has_pod_problem: bool
+    requeue_after: float | None
 
 
-def report(
-    facts: Facts,
+def evaluate(
+    snapshot: AppSnapshot,
     spec: SelfHealingAppSpec | None,
-    outcome: Outcome,
+    sync_result: SyncResult,
     now: datetime,
-    situation: Situation = NOWHERE,
-) -> Report:
+    external: ExternalState = NO_EXTERNAL_STATE,
+) -> Evaluation:
     """Describe the app, and decide what is to be done for it.
 
     Args:
@@ -72,93 +77,114 @@ def report(
         now: for what depends on time, and the conditions that change their status.
         situation: what healing has to know from outside the app.
     """
-    stored: dict[str, Any] = orjson.loads(facts.app.status)
-    before = read(stored)
+    stored_status: dict[str, Any] = orjson.loads(snapshot.app.status)
+    before = read_status(stored_status)
     paused = spec is not None and spec.paused
-    alarm = Alarm(now)
-    causes = restarts.causes(before.restarts, facts)
-    counted, news = restarts.account(before.restarts, facts, causes)
-    is_job = runs_to_its_end(spec) if spec else facts.job is not None
-    job = recorded(facts, before.job, _asked(facts, spec)) if spec else before.job
-    diagnosis = diagnose(facts, causes, alarm, JOB if is_job else DEPLOYMENT, remembered(job))
-    healing = before.healing
+    deadlines = Deadlines(now)
+    causes = restarts.collect_termination_causes(before.restarts, snapshot)
+    restarts_status, new_restarts = restarts.count_restarts(before.restarts, snapshot, causes)
+    runs_as_job = is_job(spec) if spec else snapshot.job is not None
+    job = (
+        build_job_status(snapshot, before.job, _build_job_run_spec(snapshot, spec))
+        if spec
+        else before.job
+    )
+    assessment = assess_health(
+        snapshot, causes, deadlines, JOB if runs_as_job else DEPLOYMENT, job_run_from_status(job)
+    )
+    record = before.healing
     if spec is not None and not paused:
-        in_step = {problem.obstacle for problem in outcome.problems} <= HARMLESS
-        found = Examination(facts, spec, diagnosis, causes, healing or fresh(), in_step)
-        healing = None if is_job else _decided(found, situation, alarm)
-    verdict = overlaid(facts.app.key, judge(facts, diagnosis, outcome, paused=paused), healing)
-    shown = diagnosis.rollout or diagnosis.run
-    live = [pod for pod in facts.pods if is_live(pod)]
+        is_in_sync = {error.reason for error in sync_result.errors} <= NON_BLOCKING
+        health_input = HealthInput(
+            snapshot, spec, assessment, causes, record or new_record(), is_in_sync
+        )
+        record = None if runs_as_job else _decide_remediation(health_input, external, deadlines)
+    summary = with_remediation(
+        snapshot.app.key, summarize_phase(snapshot, assessment, sync_result, paused=paused), record
+    )
+    progress = assessment.rollout or assessment.job_run
+    live = [pod for pod in snapshot.pods if is_active(pod)]
     after = SelfHealingAppStatus(
-        observed_generation=facts.app.generation,
-        phase=verdict.phase,
-        ready=f"{shown.shown}/{shown.wanted}" if shown else f"0/{_wanted(spec)}",
+        observed_generation=snapshot.app.generation,
+        phase=summary.phase,
+        ready=f"{progress.ready_wanted}/{progress.wanted}"
+        if progress
+        else f"0/{_desired_pods(spec)}",
         replicas=len(live),
         ready_replicas=sum(pod.ready for pod in live),
-        updated_replicas=shown.updated if shown else 0,
-        selector=f"{names.LABEL_APP}={facts.app.key.name}",
+        updated_replicas=progress.updated if progress else 0,
+        selector=f"{names.LABEL_APP}={snapshot.app.key.name}",
         image=spec.image if spec else before.image,
-        endpoint=sentences.endpoint(facts, before.endpoint),
-        message=verdict.message[:TEXT_LIMIT],
-        restarts=counted,
-        pods=pod_statuses(facts.pods, (*diagnosis.current, *diagnosis.old), causes),
-        probes=sentences.probes(spec) if spec else before.probes,
-        autoscaling=sentences.autoscaling(facts.autoscaler, before.autoscaling),
+        endpoint=sentences.find_endpoint(snapshot, before.endpoint),
+        message=summary.message[:TEXT_LIMIT],
+        restarts=restarts_status,
+        pods=build_pod_statuses(
+            snapshot.pods, (*assessment.current_problems, *assessment.old_problems), causes
+        ),
+        probes=sentences.build_probes_status(spec) if spec else before.probes,
+        autoscaling=sentences.build_autoscaling_status(snapshot.hpa, before.autoscaling),
         job=job,
-        disruption=sentences.disruption(facts.budget),
-        vertical_scaling=vpa.status(facts.vertical, before.vertical_scaling),
-        healing=healing,
-        last_heal_time=last_heal(counted, healing),
-        conditions=conditions(
-            findings(facts, diagnosis, outcome, verdict, paused=paused),
+        disruption=sentences.build_disruption_status(snapshot.pdb),
+        vertical_scaling=vpa.build_vertical_scaling_status(snapshot.vpa, before.vertical_scaling),
+        healing=record,
+        last_heal_time=find_last_heal_time(restarts_status, record),
+        conditions=build_conditions(
+            evaluate_conditions(snapshot, assessment, sync_result, summary, paused=paused),
             before.conditions,
-            facts.app.generation,
+            snapshot.app.generation,
             now,
         ),
     )
-    return Report(
+    return Evaluation(
         status=after,
-        patch=dict(_difference(stored, after.to_json())),
-        notices=(
-            *transitions(before, after, news),
-            *story(facts.app.key, before.healing, after.healing),
+        patch=dict(_merge_patch(stored_status, after.to_json())),
+        events=(
+            *transition_events(before, after, new_restarts),
+            *remediation_events(snapshot.app.key, before.healing, after.healing),
         ),
-        restarts=news,
-        ailing=diagnosis.ailing,
-        again=alarm.delay,
+        new_restarts=new_restarts,
+        has_pod_problem=assessment.has_pod_problem,
+        requeue_after=deadlines.requeue_after,
     )
 
 
-def _decided(found: Examination, situation: Situation, alarm: Alarm) -> HealingStatus:
-    limits = policy(found.spec, situation.scale)
-    return decide(found.record, case_of(found, limits, situation, alarm), limits, alarm)
+def _decide_remediation(
+    health_input: HealthInput, external: ExternalState, deadlines: Deadlines
+) -> HealingStatus:
+    policy = build_policy(health_input.spec, external.time_scale)
+    return decide(
+        health_input.record,
+        build_context(health_input, policy, external, deadlines),
+        policy,
+        deadlines,
+    )
 
 
-def _asked(facts: Facts, spec: SelfHealingAppSpec) -> Asked | None:
+def _build_job_run_spec(snapshot: AppSnapshot, spec: SelfHealingAppSpec) -> JobRunSpec | None:
     """The run that a spec asks for, if it asks for one."""
-    app = facts.app
+    app = snapshot.app
     job = build_job(Owner(app.key.namespace, app.key.name, app.uid), spec)
-    return asked(job) if job is not None else None
+    return parse_job_run_spec(job) if job is not None else None
 
 
-def _wanted(spec: SelfHealingAppSpec | None) -> int:
+def _desired_pods(spec: SelfHealingAppSpec | None) -> int:
     """The pods that a spec asks for at least, while there is no Deployment and no Job to ask."""
     if spec is None:
         return 0
-    if runs_to_its_end(spec):
+    if is_job(spec):
         job = spec.job or JobSpec()
-        at_once = job.parallelism or 1
-        return min(at_once, job.completions or at_once)
-    return guaranteed(spec)
+        parallelism = job.parallelism or 1
+        return min(parallelism, job.completions or parallelism)
+    return min_replicas(spec)
 
 
-def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The JSON merge patch (RFC 7386) from ``old`` to ``new``, field by field."""
     for key in sorted(old.keys() | new.keys()):
-        was, will = old.get(key), new.get(key)
-        if was == will:
+        old_value, new_value = old.get(key), new.get(key)
+        if old_value == new_value:
             continue
-        if isinstance(was, Mapping) and isinstance(will, Mapping):
-            yield key, dict(_difference(was, will))
+        if isinstance(old_value, Mapping) and isinstance(new_value, Mapping):
+            yield key, dict(_merge_patch(old_value, new_value))
         else:
-            yield key, will
+            yield key, new_value

@@ -10,44 +10,44 @@ from typing import Any, Final
 
 from selfhealing.api.healing_status import HealingAction, HealingStatus
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.apply.config_hash import config_mark
-from selfhealing.cache.snapshot import Facts
+from selfhealing.apply.config_hash import desired_config_hash
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.evidence_store import EvidenceRoom
+from selfhealing.controller.evidence_store import EvidenceStore
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import UnavailableError
-from selfhealing.remediation.actions import unwitnessed, witness
+from selfhealing.remediation.actions import find_action_without_evidence, select_evidence_pod
 from selfhealing.render.pod import build_pod_template
 
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-RECENT: Final = timedelta(minutes=5)
+EVIDENCE_WINDOW: Final = timedelta(minutes=5)
 """How long after an app was left to people its evidence is still worth taking."""
 
-PATIENCE: Final = timedelta(minutes=1)
+MAX_EVIDENCE_DELAY: Final = timedelta(minutes=1)
 """How long an action waits for its evidence while the API server is out of reach for it."""
 
-_Deed = tuple[str, int, datetime]
+_ActionKey = tuple[str, int, datetime]
 """An action: ids begin anew where an app is made anew, or its status is lost."""
 
 
-class Witness:
+class EvidenceCollector:
     """Takes the evidence of what was decided."""
 
     def __init__(self, client: Client) -> None:
         """Look and write by ``client``."""
-        self._room = EvidenceRoom(client)
-        self._taken: dict[AppKey, tuple[_Deed, str | None]] = {}
+        self._store = EvidenceStore(client)
+        self._collected: dict[AppKey, tuple[_ActionKey, str | None]] = {}
         """By app, where the evidence is that no record names yet; None where there is none."""
 
-    async def see(
+    async def collect(
         self,
-        facts: Facts,
+        snapshot: AppSnapshot,
         spec: SelfHealingAppSpec,
         record: HealingStatus,
-        kept: Json | None,
+        stable_template: Json | None,
         now: datetime,
     ) -> Mapping[int, str]:
         """Take the evidence that ``record`` lacks; returns where it is, by the action's id.
@@ -62,40 +62,46 @@ class Witness:
         Raises:
             UnavailableError: the API server is out of reach, and the action can wait.
         """
-        key = facts.app.key
-        action = unwitnessed(record, now - RECENT)
+        key = snapshot.app.key
+        action = find_action_without_evidence(record, now - EVIDENCE_WINDOW)
         if action is None:
-            self._taken.pop(key, None)
+            self._collected.pop(key, None)
             return {}
-        deed = facts.app.uid, action.id, action.at
-        known, place = self._taken.get(key, (None, None))
-        if known != deed:
-            mark = config_mark(facts, spec)
-            wanted = build_pod_template(key.name, spec, mark) if kept else None
-            place = await self._take(facts, action, wanted, kept, now)
-            self._taken[key] = deed, place
-        return {action.id: place} if place else {}
+        action_key = snapshot.app.uid, action.id, action.at
+        known_action, evidence_key = self._collected.get(key, (None, None))
+        if known_action != action_key:
+            current_config_hash = desired_config_hash(snapshot, spec)
+            desired_template = (
+                build_pod_template(key.name, spec, current_config_hash) if stable_template else None
+            )
+            evidence_key = await self._collect_for_action(
+                snapshot, action, desired_template, stable_template, now
+            )
+            self._collected[key] = action_key, evidence_key
+        return {action.id: evidence_key} if evidence_key else {}
 
-    def forget(self, key: AppKey) -> None:
+    def forget_app(self, key: AppKey) -> None:
         """The app is gone."""
-        self._taken.pop(key, None)
+        self._collected.pop(key, None)
 
-    async def _take(
+    async def _collect_for_action(
         self,
-        facts: Facts,
+        snapshot: AppSnapshot,
         action: HealingAction,
-        wanted: Json | None,
-        kept: Json | None,
+        desired_template: Json | None,
+        stable_template: Json | None,
         now: datetime,
     ) -> str | None:
-        pod = witness(action, facts)
+        pod = select_evidence_pod(action, snapshot)
         name = pod.name if pod else None
         try:
-            return await self._room.take(facts.app, action, name, wanted, kept)
+            return await self._store.save(
+                snapshot.app, action, name, desired_template, stable_template
+            )
         except UnavailableError as error:
-            if now < action.at + PATIENCE:
+            if now < action.at + MAX_EVIDENCE_DELAY:
                 raise
-            logger.warning("%s: healing goes on without evidence: %s", facts.app.key, error)
+            logger.warning("%s: healing goes on without evidence: %s", snapshot.app.key, error)
         except Exception:
-            logger.exception("%s: a fault of the operator: there is no evidence", facts.app.key)
+            logger.exception("%s: a fault of the operator: there is no evidence", snapshot.app.key)
         return None

@@ -13,41 +13,49 @@ from typing import Any, Final, TypeVar
 from selfhealing.api import names
 from selfhealing.api.healing_status import HealingAction
 from selfhealing.cache.views import AppKey, AppView
-from selfhealing.evidence.bundle import Exhibit, Log, config_map, is_of, key, update, write
-from selfhealing.evidence.format import Source, sources
+from selfhealing.evidence.bundle import (
+    ContainerLog,
+    EvidenceBundle,
+    build_retention_patch,
+    config_map_name,
+    evidence_key,
+    is_evidence_of,
+    render_evidence,
+)
+from selfhealing.evidence.format import LogSource, find_log_sources
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, NotFoundError, is_outage
 from selfhealing.kube.resources import CONFIG_MAPS, EVENTS, POD_METRICS, PODS
-from selfhealing.render.meta import Owner, metadata
+from selfhealing.render.meta import Owner, build_metadata
 
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 T = TypeVar("T")
 
-PATIENCE: Final = 5.0
+READ_TIMEOUT: Final = 5.0
 """Seconds for the pod, and again for its Events and logs: a silent node's kubelet never answers."""
-LOG_LINES: Final = 40
-LOG_BYTES: Final = 64 * 1024
+LOG_TAIL_LINES: Final = 40
+LOG_LIMIT_BYTES: Final = 64 * 1024
 """So much of a log is read at most. Far more than is kept: the server cuts the end, and the end
 tells the most."""
-EVENTS_LIMIT: Final = 200
+MAX_EVENTS: Final = 200
 """Events that are read; there are more only if somebody makes them up."""
 
 
-class EvidenceRoom:
+class EvidenceStore:
     """Keeps what was found before each of an app's last actions, in one ConfigMap per app."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def take(
+    async def save(
         self,
         app: AppView,
         action: HealingAction,
         pod_name: str | None,
-        wanted: Json | None,
-        kept: Json | None,
+        desired_template: Json | None,
+        stable_template: Json | None,
     ) -> str | None:
         """Write down what there is to be seen, unless that has been done for this action before.
 
@@ -67,10 +75,10 @@ class EvidenceRoom:
         Raises:
             UnavailableError: the API server is out of reach; the same may succeed later.
         """
-        name = config_map(app.key.name)
+        name = config_map_name(app.key.name)
         try:
             live = await self._client.get(CONFIG_MAPS, app.key.namespace, name)
-            if live is not None and not _is_owned(live, app):
+            if live is not None and not _is_owned_by(live, app):
                 logger.warning(
                     "%s: no evidence is kept: there is a ConfigMap %s that this app did not make",
                     app.key,
@@ -78,123 +86,136 @@ class EvidenceRoom:
                 )
                 return None
             data = (live or {}).get("data") or {}
-            if not is_of(action, data.get(key(action), "")):
-                found = await self._look(app.key, action, pod_name, wanted, kept)
-                await self._keep(app, live, update(action, write(found), data))
+            if not is_evidence_of(action, data.get(evidence_key(action), "")):
+                bundle = await self._collect(
+                    app.key, action, pod_name, desired_template, stable_template
+                )
+                await self._write_config_map(
+                    app, live, build_retention_patch(action, render_evidence(bundle), data)
+                )
         except ApiError as error:
             if is_outage(error):
                 raise
             logger.warning("%s: no evidence is kept: %s", app.key, error)
             return None
-        return key(action)
+        return evidence_key(action)
 
-    async def _look(
+    async def _collect(
         self,
         app: AppKey,
         action: HealingAction,
         pod_name: str | None,
-        wanted: Json | None,
-        kept: Json | None,
-    ) -> Exhibit:
+        desired_template: Json | None,
+        stable_template: Json | None,
+    ) -> EvidenceBundle:
         """Look at everything at once: no gap makes another one."""
-        gaps: list[str] = []
+        missing: list[str] = []
         pod: Json | None = None
         events: list[Json] | None = None
-        use: Sequence[Json] | None = None
-        logs: Sequence[Log | None] = ()
+        usage: Sequence[Json] | None = None
+        logs: Sequence[ContainerLog | None] = ()
         if pod_name is not None:
-            pod = await _had(f"the pod {pod_name}", self._pod(app, pod_name), gaps)
+            pod = await _try_read(f"the pod {pod_name}", self._get_pod(app, pod_name), missing)
         if pod is not None:
-            asked = [_had(_log_of(log), self._log(app, pod, log), gaps) for log in sources(pod)]
-            events, use, logs = await asyncio.gather(
-                _had("its Events", self._events(app, pod["metadata"]["uid"]), gaps),
-                _had("its use of CPU and memory", self._use(app, pod["metadata"]["name"]), gaps),
-                asyncio.gather(*asked),
+            log_reads = [
+                _try_read(_describe_log(log), self._read_log(app, pod, log), missing)
+                for log in find_log_sources(pod)
+            ]
+            events, usage, logs = await asyncio.gather(
+                _try_read("its Events", self._list_events(app, pod["metadata"]["uid"]), missing),
+                _try_read(
+                    "its use of CPU and memory",
+                    self._get_usage(app, pod["metadata"]["name"]),
+                    missing,
+                ),
+                asyncio.gather(*log_reads),
             )
-        return Exhibit(
+        return EvidenceBundle(
             app=app,
             action=action,
-            taken=datetime.now(UTC),
+            collected_at=datetime.now(UTC),
             pod=pod,
             events=events or (),
             logs=[log for log in logs if log is not None],
-            wanted=wanted,
-            kept=kept,
-            use=use or (),
-            gaps=gaps,
+            desired_template=desired_template,
+            stable_template=stable_template,
+            usage=usage or (),
+            missing=missing,
         )
 
-    async def _pod(self, app: AppKey, name: str) -> Json:
+    async def _get_pod(self, app: AppKey, name: str) -> Json:
         pod = await self._client.get(PODS, app.namespace, name)
         if pod is None:
             raise NotFoundError(404, "NotFound", "it is gone already")
         return pod
 
-    async def _events(self, app: AppKey, uid: str) -> list[Json]:
-        found: list[Json] = []
+    async def _list_events(self, app: AppKey, uid: str) -> list[Json]:
+        events: list[Json] = []
         selector = f"involvedObject.uid={uid}"
-        async for event in self._client.objects(EVENTS, app.namespace, fields=selector):
-            found.append(event)
-            if len(found) == EVENTS_LIMIT:
+        async for event in self._client.list_objects(EVENTS, app.namespace, fields=selector):
+            events.append(event)
+            if len(events) == MAX_EVENTS:
                 break
-        return found
+        return events
 
-    async def _use(self, app: AppKey, pod: str) -> Sequence[Json]:
+    async def _get_usage(self, app: AppKey, pod: str) -> Sequence[Json]:
         labels = f"{names.LABEL_APP}={app.name}"
-        async for item in self._client.objects(POD_METRICS, app.namespace, labels):
+        async for item in self._client.list_objects(POD_METRICS, app.namespace, labels):
             if item["metadata"]["name"] == pod:
-                found: Sequence[Json] = item.get("containers") or ()
-                return found
+                containers: Sequence[Json] = item.get("containers") or ()
+                return containers
         raise NotFoundError(404, "NotFound", "it has not been measured yet")
 
-    async def _log(self, app: AppKey, pod: Json, source: Source) -> Log:
-        text = await self._client.log(
+    async def _read_log(self, app: AppKey, pod: Json, source: LogSource) -> ContainerLog:
+        text = await self._client.read_log(
             app.namespace,
             pod["metadata"]["name"],
             source.container,
             previous=source.previous,
-            lines=LOG_LINES,
-            limit_bytes=LOG_BYTES,
+            lines=LOG_TAIL_LINES,
+            limit_bytes=LOG_LIMIT_BYTES,
         )
-        return Log(source, text)
+        return ContainerLog(source, text)
 
-    async def _keep(self, app: AppView, live: Json | None, data: dict[str, str | None]) -> None:
+    async def _write_config_map(
+        self, app: AppView, live: Json | None, data: dict[str, str | None]
+    ) -> None:
         """Write into the ConfigMap that was looked at, or make it.
 
         With its uid in the patch, another that has taken its name meanwhile refuses it.
         """
-        name = config_map(app.key.name)
+        name = config_map_name(app.key.name)
         if live is not None:
             patch = {"metadata": {"uid": live["metadata"]["uid"]}, "data": data}
-            await self._client.merge(CONFIG_MAPS, app.key.namespace, name, patch)
+            await self._client.merge_patch(CONFIG_MAPS, app.key.namespace, name, patch)
             return
         owner = Owner(app.key.namespace, app.key.name, app.uid)
         body = {
             "apiVersion": CONFIG_MAPS.api_version,
             "kind": CONFIG_MAPS.kind,
-            "metadata": {**metadata(owner, controlled=False), "name": name},
+            "metadata": {**build_metadata(owner, is_controller=False), "name": name},
             "data": data,
         }
         await self._client.create(CONFIG_MAPS, body)
 
 
-async def _had(what: str, asked: Awaitable[T], gaps: list[str]) -> T | None:
+async def _try_read(description: str, request: Awaitable[T], missing: list[str]) -> T | None:
     """What was asked for; None when it cannot be had, of which ``gaps`` then tells."""
     try:
-        async with asyncio.timeout(PATIENCE):
-            return await asked
+        async with asyncio.timeout(READ_TIMEOUT):
+            return await request
     except TimeoutError:
-        gaps.append(f"{what}: no answer in {PATIENCE:.0f} s")
+        missing.append(f"{description}: no answer in {READ_TIMEOUT:.0f} s")
     except ApiError as error:
-        gaps.append(f"{what}: {error.message}")
+        missing.append(f"{description}: {error.message}")
     return None
 
 
-def _log_of(source: Source) -> str:
+def _describe_log(source: LogSource) -> str:
     run = "the previous log" if source.previous else "the log"
     return f"{run} of its container {source.container}"
 
 
-def _is_owned(live: Json, app: AppView) -> bool:
+def _is_owned_by(live: Json, app: AppView) -> bool:
     owners = live["metadata"].get("ownerReferences") or ()
     return app.uid in {owner["uid"] for owner in owners}

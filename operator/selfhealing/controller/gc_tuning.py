@@ -8,12 +8,12 @@ garbage; of the rest nearly all is freed by counting references, without any sea
 import gc
 from typing import Final
 
-THRESHOLDS: Final = (20_000, 10, 10)
+GC_THRESHOLDS: Final = (20_000, 10, 10)
 """New objects before a search of the young; such searches before the middle-aged and the old."""
 
 
-def settle() -> None:
+def tune_gc() -> None:
     """Take everything that is there now out of the searches, and search less often."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*THRESHOLDS)
+    gc.set_threshold(*GC_THRESHOLDS)

@@ -11,16 +11,16 @@ from selfhealing.kube.metrics import REGISTRY
 logger = logging.getLogger(__name__)
 
 
-class Endpoint:
+class HttpEndpoint:
     """Answers one path on one port."""
 
     def __init__(
-        self, port: int, path: str, answer: Callable[[web.Request], Awaitable[web.Response]]
+        self, port: int, path: str, handler: Callable[[web.Request], Awaitable[web.Response]]
     ) -> None:
         """Prepare to let ``answer`` answer; port 0 means no server at all."""
         self._port = port
         self._path = path
-        self._answer = answer
+        self._handler = handler
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -31,7 +31,7 @@ class Endpoint:
         if not self._port:
             return
         app = web.Application()
-        app.router.add_get(self._path, self._answer)
+        app.router.add_get(self._path, self._handler)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
         try:
@@ -48,21 +48,21 @@ class Endpoint:
             await self._runner.cleanup()
 
 
-def metrics_endpoint(port: int) -> Endpoint:
+def metrics_endpoint(port: int) -> HttpEndpoint:
     """Prometheus metrics on ``/metrics``."""
 
-    async def answer(_: web.Request) -> web.Response:
+    async def handle(_: web.Request) -> web.Response:
         return web.Response(
             body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
-    return Endpoint(port, "/metrics", answer)
+    return HttpEndpoint(port, "/metrics", handle)
 
 
-def waiting_endpoint(port: int) -> Endpoint:
+def startup_health_endpoint(port: int) -> HttpEndpoint:
     """``/healthz`` of an operator that is well and waits; kopf's own answers after the start."""
 
-    async def answer(_: web.Request) -> web.Response:
+    async def handle(_: web.Request) -> web.Response:
         return web.json_response({"waiting": "for the API server and the SelfHealingApp kind"})
 
-    return Endpoint(port, "/healthz", answer)
+    return HttpEndpoint(port, "/healthz", handle)

@@ -13,26 +13,26 @@ import click
 import kopf
 
 from selfhealing.api import names
-from selfhealing.controller.event_handlers import Event, Observer
-from selfhealing.controller.manager import Operator
+from selfhealing.controller.event_handlers import EventHandlers, WatchEvent
+from selfhealing.controller.manager import Manager
 from selfhealing.controller.settings import Settings
-from selfhealing.kube.credentials import connection_info
+from selfhealing.kube.credentials import build_connection_info
 from selfhealing.kube.resources import (
     APPS,
-    CONFIG_SELECTORS,
+    CONFIG_FIELD_SELECTORS,
     CONFIG_SOURCES,
     EVENTS,
     PODS,
-    WATCHED,
+    WATCHED_CHILDREN,
     Resource,
 )
 
 logger = logging.getLogger(__name__)
 
-PAGE = 100
+LIST_PAGE_SIZE = 100
 """Objects in one page of kopf's first lists: bounds the memory that a large cluster needs."""
 
-IDLE_TIMEOUT = 0.02
+WORKER_IDLE_TIMEOUT = 0.02
 """Seconds for which kopf's worker of an object waits for its next event.
 
 It holds the last raw object meanwhile, so this and ``PAGE`` together say how many whole objects are
@@ -40,14 +40,14 @@ alive during the first lists; the figures are in docs/decisions/0007-kopf-events
 """
 
 
-def register(
+def register_handlers(
     registry: kopf.OperatorRegistry, settings: Settings, health_port: int = 0
-) -> "Register":
+) -> "HandlerRegistry":
     """Put every handler into ``registry``; ``health_port`` is that of the process' own probes."""
-    return Register(registry, settings, health_port)
+    return HandlerRegistry(registry, settings, health_port)
 
 
-class Register:
+class HandlerRegistry:
     """The handlers, around the operator that the startup handler makes."""
 
     def __init__(
@@ -55,29 +55,29 @@ class Register:
     ) -> None:
         self._settings = settings
         self._health_port = health_port
-        self.operator: Operator | None = None
-        kopf.on.startup(registry=registry)(self._startup)
-        kopf.on.cleanup(registry=registry)(self._cleanup)
-        kopf.on.login(registry=registry)(self._login)
-        kopf.on.probe(registry=registry, id="selfhealing")(self._probe)
-        self._watch(registry, APPS, Observer.app)
-        for child in WATCHED:
-            self._watch(registry, child, Observer.child)
-        self._watch(registry, PODS, Observer.pod)
-        self._watch(registry, EVENTS, Observer.event)
+        self.manager: Manager | None = None
+        kopf.on.startup(registry=registry)(self._on_startup)
+        kopf.on.cleanup(registry=registry)(self._on_cleanup)
+        kopf.on.login(registry=registry)(self._on_login)
+        kopf.on.probe(registry=registry, id="selfhealing")(self._on_probe)
+        self._register_watch(registry, APPS, EventHandlers.on_app)
+        for child in WATCHED_CHILDREN:
+            self._register_watch(registry, child, EventHandlers.on_child)
+        self._register_watch(registry, PODS, EventHandlers.on_pod)
+        self._register_watch(registry, EVENTS, EventHandlers.on_kill_event)
         for source in CONFIG_SOURCES[settings.config_watch]:
-            self._watch(registry, source, Observer.config)
+            self._register_watch(registry, source, EventHandlers.on_config)
 
-    def _watch(
+    def _register_watch(
         self,
         registry: kopf.OperatorRegistry,
         resource: Resource,
-        take: Callable[[Observer, Event], None],
+        method: Callable[[EventHandlers, WatchEvent], None],
     ) -> None:
         async def handler(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401 - kopf's kwargs
-            if self.operator is not None:
+            if self.manager is not None:
                 try:
-                    take(self.operator.observer, event)
+                    method(self.manager.event_handlers, event)
                 except Exception:
                     # kopf never retries an event; the next one of the object, or the next list,
                     # brings the same again.
@@ -91,26 +91,26 @@ class Register:
             id=resource.plural,
         )(handler)
 
-    async def _startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
-        configure(settings, self._settings)
-        self.operator = await Operator.create(self._settings, served(self._settings))
+    async def _on_startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
+        configure_kopf(settings, self._settings)
+        self.manager = await Manager.create(self._settings, watched_namespaces(self._settings))
         # kopf looks what is served right after this, and later only at the moment in which a CRD
         # is made: too soon, when the API server is slow to serve the new kind.
-        await self.operator.wait_for_kind(self._health_port)
-        await self.operator.start()
+        await self.manager.wait_for_crd(self._health_port)
+        await self.manager.start()
 
-    async def _cleanup(self, **_: Any) -> None:  # noqa: ANN401 - kopf's kwargs
-        if self.operator is not None:
-            await self.operator.stop()
+    async def _on_cleanup(self, **_: Any) -> None:  # noqa: ANN401 - kopf's kwargs
+        if self.manager is not None:
+            await self.manager.stop()
 
-    async def _login(self, **_: Any) -> kopf.ConnectionInfo:  # noqa: ANN401 - kopf's kwargs
-        return await connection_info()
+    async def _on_login(self, **_: Any) -> kopf.ConnectionInfo:  # noqa: ANN401 - kopf's kwargs
+        return await build_connection_info()
 
-    async def _probe(self, **_: Any) -> dict[str, float]:  # noqa: ANN401 - kopf's kwargs
-        return self.operator.health() if self.operator is not None else {}
+    async def _on_probe(self, **_: Any) -> dict[str, float]:  # noqa: ANN401 - kopf's kwargs
+        return self.manager.check_liveness() if self.manager is not None else {}
 
 
-class _NoEssence(kopf.DiffBaseStorage):
+class _NoDiffBase(kopf.DiffBaseStorage):
     """No last-seen states: kopf would copy every object that changes, and nobody would read it."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:  # noqa: ANN401 - kopf's kwargs
@@ -123,31 +123,35 @@ class _NoEssence(kopf.DiffBaseStorage):
         """Nothing is stored."""
 
 
-def configure(settings: kopf.OperatorSettings, ours: Settings) -> None:
+def configure_kopf(settings: kopf.OperatorSettings, operator_settings: Settings) -> None:
     """Set kopf up for level-triggered watching; the figures behind this are in docs/decisions."""
     settings.posting.enabled = False  # Events are the recorder's
     settings.peering.standalone = True  # a stranger's peering must not pause us; we use a Lease
-    settings.scanning.disabled = bool(ours.namespaces)  # needs cluster-wide rights
+    settings.scanning.disabled = bool(operator_settings.namespaces)  # needs cluster-wide rights
     settings.queueing.worker_limit = None  # a limit would count idle workers and starve the rest
-    settings.queueing.idle_timeout = IDLE_TIMEOUT
-    settings.watching.chunk_size = PAGE
+    settings.queueing.idle_timeout = WORKER_IDLE_TIMEOUT
+    settings.watching.chunk_size = LIST_PAGE_SIZE
     settings.watching.server_timeout = 600
     settings.networking.error_backoffs = (0.5, 1, 2, 3, 5, 5, 5)  # kopf's own ends in 13 and 21 s
     settings.process.ultimate_exiting_timeout = 10
-    settings.persistence.diffbase_storage = _NoEssence()
-    for resource in (*WATCHED, PODS):
-        settings.watching.label_selectors[_selector(resource)] = names.LABEL_APP
-    settings.watching.field_selectors[_selector(EVENTS)] = "involvedObject.kind=Pod,reason=Killing"
-    for resource in CONFIG_SOURCES[ours.config_watch]:
-        settings.watching.field_selectors[_selector(resource)] = CONFIG_SELECTORS[resource.kind]
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    for resource in (*WATCHED_CHILDREN, PODS):
+        settings.watching.label_selectors[_resource_selector(resource)] = names.LABEL_APP
+    settings.watching.field_selectors[_resource_selector(EVENTS)] = (
+        "involvedObject.kind=Pod,reason=Killing"
+    )
+    for resource in CONFIG_SOURCES[operator_settings.config_watch]:
+        settings.watching.field_selectors[_resource_selector(resource)] = CONFIG_FIELD_SELECTORS[
+            resource.kind
+        ]
 
 
-def _selector(resource: Resource) -> tuple[str, str, str]:
+def _resource_selector(resource: Resource) -> tuple[str, str, str]:
     return resource.group or "", resource.version, resource.plural
 
 
-def served(settings: Settings) -> Sequence[str]:
+def watched_namespaces(settings: Settings) -> Sequence[str]:
     """The namespaces that kopf watches: ours, or those of ``kopf run --namespace``."""
     context = click.get_current_context(silent=True)
-    given = context.params.get("namespaces") if context is not None else None
-    return tuple(given or settings.namespaces)
+    from_command_line = context.params.get("namespaces") if context is not None else None
+    return tuple(from_command_line or settings.namespaces)

@@ -5,9 +5,9 @@ from typing import Final
 
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.workqueue import WorkQueue
-from selfhealing.kube.metrics import QUEUE_DEPTH, QUEUE_LAG
+from selfhealing.kube.metrics import WORKQUEUE_DEPTH, WORKQUEUE_LONGEST_WAIT
 
-BEAT: Final = 1.0
+HEARTBEAT_INTERVAL: Final = 1.0
 
 
 class StalledError(RuntimeError):
@@ -21,17 +21,17 @@ class Heartbeat:
         """Watch the loop and ``queue``; ``limit`` seconds behind is stalled."""
         self._queue = queue
         self._limit = limit
-        self._beaten = asyncio.get_running_loop().time()
+        self._last_beat = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
         """Beat, for ever."""
         while True:
-            self._beaten = asyncio.get_running_loop().time()
-            QUEUE_DEPTH.set(self._queue.depth())
-            QUEUE_LAG.set(self._queue.lag())
-            await asyncio.sleep(BEAT)
+            self._last_beat = asyncio.get_running_loop().time()
+            WORKQUEUE_DEPTH.set(self._queue.depth())
+            WORKQUEUE_LONGEST_WAIT.set(self._queue.longest_wait())
+            await asyncio.sleep(HEARTBEAT_INTERVAL)
 
-    def check(self, *, working: bool) -> dict[str, float]:
+    def check_liveness(self, *, is_reconciling: bool) -> dict[str, float]:
         """Say how far behind the loop and the queue are, in seconds.
 
         Args:
@@ -41,13 +41,13 @@ class Heartbeat:
         Raises:
             StalledError: one of them is too far behind.
         """
-        loop = asyncio.get_running_loop().time() - self._beaten - BEAT
-        queue = self._queue.lag() if working else 0.0
-        if loop > self._limit:
-            raise StalledError(f"the event loop is {loop:.0f} s behind")
-        if queue > self._limit:
-            raise StalledError(f"an app has been waiting for {queue:.0f} s")
+        loop_delay = asyncio.get_running_loop().time() - self._last_beat - HEARTBEAT_INTERVAL
+        queue_delay = self._queue.longest_wait() if is_reconciling else 0.0
+        if loop_delay > self._limit:
+            raise StalledError(f"the event loop is {loop_delay:.0f} s behind")
+        if queue_delay > self._limit:
+            raise StalledError(f"an app has been waiting for {queue_delay:.0f} s")
         return {
-            "loopBehindSeconds": round(max(0.0, loop), 3),
-            "queueBehindSeconds": round(queue, 3),
+            "loopBehindSeconds": round(max(0.0, loop_delay), 3),
+            "queueBehindSeconds": round(queue_delay, 3),
         }

@@ -9,10 +9,10 @@ from typing import Final, Literal
 
 from pythonjsonlogger.json import JsonFormatter
 
-TEXT: Final = "%(asctime)s %(levelname)-7s %(message)s"
-TEXT_DATE: Final = "%H:%M:%S"
+TEXT_FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
+TEXT_DATE_FORMAT: Final = "%H:%M:%S"
 
-NOISY: Final = (
+NOISY_LOGGERS: Final = (
     "kopf.objects",
     "kopf.activities",
     "kopf._core.engines.activities",
@@ -21,7 +21,7 @@ NOISY: Final = (
 """Loggers that tell of every handler call; theirs is shown from warnings on."""
 
 
-def configure(form: Literal["auto", "text", "json"], level: str) -> None:
+def configure_logging(log_format: Literal["auto", "text", "json"], level: str) -> None:
     """Set the process's logging up.
 
     Args:
@@ -29,8 +29,8 @@ def configure(form: Literal["auto", "text", "json"], level: str) -> None:
         level: the least that is logged.
     """
     handler = logging.StreamHandler(sys.stderr)
-    if form == "text" or (form == "auto" and sys.stderr.isatty()):
-        handler.setFormatter(logging.Formatter(TEXT, TEXT_DATE))
+    if log_format == "text" or (log_format == "auto" and sys.stderr.isatty()):
+        handler.setFormatter(logging.Formatter(TEXT_FORMAT, TEXT_DATE_FORMAT))
     else:
         handler.setFormatter(
             JsonFormatter(
@@ -41,10 +41,10 @@ def configure(form: Literal["auto", "text", "json"], level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    quieten(level)
+    quiet_libraries(level)
 
 
-def quieten(level: str) -> None:
+def quiet_libraries(level: str) -> None:
     """Let the libraries speak only when something is wrong, unless everything is wanted."""
-    for name in NOISY:
+    for name in NOISY_LOGGERS:
         logging.getLogger(name).setLevel(level.upper() if level == "debug" else logging.WARNING)

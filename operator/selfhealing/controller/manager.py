@@ -11,20 +11,20 @@ from collections.abc import Sequence
 from selfhealing import __version__
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.cache_sync import Relister
-from selfhealing.controller.child_sync import Children
-from selfhealing.controller.event_handlers import Observer
-from selfhealing.controller.http_endpoints import metrics_endpoint, waiting_endpoint
+from selfhealing.controller.cache_sync import CacheSync
+from selfhealing.controller.child_sync import ChildSync
+from selfhealing.controller.event_handlers import EventHandlers
+from selfhealing.controller.http_endpoints import metrics_endpoint, startup_health_endpoint
 from selfhealing.controller.liveness import Heartbeat
 from selfhealing.controller.optional_kinds import OptionalKinds
 from selfhealing.controller.reconciler import Reconciler
-from selfhealing.controller.recorder import Recorder
-from selfhealing.controller.remediator import Healer
+from selfhealing.controller.recorder import EventRecorder
+from selfhealing.controller.remediator import Remediator
 from selfhealing.controller.settings import Settings, SettingsError
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.credentials import load_configuration, own_namespace
-from selfhealing.kube.leader_election import Election, LeaseRules
+from selfhealing.kube.leader_election import LeaderElectionConfig, LeaderElector
 from selfhealing.kube.resources import CONFIG_SOURCES
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ SPARE_CONNECTIONS = 4
 """Beside one for each worker: Events, the Lease, lists."""
 
 
-class Operator:
+class Manager:
     """Everything between the watches and the writes, for one process.
 
     Attributes:
@@ -48,35 +48,39 @@ class Operator:
         self._client = client
         self._store = Store()
         self._queue: WorkQueue[AppKey] = WorkQueue()
-        self.observer = Observer(self._store, self._queue, settings.debounce)
-        self._recorder = Recorder(client)
-        self._optional = OptionalKinds(
-            client, self._store, self.observer, self._queue, namespaces, clock
+        self.event_handlers = EventHandlers(self._store, self._queue, settings.debounce)
+        self._recorder = EventRecorder(client)
+        self._optional_kinds = OptionalKinds(
+            client, self._store, self.event_handlers, self._queue, namespaces, clock
         )
-        children = Children(client, self._store, self._optional)
-        self._healer = Healer(client, self._store, self._queue, settings, clock)
+        child_sync = ChildSync(client, self._store, self._optional_kinds)
+        self._remediator = Remediator(client, self._store, self._queue, settings, clock)
         self._reconciler = Reconciler(
             client,
             self._store,
             self._queue,
             self._recorder,
-            children,
-            self._healer,
+            child_sync,
+            self._remediator,
             settings,
             clock,
         )
-        sources = CONFIG_SOURCES[settings.config_watch]
-        self._relister = Relister(client, self._store, self.observer, namespaces, sources)
+        config_resources = CONFIG_SOURCES[settings.config_watch]
+        self._cache_sync = CacheSync(
+            client, self._store, self.event_handlers, namespaces, config_resources
+        )
         self._heartbeat = Heartbeat(self._queue, settings.stall_limit)
-        self._metrics = metrics_endpoint(settings.metrics_port)
-        rules = lease_rules(settings)
-        self._election = Election(client, rules, clock) if rules else None
+        self._metrics_endpoint = metrics_endpoint(settings.metrics_port)
+        election_config = leader_election_config(settings)
+        self._leader_elector = (
+            LeaderElector(client, election_config, clock) if election_config else None
+        )
         self._task: asyncio.Task[None] | None = None
-        self._working = False
+        self._is_reconciling = False
         self.failure: BaseException | None = None
 
     @classmethod
-    async def create(cls, settings: Settings, namespaces: Sequence[str]) -> "Operator":
+    async def create(cls, settings: Settings, namespaces: Sequence[str]) -> "Manager":
         """Log in and put the operator together."""
         configuration = await load_configuration()
         client = Client(
@@ -84,23 +88,23 @@ class Operator:
         )
         return cls(client, settings, namespaces)
 
-    async def wait_for_kind(self, health_port: int) -> None:
+    async def wait_for_crd(self, health_port: int) -> None:
         """Wait until the API server answers and knows the SelfHealingApp kind.
 
         Meanwhile the probes of the operator's own pod are answered on ``health_port``, if not 0.
         """
-        if not await self._relister.obstacle():
+        if not await self._cache_sync.not_ready_reason():
             return
-        health = waiting_endpoint(health_port)
-        await health.start()
+        endpoint = startup_health_endpoint(health_port)
+        await endpoint.start()
         try:
-            await self._relister.wait_for_kind()
+            await self._cache_sync.wait_for_crd()
         finally:
-            await health.stop()
+            await endpoint.stop()
 
     async def start(self) -> None:
         """Start everything in the background."""
-        await self._metrics.start()
+        await self._metrics_endpoint.start()
         self._task = asyncio.create_task(self._run(), name="selfhealing operator")
 
     async def stop(self) -> None:
@@ -108,14 +112,14 @@ class Operator:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        if self._election is not None:
-            await self._election.release()
-        await self._metrics.stop()
+        if self._leader_elector is not None:
+            await self._leader_elector.release()
+        await self._metrics_endpoint.stop()
         await self._client.__aexit__()
 
-    def health(self) -> dict[str, float]:
+    def check_liveness(self) -> dict[str, float]:
         """Say how far behind the operator is; raises StalledError when that is too far."""
-        return self._heartbeat.check(working=self._working)
+        return self._heartbeat.check_liveness(is_reconciling=self._is_reconciling)
 
     async def _run(self) -> None:
         """Run for ever; whatever fails ends the process, so that it is started again."""
@@ -123,21 +127,21 @@ class Operator:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._heartbeat.run())
                 tasks.create_task(self._recorder.run())
-                await self._relister.catch_up()
+                await self._cache_sync.wait_for_sync()
                 logger.info(
                     "selfhealing %s: caught up with %d apps", __version__, len(self._store.keys())
                 )
-                if self._election is not None:
-                    await self._election.wait()
-                    tasks.create_task(self._election.keep())
-                await self._optional.look()
-                tasks.create_task(self._optional.run())
-                self._working = True
-                self._healer.begin()
-                tasks.create_task(self._healer.usage.run())
-                tasks.create_task(self._relister.run(self._settings.relist_interval))
+                if self._leader_elector is not None:
+                    await self._leader_elector.acquire()
+                    tasks.create_task(self._leader_elector.renew())
+                await self._optional_kinds.list_all()
+                tasks.create_task(self._optional_kinds.run())
+                self._is_reconciling = True
+                self._remediator.start_grace_period()
+                tasks.create_task(self._remediator.memory_metrics.run())
+                tasks.create_task(self._cache_sync.run(self._settings.relist_interval))
                 for _ in range(self._settings.workers):
-                    tasks.create_task(self._reconciler.work())
+                    tasks.create_task(self._reconciler.run_worker())
         except BaseExceptionGroup as group:
             self.failure = group.exceptions[0]
             logger.exception(
@@ -147,7 +151,7 @@ class Operator:
             signal.raise_signal(signal.SIGTERM)
 
 
-def lease_rules(settings: Settings) -> LeaseRules | None:
+def leader_election_config(settings: Settings) -> LeaderElectionConfig | None:
     """The rules of the leader election, or None when there is none.
 
     Raises:
@@ -163,10 +167,10 @@ def lease_rules(settings: Settings) -> LeaseRules | None:
             "SELFHEALING_LEADER_ELECTION=on outside a cluster needs "
             "SELFHEALING_LEASE_NAMESPACE=NAMESPACE"
         )
-    return LeaseRules(
+    return LeaderElectionConfig(
         namespace=namespace,
         name=settings.lease_name,
         identity=f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}",
-        duration=settings.lease_duration,
-        renew=settings.lease_renew,
+        lease_duration=settings.lease_duration,
+        retry_period=settings.lease_renew,
     )

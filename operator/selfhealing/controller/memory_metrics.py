@@ -11,39 +11,43 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from selfhealing.api import names
-from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.workqueue import WorkQueue
-from selfhealing.health.memory_trend import Sample, climbing, sample
+from selfhealing.health.memory_trend import (
+    MemorySample,
+    find_pods_trending_to_limit,
+    parse_pod_metrics,
+)
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ForbiddenError, NotFoundError
 from selfhealing.kube.resources import POD_METRICS
-from selfhealing.remediation.policy import horizon
+from selfhealing.remediation.policy import scale_memory_horizon
 
 logger = logging.getLogger(__name__)
 
-PACE: Final = 15.0
+POLL_INTERVAL: Final = 15.0
 """Seconds between two looks, times the scale of healing: metrics-server measures as often."""
 
-SHORTEST_PACE: Final = 5.0
+MIN_POLL_INTERVAL: Final = 5.0
 """However small the scale is."""
 
-AWAY_PACE: Final = 300.0
+UNAVAILABLE_POLL_INTERVAL: Final = 300.0
 """Seconds until it is tried again where the API is not served, or not to this operator."""
 
-KEPT: Final = 10
+MAX_SAMPLES: Final = 10
 """Measurements that are kept of each pod."""
 
-LONGEST_SELECTOR: Final = 50
+MAX_SELECTOR_APPS: Final = 50
 """Apps that are asked for by name; of more in one namespace, all that there are."""
 
-ASKING: Final = b'"memory":{"max":'
+OPT_IN: Final = b'"memory":{"max":'
 """What stands in the stored spec of an app that asks for it. A text that happens to be in another
 field costs a list, no more."""
 
 
-class MemoryUsage:
+class MemoryMetrics:
     """Watches how the use of memory develops, and wakes the apps where it comes near the limit."""
 
     def __init__(
@@ -58,96 +62,106 @@ class MemoryUsage:
         self._client = client
         self._store = store
         self._queue = queue
-        self._pace = max(SHORTEST_PACE, PACE * scale)
-        self._horizon = horizon(scale)
+        self._poll_interval = max(MIN_POLL_INTERVAL, POLL_INTERVAL * scale)
+        self._horizon = scale_memory_horizon(scale)
         self._clock = clock
-        self._until = float("-inf")
-        self._told = False
-        self._samples: dict[str, tuple[Sample, ...]] = {}
+        self._retry_at = float("-inf")
+        self._warned = False
+        self._samples: dict[str, tuple[MemorySample, ...]] = {}
         """By the uid of the pod."""
-        self._climbing: dict[AppKey, frozenset[str]] = {}
+        self._trending_pods: dict[AppKey, frozenset[str]] = {}
         """The pods that climbed at the last look, of the apps that have such."""
 
-    def of(self, facts: Facts) -> Mapping[str, tuple[Sample, ...]]:
+    def samples_for(self, snapshot: AppSnapshot) -> Mapping[str, tuple[MemorySample, ...]]:
         """What was measured of an app's pods, by uid."""
-        return {p.uid: self._samples[p.uid] for p in facts.pods if p.uid in self._samples}
+        return {p.uid: self._samples[p.uid] for p in snapshot.pods if p.uid in self._samples}
 
     async def run(self) -> None:
         """Look at the pace, for ever."""
         while True:
-            await asyncio.sleep(self._pace)
-            await self.look()
+            await asyncio.sleep(self._poll_interval)
+            await self.poll()
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Look once, if somebody asks for it and the API is not known to be away."""
-        asking = [app.key for app in self._store.apps() if ASKING in app.spec]
-        if asking and self._clock() >= self._until:
-            await self._measure(asking)
-        elif not asking:
+        opted_in = [app.key for app in self._store.apps() if OPT_IN in app.spec]
+        if opted_in and self._clock() >= self._retry_at:
+            await self._collect_samples(opted_in)
+        elif not opted_in:
             self._samples.clear()
-        self._wake(asking)
+        self._enqueue_changed(opted_in)
 
-    async def _measure(self, asking: Iterable[AppKey]) -> None:
-        apps: dict[str, list[str]] = defaultdict(list)
-        for key in asking:
-            apps[key.namespace].append(key.name)
-        kept: dict[str, tuple[Sample, ...]] = {}
+    async def _collect_samples(self, opted_in: Iterable[AppKey]) -> None:
+        names_by_namespace: dict[str, list[str]] = defaultdict(list)
+        for key in opted_in:
+            names_by_namespace[key.namespace].append(key.name)
+        samples: dict[str, tuple[MemorySample, ...]] = {}
         try:
-            for namespace, wanted in apps.items():
-                kept |= await self._list(namespace, wanted)
+            for namespace, app_names in names_by_namespace.items():
+                samples |= await self._list_samples(namespace, app_names)
         except ApiError as error:
             # Half of what there was is none: what is not measured any more cannot be judged.
             self._samples = {}
-            self._missed(error)
+            self._handle_list_error(error)
             return
-        if self._told:
+        if self._warned:
             logger.info("the use of memory is measured again")
-        self._told = False
-        self._samples = kept
+        self._warned = False
+        self._samples = samples
 
-    async def _list(self, namespace: str, wanted: Sequence[str]) -> dict[str, tuple[Sample, ...]]:
+    async def _list_samples(
+        self, namespace: str, app_names: Sequence[str]
+    ) -> dict[str, tuple[MemorySample, ...]]:
         """The measurements of the pods of some apps, with what was kept of them before."""
         pods = {
             pod.name: pod.uid
-            for name in wanted
-            if (facts := self._store.facts(AppKey(namespace, name))) is not None
-            for pod in facts.pods
+            for name in app_names
+            if (snapshot := self._store.snapshot(AppKey(namespace, name))) is not None
+            for pod in snapshot.pods
         }
-        few = len(wanted) <= LONGEST_SELECTOR
-        labels = f"{names.LABEL_APP} in ({','.join(wanted)})" if few else names.LABEL_APP
-        found: dict[str, tuple[Sample, ...]] = {}
-        async for item in self._client.objects(POD_METRICS, namespace, labels):
-            read = sample(item)
-            if read is None or read[0] not in pods:
+        fits_selector = len(app_names) <= MAX_SELECTOR_APPS
+        labels = (
+            f"{names.LABEL_APP} in ({','.join(app_names)})" if fits_selector else names.LABEL_APP
+        )
+        samples: dict[str, tuple[MemorySample, ...]] = {}
+        async for item in self._client.list_objects(POD_METRICS, namespace, labels):
+            parsed = parse_pod_metrics(item)
+            if parsed is None or parsed[0] not in pods:
                 continue
-            name, latest = read
-            past = self._samples.get(pods[name], ())
-            is_news = not past or past[-1].at < latest.at  # else it was not measured anew
-            found[pods[name]] = (*past, latest)[-KEPT:] if is_news else past
-        return found
+            name, latest = parsed
+            previous = self._samples.get(pods[name], ())
+            is_new = (
+                not previous or previous[-1].measured_at < latest.measured_at
+            )  # else it was not measured anew
+            samples[pods[name]] = (*previous, latest)[-MAX_SAMPLES:] if is_new else previous
+        return samples
 
-    def _missed(self, error: ApiError) -> None:
-        is_away = isinstance(error, NotFoundError | ForbiddenError)
-        pace = AWAY_PACE if is_away else self._pace
-        self._until = self._clock() + (pace if is_away else 0.0)
-        if not self._told:
+    def _handle_list_error(self, error: ApiError) -> None:
+        is_unavailable = isinstance(error, NotFoundError | ForbiddenError)
+        interval = UNAVAILABLE_POLL_INTERVAL if is_unavailable else self._poll_interval
+        self._retry_at = self._clock() + (interval if is_unavailable else 0.0)
+        if not self._warned:
             logger.warning(
                 "the use of memory is not known (spec.healing.memory), asked again every %.0f s: "
                 "%s; is metrics-server installed?",
-                pace,
+                interval,
                 error,
             )
-        self._told = True
+        self._warned = True
 
-    def _wake(self, asking: Iterable[AppKey]) -> None:
+    def _enqueue_changed(self, opted_in: Iterable[AppKey]) -> None:
         """Have those apps looked at of which another pod climbs now, or one no longer does."""
-        now: dict[AppKey, frozenset[str]] = {}
-        for key in asking:
-            facts = self._store.facts(key)
-            pods = climbing(facts, self._samples, self._horizon) if facts else ()
+        trending: dict[AppKey, frozenset[str]] = {}
+        for key in opted_in:
+            snapshot = self._store.snapshot(key)
+            pods = (
+                find_pods_trending_to_limit(snapshot, self._samples, self._horizon)
+                if snapshot
+                else ()
+            )
             if pods:
-                now[key] = frozenset(pod.uid for pod in pods)
-        for key in now.keys() | self._climbing.keys():
-            if now.get(key) != self._climbing.get(key):
+                trending[key] = frozenset(pod.uid for pod in pods)
+        for key in trending.keys() | self._trending_pods.keys():
+            if trending.get(key) != self._trending_pods.get(key):
                 self._queue.add(key)
-        self._climbing = now
+        self._trending_pods = trending

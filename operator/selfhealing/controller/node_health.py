@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from selfhealing.cache.parse import node_is_silent
+from selfhealing.cache.parse import is_node_unreachable
 from selfhealing.cache.views import NodeCount
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ForbiddenError
@@ -18,13 +18,13 @@ from selfhealing.kube.resources import NODES
 
 logger = logging.getLogger(__name__)
 
-PACE: Final = 10.0
+CACHE_TTL: Final = 10.0
 """Seconds for which a count, or the lack of one, is good."""
-FORBIDDEN_PACE: Final = 600.0
+FORBIDDEN_CACHE_TTL: Final = 600.0
 """Seconds until it is tried again where it was forbidden: rights seldom change."""
 
 
-class Census:
+class NodeHealth:
     """Counts the nodes for whoever asks."""
 
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
@@ -32,11 +32,11 @@ class Census:
         self._client = client
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._known: NodeCount | None = None
-        self._until = float("-inf")
-        self._told = False
+        self._cached: NodeCount | None = None
+        self._expires_at = float("-inf")
+        self._warned = False
 
-    async def look(self) -> NodeCount | None:
+    async def count_nodes(self) -> NodeCount | None:
         """Count the nodes, or say what was counted in the last PACE seconds.
 
         Returns:
@@ -44,26 +44,26 @@ class Census:
             where it serves named namespaces only.
         """
         async with self._lock:  # who comes meanwhile gets the same count
-            if self._clock() >= self._until:
-                self._known, pace = await self._count()
-                self._until = self._clock() + pace
-            return self._known
+            if self._clock() >= self._expires_at:
+                self._cached, ttl = await self._list_nodes()
+                self._expires_at = self._clock() + ttl
+            return self._cached
 
-    async def _count(self) -> tuple[NodeCount | None, float]:
+    async def _list_nodes(self) -> tuple[NodeCount | None, float]:
         """Ask the API server; returns the count and for how long it is good."""
-        total, silent = 0, set()
+        total, unreachable = 0, set()
         try:
-            async for node in self._client.objects(NODES, None):
+            async for node in self._client.list_objects(NODES, None):
                 total += 1
-                if node_is_silent(node):
-                    silent.add(node["metadata"]["name"])
+                if is_node_unreachable(node):
+                    unreachable.add(node["metadata"]["name"])
         except ForbiddenError as error:
-            if not self._told:
+            if not self._warned:
                 logger.warning("nodes are not counted: %s", error)
-            self._told = True
-            return None, FORBIDDEN_PACE
+            self._warned = True
+            return None, FORBIDDEN_CACHE_TTL
         except ApiError as error:
-            logger.warning("could not count the nodes, again in %.0f s: %s", PACE, error)
-            return None, PACE
-        self._told = False
-        return NodeCount(total, frozenset(silent)), PACE
+            logger.warning("could not count the nodes, again in %.0f s: %s", CACHE_TTL, error)
+            return None, CACHE_TTL
+        self._warned = False
+        return NodeCount(total, frozenset(unreachable)), CACHE_TTL

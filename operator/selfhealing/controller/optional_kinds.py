@@ -13,18 +13,18 @@ from typing import Final
 from selfhealing.api import names
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.event_handlers import Observer
+from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, NotFoundError
-from selfhealing.kube.resources import OPTIONAL, Resource
+from selfhealing.kube.resources import OPTIONAL_CHILDREN, Resource
 
 logger = logging.getLogger(__name__)
 
-PACE: Final = 10.0
+POLL_INTERVAL: Final = 10.0
 """Seconds between two looks."""
 
-ASKED_BY: Final[Mapping[str, bytes]] = {"VerticalPodAutoscaler": b'"verticalScaling":'}
+REQUESTED_BY: Final[Mapping[str, bytes]] = {"VerticalPodAutoscaler": b'"verticalScaling":'}
 """What stands in the stored spec of an app that asks for a kind. A text that happens to be in
 another field costs a list, no more."""
 
@@ -36,7 +36,7 @@ class OptionalKinds:
         self,
         client: Client,
         store: Store,
-        observer: Observer,
+        event_handlers: EventHandlers,
         queue: WorkQueue[AppKey],
         namespaces: Sequence[str],
         clock: Callable[[], float],
@@ -44,65 +44,71 @@ class OptionalKinds:
         """Look into ``namespaces`` (none means all); ``clock`` gives steady seconds."""
         self._client = client
         self._store = store
-        self._observer = observer
+        self._event_handlers = event_handlers
         self._queue = queue
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._clock = clock
-        self._missing: dict[str, float] = {}
+        self._missing_since: dict[str, float] = {}
         """By kind that is not served, when that was found out last."""
 
-    def lacks(self, kind: str) -> bool:
+    def is_missing(self, kind: str) -> bool:
         """Whether it is known, and not for long, that a kind is not served."""
-        found = self._missing.get(kind)
-        return found is not None and self._clock() - found < 2 * PACE
+        missing_since = self._missing_since.get(kind)
+        return missing_since is not None and self._clock() - missing_since < 2 * POLL_INTERVAL
 
     async def run(self) -> None:
         """Look at the pace, for ever."""
         while True:
-            await asyncio.sleep(PACE)
-            for resource in OPTIONAL:
-                if self._asking(resource.kind) or self._store.uids(resource.kind):
-                    await self._look(resource)
+            await asyncio.sleep(POLL_INTERVAL)
+            for resource in OPTIONAL_CHILDREN:
+                if self._find_requesting_apps(resource.kind) or self._store.uids(resource.kind):
+                    await self._list_kind(resource)
 
-    async def look(self) -> None:
+    async def list_all(self) -> None:
         """Look once, whether somebody asks or not: who asked before may have left something."""
-        for resource in OPTIONAL:
-            await self._look(resource)
+        for resource in OPTIONAL_CHILDREN:
+            await self._list_kind(resource)
 
-    def _asking(self, kind: str) -> list[AppKey]:
-        return [app.key for app in self._store.apps() if ASKED_BY[kind] in app.spec]
+    def _find_requesting_apps(self, kind: str) -> list[AppKey]:
+        return [app.key for app in self._store.apps() if REQUESTED_BY[kind] in app.spec]
 
-    async def _look(self, resource: Resource) -> None:
+    async def _list_kind(self, resource: Resource) -> None:
         kind = resource.kind
         # Stored before the list was made, and not in it: gone. What came later is left alone.
-        before = self._store.uids(kind)
+        stored = self._store.uids(kind)
         listed: set[str] = set()
         try:
             for namespace in self._namespaces:
-                async for item in self._client.objects(resource, namespace, names.LABEL_APP):
+                async for item in self._client.list_objects(resource, namespace, names.LABEL_APP):
                     listed.add(item["metadata"]["uid"])
-                    self._observer.child({"type": "MODIFIED", "object": {**item, "kind": kind}})
+                    self._event_handlers.on_child(
+                        {"type": "MODIFIED", "object": {**item, "kind": kind}}
+                    )
         except NotFoundError:
-            self._found(kind, served=False)
+            self._set_served(kind, is_served=False)
         except ApiError as error:
-            logger.warning("could not list every %s, again in %.0f s: %s", kind, PACE, error)
+            logger.warning(
+                "could not list every %s, again in %.0f s: %s", kind, POLL_INTERVAL, error
+            )
             return
         else:
-            self._found(kind, served=True)
-        for uid, key in before.items():
+            self._set_served(kind, is_served=True)
+        for uid, key in stored.items():
             if uid not in listed:
-                self._observer.gone(kind, uid, key)
+                self._event_handlers.on_missing(kind, uid, key)
 
-    def _found(self, kind: str, *, served: bool) -> None:
+    def _set_served(self, kind: str, *, is_served: bool) -> None:
         """Take it that a kind is served or not; whoever asks for it is told when that changes."""
-        was_missing = kind in self._missing
-        if served:
-            self._missing.pop(kind, None)
+        was_missing = kind in self._missing_since
+        if is_served:
+            self._missing_since.pop(kind, None)
         else:
-            self._missing[kind] = self._clock()
-        if was_missing == served:
-            asking = self._asking(kind)
-            if asking:
-                logger.info("the kind %s %s", kind, "is served now" if served else "is not served")
-            for key in asking:
+            self._missing_since[kind] = self._clock()
+        if was_missing == is_served:
+            requesting = self._find_requesting_apps(kind)
+            if requesting:
+                logger.info(
+                    "the kind %s %s", kind, "is served now" if is_served else "is not served"
+                )
+            for key in requesting:
                 self._queue.add(key)

@@ -20,77 +20,77 @@ from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, NotFoundError
 from selfhealing.kube.metrics import EVENTS_DROPPED
 from selfhealing.kube.resources import EVENT_SERIES
-from selfhealing.status.event import Notice
+from selfhealing.status.event import Event
 
 logger = logging.getLogger(__name__)
 
-QUEUE_LIMIT: Final = 2000
-REMEMBERED: Final = 2000
+MAX_QUEUED_EVENTS: Final = 2000
+MAX_SERIES: Final = 2000
 """Events whose repeats are recognised."""
 SERIES_WINDOW: Final = 600.0
 """Seconds after which a repeat is told as a new Event; client-go's correlator takes 10 minutes."""
 
 
 @dataclass(slots=True)
-class _Told:
+class _Series:
     name: str
-    at: float
+    last_seen: float
     count: int
 
 
-class Recorder:
+class EventRecorder:
     """Tells people about an app by Kubernetes Events."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._queue: asyncio.Queue[tuple[AppView, Notice]] = asyncio.Queue(QUEUE_LIMIT)
-        self._told: OrderedDict[tuple[str, Notice], _Told] = OrderedDict()
+        self._queue: asyncio.Queue[tuple[AppView, Event]] = asyncio.Queue(MAX_QUEUED_EVENTS)
+        self._series: OrderedDict[tuple[str, Event], _Series] = OrderedDict()
         self._instance = f"{socket.gethostname()}-{os.getpid()}"
 
-    def tell(self, app: AppView, notice: Notice) -> None:
+    def record_event(self, app: AppView, event: Event) -> None:
         """Have an Event written soon."""
         try:
-            self._queue.put_nowait((app, notice))
+            self._queue.put_nowait((app, event))
         except asyncio.QueueFull:
             EVENTS_DROPPED.inc()
 
     async def run(self) -> None:
         """Write the Events that were told, for ever."""
         while True:
-            app, notice = await self._queue.get()
+            app, event = await self._queue.get()
             try:
-                await self._write(app, notice)
+                await self._write_event(app, event)
             except ApiError as error:
                 EVENTS_DROPPED.inc()
-                logger.debug("%s: event %s not written: %s", app.key, notice.reason, error)
+                logger.debug("%s: event %s not written: %s", app.key, event.reason, error)
 
-    async def _write(self, app: AppView, notice: Notice) -> None:
-        slot = (app.uid, notice)
+    async def _write_event(self, app: AppView, event: Event) -> None:
+        series_key = (app.uid, event)
         now = asyncio.get_running_loop().time()
-        told = self._told.get(slot)
-        if told is not None and now - told.at < SERIES_WINDOW:
-            told.count += 1
-            told.at = now
-            self._told.move_to_end(slot)
+        series = self._series.get(series_key)
+        if series is not None and now - series.last_seen < SERIES_WINDOW:
+            series.count += 1
+            series.last_seen = now
+            self._series.move_to_end(series_key)
             try:
-                await self._client.merge(
+                await self._client.merge_patch(
                     EVENT_SERIES,
                     app.key.namespace,
-                    told.name,
-                    {"series": {"count": told.count, "lastObservedTime": _now()}},
+                    series.name,
+                    {"series": {"count": series.count, "lastObservedTime": _format_now()}},
                 )
             except NotFoundError:  # it has expired
-                del self._told[slot]
-                await self._write(app, notice)
+                del self._series[series_key]
+                await self._write_event(app, event)
             return
-        body = self._event(app, notice)
+        body = self._build_event(app, event)
         await self._client.create(EVENT_SERIES, body)
-        self._told[slot] = _Told(body["metadata"]["name"], now, 1)
-        self._told.move_to_end(slot)
-        if len(self._told) > REMEMBERED:
-            self._told.popitem(last=False)
+        self._series[series_key] = _Series(body["metadata"]["name"], now, 1)
+        self._series.move_to_end(series_key)
+        if len(self._series) > MAX_SERIES:
+            self._series.popitem(last=False)
 
-    def _event(self, app: AppView, notice: Notice) -> dict[str, Any]:
+    def _build_event(self, app: AppView, event: Event) -> dict[str, Any]:
         return {
             "apiVersion": EVENT_SERIES.api_version,
             "kind": "Event",
@@ -98,13 +98,13 @@ class Recorder:
                 "name": f"{app.key.name}.{uuid.uuid4().hex[:16]}",
                 "namespace": app.key.namespace,
             },
-            "eventTime": _now(),
+            "eventTime": _format_now(),
             "reportingController": f"{names.GROUP}/operator",
             "reportingInstance": self._instance,
-            "action": notice.reason,
-            "reason": notice.reason,
-            "type": notice.type,
-            "note": notice.message,
+            "action": event.reason,
+            "reason": event.reason,
+            "type": event.type,
+            "note": event.message,
             "regarding": {
                 "apiVersion": names.API_VERSION,
                 "kind": names.KIND,
@@ -115,6 +115,6 @@ class Recorder:
         }
 
 
-def _now() -> str:
+def _format_now() -> str:
     """The time as metav1.MicroTime."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

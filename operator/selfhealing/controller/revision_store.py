@@ -11,59 +11,59 @@ from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, UnavailableError, is_outage
 from selfhealing.kube.resources import CONTROLLER_REVISIONS
 from selfhealing.render.meta import Owner
-from selfhealing.render.overrides import build_kept, kept_name
+from selfhealing.render.overrides import build_revision, revision_name
 
 logger = logging.getLogger(__name__)
 
-REMEMBERED: Final = 256
+CACHE_SIZE: Final = 256
 """Templates that are held in memory: those of apps that are on trial or rolled back."""
 
-BARRED: Final = 300.0
+RETRY_AFTER: Final = 300.0
 """Seconds until a version is kept, or read, again where that was refused: people are needed."""
 
 Json = dict[str, Any]
 
 
-class RefusedError(Exception):
+class UnreadableRevisionError(Exception):
     """A version cannot be read, for a reason that does not pass by itself."""
 
 
-class Keeper:
+class RevisionStore:
     """Reads and writes the kept templates; what is refused is said once in BARRED seconds."""
 
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
         """Keep by ``client``; ``clock`` gives steady seconds."""
         self._client = client
         self._clock = clock
-        self._known: OrderedDict[tuple[str, str], Json] = OrderedDict()
-        self._barred: dict[tuple[str, str], float] = {}
+        self._cache: OrderedDict[tuple[str, str], Json] = OrderedDict()
+        self._retry_at: dict[tuple[str, str], float] = {}
 
-    def wait(self, app: AppView, version: str) -> float:
+    def retry_after(self, app: AppView, revision: str) -> float:
         """Seconds for which a version is neither kept nor read, because that was refused; or 0."""
-        return max(0.0, self._barred.get((app.uid, version), 0.0) - self._clock())
+        return max(0.0, self._retry_at.get((app.uid, revision), 0.0) - self._clock())
 
-    async def load(self, app: AppView, version: str) -> Json | None:
+    async def load(self, app: AppView, revision: str) -> Json | None:
         """The kept pod template of a version; None when it is not kept any more.
 
         Raises:
             RefusedError: nobody can tell, because people have to do something first.
             UnavailableError: nobody can tell now.
         """
-        known = self._known.get((app.uid, version))
-        if known is not None:
-            self._known.move_to_end((app.uid, version))
-            return known
-        if self.wait(app, version):
-            raise RefusedError("it was refused a moment ago")
+        cached = self._cache.get((app.uid, revision))
+        if cached is not None:
+            self._cache.move_to_end((app.uid, revision))
+            return cached
+        if self.retry_after(app, revision):
+            raise UnreadableRevisionError("it was refused a moment ago")
         try:
-            return await self._look(app, version)
+            return await self._read_revision(app, revision)
         except UnavailableError:
             raise
         except ApiError as error:
-            self._bar(app, version, "read", error)
-            raise RefusedError(error.message) from error
+            self._back_off(app, revision, "read", error)
+            raise UnreadableRevisionError(error.message) from error
 
-    async def keep(self, app: AppView, version: str, template: Json) -> bool:
+    async def save(self, app: AppView, revision: str, template: Json) -> bool:
         """Keep the pod template of a version; one that is kept already stays as it is.
 
         Returns:
@@ -74,67 +74,71 @@ class Keeper:
         """
         owner = Owner(app.key.namespace, app.key.name, app.uid)
         try:
-            await self._client.create(CONTROLLER_REVISIONS, build_kept(owner, version, template))
+            await self._client.create(
+                CONTROLLER_REVISIONS, build_revision(owner, revision, template)
+            )
         except ConflictError as error:
-            if await self._look(app, version) is None:
-                self._bar(app, version, "kept", error)
+            if await self._read_revision(app, revision) is None:
+                self._back_off(app, revision, "kept", error)
                 return False
         except ApiError as error:
             if is_outage(error):
                 raise
-            self._bar(app, version, "kept", error)
+            self._back_off(app, revision, "kept", error)
             return False
         else:
-            self._remember(app, version, template)
+            self._cache_template(app, revision, template)
         return True
 
-    async def forget(self, app: AppView, version: str) -> None:
+    async def delete(self, app: AppView, revision: str) -> None:
         """Keep a version no longer; one that cannot be deleted goes with the app."""
-        self._known.pop((app.uid, version), None)
-        name = kept_name(app.key.name, version)
+        self._cache.pop((app.uid, revision), None)
+        name = revision_name(app.key.name, revision)
         try:
             raw = await self._client.get(CONTROLLER_REVISIONS, app.key.namespace, name)
-            if raw is not None and _is_of(raw, app):
+            if raw is not None and _is_owned_by(raw, app):
                 uid = raw["metadata"]["uid"]
                 await self._client.delete(CONTROLLER_REVISIONS, app.key.namespace, name, uid)
         except ApiError as error:
-            logger.warning("%s: version %s is kept for longer: %s", app.key, version, error)
+            logger.warning("%s: version %s is kept for longer: %s", app.key, revision, error)
 
-    async def _look(self, app: AppView, version: str) -> Json | None:
-        name = kept_name(app.key.name, version)
+    async def _read_revision(self, app: AppView, revision: str) -> Json | None:
+        name = revision_name(app.key.name, revision)
         raw = await self._client.get(CONTROLLER_REVISIONS, app.key.namespace, name)
-        template = _template(raw, app) if raw is not None else None
+        template = _parse_template(raw, app) if raw is not None else None
         if template is not None:
-            self._remember(app, version, template)
+            self._cache_template(app, revision, template)
         return template
 
-    def _remember(self, app: AppView, version: str, template: Json) -> None:
-        self._known[app.uid, version] = template
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+    def _cache_template(self, app: AppView, revision: str, template: Json) -> None:
+        self._cache[app.uid, revision] = template
+        if len(self._cache) > CACHE_SIZE:
+            self._cache.popitem(last=False)
 
-    def _bar(self, app: AppView, version: str, what: str, error: ApiError) -> None:
+    def _back_off(self, app: AppView, revision: str, operation: str, error: ApiError) -> None:
         now = self._clock()
-        self._barred = {each: end for each, end in self._barred.items() if end > now}
-        self._barred[app.uid, version] = now + BARRED
+        self._retry_at = {
+            cache_key: retry_at for cache_key, retry_at in self._retry_at.items() if retry_at > now
+        }
+        self._retry_at[app.uid, revision] = now + RETRY_AFTER
         logger.warning(
             "%s: version %s, to be gone back to, cannot be %s; again in %.0f s: %s",
             app.key,
-            version,
-            what,
-            BARRED,
+            revision,
+            operation,
+            RETRY_AFTER,
             error,
         )
 
 
-def _template(raw: Json, app: AppView) -> Json | None:
+def _parse_template(raw: Json, app: AppView) -> Json | None:
     """The pod template that an object keeps for an app, if it does."""
     data: Json = raw.get("data") or {}
     containers = (data.get("spec") or {}).get("containers") or ()
-    is_template = any(each.get("name") == names.CONTAINER_NAME for each in containers)
-    return data if is_template and _is_of(raw, app) else None
+    is_template = any(container.get("name") == names.CONTAINER_NAME for container in containers)
+    return data if is_template and _is_owned_by(raw, app) else None
 
 
-def _is_of(raw: Json, app: AppView) -> bool:
+def _is_owned_by(raw: Json, app: AppView) -> bool:
     owners = raw["metadata"].get("ownerReferences") or ()
     return any(owner.get("uid") == app.uid for owner in owners)

@@ -35,7 +35,7 @@ class SettingsError(ValueError):
     """A setting has a value that cannot be; the message names it and says what may be written."""
 
 
-def _split(value: object) -> object:
+def _split_commas(value: object) -> object:
     return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
 
 
@@ -44,7 +44,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    namespaces: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+    namespaces: Annotated[tuple[str, ...], BeforeValidator(_split_commas)] = Field(
         default=(), description="Namespaces to serve, separated by commas; empty for all of them."
     )
     workers: int = Field(
@@ -119,17 +119,17 @@ class Settings(BaseModel):
 
     @field_validator("lease_renew")
     @classmethod
-    def _can_be_late(cls, renew: float, info: ValidationInfo) -> float:
+    def _validate_lease_renew(cls, renew: float, info: ValidationInfo) -> float:
         """A leader gives up after two thirds of the duration: in that time it must try twice."""
         duration = info.data.get("lease_duration")
         if duration is not None and renew > duration / 3:
             raise ValueError(
-                f"at most a third of {_variable('lease_duration')}, which is {duration:g}"
+                f"at most a third of {_variable_name('lease_duration')}, which is {duration:g}"
             )
         return renew
 
 
-def load(environment: Mapping[str, str], arguments: Sequence[str] = ()) -> Settings:
+def load_settings(environment: Mapping[str, str], arguments: Sequence[str] = ()) -> Settings:
     """Read the settings from ``environment`` and the command line's ``arguments``.
 
     Raises:
@@ -145,27 +145,27 @@ def load(environment: Mapping[str, str], arguments: Sequence[str] = ()) -> Setti
             or not _SERVICE_LINK.search(name)
         )
     }
-    flags = vars(_parser().parse_args(arguments))
+    flags = vars(_build_parser().parse_args(arguments))
     values |= {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError("; ".join(_explain(problem) for problem in error.errors())) from None
+        raise SettingsError("; ".join(_format_error(detail) for detail in error.errors())) from None
 
 
-def _explain(problem: Mapping[str, Any]) -> str:
-    name = str(problem["loc"][0])
-    if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.0)
-        return f"{_variable(name)} is no setting; the nearest is {_variable(near[0])} (see --help)"
-    return f"{_variable(name)}={problem['input']!r}: {problem['msg']}"
+def _format_error(error: Mapping[str, Any]) -> str:
+    name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        nearest = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.0)
+        return f"{_variable_name(name)} is no setting; the nearest is {_variable_name(nearest[0])} (see --help)"
+    return f"{_variable_name(name)}={error['input']!r}: {error['msg']}"
 
 
-def _variable(name: str) -> str:
+def _variable_name(name: str) -> str:
     return f"{ENVIRONMENT_PREFIX}{name.upper()}"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="selfhealing-operator",
         description="Runs the SelfHealingApp operator against the cluster of KUBECONFIG, or the "

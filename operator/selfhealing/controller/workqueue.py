@@ -13,11 +13,11 @@ from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
-BACKOFF_FIRST: Final = 0.5
-BACKOFF_LIMIT: Final = 60.0
+BACKOFF_INITIAL: Final = 0.5
+BACKOFF_MAX: Final = 60.0
 """Seconds before the first retry of a failed key, and at most."""
 
-HEAP_SLACK: Final = 64
+MAX_SUPERSEDED_ENTRIES: Final = 64
 """Superseded requests that may lie in the heap before it is swept."""
 
 
@@ -27,33 +27,35 @@ class WorkQueue(Generic[K]):
     def __init__(self) -> None:
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
-        self._busy: set[K] = set()
-        self._again: dict[K, float] = {}
+        self._processing: set[K] = set()
+        self._requeue_at: dict[K, float] = {}
         self._failures: dict[K, int] = {}
         self._sequence = 0
-        self._changed = asyncio.Event()
+        self._wakeup = asyncio.Event()
 
     def add(self, key: K, delay: float = 0.0) -> None:
         """Ask for work on ``key`` in ``delay`` seconds; an earlier request for it stands."""
         due = asyncio.get_running_loop().time() + delay
-        if key in self._busy:
-            self._again[key] = min(due, self._again.get(key, due))
+        if key in self._processing:
+            self._requeue_at[key] = min(due, self._requeue_at.get(key, due))
         elif due < self._due.get(key, float("inf")):
             self._due[key] = due
             self._sequence += 1
             heapq.heappush(self._heap, (due, self._sequence, key))
-            if len(self._heap) > 2 * len(self._due) + HEAP_SLACK:
+            if len(self._heap) > 2 * len(self._due) + MAX_SUPERSEDED_ENTRIES:
                 entries = sorted(self._heap)
                 self._heap = sorted(
-                    {e[2]: e for e in entries if self._due.get(e[2]) == e[0]}.values()
+                    {
+                        entry[2]: entry for entry in entries if self._due.get(entry[2]) == entry[0]
+                    }.values()
                 )
-            self._changed.set()
+            self._wakeup.set()
 
-    def retry(self, key: K) -> float:
+    def add_rate_limited(self, key: K) -> float:
         """Ask for work on a key that failed, later with each failure; returns the delay."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        ceiling = min(BACKOFF_LIMIT, BACKOFF_FIRST * 2.0 ** min(failures, 16))
+        ceiling = min(BACKOFF_MAX, BACKOFF_INITIAL * 2.0 ** min(failures, 16))
         delay = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
         self.add(key, delay)
         return delay
@@ -76,20 +78,20 @@ class WorkQueue(Generic[K]):
                 if timeout <= 0:
                     heapq.heappop(self._heap)
                     del self._due[key]
-                    self._busy.add(key)
+                    self._processing.add(key)
                     return key
                 break
-            self._changed.clear()
+            self._wakeup.clear()
             try:
                 async with asyncio.timeout(timeout):
-                    await self._changed.wait()
+                    await self._wakeup.wait()
             except TimeoutError:
                 continue
 
     def done(self, key: K) -> None:
         """The work on ``key`` has ended, well or badly."""
-        self._busy.discard(key)
-        due = self._again.pop(key, None)
+        self._processing.discard(key)
+        due = self._requeue_at.pop(key, None)
         if due is not None:
             self.add(key, due - asyncio.get_running_loop().time())
 
@@ -97,7 +99,7 @@ class WorkQueue(Generic[K]):
         """How many keys wait, now or for later."""
         return len(self._due)
 
-    def lag(self) -> float:
+    def longest_wait(self) -> float:
         """For how many seconds the key that is longest due has been waiting; 0 when none is."""
         if not self._due:
             return 0.0
@@ -105,4 +107,4 @@ class WorkQueue(Generic[K]):
 
     def busy(self) -> int:
         """How many keys are in work."""
-        return len(self._busy)
+        return len(self._processing)

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from selfhealing.api.base import rules_key, type_marker
+from selfhealing.api.base import TYPE_MARKER_KEY, VALIDATIONS_KEY
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.api.status import SelfHealingAppStatus
 from selfhealing.crdgen.schema.overlay import Schema
-from selfhealing.crdgen.schema.published import VERSION
-from selfhealing.crdgen.schema.structural import resolve
+from selfhealing.crdgen.schema.published import KUBERNETES_VERSION
+from selfhealing.crdgen.schema.structural import resolve_reference
 from selfhealing.crdgen.schema.tables import OVERLAYS, VARIANTS
 from selfhealing.crdgen.schema.tables.meta import META
 
@@ -24,13 +24,13 @@ INTRODUCTION: Final = (
     "Only `spec.image` is required.",
     "`kubectl explain sha.spec` shows the same, with the fields of Kubernetes' own types.",
     "",
-    f"A type such as `core/v1 Container.env` is Kubernetes' own, as of {VERSION}.",
+    f"A type such as `core/v1 Container.env` is Kubernetes' own, as of {KUBERNETES_VERSION}.",
     "What Kubernetes would refuse in it is refused here too: `kubectl apply` says what to write.",
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FieldRow:
     """A row of the table."""
 
     path: str
@@ -40,45 +40,45 @@ class Field:
     meaning: str
 
 
-def page() -> str:
+def render_page() -> str:
     """Return the page as Markdown."""
     lines = [
         *INTRODUCTION,
         "",
         "## spec",
         "",
-        *_table(
+        *_markdown_table(
             ("field", "type", "default", "rule", "meaning"),
             (
                 (f"`{row.path}`", row.kind, row.default, row.rule, row.meaning)
-                for row in fields(SelfHealingAppSpec)
+                for row in iter_fields(SelfHealingAppSpec)
             ),
         ),
         "",
         "## Rules over several fields",
         "",
-        *(f"- `spec{path}`: {text}." for path, text in rules(SelfHealingAppSpec)),
+        *(f"- `spec{path}`: {text}." for path, text in iter_rules(SelfHealingAppSpec)),
         "",
         "## Not offered",
         "",
         "Fields of Kubernetes' types that the resource leaves out.",
         "",
-        *_table(("type", "fields"), _not_offered()),
+        *_markdown_table(("type", "fields"), _omitted_fields()),
         "",
         "## status",
         "",
         "Written by the operator.",
         "",
-        *_table(
+        *_markdown_table(
             ("field", "type", "meaning"),
-            ((f"`{row.path}`", row.kind, row.meaning) for row in fields(SelfHealingAppStatus)),
+            ((f"`{row.path}`", row.kind, row.meaning) for row in iter_fields(SelfHealingAppStatus)),
         ),
         "",
     ]
     return "\n".join(lines)
 
 
-def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> list[str]:
+def _markdown_table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> list[str]:
     return [
         f"| {' | '.join(head)} |",
         f"|{'---|' * len(head)}",
@@ -86,88 +86,96 @@ def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def fields(model: type[BaseModel]) -> Iterator[Field]:
+def iter_fields(model: type[BaseModel]) -> Iterator[FieldRow]:
     """Yield every field of a model and of the models in it, in their order."""
     schema = model.model_json_schema()
-    yield from _fields(schema, schema.get("$defs", {}), "")
+    yield from _iter_fields(schema, schema.get("$defs", {}), "")
 
 
-def _fields(node: Schema, definitions: Mapping[str, Schema], prefix: str) -> Iterator[Field]:
+def _iter_fields(
+    node: Schema, definitions: Mapping[str, Schema], prefix: str
+) -> Iterator[FieldRow]:
     for name, raw in node["properties"].items():
-        field = resolve(raw, definitions)
+        field = resolve_reference(raw, definitions)
         path = f"{prefix}{name}"
-        rule = [] if "properties" in field else [r["message"] for r in field.get(rules_key, ())]
-        if bounds := _bounds(field):
+        rule = (
+            [] if "properties" in field else [r["message"] for r in field.get(VALIDATIONS_KEY, ())]
+        )
+        if bounds := _format_bounds(field):
             rule.insert(0, bounds)
-        yield Field(
+        yield FieldRow(
             path=path,
-            kind=_kind(field, definitions),
-            default="**required**" if name in node.get("required", ()) else _default(field),
+            kind=_type_name(field, definitions),
+            default="**required**" if name in node.get("required", ()) else _format_default(field),
             rule="; ".join(rule),
             meaning=field.get("description", ""),
         )
-        inner = resolve(field["items"], definitions) if "items" in field else field
+        inner = resolve_reference(field["items"], definitions) if "items" in field else field
         if "properties" in inner:
-            yield from _fields(inner, definitions, f"{path}{'[]' if 'items' in field else ''}.")
+            yield from _iter_fields(
+                inner, definitions, f"{path}{'[]' if 'items' in field else ''}."
+            )
 
 
-def rules(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+def iter_rules(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
     """Yield path and message of every rule over several fields."""
     schema = model.model_json_schema()
-    yield from _rules(schema, schema.get("$defs", {}), "")
+    yield from _iter_rules(schema, schema.get("$defs", {}), "")
 
 
-def _rules(
-    node: Schema, definitions: Mapping[str, Schema], where: str
+def _iter_rules(
+    node: Schema, definitions: Mapping[str, Schema], path: str
 ) -> Iterator[tuple[str, str]]:
-    for rule in node.get(rules_key, ()):
-        yield where + rule.get("fieldPath", ""), rule["message"]
+    for rule in node.get(VALIDATIONS_KEY, ()):
+        yield path + rule.get("fieldPath", ""), rule["message"]
     for name, raw in node["properties"].items():
-        field = resolve(raw, definitions)
+        field = resolve_reference(raw, definitions)
         if "properties" in field:
-            yield from _rules(field, definitions, f"{where}.{name}")
+            yield from _iter_rules(field, definitions, f"{path}.{name}")
 
 
-def _default(field: Schema) -> str:
+def _format_default(field: Schema) -> str:
     default = field.get("default")
     if default is None:
         return ""
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
-def _bounds(field: Schema) -> str:
+def _format_bounds(field: Schema) -> str:
     low, high = field.get("minimum"), field.get("maximum")
     if high is None or high == 2**31 - 1:
         return "" if low is None else f"≥ {low}"
     return f"{low} to {high}"
 
 
-def _kind(field: Schema, definitions: Mapping[str, Schema]) -> str:
-    if type_marker in field:
-        return _published(field[type_marker])
+def _type_name(field: Schema, definitions: Mapping[str, Schema]) -> str:
+    if TYPE_MARKER_KEY in field:
+        return _published_type_name(field[TYPE_MARKER_KEY])
     if "enum" in field:
         return " | ".join(field["enum"])
     for key, word in (("items", "list"), ("additionalProperties", "map")):
         if key in field:
-            return f"{word} of {_kind(resolve(field[key], definitions), definitions)}"
+            return (
+                f"{word} of {_type_name(resolve_reference(field[key], definitions), definitions)}"
+            )
     return "time" if field.get("format") == "date-time" else str(field["type"])
 
 
-def _published(marker: Mapping[str, Any]) -> str:
+def _published_type_name(marker: Mapping[str, Any]) -> str:
     field = f".{marker['field']}" if marker["field"] else ""
-    return f"{_short(marker['name'])}{field}"
+    return f"{_short_type_name(marker['name'])}{field}"
 
 
-def _short(name: str) -> str:
+def _short_type_name(name: str) -> str:
     """Write ``io.k8s.api.core.v1.Container`` as people do: core/v1 Container."""
     *_, group, version, kind = name.split(".")
     return f"{group}/{version} {kind}"
 
 
-def _not_offered() -> Iterator[tuple[str, str]]:
+def _omitted_fields() -> Iterator[tuple[str, str]]:
     for name, overlay in sorted(OVERLAYS.items()):
         if overlay.drop and not name.startswith(META):
-            yield _short(name), ", ".join(overlay.drop)
+            yield _short_type_name(name), ", ".join(overlay.drop)
     for name, overlay in sorted(VARIANTS.items()):
         if overlay.items and (dropped := getattr(overlay.items, "drop", ())):
             yield f"a container of `{name}`", ", ".join(dropped)

@@ -6,38 +6,38 @@ Raw objects of the API server come in; missing fields become nothing, never an e
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from selfhealing.evidence.redaction import plain, redact
-from selfhealing.health.messages import exit_words
+from selfhealing.evidence.redaction import redact, strip_control_characters
+from selfhealing.health.messages import describe_exit_code
 
 Json = Mapping[str, Any]
 
-WORDS: Final = 300
+MAX_MESSAGE: Final = 300
 """Characters of a message of the cluster that are worth their room."""
-MOST: Final = 6
+MAX_LOGS: Final = 6
 """Logs of one pod that are worth their room."""
-_SECONDS: Final = len("2026-01-01T12:00:00")
+_TIMESTAMP_LENGTH: Final = len("2026-01-01T12:00:00")
 
 
-class Source(NamedTuple):
+class LogSource(NamedTuple):
     """A log that can be had: the container's, of the run before its last restart or of this one."""
 
     container: str
     previous: bool
 
 
-def sources(pod: Json) -> list[Source]:
+def find_log_sources(pod: Json) -> list[LogSource]:
     """The logs that tell of what is wrong with a pod, the most telling first.
 
     A container that has restarted tells by its run before; one that waits has no other run. A pod
     whose containers are all well has no log that tells of its illness.
     """
-    found = [
-        Source(status["name"], previous)
-        for status in sorted(_statuses(pod), key=lambda status: bool(status.get("ready")))
+    log_sources = [
+        LogSource(status["name"], previous)
+        for status in sorted(_container_statuses(pod), key=lambda status: bool(status.get("ready")))
         for previous in (True, False)
         if _has_log(status, previous=previous)
     ]
-    return found[:MOST]
+    return log_sources[:MAX_LOGS]
 
 
 def _has_log(status: Json, *, previous: bool) -> bool:
@@ -49,14 +49,14 @@ def _has_log(status: Json, *, previous: bool) -> bool:
     return bool(ran) and failed
 
 
-def _statuses(pod: Json) -> Iterator[Json]:
+def _container_statuses(pod: Json) -> Iterator[Json]:
     """The containers' statuses, those of the app before those that prepare it."""
     status = pod.get("status") or {}
     for field in ("containerStatuses", "initContainerStatuses"):
         yield from status.get(field) or ()
 
 
-def describe(pod: Json) -> str:
+def format_pod(pod: Json) -> str:
     """Where the pod is, how it is, and how each of its containers is."""
     meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
     deleted = meta.get("deletionTimestamp")
@@ -64,73 +64,81 @@ def describe(pod: Json) -> str:
         f"uid {meta.get('uid', '')}, made {meta.get('creationTimestamp', 'at an unknown time')}"
         + (f", being deleted since {deleted}" if deleted else ""),
         f"node {spec.get('nodeName') or 'none'} ({status.get('hostIP') or 'no address'})",
-        f"phase {status.get('phase', 'unknown')}{_why(status)}",
-        *map(_condition, status.get("conditions") or ()),
+        f"phase {status.get('phase', 'unknown')}{_format_reason(status)}",
+        *map(_format_condition, status.get("conditions") or ()),
     ]
-    asked = {
+    specs_by_name = {
         container["name"]: container
         for field in ("containers", "initContainers")
         for container in spec.get(field) or ()
     }
-    for container in _statuses(pod):
-        lines += _container(container, asked.get(container["name"], {}))
+    for container in _container_statuses(pod):
+        lines += _format_container(container, specs_by_name.get(container["name"], {}))
     return "\n".join(lines)
 
 
-def _condition(condition: Json) -> str:
+def _format_condition(condition: Json) -> str:
     since = condition.get("lastTransitionTime") or "an unknown time"
-    return f"{condition['type']}={condition.get('status')} since {since}{_why(condition)}"
+    return f"{condition['type']}={condition.get('status')} since {since}{_format_reason(condition)}"
 
 
-def _container(status: Json, asked: Json) -> Iterator[str]:
+def _format_container(status: Json, spec: Json) -> Iterator[str]:
     ready = "ready" if status.get("ready") else "not ready"
     yield f"container {status['name']}: {ready}, {status.get('restartCount', 0)} restarts"
-    yield f"  image:  {status.get('image') or asked.get('image')}"
-    yield f"  now:    {_state(status.get('state') or {})}"
-    yield f"  before: {_state(status.get('lastState') or {})}"
-    resources = status.get("resources") or asked.get("resources") or {}
+    yield f"  image:  {status.get('image') or spec.get('image')}"
+    yield f"  now:    {_format_state(status.get('state') or {})}"
+    yield f"  before: {_format_state(status.get('lastState') or {})}"
+    resources = status.get("resources") or spec.get("resources") or {}
     for field in ("requests", "limits"):
-        amounts = ", ".join(f"{name} {much}" for name, much in (resources.get(field) or {}).items())
+        amounts = ", ".join(
+            f"{name} {quantity}" for name, quantity in (resources.get(field) or {}).items()
+        )
         yield f"  {field}: {amounts or 'none'}"
 
 
-def _state(state: Json) -> str:
+def _format_state(state: Json) -> str:
     """A container's state, or that of its run before."""
     if waiting := state.get("waiting"):
-        return f"waiting{_why(waiting)}"
+        return f"waiting{_format_reason(waiting)}"
     if running := state.get("running"):
         return f"running since {running.get('startedAt')}"
-    end = state.get("terminated")
-    if not end:
+    terminated = state.get("terminated")
+    if not terminated:
         return "nothing"
-    times = f"from {end.get('startedAt')} to {end.get('finishedAt')}"
-    return f"ended with {exit_words(end.get('exitCode', 0))}, {times}{_why(end)}"
+    times = f"from {terminated.get('startedAt')} to {terminated.get('finishedAt')}"
+    return f"ended with {describe_exit_code(terminated.get('exitCode', 0))}, {times}{_format_reason(terminated)}"
 
 
-def _why(thing: Json) -> str:
+def _format_reason(state: Json) -> str:
     """Its reason and its message, where it has them."""
-    said = [thing.get("reason"), short(thing.get("message") or "")]
-    return "".join(f"{sign}{part}" for sign, part in zip((", ", ": "), said, strict=True) if part)
+    parts = [state.get("reason"), one_line(state.get("message") or "")]
+    return "".join(
+        f"{separator}{part}" for separator, part in zip((", ", ": "), parts, strict=True) if part
+    )
 
 
-def short(message: str) -> str:
+def one_line(message: str) -> str:
     """A message in one line without secrets: the beginning of a long one, and its cause, the end.
 
     It is masked before it is cut: the cut might take away the word by which a secret is known.
     """
-    line = " ".join(redact(plain(message)).split())
-    return line if len(line) <= WORDS else f"{line[: WORDS // 2]} … {line[-WORDS // 2 :]}"
+    line = " ".join(redact(strip_control_characters(message)).split())
+    return (
+        line
+        if len(line) <= MAX_MESSAGE
+        else f"{line[: MAX_MESSAGE // 2]} … {line[-MAX_MESSAGE // 2 :]}"
+    )
 
 
-def tell(events: Iterable[Json]) -> str:
+def format_events(events: Iterable[Json]) -> str:
     """The Events in the order in which they happened last, one in each line."""
-    return "\n".join(map(_event, sorted(events, key=_last)))
+    return "\n".join(map(_format_event, sorted(events, key=_last_seen)))
 
 
-def _last(event: Json) -> str:
+def _last_seen(event: Json) -> str:
     """When an Event was seen last; to the second, because only some times are finer."""
     series = event.get("series") or {}
-    moment = (
+    timestamp = (
         event.get("lastTimestamp")
         or series.get("lastObservedTime")
         or event.get("eventTime")
@@ -138,21 +146,21 @@ def _last(event: Json) -> str:
         or event["metadata"].get("creationTimestamp")
         or ""
     )
-    return str(moment)[:_SECONDS]
+    return str(timestamp)[:_TIMESTAMP_LENGTH]
 
 
-def _event(event: Json) -> str:
+def _format_event(event: Json) -> str:
     count = event.get("count") or (event.get("series") or {}).get("count") or 1
     times = f" ({count} times)" if count > 1 else ""
-    said = short(event.get("message") or "")
-    return f"{_last(event)}Z {event.get('type', 'Normal')} {event.get('reason', '')}{times}: {said}"
+    message = one_line(event.get("message") or "")
+    return f"{_last_seen(event)}Z {event.get('type', 'Normal')} {event.get('reason', '')}{times}: {message}"
 
 
-def measured(containers: Iterable[Json]) -> str:
+def format_usage(containers: Iterable[Json]) -> str:
     """What each container of a PodMetrics uses, a line each: "app: cpu 12m, memory 46080Ki"."""
     lines = []
     for container in containers:
         usage = container.get("usage") or {}
-        told = ", ".join(f"{name} {usage[name]}" for name in sorted(usage))
-        lines.append(f"{container['name']}: {told or 'not measured'}")
+        amounts = ", ".join(f"{name} {usage[name]}" for name in sorted(usage))
+        lines.append(f"{container['name']}: {amounts or 'not measured'}")
     return "\n".join(lines)

@@ -10,141 +10,174 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from selfhealing.cache.child_views import DEADLINE
-from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.child_views import DEFAULT_PROGRESS_DEADLINE_SECONDS
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
 from selfhealing.health import messages
-from selfhealing.health.assessment import Diagnosis
-from selfhealing.health.attribution import Cause, Confidence, Trial, blame
-from selfhealing.health.deadlines import Alarm
-from selfhealing.health.pod_diagnosis import IllnessType, Symptom, Thresholds, symptom
-from selfhealing.health.pod_problems import is_live
-from selfhealing.health.termination_causes import Causes
+from selfhealing.health.assessment import HealthAssessment
+from selfhealing.health.attribution import Cause, Confidence, Probation, attribute_cause
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis, Thresholds, diagnose_pod
+from selfhealing.health.pod_problems import is_active
+from selfhealing.health.termination_causes import TerminationCauses
 
-TOGETHER: Final = timedelta(seconds=60)
+SAME_TIME_WINDOW: Final = timedelta(seconds=60)
 """Pods that all stopped being ready within this time did so for a reason that they share."""
 
-_GRAVITY: Final = tuple(IllnessType)
+_SEVERITY_ORDER: Final = tuple(DiagnosisType)
 """The gravest first: what kills a pod, what keeps it from starting, what hinders it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Illness:
+class AppDiagnosis:
     """One illness; ``pods`` that show it, the first named in ``message``, which is a sentence.
 
     ``sign`` is what they show, a clause that follows a pod's name.
     """
 
-    type: IllnessType
+    type: DiagnosisType
     cause: Cause
     confidence: Confidence
     pods: tuple[PodView, ...]
     message: str
-    sign: str = ""
+    symptom: str = ""
 
 
-def illnesses(  # noqa: PLR0913, PLR0917 - all that is known of an app
-    facts: Facts,
-    diagnosis: Diagnosis,
-    causes: Causes,
-    alarm: Alarm,
+def diagnose_app(  # noqa: PLR0913, PLR0917 - all that is known of an app
+    snapshot: AppSnapshot,
+    assessment: HealthAssessment,
+    causes: TerminationCauses,
+    deadlines: Deadlines,
     thresholds: Thresholds,
-    trial: Trial,
-) -> tuple[Illness, ...]:
+    probation: Probation,
+) -> tuple[AppDiagnosis, ...]:
     """Everything that ails the app, the gravest first."""
-    ailing = {found.pod: found for found in (*diagnosis.current, *diagnosis.old)}
-    deployment = facts.deployment
-    deadline = deployment.progress_deadline_seconds if deployment else DEADLINE
-    thresholds = replace(thresholds, rollout=timedelta(seconds=deadline))
-    looked = (symptom(pod, ailing.get(pod.name), causes, alarm, thresholds) for pod in facts.pods)
-    shown = [found for found in looked if found is not None]
-    ill = [
-        *_of_pods(facts, shown, trial),
-        *_of_the_whole(facts, diagnosis, alarm, thresholds, trial),
+    problems_by_pod = {
+        found.pod_name: found for found in (*assessment.current_problems, *assessment.old_problems)
+    }
+    deployment = snapshot.deployment
+    progress_deadline = (
+        deployment.progress_deadline_seconds if deployment else DEFAULT_PROGRESS_DEADLINE_SECONDS
+    )
+    thresholds = replace(thresholds, progress_deadline=timedelta(seconds=progress_deadline))
+    candidates = (
+        diagnose_pod(pod, problems_by_pod.get(pod.name), causes, deadlines, thresholds)
+        for pod in snapshot.pods
+    )
+    pod_diagnoses = [found for found in candidates if found is not None]
+    diagnoses = [
+        *_diagnose_pods(snapshot, pod_diagnoses, probation),
+        *_diagnose_workload(snapshot, assessment, deadlines, thresholds, probation),
     ]
-    return tuple(sorted(ill, key=lambda illness: _GRAVITY.index(illness.type)))
+    return tuple(sorted(diagnoses, key=lambda diagnosis: _SEVERITY_ORDER.index(diagnosis.type)))
 
 
-def _of_pods(facts: Facts, shown: Iterable[Symptom], trial: Trial) -> list[Illness]:
-    groups: dict[IllnessType, list[Symptom]] = defaultdict(list)
-    for each in shown:
-        groups[each.type].append(each)
-    found = []
-    for kind, group in groups.items():
-        pods = tuple(each.pod for each in group)
-        message = messages.about([pod.name for pod in pods], group[0].message)
-        if kind is IllnessType.NOT_READY_TOO_LONG and _all_at_once(facts, pods):
+def _diagnose_pods(
+    snapshot: AppSnapshot, pod_diagnoses: Iterable[PodDiagnosis], probation: Probation
+) -> list[AppDiagnosis]:
+    diagnoses_by_type: dict[DiagnosisType, list[PodDiagnosis]] = defaultdict(list)
+    for pod_diagnosis in pod_diagnoses:
+        diagnoses_by_type[pod_diagnosis.type].append(pod_diagnosis)
+    diagnoses = []
+    for diagnosis_type, group in diagnoses_by_type.items():
+        pods = tuple(pod_diagnosis.pod for pod_diagnosis in group)
+        message = messages.summarize_pods([pod.name for pod in pods], group[0].message)
+        if diagnosis_type is DiagnosisType.NOT_READY_TOO_LONG and _is_shared_outage(snapshot, pods):
             why = "all pods stopped being ready at once, though they run: look at what they need"
-            found.append(_environment(IllnessType.DEPENDENCY_DOWN, pods, why))
+            diagnoses.append(_environment_diagnosis(DiagnosisType.DEPENDENCY_DOWN, pods, why))
             continue
-        cause, confidence = blame(facts, kind, pods, trial)
-        found.append(Illness(kind, cause, confidence, pods, message, group[0].message))
-    return found
+        cause, confidence = attribute_cause(snapshot, diagnosis_type, pods, probation)
+        diagnoses.append(
+            AppDiagnosis(diagnosis_type, cause, confidence, pods, message, group[0].message)
+        )
+    return diagnoses
 
 
-def _all_at_once(facts: Facts, hung: tuple[PodView, ...]) -> bool:
+def _is_shared_outage(snapshot: AppSnapshot, unready_pods: tuple[PodView, ...]) -> bool:
     """Whether all pods, two at least, had been ready and stopped being so together."""
-    live = [pod for pod in facts.pods if is_live(pod)]
-    since = [pod.ready_since for pod in hung if pod.ready_since is not None]
-    if len(hung) < 2 or len(hung) < len(live) or len(since) < len(hung):  # noqa: PLR2004 - two pods
+    active_pods = [pod for pod in snapshot.pods if is_active(pod)]
+    unready_since = [pod.ready_since for pod in unready_pods if pod.ready_since is not None]
+    if (
+        len(unready_pods) < 2  # noqa: PLR2004 - two pods
+        or len(unready_pods) < len(active_pods)
+        or len(unready_since) < len(unready_pods)
+    ):
         return False
     were_ready = all(
         c.running_since is not None
         and pod.ready_since is not None
         and pod.ready_since > c.running_since
-        for pod in hung
+        for pod in unready_pods
         for c in pod.containers
-        if not c.init
+        if not c.is_init
     )
-    return were_ready and max(since) - min(since) <= TOGETHER
+    return were_ready and max(unready_since) - min(unready_since) <= SAME_TIME_WINDOW
 
 
-def _of_the_whole(
-    facts: Facts, diagnosis: Diagnosis, alarm: Alarm, thresholds: Thresholds, trial: Trial
-) -> list[Illness]:
-    rollout = diagnosis.rollout
-    found = []
-    if rollout is not None and not rollout.complete:
-        if rollout.stalled is not None:
-            message = f"the rollout is stuck: {messages.shorten(rollout.stalled.message)}"
-            cause = _stopper(facts, diagnosis, trial)
-            found.append(Illness(IllnessType.ROLLOUT_STALLED, cause, Confidence.LOW, (), message))
-        if rollout.refused is not None:
-            quota = "exceeded quota" in rollout.refused.message
-            kind = IllnessType.QUOTA_EXCEEDED if quota else IllnessType.PODS_REFUSED
-            why = messages.nameless(
-                messages.refusal_cause(rollout.refused.message), facts.app.key.name
+def _diagnose_workload(
+    snapshot: AppSnapshot,
+    assessment: HealthAssessment,
+    deadlines: Deadlines,
+    thresholds: Thresholds,
+    probation: Probation,
+) -> list[AppDiagnosis]:
+    rollout = assessment.rollout
+    diagnoses = []
+    if rollout is not None and not rollout.is_complete:
+        if rollout.stalled_condition is not None:
+            message = f"the rollout is stuck: {messages.shorten(rollout.stalled_condition.message)}"
+            cause = _stall_cause(snapshot, assessment, probation)
+            diagnoses.append(
+                AppDiagnosis(DiagnosisType.ROLLOUT_STALLED, cause, Confidence.LOW, (), message)
             )
-            found.append(_environment(kind, (), f"pods are refused: {why}"))
-    if diagnosis.rejected:
-        why = f"nodes turn new pods away: {diagnosis.rejected}"
-        found.append(_environment(IllnessType.PODS_FAILED, (), why))
-    return [*found, *_blind(facts, alarm, thresholds)]
+        if rollout.replica_failure is not None:
+            is_quota_exceeded = "exceeded quota" in rollout.replica_failure.message
+            diagnosis_type = (
+                DiagnosisType.QUOTA_EXCEEDED if is_quota_exceeded else DiagnosisType.PODS_REFUSED
+            )
+            why = messages.strip_pod_names(
+                messages.refusal_cause(rollout.replica_failure.message), snapshot.app.key.name
+            )
+            diagnoses.append(_environment_diagnosis(diagnosis_type, (), f"pods are refused: {why}"))
+    if assessment.node_rejections:
+        why = f"nodes turn new pods away: {assessment.node_rejections}"
+        diagnoses.append(_environment_diagnosis(DiagnosisType.PODS_FAILED, (), why))
+    return [*diagnoses, *_metrics_unavailable(snapshot, deadlines, thresholds)]
 
 
-def _stopper(facts: Facts, diagnosis: Diagnosis, trial: Trial) -> Cause:
+def _stall_cause(
+    snapshot: AppSnapshot, assessment: HealthAssessment, probation: Probation
+) -> Cause:
     """What keeps a rollout from going on: the new version, unless its pods find no place."""
-    refused = diagnosis.rollout is not None and diagnosis.rollout.refused is not None
-    homeless = any(is_live(pod) and pod.unschedulable for pod in facts.pods)
-    if refused or homeless or diagnosis.rejected:
+    has_replica_failure = (
+        assessment.rollout is not None and assessment.rollout.replica_failure is not None
+    )
+    has_unschedulable_pods = any(is_active(pod) and pod.unschedulable for pod in snapshot.pods)
+    if has_replica_failure or has_unschedulable_pods or assessment.node_rejections:
         return Cause.ENVIRONMENT
-    return Cause.NEW_VERSION if trial.open else Cause.UNKNOWN
+    return Cause.NEW_VERSION if probation.is_open else Cause.UNKNOWN
 
 
-def _blind(facts: Facts, alarm: Alarm, thresholds: Thresholds) -> list[Illness]:
-    autoscaler = facts.autoscaler
+def _metrics_unavailable(
+    snapshot: AppSnapshot, deadlines: Deadlines, thresholds: Thresholds
+) -> list[AppDiagnosis]:
+    autoscaler = snapshot.hpa
     conditions = autoscaler.conditions if autoscaler else ()
     for condition in conditions:
         if condition.type != "ScalingActive" or condition.status != "False":
             continue
         if not condition.reason.startswith("FailedGet") or condition.since is None:
             continue
-        if alarm.passed(condition.since + thresholds.metrics):
-            why = messages.shorten(messages.nameless(condition.message, facts.app.key.name))
+        if deadlines.reached(condition.since + thresholds.metrics_timeout):
+            why = messages.shorten(
+                messages.strip_pod_names(condition.message, snapshot.app.key.name)
+            )
             message = f"the autoscaler gets no metrics: {why}"
-            return [_environment(IllnessType.METRICS_UNAVAILABLE, (), message)]
+            return [_environment_diagnosis(DiagnosisType.METRICS_UNAVAILABLE, (), message)]
     return []
 
 
-def _environment(kind: IllnessType, pods: tuple[PodView, ...], message: str) -> Illness:
-    return Illness(kind, Cause.ENVIRONMENT, Confidence.HIGH, pods, message)
+def _environment_diagnosis(
+    diagnosis_type: DiagnosisType, pods: tuple[PodView, ...], message: str
+) -> AppDiagnosis:
+    return AppDiagnosis(diagnosis_type, Cause.ENVIRONMENT, Confidence.HIGH, pods, message)

@@ -7,30 +7,30 @@ from datetime import timedelta
 from typing import Final
 
 from selfhealing.api.names import DEPLOYMENT
-from selfhealing.cache.child_views import DEADLINE
-from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.child_views import DEFAULT_PROGRESS_DEADLINE_SECONDS
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
 from selfhealing.health import messages
-from selfhealing.health.deadlines import Alarm
-from selfhealing.health.job_failures import last_failure, stopped_early
-from selfhealing.health.job_run import Run, run
-from selfhealing.health.pod_problems import NODE, Ailment, ailments
-from selfhealing.health.rollout import Rollout, rollout, template_hash
-from selfhealing.health.termination_causes import Causes
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.job_failures import find_last_failure, find_probe_killed_success
+from selfhealing.health.job_run import JobRun, summarize_job_run
+from selfhealing.health.pod_problems import NODE_LOST, PodProblem, find_pod_problems
+from selfhealing.health.rollout import Rollout, current_template_hash, summarize_rollout
+from selfhealing.health.termination_causes import TerminationCauses
 
-PODLESS_GRACE: Final = timedelta(seconds=30)
+NO_PODS_GRACE: Final = timedelta(seconds=30)
 """How long a Job may have no pod at all before that is a fault."""
 
-REJECTED_WITHIN: Final = timedelta(minutes=10)
+NODE_REJECTION_WINDOW: Final = timedelta(minutes=10)
 """A failed pod that was made within this time counts as turned away. What a node evicts later
 leaves failed pods behind that say nothing about the pods of today."""
 
-REJECTED_PODS: Final = 2
+MIN_NODE_REJECTIONS: Final = 2
 """So many make a fault: a single one is replaced, and that is that."""
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
+class HealthAssessment:
     """What is found: ``current`` ails pods of the current template, ``old`` those of former ones.
 
     ``workload`` is what the spec asks for. ``rejected`` says why nodes turn new pods away; empty
@@ -39,33 +39,39 @@ class Diagnosis:
     ``podless``: nobody makes pods for it.
     """
 
-    workload: str
+    workload_kind: str
     rollout: Rollout | None
-    current: tuple[Ailment, ...]
-    old: tuple[Ailment, ...]
-    rejected: str
-    run: Run | None = None
-    failure: Ailment | None = None
-    stopped: Ailment | None = None
-    podless: bool = False
+    current_problems: tuple[PodProblem, ...]
+    old_problems: tuple[PodProblem, ...]
+    node_rejections: str
+    job_run: JobRun | None = None
+    job_failure: PodProblem | None = None
+    probe_killed_success: PodProblem | None = None
+    has_no_pods: bool = False
 
     @property
-    def worst(self) -> Ailment | None:
+    def worst_problem(self) -> PodProblem | None:
         """The gravest ailment, those of the current template first."""
-        return next(iter((*self.current, *self.old)), None)
+        return next(iter((*self.current_problems, *self.old_problems)), None)
 
     @property
-    def ailing(self) -> bool:
+    def has_pod_problem(self) -> bool:
         """Whether pods have something of their own, for however short a time; a lost node is not.
 
         A pod that only starts ails from nothing.
         """
-        return any(found.reason != NODE for found in (*self.current, *self.old))
+        return any(
+            problem.reason != NODE_LOST for problem in (*self.current_problems, *self.old_problems)
+        )
 
 
-def diagnose(
-    facts: Facts, causes: Causes, alarm: Alarm, workload: str = DEPLOYMENT, ended: Run | None = None
-) -> Diagnosis:
+def assess_health(
+    snapshot: AppSnapshot,
+    causes: TerminationCauses,
+    deadlines: Deadlines,
+    workload_kind: str = DEPLOYMENT,
+    previous_run: JobRun | None = None,
+) -> HealthAssessment:
     """Examine one app.
 
     Args:
@@ -75,41 +81,53 @@ def diagnose(
         workload: DEPLOYMENT or JOB, as the spec asks for.
         ended: the run of a Job that is gone.
     """
-    deadline = facts.deployment.progress_deadline_seconds if facts.deployment else DEADLINE
-    found = ailments(facts.pods, causes, alarm, timedelta(seconds=deadline))
-    current = template_hash(facts)
-    return Diagnosis(
-        workload=workload,
-        rollout=rollout(facts),
-        current=tuple(a for a in found if a.template_hash in {"", current}),
-        old=tuple(a for a in found if a.template_hash not in {"", current}),
-        rejected=_rejected(facts.pods, alarm),
-        run=run(facts) or ended,
-        failure=last_failure(facts, causes),
-        stopped=stopped_early(facts, causes),
-        podless=_podless(facts, alarm),
+    progress_deadline = (
+        snapshot.deployment.progress_deadline_seconds
+        if snapshot.deployment
+        else DEFAULT_PROGRESS_DEADLINE_SECONDS
+    )
+    problems = find_pod_problems(
+        snapshot.pods, causes, deadlines, timedelta(seconds=progress_deadline)
+    )
+    current_hash = current_template_hash(snapshot)
+    return HealthAssessment(
+        workload_kind=workload_kind,
+        rollout=summarize_rollout(snapshot),
+        current_problems=tuple(
+            problem for problem in problems if problem.template_hash in {"", current_hash}
+        ),
+        old_problems=tuple(
+            problem for problem in problems if problem.template_hash not in {"", current_hash}
+        ),
+        node_rejections=_describe_node_rejections(snapshot.pods, deadlines),
+        job_run=summarize_job_run(snapshot) or previous_run,
+        job_failure=find_last_failure(snapshot, causes),
+        probe_killed_success=find_probe_killed_success(snapshot, causes),
+        has_no_pods=_has_no_pods(snapshot, deadlines),
     )
 
 
-def _podless(facts: Facts, alarm: Alarm) -> bool:
+def _has_no_pods(snapshot: AppSnapshot, deadlines: Deadlines) -> bool:
     """Whether a Job has had no pod for a while: a Job does not say that its pods are refused."""
-    job = facts.job
+    job = snapshot.job
     if job is None or job.started_at is None:
         return False
-    if any(pod.template_hash == job.uid for pod in facts.pods):
+    if any(pod.template_hash == job.uid for pod in snapshot.pods):
         return False
-    return alarm.passed(job.started_at + PODLESS_GRACE)
+    return deadlines.reached(job.started_at + NO_PODS_GRACE)
 
 
-def _rejected(pods: Iterable[PodView], alarm: Alarm) -> str:
-    lately = [
+def _describe_node_rejections(pods: Iterable[PodView], deadlines: Deadlines) -> str:
+    rejected_pods = [
         pod
         for pod in pods
-        if pod.phase == "Failed" and pod.created and not alarm.passed(pod.created + REJECTED_WITHIN)
+        if pod.phase == "Failed"
+        and pod.created
+        and not deadlines.reached(pod.created + NODE_REJECTION_WINDOW)
     ]
-    if len(lately) < REJECTED_PODS:
+    if len(rejected_pods) < MIN_NODE_REJECTIONS:
         return ""
-    counted = Counter(pod.reason or "Failed" for pod in lately)
-    reason = min(counted, key=lambda name: (-counted[name], name))
-    message = min(pod.message for pod in lately if (pod.reason or "Failed") == reason)
+    count_by_reason = Counter(pod.reason or "Failed" for pod in rejected_pods)
+    reason = min(count_by_reason, key=lambda name: (-count_by_reason[name], name))
+    message = min(pod.message for pod in rejected_pods if (pod.reason or "Failed") == reason)
     return f"{reason}, {messages.first_sentence(message)}" if message else reason

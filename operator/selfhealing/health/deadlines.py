@@ -3,7 +3,7 @@
 from datetime import datetime
 
 
-class Alarm:
+class Deadlines:
     """Tells whether moments have passed, and remembers the first that has not.
 
     Judgements such as "unschedulable for 30 s" change although no event comes. Whoever judges asks
@@ -12,16 +12,16 @@ class Alarm:
 
     def __init__(self, now: datetime) -> None:
         self.now = now
-        self._next: datetime | None = None
+        self._earliest: datetime | None = None
 
-    def passed(self, moment: datetime) -> bool:
+    def reached(self, deadline: datetime) -> bool:
         """Whether ``moment`` has come."""
-        if moment <= self.now:
+        if deadline <= self.now:
             return True
-        self._next = moment if self._next is None else min(self._next, moment)
+        self._earliest = deadline if self._earliest is None else min(self._earliest, deadline)
         return False
 
     @property
-    def delay(self) -> float | None:
+    def requeue_after(self) -> float | None:
         """Seconds until the next of the moments that were asked about; None when all have come."""
-        return (self._next - self.now).total_seconds() if self._next is not None else None
+        return (self._earliest - self.now).total_seconds() if self._earliest is not None else None

@@ -9,17 +9,17 @@ from typing import Any, Final, NamedTuple
 
 from selfhealing.api import names
 from selfhealing.api.status import JobStatus
-from selfhealing.cache.child_views import BACKOFF_LIMIT
-from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.child_views import DEFAULT_BACKOFF_LIMIT
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import JobView
-from selfhealing.health.pod_problems import is_live
+from selfhealing.health.pod_problems import is_active
 
 COMPLETE: Final = "Complete"
 FAILED: Final = "Failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class JobRun:
     """Where a Job stands.
 
     ``wanted`` pods are to run now, of which ``live`` are there and ``ready`` are ready; ``goal`` is
@@ -27,10 +27,10 @@ class Run:
     """
 
     wanted: int
-    live: int
+    active: int
     ready: int
     succeeded: int
-    goal: int | None
+    completions: int | None
     suspended: bool
     result: str
     reason: str
@@ -39,28 +39,28 @@ class Run:
     @property
     def updated(self) -> int:
         """Pods that are made from the current spec: all of them."""
-        return self.live
+        return self.active
 
     @property
-    def shown(self) -> int:
+    def ready_wanted(self) -> int:
         """Ready pods that are wanted."""
         return min(self.ready, self.wanted)
 
 
-def run(facts: Facts) -> Run | None:
+def summarize_job_run(snapshot: AppSnapshot) -> JobRun | None:
     """Say where the Job of an app stands; None when it has none."""
-    job = facts.job
+    job = snapshot.job
     if job is None:
         return None
-    made = [pod for pod in facts.pods if pod.template_hash == job.uid]
-    live = [pod for pod in made if is_live(pod)]
-    succeeded = max(job.succeeded, sum(pod.phase == "Succeeded" for pod in made))
-    return Run(
-        wanted=_wanted(job, succeeded, len(live)),
-        live=len(live),
-        ready=sum(pod.ready for pod in live),
+    job_pods = [pod for pod in snapshot.pods if pod.template_hash == job.uid]
+    active_pods = [pod for pod in job_pods if is_active(pod)]
+    succeeded = max(job.succeeded, sum(pod.phase == "Succeeded" for pod in job_pods))
+    return JobRun(
+        wanted=_count_wanted(job, succeeded, len(active_pods)),
+        active=len(active_pods),
+        ready=sum(pod.ready for pod in active_pods),
         succeeded=succeeded,
-        goal=job.completions,
+        completions=job.completions,
         suspended=job.suspended,
         result=FAILED if job.reason else job.result,
         reason=job.reason,
@@ -68,72 +68,74 @@ def run(facts: Facts) -> Run | None:
     )
 
 
-def _wanted(job: JobView, succeeded: int, live: int) -> int:
+def _count_wanted(job: JobView, succeeded: int, active: int) -> int:
     if job.result == COMPLETE:
         return 0
     if job.completions is None:  # once a pod has succeeded, no other is made
-        return live if succeeded else job.parallelism
+        return active if succeeded else job.parallelism
     return max(0, min(job.parallelism, job.completions - succeeded))
 
 
-class Asked(NamedTuple):
+class JobRunSpec(NamedTuple):
     """The run that a spec asks for: the hash of what is run, and the limits of a Job."""
 
-    mark: str
+    run_hash: str
     backoff_limit: int
     active_deadline: int | None
 
-    def is_(self, known: JobStatus) -> bool:
+    def matches(self, status: JobStatus) -> bool:
         """Whether that is the run that is known; one that failed by other limits is not."""
-        limits = (known.backoff_limit, known.active_deadline_seconds)
-        return known.run == self.mark and (
-            known.result != FAILED or limits == (self.backoff_limit, self.active_deadline)
+        limits = (status.backoff_limit, status.active_deadline_seconds)
+        return status.run == self.run_hash and (
+            status.result != FAILED or limits == (self.backoff_limit, self.active_deadline)
         )
 
 
-def asked(job: Mapping[str, Any]) -> Asked:
+def parse_job_run_spec(job: Mapping[str, Any]) -> JobRunSpec:
     """The run that the manifest of a Job asks for."""
     spec = job["spec"]
-    return Asked(
-        mark=job["metadata"]["annotations"][names.ANNOTATION_RUN],
-        backoff_limit=spec.get("backoffLimit", BACKOFF_LIMIT),
+    return JobRunSpec(
+        run_hash=job["metadata"]["annotations"][names.ANNOTATION_RUN_HASH],
+        backoff_limit=spec.get("backoffLimit", DEFAULT_BACKOFF_LIMIT),
         active_deadline=spec.get("activeDeadlineSeconds"),
     )
 
 
-def recorded(facts: Facts, before: JobStatus | None, wanted: Asked | None) -> JobStatus | None:
+def build_job_status(
+    snapshot: AppSnapshot, previous: JobStatus | None, wanted_run: JobRunSpec | None
+) -> JobStatus | None:
     """What is known of the latest run: by its Job, or by what was written before the Job went.
 
     What was written about another run than the one that is ``wanted`` is over.
     """
-    job = facts.job
+    job = snapshot.job
     if job is None:
-        return before if before and wanted and wanted.is_(before) else None
+        return previous if previous and wanted_run and wanted_run.matches(previous) else None
     return JobStatus(
-        run=job.run,
+        run=job.run_hash,
         succeeded=job.succeeded,
         failed=job.failed,
         result=job.result or None,
         reason=job.reason or None,
         backoff_limit=job.backoff_limit,
-        active_deadline_seconds=job.active_deadline,
+        active_deadline_seconds=job.active_deadline_seconds,
         started_at=job.started_at,
         finished_at=job.finished_at,
     )
 
 
-def remembered(known: JobStatus | None) -> Run | None:
+def job_run_from_status(status: JobStatus | None) -> JobRun | None:
     """Where a Job stood that is gone; None when it had not ended, or when there was none."""
-    if known is None or known.result is None:
+    if status is None or status.result is None:
         return None
-    return Run(
+    return JobRun(
         wanted=0,
-        live=0,
+        active=0,
         ready=0,
-        succeeded=known.succeeded,
-        goal=known.succeeded,
+        succeeded=status.succeeded,
+        completions=status.succeeded,
         suspended=False,
-        result=known.result,
-        reason=known.reason or "",
+        result=status.result,
+        reason=status.reason or "",
         message="",
     )

@@ -35,46 +35,48 @@ from fractions import Fraction
 from typing import Any, Final
 
 from selfhealing.api import names
-from selfhealing.api.quantity import quantity
-from selfhealing.cache.parse import time
-from selfhealing.cache.snapshot import Facts
+from selfhealing.api.quantity import parse_quantity
+from selfhealing.cache.parse import parse_time
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
 from selfhealing.health import messages
-from selfhealing.health.app_diagnosis import Illness
+from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
-from selfhealing.health.pod_diagnosis import IllnessType
-from selfhealing.health.pod_problems import is_live
-from selfhealing.health.rollout import template_hash
+from selfhealing.health.pod_diagnosis import DiagnosisType
+from selfhealing.health.pod_problems import is_active
+from selfhealing.health.rollout import current_template_hash
 
-HIGH: Final = 85
+TREND_PERCENT: Final = 85
 """Percent of the limit from which on growth is looked at."""
 
-FULL: Final = 95
+CRITICAL_PERCENT: Final = 95
 """Percent of the limit that are too much without any growth."""
 
-FEWEST: Final = 3
+MIN_SAMPLES: Final = 3
 """So many measurements at least tell anything."""
 
-TAIL: Final = 4
+TREND_SAMPLES: Final = 4
 """Measurements that a trend is told by: of more, one that has ended would show for too long."""
 
-SPAN: Final = timedelta(seconds=15)
+MIN_TREND_SPAN: Final = timedelta(seconds=15)
 """A trend is told by no shorter time: an app that takes up one request may grow for a second."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MemorySample:
     """How much memory a container used, in bytes, and when that was measured."""
 
-    at: datetime
-    used: int
+    measured_at: datetime
+    used_bytes: int
 
 
-Usage = Mapping[str, Sequence[Sample]]
+SamplesByPod = Mapping[str, Sequence[MemorySample]]
 """The last measurements by the uid of the pod, the latest last."""
 
 
-def climbs(samples: Sequence[Sample], limit: int, horizon: timedelta) -> bool:
+def is_trending_to_limit(
+    samples: Sequence[MemorySample], limit_bytes: int, horizon: timedelta
+) -> bool:
     """Whether a container's use of memory climbs to its limit.
 
     Args:
@@ -82,77 +84,98 @@ def climbs(samples: Sequence[Sample], limit: int, horizon: timedelta) -> bool:
         limit: the limit in force, in bytes.
         horizon: how near in time the limit must be.
     """
-    if len(samples) < FEWEST:
+    if len(samples) < MIN_SAMPLES:
         return False
-    latest = samples[-FEWEST:]
-    is_full = all(each.used * 100 >= limit * FULL for each in latest)
-    if is_full and latest[-1].used >= latest[0].used:
+    latest = samples[-MIN_SAMPLES:]
+    is_critical = all(
+        sample.used_bytes * 100 >= limit_bytes * CRITICAL_PERCENT for sample in latest
+    )
+    if is_critical and latest[-1].used_bytes >= latest[0].used_bytes:
         return True
-    tail = samples[-TAIL:]
-    now = tail[-1]
-    if now.used * 100 < limit * HIGH or now.at - tail[0].at < SPAN:
+    trend = samples[-TREND_SAMPLES:]
+    newest = trend[-1]
+    if (
+        newest.used_bytes * 100 < limit_bytes * TREND_PERCENT
+        or newest.measured_at - trend[0].measured_at < MIN_TREND_SPAN
+    ):
         return False
-    if now.used < max(each.used for each in tail):
+    if newest.used_bytes < max(sample.used_bytes for sample in trend):
         return False
-    rate = _rate(tail)
-    return rate > 0 and limit - now.used <= rate * Fraction(horizon.total_seconds())
+    slope = _slope(trend)
+    return slope > 0 and limit_bytes - newest.used_bytes <= slope * Fraction(
+        horizon.total_seconds()
+    )
 
 
-def _rate(samples: Sequence[Sample]) -> Fraction:
+def _slope(samples: Sequence[MemorySample]) -> Fraction:
     """The slope of the line of least squares, in bytes a second; exact, whatever the units."""
     first = samples[0]
     points = [
-        (Fraction((each.at - first.at).total_seconds()), each.used - first.used) for each in samples
+        (
+            Fraction((sample.measured_at - first.measured_at).total_seconds()),
+            sample.used_bytes - first.used_bytes,
+        )
+        for sample in samples
     ]
     count = len(points)
-    times, uses = sum(t for t, _ in points), sum(u for _, u in points)
-    both, squares = sum(t * u for t, u in points), sum(t * t for t, _ in points)
-    return Fraction(count * both - times * uses) / (count * squares - times * times)
+    time_sum, used_sum = sum(t for t, _ in points), sum(u for _, u in points)
+    product_sum, square_sum = sum(t * u for t, u in points), sum(t * t for t, _ in points)
+    return Fraction(count * product_sum - time_sum * used_sum) / (
+        count * square_sum - time_sum * time_sum
+    )
 
 
-def climbing(facts: Facts, usage: Usage, horizon: timedelta) -> tuple[PodView, ...]:
+def find_pods_trending_to_limit(
+    snapshot: AppSnapshot, usage: SamplesByPod, horizon: timedelta
+) -> tuple[PodView, ...]:
     """The pods of the current template whose use of memory climbs to their limit.
 
     Those of a former one are on their way out, and would not be given more.
     """
-    current = template_hash(facts)
+    current_hash = current_template_hash(snapshot)
     return tuple(
         pod
-        for pod in facts.pods
-        if is_live(pod)
-        and pod.template_hash == current
-        and (limit := quantity(_limit(pod)))
-        and climbs(usage.get(pod.uid, ()), int(limit), horizon)
+        for pod in snapshot.pods
+        if is_active(pod)
+        and pod.template_hash == current_hash
+        and (limit := parse_quantity(_memory_limit(pod)))
+        and is_trending_to_limit(usage.get(pod.uid, ()), int(limit), horizon)
     )
 
 
-def _limit(pod: PodView) -> str:
+def _memory_limit(pod: PodView) -> str:
     """The limit in force: what the kubelet has set, where it says so."""
-    return pod.memory_applied or pod.memory_limit
+    return pod.applied_memory_limit or pod.memory_limit
 
 
-def warnings(facts: Facts, usage: Usage, horizon: timedelta) -> tuple[Illness, ...]:
+def find_memory_warnings(
+    snapshot: AppSnapshot, usage: SamplesByPod, horizon: timedelta
+) -> tuple[AppDiagnosis, ...]:
     """What is no illness yet, and will soon be one.
 
     Nobody can tell from here whether it is a leak or more work, so nobody is blamed.
     """
-    pods = climbing(facts, usage, horizon)
+    pods = find_pods_trending_to_limit(snapshot, usage, horizon)
     if not pods:
         return ()
-    what = f"its use of memory climbs to the limit of {_limit(pods[0])}"
-    message = messages.about([pod.name for pod in pods], what)
-    kind = IllnessType.MEMORY_CLIMBING
-    return (Illness(kind, Cause.UNKNOWN, Confidence.LOW, pods, message),)
+    symptom = f"its use of memory climbs to the limit of {_memory_limit(pods[0])}"
+    message = messages.summarize_pods([pod.name for pod in pods], symptom)
+    diagnosis_type = DiagnosisType.MEMORY_CLIMBING
+    return (AppDiagnosis(diagnosis_type, Cause.UNKNOWN, Confidence.LOW, pods, message),)
 
 
-def sample(raw: Mapping[str, Any]) -> tuple[str, Sample] | None:
+def parse_pod_metrics(raw: Mapping[str, Any]) -> tuple[str, MemorySample] | None:
     """The name of a pod and what its main container used, from its PodMetrics.
 
     None where that container was not measured.
     """
-    at = time(raw.get("timestamp"))
+    measured_at = parse_time(raw.get("timestamp"))
     for container in raw.get("containers") or ():
-        used = quantity(container.get("usage", {}).get("memory"))
-        if container["name"] == names.CONTAINER_NAME and at is not None and used is not None:
-            return raw["metadata"]["name"], Sample(at, int(used))
+        used_bytes = parse_quantity(container.get("usage", {}).get("memory"))
+        if (
+            container["name"] == names.CONTAINER_NAME
+            and measured_at is not None
+            and used_bytes is not None
+        ):
+            return raw["metadata"]["name"], MemorySample(measured_at, int(used_bytes))
     return None

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-LIMIT: Final = 120
+MAX_LENGTH: Final = 120
 """Characters of a foreign text that are worth reading at night."""
 
 _PULL_CAUSES: Final[Mapping[str, str]] = {
@@ -43,16 +43,20 @@ _SIGNALS: Final[Mapping[int, str]] = {
 }
 """Exit codes that stand for a signal (128 + its number)."""
 
-_BACK_OFF: Final = re.compile(r'^(?:Back-off pulling image "[^"]*"(?:: )?)?(?:ErrImagePull: )?')
+_BACKOFF_PREFIX: Final = re.compile(
+    r'^(?:Back-off pulling image "[^"]*"(?:: )?)?(?:ErrImagePull: )?'
+)
 _QUOTED: Final = re.compile(r'"[^"]*"')
-_NODES: Final = re.compile(r"^0/\d+ nodes are available: ")
-_START: Final = re.compile(r".*(?:container init|container process|create failed): ", re.DOTALL)
-_FORBIDDEN: Final = re.compile(r'^(?:pods? "[^"]+"|\S+) is forbidden: ')
-_GENERATED: Final = "-[a-z0-9]{1,10}-[a-z0-9]{5}"
+_NODES_PREFIX: Final = re.compile(r"^0/\d+ nodes are available: ")
+_START_PREFIX: Final = re.compile(
+    r".*(?:container init|container process|create failed): ", re.DOTALL
+)
+_FORBIDDEN_PREFIX: Final = re.compile(r'^(?:pods? "[^"]+"|\S+) is forbidden: ')
+_GENERATED_SUFFIX: Final = "-[a-z0-9]{1,10}-[a-z0-9]{5}"
 """What a Deployment's ReplicaSet appends to the name of a pod."""
 
 
-def shorten(text: str, limit: int = LIMIT) -> str:
+def shorten(text: str, limit: int = MAX_LENGTH) -> str:
     """Cut ``text`` to ``limit`` characters, at the end of a word where there is one."""
     line = " ".join(text.split())
     if len(line) <= limit:
@@ -64,27 +68,27 @@ def shorten(text: str, limit: int = LIMIT) -> str:
 
 def pull_cause(message: str) -> str:
     """Why an image could not be pulled; empty where the message does not say."""
-    cause = _BACK_OFF.sub("", message)
+    cause = _BACKOFF_PREFIX.sub("", message)
     lowered = _QUOTED.sub("", cause).lower()
-    for signs, meaning in _PULL_CAUSES.items():
-        if re.search(signs, lowered):
+    for pattern, meaning in _PULL_CAUSES.items():
+        if re.search(pattern, lowered):
             return meaning
     return shorten(cause.rpartition(": ")[2])
 
 
 def start_cause(message: str) -> str:
     """Why the container runtime could not start a container: the end of its chain of errors."""
-    return shorten(_START.sub("", message, count=1).removesuffix(": unknown"))
+    return shorten(_START_PREFIX.sub("", message, count=1).removesuffix(": unknown"))
 
 
 def scheduling_cause(message: str) -> str:
     """Why the scheduler finds no node, without its thoughts on claims and preemption."""
-    return first_sentence(_NODES.sub("", message))
+    return first_sentence(_NODES_PREFIX.sub("", message))
 
 
 def refusal_cause(message: str) -> str:
     """Why the API server refused a pod, without the pod's ever-changing name."""
-    return shorten(_FORBIDDEN.sub("", message))
+    return shorten(_FORBIDDEN_PREFIX.sub("", message))
 
 
 def first_sentence(message: str) -> str:
@@ -92,33 +96,33 @@ def first_sentence(message: str) -> str:
     return shorten(message.split(". ", 1)[0].rstrip("."))
 
 
-def nameless(text: str, app: str) -> str:
+def strip_pod_names(text: str, app_name: str) -> str:
     """Replace the names of an app's pods: which one of them it is, is chance."""
-    return re.sub(rf"\b{re.escape(app)}{_GENERATED}\b", f"{app}-…", text)
+    return re.sub(rf"\b{re.escape(app_name)}{_GENERATED_SUFFIX}\b", f"{app_name}-…", text)
 
 
-def about(pods: Sequence[str], message: str) -> str:
+def summarize_pods(pod_names: Sequence[str], message: str) -> str:
     """What is said of some pods, by the name of the first: "web-1 and 2 more: keeps crashing"."""
-    others = len(pods) - 1
-    return f"{pods[0]}{f' and {others} more' if others else ''}: {message}"
+    other_count = len(pod_names) - 1
+    return f"{pod_names[0]}{f' and {other_count} more' if other_count else ''}: {message}"
 
 
-def duration(time: timedelta) -> str:
+def format_duration(delta: timedelta) -> str:
     """A time in the largest unit that it is a whole number of: "10 minutes", "90 seconds"."""
-    seconds = int(time.total_seconds())
+    seconds = int(delta.total_seconds())
     number, unit = (seconds, "second") if seconds % 60 else (seconds // 60, "minute")
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
-def span(time: timedelta) -> str:
+def format_elapsed(delta: timedelta) -> str:
     """How long something took, to the second: "2 h 5 min 3 s"."""
-    minutes, seconds = divmod(int(time.total_seconds()), 60)
+    minutes, seconds = divmod(int(delta.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "min"), (seconds, "s"))
     return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
 
 
-def exit_words(code: int) -> str:
+def describe_exit_code(code: int) -> str:
     """An exit code, with the signal that it stands for."""
     signal = _SIGNALS.get(code)
     return f"exit code {code}, {signal}" if signal else f"exit code {code}"

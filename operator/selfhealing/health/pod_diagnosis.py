@@ -9,24 +9,29 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from selfhealing.cache.child_views import DEADLINE
+from selfhealing.cache.child_views import DEFAULT_PROGRESS_DEADLINE_SECONDS
 from selfhealing.cache.views import ContainerView, PodView, Termination
 from selfhealing.health import messages
-from selfhealing.health.deadlines import Alarm
+from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_problems import (
-    CRASH,
-    NODE,
+    CRASH_LOOP_BACK_OFF,
+    IMAGE_PULL_BACK_OFF,
+    KUBELET_REPORT_DELAY,
+    NODE_LOST,
     NOT_READY,
-    PROOF_SLACK,
-    PULL,
     UNSCHEDULABLE,
-    Ailment,
-    is_live,
+    PodProblem,
+    is_active,
 )
-from selfhealing.health.termination_causes import OOM, PROBE_REASONS, Causes, ContainerKey
+from selfhealing.health.termination_causes import (
+    OOM_KILLED,
+    PROBE_REASONS,
+    ContainerKey,
+    TerminationCauses,
+)
 
 
-class IllnessType(StrEnum):
+class DiagnosisType(StrEnum):
     """What an app can have."""
 
     CRASH_LOOPING = "CrashLooping"
@@ -48,31 +53,33 @@ class IllnessType(StrEnum):
     MEMORY_CLIMBING = "MemoryClimbing"
 
 
-WARNINGS: Final = frozenset({IllnessType.MEMORY_CLIMBING})
+WARNINGS: Final = frozenset({DiagnosisType.MEMORY_CLIMBING})
 """What is no illness yet: the app is well, and is never left to people because of it."""
 
-SPARED: Final = WARNINGS | {IllnessType.METRICS_UNAVAILABLE}
+NEVER_QUARANTINED: Final = WARNINGS | {DiagnosisType.METRICS_UNAVAILABLE}
 """Illnesses of apps that serve: for these alone none is left to people. Metrics come and go, and
 what may be done about that must not cost an app its healing when it falls ill."""
 
 
-CRASHES: Final = 3
+CRASHLOOP_RESTARTS: Final = 3
 """Restarts that make a loop: the kubelet has waited 10 s and 20 s by then, and it did not help."""
 
-OOM_KILLS: Final = 2
+OOM_RESTARTS: Final = 2
 """Kills for want of memory that make an illness."""
 
-FLAP: Final = timedelta(minutes=10)
+CRASHLOOP_MAX_UPTIME: Final = timedelta(minutes=10)
 """A life that is shorter than this counts as a crash in a loop, as it does to the kubelet, which
 resets its back-off after 10 minutes."""
 
-OVERDUE: Final = timedelta(minutes=1)
+STUCK_TERMINATING_AFTER: Final = timedelta(minutes=1)
 """How long a pod may outstay its deletion: its time to stop is over by then."""
 
-_PULLS: Final = frozenset({PULL, "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
-_CONFIG: Final = frozenset({"CreateContainerConfigError", "CreateContainerError"})
-_CRASHES: Final = frozenset({CRASH, "Error", "Completed"})
-_NEVER_RAN: Final = frozenset({"StartError", "ContainerCannotRun"})
+_IMAGE_PULL_REASONS: Final = frozenset(
+    {IMAGE_PULL_BACK_OFF, "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+)
+_CONFIG_ERROR_REASONS: Final = frozenset({"CreateContainerConfigError", "CreateContainerError"})
+_CRASH_REASONS: Final = frozenset({CRASH_LOOP_BACK_OFF, "Error", "Completed"})
+_START_FAILURE_REASONS: Final = frozenset({"StartError", "ContainerCannotRun"})
 """Ends of containers that the runtime could not start."""
 
 
@@ -81,30 +88,34 @@ class Thresholds:
     """How long a state must last before it is a diagnosis.
 
     Attributes:
-        start: a container that does not start.
-        unready: a pod that was ready and is not any more.
-        metrics: an autoscaler without metrics.
-        rollout: a pod that was never ready: the Deployment's progressDeadlineSeconds.
+        start_grace: a container that does not start.
+        unready_timeout: a pod that was ready and is not any more.
+        metrics_timeout: an autoscaler without metrics.
+        progress_deadline: a pod that was never ready: the Deployment's progressDeadlineSeconds.
     """
 
-    start: timedelta
-    unready: timedelta
-    metrics: timedelta
-    rollout: timedelta = timedelta(seconds=DEADLINE)
+    start_grace: timedelta
+    unready_timeout: timedelta
+    metrics_timeout: timedelta
+    progress_deadline: timedelta = timedelta(seconds=DEFAULT_PROGRESS_DEADLINE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
-class Symptom:
+class PodDiagnosis:
     """What one pod shows; ``message`` is a clause that follows its name."""
 
     pod: PodView
-    type: IllnessType
+    type: DiagnosisType
     message: str
 
 
-def symptom(
-    pod: PodView, found: Ailment | None, causes: Causes, alarm: Alarm, thresholds: Thresholds
-) -> Symptom | None:
+def diagnose_pod(
+    pod: PodView,
+    problem: PodProblem | None,
+    causes: TerminationCauses,
+    deadlines: Deadlines,
+    thresholds: Thresholds,
+) -> PodDiagnosis | None:
     """What a pod shows, if anything has lasted long enough to be acted upon.
 
     Args:
@@ -115,134 +126,167 @@ def symptom(
         thresholds: how long is long enough.
     """
     if pod.deleting:
-        return _overdue(pod, alarm)
-    if not is_live(pod):
+        return _stuck_terminating(pod, deadlines)
+    if not is_active(pod):
         return None
-    if found is None or found.reason == NOT_READY:
-        return _flapping(pod, causes, alarm) or _hung(pod, alarm, thresholds)
-    kind = _kind(found, pod, causes, alarm)
-    if kind in _AT_ONCE or (kind is not None and _lasted(pod, alarm, thresholds)):
-        return Symptom(pod, kind, found.message)
+    if problem is None or problem.reason == NOT_READY:
+        return _slow_crash_loop(pod, causes, deadlines) or _not_ready_too_long(
+            pod, deadlines, thresholds
+        )
+    diagnosis_type = _diagnosis_type(problem, pod, causes, deadlines)
+    if diagnosis_type in _NO_EXTRA_WAIT or (
+        diagnosis_type is not None and _has_start_grace_passed(pod, deadlines, thresholds)
+    ):
+        return PodDiagnosis(pod, diagnosis_type, problem.message)
     return None
 
 
-_AT_ONCE: Final = frozenset(
+_NO_EXTRA_WAIT: Final = frozenset(
     {
-        IllnessType.CRASH_LOOPING,
-        IllnessType.LIVENESS_KILLED,
-        IllnessType.OOM_KILLED,
-        IllnessType.NODE_LOST,
+        DiagnosisType.CRASH_LOOPING,
+        DiagnosisType.LIVENESS_KILLED,
+        DiagnosisType.OOM_KILLED,
+        DiagnosisType.NODE_LOST,
     }
 )
 """Illnesses that are told only when they have lasted: by count, or by their own patience."""
 
 
-def _kind(found: Ailment, pod: PodView, causes: Causes, alarm: Alarm) -> IllnessType | None:
-    reason = found.reason
-    if reason in _CRASHES:
-        return _crash(pod, causes, alarm)
-    if reason == OOM:
-        kills = (c.restarts for c in pod.containers if (end := _end(c)) and end.reason == OOM)
-        return IllnessType.OOM_KILLED if max(kills, default=0) >= OOM_KILLS else None
-    if reason in _PULLS:
-        return IllnessType.IMAGE_PULL_FAILING
-    if reason in _CONFIG:
-        return IllnessType.CONFIG_ERROR
-    kinds = {UNSCHEDULABLE: IllnessType.UNSCHEDULABLE, NODE: IllnessType.NODE_LOST}
-    return kinds.get(reason, IllnessType.START_FAILING)
+def _diagnosis_type(
+    problem: PodProblem, pod: PodView, causes: TerminationCauses, deadlines: Deadlines
+) -> DiagnosisType | None:
+    reason = problem.reason
+    if reason in _CRASH_REASONS:
+        return _crash_diagnosis_type(pod, causes, deadlines)
+    if reason == OOM_KILLED:
+        restart_counts = (
+            c.restarts
+            for c in pod.containers
+            if (termination := _last_termination(c)) and termination.reason == OOM_KILLED
+        )
+        return DiagnosisType.OOM_KILLED if max(restart_counts, default=0) >= OOM_RESTARTS else None
+    if reason in _IMAGE_PULL_REASONS:
+        return DiagnosisType.IMAGE_PULL_FAILING
+    if reason in _CONFIG_ERROR_REASONS:
+        return DiagnosisType.CONFIG_ERROR
+    types_by_reason = {
+        UNSCHEDULABLE: DiagnosisType.UNSCHEDULABLE,
+        NODE_LOST: DiagnosisType.NODE_LOST,
+    }
+    return types_by_reason.get(reason, DiagnosisType.START_FAILING)
 
 
-def _crash(pod: PodView, causes: Causes, alarm: Alarm) -> IllnessType | None:
+def _crash_diagnosis_type(
+    pod: PodView, causes: TerminationCauses, deadlines: Deadlines
+) -> DiagnosisType | None:
     """Which loop a pod is in; None while it may still be none."""
-    looping = [container for container in pod.containers if _loops(container, alarm)]
+    looping = [container for container in pod.containers if _is_crash_looping(container, deadlines)]
     if not looping:
         return None
-    return _loop(pod, max(looping, key=lambda container: container.restarts), causes)
+    return _loop_diagnosis_type(pod, max(looping, key=lambda container: container.restarts), causes)
 
 
-def _loops(container: ContainerView, alarm: Alarm) -> bool:
+def _is_crash_looping(container: ContainerView, deadlines: Deadlines) -> bool:
     """Whether a container ends again and again, and lately.
 
     One that has crashed once a week for a month is in no loop, and neither is one that did so for
     an hour a month ago: its last life was short, and it has not lived twice as long since.
     """
-    end, life = _end(container), _life(container)
-    if container.restarts < CRASHES:
+    termination, uptime = _last_termination(container), _last_uptime(container)
+    if container.restarts < CRASHLOOP_RESTARTS:
         return False
-    if container.waiting == CRASH:
+    if container.waiting_reason == CRASH_LOOP_BACK_OFF:
         return True
-    if end is None or life is None or life >= FLAP:
+    if termination is None or uptime is None or uptime >= CRASHLOOP_MAX_UPTIME:
         return False
     since = container.running_since
-    return since is None or not alarm.passed(since + 2 * life + PROOF_SLACK)
+    return since is None or not deadlines.reached(since + 2 * uptime + KUBELET_REPORT_DELAY)
 
 
-def _end(container: ContainerView) -> Termination | None:
-    return container.terminated or container.last
+def _last_termination(container: ContainerView) -> Termination | None:
+    return container.terminated or container.last_termination
 
 
-def _life(container: ContainerView) -> timedelta | None:
-    end = _end(container)
-    if end is None or end.started_at is None or end.finished_at is None:
+def _last_uptime(container: ContainerView) -> timedelta | None:
+    termination = _last_termination(container)
+    if termination is None or termination.started_at is None or termination.finished_at is None:
         return None
-    return end.finished_at - end.started_at
+    return termination.finished_at - termination.started_at
 
 
-def _loop(pod: PodView, container: ContainerView, causes: Causes) -> IllnessType:
-    cause = causes.of(ContainerKey(pod.uid, container.name), _end(container))
-    if cause == OOM:
-        return IllnessType.OOM_KILLED
-    killed = cause in PROBE_REASONS.values()
-    return IllnessType.LIVENESS_KILLED if killed else IllnessType.CRASH_LOOPING
+def _loop_diagnosis_type(
+    pod: PodView, container: ContainerView, causes: TerminationCauses
+) -> DiagnosisType:
+    cause = causes.reason_for(ContainerKey(pod.uid, container.name), _last_termination(container))
+    if cause == OOM_KILLED:
+        return DiagnosisType.OOM_KILLED
+    is_probe_kill = cause in PROBE_REASONS.values()
+    return DiagnosisType.LIVENESS_KILLED if is_probe_kill else DiagnosisType.CRASH_LOOPING
 
 
-def _flapping(pod: PodView, causes: Causes, alarm: Alarm) -> Symptom | None:
+def _slow_crash_loop(
+    pod: PodView, causes: TerminationCauses, deadlines: Deadlines
+) -> PodDiagnosis | None:
     """Whether a pod that looks well at this moment, or only unready, is in a slow loop."""
     for container in pod.containers:
-        life = _life(container)
-        if life is not None and _loops(container, alarm):
-            message = f"has restarted {container.restarts} times, last after {messages.span(life)}"
-            return Symptom(pod, _loop(pod, container, causes), message)
+        uptime = _last_uptime(container)
+        if uptime is not None and _is_crash_looping(container, deadlines):
+            message = f"has restarted {container.restarts} times, last after {messages.format_elapsed(uptime)}"
+            return PodDiagnosis(pod, _loop_diagnosis_type(pod, container, causes), message)
     return None
 
 
-def _hung(pod: PodView, alarm: Alarm, thresholds: Thresholds) -> Symptom | None:
+def _not_ready_too_long(
+    pod: PodView, deadlines: Deadlines, thresholds: Thresholds
+) -> PodDiagnosis | None:
     """Whether a pod has run for long, has not crashed, and is not ready.
 
     One that has never been ready may start slowly: it gets the time of a whole rollout.
     """
-    mains = [c for c in pod.containers if not c.init]
-    if any(c.starting for c in mains):
+    regular_containers = [c for c in pod.containers if not c.is_init]
+    if any(c.starting for c in regular_containers):
         return None  # its startup probe says how long that may take
-    started = [c.running_since for c in mains if c.running_since is not None]
-    if pod.ready or not started or len(started) < len(mains):
+    start_times = [c.running_since for c in regular_containers if c.running_since is not None]
+    if pod.ready or not start_times or len(start_times) < len(regular_containers):
         return None
-    last = max(started)
-    was_ready = pod.ready_since is not None and pod.ready_since > last
-    was_ready = was_ready or any(c.restarts for c in mains)
-    since = max(pod.ready_since or last, last)
-    limit = thresholds.unready if was_ready else max(thresholds.unready, thresholds.rollout)
-    if not alarm.passed(since + limit):
+    last_started = max(start_times)
+    was_ready = pod.ready_since is not None and pod.ready_since > last_started
+    was_ready = was_ready or any(c.restarts for c in regular_containers)
+    since = max(pod.ready_since or last_started, last_started)
+    timeout = (
+        thresholds.unready_timeout
+        if was_ready
+        else max(thresholds.unready_timeout, thresholds.progress_deadline)
+    )
+    if not deadlines.reached(since + timeout):
         return None
-    waited = messages.duration(limit)
+    waited = messages.format_duration(timeout)
     message = f"runs but has not been ready for {waited}"
-    return Symptom(pod, IllnessType.NOT_READY_TOO_LONG, message)
+    return PodDiagnosis(pod, DiagnosisType.NOT_READY_TOO_LONG, message)
 
 
-def _lasted(pod: PodView, alarm: Alarm, thresholds: Thresholds) -> bool:
+def _has_start_grace_passed(pod: PodView, deadlines: Deadlines, thresholds: Thresholds) -> bool:
     """Whether a pod has tried to start for long enough, since it was made or ran last.
 
     A pod that has run for days pulls its image again when its container ends.
     """
-    ends = [_end(container) for container in pod.containers]
-    ran = [e.finished_at for e in ends if e is not None and e.reason not in _NEVER_RAN]
-    since = max((time for time in (pod.created, *ran) if time is not None), default=None)
-    return since is not None and alarm.passed(since + thresholds.start)
+    terminations = [_last_termination(container) for container in pod.containers]
+    finish_times = [
+        termination.finished_at
+        for termination in terminations
+        if termination is not None and termination.reason not in _START_FAILURE_REASONS
+    ]
+    since = max((time for time in (pod.created, *finish_times) if time is not None), default=None)
+    return since is not None and deadlines.reached(since + thresholds.start_grace)
 
 
-def _overdue(pod: PodView, alarm: Alarm) -> Symptom | None:
-    if pod.deleted_at is None or not alarm.passed(pod.deleted_at + OVERDUE):
+def _stuck_terminating(pod: PodView, deadlines: Deadlines) -> PodDiagnosis | None:
+    if pod.deleted_at is None or not deadlines.reached(pod.deleted_at + STUCK_TERMINATING_AFTER):
         return None
-    held = ", ".join(pod.finalizers)
-    why = f"the finalizer {held} holds it" if held else f"its node {pod.node} has not confirmed it"
-    return Symptom(pod, IllnessType.STUCK_TERMINATING, f"should be gone, but {why}")
+    finalizers = ", ".join(pod.finalizers)
+    cause = (
+        f"the finalizer {finalizers} holds it"
+        if finalizers
+        else f"its node {pod.node} has not confirmed it"
+    )
+    return PodDiagnosis(pod, DiagnosisType.STUCK_TERMINATING, f"should be gone, but {cause}")

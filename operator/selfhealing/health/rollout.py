@@ -8,14 +8,14 @@ the spec asks for.
 from dataclasses import dataclass
 from typing import Final
 
-from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import ConditionView, DeploymentView, PodView
-from selfhealing.health.pod_problems import is_live
+from selfhealing.health.pod_problems import is_active
 
-ROLLED_OUT: Final = "NewReplicaSetAvailable"
+NEW_REPLICA_SET_AVAILABLE: Final = "NewReplicaSetAvailable"
 """The reason of the condition Progressing since a rollout was completed, whatever came later."""
 
-HELD: Final = "DeploymentPaused"
+DEPLOYMENT_PAUSED: Final = "DeploymentPaused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,82 +28,92 @@ class Rollout:
     """
 
     wanted: int
-    live: int
+    active: int
     ready: int
     current_ready: int
     updated: int
     old: int
     old_ready: int
-    observed: bool
-    rolled_out: bool
-    settling: bool
-    held: bool
-    stalled: ConditionView | None
-    refused: ConditionView | None
+    is_observed: bool
+    is_rolled_out: bool
+    is_awaiting_min_ready: bool
+    is_paused: bool
+    stalled_condition: ConditionView | None
+    replica_failure: ConditionView | None
 
     @property
-    def shown(self) -> int:
+    def ready_wanted(self) -> int:
         """Ready pods that are wanted: those that go because they are too many are no news."""
         return min(self.current_ready, self.wanted)
 
     @property
-    def finished(self) -> bool:
+    def has_only_updated_pods(self) -> bool:
         """Whether every pod that is wanted is made from the current template, and no other is."""
-        return self.observed and self.updated >= self.wanted and not self.old
+        return self.is_observed and self.updated >= self.wanted and not self.old
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether everything that is asked for is there and ready."""
-        return self.finished and self.current_ready >= self.wanted and not self.settling
+        return (
+            self.has_only_updated_pods
+            and self.current_ready >= self.wanted
+            and not self.is_awaiting_min_ready
+        )
 
 
-def rollout(facts: Facts) -> Rollout | None:
+def summarize_rollout(snapshot: AppSnapshot) -> Rollout | None:
     """Say where the rollout of an app stands; None when it has no Deployment."""
-    deployment = facts.deployment
+    deployment = snapshot.deployment
     if deployment is None:
         return None
-    live = [pod for pod in facts.pods if is_live(pod)]
-    current = template_hash(facts)
+    active_pods = [pod for pod in snapshot.pods if is_active(pod)]
+    current_hash = current_template_hash(snapshot)
     # A pod without a hash is a stranger that carries the app's label.
-    old = [pod for pod in live if pod.template_hash not in {"", current}]
-    progressing = _condition(deployment, "Progressing")
-    failure = _condition(deployment, "ReplicaFailure")
+    old_pods = [pod for pod in active_pods if pod.template_hash not in {"", current_hash}]
+    progressing = _find_condition(deployment, "Progressing")
+    replica_failure = _find_condition(deployment, "ReplicaFailure")
     return Rollout(
         wanted=deployment.replicas,
-        live=len(live),
-        ready=_ready(live),
-        current_ready=_ready([pod for pod in live if pod.template_hash == current != ""]),
+        active=len(active_pods),
+        ready=_count_ready(active_pods),
+        current_ready=_count_ready(
+            [pod for pod in active_pods if pod.template_hash == current_hash != ""]
+        ),
         updated=deployment.updated_replicas,
-        old=len(old),
-        old_ready=_ready(old),
-        observed=deployment.observed_generation >= deployment.generation,
-        rolled_out=progressing is not None and progressing.reason == ROLLED_OUT,
-        settling=_settling(deployment),
-        held=progressing is not None and progressing.reason == HELD,
-        stalled=progressing if progressing and progressing.status == "False" else None,
-        refused=failure if failure and failure.status == "True" else None,
+        old=len(old_pods),
+        old_ready=_count_ready(old_pods),
+        is_observed=deployment.observed_generation >= deployment.generation,
+        is_rolled_out=progressing is not None and progressing.reason == NEW_REPLICA_SET_AVAILABLE,
+        is_awaiting_min_ready=_is_awaiting_min_ready(deployment),
+        is_paused=progressing is not None and progressing.reason == DEPLOYMENT_PAUSED,
+        stalled_condition=progressing if progressing and progressing.status == "False" else None,
+        replica_failure=replica_failure
+        if replica_failure and replica_failure.status == "True"
+        else None,
     )
 
 
-def template_hash(facts: Facts) -> str:
+def current_template_hash(snapshot: AppSnapshot) -> str:
     """The hash of the current template: the Deployment's word, the Job, or the newest pod's."""
-    if facts.job is not None:
-        return facts.job.uid
-    if facts.deployment is not None and facts.deployment.template_hash:
-        return facts.deployment.template_hash
-    dated = [(pod.created, pod.name, pod.template_hash) for pod in facts.pods if pod.created]
-    return max(dated)[2] if dated else ""
+    if snapshot.job is not None:
+        return snapshot.job.uid
+    if snapshot.deployment is not None and snapshot.deployment.template_hash:
+        return snapshot.deployment.template_hash
+    candidates = [
+        (pod.created, pod.name, pod.template_hash) for pod in snapshot.pods if pod.created
+    ]
+    return max(candidates)[2] if candidates else ""
 
 
-def _ready(pods: list[PodView]) -> int:
+def _count_ready(pods: list[PodView]) -> int:
     return sum(pod.ready for pod in pods)
 
 
-def _settling(deployment: DeploymentView) -> bool:
+def _is_awaiting_min_ready(deployment: DeploymentView) -> bool:
     """Whether pods that are ready do not count as available yet."""
-    waits = deployment.min_ready_seconds > 0
-    return waits and deployment.available_replicas < deployment.replicas
+    has_min_ready = deployment.min_ready_seconds > 0
+    return has_min_ready and deployment.available_replicas < deployment.replicas
 
 
-def _condition(deployment: DeploymentView, kind: str) -> ConditionView | None:
-    return next((c for c in deployment.conditions if c.type == kind), None)
+def _find_condition(deployment: DeploymentView, condition_type: str) -> ConditionView | None:
+    return next((c for c in deployment.conditions if c.type == condition_type), None)

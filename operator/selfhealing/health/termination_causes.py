@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from selfhealing.cache.views import KillView, Termination
+from selfhealing.cache.views import ContainerKillEvent, Termination
 
 PROBE_REASONS: Final[Mapping[str, str]] = {
     "liveness": "LivenessProbe",
@@ -16,15 +16,15 @@ PROBE_REASONS: Final[Mapping[str, str]] = {
 UNKNOWN: Final = "Unknown"
 """The reason of restarts that happened between two looks: a pod remembers only the last one."""
 
-OOM: Final = "OOMKilled"
+OOM_KILLED: Final = "OOMKilled"
 
 SIGKILL: Final = 137
 """Exit code of a container that was killed: by the kernel, or by a kubelet that had waited."""
 
-KILLED: Final = frozenset({SIGKILL, 143})
+SIGNAL_EXIT_CODES: Final = frozenset({SIGKILL, 143})
 """Exit codes of a container that the kubelet stopped: SIGKILL and SIGTERM."""
 
-CLOCK_SLACK: Final = timedelta(seconds=1)
+TIMESTAMP_RESOLUTION: Final = timedelta(seconds=1)
 """Times are whole seconds: a kill and the end that it caused may seem swapped by one."""
 
 
@@ -36,14 +36,14 @@ class ContainerKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class RecordedTermination:
     """What was found out earlier about the end of a container at ``finished_at``."""
 
     finished_at: datetime | None
     reason: str
 
 
-class Causes:
+class TerminationCauses:
     """Knows why containers ended, from the kubelet's Events and from what was found out before.
 
     An Event lives for an hour; what it told must outlast it. And a kubelet lets 25 Events of a pod
@@ -56,49 +56,63 @@ class Causes:
 
     def __init__(
         self,
-        kills: Iterable[KillView] = (),
-        remembered: Mapping[ContainerKey, Remembered] | None = None,
+        kills: Iterable[ContainerKillEvent] = (),
+        recorded: Mapping[ContainerKey, RecordedTermination] | None = None,
     ) -> None:
         self._kills = {ContainerKey(kill.pod_uid, kill.container): kill for kill in kills}
-        self._remembered = dict(remembered or {})
+        self._recorded = dict(recorded or {})
 
-    def of(self, key: ContainerKey, end: Termination | None) -> str:
+    def reason_for(self, key: ContainerKey, termination: Termination | None) -> str:
         """Why the container ``key`` came to the ``end`` that its pod shows."""
-        kill, known = self._kills.get(key), self._remembered.get(key)
-        if end is None or end.finished_at is None or known is None or known.finished_at is None:
-            return reason_of(end, kill)
-        if known.finished_at == end.finished_at:
+        kill, recorded = self._kills.get(key), self._recorded.get(key)
+        if (
+            termination is None
+            or termination.finished_at is None
+            or recorded is None
+            or recorded.finished_at is None
+        ):
+            return termination_reason(termination, kill)
+        if recorded.finished_at == termination.finished_at:
             # What a probe's Event told outlasts it. Anything else the end itself tells: it may be
             # another one, within the same second.
-            found = reason_of(end, kill)
-            if known.reason in PROBE_REASONS.values() and found == end.reason != OOM:
-                return known.reason
+            reason = termination_reason(termination, kill)
+            if (
+                recorded.reason in PROBE_REASONS.values()
+                and reason == termination.reason != OOM_KILLED
+            ):
+                return recorded.reason
         else:
             # A container is started again within the second in which it was killed.
-            is_used = kill is not None and kill.at <= known.finished_at + CLOCK_SLACK
-            is_used = is_used and known.finished_at < end.finished_at
-            found = reason_of(end, None if is_used else kill)
-        return known.reason if found == "Error" and _again(end, known.reason) else found
+            is_kill_used = (
+                kill is not None and kill.at <= recorded.finished_at + TIMESTAMP_RESOLUTION
+            )
+            is_kill_used = is_kill_used and recorded.finished_at < termination.finished_at
+            reason = termination_reason(termination, None if is_kill_used else kill)
+        return (
+            recorded.reason
+            if reason == "Error" and _is_same_cause(termination, recorded.reason)
+            else reason
+        )
 
 
-def _again(end: Termination, before: str) -> bool:
-    if before == OOM:
-        return end.exit_code == SIGKILL
-    return end.exit_code in KILLED and before in PROBE_REASONS.values()
+def _is_same_cause(termination: Termination, previous_reason: str) -> bool:
+    if previous_reason == OOM_KILLED:
+        return termination.exit_code == SIGKILL
+    return termination.exit_code in SIGNAL_EXIT_CODES and previous_reason in PROBE_REASONS.values()
 
 
-def reason_of(end: Termination | None, kill: KillView | None) -> str:
+def termination_reason(termination: Termination | None, kill: ContainerKillEvent | None) -> str:
     """Why a container ended: a failed probe, or the kubelet's own reason.
 
     The pod's status shows a probe's kill only as exit code 137 or 143; the kubelet's Event tells
     it apart. Memory exhaustion is told by the kernel and wins.
     """
-    if end is None:
+    if termination is None:
         return UNKNOWN
-    if end.reason == OOM or kill is None:
-        return end.reason
-    if end.started_at is None or end.finished_at is None:
-        return end.reason
-    if end.started_at <= kill.at <= end.finished_at + CLOCK_SLACK:
+    if termination.reason == OOM_KILLED or kill is None:
+        return termination.reason
+    if termination.started_at is None or termination.finished_at is None:
+        return termination.reason
+    if termination.started_at <= kill.at <= termination.finished_at + TIMESTAMP_RESOLUTION:
         return PROBE_REASONS[kill.probe]
-    return end.reason
+    return termination.reason

@@ -19,22 +19,22 @@ from selfhealing import __version__
 from selfhealing.api import names
 from selfhealing.kube.errors import (
     ApiError,
-    BudgetError,
+    DisruptionBudgetError,
     NotFoundError,
     UnavailableError,
-    api_error,
+    error_from_status,
 )
 from selfhealing.kube.metrics import API_REQUESTS
 from selfhealing.kube.resources import PODS, Resource
 
-APPLY: Final = "application/apply-patch+yaml"
+APPLY_PATCH: Final = "application/apply-patch+yaml"
 """Server-side apply; JSON is YAML."""
-MERGE: Final = "application/merge-patch+json"
-STRATEGIC_MERGE: Final = "application/strategic-merge-patch+json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
 """Lists are merged by the names of their items: a patch names one container and keeps the rest."""
 JSON_PATCH: Final = "application/json-patch+json"
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-PAGE: Final = 500
+PAGE_SIZE: Final = 500
 """Objects asked for at a time in a list."""
 
 Json = dict[str, Any]
@@ -54,8 +54,8 @@ class Client:
         configuration.connection_pool_maxsize = connections
         # With trust_env aiohttp reads ~/.netrc for every request, a third of a request's CPU time.
         configuration.client_session_kwargs = {"trust_env": bool(getproxies_environment())}
-        self._api = ApiClient(configuration)
-        self._api.user_agent = f"{names.FIELD_MANAGER}/{__version__}"
+        self._api_client = ApiClient(configuration)
+        self._api_client.user_agent = f"{names.FIELD_MANAGER}/{__version__}"
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def __aenter__(self) -> Self:
@@ -64,16 +64,16 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         """Close its connections."""
-        await self._api.close()  # type: ignore[no-untyped-call]
+        await self._api_client.close()  # type: ignore[no-untyped-call]
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """Read one object; None when it is not there."""
         try:
-            return await self._call("get", resource, resource.path(namespace, name))
+            return await self._request_json("get", resource, resource.path(namespace, name))
         except NotFoundError:
             return None
 
-    def metadata(
+    def list_metadata(
         self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Json]:
         """Read the metadata of all objects of a kind, in pages.
@@ -84,9 +84,9 @@ class Client:
             labels: a label selector; empty for all.
             fields: a field selector; empty for all.
         """
-        return self._pages(resource, namespace, labels, METADATA_LIST, fields)
+        return self._list_items(resource, namespace, labels, METADATA_LIST, fields)
 
-    def objects(
+    def list_objects(
         self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Json]:
         """Read all objects of a kind as a whole, in pages.
@@ -97,9 +97,9 @@ class Client:
             labels: a label selector; empty for all.
             fields: a field selector; empty for all.
         """
-        return self._pages(resource, namespace, labels, "application/json", fields)
+        return self._list_items(resource, namespace, labels, "application/json", fields)
 
-    async def log(  # noqa: PLR0913 - what the API server has to be told of a log
+    async def read_log(  # noqa: PLR0913 - what the API server has to be told of a log
         self,
         namespace: str,
         pod: str,
@@ -125,7 +125,7 @@ class Client:
             "tailLines": str(lines),
             "limitBytes": str(limit_bytes),
         }
-        data = await self._send(
+        data = await self._send_request(
             "get",
             PODS,
             PODS.path(namespace, pod, "log"),
@@ -135,7 +135,7 @@ class Client:
         )
         return data.decode(errors="replace")
 
-    async def _pages(
+    async def _list_items(
         self,
         resource: Resource,
         namespace: str | None,
@@ -143,10 +143,10 @@ class Client:
         accept: str,
         fields: str = "",
     ) -> AsyncIterator[Json]:
-        query = {"limit": str(PAGE)} | ({"labelSelector": labels} if labels else {})
+        query = {"limit": str(PAGE_SIZE)} | ({"labelSelector": labels} if labels else {})
         query |= {"fieldSelector": fields} if fields else {}
         while True:
-            page = await self._call(
+            page = await self._request_json(
                 "list", resource, resource.path(namespace), query=query, accept=accept
             )
             for item in page["items"] or ():
@@ -156,58 +156,63 @@ class Client:
                 return
             query["continue"] = token
 
-    async def apply(self, resource: Resource, body: Json, manager: str) -> Json:
+    async def apply(self, resource: Resource, body: Json, field_manager: str) -> Json:
         """Make the fields of ``body`` so, owned by ``manager``; returns the live object."""
         meta = body["metadata"]
-        return await self._call(
+        return await self._request_json(
             "patch",
             resource,
             resource.path(meta["namespace"], meta["name"]),
             body=body,
-            content_type=APPLY,
-            query={"fieldManager": manager, "force": "true"},
+            content_type=APPLY_PATCH,
+            query={"fieldManager": field_manager, "force": "true"},
         )
 
-    async def merge(
+    async def merge_patch(
         self, resource: Resource, namespace: str, name: str, patch: Json, subresource: str = ""
     ) -> Json:
         """Merge ``patch`` into an object or its subresource; returns the live object."""
-        return await self._call(
+        return await self._request_json(
             "patch",
             resource,
             resource.path(namespace, name, subresource),
             subresource=subresource,
             body=patch,
-            content_type=MERGE,
+            content_type=MERGE_PATCH,
             query={"fieldManager": names.FIELD_MANAGER},
         )
 
-    async def edit(
-        self, resource: Resource, namespace: str, name: str, steps: Sequence[Json], manager: str
+    async def json_patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        operations: Sequence[Json],
+        field_manager: str,
     ) -> Json:
         """Carry out the steps of a JSON patch (RFC 6902), all or none; returns the live object."""
-        return await self._call(
+        return await self._request_json(
             "patch",
             resource,
             resource.path(namespace, name),
-            body=steps,
+            body=operations,
             content_type=JSON_PATCH,
-            query={"fieldManager": manager},
+            query={"fieldManager": field_manager},
         )
 
     async def create(self, resource: Resource, body: Json) -> Json:
         """Create an object."""
         path = resource.path(body["metadata"]["namespace"])
-        return await self._call("create", resource, path, body=body)
+        return await self._request_json("create", resource, path, body=body)
 
     async def replace(self, resource: Resource, body: Json) -> Json:
         """Replace an object as a whole, if it still has the resource version in ``body``."""
         meta = body["metadata"]
         path = resource.path(meta["namespace"], meta["name"])
-        return await self._call("update", resource, path, body=body)
+        return await self._request_json("update", resource, path, body=body)
 
     async def delete(
-        self, resource: Resource, namespace: str, name: str, uid: str, *, pods_first: bool = False
+        self, resource: Resource, namespace: str, name: str, uid: str, *, foreground: bool = False
     ) -> Json | None:
         """Delete an object if it is still the one with ``uid``; one that is gone is well gone.
 
@@ -216,15 +221,17 @@ class Client:
         Returns:
             The object, if it goes later; None when it is gone.
         """
-        policy = "Foreground" if pods_first else "Background"
+        policy = "Foreground" if foreground else "Background"
         body = {"preconditions": {"uid": uid}, "propagationPolicy": policy}
         try:
-            raw = await self._call("delete", resource, resource.path(namespace, name), body=body)
+            raw = await self._request_json(
+                "delete", resource, resource.path(namespace, name), body=body
+            )
         except NotFoundError:
             return None
         return raw if "deletionTimestamp" in raw.get("metadata", ()) else None
 
-    async def evict(self, namespace: str, pod: str, uid: str, version: int) -> bool:
+    async def evict_pod(self, namespace: str, pod: str, uid: str, resource_version: int) -> bool:
         """Evict a pod if nothing of it has changed since ``version``; gone is as good as evicted.
 
         Returns:
@@ -237,44 +244,46 @@ class Client:
             "apiVersion": "policy/v1",
             "kind": "Eviction",
             "metadata": {"namespace": namespace, "name": pod},
-            "deleteOptions": {"preconditions": {"uid": uid, "resourceVersion": str(version)}},
+            "deleteOptions": {
+                "preconditions": {"uid": uid, "resourceVersion": str(resource_version)}
+            },
         }
         path = PODS.path(namespace, pod, "eviction")
         try:
-            await self._call("create", PODS, path, subresource="eviction", body=body)
+            await self._request_json("create", PODS, path, subresource="eviction", body=body)
         except NotFoundError:
             return True
-        except BudgetError:
+        except DisruptionBudgetError:
             return False
         return True
 
-    async def resize(self, namespace: str, pod: str, patch: Json) -> Json:
+    async def resize_pod(self, namespace: str, pod: str, patch: Json) -> Json:
         """Change the resources of a pod that runs; returns the live pod.
 
         That the API server takes it does not mean that the kubelet can do it (PodView.resize).
         """
-        return await self._call(
+        return await self._request_json(
             "patch",
             PODS,
             PODS.path(namespace, pod, "resize"),
             subresource="resize",
             body=patch,
-            content_type=STRATEGIC_MERGE,
+            content_type=STRATEGIC_MERGE_PATCH,
             query={"fieldManager": names.FIELD_MANAGER},
         )
 
-    async def _call(
+    async def _request_json(
         self,
         verb: str,
         resource: Resource,
         path: str,
-        **parts: Any,  # noqa: ANN401 - as _send
+        **options: Any,  # noqa: ANN401 - as _send
     ) -> Json:
         """Send a request that is answered by an object."""
-        result: Json = orjson.loads(await self._send(verb, resource, path, **parts))
+        result: Json = orjson.loads(await self._send_request(verb, resource, path, **options))
         return result
 
-    async def _send(  # noqa: PLR0913 - the parts of one HTTP request
+    async def _send_request(  # noqa: PLR0913 - the parts of one HTTP request
         self,
         verb: str,
         resource: Resource,
@@ -291,12 +300,18 @@ class Client:
                 f"{verb} on {resource.plural}/{subresource} is not in runtime/access.py, "
                 "from which the RBAC rules are made: add it there"
             )
-        url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
-        headers = {**self._api.default_headers, "Accept": accept, "Content-Type": content_type}
-        await self._api.update_params_for_auth(headers, None, ["BearerToken"], path, verb, None)
+        url = self._api_client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        headers = {
+            **self._api_client.default_headers,
+            "Accept": accept,
+            "Content-Type": content_type,
+        }
+        await self._api_client.update_params_for_auth(
+            headers, None, ["BearerToken"], path, verb, None
+        )
         try:
-            response = await self._api.rest_client.request(  # type: ignore[no-untyped-call]
-                _METHODS[verb], url, headers=headers, body=body, _request_timeout=self._timeout
+            response = await self._api_client.rest_client.request(  # type: ignore[no-untyped-call]
+                _HTTP_METHODS[verb], url, headers=headers, body=body, _request_timeout=self._timeout
             )
             data: bytes = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
@@ -305,12 +320,12 @@ class Client:
                 0, "NoAnswer", f"no answer from the API server: {type(error).__name__} {error}"
             ) from error
         API_REQUESTS.labels(verb, resource.kind, str(response.status)).inc()
-        if response.status >= _FIRST_ERROR:
-            raise _refusal(response.status, data)
+        if response.status >= _FIRST_ERROR_STATUS:
+            raise _parse_error(response.status, data)
         return data
 
 
-_METHODS: Final = {
+_HTTP_METHODS: Final = {
     "get": "GET",
     "list": "GET",
     "create": "POST",
@@ -318,16 +333,16 @@ _METHODS: Final = {
     "patch": "PATCH",
     "delete": "DELETE",
 }
-_FIRST_ERROR: Final = 400
+_FIRST_ERROR_STATUS: Final = 400
 
 
-def _refusal(status: int, data: bytes) -> ApiError:
+def _parse_error(status: int, data: bytes) -> ApiError:
     try:
-        answer = orjson.loads(data)
+        body = orjson.loads(data)
     except orjson.JSONDecodeError:  # a proxy's page instead of Kubernetes' Status
-        answer = {}
-    if not isinstance(answer, dict):
-        answer = {}
-    text = answer.get("message") or data[:256].decode(errors="replace")
-    causes = [c.get("reason", "") for c in (answer.get("details") or {}).get("causes") or ()]
-    return api_error(status, answer.get("reason", ""), text, causes)
+        body = {}
+    if not isinstance(body, dict):
+        body = {}
+    message = body.get("message") or data[:256].decode(errors="replace")
+    causes = [c.get("reason", "") for c in (body.get("details") or {}).get("causes") or ()]
+    return error_from_status(status, body.get("reason", ""), message, causes)

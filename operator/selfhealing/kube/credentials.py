@@ -26,7 +26,7 @@ async def load_configuration() -> Configuration:
     return configuration
 
 
-async def connection_info() -> kopf.ConnectionInfo:
+async def build_connection_info() -> kopf.ConnectionInfo:
     """The credentials in the form that kopf's watches take."""
     configuration = await load_configuration()
     token = await configuration.get_api_key_with_prefix("BearerToken")

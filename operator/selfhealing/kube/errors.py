@@ -46,11 +46,11 @@ class ForbiddenError(ApiError):
     """Not allowed: by RBAC, a quota or an admission policy."""
 
 
-class BudgetError(ApiError):
+class DisruptionBudgetError(ApiError):
     """A PodDisruptionBudget does not allow the eviction now; it may later."""
 
 
-class GoneError(ApiError):
+class AppDeletedError(ApiError):
     """The app that a child was to be made for is gone."""
 
 
@@ -58,7 +58,7 @@ class UnavailableError(ApiError):
     """Overloaded, restarting or out of reach: the same request may succeed later."""
 
 
-_BY_STATUS: dict[int, type[ApiError]] = {
+_ERROR_BY_STATUS: dict[int, type[ApiError]] = {
     400: InvalidError,
     401: ForbiddenError,
     403: ForbiddenError,
@@ -71,16 +71,22 @@ _FIRST_SERVER_ERROR = 500
 _WEBHOOK_FAILED: Final = 500
 
 
-DISRUPTION_BUDGET: Final = "DisruptionBudget"
+DISRUPTION_BUDGET_CAUSE: Final = "DisruptionBudget"
 """The cause that tells the refusal of a budget from that of a server with too much to do."""
 
 
-def api_error(status: int, reason: str, message: str, causes: Collection[str] = ()) -> ApiError:
+def error_from_status(
+    status: int, reason: str, message: str, causes: Collection[str] = ()
+) -> ApiError:
     """The error of the tree that stands for an HTTP status, and for the causes in the answer."""
-    if DISRUPTION_BUDGET in causes:
-        return BudgetError(status, reason, message)
-    kind = UnavailableError if status >= _FIRST_SERVER_ERROR else _BY_STATUS.get(status, ApiError)
-    return kind(status, reason, message)
+    if DISRUPTION_BUDGET_CAUSE in causes:
+        return DisruptionBudgetError(status, reason, message)
+    error_type = (
+        UnavailableError
+        if status >= _FIRST_SERVER_ERROR
+        else _ERROR_BY_STATUS.get(status, ApiError)
+    )
+    return error_type(status, reason, message)
 
 
 def is_outage(error: ApiError) -> bool:

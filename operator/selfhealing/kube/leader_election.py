@@ -28,7 +28,7 @@ class LostLeadershipError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseRules:
+class LeaderElectionConfig:
     """Where the Lease is and its times in seconds.
 
     ``duration``: how long a silent leader is respected; ``renew``: how often it renews. A leader
@@ -38,87 +38,95 @@ class LeaseRules:
     namespace: str
     name: str
     identity: str
-    duration: float
-    renew: float
+    lease_duration: float
+    retry_period: float
 
     @property
-    def deadline(self) -> float:
+    def renew_deadline(self) -> float:
         """Seconds without renewal after which a leader gives up."""
-        return self.duration * 2 / 3
+        return self.lease_duration * 2 / 3
 
 
-class Election:
+class LeaderElector:
     """Takes part in the election."""
 
-    def __init__(self, client: Client, rules: LeaseRules, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, client: Client, config: LeaderElectionConfig, clock: Callable[[], float]
+    ) -> None:
         self._client = client
-        self._rules = rules
+        self._config = config
         self._clock = clock
-        self._seen: tuple[str, float] = ("", float("-inf"))
-        self._void = float("-inf")
-        self._renewed = float("-inf")
+        self._observed_lease: tuple[str, float] = ("", float("-inf"))
+        self._held_until = float("-inf")
+        self._renewed_at = float("-inf")
         self._holder = ""
-        self.leads = False
+        self.is_leader = False
 
-    async def wait(self) -> None:
+    async def acquire(self) -> None:
         """Wait until this replica leads."""
         # An answer that came too late is as good as none.
-        while not await self._try() or self._left() <= 0:
-            void = self._void - self._clock()
-            await asyncio.sleep(min(self._rules.renew, void) if void > 0 else self._rules.renew)
-        self.leads = True
+        while not await self._try_acquire_or_renew() or self._seconds_until_deadline() <= 0:
+            remaining = self._held_until - self._clock()
+            await asyncio.sleep(
+                min(self._config.retry_period, remaining)
+                if remaining > 0
+                else self._config.retry_period
+            )
+        self.is_leader = True
         LEADER.set(1)
-        logger.info("leading as %s", self._rules.identity)
+        logger.info("leading as %s", self._config.identity)
 
-    async def keep(self) -> None:
+    async def renew(self) -> None:
         """Renew the lease, for as long as that works.
 
         Raises:
             LostLeadershipError: another replica may lead from now on.
         """
         while True:
-            await asyncio.sleep(min(self._rules.renew, max(0.0, self._left())))
+            await asyncio.sleep(
+                min(self._config.retry_period, max(0.0, self._seconds_until_deadline()))
+            )
             # A renewal that hangs must not outlive the deadline.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._left()):
-                    await self._try()
-            if self._left() <= 0 or self._taken():
-                self.leads = False
+                async with asyncio.timeout(self._seconds_until_deadline()):
+                    await self._try_acquire_or_renew()
+            if self._seconds_until_deadline() <= 0 or self._is_held_by_other():
+                self.is_leader = False
                 LEADER.set(0)
-                late = self._clock() - self._renewed
-                raise LostLeadershipError(f"the lease was not renewed for {late:.1f} s")
+                elapsed = self._clock() - self._renewed_at
+                raise LostLeadershipError(f"the lease was not renewed for {elapsed:.1f} s")
 
     async def release(self) -> None:
         """Give the lease back, if it is held, so that another replica need not wait."""
-        if not self.leads:
+        if not self.is_leader:
             return
-        self.leads = False
+        self.is_leader = False
         LEADER.set(0)
         try:
-            lease = await self._client.get(LEASES, self._rules.namespace, self._rules.name)
-            if lease and (lease.get("spec") or {}).get("holderIdentity") == self._rules.identity:
+            lease = await self._client.get(LEASES, self._config.namespace, self._config.name)
+            if lease and (lease.get("spec") or {}).get("holderIdentity") == self._config.identity:
                 lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
                 await self._client.replace(LEASES, lease)
         except ApiError as error:
             logger.info("the lease was not given back: %s", error)
 
-    def _left(self) -> float:
+    def _seconds_until_deadline(self) -> float:
         """Seconds until a leader must give up, unless it renews."""
-        return self._renewed + self._rules.deadline - self._clock()
+        return self._renewed_at + self._config.renew_deadline - self._clock()
 
-    def _taken(self) -> bool:
-        return bool(self._holder) and self._holder != self._rules.identity
+    def _is_held_by_other(self) -> bool:
+        return bool(self._holder) and self._holder != self._config.identity
 
-    async def _try(self) -> bool:
+    async def _try_acquire_or_renew(self) -> bool:
         """Take or renew the lease; False when somebody else holds it or the server is away."""
         try:
-            lease = await self._client.get(LEASES, self._rules.namespace, self._rules.name)
+            lease = await self._client.get(LEASES, self._config.namespace, self._config.name)
             # The others count from the write, which may be long before its answer.
-            asked = self._clock()
+            requested_at = self._clock()
             if lease is None:
-                await self._client.create(LEASES, self._lease(None))
-            elif self._free(lease):
-                await self._client.replace(LEASES, self._lease(lease))
+                await self._client.create(LEASES, self._build_lease(None))
+            elif self._can_acquire(lease):
+                await self._client.replace(LEASES, self._build_lease(lease))
             else:
                 return False
         except ConflictError:  # another replica was faster
@@ -126,38 +134,40 @@ class Election:
         except ApiError as error:
             logger.warning("the lease could not be read or renewed: %s", error)
             return False
-        self._holder = self._rules.identity
-        self._renewed = asked
+        self._holder = self._config.identity
+        self._renewed_at = requested_at
         return True
 
-    def _free(self, lease: dict[str, Any]) -> bool:
+    def _can_acquire(self, lease: dict[str, Any]) -> bool:
         """Whether the lease is ours, given back, or silent for longer than it is good for."""
         spec = lease.get("spec") or {}
         self._holder = spec.get("holderIdentity") or ""
-        version, since = self._seen
-        if lease["metadata"]["resourceVersion"] != version:
-            since = self._clock()
-            self._seen = (lease["metadata"]["resourceVersion"], since)
-        if self._holder in ("", self._rules.identity):
+        resource_version, observed_at = self._observed_lease
+        if lease["metadata"]["resourceVersion"] != resource_version:
+            observed_at = self._clock()
+            self._observed_lease = (lease["metadata"]["resourceVersion"], observed_at)
+        if self._holder in ("", self._config.identity):
             return True
-        self._void = since + float(spec.get("leaseDurationSeconds") or self._rules.duration)
-        return self._clock() >= self._void
+        self._held_until = observed_at + float(
+            spec.get("leaseDurationSeconds") or self._config.lease_duration
+        )
+        return self._clock() >= self._held_until
 
-    def _lease(self, old: dict[str, Any] | None) -> dict[str, Any]:
+    def _build_lease(self, old: dict[str, Any] | None) -> dict[str, Any]:
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         spec: dict[str, Any] = dict(old.get("spec") or {}) if old else {}
-        if spec.get("holderIdentity") != self._rules.identity:
+        if spec.get("holderIdentity") != self._config.identity:
             spec["acquireTime"] = now
             spec["leaseTransitions"] = spec.get("leaseTransitions", 0) + (1 if old else 0)
         spec |= {
-            "holderIdentity": self._rules.identity,
-            "leaseDurationSeconds": round(self._rules.duration),
+            "holderIdentity": self._config.identity,
+            "leaseDurationSeconds": round(self._config.lease_duration),
             "renewTime": now,
         }
         metadata = (
             old["metadata"]
             if old
-            else {"name": self._rules.name, "namespace": self._rules.namespace}
+            else {"name": self._config.name, "namespace": self._config.namespace}
         )
         return {
             "apiVersion": LEASES.api_version,

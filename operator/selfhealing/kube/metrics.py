@@ -27,11 +27,11 @@ RECONCILE_SECONDS: Final = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
     registry=REGISTRY,
 )
-QUEUE_DEPTH: Final = Gauge(
-    "selfhealing_queue_depth", "Apps that wait for a reconcile.", registry=REGISTRY
+WORKQUEUE_DEPTH: Final = Gauge(
+    "selfhealing_workqueue_depth", "Apps that wait for a reconcile.", registry=REGISTRY
 )
-QUEUE_LAG: Final = Gauge(
-    "selfhealing_queue_lag_seconds",
+WORKQUEUE_LONGEST_WAIT: Final = Gauge(
+    "selfhealing_workqueue_longest_wait_seconds",
     "Seconds that the oldest due app has waited.",
     registry=REGISTRY,
 )
@@ -42,8 +42,8 @@ API_REQUESTS: Final = Counter(
     ["verb", "kind", "code"],
     registry=REGISTRY,
 )
-APPS: Final = Gauge("selfhealing_apps", "Apps by phase.", ["phase"], registry=REGISTRY)
-RESTARTS: Final = Counter(
+APPS_BY_PHASE: Final = Gauge("selfhealing_apps", "Apps by phase.", ["phase"], registry=REGISTRY)
+CONTAINER_RESTARTS: Final = Counter(
     "selfhealing_container_restarts",
     "Container restarts that this operator process counted, by reason.",
     ["reason"],
@@ -54,8 +54,8 @@ EVENTS_DROPPED: Final = Counter(
     "Kubernetes Events that were not written: the queue was full or the API server refused.",
     registry=REGISTRY,
 )
-GHOSTS: Final = Counter(
-    "selfhealing_ghosts_evicted",
+STALE_OBJECTS: Final = Counter(
+    "selfhealing_stale_objects_pruned",
     "Stored objects that a periodic list showed to be gone without a watch event.",
     registry=REGISTRY,
 )
@@ -69,19 +69,19 @@ DIAGNOSES: Final = Counter(
     registry=REGISTRY,
 )
 ACTIONS: Final = Counter(
-    "selfhealing_healing_actions",
+    "selfhealing_remediation_actions",
     "Decisions of healing, by remedy and what became of them: Started, Helped, NoHelp…",
-    ["remedy", "outcome"],
+    ["remediation", "outcome"],
     registry=REGISTRY,
 )
 BUDGET_LEFT: Final = Gauge(
-    "selfhealing_healing_budget_left",
+    "selfhealing_remediation_budget_left",
     "Actions that may still be taken, of each app in whose history there is one.",
     ["namespace", "app"],
     registry=REGISTRY,
 )
-BREAKER: Final = Gauge(
-    "selfhealing_healing_breaker_open",
+BREAKER_OPEN: Final = Gauge(
+    "selfhealing_circuit_breaker_open",
     "1 while so many apps are ill at once that none is touched, else 0.",
     registry=REGISTRY,
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from selfhealing.api import names
-from selfhealing.api.config import CONFIG_MAP, ROOT_CA, SECRET, ConfigWatch
+from selfhealing.api.config import CONFIG_MAP, ROOT_CA_CONFIG_MAP, SECRET, ConfigWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,10 @@ def _resource(  # noqa: PLR0913 - a row of a table
         kind,
         plural,
         frozenset(verbs.split()),
-        {name: frozenset(needed.split()) for name, needed in subresources.items()},
+        {
+            name: frozenset(subresource_verbs.split())
+            for name, subresource_verbs in subresources.items()
+        },
         namespaced=namespaced,
     )
 
@@ -103,8 +106,8 @@ CONFIG_SOURCES: Final[Mapping[ConfigWatch, tuple[Resource, ...]]] = {
     "off": (),
 }
 """What is watched so that pods are made anew for another configuration, by the setting."""
-CONFIG_SELECTORS: Final[Mapping[str, str]] = {
-    CONFIG_MAP: f"metadata.name!={ROOT_CA}",
+CONFIG_FIELD_SELECTORS: Final[Mapping[str, str]] = {
+    CONFIG_MAP: f"metadata.name!={ROOT_CA_CONFIG_MAP}",
     SECRET: "type!=helm.sh/release.v1",
 }
 """Field selectors that leave out what no pod reads: Helm keeps each release, up to 1 MB, in one."""
@@ -144,14 +147,14 @@ CHILDREN: Final[Mapping[str, Resource]] = {
 }
 """The kinds of children; an apply needs create and patch."""
 
-WATCHED: Final = tuple(child for child in CHILDREN.values() if child.allows("watch"))
+WATCHED_CHILDREN: Final = tuple(child for child in CHILDREN.values() if child.allows("watch"))
 """The kinds of children that every cluster serves."""
 
-OPTIONAL: Final = tuple(child for child in CHILDREN.values() if not child.allows("watch"))
+OPTIONAL_CHILDREN: Final = tuple(child for child in CHILDREN.values() if not child.allows("watch"))
 """Those that a cluster may not serve: they are listed where they are asked for, not watched
 (docs/decisions/0010-kinds-that-may-be-missing.md)."""
 
-DEFINITIONS: Final = _resource(
+CUSTOM_RESOURCE_DEFINITIONS: Final = _resource(
     "apiextensions.k8s.io",
     "v1",
     "CustomResourceDefinition",
@@ -167,7 +170,7 @@ NAMESPACES: Final = _resource("", "v1", "Namespace", "namespaces", "list watch",
 NODES: Final = _resource("", "v1", "Node", "nodes", "list", namespaced=False)
 """Counted when one is lost: are many of them, it is the network (runtime/census.py)."""
 
-IN_SCOPE: Final[tuple[Resource, ...]] = (
+NAMESPACE_SCOPED: Final[tuple[Resource, ...]] = (
     APPS,
     *CHILDREN.values(),
     PODS,
@@ -179,11 +182,11 @@ IN_SCOPE: Final[tuple[Resource, ...]] = (
 )
 """Needed wherever apps are served, in the whole cluster or in the named namespaces, whatever is set
 (see ``in_scope``)."""
-CLUSTER_SCOPED: Final[tuple[Resource, ...]] = (DEFINITIONS, NAMESPACES, NODES)
+CLUSTER_SCOPED: Final[tuple[Resource, ...]] = (CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, NODES)
 
 
-def in_scope(watch: ConfigWatch) -> tuple[Resource, ...]:
+def namespace_scoped_resources(config_watch: ConfigWatch) -> tuple[Resource, ...]:
     """What is needed wherever apps are served, with this setting ``config_watch``."""
-    sources = CONFIG_SOURCES[watch]
+    sources = CONFIG_SOURCES[config_watch]
     kinds = {source.kind for source in sources}
-    return (*(each for each in IN_SCOPE if each.kind not in kinds), *sources)
+    return (*(resource for resource in NAMESPACE_SCOPED if resource.kind not in kinds), *sources)

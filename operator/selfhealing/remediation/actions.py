@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remedy
-from selfhealing.cache.snapshot import Facts
+from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remediation
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
-from selfhealing.health.pod_problems import is_live, is_lost
-from selfhealing.health.rollout import template_hash
+from selfhealing.health.pod_problems import is_active, is_node_lost
+from selfhealing.health.rollout import current_template_hash
 from selfhealing.remediation import history, policy as modes
-from selfhealing.remediation.memory_limit import larger
+from selfhealing.remediation.memory_limit import exceeds
 from selfhealing.remediation.policy import Policy
 from selfhealing.render.overrides import Overrides
 
-LEFTOVERS: Final = 2
+KEPT_FAILED_PODS: Final = 2
 """Failed pods that are kept to be looked at: the newest."""
 
-AT_ONCE: Final = 10
+MAX_DELETES: Final = 10
 """Failed pods that are deleted in one go."""
 
 
@@ -40,7 +40,7 @@ class Delete:
 
     name: str
     uid: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,9 @@ class Isolate:
 Step = Evict | Delete | Resize | Isolate
 
 
-def due(record: HealingStatus, asked: str, policy: Policy, now: datetime) -> HealingStatus:
+def discard_stale_action(
+    record: HealingStatus, desired_revision: str, policy: Policy, now: datetime
+) -> HealingStatus:
     """The record as far as it is still to be carried out, by what people want now.
 
     Without an action that is overtaken by another version, that is no longer wished for, or whose
@@ -73,45 +75,53 @@ def due(record: HealingStatus, asked: str, policy: Policy, now: datetime) -> Hea
         policy: the limits that the spec sets.
         now: the time.
     """
-    action = history.running(record)
+    action = history.find_running(record)
     if action is not None and (
-        record.template != asked
+        record.desired_revision != desired_revision
         or policy.mode in {modes.OFF, modes.OBSERVE}
-        or action.at + policy.verify <= now
+        or action.at + policy.verification_timeout <= now
     ):
-        record = history.changed(record, action, outcome=ActionOutcome.OVERTAKEN)
+        record = history.update_action(record, action, outcome=ActionOutcome.SUPERSEDED)
     return record.model_copy(update={"mode": policy.mode})
 
 
-def farewell(record: HealingStatus) -> tuple[Step, ...]:
+def plan_cleanup_for_job(record: HealingStatus) -> tuple[Step, ...]:
     """What is to be carried out for an app of which nothing is remembered from now on: a Job."""
-    kept = record.quarantine
-    if kept is None:
+    quarantine = record.quarantine
+    if quarantine is None:
         return ()
-    return (Delete(kept.pod, kept.uid, "it was kept for an app that is a Job now"),)
+    return (Delete(quarantine.pod, quarantine.uid, "it was kept for an app that is a Job now"),)
 
 
-def plan(record: HealingStatus, facts: Facts, now: datetime) -> tuple[Step, ...]:
+def plan_steps(record: HealingStatus, snapshot: AppSnapshot, now: datetime) -> tuple[Step, ...]:
     """What is to be carried out now."""
     if record.mode == modes.OFF:
-        return tuple(_specimen(record, facts, now))
-    steps = [*_action(record, facts), *_memory(record, facts), *_specimen(record, facts, now)]
-    return (*steps, *_leftovers(facts)) if record.mode == modes.AUTO else tuple(steps)
+        return tuple(_plan_isolated_pod(record, snapshot, now))
+    steps = [
+        *_plan_running_action(record, snapshot),
+        *_plan_resizes(record, snapshot),
+        *_plan_isolated_pod(record, snapshot, now),
+    ]
+    return (*steps, *_prune_failed_pods(snapshot)) if record.mode == modes.AUTO else tuple(steps)
 
 
-def overrides(record: HealingStatus | None, kept: dict[str, object] | None) -> Overrides:
+def build_overrides(
+    record: HealingStatus | None, stable_template: dict[str, object] | None
+) -> Overrides:
     """What stands in place of the spec; ``kept`` is the template of the version to go back to."""
     if record is None:
         return Overrides()
     return Overrides(
-        template=kept if record.failed_template else None,
-        memory=(record.memory_limit or "") if record.memory_in_template else "",
-        avoid=record.avoided_node or "",
+        pod_template=stable_template if record.failed_revision else None,
+        memory_limit=(record.memory_limit or "") if record.memory_in_template else "",
+        excluded_node=record.excluded_node or "",
         min_replicas=record.fallback_replicas,
     )
 
 
-def unwitnessed(record: HealingStatus, recent: datetime) -> HealingAction | None:
+def find_action_without_evidence(
+    record: HealingStatus, quarantined_since: datetime
+) -> HealingAction | None:
     """The decision whose evidence is still to be taken.
 
     Before it is carried out, or just after an app was left to people (since ``recent``).
@@ -119,81 +129,90 @@ def unwitnessed(record: HealingStatus, recent: datetime) -> HealingAction | None
     for action in record.history:
         if action.evidence is not None:
             continue
-        is_left = action.outcome is ActionOutcome.DONE and action.at >= recent
-        if action.outcome is ActionOutcome.STARTED or is_left:
+        is_recent_quarantine = (
+            action.outcome is ActionOutcome.COMPLETED and action.at >= quarantined_since
+        )
+        if action.outcome is ActionOutcome.IN_PROGRESS or is_recent_quarantine:
             return action
     return None
 
 
-def witness(action: HealingAction, facts: Facts) -> PodView | None:
+def select_evidence_pod(action: HealingAction, snapshot: AppSnapshot) -> PodView | None:
     """The pod that tells most about an action: its target, else the one that is worst off."""
-    target = next((pod for pod in facts.pods if action.uid and pod.uid == action.uid), None)
+    target = next((pod for pod in snapshot.pods if action.uid and pod.uid == action.uid), None)
     if target is not None:
         return target
-    ill = [pod for pod in facts.pods if is_live(pod) and not pod.ready]
-    return max(ill, key=_restarts, default=None)
+    unready = [pod for pod in snapshot.pods if is_active(pod) and not pod.ready]
+    return max(unready, key=_restart_sort_key, default=None)
 
 
-def _restarts(pod: PodView) -> tuple[int, str]:
+def _restart_sort_key(pod: PodView) -> tuple[int, str]:
     return sum(container.restarts for container in pod.containers), pod.name
 
 
-def _action(record: HealingStatus, facts: Facts) -> Iterator[Step]:
-    action = history.running(record)
-    live = [pod for pod in facts.pods if is_live(pod)]
-    if action is not None and action.remedy is Remedy.RECYCLE:
-        wanted = facts.deployment.replicas if facts.deployment else 0
+def _plan_running_action(record: HealingStatus, snapshot: AppSnapshot) -> Iterator[Step]:
+    action = history.find_running(record)
+    live = [pod for pod in snapshot.pods if is_active(pod)]
+    if action is not None and action.remediation is Remediation.REPLACE_POD:
+        wanted = snapshot.deployment.replicas if snapshot.deployment else 0
         yield from (
-            Evict(pod) for pod in live if pod.uid == action.uid and may_go(pod, live, wanted)
+            Evict(pod) for pod in live if pod.uid == action.uid and can_disrupt(pod, live, wanted)
         )
-    if action is not None and action.remedy is Remedy.FAILOVER:
+    if action is not None and action.remediation is Remediation.FAILOVER:
         for pod in live:
-            if pod.node == action.target and is_lost(pod) and not pod.claims:
+            if pod.node == action.target and is_node_lost(pod) and not pod.has_persistent_volumes:
                 yield Delete(pod.name, pod.uid, f"its node {pod.node} does not answer")
 
 
-def may_go(pod: PodView, live: Sequence[PodView], wanted: int) -> bool:
+def can_disrupt(pod: PodView, live: Sequence[PodView], wanted: int) -> bool:
     """Whether enough others are ready without this pod: one that is not ready takes nothing.
 
     Asked when the pod is chosen, and again when it is to go: it may have recovered meanwhile, and
     others may have fallen ill.
     """
-    ready = sum(each.ready for each in live)
+    ready = sum(other.ready for other in live)
     return not pod.ready or (ready - 1) * 2 >= wanted > 1
 
 
-def _memory(record: HealingStatus, facts: Facts) -> Iterator[Step]:
+def _plan_resizes(record: HealingStatus, snapshot: AppSnapshot) -> Iterator[Step]:
     limit = record.memory_limit
     if not limit or record.memory_in_template:
         return
-    current = template_hash(facts)
-    for pod in facts.pods:
-        is_ours = is_live(pod) and pod.node and pod.template_hash == current
-        if is_ours and larger(limit, pod.memory_limit):
+    current_hash = current_template_hash(snapshot)
+    for pod in snapshot.pods:
+        is_current = is_active(pod) and pod.node and pod.template_hash == current_hash
+        if is_current and exceeds(limit, pod.memory_limit):
             yield Resize(pod, limit)
 
 
-def _specimen(record: HealingStatus, facts: Facts, now: datetime) -> Iterator[Step]:
-    kept = record.quarantine
-    if kept is None:
+def _plan_isolated_pod(
+    record: HealingStatus, snapshot: AppSnapshot, now: datetime
+) -> Iterator[Step]:
+    quarantine = record.quarantine
+    if quarantine is None:
         return
-    here = next((pod for pod in facts.pods if pod.uid == kept.uid), None)
-    if kept.until <= now:
-        if here is None:  # else it was never taken out, and is one of the app's own
-            yield Delete(kept.pod, kept.uid, "it was kept for as long as the spec says")
-    elif here is not None and is_live(here) and not here.ready and _others_serve(here, facts):
-        yield Isolate(here)
+    app_pod = next((pod for pod in snapshot.pods if pod.uid == quarantine.uid), None)
+    if quarantine.until <= now:
+        if app_pod is None:  # else it was never taken out, and is one of the app's own
+            yield Delete(quarantine.pod, quarantine.uid, "it was kept for as long as the spec says")
+    elif (
+        app_pod is not None
+        and is_active(app_pod)
+        and not app_pod.ready
+        and _has_other_ready_pod(app_pod, snapshot)
+    ):
+        yield Isolate(app_pod)
 
 
-def _others_serve(pod: PodView, facts: Facts) -> bool:
-    return any(other.ready and is_live(other) for other in facts.pods if other.uid != pod.uid)
+def _has_other_ready_pod(pod: PodView, snapshot: AppSnapshot) -> bool:
+    return any(other.ready and is_active(other) for other in snapshot.pods if other.uid != pod.uid)
 
 
-def _leftovers(facts: Facts) -> Iterator[Step]:
+def _prune_failed_pods(snapshot: AppSnapshot) -> Iterator[Step]:
     """Failed pods beyond the newest: nobody else deletes them before there are thousands."""
-    if facts.deployment is None:
+    if snapshot.deployment is None:
         return
-    failed = [pod for pod in facts.pods if pod.phase == "Failed" and not pod.deleting]
+    failed = [pod for pod in snapshot.pods if pod.phase == "Failed" and not pod.deleting]
     newest_first = sorted(failed, key=lambda pod: (str(pod.created), pod.name), reverse=True)
-    for pod in newest_first[LEFTOVERS : LEFTOVERS + AT_ONCE]:
+    for pod in newest_first[KEPT_FAILED_PODS : KEPT_FAILED_PODS + MAX_DELETES]:
         yield Delete(pod.name, pod.uid, "it has failed, and newer ones are kept to be looked at")

@@ -4,26 +4,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from selfhealing.api.healing_status import HealingStatus, Hold
+from selfhealing.api.healing_status import BlockedReason, HealingStatus
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.apply.config_hash import config_mark
-from selfhealing.cache.snapshot import Facts
+from selfhealing.apply.config_hash import desired_config_hash
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
-from selfhealing.health.app_diagnosis import Illness, illnesses
-from selfhealing.health.assessment import Diagnosis
-from selfhealing.health.attribution import Trial
-from selfhealing.health.deadlines import Alarm
-from selfhealing.health.memory_trend import Usage, warnings
-from selfhealing.health.pod_problems import is_live
-from selfhealing.health.rollout import template_hash
-from selfhealing.health.termination_causes import Causes
+from selfhealing.health.app_diagnosis import AppDiagnosis, diagnose_app
+from selfhealing.health.assessment import HealthAssessment
+from selfhealing.health.attribution import Probation
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.memory_trend import SamplesByPod, find_memory_warnings
+from selfhealing.health.pod_problems import is_active
+from selfhealing.health.rollout import current_template_hash
+from selfhealing.health.termination_causes import TerminationCauses
 from selfhealing.remediation.policy import Policy
-from selfhealing.render.overrides import memory_limit, version
+from selfhealing.render.overrides import get_memory_limit, template_revision
 from selfhealing.render.pod import build_pod_template
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class ExternalState:
     """What is known from outside the app.
 
     Attributes:
@@ -37,18 +37,18 @@ class Situation:
         usage: how much memory the pods used lately, by their uid.
     """
 
-    scale: float = 1.0
-    hold: Hold | None = None
-    good_lost: bool = False
-    nodes_lost: bool = False
-    unkept: bool = False
-    specimen_left: bool = False
-    evidence: Mapping[int, str] = field(default_factory=dict)
-    usage: Usage = field(default_factory=dict)
+    time_scale: float = 1.0
+    blocked_reason: BlockedReason | None = None
+    stable_revision_missing: bool = False
+    too_many_nodes_lost: bool = False
+    revision_not_saved: bool = False
+    isolated_pod_delete_pending: bool = False
+    evidence_keys: Mapping[int, str] = field(default_factory=dict)
+    memory_usage: SamplesByPod = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class RemediationContext:
     """Everything besides the record and the time that a decision depends on.
 
     Attributes:
@@ -68,19 +68,19 @@ class Case:
         situation: what is known from outside the app.
     """
 
-    version: str
+    desired_revision: str
     image: str
-    memory: str = ""
-    illnesses: tuple[Illness, ...] = ()
-    well: bool = False
-    idle: bool = False
+    memory_limit: str = ""
+    diagnoses: tuple[AppDiagnosis, ...] = ()
+    healthy: bool = False
+    scaled_to_zero: bool = False
     wanted: int = 1
     pods: tuple[PodView, ...] = ()
     approve: str = ""
     resume: str = ""
-    held: bool = False
-    recreates: bool = False
-    situation: Situation = field(default_factory=Situation)
+    rollout_paused: bool = False
+    uses_recreate: bool = False
+    external: ExternalState = field(default_factory=ExternalState)
 
     @property
     def ready(self) -> int:
@@ -88,58 +88,73 @@ class Case:
         return sum(pod.ready for pod in self.pods)
 
     @property
-    def uids(self) -> frozenset[str]:
+    def pod_uids(self) -> frozenset[str]:
         """The pods that live."""
         return frozenset(pod.uid for pod in self.pods)
 
 
 @dataclass(frozen=True, slots=True)
-class Examination:
+class HealthInput:
     """What an app is examined with: the facts, what has been found, and what is remembered.
 
     ``in_step``: the Deployment is known to be what it should be, nothing stood in the way.
     """
 
-    facts: Facts
+    snapshot: AppSnapshot
     spec: SelfHealingAppSpec
-    diagnosis: Diagnosis
-    causes: Causes
+    assessment: HealthAssessment
+    causes: TerminationCauses
     record: HealingStatus
-    in_step: bool = False
+    is_in_sync: bool = False
 
 
-def case_of(found: Examination, policy: Policy, situation: Situation, alarm: Alarm) -> Case:
+def build_context(
+    health_input: HealthInput, policy: Policy, external: ExternalState, deadlines: Deadlines
+) -> RemediationContext:
     """The case of an app that is a Deployment."""
-    facts, spec, diagnosis = found.facts, found.spec, found.diagnosis
-    asked = version(facts.app.key.name, spec, config_mark(facts, spec))
-    trial = _trial(found, asked, alarm.now)
-    ill = illnesses(facts, diagnosis, found.causes, alarm, policy.thresholds, trial)
-    rollout = diagnosis.rollout
+    snapshot, spec, assessment = health_input.snapshot, health_input.spec, health_input.assessment
+    desired_revision = template_revision(
+        snapshot.app.key.name, spec, desired_config_hash(snapshot, spec)
+    )
+    probation = _build_probation(health_input, desired_revision, deadlines.now)
+    diagnoses = diagnose_app(
+        snapshot, assessment, health_input.causes, deadlines, policy.thresholds, probation
+    )
+    rollout = assessment.rollout
     wanted = rollout.wanted if rollout else 0
     # What does not concern a pod that lives (one that a lost node never lets go, an autoscaler
     # without metrics) may last for days: it says nothing about the version that runs.
-    is_free = not any(is_live(pod) for illness in ill for pod in illness.pods)
-    is_well = rollout is not None and rollout.complete and diagnosis.worst is None and is_free
+    is_unaffected = not any(is_active(pod) for diagnosis in diagnoses for pod in diagnosis.pods)
+    is_healthy = (
+        rollout is not None
+        and rollout.is_complete
+        and assessment.worst_problem is None
+        and is_unaffected
+    )
     # Only who may be given more memory is warned that it will be needed.
-    soon = warnings(facts, situation.usage, policy.horizon) if policy.memory_max else ()
-    return Case(
-        version=asked,
+    early_warnings = (
+        find_memory_warnings(snapshot, external.memory_usage, policy.memory_horizon)
+        if policy.memory_max
+        else ()
+    )
+    return RemediationContext(
+        desired_revision=desired_revision,
         image=spec.image,
-        memory=memory_limit(build_pod_template(facts.app.key.name, spec)),
-        illnesses=(*ill, *soon),
-        well=is_well and wanted > 0,
-        idle=wanted == 0,
+        memory_limit=get_memory_limit(build_pod_template(snapshot.app.key.name, spec)),
+        diagnoses=(*diagnoses, *early_warnings),
+        healthy=is_healthy and wanted > 0,
+        scaled_to_zero=wanted == 0,
         wanted=wanted,
-        pods=tuple(pod for pod in facts.pods if is_live(pod)),
-        approve=facts.app.approve,
-        resume=facts.app.resume,
-        held=rollout is not None and rollout.held,
-        recreates=_recreates(spec),
-        situation=situation,
+        pods=tuple(pod for pod in snapshot.pods if is_active(pod)),
+        approve=snapshot.app.approve,
+        resume=snapshot.app.resume,
+        rollout_paused=rollout is not None and rollout.is_paused,
+        uses_recreate=_uses_recreate_strategy(spec),
+        external=external,
     )
 
 
-def _trial(found: Examination, asked: str, now: datetime) -> Trial:
+def _build_probation(health_input: HealthInput, desired_revision: str, now: datetime) -> Probation:
     """Whether the version that is asked for runs, and has yet to prove itself.
 
     Until the Deployment has taken up a change, the pods that are seen are not of that version. Once
@@ -150,24 +165,27 @@ def _trial(found: Examination, asked: str, now: datetime) -> Trial:
     it names that one (syncRolloutStatus in pkg/controller/deployment of Kubernetes 1.36). Its count
     of updated pods is then not that of the pods that seem to be current.
     """
-    record, rollout = found.record, found.diagnosis.rollout
-    since = record.template_since if record.template == asked else now
-    is_open = asked not in {record.good_template, record.failed_template}
-    return Trial(
-        open=is_open and rollout is not None and rollout.observed and _named(found.facts),
-        since=None if found.in_step else since,
-        same_image=record.good_image == found.spec.image,
-        returns=record.good_template is not None,
+    record, rollout = health_input.record, health_input.assessment.rollout
+    since = record.desired_since if record.desired_revision == desired_revision else now
+    is_unproven = desired_revision not in {record.stable_revision, record.failed_revision}
+    return Probation(
+        is_open=is_unproven
+        and rollout is not None
+        and rollout.is_observed
+        and _has_consistent_pod_count(health_input.snapshot),
+        requested_since=None if health_input.is_in_sync else since,
+        is_image_unchanged=record.stable_image == health_input.spec.image,
+        has_stable_revision=record.stable_revision is not None,
     )
 
 
-def _recreates(spec: SelfHealingAppSpec) -> bool:
+def _uses_recreate_strategy(spec: SelfHealingAppSpec) -> bool:
     strategy = (spec.rollout.strategy if spec.rollout else None) or {}
     return strategy.get("type") == "Recreate"
 
 
-def _named(facts: Facts) -> bool:
+def _has_consistent_pod_count(snapshot: AppSnapshot) -> bool:
     """Whether the template that the Deployment names is the one whose pods it counts."""
-    current = template_hash(facts)
-    live = sum(is_live(pod) and pod.template_hash == current for pod in facts.pods)
-    return facts.deployment is not None and facts.deployment.updated_replicas == live
+    current = current_template_hash(snapshot)
+    live = sum(is_active(pod) and pod.template_hash == current for pod in snapshot.pods)
+    return snapshot.deployment is not None and snapshot.deployment.updated_replicas == live

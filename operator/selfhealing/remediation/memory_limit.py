@@ -3,33 +3,35 @@
 from decimal import Decimal
 from typing import Final
 
-from selfhealing.api.quantity import quantity
+from selfhealing.api.quantity import parse_quantity
 
-FACTOR: Final = Decimal("1.2")
-STEP: Final = 100 * 1024**2
+OOM_BUMP_UP_RATIO: Final = Decimal("1.2")
+OOM_MIN_BUMP_UP_BYTES: Final = 100 * 1024**2
 """What VerticalPodAutoscaler adds after an OOM kill: the larger of a fifth and 100 MiB
 (its flags oom-bump-up-ratio and oom-min-bump-up-bytes, VPA 1.7)."""
 
 MIB: Final = 1024**2
 
 
-def raised_limit(now: str, most: str) -> str | None:
+def next_limit(current: str, maximum: str) -> str | None:
     """The next memory limit above ``now``, in whole MiB; None when it cannot be raised.
 
     Args:
         now: the limit in force, a quantity; without one nothing is killed for want of memory.
         most: never more than this quantity.
     """
-    have, cap = quantity(now), quantity(most)
-    if not have or cap is None or have >= cap:
+    current_bytes, max_bytes = parse_quantity(current), parse_quantity(maximum)
+    if not current_bytes or max_bytes is None or current_bytes >= max_bytes:
         return None
-    wanted = min(max(have * FACTOR, have + STEP), cap)
-    mebibytes = int(wanted) // MIB
+    next_bytes = min(
+        max(current_bytes * OOM_BUMP_UP_RATIO, current_bytes + OOM_MIN_BUMP_UP_BYTES), max_bytes
+    )
+    mebibytes = int(next_bytes) // MIB
     # A cap between two whole MiB is kept as it was written.
-    return f"{mebibytes}Mi" if mebibytes * MIB > have else most
+    return f"{mebibytes}Mi" if mebibytes * MIB > current_bytes else maximum
 
 
-def larger(one: str, other: str) -> bool:
+def exceeds(value: str, limit: str) -> bool:
     """Whether the quantity ``one`` is more than ``other``; an absent one is no limit at all."""
-    a, b = quantity(one), quantity(other)
+    a, b = parse_quantity(value), parse_quantity(limit)
     return a is not None and b is not None and a > b

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from selfhealing.api.duration import parse
+from selfhealing.api.duration import parse_duration
 from selfhealing.api.healing import HealingSpec
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.health.pod_diagnosis import Thresholds
@@ -14,22 +14,22 @@ OFF: Final = "Off"
 OBSERVE: Final = "Observe"
 APPROVE: Final = "Approve"
 
-VERIFY: Final = timedelta(minutes=5)
+VERIFICATION_TIMEOUT: Final = timedelta(minutes=5)
 """How long an action may take to help. The loss of a pod, a pull and a slow start fit into it."""
 
-PROOF: Final = timedelta(seconds=30)
+MIN_HEALTHY_TIME: Final = timedelta(seconds=30)
 """How long an app must have been well before an action counts as a help."""
 
-PATIENCE: Final = timedelta(minutes=1)
+START_GRACE: Final = timedelta(minutes=1)
 """How long a pod may fail to start before that is an illness: a registry has hiccups."""
 
-HORIZON: Final = timedelta(minutes=2)
+MEMORY_HORIZON: Final = timedelta(minutes=2)
 """How near in time a memory limit must be before it is raised."""
 
-LEAST_HORIZON: Final = timedelta(minutes=1)
+MIN_MEMORY_HORIZON: Final = timedelta(minutes=1)
 """However small the scale is: what is measured may be half a minute old, and that has no scale."""
 
-APPROVAL: Final = timedelta(minutes=30)
+APPROVAL_TTL: Final = timedelta(minutes=30)
 """How long a proposal stands."""
 
 
@@ -44,58 +44,58 @@ class Policy:
     rollback: bool
     probation: timedelta
     memory_max: str
-    recycle: bool
-    hung_after: timedelta
+    replace_pod: bool
+    unready_timeout: timedelta
     failover: bool
-    lost_after: timedelta
+    node_lost_timeout: timedelta
     fallback_replicas: int | None
-    blind_after: timedelta
+    metrics_timeout: timedelta
     isolate: bool
-    keep: timedelta
-    verify: timedelta = VERIFY
-    proof: timedelta = PROOF
-    patience: timedelta = PATIENCE
-    horizon: timedelta = HORIZON
-    approval: timedelta = APPROVAL
+    quarantine_ttl: timedelta
+    verification_timeout: timedelta = VERIFICATION_TIMEOUT
+    min_healthy_time: timedelta = MIN_HEALTHY_TIME
+    start_grace: timedelta = START_GRACE
+    memory_horizon: timedelta = MEMORY_HORIZON
+    approval_ttl: timedelta = APPROVAL_TTL
 
     @property
     def thresholds(self) -> Thresholds:
         """How long each state must last before it is a diagnosis."""
-        return Thresholds(self.patience, self.hung_after, self.blind_after)
+        return Thresholds(self.start_grace, self.unready_timeout, self.metrics_timeout)
 
 
-def horizon(scale: float) -> timedelta:
+def scale_memory_horizon(scale: float) -> timedelta:
     """How near in time a memory limit must be, by the scale of healing."""
-    return max(HORIZON * scale, LEAST_HORIZON)
+    return max(MEMORY_HORIZON * scale, MIN_MEMORY_HORIZON)
 
 
-def policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
+def build_policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
     """The limits that a spec sets; every time is multiplied by ``scale``."""
     healing = spec.healing or HealingSpec()
     fallback = healing.scaling_fallback
 
-    def time(text: str) -> timedelta:
-        return parse(text) * scale
+    def parse_scaled(text: str) -> timedelta:
+        return parse_duration(text) * scale
 
     return Policy(
         mode=healing.mode,
         budget=healing.budget,
-        window=time(healing.window),
-        cooldown=time(healing.cooldown),
+        window=parse_scaled(healing.window),
+        cooldown=parse_scaled(healing.cooldown),
         rollback=healing.rollback.enabled,
-        probation=time(healing.rollback.probation),
+        probation=parse_scaled(healing.rollback.probation),
         memory_max=str(healing.memory.max) if healing.memory else "",
-        recycle=healing.recycle.enabled,
-        hung_after=time(healing.recycle.after),
+        replace_pod=healing.replace_pod.enabled,
+        unready_timeout=parse_scaled(healing.replace_pod.after),
         failover=healing.failover.enabled,
-        lost_after=time(healing.failover.after),
+        node_lost_timeout=parse_scaled(healing.failover.after),
         fallback_replicas=fallback.replicas if fallback else None,
-        blind_after=time(fallback.after if fallback else "5m"),
+        metrics_timeout=parse_scaled(fallback.after if fallback else "5m"),
         isolate=healing.quarantine.isolate,
-        keep=time(healing.quarantine.keep),
-        verify=VERIFY * scale,
-        proof=PROOF * scale,
-        patience=PATIENCE * scale,
-        horizon=horizon(scale),
-        approval=APPROVAL * scale,
+        quarantine_ttl=parse_scaled(healing.quarantine.ttl),
+        verification_timeout=VERIFICATION_TIMEOUT * scale,
+        min_healthy_time=MIN_HEALTHY_TIME * scale,
+        start_grace=START_GRACE * scale,
+        memory_horizon=scale_memory_horizon(scale),
+        approval_ttl=APPROVAL_TTL * scale,
     )

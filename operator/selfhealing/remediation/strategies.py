@@ -9,224 +9,255 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remedy
-from selfhealing.health.app_diagnosis import Illness
+from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remediation
+from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
-from selfhealing.health.deadlines import Alarm
-from selfhealing.health.pod_diagnosis import SPARED, WARNINGS, IllnessType
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, WARNINGS, DiagnosisType
 from selfhealing.remediation import history
-from selfhealing.remediation.actions import may_go
-from selfhealing.remediation.context import Case
-from selfhealing.remediation.memory_limit import larger, raised_limit
+from selfhealing.remediation.actions import can_disrupt
+from selfhealing.remediation.context import RemediationContext
+from selfhealing.remediation.memory_limit import exceeds, next_limit
 from selfhealing.remediation.policy import Policy
 
-RECYCLES: Final = 2
+MAX_POD_REPLACEMENTS: Final = 2
 """So often may a pod be replaced for the same illness within the window: then it is no accident."""
 
-_USED_UP: Final = frozenset({Remedy.RECYCLE, Remedy.RAISE_MEMORY})
+_NOT_REPEATABLE: Final = frozenset({Remediation.REPLACE_POD, Remediation.RAISE_MEMORY})
 """What helps for a while only when the same illness is back after it."""
 
-_OF_ITSELF: Final = (Remedy.ROLLBACK, Remedy.RELOCATE, Remedy.RECYCLE)
+_FOR_APP_FAULTS: Final = (Remediation.ROLLBACK, Remediation.AVOID_NODE, Remediation.REPLACE_POD)
 
-LADDER: Final[Mapping[IllnessType, tuple[Remedy, ...]]] = {
-    IllnessType.CRASH_LOOPING: _OF_ITSELF,
-    IllnessType.LIVENESS_KILLED: _OF_ITSELF,
-    IllnessType.OOM_KILLED: (Remedy.RAISE_MEMORY, Remedy.ROLLBACK),
-    IllnessType.IMAGE_PULL_FAILING: _OF_ITSELF,
-    IllnessType.CONFIG_ERROR: (Remedy.ROLLBACK,),
-    IllnessType.START_FAILING: _OF_ITSELF,
-    IllnessType.ROLLOUT_STALLED: (Remedy.ROLLBACK,),
-    IllnessType.NOT_READY_TOO_LONG: _OF_ITSELF,
-    IllnessType.NODE_LOST: (Remedy.FAILOVER,),
-    IllnessType.METRICS_UNAVAILABLE: (Remedy.SCALING_FALLBACK,),
-    IllnessType.MEMORY_CLIMBING: (Remedy.RAISE_MEMORY,),
+ESCALATION: Final[Mapping[DiagnosisType, tuple[Remediation, ...]]] = {
+    DiagnosisType.CRASH_LOOPING: _FOR_APP_FAULTS,
+    DiagnosisType.LIVENESS_KILLED: _FOR_APP_FAULTS,
+    DiagnosisType.OOM_KILLED: (Remediation.RAISE_MEMORY, Remediation.ROLLBACK),
+    DiagnosisType.IMAGE_PULL_FAILING: _FOR_APP_FAULTS,
+    DiagnosisType.CONFIG_ERROR: (Remediation.ROLLBACK,),
+    DiagnosisType.START_FAILING: _FOR_APP_FAULTS,
+    DiagnosisType.ROLLOUT_STALLED: (Remediation.ROLLBACK,),
+    DiagnosisType.NOT_READY_TOO_LONG: _FOR_APP_FAULTS,
+    DiagnosisType.NODE_LOST: (Remediation.FAILOVER,),
+    DiagnosisType.METRICS_UNAVAILABLE: (Remediation.SCALING_FALLBACK,),
+    DiagnosisType.MEMORY_CLIMBING: (Remediation.RAISE_MEMORY,),
 }
 """What may help against what, the first that fits; nothing helps against the others from here."""
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class ProposedAction:
     """A remedy for an illness. ``target`` is a version, a limit, a pod, a node or a number."""
 
-    remedy: Remedy
-    illness: Illness
+    remediation: Remediation
+    diagnosis: AppDiagnosis
     target: str
     message: str
     uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Bedside:
+class DecisionInput:
     """What the choice of a remedy is made by."""
 
     record: HealingStatus
-    case: Case
+    context: RemediationContext
     policy: Policy
-    alarm: Alarm
+    deadlines: Deadlines
 
     @property
     def now(self) -> datetime:
         """The moment of the choice."""
-        return self.alarm.now
+        return self.deadlines.now
 
 
-def choose(bedside: Bedside) -> Proposal | None:
+def choose_action(inputs: DecisionInput) -> ProposedAction | None:
     """The first remedy that fits the gravest illness that has one."""
-    for illness in bedside.case.illnesses:
-        for remedy in LADDER.get(illness.type, ()):
-            if (found := _RUNGS[remedy](bedside, illness)) is not None:
-                return found
+    for diagnosis in inputs.context.diagnoses:
+        for remediation in ESCALATION.get(diagnosis.type, ()):
+            if (proposal := _STRATEGIES[remediation](inputs, diagnosis)) is not None:
+                return proposal
     return None
 
 
-def exhausted(bedside: Bedside) -> bool:
+def is_exhausted(inputs: DecisionInput) -> bool:
     """Whether something has been tried in vain against what the app still has.
 
     Also what helped for a while only, and cannot be done once more. A rollback that helped has
     nothing to do with what comes later; a fallback is no cure, and helps for as long as it stands;
     and the pods of another node may still be waited for. A warning is nothing to give up for.
     """
-    ill = {illness.type for illness in bedside.case.illnesses} - SPARED
+    diagnosis_types = {diagnosis.type for diagnosis in inputs.context.diagnoses} - NEVER_QUARANTINED
     return any(
-        action.diagnosis in ill
+        action.diagnosis in diagnosis_types
         and (
-            action.outcome is ActionOutcome.NO_HELP
-            or (action.outcome is ActionOutcome.HELPED and action.remedy in _USED_UP)
+            action.outcome is ActionOutcome.FAILED
+            or (action.outcome is ActionOutcome.SUCCEEDED and action.remediation in _NOT_REPEATABLE)
         )
-        for action in history.tried(bedside.record, bedside.policy, bedside.now)
+        for action in history.find_attempts(inputs.record, inputs.policy, inputs.now)
     )
 
 
-def _rollback(bedside: Bedside, illness: Illness) -> Proposal | None:
-    record, case = bedside.record, bedside.case
-    good = record.good_template
-    if not bedside.policy.rollback or illness.cause is not Cause.NEW_VERSION:
+def _propose_rollback(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
+    record, context = inputs.record, inputs.context
+    stable_revision = record.stable_revision
+    if not inputs.policy.rollback or diagnosis.cause is not Cause.NEW_VERSION:
         return None
-    if good is None or case.situation.good_lost or good == case.version or record.failed_template:
+    if (
+        stable_revision is None
+        or context.external.stable_revision_missing
+        or stable_revision == context.desired_revision
+        or record.failed_revision
+    ):
         return None
     message = (
-        f"back to version {good} ({record.good_image}), because {case.version} "
-        f"({case.image}) is bad: {illness.message}"
+        f"back to version {stable_revision} ({record.stable_image}), because {context.desired_revision} "
+        f"({context.image}) is bad: {diagnosis.message}"
     )
-    return Proposal(Remedy.ROLLBACK, illness, good, message)
+    return ProposedAction(Remediation.ROLLBACK, diagnosis, stable_revision, message)
 
 
-def _raise_memory(bedside: Bedside, illness: Illness) -> Proposal | None:
-    record = bedside.record
-    now = _limit(bedside, illness)
-    limit = raised_limit(now, bedside.policy.memory_max)
-    anew = in_template(bedside, illness)
-    if anew and illness.type in WARNINGS:
+def _propose_raise_memory(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
+    record = inputs.record
+    current = _find_exceeded_limit(inputs, diagnosis)
+    limit = next_limit(current, inputs.policy.memory_max)
+    in_new_pods = needs_new_pods(inputs, diagnosis)
+    if in_new_pods and diagnosis.type in WARNINGS:
         return None  # to stop pods that run well is too much for a warning
-    if record.memory_limit and not record.memory_in_template and anew:
-        limit = now  # who knows whether it has reached the pods; new ones begin with it
+    if record.memory_limit and not record.memory_in_template and in_new_pods:
+        limit = current  # who knows whether it has reached the pods; new ones begin with it
     if limit is None:
         return None
-    how = "in new pods" if anew else "in the pods that run"
-    change = f"from {now} to {limit}" if limit != now else f"{now} again"
-    message = f"memory limit {change}, {how}: {illness.message}"
-    return Proposal(Remedy.RAISE_MEMORY, illness, limit, message)
+    how = "in new pods" if in_new_pods else "in the pods that run"
+    change = f"from {current} to {limit}" if limit != current else f"{current} again"
+    message = f"memory limit {change}, {how}: {diagnosis.message}"
+    return ProposedAction(Remediation.RAISE_MEMORY, diagnosis, limit, message)
 
 
-def _limit(bedside: Bedside, illness: Illness) -> str:
+def _find_exceeded_limit(inputs: DecisionInput, diagnosis: AppDiagnosis) -> str:
     """The limit that was not enough: of a version that was gone back to, its pods alone know it."""
-    most = bedside.record.memory_limit or bedside.case.memory
-    for pod in illness.pods:
-        if larger(pod.memory_limit, most):
-            most = pod.memory_limit
-    return most
+    highest = inputs.record.memory_limit or inputs.context.memory_limit
+    for pod in diagnosis.pods:
+        if exceeds(pod.memory_limit, highest):
+            highest = pod.memory_limit
+    return highest
 
 
-def in_template(bedside: Bedside, illness: Illness) -> bool:
+def needs_new_pods(inputs: DecisionInput, diagnosis: AppDiagnosis) -> bool:
     """Whether new pods must be made to get more memory: changing those that run did not help.
 
     A container that is killed again and again may not take up its new limit (Kubernetes issue
     138760).
     """
-    return bedside.record.memory_in_template or _vain(bedside, Remedy.RAISE_MEMORY, illness)
+    return inputs.record.memory_in_template or _has_failed_before(
+        inputs, Remediation.RAISE_MEMORY, diagnosis
+    )
 
 
-def _relocate(bedside: Bedside, illness: Illness) -> Proposal | None:
+def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
     """Away from a node on which several pods are ill, while others are well elsewhere.
 
     By a rollout, which takes as many pods at a time as the app's own strategy lets it.
     """
-    if not bedside.policy.recycle or illness.cause is not Cause.NODE or bedside.case.recreates:
+    if (
+        not inputs.policy.replace_pod
+        or diagnosis.cause is not Cause.NODE
+        or inputs.context.uses_recreate
+    ):
         return None
-    if bedside.record.avoided_node is not None or _tried(bedside, Remedy.RELOCATE, illness):
+    if inputs.record.excluded_node is not None or _find_attempts(
+        inputs, Remediation.AVOID_NODE, diagnosis
+    ):
         return None
-    node = illness.pods[0].node
-    message = f"the pods are made anew, away from {node}: {illness.message}"
-    return Proposal(Remedy.RELOCATE, illness, node, message)
+    node = diagnosis.pods[0].node
+    message = f"the pods are made anew, away from {node}: {diagnosis.message}"
+    return ProposedAction(Remediation.AVOID_NODE, diagnosis, node, message)
 
 
-def _recycle(bedside: Bedside, illness: Illness) -> Proposal | None:
-    if not bedside.policy.recycle or not _is_local(illness):
+def _propose_replace_pod(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
+    if not inputs.policy.replace_pod or not _can_replacement_help(diagnosis):
         return None
-    past = _tried(bedside, Remedy.RECYCLE, illness)
-    if len(past) >= RECYCLES or any(a.outcome is ActionOutcome.NO_HELP for a in past):
+    attempts = _find_attempts(inputs, Remediation.REPLACE_POD, diagnosis)
+    if len(attempts) >= MAX_POD_REPLACEMENTS or any(
+        action.outcome is ActionOutcome.FAILED for action in attempts
+    ):
         return None
-    case = bedside.case
-    chosen = (
-        pod for pod in illness.pods if pod.uid in case.uids and may_go(pod, case.pods, case.wanted)
+    context = inputs.context
+    candidates = (
+        pod
+        for pod in diagnosis.pods
+        if pod.uid in context.pod_uids and can_disrupt(pod, context.pods, context.wanted)
     )
-    pod = next(chosen, None)
+    pod = next(candidates, None)
     if pod is None:
         return None
-    message = f"{pod.name} is replaced: {illness.sign or illness.message}"
-    return Proposal(Remedy.RECYCLE, illness, pod.name, message, pod.uid)
+    message = f"{pod.name} is replaced: {diagnosis.symptom or diagnosis.message}"
+    return ProposedAction(Remediation.REPLACE_POD, diagnosis, pod.name, message, pod.uid)
 
 
-def _is_local(illness: Illness) -> bool:
+def _can_replacement_help(diagnosis: AppDiagnosis) -> bool:
     """Whether another pod can be expected to do better: others do, or this one only hangs."""
-    if illness.cause not in {Cause.POD, Cause.NODE}:
+    if diagnosis.cause not in {Cause.POD, Cause.NODE}:
         return False
-    hangs = illness.type is IllnessType.NOT_READY_TOO_LONG
-    return hangs or illness.confidence is not Confidence.LOW
+    is_hung = diagnosis.type is DiagnosisType.NOT_READY_TOO_LONG
+    return is_hung or diagnosis.confidence is not Confidence.LOW
 
 
-def _failover(bedside: Bedside, illness: Illness) -> Proposal | None:
-    if not bedside.policy.failover or _vain(bedside, Remedy.FAILOVER, illness):
+def _propose_failover(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
+    if not inputs.policy.failover or _has_failed_before(inputs, Remediation.FAILOVER, diagnosis):
         return None
-    gone = [
+    lost_pods = [
         pod
-        for pod in illness.pods
-        if not pod.claims
+        for pod in diagnosis.pods
+        if not pod.has_persistent_volumes
         and pod.ready_since is not None
-        and bedside.alarm.passed(pod.ready_since + bedside.policy.lost_after)
+        and inputs.deadlines.reached(pod.ready_since + inputs.policy.node_lost_timeout)
     ]
-    if not gone:
+    if not lost_pods:
         return None
-    node = gone[0].node
-    message = f"the pods on {node} are replaced elsewhere: {illness.message}"
-    return Proposal(Remedy.FAILOVER, illness, node, message)
+    node = lost_pods[0].node
+    message = f"the pods on {node} are replaced elsewhere: {diagnosis.message}"
+    return ProposedAction(Remediation.FAILOVER, diagnosis, node, message)
 
 
-def _scaling_fallback(bedside: Bedside, illness: Illness) -> Proposal | None:
-    wanted = bedside.policy.fallback_replicas
-    if wanted is None or bedside.record.fallback_replicas is not None:
+def _propose_scaling_fallback(
+    inputs: DecisionInput, diagnosis: AppDiagnosis
+) -> ProposedAction | None:
+    wanted = inputs.policy.fallback_replicas
+    if wanted is None or inputs.record.fallback_replicas is not None:
         return None
-    if wanted <= bedside.case.wanted or _vain(bedside, Remedy.SCALING_FALLBACK, illness):
+    if wanted <= inputs.context.wanted or _has_failed_before(
+        inputs, Remediation.SCALING_FALLBACK, diagnosis
+    ):
         return None
-    message = f"at least {wanted} pods until there are metrics again: {illness.message}"
-    return Proposal(Remedy.SCALING_FALLBACK, illness, str(wanted), message)
+    message = f"at least {wanted} pods until there are metrics again: {diagnosis.message}"
+    return ProposedAction(Remediation.SCALING_FALLBACK, diagnosis, str(wanted), message)
 
 
-def _vain(bedside: Bedside, remedy: Remedy, illness: Illness) -> bool:
-    past = _tried(bedside, remedy, illness)
-    return any(action.outcome is ActionOutcome.NO_HELP for action in past)
+def _has_failed_before(
+    inputs: DecisionInput, remediation: Remediation, diagnosis: AppDiagnosis
+) -> bool:
+    attempts = _find_attempts(inputs, remediation, diagnosis)
+    return any(action.outcome is ActionOutcome.FAILED for action in attempts)
 
 
-def _tried(bedside: Bedside, remedy: Remedy, illness: Illness) -> list[HealingAction]:
-    past = history.tried(bedside.record, bedside.policy, bedside.now)
-    return [a for a in past if (a.remedy, a.diagnosis) == (remedy, illness.type)]
+def _find_attempts(
+    inputs: DecisionInput, remediation: Remediation, diagnosis: AppDiagnosis
+) -> list[HealingAction]:
+    attempts = history.find_attempts(inputs.record, inputs.policy, inputs.now)
+    return [
+        action
+        for action in attempts
+        if (action.remediation, action.diagnosis) == (remediation, diagnosis.type)
+    ]
 
 
-_RUNGS: Final[Mapping[Remedy, Callable[[Bedside, Illness], Proposal | None]]] = {
-    Remedy.ROLLBACK: _rollback,
-    Remedy.RAISE_MEMORY: _raise_memory,
-    Remedy.RELOCATE: _relocate,
-    Remedy.RECYCLE: _recycle,
-    Remedy.FAILOVER: _failover,
-    Remedy.SCALING_FALLBACK: _scaling_fallback,
+_STRATEGIES: Final[
+    Mapping[Remediation, Callable[[DecisionInput, AppDiagnosis], ProposedAction | None]]
+] = {
+    Remediation.ROLLBACK: _propose_rollback,
+    Remediation.RAISE_MEMORY: _propose_raise_memory,
+    Remediation.AVOID_NODE: _propose_avoid_node,
+    Remediation.REPLACE_POD: _propose_replace_pod,
+    Remediation.FAILOVER: _propose_failover,
+    Remediation.SCALING_FALLBACK: _propose_scaling_fallback,
 }

@@ -5,160 +5,181 @@ from typing import Final
 
 from selfhealing.api.healing_status import (
     ActionOutcome,
+    BlockedReason,
     HealingAction,
     HealingStatus,
-    Hold,
     QuarantineStatus,
-    Remedy,
+    Remediation,
 )
 from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.cache.views import PodView
-from selfhealing.health.pod_diagnosis import WARNINGS, IllnessType
+from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.remediation import history, policy as modes
-from selfhealing.remediation.strategies import Bedside, Proposal, in_template
+from selfhealing.remediation.strategies import DecisionInput, ProposedAction, needs_new_pods
 
-SELF_HARM: Final = frozenset(
+ISOLATABLE: Final = frozenset(
     {
-        IllnessType.CRASH_LOOPING,
-        IllnessType.LIVENESS_KILLED,
-        IllnessType.OOM_KILLED,
-        IllnessType.NOT_READY_TOO_LONG,
+        DiagnosisType.CRASH_LOOPING,
+        DiagnosisType.LIVENESS_KILLED,
+        DiagnosisType.OOM_KILLED,
+        DiagnosisType.NOT_READY_TOO_LONG,
     }
 )
 """Illnesses of pods that run: one of these pods is worth to be kept and looked at."""
 
 
-def started(bedside: Bedside, found: Proposal) -> HealingStatus:
+def start_action(inputs: DecisionInput, proposal: ProposedAction) -> HealingStatus:
     """Start an action: it is carried out once this record is stored."""
-    record = history.added(bedside.record, _action(bedside, found, ActionOutcome.STARTED))
-    return _in_force(record, bedside, found)
+    record = history.append_action(
+        inputs.record, _build_action(inputs, proposal, ActionOutcome.IN_PROGRESS)
+    )
+    return _apply_override(record, inputs, proposal)
 
 
-def _in_force(record: HealingStatus, bedside: Bedside, found: Proposal) -> HealingStatus:
+def _apply_override(
+    record: HealingStatus, inputs: DecisionInput, proposal: ProposedAction
+) -> HealingStatus:
     """The record with what stands in place of the spec from now on."""
     # An app that was only warned of something is well, and goes on proving itself.
-    fields: dict[str, object] = {} if found.illness.type in WARNINGS else {"well_since": None}
-    if found.remedy is Remedy.ROLLBACK:
-        fields["failed_template"] = bedside.case.version
+    fields: dict[str, object] = (
+        {} if proposal.diagnosis.type in WARNINGS else {"healthy_since": None}
+    )
+    if proposal.remediation is Remediation.ROLLBACK:
+        fields["failed_revision"] = inputs.context.desired_revision
         # More memory was for the version that goes.
         fields |= {"memory_limit": None, "memory_in_template": False}
-    elif found.remedy is Remedy.RAISE_MEMORY:
-        fields["memory_limit"] = found.target
-        fields["memory_in_template"] = in_template(bedside, found.illness)
-    elif found.remedy is Remedy.RELOCATE:
-        fields["avoided_node"] = found.target
-    elif found.remedy is Remedy.SCALING_FALLBACK:
-        fields["fallback_replicas"] = int(found.target)
+    elif proposal.remediation is Remediation.RAISE_MEMORY:
+        fields["memory_limit"] = proposal.target
+        fields["memory_in_template"] = needs_new_pods(inputs, proposal.diagnosis)
+    elif proposal.remediation is Remediation.AVOID_NODE:
+        fields["excluded_node"] = proposal.target
+    elif proposal.remediation is Remediation.SCALING_FALLBACK:
+        fields["fallback_replicas"] = int(proposal.target)
     return record.model_copy(update=fields)
 
 
-def _action(bedside: Bedside, found: Proposal, outcome: ActionOutcome) -> HealingAction:
+def _build_action(
+    inputs: DecisionInput, proposal: ProposedAction, outcome: ActionOutcome
+) -> HealingAction:
     return HealingAction(
-        id=bedside.record.next_id,
-        remedy=found.remedy,
-        diagnosis=found.illness.type,
-        target=found.target,
-        uid=found.uid,
+        id=inputs.record.next_id,
+        remediation=proposal.remediation,
+        diagnosis=proposal.diagnosis.type,
+        target=proposal.target,
+        uid=proposal.uid,
         outcome=outcome,
-        at=bedside.now,
-        message=found.message[:TEXT_LIMIT],
+        at=inputs.now,
+        message=proposal.message[:TEXT_LIMIT],
     )
 
 
-def observed(bedside: Bedside, found: Proposal) -> HealingStatus:
+def record_dry_run(inputs: DecisionInput, proposal: ProposedAction) -> HealingStatus:
     """Note what would have been done, once in a window."""
-    if _noted(bedside, found, ActionOutcome.OBSERVED):
-        return bedside.record
-    return history.added(bedside.record, _action(bedside, found, ActionOutcome.OBSERVED))
+    if _is_already_recorded(inputs, proposal, ActionOutcome.OBSERVED):
+        return inputs.record
+    return history.append_action(
+        inputs.record, _build_action(inputs, proposal, ActionOutcome.OBSERVED)
+    )
 
 
-def _noted(bedside: Bedside, found: Proposal, outcome: ActionOutcome) -> bool:
+def _is_already_recorded(
+    inputs: DecisionInput, proposal: ProposedAction, outcome: ActionOutcome
+) -> bool:
     """Whether the same has been noted of this version within the window.
 
     A proposal that fell before its time was up, because it was overtaken by events, is none that
     nobody wanted.
     """
-    since, stands = bedside.record.template_since, bedside.policy.approval
+    desired_since, approval_ttl = inputs.record.desired_since, inputs.policy.approval_ttl
     return any(
-        (action.outcome, action.remedy, action.diagnosis)
-        == (outcome, found.remedy, found.illness.type)
-        and (since is None or action.at >= since)
-        and (action.ended_at is None or action.ended_at >= action.at + stands)
-        for action in history.lately(bedside.record, bedside.policy, bedside.now)
+        (action.outcome, action.remediation, action.diagnosis)
+        == (outcome, proposal.remediation, proposal.diagnosis.type)
+        and (desired_since is None or action.at >= desired_since)
+        and (action.ended_at is None or action.ended_at >= action.at + approval_ttl)
+        for action in history.find_recent(inputs.record, inputs.policy, inputs.now)
     )
 
 
-def asked(bedside: Bedside, found: Proposal) -> tuple[HealingStatus, Hold | None]:
+def propose_or_start(
+    inputs: DecisionInput, proposal: ProposedAction
+) -> tuple[HealingStatus, BlockedReason | None]:
     """Propose an action, or start the one that was approved."""
-    record, case = bedside.record, bedside.case
-    waiting = history.proposed(record)
+    record, context = inputs.record, inputs.context
+    waiting = history.find_proposed(record)
     if waiting is None:
-        return _proposed(bedside, found), Hold.APPROVAL
-    is_approved = case.approve == str(waiting.id)
-    is_moot = bool(waiting.uid) and waiting.uid not in case.uids
-    asked_for = (waiting.remedy, waiting.diagnosis, waiting.target, waiting.uid)
-    is_other = asked_for != (found.remedy, found.illness.type, found.target, found.uid)
-    if is_moot or (is_approved and is_other):
+        return _propose(inputs, proposal), BlockedReason.AWAITING_APPROVAL
+    is_approved = context.approve == str(waiting.id)
+    is_moot = bool(waiting.uid) and waiting.uid not in context.pod_uids
+    waiting_key = (waiting.remediation, waiting.diagnosis, waiting.target, waiting.uid)
+    is_different = waiting_key != (
+        proposal.remediation,
+        proposal.diagnosis.type,
+        proposal.target,
+        proposal.uid,
+    )
+    if is_moot or (is_approved and is_different):
         # What was read and is approved of is not what would be done now.
-        fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": bedside.now}
-        anew = replace(bedside, record=history.changed(record, waiting, **fields))
-        return _proposed(anew, found), Hold.APPROVAL
+        fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": inputs.now}
+        renewed_inputs = replace(inputs, record=history.update_action(record, waiting, **fields))
+        return _propose(renewed_inputs, proposal), BlockedReason.AWAITING_APPROVAL
     if not is_approved:
-        return record, Hold.APPROVAL
-    fields = {"outcome": ActionOutcome.STARTED, "at": bedside.now}
-    return _in_force(history.changed(record, waiting, **fields), bedside, found), None
+        return record, BlockedReason.AWAITING_APPROVAL
+    fields = {"outcome": ActionOutcome.IN_PROGRESS, "at": inputs.now}
+    return _apply_override(history.update_action(record, waiting, **fields), inputs, proposal), None
 
 
-def _proposed(bedside: Bedside, found: Proposal) -> HealingStatus:
+def _propose(inputs: DecisionInput, proposal: ProposedAction) -> HealingStatus:
     """Propose an action, unless the same was proposed in vain within the window."""
-    if _noted(bedside, found, ActionOutcome.EXPIRED):
-        return bedside.record
-    record = bedside.record
-    if bedside.case.approve == str(record.next_id):
+    if _is_already_recorded(inputs, proposal, ActionOutcome.EXPIRED):
+        return inputs.record
+    record = inputs.record
+    if inputs.context.approve == str(record.next_id):
         # Somebody approved of this number before it was proposed: of what, nobody knows.
         record = record.model_copy(update={"next_id": record.next_id + 1})
-    bedside = replace(bedside, record=record)
-    return history.added(record, _action(bedside, found, ActionOutcome.PROPOSED))
+    inputs = replace(inputs, record=record)
+    return history.append_action(record, _build_action(inputs, proposal, ActionOutcome.PROPOSED))
 
 
-def left(bedside: Bedside, why: str) -> HealingStatus:
+def quarantine_app(inputs: DecisionInput, reason: str) -> HealingStatus:
     """Leave the app to people; one of its failing pods is kept while others serve."""
-    record, now = bedside.record, bedside.now
-    worst = bedside.case.illnesses[0]
-    kept = _specimen(bedside)
+    record, now = inputs.record, inputs.now
+    worst = inputs.context.diagnoses[0]
+    isolated_pod = _select_pod_to_isolate(inputs)
     action = HealingAction(
         id=record.next_id,
-        remedy=Remedy.QUARANTINE,
+        remediation=Remediation.QUARANTINE,
         diagnosis=worst.type,
-        target=kept.name if kept else "",
-        uid=kept.uid if kept else "",
-        outcome=ActionOutcome.DONE,
+        target=isolated_pod.name if isolated_pod else "",
+        uid=isolated_pod.uid if isolated_pod else "",
+        outcome=ActionOutcome.COMPLETED,
         at=now,
         ended_at=now,
-        message=f"{why}: {worst.message}"[:TEXT_LIMIT],
+        message=f"{reason}: {worst.message}"[:TEXT_LIMIT],
     )
     fields: dict[str, object] = {"quarantined": True}
-    if kept:
-        until = now + bedside.policy.keep
-        fields["quarantine"] = QuarantineStatus(pod=kept.name, uid=kept.uid, until=until)
-    return history.added(record, action).model_copy(update=fields)
+    if isolated_pod:
+        until = now + inputs.policy.quarantine_ttl
+        fields["quarantine"] = QuarantineStatus(
+            pod=isolated_pod.name, uid=isolated_pod.uid, until=until
+        )
+    return history.append_action(record, action).model_copy(update=fields)
 
 
-def _specimen(bedside: Bedside) -> PodView | None:
+def _select_pod_to_isolate(inputs: DecisionInput) -> PodView | None:
     """The failing pod that is kept: only while others serve, and not where people are asked.
 
     One at a time: while a pod is kept from before, no other is.
     """
-    case, policy = bedside.case, bedside.policy
-    if not policy.isolate or not case.ready or policy.mode == modes.APPROVE:
+    context, policy = inputs.context, inputs.policy
+    if not policy.isolate or not context.ready or policy.mode == modes.APPROVE:
         return None
-    if bedside.record.quarantine is not None:
+    if inputs.record.quarantine is not None:
         return None
     failing = (
         pod
-        for illness in case.illnesses
-        if illness.type in SELF_HARM
-        for pod in illness.pods
-        if not pod.ready and pod.uid in case.uids
+        for diagnosis in context.diagnoses
+        if diagnosis.type in ISOLATABLE
+        for pod in diagnosis.pods
+        if not pod.ready and pod.uid in context.pod_uids
     )
     return next(failing, None)

@@ -4,8 +4,8 @@ Everything here is a pure function from values to plain dicts. Nothing reads a c
 the environment, so that ``children`` can be replayed, compared and shown without a cluster.
 """
 
-from selfhealing.render.children import children
+from selfhealing.render.children import build_children
 from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import Overrides
 
-__all__ = ["Overrides", "Owner", "children"]
+__all__ = ["Overrides", "Owner", "build_children"]

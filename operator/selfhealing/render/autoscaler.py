@@ -3,12 +3,12 @@
 from typing import Any
 
 from selfhealing.api.spec import AutoscalingSpec, SelfHealingAppSpec
-from selfhealing.render.meta import Owner, filled, given, metadata
-from selfhealing.render.overrides import NOTHING, Overrides
+from selfhealing.render.meta import Owner, build_metadata, omit_empty, omit_none
+from selfhealing.render.overrides import NO_OVERRIDES, Overrides
 
 
-def build_autoscaler(
-    owner: Owner, spec: SelfHealingAppSpec, overrides: Overrides = NOTHING
+def build_hpa(
+    owner: Owner, spec: SelfHealingAppSpec, overrides: Overrides = NO_OVERRIDES
 ) -> dict[str, Any] | None:
     """Return the autoscaling/v2 HorizontalPodAutoscaler of ``owner``, or None without autoscaling.
 
@@ -20,24 +20,24 @@ def build_autoscaler(
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": metadata(owner),
+        "metadata": build_metadata(owner),
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": owner.name},
-            "minReplicas": _fewest(autoscaling, overrides),
+            "minReplicas": _min_replicas(autoscaling, overrides),
             "maxReplicas": autoscaling.max_replicas,
-            **filled(metrics=_metrics(autoscaling)),
-            **given(behavior=autoscaling.behavior),
+            **omit_empty(metrics=_metrics(autoscaling)),
+            **omit_none(behavior=autoscaling.behavior),
         },
     }
 
 
-def _fewest(autoscaling: AutoscalingSpec, overrides: Overrides) -> int:
+def _min_replicas(autoscaling: AutoscalingSpec, overrides: Overrides) -> int:
     """The fewest pods: an autoscaler keeps to that also while it is blind."""
-    asked = max(autoscaling.min_replicas, overrides.min_replicas or 0)
-    return min(asked, autoscaling.max_replicas)
+    requested = max(autoscaling.min_replicas, overrides.min_replicas or 0)
+    return min(requested, autoscaling.max_replicas)
 
 
-def followed(autoscaling: AutoscalingSpec | None) -> set[str]:
+def scaled_resources(autoscaling: AutoscalingSpec | None) -> set[str]:
     """The resources whose use the number of pods follows: cpu, memory."""
     if autoscaling is None:
         return set()

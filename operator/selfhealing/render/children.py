@@ -3,18 +3,21 @@
 from typing import Any
 
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.render.autoscaler import build_autoscaler
+from selfhealing.render.autoscaler import build_hpa
 from selfhealing.render.deployment import build_deployment
 from selfhealing.render.job import build_job
-from selfhealing.render.meta import Owner, seal
-from selfhealing.render.overrides import NOTHING, Overrides
-from selfhealing.render.pdb import build_budget
+from selfhealing.render.meta import Owner, with_applied_hash
+from selfhealing.render.overrides import NO_OVERRIDES, Overrides
+from selfhealing.render.pdb import build_pdb
 from selfhealing.render.service import build_service
-from selfhealing.render.vpa import build_vertical_autoscaler
+from selfhealing.render.vpa import build_vpa
 
 
-def children(
-    owner: Owner, spec: SelfHealingAppSpec, overrides: Overrides = NOTHING, config: str = ""
+def build_children(
+    owner: Owner,
+    spec: SelfHealingAppSpec,
+    overrides: Overrides = NO_OVERRIDES,
+    config_hash: str = "",
 ) -> tuple[dict[str, Any], ...]:
     """Return every object that ``owner`` stands for, as plain dicts ready to be applied.
 
@@ -23,12 +26,12 @@ def children(
 
     What makes pods comes first: an autoscaler that finds no target reports an error of its own.
     """
-    built = (
-        build_deployment(owner, spec, overrides, config),
+    manifests = (
+        build_deployment(owner, spec, overrides, config_hash),
         build_job(owner, spec),
         build_service(owner, spec),
-        build_autoscaler(owner, spec, overrides),
-        build_budget(owner, spec),
-        build_vertical_autoscaler(owner, spec),
+        build_hpa(owner, spec, overrides),
+        build_pdb(owner, spec),
+        build_vpa(owner, spec),
     )
-    return tuple(seal(child) for child in built if child is not None)
+    return tuple(with_applied_hash(child) for child in manifests if child is not None)

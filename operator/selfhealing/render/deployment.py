@@ -3,16 +3,19 @@
 from typing import Any
 
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.render.meta import Owner, given, metadata, selector
-from selfhealing.render.overrides import NOTHING, Overrides
-from selfhealing.render.pod import build_pod_template, runs_to_its_end
+from selfhealing.render.meta import Owner, build_metadata, omit_none, selector
+from selfhealing.render.overrides import NO_OVERRIDES, Overrides
+from selfhealing.render.pod import build_pod_template, is_job
 
 DEFAULT_REPLICAS = 1
 """Pods of an app that names neither replicas nor autoscaling."""
 
 
 def build_deployment(
-    owner: Owner, spec: SelfHealingAppSpec, overrides: Overrides = NOTHING, config: str = ""
+    owner: Owner,
+    spec: SelfHealingAppSpec,
+    overrides: Overrides = NO_OVERRIDES,
+    config_hash: str = "",
 ) -> dict[str, Any] | None:
     """Return the apps/v1 Deployment of ``owner``, or None for an app that runs to its end.
 
@@ -22,19 +25,19 @@ def build_deployment(
     that can be scaled for what it resizes, goes up to the SelfHealingApp, and recommends nothing to
     its Deployment (pkg/target/controller_fetcher of VPA 1.7).
     """
-    if runs_to_its_end(spec):
+    if is_job(spec):
         return None
     rollout = spec.rollout
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(owner, controlled=spec.vertical_scaling is None),
+        "metadata": build_metadata(owner, is_controller=spec.vertical_scaling is None),
         "spec": {
-            **given(replicas=replicas(spec)),
+            **omit_none(replicas=desired_replicas(spec)),
             "selector": {"matchLabels": selector(owner.name)},
-            "template": overrides.over(build_pod_template(owner.name, spec, config)),
+            "template": overrides.apply_to(build_pod_template(owner.name, spec, config_hash)),
             **(
-                given(
+                omit_none(
                     strategy=rollout.strategy,
                     minReadySeconds=rollout.min_ready_seconds,
                     progressDeadlineSeconds=rollout.progress_deadline_seconds,
@@ -47,13 +50,13 @@ def build_deployment(
     }
 
 
-def replicas(spec: SelfHealingAppSpec) -> int | None:
+def desired_replicas(spec: SelfHealingAppSpec) -> int | None:
     """The number of pods that the operator sets; None when the autoscaler sets it."""
     if spec.autoscaling is not None:
         return None
     return DEFAULT_REPLICAS if spec.replicas is None else spec.replicas
 
 
-def guaranteed(spec: SelfHealingAppSpec) -> int:
+def min_replicas(spec: SelfHealingAppSpec) -> int:
     """The number of pods that an app has at least, whoever sets it."""
-    return spec.autoscaling.min_replicas if spec.autoscaling else replicas(spec) or 0
+    return spec.autoscaling.min_replicas if spec.autoscaling else desired_replicas(spec) or 0

@@ -7,8 +7,8 @@ import orjson
 
 from selfhealing.api import names
 from selfhealing.api.spec import JobSpec, SelfHealingAppSpec
-from selfhealing.render.meta import Owner, given, metadata
-from selfhealing.render.pod import build_pod_template, runs_to_its_end
+from selfhealing.render.meta import Owner, build_metadata, omit_none
+from selfhealing.render.pod import build_pod_template, is_job
 
 DEFAULT_COMPLETIONS = 1
 """Kubernetes' default, where neither completions nor parallelism is given."""
@@ -19,16 +19,16 @@ def build_job(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
 
     The selector, and the labels that it finds the Job's pods by, are left to the API server.
     """
-    if not runs_to_its_end(spec):
+    if not is_job(spec):
         return None
     job = spec.job or JobSpec()
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata(owner, {names.ANNOTATION_RUN: run_mark(owner.name, spec)}),
+        "metadata": build_metadata(owner, {names.ANNOTATION_RUN_HASH: run_hash(owner.name, spec)}),
         "spec": {
             "template": build_pod_template(owner.name, spec),
-            **given(
+            **omit_none(
                 backoffLimit=job.backoff_limit,
                 activeDeadlineSeconds=job.active_deadline_seconds,
                 completions=job.completions,
@@ -38,15 +38,17 @@ def build_job(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
     }
 
 
-def run_mark(name: str, spec: SelfHealingAppSpec) -> str:
+def run_hash(name: str, spec: SelfHealingAppSpec) -> str:
     """The hash of what can never be changed in a Job: another one asks for a new run.
 
     Only what the user wrote goes into it, not our labels: a new release of the operator must not
     run again what has been run.
     """
     job = spec.job or JobSpec()
-    parts = {
+    immutable_fields = {
         "pod": build_pod_template(name, spec)["spec"],
         "completions": job.completions or (None if job.parallelism else DEFAULT_COMPLETIONS),
     }
-    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    return hashlib.sha256(orjson.dumps(immutable_fields, option=orjson.OPT_SORT_KEYS)).hexdigest()[
+        :16
+    ]

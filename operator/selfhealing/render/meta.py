@@ -38,8 +38,8 @@ def labels(name: str) -> dict[str, str]:
     }
 
 
-def metadata(
-    owner: Owner, annotations: dict[str, str] | None = None, *, controlled: bool = True
+def build_metadata(
+    owner: Owner, annotations: dict[str, str] | None = None, *, is_controller: bool = True
 ) -> dict[str, Any]:
     """The metadata of a child: named as its owner, owned by it, deleted with it.
 
@@ -55,7 +55,7 @@ def metadata(
                 "kind": names.KIND,
                 "name": owner.name,
                 "uid": owner.uid,
-                "controller": controlled,
+                "controller": is_controller,
                 "blockOwnerDeletion": True,
             }
         ],
@@ -65,7 +65,7 @@ def metadata(
     return result
 
 
-def seal(child: dict[str, Any]) -> dict[str, Any]:
+def with_applied_hash(child: dict[str, Any]) -> dict[str, Any]:
     """Return ``child`` with the hash of itself in its annotations.
 
     The hash lets a freshly started operator see without a write that a child is what it would
@@ -73,15 +73,15 @@ def seal(child: dict[str, Any]) -> dict[str, Any]:
     """
     digest = hashlib.sha256(orjson.dumps(child, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
     meta = child["metadata"]
-    annotations = {**meta.get("annotations", {}), names.ANNOTATION_APPLIED: digest}
+    annotations = {**meta.get("annotations", {}), names.ANNOTATION_APPLIED_HASH: digest}
     return {**child, "metadata": {**meta, "annotations": annotations}}
 
 
-def given(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values of any shape
+def omit_none(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values of any shape
     """The fields that the user gave: None means not given, an explicit 0 or false is kept."""
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def filled(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values of any shape
+def omit_empty(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values of any shape
     """The lists and maps that hold something: an empty one means the same as none to Kubernetes."""
     return {key: value for key, value in fields.items() if value}

@@ -12,9 +12,9 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
-from selfhealing.api.quantity import quantity
+from selfhealing.api.quantity import parse_quantity
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.render.meta import Owner, metadata
+from selfhealing.render.meta import Owner, build_metadata
 from selfhealing.render.pod import build_pod_template
 
 Json = dict[str, Any]
@@ -29,58 +29,65 @@ class Overrides:
     may run on.
     """
 
-    template: Mapping[str, Any] | None = None
-    memory: str = ""
+    pod_template: Mapping[str, Any] | None = None
+    memory_limit: str = ""
     min_replicas: int | None = None
-    avoid: str = ""
+    excluded_node: str = ""
 
-    def over(self, template: Json) -> Json:
+    def apply_to(self, template: Json) -> Json:
         """The pod template that is to be run instead of ``template``."""
-        chosen = template if self.template is None else dict(self.template)
-        if self._is_more(memory_limit(chosen)):
-            chosen = with_memory(chosen, self.memory)
-        return away_from(chosen, self.avoid) if self.avoid else chosen
+        result = template if self.pod_template is None else dict(self.pod_template)
+        if self._raises(get_memory_limit(result)):
+            result = template_with_memory_limit(result, self.memory_limit)
+        return exclude_node(result, self.excluded_node) if self.excluded_node else result
 
-    def _is_more(self, limit: str) -> bool:
+    def _raises(self, limit: str) -> bool:
         """Whether the memory is more than this limit: a limit is never lowered, nor made up."""
-        ours, theirs = quantity(self.memory), quantity(limit)
-        return ours is not None and theirs is not None and ours > theirs
+        override, current = parse_quantity(self.memory_limit), parse_quantity(limit)
+        return override is not None and current is not None and override > current
 
 
-NOTHING: Final = Overrides()
+NO_OVERRIDES: Final = Overrides()
 
-REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+REQUIRED_NODE_AFFINITY: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
-def version(name: str, spec: SelfHealingAppSpec, config: str = "") -> str:
+def template_revision(name: str, spec: SelfHealingAppSpec, config_hash: str = "") -> str:
     """The version of an app: a hash of the pod template that its spec asks for.
 
     The mark of what its pods are configured by (``config``) is a part of it.
     """
-    template = orjson.dumps(build_pod_template(name, spec, config), option=orjson.OPT_SORT_KEYS)
+    template = orjson.dumps(
+        build_pod_template(name, spec, config_hash), option=orjson.OPT_SORT_KEYS
+    )
     return hashlib.sha256(template).hexdigest()[:10]
 
 
-def memory_limit(template: Mapping[str, Any]) -> str:
+def get_memory_limit(template: Mapping[str, Any]) -> str:
     """The memory limit of the app's own container as it is written; empty when there is none."""
-    limits = (_main(template).get("resources") or {}).get("limits") or {}
+    limits = (_app_container(template).get("resources") or {}).get("limits") or {}
     return str(limits.get("memory", ""))
 
 
-def with_memory(template: Json, limit: str) -> Json:
+def template_with_memory_limit(template: Json, limit: str) -> Json:
     """The ``template`` with another memory limit for the app's own container.
 
     A request that was equal to the limit goes with it: else the pod would get another class of
     service, which a running pod cannot.
     """
-    main = _main(template)
+    app_container = _app_container(template)
     spec = template["spec"]
-    changed = {**main, "resources": raised(main.get("resources") or {}, limit)}
-    containers = [changed if each is main else each for each in spec["containers"]]
+    changed = {
+        **app_container,
+        "resources": resources_with_memory_limit(app_container.get("resources") or {}, limit),
+    }
+    containers = [
+        changed if container is app_container else container for container in spec["containers"]
+    ]
     return {**template, "spec": {**spec, "containers": containers}}
 
 
-def away_from(template: Json, node: str) -> Json:
+def exclude_node(template: Json, node: str) -> Json:
     """The ``template``, which must not run on a node.
 
     A wish would not do: the scheduler weighs it no more than its own to spread the pods. Terms
@@ -89,15 +96,18 @@ def away_from(template: Json, node: str) -> Json:
     spec = template["spec"]
     affinity = spec.get("affinity") or {}
     nodes = affinity.get("nodeAffinity") or {}
-    required = nodes.get(REQUIRED) or {}
-    not_there = {"key": "metadata.name", "operator": "NotIn", "values": [node]}
-    places: list[Json] = required.get("nodeSelectorTerms") or [{}]
-    terms = [{**p, "matchFields": [*(p.get("matchFields") or ()), not_there]} for p in places]
-    nodes = {**nodes, REQUIRED: {**required, "nodeSelectorTerms": terms}}
+    required = nodes.get(REQUIRED_NODE_AFFINITY) or {}
+    not_on_node = {"key": "metadata.name", "operator": "NotIn", "values": [node]}
+    current_terms: list[Json] = required.get("nodeSelectorTerms") or [{}]
+    terms = [
+        {**term, "matchFields": [*(term.get("matchFields") or ()), not_on_node]}
+        for term in current_terms
+    ]
+    nodes = {**nodes, REQUIRED_NODE_AFFINITY: {**required, "nodeSelectorTerms": terms}}
     return {**template, "spec": {**spec, "affinity": {**affinity, "nodeAffinity": nodes}}}
 
 
-def raised(resources: Mapping[str, Any], limit: str) -> Json:
+def resources_with_memory_limit(resources: Mapping[str, Any], limit: str) -> Json:
     """The ``resources`` of a container with another memory limit."""
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     result = {**resources, "limits": {**limits, "memory": limit}}
@@ -106,27 +116,27 @@ def raised(resources: Mapping[str, Any], limit: str) -> Json:
     return result
 
 
-def _main(template: Mapping[str, Any]) -> Mapping[str, Any]:
+def _app_container(template: Mapping[str, Any]) -> Mapping[str, Any]:
     containers = template["spec"]["containers"]
-    found: Mapping[str, Any] = next(c for c in containers if c["name"] == names.CONTAINER_NAME)
-    return found
+    container: Mapping[str, Any] = next(c for c in containers if c["name"] == names.CONTAINER_NAME)
+    return container
 
 
-def kept_name(app: str, template: str) -> str:
+def revision_name(app: str, revision: str) -> str:
     """The name of the ControllerRevision that keeps a version of ``app``."""
-    return f"{app}-{template}"
+    return f"{app}-{revision}"
 
 
-def build_kept(owner: Owner, template: str, body: Mapping[str, Any]) -> Json:
+def build_revision(owner: Owner, revision: str, pod_template: Mapping[str, Any]) -> Json:
     """The apps/v1 ControllerRevision that keeps the pod template ``body``, a version of the app.
 
     Revisions of a Deployment are ReplicaSets, which its revisionHistoryLimit may take away.
     """
-    meta = metadata(owner)
+    meta = build_metadata(owner)
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
-        "metadata": {**meta, "name": kept_name(owner.name, template)},
+        "metadata": {**meta, "name": revision_name(owner.name, revision)},
         "revision": 1,
-        "data": dict(body),
+        "data": dict(pod_template),
     }

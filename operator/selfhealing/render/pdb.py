@@ -3,26 +3,28 @@
 from typing import Any, Final
 
 from selfhealing.api.spec import DisruptionSpec, SelfHealingAppSpec
-from selfhealing.render.deployment import guaranteed
-from selfhealing.render.meta import Owner, given, metadata, selector
+from selfhealing.render.deployment import min_replicas
+from selfhealing.render.meta import Owner, build_metadata, omit_none, selector
 
-FEWEST: Final = 2
+MIN_REPLICAS_FOR_PDB: Final = 2
 """With fewer pods a budget keeps either nothing or every node that is to be drained."""
 
 
-def build_budget(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
+def build_pdb(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
     """Return the policy/v1 PodDisruptionBudget of ``owner``, or None where there is none.
 
     A pod that is not ready serves nobody: it never stands in the way of a drain.
     """
     disruption = spec.disruption or DisruptionSpec()
-    if not disruption.enabled or guaranteed(spec) < FEWEST:
+    if not disruption.enabled or min_replicas(spec) < MIN_REPLICAS_FOR_PDB:
         return None
-    limit = given(minAvailable=disruption.min_available, maxUnavailable=disruption.max_unavailable)
+    limit = omit_none(
+        minAvailable=disruption.min_available, maxUnavailable=disruption.max_unavailable
+    )
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": metadata(owner),
+        "metadata": build_metadata(owner),
         "spec": {
             **(limit or {"maxUnavailable": 1}),
             "selector": {"matchLabels": selector(owner.name)},

@@ -4,34 +4,38 @@ from typing import Any
 
 from selfhealing.api import names
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.render.meta import filled, given, labels
+from selfhealing.render.meta import labels, omit_empty, omit_none
 from selfhealing.render.probes import build_probe
 
 
-def build_pod_template(name: str, spec: SelfHealingAppSpec, config: str = "") -> dict[str, Any]:
+def build_pod_template(
+    name: str, spec: SelfHealingAppSpec, config_hash: str = ""
+) -> dict[str, Any]:
     """Return the core/v1 PodTemplateSpec of the app ``name``.
 
     ``config`` is the mark of the ConfigMaps and Secrets that its pods read; empty for none.
     """
-    notes = {"annotations": {names.ANNOTATION_CONFIG: config}} if config else {}
-    return {"metadata": {"labels": labels(name), **notes}, "spec": _pod_spec(spec)}
+    annotations = (
+        {"annotations": {names.ANNOTATION_CONFIG_HASH: config_hash}} if config_hash else {}
+    )
+    return {"metadata": {"labels": labels(name), **annotations}, "spec": _pod_spec(spec)}
 
 
-def runs_to_its_end(spec: SelfHealingAppSpec) -> bool:
+def is_job(spec: SelfHealingAppSpec) -> bool:
     """Whether the app is a Job; else it is a Deployment, which serves for ever."""
     return spec.restart_policy != "Always"
 
 
 def _pod_spec(spec: SelfHealingAppSpec) -> dict[str, Any]:
-    ends = runs_to_its_end(spec)
+    for_job = is_job(spec)
     return {
-        "containers": [_main_container(spec), *([] if ends else spec.sidecars)],
-        **({"restartPolicy": spec.restart_policy} if ends else {}),
-        **filled(
+        "containers": [_app_container(spec), *([] if for_job else spec.sidecars)],
+        **({"restartPolicy": spec.restart_policy} if for_job else {}),
+        **omit_empty(
             initContainers=[
                 *spec.init_containers,
                 # As this kind of init container a sidecar ends when the app does, so the Job ends.
-                *({**each, "restartPolicy": "Always"} for each in spec.sidecars if ends),
+                *({**sidecar, "restartPolicy": "Always"} for sidecar in spec.sidecars if for_job),
             ],
             imagePullSecrets=list(spec.image_pull_secrets),
             nodeSelector=dict(spec.node_selector),
@@ -39,7 +43,7 @@ def _pod_spec(spec: SelfHealingAppSpec) -> dict[str, Any]:
             topologySpreadConstraints=list(spec.topology_spread_constraints),
             volumes=list(spec.volumes),
         ),
-        **given(
+        **omit_none(
             affinity=spec.affinity,
             priorityClassName=spec.priority_class_name,
             securityContext=spec.pod_security_context,
@@ -49,18 +53,18 @@ def _pod_spec(spec: SelfHealingAppSpec) -> dict[str, Any]:
     }
 
 
-def _main_container(spec: SelfHealingAppSpec) -> dict[str, Any]:
+def _app_container(spec: SelfHealingAppSpec) -> dict[str, Any]:
     return {
         "name": names.CONTAINER_NAME,
         "image": spec.image,
-        **filled(
+        **omit_empty(
             command=list(spec.command),
             args=list(spec.args),
             env=list(spec.env),
             envFrom=list(spec.env_from),
             volumeMounts=list(spec.volume_mounts),
         ),
-        **given(
+        **omit_none(
             imagePullPolicy=spec.image_pull_policy,
             workingDir=spec.working_dir,
             resources=spec.resources,
@@ -81,11 +85,11 @@ def _ports(spec: SelfHealingAppSpec) -> dict[str, Any]:
 def _probes(spec: SelfHealingAppSpec) -> dict[str, Any]:
     if spec.probes is None:
         return {}
-    wanted = {
+    probes = {
         "livenessProbe": spec.probes.liveness,
         "readinessProbe": spec.probes.readiness,
         "startupProbe": spec.probes.startup,
     }
     return {
-        field: build_probe(probe, spec.port) for field, probe in wanted.items() if probe is not None
+        field: build_probe(probe, spec.port) for field, probe in probes.items() if probe is not None
     }

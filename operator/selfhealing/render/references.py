@@ -12,43 +12,46 @@ from typing import Any, Final
 
 import orjson
 
-from selfhealing.api.config import CONFIG_MAP, ROOT_CA, SECRET, ConfigRef
+from selfhealing.api.config import CONFIG_MAP, ROOT_CA_CONFIG_MAP, SECRET, ConfigRef
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.render.pod import runs_to_its_end
+from selfhealing.render.pod import is_job
 
 Json = Mapping[str, Any]
 
-_Found = tuple[ConfigRef, bool]
+_Reference = tuple[ConfigRef, bool]
 """A reference, and whether a pod cannot start without what it is to."""
 
-_IN_VALUE: Final = (("configMapKeyRef", CONFIG_MAP, "name"), ("secretKeyRef", SECRET, "name"))
-_IN_ENV_FROM: Final = (("configMapRef", CONFIG_MAP, "name"), ("secretRef", SECRET, "name"))
-_IN_VOLUME: Final = (("configMap", CONFIG_MAP, "name"), ("secret", SECRET, "secretName"))
-_IN_PROJECTION: Final = (("configMap", CONFIG_MAP, "name"), ("secret", SECRET, "name"))
+_FIELDS_IN_VALUE_FROM: Final = (
+    ("configMapKeyRef", CONFIG_MAP, "name"),
+    ("secretKeyRef", SECRET, "name"),
+)
+_FIELDS_IN_ENV_FROM: Final = (("configMapRef", CONFIG_MAP, "name"), ("secretRef", SECRET, "name"))
+_FIELDS_IN_VOLUME: Final = (("configMap", CONFIG_MAP, "name"), ("secret", SECRET, "secretName"))
+_FIELDS_IN_PROJECTION: Final = (("configMap", CONFIG_MAP, "name"), ("secret", SECRET, "name"))
 """The fields that refer to something, by where they stand: field, kind, field of the name."""
 
 
-def references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
+def find_references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
     """Everything that the pods read, whether it must be there or not."""
-    return frozenset(found for found, _ in _all(spec))
+    return frozenset(reference for reference, _ in _iter_references(spec))
 
 
-def required(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
+def required_references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
     """What a pod cannot start without: not marked as optional, at one place at least."""
-    return frozenset(found for found, needed in _all(spec) if needed)
+    return frozenset(reference for reference, is_required in _iter_references(spec) if is_required)
 
 
-def followed(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
+def tracked_references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
     """What the pods are made anew for when it changes.
 
     Nothing for an app that runs to its end: its Job would run again.
     """
-    if not spec.restart_on_config_change or runs_to_its_end(spec):
+    if not spec.restart_on_config_change or is_job(spec):
         return frozenset()
-    return references(spec)
+    return find_references(spec)
 
 
-def mark(digests: Mapping[ConfigRef, str]) -> str:
+def hash_config_digests(digests: Mapping[ConfigRef, str]) -> str:
     """One hash for all that is followed, by the digest of each; empty where nothing is."""
     if not digests:
         return ""
@@ -56,25 +59,27 @@ def mark(digests: Mapping[ConfigRef, str]) -> str:
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:16]
 
 
-def _all(spec: SelfHealingAppSpec) -> Iterator[_Found]:
-    yield from _container({"env": spec.env, "envFrom": spec.env_from})
+def _iter_references(spec: SelfHealingAppSpec) -> Iterator[_Reference]:
+    yield from _iter_container_references({"env": spec.env, "envFrom": spec.env_from})
     for container in chain(spec.init_containers, spec.sidecars):
-        yield from _container(container)
+        yield from _iter_container_references(container)
     for volume in spec.volumes:
-        yield from _in(volume, _IN_VOLUME)
+        yield from _iter_source_references(volume, _FIELDS_IN_VOLUME)
         for source in (volume.get("projected") or {}).get("sources") or ():
-            yield from _in(source, _IN_PROJECTION)
+            yield from _iter_source_references(source, _FIELDS_IN_PROJECTION)
 
 
-def _container(container: Json) -> Iterator[_Found]:
+def _iter_container_references(container: Json) -> Iterator[_Reference]:
     for variable in container.get("env") or ():
-        yield from _in(variable.get("valueFrom") or {}, _IN_VALUE)
+        yield from _iter_source_references(variable.get("valueFrom") or {}, _FIELDS_IN_VALUE_FROM)
     for source in container.get("envFrom") or ():
-        yield from _in(source, _IN_ENV_FROM)
+        yield from _iter_source_references(source, _FIELDS_IN_ENV_FROM)
 
 
-def _in(source: Json, fields: tuple[tuple[str, str, str], ...]) -> Iterator[_Found]:
+def _iter_source_references(
+    source: Json, fields: tuple[tuple[str, str, str], ...]
+) -> Iterator[_Reference]:
     for field, kind, name in fields:
         target = source.get(field) or {}
-        if target.get(name) and (kind, target[name]) != (CONFIG_MAP, ROOT_CA):
+        if target.get(name) and (kind, target[name]) != (CONFIG_MAP, ROOT_CA_CONFIG_MAP):
             yield ConfigRef(kind, target[name]), not target.get("optional")

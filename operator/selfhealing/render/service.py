@@ -4,7 +4,7 @@ from typing import Any
 
 from selfhealing.api import names
 from selfhealing.api.spec import SelfHealingAppSpec, ServiceSpec
-from selfhealing.render.meta import Owner, given, metadata, selector
+from selfhealing.render.meta import Owner, build_metadata, omit_none, selector
 
 
 def build_service(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
@@ -15,7 +15,7 @@ def build_service(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | No
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata(owner, service.annotations),
+        "metadata": build_metadata(owner, service.annotations),
         "spec": {
             "type": service.type,
             "selector": selector(owner.name),
@@ -25,7 +25,7 @@ def build_service(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | No
                     "port": service.port,
                     "protocol": "TCP",
                     "targetPort": names.PORT_NAME,
-                    **given(nodePort=service.node_port),
+                    **omit_none(nodePort=service.node_port),
                 }
             ],
         },

@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-MESSAGE_LIMIT: Final = 1024
+MAX_NOTE_BYTES: Final = 1024
 """The longest note that events.k8s.io/v1 takes, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Event:
     """One Event: ``type`` Normal or Warning, a CamelCase reason, a sentence."""
 
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
 
-    def cut(self) -> "Notice":
+    def truncate(self) -> "Event":
         """The same, no longer than an Event may be."""
-        message = self.message.encode()[:MESSAGE_LIMIT].decode(errors="ignore")
-        return Notice(self.type, self.reason, message)
+        message = self.message.encode()[:MAX_NOTE_BYTES].decode(errors="ignore")
+        return Event(self.type, self.reason, message)

@@ -9,168 +9,193 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from selfhealing.api.status import Condition, ConditionStatus, Phase, SelfHealingAppStatus
-from selfhealing.apply.child_diff import Need
-from selfhealing.apply.result import PASSING, Change
+from selfhealing.apply.child_diff import ChildAction
+from selfhealing.apply.result import TRANSIENT, ChildChange
 from selfhealing.health import messages
-from selfhealing.health.pod_problems import NODE
-from selfhealing.status.event import Notice
-from selfhealing.status.phase import MOVING
+from selfhealing.health.pod_problems import NODE_LOST
+from selfhealing.status.event import Event
+from selfhealing.status.phase import PODS_MOVING
 from selfhealing.status.restarts import Restart
-from selfhealing.status.sentences import amount, join
+from selfhealing.status.sentences import join_words, pluralize
 
-TOLD_SINGLY: Final = 5
+MAX_SINGLE_EVENTS: Final = 5
 """Restarts in one report that get an Event each; more are told together."""
 
-_CHANGES: Final[dict[Need | None, tuple[str, str]]] = {
-    Need.CREATE: ("Created", "created {}"),
-    Need.UPDATE: ("Updated", "updated {} to the current spec"),
-    Need.CORRECT: ("DriftCorrected", "somebody changed {}; put back what the spec says"),
-    Need.REPLACE: (
+_CHILD_EVENTS: Final[dict[ChildAction | None, tuple[str, str]]] = {
+    ChildAction.CREATE: ("Created", "created {}"),
+    ChildAction.UPDATE: ("Updated", "updated {} to the current spec"),
+    ChildAction.REVERT_DRIFT: (
+        "DriftCorrected",
+        "somebody changed {}; put back what the spec says",
+    ),
+    ChildAction.REPLACE: (
         "Replacing",
         "deletes {}, to make it anew for another run when its pods are gone",
     ),
-    Need.ADOPT: ("Adopted", "took over {}, as its annotation asks"),
+    ChildAction.ADOPT: ("Adopted", "took over {}, as its annotation asks"),
     None: ("Deleted", "deleted {}: the spec no longer asks for it"),
 }
 
-_BY_HEALING: Final[dict[Need | None, str]] = {
-    Need.UPDATE: "updated {} to the spec and to what healing puts in its place",
+_OVERRIDE_TEXTS: Final[dict[ChildAction | None, str]] = {
+    ChildAction.UPDATE: "updated {} to the spec and to what healing puts in its place",
 }
 
 _BAD_PHASES: Final = frozenset({Phase.DEGRADED, Phase.INVALID})
 
-_OF_HEALING: Final = frozenset({Phase.HEALING, Phase.QUARANTINED})
+_REMEDIATION_PHASES: Final = frozenset({Phase.HEALING, Phase.QUARANTINED})
 """Phases that healing itself tells of."""
 
 _GOOD_PHASES: Final = frozenset({Phase.READY, Phase.COMPLETED, Phase.PAUSED})
 
-_UNEVENTFUL: Final = frozenset({"PodsStarting", "PodsSettling"})
+_QUIET_REASONS: Final = frozenset({"PodsStarting", "PodsSettling"})
 """Reasons why an app is not Ready for a while that are no news when it is Ready again: pods come
 and go as it is scaled."""
 
-_LOST: Final = frozenset({NODE, MOVING})
+_NODE_LOSS_REASONS: Final = frozenset({NODE_LOST, PODS_MOVING})
 """Reasons why an app is not Ready that are due to a node."""
 
-_EVERYDAY: Final = frozenset({"ScalingDisabled"})
+_EXPECTED_SCALING_REASONS: Final = frozenset({"ScalingDisabled"})
 """Reasons why an autoscaler does nothing that are as people want it."""
 
 
-def transitions(
+def transition_events(
     before: SelfHealingAppStatus, after: SelfHealingAppStatus, restarts: tuple[Restart, ...]
-) -> list[Notice]:
+) -> list[Event]:
     """The Events that lead from the status ``before`` to the status ``after``."""
-    found = [
-        *_restarts(restarts),
-        *_reconciled(before, after),
-        *_phase(before, after),
-        *_scaled(before, after),
-        *_scaling(before, after),
+    events = [
+        *_restart_events(restarts),
+        *_reconciled_events(before, after),
+        *_phase_events(before, after),
+        *_scaled_events(before, after),
+        *_scaling_active_events(before, after),
     ]
-    return [notice.cut() for notice in found]
+    return [event.truncate() for event in events]
 
 
-def deeds(changes: tuple[Change, ...], *, healing: bool = False) -> Iterator[Notice]:
+def child_events(
+    changes: tuple[ChildChange, ...], *, has_overrides: bool = False
+) -> Iterator[Event]:
     """The Events for what was written to the children.
 
     ``healing``: something stands in place of the spec.
     """
-    for need, (reason, by_spec) in _CHANGES.items():
-        text = _BY_HEALING.get(need, by_spec) if healing else by_spec
-        kinds = [change.kind for change in changes if change.need is need]
+    for action, (reason, spec_text) in _CHILD_EVENTS.items():
+        text = _OVERRIDE_TEXTS.get(action, spec_text) if has_overrides else spec_text
+        kinds = [change.kind for change in changes if change.action is action]
         if kinds:
-            kind: Literal["Normal", "Warning"] = "Warning" if need is Need.CORRECT else "Normal"
-            yield Notice(kind, reason, text.format(join(kinds)))
+            kind: Literal["Normal", "Warning"] = (
+                "Warning" if action is ChildAction.REVERT_DRIFT else "Normal"
+            )
+            yield Event(kind, reason, text.format(join_words(kinds)))
 
 
-def _restarts(restarts: tuple[Restart, ...]) -> Iterator[Notice]:
-    if len(restarts) > TOLD_SINGLY:
-        yield Notice("Warning", "ContainersRestarted", _many(restarts))
+def _restart_events(restarts: tuple[Restart, ...]) -> Iterator[Event]:
+    if len(restarts) > MAX_SINGLE_EVENTS:
+        yield Event("Warning", "ContainersRestarted", _summarize_restarts(restarts))
         return
     for restart in restarts:
         code = restart.exit_code
-        why = restart.reason if code is None else f"{restart.reason}, {messages.exit_words(code)}"
-        whose = f"container {restart.container} of pod {restart.pod}"
-        if restart.by_job:
-            yield Notice("Warning", "PodReplaced", f"{whose} failed, another pod was made: {why}")
+        cause = (
+            restart.reason
+            if code is None
+            else f"{restart.reason}, {messages.describe_exit_code(code)}"
+        )
+        subject = f"container {restart.container} of pod {restart.pod}"
+        if restart.replaced_by_job:
+            yield Event(
+                "Warning", "PodReplaced", f"{subject} failed, another pod was made: {cause}"
+            )
         else:
-            yield Notice("Warning", "ContainerRestarted", f"{whose} was restarted: {why}")
+            yield Event("Warning", "ContainerRestarted", f"{subject} was restarted: {cause}")
 
 
-def _many(restarts: tuple[Restart, ...]) -> str:
+def _summarize_restarts(restarts: tuple[Restart, ...]) -> str:
     reasons = Counter(restart.reason for restart in restarts)
     ranked = sorted(reasons, key=lambda reason: (-reasons[reason], reason))
-    told = ", ".join(f"{reasons[reason]} {reason}" for reason in ranked)
+    reason_counts = ", ".join(f"{reasons[reason]} {reason}" for reason in ranked)
     pods = len({restart.pod for restart in restarts})
-    return f"{amount(len(restarts), 'container')} of {amount(pods, 'pod')} were restarted: {told}"
+    return f"{pluralize(len(restarts), 'container')} of {pluralize(pods, 'pod')} were restarted: {reason_counts}"
 
 
-def _reconciled(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> Iterator[Notice]:
-    old, new = _of(before, "Reconciled"), _of(after, "Reconciled")
-    if new is None or new.reason in PASSING or (old is not None and old.reason == new.reason):
+def _reconciled_events(
+    before: SelfHealingAppStatus, after: SelfHealingAppStatus
+) -> Iterator[Event]:
+    old, new = _find_condition(before, "Reconciled"), _find_condition(after, "Reconciled")
+    if new is None or new.reason in TRANSIENT or (old is not None and old.reason == new.reason):
         return
     if new.status is ConditionStatus.FALSE:
         if after.phase is not Phase.INVALID:  # told by the phase
-            yield Notice("Warning", new.reason, new.message)
-    elif old is not None and old.status is ConditionStatus.FALSE and old.reason not in PASSING:
-        yield Notice("Normal", "Reconciled", new.message)
+            yield Event("Warning", new.reason, new.message)
+    elif old is not None and old.status is ConditionStatus.FALSE and old.reason not in TRANSIENT:
+        yield Event("Normal", "Reconciled", new.message)
 
 
-def _phase(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> Iterator[Notice]:
-    old, new = _of(before, "Ready"), _of(after, "Ready")
+def _phase_events(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> Iterator[Event]:
+    old, new = _find_condition(before, "Ready"), _find_condition(after, "Ready")
     if after.phase is None or new is None:
         return
-    was = old.reason if old is not None else ""
+    previous_reason = old.reason if old is not None else ""
     if after.phase in _BAD_PHASES:
-        if after.phase is not before.phase or was != new.reason:
+        if after.phase is not before.phase or previous_reason != new.reason:
             reason = new.reason if after.phase is Phase.INVALID else str(after.phase)
-            yield Notice("Warning", reason, new.message)
-    elif after.phase is before.phase or (after.phase is Phase.READY and was in _UNEVENTFUL):
+            yield Event("Warning", reason, new.message)
+    elif after.phase is before.phase or (
+        after.phase is Phase.READY and previous_reason in _QUIET_REASONS
+    ):
         return
     elif after.phase in _GOOD_PHASES:
-        yield Notice("Normal", str(after.phase), new.message + _since_a_node_was_lost(old, new))
-    elif after.phase in _OF_HEALING:
+        yield Event(
+            "Normal", str(after.phase), new.message + _describe_node_loss_recovery(old, new)
+        )
+    elif after.phase in _REMEDIATION_PHASES:
         return
     elif before.phase in _BAD_PHASES:
-        yield Notice("Normal", "Recovering", new.message)
+        yield Event("Normal", "Recovering", new.message)
     elif new.reason == "RollingOut" and before.phase in _GOOD_PHASES:
-        yield Notice("Normal", new.reason, new.message)
+        yield Event("Normal", new.reason, new.message)
 
 
-def _since_a_node_was_lost(old: Condition | None, new: Condition) -> str:
+def _describe_node_loss_recovery(old: Condition | None, new: Condition) -> str:
     """How long it took until an app had overcome the loss of a node; empty for all else.
 
     The stored condition knows since when: also an operator that was started meanwhile can tell.
     """
-    if old is None or old.reason not in _LOST or new.status is not ConditionStatus.TRUE:
+    if (
+        old is None
+        or old.reason not in _NODE_LOSS_REASONS
+        or new.status is not ConditionStatus.TRUE
+    ):
         return ""
     took = new.last_transition_time - old.last_transition_time
-    return f" again, {messages.span(took)} after the loss of a node was noticed"
+    return f" again, {messages.format_elapsed(took)} after the loss of a node was noticed"
 
 
-def _scaled(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> Iterator[Notice]:
+def _scaled_events(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> Iterator[Event]:
     old, new = before.autoscaling, after.autoscaling
     if old is None or new is None or not old.desired or not new.desired:
         return
     if old.desired != new.desired:
         metrics = {"cpu": new.cpu, "memory": new.memory, **(new.metrics or {})}
-        seen = ", ".join(f"{name} {value}" for name, value in metrics.items() if value)
-        why = f" ({seen})" if seen else ""
-        message = f"the autoscaler changes from {old.desired} to {amount(new.desired, 'pod')}{why}"
-        yield Notice("Normal", "Scaled", message)
+        metric_values = ", ".join(f"{name} {value}" for name, value in metrics.items() if value)
+        metrics_note = f" ({metric_values})" if metric_values else ""
+        message = f"the autoscaler changes from {old.desired} to {pluralize(new.desired, 'pod')}{metrics_note}"
+        yield Event("Normal", "Scaled", message)
 
 
-def _scaling(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> Iterator[Notice]:
-    old, new = _of(before, "ScalingActive"), _of(after, "ScalingActive")
+def _scaling_active_events(
+    before: SelfHealingAppStatus, after: SelfHealingAppStatus
+) -> Iterator[Event]:
+    old, new = _find_condition(before, "ScalingActive"), _find_condition(after, "ScalingActive")
     if old is None or new is None or old.status == new.status:
         return
-    if _EVERYDAY & {old.reason, new.reason}:
+    if _EXPECTED_SCALING_REASONS & {old.reason, new.reason}:
         return
     # An autoscaler that is new has no figures yet: only one that had them has lost them.
     if old.status is ConditionStatus.TRUE and new.status is ConditionStatus.FALSE:
-        yield Notice("Warning", "ScalingInactive", new.message)
+        yield Event("Warning", "ScalingInactive", new.message)
     elif old.status is ConditionStatus.FALSE and new.status is ConditionStatus.TRUE:
-        yield Notice("Normal", "ScalingActive", new.message)
+        yield Event("Normal", "ScalingActive", new.message)
 
 
-def _of(status: SelfHealingAppStatus, kind: str) -> Condition | None:
+def _find_condition(status: SelfHealingAppStatus, kind: str) -> Condition | None:
     return next((c for c in status.conditions if c.type == kind), None)

@@ -4,67 +4,88 @@ from collections.abc import Mapping
 from typing import Final
 
 from selfhealing.api.status import Phase
-from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health import messages
-from selfhealing.health.assessment import Diagnosis
-from selfhealing.health.job_run import COMPLETE, Run
-from selfhealing.health.pod_problems import Ailment, is_live
-from selfhealing.status.sentences import amount, clauses, naming
+from selfhealing.health.assessment import HealthAssessment
+from selfhealing.health.job_run import COMPLETE, JobRun
+from selfhealing.health.pod_problems import PodProblem, is_active
+from selfhealing.status.sentences import join_clauses, pluralize, summarize_problems
 
-SUSPENDED: Final = "JobSuspended"
+JOB_SUSPENDED: Final = "JobSuspended"
 
-_FAILURES: Final[Mapping[str, str]] = {
+_JOB_FAILURE_MESSAGES: Final[Mapping[str, str]] = {
     "BackoffLimitExceeded": "it failed more often than backoffLimit allows",
     "DeadlineExceeded": "it ran for longer than activeDeadlineSeconds",
 }
 """The Job's own reasons (pkg/controller/job, Kubernetes 1.36), and what they mean."""
 
-Judgement = tuple[Phase, str, str, bool]
+PhaseFields = tuple[Phase, str, str, bool]
 """The fields of a Verdict: phase, reason, message, whether all that is asked for is there."""
 
 
-def job_state(facts: Facts, diagnosis: Diagnosis, run: Run) -> Judgement:
+def summarize_job(snapshot: AppSnapshot, assessment: HealthAssessment, run: JobRun) -> PhaseFields:
     """Say how the app is, the gravest thing first."""
     if run.result == COMPLETE:
-        return Phase.COMPLETED, "Completed", _success(run, diagnosis.stopped), True
+        return (
+            Phase.COMPLETED,
+            "Completed",
+            _describe_success(run, assessment.probe_killed_success),
+            True,
+        )
     if run.result:
-        return Phase.DEGRADED, run.reason, job_failure(run, diagnosis.failure), False
+        return Phase.DEGRADED, run.reason, describe_job_failure(run, assessment.job_failure), False
     if run.suspended:
-        name = facts.app.key.name
+        name = snapshot.app.key.name
         advice = f'kubectl patch job/{name} --type=merge -p \'{{"spec":{{"suspend":false}}}}\''
-        return Phase.PROGRESSING, SUSPENDED, f"the Job is suspended; to go on: {advice}", False
+        return Phase.PROGRESSING, JOB_SUSPENDED, f"the Job is suspended; to go on: {advice}", False
     if not run.wanted:
         return Phase.PROGRESSING, "JobEnding", "every pod has succeeded; the Job is ending", False
-    return _under_way(facts, diagnosis, run)
+    return _summarize_job_progress(snapshot, assessment, run)
 
 
-def _under_way(facts: Facts, diagnosis: Diagnosis, run: Run) -> Judgement:
-    count = f"{run.shown} of {amount(run.wanted, 'pod')} ready"
-    if diagnosis.current:
-        found = diagnosis.current
-        return Phase.DEGRADED, found[0].reason, clauses(count, naming(found)), False
-    if diagnosis.podless:
-        advice = f"it has no pod, see kubectl describe job {facts.app.key.name}"
-        return Phase.DEGRADED, "NoPods", clauses(count, advice), False
+def _summarize_job_progress(
+    snapshot: AppSnapshot, assessment: HealthAssessment, run: JobRun
+) -> PhaseFields:
+    count = f"{run.ready_wanted} of {pluralize(run.wanted, 'pod')} ready"
+    if assessment.current_problems:
+        pod_problems = assessment.current_problems
+        return (
+            Phase.DEGRADED,
+            pod_problems[0].reason,
+            join_clauses(count, summarize_problems(pod_problems)),
+            False,
+        )
+    if assessment.has_no_pods:
+        advice = f"it has no pod, see kubectl describe job {snapshot.app.key.name}"
+        return Phase.DEGRADED, "NoPods", join_clauses(count, advice), False
     if run.ready >= run.wanted:
         return Phase.READY, "AllPodsReady", count, True
-    if diagnosis.failure is not None and not run.live:
-        text = clauses(count, naming((diagnosis.failure,)), "the Job makes another pod")
-        return Phase.DEGRADED, diagnosis.failure.reason, text, False
-    if not any(pod.node for pod in facts.pods if is_live(pod)):
-        what = "a node" if run.live else "pods to be made"
-        return Phase.PENDING, "PodsPending", clauses(count, f"waiting for {what}"), False
-    return Phase.PROGRESSING, "PodsStarting", clauses(count, "starting"), False
+    if assessment.job_failure is not None and not run.active:
+        text = join_clauses(
+            count, summarize_problems((assessment.job_failure,)), "the Job makes another pod"
+        )
+        return Phase.DEGRADED, assessment.job_failure.reason, text, False
+    if not any(pod.node for pod in snapshot.pods if is_active(pod)):
+        what = "a node" if run.active else "pods to be made"
+        return Phase.PENDING, "PodsPending", join_clauses(count, f"waiting for {what}"), False
+    return Phase.PROGRESSING, "PodsStarting", join_clauses(count, "starting"), False
 
 
-def _success(run: Run, stopped: Ailment | None) -> str:
-    done = "completed" if run.succeeded <= 1 else f"completed, {run.succeeded} pods succeeded"
-    if stopped is None:
-        return done
-    return clauses(done, f"{naming((stopped,))}, but ended with exit code 0, which is success")
+def _describe_success(run: JobRun, stopped_pod: PodProblem | None) -> str:
+    message = "completed" if run.succeeded <= 1 else f"completed, {run.succeeded} pods succeeded"
+    if stopped_pod is None:
+        return message
+    return join_clauses(
+        message,
+        f"{summarize_problems((stopped_pod,))}, but ended with exit code 0, which is success",
+    )
 
 
-def job_failure(run: Run, failure: Ailment | None) -> str:
+def describe_job_failure(run: JobRun, pod_problem: PodProblem | None) -> str:
     """Why a Job has given up, and how its latest pod failed."""
-    why = _FAILURES.get(run.reason) or messages.first_sentence(run.message) or run.reason
-    return clauses(f"the Job has given up: {why}", naming((failure,)) if failure else "")
+    reason = (
+        _JOB_FAILURE_MESSAGES.get(run.reason) or messages.first_sentence(run.message) or run.reason
+    )
+    return join_clauses(
+        f"the Job has given up: {reason}", summarize_problems((pod_problem,)) if pod_problem else ""
+    )

@@ -4,24 +4,24 @@ from dataclasses import dataclass
 from typing import Final
 
 from selfhealing.api.status import Phase
-from selfhealing.apply.result import HARMLESS, NEEDS_PEOPLE, PASSING, Outcome
-from selfhealing.cache.snapshot import Facts
+from selfhealing.apply.result import NON_BLOCKING, TRANSIENT, USER_ACTION_REQUIRED, SyncResult
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health import messages
-from selfhealing.health.assessment import Diagnosis
-from selfhealing.health.pod_problems import is_live, left_behind
+from selfhealing.health.assessment import HealthAssessment
+from selfhealing.health.pod_problems import is_active, is_stuck_on_lost_node
 from selfhealing.health.rollout import Rollout
-from selfhealing.status.job_phase import job_state
-from selfhealing.status.sentences import amount, clauses, join, naming
+from selfhealing.status.job_phase import summarize_job
+from selfhealing.status.sentences import join_clauses, join_words, pluralize, summarize_problems
 
 ROLLED_BACK: Final = "RolledBack"
 """The reason while an app runs its last good version instead of what the spec asks for."""
 
-MOVING: Final = "PodsMoving"
+PODS_MOVING: Final = "PodsMoving"
 """The reason while pods of a lost node are being replaced."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PhaseSummary:
     """The phase, a CamelCase reason for conditions, and a sentence for people.
 
     ``complete``: everything that the current spec asks for is there and ready.
@@ -33,130 +33,174 @@ class Verdict:
     complete: bool = False
 
 
-def judge(facts: Facts, diagnosis: Diagnosis, outcome: Outcome, *, paused: bool) -> Verdict:
+def summarize_phase(
+    snapshot: AppSnapshot, assessment: HealthAssessment, sync_result: SyncResult, *, paused: bool
+) -> PhaseSummary:
     """Say how the app is, the gravest thing first."""
-    state = _state(facts, diagnosis)
-    blocking = [p for p in outcome.problems if p.obstacle in NEEDS_PEOPLE]
-    if blocking:
-        message = clauses(blocking[0].message, _serving(diagnosis))
-        return Verdict(Phase.INVALID, blocking[0].obstacle, message)
+    state = _summarize_workload(snapshot, assessment)
+    user_errors = [error for error in sync_result.errors if error.reason in USER_ACTION_REQUIRED]
+    if user_errors:
+        message = join_clauses(user_errors[0].message, _format_serving_pods(assessment))
+        return PhaseSummary(Phase.INVALID, user_errors[0].reason, message)
     if paused:
-        there_is = diagnosis.rollout or diagnosis.run
-        how = state.message if there_is else f"there is no {diagnosis.workload}"
-        message = clauses("paused, nothing is changed", how)
-        return Verdict(Phase.PAUSED, "Paused", message, state.complete)
-    grave = [p for p in outcome.problems if p.obstacle not in HARMLESS]
-    if grave and (state.complete or state.phase is not Phase.DEGRADED):
-        problem = grave[0]
-        passing = problem.obstacle in PASSING
-        phase = Phase.PROGRESSING if passing else Phase.DEGRADED
-        return Verdict(phase, problem.obstacle, clauses(problem.message, _serving(diagnosis)))
+        progress = assessment.rollout or assessment.job_run
+        state_message = state.message if progress else f"there is no {assessment.workload_kind}"
+        message = join_clauses("paused, nothing is changed", state_message)
+        return PhaseSummary(Phase.PAUSED, "Paused", message, state.complete)
+    blocking_errors = [error for error in sync_result.errors if error.reason not in NON_BLOCKING]
+    if blocking_errors and (state.complete or state.phase is not Phase.DEGRADED):
+        error = blocking_errors[0]
+        is_transient = error.reason in TRANSIENT
+        phase = Phase.PROGRESSING if is_transient else Phase.DEGRADED
+        return PhaseSummary(
+            phase, error.reason, join_clauses(error.message, _format_serving_pods(assessment))
+        )
     return state
 
 
-def _state(facts: Facts, diagnosis: Diagnosis) -> Verdict:
-    rollout, run, child = diagnosis.rollout, diagnosis.run, facts.deployment or facts.job
+def _summarize_workload(snapshot: AppSnapshot, assessment: HealthAssessment) -> PhaseSummary:
+    rollout, run, child = (
+        assessment.rollout,
+        assessment.job_run,
+        snapshot.deployment or snapshot.job,
+    )
     if child is not None and child.deleting and not (run is not None and run.result):
         text = f"the {child.kind} is being deleted, to be made anew"
-        return Verdict(Phase.PROGRESSING, "Recreating", text)
+        return PhaseSummary(Phase.PROGRESSING, "Recreating", text)
     if rollout is not None:
-        return _deployment_state(facts, diagnosis, rollout)
+        return _summarize_deployment(snapshot, assessment, rollout)
     if run is not None:
-        return Verdict(*job_state(facts, diagnosis, run))
-    return Verdict(Phase.PENDING, "Creating", f"the {diagnosis.workload} is being created")
+        return PhaseSummary(*summarize_job(snapshot, assessment, run))
+    return PhaseSummary(
+        Phase.PENDING, "Creating", f"the {assessment.workload_kind} is being created"
+    )
 
 
-def _deployment_state(facts: Facts, diagnosis: Diagnosis, rollout: Rollout) -> Verdict:
-    if rollout.complete and rollout.wanted == 0:
-        return Verdict(Phase.READY, "ScaledToZero", "scaled to 0 pods", complete=True)
-    fault = _fault(facts, diagnosis, rollout)
+def _summarize_deployment(
+    snapshot: AppSnapshot, assessment: HealthAssessment, rollout: Rollout
+) -> PhaseSummary:
+    if rollout.is_complete and rollout.wanted == 0:
+        return PhaseSummary(Phase.READY, "ScaledToZero", "scaled to 0 pods", complete=True)
+    fault = _find_fault(snapshot, assessment, rollout)
     if fault is not None:
         reason, clause = fault
-        return Verdict(Phase.DEGRADED, reason, clauses(_count(rollout), clause, _old(rollout)))
-    if rollout.complete:
-        return Verdict(Phase.READY, "AllPodsReady", _count(rollout), complete=True)
-    return _under_way(facts, diagnosis, rollout)
+        return PhaseSummary(
+            Phase.DEGRADED,
+            reason,
+            join_clauses(_format_ready_count(rollout), clause, _format_old_pods(rollout)),
+        )
+    if rollout.is_complete:
+        return PhaseSummary(
+            Phase.READY, "AllPodsReady", _format_ready_count(rollout), complete=True
+        )
+    return _summarize_rollout_progress(snapshot, assessment, rollout)
 
 
-def _fault(facts: Facts, diagnosis: Diagnosis, rollout: Rollout) -> tuple[str, str] | None:
+def _find_fault(
+    snapshot: AppSnapshot, assessment: HealthAssessment, rollout: Rollout
+) -> tuple[str, str] | None:
     """What is wrong, as (reason, clause); None when things only take their time."""
-    if rollout.stalled is not None and not rollout.complete:
+    if rollout.stalled_condition is not None and not rollout.is_complete:
         stuck = "the rollout is stuck"
-        return rollout.stalled.reason, clauses(stuck, _cause(facts, diagnosis, rollout))
+        return rollout.stalled_condition.reason, join_clauses(
+            stuck, _find_stall_cause(snapshot, assessment, rollout)
+        )
     # While a rollout replaces the pods that fail, their ailment is being cured.
-    if diagnosis.current or (diagnosis.old and rollout.rolled_out):
-        worst = (*diagnosis.current, *diagnosis.old)[0]
-        return worst.reason, naming((*diagnosis.current, *diagnosis.old))
-    if rollout.complete:
+    if assessment.current_problems or (assessment.old_problems and rollout.is_rolled_out):
+        worst = (*assessment.current_problems, *assessment.old_problems)[0]
+        return worst.reason, summarize_problems(
+            (*assessment.current_problems, *assessment.old_problems)
+        )
+    if rollout.is_complete:
         return None
-    if rollout.refused is not None:
-        return rollout.refused.reason, _refusal(facts, rollout)
-    if diagnosis.rejected:
-        return "PodsRejected", f"nodes turn new pods away: {diagnosis.rejected}"
+    if rollout.replica_failure is not None:
+        return rollout.replica_failure.reason, _describe_replica_failure(snapshot, rollout)
+    if assessment.node_rejections:
+        return "PodsRejected", f"nodes turn new pods away: {assessment.node_rejections}"
     return None
 
 
-def _cause(facts: Facts, diagnosis: Diagnosis, rollout: Rollout) -> str:
-    if diagnosis.current:
-        return naming(diagnosis.current)
-    if rollout.refused is not None:
-        return _refusal(facts, rollout)
-    if diagnosis.rejected:
-        return f"nodes turn new pods away: {diagnosis.rejected}"
-    message = rollout.stalled.message if rollout.stalled is not None else ""
+def _find_stall_cause(snapshot: AppSnapshot, assessment: HealthAssessment, rollout: Rollout) -> str:
+    if assessment.current_problems:
+        return summarize_problems(assessment.current_problems)
+    if rollout.replica_failure is not None:
+        return _describe_replica_failure(snapshot, rollout)
+    if assessment.node_rejections:
+        return f"nodes turn new pods away: {assessment.node_rejections}"
+    message = rollout.stalled_condition.message if rollout.stalled_condition is not None else ""
     return messages.shorten(message.rstrip("."))
 
 
-def _refusal(facts: Facts, rollout: Rollout) -> str:
-    message = rollout.refused.message if rollout.refused is not None else ""
+def _describe_replica_failure(snapshot: AppSnapshot, rollout: Rollout) -> str:
+    message = rollout.replica_failure.message if rollout.replica_failure is not None else ""
     cause = messages.refusal_cause(message)
-    return f"pods are refused: {messages.nameless(cause, facts.app.key.name)}"
+    return f"pods are refused: {messages.strip_pod_names(cause, snapshot.app.key.name)}"
 
 
-def _under_way(facts: Facts, diagnosis: Diagnosis, rollout: Rollout) -> Verdict:
-    count = _count(rollout)
-    if rollout.held and not rollout.finished:
-        advice = f"the Deployment is paused: kubectl rollout resume deployment/{facts.app.key.name}"
-        return Verdict(Phase.PROGRESSING, "DeploymentPaused", clauses(count, advice))
-    if not any(pod.node for pod in facts.pods if is_live(pod)):
-        what = "a node" if rollout.live else "pods to be made"
-        return Verdict(Phase.PENDING, "PodsPending", clauses(count, f"waiting for {what}"))
-    if not rollout.observed:
-        return Verdict(Phase.PROGRESSING, "RolloutStarting", clauses(count, "a change begins"))
-    if not rollout.rolled_out:
-        how = "rolling out" if rollout.old else "starting"
-        old = _old(rollout) or (naming(diagnosis.old) if diagnosis.old else "")
-        return Verdict(Phase.PROGRESSING, "RollingOut", clauses(count, how, old))
+def _summarize_rollout_progress(
+    snapshot: AppSnapshot, assessment: HealthAssessment, rollout: Rollout
+) -> PhaseSummary:
+    count = _format_ready_count(rollout)
+    if rollout.is_paused and not rollout.has_only_updated_pods:
+        advice = (
+            f"the Deployment is paused: kubectl rollout resume deployment/{snapshot.app.key.name}"
+        )
+        return PhaseSummary(Phase.PROGRESSING, "DeploymentPaused", join_clauses(count, advice))
+    if not any(pod.node for pod in snapshot.pods if is_active(pod)):
+        what = "a node" if rollout.active else "pods to be made"
+        return PhaseSummary(
+            Phase.PENDING, "PodsPending", join_clauses(count, f"waiting for {what}")
+        )
+    if not rollout.is_observed:
+        return PhaseSummary(
+            Phase.PROGRESSING, "RolloutStarting", join_clauses(count, "a change begins")
+        )
+    if not rollout.is_rolled_out:
+        activity = "rolling out" if rollout.old else "starting"
+        old_pods = _format_old_pods(rollout) or (
+            summarize_problems(assessment.old_problems) if assessment.old_problems else ""
+        )
+        return PhaseSummary(
+            Phase.PROGRESSING, "RollingOut", join_clauses(count, activity, old_pods)
+        )
     if rollout.current_ready >= rollout.wanted:
-        text = "waiting for minReadySeconds" if rollout.settling else _old(rollout)
-        return Verdict(Phase.PROGRESSING, "PodsSettling", clauses(count, text))
-    return _starting(facts, count)
+        text = (
+            "waiting for minReadySeconds"
+            if rollout.is_awaiting_min_ready
+            else _format_old_pods(rollout)
+        )
+        return PhaseSummary(Phase.PROGRESSING, "PodsSettling", join_clauses(count, text))
+    return _summarize_starting_pods(snapshot, count)
 
 
-def _starting(facts: Facts, count: str) -> Verdict:
-    behind = [pod for pod in facts.pods if left_behind(pod)]
-    if behind:
-        nodes = join(sorted({pod.node for pod in behind}))
-        why = f"{amount(len(behind), 'pod')} left behind on {nodes}, which does not answer"
-        return Verdict(Phase.PROGRESSING, MOVING, clauses(count, "starting elsewhere", why))
-    return Verdict(Phase.PROGRESSING, "PodsStarting", clauses(count, "starting"))
+def _summarize_starting_pods(snapshot: AppSnapshot, count: str) -> PhaseSummary:
+    stuck_pods = [pod for pod in snapshot.pods if is_stuck_on_lost_node(pod)]
+    if stuck_pods:
+        nodes = join_words(sorted({pod.node for pod in stuck_pods}))
+        reason = (
+            f"{pluralize(len(stuck_pods), 'pod')} left behind on {nodes}, which does not answer"
+        )
+        return PhaseSummary(
+            Phase.PROGRESSING, PODS_MOVING, join_clauses(count, "starting elsewhere", reason)
+        )
+    return PhaseSummary(Phase.PROGRESSING, "PodsStarting", join_clauses(count, "starting"))
 
 
-def _count(rollout: Rollout) -> str:
-    return f"{rollout.shown} of {amount(rollout.wanted, 'pod')} ready"
+def _format_ready_count(rollout: Rollout) -> str:
+    return f"{rollout.ready_wanted} of {pluralize(rollout.wanted, 'pod')} ready"
 
 
-def _old(rollout: Rollout) -> str:
+def _format_old_pods(rollout: Rollout) -> str:
     if not rollout.old_ready:
         return ""
-    return f"{amount(rollout.old_ready, 'old pod')} still {_serve(rollout.old_ready)}"
+    return f"{pluralize(rollout.old_ready, 'old pod')} still {_inflect_serve(rollout.old_ready)}"
 
 
-def _serving(diagnosis: Diagnosis) -> str:
-    pods = diagnosis.rollout or diagnosis.run
-    ready = pods.ready if pods is not None else 0
-    return f"{amount(ready, 'pod')} {_serve(ready)} as before" if ready else ""
+def _format_serving_pods(assessment: HealthAssessment) -> str:
+    progress = assessment.rollout or assessment.job_run
+    ready = progress.ready if progress is not None else 0
+    return f"{pluralize(ready, 'pod')} {_inflect_serve(ready)} as before" if ready else ""
 
 
-def _serve(number: int) -> str:
-    return "serves" if number == 1 else "serve"
+def _inflect_serve(count: int) -> str:
+    return "serves" if count == 1 else "serve"

@@ -6,86 +6,99 @@ from typing import Final
 from selfhealing.api.status import MAX_PODS, LastRestart, PodStatus
 from selfhealing.cache.views import PodView
 from selfhealing.health import messages
-from selfhealing.health.job_failures import culprit, failure
-from selfhealing.health.pod_problems import ENDED, NOT_READY, Ailment, is_live, left_behind
-from selfhealing.health.termination_causes import Causes, ContainerKey
+from selfhealing.health.job_failures import describe_pod_failure, find_failed_container
+from selfhealing.health.pod_problems import (
+    NOT_READY,
+    TERMINAL_PHASES,
+    PodProblem,
+    is_active,
+    is_stuck_on_lost_node,
+)
+from selfhealing.health.termination_causes import ContainerKey, TerminationCauses
 
 REASON_LIMIT: Final = 128
 
-LEFT_BEHIND: Final = "its node {0} does not answer; it goes when the node is back or deleted"
+STUCK_ON_LOST_NODE: Final = "its node {0} does not answer; it goes when the node is back or deleted"
 
 
-def restarts(pod: PodView) -> int:
+def count_pod_restarts(pod: PodView) -> int:
     """A pod's restarts as kubectl counts them.
 
     Those of its init containers count until it is initialized.
     """
-    return sum(c.restarts for c in pod.containers if not (c.init and pod.initialized))
+    return sum(c.restarts for c in pod.containers if not (c.is_init and pod.initialized))
 
 
-def pod_statuses(
-    pods: tuple[PodView, ...], ailing: Iterable[Ailment], causes: Causes
+def build_pod_statuses(
+    pods: tuple[PodView, ...], pod_problems: Iterable[PodProblem], causes: TerminationCauses
 ) -> list[PodStatus]:
     """Describe the worst pods, at most MAX_PODS of them."""
-    by_name = {found.pod: found for found in ailing}
-    ranked = sorted(((pod, by_name.get(pod.name)) for pod in pods), key=_rank)
-    return [_describe(pod, ails, causes) for pod, ails in ranked[:MAX_PODS]]
+    by_name = {pod_problem.pod_name: pod_problem for pod_problem in pod_problems}
+    ranked = sorted(((pod, by_name.get(pod.name)) for pod in pods), key=_severity_key)
+    return [_build_pod_status(pod, pod_problem, causes) for pod, pod_problem in ranked[:MAX_PODS]]
 
 
-def _rank(entry: tuple[PodView, Ailment | None]) -> tuple[bool, bool, bool, int, str]:
+def _severity_key(entry: tuple[PodView, PodProblem | None]) -> tuple[bool, bool, bool, int, str]:
     """What fails now comes first; what has ended, and what nodes evicted, says least."""
-    pod, ails = entry
-    return not is_live(pod), ails is None, pod.ready, -restarts(pod), pod.name
+    pod, pod_problem = entry
+    return not is_active(pod), pod_problem is None, pod.ready, -count_pod_restarts(pod), pod.name
 
 
-def _describe(pod: PodView, ails: Ailment | None, causes: Causes) -> PodStatus:
+def _build_pod_status(
+    pod: PodView, pod_problem: PodProblem | None, causes: TerminationCauses
+) -> PodStatus:
     if pod.deleting:  # how it stops, step by step, is not worth a write each
         return PodStatus(
             name=pod.name,
             node=pod.node or None,
-            restarts=restarts(pod),
+            restarts=count_pod_restarts(pod),
             reason="Terminating",
-            message=LEFT_BEHIND.format(pod.node) if left_behind(pod) else None,
+            message=STUCK_ON_LOST_NODE.format(pod.node) if is_stuck_on_lost_node(pod) else None,
         )
-    reason, message = (ails.reason, ails.message) if ails else _state(pod, causes)
+    reason, message = (
+        (pod_problem.reason, pod_problem.message) if pod_problem else _describe_state(pod, causes)
+    )
     return PodStatus(
         name=pod.name,
         node=pod.node or None,
         phase=pod.phase,
         ready=pod.ready,
-        restarts=restarts(pod),
+        restarts=count_pod_restarts(pod),
         reason=reason[:REASON_LIMIT] or None,
         message=message or None,
-        last_restart=_last_restart(pod, causes),
+        last_restart=_find_last_restart(pod, causes),
     )
 
 
-def _state(pod: PodView, causes: Causes) -> tuple[str, str]:
+def _describe_state(pod: PodView, causes: TerminationCauses) -> tuple[str, str]:
     """The reason and message of a pod that nothing ails and that stays."""
-    if culprit(pod) is not None:
-        found = failure(pod, causes)
-        return found.reason, found.message
-    if pod.phase in ENDED:
-        ended = "Completed" if pod.phase == "Succeeded" else pod.phase
-        return pod.reason or ended, messages.first_sentence(pod.message)
+    if find_failed_container(pod) is not None:
+        pod_problem = describe_pod_failure(pod, causes)
+        return pod_problem.reason, pod_problem.message
+    if pod.phase in TERMINAL_PHASES:
+        end_reason = "Completed" if pod.phase == "Succeeded" else pod.phase
+        return pod.reason or end_reason, messages.first_sentence(pod.message)
     if pod.ready:
         return "", ""
-    running = any(c.running_since is not None for c in pod.containers if not c.init)
-    return (NOT_READY, "") if running else ("Starting", "")
+    has_running_container = any(
+        c.running_since is not None for c in pod.containers if not c.is_init
+    )
+    return (NOT_READY, "") if has_running_container else ("Starting", "")
 
 
-def _last_restart(pod: PodView, causes: Causes) -> LastRestart | None:
-    ended = [
-        (last.finished_at, container.name, last)
+def _find_last_restart(pod: PodView, causes: TerminationCauses) -> LastRestart | None:
+    terminations = [
+        (termination.finished_at, container.name, termination)
         for container in pod.containers
-        if (last := container.last) is not None and last.finished_at is not None
+        if (termination := container.last_termination) is not None
+        and termination.finished_at is not None
     ]
-    if not ended:
+    if not terminations:
         return None
-    at, name, last = max(ended, key=lambda entry: entry[:2])
+    at, name, termination = max(terminations, key=lambda entry: entry[:2])
     return LastRestart(
         container=name,
-        reason=causes.of(ContainerKey(pod.uid, name), last),
-        exit_code=last.exit_code,
+        reason=causes.reason_for(ContainerKey(pod.uid, name), termination),
+        exit_code=termination.exit_code,
         at=at,
     )

@@ -8,156 +8,197 @@ from typing import Final, Literal
 from selfhealing.api import names
 from selfhealing.api.healing_status import (
     ActionOutcome,
+    BlockedReason,
     HealingAction,
     HealingStatus,
-    Hold,
-    Remedy,
+    Remediation,
 )
 from selfhealing.api.status import Phase, RestartsStatus
 from selfhealing.cache.views import AppKey
 from selfhealing.health.pod_diagnosis import WARNINGS
 from selfhealing.remediation import history as ledger
 from selfhealing.remediation.policy import OFF
-from selfhealing.status.event import Notice
-from selfhealing.status.phase import ROLLED_BACK, Verdict
-from selfhealing.status.sentences import clauses
+from selfhealing.status.event import Event
+from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
+from selfhealing.status.sentences import join_clauses
 
-_KEPT: Final = frozenset({Phase.PAUSED, Phase.INVALID, Phase.COMPLETED})
+_UNAFFECTED_PHASES: Final = frozenset({Phase.PAUSED, Phase.INVALID, Phase.COMPLETED})
 """Phases that healing has no say in."""
 
-_WORTH_TELLING: Final = frozenset({Hold.STORM, Hold.NODES_LOST, Hold.STALE_FACTS})
+_EXTERNAL_BLOCKED_REASONS: Final = frozenset(
+    {BlockedReason.STORM, BlockedReason.NODES_LOST, BlockedReason.STALE_CACHE}
+)
 """Reasons to wait that are outside the app: whoever looks at it alone cannot see them."""
 
-_HOLDS: Final[dict[Hold, str]] = {
-    Hold.STORM: "many apps are ill at once, so none is touched: look for what they share",
-    Hold.NODES_LOST: "many nodes are silent at once, or they cannot be counted: none is given up",
-    Hold.STALE_FACTS: "what is known of the app is behind: nothing is done until it is not",
+_BLOCKED_MESSAGES: Final[dict[BlockedReason, str]] = {
+    BlockedReason.STORM: "many apps are ill at once, so none is touched: look for what they share",
+    BlockedReason.NODES_LOST: "many nodes are silent at once, or they cannot be counted: none is given up",
+    BlockedReason.STALE_CACHE: "what is known of the app is behind: nothing is done until it is not",
 }
 
-_Type = Literal["Normal", "Warning"]
+_EventType = Literal["Normal", "Warning"]
 
-_OUTCOMES: Final[dict[ActionOutcome, tuple[_Type, str]]] = {
-    ActionOutcome.HELPED: ("Normal", "helped"),
-    ActionOutcome.NO_HELP: ("Warning", "did not help in time"),
-    ActionOutcome.OVERTAKEN: ("Normal", "was overtaken by a change of the app"),
+_OUTCOME_EVENTS: Final[dict[ActionOutcome, tuple[_EventType, str]]] = {
+    ActionOutcome.SUCCEEDED: ("Normal", "helped"),
+    ActionOutcome.FAILED: ("Warning", "did not help in time"),
+    ActionOutcome.SUPERSEDED: ("Normal", "was overtaken by a change of the app"),
     ActionOutcome.EXPIRED: ("Normal", "is no longer proposed"),
 }
 
 
-def overlaid(key: AppKey, verdict: Verdict, record: HealingStatus | None) -> Verdict:
+def with_remediation(
+    key: AppKey, summary: PhaseSummary, record: HealingStatus | None
+) -> PhaseSummary:
     """The verdict on an app, with what healing makes of it."""
-    if record is None or verdict.phase in _KEPT:
-        return verdict
-    if record.failed_template is not None:
-        message = clauses(
-            f"runs version {record.good_template} ({record.good_image}), because "
-            f"{record.failed_template} failed; it is tried again when the spec changes",
-            verdict.message,
+    if record is None or summary.phase in _UNAFFECTED_PHASES:
+        return summary
+    if record.failed_revision is not None:
+        message = join_clauses(
+            f"runs version {record.stable_revision} ({record.stable_image}), because "
+            f"{record.failed_revision} failed; it is tried again when the spec changes",
+            summary.message,
         )
         # What the spec asks for is not there, however well the other version is.
-        verdict = Verdict(Phase.DEGRADED, ROLLED_BACK, message)
-    if verdict.complete:
-        message = clauses(verdict.message, _left_open(key, record))
-        return replace(verdict, message=message)
+        summary = PhaseSummary(Phase.DEGRADED, ROLLED_BACK, message)
+    if summary.complete:
+        message = join_clauses(summary.message, _describe_pending_user_action(key, record))
+        return replace(summary, message=message)
     if record.quarantined:
         return replace(
-            verdict, phase=Phase.QUARANTINED, message=clauses(_left(key, record), verdict.message)
+            summary,
+            phase=Phase.QUARANTINED,
+            message=join_clauses(_describe_quarantine(key, record), summary.message),
         )
-    action = ledger.running(record)
+    action = ledger.find_running(record)
     # What is done because of a warning is done while the app is well.
     if action is not None and action.diagnosis not in WARNINGS:
-        doing = f"healing: {action.message}"
-        return replace(verdict, phase=Phase.HEALING, message=clauses(doing, verdict.message))
-    return replace(verdict, message=clauses(verdict.message, _left_open(key, record)))
+        activity = f"healing: {action.message}"
+        return replace(
+            summary, phase=Phase.HEALING, message=join_clauses(activity, summary.message)
+        )
+    return replace(
+        summary, message=join_clauses(summary.message, _describe_pending_user_action(key, record))
+    )
 
 
-def _left_open(key: AppKey, record: HealingStatus) -> str:
+def _describe_pending_user_action(key: AppKey, record: HealingStatus) -> str:
     """What waits for people although nothing else tells of it."""
     if record.quarantined:
-        return f"not healed until it was well for a whole window, or at once: {_resume(key)}"
-    action = ledger.proposed(record)
+        return (
+            f"not healed until it was well for a whole window, or at once: {_resume_command(key)}"
+        )
+    action = ledger.find_proposed(record)
     if action is None:
         return ""
-    how = _annotate(key, f"{names.ANNOTATION_APPROVE}={action.id}")
-    return f"{action.remedy} waits for approval: {how}"
+    command = _annotate_command(key, f"{names.ANNOTATION_APPROVE}={action.id}")
+    return f"{action.remediation} waits for approval: {command}"
 
 
-def _resume(key: AppKey) -> str:
-    return _annotate(key, f"{names.ANNOTATION_RESUME}=$(date +%s)")
+def _resume_command(key: AppKey) -> str:
+    return _annotate_command(key, f"{names.ANNOTATION_RESUME}=$(date +%s)")
 
 
-def last_heal(counted: RestartsStatus, record: HealingStatus | None) -> datetime | None:
+def find_last_heal_time(restarts: RestartsStatus, record: HealingStatus | None) -> datetime | None:
     """When something was last healed: a container restarted, or an action taken.
 
     What was only proposed or noted, and leaving an app to people, heals nothing.
     """
-    last = counted.last.at if counted.last else None
-    history = record.history if record else ()
-    taken = (action.at for action in history if action.outcome in ledger.COUNTED)
-    return max((moment for moment in (last, *taken) if moment is not None), default=None)
+    last_restart = restarts.last.at if restarts.last else None
+    actions = record.history if record else ()
+    action_times = (action.at for action in actions if action.outcome in ledger.BUDGETED)
+    return max(
+        (moment for moment in (last_restart, *action_times) if moment is not None), default=None
+    )
 
 
-def _annotate(key: AppKey, annotation: str) -> str:
+def _annotate_command(key: AppKey, annotation: str) -> str:
     return f"kubectl -n {key.namespace} annotate --overwrite sha {key.name} {annotation}"
 
 
-def _left(key: AppKey, record: HealingStatus) -> str:
-    kept = record.quarantine
-    told = next((a.message for a in record.history if a.remedy is Remedy.QUARANTINE), "")
-    pod = f"pod {kept.pod} is kept to be looked at until {kept.until:%H:%M:%S} UTC" if kept else ""
-    return clauses(f"left to people, {told}", pod, f"heal again: {_resume(key)}")
+def _describe_quarantine(key: AppKey, record: HealingStatus) -> str:
+    quarantine = record.quarantine
+    reason = next(
+        (
+            action.message
+            for action in record.history
+            if action.remediation is Remediation.QUARANTINE
+        ),
+        "",
+    )
+    pod = (
+        f"pod {quarantine.pod} is kept to be looked at until {quarantine.until:%H:%M:%S} UTC"
+        if quarantine
+        else ""
+    )
+    return join_clauses(f"left to people, {reason}", pod, f"heal again: {_resume_command(key)}")
 
 
-def story(
+def remediation_events(
     key: AppKey, before: HealingStatus | None, after: HealingStatus | None
-) -> Iterator[Notice]:
+) -> Iterator[Event]:
     """The Events that lead from one record to the next."""
-    return (notice.cut() for notice in _story(key, before, after))
+    return (event.truncate() for event in _transition_events(key, before, after))
 
 
-def _story(
+def _transition_events(
     key: AppKey, before: HealingStatus | None, after: HealingStatus | None
-) -> Iterator[Notice]:
+) -> Iterator[Event]:
     if after is None:
         return
-    known = {action.id: action for action in before.history} if before else {}
-    ailed = {found.type for found in before.diagnoses} if before and before.mode != OFF else set()
+    previous_actions = {action.id: action for action in before.history} if before else {}
+    previous_types = (
+        {diagnosis.type for diagnosis in before.diagnoses}
+        if before and before.mode != OFF
+        else set()
+    )
     # With healing off the phase tells what ails the app: there is nothing to add.
-    for found in after.diagnoses if after.mode != OFF else ():
-        if found.type not in ailed:
-            blame = f"cause: {found.cause}, confidence: {found.confidence}"
-            yield Notice("Warning", found.type, f"{found.message} ({blame})")
+    for diagnosis in after.diagnoses if after.mode != OFF else ():
+        if diagnosis.type not in previous_types:
+            attribution = f"cause: {diagnosis.cause}, confidence: {diagnosis.confidence}"
+            yield Event("Warning", diagnosis.type, f"{diagnosis.message} ({attribution})")
     for action in reversed(after.history):
-        was = known.get(action.id)
-        if was is None or was.outcome is not action.outcome:
-            yield _told(key, action)
-    if after.hold in _WORTH_TELLING and (before is None or before.hold is not after.hold):
-        yield Notice("Warning", f"Held{after.hold}", _HOLDS[after.hold])
+        previous = previous_actions.get(action.id)
+        if previous is None or previous.outcome is not action.outcome:
+            yield _action_event(key, action)
+    if after.blocked_reason in _EXTERNAL_BLOCKED_REASONS and (
+        before is None or before.blocked_reason is not after.blocked_reason
+    ):
+        yield Event(
+            "Warning",
+            f"HealingBlocked{after.blocked_reason}",
+            _BLOCKED_MESSAGES[after.blocked_reason],
+        )
     if before is not None:
-        yield from _ends(before, after)
+        yield from _end_events(before, after)
 
 
-def _ends(before: HealingStatus, after: HealingStatus) -> Iterator[Notice]:
+def _end_events(before: HealingStatus, after: HealingStatus) -> Iterator[Event]:
     if before.quarantined and not after.quarantined and after.mode != OFF:
-        yield Notice("Normal", "HealingResumed", "the app is healed again, with a fresh start")
+        yield Event("Normal", "HealingResumed", "the app is healed again, with a fresh start")
     if before.fallback_replicas is not None and after.fallback_replicas is None:
         message = "the autoscaler has metrics again: it alone decides on the number of pods"
-        yield Notice("Normal", "ScalingFallbackEnded", message)
-    if after.good_template not in {None, before.good_template}:
-        message = f"version {after.good_template} ({after.good_image}) is one to go back to"
-        yield Notice("Normal", "VersionProven", message)
+        yield Event("Normal", "ScalingFallbackEnded", message)
+    if after.stable_revision not in {None, before.stable_revision}:
+        message = f"version {after.stable_revision} ({after.stable_image}) is one to go back to"
+        yield Event("Normal", "RevisionStable", message)
 
 
-def _told(key: AppKey, action: HealingAction) -> Notice:
+def _action_event(key: AppKey, action: HealingAction) -> Event:
     text = action.message
-    if action.remedy is Remedy.QUARANTINE:
-        return Notice("Warning", "Quarantined", f"left to people: {text}")
-    if action.outcome is ActionOutcome.STARTED:
-        return Notice("Warning", f"Healing{action.remedy}", text)
+    if action.remediation is Remediation.QUARANTINE:
+        return Event("Warning", "Quarantined", f"left to people: {text}")
+    if action.outcome is ActionOutcome.IN_PROGRESS:
+        return Event("Warning", f"Healing{action.remediation}", text)
     if action.outcome is ActionOutcome.OBSERVED:
-        return Notice("Normal", "WouldHeal", f"mode Observe, else {action.remedy}: {text}")
+        return Event(
+            "Normal", "RemediationSkipped", f"mode Observe, else {action.remediation}: {text}"
+        )
     if action.outcome is ActionOutcome.PROPOSED:
-        how = _annotate(key, f"{names.ANNOTATION_APPROVE}={action.id}")
-        return Notice("Warning", "ApprovalNeeded", f"{action.remedy}: {text}; approve: {how}")
-    kind, what = _OUTCOMES[action.outcome]
-    return Notice(kind, f"Healing{action.outcome}", f"{action.remedy} {what}: {text}")
+        command = _annotate_command(key, f"{names.ANNOTATION_APPROVE}={action.id}")
+        return Event(
+            "Warning", "ApprovalNeeded", f"{action.remediation}: {text}; approve: {command}"
+        )
+    kind, outcome_text = _OUTCOME_EVENTS[action.outcome]
+    return Event(
+        kind, f"Remediation{action.outcome}", f"{action.remediation} {outcome_text}: {text}"
+    )

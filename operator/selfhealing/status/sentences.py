@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from selfhealing.api.quantity import quantity
+from selfhealing.api.quantity import parse_quantity
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.api.status import (
     MAX_METRICS,
@@ -11,10 +11,10 @@ from selfhealing.api.status import (
     DisruptionStatus,
     ProbesStatus,
 )
-from selfhealing.cache.snapshot import Facts
-from selfhealing.cache.views import AutoscalerView, BudgetView, MetricView
-from selfhealing.health.messages import about, shorten
-from selfhealing.health.pod_problems import Ailment, is_live
+from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.cache.views import HpaView, MetricView, PdbView
+from selfhealing.health.messages import shorten, summarize_pods
+from selfhealing.health.pod_problems import PodProblem, is_active
 from selfhealing.render.probes import build_probe
 
 DEFAULT_PERIOD: Final = 10
@@ -24,12 +24,12 @@ DEFAULT_FAILURES: Final = 3
 HANDLER_LIMIT: Final = 100
 """Characters of a path or a command that are shown."""
 
-STEADY: Final = 10
+METRIC_CHANGE_DIVISOR: Final = 10
 """A metric that moved by less than a tenth of its target is shown as it was: each new figure of
 an autoscaler would cost a write of the status, every 15 s for every app."""
 
 
-def probes(spec: SelfHealingAppSpec) -> ProbesStatus | None:
+def build_probes_status(spec: SelfHealingAppSpec) -> ProbesStatus | None:
     """Each probe that there is as a sentence: ``http GET :5000/health every 5s, 3 failures``."""
     if spec.probes is None:
         return None
@@ -37,21 +37,19 @@ def probes(spec: SelfHealingAppSpec) -> ProbesStatus | None:
     if not any(given):
         return None
     liveness, readiness, startup = (
-        _probe(build_probe(probe, spec.port)) if probe else None for probe in given
+        _describe_probe(build_probe(probe, spec.port)) if probe else None for probe in given
     )
     return ProbesStatus(liveness=liveness, readiness=readiness, startup=startup)
 
 
-def _probe(probe: Mapping[str, Any]) -> str:
+def _describe_probe(probe: Mapping[str, Any]) -> str:
     # An explicit 0 means the default to Kubernetes.
     period = probe.get("periodSeconds") or DEFAULT_PERIOD
     failures = probe.get("failureThreshold") or DEFAULT_FAILURES
-    return (
-        f"{shorten(_handler(probe), HANDLER_LIMIT)} every {period}s, {amount(failures, 'failure')}"
-    )
+    return f"{shorten(_describe_handler(probe), HANDLER_LIMIT)} every {period}s, {pluralize(failures, 'failure')}"
 
 
-def _handler(probe: Mapping[str, Any]) -> str:
+def _describe_handler(probe: Mapping[str, Any]) -> str:
     if http := probe.get("httpGet"):
         scheme = http.get("scheme", "HTTP").lower()
         path = http.get("path") or "/"
@@ -65,47 +63,49 @@ def _handler(probe: Mapping[str, Any]) -> str:
     return " ".join(("exec", *command))
 
 
-def endpoint(facts: Facts, before: str | None) -> str | None:
+def find_endpoint(snapshot: AppSnapshot, before: str | None) -> str | None:
     """Where to reach the app: from outside where the Service's type allows it, else by DNS.
 
     A node's port answers on every node; the node that was shown ``before`` is kept while it has a
     pod, so that the address does not change whenever a pod does.
     """
-    service = facts.service
+    service = snapshot.service
     if service is None or service.deleting:
         return None
     if service.ingress:
         return _url(service.ingress, service.port)
     if service.node_port:
-        hosts = {pod.host_ip for pod in facts.pods if pod.host_ip and is_live(pod)}
+        hosts = {pod.host_ip for pod in snapshot.pods if pod.host_ip and is_active(pod)}
         urls = sorted(_url(host, service.node_port) for host in hosts)
         if urls:
             return before if before in urls else urls[0]
-    return _url(f"{service.name}.{facts.app.key.namespace}.svc", service.port)
+    return _url(f"{service.name}.{snapshot.app.key.namespace}.svc", service.port)
 
 
 def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def autoscaling(
-    autoscaler: AutoscalerView | None, before: AutoscalingStatus | None
+def build_autoscaling_status(
+    autoscaler: HpaView | None, before: AutoscalingStatus | None
 ) -> AutoscalingStatus | None:
     """What the autoscaler sees and wants: ``cpu: 31%/50%``."""
     if autoscaler is None:
         return None
     metrics = {metric.name: metric for metric in autoscaler.metrics}
     others = [metric for name, metric in metrics.items() if name not in ("cpu", "memory")]
-    told = (before.metrics if before else None) or {}
+    previous_metrics = (before.metrics if before else None) or {}
     return AutoscalingStatus(
-        current=autoscaler.current,
-        desired=autoscaler.desired,
-        min=autoscaler.minimum,
-        max=autoscaler.maximum,
-        cpu=_metric(metrics.get("cpu"), before.cpu if before else None),
-        memory=_metric(metrics.get("memory"), before.memory if before else None),
+        current=autoscaler.current_replicas,
+        desired=autoscaler.desired_replicas,
+        min=autoscaler.min_replicas,
+        max=autoscaler.max_replicas,
+        cpu=_format_optional_metric(metrics.get("cpu"), before.cpu if before else None),
+        memory=_format_optional_metric(metrics.get("memory"), before.memory if before else None),
         metrics={
-            metric.name: _figures(_in_units(metric), told.get(metric.name))
+            metric.name: _format_metric(
+                _convert_milli_units(metric), previous_metrics.get(metric.name)
+            )
             for metric in others[:MAX_METRICS]
         }
         or None,
@@ -113,63 +113,68 @@ def autoscaling(
     )
 
 
-def _metric(metric: MetricView | None, before: str | None) -> str | None:
-    return None if metric is None else _figures(metric, before)
+def _format_optional_metric(metric: MetricView | None, before: str | None) -> str | None:
+    return None if metric is None else _format_metric(metric, before)
 
 
-def _figures(metric: MetricView, before: str | None) -> str:
-    shown, _, target = (before or "").partition("/")
-    if before and target == metric.target and _is_steady(shown, metric):
+def _format_metric(metric: MetricView, before: str | None) -> str:
+    previous_value, _, target = (before or "").partition("/")
+    if before and target == metric.target and _is_steady(previous_value, metric):
         return before
     return f"{metric.current or 'unknown'}/{metric.target}"
 
 
-def _in_units(metric: MetricView) -> MetricView:
+def _convert_milli_units(metric: MetricView) -> MetricView:
     """The metric without thousandths: "7.5" for "7500m", which is how Kubernetes writes it."""
-    return MetricView(metric.name, _unit(metric.current), _unit(metric.target))
+    return MetricView(
+        metric.name, _convert_milli_quantity(metric.current), _convert_milli_quantity(metric.target)
+    )
 
 
-def _unit(figure: str) -> str:
-    number = quantity(figure) if figure.endswith("m") else None
+def _convert_milli_quantity(figure: str) -> str:
+    number = parse_quantity(figure) if figure.endswith("m") else None
     return figure if number is None else f"{number.normalize():f}"
 
 
-def _is_steady(shown: str, metric: MetricView) -> bool:
-    was, now, target = (
-        quantity(figure.removesuffix("%")) for figure in (shown, metric.current, metric.target)
+def _is_steady(previous_value: str, metric: MetricView) -> bool:
+    previous, current, target = (
+        parse_quantity(figure.removesuffix("%"))
+        for figure in (previous_value, metric.current, metric.target)
     )
-    if was is None or now is None or target is None:
+    if previous is None or current is None or target is None:
         return False
-    return abs(was - now) * STEADY < target
+    return abs(previous - current) * METRIC_CHANGE_DIVISOR < target
 
 
-def disruption(budget: BudgetView | None) -> DisruptionStatus | None:
+def build_disruption_status(budget: PdbView | None) -> DisruptionStatus | None:
     """What the budget lets happen now."""
     if budget is None:
         return None
     return DisruptionStatus(
         budget=budget.limit,
-        allowed=budget.allowed,
-        healthy=budget.healthy,
-        required=budget.required,
+        allowed=budget.disruptions_allowed,
+        healthy=budget.current_healthy,
+        required=budget.desired_healthy,
     )
 
 
-def naming(ailing: tuple[Ailment, ...]) -> str:
+def summarize_problems(pod_problems: tuple[PodProblem, ...]) -> str:
     """The gravest ailment in a clause: ``web-1 and 2 more: cannot pull image web:v9``."""
-    return about([ailment.pod for ailment in ailing], ailing[0].message)
+    return summarize_pods(
+        [pod_problem.pod_name for pod_problem in pod_problems], pod_problems[0].message
+    )
 
 
-def amount(number: int, what: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     """A number of things: "1 pod", "2 pods"."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def clauses(*parts: str) -> str:
+def join_clauses(*parts: str) -> str:
     """The parts that say something, as one sentence."""
     return "; ".join(part for part in parts if part)
 
 
-def join(words: list[str]) -> str:
+def join_words(words: list[str]) -> str:
     """Join words as a sentence does: "a, b and c"."""
     return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)

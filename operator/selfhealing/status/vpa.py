@@ -7,65 +7,79 @@ is kept until it is wrong by a tenth, or each minute would cost a write of the s
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
-from selfhealing.api.quantity import quantity
+from selfhealing.api.quantity import parse_quantity
 from selfhealing.api.status import ResourceAmounts, VerticalScalingStatus
-from selfhealing.cache.views import Amounts, VerticalView
+from selfhealing.cache.views import ResourceQuantities, VpaView
 from selfhealing.health import messages
 
-STEADY: Final = 10
+RECOMMENDATION_CHANGE_DIVISOR: Final = 10
 """A figure that moved by less than a tenth is shown as it was."""
 
 MILLI: Final = Decimal("0.001")
 MEBI: Final = Decimal(2**20)
 
-_OBSTACLES: Final = ("ConfigUnsupported", "ConfigDeprecated", "NoPodsMatched")
+_BLOCKING_CONDITIONS: Final = ("ConfigUnsupported", "ConfigDeprecated", "NoPodsMatched")
 """VPA's conditions that say, when they are True, why there is no recommendation."""
 
 
-def status(
-    view: VerticalView | None, before: VerticalScalingStatus | None
+def build_vertical_scaling_status(
+    view: VpaView | None, before: VerticalScalingStatus | None
 ) -> VerticalScalingStatus | None:
     """The status block; None without a VerticalPodAutoscaler."""
     if view is None:
         return None
     return VerticalScalingStatus(
-        mode=view.mode,
-        controls=", ".join(view.controls),
-        target=_shown(view.target, before.target if before else None),
-        lower_bound=_shown(view.lower, before.lower_bound if before else None),
-        upper_bound=_shown(view.upper, before.upper_bound if before else None),
-        message=None if view.target else _why_none(view),
+        mode=view.update_mode,
+        controls=", ".join(view.controlled_resources),
+        target=_build_resource_amounts(view.target, before.target if before else None),
+        lower_bound=_build_resource_amounts(
+            view.lower_bound, before.lower_bound if before else None
+        ),
+        upper_bound=_build_resource_amounts(
+            view.upper_bound, before.upper_bound if before else None
+        ),
+        message=None if view.target else _explain_missing_recommendation(view),
     )
 
 
-def _why_none(view: VerticalView) -> str:
-    for found in view.conditions:
-        if found.status == "True" and found.type in _OBSTACLES:
-            return messages.shorten(found.message) or found.type
+def _explain_missing_recommendation(view: VpaView) -> str:
+    for condition in view.conditions:
+        if condition.status == "True" and condition.type in _BLOCKING_CONDITIONS:
+            return messages.shorten(condition.message) or condition.type
     if view.conditions:
         return "no recommendation yet: usage is being gathered"
     return "no recommendation yet: is VPA's recommender running?"
 
 
-def _shown(now: Amounts | None, before: ResourceAmounts | None) -> ResourceAmounts | None:
-    if now is None:
+def _build_resource_amounts(
+    current: ResourceQuantities | None, before: ResourceAmounts | None
+) -> ResourceAmounts | None:
+    if current is None:
         return None
     return ResourceAmounts(
-        cpu=_steady(_amount(now.cpu, MILLI, "m"), before.cpu if before else None),
-        memory=_steady(_amount(now.memory, MEBI, "Mi"), before.memory if before else None),
+        cpu=_keep_if_close(
+            _round_up_quantity(current.cpu, MILLI, "m"), before.cpu if before else None
+        ),
+        memory=_keep_if_close(
+            _round_up_quantity(current.memory, MEBI, "Mi"), before.memory if before else None
+        ),
     )
 
 
-def _amount(raw: str, unit: Decimal, suffix: str) -> str | None:
+def _round_up_quantity(text: str, unit: Decimal, suffix: str) -> str | None:
     """A quantity in whole units, rounded up: too little is worse."""
-    value = quantity(raw)
+    value = parse_quantity(text)
     if value is None:
         return None
     return f"{int((value / unit).to_integral_value(ROUND_CEILING))}{suffix}"
 
 
-def _steady(now: str | None, before: str | None) -> str | None:
-    was, will = quantity(before), quantity(now)
-    if was is None or will is None or abs(was - will) * STEADY >= was:
-        return now
+def _keep_if_close(current: str | None, before: str | None) -> str | None:
+    previous_amount, current_amount = parse_quantity(before), parse_quantity(current)
+    if (
+        previous_amount is None
+        or current_amount is None
+        or abs(previous_amount - current_amount) * RECOMMENDATION_CHANGE_DIVISOR >= previous_amount
+    ):
+        return current
     return before

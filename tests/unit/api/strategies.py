@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from selfhealing.api.base import rules_key
-from selfhealing.api.duration import SHAPE
+from selfhealing.api.base import VALIDATIONS_KEY
+from selfhealing.api.duration import DURATION_RULE
 
 Json = dict[str, Any]
 Schema = Mapping[str, Any]
@@ -71,7 +71,7 @@ PATHS = ["a", "a/b", "conf.d/x.conf", "..a/b", "a/..b", ".hidden", "a//b", "data
 DURATIONS = ["0s", "90s", "10m", "1h30m", "1h", "0h0m1s", "9999h9999m99999s", "061s"]
 PERCENT = ["0%", "1%", "25%", "100%", 0, 1, 3]
 
-SMALL = 3
+MAX_ITEMS = 3
 """The most items of a list and the most optional fields of an object below the spec."""
 
 
@@ -94,22 +94,22 @@ def leaves(schema: Schema | None = None, path: Where = ()) -> list[Where]:
     ]
 
 
-def specs(towards: st.SearchStrategy[Where] | None = None) -> st.SearchStrategy[Json]:
+def specs(paths: st.SearchStrategy[Where] | None = None) -> st.SearchStrategy[Json]:
     """Any spec that the schema allows, and often one that its rules allow too.
 
     Args:
         towards: paths of which one is given in each example.
     """
     schema = spec_schema()
-    if towards is None:
+    if paths is None:
         drawn = _object(schema, (), most=8)
     else:
-        drawn = towards.flatmap(lambda path: _object(schema, path, most=2))
+        drawn = paths.flatmap(lambda path: _object(schema, path, most=2))
     repair = st.sampled_from([True] * 9 + [False])
-    return st.tuples(drawn, repair).map(lambda pair: repaired(pair[0]) if pair[1] else pair[0])
+    return st.tuples(drawn, repair).map(lambda pair: repair_spec(pair[0]) if pair[1] else pair[0])
 
 
-def of_schema(schema: Schema, name: str, path: Where = ()) -> st.SearchStrategy[Any]:
+def values_of_schema(schema: Schema, name: str, path: Where = ()) -> st.SearchStrategy[Any]:
     """Any value that a schema allows; ``name`` is the field's, ``path`` what to give below it."""
     kind = schema.get("type")
     if "enum" in schema:
@@ -148,26 +148,30 @@ def alternatives(schema: Schema) -> list[Json]:
 
 
 @st.composite
-def _object(draw: st.DrawFn, schema: Schema, path: Where = (), most: int = SMALL) -> Json:
+def _object(draw: st.DrawFn, schema: Schema, path: Where = (), most: int = MAX_ITEMS) -> Json:
     properties = schema["properties"]
     towards = path[:1]
     choices = alternatives(schema)
-    decided = {field for choice in choices for field in choice}
-    fitting = [c for c in choices if not towards or towards[0] not in decided or towards[0] in c]
+    chosen_by_rules = {field for choice in choices for field in choice}
+    fitting = [
+        c for c in choices if not towards or towards[0] not in chosen_by_rules or towards[0] in c
+    ]
     chosen = draw(st.sampled_from(fitting)) if fitting else {}
-    required = [field for field in schema.get("required", ()) if field not in decided]
-    optional = [field for field in properties if field not in {*decided, *required}]
+    required = [field for field in schema.get("required", ()) if field not in chosen_by_rules]
+    optional = [field for field in properties if field not in {*chosen_by_rules, *required}]
     wanted = (
         draw(st.lists(st.sampled_from(optional), unique=True, max_size=most)) if optional else []
     )
-    names = dict.fromkeys([*required, *wanted, *(f for f in towards if f not in decided)])
+    names = dict.fromkeys([*required, *wanted, *(f for f in towards if f not in chosen_by_rules)])
     fields = {**names, **chosen}
 
     def below(field: str) -> Where:
         return path[1:] if (field,) == towards else ()
 
     return {
-        field: draw(of_schema(properties[field], field, below(field))) if value is None else value
+        field: draw(values_of_schema(properties[field], field, below(field)))
+        if value is None
+        else value
         for field, value in fields.items()
     }
 
@@ -176,7 +180,9 @@ def _map(schema: Schema, name: str) -> st.SearchStrategy[Json]:
     if "additionalProperties" not in schema:
         return st.just({})
     keys = st.sampled_from(RESOURCES if name in {"requests", "limits"} else LABEL_KEYS)
-    return st.dictionaries(keys, of_schema(schema["additionalProperties"], name), max_size=SMALL)
+    return st.dictionaries(
+        keys, values_of_schema(schema["additionalProperties"], name), max_size=MAX_ITEMS
+    )
 
 
 def _array(schema: Schema, name: str, path: Where) -> st.SearchStrategy[list[Any]]:
@@ -188,9 +194,9 @@ def _array(schema: Schema, name: str, path: Where) -> st.SearchStrategy[list[Any
         return tuple(item.get(key, defaults[key]) for key in defaults)
 
     return st.lists(
-        of_schema(items, name, path),
+        values_of_schema(items, name, path),
         min_size=max(schema.get("minItems", 0), 1 if path else 0),
-        max_size=min(SMALL, schema.get("maxItems", SMALL)),
+        max_size=min(MAX_ITEMS, schema.get("maxItems", MAX_ITEMS)),
         unique_by=identity if keys else None,
     )
 
@@ -223,7 +229,7 @@ def _string(schema: Schema, name: str) -> st.SearchStrategy[str]:
         "subPath": PATHS,
         "subPathExpr": PATHS,
     }.get(name, TEXTS)
-    if any(rule["message"] == SHAPE.message for rule in schema.get(rules_key, ())):
+    if any(rule["message"] == DURATION_RULE.message for rule in schema.get(VALIDATIONS_KEY, ())):
         known = DURATIONS
     pattern = schema.get("pattern")
     low, high = schema.get("minLength", 0), schema.get("maxLength", 200)
@@ -249,9 +255,9 @@ def names() -> st.SearchStrategy[str]:
     return st.sampled_from(["made-up", "a", "x-1", "a" * 63, "a" + "-" * 61 + "z"])
 
 
-def repaired(spec: Json) -> Json:
+def repair_spec(spec: Json) -> Json:
     """Make fields agree, as a user would have written them."""
-    spec = _agreeing(spec)
+    spec = _repair_fields(spec)
     if spec.get("restartPolicy", "Always") == "Always":
         spec.pop("job", None)
     else:
@@ -273,24 +279,24 @@ def repaired(spec: Json) -> Json:
         before = spec["rollout"].get("progressDeadlineSeconds", 600) - 1
         if spec["rollout"].get("minReadySeconds", 0) > before:
             spec["rollout"]["minReadySeconds"] = before
-    _mend_vertical_scaling(spec.get("verticalScaling", {}))
-    _mend_disruption(spec.get("disruption", {}))
+    _repair_vertical_scaling(spec.get("verticalScaling", {}))
+    _repair_disruption(spec.get("disruption", {}))
     for toleration in spec.get("tolerations", ()):
-        _mend_toleration(toleration)
-    _mend_containers(spec)
+        _repair_toleration(toleration)
+    _repair_containers(spec)
     if "healing" in spec:
-        _mend_healing(spec)
+        _repair_healing(spec)
     return spec
 
 
-def _agreeing(node: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _repair_fields(node: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Copy a value; operators get as many values as they take, other things what they need."""
     if isinstance(node, list):
-        return [_agreeing(item) for item in node]
+        return [_repair_fields(item) for item in node]
     if not isinstance(node, dict):
         return node
-    copy = {key: _agreeing(value) for key, value in node.items()}
-    _mend_operator(copy)
+    copy = {key: _repair_fields(value) for key, value in node.items()}
+    _repair_operator(copy)
     for added in ("matchLabelKeys", "mismatchLabelKeys"):
         if added in copy:
             copy[added] = [f"{added.lower()}.example.com/x"]
@@ -299,11 +305,11 @@ def _agreeing(node: Any) -> Any:  # noqa: ANN401 - any JSON value
         copy.pop("minDomains", None)
     if "valueFrom" in copy:
         copy.pop("value", None)
-    _mend_target(copy)
+    _repair_metric_target(copy)
     return copy
 
 
-def _mend_operator(copy: Json) -> None:
+def _repair_operator(copy: Json) -> None:
     match copy.get("operator"):
         case "In" | "NotIn" | "Gt" | "Lt":
             copy["values"] = [*copy.get("values", ()), "1"][:1]
@@ -311,7 +317,7 @@ def _mend_operator(copy: Json) -> None:
             copy.pop("values", None)
 
 
-def _mend_target(copy: Json) -> None:
+def _repair_metric_target(copy: Json) -> None:
     """Give a metric's target the number that its type names."""
     numbers = {
         "Utilization": "averageUtilization",
@@ -324,7 +330,7 @@ def _mend_target(copy: Json) -> None:
         copy[numbers[copy["type"]]] = 50
 
 
-def _mend_vertical_scaling(scaling: Json) -> None:
+def _repair_vertical_scaling(scaling: Json) -> None:
     """Leave one bound, and nothing that an autoscaler might follow, too."""
     if "maxAllowed" in scaling:
         scaling.pop("minAllowed", None)
@@ -334,7 +340,7 @@ def _mend_vertical_scaling(scaling: Json) -> None:
         scaling.pop("controlledResources", None)
 
 
-def _mend_healing(spec: Json) -> None:
+def _repair_healing(spec: Json) -> None:
     """Give what a remedy needs: a limit below the most, an autoscaler that may make so many."""
     healing = spec["healing"]
     if "window" in healing:
@@ -354,7 +360,7 @@ def _mend_healing(spec: Json) -> None:
         spec.pop("replicas", None)
 
 
-def _mend_disruption(disruption: Json) -> None:
+def _repair_disruption(disruption: Json) -> None:
     """Leave one limit, which every number of pods can keep."""
     if "maxUnavailable" in disruption:
         disruption.pop("minAvailable", None)
@@ -364,7 +370,7 @@ def _mend_disruption(disruption: Json) -> None:
         disruption["minAvailable"] = "50%"
 
 
-def _mend_toleration(toleration: Json) -> None:
+def _repair_toleration(toleration: Json) -> None:
     if not toleration.get("key"):
         toleration["operator"] = "Exists"
     if toleration.get("operator") == "Exists":
@@ -373,19 +379,19 @@ def _mend_toleration(toleration: Json) -> None:
         toleration["effect"] = "NoExecute"
 
 
-def _mend_containers(spec: Json) -> None:
+def _repair_containers(spec: Json) -> None:
     containers = (spec, *spec.get("initContainers", ()), *spec.get("sidecars", ()))
     if any(container.get("volumeMounts") for container in containers) and not spec.get("volumes"):
         spec["volumes"] = [{"name": "data", "emptyDir": {}}]
     volumes = [volume["name"] for volume in spec.get("volumes", ())]
     for container in containers:
-        _mend_container(container, volumes)
+        _repair_container(container, volumes)
     taken = {container["name"] for container in spec.get("initContainers", ())}
     if "sidecars" in spec:
         spec["sidecars"] = [c for c in spec["sidecars"] if c["name"] not in taken]
 
 
-def _mend_container(container: Json, volumes: list[str]) -> None:
+def _repair_container(container: Json, volumes: list[str]) -> None:
     container.pop("restartPolicy", None)
     for index, mount in enumerate(container.get("volumeMounts", ())):
         mount["name"] = volumes[index % len(volumes)]
@@ -397,14 +403,14 @@ def _mend_container(container: Json, volumes: list[str]) -> None:
             mount.pop("mountPropagation", None)
             mount["readOnly"] = True
     if "resources" in container:
-        container["resources"] = _mended_resources(container["resources"])
+        container["resources"] = _repair_resources(container["resources"])
 
 
-def _mended_resources(resources: Json) -> Json:
-    mended: Json = {
+def _repair_resources(resources: Json) -> Json:
+    repaired: Json = {
         part: dict(resources[part]) for part in ("limits", "requests") if part in resources
     }
-    for amounts in mended.values():
+    for amounts in repaired.values():
         amounts.pop("storage", None)
         for name in ("memory", "ephemeral-storage"):
             if str(amounts.get(name, "")).endswith("m"):
@@ -416,9 +422,9 @@ def _mended_resources(resources: Json) -> Json:
                 amounts[name] = "4Mi"
             elif "/" in name:
                 amounts[name] = 1
-    for name, amount in list(mended.get("requests", {}).items()):
+    for name, amount in list(repaired.get("requests", {}).items()):
         if "/" in name or name.startswith("hugepages-"):
-            mended.setdefault("limits", {})[name] = amount
-        elif name in mended.get("limits", {}):
-            mended["limits"][name] = amount
-    return mended
+            repaired.setdefault("limits", {})[name] = amount
+        elif name in repaired.get("limits", {}):
+            repaired["limits"][name] = amount
+    return repaired

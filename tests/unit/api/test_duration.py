@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.api.duration import PATTERN, parse
+from selfhealing.api.duration import DURATION_PATTERN, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from selfhealing.api.duration import PATTERN, parse
 )
 def test_a_time(text: str, seconds: int) -> None:
     """Hours, minutes and seconds, each of which may be left out."""
-    assert timedelta(seconds=seconds) == parse(text)
+    assert timedelta(seconds=seconds) == parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -35,19 +35,21 @@ def test_a_time(text: str, seconds: int) -> None:
 def test_no_time(text: str) -> None:
     """The message says what to write."""
     with pytest.raises(ValueError, match="write a time in hours, minutes and seconds, such as 90s"):
-        parse(text)
+        parse_duration(text)
 
 
 @given(
-    st.one_of(st.text("0123456789hms\n -.", max_size=16), st.from_regex(PATTERN, fullmatch=True))
+    st.one_of(
+        st.text("0123456789hms\n -.", max_size=16), st.from_regex(DURATION_PATTERN, fullmatch=True)
+    )
 )
 def test_the_api_server_and_the_operator_agree(text: str) -> None:
     """What the CRD lets through is read, and nothing else is."""
     try:
-        parse(text)
+        parse_duration(text)
     except ValueError:
         is_read = False
     else:
         is_read = True
 
-    assert is_read == bool(text and re.fullmatch(PATTERN.removesuffix("$"), text))
+    assert is_read == bool(text and re.fullmatch(DURATION_PATTERN.removesuffix("$"), text))

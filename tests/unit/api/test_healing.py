@@ -9,14 +9,14 @@ from selfhealing.api.healing import MAX_BUDGET, HealingSpec
 from selfhealing.api.healing_status import (
     MAX_HISTORY,
     ActionOutcome,
+    BlockedReason,
     HealingAction,
     HealingStatus,
-    Hold,
     QuarantineStatus,
-    Remedy,
+    Remediation,
 )
-from selfhealing.api.spec import parse
-from selfhealing.api.status import SelfHealingAppStatus, read, read_healing
+from selfhealing.api.spec import parse_spec
+from selfhealing.api.status import SelfHealingAppStatus, read_healing_status, read_status
 from tests.unit.builders import at, iso
 
 Json = dict[str, Any]
@@ -36,17 +36,17 @@ class TestSpec:
             healing.cooldown,
         )
         assert (True, "10m") == (healing.rollback.enabled, healing.rollback.probation)
-        assert (True, "5m") == (healing.recycle.enabled, healing.recycle.after)
+        assert (True, "5m") == (healing.replace_pod.enabled, healing.replace_pod.after)
         assert (True, "1m") == (healing.failover.enabled, healing.failover.after)
-        assert (True, "1h") == (healing.quarantine.isolate, healing.quarantine.keep)
+        assert (True, "1h") == (healing.quarantine.isolate, healing.quarantine.ttl)
         assert (None, None) == (healing.memory, healing.scaling_fallback)
-        assert None is parse({"image": "web:v1"}).healing
+        assert None is parse_spec({"image": "web:v1"}).healing
 
     @pytest.mark.parametrize("field", ["window", "cooldown"])
     def test_a_time_that_cannot_be_read(self, field: str) -> None:
         """An API server without the current CRD lets it through; the words are the CRD's."""
         with pytest.raises(InvalidSpecError) as caught:
-            parse({"image": "web:v1", "healing": {field: "90"}})
+            parse_spec({"image": "web:v1", "healing": {field: "90"}})
 
         assert (
             f"spec.healing.{field}: is '90': write a time in hours, minutes and seconds, "
@@ -61,30 +61,30 @@ class TestSpec:
 RECORD = HealingStatus(
     mode="Auto",
     budget_left=2,
-    hold=Hold.COOLDOWN,
+    blocked_reason=BlockedReason.COOLDOWN,
     cooldown_until=at(120),
     quarantine=QuarantineStatus(pod="web-abc-1", uid="u", until=at(3600)),
-    template="new",
-    template_since=at(0),
-    good_template="good",
-    good_image="web:v1",
-    failed_template="new",
+    desired_revision="new",
+    desired_since=at(0),
+    stable_revision="good",
+    stable_image="web:v1",
+    failed_revision="new",
     next_id=3,
     history=[
         HealingAction(
             id=2,
-            remedy=Remedy.ROLLBACK,
+            remediation=Remediation.ROLLBACK,
             diagnosis="CrashLooping",
             target="good",
-            outcome=ActionOutcome.STARTED,
+            outcome=ActionOutcome.IN_PROGRESS,
             at=at(60),
             message="back to version good",
         ),
         HealingAction(
             id=1,
-            remedy=Remedy.RECYCLE,
+            remediation=Remediation.REPLACE_POD,
             diagnosis="CrashLooping",
-            outcome=ActionOutcome.NO_HELP,
+            outcome=ActionOutcome.FAILED,
             at=at(10),
             ended_at=at(20),
             evidence="1",
@@ -93,7 +93,7 @@ RECORD = HealingStatus(
 )
 
 
-def stored() -> Json:
+def stored_status() -> Json:
     """A status with a record, as it stands in the resource."""
     return SelfHealingAppStatus(ready="1/1", healing=RECORD).to_json()
 
@@ -103,21 +103,21 @@ class TestStatus:
 
     def test_nothing_is_forgotten(self) -> None:
         """What was written is read again."""
-        assert RECORD == read_healing(stored())
+        assert RECORD == read_healing_status(stored_status())
 
     def test_only_healing_is_read(self) -> None:
         """The rest of the status may be what it likes."""
-        assert RECORD == read_healing({**stored(), "phase": "Levitating", "pods": 7})
+        assert RECORD == read_healing_status({**stored_status(), "phase": "Levitating", "pods": 7})
 
     @pytest.mark.parametrize("status", [{}, {"healing": None}, {"healing": {}}, {"healing": 7}])
     def test_nothing_is_remembered(self, status: Json) -> None:
         """Of a new app, or where it cannot be understood at all."""
-        assert None is read_healing(status)
+        assert None is read_healing_status(status)
 
     @pytest.mark.parametrize(
         ("changed", "lost"),
         [
-            ({"hold": "FullMoon"}, {"hold": None}),
+            ({"blockedReason": "FullMoon"}, {"blocked_reason": None}),
             ({"cooldownUntil": "soon"}, {"cooldown_until": None}),
             ({"quarantine": {"pod": "web-abc-1"}}, {"quarantine": None}),
             ({"quarantined": "perhaps"}, {}),
@@ -128,25 +128,25 @@ class TestStatus:
     )
     def test_a_word_of_another_version_costs_only_itself(self, changed: Json, lost: Json) -> None:
         """The version that failed stays known: it must not be run again for a new word."""
-        status = stored()
+        status = stored_status()
         status["healing"] |= changed
 
-        assert RECORD.model_copy(update=lost) == read_healing(status)
-        assert "1/1" == read(status).ready
+        assert RECORD.model_copy(update=lost) == read_healing_status(status)
+        assert "1/1" == read_status(status).ready
 
     def test_an_action_of_another_version(self) -> None:
         """An action without what cannot be understood would be another one: it is lost."""
-        status = stored()
+        status = stored_status()
         newest, oldest = status["healing"]["history"]
         status["healing"]["history"] = [
-            {**newest, "id": 5, "remedy": "Exorcism"},
+            {**newest, "id": 5, "remediation": "Exorcism"},
             {**newest, "id": 4, "at": iso(70), "evidence": 4},
             {**newest, "id": 3, "outcome": "Astonished"},
             newest,
             oldest,
         ]
         before = dict(status["healing"])
-        found = read_healing(status)
+        found = read_healing_status(status)
 
         assert found is not None
         assert [4, 2, 1] == [action.id for action in found.history]

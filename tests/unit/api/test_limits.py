@@ -9,24 +9,24 @@ import pytest
 from selfhealing.api import limits
 from selfhealing.api.rules import IMAGE_PATTERN
 
-SHAPES: Mapping[str, Mapping[str, Any]] = {
+KEYWORDS_BY_NAME: Mapping[str, Mapping[str, Any]] = {
     "dns_label": limits.dns_label,
     "dns_subdomain": limits.dns_subdomain,
     "label_key": limits.label_key,
     "label_value": limits.label_value,
     "port_name": limits.port_name,
-    "key": limits.key,
+    "key": limits.config_key,
     "env_name": limits.env_name,
     "relative_path": limits.relative_path,
-    "path_below": limits.path_below,
-    "path_without_steps": limits.path_without_steps,
+    "path_below": limits.relative_path_or_empty,
+    "path_without_steps": limits.path_without_dot_dot,
     "quantity": limits.quantity,
     "image": {"pattern": IMAGE_PATTERN, "maxLength": 512},
 }
 
 
-def fits(shape: str, text: str) -> bool:
-    keywords = SHAPES[shape]
+def matches_keywords(shape: str, text: str) -> bool:
+    keywords = KEYWORDS_BY_NAME[shape]
     return len(text) <= keywords["maxLength"] and bool(re.search(keywords["pattern"], text))
 
 
@@ -73,7 +73,7 @@ def fits(shape: str, text: str) -> bool:
 )
 def test_what_kubernetes_accepts_fits(shape: str, text: str) -> None:
     """Nobody is refused for a value that works."""
-    assert fits(shape, text)
+    assert matches_keywords(shape, text)
 
 
 @pytest.mark.parametrize(
@@ -127,4 +127,4 @@ def test_what_kubernetes_accepts_fits(shape: str, text: str) -> None:
 )
 def test_what_kubernetes_refuses_does_not_fit(shape: str, text: str) -> None:
     """Refused in the resource, not in a child."""
-    assert not fits(shape, text)
+    assert not matches_keywords(shape, text)

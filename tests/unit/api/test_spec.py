@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import ValidationError
 
-from selfhealing.api.errors import InvalidSpecError, Problem, SelfHealingError
-from selfhealing.api.spec import SelfHealingAppSpec, parse
+from selfhealing.api.errors import FieldError, InvalidSpecError, SelfHealingError
+from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
 from tests.unit.api.strategies import specs
 
 SMALLEST = {
@@ -21,15 +21,15 @@ SMALLEST = {
 }
 
 
-def refusal(spec: dict[str, Any]) -> str:
+def error_message(spec: dict[str, Any]) -> str:
     with pytest.raises(InvalidSpecError) as caught:
-        parse(spec)
+        parse_spec(spec)
     return str(caught.value)
 
 
 def test_the_smallest_useful_app_is_read() -> None:
     """Names are snake_case, Kubernetes' own types stay as they were written."""
-    spec = parse(SMALLEST)
+    spec = parse_spec(SMALLEST)
 
     assert spec.image == "scaling-demo:v1"
     assert spec.port == 5000
@@ -45,7 +45,7 @@ def test_the_smallest_useful_app_is_read() -> None:
 
 def test_only_the_image_must_be_given() -> None:
     """Everything else is None or empty, not paused, serves for ever and follows its config."""
-    spec = parse({"image": "nginx"})
+    spec = parse_spec({"image": "nginx"})
 
     given_fields = {name for name, value in spec if value not in (None, [], {})}
     assert given_fields == {
@@ -61,7 +61,7 @@ def test_only_the_image_must_be_given() -> None:
 
 def test_a_service_without_settings_has_the_usual_ones() -> None:
     """ClusterIP, port 80, enabled."""
-    service = parse({"image": "nginx", "service": {}}).service
+    service = parse_spec({"image": "nginx", "service": {}}).service
 
     assert service is not None
     assert (service.enabled, service.type, service.port) == (True, "ClusterIP", 80)
@@ -70,7 +70,7 @@ def test_a_service_without_settings_has_the_usual_ones() -> None:
 
 def test_an_explicit_zero_is_kept() -> None:
     """Zero is an answer, not the lack of one."""
-    spec = parse(
+    spec = parse_spec(
         {
             "image": "nginx",
             "replicas": 0,
@@ -90,7 +90,7 @@ def test_an_explicit_zero_is_kept() -> None:
 
 def test_null_means_not_given() -> None:
     """As in the API server, which drops nulls."""
-    spec = parse({"image": "nginx", "args": None, "service": {"type": None}, "probes": None})
+    spec = parse_spec({"image": "nginx", "args": None, "service": {"type": None}, "probes": None})
 
     assert spec.args == []
     assert spec.service is not None
@@ -100,7 +100,7 @@ def test_null_means_not_given() -> None:
 
 def test_fields_of_a_newer_version_are_ignored() -> None:
     """An older operator meets a newer CRD."""
-    spec = parse({"image": "nginx", "teleport": True, "service": {"colour": "red"}})
+    spec = parse_spec({"image": "nginx", "teleport": True, "service": {"colour": "red"}})
 
     assert spec.service is not None
     assert not hasattr(spec, "teleport")
@@ -108,12 +108,12 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
 
 def test_python_names_are_not_field_names() -> None:
     """What the API server does not know is not read either."""
-    assert parse({"image": "nginx", "working_dir": "/x"}).working_dir is None
+    assert parse_spec({"image": "nginx", "working_dir": "/x"}).working_dir is None
 
 
 def test_a_spec_cannot_be_changed() -> None:
     """It is a value."""
-    spec = parse({"image": "nginx"})
+    spec = parse_spec({"image": "nginx"})
 
     with pytest.raises(ValidationError):
         spec.image = "other"  # type: ignore[misc]
@@ -163,18 +163,18 @@ def test_a_spec_can_be_built_with_python_names() -> None:
 )
 def test_an_error_names_the_field_and_what_to_write(spec: dict[str, Any], message: str) -> None:
     """The message is shown to the author as it is."""
-    assert message in refusal(spec)
+    assert message in error_message(spec)
 
 
 def test_all_problems_are_named_at_once() -> None:
     """Nobody wants to be refused twice."""
     with pytest.raises(InvalidSpecError) as caught:
-        parse({"port": "80", "replicas": -1})
+        parse_spec({"port": "80", "replicas": -1})
 
-    assert caught.value.problems == (
-        Problem("spec.image", "is missing: write it"),
-        Problem("spec.port", "is '80': write a whole number, without quotes"),
-        Problem("spec.replicas", "is -1: write at least 0"),
+    assert caught.value.field_errors == (
+        FieldError("spec.image", "is missing: write it"),
+        FieldError("spec.port", "is '80': write a whole number, without quotes"),
+        FieldError("spec.replicas", "is -1: write at least 0"),
     )
     assert str(caught.value).count("; ") == 2
     assert isinstance(caught.value, SelfHealingError)
@@ -185,6 +185,6 @@ def test_all_problems_are_named_at_once() -> None:
 @given(spec=st.deferred(specs))
 def test_every_spec_that_the_schema_allows_can_be_read(spec: dict[str, Any]) -> None:
     """The CRD and the parser come from the same models and agree; reading changes nothing."""
-    read = parse(spec).model_dump(by_alias=True, exclude_unset=True)
+    read = parse_spec(spec).model_dump(by_alias=True, exclude_unset=True)
 
     assert read == spec

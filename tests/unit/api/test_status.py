@@ -16,7 +16,7 @@ from selfhealing.api.status import (
     PodStatus,
     RestartsStatus,
     SelfHealingAppStatus,
-    read,
+    read_status,
 )
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -111,12 +111,12 @@ def test_what_was_written_is_read_again() -> None:
         pods=[PodStatus(name="p", ready=False, restarts=2, reason="CrashLoopBackOff")],
     )
 
-    assert read(status.to_json()) == status
+    assert read_status(status.to_json()) == status
 
 
 def test_a_part_that_cannot_be_understood_counts_as_not_written() -> None:
     """Another version's phase must not cost the restart counts."""
-    status = read(
+    status = read_status(
         {
             "phase": "Levitating",
             "ready": 3,
@@ -135,7 +135,7 @@ def test_a_part_that_cannot_be_understood_counts_as_not_written() -> None:
 
 def test_a_status_that_was_never_written_is_empty() -> None:
     """A new resource."""
-    assert read({}) == SelfHealingAppStatus()
+    assert read_status({}) == SelfHealingAppStatus()
 
 
 def test_a_time_without_a_zone_is_refused() -> None:

@@ -11,7 +11,7 @@ from app.check import main
 
 
 @contextmanager
-def answering(answer: bytes | None) -> Iterator[str]:
+def serve_once(answer: bytes | None) -> Iterator[str]:
     """A server for one connection; None accepts it and says nothing until the client gives up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -38,7 +38,7 @@ def test_the_exit_code_tells_errors_apart(
     status: bytes, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As curl -f does; what was answered is printed for the pod's events."""
-    with answering(b"HTTP/1.1 " + status + b'\r\nA: b\r\n\r\n{"status":"x"}\n') as url:
+    with serve_once(b"HTTP/1.1 " + status + b'\r\nA: b\r\n\r\n{"status":"x"}\n') as url:
         assert code == main([url])
 
     out, err = capsys.readouterr()
@@ -46,7 +46,7 @@ def test_the_exit_code_tells_errors_apart(
 
 
 def test_an_answer_that_never_comes_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    with answering(None) as url:
+    with serve_once(None) as url:
         assert main([url, "0.05"]) == 1
 
     assert "timed out" in capsys.readouterr().err
@@ -54,7 +54,7 @@ def test_an_answer_that_never_comes_is_a_failure(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 huh\r\n\r\n"])
 def test_what_is_not_http_is_a_failure(answer: bytes, capsys: pytest.CaptureFixture[str]) -> None:
-    with answering(answer) as url:
+    with serve_once(answer) as url:
         assert main([url]) == 1
 
     assert "no HTTP answer" in capsys.readouterr().err

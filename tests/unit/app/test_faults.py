@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app.leak import MIB, Leak
 from app.state import State
-from hack.testkit.app_process import AppProcess, Asking, wait_until
+from hack.testkit.app_process import AppProcess, BackgroundRequest, wait_until
 
 
 def test_a_leak_grows_to_its_bound_and_is_given_back(client: FlaskClient, state: State) -> None:
@@ -48,11 +48,11 @@ def test_the_kernel_sees_a_leak_and_its_end() -> None:
 
         assert app.port
         before = resident()
-        app.ask("/leak?mib=40&rate=400")
+        app.get("/leak?mib=40&rate=400")
         wait_until(lambda: resident() > before + 39 * MIB, "the memory is used")
-        app.ask("/stop-leak")
+        app.get("/stop-leak")
         assert resident() < before + 10 * MIB
-        app.ask("/leak?mib=40&rate=400")
+        app.get("/leak?mib=40&rate=400")
         assert app.stop()[0] == 0
 
 
@@ -61,18 +61,18 @@ def test_a_crash_ends_the_process_at_once(query: str, code: int) -> None:
     """Nobody is answered, and the log says why."""
     with AppProcess(LINGER_SECONDS="60") as app:
         assert app.port
-        asking = Asking(app, f"/crash{query}")
-        assert app.wait() == code
+        asking = BackgroundRequest(app, f"/crash{query}")
+        assert app.wait_for_exit() == code
         asking.join()
 
-    assert asking.answer == 0
-    assert app.said(f"/crash: the process ends with exit code {code}")
+    assert asking.status_code == 0
+    assert app.has_logged(f"/crash: the process ends with exit code {code}")
 
 
 def test_a_hanging_app_answers_nobody_and_can_be_ended() -> None:
     """Not the probes either; what ends it is what a kubelet does, in bounded time."""
     with AppProcess(GRACE_SECONDS="0.2") as app:
-        assert app.message("/hang").startswith("hanging from now on")
+        assert app.send_action("/hang").startswith("hanging from now on")
         for path in ("/health", "/panel/state", "/hang"):
             connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=0.3)
             connection.request("GET", path)
@@ -84,7 +84,7 @@ def test_a_hanging_app_answers_nobody_and_can_be_ended() -> None:
 
     assert code == 0
     assert seconds < 10
-    assert app.said("cut off")
+    assert app.has_logged("cut off")
 
 
 @pytest.mark.parametrize(

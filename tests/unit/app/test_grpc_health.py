@@ -9,12 +9,12 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, ResponseReceived, StreamEnded, TrailersReceived
 from hypothesis import given, strategies as st
 
-from app.grpc_health import METHOD, NOT_SERVING, SERVING, GrpcHealth, answer, serve
+from app.grpc_health import METHOD, NOT_SERVING, SERVING, GrpcHealth, build_answer, serve
 from app.server import ListenError
 from app.settings import Settings
 from app.state import Snapshot, State
 
-WELL = Snapshot(healthy=True, ready=True, cpu_load=False)
+HEALTHY_REQUEST = Snapshot(healthy=True, ready=True, cpu_load=False)
 
 
 @pytest.fixture
@@ -29,14 +29,14 @@ def server(state: State) -> Iterator[GrpcHealth]:
     started.server_close()
 
 
-def framed(service: str) -> bytes:
+def frame_request(service: str) -> bytes:
     """A HealthCheckRequest as gRPC frames it."""
     name = service.encode()
     message = b"\x0a" + bytes([len(name)]) + name if name else b""
     return b"\x00" + len(message).to_bytes(4) + message
 
 
-def ask(server: GrpcHealth, body: bytes, path: str = METHOD) -> tuple[bytes, str]:
+def call_method(server: GrpcHealth, body: bytes, path: str = METHOD) -> tuple[bytes, str]:
     """Call a method; the message that came and gRPC's status."""
     http = H2Connection(H2Configuration())
     http.initiate_connection()
@@ -63,24 +63,24 @@ def ask(server: GrpcHealth, body: bytes, path: str = METHOD) -> tuple[bytes, str
 
 def test_it_serves_what_the_state_is(server: GrpcHealth, state: State) -> None:
     """No name and "liveness" mean /health, "readiness" means /ready."""
-    assert ask(server, framed("")) == (SERVING, "0")
+    assert call_method(server, frame_request("")) == (SERVING, "0")
 
     state.set_healthy(False)
 
-    assert ask(server, framed("")) == (NOT_SERVING, "0")
-    assert ask(server, framed("liveness")) == (NOT_SERVING, "0")
-    assert ask(server, framed("readiness")) == (SERVING, "0")
+    assert call_method(server, frame_request("")) == (NOT_SERVING, "0")
+    assert call_method(server, frame_request("liveness")) == (NOT_SERVING, "0")
+    assert call_method(server, frame_request("readiness")) == (SERVING, "0")
 
     state.set_ready(False)
 
-    assert ask(server, framed("readiness")) == (NOT_SERVING, "0")
+    assert call_method(server, frame_request("readiness")) == (NOT_SERVING, "0")
 
 
 def test_what_it_does_not_know_is_an_error(server: GrpcHealth) -> None:
     """The codes are those of gRPC's health checking protocol."""
-    assert ask(server, framed("database")) == (b"", "5")
-    assert ask(server, framed(""), "/grpc.health.v1.Health/Watch") == (b"", "12")
-    assert ask(server, b"nonsense") == (b"", "3")
+    assert call_method(server, frame_request("database")) == (b"", "5")
+    assert call_method(server, frame_request(""), "/grpc.health.v1.Health/Watch") == (b"", "12")
+    assert call_method(server, b"nonsense") == (b"", "3")
 
 
 def test_a_client_that_speaks_something_else_is_left(server: GrpcHealth) -> None:
@@ -91,7 +91,7 @@ def test_a_client_that_speaks_something_else_is_left(server: GrpcHealth) -> None
         while connection.recv(4096):
             pass
 
-    assert ask(server, framed("")) == (SERVING, "0")
+    assert call_method(server, frame_request("")) == (SERVING, "0")
 
 
 def test_a_port_that_is_taken_is_said(server: GrpcHealth, state: State) -> None:
@@ -103,6 +103,6 @@ def test_a_port_that_is_taken_is_said(server: GrpcHealth, state: State) -> None:
 
 @given(st.binary(max_size=40))
 def test_any_request_has_an_answer(body: bytes) -> None:
-    message, status = answer(METHOD, body, WELL)
+    message, status = build_answer(METHOD, body, HEALTHY_REQUEST)
 
     assert (message == SERVING) is (status == "0")

@@ -14,7 +14,7 @@ from app.state import State
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 
 
-def scrape(client: FlaskClient) -> dict[Sample, float]:
+def read_metrics(client: FlaskClient) -> dict[Sample, float]:
     """What Prometheus would read."""
     answer = client.get("/metrics")
     assert answer.content_type.startswith("text/plain; version=")
@@ -35,14 +35,14 @@ def test_requests_are_counted_by_route_method_and_status(client: FlaskClient) ->
     client.get("/health")
     client.post("/fail")
     client.get("/health")
-    samples = scrape(client)
+    samples = read_metrics(client)
 
     assert samples[answered("/health", "200")] == 2
     assert samples[answered("/health", "500")] == 1
     assert samples[answered("/fail", "200", "POST")] == 1
     assert samples["http_request_duration_seconds_count", (("path", "/health"),)] == 3
     assert answered("/metrics", "200") not in samples
-    assert scrape(client)[answered("/metrics", "200")] == 1
+    assert read_metrics(client)[answered("/metrics", "200")] == 1
 
 
 @settings(deadline=None)  # a busy machine is no finding
@@ -55,7 +55,7 @@ def test_no_client_can_make_a_label(path: str, method: str) -> None:
     client = create_app(State(), Settings(access_log=AccessLog.OFF)).test_client()
     client.open(f"/x{path}/y", method=method)
     client.open("/health", method=method)
-    labels = {label for _, labels in scrape(client) for label in labels}
+    labels = {label for _, labels in read_metrics(client) for label in labels}
 
     assert {v for k, v in labels if k == "path"} <= {"(unknown)", "/health"}
     known = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -77,15 +77,15 @@ def test_requests_in_flight_leave_out_the_scrape_and_come_back_to_zero(state: St
     client.get("/look")
 
     assert seen == [1]
-    assert scrape(client)["http_requests_in_flight", ()] == 0
-    assert scrape(client)[answered("/look", "500")] == 1
+    assert read_metrics(client)["http_requests_in_flight", ()] == 0
+    assert read_metrics(client)[answered("/look", "500")] == 1
 
 
 def test_the_state_is_shown(client: FlaskClient, state: State) -> None:
     """1 is good for the first two, busy for the third."""
 
     def shown() -> list[float]:
-        samples = scrape(client)
+        samples = read_metrics(client)
         return [samples[f"demo_app_{name}", ()] for name in ("healthy", "ready", "cpu_load")]
 
     assert shown() == [1, 1, 0]
@@ -100,10 +100,10 @@ def test_the_queue_is_asked_of_the_server_at_each_scrape(state: State, length: i
     """The application itself knows no queue."""
     metrics = Metrics()
     client = create_app(state, Settings(access_log=AccessLog.OFF), metrics).test_client()
-    assert scrape(client)["http_requests_queued", ()] == 0
+    assert read_metrics(client)["http_requests_queued", ()] == 0
 
     metrics.watch_queue(lambda: length)
-    assert length == scrape(client)["http_requests_queued", ()]
+    assert length == read_metrics(client)["http_requests_queued", ()]
 
 
 def test_two_applications_do_not_share_their_counters() -> None:
@@ -112,5 +112,5 @@ def test_two_applications_do_not_share_their_counters() -> None:
     one, other = make().test_client(), make().test_client()
     one.get("/")
 
-    assert answered("/", "200") in scrape(one)
-    assert answered("/", "200") not in scrape(other)
+    assert answered("/", "200") in read_metrics(one)
+    assert answered("/", "200") not in read_metrics(other)

@@ -23,7 +23,7 @@ def _keys(found: object, path: str = "") -> set[str]:
     return {key for name, inner in found.items() for key in _keys(inner, f"{path}.{name}")}
 
 
-def _said(state: State) -> set[str]:
+def read_state_text(state: State) -> set[str]:
     table = (*lab_actions(state), *fault_actions(state))
     return {text for action in table for text in (action.done, action.already)}
 
@@ -40,7 +40,7 @@ def test_both_languages_say_the_same() -> None:
 
 
 def test_every_answer_of_an_action_is_translated(state: State) -> None:
-    assert _said(state) == set(words("zh")["script"]["said"])
+    assert read_state_text(state) == set(words("zh")["script"]["said"])
 
 
 def test_every_action_has_a_button_and_every_button_an_action(
@@ -145,7 +145,7 @@ def test_the_state_says_how_this_replica_is(client: FlaskClient, state: State) -
 def test_another_start_is_another_instance(client: FlaskClient) -> None:
     """So that a page sees a restart, which changes no name."""
     with AppProcess() as app:
-        other = json.loads(app.ask("/panel/state")[1])
+        other = json.loads(app.get("/panel/state")[1])
 
     assert other["instance"] != client.get("/panel/state").get_json()["instance"]
 
@@ -220,4 +220,4 @@ def test_the_limit_is_read_from_either_kind_of_control_groups(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
 
-    assert memory.limit(tmp_path) == limit
+    assert memory.read_limit(tmp_path) == limit

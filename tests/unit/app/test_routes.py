@@ -34,26 +34,26 @@ def test_the_message_can_be_set(state: State) -> None:
 
 def test_a_failed_app_is_unhealthy_until_it_recovers_and_stays_ready(client: FlaskClient) -> None:
     """Liveness and readiness are two things."""
-    assert _look(client, "/health") == (200, {"status": "healthy"})
+    assert get_json(client, "/health") == (200, {"status": "healthy"})
 
     client.get("/fail")
-    assert _look(client, "/health") == (500, {"status": "unhealthy"})
-    assert _look(client, "/ready") == (200, {"status": "ready"})
+    assert get_json(client, "/health") == (500, {"status": "unhealthy"})
+    assert get_json(client, "/ready") == (200, {"status": "ready"})
 
     client.get("/recover")
-    assert _look(client, "/health") == (200, {"status": "healthy"})
+    assert get_json(client, "/health") == (200, {"status": "healthy"})
 
 
 def test_an_app_that_is_not_ready_stays_healthy(client: FlaskClient) -> None:
     """So that nothing restarts it."""
-    assert _look(client, "/ready") == (200, {"status": "ready"})
+    assert get_json(client, "/ready") == (200, {"status": "ready"})
 
     client.get("/not-ready")
-    assert _look(client, "/ready") == (503, {"status": "not ready"})
-    assert _look(client, "/health") == (200, {"status": "healthy"})
+    assert get_json(client, "/ready") == (503, {"status": "not ready"})
+    assert get_json(client, "/health") == (200, {"status": "healthy"})
 
     client.get("/ready-again")
-    assert _look(client, "/ready") == (200, {"status": "ready"})
+    assert get_json(client, "/ready") == (200, {"status": "ready"})
 
 
 def test_nothing_makes_a_stopping_app_ready(client: FlaskClient, state: State) -> None:
@@ -62,8 +62,8 @@ def test_nothing_makes_a_stopping_app_ready(client: FlaskClient, state: State) -
     state.begin_stopping()
     client.get("/ready-again")
 
-    assert _look(client, "/ready") == (503, {"status": "not ready"})
-    assert _look(client, "/health") == (200, {"status": "healthy"})
+    assert get_json(client, "/ready") == (503, {"status": "not ready"})
+    assert get_json(client, "/health") == (200, {"status": "healthy"})
     assert client.get("/").get_json()["cpu_load"] is False
 
 
@@ -127,6 +127,6 @@ def test_a_bug_answers_500_and_tells_nothing_of_itself(state: State) -> None:
     assert (answer.status_code, answer.get_json()) == (500, {"error": "internal server error"})
 
 
-def _look(client: FlaskClient, path: str) -> tuple[int, object]:
+def get_json(client: FlaskClient, path: str) -> tuple[int, object]:
     answer = client.get(path)
     return answer.status_code, answer.get_json()

@@ -6,16 +6,18 @@ from typing import Any
 import orjson
 import pytest
 
-from selfhealing.api.config import ABSENT, CONFIG_MAP, ConfigRef
-from selfhealing.api.spec import parse
-from selfhealing.apply.config_hash import config_mark
-from selfhealing.cache.snapshot import Facts
-from selfhealing.render.references import mark
+from selfhealing.api.config import ABSENT_DIGEST, CONFIG_MAP, ConfigRef
+from selfhealing.api.spec import parse_spec
+from selfhealing.apply.config_hash import desired_config_hash
+from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.render.references import hash_config_digests
 from tests.unit import builders, snapshots
 
 SETTINGS = ConfigRef(CONFIG_MAP, "settings")
-MUST = parse({"image": builders.IMAGE, "envFrom": [{"configMapRef": {"name": "settings"}}]})
-MAY = parse(
+REQUIRED_SPEC = parse_spec(
+    {"image": builders.IMAGE, "envFrom": [{"configMapRef": {"name": "settings"}}]}
+)
+OPTIONAL_SPEC = parse_spec(
     {
         "image": builders.IMAGE,
         "envFrom": [{"configMapRef": {"name": "settings", "optional": True}}],
@@ -23,28 +25,36 @@ MAY = parse(
 )
 
 
-def facts(digest: str, template: dict[str, Any] | None = None, *more: str) -> Facts:
+def app_snapshot(digest: str, template: dict[str, Any] | None = None, *more: str) -> AppSnapshot:
     """An app whose Deployment has this template; without one there is no Deployment."""
-    thing = builders.deployment()
+    deployment = builders.deployment()
     if template is not None:
-        thing["spec"]["template"] = template
-    found = snapshots.facts(*([] if "new" in more else [thing]))
-    return replace(found, config={SETTINGS: digest})
+        deployment["spec"]["template"] = template
+    snapshot = snapshots.build_snapshot(*([] if "new" in more else [deployment]))
+    return replace(snapshot, config_digests={SETTINGS: digest})
 
 
-MARKED = {"metadata": {"annotations": {"selfhealing.dev/config": "0123"}}}
+HASHED_TEMPLATE = {"metadata": {"annotations": {"selfhealing.dev/config": "0123"}}}
 
 
 def test_what_is_there_counts() -> None:
     """Whatever the Deployment has."""
-    assert mark({SETTINGS: "a"}) == config_mark(facts("a", MARKED), MUST)
-    assert "" == config_mark(replace(facts("a", MARKED), config={}), MUST)
+    assert hash_config_digests({SETTINGS: "a"}) == desired_config_hash(
+        app_snapshot("a", HASHED_TEMPLATE), REQUIRED_SPEC
+    )
+    assert "" == desired_config_hash(
+        replace(app_snapshot("a", HASHED_TEMPLATE), config_digests={}), REQUIRED_SPEC
+    )
 
 
 def test_while_something_is_missing_the_mark_stays() -> None:
     """If a pod cannot start without it; else that it is missing is a state like another."""
-    assert "0123" == config_mark(facts(ABSENT, MARKED), MUST)
-    assert mark({SETTINGS: ABSENT}) == config_mark(facts(ABSENT, MARKED), MAY)
+    assert "0123" == desired_config_hash(
+        app_snapshot(ABSENT_DIGEST, HASHED_TEMPLATE), REQUIRED_SPEC
+    )
+    assert hash_config_digests({SETTINGS: ABSENT_DIGEST}) == desired_config_hash(
+        app_snapshot(ABSENT_DIGEST, HASHED_TEMPLATE), OPTIONAL_SPEC
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,20 +64,24 @@ def test_while_something_is_missing_the_mark_stays() -> None:
 )
 def test_there_is_no_mark_yet(template: dict[str, Any] | None) -> None:
     """A Deployment of a time before, or of somebody else's making."""
-    assert mark({SETTINGS: ABSENT}) == config_mark(facts(ABSENT, template), MUST)
+    assert hash_config_digests({SETTINGS: ABSENT_DIGEST}) == desired_config_hash(
+        app_snapshot(ABSENT_DIGEST, template), REQUIRED_SPEC
+    )
 
 
 def test_there_is_no_deployment_yet() -> None:
     """Its pods will wait, and are made anew when what they wait for comes."""
-    assert mark({SETTINGS: ABSENT}) == config_mark(facts(ABSENT, None, "new"), MUST)
+    assert hash_config_digests({SETTINGS: ABSENT_DIGEST}) == desired_config_hash(
+        app_snapshot(ABSENT_DIGEST, None, "new"), REQUIRED_SPEC
+    )
 
 
 def test_a_deployment_s_document_may_be_empty() -> None:
     """A view need not have read a spec."""
-    found = facts(ABSENT)
-    deployment = found.children["Deployment"]
-    bare = replace(deployment, document=orjson.dumps({"spec": {}}))
+    snapshot = app_snapshot(ABSENT_DIGEST)
+    deployment = snapshot.children["Deployment"]
+    bare = replace(deployment, manifest_json=orjson.dumps({"spec": {}}))
 
-    assert mark({SETTINGS: ABSENT}) == config_mark(
-        replace(found, children={"Deployment": bare}), MUST
+    assert hash_config_digests({SETTINGS: ABSENT_DIGEST}) == desired_config_hash(
+        replace(snapshot, children={"Deployment": bare}), REQUIRED_SPEC
     )

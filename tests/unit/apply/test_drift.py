@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.api.quantity import quantity
-from selfhealing.apply.drift import holds
+from selfhealing.api.quantity import parse_quantity
+from selfhealing.apply.drift import matches
 
 SCALARS = st.one_of(st.booleans(), st.integers(-5, 5), st.text("abc", max_size=3))
 OBJECTS = st.recursive(
@@ -23,13 +23,13 @@ OBJECTS = st.recursive(
 @given(OBJECTS)
 def test_everything_holds_itself(value: Any) -> None:  # noqa: ANN401 - any JSON value
     """What came back as it was applied is right."""
-    assert holds(value, copy.deepcopy(value))
+    assert matches(value, copy.deepcopy(value))
 
 
 @given(st.dictionaries(st.text("xyz", min_size=1), OBJECTS, max_size=3), OBJECTS)
 def test_a_field_of_somebody_else_is_not_looked_at(ours: dict[str, Any], theirs: Any) -> None:  # noqa: ANN401
     """Fields that are not in the manifest may be anything."""
-    assert holds({**ours, "foreign": theirs}, ours)
+    assert matches({**ours, "foreign": theirs}, ours)
 
 
 @given(st.dictionaries(st.text("xyz", min_size=1), st.integers(1, 9), min_size=1), st.data())
@@ -37,8 +37,8 @@ def test_a_changed_leaf_is_drift(ours: dict[str, int], data: st.DataObject) -> N
     """Each of our fields counts, changed or taken away."""
     field = data.draw(st.sampled_from(sorted(ours)))
 
-    assert not holds({**ours, field: ours[field] + 1}, ours)
-    assert not holds({key: value for key, value in ours.items() if key != field}, ours)
+    assert not matches({**ours, field: ours[field] + 1}, ours)
+    assert not matches({key: value for key, value in ours.items() if key != field}, ours)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_changed_leaf_is_drift(ours: dict[str, int], data: st.DataObject) -> N
 )
 def test_other_spellings_and_additions_are_no_drift(live: Any, desired: Any) -> None:  # noqa: ANN401
     """Quantities by value, empty as absent, lists of maps by their keys."""
-    assert holds(live, desired)
+    assert matches(live, desired)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_other_spellings_and_additions_are_no_drift(live: Any, desired: Any) -> 
 )
 def test_what_is_drift(live: Any, desired: Any) -> None:  # noqa: ANN401 - any JSON value
     """Another value, a missing one, an atomic map with a key more, a text that only looks equal."""
-    assert not holds(live, desired)
+    assert not matches(live, desired)
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_what_is_drift(live: Any, desired: Any) -> None:  # noqa: ANN401 - any J
 )
 def test_quantities(text: object, number: Decimal | None) -> None:
     """The grammar of resource.Quantity."""
-    assert number == quantity(text)
+    assert number == parse_quantity(text)
 
 
 @given(st.integers(0, 10**6))
 def test_a_quantity_has_many_spellings(cores: int) -> None:
     """The same number in whole units and in thousandths."""
-    assert quantity(str(cores)) == quantity(f"{cores * 1000}m")
+    assert parse_quantity(str(cores)) == parse_quantity(f"{cores * 1000}m")

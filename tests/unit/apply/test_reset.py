@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from selfhealing.apply.drift import holds
-from selfhealing.apply.reset import reset
+from selfhealing.apply.drift import matches
+from selfhealing.apply.reset import reset_to_desired
 from tests.unit.apply.test_drift import OBJECTS
 
 
@@ -59,10 +59,10 @@ from tests.unit.apply.test_drift import OBJECTS
 )
 def test_reset(live: Any, desired: Any, expected: Any) -> None:  # noqa: ANN401 - any JSON value
     """What excludes ours goes, what others added and does no harm stays."""
-    assert expected == reset(live, desired)
+    assert expected == reset_to_desired(live, desired)
 
 
 @given(OBJECTS, OBJECTS)
 def test_what_was_reset_holds_what_is_wanted(live: Any, desired: Any) -> None:  # noqa: ANN401
     """Whatever was there, afterwards nothing of ours has drifted."""
-    assert holds(reset(live, desired), desired)
+    assert matches(reset_to_desired(live, desired), desired)

@@ -4,25 +4,25 @@ import orjson
 import pytest
 
 from selfhealing.cache.child_views import (
-    autoscaler_view,
-    budget_view,
     deployment_view,
+    hpa_view,
     job_view,
+    pdb_view,
     service_view,
-    vertical_view,
+    vpa_view,
 )
-from selfhealing.cache.views import Amounts, ConditionView, MetricView
+from selfhealing.cache.views import ConditionView, MetricView, ResourceQuantities
 from tests.unit import builders
 from tests.unit.builders import (
     at,
-    autoscaler,
-    budget,
     child,
     deployment,
+    hpa,
     job,
-    progressing,
+    pdb,
+    progressing_condition,
     service,
-    vertical,
+    vpa,
 )
 from tests.unit.snapshots import Json
 
@@ -49,8 +49,8 @@ class TestCommon:
             found.resource_version,
         )
         assert ("uid-of-web", "1234", True, True) == (
-            found.owned_by,
-            found.applied,
+            found.owner_uid,
+            found.applied_hash,
             found.adopt,
             found.deleting,
         )
@@ -60,8 +60,8 @@ class TestCommon:
         found = service_view(BARE)
 
         assert ("", "", False, False) == (
-            found.owned_by,
-            found.applied,
+            found.owner_uid,
+            found.applied_hash,
             found.adopt,
             found.deleting,
         )
@@ -80,7 +80,7 @@ class TestCommon:
             {"apiVersion": "selfhealing.dev/v1", "uid": "u", "kind": "Other", "name": "x"},
         ]
 
-        assert "" == service_view(thing).owned_by
+        assert "" == service_view(thing).owner_uid
 
     def test_an_app_that_owns_it_without_being_its_controller(self) -> None:
         """So it is with vertical scaling; another controller comes first."""
@@ -88,10 +88,10 @@ class TestCommon:
         other = {"apiVersion": "x/v1", "kind": "X", "uid": "x", "controller": True}
         thing = service(owner="")
         thing["metadata"]["ownerReferences"] = [{**app, "name": "web", "controller": False}]
-        assert "app" == service_view(thing).owned_by
+        assert "app" == service_view(thing).owner_uid
 
         thing["metadata"]["ownerReferences"].append({**other, "name": "x"})
-        assert "x" == service_view(thing).owned_by
+        assert "x" == service_view(thing).owner_uid
 
     def test_the_document(self) -> None:
         """What drift is told by: no status, no bookkeeping of the API server."""
@@ -105,7 +105,7 @@ class TestCommon:
                 for key in ("name", "namespace", "labels", "ownerReferences")
             },
             "spec": {},
-        } == orjson.loads(service_view(thing | {"spec": None}).document)
+        } == orjson.loads(service_view(thing | {"spec": None}).manifest_json)
 
     def test_conditions(self) -> None:
         """With what may be missing."""
@@ -145,12 +145,15 @@ class TestDeployments:
     @pytest.mark.parametrize(
         ("condition", "expected"),
         [
-            (progressing("NewReplicaSetAvailable", "5d4f8c7b9"), "5d4f8c7b9"),
-            (progressing("NewReplicaSetCreated", "5d4f8c7b9"), "5d4f8c7b9"),
-            (progressing("FoundNewReplicaSet", "5d4f8c7b9"), "5d4f8c7b9"),
-            (progressing("ReplicaSetUpdated", "5d4f8c7b9"), "5d4f8c7b9"),
-            (progressing("ProgressDeadlineExceeded", "5d4f8c7b9", status="False"), "5d4f8c7b9"),
-            (progressing("DeploymentPaused", status="Unknown"), ""),
+            (progressing_condition("NewReplicaSetAvailable", "5d4f8c7b9"), "5d4f8c7b9"),
+            (progressing_condition("NewReplicaSetCreated", "5d4f8c7b9"), "5d4f8c7b9"),
+            (progressing_condition("FoundNewReplicaSet", "5d4f8c7b9"), "5d4f8c7b9"),
+            (progressing_condition("ReplicaSetUpdated", "5d4f8c7b9"), "5d4f8c7b9"),
+            (
+                progressing_condition("ProgressDeadlineExceeded", "5d4f8c7b9", status="False"),
+                "5d4f8c7b9",
+            ),
+            (progressing_condition("DeploymentPaused", status="Unknown"), ""),
             (
                 {
                     "type": "Progressing",
@@ -160,8 +163,12 @@ class TestDeployments:
                 },
                 "5d4f8c7b9",
             ),
-            (progressing() | {"message": 'ReplicaSet "other-5d4f8c7b9" is progressing.'}, ""),
-            (progressing() | {"type": "Available"}, ""),
+            (
+                progressing_condition()
+                | {"message": 'ReplicaSet "other-5d4f8c7b9" is progressing.'},
+                "",
+            ),
+            (progressing_condition() | {"type": "Available"}, ""),
         ],
     )
     def test_the_hash_of_its_template(self, condition: Json, expected: str) -> None:
@@ -213,28 +220,28 @@ class TestAutoscalers:
 
     def test_figures(self) -> None:
         """What it sees and wants."""
-        thing = autoscaler(2, 3)
+        thing = hpa(2, 3)
         thing["status"]["lastScaleTime"] = builders.iso(5)
-        found = autoscaler_view(thing)
+        found = hpa_view(thing)
 
         assert (2, 3, 1, 5, builders.at(5)) == (
-            found.current,
-            found.desired,
-            found.minimum,
-            found.maximum,
+            found.current_replicas,
+            found.desired_replicas,
+            found.min_replicas,
+            found.max_replicas,
             found.last_scale_time,
         )
         assert (MetricView("cpu", "31%", "50%"),) == found.metrics
 
     def test_nothing_but_a_name(self) -> None:
         """Kubernetes' own default is a minimum of 1."""
-        found = autoscaler_view(BARE)
+        found = hpa_view(BARE)
 
         assert (0, 0, 1, 0, None, ()) == (
-            found.current,
-            found.desired,
-            found.minimum,
-            found.maximum,
+            found.current_replicas,
+            found.desired_replicas,
+            found.min_replicas,
+            found.max_replicas,
             found.last_scale_time,
             found.metrics,
         )
@@ -291,11 +298,11 @@ class TestAutoscalers:
     )
     def test_every_kind_of_metric(self, metric: Json, current: Json, expected: MetricView) -> None:
         """By its name, as people read it; empty while nothing is known."""
-        thing = autoscaler()
+        thing = hpa()
         thing["spec"]["metrics"] = [metric]
         thing["status"]["currentMetrics"] = [current]
 
-        assert (expected,) == autoscaler_view(thing).metrics
+        assert (expected,) == hpa_view(thing).metrics
 
 
 class TestBudget:
@@ -303,31 +310,31 @@ class TestBudget:
 
     def test_numbers(self) -> None:
         """As it is written, and as Kubernetes counts."""
-        found = budget_view(budget(0, 1, 1, limit={"minAvailable": "50%"}))
+        found = pdb_view(pdb(0, 1, 1, limit={"minAvailable": "50%"}))
 
         assert ("minAvailable 50%", 0, 1, 1) == (
             found.limit,
-            found.allowed,
-            found.healthy,
-            found.required,
+            found.disruptions_allowed,
+            found.current_healthy,
+            found.desired_healthy,
         )
 
     def test_not_counted_yet(self) -> None:
         """The figures of a former budget say nothing about this one."""
-        found = budget_view(budget(observed=False))
+        found = pdb_view(pdb(observed=False))
 
         assert ("maxUnavailable 1", None, None, None) == (
             found.limit,
-            found.allowed,
-            found.healthy,
-            found.required,
+            found.disruptions_allowed,
+            found.current_healthy,
+            found.desired_healthy,
         )
 
     def test_bare(self) -> None:
         """Missing fields are empty values."""
-        found = budget_view(BARE)
+        found = pdb_view(BARE)
 
-        assert ("", None) == (found.limit, found.allowed)
+        assert ("", None) == (found.limit, found.disruptions_allowed)
 
 
 class TestJobs:
@@ -338,7 +345,7 @@ class TestJobs:
         found = job_view(BARE)
 
         assert ("", 1, None, False) == (
-            found.run,
+            found.run_hash,
             found.parallelism,
             found.completions,
             found.suspended,
@@ -357,7 +364,7 @@ class TestJobs:
         found = job_view(job(result="Complete", status={"failed": 2}))
 
         assert ("mark", "Complete", 1, 2) == (
-            found.run,
+            found.run_hash,
             found.result,
             found.succeeded,
             found.failed,
@@ -404,17 +411,17 @@ class TestVertical:
 
     def test_of_the_app_s_container(self) -> None:
         """Not of its companions; a bound that is not there is None."""
-        found = vertical_view(
-            vertical({"cpu": "25m", "memory": "262144k"}, lower={"cpu": "5m"}, mode="Initial")
+        found = vpa_view(
+            vpa({"cpu": "25m", "memory": "262144k"}, lower={"cpu": "5m"}, mode="Initial")
         )
 
-        assert ("Initial", ("cpu", "memory")) == (found.mode, found.controls)
-        assert Amounts("25m", "262144k") == found.target
-        assert Amounts("5m", "") == found.lower
-        assert None is found.upper
+        assert ("Initial", ("cpu", "memory")) == (found.update_mode, found.controlled_resources)
+        assert ResourceQuantities("25m", "262144k") == found.target
+        assert ResourceQuantities("5m", "") == found.lower_bound
+        assert None is found.upper_bound
 
     def test_bare(self) -> None:
         """Missing fields are empty values."""
-        found = vertical_view(BARE)
+        found = vpa_view(BARE)
 
-        assert ("", (), None) == (found.mode, found.controls, found.target)
+        assert ("", (), None) == (found.update_mode, found.controlled_resources, found.target)

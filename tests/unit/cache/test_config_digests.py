@@ -7,23 +7,23 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.api.config import ABSENT, CONFIG_MAP, SECRET, ConfigRef
-from selfhealing.cache.config_digests import Configs, ConfigView, config_view
+from selfhealing.api.config import ABSENT_DIGEST, CONFIG_MAP, SECRET, ConfigRef
+from selfhealing.cache.config_digests import ConfigDigest, ConfigIndex, config_digest
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from tests.unit import builders
 
 KEY, OTHER = AppKey("shop", "web"), AppKey("shop", "other")
-MAP, HIDDEN = ConfigRef(CONFIG_MAP, "settings"), ConfigRef(SECRET, "settings")
+CONFIG_MAP_REF, SECRET_REF = ConfigRef(CONFIG_MAP, "settings"), ConfigRef(SECRET, "settings")
 
 DATA = st.dictionaries(st.text(), st.text(), max_size=5)
 KINDS = pytest.mark.parametrize("kind", [CONFIG_MAP, SECRET])
 
 
-def view(kind: str = CONFIG_MAP, **more: Any) -> ConfigView:  # noqa: ANN401 - JSON
+def build_digest(kind: str = CONFIG_MAP, **more: Any) -> ConfigDigest:  # noqa: ANN401 - JSON
     """View one that holds something."""
-    return config_view(builders.config(kind, **{"data": {"mode": "fast"}, **more}))
+    return config_digest(builders.config(kind, **{"data": {"mode": "fast"}, **more}))
 
 
 class TestDigest:
@@ -35,13 +35,13 @@ class TestDigest:
         """As the API server need not keep it."""
         items = more.draw(st.permutations(list(data.items())))
 
-        assert view(kind, data=data) == view(kind, data=dict(items))
+        assert build_digest(kind, data=data) == build_digest(kind, data=dict(items))
 
     @KINDS
     @given(one=DATA, two=DATA)
     def test_another_value_is_another_digest(self, kind: str, one: Any, two: Any) -> None:  # noqa: ANN401 - JSON
         """Whichever it is."""
-        digests = view(kind, data=one).digest, view(kind, data=two).digest
+        digests = build_digest(kind, data=one).digest, build_digest(kind, data=two).digest
 
         assert (one == two) == (digests[0] == digests[1])
         assert {16} == {len(digest) for digest in digests}
@@ -51,20 +51,23 @@ class TestDigest:
         """The fields that hold something, each on its own, and no labels or versions."""
         a = {"a": "YQ=="}
         found = {
-            view(kind, data=a).digest,
-            view(kind, data={}, binaryData=a).digest,
-            view(kind, data={}, stringData=a).digest,
-            view(kind, data=None).digest,
+            build_digest(kind, data=a).digest,
+            build_digest(kind, data={}, binaryData=a).digest,
+            build_digest(kind, data={}, stringData=a).digest,
+            build_digest(kind, data=None).digest,
         }
 
         assert 4 == len(found)
-        assert view(kind).digest == view(kind, version=9, labels={"seen": "yes"}).digest
-        assert view(kind).digest != ABSENT
+        assert (
+            build_digest(kind).digest
+            == build_digest(kind, version=9, labels={"seen": "yes"}).digest
+        )
+        assert build_digest(kind).digest != ABSENT_DIGEST
 
     def test_a_secret_s_digest_cannot_be_tried_out(self) -> None:
         """Who guesses what it holds would have to guess its uid, too."""
-        assert view(SECRET, uid="a").digest != view(SECRET, uid="b").digest
-        assert view(uid="a").digest == view(uid="b").digest
+        assert build_digest(SECRET, uid="a").digest != build_digest(SECRET, uid="b").digest
+        assert build_digest(uid="a").digest == build_digest(uid="b").digest
 
     @KINDS
     def test_the_contents_are_not_kept(self, kind: str) -> None:
@@ -72,8 +75,8 @@ class TestDigest:
         words = {"data": "hidden-word", "binaryData": "other-word", "stringData": "third-word"}
         held: dict[str, Any] = {field: {"k": word} for field, word in words.items()}
         thing = builders.config(kind, **held)
-        configs = Configs()
-        configs.put(config_view(thing))
+        configs = ConfigIndex()
+        configs.upsert(config_digest(thing))
         stored = pickle.dumps(vars(configs))
 
         assert b"settings" in stored
@@ -83,78 +86,84 @@ class TestDigest:
 
 
 @pytest.fixture
-def configs() -> Configs:
+def configs() -> ConfigIndex:
     """Two apps of which one refers to more than the other."""
-    configs = Configs()
-    configs.refer(KEY, frozenset({MAP, HIDDEN}))
-    configs.refer(OTHER, frozenset({MAP}))
+    configs = ConfigIndex()
+    configs.set_references(KEY, frozenset({CONFIG_MAP_REF, SECRET_REF}))
+    configs.set_references(OTHER, frozenset({CONFIG_MAP_REF}))
     return configs
 
 
-def test_whom_it_concerns(configs: Configs) -> None:
+def test_whom_it_concerns(configs: ConfigIndex) -> None:
     """Those that refer to it, when it comes, changes and goes."""
-    assert {KEY, OTHER} == configs.put(view())
-    assert {KEY} == configs.put(view(SECRET))
-    assert frozenset() == configs.put(view(version=2, labels={"seen": "yes"}))
-    assert {KEY, OTHER} == configs.put(view(version=3, data={"mode": "slow"}))
-    assert {KEY} == configs.drop(SECRET, AppKey("shop", "settings"), "uid-of-settings")
-    assert {MAP: view(data={"mode": "slow"}).digest, HIDDEN: ABSENT} == configs.of(KEY)
+    assert {KEY, OTHER} == configs.upsert(build_digest())
+    assert {KEY} == configs.upsert(build_digest(SECRET))
+    assert frozenset() == configs.upsert(build_digest(version=2, labels={"seen": "yes"}))
+    assert {KEY, OTHER} == configs.upsert(build_digest(version=3, data={"mode": "slow"}))
+    assert {KEY} == configs.delete(SECRET, AppKey("shop", "settings"), "uid-of-settings")
+    assert {
+        CONFIG_MAP_REF: build_digest(data={"mode": "slow"}).digest,
+        SECRET_REF: ABSENT_DIGEST,
+    } == configs.digests_for(KEY)
 
 
-def test_names_are_those_of_a_namespace(configs: Configs) -> None:
+def test_names_are_those_of_a_namespace(configs: ConfigIndex) -> None:
     """The same name elsewhere is something else."""
-    assert frozenset() == configs.put(view(namespace="bank"))
-    assert {MAP: ABSENT} == configs.of(OTHER)
+    assert frozenset() == configs.upsert(build_digest(namespace="bank"))
+    assert {CONFIG_MAP_REF: ABSENT_DIGEST} == configs.digests_for(OTHER)
 
 
-def test_what_is_older_is_no_news(configs: Configs) -> None:
+def test_what_is_older_is_no_news(configs: ConfigIndex) -> None:
     """The newer one stays."""
-    configs.put(view(version=5))
+    configs.upsert(build_digest(version=5))
 
-    assert frozenset() == configs.put(view(version=4, data={"mode": "slow"}))
-    assert {MAP: view().digest} == configs.of(OTHER)
+    assert frozenset() == configs.upsert(build_digest(version=4, data={"mode": "slow"}))
+    assert {CONFIG_MAP_REF: build_digest().digest} == configs.digests_for(OTHER)
 
 
-def test_one_that_was_made_anew_stays(configs: Configs) -> None:
+def test_one_that_was_made_anew_stays(configs: ConfigIndex) -> None:
     """The end of the one before is no news any more; nor is that of one that never was."""
-    configs.put(view(version=5, uid="new"))
+    configs.upsert(build_digest(version=5, uid="new"))
 
-    assert frozenset() == configs.drop(CONFIG_MAP, AppKey("shop", "settings"), "old")
-    assert frozenset() == configs.drop(CONFIG_MAP, AppKey("shop", "unknown"), "old")
-    assert {MAP: view().digest} == configs.of(OTHER)
+    assert frozenset() == configs.delete(CONFIG_MAP, AppKey("shop", "settings"), "old")
+    assert frozenset() == configs.delete(CONFIG_MAP, AppKey("shop", "unknown"), "old")
+    assert {CONFIG_MAP_REF: build_digest().digest} == configs.digests_for(OTHER)
     assert {"new": AppKey("shop", "settings")} == configs.uids(CONFIG_MAP)
     assert {} == configs.uids(SECRET)
 
 
-def test_an_app_may_refer_to_others_later(configs: Configs) -> None:
+def test_an_app_may_refer_to_others_later(configs: ConfigIndex) -> None:
     """To what came before it, too; and what it referred to no longer concerns it."""
-    configs.put(view(SECRET))
-    configs.refer(OTHER, frozenset({HIDDEN}))
+    configs.upsert(build_digest(SECRET))
+    configs.set_references(OTHER, frozenset({SECRET_REF}))
 
-    assert {HIDDEN: view(SECRET).digest} == configs.of(OTHER)
-    assert {KEY} == configs.put(view())
-    assert {KEY, OTHER} == configs.put(view(SECRET, version=2, data={}))
+    assert {SECRET_REF: build_digest(SECRET).digest} == configs.digests_for(OTHER)
+    assert {KEY} == configs.upsert(build_digest())
+    assert {KEY, OTHER} == configs.upsert(build_digest(SECRET, version=2, data={}))
 
-    configs.refer(KEY, frozenset())
-    configs.refer(OTHER, frozenset())
+    configs.set_references(KEY, frozenset())
+    configs.set_references(OTHER, frozenset())
 
-    assert {} == configs.of(KEY)
-    assert frozenset() == configs.put(view(version=3, data={}))
+    assert {} == configs.digests_for(KEY)
+    assert frozenset() == configs.upsert(build_digest(version=3, data={}))
 
 
 def test_an_app_that_goes_is_concerned_by_nothing() -> None:
     """Its facts have what it refers to, as long as it is there."""
     store = Store()
-    store.put_app(app_view(builders.app()))
-    store.configs.put(view())
-    store.configs.refer(KEY, frozenset({MAP, HIDDEN}))
-    facts = store.facts(KEY)
+    store.upsert_app(app_view(builders.app()))
+    store.config_index.upsert(build_digest())
+    store.config_index.set_references(KEY, frozenset({CONFIG_MAP_REF, SECRET_REF}))
+    facts = store.snapshot(KEY)
 
     assert facts is not None
-    assert {MAP: view().digest, HIDDEN: ABSENT} == facts.config
+    assert {
+        CONFIG_MAP_REF: build_digest().digest,
+        SECRET_REF: ABSENT_DIGEST,
+    } == facts.config_digests
     assert {"uid-of-settings": AppKey("shop", "settings")} == store.uids(CONFIG_MAP)
 
-    store.drop_app(KEY, builders.APP_UID)
+    store.delete_app(KEY, builders.APP_UID)
 
-    assert {} == store.configs.of(KEY)
-    assert frozenset() == store.configs.put(view(version=2, data={}))
+    assert {} == store.config_index.digests_for(KEY)
+    assert frozenset() == store.config_index.upsert(build_digest(version=2, data={}))

@@ -7,28 +7,35 @@ from hypothesis import given, strategies as st
 
 from selfhealing.cache.parse import (
     app_view,
+    container_kill_event,
+    is_node_unreachable,
     key_of_app,
     key_of_child,
     key_of_pod,
-    kill_view,
-    node_is_silent,
+    parse_resource_version,
+    parse_time,
     pod_view,
-    time,
-    version,
 )
-from selfhealing.cache.views import AppKey, AppView, ContainerView, KillView, PodView, Termination
+from selfhealing.cache.views import (
+    AppKey,
+    AppView,
+    ContainerKillEvent,
+    ContainerView,
+    PodView,
+    Termination,
+)
 from tests.unit import builders
 from tests.unit.builders import (
     at,
-    ended,
     iso,
     job_pod,
-    killing,
     pod,
+    pod_stop_event,
+    probe_kill_event,
     running,
-    stopping,
     terminated,
-    tolerates,
+    termination,
+    unreachable_toleration,
     waiting,
 )
 from tests.unit.snapshots import Json
@@ -126,11 +133,11 @@ class TestPods:
             template_hash="",
             restart_policy="Always",
             unschedulable="",
-            node_patience=0,
+            unreachable_toleration_seconds=0,
             memory_limit="",
-            memory_applied="",
+            applied_memory_limit="",
             resize="",
-            claims=False,
+            has_persistent_volumes=False,
             containers=(),
         ) == pod_view({"metadata": BARE})  # fmt: skip
 
@@ -138,16 +145,16 @@ class TestPods:
         ("tolerations", "expected"),
         [
             ([], 0),
-            ([tolerates()], 300),
-            ([tolerates(None)], None),
-            ([tolerates(-5)], 0),
-            ([tolerates(20), tolerates(300)], 20),
-            ([tolerates(key="node.kubernetes.io/not-ready")], 0),
-            ([tolerates(effect="NoSchedule")], 0),
+            ([unreachable_toleration()], 300),
+            ([unreachable_toleration(None)], None),
+            ([unreachable_toleration(-5)], 0),
+            ([unreachable_toleration(20), unreachable_toleration(300)], 20),
+            ([unreachable_toleration(key="node.kubernetes.io/not-ready")], 0),
+            ([unreachable_toleration(effect="NoSchedule")], 0),
             ([{"operator": "Exists"}], None),
-            ([tolerates(7, key="", effect="")], 7),
-            ([tolerates(7, operator="Equal")], 7),
-            ([tolerates(7, operator="Equal", value="x")], 0),
+            ([unreachable_toleration(7, key="", effect="")], 7),
+            ([unreachable_toleration(7, operator="Equal")], 7),
+            ([unreachable_toleration(7, operator="Equal", value="x")], 0),
         ],
     )
     def test_how_long_it_is_left_on_a_silent_node(
@@ -156,21 +163,21 @@ class TestPods:
         """The first toleration that fits counts; without one it is replaced at once."""
         thing = pod("web-abc-1", running(), tolerations=tolerations)
 
-        assert expected == pod_view(thing).node_patience
+        assert expected == pod_view(thing).unreachable_toleration_seconds
 
     def test_all_of_it(self) -> None:
         """Every field that is used."""
         thing = pod(
             "web-abc-1",
-            waiting("CrashLoopBackOff", "back-off", restarts=2, last=ended(137, "OOMKilled")),
+            waiting("CrashLoopBackOff", "back-off", restarts=2, last=termination(137, "OOMKilled")),
             running(5, name="proxy"),
-            init=[terminated(ended(0), name="migrate")],
+            init=[terminated(termination(0), name="migrate")],
             since=7,
             created=1,
             status={"reason": "NodeLost", "message": "gone"},
-            limit="64Mi",
-            applied="32Mi",
-            conditions=[builders.resizing("Deferred")],
+            memory_limit="64Mi",
+            applied_memory_limit="32Mi",
+            conditions=[builders.resize_condition("Deferred")],
             volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
             deletionTimestamp=iso(30),
             finalizers=["example.com/slow"],
@@ -196,53 +203,53 @@ class TestPods:
             template_hash="abc",
             restart_policy="Always",
             unschedulable="",
-            node_patience=0,
+            unreachable_toleration_seconds=0,
             memory_limit="64Mi",
-            memory_applied="32Mi",
+            applied_memory_limit="32Mi",
             resize="Deferred",
-            claims=True,
+            has_persistent_volumes=True,
             containers=(
                 ContainerView(
                     name="migrate",
                     image="web:v1",
-                    killers=(),
-                    init=True,
+                    restarting_probes=(),
+                    is_init=True,
                     ready=False,
                     restarts=0,
-                    waiting="",
+                    waiting_reason="",
                     waiting_message="",
                     running_since=None,
                     starting=False,
                     terminated=Termination("Completed", 0, at(0), at(10)),
-                    last=None,
+                    last_termination=None,
                 ),
                 ContainerView(
                     name="app",
                     image="web:v1",
-                    killers=(),
-                    init=False,
+                    restarting_probes=(),
+                    is_init=False,
                     ready=False,
                     restarts=2,
-                    waiting="CrashLoopBackOff",
+                    waiting_reason="CrashLoopBackOff",
                     waiting_message="back-off",
                     running_since=None,
                     starting=False,
                     terminated=None,
-                    last=Termination("OOMKilled", 137, at(0), at(10)),
+                    last_termination=Termination("OOMKilled", 137, at(0), at(10)),
                 ),
                 ContainerView(
                     name="proxy",
                     image="web:v1",
-                    killers=(),
-                    init=False,
+                    restarting_probes=(),
+                    is_init=False,
                     ready=True,
                     restarts=0,
-                    waiting="",
+                    waiting_reason="",
                     waiting_message="",
                     running_since=at(5),
                     starting=False,
                     terminated=None,
-                    last=None,
+                    last_termination=None,
                 ),
             ),
         ) == pod_view(thing)  # fmt: skip
@@ -257,25 +264,25 @@ class TestPods:
         )
 
         assert [("proxy", "proxy:v1", False), ("app", "web:v1", False)] == [
-            (c.name, c.image, c.init) for c in pod_view(thing).containers
+            (c.name, c.image, c.is_init) for c in pod_view(thing).containers
         ]
 
     @pytest.mark.parametrize(("status", "expected"), [("False", "no room"), ("True", "")])
     def test_unschedulable(self, status: str, expected: str) -> None:
         """The message is kept only while no node is found."""
-        condition = builders.unschedulable("no room") | {"status": status}
+        condition = builders.unschedulable_condition("no room") | {"status": status}
 
         assert expected == pod_view(pod(conditions=[condition])).unschedulable
 
     @pytest.mark.parametrize(
         ("condition", "expected"),
         [
-            (builders.resizing("Deferred"), "Deferred"),
-            (builders.resizing("Infeasible"), "Infeasible"),
-            (builders.resizing("Infeasible", status="False"), ""),
-            (builders.resizing("Error", kind="PodResizeInProgress"), "Error"),
-            (builders.resizing("", kind="PodResizeInProgress"), ""),
-            (builders.resizing("Error", kind="SomethingElse"), ""),
+            (builders.resize_condition("Deferred"), "Deferred"),
+            (builders.resize_condition("Infeasible"), "Infeasible"),
+            (builders.resize_condition("Infeasible", status="False"), ""),
+            (builders.resize_condition("Error", kind="PodResizeInProgress"), "Error"),
+            (builders.resize_condition("", kind="PodResizeInProgress"), ""),
+            (builders.resize_condition("Error", kind="SomethingElse"), ""),
         ],
     )
     def test_why_a_resize_does_not_come_about(self, condition: Json, expected: str) -> None:
@@ -289,13 +296,17 @@ class TestPods:
         thing["spec"]["containers"][0]["resources"] = resources
         view = pod_view(thing)
 
-        assert ("", "") == (view.memory_limit, view.memory_applied)
+        assert ("", "") == (view.memory_limit, view.applied_memory_limit)
 
     def test_the_memory_of_others(self) -> None:
         """Only the app's own container counts."""
-        view = pod_view(pod("web-abc-1", running(name="proxy"), limit="64Mi", applied="32Mi"))
+        view = pod_view(
+            pod(
+                "web-abc-1", running(name="proxy"), memory_limit="64Mi", applied_memory_limit="32Mi"
+            )
+        )
 
-        assert ("", "") == (view.memory_limit, view.memory_applied)
+        assert ("", "") == (view.memory_limit, view.applied_memory_limit)
 
     @pytest.mark.parametrize(
         ("volume", "expected"),
@@ -310,12 +321,12 @@ class TestPods:
         """Both kinds of claim bind a pod to storage."""
         thing = pod("web-abc-1", running(), volumes=[{"name": "tmp", "emptyDir": {}}, volume])
 
-        assert expected == pod_view(thing).claims
+        assert expected == pod_view(thing).has_persistent_volumes
 
     @pytest.mark.parametrize(("reason", "kept"), [("StartError", "exec: no"), ("Error", "")])
     def test_last_words(self, reason: str, kept: str) -> None:
         """The runtime's are kept; an app's own may hold secrets."""
-        end = ended(128, reason, message="exec: no")
+        end = termination(128, reason, message="exec: no")
         (container,) = pod_view(pod("web-abc-1", terminated(end))).containers
 
         assert kept == (container.terminated and container.terminated.message)
@@ -351,7 +362,7 @@ class TestNodes:
     )
     def test_silent(self, thing: Json, expected: bool) -> None:  # noqa: FBT001 - as above
         """A node that says that it is not ready is heard of."""
-        assert expected == node_is_silent(thing)
+        assert expected == is_node_unreachable(thing)
 
 
 class TestKills:
@@ -360,8 +371,8 @@ class TestKills:
     @pytest.mark.parametrize("probe", ["liveness", "startup"])
     def test_a_probe(self, probe: str) -> None:
         """Which container, which probe, when."""
-        assert KillView("uid-of-web-abc-1", "app", probe, at(9)) == kill_view(
-            killing("web-abc-1", 9, probe=probe)
+        assert ContainerKillEvent("uid-of-web-abc-1", "app", probe, at(9)) == container_kill_event(
+            probe_kill_event("web-abc-1", 9, probe=probe)
         )
 
     @pytest.mark.parametrize("killers", [(), ("startup",), ("liveness",), ("startup", "liveness")])
@@ -369,17 +380,25 @@ class TestKills:
         """The readiness probe may not."""
         thing = job_pod("web-1", running(), probes=[*killers, "readiness"])
 
-        assert [killers] == [container.killers for container in pod_view(thing).containers]
+        assert [killers] == [
+            container.restarting_probes for container in pod_view(thing).containers
+        ]
 
     def test_a_sidecar(self) -> None:
         """The kubelet calls it an init container."""
-        event = killing("web-abc-1", 9) | {"message": "Init container proxy failed liveness probe"}
+        event = probe_kill_event("web-abc-1", 9) | {
+            "message": "Init container proxy failed liveness probe"
+        }
 
-        assert KillView("uid-of-web-abc-1", "proxy", "liveness", at(9)) == kill_view(event)
+        assert ContainerKillEvent(
+            "uid-of-web-abc-1", "proxy", "liveness", at(9)
+        ) == container_kill_event(event)
 
     def test_a_stop(self) -> None:
         """Of the whole pod: why, is not said."""
-        assert KillView("uid-of-web-abc-1", "app", "", at(9)) == kill_view(stopping("web-abc-1", 9))
+        assert ContainerKillEvent("uid-of-web-abc-1", "app", "", at(9)) == container_kill_event(
+            pod_stop_event("web-abc-1", 9)
+        )
 
     @pytest.mark.parametrize(
         "times",
@@ -396,23 +415,23 @@ class TestKills:
     )
     def test_when(self, times: Json) -> None:
         """The last time that it happened, in whichever field it stands, in whole seconds."""
-        found = kill_view(killing("web-abc-1", 0) | times)
+        found = container_kill_event(probe_kill_event("web-abc-1", 0) | times)
 
         assert at(9) == (found and found.at)
 
     @pytest.mark.parametrize(
         "event",
         [
-            killing("web-abc-1", 9) | {"message": None},
-            killing("web-abc-1", 9, kind="Node"),
-            killing("web-abc-1", 9) | {"lastTimestamp": None},
-            killing("web-abc-1", 9) | {"involvedObject": None},
+            probe_kill_event("web-abc-1", 9) | {"message": None},
+            probe_kill_event("web-abc-1", 9, kind="Node"),
+            probe_kill_event("web-abc-1", 9) | {"lastTimestamp": None},
+            probe_kill_event("web-abc-1", 9) | {"involvedObject": None},
         ],
         ids=["no message", "not a pod", "no time", "nobody"],
     )
     def test_other_events(self, event: Json) -> None:
         """They say nothing."""
-        assert None is kill_view(event)
+        assert None is container_kill_event(event)
 
 
 class TestNumbersAndTimes:
@@ -424,7 +443,7 @@ class TestNumbersAndTimes:
     )
     def test_version(self, meta: Json, expected: int) -> None:
         """A whole number; anything else is older than everything."""
-        assert expected == version(meta)
+        assert expected == parse_resource_version(meta)
 
     @pytest.mark.parametrize(
         ("text", "expected"),
@@ -437,12 +456,14 @@ class TestNumbersAndTimes:
     )
     def test_time(self, text: str | None, expected: datetime | None) -> None:
         """RFC 3339 with any zone, cut to the second."""
-        assert expected == time(text)
+        assert expected == parse_time(text)
 
     @given(st.datetimes(min_value=datetime(1990, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
     def test_every_time_is_read(self, moment: datetime) -> None:
         """What Kubernetes writes is read back to the second."""
-        assert moment.replace(microsecond=0) == time(moment.isoformat().replace("+00:00", "Z"))
+        assert moment.replace(microsecond=0) == parse_time(
+            moment.isoformat().replace("+00:00", "Z")
+        )
 
 
 @pytest.mark.parametrize(

@@ -9,37 +9,37 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from selfhealing.cache import store as module
 from selfhealing.cache.child_views import service_view
-from selfhealing.cache.parse import app_view, kill_view, pod_view
-from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.parse import app_view, container_kill_event, pod_view
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
-from selfhealing.cache.views import AppKey, ChildView, KillView, PodView
+from selfhealing.cache.views import AppKey, ChildView, ContainerKillEvent, PodView
 from tests.unit import builders
-from tests.unit.builders import job_pod, killing, pod, running, stopping
+from tests.unit.builders import job_pod, pod, pod_stop_event, probe_kill_event, running
 
 KEY = AppKey("shop", "web")
 OTHER = AppKey("shop", "other")
 
 
-def service(version: int = 1, uid: str = "a", **annotations: str) -> ChildView:
+def build_service_view(version: int = 1, uid: str = "a", **annotations: str) -> ChildView:
     """A Service in some version."""
     return service_view(builders.service(version=version, uid=uid, annotations=annotations))
 
 
-def a_pod(name: str = "web-abc-1", version: int = 1, *, ready: bool = True) -> PodView:
+def build_pod_view(name: str = "web-abc-1", version: int = 1, *, ready: bool = True) -> PodView:
     """A pod in some version."""
     return pod_view(pod(name, running(ready=ready), version=version))
 
 
-def a_kill(pod_name: str = "web-abc-1", at: float = 9) -> KillView:
+def build_kill_event(pod_name: str = "web-abc-1", at: float = 9) -> ContainerKillEvent:
     """A probe's kill."""
-    view = kill_view(killing(pod_name, at))
+    view = container_kill_event(probe_kill_event(pod_name, at))
     assert view is not None
     return view
 
 
-def known(store: Store) -> Facts:
+def app_snapshot(store: Store) -> AppSnapshot:
     """The facts of the app."""
-    found = store.facts(KEY)
+    found = store.snapshot(KEY)
     assert found is not None
     return found
 
@@ -48,7 +48,7 @@ def known(store: Store) -> Facts:
 def store() -> Store:
     """A store that knows the app ``web``."""
     store = Store()
-    store.put_app(app_view(builders.app()))
+    store.upsert_app(app_view(builders.app()))
     return store
 
 
@@ -67,15 +67,15 @@ class TestApps:
     def test_unknown(self, store: Store) -> None:
         """There are no facts of an app that is not there."""
         assert None is store.app(OTHER)
-        assert None is store.facts(OTHER)
+        assert None is store.snapshot(OTHER)
 
     def test_drop(self, store: Store) -> None:
         """Only by its uid: a new app of the same name stays."""
-        store.drop_app(KEY, "another")
+        store.delete_app(KEY, "another")
 
         assert [KEY] == list(store.keys())
 
-        store.drop_app(KEY, "uid-of-web")
+        store.delete_app(KEY, "uid-of-web")
 
         assert [] == list(store.keys())
 
@@ -83,9 +83,9 @@ class TestApps:
         """It replaces the old one, and the end of the old one is no matter."""
         new = app_view(builders.app(uid="new", resourceVersion="9"))
 
-        assert store.put_app(new)
+        assert store.upsert_app(new)
 
-        store.drop_app(KEY, "uid-of-web")
+        store.delete_app(KEY, "uid-of-web")
 
         assert new == store.app(KEY)
 
@@ -95,34 +95,34 @@ class TestNews:
 
     def test_first(self, store: Store) -> None:
         """Everything is news once."""
-        assert store.put_child(KEY, service())
-        assert not store.put_child(KEY, service())
+        assert store.upsert_child(KEY, build_service_view())
+        assert not store.upsert_child(KEY, build_service_view())
 
     def test_nothing_but_the_version(self, store: Store) -> None:
         """A change in a field that is not used is none, but the version is kept."""
-        store.put_child(KEY, service(1))
+        store.upsert_child(KEY, build_service_view(1))
 
-        assert not store.put_child(KEY, service(5))
-        assert not store.put_child(KEY, service(4, x="y"))
+        assert not store.upsert_child(KEY, build_service_view(5))
+        assert not store.upsert_child(KEY, build_service_view(4, x="y"))
 
     def test_older(self, store: Store) -> None:
         """The watch may bring late what an answer has brought before."""
-        store.put_child(KEY, service(5, x="new"))
+        store.upsert_child(KEY, build_service_view(5, x="new"))
 
-        assert not store.put_child(KEY, service(4, x="old"))
-        assert b"new" in service_of(store).document
+        assert not store.upsert_child(KEY, build_service_view(4, x="old"))
+        assert b"new" in stored_service(store).manifest_json
 
     def test_older_of_another_object(self, store: Store) -> None:
         """Versions order across objects of a kind: an old object does not replace a new one."""
-        store.put_child(KEY, service(5, "b"))
+        store.upsert_child(KEY, build_service_view(5, "b"))
 
-        assert not store.put_child(KEY, service(4, "a"))
-        assert "b" == service_of(store).uid
+        assert not store.upsert_child(KEY, build_service_view(4, "a"))
+        assert "b" == stored_service(store).uid
 
 
-def service_of(store: Store) -> ChildView:
+def stored_service(store: Store) -> ChildView:
     """The Service in the store."""
-    return known(store).children["Service"]
+    return app_snapshot(store).children["Service"]
 
 
 class TestGone:
@@ -130,61 +130,61 @@ class TestGone:
 
     def test_a_late_answer(self, store: Store) -> None:
         """The answer to a write may come after the watch told that the object is gone."""
-        store.drop_child(KEY, "Service", "a", 7)
+        store.delete_child(KEY, "Service", "a", 7)
 
-        assert not store.put_child(KEY, service(7))
+        assert not store.upsert_child(KEY, build_service_view(7))
         assert {} == store.uids("Service")
 
     def test_it_comes_back(self, store: Store) -> None:
         """A label that was taken off and put on again brings the same object, but newer."""
-        store.put_child(KEY, service(5))
-        store.drop_child(KEY, "Service", "a", 6)
+        store.upsert_child(KEY, build_service_view(5))
+        store.delete_child(KEY, "Service", "a", 6)
 
-        assert store.put_child(KEY, service(7))
+        assert store.upsert_child(KEY, build_service_view(7))
         assert {"a": KEY} == store.uids("Service")
 
     def test_without_a_version(self, store: Store) -> None:
         """What the operator itself deleted is gone as of the version that it knew."""
-        store.put_child(KEY, service(5))
-        store.drop_child(KEY, "Service", "a")
+        store.upsert_child(KEY, build_service_view(5))
+        store.delete_child(KEY, "Service", "a")
 
-        assert not store.put_child(KEY, service(5))
+        assert not store.upsert_child(KEY, build_service_view(5))
 
     def test_the_end_of_another(self, store: Store) -> None:
         """By uid only."""
-        store.put_child(KEY, service(5, "b"))
-        store.drop_child(KEY, "Service", "a", 9)
+        store.upsert_child(KEY, build_service_view(5, "b"))
+        store.delete_child(KEY, "Service", "a", 9)
 
         assert {"b": KEY} == store.uids("Service")
 
     def test_one_of_two(self, store: Store) -> None:
         """The other children stay."""
-        store.put_child(KEY, service())
-        store.put_child(KEY, replace(service(), kind="Deployment", uid="d"))
-        store.drop_child(KEY, "Service", "a")
+        store.upsert_child(KEY, build_service_view())
+        store.upsert_child(KEY, replace(build_service_view(), kind="Deployment", uid="d"))
+        store.delete_child(KEY, "Service", "a")
 
         assert {"d": KEY} == store.uids("Deployment")
 
     def test_pods(self, store: Store) -> None:
         """A pod that is gone is gone, too."""
-        store.put_pod(KEY, a_pod())
+        store.upsert_pod(KEY, build_pod_view())
 
-        assert KEY == store.drop_pod("uid-of-web-abc-1", 3)
-        assert not store.put_pod(KEY, a_pod(version=3))
-        assert None is store.drop_pod("uid-of-web-abc-1")
+        assert KEY == store.delete_pod("uid-of-web-abc-1", 3)
+        assert not store.upsert_pod(KEY, build_pod_view(version=3))
+        assert None is store.delete_pod("uid-of-web-abc-1")
         assert {} == store.uids("Pod")
 
     def test_only_so_many_are_remembered(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The memory of what is gone is bounded."""
-        monkeypatch.setattr(module, "GONE_LIMIT", 2)
+        monkeypatch.setattr(module, "MAX_TOMBSTONES", 2)
         for uid in ("a", "b", "c"):
-            store.drop_child(KEY, "Service", uid, 9)
+            store.delete_child(KEY, "Service", uid, 9)
 
-        assert not store.put_child(KEY, service(9, "c"))
-        assert not store.put_child(KEY, service(9, "b"))
-        assert store.put_child(KEY, service(9, "a"))
+        assert not store.upsert_child(KEY, build_service_view(9, "c"))
+        assert not store.upsert_child(KEY, build_service_view(9, "b"))
+        assert store.upsert_child(KEY, build_service_view(9, "a"))
 
 
 class TestPods:
@@ -192,24 +192,24 @@ class TestPods:
 
     def test_in_one_order(self, store: Store) -> None:
         """By name, in whichever order they came."""
-        store.put_pod(KEY, a_pod("web-abc-2"))
-        store.put_pod(KEY, a_pod("web-abc-1"))
+        store.upsert_pod(KEY, build_pod_view("web-abc-2"))
+        store.upsert_pod(KEY, build_pod_view("web-abc-1"))
 
-        assert ["web-abc-1", "web-abc-2"] == [p.name for p in known(store).pods]
+        assert ["web-abc-1", "web-abc-2"] == [p.name for p in app_snapshot(store).pods]
 
     def test_another_app(self, store: Store) -> None:
         """A pod whose label was changed belongs to the other app alone."""
-        store.put_pod(KEY, a_pod(version=1))
+        store.upsert_pod(KEY, build_pod_view(version=1))
 
-        assert store.put_pod(OTHER, a_pod(version=2))
+        assert store.upsert_pod(OTHER, build_pod_view(version=2))
         assert {"uid-of-web-abc-1": OTHER} == store.uids("Pod")
-        assert () == known(store).pods
+        assert () == app_snapshot(store).pods
 
     def test_one_of_two_goes(self, store: Store) -> None:
         """The other one stays."""
-        store.put_pod(KEY, a_pod("web-abc-1"))
-        store.put_pod(KEY, a_pod("web-abc-2"))
-        store.drop_pod("uid-of-web-abc-1")
+        store.upsert_pod(KEY, build_pod_view("web-abc-1"))
+        store.upsert_pod(KEY, build_pod_view("web-abc-2"))
+        store.delete_pod("uid-of-web-abc-1")
 
         assert {"uid-of-web-abc-2": KEY} == store.uids("Pod")
 
@@ -220,18 +220,18 @@ class TestDeparted:
     def test_settled_one_by_one(self, store: Store) -> None:
         """What is settled is forgotten; the others wait."""
         for i in (1, 2):
-            thing = pod(f"web-abc-{i}", running(restarts=1, last=builders.ended()))
-            store.put_pod(KEY, pod_view(thing))
-            store.drop_pod(f"uid-of-web-abc-{i}")
-        first, second = known(store).departed
+            thing = pod(f"web-abc-{i}", running(restarts=1, last=builders.termination()))
+            store.upsert_pod(KEY, pod_view(thing))
+            store.delete_pod(f"uid-of-web-abc-{i}")
+        first, second = app_snapshot(store).deleted_pods
 
-        store.settle(KEY, (first,))
+        store.release_counted(KEY, (first,))
 
-        assert (second,) == known(store).departed
+        assert (second,) == app_snapshot(store).deleted_pods
 
-        store.settle(KEY, (second,))
+        store.release_counted(KEY, (second,))
 
-        assert () == known(store).departed
+        assert () == app_snapshot(store).deleted_pods
 
 
 class TestKills:
@@ -239,64 +239,64 @@ class TestKills:
 
     def test_before_and_after_the_pod(self, store: Store) -> None:
         """The Event may come before the pod is known; then nobody needs to hear of it."""
-        assert None is store.put_kill(a_kill())
+        assert None is store.upsert_kill_event(build_kill_event())
 
-        store.put_pod(KEY, a_pod())
+        store.upsert_pod(KEY, build_pod_view())
 
-        assert (a_kill(),) == known(store).kills
-        assert KEY == store.put_kill(a_kill(at=20))
-        assert (a_kill(at=20),) == known(store).kills
+        assert (build_kill_event(),) == app_snapshot(store).kill_events
+        assert KEY == store.upsert_kill_event(build_kill_event(at=20))
+        assert (build_kill_event(at=20),) == app_snapshot(store).kill_events
 
     @pytest.mark.parametrize("at", [9, 8])
     def test_old_news(self, store: Store, at: float) -> None:
         """The same again, or an older one, is none."""
-        store.put_pod(KEY, a_pod())
-        store.put_kill(a_kill(at=9))
+        store.upsert_pod(KEY, build_pod_view())
+        store.upsert_kill_event(build_kill_event(at=9))
 
-        assert None is store.put_kill(a_kill(at=at))
-        assert (a_kill(at=9),) == known(store).kills
+        assert None is store.upsert_kill_event(build_kill_event(at=at))
+        assert (build_kill_event(at=9),) == app_snapshot(store).kill_events
 
     def test_they_go_with_the_pod(self, store: Store) -> None:
         """A pod that comes back has no kills."""
-        store.put_pod(KEY, a_pod())
-        store.put_kill(a_kill())
-        store.drop_pod("uid-of-web-abc-1")
-        store.put_pod(KEY, a_pod(version=9))
+        store.upsert_pod(KEY, build_pod_view())
+        store.upsert_kill_event(build_kill_event())
+        store.delete_pod("uid-of-web-abc-1")
+        store.upsert_pod(KEY, build_pod_view(version=9))
 
-        assert () == known(store).kills
+        assert () == app_snapshot(store).kill_events
 
     def test_a_stop_of_a_pod_that_restarts_nothing(self, store: Store) -> None:
         """It may have been for a probe; and is told beside one that was."""
-        store.put_pod(KEY, pod_view(job_pod("web-1", running())))
-        stop, probe = kill_view(stopping("web-1", 9)), a_kill("web-1")
+        store.upsert_pod(KEY, pod_view(job_pod("web-1", running())))
+        stop, probe = container_kill_event(pod_stop_event("web-1", 9)), build_kill_event("web-1")
         assert stop is not None
 
-        assert KEY == store.put_kill(stop)
-        assert (stop,) == known(store).kills
-        store.put_kill(probe)
-        assert (probe, stop) == known(store).kills
-        store.drop_pod("uid-of-web-1")
-        store.put_pod(KEY, pod_view(job_pod("web-1", running(), version=9)))
-        assert () == known(store).kills
+        assert KEY == store.upsert_kill_event(stop)
+        assert (stop,) == app_snapshot(store).kill_events
+        store.upsert_kill_event(probe)
+        assert (probe, stop) == app_snapshot(store).kill_events
+        store.delete_pod("uid-of-web-1")
+        store.upsert_pod(KEY, pod_view(job_pod("web-1", running(), version=9)))
+        assert () == app_snapshot(store).kill_events
 
     def test_a_stop_of_any_other_pod(self, store: Store) -> None:
         """Every pod that is deleted has one: it is no news."""
-        store.put_pod(KEY, a_pod())
-        stop = kill_view(stopping("web-abc-1", 9))
+        store.upsert_pod(KEY, build_pod_view())
+        stop = container_kill_event(pod_stop_event("web-abc-1", 9))
         assert stop is not None
 
-        assert store.put_kill(stop) is None
-        assert () == known(store).kills
+        assert store.upsert_kill_event(stop) is None
+        assert () == app_snapshot(store).kill_events
 
     def test_only_so_many_are_kept(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         """The oldest go: those of pods that are not ours pass through here, too."""
-        monkeypatch.setattr(module, "KILLS_LIMIT", 2)
+        monkeypatch.setattr(module, "MAX_KILL_EVENTS", 2)
         for i in (1, 2, 3):
-            store.put_pod(KEY, a_pod(f"web-abc-{i}"))
-            store.put_kill(a_kill(f"web-abc-{i}"))
+            store.upsert_pod(KEY, build_pod_view(f"web-abc-{i}"))
+            store.upsert_kill_event(build_kill_event(f"web-abc-{i}"))
 
         assert ["uid-of-web-abc-2", "uid-of-web-abc-3"] == [
-            kill.pod_uid for kill in known(store).kills
+            kill.pod_uid for kill in app_snapshot(store).kill_events
         ]
 
 
@@ -310,10 +310,10 @@ def test_whatever_the_order_the_newest_stays(
     """Watch and answers interleave, repeat and come late."""
     arrivals = data.draw(st.lists(st.sampled_from(history), min_size=1, max_size=20))
     store = Store()
-    store.put_app(app_view(builders.app()))
+    store.upsert_app(app_view(builders.app()))
     for version, ready in arrivals:
-        store.put_pod(KEY, a_pod(version=version, ready=ready))
-    (held,) = known(store).pods
+        store.upsert_pod(KEY, build_pod_view(version=version, ready=ready))
+    (held,) = app_snapshot(store).pods
 
     assert max(arrivals) == (held.resource_version, held.ready)
 
@@ -331,66 +331,70 @@ class Server(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.store = Store()
-        self.store.put_app(app_view(builders.app()))
+        self.store.upsert_app(app_view(builders.app()))
         self.version = 1
-        self.born = 0
-        self.truth: dict[str, ChildView] = {}
-        self.watch: list[tuple[str, ChildView]] = []
-        self.answers: list[ChildView] = []
-        self.seen: defaultdict[str, int] = defaultdict(int)
+        self.created_count = 0
+        self.live_objects: dict[str, ChildView] = {}
+        self.undelivered_events: list[tuple[str, ChildView]] = []
+        self.undelivered_answers: list[ChildView] = []
+        self.newest_versions: defaultdict[str, int] = defaultdict(int)
 
     @rule(kind=st.sampled_from(KINDS), ours=st.booleans())
     def create_or_change(self, kind: str, *, ours: bool) -> None:
         """Somebody, perhaps we, makes or changes an object."""
         self.version += 1
-        live = self.truth.get(kind)
+        live = self.live_objects.get(kind)
         if live is None:
-            self.born += 1
-        uid = live.uid if live else f"{kind}-{self.born}"
-        view = replace(service(self.version, uid, at=str(self.version)), kind=kind)
-        self.truth[kind] = view
-        self.watch.append(("MODIFIED", view))
+            self.created_count += 1
+        uid = live.uid if live else f"{kind}-{self.created_count}"
+        view = replace(build_service_view(self.version, uid, at=str(self.version)), kind=kind)
+        self.live_objects[kind] = view
+        self.undelivered_events.append(("MODIFIED", view))
         if ours:
-            self.answers.append(view)
+            self.undelivered_answers.append(view)
 
-    @precondition(lambda self: self.truth)
+    @precondition(lambda self: self.live_objects)
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         """Somebody deletes an object."""
         self.version += 1
-        kind = data.draw(st.sampled_from(sorted(self.truth)))
-        self.watch.append(("DELETED", replace(self.truth.pop(kind), resource_version=self.version)))
+        kind = data.draw(st.sampled_from(sorted(self.live_objects)))
+        self.undelivered_events.append(
+            ("DELETED", replace(self.live_objects.pop(kind), resource_version=self.version))
+        )
 
-    @precondition(lambda self: self.watch)
+    @precondition(lambda self: self.undelivered_events)
     @rule()
     def watch_event(self) -> None:
         """The watch brings the next change."""
-        change, view = self.watch.pop(0)
+        change, view = self.undelivered_events.pop(0)
         if change == "DELETED":
-            self.store.drop_child(KEY, view.kind, view.uid, view.resource_version)
+            self.store.delete_child(KEY, view.kind, view.uid, view.resource_version)
         else:
-            self.store.put_child(KEY, view)
+            self.store.upsert_child(KEY, view)
 
-    @precondition(lambda self: self.answers)
+    @precondition(lambda self: self.undelivered_answers)
     @rule(data=st.data())
     def answer(self, data: st.DataObject) -> None:
         """The answer to one of our writes arrives."""
-        view = self.answers.pop(data.draw(st.integers(0, len(self.answers) - 1)))
-        self.store.put_child(KEY, view)
+        view = self.undelivered_answers.pop(
+            data.draw(st.integers(0, len(self.undelivered_answers) - 1))
+        )
+        self.store.upsert_child(KEY, view)
 
     @invariant()
     def nothing_goes_back(self) -> None:
         """The version of what is stored of an object never falls."""
-        for view in known(self.store).children.values():
-            assert self.seen[view.uid] <= view.resource_version
+        for view in app_snapshot(self.store).children.values():
+            assert self.newest_versions[view.uid] <= view.resource_version
 
-            self.seen[view.uid] = view.resource_version
+            self.newest_versions[view.uid] = view.resource_version
 
     @invariant()
     def all_is_true_in_the_end(self) -> None:
         """With nothing on its way the store is the server."""
-        if not self.watch:
-            assert self.truth == known(self.store).children
+        if not self.undelivered_events:
+            assert self.live_objects == app_snapshot(self.store).children
 
 
 Server.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -7,29 +7,38 @@ import pytest
 import yaml
 
 from selfhealing.api.config import ConfigWatch
-from selfhealing.cli.manifests import DEFAULT_IMAGE, NAME, NAMESPACE, main, manifests, rules
-from selfhealing.controller.settings import load
-from selfhealing.kube.resources import CLUSTER_SCOPED, LEASES, in_scope
+from selfhealing.cli.manifests import (
+    DEFAULT_IMAGE,
+    NAME,
+    NAMESPACE,
+    build_manifests,
+    build_rbac_rules,
+    main,
+)
+from selfhealing.controller.settings import load_settings
+from selfhealing.kube.resources import CLUSTER_SCOPED, LEASES, namespace_scoped_resources
 
 Json = dict[str, Any]
 Permission = tuple[str, str, str]
 
 ROOT = Path(__file__).parents[3]
-PEOPLE = {"selfhealingapps-view", "selfhealingapps-edit"}
+USER_ROLES = {"selfhealingapps-view", "selfhealingapps-edit"}
 
 
-def of(objects: list[Json], kind: str) -> list[Json]:
+def objects_of_kind(objects: list[Json], kind: str) -> list[Json]:
     """The objects of one kind."""
     return [thing for thing in objects if thing["kind"] == kind]
 
 
-def one(objects: list[Json], kind: str, name: str = NAME) -> Json:
+def find_object(objects: list[Json], kind: str, name: str = NAME) -> Json:
     """The one object of a kind that has this name."""
-    [found] = [thing for thing in of(objects, kind) if thing["metadata"]["name"] == name]
+    [found] = [
+        thing for thing in objects_of_kind(objects, kind) if thing["metadata"]["name"] == name
+    ]
     return found
 
 
-def granted(role: Json) -> set[Permission]:
+def granted_permissions(role: Json) -> set[Permission]:
     """What a role allows: group, resource and verb."""
     return {
         (group, resource, verb)
@@ -40,10 +49,10 @@ def granted(role: Json) -> set[Permission]:
     }
 
 
-def needed(*, cluster: bool, watch: ConfigWatch = "all") -> set[Permission]:
+def needed_permissions(*, cluster: bool, watch: ConfigWatch = "all") -> set[Permission]:
     """What the table says the operator does."""
     found = set()
-    for resource in (*in_scope(watch), *(CLUSTER_SCOPED if cluster else ())):
+    for resource in (*namespace_scoped_resources(watch), *(CLUSTER_SCOPED if cluster else ())):
         found |= {(resource.group, resource.plural, verb) for verb in resource.verbs}
         for name, verbs in resource.subresources.items():
             found |= {(resource.group, f"{resource.plural}/{name}", verb) for verb in verbs}
@@ -52,15 +61,19 @@ def needed(*, cluster: bool, watch: ConfigWatch = "all") -> set[Permission]:
 
 def test_the_rules_are_those_of_the_table() -> None:
     """For the whole cluster in one ClusterRole."""
-    objects = manifests("image", ())
+    objects = build_manifests("image", ())
 
-    assert needed(cluster=True) == granted(one(objects, "ClusterRole"))
-    assert [f"{NAME}-leases"] == [role["metadata"]["name"] for role in of(objects, "Role")]
+    assert needed_permissions(cluster=True) == granted_permissions(
+        find_object(objects, "ClusterRole")
+    )
+    assert [f"{NAME}-leases"] == [
+        role["metadata"]["name"] for role in objects_of_kind(objects, "Role")
+    ]
 
 
 def test_a_rule_names_each_resource_once() -> None:
     """Subresources have rules of their own, and verbs are in order, so that diffs stay small."""
-    found = rules(in_scope("all"))
+    found = build_rbac_rules(namespace_scoped_resources("all"))
     targets = [(*rule["apiGroups"], *rule["resources"]) for rule in found]
 
     assert len(set(targets)) == len(targets)
@@ -70,37 +83,48 @@ def test_a_rule_names_each_resource_once() -> None:
 @pytest.mark.parametrize("watch", ["all", "configmaps", "off"])
 def test_what_is_not_watched_is_not_granted(watch: ConfigWatch) -> None:
     """The operator is told, too: a watch without the right ends it."""
-    objects = manifests("image", (), watch)
-    allowed = granted(one(objects, "ClusterRole"))
-    [container] = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    objects = build_manifests("image", (), watch)
+    allowed = granted_permissions(find_object(objects, "ClusterRole"))
+    [container] = find_object(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
 
-    assert needed(cluster=True, watch=watch) == allowed
+    assert needed_permissions(cluster=True, watch=watch) == allowed
     assert (watch == "all") == ("secrets" in {resource for _, resource, _ in allowed})
     assert (watch != "off") == (("", "configmaps", "watch") in allowed)
-    assert watch == load({each["name"]: each["value"] for each in container["env"]}).config_watch
+    assert (
+        watch
+        == load_settings({each["name"]: each["value"] for each in container["env"]}).config_watch
+    )
 
 
 def test_for_named_namespaces_there_are_roles_only() -> None:
     """Nothing is granted to the operator outside of the namespaces that it serves."""
-    objects = manifests("image", ("shop", "bank"))
-    roles = {role["metadata"]["namespace"]: role for role in of(objects, "Role")}
+    objects = build_manifests("image", ("shop", "bank"))
+    roles = {role["metadata"]["namespace"]: role for role in objects_of_kind(objects, "Role")}
 
     assert {"shop", "bank", NAMESPACE} == set(roles)
-    assert needed(cluster=False) == granted(roles["shop"]) == granted(roles["bank"])
-    assert [] == of(objects, "ClusterRoleBinding")
-    assert PEOPLE == {role["metadata"]["name"] for role in of(objects, "ClusterRole")}
+    assert (
+        needed_permissions(cluster=False)
+        == granted_permissions(roles["shop"])
+        == granted_permissions(roles["bank"])
+    )
+    assert [] == objects_of_kind(objects, "ClusterRoleBinding")
+    assert USER_ROLES == {
+        role["metadata"]["name"] for role in objects_of_kind(objects, "ClusterRole")
+    }
 
 
 @pytest.mark.parametrize("namespaces", [(), ("shop",), ("shop", "bank")])
 def test_only_the_operator_s_own_lease_may_be_changed(namespaces: tuple[str, ...]) -> None:
     """A create cannot be limited by name; everything else is."""
-    role = one(manifests("image", namespaces), "Role", f"{NAME}-leases")
+    role = find_object(build_manifests("image", namespaces), "Role", f"{NAME}-leases")
     create, others = role["rules"]
 
     assert NAMESPACE == role["metadata"]["namespace"]
-    assert {(LEASES.group, LEASES.plural, verb) for verb in LEASES.verbs} == granted(role)
+    assert {(LEASES.group, LEASES.plural, verb) for verb in LEASES.verbs} == granted_permissions(
+        role
+    )
     assert ["create"] == create["verbs"]
-    assert [load({}).lease_name] == others["resourceNames"]
+    assert [load_settings({}).lease_name] == others["resourceNames"]
 
 
 @pytest.mark.parametrize("namespaces", [(), ("shop",), ("shop", "bank")])
@@ -108,9 +132,9 @@ def test_every_binding_binds_a_role_that_exists_to_the_operator(
     namespaces: tuple[str, ...],
 ) -> None:
     """In the same namespace, and to the account that the pods use."""
-    objects = manifests("image", namespaces)
-    account = one(objects, "ServiceAccount")["metadata"]
-    pods = one(objects, "Deployment")["spec"]["template"]["spec"]
+    objects = build_manifests("image", namespaces)
+    account = find_object(objects, "ServiceAccount")["metadata"]
+    pods = find_object(objects, "Deployment")["spec"]["template"]["spec"]
     subject = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
 
     assert (NAME, NAMESPACE) == (account["name"], account["namespace"])
@@ -118,10 +142,10 @@ def test_every_binding_binds_a_role_that_exists_to_the_operator(
     for kind in ("Role", "ClusterRole"):
         where = {
             (role["metadata"].get("namespace"), role["metadata"]["name"])
-            for role in of(objects, kind)
-            if role["metadata"]["name"] not in PEOPLE
+            for role in objects_of_kind(objects, kind)
+            if role["metadata"]["name"] not in USER_ROLES
         }
-        bindings = of(objects, f"{kind}Binding")
+        bindings = objects_of_kind(objects, f"{kind}Binding")
 
         assert where == {
             (binding["metadata"].get("namespace"), binding["roleRef"]["name"])
@@ -133,9 +157,9 @@ def test_every_binding_binds_a_role_that_exists_to_the_operator(
 
 def test_people_get_what_their_roles_say() -> None:
     """Who may view may not change, and nobody writes a status by hand."""
-    objects = manifests("image", ())
-    view = granted(one(objects, "ClusterRole", "selfhealingapps-view"))
-    edit = granted(one(objects, "ClusterRole", "selfhealingapps-edit"))
+    objects = build_manifests("image", ())
+    view = granted_permissions(find_object(objects, "ClusterRole", "selfhealingapps-view"))
+    edit = granted_permissions(find_object(objects, "ClusterRole", "selfhealingapps-edit"))
 
     assert {"get", "list", "watch"} == {verb for _, _, verb in view}
     assert ("selfhealing.dev", "selfhealingapps/scale", "patch") in edit
@@ -145,10 +169,10 @@ def test_people_get_what_their_roles_say() -> None:
 @pytest.mark.parametrize("namespaces", [(), ("shop",), ("shop", "bank")])
 def test_the_operator_understands_its_environment(namespaces: tuple[str, ...]) -> None:
     """And it serves what its roles are for; the ports are those of the settings."""
-    [container] = one(manifests("mine:1", namespaces), "Deployment")["spec"]["template"]["spec"][
-        "containers"
-    ]
-    settings = load({variable["name"]: variable["value"] for variable in container["env"]})
+    [container] = find_object(build_manifests("mine:1", namespaces), "Deployment")["spec"][
+        "template"
+    ]["spec"]["containers"]
+    settings = load_settings({variable["name"]: variable["value"] for variable in container["env"]})
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
 
     assert "mine:1" == container["image"]
@@ -164,7 +188,9 @@ def test_the_command_prints_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
     text = capsys.readouterr().out
-    assert manifests("mine:1", ("shop", "bank"), "configmaps") == list(yaml.safe_load_all(text))
+    assert build_manifests("mine:1", ("shop", "bank"), "configmaps") == list(
+        yaml.safe_load_all(text)
+    )
     assert not any(line.lstrip("- ").startswith(("&", "*")) for line in text.splitlines())
     assert text.startswith("# Generated by `make generate`")
 

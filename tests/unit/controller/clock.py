@@ -53,13 +53,13 @@ def block(seconds: float) -> None:
     loop.block(seconds)
 
 
-async def settle() -> None:
+async def run_until_idle() -> None:
     """Let every task run until it waits for something; no time passes."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
-def simulate(scenario: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_on_fake_loop(scenario: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run ``scenario`` on a loop of its own, for tests that run many of them."""
     with asyncio.Runner(loop_factory=FakeLoop) as runner:
         return runner.run(scenario())

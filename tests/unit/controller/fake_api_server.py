@@ -10,21 +10,21 @@ from selfhealing.api.healing_status import (
     HealingAction,
     HealingStatus,
     QuarantineStatus,
-    Remedy,
+    Remediation,
 )
-from selfhealing.api.spec import SelfHealingAppSpec, parse
+from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, ForbiddenError, NotFoundError
 from selfhealing.kube.resources import Resource
-from selfhealing.render.overrides import version
+from selfhealing.render.overrides import template_revision
 from tests.unit import builders
 
 Json = dict[str, Any]
 
-SPEC: Json = {"image": builders.IMAGE, "port": 5000}
+APP_SPEC: Json = {"image": builders.IMAGE, "port": 5000}
 
 
-class Cluster:
+class FakeApiServer:
     """What is there, and what was asked of it.
 
     Attributes:
@@ -36,36 +36,38 @@ class Cluster:
 
     def __init__(self, *objects: Json) -> None:
         self.objects_by_path: dict[tuple[str, str], Json] = {}
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.errors: dict[str, Exception] = {}
-        self.budget = True
-        for thing in objects:
-            self.put(thing)
+        self.allows_eviction = True
+        for manifest in objects:
+            self.put_object(manifest)
 
     @property
     def client(self) -> Client:
         """The cluster as it is given to what is tested."""
         return cast("Client", self)
 
-    def put(self, thing: Json) -> None:
+    def put_object(self, manifest: Json) -> None:
         """Let an object be there."""
-        self.objects_by_path[thing["kind"], thing["metadata"]["name"]] = deepcopy(thing)
+        self.objects_by_path[manifest["kind"], manifest["metadata"]["name"]] = deepcopy(manifest)
 
-    def there(self, kind: str) -> list[str]:
+    def list_names(self, kind: str) -> list[str]:
         """The names of all objects of a kind."""
         return sorted(name for other, name in self.objects_by_path if other == kind)
 
-    def writes(self) -> list[str]:
+    def write_requests(self) -> list[str]:
         """What was asked but for reads."""
-        return [each for each in self.asked if each.split()[0] not in {"get", "list", "log"}]
+        return [
+            request for request in self.requests if request.split()[0] not in {"get", "list", "log"}
+        ]
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """Answer as Client.get does."""
         assert builders.NAMESPACE == namespace
-        self._ask("get", resource.kind, name)
+        self._record_request("get", resource.kind, name)
         return deepcopy(self.objects_by_path.get((resource.kind, name)))
 
-    async def objects(
+    async def list_objects(
         self,
         resource: Resource,
         namespace: str | None,  # noqa: ARG002 - as Client.objects
@@ -74,40 +76,40 @@ class Cluster:
     ) -> AsyncIterator[Json]:
         """Answer as Client.objects does."""
         assert labels in {"", "selfhealing.dev/app=web"}
-        self._ask("list", resource.kind)
-        for (kind, _), thing in self.objects_by_path.items():
+        self._record_request("list", resource.kind)
+        for (kind, _), manifest in self.objects_by_path.items():
             if kind == resource.kind:
-                yield deepcopy(thing)
+                yield deepcopy(manifest)
 
-    async def log(self, namespace: str, pod: str, container: str, **_: object) -> str:
+    async def read_log(self, namespace: str, pod: str, container: str, **_: object) -> str:
         """Answer as Client.log does."""
         assert (builders.NAMESPACE, "app") == (namespace, container)
-        self._ask("log", "Pod", pod)
+        self._record_request("log", "Pod", pod)
         return "it went wrong\n"
 
     async def create(self, resource: Resource, body: Json) -> Json:
         """Answer as Client.create does."""
         name = body["metadata"]["name"]
-        self._ask("create", resource.kind, name)
+        self._record_request("create", resource.kind, name)
         if (resource.kind, name) in self.objects_by_path:
             raise ConflictError(409, "AlreadyExists", f"{name} already exists")
         body = {**body, "metadata": {**body["metadata"], "uid": f"uid-of-{name}"}}
-        self.put(body)
+        self.put_object(body)
         return body
 
-    async def merge(
+    async def merge_patch(
         self, resource: Resource, namespace: str, name: str, patch: Json, subresource: str = ""
     ) -> Json:
         """Answer as Client.merge does."""
         assert builders.NAMESPACE == namespace
-        self._ask(f"merge{'/' if subresource else ''}{subresource}", resource.kind, name)
-        live = self._live(resource.kind, name)
-        wanted = patch.get("metadata", {}).get("resourceVersion")
-        if wanted not in {None, live["metadata"]["resourceVersion"]}:
+        self._record_request(f"merge{'/' if subresource else ''}{subresource}", resource.kind, name)
+        live = self._get_live(resource.kind, name)
+        expected_version = patch.get("metadata", {}).get("resourceVersion")
+        if expected_version not in {None, live["metadata"]["resourceVersion"]}:
             raise ConflictError(409, "Conflict", "it has changed")
-        merged = _merged(live, patch)
+        merged = _apply_merge_patch(live, patch)
         merged["metadata"]["resourceVersion"] = str(int(live["metadata"]["resourceVersion"]) + 1)
-        self.put(merged)
+        self.put_object(merged)
         return merged
 
     async def delete(
@@ -115,7 +117,7 @@ class Cluster:
     ) -> Json | None:
         """Answer as Client.delete does: pods go later."""
         assert builders.NAMESPACE == namespace
-        self._ask("delete", resource.kind, name)
+        self._record_request("delete", resource.kind, name)
         live = self.objects_by_path.get((resource.kind, name))
         if live is None:
             return None
@@ -127,91 +129,96 @@ class Cluster:
         live["metadata"] |= {"deletionTimestamp": builders.iso(200), "resourceVersion": "90"}
         return deepcopy(live)
 
-    async def evict(self, namespace: str, pod: str, uid: str, version: int) -> bool:
+    async def evict_pod(self, namespace: str, pod: str, uid: str, resource_version: int) -> bool:
         """Answer as Client.evict does."""
         assert builders.NAMESPACE == namespace
-        self._ask("evict", "Pod", pod)
+        self._record_request("evict", "Pod", pod)
         live = self.objects_by_path.get(("Pod", pod))
         if live is None:
             return True
-        if (live["metadata"]["uid"], live["metadata"]["resourceVersion"]) != (uid, str(version)):
+        if (live["metadata"]["uid"], live["metadata"]["resourceVersion"]) != (
+            uid,
+            str(resource_version),
+        ):
             raise ConflictError(409, "Conflict", "it has changed")
-        return self.budget
+        return self.allows_eviction
 
-    async def resize(self, namespace: str, pod: str, patch: Json) -> Json:
+    async def resize_pod(self, namespace: str, pod: str, patch: Json) -> Json:
         """Answer as Client.resize does."""
         assert builders.NAMESPACE == namespace
-        self._ask("resize", "Pod", pod)
-        live = self._live("Pod", pod)
+        self._record_request("resize", "Pod", pod)
+        live = self._get_live("Pod", pod)
         live["spec"]["containers"][0] |= patch["spec"]["containers"][0]
         live["metadata"]["resourceVersion"] = "91"
         return deepcopy(live)
 
-    def _live(self, kind: str, name: str) -> Json:
+    def _get_live(self, kind: str, name: str) -> Json:
         if (kind, name) not in self.objects_by_path:
             raise NotFoundError(404, "NotFound", f"{name} not found")
         return self.objects_by_path[kind, name]
 
-    def _ask(self, verb: str, kind: str, name: str = "") -> None:
-        said = f"{verb} {kind}/{name}" if name else f"{verb} {kind}"
-        self.asked.append(said)
-        for each in (said, f"{verb} {kind}", verb):
-            if each in self.errors:
-                raise self.errors[each]
+    def _record_request(self, verb: str, kind: str, name: str = "") -> None:
+        request = f"{verb} {kind}/{name}" if name else f"{verb} {kind}"
+        self.requests.append(request)
+        for pattern in (request, f"{verb} {kind}", verb):
+            if pattern in self.errors:
+                raise self.errors[pattern]
 
 
-def _merged(live: Json, patch: Json) -> Json:
+def _apply_merge_patch(live: Json, patch: Json) -> Json:
     """RFC 7386."""
     result = deepcopy(live)
     for field, value in patch.items():
         if value is None:
             result.pop(field, None)
         elif isinstance(value, dict):
-            result[field] = _merged(result.get(field) or {}, value)
+            result[field] = _apply_merge_patch(result.get(field) or {}, value)
         else:
             result[field] = deepcopy(value)
     return result
 
 
-def forbidden(what: str = "no right") -> ApiError:
+def forbidden_error(message: str = "no right") -> ApiError:
     """An answer that only people can change."""
-    return ForbiddenError(403, "Forbidden", what)
+    return ForbiddenError(403, "Forbidden", message)
 
 
-def spec(**more: Any) -> SelfHealingAppSpec:  # noqa: ANN401 - JSON
+def build_spec(**more: Any) -> SelfHealingAppSpec:  # noqa: ANN401 - JSON
     """The spec of the app."""
-    return parse({**SPEC, **more})
+    return parse_spec({**APP_SPEC, **more})
 
 
-def version_of(**more: Any) -> str:  # noqa: ANN401 - JSON
+def revision_of(**more: Any) -> str:  # noqa: ANN401 - JSON
     """The version that such a spec asks for."""
-    return version(builders.APP, spec(**more))
+    return template_revision(builders.APP, build_spec(**more))
 
 
-def action(
-    remedy: Remedy = Remedy.RECYCLE,
-    number: int = 1,
+def build_action(
+    remedy: Remediation = Remediation.REPLACE_POD,
+    action_id: int = 1,
     *,
     at: float = 90,
-    outcome: ActionOutcome = ActionOutcome.STARTED,
+    outcome: ActionOutcome = ActionOutcome.IN_PROGRESS,
     **more: Any,  # noqa: ANN401 - its fields
 ) -> HealingAction:
     """A decision, made at ``at`` seconds after noon."""
-    fields = {"diagnosis": "CrashLooping", "evidence": f"{number}.txt", **more}
-    return HealingAction(id=number, remedy=remedy, outcome=outcome, at=builders.at(at), **fields)
+    fields = {"diagnosis": "CrashLooping", "evidence": f"{action_id}.txt", **more}
+    return HealingAction(
+        id=action_id, remediation=remedy, outcome=outcome, at=builders.at(at), **fields
+    )
 
 
-def record(*history: HealingAction, **more: Any) -> HealingStatus:  # noqa: ANN401 - its fields
+def build_record(*history: HealingAction, **more: Any) -> HealingStatus:  # noqa: ANN401 - its fields
     """What is remembered of the app."""
-    fields = {"mode": "Auto", "budget_left": 3, "template": version_of(), **more}
+    fields = {"mode": "Auto", "budget_left": 3, "desired_revision": revision_of(), **more}
     return HealingStatus(history=list(history), **fields)
 
 
-def kept_apart(pod: str, until: float) -> QuarantineStatus:
+def build_quarantine(pod: str, until: float) -> QuarantineStatus:
     """A pod that was taken out of the app."""
     return QuarantineStatus(pod=pod, uid=f"uid-of-{pod}", until=builders.at(until))
 
 
-def illness(kind: str = "CrashLooping", cause: str = "Pod") -> DiagnosisStatus:
+def build_diagnosis(kind: str = "CrashLooping", cause: str = "Pod") -> DiagnosisStatus:
     """Something that ails the app."""
     return DiagnosisStatus(type=kind, cause=cause, confidence="High", pods=1)

@@ -10,14 +10,14 @@ from selfhealing.api.config import ConfigRef
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.cache_sync import (
-    CATCH_UP_ROUND,
-    DEAD,
-    SETTLE,
-    STORED,
+    CACHED_RESOURCES,
+    RELIST_DELAY,
+    SYNC_ROUND_TIMEOUT,
+    WATCH_TIMEOUT,
     BrokenWatchError,
-    Relister,
+    CacheSync,
 )
-from selfhealing.controller.event_handlers import Observer
+from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import NotFoundError, UnavailableError
@@ -29,7 +29,7 @@ from tests.unit.snapshots import KEY
 Json = dict[str, Any]
 
 
-class Cluster:
+class FakeApiServer:
     """What exists, as lists of metadata show it.
 
     Attributes:
@@ -39,262 +39,273 @@ class Cluster:
 
     def __init__(self, *objects: Json) -> None:
         self.objects = list(objects)
-        self.meanwhile: Callable[[], None] = lambda: None
+        self.during_list: Callable[[], None] = lambda: None
         self.error: Exception | None = None
-        self.asked: list[tuple[str, str | None, str]] = []
-        self.fields: dict[str, str] = {}
+        self.requests: list[tuple[str, str | None, str]] = []
+        self.field_selectors: dict[str, str] = {}
 
-    async def metadata(
+    async def list_metadata(
         self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Json]:
         """Answer as Client.metadata does."""
-        self.fields[resource.kind] = fields
-        self.asked.append((resource.kind, namespace, labels))
+        self.field_selectors[resource.kind] = fields
+        self.requests.append((resource.kind, namespace, labels))
         if self.error:
             raise self.error
-        found = [
-            thing
-            for thing in self.objects
-            if thing["kind"] == resource.kind
-            and namespace in (None, thing["metadata"]["namespace"])
-            and (not labels or labels in thing["metadata"].get("labels", {}))
+        matching = [
+            manifest
+            for manifest in self.objects
+            if manifest["kind"] == resource.kind
+            and namespace in (None, manifest["metadata"]["namespace"])
+            and (not labels or labels in manifest["metadata"].get("labels", {}))
         ]
         await asyncio.sleep(1)
-        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile, self.during_list = self.during_list, lambda: None
         meanwhile()
-        for thing in found:
-            yield {"metadata": thing["metadata"]}
+        for manifest in matching:
+            yield {"metadata": manifest["metadata"]}
 
 
-class World:
+class Harness:
     """A cluster, the operator's picture of it and the relister between them."""
 
     def __init__(
         self,
         *objects: Json,
         namespaces: tuple[str, ...] = (),
-        sources: tuple[Resource, ...] = (),
+        config_resources: tuple[Resource, ...] = (),
     ) -> None:
-        self.cluster = Cluster(*objects)
+        self.api_server = FakeApiServer(*objects)
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
-        self.observer = Observer(self.store, self.queue, 0)
-        self.relister = Relister(
-            cast("Client", self.cluster), self.store, self.observer, namespaces, sources
+        self.event_handlers = EventHandlers(self.store, self.queue, 0)
+        self.cache_sync = CacheSync(
+            cast("Client", self.api_server),
+            self.store,
+            self.event_handlers,
+            namespaces,
+            config_resources,
         )
 
-    def watched(self, *objects: Json, kind: str | None = "ADDED") -> None:
+    def deliver_events(self, *objects: Json, kind: str | None = "ADDED") -> None:
         """Let the watches bring objects."""
-        for thing in objects:
-            takes = {"SelfHealingApp": self.observer.app, "Pod": self.observer.pod}
-            takes.get(thing["kind"], self.observer.child)({"type": kind, "object": thing})
+        for manifest in objects:
+            handlers = {
+                "SelfHealingApp": self.event_handlers.on_app,
+                "Pod": self.event_handlers.on_pod,
+            }
+            handlers.get(manifest["kind"], self.event_handlers.on_child)(
+                {"type": kind, "object": manifest}
+            )
 
-    def held(self) -> set[str]:
+    def stored_uids(self) -> set[str]:
         """The uids of all that is stored."""
-        return {uid for resource in STORED for uid in self.store.uids(resource.kind)}
+        return {uid for resource in CACHED_RESOURCES for uid in self.store.uids(resource.kind)}
 
 
-def everything() -> list[Json]:
+def build_all_objects() -> list[Json]:
     """An app with all that belongs to it."""
     pod = builders.pod("web-abc-1", builders.running())
     return [
         builders.app(),
         builders.deployment(),
         builders.service(),
-        builders.autoscaler(),
-        builders.budget(),
+        builders.hpa(),
+        builders.pdb(),
         pod,
     ]
 
 
 async def test_what_exists_stays() -> None:
     """Nothing is evicted and nobody is woken."""
-    world = World(*everything())
-    world.watched(*everything())
-    await world.queue.get()
+    harness = Harness(*build_all_objects())
+    harness.deliver_events(*build_all_objects())
+    await harness.queue.get()
 
-    assert 0 == await world.relister.compare()
-    assert len(everything()) == len(world.held())
-    assert 0 == world.queue.depth()
+    assert 0 == await harness.cache_sync.prune_stale_objects()
+    assert len(build_all_objects()) == len(harness.stored_uids())
+    assert 0 == harness.queue.depth()
 
 
-@pytest.mark.parametrize("index", range(len(everything())))
+@pytest.mark.parametrize("index", range(len(build_all_objects())))
 async def test_a_ghost_is_evicted_and_its_app_looked_at(index: int) -> None:
     """Whatever kind it is."""
-    world = World(*everything())
-    world.watched(*everything())
-    world.queue.done(await world.queue.get())
-    ghost = world.cluster.objects.pop(index)
+    harness = Harness(*build_all_objects())
+    harness.deliver_events(*build_all_objects())
+    harness.queue.done(await harness.queue.get())
+    stale = harness.api_server.objects.pop(index)
 
-    assert 1 == await world.relister.compare()
-    assert ghost["metadata"]["uid"] not in world.held()
-    assert len(everything()) - 1 == len(world.held())
-    assert KEY == await world.queue.get()
+    assert 1 == await harness.cache_sync.prune_stale_objects()
+    assert stale["metadata"]["uid"] not in harness.stored_uids()
+    assert len(build_all_objects()) - 1 == len(harness.stored_uids())
+    assert KEY == await harness.queue.get()
 
 
 async def test_what_came_while_the_list_was_made_is_left_alone() -> None:
     """It is not in the list, but it is no ghost."""
-    world = World(*everything())
-    world.watched(*everything())
+    harness = Harness(*build_all_objects())
+    harness.deliver_events(*build_all_objects())
     late = builders.pod("web-abc-2", builders.running())
-    world.cluster.meanwhile = lambda: world.watched(late)
+    harness.api_server.during_list = lambda: harness.deliver_events(late)
 
-    assert 0 == await world.relister.compare()
-    assert late["metadata"]["uid"] in world.held()
+    assert 0 == await harness.cache_sync.prune_stale_objects()
+    assert late["metadata"]["uid"] in harness.stored_uids()
 
 
 async def test_what_the_watch_said_meanwhile_is_not_said_again() -> None:
     """A pod goes while the list is made: gone once, and counted by the list as what it missed."""
-    world = World(*everything()[:-1])
-    world.watched(*everything())
-    gone = everything()[-1]
-    world.cluster.meanwhile = lambda: world.watched(gone, kind="DELETED")
-    await world.relister.compare()
+    harness = Harness(*build_all_objects()[:-1])
+    harness.deliver_events(*build_all_objects())
+    gone = build_all_objects()[-1]
+    harness.api_server.during_list = lambda: harness.deliver_events(gone, kind="DELETED")
+    await harness.cache_sync.prune_stale_objects()
 
-    assert gone["metadata"]["uid"] not in world.held()
-    assert len(everything()) - 1 == len(world.held())
+    assert gone["metadata"]["uid"] not in harness.stored_uids()
+    assert len(build_all_objects()) - 1 == len(harness.stored_uids())
 
 
 async def test_without_the_kind_there_are_no_apps() -> None:
     """The CRD may be gone, or not be there yet."""
-    world = World(builders.app())
-    world.watched(builders.app())
-    world.cluster.error = NotFoundError(404, "NotFound", "no such kind")
+    harness = Harness(builders.app())
+    harness.deliver_events(builders.app())
+    harness.api_server.error = NotFoundError(404, "NotFound", "no such kind")
 
-    assert 1 == await world.relister.compare()
+    assert 1 == await harness.cache_sync.prune_stale_objects()
 
 
 async def test_what_the_watches_never_bring_ends_the_operator() -> None:
     """A look or two may be ahead of the watches; after a minute they are dead."""
-    world = World(*everything())
-    world.watched(*everything()[1:])
+    harness = Harness(*build_all_objects())
+    harness.deliver_events(*build_all_objects()[1:])
 
-    await world.relister.compare()
-    await world.relister.compare()
-    await asyncio.sleep(DEAD)
+    await harness.cache_sync.prune_stale_objects()
+    await harness.cache_sync.prune_stale_objects()
+    await asyncio.sleep(WATCH_TIMEOUT)
 
     with pytest.raises(BrokenWatchError, match="SelfHealingApp"):
-        await world.relister.compare()
+        await harness.cache_sync.prune_stale_objects()
 
 
 async def test_what_comes_late_ends_nothing() -> None:
     """What a look missed and the watches have brought since is no sign of a dead one."""
-    world = World(*everything())
+    harness = Harness(*build_all_objects())
 
-    await world.relister.compare()
-    world.watched(*everything())
-    await asyncio.sleep(DEAD)
-    await world.relister.compare()
+    await harness.cache_sync.prune_stale_objects()
+    harness.deliver_events(*build_all_objects())
+    await asyncio.sleep(WATCH_TIMEOUT)
+    await harness.cache_sync.prune_stale_objects()
 
-    world.cluster.objects.append(builders.app(uid="another", name="other"))
-    await world.relister.compare()
+    harness.api_server.objects.append(builders.app(uid="another", name="other"))
+    await harness.cache_sync.prune_stale_objects()
 
 
 async def test_what_the_start_went_without_ends_nothing() -> None:
     """It cannot be taken in; a new start would change nothing."""
-    world = World(*everything())
-    world.watched(*everything()[:-1])
+    harness = Harness(*build_all_objects())
+    harness.deliver_events(*build_all_objects()[:-1])
 
-    await world.relister.catch_up()
+    await harness.cache_sync.wait_for_sync()
 
-    await world.relister.compare()
-    await asyncio.sleep(DEAD)
-    await world.relister.compare()
+    await harness.cache_sync.prune_stale_objects()
+    await asyncio.sleep(WATCH_TIMEOUT)
+    await harness.cache_sync.prune_stale_objects()
 
 
 async def test_a_watch_that_lists_anew_makes_ghosts_be_looked_for() -> None:
     """Long before the interval is over: what was deleted in the gap, no watch will say."""
-    world = World()
-    world.watched(*everything())
-    world.observer.relisted.clear()
-    task = asyncio.create_task(world.relister.run(interval=300))
+    harness = Harness()
+    harness.deliver_events(*build_all_objects())
+    harness.event_handlers.relisted.clear()
+    task = asyncio.create_task(harness.cache_sync.run(interval=300))
     await asyncio.sleep(10)
 
-    assert world.held()
+    assert harness.stored_uids()
 
-    world.watched(builders.app(), kind=None)
-    await asyncio.sleep(SETTLE + 20)
+    harness.deliver_events(builders.app(), kind=None)
+    await asyncio.sleep(RELIST_DELAY + 20)
 
-    assert not world.held()
+    assert not harness.stored_uids()
     task.cancel()
 
 
 async def test_a_list_that_fails_evicts_nothing_and_is_made_again() -> None:
     """No answer is not an empty answer."""
-    world = World()
-    world.watched(*everything())
-    world.cluster.error = UnavailableError(503, "", "busy")
-    task = asyncio.create_task(world.relister.run(60))
+    harness = Harness()
+    harness.deliver_events(*build_all_objects())
+    harness.api_server.error = UnavailableError(503, "", "busy")
+    task = asyncio.create_task(harness.cache_sync.run(60))
     await asyncio.sleep(150)
 
-    assert len(everything()) == len(world.held())
-    assert 2 == len(world.cluster.asked)
+    assert len(build_all_objects()) == len(harness.stored_uids())
+    assert 2 == len(harness.api_server.requests)
     assert not task.done()
 
-    world.cluster.error = None
+    harness.api_server.error = None
     await asyncio.sleep(60)
 
-    assert set() == world.held()
+    assert set() == harness.stored_uids()
 
     task.cancel()
 
 
 async def test_only_the_served_namespaces_are_listed() -> None:
     """Children and pods by the app's label, so that no stranger's object is read."""
-    world = World(namespaces=("shop", "bank"))
-    await world.relister.compare()
+    harness = Harness(namespaces=("shop", "bank"))
+    await harness.cache_sync.prune_stale_objects()
 
-    assert {"shop", "bank"} == {namespace for _, namespace, _ in world.cluster.asked}
+    assert {"shop", "bank"} == {namespace for _, namespace, _ in harness.api_server.requests}
     assert {("SelfHealingApp", "")} == {
-        (kind, labels) for kind, _, labels in world.cluster.asked if not labels
+        (kind, labels) for kind, _, labels in harness.api_server.requests if not labels
     }
-    assert {"selfhealing.dev/app"} == {labels for _, _, labels in world.cluster.asked if labels}
+    assert {"selfhealing.dev/app"} == {
+        labels for _, _, labels in harness.api_server.requests if labels
+    }
 
 
 async def test_the_start_waits_for_the_watches() -> None:
     """Until they have brought all that the list showed."""
-    world = World(*everything())
-    task = asyncio.create_task(world.relister.catch_up())
-    for thing in everything():
+    harness = Harness(*build_all_objects())
+    task = asyncio.create_task(harness.cache_sync.wait_for_sync())
+    for manifest in build_all_objects():
         await asyncio.sleep(4)
 
         assert not task.done()
 
-        world.watched(thing)
+        harness.deliver_events(manifest)
     await task
 
-    assert 4 * len(everything()) + 0.2 >= now()
+    assert 4 * len(build_all_objects()) + 0.2 >= now()
 
 
 async def test_a_pod_without_an_app_s_name_is_not_waited_for() -> None:
     """Its label is there but empty, so it is not stored either."""
-    world = World(builders.pod("web-abc-1", labels={"selfhealing.dev/app": ""}))
-    await world.relister.catch_up()
+    harness = Harness(builders.pod("web-abc-1", labels={"selfhealing.dev/app": ""}))
+    await harness.cache_sync.wait_for_sync()
 
-    assert len(STORED) == now()
+    assert len(CACHED_RESOURCES) == now()
 
 
 async def test_what_is_deleted_meanwhile_does_not_hold_up_the_start() -> None:
     """The second list no longer has it."""
-    world = World(*everything())
-    world.watched(*everything()[:-1])
-    task = asyncio.create_task(world.relister.catch_up())
+    harness = Harness(*build_all_objects())
+    harness.deliver_events(*build_all_objects()[:-1])
+    task = asyncio.create_task(harness.cache_sync.wait_for_sync())
     await asyncio.sleep(10)
-    world.cluster.objects.pop()
+    harness.api_server.objects.pop()
     await task
 
-    assert CATCH_UP_ROUND + 2 * len(STORED) + 0.5 >= now()
+    assert SYNC_ROUND_TIMEOUT + 2 * len(CACHED_RESOURCES) + 0.5 >= now()
 
 
 async def test_what_never_comes_does_not_stop_the_operator(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """After two rounds in which the same is missing it goes on, and says without what."""
-    world = World(*everything())
-    world.watched(*everything()[:-1])
-    await world.relister.catch_up()
+    harness = Harness(*build_all_objects())
+    harness.deliver_events(*build_all_objects()[:-1])
+    await harness.cache_sync.wait_for_sync()
 
-    assert 2 * (CATCH_UP_ROUND + len(STORED)) == pytest.approx(now())
+    assert 2 * (SYNC_ROUND_TIMEOUT + len(CACHED_RESOURCES)) == pytest.approx(now())
     assert "going on without what the watches do not bring: {'Pod': {'uid-of-web-abc-1'}}" in (
         caplog.text
     )
@@ -303,41 +314,41 @@ async def test_what_never_comes_does_not_stop_the_operator(
 async def test_the_start_waits_for_what_pods_are_configured_by() -> None:
     """Else pods would be made anew at each start; of a list of all, the largest are left out."""
     things = [builders.config(), builders.config("Secret", "password")]
-    world = World(*things, sources=CONFIG_SOURCES["all"])
-    task = asyncio.create_task(world.relister.catch_up())
+    harness = Harness(*things, config_resources=CONFIG_SOURCES["all"])
+    task = asyncio.create_task(harness.cache_sync.wait_for_sync())
     await asyncio.sleep(10)
 
     assert not task.done()
 
-    for thing in things:
-        world.observer.config({"type": "ADDED", "object": thing})
+    for manifest in things:
+        harness.event_handlers.on_config({"type": "ADDED", "object": manifest})
     await task
-    assert "metadata.name!=kube-root-ca.crt" == world.cluster.fields["ConfigMap"]
-    assert "type!=helm.sh/release.v1" == world.cluster.fields["Secret"]
+    assert "metadata.name!=kube-root-ca.crt" == harness.api_server.field_selectors["ConfigMap"]
+    assert "type!=helm.sh/release.v1" == harness.api_server.field_selectors["Secret"]
     assert {"SelfHealingApp", "ConfigMap", "Secret"} == {
-        kind for kind, _, labels in world.cluster.asked if not labels
+        kind for kind, _, labels in harness.api_server.requests if not labels
     }
 
 
 async def test_what_is_not_watched_is_not_listed() -> None:
     """Nor is there a right to it."""
-    world = World(
-        builders.config(), builders.config("Secret"), sources=CONFIG_SOURCES["configmaps"]
+    harness = Harness(
+        builders.config(), builders.config("Secret"), config_resources=CONFIG_SOURCES["configmaps"]
     )
-    world.observer.config({"type": "ADDED", "object": builders.config()})
-    await world.relister.catch_up()
+    harness.event_handlers.on_config({"type": "ADDED", "object": builders.config()})
+    await harness.cache_sync.wait_for_sync()
 
-    assert "Secret" not in world.cluster.fields
+    assert "Secret" not in harness.api_server.field_selectors
 
 
 async def test_a_config_map_that_went_unseen_concerns_its_readers() -> None:
     """The watch was down; who does not read it is left in peace."""
-    world = World(builders.app(), sources=CONFIG_SOURCES["all"])
-    world.watched(builders.app())
-    world.observer.config({"type": "ADDED", "object": builders.config()})
-    world.queue.done(await world.queue.get())
-    world.store.configs.refer(KEY, frozenset({ConfigRef("ConfigMap", "settings")}))
+    harness = Harness(builders.app(), config_resources=CONFIG_SOURCES["all"])
+    harness.deliver_events(builders.app())
+    harness.event_handlers.on_config({"type": "ADDED", "object": builders.config()})
+    harness.queue.done(await harness.queue.get())
+    harness.store.config_index.set_references(KEY, frozenset({ConfigRef("ConfigMap", "settings")}))
 
-    assert 1 == await world.relister.compare()
-    assert {} == world.store.uids("ConfigMap")
-    assert KEY == await world.queue.get()
+    assert 1 == await harness.cache_sync.prune_stale_objects()
+    assert {} == harness.store.uids("ConfigMap")
+    assert KEY == await harness.queue.get()

@@ -6,34 +6,34 @@ from typing import Any
 import orjson
 from hypothesis import given, settings, strategies as st
 
-from selfhealing.api.spec import parse
-from selfhealing.api.status import read
-from selfhealing.apply.result import Obstacle, Outcome, Problem
+from selfhealing.api.spec import parse_spec
+from selfhealing.api.status import read_status
+from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.evaluate import report
-from selfhealing.render.overrides import version
+from selfhealing.controller.evaluate import evaluate
+from selfhealing.render.overrides import template_revision
 from tests.unit import builders
 from tests.unit.builders import (
-    autoscaler,
     crash_loop,
     deployment,
-    ended,
-    evicted,
+    evicted_pod,
+    hpa,
     iso,
-    killing,
     pod,
-    progressing,
-    refused,
+    probe_kill_event,
+    progressing_condition,
+    replica_failure_condition,
     running,
     service,
     terminated,
-    unschedulable,
+    termination,
+    unschedulable_condition,
     waiting,
 )
-from tests.unit.snapshots import Json, facts, status_of, tell
+from tests.unit.snapshots import Json, build_snapshot, evaluate_app, status_json
 
 
-def merged(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON value
+def apply_merge_patch(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Apply a JSON merge patch: the pseudocode of RFC 7386, section 2."""
     if not isinstance(patch, Mapping):
         return patch
@@ -42,11 +42,16 @@ def merged(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON value
         if value is None:
             result.pop(name, None)
         else:
-            result[name] = merged(result.get(name), value)
+            result[name] = apply_merge_patch(result.get(name), value)
     return result
 
 
-ENDS = [ended(1), ended(137, "OOMKilled"), ended(0), ended(137, started=50, finished=60)]
+ENDS = [
+    termination(1),
+    termination(137, "OOMKilled"),
+    termination(0),
+    termination(137, started=50, finished=60),
+]
 STATUSES = st.one_of(
     st.builds(running, st.sampled_from([0, 61, 95]), ready=st.booleans()),
     st.builds(
@@ -77,9 +82,9 @@ def pods(draw: st.DrawFn) -> list[Json]:
     for name in names:
         kind = draw(st.sampled_from(["pod", "pod", "pod", "evicted", "unplaced", "leaving"]))
         if kind == "evicted":
-            found.append(evicted(name))
+            found.append(evicted_pod(name))
         elif kind == "unplaced":
-            condition = unschedulable("0/1 nodes are available: 1 Insufficient cpu.")
+            condition = unschedulable_condition("0/1 nodes are available: 1 Insufficient cpu.")
             found.append(pod(name, node="", phase="Pending", conditions=[condition]))
         else:
             leaving: dict[str, Any] = (
@@ -90,17 +95,21 @@ def pods(draw: st.DrawFn) -> list[Json]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> list[Json]:
+def cluster_objects(draw: st.DrawFn) -> list[Json]:
     """Everything that can be around an app."""
     reasons = ["NewReplicaSetAvailable", "ReplicaSetUpdated", "ProgressDeadlineExceeded"]
     reason = draw(st.sampled_from(reasons))
     status = "False" if reason == "ProgressDeadlineExceeded" else "True"
     conditions = draw(
         st.sampled_from(
-            [[progressing(reason, "def", status=status)], [refused("exceeded quota")], []]
+            [
+                [progressing_condition(reason, "def", status=status)],
+                [replica_failure_condition("exceeded quota")],
+                [],
+            ]
         )
     )
-    things = [
+    objects = [
         deployment(
             draw(st.integers(0, 3)),
             updated=draw(st.integers(0, 3)),
@@ -108,46 +117,46 @@ def worlds(draw: st.DrawFn) -> list[Json]:
             observed=draw(st.booleans()),
         ),
         service("NodePort", node_port=30080),
-        autoscaler(cpu=draw(st.sampled_from([None, 31, 80]))),
-        killing("web-abc-0", 9),
+        hpa(cpu=draw(st.sampled_from([None, 31, 80]))),
+        probe_kill_event("web-abc-0", 9),
     ]
-    kept = draw(st.lists(st.sampled_from(range(4)), unique=True))
-    return [*(things[i] for i in kept), *draw(pods())]
+    chosen = draw(st.lists(st.sampled_from(range(4)), unique=True))
+    return [*(objects[i] for i in chosen), *draw(pods())]
 
 
-OUTCOMES = st.sampled_from(
+SYNC_RESULTS = st.sampled_from(
     [
         None,
-        Outcome(problems=(Problem(Obstacle.FORBIDDEN, "no"),)),
-        Outcome(problems=(Problem(Obstacle.INVALID_SPEC, "wrong"),)),
-        Outcome(problems=(Problem(Obstacle.CONFLICT, "again"),)),
+        SyncResult(errors=(SyncError(SyncErrorReason.FORBIDDEN, "no"),)),
+        SyncResult(errors=(SyncError(SyncErrorReason.INVALID_SPEC, "wrong"),)),
+        SyncResult(errors=(SyncError(SyncErrorReason.CONFLICT, "again"),)),
     ]
 )
 
 
 @settings(max_examples=150, deadline=None)
-@given(worlds(), worlds(), OUTCOMES)
+@given(cluster_objects(), cluster_objects(), SYNC_RESULTS)
 def test_the_patch_makes_the_new_status_of_the_old_one(
-    first: list[Json], second: list[Json], outcome: Outcome | None
+    first: list[Json], second: list[Json], outcome: SyncResult | None
 ) -> None:
     """RFC 7386, by a small implementation of it; reporting again changes and tells nothing."""
-    before = status_of(tell(*first, now=90))
-    found = tell(*second, before=before, outcome=outcome, now=100)
-    after = merged(before, orjson.loads(orjson.dumps(found.patch)))
-    again = tell(*second, before=after, outcome=outcome, now=100)
+    before = status_json(evaluate_app(*first, now=90))
+    found = evaluate_app(*second, previous_status=before, sync_result=outcome, now=100)
+    after = apply_merge_patch(before, orjson.loads(orjson.dumps(found.patch)))
+    again = evaluate_app(*second, previous_status=after, sync_result=outcome, now=100)
 
-    assert status_of(found) == after
-    assert ({}, (), ()) == (again.patch, again.notices, again.restarts)
+    assert status_json(found) == after
+    assert ({}, (), ()) == (again.patch, again.events, again.new_restarts)
 
 
 @settings(max_examples=100, deadline=None)
-@given(worlds(), OUTCOMES, st.integers(0, 700))
+@given(cluster_objects(), SYNC_RESULTS, st.integers(0, 700))
 def test_ready_means_that_all_is_there(
-    world: list[Json], outcome: Outcome | None, now: int
+    world: list[Json], outcome: SyncResult | None, now: int
 ) -> None:
     """The phase, the condition and the figures never disagree."""
-    found = tell(*world, outcome=outcome, now=now)
-    status = status_of(found)
+    found = evaluate_app(*world, sync_result=outcome, now=now)
+    status = status_json(found)
     ready, wanted = status["ready"].split("/")
     condition = next(c["status"] for c in status["conditions"] if c["type"] == "Ready")
 
@@ -156,18 +165,18 @@ def test_ready_means_that_all_is_there(
         assert ready == wanted
     assert int(ready) <= int(wanted)
     assert status["message"]
-    assert found.again is None or found.again > 0
-    assert status == read(status).to_json()
+    assert found.requeue_after is None or found.requeue_after > 0
+    assert status == read_status(status).to_json()
 
 
 @settings(max_examples=60, deadline=None)
-@given(worlds(), st.randoms(use_true_random=False))
+@given(cluster_objects(), st.randoms(use_true_random=False))
 def test_the_order_of_events_does_not_matter(world: list[Json], random: Any) -> None:  # noqa: ANN401
     """Two operators that saw the same in another order say the same."""
     shuffled = list(world)
     random.shuffle(shuffled)
 
-    assert status_of(tell(*world)) == status_of(tell(*shuffled))
+    assert status_json(evaluate_app(*world)) == status_json(evaluate_app(*shuffled))
 
 
 def test_everything() -> None:
@@ -178,13 +187,13 @@ def test_everything() -> None:
         "probes": {"liveness": {"httpGet": {"path": "/health"}, "periodSeconds": 5}},
         "autoscaling": {"maxReplicas": 5, "targetCPUUtilizationPercentage": 50},
     }
-    once = running(11, restarts=1, last=ended(137, started=0, finished=10))
-    found = tell(
+    once = running(11, restarts=1, last=termination(137, started=0, finished=10))
+    found = evaluate_app(
         deployment(1),
         service(),
-        autoscaler(1, 1),
+        hpa(1, 1),
         pod("web-abc-1", once),
-        killing("web-abc-1", 9),
+        probe_kill_event("web-abc-1", 9),
         spec=spec,
     )
 
@@ -243,9 +252,9 @@ def test_everything() -> None:
             "mode": "Auto",
             "budgetLeft": 3,
             "quarantined": False,
-            "template": version("web", parse(spec)),
-            "templateSince": iso(100),
-            "wellSince": iso(100),
+            "desiredRevision": template_revision("web", parse_spec(spec)),
+            "desiredSince": iso(100),
+            "healthySince": iso(100),
             "memoryInTemplate": False,
             "nextId": 1,
             "diagnoses": [],
@@ -279,8 +288,8 @@ def test_everything() -> None:
                 ),
             )
         ],
-    } == status_of(found)
-    assert 600 == found.again
+    } == status_json(found)
+    assert 600 == found.requeue_after
 
 
 def test_a_spec_that_cannot_be_read() -> None:
@@ -290,11 +299,13 @@ def test_a_spec_that_cannot_be_read() -> None:
         "probes": {"liveness": "tcp :80 every 10s, 3 failures"},
         "unknown": {"to": "this operator"},
     }
-    outcome = Outcome(problems=(Problem(Obstacle.INVALID_SPEC, "spec.image: is missing"),))
-    found = report(facts(builders.app({}, stored)), None, outcome, builders.at(0))
+    outcome = SyncResult(
+        errors=(SyncError(SyncErrorReason.INVALID_SPEC, "spec.image: is missing"),)
+    )
+    found = evaluate(build_snapshot(builders.app({}, stored)), None, outcome, builders.at(0))
 
     assert "web:v0" == found.status.image
-    assert stored["probes"] == status_of(found)["probes"]
+    assert stored["probes"] == status_json(found)["probes"]
     assert ("0/0", "Invalid") == (found.status.ready, found.status.phase)
     assert None is found.patch["unknown"]
 
@@ -305,45 +316,50 @@ class TestAgain:
     def test_nothing_to_wait_for(self) -> None:
         """An app that is well, of a version that has proved itself, waits for what happens."""
         well = (deployment(1), pod("web-abc-1", running()))
-        first = status_of(tell(*well, now=100))
-        proved = tell(*well, before=first, now=700)
+        first = status_json(evaluate_app(*well, now=100))
+        proved = evaluate_app(*well, previous_status=first, now=700)
 
-        assert "VersionProven" in {notice.reason for notice in proved.notices}
-        assert None is proved.again
+        assert "RevisionStable" in {event.reason for event in proved.events}
+        assert None is proved.requeue_after
 
     def test_a_version_that_has_to_prove_itself(self) -> None:
         """Until its probation is over, reckoned from when the app was first seen well."""
         well = (deployment(1), pod("web-abc-1", running()))
-        first = tell(*well, now=100)
+        first = evaluate_app(*well, now=100)
 
-        assert 600 == first.again
-        assert 400 == tell(*well, before=status_of(first), now=300).again
+        assert 600 == first.requeue_after
+        assert 400 == evaluate_app(*well, previous_status=status_json(first), now=300).requeue_after
 
     def test_nobody_heals(self) -> None:
         """With mode Off there is no probation to wait for either."""
         spec = {"image": "web:v1", "healing": {"mode": "Off"}}
 
-        assert None is tell(deployment(1), pod("web-abc-1", running()), spec=spec).again
+        assert (
+            None
+            is evaluate_app(deployment(1), pod("web-abc-1", running()), spec=spec).requeue_after
+        )
 
     def test_a_pod_without_a_node(self) -> None:
         """Until the grace is over, and then until it is an illness."""
-        lost = pod(node="", phase="Pending", conditions=[unschedulable("no room")])
+        lost = pod(node="", phase="Pending", conditions=[unschedulable_condition("no room")])
 
-        assert 20 == tell(deployment(1), lost, now=10).again
-        assert 30 == tell(deployment(1), lost, now=30).again
-        assert None is tell(deployment(1), lost, now=60).again
+        assert 20 == evaluate_app(deployment(1), lost, now=10).requeue_after
+        assert 30 == evaluate_app(deployment(1), lost, now=30).requeue_after
+        assert None is evaluate_app(deployment(1), lost, now=60).requeue_after
 
     def test_a_container_that_has_to_prove_itself(self) -> None:
         """Until it has lived long enough."""
-        back = running(since=90, restarts=3, last=ended(started=50, finished=60))
+        back = running(since=90, restarts=3, last=termination(started=50, finished=60))
 
-        assert 15 == tell(deployment(1), pod("web-abc-1", back), now=100).again
+        assert 15 == evaluate_app(deployment(1), pod("web-abc-1", back), now=100).requeue_after
 
     def test_a_pod_that_starts(self) -> None:
         """Until it takes too long."""
-        assert 500 == tell(deployment(1), pod("web-abc-1", waiting("")), now=100).again
+        assert (
+            500 == evaluate_app(deployment(1), pod("web-abc-1", waiting("")), now=100).requeue_after
+        )
 
 
 def test_another_app() -> None:
     """The selector and the endpoint are the app's own."""
-    assert AppKey("shop", "web") == facts().app.key
+    assert AppKey("shop", "web") == build_snapshot().app.key

@@ -8,7 +8,7 @@ import pytest
 from selfhealing.api.config import ConfigRef
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.event_handlers import Observer
+from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.controller.workqueue import WorkQueue
 from tests.unit import builders
 from tests.unit.controller.clock import now
@@ -18,179 +18,187 @@ Json = dict[str, Any]
 DEBOUNCE = 0.5
 
 
-class Watched:
+class Harness:
     """An observer with its store and its queue."""
 
     def __init__(self) -> None:
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
-        self.observer = Observer(self.store, self.queue, DEBOUNCE)
+        self.event_handlers = EventHandlers(self.store, self.queue, DEBOUNCE)
 
-    def see(self, *objects: Json, kind: str = "MODIFIED") -> None:
+    def deliver_events(self, *objects: Json, kind: str = "MODIFIED") -> None:
         """Let the watches bring objects."""
-        takes: dict[str, Callable[[Json], None]] = {
-            "SelfHealingApp": self.observer.app,
-            "Pod": self.observer.pod,
-            "Event": self.observer.event,
+        handlers: dict[str, Callable[[Json], None]] = {
+            "SelfHealingApp": self.event_handlers.on_app,
+            "Pod": self.event_handlers.on_pod,
+            "Event": self.event_handlers.on_kill_event,
         }
-        for thing in objects:
-            takes.get(thing["kind"], self.observer.child)({"type": kind, "object": thing})
+        for manifest in objects:
+            handlers.get(manifest["kind"], self.event_handlers.on_child)(
+                {"type": kind, "object": manifest}
+            )
 
-    async def news(self) -> list[tuple[AppKey, float]]:
+    async def drain_queue(self) -> list[tuple[AppKey, float]]:
         """What work was asked for, and after how long."""
-        found, start = [], now()
+        queued, start = [], now()
         while self.queue.depth():
             key = await self.queue.get()
-            found.append((key, now() - start))
+            queued.append((key, now() - start))
             self.queue.done(key)
-        return found
+        return queued
 
 
 @pytest.fixture
-async def watched() -> Watched:
+async def watched() -> Harness:
     """A world in which the app exists and was looked at."""
-    watched = Watched()
-    watched.see(builders.app())
-    await watched.news()
+    watched = Harness()
+    watched.deliver_events(builders.app())
+    await watched.drain_queue()
     return watched
 
 
-OTHERS = [
+CHILD_OBJECTS = [
     builders.deployment(),
     builders.service(),
-    builders.autoscaler(),
+    builders.hpa(),
     builders.pod("web-abc-1", builders.running()),
 ]
 
 
 async def test_an_app_is_worked_on_at_once() -> None:
     """When it appears, when its spec changes and when it goes."""
-    watched = Watched()
-    watched.see(builders.app(), kind="ADDED")
+    watched = Harness()
+    watched.deliver_events(builders.app(), kind="ADDED")
 
-    assert [(KEY, 0)] == await watched.news()
+    assert [(KEY, 0)] == await watched.drain_queue()
 
-    watched.see(builders.app({"image": "web:v2"}, generation=2, resourceVersion="2"))
+    watched.deliver_events(builders.app({"image": "web:v2"}, generation=2, resourceVersion="2"))
 
-    assert [(KEY, 0)] == await watched.news()
+    assert [(KEY, 0)] == await watched.drain_queue()
 
-    watched.see(builders.app(resourceVersion="3"), kind="DELETED")
+    watched.deliver_events(builders.app(resourceVersion="3"), kind="DELETED")
 
-    assert [(KEY, 0)] == await watched.news()
+    assert [(KEY, 0)] == await watched.drain_queue()
     assert watched.store.app(KEY) is None
 
 
-@pytest.mark.parametrize("thing", OTHERS, ids=lambda thing: str(thing["kind"]))
-async def test_what_belongs_to_an_app_waits_for_more(watched: Watched, thing: Json) -> None:
+@pytest.mark.parametrize("thing", CHILD_OBJECTS, ids=lambda thing: str(thing["kind"]))
+async def test_what_belongs_to_an_app_waits_for_more(watched: Harness, thing: Json) -> None:
     """It comes, comes again without news, and goes."""
-    watched.see(thing, kind="ADDED")
+    watched.deliver_events(thing, kind="ADDED")
 
-    assert [(KEY, DEBOUNCE)] == await watched.news()
+    assert [(KEY, DEBOUNCE)] == await watched.drain_queue()
     assert thing["metadata"]["uid"] in watched.store.uids(thing["kind"])
 
-    watched.see(thing)
+    watched.deliver_events(thing)
 
-    assert [] == await watched.news()
+    assert [] == await watched.drain_queue()
 
-    watched.see(thing, kind="DELETED")
+    watched.deliver_events(thing, kind="DELETED")
 
-    assert [(KEY, DEBOUNCE)] == await watched.news()
+    assert [(KEY, DEBOUNCE)] == await watched.drain_queue()
     assert {} == watched.store.uids(thing["kind"])
 
 
-async def test_many_changes_are_one_piece_of_work(watched: Watched) -> None:
+async def test_many_changes_are_one_piece_of_work(watched: Harness) -> None:
     """A rollout of fifty pods does not mean fifty reconciles."""
-    watched.see(*(builders.pod(f"web-abc-{number}", builders.running()) for number in range(50)))
+    watched.deliver_events(
+        *(builders.pod(f"web-abc-{number}", builders.running()) for number in range(50))
+    )
 
-    assert [(KEY, DEBOUNCE)] == await watched.news()
+    assert [(KEY, DEBOUNCE)] == await watched.drain_queue()
 
 
-@pytest.mark.parametrize("thing", OTHERS, ids=lambda thing: str(thing["kind"]))
+@pytest.mark.parametrize("thing", CHILD_OBJECTS, ids=lambda thing: str(thing["kind"]))
 async def test_without_the_app_nothing_is_worked_on(thing: Json) -> None:
     """But it is kept, for when the app comes."""
-    watched = Watched()
-    watched.see(thing)
+    watched = Harness()
+    watched.deliver_events(thing)
 
-    assert [] == await watched.news()
+    assert [] == await watched.drain_queue()
     assert thing["metadata"]["uid"] in watched.store.uids(thing["kind"])
 
 
-async def test_a_pod_without_the_label_is_nobody_s(watched: Watched) -> None:
+async def test_a_pod_without_the_label_is_nobody_s(watched: Harness) -> None:
     """The watch's selector lets an empty label pass."""
-    watched.see(builders.pod("web-abc-1", labels={"selfhealing.dev/app": ""}))
-    watched.see(builders.pod("web-abc-2", labels={}))
+    watched.deliver_events(builders.pod("web-abc-1", labels={"selfhealing.dev/app": ""}))
+    watched.deliver_events(builders.pod("web-abc-2", labels={}))
 
-    assert [] == await watched.news()
+    assert [] == await watched.drain_queue()
     assert {} == watched.store.uids("Pod")
 
 
-async def test_a_child_is_its_app_s_by_name_whatever_its_label(watched: Watched) -> None:
+async def test_a_child_is_its_app_s_by_name_whatever_its_label(watched: Harness) -> None:
     """A label that somebody changed is drift of the app that the child is named after."""
-    watched.see(builders.service(labels={"selfhealing.dev/app": "thief"}))
+    watched.deliver_events(builders.service(labels={"selfhealing.dev/app": "thief"}))
 
-    assert [(KEY, DEBOUNCE)] == await watched.news()
+    assert [(KEY, DEBOUNCE)] == await watched.drain_queue()
 
 
-async def test_old_news_are_none(watched: Watched) -> None:
+async def test_old_news_are_none(watched: Harness) -> None:
     """An older version after a newer one, and a late word of what has gone."""
-    watched.see(builders.deployment(3, version=7))
-    await watched.news()
-    watched.see(builders.deployment(2, version=5))
+    watched.deliver_events(builders.deployment(3, version=7))
+    await watched.drain_queue()
+    watched.deliver_events(builders.deployment(2, version=5))
 
-    assert [] == await watched.news()
+    assert [] == await watched.drain_queue()
 
-    watched.see(builders.deployment(3, version=8), kind="DELETED")
-    await watched.news()
-    watched.see(builders.deployment(3, version=7))
+    watched.deliver_events(builders.deployment(3, version=8), kind="DELETED")
+    await watched.drain_queue()
+    watched.deliver_events(builders.deployment(3, version=7))
 
-    assert [] == await watched.news()
+    assert [] == await watched.drain_queue()
 
 
-async def test_a_killed_container_is_news(watched: Watched) -> None:
+async def test_a_killed_container_is_news(watched: Harness) -> None:
     """Once; not the expiry of the Event, nor what is said of strangers or of other things."""
-    watched.see(builders.pod("web-abc-1", builders.running()))
-    await watched.news()
-    watched.see(builders.killing("web-abc-1", 5))
+    watched.deliver_events(builders.pod("web-abc-1", builders.running()))
+    await watched.drain_queue()
+    watched.deliver_events(builders.probe_kill_event("web-abc-1", 5))
 
-    assert [(KEY, DEBOUNCE)] == await watched.news()
+    assert [(KEY, DEBOUNCE)] == await watched.drain_queue()
 
-    watched.see(builders.killing("web-abc-1", 5))
-    watched.see(builders.killing("web-abc-1", 9), kind="DELETED")
-    watched.see(builders.killing("stranger-abc-1", 5))
-    watched.see({**builders.killing("web-abc-1", 9), "message": "Stopping container app"})
+    watched.deliver_events(builders.probe_kill_event("web-abc-1", 5))
+    watched.deliver_events(builders.probe_kill_event("web-abc-1", 9), kind="DELETED")
+    watched.deliver_events(builders.probe_kill_event("stranger-abc-1", 5))
+    watched.deliver_events(
+        {**builders.probe_kill_event("web-abc-1", 9), "message": "Stopping container app"}
+    )
 
-    assert [] == await watched.news()
+    assert [] == await watched.drain_queue()
 
 
-@pytest.mark.parametrize("thing", [builders.app(), *OTHERS], ids=lambda thing: str(thing["kind"]))
-async def test_what_is_found_gone_is_worked_on_at_once(watched: Watched, thing: Json) -> None:
+@pytest.mark.parametrize(
+    "thing", [builders.app(), *CHILD_OBJECTS], ids=lambda thing: str(thing["kind"])
+)
+async def test_what_is_found_gone_is_worked_on_at_once(watched: Harness, thing: Json) -> None:
     """The list has waited long enough."""
-    watched.see(thing)
-    await watched.news()
-    watched.observer.gone(thing["kind"], thing["metadata"]["uid"], KEY)
+    watched.deliver_events(thing)
+    await watched.drain_queue()
+    watched.event_handlers.on_missing(thing["kind"], thing["metadata"]["uid"], KEY)
 
-    assert [(KEY, 0)] == await watched.news()
+    assert [(KEY, 0)] == await watched.drain_queue()
     assert {} == watched.store.uids(thing["kind"])
 
 
-async def test_a_config_map_is_news_for_its_readers(watched: Watched) -> None:
+async def test_a_config_map_is_news_for_its_readers(watched: Harness) -> None:
     """When it comes, when what it holds changes, and when it goes; for others it is none."""
 
     def see(thing: Json, kind: str = "MODIFIED") -> None:
-        watched.observer.config({"type": kind, "object": thing})
+        watched.event_handlers.on_config({"type": kind, "object": thing})
 
     see(builders.config(data={"mode": "fast"}))
-    assert [] == await watched.news()
+    assert [] == await watched.drain_queue()
 
-    watched.store.configs.refer(KEY, frozenset({ConfigRef("ConfigMap", "settings")}))
+    watched.store.config_index.set_references(KEY, frozenset({ConfigRef("ConfigMap", "settings")}))
     see(builders.config(data={"mode": "fast"}, version=2, labels={"seen": "yes"}))
-    assert [] == await watched.news()
+    assert [] == await watched.drain_queue()
 
     see(builders.config(data={"mode": "slow"}, version=3))
-    assert [(KEY, DEBOUNCE)] == await watched.news()
+    assert [(KEY, DEBOUNCE)] == await watched.drain_queue()
 
     see(builders.config("Secret", data={"mode": "slow"}))
-    assert [] == await watched.news()
+    assert [] == await watched.drain_queue()
 
     see(builders.config(data={"mode": "slow"}, version=4), kind="DELETED")
-    assert [(KEY, DEBOUNCE)] == await watched.news()
+    assert [(KEY, DEBOUNCE)] == await watched.drain_queue()

@@ -8,7 +8,7 @@ import pytest
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.liveness import Heartbeat, StalledError
 from selfhealing.controller.workqueue import WorkQueue
-from selfhealing.kube.metrics import QUEUE_DEPTH, QUEUE_LAG, REGISTRY
+from selfhealing.kube.metrics import REGISTRY, WORKQUEUE_DEPTH, WORKQUEUE_LONGEST_WAIT
 from tests.unit.controller.clock import block
 
 KEY = AppKey("shop", "web")
@@ -35,7 +35,9 @@ async def test_idle_is_healthy(heart: Heartbeat) -> None:
     for pause in (0, 0.5, 1, 86400):
         await asyncio.sleep(pause)
 
-        assert {"loopBehindSeconds": 0, "queueBehindSeconds": 0} == heart.check(working=True)
+        assert {"loopBehindSeconds": 0, "queueBehindSeconds": 0} == heart.check_liveness(
+            is_reconciling=True
+        )
 
 
 async def test_a_loop_that_is_held_up_a_little_says_so(heart: Heartbeat) -> None:
@@ -43,7 +45,9 @@ async def test_a_loop_that_is_held_up_a_little_says_so(heart: Heartbeat) -> None
     await asyncio.sleep(10.5)
     block(5.5)
 
-    assert {"loopBehindSeconds": 5, "queueBehindSeconds": 0} == heart.check(working=True)
+    assert {"loopBehindSeconds": 5, "queueBehindSeconds": 0} == heart.check_liveness(
+        is_reconciling=True
+    )
 
 
 async def test_a_loop_that_is_held_up_too_long_is_stalled(heart: Heartbeat) -> None:
@@ -52,11 +56,11 @@ async def test_a_loop_that_is_held_up_too_long_is_stalled(heart: Heartbeat) -> N
     block(LIMIT + 4.5)
 
     with pytest.raises(StalledError, match="the event loop is 34 s behind"):
-        heart.check(working=True)
+        heart.check_liveness(is_reconciling=True)
 
     await asyncio.sleep(2)
 
-    assert 0 == heart.check(working=True)["loopBehindSeconds"]
+    assert 0 == heart.check_liveness(is_reconciling=True)["loopBehindSeconds"]
 
 
 async def test_a_heart_that_never_began_to_beat_is_found_out(queue: WorkQueue[AppKey]) -> None:
@@ -64,12 +68,12 @@ async def test_a_heart_that_never_began_to_beat_is_found_out(queue: WorkQueue[Ap
     heart = Heartbeat(queue, LIMIT)
     await asyncio.sleep(LIMIT + 1)
 
-    assert LIMIT == heart.check(working=True)["loopBehindSeconds"]
+    assert LIMIT == heart.check_liveness(is_reconciling=True)["loopBehindSeconds"]
 
     await asyncio.sleep(1)
 
     with pytest.raises(StalledError, match="the event loop is 31 s behind"):
-        heart.check(working=True)
+        heart.check_liveness(is_reconciling=True)
 
 
 async def test_work_that_nobody_does_is_a_stall(queue: WorkQueue[AppKey], heart: Heartbeat) -> None:
@@ -77,12 +81,12 @@ async def test_work_that_nobody_does_is_a_stall(queue: WorkQueue[AppKey], heart:
     queue.add(KEY, 100)
     await asyncio.sleep(100 + LIMIT)
 
-    assert LIMIT == heart.check(working=True)["queueBehindSeconds"]
+    assert LIMIT == heart.check_liveness(is_reconciling=True)["queueBehindSeconds"]
 
     await asyncio.sleep(1)
 
     with pytest.raises(StalledError, match="an app has been waiting for 31 s"):
-        heart.check(working=True)
+        heart.check_liveness(is_reconciling=True)
 
 
 async def test_who_does_not_lead_may_let_work_wait(
@@ -92,7 +96,7 @@ async def test_who_does_not_lead_may_let_work_wait(
     queue.add(KEY)
     await asyncio.sleep(1000)
 
-    assert 0 == heart.check(working=False)["queueBehindSeconds"]
+    assert 0 == heart.check_liveness(is_reconciling=False)["queueBehindSeconds"]
 
 
 @pytest.mark.usefixtures("heart")
@@ -102,8 +106,8 @@ async def test_each_beat_measures_the_queue(queue: WorkQueue[AppKey]) -> None:
     queue.add(AppKey("shop", "later"), 500)
     await asyncio.sleep(5.5)
 
-    assert 2 == REGISTRY.get_sample_value("selfhealing_queue_depth")
-    assert 5 == REGISTRY.get_sample_value("selfhealing_queue_lag_seconds")
+    assert 2 == REGISTRY.get_sample_value("selfhealing_workqueue_depth")
+    assert 5 == REGISTRY.get_sample_value("selfhealing_workqueue_longest_wait_seconds")
 
-    QUEUE_DEPTH.set(0)
-    QUEUE_LAG.set(0)
+    WORKQUEUE_DEPTH.set(0)
+    WORKQUEUE_LONGEST_WAIT.set(0)

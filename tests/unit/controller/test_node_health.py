@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from selfhealing.cache.views import NodeCount
-from selfhealing.controller.node_health import FORBIDDEN_PACE, PACE, Census
+from selfhealing.controller.node_health import CACHE_TTL, FORBIDDEN_CACHE_TTL, NodeHealth
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ForbiddenError, UnavailableError
 from selfhealing.kube.resources import NODES, Resource
@@ -21,7 +21,7 @@ UNREACHABLE = "node.kubernetes.io/unreachable"
 FORBIDDEN = ForbiddenError(403, "Forbidden", "nodes is forbidden")
 
 
-class Cluster:
+class FakeApiServer:
     """What nodes there are.
 
     Attributes:
@@ -32,14 +32,14 @@ class Cluster:
     def __init__(self, *nodes: Json) -> None:
         self.nodes = list(nodes)
         self.error: ApiError | None = None
-        self.asked: list[float] = []
+        self.request_times: list[float] = []
 
-    async def objects(
+    async def list_objects(
         self, resource: Resource, namespace: str | None, labels: str = ""
     ) -> AsyncIterator[Json]:
         """Answer as Client.objects does."""
         assert (NODES, None, "") == (resource, namespace, labels)
-        self.asked.append(now())
+        self.request_times.append(now())
         await asyncio.sleep(1)
         for node in self.nodes:
             yield node
@@ -48,9 +48,9 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster() -> Cluster:
+def cluster() -> FakeApiServer:
     """Two of four nodes are silent."""
-    return Cluster(
+    return FakeApiServer(
         builders.node("node-1"),
         builders.node("node-2", ready="Unknown"),
         builders.node("node-3", taints=[UNREACHABLE]),
@@ -59,95 +59,99 @@ def cluster() -> Cluster:
 
 
 @pytest.fixture
-def census(cluster: Cluster) -> Census:
+def census(cluster: FakeApiServer) -> NodeHealth:
     """The count of that cluster."""
-    return Census(cast("Client", cluster), now)
+    return NodeHealth(cast("Client", cluster), now)
 
 
 COUNT = NodeCount(4, frozenset({"node-2", "node-3"}))
 
 
-async def test_nobody_asks(cluster: Cluster, census: Census) -> None:
+async def test_nobody_asks(cluster: FakeApiServer, census: NodeHealth) -> None:
     """Then nobody counts; the first who asks gets the count."""
     await asyncio.sleep(60)
 
-    assert [] == cluster.asked
-    assert COUNT == await census.look()
+    assert [] == cluster.request_times
+    assert COUNT == await census.count_nodes()
 
 
-async def test_a_count_is_good_for_a_while(cluster: Cluster, census: Census) -> None:
+async def test_a_count_is_good_for_a_while(cluster: FakeApiServer, census: NodeHealth) -> None:
     """From the moment at which it was there; then it is made anew."""
-    await census.look()
+    await census.count_nodes()
     cluster.nodes.pop()
-    await asyncio.sleep(PACE - 0.1)
+    await asyncio.sleep(CACHE_TTL - 0.1)
 
-    assert COUNT == await census.look()
+    assert COUNT == await census.count_nodes()
 
     await asyncio.sleep(0.2)
 
-    assert NodeCount(3, COUNT.silent) == await census.look()
-    assert 2 == len(cluster.asked)
+    assert NodeCount(3, COUNT.unreachable) == await census.count_nodes()
+    assert 2 == len(cluster.request_times)
 
 
-async def test_who_asks_meanwhile_gets_the_same_count(cluster: Cluster, census: Census) -> None:
+async def test_who_asks_meanwhile_gets_the_same_count(
+    cluster: FakeApiServer, census: NodeHealth
+) -> None:
     """Many pods are lost with one node."""
-    assert [COUNT] * 5 == await asyncio.gather(*(census.look() for _ in range(5)))
-    assert [0] == cluster.asked
+    assert [COUNT] * 5 == await asyncio.gather(*(census.count_nodes() for _ in range(5)))
+    assert [0] == cluster.request_times
 
 
-async def test_who_gives_up_takes_nothing_from_the_others(cluster: Cluster, census: Census) -> None:
+async def test_who_gives_up_takes_nothing_from_the_others(
+    cluster: FakeApiServer, census: NodeHealth
+) -> None:
     """The next in line asks in his place."""
-    first = asyncio.create_task(census.look())
-    second = asyncio.create_task(census.look())
+    first = asyncio.create_task(census.count_nodes())
+    second = asyncio.create_task(census.count_nodes())
     await asyncio.sleep(0.5)
     first.cancel()
 
     assert COUNT == await second
-    assert [0, 0.5] == cluster.asked
+    assert [0, 0.5] == cluster.request_times
 
 
 async def test_forbidden(
-    cluster: Cluster, census: Census, caplog: pytest.LogCaptureFixture
+    cluster: FakeApiServer, census: NodeHealth, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is said once, and tried again after a long while."""
     cluster.error = FORBIDDEN
     for _ in range(3):
-        assert None is await census.look()
-        await asyncio.sleep(FORBIDDEN_PACE / 2)
+        assert None is await census.count_nodes()
+        await asyncio.sleep(FORBIDDEN_CACHE_TTL / 2)
 
-    assert [0, 601] == [round(at) for at in cluster.asked]
+    assert [0, 601] == [round(at) for at in cluster.request_times]
     assert 1 == len(caplog.records)
     assert "nodes are not counted: 403 Forbidden: nodes is forbidden" == caplog.messages[0]
 
 
 async def test_a_right_may_come_and_go(
-    cluster: Cluster, census: Census, caplog: pytest.LogCaptureFixture
+    cluster: FakeApiServer, census: NodeHealth, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its next loss is said again."""
     for error in (FORBIDDEN, None, FORBIDDEN):
         cluster.error = error
 
-        assert (None if error else COUNT) == await census.look()
+        assert (None if error else COUNT) == await census.count_nodes()
 
-        await asyncio.sleep(FORBIDDEN_PACE)
+        await asyncio.sleep(FORBIDDEN_CACHE_TTL)
 
     assert 2 == len(caplog.records)
 
 
 async def test_the_server_is_away(
-    cluster: Cluster, census: Census, caplog: pytest.LogCaptureFixture
+    cluster: FakeApiServer, census: NodeHealth, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Half a count is none, nor is an old one; it is tried again at the usual pace."""
-    await census.look()
-    await asyncio.sleep(PACE)
+    await census.count_nodes()
+    await asyncio.sleep(CACHE_TTL)
     cluster.error = UnavailableError(503, "", "no")
 
-    assert None is await census.look()
-    assert None is await census.look()
-    assert 2 == len(cluster.asked)
+    assert None is await census.count_nodes()
+    assert None is await census.count_nodes()
+    assert 2 == len(cluster.request_times)
     assert [logging.WARNING] == [record.levelno for record in caplog.records]
 
     cluster.error = None
-    await asyncio.sleep(PACE)
+    await asyncio.sleep(CACHE_TTL)
 
-    assert COUNT == await census.look()
+    assert COUNT == await census.count_nodes()

@@ -8,23 +8,23 @@ import pytest
 
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.event_handlers import Observer
-from selfhealing.controller.optional_kinds import ASKED_BY, PACE, OptionalKinds
+from selfhealing.controller.event_handlers import EventHandlers
+from selfhealing.controller.optional_kinds import POLL_INTERVAL, REQUESTED_BY, OptionalKinds
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import NotFoundError, UnavailableError
-from selfhealing.kube.resources import OPTIONAL, Resource
+from selfhealing.kube.resources import OPTIONAL_CHILDREN, Resource
 from tests.unit import builders
 from tests.unit.controller.clock import now
-from tests.unit.snapshots import KEY, put
+from tests.unit.snapshots import KEY, put_object
 
 Json = dict[str, Any]
 
 KIND = "VerticalPodAutoscaler"
-ASKING = {"image": "web:v1", "verticalScaling": {}}
+REQUESTING_SPEC = {"image": "web:v1", "verticalScaling": {}}
 
 
-class Cluster:
+class FakeApiServer:
     """What is served, as lists show it.
 
     Attributes:
@@ -34,106 +34,106 @@ class Cluster:
     def __init__(self, *objects: Json) -> None:
         self.objects = list(objects)
         self.error: Exception | None = None
-        self.asked: list[tuple[str, str | None, str]] = []
+        self.requests: list[tuple[str, str | None, str]] = []
 
-    async def objects_of(
+    async def list_objects(
         self, resource: Resource, namespace: str | None, labels: str = ""
     ) -> AsyncIterator[Json]:
         """Answer as Client.objects does; a list does not say the kind of its items."""
-        self.asked.append((resource.kind, namespace, labels))
+        self.requests.append((resource.kind, namespace, labels))
         if self.error:
             raise self.error
-        for thing in self.objects:
-            yield {field: value for field, value in thing.items() if field != "kind"}
+        for manifest in self.objects:
+            yield {field: value for field, value in manifest.items() if field != "kind"}
 
 
-class World:
+class Harness:
     """A cluster, the operator's picture of it and who looks at the optional kinds."""
 
     def __init__(self, *objects: Json, spec: Json | None = None, namespace: str = "") -> None:
-        self.cluster = Cluster(*objects)
+        self.api_server = FakeApiServer(*objects)
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
-        observer = Observer(self.store, self.queue, 0)
-        client = type("FakeClient", (), {"objects": self.cluster.objects_of})()
-        self.optional = OptionalKinds(
+        event_handlers = EventHandlers(self.store, self.queue, 0)
+        client = type("FakeClient", (), {"list_objects": self.api_server.list_objects})()
+        self.optional_kinds = OptionalKinds(
             cast("Client", client),
             self.store,
-            observer,
+            event_handlers,
             self.queue,
             (namespace,) if namespace else (),
             now,
         )
-        put(self.store, builders.app(spec or ASKING))
+        put_object(self.store, builders.app(spec or REQUESTING_SPEC))
 
-    async def woken(self) -> list[AppKey]:
+    async def drain_queue(self) -> list[AppKey]:
         """Who has been woken since this was asked last."""
-        found = []
+        keys = []
         while self.queue.depth():
-            found.append(key := await self.queue.get())
+            keys.append(key := await self.queue.get())
             self.queue.done(key)
-        return found
+        return keys
 
 
-def missing() -> NotFoundError:
+def not_served_error() -> NotFoundError:
     """The answer for a kind that is not served."""
     return NotFoundError(404, "", "404 page not found")
 
 
 def test_every_optional_kind_is_asked_for_by_a_field() -> None:
     """The table here and the one of the rights are the same."""
-    assert set(ASKED_BY) == {resource.kind for resource in OPTIONAL}
+    assert set(REQUESTED_BY) == {resource.kind for resource in OPTIONAL_CHILDREN}
 
 
 async def test_what_is_there_is_stored() -> None:
     """The app that it belongs to is woken, once."""
-    world = World(builders.vertical({"cpu": "25m"}))
-    await world.optional.look()
+    harness = Harness(builders.vpa({"cpu": "25m"}))
+    await harness.optional_kinds.list_all()
 
-    assert {"uid-of-VerticalPodAutoscaler": KEY} == world.store.uids(KIND)
-    assert [KEY] == await world.woken()
+    assert {"uid-of-VerticalPodAutoscaler": KEY} == harness.store.uids(KIND)
+    assert [KEY] == await harness.drain_queue()
 
-    await world.optional.look()
+    await harness.optional_kinds.list_all()
 
-    assert [] == await world.woken()
-    assert not world.optional.lacks(KIND)
+    assert [] == await harness.drain_queue()
+    assert not harness.optional_kinds.is_missing(KIND)
 
 
 async def test_what_is_gone_is_forgotten() -> None:
     """Also when the kind itself is gone."""
-    for error in (None, missing()):
-        world = World(builders.vertical())
-        await world.optional.look()
-        await world.woken()
-        world.cluster.objects.clear()
-        world.cluster.error = error
-        await world.optional.look()
+    for error in (None, not_served_error()):
+        harness = Harness(builders.vpa())
+        await harness.optional_kinds.list_all()
+        await harness.drain_queue()
+        harness.api_server.objects.clear()
+        harness.api_server.error = error
+        await harness.optional_kinds.list_all()
 
-        assert {} == world.store.uids(KIND)
-        assert [KEY] == await world.woken()
+        assert {} == harness.store.uids(KIND)
+        assert [KEY] == await harness.drain_queue()
 
 
 async def test_a_kind_that_comes_wakes_who_asks(caplog: pytest.LogCaptureFixture) -> None:
     """And nobody is woken as long as it does not come."""
     caplog.set_level("INFO")
-    world = World()
-    world.cluster.error = missing()
-    task = asyncio.create_task(world.optional.run())
-    await asyncio.sleep(PACE + 1)
+    harness = Harness()
+    harness.api_server.error = not_served_error()
+    task = asyncio.create_task(harness.optional_kinds.run())
+    await asyncio.sleep(POLL_INTERVAL + 1)
 
-    assert world.optional.lacks(KIND)
-    assert [KEY] == await world.woken()
+    assert harness.optional_kinds.is_missing(KIND)
+    assert [KEY] == await harness.drain_queue()
 
-    await asyncio.sleep(5 * PACE)
+    await asyncio.sleep(5 * POLL_INTERVAL)
 
-    assert world.optional.lacks(KIND)
-    assert [] == await world.woken()
+    assert harness.optional_kinds.is_missing(KIND)
+    assert [] == await harness.drain_queue()
 
-    world.cluster.error = None
-    await asyncio.sleep(PACE)
+    harness.api_server.error = None
+    await asyncio.sleep(POLL_INTERVAL)
 
-    assert not world.optional.lacks(KIND)
-    assert [KEY] == await world.woken()
+    assert not harness.optional_kinds.is_missing(KIND)
+    assert [KEY] == await harness.drain_queue()
     assert "the kind VerticalPodAutoscaler is served now" in caplog.text
 
     task.cancel()
@@ -141,60 +141,60 @@ async def test_a_kind_that_comes_wakes_who_asks(caplog: pytest.LogCaptureFixture
 
 async def test_nobody_asks_and_nobody_looks() -> None:
     """An operator whose apps have no such part costs the API server nothing."""
-    world = World(spec={"image": "web:v1"})
-    task = asyncio.create_task(world.optional.run())
-    await asyncio.sleep(10 * PACE)
+    harness = Harness(spec={"image": "web:v1"})
+    task = asyncio.create_task(harness.optional_kinds.run())
+    await asyncio.sleep(10 * POLL_INTERVAL)
 
-    assert [] == world.cluster.asked
+    assert [] == harness.api_server.requests
 
     task.cancel()
 
 
 async def test_what_nobody_asks_for_any_more_is_looked_at() -> None:
     """Until it is gone."""
-    world = World(builders.vertical(), spec={"image": "web:v1"})
-    await world.optional.look()
-    task = asyncio.create_task(world.optional.run())
-    await asyncio.sleep(3 * PACE + 1)
+    harness = Harness(builders.vpa(), spec={"image": "web:v1"})
+    await harness.optional_kinds.list_all()
+    task = asyncio.create_task(harness.optional_kinds.run())
+    await asyncio.sleep(3 * POLL_INTERVAL + 1)
 
-    assert 4 == len(world.cluster.asked)
+    assert 4 == len(harness.api_server.requests)
 
-    world.cluster.objects.clear()
-    await asyncio.sleep(5 * PACE)
+    harness.api_server.objects.clear()
+    await asyncio.sleep(5 * POLL_INTERVAL)
 
-    assert 5 == len(world.cluster.asked)
+    assert 5 == len(harness.api_server.requests)
 
     task.cancel()
 
 
 async def test_old_knowledge_is_none() -> None:
     """Whoever asks first after a long time tries for himself."""
-    world = World(spec={"image": "web:v1"})
-    world.cluster.error = missing()
-    await world.optional.look()
+    harness = Harness(spec={"image": "web:v1"})
+    harness.api_server.error = not_served_error()
+    await harness.optional_kinds.list_all()
 
-    assert world.optional.lacks(KIND)
+    assert harness.optional_kinds.is_missing(KIND)
 
-    await asyncio.sleep(2 * PACE)
+    await asyncio.sleep(2 * POLL_INTERVAL)
 
-    assert not world.optional.lacks(KIND)
+    assert not harness.optional_kinds.is_missing(KIND)
 
 
 async def test_a_failure_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """What is stored stays, and the next look is at its time."""
-    world = World(builders.vertical())
-    await world.optional.look()
-    world.cluster.error = UnavailableError(503, "", "busy")
-    await world.optional.look()
+    harness = Harness(builders.vpa())
+    await harness.optional_kinds.list_all()
+    harness.api_server.error = UnavailableError(503, "", "busy")
+    await harness.optional_kinds.list_all()
 
-    assert {"uid-of-VerticalPodAutoscaler": KEY} == world.store.uids(KIND)
-    assert not world.optional.lacks(KIND)
-    assert f"again in {PACE:.0f} s" in caplog.text
+    assert {"uid-of-VerticalPodAutoscaler": KEY} == harness.store.uids(KIND)
+    assert not harness.optional_kinds.is_missing(KIND)
+    assert f"again in {POLL_INTERVAL:.0f} s" in caplog.text
 
 
 async def test_only_the_served_namespaces_are_listed() -> None:
     """By the app's label, so that no stranger's object is read."""
-    world = World(namespace="shop")
-    await world.optional.look()
+    harness = Harness(namespace="shop")
+    await harness.optional_kinds.list_all()
 
-    assert [(KIND, "shop", "selfhealing.dev/app")] == world.cluster.asked
+    assert [(KIND, "shop", "selfhealing.dev/app")] == harness.api_server.requests

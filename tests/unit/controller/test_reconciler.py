@@ -9,40 +9,40 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from selfhealing.api.config import ABSENT, CONFIG_MAP, SECRET, ConfigRef, ConfigWatch
-from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Hold, Remedy
-from selfhealing.api.spec import SelfHealingAppSpec, parse
-from selfhealing.api.status import read_healing
-from selfhealing.apply.result import Outcome
-from selfhealing.cache.config_digests import config_view
+from selfhealing.api.config import ABSENT_DIGEST, CONFIG_MAP, SECRET, ConfigRef, ConfigWatch
+from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus, Remediation
+from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
+from selfhealing.api.status import read_healing_status
+from selfhealing.apply.result import SyncResult
+from selfhealing.cache.config_digests import config_digest
 from selfhealing.cache.parse import app_view
-from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView
 from selfhealing.controller import reconciler as module
-from selfhealing.controller.child_sync import Children
+from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.reconciler import Reconciler
-from selfhealing.controller.recorder import Recorder
-from selfhealing.controller.remediator import Healer
+from selfhealing.controller.recorder import EventRecorder
+from selfhealing.controller.remediator import Remediator
 from selfhealing.controller.settings import Settings
 from selfhealing.controller.workqueue import WorkQueue
-from selfhealing.render.overrides import Overrides, version
-from selfhealing.render.references import mark
-from selfhealing.status.event import Notice
+from selfhealing.render.overrides import Overrides, template_revision
+from selfhealing.render.references import hash_config_digests
+from selfhealing.status.event import Event
 from tests.unit import builders
 from tests.unit.controller.clock import now
-from tests.unit.controller.fake_api_server import Cluster, Json, forbidden, version_of
-from tests.unit.snapshots import KEY, put
+from tests.unit.controller.fake_api_server import FakeApiServer, Json, forbidden_error, revision_of
+from tests.unit.snapshots import KEY, put_object
 
 POD = "web-abc-1"
 EVICT = f"evict Pod/{POD}"
 EVIDENCE = "create ConfigMap/web-evidence"
 STATUS = "merge/status SelfHealingApp/web"
-KEPT = f"web-{version_of()}"
-KEEP = f"create ControllerRevision/{KEPT}"
+REVISION_NAME = f"web-{revision_of()}"
+CREATE_REVISION = f"create ControllerRevision/{REVISION_NAME}"
 
 
-class Clock(datetime):
+class FakeDatetime(datetime):
     """The time of the tests: noon, a hundred seconds later, and what has passed since."""
 
     @classmethod
@@ -52,7 +52,7 @@ class Clock(datetime):
         return builders.at(100) + timedelta(seconds=now())
 
 
-class World:
+class Harness:
     """Everything that a reconcile works with; children and Events are only noted.
 
     Attributes:
@@ -70,89 +70,91 @@ class World:
         watch: ConfigWatch = "all",
     ) -> None:
         app = builders.app(spec)
-        self.cluster = Cluster(app, *objects)
+        self.api_server = FakeApiServer(app, *objects)
         self.store = Store()
-        for thing in (app, *objects):
-            put(self.store, thing)
+        for manifest in (app, *objects):
+            put_object(self.store, manifest)
         self.queue: WorkQueue[AppKey] = WorkQueue()
         self.overrides: list[Overrides] = []
-        self.configs: list[Mapping[ConfigRef, str]] = []
-        self.meanwhile: Callable[[], object] = lambda: None
-        self.told: list[str] = []
+        self.config_digests: list[Mapping[ConfigRef, str]] = []
+        self.during_sync: Callable[[], object] = lambda: None
+        self.event_reasons: list[str] = []
         settings = Settings(healing_quiet=quiet, config_watch=watch)
         self.reconciler = Reconciler(
-            self.cluster.client,
+            self.api_server.client,
             self.store,
             self.queue,
-            cast("Recorder", self),
-            cast("Children", self),
-            Healer(self.cluster.client, self.store, self.queue, settings, now),
+            cast("EventRecorder", self),
+            cast("ChildSync", self),
+            Remediator(self.api_server.client, self.store, self.queue, settings, now),
             settings,
             now,
         )
 
-    async def sync(self, facts: Facts, _: SelfHealingAppSpec, overrides: Overrides) -> Outcome:
-        """Stand for Children."""
-        self.configs.append(facts.config)
-        self.meanwhile()
+    async def sync_children(
+        self, snapshot: AppSnapshot, _: SelfHealingAppSpec, overrides: Overrides
+    ) -> SyncResult:
+        """Stand for ChildSync."""
+        self.config_digests.append(snapshot.config_digests)
+        self.during_sync()
         self.overrides.append(overrides)
-        return Outcome()
+        return SyncResult()
 
-    def tell(self, _: AppView, notice: Notice) -> None:
+    def record_event(self, _: AppView, event: Event) -> None:
         """Stand for Recorder."""
-        self.told.append(notice.reason)
+        self.event_reasons.append(event.reason)
 
     @asynccontextmanager
-    async def working(self, seconds: float) -> AsyncIterator[None]:
+    async def running_worker(self, seconds: float) -> AsyncIterator[None]:
         """Let a worker work for so long, from now on."""
         self.queue.add(KEY)
-        task = asyncio.create_task(self.reconciler.work())
+        task = asyncio.create_task(self.reconciler.run_worker())
         await asyncio.sleep(seconds)
         try:
             yield
         finally:
             task.cancel()
 
-    async def work(self, seconds: float = 3) -> None:
+    async def run_worker(self, seconds: float = 3) -> None:
         """Let a worker work for so long."""
-        async with self.working(seconds):
+        async with self.running_worker(seconds):
             pass
 
-    def news(self, thing: Json) -> None:
+    def update_object(self, manifest: Json) -> None:
         """Let something be so, and the watch bring it."""
-        self.cluster.put(thing)
-        put(self.store, thing)
+        self.api_server.put_object(manifest)
+        put_object(self.store, manifest)
         self.queue.add(KEY)
 
     @property
     def record(self) -> HealingStatus:
         """What the API server has stored about healing."""
-        status = self.cluster.objects_by_path["SelfHealingApp", builders.APP].get("status", {})
-        found = read_healing(orjson.loads(orjson.dumps(status)))
-        assert found is not None
-        return found
+        status = self.api_server.objects_by_path["SelfHealingApp", builders.APP].get("status", {})
+        found_record = read_healing_status(orjson.loads(orjson.dumps(status)))
+        assert found_record is not None
+        return found_record
 
 
-def world(**more: Any) -> World:  # noqa: ANN401 - as World
+def build_failing_app(**more: Any) -> Harness:  # noqa: ANN401 - as World
     """One of two pods fails again and again."""
-    return World(
+    return Harness(
         builders.deployment(),
-        builders.pod(POD, builders.crash_loop(5, builders.ended()), version=7),
+        builders.pod(POD, builders.crash_loop(5, builders.termination()), version=7),
         builders.pod("web-abc-2", builders.running()),
         **more,
     )
 
 
-def well(**more: Any) -> World:  # noqa: ANN401 - as World
+def build_healthy_app(**more: Any) -> Harness:  # noqa: ANN401 - as World
     """All is well."""
     pods = (builders.pod(f"web-abc-{n}", builders.running()) for n in (1, 2))
-    return World(builders.deployment(), *pods, **more)
+    return Harness(builders.deployment(), *pods, **more)
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the reconciler's time go with the loop's."""
-    monkeypatch.setattr(module, "datetime", Clock)
+    monkeypatch.setattr(module, "datetime", FakeDatetime)
 
 
 class TestActing:
@@ -160,88 +162,95 @@ class TestActing:
 
     async def test_the_order(self) -> None:
         """It is written first: who crashes after that knows what was to be done, and why."""
-        there = world()
-        await there.work()
+        harness = build_failing_app()
+        await harness.run_worker()
 
-        assert [STATUS, EVIDENCE, EVICT] == there.cluster.writes()[:3]
+        assert [STATUS, EVIDENCE, EVICT] == harness.api_server.write_requests()[:3]
 
-        [action] = there.record.history
+        [action] = harness.record.history
 
-        assert (Remedy.RECYCLE, ActionOutcome.STARTED) == (action.remedy, action.outcome)
-        assert "1-recycle.txt" == action.evidence
-        assert ["CrashLooping", "HealingRecycle"] == [
-            each for each in there.told if each in {"CrashLooping", "HealingRecycle"}
+        assert (Remediation.REPLACE_POD, ActionOutcome.IN_PROGRESS) == (
+            action.remediation,
+            action.outcome,
+        )
+        assert "1-replace-pod.txt" == action.evidence
+        assert ["CrashLooping", "HealingReplacePod"] == [
+            reason
+            for reason in harness.event_reasons
+            if reason in {"CrashLooping", "HealingReplacePod"}
         ]
 
     async def test_what_was_not_stored_is_not_done(self) -> None:
         """Nothing would remember it."""
-        there = world()
-        there.cluster.errors["merge/status"] = forbidden()
-        await there.work(60)
+        harness = build_failing_app()
+        harness.api_server.errors["merge/status"] = forbidden_error()
+        await harness.run_worker(60)
 
-        assert {STATUS} == set(there.cluster.writes())
-        assert "HealingRecycle" not in there.told
+        assert {STATUS} == set(harness.api_server.write_requests())
+        assert "HealingReplacePod" not in harness.event_reasons
 
     async def test_the_spec_changes_meanwhile(self) -> None:
         """What was decided by the old one is not stored, so nothing of it is done."""
-        there = world()
+        harness = build_failing_app()
         changed = builders.app({"image": "web:v2", "port": 5000}, generation=2, resourceVersion="2")
-        sync = there.sync
+        sync_children = harness.sync_children
 
-        async def slow(facts: Facts, spec: SelfHealingAppSpec, overrides: Overrides) -> Outcome:
-            there.cluster.put(changed)
-            there.store.put_app(app_view(changed))
-            there.reconciler._children = cast("Children", there)  # noqa: SLF001 - once only
-            return await sync(facts, spec, overrides)
+        async def slow(
+            facts: AppSnapshot, spec: SelfHealingAppSpec, overrides: Overrides
+        ) -> SyncResult:
+            harness.api_server.put_object(changed)
+            harness.store.upsert_app(app_view(changed))
+            harness.reconciler._child_sync = cast("ChildSync", harness)  # noqa: SLF001 - once only
+            return await sync_children(facts, spec, overrides)
 
-        there.reconciler._children = cast(  # noqa: SLF001 - in place of what takes so long
-            "Children", type("Slow", (), {"sync": staticmethod(slow)})()
+        harness.reconciler._child_sync = cast(  # noqa: SLF001 - in place of what takes so long
+            "ChildSync", type("Slow", (), {"sync_children": staticmethod(slow)})()
         )
-        await there.work(0.1)
+        await harness.run_worker(0.1)
 
-        assert [STATUS] == there.cluster.writes()
-        assert "status" not in there.cluster.objects_by_path["SelfHealingApp", builders.APP]
+        assert [STATUS] == harness.api_server.write_requests()
+        assert "status" not in harness.api_server.objects_by_path["SelfHealingApp", builders.APP]
 
-        await there.work()
+        await harness.run_worker()
 
-        assert version_of(image="web:v2") == there.record.template
+        assert revision_of(image="web:v2") == harness.record.desired_revision
 
     async def test_the_app_is_deleted_meanwhile(self) -> None:
         """Nothing more is done once that is known."""
-        there = world()
-        await there.work(0.1)
-        there.store.drop_app(KEY, builders.APP_UID)
-        there.cluster.asked.clear()
-        await there.work(60)
+        harness = build_failing_app()
+        await harness.run_worker(0.1)
+        harness.store.delete_app(KEY, builders.APP_UID)
+        harness.api_server.requests.clear()
+        await harness.run_worker(60)
 
-        assert [] == there.cluster.asked
+        assert [] == harness.api_server.requests
 
     async def test_paused(self) -> None:
         """Nothing is done that was decided before, and nothing is decided."""
-        there = world()
-        there.cluster.budget = False
-        async with there.working(3):
-            meta = there.cluster.objects_by_path["SelfHealingApp", builders.APP]["metadata"]
-            status = there.cluster.objects_by_path["SelfHealingApp", builders.APP]["status"]
+        harness = build_failing_app()
+        harness.api_server.allows_eviction = False
+        async with harness.running_worker(3):
+            meta = harness.api_server.objects_by_path["SelfHealingApp", builders.APP]["metadata"]
+            status = harness.api_server.objects_by_path["SelfHealingApp", builders.APP]["status"]
             version = str(int(meta["resourceVersion"]) + 1)
             spec = {"image": builders.IMAGE, "port": 5000, "paused": True}
-            there.news(builders.app(spec, status, resourceVersion=version, generation=2))
-            there.cluster.asked.clear()
+            harness.update_object(builders.app(spec, status, resourceVersion=version, generation=2))
+            harness.api_server.requests.clear()
             await asyncio.sleep(600)
 
-        assert {STATUS} == set(there.cluster.writes())
-        assert ActionOutcome.STARTED is there.record.history[0].outcome
+        assert {STATUS} == set(harness.api_server.write_requests())
+        assert ActionOutcome.IN_PROGRESS is harness.record.history[0].outcome
         # It is not one of those that make a storm for others.
-        assert not there.reconciler._healer._ward._ill  # noqa: SLF001 - nothing else shows it
+        assert not harness.reconciler._remediator._unhealthy_apps._unhealthy  # noqa: SLF001 - nothing else shows it
 
     async def test_nothing_loops(self) -> None:
         """Where the remedy is not carried out for want of a right, the server is left alone."""
-        there = world()
-        there.cluster.errors["evict"] = forbidden()
-        await there.work(60)
+        harness = build_failing_app()
+        harness.api_server.errors["evict"] = forbidden_error()
+        await harness.run_worker(60)
 
-        assert 5 <= there.cluster.asked.count(EVICT) <= 7
-        assert len(there.cluster.writes()) < 20
+        assert 5 <= harness.api_server.requests.count(EVICT) <= 7
+        assert len(harness.api_server.write_requests()) < 20
 
 
 class TestHolding:
@@ -249,43 +258,43 @@ class TestHolding:
 
     async def test_quiet_time(self) -> None:
         """A new process looks around first, and begins by itself when it has."""
-        there = world(quiet=60)
-        await there.work(50)
+        harness = build_failing_app(quiet=60)
+        await harness.run_worker(50)
 
-        assert Hold.STARTING_UP is there.record.hold
-        assert EVICT not in there.cluster.asked
+        assert BlockedReason.STARTING_UP is harness.record.blocked_reason
+        assert EVICT not in harness.api_server.requests
 
-        await there.work(20)
+        await harness.run_worker(20)
 
-        assert EVICT in there.cluster.asked
+        assert EVICT in harness.api_server.requests
 
     async def test_what_is_known_is_behind(self) -> None:
         """The pod is well again, only the watch has not said so: it is not touched."""
-        there = world()
+        harness = build_failing_app()
         newer = builders.pod(POD, builders.running(), version=8)
-        there.cluster.put(newer)
-        async with there.working(60):
-            assert Hold.STALE_FACTS is there.record.hold
-            assert [] == there.record.history
-            assert 1 == there.cluster.asked.count(f"get Pod/{POD}")
+        harness.api_server.put_object(newer)
+        async with harness.running_worker(60):
+            assert BlockedReason.STALE_CACHE is harness.record.blocked_reason
+            assert [] == harness.record.history
+            assert 1 == harness.api_server.requests.count(f"get Pod/{POD}")
 
-            there.news(newer)
+            harness.update_object(newer)
             await asyncio.sleep(10)
 
-            assert None is there.record.hold
+            assert None is harness.record.blocked_reason
 
-        assert EVICT not in there.cluster.asked
+        assert EVICT not in harness.api_server.requests
 
     async def test_it_is_as_ill_as_before(self) -> None:
         """Then it is healed as soon as that is known."""
-        there = world()
-        newer = builders.pod(POD, builders.crash_loop(6, builders.ended()), version=8)
-        there.cluster.put(newer)
-        async with there.working(10):
-            there.news(newer)
+        harness = build_failing_app()
+        newer = builders.pod(POD, builders.crash_loop(6, builders.termination()), version=8)
+        harness.api_server.put_object(newer)
+        async with harness.running_worker(10):
+            harness.update_object(newer)
             await asyncio.sleep(10)
 
-        assert EVICT in there.cluster.asked
+        assert EVICT in harness.api_server.requests
 
 
 PROBATION = 600
@@ -296,58 +305,64 @@ class TestProving:
 
     async def test_it_is_kept_before_the_status_says_so(self) -> None:
         """Or the status might name a version that is nowhere."""
-        there = well()
-        await there.work(PROBATION - 10)
+        harness = build_healthy_app()
+        await harness.run_worker(PROBATION - 10)
 
-        assert None is there.record.good_template
+        assert None is harness.record.stable_revision
 
-        there.cluster.asked.clear()
-        await there.work(20)
+        harness.api_server.requests.clear()
+        await harness.run_worker(20)
 
-        assert [KEEP, STATUS] == there.cluster.writes()
-        assert version_of() == there.record.good_template
-        assert "VersionProven" in there.told
+        assert [CREATE_REVISION, STATUS] == harness.api_server.write_requests()
+        assert revision_of() == harness.record.stable_revision
+        assert "RevisionStable" in harness.event_reasons
 
     @pytest.mark.parametrize("stranger", [True, False], ids=["a stranger's name", "no right"])
     async def test_it_cannot_be_kept(
         self, caplog: pytest.LogCaptureFixture, *, stranger: bool
     ) -> None:
         """The status goes on telling how the app is, without that; it is tried again."""
-        there = well()
-        revision = builders.child("ControllerRevision", owner="uid-of-another", name=KEPT)
+        harness = build_healthy_app()
+        revision = builders.child("ControllerRevision", owner="uid-of-another", name=REVISION_NAME)
         if stranger:
-            there.cluster.put(revision)
+            harness.api_server.put_object(revision)
         else:
-            there.cluster.errors["create"] = forbidden()
-        async with there.working(PROBATION + 100):
-            assert None is there.record.good_template
-            assert 1 == there.cluster.asked.count(KEEP)
+            harness.api_server.errors["create"] = forbidden_error()
+        async with harness.running_worker(PROBATION + 100):
+            assert None is harness.record.stable_revision
+            assert 1 == harness.api_server.requests.count(CREATE_REVISION)
             assert 1 == len([text for text in caplog.messages if "cannot be kept" in text])
 
-            there.news(builders.pod("web-abc-1", builders.running(ready=False), version=9))
+            harness.update_object(
+                builders.pod("web-abc-1", builders.running(ready=False), version=9)
+            )
             await asyncio.sleep(2)
 
-            assert None is there.record.well_since
+            assert None is harness.record.healthy_since
 
-        assert "VersionProven" not in there.told
+        assert "RevisionStable" not in harness.event_reasons
 
     async def test_the_one_before_is_kept_until_then(self) -> None:
         """A crash between the two leaves both."""
-        there = well(spec={"image": "web:v0", "port": 5000})
-        await there.work(PROBATION + 10)
-        before = f"web-{version_of(image='web:v0')}"
+        harness = build_healthy_app(spec={"image": "web:v0", "port": 5000})
+        await harness.run_worker(PROBATION + 10)
+        before = f"web-{revision_of(image='web:v0')}"
 
-        assert [before] == there.cluster.there("ControllerRevision")
+        assert [before] == harness.api_server.list_names("ControllerRevision")
 
-        app = there.cluster.objects_by_path["SelfHealingApp", builders.APP]
+        app = harness.api_server.objects_by_path["SelfHealingApp", builders.APP]
         app["metadata"] |= {"generation": 2, "resourceVersion": "80"}
         app["spec"]["image"] = builders.IMAGE
-        there.news(app)
-        there.cluster.asked.clear()
-        await there.work(PROBATION + 10)
+        harness.update_object(app)
+        harness.api_server.requests.clear()
+        await harness.run_worker(PROBATION + 10)
 
-        assert [KEPT] == there.cluster.there("ControllerRevision")
-        assert [KEEP, STATUS, f"delete ControllerRevision/{before}"] == there.cluster.writes()[-3:]
+        assert [REVISION_NAME] == harness.api_server.list_names("ControllerRevision")
+        assert [
+            CREATE_REVISION,
+            STATUS,
+            f"delete ControllerRevision/{before}",
+        ] == harness.api_server.write_requests()[-3:]
 
 
 READS: Json = {
@@ -357,49 +372,55 @@ READS: Json = {
 SETTINGS, PASSWORD = ConfigRef(CONFIG_MAP, "settings"), ConfigRef(SECRET, "password")
 
 
-def holding(mode: str, version: int = 1) -> Json:
+def build_config_map(mode: str, version: int = 1) -> Json:
     """The ConfigMap that the app reads."""
     return builders.config(data={"mode": mode}, version=version)
 
 
 async def test_what_the_pods_read_is_followed_from_the_first_look() -> None:
     """What is there, what is not, and what comes later; what is not watched is left out."""
-    digest = config_view(holding("fast")).digest
-    for watch, known in (
-        ("all", {SETTINGS: digest, PASSWORD: ABSENT}),
+    digest = config_digest(build_config_map("fast")).digest
+    for watch, expected in (
+        ("all", {SETTINGS: digest, PASSWORD: ABSENT_DIGEST}),
         ("configmaps", {SETTINGS: digest}),
         ("off", {}),
     ):
-        world = well(spec=READS, watch=watch)
-        world.store.configs.put(config_view(holding("fast")))
-        await world.work()
+        harness = build_healthy_app(spec=READS, watch=watch)
+        harness.store.config_index.upsert(config_digest(build_config_map("fast")))
+        await harness.run_worker()
 
-        assert known == world.configs[0]
-        readers = world.store.configs.put(config_view(holding("slow", version=2)))
+        assert expected == harness.config_digests[0]
+        readers = harness.store.config_index.upsert(
+            config_digest(build_config_map("slow", version=2))
+        )
         assert (watch != "off") == (KEY in readers)
 
 
 async def test_an_app_that_no_longer_follows_has_no_readers() -> None:
     """Somebody has changed the spec."""
-    world = well(spec=READS)
-    await world.work()
-    world.news(
+    harness = build_healthy_app(spec=READS)
+    await harness.run_worker()
+    harness.update_object(
         builders.app({**READS, "restartOnConfigChange": False}, generation=2, resourceVersion="9")
     )
-    await world.work()
+    await harness.run_worker()
 
-    assert {} == world.configs[-1]
-    assert frozenset() == world.store.configs.put(config_view(holding("fast")))
+    assert {} == harness.config_digests[-1]
+    assert frozenset() == harness.store.config_index.upsert(config_digest(build_config_map("fast")))
 
 
 async def test_a_version_is_spoken_of_by_the_configuration_that_was_written() -> None:
     """It changes while the Deployment is written: that is for the next look."""
-    world = well(spec={**READS, "envFrom": READS["envFrom"][:1]})
-    world.store.configs.put(config_view(holding("fast")))
-    world.meanwhile = lambda: world.store.configs.put(config_view(holding("slow", version=2)))
-    async with world.working(0.01):
-        spoken = world.record.template
+    harness = build_healthy_app(spec={**READS, "envFrom": READS["envFrom"][:1]})
+    harness.store.config_index.upsert(config_digest(build_config_map("fast")))
+    harness.during_sync = lambda: harness.store.config_index.upsert(
+        config_digest(build_config_map("slow", version=2))
+    )
+    async with harness.running_worker(0.01):
+        reported_revision = harness.record.desired_revision
 
-    spec = parse({**READS, "envFrom": READS["envFrom"][:1]})
-    written = mark({SETTINGS: config_view(holding("fast")).digest})
-    assert version(builders.APP, spec, written) == spoken
+    spec = parse_spec({**READS, "envFrom": READS["envFrom"][:1]})
+    config_hash_written = hash_config_digests(
+        {SETTINGS: config_digest(build_config_map("fast")).digest}
+    )
+    assert template_revision(builders.APP, spec, config_hash_written) == reported_revision

@@ -9,19 +9,19 @@ import pytest
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.views import AppView
 from selfhealing.controller import recorder as module
-from selfhealing.controller.recorder import SERIES_WINDOW, Recorder
+from selfhealing.controller.recorder import SERIES_WINDOW, EventRecorder
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ForbiddenError, NotFoundError
 from selfhealing.kube.metrics import REGISTRY
 from selfhealing.kube.resources import EVENT_SERIES, Resource
-from selfhealing.status.event import Notice
+from selfhealing.status.event import Event
 from tests.unit import builders
-from tests.unit.controller.clock import settle
+from tests.unit.controller.clock import run_until_idle
 
 Json = dict[str, Any]
 
 APP = app_view(builders.app())
-NOTICE = Notice("Warning", "ContainerRestarted", "container app of pod web-1 was restarted")
+EVENT = Event("Warning", "ContainerRestarted", "container app of pod web-1 was restarted")
 
 
 class EventServer:
@@ -34,34 +34,34 @@ class EventServer:
 
     def __init__(self) -> None:
         self.events: dict[str, Json] = {}
-        self.refuses = False
+        self.is_refusing = False
         self.requests = 0
 
     async def create(self, resource: Resource, body: Json) -> Json:
         """Answer as Client.create does."""
         assert resource is EVENT_SERIES
 
-        self._ask()
+        self._count_request()
         self.events[body["metadata"]["name"]] = dict(body)
         return body
 
-    async def merge(self, resource: Resource, namespace: str, name: str, patch: Json) -> Json:
+    async def merge_patch(self, resource: Resource, namespace: str, name: str, patch: Json) -> Json:
         """Answer as Client.merge does."""
         assert (EVENT_SERIES, "shop") == (resource, namespace)
 
-        self._ask()
+        self._count_request()
         if name not in self.events:
             raise NotFoundError(404, "NotFound", "it has expired")
         self.events[name] |= patch
         return self.events[name]
 
-    def counts(self) -> list[int]:
+    def series_counts(self) -> list[int]:
         """How often each Event was seen."""
         return [event.get("series", {}).get("count", 1) for event in self.events.values()]
 
-    def _ask(self) -> None:
+    def _count_request(self) -> None:
         self.requests += 1
-        if self.refuses:
+        if self.is_refusing:
             raise ForbiddenError(403, "Forbidden", "no Events today")
 
 
@@ -72,11 +72,11 @@ def server() -> EventServer:
 
 
 @pytest.fixture
-async def recorder(server: EventServer) -> AsyncIterator[Recorder]:
+async def recorder(server: EventServer) -> AsyncIterator[EventRecorder]:
     """A recorder that writes to the server."""
-    recorder = Recorder(cast("Client", server))
+    recorder = EventRecorder(cast("Client", server))
     task = asyncio.create_task(recorder.run())
-    await settle()
+    await run_until_idle()
     yield recorder
 
     assert not task.done()
@@ -84,25 +84,25 @@ async def recorder(server: EventServer) -> AsyncIterator[Recorder]:
     task.cancel()
 
 
-def other(name: str, uid: str) -> AppView:
+def build_other_app(name: str, uid: str) -> AppView:
     """Another app."""
     return app_view(builders.app(name=name, uid=uid))
 
 
-def dropped() -> float:
+def dropped_count() -> float:
     """How many Events were dropped so far, in all tests."""
     return REGISTRY.get_sample_value("selfhealing_events_dropped_total") or 0
 
 
-async def tell(recorder: Recorder, app: AppView = APP, notice: Notice = NOTICE) -> None:
+async def record_event(recorder: EventRecorder, app: AppView = APP, event: Event = EVENT) -> None:
     """Tell, and let it be written."""
-    recorder.tell(app, notice)
-    await settle()
+    recorder.record_event(app, event)
+    await run_until_idle()
 
 
-async def test_an_event_is_about_its_app(server: EventServer, recorder: Recorder) -> None:
+async def test_an_event_is_about_its_app(server: EventServer, recorder: EventRecorder) -> None:
     """It says what kubectl describe shows."""
-    await tell(recorder)
+    await record_event(recorder)
 
     [event] = server.events.values()
     assert {
@@ -112,7 +112,7 @@ async def test_an_event_is_about_its_app(server: EventServer, recorder: Recorder
         "name": "web",
         "uid": builders.APP_UID,
     } == event["regarding"]
-    assert (NOTICE.type, NOTICE.reason, NOTICE.message) == (
+    assert (EVENT.type, EVENT.reason, EVENT.message) == (
         event["type"],
         event["reason"],
         event["note"],
@@ -126,13 +126,13 @@ async def test_an_event_is_about_its_app(server: EventServer, recorder: Recorder
     )
 
 
-async def test_repeats_become_a_series(server: EventServer, recorder: Recorder) -> None:
+async def test_repeats_become_a_series(server: EventServer, recorder: EventRecorder) -> None:
     """One Event whose count grows."""
     for count in range(1, 6):
-        await tell(recorder)
+        await record_event(recorder)
         await asyncio.sleep(60)
 
-        assert [count] == server.counts()
+        assert [count] == server.series_counts()
 
     [event] = server.events.values()
     assert event["eventTime"] <= event["series"]["lastObservedTime"]
@@ -141,82 +141,84 @@ async def test_repeats_become_a_series(server: EventServer, recorder: Recorder) 
 @pytest.mark.parametrize(
     ("app", "notice"),
     [
-        (other("api", "2"), NOTICE),
-        (other("web", "3"), NOTICE),
-        (APP, Notice("Normal", NOTICE.reason, NOTICE.message)),
-        (APP, Notice("Warning", "Degraded", NOTICE.message)),
-        (APP, Notice("Warning", NOTICE.reason, "another pod")),
+        (build_other_app("api", "2"), EVENT),
+        (build_other_app("web", "3"), EVENT),
+        (APP, Event("Normal", EVENT.reason, EVENT.message)),
+        (APP, Event("Warning", "Degraded", EVENT.message)),
+        (APP, Event("Warning", EVENT.reason, "another pod")),
     ],
 )
 async def test_what_differs_is_another_event(
-    server: EventServer, recorder: Recorder, app: AppView, notice: Notice
+    server: EventServer, recorder: EventRecorder, app: AppView, notice: Event
 ) -> None:
     """Another app, one that was made anew under the old name, another type, reason or message."""
-    await tell(recorder)
-    await tell(recorder, app, notice)
+    await record_event(recorder)
+    await record_event(recorder, app, notice)
 
-    assert [1, 1] == server.counts()
+    assert [1, 1] == server.series_counts()
 
 
-async def test_after_the_window_it_is_news_again(server: EventServer, recorder: Recorder) -> None:
+async def test_after_the_window_it_is_news_again(
+    server: EventServer, recorder: EventRecorder
+) -> None:
     """The window begins anew with each repeat."""
-    await tell(recorder)
+    await record_event(recorder)
     await asyncio.sleep(SERIES_WINDOW - 1)
-    await tell(recorder)
+    await record_event(recorder)
     await asyncio.sleep(SERIES_WINDOW - 1)
-    await tell(recorder)
+    await record_event(recorder)
 
-    assert [3] == server.counts()
+    assert [3] == server.series_counts()
 
     await asyncio.sleep(SERIES_WINDOW)
-    await tell(recorder)
+    await record_event(recorder)
 
-    assert [3, 1] == server.counts()
+    assert [3, 1] == server.series_counts()
 
 
 async def test_an_event_that_has_expired_is_written_anew(
-    server: EventServer, recorder: Recorder
+    server: EventServer, recorder: EventRecorder
 ) -> None:
     """The API server keeps Events for an hour, and may be told to keep them for less."""
-    await tell(recorder)
+    await record_event(recorder)
     server.events.clear()
-    await tell(recorder)
+    await record_event(recorder)
 
-    assert [1] == server.counts()
+    assert [1] == server.series_counts()
 
-    await tell(recorder)
+    await record_event(recorder)
 
-    assert [2] == server.counts()
+    assert [2] == server.series_counts()
 
 
 async def test_a_refusal_is_counted_and_the_next_is_written(
-    server: EventServer, recorder: Recorder
+    server: EventServer, recorder: EventRecorder
 ) -> None:
     """Events are a courtesy: nothing is tried again."""
-    before = dropped()
-    server.refuses = True
-    await tell(recorder)
+    before = dropped_count()
+    server.is_refusing = True
+    await record_event(recorder)
 
-    assert before + 1 == dropped()
+    assert before + 1 == dropped_count()
     assert 1 == server.requests
 
-    server.refuses = False
-    await tell(recorder)
+    server.is_refusing = False
+    await record_event(recorder)
 
-    assert [1] == server.counts()
-    assert before + 1 == dropped()
+    assert [1] == server.series_counts()
+    assert before + 1 == dropped_count()
 
 
 async def test_a_flood_is_cut(server: EventServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not fit into the queue is dropped and counted; what fits is written."""
-    monkeypatch.setattr(module, "QUEUE_LIMIT", 10)
-    recorder = Recorder(cast("Client", server))
-    before = dropped()
+    monkeypatch.setattr(module, "MAX_QUEUED_EVENTS", 10)
+    recorder = EventRecorder(cast("Client", server))
+    before = dropped_count()
 
     for number in range(25):
-        recorder.tell(APP, Notice("Normal", "Scaled", str(number)))
+        recorder.record_event(APP, Event("Normal", "Scaled", str(number)))
 
-    assert before + 15 == dropped()
+    assert before + 15 == dropped_count()
 
     task = asyncio.create_task(recorder.run())
     await asyncio.sleep(1)
@@ -226,17 +228,17 @@ async def test_a_flood_is_cut(server: EventServer, monkeypatch: pytest.MonkeyPat
 
 
 async def test_what_was_told_longest_ago_is_forgotten_first(
-    server: EventServer, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    server: EventServer, recorder: EventRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory is bounded; what still repeats stays known, however old its first Event is."""
-    monkeypatch.setattr(module, "REMEMBERED", 3)
-    await tell(recorder)
+    monkeypatch.setattr(module, "MAX_SERIES", 3)
+    await record_event(recorder)
     for number in range(10):
-        await tell(recorder, notice=Notice("Normal", "Scaled", str(number)))
-        await tell(recorder)
+        await record_event(recorder, event=Event("Normal", "Scaled", str(number)))
+        await record_event(recorder)
 
-    assert [11, *[1] * 10] == server.counts()
+    assert [11, *[1] * 10] == server.series_counts()
 
-    await tell(recorder, notice=Notice("Normal", "Scaled", "0"))
+    await record_event(recorder, event=Event("Normal", "Scaled", "0"))
 
     assert 12 == len(server.events)

@@ -6,88 +6,92 @@ from typing import Any
 
 import pytest
 
-from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Hold
+from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus
 from selfhealing.cache.parse import app_view
-from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.remediator import Healer, Preparation
-from selfhealing.controller.revision_store import BARRED
+from selfhealing.controller.remediator import Preparation, Remediator
+from selfhealing.controller.revision_store import RETRY_AFTER
 from selfhealing.controller.settings import Settings
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.errors import UnavailableError
 from selfhealing.render.meta import Owner
-from selfhealing.render.overrides import Overrides, build_kept
+from selfhealing.render.overrides import Overrides, build_revision
 from selfhealing.render.pod import build_pod_template
 from tests.unit import builders
 from tests.unit.controller.clock import now
 from tests.unit.controller.fake_api_server import (
-    Cluster,
+    FakeApiServer,
     Json,
-    action,
-    forbidden,
-    illness,
-    kept_apart,
-    record,
-    spec,
-    version_of,
+    build_action,
+    build_diagnosis,
+    build_quarantine,
+    build_record,
+    build_spec,
+    forbidden_error,
+    revision_of,
 )
-from tests.unit.snapshots import KEY, put
+from tests.unit.snapshots import KEY, put_object
 
 POD = "web-abc-1"
 UID = f"uid-of-{POD}"
-OLD = {"image": "web:v0"}
-GOOD = version_of(**OLD)
-GOOD_TEMPLATE = build_pod_template(builders.APP, spec(**OLD))
-ROLLED_BACK = {"good_template": GOOD, "failed_template": version_of()}
-AWAY = UnavailableError(503, "ServiceUnavailable", "no")
+OLD_SPEC = {"image": "web:v0"}
+STABLE_REVISION = revision_of(**OLD_SPEC)
+STABLE_TEMPLATE = build_pod_template(builders.APP, build_spec(**OLD_SPEC))
+ROLLED_BACK = {"stable_revision": STABLE_REVISION, "failed_revision": revision_of()}
+UNAVAILABLE = UnavailableError(503, "ServiceUnavailable", "no")
 
 
-def kept(owner: str = builders.APP_UID) -> Json:
+def build_revision_object(owner: str = builders.APP_UID) -> Json:
     """The revision that keeps the version to go back to."""
-    body = build_kept(Owner(builders.NAMESPACE, builders.APP, owner), GOOD, GOOD_TEMPLATE)
+    body = build_revision(
+        Owner(builders.NAMESPACE, builders.APP, owner), STABLE_REVISION, STABLE_TEMPLATE
+    )
     return {**body, "metadata": {**body["metadata"], "uid": "uid-of-revision"}}
 
 
-class World:
+class Harness:
     """A cluster, the operator's picture of it and the healer; by default its quiet time is over."""
 
     def __init__(self, *objects: Json, quiet: float = 0, scale: float = 1) -> None:
-        self.cluster = Cluster(*objects)
+        self.api_server = FakeApiServer(*objects)
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
-        for thing in (builders.app(), *objects):
-            if thing["kind"] not in {"ControllerRevision", "Node"}:
-                put(self.store, thing)
+        for manifest in (builders.app(), *objects):
+            if manifest["kind"] not in {"ControllerRevision", "Node"}:
+                put_object(self.store, manifest)
         settings = Settings(healing_quiet=quiet, healing_scale=scale)
-        self.healer = Healer(self.cluster.client, self.store, self.queue, settings, now)
+        self.remediator = Remediator(self.api_server.client, self.store, self.queue, settings, now)
 
     @property
-    def facts(self) -> Facts:
+    def snapshot(self) -> AppSnapshot:
         """What is known of the app."""
-        found = self.store.facts(KEY)
-        assert found is not None
-        return found
+        found_snapshot = self.store.snapshot(KEY)
+        assert found_snapshot is not None
+        return found_snapshot
 
     async def prepare(
         self,
-        remembered: HealingStatus | None = None,
+        healing_record: HealingStatus | None = None,
         at: float = 100,
         **more: Any,  # noqa: ANN401 - of the spec
     ) -> Preparation:
         """Prepare a reconcile."""
-        return await self.healer.prepare(self.facts, spec(**more), remembered, builders.at(at))
+        return await self.remediator.prepare(
+            self.snapshot, build_spec(**more), healing_record, builders.at(at)
+        )
 
-    async def hold(self) -> Hold | None:
+    async def blocked_reason(self) -> BlockedReason | None:
         """What keeps anything from being done."""
-        return (await self.prepare(record())).situation.hold
+        return (await self.prepare(build_record())).external.blocked_reason
 
 
-def world(*more: Json, quiet: float = 0, scale: float = 1) -> World:
+def build_harness(*more: Json, quiet: float = 0, scale: float = 1) -> Harness:
     """One of two pods fails."""
-    return World(
+    return Harness(
         builders.deployment(),
-        builders.pod(POD, builders.crash_loop(5, builders.ended()), version=7),
+        builders.pod(POD, builders.crash_loop(5, builders.termination()), version=7),
         builders.pod("web-abc-2", builders.running()),
         *more,
         quiet=quiet,
@@ -95,8 +99,8 @@ def world(*more: Json, quiet: float = 0, scale: float = 1) -> World:
     )
 
 
-EVICTED = [f"evict Pod/{POD}"]
-RECYCLE = record(action(uid=UID))
+EVICT_REQUESTS = [f"evict Pod/{POD}"]
+REPLACE_POD_RECORD = build_record(build_action(uid=UID))
 
 
 class TestCarryingOut:
@@ -104,48 +108,51 @@ class TestCarryingOut:
 
     async def test_nothing_is_remembered(self) -> None:
         """An app that was never looked at: nothing is asked, nothing done."""
-        there = world()
+        harness = build_harness()
 
-        assert Overrides() == (await there.prepare()).overrides
-        assert [] == there.cluster.asked
+        assert Overrides() == (await harness.prepare()).overrides
+        assert [] == harness.api_server.requests
 
     async def test_started(self) -> None:
         """The record says so: it is done."""
-        there = world()
-        await there.prepare(RECYCLE)
+        harness = build_harness()
+        await harness.prepare(REPLACE_POD_RECORD)
 
-        assert EVICTED == there.cluster.asked
+        assert EVICT_REQUESTS == harness.api_server.requests
 
     async def test_evidence_comes_first(self) -> None:
         """And is said to the decision, which writes down where it is."""
-        there = world()
-        found = await there.prepare(record(action(uid=UID, evidence=None)))
+        harness = build_harness()
+        preparation = await harness.prepare(build_record(build_action(uid=UID, evidence=None)))
 
-        assert {1: "1-recycle.txt"} == found.situation.evidence
-        assert ["create ConfigMap/web-evidence", *EVICTED] == there.cluster.writes()
+        assert {1: "1-replace-pod.txt"} == preparation.external.evidence_keys
+        assert [
+            "create ConfigMap/web-evidence",
+            *EVICT_REQUESTS,
+        ] == harness.api_server.write_requests()
 
     async def test_no_evidence_no_action(self) -> None:
         """While the server is away for a moment."""
-        there = world()
-        there.cluster.errors["create"] = AWAY
+        harness = build_harness()
+        harness.api_server.errors["create"] = UNAVAILABLE
         with pytest.raises(UnavailableError):
-            await there.prepare(record(action(uid=UID, evidence=None)))
+            await harness.prepare(build_record(build_action(uid=UID, evidence=None)))
 
-        assert EVICTED[0] not in there.cluster.asked
+        assert EVICT_REQUESTS[0] not in harness.api_server.requests
 
     async def test_a_restart_between_evidence_and_action(self) -> None:
         """The new process knows only the record: it keeps the evidence and does the rest."""
-        there = world(quiet=60)
-        there.cluster.errors["evict"] = AWAY
-        await there.prepare(record(action(uid=UID, evidence=None)))
-        there.cluster.errors.clear()
-        there.cluster.asked.clear()
-        again = world(quiet=60)
-        again.cluster.objects_by_path = there.cluster.objects_by_path
-        found = await again.prepare(record(action(uid=UID, evidence=None)))
+        harness = build_harness(quiet=60)
+        harness.api_server.errors["evict"] = UNAVAILABLE
+        await harness.prepare(build_record(build_action(uid=UID, evidence=None)))
+        harness.api_server.errors.clear()
+        harness.api_server.requests.clear()
+        restarted = build_harness(quiet=60)
+        restarted.api_server.objects_by_path = harness.api_server.objects_by_path
+        preparation = await restarted.prepare(build_record(build_action(uid=UID, evidence=None)))
 
-        assert {1: "1-recycle.txt"} == found.situation.evidence
-        assert EVICTED == again.cluster.writes()
+        assert {1: "1-replace-pod.txt"} == preparation.external.evidence_keys
+        assert EVICT_REQUESTS == restarted.api_server.write_requests()
 
     @pytest.mark.parametrize(
         ("more", "at"),
@@ -159,49 +166,53 @@ class TestCarryingOut:
     )
     async def test_no_longer_wanted(self, more: dict[str, Any], at: float) -> None:
         """The record is from before; the pod may be well by now."""
-        there = world()
-        await there.prepare(RECYCLE, at, **more)
+        harness = build_harness()
+        await harness.prepare(REPLACE_POD_RECORD, at, **more)
 
-        assert [] == there.cluster.asked
+        assert [] == harness.api_server.requests
 
     async def test_the_time_of_an_action_is_scaled(self) -> None:
         """As all times of healing."""
-        there = world(scale=0.01)
-        await there.prepare(RECYCLE, 94)
+        harness = build_harness(scale=0.01)
+        await harness.prepare(REPLACE_POD_RECORD, 94)
 
-        assert [] == there.cluster.asked
+        assert [] == harness.api_server.requests
 
-    @pytest.mark.parametrize("error", [forbidden(), AWAY, RuntimeError("a mistake of ours")])
+    @pytest.mark.parametrize(
+        "error", [forbidden_error(), UNAVAILABLE, RuntimeError("a mistake of ours")]
+    )
     async def test_refused(self, error: Exception) -> None:
         """The children are kept right all the same."""
-        there = world()
-        there.cluster.errors["evict"] = error
+        harness = build_harness()
+        harness.api_server.errors["evict"] = error
 
-        assert Overrides() == (await there.prepare(RECYCLE)).overrides
+        assert Overrides() == (await harness.prepare(REPLACE_POD_RECORD)).overrides
 
     async def test_a_pod_that_was_kept_long_enough(self) -> None:
         """It is deleted; the decision is told if it could not be, so that it is not forgotten."""
-        there = world()
-        there.cluster.put(builders.pod("web-abc-3", builders.running(), labels={}))
-        past = record(quarantine=kept_apart("web-abc-3", 90))
-        there.cluster.errors["delete"] = AWAY
+        harness = build_harness()
+        harness.api_server.put_object(builders.pod("web-abc-3", builders.running(), labels={}))
+        past = build_record(quarantine=build_quarantine("web-abc-3", 90))
+        harness.api_server.errors["delete"] = UNAVAILABLE
 
-        assert (await there.prepare(past)).situation.specimen_left
+        assert (await harness.prepare(past)).external.isolated_pod_delete_pending
 
-        there.cluster.errors.clear()
+        harness.api_server.errors.clear()
         await asyncio.sleep(1)
 
-        assert not (await there.prepare(past)).situation.specimen_left
-        assert 2 == there.cluster.asked.count("delete Pod/web-abc-3")
+        assert not (await harness.prepare(past)).external.isolated_pod_delete_pending
+        assert 2 == harness.api_server.requests.count("delete Pod/web-abc-3")
 
     async def test_a_job(self) -> None:
         """Nothing is healed, and what was kept of the app before does not stay for ever."""
-        there = world()
-        past = record(action(uid=UID), quarantine=kept_apart("web-abc-3", 900), **ROLLED_BACK)
-        found = await there.prepare(past, restartPolicy="Never")
+        harness = build_harness()
+        past = build_record(
+            build_action(uid=UID), quarantine=build_quarantine("web-abc-3", 900), **ROLLED_BACK
+        )
+        preparation = await harness.prepare(past, restartPolicy="Never")
 
-        assert Overrides() == found.overrides
-        assert ["delete Pod/web-abc-3"] == there.cluster.asked
+        assert Overrides() == preparation.overrides
+        assert ["delete Pod/web-abc-3"] == harness.api_server.requests
 
 
 class TestOverrides:
@@ -209,55 +220,62 @@ class TestOverrides:
 
     async def test_rolled_back(self) -> None:
         """The version that was kept."""
-        there = world(kept())
-        found = await there.prepare(record(**ROLLED_BACK))
+        harness = build_harness(build_revision_object())
+        preparation = await harness.prepare(build_record(**ROLLED_BACK))
 
-        assert GOOD_TEMPLATE == found.overrides.template
-        assert not found.situation.good_lost
+        assert STABLE_TEMPLATE == preparation.overrides.pod_template
+        assert not preparation.external.stable_revision_missing
 
     async def test_the_version_to_go_back_to_is_lost(self) -> None:
         """Or somebody else's object has its name by now."""
-        for there in (world(), world(kept("uid-of-another"))):
-            found = await there.prepare(record(**ROLLED_BACK))
+        for harness in (build_harness(), build_harness(build_revision_object("uid-of-another"))):
+            preparation = await harness.prepare(build_record(**ROLLED_BACK))
 
-            assert None is found.overrides.template
-            assert found.situation.good_lost
+            assert None is preparation.overrides.pod_template
+            assert preparation.external.stable_revision_missing
 
     async def test_the_good_version_is_asked_for(self) -> None:
         """Then nothing has to be read, and nothing is lost."""
-        there = world()
-        found = await there.prepare(record(**ROLLED_BACK), image="web:v0")
+        harness = build_harness()
+        preparation = await harness.prepare(build_record(**ROLLED_BACK), image="web:v0")
 
-        assert Overrides() == found.overrides
-        assert not found.situation.good_lost
-        assert [] == there.cluster.asked
+        assert Overrides() == preparation.overrides
+        assert not preparation.external.stable_revision_missing
+        assert [] == harness.api_server.requests
 
     async def test_nobody_can_tell(self) -> None:
         """What runs is neither taken back nor replaced by something else."""
-        there = world(kept())
-        there.cluster.errors["get"] = forbidden()
-        with pytest.raises(UnavailableError, match=f"version {GOOD}, which runs, cannot be read"):
-            await there.prepare(record(**ROLLED_BACK))
+        harness = build_harness(build_revision_object())
+        harness.api_server.errors["get"] = forbidden_error()
+        with pytest.raises(
+            UnavailableError, match=f"version {STABLE_REVISION}, which runs, cannot be read"
+        ):
+            await harness.prepare(build_record(**ROLLED_BACK))
 
     async def test_nobody_can_tell_on_trial(self) -> None:
         """The children follow the spec; nothing is begun that might not be undone."""
-        there = world(kept())
-        there.cluster.errors["get"] = forbidden()
+        harness = build_harness(build_revision_object())
+        harness.api_server.errors["get"] = forbidden_error()
         for _ in range(3):
-            found = await there.prepare(record(good_template=GOOD))
+            preparation = await harness.prepare(build_record(stable_revision=STABLE_REVISION))
 
-            assert Overrides() == found.overrides
-            assert (Hold.STALE_FACTS, False) == (found.situation.hold, found.situation.good_lost)
+            assert Overrides() == preparation.overrides
+            assert (BlockedReason.STALE_CACHE, False) == (
+                preparation.external.blocked_reason,
+                preparation.external.stable_revision_missing,
+            )
 
-        assert 1 == len(there.cluster.asked)
+        assert 1 == len(harness.api_server.requests)
 
     async def test_switched_off(self) -> None:
         """Then nothing is asked for, and nothing of what is remembered is lost."""
-        there = world()
-        found = await there.prepare(record(good_template=GOOD), healing={"mode": "Off"})
+        harness = build_harness()
+        preparation = await harness.prepare(
+            build_record(stable_revision=STABLE_REVISION), healing={"mode": "Off"}
+        )
 
-        assert not found.situation.good_lost
-        assert [] == there.cluster.asked
+        assert not preparation.external.stable_revision_missing
+        assert [] == harness.api_server.requests
 
 
 class TestKeeping:
@@ -265,22 +283,24 @@ class TestKeeping:
 
     async def test_it_is_kept_with_what_made_it_work(self) -> None:
         """More memory than the spec asks for, where that was needed; not what is of today only."""
-        there = world()
-        after = record(
-            good_template=version_of(),
+        harness = build_harness()
+        after = build_record(
+            stable_revision=revision_of(),
             memory_limit="1Gi",
             memory_in_template=True,
-            avoided_node="node-7",
+            excluded_node="node-7",
         )
 
-        asked = spec(resources={"limits": {"memory": "512Mi"}})
+        desired_spec = build_spec(resources={"limits": {"memory": "512Mi"}})
 
-        assert await there.healer.keep(there.facts, asked, record(), after)
+        assert await harness.remediator.save_stable_revision(
+            harness.snapshot, desired_spec, build_record(), after
+        )
 
-        [name] = there.cluster.there("ControllerRevision")
-        data = there.cluster.objects_by_path["ControllerRevision", name]["data"]
+        [name] = harness.api_server.list_names("ControllerRevision")
+        data = harness.api_server.objects_by_path["ControllerRevision", name]["data"]
 
-        assert f"web-{version_of()}" == name
+        assert f"web-{revision_of()}" == name
         assert "1Gi" == data["spec"]["containers"][0]["resources"]["limits"]["memory"]
         assert "affinity" not in data["spec"]
 
@@ -288,55 +308,65 @@ class TestKeeping:
         ("before", "after"),
         [
             (None, None),
-            (None, record()),
-            (record(good_template=GOOD), record(good_template=GOOD)),
-            (record(good_template=GOOD), record()),
+            (None, build_record()),
+            (
+                build_record(stable_revision=STABLE_REVISION),
+                build_record(stable_revision=STABLE_REVISION),
+            ),
+            (build_record(stable_revision=STABLE_REVISION), build_record()),
         ],
     )
     async def test_nothing_new(
         self, before: HealingStatus | None, after: HealingStatus | None
     ) -> None:
         """Then nothing is asked."""
-        there = world()
+        harness = build_harness()
 
-        assert await there.healer.keep(there.facts, spec(), before, after)
-        assert [] == there.cluster.asked
+        assert await harness.remediator.save_stable_revision(
+            harness.snapshot, build_spec(), before, after
+        )
+        assert [] == harness.api_server.requests
 
     async def test_it_cannot_be_kept(self) -> None:
         """No decision calls it good then, until it is tried again: nothing loops over it."""
-        there = world()
-        there.cluster.errors["create"] = forbidden()
-        after = record(good_template=version_of())
+        harness = build_harness()
+        harness.api_server.errors["create"] = forbidden_error()
+        after = build_record(stable_revision=revision_of())
 
-        assert not await there.healer.keep(there.facts, spec(), record(), after)
-        assert (await there.prepare(record())).situation.unkept
-        assert KEY == await there.queue.get()
-        assert BARRED == now()
+        assert not await harness.remediator.save_stable_revision(
+            harness.snapshot, build_spec(), build_record(), after
+        )
+        assert (await harness.prepare(build_record())).external.revision_not_saved
+        assert KEY == await harness.queue.get()
+        assert RETRY_AFTER == now()
 
-        there.queue.done(KEY)
+        harness.queue.done(KEY)
 
-        assert not (await there.prepare(record())).situation.unkept
+        assert not (await harness.prepare(build_record())).external.revision_not_saved
 
     async def test_the_one_before_goes_when_the_new_one_is_stored(self) -> None:
         """Until then the status names it."""
-        there = world(kept())
-        before, after = record(good_template=GOOD), record(good_template=version_of())
-        await there.healer.keep(there.facts, spec(), before, after)
+        harness = build_harness(build_revision_object())
+        before, after = (
+            build_record(stable_revision=STABLE_REVISION),
+            build_record(stable_revision=revision_of()),
+        )
+        await harness.remediator.save_stable_revision(harness.snapshot, build_spec(), before, after)
 
-        assert 2 == len(there.cluster.there("ControllerRevision"))
+        assert 2 == len(harness.api_server.list_names("ControllerRevision"))
 
-        await there.healer.stored(there.facts, before, after)
+        await harness.remediator.on_status_stored(harness.snapshot, before, after)
 
-        assert [f"web-{version_of()}"] == there.cluster.there("ControllerRevision")
+        assert [f"web-{revision_of()}"] == harness.api_server.list_names("ControllerRevision")
 
     async def test_nothing_goes_without_another(self) -> None:
         """Nor where healing has nothing to say any more."""
-        there = world(kept())
-        before = record(good_template=GOOD)
+        harness = build_harness(build_revision_object())
+        before = build_record(stable_revision=STABLE_REVISION)
         for before_, after in ((before, before), (before, None), (None, before)):
-            await there.healer.stored(there.facts, before_, after)
+            await harness.remediator.on_status_stored(harness.snapshot, before_, after)
 
-        assert [] == there.cluster.asked
+        assert [] == harness.api_server.requests
 
 
 class TestConfirming:
@@ -344,31 +374,38 @@ class TestConfirming:
 
     async def test_nothing_has_changed(self) -> None:
         """The pod and the Deployment are as they were seen."""
-        there = world()
+        harness = build_harness()
 
-        assert await there.healer.confirm(there.facts, record(), RECYCLE)
-        assert [f"get Pod/{POD}", "get Deployment/web"] == there.cluster.asked
+        assert await harness.remediator.revalidate(
+            harness.snapshot, build_record(), REPLACE_POD_RECORD
+        )
+        assert [f"get Pod/{POD}", "get Deployment/web"] == harness.api_server.requests
 
     @pytest.mark.parametrize(
         ("before", "after"),
-        [(record(), record()), (RECYCLE, RECYCLE), (None, None), (RECYCLE, record())],
+        [
+            (build_record(), build_record()),
+            (REPLACE_POD_RECORD, REPLACE_POD_RECORD),
+            (None, None),
+            (REPLACE_POD_RECORD, build_record()),
+        ],
     )
     async def test_nothing_is_started(
         self, before: HealingStatus | None, after: HealingStatus | None
     ) -> None:
         """Then nothing is asked."""
-        there = world()
+        harness = build_harness()
 
-        assert await there.healer.confirm(there.facts, before, after)
-        assert [] == there.cluster.asked
+        assert await harness.remediator.revalidate(harness.snapshot, before, after)
+        assert [] == harness.api_server.requests
 
     async def test_approved(self) -> None:
         """What was proposed long ago is started now: it has to be so now."""
-        there = world()
-        asked = record(action(uid=UID, outcome=ActionOutcome.PROPOSED))
-        await there.healer.confirm(there.facts, asked, RECYCLE)
+        harness = build_harness()
+        proposed = build_record(build_action(uid=UID, outcome=ActionOutcome.PROPOSED))
+        await harness.remediator.revalidate(harness.snapshot, proposed, REPLACE_POD_RECORD)
 
-        assert 2 == len(there.cluster.asked)
+        assert 2 == len(harness.api_server.requests)
 
     @pytest.mark.parametrize(
         "newer",
@@ -380,46 +417,54 @@ class TestConfirming:
     )
     async def test_something_has_changed(self, newer: Json) -> None:
         """Nothing is done until the watch has brought it; other news changes nothing in that."""
-        there = world()
-        there.cluster.put(newer)
+        harness = build_harness()
+        harness.api_server.put_object(newer)
 
-        assert not await there.healer.confirm(there.facts, record(), RECYCLE)
-        assert Hold.STALE_FACTS is await there.hold()
+        assert not await harness.remediator.revalidate(
+            harness.snapshot, build_record(), REPLACE_POD_RECORD
+        )
+        assert BlockedReason.STALE_CACHE is await harness.blocked_reason()
 
-        put(there.store, builders.pod("web-abc-2", builders.running(), version=99))
+        put_object(harness.store, builders.pod("web-abc-2", builders.running(), version=99))
 
-        assert Hold.STALE_FACTS is await there.hold()
+        assert BlockedReason.STALE_CACHE is await harness.blocked_reason()
 
-        put(there.store, newer)
+        put_object(harness.store, newer)
 
-        assert None is await there.hold()
+        assert None is await harness.blocked_reason()
 
     async def test_the_pod_is_gone(self) -> None:
         """The watch will say so."""
-        there = world()
-        del there.cluster.objects_by_path["Pod", POD]
+        harness = build_harness()
+        del harness.api_server.objects_by_path["Pod", POD]
 
-        assert not await there.healer.confirm(there.facts, record(), RECYCLE)
-        assert Hold.STALE_FACTS is await there.hold()
+        assert not await harness.remediator.revalidate(
+            harness.snapshot, build_record(), REPLACE_POD_RECORD
+        )
+        assert BlockedReason.STALE_CACHE is await harness.blocked_reason()
 
-        there.store.drop_pod(UID)
+        harness.store.delete_pod(UID)
 
-        assert None is await there.hold()
+        assert None is await harness.blocked_reason()
 
     async def test_without_a_deployment(self) -> None:
         """There is nothing to compare it with."""
-        there = world()
-        bare = replace(there.facts, children={})
+        harness = build_harness()
+        bare = replace(harness.snapshot, children={})
 
-        assert await there.healer.confirm(bare, record(), RECYCLE)
+        assert await harness.remediator.revalidate(bare, build_record(), REPLACE_POD_RECORD)
 
     async def test_a_look_again(self) -> None:
         """Nothing else may tell that it is over."""
-        there = world()
+        harness = build_harness()
 
-        assert None is not there.healer.note(KEY, record(hold=Hold.STALE_FACTS), ailing=False)
-        assert None is there.healer.note(KEY, record(hold=Hold.COOLDOWN), ailing=False)
-        assert None is there.healer.note(KEY, None, ailing=False)
+        assert None is not harness.remediator.update_breaker(
+            KEY, build_record(blocked_reason=BlockedReason.STALE_CACHE), has_pod_problem=False
+        )
+        assert None is harness.remediator.update_breaker(
+            KEY, build_record(blocked_reason=BlockedReason.COOLDOWN), has_pod_problem=False
+        )
+        assert None is harness.remediator.update_breaker(KEY, None, has_pod_problem=False)
 
 
 class TestHolds:
@@ -427,36 +472,38 @@ class TestHolds:
 
     async def test_quiet_time(self) -> None:
         """A new process has not yet seen how many are ill; it is counted from its election."""
-        there = world(quiet=60, scale=0.5)
+        harness = build_harness(quiet=60, scale=0.5)
         await asyncio.sleep(20)
-        there.healer.begin()
+        harness.remediator.start_grace_period()
         await asyncio.sleep(29)
 
-        assert Hold.STARTING_UP is await there.hold()
+        assert BlockedReason.STARTING_UP is await harness.blocked_reason()
 
         await asyncio.sleep(1)
 
-        assert None is await there.hold()
+        assert None is await harness.blocked_reason()
 
     async def test_a_storm(self) -> None:
         """Five of six are ill; with one that is gone it is over."""
-        there = world()
+        harness = build_harness()
         for number in range(5):
             key = AppKey("shop", f"app-{number}")
-            thing = builders.app(name=key.name, uid=f"uid-of-{key.name}")
-            there.store.put_app(app_view(thing))
-            there.healer.note(key, record(diagnoses=[illness()]), ailing=False)
+            manifest = builders.app(name=key.name, uid=f"uid-of-{key.name}")
+            harness.store.upsert_app(app_view(manifest))
+            harness.remediator.update_breaker(
+                key, build_record(diagnoses=[build_diagnosis()]), has_pod_problem=False
+            )
 
-        assert Hold.STORM is await there.hold()
+        assert BlockedReason.STORM is await harness.blocked_reason()
 
-        there.healer.forget(key)
+        harness.remediator.forget_app(key)
 
-        assert None is await there.hold()
+        assert None is await harness.blocked_reason()
 
     @pytest.mark.parametrize(
         ("silent", "many"), [(1, False), (2, True)], ids=["one of four", "half of them"]
     )
-    @pytest.mark.parametrize("remembered", [None, record()], ids=["new", "known"])
+    @pytest.mark.parametrize("remembered", [None, build_record()], ids=["new", "known"])
     async def test_lost_nodes(
         self, remembered: HealingStatus | None, silent: int, *, many: bool
     ) -> None:
@@ -464,29 +511,31 @@ class TestHolds:
         nodes = [
             builders.node(f"node-{n}", ready="Unknown" if n < silent else "True") for n in range(4)
         ]
-        well = world(*nodes)
+        healthy = build_harness(*nodes)
 
-        assert not (await well.prepare(remembered)).situation.nodes_lost
-        assert [] == well.cluster.asked
+        assert not (await healthy.prepare(remembered)).external.too_many_nodes_lost
+        assert [] == healthy.api_server.requests
 
-        lost = world(
+        lost = build_harness(
             *nodes, builders.pod("web-abc-3", builders.running(), ready=False, ready_reason="")
         )
 
-        assert many is (await lost.prepare(remembered)).situation.nodes_lost
+        assert many is (await lost.prepare(remembered)).external.too_many_nodes_lost
 
     async def test_nodes_that_cannot_be_counted(self) -> None:
         """Nobody can tell that it is not all of them."""
-        there = world(builders.pod("web-abc-3", builders.running(), ready=False, ready_reason=""))
-        there.cluster.errors["list"] = forbidden()
+        harness = build_harness(
+            builders.pod("web-abc-3", builders.running(), ready=False, ready_reason="")
+        )
+        harness.api_server.errors["list"] = forbidden_error()
 
-        assert (await there.prepare(record())).situation.nodes_lost
+        assert (await harness.prepare(build_record())).external.too_many_nodes_lost
 
     async def test_an_app_that_is_gone(self) -> None:
         """Nothing is remembered of it, whatever was."""
-        there = world()
-        there.cluster.put(builders.deployment(version=2))
-        await there.healer.confirm(there.facts, record(), RECYCLE)
-        there.healer.forget(KEY)
+        harness = build_harness()
+        harness.api_server.put_object(builders.deployment(version=2))
+        await harness.remediator.revalidate(harness.snapshot, build_record(), REPLACE_POD_RECORD)
+        harness.remediator.forget_app(KEY)
 
-        assert None is await there.hold()
+        assert None is await harness.blocked_reason()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.controller.settings import Settings, SettingsError, load
+from selfhealing.controller.settings import Settings, SettingsError, load_settings
 
 GIVEN: dict[str, tuple[str, Any]] = {
     "namespaces": ("shop,bank", ("shop", "bank")),
@@ -77,7 +77,7 @@ def test_the_table_of_these_tests_is_complete() -> None:
 
 def test_without_anything_the_defaults_hold() -> None:
     """Variables of others are not looked at."""
-    assert Settings() == load({"PATH": "/bin", "WORKERS": "3", "KOPF_WORKERS": "4"})
+    assert Settings() == load_settings({"PATH": "/bin", "WORKERS": "3", "KOPF_WORKERS": "4"})
 
 
 @pytest.mark.parametrize("name", GIVEN)
@@ -86,7 +86,7 @@ def test_each_setting_is_a_variable(name: str) -> None:
     text, value = GIVEN[name]
 
     assert value != getattr(Settings(), name)
-    assert Settings(**{name: value}) == load({variable(name): text})
+    assert Settings(**{name: value}) == load_settings({variable(name): text})
 
 
 @pytest.mark.parametrize("name", GIVEN)
@@ -94,13 +94,15 @@ def test_each_setting_is_a_flag(name: str) -> None:
     """With a space or an equals sign, as people write flags."""
     text, value = GIVEN[name]
 
-    assert Settings(**{name: value}) == load({}, [flag(name), text])
-    assert Settings(**{name: value}) == load({}, [f"{flag(name)}={text}"])
+    assert Settings(**{name: value}) == load_settings({}, [flag(name), text])
+    assert Settings(**{name: value}) == load_settings({}, [f"{flag(name)}={text}"])
 
 
 def test_a_flag_wins_over_its_variable() -> None:
     """The other variables still count."""
-    found = load({"SELFHEALING_WORKERS": "3", "SELFHEALING_DEBOUNCE": "1"}, ["--workers", "5"])
+    found = load_settings(
+        {"SELFHEALING_WORKERS": "3", "SELFHEALING_DEBOUNCE": "1"}, ["--workers", "5"]
+    )
 
     assert (5, 1.0) == (found.workers, found.debounce)
 
@@ -109,7 +111,9 @@ def test_all_together() -> None:
     """Every setting at once by its variable."""
     environment = {variable(name): text for name, (text, _) in GIVEN.items()}
 
-    assert {name: value for name, (_, value) in GIVEN.items()} == load(environment).model_dump()
+    assert {name: value for name, (_, value) in GIVEN.items()} == load_settings(
+        environment
+    ).model_dump()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +122,7 @@ def test_all_together() -> None:
 )
 def test_namespaces_are_separated_by_commas(text: str, namespaces: tuple[str, ...]) -> None:
     """An empty list means all of them, so a comma too many must not make a nameless one."""
-    assert namespaces == load({"SELFHEALING_NAMESPACES": text}).namespaces
+    assert namespaces == load_settings({"SELFHEALING_NAMESPACES": text}).namespaces
 
 
 @pytest.mark.parametrize(("name", "text", "said"), BAD)
@@ -127,9 +131,9 @@ def test_an_error_names_the_variable_and_what_may_be_written(
 ) -> None:
     """Whether the value came by variable or by flag."""
     with pytest.raises(SettingsError) as by_variable:
-        load({variable(name): text})
+        load_settings({variable(name): text})
     with pytest.raises(SettingsError) as by_flag:
-        load({}, [f"{flag(name)}={text}"])
+        load_settings({}, [f"{flag(name)}={text}"])
 
     assert str(by_variable.value).startswith(f"{variable(name)}={text!r}: ")
     assert said in str(by_variable.value)
@@ -139,7 +143,7 @@ def test_an_error_names_the_variable_and_what_may_be_written(
 def test_all_errors_are_told_at_once() -> None:
     """Nobody should have to start the operator once for each."""
     with pytest.raises(SettingsError) as error:
-        load({"SELFHEALING_WORKERS": "0", "SELFHEALING_LOG_LEVEL": "loud"})
+        load_settings({"SELFHEALING_WORKERS": "0", "SELFHEALING_LOG_LEVEL": "loud"})
 
     assert 2 == len(str(error.value).split("; "))
 
@@ -148,7 +152,7 @@ def test_all_errors_are_told_at_once() -> None:
 def test_a_lease_that_cannot_be_renewed_in_time_is_refused(duration: str, renew: str) -> None:
     """A leader must be able to try more than once before it has to give up."""
     with pytest.raises(SettingsError) as error:
-        load({"SELFHEALING_LEASE_DURATION": duration, "SELFHEALING_LEASE_RENEW": renew})
+        load_settings({"SELFHEALING_LEASE_DURATION": duration, "SELFHEALING_LEASE_RENEW": renew})
 
     assert str(error.value).startswith(f"SELFHEALING_LEASE_RENEW={renew!r}: ")
     assert f"at most a third of SELFHEALING_LEASE_DURATION, which is {duration}" in str(error.value)
@@ -157,7 +161,7 @@ def test_a_lease_that_cannot_be_renewed_in_time_is_refused(duration: str, renew:
 def test_a_short_lease_does_not_go_with_the_default_renewal() -> None:
     """What is set is right in itself; what goes wrong with it is named."""
     with pytest.raises(SettingsError, match="SELFHEALING_LEASE_RENEW"):
-        load({"SELFHEALING_LEASE_DURATION": "3"})
+        load_settings({"SELFHEALING_LEASE_DURATION": "3"})
 
 
 @pytest.mark.parametrize(
@@ -177,12 +181,12 @@ def test_a_short_lease_does_not_go_with_the_default_renewal() -> None:
 )
 def test_what_kubernetes_sets_for_a_service_is_ignored(name: str) -> None:
     """A Service of the namespace may be named selfhealing-operator-metrics."""
-    assert Settings() == load({f"SELFHEALING_{name}": "tcp://10.0.0.7:8080"})
+    assert Settings() == load_settings({f"SELFHEALING_{name}": "tcp://10.0.0.7:8080"})
 
 
 def test_the_settings_that_look_like_a_service_are_still_settings() -> None:
     """METRICS_PORT ends as a Service's variable does."""
-    found = load({"SELFHEALING_METRICS_PORT": "1", "SELFHEALING_HEALTH_PORT": "2"})
+    found = load_settings({"SELFHEALING_METRICS_PORT": "1", "SELFHEALING_HEALTH_PORT": "2"})
 
     assert (1, 2) == (found.metrics_port, found.health_port)
 
@@ -201,7 +205,7 @@ def test_the_settings_that_look_like_a_service_are_still_settings() -> None:
 def test_an_unknown_name_is_refused_with_the_nearest(written: str, nearest: str) -> None:
     """A typing error must not pass for the default."""
     with pytest.raises(SettingsError) as error:
-        load({f"SELFHEALING_{written}": "1"})
+        load_settings({f"SELFHEALING_{written}": "1"})
 
     assert (
         f"SELFHEALING_{written} is no setting; the nearest is SELFHEALING_{nearest} (see --help)"
@@ -214,7 +218,7 @@ def test_no_variable_passes_unnoticed(name: str, value: str) -> None:
     """It is a setting, a Service's, or it is named in an error."""
     key = f"SELFHEALING_{name}"
     try:
-        found = load({key: value})
+        found = load_settings({key: value})
     except SettingsError as error:
         assert key in str(error)  # noqa: PT017 - either is right
     else:
@@ -224,7 +228,7 @@ def test_no_variable_passes_unnoticed(name: str, value: str) -> None:
 def test_an_unknown_flag_ends_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """As every command does."""
     with pytest.raises(SystemExit, match="2"):
-        load({}, ["--colour", "red"])
+        load_settings({}, ["--colour", "red"])
 
     assert "unrecognized arguments: --colour red" in capsys.readouterr().err
 
@@ -232,7 +236,7 @@ def test_an_unknown_flag_ends_with_the_usage(capsys: pytest.CaptureFixture[str])
 def test_help_tells_every_flag_and_default(capsys: pytest.CaptureFixture[str]) -> None:
     """It is the settings' documentation."""
     with pytest.raises(SystemExit, match="0"):
-        load({}, ["--help"])
+        load_settings({}, ["--help"])
 
     said = " ".join(capsys.readouterr().out.split())
     for name, field in Settings.model_fields.items():

@@ -5,178 +5,180 @@ from typing import Any
 
 import pytest
 
-from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Remedy
+from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Remediation
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.unhealthy_apps import Ward, count
+from selfhealing.controller.unhealthy_apps import UnhealthyApps, count_changes
 from selfhealing.kube import metrics
 from tests.unit import builders
-from tests.unit.controller.fake_api_server import action, illness, record
+from tests.unit.controller.fake_api_server import build_action, build_diagnosis, build_record
 
 KEYS = [AppKey("ward", f"app-{number}") for number in range(10)]
-ILL = record(diagnoses=[illness()])
-WELL = record()
+UNHEALTHY_RECORD = build_record(diagnoses=[build_diagnosis()])
+HEALTHY_RECORD = build_record()
 
 
-def value(metric: Any, *labels: str) -> float:  # noqa: ANN401 - any of prometheus_client's
+def metric_value(metric: Any, *labels: str) -> float:  # noqa: ANN401 - any of prometheus_client's
     """What a metric says."""
     child = metric.labels(*labels) if labels else metric
-    found: float = child._value.get()  # noqa: SLF001 - there is no other way to ask
-    return found
+    current: float = child._value.get()  # noqa: SLF001 - there is no other way to ask
+    return current
 
 
-def budgets() -> set[str]:
+def apps_with_budget_series() -> set[str]:
     """The apps of these tests with a time series of their budget."""
     samples = next(iter(metrics.BUDGET_LEFT.collect())).samples
     return {s.labels["app"] for s in samples if s.labels["namespace"] == "ward"}
 
 
 @pytest.fixture
-def ward() -> Iterator[Ward]:
+def ward() -> Iterator[UnhealthyApps]:
     """Ten apps, of which nobody knows anything yet; the metrics are the whole process's."""
     store = Store()
     for key in KEYS:
-        thing = app_view(
+        manifest = app_view(
             builders.app(namespace=key.namespace, name=key.name, uid=f"uid-of-{key.name}")
         )
-        store.put_app(thing)
-    ward = Ward(store)
-    yield ward
+        store.upsert_app(manifest)
+    unhealthy_apps = UnhealthyApps(store)
+    yield unhealthy_apps
     for key in KEYS:
-        ward.forget(key)
+        unhealthy_apps.forget_app(key)
 
 
 class TestStorm:
     """Too many at once."""
 
-    def test_few_are_ill(self, ward: Ward) -> None:
+    def test_few_are_ill(self, ward: UnhealthyApps) -> None:
         """Four of ten may be four faults."""
         for key in KEYS[:4]:
-            ward.note(key, ILL)
+            ward.update(key, UNHEALTHY_RECORD)
 
-        assert not ward.storm
-        assert 0 == value(metrics.BREAKER)
+        assert not ward.is_storm
+        assert 0 == metric_value(metrics.BREAKER_OPEN)
 
     @pytest.mark.parametrize("kind", ["NodeLost", "MetricsUnavailable", "MemoryClimbing"])
-    def test_many_have_what_one_cause_brings(self, ward: Ward, kind: str) -> None:
+    def test_many_have_what_one_cause_brings(self, ward: UnhealthyApps, kind: str) -> None:
         """It is what healing is for; another illness beside it counts."""
         for key in KEYS:
-            ward.note(key, record(diagnoses=[illness(kind)]))
+            ward.update(key, build_record(diagnoses=[build_diagnosis(kind)]))
 
-        assert not ward.storm
+        assert not ward.is_storm
 
         for key in KEYS[:5]:
-            ward.note(key, record(diagnoses=[illness(kind), illness()]))
+            ward.update(key, build_record(diagnoses=[build_diagnosis(kind), build_diagnosis()]))
 
-        assert ward.storm
+        assert ward.is_storm
 
-    def test_many_are_ill(self, ward: Ward) -> None:
+    def test_many_are_ill(self, ward: UnhealthyApps) -> None:
         """Five of ten have something in common; when one is well again, it is over."""
         for key in KEYS[:5]:
-            ward.note(key, ILL)
+            ward.update(key, UNHEALTHY_RECORD)
 
-        assert ward.storm
-        assert 1 == value(metrics.BREAKER)
+        assert ward.is_storm
+        assert 1 == metric_value(metrics.BREAKER_OPEN)
 
-        ward.note(KEYS[0], WELL)
+        ward.update(KEYS[0], HEALTHY_RECORD)
 
-        assert not ward.storm
-        assert 0 == value(metrics.BREAKER)
+        assert not ward.is_storm
+        assert 0 == metric_value(metrics.BREAKER_OPEN)
 
-    def test_many_begin_to_ail(self, ward: Ward) -> None:
+    def test_many_begin_to_ail(self, ward: UnhealthyApps) -> None:
         """It counts before it is an illness, so that the first of them is not treated either."""
         for key in KEYS[:5]:
-            ward.note(key, WELL, ailing=True)
+            ward.update(key, HEALTHY_RECORD, has_pod_problem=True)
 
-        assert ward.storm
+        assert ward.is_storm
 
-        ward.note(KEYS[0], WELL)
+        ward.update(KEYS[0], HEALTHY_RECORD)
 
-        assert not ward.storm
+        assert not ward.is_storm
 
-    def test_one_app_counts_once(self, ward: Ward) -> None:
+    def test_one_app_counts_once(self, ward: UnhealthyApps) -> None:
         """However often it is looked at."""
         for _ in range(9):
-            ward.note(KEYS[0], ILL)
+            ward.update(KEYS[0], UNHEALTHY_RECORD)
 
-        assert not ward.storm
+        assert not ward.is_storm
 
-    def test_one_that_is_being_healed_is_ill(self, ward: Ward) -> None:
+    def test_one_that_is_being_healed_is_ill(self, ward: UnhealthyApps) -> None:
         """Though nothing ails it at the moment: nobody knows yet whether it lasts."""
         for key in KEYS[:5]:
-            ward.note(key, record(action()))
+            ward.update(key, build_record(build_action()))
 
-        assert ward.storm
+        assert ward.is_storm
 
     @pytest.mark.parametrize("ailing", [False, True])
     @pytest.mark.parametrize(
         "resting",
-        [None, record(diagnoses=[illness()], quarantined=True)],
+        [None, build_record(diagnoses=[build_diagnosis()], quarantined=True)],
         ids=["paused or a Job", "left to people"],
     )
     def test_one_that_healing_leaves_alone(
-        self, ward: Ward, resting: HealingStatus | None, *, ailing: bool
+        self, ward: UnhealthyApps, resting: HealingStatus | None, *, ailing: bool
     ) -> None:
         """It may be ill for weeks, and would keep the others from being healed."""
         for key in KEYS[:5]:
-            ward.note(key, ILL)
+            ward.update(key, UNHEALTHY_RECORD)
         for key in KEYS[:5]:
-            ward.note(key, resting, ailing=ailing)
+            ward.update(key, resting, has_pod_problem=ailing)
 
-        assert not ward.storm
+        assert not ward.is_storm
 
-    def test_a_warning_is_no_illness(self, ward: Ward) -> None:
+    def test_a_warning_is_no_illness(self, ward: UnhealthyApps) -> None:
         """Nor is it while something is done about it: the app is well all the time."""
-        warned = illness("MemoryClimbing", "Unknown")
-        raising = action(Remedy.RAISE_MEMORY, diagnosis="MemoryClimbing")
+        warned = build_diagnosis("MemoryClimbing", "Unknown")
+        raising = build_action(Remediation.RAISE_MEMORY, diagnosis="MemoryClimbing")
         for key in KEYS:
-            ward.note(key, record(raising, diagnoses=[warned]))
+            ward.update(key, build_record(raising, diagnoses=[warned]))
 
-        assert not ward.storm
+        assert not ward.is_storm
 
         for key in KEYS[:5]:
-            ward.note(key, record(raising, diagnoses=[illness(), warned]))
+            ward.update(key, build_record(raising, diagnoses=[build_diagnosis(), warned]))
 
-        assert ward.storm
+        assert ward.is_storm
 
-    def test_one_that_is_gone(self, ward: Ward) -> None:
+    def test_one_that_is_gone(self, ward: UnhealthyApps) -> None:
         """The metric knows at once."""
         for key in KEYS[:5]:
-            ward.note(key, ILL)
-        ward.forget(KEYS[0])
+            ward.update(key, UNHEALTHY_RECORD)
+        ward.forget_app(KEYS[0])
 
-        assert 0 == value(metrics.BREAKER)
+        assert 0 == metric_value(metrics.BREAKER_OPEN)
 
 
 class TestBudget:
     """A time series only for apps that have spent something."""
 
-    def test_nothing_spent(self, ward: Ward) -> None:
+    def test_nothing_spent(self, ward: UnhealthyApps) -> None:
         """Thousands of apps that are well make no time series."""
-        ward.note(KEYS[0], WELL)
-        ward.note(KEYS[1], record(action(outcome=ActionOutcome.OBSERVED)))
+        ward.update(KEYS[0], HEALTHY_RECORD)
+        ward.update(KEYS[1], build_record(build_action(outcome=ActionOutcome.OBSERVED)))
 
-        assert set() == budgets()
+        assert set() == apps_with_budget_series()
 
-    def test_spent(self, ward: Ward) -> None:
+    def test_spent(self, ward: UnhealthyApps) -> None:
         """It shows what is left, also of what was spent before this process began."""
-        ward.note(KEYS[0], record(action(outcome=ActionOutcome.HELPED), budget_left=2))
+        ward.update(
+            KEYS[0], build_record(build_action(outcome=ActionOutcome.SUCCEEDED), budget_left=2)
+        )
 
-        assert {"app-0"} == budgets()
-        assert 2 == value(metrics.BUDGET_LEFT, *KEYS[0])
+        assert {"app-0"} == apps_with_budget_series()
+        assert 2 == metric_value(metrics.BUDGET_LEFT, *KEYS[0])
 
-        ward.note(KEYS[0], WELL)
+        ward.update(KEYS[0], HEALTHY_RECORD)
 
-        assert set() == budgets()
+        assert set() == apps_with_budget_series()
 
-    def test_gone(self, ward: Ward) -> None:
+    def test_gone(self, ward: UnhealthyApps) -> None:
         """Its time series goes with it, whether there was one or not."""
-        ward.note(KEYS[0], record(action()))
-        ward.forget(KEYS[0])
-        ward.forget(KEYS[1])
+        ward.update(KEYS[0], build_record(build_action()))
+        ward.forget_app(KEYS[0])
+        ward.forget_app(KEYS[1])
 
-        assert set() == budgets()
+        assert set() == apps_with_budget_series()
 
 
 class TestCounters:
@@ -184,26 +186,26 @@ class TestCounters:
 
     def test_actions(self) -> None:
         """Each time that something becomes of one."""
-        labels = Remedy.FAILOVER, ActionOutcome.STARTED
-        ended = Remedy.FAILOVER, ActionOutcome.HELPED
-        before, ends = value(metrics.ACTIONS, *labels), value(metrics.ACTIONS, *ended)
-        begun = record(action(Remedy.FAILOVER))
-        over = record(action(Remedy.FAILOVER, outcome=ActionOutcome.HELPED))
-        count(None, begun)
-        count(begun, begun)
-        count(begun, over)
+        labels = Remediation.FAILOVER, ActionOutcome.IN_PROGRESS
+        ended = Remediation.FAILOVER, ActionOutcome.SUCCEEDED
+        before, ends = metric_value(metrics.ACTIONS, *labels), metric_value(metrics.ACTIONS, *ended)
+        begun = build_record(build_action(Remediation.FAILOVER))
+        over = build_record(build_action(Remediation.FAILOVER, outcome=ActionOutcome.SUCCEEDED))
+        count_changes(None, begun)
+        count_changes(begun, begun)
+        count_changes(begun, over)
 
-        assert before + 1 == value(metrics.ACTIONS, *labels)
-        assert ends + 1 == value(metrics.ACTIONS, *ended)
+        assert before + 1 == metric_value(metrics.ACTIONS, *labels)
+        assert ends + 1 == metric_value(metrics.ACTIONS, *ended)
 
     def test_illnesses(self) -> None:
         """When they come, not for as long as they stay."""
         labels = "QuotaExceeded", "Environment"
-        before = value(metrics.DIAGNOSES, *labels)
-        ill = record(diagnoses=[illness(*labels)])
-        count(None, ill)
-        count(ill, ill)
-        count(ill, WELL)
-        count(WELL, ill)
+        before = metric_value(metrics.DIAGNOSES, *labels)
+        ill = build_record(diagnoses=[build_diagnosis(*labels)])
+        count_changes(None, ill)
+        count_changes(ill, ill)
+        count_changes(ill, HEALTHY_RECORD)
+        count_changes(HEALTHY_RECORD, ill)
 
-        assert before + 2 == value(metrics.DIAGNOSES, *labels)
+        assert before + 2 == metric_value(metrics.DIAGNOSES, *labels)

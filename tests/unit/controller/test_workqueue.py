@@ -7,11 +7,11 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from selfhealing.controller.workqueue import BACKOFF_FIRST, BACKOFF_LIMIT, WorkQueue
-from tests.unit.controller.clock import now, settle, simulate
+from selfhealing.controller.workqueue import BACKOFF_INITIAL, BACKOFF_MAX, WorkQueue
+from tests.unit.controller.clock import now, run_on_fake_loop, run_until_idle
 
 
-async def drain(queue: WorkQueue[str], seconds: float = 1000) -> list[tuple[float, str]]:
+async def drain_queue(queue: WorkQueue[str], seconds: float = 1000) -> list[tuple[float, str]]:
     """Take what comes within ``seconds``, each done at once: when it came and what it was."""
     taken = []
     with suppress(TimeoutError):
@@ -30,7 +30,7 @@ async def test_what_is_added_is_handed_out_at_once_in_its_order() -> None:
     for key in "bac":
         queue.add(key)
 
-    assert [(0, "b"), (0, "a"), (0, "c")] == await drain(queue)
+    assert [(0, "b"), (0, "a"), (0, "c")] == await drain_queue(queue)
 
 
 async def test_a_key_that_waits_is_waited_for_once() -> None:
@@ -41,7 +41,7 @@ async def test_a_key_that_waits_is_waited_for_once() -> None:
         queue.add("a")
 
     assert 1 == queue.depth()
-    assert [(0, "a")] == await drain(queue)
+    assert [(0, "a")] == await drain_queue(queue)
 
 
 async def test_a_delay_is_respected() -> None:
@@ -52,7 +52,7 @@ async def test_a_delay_is_respected() -> None:
     queue.add("soon", 2)
     queue.add("now")
 
-    assert [(0, "now"), (2, "soon"), (30, "late")] == await drain(queue)
+    assert [(0, "now"), (2, "soon"), (30, "late")] == await drain_queue(queue)
 
 
 @pytest.mark.parametrize("delays", list(itertools.permutations((5, 10, 20))))
@@ -63,7 +63,7 @@ async def test_of_several_requests_the_earliest_wins(delays: tuple[float, ...]) 
     for delay in delays:
         queue.add("a", delay)
 
-    assert [(5, "a")] == await drain(queue)
+    assert [(5, "a")] == await drain_queue(queue)
 
 
 async def test_an_earlier_request_wakes_who_waits_for_a_later_one() -> None:
@@ -109,7 +109,7 @@ async def test_what_was_asked_for_during_the_work_keeps_its_time() -> None:
 
     queue.done("a")
 
-    assert [(10, "a")] == await drain(queue)
+    assert [(10, "a")] == await drain_queue(queue)
 
 
 async def test_work_that_nobody_asked_for_again_is_over() -> None:
@@ -118,7 +118,7 @@ async def test_work_that_nobody_asked_for_again_is_over() -> None:
     queue.add("a")
     queue.done(await queue.get())
 
-    assert [] == await drain(queue)
+    assert [] == await drain_queue(queue)
     assert (0, 0) == (queue.depth(), queue.busy())
 
 
@@ -135,22 +135,22 @@ async def test_each_failure_waits_longer_up_to_the_limit() -> None:
     """The ceiling doubles; the delay is at least half of it."""
     queue: WorkQueue[str] = WorkQueue()
 
-    ceiling = BACKOFF_FIRST
+    ceiling = BACKOFF_INITIAL
     for _ in range(40):
-        delay = queue.retry("a")
+        delay = queue.add_rate_limited("a")
 
         assert ceiling / 2 <= delay <= ceiling
 
-        ceiling = min(BACKOFF_LIMIT, 2 * ceiling)
+        ceiling = min(BACKOFF_MAX, 2 * ceiling)
 
-    assert BACKOFF_LIMIT == ceiling
+    assert BACKOFF_MAX == ceiling
 
 
 async def test_retries_of_many_keys_are_spread() -> None:
     """A hundred apps that failed together do not come back together."""
     queue: WorkQueue[str] = WorkQueue()
 
-    assert 90 < len({round(queue.retry(f"app-{number}"), 6) for number in range(100)})
+    assert 90 < len({round(queue.add_rate_limited(f"app-{number}"), 6) for number in range(100)})
 
 
 async def test_a_failed_key_comes_back_after_its_delay() -> None:
@@ -158,10 +158,10 @@ async def test_a_failed_key_comes_back_after_its_delay() -> None:
     queue: WorkQueue[str] = WorkQueue()
     queue.add("a")
     await queue.get()
-    delay = queue.retry("a")
+    delay = queue.add_rate_limited("a")
     queue.done("a")
 
-    [(at, key)] = await drain(queue)
+    [(at, key)] = await drain_queue(queue)
 
     assert "a" == key
     assert delay == pytest.approx(at)
@@ -171,31 +171,31 @@ async def test_success_makes_the_next_failure_a_first_one() -> None:
     """Forgetting one key leaves another's failures counted."""
     queue: WorkQueue[str] = WorkQueue()
     for _ in range(10):
-        queue.retry("a")
-        queue.retry("b")
+        queue.add_rate_limited("a")
+        queue.add_rate_limited("b")
 
     queue.forget("a")
 
-    assert BACKOFF_FIRST >= queue.retry("a")
-    assert BACKOFF_LIMIT / 2 <= queue.retry("b")
+    assert BACKOFF_INITIAL >= queue.add_rate_limited("a")
+    assert BACKOFF_MAX / 2 <= queue.add_rate_limited("b")
 
 
 async def test_news_do_not_wait_for_the_back_off() -> None:
     """Somebody who corrects a broken spec need not wait a minute."""
     queue: WorkQueue[str] = WorkQueue()
     for _ in range(10):
-        queue.retry("a")
+        queue.add_rate_limited("a")
 
     queue.add("a")
 
-    assert [(0, "a")] == await drain(queue)
+    assert [(0, "a")] == await drain_queue(queue)
 
 
 async def test_several_waiters_share_the_work() -> None:
     """Each key goes to one of them, whether they waited before or it did."""
     queue: WorkQueue[int] = WorkQueue()
     waiters = [asyncio.create_task(queue.get()) for _ in range(5)]
-    await settle()
+    await run_until_idle()
 
     for key in range(5):
         queue.add(key)
@@ -209,7 +209,7 @@ async def test_a_waiter_that_goes_away_takes_no_wake_up_with_it() -> None:
     for order in itertools.permutations(("add", "cancel")):
         queue: WorkQueue[str] = WorkQueue()
         going, staying = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
-        await settle()
+        await run_until_idle()
         for step in order:
             if step == "add":
                 queue.add("a")
@@ -223,20 +223,20 @@ async def test_the_queue_says_how_far_it_is_behind() -> None:
     """Only what is due counts as lag; what is in work has been attended to."""
     queue: WorkQueue[str] = WorkQueue()
 
-    assert 0 == queue.lag()
+    assert 0 == queue.longest_wait()
 
     queue.add("a", 5)
     queue.add("b", 7)
 
-    assert 0 == queue.lag()
+    assert 0 == queue.longest_wait()
 
     await asyncio.sleep(8)
 
-    assert 3 == queue.lag()
+    assert 3 == queue.longest_wait()
 
     await queue.get()
 
-    assert 1 == queue.lag()
+    assert 1 == queue.longest_wait()
 
 
 async def test_memory_is_bounded_by_the_keys() -> None:
@@ -254,7 +254,7 @@ async def test_memory_is_bounded_by_the_keys() -> None:
 Step = tuple[int, str, int]
 """A pause in seconds, a key, a delay in seconds."""
 
-MOMENT = 1 / 1024
+TICK = 1 / 1024
 """Beside halves for requests and quarters for what is due it keeps all moments apart."""
 
 STEPS = st.lists(
@@ -281,7 +281,7 @@ def test_one_worker_does_what_the_model_does(steps: list[Step], work: list[int])
             while True:
                 key = await queue.get()
                 taken.append((now(), key))
-                await asyncio.sleep(durations[key] + MOMENT)
+                await asyncio.sleep(durations[key] + TICK)
                 queue.done(key)
 
         async with asyncio.TaskGroup() as tasks:
@@ -299,12 +299,12 @@ def test_one_worker_does_what_the_model_does(steps: list[Step], work: list[int])
         assert (0, 0) == (queue.depth(), queue.busy())
         return taken, asked
 
-    taken, asked = simulate(scenario)
+    taken, asked = run_on_fake_loop(scenario)
 
     for key in "abc":
         mine = [(at, at + delay) for at, name, delay in asked if name == key]
 
-        assert _expected(mine, durations[key] + MOMENT) == [at for at, name in taken if name == key]
+        assert _expected(mine, durations[key] + TICK) == [at for at, name in taken if name == key]
 
 
 def _expected(requests: list[tuple[float, float]], duration: float) -> list[float]:
@@ -352,7 +352,7 @@ def test_whatever_happens_nothing_is_lost_or_done_twice_at_once(
                 try:
                     await asyncio.sleep(next(work))
                     if next(fails):
-                        due = now() + queue.retry(key)
+                        due = now() + queue.add_rate_limited(key)
                         wanted[key] = min(due, wanted.get(key, due))
                     else:
                         queue.forget(key)
@@ -372,9 +372,9 @@ def test_whatever_happens_nothing_is_lost_or_done_twice_at_once(
             await asyncio.sleep(5000)
 
             assert {} == wanted
-            assert (0, 0, 0) == (queue.depth(), queue.busy(), queue.lag())
+            assert (0, 0, 0) == (queue.depth(), queue.busy(), queue.longest_wait())
 
             for task in running:
                 task.cancel()
 
-    simulate(scenario)
+    run_on_fake_loop(scenario)

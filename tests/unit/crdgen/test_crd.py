@@ -10,8 +10,8 @@ import yaml
 
 from selfhealing.crdgen import crd
 from selfhealing.crdgen.schema.layout import (
-    LARGEST_ANNOTATION,
-    LARGEST_FILE,
+    MAX_ANNOTATION_BYTES,
+    MAX_FILE_BYTES,
     TooLargeError,
     to_yaml,
 )
@@ -22,7 +22,7 @@ PAGE = "docs/reference/selfhealingapp.md"
 
 @pytest.fixture(scope="module")
 def built() -> dict[str, Any]:
-    return crd.build()
+    return crd.build_crd()
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_the_file_reads_back_as_what_was_built(built: dict[str, Any]) -> None:
 
 def test_two_runs_write_the_same_bytes(built: dict[str, Any]) -> None:
     """A diff in review is a change of a model."""
-    assert to_yaml(built, "") == to_yaml(crd.build(), "")
+    assert to_yaml(built, "") == to_yaml(crd.build_crd(), "")
 
 
 def test_the_names_are_the_contract(built: dict[str, Any]) -> None:
@@ -208,10 +208,10 @@ def test_without_check_the_files_are_written(tmp_path: Path) -> None:
     """Once; the second time there is nothing to do."""
     assert crd.main([], root=tmp_path) == 0
     assert crd.main(["--check"], root=tmp_path) == 0
-    assert (tmp_path / FILE).stat().st_size < LARGEST_FILE
+    assert (tmp_path / FILE).stat().st_size < MAX_FILE_BYTES
 
 
 def test_a_file_that_kubectl_apply_cannot_carry_is_an_error(built: dict[str, Any]) -> None:
     """`kubectl apply` keeps a copy in an annotation, which has a limit."""
     with pytest.raises(TooLargeError, match="shorten descriptions"):
-        to_yaml({**built, "description": "x" * LARGEST_ANNOTATION}, "")
+        to_yaml({**built, "description": "x" * MAX_ANNOTATION_BYTES}, "")

@@ -3,7 +3,7 @@
 import pytest
 
 from selfhealing.api.base import Rule
-from selfhealing.crdgen.schema.overlay import Overlay, OverlayError, Schema, apply
+from selfhealing.crdgen.schema.overlay import Overlay, OverlayError, Schema, apply_overlay
 
 THING: Schema = {
     "type": "object",
@@ -19,17 +19,20 @@ THING: Schema = {
 
 def test_nothing_changes_nothing() -> None:
     """There is not an overlay for every type."""
-    assert apply(THING, None, "thing") is THING
+    assert apply_overlay(THING, None, "thing") is THING
 
 
 def test_keywords_are_set() -> None:
     """The short form, for a scalar."""
-    assert apply({"type": "string"}, {"maxLength": 3}, "x") == {"type": "string", "maxLength": 3}
+    assert apply_overlay({"type": "string"}, {"maxLength": 3}, "x") == {
+        "type": "string",
+        "maxLength": 3,
+    }
 
 
 def test_fields_are_dropped_required_made_optional_and_changed() -> None:
     """All at once; the schema itself is not touched."""
-    changed = apply(
+    changed = apply_overlay(
         THING,
         Overlay(
             drop=("size",),
@@ -61,13 +64,15 @@ def test_fields_are_dropped_required_made_optional_and_changed() -> None:
 
 def test_a_dropped_field_is_no_longer_required() -> None:
     """Else nothing could be valid."""
-    assert "required" not in apply(THING, Overlay(drop=("name",)), "thing")
+    assert "required" not in apply_overlay(THING, Overlay(drop=("name",)), "thing")
 
 
 def test_rules_are_added_behind_those_that_are_there() -> None:
     """A variant adds to its type."""
-    once = apply(THING, Overlay(rules=(Rule(cel="a", message="b"),)), "thing")
-    twice = apply(once, Overlay(rules=(Rule(cel="c", message="d", path=".e", reason="F"),)), "x")
+    once = apply_overlay(THING, Overlay(rules=(Rule(cel="a", message="b"),)), "thing")
+    twice = apply_overlay(
+        once, Overlay(rules=(Rule(cel="c", message="d", field_path=".e", reason="F"),)), "x"
+    )
 
     assert twice["x-kubernetes-validations"] == [
         {"rule": "a", "message": "b"},
@@ -90,4 +95,4 @@ def test_rules_are_added_behind_those_that_are_there() -> None:
 def test_an_overlay_of_what_is_not_there_is_an_error(overlay: Overlay, message: str) -> None:
     """A newer Kubernetes that renames a field is noticed."""
     with pytest.raises(OverlayError, match=message):
-        apply(THING, overlay, "thing")
+        apply_overlay(THING, overlay, "thing")

@@ -9,10 +9,10 @@ from selfhealing.crdgen.schema.overlay import Overlay, Schema
 from selfhealing.crdgen.schema.published import (
     INT_OR_STRING_TYPE,
     QUANTITY,
-    Published,
     PublishedError,
-    first_sentence,
-    load,
+    PublishedTypes,
+    cut_to_first_sentence,
+    load_definitions,
 )
 
 DEFINITIONS: dict[str, Schema] = {
@@ -70,21 +70,23 @@ CONTAINER: dict[str, Any] = {
 }
 
 
-def published(**overlays: Overlay) -> Published:
-    return Published(DEFINITIONS, overlays, {"special": Overlay(keywords={"maxProperties": 1})})
+def published_types(**overlays: Overlay) -> PublishedTypes:
+    return PublishedTypes(
+        DEFINITIONS, overlays, {"special": Overlay(keywords={"maxProperties": 1})}
+    )
 
 
 def test_a_type_is_inlined_without_what_a_crd_cannot_say() -> None:
     """Null types and patch strategies go; int32 and int-or-string are said in a CRD's words."""
-    assert published().schema(KubernetesType("Container")) == CONTAINER
+    assert published_types().inline(KubernetesType("Container")) == CONTAINER
 
 
 def test_a_field_is_inlined_with_its_own_description_and_list_keys() -> None:
     """The field's description wins over the type's; a list's over its items'."""
-    others = published().schema(KubernetesType("Pod", "others"))
+    others = published_types().inline(KubernetesType("Pod", "others"))
     items = {key: value for key, value in CONTAINER.items() if key != "description"}
 
-    assert published().schema(KubernetesType("Pod", "main"))["description"] == "The main one."
+    assert published_types().inline(KubernetesType("Pod", "main"))["description"] == "The main one."
     assert others == {
         "description": "More of them.",
         "type": "array",
@@ -96,28 +98,28 @@ def test_a_field_is_inlined_with_its_own_description_and_list_keys() -> None:
 
 def test_the_default_kind_of_list_is_not_said() -> None:
     """A list is atomic unless it says otherwise."""
-    words = published().schema(KubernetesType("Pod", "words"))
+    words = published_types().inline(KubernetesType("Pod", "words"))
 
     assert words == {"type": "array", "items": {"type": "string"}}
 
 
 def test_an_overlay_of_a_type_counts_wherever_the_type_is_used() -> None:
     """And an overlay of the owner's field on top of it."""
-    schema = published(
+    schema = published_types(
         Container=Overlay(require=("name",), rules=(Rule(cel="a", message="b"),)),
         Pod=Overlay(drop=("self",), fields={"others": {"maxItems": 8}}),
     )
-    others = schema.schema(KubernetesType("Pod", "others"))
+    others = schema.inline(KubernetesType("Pod", "others"))
 
     assert others["maxItems"] == 8
     assert others["items"]["required"] == ["name"]
     assert others["items"]["x-kubernetes-validations"] == [{"rule": "a", "message": "b"}]
-    assert list(schema.schema(KubernetesType("Pod"))["properties"]) == ["main", "others", "words"]
+    assert list(schema.inline(KubernetesType("Pod"))["properties"]) == ["main", "others", "words"]
 
 
 def test_a_variant_counts_for_one_use() -> None:
     """Named by the field of the model."""
-    special = published().schema(KubernetesType("Container", variant="special"))
+    special = published_types().inline(KubernetesType("Container", variant="special"))
 
     assert special == {**CONTAINER, "maxProperties": 1}
 
@@ -134,7 +136,7 @@ def test_a_variant_counts_for_one_use() -> None:
 def test_what_cannot_be_inlined_is_an_error(wanted: KubernetesType, message: str) -> None:
     """A CRD has no references, so a type that contains itself has no end."""
     with pytest.raises(PublishedError, match=message):
-        published().schema(wanted)
+        published_types().inline(wanted)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +150,11 @@ def test_what_cannot_be_inlined_is_an_error(wanted: KubernetesType, message: str
 )
 def test_a_description_is_cut_to_its_first_sentence(text: str, sentence: str) -> None:
     """The file must fit into an annotation."""
-    assert first_sentence(text) == sentence
+    assert cut_to_first_sentence(text) == sentence
 
 
 def test_kubernetes_publishes_the_types_that_the_models_name() -> None:
     """With the extensions that server-side apply needs."""
-    env = load()["io.k8s.api.core.v1.Container"]["properties"]["env"]
+    env = load_definitions()["io.k8s.api.core.v1.Container"]["properties"]["env"]
 
     assert env["x-kubernetes-list-map-keys"] == ["name"]

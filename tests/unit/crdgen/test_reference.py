@@ -7,7 +7,7 @@ from selfhealing.crdgen import reference
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return reference.page()
+    return reference.render_page()
 
 
 @pytest.mark.parametrize(

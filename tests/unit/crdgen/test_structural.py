@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from selfhealing.api.base import Int32, Json, KubernetesType, Limits, ListMap, Model, Rule
+from selfhealing.api.base import Int32, Json, KubernetesType, ListMap, Model, Rule, SchemaKeywords
 from selfhealing.crdgen.schema.overlay import Schema
-from selfhealing.crdgen.schema.structural import StructuralError, structural
+from selfhealing.crdgen.schema.structural import StructuralError, to_structural_schema
 
 
 class Inner(Model):
@@ -34,7 +34,9 @@ class Outer(Model):
     """What the outer one is."""
 
     word: Annotated[
-        Literal["a", "b"], Limits({"maxLength": 1}), Rule(cel="self != ''", message="write it")
+        Literal["a", "b"],
+        SchemaKeywords({"maxLength": 1}),
+        Rule(cel="self != ''", message="write it"),
     ]
     """A word."""
 
@@ -88,7 +90,7 @@ def test_a_model_becomes_a_structural_schema() -> None:
         },
     }
 
-    assert structural(Outer, schema_of) == {
+    assert to_structural_schema(Outer, schema_of) == {
         "description": "What the outer one is.",
         "type": "object",
         "required": ["word"],
@@ -137,7 +139,7 @@ def test_a_model_becomes_a_structural_schema() -> None:
 
 def test_keywords_come_in_one_order() -> None:
     """So that a change of a model is a small change of the file."""
-    assert list(structural(Outer, schema_of)["properties"]["word"]) == [
+    assert list(to_structural_schema(Outer, schema_of)["properties"]["word"]) == [
         "description",
         "type",
         "enum",
@@ -152,7 +154,7 @@ def test_a_published_type_without_rules_gets_none() -> None:
     class Plain(Model):
         thing: Annotated[Json, KubernetesType("Thing")]
 
-    plain = structural(Plain, lambda _: {"type": "object"})
+    plain = to_structural_schema(Plain, lambda _: {"type": "object"})
 
     assert plain["properties"]["thing"] == {"type": "object"}
 
@@ -193,4 +195,4 @@ class Anything(BaseModel):
 def test_what_a_crd_cannot_say_is_an_error(model: type[BaseModel], message: str) -> None:
     """Better here than from the API server."""
     with pytest.raises(StructuralError, match=message):
-        structural(model, schema_of)
+        to_structural_schema(model, schema_of)

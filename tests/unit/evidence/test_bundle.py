@@ -5,29 +5,40 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.api.healing_status import ActionOutcome, HealingAction, Remedy
+from selfhealing.api.healing_status import ActionOutcome, HealingAction, Remediation
 from selfhealing.cache.views import AppKey
-from selfhealing.evidence.bundle import LIMIT, Exhibit, Log, config_map, is_of, key, update, write
-from selfhealing.evidence.format import Source
+from selfhealing.evidence.bundle import (
+    MAX_BYTES,
+    ContainerLog,
+    EvidenceBundle,
+    build_retention_patch,
+    config_map_name,
+    evidence_key,
+    is_evidence_of,
+    render_evidence,
+)
+from selfhealing.evidence.format import LogSource
 from tests.unit import builders
 
 Json = dict[str, Any]
 
 APP = AppKey("shop", "web")
-OOM = builders.ended(137, "OOMKilled")
+OOM = builders.termination(137, "OOMKilled")
 POD = builders.pod("web-abc-1", builders.crash_loop(3, OOM))
-NAMES = st.text(max_size=253)
+TEXTS = st.text(max_size=253)
 
 
-def action(number: int = 12, remedy: Remedy = Remedy.RAISE_MEMORY, **more: object) -> HealingAction:
+def action(
+    number: int = 12, remediation: Remediation = Remediation.RAISE_MEMORY, **more: object
+) -> HealingAction:
     """A decision."""
     return HealingAction.model_validate(
         {
             "id": number,
-            "remedy": remedy,
+            "remediation": remediation,
             "diagnosis": "OOMKilled",
             "target": "web-abc-1",
-            "outcome": ActionOutcome.STARTED,
+            "outcome": ActionOutcome.IN_PROGRESS,
             "at": builders.at(60),
             "message": "the container app used more than 128Mi three times",
             **more,
@@ -35,14 +46,14 @@ def action(number: int = 12, remedy: Remedy = Remedy.RAISE_MEMORY, **more: objec
     )
 
 
-def exhibit(what: HealingAction | None = None, **more: Any) -> Exhibit:  # noqa: ANN401 - its fields
+def bundle(for_action: HealingAction | None = None, **more: Any) -> EvidenceBundle:  # noqa: ANN401 - its fields
     """What was found."""
-    return Exhibit(APP, what or action(), builders.at(61), **more)
+    return EvidenceBundle(APP, for_action or action(), builders.at(61), **more)
 
 
-def log(text: str, container: str = "app", *, previous: bool = True) -> Log:
+def container_log(text: str, container: str = "app", *, previous: bool = True) -> ContainerLog:
     """A log as it was read."""
-    return Log(Source(container, previous), text)
+    return ContainerLog(LogSource(container, previous), text)
 
 
 class TestText:
@@ -57,25 +68,25 @@ class TestText:
             "target: web-abc-1 (uid abc)",
             "why:    the container app used more than 128Mi three times",
             "seen:   2026-01-01T12:01:01Z, before anything was done; what looks secret is masked",
-        ] == write(exhibit(action(uid="abc"))).splitlines()
+        ] == render_evidence(bundle(action(uid="abc"))).splitlines()
 
     def test_the_header_without_a_target_and_a_reason(self) -> None:
         """Both may be empty."""
-        text = write(exhibit(action(target="", message="")))
+        text = render_evidence(bundle(action(target="", message="")))
 
         assert "target: the app\nwhy:    not said\n" in text
 
     def test_the_parts_stand_in_the_order_in_which_they_are_read(self) -> None:
         """From what is wrong to what may be the cause."""
-        text = write(
-            exhibit(
+        text = render_evidence(
+            bundle(
                 pod=POD,
-                use=[{"name": "app", "usage": {"cpu": "12m"}}],
-                events=[builders.killing("web-abc-1", 5)],
-                logs=[log("boom\n"), log("", previous=False)],
-                wanted={"image": "v2"},
-                kept={"image": "v1"},
-                gaps=["its Events: no answer in 5 s"],
+                usage=[{"name": "app", "usage": {"cpu": "12m"}}],
+                events=[builders.probe_kill_event("web-abc-1", 5)],
+                logs=[container_log("boom\n"), container_log("", previous=False)],
+                desired_template={"image": "v2"},
+                stable_template={"image": "v1"},
+                missing=["its Events: no answer in 5 s"],
             )
         )
 
@@ -98,28 +109,32 @@ class TestText:
         """And with only one of them nothing is said."""
         same = {"image": "v1"}
 
-        assert "\nno difference\n" in write(exhibit(wanted=same, kept=same))
-        assert "New in" not in write(exhibit(wanted=same))
-        assert "New in" not in write(exhibit(kept=same))
+        assert "\nno difference\n" in render_evidence(
+            bundle(desired_template=same, stable_template=same)
+        )
+        assert "New in" not in render_evidence(bundle(desired_template=same))
+        assert "New in" not in render_evidence(bundle(stable_template=same))
 
     def test_no_part_tells_a_secret(self) -> None:
         """Wherever it stands, and also where the cut would have fallen into it."""
         hidden = "postgres://bob:hunter2@db"
-        event = {**builders.killing("web-abc-1", 5), "message": hidden}
+        event = {**builders.probe_kill_event("web-abc-1", 5), "message": hidden}
         pod = builders.pod(
             "web-abc-1", builders.waiting("StartError", hidden), status={"message": hidden}
         )
-        text = write(
-            exhibit(
+        text = render_evidence(
+            bundle(
                 action(message=f"{hidden} and more"),
                 pod=pod,
                 events=[event],
                 logs=[
-                    log(f"{hidden}\n\x1b[1mpassword\x1b[0m=hunter2\npassword={'hunter2' * 9000}")
+                    container_log(
+                        f"{hidden}\n\x1b[1mpassword\x1b[0m=hunter2\npassword={'hunter2' * 9000}"
+                    )
                 ],
-                wanted={"args": [hidden]},
-                kept={},
-                gaps=[hidden],
+                desired_template={"args": [hidden]},
+                stable_template={},
+                missing=[hidden],
             )
         )
 
@@ -133,43 +148,50 @@ class TestRoom:
     def test_of_a_log_the_end_stays(self) -> None:
         """In whole lines; and the header is whole."""
         lines = [f"line {number} of a long log" for number in range(2000)]
-        text = write(exhibit(logs=[log("\n".join(lines))]))
+        text = render_evidence(bundle(logs=[container_log("\n".join(lines))]))
 
-        assert LIMIT - 40 < len(text.encode()) <= LIMIT
-        assert text.startswith(write(exhibit()))
+        assert MAX_BYTES - 40 < len(text.encode()) <= MAX_BYTES
+        assert text.startswith(render_evidence(bundle()))
         assert text.endswith(f"{lines[-2]}\n{lines[-1]}\n")
         assert "last lines ==\n[…]\nline " in text
 
     def test_of_a_single_long_line_the_end_stays(self) -> None:
         """In whole characters."""
-        text = write(exhibit(logs=[log("日" * 9000 + "end")]))
+        text = render_evidence(bundle(logs=[container_log("日" * 9000 + "end")]))
 
-        assert LIMIT - 8 < len(text.encode()) <= LIMIT
+        assert MAX_BYTES - 8 < len(text.encode()) <= MAX_BYTES
         assert text.endswith("日end\n")
         assert "==\n[…]\n日日" in text
 
     def test_what_a_log_does_not_need_is_the_next_one_s(self) -> None:
         """And they stand in the order in which they were read."""
         long = "\n".join(f"entry {number}" for number in range(3000))
-        text = write(exhibit(logs=[log(long), log("short"), log(long, "proxy")]))
+        text = render_evidence(
+            bundle(logs=[container_log(long), container_log("short"), container_log(long, "proxy")])
+        )
         sizes = [len(part) for part in text.split("\n== Log of ")[1:]]
 
         assert sizes[0] > 7000
         assert sizes[1] < 100
         assert sizes[2] > 7000
-        assert len(text.encode()) <= LIMIT
+        assert len(text.encode()) <= MAX_BYTES
 
     def test_of_the_events_the_latest_stay(self) -> None:
         """Of the pod and of the templates the beginning."""
         events = [
-            {**builders.killing("web-abc-1", number), "message": f"event {number} " + "x" * 90}
+            {
+                **builders.probe_kill_event("web-abc-1", number),
+                "message": f"event {number} " + "x" * 90,
+            }
             for number in range(100)
         ]
         pod = builders.pod(
             "web-abc-1", *(builders.running(name=f"c{number}") for number in range(40))
         )
         wanted = {f"field{number}": "x" * 50 for number in range(1000, 1200)}
-        text = write(exhibit(pod=pod, events=events, wanted=wanted, kept={}))
+        text = render_evidence(
+            bundle(pod=pod, events=events, desired_template=wanted, stable_template={})
+        )
 
         assert "event 99 " in text
         assert "event 1 " not in text
@@ -180,7 +202,7 @@ class TestRoom:
         assert 3 == text.count("[…]")
 
     @given(
-        texts=st.lists(NAMES, min_size=8, max_size=8),
+        texts=st.lists(TEXTS, min_size=8, max_size=8),
         message=st.text(max_size=64),
         often=st.integers(1, 3000),
         count=st.integers(0, 9),
@@ -190,83 +212,85 @@ class TestRoom:
     ) -> None:
         """Whatever was found, in whatever alphabet."""
         long = message * often
-        what = action(target=texts[0], message=(message * 16)[:1024], diagnosis=texts[1][:128])
+        raising = action(target=texts[0], message=(message * 16)[:1024], diagnosis=texts[1][:128])
         conditions = [{"type": texts[2], "message": long} for _ in range(count)]
-        text = write(
-            exhibit(
-                what,
+        text = render_evidence(
+            bundle(
+                raising,
                 pod={"metadata": {"name": "web-1"}, "status": {"conditions": conditions}},
                 events=[{"metadata": {}, "reason": texts[3], "message": long}] * count,
-                logs=[log(long, "c" * 63)] * count,
-                wanted={"a": [long] * count},
-                kept={"a": texts[4:]},
-                gaps=[long] * count,
+                logs=[container_log(long, "c" * 63)] * count,
+                desired_template={"a": [long] * count},
+                stable_template={"a": texts[4:]},
+                missing=[long] * count,
             )
         )
 
-        assert len(text.encode()) <= LIMIT
-        assert is_of(what, text)
+        assert len(text.encode()) <= MAX_BYTES
+        assert is_evidence_of(raising, text)
 
 
 class TestKeeping:
     """The ConfigMap keeps the texts of the last ten ids."""
 
     @pytest.mark.parametrize(
-        ("remedy", "expected"),
+        ("remediation", "expected"),
         [
-            (Remedy.ROLLBACK, "12-rollback.txt"),
-            (Remedy.RAISE_MEMORY, "12-raise-memory.txt"),
-            (Remedy.SCALING_FALLBACK, "12-scaling-fallback.txt"),
+            (Remediation.ROLLBACK, "12-rollback.txt"),
+            (Remediation.RAISE_MEMORY, "12-raise-memory.txt"),
+            (Remediation.SCALING_FALLBACK, "12-scaling-fallback.txt"),
         ],
     )
-    def test_the_key_says_which_action_it_was(self, remedy: Remedy, expected: str) -> None:
+    def test_the_key_says_which_action_it_was(
+        self, remediation: Remediation, expected: str
+    ) -> None:
         """In letters that a ConfigMap allows."""
-        assert expected == key(action(remedy=remedy))
+        assert expected == evidence_key(action(remediation=remediation))
 
     def test_the_config_map_is_the_app_s(self) -> None:
         """By its name."""
-        assert "web-evidence" == config_map("web")
+        assert "web-evidence" == config_map_name("web")
 
     def test_a_text_is_known_by_its_action(self) -> None:
         """By its id alone it is not: ids may begin anew."""
-        text = write(exhibit())
+        text = render_evidence(bundle())
 
-        assert is_of(action(), text)
-        assert is_of(action(outcome=ActionOutcome.HELPED), text)
-        assert not is_of(action(at=builders.at(90)), text)
-        assert not is_of(action(), "")
+        assert is_evidence_of(action(), text)
+        assert is_evidence_of(action(outcome=ActionOutcome.SUCCEEDED), text)
+        assert not is_evidence_of(action(at=builders.at(90)), text)
+        assert not is_evidence_of(action(), "")
 
     def test_old_ones_go_and_strangers_stay(self) -> None:
         """Also those of ids to come: they are from before the ids began anew."""
         present = [
-            "1-recycle.txt",
+            "1-replace-pod.txt",
             "2-rollback.txt",
-            "3-recycle.txt",
-            "11-recycle.txt",
-            "12-recycle.txt",
+            "3-replace-pod.txt",
+            "11-replace-pod.txt",
+            "12-replace-pod.txt",
             "12-raise-memory.txt",
             "13-failover.txt",
             "notes",
             "2-Rollback.txt",
-            "99999999999-recycle.txt",
+            "99999999999-replace-pod.txt",
         ]
 
         assert {
-            "1-recycle.txt": None,
+            "1-replace-pod.txt": None,
             "2-rollback.txt": None,
-            "12-recycle.txt": None,
+            "12-replace-pod.txt": None,
             "13-failover.txt": None,
             "12-raise-memory.txt": "text",
-        } == update(action(), "text", present)
+        } == build_retention_patch(action(), "text", present)
 
-    @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from(Remedy)), max_size=80))
-    def test_there_are_never_more_than_ten(self, actions: list[tuple[int, Remedy]]) -> None:
+    @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from(Remediation)), max_size=80))
+    def test_there_are_never_more_than_ten(self, actions: list[tuple[int, Remediation]]) -> None:
         """However the ids jump; so a ConfigMap is never too large."""
         data: dict[str, str] = {}
-        for number, remedy in actions:
-            what = action(number, remedy)
-            merged = {**data, **update(what, "text", data)}
+        for number, remediation in actions:
+            decided = action(number, remediation)
+            merged = {**data, **build_retention_patch(decided, "text", data)}
             data = {name: text for name, text in merged.items() if text is not None}
 
-            assert key(what) in data
+            assert evidence_key(decided) in data
             assert len(data) <= 10

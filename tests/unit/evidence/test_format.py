@@ -5,20 +5,20 @@ from typing import Any
 import pytest
 
 from selfhealing.evidence.format import (
-    MOST,
-    WORDS,
-    Source,
-    describe,
-    measured,
-    short,
-    sources,
-    tell,
+    MAX_LOGS,
+    MAX_MESSAGE,
+    LogSource,
+    find_log_sources,
+    format_events,
+    format_pod,
+    format_usage,
+    one_line,
 )
 from tests.unit import builders
 
 Json = dict[str, Any]
 
-OOM = builders.ended(137, "OOMKilled")
+OOM = builders.termination(137, "OOMKilled")
 
 
 class TestSources:
@@ -32,9 +32,9 @@ class TestSources:
             (builders.running(restarts=1, last=OOM), [True, False]),
             (builders.crash_loop(3, OOM), [True]),
             (builders.waiting("ImagePullBackOff"), []),
-            (builders.terminated(builders.ended(1)), [False]),
-            (builders.terminated(builders.ended(1), restarts=1, last=OOM), [True, False]),
-            (builders.terminated(builders.ended(0), ready=True), []),
+            (builders.terminated(builders.termination(1)), [False]),
+            (builders.terminated(builders.termination(1), restarts=1, last=OOM), [True, False]),
+            (builders.terminated(builders.termination(0), ready=True), []),
             ({"name": "app"}, []),
         ],
     )
@@ -42,7 +42,7 @@ class TestSources:
         """By the run before its last restart first; one that waits has no other."""
         pod = {"metadata": {}, "status": {"containerStatuses": [status]}}
 
-        assert [Source("app", previous) for previous in expected] == sources(pod)
+        assert [LogSource("app", previous) for previous in expected] == find_log_sources(pod)
 
     def test_those_that_fail_come_first(self) -> None:
         """Then those of the app, then those that prepare it."""
@@ -50,25 +50,25 @@ class TestSources:
             "web-abc-1",
             builders.running(name="proxy", restarts=1, last=OOM),
             builders.running(name="app", ready=False),
-            init=[builders.terminated(builders.ended(1), name="setup")],
+            init=[builders.terminated(builders.termination(1), name="setup")],
         )
 
         assert [
-            Source("app", previous=False),
-            Source("setup", previous=False),
-            Source("proxy", previous=True),
-            Source("proxy", previous=False),
-        ] == sources(pod)
+            LogSource("app", previous=False),
+            LogSource("setup", previous=False),
+            LogSource("proxy", previous=True),
+            LogSource("proxy", previous=False),
+        ] == find_log_sources(pod)
 
     def test_there_are_not_too_many(self) -> None:
         """Each would have room for no more than a line."""
         failing = [builders.running(name=f"c{number}", ready=False) for number in range(20)]
 
-        assert MOST == len(sources(builders.pod("web-abc-1", *failing)))
+        assert MAX_LOGS == len(find_log_sources(builders.pod("web-abc-1", *failing)))
 
     def test_a_pod_without_a_status_has_none(self) -> None:
         """No node has taken it yet."""
-        assert [] == sources({"metadata": {"name": "web-1"}})
+        assert [] == find_log_sources({"metadata": {"name": "web-1"}})
 
 
 class TestPods:
@@ -102,14 +102,14 @@ class TestPods:
             ),
             "  requests: cpu 100m, memory 64Mi",
             "  limits: memory 128Mi",
-        ] == describe(pod).splitlines()
+        ] == format_pod(pod).splitlines()
 
     def test_the_amounts_in_force_are_those_of_the_status(self) -> None:
         """A pod may have been resized and not know it in its spec yet, or the other way round."""
         status = {**builders.running(), "resources": {"limits": {"memory": "256Mi"}}}
         pod = builders.pod("web-abc-1", status)
         pod["spec"]["containers"][0]["resources"] = {"limits": {"memory": "512Mi"}}
-        text = describe(pod)
+        text = format_pod(pod)
 
         assert "limits: memory 256Mi" in text
         assert "requests: none" in text
@@ -120,9 +120,9 @@ class TestPods:
             "uid , made at an unknown time",
             "node none (no address)",
             "phase unknown",
-        ] == describe({"metadata": {"name": "web-1"}}).splitlines()
+        ] == format_pod({"metadata": {"name": "web-1"}}).splitlines()
 
-        text = describe(
+        text = format_pod(
             {"metadata": {}, "status": {"containerStatuses": [{"name": "app", "lastState": {}}]}}
         )
 
@@ -130,9 +130,9 @@ class TestPods:
 
     def test_a_pod_that_goes_says_so(self) -> None:
         """And why it failed as a whole."""
-        pod = builders.evicted("web-abc-1", message="low on memory; token=hunter2")
+        pod = builders.evicted_pod("web-abc-1", message="low on memory; token=hunter2")
         pod["metadata"]["deletionTimestamp"] = builders.iso(30)
-        text = describe(pod)
+        text = format_pod(pod)
 
         assert "being deleted since 2026-01-01T12:00:30Z" in text
         assert "phase Failed, Evicted: low on memory; token=<redacted>" in text
@@ -142,9 +142,11 @@ class TestPods:
         pod = builders.pod(
             "web-abc-1",
             builders.running(since=20),
-            builders.terminated(builders.ended(1, message="password=hunter2 is wrong"), name="job"),
+            builders.terminated(
+                builders.termination(1, message="password=hunter2 is wrong"), name="job"
+            ),
         )
-        text = describe(pod)
+        text = format_pod(pod)
 
         assert "container app: ready, 0 restarts" in text
         assert "now:    running since 2026-01-01T12:00:20Z" in text
@@ -178,24 +180,26 @@ class TestEvents:
             "2026-01-01T12:00:30Z Normal Scheduled: ok",
             "2026-01-01T12:00:40Z Warning Unhealthy (3 times): ",
             "2026-01-01T12:00:50Z Warning BackOff (4 times): ",
-        ] == tell([{"metadata": {}, **event} for event in events]).splitlines()
+        ] == format_events([{"metadata": {}, **event} for event in events]).splitlines()
 
     def test_none_are_nothing(self) -> None:
         """They expire after an hour."""
-        assert "" == tell([])
+        assert "" == format_events([])
 
 
 def test_a_long_message_keeps_its_end() -> None:
     """There its cause is; and it is masked before it is cut."""
-    text = short("password=" + "x" * 400 + " and then " * 100 + "the cause")
+    text = one_line("password=" + "x" * 400 + " and then " * 100 + "the cause")
 
     assert text.startswith("password=<redacted> and then")
     assert text.endswith("the cause")
-    assert WORDS + 3 == len(text)
+    assert MAX_MESSAGE + 3 == len(text)
 
 
 def test_what_is_used() -> None:
     """A line for each container, also for one that nobody has measured."""
     app = {"name": "app", "usage": {"memory": "46080Ki", "cpu": "12m"}}
 
-    assert "app: cpu 12m, memory 46080Ki\nproxy: not measured" == measured([app, {"name": "proxy"}])
+    assert "app: cpu 12m, memory 46080Ki\nproxy: not measured" == format_usage(
+        [app, {"name": "proxy"}]
+    )

@@ -8,17 +8,17 @@ from time import process_time
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.evidence.redaction import MASK, plain, redact
+from selfhealing.evidence.redaction import MASK, redact, strip_control_characters
 
 LETTERS = string.ascii_letters + string.digits
-MARKED = "S3cr3t"
+MARKER = "S3cr3t"
 """Stands in every secret that is made up here, so that a part of one is recognised."""
 
 
 def word(more: str = "", least: int = 0) -> st.SearchStrategy[str]:
     """A secret of letters, digits and ``more``, with the mark in it."""
     part = st.text(LETTERS + more, min_size=least, max_size=40)
-    return st.tuples(part, part).map(MARKED.join)
+    return st.tuples(part, part).map(MARKER.join)
 
 
 FIELDS = st.sampled_from(
@@ -65,7 +65,7 @@ AWS = st.text(string.ascii_uppercase + string.digits, min_size=16, max_size=16)
 KIND = st.sampled_from(["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "])
 LINES = st.lists(word("+/="), min_size=1, max_size=5).map("\n".join)
 
-SHAPES = {
+SECRETS_BY_FORM = {
     "NAME=value": st.tuples(FIELDS, word(TEXT)).map("=".join),
     "name: value": st.tuples(FIELDS, word(TEXT)).map(": ".join),
     'name="value"': st.tuples(FIELDS, word(TEXT + " '")).map(lambda p: f'{p[0]}="{p[1]}"'),
@@ -105,15 +105,17 @@ SHAPES = {
 AROUND = st.sampled_from(["", "12:00:01 INFO ", "could not connect: ", "{", "env DEBUG=1 "])
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SECRETS_BY_FORM)
 def test_a_secret_never_survives(shape: str) -> None:
     """Whatever stands before it and behind it."""
 
-    @given(AROUND, SHAPES[shape], st.sampled_from(["", "\nnext line", " and more", "\r\n"]))
+    @given(
+        AROUND, SECRETS_BY_FORM[shape], st.sampled_from(["", "\nnext line", " and more", "\r\n"])
+    )
     def check(before: str, secret: str, behind: str) -> None:
-        found = redact(plain(before + secret + behind))
+        found = redact(strip_control_characters(before + secret + behind))
 
-        assert MARKED not in found
+        assert MARKER not in found
         assert MASK in found
 
     check()
@@ -137,11 +139,11 @@ def test_a_long_code_after_a_telling_word_never_survives(
     assert code not in redact(f"loaded {name}{between}{code}")
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SECRETS_BY_FORM)
 def test_what_is_masked_stays_masked_as_it_is(shape: str) -> None:
     """A second look finds nothing more: a mask is no secret."""
 
-    @given(SHAPES[shape])
+    @given(SECRETS_BY_FORM[shape])
     def check(secret: str) -> None:
         once = redact(secret)
 
@@ -218,7 +220,7 @@ def test_no_text_holds_the_operator_up(part: str) -> None:
     """An app's log is what anybody makes it. The limit is generous: the trouble takes minutes."""
     text = part * (64 * 1024 // len(part))
     started = process_time()
-    redact(plain(text))
+    redact(strip_control_characters(text))
 
     assert process_time() - started < 2
 
@@ -238,14 +240,14 @@ def test_no_text_holds_the_operator_up(part: str) -> None:
 )
 def test_only_what_can_be_read_is_left(text: str, expected: str) -> None:
     """Colours stand between the letters of a word that is to be found."""
-    assert expected == plain(text)
+    assert expected == strip_control_characters(text)
 
 
 @given(st.text())
 def test_a_plain_text_can_be_stored(text: str) -> None:
     """And is plain already."""
-    found = plain(text)
+    found = strip_control_characters(text)
 
-    assert found == plain(found)
+    assert found == strip_control_characters(found)
     assert found.encode().decode() == found
     assert not any(line != line.rstrip() for line in found.split("\n"))

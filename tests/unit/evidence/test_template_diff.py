@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from selfhealing.evidence.template_diff import template_diff
+from selfhealing.evidence.template_diff import diff_templates
 
 Json = dict[str, Any]
 
@@ -21,9 +21,9 @@ def var(name: str, value: str) -> Json:
     return {"name": name, "value": value}
 
 
-def lines(kept: Json, wanted: Json) -> tuple[list[str], list[str]]:
+def lines(stable: Json, desired: Json) -> tuple[list[str], list[str]]:
     """What is only in the kept one, and what only in the wanted one."""
-    found = template_diff(kept, wanted).splitlines()[2:]
+    found = diff_templates(stable, desired).splitlines()[2:]
     return (
         [line[1:].strip() for line in found if line.startswith("-")],
         [line[1:].strip() for line in found if line.startswith("+")],
@@ -35,12 +35,12 @@ def test_the_same_has_no_difference() -> None:
     one = template(var("A", "1"))
     other = {"spec": one["spec"], "metadata": one["metadata"]}
 
-    assert "" == template_diff(one, other)
+    assert "" == diff_templates(one, other)
 
 
 def test_it_reads_as_a_change_from_the_kept_to_the_wanted() -> None:
     """As a unified diff."""
-    found = template_diff(template(), template(image="web:v2"))
+    found = diff_templates(template(), template(image="web:v2"))
 
     assert found.startswith("--- the kept version\n+++ the wanted version\n@@ ")
     assert (["image: web:v1"], ["image: web:v2"]) == lines(template(), template(image="web:v2"))
@@ -48,21 +48,21 @@ def test_it_reads_as_a_change_from_the_kept_to_the_wanted() -> None:
 
 def test_a_changed_value_is_told_and_not_shown() -> None:
     """It is found by its name, wherever it stands."""
-    kept = template(var("A", "hidden"), var("B", "same"))
-    wanted = template(var("B", "same"), var("A", "seen"))
-    found = template_diff(kept, wanted)
+    stable = template(var("A", "hidden"), var("B", "same"))
+    desired = template(var("B", "same"), var("A", "seen"))
+    found = diff_templates(stable, desired)
 
     assert "hidden" not in found
     assert "seen" not in found
     assert "same" not in found
-    assert "value: <redacted, changed>" in lines(kept, wanted)[1]
+    assert "value: <redacted, changed>" in lines(stable, desired)[1]
 
 
 def test_a_new_value_is_not_shown_either() -> None:
     """Only its name."""
-    kept, wanted = template(var("A", "1")), template(var("A", "1"), var("B", "hidden"))
+    stable, desired = template(var("A", "1")), template(var("A", "1"), var("B", "hidden"))
 
-    assert ([], ["- name: B", "value: <redacted>"]) == lines(kept, wanted)
+    assert ([], ["- name: B", "value: <redacted>"]) == lines(stable, desired)
 
 
 def test_a_value_that_came_from_elsewhere_before_is_not_shown() -> None:
@@ -77,7 +77,7 @@ def test_a_value_that_came_from_elsewhere_before_is_not_shown() -> None:
 def test_headers_of_probes_are_as_variables() -> None:
     """They have a name and a value too."""
     header = {"httpGet": {"path": "/", "httpHeaders": [var("X-Who", "hidden")]}}
-    found = template_diff(template(), template(livenessProbe=header))
+    found = diff_templates(template(), template(livenessProbe=header))
 
     assert "X-Who" in found
     assert "hidden" not in found
@@ -95,7 +95,7 @@ def test_headers_of_probes_are_as_variables() -> None:
 )
 def test_secrets_elsewhere_are_masked(hidden: Json) -> None:
     """In arguments, in scripts and in long lines."""
-    found = template_diff(template(), template(**hidden))
+    found = diff_templates(template(), template(**hidden))
 
     assert "hunter2" not in found
     assert "<redacted>" in found
@@ -103,9 +103,9 @@ def test_secrets_elsewhere_are_masked(hidden: Json) -> None:
 
 def test_what_changes_its_form_is_shown_whole() -> None:
     """A list where there was none, a number where there was a text."""
-    kept = {"spec": {"containers": "none", "volumes": ["a", 1]}}
-    wanted = {"spec": {"containers": [{"name": "app"}], "volumes": ["a", 2, {"name": "x"}]}}
-    gone, new = lines(kept, wanted)
+    stable = {"spec": {"containers": "none", "volumes": ["a", 1]}}
+    desired = {"spec": {"containers": [{"name": "app"}], "volumes": ["a", 2, {"name": "x"}]}}
+    gone, new = lines(stable, desired)
 
     assert ["containers: none", "- 1"] == gone
     assert ["containers:", "- name: app", "- 2", "- name: x"] == new
@@ -113,8 +113,8 @@ def test_what_changes_its_form_is_shown_whole() -> None:
 
 def test_the_templates_themselves_stay_as_they_are() -> None:
     """They are applied later."""
-    kept, wanted = template(var("A", "1")), template(var("A", "2"))
-    before = yaml.safe_dump([kept, wanted])
-    template_diff(kept, wanted)
+    stable, desired = template(var("A", "1")), template(var("A", "2"))
+    before = yaml.safe_dump([stable, desired])
+    diff_templates(stable, desired)
 
-    assert before == yaml.safe_dump([kept, wanted])
+    assert before == yaml.safe_dump([stable, desired])

@@ -2,96 +2,109 @@
 
 import pytest
 
-from selfhealing.api.spec import parse
-from selfhealing.health.app_diagnosis import Illness, illnesses
-from selfhealing.health.assessment import diagnose
-from selfhealing.health.attribution import Cause, Confidence, Trial
-from selfhealing.health.deadlines import Alarm
-from selfhealing.health.pod_diagnosis import IllnessType
-from selfhealing.health.termination_causes import Causes
-from selfhealing.remediation.policy import policy
+from selfhealing.api.spec import parse_spec
+from selfhealing.health.app_diagnosis import AppDiagnosis, diagnose_app
+from selfhealing.health.assessment import assess_health
+from selfhealing.health.attribution import Cause, Confidence, Probation
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.pod_diagnosis import DiagnosisType
+from selfhealing.health.termination_causes import TerminationCauses
+from selfhealing.remediation.policy import build_policy
 from tests.unit.builders import (
     at,
-    autoscaler,
     crash_loop,
     deployment,
-    ended,
-    evicted,
+    evicted_pod,
+    hpa,
     pod,
-    progressing,
-    refused,
+    progressing_condition,
+    replica_failure_condition,
     running,
+    termination,
     waiting,
 )
-from tests.unit.snapshots import Json, facts
+from tests.unit.snapshots import Json, build_snapshot
 
-STUCK = progressing("ProgressDeadlineExceeded", "def", status="False")
-QUOTA = refused('pods "web-def-x7k2p" is forbidden: exceeded quota: small, requested: pods=1')
-DENIED = refused('pods "web-def-x7k2p" is forbidden: violates PodSecurity "restricted:latest"')
+STALLED = progressing_condition("ProgressDeadlineExceeded", "def", status="False")
+QUOTA = replica_failure_condition(
+    'pods "web-def-x7k2p" is forbidden: exceeded quota: small, requested: pods=1'
+)
+DENIED = replica_failure_condition(
+    'pods "web-def-x7k2p" is forbidden: violates PodSecurity "restricted:latest"'
+)
 
 
-def found(*objects: Json, now: float = 1000, trial: Trial | None = None) -> tuple[Illness, ...]:
+def diagnose_objects(
+    *objects: Json, now: float = 1000, probation: Probation | None = None
+) -> tuple[AppDiagnosis, ...]:
     """Everything that ails an app."""
-    known, causes, alarm = facts(*objects), Causes(), Alarm(at(now))
-    limits = policy(parse({"image": "web:v1"}))
-    diagnosis = diagnose(known, causes, alarm)
-    return illnesses(known, diagnosis, causes, alarm, limits.thresholds, trial or Trial(open=False))
+    snapshot, causes, deadlines = build_snapshot(*objects), TerminationCauses(), Deadlines(at(now))
+    limits = build_policy(parse_spec({"image": "web:v1"}))
+    assessment = assess_health(snapshot, causes, deadlines)
+    return diagnose_app(
+        snapshot,
+        assessment,
+        causes,
+        deadlines,
+        limits.thresholds,
+        probation or Probation(is_open=False),
+    )
 
 
-def types(*objects: Json) -> list[IllnessType]:
+def diagnosis_types(*objects: Json) -> list[DiagnosisType]:
     """The types of everything that ails an app."""
-    return [illness.type for illness in found(*objects)]
+    return [diagnosis.type for diagnosis in diagnose_objects(*objects)]
 
 
-def hung(name: str, since: float = 500, *, started: float = 10) -> Json:
+def unready_pod(name: str, since: float = 500, *, started: float = 10) -> Json:
     """A pod that runs and is not ready since then."""
     return pod(name, running(started, ready=False), since=since)
 
 
 def test_nothing() -> None:
     """An app that is well, or that is not there yet."""
-    assert () == found()
-    assert () == found(deployment(1), pod("web-abc-1", running()))
+    assert () == diagnose_objects()
+    assert () == diagnose_objects(deployment(1), pod("web-abc-1", running()))
 
 
 def test_pods_with_the_same_are_one_illness() -> None:
     """Named by the first of them, told once."""
-    looping = [pod(f"web-abc-{n}", crash_loop(4, ended())) for n in (1, 2, 3)]
-    (illness,) = found(deployment(3), *looping)
+    looping = [pod(f"web-abc-{n}", crash_loop(4, termination())) for n in (1, 2, 3)]
+    (diagnosis,) = diagnose_objects(deployment(3), *looping)
 
-    assert (IllnessType.CRASH_LOOPING, Cause.UNKNOWN, Confidence.LOW) == (
-        illness.type,
-        illness.cause,
-        illness.confidence,
+    assert (DiagnosisType.CRASH_LOOPING, Cause.UNKNOWN, Confidence.LOW) == (
+        diagnosis.type,
+        diagnosis.cause,
+        diagnosis.confidence,
     )
-    assert ["web-abc-1", "web-abc-2", "web-abc-3"] == [p.name for p in illness.pods]
-    assert "web-abc-1 and 2 more: keeps crashing, exit code 1" == illness.message
+    assert ["web-abc-1", "web-abc-2", "web-abc-3"] == [p.name for p in diagnosis.pods]
+    assert "web-abc-1 and 2 more: keeps crashing, exit code 1" == diagnosis.message
 
 
 def test_the_gravest_comes_first() -> None:
     """What kills a pod, before what keeps it from starting, before what hinders the app."""
     assert [
-        IllnessType.CRASH_LOOPING,
-        IllnessType.IMAGE_PULL_FAILING,
-        IllnessType.METRICS_UNAVAILABLE,
-    ] == types(
+        DiagnosisType.CRASH_LOOPING,
+        DiagnosisType.IMAGE_PULL_FAILING,
+        DiagnosisType.METRICS_UNAVAILABLE,
+    ] == diagnosis_types(
         deployment(2),
-        autoscaler(active="False", reason="FailedGetResourceMetric", since=0),
+        hpa(active="False", reason="FailedGetResourceMetric", since=0),
         pod("web-abc-1", waiting("ErrImagePull")),
-        pod("web-abc-2", crash_loop(4, ended())),
+        pod("web-abc-2", crash_loop(4, termination())),
     )
 
 
 def test_old_and_new_pods_with_the_same() -> None:
     """Pods of both versions are one illness, for which the new version is not to blame."""
-    (illness,) = found(
-        deployment(2, conditions=[progressing("ReplicaSetUpdated", "def")]),
-        pod("web-abc-1", crash_loop(4, ended())),
-        pod("web-def-1", crash_loop(4, ended())),
-        trial=Trial(open=True),
+    (diagnosis,) = diagnose_objects(
+        deployment(2, conditions=[progressing_condition("ReplicaSetUpdated", "def")]),
+        pod("web-abc-1", crash_loop(4, termination())),
+        pod("web-def-1", crash_loop(4, termination())),
+        probation=Probation(is_open=True),
     )
 
-    assert (2, Cause.UNKNOWN) == (len(illness.pods), illness.cause)
+    assert (2, Cause.UNKNOWN) == (len(diagnosis.pods), diagnosis.cause)
 
 
 class TestDependency:
@@ -100,24 +113,30 @@ class TestDependency:
     @pytest.mark.parametrize(
         ("pods", "expected"),
         [
-            ([hung("web-abc-1"), hung("web-abc-2", 560)], IllnessType.DEPENDENCY_DOWN),
-            ([hung("web-abc-1"), hung("web-abc-2", 561)], IllnessType.NOT_READY_TOO_LONG),
-            ([hung("web-abc-1")], IllnessType.NOT_READY_TOO_LONG),
             (
-                [hung("web-abc-1"), hung("web-abc-2"), pod("web-abc-3", running())],
-                IllnessType.NOT_READY_TOO_LONG,
+                [unready_pod("web-abc-1"), unready_pod("web-abc-2", 560)],
+                DiagnosisType.DEPENDENCY_DOWN,
             ),
             (
-                [hung("web-abc-1"), hung("web-abc-2"), evicted("web-abc-3")],
-                IllnessType.DEPENDENCY_DOWN,
+                [unready_pod("web-abc-1"), unready_pod("web-abc-2", 561)],
+                DiagnosisType.NOT_READY_TOO_LONG,
+            ),
+            ([unready_pod("web-abc-1")], DiagnosisType.NOT_READY_TOO_LONG),
+            (
+                [unready_pod("web-abc-1"), unready_pod("web-abc-2"), pod("web-abc-3", running())],
+                DiagnosisType.NOT_READY_TOO_LONG,
             ),
             (
-                [hung("web-abc-1", 0), hung("web-abc-2", 0)],
-                IllnessType.NOT_READY_TOO_LONG,
+                [unready_pod("web-abc-1"), unready_pod("web-abc-2"), evicted_pod("web-abc-3")],
+                DiagnosisType.DEPENDENCY_DOWN,
             ),
             (
-                [hung("web-abc-1", 501, started=501), hung("web-abc-2")],
-                IllnessType.NOT_READY_TOO_LONG,
+                [unready_pod("web-abc-1", 0), unready_pod("web-abc-2", 0)],
+                DiagnosisType.NOT_READY_TOO_LONG,
+            ),
+            (
+                [unready_pod("web-abc-1", 501, started=501), unready_pod("web-abc-2")],
+                DiagnosisType.NOT_READY_TOO_LONG,
             ),
         ],
         ids=[
@@ -130,20 +149,22 @@ class TestDependency:
             "one was never ready",
         ],
     )
-    def test_all_at_once(self, pods: list[Json], expected: IllnessType) -> None:
+    def test_all_at_once(self, pods: list[Json], expected: DiagnosisType) -> None:
         """Two pods at least, all that live, that had been ready."""
-        assert [expected] == types(deployment(len(pods)), *pods)
+        assert [expected] == diagnosis_types(deployment(len(pods)), *pods)
 
     def test_nobody_knows_since_when(self) -> None:
         """Then nobody can say that it was at once."""
-        timeless = hung("web-abc-1")
+        timeless = unready_pod("web-abc-1")
         del timeless["status"]["conditions"][1]["lastTransitionTime"]
 
-        assert [IllnessType.NOT_READY_TOO_LONG] == types(deployment(2), timeless, hung("web-abc-2"))
+        assert [DiagnosisType.NOT_READY_TOO_LONG] == diagnosis_types(
+            deployment(2), timeless, unready_pod("web-abc-2")
+        )
 
     def test_a_sidecar_and_an_init_container(self) -> None:
         """Those that ran to their end do not count, those beside the app do."""
-        done = {"name": "migrate", "ready": True, "state": {"terminated": ended(0)}}
+        done = {"name": "migrate", "ready": True, "state": {"terminated": termination(0)}}
         pods = [
             pod(
                 f"web-abc-{n}",
@@ -154,26 +175,29 @@ class TestDependency:
             )
             for n in (1, 2)
         ]
-        (illness,) = found(deployment(2), *pods)
+        (diagnosis,) = diagnose_objects(deployment(2), *pods)
 
-        assert (IllnessType.DEPENDENCY_DOWN, Cause.ENVIRONMENT, Confidence.HIGH, 2) == (
-            illness.type,
-            illness.cause,
-            illness.confidence,
-            len(illness.pods),
+        assert (DiagnosisType.DEPENDENCY_DOWN, Cause.ENVIRONMENT, Confidence.HIGH, 2) == (
+            diagnosis.type,
+            diagnosis.cause,
+            diagnosis.confidence,
+            len(diagnosis.pods),
         )
         assert (
             "all pods stopped being ready at once, though they run: look at what they need"
-            == illness.message
+            == diagnosis.message
         )
 
     def test_the_new_version_is_not_to_blame(self) -> None:
         """Nor is it gone back from: it was ready, and so were all its pods, until then."""
-        (illness,) = found(
-            deployment(2), hung("web-abc-1"), hung("web-abc-2"), trial=Trial(open=True)
+        (diagnosis,) = diagnose_objects(
+            deployment(2),
+            unready_pod("web-abc-1"),
+            unready_pod("web-abc-2"),
+            probation=Probation(is_open=True),
         )
 
-        assert Cause.ENVIRONMENT is illness.cause
+        assert Cause.ENVIRONMENT is diagnosis.cause
 
 
 class TestRollout:
@@ -182,22 +206,22 @@ class TestRollout:
     @pytest.mark.parametrize(
         ("conditions", "trial", "expected"),
         [
-            ([STUCK], True, [(IllnessType.ROLLOUT_STALLED, Cause.NEW_VERSION)]),
-            ([STUCK], False, [(IllnessType.ROLLOUT_STALLED, Cause.UNKNOWN)]),
+            ([STALLED], True, [(DiagnosisType.ROLLOUT_STALLED, Cause.NEW_VERSION)]),
+            ([STALLED], False, [(DiagnosisType.ROLLOUT_STALLED, Cause.UNKNOWN)]),
             (
-                [STUCK, QUOTA],
+                [STALLED, QUOTA],
                 True,
                 [
-                    (IllnessType.ROLLOUT_STALLED, Cause.ENVIRONMENT),
-                    (IllnessType.QUOTA_EXCEEDED, Cause.ENVIRONMENT),
+                    (DiagnosisType.ROLLOUT_STALLED, Cause.ENVIRONMENT),
+                    (DiagnosisType.QUOTA_EXCEEDED, Cause.ENVIRONMENT),
                 ],
             ),
             (
-                [progressing("ReplicaSetUpdated", "def"), DENIED],
+                [progressing_condition("ReplicaSetUpdated", "def"), DENIED],
                 True,
-                [(IllnessType.PODS_REFUSED, Cause.ENVIRONMENT)],
+                [(DiagnosisType.PODS_REFUSED, Cause.ENVIRONMENT)],
             ),
-            ([progressing("ReplicaSetUpdated", "def")], True, []),
+            ([progressing_condition("ReplicaSetUpdated", "def")], True, []),
         ],
         ids=["stuck on trial", "stuck later", "no quota", "not allowed", "under way"],
     )
@@ -205,34 +229,36 @@ class TestRollout:
         self,
         conditions: list[Json],
         trial: bool,  # noqa: FBT001 - a table's column
-        expected: list[tuple[IllnessType, Cause]],
+        expected: list[tuple[DiagnosisType, Cause]],
     ) -> None:
         """A version is not to blame for pods that nobody lets it have."""
-        told = found(
+        diagnoses = diagnose_objects(
             deployment(2, updated=1, conditions=conditions),
             pod("web-abc-1", running()),
-            trial=Trial(open=trial),
+            probation=Probation(is_open=trial),
         )
 
-        assert expected == [(illness.type, illness.cause) for illness in told]
+        assert expected == [(diagnosis.type, diagnosis.cause) for diagnosis in diagnoses]
 
     def test_what_was_stuck_and_came_after_all(self) -> None:
         """What is complete has no illness, whatever a condition still says."""
-        assert [] == types(deployment(1, conditions=[STUCK, QUOTA]), pod("web-def-1", running()))
+        assert [] == diagnosis_types(
+            deployment(1, conditions=[STALLED, QUOTA]), pod("web-def-1", running())
+        )
 
     def test_the_words(self) -> None:
         """Without the name of a pod, which is another one at each try."""
-        (illness,) = found(deployment(2, updated=1, conditions=[QUOTA]))
+        (diagnosis,) = diagnose_objects(deployment(2, updated=1, conditions=[QUOTA]))
 
-        assert "pods are refused: exceeded quota: small, requested: pods=1" == illness.message
+        assert "pods are refused: exceeded quota: small, requested: pods=1" == diagnosis.message
 
     def test_nodes_turn_pods_away(self) -> None:
         """Told, although others of them may run."""
-        away = [evicted(f"web-abc-{n}", created=900) for n in (1, 2)]
-        (illness,) = found(deployment(1), pod("web-abc-3", running()), *away)
+        rejected_pods = [evicted_pod(f"web-abc-{n}", created=900) for n in (1, 2)]
+        (diagnosis,) = diagnose_objects(deployment(1), pod("web-abc-3", running()), *rejected_pods)
 
-        assert (IllnessType.PODS_FAILED, Cause.ENVIRONMENT) == (illness.type, illness.cause)
-        assert illness.message.startswith("nodes turn new pods away: Evicted, The node was low")
+        assert (DiagnosisType.PODS_FAILED, Cause.ENVIRONMENT) == (diagnosis.type, diagnosis.cause)
+        assert diagnosis.message.startswith("nodes turn new pods away: Evicted, The node was low")
 
 
 class TestMetrics:
@@ -255,27 +281,25 @@ class TestMetrics:
         """Five minutes, unless the spec says otherwise; a pause is not blindness."""
         well = pod("web-abc-1", running())
 
-        assert ([IllnessType.METRICS_UNAVAILABLE] if blind else []) == types(
-            deployment(1), well, autoscaler(**more)
+        assert ([DiagnosisType.METRICS_UNAVAILABLE] if blind else []) == diagnosis_types(
+            deployment(1), well, hpa(**more)
         )
 
     def test_the_words(self) -> None:
         """Without the name of a pod."""
         message = "missing request for cpu in container app of Pod web-5d4f8c7b9-x7k2p"
-        blind = autoscaler(
-            active="False", reason="FailedGetResourceMetric", message=message, since=0
-        )
-        (illness,) = found(deployment(1), pod("web-abc-1", running()), blind)
+        blind = hpa(active="False", reason="FailedGetResourceMetric", message=message, since=0)
+        (diagnosis,) = diagnose_objects(deployment(1), pod("web-abc-1", running()), blind)
 
         assert (
             "the autoscaler gets no metrics: missing request for cpu in container app of Pod web-…"
-        ) == illness.message
+        ) == diagnosis.message
 
     def test_other_conditions(self) -> None:
         """Of an autoscaler do not matter."""
-        thing = autoscaler(active=None)
+        thing = hpa(active=None)
         thing["status"]["conditions"] = [
             {"type": "AbleToScale", "status": "False", "reason": "FailedGetScale"}
         ]
 
-        assert [] == types(deployment(1), pod("web-abc-1", running()), thing)
+        assert [] == diagnosis_types(deployment(1), pod("web-abc-1", running()), thing)

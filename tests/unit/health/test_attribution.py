@@ -2,34 +2,46 @@
 
 import pytest
 
-from selfhealing.health.attribution import Cause, Confidence, Trial, blame
-from selfhealing.health.pod_diagnosis import IllnessType
-from tests.unit.builders import at, crash_loop, deployment, ended, pod, progressing, running
-from tests.unit.snapshots import Json, facts
+from selfhealing.health.attribution import Cause, Confidence, Probation, attribute_cause
+from selfhealing.health.pod_diagnosis import DiagnosisType
+from tests.unit.builders import (
+    at,
+    crash_loop,
+    deployment,
+    pod,
+    progressing_condition,
+    running,
+    termination,
+)
+from tests.unit.snapshots import Json, build_snapshot
 
-ROLLING = deployment(2, conditions=[progressing("ReplicaSetUpdated", "def")])
-ENDED = pod("web-def-9", phase="Failed")
-NEW = Trial(open=True)
-PROVED = Trial(open=False)
+PROGRESSING_DEPLOYMENT = deployment(
+    2, conditions=[progressing_condition("ReplicaSetUpdated", "def")]
+)
+FAILED_POD = pod("web-def-9", phase="Failed")
+ON_PROBATION = Probation(is_open=True)
+PROBATION_OVER = Probation(is_open=False)
 
 
-def well(name: str, node: str = "node-1") -> Json:
+def ready_pod(name: str, node: str = "node-1") -> Json:
     """A pod that is ready."""
     return pod(name, running(), node=node)
 
 
-def ill(name: str, node: str = "node-1") -> Json:
+def crashing_pod(name: str, node: str = "node-1") -> Json:
     """A pod that crashes."""
-    return pod(name, crash_loop(5, ended()), node=node)
+    return pod(name, crash_loop(5, termination()), node=node)
 
 
-def blamed(
-    *pods: Json, trial: Trial = PROVED, kind: IllnessType = IllnessType.CRASH_LOOPING
+def attribute(
+    *pods: Json,
+    probation: Probation = PROBATION_OVER,
+    diagnosis_type: DiagnosisType = DiagnosisType.CRASH_LOOPING,
 ) -> tuple[Cause, Confidence]:
     """What is to blame for what the pods that are not ready have; the current version is def."""
-    known = facts(ROLLING, *pods)
-    failing = [found for found in known.pods if not found.ready and found.phase != "Failed"]
-    return blame(known, kind, failing, trial)
+    snapshot = build_snapshot(PROGRESSING_DEPLOYMENT, *pods)
+    failing_pods = [view for view in snapshot.pods if not view.ready and view.phase != "Failed"]
+    return attribute_cause(snapshot, diagnosis_type, failing_pods, probation)
 
 
 class TestNewVersion:
@@ -38,18 +50,30 @@ class TestNewVersion:
     @pytest.mark.parametrize(
         ("pods", "expected"),
         [
-            ([well("web-abc-1"), ill("web-def-1")], (Cause.NEW_VERSION, Confidence.HIGH)),
-            ([ill("web-def-1"), ill("web-def-2")], (Cause.NEW_VERSION, Confidence.MEDIUM)),
-            ([ill("web-def-1")], (Cause.NEW_VERSION, Confidence.MEDIUM)),
-            ([ill("web-def-1"), well("web-def-2")], (Cause.NEW_VERSION, Confidence.MEDIUM)),
             (
-                [ill("web-def-1"), well("web-def-2"), well("web-def-3")],
+                [ready_pod("web-abc-1"), crashing_pod("web-def-1")],
+                (Cause.NEW_VERSION, Confidence.HIGH),
+            ),
+            (
+                [crashing_pod("web-def-1"), crashing_pod("web-def-2")],
+                (Cause.NEW_VERSION, Confidence.MEDIUM),
+            ),
+            ([crashing_pod("web-def-1")], (Cause.NEW_VERSION, Confidence.MEDIUM)),
+            (
+                [crashing_pod("web-def-1"), ready_pod("web-def-2")],
+                (Cause.NEW_VERSION, Confidence.MEDIUM),
+            ),
+            (
+                [crashing_pod("web-def-1"), ready_pod("web-def-2"), ready_pod("web-def-3")],
                 (Cause.POD, Confidence.MEDIUM),
             ),
-            ([ill("web-abc-1"), ill("web-def-1")], (Cause.UNKNOWN, Confidence.LOW)),
-            ([ill("web-abc-1"), well("web-def-1")], (Cause.UNKNOWN, Confidence.LOW)),
-            ([ill("web-abc-1"), well("web-abc-2")], (Cause.POD, Confidence.MEDIUM)),
-            ([ENDED, ill("web-def-1")], (Cause.NEW_VERSION, Confidence.MEDIUM)),
+            (
+                [crashing_pod("web-abc-1"), crashing_pod("web-def-1")],
+                (Cause.UNKNOWN, Confidence.LOW),
+            ),
+            ([crashing_pod("web-abc-1"), ready_pod("web-def-1")], (Cause.UNKNOWN, Confidence.LOW)),
+            ([crashing_pod("web-abc-1"), ready_pod("web-abc-2")], (Cause.POD, Confidence.MEDIUM)),
+            ([FAILED_POD, crashing_pod("web-def-1")], (Cause.NEW_VERSION, Confidence.MEDIUM)),
         ],
         ids=[
             "the old one is well",
@@ -67,11 +91,13 @@ class TestNewVersion:
         self, pods: list[Json], expected: tuple[Cause, Confidence]
     ) -> None:
         """The new one is to blame for what the old one does not have."""
-        assert expected == blamed(*pods, trial=NEW)
+        assert expected == attribute(*pods, probation=ON_PROBATION)
 
     def test_one_that_has_proved_itself(self) -> None:
         """What begins later has another reason."""
-        assert (Cause.UNKNOWN, Confidence.LOW) == blamed(ill("web-def-1"), well("web-abc-1"))
+        assert (Cause.UNKNOWN, Confidence.LOW) == attribute(
+            crashing_pod("web-def-1"), ready_pod("web-abc-1")
+        )
 
     @pytest.mark.parametrize(
         ("created", "cause"),
@@ -82,28 +108,55 @@ class TestNewVersion:
 
         The status that says since when is written a moment after the first pod is made.
         """
-        thing = pod("web-def-1", crash_loop(5, ended()), created=created)
+        crashing = pod("web-def-1", crash_loop(5, termination()), created=created)
 
-        assert cause is blamed(thing, trial=Trial(open=True, since=at(300)))[0]
+        assert (
+            cause
+            is attribute(crashing, probation=Probation(is_open=True, requested_since=at(300)))[0]
+        )
 
     def test_an_image_that_could_be_pulled_before(self) -> None:
         """The registry is to blame, or a secret: to go back would pull the same image."""
-        same = Trial(open=True, same_image=True)
-        kind = IllnessType.IMAGE_PULL_FAILING
+        image_unchanged = Probation(is_open=True, is_image_unchanged=True)
+        diagnosis_type = DiagnosisType.IMAGE_PULL_FAILING
 
-        assert (Cause.ENVIRONMENT, Confidence.MEDIUM) == blamed(
-            well("web-abc-1"), ill("web-def-1"), trial=same, kind=kind
+        assert (Cause.ENVIRONMENT, Confidence.MEDIUM) == attribute(
+            ready_pod("web-abc-1"),
+            crashing_pod("web-def-1"),
+            probation=image_unchanged,
+            diagnosis_type=diagnosis_type,
         )
-        assert Cause.NEW_VERSION is blamed(ill("web-def-1"), trial=NEW, kind=kind)[0]
-        assert Cause.NEW_VERSION is blamed(ill("web-def-1"), trial=same)[0]
+        assert (
+            Cause.NEW_VERSION
+            is attribute(
+                crashing_pod("web-def-1"), probation=ON_PROBATION, diagnosis_type=diagnosis_type
+            )[0]
+        )
+        assert (
+            Cause.NEW_VERSION is attribute(crashing_pod("web-def-1"), probation=image_unchanged)[0]
+        )
 
     def test_a_new_version_that_can_be_ready(self) -> None:
         """Where one of two hangs, the version is able to be ready."""
-        kind = IllnessType.NOT_READY_TOO_LONG
+        diagnosis_type = DiagnosisType.NOT_READY_TOO_LONG
 
-        assert Cause.POD is blamed(ill("web-def-1"), well("web-def-2"), trial=NEW, kind=kind)[0]
         assert (
-            Cause.NEW_VERSION is blamed(ill("web-def-1"), ill("web-def-2"), trial=NEW, kind=kind)[0]
+            Cause.POD
+            is attribute(
+                crashing_pod("web-def-1"),
+                ready_pod("web-def-2"),
+                probation=ON_PROBATION,
+                diagnosis_type=diagnosis_type,
+            )[0]
+        )
+        assert (
+            Cause.NEW_VERSION
+            is attribute(
+                crashing_pod("web-def-1"),
+                crashing_pod("web-def-2"),
+                probation=ON_PROBATION,
+                diagnosis_type=diagnosis_type,
+            )[0]
         )
 
 
@@ -114,22 +167,39 @@ class TestPlaces:
         ("pods", "expected"),
         [
             (
-                [ill("web-def-1"), ill("web-def-2"), well("web-def-3", "node-2")],
+                [
+                    crashing_pod("web-def-1"),
+                    crashing_pod("web-def-2"),
+                    ready_pod("web-def-3", "node-2"),
+                ],
                 (Cause.NODE, Confidence.MEDIUM),
             ),
             (
-                [ill("web-def-1"), ill("web-def-2"), well("web-def-3")],
+                [crashing_pod("web-def-1"), crashing_pod("web-def-2"), ready_pod("web-def-3")],
                 (Cause.POD, Confidence.MEDIUM),
             ),
             (
-                [ill("web-def-1"), ill("web-def-2", "node-2"), well("web-def-3", "node-3")],
+                [
+                    crashing_pod("web-def-1"),
+                    crashing_pod("web-def-2", "node-2"),
+                    ready_pod("web-def-3", "node-3"),
+                ],
                 (Cause.POD, Confidence.MEDIUM),
             ),
-            ([ill("web-def-1"), well("web-def-2", "node-2")], (Cause.POD, Confidence.MEDIUM)),
-            ([ill("web-def-1"), ill("web-def-2")], (Cause.UNKNOWN, Confidence.LOW)),
-            ([ill("web-def-1"), well("web-abc-1")], (Cause.UNKNOWN, Confidence.LOW)),
-            ([ill("web-def-1")], (Cause.POD, Confidence.LOW)),
-            ([ill("web-def-1", ""), well("web-def-2")], (Cause.POD, Confidence.MEDIUM)),
+            (
+                [crashing_pod("web-def-1"), ready_pod("web-def-2", "node-2")],
+                (Cause.POD, Confidence.MEDIUM),
+            ),
+            (
+                [crashing_pod("web-def-1"), crashing_pod("web-def-2")],
+                (Cause.UNKNOWN, Confidence.LOW),
+            ),
+            ([crashing_pod("web-def-1"), ready_pod("web-abc-1")], (Cause.UNKNOWN, Confidence.LOW)),
+            ([crashing_pod("web-def-1")], (Cause.POD, Confidence.LOW)),
+            (
+                [crashing_pod("web-def-1", ""), ready_pod("web-def-2")],
+                (Cause.POD, Confidence.MEDIUM),
+            ),
         ],
         ids=[
             "two on one node, and others are well elsewhere",
@@ -146,26 +216,32 @@ class TestPlaces:
         self, pods: list[Json], expected: tuple[Cause, Confidence]
     ) -> None:
         """Only pods of the same version tell whether another pod would do better."""
-        assert expected == blamed(*pods)
+        assert expected == attribute(*pods)
 
     def test_no_room(self) -> None:
         """The cluster's matter: a node for the new version may be on its way."""
-        kind, alone = IllnessType.UNSCHEDULABLE, ill("web-def-1", "")
+        diagnosis_type, alone = DiagnosisType.UNSCHEDULABLE, crashing_pod("web-def-1", "")
 
-        for trial in (NEW, PROVED):
-            assert (Cause.ENVIRONMENT, Confidence.HIGH) == blamed(alone, trial=trial, kind=kind)
+        for probation in (ON_PROBATION, PROBATION_OVER):
+            assert (Cause.ENVIRONMENT, Confidence.HIGH) == attribute(
+                alone, probation=probation, diagnosis_type=diagnosis_type
+            )
 
-    @pytest.mark.parametrize("trial", [NEW, PROVED])
-    def test_what_no_version_can_cause(self, trial: Trial) -> None:
+    @pytest.mark.parametrize("trial", [ON_PROBATION, PROBATION_OVER])
+    def test_what_no_version_can_cause(self, trial: Probation) -> None:
         """A silent node is one, whatever runs there."""
-        assert (Cause.NODE, Confidence.HIGH) == blamed(
-            ill("web-def-1"), trial=trial, kind=IllnessType.NODE_LOST
+        assert (Cause.NODE, Confidence.HIGH) == attribute(
+            crashing_pod("web-def-1"), probation=trial, diagnosis_type=DiagnosisType.NODE_LOST
         )
 
     def test_who_holds_a_pod_that_should_be_gone(self) -> None:
         """Its node, or whoever put a finalizer there."""
         held = pod("web-def-1", running(ready=False), finalizers=["example.com/slow"])
-        kind = IllnessType.STUCK_TERMINATING
+        diagnosis_type = DiagnosisType.STUCK_TERMINATING
 
-        assert (Cause.NODE, Confidence.HIGH) == blamed(ill("web-def-1"), kind=kind)
-        assert (Cause.ENVIRONMENT, Confidence.HIGH) == blamed(held, kind=kind)
+        assert (Cause.NODE, Confidence.HIGH) == attribute(
+            crashing_pod("web-def-1"), diagnosis_type=diagnosis_type
+        )
+        assert (Cause.ENVIRONMENT, Confidence.HIGH) == attribute(
+            held, diagnosis_type=diagnosis_type
+        )

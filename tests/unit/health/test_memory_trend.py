@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given, strategies as st
 
 from selfhealing.health.attribution import Cause, Confidence
-from selfhealing.health.memory_trend import Sample, climbing, climbs, sample, warnings
-from selfhealing.health.pod_diagnosis import IllnessType
-from selfhealing.remediation.policy import HORIZON, LEAST_HORIZON, horizon
+from selfhealing.health.memory_trend import (
+    MemorySample,
+    find_memory_warnings,
+    find_pods_trending_to_limit,
+    is_trending_to_limit,
+    parse_pod_metrics,
+)
+from selfhealing.health.pod_diagnosis import DiagnosisType
+from selfhealing.remediation.policy import MEMORY_HORIZON, MIN_MEMORY_HORIZON, scale_memory_horizon
 from tests.unit import builders
-from tests.unit.snapshots import facts
+from tests.unit.snapshots import build_snapshot
 
 Json = dict[str, Any]
 
@@ -20,14 +26,15 @@ MIB = 1 << 20
 LIMIT = 100 * MIB
 
 
-def measured(*mebibytes: float, pace: float = 15) -> list[Sample]:
+def samples_of(*mebibytes: float, interval: float = 15) -> list[MemorySample]:
     """Measurements at a steady pace."""
     return [
-        Sample(builders.at(number * pace), int(used * MIB)) for number, used in enumerate(mebibytes)
+        MemorySample(builders.at(number * interval), int(used * MIB))
+        for number, used in enumerate(mebibytes)
     ]
 
 
-RISES = measured(70, 75, 80, 86)
+RISING = samples_of(70, 75, 80, 86)
 
 
 class TestClimbs:
@@ -49,7 +56,7 @@ class TestClimbs:
     )
     def test_the_worked_examples(self, samples: Sequence[float], *, expected: bool) -> None:
         """Those of the module's docstring, with a limit of 100 MiB."""
-        assert expected == climbs(measured(*samples), LIMIT, HORIZON)
+        assert expected == is_trending_to_limit(samples_of(*samples), LIMIT, MEMORY_HORIZON)
 
     @pytest.mark.parametrize(
         ("samples", "expected"),
@@ -76,20 +83,22 @@ class TestClimbs:
     )
     def test_the_edges(self, samples: Sequence[float], *, expected: bool) -> None:
         """What just counts, and what just does not."""
-        assert expected == climbs(measured(*samples), LIMIT, HORIZON)
+        assert expected == is_trending_to_limit(samples_of(*samples), LIMIT, MEMORY_HORIZON)
 
     @pytest.mark.parametrize(("seconds", "expected"), [(40, True), (39, False)])
     def test_the_horizon(self, seconds: float, *, expected: bool) -> None:
         """5 MiB in 15 s from 86.67 MiB on: the limit of 100 MiB is 40 s away."""
-        samples = [Sample(builders.at(15 * n), 72 * MIB + 5 * MIB * n) for n in range(4)]
-        limit = samples[-1].used + 40 * MIB // 3
+        samples = [MemorySample(builders.at(15 * n), 72 * MIB + 5 * MIB * n) for n in range(4)]
+        limit = samples[-1].used_bytes + 40 * MIB // 3
 
-        assert expected == climbs(samples, limit, timedelta(seconds=seconds))
+        assert expected == is_trending_to_limit(samples, limit, timedelta(seconds=seconds))
 
     @pytest.mark.parametrize(("pace", "expected"), [(7, False), (8, True)])
     def test_a_short_rise(self, pace: float, *, expected: bool) -> None:
         """One that was looked at for less than 15 s may be a single request."""
-        assert expected == climbs(measured(80, 85, 90, pace=pace), LIMIT, HORIZON)
+        assert expected == is_trending_to_limit(
+            samples_of(80, 85, 90, interval=pace), LIMIT, MEMORY_HORIZON
+        )
 
 
 USES = st.lists(st.integers(0, LIMIT * 3 // 2), min_size=0, max_size=10)
@@ -97,9 +106,11 @@ PACES = st.integers(1, 120)
 HORIZONS = st.integers(1, 600).map(lambda seconds: timedelta(seconds=seconds))
 
 
-def at_pace(uses: Sequence[int], pace: int) -> list[Sample]:
+def samples_at_interval(used_bytes: Sequence[int], interval: int) -> list[MemorySample]:
     """Measurements of so many bytes."""
-    return [Sample(builders.at(number * pace), used) for number, used in enumerate(uses)]
+    return [
+        MemorySample(builders.at(number * interval), used) for number, used in enumerate(used_bytes)
+    ]
 
 
 class TestAnyUse:
@@ -108,42 +119,44 @@ class TestAnyUse:
     @given(used=st.integers(0, LIMIT * 95 // 100 - 1), count=st.integers(0, 10), wide=HORIZONS)
     def test_steady(self, used: int, count: int, wide: timedelta) -> None:
         """Constant use below 95 % never climbs."""
-        assert not climbs(at_pace([used] * count, 15), LIMIT, wide)
+        assert not is_trending_to_limit(samples_at_interval([used] * count, 15), LIMIT, wide)
 
     @given(uses=USES.map(lambda uses: sorted(set(uses), reverse=True)), pace=PACES, wide=HORIZONS)
     def test_falling(self, uses: Sequence[int], pace: int, wide: timedelta) -> None:
         """What falls never climbs, however full it is."""
-        assert not climbs(at_pace(uses, pace), LIMIT, wide)
+        assert not is_trending_to_limit(samples_at_interval(uses, pace), LIMIT, wide)
 
     @given(uses=USES, pace=PACES, wide=HORIZONS, factor=st.integers(1, 10**6))
     def test_units(self, uses: Sequence[int], pace: int, wide: timedelta, factor: int) -> None:
         """In whatever unit memory is measured."""
         scaled = [used * factor for used in uses]
 
-        assert climbs(at_pace(uses, pace), LIMIT, wide) == climbs(
-            at_pace(scaled, pace), LIMIT * factor, wide
-        )
+        assert is_trending_to_limit(
+            samples_at_interval(uses, pace), LIMIT, wide
+        ) == is_trending_to_limit(samples_at_interval(scaled, pace), LIMIT * factor, wide)
 
     @given(uses=USES, pace=PACES, wide=HORIZONS, more=st.integers(0, LIMIT))
     def test_a_higher_limit(
         self, uses: Sequence[int], pace: int, wide: timedelta, more: int
     ) -> None:
         """More room never makes it climb."""
-        samples = at_pace(uses, pace)
+        samples = samples_at_interval(uses, pace)
 
-        assert climbs(samples, LIMIT, wide) or not climbs(samples, LIMIT + more, wide)
+        assert is_trending_to_limit(samples, LIMIT, wide) or not is_trending_to_limit(
+            samples, LIMIT + more, wide
+        )
 
     @given(uses=USES, pace=PACES, wide=HORIZONS)
     def test_room(self, uses: Sequence[int], pace: int, wide: timedelta) -> None:
         """Below 85 % nothing climbs."""
         below = [*uses, LIMIT * 85 // 100 - 1]
 
-        assert not climbs(at_pace(below, pace), LIMIT, wide)
+        assert not is_trending_to_limit(samples_at_interval(below, pace), LIMIT, wide)
 
 
 def pod(name: str = "web-abc-1", limit: str = "100Mi", **more: Any) -> Json:  # noqa: ANN401 - raw.pod's
     """A pod with a memory limit."""
-    return builders.pod(name, builders.running(), limit=limit, **more)
+    return builders.pod(name, builders.running(), memory_limit=limit, **more)
 
 
 class TestPods:
@@ -151,56 +164,62 @@ class TestPods:
 
     def test_one_of_two(self) -> None:
         """Each by its own measurements; one without any does not."""
-        there = facts(builders.deployment(2), pod(), pod("web-abc-2"), pod("web-abc-3"))
-        usage = {"uid-of-web-abc-1": measured(50, 50, 50), "uid-of-web-abc-2": RISES}
+        snapshot = build_snapshot(builders.deployment(2), pod(), pod("web-abc-2"), pod("web-abc-3"))
+        usage = {"uid-of-web-abc-1": samples_of(50, 50, 50), "uid-of-web-abc-2": RISING}
 
-        assert ["web-abc-2"] == [each.name for each in climbing(there, usage, HORIZON)]
+        assert ["web-abc-2"] == [
+            pod_view.name
+            for pod_view in find_pods_trending_to_limit(snapshot, usage, MEMORY_HORIZON)
+        ]
 
     @pytest.mark.parametrize(
         ("changed", "expected"),
         [
             (pod(limit="200Mi"), False),
-            (pod(limit="200Mi", applied="100Mi"), True),
-            (pod(limit="200Mi", applied="200Mi"), False),
+            (pod(limit="200Mi", applied_memory_limit="100Mi"), True),
+            (pod(limit="200Mi", applied_memory_limit="200Mi"), False),
             (pod(limit=""), False),
             (pod("web-old-1"), False),
             (pod(deletionTimestamp=builders.iso(90)), False),
-            (builders.pod("web-abc-1", builders.running(), limit="100Mi", phase="Failed"), False),
+            (
+                builders.pod("web-abc-1", builders.running(), memory_limit="100Mi", phase="Failed"),
+                False,
+            ),
         ],
         ids=["more", "not set yet", "set", "no limit", "former version", "on its way", "over"],
     )
     def test_the_limit_in_force(self, changed: Json, *, expected: bool) -> None:
         """What the kubelet has set counts; and only pods that may be given more."""
-        there = facts(builders.deployment(), changed)
-        usage = {changed["metadata"]["uid"]: RISES}
+        snapshot = build_snapshot(builders.deployment(), changed)
+        usage = {changed["metadata"]["uid"]: RISING}
 
-        assert expected == bool(climbing(there, usage, HORIZON))
+        assert expected == bool(find_pods_trending_to_limit(snapshot, usage, MEMORY_HORIZON))
 
     def test_the_warning(self) -> None:
         """In the same words for as long as it lasts; nobody is blamed."""
-        there = facts(builders.deployment(2), pod(), pod("web-abc-2"))
-        usage = {"uid-of-web-abc-1": RISES, "uid-of-web-abc-2": RISES}
-        (found,) = warnings(there, usage, HORIZON)
+        snapshot = build_snapshot(builders.deployment(2), pod(), pod("web-abc-2"))
+        usage = {"uid-of-web-abc-1": RISING, "uid-of-web-abc-2": RISING}
+        (warning,) = find_memory_warnings(snapshot, usage, MEMORY_HORIZON)
 
         assert "web-abc-1 and 1 more: its use of memory climbs to the limit of 100Mi" == (
-            found.message
+            warning.message
         )
-        assert (IllnessType.MEMORY_CLIMBING, Cause.UNKNOWN, Confidence.LOW) == (
-            found.type,
-            found.cause,
-            found.confidence,
+        assert (DiagnosisType.MEMORY_CLIMBING, Cause.UNKNOWN, Confidence.LOW) == (
+            warning.type,
+            warning.cause,
+            warning.confidence,
         )
-        assert 2 == len(found.pods)
-        assert () == warnings(there, {}, HORIZON)
+        assert 2 == len(warning.pods)
+        assert () == find_memory_warnings(snapshot, {}, MEMORY_HORIZON)
 
     def test_the_scale(self) -> None:
         """What is measured is as old as it is, however much the times of healing are cut."""
-        assert HORIZON == horizon(1)
-        assert HORIZON * 2 == horizon(2)
-        assert LEAST_HORIZON == horizon(0.01)
+        assert MEMORY_HORIZON == scale_memory_horizon(1)
+        assert MEMORY_HORIZON * 2 == scale_memory_horizon(2)
+        assert MIN_MEMORY_HORIZON == scale_memory_horizon(0.01)
 
 
-def metrics(*containers: tuple[str, str], **more: object) -> Json:
+def pod_metrics(*containers: tuple[str, str], **more: object) -> Json:
     """A PodMetrics as metrics-server writes it."""
     return {
         "metadata": {"name": "web-abc-1", "namespace": builders.NAMESPACE},
@@ -219,22 +238,22 @@ class TestSample:
 
     def test_the_main_container(self) -> None:
         """Sidecars have limits of their own."""
-        found = sample(metrics(("proxy", "9Mi"), ("app", "13668Ki")))
+        found = parse_pod_metrics(pod_metrics(("proxy", "9Mi"), ("app", "13668Ki")))
 
-        assert ("web-abc-1", Sample(builders.at(30), 13668 * 1024)) == found
+        assert ("web-abc-1", MemorySample(builders.at(30), 13668 * 1024)) == found
 
     @pytest.mark.parametrize(
         "item",
         [
-            metrics(),
-            metrics(("proxy", "9Mi")),
-            metrics(("app", "what?")),
-            metrics(("app", "9Mi"), timestamp=None),
-            metrics(containers=None),
-            metrics(containers=[{"name": "app"}]),
+            pod_metrics(),
+            pod_metrics(("proxy", "9Mi")),
+            pod_metrics(("app", "what?")),
+            pod_metrics(("app", "9Mi"), timestamp=None),
+            pod_metrics(containers=None),
+            pod_metrics(containers=[{"name": "app"}]),
         ],
         ids=["nothing", "only a sidecar", "no quantity", "no time", "null", "no usage"],
     )
     def test_what_cannot_be_read(self, item: Json) -> None:
         """Is left out."""
-        assert sample(item) is None
+        assert parse_pod_metrics(item) is None

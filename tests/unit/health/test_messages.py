@@ -220,7 +220,7 @@ class TestRefusals:
 )
 def test_nameless(text: str, expected: str) -> None:
     """Only the app's own pods lose their names."""
-    assert expected == messages.nameless(text, "web")
+    assert expected == messages.strip_pod_names(text, "web")
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_nameless(text: str, expected: str) -> None:
 )
 def test_exit_words(code: int, expected: str) -> None:
     """A signal is named."""
-    assert expected == messages.exit_words(code)
+    assert expected == messages.describe_exit_code(code)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_first_sentence(message: str, expected: str) -> None:
 )
 def test_duration(seconds: int, expected: str) -> None:
     """In minutes where it is whole ones."""
-    assert expected == messages.duration(timedelta(seconds=seconds))
+    assert expected == messages.format_duration(timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_duration(seconds: int, expected: str) -> None:
 )
 def test_span(seconds: int, expected: str) -> None:
     """To the second, without parts that are none."""
-    assert expected == messages.span(timedelta(seconds=seconds))
+    assert expected == messages.format_elapsed(timedelta(seconds=seconds))
 
 
 class TestShorten:

@@ -4,24 +4,28 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from selfhealing.cache.views import KillView, Termination
-from selfhealing.health.termination_causes import Causes, ContainerKey, Remembered
+from selfhealing.cache.views import ContainerKillEvent, Termination
+from selfhealing.health.termination_causes import (
+    ContainerKey,
+    RecordedTermination,
+    TerminationCauses,
+)
 
 KEY = ContainerKey("uid-1", "app")
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = FIRST + timedelta(seconds=40)
 
 
-def end(at: datetime, code: int, reason: str = "Error") -> Termination:
+def termination(at: datetime, code: int, reason: str = "Error") -> Termination:
     """A life of 20 seconds that ended at ``at``."""
     return Termination(
         exit_code=code, reason=reason, started_at=at - timedelta(seconds=20), finished_at=at
     )
 
 
-def kill(at: datetime) -> KillView:
+def kill_event(at: datetime) -> ContainerKillEvent:
     """The kubelet's word that a liveness probe cost a container its life."""
-    return KillView(pod_uid=KEY.uid, container=KEY.container, probe="liveness", at=at)
+    return ContainerKillEvent(pod_uid=KEY.uid, container=KEY.container, probe="liveness", at=at)
 
 
 @pytest.mark.parametrize(
@@ -43,20 +47,22 @@ def test_a_kill_without_a_word_is_told_by_precedent(
     """What killed a container before has killed it again; a crash is a crash."""
     if at == FIRST and before == "LivenessProbe":
         told = "LivenessProbe"  # found out while the Event was there
-    known = Causes(remembered={KEY: Remembered(FIRST, before)})
+    causes = TerminationCauses(recorded={KEY: RecordedTermination(FIRST, before)})
 
-    assert known.of(KEY, end(at, code)) == told
+    assert causes.reason_for(KEY, termination(at, code)) == told
 
 
 def test_the_kubelets_word_is_better_than_a_precedent() -> None:
     """A probe may kill what ran out of memory before."""
-    known = Causes([kill(LATER)], {KEY: Remembered(FIRST, "OOMKilled")})
+    causes = TerminationCauses([kill_event(LATER)], {KEY: RecordedTermination(FIRST, "OOMKilled")})
 
-    assert known.of(KEY, end(LATER, 137)) == "LivenessProbe"
+    assert causes.reason_for(KEY, termination(LATER, 137)) == "LivenessProbe"
 
 
 def test_an_event_explains_one_end_only() -> None:
     """The next crash is a crash, though the Event of the kill is still there."""
-    known = Causes([kill(FIRST)], {KEY: Remembered(FIRST, "LivenessProbe")})
+    causes = TerminationCauses(
+        [kill_event(FIRST)], {KEY: RecordedTermination(FIRST, "LivenessProbe")}
+    )
 
-    assert known.of(KEY, end(LATER, 1)) == "Error"
+    assert causes.reason_for(KEY, termination(LATER, 1)) == "Error"

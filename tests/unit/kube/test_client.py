@@ -14,7 +14,7 @@ Json = dict[str, Any]
 POD = "http://server.invalid/api/v1/namespaces/shop/pods/web-abc-1"
 
 
-class Answer:
+class FakeResponse:
     """An answer of the API server, as the transport gives it."""
 
     def __init__(self, status: int, body: bytes) -> None:
@@ -26,21 +26,23 @@ class Answer:
         return self._body
 
 
-class Server:
+class FakeTransport:
     """A transport that keeps the requests and gives one answer to all of them."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[str, str, str, Json]] = []
-        self.answer = Answer(200, b"{}")
+        self.requests: list[tuple[str, str, str, Json]] = []
+        self.response = FakeResponse(200, b"{}")
 
-    def says(self, status: int, body: Json) -> None:
+    def respond_with(self, status: int, body: Json) -> None:
         """Let it answer with this from now on."""
-        self.answer = Answer(status, orjson.dumps(body))
+        self.response = FakeResponse(status, orjson.dumps(body))
 
-    def refuses(self, status: int, reason: str, *causes: str) -> None:
+    def refuse_with(self, status: int, reason: str, *causes: str) -> None:
         """Let it refuse everything from now on."""
         details = {"causes": [{"reason": cause, "message": "m"} for cause in causes]}
-        self.says(status, {"kind": "Status", "reason": reason, "message": "no", "details": details})
+        self.respond_with(
+            status, {"kind": "Status", "reason": reason, "message": "no", "details": details}
+        )
 
     async def request(
         self,
@@ -49,33 +51,33 @@ class Server:
         headers: dict[str, str],
         body: Json,
         **_: object,
-    ) -> Answer:
+    ) -> FakeResponse:
         """Answer as the official client's transport does."""
-        self.sent.append((method, url, headers["Content-Type"], body))
-        return self.answer
+        self.requests.append((method, url, headers["Content-Type"], body))
+        return self.response
 
 
 @pytest.fixture
-def server() -> Server:
+def server() -> FakeTransport:
     """A server that agrees to everything."""
-    return Server()
+    return FakeTransport()
 
 
 @pytest.fixture
-def client(server: Server, monkeypatch: pytest.MonkeyPatch) -> Client:
+def client(server: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> Client:
     """A client of that server."""
     client = Client(Configuration(host="http://server.invalid"), timeout=1, connections=1)
-    monkeypatch.setattr(client._api.rest_client, "request", server.request)  # noqa: SLF001 - the edge
+    monkeypatch.setattr(client._api_client.rest_client, "request", server.request)  # noqa: SLF001 - the edge
     return client
 
 
 class TestEviction:
     """A pod asked to go."""
 
-    async def test_what_is_sent(self, server: Server, client: Client) -> None:
+    async def test_what_is_sent(self, server: FakeTransport, client: Client) -> None:
         """Only that very pod, and only if nothing of it has changed."""
         async with client:
-            assert await client.evict("shop", "web-abc-1", "uid-1", 42)
+            assert await client.evict_pod("shop", "web-abc-1", "uid-1", 42)
 
         assert [
             (
@@ -89,22 +91,22 @@ class TestEviction:
                     "deleteOptions": {"preconditions": {"uid": "uid-1", "resourceVersion": "42"}},
                 },
             )
-        ] == server.sent
+        ] == server.requests
 
-    async def test_gone_already(self, server: Server, client: Client) -> None:
+    async def test_gone_already(self, server: FakeTransport, client: Client) -> None:
         """That is what was wanted."""
-        server.refuses(404, "NotFound")
+        server.refuse_with(404, "NotFound")
         async with client:
-            assert await client.evict("shop", "web-abc-1", "uid-1", 42)
+            assert await client.evict_pod("shop", "web-abc-1", "uid-1", 42)
 
     @pytest.mark.parametrize(("status", "reason"), [(429, "TooManyRequests"), (403, "Forbidden")])
     async def test_a_budget_forbids_it(
-        self, server: Server, client: Client, status: int, reason: str
+        self, server: FakeTransport, client: Client, status: int, reason: str
     ) -> None:
         """With 403 where more pods are gone than it ever allows."""
-        server.refuses(status, reason, "DisruptionBudget")
+        server.refuse_with(status, reason, "DisruptionBudget")
         async with client:
-            assert not await client.evict("shop", "web-abc-1", "uid-1", 42)
+            assert not await client.evict_pod("shop", "web-abc-1", "uid-1", 42)
 
     @pytest.mark.parametrize(
         ("status", "reason", "error"),
@@ -117,45 +119,50 @@ class TestEviction:
         ids=["changed", "no right", "busy", "two budgets"],
     )
     async def test_other_refusals(
-        self, server: Server, client: Client, status: int, reason: str, error: type[Exception]
+        self,
+        server: FakeTransport,
+        client: Client,
+        status: int,
+        reason: str,
+        error: type[Exception],
     ) -> None:
         """They say nothing about a budget: the caller has to deal with them."""
-        server.refuses(status, reason)
+        server.refuse_with(status, reason)
         async with client:
             with pytest.raises(error):
-                await client.evict("shop", "web-abc-1", "uid-1", 42)
+                await client.evict_pod("shop", "web-abc-1", "uid-1", 42)
 
     @pytest.mark.parametrize("body", [b"Too many requests, please try again later.", b"[]"])
     async def test_an_answer_that_is_not_kubernetes_own(
-        self, server: Server, client: Client, body: bytes
+        self, server: FakeTransport, client: Client, body: bytes
     ) -> None:
         """A proxy's, or that of the server's own flow control."""
-        server.answer = Answer(429, body)
+        server.response = FakeResponse(429, body)
         async with client:
             with pytest.raises(UnavailableError):
-                await client.evict("shop", "web-abc-1", "uid-1", 42)
+                await client.evict_pod("shop", "web-abc-1", "uid-1", 42)
 
-    async def test_an_answer_without_causes(self, server: Server, client: Client) -> None:
+    async def test_an_answer_without_causes(self, server: FakeTransport, client: Client) -> None:
         """Details may be there and empty, or null."""
-        server.says(429, {"kind": "Status", "details": {"causes": None}})
+        server.respond_with(429, {"kind": "Status", "details": {"causes": None}})
         async with client:
             with pytest.raises(UnavailableError):
-                await client.evict("shop", "web-abc-1", "uid-1", 42)
+                await client.evict_pod("shop", "web-abc-1", "uid-1", 42)
 
-            server.says(429, {"kind": "Status", "details": None})
+            server.respond_with(429, {"kind": "Status", "details": None})
             with pytest.raises(UnavailableError):
-                await client.evict("shop", "web-abc-1", "uid-1", 42)
+                await client.evict_pod("shop", "web-abc-1", "uid-1", 42)
 
 
 class TestResize:
     """A pod that runs is given other resources."""
 
-    async def test_what_is_sent(self, server: Server, client: Client) -> None:
+    async def test_what_is_sent(self, server: FakeTransport, client: Client) -> None:
         """Merged by the containers' names, so that a patch may name one of them."""
         patch = {"spec": {"containers": [{"name": "app", "resources": {}}]}}
-        server.says(200, {"kind": "Pod"})
+        server.respond_with(200, {"kind": "Pod"})
         async with client:
-            assert {"kind": "Pod"} == await client.resize("shop", "web-abc-1", patch)
+            assert {"kind": "Pod"} == await client.resize_pod("shop", "web-abc-1", patch)
 
         assert [
             (
@@ -164,11 +171,11 @@ class TestResize:
                 "application/strategic-merge-patch+json",
                 patch,
             )
-        ] == server.sent
+        ] == server.requests
 
-    async def test_refused(self, server: Server, client: Client) -> None:
+    async def test_refused(self, server: FakeTransport, client: Client) -> None:
         """As when it would change the quality of service."""
-        server.refuses(422, "Invalid")
+        server.refuse_with(422, "Invalid")
         async with client:
             with pytest.raises(InvalidError):
-                await client.resize("shop", "web-abc-1", {})
+                await client.resize_pod("shop", "web-abc-1", {})

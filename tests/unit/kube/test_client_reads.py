@@ -11,7 +11,7 @@ from selfhealing.kube.errors import InvalidError
 from selfhealing.kube.resources import EVENTS
 
 
-class Answer:
+class FakeResponse:
     """An HTTP response."""
 
     def __init__(self, status: int, data: bytes) -> None:
@@ -23,27 +23,29 @@ class Answer:
         return self._data
 
 
-def client(
+def build_client(
     monkeypatch: pytest.MonkeyPatch, data: bytes, status: int = 200
 ) -> tuple[Client, list[str]]:
     """Make a client that is always answered so, and the list of the URLs that it asks for."""
-    asked: list[str] = []
+    urls: list[str] = []
 
-    async def answer(_: str, url: str, **__: Any) -> Answer:  # noqa: ANN401 - the client's
-        asked.append(url)
-        return Answer(status, data)
+    async def answer(_: str, url: str, **__: Any) -> FakeResponse:  # noqa: ANN401 - the client's
+        urls.append(url)
+        return FakeResponse(status, data)
 
-    made = Client(Configuration(host="http://server.invalid"), timeout=1, connections=1)
-    monkeypatch.setattr(made._api.rest_client, "request", answer)  # noqa: SLF001 - the edge
-    return made, asked
+    made_client = Client(Configuration(host="http://server.invalid"), timeout=1, connections=1)
+    monkeypatch.setattr(made_client._api_client.rest_client, "request", answer)  # noqa: SLF001 - the edge
+    return made_client, urls
 
 
 async def test_a_log_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where an app writes what is none."""
-    made, asked = client(monkeypatch, "läuft\n".encode() + b"\xff\n")
-    async with made:
-        text = await made.log("shop", "web-1", "app", previous=True, lines=40, limit_bytes=1000)
-    url = urlsplit(asked[0])
+    client, urls = build_client(monkeypatch, "läuft\n".encode() + b"\xff\n")
+    async with client:
+        text = await client.read_log(
+            "shop", "web-1", "app", previous=True, lines=40, limit_bytes=1000
+        )
+    url = urlsplit(urls[0])
 
     assert "läuft\n\ufffd\n" == text
     assert "/api/v1/namespaces/shop/pods/web-1/log" == url.path
@@ -58,19 +60,21 @@ async def test_a_log_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_log_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the kubelet's reason."""
     reason = b'{"message":"container \\"app\\" is waiting to start","reason":"BadRequest"}'
-    made, asked = client(monkeypatch, reason, 400)
-    async with made:
+    client, asked = build_client(monkeypatch, reason, 400)
+    async with client:
         with pytest.raises(InvalidError, match="is waiting to start"):
-            await made.log("shop", "web-1", "app", previous=False, lines=1, limit_bytes=1)
+            await client.read_log("shop", "web-1", "app", previous=False, lines=1, limit_bytes=1)
 
     assert "previous=false" in asked[0]
 
 
 async def test_a_list_may_be_selected_by_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all Events only those of one pod."""
-    made, asked = client(monkeypatch, b'{"metadata":{},"items":[{"reason":"Killing"}]}')
-    async with made:
-        found = [e async for e in made.objects(EVENTS, "shop", fields="involvedObject.uid=abc")]
+    client, urls = build_client(monkeypatch, b'{"metadata":{},"items":[{"reason":"Killing"}]}')
+    async with client:
+        events = [
+            e async for e in client.list_objects(EVENTS, "shop", fields="involvedObject.uid=abc")
+        ]
 
-    assert [{"reason": "Killing"}] == found
-    assert ["involvedObject.uid=abc"] == parse_qs(urlsplit(asked[0]).query)["fieldSelector"]
+    assert [{"reason": "Killing"}] == events
+    assert ["involvedObject.uid=abc"] == parse_qs(urlsplit(urls[0]).query)["fieldSelector"]

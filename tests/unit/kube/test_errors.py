@@ -5,14 +5,14 @@ from hypothesis import given, strategies as st
 
 from selfhealing.kube.errors import (
     ApiError,
-    BudgetError,
+    AppDeletedError,
     ConflictError,
+    DisruptionBudgetError,
     ForbiddenError,
-    GoneError,
     InvalidError,
     NotFoundError,
     UnavailableError,
-    api_error,
+    error_from_status,
     is_outage,
 )
 
@@ -39,7 +39,7 @@ from selfhealing.kube.errors import (
 )
 def test_each_status_has_its_error(status: int, kind: type[ApiError]) -> None:
     """Exactly that one, not one below it."""
-    assert kind is type(api_error(status, "Reason", "words"))
+    assert kind is type(error_from_status(status, "Reason", "words"))
 
 
 @pytest.mark.parametrize("status", [403, 429])
@@ -47,14 +47,18 @@ def test_the_refusal_of_a_budget_is_told_by_its_cause(status: int) -> None:
     """A 429 alone says that the server has too much to do, a 403 alone that a right is missing."""
     causes = ["FieldValueInvalid", "DisruptionBudget"]
 
-    assert BudgetError is type(api_error(status, "TooManyRequests", "words", causes))
-    assert BudgetError is not type(api_error(status, "TooManyRequests", "words", causes[:1]))
+    assert DisruptionBudgetError is type(
+        error_from_status(status, "TooManyRequests", "words", causes)
+    )
+    assert DisruptionBudgetError is not type(
+        error_from_status(status, "TooManyRequests", "words", causes[:1])
+    )
 
 
 @given(st.integers(400, 599), st.text(), st.text())
 def test_the_server_s_words_are_kept(status: int, reason: str, message: str) -> None:
     """The whole answer is there for a status message and for the log."""
-    error = api_error(status, reason, message)
+    error = error_from_status(status, reason, message)
 
     assert (status, reason, message) == (error.status, error.reason, error.message)
     assert f"{status} {reason}: {message}" == str(error)
@@ -63,7 +67,7 @@ def test_the_server_s_words_are_kept(status: int, reason: str, message: str) -> 
 @given(st.integers(500, 599))
 def test_what_the_server_could_not_do_may_be_tried_again(status: int) -> None:
     """No fault of the server's is held against the object."""
-    assert isinstance(api_error(status, "", ""), UnavailableError)
+    assert isinstance(error_from_status(status, "", ""), UnavailableError)
 
 
 def test_without_an_answer_only_the_words_are_told() -> None:
@@ -74,10 +78,10 @@ def test_without_an_answer_only_the_words_are_told() -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        BudgetError,
+        DisruptionBudgetError,
         ConflictError,
         ForbiddenError,
-        GoneError,
+        AppDeletedError,
         InvalidError,
         NotFoundError,
         UnavailableError,
@@ -95,6 +99,10 @@ def test_all_are_api_errors_and_none_is_another(kind: type[ApiError]) -> None:
 )
 def test_who_waits_for_the_server(status: int, *, outage: bool) -> None:
     """Whom a webhook refuses, or people have to help, would wait for ever."""
-    error = api_error(status, "", "words") if status else UnavailableError(0, "NoAnswer", "words")
+    error = (
+        error_from_status(status, "", "words")
+        if status
+        else UnavailableError(0, "NoAnswer", "words")
+    )
 
     assert outage is is_outage(error)

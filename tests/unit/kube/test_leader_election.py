@@ -11,9 +11,13 @@ from hypothesis import given, settings, strategies as st
 
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ConflictError, NotFoundError, UnavailableError
-from selfhealing.kube.leader_election import Election, LeaseRules, LostLeadershipError
+from selfhealing.kube.leader_election import (
+    LeaderElectionConfig,
+    LeaderElector,
+    LostLeadershipError,
+)
 from selfhealing.kube.resources import LEASES, Resource
-from tests.unit.controller.clock import now, simulate
+from tests.unit.controller.clock import now, run_on_fake_loop
 
 Json = dict[str, Any]
 
@@ -30,8 +34,8 @@ class LeaseServer:
 
     def __init__(self) -> None:
         self.lease: Json | None = None
-        self.away = False
-        self.slow = (0.0, 0.0)
+        self.is_down = False
+        self.latency = (0.0, 0.0)
         self._version = 0
 
     @property
@@ -75,35 +79,35 @@ class LeaseServer:
 
     @asynccontextmanager
     async def _request(self) -> AsyncIterator[None]:
-        before, after = self.slow
+        before, after = self.latency
         await asyncio.sleep(before)
-        if self.away:
+        if self.is_down:
             raise UnavailableError(0, "NoAnswer", "no answer from the API server")
         yield
         await asyncio.sleep(after)
 
 
-class World:
+class Harness:
     """Candidates for one lease, and a note of who led when."""
 
     def __init__(self) -> None:
         self.server = LeaseServer()
         self.terms: list[tuple[str, float, float]] = []
         self.leaders: set[str] = set()
-        self.together: list[set[str]] = []
+        self.concurrent_leaders: list[set[str]] = []
         self.lost: dict[str, str] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def election(self, identity: str) -> Election:
+    def build_elector(self, identity: str) -> LeaderElector:
         """Take part by a name."""
-        rules = LeaseRules("ops", "operator", identity, DURATION, RENEW)
-        return Election(cast("Client", self.server), rules, asyncio.get_running_loop().time)
+        config = LeaderElectionConfig("ops", "operator", identity, DURATION, RENEW)
+        return LeaderElector(cast("Client", self.server), config, asyncio.get_running_loop().time)
 
-    def start(self, identity: str) -> Election:
+    def start(self, identity: str) -> LeaderElector:
         """Let a replica start: it waits, leads while it can, and ends."""
-        election = self.election(identity)
-        self._tasks[identity] = asyncio.create_task(self._live(identity, election))
-        return election
+        elector = self.build_elector(identity)
+        self._tasks[identity] = asyncio.create_task(self._run_replica(identity, elector))
+        return elector
 
     async def crash(self, identity: str) -> None:
         """Let a replica end without a word, as by SIGKILL."""
@@ -112,27 +116,27 @@ class World:
         with suppress(asyncio.CancelledError):
             await task
 
-    async def leader(self) -> str:
+    async def wait_for_leader(self) -> str:
         """Wait until somebody leads."""
         while not self.leaders:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
-        [found] = self.leaders
-        return found
+        [leader] = self.leaders
+        return leader
 
-    async def end(self) -> None:
+    async def stop_all(self) -> None:
         """End everybody."""
         for identity in list(self._tasks):
             await self.crash(identity)
 
-    async def _live(self, identity: str, election: Election) -> None:
-        await election.wait()
+    async def _run_replica(self, identity: str, elector: LeaderElector) -> None:
+        await elector.acquire()
 
         self.leaders.add(identity)
         if len(self.leaders) > 1:
-            self.together.append(set(self.leaders))
+            self.concurrent_leaders.append(set(self.leaders))
         since = now()
         try:
-            await election.keep()
+            await elector.renew()
         except LostLeadershipError as error:
             self.lost[identity] = str(error)
         finally:
@@ -142,22 +146,22 @@ class World:
 
 async def test_the_first_leads_at_once() -> None:
     """Without a Lease one is made, as other tools expect it to look."""
-    world = World()
-    first = world.election("a")
+    harness = Harness()
+    first = harness.build_elector("a")
 
-    await first.wait()
+    await first.acquire()
 
-    assert first.leads
+    assert first.is_leader
     assert 0 == now()
-    assert world.server.lease is not None
-    assert {"name": "operator", "namespace": "ops", "resourceVersion": "1"} == world.server.lease[
+    assert harness.server.lease is not None
+    assert {"name": "operator", "namespace": "ops", "resourceVersion": "1"} == harness.server.lease[
         "metadata"
     ]
     assert ("coordination.k8s.io/v1", "Lease") == (
-        world.server.lease["apiVersion"],
-        world.server.lease["kind"],
+        harness.server.lease["apiVersion"],
+        harness.server.lease["kind"],
     )
-    spec = world.server.lease["spec"]
+    spec = harness.server.lease["spec"]
     assert ("a", 15, 0) == (
         spec["holderIdentity"],
         spec["leaseDurationSeconds"],
@@ -169,230 +173,230 @@ async def test_the_first_leads_at_once() -> None:
 
 async def test_a_lease_without_a_spec_is_free() -> None:
     """Somebody may have made an empty one by hand."""
-    world = World()
-    world.server.lease = {"metadata": {"name": "operator", "namespace": "ops"}}
-    world.server.lease["metadata"]["resourceVersion"] = "x"
+    harness = Harness()
+    harness.server.lease = {"metadata": {"name": "operator", "namespace": "ops"}}
+    harness.server.lease["metadata"]["resourceVersion"] = "x"
 
-    await world.election("a").wait()
+    await harness.build_elector("a").acquire()
 
-    assert "a" == world.server.holder
+    assert "a" == harness.server.holder
     assert 0 == now()
 
 
 @pytest.mark.parametrize("candidates", ["ab", "abc"])
 async def test_one_leads_while_it_lives(candidates: str) -> None:
     """An hour passes and nobody else takes a turn."""
-    world = World()
+    harness = Harness()
     for name in candidates:
-        world.start(name)
+        harness.start(name)
 
     await asyncio.sleep(3600)
 
-    assert {"a"} == world.leaders
-    assert [] == world.terms
-    assert 0 == (world.server.lease or {})["spec"]["leaseTransitions"]
+    assert {"a"} == harness.leaders
+    assert [] == harness.terms
+    assert 0 == (harness.server.lease or {})["spec"]["leaseTransitions"]
 
-    await world.end()
+    await harness.stop_all()
 
 
 @pytest.mark.parametrize("candidates", ["ab", "abc"])
 @pytest.mark.parametrize("moment", [0.1, 0.5, 1.99, 7.3, 100.0])
 async def test_after_a_crash_another_leads_soon(candidates: str, moment: float) -> None:
     """Within the lease's duration and one look; not before the lease is void."""
-    world = World()
+    harness = Harness()
     for name in candidates:
-        world.start(name)
+        harness.start(name)
     await asyncio.sleep(moment)
     crashed = now()
-    await world.crash("a")
-    leader = await world.leader()
+    await harness.crash("a")
+    leader = await harness.wait_for_leader()
 
     assert DURATION - RENEW <= now() - crashed <= DURATION + RENEW + 0.05
-    assert leader == world.server.holder
-    assert 1 == (world.server.lease or {})["spec"]["leaseTransitions"]
+    assert leader == harness.server.holder
+    assert 1 == (harness.server.lease or {})["spec"]["leaseTransitions"]
 
-    await world.end()
+    await harness.stop_all()
 
 
 async def test_a_clean_stop_hands_over_at_the_next_look() -> None:
     """The lease is given back, so nobody waits for it to run out."""
-    world = World()
-    first = world.start("a")
-    world.start("b")
-    world.start("c")
+    harness = Harness()
+    first = harness.start("a")
+    harness.start("b")
+    harness.start("c")
     await asyncio.sleep(30.5)
-    await world.crash("a")
+    await harness.crash("a")
     await first.release()
     stopped = now()
 
-    assert "" == world.server.holder
-    assert not first.leads
-    await world.leader()
+    assert "" == harness.server.holder
+    assert not first.is_leader
+    await harness.wait_for_leader()
 
     assert RENEW + 0.05 >= now() - stopped
 
-    await world.end()
+    await harness.stop_all()
 
 
 async def test_who_does_not_lead_gives_nothing_back() -> None:
     """A replica that only waited leaves the lease as it is."""
-    world = World()
-    world.start("a")
-    waiting = world.start("b")
+    harness = Harness()
+    harness.start("a")
+    waiting = harness.start("b")
     await asyncio.sleep(5)
-    await world.crash("b")
+    await harness.crash("b")
 
     await waiting.release()
 
-    assert "a" == world.server.holder
+    assert "a" == harness.server.holder
 
-    await world.end()
+    await harness.stop_all()
 
 
 async def test_a_lease_that_is_somebody_elses_by_now_is_not_given_back() -> None:
     """A replica that stops late does no harm to its successor."""
-    world = World()
-    first = world.start("a")
+    harness = Harness()
+    first = harness.start("a")
     await asyncio.sleep(1)
-    await world.crash("a")
-    world.start("b")
+    await harness.crash("a")
+    harness.start("b")
     await asyncio.sleep(20)
 
     await first.release()
 
-    assert "b" == world.server.holder
+    assert "b" == harness.server.holder
 
-    await world.end()
+    await harness.stop_all()
 
 
 async def test_a_stop_while_the_server_is_away_is_still_a_stop() -> None:
     """Giving back is a courtesy."""
-    world = World()
-    first = world.election("a")
-    await first.wait()
-    world.server.away = True
+    harness = Harness()
+    first = harness.build_elector("a")
+    await first.acquire()
+    harness.server.is_down = True
 
     await first.release()
 
-    assert not first.leads
+    assert not first.is_leader
 
 
 @pytest.mark.parametrize("seconds", [1, 5, 7.5])
 async def test_a_short_outage_changes_nothing(seconds: float) -> None:
     """The leader goes on, and nobody takes over."""
-    world = World()
-    world.start("a")
-    world.start("b")
+    harness = Harness()
+    harness.start("a")
+    harness.start("b")
     await asyncio.sleep(100.5)
-    world.server.away = True
+    harness.server.is_down = True
     await asyncio.sleep(seconds)
-    world.server.away = False
+    harness.server.is_down = False
     await asyncio.sleep(100)
 
-    assert {"a"} == world.leaders
-    assert [] == world.terms
+    assert {"a"} == harness.leaders
+    assert [] == harness.terms
 
-    await world.end()
+    await harness.stop_all()
 
 
 async def test_a_long_outage_ends_the_leader_in_time() -> None:
     """It stops at its deadline, before anybody could take over."""
-    world = World()
-    world.start("a")
-    world.start("b")
+    harness = Harness()
+    harness.start("a")
+    harness.start("b")
     await asyncio.sleep(100.5)
-    world.server.away = True
+    harness.server.is_down = True
     await asyncio.sleep(DEADLINE)
 
-    assert set() == world.leaders
-    assert [("a", 0, 110)] == world.terms
-    assert {"a": "the lease was not renewed for 10.0 s"} == world.lost
+    assert set() == harness.leaders
+    assert [("a", 0, 110)] == harness.terms
+    assert {"a": "the lease was not renewed for 10.0 s"} == harness.lost
 
-    world.server.away = False
+    harness.server.is_down = False
     await asyncio.sleep(DURATION + RENEW + 0.1)
 
-    assert {"b"} == world.leaders
+    assert {"b"} == harness.leaders
 
-    await world.end()
+    await harness.stop_all()
 
 
 async def test_a_server_that_hangs_ends_the_leader_in_time() -> None:
     """A request without an answer must not hold the leader in office."""
-    world = World()
-    world.start("a")
+    harness = Harness()
+    harness.start("a")
     await asyncio.sleep(100.5)
-    world.server.slow = (3600, 0)
+    harness.server.latency = (3600, 0)
     await asyncio.sleep(DEADLINE)
 
-    assert [("a", 0, 110)] == world.terms
+    assert [("a", 0, 110)] == harness.terms
 
-    await world.end()
+    await harness.stop_all()
 
 
 async def test_an_answer_that_comes_late_does_not_lengthen_the_term() -> None:
     """The others count from when the renewal was written, not from when the leader heard of it."""
-    world = World()
-    world.start("a")
+    harness = Harness()
+    harness.start("a")
     await asyncio.sleep(3)
-    world.server.slow = (0, 3)  # asked at 4, written at 7, heard of at 10
+    harness.server.latency = (0, 3)  # asked at 4, written at 7, heard of at 10
     await asyncio.sleep(8)
-    world.server.slow, world.server.away = (0, 0), True
+    harness.server.latency, harness.server.is_down = (0, 0), True
     await asyncio.sleep(20)
 
-    assert [("a", 0, 7 + DEADLINE)] == world.terms
+    assert [("a", 0, 7 + DEADLINE)] == harness.terms
 
-    await world.end()
+    await harness.stop_all()
 
 
 async def test_a_first_answer_that_comes_too_late_is_no_term() -> None:
     """Who hears only at its deadline that it was chosen asks again before it leads."""
-    world = World()
-    world.server.slow = (0, 10)  # asked at 0, written at 10, heard of at 20
-    world.start("a")
+    harness = Harness()
+    harness.server.latency = (0, 10)  # asked at 0, written at 10, heard of at 20
+    harness.start("a")
     await asyncio.sleep(11)
-    world.server.slow = (0, 0)
+    harness.server.latency = (0, 0)
     await asyncio.sleep(10)
 
-    assert "a" == world.server.holder
-    assert set() == world.leaders
+    assert "a" == harness.server.holder
+    assert set() == harness.leaders
 
     await asyncio.sleep(RENEW)
 
-    assert {"a"} == world.leaders
+    assert {"a"} == harness.leaders
 
-    await world.end()
+    await harness.stop_all()
 
 
 async def test_a_leader_whose_lease_was_taken_ends_at_once() -> None:
     """Somebody edited the Lease by hand."""
-    world = World()
-    world.start("a")
+    harness = Harness()
+    harness.start("a")
     await asyncio.sleep(4.5)
-    assert world.server.lease is not None
-    world.server.lease["spec"]["holderIdentity"] = "somebody"
-    world.server.lease["metadata"]["resourceVersion"] = "edited"
+    assert harness.server.lease is not None
+    harness.server.lease["spec"]["holderIdentity"] = "somebody"
+    harness.server.lease["metadata"]["resourceVersion"] = "edited"
     await asyncio.sleep(RENEW)
 
-    assert [("a", 0, 6)] == world.terms
+    assert [("a", 0, 6)] == harness.terms
 
-    await world.end()
+    await harness.stop_all()
 
 
 async def test_a_deleted_lease_is_made_again() -> None:
     """The leader goes on."""
-    world = World()
-    world.start("a")
+    harness = Harness()
+    harness.start("a")
     await asyncio.sleep(4.5)
-    world.server.lease = None
+    harness.server.lease = None
     await asyncio.sleep(RENEW)
 
-    assert "a" == world.server.holder
-    assert {"a"} == world.leaders
+    assert "a" == harness.server.holder
+    assert {"a"} == harness.leaders
 
-    await world.end()
+    await harness.stop_all()
 
 
-DEEDS = st.lists(
+STEPS = st.lists(
     st.tuples(
         st.sampled_from(["start", "crash", "stop", "away", "back", "slow", "fast"]),
         st.sampled_from("abc"),
@@ -403,7 +407,7 @@ DEEDS = st.lists(
 
 
 @settings(deadline=None, max_examples=200)
-@given(deeds=DEEDS, slow=st.tuples(st.integers(0, 12), st.integers(0, 12)))
+@given(deeds=STEPS, slow=st.tuples(st.integers(0, 12), st.integers(0, 12)))
 def test_there_are_never_two_leaders(
     deeds: list[tuple[str, str, int]], slow: tuple[int, int]
 ) -> None:
@@ -413,29 +417,29 @@ def test_there_are_never_two_leaders(
     """
 
     async def scenario() -> None:
-        world = World()
-        alive: dict[str, Election] = {}
+        harness = Harness()
+        alive: dict[str, LeaderElector] = {}
         for deed, name, pause in deeds:
             if deed == "start" and name not in alive:
-                alive[name] = world.start(name)
+                alive[name] = harness.start(name)
             elif deed in ("crash", "stop") and name in alive:
-                await world.crash(name)
+                await harness.crash(name)
                 election = alive.pop(name)
                 if deed == "stop":
                     await election.release()
             elif deed in ("away", "back"):
-                world.server.away = deed == "away"
+                harness.server.is_down = deed == "away"
             elif deed in ("slow", "fast"):
-                world.server.slow = slow if deed == "slow" else (0, 0)
+                harness.server.latency = slow if deed == "slow" else (0, 0)
             await asyncio.sleep(pause / 4 + 0.01)
-        world.server.away, world.server.slow = False, (0, 0)
-        world.start("d")
+        harness.server.is_down, harness.server.latency = False, (0, 0)
+        harness.start("d")
         await asyncio.sleep(DURATION + DEADLINE + 2 * RENEW + 30)
 
-        assert 1 == len(world.leaders)
-        assert {world.server.holder} == world.leaders
-        assert [] == world.together
+        assert 1 == len(harness.leaders)
+        assert {harness.server.holder} == harness.leaders
+        assert [] == harness.concurrent_leaders
 
-        await world.end()
+        await harness.stop_all()
 
-    simulate(scenario)
+    run_on_fake_loop(scenario)

@@ -13,32 +13,32 @@ from selfhealing.kube.resources import (
     APPS,
     CHILDREN,
     CLUSTER_SCOPED,
+    CONFIG_FIELD_SELECTORS,
     CONFIG_MAPS,
-    CONFIG_SELECTORS,
     CONFIG_SOURCES,
     CONTROLLER_REVISIONS,
-    DEFINITIONS,
+    CUSTOM_RESOURCE_DEFINITIONS,
     EVENT_SERIES,
     EVENTS,
-    IN_SCOPE,
     LEASES,
+    NAMESPACE_SCOPED,
     NAMESPACES,
     NODES,
     POD_METRICS,
     PODS,
     Resource,
-    in_scope,
+    namespace_scoped_resources,
 )
 
-ALL = (*IN_SCOPE, *CLUSTER_SCOPED, LEASES)
-EVERYTHING = (*in_scope("all"), *CLUSTER_SCOPED, LEASES)
+BASE_RESOURCES = (*NAMESPACE_SCOPED, *CLUSTER_SCOPED, LEASES)
+ALL_RESOURCES = (*namespace_scoped_resources("all"), *CLUSTER_SCOPED, LEASES)
 """With what is watched of ConfigMaps and Secrets."""
 BODY = {"metadata": {"namespace": "shop", "name": "web"}}
 
 Call = Callable[[Client, Resource], Coroutine[Any, Any, object]]
 
 
-class Sent(Exception):  # noqa: N818 - no error: the request would have gone out
+class RequestSent(Exception):  # noqa: N818 - no error: the request would have gone out
     """The client would send a request now."""
 
 
@@ -80,7 +80,11 @@ class Sent(Exception):  # noqa: N818 - no error: the request would have gone out
         (EVENT_SERIES, ("shop",), "/apis/events.k8s.io/v1/namespaces/shop/events"),
         (LEASES, ("ops", "me"), "/apis/coordination.k8s.io/v1/namespaces/ops/leases/me"),
         (NAMESPACES, ("shop", "shop"), "/api/v1/namespaces/shop"),
-        (DEFINITIONS, (), "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"),
+        (
+            CUSTOM_RESOURCE_DEFINITIONS,
+            (),
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        ),
     ],
 )
 def test_the_path_is_the_api_server_s(
@@ -112,14 +116,18 @@ def test_the_operator_asks_for_little() -> None:
     """No wildcard, no secrets, no new pods, nothing written to apps or what has no namespace."""
     writing = {"create", "update", "patch", "delete", "deletecollection"}
 
-    assert not any("*" in resource.verbs | {resource.plural, resource.group} for resource in ALL)
-    assert "secrets" not in {resource.plural for resource in ALL}
+    assert not any(
+        "*" in resource.verbs | {resource.plural, resource.group} for resource in BASE_RESOURCES
+    )
+    assert "secrets" not in {resource.plural for resource in BASE_RESOURCES}
     assert all(not writing & resource.verbs for resource in (APPS, EVENTS, *CLUSTER_SCOPED))
     assert {"patch", "delete"} == writing & PODS.verbs
     assert {"status": {"patch"}, "finalizers": {"update"}} == dict(APPS.subresources)
     assert {"eviction": {"create"}, "resize": {"patch"}, "log": {"get"}} == PODS.subresources
-    assert not any(resource.subresources for resource in ALL if resource not in (APPS, PODS))
-    assert all(resource.namespaced for resource in (*IN_SCOPE, LEASES))
+    assert not any(
+        resource.subresources for resource in BASE_RESOURCES if resource not in (APPS, PODS)
+    )
+    assert all(resource.namespaced for resource in (*NAMESPACE_SCOPED, LEASES))
     assert not any(resource.namespaced for resource in CLUSTER_SCOPED)
 
 
@@ -135,13 +143,15 @@ def test_what_is_not_watched_may_not_be_read(
     watch: ConfigWatch, maps: set[str], secrets: set[str]
 ) -> None:
     """Secrets are never written; the rest of the table stays as it is."""
-    found = {resource.plural: resource.verbs for resource in in_scope(watch)}
+    verbs_by_plural = {
+        resource.plural: resource.verbs for resource in namespace_scoped_resources(watch)
+    }
 
-    assert maps == found.pop("configmaps")
-    assert secrets == found.pop("secrets", frozenset())
-    assert {r.plural for r in IN_SCOPE} - {"configmaps"} == set(found)
-    assert len(IN_SCOPE) + (watch == "all") == len(in_scope(watch))
-    assert {r.kind for r in CONFIG_SOURCES[watch]} <= CONFIG_SELECTORS.keys()
+    assert maps == verbs_by_plural.pop("configmaps")
+    assert secrets == verbs_by_plural.pop("secrets", frozenset())
+    assert {r.plural for r in NAMESPACE_SCOPED} - {"configmaps"} == set(verbs_by_plural)
+    assert len(NAMESPACE_SCOPED) + (watch == "all") == len(namespace_scoped_resources(watch))
+    assert {r.kind for r in CONFIG_SOURCES[watch]} <= CONFIG_FIELD_SELECTORS.keys()
 
 
 def test_the_children_are_found_by_their_kind() -> None:
@@ -158,47 +168,55 @@ def test_the_children_are_found_by_their_kind() -> None:
     assert all({"create", "patch"} <= child.verbs for child in CHILDREN.values())
 
 
-async def _listed(client: Client, resource: Resource) -> object:
-    return [item async for item in client.metadata(resource, "shop")]
+async def _list_metadata(client: Client, resource: Resource) -> object:
+    return [item async for item in client.list_metadata(resource, "shop")]
 
 
-async def _whole(client: Client, resource: Resource) -> object:
-    return [item async for item in client.objects(resource, "shop")]
+async def _list_objects(client: Client, resource: Resource) -> object:
+    return [item async for item in client.list_objects(resource, "shop")]
 
 
-HOW: dict[str, tuple[str, Call]] = {
+CLIENT_METHODS: dict[str, tuple[str, Call]] = {
     "get": ("get", lambda client, resource: client.get(resource, "shop", "web")),
-    "metadata": ("list", _listed),
-    "objects": ("list", _whole),
+    "list_metadata": ("list", _list_metadata),
+    "list_objects": ("list", _list_objects),
     "create": ("create", lambda client, resource: client.create(resource, BODY)),
     "replace": ("update", lambda client, resource: client.replace(resource, BODY)),
     "apply": ("patch", lambda client, resource: client.apply(resource, BODY, "me")),
-    "merge": ("patch", lambda client, resource: client.merge(resource, "shop", "web", {})),
-    "edit": ("patch", lambda client, resource: client.edit(resource, "shop", "web", [], "me")),
+    "merge_patch": (
+        "patch",
+        lambda client, resource: client.merge_patch(resource, "shop", "web", {}),
+    ),
+    "json_patch": (
+        "patch",
+        lambda client, resource: client.json_patch(resource, "shop", "web", [], "me"),
+    ),
     "delete": ("delete", lambda client, resource: client.delete(resource, "shop", "web", "uid")),
 }
 """The client's methods, each with the verb that it is to the API server."""
 
-ON_PODS: dict[str, tuple[str, str, Callable[[Client], Coroutine[Any, Any, object]]]] = {
-    "log": (
+POD_METHODS: dict[str, tuple[str, str, Callable[[Client], Coroutine[Any, Any, object]]]] = {
+    "read_log": (
         "get",
         "log",
-        lambda client: client.log("shop", "web-1", "app", previous=True, lines=1, limit_bytes=1),
+        lambda client: client.read_log(
+            "shop", "web-1", "app", previous=True, lines=1, limit_bytes=1
+        ),
     ),
-    "evict": ("create", "eviction", lambda client: client.evict("shop", "web-1", "uid", 1)),
-    "resize": ("patch", "resize", lambda client: client.resize("shop", "web-1", {})),
+    "evict_pod": ("create", "eviction", lambda client: client.evict_pod("shop", "web-1", "uid", 1)),
+    "resize_pod": ("patch", "resize", lambda client: client.resize_pod("shop", "web-1", {})),
 }
 """Those that are for pods only, each with its verb and its subresource."""
 
 
-def client_that_sends(monkeypatch: pytest.MonkeyPatch) -> Client:
+def build_client(monkeypatch: pytest.MonkeyPatch) -> Client:
     """Make a client that raises Sent instead of opening a connection."""
 
     async def send(*_: object, **__: object) -> None:
-        raise Sent
+        raise RequestSent
 
     client = Client(Configuration(host="http://server.invalid"), timeout=1, connections=1)
-    monkeypatch.setattr(client._api.rest_client, "request", send)  # noqa: SLF001 - the edge
+    monkeypatch.setattr(client._api_client.rest_client, "request", send)  # noqa: SLF001 - the edge
     return client
 
 
@@ -206,19 +224,21 @@ def test_the_table_of_these_tests_is_complete() -> None:
     """A new method of the client needs a row above."""
     methods = inspect.getmembers(Client, inspect.isfunction)
 
-    assert {*HOW, *ON_PODS} == {name for name, _ in methods if not name.startswith("_")}
+    assert {*CLIENT_METHODS, *POD_METHODS} == {
+        name for name, _ in methods if not name.startswith("_")
+    }
 
 
-@pytest.mark.parametrize("resource", EVERYTHING, ids=lambda resource: resource.path()[1:])
-@pytest.mark.parametrize("method", HOW)
+@pytest.mark.parametrize("resource", ALL_RESOURCES, ids=lambda resource: resource.path()[1:])
+@pytest.mark.parametrize("method", CLIENT_METHODS)
 async def test_the_client_sends_what_the_table_allows_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, resource: Resource, method: str
 ) -> None:
     """What is refused names the table, so that code and RBAC rules change together."""
-    verb, call = HOW[method]
-    async with client_that_sends(monkeypatch) as client:
+    verb, call = CLIENT_METHODS[method]
+    async with build_client(monkeypatch) as client:
         if verb in resource.verbs:
-            with pytest.raises(Sent):
+            with pytest.raises(RequestSent):
                 await call(client, resource)
         else:
             with pytest.raises(PermissionError, match=r"runtime/access\.py") as error:
@@ -227,24 +247,24 @@ async def test_the_client_sends_what_the_table_allows_and_nothing_else(
             assert str(error.value).startswith(f"{verb} on {resource.plural}/ is not in ")
 
 
-@pytest.mark.parametrize("method", ON_PODS)
+@pytest.mark.parametrize("method", POD_METHODS)
 async def test_what_is_for_pods_only_is_in_the_table_too(
     monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     """Under its subresource."""
-    verb, subresource, call = ON_PODS[method]
+    verb, subresource, call = POD_METHODS[method]
 
     assert PODS.allows(verb, subresource)
 
-    async with client_that_sends(monkeypatch) as client:
-        with pytest.raises(Sent):
+    async with build_client(monkeypatch) as client:
+        with pytest.raises(RequestSent):
             await call(client)
 
 
 async def test_the_client_minds_subresources(monkeypatch: pytest.MonkeyPatch) -> None:
     """The status may be patched, the scale may not."""
-    async with client_that_sends(monkeypatch) as client:
-        with pytest.raises(Sent):
-            await client.merge(APPS, "shop", "web", {}, "status")
+    async with build_client(monkeypatch) as client:
+        with pytest.raises(RequestSent):
+            await client.merge_patch(APPS, "shop", "web", {}, "status")
         with pytest.raises(PermissionError, match="patch on selfhealingapps/scale"):
-            await client.merge(APPS, "shop", "web", {}, "scale")
+            await client.merge_patch(APPS, "shop", "web", {}, "scale")

@@ -4,143 +4,162 @@ from typing import Any
 
 from selfhealing.api.healing_status import (
     ActionOutcome,
+    BlockedReason,
     HealingAction,
     HealingStatus,
-    Hold,
     QuarantineStatus,
-    Remedy,
+    Remediation,
 )
-from selfhealing.api.spec import parse
+from selfhealing.api.spec import parse_spec
 from selfhealing.cache.parse import pod_view
 from selfhealing.cache.views import PodView
-from selfhealing.health.app_diagnosis import Illness
+from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
-from selfhealing.health.deadlines import Alarm
-from selfhealing.health.pod_diagnosis import IllnessType
-from selfhealing.remediation.context import Case, Situation
-from selfhealing.remediation.engine import decide, fresh
-from selfhealing.remediation.policy import Policy, policy
-from selfhealing.remediation.strategies import Bedside
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.pod_diagnosis import DiagnosisType
+from selfhealing.remediation.context import ExternalState, RemediationContext
+from selfhealing.remediation.engine import decide, new_record
+from selfhealing.remediation.policy import Policy, build_policy
+from selfhealing.remediation.strategies import DecisionInput
 from tests.unit import builders
 
 AT = 10_000
 """When most of it takes place, in seconds after noon."""
 
-NEW, GOOD = "new", "good"
+NEW_REVISION, STABLE_REVISION = "new", "good"
 
 
-def limits(**healing: Any) -> Policy:  # noqa: ANN401 - JSON
+def make_policy(**healing: Any) -> Policy:  # noqa: ANN401 - JSON
     """The policy of a spec."""
-    given = {"memory": {"max": "300Mi"}, "scalingFallback": {"replicas": 5}, **healing}
-    known = {key: value for key, value in given.items() if value is not None}
-    return policy(
-        parse(
+    fields = {"memory": {"max": "300Mi"}, "scalingFallback": {"replicas": 5}, **healing}
+    set_fields = {key: value for key, value in fields.items() if value is not None}
+    return build_policy(
+        parse_spec(
             {
                 "image": builders.IMAGE,
                 "port": 5000,
-                "resources": {"limits": {"memory": "100Mi"}},
+                "resources": {"limits": {"memory_limit": "100Mi"}},
                 "autoscaling": {"minReplicas": 2, "maxReplicas": 9, "cpu": 50},
-                "healing": known,
+                "healing": set_fields,
             }
         )
     )
 
 
-def a_pod(name: str = "web-abc-1", *, ready: bool = False, **more: Any) -> PodView:  # noqa: ANN401
+def make_pod(name: str = "web-abc-1", *, ready: bool = False, **more: Any) -> PodView:  # noqa: ANN401
     """A pod that runs."""
     return pod_view(builders.pod(name, builders.running(ready=ready), **more))
 
 
-SICK = a_pod("web-abc-1")
-WELL = a_pod("web-abc-2", ready=True)
-ALSO_WELL = a_pod("web-abc-3", ready=True)
-LOST = pod_view(
+FAILING_POD = make_pod("web-abc-1")
+HEALTHY_POD = make_pod("web-abc-2", ready=True)
+OTHER_HEALTHY_POD = make_pod("web-abc-3", ready=True)
+LOST_NODE_POD = pod_view(
     builders.pod(
         "web-abc-4", builders.running(), ready=False, ready_reason="", since=AT - 100, node="node-9"
     )
 )
 
 
-def ill(
-    kind: IllnessType = IllnessType.CRASH_LOOPING,
+def make_diagnosis(
+    diagnosis_type: DiagnosisType = DiagnosisType.CRASH_LOOPING,
     cause: Cause = Cause.POD,
     *pods: PodView,
     confidence: Confidence = Confidence.MEDIUM,
-) -> Illness:
+) -> AppDiagnosis:
     """An illness, by default that of the sick pod alone."""
-    return Illness(kind, cause, confidence, pods or (SICK,), f"{kind} it is")
+    return AppDiagnosis(
+        diagnosis_type, cause, confidence, pods or (FAILING_POD,), f"{diagnosis_type} it is"
+    )
 
 
-BAD_VERSION = ill(IllnessType.CRASH_LOOPING, Cause.NEW_VERSION)
-BLIND = Illness(
-    IllnessType.METRICS_UNAVAILABLE, Cause.ENVIRONMENT, Confidence.HIGH, (), "no metrics"
+BAD_REVISION = make_diagnosis(DiagnosisType.CRASH_LOOPING, Cause.NEW_VERSION)
+NO_METRICS = AppDiagnosis(
+    DiagnosisType.METRICS_UNAVAILABLE, Cause.ENVIRONMENT, Confidence.HIGH, (), "no metrics"
 )
 
 
-def case(*illnesses: Illness, **more: Any) -> Case:  # noqa: ANN401 - as Case
+def make_context(*diagnoses: AppDiagnosis, **more: Any) -> RemediationContext:  # noqa: ANN401 - as Case
     """An app of three pods, one of which is sick."""
-    given: dict[str, Any] = {
-        "memory": "100Mi",
+    fields: dict[str, Any] = {
+        "memory_limit": "100Mi",
         "wanted": 3,
-        "pods": (SICK, WELL, ALSO_WELL),
-        "well": not illnesses,
+        "pods": (FAILING_POD, HEALTHY_POD, OTHER_HEALTHY_POD),
+        "healthy": not diagnoses,
     }
-    return Case(NEW, "web:v2", illnesses=illnesses, **{**given, **more})
+    return RemediationContext(NEW_REVISION, "web:v2", diagnoses=diagnoses, **{**fields, **more})
 
 
-def situated(*illnesses: Illness, **situation: Any) -> Case:  # noqa: ANN401 - as Situation
+def make_context_with(*diagnoses: AppDiagnosis, **external: Any) -> RemediationContext:  # noqa: ANN401 - as Situation
     """The same in a situation."""
-    return case(*illnesses, situation=Situation(**situation))
+    return make_context(*diagnoses, external=ExternalState(**external))
 
 
-def action(
+def make_action(
     number: int = 1,
-    remedy: Remedy = Remedy.RECYCLE,
-    outcome: ActionOutcome = ActionOutcome.NO_HELP,
+    remediation: Remediation = Remediation.REPLACE_POD,
+    outcome: ActionOutcome = ActionOutcome.FAILED,
     *,
     at: float = AT - 100,
-    diagnosis: IllnessType = IllnessType.CRASH_LOOPING,
+    diagnosis: DiagnosisType = DiagnosisType.CRASH_LOOPING,
     **more: Any,  # noqa: ANN401 - as HealingAction
 ) -> HealingAction:
     """What was done."""
     return HealingAction(
-        id=number, remedy=remedy, diagnosis=diagnosis, outcome=outcome, at=builders.at(at), **more
+        id=number,
+        remediation=remediation,
+        diagnosis=diagnosis,
+        outcome=outcome,
+        at=builders.at(at),
+        **more,
     )
 
 
-def record(*history: HealingAction, **fields: Any) -> HealingStatus:  # noqa: ANN401 - as the model
+def make_record(*actions: HealingAction, **fields: Any) -> HealingStatus:  # noqa: ANN401 - as the model
     """What is remembered of an app whose version is asked for since noon: the latest first."""
-    known: dict[str, Any] = {
-        "template": NEW,
-        "template_since": builders.NOON,
-        "history": list(history),
-        "next_id": max((each.id for each in history), default=0) + 1,
+    defaults: dict[str, Any] = {
+        "desired_revision": NEW_REVISION,
+        "desired_since": builders.NOON,
+        "history": list(actions),
+        "next_id": max((action.id for action in actions), default=0) + 1,
     }
-    return fresh().model_copy(update={**known, **fields})
+    return new_record().model_copy(update={**defaults, **fields})
 
 
-def kept(*, until: float = AT + 100, pod: PodView = SICK) -> QuarantineStatus:
+def make_quarantine(*, until: float = AT + 100, pod: PodView = FAILING_POD) -> QuarantineStatus:
     """A pod that is set apart."""
     return QuarantineStatus(pod=pod.name, uid=pod.uid, until=builders.at(until))
 
 
-def beside(
-    before: HealingStatus, now: Case, rules: Policy | None = None, *, at: float = AT
-) -> Bedside:
+def make_decision_input(
+    previous: HealingStatus,
+    context: RemediationContext,
+    policy: Policy | None = None,
+    *,
+    at: float = AT,
+) -> DecisionInput:
     """What the choice of a remedy is made by."""
-    return Bedside(before, now, rules or limits(), Alarm(builders.at(at)))
+    return DecisionInput(previous, context, policy or make_policy(), Deadlines(builders.at(at)))
 
 
-def decided(
-    before: HealingStatus, now: Case, rules: Policy | None = None, *, at: float = AT
+def run_decide(
+    previous: HealingStatus,
+    context: RemediationContext,
+    policy: Policy | None = None,
+    *,
+    at: float = AT,
 ) -> HealingStatus:
     """What is decided."""
-    return decide(before, now, rules or limits(), Alarm(builders.at(at)))
+    return decide(previous, context, policy or make_policy(), Deadlines(builders.at(at)))
 
 
-def latest(after: HealingStatus) -> tuple[Remedy, ActionOutcome] | None:
+def latest_action(record: HealingStatus) -> tuple[Remediation, ActionOutcome] | None:
     """The latest decision of a record."""
-    return (after.history[0].remedy, after.history[0].outcome) if after.history else None
+    return (record.history[0].remediation, record.history[0].outcome) if record.history else None
 
 
-HOLDS = (Hold.STARTING_UP, Hold.STALE_FACTS, Hold.STORM)
+EXTERNAL_BLOCKED_REASONS = (
+    BlockedReason.STARTING_UP,
+    BlockedReason.STALE_CACHE,
+    BlockedReason.STORM,
+)

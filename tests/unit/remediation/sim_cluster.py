@@ -7,33 +7,33 @@ is sick, how much memory the app needs. Time is in seconds after noon.
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from selfhealing.cache.snapshot import Facts
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import (
     AppView,
-    AutoscalerView,
     ConditionView,
     ContainerView,
     DeploymentView,
+    HpaView,
     PodView,
     Termination,
 )
 from selfhealing.remediation import actions
-from selfhealing.remediation.memory_limit import larger
+from selfhealing.remediation.memory_limit import exceeds
 from tests.unit import builders
 
-START: Final = 10
+STARTUP_SECONDS: Final = 10
 """Seconds until a new pod is ready, if it ever is."""
 
-DEADLINE: Final = 600
+PROGRESS_DEADLINE_SECONDS: Final = 600
 """A rollout that takes longer is told to be stuck."""
 
-PODS: Final = 3
+REPLICAS: Final = 3
 NODES: Final = ("node-1", "node-2", "node-3", "node-4")
 
-SICK: Final = ("crash", "pull", "hang", "config")
+FAULTS: Final = ("crash", "pull", "hang", "config")
 """What can be wrong with a version, a node or a pod."""
 
-LIMIT: Final = "100Mi"
+SPEC_MEMORY_LIMIT: Final = "100Mi"
 """The memory limit of the spec."""
 
 
@@ -44,26 +44,26 @@ class Template(NamedTuple):
     memory: str = ""
 
 
-FIRST: Final = Template("v1")
+FIRST_TEMPLATE: Final = Template("v1")
 
 
 @dataclass
-class Pod:
+class SimPod:
     """One pod. ``own`` is what is wrong with it alone; ``since`` when its readiness changed."""
 
     name: str
     template: Template
     node: str
-    born: int
+    created_at: int
     memory: str
-    rv: int
-    own: str = ""
+    resource_version: int
+    own_fault: str = ""
     fault: str = "start"
     ready: bool = False
-    since: int = 0
-    lost: bool = False
+    ready_changed_at: int = 0
+    is_node_lost: bool = False
     deleted_at: int | None = None
-    deaf: bool = False
+    ignores_resize: bool = False
 
     @property
     def uid(self) -> str:
@@ -72,64 +72,64 @@ class Pod:
 
 
 @dataclass
-class Cluster:
+class SimCluster:
     """The app's pods and what is around them."""
 
     clock: int = 0
-    template: Template = FIRST
-    wanted: int = PODS
+    template: Template = FIRST_TEMPLATE
+    wanted: int = REPLICAS
     generation: int = 1
-    observed: int = 1
+    observed_generation: int = 1
     changed_at: int = 0
     rolled_out: bool = False
-    versions: dict[str, str] = field(default_factory=dict)
-    nodes: dict[str, str] = field(default_factory=dict)
-    needs: str = "50Mi"
-    blind_since: int | None = None
-    held: bool = False
-    pods: dict[str, Pod] = field(default_factory=dict)
-    apart: dict[str, Pod] = field(default_factory=dict)
+    image_faults: dict[str, str] = field(default_factory=dict)
+    node_faults: dict[str, str] = field(default_factory=dict)
+    needed_memory: str = "50Mi"
+    metrics_lost_since: int | None = None
+    is_paused: bool = False
+    pods: dict[str, SimPod] = field(default_factory=dict)
+    isolated_pods: dict[str, SimPod] = field(default_factory=dict)
     hashes: dict[Template, str] = field(default_factory=dict)
-    rv: int = 1
-    born: int = 0
-    guarded: bool = True
+    resource_version: int = 1
+    pod_count: int = 0
+    has_disruption_budget: bool = True
 
     @property
-    def due(self) -> int:
+    def progress_deadline_at(self) -> int:
         """When a rollout that is not completed is told to be stuck; never after that."""
-        return self.changed_at + DEADLINE
+        return self.changed_at + PROGRESS_DEADLINE_SECONDS
 
     @property
-    def busy_for(self) -> int:
+    def seconds_to_next_change(self) -> int:
         """Seconds until something happens by itself; 0 when nothing will."""
-        starts = [pod.born + START for pod in self.pods.values()]
-        times = [at - self.clock for at in (self.due, *starts)]
+        starts = [pod.created_at + STARTUP_SECONDS for pod in self.pods.values()]
+        times = [at - self.clock for at in (self.progress_deadline_at, *starts)]
         return min((wait for wait in times if wait > 0), default=0)
 
-    def hash_of(self, template: Template) -> str:
+    def template_hash(self, template: Template) -> str:
         """The hash by which pods of a template are told from others."""
         return self.hashes.setdefault(template, f"h{len(self.hashes) + 1}")
 
-    def news(self) -> int:
+    def next_resource_version(self) -> int:
         """A new resource version."""
-        self.rv += 1
-        return self.rv
+        self.resource_version += 1
+        return self.resource_version
 
     # What the operator asks for.
 
-    def apply(self, template: Template, least: int | None) -> bool:
+    def apply(self, template: Template, min_replicas: int | None) -> bool:
         """Apply the Deployment and the autoscaler's lower end; returns whether that was news."""
-        wanted = max(PODS, least or 0)
+        wanted = max(REPLICAS, min_replicas or 0)
         if (template, wanted) == (self.template, self.wanted):
             return False
         if template != self.template:
             self.changed_at, self.rolled_out = self.clock, False
         self.template, self.wanted = template, wanted
         self.generation += 1
-        self.news()
+        self.next_resource_version()
         return True
 
-    def carry_out(self, step: actions.Step) -> None:
+    def execute(self, step: actions.Step) -> None:
         """Do as a step says, if what it names is still as it was seen."""
         if isinstance(step, actions.Delete):
             self._delete(step)
@@ -138,67 +138,74 @@ class Cluster:
         if pod is None:
             return
         if isinstance(step, actions.Resize):
-            pod.memory, pod.rv = step.limit, self.news()
-        elif pod.rv == step.pod.resource_version and isinstance(step, actions.Isolate):
-            self.apart[pod.uid] = self.pods.pop(pod.uid)
-        elif pod.rv == step.pod.resource_version and self._may_be_evicted(pod):
-            self._go(pod)
+            pod.memory, pod.resource_version = step.limit, self.next_resource_version()
+        elif pod.resource_version == step.pod.resource_version and isinstance(
+            step, actions.Isolate
+        ):
+            self.isolated_pods[pod.uid] = self.pods.pop(pod.uid)
+        elif pod.resource_version == step.pod.resource_version and self._can_evict(pod):
+            self._start_deletion(pod)
 
     def _delete(self, step: actions.Delete) -> None:
-        self.apart.pop(step.uid, None)
+        self.isolated_pods.pop(step.uid, None)
         if step.uid in self.pods:
-            self._go(self.pods[step.uid])
+            self._start_deletion(self.pods[step.uid])
 
-    def _may_be_evicted(self, pod: Pod) -> bool:
+    def _can_evict(self, pod: SimPod) -> bool:
         """What a PodDisruptionBudget with maxUnavailable 1 says; there may be none."""
         ready = sum(p.ready for p in self.pods.values())
-        return not self.guarded or ready - pod.ready >= self.wanted - 1
+        return not self.has_disruption_budget or ready - pod.ready >= self.wanted - 1
 
-    def _go(self, pod: Pod) -> None:
+    def _start_deletion(self, pod: SimPod) -> None:
         if pod.deleted_at is None:
             pod.deleted_at = self.clock + 30
-        pod.rv = self.news()
+        pod.resource_version = self.next_resource_version()
 
     # What goes on by itself.
 
-    def settle(self) -> None:
+    def run_controllers(self) -> None:
         """Let kubelets and controllers act until there is nothing more to do at this moment."""
-        self._kubelets()
-        if not self.held:
-            self.observed = self.generation
-            self._roll()
-        self._kubelets()
+        self._run_kubelets()
+        if not self.is_paused:
+            self.observed_generation = self.generation
+            self._roll_out()
+        self._run_kubelets()
         new = [pod for pod in self.pods.values() if pod.template == self.template]
         self.rolled_out = self.rolled_out or sum(pod.ready for pod in new) >= self.wanted
 
-    def _kubelets(self) -> None:
+    def _run_kubelets(self) -> None:
         for uid, pod in list(self.pods.items()):
-            lost = self.nodes.get(pod.node) == "lost"
-            if pod.deleted_at is not None and not lost:
+            is_node_lost = self.node_faults.get(pod.node) == "lost"
+            if pod.deleted_at is not None and not is_node_lost:
                 del self.pods[uid]
                 continue
-            fault = pod.fault if lost else self._fault(pod)
-            ready = not fault and not lost
-            if (fault, ready, lost) != (pod.fault, pod.ready, pod.lost):
-                pod.since = self.clock if ready != pod.ready else pod.since
-                pod.fault, pod.ready, pod.lost, pod.rv = fault, ready, lost, self.news()
+            fault = pod.fault if is_node_lost else self._find_fault(pod)
+            ready = not fault and not is_node_lost
+            if (fault, ready, is_node_lost) != (pod.fault, pod.ready, pod.is_node_lost):
+                pod.ready_changed_at = self.clock if ready != pod.ready else pod.ready_changed_at
+                pod.fault, pod.ready, pod.is_node_lost, pod.resource_version = (
+                    fault,
+                    ready,
+                    is_node_lost,
+                    self.next_resource_version(),
+                )
 
-    def _fault(self, pod: Pod) -> str:
-        if self.clock < pod.born + START:
+    def _find_fault(self, pod: SimPod) -> str:
+        if self.clock < pod.created_at + STARTUP_SECONDS:
             return "start"
-        if larger(self.needs, pod.memory) or (pod.deaf and pod.fault == "oom"):
+        if exceeds(self.needed_memory, pod.memory) or (pod.ignores_resize and pod.fault == "oom"):
             return "oom"
-        node = self.nodes.get(pod.node, "")
-        return pod.own or self.versions.get(pod.template.image, "") or node
+        node = self.node_faults.get(pod.node, "")
+        return pod.own_fault or self.image_faults.get(pod.template.image, "") or node
 
-    def _roll(self) -> None:
+    def _roll_out(self) -> None:
         live = [pod for pod in self.pods.values() if pod.deleted_at is None]
         new = [pod for pod in live if pod.template == self.template]
         old = sorted((pod for pod in live if pod not in new), key=lambda p: (p.ready, p.name))
         room = self.wanted + 1 - len(live)
         missing = self.wanted - len(new)
         for _ in range(max(0, min(room, missing) if old else missing)):
-            self._make()
+            self._create_pod()
         for pod in old:
             ready = sum(p.ready for p in live)
             if ready - pod.ready >= self.wanted or not (pod.ready or len(live) <= self.wanted):
@@ -207,90 +214,103 @@ class Cluster:
         for pod in sorted(new, key=lambda p: p.ready)[: max(0, len(new) - self.wanted)]:
             pod.deleted_at = self.clock
 
-    def _make(self) -> None:
-        self.born += 1
-        free = [name for name in NODES if self.nodes.get(name) != "lost"]
+    def _create_pod(self) -> None:
+        self.pod_count += 1
+        free = [name for name in NODES if self.node_faults.get(name) != "lost"]
         loads = {name: sum(p.node == name for p in self.pods.values()) for name in free}
         node = min(free, key=lambda name: (loads[name], name))
-        limit = self.template.memory or LIMIT
-        name = f"web-{self.hash_of(self.template)}-{self.born}"
-        pod = Pod(name, self.template, node, self.clock, limit, self.news(), since=self.clock)
+        limit = self.template.memory or SPEC_MEMORY_LIMIT
+        name = f"web-{self.template_hash(self.template)}-{self.pod_count}"
+        pod = SimPod(
+            name,
+            self.template,
+            node,
+            self.clock,
+            limit,
+            self.next_resource_version(),
+            ready_changed_at=self.clock,
+        )
         self.pods[pod.uid] = pod
 
     # What can be seen.
 
-    def facts(self, app: AppView) -> Facts:
+    def take_snapshot(self, app: AppView) -> AppSnapshot:
         """Everything as the API server shows it now."""
-        children = {"Deployment": self._deployment(), "HorizontalPodAutoscaler": self._scaler()}
-        pods = tuple(self._view(pod) for pod in self.pods.values())
-        return Facts(app, children, tuple(sorted(pods, key=lambda pod: pod.name)))
+        children = {
+            "Deployment": self._view_deployment(),
+            "HorizontalPodAutoscaler": self._view_autoscaler(),
+        }
+        pods = tuple(self._view_pod(pod) for pod in self.pods.values())
+        return AppSnapshot(app, children, tuple(sorted(pods, key=lambda pod: pod.name)))
 
-    def _deployment(self) -> DeploymentView:
+    def _view_deployment(self) -> DeploymentView:
         new = [p for p in self.pods.values() if p.template == self.template]
-        reason = "DeploymentPaused" if self.held else "NewReplicaSetAvailable"
-        if not self.held and not self.rolled_out and self.clock >= self.due:
+        reason = "DeploymentPaused" if self.is_paused else "NewReplicaSetAvailable"
+        if not self.is_paused and not self.rolled_out and self.clock >= self.progress_deadline_at:
             reason = "ProgressDeadlineExceeded"
         status = "False" if reason == "ProgressDeadlineExceeded" else "True"
         return DeploymentView(
-            **_child("Deployment", self.rv),
+            **_child_fields("Deployment", self.resource_version),
             conditions=(ConditionView("Progressing", status, reason, reason, builders.NOON),),
             generation=self.generation,
-            observed_generation=self.observed,
+            observed_generation=self.observed_generation,
             replicas=self.wanted,
             updated_replicas=len([p for p in new if p.deleted_at is None]),
             available_replicas=sum(p.ready for p in self.pods.values()),
             min_ready_seconds=0,
-            progress_deadline_seconds=DEADLINE,
-            template_hash=self.hash_of(self.template),
+            progress_deadline_seconds=PROGRESS_DEADLINE_SECONDS,
+            template_hash=self.template_hash(self.template),
             owns_replicas=False,
         )
 
-    def _scaler(self) -> AutoscalerView:
-        blind = self.blind_since is not None
-        since = builders.at(self.blind_since or 0)
+    def _view_autoscaler(self) -> HpaView:
+        blind = self.metrics_lost_since is not None
+        since = builders.at(self.metrics_lost_since or 0)
         status, reason = ("False", "FailedGetResourceMetric") if blind else ("True", "Valid")
-        return AutoscalerView(
-            **_child("HorizontalPodAutoscaler", 1),
+        return HpaView(
+            **_child_fields("HorizontalPodAutoscaler", 1),
             conditions=(ConditionView("ScalingActive", status, reason, "no metrics", since),),
-            current=self.wanted,
-            desired=self.wanted,
-            minimum=self.wanted,
-            maximum=9,
+            current_replicas=self.wanted,
+            desired_replicas=self.wanted,
+            min_replicas=self.wanted,
+            max_replicas=9,
             last_scale_time=None,
             metrics=(),
         )
 
-    def _view(self, pod: Pod) -> PodView:
+    def _view_pod(self, pod: SimPod) -> PodView:
         return PodView(
             uid=pod.uid,
             name=pod.name,
-            resource_version=pod.rv,
+            resource_version=pod.resource_version,
             node=pod.node,
             host_ip="",
             phase="Running",
             reason="",
             message="",
             ready=pod.ready,
-            ready_since=builders.at(pod.since),
-            ready_reason="" if pod.ready or (pod.lost and not pod.fault) else "ContainersNotReady",
+            ready_since=builders.at(pod.ready_changed_at),
+            ready_reason=""
+            if pod.ready or (pod.is_node_lost and not pod.fault)
+            else "ContainersNotReady",
             initialized=True,
-            created=builders.at(pod.born),
+            created=builders.at(pod.created_at),
             deleting=pod.deleted_at is not None,
             deleted_at=None if pod.deleted_at is None else builders.at(pod.deleted_at),
             finalizers=(),
-            template_hash=self.hash_of(pod.template),
+            template_hash=self.template_hash(pod.template),
             restart_policy="Always",
             unschedulable="",
-            node_patience=300,
+            unreachable_toleration_seconds=300,
             memory_limit=pod.memory,
-            memory_applied=pod.memory,
+            applied_memory_limit=pod.memory,
             resize="",
-            claims=False,
-            containers=(_container(pod),),
+            has_persistent_volumes=False,
+            containers=(_view_container(pod),),
         )
 
 
-_WAITS: Final = {
+_WAITING_REASONS: Final = {
     "start": "ContainerCreating",
     "crash": "CrashLoopBackOff",
     "oom": "CrashLoopBackOff",
@@ -299,36 +319,39 @@ _WAITS: Final = {
 }
 
 
-def _container(pod: Pod) -> ContainerView:
-    waiting = _WAITS.get(pod.fault, "")
-    crashes = waiting == "CrashLoopBackOff"
-    began, ended = builders.at(pod.born + START), builders.at(pod.born + START + 1)
+def _view_container(pod: SimPod) -> ContainerView:
+    waiting_reason = _WAITING_REASONS.get(pod.fault, "")
+    is_crash_looping = waiting_reason == "CrashLoopBackOff"
+    began, ended = (
+        builders.at(pod.created_at + STARTUP_SECONDS),
+        builders.at(pod.created_at + STARTUP_SECONDS + 1),
+    )
     reason, code = ("OOMKilled", 137) if pod.fault == "oom" else ("Error", 1)
     return ContainerView(
         name="app",
         image=pod.template.image,
-        killers=(),
-        init=False,
+        restarting_probes=(),
+        is_init=False,
         ready=not pod.fault,
-        restarts=5 if crashes else 0,
-        waiting=waiting,
+        restarts=5 if is_crash_looping else 0,
+        waiting_reason=waiting_reason,
         waiting_message="",
-        running_since=None if waiting else began,
+        running_since=None if waiting_reason else began,
         starting=False,
         terminated=None,
-        last=Termination(reason, code, began, ended) if crashes else None,
+        last_termination=Termination(reason, code, began, ended) if is_crash_looping else None,
     )
 
 
-def _child(kind: str, version: int) -> dict[str, Any]:
+def _child_fields(kind: str, resource_version: int) -> dict[str, Any]:
     return {
         "kind": kind,
         "name": builders.APP,
         "uid": f"uid-of-{kind}",
-        "resource_version": version,
-        "owned_by": builders.APP_UID,
-        "applied": "",
+        "resource_version": resource_version,
+        "owner_uid": builders.APP_UID,
+        "applied_hash": "",
         "adopt": False,
         "deleting": False,
-        "document": b"",
+        "manifest_json": b"",
     }

@@ -10,192 +10,223 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from selfhealing.api.healing_status import HealingStatus, Hold
-from selfhealing.api.spec import SelfHealingAppSpec, parse
-from selfhealing.cache.snapshot import Facts
+from selfhealing.api.healing_status import BlockedReason, HealingStatus
+from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppView
-from selfhealing.health.assessment import diagnose
-from selfhealing.health.deadlines import Alarm
-from selfhealing.health.termination_causes import Causes
+from selfhealing.health.assessment import assess_health
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.termination_causes import TerminationCauses
 from selfhealing.remediation import history
-from selfhealing.remediation.actions import Step, due, overrides, plan
-from selfhealing.remediation.context import Case, Examination, Situation, case_of
-from selfhealing.remediation.engine import decide, fresh
-from selfhealing.remediation.policy import policy
-from selfhealing.render.overrides import version
+from selfhealing.remediation.actions import Step, build_overrides, discard_stale_action, plan_steps
+from selfhealing.remediation.context import (
+    ExternalState,
+    HealthInput,
+    RemediationContext,
+    build_context,
+)
+from selfhealing.remediation.engine import decide, new_record
+from selfhealing.remediation.policy import build_policy
+from selfhealing.render.overrides import template_revision
 from tests.unit import builders
-from tests.unit.remediation.sim_cluster import LIMIT, Cluster, Template
+from tests.unit.remediation.sim_cluster import SPEC_MEMORY_LIMIT, SimCluster, Template
 from tests.unit.snapshots import KEY
 
-MOST: Final = "300Mi"
-FALLBACK: Final = 5
+MAX_MEMORY: Final = "300Mi"
+FALLBACK_REPLICAS: Final = 5
 
 Json = dict[str, Any]
 
 
 @dataclass
-class App:
+class SimApp:
     """The resource: what people write, and what the operator has written."""
 
     image: str = "v1"
     healing: Json = field(default_factory=dict)
     approve: str = ""
     resume: str = ""
-    rv: int = 1
+    resource_version: int = 1
     record: Json | None = None
 
     def spec(self) -> SelfHealingAppSpec:
         """The spec as the operator reads it."""
-        return _spec(self.image, orjson.dumps(self.healing))
+        return _parse_spec(self.image, orjson.dumps(self.healing))
 
 
 @cache
-def _spec(image: str, healing: bytes) -> SelfHealingAppSpec:
-    more = {"memory": {"max": MOST}, "scalingFallback": {"replicas": FALLBACK}}
-    return parse(
+def _parse_spec(image: str, healing: bytes) -> SelfHealingAppSpec:
+    defaults = {"memory": {"max": MAX_MEMORY}, "scalingFallback": {"replicas": FALLBACK_REPLICAS}}
+    return parse_spec(
         {
             "image": image,
             "port": 5000,
-            "resources": {"limits": {"memory": LIMIT}},
-            "healing": {**more, **orjson.loads(healing)},
+            "resources": {"limits": {"memory": SPEC_MEMORY_LIMIT}},
+            "healing": {**defaults, **orjson.loads(healing)},
         }
     )
 
 
 @cache
-def version_of(image: str) -> str:
+def revision_of(image: str) -> str:
     """The version that a spec with this image asks for."""
-    return version(builders.APP, _spec(image, b"{}"))
+    return template_revision(builders.APP, _parse_spec(image, b"{}"))
 
 
-class Look(NamedTuple):
+class ReconcileTrace(NamedTuple):
     """What one look was made of: for whoever checks it."""
 
     before: HealingStatus
     after: HealingStatus
-    case: Case
-    app: App
+    context: RemediationContext
+    app: SimApp
     now: float
 
 
-class Operator:
+class SimOperator:
     """One process after another. ``killed_at`` names the moments at which it can die."""
 
-    MOMENTS: Final = ("plan", "step", "apply", "write", "written")
+    CRASH_POINTS: Final = ("plan", "step", "apply", "write", "written")
 
-    def __init__(self, cluster: Cluster, app: App) -> None:
+    def __init__(self, cluster: SimCluster, app: SimApp) -> None:
         self.cluster = cluster
         self.app = app
-        self.kept: dict[str, Template] = {}
-        self.steps: list[tuple[HealingStatus, Facts, Step]] = []
-        self.skew = 0.0
-        self.hold: Hold | None = None
-        self.many_lost = False
-        self.again: float | None = None
+        self.stored_templates: dict[str, Template] = {}
+        self.steps: list[tuple[HealingStatus, AppSnapshot, Step]] = []
+        self.clock_skew = 0.0
+        self.blocked_reason: BlockedReason | None = None
+        self.too_many_nodes_lost = False
+        self.requeue_after: float | None = None
         self.restart()
 
     @property
     def now(self) -> float:
         """The time by the operator's clock."""
-        return self.cluster.clock + self.skew
+        return self.cluster.clock + self.clock_skew
 
     def restart(self) -> None:
         """A new process has listed everything."""
-        self.known = replace(self.app)
+        self.cached_app = replace(self.app)
 
-    def look(self, seen: Facts | None = None, dies: str = "") -> Look | None:
+    def reconcile(
+        self, stale_snapshot: AppSnapshot | None = None, crash_point: str = ""
+    ) -> ReconcileTrace | None:
         """Reconcile once; returns what was written, if anything was.
 
         Args:
             seen: older facts, by which it goes.
             dies: the moment at which it is killed, and started again.
         """
-        written = self._reconcile(seen, dies)
-        if dies:
+        written = self._reconcile_once(stale_snapshot, crash_point)
+        if crash_point:
             self.restart()
         return written
 
-    def _reconcile(self, seen: Facts | None, dies: str) -> Look | None:
-        app, cluster = replace(self.known), self.cluster
+    def _reconcile_once(
+        self, stale_snapshot: AppSnapshot | None, crash_point: str
+    ) -> ReconcileTrace | None:
+        app, cluster = replace(self.cached_app), self.cluster
         spec = app.spec()
-        asked = version(builders.APP, spec)
-        facts = replace(seen or cluster.facts(view(app)), app=view(app))
-        before = read(app.record)
-        if dies == "plan":
-            return None
-        good = before.good_template
-        kept = None if good in {None, asked} else self.kept.get(str(good))
-        now = builders.at(self.now)
-        for step in plan(due(before, asked, policy(spec), now), facts, now):
-            self.steps.append((before, facts, step))
-            cluster.carry_out(step)
-            if dies == "step":
-                return None
-        standing = overrides(before, {} if kept else None)
-        base = kept if kept and standing.template is not None else Template(app.image)
-        wanted = Template(base.image, standing.memory or base.memory)
-        applied = cluster.apply(wanted, standing.min_replicas)
-        if applied or dies == "apply":
-            return None  # the status is written when Kubernetes had time to answer
-        facts = replace(seen or cluster.facts(view(app)), app=view(app))
-        situation = Situation(
-            hold=self.hold,
-            good_lost=kept is None and good not in {None, asked},
-            nodes_lost=self.many_lost,
+        desired_revision = template_revision(builders.APP, spec)
+        snapshot = replace(
+            stale_snapshot or cluster.take_snapshot(make_app_view(app)), app=make_app_view(app)
         )
-        case, after = self.decided(facts, before, situation)
-        if store(after) == app.record or dies == "write":
+        before = read_record(app.record)
+        if crash_point == "plan":
             return None
-        if not self._confirmed(facts, before, after) or self.app.rv != app.rv:
-            self.known = replace(self.app)
+        stable_revision = before.stable_revision
+        stable_template = (
+            None
+            if stable_revision in {None, desired_revision}
+            else self.stored_templates.get(str(stable_revision))
+        )
+        now = builders.at(self.now)
+        for step in plan_steps(
+            discard_stale_action(before, desired_revision, build_policy(spec), now), snapshot, now
+        ):
+            self.steps.append((before, snapshot, step))
+            cluster.execute(step)
+            if crash_point == "step":
+                return None
+        active_overrides = build_overrides(before, {} if stable_template else None)
+        base_template = (
+            stable_template
+            if stable_template and active_overrides.pod_template is not None
+            else Template(app.image)
+        )
+        desired_template = Template(
+            base_template.image, active_overrides.memory_limit or base_template.memory
+        )
+        was_applied = cluster.apply(desired_template, active_overrides.min_replicas)
+        if was_applied or crash_point == "apply":
+            return None  # the status is written when Kubernetes had time to answer
+        snapshot = replace(
+            stale_snapshot or cluster.take_snapshot(make_app_view(app)), app=make_app_view(app)
+        )
+        external = ExternalState(
+            blocked_reason=self.blocked_reason,
+            stable_revision_missing=stable_template is None
+            and stable_revision not in {None, desired_revision},
+            too_many_nodes_lost=self.too_many_nodes_lost,
+        )
+        context, after = self.decide_twice(snapshot, before, external)
+        if dump_record(after) == app.record or crash_point == "write":
             return None
-        if after.good_template not in {None, before.good_template}:
-            memory = overrides(after, None).memory
-            self.kept[str(after.good_template)] = Template(app.image, memory)
-        self.app.record = store(after)
-        self.app.rv = cluster.news()
-        self.known = replace(self.app)
-        return Look(before, read(self.app.record), case, app, self.now)
+        if (
+            not self._is_still_current(snapshot, before, after)
+            or self.app.resource_version != app.resource_version
+        ):
+            self.cached_app = replace(self.app)
+            return None
+        if after.stable_revision not in {None, before.stable_revision}:
+            memory = build_overrides(after, None).memory_limit
+            self.stored_templates[str(after.stable_revision)] = Template(app.image, memory)
+        self.app.record = dump_record(after)
+        self.app.resource_version = cluster.next_resource_version()
+        self.cached_app = replace(self.app)
+        return ReconcileTrace(before, read_record(self.app.record), context, app, self.now)
 
-    def decided(
-        self, facts: Facts, record: HealingStatus, situation: Situation
-    ) -> tuple[Case, HealingStatus]:
+    def decide_twice(
+        self, snapshot: AppSnapshot, record: HealingStatus, external: ExternalState
+    ) -> tuple[RemediationContext, HealingStatus]:
         """What the engine says; it says the same when it is asked again."""
-        spec = self.known.spec()
-        limits = policy(spec)
+        spec = self.cached_app.spec()
+        policy = build_policy(spec)
 
-        def once() -> tuple[Case, HealingStatus, float | None]:
-            alarm, causes = Alarm(builders.at(self.now)), Causes()
-            diagnosis = diagnose(facts, causes, alarm)
-            found = Examination(facts, spec, diagnosis, causes, record, in_step=True)
-            case = case_of(found, limits, situation, alarm)
-            return case, decide(record, case, limits, alarm), alarm.delay
+        def decide_once() -> tuple[RemediationContext, HealingStatus, float | None]:
+            deadlines, causes = Deadlines(builders.at(self.now)), TerminationCauses()
+            assessment = assess_health(snapshot, causes, deadlines)
+            health_input = HealthInput(snapshot, spec, assessment, causes, record, is_in_sync=True)
+            context = build_context(health_input, policy, external, deadlines)
+            return context, decide(record, context, policy, deadlines), deadlines.requeue_after
 
-        case, after, self.again = once()
+        context, after, self.requeue_after = decide_once()
 
-        assert (case, after, self.again) == once()
+        assert (context, after, self.requeue_after) == decide_once()
 
-        return case, after
+        return context, after
 
-    def _confirmed(self, facts: Facts, before: HealingStatus, after: HealingStatus) -> bool:
+    def _is_still_current(
+        self, snapshot: AppSnapshot, before: HealingStatus, after: HealingStatus
+    ) -> bool:
         """Whether what is to be started was decided by what is still so."""
-        action, known = history.running(after), history.running(before)
+        action, known = history.find_running(after), history.find_running(before)
         if action is None or (known is not None and known.id == action.id):
             return True
-        live = self.cluster.facts(facts.app)
-        target = [pod.resource_version for pod in facts.pods if pod.uid == action.uid]
-        found = [pod.resource_version for pod in live.pods if pod.uid == action.uid]
-        return target == found and facts.deployment == live.deployment
+        live = self.cluster.take_snapshot(snapshot.app)
+        seen_versions = [pod.resource_version for pod in snapshot.pods if pod.uid == action.uid]
+        live_versions = [pod.resource_version for pod in live.pods if pod.uid == action.uid]
+        return seen_versions == live_versions and snapshot.deployment == live.deployment
 
 
-def read(record: Json | None) -> HealingStatus:
+def read_record(record: Json | None) -> HealingStatus:
     """The record as it is read from the resource."""
     if record is None:
-        return fresh()
+        return new_record()
     return HealingStatus.model_validate(record, by_alias=True, by_name=False)
 
 
-def store(record: HealingStatus) -> Json:
+def dump_record(record: HealingStatus) -> Json:
     """The record as it stands in the resource."""
     stored: Json = orjson.loads(
         orjson.dumps(record.model_dump(mode="json", by_alias=True, exclude_none=True))
@@ -203,12 +234,12 @@ def store(record: HealingStatus) -> Json:
     return stored
 
 
-def view(app: App) -> AppView:
+def make_app_view(app: SimApp) -> AppView:
     """The resource as it is observed."""
     return AppView(
         key=KEY,
         uid=builders.APP_UID,
-        resource_version=app.rv,
+        resource_version=app.resource_version,
         generation=1,
         deleting=False,
         approve=app.approve,

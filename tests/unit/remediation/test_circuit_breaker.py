@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfhealing.remediation.circuit_breaker import is_storm, too_many_lost
+from selfhealing.remediation.circuit_breaker import is_storm, too_many_nodes_lost
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_one_lost_node_is_believed_and_a_share_is_not(
     silent: int, nodes: int, *, many: bool
 ) -> None:
     """From a share on it is more likely the network than the nodes."""
-    assert many is too_many_lost(silent, nodes)
+    assert many is too_many_nodes_lost(silent, nodes)

@@ -5,88 +5,97 @@ from typing import Any
 import pytest
 
 from selfhealing.api.healing_status import HealingStatus
-from selfhealing.api.spec import parse
-from selfhealing.health.assessment import diagnose
+from selfhealing.api.spec import parse_spec
+from selfhealing.health.assessment import assess_health
 from selfhealing.health.attribution import Cause
-from selfhealing.health.deadlines import Alarm
-from selfhealing.health.pod_diagnosis import IllnessType
-from selfhealing.health.termination_causes import Causes
-from selfhealing.remediation.context import Case, Examination, Situation, case_of
-from selfhealing.remediation.engine import fresh
-from selfhealing.remediation.policy import policy
-from selfhealing.render.overrides import version
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.pod_diagnosis import DiagnosisType
+from selfhealing.health.termination_causes import TerminationCauses
+from selfhealing.remediation.context import (
+    ExternalState,
+    HealthInput,
+    RemediationContext,
+    build_context,
+)
+from selfhealing.remediation.engine import new_record
+from selfhealing.remediation.policy import build_policy
+from selfhealing.render.overrides import template_revision
 from tests.unit.builders import (
     app,
     at,
-    autoscaler,
     crash_loop,
     deployment,
-    ended,
-    evicted,
+    evicted_pod,
+    hpa,
     iso,
     pod,
-    progressing,
+    progressing_condition,
     running,
+    termination,
 )
-from tests.unit.snapshots import Json, facts
+from tests.unit.snapshots import Json, build_snapshot
 
 SPEC: Json = {"image": "web:v1", "resources": {"limits": {"memory": "64Mi"}}}
-VERSION = version("web", parse(SPEC))
-LOOPING = pod("web-abc-1", crash_loop(4, ended()))
+REVISION = template_revision("web", parse_spec(SPEC))
+CRASH_LOOPING_POD = pod("web-abc-1", crash_loop(4, termination()))
 
 
-def case(
+def make_context(
     *objects: Json,
     record: HealingStatus | None = None,
     now: float = 1000,
     rollout: Json | None = None,
     **meta: Any,  # noqa: ANN401 - metadata
-) -> Case:
+) -> RemediationContext:
     """The case of an app with this record."""
-    asked = {**SPEC, "rollout": rollout} if rollout is not None else SPEC
-    known, spec, causes, alarm = (
-        facts(app(asked, **meta), *objects),
-        parse(asked),
-        Causes(),
-        Alarm(at(now)),
+    spec_json = {**SPEC, "rollout": rollout} if rollout is not None else SPEC
+    snapshot, spec, causes, deadlines = (
+        build_snapshot(app(spec_json, **meta), *objects),
+        parse_spec(spec_json),
+        TerminationCauses(),
+        Deadlines(at(now)),
     )
-    diagnosis = diagnose(known, causes, alarm)
-    examination = Examination(known, spec, diagnosis, causes, record or fresh())
-    return case_of(examination, policy(spec), Situation(), alarm)
+    assessment = assess_health(snapshot, causes, deadlines)
+    health_input = HealthInput(snapshot, spec, assessment, causes, record or new_record())
+    return build_context(health_input, build_policy(spec), ExternalState(), deadlines)
 
 
-def blamed(record: HealingStatus, *, observed: bool = True) -> Cause:
+def find_cause(record: HealingStatus, *, observed: bool = True) -> Cause:
     """What is to blame for a pod that crashes, made at noon."""
-    return case(deployment(1, observed=observed), LOOPING, record=record).illnesses[0].cause
+    return (
+        make_context(deployment(1, observed=observed), CRASH_LOOPING_POD, record=record)
+        .diagnoses[0]
+        .cause
+    )
 
 
 def test_a_well_app() -> None:
     """Everything that a decision depends on."""
     gone = pod("web-abc-3", running(), deletionTimestamp=iso(999))
-    found = case(
+    found = make_context(
         deployment(2),
         pod("web-abc-1", running()),
         pod("web-abc-2", running()),
         gone,
-        evicted("web-abc-4"),
+        evicted_pod("web-abc-4"),
     )
 
-    assert (VERSION, "web:v1", "64Mi", ()) == (
-        found.version,
+    assert (REVISION, "web:v1", "64Mi", ()) == (
+        found.desired_revision,
         found.image,
-        found.memory,
-        found.illnesses,
+        found.memory_limit,
+        found.diagnoses,
     )
-    assert (True, False, False) == (found.well, found.idle, found.held)
+    assert (True, False, False) == (found.healthy, found.scaled_to_zero, found.rollout_paused)
     assert (2, 2) == (found.wanted, found.ready)
-    assert {"uid-of-web-abc-1", "uid-of-web-abc-2"} == found.uids
+    assert {"uid-of-web-abc-1", "uid-of-web-abc-2"} == found.pod_uids
     assert ("", "") == (found.approve, found.resume)
 
 
 def test_what_people_ask_for() -> None:
     """In annotations of the app."""
     asked = {"selfhealing.dev/approve": "7", "selfhealing.dev/resume": "now"}
-    found = case(deployment(1), annotations=asked)
+    found = make_context(deployment(1), annotations=asked)
 
     assert ("7", "now") == (found.approve, found.resume)
 
@@ -99,14 +108,15 @@ class TestWell:
         [
             ([], False, True),
             ([deployment(0)], False, True),
-            ([deployment(1), LOOPING], False, False),
+            ([deployment(1), CRASH_LOOPING_POD], False, False),
             ([deployment(2), pod("web-abc-1", running())], False, False),
             ([deployment(1, observed=False), pod("web-abc-1", running())], False, False),
             (
                 [
                     deployment(1),
                     pod(
-                        "web-abc-1", running(998, restarts=4, last=ended(finished=997, started=700))
+                        "web-abc-1",
+                        running(998, restarts=4, last=termination(finished=997, started=700)),
                     ),
                 ],
                 False,
@@ -117,28 +127,28 @@ class TestWell:
     )
     def test_it_is_not(self, objects: list[Json], well: bool, idle: bool) -> None:  # noqa: FBT001 - a table's columns
         """An app without pods is not well either: nothing has been proved."""
-        found = case(*objects)
+        found = make_context(*objects)
 
-        assert (well, idle) == (found.well, found.idle)
+        assert (well, idle) == (found.healthy, found.scaled_to_zero)
 
     @pytest.mark.parametrize(
         ("other", "ill"),
         [
             (
                 pod("web-abc-2", running(), ready=False, ready_reason="", deletionTimestamp=iso(0)),
-                IllnessType.STUCK_TERMINATING,
+                DiagnosisType.STUCK_TERMINATING,
             ),
             (
-                autoscaler(active="False", reason="FailedGetResourceMetric", since=0),
-                IllnessType.METRICS_UNAVAILABLE,
+                hpa(active="False", reason="FailedGetResourceMetric", since=0),
+                DiagnosisType.METRICS_UNAVAILABLE,
             ),
         ],
     )
-    def test_it_is_although_something_ails(self, other: Json, ill: IllnessType) -> None:
+    def test_it_is_although_something_ails(self, other: Json, ill: DiagnosisType) -> None:
         """What the silent node of a replaced pod keeps for days is not the app's illness."""
-        found = case(deployment(1), pod("web-abc-1", running()), other)
+        found = make_context(deployment(1), pod("web-abc-1", running()), other)
 
-        assert ([ill], True) == ([illness.type for illness in found.illnesses], found.well)
+        assert ([ill], True) == ([diagnosis.type for diagnosis in found.diagnoses], found.healthy)
 
 
 class TestTrial:
@@ -147,11 +157,11 @@ class TestTrial:
     @pytest.mark.parametrize(
         ("fields", "cause"),
         [
-            ({"template": VERSION, "template_since": at(0)}, Cause.NEW_VERSION),
-            ({"template": VERSION, "template_since": at(500)}, Cause.POD),
-            ({"template": "other", "template_since": at(0)}, Cause.POD),
-            ({"template": VERSION, "good_template": VERSION}, Cause.POD),
-            ({"template": VERSION, "failed_template": VERSION}, Cause.POD),
+            ({"desired_revision": REVISION, "desired_since": at(0)}, Cause.NEW_VERSION),
+            ({"desired_revision": REVISION, "desired_since": at(500)}, Cause.POD),
+            ({"desired_revision": "other", "desired_since": at(0)}, Cause.POD),
+            ({"desired_revision": REVISION, "stable_revision": REVISION}, Cause.POD),
+            ({"desired_revision": REVISION, "failed_revision": REVISION}, Cause.POD),
         ],
         ids=[
             "it is new",
@@ -163,13 +173,15 @@ class TestTrial:
     )
     def test_who_is_to_blame(self, fields: Json, cause: Cause) -> None:
         """Only a version that runs, that is new, and whose pod it is."""
-        assert cause is blamed(HealingStatus(mode="Auto", budget_left=3, **fields))
+        assert cause is find_cause(HealingStatus(mode="Auto", budget_left=3, **fields))
 
     def test_a_change_that_is_not_taken_up(self) -> None:
         """The pods that are seen are those of the version before."""
-        record = HealingStatus(mode="Auto", budget_left=3, template=VERSION, template_since=at(0))
+        record = HealingStatus(
+            mode="Auto", budget_left=3, desired_revision=REVISION, desired_since=at(0)
+        )
 
-        assert Cause.POD is blamed(record, observed=False)
+        assert Cause.POD is find_cause(record, observed=False)
 
     @pytest.mark.parametrize(
         ("image", "cause"), [("web:v1", Cause.ENVIRONMENT), ("web:v0", Cause.NEW_VERSION)]
@@ -180,21 +192,21 @@ class TestTrial:
         record = HealingStatus(
             mode="Auto",
             budget_left=3,
-            template=VERSION,
-            template_since=at(0),
-            good_template="good",
-            good_image=image,
+            desired_revision=REVISION,
+            desired_since=at(0),
+            stable_revision="good",
+            stable_image=image,
         )
-        found = case(deployment(1), pod("web-abc-1", status), record=record)
+        found = make_context(deployment(1), pod("web-abc-1", status), record=record)
 
-        assert [cause] == [illness.cause for illness in found.illnesses]
+        assert [cause] == [diagnosis.cause for diagnosis in found.diagnoses]
 
 
 def test_somebody_has_paused_the_deployment() -> None:
     """Then nothing that is written to it would reach the pods."""
-    held = deployment(1, conditions=[progressing("DeploymentPaused", status="Unknown")])
+    held = deployment(1, conditions=[progressing_condition("DeploymentPaused", status="Unknown")])
 
-    assert case(held).held
+    assert make_context(held).rollout_paused
 
 
 @pytest.mark.parametrize(
@@ -208,4 +220,7 @@ def test_somebody_has_paused_the_deployment() -> None:
 )
 def test_a_rollout_that_stops_all_pods(rollout: Json | None, expected: bool) -> None:  # noqa: FBT001 - a table's column
     """As the spec says, whatever the Deployment does now."""
-    assert expected is case(deployment(1), pod("web-abc-1", running()), rollout=rollout).recreates
+    assert (
+        expected
+        is make_context(deployment(1), pod("web-abc-1", running()), rollout=rollout).uses_recreate
+    )

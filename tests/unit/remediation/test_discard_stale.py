@@ -9,36 +9,36 @@ from selfhealing.api.healing_status import (
     HealingAction,
     HealingStatus,
     QuarantineStatus,
-    Remedy,
+    Remediation,
 )
-from selfhealing.api.spec import parse
-from selfhealing.health.deadlines import Alarm
+from selfhealing.api.spec import parse_spec
+from selfhealing.health.deadlines import Deadlines
 from selfhealing.remediation import history as ledger
-from selfhealing.remediation.actions import Delete, due, farewell
-from selfhealing.remediation.context import Case, Situation
+from selfhealing.remediation.actions import Delete, discard_stale_action, plan_cleanup_for_job
+from selfhealing.remediation.context import ExternalState, RemediationContext
 from selfhealing.remediation.engine import decide
-from selfhealing.remediation.policy import VERIFY, Policy, policy
+from selfhealing.remediation.policy import VERIFICATION_TIMEOUT, Policy, build_policy
 from tests.unit import builders
 
-VERSION = "a1b2c3d4e5"
-STARTED = HealingAction(
+REVISION = "a1b2c3d4e5"
+RUNNING_ACTION = HealingAction(
     id=1,
-    remedy=Remedy.RECYCLE,
+    remediation=Remediation.REPLACE_POD,
     diagnosis="CrashLooping",
-    outcome=ActionOutcome.STARTED,
+    outcome=ActionOutcome.IN_PROGRESS,
     at=builders.at(0),
 )
 
 
-def record(*history: HealingAction, **more: object) -> HealingStatus:
+def make_record(*actions: HealingAction, **more: object) -> HealingStatus:
     """What is remembered of an app."""
-    fields = {"mode": "Auto", "budget_left": 3, "template": VERSION, **more}
-    return HealingStatus.model_validate({"history": list(history), **fields})
+    fields = {"mode": "Auto", "budget_left": 3, "desired_revision": REVISION, **more}
+    return HealingStatus.model_validate({"history": list(actions), **fields})
 
 
-def limits(mode: str = "Auto") -> Policy:
+def make_policy(mode: str = "Auto") -> Policy:
     """The limits of a spec that says only in which mode it wants to be healed."""
-    return policy(parse({"image": builders.IMAGE, "healing": {"mode": mode}}))
+    return build_policy(parse_spec({"image": builders.IMAGE, "healing": {"mode": mode}}))
 
 
 class TestDue:
@@ -47,39 +47,41 @@ class TestDue:
     @pytest.mark.parametrize("mode", ["Auto", "Approve"])
     def test_it_is(self, mode: str) -> None:
         """Until the time that an action has to help is over."""
-        at = builders.at(0) + VERIFY - timedelta(seconds=1)
-        found = due(record(STARTED), VERSION, limits(mode), at)
+        at = builders.at(0) + VERIFICATION_TIMEOUT - timedelta(seconds=1)
+        found = discard_stale_action(make_record(RUNNING_ACTION), REVISION, make_policy(mode), at)
 
-        assert STARTED == ledger.running(found)
+        assert RUNNING_ACTION == ledger.find_running(found)
         assert mode == found.mode
 
     @pytest.mark.parametrize(
         ("asked", "mode", "after"),
         [
             ("another", "Auto", timedelta()),
-            (VERSION, "Off", timedelta()),
-            (VERSION, "Observe", timedelta()),
-            (VERSION, "Auto", VERIFY),
+            (REVISION, "Off", timedelta()),
+            (REVISION, "Observe", timedelta()),
+            (REVISION, "Auto", VERIFICATION_TIMEOUT),
         ],
         ids=["another version", "switched off", "only observed", "long ago"],
     )
     def test_it_is_no_longer(self, asked: str, mode: str, after: timedelta) -> None:
         """The rest of the record stays as it is."""
-        before = record(STARTED, memory_limit="200Mi")
-        found = due(before, asked, limits(mode), builders.at(0) + after)
+        before = make_record(RUNNING_ACTION, memory_limit="200Mi")
+        found = discard_stale_action(before, asked, make_policy(mode), builders.at(0) + after)
 
-        assert None is ledger.running(found)
+        assert None is ledger.find_running(found)
         assert "200Mi" == found.memory_limit
 
     def test_nothing_was_started(self) -> None:
         """Only the mode is that of now."""
-        assert record(mode="Off") == due(record(), "another", limits("Off"), builders.at(0))
+        assert make_record(mode="Off") == discard_stale_action(
+            make_record(), "another", make_policy("Off"), builders.at(0)
+        )
 
 
 class TestSpecimen:
     """A pod that was taken out of the app."""
 
-    KEPT = QuarantineStatus(pod="web-abc-1", uid="uid-1", until=builders.at(60))
+    QUARANTINE = QuarantineStatus(pod="web-abc-1", uid="uid-1", until=builders.at(60))
 
     @pytest.mark.parametrize("mode", ["Auto", "Off"])
     @pytest.mark.parametrize(
@@ -91,28 +93,37 @@ class TestSpecimen:
         self, mode: str, at: float, *, left: bool, there: bool
     ) -> None:
         """Nobody else would delete it, also where healing is switched off."""
-        case = Case(VERSION, builders.IMAGE, situation=Situation(specimen_left=left))
-        alarm = Alarm(builders.at(at))
-        found = decide(record(quarantine=self.KEPT), case, limits(mode), alarm)
+        context = RemediationContext(
+            REVISION, builders.IMAGE, external=ExternalState(isolated_pod_delete_pending=left)
+        )
+        deadlines = Deadlines(builders.at(at))
+        found = decide(
+            make_record(quarantine=self.QUARANTINE), context, make_policy(mode), deadlines
+        )
 
         assert there == (found.quarantine is not None)
-        assert (None if at >= 60 else 1.0) == alarm.delay
+        assert (None if at >= 60 else 1.0) == deadlines.requeue_after
 
     def test_farewell(self) -> None:
         """Of a Job nothing is remembered."""
-        assert () == farewell(record())
+        assert () == plan_cleanup_for_job(make_record())
 
-        [step] = farewell(record(quarantine=self.KEPT))
+        [step] = plan_cleanup_for_job(make_record(quarantine=self.QUARANTINE))
 
         assert isinstance(step, Delete)
         assert ("web-abc-1", "uid-1") == (step.name, step.uid)
 
 
-@pytest.mark.parametrize("unkept", [True, False])
-def test_a_version_that_cannot_be_kept(*, unkept: bool) -> None:
+@pytest.mark.parametrize("revision_not_saved", [True, False])
+def test_a_version_that_cannot_be_kept(*, revision_not_saved: bool) -> None:
     """It is well, but it cannot be gone back to: the status does not say that it could."""
-    case = Case(VERSION, builders.IMAGE, well=True, situation=Situation(unkept=unkept))
-    past = record(template_since=builders.at(0), well_since=builders.at(0))
-    found = decide(past, case, limits(), Alarm(builders.at(600)))
+    context = RemediationContext(
+        REVISION,
+        builders.IMAGE,
+        healthy=True,
+        external=ExternalState(revision_not_saved=revision_not_saved),
+    )
+    past = make_record(desired_since=builders.at(0), healthy_since=builders.at(0))
+    found = decide(past, context, make_policy(), Deadlines(builders.at(600)))
 
-    assert (None if unkept else VERSION) == found.good_template
+    assert (None if revision_not_saved else REVISION) == found.stable_revision

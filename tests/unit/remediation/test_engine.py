@@ -5,46 +5,46 @@ import pytest
 from selfhealing.api.healing_status import (
     MAX_DIAGNOSES,
     ActionOutcome,
+    BlockedReason,
     HealingStatus,
-    Hold,
-    Remedy,
+    Remediation,
 )
 from selfhealing.api.scalars import TEXT_LIMIT
-from selfhealing.health.app_diagnosis import Illness
+from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause
-from selfhealing.health.deadlines import Alarm
-from selfhealing.health.pod_diagnosis import IllnessType
-from selfhealing.remediation.context import Case, Situation
-from selfhealing.remediation.engine import decide, fresh
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.pod_diagnosis import DiagnosisType
+from selfhealing.remediation.context import ExternalState, RemediationContext
+from selfhealing.remediation.engine import decide, new_record
 from tests.unit import builders
 from tests.unit.remediation.factories import (
-    ALSO_WELL,
     AT,
-    BAD_VERSION,
-    BLIND,
-    GOOD,
-    HOLDS,
-    LOST,
-    NEW,
-    SICK,
-    WELL,
-    action,
-    case,
-    decided,
-    ill,
-    kept,
-    latest,
-    limits,
-    record,
-    situated,
+    BAD_REVISION,
+    EXTERNAL_BLOCKED_REASONS,
+    FAILING_POD,
+    HEALTHY_POD,
+    LOST_NODE_POD,
+    NEW_REVISION,
+    NO_METRICS,
+    OTHER_HEALTHY_POD,
+    STABLE_REVISION,
+    latest_action,
+    make_action,
+    make_context,
+    make_context_with,
+    make_diagnosis,
+    make_policy,
+    make_quarantine,
+    make_record,
+    run_decide,
 )
 
-PROVEN = record(good_template=GOOD, good_image="web:v1")
-STARTED = action(outcome=ActionOutcome.STARTED, at=AT - 60, uid="gone")
-RECYCLED = (Remedy.RECYCLE, ActionOutcome.STARTED)
-OVERLAID = {
+STABLE_RECORD = make_record(stable_revision=STABLE_REVISION, stable_image="web:v1")
+RUNNING_ACTION = make_action(outcome=ActionOutcome.IN_PROGRESS, at=AT - 60, uid="gone")
+REPLACE_STARTED = (Remediation.REPLACE_POD, ActionOutcome.IN_PROGRESS)
+OVERRIDE_FIELDS = {
     "quarantined": True,
-    "failed_template": "old",
+    "failed_revision": "old",
     "memory_limit": "200Mi",
     "memory_in_template": True,
     "fallback_replicas": 5,
@@ -52,52 +52,58 @@ OVERLAID = {
 """What stands in place of the spec."""
 
 
-def overlaid(found: HealingStatus) -> dict[str, object]:
+def read_overrides(record: HealingStatus) -> dict[str, object]:
     """What stands in place of the spec by a record."""
-    return {key: getattr(found, key) for key in OVERLAID}
+    return {key: getattr(record, key) for key in OVERRIDE_FIELDS}
 
 
-PLAIN = overlaid(fresh())
+NO_OVERRIDES = read_overrides(new_record())
 
 
 def test_of_an_app_that_is_well_nothing_is_remembered_but_since_when() -> None:
     """The first look."""
-    found = decided(fresh(), case())
+    found = run_decide(new_record(), make_context())
 
-    assert (NEW, builders.at(AT)) == (found.template, found.template_since)
-    assert builders.at(AT) == found.well_since
-    assert ("Auto", 3, None) == (found.mode, found.budget_left, found.hold)
+    assert (NEW_REVISION, builders.at(AT)) == (found.desired_revision, found.desired_since)
+    assert builders.at(AT) == found.healthy_since
+    assert ("Auto", 3, None) == (found.mode, found.budget_left, found.blocked_reason)
     assert [] == found.history
 
 
 def test_another_version_begins_a_new_story() -> None:
     """The spec counts again, and what was under way is overtaken."""
-    proposed = action(2, outcome=ActionOutcome.PROPOSED)
-    before = record(proposed, STARTED, template="old", **OVERLAID)
+    proposed = make_action(2, outcome=ActionOutcome.PROPOSED)
+    before = make_record(proposed, RUNNING_ACTION, desired_revision="old", **OVERRIDE_FIELDS)
 
-    found = decided(before, case())
+    found = run_decide(before, make_context())
 
-    assert PLAIN == overlaid(found)
-    assert [ActionOutcome.EXPIRED, ActionOutcome.OVERTAKEN] == [a.outcome for a in found.history]
+    assert NO_OVERRIDES == read_overrides(found)
+    assert [ActionOutcome.EXPIRED, ActionOutcome.SUPERSEDED] == [a.outcome for a in found.history]
     assert [builders.at(AT)] * 2 == [a.ended_at for a in found.history]
 
 
 def test_a_new_version_does_not_make_the_budget_whole() -> None:
     """Else a stream of bad versions would be healed without end."""
-    before = record(*(action(n) for n in (3, 2, 1)), template="old")
+    before = make_record(*(make_action(n) for n in (3, 2, 1)), desired_revision="old")
 
-    assert 0 == decided(before, case()).budget_left
+    assert 0 == run_decide(before, make_context()).budget_left
 
 
 def test_somebody_resumes() -> None:
     """The budget is whole, the rest is over; once for each new value."""
-    before = record(action(), STARTED, cooldown_until=builders.at(AT + 60), **OVERLAID)
+    before = make_record(
+        make_action(), RUNNING_ACTION, cooldown_until=builders.at(AT + 60), **OVERRIDE_FIELDS
+    )
 
-    found = decided(before, case(resume="1"))
-    again = decided(found.model_copy(update=OVERLAID), case(resume="1"))
-    taken_away = decided(found.model_copy(update=OVERLAID), case())
+    found = run_decide(before, make_context(resume="1"))
+    again = run_decide(found.model_copy(update=OVERRIDE_FIELDS), make_context(resume="1"))
+    taken_away = run_decide(found.model_copy(update=OVERRIDE_FIELDS), make_context())
 
-    assert (PLAIN, "1", 3) == (overlaid(found), found.resumed, found.budget_left)
+    assert (NO_OVERRIDES, "1", 3) == (
+        read_overrides(found),
+        found.observed_resume,
+        found.budget_left,
+    )
     assert None is found.cooldown_until
     assert again.quarantined
     assert taken_away.quarantined
@@ -105,8 +111,8 @@ def test_somebody_resumes() -> None:
 
 def test_what_a_version_needs_outlasts_a_resume() -> None:
     """Else it would be given back the limit that killed it."""
-    needs = {"memory_limit": "200Mi", "memory_in_template": True, "avoided_node": "node-7"}
-    found = decided(record(quarantined=True, **needs), case(resume="1"))
+    needs = {"memory_limit": "200Mi", "memory_in_template": True, "excluded_node": "node-7"}
+    found = run_decide(make_record(quarantined=True, **needs), make_context(resume="1"))
 
     assert not found.quarantined
     assert needs == {field: getattr(found, field) for field in needs}
@@ -116,176 +122,209 @@ def test_what_a_version_needs_outlasts_a_resume() -> None:
 def test_without_metrics_alone_no_app_is_left_to_people(past: int) -> None:
     """Its budget may be spent, or the fallback in vain: it serves, and may fall ill later."""
     vain = [
-        action(n, Remedy.SCALING_FALLBACK, diagnosis=IllnessType.METRICS_UNAVAILABLE)
+        make_action(n, Remediation.SCALING_FALLBACK, diagnosis=DiagnosisType.METRICS_UNAVAILABLE)
         for n in range(past, 0, -1)
     ]
-    found = decided(record(*vain), case(BLIND, well=True))
+    found = run_decide(make_record(*vain), make_context(NO_METRICS, healthy=True))
 
-    assert (False, Hold.NO_REMEDY) == (found.quarantined, found.hold)
+    assert (False, BlockedReason.NO_REMEDIATION) == (found.quarantined, found.blocked_reason)
 
 
 def test_off_forgets_what_stands_in_place_of_the_spec() -> None:
     """And ends what was under way; nothing is started, whatever ails the app."""
-    found = decided(record(STARTED, **OVERLAID), case(ill()), limits(mode="Off"))
+    found = run_decide(
+        make_record(RUNNING_ACTION, **OVERRIDE_FIELDS),
+        make_context(make_diagnosis()),
+        make_policy(mode="Off"),
+    )
 
-    assert PLAIN == overlaid(found)
-    assert (Remedy.RECYCLE, ActionOutcome.OVERTAKEN) == latest(found)
-    assert ("Off", None) == (found.mode, found.hold)
+    assert NO_OVERRIDES == read_overrides(found)
+    assert (Remediation.REPLACE_POD, ActionOutcome.SUPERSEDED) == latest_action(found)
+    assert ("Off", None) == (found.mode, found.blocked_reason)
     assert ["CrashLooping"] == [each.type for each in found.diagnoses]
 
 
 @pytest.mark.parametrize("left", [False, True])
 def test_a_kept_pod_is_let_go_when_it_is_deleted(*, left: bool) -> None:
     """Until then it is remembered, in any mode."""
-    before = record(quarantine=kept(until=AT))
-    now = situated(specimen_left=left)
+    before = make_record(quarantine=make_quarantine(until=AT))
+    now = make_context_with(isolated_pod_delete_pending=left)
 
-    assert left is (decided(before, now).quarantine is not None)
-    assert left is (decided(before, now, limits(mode="Off")).quarantine is not None)
+    assert left is (run_decide(before, now).quarantine is not None)
+    assert left is (run_decide(before, now, make_policy(mode="Off")).quarantine is not None)
 
 
 def test_the_evidence_of_an_action_is_noted_once() -> None:
     """Where it is stays the same."""
-    now = situated(evidence={1: "first"})
-    found = decided(record(STARTED), now)
+    now = make_context_with(evidence_keys={1: "first"})
+    found = run_decide(make_record(RUNNING_ACTION), now)
 
     assert "first" == found.history[0].evidence
-    assert "first" == decided(found, situated(evidence={1: "other"})).history[0].evidence
+    assert (
+        "first"
+        == run_decide(found, make_context_with(evidence_keys={1: "other"})).history[0].evidence
+    )
 
 
 @pytest.mark.parametrize(
-    ("well_since", "outcome"),
+    ("healthy_since", "outcome"),
     [
-        (None, ActionOutcome.STARTED),
-        (AT - 29, ActionOutcome.STARTED),
-        (AT - 30, ActionOutcome.HELPED),
+        (None, ActionOutcome.IN_PROGRESS),
+        (AT - 29, ActionOutcome.IN_PROGRESS),
+        (AT - 30, ActionOutcome.SUCCEEDED),
     ],
 )
 def test_an_action_helped_when_the_app_was_well_for_a_while(
-    well_since: int | None, outcome: ActionOutcome
+    healthy_since: int | None, outcome: ActionOutcome
 ) -> None:
     """A single look at a healthy app proves nothing."""
-    since = None if well_since is None else builders.at(well_since)
+    since = None if healthy_since is None else builders.at(healthy_since)
 
-    assert (Remedy.RECYCLE, outcome) == latest(decided(record(STARTED, well_since=since), case()))
+    assert (Remediation.REPLACE_POD, outcome) == latest_action(
+        run_decide(make_record(RUNNING_ACTION, healthy_since=since), make_context())
+    )
 
 
 @pytest.mark.parametrize(
-    ("at", "outcome"), [(AT + 239, ActionOutcome.STARTED), (AT + 240, ActionOutcome.NO_HELP)]
+    ("at", "outcome"), [(AT + 239, ActionOutcome.IN_PROGRESS), (AT + 240, ActionOutcome.FAILED)]
 )
 def test_an_action_that_has_not_helped_in_time_is_in_vain(at: int, outcome: ActionOutcome) -> None:
     """Nothing else is done until then."""
-    found = decided(record(STARTED), case(ill()), at=at)
+    found = run_decide(make_record(RUNNING_ACTION), make_context(make_diagnosis()), at=at)
 
-    assert (Remedy.RECYCLE, outcome) == latest(found)
+    assert (Remediation.REPLACE_POD, outcome) == latest_action(found)
 
 
 def test_an_app_that_is_well_at_the_last_moment_may_prove_it() -> None:
     """The time is over, and it has only just become well."""
-    found = decided(record(STARTED), case(), at=AT + 240)
+    found = run_decide(make_record(RUNNING_ACTION), make_context(), at=AT + 240)
 
-    assert (Remedy.RECYCLE, ActionOutcome.STARTED) == latest(found)
+    assert (Remediation.REPLACE_POD, ActionOutcome.IN_PROGRESS) == latest_action(found)
 
 
 def test_a_pod_that_is_still_there_was_not_replaced() -> None:
     """A budget of pods may have kept it, and it recovered: that was no help."""
-    target = STARTED.model_copy(update={"uid": SICK.uid})
-    before = record(target, well_since=builders.at(AT - 40))
+    target = RUNNING_ACTION.model_copy(update={"uid": FAILING_POD.uid})
+    before = make_record(target, healthy_since=builders.at(AT - 40))
 
-    assert (Remedy.RECYCLE, ActionOutcome.STARTED) == latest(decided(before, case()))
+    assert (Remediation.REPLACE_POD, ActionOutcome.IN_PROGRESS) == latest_action(
+        run_decide(before, make_context())
+    )
 
 
 def test_a_rollback_to_nothing_is_in_vain() -> None:
     """The template is no longer kept: the spec's own is run, for want of another."""
-    back = action(remedy=Remedy.ROLLBACK, outcome=ActionOutcome.STARTED)
-    before = PROVEN.model_copy(update={"history": [back], "failed_template": NEW})
+    back = make_action(remediation=Remediation.ROLLBACK, outcome=ActionOutcome.IN_PROGRESS)
+    before = STABLE_RECORD.model_copy(update={"history": [back], "failed_revision": NEW_REVISION})
 
-    found = decided(before, situated(good_lost=True))
+    found = run_decide(before, make_context_with(stable_revision_missing=True))
 
-    assert (Remedy.ROLLBACK, ActionOutcome.NO_HELP) == latest(found)
-    assert (None, None) == (found.failed_template, found.good_template)
+    assert (Remediation.ROLLBACK, ActionOutcome.FAILED) == latest_action(found)
+    assert (None, None) == (found.failed_revision, found.stable_revision)
 
 
 def test_a_floor_has_helped_when_it_is_reached() -> None:
     """Though the metrics are still away."""
-    floor = action(
-        remedy=Remedy.SCALING_FALLBACK, outcome=ActionOutcome.STARTED, at=AT - 60, target="5"
+    floor = make_action(
+        remediation=Remediation.SCALING_FALLBACK,
+        outcome=ActionOutcome.IN_PROGRESS,
+        at=AT - 60,
+        target="5",
     )
-    before = record(floor, fallback_replicas=5)
+    before = make_record(floor, fallback_replicas=5)
 
-    assert ActionOutcome.STARTED is decided(before, case(BLIND)).history[0].outcome
-    assert ActionOutcome.HELPED is decided(before, case(BLIND, wanted=5)).history[0].outcome
+    assert (
+        ActionOutcome.IN_PROGRESS is run_decide(before, make_context(NO_METRICS)).history[0].outcome
+    )
+    assert (
+        ActionOutcome.SUCCEEDED
+        is run_decide(before, make_context(NO_METRICS, wanted=5)).history[0].outcome
+    )
 
 
 def test_a_rest_follows_each_action() -> None:
     """Longer after one that was in vain; then it is over and no longer shown."""
-    before = record(STARTED, well_since=builders.at(AT - 40))
+    before = make_record(RUNNING_ACTION, healthy_since=builders.at(AT - 40))
 
-    assert builders.at(AT + 60) == decided(before, case()).cooldown_until
+    assert builders.at(AT + 60) == run_decide(before, make_context()).cooldown_until
     assert (
         builders.at(AT + 240 + 120)
-        == decided(record(STARTED), case(ill()), at=AT + 240).cooldown_until
+        == run_decide(
+            make_record(RUNNING_ACTION), make_context(make_diagnosis()), at=AT + 240
+        ).cooldown_until
     )
-    assert None is decided(record(cooldown_until=builders.at(AT)), case()).cooldown_until
+    assert (
+        None
+        is run_decide(make_record(cooldown_until=builders.at(AT)), make_context()).cooldown_until
+    )
 
 
 def test_a_floor_goes_with_its_reason() -> None:
     """The autoscaler sees again, or the spec no longer asks for it."""
-    before = record(fallback_replicas=5)
-    unwanted = limits(scalingFallback=None)
+    before = make_record(fallback_replicas=5)
+    unwanted = make_policy(scalingFallback=None)
 
-    assert 5 == decided(before, case(BLIND, wanted=5)).fallback_replicas
-    assert None is decided(before, case()).fallback_replicas
-    assert None is decided(before, case(BLIND, wanted=5), unwanted).fallback_replicas
+    assert 5 == run_decide(before, make_context(NO_METRICS, wanted=5)).fallback_replicas
+    assert None is run_decide(before, make_context()).fallback_replicas
+    assert (
+        None is run_decide(before, make_context(NO_METRICS, wanted=5), unwanted).fallback_replicas
+    )
 
 
 @pytest.mark.parametrize(
     ("mode", "illness", "at", "stands"),
     [
-        ("Approve", ill(), AT, True),
-        ("Auto", BLIND, AT, False),
-        ("Approve", BLIND, AT, False),
-        ("Approve", ill(), AT + 1700, False),
+        ("Approve", make_diagnosis(), AT, True),
+        ("Auto", NO_METRICS, AT, False),
+        ("Approve", NO_METRICS, AT, False),
+        ("Approve", make_diagnosis(), AT + 1700, False),
     ],
 )
 def test_a_proposal_stands_for_a_while(
-    mode: str, illness: Illness, at: int, *, stands: bool
+    mode: str, illness: AppDiagnosis, at: int, *, stands: bool
 ) -> None:
     """As long as somebody is to be asked, and what it is against is there."""
-    waits = action(outcome=ActionOutcome.PROPOSED, uid=SICK.uid, target=SICK.name)
+    waits = make_action(
+        outcome=ActionOutcome.PROPOSED, uid=FAILING_POD.uid, target=FAILING_POD.name
+    )
 
-    found = decided(record(waits), case(illness), limits(mode=mode), at=at)
+    found = run_decide(make_record(waits), make_context(illness), make_policy(mode=mode), at=at)
 
     known = {a.id: a.outcome for a in found.history}
     assert stands is (known[1] is ActionOutcome.PROPOSED)
 
 
 @pytest.mark.parametrize(
-    ("known", "since", "unkept", "proves"),
+    ("known", "since", "revision_not_saved", "proves"),
     [
         ({}, AT - 600, False, True),
         ({}, AT - 599, False, False),
         ({}, AT - 600, True, False),
-        ({"failed_template": NEW}, AT - 600, False, False),
-        ({"template_since": builders.at(AT - 599)}, AT - 600, False, False),
+        ({"failed_revision": NEW_REVISION}, AT - 600, False, False),
+        ({"desired_since": builders.at(AT - 599)}, AT - 600, False, False),
     ],
 )
 def test_a_version_that_stays_well_is_one_to_go_back_to(
-    known: dict[str, object], since: int, *, unkept: bool, proves: bool
+    known: dict[str, object], since: int, *, revision_not_saved: bool, proves: bool
 ) -> None:
     """For its whole probation, if it runs at all, and if its template can be kept."""
-    before = PROVEN.model_copy(update={"well_since": builders.at(since), **known})
+    before = STABLE_RECORD.model_copy(update={"healthy_since": builders.at(since), **known})
 
-    found = decided(before, situated(unkept=unkept))
+    found = run_decide(before, make_context_with(revision_not_saved=revision_not_saved))
 
-    expected = (NEW, "web:v2") if proves else (GOOD, "web:v1")
-    assert expected == (found.good_template, found.good_image)
+    expected = (NEW_REVISION, "web:v2") if proves else (STABLE_REVISION, "web:v1")
+    assert expected == (found.stable_revision, found.stable_image)
 
 
 def test_an_app_that_is_ill_is_not_well_any_more() -> None:
     """Its probation begins anew."""
-    assert None is decided(record(well_since=builders.at(0)), case(ill())).well_since
-    assert None is decided(record(), case(ill())).well_since
+    assert (
+        None
+        is run_decide(
+            make_record(healthy_since=builders.at(0)), make_context(make_diagnosis())
+        ).healthy_since
+    )
+    assert None is run_decide(make_record(), make_context(make_diagnosis())).healthy_since
 
 
 @pytest.mark.parametrize(("since", "forgets"), [(AT - 3600, True), (AT - 3599, False)])
@@ -293,144 +332,202 @@ def test_after_a_whole_window_of_health_what_was_in_vain_is_forgotten(
     since: int, *, forgets: bool
 ) -> None:
     """The next illness is another story."""
-    before = record(action(at=10), well_since=builders.at(since))
+    before = make_record(make_action(at=10), healthy_since=builders.at(since))
 
-    found = decided(before, case())
+    found = run_decide(before, make_context())
 
-    assert (builders.at(since) if forgets else None) == found.budget_from
+    assert (builders.at(since) if forgets else None) == found.budget_reset_time
 
 
-MOVED = action(remedy=Remedy.RELOCATE, outcome=ActionOutcome.STARTED, target="node-7")
-HOMELESS = ill(IllnessType.UNSCHEDULABLE, Cause.ENVIRONMENT)
+AVOID_NODE_ACTION = make_action(
+    remediation=Remediation.AVOID_NODE, outcome=ActionOutcome.IN_PROGRESS, target="node-7"
+)
+UNSCHEDULABLE = make_diagnosis(DiagnosisType.UNSCHEDULABLE, Cause.ENVIRONMENT)
 
 
 @pytest.mark.parametrize(
     ("now", "at", "avoided"),
     [
-        (case(ill(cause=Cause.NODE)), AT, "node-7"),
-        (case(ill(cause=Cause.NODE), HOMELESS), AT, None),
-        (case(ill(cause=Cause.NODE)), AT + 300, None),
+        (make_context(make_diagnosis(cause=Cause.NODE)), AT, "node-7"),
+        (make_context(make_diagnosis(cause=Cause.NODE), UNSCHEDULABLE), AT, None),
+        (make_context(make_diagnosis(cause=Cause.NODE)), AT + 300, None),
     ],
     ids=["it may help yet", "there is no other place", "it did not help"],
 )
-def test_a_node_is_forbidden_no_longer_than_it_helps(now: Case, at: int, avoided: str) -> None:
+def test_a_node_is_forbidden_no_longer_than_it_helps(
+    now: RemediationContext, at: int, avoided: str
+) -> None:
     """A pod on a bad node is better than none, and it may not be the node."""
-    assert avoided == decided(record(MOVED, avoided_node="node-7"), now, at=at).avoided_node
+    assert (
+        avoided
+        == run_decide(
+            make_record(AVOID_NODE_ACTION, excluded_node="node-7"), now, at=at
+        ).excluded_node
+    )
 
 
 def test_after_a_whole_window_of_health_an_app_is_healed_again() -> None:
     """Whoever it was left to has gone home: its database is back."""
-    before = record(quarantined=True, well_since=builders.at(AT - 3600))
+    before = make_record(quarantined=True, healthy_since=builders.at(AT - 3600))
 
-    assert decided(before, case(), at=AT - 1).quarantined
-    assert not decided(before, case()).quarantined
+    assert run_decide(before, make_context(), at=AT - 1).quarantined
+    assert not run_decide(before, make_context()).quarantined
 
 
 def test_a_later_resume_stays_the_beginning() -> None:
     """Whatever the health before it."""
     resumed = builders.at(AT - 10)
-    before = record(action(at=10), well_since=builders.at(0), budget_from=resumed)
+    before = make_record(
+        make_action(at=10), healthy_since=builders.at(0), budget_reset_time=resumed
+    )
 
-    assert resumed == decided(before, case()).budget_from
+    assert resumed == run_decide(before, make_context()).budget_reset_time
 
 
 def test_an_app_that_is_ill_is_healed() -> None:
     """The first remedy that fits is started."""
-    found = decided(record(well_since=builders.at(0)), case(ill()))
+    found = run_decide(make_record(healthy_since=builders.at(0)), make_context(make_diagnosis()))
 
-    assert RECYCLED == latest(found)
-    assert (SICK.name, SICK.uid) == (found.history[0].target, found.history[0].uid)
-    assert (2, None, None) == (found.budget_left, found.hold, found.well_since)
+    assert REPLACE_STARTED == latest_action(found)
+    assert (FAILING_POD.name, FAILING_POD.uid) == (found.history[0].target, found.history[0].uid)
+    assert (2, None, None) == (found.budget_left, found.blocked_reason, found.healthy_since)
 
 
 def test_an_app_of_which_no_pod_is_wanted_is_let_be() -> None:
     """Nobody misses anything."""
-    assert [] == decided(record(), case(ill(), idle=True)).history
+    assert (
+        [] == run_decide(make_record(), make_context(make_diagnosis(), scaled_to_zero=True)).history
+    )
 
 
 @pytest.mark.parametrize(
-    ("known", "now", "hold"),
+    ("known", "now", "blocked_reason"),
     [
-        ({"quarantined": True}, case(ill()), Hold.QUARANTINED),
-        *(({}, situated(ill(), hold=hold), hold) for hold in HOLDS),
-        ({}, case(ill(), held=True), Hold.ROLLOUT_PAUSED),
-        ({"cooldown_until": builders.at(AT + 1)}, case(ill()), Hold.COOLDOWN),
-        ({}, case(ill(cause=Cause.UNKNOWN)), Hold.NO_REMEDY),
+        ({"quarantined": True}, make_context(make_diagnosis()), BlockedReason.QUARANTINED),
+        *(
+            ({}, make_context_with(make_diagnosis(), blocked_reason=blocked_reason), blocked_reason)
+            for blocked_reason in EXTERNAL_BLOCKED_REASONS
+        ),
+        ({}, make_context(make_diagnosis(), rollout_paused=True), BlockedReason.ROLLOUT_PAUSED),
+        (
+            {"cooldown_until": builders.at(AT + 1)},
+            make_context(make_diagnosis()),
+            BlockedReason.COOLDOWN,
+        ),
+        ({}, make_context(make_diagnosis(cause=Cause.UNKNOWN)), BlockedReason.NO_REMEDIATION),
         (
             {},
-            situated(ill(IllnessType.NODE_LOST, Cause.NODE, LOST), nodes_lost=True),
-            Hold.NODES_LOST,
+            make_context_with(
+                make_diagnosis(DiagnosisType.NODE_LOST, Cause.NODE, LOST_NODE_POD),
+                too_many_nodes_lost=True,
+            ),
+            BlockedReason.NODES_LOST,
         ),
     ],
 )
-def test_something_holds_it_back(known: dict[str, object], now: Case, hold: Hold) -> None:
+def test_something_holds_it_back(
+    known: dict[str, object], now: RemediationContext, blocked_reason: BlockedReason
+) -> None:
     """Nothing is started, and it is said why."""
-    found = decided(record().model_copy(update=known), now)
+    found = run_decide(make_record().model_copy(update=known), now)
 
-    assert (hold, []) == (found.hold, found.history)
+    assert (blocked_reason, []) == (found.blocked_reason, found.history)
 
 
 @pytest.mark.parametrize(
     ("known", "now"),
     [
-        *(({}, situated(ill(cause=Cause.UNKNOWN), hold=hold)) for hold in HOLDS),
-        ({"cooldown_until": builders.at(AT + 1)}, case(ill(cause=Cause.UNKNOWN))),
+        *(
+            (
+                {},
+                make_context_with(
+                    make_diagnosis(cause=Cause.UNKNOWN), blocked_reason=blocked_reason
+                ),
+            )
+            for blocked_reason in EXTERNAL_BLOCKED_REASONS
+        ),
+        (
+            {"cooldown_until": builders.at(AT + 1)},
+            make_context(make_diagnosis(cause=Cause.UNKNOWN)),
+        ),
     ],
 )
-def test_that_nothing_fits_is_said_first(known: dict[str, object], now: Case) -> None:
+def test_that_nothing_fits_is_said_first(known: dict[str, object], now: RemediationContext) -> None:
     """So an operator that starts anew writes nothing about apps that it cannot help."""
-    assert Hold.NO_REMEDY is decided(record().model_copy(update=known), now).hold
+    assert (
+        BlockedReason.NO_REMEDIATION
+        is run_decide(make_record().model_copy(update=known), now).blocked_reason
+    )
 
 
 def test_what_is_held_back_is_not_left_to_people() -> None:
     """Also where all that fits was in vain."""
-    found = decided(record(action()), situated(ill(), hold=Hold.STORM))
+    found = run_decide(
+        make_record(make_action()),
+        make_context_with(make_diagnosis(), blocked_reason=BlockedReason.STORM),
+    )
 
-    assert (Hold.STORM, False) == (found.hold, found.quarantined)
+    assert (BlockedReason.STORM, False) == (found.blocked_reason, found.quarantined)
 
 
 def test_nothing_holds_an_app_that_is_well() -> None:
     """There is nothing to be held back."""
-    assert None is decided(record(quarantined=True), situated(hold=Hold.STORM)).hold
+    assert (
+        None
+        is run_decide(
+            make_record(quarantined=True), make_context_with(blocked_reason=BlockedReason.STORM)
+        ).blocked_reason
+    )
 
 
 def test_two_actions_are_never_under_way() -> None:
     """Another illness waits for the verdict on the first."""
-    found = decided(record(STARTED), case(ill(), BLIND))
+    found = run_decide(make_record(RUNNING_ACTION), make_context(make_diagnosis(), NO_METRICS))
 
-    assert [STARTED] == found.history
+    assert [RUNNING_ACTION] == found.history
 
 
 def test_observing_notes_what_would_be_done() -> None:
     """Once in a window; or that nothing would."""
-    rules = limits(mode="Observe")
-    found = decided(record(), case(ill()), rules)
+    rules = make_policy(mode="Observe")
+    found = run_decide(make_record(), make_context(make_diagnosis()), rules)
 
-    assert (Remedy.RECYCLE, ActionOutcome.OBSERVED) == latest(found)
-    assert (3, None) == (found.budget_left, found.hold)
-    assert found.history == decided(found, case(ill()), rules, at=AT + 60).history
-    assert 2 == len(decided(found, case(ill()), rules, at=AT + 3600).history)
-    assert Hold.NO_REMEDY is decided(record(), case(ill(cause=Cause.UNKNOWN)), rules).hold
+    assert (Remediation.REPLACE_POD, ActionOutcome.OBSERVED) == latest_action(found)
+    assert (3, None) == (found.budget_left, found.blocked_reason)
+    assert (
+        found.history
+        == run_decide(found, make_context(make_diagnosis()), rules, at=AT + 60).history
+    )
+    assert 2 == len(run_decide(found, make_context(make_diagnosis()), rules, at=AT + 3600).history)
+    assert (
+        BlockedReason.NO_REMEDIATION
+        is run_decide(
+            make_record(), make_context(make_diagnosis(cause=Cause.UNKNOWN)), rules
+        ).blocked_reason
+    )
 
 
 @pytest.mark.parametrize(
     ("past", "why"),
     [
-        ((action(),), "what was tried has not helped: CrashLooping it is"),
+        ((make_action(),), "what was tried has not helped: CrashLooping it is"),
         (
-            tuple(action(n, diagnosis=IllnessType.NODE_LOST) for n in (3, 2, 1)),
+            tuple(make_action(n, diagnosis=DiagnosisType.NODE_LOST) for n in (3, 2, 1)),
             "the budget of actions is spent: CrashLooping it is",
         ),
     ],
 )
 def test_at_the_end_an_app_is_left_to_people(past: tuple[object, ...], why: str) -> None:
     """With the one pod that is sick taken out and kept, while others serve."""
-    found = decided(record().model_copy(update={"history": list(past), "next_id": 4}), case(ill()))
+    found = run_decide(
+        make_record().model_copy(update={"history": list(past), "next_id": 4}),
+        make_context(make_diagnosis()),
+    )
 
-    assert (Remedy.QUARANTINE, ActionOutcome.DONE) == latest(found)
-    assert (True, Hold.QUARANTINED) == (found.quarantined, found.hold)
+    assert (Remediation.QUARANTINE, ActionOutcome.COMPLETED) == latest_action(found)
+    assert (True, BlockedReason.QUARANTINED) == (found.quarantined, found.blocked_reason)
     assert why == found.history[0].message
-    assert (SICK.uid, builders.at(AT + 3600)) == (
+    assert (FAILING_POD.uid, builders.at(AT + 3600)) == (
         found.quarantine and found.quarantine.uid,
         found.quarantine and found.quarantine.until,
     )
@@ -438,10 +535,12 @@ def test_at_the_end_an_app_is_left_to_people(past: tuple[object, ...], why: str)
 
 def test_what_ails_is_shown_once_a_type_and_cut() -> None:
     """The list is a map by type, and has room for five."""
-    many = [ill(kind) for kind in IllnessType][: MAX_DIAGNOSES + 2]
-    wordy = Illness(many[0].type, Cause.POD, many[0].confidence, (SICK, WELL), "x" * 2000)
+    many = [make_diagnosis(kind) for kind in DiagnosisType][: MAX_DIAGNOSES + 2]
+    wordy = AppDiagnosis(
+        many[0].type, Cause.POD, many[0].confidence, (FAILING_POD, HEALTHY_POD), "x" * 2000
+    )
 
-    found = decided(record(quarantined=True), case(wordy, *many))
+    found = run_decide(make_record(quarantined=True), make_context(wordy, *many))
 
     assert [each.type for each in many[:MAX_DIAGNOSES]] == [e.type for e in found.diagnoses]
     assert ("x" * TEXT_LIMIT, 2) == (found.diagnoses[0].message, found.diagnoses[0].pods)
@@ -449,24 +548,29 @@ def test_what_ails_is_shown_once_a_type_and_cut() -> None:
 
 def test_it_is_looked_again_when_budget_comes_back_or_a_rest_ends() -> None:
     """No event tells of either."""
-    alarm = Alarm(builders.at(AT))
-    resting = Alarm(builders.at(AT))
+    deadlines = Deadlines(builders.at(AT))
+    resting = Deadlines(builders.at(AT))
 
-    decide(record(action(at=AT - 3590)), case(pods=(WELL, ALSO_WELL)), limits(), alarm)
-    decide(record(cooldown_until=builders.at(AT + 7)), case(), limits(), resting)
+    decide(
+        make_record(make_action(at=AT - 3590)),
+        make_context(pods=(HEALTHY_POD, OTHER_HEALTHY_POD)),
+        make_policy(),
+        deadlines,
+    )
+    decide(make_record(cooldown_until=builders.at(AT + 7)), make_context(), make_policy(), resting)
 
-    assert (10.0, 7.0) == (alarm.delay, resting.delay)
+    assert (10.0, 7.0) == (deadlines.requeue_after, resting.requeue_after)
 
 
 def test_a_rollback_stands_in_place_of_the_spec() -> None:
     """The version that failed is remembered; more memory was for it."""
-    before = PROVEN.model_copy(update={"memory_limit": "200Mi", "memory_in_template": True})
+    before = STABLE_RECORD.model_copy(update={"memory_limit": "200Mi", "memory_in_template": True})
 
-    found = decided(before, case(BAD_VERSION))
+    found = run_decide(before, make_context(BAD_REVISION))
 
-    assert (Remedy.ROLLBACK, ActionOutcome.STARTED) == latest(found)
-    assert (NEW, None, False) == (
-        found.failed_template,
+    assert (Remediation.ROLLBACK, ActionOutcome.IN_PROGRESS) == latest_action(found)
+    assert (NEW_REVISION, None, False) == (
+        found.failed_revision,
         found.memory_limit,
         found.memory_in_template,
     )
@@ -474,6 +578,6 @@ def test_a_rollback_stands_in_place_of_the_spec() -> None:
 
 def test_a_decision_needs_nothing_but_its_arguments() -> None:
     """The same again is the same again."""
-    now = case(BAD_VERSION, BLIND, situation=Situation(evidence={1: "key"}))
+    now = make_context(BAD_REVISION, NO_METRICS, external=ExternalState(evidence_keys={1: "key"}))
 
-    assert decided(PROVEN, now) == decided(PROVEN, now)
+    assert run_decide(STABLE_RECORD, now) == run_decide(STABLE_RECORD, now)

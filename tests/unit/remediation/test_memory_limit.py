@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.api.quantity import quantity
-from selfhealing.remediation.memory_limit import MIB, larger, raised_limit
+from selfhealing.api.quantity import parse_quantity
+from selfhealing.remediation.memory_limit import MIB, exceeds, next_limit
 
 
 @pytest.mark.parametrize(
@@ -25,16 +25,16 @@ from selfhealing.remediation.memory_limit import MIB, larger, raised_limit
 )
 def test_the_larger_of_a_fifth_and_100_mebibytes(now: str, most: str, limit: str | None) -> None:
     """Up to the maximum, which is kept as it was written where it is no whole number of MiB."""
-    assert limit == raised_limit(now, most)
+    assert limit == next_limit(now, most)
 
 
 @given(st.integers(1, 2**40), st.integers(1, 2**40))
 def test_it_grows_and_ends(now: int, most: int) -> None:
     """Each limit is more than the one before and never more than the maximum."""
-    limit = raised_limit(str(now), str(most))
+    limit = next_limit(str(now), str(most))
 
     assert (limit is None) is (now >= most)
-    assert limit is None or now < (quantity(limit) or 0) <= most
+    assert limit is None or now < (parse_quantity(limit) or 0) <= most
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_it_grows_and_ends(now: int, most: int) -> None:
 )
 def test_an_absent_limit_is_none_to_compare_with(one: str, other: str, *, more: bool) -> None:
     """Without a limit there is nothing to raise."""
-    assert more is larger(one, other)
+    assert more is exceeds(one, other)

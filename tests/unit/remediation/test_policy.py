@@ -5,14 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from selfhealing.api.spec import parse
-from selfhealing.remediation.policy import Policy, policy
+from selfhealing.api.spec import parse_spec
+from selfhealing.remediation.policy import Policy, build_policy
 from tests.unit.snapshots import Json
 
 
-def limits(healing: Json | None, scale: float = 1.0) -> Policy:
+def make_policy(healing: Json | None, scale: float = 1.0) -> Policy:
     """The limits of a spec with this healing."""
-    return policy(parse({"image": "web:v1", **({"healing": healing} if healing else {})}), scale)
+    return build_policy(
+        parse_spec({"image": "web:v1", **({"healing": healing} if healing else {})}), scale
+    )
 
 
 def test_an_app_that_says_nothing() -> None:
@@ -25,24 +27,24 @@ def test_an_app_that_says_nothing() -> None:
         rollback=True,
         probation=timedelta(minutes=10),
         memory_max="",
-        recycle=True,
-        hung_after=timedelta(minutes=5),
+        replace_pod=True,
+        unready_timeout=timedelta(minutes=5),
         failover=True,
-        lost_after=timedelta(minutes=1),
+        node_lost_timeout=timedelta(minutes=1),
         fallback_replicas=None,
-        blind_after=timedelta(minutes=5),
+        metrics_timeout=timedelta(minutes=5),
         isolate=True,
-        keep=timedelta(hours=1),
-        verify=timedelta(minutes=5),
-        proof=timedelta(seconds=30),
-        patience=timedelta(minutes=1),
-        approval=timedelta(minutes=30),
-    ) == limits(None)
+        quarantine_ttl=timedelta(hours=1),
+        verification_timeout=timedelta(minutes=5),
+        min_healthy_time=timedelta(seconds=30),
+        start_grace=timedelta(minutes=1),
+        approval_ttl=timedelta(minutes=30),
+    ) == make_policy(None)
 
 
 def test_everything_that_can_be_written() -> None:
     """Each field from its own."""
-    found = limits(
+    found = make_policy(
         {
             "mode": "Approve",
             "budget": 5,
@@ -50,10 +52,10 @@ def test_everything_that_can_be_written() -> None:
             "cooldown": "30s",
             "rollback": {"enabled": False, "probation": "20m"},
             "memory": {"max": 1073741824},
-            "recycle": {"enabled": False, "after": "1m"},
+            "replacePod": {"enabled": False, "after": "1m"},
             "failover": {"enabled": False, "after": "0s"},
             "scalingFallback": {"replicas": 4, "after": "10m"},
-            "quarantine": {"isolate": False, "keep": "1h30m"},
+            "quarantine": {"isolate": False, "ttl": "1h30m"},
         }
     )
 
@@ -63,17 +65,17 @@ def test_everything_that_can_be_written() -> None:
         found.memory_max,
         found.fallback_replicas,
     )
-    assert [False] * 4 == [found.rollback, found.recycle, found.failover, found.isolate]
+    assert [False] * 4 == [found.rollback, found.replace_pod, found.failover, found.isolate]
     assert [7200, 30, 1200, 60, 0, 600, 5400] == [
         time.total_seconds()
         for time in (
             found.window,
             found.cooldown,
             found.probation,
-            found.hung_after,
-            found.lost_after,
-            found.blind_after,
-            found.keep,
+            found.unready_timeout,
+            found.node_lost_timeout,
+            found.metrics_timeout,
+            found.quarantine_ttl,
         )
     ]
 
@@ -84,13 +86,13 @@ def test_every_time_is_scaled(healing: Json | None) -> None:
 
     Only the horizon has an end below: what is measured is not the fresher for it.
     """
-    whole, tenth = asdict(limits(healing)), asdict(limits(healing, 0.1))
+    whole, tenth = asdict(make_policy(healing)), asdict(make_policy(healing, 0.1))
     times = {name for name, value in whole.items() if isinstance(value, timedelta)}
 
     assert 12 == len(times)
-    assert (120, 60) == tuple(each["horizon"].total_seconds() for each in (whole, tenth))
-    times -= {"horizon"}
+    assert (120, 60) == tuple(each["memory_horizon"].total_seconds() for each in (whole, tenth))
+    times -= {"memory_horizon"}
     assert {name: whole[name] / 10 for name in times} == {name: tenth[name] for name in times}
-    assert {k: v for k, v in whole.items() if k not in {*times, "horizon"}} == {
-        k: v for k, v in tenth.items() if k not in {*times, "horizon"}
+    assert {k: v for k, v in whole.items() if k not in {*times, "memory_horizon"}} == {
+        k: v for k, v in tenth.items() if k not in {*times, "memory_horizon"}
     }

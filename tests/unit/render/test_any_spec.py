@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from selfhealing.api.errors import InvalidSpecError
-from selfhealing.api.spec import parse
-from selfhealing.apply.drift import holds
-from selfhealing.apply.reset import reset
-from selfhealing.render import Owner, children
+from selfhealing.api.spec import parse_spec
+from selfhealing.apply.drift import matches
+from selfhealing.apply.reset import reset_to_desired
+from selfhealing.render import Owner, build_children
 from tests.unit.api.strategies import specs
 
 Json = dict[str, Any]
@@ -25,14 +25,14 @@ CHOSEN = settings(
 
 
 @st.composite
-def rendered(draw: st.DrawFn) -> list[Json]:
+def any_children(draw: st.DrawFn) -> list[Json]:
     """All children of some app."""
     try:
-        spec = parse(draw(specs()))
+        spec = parse_spec(draw(specs()))
     except InvalidSpecError:
         assume(False)
         raise
-    return [copy.deepcopy(child) for child in children(OWNER, spec)]
+    return [copy.deepcopy(child) for child in build_children(OWNER, spec)]
 
 
 def leaves(value: Any, path: Where = ()) -> list[Where]:  # noqa: ANN401 - any JSON value
@@ -44,7 +44,7 @@ def leaves(value: Any, path: Where = ()) -> list[Where]:  # noqa: ANN401 - any J
     return [path] if value else []
 
 
-def changed(child: Json, where: Where) -> Json:
+def change_leaf(child: Json, where: Where) -> Json:
     """A copy of ``child`` in which one scalar is another one of the same type."""
     result = copy.deepcopy(child)
     at: Any = result
@@ -58,30 +58,30 @@ def changed(child: Json, where: Where) -> Json:
 
 
 @CHOSEN
-@given(rendered())
+@given(any_children())
 def test_nothing_is_left_to_chance(all_children: list[Json]) -> None:
     """A child holds itself, is named and owned as every other one, and is marked."""
     for child in all_children:
-        assert holds(copy.deepcopy(child), child)
+        assert matches(copy.deepcopy(child), child)
         assert ("web", "shop") == (child["metadata"]["name"], child["metadata"]["namespace"])
         assert ["uid-of-web"] == [o["uid"] for o in child["metadata"]["ownerReferences"]]
         assert child["metadata"]["annotations"]["selfhealing.dev/applied"]
 
 
 @CHOSEN
-@given(rendered(), st.data())
+@given(any_children(), st.data())
 def test_every_leaf_is_ours(all_children: list[Json], data: st.DataObject) -> None:
     """One changed value anywhere is drift, and putting it right puts all right."""
     child = data.draw(st.sampled_from(all_children))
     where = data.draw(st.sampled_from(leaves(child)))
-    drifted = changed(child, where)
+    drifted = change_leaf(child, where)
 
-    assert not holds(drifted, child)
-    assert holds(reset(drifted["spec"], child["spec"]), child["spec"])
+    assert not matches(drifted, child)
+    assert matches(reset_to_desired(drifted["spec"], child["spec"]), child["spec"])
 
 
 @CHOSEN
-@given(rendered())
+@given(any_children())
 def test_the_template_carries_the_selector(all_children: list[Json]) -> None:
     """A Deployment whose pods it does not find would be refused; so would a Service be blind."""
     workload = all_children[0]

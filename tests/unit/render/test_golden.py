@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from selfhealing.api.spec import parse
-from selfhealing.render import Owner, children
-from selfhealing.render.overrides import NOTHING, Overrides
+from selfhealing.api.spec import parse_spec
+from selfhealing.render import Owner, build_children
+from selfhealing.render.overrides import NO_OVERRIDES, Overrides
 from selfhealing.render.pod import build_pod_template
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -158,9 +158,9 @@ SPECS: dict[str, dict[str, Any]] = {
 
 OVERRIDES: dict[str, Overrides] = {
     "healed": Overrides(
-        template=build_pod_template(
+        pod_template=build_pod_template(
             "web",
-            parse({
+            parse_spec({
                 "image": "web:v1",
                 "port": 5000,
                 "env": [{"name": "MODE", "value": "proven"}],
@@ -168,21 +168,21 @@ OVERRIDES: dict[str, Overrides] = {
                 "sidecars": [{"name": "proxy", "image": "proxy:v1"}],
             }),
         ),
-        memory="164Mi",
+        memory_limit="164Mi",
         min_replicas=4,
     ),
 }  # fmt: skip
 """What healing puts in place of the specs of the same names."""
 
-CONFIGS = {"config": "0123456789abcdef"}
+CONFIG_HASHES = {"config": "0123456789abcdef"}
 """The marks of what the pods of these are configured by."""
 
 
-def rendered(name: str) -> str:
+def render_yaml(name: str) -> str:
     """All children of an app, as YAML."""
-    spec, overrides = parse(SPECS[name]), OVERRIDES.get(name, NOTHING)
-    made = children(OWNER, spec, overrides, CONFIGS.get(name, ""))
-    return yaml.safe_dump_all(made, sort_keys=False)
+    spec, overrides = parse_spec(SPECS[name]), OVERRIDES.get(name, NO_OVERRIDES)
+    manifests = build_children(OWNER, spec, overrides, CONFIG_HASHES.get(name, ""))
+    return yaml.safe_dump_all(manifests, sort_keys=False)
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -190,9 +190,9 @@ def test_the_yaml_is_as_in_the_golden_file(name: str) -> None:
     """Every field of every child."""
     golden = GOLDEN / f"{name}.yaml"
     if os.environ.get("REFRESH") == "1":
-        golden.write_text(rendered(name))
+        golden.write_text(render_yaml(name))
 
-    assert golden.read_text() == rendered(name)
+    assert golden.read_text() == render_yaml(name)
 
 
 def test_no_golden_file_is_left_over() -> None:
@@ -202,16 +202,18 @@ def test_no_golden_file_is_left_over() -> None:
 
 def test_the_spec_is_not_changed_by_rendering() -> None:
     """What is rendered shares nothing that a later change could reach."""
-    spec = parse(SPECS["everything"])
-    first = children(OWNER, spec)
+    spec = parse_spec(SPECS["everything"])
+    first = build_children(OWNER, spec)
 
-    assert first == children(OWNER, spec)
+    assert first == build_children(OWNER, spec)
 
 
 def test_the_mark_changes_with_any_field() -> None:
     """A field that is taken away leaves another mark too."""
     marks = {
-        children(OWNER, parse(spec))[0]["metadata"]["annotations"]["selfhealing.dev/applied"]
+        build_children(OWNER, parse_spec(spec))[0]["metadata"]["annotations"][
+            "selfhealing.dev/applied"
+        ]
         for spec in (
             {"image": "a"},
             {"image": "b"},
@@ -223,32 +225,32 @@ def test_the_mark_changes_with_any_field() -> None:
     assert 4 == len(marks)
 
 
-def run(**spec: object) -> str:
+def job_run_hash(**spec: object) -> str:
     """The mark of what a Job with this spec runs."""
-    whole = parse({"image": "web:v1", "restartPolicy": "Never", **spec})
-    annotations: dict[str, str] = children(OWNER, whole)[0]["metadata"]["annotations"]
+    whole = parse_spec({"image": "web:v1", "restartPolicy": "Never", **spec})
+    annotations: dict[str, str] = build_children(OWNER, whole)[0]["metadata"]["annotations"]
     return annotations["selfhealing.dev/run"]
 
 
 def test_what_a_job_runs_has_a_mark_that_stays() -> None:
     """A release of the operator that changes it would run again what has been run."""
-    assert "3f22c4d7e6c78179" == run()
+    assert "3f22c4d7e6c78179" == job_run_hash()
 
 
 def test_only_another_run_has_another_mark() -> None:
     """What can be changed in a Job, and what is not about its pods, is no other run."""
     same = (
-        run(job={"backoffLimit": 1, "activeDeadlineSeconds": 5}),
-        run(job={"completions": 1, "parallelism": 3}),
-        run(service={"enabled": False}),
-        run(paused=True),
+        job_run_hash(job={"backoffLimit": 1, "activeDeadlineSeconds": 5}),
+        job_run_hash(job={"completions": 1, "parallelism": 3}),
+        job_run_hash(service={"enabled": False}),
+        job_run_hash(paused=True),
     )
 
-    assert {run()} == set(same)
+    assert {job_run_hash()} == set(same)
     assert 5 == len({
-        run(),
-        run(restartPolicy="OnFailure"),
-        run(image="web:v2"),
-        run(job={"completions": 2}),
-        run(job={"parallelism": 3}),
+        job_run_hash(),
+        job_run_hash(restartPolicy="OnFailure"),
+        job_run_hash(image="web:v2"),
+        job_run_hash(job={"completions": 2}),
+        job_run_hash(job={"parallelism": 3}),
     })  # fmt: skip

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from selfhealing.api.spec import parse
-from selfhealing.render import Owner, children
+from selfhealing.api.spec import parse_spec
+from selfhealing.render import Owner, build_children
 from selfhealing.render.overrides import (
-    NOTHING,
-    REQUIRED,
+    NO_OVERRIDES,
+    REQUIRED_NODE_AFFINITY,
     Overrides,
-    build_kept,
-    kept_name,
-    memory_limit,
-    raised,
-    version,
-    with_memory,
+    build_revision,
+    get_memory_limit,
+    resources_with_memory_limit,
+    revision_name,
+    template_revision,
+    template_with_memory_limit,
 )
 from selfhealing.render.pod import build_pod_template
 
@@ -27,18 +27,18 @@ OWNER = Owner(namespace="shop", name="web", uid="u")
 
 def template(**spec: object) -> Json:
     """The pod template of an app."""
-    return build_pod_template("web", parse({"image": "web:v1", **spec}))
+    return build_pod_template("web", parse_spec({"image": "web:v1", **spec}))
 
 
-def limited(limit: str | int, request: str | int | None = None, **spec: object) -> Json:
+def template_with_limit(limit: str | int, request: str | int | None = None, **spec: object) -> Json:
     """The pod template of an app with a memory limit."""
     requests = {} if request is None else {"requests": {"memory": request, "cpu": "1"}}
     return template(resources={"limits": {"memory": limit, "cpu": "2"}, **requests}, **spec)
 
 
-def memory(found: Json) -> tuple[Any, Any]:
+def memory_request_and_limit(pod_template: Json) -> tuple[Any, Any]:
     """Request and limit of the app's own container."""
-    (main,) = (c for c in found["spec"]["containers"] if c["name"] == "app")
+    (main,) = (c for c in pod_template["spec"]["containers"] if c["name"] == "app")
     resources = main.get("resources", {})
     return (
         resources.get("requests", {}).get("memory"),
@@ -63,7 +63,9 @@ class TestVersion:
             {"rollout": {"minReadySeconds": 5}},
         ]
 
-        assert 1 == len({version("web", parse({"image": "web:v1", **spec})) for spec in same})
+        assert 1 == len(
+            {template_revision("web", parse_spec({"image": "web:v1", **spec})) for spec in same}
+        )
 
     def test_another_template(self) -> None:
         """Whatever reaches the pods is."""
@@ -73,17 +75,21 @@ class TestVersion:
             {"image": "web:v1", "env": [{"name": "A", "value": "1"}]},
             {"image": "web:v1", "resources": {"limits": {"memory": "64Mi"}}},
         ]
-        found = {version("web", parse(spec)) for spec in specs}
+        found = {template_revision("web", parse_spec(spec)) for spec in specs}
 
         assert 4 == len(found)
         assert {10} == {len(each) for each in found}
 
     def test_the_order_of_fields_does_not_matter(self) -> None:
         """A client may write them in any."""
-        one = parse({"image": "web:v1", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}})
-        two = parse({"resources": {"limits": {"memory": "1Gi", "cpu": "1"}}, "image": "web:v1"})
+        one = parse_spec(
+            {"image": "web:v1", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}
+        )
+        two = parse_spec(
+            {"resources": {"limits": {"memory": "1Gi", "cpu": "1"}}, "image": "web:v1"}
+        )
 
-        assert version("web", one) == version("web", two)
+        assert template_revision("web", one) == template_revision("web", two)
 
 
 class TestMemory:
@@ -95,20 +101,20 @@ class TestMemory:
             (template(), ""),
             (template(resources={"requests": {"memory": "1Gi"}}), ""),
             (template(resources={"limits": {"cpu": "1"}}), ""),
-            (limited("64Mi"), "64Mi"),
-            (limited(67108864), "67108864"),
+            (template_with_limit("64Mi"), "64Mi"),
+            (template_with_limit(67108864), "67108864"),
         ],
     )
     def test_the_limit_that_is_asked_for(self, found: Json, limit: str) -> None:
         """As it is written."""
-        assert limit == memory_limit(found)
+        assert limit == get_memory_limit(found)
 
     @pytest.mark.parametrize(
         ("before", "after"),
         [
-            (limited("64Mi"), (None, "164Mi")),
-            (limited("64Mi", "32Mi"), ("32Mi", "164Mi")),
-            (limited("64Mi", "64Mi"), ("164Mi", "164Mi")),
+            (template_with_limit("64Mi"), (None, "164Mi")),
+            (template_with_limit("64Mi", "32Mi"), ("32Mi", "164Mi")),
+            (template_with_limit("64Mi", "64Mi"), ("164Mi", "164Mi")),
         ],
         ids=["no request", "a smaller request", "an equal request"],
     )
@@ -116,7 +122,7 @@ class TestMemory:
         """A request that was equal goes with it: the class of service stays as it was."""
         kept = copy.deepcopy(before)
 
-        assert after == memory(with_memory(before, "164Mi"))
+        assert after == memory_request_and_limit(template_with_memory_limit(before, "164Mi"))
         assert kept == before
 
     def test_nothing_else_is_changed(self) -> None:
@@ -124,17 +130,17 @@ class TestMemory:
         sidecars = [
             {"name": "proxy", "image": "proxy:v1", "resources": {"limits": {"memory": "64Mi"}}}
         ]
-        before = limited("64Mi", sidecars=sidecars)
-        after = with_memory(before, "164Mi")
+        before = template_with_limit("64Mi", sidecars=sidecars)
+        after = template_with_memory_limit(before, "164Mi")
 
-        assert before == with_memory(after, "64Mi")
+        assert before == template_with_memory_limit(after, "64Mi")
         assert [c["name"] for c in before["spec"]["containers"]] == [
             c["name"] for c in after["spec"]["containers"]
         ]
 
     def test_a_container_without_anything(self) -> None:
         """A live pod's resources may be written as null."""
-        assert {"limits": {"memory": "1Gi"}, "requests": None} == raised(
+        assert {"limits": {"memory": "1Gi"}, "requests": None} == resources_with_memory_limit(
             {"limits": None, "requests": None}, "1Gi"
         )
 
@@ -144,15 +150,15 @@ class TestOver:
 
     def test_nothing(self) -> None:
         """Without a reason the spec counts."""
-        asked = limited("64Mi")
+        asked = template_with_limit("64Mi")
 
-        assert asked is NOTHING.over(asked)
-        assert Overrides() == NOTHING
+        assert asked is NO_OVERRIDES.apply_to(asked)
+        assert Overrides() == NO_OVERRIDES
 
     def test_a_kept_template(self) -> None:
         """As a whole; what is kept is not touched by later changes."""
         kept = template(image="web:v0")
-        found = Overrides(template=kept).over(template())
+        found = Overrides(pod_template=kept).apply_to(template())
 
         assert kept == found
         assert kept is not found
@@ -160,25 +166,35 @@ class TestOver:
     @pytest.mark.parametrize(
         ("asked", "after"),
         [
-            (limited("64Mi"), "164Mi"),
-            (limited(67108864), "164Mi"),
-            (limited("164Mi"), "164Mi"),
-            (limited("1Gi"), "1Gi"),
+            (template_with_limit("64Mi"), "164Mi"),
+            (template_with_limit(67108864), "164Mi"),
+            (template_with_limit("164Mi"), "164Mi"),
+            (template_with_limit("1Gi"), "1Gi"),
             (template(), None),
         ],
         ids=["less", "less, as a number", "the same", "more", "no limit"],
     )
     def test_a_limit_is_only_ever_raised(self, asked: Json, after: str | None) -> None:
         """The version that is gone back to may have more, or no limit at all."""
-        assert after == memory(Overrides(memory="164Mi").over(asked))[1]
-        assert after == memory(Overrides(template=asked, memory="164Mi").over(limited("1Mi")))[1]
+        assert after == memory_request_and_limit(Overrides(memory_limit="164Mi").apply_to(asked))[1]
+        assert (
+            after
+            == memory_request_and_limit(
+                Overrides(pod_template=asked, memory_limit="164Mi").apply_to(
+                    template_with_limit("1Mi")
+                )
+            )[1]
+        )
 
     @pytest.mark.parametrize(
         ("affinity", "terms"),
         [
             (None, [{}]),
             ({"podAntiAffinity": {}}, [{}]),
-            ({"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [ZONE, DISK]}}}, [ZONE, DISK]),
+            (
+                {"nodeAffinity": {REQUIRED_NODE_AFFINITY: {"nodeSelectorTerms": [ZONE, DISK]}}},
+                [ZONE, DISK],
+            ),
         ],
         ids=["none", "another kind", "two places"],
     )
@@ -186,12 +202,12 @@ class TestOver:
         """Whichever of the terms holds, it is not that node; everything else stays."""
         given = {"affinity": affinity} if affinity is not None else {}
         before = {"spec": {"containers": [{"name": "app"}], **given}}
-        after = Overrides(avoid="node-7").over(before)["spec"]["affinity"]
+        after = Overrides(excluded_node="node-7").apply_to(before)["spec"]["affinity"]
         ours = {"key": "metadata.name", "operator": "NotIn", "values": ["node-7"]}
 
         assert [
             {**term, "matchFields": [*term.get("matchFields", ()), ours]} for term in terms
-        ] == (after["nodeAffinity"][REQUIRED]["nodeSelectorTerms"])
+        ] == (after["nodeAffinity"][REQUIRED_NODE_AFFINITY]["nodeSelectorTerms"])
         assert given == {k: v for k, v in before["spec"].items() if k == "affinity"}
         assert {*(affinity or {}), "nodeAffinity"} == after.keys()
 
@@ -200,8 +216,8 @@ class TestOver:
     )
     def test_the_fewest_pods_of_the_autoscaler(self, wanted: int | None, fewest: int) -> None:
         """Never fewer than the spec says, and never more than its most."""
-        spec = parse({"image": "web:v1", "autoscaling": {"minReplicas": 2, "maxReplicas": 5}})
-        made = children(OWNER, spec, Overrides(min_replicas=wanted))
+        spec = parse_spec({"image": "web:v1", "autoscaling": {"minReplicas": 2, "maxReplicas": 5}})
+        made = build_children(OWNER, spec, Overrides(min_replicas=wanted))
         (autoscaler,) = (c for c in made if c["kind"] == "HorizontalPodAutoscaler")
 
         assert (fewest, 5) == (autoscaler["spec"]["minReplicas"], autoscaler["spec"]["maxReplicas"])
@@ -210,9 +226,9 @@ class TestOver:
 def test_what_keeps_a_version() -> None:
     """Found by its name, owned by the app, and it shares nothing that may change."""
     body = template()
-    kept = build_kept(OWNER, "0123456789", body)
+    kept = build_revision(OWNER, "0123456789", body)
 
-    assert "web-0123456789" == kept["metadata"]["name"] == kept_name("web", "0123456789")
+    assert "web-0123456789" == kept["metadata"]["name"] == revision_name("web", "0123456789")
     assert ("apps/v1", "ControllerRevision", 1) == (
         kept["apiVersion"],
         kept["kind"],

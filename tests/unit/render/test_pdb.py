@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from selfhealing.api.spec import parse
+from selfhealing.api.spec import parse_spec
 from selfhealing.render import Owner
-from selfhealing.render.pdb import build_budget
+from selfhealing.render.pdb import build_pdb
 
 OWNER = Owner(namespace="shop", name="web", uid="uid-of-web")
 
 
-def budget(**spec: Any) -> dict[str, Any] | None:  # noqa: ANN401 - fields of the spec
+def built_pdb(**spec: Any) -> dict[str, Any] | None:  # noqa: ANN401 - fields of the spec
     """The budget's own part, without what all budgets have; None where there is none."""
-    built = build_budget(OWNER, parse({"image": "web:v1", **spec}))
+    built = build_pdb(OWNER, parse_spec({"image": "web:v1", **spec}))
     if built is None:
         return None
     shared = {
@@ -39,7 +39,7 @@ def budget(**spec: Any) -> dict[str, Any] | None:  # noqa: ANN401 - fields of th
 )
 def test_none(spec: dict[str, Any]) -> None:
     """With fewer than two pods for sure, or when it is switched off."""
-    assert None is budget(**spec)
+    assert None is built_pdb(**spec)
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_none(spec: dict[str, Any]) -> None:
 )
 def test_what_it_allows(spec: dict[str, Any], expected: dict[str, Any]) -> None:
     """One pod at a time, unless the spec says otherwise; an explicit 0 is kept."""
-    assert expected == budget(**spec)
+    assert expected == built_pdb(**spec)

@@ -5,20 +5,25 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.api.config import ABSENT, CONFIG_MAP, ROOT_CA, SECRET, ConfigRef
-from selfhealing.api.spec import SelfHealingAppSpec, parse
-from selfhealing.render import Owner, children
-from selfhealing.render.overrides import version
-from selfhealing.render.references import followed, mark, references, required
+from selfhealing.api.config import ABSENT_DIGEST, CONFIG_MAP, ROOT_CA_CONFIG_MAP, SECRET, ConfigRef
+from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
+from selfhealing.render import Owner, build_children
+from selfhealing.render.overrides import template_revision
+from selfhealing.render.references import (
+    find_references,
+    hash_config_digests,
+    required_references,
+    tracked_references,
+)
 
 Json = dict[str, Any]
 
-MAP, KEPT = ConfigRef(CONFIG_MAP, "settings"), ConfigRef(SECRET, "password")
+SETTINGS, PASSWORD = ConfigRef(CONFIG_MAP, "settings"), ConfigRef(SECRET, "password")
 
 
 def spec(**fields: object) -> SelfHealingAppSpec:
     """A spec with these fields."""
-    return parse({"image": "web:v1", **fields})
+    return parse_spec({"image": "web:v1", **fields})
 
 
 def value(field: str, name: str, **more: object) -> list[Json]:
@@ -42,26 +47,26 @@ def container(**fields: object) -> list[Json]:
 
 
 READS: list[tuple[Json, ConfigRef]] = [
-    ({"env": value("configMapKeyRef", "settings")}, MAP),
-    ({"env": value("secretKeyRef", "password")}, KEPT),
-    ({"envFrom": [{"prefix": "A_", "configMapRef": {"name": "settings"}}]}, MAP),
-    ({"envFrom": [{"secretRef": {"name": "password"}}]}, KEPT),
-    ({"volumes": volume(configMap={"name": "settings"})}, MAP),
-    ({"volumes": volume(secret={"secretName": "password"})}, KEPT),
+    ({"env": value("configMapKeyRef", "settings")}, SETTINGS),
+    ({"env": value("secretKeyRef", "password")}, PASSWORD),
+    ({"envFrom": [{"prefix": "A_", "configMapRef": {"name": "settings"}}]}, SETTINGS),
+    ({"envFrom": [{"secretRef": {"name": "password"}}]}, PASSWORD),
+    ({"volumes": volume(configMap={"name": "settings"})}, SETTINGS),
+    ({"volumes": volume(secret={"secretName": "password"})}, PASSWORD),
     (
         {"volumes": volume(projected={"sources": [{"configMap": {"name": "settings"}}]})},
-        MAP,
+        SETTINGS,
     ),
-    ({"volumes": volume(projected={"sources": [{"secret": {"name": "password"}}]})}, KEPT),
-    ({"initContainers": container(env=value("secretKeyRef", "password"))}, KEPT),
-    ({"sidecars": container(envFrom=[{"configMapRef": {"name": "settings"}}])}, MAP),
+    ({"volumes": volume(projected={"sources": [{"secret": {"name": "password"}}]})}, PASSWORD),
+    ({"initContainers": container(env=value("secretKeyRef", "password"))}, PASSWORD),
+    ({"sidecars": container(envFrom=[{"configMapRef": {"name": "settings"}}])}, SETTINGS),
 ]
 
 
 @pytest.mark.parametrize(("fields", "found"), READS)
 def test_everything_that_a_pod_reads(fields: Json, found: ConfigRef) -> None:
     """It must be there, unless something else is said."""
-    assert {found} == references(spec(**fields)) == required(spec(**fields))
+    assert {found} == find_references(spec(**fields)) == required_references(spec(**fields))
 
 
 @pytest.mark.parametrize(
@@ -70,21 +75,21 @@ def test_everything_that_a_pod_reads(fields: Json, found: ConfigRef) -> None:
         {},
         {"imagePullSecrets": [{"name": "registry"}]},
         {"volumes": volume(projected={"sources": [{"downwardAPI": {"items": []}}]})},
-        {"volumes": volume(configMap={"name": ROOT_CA})},
+        {"volumes": volume(configMap={"name": ROOT_CA_CONFIG_MAP})},
         {"envFrom": [{"configMapRef": {}}]},
     ],
     ids=["nothing", "pull secrets", "the pod itself", "the cluster's", "no name"],
 )
 def test_what_is_left_out(fields: Json) -> None:
     """Nothing that new pods would be needed for."""
-    assert frozenset() == references(spec(**fields))
+    assert frozenset() == find_references(spec(**fields))
 
 
 def test_a_secret_of_that_name_is_one_like_any_other() -> None:
     """The name that is left out is a ConfigMap's."""
-    found = references(spec(volumes=volume(secret={"secretName": ROOT_CA})))
+    found = find_references(spec(volumes=volume(secret={"secretName": ROOT_CA_CONFIG_MAP})))
 
-    assert {ConfigRef(SECRET, ROOT_CA)} == found
+    assert {ConfigRef(SECRET, ROOT_CA_CONFIG_MAP)} == found
 
 
 def test_what_may_be_missing() -> None:
@@ -92,18 +97,22 @@ def test_what_may_be_missing() -> None:
     optional = {"envFrom": [{"secretRef": {"name": "password", "optional": True}}]}
     both = {**optional, "env": value("secretKeyRef", "password", optional=False)}
 
-    assert {KEPT} == references(spec(**optional)) == references(spec(**both))
-    assert frozenset() == required(spec(**optional))
-    assert {KEPT} == required(spec(**both))
+    assert {PASSWORD} == find_references(spec(**optional)) == find_references(spec(**both))
+    assert frozenset() == required_references(spec(**optional))
+    assert {PASSWORD} == required_references(spec(**both))
 
 
 def test_what_is_followed() -> None:
     """What the pods read, unless somebody does not want it, or a Job would run again."""
     reads = {"envFrom": [{"configMapRef": {"name": "settings"}}]}
 
-    assert {MAP} == followed(spec(**reads)) == followed(spec(restartOnConfigChange=True, **reads))
-    assert frozenset() == followed(spec(restartOnConfigChange=False, **reads))
-    assert frozenset() == followed(spec(restartPolicy="Never", **reads))
+    assert (
+        {SETTINGS}
+        == tracked_references(spec(**reads))
+        == tracked_references(spec(restartOnConfigChange=True, **reads))
+    )
+    assert frozenset() == tracked_references(spec(restartOnConfigChange=False, **reads))
+    assert frozenset() == tracked_references(spec(restartPolicy="Never", **reads))
 
 
 REFERENCES = st.builds(ConfigRef, st.sampled_from((CONFIG_MAP, SECRET)), st.text(min_size=1))
@@ -115,7 +124,7 @@ class TestMark:
 
     def test_nothing(self) -> None:
         """Who reads nothing has none."""
-        assert "" == mark({})
+        assert "" == hash_config_digests({})
 
     @given(DIGESTS, st.randoms())
     def test_the_order_does_not_count(self, digests: dict[ConfigRef, str], random: Any) -> None:  # noqa: ANN401 - a Random
@@ -123,8 +132,8 @@ class TestMark:
         items = list(digests.items())
         random.shuffle(items)
 
-        assert mark(digests) == mark(dict(items))
-        assert 16 == len(mark(digests))
+        assert hash_config_digests(digests) == hash_config_digests(dict(items))
+        assert 16 == len(hash_config_digests(digests))
 
     @given(DIGESTS, st.data())
     def test_any_change_counts(self, digests: dict[ConfigRef, str], data: st.DataObject) -> None:
@@ -133,27 +142,37 @@ class TestMark:
         others = {each: digest for each, digest in digests.items() if each != reference}
         another = data.draw(st.text().filter(lambda text: text != digests[reference]))
 
-        assert 3 == len({mark(digests), mark(others), mark({**others, reference: another})})
+        assert 3 == len(
+            {
+                hash_config_digests(digests),
+                hash_config_digests(others),
+                hash_config_digests({**others, reference: another}),
+            }
+        )
 
     def test_absent_is_a_state_too(self) -> None:
         """It stays the same until the thing comes."""
-        assert mark({MAP: ABSENT}) == mark({MAP: ABSENT}) != mark({MAP: "0123"})
+        assert (
+            hash_config_digests({SETTINGS: ABSENT_DIGEST})
+            == hash_config_digests({SETTINGS: ABSENT_DIGEST})
+            != hash_config_digests({SETTINGS: "0123"})
+        )
 
 
 def test_the_mark_is_a_part_of_the_version() -> None:
     """And without one, the version is what it always was."""
     asked = spec()
 
-    assert version("web", asked) == version("web", asked, "")
-    assert 3 == len({version("web", asked, config) for config in ("", "one", "two")})
+    assert template_revision("web", asked) == template_revision("web", asked, "")
+    assert 3 == len({template_revision("web", asked, config) for config in ("", "one", "two")})
 
 
 def test_the_mark_stands_in_the_template_of_a_deployment_only() -> None:
     """Another one makes other pods; a Job is left as it is."""
     owner = Owner("shop", "web", "u")
-    (deployment,) = children(owner, spec(), config="0123")[:1]
+    (deployment,) = build_children(owner, spec(), config_hash="0123")[:1]
     job = spec(restartPolicy="Never")
 
     meta = deployment["spec"]["template"]["metadata"]
     assert {"selfhealing.dev/config": "0123"} == meta["annotations"]
-    assert children(owner, job) == children(owner, job, config="0123")
+    assert build_children(owner, job) == build_children(owner, job, config_hash="0123")

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from selfhealing.api.spec import parse
+from selfhealing.api.spec import parse_spec
 from selfhealing.render import Owner
-from selfhealing.render.autoscaler import followed
+from selfhealing.render.autoscaler import scaled_resources
 from selfhealing.render.deployment import build_deployment
-from selfhealing.render.vpa import build_vertical_autoscaler, controlled
+from selfhealing.render.vpa import build_vpa, controlled_resources
 
 OWNER = Owner(namespace="shop", name="web", uid="uid-of-web")
 CPU = {"maxReplicas": 5, "targetCPUUtilizationPercentage": 50}
@@ -59,7 +59,7 @@ def test_what_the_number_of_pods_follows(
     """Without any metric Kubernetes takes the CPU."""
     spec = {"image": "web:v1", **({"autoscaling": autoscaling} if autoscaling else {})}
 
-    assert expected == followed(parse(spec).autoscaling)
+    assert expected == scaled_resources(parse_spec(spec).autoscaling)
 
 
 @pytest.mark.parametrize(
@@ -76,17 +76,17 @@ def test_what_the_number_of_pods_follows(
 )
 def test_what_is_left_to_it(spec: dict[str, Any], expected: tuple[str, ...]) -> None:
     """A recommendation that moves nothing may be about everything."""
-    assert expected == controlled(parse({"image": "web:v1", **spec}))
+    assert expected == controlled_resources(parse_spec({"image": "web:v1", **spec}))
 
 
 def test_none() -> None:
     """Only who asks for it gets one."""
-    assert None is build_vertical_autoscaler(OWNER, parse({"image": "web:v1"}))
+    assert None is build_vpa(OWNER, parse_spec({"image": "web:v1"}))
 
 
 def test_it_looks_at_the_app_alone() -> None:
     """Whatever runs beside it is left as it is."""
-    built = build_vertical_autoscaler(OWNER, parse({"image": "web:v1", "verticalScaling": {}}))
+    built = build_vpa(OWNER, parse_spec({"image": "web:v1", "verticalScaling": {}}))
 
     assert built is not None
     assert {"updateMode": "Off"} == built["spec"]["updatePolicy"]
@@ -103,7 +103,7 @@ def test_vpa_finds_nothing_above_the_deployment(
     vertical: dict[str, Any], controlled_by_it: object
 ) -> None:
     """It goes up to a controlling owner, and would want that one for its target."""
-    deployment = build_deployment(OWNER, parse({"image": "web:v1", **vertical})) or {}
+    deployment = build_deployment(OWNER, parse_spec({"image": "web:v1", **vertical})) or {}
     (reference,) = deployment["metadata"]["ownerReferences"]
 
     assert controlled_by_it is reference["controller"]

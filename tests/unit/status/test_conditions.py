@@ -4,27 +4,27 @@ from typing import Any
 
 import pytest
 
-from selfhealing.apply.result import Obstacle, Outcome, Problem
+from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
 from tests.unit.builders import (
-    autoscaler,
     crash_loop,
     deployment,
-    ended,
+    hpa,
     iso,
     pod,
-    progressing,
+    progressing_condition,
     running,
+    termination,
 )
-from tests.unit.snapshots import Json, status_of, tell
+from tests.unit.snapshots import Json, evaluate_app, status_json
 
-Told = tuple[str, str, str]
+ConditionTuple = tuple[str, str, str]
 
 
-def told(kind: str, *objects: Json, **more: Any) -> Told | None:  # noqa: ANN401 - as tell
+def find_condition(kind: str, *objects: Json, **more: Any) -> ConditionTuple | None:  # noqa: ANN401 - as tell
     """Status, reason and message of one condition."""
-    found = status_of(tell(*objects, **more))["conditions"]
+    conditions = status_json(evaluate_app(*objects, **more))["conditions"]
     return next(
-        ((c["status"], c["reason"], c["message"]) for c in found if c["type"] == kind), None
+        ((c["status"], c["reason"], c["message"]) for c in conditions if c["type"] == kind), None
     )
 
 
@@ -33,14 +33,16 @@ class TestReconciled:
 
     def test_true(self) -> None:
         """Nothing stands in the way."""
-        assert ("True", "ChildrenApplied", "every child is as the spec says") == told("Reconciled")
+        assert ("True", "ChildrenApplied", "every child is as the spec says") == find_condition(
+            "Reconciled"
+        )
 
     def test_false(self) -> None:
         """All obstacles are told; the first one is the reason."""
-        outcome = Outcome(
-            problems=(
-                Problem(Obstacle.QUOTA_EXCEEDED, "Service: exceeded quota"),
-                Problem(Obstacle.FORBIDDEN, "Deployment: denied"),
+        outcome = SyncResult(
+            errors=(
+                SyncError(SyncErrorReason.QUOTA_EXCEEDED, "Service: exceeded quota"),
+                SyncError(SyncErrorReason.FORBIDDEN, "Deployment: denied"),
             )
         )
 
@@ -48,13 +50,15 @@ class TestReconciled:
             "False",
             "QuotaExceeded",
             "Service: exceeded quota; Deployment: denied",
-        ) == told("Reconciled", outcome=outcome)
+        ) == find_condition("Reconciled", sync_result=outcome)
 
     def test_unknown(self) -> None:
         """A paused app is not looked after."""
-        assert ("Unknown", "Paused", "spec.paused: the children are not looked after") == told(
-            "Reconciled", spec={"image": "web:v1", "paused": True}
-        )
+        assert (
+            "Unknown",
+            "Paused",
+            "spec.paused: the children are not looked after",
+        ) == find_condition("Reconciled", spec={"image": "web:v1", "paused": True})
 
 
 class TestPaused:
@@ -67,9 +71,9 @@ class TestPaused:
             (False, ("False", "NotPaused", "the operator looks after the children")),
         ],
     )
-    def test_it(self, paused: bool, expected: Told) -> None:  # noqa: FBT001 - a table's column
+    def test_it(self, paused: bool, expected: ConditionTuple) -> None:  # noqa: FBT001 - a table's column
         """As the spec says."""
-        assert expected == told("Paused", spec={"image": "web:v1", "paused": paused})
+        assert expected == find_condition("Paused", spec={"image": "web:v1", "paused": paused})
 
 
 class TestProgressing:
@@ -77,7 +81,9 @@ class TestProgressing:
 
     def test_no_deployment(self) -> None:
         """Nothing is known."""
-        assert ("Unknown", "NoDeployment", "there is no Deployment yet") == told("Progressing")
+        assert ("Unknown", "NoDeployment", "there is no Deployment yet") == find_condition(
+            "Progressing"
+        )
 
     def test_starting(self) -> None:
         """The Deployment's status is about an earlier spec."""
@@ -85,30 +91,30 @@ class TestProgressing:
             "True",
             "RolloutStarting",
             "the Deployment has yet to take up a change",
-        ) == told("Progressing", deployment(observed=False))
+        ) == find_condition("Progressing", deployment(observed=False))
 
     def test_rolling_out(self) -> None:
         """Pods of the new template are on their way."""
-        rolling = deployment(2, updated=1, conditions=[progressing("ReplicaSetUpdated")])
+        rolling = deployment(2, updated=1, conditions=[progressing_condition("ReplicaSetUpdated")])
 
-        assert ("True", "RollingOut", "1 of 2 pods made from the current spec") == told(
+        assert ("True", "RollingOut", "1 of 2 pods made from the current spec") == find_condition(
             "Progressing", rolling
         )
 
     def test_all_made_but_not_ready(self) -> None:
         """A rollout is complete when the Deployment says so, or when all is ready."""
-        made = deployment(1, conditions=[progressing("ReplicaSetUpdated")])
+        made = deployment(1, conditions=[progressing_condition("ReplicaSetUpdated")])
 
-        assert ("True", "RollingOut", "1 of 1 pod made from the current spec") == told(
+        assert ("True", "RollingOut", "1 of 1 pod made from the current spec") == find_condition(
             "Progressing", made, pod("web-abc-1", running(ready=False))
         )
         assert ("False", "RolloutComplete") == (
-            told("Progressing", made, pod("web-abc-1", running())) or ()
+            find_condition("Progressing", made, pod("web-abc-1", running())) or ()
         )[:2]
 
     def test_scaling(self) -> None:
         """More pods of the same template are no rollout."""
-        assert ("True", "Scaling", "2 of 4 pods made from the current spec") == told(
+        assert ("True", "Scaling", "2 of 4 pods made from the current spec") == find_condition(
             "Progressing", deployment(4, updated=2)
         )
 
@@ -118,31 +124,33 @@ class TestProgressing:
             "False",
             "RolloutComplete",
             "every pod is made from the current spec",
-        ) == told("Progressing", deployment(2))
+        ) == find_condition("Progressing", deployment(2))
 
     def test_stuck(self) -> None:
         """Past its deadline it does not progress."""
         stuck = deployment(
-            1, updated=0, conditions=[progressing("ProgressDeadlineExceeded", status="False")]
+            1,
+            updated=0,
+            conditions=[progressing_condition("ProgressDeadlineExceeded", status="False")],
         )
 
         assert (
             "False",
             "ProgressDeadlineExceeded",
             'ReplicaSet "web-abc" has timed out progressing.',
-        ) == told("Progressing", stuck)
+        ) == find_condition("Progressing", stuck)
 
     def test_held(self) -> None:
         """Somebody paused the Deployment itself."""
         held = deployment(
-            1, updated=0, conditions=[progressing("DeploymentPaused", status="Unknown")]
+            1, updated=0, conditions=[progressing_condition("DeploymentPaused", status="Unknown")]
         )
 
         assert (
             "Unknown",
             "DeploymentPaused",
             "somebody has paused the Deployment",
-        ) == told("Progressing", held)
+        ) == find_condition("Progressing", held)
 
 
 class TestHealthy:
@@ -150,7 +158,7 @@ class TestHealthy:
 
     def test_true(self) -> None:
         """Nothing fails in pods that start."""
-        assert ("True", "NothingFails", "nothing fails in the pods") == told(
+        assert ("True", "NothingFails", "nothing fails in the pods") == find_condition(
             "Healthy", deployment(1), pod("web-abc-1", running(ready=False))
         )
 
@@ -160,10 +168,10 @@ class TestHealthy:
             "False",
             "CrashLoopBackOff",
             "web-abc-1: keeps crashing, exit code 1",
-        ) == told(
+        ) == find_condition(
             "Healthy",
-            deployment(1, conditions=[progressing("ReplicaSetUpdated", "def")]),
-            pod("web-abc-1", crash_loop(3, ended(1))),
+            deployment(1, conditions=[progressing_condition("ReplicaSetUpdated", "def")]),
+            pod("web-abc-1", crash_loop(3, termination(1))),
         )
 
 
@@ -172,17 +180,17 @@ class TestScalingActive:
 
     def test_no_autoscaler(self) -> None:
         """Then there is no such condition."""
-        assert None is told("ScalingActive", deployment())
+        assert None is find_condition("ScalingActive", deployment())
 
     def test_not_reported(self) -> None:
         """A new autoscaler has not looked yet."""
-        assert ("Unknown", "NotReported", "the autoscaler has not looked yet") == told(
-            "ScalingActive", autoscaler(active=None)
+        assert ("Unknown", "NotReported", "the autoscaler has not looked yet") == find_condition(
+            "ScalingActive", hpa(active=None)
         )
 
     def test_its_own_words(self) -> None:
         """Without the name of a pod, which it picks by chance."""
-        blind = autoscaler(
+        blind = hpa(
             active="False",
             reason="FailedGetResourceMetric",
             message="missing request for cpu in container app of Pod web-5d4f8c7b9-x7k2p",
@@ -192,14 +200,14 @@ class TestScalingActive:
             "False",
             "FailedGetResourceMetric",
             "missing request for cpu in container app of Pod web-…",
-        ) == told("ScalingActive", blind)
+        ) == find_condition("ScalingActive", blind)
 
 
 def test_a_strange_reason() -> None:
     """A reason that metav1.Condition does not take would spoil the whole status."""
-    strange = autoscaler(reason="not camel case")
+    strange = hpa(reason="not camel case")
 
-    assert "Unknown" == (told("ScalingActive", strange) or ("", ""))[1]
+    assert "Unknown" == (find_condition("ScalingActive", strange) or ("", ""))[1]
 
 
 class TestTimes:
@@ -207,11 +215,18 @@ class TestTimes:
 
     def test_the_transition_time_moves_with_the_status_only(self) -> None:
         """A new reason or message leaves it where it was."""
-        first = status_of(tell(deployment(1), now=100))
-        same = status_of(
-            tell(deployment(1), pod("web-abc-1", crash_loop(3, ended(1))), before=first, now=200)
+        first = status_json(evaluate_app(deployment(1), now=100))
+        same = status_json(
+            evaluate_app(
+                deployment(1),
+                pod("web-abc-1", crash_loop(3, termination(1))),
+                previous_status=first,
+                now=200,
+            )
         )
-        ready = status_of(tell(deployment(1), pod("web-abc-1", running()), before=same, now=300))
+        ready = status_json(
+            evaluate_app(deployment(1), pod("web-abc-1", running()), previous_status=same, now=300)
+        )
 
         assert [iso(100), iso(100), iso(300)] == [
             next(c["lastTransitionTime"] for c in s["conditions"] if c["type"] == "Ready")
@@ -220,4 +235,4 @@ class TestTimes:
 
     def test_the_generation(self) -> None:
         """Each condition says which spec it is about."""
-        assert {1} == {c["observedGeneration"] for c in status_of(tell())["conditions"]}
+        assert {1} == {c["observedGeneration"] for c in status_json(evaluate_app())["conditions"]}

@@ -4,55 +4,59 @@ from typing import Any, ClassVar
 
 import pytest
 
-from selfhealing.api.spec import parse
-from selfhealing.apply.result import Obstacle, Outcome, Problem
-from selfhealing.controller.evaluate import report
-from selfhealing.render.job import run_mark
+from selfhealing.api.spec import parse_spec
+from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
+from selfhealing.controller.evaluate import evaluate
+from selfhealing.render.job import run_hash
 from tests.unit import builders
 from tests.unit.builders import (
     crash_loop,
-    ended,
-    evicted,
+    evicted_pod,
     job,
     job_pod,
-    killing,
+    pod_stop_event,
+    probe_kill_event,
     running,
-    stopping,
     terminated,
+    termination,
     waiting,
 )
-from tests.unit.snapshots import Json, facts, status_of, tell
+from tests.unit.snapshots import Json, build_snapshot, evaluate_app, status_json
 
 SPEC: Json = {"image": "web:v1", "restartPolicy": "Never"}
-MARK = run_mark("web", parse(SPEC))
+RUN_HASH = run_hash("web", parse_spec(SPEC))
 
 
-def about(*objects: Json, **more: Any) -> Any:  # noqa: ANN401 - as tell
+def evaluate_job(*objects: Json, **more: Any) -> Any:  # noqa: ANN401 - as tell
     """The report on an app that runs to its end."""
-    return tell(*objects, **{"spec": SPEC, **more})
+    return evaluate_app(*objects, **{"spec": SPEC, **more})
 
 
-def said(*objects: Json, **more: Any) -> tuple[str, str, str, str, str]:  # noqa: ANN401 - as tell
+def summarize_job(*objects: Json, **more: Any) -> tuple[str, str, str, str, str]:  # noqa: ANN401 - as tell
     """Phase, whether it is Ready, the reason, ready pods and message."""
-    found = about(*objects, **more).status
-    ready = next(c for c in found.conditions if c.type == "Ready")
-    return (str(found.phase), str(ready.status), ready.reason, found.ready or "", ready.message)
+    status = evaluate_job(*objects, **more).status
+    ready = next(c for c in status.conditions if c.type == "Ready")
+    return (str(status.phase), str(ready.status), ready.reason, status.ready or "", ready.message)
 
 
-def condition(kind: str, *objects: Json, **more: Any) -> tuple[str, str, str]:  # noqa: ANN401 - as tell
+def find_condition(kind: str, *objects: Json, **more: Any) -> tuple[str, str, str]:  # noqa: ANN401 - as tell
     """Status, reason and message of a condition."""
-    found = next(c for c in about(*objects, **more).status.conditions if c.type == kind)
-    return str(found.status), found.reason, found.message
+    condition = next(c for c in evaluate_job(*objects, **more).status.conditions if c.type == kind)
+    return str(condition.status), condition.reason, condition.message
 
 
-def failed(name: str = "web-1", end: Json | None = None, **more: Any) -> Json:  # noqa: ANN401 - as pod
+def make_failed_pod(
+    name: str = "web-1",
+    end: Json | None = None,
+    **more: Any,  # noqa: ANN401 - as pod
+) -> Json:
     """A pod whose container ended badly."""
-    return job_pod(name, terminated(end or ended(3, finished=40)), phase="Failed", **more)
+    return job_pod(name, terminated(end or termination(3, finished=40)), phase="Failed", **more)
 
 
-def succeeded(name: str = "web-1", end: Json | None = None, **more: Any) -> Json:  # noqa: ANN401 - as pod
+def make_succeeded_pod(name: str = "web-1", end: Json | None = None, **more: Any) -> Json:  # noqa: ANN401 - as pod
     """A pod whose container ended well."""
-    done = terminated(end or ended(0, "Completed", finished=40))
+    done = terminated(end or termination(0, "Completed", finished=40))
     return job_pod(name, done, phase="Succeeded", **more)
 
 
@@ -61,7 +65,13 @@ class TestTheWay:
 
     def test_nothing_yet(self) -> None:
         """What is wanted comes from the spec."""
-        assert ("Pending", "False", "Creating", "0/1", "the Job is being created") == said()
+        assert (
+            "Pending",
+            "False",
+            "Creating",
+            "0/1",
+            "the Job is being created",
+        ) == summarize_job()
 
     @pytest.mark.parametrize(
         ("given", "ready"),
@@ -72,27 +82,27 @@ class TestTheWay:
         """Not more at a time than are still to succeed; the Job says the same."""
         made = job(spec={"completions": None, "parallelism": 1, **given})
 
-        assert ready == said(spec={**SPEC, "job": given})[3]
-        assert ready == said(made)[3]
+        assert ready == summarize_job(spec={**SPEC, "job": given})[3]
+        assert ready == summarize_job(made)[3]
 
     def test_pods_are_to_be_made(self) -> None:
         """A Job that was just made has no pods."""
         message = "0 of 1 pod ready; waiting for pods to be made"
 
-        assert ("Pending", "False", "PodsPending", "0/1", message) == said(job(), now=29)
-        assert 1 == about(job(), now=29).again
-        assert "PodsPending" == said(job(status={"startTime": None}))[2]
+        assert ("Pending", "False", "PodsPending", "0/1", message) == summarize_job(job(), now=29)
+        assert 1 == evaluate_job(job(), now=29).requeue_after
+        assert "PodsPending" == summarize_job(job(status={"startTime": None}))[2]
 
     def test_no_pods_are_made(self) -> None:
         """A quota, say: a Job tells of it only by Events."""
         message = "0 of 1 pod ready; it has no pod, see kubectl describe job web"
 
-        assert ("Degraded", "False", "NoPods", "0/1", message) == said(job(), now=30)
-        assert "Creating" == said(now=30)[2]
+        assert ("Degraded", "False", "NoPods", "0/1", message) == summarize_job(job(), now=30)
+        assert "Creating" == summarize_job(now=30)[2]
 
     def test_no_node_yet(self) -> None:
         """A pod that is made but not yet placed."""
-        found = said(job(), job_pod(node="", phase="Pending"))
+        found = summarize_job(job(), job_pod(node="", phase="Pending"))
 
         assert ("PodsPending", "0 of 1 pod ready; waiting for a node") == (found[2], found[4])
 
@@ -101,14 +111,14 @@ class TestTheWay:
         starting = job_pod("web-1", waiting("ContainerCreating"), phase="Pending")
 
         assert ("Progressing", "False", "PodsStarting", "0/1", "0 of 1 pod ready; starting") == (
-            said(job(), starting)
+            summarize_job(job(), starting)
         )
 
     def test_running(self) -> None:
         """The pods that are to run are ready: the app is."""
-        found = about(job(), job_pod("web-1", running()), now=10)
+        found = evaluate_job(job(), job_pod("web-1", running()), now=10)
 
-        assert ("Ready", "True", "AllPodsReady", "1/1", "1 of 1 pod ready") == said(
+        assert ("Ready", "True", "AllPodsReady", "1/1", "1 of 1 pod ready") == summarize_job(
             job(), job_pod("web-1", running())
         )
         assert (1, 1, 1) == (
@@ -116,80 +126,82 @@ class TestTheWay:
             found.status.ready_replicas,
             found.status.updated_replicas,
         )
-        assert ("True", "JobRunning", "0 of 1 pod succeeded") == condition(
+        assert ("True", "JobRunning", "0 of 1 pod succeeded") == find_condition(
             "Progressing", job(), job_pod("web-1", running())
         )
 
     @pytest.mark.parametrize("name", ["container", "pod"])
     def test_the_end_of_a_container_is_no_fault(self, name: str) -> None:
         """It has done its work: whether the pod says so already or not."""
-        done = terminated(ended(0, "Completed"))
+        done = terminated(termination(0, "Completed"))
         pod = job_pod("web-1", done, phase="Running" if name == "container" else "Succeeded")
 
-        assert said(job(), pod)[0] == "Progressing"
-        assert ("True", "NothingFails") == condition("Healthy", job(), pod)[:2]
+        assert summarize_job(job(), pod)[0] == "Progressing"
+        assert ("True", "NothingFails") == find_condition("Healthy", job(), pod)[:2]
 
     def test_every_pod_has_succeeded(self) -> None:
         """The Job is about to say so."""
         message = "every pod has succeeded; the Job is ending"
 
-        assert ("Progressing", "False", "JobEnding", "0/0", message) == said(job(), succeeded())
+        assert ("Progressing", "False", "JobEnding", "0/0", message) == summarize_job(
+            job(), make_succeeded_pod()
+        )
 
     def test_completed(self) -> None:
         """The app is Completed, and Ready: nothing more is asked for."""
-        found = about(job(run=MARK, result="Complete"), succeeded())
+        found = evaluate_job(job(run_hash=RUN_HASH, result="Complete"), make_succeeded_pod())
 
-        assert ("Completed", "True", "Completed", "0/0", "completed") == said(
-            job(result="Complete"), succeeded()
+        assert ("Completed", "True", "Completed", "0/0", "completed") == summarize_job(
+            job(result="Complete"), make_succeeded_pod()
         )
         assert {
-            "run": MARK,
+            "run": RUN_HASH,
             "succeeded": 1,
             "failed": 0,
             "result": "Complete",
             "startedAt": builders.iso(0),
             "finishedAt": builders.iso(50),
             "backoffLimit": 6,
-        } == status_of(found)["job"]
+        } == status_json(found)["job"]
         assert "Completed" == found.status.pods[0].reason
-        assert ("False", "JobComplete") == condition("Progressing", job(result="Complete"))[:2]
-        assert [("Normal", "Completed")] == [(n.type, n.reason) for n in found.notices]
+        assert ("False", "JobComplete") == find_condition("Progressing", job(result="Complete"))[:2]
+        assert [("Normal", "Completed")] == [(n.type, n.reason) for n in found.events]
 
     def test_completed_by_several(self) -> None:
         """How many it took."""
         done = job(result="Complete", status={"succeeded": 3})
 
-        assert "completed, 3 pods succeeded" == said(done)[4]
+        assert "completed, 3 pods succeeded" == summarize_job(done)[4]
 
     def test_the_first_success_is_enough(self) -> None:
         """Without a number of completions no other pod is made once one has succeeded."""
         queue = job(spec={"completions": None, "parallelism": 2})
         other = job_pod("web-2", running())
 
-        assert "1/1" == said(queue, succeeded(), other)[3]
-        assert "it runs" == condition("Progressing", queue, other)[2]
+        assert "1/1" == summarize_job(queue, make_succeeded_pod(), other)[3]
+        assert "it runs" == find_condition("Progressing", queue, other)[2]
 
     def test_a_success_that_was_none(self) -> None:
         """An app that ends well when its probe has it stopped is complete, but not silently."""
-        end = ended(0, "Completed", started=0, finished=40)
+        end = termination(0, "Completed", started=0, finished=40)
         message = (
             "completed; web-1: failed its liveness probe, but ended with exit code 0, which is "
             "success"
         )
 
-        pod = succeeded(end=end, probes=["liveness"])
+        pod = make_succeeded_pod(end=end, probes=["liveness"])
 
-        assert message == said(job(result="Complete"), pod, stopping("web-1", 39))[4]
-        assert "completed" == said(job(result="Complete"), pod)[4]
+        assert message == summarize_job(job(result="Complete"), pod, pod_stop_event("web-1", 39))[4]
+        assert "completed" == summarize_job(job(result="Complete"), pod)[4]
 
     def test_suspended(self) -> None:
         """Somebody, or a queue of Jobs, holds it back."""
         held = job(spec={"suspend": True})
-        phase, ready, reason, _, message = said(held)
+        phase, ready, reason, _, message = summarize_job(held)
 
         assert ("Progressing", "False", "JobSuspended") == (phase, ready, reason)
         assert message.startswith("the Job is suspended; to go on: kubectl patch job/web ")
-        assert ("Unknown", "JobSuspended") == condition("Progressing", held)[:2]
+        assert ("Unknown", "JobSuspended") == find_condition("Progressing", held)[:2]
 
 
 class TestFaults:
@@ -197,23 +209,25 @@ class TestFaults:
 
     def test_a_container_is_restarted_again_and_again(self) -> None:
         """OnFailure: as in a Deployment."""
-        pod = job_pod("web-1", crash_loop(3, ended(1)), policy="OnFailure")
+        pod = job_pod("web-1", crash_loop(3, termination(1)), policy="OnFailure")
 
-        assert ("Degraded", "CrashLoopBackOff") == said(job(), pod)[::2][:2]
+        assert ("Degraded", "CrashLoopBackOff") == summarize_job(job(), pod)[::2][:2]
 
     def test_between_two_pods(self) -> None:
         """Never: the next pod is made after a while."""
         message = "0 of 1 pod ready; web-1: crashed, exit code 3; the Job makes another pod"
 
-        assert ("Degraded", "False", "Error", "0/1", message) == said(job(), failed())
+        assert ("Degraded", "False", "Error", "0/1", message) == summarize_job(
+            job(), make_failed_pod()
+        )
 
     def test_the_next_pod_is_there(self) -> None:
         """The fault is being overcome, and then is."""
         starting = job_pod("web-2", waiting("ContainerCreating"), created=50, phase="Pending")
         up = job_pod("web-2", running(since=60), created=50)
 
-        assert "Progressing" == said(job(), failed(), starting)[0]
-        assert "Ready" == said(job(), failed(), up)[0]
+        assert "Progressing" == summarize_job(job(), make_failed_pod(), starting)[0]
+        assert "Ready" == summarize_job(job(), make_failed_pod(), up)[0]
 
     @pytest.mark.parametrize(
         ("reason", "why"),
@@ -228,45 +242,50 @@ class TestFaults:
         over = job(result="Failed", reason=reason, message="Container app failed. More.")
         message = f"the Job has given up: {why}; web-1: crashed, exit code 3"
 
-        assert ("Degraded", "False", reason, "0/1", message) == said(over, failed())
-        assert ("False", reason, message) == condition("Healthy", over, failed())
-        assert ("False", reason) == condition("Progressing", over)[:2]
-        assert f"the Job has given up: {why}" == said(over)[4]
+        assert ("Degraded", "False", reason, "0/1", message) == summarize_job(
+            over, make_failed_pod()
+        )
+        assert ("False", reason, message) == find_condition("Healthy", over, make_failed_pod())
+        assert ("False", reason) == find_condition("Progressing", over)[:2]
+        assert f"the Job has given up: {why}" == summarize_job(over)[4]
 
     def test_about_to_give_up(self) -> None:
         """It is told before the last pod has stopped, and of the pod that did fail."""
         soon = job(result="FailureTarget", reason="BackoffLimitExceeded")
         other = job_pod("web-2", running(), created=90)
-        message = said(soon, failed(), other)[4]
+        message = summarize_job(soon, make_failed_pod(), other)[4]
 
         assert message.endswith("allows; web-1: crashed, exit code 3")
-        assert "result" not in status_of(about(soon))["job"]
+        assert "result" not in status_json(evaluate_job(soon))["job"]
 
     def test_a_node_threw_a_pod_out(self) -> None:
         """Its own reason and words."""
-        thrown = evicted("web-1")
+        thrown = evicted_pod("web-1")
         thrown["metadata"]["labels"] = job_pod()["metadata"]["labels"]
         thrown["spec"]["restartPolicy"] = "Never"
 
-        assert ("Degraded", "Evicted") == said(job(), thrown)[::2][:2]
+        assert ("Degraded", "Evicted") == summarize_job(job(), thrown)[::2][:2]
 
     def test_a_pod_that_does_not_say_why(self) -> None:
         """Its status was lost."""
         pod = job_pod("web-1", phase="Failed")
 
-        assert "0 of 1 pod ready; web-1: failed; the Job makes another pod" == said(job(), pod)[4]
+        assert (
+            "0 of 1 pod ready; web-1: failed; the Job makes another pod"
+            == summarize_job(job(), pod)[4]
+        )
 
     def test_a_pod_that_is_being_deleted_tells_nothing(self) -> None:
         """Somebody deletes what has failed."""
-        gone = failed(deletionTimestamp=builders.iso(0))
+        gone = make_failed_pod(deletionTimestamp=builders.iso(0))
 
-        assert "PodsPending" == said(job(), gone)[2]
+        assert "PodsPending" == summarize_job(job(), gone)[2]
 
     def test_it_is_made_anew(self) -> None:
         """Its template has changed."""
         message = "the Job is being deleted, to be made anew"
 
-        assert ("Progressing", "False", "Recreating", "0/1", message) == said(
+        assert ("Progressing", "False", "Recreating", "0/1", message) == summarize_job(
             job(deletionTimestamp=builders.iso(0))
         )
 
@@ -274,36 +293,42 @@ class TestFaults:
         """How it is is still said."""
         spec = {**SPEC, "paused": True}
 
-        assert "paused, nothing is changed; there is no Job" == said(spec=spec)[4]
-        assert ("Paused", "True") == said(job(result="Complete"), spec=spec)[:2]
+        assert "paused, nothing is changed; there is no Job" == summarize_job(spec=spec)[4]
+        assert ("Paused", "True") == summarize_job(job(result="Complete"), spec=spec)[:2]
 
     def test_an_obstacle(self) -> None:
         """A pod of the Job runs as before."""
-        taken = Outcome(problems=(Problem(Obstacle.NAME_CONFLICT, "there is a Service web"),))
+        taken = SyncResult(
+            errors=(SyncError(SyncErrorReason.NAME_CONFLICT, "there is a Service web"),)
+        )
 
         assert (
             "there is a Service web; 1 pod serves as before"
-            == said(job(), job_pod("web-1", running()), outcome=taken)[4]
+            == summarize_job(job(), job_pod("web-1", running()), sync_result=taken)[4]
         )
 
 
 class TestTheRecord:
     """What is remembered of a run, so that it is not run again."""
 
-    DONE: ClassVar[Json] = {"job": {"run": MARK, "succeeded": 1, "failed": 0, "result": "Complete"}}
+    DONE: ClassVar[Json] = {
+        "job": {"run": RUN_HASH, "succeeded": 1, "failed": 0, "result": "Complete"}
+    }
 
     def test_a_job_that_is_gone(self) -> None:
         """What it came to stays."""
-        found = about(before=self.DONE)
+        found = evaluate_job(previous_status=self.DONE)
 
-        assert ("Completed", "True", "Completed", "0/0", "completed") == said(before=self.DONE)
-        assert self.DONE["job"] == status_of(found)["job"]
+        assert ("Completed", "True", "Completed", "0/0", "completed") == summarize_job(
+            previous_status=self.DONE
+        )
+        assert self.DONE["job"] == status_json(found)["job"]
 
     def test_a_job_that_is_gone_and_had_given_up(self) -> None:
         """By its reason."""
         over = {
             "job": {
-                "run": MARK,
+                "run": RUN_HASH,
                 "result": "Failed",
                 "reason": "DeadlineExceeded",
                 "backoffLimit": 6,
@@ -311,15 +336,17 @@ class TestTheRecord:
         }
         message = "the Job has given up: it ran for longer than activeDeadlineSeconds"
 
-        assert ("Degraded", "False", "DeadlineExceeded", "0/0", message) == said(before=over)
+        assert ("Degraded", "False", "DeadlineExceeded", "0/0", message) == summarize_job(
+            previous_status=over
+        )
 
     def test_an_end_that_is_not_known(self) -> None:
         """A Job that was deleted while it ran is made again."""
-        assert "Creating" == said(before={"job": {"run": MARK}})[2]
+        assert "Creating" == summarize_job(previous_status={"job": {"run": RUN_HASH}})[2]
 
     def test_another_run(self) -> None:
         """The spec asks for something else: what was is over."""
-        found = about(before=self.DONE, spec={**SPEC, "image": "web:v2"})
+        found = evaluate_job(previous_status=self.DONE, spec={**SPEC, "image": "web:v2"})
 
         assert found.status.job is None
         assert {"run": None} != found.patch["job"]
@@ -327,21 +354,21 @@ class TestTheRecord:
 
     def test_an_app_that_serves_again(self) -> None:
         """It has no run."""
-        assert about(before=self.DONE, spec={"image": "web:v1"}).status.job is None
+        assert evaluate_job(previous_status=self.DONE, spec={"image": "web:v1"}).status.job is None
 
     def test_a_spec_that_cannot_be_read(self) -> None:
         """It stays known: the next spec may be the one that was run."""
         thing = builders.app({"image": 1}, status=self.DONE)
-        found = report(facts(thing), None, Outcome(), builders.at(1))
+        found = evaluate(build_snapshot(thing), None, SyncResult(), builders.at(1))
 
         assert found.status.job is not None
 
     def test_while_it_is_deleted(self) -> None:
         """It stays Completed."""
-        going = job(run=MARK, result="Complete", deletionTimestamp=builders.iso(0))
+        going = job(run_hash=RUN_HASH, result="Complete", deletionTimestamp=builders.iso(0))
 
-        assert "Completed" == said(going)[0]
-        assert "Complete" == about(going).status.job.result
+        assert "Completed" == summarize_job(going)[0]
+        assert "Complete" == evaluate_job(going).status.job.result
 
 
 class TestRestarts:
@@ -349,22 +376,22 @@ class TestRestarts:
 
     NEXT = job_pod("web-2", running(since=60), created=50)
 
-    def counted(self, *objects: Json, **more: Any) -> Json:  # noqa: ANN401 - as tell
+    def count_restarts(self, *objects: Json, **more: Any) -> Json:  # noqa: ANN401 - as tell
         """The block of restarts."""
-        block: Json = status_of(about(job(), *objects, **more))["restarts"]
+        block: Json = status_json(evaluate_job(job(), *objects, **more))["restarts"]
         return block
 
     def test_it_counts_when_there_is_another_pod(self) -> None:
         """Not before: the Job may give up. A pod that was made earlier is no other."""
         early = job_pod("web-2", running(since=40), created=40)
 
-        assert 0 == self.counted(failed(), early)["total"]
-        assert 0 == self.counted(failed())["total"]
-        assert 1 == self.counted(failed(), self.NEXT)["total"]
+        assert 0 == self.count_restarts(make_failed_pod(), early)["total"]
+        assert 0 == self.count_restarts(make_failed_pod())["total"]
+        assert 1 == self.count_restarts(make_failed_pod(), self.NEXT)["total"]
 
     def test_by_its_reason(self) -> None:
         """The pod, how it ended, and that nothing was restarted in a pod that lives."""
-        block = self.counted(failed(), self.NEXT)
+        block = self.count_restarts(make_failed_pod(), self.NEXT)
 
         assert (0, {"Error": 1}) == (block["current"], block["byReason"])
         assert {
@@ -378,14 +405,18 @@ class TestRestarts:
     @pytest.mark.parametrize(
         ("end", "events", "reason"),
         [
-            (ended(137, "OOMKilled", finished=40), [], "OOMKilled"),
-            (ended(137, finished=40), [killing("web-1", 38)], "LivenessProbe"),
-            (ended(137, finished=40), [killing("web-1", 38, probe="startup")], "StartupProbe"),
+            (termination(137, "OOMKilled", finished=40), [], "OOMKilled"),
+            (termination(137, finished=40), [probe_kill_event("web-1", 38)], "LivenessProbe"),
+            (
+                termination(137, finished=40),
+                [probe_kill_event("web-1", 38, probe="startup")],
+                "StartupProbe",
+            ),
         ],
     )
     def test_probes_and_memory(self, end: Json, events: list[Json], reason: str) -> None:
         """As for containers that are restarted; the pod is told by the same reason."""
-        found = about(job(), failed(end=end), self.NEXT, *events)
+        found = evaluate_job(job(), make_failed_pod(end=end), self.NEXT, *events)
 
         assert {reason: 1} == found.status.restarts.by_reason
         assert reason == found.status.pods[-1].reason
@@ -404,21 +435,25 @@ class TestRestarts:
         self, probes: list[str], since: float, reason: str
     ) -> None:
         """So it is under Never; a pod that was ready had passed its startup probe."""
-        end = ended(137, started=10, finished=40)
-        pod = failed(end=end, probes=probes, since=since)
-        found = about(job(), pod, self.NEXT, stopping("web-1", 38))
+        end = termination(137, started=10, finished=40)
+        pod = make_failed_pod(end=end, probes=probes, since=since)
+        found = evaluate_job(job(), pod, self.NEXT, pod_stop_event("web-1", 38))
 
         assert {reason: 1} == found.status.restarts.by_reason
 
     @pytest.mark.parametrize(
         "pod",
         [
-            failed(end=ended(137, finished=40), probes=["liveness"], status={"reason": "Evicted"}),
+            make_failed_pod(
+                end=termination(137, finished=40),
+                probes=["liveness"],
+                status={"reason": "Evicted"},
+            ),
             job_pod("web-1", running(), probes=["liveness"]),
             job_pod(
                 "web-1",
-                terminated(ended(1, finished=35), name="first"),
-                terminated(ended(137, finished=40)),
+                terminated(termination(1, finished=35), name="first"),
+                terminated(termination(137, finished=40)),
                 probes=["liveness"],
                 phase="Failed",
             ),
@@ -427,35 +462,41 @@ class TestRestarts:
     )
     def test_a_stop_that_was_for_no_probe(self, pod: Json) -> None:
         """The node, or the end of the pod."""
-        found = about(job(), pod, self.NEXT, stopping("web-1", 38))
+        found = evaluate_job(job(), pod, self.NEXT, pod_stop_event("web-1", 38))
 
         assert "LivenessProbe" not in found.status.restarts.by_reason
 
     def test_never_twice(self) -> None:
         """Whoever counts, however often, and when the Event comes late."""
-        end = ended(137, finished=40)
-        first = status_of(about(job(), failed(end=end), self.NEXT))
-        again = about(job(), failed(end=end), self.NEXT, before=first)
-        late = about(job(), failed(end=end), self.NEXT, killing("web-1", 38), before=first)
-        gone = about(job(), self.NEXT, before=first)
+        end = termination(137, finished=40)
+        first = status_json(evaluate_job(job(), make_failed_pod(end=end), self.NEXT))
+        again = evaluate_job(job(), make_failed_pod(end=end), self.NEXT, previous_status=first)
+        late = evaluate_job(
+            job(),
+            make_failed_pod(end=end),
+            self.NEXT,
+            probe_kill_event("web-1", 38),
+            previous_status=first,
+        )
+        gone = evaluate_job(job(), self.NEXT, previous_status=first)
 
-        assert ({}, ()) == (again.patch.get("restarts", {}), again.restarts)
+        assert ({}, ()) == (again.patch.get("restarts", {}), again.new_restarts)
         assert {"LivenessProbe": 1} == late.status.restarts.by_reason
         assert "LivenessProbe" == late.status.restarts.last.reason
         assert 1 == gone.status.restarts.total
 
     def test_one_after_the_other(self) -> None:
         """Each failed pod once; the last one is not replaced."""
-        second = failed("web-2", ended(3, started=55, finished=70), created=50)
-        block = self.counted(failed(), second)
+        second = make_failed_pod("web-2", termination(3, started=55, finished=70), created=50)
+        block = self.count_restarts(make_failed_pod(), second)
 
         assert {"Error": 1} == block["byReason"]
         assert [("web-1", 1)] == [(e["pod"], e["count"]) for e in block["counted"]]
 
     def test_the_event(self) -> None:
         """Another pod, not another container."""
-        notices = about(job(), failed(), self.NEXT).notices
-        told = next(notice for notice in notices if notice.reason == "PodReplaced")
+        notices = evaluate_job(job(), make_failed_pod(), self.NEXT).events
+        told = next(event for event in notices if event.reason == "PodReplaced")
 
         assert "Warning" == told.type
         assert (
@@ -467,32 +508,32 @@ class TestRestarts:
         """Those beside it are stopped because of it."""
         pod = job_pod(
             "web-1",
-            terminated(ended(137, finished=45), name="beside"),
-            terminated(ended(3, finished=40)),
-            terminated(ended(0, finished=30), name="helper"),
+            terminated(termination(137, finished=45), name="beside"),
+            terminated(termination(3, finished=40)),
+            terminated(termination(0, finished=30), name="helper"),
             phase="Failed",
         )
 
-        assert "app" == self.counted(pod, self.NEXT)["last"]["container"]
+        assert "app" == self.count_restarts(pod, self.NEXT)["last"]["container"]
 
     @pytest.mark.parametrize(
         "pod",
         [
-            failed(status={"reason": "Evicted"}),
-            failed(deletionTimestamp=builders.iso(0)),
-            failed(policy="Always"),
-            job_pod("web-1", terminated(ended(0, finished=40)), phase="Failed"),
-            succeeded(),
+            make_failed_pod(status={"reason": "Evicted"}),
+            make_failed_pod(deletionTimestamp=builders.iso(0)),
+            make_failed_pod(policy="Always"),
+            job_pod("web-1", terminated(termination(0, finished=40)), phase="Failed"),
+            make_succeeded_pod(),
         ],
         ids=["evicted", "deleted", "of a Deployment", "no bad end", "succeeded"],
     )
     def test_what_is_no_restart(self, pod: Json) -> None:
         """No fault of the app."""
-        assert 0 == self.counted(pod, self.NEXT)["total"]
+        assert 0 == self.count_restarts(pod, self.NEXT)["total"]
 
     def test_a_pod_of_another_job(self) -> None:
         """A new run is not a replacement."""
-        other = job_pod("web-2", running(since=60), created=50, of="another")
+        other = job_pod("web-2", running(since=60), created=50, job_uid="another")
         undated = job_pod("web-3", running(since=60), created=None)
 
-        assert 0 == self.counted(failed(), other, undated)["total"]
+        assert 0 == self.count_restarts(make_failed_pod(), other, undated)["total"]

@@ -6,29 +6,29 @@ from selfhealing.api.healing_status import (
     ActionOutcome,
     HealingAction,
     HealingStatus,
-    Remedy,
+    Remediation,
 )
 from selfhealing.api.status import PodRestart, RestartsStatus
-from selfhealing.status.remediation import last_heal
+from selfhealing.status.remediation import find_last_heal_time
 from tests.unit import builders
-from tests.unit.snapshots import status_of, tell
+from tests.unit.snapshots import evaluate_app, status_json
 
-NEVER = RestartsStatus()
+NO_RESTARTS = RestartsStatus()
 
 
-def restarted(at: float | None) -> RestartsStatus:
+def make_restarts_status(at: float | None) -> RestartsStatus:
     """What is known of restarts, of which the last was after the end ``at``."""
     when = None if at is None else builders.at(at)
     last = PodRestart(pod="web-abc-1", container="app", reason="Error", at=when)
     return RestartsStatus(total=1, last=last)
 
 
-def record(*actions: tuple[ActionOutcome, float]) -> HealingStatus:
+def make_record(*actions: tuple[ActionOutcome, float]) -> HealingStatus:
     """What is remembered about healing, the latest decision first."""
     history = [
         HealingAction(
             id=len(actions) - number,
-            remedy=Remedy.RECYCLE,
+            remediation=Remediation.REPLACE_POD,
             diagnosis="CrashLooping",
             outcome=outcome,
             at=builders.at(at),
@@ -39,49 +39,53 @@ def record(*actions: tuple[ActionOutcome, float]) -> HealingStatus:
     return HealingStatus(mode="Auto", budget_left=1, history=history)
 
 
-HELPED = ActionOutcome.HELPED
+HELPED = ActionOutcome.SUCCEEDED
 
 
 @pytest.mark.parametrize(
     ("restarts", "healing", "expected"),
     [
-        (NEVER, None, None),
-        (NEVER, record(), None),
-        (restarted(None), None, None),
-        (restarted(10), None, 10),
-        (restarted(10), record((HELPED, 5)), 10),
-        (restarted(10), record((HELPED, 50)), 50),
-        (restarted(None), record((HELPED, 50)), 50),
-        (NEVER, record((HELPED, 50), (HELPED, 20)), 50),
+        (NO_RESTARTS, None, None),
+        (NO_RESTARTS, make_record(), None),
+        (make_restarts_status(None), None, None),
+        (make_restarts_status(10), None, 10),
+        (make_restarts_status(10), make_record((HELPED, 5)), 10),
+        (make_restarts_status(10), make_record((HELPED, 50)), 50),
+        (make_restarts_status(None), make_record((HELPED, 50)), 50),
+        (NO_RESTARTS, make_record((HELPED, 50), (HELPED, 20)), 50),
     ],
 )
 def test_the_later_counts(
     restarts: RestartsStatus, healing: HealingStatus | None, expected: float | None
 ) -> None:
     """By when an action was decided, not by when its help was proved."""
-    assert (None if expected is None else builders.at(expected)) == last_heal(restarts, healing)
+    assert (None if expected is None else builders.at(expected)) == find_last_heal_time(
+        restarts, healing
+    )
 
 
 @pytest.mark.parametrize("outcome", ActionOutcome)
 def test_only_what_was_carried_out_counts(outcome: ActionOutcome) -> None:
     """Not what was only proposed or noted, nor that an app was left to people."""
     taken = {
-        ActionOutcome.STARTED,
-        ActionOutcome.HELPED,
-        ActionOutcome.NO_HELP,
-        ActionOutcome.OVERTAKEN,
+        ActionOutcome.IN_PROGRESS,
+        ActionOutcome.SUCCEEDED,
+        ActionOutcome.FAILED,
+        ActionOutcome.SUPERSEDED,
     }
     expected = 50 if outcome in taken else 20
-    found = last_heal(NEVER, record((outcome, 50), (HELPED, 20)))
+    found = find_last_heal_time(NO_RESTARTS, make_record((outcome, 50), (HELPED, 20)))
 
     assert builders.at(expected) == found
 
 
 def test_it_stands_in_the_status() -> None:
     """Where a container was restarted; and not at all where nothing ever was."""
-    restarts = builders.running(20, restarts=1, last=builders.ended(started=0, finished=10))
-    healed = status_of(tell(builders.deployment(), builders.pod("web-abc-1", restarts)))
-    well = status_of(tell(builders.deployment(), builders.pod("web-abc-1", builders.running())))
+    restarts = builders.running(20, restarts=1, last=builders.termination(started=0, finished=10))
+    healed = status_json(evaluate_app(builders.deployment(), builders.pod("web-abc-1", restarts)))
+    well = status_json(
+        evaluate_app(builders.deployment(), builders.pod("web-abc-1", builders.running()))
+    )
 
     assert builders.iso(10) == healed["lastHealTime"]
     assert "lastHealTime" not in well

@@ -4,66 +4,71 @@ from typing import Any
 
 import pytest
 
-from selfhealing.apply.result import Obstacle, Outcome, Problem
+from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
 from tests.unit import builders
 from tests.unit.builders import (
     crash_loop,
     deployment,
-    ended,
-    evicted,
-    killing,
+    evicted_pod,
     pod,
-    progressing,
-    refused,
+    probe_kill_event,
+    progressing_condition,
+    replica_failure_condition,
     running,
     terminated,
-    tolerates,
-    unschedulable,
+    termination,
+    unreachable_toleration,
+    unschedulable_condition,
     waiting,
 )
-from tests.unit.snapshots import Json, tell
+from tests.unit.snapshots import Json, evaluate_app
 
-NOT_FOUND = (
+IMAGE_NOT_FOUND_MESSAGE = (
     'Back-off pulling image "web:v1": ErrImagePull: rpc error: code = NotFound desc = failed to '
     'pull and unpack image "docker.io/library/web:v1": failed to resolve reference '
     '"docker.io/library/web:v1": docker.io/library/web:v1: not found'
 )
-ROLLING = [progressing("ReplicaSetUpdated", "def")]
-STUCK = [progressing("ProgressDeadlineExceeded", "def", status="False")]
-NO_ROOM = (
+ROLLING = [progressing_condition("ReplicaSetUpdated", "def")]
+STUCK = [progressing_condition("ProgressDeadlineExceeded", "def", status="False")]
+UNSCHEDULABLE_MESSAGE = (
     "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. preemption: "
     "0/3 nodes are available: 3 Preemption is not helpful for scheduling."
 )
-QUOTA = (
+QUOTA_MESSAGE = (
     'pods "web-abc-x7k2p" is forbidden: exceeded quota: small, requested: pods=1, used: pods=6, '
     "limited: pods=6"
 )
 
 
-UNHEALED = {"image": "web:v1", "port": 5000, "healing": {"mode": "Off"}}
+HEALING_OFF = {"image": "web:v1", "port": 5000, "healing": {"mode": "Off"}}
 """What is judged here is how an app is, whatever would be done about it."""
 
 
-def said(*objects: Json, **more: Any) -> tuple[str, str, str, str]:  # noqa: ANN401 - as tell
+def summarize(*objects: Json, **more: Any) -> tuple[str, str, str, str]:  # noqa: ANN401 - as tell
     """Phase, reason, ready pods and message: what the columns of kubectl show."""
-    found = tell(*objects, **{"spec": UNHEALED, **more})
-    ready = next(c for c in found.status.conditions if c.type == "Ready")
-    assert (ready.status == "True") == (found.status.phase == "Ready")
-    assert ready.message == found.status.message
-    return (str(found.status.phase), ready.reason, found.status.ready or "", ready.message)
+    evaluation = evaluate_app(*objects, **{"spec": HEALING_OFF, **more})
+    ready = next(c for c in evaluation.status.conditions if c.type == "Ready")
+    assert (ready.status == "True") == (evaluation.status.phase == "Ready")
+    assert ready.message == evaluation.status.message
+    return (
+        str(evaluation.status.phase),
+        ready.reason,
+        evaluation.status.ready or "",
+        ready.message,
+    )
 
 
-def serving(name: str, **more: Any) -> Json:  # noqa: ANN401 - as pod
+def make_ready_pod(name: str, **more: Any) -> Json:  # noqa: ANN401 - as pod
     """A pod that is ready."""
     return pod(name, running(), **more)
 
 
-def silent(name: str, **more: Any) -> Json:  # noqa: ANN401 - as pod
+def make_unreachable_pod(name: str, **more: Any) -> Json:  # noqa: ANN401 - as pod
     """A pod whose node has fallen silent."""
     return pod(name, running(), ready=False, ready_reason="", since=50, node="node-7", **more)
 
 
-def starting(name: str) -> Json:
+def make_starting_pod(name: str) -> Json:
     """A pod that is on its way."""
     return pod(name, waiting("ContainerCreating"), phase="Pending")
 
@@ -75,57 +80,59 @@ class TestFirstDeployment:
         """Without a Deployment the app is Pending, and what is wanted comes from the spec."""
         spec = {"image": "web:v1", "replicas": 3}
 
-        assert ("Pending", "Creating", "0/3", "the Deployment is being created") == said(spec=spec)
+        assert ("Pending", "Creating", "0/3", "the Deployment is being created") == summarize(
+            spec=spec
+        )
 
     def test_nothing_yet_with_autoscaling(self) -> None:
         """An autoscaler keeps at least its minimum."""
         spec = {"image": "web:v1", "autoscaling": {"minReplicas": 2, "maxReplicas": 4}}
 
-        assert "0/2" == said(spec=spec)[2]
+        assert "0/2" == summarize(spec=spec)[2]
 
     def test_no_pods_yet(self) -> None:
         """A Deployment that was just made has no pods."""
-        new = deployment(2, updated=0, conditions=[progressing("NewReplicaSetCreated")])
+        new = deployment(2, updated=0, conditions=[progressing_condition("NewReplicaSetCreated")])
 
         assert (
             "Pending",
             "PodsPending",
             "0/2",
             "0 of 2 pods ready; waiting for pods to be made",
-        ) == said(new)
+        ) == summarize(new)
 
     def test_pods_wait_for_a_node(self) -> None:
         """Pods that are made but not yet placed are Pending too."""
-        new = deployment(1, conditions=[progressing("ReplicaSetUpdated")])
+        new = deployment(1, conditions=[progressing_condition("ReplicaSetUpdated")])
 
         assert (
             "Pending",
             "PodsPending",
             "0/1",
             "0 of 1 pod ready; waiting for a node",
-        ) == said(new, pod(node="", phase="Pending"))
+        ) == summarize(new, pod(node="", phase="Pending"))
 
     def test_containers_are_made(self) -> None:
         """Pulling the image and starting containers is progress."""
-        new = deployment(1, conditions=[progressing("ReplicaSetUpdated")])
+        new = deployment(1, conditions=[progressing_condition("ReplicaSetUpdated")])
         starting = pod("web-abc-1", waiting("ContainerCreating"), phase="Pending")
 
-        assert ("Progressing", "RollingOut", "0/1", "0 of 1 pod ready; starting") == said(
+        assert ("Progressing", "RollingOut", "0/1", "0 of 1 pod ready; starting") == summarize(
             new, starting
         )
 
     def test_half_ready(self) -> None:
         """One pod is ready, the other one does not pass its readiness probe yet."""
-        new = deployment(2, conditions=[progressing("ReplicaSetUpdated")])
+        new = deployment(2, conditions=[progressing_condition("ReplicaSetUpdated")])
 
-        assert ("Progressing", "RollingOut", "1/2", "1 of 2 pods ready; starting") == said(
-            new, serving("web-abc-1"), pod("web-abc-2", running(since=50, ready=False))
+        assert ("Progressing", "RollingOut", "1/2", "1 of 2 pods ready; starting") == summarize(
+            new, make_ready_pod("web-abc-1"), pod("web-abc-2", running(since=50, ready=False))
         )
 
     def test_ready(self) -> None:
         """Everything is there and ready."""
-        assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == said(
-            deployment(2), serving("web-abc-1"), serving("web-abc-2")
+        assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == summarize(
+            deployment(2), make_ready_pod("web-abc-1"), make_ready_pod("web-abc-2")
         )
 
     def test_ready_but_not_for_long_enough(self) -> None:
@@ -134,7 +141,7 @@ class TestFirstDeployment:
             1,
             available=0,
             min_ready_seconds=30,
-            conditions=[progressing("NewReplicaSetAvailable")],
+            conditions=[progressing_condition("NewReplicaSetAvailable")],
         )
 
         assert (
@@ -142,7 +149,7 @@ class TestFirstDeployment:
             "PodsSettling",
             "1/1",
             "1 of 1 pod ready; waiting for minReadySeconds",
-        ) == said(new, serving("web-abc-1"))
+        ) == summarize(new, make_ready_pod("web-abc-1"))
 
 
 class TestImages:
@@ -152,7 +159,9 @@ class TestImages:
     def test_the_two_names_of_a_failed_pull(self, reason: str) -> None:
         """They take turns for as long as the pull fails: the status knows one of them."""
         message = (
-            NOT_FOUND if reason == "ImagePullBackOff" else NOT_FOUND.partition("ErrImagePull: ")[2]
+            IMAGE_NOT_FOUND_MESSAGE
+            if reason == "ImagePullBackOff"
+            else IMAGE_NOT_FOUND_MESSAGE.partition("ErrImagePull: ")[2]
         )
 
         assert (
@@ -160,15 +169,18 @@ class TestImages:
             "ImagePullBackOff",
             "0/1",
             "0 of 1 pod ready; web-abc-1: cannot pull image web:v1: not found",
-        ) == said(
-            deployment(1, conditions=[progressing("ReplicaSetUpdated")]),
+        ) == summarize(
+            deployment(1, conditions=[progressing_condition("ReplicaSetUpdated")]),
             pod("web-abc-1", waiting(reason, message), phase="Pending"),
         )
 
     def test_a_bad_new_version(self) -> None:
         """Old pods serve while the new version cannot start: that is said."""
         bad = pod(
-            "web-def-1", waiting("ImagePullBackOff", NOT_FOUND), phase="Pending", image="web:v2"
+            "web-def-1",
+            waiting("ImagePullBackOff", IMAGE_NOT_FOUND_MESSAGE),
+            phase="Pending",
+            image="web:v2",
         )
 
         assert (
@@ -179,17 +191,20 @@ class TestImages:
                 "0 of 2 pods ready; web-def-1: cannot pull image web:v2: not found; "
                 "2 old pods still serve"
             ),
-        ) == said(
+        ) == summarize(
             deployment(2, updated=1, conditions=ROLLING),
-            serving("web-abc-1"),
-            serving("web-abc-2"),
+            make_ready_pod("web-abc-1"),
+            make_ready_pod("web-abc-2"),
             bad,
         )
 
     def test_a_bad_new_version_past_the_deadline(self) -> None:
         """After progressDeadlineSeconds the reason says that the rollout is stuck, and why."""
         bad = pod(
-            "web-def-1", waiting("ImagePullBackOff", NOT_FOUND), phase="Pending", image="web:v2"
+            "web-def-1",
+            waiting("ImagePullBackOff", IMAGE_NOT_FOUND_MESSAGE),
+            phase="Pending",
+            image="web:v2",
         )
 
         assert (
@@ -200,7 +215,7 @@ class TestImages:
                 "0 of 1 pod ready; the rollout is stuck; web-def-1: cannot pull image web:v2: "
                 "not found; 1 old pod still serves"
             ),
-        ) == said(deployment(1, conditions=STUCK), serving("web-abc-1"), bad)
+        ) == summarize(deployment(1, conditions=STUCK), make_ready_pod("web-abc-1"), bad)
 
 
 class TestCrashes:
@@ -213,31 +228,31 @@ class TestCrashes:
             "Error",
             "0/1",
             "0 of 1 pod ready; web-abc-1: crashed, exit code 1",
-        ) == said(deployment(1), pod("web-abc-1", terminated(ended(1))))
+        ) == summarize(deployment(1), pod("web-abc-1", terminated(termination(1))))
 
     @pytest.mark.parametrize(
         "status",
         [
-            crash_loop(3, ended(1, finished=10), back_off=20),
-            crash_loop(3, ended(1, finished=10), back_off=40),
-            running(since=95, restarts=3, last=ended(1, started=50, finished=60)),
-            terminated(ended(1, started=50, finished=60), restarts=3),
+            crash_loop(3, termination(1, finished=10), back_off=20),
+            crash_loop(3, termination(1, finished=10), back_off=40),
+            running(since=95, restarts=3, last=termination(1, started=50, finished=60)),
+            terminated(termination(1, started=50, finished=60), restarts=3),
         ],
         ids=["waits", "waits longer", "runs for a moment", "has just ended"],
     )
     def test_a_loop_has_one_name(self, status: Json) -> None:
         """The states of a loop take turns; phase, reason and message do not."""
-        phase, reason, _, message = said(deployment(1), pod("web-abc-1", status))
+        phase, reason, _, message = summarize(deployment(1), pod("web-abc-1", status))
 
         assert ("Degraded", "CrashLoopBackOff") == (phase, reason)
         assert message.endswith("pod ready; web-abc-1: keeps crashing, exit code 1")
 
     def test_it_lives_longer_than_before(self) -> None:
         """A container that outlives its last life by half is believed."""
-        proven = running(since=75, restarts=3, last=ended(1, started=50, finished=60))
+        proven = running(since=75, restarts=3, last=termination(1, started=50, finished=60))
 
-        assert "Ready" == said(deployment(1), pod("web-abc-1", proven), now=100)[0]
-        assert "Degraded" == said(deployment(1), pod("web-abc-1", proven), now=99)[0]
+        assert "Ready" == summarize(deployment(1), pod("web-abc-1", proven), now=100)[0]
+        assert "Degraded" == summarize(deployment(1), pod("web-abc-1", proven), now=99)[0]
 
     @pytest.mark.parametrize(
         ("restarts", "life", "phase"),
@@ -246,44 +261,46 @@ class TestCrashes:
     )  # fmt: skip
     def test_who_has_to_prove_itself(self, restarts: int, life: int, phase: str) -> None:
         """The more often it was restarted, the longer it must have lived to be believed."""
-        back = running(since=95, restarts=restarts, last=ended(1, started=90 - life, finished=90))
+        back = running(
+            since=95, restarts=restarts, last=termination(1, started=90 - life, finished=90)
+        )
 
-        assert phase == said(deployment(1), pod("web-abc-1", back))[0]
+        assert phase == summarize(deployment(1), pod("web-abc-1", back))[0]
 
     def test_one_restart_is_no_loop(self) -> None:
         """A container that was restarted once and is ready is well."""
-        healed = running(since=95, restarts=1, last=ended(137, started=80, finished=90))
+        healed = running(since=95, restarts=1, last=termination(137, started=80, finished=90))
 
-        assert "Ready" == said(deployment(1), pod("web-abc-1", healed))[0]
+        assert "Ready" == summarize(deployment(1), pod("web-abc-1", healed))[0]
 
     def test_rare_ends_are_no_loop(self) -> None:
         """Five ends in five days are five faults, each over when the container is ready again."""
         day = 24 * 3600
         healed = running(
-            since=5 * day, restarts=5, last=ended(1, started=4 * day, finished=5 * day)
+            since=5 * day, restarts=5, last=termination(1, started=4 * day, finished=5 * day)
         )
 
-        assert "Ready" == said(deployment(1), pod("web-abc-1", healed), now=5 * day + 1)[0]
+        assert "Ready" == summarize(deployment(1), pod("web-abc-1", healed), now=5 * day + 1)[0]
 
     def test_a_long_life_ends(self) -> None:
         """Ten minutes are enough, as for the kubelet: then an end is a new fault, not a loop."""
-        end = ended(1, started=0, finished=600)
+        end = termination(1, started=0, finished=600)
 
         assert (
             "Degraded",
             "Error",
             "0/1",
             "0 of 1 pod ready; web-abc-1: crashed, exit code 1",
-        ) == said(deployment(1), pod("web-abc-1", terminated(end, restarts=5)))
+        ) == summarize(deployment(1), pod("web-abc-1", terminated(end, restarts=5)))
 
     @pytest.mark.parametrize(
         ("end", "reason", "words"),
         [
-            (ended(137, "OOMKilled"), "OOMKilled", "runs out of memory again and again"),
-            (ended(0), "CrashLoopBackOff", "keeps ending by itself, exit code 0"),
-            (ended(139), "CrashLoopBackOff", "keeps crashing, exit code 139, SIGSEGV"),
+            (termination(137, "OOMKilled"), "OOMKilled", "runs out of memory again and again"),
+            (termination(0), "CrashLoopBackOff", "keeps ending by itself, exit code 0"),
+            (termination(139), "CrashLoopBackOff", "keeps crashing, exit code 139, SIGSEGV"),
             (
-                ended(
+                termination(
                     128,
                     "StartError",
                     message="failed to create containerd task: failed to create shim task: OCI "
@@ -303,19 +320,19 @@ class TestCrashes:
             reason,
             "0/1",
             f"0 of 1 pod ready; web-abc-1: {words}",
-        ) == said(deployment(1), pod("web-abc-1", crash_loop(4, end)))
+        ) == summarize(deployment(1), pod("web-abc-1", crash_loop(4, end)))
 
     @pytest.mark.parametrize(
         ("end", "reason", "words"),
         [
-            (ended(137, "OOMKilled"), "OOMKilled", "ran out of memory"),
-            (ended(0), "Completed", "ended by itself, exit code 0"),
+            (termination(137, "OOMKilled"), "OOMKilled", "ran out of memory"),
+            (termination(0), "Completed", "ended by itself, exit code 0"),
         ],
     )
     def test_why_it_ended_once(self, end: Json, reason: str, words: str) -> None:
         """A single end is told as one."""
         assert ("Degraded", reason, f"0 of 1 pod ready; web-abc-1: {words}") == tuple(
-            said(deployment(1), pod("web-abc-1", terminated(end)))[i] for i in (0, 1, 3)
+            summarize(deployment(1), pod("web-abc-1", terminated(end)))[i] for i in (0, 1, 3)
         )
 
     @pytest.mark.parametrize(
@@ -328,23 +345,23 @@ class TestCrashes:
     )
     def test_probes_kill(self, restarts: int, probe: str, words: str) -> None:
         """The kubelet's Event tells a probe's kill from a crash with the same exit code."""
-        status = terminated(ended(137, started=0, finished=30), restarts=restarts)
+        status = terminated(termination(137, started=0, finished=30), restarts=restarts)
 
-        message = said(
-            deployment(1), pod("web-abc-1", status), killing("web-abc-1", 29, probe=probe)
+        message = summarize(
+            deployment(1), pod("web-abc-1", status), probe_kill_event("web-abc-1", 29, probe=probe)
         )[3]
 
         assert f"0 of 1 pod ready; web-abc-1: {words}" == message
 
     def test_a_sidecar_and_an_init_container(self) -> None:
         """A container other than the app's own is named."""
-        sidecar = crash_loop(2, ended(1), name="proxy")
-        init = crash_loop(2, ended(2), name="migrate")
+        sidecar = crash_loop(2, termination(1), name="proxy")
+        init = crash_loop(2, termination(2), name="migrate")
 
-        assert said(deployment(1), pod("web-abc-1", running(), sidecar))[3].endswith(
+        assert summarize(deployment(1), pod("web-abc-1", running(), sidecar))[3].endswith(
             "web-abc-1: container proxy keeps crashing, exit code 1"
         )
-        assert said(
+        assert summarize(
             deployment(1),
             pod("web-abc-1", waiting("PodInitializing"), init=[init], phase="Pending"),
         )[3].endswith("web-abc-1: init container migrate keeps crashing, exit code 2")
@@ -356,11 +373,11 @@ class TestCrashes:
             "OOMKilled",
             "1/4",
             "1 of 4 pods ready; web-abc-2 and 2 more: runs out of memory again and again",
-        ) == said(
+        ) == summarize(
             deployment(4),
-            serving("web-abc-1"),
-            pod("web-abc-2", crash_loop(5, ended(137, "OOMKilled"))),
-            pod("web-abc-3", crash_loop(5, ended(137, "OOMKilled"))),
+            make_ready_pod("web-abc-1"),
+            pod("web-abc-2", crash_loop(5, termination(137, "OOMKilled"))),
+            pod("web-abc-3", crash_loop(5, termination(137, "OOMKilled"))),
             pod("web-abc-4", running(since=0, ready=False), since=50),
         )
 
@@ -373,7 +390,7 @@ class TestCrashes:
             "CreateContainerConfigError",
             "0/1",
             '0 of 1 pod ready; web-abc-1: cannot start: secret "db" not found',
-        ) == said(deployment(1), pod("web-abc-1", status, phase="Pending"))
+        ) == summarize(deployment(1), pod("web-abc-1", status, phase="Pending"))
 
     def test_a_container_that_cannot_be_started(self) -> None:
         """The two names of a failed start are one."""
@@ -391,7 +408,7 @@ class TestCrashes:
                 "0 of 1 pod ready; web-abc-1: cannot start: "
                 'exec: "/x": stat /x: no such file or directory'
             ),
-        ) == said(deployment(1), pod("web-abc-1", waiting("RunContainerError", message)))
+        ) == summarize(deployment(1), pod("web-abc-1", waiting("RunContainerError", message)))
 
 
 class TestReadiness:
@@ -406,37 +423,42 @@ class TestReadiness:
             "NotReady",
             "1/2",
             "1 of 2 pods ready; web-abc-2: does not pass its readiness probe",
-        ) == said(deployment(2), serving("web-abc-1"), lost)
+        ) == summarize(deployment(2), make_ready_pod("web-abc-1"), lost)
 
     def test_restarted_and_not_ready_yet(self) -> None:
         """After a restart readiness takes a moment."""
-        back = running(since=95, ready=False, restarts=1, last=ended(137, started=0, finished=90))
+        back = running(
+            since=95, ready=False, restarts=1, last=termination(137, started=0, finished=90)
+        )
 
         assert (
             "Degraded",
             "NotReady",
             "0/1",
             "0 of 1 pod ready; web-abc-1: was restarted and is not ready yet",
-        ) == said(deployment(1), pod("web-abc-1", back))
+        ) == summarize(deployment(1), pod("web-abc-1", back))
 
     @pytest.mark.parametrize(
         ("tolerations", "wait"),
         [
             (
-                [tolerates()],
+                [unreachable_toleration()],
                 "Kubernetes waits 5 minutes, until 12:05:50, before it replaces it",
             ),
             (
-                [tolerates(20)],
+                [unreachable_toleration(20)],
                 "Kubernetes waits 20 seconds, until 12:01:10, before it replaces it",
             ),
-            ([tolerates(None)], "its tolerations keep it there until the node is back"),
+            (
+                [unreachable_toleration(None)],
+                "its tolerations keep it there until the node is back",
+            ),
             ([], "Kubernetes replaces it at once"),
         ],
     )
     def test_the_node_is_lost(self, tolerations: list[Json], wait: str) -> None:
         """The control plane takes the readiness of a silent node's pods, not of containers."""
-        lost = silent("web-abc-2", tolerations=tolerations)
+        lost = make_unreachable_pod("web-abc-2", tolerations=tolerations)
 
         assert (
             "Degraded",
@@ -446,22 +468,24 @@ class TestReadiness:
                 "1 of 2 pods ready; web-abc-2: its node node-7 does not answer, "
                 f"noticed 2026-01-01 12:00:50 UTC; {wait}"
             ),
-        ) == said(deployment(2), serving("web-abc-1"), lost)
+        ) == summarize(deployment(2), make_ready_pod("web-abc-1"), lost)
 
     def test_the_node_is_lost_and_nobody_knows_since_when(self) -> None:
         """A condition without a time says no less."""
-        lost = silent("web-abc-1")
+        lost = make_unreachable_pod("web-abc-1")
         del lost["status"]["conditions"][1]["lastTransitionTime"]
 
         assert (
             "0 of 1 pod ready; web-abc-1: its node node-7 does not answer"
-            == (said(deployment(1), lost)[3])
+            == (summarize(deployment(1), lost)[3])
         )
 
     def test_the_pods_of_a_lost_node_are_replaced(self) -> None:
         """What is left behind is told, and what it waits for."""
-        lost = silent("web-abc-2", deletionTimestamp=builders.iso(0))
-        found = tell(deployment(2), serving("web-abc-1"), lost, starting("web-abc-3"))
+        lost = make_unreachable_pod("web-abc-2", deletionTimestamp=builders.iso(0))
+        found = evaluate_app(
+            deployment(2), make_ready_pod("web-abc-1"), lost, make_starting_pod("web-abc-3")
+        )
 
         assert (
             "Progressing",
@@ -471,17 +495,19 @@ class TestReadiness:
                 "1 of 2 pods ready; starting elsewhere; "
                 "1 pod left behind on node-7, which does not answer"
             ),
-        ) == said(deployment(2), serving("web-abc-1"), lost, starting("web-abc-3"))
+        ) == summarize(
+            deployment(2), make_ready_pod("web-abc-1"), lost, make_starting_pod("web-abc-3")
+        )
         assert {
             "web-abc-2": "its node node-7 does not answer; it goes when the node is back or deleted"
         } == {pod.name: pod.message for pod in found.status.pods if pod.message}
 
     def test_what_was_left_behind_is_no_fault_of_those_who_serve(self) -> None:
         """With its replacement ready the app is Ready, however long the node stays away."""
-        lost = silent("web-abc-2", deletionTimestamp=builders.iso(0))
+        lost = make_unreachable_pod("web-abc-2", deletionTimestamp=builders.iso(0))
 
-        assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == said(
-            deployment(2), serving("web-abc-1"), lost, serving("web-abc-3")
+        assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == summarize(
+            deployment(2), make_ready_pod("web-abc-1"), lost, make_ready_pod("web-abc-3")
         )
 
     def test_a_readiness_gate_is_closed(self) -> None:
@@ -493,7 +519,7 @@ class TestReadiness:
             "PodsStarting",
             "0/1",
             "0 of 1 pod ready; starting",
-        ) == said(deployment(1), gated)
+        ) == summarize(deployment(1), gated)
 
     @pytest.mark.parametrize(
         ("status", "reason", "words"),
@@ -510,8 +536,8 @@ class TestReadiness:
         """A pod that is never ready ails at last, also where no rollout has a deadline."""
         slow = pod("web-abc-1", status)
 
-        assert "Progressing" == said(deployment(1), slow, now=599)[0]
-        assert ("Degraded", reason, "0/1", f"0 of 1 pod ready; web-abc-1: {words}") == said(
+        assert "Progressing" == summarize(deployment(1), slow, now=599)[0]
+        assert ("Degraded", reason, "0/1", f"0 of 1 pod ready; web-abc-1: {words}") == summarize(
             deployment(1), slow, now=600
         )
 
@@ -519,10 +545,10 @@ class TestReadiness:
         """As long as the Deployment waits for progress: an app may be slow by nature."""
         slow = pod("web-abc-1", running(since=5, ready=False))
 
-        assert "Progressing" == said(deployment(1, deadline=900), slow, now=899)[0]
+        assert "Progressing" == summarize(deployment(1, deadline=900), slow, now=899)[0]
         assert (
             "web-abc-1: runs but is not ready after 15 minutes"
-            in said(deployment(1, deadline=900), slow, now=900)[3]
+            in summarize(deployment(1, deadline=900), slow, now=900)[3]
         )
 
 
@@ -536,17 +562,17 @@ class TestRollout:
             "RollingOut",
             "1/2",
             "1 of 2 pods ready; rolling out; 1 old pod still serves",
-        ) == said(
+        ) == summarize(
             deployment(2, conditions=ROLLING),
-            serving("web-abc-1"),
-            serving("web-def-1"),
+            make_ready_pod("web-abc-1"),
+            make_ready_pod("web-def-1"),
             pod("web-def-2", waiting("ContainerCreating")),
         )
 
     def test_all_new_pods_are_ready_but_an_old_one_lives(self) -> None:
         """Not complete before the last old pod is on its way out."""
-        current = (serving("web-def-1"), serving("web-def-2"))
-        done = deployment(2, conditions=[progressing("NewReplicaSetAvailable", "def")])
+        current = (make_ready_pod("web-def-1"), make_ready_pod("web-def-2"))
+        done = deployment(2, conditions=[progressing_condition("NewReplicaSetAvailable", "def")])
         going = pod("web-abc-1", running(), deletionTimestamp=builders.iso(0))
 
         assert (
@@ -554,9 +580,11 @@ class TestRollout:
             "RollingOut",
             "2/2",
             "2 of 2 pods ready; rolling out; 1 old pod still serves",
-        ) == said(deployment(2, conditions=ROLLING), serving("web-abc-1"), *current)
-        assert ("Progressing", "PodsSettling") == said(done, serving("web-abc-1"), *current)[:2]
-        assert "Ready" == said(done, going, *current)[0]
+        ) == summarize(deployment(2, conditions=ROLLING), make_ready_pod("web-abc-1"), *current)
+        assert ("Progressing", "PodsSettling") == summarize(
+            done, make_ready_pod("web-abc-1"), *current
+        )[:2]
+        assert "Ready" == summarize(done, going, *current)[0]
 
     def test_the_deployment_has_not_looked_yet(self) -> None:
         """What stands in its status is about the spec before."""
@@ -565,7 +593,7 @@ class TestRollout:
             "RolloutStarting",
             "1/1",
             "1 of 1 pod ready; a change begins",
-        ) == said(deployment(1, observed=False), serving("web-abc-1"))
+        ) == summarize(deployment(1, observed=False), make_ready_pod("web-abc-1"))
 
     def test_a_new_version_cures_the_old_one(self) -> None:
         """While pods that fail are being replaced, the app is on its way and not Degraded."""
@@ -574,18 +602,18 @@ class TestRollout:
             "RollingOut",
             "0/1",
             "0 of 1 pod ready; rolling out; web-abc-1: keeps crashing, exit code 1",
-        ) == said(
+        ) == summarize(
             deployment(1, conditions=ROLLING),
-            pod("web-abc-1", crash_loop(5, ended(1))),
+            pod("web-abc-1", crash_loop(5, termination(1))),
             pod("web-def-1", waiting("ContainerCreating")),
         )
 
     def test_an_old_pod_that_nothing_replaces(self) -> None:
         """Where no rollout is under way, what ails a pod of an old version is a fault."""
-        assert ("Degraded", "CrashLoopBackOff") == said(
-            deployment(1, conditions=[progressing("NewReplicaSetAvailable", "def")]),
-            serving("web-def-1"),
-            pod("web-abc-1", crash_loop(5, ended(1))),
+        assert ("Degraded", "CrashLoopBackOff") == summarize(
+            deployment(1, conditions=[progressing_condition("NewReplicaSetAvailable", "def")]),
+            make_ready_pod("web-def-1"),
+            pod("web-abc-1", crash_loop(5, termination(1))),
         )[:2]
 
     def test_stuck_without_a_cause(self) -> None:
@@ -598,7 +626,7 @@ class TestRollout:
                 "0 of 1 pod ready; the rollout is stuck; "
                 'ReplicaSet "web-def" has timed out progressing'
             ),
-        ) == said(
+        ) == summarize(
             deployment(1, conditions=STUCK), pod("web-def-1", running(since=5, ready=False)), now=60
         )
 
@@ -612,14 +640,18 @@ class TestRollout:
                 "0 of 1 pod ready; the rollout is stuck; pods are refused: exceeded quota: small, "
                 "requested: pods=1, used: pods=6, limited: pods=6; 1 old pod still serves"
             ),
-        ) == said(
-            deployment(1, updated=0, conditions=[*STUCK, refused(QUOTA)]), serving("web-abc-1")
+        ) == summarize(
+            deployment(1, updated=0, conditions=[*STUCK, replica_failure_condition(QUOTA_MESSAGE)]),
+            make_ready_pod("web-abc-1"),
         )
 
     def test_stuck_for_rejected_pods(self) -> None:
         """Nodes that turn new pods away can stop it too."""
-        message = said(
-            deployment(1, conditions=STUCK), evicted("web-def-1"), evicted("web-def-2"), now=60
+        message = summarize(
+            deployment(1, conditions=STUCK),
+            evicted_pod("web-def-1"),
+            evicted_pod("web-def-2"),
+            now=60,
         )[3]
 
         assert (
@@ -629,23 +661,23 @@ class TestRollout:
 
     def test_somebody_paused_the_deployment(self) -> None:
         """``kubectl rollout pause`` holds a rollout up until somebody resumes it."""
-        held = [progressing("DeploymentPaused", status="Unknown")]
+        held = [progressing_condition("DeploymentPaused", status="Unknown")]
 
         assert (
             "Progressing",
             "DeploymentPaused",
             "1/1",
             "1 of 1 pod ready; the Deployment is paused: kubectl rollout resume deployment/web",
-        ) == said(deployment(1, updated=0, conditions=held), serving("web-abc-1"))
+        ) == summarize(deployment(1, updated=0, conditions=held), make_ready_pod("web-abc-1"))
 
     def test_without_a_progress_deadline(self) -> None:
         """Without the condition Progressing the newest pod shows the current template."""
-        old, new = serving("web-abc-1", created=0), serving("web-def-1", created=50)
+        old, new = make_ready_pod("web-abc-1", created=0), make_ready_pod("web-def-1", created=50)
 
-        assert ("Progressing", "1/2") == said(deployment(2, updated=1, conditions=[]), old, new)[
-            ::2
-        ]
-        assert "Ready" == said(deployment(1, conditions=[]), new)[0]
+        assert ("Progressing", "1/2") == summarize(
+            deployment(2, updated=1, conditions=[]), old, new
+        )[::2]
+        assert "Ready" == summarize(deployment(1, conditions=[]), new)[0]
 
 
 class TestScaling:
@@ -658,36 +690,36 @@ class TestScaling:
             "PodsStarting",
             "2/4",
             "2 of 4 pods ready; starting",
-        ) == said(
+        ) == summarize(
             deployment(4, updated=3),
-            serving("web-abc-1"),
-            serving("web-abc-2"),
+            make_ready_pod("web-abc-1"),
+            make_ready_pod("web-abc-2"),
             pod("web-abc-3", waiting("ContainerCreating")),
         )
 
     def test_down(self) -> None:
         """Pods that are too many, or on their way out, are no fault."""
-        pods = [serving(f"web-abc-{i}") for i in range(4)]
+        pods = [make_ready_pod(f"web-abc-{i}") for i in range(4)]
 
-        assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == said(
+        assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == summarize(
             deployment(2, updated=4), *pods
         )
-        assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == said(
+        assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == summarize(
             deployment(2),
             *pods[:2],
-            *(serving(f"web-abc-{i}", deletionTimestamp=builders.iso(0)) for i in (2, 3)),
+            *(make_ready_pod(f"web-abc-{i}", deletionTimestamp=builders.iso(0)) for i in (2, 3)),
         )
 
     def test_to_zero(self) -> None:
         """Nothing is asked for and nothing is there: that is Ready."""
-        assert ("Ready", "ScaledToZero", "0/0", "scaled to 0 pods") == said(deployment(0))
+        assert ("Ready", "ScaledToZero", "0/0", "scaled to 0 pods") == summarize(deployment(0))
 
     def test_a_deleted_pod_is_replaced(self) -> None:
         """A pod that somebody deleted starts anew elsewhere."""
-        assert ("Progressing", "PodsStarting") == said(
+        assert ("Progressing", "PodsStarting") == summarize(
             deployment(2, updated=2),
-            serving("web-abc-1"),
-            serving("web-abc-2", deletionTimestamp=builders.iso(0)),
+            make_ready_pod("web-abc-1"),
+            make_ready_pod("web-abc-2", deletionTimestamp=builders.iso(0)),
             pod("web-abc-3", waiting("ContainerCreating")),
         )[:2]
 
@@ -697,11 +729,16 @@ class TestRoom:
 
     def test_unschedulable(self) -> None:
         """After a grace for what is made on demand it is a fault, in the scheduler's words."""
-        stranded = pod(node="", phase="Pending", conditions=[unschedulable(NO_ROOM)])
-
-        assert ("Pending", "PodsPending", "0/1", "0 of 1 pod ready; waiting for a node") == said(
-            deployment(1), stranded, now=29
+        stranded = pod(
+            node="", phase="Pending", conditions=[unschedulable_condition(UNSCHEDULABLE_MESSAGE)]
         )
+
+        assert (
+            "Pending",
+            "PodsPending",
+            "0/1",
+            "0 of 1 pod ready; waiting for a node",
+        ) == summarize(deployment(1), stranded, now=29)
         assert (
             "Degraded",
             "Unschedulable",
@@ -710,7 +747,7 @@ class TestRoom:
                 "0 of 1 pod ready; web-abc-1: no node takes it: "
                 "1 node(s) had untolerated taint(s), 2 Insufficient cpu"
             ),
-        ) == said(deployment(1), stranded, now=30)
+        ) == summarize(deployment(1), stranded, now=30)
 
     def test_quota(self) -> None:
         """No pod can be made: the message has no pod's name, which changes with each try."""
@@ -722,36 +759,40 @@ class TestRoom:
                 "1 of 2 pods ready; pods are refused: exceeded quota: small, requested: pods=1, "
                 "used: pods=6, limited: pods=6"
             ),
-        ) == said(
-            deployment(2, updated=1, conditions=[progressing(), refused(QUOTA)]),
-            serving("web-abc-1"),
+        ) == summarize(
+            deployment(
+                2,
+                updated=1,
+                conditions=[progressing_condition(), replica_failure_condition(QUOTA_MESSAGE)],
+            ),
+            make_ready_pod("web-abc-1"),
         )
 
     def test_evicted_pods_that_were_replaced(self) -> None:
         """What a node threw out stays as a failed pod; enough others serve."""
-        leftovers = [evicted(f"web-abc-{i}") for i in range(2, 9)]
+        leftovers = [evicted_pod(f"web-abc-{i}") for i in range(2, 9)]
 
-        assert ("Ready", "AllPodsReady", "1/1", "1 of 1 pod ready") == said(
-            deployment(1), serving("web-abc-1"), *leftovers
+        assert ("Ready", "AllPodsReady", "1/1", "1 of 1 pod ready") == summarize(
+            deployment(1), make_ready_pod("web-abc-1"), *leftovers
         )
 
     def test_old_evictions_say_nothing_about_today(self) -> None:
         """Pods that failed long ago do not degrade an app that scales up now."""
-        leftovers = [evicted(f"web-abc-{i}") for i in range(2, 9)]
+        leftovers = [evicted_pod(f"web-abc-{i}") for i in range(2, 9)]
         starting = pod("web-abc-1", waiting("ContainerCreating"), created=3600)
 
-        assert "Progressing" == said(deployment(1), starting, *leftovers, now=3601)[0]
+        assert "Progressing" == summarize(deployment(1), starting, *leftovers, now=3601)[0]
 
     def test_one_rejected_pod_is_replaced(self) -> None:
         """It takes two to make a fault."""
         starting = pod("web-abc-1", waiting("ContainerCreating"))
 
-        assert "Progressing" == said(deployment(1), starting, evicted("web-abc-2"))[0]
+        assert "Progressing" == summarize(deployment(1), starting, evicted_pod("web-abc-2"))[0]
 
     def test_nodes_turn_pods_away(self) -> None:
         """A node that refuses each new pod leaves a row of failed ones."""
         turned = [
-            evicted(f"web-abc-{i}", reason="OutOfcpu", message="Pod was rejected: Node didn't have "
+            evicted_pod(f"web-abc-{i}", reason="OutOfcpu", message="Pod was rejected: Node didn't have "
                     "enough resource: cpu, requested: 100, used: 1950, capacity: 2000")
             for i in range(3)
         ]  # fmt: skip
@@ -764,7 +805,7 @@ class TestRoom:
                 "0 of 1 pod ready; nodes turn new pods away: OutOfcpu, Pod was rejected: Node "
                 "didn't have enough resource: cpu, requested: 100, used: 1950, capacity: 2000"
             ),
-        ) == said(deployment(1), *turned)
+        ) == summarize(deployment(1), *turned)
 
 
 class TestHands:
@@ -773,7 +814,7 @@ class TestHands:
     def test_paused(self) -> None:
         """A paused app says so, and how it is nevertheless."""
         spec = {"image": "web:v1", "paused": True}
-        found = tell(deployment(1), serving("web-abc-1"), spec=spec)
+        found = evaluate_app(deployment(1), make_ready_pod("web-abc-1"), spec=spec)
 
         assert ("Paused", "paused, nothing is changed; 1 of 1 pod ready") == (
             found.status.phase,
@@ -783,7 +824,7 @@ class TestHands:
 
     def test_paused_before_anything_was_made(self) -> None:
         """Nothing is there, and nothing will be."""
-        found = tell(spec={"image": "web:v1", "paused": True})
+        found = evaluate_app(spec={"image": "web:v1", "paused": True})
 
         assert "paused, nothing is changed; there is no Deployment" == found.status.message
 
@@ -794,87 +835,105 @@ class TestHands:
             "Recreating",
             "1/1",
             "the Deployment is being deleted, to be made anew",
-        ) == said(deployment(1, deletionTimestamp=builders.iso(0)), serving("web-abc-1"))
+        ) == summarize(
+            deployment(1, deletionTimestamp=builders.iso(0)), make_ready_pod("web-abc-1")
+        )
 
     def test_a_spec_that_cannot_be_read(self) -> None:
         """The author must act; what runs goes on."""
-        wrong = Outcome(problems=(Problem(Obstacle.INVALID_SPEC, "spec.image: is missing"),))
+        wrong = SyncResult(
+            errors=(SyncError(SyncErrorReason.INVALID_SPEC, "spec.image: is missing"),)
+        )
 
         assert (
             "Invalid",
             "InvalidSpec",
             "1/1",
             "spec.image: is missing; 1 pod serves as before",
-        ) == said(deployment(1), serving("web-abc-1"), outcome=wrong)
+        ) == summarize(deployment(1), make_ready_pod("web-abc-1"), sync_result=wrong)
 
     def test_a_name_that_is_taken(self) -> None:
         """Somebody else's Deployment is in the way."""
-        taken = Outcome(problems=(Problem(Obstacle.NAME_CONFLICT, "there is a Deployment web"),))
+        taken = SyncResult(
+            errors=(SyncError(SyncErrorReason.NAME_CONFLICT, "there is a Deployment web"),)
+        )
 
-        assert ("Invalid", "NameConflict", "0/1", "there is a Deployment web") == said(
-            outcome=taken
+        assert ("Invalid", "NameConflict", "0/1", "there is a Deployment web") == summarize(
+            sync_result=taken
         )
 
     def test_a_change_that_is_refused(self) -> None:
         """Pods may all be ready and yet not be what the spec asks for."""
-        no = Outcome(problems=(Problem(Obstacle.FORBIDDEN, "Deployment: denied by policy"),))
+        no = SyncResult(
+            errors=(SyncError(SyncErrorReason.FORBIDDEN, "Deployment: denied by policy"),)
+        )
 
         assert (
             "Degraded",
             "Forbidden",
             "1/1",
             "Deployment: denied by policy; 1 pod serves as before",
-        ) == said(deployment(1), serving("web-abc-1"), outcome=no)
+        ) == summarize(deployment(1), make_ready_pod("web-abc-1"), sync_result=no)
 
     def test_an_obstacle_that_passes(self) -> None:
         """A child that is still being deleted is waited for."""
-        old = Outcome(problems=(Problem(Obstacle.CHILD_TERMINATING, "the old Service is going"),))
+        old = SyncResult(
+            errors=(SyncError(SyncErrorReason.CHILD_TERMINATING, "the old Service is going"),)
+        )
 
         assert (
             "Progressing",
             "ChildTerminating",
             "2/2",
             "the old Service is going; 2 pods serve as before",
-        ) == said(deployment(2), serving("web-abc-1"), serving("web-abc-2"), outcome=old)
+        ) == summarize(
+            deployment(2), make_ready_pod("web-abc-1"), make_ready_pod("web-abc-2"), sync_result=old
+        )
 
     def test_an_obstacle_that_takes_nothing_from_the_app(self) -> None:
         """The condition Reconciled and an Event tell it; nobody is woken."""
-        no = Outcome(problems=(Problem(Obstacle.NOT_INSTALLED, "there is no such kind"),))
-        found = tell(deployment(1), serving("web-abc-1"), outcome=no)
+        no = SyncResult(errors=(SyncError(SyncErrorReason.NOT_INSTALLED, "there is no such kind"),))
+        found = evaluate_app(deployment(1), make_ready_pod("web-abc-1"), sync_result=no)
         conditions = {c.type: (c.status, c.reason) for c in found.status.conditions}
 
-        assert ("Ready", "AllPodsReady", "1/1", "1 of 1 pod ready") == said(
-            deployment(1), serving("web-abc-1"), outcome=no
+        assert ("Ready", "AllPodsReady", "1/1", "1 of 1 pod ready") == summarize(
+            deployment(1), make_ready_pod("web-abc-1"), sync_result=no
         )
         assert ("False", "VerticalPodAutoscalerNotInstalled") == conditions["Reconciled"]
         assert ("Warning", "VerticalPodAutoscalerNotInstalled") in {
-            (notice.type, notice.reason) for notice in found.notices
+            (event.type, event.reason) for event in found.events
         }
 
     def test_a_grave_obstacle_beside_a_harmless_one(self) -> None:
         """The grave one is told."""
-        no = Outcome(
-            problems=(
-                Problem(Obstacle.NOT_INSTALLED, "there is no such kind"),
-                Problem(Obstacle.FORBIDDEN, "Service: denied by policy"),
+        no = SyncResult(
+            errors=(
+                SyncError(SyncErrorReason.NOT_INSTALLED, "there is no such kind"),
+                SyncError(SyncErrorReason.FORBIDDEN, "Service: denied by policy"),
             )
         )
 
-        assert "Forbidden" == said(deployment(1), serving("web-abc-1"), outcome=no)[1]
+        assert (
+            "Forbidden" == summarize(deployment(1), make_ready_pod("web-abc-1"), sync_result=no)[1]
+        )
 
     def test_pods_that_fail_are_graver_than_an_obstacle(self) -> None:
         """The condition Reconciled tells the obstacle."""
-        no = Outcome(problems=(Problem(Obstacle.QUOTA_EXCEEDED, "Service: exceeded quota"),))
+        no = SyncResult(
+            errors=(SyncError(SyncErrorReason.QUOTA_EXCEEDED, "Service: exceeded quota"),)
+        )
 
         assert (
             "CrashLoopBackOff"
-            == said(deployment(1), pod("web-abc-1", crash_loop(5, ended(1))), outcome=no)[1]
+            == summarize(
+                deployment(1), pod("web-abc-1", crash_loop(5, termination(1))), sync_result=no
+            )[1]
         )
 
     def test_a_stranger_with_the_label(self) -> None:
         """A pod that merely carries the app's label is not counted."""
         stranger = pod("web-abc-9", running(), labels={"selfhealing.dev/app": builders.APP})
 
-        assert ("Ready", "AllPodsReady", "1/1", "1 of 1 pod ready") == said(
-            deployment(1), serving("web-abc-1"), stranger
+        assert ("Ready", "AllPodsReady", "1/1", "1 of 1 pod ready") == summarize(
+            deployment(1), make_ready_pod("web-abc-1"), stranger
         )

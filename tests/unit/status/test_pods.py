@@ -5,22 +5,22 @@ import pytest
 from tests.unit.builders import (
     crash_loop,
     deployment,
-    ended,
-    evicted,
+    evicted_pod,
     iso,
-    killing,
     pod,
+    probe_kill_event,
     running,
     terminated,
+    termination,
     waiting,
 )
-from tests.unit.snapshots import Json, status_of, tell
+from tests.unit.snapshots import Json, evaluate_app, status_json
 
 
-def listed(*objects: Json, now: float = 100) -> list[Json]:
+def pods_in_status(*objects: Json, now: float = 100) -> list[Json]:
     """The pods in the status."""
-    found: list[Json] = status_of(tell(deployment(1), *objects, now=now))["pods"]
-    return found
+    pods: list[Json] = status_json(evaluate_app(deployment(1), *objects, now=now))["pods"]
+    return pods
 
 
 def test_a_pod_that_is_well() -> None:
@@ -33,12 +33,12 @@ def test_a_pod_that_is_well() -> None:
             "ready": True,
             "restarts": 0,
         }
-    ] == listed(pod("web-abc-1", running()))
+    ] == pods_in_status(pod("web-abc-1", running()))
 
 
 def test_a_pod_that_fails() -> None:
     """With its reason, and how it ended last."""
-    end = ended(137, started=0, finished=30)
+    end = termination(137, started=0, finished=30)
 
     assert [
         {
@@ -56,7 +56,7 @@ def test_a_pod_that_fails() -> None:
                 "at": iso(30),
             },
         }
-    ] == listed(pod("web-abc-1", crash_loop(3, end)), killing("web-abc-1", 29))
+    ] == pods_in_status(pod("web-abc-1", crash_loop(3, end)), probe_kill_event("web-abc-1", 29))
 
 
 @pytest.mark.parametrize(
@@ -67,23 +67,27 @@ def test_a_pod_that_fails() -> None:
         (pod("web-abc-1", running(ready=False)), "NotReady"),
         (pod("web-abc-1", running(), deletionTimestamp=iso(0)), "Terminating"),
         (pod("web-abc-1", phase="Succeeded"), "Completed"),
-        (evicted("web-abc-1"), "Evicted"),
+        (evicted_pod("web-abc-1"), "Evicted"),
         (pod("web-abc-1", phase="Failed"), "Failed"),
     ],
 )
 def test_a_pod_that_comes_or_goes(thing: Json, reason: str) -> None:
     """Its reason is a word; nothing ails it."""
-    assert [reason] == [found["reason"] for found in listed(thing)]
+    assert [reason] == [found["reason"] for found in pods_in_status(thing)]
 
 
 def test_how_a_pod_stops_is_no_news() -> None:
     """From the moment in which it is told to go it looks the same until it is gone."""
     steps = [
-        pod("web-abc-1", running(restarts=1, last=ended()), deletionTimestamp=iso(0)),
-        pod("web-abc-1", running(restarts=1, last=ended(), ready=False), deletionTimestamp=iso(0)),
+        pod("web-abc-1", running(restarts=1, last=termination()), deletionTimestamp=iso(0)),
         pod(
             "web-abc-1",
-            terminated(ended(0), restarts=1, last=ended()),
+            running(restarts=1, last=termination(), ready=False),
+            deletionTimestamp=iso(0),
+        ),
+        pod(
+            "web-abc-1",
+            terminated(termination(0), restarts=1, last=termination()),
             deletionTimestamp=iso(0),
             phase="Succeeded",
         ),
@@ -96,13 +100,13 @@ def test_how_a_pod_stops_is_no_news() -> None:
         "reason": "Terminating",
     }
 
-    assert [[stopping]] * 3 == [listed(step) for step in steps]
+    assert [[stopping]] * 3 == [pods_in_status(step) for step in steps]
 
 
 def test_an_evicted_pod_says_why() -> None:
     """The first sentence: the rest is figures."""
     assert ["The node was low on resource: memory"] == [
-        found["message"] for found in listed(evicted("web-abc-1"))
+        found["message"] for found in pods_in_status(evicted_pod("web-abc-1"))
     ]
 
 
@@ -110,25 +114,25 @@ def test_the_last_restart_of_several_containers() -> None:
     """The one that ended last; an end without a time is none."""
     both = pod(
         "web-abc-1",
-        running(restarts=1, last=ended(finished=20)),
-        running(name="proxy", restarts=1, last=ended(2, finished=40)),
-        running(name="log", restarts=1, last=ended(3, finished=None)),
+        running(restarts=1, last=termination(finished=20)),
+        running(name="proxy", restarts=1, last=termination(2, finished=40)),
+        running(name="log", restarts=1, last=termination(3, finished=None)),
     )
 
-    assert ["proxy"] == [found["lastRestart"]["container"] for found in listed(both)]
+    assert ["proxy"] == [found["lastRestart"]["container"] for found in pods_in_status(both)]
 
 
 def test_restarts_of_init_containers() -> None:
     """As in kubectl: until the pod is initialized."""
-    init = crash_loop(2, ended(1), name="migrate")
-    through = terminated(ended(0), name="migrate", restarts=2)
+    init = crash_loop(2, termination(1), name="migrate")
+    through = terminated(termination(0), name="migrate", restarts=2)
 
     assert [2] == [
         found["restarts"]
-        for found in listed(pod("web-abc-1", waiting("PodInitializing"), init=[init]))
+        for found in pods_in_status(pod("web-abc-1", waiting("PodInitializing"), init=[init]))
     ]
     assert [0] == [
-        found["restarts"] for found in listed(pod("web-abc-1", running(), init=[through]))
+        found["restarts"] for found in pods_in_status(pod("web-abc-1", running(), init=[through]))
     ]
 
 
@@ -144,12 +148,12 @@ def test_the_worst_come_first() -> None:
         "web-abc-7",
     ] == [
         found["name"]
-        for found in listed(
-            evicted("web-abc-1"),
+        for found in pods_in_status(
+            evicted_pod("web-abc-1"),
             pod("web-abc-2", running()),
-            pod("web-abc-3", running(restarts=1, last=ended())),
+            pod("web-abc-3", running(restarts=1, last=termination())),
             pod("web-abc-4", waiting("ContainerCreating")),
-            pod("web-abc-5", crash_loop(3, ended())),
+            pod("web-abc-5", crash_loop(3, termination())),
             pod("web-abc-6", running()),
             pod("web-abc-7", running(), deletionTimestamp=iso(0)),
         )
@@ -158,8 +162,8 @@ def test_the_worst_come_first() -> None:
 
 def test_at_most_twenty() -> None:
     """Hundreds of evicted pods do not crowd out those that live."""
-    leftovers = [evicted(f"web-abc-{i}") for i in range(100)]
-    found = listed(*leftovers, pod("web-abc-x", running()))
+    leftovers = [evicted_pod(f"web-abc-{i}") for i in range(100)]
+    found = pods_in_status(*leftovers, pod("web-abc-x", running()))
 
     assert 20 == len(found)
     assert "web-abc-x" == found[0]["name"]
@@ -168,5 +172,5 @@ def test_at_most_twenty() -> None:
 def test_a_strange_reason_is_cut() -> None:
     """What a node writes must not make the status invalid."""
     assert [128] == [
-        len(found["reason"]) for found in listed(evicted("web-abc-1", reason="E" * 200))
+        len(found["reason"]) for found in pods_in_status(evicted_pod("web-abc-1", reason="E" * 200))
     ]

@@ -7,45 +7,57 @@ import pytest
 
 from selfhealing.api.healing_status import (
     ActionOutcome,
+    BlockedReason,
     DiagnosisStatus,
     HealingAction,
     HealingStatus,
-    Hold,
     QuarantineStatus,
-    Remedy,
+    Remediation,
 )
-from selfhealing.api.spec import parse
+from selfhealing.api.spec import parse_spec
 from selfhealing.api.status import Phase
-from selfhealing.apply.result import Outcome
-from selfhealing.controller.evaluate import Report, report
-from selfhealing.remediation.context import Situation
-from selfhealing.render.overrides import version
-from selfhealing.status.event import MESSAGE_LIMIT
-from selfhealing.status.phase import ROLLED_BACK, Verdict
-from selfhealing.status.remediation import overlaid, story
+from selfhealing.apply.result import SyncResult
+from selfhealing.controller.evaluate import Evaluation, evaluate
+from selfhealing.remediation.context import ExternalState
+from selfhealing.render.overrides import template_revision
+from selfhealing.status.event import MAX_NOTE_BYTES
+from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
+from selfhealing.status.remediation import remediation_events, with_remediation
 from tests.unit import builders
-from tests.unit.builders import at, crash_loop, deployment, ended, iso, job, job_pod, pod, running
-from tests.unit.snapshots import KEY, Json, facts, status_of, tell
+from tests.unit.builders import (
+    at,
+    crash_loop,
+    deployment,
+    iso,
+    job,
+    job_pod,
+    pod,
+    running,
+    termination,
+)
+from tests.unit.snapshots import KEY, Json, build_snapshot, evaluate_app, status_json
 
-READY = Verdict(Phase.READY, "AllPodsReady", "1 of 1 pod ready", complete=True)
-ILL = Verdict(Phase.DEGRADED, "CrashLoopBackOff", "0 of 1 pod ready")
-LOOPING = pod("web-abc-1", crash_loop(4, ended()))
-WELL = pod("web-abc-1", running())
+READY = PhaseSummary(Phase.READY, "AllPodsReady", "1 of 1 pod ready", complete=True)
+DEGRADED = PhaseSummary(Phase.DEGRADED, "CrashLoopBackOff", "0 of 1 pod ready")
+CRASH_LOOPING_POD = pod("web-abc-1", crash_loop(4, termination()))
+HEALTHY_POD = pod("web-abc-1", running())
 ANNOTATE = "kubectl -n shop annotate --overwrite sha web selfhealing.dev/"
 
 
-def record(**more: Any) -> HealingStatus:  # noqa: ANN401 - fields of the record
+def make_record(**more: Any) -> HealingStatus:  # noqa: ANN401 - fields of the record
     """What is remembered about an app."""
     return HealingStatus(**{"mode": "Auto", "budget_left": 3, **more})
 
 
-def action(
-    outcome: ActionOutcome = ActionOutcome.STARTED, remedy: Remedy = Remedy.RECYCLE, number: int = 1
+def make_action(
+    outcome: ActionOutcome = ActionOutcome.IN_PROGRESS,
+    remediation: Remediation = Remediation.REPLACE_POD,
+    number: int = 1,
 ) -> HealingAction:
     """A decision."""
     return HealingAction(
         id=number,
-        remedy=remedy,
+        remediation=remediation,
         diagnosis="CrashLooping",
         outcome=outcome,
         at=at(0),
@@ -53,17 +65,23 @@ def action(
     )
 
 
-ROLLED = record(failed_template="new", good_template="good", good_image="web:v0")
-LEFT = record(
+ROLLED_BACK_RECORD = make_record(
+    failed_revision="new", stable_revision="good", stable_image="web:v0"
+)
+QUARANTINED_RECORD = make_record(
     quarantined=True,
     quarantine=QuarantineStatus(pod="web-abc-1", uid="u", until=at(3600)),
-    history=[action(ActionOutcome.DONE, Remedy.QUARANTINE)],
+    history=[make_action(ActionOutcome.COMPLETED, Remediation.QUARANTINE)],
 )
-SET_BACK = "runs version good (web:v0), because new failed; it is tried again when the spec changes"
-WAITS = record(history=[action(ActionOutcome.PROPOSED)])
-STAYS = f"not healed until it was well for a whole window, or at once: {ANNOTATE}resume=$(date +%s)"
-ASKS = f"Recycle waits for approval: {ANNOTATE}approve=1"
-RESUME = f"heal again: {ANNOTATE}resume=$(date +%s)"
+ROLLED_BACK_MESSAGE = (
+    "runs version good (web:v0), because new failed; it is tried again when the spec changes"
+)
+PROPOSED_RECORD = make_record(history=[make_action(ActionOutcome.PROPOSED)])
+QUARANTINE_HINT = (
+    f"not healed until it was well for a whole window, or at once: {ANNOTATE}resume=$(date +%s)"
+)
+APPROVAL_HINT = f"ReplacePod waits for approval: {ANNOTATE}approve=1"
+RESUME_HINT = f"heal again: {ANNOTATE}resume=$(date +%s)"
 
 
 class TestPhase:
@@ -72,44 +90,50 @@ class TestPhase:
     @pytest.mark.parametrize(
         ("verdict", "kept", "expected"),
         [
-            (ILL, None, ILL),
-            (ILL, record(), ILL),
-            (READY, record(history=[action()]), READY),
-            (READY, LEFT, replace(READY, message=f"{READY.message}; {STAYS}")),
-            (READY, WAITS, replace(READY, message=f"{READY.message}; {ASKS}")),
-            (ILL, record(history=[action(ActionOutcome.HELPED)]), ILL),
+            (DEGRADED, None, DEGRADED),
+            (DEGRADED, make_record(), DEGRADED),
+            (READY, make_record(history=[make_action()]), READY),
             (
-                ILL,
-                record(history=[action()]),
-                Verdict(
+                READY,
+                QUARANTINED_RECORD,
+                replace(READY, message=f"{READY.message}; {QUARANTINE_HINT}"),
+            ),
+            (READY, PROPOSED_RECORD, replace(READY, message=f"{READY.message}; {APPROVAL_HINT}")),
+            (DEGRADED, make_record(history=[make_action(ActionOutcome.SUCCEEDED)]), DEGRADED),
+            (
+                DEGRADED,
+                make_record(history=[make_action()]),
+                PhaseSummary(
                     Phase.HEALING,
                     "CrashLoopBackOff",
                     "healing: web-abc-1 is replaced; 0 of 1 pod ready",
                 ),
             ),
             (
-                ILL,
-                LEFT,
-                Verdict(
+                DEGRADED,
+                QUARANTINED_RECORD,
+                PhaseSummary(
                     Phase.QUARANTINED,
                     "CrashLoopBackOff",
                     "left to people, web-abc-1 is replaced; "
                     "pod web-abc-1 is kept to be looked at until 13:00:00 UTC; "
-                    f"{RESUME}; 0 of 1 pod ready",
+                    f"{RESUME_HINT}; 0 of 1 pod ready",
                 ),
             ),
             (
                 READY,
-                ROLLED,
-                Verdict(Phase.DEGRADED, ROLLED_BACK, f"{SET_BACK}; 1 of 1 pod ready"),
+                ROLLED_BACK_RECORD,
+                PhaseSummary(
+                    Phase.DEGRADED, ROLLED_BACK, f"{ROLLED_BACK_MESSAGE}; 1 of 1 pod ready"
+                ),
             ),
             (
-                ILL,
-                ROLLED.model_copy(update={"history": [action()]}),
-                Verdict(
+                DEGRADED,
+                ROLLED_BACK_RECORD.model_copy(update={"history": [make_action()]}),
+                PhaseSummary(
                     Phase.HEALING,
                     ROLLED_BACK,
-                    f"healing: web-abc-1 is replaced; {SET_BACK}; 0 of 1 pod ready",
+                    f"healing: web-abc-1 is replaced; {ROLLED_BACK_MESSAGE}; 0 of 1 pod ready",
                 ),
             ),
         ],
@@ -126,31 +150,36 @@ class TestPhase:
             "it is being set back",
         ],
     )
-    def test_it(self, verdict: Verdict, kept: HealingStatus | None, expected: Verdict) -> None:
+    def test_it(
+        self, verdict: PhaseSummary, kept: HealingStatus | None, expected: PhaseSummary
+    ) -> None:
         """What is being done, what was given up, and that another version runs."""
-        assert expected == overlaid(KEY, verdict, kept)
+        assert expected == with_remediation(KEY, verdict, kept)
 
     def test_no_pod_is_kept(self) -> None:
         """Then none is named."""
-        message = overlaid(KEY, ILL, record(quarantined=True)).message
+        message = with_remediation(KEY, DEGRADED, make_record(quarantined=True)).message
 
         assert "kept to be looked at" not in message
-        assert RESUME in message
+        assert RESUME_HINT in message
 
     @pytest.mark.parametrize("phase", [Phase.PAUSED, Phase.INVALID, Phase.COMPLETED])
     def test_it_has_no_say(self, phase: Phase) -> None:
         """Where nothing is healed, whatever is remembered."""
-        verdict = Verdict(phase, "Because", "of that")
+        summary = PhaseSummary(phase, "Because", "of that")
 
-        assert verdict == overlaid(KEY, verdict, LEFT)
+        assert summary == with_remediation(KEY, summary, QUARANTINED_RECORD)
 
 
-def told(before: HealingStatus | None, after: HealingStatus | None) -> list[str]:
+def format_events(before: HealingStatus | None, after: HealingStatus | None) -> list[str]:
     """The Events between two records."""
-    return [f"{n.type} {n.reason}: {n.message}" for n in story(KEY, before, after)]
+    return [
+        f"{event.type} {event.reason}: {event.message}"
+        for event in remediation_events(KEY, before, after)
+    ]
 
 
-def ail(kind: str = "CrashLooping") -> DiagnosisStatus:
+def make_diagnosis(kind: str = "CrashLooping") -> DiagnosisStatus:
     """An illness as the status shows it."""
     return DiagnosisStatus(type=kind, cause="Pod", confidence="Medium", message="web-1: crashes")
 
@@ -160,154 +189,177 @@ class TestStory:
 
     def test_nothing(self) -> None:
         """Of a Job, of the first look, and where nothing is new."""
-        assert [] == told(None, None)
-        assert [] == told(LEFT, None)
-        assert [] == told(None, record())
-        assert [] == told(LEFT, LEFT)
+        assert [] == format_events(None, None)
+        assert [] == format_events(QUARANTINED_RECORD, None)
+        assert [] == format_events(None, make_record())
+        assert [] == format_events(QUARANTINED_RECORD, QUARANTINED_RECORD)
 
     def test_an_illness(self) -> None:
         """When it is found, and not for as long as it stays."""
-        known, more = record(diagnoses=[ail()]), record(diagnoses=[ail(), ail("OOMKilled")])
+        known, more = (
+            make_record(diagnoses=[make_diagnosis()]),
+            make_record(diagnoses=[make_diagnosis(), make_diagnosis("OOMKilled")]),
+        )
 
-        assert ["Warning CrashLooping: web-1: crashes (cause: Pod, confidence: Medium)"] == told(
-            None, known
-        )
-        assert ["Warning OOMKilled: web-1: crashes (cause: Pod, confidence: Medium)"] == told(
-            known, more
-        )
-        assert [] == told(more, known)
+        assert [
+            "Warning CrashLooping: web-1: crashes (cause: Pod, confidence: Medium)"
+        ] == format_events(None, known)
+        assert [
+            "Warning OOMKilled: web-1: crashes (cause: Pod, confidence: Medium)"
+        ] == format_events(known, more)
+        assert [] == format_events(more, known)
 
     def test_nobody_heals(self) -> None:
         """Then the phase's Event is enough, until somebody does."""
-        off, on = (record(mode=mode, diagnoses=[ail()]) for mode in ("Off", "Auto"))
+        off, on = (make_record(mode=mode, diagnoses=[make_diagnosis()]) for mode in ("Off", "Auto"))
 
-        assert [] == told(None, off)
-        assert [] == told(on, off)
-        assert 1 == len(told(off, on))
+        assert [] == format_events(None, off)
+        assert [] == format_events(on, off)
+        assert 1 == len(format_events(off, on))
 
     @pytest.mark.parametrize(
-        ("outcome", "remedy", "expected"),
+        ("outcome", "remediation", "expected"),
         [
             (
-                ActionOutcome.STARTED,
-                Remedy.ROLLBACK,
+                ActionOutcome.IN_PROGRESS,
+                Remediation.ROLLBACK,
                 "Warning HealingRollback: web-abc-1 is replaced",
             ),
             (
-                ActionOutcome.HELPED,
-                Remedy.RECYCLE,
-                "Normal HealingHelped: Recycle helped: web-abc-1 is replaced",
+                ActionOutcome.SUCCEEDED,
+                Remediation.REPLACE_POD,
+                "Normal RemediationSucceeded: ReplacePod helped: web-abc-1 is replaced",
             ),
             (
-                ActionOutcome.NO_HELP,
-                Remedy.RECYCLE,
-                "Warning HealingNoHelp: Recycle did not help in time: web-abc-1 is replaced",
+                ActionOutcome.FAILED,
+                Remediation.REPLACE_POD,
+                "Warning RemediationFailed: ReplacePod did not help in time: web-abc-1 is replaced",
             ),
             (
-                ActionOutcome.OVERTAKEN,
-                Remedy.RECYCLE,
+                ActionOutcome.SUPERSEDED,
+                Remediation.REPLACE_POD,
                 (
-                    "Normal HealingOvertaken: Recycle was overtaken by a change of the app: "
+                    "Normal RemediationSuperseded: ReplacePod was overtaken by a change of the app: "
                     "web-abc-1 is replaced"
                 ),
             ),
             (
                 ActionOutcome.EXPIRED,
-                Remedy.RECYCLE,
-                "Normal HealingExpired: Recycle is no longer proposed: web-abc-1 is replaced",
+                Remediation.REPLACE_POD,
+                "Normal RemediationExpired: ReplacePod is no longer proposed: web-abc-1 is replaced",
             ),
             (
                 ActionOutcome.OBSERVED,
-                Remedy.RECYCLE,
-                "Normal WouldHeal: mode Observe, else Recycle: web-abc-1 is replaced",
+                Remediation.REPLACE_POD,
+                "Normal RemediationSkipped: mode Observe, else ReplacePod: web-abc-1 is replaced",
             ),
             (
                 ActionOutcome.PROPOSED,
-                Remedy.RECYCLE,
+                Remediation.REPLACE_POD,
                 (
-                    "Warning ApprovalNeeded: Recycle: web-abc-1 is replaced; "
+                    "Warning ApprovalNeeded: ReplacePod: web-abc-1 is replaced; "
                     f"approve: {ANNOTATE}approve=1"
                 ),
             ),
             (
-                ActionOutcome.DONE,
-                Remedy.QUARANTINE,
+                ActionOutcome.COMPLETED,
+                Remediation.QUARANTINE,
                 "Warning Quarantined: left to people: web-abc-1 is replaced",
             ),
         ],
     )
-    def test_a_decision(self, outcome: ActionOutcome, remedy: Remedy, expected: str) -> None:
+    def test_a_decision(
+        self, outcome: ActionOutcome, remediation: Remediation, expected: str
+    ) -> None:
         """When it is taken, and when it is known what became of it; not in between."""
-        after = record(history=[action(outcome, remedy)])
+        after = make_record(history=[make_action(outcome, remediation)])
 
-        assert [expected] == told(record(), after)
-        assert [] == told(after, after)
-        assert [] == told(after, record())
+        assert [expected] == format_events(make_record(), after)
+        assert [] == format_events(after, after)
+        assert [] == format_events(after, make_record())
 
     def test_what_became_of_it_comes_before_what_is_next(self) -> None:
         """In the order in which it happened."""
-        before = record(history=[action()])
-        after = record(history=[action(number=2), action(ActionOutcome.NO_HELP)])
+        before = make_record(history=[make_action()])
+        after = make_record(history=[make_action(number=2), make_action(ActionOutcome.FAILED)])
 
-        assert ["HealingNoHelp", "HealingRecycle"] == [n.reason for n in story(KEY, before, after)]
+        assert ["RemediationFailed", "HealingReplacePod"] == [
+            n.reason for n in remediation_events(KEY, before, after)
+        ]
 
     @pytest.mark.parametrize(
-        ("hold", "reason"),
+        ("blocked_reason", "reason"),
         [
-            (Hold.STORM, "HeldStorm"),
-            (Hold.NODES_LOST, "HeldNodesLost"),
-            (Hold.STALE_FACTS, "HeldStaleFacts"),
+            (BlockedReason.STORM, "HealingBlockedStorm"),
+            (BlockedReason.NODES_LOST, "HealingBlockedNodesLost"),
+            (BlockedReason.STALE_CACHE, "HealingBlockedStaleCache"),
         ],
     )
-    def test_what_holds_it_from_outside(self, hold: Hold, reason: str) -> None:
+    def test_what_holds_it_from_outside(self, blocked_reason: BlockedReason, reason: str) -> None:
         """Whoever looks at the app alone cannot see it."""
-        held = record(hold=hold)
+        held = make_record(blocked_reason=blocked_reason)
 
-        assert [("Warning", reason)] == [(n.type, n.reason) for n in story(KEY, None, held)]
-        assert [reason] == [n.reason for n in story(KEY, record(hold=Hold.COOLDOWN), held)]
-        assert [] == told(held, held)
+        assert [("Warning", reason)] == [
+            (n.type, n.reason) for n in remediation_events(KEY, None, held)
+        ]
+        assert [reason] == [
+            n.reason
+            for n in remediation_events(
+                KEY, make_record(blocked_reason=BlockedReason.COOLDOWN), held
+            )
+        ]
+        assert [] == format_events(held, held)
 
-    @pytest.mark.parametrize("hold", sorted(set(Hold) - {"Storm", "NodesLost", "StaleFacts"}))
-    def test_what_holds_it_from_inside(self, hold: Hold) -> None:
+    @pytest.mark.parametrize(
+        "blocked_reason", sorted(set(BlockedReason) - {"Storm", "NodesLost", "StaleCache"})
+    )
+    def test_what_holds_it_from_inside(self, blocked_reason: BlockedReason) -> None:
         """The status tells it."""
-        assert [] == told(record(), record(hold=hold))
+        assert [] == format_events(make_record(), make_record(blocked_reason=blocked_reason))
 
     def test_the_ends(self) -> None:
         """What is over is told too."""
-        fallen = record(fallback_replicas=4)
-        proved = record(good_template="good", good_image="web:v1")
+        fallen = make_record(fallback_replicas=4)
+        proved = make_record(stable_revision="good", stable_image="web:v1")
 
-        assert ["Normal HealingResumed: the app is healed again, with a fresh start"] == told(
-            LEFT, LEFT.model_copy(update={"quarantined": False})
+        assert [
+            "Normal HealingResumed: the app is healed again, with a fresh start"
+        ] == format_events(
+            QUARANTINED_RECORD, QUARANTINED_RECORD.model_copy(update={"quarantined": False})
         )
         assert [
             (
                 "Normal ScalingFallbackEnded: the autoscaler has metrics again: "
                 "it alone decides on the number of pods"
             )
-        ] == told(fallen, record())
-        assert ["Normal VersionProven: version good (web:v1) is one to go back to"] == told(
-            record(), proved
-        )
-        assert [] == told(proved, record())
+        ] == format_events(fallen, make_record())
+        assert [
+            "Normal RevisionStable: version good (web:v1) is one to go back to"
+        ] == format_events(make_record(), proved)
+        assert [] == format_events(proved, make_record())
 
     def test_an_app_that_is_left_alone_for_good(self) -> None:
         """It is not healed again when somebody switches healing off."""
-        off = LEFT.model_copy(update={"mode": "Off", "quarantined": False})
+        off = QUARANTINED_RECORD.model_copy(update={"mode": "Off", "quarantined": False})
 
-        assert [] == told(LEFT, off)
+        assert [] == format_events(QUARANTINED_RECORD, off)
 
     def test_no_longer_than_an_event_may_be(self) -> None:
         """In bytes."""
-        long = ail().model_copy(update={"message": "ü" * 1000})
-        (notice,) = story(KEY, None, record(diagnoses=[long]))
+        long = make_diagnosis().model_copy(update={"message": "ü" * 1000})
+        (event,) = remediation_events(KEY, None, make_record(diagnoses=[long]))
 
-        assert MESSAGE_LIMIT == len(notice.message.encode())
+        assert MAX_NOTE_BYTES == len(event.message.encode())
 
 
-def looked(*objects: Json, before: Json | None = None, now: float = 1000, **more: Any) -> Report:  # noqa: ANN401 - as tell
+def evaluate_with_record(
+    *objects: Json,
+    before: Json | None = None,
+    now: float = 1000,
+    **more: Any,  # noqa: ANN401 - as evaluate_app
+) -> Evaluation:
     """Report on an app with one pod."""
-    return tell(deployment(1), *objects, before=before, now=now, **more)
+    return evaluate_app(deployment(1), *objects, previous_status=before, now=now, **more)
 
 
 class TestReport:
@@ -315,89 +367,98 @@ class TestReport:
 
     def test_an_app_that_is_ill(self) -> None:
         """The illness, the hold, and both the phase's Event and the illness's."""
-        found = looked(LOOPING)
-        healing = status_of(found)["healing"]
+        found = evaluate_with_record(CRASH_LOOPING_POD)
+        healing = status_json(found)["healing"]
 
         assert ["CrashLooping"] == [each["type"] for each in healing["diagnoses"]]
-        assert "NoRemedy" == healing["hold"]
+        assert "NoRemediation" == healing["blockedReason"]
         assert ["Degraded", "CrashLooping"] == [
-            n.reason for n in found.notices if n.reason in {"Degraded", "CrashLooping"}
+            n.reason for n in found.events if n.reason in {"Degraded", "CrashLooping"}
         ]
 
     def test_a_situation(self) -> None:
         """What is known from outside reaches the decision."""
-        kept = {"mode": "Auto", "budgetLeft": 3, "goodTemplate": "good", "goodImage": "web:v0"}
+        kept = {"mode": "Auto", "budgetLeft": 3, "stableRevision": "good", "stableImage": "web:v0"}
         thing = builders.app(status={"healing": kept})
-        held = report(
-            facts(thing, deployment(1), LOOPING),
-            parse(thing["spec"]),
-            Outcome(),
+        held = evaluate(
+            build_snapshot(thing, deployment(1), CRASH_LOOPING_POD),
+            parse_spec(thing["spec"]),
+            SyncResult(),
             at(1000),
-            Situation(hold=Hold.STORM),
+            ExternalState(blocked_reason=BlockedReason.STORM),
         )
 
         assert held.status.healing is not None
-        assert Hold.STORM is held.status.healing.hold
+        assert BlockedReason.STORM is held.status.healing.blocked_reason
 
     @pytest.mark.parametrize(
         ("pods", "ailing"),
         [
-            ([WELL], False),
+            ([HEALTHY_POD], False),
             ([pod("web-abc-1", running(990, ready=False), since=980, created=980)], False),
             ([pod("web-abc-1", running(), ready=False, ready_reason="", since=990)], False),
             ([pod("web-abc-1", running(900, ready=False), since=999)], True),
-            ([pod("web-abc-1", crash_loop(1, ended()))], True),
-            ([pod("web-abc-2", running()), LOOPING], True),
+            ([pod("web-abc-1", crash_loop(1, termination()))], True),
+            ([pod("web-abc-2", running()), CRASH_LOOPING_POD], True),
         ],
         ids=["well", "starts", "lost with its node", "unready just now", "crashed once", "one"],
     )
     def test_who_counts_for_the_breaker(self, pods: list[Json], *, ailing: bool) -> None:
         """An app whose pods have something of their own, from the first moment."""
-        assert ailing is looked(*pods).ailing
+        assert ailing is evaluate_with_record(*pods).has_pod_problem
 
     def test_a_paused_app(self) -> None:
         """Nothing is decided, and nothing is forgotten."""
-        first = status_of(looked(LOOPING))
-        paused = looked(WELL, before=first, spec={"image": "web:v1", "paused": True}, now=2000)
+        first = status_json(evaluate_with_record(CRASH_LOOPING_POD))
+        paused = evaluate_with_record(
+            HEALTHY_POD, before=first, spec={"image": "web:v1", "paused": True}, now=2000
+        )
 
-        assert first["healing"] == status_of(paused)["healing"]
+        assert first["healing"] == status_json(paused)["healing"]
 
     def test_a_spec_that_cannot_be_read(self) -> None:
         """As with a paused app."""
-        first = status_of(looked(LOOPING))
-        found = report(
-            facts(builders.app({}, first), deployment(1), WELL), None, Outcome(), at(2000)
+        first = status_json(evaluate_with_record(CRASH_LOOPING_POD))
+        found = evaluate(
+            build_snapshot(builders.app({}, first), deployment(1), HEALTHY_POD),
+            None,
+            SyncResult(),
+            at(2000),
         )
 
-        assert first["healing"] == status_of(found)["healing"]
+        assert first["healing"] == status_json(found)["healing"]
 
     def test_a_job(self) -> None:
         """It tries again by itself."""
         spec = {"image": "web:v1", "restartPolicy": "OnFailure"}
-        found = tell(job(), job_pod("web-1", crash_loop(4, ended())), spec=spec)
+        found = evaluate_with_record(
+            job(), job_pod("web-1", crash_loop(4, termination())), spec=spec
+        )
 
-        assert "healing" not in status_of(found)
+        assert "healing" not in status_json(found)
 
     def test_an_app_becomes_a_job(self) -> None:
         """Then what was remembered goes from the resource, too."""
-        first = status_of(looked(WELL))
+        first = status_json(evaluate_with_record(HEALTHY_POD))
         spec = {"image": "web:v1", "restartPolicy": "OnFailure"}
 
-        assert None is tell(job(), before=first, spec=spec).patch["healing"]
+        assert (
+            None is evaluate_with_record(job(), before=first, spec=spec).patch["healing"]
+        )
 
     def test_an_app_that_runs_another_version(self) -> None:
         """Neither Ready nor Healthy, however well that version is."""
-        now = version("web", parse({"image": "web:v1", "port": 5000}))
+        now = template_revision("web", parse_spec({"image": "web:v1", "port": 5000}))
         kept = {
             "mode": "Auto",
             "budgetLeft": 2,
-            "template": now,
-            "templateSince": iso(0),
-            "goodTemplate": "good",
-            "goodImage": "web:v0",
-            "failedTemplate": now,
+            "desiredRevision": now,
+            "desiredSince": iso(0),
+            "stableRevision": "good",
+            "stableImage": "web:v0",
+            "failedRevision": now,
         }
-        found = status_of(looked(WELL, before={"healing": kept}))
+        found = status_json(evaluate_with_record(HEALTHY_POD, before={"healing": kept}))
         held = {c["type"]: (c["status"], c["reason"]) for c in found["conditions"]}
 
         assert ("Degraded", "1/1") == (found["phase"], found["ready"])
@@ -406,22 +467,24 @@ class TestReport:
     def test_healing_is_switched_off(self) -> None:
         """What was begun is over, what was kept goes in its time, and the phase is the app's."""
         spec = {"image": "web:v1", "port": 5000, "healing": {"mode": "Off"}}
-        now = version("web", parse(spec))
-        begun = action().model_dump(mode="json", by_alias=True, exclude_none=True)
+        now = template_revision("web", parse_spec(spec))
+        begun = make_action().model_dump(mode="json", by_alias=True, exclude_none=True)
         kept = {
             "mode": "Auto",
             "budgetLeft": 2,
-            "template": now,
-            "templateSince": iso(0),
+            "desiredRevision": now,
+            "desiredSince": iso(0),
             "quarantine": {"pod": "web-abc-7", "uid": "u", "until": iso(1500)},
             "history": [begun],
         }
-        off = looked(LOOPING, before={"healing": kept}, spec=spec)
-        found = status_of(off)
-        gone = status_of(looked(LOOPING, before=found, spec=spec, now=1500))
+        off = evaluate_with_record(CRASH_LOOPING_POD, before={"healing": kept}, spec=spec)
+        found = status_json(off)
+        gone = status_json(
+            evaluate_with_record(CRASH_LOOPING_POD, before=found, spec=spec, now=1500)
+        )
 
         assert "Degraded" == found["phase"]
-        assert ["Overtaken"] == [each["outcome"] for each in found["healing"]["history"]]
-        assert 500 == off.again
+        assert ["Superseded"] == [each["outcome"] for each in found["healing"]["history"]]
+        assert 500 == off.requeue_after
         assert "quarantine" in found["healing"]
         assert "quarantine" not in gone["healing"]

@@ -18,17 +18,17 @@ from hypothesis.stateful import (
 from selfhealing.api.status import RestartsStatus
 from selfhealing.status import restarts
 from tests.unit import builders
-from tests.unit.snapshots import Json, facts
+from tests.unit.snapshots import Json, build_snapshot
 
 PODS = 2
 CONTAINERS = ("app", "proxy")
 KILLED = 137
-PRECEDENTS = {"LivenessProbe", "OOMKilled"}
+SPECIFIC_REASONS = {"LivenessProbe", "OOMKilled"}
 """Reasons that explain another SIGKILL of the same container, of which nobody says anything."""
 
 
 @dataclass
-class End:
+class ContainerEnd:
     """How one life of a container ended, and whether a probe was the cause."""
 
     started: int
@@ -38,14 +38,14 @@ class End:
     event_seen: bool = False
 
     @property
-    def truth(self) -> str:
+    def expected_reason(self) -> str:
         """The reason as far as anybody can know it."""
         probe = self.event_seen and self.killed_at is not None and self.reason != "OOMKilled"
         return "LivenessProbe" if probe else self.reason
 
     def json(self) -> Json:
         """The end as a pod shows it."""
-        return builders.ended(
+        return builders.termination(
             KILLED if self.killed_at else 1,
             self.reason,
             started=self.started,
@@ -59,16 +59,16 @@ class Container:
 
     started: int
     count: int = 0
-    last: End | None = None
-    waits: bool = False
-    seen: int = 0
-    seen_end: End | None = None
-    seen_reason: str = ""
+    last: ContainerEnd | None = None
+    is_waiting: bool = False
+    counted: int = 0
+    counted_end: ContainerEnd | None = None
+    counted_reason: str = ""
 
     def json(self, name: str) -> Json:
         """The container as its pod shows it."""
         last = self.last.json() if self.last else None
-        if self.waits and last is not None:
+        if self.is_waiting and last is not None:
             return builders.crash_loop(self.count, last, name=name)
         return builders.running(self.started, name=name, restarts=self.count, last=last)
 
@@ -78,7 +78,7 @@ class Kubelet:
     """All pods of the app."""
 
     clock: int = 1
-    born: int = 0
+    pod_count: int = 0
     pods: dict[str, dict[str, Container]] = field(default_factory=dict)
 
     def pass_time(self, seconds: int) -> int:
@@ -94,7 +94,7 @@ class Kubelet:
         ]
 
 
-class Machine(RuleBasedStateMachine):
+class RestartCounting(RuleBasedStateMachine):
     """What happens in a cluster, in any order."""
 
     def __init__(self) -> None:
@@ -103,11 +103,11 @@ class Machine(RuleBasedStateMachine):
         self.status: Json = {}
         self.total = 0
         self.by_reason: Counter[str] = Counter()
-        self.mail: list[tuple[str, str, End]] = []
+        self.mail: list[tuple[str, str, ContainerEnd]] = []
         self.events: list[Json] = []
         self.past: list[list[Json]] = []
 
-    def chosen(self, data: st.DataObject) -> tuple[str, str, Container]:
+    def draw_container(self, data: st.DataObject) -> tuple[str, str, Container]:
         """One of the containers."""
         pod = data.draw(st.sampled_from(sorted(self.kubelet.pods)))
         name = data.draw(st.sampled_from(CONTAINERS))
@@ -122,9 +122,9 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def pod_appears(self) -> None:
         """A new pod, always by a new name."""
-        self.kubelet.born += 1
+        self.kubelet.pod_count += 1
         now = self.kubelet.pass_time(1)
-        pod = f"web-abc-{self.kubelet.born}"
+        pod = f"web-abc-{self.kubelet.pod_count}"
         self.kubelet.pods[pod] = {name: Container(now) for name in CONTAINERS}
 
     @precondition(lambda self: self.kubelet.pods)
@@ -142,13 +142,13 @@ class Machine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.kubelet.pods)))
         gone = [thing for thing in self.kubelet.json() if thing["metadata"]["name"] == name]
         for container in self.kubelet.pods.pop(name).values():
-            self.expect(container)
+            self.expect_count(container)
         for containers in self.kubelet.pods.values():
             for container in containers.values():
-                self.expect(container)
+                self.expect_count(container)
         self.past.clear()
         for _ in range(data.draw(st.integers(1, 2))):
-            self.look(self.kubelet.json(), gone)
+            self.count(self.kubelet.json(), gone)
 
     @precondition(lambda self: self.kubelet.pods)
     @rule(
@@ -161,11 +161,11 @@ class Machine(RuleBasedStateMachine):
         self, data: st.DataObject, reason: str, *, starts: bool, looks: bool
     ) -> None:
         """A container ends; the count says so only when it starts again."""
-        _, _, container = self.chosen(data)
-        if not container.waits:
+        _, _, container = self.draw_container(data)
+        if not container.is_waiting:
             now = self.kubelet.pass_time(data.draw(st.integers(3, 700)))
-            container.last = End(container.started, now, reason)
-            self.go_on(container, starts=starts, looks=looks)
+            container.last = ContainerEnd(container.started, now, reason)
+            self.follow_end(container, starts=starts, looks=looks)
 
     @precondition(lambda self: self.kubelet.pods)
     @rule(
@@ -179,30 +179,30 @@ class Machine(RuleBasedStateMachine):
         self, data: st.DataObject, reason: str, mail: str, *, starts: bool, looks: bool
     ) -> None:
         """A probe costs a container its life; the Event of it comes early, late or never."""
-        pod, name, container = self.chosen(data)
-        if container.waits:
+        pod, name, container = self.draw_container(data)
+        if container.is_waiting:
             return
         killed = self.kubelet.pass_time(data.draw(st.integers(3, 60)))
         now = self.kubelet.pass_time(data.draw(st.integers(0, 30)))
-        container.last = End(container.started, now, reason, killed)
+        container.last = ContainerEnd(container.started, now, reason, killed)
         if mail == "late":
             self.mail.append((pod, name, container.last))
         elif mail == "early":
             self.deliver(pod, name, container.last)
-        self.go_on(container, starts=starts, looks=looks)
+        self.follow_end(container, starts=starts, looks=looks)
 
-    def go_on(self, container: Container, *, starts: bool, looks: bool) -> None:
+    def follow_end(self, container: Container, *, starts: bool, looks: bool) -> None:
         """What may follow an end."""
-        container.waits = True
+        container.is_waiting = True
         if starts:
             self.start(container, 1)
         if looks:
-            self.operator_looks()
+            self.operator_counts()
 
     def start(self, container: Container, pause: int) -> None:
         """Start a container again: now the kubelet counts."""
         container.started = self.kubelet.pass_time(pause)
-        container.waits = False
+        container.is_waiting = False
         container.count += 1
 
     @precondition(lambda self: self.mail)
@@ -211,44 +211,44 @@ class Machine(RuleBasedStateMachine):
         """The oldest Event on its way arrives."""
         self.deliver(*self.mail.pop(0))
         if looks:
-            self.operator_looks()
+            self.operator_counts()
 
-    def deliver(self, pod: str, name: str, end: End) -> None:
+    def deliver(self, pod: str, name: str, end: ContainerEnd) -> None:
         """Let an Event be seen; a container's newest kill is the one that is kept."""
         assert end.killed_at is not None
-        self.events.append(builders.killing(pod, end.killed_at, name=name))
+        self.events.append(builders.probe_kill_event(pod, end.killed_at, name=name))
         end.event_seen = True
 
     @precondition(lambda self: self.kubelet.pods)
     @rule(data=st.data())
     def container_starts(self, data: st.DataObject) -> None:
         """A container that waits is started."""
-        _, _, container = self.chosen(data)
-        if container.waits:
+        _, _, container = self.draw_container(data)
+        if container.is_waiting:
             self.start(container, data.draw(st.integers(1, 300)))
 
     @precondition(lambda self: self.kubelet.pods)
     @rule(data=st.data())
-    def kubelet_forgets(self, data: st.DataObject) -> None:
+    def kubelet_loses_counts(self, data: st.DataObject) -> None:
         """A node came back without its memory: the container runs as if for the first time.
 
         A view from before that could not be told from news, so none comes any more.
         """
         self.past.clear()
-        _, _, container = self.chosen(data)
+        _, _, container = self.draw_container(data)
         container.started = self.kubelet.pass_time(5)
-        container.waits = False
+        container.is_waiting = False
         container.count = 0
         container.last = None
 
     @rule()
-    def operator_looks(self) -> None:
+    def operator_counts(self) -> None:
         """The operator counts and writes its status."""
         for containers in self.kubelet.pods.values():
             for container in containers.values():
-                self.expect(container)
+                self.expect_count(container)
         self.past.append(self.kubelet.json())
-        self.look(self.past[-1])
+        self.count(self.past[-1])
 
     @rule(looks=st.booleans())
     def operator_restarts(self, *, looks: bool) -> None:
@@ -259,65 +259,69 @@ class Machine(RuleBasedStateMachine):
                 if container.last is not None:
                     container.last.event_seen = False
         if looks:
-            self.operator_looks()
+            self.operator_counts()
 
     @precondition(lambda self: self.past)
     @rule(data=st.data())
-    def operator_sees_the_past(self, data: st.DataObject) -> None:
+    def operator_reads_stale_cache(self, data: st.DataObject) -> None:
         """A view that is older than the status, of pods that still exist, adds nothing."""
         old = data.draw(st.sampled_from(self.past))
         current = {pod["metadata"]["name"]: pod for pod in self.past[-1]}
         stale = {pod["metadata"]["name"]: pod for pod in old}
         status, total = self.status, self.read().total
-        self.look([stale.get(name, pod) for name, pod in current.items()])
+        self.count([stale.get(name, pod) for name, pod in current.items()])
 
         assert total == self.read().total
 
-        self.look(self.past[-1])
+        self.count(self.past[-1])
 
         assert total == self.read().total
 
         self.status = status  # the model knows nothing of Events that came meanwhile
 
-    def expect(self, container: Container) -> None:
+    def expect_count(self, container: Container) -> None:
         """Keep the books of one container, knowing everything."""
-        news = container.count - container.seen
+        news = container.count - container.counted
         if news < 0:
             news = min(container.count, 1)
         if news and container.last is not None:
             # A container that waits again shows its next end already.
             self.by_reason["Unknown"] += news - 1
-            container.seen_end = container.last
-            again = container.last.killed_at is not None and container.last.truth == "Error"
-            if not again or container.seen_reason not in PRECEDENTS:
-                container.seen_reason = container.last.truth
-            self.by_reason[container.seen_reason] += 1
-        elif container.seen_end is not None and container.seen_end is container.last:
-            truth = container.last.truth
-            if truth == "LivenessProbe" != container.seen_reason:
-                self.by_reason[container.seen_reason] -= 1
+            container.counted_end = container.last
+            again = (
+                container.last.killed_at is not None and container.last.expected_reason == "Error"
+            )
+            if not again or container.counted_reason not in SPECIFIC_REASONS:
+                container.counted_reason = container.last.expected_reason
+            self.by_reason[container.counted_reason] += 1
+        elif container.counted_end is not None and container.counted_end is container.last:
+            truth = container.last.expected_reason
+            if truth == "LivenessProbe" != container.counted_reason:
+                self.by_reason[container.counted_reason] -= 1
                 self.by_reason[truth] += 1
-                container.seen_reason = truth
+                container.counted_reason = truth
         self.total += news
-        container.seen = container.count
+        container.counted = container.count
         if not container.count:
-            container.seen_end = None
+            container.counted_end = None
 
-    def look(self, pods: list[Json], departed: Sequence[Json] = ()) -> None:
+    def count(self, pods: list[Json], deleted: Sequence[Json] = ()) -> None:
         """Count as the operator does, with a status that was read from JSON."""
-        seen = facts(*pods, *departed, *self.events)
-        gone = {thing["metadata"]["uid"] for thing in departed}
+        seen = build_snapshot(*pods, *deleted, *self.events)
+        deleted_uids = {thing["metadata"]["uid"] for thing in deleted}
         seen = replace(
             seen,
-            pods=tuple(pod for pod in seen.pods if pod.uid not in gone),
-            departed=tuple(pod for pod in seen.pods if pod.uid in gone),
+            pods=tuple(pod for pod in seen.pods if pod.uid not in deleted_uids),
+            deleted_pods=tuple(pod for pod in seen.pods if pod.uid in deleted_uids),
         )
-        known = restarts.causes(self.read(), seen)
-        counted, _ = restarts.account(self.read(), seen, known)
+        known = restarts.collect_termination_causes(self.read(), seen)
+        counted, _ = restarts.count_restarts(self.read(), seen, known)
         self.status = orjson.loads(
             orjson.dumps(counted.model_dump(mode="json", by_alias=True, exclude_none=True))
         )
-        again, news = restarts.account(self.read(), seen, restarts.causes(self.read(), seen))
+        again, news = restarts.count_restarts(
+            self.read(), seen, restarts.collect_termination_causes(self.read(), seen)
+        )
 
         assert () == news
         assert counted == again
@@ -333,16 +337,16 @@ class Machine(RuleBasedStateMachine):
 
         assert self.total == found.total
         assert +self.by_reason == Counter(found.by_reason)
-        assert len(found.counted) <= (PODS + self.kubelet.born) * len(CONTAINERS)
+        assert len(found.counted) <= (PODS + self.kubelet.pod_count) * len(CONTAINERS)
 
 
-Machine.TestCase.settings = settings(
+RestartCounting.TestCase.settings = settings(
     max_examples=60, stateful_step_count=40, deadline=None, print_blob=True
 )
-TestLedger = Machine.TestCase
+TestLedger = RestartCounting.TestCase
 
 
-class CrowdedMachine(RuleBasedStateMachine):
+class FullRestartCounting(RuleBasedStateMachine):
     """More containers restart than the ledger has room for: some are missed, none counted twice."""
 
     LIMIT = 3
@@ -352,9 +356,9 @@ class CrowdedMachine(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(restarts, "MAX_COUNTED", self.LIMIT)
         self.clock = 1
-        self.born = 0
+        self.pod_count = 0
         self.pods: dict[str, tuple[int, int]] = {}
-        self.happened = 0
+        self.actual_restarts = 0
         self.status = RestartsStatus()
 
     def teardown(self) -> None:
@@ -365,9 +369,9 @@ class CrowdedMachine(RuleBasedStateMachine):
     def pod_appears(self, restarts: int) -> None:
         """A pod whose container has already restarted when it is first seen."""
         self.clock += 5
-        self.born += 1
-        self.pods[f"web-abc-{self.born}"] = (restarts, self.clock)
-        self.happened += restarts
+        self.pod_count += 1
+        self.pods[f"web-abc-{self.pod_count}"] = (restarts, self.clock)
+        self.actual_restarts += restarts
 
     @precondition(lambda self: self.pods)
     @rule(data=st.data())
@@ -376,7 +380,7 @@ class CrowdedMachine(RuleBasedStateMachine):
         pod = data.draw(st.sampled_from(sorted(self.pods)))
         self.clock += data.draw(st.integers(1, 100))
         self.pods[pod] = (self.pods[pod][0] + 1, self.clock)
-        self.happened += 1
+        self.actual_restarts += 1
 
     @precondition(lambda self: self.pods)
     @rule(data=st.data())
@@ -385,36 +389,40 @@ class CrowdedMachine(RuleBasedStateMachine):
         del self.pods[data.draw(st.sampled_from(sorted(self.pods)))]
 
     @rule()
-    def operator_looks(self) -> None:
+    def operator_counts(self) -> None:
         """The total never falls and never exceeds what happened."""
         before = self.status.total
-        self.look()
+        self.count()
 
-        assert before <= self.status.total <= self.happened
+        assert before <= self.status.total <= self.actual_restarts
 
         total = self.status.total
-        self.look()
+        self.count()
 
         assert total == self.status.total
         assert total == sum(self.status.by_reason.values())
         assert len(self.status.counted) <= self.LIMIT
 
-    def look(self) -> None:
+    def count(self) -> None:
         """Count."""
         pods = [
             builders.pod(
                 name,
                 builders.running(
-                    end + 1, restarts=count, last=builders.ended(started=end - 1, finished=end)
+                    end + 1,
+                    restarts=count,
+                    last=builders.termination(started=end - 1, finished=end),
                 ),
             )
             for name, (count, end) in self.pods.items()
         ]
-        seen = facts(*pods)
-        self.status, _ = restarts.account(self.status, seen, restarts.causes(self.status, seen))
+        seen = build_snapshot(*pods)
+        self.status, _ = restarts.count_restarts(
+            self.status, seen, restarts.collect_termination_causes(self.status, seen)
+        )
 
 
-CrowdedMachine.TestCase.settings = settings(
+FullRestartCounting.TestCase.settings = settings(
     max_examples=60, stateful_step_count=30, deadline=None, print_blob=True
 )
-TestCrowdedLedger = CrowdedMachine.TestCase
+TestCrowdedLedger = FullRestartCounting.TestCase

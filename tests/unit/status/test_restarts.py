@@ -6,34 +6,38 @@ from selfhealing.api.status import CountedRestarts, PodRestart, RestartsStatus
 from selfhealing.status import restarts
 from selfhealing.status.restarts import Restart
 from tests.unit import builders
-from tests.unit.builders import at, crash_loop, ended, killing, pod, running
-from tests.unit.snapshots import Json, facts
+from tests.unit.builders import at, crash_loop, pod, probe_kill_event, running, termination
+from tests.unit.snapshots import Json, build_snapshot
 
 
-def count(
-    before: RestartsStatus | None, *objects: Json
+def count_once(
+    previous: RestartsStatus | None, *objects: Json
 ) -> tuple[RestartsStatus, tuple[Restart, ...]]:
     """Count once."""
-    seen = facts(*objects)
-    return restarts.account(before, seen, restarts.causes(before, seen))
+    snapshot = build_snapshot(*objects)
+    return restarts.count_restarts(
+        previous, snapshot, restarts.collect_termination_causes(previous, snapshot)
+    )
 
 
-def once(
-    reason: str = "Error", number: int = 1, finished: float = 10, *, uid: str = "web-abc-1"
+def make_restarted_pod(
+    reason: str = "Error", restart_count: int = 1, finished: float = 10, *, uid: str = "web-abc-1"
 ) -> Json:
     """The pod web-abc-1, restarted ``number`` times."""
-    end = ended(137, reason, started=0, finished=finished)
-    return pod("web-abc-1", running(finished + 1, restarts=number, last=end), uid=f"uid-of-{uid}")
+    end = termination(137, reason, started=0, finished=finished)
+    return pod(
+        "web-abc-1", running(finished + 1, restarts=restart_count, last=end), uid=f"uid-of-{uid}"
+    )
 
 
 def test_nothing() -> None:
     """Pods that never restarted leave an empty block and no ledger."""
-    assert (RestartsStatus(), ()) == count(None, pod("web-abc-1", running()))
+    assert (RestartsStatus(), ()) == count_once(None, pod("web-abc-1", running()))
 
 
 def test_the_first_restart() -> None:
     """It is counted, told with its exit code, and put into the ledger."""
-    found, news = count(None, once())
+    found, news = count_once(None, make_restarted_pod())
 
     assert (
         RestartsStatus(
@@ -61,25 +65,25 @@ def test_the_first_restart() -> None:
 
 def test_restarts_between_two_looks() -> None:
     """A pod remembers only its last end; the others are Unknown."""
-    found, news = count(None, once("OOMKilled", 3))
+    found, news = count_once(None, make_restarted_pod("OOMKilled", 3))
 
     assert {"OOMKilled": 1, "Unknown": 2} == found.by_reason
-    assert [3] == [restart.news for restart in news]
+    assert [3] == [restart.count for restart in news]
 
 
 def test_a_restart_without_an_end() -> None:
     """A count without a last state is counted, and nothing is known about it."""
-    found, news = count(None, pod("web-abc-1", running(restarts=1)))
+    found, news = count_once(None, pod("web-abc-1", running(restarts=1)))
 
     assert {"Unknown": 1} == found.by_reason
     assert (Restart("web-abc-1", "app", "Unknown", None, 1),) == news
-    assert found == count(found, pod("web-abc-1", running(restarts=1)))[0]
+    assert found == count_once(found, pod("web-abc-1", running(restarts=1)))[0]
 
 
 def test_deleted_pods_stay_in_the_total() -> None:
     """Current is about pods that live; the total is about all that ever lived."""
-    before, _ = count(None, once(number=2))
-    found, news = count(before)
+    before, _ = count_once(None, make_restarted_pod(restart_count=2))
+    found, news = count_once(before)
 
     assert (0, 2) == (found.current, found.total)
     assert () == news
@@ -87,19 +91,23 @@ def test_deleted_pods_stay_in_the_total() -> None:
 
 def test_a_pod_of_the_same_name_is_another_one() -> None:
     """The ledger goes by uid."""
-    before, _ = count(None, once())
-    found, _ = count(before, once(uid="another", finished=50))
+    before, _ = count_once(None, make_restarted_pod())
+    found, _ = count_once(before, make_restarted_pod(uid="another", finished=50))
 
     assert (1, 2) == (found.current, found.total)
 
 
 def test_an_init_container_counts_until_it_is_through() -> None:
     """As kubectl does: it shows the restarts of init containers only while the pod initializes."""
-    failing = crash_loop(2, ended(1), name="migrate")
-    through = builders.terminated(ended(0), name="migrate", restarts=2, last=ended(1), ready=True)
+    failing = crash_loop(2, termination(1), name="migrate")
+    through = builders.terminated(
+        termination(0), name="migrate", restarts=2, last=termination(1), ready=True
+    )
 
-    before, _ = count(None, pod("web-abc-1", builders.waiting("PodInitializing"), init=[failing]))
-    found, news = count(before, pod("web-abc-1", running(), init=[through]))
+    before, _ = count_once(
+        None, pod("web-abc-1", builders.waiting("PodInitializing"), init=[failing])
+    )
+    found, news = count_once(before, pod("web-abc-1", running(), init=[through]))
 
     assert (2, 2) == (before.current, before.total)
     assert (0, 2, ()) == (found.current, found.total, news)
@@ -116,16 +124,16 @@ def test_an_init_container_counts_until_it_is_through() -> None:
 )
 def test_a_kill_belongs_to_the_life_it_ended(killed: float, reason: str) -> None:
     """From the start to one second after the end: times are whole seconds."""
-    found, _ = count(None, once(), killing("web-abc-1", killed))
+    found, _ = count_once(None, make_restarted_pod(), probe_kill_event("web-abc-1", killed))
 
     assert {reason: 1} == found.by_reason
 
 
 def test_a_kill_before_the_life() -> None:
     """An Event that is older than the container's life is about another end."""
-    end = ended(1, started=20, finished=30)
-    found, _ = count(
-        None, pod("web-abc-1", running(31, restarts=1, last=end)), killing("web-abc-1", 19)
+    end = termination(1, started=20, finished=30)
+    found, _ = count_once(
+        None, pod("web-abc-1", running(31, restarts=1, last=end)), probe_kill_event("web-abc-1", 19)
     )
 
     assert {"Error": 1} == found.by_reason
@@ -133,10 +141,10 @@ def test_a_kill_before_the_life() -> None:
 
 def test_one_kill_ends_one_life() -> None:
     """A container may be started again within the second of its kill."""
-    kill = killing("web-abc-1", 10)
-    before, _ = count(None, once(), kill)
-    crashed = ended(1, started=10, finished=60)
-    found, _ = count(before, pod("web-abc-1", running(61, restarts=2, last=crashed)), kill)
+    kill = probe_kill_event("web-abc-1", 10)
+    before, _ = count_once(None, make_restarted_pod(), kill)
+    crashed = termination(1, started=10, finished=60)
+    found, _ = count_once(before, pod("web-abc-1", running(61, restarts=2, last=crashed)), kill)
 
     assert {"LivenessProbe": 1, "Error": 1} == found.by_reason
 
@@ -144,48 +152,50 @@ def test_one_kill_ends_one_life() -> None:
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
-        (ended(137, started=11, finished=60), "LivenessProbe"),
-        (ended(143, started=11, finished=60), "LivenessProbe"),
-        (ended(1, started=11, finished=60), "Error"),
-        (ended(137, "OOMKilled", started=11, finished=60), "OOMKilled"),
+        (termination(137, started=11, finished=60), "LivenessProbe"),
+        (termination(143, started=11, finished=60), "LivenessProbe"),
+        (termination(1, started=11, finished=60), "Error"),
+        (termination(137, "OOMKilled", started=11, finished=60), "OOMKilled"),
     ],
 )
 def test_a_probe_that_has_killed_before(end: Json, reason: str) -> None:
     """A kubelet drops Events of a busy pod: what ends as before has the same cause."""
-    before, _ = count(None, once(), killing("web-abc-1", 9))
-    found, _ = count(before, pod("web-abc-1", running(61, restarts=2, last=end)))
+    before, _ = count_once(None, make_restarted_pod(), probe_kill_event("web-abc-1", 9))
+    found, _ = count_once(before, pod("web-abc-1", running(61, restarts=2, last=end)))
 
     assert reason == found.counted[0].reason
 
 
 def test_a_kill_without_a_precedent() -> None:
     """A signal alone does not say who sent it."""
-    before, _ = count(None, once())
-    end = ended(137, started=11, finished=60)
-    found, _ = count(before, pod("web-abc-1", running(61, restarts=2, last=end)))
+    before, _ = count_once(None, make_restarted_pod())
+    end = termination(137, started=11, finished=60)
+    found, _ = count_once(before, pod("web-abc-1", running(61, restarts=2, last=end)))
 
     assert {"Error": 2} == found.by_reason
 
 
 def test_memory_wins() -> None:
     """A container that the kernel killed for its memory is not said to have failed a probe."""
-    found, _ = count(None, once("OOMKilled"), killing("web-abc-1", 9))
+    found, _ = count_once(None, make_restarted_pod("OOMKilled"), probe_kill_event("web-abc-1", 9))
 
     assert {"OOMKilled": 1} == found.by_reason
 
 
 def test_an_end_without_times() -> None:
     """Where a kill cannot be placed in time it says nothing."""
-    end = ended(137, "ContainerStatusUnknown", started=None, finished=None)
-    found, _ = count(None, pod("web-abc-1", running(restarts=1, last=end)), killing("web-abc-1", 5))
+    end = termination(137, "ContainerStatusUnknown", started=None, finished=None)
+    found, _ = count_once(
+        None, pod("web-abc-1", running(restarts=1, last=end)), probe_kill_event("web-abc-1", 5)
+    )
 
     assert {"ContainerStatusUnknown": 1} == found.by_reason
 
 
 def test_a_late_kill_moves_one_count() -> None:
     """The Event may come after the restart was counted."""
-    before, _ = count(None, once())
-    found, news = count(before, once(), killing("web-abc-1", 9))
+    before, _ = count_once(None, make_restarted_pod())
+    found, news = count_once(before, make_restarted_pod(), probe_kill_event("web-abc-1", 9))
 
     assert ({"LivenessProbe": 1}, 1, ()) == (found.by_reason, found.total, news)
     assert "LivenessProbe" == (found.last and found.last.reason)
@@ -194,9 +204,9 @@ def test_a_late_kill_moves_one_count() -> None:
 
 def test_a_late_kill_of_another_container() -> None:
     """What is told as the most recent restart is only corrected if it is the one."""
-    other = pod("web-abc-2", running(101, restarts=1, last=ended(1, finished=100)))
-    before, _ = count(None, once(), other)
-    found, _ = count(before, once(), other, killing("web-abc-1", 9))
+    other = pod("web-abc-2", running(101, restarts=1, last=termination(1, finished=100)))
+    before, _ = count_once(None, make_restarted_pod(), other)
+    found, _ = count_once(before, make_restarted_pod(), other, probe_kill_event("web-abc-1", 9))
 
     assert {"LivenessProbe": 1, "Error": 1} == found.by_reason
     assert ("web-abc-2", "Error") == (found.last and (found.last.pod, found.last.reason))
@@ -204,8 +214,8 @@ def test_a_late_kill_of_another_container() -> None:
 
 def test_what_was_found_out_outlives_its_event() -> None:
     """An Event is kept for an hour, a container may live for a year."""
-    before, _ = count(None, once(), killing("web-abc-1", 9))
-    found, _ = count(before, once())
+    before, _ = count_once(None, make_restarted_pod(), probe_kill_event("web-abc-1", 9))
+    found, _ = count_once(before, make_restarted_pod())
 
     assert {"LivenessProbe": 1} == found.by_reason
     assert before == found
@@ -213,27 +223,27 @@ def test_what_was_found_out_outlives_its_event() -> None:
 
 def test_waiting_for_the_next_start() -> None:
     """A container that waits shows an end that is not counted yet, and its kill."""
-    before, _ = count(None, once())
-    waits = crash_loop(1, ended(137, started=11, finished=50))
-    found, news = count(before, pod("web-abc-1", waits), killing("web-abc-1", 49))
+    before, _ = count_once(None, make_restarted_pod())
+    waits = crash_loop(1, termination(137, started=11, finished=50))
+    found, news = count_once(before, pod("web-abc-1", waits), probe_kill_event("web-abc-1", 49))
 
     assert ({"Error": 1}, ()) == (found.by_reason, news)
 
 
 def test_waiting_after_two_ends_within_a_second() -> None:
     """The next end does not change what the one before was counted as."""
-    before, _ = count(None, once())
-    found, news = count(before, pod("web-abc-1", crash_loop(1, ended(137, "OOMKilled"))))
+    before, _ = count_once(None, make_restarted_pod())
+    found, news = count_once(before, pod("web-abc-1", crash_loop(1, termination(137, "OOMKilled"))))
 
     assert ({"Error": 1}, ()) == (found.by_reason, news)
 
 
 def test_a_lost_memory() -> None:
     """A kubelet that counts from 0 again makes the total neither fall nor jump."""
-    before, _ = count(None, once(number=5))
-    forgot, _ = count(before, pod("web-abc-1", running(20)))
-    again, _ = count(
-        forgot, pod("web-abc-1", running(41, restarts=1, last=ended(started=20, finished=40)))
+    before, _ = count_once(None, make_restarted_pod(restart_count=5))
+    forgot, _ = count_once(before, pod("web-abc-1", running(20)))
+    again, _ = count_once(
+        forgot, pod("web-abc-1", running(41, restarts=1, last=termination(started=20, finished=40)))
     )
 
     assert (0, 5) == (forgot.current, forgot.total)
@@ -242,9 +252,9 @@ def test_a_lost_memory() -> None:
 
 def test_a_lost_memory_and_a_restart_since() -> None:
     """If the first new restart is seen at once with the loss, it counts."""
-    before, _ = count(None, once(number=5))
-    found, news = count(
-        before, pod("web-abc-1", running(41, restarts=2, last=ended(started=20, finished=40)))
+    before, _ = count_once(None, make_restarted_pod(restart_count=5))
+    found, news = count_once(
+        before, pod("web-abc-1", running(41, restarts=2, last=termination(started=20, finished=40)))
     )
 
     assert (2, 6, 1) == (found.current, found.total, len(news))
@@ -252,9 +262,9 @@ def test_a_lost_memory_and_a_restart_since() -> None:
 
 def test_an_old_view_after_a_start() -> None:
     """A view that is older than the status it is compared with adds nothing, then or later."""
-    before, _ = count(None, once(number=5, finished=50))
-    old, _ = count(before, once(number=4, finished=30))
-    new, _ = count(old, once(number=5, finished=50))
+    before, _ = count_once(None, make_restarted_pod(restart_count=5, finished=50))
+    old, _ = count_once(before, make_restarted_pod(restart_count=4, finished=30))
+    new, _ = count_once(old, make_restarted_pod(restart_count=5, finished=50))
 
     assert (5, 5) == (old.total, new.total)
 
@@ -262,8 +272,8 @@ def test_an_old_view_after_a_start() -> None:
 def test_reasons_beyond_the_limit() -> None:
     """The map of reasons is bounded; what does not fit is Other, also when it is corrected."""
     crowded = RestartsStatus(total=29, by_reason={f"Reason{i}": 1 for i in range(29)})
-    found, _ = count(crowded, once("Strange"))
-    moved, _ = count(found, once("Strange"), killing("web-abc-1", 9))
+    found, _ = count_once(crowded, make_restarted_pod("Strange"))
+    moved, _ = count_once(found, make_restarted_pod("Strange"), probe_kill_event("web-abc-1", 9))
 
     assert (1, 30) == (found.by_reason.get("Other"), sum(found.by_reason.values()))
     assert found.by_reason == moved.by_reason
@@ -271,42 +281,44 @@ def test_reasons_beyond_the_limit() -> None:
 
 def test_a_reason_that_is_nowhere() -> None:
     """If the map does not hold the reason to be corrected, it is left as it is."""
-    before, _ = count(None, once())
+    before, _ = count_once(None, make_restarted_pod())
     broken = before.model_copy(update={"by_reason": {}})
-    found, _ = count(broken, once(), killing("web-abc-1", 9))
+    found, _ = count_once(broken, make_restarted_pod(), probe_kill_event("web-abc-1", 9))
 
     assert {} == found.by_reason
 
 
 def test_a_ledger_entry_without_a_reason() -> None:
     """An older operator's entry counts; its reason is found out now."""
-    before, _ = count(None, once())
+    before, _ = count_once(None, make_restarted_pod())
     older = before.model_copy(
         update={
             "counted": [before.counted[0].model_copy(update={"reason": None})],
             "by_reason": {"Unknown": 1},
         }
     )
-    found, news = count(older, once())
+    found, news = count_once(older, make_restarted_pod())
 
     assert ({"Error": 1}, ()) == (found.by_reason, news)
 
 
 def test_the_most_recent_restart() -> None:
     """It is the one that ended last, also when others are counted later."""
-    late = pod("web-abc-2", running(101, restarts=1, last=ended(finished=100)))
-    before, _ = count(None, late)
-    found, _ = count(before, late, once())
+    late = pod("web-abc-2", running(101, restarts=1, last=termination(finished=100)))
+    before, _ = count_once(None, late)
+    found, _ = count_once(before, late, make_restarted_pod())
 
     assert "web-abc-2" == (found.last and found.last.pod)
 
 
 def test_the_ledger_in_order() -> None:
     """The containers that restarted most come first."""
-    found, _ = count(
+    found, _ = count_once(
         None,
-        pod("web-abc-1", running(restarts=1, last=ended()), running(restarts=7, name="proxy")),
-        pod("web-abc-2", running(restarts=3, last=ended())),
+        pod(
+            "web-abc-1", running(restarts=1, last=termination()), running(restarts=7, name="proxy")
+        ),
+        pod("web-abc-2", running(restarts=3, last=termination())),
     )
 
     assert [7, 3, 1] == [entry.count for entry in found.counted]
@@ -317,16 +329,16 @@ def test_beyond_the_ledger_without_times(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(restarts, "MAX_COUNTED", 1)
     first = pod("web-abc-1", running(restarts=1))
     second = pod("web-abc-2", running(restarts=1))
-    before, _ = count(None, first, second)
-    found, news = count(before, first, second)
+    before, _ = count_once(None, first, second)
+    found, news = count_once(before, first, second)
 
     assert (2, 2, ()) == (before.total, found.total, news)
 
 
 def test_another_end_within_the_same_second() -> None:
     """Times are whole seconds: what the new end tells itself is believed."""
-    before, _ = count(None, once("Error"))
+    before, _ = count_once(None, make_restarted_pod("Error"))
 
-    found, _ = count(before, once("OOMKilled", 2))
+    found, _ = count_once(before, make_restarted_pod("OOMKilled", 2))
 
     assert {"Error": 1, "OOMKilled": 1} == found.by_reason

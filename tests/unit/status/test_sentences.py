@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from selfhealing.api.status import MAX_METRICS
-from selfhealing.status.sentences import amount, clauses, join
-from tests.unit.builders import autoscaler, budget, evicted, iso, pod, running, service
-from tests.unit.snapshots import Json, status_of, tell
+from selfhealing.status.sentences import join_clauses, join_words, pluralize
+from tests.unit.builders import evicted_pod, hpa, iso, pdb, pod, running, service
+from tests.unit.snapshots import Json, evaluate_app, status_json
 
 INGRESS_IP = [{"ip": "192.0.2.7"}]
 INGRESS_NAME = [{"hostname": "web.example.com", "ip": "192.0.2.7"}]
@@ -52,7 +52,7 @@ class TestProbes:
         """What is asked, how often, and how many failures count."""
         spec = {"image": "web:v1", "port": 5000, "probes": {"liveness": probe}}
 
-        assert {"liveness": expected} == status_of(tell(spec=spec))["probes"]
+        assert {"liveness": expected} == status_json(evaluate_app(spec=spec))["probes"]
 
     def test_all_three(self) -> None:
         """Each by its name."""
@@ -63,21 +63,23 @@ class TestProbes:
             "probes": {"liveness": probe, "readiness": probe, "startup": probe},
         }
 
-        assert ["liveness", "readiness", "startup"] == list(status_of(tell(spec=spec))["probes"])
+        assert ["liveness", "readiness", "startup"] == list(
+            status_json(evaluate_app(spec=spec))["probes"]
+        )
 
     @pytest.mark.parametrize("spec", [{"image": "web:v1"}, {"image": "web:v1", "probes": {}}])
     def test_none(self, spec: Json) -> None:
         """What is not probed is not mentioned."""
-        assert "probes" not in status_of(tell(spec=spec))
+        assert "probes" not in status_json(evaluate_app(spec=spec))
 
 
 class TestEndpoint:
     """Where to reach the app."""
 
-    def address(self, *objects: Json, before: str | None = None) -> str | None:
+    def find_endpoint(self, *objects: Json, before: str | None = None) -> str | None:
         """The endpoint, after it was ``before``."""
         stored = {"endpoint": before} if before else {}
-        return tell(*objects, before=stored).status.endpoint
+        return evaluate_app(*objects, previous_status=stored).status.endpoint
 
     @pytest.mark.parametrize(
         ("thing", "expected"),
@@ -94,33 +96,35 @@ class TestEndpoint:
     )
     def test_by_type(self, thing: Json, expected: str | None) -> None:
         """From outside where that is possible, else by DNS."""
-        assert expected == self.address(thing)
+        assert expected == self.find_endpoint(thing)
 
     def test_no_service(self) -> None:
         """There is no address."""
-        assert None is self.address()
+        assert None is self.find_endpoint()
 
     def test_a_node(self) -> None:
         """A node's port, on a node that has a pod."""
         port = service("NodePort", node_port=30080)
         pods = [pod("web-abc-1", running(), node="node-2"), pod("web-abc-2", running())]
 
-        assert "http://10.0.0.1:30080" == self.address(port, *pods)
+        assert "http://10.0.0.1:30080" == self.find_endpoint(port, *pods)
 
     def test_the_node_stays(self) -> None:
         """The address does not change because another pod came, or one is not ready."""
         port = service("NodePort", node_port=30080)
         pods = [pod("web-abc-1", running(ready=False), node="node-2"), pod("web-abc-2", running())]
 
-        assert "http://10.0.0.2:30080" == self.address(port, *pods, before="http://10.0.0.2:30080")
+        assert "http://10.0.0.2:30080" == self.find_endpoint(
+            port, *pods, before="http://10.0.0.2:30080"
+        )
 
     def test_the_node_is_left(self) -> None:
         """It changes when no pod that lives is there any more."""
         port = service("NodePort", node_port=30080)
-        gone = evicted("web-abc-1")
+        gone = evicted_pod("web-abc-1")
         gone["status"]["hostIP"] = "10.0.0.2"
 
-        assert "http://10.0.0.1:30080" == self.address(
+        assert "http://10.0.0.1:30080" == self.find_endpoint(
             port, gone, pod("web-abc-2", running()), before="http://10.0.0.2:30080"
         )
 
@@ -128,15 +132,15 @@ class TestEndpoint:
 class TestDisruption:
     """What the budget lets happen now."""
 
-    def block(self, *objects: Json) -> Json | None:
+    def disruption_section(self, *objects: Json) -> Json | None:
         """The status block."""
-        found: Json | None = status_of(tell(*objects)).get("disruption")
-        return found
+        section: Json | None = status_json(evaluate_app(*objects)).get("disruption")
+        return section
 
     def test_none(self) -> None:
         """Without a budget there is no block, nor with somebody else's."""
-        assert None is self.block()
-        assert None is self.block(budget(owner="somebody"))
+        assert None is self.disruption_section()
+        assert None is self.disruption_section(pdb(owner="somebody"))
 
     def test_figures(self) -> None:
         """Why a drain waits: so many are ready, so many must stay."""
@@ -145,25 +149,27 @@ class TestDisruption:
             "allowed": 0,
             "healthy": 1,
             "required": 1,
-        } == self.block(budget(0, 1, 1))
+        } == self.disruption_section(pdb(0, 1, 1))
 
     def test_not_counted_yet(self) -> None:
         """A new budget has no figures for a moment."""
-        assert {"budget": "maxUnavailable 1"} == self.block(budget(observed=False))
+        assert {"budget": "maxUnavailable 1"} == self.disruption_section(pdb(observed=False))
 
 
 class TestAutoscaling:
     """What the autoscaler sees, without a write for each new figure."""
 
-    def block(self, *objects: Json, before: Json | None = None) -> Json | None:
+    def autoscaling_section(self, *objects: Json, before: Json | None = None) -> Json | None:
         """The status block, after it was ``before``."""
         stored = {"autoscaling": before} if before else {}
-        found: Json | None = status_of(tell(*objects, before=stored)).get("autoscaling")
-        return found
+        section: Json | None = status_json(evaluate_app(*objects, previous_status=stored)).get(
+            "autoscaling"
+        )
+        return section
 
     def test_none(self) -> None:
         """Without an autoscaler there is no block."""
-        assert None is self.block()
+        assert None is self.autoscaling_section()
 
     def test_figures(self) -> None:
         """Numbers and use against target."""
@@ -173,7 +179,7 @@ class TestAutoscaling:
             "min": 1,
             "max": 5,
             "cpu": "31%/50%",
-        } == self.block(autoscaler(2, 3))
+        } == self.autoscaling_section(hpa(2, 3))
 
     @pytest.mark.parametrize(
         ("shown", "now", "expected"),
@@ -190,13 +196,13 @@ class TestAutoscaling:
     def test_steady(self, shown: str | None, now: int | None, expected: str) -> None:
         """A figure that moved by less than a tenth of the target is shown as it was."""
         before: dict[str, Any] = {"current": 2} | ({"cpu": shown} if shown else {})
-        found = self.block(autoscaler(cpu=now), before=before)
+        found = self.autoscaling_section(hpa(cpu=now), before=before)
 
         assert expected == (found or {}).get("cpu")
 
     def test_memory(self) -> None:
         """Quantities are compared as numbers."""
-        thing = autoscaler()
+        thing = hpa()
         target = {"type": "AverageValue", "averageValue": "1Gi"}
         thing["spec"]["metrics"] = [
             {"type": "Resource", "resource": {"name": "memory", "target": target}}
@@ -208,7 +214,10 @@ class TestAutoscaling:
             }
         ]
 
-        assert "480Mi/1Gi" == (self.block(thing, before={"memory": "480Mi/1Gi"}) or {})["memory"]
+        assert (
+            "480Mi/1Gi"
+            == (self.autoscaling_section(thing, before={"memory": "480Mi/1Gi"}) or {})["memory"]
+        )
 
     @pytest.mark.parametrize(
         ("shown", "now", "expected"),
@@ -223,7 +232,7 @@ class TestAutoscaling:
     )
     def test_of_the_app(self, shown: str | None, now: str | None, expected: str) -> None:
         """What the app counts is shown by name, without thousandths, and as steadily."""
-        thing = autoscaler()
+        thing = hpa()
         metric = {"metric": {"name": "requests"}}
         target = {"type": "AverageValue", "averageValue": "10"}
         thing["spec"]["metrics"].append({"type": "Pods", "pods": {**metric, "target": target}})
@@ -232,21 +241,21 @@ class TestAutoscaling:
             thing["status"]["currentMetrics"].append({"type": "Pods", "pods": pods})
         before = {"metrics": {"requests": shown}} if shown else None
 
-        found = self.block(thing, before=before) or {}
+        found = self.autoscaling_section(thing, before=before) or {}
 
         assert {"requests": expected} == found["metrics"]
         assert "cpu" in found
 
     def test_no_more_than_fit(self) -> None:
         """The status has a limit, whatever the spec asks for."""
-        thing = autoscaler()
+        thing = hpa()
         target = {"type": "AverageValue", "averageValue": "1500m"}
         thing["spec"]["metrics"] = [
             {"type": "Pods", "pods": {"metric": {"name": f"m{number}"}, "target": target}}
             for number in range(MAX_METRICS + 1)
         ]
 
-        found = (self.block(thing) or {})["metrics"]
+        found = (self.autoscaling_section(thing) or {})["metrics"]
 
         assert MAX_METRICS == len(found)
         assert "unknown/1.5" == found["m0"]
@@ -257,11 +266,11 @@ class TestGrammar:
 
     def test_amount(self) -> None:
         """One thing or several."""
-        assert ["0 pods", "1 pod", "2 pods"] == [amount(i, "pod") for i in range(3)]
+        assert ["0 pods", "1 pod", "2 pods"] == [pluralize(i, "pod") for i in range(3)]
 
     def test_clauses(self) -> None:
         """Empty parts say nothing."""
-        assert "a; b" == clauses("a", "", "b")
+        assert "a; b" == join_clauses("a", "", "b")
 
     @pytest.mark.parametrize(
         ("words", "expected"),
@@ -269,4 +278,4 @@ class TestGrammar:
     )
     def test_join(self, words: list[str], expected: str) -> None:
         """As in a sentence."""
-        assert expected == join(words)
+        assert expected == join_words(words)

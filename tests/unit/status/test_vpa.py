@@ -2,24 +2,26 @@
 
 import pytest
 
-from tests.unit.builders import vertical
-from tests.unit.snapshots import Json, status_of, tell
+from tests.unit.builders import vpa
+from tests.unit.snapshots import Json, evaluate_app, status_json
 
 TARGET = {"cpu": "25m", "memory": "262144k"}
 
 
-def block(thing: Json | None, before: Json | None = None) -> Json | None:
+def vertical_section(vpa: Json | None, before: Json | None = None) -> Json | None:
     """The status block, after it was ``before``."""
     stored = {"verticalScaling": before} if before else {}
-    objects = (thing,) if thing else ()
-    found: Json | None = status_of(tell(*objects, before=stored)).get("verticalScaling")
-    return found
+    objects = (vpa,) if vpa else ()
+    section: Json | None = status_json(evaluate_app(*objects, previous_status=stored)).get(
+        "verticalScaling"
+    )
+    return section
 
 
 def test_none() -> None:
     """Without one there is no block, nor with somebody else's."""
-    assert None is block(None)
-    assert None is block(vertical(TARGET, owner="somebody"))
+    assert None is vertical_section(None)
+    assert None is vertical_section(vpa(TARGET, owner="somebody"))
 
 
 def test_figures() -> None:
@@ -30,8 +32,8 @@ def test_figures() -> None:
         "target": {"cpu": "25m", "memory": "250Mi"},
         "lowerBound": {"cpu": "11m", "memory": "1Mi"},
         "upperBound": {"cpu": "2000m"},
-    } == block(
-        vertical(
+    } == vertical_section(
+        vpa(
             TARGET,
             lower={"cpu": "0.0101", "memory": "1"},
             upper={"cpu": "2"},
@@ -56,7 +58,7 @@ def test_a_figure_is_kept_until_it_is_wrong_by_a_tenth(
 ) -> None:
     """A recommender writes new ones every minute."""
     before = {"mode": "Off", "controls": "cpu", "target": {"cpu": shown} if shown else {}}
-    found = block(vertical({"cpu": now}), before)
+    found = vertical_section(vpa({"cpu": now}), before)
 
     assert found is not None
     assert {"cpu": expected} == found["target"]
@@ -82,6 +84,6 @@ def test_a_figure_is_kept_until_it_is_wrong_by_a_tenth(
 )
 def test_why_there_is_none(conditions: list[Json], expected: str) -> None:
     """What VPA itself says, or that nobody says anything."""
-    found = block(vertical(conditions=conditions))
+    found = vertical_section(vpa(conditions=conditions))
 
     assert {"mode": "Off", "controls": "cpu, memory", "message": expected} == found

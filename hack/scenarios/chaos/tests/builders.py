@@ -4,41 +4,52 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hack.scenarios.chaos.metrics import Act, Half
-from hack.scenarios.common.cluster_state import Happening
-from hack.scenarios.common.tests.builders import look, pod
-from hack.scenarios.common.timeline import Kind, Mark, timeline
+from hack.scenarios.chaos.metrics import ActionRecord, FaultRun
+from hack.scenarios.common.cluster_state import EventRow
+from hack.scenarios.common.tests.builders import build_pod, build_sample
+from hack.scenarios.common.timeline import Mark, MarkKind, build_timeline
 
-LINE = timeline(
+TIMELINE = build_timeline(
     [
-        look(0, pod("shop-1"), pod("shop-2"), ready="2/2"),
-        look(6, pod("shop-1"), pod("shop-2"), pod("shop-3", "0/1", "ErrImagePull"), ready="0/2"),
+        build_sample(0, build_pod("shop-1"), build_pod("shop-2"), ready="2/2"),
+        build_sample(
+            6,
+            build_pod("shop-1"),
+            build_pod("shop-2"),
+            build_pod("shop-3", "0/1", "ErrImagePull"),
+            ready="0/2",
+        ),
     ],
-    [Mark(5, "a bad tag <b>", Kind.FAULT), Mark(9, "Rollback Helped: back", Kind.ACTION)],
+    [
+        Mark(5, "a bad tag <b>", MarkKind.FAULT),
+        Mark(9, "Rollback Succeeded: back", MarkKind.ACTION),
+    ],
     60,
     ((0, 0), (6, 3), (7, 0)),
 )
-EVENT = Happening(datetime(2026, 11, 23, tzinfo=UTC), True, "SelfHealingApp", "Degraded", "<i>bad")
-ROLLBACK = Act(1, "Rollback", "ImagePullFailing", "Helped", 9, "v1", "back to v1")
+EVENT = EventRow(datetime(2026, 11, 23, tzinfo=UTC), True, "SelfHealingApp", "Degraded", "<i>bad")
+ROLLBACK_ACTION = ActionRecord(
+    1, "Rollback", "ImagePullFailing", "Succeeded", 9, "v1", "back to v1"
+)
 
-WITHOUT = Half(
-    healing=False,
-    limit=75,
-    line=LINE,
-    sent=600,
+UNHEALED_RUN = FaultRun(
+    is_healing_enabled=False,
+    timeout=75,
+    timeline=TIMELINE,
+    requests_sent=600,
     diagnoses=("ImagePullFailing",),
     phase="Degraded",
     reason="ImagePullBackOff",
     events=(EVENT,),
 )
-HEALED = Half(
-    healing=True,
-    limit=75,
-    line=replace(LINE, length=30),
-    after=12.3,
-    sent=100,
-    failed=3,
-    acts=(ROLLBACK,),
+HEALED_RUN = FaultRun(
+    is_healing_enabled=True,
+    timeout=75,
+    timeline=replace(TIMELINE, length=30),
+    recovered_after=12.3,
+    requests_sent=100,
+    requests_failed=3,
+    actions=(ROLLBACK_ACTION,),
     diagnoses=("ImagePullFailing",),
     phase="Degraded",
     reason="RolledBack",
@@ -47,11 +58,11 @@ HEALED = Half(
 )
 
 
-def healed(**changes: Any) -> Half:  # noqa: ANN401
+def build_healed_run(**changes: Any) -> FaultRun:  # noqa: ANN401
     """A good half, but for some fields."""
-    return replace(HEALED, **changes)
+    return replace(HEALED_RUN, **changes)
 
 
-def without(**changes: Any) -> Half:  # noqa: ANN401
+def build_unhealed_run(**changes: Any) -> FaultRun:  # noqa: ANN401
     """The half before it, but for some fields."""
-    return replace(WITHOUT, **changes)
+    return replace(UNHEALED_RUN, **changes)

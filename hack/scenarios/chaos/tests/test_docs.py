@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from hack.scenarios.chaos.docs import PAGES, fill
-from hack.scenarios.chaos.evaluation import Result, judged
+from hack.scenarios.chaos.docs import PAGES, update_pages
+from hack.scenarios.chaos.evaluation import FaultResult, evaluate_runs
 from hack.scenarios.chaos.faults import FAULTS
-from hack.scenarios.chaos.report import Run, write
-from hack.scenarios.chaos.tests.builders import HEALED, WITHOUT, healed
-from hack.scenarios.common.errors import ShowError
+from hack.scenarios.chaos.report import ChaosReport, write_report
+from hack.scenarios.chaos.tests.builders import HEALED_RUN, UNHEALED_RUN, build_healed_run
+from hack.scenarios.common.errors import ScenarioError
 
 BEGIN, END = "<!-- drill: begin -->", "<!-- drill: end -->"
 NAMES = [fault.name for fault in FAULTS]
-QUIET = replace(HEALED, acts=(), after=None, reason="")
+RUN_WITHOUT_ACTIONS = replace(HEALED_RUN, actions=(), recovered_after=None, reason="")
 
 
 @pytest.fixture
@@ -28,21 +28,23 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def report(root: Path, *results: Result) -> Path:
+def write_run_report(root: Path, *results: FaultResult) -> Path:
     """What a run has written."""
-    run = Run(results, "2026-11-27 12:00 UTC", 3241, "Kubernetes v1.36.3, 2 nodes", 0.2)
-    return write(run, root).with_suffix(".json")
+    run = ChaosReport(results, "2026-11-27 12:00 UTC", 3241, "Kubernetes v1.36.3, 2 nodes", 0.2)
+    return write_report(run, root).with_suffix(".json")
 
 
-def whole() -> list[Result]:
+def build_all_results() -> list[FaultResult]:
     """Every fault, as expected."""
-    return [Result(fault, (WITHOUT, HEALED)) for fault in FAULTS]
+    return [FaultResult(fault, (UNHEALED_RUN, HEALED_RUN)) for fault in FAULTS]
 
 
 def test_every_language_tells_of_every_fault(root: Path) -> None:
     """With the figures of the run, in place of those of before."""
-    written = report(root, Result(FAULTS[0], (WITHOUT, QUIET)), *whole()[1:])
-    pages = list(fill(root, written, NAMES))
+    written = write_run_report(
+        root, FaultResult(FAULTS[0], (UNHEALED_RUN, RUN_WITHOUT_ACTIONS)), *build_all_results()[1:]
+    )
+    pages = list(update_pages(root, written, NAMES))
 
     assert [root / path for path in PAGES] == pages
 
@@ -55,9 +57,10 @@ def test_every_language_tells_of_every_fault(root: Path) -> None:
         assert "2026-11-27 12:00 UTC (Kubernetes" in text.replace("（", " (")
 
     assert (
-        "(`hang`) | not within 75 s, 0 of 600 | 12 s, 3 of 100 | Rollback (Helped) | Deg" in english
+        "(`hang`) | not within 75 s, 0 of 600 | 12 s, 3 of 100 | Rollback (Succeeded) | Deg"
+        in english
     )
-    assert "（`hang`） | 75 秒内没有，0/600 | 12 秒，3/100 | Rollback（Helped） | Deg" in chinese
+    assert "（`hang`） | 75 秒内没有，0/600 | 12 秒，3/100 | Rollback（Succeeded） | Deg" in chinese
     assert "| nothing | Degraded |" in english
     assert "| 什么都没做 | Degraded |" in chinese
     assert "in one run of 54 minutes" in english
@@ -66,45 +69,49 @@ def test_every_language_tells_of_every_fault(root: Path) -> None:
 
 def test_twice_is_as_once(root: Path) -> None:
     """The table stands where it stood."""
-    written = report(root, *whole())
-    once = [page.read_text(encoding="utf-8") for page in fill(root, written, NAMES)]
+    written = write_run_report(root, *build_all_results())
+    once = [page.read_text(encoding="utf-8") for page in update_pages(root, written, NAMES)]
 
-    assert once == [page.read_text(encoding="utf-8") for page in fill(root, written, NAMES)]
+    assert once == [page.read_text(encoding="utf-8") for page in update_pages(root, written, NAMES)]
 
 
 @pytest.mark.parametrize(
     "hang",
     [
         [],
-        [Result(FAULTS[4], lacked="a worker")],
-        [judged(FAULTS[4], WITHOUT, healed(acts=(), after=None))],
+        [FaultResult(FAULTS[4], missing_requirement="a worker")],
+        [
+            evaluate_runs(
+                FAULTS[4], UNHEALED_RUN, build_healed_run(actions=(), recovered_after=None)
+            )
+        ],
     ],
     ids=["not asked for", "left out", "failed"],
 )
-def test_a_run_that_is_not_whole(root: Path, hang: list[Result]) -> None:
+def test_a_run_that_is_not_whole(root: Path, hang: list[FaultResult]) -> None:
     """It says what to do, and the pages stay as they are."""
     assert "hang" == FAULTS[4].name
 
-    written = report(root, *whole()[:4], *hang, *whole()[5:])
-    with pytest.raises(ShowError, match="it lacks hang: make drill, without FAULT"):
-        list(fill(root, written, NAMES))
+    written = write_run_report(root, *build_all_results()[:4], *hang, *build_all_results()[5:])
+    with pytest.raises(ScenarioError, match="it lacks hang: make drill, without FAULT"):
+        list(update_pages(root, written, NAMES))
 
     assert all("old" in (root / path).read_text(encoding="utf-8") for path in PAGES)
 
 
 def test_no_run(root: Path) -> None:
     """It says how to get one."""
-    with pytest.raises(ShowError, match="make drill writes it"):
-        list(fill(root, root / "drill.json", NAMES))
+    with pytest.raises(ScenarioError, match="make drill writes it"):
+        list(update_pages(root, root / "drill.json", NAMES))
 
 
 def test_a_page_without_a_place(root: Path) -> None:
     """It is named."""
-    written = report(root, *whole())
+    written = write_run_report(root, *build_all_results())
     page = root / "docs" / "healing.md"
     page.write_text("# Healing\n", encoding="utf-8")
-    with pytest.raises(ShowError, match=r"docs/healing\.md has no place for the table"):
-        list(fill(root, written, NAMES))
+    with pytest.raises(ScenarioError, match=r"docs/healing\.md has no place for the table"):
+        list(update_pages(root, written, NAMES))
 
 
 def test_the_pages_have_their_place() -> None:
@@ -118,6 +125,8 @@ def test_the_pages_have_their_place() -> None:
 
 def test_a_half_that_is_told_as_json(root: Path) -> None:
     """What the templates name is what a report has."""
-    (fault, *_) = json.loads(report(root, *whole()).read_text(encoding="utf-8"))["faults"]
+    (fault, *_) = json.loads(
+        write_run_report(root, *build_all_results()).read_text(encoding="utf-8")
+    )["faults"]
 
     assert {"limit", "servedAgainAfter", "sent", "failed", "actions"} <= fault["with"].keys()

@@ -3,32 +3,38 @@ from typing import Any
 
 import pytest
 
-from hack.scenarios.chaos.evaluation import Result, judged, said
-from hack.scenarios.chaos.faults import Expected, chosen
-from hack.scenarios.chaos.tests.builders import HEALED, ROLLBACK, WITHOUT, healed, without
+from hack.scenarios.chaos.evaluation import FaultResult, describe_run, evaluate_runs
+from hack.scenarios.chaos.faults import ExpectedResult, select_faults
+from hack.scenarios.chaos.tests.builders import (
+    HEALED_RUN,
+    ROLLBACK_ACTION,
+    UNHEALED_RUN,
+    build_healed_run,
+    build_unhealed_run,
+)
 
-(FAULT,) = chosen(["bad-image"])
-TWICE = (replace(ROLLBACK, outcome="NoHelp"), replace(ROLLBACK, id=2))
+(FAULT,) = select_faults(["bad-image"])
+REPEATED_ROLLBACK = (replace(ROLLBACK_ACTION, outcome="Failed"), replace(ROLLBACK_ACTION, id=2))
 
 
 def test_a_drill_passes_when_only_healing_helps() -> None:
-    result = judged(FAULT, WITHOUT, HEALED)
+    result = evaluate_runs(FAULT, UNHEALED_RUN, HEALED_RUN)
 
-    assert (True, "as expected", ()) == (result.passed, result.word, result.missed)
+    assert (True, "as expected", ()) == (result.passed, result.result_text, result.deviations)
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"why": "the app is not ready"}, "could not be played: the app is not ready"),
-        ({"acts": (ROLLBACK,)}, "healing is off, but there was Rollback Helped"),
-        ({"after": 4.0}, "served again after 4 s: the fault proves nothing"),
+        ({"error": "the app is not ready"}, "could not be played: the app is not ready"),
+        ({"actions": (ROLLBACK_ACTION,)}, "healing is off, but there was Rollback Succeeded"),
+        ({"recovered_after": 4.0}, "served again after 4 s: the fault proves nothing"),
     ],
 )
 def test_without_healing_nothing_is_done_and_the_fault_lasts(
     changes: dict[str, Any], says: str
 ) -> None:
-    (missed,) = judged(FAULT, without(**changes), HEALED).missed
+    (missed,) = evaluate_runs(FAULT, build_unhealed_run(**changes), HEALED_RUN).deviations
 
     assert says in missed
 
@@ -36,51 +42,71 @@ def test_without_healing_nothing_is_done_and_the_fault_lasts(
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"why": "no leader"}, "with healing it could not be played: no leader"),
+        ({"error": "no leader"}, "with healing it could not be played: no leader"),
         ({"diagnoses": ()}, "ImagePullFailing was to be diagnosed, but it was nothing"),
-        ({"after": None}, "to be served again within 75 s, but that was not within 75 s"),
-        ({"acts": ()}, "Rollback was to be done, but it was nothing"),
-        ({"acts": (replace(ROLLBACK, remedy="Recycle"),)}, "but it was Recycle Helped"),
-        ({"acts": TWICE}, "1 action at the most was to be taken, but there was Rollback NoHelp"),
-        ({"acts": (replace(ROLLBACK, outcome="Started"),)}, "but it is Rollback Started"),
+        ({"recovered_after": None}, "to be served again within 75 s, but that was not within 75 s"),
+        ({"actions": ()}, "Rollback was to be done, but it was nothing"),
+        (
+            {"actions": (replace(ROLLBACK_ACTION, remediation="ReplacePod"),)},
+            "but it was ReplacePod Succeeded",
+        ),
+        (
+            {"actions": REPEATED_ROLLBACK},
+            "1 action at the most was to be taken, but there was Rollback Failed",
+        ),
+        (
+            {"actions": (replace(ROLLBACK_ACTION, outcome="InProgress"),)},
+            "but it is Rollback InProgress",
+        ),
         ({"phase": "Ready"}, "it was to end as Degraded, but it is Ready, RolledBack"),
     ],
 )
 def test_with_healing_everything_expected_must_be_seen(changes: dict[str, Any], says: str) -> None:
-    (missed,) = judged(FAULT, WITHOUT, healed(**changes)).missed
+    (missed,) = evaluate_runs(FAULT, UNHEALED_RUN, build_healed_run(**changes)).deviations
 
     assert says in missed
 
 
 def test_an_action_that_is_only_proposed_was_not_taken() -> None:
-    proposed = replace(ROLLBACK, outcome="Observed")
+    proposed = replace(ROLLBACK_ACTION, outcome="Observed")
 
-    (missed,) = judged(FAULT, WITHOUT, healed(acts=(proposed,))).missed
+    (missed,) = evaluate_runs(FAULT, UNHEALED_RUN, build_healed_run(actions=(proposed,))).deviations
 
     assert "Rollback was to be done, but it was Rollback Observed" == missed
 
 
 def test_some_remedies_may_be_repeated_and_some_faults_heal_by_nothing() -> None:
-    twice = replace(FAULT, expected=Expected("ImagePullFailing", ("Rollback",), "Degraded", most=2))
-    left = replace(FAULT, expected=Expected("ImagePullFailing", (), "Degraded", served=False))
+    twice = replace(
+        FAULT, expected=ExpectedResult("ImagePullFailing", ("Rollback",), "Degraded", max_actions=2)
+    )
+    left = replace(
+        FAULT, expected=ExpectedResult("ImagePullFailing", (), "Degraded", is_recovered=False)
+    )
 
-    assert judged(twice, WITHOUT, healed(acts=TWICE)).passed
-    assert judged(left, WITHOUT, healed(acts=(), after=None)).passed
-    (missed,) = judged(left, WITHOUT, healed(acts=())).missed
+    assert evaluate_runs(twice, UNHEALED_RUN, build_healed_run(actions=REPEATED_ROLLBACK)).passed
+    assert evaluate_runs(
+        left, UNHEALED_RUN, build_healed_run(actions=(), recovered_after=None)
+    ).passed
+    (missed,) = evaluate_runs(left, UNHEALED_RUN, build_healed_run(actions=())).deviations
     assert "it was to be served no more, but that was 12 s" == missed
 
 
 def test_what_cannot_be_played_fails_only_when_it_was_asked_for() -> None:
-    left, asked = Result(FAULT, lacked="a worker"), Result(FAULT, lacked="a worker", wanted=True)
+    left, asked = (
+        FaultResult(FAULT, missing_requirement="a worker"),
+        FaultResult(FAULT, missing_requirement="a worker", is_requested=True),
+    )
 
-    assert (True, "left out") == (left.passed, left.word)
-    assert (False, "FAILED") == (asked.passed, asked.word)
+    assert (True, "left out") == (left.passed, left.result_text)
+    assert (False, "FAILED") == (asked.passed, asked.result_text)
 
 
 def test_a_half_is_said_in_a_sentence() -> None:
     assert (
-        "served again after 12 s; 3 of 100 requests failed; Rollback Helped;"
+        "served again after 12 s; 3 of 100 requests failed; Rollback Succeeded;"
         " ended as Degraded, RolledBack"
-    ) == said(HEALED)
-    assert said(WITHOUT).startswith("not within 75 s; 0 of 600 requests failed; nothing was done")
-    assert "no leader" == said(healed(why="no leader"))
+    ) == describe_run(HEALED_RUN)
+    assert describe_run(UNHEALED_RUN).startswith(
+        "not within 75 s; 0 of 600 requests failed; nothing was done"
+    )
+    assert "no leader" == describe_run(build_healed_run(error="no leader"))

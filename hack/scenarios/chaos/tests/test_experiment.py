@@ -10,62 +10,70 @@ from typing import Any, Self
 import pytest
 import requests
 
-from hack.loadtest.service_access import Way
+from hack.loadtest.service_access import ServiceEndpoint
 from hack.scenarios.chaos import experiment as module
-from hack.scenarios.chaos.environment import Site
-from hack.scenarios.chaos.experiment import Play
-from hack.scenarios.chaos.faults import Fault, chosen
-from hack.scenarios.common.cluster_state import Picture
+from hack.scenarios.chaos.environment import Environment
+from hack.scenarios.chaos.experiment import Experiment
+from hack.scenarios.chaos.faults import Fault, select_faults
+from hack.scenarios.common.cluster_state import ClusterSnapshot
 from hack.scenarios.common.console import Progress
-from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.errors import ScenarioError
 from hack.scenarios.common.kube_client import Json
-from hack.scenarios.common.plain_console import PlainScreen
-from hack.scenarios.common.request_stream import Stream
-from hack.scenarios.common.tests.builders import look, pod
-from hack.scenarios.common.timeline import Kind, Sample
+from hack.scenarios.common.plain_console import PlainConsole
+from hack.scenarios.common.request_stream import RequestStream
+from hack.scenarios.common.tests.builders import build_pod, build_sample
+from hack.scenarios.common.timeline import MarkKind, Sample
 
 READY: dict[str, Any] = {
     "conditions": [{"type": "Ready", "status": "True"}],
     "phase": "Ready",
     "ready": "2/2",
 }
-STARTED = {"id": 1, "remedy": "Rollback", "diagnosis": "ImagePullFailing", "outcome": "Started"}
-WELL, ILL = (pod("a"), pod("b")), (pod("a"), pod("b"), pod("c", "0/1", "ErrImagePull"))
+STARTED = {
+    "id": 1,
+    "remediation": "Rollback",
+    "diagnosis": "ImagePullFailing",
+    "outcome": "InProgress",
+}
+HEALTHY_PODS, UNHEALTHY_PODS = (
+    (build_pod("a"), build_pod("b")),
+    (build_pod("a"), build_pod("b"), build_pod("c", "0/1", "ErrImagePull")),
+)
 
 
-class _Kube:
+class _FakeClient:
     """Notes what is asked for."""
 
     namespace = "drill"
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     def kubectl(self, arguments: str, *, stdin: str | None = None, seconds: float = 60) -> str:
         assert seconds > 0
-        self.asked.append(f"{arguments} {stdin or ''}")
+        self.requests.append(f"{arguments} {stdin or ''}")
         return ""
 
-    def read(self, path: str) -> Json:
+    def get(self, path: str) -> Json:
         """What the app's status says, once there is anything to say."""
         assert path.endswith("/selfhealingapps/shop")
-        struck = any("patch" in command for command in self.asked)
+        struck = any("patch" in command for command in self.requests)
         return {"status": {"healing": {"history": [STARTED] if struck else []}}}
 
-    def shown(self, arguments: str) -> str:
+    def format_command(self, arguments: str) -> str:
         return f"kubectl -n drill {arguments}"
 
 
-class _Script:
+class _ScriptedSampler:
     """What is seen: all well until the fault, then ill, then what healing makes of it."""
 
     heals = True
 
-    def __init__(self, kube: _Kube, *_: object, **__: object) -> None:
+    def __init__(self, kube: _FakeClient, *_: object, **__: object) -> None:
         self._kube = kube
-        self.began = time.monotonic()
-        self._seen: list[Sample] = []
-        self._struck = 0.0
+        self.started_at = time.monotonic()
+        self._samples: list[Sample] = []
+        self._injected_at = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -74,140 +82,153 @@ class _Script:
         """Nothing runs."""
 
     @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.began
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started_at
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        self._seen.append(self._now(self.seconds))
-        return tuple(self._seen)
+        self._samples.append(self._build_sample(self.elapsed))
+        return tuple(self._samples)
 
     @property
-    def last(self) -> Picture:
-        return self.samples[-1].picture
+    def latest_snapshot(self) -> ClusterSnapshot:
+        return self.samples[-1].snapshot
 
-    def _now(self, at: float) -> Sample:
-        struck = any("patch" in command for command in self._kube.asked)
-        self._struck = self._struck or (at if struck else 0)
-        healing: dict[str, Any] = {"goodTemplate": "v1"}
-        if not struck:
-            return look(at, *WELL, healing=healing, **READY)
+    def _build_sample(self, at: float) -> Sample:
+        is_injected = any("patch" in command for command in self._kube.requests)
+        self._injected_at = self._injected_at or (at if is_injected else 0)
+        healing: dict[str, Any] = {"stableRevision": "v1"}
+        if not is_injected:
+            return build_sample(at, *HEALTHY_PODS, healing=healing, **READY)
         healing["diagnoses"] = [{"type": "ImagePullFailing"}]
-        passed = at - self._struck
-        if self.heals and passed > 0.2:
-            outcome = "Helped" if passed > 0.6 else "Started"
+        elapsed = at - self._injected_at
+        if self.heals and elapsed > 0.2:
+            outcome = "Succeeded" if elapsed > 0.6 else "InProgress"
             healing["history"] = [{**STARTED, "outcome": outcome}]
-        pods = WELL if self.heals and passed > 0.4 else ILL
-        return look(at, *pods, healing=healing, phase="Degraded", ready="0/2")
+        pods = HEALTHY_PODS if self.heals and elapsed > 0.4 else UNHEALTHY_PODS
+        return build_sample(at, *pods, healing=healing, phase="Degraded", ready="0/2")
 
 
-REFUSED = ShowError("no pod of the app is ready")
-LOST = requests.ConnectionError("the API server is away")
+NO_READY_POD = ScenarioError("no pod of the app is ready")
+CONNECTION_LOST = requests.ConnectionError("the API server is away")
 
 
 @pytest.fixture
-def kube(monkeypatch: pytest.MonkeyPatch) -> _Kube:
-    kube = _Kube()
+def kube(monkeypatch: pytest.MonkeyPatch) -> _FakeClient:
+    kube = _FakeClient()
 
     @contextmanager
-    def sent(*_: object, **__: object) -> Iterator[Stream]:
-        stream = Stream()
-        stream.count("a")
+    def sent(*_: object, **__: object) -> Iterator[RequestStream]:
+        stream = RequestStream()
+        stream.record_response("a")
         yield stream
 
     @contextmanager
-    def way(*_: object) -> Iterator[Way]:
-        yield Way("http://node:30000", "node port")
+    def way(*_: object) -> Iterator[ServiceEndpoint]:
+        yield ServiceEndpoint("http://node:30000", "node port")
 
     for name, value in {
-        "Watch": _Script,
-        "to_service": way,
-        "stream": sent,
-        "QUIET": 0.3,
+        "Sampler": _ScriptedSampler,
+        "open_service": way,
+        "send_requests": sent,
+        "RECOVERY_WINDOW": 0.3,
     }.items():
         monkeypatch.setattr(module, name, value)
-    monkeypatch.setattr("hack.scenarios.chaos.run_state.LEAD", 0.0)
-    monkeypatch.setattr(Play, "_steady", lambda *_: None)
-    monkeypatch.setattr("hack.scenarios.chaos.environment.POLL", 0.02)
-    monkeypatch.setattr("hack.scenarios.chaos.environment.operators", lambda *_: [])
-    monkeypatch.setattr("hack.scenarios.common.namespace.make", lambda *_: kube.asked.append("make"))
-    monkeypatch.setattr("hack.scenarios.common.namespace.remove", lambda *_: kube.asked.append("remove"))
+    monkeypatch.setattr("hack.scenarios.chaos.run_state.LEAD_SECONDS", 0.0)
+    monkeypatch.setattr(Experiment, "_wait_for_steady_state", lambda *_: None)
+    monkeypatch.setattr("hack.scenarios.chaos.environment.POLL_INTERVAL", 0.02)
+    monkeypatch.setattr("hack.scenarios.chaos.environment.start_operators", lambda *_: [])
+    monkeypatch.setattr(
+        "hack.scenarios.common.namespace.create_namespace", lambda *_: kube.requests.append("make")
+    )
+    monkeypatch.setattr(
+        "hack.scenarios.common.namespace.delete_namespace",
+        lambda *_: kube.requests.append("remove"),
+    )
     return kube
 
 
-def played(kube: _Kube, fault: Fault, *, healing: bool = True) -> Any:  # noqa: ANN401
+def run_experiment(kube: _FakeClient, fault: Fault, *, healing: bool = True) -> Any:  # noqa: ANN401
     progress = Progress(time.monotonic(), 5, 2, "kubectl get selfhealingapps")
-    part = Play(fault, kube, PlainScreen(), progress, healing=healing)  # type: ignore[arg-type]
-    return part.play(Path("logs"))
+    part = Experiment(fault, kube, PlainConsole(), progress, is_healing_enabled=healing)  # type: ignore[arg-type]
+    return part.run(Path("logs"))
 
 
-(FAULT,) = chosen(["bad-image"])
-SHORT = replace(FAULT, limit=1)
+(FAULT,) = select_faults(["bad-image"])
+SHORT_FAULT = replace(FAULT, timeout=1)
 
 
-def test_with_healing_it_is_told_when_it_was_served_again_and_what_was_done(kube: _Kube) -> None:
-    half = played(kube, SHORT)
+def test_with_healing_it_is_told_when_it_was_served_again_and_what_was_done(
+    kube: _FakeClient,
+) -> None:
+    half = run_experiment(kube, SHORT_FAULT)
 
-    assert half.why == ""
-    assert half.after == pytest.approx(0.4, abs=0.25)
-    assert ["Rollback Helped"] == [str(act) for act in half.acts]
+    assert half.error == ""
+    assert half.recovered_after == pytest.approx(0.4, abs=0.25)
+    assert ["Rollback Succeeded"] == [str(act) for act in half.actions]
     assert ("ImagePullFailing",) == half.diagnoses
-    assert [Kind.FAULT, Kind.ACTION, Kind.WELL] == [mark.kind for mark in half.line.marks]
-    assert "make" == kube.asked[0]
-    assert "remove" == kube.asked[-1]
-    assert '"mode": "Auto"' in kube.asked[1]
+    assert [MarkKind.FAULT, MarkKind.ACTION, MarkKind.RECOVERED] == [
+        mark.kind for mark in half.timeline.marks
+    ]
+    assert "make" == kube.requests[0]
+    assert "remove" == kube.requests[-1]
+    assert '"mode": "Auto"' in kube.requests[1]
 
 
 def test_without_healing_it_ends_when_the_time_is_over(
-    kube: _Kube, monkeypatch: pytest.MonkeyPatch
+    kube: _FakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_Script, "heals", False)
+    monkeypatch.setattr(_ScriptedSampler, "heals", False)
 
-    half = played(kube, SHORT, healing=False)
+    half = run_experiment(kube, SHORT_FAULT, healing=False)
 
-    assert (None, (), "not within 1 s") == (half.after, half.acts, half.served)
-    assert '"mode": "Off"' in kube.asked[1]
+    assert (None, (), "not within 1 s") == (half.recovered_after, half.actions, half.recovery_text)
+    assert '"mode": "Off"' in kube.requests[1]
 
 
-def test_what_belongs_into_the_middle_is_done_once_healing_has_begun(kube: _Kube) -> None:
+def test_what_belongs_into_the_middle_is_done_once_healing_has_begun(kube: _FakeClient) -> None:
     done: list[float] = []
-    fault = replace(SHORT, later=("killed", lambda site: done.append(site.watch.seconds)))
+    fault = replace(
+        SHORT_FAULT, second_fault=("killed", lambda site: done.append(site.sampler.elapsed))
+    )
 
-    half = played(kube, fault)
+    half = run_experiment(kube, fault)
 
     assert 1 == len(done)
-    assert ["killed"] == [mark.text for mark in half.line.marks if mark.kind is Kind.FAULT][1:]
+    assert ["killed"] == [mark.text for mark in half.timeline.marks if mark.kind is MarkKind.FAULT][
+        1:
+    ]
 
 
-@pytest.mark.parametrize("error", [REFUSED, LOST], ids=repr)
+@pytest.mark.parametrize("error", [NO_READY_POD, CONNECTION_LOST], ids=repr)
 def test_what_was_broken_is_put_right_also_when_something_fails(
-    kube: _Kube, error: Exception
+    kube: _FakeClient, error: Exception
 ) -> None:
     @contextmanager
     def broken() -> Iterator[None]:
-        kube.asked.append("broken")
+        kube.requests.append("broken")
         yield
-        kube.asked.append("put right")
+        kube.requests.append("put right")
 
-    def strike(site: Site) -> None:
-        site.owe(broken())
+    def inject(site: Environment) -> None:
+        site.add_cleanup(broken())
         raise error
 
-    half = played(kube, replace(SHORT, strike=strike))
+    half = run_experiment(kube, replace(SHORT_FAULT, inject=inject))
 
-    assert str(error) == half.why
-    assert ["broken", "put right", "remove"] == kube.asked[-3:]
+    assert str(error) == half.error
+    assert ["broken", "put right", "remove"] == kube.requests[-3:]
 
 
 def test_an_operator_that_does_not_start_is_told(
-    kube: _Kube, monkeypatch: pytest.MonkeyPatch
+    kube: _FakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def operators(*_: object) -> None:
         raise AssertionError("not within 60 s: the operator caught up")
 
-    monkeypatch.setattr("hack.scenarios.chaos.environment.operators", operators)
+    monkeypatch.setattr("hack.scenarios.chaos.environment.start_operators", operators)
 
-    half = played(kube, SHORT)
+    half = run_experiment(kube, SHORT_FAULT)
 
-    assert "not within 60 s: the operator caught up" == half.why
-    assert ["make", "remove"] == kube.asked
+    assert "not within 60 s: the operator caught up" == half.error
+    assert ["make", "remove"] == kube.requests

@@ -3,29 +3,29 @@ import re
 import pytest
 
 from hack.scenarios.chaos.__main__ import main
-from hack.scenarios.chaos.environment import manifest
-from hack.scenarios.chaos.experiment import QUIET
-from hack.scenarios.chaos.faults import FAULTS, Fault, chosen
-from hack.scenarios.common.errors import ShowError
+from hack.scenarios.chaos.environment import build_manifest
+from hack.scenarios.chaos.experiment import RECOVERY_WINDOW
+from hack.scenarios.chaos.faults import FAULTS, Fault, select_faults
+from hack.scenarios.common.errors import ScenarioError
 from selfhealing.api.healing import HealingSpec
-from selfhealing.api.healing_status import Remedy
-from selfhealing.api.spec import parse
-from selfhealing.health.pod_diagnosis import IllnessType
+from selfhealing.api.healing_status import Remediation
+from selfhealing.api.spec import parse_spec
+from selfhealing.health.pod_diagnosis import DiagnosisType
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_names_only_what_there_is(fault: Fault) -> None:
     assert re.fullmatch(r"[a-z-]+", fault.name)
-    assert fault.expected.diagnosis in set(IllnessType)
-    assert set(fault.expected.remedies) <= set(Remedy)
-    assert fault.limit > QUIET
-    assert fault.told.endswith(".")
+    assert fault.expected.diagnosis in set(DiagnosisType)
+    assert set(fault.expected.remediations) <= set(Remediation)
+    assert fault.timeout > RECOVERY_WINDOW
+    assert fault.description.endswith(".")
 
 
 @pytest.mark.parametrize("healing", [True, False])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_its_app_is_a_good_one(fault: Fault, healing: bool) -> None:  # noqa: FBT001
-    spec = parse(manifest(healing, fault.spec, fault.healing)["spec"])
+    spec = parse_spec(build_manifest(healing, fault.spec, fault.healing)["spec"])
 
     assert isinstance(spec.healing, HealingSpec)
     assert ("Auto" if healing else "Off") == spec.healing.mode
@@ -33,10 +33,10 @@ def test_its_app_is_a_good_one(fault: Fault, healing: bool) -> None:  # noqa: FB
 
 
 def test_faults_are_found_by_their_names() -> None:
-    assert ["bad-image", "hang"] == [fault.name for fault in chosen(["hang", "bad-image"])]
-    assert FAULTS == chosen([])
-    with pytest.raises(ShowError, match="there is no fault hung; there are: bad-image, "):
-        chosen(["hung"])
+    assert ["bad-image", "hang"] == [fault.name for fault in select_faults(["hang", "bad-image"])]
+    assert FAULTS == select_faults([])
+    with pytest.raises(ScenarioError, match="there is no fault hung; there are: bad-image, "):
+        select_faults(["hung"])
 
 
 def test_faults_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

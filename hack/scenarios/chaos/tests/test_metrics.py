@@ -4,17 +4,22 @@ from typing import Any
 import pytest
 
 from hack.scenarios.chaos import metrics
-from hack.scenarios.chaos.metrics import Act, Half
-from hack.scenarios.common.cluster_state import Picture
-from hack.scenarios.common.tests.builders import look, pod
-from hack.scenarios.common.timeline import Kind, Mark, Sample, timeline
+from hack.scenarios.chaos.metrics import ActionRecord, FaultRun
+from hack.scenarios.common.cluster_state import ClusterSnapshot
+from hack.scenarios.common.tests.builders import build_pod, build_sample
+from hack.scenarios.common.timeline import Mark, MarkKind, Sample, build_timeline
 
 
-def entry(number: int, outcome: str, remedy: str = "Rollback", **more: Any) -> dict[str, Any]:  # noqa: ANN401
+def build_history_entry(
+    number: int,
+    outcome: str,
+    remediation: str = "Rollback",
+    **more: Any,  # noqa: ANN401
+) -> dict[str, Any]:
     """An action as the status tells of it."""
     return {
         "id": number,
-        "remedy": remedy,
+        "remediation": remediation,
         "diagnosis": "CrashLooping",
         "outcome": outcome,
         "at": datetime.now(UTC).isoformat(),
@@ -22,110 +27,130 @@ def entry(number: int, outcome: str, remedy: str = "Rollback", **more: Any) -> d
     }
 
 
-def told(at: float, *entries: dict[str, Any], ill: tuple[str, ...] = ()) -> Sample:
+def build_status_sample(
+    at: float, *entries: dict[str, Any], diagnoses: tuple[str, ...] = ()
+) -> Sample:
     """A look at an app whose status tells of actions and illnesses."""
-    healing = {"history": list(entries), "diagnoses": [{"type": name} for name in ill]}
-    return look(at, pod("a"), healing=healing)
+    healing = {"history": list(entries), "diagnoses": [{"type": name} for name in diagnoses]}
+    return build_sample(at, build_pod("a"), healing=healing)
 
 
 def test_an_app_is_served_in_full_when_all_it_wants_are_ready_and_none_is_in_trouble() -> None:
     def full(*pods: Any) -> bool:  # noqa: ANN401
-        return metrics.full(Picture(pods=pods), 2)
+        return metrics.is_fully_served(ClusterSnapshot(pods=pods), 2)
 
-    assert full(pod("a"), pod("b"))
-    assert full(pod("a"), pod("b"), pod("old", leaving=True))
-    assert not full(pod("a"))
-    assert not full(pod("a"), pod("b", leaving=True))
-    assert not full(pod("a"), pod("b", serving=False))
-    assert not full(pod("a"), pod("b"), pod("new", "0/1", "ImagePullBackOff"))
+    assert full(build_pod("a"), build_pod("b"))
+    assert full(build_pod("a"), build_pod("b"), build_pod("old", is_terminating=True))
+    assert not full(build_pod("a"))
+    assert not full(build_pod("a"), build_pod("b", is_terminating=True))
+    assert not full(build_pod("a"), build_pod("b", is_serving=False))
+    assert not full(build_pod("a"), build_pod("b"), build_pod("new", "0/1", "ImagePullBackOff"))
 
 
-WELL, ILL = (pod("a"), pod("b")), (pod("a"), pod("b", "0/1"))
+HEALTHY_PODS, UNHEALTHY_PODS = (
+    (build_pod("a"), build_pod("b")),
+    (build_pod("a"), build_pod("b", "0/1")),
+)
 
 
 @pytest.mark.parametrize(
     ("looks", "failed", "since"),
     [
         ([], [], None),
-        ([(6, WELL), (7, WELL)], [], None),  # nothing of the fault has shown
-        ([(6, WELL), (7, ILL)], [], None),
-        ([(6, ILL), (7, WELL), (8, WELL)], [], 7),
-        ([(6, ILL), (7, WELL), (8, ILL), (9, WELL)], [], 9),
-        ([(6, ILL), (7, WELL), (9, WELL)], [8.5], 8.5),
-        ([(6, WELL), (7, WELL)], [6.5], 6.5),  # only requests have told
-        ([(4, ILL), (6, WELL)], [4.5], None),  # what was before the fault is not of it
+        ([(6, HEALTHY_PODS), (7, HEALTHY_PODS)], [], None),  # nothing of the fault has shown
+        ([(6, HEALTHY_PODS), (7, UNHEALTHY_PODS)], [], None),
+        ([(6, UNHEALTHY_PODS), (7, HEALTHY_PODS), (8, HEALTHY_PODS)], [], 7),
+        ([(6, UNHEALTHY_PODS), (7, HEALTHY_PODS), (8, UNHEALTHY_PODS), (9, HEALTHY_PODS)], [], 9),
+        ([(6, UNHEALTHY_PODS), (7, HEALTHY_PODS), (9, HEALTHY_PODS)], [8.5], 8.5),
+        ([(6, HEALTHY_PODS), (7, HEALTHY_PODS)], [6.5], 6.5),  # only requests have told
+        (
+            [(4, UNHEALTHY_PODS), (6, HEALTHY_PODS)],
+            [4.5],
+            None,
+        ),  # what was before the fault is not of it
     ],
 )
 def test_served_again_is_since_the_last_sign_of_the_fault(
     looks: list[tuple[float, tuple[Any, ...]]], failed: list[float], since: float | None
 ) -> None:
-    samples = [look(at, *pods) for at, pods in looks]
+    samples = [build_sample(at, *pods) for at, pods in looks]
 
-    assert since == metrics.well_since(samples, failed, struck=5, wanted=2)
+    assert since == metrics.find_recovery(samples, failed, injected_at=5, desired=2)
 
 
 def test_an_action_is_told_from_when_it_was_seen_first_with_what_became_of_it() -> None:
     samples = [
-        told(3, entry(1, "Helped")),
-        told(6, entry(1, "Helped"), entry(2, "Started")),
-        told(9, entry(1, "Helped"), entry(3, "Proposed"), entry(2, "Helped", target="v1")),
+        build_status_sample(3, build_history_entry(1, "Succeeded")),
+        build_status_sample(
+            6, build_history_entry(1, "Succeeded"), build_history_entry(2, "InProgress")
+        ),
+        build_status_sample(
+            9,
+            build_history_entry(1, "Succeeded"),
+            build_history_entry(3, "Proposed"),
+            build_history_entry(2, "Succeeded", target="v1"),
+        ),
     ]
 
-    found = metrics.acts(samples, struck=5)
+    found = metrics.collect_actions(samples, injected_at=5)
 
-    assert [(2, "Helped", 6, "v1", True), (3, "Proposed", 9, "", False)] == [
-        (act.id, act.outcome, act.at, act.target, act.taken) for act in found
+    assert [(2, "Succeeded", 6, "v1", True), (3, "Proposed", 9, "", False)] == [
+        (act.id, act.outcome, act.at, act.target, act.is_executed) for act in found
     ]
-    assert [1.0, 4.0] == [act.at for act in metrics.since(found, 5)]
+    assert [1.0, 4.0] == [act.at for act in metrics.shift_actions(found, 5)]
 
 
 def test_diagnoses_are_all_that_were_ever_made_since_the_fault() -> None:
     samples = [
-        told(4, ill=("NodeLost",)),
-        told(6, ill=("RolloutStalled",)),
-        told(7, ill=("ImagePullFailing", "RolloutStalled")),
-        told(8),
+        build_status_sample(4, diagnoses=("NodeLost",)),
+        build_status_sample(6, diagnoses=("RolloutStalled",)),
+        build_status_sample(7, diagnoses=("ImagePullFailing", "RolloutStalled")),
+        build_status_sample(8),
     ]
 
-    assert ("RolloutStalled", "ImagePullFailing") == metrics.diagnoses(samples, 5)
+    assert ("RolloutStalled", "ImagePullFailing") == metrics.collect_diagnoses(samples, 5)
 
 
 def test_a_status_without_healing_tells_of_no_action() -> None:
-    samples = [look(6, pod("a"))]
+    samples = [build_sample(6, build_pod("a"))]
 
-    assert ((), ()) == (metrics.acts(samples, 5), metrics.diagnoses(samples, 5))
-    assert {} == metrics.healing(samples[0].picture)
+    assert ((), ()) == (metrics.collect_actions(samples, 5), metrics.collect_diagnoses(samples, 5))
+    assert {} == metrics.get_healing_status(samples[0].snapshot)
 
 
 def test_the_reason_is_that_of_the_ready_condition() -> None:
     conditions = [{"type": "Healthy"}, {"type": "Ready", "reason": "RolledBack"}]
 
-    assert "RolledBack" == metrics.reason(look(0, conditions=conditions).picture)
-    assert "" == metrics.reason(Picture())
+    assert "RolledBack" == metrics.get_ready_reason(build_sample(0, conditions=conditions).snapshot)
+    assert "" == metrics.get_ready_reason(ClusterSnapshot())
 
 
 def test_a_timeline_begins_shortly_before_the_fault() -> None:
-    samples = [look(1), look(3), look(6), look(8)]
+    samples = [build_sample(1), build_sample(3), build_sample(6), build_sample(8)]
 
-    assert [0.0, 1.0, 3.0] == [sample.at for sample in metrics.cut(samples, 5)]
-    assert [0.0, 2.0] == [m.at for m in metrics.moved([Mark(3, "a"), Mark(7, "b")], -5)]
+    assert [0.0, 1.0, 3.0] == [sample.at for sample in metrics.clip_samples(samples, 5)]
+    assert [0.0, 2.0] == [m.at for m in metrics.shift_marks([Mark(3, "a"), Mark(7, "b")], -5)]
 
 
 def test_an_action_is_marked_with_its_reason() -> None:
-    act = Act(1, "Rollback", "CrashLooping", "Helped", 7, message="back to v1")
+    act = ActionRecord(1, "Rollback", "CrashLooping", "Succeeded", 7, message="back to v1")
 
-    assert (Mark(7, "Rollback Helped: back to v1", Kind.ACTION),) == metrics.marks([act])
+    assert (
+        Mark(7, "Rollback Succeeded: back to v1", MarkKind.ACTION),
+    ) == metrics.build_action_marks([act])
 
 
 @pytest.mark.parametrize(
     ("given", "served", "ended"),
     [
-        ({"after": 12.4, "phase": "Ready"}, "12 s", "Ready"),
+        ({"recovered_after": 12.4, "phase": "Ready"}, "12 s", "Ready"),
         ({"phase": "Degraded", "reason": "RolledBack"}, "not within 75 s", "Degraded, RolledBack"),
-        ({"why": "the app is not ready"}, "not played", ""),
+        ({"error": "the app is not ready"}, "not played", ""),
     ],
 )
 def test_a_half_is_told_in_words(given: dict[str, Any], served: str, ended: str) -> None:
-    half = Half(healing=True, limit=75, line=timeline((), (), 0), **given)
+    half = FaultRun(
+        is_healing_enabled=True, timeout=75, timeline=build_timeline((), (), 0), **given
+    )
 
-    assert (served, ended) == (half.served, half.ended)
+    assert (served, ended) == (half.recovery_text, half.final_state)

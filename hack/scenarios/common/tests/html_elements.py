@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 
 
-class Elements(HTMLParser):
+class PageElements(HTMLParser):
     """The elements of a page; what is not closed stays open."""
 
     VOID = frozenset({"meta", "br", "line", "rect", "circle", "path", "i"})
@@ -28,9 +28,9 @@ class Elements(HTMLParser):
         assert self.open.pop() == tag
 
 
-def elements(text: str) -> Elements:
+def parse_html(text: str) -> PageElements:
     """Read a page."""
-    parser = Elements()
+    parser = PageElements()
     parser.feed(text)
     parser.close()
     return parser

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from hack.scenarios.common.request_stream import each_second, stream
+from hack.scenarios.common.request_stream import count_per_second, send_requests
 from hack.testkit.wait import eventually
 
 
@@ -35,22 +35,22 @@ def server() -> Iterator[ThreadingHTTPServer]:
 def test_requests_are_counted_by_who_answers_and_when(server: ThreadingHTTPServer) -> None:
     url = f"http://127.0.0.1:{server.server_port}/"
 
-    with stream(url, users=2, pause=0.01) as sent:
-        eventually(lambda: sent.answers["web-1"] >= 4)
-        assert sent.failures == 0
+    with send_requests(url, users=2, pause=0.01) as sent:
+        eventually(lambda: sent.answers_by_pod["web-1"] >= 4)
+        assert sent.failure_count == 0
         server.code = 503  # type: ignore[attr-defined]
-        eventually(lambda: sent.failures >= 2)
+        eventually(lambda: sent.failure_count >= 2)
 
-    last = sent.since(0)[-1]
+    last = sent.responses_since(0)[-1]
     assert "" == last.pod
-    assert () == sent.since(last.at)
+    assert () == sent.responses_since(last.at)
 
 
 def test_nobody_who_answers_is_a_failure() -> None:
-    with stream("http://127.0.0.1:9/", users=1, pause=0.01) as sent:
-        eventually(lambda: sent.failures >= 2)
+    with send_requests("http://127.0.0.1:9/", users=1, pause=0.01) as sent:
+        eventually(lambda: sent.failure_count >= 2)
 
-    assert not sent.answers
+    assert not sent.answers_by_pod
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_nobody_who_answers_is_a_failure() -> None:
 def test_times_are_counted_by_the_second(
     times: tuple[float, ...], points: tuple[tuple[float, float], ...]
 ) -> None:
-    assert points == each_second(times)
+    assert points == count_per_second(times)

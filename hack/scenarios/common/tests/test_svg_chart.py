@@ -1,22 +1,22 @@
 import pytest
 
-from hack.scenarios.common.shapes import HALF, WIDE
-from hack.scenarios.common.svg_chart import clock, draw
-from hack.scenarios.common.tests.builders import look, pod
-from hack.scenarios.common.timeline import Kind, Mark, Sample, timeline
+from hack.scenarios.common.shapes import FULL_WIDTH, HALF_WIDTH
+from hack.scenarios.common.svg_chart import draw_timeline, format_duration
+from hack.scenarios.common.tests.builders import build_pod, build_sample
+from hack.scenarios.common.timeline import Mark, MarkKind, Sample, build_timeline
 
-LEFT, RIGHT = WIDE.left, WIDE.right
+LEFT, RIGHT = FULL_WIDTH.left, FULL_WIDTH.right
 
 
-def lives(count: int) -> list[Sample]:
+def build_ready_samples(count: int) -> list[Sample]:
     """That many pods, ready all the time."""
-    return [look(0, *(pod(f"p{i}") for i in range(count)), ready=f"{count}/{count}")]
+    return [build_sample(0, *(build_pod(f"p{i}") for i in range(count)), ready=f"{count}/{count}")]
 
 
 def test_bars_fill_the_time_between_the_margins() -> None:
-    samples = [look(0, pod("a", "0/1", "Pending")), look(5, pod("a"))]
+    samples = [build_sample(0, build_pod("a", "0/1", "Pending")), build_sample(5, build_pod("a"))]
 
-    (row,) = draw(timeline(samples, (), 10)).rows
+    (row,) = draw_timeline(build_timeline(samples, (), 10)).rows
 
     middle = (LEFT + RIGHT) / 2
     assert [(LEFT, middle - LEFT, "starting"), (middle, RIGHT - middle, "serving")] == [
@@ -27,15 +27,25 @@ def test_bars_fill_the_time_between_the_margins() -> None:
 
 
 def test_a_pod_without_a_node_says_so() -> None:
-    (row,) = draw(timeline([look(0, pod("a", "0/1", "Pending", node=""))], (), 2)).rows
+    (row,) = draw_timeline(
+        build_timeline([build_sample(0, build_pod("a", "0/1", "Pending", node=""))], (), 2)
+    ).rows
 
     assert "a, on no node yet" == row.tip
 
 
 def test_panels_without_anything_to_tell_are_left_out() -> None:
-    quiet = draw(timeline([look(0, pod("a"), ready="1/1", cpu={"a": 2})], (), 5))
-    busy = draw(timeline([look(0, pod("a"), restarts={"total": 2}, cpu={"a": 400})], (), 5))
-    scaled = draw(timeline([look(0, pod("a"), autoscaling={"cpu": "70%/50%"})], (), 5))
+    quiet = draw_timeline(
+        build_timeline([build_sample(0, build_pod("a"), ready="1/1", cpu={"a": 2})], (), 5)
+    )
+    busy = draw_timeline(
+        build_timeline(
+            [build_sample(0, build_pod("a"), restarts={"total": 2}, cpu={"a": 400})], (), 5
+        )
+    )
+    scaled = draw_timeline(
+        build_timeline([build_sample(0, build_pod("a"), autoscaling={"cpu": "70%/50%"})], (), 5)
+    )
 
     assert ["Pods"] == [panel.title for panel in quiet.panels]
     assert ["Pods", "Restarts", "CPU, millicores"] == [panel.title for panel in busy.panels]
@@ -44,9 +54,9 @@ def test_panels_without_anything_to_tell_are_left_out() -> None:
 
 
 def test_curves_are_steps_inside_their_panel() -> None:
-    samples = [look(0, ready="0/1"), look(5, pod("a"), ready="1/1")]
+    samples = [build_sample(0, ready="0/1"), build_sample(5, build_pod("a"), ready="1/1")]
 
-    (panel,) = draw(timeline(samples, (), 10)).panels
+    (panel,) = draw_timeline(build_timeline(samples, (), 10)).panels
 
     middle = (LEFT + RIGHT) / 2
     ready = next(curve for curve in panel.curves if curve.kind == "ready")
@@ -56,9 +66,9 @@ def test_curves_are_steps_inside_their_panel() -> None:
 
 @pytest.mark.parametrize("most", [1, 3, 5, 17, 80, 499, 501])
 def test_levels_are_few_round_and_reach_the_top(most: int) -> None:
-    samples = [look(0, pod("a"), autoscaling={"cpu": f"{most}%/1%"})]
+    samples = [build_sample(0, build_pod("a"), autoscaling={"cpu": f"{most}%/1%"})]
 
-    panel = draw(timeline(samples, (), 10)).panels[-1]
+    panel = draw_timeline(build_timeline(samples, (), 10)).panels[-1]
 
     levels = [float(text) for _, text in panel.ticks]
     assert 2 <= len(levels) <= 6
@@ -69,7 +79,7 @@ def test_levels_are_few_round_and_reach_the_top(most: int) -> None:
 def test_numbers_of_commands_do_not_cover_each_other() -> None:
     marks = [Mark(1, f"command {i}") for i in range(12)]
 
-    flags = draw(timeline(lives(1), marks, 100)).flags
+    flags = draw_timeline(build_timeline(build_ready_samples(1), marks, 100)).flags
 
     places = [(flag.x, flag.y) for flag in flags]
     assert len(set(places)) == 12
@@ -79,43 +89,47 @@ def test_numbers_of_commands_do_not_cover_each_other() -> None:
 
 
 def test_very_many_pods_are_counted_not_drawn() -> None:
-    drawing = draw(timeline(lives(30), (), 10))
+    drawing = draw_timeline(build_timeline(build_ready_samples(30), (), 10))
 
     assert (24, 6) == (len(drawing.rows), drawing.hidden)
 
 
 @pytest.mark.parametrize(("length", "ticks"), [(0.5, 2), (45, 5), (3000, 11)])
 def test_the_axis_of_time_has_few_ticks(length: float, ticks: int) -> None:
-    assert ticks >= len(draw(timeline(lives(1), (), length)).ticks) >= 1
+    assert (
+        ticks >= len(draw_timeline(build_timeline(build_ready_samples(1), (), length)).ticks) >= 1
+    )
 
 
 def test_times_are_read_easily() -> None:
-    assert ["0 s", "59 s", "1:00", "2:05"] == [clock(s) for s in (0, 59.4, 59.6, 125)]
+    assert ["0 s", "59 s", "1:00", "2:05"] == [format_duration(s) for s in (0, 59.4, 59.6, 125)]
 
 
 def test_a_line_ends_where_nothing_more_is_known() -> None:
     """Two timelines beside each other share an axis, which the longer one fills."""
-    short = timeline([look(0, pod("a"), ready="1/1")], (), 5)
+    short = build_timeline([build_sample(0, build_pod("a"), ready="1/1")], (), 5)
 
-    drawing = draw(short, HALF, 10)
+    drawing = draw_timeline(short, HALF_WIDTH, 10)
 
-    middle = (HALF.left + HALF.right) / 2
+    middle = (HALF_WIDTH.left + HALF_WIDTH.right) / 2
     (bar,) = drawing.rows[0].bars
-    assert HALF.left + bar.width == middle
+    assert HALF_WIDTH.left + bar.width == middle
     assert all(curve.path.endswith(f"H{middle:g}") for curve in drawing.panels[0].curves)
-    assert drawing.ticks[-1] == (HALF.right, "10 s")
+    assert drawing.ticks[-1] == (HALF_WIDTH.right, "10 s")
 
 
 def test_failed_requests_are_a_panel_where_requests_were_sent() -> None:
-    looks = [look(0, pod("a"), ready="1/1")]
+    looks = [build_sample(0, build_pod("a"), ready="1/1")]
 
-    sent = draw(timeline(looks, (), 5, failures=((0, 0), (2, 7))))
+    sent = draw_timeline(build_timeline(looks, (), 5, failures=((0, 0), (2, 7))))
 
     assert ["Pods", "Requests, 1/s"] == [panel.title for panel in sent.panels]
     assert ["failures"] == [curve.kind for curve in sent.panels[1].curves]
 
 
 def test_a_mark_keeps_its_kind() -> None:
-    marks = [Mark(1, "curl"), Mark(2, "the node is killed", Kind.FAULT)]
+    marks = [Mark(1, "curl"), Mark(2, "the node is killed", MarkKind.FAULT)]
 
-    assert ["typed", "fault"] == [flag.kind for flag in draw(timeline(lives(1), marks, 5)).flags]
+    assert ["typed", "fault"] == [
+        flag.kind for flag in draw_timeline(build_timeline(build_ready_samples(1), marks, 5)).flags
+    ]

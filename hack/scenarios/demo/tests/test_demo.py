@@ -8,15 +8,20 @@ import pytest
 import yaml
 from rich.console import Console
 
-from hack.scenarios.common.cluster_state import Happening, Picture, Pod, picture
+from hack.scenarios.common.cluster_state import (
+    ClusterSnapshot,
+    EventRow,
+    PodRow,
+    parse_cluster_state,
+)
 from hack.scenarios.common.console import Progress
-from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.errors import ScenarioError
 from hack.scenarios.common.kube_client import Json
-from hack.scenarios.common.live_console import render
-from hack.scenarios.common.plain_console import PlainScreen
-from hack.scenarios.demo.runner import Stage, Step
-from hack.scenarios.demo.steps import CLEAN_UP, MANIFEST, STORY
-from selfhealing.api.spec import parse
+from hack.scenarios.common.live_console import render_view
+from hack.scenarios.common.plain_console import PlainConsole
+from hack.scenarios.demo.runner import DemoRunner, Step
+from hack.scenarios.demo.steps import CLEAN_UP_STEP, DEMO_STEPS, MANIFEST
+from selfhealing.api.spec import parse_spec
 
 ROOT = Path(__file__).resolve().parents[4]
 NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
@@ -28,7 +33,7 @@ STATUS = {
 }
 
 
-def table(columns: list[tuple[str, int]], *rows: tuple[list[object], Json]) -> Json:
+def build_table(columns: list[tuple[str, int]], *rows: tuple[list[object], Json]) -> Json:
     """What the API server answers to a request for a table."""
     return {
         "columnDefinitions": [{"name": name, "priority": rank} for name, rank in columns],
@@ -36,7 +41,7 @@ def table(columns: list[tuple[str, int]], *rows: tuple[list[object], Json]) -> J
     }
 
 
-def answers() -> tuple[Json, Json, Json, Json]:
+def build_responses() -> tuple[Json, Json, Json, Json]:
     """Apps, pods, endpoint slices and Events, as the API server tells them."""
     app = {"metadata": {"name": "scaling-demo"}, "status": STATUS}
     pod = {
@@ -50,12 +55,12 @@ def answers() -> tuple[Json, Json, Json, Json]:
             "deletionTimestamp": "2026-11-23T12:00:20Z",
         },
     }
-    apps = table(
+    apps = build_table(
         [("Name", 0), ("Status", 0), ("Last-Heal", 0), ("Image", 1)],
         (["other", "Ready", None, "x"], {"metadata": {"name": "other"}}),
         (["scaling-demo", "Degraded", None, "x"], app),
     )
-    pods = table(
+    pods = build_table(
         [("Name", 0), ("Ready", 0), ("Status", 0), ("Restarts", 0), ("Age", 0), ("IP", 1)],
         (["p-1", "1/1", "Running", "2 (5s ago)", "30s", "10.0.0.1"], pod),
         (["p-0", "1/1", "Terminating", "0", "60m", "10.0.0.2"], leaving),
@@ -73,20 +78,20 @@ def answers() -> tuple[Json, Json, Json, Json]:
     }
     events = {
         "items": [
-            event("Pod", "Pulled", "2026-11-23T12:00:01Z"),
-            event("SelfHealingApp", "Degraded", "2026-11-23T12:00:20.123456Z"),
-            event("Pod", "Unhealthy", "2026-11-23T12:00:10Z"),
+            build_event("Pod", "Pulled", "2026-11-23T12:00:01Z"),
+            build_event("SelfHealingApp", "Degraded", "2026-11-23T12:00:20.123456Z"),
+            build_event("Pod", "Unhealthy", "2026-11-23T12:00:10Z"),
         ]
     }
     return apps, pods, slices, events
 
 
-def row(now: Picture, *cells: str) -> Picture:
+def with_row(snapshot: ClusterSnapshot, *cells: str) -> ClusterSnapshot:
     """The same picture with another row."""
-    return replace(now, apps=(replace(now.app, row=("scaling-demo", *cells)),))
+    return replace(snapshot, apps=(replace(snapshot.app, row=("scaling-demo", *cells)),))
 
 
-def event(kind: str, reason: str, at: str) -> Json:
+def build_event(kind: str, reason: str, at: str) -> Json:
     """A Kubernetes Event."""
     return {
         "metadata": {"creationTimestamp": at},
@@ -101,84 +106,97 @@ def event(kind: str, reason: str, at: str) -> Json:
 
 def test_a_picture_is_what_kubectl_would_print() -> None:
     """Columns that are only in ``-o wide``, other apps and other Events stay away."""
-    found = picture(*answers(), "scaling-demo")
+    found = parse_cluster_state(*build_responses(), "scaling-demo")
 
     assert found.columns == ("NAME", "STATUS", "LAST-HEAL")
     assert found.row == ("scaling-demo", "Degraded", "")
-    assert [(pod.name, pod.restarts, pod.serving, pod.leaving) for pod in found.pods] == [
+    assert [(pod.name, pod.restarts, pod.is_serving, pod.is_terminating) for pod in found.pods] == [
         ("p-0", 0, False, True),
         ("p-1", 2, True, False),
     ]
-    assert [pod.name for pod in found.staying] == ["p-1"]
+    assert [pod.name for pod in found.remaining_pods] == ["p-1"]
     assert [told.reason for told in found.events] == ["Unhealthy", "Degraded"]
     assert found.events[0].text == "a long story"
 
 
 def test_a_picture_answers_the_questions_of_the_story() -> None:
-    found = picture(*answers(), "scaling-demo")
+    found = parse_cluster_state(*build_responses(), "scaling-demo")
 
-    assert not found.ready
+    assert not found.is_ready
     assert found.phase == "Degraded"
-    assert (found.restarts(), found.restarts("LivenessProbe"), found.restarts("OOMKilled")) == (
+    assert (
+        found.count_restarts(),
+        found.count_restarts("LivenessProbe"),
+        found.count_restarts("OOMKilled"),
+    ) == (
         3,
         2,
         0,
     )
-    assert found.told("Degraded") == 1
-    assert found.pod("u1") is not None
-    assert found.pod("u9") is None
+    assert found.count_events("Degraded") == 1
+    assert found.find_pod("u1") is not None
+    assert found.find_pod("u9") is None
 
 
 def test_nothing_is_a_picture_too() -> None:
     """Before the app is there, and while its namespace goes."""
-    found = picture({}, {}, {}, {})
+    found = parse_cluster_state({}, {}, {}, {})
 
-    assert found == Picture()
-    assert not found.ready
-    assert found.restarts() == 0
+    assert found == ClusterSnapshot()
+    assert not found.is_ready
+    assert found.count_restarts() == 0
 
 
-class _Kube:
+class _FakeClient:
     """A cluster in which nothing ever happens."""
 
     namespace = "demo"
 
-    def read(self, _path: str, *, table: bool = False) -> Json | None:
+    def get(self, _path: str, *, table: bool = False) -> Json | None:
         return None if table else {}
 
-    def shown(self, arguments: str) -> str:
+    def format_command(self, arguments: str) -> str:
         return f"kubectl -n demo {arguments}"
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(monkeypatch: pytest.MonkeyPatch) -> DemoRunner:
     """A stage with a clock that moves by a second whenever it is read."""
     ticks = iter(range(10_000))
     monkeypatch.setattr("hack.scenarios.demo.runner.time.sleep", lambda _: None)
-    return Stage(_Kube(), PlainScreen(clock=lambda: 0.0), clock=lambda: float(next(ticks)))  # type: ignore[arg-type]
+    return DemoRunner(
+        _FakeClient(),  # type: ignore[arg-type]
+        PlainConsole(clock=lambda: 0.0),
+        clock=lambda: float(next(ticks)),
+    )
 
 
-def test_what_does_not_happen_is_said_with_its_step(stage: Stage) -> None:
+def test_what_does_not_happen_is_said_with_its_step(stage: DemoRunner) -> None:
     """The exit code is not 0 then; the message names the step, the thing and the limit."""
 
-    def hopeless(stage: Stage) -> str:
-        stage.until("pigs fly", lambda _: False, 5)
+    def hopeless(stage: DemoRunner) -> str:
+        stage.wait_until("pigs fly", lambda _: False, 5)
         return "never said"
 
-    with pytest.raises(ShowError, match=r"step 2, 'Fly': it did not happen within 5 s that pigs"):
-        stage.play((Step("Wait", 1, lambda _: "waited"), Step("Fly", 1, hopeless)))
+    with pytest.raises(
+        ScenarioError, match=r"step 2, 'Fly': it did not happen within 5 s that pigs"
+    ):
+        stage.run_steps((Step("Wait", 1, lambda _: "waited"), Step("Fly", 1, hopeless)))
 
 
 def test_lines_tell_the_row_only_when_it_changes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    screen, progress = PlainScreen(clock=lambda: 65.0), Progress(0.0, 60, 2, "kubectl get", 1, "Go")
-    first = picture(*answers(), "scaling-demo")
-    later = row(first, "Ready", "5s")
+    screen, progress = (
+        PlainConsole(clock=lambda: 65.0),
+        Progress(0.0, 60, 2, "kubectl get", 1, "Go"),
+    )
+    first = parse_cluster_state(*build_responses(), "scaling-demo")
+    later = with_row(first, "Ready", "5s")
 
-    screen.begin(progress)
-    for now in (first, first, row(first, "Degraded", "9s"), later):
-        screen.show(now, progress)
+    screen.begin_step(progress)
+    for now in (first, first, with_row(first, "Degraded", "9s"), later):
+        screen.show_snapshot(now, progress)
 
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
@@ -194,7 +212,7 @@ def test_lines_tell_the_row_only_when_it_changes(
 def test_the_live_view_fits_the_terminal(width: int) -> None:
     """At most 24 lines, none cut off on the right, the row and the pods in full."""
     pods = tuple(
-        Pod(
+        PodRow(
             f"scaling-demo-596568795d-{i}zkp5",
             f"u{i}",
             "1/1",
@@ -207,16 +225,16 @@ def test_the_live_view_fits_the_terminal(width: int) -> None:
         for i in range(8)
     )
     events = tuple(
-        Happening(NOW, True, "SelfHealingApp", "ContainerRestarted", "a long story " * 20)
+        EventRow(NOW, True, "SelfHealingApp", "ContainerRestarted", "a long story " * 20)
         for _ in range(9)
     )
-    now = replace(picture(*answers(), "scaling-demo"), pods=pods, events=events)
+    now = replace(parse_cluster_state(*build_responses(), "scaling-demo"), pods=pods, events=events)
     progress = Progress(0.0, 140, 10, "kubectl -n demo get selfhealingapps", 5, "Go", 10.0, 30)
-    progress.waiting = "the pod has left the Service's endpoints"
+    progress.waiting_for = "the pod has left the Service's endpoints"
     console = Console(width=width, height=24, force_terminal=True, color_system=None)
 
     with console.capture() as captured:
-        console.print(render(now, progress, 75.0, NOW))
+        console.print(render_view(now, progress, 75.0, NOW))
 
     lines = captured.get().splitlines()
     assert len(lines) <= 24
@@ -234,8 +252,8 @@ def test_the_manifest_is_short_and_valid() -> None:
 
     assert len(text.splitlines()) <= 16
     assert max(len(line) for line in text.splitlines()) <= 72
-    assert parse(yaml.safe_load(text)["spec"]).autoscaling is not None
+    assert parse_spec(yaml.safe_load(text)["spec"]).autoscaling is not None
 
 
 def test_the_story_is_told_in_well_under_five_minutes() -> None:
-    assert sum(step.seconds for step in (*STORY, CLEAN_UP)) < 200
+    assert sum(step.expected_seconds for step in (*DEMO_STEPS, CLEAN_UP_STEP)) < 200

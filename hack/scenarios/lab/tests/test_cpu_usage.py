@@ -1,5 +1,5 @@
 from hack.scenarios.common.kube_client import Json
-from hack.scenarios.lab.cpu_usage import cpu_of
+from hack.scenarios.lab.cpu_usage import parse_cpu
 
 
 def metrics(**usage: str) -> Json:
@@ -13,7 +13,7 @@ def metrics(**usage: str) -> Json:
 
 
 def test_cpu_is_read_in_every_unit() -> None:
-    found = cpu_of(metrics(a="981897n", b="2500u", c="37m", d="2", e="0"))
+    found = parse_cpu(metrics(a="981897n", b="2500u", c="37m", d="2", e="0"))
 
     assert {"a": 1, "b": 2, "c": 37, "d": 2000, "e": 0} == found
 
@@ -22,9 +22,9 @@ def test_containers_of_a_pod_are_added() -> None:
     both = metrics(a="1m")
     both["items"][0]["containers"] *= 3
 
-    assert {"a": 3} == cpu_of(both)
+    assert {"a": 3} == parse_cpu(both)
 
 
 def test_no_metrics_are_not_an_idle_app() -> None:
-    assert cpu_of({}) is None
-    assert cpu_of({"items": []}) is None
+    assert parse_cpu({}) is None
+    assert parse_cpu({"items": []}) is None

@@ -4,10 +4,15 @@ import pytest
 import yaml
 
 from hack.scenarios.lab.errors import PageError
-from hack.scenarios.lab.output_compare import same_kind, same_shape
-from hack.scenarios.lab.page_generator import captured, included, tidy, translated
-from hack.scenarios.lab.page_parser import Page, parse
-from hack.scenarios.lab.plain_manifests import plain
+from hack.scenarios.lab.output_compare import has_same_content, has_same_heading
+from hack.scenarios.lab.page_generator import (
+    clean_output,
+    insert_included_texts,
+    insert_outputs,
+    insert_shared_blocks,
+)
+from hack.scenarios.lab.page_parser import Page, parse_page
+from hack.scenarios.lab.plain_manifests import render_plain_manifests
 
 TEXT = """# 1. Step
 
@@ -63,52 +68,52 @@ something else
 
 @pytest.fixture
 def page() -> Page:
-    return parse(Path("docs/lab/01-step.md"), TEXT)
+    return parse_page(Path("docs/lab/01-step.md"), TEXT)
 
 
 def test_files_and_plain_manifests_are_put_in(page: Page) -> None:
-    new = parse(page.path, included(page, {"small.yaml": SMALL}.__getitem__))
+    new = parse_page(page.path, insert_included_texts(page, {"small.yaml": SMALL}.__getitem__))
 
     assert SMALL == new.blocks[0].text
     assert ["Deployment", "Service"] == [
         found["kind"] for found in yaml.safe_load_all(new.blocks[-1].text)
     ]
-    assert new.text == included(new, {"small.yaml": SMALL}.__getitem__)
+    assert new.text == insert_included_texts(new, {"small.yaml": SMALL}.__getitem__)
 
 
 def test_a_block_is_either_a_file_or_made_of_one(page: Page) -> None:
-    both = parse(page.path, TEXT.replace("{file: small.yaml}", "{file: a, plain: b}"))
+    both = parse_page(page.path, TEXT.replace("{file: small.yaml}", "{file: a, plain: b}"))
 
     with pytest.raises(PageError, match="md:6: say either file or plain"):
-        included(both, lambda _: "")
+        insert_included_texts(both, lambda _: "")
 
 
 def test_the_plain_manifest_is_what_a_person_would_write() -> None:
-    deployment, service = yaml.safe_load_all(plain(SMALL))
+    deployment, service = yaml.safe_load_all(render_plain_manifests(SMALL))
 
     assert {"name": "web", "labels": {"app": "web"}} == deployment["metadata"]
     assert {"matchLabels": {"app": "web"}} == deployment["spec"]["selector"]
     assert {"labels": {"app": "web"}} == deployment["spec"]["template"]["metadata"]
     assert {"app": "web"} == service["spec"]["selector"]
-    assert "selfhealing.dev" not in plain(SMALL)
+    assert "selfhealing.dev" not in render_plain_manifests(SMALL)
 
 
 def test_other_objects_of_a_manifest_stay_as_they_are() -> None:
     given = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
 
-    assert given == yaml.safe_load(plain(yaml.safe_dump(given)))
+    assert given == yaml.safe_load(render_plain_manifests(yaml.safe_dump(given)))
 
 
 def test_an_output_of_the_same_shape_changes_nothing(page: Page) -> None:
     again = "NAME                   READY   AGE\nweb-5bbf9c8d6f-x2z9p   1/1     2m13s\n"
 
-    assert TEXT == captured(page, [again, ""])
+    assert TEXT == insert_outputs(page, [again, ""])
 
 
 def test_an_output_of_another_shape_is_put_in(page: Page) -> None:
     other = "NAME                   READY   AGE\nweb-5bbf9c8d6f-x2z9p   Error   3s\n\n"
 
-    new = parse(page.path, captured(page, [other, ""]))
+    new = parse_page(page.path, insert_outputs(page, [other, ""]))
 
     assert other.strip() + "\n" == new.blocks[2].text
     assert [block.text for block in page.blocks[:2]] == [block.text for block in new.blocks[:2]]
@@ -117,23 +122,26 @@ def test_an_output_of_another_shape_is_put_in(page: Page) -> None:
 def test_the_clone_s_name_stays_out_of_the_pages() -> None:
     table = "NODE                          AGE\nselfhealing-f2af6c09-worker   4h\n"
 
-    assert "on kind-worker, ready\n" == tidy("\non selfhealing-f2af6c09-worker, ready\n\n")
-    assert "NODE                          AGE\nkind-worker                   4h\n" == tidy(table)
+    assert "on kind-worker, ready\n" == clean_output("\non selfhealing-f2af6c09-worker, ready\n\n")
+    assert "NODE                          AGE\nkind-worker                   4h\n" == clean_output(
+        table
+    )
 
 
 def test_another_language_takes_its_blocks_from_the_english_page(page: Page) -> None:
-    text = translated(page, Path("zh/01-step.md"), CHINESE)
+    text = insert_shared_blocks(page, Path("zh/01-step.md"), CHINESE)
 
     assert "# 1. 步骤" in text
     assert "something else" not in text
     assert [block.text for block in page.blocks] == [
-        block.text for block in parse(page.path, f"{text}<!-- lab page: {{seconds: 1}} -->").blocks
+        block.text
+        for block in parse_page(page.path, f"{text}<!-- lab page: {{seconds: 1}} -->").blocks
     ]
 
 
 def test_another_language_with_other_blocks_is_refused(page: Page) -> None:
     with pytest.raises(PageError, match=r"zh/01-step\.md: its blocks are \['yaml'\]"):
-        translated(page, Path("zh/01-step.md"), "```yaml\n```\n")
+        insert_shared_blocks(page, Path("zh/01-step.md"), "```yaml\n```\n")
 
 
 @pytest.mark.parametrize(
@@ -150,11 +158,11 @@ def test_another_language_with_other_blocks_is_refused(page: Page) -> None:
     ],
 )
 def test_what_no_two_runs_have_in_common_does_not_count(old: str, new: str, *, same: bool) -> None:
-    assert same is same_shape(old, new)
+    assert same is has_same_content(old, new)
 
 
 def test_outputs_are_of_one_kind_by_their_first_words() -> None:
-    assert same_kind("NAME STATUS READY\nlab Ready", "NAME   STATUS   RESTARTS\nother")
-    assert not same_kind("NAME STATUS", "error: no such thing")
-    assert not same_kind("NAME", "")
-    assert same_kind("", "\n")
+    assert has_same_heading("NAME STATUS READY\nlab Ready", "NAME   STATUS   RESTARTS\nother")
+    assert not has_same_heading("NAME STATUS", "error: no such thing")
+    assert not has_same_heading("NAME", "")
+    assert has_same_heading("", "\n")

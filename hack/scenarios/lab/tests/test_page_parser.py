@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from hack.scenarios.lab.errors import PageError
-from hack.scenarios.lab.page_parser import Wanted, parse
+from hack.scenarios.lab.page_parser import Expectation, parse_page
 
 PAGE = Path("docs/lab/02-some-step.md")
 ABOUT = "<!-- lab page: {seconds: 5} -->"
@@ -50,9 +50,13 @@ $ not typed
 
 
 def test_a_page_is_read_as_commands_and_what_must_come_of_them() -> None:
-    page = parse(PAGE, TEXT)
+    page = parse_page(PAGE, TEXT)
 
-    assert ("some-step", "Some step: it happens", 5) == (page.name, page.title, page.about.seconds)
+    assert ("some-step", "Some step: it happens", 5) == (
+        page.name,
+        page.title,
+        page.settings.seconds,
+    )
     assert [
         ("kubectl get pod\n", "NAME READY\n", "Do it"),
         ("echo one\n", None, "Do it"),
@@ -61,8 +65,8 @@ def test_a_page_is_read_as_commands_and_what_must_come_of_them() -> None:
         (found.block.text, found.output.text if found.output else None, found.block.heading)
         for found in page.commands
     ]
-    assert Wanted(shows=("Running +1",), within=60) == page.commands[0].wanted
-    assert Wanted() == page.commands[1].wanted
+    assert Expectation(shows=("Running +1",), within=60) == page.commands[0].expectation
+    assert Expectation() == page.commands[1].expectation
     assert 8 == page.commands[0].block.line
 
 
@@ -83,24 +87,24 @@ def test_a_page_is_read_as_commands_and_what_must_come_of_them() -> None:
 )
 def test_a_mistake_in_a_page_is_named_with_its_place(change: tuple[str, str], says: str) -> None:
     with pytest.raises(PageError, match=says):
-        parse(PAGE, TEXT.replace(*change))
+        parse_page(PAGE, TEXT.replace(*change))
 
 
 def test_a_page_without_a_number_has_its_whole_name() -> None:
-    assert "README" == parse(Path("README.md"), TEXT).name
+    assert "README" == parse_page(Path("README.md"), TEXT).name
 
 
 def test_needs_are_read() -> None:
     about = '<!-- lab page: {seconds: 5, needs: [{check: "true", otherwise: "more"}]} -->'
 
-    (need,) = parse(PAGE, TEXT.replace(ABOUT, about)).about.needs
+    (need,) = parse_page(PAGE, TEXT.replace(ABOUT, about)).settings.needs
 
     assert ("true", "more") == (need.check, need.otherwise)
 
 
 def test_an_output_is_held_against_the_patterns() -> None:
-    wanted = Wanted(shows=("^b +1", "a$"), hides=("error",))
+    wanted = Expectation(shows=("^b +1", "a$"), hides=("error",))
 
-    assert "" == wanted.missed("a\nb 1\n")
-    assert "it does not show “a$”" == wanted.missed("b 1\n")
-    assert "it shows “error”, which must not be there" == wanted.missed("a\nb 1\nerror\n")
+    assert "" == wanted.find_mismatch("a\nb 1\n")
+    assert "it does not show “a$”" == wanted.find_mismatch("b 1\n")
+    assert "it shows “error”, which must not be there" == wanted.find_mismatch("a\nb 1\nerror\n")

@@ -9,10 +9,10 @@ import yaml
 from hack.scenarios.lab.__main__ import main
 from hack.scenarios.lab.errors import PageError
 from hack.scenarios.lab.page_parser import Command, Page
-from hack.scenarios.lab.page_set import FOLDER, Book
+from hack.scenarios.lab.page_set import PAGES_FOLDER, PageSet
 
 ROOT = Path(__file__).resolve().parents[4]
-PAGES = Book(ROOT).pages()
+PAGES = PageSet(ROOT).list_pages()
 COMMANDS = [(page, command) for page in PAGES for command in page.commands]
 SECTIONS = (
     "What you will see",
@@ -33,7 +33,7 @@ def _id(given: Page | Command) -> str:
 
 def test_the_generated_parts_are_fresh() -> None:
     """`make generate` writes them; `make verify` says the same."""
-    assert [] == [path for path, old, new in Book(ROOT).generated() if old != new]
+    assert [] == [path for path, old, new in PageSet(ROOT).compare_generated() if old != new]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_id)
@@ -68,7 +68,7 @@ def test_an_output_in_a_page_is_one_that_would_pass(page: Page, command: Command
     output = command.output.text
 
     assert output.strip(), f"{page.path}:{command.output.line}: run make lab CAPTURE=1"
-    assert "" == command.wanted.missed(output)
+    assert "" == command.expectation.find_mismatch(output)
     assert not re.search(r"/(root|home|tmp|work)/|selfhealing-[0-9a-f]{8}", output)
     assert not re.search(r"[ \t]$", output, re.MULTILINE)
 
@@ -87,9 +87,9 @@ def test_a_command_works_in_every_namespace_and_cannot_ask(page: Page, command: 
 
 def test_steps_are_found_by_their_names() -> None:
     assert ["liveness", "readiness"] == [
-        page.name for page in Book(ROOT).chosen(["readiness", "liveness"])
+        page.name for page in PageSet(ROOT).select_pages(["readiness", "liveness"])
     ]
-    assert PAGES == Book(ROOT).chosen([])
+    assert PAGES == PageSet(ROOT).select_pages([])
 
 
 def test_steps_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,34 +126,36 @@ old
 CHINESE = "# 1. 一\n\n[English](old)\n\n```sh\n```\n\n```text\n```\n"
 
 
-def _written(root: Path) -> Book:
-    folder = root / FOLDER
+def read_written_pages(root: Path) -> PageSet:
+    folder = root / PAGES_FOLDER
     (folder / "zh").mkdir(parents=True)
     (folder / "01-one.md").write_text(ENGLISH, encoding="utf-8")
     (folder / "zh" / "01-one.md").write_text(CHINESE, encoding="utf-8")
-    return Book(root)
+    return PageSet(root)
 
 
 def test_what_is_generated_is_written_once(tmp_path: Path) -> None:
-    book = _written(tmp_path)
+    book = read_written_pages(tmp_path)
 
-    assert [FOLDER / "01-one.md", FOLDER / "zh" / "01-one.md"] == list(book.generate())
-    assert [] == list(book.generate())
-    assert "true\n" in (tmp_path / FOLDER / "zh" / "01-one.md").read_text(encoding="utf-8")
+    assert [PAGES_FOLDER / "01-one.md", PAGES_FOLDER / "zh" / "01-one.md"] == list(
+        book.write_generated()
+    )
+    assert [] == list(book.write_generated())
+    assert "true\n" in (tmp_path / PAGES_FOLDER / "zh" / "01-one.md").read_text(encoding="utf-8")
 
 
 def test_each_page_links_to_its_neighbours_and_its_twin(tmp_path: Path) -> None:
-    book = _written(tmp_path)
-    for path in (FOLDER / "01-one.md", FOLDER / "zh" / "01-one.md"):
+    book = read_written_pages(tmp_path)
+    for path in (PAGES_FOLDER / "01-one.md", PAGES_FOLDER / "zh" / "01-one.md"):
         text = (tmp_path / path).read_text(encoding="utf-8")
         for number, name in ((2, "two"), (3, "three")):
             file = tmp_path / path.with_name(f"0{number}-{name}.md")
             file.write_text(text.replace("# 1. One", f"# {number}. {name}"), encoding="utf-8")
 
-    list(book.generate())
+    list(book.write_generated())
 
-    english = (tmp_path / FOLDER / "02-two.md").read_text(encoding="utf-8")
-    chinese = (tmp_path / FOLDER / "zh" / "03-three.md").read_text(encoding="utf-8")
+    english = (tmp_path / PAGES_FOLDER / "02-two.md").read_text(encoding="utf-8")
+    chinese = (tmp_path / PAGES_FOLDER / "zh" / "03-three.md").read_text(encoding="utf-8")
     assert (
         "[简体中文](zh/02-two.md) · before: [One](01-one.md) · [The lab](README.md)"
         " · next: [three](03-three.md)"
@@ -164,21 +166,21 @@ def test_each_page_links_to_its_neighbours_and_its_twin(tmp_path: Path) -> None:
 
 
 def test_an_output_is_captured_into_every_language(tmp_path: Path) -> None:
-    book = _written(tmp_path)
-    (page,) = book.pages()
+    book = read_written_pages(tmp_path)
+    (page,) = book.list_pages()
 
-    assert book.capture(page, ["something new\n"])
-    list(book.generate())
+    assert book.capture_outputs(page, ["something new\n"])
+    list(book.write_generated())
 
     for path in ("01-one.md", "zh/01-one.md"):
-        assert "something new\n" in (tmp_path / FOLDER / path).read_text(encoding="utf-8")
-    (page,) = book.pages()
-    assert not book.capture(page, ["something new\n"])
+        assert "something new\n" in (tmp_path / PAGES_FOLDER / path).read_text(encoding="utf-8")
+    (page,) = book.list_pages()
+    assert not book.capture_outputs(page, ["something new\n"])
 
 
 def test_a_page_without_its_twin_is_named(tmp_path: Path) -> None:
-    book = _written(tmp_path)
-    (tmp_path / FOLDER / "zh" / "01-one.md").unlink()
+    book = read_written_pages(tmp_path)
+    (tmp_path / PAGES_FOLDER / "zh" / "01-one.md").unlink()
 
     with pytest.raises(PageError, match=r"zh/01-one\.md: docs/lab/01-one\.md has no twin"):
-        list(book.generated())
+        list(book.compare_generated())

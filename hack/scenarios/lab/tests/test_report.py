@@ -5,38 +5,40 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hack.scenarios.common.tests.builders import look, pod
-from hack.scenarios.common.tests.html_elements import elements
-from hack.scenarios.common.timeline import Mark, timeline
-from hack.scenarios.lab.page_parser import parse
-from hack.scenarios.lab.report import Run, page, table, write
-from hack.scenarios.lab.runner import Result, Typed
+from hack.scenarios.common.tests.builders import build_pod, build_sample
+from hack.scenarios.common.tests.html_elements import parse_html
+from hack.scenarios.common.timeline import Mark, build_timeline
+from hack.scenarios.lab.page_parser import parse_page
+from hack.scenarios.lab.report import LabReport, build_table, render_report, write_report
+from hack.scenarios.lab.runner import ExecutedCommand, PageResult
 
 TEXT = (
     "# 2. Some <b>step</b>\n\n<!-- lab page: {seconds: 5} -->\n\n```sh\ncurl $URL | jq '<x>'\n```\n"
 )
-PAGE = parse(Path("docs/lab/02-some-step.md"), TEXT)
-LINE = timeline(
+PAGE = parse_page(Path("docs/lab/02-some-step.md"), TEXT)
+TIMELINE = build_timeline(
     [
-        look(0, pod("web-1", "0/1", "Pending"), ready="0/1"),
-        look(4, pod("web-1"), ready="1/1", autoscaling={"cpu": "70%/50%"}),
-        look(9, pod("web-1", restarts=1), ready="1/1", restarts={"total": 1}),
+        build_sample(0, build_pod("web-1", "0/1", "Pending"), ready="0/1"),
+        build_sample(4, build_pod("web-1"), ready="1/1", autoscaling={"cpu": "70%/50%"}),
+        build_sample(9, build_pod("web-1", restarts=1), ready="1/1", restarts={"total": 1}),
     ],
     [Mark(1, "curl <x>")],
     12,
 )
-TYPED = Typed(PAGE.commands[0], 1, "<script>alert(1)</script>", 3, 8)
-PASSED = Result(PAGE, LINE, (TYPED,))
-FAILED = Result(PAGE, LINE, (TYPED,), why="it does not show 'a<b'", remains="$ kubectl\n<none>")
-LEFT = Result(PAGE, timeline((), (), 0), why="it needs: more", skipped=True)
+COMMANDS = ExecutedCommand(PAGE.commands[0], 1, "<script>alert(1)</script>", 3, 8)
+PASSED = PageResult(PAGE, TIMELINE, (COMMANDS,))
+FAILED = PageResult(
+    PAGE, TIMELINE, (COMMANDS,), error="it does not show 'a<b'", cluster_state="$ kubectl\n<none>"
+)
+SKIPPED = PageResult(PAGE, build_timeline((), (), 0), error="it needs: more", is_skipped=True)
 
 
-def run(*results: Result) -> Run:
-    return Run(results, "2026-11-23 12:00", 75, "Kubernetes v1, 2 nodes")
+def build_report(*results: PageResult) -> LabReport:
+    return LabReport(results, "2026-11-23 12:00", 75, "Kubernetes v1, 2 nodes")
 
 
 def test_the_page_is_well_formed_and_draws_each_step_that_was_played() -> None:
-    found = elements(page(run(PASSED, FAILED, LEFT)))
+    found = parse_html(render_report(build_report(PASSED, FAILED, SKIPPED)))
 
     assert [] == found.open
     drawings = [attrs for tag, attrs in found.found if tag == "svg" and attrs.get("role") == "img"]
@@ -46,7 +48,7 @@ def test_the_page_is_well_formed_and_draws_each_step_that_was_played() -> None:
 
 
 def test_the_page_needs_no_network_and_runs_no_script() -> None:
-    text = page(run(PASSED, FAILED, LEFT))
+    text = render_report(build_report(PASSED, FAILED, SKIPPED))
 
     assert not re.search(r"https?://|<script|<link|@import|url\(", text)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
@@ -55,14 +57,15 @@ def test_the_page_needs_no_network_and_runs_no_script() -> None:
 
 def test_results_are_counted() -> None:
     assert (1, 1, 1) == tuple(
-        run(PASSED, FAILED, LEFT).count(word) for word in ("passed", "FAILED", "left out")
+        build_report(PASSED, FAILED, SKIPPED).count(word)
+        for word in ("passed", "FAILED", "left out")
     )
-    assert run(PASSED, LEFT).passed
-    assert not run(PASSED, FAILED).passed
+    assert build_report(PASSED, SKIPPED).has_passed
+    assert not build_report(PASSED, FAILED).has_passed
 
 
 def test_a_failure_opens_its_transcript_and_says_what_there_was() -> None:
-    text = page(run(FAILED))
+    text = render_report(build_report(FAILED))
 
     assert "<details open>" in text
     assert "What there was when it failed" in text
@@ -70,7 +73,9 @@ def test_a_failure_opens_its_transcript_and_says_what_there_was() -> None:
 
 
 def test_an_output_of_another_kind_than_in_the_page_is_told() -> None:
-    text = page(run(Result(PAGE, LINE, (TYPED,), stale=("12", "30"))))
+    text = render_report(
+        build_report(PageResult(PAGE, TIMELINE, (COMMANDS,), stale_lines=("12", "30")))
+    )
 
     assert "at lines 12, 30" in text
 
@@ -78,7 +83,7 @@ def test_an_output_of_another_kind_than_in_the_page_is_told() -> None:
 def test_the_table_names_step_result_time_and_what_was_seen() -> None:
     console = Console(width=100, color_system=None)
     with console.capture() as captured:
-        console.print(table([PASSED, FAILED, LEFT]))
+        console.print(build_table([PASSED, FAILED, SKIPPED]))
 
     lines = [line.split() for line in captured.get().splitlines()]
     assert ["STEP", "RESULT", "TIME", "SEEN"] == lines[0]
@@ -88,6 +93,6 @@ def test_the_table_names_step_result_time_and_what_was_seen() -> None:
 
 
 def test_the_page_is_written_where_it_is_looked_for(tmp_path: Path) -> None:
-    file = write(run(PASSED), tmp_path / "a" / "b")
+    file = write_report(build_report(PASSED), tmp_path / "a" / "b")
 
-    assert file.read_text(encoding="utf-8") == page(run(PASSED))
+    assert file.read_text(encoding="utf-8") == render_report(build_report(PASSED))

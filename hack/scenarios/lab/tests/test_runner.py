@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from hack.scenarios.common.console import Progress
-from hack.scenarios.common.errors import ShowError
+from hack.scenarios.common.errors import ScenarioError
 from hack.scenarios.common.kube_client import Json
-from hack.scenarios.common.plain_console import PlainScreen
-from hack.scenarios.lab.__main__ import play
-from hack.scenarios.lab.page_parser import Page, parse
-from hack.scenarios.lab.runner import Stage
+from hack.scenarios.common.plain_console import PlainConsole
+from hack.scenarios.lab.__main__ import run_pages
+from hack.scenarios.lab.page_parser import Page, parse_page
+from hack.scenarios.lab.runner import PageRunner
 
 
-class _Kube:
+class _FakeClient:
     """A cluster with nothing in it."""
 
     namespace = "lab"
@@ -22,9 +22,9 @@ class _Kube:
     def __init__(self) -> None:
         self.cleared: list[str] = []
 
-    def read(self, path: str, *, table: bool = False) -> Json | None:
+    def get(self, path: str, *, table: bool = False) -> Json | None:
         if "metrics.k8s.io" in path:
-            raise ShowError("no metrics here")
+            raise ScenarioError("no metrics here")
         return None if table else {}
 
     def kubectl(self, arguments: str, *, seconds: float = 60) -> str:
@@ -32,56 +32,58 @@ class _Kube:
         self.cleared.append(arguments)
         return ""
 
-    def shown(self, arguments: str) -> str:
+    def format_command(self, arguments: str) -> str:
         return f"kubectl -n lab {arguments}"
 
 
 @pytest.fixture
-def kube() -> _Kube:
-    return _Kube()
+def kube() -> _FakeClient:
+    return _FakeClient()
 
 
 @pytest.fixture
-def stage(kube: _Kube, tmp_path: Path) -> Stage:
+def stage(kube: _FakeClient, tmp_path: Path) -> PageRunner:
     alone = {"PATH": "/usr/bin:/bin", "KUBECONFIG": str(tmp_path / "none")}
-    return Stage(kube, tmp_path, tmp_path, PlainScreen(), alone)  # type: ignore[arg-type]
+    return PageRunner(kube, tmp_path, tmp_path, PlainConsole(), alone)  # type: ignore[arg-type]
 
 
-def page(body: str) -> Page:
+def build_page(body: str) -> Page:
     text = f"# 1. One step\n\n<!-- lab page: {{seconds: 5}} -->\n\n## Do it\n\n{body}"
-    return parse(Path("docs/lab/01-one-step.md"), text)
+    return parse_page(Path("docs/lab/01-one-step.md"), text)
 
 
-def progress() -> Progress:
+def build_progress() -> Progress:
     return Progress(time.monotonic(), 5, 1, "kubectl get selfhealingapps")
 
 
-def test_a_step_passes_when_every_block_shows_what_it_must(stage: Stage, kube: _Kube) -> None:
-    played = page(
+def test_a_step_passes_when_every_block_shows_what_it_must(
+    stage: PageRunner, kube: _FakeClient
+) -> None:
+    played = build_page(
         '```sh\nNAME=web\n```\n\n<!-- lab: {shows: "^web 1$"} -->\n```sh\necho $NAME 1\n```\n\n'
         "```text\nweb 7\n```\n"
     )
 
-    result = stage.play(played, progress())
+    result = stage.run_page(played, build_progress())
 
-    assert (result.passed, result.why, result.stale) == (True, "", ())
-    assert ["", "web 1\n"] == [typed.output for typed in result.typed]
-    assert len(result.line.marks) == 2
-    assert result.word == "passed"
+    assert (result.has_passed, result.error, result.stale_lines) == (True, "", ())
+    assert ["", "web 1\n"] == [typed.output for typed in result.commands]
+    assert len(result.timeline.marks) == 2
+    assert result.result_text == "passed"
     assert any("delete" in command and "--all" in command for command in kube.cleared)
 
 
-def test_a_block_is_repeated_until_it_shows_what_it_must(stage: Stage, tmp_path: Path) -> None:
+def test_a_block_is_repeated_until_it_shows_what_it_must(stage: PageRunner, tmp_path: Path) -> None:
     count = tmp_path / "count"
-    played = page(
+    played = build_page(
         '<!-- lab: {shows: "^3$", within: 20} -->\n'
         f"```sh\necho >> {count}\nwc -l < {count}\n```\n"
     )
 
-    (typed,) = stage.play(played, progress()).typed
+    (typed,) = stage.run_page(played, build_progress()).commands
 
     assert (3, "3\n") == (typed.tries, typed.output)
-    assert typed.until > typed.at
+    assert typed.until > typed.started
 
 
 @pytest.mark.parametrize(
@@ -99,79 +101,85 @@ def test_a_block_is_repeated_until_it_shows_what_it_must(stage: Stage, tmp_path:
         ("<!-- lab: {limit: 1} -->\n```sh\nsleep 60\n```\n", "it did not end within 1 s"),
     ],
 )
-def test_a_failure_says_where_and_what(stage: Stage, body: str, why: str) -> None:
-    result = stage.play(page(body), progress())
+def test_a_failure_says_where_and_what(stage: PageRunner, body: str, why: str) -> None:
+    result = stage.run_page(build_page(body), build_progress())
 
-    assert (result.passed, result.word) == (False, "FAILED")
-    assert result.why.startswith("01-one-step.md, line ")
-    assert why in result.why
-    assert "kubectl" in result.remains
+    assert (result.has_passed, result.result_text) == (False, "FAILED")
+    assert result.error.startswith("01-one-step.md, line ")
+    assert why in result.error
+    assert "kubectl" in result.cluster_state
 
 
-def test_what_puts_something_right_is_done_whatever_happens(stage: Stage, tmp_path: Path) -> None:
-    played = page(
+def test_what_puts_something_right_is_done_whatever_happens(
+    stage: PageRunner, tmp_path: Path
+) -> None:
+    played = build_page(
         "```sh\nNODE=worker\n```\n\n```sh\nfalse\n```\n\n```sh\ntouch never\n```\n\n"
         "<!-- lab: {always: true} -->\n```sh\ntouch started-$NODE\n```\n"
     )
 
-    result = stage.play(played, progress())
+    result = stage.run_page(played, build_progress())
 
-    assert not result.passed
+    assert not result.has_passed
     assert (tmp_path / "started-worker").exists()
     assert not (tmp_path / "never").exists()
 
 
 def test_ctrl_c_puts_it_right_too(
-    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage: PageRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Stage, "_do", interrupted)
-    played = page("```sh\ntrue\n```\n\n<!-- lab: {always: true} -->\n```sh\ntouch back\n```\n")
+    monkeypatch.setattr(PageRunner, "_run_command", interrupted)
+    played = build_page(
+        "```sh\ntrue\n```\n\n<!-- lab: {always: true} -->\n```sh\ntouch back\n```\n"
+    )
 
     with pytest.raises(KeyboardInterrupt):
-        stage.play(played, progress())
+        stage.run_page(played, build_progress())
 
     assert (tmp_path / "back").exists()
 
 
-def test_an_output_of_another_kind_than_in_the_page_is_noticed(stage: Stage) -> None:
-    played = page("```sh\necho error: gone\n```\n\n```text\nNAME READY\n```\n")
+def test_an_output_of_another_kind_than_in_the_page_is_noticed(stage: PageRunner) -> None:
+    played = build_page("```sh\necho error: gone\n```\n\n```text\nNAME READY\n```\n")
 
-    result = stage.play(played, progress())
+    result = stage.run_page(played, build_progress())
 
-    assert result.passed
-    assert (str(played.blocks[1].line),) == result.stale
+    assert result.has_passed
+    assert (str(played.blocks[1].line),) == result.stale_lines
 
 
-def test_a_node_of_another_clone_is_not_another_output(stage: Stage) -> None:
-    played = page(
+def test_a_node_of_another_clone_is_not_another_output(stage: PageRunner) -> None:
+    played = build_page(
         "```sh\necho selfhealing-0123abcd-worker gone\n```\n\n```text\nkind-worker gone\n```\n"
     )
 
-    assert () == stage.play(played, progress()).stale
+    assert () == stage.run_page(played, build_progress()).stale_lines
 
 
 @pytest.mark.parametrize(("named", "word"), [(False, "left out"), (True, "FAILED")])
 def test_a_step_that_lacks_something_is_left_out_unless_it_is_asked_for(
-    stage: Stage, word: str, *, named: bool
+    stage: PageRunner, word: str, *, named: bool
 ) -> None:
-    needy = page("```sh\ntrue\n```\n").text.replace(
+    needy = build_page("```sh\ntrue\n```\n").text.replace(
         "{seconds: 5}", "{seconds: 5, needs: [{check: 'false', otherwise: make cluster ADDONS=x}]}"
     )
 
-    (result,) = play(stage, [parse(Path("01-a.md"), needy)], named=named)
+    (result,) = run_pages(stage, [parse_page(Path("01-a.md"), needy)], is_requested=named)
 
-    assert (word, ()) == (result.word, result.typed)
-    assert "make cluster ADDONS=x" in result.said
+    assert (word, ()) == (result.result_text, result.commands)
+    assert "make cluster ADDONS=x" in result.summary
 
 
-def test_what_a_page_needs_is_looked_for(stage: Stage) -> None:
-    text = page("```sh\ntrue\n```\n").text
+def test_what_a_page_needs_is_looked_for(stage: PageRunner) -> None:
+    text = build_page("```sh\ntrue\n```\n").text
     needy = (
         "{seconds: 5, needs: [{check: 'true', otherwise: one}, {check: 'false', otherwise: two}]}"
     )
 
-    assert "" == stage.missing(parse(Path("01-a.md"), text))
-    assert "two" == stage.missing(parse(Path("01-a.md"), text.replace("{seconds: 5}", needy)))
+    assert "" == stage.find_missing_requirement(parse_page(Path("01-a.md"), text))
+    assert "two" == stage.find_missing_requirement(
+        parse_page(Path("01-a.md"), text.replace("{seconds: 5}", needy))
+    )

@@ -15,35 +15,37 @@ def shell(tmp_path: Path) -> Shell:
 
 
 def test_a_variable_is_there_in_the_next_block(shell: Shell) -> None:
-    shell.run('NAME="a b"\nOTHER=$(echo $GREETING)', limit=5)
+    shell.run('NAME="a b"\nOTHER=$(echo $GREETING)', timeout=5)
 
-    assert (0, "a b, good day\n") == _both(shell, 'echo "$NAME, $OTHER"')
+    assert (0, "a b, good day\n") == run_and_time(shell, 'echo "$NAME, $OTHER"')
 
 
 def test_a_new_shell_knows_nothing_of_an_old_one(shell: Shell, tmp_path: Path) -> None:
-    shell.run("NAME=old", limit=5)
+    shell.run("NAME=old", timeout=5)
 
-    assert (0, "none\n") == _both(Shell(tmp_path, tmp_path / "variables", {}), "echo ${NAME-none}")
+    assert (0, "none\n") == run_and_time(
+        Shell(tmp_path, tmp_path / "variables", {}), "echo ${NAME-none}"
+    )
 
 
 def test_the_first_failure_ends_a_block_with_its_code(shell: Shell) -> None:
-    assert (3, "one\n") == _both(shell, "NAME=kept\necho one\n(exit 3)\necho two")
-    assert (0, "kept\n") == _both(shell, "echo $NAME")
+    assert (3, "one\n") == run_and_time(shell, "NAME=kept\necho one\n(exit 3)\necho two")
+    assert (0, "kept\n") == run_and_time(shell, "echo $NAME")
 
 
 def test_both_channels_are_read_in_their_order(shell: Shell) -> None:
-    assert (0, "one\ntwo\nthree\n") == _both(shell, "echo one\necho two >&2\necho three")
+    assert (0, "one\ntwo\nthree\n") == run_and_time(shell, "echo one\necho two >&2\necho three")
 
 
 def test_nobody_is_asked(shell: Shell) -> None:
     """What reads the standard input finds its end and does not wait."""
-    assert (0, "none\n") == _both(shell, "read answer || echo none")
+    assert (0, "none\n") == run_and_time(shell, "read answer || echo none")
 
 
 def test_what_takes_too_long_ends_with_all_it_has_started(shell: Shell) -> None:
     began = time.monotonic()
 
-    code, text = _both(shell, "echo begun\nsleep 987654 &\nsleep 987654", limit=0.5)
+    code, text = run_and_time(shell, "echo begun\nsleep 987654 &\nsleep 987654", limit=0.5)
 
     assert (124, "begun\n") == (code, text)
     assert time.monotonic() - began < 5
@@ -52,13 +54,13 @@ def test_what_takes_too_long_ends_with_all_it_has_started(shell: Shell) -> None:
 
 
 def test_what_does_not_hear_is_killed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hack.scenarios.lab.shell._GRACE", 0.3)
+    monkeypatch.setattr("hack.scenarios.lab.shell._GRACE_SECONDS", 0.3)
 
-    code, _ = _both(shell, "trap '' TERM\nwhile :; do sleep 0.1; done", limit=0.3)
+    code, _ = run_and_time(shell, "trap '' TERM\nwhile :; do sleep 0.1; done", limit=0.3)
 
     assert 124 == code
 
 
-def _both(shell: Shell, commands: str, limit: float = 5) -> tuple[int, str]:
-    printed = shell.run(commands, limit=limit)
-    return printed.code, printed.text
+def run_and_time(shell: Shell, commands: str, limit: float = 5) -> tuple[int, str]:
+    printed = shell.run(commands, timeout=limit)
+    return printed.exit_code, printed.text

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import yaml
 
-LARGEST_FILE: Final = 270_000
-LARGEST_ANNOTATION: Final = 240_000
+MAX_FILE_BYTES: Final = 270_000
+MAX_ANNOTATION_BYTES: Final = 240_000
 """Bytes; the API server's limit for all annotations of an object is 262144."""
 
-ONE_LINE: Final = 2
+MAX_INLINE_DEPTH: Final = 2
 """Depth of a mapping that is written on one line."""
 
 
@@ -23,7 +23,7 @@ class TooLargeError(Exception):
     """The CRD has grown beyond what client-side `kubectl apply` can carry."""
 
 
-class _Fields(dict[str, Any]):
+class _Properties(dict[str, Any]):
     """The fields of an object: one below the other."""
 
 
@@ -34,21 +34,23 @@ class _Dumper(yaml.SafeDumper):
         """Write equal parts twice instead of once with a reference: people read this file."""
         return True
 
-    def mapping(self, data: dict[str, Any]) -> yaml.MappingNode:
+    def mapping_node(self, data: dict[str, Any]) -> yaml.MappingNode:
         """Choose the style by depth."""
         node = self.represent_mapping("tag:yaml.org,2002:map", data.items())
-        node.flow_style = not isinstance(data, _Fields) and _depth(data) <= ONE_LINE
+        node.flow_style = not isinstance(data, _Properties) and _depth(data) <= MAX_INLINE_DEPTH
         return node
 
-    def sequence(self, data: list[Any]) -> yaml.SequenceNode:
+    def sequence_node(self, data: list[Any]) -> yaml.SequenceNode:
         """Write words on one line."""
-        words = not any(isinstance(item, dict | list) for item in data)
-        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=words or None)
+        has_only_scalars = not any(isinstance(item, dict | list) for item in data)
+        return self.represent_sequence(
+            "tag:yaml.org,2002:seq", data, flow_style=has_only_scalars or None
+        )
 
 
-_Dumper.add_representer(list, _Dumper.sequence)
-_Dumper.add_representer(dict, _Dumper.mapping)
-_Dumper.add_representer(_Fields, _Dumper.mapping)
+_Dumper.add_representer(list, _Dumper.sequence_node)
+_Dumper.add_representer(dict, _Dumper.mapping_node)
+_Dumper.add_representer(_Properties, _Dumper.mapping_node)
 
 
 def _depth(data: object) -> int:
@@ -59,16 +61,16 @@ def _depth(data: object) -> int:
     return 0
 
 
-def _marked(data: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _mark_properties(data: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Mark the fields of objects."""
     if isinstance(data, dict):
         return {
-            key: _Fields({name: _marked(field) for name, field in value.items()})
+            key: _Properties({name: _mark_properties(field) for name, field in value.items()})
             if key == "properties"
-            else _marked(value)
+            else _mark_properties(value)
             for key, value in data.items()
         }
-    return [_marked(item) for item in data] if isinstance(data, list) else data
+    return [_mark_properties(item) for item in data] if isinstance(data, list) else data
 
 
 def to_yaml(crd: dict[str, Any], header: str) -> str:
@@ -78,13 +80,17 @@ def to_yaml(crd: dict[str, Any], header: str) -> str:
         TooLargeError: client-side `kubectl apply` could not carry it.
     """
     text = header + yaml.dump(
-        _marked(crd), Dumper=_Dumper, sort_keys=False, width=sys.maxsize, allow_unicode=True
+        _mark_properties(crd),
+        Dumper=_Dumper,
+        sort_keys=False,
+        width=sys.maxsize,
+        allow_unicode=True,
     )
     size = len(text.encode())
     annotation = len(json.dumps(crd, separators=(",", ":")).encode())
-    if size > LARGEST_FILE or annotation > LARGEST_ANNOTATION:
+    if size > MAX_FILE_BYTES or annotation > MAX_ANNOTATION_BYTES:
         raise TooLargeError(
             f"the CRD has {size} bytes, {annotation} as an annotation:"
-            f" shorten descriptions until it has {LARGEST_FILE} and {LARGEST_ANNOTATION}"
+            f" shorten descriptions until it has {MAX_FILE_BYTES} and {MAX_ANNOTATION_BYTES}"
         )
     return text

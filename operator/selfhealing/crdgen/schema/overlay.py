@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from selfhealing.api.base import Rule, rules_key
+from selfhealing.api.base import VALIDATIONS_KEY, Rule
 
 Schema = dict[str, Any]
 """A JSON schema."""
@@ -55,7 +55,7 @@ class Overlay:
 INT_OR_STRING: Final = "x-kubernetes-int-or-string"
 
 
-def apply(schema: Schema, overlay: Overlay | Keywords | None, where: str) -> Schema:
+def apply_overlay(schema: Schema, overlay: Overlay | Keywords | None, where: str) -> Schema:
     """Return the schema with the overlay's changes; ``where`` is for the error message.
 
     Raises:
@@ -65,24 +65,24 @@ def apply(schema: Schema, overlay: Overlay | Keywords | None, where: str) -> Sch
         return schema
     if not isinstance(overlay, Overlay):
         return {**schema, **overlay}
-    _check(schema, overlay, where)
-    changed = {**schema, **overlay.keywords}
+    _check_overlay(schema, overlay, where)
+    result = {**schema, **overlay.keywords}
     for key, inner in (("items", overlay.items), ("additionalProperties", overlay.values)):
         if key in schema:
-            changed[key] = apply(schema[key], inner, f"{where}[]")
+            result[key] = apply_overlay(schema[key], inner, f"{where}[]")
     if "properties" in schema:
-        changed.update(_fields(schema, overlay, where))
-        if not changed["required"]:
-            del changed["required"]
+        result.update(_overlay_properties(schema, overlay, where))
+        if not result["required"]:
+            del result["required"]
     if overlay.rules:
-        added = [rule.to_schema() for rule in overlay.rules]
-        changed[rules_key] = [*schema.get(rules_key, ()), *added]
-    return changed
+        rules = [rule.to_schema() for rule in overlay.rules]
+        result[VALIDATIONS_KEY] = [*schema.get(VALIDATIONS_KEY, ()), *rules]
+    return result
 
 
-def _check(schema: Schema, overlay: Overlay, where: str) -> None:
-    named = {*overlay.drop, *overlay.require, *overlay.fields}
-    if missing := named - set(schema.get("properties", ())):
+def _check_overlay(schema: Schema, overlay: Overlay, where: str) -> None:
+    named_fields = {*overlay.drop, *overlay.require, *overlay.fields}
+    if missing := named_fields - set(schema.get("properties", ())):
         raise OverlayError(f"{where} has no {', '.join(sorted(missing))}")
     if missing := set(overlay.optional) - set(schema.get("required", ())):
         raise OverlayError(f"{where} does not require {', '.join(sorted(missing))}")
@@ -91,11 +91,11 @@ def _check(schema: Schema, overlay: Overlay, where: str) -> None:
             raise OverlayError(f"{where} has no {key}")
 
 
-def _fields(schema: Schema, overlay: Overlay, where: str) -> Schema:
+def _overlay_properties(schema: Schema, overlay: Overlay, where: str) -> Schema:
     required = {*schema.get("required", ()), *overlay.require}
     return {
         "properties": {
-            name: apply(field, overlay.fields.get(name), f"{where}.{name}")
+            name: apply_overlay(field, overlay.fields.get(name), f"{where}.{name}")
             for name, field in schema["properties"].items()
             if name not in overlay.drop
         },

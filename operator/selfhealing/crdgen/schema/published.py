@@ -12,15 +12,15 @@ from importlib import resources
 from typing import Final
 
 from selfhealing.api.base import KubernetesType
-from selfhealing.crdgen.schema.overlay import INT_OR_STRING, Overlay, Schema, apply
+from selfhealing.crdgen.schema.overlay import INT_OR_STRING, Overlay, Schema, apply_overlay
 
-VERSION: Final = "v1.36.0"
+KUBERNETES_VERSION: Final = "v1.36.0"
 """The Kubernetes version whose types are taken; a newer one is a change of this line."""
 
 QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 INT_OR_STRING_TYPE: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 
-KEPT: Final = frozenset(
+COPIED_KEYWORDS: Final = frozenset(
     {
         "type",
         "format",
@@ -34,10 +34,10 @@ KEPT: Final = frozenset(
 )
 """Keywords that are copied as they are. Patch strategies and unions mean nothing in a CRD."""
 
-INT32: Final = {"minimum": -(2**31), "maximum": 2**31 - 1}
+INT32_BOUNDS: Final = {"minimum": -(2**31), "maximum": 2**31 - 1}
 """What the format int32 says but the API server does not check in a CRD."""
 
-LONGEST_DESCRIPTION: Final = 100
+MAX_DESCRIPTION_LENGTH: Final = 100
 """Characters that are kept of Kubernetes' own descriptions: the file must fit an annotation."""
 
 
@@ -45,15 +45,15 @@ class PublishedError(Exception):
     """A published type cannot be part of a CRD."""
 
 
-def load() -> dict[str, Schema]:
+def load_definitions() -> dict[str, Schema]:
     """Read the published types by name."""
     package = resources.files("kubernetes_validate")
-    file = package / "kubernetes-json-schema" / f"{VERSION}-local" / "_definitions.json"
+    file = package / "kubernetes-json-schema" / f"{KUBERNETES_VERSION}-local" / "_definitions.json"
     definitions: dict[str, Schema] = json.loads(file.read_text(encoding="utf-8"))["$defs"]
     return definitions
 
 
-class Published:
+class PublishedTypes:
     """Inlines published types, each with its overlay."""
 
     def __init__(
@@ -66,84 +66,91 @@ class Published:
         self._overlays = overlays
         self._variants = variants
 
-    def schema(self, wanted: KubernetesType) -> Schema:
+    def inline(self, published_type: KubernetesType) -> Schema:
         """Return the schema of a type, or of one field of it.
 
         Raises:
             PublishedError: there is no such type, or it contains itself.
             OverlayError: an overlay does not fit.
         """
-        if wanted.field is None:
-            schema = self._type(wanted.name, ())
+        if published_type.field is None:
+            schema = self._inline_type(published_type.name, ())
         else:
-            owner = self._definition(wanted.name)
-            if wanted.field not in owner["properties"]:
-                raise PublishedError(f"{wanted.name} has no field {wanted.field}")
-            overlay = self._overlays.get(wanted.name, Overlay())
-            schema = apply(
-                self._node(owner["properties"][wanted.field], (wanted.name,)),
-                overlay.fields.get(wanted.field),
-                f"{wanted.name}.{wanted.field}",
+            owner = self._get_definition(published_type.name)
+            if published_type.field not in owner["properties"]:
+                raise PublishedError(f"{published_type.name} has no field {published_type.field}")
+            overlay = self._overlays.get(published_type.name, Overlay())
+            schema = apply_overlay(
+                self._inline_node(
+                    owner["properties"][published_type.field], (published_type.name,)
+                ),
+                overlay.fields.get(published_type.field),
+                f"{published_type.name}.{published_type.field}",
             )
-        if wanted.variant is None:
+        if published_type.variant is None:
             return schema
-        return apply(schema, self._variants[wanted.variant], f"{wanted.name} ({wanted.variant})")
+        return apply_overlay(
+            schema,
+            self._variants[published_type.variant],
+            f"{published_type.name} ({published_type.variant})",
+        )
 
-    def _definition(self, name: str) -> Schema:
+    def _get_definition(self, name: str) -> Schema:
         if name not in self._definitions:
-            raise PublishedError(f"Kubernetes {VERSION} publishes no {name}")
+            raise PublishedError(f"Kubernetes {KUBERNETES_VERSION} publishes no {name}")
         return self._definitions[name]
 
-    def _type(self, name: str, inside: tuple[str, ...]) -> Schema:
-        if name in inside:
-            raise PublishedError(f"{' > '.join(inside)} contains {name} again: leave it out")
+    def _inline_type(self, name: str, ancestors: tuple[str, ...]) -> Schema:
+        if name in ancestors:
+            raise PublishedError(f"{' > '.join(ancestors)} contains {name} again: leave it out")
         overlay = self._overlays.get(name)
-        definition = self._definition(name)
+        definition = self._get_definition(name)
         if name in {QUANTITY, INT_OR_STRING_TYPE}:
             schema: Schema = {INT_OR_STRING: True}
         else:
             if overlay is not None:
-                definition = _without(definition, overlay.drop)
+                definition = _drop_fields(definition, overlay.drop)
                 overlay = Overlay(
                     **{f: getattr(overlay, f) for f in Overlay.__slots__ if f != "drop"}
                 )
-            schema = self._node(definition, (*inside, name))
-        return apply(schema, overlay, name)
+            schema = self._inline_node(definition, (*ancestors, name))
+        return apply_overlay(schema, overlay, name)
 
-    def _node(self, node: Schema, inside: tuple[str, ...]) -> Schema:
-        schema = {key: value for key, value in node.items() if key in KEPT}
+    def _inline_node(self, node: Schema, ancestors: tuple[str, ...]) -> Schema:
+        schema = {key: value for key, value in node.items() if key in COPIED_KEYWORDS}
         if schema.get("x-kubernetes-list-type") == "atomic":  # the default
             del schema["x-kubernetes-list-type"]
         if "$ref" in node:
             target = str(node["$ref"]).rpartition("/")[2]
-            schema = {**self._type(target, inside), **schema}
+            schema = {**self._inline_type(target, ancestors), **schema}
         if isinstance(schema.get("type"), list):
             (schema["type"],) = (kind for kind in schema["type"] if kind != "null")
         if schema.get("format") == "int32":
-            schema = {**INT32, **schema}
+            schema = {**INT32_BOUNDS, **schema}
         if "description" in schema:
-            schema["description"] = first_sentence(schema["description"])
+            schema["description"] = cut_to_first_sentence(schema["description"])
         if "properties" in node:
             schema["properties"] = {
-                name: self._node(child, inside) for name, child in node["properties"].items()
+                name: self._inline_node(child, ancestors)
+                for name, child in node["properties"].items()
             }
         for key in ("items", "additionalProperties"):
             if key in node:
-                schema[key] = self._node(node[key], inside)
+                schema[key] = self._inline_node(node[key], ancestors)
                 if "description" in schema:  # the list's own says more
                     schema[key].pop("description", None)
         return schema
 
 
-def _without(definition: Schema, dropped: tuple[str, ...]) -> Schema:
+def _drop_fields(definition: Schema, fields: tuple[str, ...]) -> Schema:
     """Drop fields before they are inlined: one of them may be what contains itself."""
-    return apply({**definition}, Overlay(drop=dropped), "a published type")
+    return apply_overlay({**definition}, Overlay(drop=fields), "a published type")
 
 
-def first_sentence(text: str) -> str:
+def cut_to_first_sentence(text: str) -> str:
     """Return the first sentence, or as many whole words of it as fit."""
     sentence = re.split(r"(?<=[.!?])\s", text.strip().replace("\n", " "), maxsplit=1)[0]
     sentence = re.sub(r"\s+", " ", sentence)
-    if len(sentence) <= LONGEST_DESCRIPTION:
+    if len(sentence) <= MAX_DESCRIPTION_LENGTH:
         return sentence
-    return sentence[: LONGEST_DESCRIPTION - 1].rsplit(" ", 1)[0] + "…"
+    return sentence[: MAX_DESCRIPTION_LENGTH - 1].rsplit(" ", 1)[0] + "…"

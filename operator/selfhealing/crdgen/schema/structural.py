@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from selfhealing.api.base import KubernetesType, rules_key, type_marker
+from selfhealing.api.base import TYPE_MARKER_KEY, VALIDATIONS_KEY, KubernetesType
 from selfhealing.crdgen.schema.overlay import Schema
 
-ORDER: Final = (
+KEYWORD_ORDER: Final = (
     "description",
     "type",
     "x-kubernetes-int-or-string",
@@ -31,7 +31,7 @@ ORDER: Final = (
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-map-type",
-    rules_key,
+    VALIDATIONS_KEY,
     "required",
     "properties",
     "items",
@@ -39,14 +39,16 @@ ORDER: Final = (
 )
 """Every keyword that may be in the CRD, in the order in which it is written."""
 
-SAME_IN_BOTH: Final = frozenset(ORDER) - {"properties", "items", "additionalProperties"}
+COPIED_KEYWORDS: Final = frozenset(KEYWORD_ORDER) - {"properties", "items", "additionalProperties"}
 
 
 class StructuralError(Exception):
     """A model cannot be written as a structural schema."""
 
 
-def structural(model: type[BaseModel], published: Callable[[KubernetesType], Schema]) -> Schema:
+def to_structural_schema(
+    model: type[BaseModel], inline_published: Callable[[KubernetesType], Schema]
+) -> Schema:
     """Return the structural schema of a model.
 
     Args:
@@ -58,27 +60,27 @@ def structural(model: type[BaseModel], published: Callable[[KubernetesType], Sch
     """
     schema = model.model_json_schema(by_alias=True, mode="validation")
     definitions = schema.pop("$defs", {})
-    return ordered(_convert(schema, definitions, published, "the model"))
+    return sort_keywords(_convert(schema, definitions, inline_published, "the model"))
 
 
 def _convert(
     node: Schema,
     definitions: Mapping[str, Schema],
-    published: Callable[[KubernetesType], Schema],
-    where: str,
+    inline_published: Callable[[KubernetesType], Schema],
+    path: str,
 ) -> Schema:
-    node = resolve(node, definitions)
-    marker = node.pop(type_marker, None)
-    known = {key: value for key, value in node.items() if key in SAME_IN_BOTH}
-    if known.get("default", "") is None:
-        del known["default"]
+    node = resolve_reference(node, definitions)
+    marker = node.pop(TYPE_MARKER_KEY, None)
+    result = {key: value for key, value in node.items() if key in COPIED_KEYWORDS}
+    if result.get("default", "") is None:
+        del result["default"]
     if marker is not None:
-        inlined = published(KubernetesType(**marker))
-        rules = [*inlined.get(rules_key, ()), *known.get(rules_key, ())]
-        return {**inlined, **known, **({rules_key: rules} if rules else {})}
+        inlined = inline_published(KubernetesType(**marker))
+        rules = [*inlined.get(VALIDATIONS_KEY, ()), *result.get(VALIDATIONS_KEY, ())]
+        return {**inlined, **result, **({VALIDATIONS_KEY: rules} if rules else {})}
     if (
         unknown := node.keys()
-        - SAME_IN_BOTH
+        - COPIED_KEYWORDS
         - {
             "title",
             "properties",
@@ -86,47 +88,47 @@ def _convert(
             "additionalProperties",
         }
     ):
-        raise StructuralError(f"{where}: a CRD cannot say {', '.join(sorted(unknown))}")
+        raise StructuralError(f"{path}: a CRD cannot say {', '.join(sorted(unknown))}")
     if "properties" in node:
-        known["properties"] = {
-            name: _convert(child, definitions, published, f"{where}.{name}")
+        result["properties"] = {
+            name: _convert(child, definitions, inline_published, f"{path}.{name}")
             for name, child in node["properties"].items()
         }
     for key in ("items", "additionalProperties"):
         if key in node:
-            known[key] = _convert(node[key], definitions, published, f"{where}[]")
-    return known
+            result[key] = _convert(node[key], definitions, inline_published, f"{path}[]")
+    return result
 
 
-def resolve(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
+def resolve_reference(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
     """Follow a reference and take the type out of "or null"; what stands beside it wins."""
     node = dict(node)
     if "anyOf" in node:
         choices = [choice for choice in node.pop("anyOf") if choice != {"type": "null"}]
         if len(choices) != 1:
             raise StructuralError(f"a CRD has one type a field: {choices}")
-        return {**resolve(choices[0], definitions), **node}
+        return {**resolve_reference(choices[0], definitions), **node}
     if "$ref" in node:
         name = str(node.pop("$ref")).rpartition("/")[2]
-        return {**resolve(definitions[name], definitions), **node}
+        return {**resolve_reference(definitions[name], definitions), **node}
     return node
 
 
-def ordered(schema: Schema) -> Schema:
+def sort_keywords(schema: Schema) -> Schema:
     """Write the keywords of a schema, and of all below it, in one order."""
     result: dict[str, Any] = {}
-    for key in sorted(schema, key=ORDER.index):
+    for key in sorted(schema, key=KEYWORD_ORDER.index):
         value = schema[key]
         if key == "properties":
-            value = {name: ordered(child) for name, child in value.items()}
+            value = {name: sort_keywords(child) for name, child in value.items()}
         elif key in {"items", "additionalProperties"}:
-            value = ordered(value)
+            value = sort_keywords(value)
         result[key] = value
-    _check(result)
+    _check_schema(result)
     return result
 
 
-def _check(schema: Schema) -> None:
+def _check_schema(schema: Schema) -> None:
     """Refuse what the API server would refuse, where the reason is easier to see."""
     if "type" not in schema and "x-kubernetes-int-or-string" not in schema:
         raise StructuralError(f"a schema without a type: {schema}")

@@ -4,15 +4,15 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
-from selfhealing.api.limits import at_most, one_of
+from selfhealing.api.limits import max_items, one_of
 from selfhealing.crdgen.schema.overlay import Overlay
 
-V2: Final = "io.k8s.api.autoscaling.v2"
+AUTOSCALING_V2: Final = "io.k8s.api.autoscaling.v2"
 
 PATH_SEGMENT: Final = {"pattern": r"^([^/%.]|\.[^/%.]|\.\.[^/%])[^/%]*$", "maxLength": 253}
 """A name that is part of a URL's path: not "." or "..", no "/" and no "%"."""
 
-SOURCES: Final = {
+METRIC_SOURCES: Final = {
     "ContainerResource": "containerResource",
     "External": "external",
     "Object": "object",
@@ -21,42 +21,42 @@ SOURCES: Final = {
 }
 
 
-def _target(*types: str) -> Overlay:
+def _target_types(*types: str) -> Overlay:
     """The targets that a kind of metric can have."""
     return Overlay(fields={"target": Overlay(fields={"type": one_of(*types)})})
 
 
-RULES: Final = Overlay(
+SCALING_RULES: Final = Overlay(
     fields={
         "stabilizationWindowSeconds": {"minimum": 0, "maximum": 3600},
         "selectPolicy": one_of("Disabled", "Max", "Min"),
-        "policies": at_most(16, minItems=1),
+        "policies": max_items(16, minItems=1),
     }
 )
 
 OVERLAYS: Final = {
-    f"{V2}.HPAScalingRules": RULES,
-    f"{V2}.HPAScalingPolicy": Overlay(
+    f"{AUTOSCALING_V2}.HPAScalingRules": SCALING_RULES,
+    f"{AUTOSCALING_V2}.HPAScalingPolicy": Overlay(
         fields={
             "type": one_of("Percent", "Pods"),
             "value": {"minimum": 1},
             "periodSeconds": {"minimum": 1, "maximum": 1800},
         }
     ),
-    f"{V2}.HorizontalPodAutoscalerSpec": Overlay(fields={"metrics": at_most(16)}),
-    f"{V2}.MetricSpec": Overlay(
-        fields={"type": one_of(*SOURCES)},
+    f"{AUTOSCALING_V2}.HorizontalPodAutoscalerSpec": Overlay(fields={"metrics": max_items(16)}),
+    f"{AUTOSCALING_V2}.MetricSpec": Overlay(
+        fields={"type": one_of(*METRIC_SOURCES)},
         rules=(
             Rule(
                 cel=" && ".join(
                     f"(self.type == '{kind}') == has(self.{field})"
-                    for kind, field in SOURCES.items()
+                    for kind, field in METRIC_SOURCES.items()
                 ),
                 message="write the one source that type names: type: Resource needs resource",
             ),
         ),
     ),
-    f"{V2}.MetricTarget": Overlay(
+    f"{AUTOSCALING_V2}.MetricTarget": Overlay(
         fields={"averageUtilization": {"minimum": 1}},
         rules=(
             Rule(
@@ -72,30 +72,30 @@ OVERLAYS: Final = {
                     f" : isQuantity(self.{number})"
                     f" && quantity(self.{number}).isGreaterThan(quantity('0')))",
                     message="write more than 0",
-                    path=f".{number}",
+                    field_path=f".{number}",
                 )
                 for number in ("value", "averageValue")
             ),
         ),
     ),
-    f"{V2}.MetricIdentifier": Overlay(fields={"name": PATH_SEGMENT}),
-    f"{V2}.CrossVersionObjectReference": Overlay(
+    f"{AUTOSCALING_V2}.MetricIdentifier": Overlay(fields={"name": PATH_SEGMENT}),
+    f"{AUTOSCALING_V2}.CrossVersionObjectReference": Overlay(
         fields={
             "apiVersion": {"pattern": "^([a-z0-9.-]+/)?[a-z0-9]+$", "maxLength": 317},
             "kind": PATH_SEGMENT,
             "name": PATH_SEGMENT,
         }
     ),
-    f"{V2}.ObjectMetricSource": _target("AverageValue", "Value"),
-    f"{V2}.ExternalMetricSource": _target("AverageValue", "Value"),
-    f"{V2}.PodsMetricSource": _target("AverageValue"),
-    f"{V2}.ResourceMetricSource": Overlay(
+    f"{AUTOSCALING_V2}.ObjectMetricSource": _target_types("AverageValue", "Value"),
+    f"{AUTOSCALING_V2}.ExternalMetricSource": _target_types("AverageValue", "Value"),
+    f"{AUTOSCALING_V2}.PodsMetricSource": _target_types("AverageValue"),
+    f"{AUTOSCALING_V2}.ResourceMetricSource": Overlay(
         fields={
             "name": limits.label_key,
             "target": Overlay(fields={"type": one_of("AverageValue", "Utilization")}),
         }
     ),
-    f"{V2}.ContainerResourceMetricSource": Overlay(
+    f"{AUTOSCALING_V2}.ContainerResourceMetricSource": Overlay(
         fields={
             "name": one_of("cpu", "ephemeral-storage", "memory"),
             "container": limits.dns_label,

@@ -4,20 +4,22 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
-from selfhealing.api.limits import RESOURCE_DOMAIN_PATTERN, at_most, one_of
+from selfhealing.api.limits import RESOURCE_DOMAIN_PATTERN, max_items, one_of
 from selfhealing.api.names import CONTAINER_NAME
-from selfhealing.api.rules import BIDIRECTIONAL, IMAGE
+from selfhealing.api.rules import BIDIRECTIONAL_NEEDS_PRIVILEGED, IMAGE_REFERENCE
 from selfhealing.crdgen.schema.overlay import Overlay
 from selfhealing.crdgen.schema.tables.meta import CORE
-from selfhealing.crdgen.schema.tables.probes import ALIVE, READY
+from selfhealing.crdgen.schema.tables.probes import LIVENESS_OR_STARTUP_PROBE, READINESS_PROBE
 
 PULL_POLICY: Final = one_of("Always", "IfNotPresent", "Never")
 
 _QUANTITY_OF = "(type({0}) == int ? double({0}) : quantity({0}).asApproximateFloat())"
-_REQUEST = _QUANTITY_OF.format("self.requests[name]")
-_LIMIT = _QUANTITY_OF.format("self.limits[name]")
-_TOO_HIGH = f"name in self.limits && {_REQUEST} > {_LIMIT} * 1.000001"
-_WHOLE_PAGES = (
+_REQUESTED_QUANTITY = _QUANTITY_OF.format("self.requests[name]")
+_LIMIT_QUANTITY = _QUANTITY_OF.format("self.limits[name]")
+_REQUEST_ABOVE_LIMIT = (
+    f"name in self.limits && {_REQUESTED_QUANTITY} > {_LIMIT_QUANTITY} * 1.000001"
+)
+_IS_WHOLE_HUGE_PAGES = (
     "(type({0}[name]) == string && isQuantity({0}[name])"
     " && quantity({0}[name]).asApproximateFloat() > 0.0"
     " && quantity({0}[name]).isInteger()"
@@ -33,7 +35,7 @@ RESOURCE_NAMES: Final = Rule(
     message="a container has cpu, memory, ephemeral-storage, hugepages-SIZE,"
     " or a device such as example.com/gpu",
 )
-BYTES: Final = Rule(
+WHOLE_BYTES: Final = Rule(
     cel="['memory', 'ephemeral-storage'].all(name, !(name in self) || type(self[name]) == int"
     " || !self[name].endsWith('m'))",
     message="m is a thousandth of a byte here: write Mi for mebibytes, such as 128Mi",
@@ -43,32 +45,33 @@ WHOLE_DEVICES: Final = Rule(
     " || (isQuantity(self[name]) && quantity(self[name]).isInteger()))",
     message="a device is counted in whole numbers",
 )
-WHOLE_PAGES: Final = Rule(
-    cel=f"self.all(name, !name.startsWith('hugepages-') || {_WHOLE_PAGES.format('self')})",
+WHOLE_HUGE_PAGES: Final = Rule(
+    cel=f"self.all(name, !name.startsWith('hugepages-') || {_IS_WHOLE_HUGE_PAGES.format('self')})",
     message="huge pages are a whole multiple of their size, such as hugepages-2Mi: 64Mi",
 )
-RESOURCES: Final = Overlay(
-    keywords={"maxProperties": 8}, rules=(RESOURCE_NAMES, BYTES, WHOLE_DEVICES, WHOLE_PAGES)
+RESOURCE_QUANTITIES: Final = Overlay(
+    keywords={"maxProperties": 8},
+    rules=(RESOURCE_NAMES, WHOLE_BYTES, WHOLE_DEVICES, WHOLE_HUGE_PAGES),
 )
 
 OVERLAYS: Final = {
     f"{CORE}.ResourceRequirements": Overlay(
         drop=("claims",),  # they name entries of the pod's resourceClaims, which is not offered
-        fields={"requests": RESOURCES, "limits": RESOURCES},
+        fields={"requests": RESOURCE_QUANTITIES, "limits": RESOURCE_QUANTITIES},
         rules=(
             Rule(
                 cel="!has(self.requests) || !has(self.limits)"
-                f" || !self.requests.exists(name, {_TOO_HIGH})",
+                f" || !self.requests.exists(name, {_REQUEST_ABOVE_LIMIT})",
                 message="a request is at most its limit: lower the request or raise the limit",
-                path=".requests",
+                field_path=".requests",
             ),
             Rule(
                 cel="!has(self.requests) || self.requests.all(name,"
                 " !(name.contains('/') || name.startsWith('hugepages-'))"
-                f" || (has(self.limits) && name in self.limits && {_REQUEST} == {_LIMIT}))",
+                f" || (has(self.limits) && name in self.limits && {_REQUESTED_QUANTITY} == {_LIMIT_QUANTITY}))",
                 message="devices and huge pages cannot be overcommitted:"
                 " give them under limits, with the same value",
-                path=".requests",
+                field_path=".requests",
             ),
             Rule(
                 cel="!(has(self.limits) && self.limits.exists(name, name.startsWith('hugepages-')))"
@@ -97,8 +100,8 @@ OVERLAYS: Final = {
         fields={
             "name": limits.dns_label,
             "mountPath": {"pattern": "^[^:]+$", "maxLength": 1024},
-            "subPath": limits.path_below,
-            "subPathExpr": limits.path_below,
+            "subPath": limits.relative_path_or_empty,
+            "subPathExpr": limits.relative_path_or_empty,
             "mountPropagation": one_of("None", "HostToContainer", "Bidirectional"),
             "recursiveReadOnly": one_of("Disabled", "IfPossible", "Enabled"),
         },
@@ -137,14 +140,14 @@ OVERLAYS: Final = {
                     ),
                 ),
             ),
-            "image": Overlay(keywords={"maxLength": 512}, rules=(IMAGE,)),
+            "image": Overlay(keywords={"maxLength": 512}, rules=(IMAGE_REFERENCE,)),
             "imagePullPolicy": PULL_POLICY,
             "terminationMessagePolicy": one_of("File", "FallbackToLogsOnError"),
-            "env": at_most(256),
-            "envFrom": at_most(32),
-            "volumeMounts": at_most(48),
+            "env": max_items(256),
+            "envFrom": max_items(32),
+            "volumeMounts": max_items(48),
             "ports": Overlay(
-                keywords=at_most(16),
+                keywords=max_items(16),
                 rules=(
                     Rule(
                         cel="self.all(p, !has(p.name)"
@@ -153,47 +156,47 @@ OVERLAYS: Final = {
                     ),
                 ),
             ),
-            "livenessProbe": ALIVE,
-            "startupProbe": ALIVE,
-            "readinessProbe": READY,
-            "resizePolicy": at_most(
+            "livenessProbe": LIVENESS_OR_STARTUP_PROBE,
+            "startupProbe": LIVENESS_OR_STARTUP_PROBE,
+            "readinessProbe": READINESS_PROBE,
+            "resizePolicy": max_items(
                 2,
                 **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["resourceName"]},
             ),
         },
-        rules=(BIDIRECTIONAL,),
+        rules=(BIDIRECTIONAL_NEEDS_PRIVILEGED,),
     ),
     f"{CORE}.PodSpec": Overlay(
         fields={
-            "imagePullSecrets": at_most(16),
-            "tolerations": at_most(32),
-            "topologySpreadConstraints": at_most(8),
-            "volumes": at_most(32),
+            "imagePullSecrets": max_items(16),
+            "tolerations": max_items(32),
+            "topologySpreadConstraints": max_items(8),
+            "volumes": max_items(32),
         }
     ),
 }
 
-ENDS: Final = Rule(
+INIT_CONTAINER_RESTART_POLICY: Final = Rule(
     cel="!has(self.restartPolicy)",
     message="an init container runs to its end: write one that keeps running under sidecars",
-    path=".restartPolicy",
+    field_path=".restartPolicy",
     reason="FieldValueForbidden",
 )
-RUNS: Final = Rule(
+SIDECAR_RESTART_POLICY: Final = Rule(
     cel="!has(self.restartPolicy)",
     message="a sidecar restarts as the pod does: remove restartPolicy",
-    path=".restartPolicy",
+    field_path=".restartPolicy",
     reason="FieldValueForbidden",
 )
 
 VARIANTS: Final = {
     "init": Overlay(
-        keywords=at_most(8),
+        keywords=max_items(8),
         items=Overlay(
             # They end before anything could be asked of them.
             drop=("lifecycle", "livenessProbe", "readinessProbe", "startupProbe", "resizePolicy"),
-            rules=(ENDS,),
+            rules=(INIT_CONTAINER_RESTART_POLICY,),
         ),
     ),
-    "sidecar": Overlay(keywords=at_most(8), items=Overlay(rules=(RUNS,))),
+    "sidecar": Overlay(keywords=max_items(8), items=Overlay(rules=(SIDECAR_RESTART_POLICY,))),
 }

@@ -4,7 +4,7 @@ from typing import Final
 
 from selfhealing.crdgen.schema.overlay import Overlay
 
-_LIMIT: Final = {
+_POD_COUNT_OR_PERCENT: Final = {
     "pattern": "^(0|[1-9][0-9]?|100)%$",
     "maxLength": 4,
     "minimum": 0,
@@ -14,6 +14,6 @@ _LIMIT: Final = {
 
 OVERLAYS: Final = {
     "io.k8s.api.policy.v1.PodDisruptionBudgetSpec": Overlay(
-        fields={"minAvailable": _LIMIT, "maxUnavailable": _LIMIT},
+        fields={"minAvailable": _POD_COUNT_OR_PERCENT, "maxUnavailable": _POD_COUNT_OR_PERCENT},
     ),
 }

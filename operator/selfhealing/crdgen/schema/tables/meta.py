@@ -4,14 +4,14 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
-from selfhealing.api.limits import LABEL_KEYS_RULE, at_most, exactly_one, one_of
+from selfhealing.api.limits import LABEL_KEYS_RULE, exactly_one_field, max_items, one_of
 from selfhealing.crdgen.schema.overlay import Overlay
 from selfhealing.crdgen.schema.published import INT_OR_STRING_TYPE, QUANTITY
 
 META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1"
 CORE: Final = "io.k8s.api.core.v1"
 
-KEY: Final = limits.LABEL_KEY_PATTERN[1:-1]
+LABEL_KEY: Final = limits.LABEL_KEY_PATTERN[1:-1]
 
 VALUES_BY_OPERATOR: Final = Rule(
     cel="(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
@@ -26,14 +26,14 @@ OVERLAYS: Final = {
             "matchLabels": Overlay(
                 keywords={"maxProperties": 16}, values=limits.label_value, rules=(LABEL_KEYS_RULE,)
             ),
-            "matchExpressions": at_most(16),
+            "matchExpressions": max_items(16),
         }
     ),
     f"{META}.LabelSelectorRequirement": Overlay(
         fields={
             "key": limits.label_key,
             "operator": one_of("In", "NotIn", "Exists", "DoesNotExist"),
-            "values": Overlay(keywords=at_most(32), items=limits.label_value),
+            "values": Overlay(keywords=max_items(32), items=limits.label_value),
         },
         rules=(VALUES_BY_OPERATOR,),
     ),
@@ -77,10 +77,10 @@ OVERLAYS: Final = {
         require=("name",), fields={"name": limits.dns_subdomain}
     ),
     f"{CORE}.ConfigMapKeySelector": Overlay(
-        require=("name",), fields={"name": limits.dns_subdomain, "key": limits.key}
+        require=("name",), fields={"name": limits.dns_subdomain, "key": limits.config_key}
     ),
     f"{CORE}.SecretKeySelector": Overlay(
-        require=("name",), fields={"name": limits.dns_subdomain, "key": limits.key}
+        require=("name",), fields={"name": limits.dns_subdomain, "key": limits.config_key}
     ),
     f"{CORE}.ConfigMapEnvSource": Overlay(require=("name",), fields={"name": limits.dns_subdomain}),
     f"{CORE}.SecretEnvSource": Overlay(require=("name",), fields={"name": limits.dns_subdomain}),
@@ -100,7 +100,7 @@ OVERLAYS: Final = {
                 " ? type(self.divisor) == int || self.divisor in ['0', '1', '1m']"
                 " : self.divisor != '1m')",
                 message="the divisor is 1 or 1m for cpu; 1, or one unit such as 1Mi, else",
-                path=".divisor",
+                field_path=".divisor",
             ),
         ),
     ),
@@ -112,14 +112,14 @@ OVERLAYS: Final = {
                     "fieldPath": {
                         "pattern": r"^(metadata\.(name|namespace|uid)"
                         r"|spec\.(nodeName|serviceAccountName)"
-                        rf"|status\.(hostIPs?|podIPs?)|metadata\.(labels|annotations)\['{KEY}'\])$",
+                        rf"|status\.(hostIPs?|podIPs?)|metadata\.(labels|annotations)\['{LABEL_KEY}'\])$",
                         "maxLength": 320,
                     }
                 },
             )
         },
         rules=(
-            exactly_one(
+            exactly_one_field(
                 ("configMapKeyRef", "fieldRef", "resourceFieldRef", "secretKeyRef"),
                 "write exactly one of configMapKeyRef, secretKeyRef, fieldRef, resourceFieldRef",
             ),
@@ -147,7 +147,7 @@ OVERLAYS: Final = {
     f"{CORE}.EnvFromSource": Overlay(
         fields={"prefix": limits.env_prefix},
         rules=(
-            exactly_one(
+            exactly_one_field(
                 ("configMapRef", "secretRef"), "write exactly one of configMapRef, secretRef"
             ),
         ),

@@ -4,32 +4,32 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
-from selfhealing.api.limits import at_most, exactly_one, one_of
+from selfhealing.api.limits import exactly_one_field, max_items, one_of
 from selfhealing.api.names import PORT_NAME
 from selfhealing.crdgen.schema.overlay import Overlay
 from selfhealing.crdgen.schema.tables.meta import CORE
 
-TIME: Final = {"minimum": 0}
+NON_NEGATIVE: Final = {"minimum": 0}
 
-ALIVE: Final = Overlay(
+LIVENESS_OR_STARTUP_PROBE: Final = Overlay(
     rules=(
         Rule(
             cel="!has(self.successThreshold) || self.successThreshold <= 1",
             message="one success is enough here: remove successThreshold"
             " (it belongs to a readiness probe)",
-            path=".successThreshold",
+            field_path=".successThreshold",
         ),
     )
 )
 """What holds for liveness and startup probes."""
 
-READY: Final = Overlay(
+READINESS_PROBE: Final = Overlay(
     rules=(
         Rule(
             cel="!has(self.terminationGracePeriodSeconds)",
             message="a readiness probe ends nothing: write terminationGracePeriodSeconds"
             " beside the liveness probe, or for the whole pod",
-            path=".terminationGracePeriodSeconds",
+            field_path=".terminationGracePeriodSeconds",
             reason="FieldValueForbidden",
         ),
     )
@@ -39,28 +39,28 @@ READY: Final = Overlay(
 OVERLAYS: Final = {
     f"{CORE}.Probe": Overlay(
         fields={
-            "initialDelaySeconds": TIME,
-            "periodSeconds": TIME,
-            "timeoutSeconds": TIME,
-            "successThreshold": TIME,
-            "failureThreshold": TIME,
+            "initialDelaySeconds": NON_NEGATIVE,
+            "periodSeconds": NON_NEGATIVE,
+            "timeoutSeconds": NON_NEGATIVE,
+            "successThreshold": NON_NEGATIVE,
+            "failureThreshold": NON_NEGATIVE,
             "terminationGracePeriodSeconds": {"minimum": 1},
         },
         rules=(
-            exactly_one(
+            exactly_one_field(
                 ("exec", "grpc", "httpGet", "tcpSocket"),
                 "a probe asks in exactly one way: write one of httpGet, tcpSocket, grpc, exec",
             ),
         ),
     ),
     f"{CORE}.ExecAction": Overlay(
-        require=("command",), fields={"command": at_most(128, minItems=1)}
+        require=("command",), fields={"command": max_items(128, minItems=1)}
     ),
     f"{CORE}.HTTPGetAction": Overlay(
         fields={
             "port": limits.port_or_name,
             "scheme": one_of("HTTP", "HTTPS"),
-            "httpHeaders": at_most(32),
+            "httpHeaders": max_items(32),
         }
     ),
     f"{CORE}.HTTPHeader": Overlay(
@@ -72,7 +72,7 @@ OVERLAYS: Final = {
     f"{CORE}.LifecycleHandler": Overlay(
         drop=("tcpSocket",),  # accepted by Kubernetes, but it never did anything
         rules=(
-            exactly_one(
+            exactly_one_field(
                 ("exec", "httpGet", "sleep"),
                 "a hook does exactly one thing: write one of exec, httpGet, sleep",
             ),
@@ -83,7 +83,7 @@ OVERLAYS: Final = {
     ),
 }
 
-NAMED_PORT: Final = Rule(
+APP_PORT_NAME_ONLY: Final = Rule(
     cel=f"type(self) == int || self == '{PORT_NAME}'",
     message=f"the only port with a name is {PORT_NAME}, the app's: write a number,"
     f" or {PORT_NAME}, or leave it out",
@@ -92,8 +92,12 @@ NAMED_PORT: Final = Rule(
 VARIANTS: Final = {
     "app": Overlay(
         fields={
-            "httpGet": Overlay(optional=("port",), fields={"port": Overlay(rules=(NAMED_PORT,))}),
-            "tcpSocket": Overlay(optional=("port",), fields={"port": Overlay(rules=(NAMED_PORT,))}),
+            "httpGet": Overlay(
+                optional=("port",), fields={"port": Overlay(rules=(APP_PORT_NAME_ONLY,))}
+            ),
+            "tcpSocket": Overlay(
+                optional=("port",), fields={"port": Overlay(rules=(APP_PORT_NAME_ONLY,))}
+            ),
             "grpc": Overlay(optional=("port",)),
         }
     ),

@@ -16,7 +16,7 @@ OVERLAYS: Final = {
                 cel="!(has(self.type) && self.type == 'Recreate' && has(self.rollingUpdate))",
                 message="Recreate stops every pod first and has no settings:"
                 " remove rollingUpdate, or write type: RollingUpdate",
-                path=".rollingUpdate",
+                field_path=".rollingUpdate",
                 reason="FieldValueForbidden",
             ),
         ),

@@ -4,15 +4,15 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
-from selfhealing.api.limits import at_most, one_of
+from selfhealing.api.limits import max_items, one_of
 from selfhealing.crdgen.schema.overlay import Overlay
 from selfhealing.crdgen.schema.tables.meta import CORE
 
 WEIGHT: Final = {"minimum": 1, "maximum": 100}
 PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
-NEIGHBOURS: Final = Overlay(fields={PREFERRED: at_most(16), REQUIRED: at_most(16)})
-LABEL_KEYS: Final = Overlay(keywords=at_most(8), items=limits.label_key)
+POD_AFFINITY_TERMS: Final = Overlay(fields={PREFERRED: max_items(16), REQUIRED: max_items(16)})
+LABEL_KEYS: Final = Overlay(keywords=max_items(8), items=limits.label_key)
 
 MATCH_LABEL_KEYS: Final = Rule(
     cel="!has(self.matchLabelKeys) || self.matchLabelKeys.size() == 0 || (has(self.labelSelector)"
@@ -20,7 +20,7 @@ MATCH_LABEL_KEYS: Final = Rule(
     " && key in self.labelSelector.matchLabels) && !(has(self.labelSelector.matchExpressions)"
     " && self.labelSelector.matchExpressions.exists(e, e.key == key))))",
     message="matchLabelKeys adds to labelSelector: write one, without these keys",
-    path=".matchLabelKeys",
+    field_path=".matchLabelKeys",
 )
 
 OVERLAYS: Final = {
@@ -36,33 +36,33 @@ OVERLAYS: Final = {
                 cel="(has(self.key) && self.key != '')"
                 " || (has(self.operator) && self.operator == 'Exists')",
                 message="without a key write operator: Exists, which tolerates every taint",
-                path=".operator",
+                field_path=".operator",
             ),
             Rule(
                 cel="!(has(self.operator) && self.operator == 'Exists')"
                 " || !has(self.value) || self.value == ''",
                 message="Exists compares no value: remove value, or write operator: Equal",
-                path=".value",
+                field_path=".value",
             ),
             Rule(
                 cel="!has(self.tolerationSeconds)"
                 " || (has(self.effect) && self.effect == 'NoExecute')",
                 message="tolerationSeconds needs effect: NoExecute",
-                path=".effect",
+                field_path=".effect",
             ),
         ),
     ),
-    f"{CORE}.PodAffinity": NEIGHBOURS,
-    f"{CORE}.PodAntiAffinity": NEIGHBOURS,
-    f"{CORE}.NodeAffinity": Overlay(fields={PREFERRED: at_most(16)}),
-    f"{CORE}.NodeSelector": Overlay(fields={"nodeSelectorTerms": at_most(16, minItems=1)}),
+    f"{CORE}.PodAffinity": POD_AFFINITY_TERMS,
+    f"{CORE}.PodAntiAffinity": POD_AFFINITY_TERMS,
+    f"{CORE}.NodeAffinity": Overlay(fields={PREFERRED: max_items(16)}),
+    f"{CORE}.NodeSelector": Overlay(fields={"nodeSelectorTerms": max_items(16, minItems=1)}),
     f"{CORE}.PreferredSchedulingTerm": Overlay(fields={"weight": WEIGHT}),
     f"{CORE}.WeightedPodAffinityTerm": Overlay(fields={"weight": WEIGHT}),
     f"{CORE}.NodeSelectorTerm": Overlay(
         fields={
-            "matchExpressions": at_most(16),
+            "matchExpressions": max_items(16),
             "matchFields": Overlay(
-                keywords=at_most(4),
+                keywords=max_items(4),
                 items=Overlay(
                     fields={
                         "key": one_of("metadata.name"),
@@ -83,7 +83,7 @@ OVERLAYS: Final = {
         fields={
             "key": limits.label_key,
             "operator": one_of("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"),
-            "values": Overlay(keywords=at_most(32), items=limits.label_value),
+            "values": Overlay(keywords=max_items(32), items=limits.label_value),
         },
         rules=(
             Rule(
@@ -93,14 +93,14 @@ OVERLAYS: Final = {
                 " ? self.values.size() > 0 : self.values.size() == 1)",
                 message="In and NotIn need values, Gt and Lt exactly one;"
                 " Exists and DoesNotExist have none",
-                path=".values",
+                field_path=".values",
             ),
         ),
     ),
     f"{CORE}.PodAffinityTerm": Overlay(
         fields={
             "topologyKey": limits.label_key,
-            "namespaces": Overlay(keywords=at_most(32), items=limits.dns_label),
+            "namespaces": Overlay(keywords=max_items(32), items=limits.dns_label),
             "matchLabelKeys": LABEL_KEYS,
             "mismatchLabelKeys": LABEL_KEYS,
         },
@@ -112,7 +112,7 @@ OVERLAYS: Final = {
                 " && self.mismatchLabelKeys.exists(key, key in self.matchLabelKeys)))",
                 message="mismatchLabelKeys adds to labelSelector:"
                 " write one, and no key that is in matchLabelKeys",
-                path=".mismatchLabelKeys",
+                field_path=".mismatchLabelKeys",
             ),
         ),
     ),
@@ -131,7 +131,7 @@ OVERLAYS: Final = {
             Rule(
                 cel="!has(self.minDomains) || self.whenUnsatisfiable == 'DoNotSchedule'",
                 message="minDomains needs whenUnsatisfiable: DoNotSchedule",
-                path=".minDomains",
+                field_path=".minDomains",
             ),
         ),
     ),

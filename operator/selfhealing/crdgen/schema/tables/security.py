@@ -4,11 +4,11 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
-from selfhealing.api.limits import at_most, one_of
+from selfhealing.api.limits import max_items, one_of
 from selfhealing.crdgen.schema.overlay import Overlay
 from selfhealing.crdgen.schema.tables.meta import CORE
 
-LOCALHOST: Final = Rule(
+LOCALHOST_PROFILE: Final = Rule(
     cel="(self.type == 'Localhost') == has(self.localhostProfile)",
     message="type: Localhost needs localhostProfile, and only it has one",
 )
@@ -16,19 +16,20 @@ PROFILE_TYPE: Final = one_of("Localhost", "RuntimeDefault", "Unconfined")
 
 OVERLAYS: Final = {
     f"{CORE}.SeccompProfile": Overlay(
-        fields={"type": PROFILE_TYPE, "localhostProfile": limits.path_below}, rules=(LOCALHOST,)
+        fields={"type": PROFILE_TYPE, "localhostProfile": limits.relative_path_or_empty},
+        rules=(LOCALHOST_PROFILE,),
     ),
     f"{CORE}.AppArmorProfile": Overlay(
         fields={
             "type": PROFILE_TYPE,
             "localhostProfile": {"pattern": r"^\S(.*\S)?$", "maxLength": 4095},
         },
-        rules=(LOCALHOST,),
+        rules=(LOCALHOST_PROFILE,),
     ),
     f"{CORE}.Capabilities": Overlay(
         fields={
-            "add": Overlay(keywords=at_most(64), items={"maxLength": 64}),
-            "drop": Overlay(keywords=at_most(64), items={"maxLength": 64}),
+            "add": Overlay(keywords=max_items(64), items={"maxLength": 64}),
+            "drop": Overlay(keywords=max_items(64), items={"maxLength": 64}),
         }
     ),
     f"{CORE}.Sysctl": Overlay(
@@ -53,7 +54,7 @@ OVERLAYS: Final = {
                 " && 'CAP_SYS_ADMIN' in self.capabilities.add))",
                 message="a privileged container, or one with CAP_SYS_ADMIN, can always escalate:"
                 " remove allowPrivilegeEscalation: false, or the privilege",
-                path=".allowPrivilegeEscalation",
+                field_path=".allowPrivilegeEscalation",
             ),
         ),
     ),
@@ -63,11 +64,11 @@ OVERLAYS: Final = {
             "runAsUser": limits.user_id,
             "runAsGroup": limits.user_id,
             "fsGroup": limits.user_id,
-            "supplementalGroups": Overlay(keywords=at_most(64), items=limits.user_id),
+            "supplementalGroups": Overlay(keywords=max_items(64), items=limits.user_id),
             "fsGroupChangePolicy": one_of("Always", "OnRootMismatch"),
             "supplementalGroupsPolicy": one_of("Merge", "Strict"),
             "seLinuxChangePolicy": one_of("Recursive"),  # MountOption is behind a feature gate
-            "sysctls": at_most(
+            "sysctls": max_items(
                 64, **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
             ),
         },

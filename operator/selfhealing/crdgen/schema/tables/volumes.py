@@ -4,12 +4,12 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
-from selfhealing.api.limits import at_most, exactly_one, one_of
+from selfhealing.api.limits import exactly_one_field, max_items, one_of
 from selfhealing.crdgen.schema.overlay import Overlay
 from selfhealing.crdgen.schema.tables.containers import PULL_POLICY
-from selfhealing.crdgen.schema.tables.meta import CORE, KEY
+from selfhealing.crdgen.schema.tables.meta import CORE, LABEL_KEY
 
-SOURCES: Final = (
+VOLUME_SOURCES: Final = (
     "configMap",
     "csi",
     "downwardAPI",
@@ -25,10 +25,10 @@ SOURCES: Final = (
 """The volumes that are offered. Every other one is deprecated, replaced by csi, or needs hardware
 (fc, iscsi) that its csi driver serves better."""
 
-PROJECTIONS: Final = ("configMap", "downwardAPI", "secret", "serviceAccountToken")
+PROJECTED_SOURCES: Final = ("configMap", "downwardAPI", "secret", "serviceAccountToken")
 
 
-def _paths(source: str) -> str:
+def _projected_paths(source: str) -> str:
     """CEL: the paths that one source of a projected volume writes."""
     return (
         f"(has({source}.secret) && has({source}.secret.items)"
@@ -75,20 +75,21 @@ OVERLAYS: Final = {
             ),
         },
         rules=(
-            exactly_one(
-                SOURCES, f"a volume has exactly one source: write one of {', '.join(SOURCES)}"
+            exactly_one_field(
+                VOLUME_SOURCES,
+                f"a volume has exactly one source: write one of {', '.join(VOLUME_SOURCES)}",
             ),
         ),
     ),
     f"{CORE}.KeyToPath": Overlay(
-        fields={"key": limits.given, "path": limits.relative_path, "mode": limits.file_mode}
+        fields={"key": limits.non_empty, "path": limits.relative_path, "mode": limits.file_mode}
     ),
     f"{CORE}.ConfigMapVolumeSource": Overlay(
         require=("name",),
         fields={
             "name": limits.dns_subdomain,
             "defaultMode": limits.file_mode,
-            "items": at_most(64),
+            "items": max_items(64),
         },
     ),
     f"{CORE}.SecretVolumeSource": Overlay(
@@ -96,18 +97,18 @@ OVERLAYS: Final = {
         fields={
             "secretName": limits.dns_subdomain,
             "defaultMode": limits.file_mode,
-            "items": at_most(64),
+            "items": max_items(64),
         },
     ),
     f"{CORE}.ConfigMapProjection": Overlay(
-        require=("name",), fields={"name": limits.dns_subdomain, "items": at_most(8)}
+        require=("name",), fields={"name": limits.dns_subdomain, "items": max_items(8)}
     ),
     f"{CORE}.SecretProjection": Overlay(
-        require=("name",), fields={"name": limits.dns_subdomain, "items": at_most(8)}
+        require=("name",), fields={"name": limits.dns_subdomain, "items": max_items(8)}
     ),
-    f"{CORE}.DownwardAPIProjection": Overlay(fields={"items": at_most(8)}),
+    f"{CORE}.DownwardAPIProjection": Overlay(fields={"items": max_items(8)}),
     f"{CORE}.DownwardAPIVolumeSource": Overlay(
-        fields={"defaultMode": limits.file_mode, "items": at_most(64)}
+        fields={"defaultMode": limits.file_mode, "items": max_items(64)}
     ),
     f"{CORE}.DownwardAPIVolumeFile": Overlay(
         fields={
@@ -117,7 +118,7 @@ OVERLAYS: Final = {
                 fields={
                     "fieldPath": {
                         "pattern": r"^metadata\.(name|namespace|uid|labels|annotations"
-                        rf"|(labels|annotations)\['{KEY}'\])$",
+                        rf"|(labels|annotations)\['{LABEL_KEY}'\])$",
                         "maxLength": 320,
                     }
                 }
@@ -125,7 +126,7 @@ OVERLAYS: Final = {
             "resourceFieldRef": Overlay(require=("containerName",)),
         },
         rules=(
-            exactly_one(
+            exactly_one_field(
                 ("fieldRef", "resourceFieldRef"), "write exactly one of fieldRef, resourceFieldRef"
             ),
         ),
@@ -138,17 +139,21 @@ OVERLAYS: Final = {
     ),
     f"{CORE}.VolumeProjection": Overlay(
         drop=("clusterTrustBundle", "podCertificate"),  # behind feature gates
-        rules=(exactly_one(PROJECTIONS, f"write exactly one of {', '.join(PROJECTIONS)}"),),
+        rules=(
+            exactly_one_field(
+                PROJECTED_SOURCES, f"write exactly one of {', '.join(PROJECTED_SOURCES)}"
+            ),
+        ),
     ),
     f"{CORE}.ProjectedVolumeSource": Overlay(
         fields={
             "defaultMode": limits.file_mode,
             "sources": Overlay(
-                keywords=at_most(8),
+                keywords=max_items(8),
                 rules=(
                     Rule(
-                        cel=f"self.all(s, {_paths('s')}.all(p,"
-                        f" self.map(t, {_paths('t')}.filter(q, q == p).size()).sum() == 1))",
+                        cel=f"self.all(s, {_projected_paths('s')}.all(p,"
+                        f" self.map(t, {_projected_paths('t')}.filter(q, q == p).size()).sum() == 1))",
                         message="two sources write the same path: give each file its own",
                     ),
                 ),
@@ -162,7 +167,7 @@ OVERLAYS: Final = {
     ),
     f"{CORE}.HostPathVolumeSource": Overlay(
         fields={
-            "path": limits.path_without_steps,
+            "path": limits.path_without_dot_dot,
             "type": one_of(
                 "",
                 "BlockDevice",
@@ -182,13 +187,13 @@ OVERLAYS: Final = {
         }
     ),
     f"{CORE}.NFSVolumeSource": Overlay(
-        fields={"server": limits.given, "path": {"pattern": "^/", "maxLength": 1024}}
+        fields={"server": limits.non_empty, "path": {"pattern": "^/", "maxLength": 1024}}
     ),
     f"{CORE}.PersistentVolumeClaimVolumeSource": Overlay(
         fields={"claimName": limits.dns_subdomain}
     ),
     f"{CORE}.ImageVolumeSource": Overlay(
-        require=("reference",), fields={"reference": limits.given, "pullPolicy": PULL_POLICY}
+        require=("reference",), fields={"reference": limits.non_empty, "pullPolicy": PULL_POLICY}
     ),
     f"{CORE}.EphemeralVolumeSource": Overlay(require=("volumeClaimTemplate",)),
     f"{CORE}.PersistentVolumeClaimSpec": Overlay(
@@ -202,7 +207,7 @@ OVERLAYS: Final = {
         require=("accessModes", "resources"),
         fields={
             "accessModes": Overlay(
-                keywords=at_most(4, minItems=1),
+                keywords=max_items(4, minItems=1),
                 items=one_of("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"),
                 rules=(
                     Rule(
