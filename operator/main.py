@@ -7,11 +7,11 @@ import os
 
 import kopf
 
-from selfhealing.controller import gc_tuning, logs
+from selfhealing.controller import gc_tuning, log_setup
 from selfhealing.controller.kopf_handlers import register_handlers
 from selfhealing.controller.settings import load_settings
 
 _settings = load_settings(os.environ)
-logs.quiet_libraries(_settings.log_level)
+log_setup.quiet_libraries(_settings.log_level)
 gc_tuning.tune_gc()
 register_handlers(kopf.get_default_registry(), _settings)

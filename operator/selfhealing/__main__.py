@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import kopf
 
-from selfhealing.controller import gc_tuning, logs
+from selfhealing.controller import gc_tuning, log_setup
 from selfhealing.controller.kopf_handlers import register_handlers
 from selfhealing.controller.settings import Settings, SettingsError, load_settings
 
@@ -25,7 +25,7 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"selfhealing-operator: {error}\n")
         return USAGE_ERROR
-    logs.configure_logging(settings.log_format, settings.log_level)
+    log_setup.configure_logging(settings.log_format, settings.log_level)
     gc_tuning.tune_gc()
     return asyncio.run(_run(settings))
 

@@ -17,7 +17,7 @@ from hack.testkit.namespace import FAKE_NODES, UNSCHEDULABLE, AppNamespace
 from hack.testkit.operator_process import OperatorProcess, run_operator
 from hack.testkit.service_account import create_service_account, list_operator_permissions
 from hack.testkit.wait import consistently, eventually
-from selfhealing.api.config import ConfigWatch
+from selfhealing.api.config_refs import ConfigWatch
 from selfhealing.kube.resources import LEASES, namespace_scoped_resources
 
 pytestmark = pytest.mark.usefixtures("operator")

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from selfhealing.api import advice, limits, rules as cel
+from selfhealing.api import cel_rules as cel, limits, validation_messages
 from selfhealing.api.base import Int32, Json, KubernetesType, SchemaKeywords, SpecModel
 from selfhealing.api.errors import InvalidSpecError
-from selfhealing.api.healing import HealingSpec
+from selfhealing.api.healing_spec import HealingSpec
 
 CORE = "io.k8s.api.core.v1"
 CONTAINER = f"{CORE}.Container"
@@ -332,4 +332,4 @@ def parse_spec(spec: Mapping[str, Any]) -> SelfHealingAppSpec:
     try:
         return SelfHealingAppSpec.model_validate(dict(spec), by_alias=True, by_name=False)
     except ValidationError as error:
-        raise InvalidSpecError(*advice.to_field_errors(error)) from error
+        raise InvalidSpecError(*validation_messages.to_field_errors(error)) from error

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from selfhealing.api import names
-from selfhealing.api.config import ABSENT_DIGEST
+from selfhealing.api.config_refs import ABSENT_DIGEST
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.render.references import hash_config_digests, required_references

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from selfhealing.api.config import ABSENT_DIGEST, SECRET, ConfigRef
+from selfhealing.api.config_refs import ABSENT_DIGEST, SECRET, ConfigRef
 from selfhealing.cache.parse import parse_resource_version
 from selfhealing.cache.views import AppKey
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from selfhealing.api.config import ConfigRef
+from selfhealing.api.config_refs import ConfigRef
 from selfhealing.cache.views import (
     AppView,
     ChildView,

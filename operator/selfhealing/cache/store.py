@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from selfhealing.api import names
-from selfhealing.api.config import CONFIG_KINDS
+from selfhealing.api.config_refs import CONFIG_KINDS
 from selfhealing.cache.config_digests import ConfigIndex
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey, AppView, ChildView, ContainerKillEvent, PodView

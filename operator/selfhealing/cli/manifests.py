@@ -17,7 +17,7 @@ from typing import Any, Final
 import yaml
 
 from selfhealing.api import names
-from selfhealing.api.config import ConfigWatch
+from selfhealing.api.config_refs import ConfigWatch
 from selfhealing.controller.settings import ENVIRONMENT_PREFIX, Settings
 from selfhealing.kube.resources import (
     APPS,

@@ -19,7 +19,7 @@ from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, UnavailableError
 from selfhealing.kube.resources import PODS
-from selfhealing.remediation.actions import Delete, Evict, Isolate, Resize, Step
+from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
 from selfhealing.render.overrides import resources_with_memory_limit
 
 logger = logging.getLogger(__name__)

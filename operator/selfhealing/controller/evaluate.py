@@ -31,7 +31,7 @@ from selfhealing.render.deployment import min_replicas
 from selfhealing.render.job import build_job
 from selfhealing.render.meta import Owner
 from selfhealing.render.pod import is_job
-from selfhealing.status import restarts, sentences, vpa
+from selfhealing.status import restarts, sections, vpa
 from selfhealing.status.conditions import build_conditions, evaluate_conditions
 from selfhealing.status.event import Event
 from selfhealing.status.events import transition_events
@@ -115,16 +115,16 @@ def evaluate(
         updated_replicas=progress.updated if progress else 0,
         selector=f"{names.LABEL_APP}={snapshot.app.key.name}",
         image=spec.image if spec else before.image,
-        endpoint=sentences.find_endpoint(snapshot, before.endpoint),
+        endpoint=sections.find_endpoint(snapshot, before.endpoint),
         message=summary.message[:TEXT_LIMIT],
         restarts=restarts_status,
         pods=build_pod_statuses(
             snapshot.pods, (*assessment.current_problems, *assessment.old_problems), causes
         ),
-        probes=sentences.build_probes_status(spec) if spec else before.probes,
-        autoscaling=sentences.build_autoscaling_status(snapshot.hpa, before.autoscaling),
+        probes=sections.build_probes_status(spec) if spec else before.probes,
+        autoscaling=sections.build_autoscaling_status(snapshot.hpa, before.autoscaling),
         job=job,
-        disruption=sentences.build_disruption_status(snapshot.pdb),
+        disruption=sections.build_disruption_status(snapshot.pdb),
         vertical_scaling=vpa.build_vertical_scaling_status(snapshot.vpa, before.vertical_scaling),
         healing=record,
         last_heal_time=find_last_heal_time(restarts_status, record),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from selfhealing.api import names
-from selfhealing.api.config import CONFIG_KINDS
+from selfhealing.api.config_refs import CONFIG_KINDS
 from selfhealing.cache.child_views import CHILD_VIEWS
 from selfhealing.cache.config_digests import config_digest
 from selfhealing.cache.parse import (

@@ -16,7 +16,7 @@ from selfhealing.cache.views import AppKey
 from selfhealing.controller.evidence_store import EvidenceStore
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import UnavailableError
-from selfhealing.remediation.actions import find_action_without_evidence, select_evidence_pod
+from selfhealing.remediation.steps import find_action_without_evidence, select_evidence_pod
 from selfhealing.render.pod import build_pod_template
 
 logger = logging.getLogger(__name__)

@@ -30,16 +30,16 @@ from selfhealing.kube.client import Client
 from selfhealing.kube.errors import UnavailableError
 from selfhealing.kube.resources import CHILDREN, PODS, Resource
 from selfhealing.remediation import history, policy as modes
-from selfhealing.remediation.actions import (
+from selfhealing.remediation.circuit_breaker import too_many_nodes_lost
+from selfhealing.remediation.context import ExternalState
+from selfhealing.remediation.engine import new_record
+from selfhealing.remediation.policy import Policy, build_policy
+from selfhealing.remediation.steps import (
     build_overrides,
     discard_stale_action,
     plan_cleanup_for_job,
     plan_steps,
 )
-from selfhealing.remediation.circuit_breaker import too_many_nodes_lost
-from selfhealing.remediation.context import ExternalState
-from selfhealing.remediation.engine import new_record
-from selfhealing.remediation.policy import Policy, build_policy
 from selfhealing.render.overrides import Overrides, template_revision
 from selfhealing.render.pod import build_pod_template, is_job
 

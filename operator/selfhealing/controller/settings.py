@@ -20,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 
-from selfhealing.api.config import ConfigWatch
+from selfhealing.api.config_refs import ConfigWatch
 
 ENVIRONMENT_PREFIX: Final = "SELFHEALING_"
 

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from selfhealing.api import names, rules
+from selfhealing.api import cel_rules, names
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.api.status import SelfHealingAppStatus
 from selfhealing.crdgen import reference
+from selfhealing.crdgen.overlays import OVERLAYS, VARIANTS
 from selfhealing.crdgen.schema.layout import to_yaml
 from selfhealing.crdgen.schema.published import PublishedTypes, load_definitions
 from selfhealing.crdgen.schema.structural import to_structural_schema
-from selfhealing.crdgen.schema.tables import OVERLAYS, VARIANTS
 
 ROOT: Final = Path(__file__).parents[3]
 HEADER: Final = (
@@ -78,7 +78,7 @@ def build_crd() -> dict[str, Any]:
                         "openAPIV3Schema": {
                             "description": "An app that is kept right and says how it is.",
                             "type": "object",
-                            "x-kubernetes-validations": [rules.NAME_IS_DNS_LABEL.to_schema()],
+                            "x-kubernetes-validations": [cel_rules.NAME_IS_DNS_LABEL.to_schema()],
                             "required": ["spec"],
                             "properties": {
                                 "apiVersion": {"type": "string"},

@@ -20,8 +20,8 @@ _CONTROL_CHARACTERS: Final = re.compile(
 )
 """Splits words that are to be found, or cannot be stored, or makes kubectl show one long line."""
 
-_SECRET_FIELD: Final = (  # noqa: S105 - a pattern
-    r"(?:passw(?:or)?d|passphrase|pwd|_pass|\bpass(?==)|secret|token|credentials?"
+_SECRET_FIELD: Final = (
+    r"(?:passw(?:or)?d|passphrase|pwd|_pass|\bpass(?==)|secret|token|credentials?"  # noqa: S105 - a pattern
     r"|(?:api|access|account|auth|encryption|license|master|private|secret|shared|signing"
     r"|storage)[-_ ]?key(?:[-_ ]?id)?|session[-_]?id|signature|\bsig)"
 )

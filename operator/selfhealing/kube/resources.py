@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from selfhealing.api import names
-from selfhealing.api.config import CONFIG_MAP, ROOT_CA_CONFIG_MAP, SECRET, ConfigWatch
+from selfhealing.api.config_refs import CONFIG_MAP, ROOT_CA_CONFIG_MAP, SECRET, ConfigWatch
 
 
 @dataclass(frozen=True, slots=True)

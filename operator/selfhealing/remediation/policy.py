@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from selfhealing.api.duration import parse_duration
-from selfhealing.api.healing import HealingSpec
+from selfhealing.api.healing_spec import HealingSpec
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.health.pod_diagnosis import Thresholds
 

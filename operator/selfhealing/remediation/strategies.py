@@ -15,10 +15,10 @@ from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, WARNINGS, DiagnosisType
 from selfhealing.remediation import history
-from selfhealing.remediation.actions import can_disrupt
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.memory_limit import exceeds, next_limit
 from selfhealing.remediation.policy import Policy
+from selfhealing.remediation.steps import can_disrupt
 
 MAX_POD_REPLACEMENTS: Final = 2
 """So often may a pod be replaced for the same illness within the window: then it is no accident."""

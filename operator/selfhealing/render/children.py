@@ -3,8 +3,8 @@
 from typing import Any
 
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.render.autoscaler import build_hpa
 from selfhealing.render.deployment import build_deployment
+from selfhealing.render.hpa import build_hpa
 from selfhealing.render.job import build_job
 from selfhealing.render.meta import Owner, with_applied_hash
 from selfhealing.render.overrides import NO_OVERRIDES, Overrides

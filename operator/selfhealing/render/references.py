@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from selfhealing.api.config import CONFIG_MAP, ROOT_CA_CONFIG_MAP, SECRET, ConfigRef
+from selfhealing.api.config_refs import CONFIG_MAP, ROOT_CA_CONFIG_MAP, SECRET, ConfigRef
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.render.pod import is_job
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from selfhealing.api import names
 from selfhealing.api.spec import ResourceBoundsSpec, SelfHealingAppSpec
-from selfhealing.render.autoscaler import scaled_resources
+from selfhealing.render.hpa import scaled_resources
 from selfhealing.render.meta import Owner, build_metadata, omit_empty, omit_none
 
 RESOURCES: Final = ("cpu", "memory")

@@ -14,7 +14,7 @@ from selfhealing.health.job_run import COMPLETE, FAILED, JobRun
 from selfhealing.health.rollout import DEPLOYMENT_PAUSED, Rollout
 from selfhealing.status.job_phase import JOB_SUSPENDED, describe_job_failure
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
-from selfhealing.status.sentences import pluralize, summarize_problems
+from selfhealing.status.sections import pluralize, summarize_problems
 
 MESSAGE_LIMIT: Final = 1024
 

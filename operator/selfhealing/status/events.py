@@ -16,7 +16,7 @@ from selfhealing.health.pod_problems import NODE_LOST
 from selfhealing.status.event import Event
 from selfhealing.status.phase import PODS_MOVING
 from selfhealing.status.restarts import Restart
-from selfhealing.status.sentences import join_words, pluralize
+from selfhealing.status.sections import join_words, pluralize
 
 MAX_SINGLE_EVENTS: Final = 5
 """Restarts in one report that get an Event each; more are told together."""

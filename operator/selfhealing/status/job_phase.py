@@ -9,7 +9,7 @@ from selfhealing.health import messages
 from selfhealing.health.assessment import HealthAssessment
 from selfhealing.health.job_run import COMPLETE, JobRun
 from selfhealing.health.pod_problems import PodProblem, is_active
-from selfhealing.status.sentences import join_clauses, pluralize, summarize_problems
+from selfhealing.status.sections import join_clauses, pluralize, summarize_problems
 
 JOB_SUSPENDED: Final = "JobSuspended"
 

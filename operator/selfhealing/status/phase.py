@@ -11,7 +11,7 @@ from selfhealing.health.assessment import HealthAssessment
 from selfhealing.health.pod_problems import is_active, is_stuck_on_lost_node
 from selfhealing.health.rollout import Rollout
 from selfhealing.status.job_phase import summarize_job
-from selfhealing.status.sentences import join_clauses, join_words, pluralize, summarize_problems
+from selfhealing.status.sections import join_clauses, join_words, pluralize, summarize_problems
 
 ROLLED_BACK: Final = "RolledBack"
 """The reason while an app runs its last good version instead of what the spec asks for."""

@@ -20,7 +20,7 @@ from selfhealing.remediation import history as ledger
 from selfhealing.remediation.policy import OFF
 from selfhealing.status.event import Event
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
-from selfhealing.status.sentences import join_clauses
+from selfhealing.status.sections import join_clauses
 
 _UNAFFECTED_PHASES: Final = frozenset({Phase.PAUSED, Phase.INVALID, Phase.COMPLETED})
 """Phases that healing has no say in."""

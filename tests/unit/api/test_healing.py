@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from selfhealing.api.errors import InvalidSpecError
-from selfhealing.api.healing import MAX_BUDGET, HealingSpec
+from selfhealing.api.healing_spec import MAX_BUDGET, HealingSpec
 from selfhealing.api.healing_status import (
     MAX_HISTORY,
     ActionOutcome,

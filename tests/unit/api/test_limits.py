@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from selfhealing.api import limits
-from selfhealing.api.rules import IMAGE_PATTERN
+from selfhealing.api.cel_rules import IMAGE_PATTERN
 
 KEYWORDS_BY_NAME: Mapping[str, Mapping[str, Any]] = {
     "dns_label": limits.dns_label,

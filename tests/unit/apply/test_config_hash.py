@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from selfhealing.api.config import ABSENT_DIGEST, CONFIG_MAP, ConfigRef
+from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, ConfigRef
 from selfhealing.api.spec import parse_spec
 from selfhealing.apply.config_hash import desired_config_hash
 from selfhealing.cache.snapshot import AppSnapshot

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.api.config import ABSENT_DIGEST, CONFIG_MAP, SECRET, ConfigRef
+from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, SECRET, ConfigRef
 from selfhealing.cache.config_digests import ConfigDigest, ConfigIndex, config_digest
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.store import Store

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from selfhealing.api.config import ConfigWatch
+from selfhealing.api.config_refs import ConfigWatch
 from selfhealing.cli.manifests import (
     DEFAULT_IMAGE,
     NAME,

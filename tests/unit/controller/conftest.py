@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.unit.controller.clock import FakeLoop
+from tests.unit.controller.fake_loop import FakeLoop
 
 
 def pytest_asyncio_loop_factories(

@@ -17,10 +17,10 @@ from selfhealing.controller.action_executor import (
 )
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.errors import ApiError, UnavailableError
-from selfhealing.remediation.actions import Delete, Evict, Isolate, Resize, Step
+from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
 from tests.unit import builders
-from tests.unit.controller.clock import now
 from tests.unit.controller.fake_api_server import FakeApiServer, Json, forbidden_error
+from tests.unit.controller.fake_loop import now
 from tests.unit.snapshots import KEY, put_object
 
 POD = "web-abc-1"

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from selfhealing.api.config import ConfigRef
+from selfhealing.api.config_refs import ConfigRef
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.cache_sync import (
@@ -23,7 +23,7 @@ from selfhealing.kube.client import Client
 from selfhealing.kube.errors import NotFoundError, UnavailableError
 from selfhealing.kube.resources import CONFIG_SOURCES, Resource
 from tests.unit import builders
-from tests.unit.controller.clock import now
+from tests.unit.controller.fake_loop import now
 from tests.unit.snapshots import KEY
 
 Json = dict[str, Any]

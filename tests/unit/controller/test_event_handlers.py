@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from selfhealing.api.config import ConfigRef
+from selfhealing.api.config_refs import ConfigRef
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.controller.workqueue import WorkQueue
 from tests.unit import builders
-from tests.unit.controller.clock import now
+from tests.unit.controller.fake_loop import now
 from tests.unit.snapshots import KEY
 
 Json = dict[str, Any]

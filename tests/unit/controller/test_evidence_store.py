@@ -20,7 +20,7 @@ from selfhealing.kube.errors import (
 )
 from selfhealing.kube.resources import CONFIG_MAPS, EVENTS, POD_METRICS, PODS, Resource
 from tests.unit import builders
-from tests.unit.controller.clock import now
+from tests.unit.controller.fake_loop import now
 
 Json = dict[str, Any]
 

@@ -9,7 +9,7 @@ from selfhealing.cache.views import AppKey
 from selfhealing.controller.liveness import Heartbeat, StalledError
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.metrics import REGISTRY, WORKQUEUE_DEPTH, WORKQUEUE_LONGEST_WAIT
-from tests.unit.controller.clock import block
+from tests.unit.controller.fake_loop import block
 
 KEY = AppKey("shop", "web")
 LIMIT = 30

@@ -21,7 +21,7 @@ from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ForbiddenError, NotFoundError, UnavailableError
 from selfhealing.kube.resources import POD_METRICS, Resource
 from tests.unit import builders
-from tests.unit.controller.clock import now
+from tests.unit.controller.fake_loop import now
 from tests.unit.snapshots import KEY, put_object
 
 Json = dict[str, Any]

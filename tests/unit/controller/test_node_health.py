@@ -13,7 +13,7 @@ from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ForbiddenError, UnavailableError
 from selfhealing.kube.resources import NODES, Resource
 from tests.unit import builders
-from tests.unit.controller.clock import now
+from tests.unit.controller.fake_loop import now
 
 Json = dict[str, Any]
 

@@ -15,7 +15,7 @@ from selfhealing.kube.client import Client
 from selfhealing.kube.errors import NotFoundError, UnavailableError
 from selfhealing.kube.resources import OPTIONAL_CHILDREN, Resource
 from tests.unit import builders
-from tests.unit.controller.clock import now
+from tests.unit.controller.fake_loop import now
 from tests.unit.snapshots import KEY, put_object
 
 Json = dict[str, Any]

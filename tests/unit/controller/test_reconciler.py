@@ -9,7 +9,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from selfhealing.api.config import ABSENT_DIGEST, CONFIG_MAP, SECRET, ConfigRef, ConfigWatch
+from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, SECRET, ConfigRef, ConfigWatch
 from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus, Remediation
 from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
 from selfhealing.api.status import read_healing_status
@@ -30,8 +30,8 @@ from selfhealing.render.overrides import Overrides, template_revision
 from selfhealing.render.references import hash_config_digests
 from selfhealing.status.event import Event
 from tests.unit import builders
-from tests.unit.controller.clock import now
 from tests.unit.controller.fake_api_server import FakeApiServer, Json, forbidden_error, revision_of
+from tests.unit.controller.fake_loop import now
 from tests.unit.snapshots import KEY, put_object
 
 POD = "web-abc-1"

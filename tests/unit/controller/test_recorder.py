@@ -16,7 +16,7 @@ from selfhealing.kube.metrics import REGISTRY
 from selfhealing.kube.resources import EVENT_SERIES, Resource
 from selfhealing.status.event import Event
 from tests.unit import builders
-from tests.unit.controller.clock import run_until_idle
+from tests.unit.controller.fake_loop import run_until_idle
 
 Json = dict[str, Any]
 

@@ -20,7 +20,6 @@ from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import Overrides, build_revision
 from selfhealing.render.pod import build_pod_template
 from tests.unit import builders
-from tests.unit.controller.clock import now
 from tests.unit.controller.fake_api_server import (
     FakeApiServer,
     Json,
@@ -32,6 +31,7 @@ from tests.unit.controller.fake_api_server import (
     forbidden_error,
     revision_of,
 )
+from tests.unit.controller.fake_loop import now
 from tests.unit.snapshots import KEY, put_object
 
 POD = "web-abc-1"

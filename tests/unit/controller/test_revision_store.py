@@ -16,8 +16,8 @@ from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import build_revision
 from selfhealing.render.pod import build_pod_template
 from tests.unit import builders
-from tests.unit.controller.clock import now
 from tests.unit.controller.fake_api_server import FakeApiServer, Json, build_spec, forbidden_error
+from tests.unit.controller.fake_loop import now
 
 APP = app_view(builders.app())
 REVISION = "a1b2c3d4e5"

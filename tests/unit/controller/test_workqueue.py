@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from selfhealing.controller.workqueue import BACKOFF_INITIAL, BACKOFF_MAX, WorkQueue
-from tests.unit.controller.clock import now, run_on_fake_loop, run_until_idle
+from tests.unit.controller.fake_loop import now, run_on_fake_loop, run_until_idle
 
 
 async def drain_queue(queue: WorkQueue[str], seconds: float = 1000) -> list[tuple[float, str]]:

@@ -17,7 +17,7 @@ from selfhealing.kube.leader_election import (
     LostLeadershipError,
 )
 from selfhealing.kube.resources import LEASES, Resource
-from tests.unit.controller.clock import now, run_on_fake_loop
+from tests.unit.controller.fake_loop import now, run_on_fake_loop
 
 Json = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kubernetes.aio.client import Configuration
 
-from selfhealing.api.config import ConfigWatch
+from selfhealing.api.config_refs import ConfigWatch
 from selfhealing.kube.client import Client
 from selfhealing.kube.resources import (
     APPS,

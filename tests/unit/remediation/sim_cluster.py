@@ -17,7 +17,7 @@ from selfhealing.cache.views import (
     PodView,
     Termination,
 )
-from selfhealing.remediation import actions
+from selfhealing.remediation import steps
 from selfhealing.remediation.memory_limit import exceeds
 from tests.unit import builders
 
@@ -129,24 +129,22 @@ class SimCluster:
         self.next_resource_version()
         return True
 
-    def execute(self, step: actions.Step) -> None:
+    def execute(self, step: steps.Step) -> None:
         """Do as a step says, if what it names is still as it was seen."""
-        if isinstance(step, actions.Delete):
+        if isinstance(step, steps.Delete):
             self._delete(step)
             return
         pod = self.pods.get(step.pod.uid)
         if pod is None:
             return
-        if isinstance(step, actions.Resize):
+        if isinstance(step, steps.Resize):
             pod.memory, pod.resource_version = step.limit, self.next_resource_version()
-        elif pod.resource_version == step.pod.resource_version and isinstance(
-            step, actions.Isolate
-        ):
+        elif pod.resource_version == step.pod.resource_version and isinstance(step, steps.Isolate):
             self.isolated_pods[pod.uid] = self.pods.pop(pod.uid)
         elif pod.resource_version == step.pod.resource_version and self._can_evict(pod):
             self._start_deletion(pod)
 
-    def _delete(self, step: actions.Delete) -> None:
+    def _delete(self, step: steps.Delete) -> None:
         self.isolated_pods.pop(step.uid, None)
         if step.uid in self.pods:
             self._start_deletion(self.pods[step.uid])

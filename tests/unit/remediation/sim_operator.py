@@ -18,7 +18,6 @@ from selfhealing.health.assessment import assess_health
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.termination_causes import TerminationCauses
 from selfhealing.remediation import history
-from selfhealing.remediation.actions import Step, build_overrides, discard_stale_action, plan_steps
 from selfhealing.remediation.context import (
     ExternalState,
     HealthInput,
@@ -27,6 +26,7 @@ from selfhealing.remediation.context import (
 )
 from selfhealing.remediation.engine import decide, new_record
 from selfhealing.remediation.policy import build_policy
+from selfhealing.remediation.steps import Step, build_overrides, discard_stale_action, plan_steps
 from selfhealing.render.overrides import template_revision
 from tests.unit import builders
 from tests.unit.remediation.sim_cluster import SPEC_MEMORY_LIMIT, SimCluster, Template

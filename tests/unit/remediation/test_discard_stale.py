@@ -14,10 +14,10 @@ from selfhealing.api.healing_status import (
 from selfhealing.api.spec import parse_spec
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.remediation import history as ledger
-from selfhealing.remediation.actions import Delete, discard_stale_action, plan_cleanup_for_job
 from selfhealing.remediation.context import ExternalState, RemediationContext
 from selfhealing.remediation.engine import decide
 from selfhealing.remediation.policy import VERIFICATION_TIMEOUT, Policy, build_policy
+from selfhealing.remediation.steps import Delete, discard_stale_action, plan_cleanup_for_job
 from tests.unit import builders
 
 REVISION = "a1b2c3d4e5"

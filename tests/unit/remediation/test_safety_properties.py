@@ -22,10 +22,10 @@ from selfhealing.api.healing_status import (
 )
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health.pod_diagnosis import DiagnosisType
-from selfhealing.remediation.actions import Delete, Evict, Isolate, Resize, Step
 from selfhealing.remediation.history import BUDGETED
 from selfhealing.remediation.memory_limit import exceeds
 from selfhealing.remediation.policy import APPROVE, AUTO, OBSERVE, OFF, build_policy
+from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
 from tests.unit import builders
 from tests.unit.remediation.sim_cluster import FAULTS, NODES, SimCluster
 from tests.unit.remediation.sim_operator import (

@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.api.config import ABSENT_DIGEST, CONFIG_MAP, ROOT_CA_CONFIG_MAP, SECRET, ConfigRef
+from selfhealing.api.config_refs import (
+    ABSENT_DIGEST,
+    CONFIG_MAP,
+    ROOT_CA_CONFIG_MAP,
+    SECRET,
+    ConfigRef,
+)
 from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
 from selfhealing.render import Owner, build_children
 from selfhealing.render.overrides import template_revision

@@ -6,8 +6,8 @@ import pytest
 
 from selfhealing.api.spec import parse_spec
 from selfhealing.render import Owner
-from selfhealing.render.autoscaler import scaled_resources
 from selfhealing.render.deployment import build_deployment
+from selfhealing.render.hpa import scaled_resources
 from selfhealing.render.vpa import build_vpa, controlled_resources
 
 OWNER = Owner(namespace="shop", name="web", uid="uid-of-web")

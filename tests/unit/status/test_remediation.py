@@ -442,9 +442,7 @@ class TestReport:
         first = status_json(evaluate_with_record(HEALTHY_POD))
         spec = {"image": "web:v1", "restartPolicy": "OnFailure"}
 
-        assert (
-            None is evaluate_with_record(job(), before=first, spec=spec).patch["healing"]
-        )
+        assert None is evaluate_with_record(job(), before=first, spec=spec).patch["healing"]
 
     def test_an_app_that_runs_another_version(self) -> None:
         """Neither Ready nor Healthy, however well that version is."""

@@ -7,7 +7,7 @@ from hack.scenarios.chaos.environment import build_manifest
 from hack.scenarios.chaos.experiment import RECOVERY_WINDOW
 from hack.scenarios.chaos.faults import FAULTS, Fault, select_faults
 from hack.scenarios.common.errors import ScenarioError
-from selfhealing.api.healing import HealingSpec
+from selfhealing.api.healing_spec import HealingSpec
 from selfhealing.api.healing_status import Remediation
 from selfhealing.api.spec import parse_spec
 from selfhealing.health.pod_diagnosis import DiagnosisType

@@ -6,8 +6,8 @@ from selfhealing.api import limits
 from selfhealing.api.base import Rule
 from selfhealing.api.limits import exactly_one_field, max_items, one_of
 from selfhealing.api.names import PORT_NAME
+from selfhealing.crdgen.overlays.meta import CORE
 from selfhealing.crdgen.schema.overlay import Overlay
-from selfhealing.crdgen.schema.tables.meta import CORE
 
 NON_NEGATIVE: Final = {"minimum": 0}
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from selfhealing.api import duration, rules as cel
+from selfhealing.api import cel_rules as cel, duration
 from selfhealing.api.base import Int32, KubernetesType, SpecModel
 
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"

@@ -5,8 +5,8 @@ from typing import Final
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
 from selfhealing.api.limits import max_items, one_of
+from selfhealing.crdgen.overlays.meta import CORE
 from selfhealing.crdgen.schema.overlay import Overlay
-from selfhealing.crdgen.schema.tables.meta import CORE
 
 WEIGHT: Final = {"minimum": 1, "maximum": 100}
 PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"

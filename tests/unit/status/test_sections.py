@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from selfhealing.api.status import MAX_METRICS
-from selfhealing.status.sentences import join_clauses, join_words, pluralize
+from selfhealing.status.sections import join_clauses, join_words, pluralize
 from tests.unit.builders import evicted_pod, hpa, iso, pdb, pod, running, service
 from tests.unit.snapshots import Json, evaluate_app, status_json
 

@@ -5,9 +5,9 @@ from typing import Final
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
 from selfhealing.api.limits import exactly_one_field, max_items, one_of
+from selfhealing.crdgen.overlays.containers import PULL_POLICY
+from selfhealing.crdgen.overlays.meta import CORE, LABEL_KEY
 from selfhealing.crdgen.schema.overlay import Overlay
-from selfhealing.crdgen.schema.tables.containers import PULL_POLICY
-from selfhealing.crdgen.schema.tables.meta import CORE, LABEL_KEY
 
 VOLUME_SOURCES: Final = (
     "configMap",

@@ -8,8 +8,7 @@ wrote. What is dropped is not offered as a typed field; each drop has its reason
 from collections.abc import Mapping
 from typing import Final
 
-from selfhealing.crdgen.schema.overlay import Overlay
-from selfhealing.crdgen.schema.tables import (
+from selfhealing.crdgen.overlays import (
     autoscaling,
     containers,
     disruption,
@@ -20,6 +19,7 @@ from selfhealing.crdgen.schema.tables import (
     security,
     volumes,
 )
+from selfhealing.crdgen.schema.overlay import Overlay
 
 OVERLAYS: Final[Mapping[str, Overlay]] = {
     **meta.OVERLAYS,

@@ -4,12 +4,12 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
+from selfhealing.api.cel_rules import BIDIRECTIONAL_NEEDS_PRIVILEGED, IMAGE_REFERENCE
 from selfhealing.api.limits import RESOURCE_DOMAIN_PATTERN, max_items, one_of
 from selfhealing.api.names import CONTAINER_NAME
-from selfhealing.api.rules import BIDIRECTIONAL_NEEDS_PRIVILEGED, IMAGE_REFERENCE
+from selfhealing.crdgen.overlays.meta import CORE
+from selfhealing.crdgen.overlays.probes import LIVENESS_OR_STARTUP_PROBE, READINESS_PROBE
 from selfhealing.crdgen.schema.overlay import Overlay
-from selfhealing.crdgen.schema.tables.meta import CORE
-from selfhealing.crdgen.schema.tables.probes import LIVENESS_OR_STARTUP_PROBE, READINESS_PROBE
 
 PULL_POLICY: Final = one_of("Always", "IfNotPresent", "Never")
 

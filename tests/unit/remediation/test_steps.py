@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Remediation
-from selfhealing.remediation.actions import (
+from selfhealing.remediation.steps import (
     MAX_DELETES,
     Delete,
     Evict,

@@ -1,7 +1,7 @@
 """The CEL rules of the spec: what several fields must agree on.
 
 The API server checks them, so `kubectl apply` itself says what is wrong. Each message says what to
-write instead. The rules of single Kubernetes types are in `selfhealing.crdgen.schema.tables`.
+write instead. The rules of single Kubernetes types are in `selfhealing.crdgen.overlays`.
 """
 
 from typing import Final
