@@ -1,1 +1,1 @@
-"""Finds the problems of pods, and what is wrong with the app as a whole and why. Pure."""
+"""Finds the problems of pods, and diagnoses the app: what is wrong, and by what cause. Pure."""

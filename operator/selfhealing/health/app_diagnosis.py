@@ -1,7 +1,7 @@
-"""What ails an app as a whole, what is to blame for it, and how sure that is.
+"""Diagnoses the app as a whole: what is wrong, by what cause, and with which confidence.
 
-From API objects only: what its pods show, whether the pods of the former version show it too, on
-which nodes they are, and when it began.
+The input is API objects only: the problems of the pods, whether pods of the previous revision have
+them too, the nodes of the pods, and when the problems began.
 """
 
 from collections import defaultdict
@@ -22,17 +22,23 @@ from selfhealing.health.pod_problems import is_active
 from selfhealing.health.termination_causes import TerminationCauses
 
 SAME_TIME_WINDOW: Final = timedelta(seconds=60)
-"""Pods that all stopped being ready within this time did so for a reason that they share."""
+"""Pods that all became not ready within this time share a cause."""
 
 _SEVERITY_ORDER: Final = tuple(DiagnosisType)
-"""The gravest first: what kills a pod, what keeps it from starting, what hinders it."""
+"""The most severe first, which is the order in which the types are defined."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppDiagnosis:
-    """One illness; ``pods`` that show it, the first named in ``message``, which is a sentence.
+    """One diagnosis of the app.
 
-    ``sign`` is what they show, a clause that follows a pod's name.
+    Attributes:
+        type: what is wrong.
+        cause: what the diagnosis is attributed to.
+        confidence: how certain the cause is.
+        pods: the affected pods.
+        message: a sentence that names the first of them.
+        symptom: what the pods show, a clause that follows a pod's name; empty if unknown.
     """
 
     type: DiagnosisType
@@ -43,7 +49,7 @@ class AppDiagnosis:
     symptom: str = ""
 
 
-def diagnose_app(  # noqa: PLR0913, PLR0917 - all that is known of an app
+def diagnose_app(  # noqa: PLR0913, PLR0917 - everything that is known about an app
     snapshot: AppSnapshot,
     assessment: HealthAssessment,
     causes: TerminationCauses,
@@ -51,7 +57,7 @@ def diagnose_app(  # noqa: PLR0913, PLR0917 - all that is known of an app
     thresholds: Thresholds,
     probation: Probation,
 ) -> tuple[AppDiagnosis, ...]:
-    """Everything that ails the app, the gravest first."""
+    """Diagnose the app; the most severe diagnosis comes first."""
     problems_by_pod = {
         found.pod_name: found for found in (*assessment.current_problems, *assessment.old_problems)
     }
@@ -83,7 +89,7 @@ def _diagnose_pods(
         pods = tuple(pod_diagnosis.pod for pod_diagnosis in group)
         message = messages.summarize_pods([pod.name for pod in pods], group[0].message)
         if diagnosis_type is DiagnosisType.NOT_READY_TOO_LONG and _is_shared_outage(snapshot, pods):
-            why = "all pods stopped being ready at once, though they run: look at what they need"
+            why = "all pods stopped being ready at once, though they run: check their dependencies"
             diagnoses.append(_environment_diagnosis(DiagnosisType.DEPENDENCY_DOWN, pods, why))
             continue
         cause, confidence = attribute_cause(snapshot, diagnosis_type, pods, probation)
@@ -94,7 +100,7 @@ def _diagnose_pods(
 
 
 def _is_shared_outage(snapshot: AppSnapshot, unready_pods: tuple[PodView, ...]) -> bool:
-    """Whether all pods, two at least, had been ready and stopped being so together."""
+    """Whether all pods, at least two, were ready and became not ready together."""
     active_pods = [pod for pod in snapshot.pods if is_active(pod)]
     unready_since = [pod.ready_since for pod in unready_pods if pod.ready_since is not None]
     if (
@@ -140,7 +146,7 @@ def _diagnose_workload(
             )
             diagnoses.append(_environment_diagnosis(diagnosis_type, (), f"pods are refused: {why}"))
     if assessment.node_rejections:
-        why = f"nodes turn new pods away: {assessment.node_rejections}"
+        why = f"nodes reject new pods: {assessment.node_rejections}"
         diagnoses.append(_environment_diagnosis(DiagnosisType.PODS_FAILED, (), why))
     return [*diagnoses, *_metrics_unavailable(snapshot, deadlines, thresholds)]
 
@@ -148,7 +154,10 @@ def _diagnose_workload(
 def _stall_cause(
     snapshot: AppSnapshot, assessment: HealthAssessment, probation: Probation
 ) -> Cause:
-    """What keeps a rollout from going on: the new version, unless its pods find no place."""
+    """What a stalled rollout is attributed to.
+
+    That is the new revision, unless its pods are refused, rejected or unschedulable.
+    """
     has_replica_failure = (
         assessment.rollout is not None and assessment.rollout.replica_failure is not None
     )

@@ -1,4 +1,4 @@
-"""Everything that is found out about one app: where its rollout stands and what ails its pods."""
+"""Assesses one app: the progress of its rollout or Job, and the problems of its pods."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -19,24 +19,30 @@ from selfhealing.health.rollout import Rollout, current_template_hash, summarize
 from selfhealing.health.termination_causes import TerminationCauses
 
 NO_PODS_GRACE: Final = timedelta(seconds=30)
-"""How long a Job may have no pod at all before that is a fault."""
+"""How long a started Job may have no pod before that is a fault."""
 
 NODE_REJECTION_WINDOW: Final = timedelta(minutes=10)
-"""A failed pod that was made within this time counts as turned away. What a node evicts later
-leaves failed pods behind that say nothing about the pods of today."""
+"""A failed pod that was created within this time counts as rejected by a node. Older failed pods,
+such as evicted ones, say nothing about the pods that are created now."""
 
 MIN_NODE_REJECTIONS: Final = 2
-"""So many make a fault: a single one is replaced, and that is that."""
+"""Rejected pods that make a fault: a single one is replaced by its ReplicaSet."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthAssessment:
-    """What is found: ``current`` ails pods of the current template, ``old`` those of former ones.
+    """The state of an app that the status and the diagnoses are made from.
 
-    ``workload`` is what the spec asks for. ``rejected`` says why nodes turn new pods away; empty
-    when they do not. An app has either a ``rollout`` or a ``run``; of that, ``failure`` is why its
-    latest pod failed, ``stopped`` a pod that counts as a success although a probe stopped it;
-    ``podless``: nobody makes pods for it.
+    Attributes:
+        workload_kind: DEPLOYMENT or JOB, as the spec asks for.
+        rollout: the progress of the Deployment; None for a Job.
+        current_problems: problems of pods of the current template, the most severe first.
+        old_problems: problems of pods of earlier templates, the most severe first.
+        node_rejections: why nodes reject new pods; empty if they do not.
+        job_run: the progress of the Job; None for a Deployment.
+        job_failure: why the latest pod of the Job failed.
+        probe_killed_success: a pod of the Job that succeeded although a probe had it stopped.
+        has_no_pods: whether the Job has had no pod for NO_PODS_GRACE.
     """
 
     workload_kind: str
@@ -51,14 +57,14 @@ class HealthAssessment:
 
     @property
     def worst_problem(self) -> PodProblem | None:
-        """The gravest ailment, those of the current template first."""
+        """The most severe problem; problems of the current template come first."""
         return next(iter((*self.current_problems, *self.old_problems)), None)
 
     @property
     def has_pod_problem(self) -> bool:
-        """Whether pods have something of their own, for however short a time; a lost node is not.
+        """Whether a pod has a problem other than a lost node, for however short a time.
 
-        A pod that only starts ails from nothing.
+        A pod that starts has no problem.
         """
         return any(
             problem.reason != NODE_LOST for problem in (*self.current_problems, *self.old_problems)
@@ -72,14 +78,14 @@ def assess_health(
     workload_kind: str = DEPLOYMENT,
     previous_run: JobRun | None = None,
 ) -> HealthAssessment:
-    """Examine one app.
+    """Assess one app.
 
     Args:
-        facts: what is.
-        causes: why containers ended.
-        alarm: the time.
-        workload: DEPLOYMENT or JOB, as the spec asks for.
-        ended: the run of a Job that is gone.
+        snapshot: the app and its objects, as the cache holds them.
+        causes: why containers terminated.
+        deadlines: the time of this evaluation.
+        workload_kind: DEPLOYMENT or JOB, as the spec asks for.
+        previous_run: the finished run of a Job that has been deleted since.
     """
     progress_deadline = (
         snapshot.deployment.progress_deadline_seconds
@@ -108,7 +114,7 @@ def assess_health(
 
 
 def _has_no_pods(snapshot: AppSnapshot, deadlines: Deadlines) -> bool:
-    """Whether a Job has had no pod for a while: a Job does not say that its pods are refused."""
+    """Whether a Job has had no pod for NO_PODS_GRACE: its status does not report refused pods."""
     job = snapshot.job
     if job is None or job.started_at is None:
         return False

@@ -1,7 +1,8 @@
-"""Who is to blame: the new version, a node, one pod, or what surrounds the app?
+"""Attributes a diagnosis to a cause: the new revision, a node, one pod, or the environment.
 
-Told by comparison. The same pods of the former version are well: then it is the new one. All that
-fail are on one node, and others of the same version are well elsewhere: then it is the node.
+The cause is found by comparing pods. If the pods of the previous revision are healthy, the cause is
+the new revision. If all affected pods are on one node, and pods of the same revision are healthy on
+other nodes, the cause is the node.
 """
 
 from collections.abc import Sequence
@@ -17,16 +18,15 @@ from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import current_template_hash
 
 MIN_FAILED_SHARE_DIVISOR: Final = 2
-"""One of so many pods of the new version must fail: a single one may have bad luck."""
-
+"""A revision is the cause only if at least one in this number of its pods is affected."""
 
 STATUS_WRITE_DELAY: Final = timedelta(seconds=10)
-"""The status tells since when a version is asked for, and may be written some seconds after its
-first pod is made. A pod of the version before is ill only after a longer life."""
+"""The first pod of a revision may be created this long before the status has desiredSince. A pod of
+the previous revision that was created so shortly before cannot have a diagnosis yet."""
 
 
 class Cause(StrEnum):
-    """What is to blame."""
+    """What a diagnosis is attributed to."""
 
     NEW_VERSION = "NewVersion"
     NODE = "Node"
@@ -36,7 +36,7 @@ class Cause(StrEnum):
 
 
 class Confidence(StrEnum):
-    """How sure that is."""
+    """How certain a cause is."""
 
     HIGH = "High"
     MEDIUM = "Medium"
@@ -45,11 +45,14 @@ class Confidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Probation:
-    """Whether the version that runs has yet to prove itself.
+    """The state of a revision that has to become the stable revision first.
 
-    ``open``: it is new and was not well for long enough; ``since``: when the spec first asked for
-    it, so that pods made before are not its own; ``same_image``: its image is that of the version
-    to go back to; ``returns``: there is one.
+    Attributes:
+        is_open: the revision is new, and has not been healthy for long enough.
+        requested_since: when the spec first asked for the revision, so that older pods do not
+            belong to it; None if all pods of the current template belong to it.
+        is_image_unchanged: its image is the image of the stable revision.
+        has_stable_revision: there is a stable revision to roll back to.
     """
 
     is_open: bool
@@ -61,7 +64,7 @@ class Probation:
 Attribution = tuple[Cause, Confidence]
 
 _NODE_DIAGNOSES: Final = frozenset({DiagnosisType.NODE_LOST, DiagnosisType.STUCK_TERMINATING})
-"""Illnesses that no version of an app can cause."""
+"""Diagnoses that no revision of an app can cause."""
 
 
 def attribute_cause(
@@ -70,11 +73,18 @@ def attribute_cause(
     affected_pods: Sequence[PodView],
     probation: Probation,
 ) -> Attribution:
-    """Say what is to blame for an illness that the pods ``ill`` show."""
+    """Attribute a diagnosis to a cause.
+
+    Args:
+        snapshot: the app and its objects.
+        diagnosis_type: the diagnosis.
+        affected_pods: the pods that have it.
+        probation: the state of the current revision.
+    """
     if diagnosis_type in _NODE_DIAGNOSES:
         has_finalizers = any(pod.finalizers for pod in affected_pods)
         return Cause.ENVIRONMENT if has_finalizers else Cause.NODE, Confidence.HIGH
-    if diagnosis_type is DiagnosisType.UNSCHEDULABLE:  # a node may be on its way, for any version
+    if diagnosis_type is DiagnosisType.UNSCHEDULABLE:  # a new node would help any revision
         return Cause.ENVIRONMENT, Confidence.HIGH
     active_pods = [pod for pod in snapshot.pods if is_active(pod)]
     current_hash = current_template_hash(snapshot)
@@ -98,7 +108,7 @@ def _attribute_to_revision(
     current_hash: str,
     probation: Probation,
 ) -> Attribution | None:
-    """Whether the new version is to blame; None when it is not."""
+    """Attribute the diagnosis to the new revision; None if the new revision is not the cause."""
     new_pods = [
         pod
         for pod in active_pods
@@ -119,13 +129,13 @@ def _attribute_to_revision(
     if (is_not_ready or not probation.has_stable_revision) and len(affected_new_pods) < len(
         new_pods
     ):
-        return None  # it can be well: others of it are
+        return None  # other pods of the revision are healthy
     is_old_revision_ready = any(pod.ready for pod in active_pods if pod.uid not in new_uids)
     return Cause.NEW_VERSION, Confidence.HIGH if is_old_revision_ready else Confidence.MEDIUM
 
 
 def _is_created_for_revision(pod: PodView, probation: Probation) -> bool:
-    """Whether a pod was made since the version is asked for: those before are of another."""
+    """Whether a pod was created after the spec asked for the revision, so that it belongs to it."""
     if probation.requested_since is None:
         return True
     return pod.created is not None and pod.created >= probation.requested_since - STATUS_WRITE_DELAY
@@ -134,7 +144,7 @@ def _is_created_for_revision(pod: PodView, probation: Probation) -> bool:
 def _attribute_by_location(
     affected_pods: Sequence[PodView], active_pods: Sequence[PodView]
 ) -> Attribution:
-    """Whether the place is to blame: one node, or everything around the app."""
+    """Attribute the diagnosis to the node or the pod, by where the healthy pods are."""
     affected_uids = {pod.uid for pod in affected_pods}
     template_hashes = {pod.template_hash for pod in affected_pods}
     healthy_pods = [

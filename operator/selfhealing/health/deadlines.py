@@ -1,13 +1,14 @@
-"""The moment of a judgement, and the next one at which time alone may change it."""
+"""The time of an evaluation, and the next time at which its result may change without an event."""
 
 from datetime import datetime
 
 
 class Deadlines:
-    """Tells whether moments have passed, and remembers the first that has not.
+    """Compares deadlines with the time of the evaluation, and keeps the earliest that is ahead.
 
-    Judgements such as "unschedulable for 30 s" change although no event comes. Whoever judges asks
-    this object instead of a clock; whoever lets judge looks again after ``delay``.
+    A result such as "unschedulable for 30 s" changes although no watch event comes. So the analysis
+    asks this object instead of a clock, and the controller requeues the app after
+    ``requeue_after``.
     """
 
     def __init__(self, now: datetime) -> None:
@@ -15,7 +16,7 @@ class Deadlines:
         self._earliest: datetime | None = None
 
     def reached(self, deadline: datetime) -> bool:
-        """Whether ``moment`` has come."""
+        """Whether ``deadline`` has passed; if not, it counts for ``requeue_after``."""
         if deadline <= self.now:
             return True
         self._earliest = deadline if self._earliest is None else min(self._earliest, deadline)
@@ -23,5 +24,5 @@ class Deadlines:
 
     @property
     def requeue_after(self) -> float | None:
-        """Seconds until the next of the moments that were asked about; None when all have come."""
+        """Seconds until the earliest deadline that was asked about; None if all have passed."""
         return (self._earliest - self.now).total_seconds() if self._earliest is not None else None

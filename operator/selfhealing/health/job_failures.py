@@ -1,4 +1,7 @@
-"""Pods of a Job that failed, and why: what a restart is where containers are not restarted."""
+"""Finds the failed pods of a Job, and why they failed.
+
+A Job's container that fails is often not restarted: the Job creates another pod instead.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,10 +14,10 @@ from selfhealing.health.termination_causes import PROBE_REASONS, ContainerKey, T
 
 
 def find_failed_container(pod: PodView) -> tuple[ContainerView, Termination] | None:
-    """The container by whose end a pod failed, and that end; None for a pod that did not fail.
+    """Find the container that made a Job's pod fail, and its termination; None if there is none.
 
-    Nor for one that a node threw out (which gives a reason) or that somebody deleted: that is no
-    fault of the app.
+    A pod that its node evicted (its status has a reason), or that was deleted, has no failed
+    container: that is not a fault of the app.
     """
     if pod.phase != "Failed" or pod.restart_policy == "Always" or pod.reason or pod.deleting:
         return None
@@ -32,11 +35,11 @@ def find_failed_container(pod: PodView) -> tuple[ContainerView, Termination] | N
 
 
 def find_probe_kills(snapshot: AppSnapshot) -> tuple[ContainerKillEvent, ...]:
-    """The kills by probes, also those of which the kubelet does not say that it was one.
+    """Find the kills by probes, including those whose Event names no probe.
 
-    With the restart policy Never it stops the whole pod and does not say why. It has no other
-    reason for that but a probe that failed, if the pod is not deleted and gives no reason. Which
-    one it was: a container that has a startup probe and never was started failed that.
+    With restartPolicy Never the kubelet stops the whole pod, and its Event does not say why. If the
+    pod is not deleted and its status has no reason, a failed probe is the only possible cause. A
+    container with a startup probe that has not started failed that one.
     """
     pods = {pod.uid: pod for pod in (*snapshot.pods, *snapshot.deleted_pods)}
     kills = (
@@ -47,19 +50,17 @@ def find_probe_kills(snapshot: AppSnapshot) -> tuple[ContainerKillEvent, ...]:
 
 
 def _infer_probe(pod: PodView, kill: ContainerKillEvent) -> str:
-    """The probe for which a pod was stopped; empty when it was not for one."""
+    """The probe whose failure stopped the pod; empty if no probe did."""
     terminations = [(c.terminated, c) for c in pod.containers if c.terminated is not None]
     first_terminated = min(terminations, key=lambda entry: str(entry[0].finished_at), default=None)
     if pod.kubelet_restarts or pod.deleting or pod.reason or first_terminated is None:
         return ""
     termination, container = first_terminated
-    if (
-        container.name != kill.container or not container.restarting_probes
-    ):  # that one stopped by itself
-        return ""
+    if container.name != kill.container or not container.restarting_probes:
+        return ""  # the first container ended by itself
     if len(container.restarting_probes) == 1:
         return container.restarting_probes[0]
-    # Until it is started a pod is not ready, and that has not changed since before it began.
+    # Before its startup probe succeeds a pod is not ready: then ready_since is before started_at.
     has_started = (
         pod.ready_since and termination.started_at and pod.ready_since > termination.started_at
     )
@@ -69,7 +70,7 @@ def _infer_probe(pod: PodView, kill: ContainerKillEvent) -> str:
 def find_failed_container_if_replaced(
     pod: PodView, pods: tuple[PodView, ...]
 ) -> tuple[ContainerView, Termination] | None:
-    """The ``culprit`` of a pod of which the Job has made another one since; else None."""
+    """Find the failed container of a pod that the Job has replaced since; None otherwise."""
     failed = find_failed_container(pod)
     if failed is None or failed[1].finished_at is None:
         return None
@@ -82,9 +83,9 @@ def find_failed_container_if_replaced(
 
 
 def find_last_failure(snapshot: AppSnapshot, causes: TerminationCauses) -> PodProblem | None:
-    """Why the latest pod of the app's Job failed; None when that one did not.
+    """Find why the latest pod of the app's Job failed; None if that pod did not fail.
 
-    Of a Job that has given up it is the latest pod that did fail.
+    If the Job has given up, the latest of the failed pods counts.
     """
     job = snapshot.job
     if job is None:
@@ -101,9 +102,9 @@ def find_last_failure(snapshot: AppSnapshot, causes: TerminationCauses) -> PodPr
 def find_probe_killed_success(
     snapshot: AppSnapshot, causes: TerminationCauses
 ) -> PodProblem | None:
-    """A pod that counts as a success although a probe had it stopped; None when there is none.
+    """Find a pod that succeeded although a probe had it stopped; None if there is none.
 
-    So it is with an app that ends well when it is told to stop: only its exit code counts.
+    An app that handles SIGTERM exits with code 0, and for the Job only the exit code counts.
     """
     for pod in snapshot.pods:
         if (
@@ -125,7 +126,7 @@ def _latest_pod(pods: Iterable[PodView]) -> PodView | None:
 
 
 def describe_pod_failure(pod: PodView, causes: TerminationCauses) -> PodProblem:
-    """Why a pod failed."""
+    """Describe why a pod failed."""
     failed = find_failed_container(pod)
     if failed is None:
         reason = pod.reason or pod.phase

@@ -1,6 +1,6 @@
-"""How far a Job has come: an app that runs to its end.
+"""Summarizes the progress of a Job: an app that runs to completion.
 
-Counted from the pods themselves where they are sooner true than the Job's own figures.
+Pods are counted directly where the Job's own status lags behind them.
 """
 
 from collections.abc import Mapping
@@ -20,10 +20,18 @@ FAILED: Final = "Failed"
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """Where a Job stands.
+    """The progress of a Job.
 
-    ``wanted`` pods are to run now, of which ``live`` are there and ``ready`` are ready; ``goal`` is
-    how many must succeed, None where one is enough; ``result`` is COMPLETE, FAILED or empty.
+    Attributes:
+        wanted: pods that should run now.
+        active: pods that run or will run.
+        ready: pods that are ready.
+        succeeded: pods that succeeded.
+        completions: pods that must succeed; None if one is enough.
+        suspended: whether the Job is suspended.
+        result: COMPLETE, FAILED, or empty while the Job runs.
+        reason: the Job's reason for its failure.
+        message: the Job's message for its failure.
     """
 
     wanted: int
@@ -38,17 +46,17 @@ class JobRun:
 
     @property
     def updated(self) -> int:
-        """Pods that are made from the current spec: all of them."""
+        """Pods that are made from the current spec, which are all pods of a Job."""
         return self.active
 
     @property
     def ready_wanted(self) -> int:
-        """Ready pods that are wanted."""
+        """Ready pods, at most the wanted number."""
         return min(self.ready, self.wanted)
 
 
 def summarize_job_run(snapshot: AppSnapshot) -> JobRun | None:
-    """Say where the Job of an app stands; None when it has none."""
+    """Summarize the Job of an app; None if the app has no Job."""
     job = snapshot.job
     if job is None:
         return None
@@ -71,20 +79,20 @@ def summarize_job_run(snapshot: AppSnapshot) -> JobRun | None:
 def _count_wanted(job: JobView, succeeded: int, active: int) -> int:
     if job.result == COMPLETE:
         return 0
-    if job.completions is None:  # once a pod has succeeded, no other is made
+    if job.completions is None:  # the Job creates no pod after the first success
         return active if succeeded else job.parallelism
     return max(0, min(job.parallelism, job.completions - succeeded))
 
 
 class JobRunSpec(NamedTuple):
-    """The run that a spec asks for: the hash of what is run, and the limits of a Job."""
+    """The run that a spec asks for: the hash of the Job's immutable fields, and its limits."""
 
     run_hash: str
     backoff_limit: int
     active_deadline: int | None
 
     def matches(self, status: JobStatus) -> bool:
-        """Whether that is the run that is known; one that failed by other limits is not."""
+        """Whether ``status`` is of this run; a run that failed by other limits is another one."""
         limits = (status.backoff_limit, status.active_deadline_seconds)
         return status.run == self.run_hash and (
             status.result != FAILED or limits == (self.backoff_limit, self.active_deadline)
@@ -92,7 +100,7 @@ class JobRunSpec(NamedTuple):
 
 
 def parse_job_run_spec(job: Mapping[str, Any]) -> JobRunSpec:
-    """The run that the manifest of a Job asks for."""
+    """Read the run that the manifest of a Job asks for."""
     spec = job["spec"]
     return JobRunSpec(
         run_hash=job["metadata"]["annotations"][names.ANNOTATION_RUN_HASH],
@@ -104,9 +112,9 @@ def parse_job_run_spec(job: Mapping[str, Any]) -> JobRunSpec:
 def build_job_status(
     snapshot: AppSnapshot, previous: JobStatus | None, wanted_run: JobRunSpec | None
 ) -> JobStatus | None:
-    """What is known of the latest run: by its Job, or by what was written before the Job went.
+    """The status of the latest run, from its Job, or from the stored status if the Job is gone.
 
-    What was written about another run than the one that is ``wanted`` is over.
+    A stored status of another run than ``wanted_run`` is dropped.
     """
     job = snapshot.job
     if job is None:
@@ -125,7 +133,7 @@ def build_job_status(
 
 
 def job_run_from_status(status: JobStatus | None) -> JobRun | None:
-    """Where a Job stood that is gone; None when it had not ended, or when there was none."""
+    """The final state of a Job that was deleted; None if it had not finished."""
     if status is None or status.result is None:
         return None
     return JobRun(

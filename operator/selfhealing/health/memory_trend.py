@@ -1,31 +1,30 @@
-"""Where the use of memory climbs to the limit: told before the kernel kills the container.
+"""Warns that a container's memory usage will reach its limit, before the kernel kills it.
 
-Told from a few measurements of one pod and the limit that is in force for it. A pod climbs when
+The input is the last measurements of one pod and the limit in force for it. There is a trend if
 
-* it uses at least 85 % of its limit, the last of the measurements is the highest, and, were it to
-  go on along the line through the last four (least squares), the limit would be reached within
-  ``horizon``; or
-* its last three measurements are all at least 95 % of the limit, and it is not falling.
+* the pod uses at least 85 % of its limit, the latest measurement is the highest, and the line
+  through the last four measurements (least squares) reaches the limit within ``horizon``; or
+* the last three measurements are all at least 95 % of the limit, and the usage does not fall.
 
 With a limit of 100 MiB, measurements every 15 s, and a horizon of two minutes:
 
 ========================  ========  =============================================================
-MiB, the latest last      climbs?   because
+MiB, the latest last      trend?    because
 ========================  ========  =============================================================
 70, 75, 80, 86            yes       5.3 MiB in 15 s: the limit is 40 s away
-60, 65, 70, 75            no        there is still room: it may stop by itself
+60, 65, 70, 75            no        below 85 %: the growth may stop by itself
 85.6, 85.8, 86, 86.2      no        0.2 MiB in 15 s: the limit is 17 minutes away
-70, 80, 90, 89            no        it no longer grows
-90, 90, 90, 90            no        much, but steady
-96, 96, 96                yes       a single larger request is enough to have it killed
-98, 97, 96                no        it falls
+70, 80, 90, 89            no        the usage no longer grows
+90, 90, 90, 90            no        high, but steady
+96, 96, 96                yes       one larger request may exceed the limit
+98, 97, 96                no        the usage falls
 86, 99                    no        two measurements are no trend
 ========================  ========  =============================================================
 
-What is measured is the working set (container_memory_working_set_bytes): what the kernel cannot
-give up at once. Files that are read again and again are in it, so an app that lives by the page
-cache may stand at its limit without being in danger. That is one reason why nothing is done unless
-a maximum is given, and why it never goes beyond it.
+The measurement is the working set (container_memory_working_set_bytes): memory that the kernel
+cannot reclaim at once. It includes files that are read often, so an app that relies on the page
+cache may be at its limit without danger. So the limit is raised only if spec.healing.memory.max is
+set, and never above it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,42 +46,42 @@ from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import current_template_hash
 
 TREND_PERCENT: Final = 85
-"""Percent of the limit from which on growth is looked at."""
+"""Percent of the limit from which on the trend is computed."""
 
 CRITICAL_PERCENT: Final = 95
-"""Percent of the limit that are too much without any growth."""
+"""Percent of the limit that is a warning without any growth."""
 
 MIN_SAMPLES: Final = 3
-"""So many measurements at least tell anything."""
+"""Fewer measurements give no warning."""
 
 TREND_SAMPLES: Final = 4
-"""Measurements that a trend is told by: of more, one that has ended would show for too long."""
+"""Measurements that the trend is computed from: with more, a growth that ended counts too long."""
 
 MIN_TREND_SPAN: Final = timedelta(seconds=15)
-"""A trend is told by no shorter time: an app that takes up one request may grow for a second."""
+"""The shortest time that a trend is computed from: one request may raise the usage for a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemorySample:
-    """How much memory a container used, in bytes, and when that was measured."""
+    """One measurement of a container: the time, and the memory used in bytes."""
 
     measured_at: datetime
     used_bytes: int
 
 
 SamplesByPod = Mapping[str, Sequence[MemorySample]]
-"""The last measurements by the uid of the pod, the latest last."""
+"""The last measurements by the UID of the pod, the latest last."""
 
 
 def is_trending_to_limit(
     samples: Sequence[MemorySample], limit_bytes: int, horizon: timedelta
 ) -> bool:
-    """Whether a container's use of memory climbs to its limit.
+    """Whether a container's memory usage is about to reach its limit.
 
     Args:
-        samples: the last measurements, the latest last, no two of the same moment.
-        limit: the limit in force, in bytes.
-        horizon: how near in time the limit must be.
+        samples: the last measurements, the latest last, each with a different time.
+        limit_bytes: the limit in force, in bytes.
+        horizon: the time within which the trend must reach the limit.
     """
     if len(samples) < MIN_SAMPLES:
         return False
@@ -108,7 +107,7 @@ def is_trending_to_limit(
 
 
 def _slope(samples: Sequence[MemorySample]) -> Fraction:
-    """The slope of the line of least squares, in bytes a second; exact, whatever the units."""
+    """The slope of the least-squares line in bytes per second, without rounding errors."""
     first = samples[0]
     points = [
         (
@@ -128,9 +127,9 @@ def _slope(samples: Sequence[MemorySample]) -> Fraction:
 def find_pods_trending_to_limit(
     snapshot: AppSnapshot, usage: SamplesByPod, horizon: timedelta
 ) -> tuple[PodView, ...]:
-    """The pods of the current template whose use of memory climbs to their limit.
+    """Find the pods of the current template whose memory usage is about to reach the limit.
 
-    Those of a former one are on their way out, and would not be given more.
+    Pods of earlier templates are about to be deleted, and would not get a higher limit.
     """
     current_hash = current_template_hash(snapshot)
     return tuple(
@@ -144,30 +143,30 @@ def find_pods_trending_to_limit(
 
 
 def _memory_limit(pod: PodView) -> str:
-    """The limit in force: what the kubelet has set, where it says so."""
+    """The limit in force: the one that the kubelet reports as applied, else the spec's."""
     return pod.applied_memory_limit or pod.memory_limit
 
 
 def find_memory_warnings(
     snapshot: AppSnapshot, usage: SamplesByPod, horizon: timedelta
 ) -> tuple[AppDiagnosis, ...]:
-    """What is no illness yet, and will soon be one.
+    """Diagnose MemoryClimbing, a warning.
 
-    Nobody can tell from here whether it is a leak or more work, so nobody is blamed.
+    Its cause is unknown: the measurements cannot tell a leak from a higher load.
     """
     pods = find_pods_trending_to_limit(snapshot, usage, horizon)
     if not pods:
         return ()
-    symptom = f"its use of memory climbs to the limit of {_memory_limit(pods[0])}"
+    symptom = f"its memory usage climbs to the limit of {_memory_limit(pods[0])}"
     message = messages.summarize_pods([pod.name for pod in pods], symptom)
     diagnosis_type = DiagnosisType.MEMORY_CLIMBING
     return (AppDiagnosis(diagnosis_type, Cause.UNKNOWN, Confidence.LOW, pods, message),)
 
 
 def parse_pod_metrics(raw: Mapping[str, Any]) -> tuple[str, MemorySample] | None:
-    """The name of a pod and what its main container used, from its PodMetrics.
+    """Read a pod's name and the memory usage of its main container from its PodMetrics.
 
-    None where that container was not measured.
+    Returns None if that container was not measured.
     """
     measured_at = parse_time(raw.get("timestamp"))
     for container in raw.get("containers") or ():

@@ -1,8 +1,8 @@
-"""The cluster's own messages in plain words, short, and the same for as long as they mean the same.
+"""Shortens the cluster's messages to their cause, so that the text is the same on each retry.
 
-What Kubernetes writes is long, names a different pod, port or waiting time on each try and hides
-the cause at its end. The texts are those of Kubernetes 1.36, containerd 2 and runc; one that is not
-known is shortened.
+The messages of Kubernetes are long, name another pod, port or waiting time on each retry, and have
+the cause at their end. The known texts are those of Kubernetes 1.36, containerd 2 and runc; an
+unknown text is cut.
 """
 
 import re
@@ -11,10 +11,10 @@ from datetime import timedelta
 from typing import Final
 
 MAX_LENGTH: Final = 120
-"""Characters of a foreign text that are worth reading at night."""
+"""The longest text of another component in a message, in characters."""
 
 _PULL_CAUSES: Final[Mapping[str, str]] = {
-    r"rate limit|toomanyrequests|too many requests": "the registry limits how often it is asked",
+    r"rate limit|toomanyrequests|too many requests": "the registry limits the request rate",
     r"denied|authorization failed|unauthorized|forbidden": (
         "access is denied, or there is no such image"
     ),
@@ -29,7 +29,7 @@ _PULL_CAUSES: Final[Mapping[str, str]] = {
     r"signature validation failed": "its signature is not valid",
     r"unexpected status|registry is unavailable|\beof\b|reset by peer": "the registry fails",
 }
-"""What stands in a failed pull's message, the most telling first, and what it means."""
+"""Patterns in the message of a failed pull and their causes; the first that matches counts."""
 
 _SIGNALS: Final[Mapping[int, str]] = {
     130: "SIGINT",
@@ -57,7 +57,7 @@ _GENERATED_SUFFIX: Final = "-[a-z0-9]{1,10}-[a-z0-9]{5}"
 
 
 def shorten(text: str, limit: int = MAX_LENGTH) -> str:
-    """Cut ``text`` to ``limit`` characters, at the end of a word where there is one."""
+    """Cut ``text`` to ``limit`` characters, at the end of a word if possible."""
     line = " ".join(text.split())
     if len(line) <= limit:
         return line
@@ -67,7 +67,7 @@ def shorten(text: str, limit: int = MAX_LENGTH) -> str:
 
 
 def pull_cause(message: str) -> str:
-    """Why an image could not be pulled; empty where the message does not say."""
+    """Why an image could not be pulled; empty if the message does not say."""
     cause = _BACKOFF_PREFIX.sub("", message)
     lowered = _QUOTED.sub("", cause).lower()
     for pattern, meaning in _PULL_CAUSES.items():
@@ -82,40 +82,40 @@ def start_cause(message: str) -> str:
 
 
 def scheduling_cause(message: str) -> str:
-    """Why the scheduler finds no node, without its thoughts on claims and preemption."""
+    """Why the scheduler finds no node, without its sentences on claims and preemption."""
     return first_sentence(_NODES_PREFIX.sub("", message))
 
 
 def refusal_cause(message: str) -> str:
-    """Why the API server refused a pod, without the pod's ever-changing name."""
+    """Why the API server refused a pod, without the pod's generated name."""
     return shorten(_FORBIDDEN_PREFIX.sub("", message))
 
 
 def first_sentence(message: str) -> str:
-    """The first sentence of a message: the rest is often figures that change."""
+    """The first sentence of a message: the others often contain changing numbers."""
     return shorten(message.split(". ", 1)[0].rstrip("."))
 
 
 def strip_pod_names(text: str, app_name: str) -> str:
-    """Replace the names of an app's pods: which one of them it is, is chance."""
+    """Replace the names of an app's pods: the message is about the app, not about one pod."""
     return re.sub(rf"\b{re.escape(app_name)}{_GENERATED_SUFFIX}\b", f"{app_name}-…", text)
 
 
 def summarize_pods(pod_names: Sequence[str], message: str) -> str:
-    """What is said of some pods, by the name of the first: "web-1 and 2 more: keeps crashing"."""
+    """Put the first pod's name before a message: "web-1 and 2 more: keeps crashing"."""
     other_count = len(pod_names) - 1
     return f"{pod_names[0]}{f' and {other_count} more' if other_count else ''}: {message}"
 
 
 def format_duration(delta: timedelta) -> str:
-    """A time in the largest unit that it is a whole number of: "10 minutes", "90 seconds"."""
+    """Format a duration in minutes if it is a whole number of them: "10 minutes", "90 seconds"."""
     seconds = int(delta.total_seconds())
     number, unit = (seconds, "second") if seconds % 60 else (seconds // 60, "minute")
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def format_elapsed(delta: timedelta) -> str:
-    """How long something took, to the second: "2 h 5 min 3 s"."""
+    """Format an elapsed time to the second: "2 h 5 min 3 s"."""
     minutes, seconds = divmod(int(delta.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "min"), (seconds, "s"))
@@ -123,6 +123,6 @@ def format_elapsed(delta: timedelta) -> str:
 
 
 def describe_exit_code(code: int) -> str:
-    """An exit code, with the signal that it stands for."""
+    """Describe an exit code and the signal that it stands for: "exit code 137, SIGKILL"."""
     signal = _SIGNALS.get(code)
     return f"exit code {code}, {signal}" if signal else f"exit code {code}"

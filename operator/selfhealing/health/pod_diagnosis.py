@@ -1,7 +1,7 @@
-"""What is seen on single pods: which illness a pod shows, if it has shown it for long enough.
+"""Diagnoses single pods: a problem that has lasted for long enough becomes a diagnosis.
 
-An ailment (``heal.ailments``) is what a status tells at once. A symptom is what may be acted upon:
-a first crash, a pull that failed once or a probe that failed for a moment is none.
+The status shows a problem (``health.pod_problems``) at once. A remediation needs a diagnosis: a
+first crash, a single failed pull or a probe that fails for a moment is a problem, but no diagnosis.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from selfhealing.health.pod_problems import (
     KUBELET_REPORT_DELAY,
     NODE_LOST,
     NOT_READY,
+    START_FAILURE_REASONS,
     UNSCHEDULABLE,
     PodProblem,
     is_active,
@@ -32,7 +33,7 @@ from selfhealing.health.termination_causes import (
 
 
 class DiagnosisType(StrEnum):
-    """What an app can have."""
+    """What can be wrong with an app, the most severe first."""
 
     CRASH_LOOPING = "CrashLooping"
     LIVENESS_KILLED = "LivenessKilled"
@@ -54,33 +55,31 @@ class DiagnosisType(StrEnum):
 
 
 WARNINGS: Final = frozenset({DiagnosisType.MEMORY_CLIMBING})
-"""What is no illness yet: the app is well, and is never left to people because of it."""
+"""Diagnoses of a healthy app. They warn of a fault to come, and never lead to a quarantine."""
 
 NEVER_QUARANTINED: Final = WARNINGS | {DiagnosisType.METRICS_UNAVAILABLE}
-"""Illnesses of apps that serve: for these alone none is left to people. Metrics come and go, and
-what may be done about that must not cost an app its healing when it falls ill."""
+"""Diagnoses of apps that still serve requests. They alone never lead to a quarantine, which would
+also stop the remediation of a later, more severe diagnosis."""
 
 
 CRASHLOOP_RESTARTS: Final = 3
-"""Restarts that make a loop: the kubelet has waited 10 s and 20 s by then, and it did not help."""
+"""Restarts that make a crash loop: by then the kubelet has used a back-off of 10 s and of 20 s."""
 
 OOM_RESTARTS: Final = 2
-"""Kills for want of memory that make an illness."""
+"""Restarts after which an out-of-memory kill is a diagnosis."""
 
 CRASHLOOP_MAX_UPTIME: Final = timedelta(minutes=10)
-"""A life that is shorter than this counts as a crash in a loop, as it does to the kubelet, which
-resets its back-off after 10 minutes."""
+"""A container that ended after a shorter run is in a crash loop. The kubelet uses the same limit:
+it resets its back-off after a run of 10 minutes."""
 
 STUCK_TERMINATING_AFTER: Final = timedelta(minutes=1)
-"""How long a pod may outstay its deletion: its time to stop is over by then."""
+"""How long a pod may still exist after its deletionTimestamp, which includes its grace period."""
 
 _IMAGE_PULL_REASONS: Final = frozenset(
     {IMAGE_PULL_BACK_OFF, "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 )
 _CONFIG_ERROR_REASONS: Final = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 _CRASH_REASONS: Final = frozenset({CRASH_LOOP_BACK_OFF, "Error", "Completed"})
-_START_FAILURE_REASONS: Final = frozenset({"StartError", "ContainerCannotRun"})
-"""Ends of containers that the runtime could not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,10 @@ class Thresholds:
     """How long a state must last before it is a diagnosis.
 
     Attributes:
-        start_grace: a container that does not start.
-        unready_timeout: a pod that was ready and is not any more.
-        metrics_timeout: an autoscaler without metrics.
-        progress_deadline: a pod that was never ready: the Deployment's progressDeadlineSeconds.
+        start_grace: for a container that does not start.
+        unready_timeout: for a pod that was ready and is not ready any more.
+        metrics_timeout: for an autoscaler without metrics.
+        progress_deadline: for a pod that was never ready: the Deployment's progressDeadlineSeconds.
     """
 
     start_grace: timedelta
@@ -102,7 +101,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class PodDiagnosis:
-    """What one pod shows; ``message`` is a clause that follows its name."""
+    """The diagnosis of one pod; ``message`` is a clause that follows the pod's name."""
 
     pod: PodView
     type: DiagnosisType
@@ -116,14 +115,14 @@ def diagnose_pod(
     deadlines: Deadlines,
     thresholds: Thresholds,
 ) -> PodDiagnosis | None:
-    """What a pod shows, if anything has lasted long enough to be acted upon.
+    """Diagnose one pod; None if nothing has lasted for long enough.
 
     Args:
         pod: a pod of the app.
-        found: what ails it as the status tells it.
-        causes: why containers ended.
-        alarm: the time.
-        thresholds: how long is long enough.
+        problem: the problem of the pod, as the status shows it.
+        causes: why its containers terminated.
+        deadlines: the time of this evaluation.
+        thresholds: how long each state must last.
     """
     if pod.deleting:
         return _stuck_terminating(pod, deadlines)
@@ -149,7 +148,8 @@ _NO_EXTRA_WAIT: Final = frozenset(
         DiagnosisType.NODE_LOST,
     }
 )
-"""Illnesses that are told only when they have lasted: by count, or by their own patience."""
+"""Diagnoses that already include a waiting period or a number of restarts: start_grace is not
+added."""
 
 
 def _diagnosis_type(
@@ -179,7 +179,7 @@ def _diagnosis_type(
 def _crash_diagnosis_type(
     pod: PodView, causes: TerminationCauses, deadlines: Deadlines
 ) -> DiagnosisType | None:
-    """Which loop a pod is in; None while it may still be none."""
+    """The type of the crash loop that the pod is in; None if it is in none."""
     looping = [container for container in pod.containers if _is_crash_looping(container, deadlines)]
     if not looping:
         return None
@@ -187,10 +187,11 @@ def _crash_diagnosis_type(
 
 
 def _is_crash_looping(container: ContainerView, deadlines: Deadlines) -> bool:
-    """Whether a container ends again and again, and lately.
+    """Whether a container crashes again and again, and did so recently.
 
-    One that has crashed once a week for a month is in no loop, and neither is one that did so for
-    an hour a month ago: its last life was short, and it has not lived twice as long since.
+    Its previous run must have been short, and its current run less than twice as long. So a
+    container that crashed once a week for a month is in no loop, nor is one that was in a loop a
+    month ago.
     """
     termination, uptime = _last_termination(container), _last_uptime(container)
     if container.restarts < CRASHLOOP_RESTARTS:
@@ -227,11 +228,12 @@ def _loop_diagnosis_type(
 def _slow_crash_loop(
     pod: PodView, causes: TerminationCauses, deadlines: Deadlines
 ) -> PodDiagnosis | None:
-    """Whether a pod that looks well at this moment, or only unready, is in a slow loop."""
+    """Diagnose a crash loop whose container runs at this moment, with or without being ready."""
     for container in pod.containers:
         uptime = _last_uptime(container)
         if uptime is not None and _is_crash_looping(container, deadlines):
-            message = f"has restarted {container.restarts} times, last after {messages.format_elapsed(uptime)}"
+            last = messages.format_elapsed(uptime)
+            message = f"has restarted {container.restarts} times, last after {last}"
             return PodDiagnosis(pod, _loop_diagnosis_type(pod, container, causes), message)
     return None
 
@@ -239,13 +241,13 @@ def _slow_crash_loop(
 def _not_ready_too_long(
     pod: PodView, deadlines: Deadlines, thresholds: Thresholds
 ) -> PodDiagnosis | None:
-    """Whether a pod has run for long, has not crashed, and is not ready.
+    """Diagnose a pod whose containers run without a crash, but which is not ready for too long.
 
-    One that has never been ready may start slowly: it gets the time of a whole rollout.
+    A pod that was never ready may start slowly: it gets the progress deadline of a rollout.
     """
     regular_containers = [c for c in pod.containers if not c.is_init]
     if any(c.starting for c in regular_containers):
-        return None  # its startup probe says how long that may take
+        return None  # the startup probe limits how long the start may take
     start_times = [c.running_since for c in regular_containers if c.running_since is not None]
     if pod.ready or not start_times or len(start_times) < len(regular_containers):
         return None
@@ -266,15 +268,16 @@ def _not_ready_too_long(
 
 
 def _has_start_grace_passed(pod: PodView, deadlines: Deadlines, thresholds: Thresholds) -> bool:
-    """Whether a pod has tried to start for long enough, since it was made or ran last.
+    """Whether start_grace has passed since the pod was created, or since a container last ran.
 
-    A pod that has run for days pulls its image again when its container ends.
+    The end of the last run counts, because a pod that has run for days pulls its image again when
+    a container is restarted.
     """
     terminations = [_last_termination(container) for container in pod.containers]
     finish_times = [
         termination.finished_at
         for termination in terminations
-        if termination is not None and termination.reason not in _START_FAILURE_REASONS
+        if termination is not None and termination.reason not in START_FAILURE_REASONS
     ]
     since = max((time for time in (pod.created, *finish_times) if time is not None), default=None)
     return since is not None and deadlines.reached(since + thresholds.start_grace)
@@ -285,8 +288,8 @@ def _stuck_terminating(pod: PodView, deadlines: Deadlines) -> PodDiagnosis | Non
         return None
     finalizers = ", ".join(pod.finalizers)
     cause = (
-        f"the finalizer {finalizers} holds it"
+        f"the finalizer {finalizers} blocks its deletion"
         if finalizers
-        else f"its node {pod.node} has not confirmed it"
+        else f"its node {pod.node} has not confirmed that it stopped"
     )
-    return PodDiagnosis(pod, DiagnosisType.STUCK_TERMINATING, f"should be gone, but {cause}")
+    return PodDiagnosis(pod, DiagnosisType.STUCK_TERMINATING, f"is stuck terminating: {cause}")

@@ -1,7 +1,7 @@
-"""What ails a pod, with a reason that stays the same for as long as the ailment does.
+"""Finds the problem of each pod, with a reason that stays the same while the fault lasts.
 
-What a pod shows flips: ErrImagePull and ImagePullBackOff, or Running, Error and CrashLoopBackOff,
-take turns while the fault is one and the same. A person who is woken wants one name for it.
+The reasons in a pod's status alternate during one fault: ErrImagePull and ImagePullBackOff, or
+Running, Error and CrashLoopBackOff. A PodProblem has one reason for each such group.
 """
 
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.termination_causes import OOM_KILLED, ContainerKey, TerminationCauses
 
 STARTING_REASONS: Final = frozenset({"ContainerCreating", "PodInitializing", ""})
-"""Waiting reasons of a container that is simply on its way."""
+"""Waiting reasons of a container that starts normally."""
 
 TERMINAL_PHASES: Final = frozenset({"Succeeded", "Failed"})
-"""Phases of pods that will not run again."""
+"""Phases of pods whose containers will not run again."""
 
 IMAGE_PULL_BACK_OFF: Final = "ImagePullBackOff"
 CRASH_LOOP_BACK_OFF: Final = "CrashLoopBackOff"
@@ -29,7 +29,9 @@ NODE_LOST: Final = "NodeLost"
 NOT_READY: Final = "NotReady"
 
 _IMAGE_PULL_REASONS: Final = frozenset({IMAGE_PULL_BACK_OFF, "ErrImagePull", "RegistryUnavailable"})
-_START_FAILURE_REASONS: Final = frozenset({"StartError", "ContainerCannotRun"})
+
+START_FAILURE_REASONS: Final = frozenset({"StartError", "ContainerCannotRun"})
+"""Termination reasons of containers that the container runtime could not start."""
 
 _SEVERITY_ORDER: Final = (
     "Completed",
@@ -39,32 +41,33 @@ _SEVERITY_ORDER: Final = (
     "ContainerCreating",
     NOT_READY,
 )
-"""The mildest reasons, in this order; all others are graver than these."""
+"""The less severe reasons, in the order of the status; every other reason comes before them."""
 
 CRASHLOOP_MIN_RESTARTS: Final = 2
-"""Restarts from which on a container's ends are a loop: the first restart often was enough."""
+"""Restarts that make a crash loop: after a single crash, the first restart often is enough."""
 
 MIN_UPTIME_PER_RESTART: Final = timedelta(seconds=10)
-"""For each restart, up to LONGEST_SHORT_LIFE: a container that was restarted and had lived shorter
-than that has to prove itself."""
+"""Multiplied by the number of restarts, up to MAX_MIN_UPTIME. A container whose previous run was
+shorter is not yet counted as recovered while it runs."""
 
 MAX_MIN_UPTIME: Final = timedelta(seconds=60)
+"""The upper bound of the minimum uptime, however often a container was restarted."""
 
 KUBELET_REPORT_DELAY: Final = timedelta(seconds=10)
-"""Beyond one and a half times its last life, until a container has proved itself: a busy kubelet
-takes some seconds to tell that it has ended."""
+"""Added to 1.5 times the previous uptime before a container counts as recovered: a busy kubelet
+reports the end of a container some seconds late."""
 
 BACK_OFF_RESET: Final = timedelta(minutes=10)
-"""A container that lived this long is restarted without a back-off by the kubelet."""
+"""The kubelet restarts a container that ran for this long without a back-off."""
 
 SCHEDULING_GRACE: Final = timedelta(seconds=30)
-"""How long a pod may wait for a node before that is a fault: some volumes and nodes are made on
-demand. kubectl's kstatus library takes 15 s."""
+"""How long a pod may be unscheduled before that is a problem: some volumes and nodes are created
+on demand. The kstatus library (sigs.k8s.io/cli-utils) waits 15 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class PodProblem:
-    """What ails one pod: ``reason`` in CamelCase, ``message`` a clause that follows its name."""
+    """The problem of one pod: a CamelCase ``reason``, and a clause that follows the pod's name."""
 
     pod_name: str
     template_hash: str
@@ -76,7 +79,7 @@ _ReasonAndMessage = tuple[str, str]
 
 
 def is_active(pod: PodView) -> bool:
-    """Whether a pod runs or will run: it counts as one of the app's replicas."""
+    """Whether the pod runs or will run, so that it counts as a replica of the app."""
     return not pod.deleting and pod.phase not in TERMINAL_PHASES
 
 
@@ -86,10 +89,14 @@ def find_pod_problems(
     deadlines: Deadlines,
     progress_deadline: timedelta,
 ) -> tuple[PodProblem, ...]:
-    """Everything that ails the live pods, the gravest first.
+    """Find the problems of the active pods, the most severe first.
 
-    A pod that is not ready after ``patience`` ails, too. That is the Deployment's
-    progressDeadlineSeconds, which Kubernetes itself applies only to rollouts.
+    Args:
+        pods: the pods of the app.
+        causes: why their containers terminated.
+        deadlines: the time of this evaluation.
+        progress_deadline: the Deployment's progressDeadlineSeconds. A pod that is not ready after
+            it has a problem, too; Kubernetes applies the deadline to rollouts only.
     """
     problems = [
         problem
@@ -111,7 +118,7 @@ def _severity(problem: PodProblem) -> tuple[int, str, str]:
 def find_pod_problem(
     pod: PodView, causes: TerminationCauses, deadlines: Deadlines, progress_deadline: timedelta
 ) -> PodProblem | None:
-    """What ails ``pod``; None for one that is well, that starts or that is on its way out."""
+    """Find the problem of ``pod``; None if it is healthy, starting or terminating."""
     if not is_active(pod):
         return None
     reason_and_message = _unschedulable_problem(pod, deadlines) or _container_problem(
@@ -197,16 +204,16 @@ def _termination_problem(
 
 
 def _is_job_pod(pod: PodView) -> bool:
-    """Whether the pod is one of a Job, whose containers end when their work is done."""
+    """Whether the pod belongs to a Job, whose containers exit when their work is done."""
     return pod.restart_policy != "Always"
 
 
 def _is_recovering(container: ContainerView, deadlines: Deadlines) -> bool:
-    """Whether a running container has yet to live longer than it did the last time.
+    """Whether a running container may still be in a fast crash loop.
 
-    A fast loop shows a running, perhaps even ready container again and again. It is worth
-    believing when it has lived half as long again as before: 40 s after a life of 20 s, if it is
-    the third restart or a later one.
+    A container in such a loop is running, perhaps even ready, between two crashes. It counts as
+    recovered after 1.5 times its previous uptime plus KUBELET_REPORT_DELAY: after 40 s if the
+    previous run lasted 20 s and this is the third restart or a later one.
     """
     last_uptime = _uptime(container.last_termination)
     if not container.restarts or container.running_since is None or last_uptime is None:
@@ -223,7 +230,7 @@ def _uptime(termination: Termination | None) -> timedelta | None:
 
 
 def _has_long_uptime(termination: Termination) -> bool:
-    """Whether a container had lived so long that the kubelet takes its end for a new fault."""
+    """Whether the run was so long that the kubelet restarts the container without a back-off."""
     uptime = _uptime(termination)
     return uptime is not None and uptime >= BACK_OFF_RESET
 
@@ -231,7 +238,7 @@ def _has_long_uptime(termination: Termination) -> bool:
 def _problem_reason(termination: Termination, *, is_looping: bool) -> str:
     if termination.reason == OOM_KILLED:
         return OOM_KILLED
-    if termination.reason in _START_FAILURE_REASONS:
+    if termination.reason in START_FAILURE_REASONS:
         return RUN_CONTAINER_ERROR
     if is_looping:
         return CRASH_LOOP_BACK_OFF
@@ -239,12 +246,13 @@ def _problem_reason(termination: Termination, *, is_looping: bool) -> str:
 
 
 def describe_termination(container: ContainerView, termination: Termination, cause: str) -> str:
-    """How a container ended, once, as a clause that follows its pod's name."""
-    return f"{_container_prefix(container)}{_termination_message(termination, cause, is_looping=False)}"
+    """Describe one termination of a container in a clause that follows the pod's name."""
+    message = _termination_message(termination, cause, is_looping=False)
+    return f"{_container_prefix(container)}{message}"
 
 
 def _termination_message(termination: Termination, cause: str, *, is_looping: bool) -> str:
-    if termination.reason in _START_FAILURE_REASONS:
+    if termination.reason in START_FAILURE_REASONS:
         return f"cannot start: {messages.start_cause(termination.message) or termination.reason}"
     if termination.reason == OOM_KILLED:
         return "runs out of memory again and again" if is_looping else "ran out of memory"
@@ -256,11 +264,12 @@ def _termination_message(termination: Termination, cause: str, *, is_looping: bo
         return (
             "keeps ending by itself, exit code 0" if is_looping else "ended by itself, exit code 0"
         )
-    return f"{'keeps crashing' if is_looping else 'crashed'}, {messages.describe_exit_code(termination.exit_code)}"
+    crash = "keeps crashing" if is_looping else "crashed"
+    return f"{crash}, {messages.describe_exit_code(termination.exit_code)}"
 
 
 def _node_lost_problem(pod: PodView) -> _ReasonAndMessage | None:
-    """Whether a pod's node has fallen silent: since when, and how long Kubernetes waits."""
+    """The problem of a pod on an unreachable node: since when, and how long Kubernetes waits."""
     if not is_node_lost(pod):
         return None
     message = f"its node {pod.node} does not answer"
@@ -270,18 +279,23 @@ def _node_lost_problem(pod: PodView) -> _ReasonAndMessage | None:
     if pod.unreachable_toleration_seconds is None:
         return NODE_LOST, f"{message}; its tolerations keep it there until the node is back"
     toleration = timedelta(seconds=pod.unreachable_toleration_seconds)
+    if not toleration:
+        return NODE_LOST, f"{message}; Kubernetes replaces it at once"
     until = f"{pod.ready_since + toleration:%H:%M:%S}"
-    wait = f"Kubernetes waits {messages.format_duration(toleration)}, until {until}, before it replaces it"
-    return NODE_LOST, f"{message}; {wait if toleration else 'Kubernetes replaces it at once'}"
+    wait = f"{messages.format_duration(toleration)}, until {until}"
+    return NODE_LOST, f"{message}; Kubernetes waits {wait}, before it replaces it"
 
 
 def is_stuck_on_lost_node(pod: PodView) -> bool:
-    """Whether a pod is to go, but its node does not answer, so that it cannot."""
+    """Whether a pod is deleted, but its unreachable node cannot confirm that it has stopped."""
     return pod.deleting and is_node_lost(pod)
 
 
 def is_node_lost(pod: PodView) -> bool:
-    """Whether a pod's node has fallen silent: the control plane took its readiness away."""
+    """Whether the control plane set a pod to not ready because its node is unreachable.
+
+    Then the containers still are ready in the status, and the Ready condition gives no reason.
+    """
     regular_containers = [container for container in pod.containers if not container.is_init]
     has_ready_containers = bool(regular_containers) and all(
         container.ready for container in regular_containers
@@ -290,9 +304,10 @@ def is_node_lost(pod: PodView) -> bool:
 
 
 def _not_ready_problem(pod: PodView) -> _ReasonAndMessage | None:
-    """Whether a pod that has been ready, or was restarted, is not ready now.
+    """The problem of a pod that was ready, or was restarted, and is not ready now.
 
-    The Ready condition of a pod that only starts changed last before its containers ran.
+    A pod that starts for the first time has none: its Ready condition changed last before its
+    containers ran.
     """
     regular_containers = [container for container in pod.containers if not container.is_init]
     unready_containers = [

@@ -1,8 +1,7 @@
-"""How far a Deployment has come: what is wanted, what is there, and whether it moves.
+"""Summarizes the rollout of a Deployment: how many pods are wanted, exist and are ready.
 
-Counted from the pods themselves, which is sooner true than the Deployment's own figures, and told
-apart by the template that they are made from: pods of an old version serve, but they are not what
-the spec asks for.
+Pods are counted directly, because the Deployment's own status lags behind them. They are told apart
+by their template: pods of an earlier template serve requests, but are not what the spec asks for.
 """
 
 from dataclasses import dataclass
@@ -13,18 +12,30 @@ from selfhealing.cache.views import ConditionView, DeploymentView, PodView
 from selfhealing.health.pod_problems import is_active
 
 NEW_REPLICA_SET_AVAILABLE: Final = "NewReplicaSetAvailable"
-"""The reason of the condition Progressing since a rollout was completed, whatever came later."""
+"""The reason of the condition Progressing after a rollout; it stays when pods fail later."""
 
 DEPLOYMENT_PAUSED: Final = "DeploymentPaused"
+"""The reason of the condition Progressing while the Deployment is paused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Where a rollout stands.
+    """The progress of a Deployment.
 
-    ``old`` and ``old_ready`` are pods of former templates; ``current_ready`` those of the current
-    one; ``settling`` waits for minReadySeconds; ``stalled`` and ``refused`` are the Deployment's
-    conditions that nothing moves and that no pod can be made; ``held`` that somebody paused it.
+    Attributes:
+        wanted: the Deployment's replicas.
+        active: pods that run or will run.
+        ready: ready pods of any template.
+        current_ready: ready pods of the current template.
+        updated: pods of the current template, as the Deployment counts them.
+        old: pods of earlier templates.
+        old_ready: ready pods of earlier templates.
+        is_observed: the Deployment controller has observed the latest spec.
+        is_rolled_out: the latest rollout was completed.
+        is_awaiting_min_ready: ready pods wait for minReadySeconds.
+        is_paused: the Deployment is paused.
+        stalled_condition: the condition that the rollout makes no progress.
+        replica_failure: the condition that no pod can be created.
     """
 
     wanted: int
@@ -43,17 +54,17 @@ class Rollout:
 
     @property
     def ready_wanted(self) -> int:
-        """Ready pods that are wanted: those that go because they are too many are no news."""
+        """Ready pods of the current template, at most the wanted number."""
         return min(self.current_ready, self.wanted)
 
     @property
     def has_only_updated_pods(self) -> bool:
-        """Whether every pod that is wanted is made from the current template, and no other is."""
+        """Whether all wanted pods are made from the current template, and no old pod exists."""
         return self.is_observed and self.updated >= self.wanted and not self.old
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything that is asked for is there and ready."""
+        """Whether everything that the spec asks for exists and is ready."""
         return (
             self.has_only_updated_pods
             and self.current_ready >= self.wanted
@@ -62,13 +73,13 @@ class Rollout:
 
 
 def summarize_rollout(snapshot: AppSnapshot) -> Rollout | None:
-    """Say where the rollout of an app stands; None when it has no Deployment."""
+    """Summarize the rollout of an app; None if the app has no Deployment."""
     deployment = snapshot.deployment
     if deployment is None:
         return None
     active_pods = [pod for pod in snapshot.pods if is_active(pod)]
     current_hash = current_template_hash(snapshot)
-    # A pod without a hash is a stranger that carries the app's label.
+    # A pod without a hash carries the app's label, but does not belong to the app.
     old_pods = [pod for pod in active_pods if pod.template_hash not in {"", current_hash}]
     progressing = _find_condition(deployment, "Progressing")
     replica_failure = _find_condition(deployment, "ReplicaFailure")
@@ -94,7 +105,10 @@ def summarize_rollout(snapshot: AppSnapshot) -> Rollout | None:
 
 
 def current_template_hash(snapshot: AppSnapshot) -> str:
-    """The hash of the current template: the Deployment's word, the Job, or the newest pod's."""
+    """The pod-template-hash of the current template, as the Deployment names it.
+
+    For a Job it is the Job's UID; if the Deployment names no hash, it is that of the newest pod.
+    """
     if snapshot.job is not None:
         return snapshot.job.uid
     if snapshot.deployment is not None and snapshot.deployment.template_hash:
@@ -110,7 +124,7 @@ def _count_ready(pods: list[PodView]) -> int:
 
 
 def _is_awaiting_min_ready(deployment: DeploymentView) -> bool:
-    """Whether pods that are ready do not count as available yet."""
+    """Whether ready pods do not count as available yet, because of minReadySeconds."""
     has_min_ready = deployment.min_ready_seconds > 0
     return has_min_ready and deployment.available_replicas < deployment.replicas
 

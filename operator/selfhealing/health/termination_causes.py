@@ -1,4 +1,4 @@
-"""Why a container ended: the kubelet's own reason, or the probe for which it was killed."""
+"""Finds why a container terminated: the kubelet's reason, or the probe for which it was killed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ PROBE_REASONS: Final[Mapping[str, str]] = {
     "liveness": "LivenessProbe",
     "startup": "StartupProbe",
 }
-"""The kubelet's probe to the reason in the status."""
+"""The reason in the status for each kind of probe that has a container killed."""
 
 UNKNOWN: Final = "Unknown"
-"""The reason of restarts that happened between two looks: a pod remembers only the last one."""
+"""The reason of restarts that were not seen one by one: a pod keeps only its last termination."""
 
 OOM_KILLED: Final = "OOMKilled"
 
 SIGKILL: Final = 137
-"""Exit code of a container that was killed: by the kernel, or by a kubelet that had waited."""
+"""Exit code of a container that the kernel killed, or the kubelet after the grace period."""
 
 SIGNAL_EXIT_CODES: Final = frozenset({SIGKILL, 143})
 """Exit codes of a container that the kubelet stopped: SIGKILL and SIGTERM."""
 
 TIMESTAMP_RESOLUTION: Final = timedelta(seconds=1)
-"""Times are whole seconds: a kill and the end that it caused may seem swapped by one."""
+"""Times are whole seconds, so a kill may seem up to one second later than the termination."""
 
 
 class ContainerKey(NamedTuple):
-    """A container of a pod, by the pod's uid: a pod of the same name may be another one."""
+    """Identifies a container by the UID of its pod: another pod may get the same name later."""
 
     uid: str
     container: str
@@ -37,21 +37,23 @@ class ContainerKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RecordedTermination:
-    """What was found out earlier about the end of a container at ``finished_at``."""
+    """The reason that the status has stored for the termination at ``finished_at``."""
 
     finished_at: datetime | None
     reason: str
 
 
 class TerminationCauses:
-    """Knows why containers ended, from the kubelet's Events and from what was found out before.
+    """Tells why containers terminated, from the kubelet's Events and from the stored reasons.
 
-    An Event lives for an hour; what it told must outlast it. And a kubelet lets 25 Events of a pod
-    through, then one in five minutes: so a container that a probe has killed before, and that was
-    stopped by a signal again, was killed by that probe again. In the same way one that ran out of
-    memory before, and was killed again without a word of a probe, ran out of memory again:
-    containerd may learn of that only after the container's end (containerd issue 12372), and then
-    its reason is Error.
+    The stored reasons are needed for three cases:
+
+    * An Event is deleted after an hour, and the reason must outlast it.
+    * The kubelet sends 25 Events of a pod, then one in five minutes. So if a signal stops a
+      container that a probe killed before, and there is no Event, the cause is that probe again.
+    * containerd may notice an out-of-memory kill only after it has reported the termination, with
+      the reason Error (containerd issue 12372). So if a container that ran out of memory before is
+      killed with SIGKILL, and there is no Event of a probe, the cause is out of memory again.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class TerminationCauses:
         self._recorded = dict(recorded or {})
 
     def reason_for(self, key: ContainerKey, termination: Termination | None) -> str:
-        """Why the container ``key`` came to the ``end`` that its pod shows."""
+        """Why the container ``key`` terminated; ``termination`` is the one in its pod's status."""
         kill, recorded = self._kills.get(key), self._recorded.get(key)
         if (
             termination is None
@@ -73,8 +75,8 @@ class TerminationCauses:
         ):
             return termination_reason(termination, kill)
         if recorded.finished_at == termination.finished_at:
-            # What a probe's Event told outlasts it. Anything else the end itself tells: it may be
-            # another one, within the same second.
+            # Only a probe's kill is taken from the stored reason. The termination gives any other
+            # reason by itself; it may be a second one within the same second.
             reason = termination_reason(termination, kill)
             if (
                 recorded.reason in PROBE_REASONS.values()
@@ -82,7 +84,7 @@ class TerminationCauses:
             ):
                 return recorded.reason
         else:
-            # A container is started again within the second in which it was killed.
+            # The next run may start within the second of the kill, so the kill would match both.
             is_kill_used = (
                 kill is not None and kill.at <= recorded.finished_at + TIMESTAMP_RESOLUTION
             )
@@ -102,10 +104,10 @@ def _is_same_cause(termination: Termination, previous_reason: str) -> bool:
 
 
 def termination_reason(termination: Termination | None, kill: ContainerKillEvent | None) -> str:
-    """Why a container ended: a failed probe, or the kubelet's own reason.
+    """Why a container terminated: a failed probe, or the kubelet's own reason.
 
-    The pod's status shows a probe's kill only as exit code 137 or 143; the kubelet's Event tells
-    it apart. Memory exhaustion is told by the kernel and wins.
+    In the pod's status a kill by a probe is only an exit code (137 or 143); the kubelet's Event
+    names the probe. The reason OOMKilled comes from the kernel and has priority.
     """
     if termination is None:
         return UNKNOWN

@@ -184,7 +184,7 @@ class TestDependency:
             len(diagnosis.pods),
         )
         assert (
-            "all pods stopped being ready at once, though they run: look at what they need"
+            "all pods stopped being ready at once, though they run: check their dependencies"
             == diagnosis.message
         )
 
@@ -258,7 +258,7 @@ class TestRollout:
         (diagnosis,) = diagnose_objects(deployment(1), pod("web-abc-3", running()), *rejected_pods)
 
         assert (DiagnosisType.PODS_FAILED, Cause.ENVIRONMENT) == (diagnosis.type, diagnosis.cause)
-        assert diagnosis.message.startswith("nodes turn new pods away: Evicted, The node was low")
+        assert diagnosis.message.startswith("nodes reject new pods: Evicted, The node was low")
 
 
 class TestMetrics:

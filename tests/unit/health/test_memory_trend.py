@@ -201,7 +201,7 @@ class TestPods:
         usage = {"uid-of-web-abc-1": RISING, "uid-of-web-abc-2": RISING}
         (warning,) = find_memory_warnings(snapshot, usage, MEMORY_HORIZON)
 
-        assert "web-abc-1 and 1 more: its use of memory climbs to the limit of 100Mi" == (
+        assert "web-abc-1 and 1 more: its memory usage climbs to the limit of 100Mi" == (
             warning.message
         )
         assert (DiagnosisType.MEMORY_CLIMBING, Cause.UNKNOWN, Confidence.LOW) == (

@@ -37,7 +37,7 @@ class TestPulls:
                     "429 Too Many Requests - Server message: toomanyrequests: You have reached "
                     "your unauthenticated pull rate limit"
                 ),
-                "the registry limits how often it is asked",
+                "the registry limits the request rate",
             ),
             (
                 "no match for platform in manifest: not found",

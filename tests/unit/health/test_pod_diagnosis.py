@@ -400,10 +400,11 @@ class TestNodes:
     @pytest.mark.parametrize(
         ("finalizers", "message"),
         [
-            ([], "should be gone, but its node node-1 has not confirmed it"),
+            ([], "is stuck terminating: its node node-1 has not confirmed that it stopped"),
             (
                 ["example.com/a", "example.com/b"],
-                "should be gone, but the finalizer example.com/a, example.com/b holds it",
+                "is stuck terminating: the finalizer example.com/a, example.com/b blocks its "
+                "deletion",
             ),
         ],
     )
