@@ -1,1 +1,1 @@
-"""Decides what is done about a diagnosis, within the limits that the spec sets. Pure."""
+"""Decides which remediation a diagnosis gets, within the limits of spec.healing. Pure."""

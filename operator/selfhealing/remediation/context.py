@@ -1,4 +1,4 @@
-"""One app as the engine of healing sees it: what ails it, what is there, what people asked for."""
+"""Builds the input of a decision about one app: its diagnoses, its pods, and its spec."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,17 +24,19 @@ from selfhealing.render.pod import build_pod_template
 
 @dataclass(frozen=True, slots=True)
 class ExternalState:
-    """What is known from outside the app.
+    """State outside the app's own objects that a decision depends on.
 
     Attributes:
-        scale: what every time of healing is multiplied by.
-        hold: why nothing may be done now.
-        good_lost: the version to go back to is no longer kept.
-        nodes_lost: so many nodes are silent, or nobody can tell how many, that none is given up.
-        unkept: the version that is asked for cannot be kept, so it is not one to go back to.
-        specimen_left: the pod that was kept long enough could not be deleted yet.
-        evidence: where the evidence of actions is, by their id.
-        usage: how much memory the pods used lately, by their uid.
+        time_scale: the factor for every duration of healing; 1.0 except in tests and demos.
+        blocked_reason: why no action may start now.
+        stable_revision_missing: the pod template of the stable revision is no longer stored.
+        too_many_nodes_lost: so many nodes are unreachable, or they cannot be counted, that no
+            failover may start.
+        revision_not_saved: the pod template of the desired revision cannot be stored, so the
+            revision cannot become the stable one.
+        isolated_pod_delete_pending: the isolated pod has expired, but is not deleted yet.
+        evidence_keys: the keys of the actions' evidence in the ConfigMap, by the action's id.
+        memory_usage: the last memory measurements of the pods, by the pod's UID.
     """
 
     time_scale: float = 1.0
@@ -49,23 +51,25 @@ class ExternalState:
 
 @dataclass(frozen=True, slots=True)
 class RemediationContext:
-    """Everything besides the record and the time that a decision depends on.
+    """Everything that a decision depends on, except the record and the time.
 
     Attributes:
-        version: the hash of the pod template that the spec asks for, and of its configuration.
-        image: the image that the spec asks for.
-        memory: the memory limit that the spec asks for; empty when there is none.
-        illnesses: what ails the app, the gravest first.
-        well: every pod that is wanted is there and ready, and nothing ails one of them; a warning
-            does not count.
-        idle: no pod is wanted.
-        wanted: pods that are wanted.
-        pods: those that live.
-        approve: the annotation by which somebody approves of a proposal: its id.
-        resume: the annotation by which somebody has healing begin anew: any text.
-        held: somebody has paused the Deployment.
-        recreates: a rollout stops all pods before it makes others.
-        situation: what is known from outside the app.
+        desired_revision: the hash of the pod template that the spec asks for, which includes the
+            hash of the ConfigMaps and Secrets that the pods read.
+        image: the image in the spec.
+        memory_limit: the memory limit in the spec; empty if there is none.
+        diagnoses: the diagnoses of the app, the most severe first.
+        healthy: all wanted pods exist and are ready, and no pod has a problem or a diagnosis; a
+            warning does not count.
+        scaled_to_zero: no pod is wanted.
+        wanted: the Deployment's replicas.
+        pods: the active pods.
+        approve: the annotation that approves a proposal; its value is the proposal's id.
+        resume: the annotation that resumes healing; its value is any new text.
+        rollout_paused: the Deployment is paused.
+        uses_recreate: the rollout strategy is Recreate, which stops all pods before it creates new
+            ones.
+        external: the state outside the app.
     """
 
     desired_revision: str
@@ -84,20 +88,20 @@ class RemediationContext:
 
     @property
     def ready(self) -> int:
-        """How many pods are ready."""
+        """The number of ready pods."""
         return sum(pod.ready for pod in self.pods)
 
     @property
     def pod_uids(self) -> frozenset[str]:
-        """The pods that live."""
+        """The UIDs of the active pods."""
         return frozenset(pod.uid for pod in self.pods)
 
 
 @dataclass(frozen=True, slots=True)
 class HealthInput:
-    """What an app is examined with: the facts, what has been found, and what is remembered.
+    """What a context is built from: the snapshot, the assessment, and the stored record.
 
-    ``in_step``: the Deployment is known to be what it should be, nothing stood in the way.
+    ``is_in_sync``: the reconcile has applied the Deployment without an error.
     """
 
     snapshot: AppSnapshot
@@ -111,7 +115,7 @@ class HealthInput:
 def build_context(
     health_input: HealthInput, policy: Policy, external: ExternalState, deadlines: Deadlines
 ) -> RemediationContext:
-    """The case of an app that is a Deployment."""
+    """Build the context of an app that is a Deployment."""
     snapshot, spec, assessment = health_input.snapshot, health_input.spec, health_input.assessment
     desired_revision = template_revision(
         snapshot.app.key.name, spec, desired_config_hash(snapshot, spec)
@@ -122,8 +126,8 @@ def build_context(
     )
     rollout = assessment.rollout
     wanted = rollout.wanted if rollout else 0
-    # What does not concern a pod that lives (one that a lost node never lets go, an autoscaler
-    # without metrics) may last for days: it says nothing about the version that runs.
+    # A diagnosis without an active pod (a pod that is stuck on a lost node, an autoscaler without
+    # metrics) may last for days, and says nothing about the health of the current revision.
     is_unaffected = not any(is_active(pod) for diagnosis in diagnoses for pod in diagnosis.pods)
     is_healthy = (
         rollout is not None
@@ -131,7 +135,7 @@ def build_context(
         and assessment.worst_problem is None
         and is_unaffected
     )
-    # Only who may be given more memory is warned that it will be needed.
+    # Without spec.healing.memory.max a warning has no remediation.
     early_warnings = (
         find_memory_warnings(snapshot, external.memory_usage, policy.memory_horizon)
         if policy.memory_max
@@ -155,15 +159,16 @@ def build_context(
 
 
 def _build_probation(health_input: HealthInput, desired_revision: str, now: datetime) -> Probation:
-    """Whether the version that is asked for runs, and has yet to prove itself.
+    """Whether the desired revision runs, and has not been healthy for long enough to be stable.
 
-    Until the Deployment has taken up a change, the pods that are seen are not of that version. Once
-    it is known to have done so, all pods of its current template are, however long ago they were
-    made: the operator may have been away before it could write down since when.
+    Until the Deployment controller has observed a change, the current pods belong to the previous
+    revision. If the Deployment is in sync, all pods of its current template belong to the desired
+    revision, even if they are older than desiredSince: the operator may have been down before it
+    could store that time.
 
-    A Deployment that goes back to a ReplicaSet that it had has observed the change some time before
-    it names that one (syncRolloutStatus in pkg/controller/deployment of Kubernetes 1.36). Its count
-    of updated pods is then not that of the pods that seem to be current.
+    A Deployment that returns to an earlier ReplicaSet reports the change as observed before it
+    names that ReplicaSet (syncRolloutStatus in pkg/controller/deployment, Kubernetes 1.36). Its
+    number of updated pods then differs from the number of pods with the named template hash.
     """
     record, rollout = health_input.record, health_input.assessment.rollout
     since = record.desired_since if record.desired_revision == desired_revision else now
@@ -185,7 +190,7 @@ def _uses_recreate_strategy(spec: SelfHealingAppSpec) -> bool:
 
 
 def _has_consistent_pod_count(snapshot: AppSnapshot) -> bool:
-    """Whether the template that the Deployment names is the one whose pods it counts."""
+    """Whether the Deployment's updatedReplicas are the pods of the template that it names."""
     current = current_template_hash(snapshot)
     live = sum(is_active(pod) and pod.template_hash == current for pod in snapshot.pods)
     return snapshot.deployment is not None and snapshot.deployment.updated_replicas == live

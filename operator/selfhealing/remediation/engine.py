@@ -1,16 +1,17 @@
-"""The one decision: what is done about an app now, inside the safety envelope.
+"""Decides what is done about an app now, within the limits of its policy.
 
-``decide`` takes the record that the status holds, what is the case, the limits and the time, and
-returns the record that is to be written. It carries nothing out: what a record says is Started is
-carried out once it is stored (``heal.plan``). The order of the ladder:
+``decide`` takes the stored record (status.healing), the context, the policy and the time, and
+returns the record to be stored. It has no side effects: an action with the outcome InProgress is
+executed once the record is stored (``remediation.steps``). The order of the steps:
 
-1. A version that is new, or a resume by somebody, begins a new story.
-2. What was started is judged: did it help within its window? Until then nothing else is done.
-3. What lasts only while its illness does is taken back.
-4. An app that is well rests, and a version that stays well becomes the one to go back to.
-5. An app that is ill gets the first remedy that fits, if nothing holds it back: mode, situation,
-   cooldown, budget, approval.
-6. When the budget is spent, or what was tried has not helped, it is left to people.
+1. A new revision, or a resume, supersedes the running action and clears the overrides.
+2. The running action is evaluated: it succeeds or fails within the verification timeout. Until
+   then no other action starts.
+3. Overrides whose reason is gone are cleared, and proposals that are too old expire.
+4. A revision that stays healthy for the probation becomes the stable revision.
+5. An unhealthy app gets the first remediation that fits, unless something blocks it: the mode, the
+   state outside the app, the cooldown, the budget, or a missing approval.
+6. If the budget is spent, or no further remediation fits, the app is quarantined.
 """
 
 from datetime import datetime
@@ -41,7 +42,14 @@ from selfhealing.remediation.strategies import (
 def decide(
     record: HealingStatus, context: RemediationContext, policy: Policy, deadlines: Deadlines
 ) -> HealingStatus:
-    """Say what is to be remembered and, with that, what is to be done."""
+    """Return the record to be stored, which also says what is to be executed.
+
+    Args:
+        record: the stored record.
+        context: the diagnoses and the state of the app.
+        policy: the limits of spec.healing.
+        deadlines: the time of this decision; collects when the next one is due.
+    """
     now = deadlines.now
     record = history.rebase_clock(_record_evidence(record, context), now)
     record = _reset_on_new_revision_or_resume(record, context, now)
@@ -59,12 +67,12 @@ def decide(
 
 
 def new_record() -> HealingStatus:
-    """The record of an app about which nothing is remembered."""
+    """The record of an app without a stored record."""
     return HealingStatus(mode=modes.OFF, budget_left=0)
 
 
 def _record_evidence(record: HealingStatus, context: RemediationContext) -> HealingStatus:
-    """The record with the places of the evidence that was taken."""
+    """Add to each action the key of the evidence that was stored for it."""
     for action in record.history:
         evidence_key = context.external.evidence_keys.get(action.id)
         if evidence_key is not None and action.evidence is None:
@@ -94,7 +102,7 @@ def _reset_on_new_revision_or_resume(
 def _release_quarantined_pod(
     record: HealingStatus, context: RemediationContext, deadlines: Deadlines
 ) -> HealingStatus:
-    """The record without a pod that was set apart, when its time is over and it is deleted."""
+    """Remove the isolated pod from the record once its TTL is over and the pod is deleted."""
     quarantine = record.quarantine
     if (
         quarantine is not None
@@ -106,7 +114,7 @@ def _release_quarantined_pod(
 
 
 def _clear_overrides(record: HealingStatus) -> HealingStatus:
-    """The record without anything that stands in place of the spec; a pod set apart stays so."""
+    """Remove all overrides of the spec and the quarantine of the app; an isolated pod stays."""
     return record.model_copy(
         update={
             "quarantined": False,
@@ -121,9 +129,10 @@ def _clear_overrides(record: HealingStatus) -> HealingStatus:
 
 
 def _overrides_kept_on_resume(record: HealingStatus) -> dict[str, object]:
-    """What a resume does not take back: what this version was found to need.
+    """The overrides kept on a resume: the memory limit and the excluded node.
 
-    Of a version that was gone back to, it is not this one's.
+    After a rollback there are none: they belong to the stable revision, and the resume tries the
+    desired revision again.
     """
     if record.failed_revision is not None:
         return {}
@@ -146,14 +155,14 @@ def _supersede_pending(record: HealingStatus, now: datetime) -> HealingStatus:
 def _evaluate_running(
     record: HealingStatus, context: RemediationContext, policy: Policy, deadlines: Deadlines
 ) -> HealingStatus:
-    """What became of the action that was started."""
+    """Set the outcome of the running action, if it has succeeded, failed or timed out."""
     action = history.find_running(record)
     if action is None:
         return record
     if action.remediation is Remediation.ROLLBACK and context.external.stable_revision_missing:
         return _finish_action(record, action, ActionOutcome.FAILED, policy, deadlines.now)
     if _has_succeeded(action, context):
-        # Well at the last moment is well: it gets the time to prove it.
+        # An app that becomes healthy just before the timeout still gets min_healthy_time.
         if deadlines.reached(
             _succeeding_since(action, record, deadlines.now) + policy.min_healthy_time
         ):
@@ -165,7 +174,7 @@ def _evaluate_running(
 
 
 def _succeeding_since(action: HealingAction, record: HealingStatus, now: datetime) -> datetime:
-    """Since when an action helps: what the record does not know of has only now begun."""
+    """Since when the app is healthy after the action; now if the record has no healthy_since."""
     if action.remediation is Remediation.SCALING_FALLBACK:
         return action.at
     return max(action.at, record.healthy_since or now)
@@ -194,7 +203,7 @@ def _finish_action(
 ) -> HealingStatus:
     record = history.update_action(record, action, outcome=outcome, ended_at=now)
     if action.remediation is Remediation.AVOID_NODE and outcome is ActionOutcome.FAILED:
-        record = record.model_copy(update={"excluded_node": None})  # so it was not the node
+        record = record.model_copy(update={"excluded_node": None})  # the node is not the cause
     until = now + history.compute_cooldown(record, policy, now)
     return record.model_copy(update={"cooldown_until": until})
 
@@ -202,7 +211,7 @@ def _finish_action(
 def _expire_overrides(
     record: HealingStatus, context: RemediationContext, policy: Policy, deadlines: Deadlines
 ) -> HealingStatus:
-    """Take back what lasts only while there is a reason, and give up what waited for too long."""
+    """Clear the overrides whose reason is gone, and expire a proposal that is moot or too old."""
     diagnosis_types = _diagnosis_types(context)
     has_no_metrics = DiagnosisType.METRICS_UNAVAILABLE in diagnosis_types
     if record.fallback_replicas and not (has_no_metrics and policy.fallback_replicas):
@@ -210,7 +219,7 @@ def _expire_overrides(
     if context.external.stable_revision_missing:
         record = record.model_copy(update={"failed_revision": None, "stable_revision": None})
     if record.excluded_node is not None and DiagnosisType.UNSCHEDULABLE in diagnosis_types:
-        # A pod on a bad node is better than none.
+        # A pod on the excluded node is better than a pod that finds no node.
         record = record.model_copy(update={"excluded_node": None})
     action = history.find_proposed(record)
     if action is not None:
@@ -224,7 +233,7 @@ def _expire_overrides(
 def _promote_to_stable(
     record: HealingStatus, context: RemediationContext, policy: Policy, deadlines: Deadlines
 ) -> HealingStatus:
-    """Remember since when the app is well; a version that stays so is the one to go back to."""
+    """Record since when the app is healthy; a revision healthy for the probation is stable."""
     if not context.healthy:
         return record.model_copy(update={"healthy_since": None}) if record.healthy_since else record
     if record.healthy_since is None:
@@ -246,11 +255,10 @@ def _promote_to_stable(
 def _reset_after_healthy_window(
     record: HealingStatus, policy: Policy, deadlines: Deadlines
 ) -> HealingStatus:
-    """An app that was well for a whole window begins a new story.
+    """Forget the failures, and end the quarantine, of an app that was healthy for a whole window.
 
-    What was in vain is forgotten, and an app that was left to people is healed again: what it
-    needed, such as a database, is back. Nothing that was done before is in the window any more, so
-    this costs no budget.
+    The cause that made the remediations fail, such as a missing database, is gone then. The budget
+    is not affected: all earlier actions are older than the window.
     """
     healthy_since = record.healthy_since
     has_failures = any(action.outcome is ActionOutcome.FAILED for action in record.history)
@@ -265,9 +273,9 @@ def _reset_after_healthy_window(
 
 
 def _remediate(inputs: DecisionInput) -> tuple[HealingStatus, BlockedReason | None]:
-    """Do the next thing for an app that is ill, or say why not.
+    """Start the next action for an app with diagnoses, or return why none starts.
 
-    What lasts is said before what passes: that people hold it, and that nothing fits.
+    A reason that lasts until a person acts has priority over one that passes by itself.
     """
     record = inputs.record
     if (blocked_reason := _lasting_blocked_reason(inputs)) is not None or history.find_running(
@@ -287,7 +295,7 @@ def _remediate(inputs: DecisionInput) -> tuple[HealingStatus, BlockedReason | No
         return record, blocked_reason
     if proposal is None or is_out_of_options:
         return transitions.quarantine_app(
-            inputs, "what was tried has not helped"
+            inputs, "no further remediation fits"
         ), BlockedReason.QUARANTINED
     if is_observing:
         return transitions.record_dry_run(inputs, proposal), None
@@ -295,19 +303,19 @@ def _remediate(inputs: DecisionInput) -> tuple[HealingStatus, BlockedReason | No
 
 
 def _is_never_quarantined(proposal: ProposedAction) -> bool:
-    """Whether a remedy is for an app that serves all the same: it may as well be left undone."""
+    """Whether the action is for a diagnosis that alone never quarantines the app."""
     return proposal.diagnosis.type in NEVER_QUARANTINED
 
 
 def _lasting_blocked_reason(inputs: DecisionInput) -> BlockedReason | None:
-    """What keeps anything from being done until people end it."""
+    """Why no action may start until a person changes something."""
     if inputs.record.quarantined:
         return BlockedReason.QUARANTINED
     return BlockedReason.ROLLOUT_PAUSED if inputs.context.rollout_paused else None
 
 
 def _temporary_blocked_reason(inputs: DecisionInput) -> BlockedReason | None:
-    """What keeps anything from being done now, and passes."""
+    """Why no action may start now; the reason passes by itself."""
     until = inputs.record.cooldown_until
     if inputs.context.external.blocked_reason is not None:
         return inputs.context.external.blocked_reason
@@ -319,7 +327,7 @@ def _temporary_blocked_reason(inputs: DecisionInput) -> BlockedReason | None:
 def _start_within_budget(
     inputs: DecisionInput, proposal: ProposedAction
 ) -> tuple[HealingStatus, BlockedReason | None]:
-    """Take a remedy, as far as the envelope lets it."""
+    """Start or propose an action, if the nodes, the budget and the mode allow it."""
     if proposal.remediation is Remediation.FAILOVER and inputs.context.external.too_many_nodes_lost:
         return inputs.record, BlockedReason.NODES_LOST
     if not history.budget_left(inputs.record, inputs.policy, inputs.now):
@@ -340,15 +348,16 @@ def _refresh_display(
     deadlines: Deadlines,
     blocked_reason: BlockedReason | None,
 ) -> HealingStatus:
-    """The record with what is only shown: what ails the app now, and what may still be done.
+    """Update the fields that only inform: mode, diagnoses, budget left, blocked reason, cooldown.
 
-    The rest ends and the budget grows back by time alone: the alarm is to ring for that.
+    The cooldown ends, and the budget grows, without an event. ``deadlines`` is asked for both, so
+    that the app is requeued then.
     """
     until = record.cooldown_until
     is_cooling_down = until is not None and not deadlines.reached(until)
     for action in history.find_recent(record, policy, deadlines.now):
         deadlines.reached(action.at + policy.window)
-    # One entry a type: the list is a map by type in the resource.
+    # One entry for each type: the CRD declares the list as a map with the key type.
     by_type = {diagnosis.type: diagnosis for diagnosis in reversed(context.diagnoses)}
     return record.model_copy(
         update={

@@ -1,7 +1,7 @@
-"""The envelope's arithmetic: how much of the budget is left, how long to rest, what was tried.
+"""Reads and updates the history of actions: budget left, cooldown, attempts.
 
-The history in the status is the ledger. Everything here takes the record and the time, and gives
-numbers or a changed record; nothing decides what is good for an app.
+status.healing.history is the only storage. The functions take the record and the time, and return
+numbers or a changed record; the decisions are in ``remediation.engine``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,18 +24,18 @@ BUDGETED: Final = frozenset(
         ActionOutcome.SUPERSEDED,
     }
 )
-"""What has been carried out, or is: it costs budget, whatever became of it."""
+"""Outcomes of actions that were executed or are in progress: each costs budget."""
 
 _EVICT_FIRST: Final = (
     ActionOutcome.OBSERVED,
     ActionOutcome.EXPIRED,
     ActionOutcome.COMPLETED,
 )
-"""What leaves a full history first: nothing is counted by it."""
+"""Outcomes that leave a full history first, because they do not count."""
 
 
 def find_recent(record: HealingStatus, policy: Policy, now: datetime) -> Iterator[HealingAction]:
-    """The decisions of the window that still count."""
+    """The actions within the window that still count, the newest first."""
     for action in record.history:
         if action.at <= now - policy.window:
             continue
@@ -44,15 +44,15 @@ def find_recent(record: HealingStatus, policy: Policy, now: datetime) -> Iterato
 
 
 def budget_left(record: HealingStatus, policy: Policy, now: datetime) -> int:
-    """How many actions may still be taken now."""
+    """How many actions may still start now."""
     spent = sum(action.outcome in BUDGETED for action in find_recent(record, policy, now))
     return max(0, policy.budget - spent)
 
 
 def compute_cooldown(record: HealingStatus, policy: Policy, now: datetime) -> timedelta:
-    """How long to rest after an action: twice as long for each of the last that did not help.
+    """How long no action may start after the last one; it doubles with each failure in a row.
 
-    At most the window: the budget limits what comes after.
+    It is at most the window, after which the budget is free again.
     """
     failures = 0
     for action in find_recent(record, policy, now):  # the latest first
@@ -64,10 +64,10 @@ def compute_cooldown(record: HealingStatus, policy: Policy, now: datetime) -> ti
 
 
 def rebase_clock(record: HealingStatus, now: datetime) -> HealingStatus:
-    """The record when the clock was set back: its moments are moved, so that none is to come.
+    """Shift all times of the record if the clock was set back, so that none is in the future.
 
-    By one and the same span: what was before something else stays so. Else an action would be
-    judged only, and a version blamed only, when the clock has caught up.
+    All times move by the same span, so their order stays. Without the shift an action would be
+    evaluated, and a revision get a cause attributed, only when the clock has caught up.
     """
     timestamps = [record.desired_since, record.healthy_since, record.budget_reset_time]
     timestamps += [moment for action in record.history for moment in (action.at, action.ended_at)]
@@ -101,12 +101,12 @@ def _shift_back(moment: datetime | None, span: timedelta) -> datetime | None:
 
 
 def find_running(record: HealingStatus) -> HealingAction | None:
-    """The action that has been started and of which nobody knows yet whether it helps."""
+    """The action with the outcome InProgress; None if there is none."""
     return _find_by_outcome(record, ActionOutcome.IN_PROGRESS)
 
 
 def find_proposed(record: HealingStatus) -> HealingAction | None:
-    """The action that waits for somebody's approval."""
+    """The action that waits for approval; None if there is none."""
     return _find_by_outcome(record, ActionOutcome.PROPOSED)
 
 
@@ -115,10 +115,10 @@ def _find_by_outcome(record: HealingStatus, outcome: ActionOutcome) -> HealingAc
 
 
 def find_attempts(record: HealingStatus, policy: Policy, now: datetime) -> Iterator[HealingAction]:
-    """What has been done for the version that the spec asks for.
+    """The actions that were executed for the desired revision.
 
-    What did not help is remembered for longer than the window, until the app was well for a whole
-    one or somebody resumed it: else a slow pace would let the same be tried in vain for ever.
+    Failed actions count for longer than the window: until the app was healthy for a whole window,
+    or a person resumed healing. Otherwise a remediation that fails slowly would be retried forever.
     """
     since = record.desired_since
     recent_ids = {action.id for action in find_recent(record, policy, now)}
@@ -135,21 +135,21 @@ def _is_before_reset(record: HealingStatus, action: HealingAction) -> bool:
 
 
 def append_action(record: HealingStatus, action: HealingAction) -> HealingStatus:
-    """The record with one decision more; of a full history the least telling goes."""
-    history = list(_trim_history([action, *record.history]))
-    return record.model_copy(update={"history": history, "next_id": action.id + 1})
+    """Add an action to the history; a full history loses its least important action."""
+    actions = list(_trim_history([action, *record.history]))
+    return record.model_copy(update={"history": actions, "next_id": action.id + 1})
 
 
-def _trim_history(history: list[HealingAction]) -> Iterable[HealingAction]:
-    if len(history) <= MAX_HISTORY:
-        return history
-    evictable = [a for a in history[1:] if a.outcome in _EVICT_FIRST]
-    evicted = evictable[-1] if evictable else history[-1]
-    return [action for action in history if action is not evicted]
+def _trim_history(actions: list[HealingAction]) -> Iterable[HealingAction]:
+    if len(actions) <= MAX_HISTORY:
+        return actions
+    evictable = [action for action in actions[1:] if action.outcome in _EVICT_FIRST]
+    evicted = evictable[-1] if evictable else actions[-1]
+    return [action for action in actions if action is not evicted]
 
 
 def update_action(record: HealingStatus, action: HealingAction, **fields: object) -> HealingStatus:
-    """The record with another state of one of its actions."""
+    """Change fields of one action in the history."""
     updated = action.model_copy(update=fields)
-    history = [updated if entry.id == action.id else entry for entry in record.history]
-    return record.model_copy(update={"history": history})
+    actions = [updated if entry.id == action.id else entry for entry in record.history]
+    return record.model_copy(update={"history": actions})

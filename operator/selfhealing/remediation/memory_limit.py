@@ -1,4 +1,4 @@
-"""How much memory to give to an app that is killed for want of it."""
+"""Computes the next memory limit of an app whose containers run out of memory."""
 
 from decimal import Decimal
 from typing import Final
@@ -7,18 +7,18 @@ from selfhealing.api.quantity import parse_quantity
 
 OOM_BUMP_UP_RATIO: Final = Decimal("1.2")
 OOM_MIN_BUMP_UP_BYTES: Final = 100 * 1024**2
-"""What VerticalPodAutoscaler adds after an OOM kill: the larger of a fifth and 100 MiB
-(its flags oom-bump-up-ratio and oom-min-bump-up-bytes, VPA 1.7)."""
+"""The raise after an out-of-memory kill, as in VerticalPodAutoscaler: the larger of a fifth and
+100 MiB (its flags oom-bump-up-ratio and oom-min-bump-up-bytes, VPA 1.7)."""
 
 MIB: Final = 1024**2
 
 
 def next_limit(current: str, maximum: str) -> str | None:
-    """The next memory limit above ``now``, in whole MiB; None when it cannot be raised.
+    """The next memory limit above ``current``, in whole MiB; None if it cannot be raised.
 
     Args:
-        now: the limit in force, a quantity; without one nothing is killed for want of memory.
-        most: never more than this quantity.
+        current: the limit in force, a quantity; None is returned if it is empty.
+        maximum: the highest allowed limit, a quantity.
     """
     current_bytes, max_bytes = parse_quantity(current), parse_quantity(maximum)
     if not current_bytes or max_bytes is None or current_bytes >= max_bytes:
@@ -27,11 +27,11 @@ def next_limit(current: str, maximum: str) -> str | None:
         max(current_bytes * OOM_BUMP_UP_RATIO, current_bytes + OOM_MIN_BUMP_UP_BYTES), max_bytes
     )
     mebibytes = int(next_bytes) // MIB
-    # A cap between two whole MiB is kept as it was written.
+    # A maximum that is no whole number of MiB is used as it was written.
     return f"{mebibytes}Mi" if mebibytes * MIB > current_bytes else maximum
 
 
 def exceeds(value: str, limit: str) -> bool:
-    """Whether the quantity ``one`` is more than ``other``; an absent one is no limit at all."""
+    """Whether the quantity ``value`` is more than ``limit``; False if one of them is empty."""
     a, b = parse_quantity(value), parse_quantity(limit)
     return a is not None and b is not None and a > b

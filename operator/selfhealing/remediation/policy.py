@@ -1,4 +1,4 @@
-"""The limits of healing for one app: what the spec says, in times that can be reckoned with."""
+"""Parses spec.healing of one app into a policy, with durations instead of strings."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,27 +15,27 @@ OBSERVE: Final = "Observe"
 APPROVE: Final = "Approve"
 
 VERIFICATION_TIMEOUT: Final = timedelta(minutes=5)
-"""How long an action may take to help. The loss of a pod, a pull and a slow start fit into it."""
+"""How long an action has to succeed: enough to stop a pod, pull an image and start slowly."""
 
 MIN_HEALTHY_TIME: Final = timedelta(seconds=30)
-"""How long an app must have been well before an action counts as a help."""
+"""How long an app must be healthy before an action has succeeded."""
 
 START_GRACE: Final = timedelta(minutes=1)
-"""How long a pod may fail to start before that is an illness: a registry has hiccups."""
+"""How long a pod may fail to start before that is a diagnosis: a registry may fail for a moment."""
 
 MEMORY_HORIZON: Final = timedelta(minutes=2)
-"""How near in time a memory limit must be before it is raised."""
+"""A memory limit is raised if the trend of the usage reaches it within this time."""
 
 MIN_MEMORY_HORIZON: Final = timedelta(minutes=1)
-"""However small the scale is: what is measured may be half a minute old, and that has no scale."""
+"""The lower bound of the scaled memory horizon: a measurement may be 30 s old at any scale."""
 
 APPROVAL_TTL: Final = timedelta(minutes=30)
-"""How long a proposal stands."""
+"""How long a proposal waits for approval before it expires."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What may be done, and when; the fields are those of the spec's ``healing``."""
+    """Which actions may start, and when: the values of spec.healing, and the constants above."""
 
     mode: str
     budget: int
@@ -65,12 +65,12 @@ class Policy:
 
 
 def scale_memory_horizon(scale: float) -> timedelta:
-    """How near in time a memory limit must be, by the scale of healing."""
+    """MEMORY_HORIZON multiplied by ``scale``, at least MIN_MEMORY_HORIZON."""
     return max(MEMORY_HORIZON * scale, MIN_MEMORY_HORIZON)
 
 
 def build_policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
-    """The limits that a spec sets; every time is multiplied by ``scale``."""
+    """Build the policy of a spec; every duration is multiplied by ``scale``."""
     healing = spec.healing or HealingSpec()
     fallback = healing.scaling_fallback
 

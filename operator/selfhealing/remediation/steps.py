@@ -1,8 +1,8 @@
-"""From the record to what is to be carried out now: steps as values, the same until they are done.
+"""Plans the steps that execute a stored record: evictions, deletions, resizes, isolations.
 
-A step that has been carried out changes the facts so that it is no longer planned: a pod that is
-gone, a limit that is set, a label that is removed. So each may be carried out again without harm,
-also by an operator that knows nothing but the record.
+A step that was executed changes the snapshot so that it is not planned again: the pod is gone, the
+limit is set, the label is removed. So a step may be executed twice without harm, also after a
+restart of the operator.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,22 +21,22 @@ from selfhealing.remediation.policy import Policy
 from selfhealing.render.overrides import Overrides
 
 KEPT_FAILED_PODS: Final = 2
-"""Failed pods that are kept to be looked at: the newest."""
+"""The number of failed pods that are kept for inspection, the newest ones."""
 
 MAX_DELETES: Final = 10
-"""Failed pods that are deleted in one go."""
+"""The largest number of failed pods that one reconcile deletes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evict:
-    """Have a pod evicted, if nothing of it has changed."""
+    """Evict a pod, if it has not changed since."""
 
     pod: PodView
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete a pod: its node is lost, or it has failed long ago, or it was kept long enough."""
+    """Delete a pod: its node is lost, it failed long ago, or its isolation has expired."""
 
     name: str
     uid: str
@@ -45,7 +45,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """Give a running pod another memory limit."""
+    """Change the memory limit of a running pod."""
 
     pod: PodView
     limit: str
@@ -53,7 +53,7 @@ class Resize:
 
 @dataclass(frozen=True, slots=True)
 class Isolate:
-    """Take a pod out of the app and keep it."""
+    """Remove a pod from the app by its label, without stopping it."""
 
     pod: PodView
 
@@ -64,15 +64,16 @@ Step = Evict | Delete | Resize | Isolate
 def discard_stale_action(
     record: HealingStatus, desired_revision: str, policy: Policy, now: datetime
 ) -> HealingStatus:
-    """The record as far as it is still to be carried out, by what people want now.
+    """Drop the running action of a stored record if it must not be executed any more.
 
-    Without an action that is overtaken by another version, that is no longer wished for, or whose
-    time is over: the operator may have been away since. The next decision writes down the rest.
+    That is so if the spec asks for another revision, if the mode allows no action, or if the
+    verification timeout has passed: the operator may have been down since the record was stored.
+    The next decision stores the change.
 
     Args:
-        record: what the status holds.
-        asked: the version that the spec asks for.
-        policy: the limits that the spec sets.
+        record: the stored record.
+        desired_revision: the revision that the spec asks for.
+        policy: the limits of spec.healing.
         now: the time.
     """
     action = history.find_running(record)
@@ -86,15 +87,15 @@ def discard_stale_action(
 
 
 def plan_cleanup_for_job(record: HealingStatus) -> tuple[Step, ...]:
-    """What is to be carried out for an app of which nothing is remembered from now on: a Job."""
+    """The steps for an app that has become a Job: its isolated pod is deleted with the record."""
     quarantine = record.quarantine
     if quarantine is None:
         return ()
-    return (Delete(quarantine.pod, quarantine.uid, "it was kept for an app that is a Job now"),)
+    return (Delete(quarantine.pod, quarantine.uid, "the app is a Job now"),)
 
 
 def plan_steps(record: HealingStatus, snapshot: AppSnapshot, now: datetime) -> tuple[Step, ...]:
-    """What is to be carried out now."""
+    """The steps to be executed now."""
     if record.mode == modes.OFF:
         return tuple(_plan_isolated_pod(record, snapshot, now))
     steps = [
@@ -108,7 +109,7 @@ def plan_steps(record: HealingStatus, snapshot: AppSnapshot, now: datetime) -> t
 def build_overrides(
     record: HealingStatus | None, stable_template: dict[str, object] | None
 ) -> Overrides:
-    """What stands in place of the spec; ``kept`` is the template of the version to go back to."""
+    """The overrides of the spec; ``stable_template`` is the template of the stable revision."""
     if record is None:
         return Overrides()
     return Overrides(
@@ -122,9 +123,10 @@ def build_overrides(
 def find_action_without_evidence(
     record: HealingStatus, quarantined_since: datetime
 ) -> HealingAction | None:
-    """The decision whose evidence is still to be taken.
+    """The action whose evidence must still be collected; None if there is none.
 
-    Before it is carried out, or just after an app was left to people (since ``recent``).
+    That is an action in progress, before it is executed, or a quarantine that is not older than
+    ``quarantined_since``.
     """
     for action in record.history:
         if action.evidence is not None:
@@ -138,7 +140,7 @@ def find_action_without_evidence(
 
 
 def select_evidence_pod(action: HealingAction, snapshot: AppSnapshot) -> PodView | None:
-    """The pod that tells most about an action: its target, else the one that is worst off."""
+    """The pod to collect evidence from: the target, else the unready pod with the most restarts."""
     target = next((pod for pod in snapshot.pods if action.uid and pod.uid == action.uid), None)
     if target is not None:
         return target
@@ -165,10 +167,10 @@ def _plan_running_action(record: HealingStatus, snapshot: AppSnapshot) -> Iterat
 
 
 def can_disrupt(pod: PodView, live: Sequence[PodView], wanted: int) -> bool:
-    """Whether enough others are ready without this pod: one that is not ready takes nothing.
+    """Whether the app still serves without the pod: at least half of the wanted pods stay ready.
 
-    Asked when the pod is chosen, and again when it is to go: it may have recovered meanwhile, and
-    others may have fallen ill.
+    An unready pod may always be disrupted. This is checked when the action is proposed and again
+    before the eviction, because the readiness of the pods may have changed.
     """
     ready = sum(other.ready for other in live)
     return not pod.ready or (ready - 1) * 2 >= wanted > 1
@@ -193,8 +195,8 @@ def _plan_isolated_pod(
         return
     app_pod = next((pod for pod in snapshot.pods if pod.uid == quarantine.uid), None)
     if quarantine.until <= now:
-        if app_pod is None:  # else it was never taken out, and is one of the app's own
-            yield Delete(quarantine.pod, quarantine.uid, "it was kept for as long as the spec says")
+        if app_pod is None:  # otherwise it was never isolated, and still belongs to the app
+            yield Delete(quarantine.pod, quarantine.uid, "its quarantine has expired")
     elif (
         app_pod is not None
         and is_active(app_pod)
@@ -209,10 +211,13 @@ def _has_other_ready_pod(pod: PodView, snapshot: AppSnapshot) -> bool:
 
 
 def _prune_failed_pods(snapshot: AppSnapshot) -> Iterator[Step]:
-    """Failed pods beyond the newest: nobody else deletes them before there are thousands."""
+    """Delete all failed pods but the newest.
+
+    Kubernetes deletes them only above terminated-pod-gc-threshold, 12500 pods in the cluster.
+    """
     if snapshot.deployment is None:
         return
     failed = [pod for pod in snapshot.pods if pod.phase == "Failed" and not pod.deleting]
     newest_first = sorted(failed, key=lambda pod: (str(pod.created), pod.name), reverse=True)
     for pod in newest_first[KEPT_FAILED_PODS : KEPT_FAILED_PODS + MAX_DELETES]:
-        yield Delete(pod.name, pod.uid, "it has failed, and newer ones are kept to be looked at")
+        yield Delete(pod.name, pod.uid, "it failed; only the newest failed pods are kept")

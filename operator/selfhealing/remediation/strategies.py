@@ -1,7 +1,7 @@
-"""Which remedy fits an illness: the ladder for each, and when a rung can be stepped on.
+"""Chooses the remediation for a diagnosis: the escalation of each type, and when each step applies.
 
-A remedy that has been tried against the same illness of the same version and did not help is not
-tried again, and one that helps for a while only is not tried for ever.
+A remediation that failed for the same diagnosis of the same revision is not repeated. One that
+succeeds, but whose diagnosis comes back, is repeated only a limited number of times.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,10 +21,10 @@ from selfhealing.remediation.policy import Policy
 from selfhealing.remediation.steps import can_disrupt
 
 MAX_POD_REPLACEMENTS: Final = 2
-"""So often may a pod be replaced for the same illness within the window: then it is no accident."""
+"""How often pods may be replaced for the same diagnosis within the window."""
 
 _NOT_REPEATABLE: Final = frozenset({Remediation.REPLACE_POD, Remediation.RAISE_MEMORY})
-"""What helps for a while only when the same illness is back after it."""
+"""Remediations that have used up their effect if the same diagnosis is back after a success."""
 
 _FOR_APP_FAULTS: Final = (Remediation.ROLLBACK, Remediation.AVOID_NODE, Remediation.REPLACE_POD)
 
@@ -41,12 +41,12 @@ ESCALATION: Final[Mapping[DiagnosisType, tuple[Remediation, ...]]] = {
     DiagnosisType.METRICS_UNAVAILABLE: (Remediation.SCALING_FALLBACK,),
     DiagnosisType.MEMORY_CLIMBING: (Remediation.RAISE_MEMORY,),
 }
-"""What may help against what, the first that fits; nothing helps against the others from here."""
+"""The remediations for each diagnosis, the first that fits is used. The other types have none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProposedAction:
-    """A remedy for an illness. ``target`` is a version, a limit, a pod, a node or a number."""
+    """An action that may start. ``target`` is a revision, limit, pod, node or number of pods."""
 
     remediation: Remediation
     diagnosis: AppDiagnosis
@@ -57,7 +57,7 @@ class ProposedAction:
 
 @dataclass(frozen=True, slots=True)
 class DecisionInput:
-    """What the choice of a remedy is made by."""
+    """The input of the choice of a remediation."""
 
     record: HealingStatus
     context: RemediationContext
@@ -66,12 +66,12 @@ class DecisionInput:
 
     @property
     def now(self) -> datetime:
-        """The moment of the choice."""
+        """The time of the decision."""
         return self.deadlines.now
 
 
 def choose_action(inputs: DecisionInput) -> ProposedAction | None:
-    """The first remedy that fits the gravest illness that has one."""
+    """The first remediation that fits, of the most severe diagnosis that has one; else None."""
     for diagnosis in inputs.context.diagnoses:
         for remediation in ESCALATION.get(diagnosis.type, ()):
             if (proposal := _STRATEGIES[remediation](inputs, diagnosis)) is not None:
@@ -80,11 +80,12 @@ def choose_action(inputs: DecisionInput) -> ProposedAction | None:
 
 
 def is_exhausted(inputs: DecisionInput) -> bool:
-    """Whether something has been tried in vain against what the app still has.
+    """Whether a remediation was tried for a diagnosis that the app still has.
 
-    Also what helped for a while only, and cannot be done once more. A rollback that helped has
-    nothing to do with what comes later; a fallback is no cure, and helps for as long as it stands;
-    and the pods of another node may still be waited for. A warning is nothing to give up for.
+    It counts if it failed, or if it succeeded, may not be repeated, and the diagnosis is back. A
+    success of another remediation does not count: after a rollback another revision runs, a scaling
+    fallback is only an override, and a failover may wait for the pods of another node. Diagnoses in
+    NEVER_QUARANTINED do not count.
     """
     diagnosis_types = {diagnosis.type for diagnosis in inputs.context.diagnoses} - NEVER_QUARANTINED
     return any(
@@ -110,8 +111,8 @@ def _propose_rollback(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propose
     ):
         return None
     message = (
-        f"back to version {stable_revision} ({record.stable_image}), because {context.desired_revision} "
-        f"({context.image}) is bad: {diagnosis.message}"
+        f"back to revision {stable_revision} ({record.stable_image}), because "
+        f"{context.desired_revision} ({context.image}) is bad: {diagnosis.message}"
     )
     return ProposedAction(Remediation.ROLLBACK, diagnosis, stable_revision, message)
 
@@ -122,19 +123,22 @@ def _propose_raise_memory(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Pro
     limit = next_limit(current, inputs.policy.memory_max)
     in_new_pods = needs_new_pods(inputs, diagnosis)
     if in_new_pods and diagnosis.type in WARNINGS:
-        return None  # to stop pods that run well is too much for a warning
+        return None  # a warning does not justify a restart of healthy pods
     if record.memory_limit and not record.memory_in_template and in_new_pods:
-        limit = current  # who knows whether it has reached the pods; new ones begin with it
+        limit = current  # the resize may not have reached the pods: new pods get the same limit
     if limit is None:
         return None
-    how = "in new pods" if in_new_pods else "in the pods that run"
+    how = "in new pods" if in_new_pods else "in running pods"
     change = f"from {current} to {limit}" if limit != current else f"{current} again"
     message = f"memory limit {change}, {how}: {diagnosis.message}"
     return ProposedAction(Remediation.RAISE_MEMORY, diagnosis, limit, message)
 
 
 def _find_exceeded_limit(inputs: DecisionInput, diagnosis: AppDiagnosis) -> str:
-    """The limit that was not enough: of a version that was gone back to, its pods alone know it."""
+    """The limit that was exceeded: the highest of the override, the spec and the affected pods.
+
+    After a rollback only the pods have the limit of the stable revision.
+    """
     highest = inputs.record.memory_limit or inputs.context.memory_limit
     for pod in diagnosis.pods:
         if exceeds(pod.memory_limit, highest):
@@ -143,10 +147,9 @@ def _find_exceeded_limit(inputs: DecisionInput, diagnosis: AppDiagnosis) -> str:
 
 
 def needs_new_pods(inputs: DecisionInput, diagnosis: AppDiagnosis) -> bool:
-    """Whether new pods must be made to get more memory: changing those that run did not help.
+    """Whether a higher limit needs new pods, because a resize of the running pods has failed.
 
-    A container that is killed again and again may not take up its new limit (Kubernetes issue
-    138760).
+    A container in a crash loop may never get its new limit (Kubernetes issue 138760).
     """
     return inputs.record.memory_in_template or _has_failed_before(
         inputs, Remediation.RAISE_MEMORY, diagnosis
@@ -154,9 +157,9 @@ def needs_new_pods(inputs: DecisionInput, diagnosis: AppDiagnosis) -> bool:
 
 
 def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
-    """Away from a node on which several pods are ill, while others are well elsewhere.
+    """Recreate the pods on other nodes, if several pods are affected on one node only.
 
-    By a rollout, which takes as many pods at a time as the app's own strategy lets it.
+    The node is excluded in the pod template, so the rollout follows the app's own strategy.
     """
     if (
         not inputs.policy.replace_pod
@@ -169,7 +172,7 @@ def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propo
     ):
         return None
     node = diagnosis.pods[0].node
-    message = f"the pods are made anew, away from {node}: {diagnosis.message}"
+    message = f"pods are recreated on nodes other than {node}: {diagnosis.message}"
     return ProposedAction(Remediation.AVOID_NODE, diagnosis, node, message)
 
 
@@ -195,7 +198,7 @@ def _propose_replace_pod(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Prop
 
 
 def _can_replacement_help(diagnosis: AppDiagnosis) -> bool:
-    """Whether another pod can be expected to do better: others do, or this one only hangs."""
+    """Whether a new pod can be expected to be healthy: other pods are, or the pod only hangs."""
     if diagnosis.cause not in {Cause.POD, Cause.NODE}:
         return False
     is_hung = diagnosis.type is DiagnosisType.NOT_READY_TOO_LONG

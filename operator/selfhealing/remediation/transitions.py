@@ -1,4 +1,4 @@
-"""How a decision is written down: started, noted only, proposed, or left to people."""
+"""Records a decision: an action starts, is a dry run, is proposed, or quarantines the app."""
 
 from dataclasses import replace
 from typing import Final
@@ -25,11 +25,11 @@ ISOLATABLE: Final = frozenset(
         DiagnosisType.NOT_READY_TOO_LONG,
     }
 )
-"""Illnesses of pods that run: one of these pods is worth to be kept and looked at."""
+"""Diagnoses of pods that run: one of the pods can be isolated for inspection."""
 
 
 def start_action(inputs: DecisionInput, proposal: ProposedAction) -> HealingStatus:
-    """Start an action: it is carried out once this record is stored."""
+    """Start an action; it is executed once the returned record is stored."""
     record = history.append_action(
         inputs.record, _build_action(inputs, proposal, ActionOutcome.IN_PROGRESS)
     )
@@ -39,14 +39,14 @@ def start_action(inputs: DecisionInput, proposal: ProposedAction) -> HealingStat
 def _apply_override(
     record: HealingStatus, inputs: DecisionInput, proposal: ProposedAction
 ) -> HealingStatus:
-    """The record with what stands in place of the spec from now on."""
-    # An app that was only warned of something is well, and goes on proving itself.
+    """Set the overrides of the spec that the action needs."""
+    # An app with a warning is healthy: its probation goes on.
     fields: dict[str, object] = (
         {} if proposal.diagnosis.type in WARNINGS else {"healthy_since": None}
     )
     if proposal.remediation is Remediation.ROLLBACK:
         fields["failed_revision"] = inputs.context.desired_revision
-        # More memory was for the version that goes.
+        # The raised limit was for the revision that is replaced.
         fields |= {"memory_limit": None, "memory_in_template": False}
     elif proposal.remediation is Remediation.RAISE_MEMORY:
         fields["memory_limit"] = proposal.target
@@ -74,7 +74,7 @@ def _build_action(
 
 
 def record_dry_run(inputs: DecisionInput, proposal: ProposedAction) -> HealingStatus:
-    """Note what would have been done, once in a window."""
+    """Record the action that would start in the mode Auto, once in a window."""
     if _is_already_recorded(inputs, proposal, ActionOutcome.OBSERVED):
         return inputs.record
     return history.append_action(
@@ -85,10 +85,9 @@ def record_dry_run(inputs: DecisionInput, proposal: ProposedAction) -> HealingSt
 def _is_already_recorded(
     inputs: DecisionInput, proposal: ProposedAction, outcome: ActionOutcome
 ) -> bool:
-    """Whether the same has been noted of this version within the window.
+    """Whether the same action of this revision was recorded with this outcome within the window.
 
-    A proposal that fell before its time was up, because it was overtaken by events, is none that
-    nobody wanted.
+    A proposal that was superseded before its approval TTL does not count as declined.
     """
     desired_since, approval_ttl = inputs.record.desired_since, inputs.policy.approval_ttl
     return any(
@@ -118,7 +117,7 @@ def propose_or_start(
         proposal.uid,
     )
     if is_moot or (is_approved and is_different):
-        # What was read and is approved of is not what would be done now.
+        # The approval is for an action that is not the one that would start now.
         fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": inputs.now}
         renewed_inputs = replace(inputs, record=history.update_action(record, waiting, **fields))
         return _propose(renewed_inputs, proposal), BlockedReason.AWAITING_APPROVAL
@@ -129,19 +128,19 @@ def propose_or_start(
 
 
 def _propose(inputs: DecisionInput, proposal: ProposedAction) -> HealingStatus:
-    """Propose an action, unless the same was proposed in vain within the window."""
+    """Propose an action, unless the same proposal expired without approval within the window."""
     if _is_already_recorded(inputs, proposal, ActionOutcome.EXPIRED):
         return inputs.record
     record = inputs.record
     if inputs.context.approve == str(record.next_id):
-        # Somebody approved of this number before it was proposed: of what, nobody knows.
+        # The annotation names this id already, so it cannot be an approval of this proposal.
         record = record.model_copy(update={"next_id": record.next_id + 1})
     inputs = replace(inputs, record=record)
     return history.append_action(record, _build_action(inputs, proposal, ActionOutcome.PROPOSED))
 
 
 def quarantine_app(inputs: DecisionInput, reason: str) -> HealingStatus:
-    """Leave the app to people; one of its failing pods is kept while others serve."""
+    """Quarantine the app; one failing pod is isolated for inspection if other pods are ready."""
     record, now = inputs.record, inputs.now
     worst = inputs.context.diagnoses[0]
     isolated_pod = _select_pod_to_isolate(inputs)
@@ -166,9 +165,9 @@ def quarantine_app(inputs: DecisionInput, reason: str) -> HealingStatus:
 
 
 def _select_pod_to_isolate(inputs: DecisionInput) -> PodView | None:
-    """The failing pod that is kept: only while others serve, and not where people are asked.
+    """The failing pod to isolate; None if no other pod is ready, or in the mode Approve.
 
-    One at a time: while a pod is kept from before, no other is.
+    Only one pod of an app is isolated at a time.
     """
     context, policy = inputs.context, inputs.policy
     if not policy.isolate or not context.ready or policy.mode == modes.APPROVE:

@@ -510,7 +510,7 @@ def test_observing_notes_what_would_be_done() -> None:
 @pytest.mark.parametrize(
     ("past", "why"),
     [
-        ((make_action(),), "what was tried has not helped: CrashLooping it is"),
+        ((make_action(),), "no further remediation fits: CrashLooping it is"),
         (
             tuple(make_action(n, diagnosis=DiagnosisType.NODE_LOST) for n in (3, 2, 1)),
             "the budget of actions is spent: CrashLooping it is",

@@ -68,7 +68,8 @@ def test_a_new_version_to_blame_is_gone_back_from(kind: DiagnosisType) -> None:
     assert found is not None
     assert ROLLED_BACK == action_key(found)
     assert (
-        f"back to version good (web:v1), because new (web:v2) is bad: {kind} it is" == found.message
+        f"back to revision good (web:v1), because new (web:v2) is bad: {kind} it is"
+        == found.message
     )
 
 
@@ -439,7 +440,7 @@ def test_pods_leave_a_node_that_is_bad_for_them() -> None:
 
     assert AVOID_NODE == action_key(found)
     assert found is not None
-    assert found.message.startswith("the pods are made anew, away from node-1: ")
+    assert found.message.startswith("pods are recreated on nodes other than node-1: ")
 
 
 @pytest.mark.parametrize(
