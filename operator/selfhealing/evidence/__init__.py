@@ -1,1 +1,1 @@
-"""Formats and redacts what was seen before an action. Pure."""
+"""Formats and redacts the state of the pods before an action. Pure."""

@@ -1,8 +1,8 @@
-"""What was found before an action, as one text, and the ConfigMap that keeps the last ten of them.
+"""Renders the evidence of an action as one text, and keeps the last ten texts in a ConfigMap.
 
-Healing destroys what tells of an illness: a pod that is replaced takes its log with it. So what
-there is to be seen is written down first, in order for a reader whom the pager woke: what is done
-and why, the pod, its Events, the last lines of its log, and what is new in the version.
+An action destroys information: a replaced pod takes its logs with it. So the evidence is stored
+before the action, in the order in which an engineer on call needs it: the action and its reason,
+the pod, its Events, the last lines of its logs, and the changes in the revision.
 """
 
 import re
@@ -27,18 +27,18 @@ from selfhealing.evidence.template_diff import diff_templates
 Json = Mapping[str, Any]
 
 MAX_BYTES: Final = 16 * 1024
-"""Bytes of one text."""
+"""The largest size of one text, in bytes."""
 
 _MISSING_LIMIT: Final = 1024
 _USAGE_LIMIT: Final = 512
 _POD_LIMIT: Final = 3072
 _EVENTS_LIMIT: Final = 2560
 _DIFF_LIMIT: Final = 2560
-"""Bytes of these parts; what they leave of LIMIT is the logs'."""
+"""The largest sizes of these sections, in bytes; the logs get the rest of MAX_BYTES."""
 _MESSAGE_LIMIT: Final = 3072
-"""Bytes of the reason that an action gives: its 1024 letters take no more in any alphabet."""
+"""The largest size of an action's message in bytes: 1024 characters of three bytes each."""
 _TRUNCATED: Final = "[…]"
-"""Stands in a line of its own where something is left out."""
+"""The line that marks omitted text."""
 
 _KEY_PATTERN: Final = re.compile(r"(\d{1,10})-[a-z-]+\.txt")
 _CAMEL_BOUNDARY: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -46,7 +46,7 @@ _CAMEL_BOUNDARY: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 @dataclass(frozen=True, slots=True)
 class ContainerLog:
-    """The last lines of a container's log, as they were read."""
+    """The last lines of a container's log, unredacted."""
 
     source: LogSource
     text: str
@@ -54,11 +54,19 @@ class ContainerLog:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceBundle:
-    """All that was found before an action.
+    """Everything that was collected before an action.
 
-    ``pod`` and ``events`` are raw objects, ``logs`` the most telling first; ``wanted`` and ``kept``
-    are pod templates; ``use`` is what each container was measured to use, as in a PodMetrics;
-    ``gaps`` says what could not be had, and why.
+    Attributes:
+        app: the app.
+        action: the action.
+        collected_at: when the evidence was collected.
+        pod: the pod as the API server returns it.
+        events: its Events as the API server returns them.
+        logs: the logs, the most useful first.
+        desired_template: the pod template of the desired revision.
+        stable_template: the pod template of the stable revision.
+        usage: the usage of each container, as in a PodMetrics.
+        missing: what could not be collected, and why.
     """
 
     app: AppKey
@@ -74,19 +82,19 @@ class EvidenceBundle:
 
 
 def config_map_name(app_name: str) -> str:
-    """The name of the ConfigMap that keeps the evidence of the app ``app``."""
+    """The name of the ConfigMap that holds the evidence of an app."""
     return f"{app_name}-evidence"
 
 
 def evidence_key(action: HealingAction) -> str:
-    """Under which key the evidence of an action is kept: "12-raise-memory.txt"."""
+    """The ConfigMap key of an action's evidence: "12-raise-memory.txt"."""
     return f"{action.id}-{_CAMEL_BOUNDARY.sub('-', action.remediation).lower()}.txt"
 
 
 def is_evidence_of(action: HealingAction, text: str) -> bool:
-    """Whether ``text`` is the evidence of this action, and not of one that had its id before.
+    """Whether ``text`` is the evidence of this action, and not of an earlier one with the same id.
 
-    Ids begin anew where the status of an app is lost.
+    The ids restart at 1 when the status of an app is lost.
     """
     return text.startswith(_headline(action) + "\n")
 
@@ -94,13 +102,11 @@ def is_evidence_of(action: HealingAction, text: str) -> bool:
 def build_retention_patch(
     action: HealingAction, text: str, existing_keys: Iterable[str]
 ) -> dict[str, str | None]:
-    """What is to be merged into the ConfigMap's data, so that it keeps ``text`` and nine others.
+    """Build the merge patch of the ConfigMap's data that adds ``text`` and keeps nine older texts.
 
-    Of the keys that are ``present`` those go whose ids the history, ten entries long, does not name
-    any more, and those of the same or of a later id: they are from before the ids began anew. So
-    no two keys have the same id, all are of the last ten ids, and a text has at most 16 KiB: that
-    makes 160 KiB, of the 1 MiB that a ConfigMap can hold. A key of any other form is somebody
-    else's and stays.
+    The patch removes existing keys whose id is older than the ten entries of the history. It also
+    removes keys with the same or a higher id: they are from before the ids restarted. Ten texts of
+    at most 16 KiB are 160 KiB; a ConfigMap can hold 1 MiB. Keys of another form are not changed.
     """
     new_key = evidence_key(action)
     kept_ids = range(action.id - MAX_HISTORY + 1, action.id)
@@ -115,27 +121,27 @@ def build_retention_patch(
 
 
 def render_evidence(bundle: EvidenceBundle) -> str:
-    """The text of what was found: at most LIMIT bytes, and nothing in it that looks like a secret.
+    """Render the evidence in at most MAX_BYTES bytes; everything like a secret is redacted.
 
-    The header is always whole. Of the logs the beginnings are cut, of the Events the oldest.
+    The header is never cut. Logs lose their first lines, and the oldest Events are omitted.
     """
     sections = [_header(bundle)]
     if bundle.missing:
         missing = "\n".join(f"- {one_line(gap)}" for gap in bundle.missing)
-        sections.append(_section("What could not be had", _keep_head(missing, _MISSING_LIMIT)))
+        sections.append(_section("Missing", _keep_head(missing, _MISSING_LIMIT)))
     if bundle.pod is not None:
         name = bundle.pod["metadata"]["name"]
         sections.append(_section(f"Pod {name}", _keep_head(format_pod(bundle.pod), _POD_LIMIT)))
     if bundle.usage:
         sections.append(
-            _section("Use of CPU and memory", _keep_head(format_usage(bundle.usage), _USAGE_LIMIT))
+            _section("CPU and memory usage", _keep_head(format_usage(bundle.usage), _USAGE_LIMIT))
         )
     if bundle.events:
         sections.append(_section("Events", _keep_tail(format_events(bundle.events), _EVENTS_LIMIT)))
     difference = ""
     if bundle.desired_template is not None and bundle.stable_template is not None:
         text = diff_templates(bundle.stable_template, bundle.desired_template) or "no difference"
-        difference = _section("New in this version", _keep_head(text, _DIFF_LIMIT))
+        difference = _section("New in this revision", _keep_head(text, _DIFF_LIMIT))
     remaining = MAX_BYTES - _byte_size("".join(sections)) - _byte_size(difference)
     return "".join((*sections, *_format_logs(bundle.logs[:MAX_LOGS], remaining), difference))
 
@@ -152,19 +158,20 @@ def _header(bundle: EvidenceBundle) -> str:
     )
     lines = (
         _headline(action),
-        f"app:    {bundle.app}",
-        f"for:    {action.diagnosis}",
-        f"target: {action.target or 'the app'}{uid}",
-        f"why:    {reason or 'not said'}",
-        f"seen:   {_format_time(bundle.collected_at)}, before anything was done; what looks secret is masked",
+        f"app:       {bundle.app}",
+        f"diagnosis: {action.diagnosis}",
+        f"target:    {action.target or 'the app'}{uid}",
+        f"reason:    {reason or 'not given'}",
+        f"collected: {_format_time(bundle.collected_at)}, before the action; secrets are redacted",
     )
     return "\n".join(lines) + "\n"
 
 
 def _format_logs(logs: Sequence[ContainerLog], remaining: int) -> list[str]:
-    """As much of each log's end as there is room for; what one does not need is the next one's.
+    """Format the ends of the logs in ``remaining`` bytes.
 
-    Those that need the least are given it first, but stand in the order in which they came.
+    The bytes are shared equally, and what a short log does not need goes to the longer ones. The
+    order of the logs stays.
     """
     texts = [
         (_log_title(log.source), redact(strip_control_characters(log.text)).strip("\n"))
@@ -183,7 +190,7 @@ def _format_logs(logs: Sequence[ContainerLog], remaining: int) -> list[str]:
 
 
 def _log_title(source: LogSource) -> str:
-    run = "the run before its last restart" if source.previous else "its present or last run"
+    run = "the run before its last restart" if source.previous else "its current or last run"
     return f"Log of the container {source.container}, {run}: the last lines"
 
 
@@ -192,7 +199,7 @@ def _section(title: str, text: str) -> str:
 
 
 def _keep_head(text: str, limit: int) -> str:
-    """The beginning of ``text``: at most ``limit`` bytes, in whole lines where there are any."""
+    """Keep the beginning of ``text``: at most ``limit`` bytes, in whole lines if possible."""
     data = text.encode()
     if len(data) <= limit:
         return text
@@ -201,7 +208,7 @@ def _keep_head(text: str, limit: int) -> str:
 
 
 def _keep_tail(text: str, limit: int) -> str:
-    """The end of ``text``: at most ``limit`` bytes, in whole lines where there are any."""
+    """Keep the end of ``text``: at most ``limit`` bytes, in whole lines if possible."""
     data = text.encode()
     if len(data) <= limit:
         return text

@@ -1,6 +1,6 @@
-"""A pod and its Events as text, for a reader at night: what is wrong stands where one looks first.
+"""Formats a pod, its Events and its usage as text, and selects the logs to collect.
 
-Raw objects of the API server come in; missing fields become nothing, never an error.
+The input is objects as the API server returns them. A missing field is not an error.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,24 +12,24 @@ from selfhealing.health.messages import describe_exit_code
 Json = Mapping[str, Any]
 
 MAX_MESSAGE: Final = 300
-"""Characters of a message of the cluster that are worth their room."""
+"""The longest message of the cluster in the evidence, in characters."""
 MAX_LOGS: Final = 6
-"""Logs of one pod that are worth their room."""
+"""The largest number of logs of one pod in the evidence."""
 _TIMESTAMP_LENGTH: Final = len("2026-01-01T12:00:00")
 
 
 class LogSource(NamedTuple):
-    """A log that can be had: the container's, of the run before its last restart or of this one."""
+    """A log of a container: of its previous run (before the last restart) or of its current one."""
 
     container: str
     previous: bool
 
 
 def find_log_sources(pod: Json) -> list[LogSource]:
-    """The logs that tell of what is wrong with a pod, the most telling first.
+    """Find the logs that may show why a pod fails, the most useful first.
 
-    A container that has restarted tells by its run before; one that waits has no other run. A pod
-    whose containers are all well has no log that tells of its illness.
+    For a container that was restarted, that is the log of its previous run; a waiting container has
+    no other log. A pod whose containers are all ready and were never restarted has none.
     """
     log_sources = [
         LogSource(status["name"], previous)
@@ -50,18 +50,18 @@ def _has_log(status: Json, *, previous: bool) -> bool:
 
 
 def _container_statuses(pod: Json) -> Iterator[Json]:
-    """The containers' statuses, those of the app before those that prepare it."""
+    """The container statuses; init containers come last."""
     status = pod.get("status") or {}
     for field in ("containerStatuses", "initContainerStatuses"):
         yield from status.get(field) or ()
 
 
 def format_pod(pod: Json) -> str:
-    """Where the pod is, how it is, and how each of its containers is."""
+    """Format the node, the phase, the conditions and the containers of a pod."""
     meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
     deleted = meta.get("deletionTimestamp")
     lines = [
-        f"uid {meta.get('uid', '')}, made {meta.get('creationTimestamp', 'at an unknown time')}"
+        f"uid {meta.get('uid', '')}, created {meta.get('creationTimestamp', 'at an unknown time')}"
         + (f", being deleted since {deleted}" if deleted else ""),
         f"node {spec.get('nodeName') or 'none'} ({status.get('hostIP') or 'no address'})",
         f"phase {status.get('phase', 'unknown')}{_format_reason(status)}",
@@ -97,7 +97,7 @@ def _format_container(status: Json, spec: Json) -> Iterator[str]:
 
 
 def _format_state(state: Json) -> str:
-    """A container's state, or that of its run before."""
+    """Format the state, or the lastState, of a container status."""
     if waiting := state.get("waiting"):
         return f"waiting{_format_reason(waiting)}"
     if running := state.get("running"):
@@ -106,11 +106,12 @@ def _format_state(state: Json) -> str:
     if not terminated:
         return "nothing"
     times = f"from {terminated.get('startedAt')} to {terminated.get('finishedAt')}"
-    return f"ended with {describe_exit_code(terminated.get('exitCode', 0))}, {times}{_format_reason(terminated)}"
+    exit_code = describe_exit_code(terminated.get("exitCode", 0))
+    return f"ended with {exit_code}, {times}{_format_reason(terminated)}"
 
 
 def _format_reason(state: Json) -> str:
-    """Its reason and its message, where it has them."""
+    """Format the reason and the message of a state or condition, as far as there are any."""
     parts = [state.get("reason"), one_line(state.get("message") or "")]
     return "".join(
         f"{separator}{part}" for separator, part in zip((", ", ": "), parts, strict=True) if part
@@ -118,9 +119,9 @@ def _format_reason(state: Json) -> str:
 
 
 def one_line(message: str) -> str:
-    """A message in one line without secrets: the beginning of a long one, and its cause, the end.
+    """Redact a message and put it in one line; of a long one the beginning and the end are kept.
 
-    It is masked before it is cut: the cut might take away the word by which a secret is known.
+    It is redacted before it is cut: the cut could remove the word that identifies a secret.
     """
     line = " ".join(redact(strip_control_characters(message)).split())
     return (
@@ -131,12 +132,12 @@ def one_line(message: str) -> str:
 
 
 def format_events(events: Iterable[Json]) -> str:
-    """The Events in the order in which they happened last, one in each line."""
+    """Format the Events, one per line, in the order of their last occurrence."""
     return "\n".join(map(_format_event, sorted(events, key=_last_seen)))
 
 
 def _last_seen(event: Json) -> str:
-    """When an Event was seen last; to the second, because only some times are finer."""
+    """When an Event occurred last, in whole seconds, because only some of the fields are finer."""
     series = event.get("series") or {}
     timestamp = (
         event.get("lastTimestamp")
@@ -153,11 +154,12 @@ def _format_event(event: Json) -> str:
     count = event.get("count") or (event.get("series") or {}).get("count") or 1
     times = f" ({count} times)" if count > 1 else ""
     message = one_line(event.get("message") or "")
-    return f"{_last_seen(event)}Z {event.get('type', 'Normal')} {event.get('reason', '')}{times}: {message}"
+    kind, reason = event.get("type", "Normal"), event.get("reason", "")
+    return f"{_last_seen(event)}Z {kind} {reason}{times}: {message}"
 
 
 def format_usage(containers: Iterable[Json]) -> str:
-    """What each container of a PodMetrics uses, a line each: "app: cpu 12m, memory 46080Ki"."""
+    """Format the usage of each container of a PodMetrics: "app: cpu 12m, memory 46080Ki"."""
     lines = []
     for container in containers:
         usage = container.get("usage") or {}

@@ -1,11 +1,10 @@
-"""What looks like a secret is taken out of a text before anybody keeps it.
+"""Redacts everything in a text that may be a secret, before the text is stored.
 
-Evidence lies in a ConfigMap, which more people may read than the Secrets that an app was given, and
-for longer than its logs last. So a word too many is masked rather than one too few; but a text in
-which nothing looks like a secret stays as it is, or it would be no evidence.
+The evidence is in a ConfigMap, which more people can read than the app's Secrets, and which lives
+longer than the app's logs. So in doubt a word is redacted; a text without anything like a secret is
+not changed.
 
-Whatever an app has logged, no pattern may hold the operator up: where it has to look ahead for what
-may not come, it looks a bounded way.
+The patterns take bounded time on any input: their lookaheads have a limited length.
 """
 
 import re
@@ -14,18 +13,18 @@ from typing import Final, NamedTuple
 MASK: Final = "<redacted>"
 
 _CONTROL_CHARACTERS: Final = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # a terminal's colours and movements
-    r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # its title, its links
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # terminal colours and cursor movements
+    r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # terminal titles and links
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff]"
 )
-"""Splits words that are to be found, or cannot be stored, or makes kubectl show one long line."""
+"""Characters that would split a secret's name, cannot be stored, or make kubectl print one line."""
 
 _SECRET_FIELD: Final = (
     r"(?:passw(?:or)?d|passphrase|pwd|_pass|\bpass(?==)|secret|token|credentials?"  # noqa: S105 - a pattern
     r"|(?:api|access|account|auth|encryption|license|master|private|secret|shared|signing"
     r"|storage)[-_ ]?key(?:[-_ ]?id)?|session[-_]?id|signature|\bsig)"
 )
-"""How a field is called that holds a secret; whatever stands before, as in DB_PASSWORD."""
+"""The name of a field that holds a secret, with any prefix, as in DB_PASSWORD."""
 _SEPARATOR: Final = r"[\"']?(?:\\[\"'])?[ \t]*(?::=|=>|=|:)[ \t]*"
 _SCHEME: Final = r"(?:basic|bearer|digest|token|apikey|hmac|negotiate|ntlm|aws4-hmac-sha256)"
 _NOT_TRIVIAL: Final = r"(?!(?:true|false|null|none|nil)(?![^\s\"',;&)}\]]))"
@@ -36,11 +35,11 @@ _VALUE: Final = (
     r"|'(?:\\.|''|[^'\\\n])*'?"
     r"|[^\s\"']+[^\s\"]*)"
 )
-"""In quotes to the closing quote, or to the line's end without one; else to the next blank."""
+"""A value: up to the closing quote, or to the line's end without one; unquoted up to a blank."""
 
 
 class SecretPattern(NamedTuple):
-    """One way in which a secret is written: what it is known by, and what stands there instead."""
+    """One form of a secret: its description, its pattern, and the replacement."""
 
     description: str
     regex: re.Pattern[str]
@@ -49,28 +48,28 @@ class SecretPattern(NamedTuple):
 
 SECRET_PATTERNS: Final[tuple[SecretPattern, ...]] = (
     SecretPattern(
-        "a private key, also one whose end is not there any more",
+        "a private key, also one whose end is cut off",
         re.compile(
             r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
             r"(?s:.*?)(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)"
         ),
     ),
     SecretPattern(
-        "a private key whose beginning is not there any more: a log's last lines begin anywhere",
+        "a private key whose beginning is cut off, as in the last lines of a log",
         re.compile(r"\A(?s:.*)-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"),
     ),
     SecretPattern(
-        "user and password in a URL; a port with an @ somewhere behind it is none",
+        "user and password in a URL, but not a port with an @ somewhere behind it",
         re.compile(r"://[^\s/:@?#\"<>]*:(?!\d{1,5}(?:[/?#\s]|\Z))[^\s\"<>]{1,512}@"),
         f"://{MASK}@",
     ),
     SecretPattern(
-        "a token in the place of a URL's user; git@ is none",
+        "a token as the user of a URL, but not git@",
         re.compile(r"://[^\s/:@?#\"<>]{16,}@"),
         f"://{MASK}@",
     ),
     SecretPattern(
-        "the header Authorization; in prose, a scheme or a digit is missing",
+        "the header Authorization with a scheme or a digit, so that prose does not match",
         re.compile(
             rf"(?i)(authorization{_SEPARATOR})"
             rf"(?:digest[ \t]+[^\n]+|[\"'\[]?{_SCHEME}[ \t]+[^\"'\n]+"
@@ -79,12 +78,12 @@ SECRET_PATTERNS: Final[tuple[SecretPattern, ...]] = (
         rf"\1{MASK}",
     ),
     SecretPattern(
-        "a bearer token outside of that header; 'Bearer authentication' is none",
+        "a bearer token outside of that header, but not 'Bearer authentication'",
         re.compile(r"(?i)\b(bearer[ \t]+)(?=[\w.~+/=-]*\d|[\w.~+/=-]{20})[\w.~+/=-]{8,}"),
         rf"\1{MASK}",
     ),
     SecretPattern(
-        "cookies: whoever has them is logged in; without a = there is none",
+        "a cookie, which has a =: it can hold a session",
         re.compile(
             r"(?i)(\b(?:set-)?cookie[\"']?[ \t]*:[ \t]*[\"']?)(?=[^\"'\n]{1,512}=)[^\"'\n]+"
         ),
@@ -98,27 +97,27 @@ SECRET_PATTERNS: Final[tuple[SecretPattern, ...]] = (
         rf"\1{MASK}",
     ),
     SecretPattern(
-        "the same as an option of a command line, which has no separator but a blank",
+        "the same as an option of a command line, separated by a blank",
         re.compile(rf"(?i)((?<![\w-])--[\w-]{{0,40}}?{_SECRET_FIELD}[ \t]+){_VALUE}"),
         rf"\1{MASK}",
     ),
     SecretPattern(
-        "the id of an AWS key: a fixed beginning and 16 letters",
+        "an AWS access key id: a fixed prefix and 16 characters",
         re.compile(r"(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA)[A-Z0-9]{16}"),
     ),
     SecretPattern(
-        "a JSON Web Token: its header always begins with these letters",
+        "a JSON Web Token: its header always begins with eyJ",
         re.compile(r"(?<![\w-])eyJ[\w-]{8,}(?:\.[\w-]*)+"),
     ),
     SecretPattern(
-        "tokens that say by their beginning whose they are: GitHub, GitLab, Slack, npm, Vault…",
+        "tokens with a known prefix: GitHub, GitLab, Slack, npm, Vault…",
         re.compile(
             r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|npm_|hvs\.|sk-|sk_live_|rk_live_"
             r"|AIza|dckr_pat_)[\w-]{16,}"
         ),
     ),
     SecretPattern(
-        "long hex or base64 after a word that speaks of a secret; digests and paths are none",
+        "long hex or base64 after the name of a secret, but not digests and paths",
         re.compile(
             r"((?i:key|secret|token|password|credential|session|signature)"
             r"(?=[\"' \t:=])[\"']?[ \t]*(?::|=|is\b|was\b)?[ \t]*[\"'(\[]?)"
@@ -128,21 +127,21 @@ SECRET_PATTERNS: Final[tuple[SecretPattern, ...]] = (
         rf"\1{MASK}",
     ),
 )
-"""From the widest to the narrowest: what one has masked is not cut up by the next."""
+"""From the widest to the narrowest, so that no pattern splits what an earlier one has redacted."""
 
 
 _SECRET_NAME: Final = re.compile(rf"(?i){_SECRET_FIELD}\Z")
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a field, or an option of a command, that is called so holds a secret."""
+    """Whether a field or a command line option with this name holds a secret."""
     return _SECRET_NAME.search(name) is not None
 
 
 def redact(text: str) -> str:
-    """Mask everything in ``text`` that looks like a secret.
+    """Redact everything in ``text`` that looks like a secret.
 
-    It is to be a whole text: one that has been cut before may begin in the midst of a secret.
+    The text must be complete: a text that was cut before may begin inside a secret.
     """
     for pattern in SECRET_PATTERNS:
         text = pattern.regex.sub(pattern.replacement, text)
@@ -150,9 +149,9 @@ def redact(text: str) -> str:
 
 
 def strip_control_characters(text: str) -> str:
-    """Take out of ``text`` what is not to be read: colours, control characters, blanks at an end.
+    """Remove colours, control characters and trailing blanks from ``text``.
 
-    The lines are those that a line feed ends, so that kubectl shows them one below the other.
+    All line ends become line feeds, so that kubectl prints the text as a block.
     """
     text = _CONTROL_CHARACTERS.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).expandtabs(4)
     return "\n".join(line.rstrip() for line in text.split("\n"))

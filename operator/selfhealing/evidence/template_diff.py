@@ -1,7 +1,7 @@
-"""What two pod templates differ in, for a reader who wants to know what a new version brought.
+"""Compares two pod templates, to show what a new revision changes.
 
-Values of environment variables and of HTTP headers are never shown, but that one has changed is
-said: it is what many a failed version failed of.
+Values of environment variables and HTTP headers are never shown. A changed value is marked as
+changed, because that is a common cause of a failed revision.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,13 +14,15 @@ from selfhealing.evidence.redaction import MASK, is_secret_name, redact
 
 CHANGED_MASK: Final = "<redacted, changed>"
 _NO_LINE_WRAP: Final = 1 << 20
-"""A value that goes on in a second line would not be known by its name any more."""
+"""A line width for YAML without wraps: redaction needs the name and the value in one line."""
 
 
 def diff_templates(stable: Mapping[str, Any], desired: Mapping[str, Any]) -> str:
-    """What only ``wanted`` has (+), and what only ``kept`` has (-); empty when they are alike."""
+    """The unified diff from ``stable`` to ``desired`` as YAML; empty if they are equal."""
     before, after = _to_yaml_lines(_mask(stable, stable)), _to_yaml_lines(_mask(desired, stable))
-    diff_lines = unified_diff(before, after, "the kept version", "the wanted version", lineterm="")
+    diff_lines = unified_diff(
+        before, after, "the stable revision", "the desired revision", lineterm=""
+    )
     return redact("\n".join(diff_lines))
 
 
@@ -30,10 +32,10 @@ def _to_yaml_lines(template: object) -> list[str]:
 
 
 def _mask(part: object, previous: object) -> object:
-    """A copy of ``part`` without secrets; ``before`` is the same part of the other version.
+    """Copy ``part`` without secrets; ``previous`` is the same part of the stable template.
 
-    Whatever has a name and a value is a variable or a header; a value that is not the one before
-    gets another mask, so that the difference is seen.
+    A mapping with a name and a value is a variable or a header. A value that differs from the
+    previous one gets another mask, so that the diff shows the change.
     """
     if isinstance(part, Mapping):
         previous_fields = previous if isinstance(previous, Mapping) else {}
@@ -61,7 +63,7 @@ def _is_secret(key: object, item: object) -> bool:
 
 
 def _is_option_value(preceding: object, item: object) -> bool:
-    """Whether ``item`` is the secret of the option before it: "--password" and the password."""
+    """Whether ``item`` is the secret value of the option before it, such as "--password"."""
     return _is_secret(preceding, item) and str(preceding).startswith("-")
 
 
@@ -70,5 +72,5 @@ def _index_by_key(items: Iterable[object]) -> dict[object, object]:
 
 
 def _item_key(item: object, index: int) -> object:
-    """What an item of a list is known by in both versions: its name, or else its place."""
+    """What identifies a list item in both templates: its name, or else its index."""
     return item.get("name", index) if isinstance(item, Mapping) else index

@@ -263,7 +263,7 @@ async def test_what_cannot_be_had_is_named(
     assert ("== Pod" in text) == (what != "pods")
     assert ("== Events" in text) == (what in {"logs", "use"})
     assert ("== Log of" in text) == (what in {"events", "use"})
-    assert ("== Use of" in text) == (what in {"events", "logs"})
+    assert ("== CPU and memory usage" in text) == (what in {"events", "logs"})
 
 
 async def test_a_pod_that_has_not_been_measured(cluster: FakeApiServer) -> None:

@@ -63,18 +63,18 @@ class TestText:
         """It is there also when there is nothing else."""
         assert [
             "Action 12: RaiseMemory, decided 2026-01-01T12:01:00Z",
-            "app:    shop/web",
-            "for:    OOMKilled",
-            "target: web-abc-1 (uid abc)",
-            "why:    the container app used more than 128Mi three times",
-            "seen:   2026-01-01T12:01:01Z, before anything was done; what looks secret is masked",
+            "app:       shop/web",
+            "diagnosis: OOMKilled",
+            "target:    web-abc-1 (uid abc)",
+            "reason:    the container app used more than 128Mi three times",
+            "collected: 2026-01-01T12:01:01Z, before the action; secrets are redacted",
         ] == render_evidence(bundle(action(uid="abc"))).splitlines()
 
     def test_the_header_without_a_target_and_a_reason(self) -> None:
         """Both may be empty."""
         text = render_evidence(bundle(action(target="", message="")))
 
-        assert "target: the app\nwhy:    not said\n" in text
+        assert "target:    the app\nreason:    not given\n" in text
 
     def test_the_parts_stand_in_the_order_in_which_they_are_read(self) -> None:
         """From what is wrong to what may be the cause."""
@@ -91,13 +91,13 @@ class TestText:
         )
 
         assert [
-            "== What could not be had ==",
+            "== Missing ==",
             "== Pod web-abc-1 ==",
-            "== Use of CPU and memory ==",
+            "== CPU and memory usage ==",
             "== Events ==",
             "== Log of the container app, the run before its last restart: the last lines ==",
-            "== Log of the container app, its present or last run: the last lines ==",
-            "== New in this version ==",
+            "== Log of the container app, its current or last run: the last lines ==",
+            "== New in this revision ==",
         ] == [line for line in text.splitlines() if line.startswith("==")]
         assert "\n- its Events: no answer in 5 s\n" in text
         assert "memory ==\napp: cpu 12m\n" in text

@@ -85,7 +85,7 @@ class TestPods:
         }
 
         assert [
-            "uid uid-of-web-abc-1, made 2026-01-01T12:00:00Z",
+            "uid uid-of-web-abc-1, created 2026-01-01T12:00:00Z",
             "node node-1 (10.0.0.1)",
             "phase Running",
             "Initialized=True since an unknown time",
@@ -117,7 +117,7 @@ class TestPods:
     def test_what_is_missing_is_no_error(self) -> None:
         """The API server leaves out what is empty."""
         assert [
-            "uid , made at an unknown time",
+            "uid , created at an unknown time",
             "node none (no address)",
             "phase unknown",
         ] == format_pod({"metadata": {"name": "web-1"}}).splitlines()

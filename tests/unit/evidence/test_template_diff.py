@@ -42,7 +42,7 @@ def test_it_reads_as_a_change_from_the_kept_to_the_wanted() -> None:
     """As a unified diff."""
     found = diff_templates(template(), template(image="web:v2"))
 
-    assert found.startswith("--- the kept version\n+++ the wanted version\n@@ ")
+    assert found.startswith("--- the stable revision\n+++ the desired revision\n@@ ")
     assert (["image: web:v1"], ["image: web:v2"]) == lines(template(), template(image="web:v2"))
 
 
