@@ -1,1 +1,1 @@
-"""From facts and outcomes to what people read: the status block, conditions and Events."""
+"""Builds what people read: the status, its conditions, and the Events. Pure."""

@@ -1,4 +1,4 @@
-"""The conditions of an app, each a metav1.Condition with the generation that it was judged by."""
+"""Evaluates the conditions of an app, each a metav1.Condition with its observedGeneration."""
 
 import re
 from datetime import datetime
@@ -17,9 +17,10 @@ from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
 from selfhealing.status.sections import pluralize, summarize_problems
 
 MESSAGE_LIMIT: Final = 1024
+"""The longest message of a condition, in characters; metav1.Condition allows 32768."""
 
 _REASON_PATTERN: Final = re.compile(r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
-"""What metav1.Condition takes: a reason that comes from elsewhere must not spoil the status."""
+"""The pattern of a reason in metav1.Condition; another reason would make the status invalid."""
 
 ConditionFields = tuple[str, ConditionStatus, str, str]
 """A condition without its times: type, status, reason, message."""
@@ -35,10 +36,7 @@ def evaluate_conditions(
     *,
     paused: bool,
 ) -> tuple[ConditionFields, ...]:
-    """Judge every condition.
-
-    ``kubectl wait --for=condition=TYPE sha/NAME`` works for each of them.
-    """
+    """Evaluate every condition; ``kubectl wait --for=condition=TYPE sha/NAME`` works for each."""
     return (
         ("Ready", _TRUE if summary.complete else _FALSE, summary.reason, summary.message),
         _evaluate_reconciled(sync_result, paused=paused),
@@ -57,7 +55,7 @@ def build_conditions(
     generation: int,
     now: datetime,
 ) -> list[Condition]:
-    """Date what was ``found``: ``lastTransitionTime`` moves only when a status changes."""
+    """Add the times; ``lastTransitionTime`` changes only when the status of a condition does."""
     previous_by_type = {condition.type: condition for condition in previous}
     return [
         _build_condition(fields, previous_by_type.get(fields[0]), generation, now)
@@ -86,15 +84,21 @@ def _evaluate_reconciled(sync_result: SyncResult, *, paused: bool) -> ConditionF
         message = "; ".join(error.message for error in sync_result.errors)
         return "Reconciled", _FALSE, first.reason, message
     if paused:
-        return "Reconciled", _UNKNOWN, "Paused", "spec.paused: the children are not looked after"
-    return "Reconciled", _TRUE, "ChildrenApplied", "every child is as the spec says"
+        return (
+            "Reconciled",
+            _UNKNOWN,
+            "Paused",
+            "spec.paused: the children are not reconciled",
+        )
+    return "Reconciled", _TRUE, "ChildrenApplied", "every child matches the spec"
 
 
 def _evaluate_progressing(rollout: Rollout | None, workload: str) -> ConditionFields:
     if rollout is None:
         return "Progressing", _UNKNOWN, f"No{workload}", f"there is no {workload} yet"
     if not rollout.is_observed:
-        return "Progressing", _TRUE, "RolloutStarting", "the Deployment has yet to take up a change"
+        message = "the Deployment controller has not observed the latest change yet"
+        return "Progressing", _TRUE, "RolloutStarting", message
     if rollout.is_complete or (rollout.has_only_updated_pods and rollout.is_rolled_out):
         return "Progressing", _FALSE, "RolloutComplete", "every pod is made from the current spec"
     if rollout.stalled_condition is not None:
@@ -107,7 +111,7 @@ def _evaluate_progressing(rollout: Rollout | None, workload: str) -> ConditionFi
 
 
 def _evaluate_job_progressing(run: JobRun) -> ConditionFields:
-    """Whether a Job has yet to end."""
+    """Whether a Job has not finished yet."""
     if run.result == COMPLETE:
         return "Progressing", _FALSE, "JobComplete", "the Job has ended, and succeeded"
     if run.result:
@@ -137,7 +141,7 @@ def _evaluate_healthy(assessment: HealthAssessment, summary: PhaseSummary) -> Co
 def _evaluate_paused(*, paused: bool) -> ConditionFields:
     if paused:
         return "Paused", _TRUE, "SpecPaused", "spec.paused is true: nothing is changed"
-    return "Paused", _FALSE, "NotPaused", "the operator looks after the children"
+    return "Paused", _FALSE, "NotPaused", "the operator reconciles the children"
 
 
 def _evaluate_scaling_active(snapshot: AppSnapshot) -> list[ConditionFields]:
@@ -146,7 +150,7 @@ def _evaluate_scaling_active(snapshot: AppSnapshot) -> list[ConditionFields]:
         return []
     condition = _find_condition(autoscaler.conditions, "ScalingActive")
     if condition is None:
-        return [("ScalingActive", _UNKNOWN, "NotReported", "the autoscaler has not looked yet")]
+        return [("ScalingActive", _UNKNOWN, "NotReported", "the autoscaler has not reported yet")]
     message = messages.strip_pod_names(condition.message, snapshot.app.key.name)
     return [("ScalingActive", ConditionStatus(condition.status), condition.reason, message)]
 

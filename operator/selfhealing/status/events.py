@@ -1,7 +1,7 @@
-"""What is worth a Kubernetes Event: changes, restarts and transitions, each told once.
+"""Derives Events from changes of the children, restarts, and transitions of the status.
 
-A message holds no figure that grows, so that the recorder can count a repeat on the first Event
-instead of writing another.
+Each change gives one Event. A message contains no growing number, so that the recorder can count a
+repetition in the first Event instead of writing another one.
 """
 
 from collections import Counter
@@ -19,49 +19,46 @@ from selfhealing.status.restarts import Restart
 from selfhealing.status.sections import join_words, pluralize
 
 MAX_SINGLE_EVENTS: Final = 5
-"""Restarts in one report that get an Event each; more are told together."""
+"""Restarts that get an Event each; more restarts in one evaluation share one Event."""
 
 _CHILD_EVENTS: Final[dict[ChildAction | None, tuple[str, str]]] = {
     ChildAction.CREATE: ("Created", "created {}"),
     ChildAction.UPDATE: ("Updated", "updated {} to the current spec"),
-    ChildAction.REVERT_DRIFT: (
-        "DriftCorrected",
-        "somebody changed {}; put back what the spec says",
-    ),
+    ChildAction.REVERT_DRIFT: ("DriftCorrected", "somebody changed {}; reverted to the spec"),
     ChildAction.REPLACE: (
         "Replacing",
-        "deletes {}, to make it anew for another run when its pods are gone",
+        "deletes {}, and recreates it for another run when its pods are gone",
     ),
     ChildAction.ADOPT: ("Adopted", "took over {}, as its annotation asks"),
     None: ("Deleted", "deleted {}: the spec no longer asks for it"),
 }
 
 _OVERRIDE_TEXTS: Final[dict[ChildAction | None, str]] = {
-    ChildAction.UPDATE: "updated {} to the spec and to what healing puts in its place",
+    ChildAction.UPDATE: "updated {} to the spec and the overrides of healing",
 }
 
 _BAD_PHASES: Final = frozenset({Phase.DEGRADED, Phase.INVALID})
 
 _REMEDIATION_PHASES: Final = frozenset({Phase.HEALING, Phase.QUARANTINED})
-"""Phases that healing itself tells of."""
+"""Phases for which ``status.remediation`` creates the Events."""
 
 _GOOD_PHASES: Final = frozenset({Phase.READY, Phase.COMPLETED, Phase.PAUSED})
 
 _QUIET_REASONS: Final = frozenset({"PodsStarting", "PodsSettling"})
-"""Reasons why an app is not Ready for a while that are no news when it is Ready again: pods come
-and go as it is scaled."""
+"""Reasons for not being Ready after which becoming Ready gives no Event, because scaling causes
+them often."""
 
 _NODE_LOSS_REASONS: Final = frozenset({NODE_LOST, PODS_MOVING})
-"""Reasons why an app is not Ready that are due to a node."""
+"""Reasons for not being Ready that a lost node causes."""
 
 _EXPECTED_SCALING_REASONS: Final = frozenset({"ScalingDisabled"})
-"""Reasons why an autoscaler does nothing that are as people want it."""
+"""Reasons for an inactive autoscaler that are configured on purpose."""
 
 
 def transition_events(
     before: SelfHealingAppStatus, after: SelfHealingAppStatus, restarts: tuple[Restart, ...]
 ) -> list[Event]:
-    """The Events that lead from the status ``before`` to the status ``after``."""
+    """The Events for the changes from the status ``before`` to the status ``after``."""
     events = [
         *_restart_events(restarts),
         *_reconciled_events(before, after),
@@ -75,9 +72,11 @@ def transition_events(
 def child_events(
     changes: tuple[ChildChange, ...], *, has_overrides: bool = False
 ) -> Iterator[Event]:
-    """The Events for what was written to the children.
+    """The Events for the changes of the children.
 
-    ``healing``: something stands in place of the spec.
+    Args:
+        changes: what was created, updated, replaced, adopted or deleted.
+        has_overrides: whether healing overrides the spec.
     """
     for action, (reason, spec_text) in _CHILD_EVENTS.items():
         text = _OVERRIDE_TEXTS.get(action, spec_text) if has_overrides else spec_text
@@ -114,7 +113,8 @@ def _summarize_restarts(restarts: tuple[Restart, ...]) -> str:
     ranked = sorted(reasons, key=lambda reason: (-reasons[reason], reason))
     reason_counts = ", ".join(f"{reasons[reason]} {reason}" for reason in ranked)
     pods = len({restart.pod for restart in restarts})
-    return f"{pluralize(len(restarts), 'container')} of {pluralize(pods, 'pod')} were restarted: {reason_counts}"
+    restarted = f"{pluralize(len(restarts), 'container')} of {pluralize(pods, 'pod')}"
+    return f"{restarted} were restarted: {reason_counts}"
 
 
 def _reconciled_events(
@@ -124,7 +124,7 @@ def _reconciled_events(
     if new is None or new.reason in TRANSIENT or (old is not None and old.reason == new.reason):
         return
     if new.status is ConditionStatus.FALSE:
-        if after.phase is not Phase.INVALID:  # told by the phase
+        if after.phase is not Phase.INVALID:  # _phase_events reports it
             yield Event("Warning", new.reason, new.message)
     elif old is not None and old.status is ConditionStatus.FALSE and old.reason not in TRANSIENT:
         yield Event("Normal", "Reconciled", new.message)
@@ -156,9 +156,10 @@ def _phase_events(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> 
 
 
 def _describe_node_loss_recovery(old: Condition | None, new: Condition) -> str:
-    """How long it took until an app had overcome the loss of a node; empty for all else.
+    """How long the recovery from a lost node took; empty for any other transition.
 
-    The stored condition knows since when: also an operator that was started meanwhile can tell.
+    The start is the lastTransitionTime of the stored condition, so a restart of the operator does
+    not matter.
     """
     if (
         old is None
@@ -178,8 +179,8 @@ def _scaled_events(before: SelfHealingAppStatus, after: SelfHealingAppStatus) ->
         metrics = {"cpu": new.cpu, "memory": new.memory, **(new.metrics or {})}
         metric_values = ", ".join(f"{name} {value}" for name, value in metrics.items() if value)
         metrics_note = f" ({metric_values})" if metric_values else ""
-        message = f"the autoscaler changes from {old.desired} to {pluralize(new.desired, 'pod')}{metrics_note}"
-        yield Event("Normal", "Scaled", message)
+        change = f"from {old.desired} to {pluralize(new.desired, 'pod')}"
+        yield Event("Normal", "Scaled", f"the autoscaler changes {change}{metrics_note}")
 
 
 def _scaling_active_events(
@@ -190,7 +191,7 @@ def _scaling_active_events(
         return
     if _EXPECTED_SCALING_REASONS & {old.reason, new.reason}:
         return
-    # An autoscaler that is new has no figures yet: only one that had them has lost them.
+    # A new autoscaler has no metrics yet: only the change from True to False is a loss.
     if old.status is ConditionStatus.TRUE and new.status is ConditionStatus.FALSE:
         yield Event("Warning", "ScalingInactive", new.message)
     elif old.status is ConditionStatus.FALSE and new.status is ConditionStatus.TRUE:

@@ -1,4 +1,4 @@
-"""How an app is that runs to its end: what its Job and the Job's pods say."""
+"""Summarizes an app that runs as a Job: its phase, reason and message."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -17,14 +17,14 @@ _JOB_FAILURE_MESSAGES: Final[Mapping[str, str]] = {
     "BackoffLimitExceeded": "it failed more often than backoffLimit allows",
     "DeadlineExceeded": "it ran for longer than activeDeadlineSeconds",
 }
-"""The Job's own reasons (pkg/controller/job, Kubernetes 1.36), and what they mean."""
+"""Texts for the reasons of a failed Job (pkg/controller/job, Kubernetes 1.36)."""
 
 PhaseFields = tuple[Phase, str, str, bool]
-"""The fields of a Verdict: phase, reason, message, whether all that is asked for is there."""
+"""The fields of a PhaseSummary: phase, reason, message, complete."""
 
 
 def summarize_job(snapshot: AppSnapshot, assessment: HealthAssessment, run: JobRun) -> PhaseFields:
-    """Say how the app is, the gravest thing first."""
+    """Summarize the Job; the most severe state has priority."""
     if run.result == COMPLETE:
         return (
             Phase.COMPLETED,
@@ -66,7 +66,7 @@ def _summarize_job_progress(
         )
         return Phase.DEGRADED, assessment.job_failure.reason, text, False
     if not any(pod.node for pod in snapshot.pods if is_active(pod)):
-        what = "a node" if run.active else "pods to be made"
+        what = "a node" if run.active else "pods to be created"
         return Phase.PENDING, "PodsPending", join_clauses(count, f"waiting for {what}"), False
     return Phase.PROGRESSING, "PodsStarting", join_clauses(count, "starting"), False
 
@@ -82,7 +82,7 @@ def _describe_success(run: JobRun, stopped_pod: PodProblem | None) -> str:
 
 
 def describe_job_failure(run: JobRun, pod_problem: PodProblem | None) -> str:
-    """Why a Job has given up, and how its latest pod failed."""
+    """Describe why a Job has given up, and how its latest pod failed."""
     reason = (
         _JOB_FAILURE_MESSAGES.get(run.reason) or messages.first_sentence(run.message) or run.reason
     )

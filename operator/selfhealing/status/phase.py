@@ -1,4 +1,4 @@
-"""How an app is, in one word, one reason and one sentence that helps at night."""
+"""Summarizes the state of an app: its phase, a reason, and a sentence that says what to do."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +14,7 @@ from selfhealing.status.job_phase import summarize_job
 from selfhealing.status.sections import join_clauses, join_words, pluralize, summarize_problems
 
 ROLLED_BACK: Final = "RolledBack"
-"""The reason while an app runs its last good version instead of what the spec asks for."""
+"""The reason while an app runs the stable revision instead of the desired revision."""
 
 PODS_MOVING: Final = "PodsMoving"
 """The reason while pods of a lost node are being replaced."""
@@ -24,7 +24,7 @@ PODS_MOVING: Final = "PodsMoving"
 class PhaseSummary:
     """The phase, a CamelCase reason for conditions, and a sentence for people.
 
-    ``complete``: everything that the current spec asks for is there and ready.
+    ``complete``: everything that the current spec asks for exists and is ready.
     """
 
     phase: Phase
@@ -36,7 +36,7 @@ class PhaseSummary:
 def summarize_phase(
     snapshot: AppSnapshot, assessment: HealthAssessment, sync_result: SyncResult, *, paused: bool
 ) -> PhaseSummary:
-    """Say how the app is, the gravest thing first."""
+    """Summarize the app; the most severe state has priority."""
     state = _summarize_workload(snapshot, assessment)
     user_errors = [error for error in sync_result.errors if error.reason in USER_ACTION_REQUIRED]
     if user_errors:
@@ -65,7 +65,7 @@ def _summarize_workload(snapshot: AppSnapshot, assessment: HealthAssessment) -> 
         snapshot.deployment or snapshot.job,
     )
     if child is not None and child.deleting and not (run is not None and run.result):
-        text = f"the {child.kind} is being deleted, to be made anew"
+        text = f"the {child.kind} is being deleted and recreated"
         return PhaseSummary(Phase.PROGRESSING, "Recreating", text)
     if rollout is not None:
         return _summarize_deployment(snapshot, assessment, rollout)
@@ -99,13 +99,13 @@ def _summarize_deployment(
 def _find_fault(
     snapshot: AppSnapshot, assessment: HealthAssessment, rollout: Rollout
 ) -> tuple[str, str] | None:
-    """What is wrong, as (reason, clause); None when things only take their time."""
+    """The fault of a Deployment as (reason, clause); None if it only is not complete yet."""
     if rollout.stalled_condition is not None and not rollout.is_complete:
         stuck = "the rollout is stuck"
         return rollout.stalled_condition.reason, join_clauses(
             stuck, _find_stall_cause(snapshot, assessment, rollout)
         )
-    # While a rollout replaces the pods that fail, their ailment is being cured.
+    # A rollout in progress replaces the old pods, so their problems are not a fault then.
     if assessment.current_problems or (assessment.old_problems and rollout.is_rolled_out):
         worst = (*assessment.current_problems, *assessment.old_problems)[0]
         return worst.reason, summarize_problems(
@@ -116,7 +116,7 @@ def _find_fault(
     if rollout.replica_failure is not None:
         return rollout.replica_failure.reason, _describe_replica_failure(snapshot, rollout)
     if assessment.node_rejections:
-        return "PodsRejected", f"nodes turn new pods away: {assessment.node_rejections}"
+        return "PodsRejected", f"nodes reject new pods: {assessment.node_rejections}"
     return None
 
 
@@ -126,7 +126,7 @@ def _find_stall_cause(snapshot: AppSnapshot, assessment: HealthAssessment, rollo
     if rollout.replica_failure is not None:
         return _describe_replica_failure(snapshot, rollout)
     if assessment.node_rejections:
-        return f"nodes turn new pods away: {assessment.node_rejections}"
+        return f"nodes reject new pods: {assessment.node_rejections}"
     message = rollout.stalled_condition.message if rollout.stalled_condition is not None else ""
     return messages.shorten(message.rstrip("."))
 
@@ -147,13 +147,13 @@ def _summarize_rollout_progress(
         )
         return PhaseSummary(Phase.PROGRESSING, "DeploymentPaused", join_clauses(count, advice))
     if not any(pod.node for pod in snapshot.pods if is_active(pod)):
-        what = "a node" if rollout.active else "pods to be made"
+        what = "a node" if rollout.active else "pods to be created"
         return PhaseSummary(
             Phase.PENDING, "PodsPending", join_clauses(count, f"waiting for {what}")
         )
     if not rollout.is_observed:
         return PhaseSummary(
-            Phase.PROGRESSING, "RolloutStarting", join_clauses(count, "a change begins")
+            Phase.PROGRESSING, "RolloutStarting", join_clauses(count, "a rollout begins")
         )
     if not rollout.is_rolled_out:
         activity = "rolling out" if rollout.old else "starting"

@@ -1,4 +1,4 @@
-"""Each pod in the words of ``kubectl get pods``, and why it ails in plain ones; the worst first."""
+"""Describes each pod with the reasons of ``kubectl get pods`` and its problem; the worst first."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -22,24 +22,21 @@ STUCK_ON_LOST_NODE: Final = "its node {0} does not answer; it goes when the node
 
 
 def count_pod_restarts(pod: PodView) -> int:
-    """A pod's restarts as kubectl counts them.
-
-    Those of its init containers count until it is initialized.
-    """
+    """Count a pod's restarts as kubectl does: init containers count until it is initialized."""
     return sum(c.restarts for c in pod.containers if not (c.is_init and pod.initialized))
 
 
 def build_pod_statuses(
     pods: tuple[PodView, ...], pod_problems: Iterable[PodProblem], causes: TerminationCauses
 ) -> list[PodStatus]:
-    """Describe the worst pods, at most MAX_PODS of them."""
+    """Describe the pods with the most severe problems, at most MAX_PODS."""
     by_name = {pod_problem.pod_name: pod_problem for pod_problem in pod_problems}
     ranked = sorted(((pod, by_name.get(pod.name)) for pod in pods), key=_severity_key)
     return [_build_pod_status(pod, pod_problem, causes) for pod, pod_problem in ranked[:MAX_PODS]]
 
 
 def _severity_key(entry: tuple[PodView, PodProblem | None]) -> tuple[bool, bool, bool, int, str]:
-    """What fails now comes first; what has ended, and what nodes evicted, says least."""
+    """Active pods with problems come first; terminated and evicted pods come last."""
     pod, pod_problem = entry
     return not is_active(pod), pod_problem is None, pod.ready, -count_pod_restarts(pod), pod.name
 
@@ -47,7 +44,7 @@ def _severity_key(entry: tuple[PodView, PodProblem | None]) -> tuple[bool, bool,
 def _build_pod_status(
     pod: PodView, pod_problem: PodProblem | None, causes: TerminationCauses
 ) -> PodStatus:
-    if pod.deleting:  # how it stops, step by step, is not worth a write each
+    if pod.deleting:  # each container that stops would cost a write of the status
         return PodStatus(
             name=pod.name,
             node=pod.node or None,
@@ -71,7 +68,7 @@ def _build_pod_status(
 
 
 def _describe_state(pod: PodView, causes: TerminationCauses) -> tuple[str, str]:
-    """The reason and message of a pod that nothing ails and that stays."""
+    """The reason and message of a pod without a problem that is not being deleted."""
     if find_failed_container(pod) is not None:
         pod_problem = describe_pod_failure(pod, causes)
         return pod_problem.reason, pod_problem.message

@@ -1,4 +1,4 @@
-"""How healing shows: what it makes of the phase, and the Events that tell its story."""
+"""Adds remediation to the phase and the message of an app, and derives its Events."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,49 +16,53 @@ from selfhealing.api.healing_status import (
 from selfhealing.api.status import Phase, RestartsStatus
 from selfhealing.cache.views import AppKey
 from selfhealing.health.pod_diagnosis import WARNINGS
-from selfhealing.remediation import history as ledger
+from selfhealing.remediation import history
 from selfhealing.remediation.policy import OFF
 from selfhealing.status.event import Event
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
 from selfhealing.status.sections import join_clauses
 
 _UNAFFECTED_PHASES: Final = frozenset({Phase.PAUSED, Phase.INVALID, Phase.COMPLETED})
-"""Phases that healing has no say in."""
+"""Phases that remediation does not change."""
 
 _EXTERNAL_BLOCKED_REASONS: Final = frozenset(
     {BlockedReason.STORM, BlockedReason.NODES_LOST, BlockedReason.STALE_CACHE}
 )
-"""Reasons to wait that are outside the app: whoever looks at it alone cannot see them."""
+"""Blocked reasons that get an Event, because their cause is outside the app."""
 
 _BLOCKED_MESSAGES: Final[dict[BlockedReason, str]] = {
-    BlockedReason.STORM: "many apps are ill at once, so none is touched: look for what they share",
-    BlockedReason.NODES_LOST: "many nodes are silent at once, or they cannot be counted: none is given up",
-    BlockedReason.STALE_CACHE: "what is known of the app is behind: nothing is done until it is not",
+    BlockedReason.STORM: (
+        "many apps are unhealthy at once; no app is remediated: look for a shared cause"
+    ),
+    BlockedReason.NODES_LOST: "many nodes are unreachable, or cannot be counted; no failover",
+    BlockedReason.STALE_CACHE: (
+        "the operator's cache of the app is stale; no action until it is up to date"
+    ),
 }
 
 _EventType = Literal["Normal", "Warning"]
 
 _OUTCOME_EVENTS: Final[dict[ActionOutcome, tuple[_EventType, str]]] = {
-    ActionOutcome.SUCCEEDED: ("Normal", "helped"),
-    ActionOutcome.FAILED: ("Warning", "did not help in time"),
-    ActionOutcome.SUPERSEDED: ("Normal", "was overtaken by a change of the app"),
-    ActionOutcome.EXPIRED: ("Normal", "is no longer proposed"),
+    ActionOutcome.SUCCEEDED: ("Normal", "succeeded"),
+    ActionOutcome.FAILED: ("Warning", "did not succeed in time"),
+    ActionOutcome.SUPERSEDED: ("Normal", "was superseded by a change of the app"),
+    ActionOutcome.EXPIRED: ("Normal", "expired"),
 }
 
 
 def with_remediation(
     key: AppKey, summary: PhaseSummary, record: HealingStatus | None
 ) -> PhaseSummary:
-    """The verdict on an app, with what healing makes of it."""
+    """Add the remediation of the app to its phase, reason and message."""
     if record is None or summary.phase in _UNAFFECTED_PHASES:
         return summary
     if record.failed_revision is not None:
         message = join_clauses(
-            f"runs version {record.stable_revision} ({record.stable_image}), because "
+            f"runs revision {record.stable_revision} ({record.stable_image}), because "
             f"{record.failed_revision} failed; it is tried again when the spec changes",
             summary.message,
         )
-        # What the spec asks for is not there, however well the other version is.
+        # The desired revision does not run, however healthy the stable revision is.
         summary = PhaseSummary(Phase.DEGRADED, ROLLED_BACK, message)
     if summary.complete:
         message = join_clauses(summary.message, _describe_pending_user_action(key, record))
@@ -69,8 +73,8 @@ def with_remediation(
             phase=Phase.QUARANTINED,
             message=join_clauses(_describe_quarantine(key, record), summary.message),
         )
-    action = ledger.find_running(record)
-    # What is done because of a warning is done while the app is well.
+    action = history.find_running(record)
+    # An action for a warning does not change the phase: the app is healthy.
     if action is not None and action.diagnosis not in WARNINGS:
         activity = f"healing: {action.message}"
         return replace(
@@ -82,12 +86,13 @@ def with_remediation(
 
 
 def _describe_pending_user_action(key: AppKey, record: HealingStatus) -> str:
-    """What waits for people although nothing else tells of it."""
+    """What a person can do; empty if nothing waits for a person."""
     if record.quarantined:
         return (
-            f"not healed until it was well for a whole window, or at once: {_resume_command(key)}"
+            "no remediation until healthy for a whole window; to resume now: "
+            f"{_resume_command(key)}"
         )
-    action = ledger.find_proposed(record)
+    action = history.find_proposed(record)
     if action is None:
         return ""
     command = _annotate_command(key, f"{names.ANNOTATION_APPROVE}={action.id}")
@@ -99,13 +104,13 @@ def _resume_command(key: AppKey) -> str:
 
 
 def find_last_heal_time(restarts: RestartsStatus, record: HealingStatus | None) -> datetime | None:
-    """When something was last healed: a container restarted, or an action taken.
+    """When the app was last healed: by the restart of a container, or by an action.
 
-    What was only proposed or noted, and leaving an app to people, heals nothing.
+    Proposals, dry runs and quarantines do not count.
     """
     last_restart = restarts.last.at if restarts.last else None
     actions = record.history if record else ()
-    action_times = (action.at for action in actions if action.outcome in ledger.BUDGETED)
+    action_times = (action.at for action in actions if action.outcome in history.BUDGETED)
     return max(
         (moment for moment in (last_restart, *action_times) if moment is not None), default=None
     )
@@ -126,17 +131,17 @@ def _describe_quarantine(key: AppKey, record: HealingStatus) -> str:
         "",
     )
     pod = (
-        f"pod {quarantine.pod} is kept to be looked at until {quarantine.until:%H:%M:%S} UTC"
+        f"pod {quarantine.pod} is isolated for inspection until {quarantine.until:%H:%M:%S} UTC"
         if quarantine
         else ""
     )
-    return join_clauses(f"left to people, {reason}", pod, f"heal again: {_resume_command(key)}")
+    return join_clauses(f"quarantined: {reason}", pod, f"to resume: {_resume_command(key)}")
 
 
 def remediation_events(
     key: AppKey, before: HealingStatus | None, after: HealingStatus | None
 ) -> Iterator[Event]:
-    """The Events that lead from one record to the next."""
+    """The Events for the changes from the record ``before`` to the record ``after``."""
     return (event.truncate() for event in _transition_events(key, before, after))
 
 
@@ -151,7 +156,7 @@ def _transition_events(
         if before and before.mode != OFF
         else set()
     )
-    # With healing off the phase tells what ails the app: there is nothing to add.
+    # In the mode Off the Events of the phase report the problems already.
     for diagnosis in after.diagnoses if after.mode != OFF else ():
         if diagnosis.type not in previous_types:
             attribution = f"cause: {diagnosis.cause}, confidence: {diagnosis.confidence}"
@@ -174,19 +179,19 @@ def _transition_events(
 
 def _end_events(before: HealingStatus, after: HealingStatus) -> Iterator[Event]:
     if before.quarantined and not after.quarantined and after.mode != OFF:
-        yield Event("Normal", "HealingResumed", "the app is healed again, with a fresh start")
+        yield Event("Normal", "HealingResumed", "the quarantine has ended, healing has resumed")
     if before.fallback_replicas is not None and after.fallback_replicas is None:
         message = "the autoscaler has metrics again: it alone decides on the number of pods"
         yield Event("Normal", "ScalingFallbackEnded", message)
     if after.stable_revision not in {None, before.stable_revision}:
-        message = f"version {after.stable_revision} ({after.stable_image}) is one to go back to"
+        message = f"revision {after.stable_revision} ({after.stable_image}) is the stable revision"
         yield Event("Normal", "RevisionStable", message)
 
 
 def _action_event(key: AppKey, action: HealingAction) -> Event:
     text = action.message
     if action.remediation is Remediation.QUARANTINE:
-        return Event("Warning", "Quarantined", f"left to people: {text}")
+        return Event("Warning", "Quarantined", f"quarantined: {text}")
     if action.outcome is ActionOutcome.IN_PROGRESS:
         return Event("Warning", f"Healing{action.remediation}", text)
     if action.outcome is ActionOutcome.OBSERVED:

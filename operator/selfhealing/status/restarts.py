@@ -1,9 +1,8 @@
-"""Counting container restarts so that the total is true and never falls.
+"""Counts container restarts so that the total is exact and never decreases.
 
-A pod carries only its own count and the end of its previous container, and takes both with it when
-it is deleted. So the resource's status keeps a ledger: for each container what has been counted.
-Counting is then the difference to the ledger, whoever counts, however often, after any restart of
-the operator.
+A pod has only its own count and its last termination, and both are gone when it is deleted. So
+status.restarts.counted has an entry with the counted restarts of each container. New restarts are
+the difference to that entry, so the total stays right if the operator counts again or restarts.
 """
 
 from collections.abc import Iterator
@@ -31,14 +30,20 @@ from selfhealing.health.termination_causes import (
 from selfhealing.status import pods
 
 OTHER: Final = "Other"
-"""Where the reasons beyond the limit are counted."""
+"""The reason under which restarts are counted when byReason already has MAX_REASONS - 1 reasons."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Restarts of one container that were counted now, ``news`` of them, the last by ``reason``.
+    """New restarts of one container.
 
-    ``by_job``: the container failed with its pod, and a Job made another pod.
+    Attributes:
+        pod: the name of the pod.
+        container: the name of the container.
+        reason: the reason of the last of these restarts.
+        exit_code: the exit code before the last of these restarts.
+        count: the number of new restarts.
+        replaced_by_job: the container failed with its pod, and the Job created another pod.
     """
 
     pod: str
@@ -52,7 +57,7 @@ class Restart:
 def collect_termination_causes(
     previous: RestartsStatus | None, snapshot: AppSnapshot
 ) -> TerminationCauses:
-    """Why containers ended, as far as it is known now or was when they were counted."""
+    """Collect why containers terminated, from current Events and from the stored status."""
     recorded = {
         _container_key(entry): RecordedTermination(entry.finished_at, entry.reason)
         for entry in (previous.counted if previous else ())
@@ -64,10 +69,10 @@ def collect_termination_causes(
 def count_restarts(
     previous: RestartsStatus | None, snapshot: AppSnapshot, causes: TerminationCauses
 ) -> tuple[RestartsStatus, tuple[Restart, ...]]:
-    """Bring the count up to date.
+    """Count the new restarts.
 
     Returns:
-        The new block of the status, and the restarts that are counted here for the first time.
+        The new status.restarts, and the restarts that are counted for the first time.
     """
     counter = _RestartCounter(previous or RestartsStatus(), causes)
     by_job: set[tuple[str, str]] = set()
@@ -89,7 +94,7 @@ def count_restarts(
 
 
 def _restart_in_place(container: ContainerView) -> ContainerView:
-    """A container that a Job started again in another pod, as if it had been in this one."""
+    """Count a failed container that the Job started again in another pod as one restart."""
     return replace(
         container,
         restarts=container.restarts + 1,
@@ -99,7 +104,7 @@ def _restart_in_place(container: ContainerView) -> ContainerView:
 
 
 class _RestartCounter:
-    """One round of counting: the old ledger on one side, the new one on the other."""
+    """Counts the restarts of one evaluation: compares the stored entries with the containers."""
 
     def __init__(self, previous: RestartsStatus, causes: TerminationCauses) -> None:
         self.new_restarts: list[Restart] = []
@@ -112,7 +117,7 @@ class _RestartCounter:
         self._new_entries: list[CountedRestarts] = []
 
     def add(self, pod: PodView, container: ContainerView) -> None:
-        """Count what is new of one container."""
+        """Count the new restarts of one container."""
         known = self._previous_entries.get(ContainerKey(pod.uid, container.name))
         if known is None:
             if container.restarts:
@@ -123,7 +128,7 @@ class _RestartCounter:
             new_count = container.restarts - known.count
             self._known_entries.append(self._count_container(pod, container, new_count))
         elif container.restarts < known.count and _is_newer(container, known.finished_at):
-            # A kubelet's memory was lost. What it counts since then had an end of its own.
+            # The kubelet has lost its count. If it counts again, there was at least one restart.
             if container.restarts:
                 self._known_entries.append(self._count_container(pod, container, 1))
             else:
@@ -132,11 +137,11 @@ class _RestartCounter:
             self._known_entries.append(self._correct_reason(known, container))
 
     def result(self, current: int) -> RestartsStatus:
-        """Close the book.
+        """Return the new status.restarts; ``current`` is the number of restarts of existing pods.
 
-        An entry is never given up for another one, so that the ledger is complete for as long as
-        it is not full (see _of_stranger). That a pod is gone is no reason to write: its entries go
-        with the next change.
+        A known entry is never dropped in favour of a new one, so the entries are complete until
+        they are full (see _new_restarts_if_unknown). A deleted pod alone does not change the
+        status: its entries are removed with the next change.
         """
         counted = [*_sort_entries(self._known_entries), *_sort_entries(self._new_entries)][
             :MAX_COUNTED
@@ -152,11 +157,11 @@ class _RestartCounter:
         )
 
     def _new_restarts_if_unknown(self, container: ContainerView) -> int:
-        """How many restarts are new of a container that is not in the ledger.
+        """How many restarts of a container without an entry are new.
 
-        All of them, unless the ledger was full: then they may have been counted and found no room.
-        An end that is later than everything counted has not been, so it is counted as one; beyond
-        the limit some may be missed, but none is counted twice.
+        All of them, unless the entries are full: then they may have been counted without an entry.
+        A termination after the last counted one is new, and counts as one restart. So restarts
+        above the limit may be missed, but none is counted twice.
         """
         if len(self._previous_entries) < MAX_COUNTED:
             return container.restarts
@@ -189,10 +194,10 @@ class _RestartCounter:
         )
 
     def _correct_reason(self, known: CountedRestarts, container: ContainerView) -> CountedRestarts:
-        """Name the probe as the reason, if its Event came after the restart had been counted.
+        """Change the reason to the probe, if its Event arrives after the restart was counted.
 
-        The entry keeps the end that it was counted for: a container that waits for its next start
-        shows the next end already.
+        The entry keeps the termination that it was counted for: a container in its back-off already
+        shows the next one.
         """
         termination = container.last_termination
         if (
@@ -203,7 +208,7 @@ class _RestartCounter:
             return known
         reason = self._causes.reason_for(_container_key(known), termination)
         if known.reason is not None and reason not in PROBE_REASONS.values():
-            return known  # it may be the next end, within the same second
+            return known  # it may be another termination within the same second
         if reason == known.reason:
             return known
         self._move_reason(known.reason or UNKNOWN, reason)
@@ -238,10 +243,10 @@ def _sort_entries(entries: list[CountedRestarts]) -> Iterator[CountedRestarts]:
 
 
 def _is_newer(container: ContainerView, counted_until: datetime | None) -> bool:
-    """Whether a container's state is from after the end that was counted last.
+    """Whether the state of a container is newer than the termination that was counted last.
 
-    If it is not, it is an old state that came late: after a start of the operator its view may be
-    behind the status that it wrote itself.
+    An older state comes from a stale cache: after a start of the operator the cache may be behind
+    the status that the operator itself has written.
     """
     finished_at = container.last_termination.finished_at if container.last_termination else None
     times = [moment for moment in (container.running_since, finished_at) if moment is not None]

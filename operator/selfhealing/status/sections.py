@@ -1,4 +1,4 @@
-"""Settings, figures and addresses in the words that people use."""
+"""Builds the sections of the status: probes, endpoint, autoscaling, disruption; and joins texts."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -19,18 +19,18 @@ from selfhealing.render.probes import build_probe
 
 DEFAULT_PERIOD: Final = 10
 DEFAULT_FAILURES: Final = 3
-"""Kubernetes' defaults of a probe's periodSeconds and failureThreshold."""
+"""The defaults of Kubernetes for a probe's periodSeconds and failureThreshold."""
 
 HANDLER_LIMIT: Final = 100
-"""Characters of a path or a command that are shown."""
+"""The longest path or command of a probe in the status, in characters."""
 
 METRIC_CHANGE_DIVISOR: Final = 10
-"""A metric that moved by less than a tenth of its target is shown as it was: each new figure of
-an autoscaler would cost a write of the status, every 15 s for every app."""
+"""A metric in the status is not updated if it changed by less than a tenth of its target. Otherwise
+each measurement of an autoscaler, every 15 s, would cost a write of the status."""
 
 
 def build_probes_status(spec: SelfHealingAppSpec) -> ProbesStatus | None:
-    """Each probe that there is as a sentence: ``http GET :5000/health every 5s, 3 failures``."""
+    """Describe each probe in a line: ``http GET :5000/health every 5s, 3 failures``."""
     if spec.probes is None:
         return None
     given = (spec.probes.liveness, spec.probes.readiness, spec.probes.startup)
@@ -46,7 +46,8 @@ def _describe_probe(probe: Mapping[str, Any]) -> str:
     # An explicit 0 means the default to Kubernetes.
     period = probe.get("periodSeconds") or DEFAULT_PERIOD
     failures = probe.get("failureThreshold") or DEFAULT_FAILURES
-    return f"{shorten(_describe_handler(probe), HANDLER_LIMIT)} every {period}s, {pluralize(failures, 'failure')}"
+    handler = shorten(_describe_handler(probe), HANDLER_LIMIT)
+    return f"{handler} every {period}s, {pluralize(failures, 'failure')}"
 
 
 def _describe_handler(probe: Mapping[str, Any]) -> str:
@@ -64,10 +65,10 @@ def _describe_handler(probe: Mapping[str, Any]) -> str:
 
 
 def find_endpoint(snapshot: AppSnapshot, before: str | None) -> str | None:
-    """Where to reach the app: from outside where the Service's type allows it, else by DNS.
+    """The URL of the app: an external one if the Service's type has one, else its DNS name.
 
-    A node's port answers on every node; the node that was shown ``before`` is kept while it has a
-    pod, so that the address does not change whenever a pod does.
+    A NodePort is open on every node. The node in the URL ``before`` stays while it has a pod, so
+    that the URL does not change with each pod.
     """
     service = snapshot.service
     if service is None or service.deleting:
@@ -89,7 +90,7 @@ def _url(host: str, port: int) -> str:
 def build_autoscaling_status(
     autoscaler: HpaView | None, before: AutoscalingStatus | None
 ) -> AutoscalingStatus | None:
-    """What the autoscaler sees and wants: ``cpu: 31%/50%``."""
+    """Build status.autoscaling: replicas and metrics such as ``cpu: 31%/50%``."""
     if autoscaler is None:
         return None
     metrics = {metric.name: metric for metric in autoscaler.metrics}
@@ -125,7 +126,7 @@ def _format_metric(metric: MetricView, before: str | None) -> str:
 
 
 def _convert_milli_units(metric: MetricView) -> MetricView:
-    """The metric without thousandths: "7.5" for "7500m", which is how Kubernetes writes it."""
+    """Convert the values of a metric from milli-units: "7500m" becomes "7.5"."""
     return MetricView(
         metric.name, _convert_milli_quantity(metric.current), _convert_milli_quantity(metric.target)
     )
@@ -147,7 +148,7 @@ def _is_steady(previous_value: str, metric: MetricView) -> bool:
 
 
 def build_disruption_status(budget: PdbView | None) -> DisruptionStatus | None:
-    """What the budget lets happen now."""
+    """Build status.disruption from the PodDisruptionBudget."""
     if budget is None:
         return None
     return DisruptionStatus(
@@ -159,22 +160,22 @@ def build_disruption_status(budget: PdbView | None) -> DisruptionStatus | None:
 
 
 def summarize_problems(pod_problems: tuple[PodProblem, ...]) -> str:
-    """The gravest ailment in a clause: ``web-1 and 2 more: cannot pull image web:v9``."""
+    """Describe the most severe problem: ``web-1 and 2 more: cannot pull image web:v9``."""
     return summarize_pods(
         [pod_problem.pod_name for pod_problem in pod_problems], pod_problems[0].message
     )
 
 
 def pluralize(count: int, noun: str) -> str:
-    """A number of things: "1 pod", "2 pods"."""
+    """Format a number and its noun: "1 pod", "2 pods"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def join_clauses(*parts: str) -> str:
-    """The parts that say something, as one sentence."""
+    """Join the parts that are not empty with semicolons."""
     return "; ".join(part for part in parts if part)
 
 
 def join_words(words: list[str]) -> str:
-    """Join words as a sentence does: "a, b and c"."""
+    """Join words: "a, b and c"."""
     return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)

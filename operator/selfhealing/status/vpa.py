@@ -1,7 +1,7 @@
-"""What a VerticalPodAutoscaler recommends, in amounts that can be copied into a spec.
+"""Shows the recommendation of a VerticalPodAutoscaler, in amounts that can be copied into a spec.
 
-A recommender writes its figures anew every minute, and its bounds close in for days: what is shown
-is kept until it is wrong by a tenth, or each minute would cost a write of the status.
+The recommender updates its amounts every minute, and its bounds narrow over days. The status is
+updated only if an amount changed by a tenth or more; otherwise each minute would cost a write.
 """
 
 from decimal import ROUND_CEILING, Decimal
@@ -13,19 +13,19 @@ from selfhealing.cache.views import ResourceQuantities, VpaView
 from selfhealing.health import messages
 
 RECOMMENDATION_CHANGE_DIVISOR: Final = 10
-"""A figure that moved by less than a tenth is shown as it was."""
+"""An amount that changed by less than a tenth is not updated in the status."""
 
 MILLI: Final = Decimal("0.001")
 MEBI: Final = Decimal(2**20)
 
 _BLOCKING_CONDITIONS: Final = ("ConfigUnsupported", "ConfigDeprecated", "NoPodsMatched")
-"""VPA's conditions that say, when they are True, why there is no recommendation."""
+"""Conditions of the VerticalPodAutoscaler that, if True, say why there is no recommendation."""
 
 
 def build_vertical_scaling_status(
     view: VpaView | None, before: VerticalScalingStatus | None
 ) -> VerticalScalingStatus | None:
-    """The status block; None without a VerticalPodAutoscaler."""
+    """Build status.verticalScaling; None without a VerticalPodAutoscaler."""
     if view is None:
         return None
     return VerticalScalingStatus(
@@ -67,7 +67,7 @@ def _build_resource_amounts(
 
 
 def _round_up_quantity(text: str, unit: Decimal, suffix: str) -> str | None:
-    """A quantity in whole units, rounded up: too little is worse."""
+    """Round a quantity up to whole units: too few resources are worse than too many."""
     value = parse_quantity(text)
     if value is None:
         return None

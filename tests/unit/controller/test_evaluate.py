@@ -271,7 +271,7 @@ def test_everything() -> None:
             }
             for kind, status, reason, message in (
                 ("Ready", "True", "AllPodsReady", "1 of 1 pod ready"),
-                ("Reconciled", "True", "ChildrenApplied", "every child is as the spec says"),
+                ("Reconciled", "True", "ChildrenApplied", "every child matches the spec"),
                 (
                     "Progressing",
                     "False",
@@ -279,7 +279,7 @@ def test_everything() -> None:
                     "every pod is made from the current spec",
                 ),
                 ("Healthy", "True", "NothingFails", "nothing fails in the pods"),
-                ("Paused", "False", "NotPaused", "the operator looks after the children"),
+                ("Paused", "False", "NotPaused", "the operator reconciles the children"),
                 (
                     "ScalingActive",
                     "True",

@@ -33,7 +33,7 @@ class TestReconciled:
 
     def test_true(self) -> None:
         """Nothing stands in the way."""
-        assert ("True", "ChildrenApplied", "every child is as the spec says") == find_condition(
+        assert ("True", "ChildrenApplied", "every child matches the spec") == find_condition(
             "Reconciled"
         )
 
@@ -57,7 +57,7 @@ class TestReconciled:
         assert (
             "Unknown",
             "Paused",
-            "spec.paused: the children are not looked after",
+            "spec.paused: the children are not reconciled",
         ) == find_condition("Reconciled", spec={"image": "web:v1", "paused": True})
 
 
@@ -68,7 +68,7 @@ class TestPaused:
         ("paused", "expected"),
         [
             (True, ("True", "SpecPaused", "spec.paused is true: nothing is changed")),
-            (False, ("False", "NotPaused", "the operator looks after the children")),
+            (False, ("False", "NotPaused", "the operator reconciles the children")),
         ],
     )
     def test_it(self, paused: bool, expected: ConditionTuple) -> None:  # noqa: FBT001 - a table's column
@@ -90,7 +90,7 @@ class TestProgressing:
         assert (
             "True",
             "RolloutStarting",
-            "the Deployment has yet to take up a change",
+            "the Deployment controller has not observed the latest change yet",
         ) == find_condition("Progressing", deployment(observed=False))
 
     def test_rolling_out(self) -> None:
@@ -184,7 +184,7 @@ class TestScalingActive:
 
     def test_not_reported(self) -> None:
         """A new autoscaler has not looked yet."""
-        assert ("Unknown", "NotReported", "the autoscaler has not looked yet") == find_condition(
+        assert ("Unknown", "NotReported", "the autoscaler has not reported yet") == find_condition(
             "ScalingActive", hpa(active=None)
         )
 

@@ -67,7 +67,7 @@ class TestDeeds:
                 Event(
                     "Warning",
                     "DriftCorrected",
-                    "somebody changed Deployment and Service; put back what the spec says",
+                    "somebody changed Deployment and Service; reverted to the spec",
                 ),
             ),
             (
@@ -280,7 +280,7 @@ class TestReconciled:
             ],
             [],
             [
-                "Normal Reconciled: every child is as the spec says",
+                "Normal Reconciled: every child matches the spec",
                 "Normal Ready: 1 of 1 pod ready",
             ],
         ] == events_of(well, refused, refused, well)[1:]

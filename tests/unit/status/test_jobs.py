@@ -87,7 +87,7 @@ class TestTheWay:
 
     def test_pods_are_to_be_made(self) -> None:
         """A Job that was just made has no pods."""
-        message = "0 of 1 pod ready; waiting for pods to be made"
+        message = "0 of 1 pod ready; waiting for pods to be created"
 
         assert ("Pending", "False", "PodsPending", "0/1", message) == summarize_job(job(), now=29)
         assert 1 == evaluate_job(job(), now=29).requeue_after
@@ -283,7 +283,7 @@ class TestFaults:
 
     def test_it_is_made_anew(self) -> None:
         """Its template has changed."""
-        message = "the Job is being deleted, to be made anew"
+        message = "the Job is being deleted and recreated"
 
         assert ("Progressing", "False", "Recreating", "0/1", message) == summarize_job(
             job(deletionTimestamp=builders.iso(0))

@@ -98,7 +98,7 @@ class TestFirstDeployment:
             "Pending",
             "PodsPending",
             "0/2",
-            "0 of 2 pods ready; waiting for pods to be made",
+            "0 of 2 pods ready; waiting for pods to be created",
         ) == summarize(new)
 
     def test_pods_wait_for_a_node(self) -> None:
@@ -592,7 +592,7 @@ class TestRollout:
             "Progressing",
             "RolloutStarting",
             "1/1",
-            "1 of 1 pod ready; a change begins",
+            "1 of 1 pod ready; a rollout begins",
         ) == summarize(deployment(1, observed=False), make_ready_pod("web-abc-1"))
 
     def test_a_new_version_cures_the_old_one(self) -> None:
@@ -655,7 +655,7 @@ class TestRollout:
         )[3]
 
         assert (
-            "0 of 1 pod ready; the rollout is stuck; nodes turn new pods away: Evicted, The node "
+            "0 of 1 pod ready; the rollout is stuck; nodes reject new pods: Evicted, The node "
             "was low on resource: memory"
         ) == message
 
@@ -791,21 +791,23 @@ class TestRoom:
 
     def test_nodes_turn_pods_away(self) -> None:
         """A node that refuses each new pod leaves a row of failed ones."""
-        turned = [
-            evicted_pod(f"web-abc-{i}", reason="OutOfcpu", message="Pod was rejected: Node didn't have "
-                    "enough resource: cpu, requested: 100, used: 1950, capacity: 2000")
-            for i in range(3)
-        ]  # fmt: skip
+        message = (
+            "Pod was rejected: Node didn't have enough resource: cpu, requested: 100, used: 1950, "
+            "capacity: 2000"
+        )
+        rejected = [
+            evicted_pod(f"web-abc-{i}", reason="OutOfcpu", message=message) for i in range(3)
+        ]
 
         assert (
             "Degraded",
             "PodsRejected",
             "0/1",
             (
-                "0 of 1 pod ready; nodes turn new pods away: OutOfcpu, Pod was rejected: Node "
+                "0 of 1 pod ready; nodes reject new pods: OutOfcpu, Pod was rejected: Node "
                 "didn't have enough resource: cpu, requested: 100, used: 1950, capacity: 2000"
             ),
-        ) == summarize(deployment(1), *turned)
+        ) == summarize(deployment(1), *rejected)
 
 
 class TestHands:
@@ -834,7 +836,7 @@ class TestHands:
             "Progressing",
             "Recreating",
             "1/1",
-            "the Deployment is being deleted, to be made anew",
+            "the Deployment is being deleted and recreated",
         ) == summarize(
             deployment(1, deletionTimestamp=builders.iso(0)), make_ready_pod("web-abc-1")
         )

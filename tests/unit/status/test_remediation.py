@@ -74,14 +74,14 @@ QUARANTINED_RECORD = make_record(
     history=[make_action(ActionOutcome.COMPLETED, Remediation.QUARANTINE)],
 )
 ROLLED_BACK_MESSAGE = (
-    "runs version good (web:v0), because new failed; it is tried again when the spec changes"
+    "runs revision good (web:v0), because new failed; it is tried again when the spec changes"
 )
 PROPOSED_RECORD = make_record(history=[make_action(ActionOutcome.PROPOSED)])
 QUARANTINE_HINT = (
-    f"not healed until it was well for a whole window, or at once: {ANNOTATE}resume=$(date +%s)"
+    f"no remediation until healthy for a whole window; to resume now: {ANNOTATE}resume=$(date +%s)"
 )
 APPROVAL_HINT = f"ReplacePod waits for approval: {ANNOTATE}approve=1"
-RESUME_HINT = f"heal again: {ANNOTATE}resume=$(date +%s)"
+RESUME_HINT = f"to resume: {ANNOTATE}resume=$(date +%s)"
 
 
 class TestPhase:
@@ -115,8 +115,8 @@ class TestPhase:
                 PhaseSummary(
                     Phase.QUARANTINED,
                     "CrashLoopBackOff",
-                    "left to people, web-abc-1 is replaced; "
-                    "pod web-abc-1 is kept to be looked at until 13:00:00 UTC; "
+                    "quarantined: web-abc-1 is replaced; "
+                    "pod web-abc-1 is isolated for inspection until 13:00:00 UTC; "
                     f"{RESUME_HINT}; 0 of 1 pod ready",
                 ),
             ),
@@ -228,25 +228,28 @@ class TestStory:
             (
                 ActionOutcome.SUCCEEDED,
                 Remediation.REPLACE_POD,
-                "Normal RemediationSucceeded: ReplacePod helped: web-abc-1 is replaced",
+                "Normal RemediationSucceeded: ReplacePod succeeded: web-abc-1 is replaced",
             ),
             (
                 ActionOutcome.FAILED,
                 Remediation.REPLACE_POD,
-                "Warning RemediationFailed: ReplacePod did not help in time: web-abc-1 is replaced",
+                (
+                    "Warning RemediationFailed: ReplacePod did not succeed in time: "
+                    "web-abc-1 is replaced"
+                ),
             ),
             (
                 ActionOutcome.SUPERSEDED,
                 Remediation.REPLACE_POD,
                 (
-                    "Normal RemediationSuperseded: ReplacePod was overtaken by a change of the app: "
-                    "web-abc-1 is replaced"
+                    "Normal RemediationSuperseded: ReplacePod was superseded by a change of the "
+                    "app: web-abc-1 is replaced"
                 ),
             ),
             (
                 ActionOutcome.EXPIRED,
                 Remediation.REPLACE_POD,
-                "Normal RemediationExpired: ReplacePod is no longer proposed: web-abc-1 is replaced",
+                "Normal RemediationExpired: ReplacePod expired: web-abc-1 is replaced",
             ),
             (
                 ActionOutcome.OBSERVED,
@@ -264,7 +267,7 @@ class TestStory:
             (
                 ActionOutcome.COMPLETED,
                 Remediation.QUARANTINE,
-                "Warning Quarantined: left to people: web-abc-1 is replaced",
+                "Warning Quarantined: quarantined: web-abc-1 is replaced",
             ),
         ],
     )
@@ -323,7 +326,7 @@ class TestStory:
         proved = make_record(stable_revision="good", stable_image="web:v1")
 
         assert [
-            "Normal HealingResumed: the app is healed again, with a fresh start"
+            "Normal HealingResumed: the quarantine has ended, healing has resumed"
         ] == format_events(
             QUARANTINED_RECORD, QUARANTINED_RECORD.model_copy(update={"quarantined": False})
         )
@@ -334,7 +337,7 @@ class TestStory:
             )
         ] == format_events(fallen, make_record())
         assert [
-            "Normal RevisionStable: version good (web:v1) is one to go back to"
+            "Normal RevisionStable: revision good (web:v1) is the stable revision"
         ] == format_events(make_record(), proved)
         assert [] == format_events(proved, make_record())
 
