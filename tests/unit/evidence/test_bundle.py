@@ -100,7 +100,7 @@ class TestText:
             "== New in this revision ==",
         ] == [line for line in text.splitlines() if line.startswith("==")]
         assert "\n- its Events: no answer in 5 s\n" in text
-        assert "memory ==\napp: cpu 12m\n" in text
+        assert "usage ==\napp: cpu 12m\n" in text
         assert "lines ==\nboom\n\n==" in text
         assert "lines ==\n(empty)\n" in text
         assert "-image: v1\n+image: v2\n" in text

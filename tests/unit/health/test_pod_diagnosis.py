@@ -403,8 +403,10 @@ class TestNodes:
             ([], "is stuck terminating: its node node-1 has not confirmed that it stopped"),
             (
                 ["example.com/a", "example.com/b"],
-                "is stuck terminating: the finalizer example.com/a, example.com/b blocks its "
-                "deletion",
+                (
+                    "is stuck terminating: the finalizer example.com/a, example.com/b blocks its "
+                    "deletion"
+                ),
             ),
         ],
     )

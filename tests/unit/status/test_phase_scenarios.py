@@ -1,10 +1,21 @@
-"""How an app is said to be, in the situations that an on-call engineer meets."""
+"""The status of an app in the scenarios that an engineer on call meets.
 
+The tests compare the phase, the reason and the ready pods. The full wording of each scenario is in
+golden/messages.yaml, for one evaluation after the other: the phase, the messages of the conditions,
+and the Events. ``REFRESH=1 pytest tests/unit/status/test_phase_scenarios.py`` writes the file; then
+read the diff.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
+from selfhealing.controller.evaluate import Evaluation
 from tests.unit import builders
 from tests.unit.builders import (
     crash_loop,
@@ -41,12 +52,65 @@ QUOTA_MESSAGE = (
 
 
 HEALING_OFF = {"image": "web:v1", "port": 5000, "healing": {"mode": "Off"}}
-"""What is judged here is how an app is, whatever would be done about it."""
+"""Without healing the status shows the app only, and no remediation."""
+
+GOLDEN = Path(__file__).parent / "golden" / "messages.yaml"
+UNREMARKABLE = ("Reconciled ChildrenApplied", "Paused NotPaused")
+"""Conditions with these reasons are left out of the golden file."""
+
+_golden: dict[str, list[Json]] = yaml.safe_load(GOLDEN.read_text())
+_evaluations: list[Json] = []
+"""The wording of each evaluation of the running test."""
 
 
-def summarize(*objects: Json, **more: Any) -> tuple[str, str, str, str]:  # noqa: ANN401 - as tell
-    """Phase, reason, ready pods and message: what the columns of kubectl show."""
-    evaluation = evaluate_app(*objects, **{"spec": HEALING_OFF, **more})
+@pytest.fixture(autouse=True)
+def compare_wording(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compare the wording of every evaluation of a test with the golden file."""
+    _evaluations.clear()
+    yield
+    scenario = request.node.nodeid.partition("::")[2]
+    if os.environ.get("REFRESH") and _evaluations:
+        _golden[scenario] = list(_evaluations)
+        GOLDEN.write_text(
+            yaml.safe_dump(dict(sorted(_golden.items())), sort_keys=False, width=1000)
+        )
+    assert _golden.get(scenario, []) == _evaluations
+
+
+def evaluate_scenario(*objects: Json, **more: Any) -> Evaluation:  # noqa: ANN401 - as evaluate_app
+    """Evaluate the app, and keep the wording for the comparison with the golden file."""
+    evaluation = evaluate_app(*objects, **more)
+    conditions = [
+        f"{condition.type} {condition.reason}: {condition.message}"
+        for condition in evaluation.status.conditions
+    ]
+    wording: Json = {
+        "phase": str(evaluation.status.phase),
+        "conditions": [line for line in conditions if not line.startswith(UNREMARKABLE)],
+        "events": [f"{event.type} {event.reason}: {event.message}" for event in evaluation.events],
+    }
+    _evaluations.append(wording)
+    return evaluation
+
+
+def test_the_golden_file_has_no_stale_scenarios() -> None:
+    """Every entry of the golden file belongs to a test of this module."""
+    for scenario in _golden:
+        owner, _, name = scenario.partition("[")[0].rpartition("::")
+        assert hasattr(globals()[owner], name), scenario
+
+
+def summarize(*objects: Json, **more: Any) -> tuple[str, str, str]:  # noqa: ANN401 - as evaluate_app
+    """Phase, reason and ready pods, as in the columns of kubectl."""
+    return summarize_with_message(*objects, **more)[:3]
+
+
+def summarize_with_message(
+    *objects: Json,
+    **more: Any,  # noqa: ANN401 - as evaluate_app
+) -> tuple[str, str, str, str]:
+    """Phase, reason, ready pods and message, for a test whose parameter is the message."""
+    evaluation = evaluate_scenario(*objects, **{"spec": HEALING_OFF, **more})
     ready = next(c for c in evaluation.status.conditions if c.type == "Ready")
     assert (ready.status == "True") == (evaluation.status.phase == "Ready")
     assert ready.message == evaluation.status.message
@@ -80,9 +144,7 @@ class TestFirstDeployment:
         """Without a Deployment the app is Pending, and what is wanted comes from the spec."""
         spec = {"image": "web:v1", "replicas": 3}
 
-        assert ("Pending", "Creating", "0/3", "the Deployment is being created") == summarize(
-            spec=spec
-        )
+        assert ("Pending", "Creating", "0/3") == summarize(spec=spec)
 
     def test_nothing_yet_with_autoscaling(self) -> None:
         """An autoscaler keeps at least its minimum."""
@@ -94,44 +156,32 @@ class TestFirstDeployment:
         """A Deployment that was just made has no pods."""
         new = deployment(2, updated=0, conditions=[progressing_condition("NewReplicaSetCreated")])
 
-        assert (
-            "Pending",
-            "PodsPending",
-            "0/2",
-            "0 of 2 pods ready; waiting for pods to be created",
-        ) == summarize(new)
+        assert ("Pending", "PodsPending", "0/2") == summarize(new)
 
     def test_pods_wait_for_a_node(self) -> None:
         """Pods that are made but not yet placed are Pending too."""
         new = deployment(1, conditions=[progressing_condition("ReplicaSetUpdated")])
 
-        assert (
-            "Pending",
-            "PodsPending",
-            "0/1",
-            "0 of 1 pod ready; waiting for a node",
-        ) == summarize(new, pod(node="", phase="Pending"))
+        assert ("Pending", "PodsPending", "0/1") == summarize(new, pod(node="", phase="Pending"))
 
     def test_containers_are_made(self) -> None:
         """Pulling the image and starting containers is progress."""
         new = deployment(1, conditions=[progressing_condition("ReplicaSetUpdated")])
         starting = pod("web-abc-1", waiting("ContainerCreating"), phase="Pending")
 
-        assert ("Progressing", "RollingOut", "0/1", "0 of 1 pod ready; starting") == summarize(
-            new, starting
-        )
+        assert ("Progressing", "RollingOut", "0/1") == summarize(new, starting)
 
     def test_half_ready(self) -> None:
         """One pod is ready, the other one does not pass its readiness probe yet."""
         new = deployment(2, conditions=[progressing_condition("ReplicaSetUpdated")])
 
-        assert ("Progressing", "RollingOut", "1/2", "1 of 2 pods ready; starting") == summarize(
+        assert ("Progressing", "RollingOut", "1/2") == summarize(
             new, make_ready_pod("web-abc-1"), pod("web-abc-2", running(since=50, ready=False))
         )
 
     def test_ready(self) -> None:
         """Everything is there and ready."""
-        assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == summarize(
+        assert ("Ready", "AllPodsReady", "2/2") == summarize(
             deployment(2), make_ready_pod("web-abc-1"), make_ready_pod("web-abc-2")
         )
 
@@ -144,12 +194,7 @@ class TestFirstDeployment:
             conditions=[progressing_condition("NewReplicaSetAvailable")],
         )
 
-        assert (
-            "Progressing",
-            "PodsSettling",
-            "1/1",
-            "1 of 1 pod ready; waiting for minReadySeconds",
-        ) == summarize(new, make_ready_pod("web-abc-1"))
+        assert ("Progressing", "PodsSettling", "1/1") == summarize(new, make_ready_pod("web-abc-1"))
 
 
 class TestImages:
@@ -164,12 +209,7 @@ class TestImages:
             else IMAGE_NOT_FOUND_MESSAGE.partition("ErrImagePull: ")[2]
         )
 
-        assert (
-            "Degraded",
-            "ImagePullBackOff",
-            "0/1",
-            "0 of 1 pod ready; web-abc-1: cannot pull image web:v1: not found",
-        ) == summarize(
+        assert ("Degraded", "ImagePullBackOff", "0/1") == summarize(
             deployment(1, conditions=[progressing_condition("ReplicaSetUpdated")]),
             pod("web-abc-1", waiting(reason, message), phase="Pending"),
         )
@@ -183,15 +223,7 @@ class TestImages:
             image="web:v2",
         )
 
-        assert (
-            "Degraded",
-            "ImagePullBackOff",
-            "0/2",
-            (
-                "0 of 2 pods ready; web-def-1: cannot pull image web:v2: not found; "
-                "2 old pods still serve"
-            ),
-        ) == summarize(
+        assert ("Degraded", "ImagePullBackOff", "0/2") == summarize(
             deployment(2, updated=1, conditions=ROLLING),
             make_ready_pod("web-abc-1"),
             make_ready_pod("web-abc-2"),
@@ -207,15 +239,9 @@ class TestImages:
             image="web:v2",
         )
 
-        assert (
-            "Degraded",
-            "ProgressDeadlineExceeded",
-            "0/1",
-            (
-                "0 of 1 pod ready; the rollout is stuck; web-def-1: cannot pull image web:v2: "
-                "not found; 1 old pod still serves"
-            ),
-        ) == summarize(deployment(1, conditions=STUCK), make_ready_pod("web-abc-1"), bad)
+        assert ("Degraded", "ProgressDeadlineExceeded", "0/1") == summarize(
+            deployment(1, conditions=STUCK), make_ready_pod("web-abc-1"), bad
+        )
 
 
 class TestCrashes:
@@ -223,12 +249,9 @@ class TestCrashes:
 
     def test_the_first_crash(self) -> None:
         """A container that has just ended is not up, and is told with its exit code."""
-        assert (
-            "Degraded",
-            "Error",
-            "0/1",
-            "0 of 1 pod ready; web-abc-1: crashed, exit code 1",
-        ) == summarize(deployment(1), pod("web-abc-1", terminated(termination(1))))
+        assert ("Degraded", "Error", "0/1") == summarize(
+            deployment(1), pod("web-abc-1", terminated(termination(1)))
+        )
 
     @pytest.mark.parametrize(
         "status",
@@ -242,7 +265,7 @@ class TestCrashes:
     )
     def test_a_loop_has_one_name(self, status: Json) -> None:
         """The states of a loop take turns; phase, reason and message do not."""
-        phase, reason, _, message = summarize(deployment(1), pod("web-abc-1", status))
+        phase, reason, _, message = summarize_with_message(deployment(1), pod("web-abc-1", status))
 
         assert ("Degraded", "CrashLoopBackOff") == (phase, reason)
         assert message.endswith("pod ready; web-abc-1: keeps crashing, exit code 1")
@@ -286,12 +309,9 @@ class TestCrashes:
         """Ten minutes are enough, as for the kubelet: then an end is a new fault, not a loop."""
         end = termination(1, started=0, finished=600)
 
-        assert (
-            "Degraded",
-            "Error",
-            "0/1",
-            "0 of 1 pod ready; web-abc-1: crashed, exit code 1",
-        ) == summarize(deployment(1), pod("web-abc-1", terminated(end, restarts=5)))
+        assert ("Degraded", "Error", "0/1") == summarize(
+            deployment(1), pod("web-abc-1", terminated(end, restarts=5))
+        )
 
     @pytest.mark.parametrize(
         ("end", "reason", "words"),
@@ -320,7 +340,7 @@ class TestCrashes:
             reason,
             "0/1",
             f"0 of 1 pod ready; web-abc-1: {words}",
-        ) == summarize(deployment(1), pod("web-abc-1", crash_loop(4, end)))
+        ) == summarize_with_message(deployment(1), pod("web-abc-1", crash_loop(4, end)))
 
     @pytest.mark.parametrize(
         ("end", "reason", "words"),
@@ -332,7 +352,8 @@ class TestCrashes:
     def test_why_it_ended_once(self, end: Json, reason: str, words: str) -> None:
         """A single end is told as one."""
         assert ("Degraded", reason, f"0 of 1 pod ready; web-abc-1: {words}") == tuple(
-            summarize(deployment(1), pod("web-abc-1", terminated(end)))[i] for i in (0, 1, 3)
+            summarize_with_message(deployment(1), pod("web-abc-1", terminated(end)))[i]
+            for i in (0, 1, 3)
         )
 
     @pytest.mark.parametrize(
@@ -347,7 +368,7 @@ class TestCrashes:
         """The kubelet's Event tells a probe's kill from a crash with the same exit code."""
         status = terminated(termination(137, started=0, finished=30), restarts=restarts)
 
-        message = summarize(
+        message = summarize_with_message(
             deployment(1), pod("web-abc-1", status), probe_kill_event("web-abc-1", 29, probe=probe)
         )[3]
 
@@ -358,22 +379,17 @@ class TestCrashes:
         sidecar = crash_loop(2, termination(1), name="proxy")
         init = crash_loop(2, termination(2), name="migrate")
 
-        assert summarize(deployment(1), pod("web-abc-1", running(), sidecar))[3].endswith(
-            "web-abc-1: container proxy keeps crashing, exit code 1"
-        )
-        assert summarize(
+        assert summarize_with_message(deployment(1), pod("web-abc-1", running(), sidecar))[
+            3
+        ].endswith("web-abc-1: container proxy keeps crashing, exit code 1")
+        assert summarize_with_message(
             deployment(1),
             pod("web-abc-1", waiting("PodInitializing"), init=[init], phase="Pending"),
         )[3].endswith("web-abc-1: init container migrate keeps crashing, exit code 2")
 
     def test_several_pods(self) -> None:
         """The gravest ailment is told, by the first name that has it, and how many more ail."""
-        assert (
-            "Degraded",
-            "OOMKilled",
-            "1/4",
-            "1 of 4 pods ready; web-abc-2 and 2 more: runs out of memory again and again",
-        ) == summarize(
+        assert ("Degraded", "OOMKilled", "1/4") == summarize(
             deployment(4),
             make_ready_pod("web-abc-1"),
             pod("web-abc-2", crash_loop(5, termination(137, "OOMKilled"))),
@@ -385,12 +401,9 @@ class TestCrashes:
         """The kubelet's own words where they are plain."""
         status = waiting("CreateContainerConfigError", 'secret "db" not found')
 
-        assert (
-            "Degraded",
-            "CreateContainerConfigError",
-            "0/1",
-            '0 of 1 pod ready; web-abc-1: cannot start: secret "db" not found',
-        ) == summarize(deployment(1), pod("web-abc-1", status, phase="Pending"))
+        assert ("Degraded", "CreateContainerConfigError", "0/1") == summarize(
+            deployment(1), pod("web-abc-1", status, phase="Pending")
+        )
 
     def test_a_container_that_cannot_be_started(self) -> None:
         """The two names of a failed start are one."""
@@ -400,15 +413,9 @@ class TestCrashes:
             "no such file or directory: unknown"
         )
 
-        assert (
-            "Degraded",
-            "RunContainerError",
-            "0/1",
-            (
-                "0 of 1 pod ready; web-abc-1: cannot start: "
-                'exec: "/x": stat /x: no such file or directory'
-            ),
-        ) == summarize(deployment(1), pod("web-abc-1", waiting("RunContainerError", message)))
+        assert ("Degraded", "RunContainerError", "0/1") == summarize(
+            deployment(1), pod("web-abc-1", waiting("RunContainerError", message))
+        )
 
 
 class TestReadiness:
@@ -418,12 +425,9 @@ class TestReadiness:
         """A pod that was ready and is not any more is a fault: it gets no requests."""
         lost = pod("web-abc-2", running(since=0, ready=False), since=50)
 
-        assert (
-            "Degraded",
-            "NotReady",
-            "1/2",
-            "1 of 2 pods ready; web-abc-2: does not pass its readiness probe",
-        ) == summarize(deployment(2), make_ready_pod("web-abc-1"), lost)
+        assert ("Degraded", "NotReady", "1/2") == summarize(
+            deployment(2), make_ready_pod("web-abc-1"), lost
+        )
 
     def test_restarted_and_not_ready_yet(self) -> None:
         """After a restart readiness takes a moment."""
@@ -431,12 +435,7 @@ class TestReadiness:
             since=95, ready=False, restarts=1, last=termination(137, started=0, finished=90)
         )
 
-        assert (
-            "Degraded",
-            "NotReady",
-            "0/1",
-            "0 of 1 pod ready; web-abc-1: was restarted and is not ready yet",
-        ) == summarize(deployment(1), pod("web-abc-1", back))
+        assert ("Degraded", "NotReady", "0/1") == summarize(deployment(1), pod("web-abc-1", back))
 
     @pytest.mark.parametrize(
         ("tolerations", "wait"),
@@ -468,7 +467,7 @@ class TestReadiness:
                 "1 of 2 pods ready; web-abc-2: its node node-7 does not answer, "
                 f"noticed 2026-01-01 12:00:50 UTC; {wait}"
             ),
-        ) == summarize(deployment(2), make_ready_pod("web-abc-1"), lost)
+        ) == summarize_with_message(deployment(2), make_ready_pod("web-abc-1"), lost)
 
     def test_the_node_is_lost_and_nobody_knows_since_when(self) -> None:
         """A condition without a time says no less."""
@@ -477,25 +476,17 @@ class TestReadiness:
 
         assert (
             "0 of 1 pod ready; web-abc-1: its node node-7 does not answer"
-            == (summarize(deployment(1), lost)[3])
+            == (summarize_with_message(deployment(1), lost)[3])
         )
 
     def test_the_pods_of_a_lost_node_are_replaced(self) -> None:
         """What is left behind is told, and what it waits for."""
         lost = make_unreachable_pod("web-abc-2", deletionTimestamp=builders.iso(0))
-        found = evaluate_app(
+        found = evaluate_scenario(
             deployment(2), make_ready_pod("web-abc-1"), lost, make_starting_pod("web-abc-3")
         )
 
-        assert (
-            "Progressing",
-            "PodsMoving",
-            "1/2",
-            (
-                "1 of 2 pods ready; starting elsewhere; "
-                "1 pod left behind on node-7, which does not answer"
-            ),
-        ) == summarize(
+        assert ("Progressing", "PodsMoving", "1/2") == summarize(
             deployment(2), make_ready_pod("web-abc-1"), lost, make_starting_pod("web-abc-3")
         )
         assert {
@@ -506,7 +497,7 @@ class TestReadiness:
         """With its replacement ready the app is Ready, however long the node stays away."""
         lost = make_unreachable_pod("web-abc-2", deletionTimestamp=builders.iso(0))
 
-        assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == summarize(
+        assert ("Ready", "AllPodsReady", "2/2") == summarize(
             deployment(2), make_ready_pod("web-abc-1"), lost, make_ready_pod("web-abc-3")
         )
 
@@ -514,12 +505,7 @@ class TestReadiness:
         """Somebody else's readiness gate is neither a lost node nor a failing probe."""
         gated = pod("web-abc-1", running(), ready=False, ready_reason="ReadinessGatesNotReady")
 
-        assert (
-            "Progressing",
-            "PodsStarting",
-            "0/1",
-            "0 of 1 pod ready; starting",
-        ) == summarize(deployment(1), gated)
+        assert ("Progressing", "PodsStarting", "0/1") == summarize(deployment(1), gated)
 
     @pytest.mark.parametrize(
         ("status", "reason", "words"),
@@ -537,9 +523,12 @@ class TestReadiness:
         slow = pod("web-abc-1", status)
 
         assert "Progressing" == summarize(deployment(1), slow, now=599)[0]
-        assert ("Degraded", reason, "0/1", f"0 of 1 pod ready; web-abc-1: {words}") == summarize(
-            deployment(1), slow, now=600
-        )
+        assert (
+            "Degraded",
+            reason,
+            "0/1",
+            f"0 of 1 pod ready; web-abc-1: {words}",
+        ) == summarize_with_message(deployment(1), slow, now=600)
 
     def test_how_long_is_too_long(self) -> None:
         """As long as the Deployment waits for progress: an app may be slow by nature."""
@@ -548,7 +537,7 @@ class TestReadiness:
         assert "Progressing" == summarize(deployment(1, deadline=900), slow, now=899)[0]
         assert (
             "web-abc-1: runs but is not ready after 15 minutes"
-            in summarize(deployment(1, deadline=900), slow, now=900)[3]
+            in summarize_with_message(deployment(1, deadline=900), slow, now=900)[3]
         )
 
 
@@ -557,12 +546,7 @@ class TestRollout:
 
     def test_under_way(self) -> None:
         """Ready counts only pods of the current spec; old ones are told apart."""
-        assert (
-            "Progressing",
-            "RollingOut",
-            "1/2",
-            "1 of 2 pods ready; rolling out; 1 old pod still serves",
-        ) == summarize(
+        assert ("Progressing", "RollingOut", "1/2") == summarize(
             deployment(2, conditions=ROLLING),
             make_ready_pod("web-abc-1"),
             make_ready_pod("web-def-1"),
@@ -575,12 +559,9 @@ class TestRollout:
         done = deployment(2, conditions=[progressing_condition("NewReplicaSetAvailable", "def")])
         going = pod("web-abc-1", running(), deletionTimestamp=builders.iso(0))
 
-        assert (
-            "Progressing",
-            "RollingOut",
-            "2/2",
-            "2 of 2 pods ready; rolling out; 1 old pod still serves",
-        ) == summarize(deployment(2, conditions=ROLLING), make_ready_pod("web-abc-1"), *current)
+        assert ("Progressing", "RollingOut", "2/2") == summarize(
+            deployment(2, conditions=ROLLING), make_ready_pod("web-abc-1"), *current
+        )
         assert ("Progressing", "PodsSettling") == summarize(
             done, make_ready_pod("web-abc-1"), *current
         )[:2]
@@ -588,21 +569,13 @@ class TestRollout:
 
     def test_the_deployment_has_not_looked_yet(self) -> None:
         """What stands in its status is about the spec before."""
-        assert (
-            "Progressing",
-            "RolloutStarting",
-            "1/1",
-            "1 of 1 pod ready; a rollout begins",
-        ) == summarize(deployment(1, observed=False), make_ready_pod("web-abc-1"))
+        assert ("Progressing", "RolloutStarting", "1/1") == summarize(
+            deployment(1, observed=False), make_ready_pod("web-abc-1")
+        )
 
     def test_a_new_version_cures_the_old_one(self) -> None:
         """While pods that fail are being replaced, the app is on its way and not Degraded."""
-        assert (
-            "Progressing",
-            "RollingOut",
-            "0/1",
-            "0 of 1 pod ready; rolling out; web-abc-1: keeps crashing, exit code 1",
-        ) == summarize(
+        assert ("Progressing", "RollingOut", "0/1") == summarize(
             deployment(1, conditions=ROLLING),
             pod("web-abc-1", crash_loop(5, termination(1))),
             pod("web-def-1", waiting("ContainerCreating")),
@@ -618,36 +591,20 @@ class TestRollout:
 
     def test_stuck_without_a_cause(self) -> None:
         """Where no pod says why, the Deployment's own words are left."""
-        assert (
-            "Degraded",
-            "ProgressDeadlineExceeded",
-            "0/1",
-            (
-                "0 of 1 pod ready; the rollout is stuck; "
-                'ReplicaSet "web-def" has timed out progressing'
-            ),
-        ) == summarize(
+        assert ("Degraded", "ProgressDeadlineExceeded", "0/1") == summarize(
             deployment(1, conditions=STUCK), pod("web-def-1", running(since=5, ready=False)), now=60
         )
 
     def test_stuck_for_refused_pods(self) -> None:
         """A quota can stop a rollout: the surge is refused while the old pods serve."""
-        assert (
-            "Degraded",
-            "ProgressDeadlineExceeded",
-            "0/1",
-            (
-                "0 of 1 pod ready; the rollout is stuck; pods are refused: exceeded quota: small, "
-                "requested: pods=1, used: pods=6, limited: pods=6; 1 old pod still serves"
-            ),
-        ) == summarize(
+        assert ("Degraded", "ProgressDeadlineExceeded", "0/1") == summarize(
             deployment(1, updated=0, conditions=[*STUCK, replica_failure_condition(QUOTA_MESSAGE)]),
             make_ready_pod("web-abc-1"),
         )
 
     def test_stuck_for_rejected_pods(self) -> None:
         """Nodes that turn new pods away can stop it too."""
-        message = summarize(
+        message = summarize_with_message(
             deployment(1, conditions=STUCK),
             evicted_pod("web-def-1"),
             evicted_pod("web-def-2"),
@@ -663,12 +620,9 @@ class TestRollout:
         """``kubectl rollout pause`` holds a rollout up until somebody resumes it."""
         held = [progressing_condition("DeploymentPaused", status="Unknown")]
 
-        assert (
-            "Progressing",
-            "DeploymentPaused",
-            "1/1",
-            "1 of 1 pod ready; the Deployment is paused: kubectl rollout resume deployment/web",
-        ) == summarize(deployment(1, updated=0, conditions=held), make_ready_pod("web-abc-1"))
+        assert ("Progressing", "DeploymentPaused", "1/1") == summarize(
+            deployment(1, updated=0, conditions=held), make_ready_pod("web-abc-1")
+        )
 
     def test_without_a_progress_deadline(self) -> None:
         """Without the condition Progressing the newest pod shows the current template."""
@@ -685,12 +639,7 @@ class TestScaling:
 
     def test_up(self) -> None:
         """New pods that start are no fault."""
-        assert (
-            "Progressing",
-            "PodsStarting",
-            "2/4",
-            "2 of 4 pods ready; starting",
-        ) == summarize(
+        assert ("Progressing", "PodsStarting", "2/4") == summarize(
             deployment(4, updated=3),
             make_ready_pod("web-abc-1"),
             make_ready_pod("web-abc-2"),
@@ -701,10 +650,8 @@ class TestScaling:
         """Pods that are too many, or on their way out, are no fault."""
         pods = [make_ready_pod(f"web-abc-{i}") for i in range(4)]
 
-        assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == summarize(
-            deployment(2, updated=4), *pods
-        )
-        assert ("Ready", "AllPodsReady", "2/2", "2 of 2 pods ready") == summarize(
+        assert ("Ready", "AllPodsReady", "2/2") == summarize(deployment(2, updated=4), *pods)
+        assert ("Ready", "AllPodsReady", "2/2") == summarize(
             deployment(2),
             *pods[:2],
             *(make_ready_pod(f"web-abc-{i}", deletionTimestamp=builders.iso(0)) for i in (2, 3)),
@@ -712,7 +659,7 @@ class TestScaling:
 
     def test_to_zero(self) -> None:
         """Nothing is asked for and nothing is there: that is Ready."""
-        assert ("Ready", "ScaledToZero", "0/0", "scaled to 0 pods") == summarize(deployment(0))
+        assert ("Ready", "ScaledToZero", "0/0") == summarize(deployment(0))
 
     def test_a_deleted_pod_is_replaced(self) -> None:
         """A pod that somebody deleted starts anew elsewhere."""
@@ -733,33 +680,12 @@ class TestRoom:
             node="", phase="Pending", conditions=[unschedulable_condition(UNSCHEDULABLE_MESSAGE)]
         )
 
-        assert (
-            "Pending",
-            "PodsPending",
-            "0/1",
-            "0 of 1 pod ready; waiting for a node",
-        ) == summarize(deployment(1), stranded, now=29)
-        assert (
-            "Degraded",
-            "Unschedulable",
-            "0/1",
-            (
-                "0 of 1 pod ready; web-abc-1: no node takes it: "
-                "1 node(s) had untolerated taint(s), 2 Insufficient cpu"
-            ),
-        ) == summarize(deployment(1), stranded, now=30)
+        assert ("Pending", "PodsPending", "0/1") == summarize(deployment(1), stranded, now=29)
+        assert ("Degraded", "Unschedulable", "0/1") == summarize(deployment(1), stranded, now=30)
 
     def test_quota(self) -> None:
         """No pod can be made: the message has no pod's name, which changes with each try."""
-        assert (
-            "Degraded",
-            "FailedCreate",
-            "1/2",
-            (
-                "1 of 2 pods ready; pods are refused: exceeded quota: small, requested: pods=1, "
-                "used: pods=6, limited: pods=6"
-            ),
-        ) == summarize(
+        assert ("Degraded", "FailedCreate", "1/2") == summarize(
             deployment(
                 2,
                 updated=1,
@@ -772,7 +698,7 @@ class TestRoom:
         """What a node threw out stays as a failed pod; enough others serve."""
         leftovers = [evicted_pod(f"web-abc-{i}") for i in range(2, 9)]
 
-        assert ("Ready", "AllPodsReady", "1/1", "1 of 1 pod ready") == summarize(
+        assert ("Ready", "AllPodsReady", "1/1") == summarize(
             deployment(1), make_ready_pod("web-abc-1"), *leftovers
         )
 
@@ -799,15 +725,7 @@ class TestRoom:
             evicted_pod(f"web-abc-{i}", reason="OutOfcpu", message=message) for i in range(3)
         ]
 
-        assert (
-            "Degraded",
-            "PodsRejected",
-            "0/1",
-            (
-                "0 of 1 pod ready; nodes reject new pods: OutOfcpu, Pod was rejected: Node "
-                "didn't have enough resource: cpu, requested: 100, used: 1950, capacity: 2000"
-            ),
-        ) == summarize(deployment(1), *rejected)
+        assert ("Degraded", "PodsRejected", "0/1") == summarize(deployment(1), *rejected)
 
 
 class TestHands:
@@ -816,7 +734,7 @@ class TestHands:
     def test_paused(self) -> None:
         """A paused app says so, and how it is nevertheless."""
         spec = {"image": "web:v1", "paused": True}
-        found = evaluate_app(deployment(1), make_ready_pod("web-abc-1"), spec=spec)
+        found = evaluate_scenario(deployment(1), make_ready_pod("web-abc-1"), spec=spec)
 
         assert ("Paused", "paused, nothing is changed; 1 of 1 pod ready") == (
             found.status.phase,
@@ -826,18 +744,13 @@ class TestHands:
 
     def test_paused_before_anything_was_made(self) -> None:
         """Nothing is there, and nothing will be."""
-        found = evaluate_app(spec={"image": "web:v1", "paused": True})
+        found = evaluate_scenario(spec={"image": "web:v1", "paused": True})
 
         assert "paused, nothing is changed; there is no Deployment" == found.status.message
 
     def test_the_deployment_is_deleted(self) -> None:
         """A Deployment on its way out is not what was asked for, whatever its pods do."""
-        assert (
-            "Progressing",
-            "Recreating",
-            "1/1",
-            "the Deployment is being deleted and recreated",
-        ) == summarize(
+        assert ("Progressing", "Recreating", "1/1") == summarize(
             deployment(1, deletionTimestamp=builders.iso(0)), make_ready_pod("web-abc-1")
         )
 
@@ -847,12 +760,9 @@ class TestHands:
             errors=(SyncError(SyncErrorReason.INVALID_SPEC, "spec.image: is missing"),)
         )
 
-        assert (
-            "Invalid",
-            "InvalidSpec",
-            "1/1",
-            "spec.image: is missing; 1 pod serves as before",
-        ) == summarize(deployment(1), make_ready_pod("web-abc-1"), sync_result=wrong)
+        assert ("Invalid", "InvalidSpec", "1/1") == summarize(
+            deployment(1), make_ready_pod("web-abc-1"), sync_result=wrong
+        )
 
     def test_a_name_that_is_taken(self) -> None:
         """Somebody else's Deployment is in the way."""
@@ -860,9 +770,7 @@ class TestHands:
             errors=(SyncError(SyncErrorReason.NAME_CONFLICT, "there is a Deployment web"),)
         )
 
-        assert ("Invalid", "NameConflict", "0/1", "there is a Deployment web") == summarize(
-            sync_result=taken
-        )
+        assert ("Invalid", "NameConflict", "0/1") == summarize(sync_result=taken)
 
     def test_a_change_that_is_refused(self) -> None:
         """Pods may all be ready and yet not be what the spec asks for."""
@@ -870,12 +778,9 @@ class TestHands:
             errors=(SyncError(SyncErrorReason.FORBIDDEN, "Deployment: denied by policy"),)
         )
 
-        assert (
-            "Degraded",
-            "Forbidden",
-            "1/1",
-            "Deployment: denied by policy; 1 pod serves as before",
-        ) == summarize(deployment(1), make_ready_pod("web-abc-1"), sync_result=no)
+        assert ("Degraded", "Forbidden", "1/1") == summarize(
+            deployment(1), make_ready_pod("web-abc-1"), sync_result=no
+        )
 
     def test_an_obstacle_that_passes(self) -> None:
         """A child that is still being deleted is waited for."""
@@ -883,22 +788,17 @@ class TestHands:
             errors=(SyncError(SyncErrorReason.CHILD_TERMINATING, "the old Service is going"),)
         )
 
-        assert (
-            "Progressing",
-            "ChildTerminating",
-            "2/2",
-            "the old Service is going; 2 pods serve as before",
-        ) == summarize(
+        assert ("Progressing", "ChildTerminating", "2/2") == summarize(
             deployment(2), make_ready_pod("web-abc-1"), make_ready_pod("web-abc-2"), sync_result=old
         )
 
     def test_an_obstacle_that_takes_nothing_from_the_app(self) -> None:
         """The condition Reconciled and an Event tell it; nobody is woken."""
         no = SyncResult(errors=(SyncError(SyncErrorReason.NOT_INSTALLED, "there is no such kind"),))
-        found = evaluate_app(deployment(1), make_ready_pod("web-abc-1"), sync_result=no)
+        found = evaluate_scenario(deployment(1), make_ready_pod("web-abc-1"), sync_result=no)
         conditions = {c.type: (c.status, c.reason) for c in found.status.conditions}
 
-        assert ("Ready", "AllPodsReady", "1/1", "1 of 1 pod ready") == summarize(
+        assert ("Ready", "AllPodsReady", "1/1") == summarize(
             deployment(1), make_ready_pod("web-abc-1"), sync_result=no
         )
         assert ("False", "VerticalPodAutoscalerNotInstalled") == conditions["Reconciled"]
@@ -936,6 +836,6 @@ class TestHands:
         """A pod that merely carries the app's label is not counted."""
         stranger = pod("web-abc-9", running(), labels={"selfhealing.dev/app": builders.APP})
 
-        assert ("Ready", "AllPodsReady", "1/1", "1 of 1 pod ready") == summarize(
+        assert ("Ready", "AllPodsReady", "1/1") == summarize(
             deployment(1), make_ready_pod("web-abc-1"), stranger
         )
