@@ -1,4 +1,4 @@
-"""What is written down before an action, and which of it is kept."""
+"""The text of the evidence, and which texts the ConfigMap keeps."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ TEXTS = st.text(max_size=253)
 def action(
     number: int = 12, remediation: Remediation = Remediation.RAISE_MEMORY, **more: object
 ) -> HealingAction:
-    """A decision."""
+    """An action."""
     return HealingAction.model_validate(
         {
             "id": number,
@@ -47,20 +47,20 @@ def action(
 
 
 def bundle(for_action: HealingAction | None = None, **more: Any) -> EvidenceBundle:  # noqa: ANN401 - its fields
-    """What was found."""
+    """A bundle of evidence."""
     return EvidenceBundle(APP, for_action or action(), builders.at(61), **more)
 
 
 def container_log(text: str, container: str = "app", *, previous: bool = True) -> ContainerLog:
-    """A log as it was read."""
+    """A log of a container."""
     return ContainerLog(LogSource(container, previous), text)
 
 
 class TestText:
-    """What a reader finds."""
+    """The sections of a text."""
 
-    def test_the_header_says_what_and_why_and_when(self) -> None:
-        """It is there also when there is nothing else."""
+    def test_the_header(self) -> None:
+        """A text without other sections has the header, too."""
         assert [
             "Action 12: RaiseMemory, decided 2026-01-01T12:01:00Z",
             "app:       shop/web",
@@ -76,8 +76,8 @@ class TestText:
 
         assert "target:    the app\nreason:    not given\n" in text
 
-    def test_the_parts_stand_in_the_order_in_which_they_are_read(self) -> None:
-        """From what is wrong to what may be the cause."""
+    def test_the_order_of_the_sections(self) -> None:
+        """From the effect to the possible cause."""
         text = render_evidence(
             bundle(
                 pod=POD,
@@ -105,8 +105,8 @@ class TestText:
         assert "lines ==\n(empty)\n" in text
         assert "-image: v1\n+image: v2\n" in text
 
-    def test_versions_that_are_alike_are_said_to_be(self) -> None:
-        """And with only one of them nothing is said."""
+    def test_equal_templates(self) -> None:
+        """The text says that they are equal; with only one template there is no section."""
         same = {"image": "v1"}
 
         assert "\nno difference\n" in render_evidence(
@@ -115,8 +115,8 @@ class TestText:
         assert "New in" not in render_evidence(bundle(desired_template=same))
         assert "New in" not in render_evidence(bundle(stable_template=same))
 
-    def test_no_part_tells_a_secret(self) -> None:
-        """Wherever it stands, and also where the cut would have fallen into it."""
+    def test_no_section_contains_a_secret(self) -> None:
+        """Also where a cut would split the secret."""
         hidden = "postgres://bob:hunter2@db"
         event = {**builders.probe_kill_event("web-abc-1", 5), "message": hidden}
         pod = builders.pod(
@@ -142,11 +142,11 @@ class TestText:
         assert 9 == text.count("<redacted>")
 
 
-class TestRoom:
-    """A text has a bound, and what tells the most stays."""
+class TestSize:
+    """A text has a size limit, and the most useful parts stay."""
 
     def test_of_a_log_the_end_stays(self) -> None:
-        """In whole lines; and the header is whole."""
+        """In whole lines; the header is never cut."""
         lines = [f"line {number} of a long log" for number in range(2000)]
         text = render_evidence(bundle(logs=[container_log("\n".join(lines))]))
 
@@ -163,8 +163,8 @@ class TestRoom:
         assert text.endswith("日end\n")
         assert "==\n[…]\n日日" in text
 
-    def test_what_a_log_does_not_need_is_the_next_one_s(self) -> None:
-        """And they stand in the order in which they were read."""
+    def test_a_short_log_leaves_its_share_to_the_others(self) -> None:
+        """The order of the logs stays."""
         long = "\n".join(f"entry {number}" for number in range(3000))
         text = render_evidence(
             bundle(logs=[container_log(long), container_log("short"), container_log(long, "proxy")])
@@ -177,7 +177,7 @@ class TestRoom:
         assert len(text.encode()) <= MAX_BYTES
 
     def test_of_the_events_the_latest_stay(self) -> None:
-        """Of the pod and of the templates the beginning."""
+        """Of the pod and of the templates the beginning stays."""
         events = [
             {
                 **builders.probe_kill_event("web-abc-1", number),
@@ -207,10 +207,10 @@ class TestRoom:
         often=st.integers(1, 3000),
         count=st.integers(0, 9),
     )
-    def test_it_has_never_more_than_its_limit(
+    def test_it_never_exceeds_the_limit(
         self, texts: list[str], message: str, often: int, count: int
     ) -> None:
-        """Whatever was found, in whatever alphabet."""
+        """Whatever was collected, in any alphabet."""
         long = message * often
         raising = action(target=texts[0], message=(message * 16)[:1024], diagnosis=texts[1][:128])
         conditions = [{"type": texts[2], "message": long} for _ in range(count)]
@@ -230,7 +230,7 @@ class TestRoom:
         assert is_evidence_of(raising, text)
 
 
-class TestKeeping:
+class TestRetention:
     """The ConfigMap keeps the texts of the last ten ids."""
 
     @pytest.mark.parametrize(
@@ -241,18 +241,16 @@ class TestKeeping:
             (Remediation.SCALING_FALLBACK, "12-scaling-fallback.txt"),
         ],
     )
-    def test_the_key_says_which_action_it_was(
-        self, remediation: Remediation, expected: str
-    ) -> None:
-        """In letters that a ConfigMap allows."""
+    def test_the_key_names_the_action(self, remediation: Remediation, expected: str) -> None:
+        """In characters that a ConfigMap key allows."""
         assert expected == evidence_key(action(remediation=remediation))
 
-    def test_the_config_map_is_the_app_s(self) -> None:
-        """By its name."""
+    def test_the_name_of_the_config_map(self) -> None:
+        """It has the name of the app."""
         assert "web-evidence" == config_map_name("web")
 
-    def test_a_text_is_known_by_its_action(self) -> None:
-        """By its id alone it is not: ids may begin anew."""
+    def test_a_text_belongs_to_its_action(self) -> None:
+        """The id alone is not enough: ids may restart."""
         text = render_evidence(bundle())
 
         assert is_evidence_of(action(), text)
@@ -260,8 +258,8 @@ class TestKeeping:
         assert not is_evidence_of(action(at=builders.at(90)), text)
         assert not is_evidence_of(action(), "")
 
-    def test_old_ones_go_and_strangers_stay(self) -> None:
-        """Also those of ids to come: they are from before the ids began anew."""
+    def test_old_keys_are_removed_and_other_keys_stay(self) -> None:
+        """Keys with higher ids are removed, too: they are from before the ids restarted."""
         present = [
             "1-replace-pod.txt",
             "2-rollback.txt",
@@ -285,7 +283,7 @@ class TestKeeping:
 
     @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from(Remediation)), max_size=80))
     def test_there_are_never_more_than_ten(self, actions: list[tuple[int, Remediation]]) -> None:
-        """However the ids jump; so a ConfigMap is never too large."""
+        """So the ConfigMap never exceeds its size limit, however the ids change."""
         data: dict[str, str] = {}
         for number, remediation in actions:
             decided = action(number, remediation)

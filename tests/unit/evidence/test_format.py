@@ -1,4 +1,4 @@
-"""A pod and its Events as a reader at night finds them."""
+"""The text of a pod, its Events and its usage."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ OOM = builders.termination(137, "OOMKilled")
 
 
 class TestSources:
-    """Which logs tell of what is wrong."""
+    """Which logs are collected."""
 
     @pytest.mark.parametrize(
         ("status", "expected"),
@@ -38,14 +38,14 @@ class TestSources:
             ({"name": "app"}, []),
         ],
     )
-    def test_a_container_tells_by_its_runs(self, status: Json, expected: list[bool]) -> None:
-        """By the run before its last restart first; one that waits has no other."""
+    def test_the_runs_of_a_container(self, status: Json, expected: list[bool]) -> None:
+        """The previous run comes first; a waiting container has no other log."""
         pod = {"metadata": {}, "status": {"containerStatuses": [status]}}
 
         assert [LogSource("app", previous) for previous in expected] == find_log_sources(pod)
 
-    def test_those_that_fail_come_first(self) -> None:
-        """Then those of the app, then those that prepare it."""
+    def test_failing_containers_come_first(self) -> None:
+        """Then the other containers, then init containers."""
         pod = builders.pod(
             "web-abc-1",
             builders.running(name="proxy", restarts=1, last=OOM),
@@ -60,22 +60,22 @@ class TestSources:
             LogSource("proxy", previous=False),
         ] == find_log_sources(pod)
 
-    def test_there_are_not_too_many(self) -> None:
-        """Each would have room for no more than a line."""
+    def test_the_number_is_limited(self) -> None:
+        """Otherwise each log would have room for one line only."""
         failing = [builders.running(name=f"c{number}", ready=False) for number in range(20)]
 
         assert MAX_LOGS == len(find_log_sources(builders.pod("web-abc-1", *failing)))
 
     def test_a_pod_without_a_status_has_none(self) -> None:
-        """No node has taken it yet."""
+        """A pod that is not scheduled has no logs."""
         assert [] == find_log_sources({"metadata": {"name": "web-1"}})
 
 
 class TestPods:
-    """What is said of a pod."""
+    """The text of a pod."""
 
-    def test_all_that_matters_is_there(self) -> None:
-        """In the order in which one looks for it."""
+    def test_all_fields(self) -> None:
+        """In the order in which an engineer looks for them."""
         pod = builders.pod(
             "web-abc-1", builders.crash_loop(3, OOM), status={"qosClass": "Burstable"}
         )
@@ -105,7 +105,7 @@ class TestPods:
         ] == format_pod(pod).splitlines()
 
     def test_the_amounts_in_force_are_those_of_the_status(self) -> None:
-        """A pod may have been resized and not know it in its spec yet, or the other way round."""
+        """During a resize the spec and the status may differ."""
         status = {**builders.running(), "resources": {"limits": {"memory": "256Mi"}}}
         pod = builders.pod("web-abc-1", status)
         pod["spec"]["containers"][0]["resources"] = {"limits": {"memory": "512Mi"}}
@@ -114,8 +114,8 @@ class TestPods:
         assert "limits: memory 256Mi" in text
         assert "requests: none" in text
 
-    def test_what_is_missing_is_no_error(self) -> None:
-        """The API server leaves out what is empty."""
+    def test_missing_fields_are_no_error(self) -> None:
+        """The API server omits empty fields."""
         assert [
             "uid , created at an unknown time",
             "node none (no address)",
@@ -128,8 +128,8 @@ class TestPods:
 
         assert "container app: not ready, 0 restarts\n  image:  None\n  now:    nothing" in text
 
-    def test_a_pod_that_goes_says_so(self) -> None:
-        """And why it failed as a whole."""
+    def test_a_pod_that_is_being_deleted(self) -> None:
+        """And the reason why the pod failed."""
         pod = builders.evicted_pod("web-abc-1", message="low on memory; token=hunter2")
         pod["metadata"]["deletionTimestamp"] = builders.iso(30)
         text = format_pod(pod)
@@ -138,7 +138,7 @@ class TestPods:
         assert "phase Failed, Evicted: low on memory; token=<redacted>" in text
 
     def test_running_and_ended_containers(self) -> None:
-        """With the times, and with an app's last words where it left some."""
+        """With the times, and with the termination message if there is one."""
         pod = builders.pod(
             "web-abc-1",
             builders.running(since=20),
@@ -155,10 +155,10 @@ class TestPods:
 
 
 class TestEvents:
-    """What is said of Events."""
+    """The text of Events."""
 
     def test_they_are_in_the_order_of_their_last_time(self) -> None:
-        """Whichever field says it: old and new reporters write different ones."""
+        """The field of the time depends on the version of the reporter."""
         events: list[Json] = [
             {"lastTimestamp": builders.iso(50), "count": 4, "type": "Warning", "reason": "BackOff"},
             {
@@ -182,13 +182,13 @@ class TestEvents:
             "2026-01-01T12:00:50Z Warning BackOff (4 times): ",
         ] == format_events([{"metadata": {}, **event} for event in events]).splitlines()
 
-    def test_none_are_nothing(self) -> None:
-        """They expire after an hour."""
+    def test_no_events(self) -> None:
+        """Events expire after an hour."""
         assert "" == format_events([])
 
 
 def test_a_long_message_keeps_its_end() -> None:
-    """There its cause is; and it is masked before it is cut."""
+    """The cause is at the end; and the message is redacted before it is cut."""
     text = one_line("password=" + "x" * 400 + " and then " * 100 + "the cause")
 
     assert text.startswith("password=<redacted> and then")
@@ -196,8 +196,8 @@ def test_a_long_message_keeps_its_end() -> None:
     assert MAX_MESSAGE + 3 == len(text)
 
 
-def test_what_is_used() -> None:
-    """A line for each container, also for one that nobody has measured."""
+def test_usage() -> None:
+    """A line for each container, also for one without a measurement."""
     app = {"name": "app", "usage": {"memory": "46080Ki", "cpu": "12m"}}
 
     assert "app: cpu 12m, memory 46080Ki\nproxy: not measured" == format_usage(

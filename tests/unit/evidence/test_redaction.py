@@ -1,4 +1,4 @@
-"""A secret never survives, in whatever shape it is written; other lines stay as they are."""
+"""No form of a secret survives redaction, and ordinary lines are not changed."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ MARKER = "S3cr3t"
 
 
 def word(more: str = "", least: int = 0) -> st.SearchStrategy[str]:
-    """A secret of letters, digits and ``more``, with the mark in it."""
+    """A secret of letters, digits and ``more`` that contains the marker."""
     part = st.text(LETTERS + more, min_size=least, max_size=40)
     return st.tuples(part, part).map(MARKER.join)
 
@@ -107,7 +107,7 @@ AROUND = st.sampled_from(["", "12:00:01 INFO ", "could not connect: ", "{", "env
 
 @pytest.mark.parametrize("shape", SECRETS_BY_FORM)
 def test_a_secret_never_survives(shape: str) -> None:
-    """Whatever stands before it and behind it."""
+    """Whatever is before and after it."""
 
     @given(
         AROUND, SECRETS_BY_FORM[shape], st.sampled_from(["", "\nnext line", " and more", "\r\n"])
@@ -123,7 +123,7 @@ def test_a_secret_never_survives(shape: str) -> None:
 
 @given(st.sampled_from(["AKIA", "ASIA"]), AWS, AROUND)
 def test_the_id_of_an_aws_key_never_survives(kind: str, key: str, before: str) -> None:
-    """It has a form of its own, so that nothing needs to stand before it."""
+    """It has a fixed form, so it needs no name before it."""
     assert f"{before}{MASK} is not valid" == redact(f"{before}{kind}{key} is not valid")
 
 
@@ -132,7 +132,7 @@ def test_the_id_of_an_aws_key_never_survives(kind: str, key: str, before: str) -
     st.sampled_from([" ", "=", ": ", " is ", ' "', "='"]),
     HEX | BASE64,
 )
-def test_a_long_code_after_a_telling_word_never_survives(
+def test_a_long_code_after_the_name_of_a_secret_never_survives(
     name: str, between: str, code: str
 ) -> None:
     """In hexadecimal digits or in base64."""
@@ -140,8 +140,8 @@ def test_a_long_code_after_a_telling_word_never_survives(
 
 
 @pytest.mark.parametrize("shape", SECRETS_BY_FORM)
-def test_what_is_masked_stays_masked_as_it_is(shape: str) -> None:
-    """A second look finds nothing more: a mask is no secret."""
+def test_redaction_is_idempotent(shape: str) -> None:
+    """The mask is not redacted again."""
 
     @given(SECRETS_BY_FORM[shape])
     def check(secret: str) -> None:
@@ -185,13 +185,13 @@ def test_what_is_masked_stays_masked_as_it_is(shape: str) -> None:
     ],
 )
 def test_ordinary_lines_stay(line: str) -> None:
-    """Or it would be no evidence."""
+    """Otherwise the text would be useless as evidence."""
     assert line == redact(line)
 
 
 @given(st.lists(st.sampled_from(["the", "app", "did", "not", "answer", "in", "12.5s", "/healthz"])))
 def test_prose_stays(words: list[str]) -> None:
-    """Whatever the words are, as long as none of them speaks of a secret."""
+    """Any words, if none of them is the name of a secret."""
     line = " ".join(words)
 
     assert line == redact(line)
@@ -208,7 +208,7 @@ def test_prose_stays(words: list[str]) -> None:
     ],
 )
 def test_only_the_secret_is_masked(text: str, expected: str) -> None:
-    """What stands beside it is evidence."""
+    """The text beside the secret stays."""
     assert expected == redact(text)
 
 
@@ -216,8 +216,8 @@ def test_only_the_secret_is_masked(text: str, expected: str) -> None:
     "part",
     ["a", "://a:b", "://a:1 @", "authorization: ", "keykey", "token ", "eyJ", '"', "--a", "\\"],
 )
-def test_no_text_holds_the_operator_up(part: str) -> None:
-    """An app's log is what anybody makes it. The limit is generous: the trouble takes minutes."""
+def test_redaction_takes_bounded_time(part: str) -> None:
+    """Apps can log anything. The bound is generous: a slow pattern takes minutes."""
     text = part * (64 * 1024 // len(part))
     started = process_time()
     redact(strip_control_characters(text))
@@ -238,14 +238,14 @@ def test_no_text_holds_the_operator_up(part: str) -> None:
         ("pass\x1b[1mword\x1b[0m=x", "password=x"),
     ],
 )
-def test_only_what_can_be_read_is_left(text: str, expected: str) -> None:
-    """Colours stand between the letters of a word that is to be found."""
+def test_control_characters_are_removed(text: str, expected: str) -> None:
+    """Colour codes may split the name of a secret."""
     assert expected == strip_control_characters(text)
 
 
 @given(st.text())
 def test_a_plain_text_can_be_stored(text: str) -> None:
-    """And is plain already."""
+    """And it is not changed by a second call."""
     found = strip_control_characters(text)
 
     assert found == strip_control_characters(found)

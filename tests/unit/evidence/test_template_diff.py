@@ -1,4 +1,4 @@
-"""What a new version brought, without what is secret in it."""
+"""The difference between two pod templates, without secrets."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def var(name: str, value: str) -> Json:
 
 
 def lines(stable: Json, desired: Json) -> tuple[list[str], list[str]]:
-    """What is only in the kept one, and what only in the wanted one."""
+    """The lines only in the stable template, and the lines only in the desired one."""
     found = diff_templates(stable, desired).splitlines()[2:]
     return (
         [line[1:].strip() for line in found if line.startswith("-")],
@@ -30,15 +30,15 @@ def lines(stable: Json, desired: Json) -> tuple[list[str], list[str]]:
     )
 
 
-def test_the_same_has_no_difference() -> None:
-    """Whatever the order of its fields is."""
+def test_equal_templates() -> None:
+    """The order of the fields does not matter."""
     one = template(var("A", "1"))
     other = {"spec": one["spec"], "metadata": one["metadata"]}
 
     assert "" == diff_templates(one, other)
 
 
-def test_it_reads_as_a_change_from_the_kept_to_the_wanted() -> None:
+def test_it_is_a_diff_from_the_stable_to_the_desired_revision() -> None:
     """As a unified diff."""
     found = diff_templates(template(), template(image="web:v2"))
 
@@ -46,8 +46,8 @@ def test_it_reads_as_a_change_from_the_kept_to_the_wanted() -> None:
     assert (["image: web:v1"], ["image: web:v2"]) == lines(template(), template(image="web:v2"))
 
 
-def test_a_changed_value_is_told_and_not_shown() -> None:
-    """It is found by its name, wherever it stands."""
+def test_a_changed_value_is_marked_and_not_shown() -> None:
+    """The variable is found by its name, at any position."""
     stable = template(var("A", "hidden"), var("B", "same"))
     desired = template(var("B", "same"), var("A", "seen"))
     found = diff_templates(stable, desired)
@@ -59,14 +59,14 @@ def test_a_changed_value_is_told_and_not_shown() -> None:
 
 
 def test_a_new_value_is_not_shown_either() -> None:
-    """Only its name."""
+    """Only its name is shown."""
     stable, desired = template(var("A", "1")), template(var("A", "1"), var("B", "hidden"))
 
     assert ([], ["- name: B", "value: <redacted>"]) == lines(stable, desired)
 
 
 def test_a_value_that_came_from_elsewhere_before_is_not_shown() -> None:
-    """The place that it came from is."""
+    """The reference that it replaces is shown."""
     source = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "web", "key": "a"}}}
     gone, new = lines(template(source), template(var("A", "hidden")))
 
@@ -75,7 +75,7 @@ def test_a_value_that_came_from_elsewhere_before_is_not_shown() -> None:
 
 
 def test_headers_of_probes_are_as_variables() -> None:
-    """They have a name and a value too."""
+    """They have a name and a value, too."""
     header = {"httpGet": {"path": "/", "httpHeaders": [var("X-Who", "hidden")]}}
     found = diff_templates(template(), template(livenessProbe=header))
 
@@ -101,8 +101,8 @@ def test_secrets_elsewhere_are_masked(hidden: Json) -> None:
     assert "<redacted>" in found
 
 
-def test_what_changes_its_form_is_shown_whole() -> None:
-    """A list where there was none, a number where there was a text."""
+def test_a_change_of_type_is_shown() -> None:
+    """A new list, or a number instead of a string."""
     stable = {"spec": {"containers": "none", "volumes": ["a", 1]}}
     desired = {"spec": {"containers": [{"name": "app"}], "volumes": ["a", 2, {"name": "x"}]}}
     gone, new = lines(stable, desired)
@@ -111,7 +111,7 @@ def test_what_changes_its_form_is_shown_whole() -> None:
     assert ["containers:", "- name: app", "- 2", "- name: x"] == new
 
 
-def test_the_templates_themselves_stay_as_they_are() -> None:
+def test_the_templates_are_not_changed() -> None:
     """They are applied later."""
     stable, desired = template(var("A", "1")), template(var("A", "2"))
     before = yaml.safe_dump([stable, desired])

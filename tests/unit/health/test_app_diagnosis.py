@@ -1,4 +1,4 @@
-"""What ails an app as a whole: its pods together, its rollout, its quota, its autoscaler."""
+"""Diagnoses of the app as a whole: pods, rollout, quota, autoscaler."""
 
 import pytest
 
@@ -37,7 +37,7 @@ DENIED = replica_failure_condition(
 def diagnose_objects(
     *objects: Json, now: float = 1000, probation: Probation | None = None
 ) -> tuple[AppDiagnosis, ...]:
-    """Everything that ails an app."""
+    """Diagnose the app."""
     snapshot, causes, deadlines = build_snapshot(*objects), TerminationCauses(), Deadlines(at(now))
     limits = build_policy(parse_spec({"image": "web:v1"}))
     assessment = assess_health(snapshot, causes, deadlines)
@@ -52,23 +52,23 @@ def diagnose_objects(
 
 
 def diagnosis_types(*objects: Json) -> list[DiagnosisType]:
-    """The types of everything that ails an app."""
+    """The types of the app's diagnoses."""
     return [diagnosis.type for diagnosis in diagnose_objects(*objects)]
 
 
 def unready_pod(name: str, since: float = 500, *, started: float = 10) -> Json:
-    """A pod that runs and is not ready since then."""
+    """A pod that runs, and is not ready since ``since``."""
     return pod(name, running(started, ready=False), since=since)
 
 
 def test_nothing() -> None:
-    """An app that is well, or that is not there yet."""
+    """A healthy app and an app without objects have no diagnosis."""
     assert () == diagnose_objects()
     assert () == diagnose_objects(deployment(1), pod("web-abc-1", running()))
 
 
-def test_pods_with_the_same_are_one_illness() -> None:
-    """Named by the first of them, told once."""
+def test_pods_with_the_same_problem_share_one_diagnosis() -> None:
+    """The message names the first pod and the number of the others."""
     looping = [pod(f"web-abc-{n}", crash_loop(4, termination())) for n in (1, 2, 3)]
     (diagnosis,) = diagnose_objects(deployment(3), *looping)
 
@@ -81,8 +81,8 @@ def test_pods_with_the_same_are_one_illness() -> None:
     assert "web-abc-1 and 2 more: keeps crashing, exit code 1" == diagnosis.message
 
 
-def test_the_gravest_comes_first() -> None:
-    """What kills a pod, before what keeps it from starting, before what hinders the app."""
+def test_the_most_severe_comes_first() -> None:
+    """A crash comes before a failed pull, and both before missing metrics."""
     assert [
         DiagnosisType.CRASH_LOOPING,
         DiagnosisType.IMAGE_PULL_FAILING,
@@ -95,8 +95,8 @@ def test_the_gravest_comes_first() -> None:
     )
 
 
-def test_old_and_new_pods_with_the_same() -> None:
-    """Pods of both versions are one illness, for which the new version is not to blame."""
+def test_old_and_new_pods_with_the_same_problem() -> None:
+    """Pods of two revisions share a diagnosis, whose cause is not the new revision."""
     (diagnosis,) = diagnose_objects(
         deployment(2, conditions=[progressing_condition("ReplicaSetUpdated", "def")]),
         pod("web-abc-1", crash_loop(4, termination())),
@@ -108,7 +108,7 @@ def test_old_and_new_pods_with_the_same() -> None:
 
 
 class TestDependency:
-    """All pods stop being ready at once: what they need is gone, and no new pod helps."""
+    """All pods become not ready at once: the cause is a dependency, and new pods do not help."""
 
     @pytest.mark.parametrize(
         ("pods", "expected"),
@@ -150,11 +150,11 @@ class TestDependency:
         ],
     )
     def test_all_at_once(self, pods: list[Json], expected: DiagnosisType) -> None:
-        """Two pods at least, all that live, that had been ready."""
+        """It takes all active pods, at least two, that were ready before."""
         assert [expected] == diagnosis_types(deployment(len(pods)), *pods)
 
-    def test_nobody_knows_since_when(self) -> None:
-        """Then nobody can say that it was at once."""
+    def test_the_time_is_unknown(self) -> None:
+        """Without a time it is not known that all pods became not ready at once."""
         timeless = unready_pod("web-abc-1")
         del timeless["status"]["conditions"][1]["lastTransitionTime"]
 
@@ -163,7 +163,7 @@ class TestDependency:
         )
 
     def test_a_sidecar_and_an_init_container(self) -> None:
-        """Those that ran to their end do not count, those beside the app do."""
+        """Init containers do not count, sidecars do."""
         done = {"name": "migrate", "ready": True, "state": {"terminated": termination(0)}}
         pods = [
             pod(
@@ -188,8 +188,8 @@ class TestDependency:
             == diagnosis.message
         )
 
-    def test_the_new_version_is_not_to_blame(self) -> None:
-        """Nor is it gone back from: it was ready, and so were all its pods, until then."""
+    def test_the_new_revision_is_not_the_cause(self) -> None:
+        """All its pods were ready before, so there is no rollback."""
         (diagnosis,) = diagnose_objects(
             deployment(2),
             unready_pod("web-abc-1"),
@@ -201,7 +201,7 @@ class TestDependency:
 
 
 class TestRollout:
-    """What the Deployment itself says."""
+    """Diagnoses from the Deployment's conditions."""
 
     @pytest.mark.parametrize(
         ("conditions", "trial", "expected"),
@@ -225,13 +225,13 @@ class TestRollout:
         ],
         ids=["stuck on trial", "stuck later", "no quota", "not allowed", "under way"],
     )
-    def test_it_does_not_move(
+    def test_it_makes_no_progress(
         self,
         conditions: list[Json],
         trial: bool,  # noqa: FBT001 - a table's column
         expected: list[tuple[DiagnosisType, Cause]],
     ) -> None:
-        """A version is not to blame for pods that nobody lets it have."""
+        """The new revision is not the cause if its pods are refused."""
         diagnoses = diagnose_objects(
             deployment(2, updated=1, conditions=conditions),
             pod("web-abc-1", running()),
@@ -240,20 +240,20 @@ class TestRollout:
 
         assert expected == [(diagnosis.type, diagnosis.cause) for diagnosis in diagnoses]
 
-    def test_what_was_stuck_and_came_after_all(self) -> None:
-        """What is complete has no illness, whatever a condition still says."""
+    def test_a_completed_rollout(self) -> None:
+        """A complete rollout has no diagnosis, although a condition still reports a stall."""
         assert [] == diagnosis_types(
             deployment(1, conditions=[STALLED, QUOTA]), pod("web-def-1", running())
         )
 
-    def test_the_words(self) -> None:
-        """Without the name of a pod, which is another one at each try."""
+    def test_the_message(self) -> None:
+        """It has no pod name, which is another one on each retry."""
         (diagnosis,) = diagnose_objects(deployment(2, updated=1, conditions=[QUOTA]))
 
         assert "pods are refused: exceeded quota: small, requested: pods=1" == diagnosis.message
 
-    def test_nodes_turn_pods_away(self) -> None:
-        """Told, although others of them may run."""
+    def test_nodes_reject_pods(self) -> None:
+        """It is diagnosed although other pods may run."""
         rejected_pods = [evicted_pod(f"web-abc-{n}", created=900) for n in (1, 2)]
         (diagnosis,) = diagnose_objects(deployment(1), pod("web-abc-3", running()), *rejected_pods)
 
@@ -262,7 +262,7 @@ class TestRollout:
 
 
 class TestMetrics:
-    """An autoscaler that is blind."""
+    """An autoscaler without metrics."""
 
     @pytest.mark.parametrize(
         ("more", "blind"),
@@ -278,15 +278,15 @@ class TestMetrics:
         ids=["5 minutes", "long", "not yet", "since when", "scaled to zero", "it sees", "new"],
     )
     def test_for_too_long(self, more: Json, blind: bool) -> None:  # noqa: FBT001 - a table's column
-        """Five minutes, unless the spec says otherwise; a pause is not blindness."""
+        """After five minutes, unless the spec sets another time; a pause is no loss of metrics."""
         well = pod("web-abc-1", running())
 
         assert ([DiagnosisType.METRICS_UNAVAILABLE] if blind else []) == diagnosis_types(
             deployment(1), well, hpa(**more)
         )
 
-    def test_the_words(self) -> None:
-        """Without the name of a pod."""
+    def test_the_message(self) -> None:
+        """It has no pod name."""
         message = "missing request for cpu in container app of Pod web-5d4f8c7b9-x7k2p"
         blind = hpa(active="False", reason="FailedGetResourceMetric", message=message, since=0)
         (diagnosis,) = diagnose_objects(deployment(1), pod("web-abc-1", running()), blind)
@@ -296,7 +296,7 @@ class TestMetrics:
         ) == diagnosis.message
 
     def test_other_conditions(self) -> None:
-        """Of an autoscaler do not matter."""
+        """Other conditions of the autoscaler do not matter."""
         thing = hpa(active=None)
         thing["status"]["conditions"] = [
             {"type": "AbleToScale", "status": "False", "reason": "FailedGetScale"}

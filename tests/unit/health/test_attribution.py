@@ -1,4 +1,4 @@
-"""Who is to blame, in situations as an engineer on call meets them."""
+"""The cause of a diagnosis, in scenarios that an engineer on call meets."""
 
 import pytest
 
@@ -24,12 +24,12 @@ PROBATION_OVER = Probation(is_open=False)
 
 
 def ready_pod(name: str, node: str = "node-1") -> Json:
-    """A pod that is ready."""
+    """A ready pod."""
     return pod(name, running(), node=node)
 
 
 def crashing_pod(name: str, node: str = "node-1") -> Json:
-    """A pod that crashes."""
+    """A pod in a crash loop."""
     return pod(name, crash_loop(5, termination()), node=node)
 
 
@@ -38,14 +38,14 @@ def attribute(
     probation: Probation = PROBATION_OVER,
     diagnosis_type: DiagnosisType = DiagnosisType.CRASH_LOOPING,
 ) -> tuple[Cause, Confidence]:
-    """What is to blame for what the pods that are not ready have; the current version is def."""
+    """The cause of the diagnosis of all unready pods; the current revision is def."""
     snapshot = build_snapshot(PROGRESSING_DEPLOYMENT, *pods)
     failing_pods = [view for view in snapshot.pods if not view.ready and view.phase != "Failed"]
     return attribute_cause(snapshot, diagnosis_type, failing_pods, probation)
 
 
-class TestNewVersion:
-    """While a version has yet to prove itself."""
+class TestNewRevision:
+    """A revision on probation."""
 
     @pytest.mark.parametrize(
         ("pods", "expected"),
@@ -90,11 +90,11 @@ class TestNewVersion:
     def test_compared_with_the_old_one(
         self, pods: list[Json], expected: tuple[Cause, Confidence]
     ) -> None:
-        """The new one is to blame for what the old one does not have."""
+        """The new revision is the cause if only its pods are affected."""
         assert expected == attribute(*pods, probation=ON_PROBATION)
 
-    def test_one_that_has_proved_itself(self) -> None:
-        """What begins later has another reason."""
+    def test_a_stable_revision(self) -> None:
+        """After the probation the revision is not the cause."""
         assert (Cause.UNKNOWN, Confidence.LOW) == attribute(
             crashing_pod("web-def-1"), ready_pod("web-abc-1")
         )
@@ -103,10 +103,10 @@ class TestNewVersion:
         ("created", "cause"),
         [(0, Cause.POD), (290, Cause.NEW_VERSION), (300, Cause.NEW_VERSION), (None, Cause.POD)],
     )
-    def test_pods_that_were_made_before(self, created: float | None, cause: Cause) -> None:
-        """A version is asked for that the Deployment did not get: its pods are another one's.
+    def test_pods_created_before(self, created: float | None, cause: Cause) -> None:
+        """Pods that are older than the revision belong to the previous one.
 
-        The status that says since when is written a moment after the first pod is made.
+        The status with desiredSince is written some seconds after the first pod is created.
         """
         crashing = pod("web-def-1", crash_loop(5, termination()), created=created)
 
@@ -116,7 +116,7 @@ class TestNewVersion:
         )
 
     def test_an_image_that_could_be_pulled_before(self) -> None:
-        """The registry is to blame, or a secret: to go back would pull the same image."""
+        """The cause is the registry or a Secret: the stable revision has the same image."""
         image_unchanged = Probation(is_open=True, is_image_unchanged=True)
         diagnosis_type = DiagnosisType.IMAGE_PULL_FAILING
 
@@ -136,8 +136,8 @@ class TestNewVersion:
             Cause.NEW_VERSION is attribute(crashing_pod("web-def-1"), probation=image_unchanged)[0]
         )
 
-    def test_a_new_version_that_can_be_ready(self) -> None:
-        """Where one of two hangs, the version is able to be ready."""
+    def test_a_new_revision_that_can_be_ready(self) -> None:
+        """If only one of two pods hangs, the revision can become ready."""
         diagnosis_type = DiagnosisType.NOT_READY_TOO_LONG
 
         assert (
@@ -161,7 +161,7 @@ class TestNewVersion:
 
 
 class TestPlaces:
-    """Where a version has proved itself."""
+    """A stable revision: the cause is found by comparing pods and nodes."""
 
     @pytest.mark.parametrize(
         ("pods", "expected"),
@@ -215,11 +215,11 @@ class TestPlaces:
     def test_compared_with_others(
         self, pods: list[Json], expected: tuple[Cause, Confidence]
     ) -> None:
-        """Only pods of the same version tell whether another pod would do better."""
+        """Only pods of the same revision show whether another pod would be healthy."""
         assert expected == attribute(*pods)
 
-    def test_no_room(self) -> None:
-        """The cluster's matter: a node for the new version may be on its way."""
+    def test_unschedulable(self) -> None:
+        """The cause is the environment: a new node would help any revision."""
         diagnosis_type, alone = DiagnosisType.UNSCHEDULABLE, crashing_pod("web-def-1", "")
 
         for probation in (ON_PROBATION, PROBATION_OVER):
@@ -228,14 +228,14 @@ class TestPlaces:
             )
 
     @pytest.mark.parametrize("trial", [ON_PROBATION, PROBATION_OVER])
-    def test_what_no_version_can_cause(self, trial: Probation) -> None:
-        """A silent node is one, whatever runs there."""
+    def test_what_no_revision_can_cause(self, trial: Probation) -> None:
+        """An unreachable node has the same effect on every revision."""
         assert (Cause.NODE, Confidence.HIGH) == attribute(
             crashing_pod("web-def-1"), probation=trial, diagnosis_type=DiagnosisType.NODE_LOST
         )
 
-    def test_who_holds_a_pod_that_should_be_gone(self) -> None:
-        """Its node, or whoever put a finalizer there."""
+    def test_a_pod_that_is_stuck_terminating(self) -> None:
+        """The cause is its node, or the environment if the pod has a finalizer."""
         held = pod("web-def-1", running(ready=False), finalizers=["example.com/slow"])
         diagnosis_type = DiagnosisType.STUCK_TERMINATING
 

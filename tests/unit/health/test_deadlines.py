@@ -1,4 +1,4 @@
-"""Judging by time without a clock."""
+"""Deadlines: evaluating states that last, without a clock."""
 
 from hypothesis import given, strategies as st
 
@@ -7,12 +7,12 @@ from tests.unit.builders import at
 
 
 def test_nothing_was_asked() -> None:
-    """Then time changes nothing."""
+    """Without a deadline there is no requeue."""
     assert None is Deadlines(at(0)).requeue_after
 
 
-def test_what_has_passed() -> None:
-    """A moment that has come, also right now, need not be waited for."""
+def test_a_passed_deadline() -> None:
+    """A deadline that has passed, also just now, causes no requeue."""
     deadlines = Deadlines(at(10))
 
     assert [True, True] == [deadlines.reached(at(9)), deadlines.reached(at(10))]
@@ -20,8 +20,8 @@ def test_what_has_passed() -> None:
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1))
-def test_the_earliest_moment_counts(moments: list[int]) -> None:
-    """Whoever waits looks again when the first of them comes."""
+def test_the_earliest_deadline_counts(moments: list[int]) -> None:
+    """The requeue is at the earliest deadline ahead."""
     deadlines = Deadlines(at(0))
 
     assert not any(deadlines.reached(at(moment)) for moment in moments)

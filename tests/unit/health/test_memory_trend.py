@@ -1,4 +1,4 @@
-"""Memory that climbs to its limit: told in time, and never of one that is steady or falls."""
+"""Memory usage that approaches the limit: a warning in time, and none if it is steady or falls."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -27,7 +27,7 @@ LIMIT = 100 * MIB
 
 
 def samples_of(*mebibytes: float, interval: float = 15) -> list[MemorySample]:
-    """Measurements at a steady pace."""
+    """Measurements at a fixed interval."""
     return [
         MemorySample(builders.at(number * interval), int(used * MIB))
         for number, used in enumerate(mebibytes)
@@ -37,7 +37,7 @@ def samples_of(*mebibytes: float, interval: float = 15) -> list[MemorySample]:
 RISING = samples_of(70, 75, 80, 86)
 
 
-class TestClimbs:
+class TestTrend:
     """The rule for one container."""
 
     @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ class TestClimbs:
         ],
     )
     def test_the_worked_examples(self, samples: Sequence[float], *, expected: bool) -> None:
-        """Those of the module's docstring, with a limit of 100 MiB."""
+        """The examples of the module's docstring, with a limit of 100 MiB."""
         assert expected == is_trending_to_limit(samples_of(*samples), LIMIT, MEMORY_HORIZON)
 
     @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ class TestClimbs:
             "with a dent",
         ],
     )
-    def test_the_edges(self, samples: Sequence[float], *, expected: bool) -> None:
-        """What just counts, and what just does not."""
+    def test_the_bounds(self, samples: Sequence[float], *, expected: bool) -> None:
+        """Values just above and just below each bound."""
         assert expected == is_trending_to_limit(samples_of(*samples), LIMIT, MEMORY_HORIZON)
 
     @pytest.mark.parametrize(("seconds", "expected"), [(40, True), (39, False)])
@@ -95,7 +95,7 @@ class TestClimbs:
 
     @pytest.mark.parametrize(("pace", "expected"), [(7, False), (8, True)])
     def test_a_short_rise(self, pace: float, *, expected: bool) -> None:
-        """One that was looked at for less than 15 s may be a single request."""
+        """A rise of less than 15 s may be a single request."""
         assert expected == is_trending_to_limit(
             samples_of(80, 85, 90, interval=pace), LIMIT, MEMORY_HORIZON
         )
@@ -107,28 +107,28 @@ HORIZONS = st.integers(1, 600).map(lambda seconds: timedelta(seconds=seconds))
 
 
 def samples_at_interval(used_bytes: Sequence[int], interval: int) -> list[MemorySample]:
-    """Measurements of so many bytes."""
+    """Measurements of the given numbers of bytes."""
     return [
         MemorySample(builders.at(number * interval), used) for number, used in enumerate(used_bytes)
     ]
 
 
-class TestAnyUse:
-    """What holds whatever is measured."""
+class TestAnyUsage:
+    """Properties of the rule for any measurements."""
 
     @given(used=st.integers(0, LIMIT * 95 // 100 - 1), count=st.integers(0, 10), wide=HORIZONS)
     def test_steady(self, used: int, count: int, wide: timedelta) -> None:
-        """Constant use below 95 % never climbs."""
+        """Constant usage below 95 % gives no warning."""
         assert not is_trending_to_limit(samples_at_interval([used] * count, 15), LIMIT, wide)
 
     @given(uses=USES.map(lambda uses: sorted(set(uses), reverse=True)), pace=PACES, wide=HORIZONS)
     def test_falling(self, uses: Sequence[int], pace: int, wide: timedelta) -> None:
-        """What falls never climbs, however full it is."""
+        """Falling usage gives no warning."""
         assert not is_trending_to_limit(samples_at_interval(uses, pace), LIMIT, wide)
 
     @given(uses=USES, pace=PACES, wide=HORIZONS, factor=st.integers(1, 10**6))
     def test_units(self, uses: Sequence[int], pace: int, wide: timedelta, factor: int) -> None:
-        """In whatever unit memory is measured."""
+        """The result does not depend on the unit."""
         scaled = [used * factor for used in uses]
 
         assert is_trending_to_limit(
@@ -139,7 +139,7 @@ class TestAnyUse:
     def test_a_higher_limit(
         self, uses: Sequence[int], pace: int, wide: timedelta, more: int
     ) -> None:
-        """More room never makes it climb."""
+        """A higher limit never causes a warning."""
         samples = samples_at_interval(uses, pace)
 
         assert is_trending_to_limit(samples, LIMIT, wide) or not is_trending_to_limit(
@@ -147,8 +147,8 @@ class TestAnyUse:
         )
 
     @given(uses=USES, pace=PACES, wide=HORIZONS)
-    def test_room(self, uses: Sequence[int], pace: int, wide: timedelta) -> None:
-        """Below 85 % nothing climbs."""
+    def test_below_the_trend_percent(self, uses: Sequence[int], pace: int, wide: timedelta) -> None:
+        """Below 85 % there is no warning."""
         below = [*uses, LIMIT * 85 // 100 - 1]
 
         assert not is_trending_to_limit(samples_at_interval(below, pace), LIMIT, wide)
@@ -160,10 +160,10 @@ def pod(name: str = "web-abc-1", limit: str = "100Mi", **more: Any) -> Json:  # 
 
 
 class TestPods:
-    """Which pods of an app climb."""
+    """The pods of an app that get a warning."""
 
     def test_one_of_two(self) -> None:
-        """Each by its own measurements; one without any does not."""
+        """Each pod has its own measurements; a pod without measurements gets no warning."""
         snapshot = build_snapshot(builders.deployment(2), pod(), pod("web-abc-2"), pod("web-abc-3"))
         usage = {"uid-of-web-abc-1": samples_of(50, 50, 50), "uid-of-web-abc-2": RISING}
 
@@ -189,14 +189,14 @@ class TestPods:
         ids=["more", "not set yet", "set", "no limit", "former version", "on its way", "over"],
     )
     def test_the_limit_in_force(self, changed: Json, *, expected: bool) -> None:
-        """What the kubelet has set counts; and only pods that may be given more."""
+        """The limit applied by the kubelet counts; old pods get no warning."""
         snapshot = build_snapshot(builders.deployment(), changed)
         usage = {changed["metadata"]["uid"]: RISING}
 
         assert expected == bool(find_pods_trending_to_limit(snapshot, usage, MEMORY_HORIZON))
 
     def test_the_warning(self) -> None:
-        """In the same words for as long as it lasts; nobody is blamed."""
+        """The message stays the same while the usage rises; the cause is unknown."""
         snapshot = build_snapshot(builders.deployment(2), pod(), pod("web-abc-2"))
         usage = {"uid-of-web-abc-1": RISING, "uid-of-web-abc-2": RISING}
         (warning,) = find_memory_warnings(snapshot, usage, MEMORY_HORIZON)
@@ -213,14 +213,14 @@ class TestPods:
         assert () == find_memory_warnings(snapshot, {}, MEMORY_HORIZON)
 
     def test_the_scale(self) -> None:
-        """What is measured is as old as it is, however much the times of healing are cut."""
+        """The horizon has a lower bound, because the age of a measurement is not scaled."""
         assert MEMORY_HORIZON == scale_memory_horizon(1)
         assert MEMORY_HORIZON * 2 == scale_memory_horizon(2)
         assert MIN_MEMORY_HORIZON == scale_memory_horizon(0.01)
 
 
 def pod_metrics(*containers: tuple[str, str], **more: object) -> Json:
-    """A PodMetrics as metrics-server writes it."""
+    """A PodMetrics as metrics-server returns it."""
     return {
         "metadata": {"name": "web-abc-1", "namespace": builders.NAMESPACE},
         "timestamp": builders.iso(30),
@@ -234,7 +234,7 @@ def pod_metrics(*containers: tuple[str, str], **more: object) -> Json:
 
 
 class TestSample:
-    """What the metrics API says of a pod."""
+    """Reading a PodMetrics."""
 
     def test_the_main_container(self) -> None:
         """Sidecars have limits of their own."""
@@ -254,6 +254,6 @@ class TestSample:
         ],
         ids=["nothing", "only a sidecar", "no quantity", "no time", "null", "no usage"],
     )
-    def test_what_cannot_be_read(self, item: Json) -> None:
-        """Is left out."""
+    def test_incomplete_metrics(self, item: Json) -> None:
+        """An incomplete PodMetrics is ignored."""
         assert parse_pod_metrics(item) is None

@@ -1,4 +1,4 @@
-"""Kubernetes' own messages in plain words; the texts were seen on Kubernetes 1.36."""
+"""Shortened messages of Kubernetes; the texts are from Kubernetes 1.36."""
 
 from datetime import timedelta
 
@@ -82,7 +82,7 @@ class TestPulls:
         ],
     )
     def test_cause(self, cause: str, expected: str) -> None:
-        """The same whichever of the two reasons the kubelet shows at the moment."""
+        """The cause is the same for ErrImagePull and ImagePullBackOff."""
         first = f"rpc error: code = Unknown desc = {PULL}{cause}"
 
         assert expected == messages.pull_cause(first)
@@ -91,7 +91,7 @@ class TestPulls:
         )
 
     def test_the_name_of_the_image_is_no_cause(self) -> None:
-        """An image may be called like an error."""
+        """The name of an image may contain the text of an error."""
         message = (
             'failed to pull and unpack image "docker.io/denied/timeout:not found": strange thing'
         )
@@ -99,11 +99,11 @@ class TestPulls:
         assert "strange thing" == messages.pull_cause(message)
 
     def test_no_cause(self) -> None:
-        """A kubelet that has just started knows only that it waits."""
+        """After its start a kubelet reports only the back-off."""
         assert "" == messages.pull_cause('Back-off pulling image "web:v1"')
 
     def test_other_reasons(self) -> None:
-        """The runtime may name an error of its own."""
+        """The container runtime may have a reason of its own."""
         unavailable = (
             'Back-off pulling image "web:v1": RegistryUnavailable: image pull failed for web:v1 '
             "because the registry is unavailable: maintenance"
@@ -146,12 +146,12 @@ class TestStarts:
         ],
     )
     def test_cause(self, message: str, expected: str) -> None:
-        """What stands behind the chain of those who passed it on."""
+        """The cause is the end of the chain of errors."""
         assert expected == messages.start_cause(message)
 
 
 class TestScheduling:
-    """Why no node takes a pod."""
+    """Why a pod cannot be scheduled."""
 
     @pytest.mark.parametrize(
         ("message", "expected"),
@@ -183,16 +183,16 @@ class TestScheduling:
         ],
     )
     def test_cause(self, message: str, expected: str) -> None:
-        """The nodes' reasons, without how many nodes there are and what preemption thinks."""
+        """The reasons of the nodes, without the number of nodes and without preemption."""
         assert expected == messages.scheduling_cause(message)
 
 
 class TestRefusals:
-    """Why the API server lets no pod in."""
+    """Why the API server refuses a pod."""
 
     @pytest.mark.parametrize("suffix", ["x7k2p", "b4mzq"])
     def test_the_name_of_the_pod_is_left_out(self, suffix: str) -> None:
-        """It is another one with each try."""
+        """The name is another one on each retry."""
         message = (
             f'pods "web-5d4f8c7b9-{suffix}" is forbidden: exceeded quota: small, requested: '
             "pods=1, used: pods=6, limited: pods=6"
@@ -203,7 +203,7 @@ class TestRefusals:
         ) == messages.refusal_cause(message)
 
     def test_a_webhook(self) -> None:
-        """Its words are taken as they are."""
+        """The message of a webhook is not changed."""
         message = 'admission webhook "policy.example.com" denied the request: no latest tag'
 
         assert message == messages.refusal_cause(message)
@@ -218,8 +218,8 @@ class TestRefusals:
         ("deployment web", "deployment web"),
     ],
 )
-def test_nameless(text: str, expected: str) -> None:
-    """Only the app's own pods lose their names."""
+def test_strip_pod_names(text: str, expected: str) -> None:
+    """Only the names of the app's own pods are replaced."""
     assert expected == messages.strip_pod_names(text, "web")
 
 
@@ -227,8 +227,8 @@ def test_nameless(text: str, expected: str) -> None:
     ("code", "expected"),
     [(1, "exit code 1"), (137, "exit code 137, SIGKILL"), (143, "exit code 143, SIGTERM")],
 )
-def test_exit_words(code: int, expected: str) -> None:
-    """A signal is named."""
+def test_describe_exit_code(code: int, expected: str) -> None:
+    """The signal is named."""
     assert expected == messages.describe_exit_code(code)
 
 
@@ -244,7 +244,7 @@ def test_exit_words(code: int, expected: str) -> None:
     ],
 )
 def test_first_sentence(message: str, expected: str) -> None:
-    """Without its stop."""
+    """Without the full stop."""
     assert expected == messages.first_sentence(message)
 
 
@@ -252,8 +252,8 @@ def test_first_sentence(message: str, expected: str) -> None:
     ("seconds", "expected"),
     [(1, "1 second"), (60, "1 minute"), (90, "90 seconds"), (600, "10 minutes")],
 )
-def test_duration(seconds: int, expected: str) -> None:
-    """In minutes where it is whole ones."""
+def test_format_duration(seconds: int, expected: str) -> None:
+    """In minutes if it is a whole number of them."""
     assert expected == messages.format_duration(timedelta(seconds=seconds))
 
 
@@ -261,8 +261,8 @@ def test_duration(seconds: int, expected: str) -> None:
     ("seconds", "expected"),
     [(0, "0 s"), (42, "42 s"), (372, "6 min 12 s"), (7200, "2 h"), (7503, "2 h 5 min 3 s")],
 )
-def test_span(seconds: int, expected: str) -> None:
-    """To the second, without parts that are none."""
+def test_format_elapsed(seconds: int, expected: str) -> None:
+    """To the second, without parts that are zero."""
     assert expected == messages.format_elapsed(timedelta(seconds=seconds))
 
 
@@ -280,10 +280,10 @@ class TestShorten:
         ],
     )
     def test_at_a_word(self, text: str, expected: str) -> None:
-        """At the end of a word, if that leaves enough."""
+        """The cut is at the end of a word, unless too little text would be left."""
         assert expected == messages.shorten(text, 15)
 
     @given(st.text(), st.integers(5, 50))
     def test_never_longer(self, text: str, limit: int) -> None:
-        """Whatever the text."""
+        """The limit holds for any text."""
         assert len(messages.shorten(text, limit)) <= limit

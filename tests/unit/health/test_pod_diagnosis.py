@@ -1,4 +1,4 @@
-"""What a pod shows: what may be acted upon, and what has not lasted long enough."""
+"""Diagnoses of single pods: what has lasted for long enough, and what has not."""
 
 from datetime import timedelta
 
@@ -44,7 +44,7 @@ OOM = termination(137, "OOMKilled")
 def diagnose(
     thing: Json, now: float = 100, causes: TerminationCauses | None = None
 ) -> PodDiagnosis | None:
-    """What one pod shows."""
+    """The diagnosis of one pod."""
     view, known_causes = pod_view(thing), causes or TerminationCauses()
     problem = find_pod_problem(view, known_causes, Deadlines(at(now)), DEADLINE)
     return diagnose_pod(view, problem, known_causes, Deadlines(at(now)), THRESHOLDS)
@@ -53,18 +53,18 @@ def diagnose(
 def diagnosed_type(
     thing: Json, now: float = 100, causes: TerminationCauses | None = None
 ) -> DiagnosisType | None:
-    """The type of what one pod shows."""
+    """The type of the diagnosis of one pod."""
     diagnosis = diagnose(thing, now, causes)
     return diagnosis.type if diagnosis else None
 
 
 def ended_after(seconds: float, end: float = 100, code: int = 1, reason: str = "") -> Json:
-    """The end of a container's life of so many seconds."""
+    """The termination of a container after a run of some seconds."""
     return termination(code, reason, started=end - seconds, finished=end)
 
 
 class TestNothing:
-    """What is no illness, or not yet."""
+    """States without a diagnosis."""
 
     @pytest.mark.parametrize(
         "thing",
@@ -77,8 +77,8 @@ class TestNothing:
         ],
         ids=["well", "starts", "new", "evicted", "done"],
     )
-    def test_well_or_gone(self, thing: Json) -> None:
-        """A pod that is well, starts, or will not run again."""
+    def test_healthy_or_finished(self, thing: Json) -> None:
+        """A pod that is healthy, starts, or has finished."""
         assert None is diagnose(thing)
 
     @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ class TestNothing:
         ],
     )
     def test_the_first_crashes(self, status: Json) -> None:
-        """The kubelet's restart is the first remedy, and often enough."""
+        """The kubelet's restart often is enough."""
         assert None is diagnose(pod("web-abc-1", status))
 
     @pytest.mark.parametrize(
@@ -128,11 +128,11 @@ class TestNothing:
         ],
     )
     def test_many_restarts_are_no_loop(self, status: Json) -> None:
-        """A number that has grown over weeks says nothing about now."""
+        """Restarts of several weeks say nothing about now."""
         assert None is diagnose(pod("web-abc-1", status), now=8 * 24 * HOUR)
 
     def test_the_first_crash_beside_an_old_loop(self) -> None:
-        """The restarts of one container are not those of another."""
+        """The restarts of two containers are not added."""
         long_ago = running(HOUR, name="proxy", restarts=50, last=ended_after(5, HOUR))
 
         assert None is diagnose(
@@ -142,7 +142,7 @@ class TestNothing:
 
 
 class TestLoops:
-    """A container that ends again and again."""
+    """A container that crashes again and again."""
 
     @pytest.mark.parametrize(
         "status",
@@ -165,8 +165,8 @@ class TestLoops:
             "ends by itself",
         ],
     )
-    def test_whatever_it_shows_just_now(self, status: Json) -> None:
-        """A loop looks different at each look, and is one and the same."""
+    def test_any_state_of_the_loop(self, status: Json) -> None:
+        """The states of a crash loop give the same diagnosis."""
         assert DiagnosisType.CRASH_LOOPING is diagnosed_type(pod("web-abc-1", status))
 
     @pytest.mark.parametrize("ready", [True, False])
@@ -174,8 +174,8 @@ class TestLoops:
         ("life", "since", "ill"),
         [(1, 11, True), (1, 13, False), (90, 189, True), (90, 191, False), (599, 1000, True)],
     )
-    def test_a_flapping_pod(self, life: float, since: float, ready: bool, ill: bool) -> None:  # noqa: FBT001 - a table's columns
-        """Ready between crashes, or not yet ready again: it must live for twice as long first."""
+    def test_a_slow_crash_loop(self, life: float, since: float, ready: bool, ill: bool) -> None:  # noqa: FBT001 - a table's columns
+        """Between two crashes the container must run twice as long as before."""
         now = 10_000
         start = now - since
         back = running(
@@ -185,14 +185,14 @@ class TestLoops:
 
         assert ill == (diagnosis_type is DiagnosisType.CRASH_LOOPING)
 
-    def test_a_life_of_ten_minutes_is_no_flap(self) -> None:
-        """The kubelet, too, forgets what was before."""
+    def test_a_run_of_ten_minutes_is_no_loop(self) -> None:
+        """The kubelet resets its back-off after such a run."""
         assert None is diagnosed_type(
             pod("web-abc-1", running(101, restarts=9, last=ended_after(600))), 110
         )
 
-    def test_the_words(self) -> None:
-        """Those of the ailment, or how the last life ended."""
+    def test_the_message(self) -> None:
+        """It is the message of the problem, or of the last termination."""
         flapping = pod("web-abc-1", running(101, restarts=4, last=ended_after(90)))
 
         assert "has restarted 4 times, last after 1 min 30 s" == getattr(
@@ -203,7 +203,7 @@ class TestLoops:
         )
 
     def test_an_init_container(self) -> None:
-        """It keeps the app from starting just as well."""
+        """An init container in a crash loop keeps the app from starting."""
         looping = crash_loop(3, ended_after(5), name="migrate")
 
         assert DiagnosisType.CRASH_LOOPING is diagnosed_type(
@@ -220,7 +220,7 @@ class TestLoops:
         ids=["waits", "flaps"],
     )
     def test_the_kubelet_kills_it(self, probe: str, status: Json) -> None:
-        """A probe that fails is another illness than a crash."""
+        """A kill by a probe has another diagnosis than a crash."""
         kill = container_kill_event(probe_kill_event("web-abc-1", 99, probe=probe))
         assert kill is not None
 
@@ -229,7 +229,7 @@ class TestLoops:
         )
 
     def test_the_event_is_gone(self) -> None:
-        """What was found out about the last end is remembered."""
+        """The stored reason of the last termination is used."""
         key = ContainerKey("uid-of-web-abc-1", "app")
         causes = TerminationCauses((), {key: RecordedTermination(at(10), "LivenessProbe")})
         status = crash_loop(3, ended_after(30, code=137))
@@ -240,7 +240,7 @@ class TestLoops:
 
 
 class TestMemory:
-    """A container that is killed for want of memory."""
+    """A container that runs out of memory."""
 
     @pytest.mark.parametrize(
         "status",
@@ -253,17 +253,17 @@ class TestMemory:
         ids=["is back", "waits", "has just been killed", "flaps slowly"],
     )
     def test_again_and_again(self, status: Json) -> None:
-        """Told sooner than another crash: what helps against it is known."""
+        """It takes fewer restarts than a crash loop: the remediation is known."""
         assert DiagnosisType.OOM_KILLED is diagnosed_type(pod("web-abc-1", status))
 
-    def test_killed_without_a_word(self) -> None:
-        """SIGKILL alone may come from anybody."""
+    def test_killed_without_a_reason(self) -> None:
+        """SIGKILL alone is not an out-of-memory kill."""
         assert DiagnosisType.CRASH_LOOPING is diagnosed_type(
             pod("web-abc-1", crash_loop(3, ended_after(5, code=137)))
         )
 
-    def test_containerd_learns_of_it_later(self) -> None:
-        """One that was out of memory before, and was killed again, is so again."""
+    def test_containerd_reports_it_too_late(self) -> None:
+        """After an out-of-memory kill, another SIGKILL counts as one, too."""
         causes = TerminationCauses(
             (), {ContainerKey("uid-of-web-abc-1", "app"): RecordedTermination(at(10), "OOMKilled")}
         )
@@ -273,7 +273,7 @@ class TestMemory:
 
 
 class TestStarts:
-    """A pod that does not come to run."""
+    """A pod that does not start."""
 
     @pytest.mark.parametrize(
         ("reason", "expected"),
@@ -290,15 +290,15 @@ class TestStarts:
             ("PreStartHookError", DiagnosisType.START_FAILING),
         ],
     )
-    def test_patience(self, reason: str, expected: DiagnosisType) -> None:
-        """What fails for a moment only is left alone: for a minute."""
+    def test_start_grace(self, reason: str, expected: DiagnosisType) -> None:
+        """A failure of less than a minute is no diagnosis."""
         thing = pod("web-abc-1", waiting(reason))
 
         assert None is diagnose(thing, 59)
         assert expected is diagnosed_type(thing, 60)
 
-    def test_nobody_knows_since_when(self) -> None:
-        """Then it is never long enough."""
+    def test_the_time_is_unknown(self) -> None:
+        """Without a time there is no diagnosis."""
         assert None is diagnose(pod("web-abc-1", waiting(IMAGE_PULL_BACK_OFF), created=None))
 
     @pytest.mark.parametrize(
@@ -309,12 +309,12 @@ class TestStarts:
         ],
     )
     def test_an_old_pod_that_starts_again(self, status: Json) -> None:
-        """The patience begins when it ran last, not when the pod was made."""
+        """The grace starts with the end of the last run, not with the creation of the pod."""
         assert None is diagnose(pod("web-abc-1", status), 5059)
         assert diagnosed_type(pod("web-abc-1", status), 5060) is not None
 
     def test_after_a_long_init(self) -> None:
-        """So it does when another container has just done its work."""
+        """The grace starts with the end of an init container."""
         done = terminated(termination(0, started=0, finished=300), name="migrate")
         thing = pod("web-abc-1", waiting(IMAGE_PULL_BACK_OFF), init=[done])
 
@@ -322,21 +322,21 @@ class TestStarts:
         assert DiagnosisType.IMAGE_PULL_FAILING is diagnosed_type(thing, 360)
 
     @pytest.mark.parametrize("reason", ["StartError", "ContainerCannotRun"])
-    def test_a_program_that_is_not_there(self, reason: str) -> None:
-        """Each try is no life: the patience goes on."""
+    def test_a_missing_program(self, reason: str) -> None:
+        """A failed start is no run, so the grace goes on."""
         status = crash_loop(4, termination(128, reason, started=99, finished=99))
 
         assert DiagnosisType.START_FAILING is diagnosed_type(pod("web-abc-1", status))
 
-    def test_a_volume_that_does_not_come(self) -> None:
-        """Told after the rollout's own deadline."""
+    def test_a_volume_that_is_not_mounted(self) -> None:
+        """It is diagnosed after the progress deadline."""
         thing = pod("web-abc-1", waiting("ContainerCreating"))
 
         assert None is diagnose(thing, 599)
         assert DiagnosisType.START_FAILING is diagnosed_type(thing, 600)
 
     def test_no_node(self) -> None:
-        """As long as every other start."""
+        """The same grace as for any other start."""
         thing = pod(node="", phase="Pending", conditions=[unschedulable_condition("no room")])
 
         assert None is diagnose(thing, 59)
@@ -344,7 +344,7 @@ class TestStarts:
 
 
 class TestHung:
-    """A pod that runs, does not crash and is not ready."""
+    """A pod that runs, does not crash, and is not ready."""
 
     @pytest.mark.parametrize(
         ("status", "since", "ill_at", "minutes"),
@@ -356,7 +356,7 @@ class TestHung:
         ids=["was never ready", "was ready", "was restarted"],
     )
     def test_for_too_long(self, status: Json, since: float, ill_at: float, minutes: int) -> None:
-        """Since it was ready last, or since it runs; a first start may take a whole rollout."""
+        """Since it was ready, or since it runs; a first start gets the progress deadline."""
         thing = pod("web-abc-1", status, since=since)
         diagnosis = diagnose(thing, ill_at)
 
@@ -365,8 +365,8 @@ class TestHung:
         message = f"runs but has not been ready for {minutes} minutes"
         assert (DiagnosisType.NOT_READY_TOO_LONG, message) == (diagnosis.type, diagnosis.message)
 
-    def test_nobody_knows_since_when_it_is_unready(self) -> None:
-        """Then since it runs."""
+    def test_the_time_it_became_unready_is_unknown(self) -> None:
+        """Then the time counts since it runs."""
         thing = pod("web-abc-1", running(10, ready=False))
         del thing["status"]["conditions"][1]["lastTransitionTime"]
 
@@ -374,13 +374,13 @@ class TestHung:
         assert DiagnosisType.NOT_READY_TOO_LONG is diagnosed_type(thing, 610)
 
     def test_one_of_two_containers_does_not_run(self) -> None:
-        """Then it does not hang: it starts, or that container tells what ails it."""
+        """Then the pod does not hang: the other container has a problem, or starts."""
         thing = pod("web-abc-1", running(ready=False), waiting("ContainerCreating", name="proxy"))
 
         assert None is diagnosed_type(thing, 599)
 
     def test_a_startup_probe_gives_it_time(self) -> None:
-        """An app that starts slowly and says so is killed by its probe, if need be, not by us."""
+        """The startup probe limits the start, so there is no diagnosis."""
         slow = pod("web-abc-1", running(ready=False, started=False))
         started = pod("web-abc-1", running(ready=False, started=True))
 
@@ -389,10 +389,10 @@ class TestHung:
 
 
 class TestNodes:
-    """Pods that are in the hands of a node."""
+    """Pods whose node does not answer, or does not stop them."""
 
-    def test_a_silent_node(self) -> None:
-        """At once: how long to wait is the remedy's matter."""
+    def test_an_unreachable_node(self) -> None:
+        """It is diagnosed at once: the failover has a waiting time of its own."""
         lost = pod("web-abc-1", running(), ready=False, ready_reason="", since=50, node="node-7")
 
         assert DiagnosisType.NODE_LOST is diagnosed_type(lost, 50)
@@ -410,8 +410,8 @@ class TestNodes:
             ),
         ],
     )
-    def test_a_pod_that_does_not_go(self, finalizers: list[str], message: str) -> None:
-        """A minute after its time to stop is over; who holds it is named."""
+    def test_a_pod_that_is_stuck_terminating(self, finalizers: list[str], message: str) -> None:
+        """A minute after its grace period; the message names the finalizer or the node."""
         deleted_pod = pod("web-abc-1", running(), deletionTimestamp=iso(30), finalizers=finalizers)
         diagnosis = diagnose(deleted_pod, 90)
 
@@ -419,8 +419,8 @@ class TestNodes:
         assert diagnosis is not None
         assert (DiagnosisType.STUCK_TERMINATING, message) == (diagnosis.type, diagnosis.message)
 
-    def test_a_pod_that_goes_crashing(self) -> None:
-        """How it ends is nobody's concern any more."""
+    def test_a_deleted_pod_that_crashes(self) -> None:
+        """The termination of a deleted pod does not matter."""
         deleted_pod = pod("web-abc-1", crash_loop(9, ended_after(5)), deletionTimestamp=iso(100))
 
         assert None is diagnose(deleted_pod)

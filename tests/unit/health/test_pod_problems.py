@@ -1,4 +1,4 @@
-"""What ails a pod, where the situations of tests/unit/status do not show it."""
+"""Problems of pods that the scenarios in tests/unit/status do not cover."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ PROGRESS_DEADLINE = timedelta(minutes=10)
 
 
 def find_problem(thing: Json, now: float = 100) -> PodProblem | None:
-    """What ails one pod."""
+    """The problem of one pod."""
     return find_pod_problem(
         pod_view(thing), TerminationCauses(), Deadlines(at(now)), PROGRESS_DEADLINE
     )
@@ -60,12 +60,12 @@ def find_problem(thing: Json, now: float = 100) -> PodProblem | None:
     ],
 )
 def test_nothing(thing: Json) -> None:
-    """A pod that is well, starts or goes has no ailment."""
+    """A pod that is healthy, starts or terminates has no problem."""
     assert None is find_problem(thing)
 
 
-def test_a_crash_loop_of_unknown_ends() -> None:
-    """Where the pod does not say how the container ended, that it ends is all there is."""
+def test_a_crash_loop_without_a_termination() -> None:
+    """Without a termination in the status the message has no cause."""
     status = waiting("CrashLoopBackOff", "back-off 10s", restarts=3)
 
     assert PodProblem("web-abc-1", "abc", "CrashLoopBackOff", "keeps ending") == find_problem(
@@ -83,13 +83,13 @@ def test_a_crash_loop_of_unknown_ends() -> None:
     ],
     ids=["no end", "no start", "no finish", "a long life"],
 )
-def test_nothing_to_prove(last: Json | None) -> None:
-    """A container whose last life was long, or is unknown, is believed at once."""
+def test_a_container_that_has_recovered(last: Json | None) -> None:
+    """After a long or unknown previous run a container counts as recovered at once."""
     assert None is find_problem(pod("web-abc-1", running(since=99, restarts=5, last=last)))
 
 
 def test_a_start_error_without_a_message() -> None:
-    """Its reason is told instead."""
+    """The reason takes its place."""
     end = termination(128, "ContainerCannotRun")
 
     assert "cannot start: ContainerCannotRun" == getattr(
@@ -98,14 +98,14 @@ def test_a_start_error_without_a_message() -> None:
 
 
 def test_a_waiting_reason_without_a_message() -> None:
-    """As with a start error."""
+    """The reason takes its place."""
     assert PodProblem(
         "web-abc-1", "abc", "CreateContainerError", "cannot start: CreateContainerError"
     ) == find_problem(pod("web-abc-1", waiting("CreateContainerError")))
 
 
 def test_an_image_without_a_cause() -> None:
-    """A kubelet that has just started does not know why the pull failed before."""
+    """A kubelet that has just started does not know why the pull failed."""
     status = waiting("ImagePullBackOff", 'Back-off pulling image "web:v1"')
 
     assert PodProblem(
@@ -114,7 +114,7 @@ def test_an_image_without_a_cause() -> None:
 
 
 def test_one_of_two_containers_is_not_ready() -> None:
-    """It is named, and the one that is ready does not matter."""
+    """The message names the container that is not ready."""
     thing = pod("web-abc-1", running(), running(ready=False, name="proxy"), since=50)
 
     assert PodProblem(
@@ -122,16 +122,16 @@ def test_one_of_two_containers_is_not_ready() -> None:
     ) == find_problem(thing)
 
 
-def test_readiness_that_was_never_there() -> None:
-    """A pod whose Ready condition has no time has not lost it."""
+def test_a_pod_that_never_was_ready() -> None:
+    """A pod whose Ready condition has no time has not lost its readiness."""
     thing = pod("web-abc-1", running(ready=False))
     del thing["status"]["conditions"][1]["lastTransitionTime"]
 
     assert None is find_problem(thing)
 
 
-def test_the_gravest_comes_first() -> None:
-    """Causes before symptoms; of the same kind by name."""
+def test_the_most_severe_comes_first() -> None:
+    """Causes come before effects; problems with the same reason are sorted by name."""
     pods = [
         pod("web-abc-1", running(ready=False), since=50),
         pod("web-abc-2", running(), ready=False, ready_reason=""),

@@ -1,4 +1,4 @@
-"""Why a container ended, where the pod's own word is not the whole truth."""
+"""Why a container terminated, where the pod's status does not have the whole cause."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,14 +17,14 @@ LATER = FIRST + timedelta(seconds=40)
 
 
 def termination(at: datetime, code: int, reason: str = "Error") -> Termination:
-    """A life of 20 seconds that ended at ``at``."""
+    """A run of 20 seconds that ended at ``at``."""
     return Termination(
         exit_code=code, reason=reason, started_at=at - timedelta(seconds=20), finished_at=at
     )
 
 
 def kill_event(at: datetime) -> ContainerKillEvent:
-    """The kubelet's word that a liveness probe cost a container its life."""
+    """The kubelet's Event of a kill by a liveness probe."""
     return ContainerKillEvent(pod_uid=KEY.uid, container=KEY.container, probe="liveness", at=at)
 
 
@@ -41,10 +41,10 @@ def kill_event(at: datetime) -> ContainerKillEvent:
     ],
 )
 @pytest.mark.parametrize("at", [FIRST, LATER], ids=["the same end", "a later end"])
-def test_a_kill_without_a_word_is_told_by_precedent(
+def test_a_kill_without_an_event_has_the_previous_cause(
     before: str, code: int, told: str, at: datetime
 ) -> None:
-    """What killed a container before has killed it again; a crash is a crash."""
+    """A kill has the cause of the previous one; a crash stays a crash."""
     if at == FIRST and before == "LivenessProbe":
         told = "LivenessProbe"  # found out while the Event was there
     causes = TerminationCauses(recorded={KEY: RecordedTermination(FIRST, before)})
@@ -52,15 +52,15 @@ def test_a_kill_without_a_word_is_told_by_precedent(
     assert causes.reason_for(KEY, termination(at, code)) == told
 
 
-def test_the_kubelets_word_is_better_than_a_precedent() -> None:
-    """A probe may kill what ran out of memory before."""
+def test_an_event_has_priority_over_the_previous_cause() -> None:
+    """A probe may kill a container that ran out of memory before."""
     causes = TerminationCauses([kill_event(LATER)], {KEY: RecordedTermination(FIRST, "OOMKilled")})
 
     assert causes.reason_for(KEY, termination(LATER, 137)) == "LivenessProbe"
 
 
-def test_an_event_explains_one_end_only() -> None:
-    """The next crash is a crash, though the Event of the kill is still there."""
+def test_an_event_explains_one_termination_only() -> None:
+    """The next crash is a crash, although the Event of the kill still exists."""
     causes = TerminationCauses(
         [kill_event(FIRST)], {KEY: RecordedTermination(FIRST, "LivenessProbe")}
     )
