@@ -1,4 +1,4 @@
-"""Short words for what a decision is made of: pods, illnesses, cases, actions and records."""
+"""Factories for the input of a decision: pods, diagnoses, contexts, actions and records."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ from selfhealing.remediation.strategies import DecisionInput
 from tests.unit import builders
 
 AT = 10_000
-"""When most of it takes place, in seconds after noon."""
+"""The default time of a decision, in seconds after noon."""
 
 NEW_REVISION, STABLE_REVISION = "new", "good"
 
@@ -38,7 +38,7 @@ def make_policy(**healing: Any) -> Policy:  # noqa: ANN401 - JSON
             {
                 "image": builders.IMAGE,
                 "port": 5000,
-                "resources": {"limits": {"memory_limit": "100Mi"}},
+                "resources": {"limits": {"memory": "100Mi"}},
                 "autoscaling": {"minReplicas": 2, "maxReplicas": 9, "cpu": 50},
                 "healing": set_fields,
             }
@@ -47,7 +47,7 @@ def make_policy(**healing: Any) -> Policy:  # noqa: ANN401 - JSON
 
 
 def make_pod(name: str = "web-abc-1", *, ready: bool = False, **more: Any) -> PodView:  # noqa: ANN401
-    """A pod that runs."""
+    """A running pod."""
     return pod_view(builders.pod(name, builders.running(ready=ready), **more))
 
 
@@ -67,7 +67,7 @@ def make_diagnosis(
     *pods: PodView,
     confidence: Confidence = Confidence.MEDIUM,
 ) -> AppDiagnosis:
-    """An illness, by default that of the sick pod alone."""
+    """A diagnosis, by default of FAILING_POD."""
     return AppDiagnosis(
         diagnosis_type, cause, confidence, pods or (FAILING_POD,), f"{diagnosis_type} it is"
     )
@@ -79,8 +79,8 @@ NO_METRICS = AppDiagnosis(
 )
 
 
-def make_context(*diagnoses: AppDiagnosis, **more: Any) -> RemediationContext:  # noqa: ANN401 - as Case
-    """An app of three pods, one of which is sick."""
+def make_context(*diagnoses: AppDiagnosis, **more: Any) -> RemediationContext:  # noqa: ANN401 - any field
+    """The context of an app with three pods, one of which fails."""
     fields: dict[str, Any] = {
         "memory_limit": "100Mi",
         "wanted": 3,
@@ -90,8 +90,8 @@ def make_context(*diagnoses: AppDiagnosis, **more: Any) -> RemediationContext:  
     return RemediationContext(NEW_REVISION, "web:v2", diagnoses=diagnoses, **{**fields, **more})
 
 
-def make_context_with(*diagnoses: AppDiagnosis, **external: Any) -> RemediationContext:  # noqa: ANN401 - as Situation
-    """The same in a situation."""
+def make_context_with(*diagnoses: AppDiagnosis, **external: Any) -> RemediationContext:  # noqa: ANN401 - any field
+    """The same with the given external state."""
     return make_context(*diagnoses, external=ExternalState(**external))
 
 
@@ -104,7 +104,7 @@ def make_action(
     diagnosis: DiagnosisType = DiagnosisType.CRASH_LOOPING,
     **more: Any,  # noqa: ANN401 - as HealingAction
 ) -> HealingAction:
-    """What was done."""
+    """An action of the history."""
     return HealingAction(
         id=number,
         remediation=remediation,
@@ -116,7 +116,7 @@ def make_action(
 
 
 def make_record(*actions: HealingAction, **fields: Any) -> HealingStatus:  # noqa: ANN401 - as the model
-    """What is remembered of an app whose version is asked for since noon: the latest first."""
+    """The record of an app whose spec asks for the revision since noon; the newest action first."""
     defaults: dict[str, Any] = {
         "desired_revision": NEW_REVISION,
         "desired_since": builders.NOON,
@@ -127,7 +127,7 @@ def make_record(*actions: HealingAction, **fields: Any) -> HealingStatus:  # noq
 
 
 def make_quarantine(*, until: float = AT + 100, pod: PodView = FAILING_POD) -> QuarantineStatus:
-    """A pod that is set apart."""
+    """An isolated pod."""
     return QuarantineStatus(pod=pod.name, uid=pod.uid, until=builders.at(until))
 
 
@@ -138,7 +138,7 @@ def make_decision_input(
     *,
     at: float = AT,
 ) -> DecisionInput:
-    """What the choice of a remedy is made by."""
+    """The input of the choice of a remediation."""
     return DecisionInput(previous, context, policy or make_policy(), Deadlines(builders.at(at)))
 
 
@@ -149,12 +149,12 @@ def run_decide(
     *,
     at: float = AT,
 ) -> HealingStatus:
-    """What is decided."""
+    """The record after a decision."""
     return decide(previous, context, policy or make_policy(), Deadlines(builders.at(at)))
 
 
 def latest_action(record: HealingStatus) -> tuple[Remediation, ActionOutcome] | None:
-    """The latest decision of a record."""
+    """The remediation and the outcome of the newest action."""
     return (record.history[0].remediation, record.history[0].outcome) if record.history else None
 
 

@@ -1,7 +1,7 @@
-"""A cluster in memory for one app: what kubelets and controllers would make of what healing does.
+"""A simulated cluster with one app: kubelets and controllers react to what healing does.
 
-It knows the truth, which the operator only sees in part and late: which version is bad, which node
-is sick, how much memory the app needs. Time is in seconds after noon.
+It knows the faults, which the operator sees only in part and late: of a revision, a node or a pod,
+and how much memory the app needs. Times are in seconds after noon.
 """
 
 from dataclasses import dataclass, field
@@ -25,20 +25,20 @@ STARTUP_SECONDS: Final = 10
 """Seconds until a new pod is ready, if it ever is."""
 
 PROGRESS_DEADLINE_SECONDS: Final = 600
-"""A rollout that takes longer is told to be stuck."""
+"""A rollout that takes longer is reported as stalled."""
 
 REPLICAS: Final = 3
 NODES: Final = ("node-1", "node-2", "node-3", "node-4")
 
 FAULTS: Final = ("crash", "pull", "hang", "config")
-"""What can be wrong with a version, a node or a pod."""
+"""The faults of a revision, a node or a pod."""
 
 SPEC_MEMORY_LIMIT: Final = "100Mi"
 """The memory limit of the spec."""
 
 
 class Template(NamedTuple):
-    """What pods are made from: ``memory`` is what healing has put in place of the spec's limit."""
+    """A pod template; ``memory`` is the override of the memory limit."""
 
     image: str
     memory: str = ""
@@ -49,7 +49,7 @@ FIRST_TEMPLATE: Final = Template("v1")
 
 @dataclass
 class SimPod:
-    """One pod. ``own`` is what is wrong with it alone; ``since`` when its readiness changed."""
+    """A pod. ``own_fault`` is a fault of this pod alone."""
 
     name: str
     template: Template
@@ -67,13 +67,13 @@ class SimPod:
 
     @property
     def uid(self) -> str:
-        """Its UID."""
+        """The UID."""
         return f"uid-of-{self.name}"
 
 
 @dataclass
 class SimCluster:
-    """The app's pods and what is around them."""
+    """The app's Deployment, autoscaler and pods, and the nodes."""
 
     clock: int = 0
     template: Template = FIRST_TEMPLATE
@@ -96,18 +96,18 @@ class SimCluster:
 
     @property
     def progress_deadline_at(self) -> int:
-        """When a rollout that is not completed is told to be stuck; never after that."""
+        """When a rollout that is not complete is reported as stalled."""
         return self.changed_at + PROGRESS_DEADLINE_SECONDS
 
     @property
     def seconds_to_next_change(self) -> int:
-        """Seconds until something happens by itself; 0 when nothing will."""
+        """Seconds until the next change without an action; 0 if there is none."""
         starts = [pod.created_at + STARTUP_SECONDS for pod in self.pods.values()]
         times = [at - self.clock for at in (self.progress_deadline_at, *starts)]
         return min((wait for wait in times if wait > 0), default=0)
 
     def template_hash(self, template: Template) -> str:
-        """The hash by which pods of a template are told from others."""
+        """The pod-template-hash of a template."""
         return self.hashes.setdefault(template, f"h{len(self.hashes) + 1}")
 
     def next_resource_version(self) -> int:
@@ -115,10 +115,10 @@ class SimCluster:
         self.resource_version += 1
         return self.resource_version
 
-    # What the operator asks for.
+    # Requests of the operator.
 
     def apply(self, template: Template, min_replicas: int | None) -> bool:
-        """Apply the Deployment and the autoscaler's lower end; returns whether that was news."""
+        """Apply the Deployment and the autoscaler's minimum; returns whether anything changed."""
         wanted = max(REPLICAS, min_replicas or 0)
         if (template, wanted) == (self.template, self.wanted):
             return False
@@ -130,7 +130,7 @@ class SimCluster:
         return True
 
     def execute(self, step: steps.Step) -> None:
-        """Do as a step says, if what it names is still as it was seen."""
+        """Execute a step, if the resource version of its pod has not changed."""
         if isinstance(step, steps.Delete):
             self._delete(step)
             return
@@ -150,7 +150,7 @@ class SimCluster:
             self._start_deletion(self.pods[step.uid])
 
     def _can_evict(self, pod: SimPod) -> bool:
-        """What a PodDisruptionBudget with maxUnavailable 1 says; there may be none."""
+        """Whether the PodDisruptionBudget (maxUnavailable 1), if any, allows the eviction."""
         ready = sum(p.ready for p in self.pods.values())
         return not self.has_disruption_budget or ready - pod.ready >= self.wanted - 1
 
@@ -159,10 +159,10 @@ class SimCluster:
             pod.deleted_at = self.clock + 30
         pod.resource_version = self.next_resource_version()
 
-    # What goes on by itself.
+    # Kubelets and controllers.
 
     def run_controllers(self) -> None:
-        """Let kubelets and controllers act until there is nothing more to do at this moment."""
+        """Let kubelets and controllers act until nothing changes at the current time."""
         self._run_kubelets()
         if not self.is_paused:
             self.observed_generation = self.generation
@@ -230,10 +230,10 @@ class SimCluster:
         )
         self.pods[pod.uid] = pod
 
-    # What can be seen.
+    # The API server.
 
     def take_snapshot(self, app: AppView) -> AppSnapshot:
-        """Everything as the API server shows it now."""
+        """The snapshot of everything that the API server has now."""
         children = {
             "Deployment": self._view_deployment(),
             "HorizontalPodAutoscaler": self._view_autoscaler(),

@@ -1,7 +1,7 @@
-"""An operator that heals the app of a `Cluster`, and that can be killed at any moment.
+"""A simulated operator that heals the app of a `SimCluster`, and can be killed at any time.
 
-What it knows after that is the resource alone. It does what the reconciler does, in the same order:
-carry out what the record asks for, apply the Deployment, decide, write the record.
+After a restart it only has the resource. It does the steps of the reconciler in the same order:
+execute the steps of the record, apply the Deployment, decide, write the record.
 """
 
 from dataclasses import dataclass, field, replace
@@ -40,7 +40,7 @@ Json = dict[str, Any]
 
 @dataclass
 class SimApp:
-    """The resource: what people write, and what the operator has written."""
+    """The resource: the spec and annotations of a person, and the status of the operator."""
 
     image: str = "v1"
     healing: Json = field(default_factory=dict)
@@ -50,7 +50,7 @@ class SimApp:
     record: Json | None = None
 
     def spec(self) -> SelfHealingAppSpec:
-        """The spec as the operator reads it."""
+        """The parsed spec."""
         return _parse_spec(self.image, orjson.dumps(self.healing))
 
 
@@ -69,12 +69,12 @@ def _parse_spec(image: str, healing: bytes) -> SelfHealingAppSpec:
 
 @cache
 def revision_of(image: str) -> str:
-    """The version that a spec with this image asks for."""
+    """The revision that a spec with this image asks for."""
     return template_revision(builders.APP, _parse_spec(image, b"{}"))
 
 
 class ReconcileTrace(NamedTuple):
-    """What one look was made of: for whoever checks it."""
+    """The input and output of one reconcile, for the checks of the tests."""
 
     before: HealingStatus
     after: HealingStatus
@@ -84,7 +84,7 @@ class ReconcileTrace(NamedTuple):
 
 
 class SimOperator:
-    """One process after another. ``killed_at`` names the moments at which it can die."""
+    """The operator's processes, one after another. CRASH_POINTS are where one can be killed."""
 
     CRASH_POINTS: Final = ("plan", "step", "apply", "write", "written")
 
@@ -101,21 +101,21 @@ class SimOperator:
 
     @property
     def now(self) -> float:
-        """The time by the operator's clock."""
+        """The time of the operator's clock."""
         return self.cluster.clock + self.clock_skew
 
     def restart(self) -> None:
-        """A new process has listed everything."""
+        """Start a new process, which lists all objects."""
         self.cached_app = replace(self.app)
 
     def reconcile(
         self, stale_snapshot: AppSnapshot | None = None, crash_point: str = ""
     ) -> ReconcileTrace | None:
-        """Reconcile once; returns what was written, if anything was.
+        """Reconcile once; returns the trace if the record was written.
 
         Args:
-            seen: older facts, by which it goes.
-            dies: the moment at which it is killed, and started again.
+            stale_snapshot: an older snapshot that the operator uses instead of the current one.
+            crash_point: the point at which the operator is killed, and then restarted.
         """
         written = self._reconcile_once(stale_snapshot, crash_point)
         if crash_point:
@@ -189,7 +189,7 @@ class SimOperator:
     def decide_twice(
         self, snapshot: AppSnapshot, record: HealingStatus, external: ExternalState
     ) -> tuple[RemediationContext, HealingStatus]:
-        """What the engine says; it says the same when it is asked again."""
+        """The decision; a second call with the same input must return the same."""
         spec = self.cached_app.spec()
         policy = build_policy(spec)
 
@@ -209,7 +209,7 @@ class SimOperator:
     def _is_still_current(
         self, snapshot: AppSnapshot, before: HealingStatus, after: HealingStatus
     ) -> bool:
-        """Whether what is to be started was decided by what is still so."""
+        """Whether the decision to start an action still holds for the current state."""
         action, known = history.find_running(after), history.find_running(before)
         if action is None or (known is not None and known.id == action.id):
             return True
@@ -220,14 +220,14 @@ class SimOperator:
 
 
 def read_record(record: Json | None) -> HealingStatus:
-    """The record as it is read from the resource."""
+    """Read the record from the resource."""
     if record is None:
         return new_record()
     return HealingStatus.model_validate(record, by_alias=True, by_name=False)
 
 
 def dump_record(record: HealingStatus) -> Json:
-    """The record as it stands in the resource."""
+    """Write the record as it is stored in the resource."""
     stored: Json = orjson.loads(
         orjson.dumps(record.model_dump(mode="json", by_alias=True, exclude_none=True))
     )
@@ -235,7 +235,7 @@ def dump_record(record: HealingStatus) -> Json:
 
 
 def make_app_view(app: SimApp) -> AppView:
-    """The resource as it is observed."""
+    """The resource as the cache holds it."""
     return AppView(
         key=KEY,
         uid=builders.APP_UID,

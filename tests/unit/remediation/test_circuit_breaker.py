@@ -1,4 +1,4 @@
-"""The breaker: so many at once that the cause is in none of them."""
+"""The circuit breaker: many unhealthy apps share a cause outside of them."""
 
 import pytest
 
@@ -18,8 +18,8 @@ from selfhealing.remediation.circuit_breaker import is_storm, too_many_nodes_los
         (45, 100, True),
     ],
 )
-def test_a_storm_takes_some_apps_and_a_share(ill: int, apps: int, *, storm: bool) -> None:
-    """With few apps a share says nothing; with many, some are always ill."""
+def test_a_storm_takes_a_number_and_a_ratio_of_apps(ill: int, apps: int, *, storm: bool) -> None:
+    """Of a few apps a ratio says nothing; of many apps some are always unhealthy."""
     assert storm is is_storm(ill, apps)
 
 
@@ -38,8 +38,8 @@ def test_a_storm_takes_some_apps_and_a_share(ill: int, apps: int, *, storm: bool
         (46, 100, True),
     ],
 )
-def test_one_lost_node_is_believed_and_a_share_is_not(
+def test_one_lost_node_is_allowed_and_a_high_ratio_is_not(
     silent: int, nodes: int, *, many: bool
 ) -> None:
-    """From a share on it is more likely the network than the nodes."""
+    """Above the ratio the network is the likely cause."""
     assert many is too_many_nodes_lost(silent, nodes)

@@ -1,4 +1,4 @@
-"""One app as the engine of healing sees it."""
+"""The context of a decision about one app."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def make_context(
     rollout: Json | None = None,
     **meta: Any,  # noqa: ANN401 - metadata
 ) -> RemediationContext:
-    """The case of an app with this record."""
+    """The context of an app with this record."""
     spec_json = {**SPEC, "rollout": rollout} if rollout is not None else SPEC
     snapshot, spec, causes, deadlines = (
         build_snapshot(app(spec_json, **meta), *objects),
@@ -61,7 +61,7 @@ def make_context(
 
 
 def find_cause(record: HealingStatus, *, observed: bool = True) -> Cause:
-    """What is to blame for a pod that crashes, made at noon."""
+    """The cause of the crash of a pod that was created at noon."""
     return (
         make_context(deployment(1, observed=observed), CRASH_LOOPING_POD, record=record)
         .diagnoses[0]
@@ -69,8 +69,8 @@ def find_cause(record: HealingStatus, *, observed: bool = True) -> Cause:
     )
 
 
-def test_a_well_app() -> None:
-    """Everything that a decision depends on."""
+def test_a_healthy_app() -> None:
+    """All fields of the context."""
     gone = pod("web-abc-3", running(), deletionTimestamp=iso(999))
     found = make_context(
         deployment(2),
@@ -92,16 +92,16 @@ def test_a_well_app() -> None:
     assert ("", "") == (found.approve, found.resume)
 
 
-def test_what_people_ask_for() -> None:
-    """In annotations of the app."""
+def test_the_annotations() -> None:
+    """The annotations of the app that approve and resume."""
     asked = {"selfhealing.dev/approve": "7", "selfhealing.dev/resume": "now"}
     found = make_context(deployment(1), annotations=asked)
 
     assert ("7", "now") == (found.approve, found.resume)
 
 
-class TestWell:
-    """Every pod that is wanted is there and ready, and nothing ails one of them."""
+class TestHealthy:
+    """All wanted pods exist and are ready, and none has a problem or a diagnosis."""
 
     @pytest.mark.parametrize(
         ("objects", "well", "idle"),
@@ -125,8 +125,8 @@ class TestWell:
         ],
         ids=["nothing", "scaled to zero", "ill", "one is missing", "not taken up", "flaps"],
     )
-    def test_it_is_not(self, objects: list[Json], well: bool, idle: bool) -> None:  # noqa: FBT001 - a table's columns
-        """An app without pods is not well either: nothing has been proved."""
+    def test_it_is_not_healthy(self, objects: list[Json], well: bool, idle: bool) -> None:  # noqa: FBT001 - a table's columns
+        """An app without pods is not healthy either."""
         found = make_context(*objects)
 
         assert (well, idle) == (found.healthy, found.scaled_to_zero)
@@ -144,15 +144,17 @@ class TestWell:
             ),
         ],
     )
-    def test_it_is_although_something_ails(self, other: Json, ill: DiagnosisType) -> None:
-        """What the silent node of a replaced pod keeps for days is not the app's illness."""
+    def test_it_is_healthy_despite_a_pod_on_a_lost_node(
+        self, other: Json, ill: DiagnosisType
+    ) -> None:
+        """A deleted pod on an unreachable node, which stays for days, does not count."""
         found = make_context(deployment(1), pod("web-abc-1", running()), other)
 
         assert ([ill], True) == ([diagnosis.type for diagnosis in found.diagnoses], found.healthy)
 
 
-class TestTrial:
-    """Whether the version that runs has yet to prove itself."""
+class TestProbation:
+    """Whether the desired revision runs, and is not stable yet."""
 
     @pytest.mark.parametrize(
         ("fields", "cause"),
@@ -171,12 +173,12 @@ class TestTrial:
             "it has failed and does not run",
         ],
     )
-    def test_who_is_to_blame(self, fields: Json, cause: Cause) -> None:
-        """Only a version that runs, that is new, and whose pod it is."""
+    def test_the_cause(self, fields: Json, cause: Cause) -> None:
+        """The revision is the cause only if it is new, runs, and the pod belongs to it."""
         assert cause is find_cause(HealingStatus(mode="Auto", budget_left=3, **fields))
 
-    def test_a_change_that_is_not_taken_up(self) -> None:
-        """The pods that are seen are those of the version before."""
+    def test_a_change_that_is_not_observed_yet(self) -> None:
+        """The pods belong to the previous revision."""
         record = HealingStatus(
             mode="Auto", budget_left=3, desired_revision=REVISION, desired_since=at(0)
         )
@@ -187,7 +189,7 @@ class TestTrial:
         ("image", "cause"), [("web:v1", Cause.ENVIRONMENT), ("web:v0", Cause.NEW_VERSION)]
     )
     def test_the_same_image(self, image: str, cause: Cause) -> None:
-        """As that of the version to go back to."""
+        """The stable revision has the same image."""
         status = {"name": "app", "ready": False, "state": {"waiting": {"reason": "ErrImagePull"}}}
         record = HealingStatus(
             mode="Auto",
@@ -203,7 +205,7 @@ class TestTrial:
 
 
 def test_somebody_has_paused_the_deployment() -> None:
-    """Then nothing that is written to it would reach the pods."""
+    """A change of a paused Deployment does not reach the pods."""
     held = deployment(1, conditions=[progressing_condition("DeploymentPaused", status="Unknown")])
 
     assert make_context(held).rollout_paused
@@ -219,7 +221,7 @@ def test_somebody_has_paused_the_deployment() -> None:
     ],
 )
 def test_a_rollout_that_stops_all_pods(rollout: Json | None, expected: bool) -> None:  # noqa: FBT001 - a table's column
-    """As the spec says, whatever the Deployment does now."""
+    """It is the spec's strategy, whatever the Deployment does now."""
     assert (
         expected
         is make_context(deployment(1), pod("web-abc-1", running()), rollout=rollout).uses_recreate

@@ -1,4 +1,4 @@
-"""What of a record is still to be carried out, and what is remembered until it is."""
+"""Which action of a stored record is still executed, and how long a record is kept."""
 
 from datetime import timedelta
 
@@ -31,22 +31,22 @@ RUNNING_ACTION = HealingAction(
 
 
 def make_record(*actions: HealingAction, **more: object) -> HealingStatus:
-    """What is remembered of an app."""
+    """The record of an app."""
     fields = {"mode": "Auto", "budget_left": 3, "desired_revision": REVISION, **more}
     return HealingStatus.model_validate({"history": list(actions), **fields})
 
 
 def make_policy(mode: str = "Auto") -> Policy:
-    """The limits of a spec that says only in which mode it wants to be healed."""
+    """The policy of a spec that only sets the mode."""
     return build_policy(parse_spec({"image": builders.IMAGE, "healing": {"mode": mode}}))
 
 
 class TestDue:
-    """People may have changed their minds since, and the operator may have been away."""
+    """The spec may have changed since the decision, and the operator may have been down."""
 
     @pytest.mark.parametrize("mode", ["Auto", "Approve"])
-    def test_it_is(self, mode: str) -> None:
-        """Until the time that an action has to help is over."""
+    def test_it_is_executed(self, mode: str) -> None:
+        """Until the verification timeout."""
         at = builders.at(0) + VERIFICATION_TIMEOUT - timedelta(seconds=1)
         found = discard_stale_action(make_record(RUNNING_ACTION), REVISION, make_policy(mode), at)
 
@@ -63,23 +63,23 @@ class TestDue:
         ],
         ids=["another version", "switched off", "only observed", "long ago"],
     )
-    def test_it_is_no_longer(self, asked: str, mode: str, after: timedelta) -> None:
-        """The rest of the record stays as it is."""
+    def test_it_is_discarded(self, asked: str, mode: str, after: timedelta) -> None:
+        """The other fields of the record stay."""
         before = make_record(RUNNING_ACTION, memory_limit="200Mi")
         found = discard_stale_action(before, asked, make_policy(mode), builders.at(0) + after)
 
         assert None is ledger.find_running(found)
         assert "200Mi" == found.memory_limit
 
-    def test_nothing_was_started(self) -> None:
-        """Only the mode is that of now."""
+    def test_there_is_no_running_action(self) -> None:
+        """Only the mode is updated."""
         assert make_record(mode="Off") == discard_stale_action(
             make_record(), "another", make_policy("Off"), builders.at(0)
         )
 
 
-class TestSpecimen:
-    """A pod that was taken out of the app."""
+class TestIsolatedPod:
+    """A pod that was removed from the app."""
 
     QUARANTINE = QuarantineStatus(pod="web-abc-1", uid="uid-1", until=builders.at(60))
 
@@ -89,10 +89,10 @@ class TestSpecimen:
         [(59, False, True), (60, False, False), (60, True, True)],
         ids=["for a while", "until it is deleted", "until it can be"],
     )
-    def test_how_long_it_is_remembered(
+    def test_how_long_it_is_in_the_record(
         self, mode: str, at: float, *, left: bool, there: bool
     ) -> None:
-        """Nobody else would delete it, also where healing is switched off."""
+        """Only the operator deletes it, also in the mode Off."""
         context = RemediationContext(
             REVISION, builders.IMAGE, external=ExternalState(isolated_pod_delete_pending=left)
         )
@@ -104,8 +104,8 @@ class TestSpecimen:
         assert there == (found.quarantine is not None)
         assert (None if at >= 60 else 1.0) == deadlines.requeue_after
 
-    def test_farewell(self) -> None:
-        """Of a Job nothing is remembered."""
+    def test_the_app_becomes_a_job(self) -> None:
+        """A Job has no record."""
         assert () == plan_cleanup_for_job(make_record())
 
         [step] = plan_cleanup_for_job(make_record(quarantine=self.QUARANTINE))
@@ -115,8 +115,8 @@ class TestSpecimen:
 
 
 @pytest.mark.parametrize("revision_not_saved", [True, False])
-def test_a_version_that_cannot_be_kept(*, revision_not_saved: bool) -> None:
-    """It is well, but it cannot be gone back to: the status does not say that it could."""
+def test_a_revision_that_cannot_be_saved(*, revision_not_saved: bool) -> None:
+    """It is healthy, but does not become the stable revision."""
     context = RemediationContext(
         REVISION,
         builders.IMAGE,

@@ -1,4 +1,4 @@
-"""The one decision, rung by rung: what begins anew, what is judged, what holds it back."""
+"""The decision, step by step: resets, evaluation of the running action, blocked reasons."""
 
 import pytest
 
@@ -49,19 +49,19 @@ OVERRIDE_FIELDS = {
     "memory_in_template": True,
     "fallback_replicas": 5,
 }
-"""What stands in place of the spec."""
+"""The fields of a record that override the spec."""
 
 
 def read_overrides(record: HealingStatus) -> dict[str, object]:
-    """What stands in place of the spec by a record."""
+    """The overrides of the spec in a record."""
     return {key: getattr(record, key) for key in OVERRIDE_FIELDS}
 
 
 NO_OVERRIDES = read_overrides(new_record())
 
 
-def test_of_an_app_that_is_well_nothing_is_remembered_but_since_when() -> None:
-    """The first look."""
+def test_the_record_of_a_healthy_app_has_healthy_since_only() -> None:
+    """The first decision."""
     found = run_decide(new_record(), make_context())
 
     assert (NEW_REVISION, builders.at(AT)) == (found.desired_revision, found.desired_since)
@@ -70,8 +70,8 @@ def test_of_an_app_that_is_well_nothing_is_remembered_but_since_when() -> None:
     assert [] == found.history
 
 
-def test_another_version_begins_a_new_story() -> None:
-    """The spec counts again, and what was under way is overtaken."""
+def test_another_revision_clears_the_overrides() -> None:
+    """The running action is superseded."""
     proposed = make_action(2, outcome=ActionOutcome.PROPOSED)
     before = make_record(proposed, RUNNING_ACTION, desired_revision="old", **OVERRIDE_FIELDS)
 
@@ -82,15 +82,15 @@ def test_another_version_begins_a_new_story() -> None:
     assert [builders.at(AT)] * 2 == [a.ended_at for a in found.history]
 
 
-def test_a_new_version_does_not_make_the_budget_whole() -> None:
-    """Else a stream of bad versions would be healed without end."""
+def test_a_new_revision_does_not_reset_the_budget() -> None:
+    """Otherwise many bad revisions in a row would cause actions without a limit."""
     before = make_record(*(make_action(n) for n in (3, 2, 1)), desired_revision="old")
 
     assert 0 == run_decide(before, make_context()).budget_left
 
 
 def test_somebody_resumes() -> None:
-    """The budget is whole, the rest is over; once for each new value."""
+    """A resume resets the budget and clears the overrides, once for each new value."""
     before = make_record(
         make_action(), RUNNING_ACTION, cooldown_until=builders.at(AT + 60), **OVERRIDE_FIELDS
     )
@@ -109,8 +109,8 @@ def test_somebody_resumes() -> None:
     assert taken_away.quarantined
 
 
-def test_what_a_version_needs_outlasts_a_resume() -> None:
-    """Else it would be given back the limit that killed it."""
+def test_a_resume_keeps_the_memory_limit_and_the_excluded_node() -> None:
+    """Otherwise the app would get the limit back with which it was killed."""
     needs = {"memory_limit": "200Mi", "memory_in_template": True, "excluded_node": "node-7"}
     found = run_decide(make_record(quarantined=True, **needs), make_context(resume="1"))
 
@@ -119,8 +119,8 @@ def test_what_a_version_needs_outlasts_a_resume() -> None:
 
 
 @pytest.mark.parametrize("past", [3, 1])
-def test_without_metrics_alone_no_app_is_left_to_people(past: int) -> None:
-    """Its budget may be spent, or the fallback in vain: it serves, and may fall ill later."""
+def test_missing_metrics_alone_never_quarantine_an_app(past: int) -> None:
+    """The app serves, although the budget is spent or the fallback has failed."""
     vain = [
         make_action(n, Remediation.SCALING_FALLBACK, diagnosis=DiagnosisType.METRICS_UNAVAILABLE)
         for n in range(past, 0, -1)
@@ -130,8 +130,8 @@ def test_without_metrics_alone_no_app_is_left_to_people(past: int) -> None:
     assert (False, BlockedReason.NO_REMEDIATION) == (found.quarantined, found.blocked_reason)
 
 
-def test_off_forgets_what_stands_in_place_of_the_spec() -> None:
-    """And ends what was under way; nothing is started, whatever ails the app."""
+def test_off_clears_the_overrides() -> None:
+    """The running action is superseded, and no action starts."""
     found = run_decide(
         make_record(RUNNING_ACTION, **OVERRIDE_FIELDS),
         make_context(make_diagnosis()),
@@ -145,8 +145,8 @@ def test_off_forgets_what_stands_in_place_of_the_spec() -> None:
 
 
 @pytest.mark.parametrize("left", [False, True])
-def test_a_kept_pod_is_let_go_when_it_is_deleted(*, left: bool) -> None:
-    """Until then it is remembered, in any mode."""
+def test_an_isolated_pod_leaves_the_record_when_it_is_deleted(*, left: bool) -> None:
+    """Until then it stays in the record, in any mode."""
     before = make_record(quarantine=make_quarantine(until=AT))
     now = make_context_with(isolated_pod_delete_pending=left)
 
@@ -154,8 +154,8 @@ def test_a_kept_pod_is_let_go_when_it_is_deleted(*, left: bool) -> None:
     assert left is (run_decide(before, now, make_policy(mode="Off")).quarantine is not None)
 
 
-def test_the_evidence_of_an_action_is_noted_once() -> None:
-    """Where it is stays the same."""
+def test_the_evidence_key_of_an_action_is_recorded_once() -> None:
+    """The key does not change later."""
     now = make_context_with(evidence_keys={1: "first"})
     found = run_decide(make_record(RUNNING_ACTION), now)
 
@@ -174,10 +174,10 @@ def test_the_evidence_of_an_action_is_noted_once() -> None:
         (AT - 30, ActionOutcome.SUCCEEDED),
     ],
 )
-def test_an_action_helped_when_the_app_was_well_for_a_while(
+def test_an_action_succeeds_when_the_app_was_healthy_for_a_while(
     healthy_since: int | None, outcome: ActionOutcome
 ) -> None:
-    """A single look at a healthy app proves nothing."""
+    """A single healthy evaluation is not enough."""
     since = None if healthy_since is None else builders.at(healthy_since)
 
     assert (Remediation.REPLACE_POD, outcome) == latest_action(
@@ -188,22 +188,22 @@ def test_an_action_helped_when_the_app_was_well_for_a_while(
 @pytest.mark.parametrize(
     ("at", "outcome"), [(AT + 239, ActionOutcome.IN_PROGRESS), (AT + 240, ActionOutcome.FAILED)]
 )
-def test_an_action_that_has_not_helped_in_time_is_in_vain(at: int, outcome: ActionOutcome) -> None:
-    """Nothing else is done until then."""
+def test_an_action_fails_after_the_verification_timeout(at: int, outcome: ActionOutcome) -> None:
+    """No other action starts until then."""
     found = run_decide(make_record(RUNNING_ACTION), make_context(make_diagnosis()), at=at)
 
     assert (Remediation.REPLACE_POD, outcome) == latest_action(found)
 
 
-def test_an_app_that_is_well_at_the_last_moment_may_prove_it() -> None:
-    """The time is over, and it has only just become well."""
+def test_an_app_that_becomes_healthy_at_the_timeout_gets_more_time() -> None:
+    """It gets the minimum healthy time."""
     found = run_decide(make_record(RUNNING_ACTION), make_context(), at=AT + 240)
 
     assert (Remediation.REPLACE_POD, ActionOutcome.IN_PROGRESS) == latest_action(found)
 
 
 def test_a_pod_that_is_still_there_was_not_replaced() -> None:
-    """A budget of pods may have kept it, and it recovered: that was no help."""
+    """The pod may have recovered because a PodDisruptionBudget kept it: that is no success."""
     target = RUNNING_ACTION.model_copy(update={"uid": FAILING_POD.uid})
     before = make_record(target, healthy_since=builders.at(AT - 40))
 
@@ -212,8 +212,8 @@ def test_a_pod_that_is_still_there_was_not_replaced() -> None:
     )
 
 
-def test_a_rollback_to_nothing_is_in_vain() -> None:
-    """The template is no longer kept: the spec's own is run, for want of another."""
+def test_a_rollback_fails_if_the_stable_revision_is_missing() -> None:
+    """The template is no longer stored, so the spec's own revision runs."""
     back = make_action(remediation=Remediation.ROLLBACK, outcome=ActionOutcome.IN_PROGRESS)
     before = STABLE_RECORD.model_copy(update={"history": [back], "failed_revision": NEW_REVISION})
 
@@ -223,8 +223,8 @@ def test_a_rollback_to_nothing_is_in_vain() -> None:
     assert (None, None) == (found.failed_revision, found.stable_revision)
 
 
-def test_a_floor_has_helped_when_it_is_reached() -> None:
-    """Though the metrics are still away."""
+def test_a_scaling_fallback_succeeds_when_its_number_is_reached() -> None:
+    """Although the metrics are still missing."""
     floor = make_action(
         remediation=Remediation.SCALING_FALLBACK,
         outcome=ActionOutcome.IN_PROGRESS,
@@ -242,8 +242,8 @@ def test_a_floor_has_helped_when_it_is_reached() -> None:
     )
 
 
-def test_a_rest_follows_each_action() -> None:
-    """Longer after one that was in vain; then it is over and no longer shown."""
+def test_a_cooldown_follows_each_action() -> None:
+    """It is longer after a failure, and is not shown once it is over."""
     before = make_record(RUNNING_ACTION, healthy_since=builders.at(AT - 40))
 
     assert builders.at(AT + 60) == run_decide(before, make_context()).cooldown_until
@@ -259,8 +259,8 @@ def test_a_rest_follows_each_action() -> None:
     )
 
 
-def test_a_floor_goes_with_its_reason() -> None:
-    """The autoscaler sees again, or the spec no longer asks for it."""
+def test_a_scaling_fallback_ends_with_its_reason() -> None:
+    """The autoscaler has metrics again, or the spec no longer sets a fallback."""
     before = make_record(fallback_replicas=5)
     unwanted = make_policy(scalingFallback=None)
 
@@ -280,10 +280,8 @@ def test_a_floor_goes_with_its_reason() -> None:
         ("Approve", make_diagnosis(), AT + 1700, False),
     ],
 )
-def test_a_proposal_stands_for_a_while(
-    mode: str, illness: AppDiagnosis, at: int, *, stands: bool
-) -> None:
-    """As long as somebody is to be asked, and what it is against is there."""
+def test_a_proposal_expires(mode: str, illness: AppDiagnosis, at: int, *, stands: bool) -> None:
+    """After its TTL, with its diagnosis, or with the mode Approve."""
     waits = make_action(
         outcome=ActionOutcome.PROPOSED, uid=FAILING_POD.uid, target=FAILING_POD.name
     )
@@ -304,10 +302,10 @@ def test_a_proposal_stands_for_a_while(
         ({"desired_since": builders.at(AT - 599)}, AT - 600, False, False),
     ],
 )
-def test_a_version_that_stays_well_is_one_to_go_back_to(
+def test_a_healthy_revision_becomes_stable(
     known: dict[str, object], since: int, *, revision_not_saved: bool, proves: bool
 ) -> None:
-    """For its whole probation, if it runs at all, and if its template can be kept."""
+    """After the probation, if the revision runs and its template can be stored."""
     before = STABLE_RECORD.model_copy(update={"healthy_since": builders.at(since), **known})
 
     found = run_decide(before, make_context_with(revision_not_saved=revision_not_saved))
@@ -316,8 +314,8 @@ def test_a_version_that_stays_well_is_one_to_go_back_to(
     assert expected == (found.stable_revision, found.stable_image)
 
 
-def test_an_app_that_is_ill_is_not_well_any_more() -> None:
-    """Its probation begins anew."""
+def test_an_unhealthy_app_loses_healthy_since() -> None:
+    """The probation restarts."""
     assert (
         None
         is run_decide(
@@ -328,10 +326,8 @@ def test_an_app_that_is_ill_is_not_well_any_more() -> None:
 
 
 @pytest.mark.parametrize(("since", "forgets"), [(AT - 3600, True), (AT - 3599, False)])
-def test_after_a_whole_window_of_health_what_was_in_vain_is_forgotten(
-    since: int, *, forgets: bool
-) -> None:
-    """The next illness is another story."""
+def test_failures_are_forgotten_after_a_healthy_window(since: int, *, forgets: bool) -> None:
+    """The next diagnosis starts with all remediations."""
     before = make_record(make_action(at=10), healthy_since=builders.at(since))
 
     found = run_decide(before, make_context())
@@ -354,10 +350,10 @@ UNSCHEDULABLE = make_diagnosis(DiagnosisType.UNSCHEDULABLE, Cause.ENVIRONMENT)
     ],
     ids=["it may help yet", "there is no other place", "it did not help"],
 )
-def test_a_node_is_forbidden_no_longer_than_it_helps(
+def test_a_node_is_excluded_no_longer_than_it_helps(
     now: RemediationContext, at: int, avoided: str
 ) -> None:
-    """A pod on a bad node is better than none, and it may not be the node."""
+    """Until a pod is unschedulable, or the action has failed."""
     assert (
         avoided
         == run_decide(
@@ -366,16 +362,16 @@ def test_a_node_is_forbidden_no_longer_than_it_helps(
     )
 
 
-def test_after_a_whole_window_of_health_an_app_is_healed_again() -> None:
-    """Whoever it was left to has gone home: its database is back."""
+def test_a_quarantine_ends_after_a_healthy_window() -> None:
+    """The cause, for example a missing database, is gone."""
     before = make_record(quarantined=True, healthy_since=builders.at(AT - 3600))
 
     assert run_decide(before, make_context(), at=AT - 1).quarantined
     assert not run_decide(before, make_context()).quarantined
 
 
-def test_a_later_resume_stays_the_beginning() -> None:
-    """Whatever the health before it."""
+def test_a_later_resume_keeps_its_reset_time() -> None:
+    """A longer healthy time does not move it back."""
     resumed = builders.at(AT - 10)
     before = make_record(
         make_action(at=10), healthy_since=builders.at(0), budget_reset_time=resumed
@@ -384,8 +380,8 @@ def test_a_later_resume_stays_the_beginning() -> None:
     assert resumed == run_decide(before, make_context()).budget_reset_time
 
 
-def test_an_app_that_is_ill_is_healed() -> None:
-    """The first remedy that fits is started."""
+def test_an_unhealthy_app_gets_an_action() -> None:
+    """The first remediation that fits is started."""
     found = run_decide(make_record(healthy_since=builders.at(0)), make_context(make_diagnosis()))
 
     assert REPLACE_STARTED == latest_action(found)
@@ -393,8 +389,8 @@ def test_an_app_that_is_ill_is_healed() -> None:
     assert (2, None, None) == (found.budget_left, found.blocked_reason, found.healthy_since)
 
 
-def test_an_app_of_which_no_pod_is_wanted_is_let_be() -> None:
-    """Nobody misses anything."""
+def test_an_app_scaled_to_zero_gets_no_action() -> None:
+    """No pod is missing."""
     assert (
         [] == run_decide(make_record(), make_context(make_diagnosis(), scaled_to_zero=True)).history
     )
@@ -425,10 +421,10 @@ def test_an_app_of_which_no_pod_is_wanted_is_let_be() -> None:
         ),
     ],
 )
-def test_something_holds_it_back(
+def test_blocked_reasons(
     known: dict[str, object], now: RemediationContext, blocked_reason: BlockedReason
 ) -> None:
-    """Nothing is started, and it is said why."""
+    """No action starts, and the record says why."""
     found = run_decide(make_record().model_copy(update=known), now)
 
     assert (blocked_reason, []) == (found.blocked_reason, found.history)
@@ -452,16 +448,18 @@ def test_something_holds_it_back(
         ),
     ],
 )
-def test_that_nothing_fits_is_said_first(known: dict[str, object], now: RemediationContext) -> None:
-    """So an operator that starts anew writes nothing about apps that it cannot help."""
+def test_no_remediation_has_priority_over_passing_reasons(
+    known: dict[str, object], now: RemediationContext
+) -> None:
+    """So a restarted operator does not write the status of apps without a remediation."""
     assert (
         BlockedReason.NO_REMEDIATION
         is run_decide(make_record().model_copy(update=known), now).blocked_reason
     )
 
 
-def test_what_is_held_back_is_not_left_to_people() -> None:
-    """Also where all that fits was in vain."""
+def test_a_blocked_app_is_not_quarantined() -> None:
+    """Also if all remediations that fit have failed."""
     found = run_decide(
         make_record(make_action()),
         make_context_with(make_diagnosis(), blocked_reason=BlockedReason.STORM),
@@ -470,8 +468,8 @@ def test_what_is_held_back_is_not_left_to_people() -> None:
     assert (BlockedReason.STORM, False) == (found.blocked_reason, found.quarantined)
 
 
-def test_nothing_holds_an_app_that_is_well() -> None:
-    """There is nothing to be held back."""
+def test_a_healthy_app_has_no_blocked_reason() -> None:
+    """There is no action to block."""
     assert (
         None
         is run_decide(
@@ -480,15 +478,15 @@ def test_nothing_holds_an_app_that_is_well() -> None:
     )
 
 
-def test_two_actions_are_never_under_way() -> None:
-    """Another illness waits for the verdict on the first."""
+def test_only_one_action_runs_at_a_time() -> None:
+    """Another diagnosis waits for the outcome of the first action."""
     found = run_decide(make_record(RUNNING_ACTION), make_context(make_diagnosis(), NO_METRICS))
 
     assert [RUNNING_ACTION] == found.history
 
 
-def test_observing_notes_what_would_be_done() -> None:
-    """Once in a window; or that nothing would."""
+def test_observe_records_dry_runs() -> None:
+    """Once in a window; or the blocked reason is NoRemediation."""
     rules = make_policy(mode="Observe")
     found = run_decide(make_record(), make_context(make_diagnosis()), rules)
 
@@ -517,8 +515,8 @@ def test_observing_notes_what_would_be_done() -> None:
         ),
     ],
 )
-def test_at_the_end_an_app_is_left_to_people(past: tuple[object, ...], why: str) -> None:
-    """With the one pod that is sick taken out and kept, while others serve."""
+def test_an_app_is_quarantined_at_the_end(past: tuple[object, ...], why: str) -> None:
+    """The failing pod is isolated while others are ready."""
     found = run_decide(
         make_record().model_copy(update={"history": list(past), "next_id": 4}),
         make_context(make_diagnosis()),
@@ -533,8 +531,8 @@ def test_at_the_end_an_app_is_left_to_people(past: tuple[object, ...], why: str)
     )
 
 
-def test_what_ails_is_shown_once_a_type_and_cut() -> None:
-    """The list is a map by type, and has room for five."""
+def test_diagnoses_are_shown_once_a_type_and_cut() -> None:
+    """The list is a map by type, with at most five entries."""
     many = [make_diagnosis(kind) for kind in DiagnosisType][: MAX_DIAGNOSES + 2]
     wordy = AppDiagnosis(
         many[0].type, Cause.POD, many[0].confidence, (FAILING_POD, HEALTHY_POD), "x" * 2000
@@ -546,8 +544,8 @@ def test_what_ails_is_shown_once_a_type_and_cut() -> None:
     assert ("x" * TEXT_LIMIT, 2) == (found.diagnoses[0].message, found.diagnoses[0].pods)
 
 
-def test_it_is_looked_again_when_budget_comes_back_or_a_rest_ends() -> None:
-    """No event tells of either."""
+def test_the_app_is_requeued_when_budget_returns_or_a_cooldown_ends() -> None:
+    """No event reports either."""
     deadlines = Deadlines(builders.at(AT))
     resting = Deadlines(builders.at(AT))
 
@@ -562,8 +560,8 @@ def test_it_is_looked_again_when_budget_comes_back_or_a_rest_ends() -> None:
     assert (10.0, 7.0) == (deadlines.requeue_after, resting.requeue_after)
 
 
-def test_a_rollback_stands_in_place_of_the_spec() -> None:
-    """The version that failed is remembered; more memory was for it."""
+def test_a_rollback_overrides_the_spec() -> None:
+    """The failed revision is recorded, and its higher memory limit is cleared."""
     before = STABLE_RECORD.model_copy(update={"memory_limit": "200Mi", "memory_in_template": True})
 
     found = run_decide(before, make_context(BAD_REVISION))
@@ -576,8 +574,8 @@ def test_a_rollback_stands_in_place_of_the_spec() -> None:
     )
 
 
-def test_a_decision_needs_nothing_but_its_arguments() -> None:
-    """The same again is the same again."""
+def test_a_decision_depends_on_its_arguments_only() -> None:
+    """The same input gives the same output."""
     now = make_context(BAD_REVISION, NO_METRICS, external=ExternalState(evidence_keys={1: "key"}))
 
     assert run_decide(STABLE_RECORD, now) == run_decide(STABLE_RECORD, now)

@@ -1,4 +1,4 @@
-"""The envelope's books: budget, rest, what was tried, what a full history loses."""
+"""The history: budget, cooldown, attempts, and what a full history loses."""
 
 from datetime import timedelta
 
@@ -21,8 +21,8 @@ NOW = builders.at(AT)
 
 
 @pytest.mark.parametrize("outcome", list(ActionOutcome))
-def test_what_is_carried_out_costs_budget(outcome: ActionOutcome) -> None:
-    """Whatever became of it; what was only noted or proposed does not."""
+def test_executed_actions_cost_budget(outcome: ActionOutcome) -> None:
+    """With any outcome; dry runs and proposals cost nothing."""
     left = history.budget_left(
         make_record(make_action(outcome=outcome)), make_policy(budget=2), NOW
     )
@@ -31,22 +31,22 @@ def test_what_is_carried_out_costs_budget(outcome: ActionOutcome) -> None:
 
 
 def test_budget_comes_back_with_time() -> None:
-    """An action counts for a window, and not a second longer."""
+    """An action counts for one window, and not a second longer."""
     old, recent = make_action(1, at=AT - HOUR), make_action(2, at=AT - HOUR + 1)
 
     assert 2 == history.budget_left(make_record(recent, old), make_policy(budget=3), NOW)
 
 
 def test_budget_is_whole_after_a_resume() -> None:
-    """What was done before counts no longer, what is done in the same moment does."""
+    """Earlier actions do not count, an action at the same time does."""
     before, same = make_action(1, at=AT - 50), make_action(2, at=AT - 40)
     resumed = make_record(same, before, budget_reset_time=builders.at(AT - 40))
 
     assert 2 == history.budget_left(resumed, make_policy(budget=3), NOW)
 
 
-def test_there_is_no_budget_below_none() -> None:
-    """A budget that was lowered is spent, no more."""
+def test_the_budget_is_never_negative() -> None:
+    """Also after the budget in the spec was lowered."""
     many = make_record(*(make_action(number) for number in (3, 2, 1)))
 
     assert 0 == history.budget_left(many, make_policy(budget=1), NOW)
@@ -64,10 +64,10 @@ def test_there_is_no_budget_below_none() -> None:
         ([ActionOutcome.FAILED] * 9, 60),
     ],
 )
-def test_a_rest_is_twice_as_long_after_each_that_did_not_help(
+def test_the_cooldown_doubles_with_each_failure(
     outcomes: list[ActionOutcome], minutes: int
 ) -> None:
-    """Until one helps; at most a window. The latest stands first."""
+    """Until a success, and at most to the window. The newest action comes first."""
     done = [make_action(9 - i, outcome=outcome) for i, outcome in enumerate(outcomes)]
 
     assert timedelta(minutes=minutes) == history.compute_cooldown(
@@ -75,8 +75,8 @@ def test_a_rest_is_twice_as_long_after_each_that_did_not_help(
     )
 
 
-def test_what_is_under_way_is_found() -> None:
-    """At most one is started, at most one proposed."""
+def test_the_running_and_the_proposed_action_are_found() -> None:
+    """There is at most one of each."""
     started = make_action(2, outcome=ActionOutcome.IN_PROGRESS)
     proposed = make_action(1, outcome=ActionOutcome.PROPOSED)
 
@@ -85,8 +85,8 @@ def test_what_is_under_way_is_found() -> None:
     assert None is history.find_running(make_record())
 
 
-def test_what_was_in_vain_is_remembered_beyond_the_window() -> None:
-    """What helped is not: it may be done again. Nor is what was done for another version."""
+def test_failures_count_beyond_the_window() -> None:
+    """Successes do not, because they may be repeated; nor do actions for another revision."""
     vain, helped = make_action(2, at=10), make_action(3, outcome=ActionOutcome.SUCCEEDED, at=20)
     other, noted = make_action(1, at=-10), make_action(4, outcome=ActionOutcome.OBSERVED)
 
@@ -95,15 +95,15 @@ def test_what_was_in_vain_is_remembered_beyond_the_window() -> None:
     )
 
 
-def test_what_was_in_vain_is_forgiven() -> None:
-    """After a resume it may be tried again."""
+def test_failures_do_not_count_after_a_resume() -> None:
+    """The same remediation may be tried again."""
     resumed = make_record(make_action(at=10), budget_reset_time=builders.at(11))
 
     assert [] == list(history.find_attempts(resumed, make_policy(), NOW))
 
 
-def test_before_the_first_version_is_known_everything_counts() -> None:
-    """A record that says nothing of a version."""
+def test_without_a_revision_everything_counts() -> None:
+    """A record without a revision."""
     known = make_record(make_action(), desired_since=None)
 
     assert known.history == list(history.find_attempts(known, make_policy(), NOW))
@@ -112,8 +112,8 @@ def test_before_the_first_version_is_known_everything_counts() -> None:
 @pytest.mark.parametrize(
     "worthless", [ActionOutcome.OBSERVED, ActionOutcome.EXPIRED, ActionOutcome.COMPLETED]
 )
-def test_a_full_history_loses_what_counts_nothing(worthless: ActionOutcome) -> None:
-    """The oldest of these, before any action that was carried out."""
+def test_a_full_history_loses_uncounted_actions_first(worthless: ActionOutcome) -> None:
+    """The oldest of them, before any executed action."""
     done = [make_action(number) for number in range(MAX_HISTORY, 0, -1)]
     done[3] = done[3].model_copy(update={"outcome": worthless})
 
@@ -123,8 +123,8 @@ def test_a_full_history_loses_what_counts_nothing(worthless: ActionOutcome) -> N
     assert 12 == after.next_id
 
 
-def test_a_full_history_of_deeds_loses_the_oldest() -> None:
-    """With a budget of five it is out of the window, or forgiven."""
+def test_a_full_history_of_executed_actions_loses_the_oldest() -> None:
+    """With a budget of at most five it is older than the window, or reset."""
     done = [make_action(number) for number in range(MAX_HISTORY, 0, -1)]
 
     after = history.append_action(make_record(*done), make_action(11))
@@ -132,8 +132,8 @@ def test_a_full_history_of_deeds_loses_the_oldest() -> None:
     assert list(range(11, 1, -1)) == [each.id for each in after.history]
 
 
-def test_a_clock_that_was_set_back_moves_everything_alike() -> None:
-    """The latest moment is now, and what was before something else stays so."""
+def test_a_clock_that_was_set_back_moves_all_times_alike() -> None:
+    """The latest time becomes now, and the order stays."""
     ahead = make_record(
         make_action(2, at=AT + 500, ended_at=builders.at(AT + 600)),
         make_action(1, at=AT + 100),
@@ -159,8 +159,8 @@ def test_a_clock_that_was_set_back_moves_everything_alike() -> None:
     assert make_quarantine(until=AT + 3400) == after.quarantine
 
 
-def test_a_clock_that_goes_right_moves_nothing() -> None:
-    """Also where there is nothing to be moved."""
+def test_a_correct_clock_moves_no_time() -> None:
+    """Also if the record has no time."""
     before = make_record(
         make_action(remediation=Remediation.FAILOVER), cooldown_until=builders.at(AT + 60)
     )

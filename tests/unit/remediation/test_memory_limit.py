@@ -1,4 +1,4 @@
-"""How much memory is given to an app that is killed for want of it."""
+"""The next memory limit of an app that runs out of memory."""
 
 import pytest
 from hypothesis import given, strategies as st
@@ -24,13 +24,13 @@ from selfhealing.remediation.memory_limit import MIB, exceeds, next_limit
     ],
 )
 def test_the_larger_of_a_fifth_and_100_mebibytes(now: str, most: str, limit: str | None) -> None:
-    """Up to the maximum, which is kept as it was written where it is no whole number of MiB."""
+    """Up to the maximum, which is used as written if it is no whole number of MiB."""
     assert limit == next_limit(now, most)
 
 
 @given(st.integers(1, 2**40), st.integers(1, 2**40))
 def test_it_grows_and_ends(now: int, most: int) -> None:
-    """Each limit is more than the one before and never more than the maximum."""
+    """Each limit is higher than the one before, and never above the maximum."""
     limit = next_limit(str(now), str(most))
 
     assert (limit is None) is (now >= most)
@@ -41,6 +41,6 @@ def test_it_grows_and_ends(now: int, most: int) -> None:
     ("one", "other", "more"),
     [("1Gi", "1000Mi", True), ("1Gi", "1024Mi", False), ("1Gi", "", False), ("", "1Gi", False)],
 )
-def test_an_absent_limit_is_none_to_compare_with(one: str, other: str, *, more: bool) -> None:
+def test_an_absent_limit_exceeds_nothing(one: str, other: str, *, more: bool) -> None:
     """Without a limit there is nothing to raise."""
     assert more is exceeds(one, other)

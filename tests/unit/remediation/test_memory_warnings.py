@@ -1,4 +1,4 @@
-"""An app that is only warned of something: what is done, and what never is."""
+"""An app with the warning MemoryClimbing: which action starts, and which never does."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -42,13 +42,13 @@ WARNED_CONTEXT = RemediationContext(
 
 
 def policy_with(**more: Any) -> Policy:  # noqa: ANN401 - of the spec
-    """The limits of a spec that lets the memory limit be raised to 250 MiB."""
+    """The policy of a spec with a maximum memory limit of 250 MiB."""
     healing = {"memory": {"max": "250Mi"}, **more}
     return build_policy(parse_spec({"image": builders.IMAGE, "healing": healing}))
 
 
 def record(*history: HealingAction, **more: object) -> HealingStatus:
-    """What is remembered of an app that has been well for long."""
+    """The record of an app that has been healthy for long."""
     fields = {
         "mode": "Auto",
         "budget_left": 3,
@@ -87,10 +87,10 @@ def decide_next(
 
 
 class TestRaising:
-    """The one thing that is done."""
+    """The limit is raised: the only action for a warning."""
 
-    def test_in_the_pods_that_run(self) -> None:
-        """At once, and the app goes on proving itself: it has been well all the time."""
+    def test_in_running_pods(self) -> None:
+        """At once, and the probation goes on, because the app is healthy."""
         after = decide_next(record())
         action = ledger.find_running(after)
 
@@ -104,8 +104,8 @@ class TestRaising:
         assert builders.at(-9999) == after.healthy_since
         assert ["MemoryClimbing"] == [diagnosis.type for diagnosis in after.diagnoses]
 
-    def test_it_helps_when_it_no_longer_climbs(self) -> None:
-        """Being well is not enough: it was before."""
+    def test_it_succeeds_when_the_warning_is_gone(self) -> None:
+        """A healthy app is not enough: it was healthy before."""
         before = decide_next(record())
         still_climbing = decide_next(before, at=140)
 
@@ -115,8 +115,8 @@ class TestRaising:
 
         assert ActionOutcome.SUCCEEDED is succeeded.history[0].outcome
 
-    def test_it_does_not_help(self) -> None:
-        """When it climbs on although five minutes have passed; no pod is stopped because of it."""
+    def test_it_fails(self) -> None:
+        """After five minutes with the warning; no pod is stopped because of it."""
         failed = decide_next(decide_next(record()), at=401)
 
         assert ActionOutcome.FAILED is failed.history[0].outcome
@@ -126,15 +126,15 @@ class TestRaising:
         assert BlockedReason.NO_REMEDIATION is again.blocked_reason
         assert ("200Mi", False) == (again.memory_limit, again.memory_in_template)
 
-    def test_another_illness_meanwhile(self) -> None:
-        """An app that is killed after all was not helped."""
+    def test_another_diagnosis_meanwhile(self) -> None:
+        """If the app is killed in spite of it, the action has failed."""
         crashed = replace(WARNED_CONTEXT, diagnoses=(), healthy=False)
         after = decide_next(decide_next(record()), crashed, at=401)
 
         assert ActionOutcome.FAILED is after.history[0].outcome
 
-    def test_the_gravest_first(self) -> None:
-        """What kills it now goes first."""
+    def test_the_most_severe_first(self) -> None:
+        """An out-of-memory kill comes before a warning."""
         killed = replace(MEMORY_CLIMBING, type=DiagnosisType.OOM_KILLED)
         after = decide_next(
             record(), replace(WARNED_CONTEXT, diagnoses=(killed, MEMORY_CLIMBING), healthy=False)
@@ -145,12 +145,12 @@ class TestRaising:
 
 
 class TestNothingElse:
-    """A warning is nothing to leave an app to people for."""
+    """A warning never leads to a quarantine."""
 
     @pytest.mark.parametrize("in_template", [False, True])
     @pytest.mark.parametrize("outcome", [ActionOutcome.SUCCEEDED, ActionOutcome.FAILED])
     def test_at_the_maximum(self, outcome: ActionOutcome, *, in_template: bool) -> None:
-        """It is said, and that is all; no pod is made anew for it."""
+        """The blocked reason is shown, and no pod is recreated."""
         before = record(raise_memory(outcome), memory_limit="250Mi", memory_in_template=in_template)
         after = decide_next(before)
 
@@ -158,27 +158,27 @@ class TestNothingElse:
         assert before.history == after.history
 
     def test_new_pods(self) -> None:
-        """Where only these would get more, it is left at that until one is killed."""
+        """If only new pods would get a higher limit, nothing is done until a kill."""
         after = decide_next(record(memory_limit="200Mi", memory_in_template=True))
 
         assert (BlockedReason.NO_REMEDIATION, "200Mi") == (after.blocked_reason, after.memory_limit)
 
     def test_the_budget_is_spent(self) -> None:
-        """Then it is not raised any more, for a while."""
+        """The limit is not raised until budget returns."""
         after = decide_next(record(raise_memory(ActionOutcome.SUCCEEDED)), budget=1)
 
         assert (BlockedReason.NO_REMEDIATION, False) == (after.blocked_reason, after.quarantined)
         assert 1 == len(after.history)
 
-    def test_a_graver_illness_is_left_to_people_all_the_same(self) -> None:
-        """A warning beside it does not put that off."""
+    def test_a_more_severe_diagnosis_is_quarantined_all_the_same(self) -> None:
+        """A warning beside it does not delay the quarantine."""
         tried = raise_memory(ActionOutcome.FAILED, DiagnosisType.CRASH_LOOPING)
         context = replace(WARNED_CONTEXT, diagnoses=(CRASH_LOOPING, MEMORY_CLIMBING), healthy=False)
 
         assert BlockedReason.QUARANTINED is decide_next(record(tried), context).blocked_reason
 
-    def test_a_graver_illness_without_remedy(self) -> None:
-        """The warning is heeded."""
+    def test_a_more_severe_diagnosis_without_a_remediation(self) -> None:
+        """The warning gets its action."""
         context = replace(WARNED_CONTEXT, diagnoses=(CRASH_LOOPING, MEMORY_CLIMBING), healthy=False)
         after = decide_next(record(), context)
 
@@ -186,7 +186,7 @@ class TestNothingElse:
 
     @pytest.mark.parametrize("mode", ["Observe", "Approve"])
     def test_the_mode(self, mode: str) -> None:
-        """It counts for this as for everything."""
+        """The mode counts for a warning as for any diagnosis."""
         after = decide_next(record(), mode=mode)
 
         assert ledger.find_running(after) is None
@@ -203,10 +203,10 @@ SPEC = {
 
 
 class TestStatus:
-    """How it shows."""
+    """The status of an app with a warning."""
 
     def evaluate_app(self, spec: dict[str, Any], replicas: int = 1) -> Evaluation:
-        """The report on an app whose only pod climbs."""
+        """Evaluate an app whose only pod has a rising memory usage."""
         samples = [MemorySample(builders.at(40 + 15 * n), (70 + 6 * n) << 20) for n in range(4)]
         pod = builders.pod("web-abc-1", builders.running(), memory_limit="100Mi")
         snapshot = build_snapshot(builders.app(spec), builders.deployment(replicas), pod)
@@ -214,7 +214,7 @@ class TestStatus:
         return evaluate(snapshot, parse_spec(spec), SyncResult(), builders.at(100), external)
 
     def test_it_is_ready(self) -> None:
-        """While it is warned of and while more memory is given: its users notice nothing."""
+        """During the warning and while the limit is raised."""
         evaluation = self.evaluate_app(SPEC)
         healing = evaluation.status.healing
         conditions = {each.type: each.status for each in evaluation.status.conditions}
@@ -231,15 +231,15 @@ class TestStatus:
         ]
 
     def test_it_is_not_healing(self) -> None:
-        """While a pod is still awaited the phase says that, and nothing of the warning."""
+        """While a pod starts, the phase is Progressing, and says nothing of the warning."""
         evaluation = self.evaluate_app(SPEC, replicas=2)
 
         assert evaluation.status.healing is not None
         assert ledger.find_running(evaluation.status.healing) is not None
         assert "Progressing" == evaluation.status.phase
 
-    def test_nobody_asked_for_it(self) -> None:
-        """Without a maximum nothing is said: nothing could be done."""
+    def test_without_a_maximum(self) -> None:
+        """There is no warning, because it has no remediation."""
         spec = {**SPEC, "healing": {}}
         evaluation = self.evaluate_app(spec)
 
@@ -248,7 +248,7 @@ class TestStatus:
 
 
 def test_the_horizon_is_in_the_policy() -> None:
-    """By the scale, but not below a minute."""
+    """It is scaled, but not below a minute."""
     spec = parse_spec({"image": builders.IMAGE})
 
     assert timedelta(minutes=1) == build_policy(spec, 0.01).memory_horizon

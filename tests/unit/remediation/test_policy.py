@@ -1,4 +1,4 @@
-"""The limits that a spec sets."""
+"""The policy of a spec."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -11,14 +11,14 @@ from tests.unit.snapshots import Json
 
 
 def make_policy(healing: Json | None, scale: float = 1.0) -> Policy:
-    """The limits of a spec with this healing."""
+    """The policy of a spec with this healing."""
     return build_policy(
         parse_spec({"image": "web:v1", **({"healing": healing} if healing else {})}), scale
     )
 
 
-def test_an_app_that_says_nothing() -> None:
-    """As the reference says; nothing is done for which the user must give a number."""
+def test_the_defaults() -> None:
+    """As the reference says; remediations that need a number are off."""
     assert Policy(
         mode="Auto",
         budget=3,
@@ -42,8 +42,8 @@ def test_an_app_that_says_nothing() -> None:
     ) == make_policy(None)
 
 
-def test_everything_that_can_be_written() -> None:
-    """Each field from its own."""
+def test_every_field() -> None:
+    """Each field of the spec sets its own field of the policy."""
     found = make_policy(
         {
             "mode": "Approve",
@@ -82,9 +82,9 @@ def test_everything_that_can_be_written() -> None:
 
 @pytest.mark.parametrize("healing", [None, {"scalingFallback": {"replicas": 2, "after": "7m"}}])
 def test_every_time_is_scaled(healing: Json | None) -> None:
-    """A test that waits for real minutes is a test that nobody runs.
+    """So that tests need not wait for minutes.
 
-    Only the horizon has an end below: what is measured is not the fresher for it.
+    Only the horizon has a lower bound, because the age of a measurement is not scaled.
     """
     whole, tenth = asdict(make_policy(healing)), asdict(make_policy(healing, 0.1))
     times = {name for name, value in whole.items() if isinstance(value, timedelta)}

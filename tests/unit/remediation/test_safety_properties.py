@@ -1,4 +1,4 @@
-"""The safety envelope against a model of everything that can happen to an app and its operator."""
+"""The safety properties of healing, against a model of an app, its cluster and its operator."""
 
 import os
 from datetime import timedelta
@@ -40,7 +40,7 @@ from tests.unit.remediation.sim_operator import (
 )
 
 EXAMPLES: Final = int(os.environ.get("ENVELOPE_EXAMPLES", "150"))
-"""More of them find more: they were thousands when this was written."""
+"""The number of examples; some thousand find rare faults."""
 
 IMAGES: Final = ("v1", "v2", "v3")
 
@@ -52,7 +52,7 @@ USER_BLOCKED_REASONS: Final = frozenset(
         BlockedReason.QUARANTINED,
     }
 )
-"""What only people can end, or the world."""
+"""Blocked reasons that end only by an action of a person, or by a change of the cluster."""
 
 PENDING_OUTCOMES: Final = frozenset({ActionOutcome.IN_PROGRESS, ActionOutcome.PROPOSED})
 
@@ -63,13 +63,13 @@ TIME_RESOLUTION_SECONDS: Final = 1
 PAUSES: Final = st.sampled_from([31, 61, 301, 601])
 
 MAX_RECONCILES: Final = 500
-"""After so many looks at a world that does not change there must be rest."""
+"""The record must be stable after this number of reconciles of an unchanged cluster."""
 
 EXTRA_SECONDS: Final = 10_000
 
 
 class SafetyProperties(RuleBasedStateMachine):
-    """What happens to an app, in any order; each record and each step is held to the rules."""
+    """Events in any order; the properties are checked for each record and each step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class SafetyProperties(RuleBasedStateMachine):
         self.rollbacks = 0
         self.next_id = 1
 
-    # The world.
+    # The cluster.
 
     @initialize(
         healing=st.fixed_dictionaries(
@@ -100,7 +100,7 @@ class SafetyProperties(RuleBasedStateMachine):
         proven=st.booleans(),
     )
     def begin(self, healing: Json, fraction: float, needs: str, *, proven: bool) -> None:
-        """An app is made, and has run well for a while, or has just begun."""
+        """Create an app that has been healthy for a while, or has just started."""
         self.app.healing = healing
         self.operator.clock_skew = self.last_now = fraction
         self.operator.restart()
@@ -117,7 +117,7 @@ class SafetyProperties(RuleBasedStateMachine):
 
     @rule(pause=st.sampled_from([0, 1, 10, 31, 61, 130, 301, 601, 1801, 3700]))
     def time_passes(self, pause: int) -> None:
-        """Time passes, and nobody looks."""
+        """Time passes without a reconcile."""
         self.run_cluster(pause)
 
     @rule(jump=st.sampled_from([-5000, -700, -61, -5, 5, 61, 700, 5000]))
@@ -128,7 +128,7 @@ class SafetyProperties(RuleBasedStateMachine):
     @precondition(lambda self: self.cluster.pods)
     @rule(data=st.data(), fault=st.sampled_from(["", *FAULTS]))
     def a_pod_changes(self, data: st.DataObject, fault: str) -> None:
-        """A pod falls ill by itself, or recovers."""
+        """A single pod gets a fault, or recovers."""
         uid = data.draw(st.sampled_from(sorted(self.cluster.pods)))
         self.cluster.pods[uid].own_fault = fault
         self.run_cluster(0)
@@ -136,33 +136,33 @@ class SafetyProperties(RuleBasedStateMachine):
     @precondition(lambda self: self.cluster.pods)
     @rule(data=st.data())
     def pod_ignores_resize(self, data: st.DataObject) -> None:
-        """A pod that is killed for want of memory does not take up a new limit."""
+        """A pod that runs out of memory does not apply a new limit."""
         uid = data.draw(st.sampled_from(sorted(self.cluster.pods)))
         self.cluster.pods[uid].ignores_resize = True
 
     @precondition(lambda self: self.cluster.pods)
     @rule(data=st.data())
     def a_pod_is_deleted(self, data: st.DataObject) -> None:
-        """Somebody deletes a pod."""
+        """A person deletes a pod."""
         uid = data.draw(st.sampled_from(sorted(self.cluster.pods)))
         self.cluster.pods[uid].deleted_at = self.cluster.clock
         self.run_cluster(0)
 
     @rule(image=st.sampled_from(IMAGES), fault=st.sampled_from(["", *FAULTS]))
     def a_version_changes(self, image: str, fault: str) -> None:
-        """A version that was well is so no longer, or the other way round."""
+        """A healthy revision becomes faulty, or the other way round."""
         self.cluster.image_faults[image] = fault
         self.run_cluster(0)
 
     @rule(fault=st.sampled_from(["", "crash", "hang"]))
     def all_versions_change(self, fault: str) -> None:
-        """What all versions need is lost, or comes back."""
+        """A dependency of all revisions is lost, or comes back."""
         self.cluster.image_faults.update(dict.fromkeys(IMAGES, fault))
         self.run_cluster(0)
 
     @rule(node=st.sampled_from(NODES[:-1]), state=st.sampled_from(["", "", "lost", "pull", "hang"]))
     def a_node_changes(self, node: str, state: str) -> None:
-        """A node is lost, or spoils its pods, or is well again."""
+        """A node is lost, gives its pods a fault, or recovers."""
         self.cluster.node_faults[node] = state
         self.run_cluster(0)
 
@@ -179,7 +179,7 @@ class SafetyProperties(RuleBasedStateMachine):
 
     @rule(held=st.booleans(), guarded=st.booleans())
     def rollout_or_budget_changes(self, *, held: bool, guarded: bool) -> None:
-        """Somebody pauses the Deployment, or makes a PodDisruptionBudget, or takes these back."""
+        """A person pauses the Deployment, creates a PodDisruptionBudget, or reverts that."""
         self.cluster.is_paused, self.cluster.has_disruption_budget = held, guarded
         self.cluster.next_resource_version()
         self.run_cluster(0)
@@ -187,31 +187,31 @@ class SafetyProperties(RuleBasedStateMachine):
     # People.
 
     def mark_edited(self) -> None:
-        """The resource was changed: the operator hears of that sooner or later."""
+        """The resource has changed; the operator's cache gets the change later."""
         self.app.resource_version = self.cluster.next_resource_version()
 
     @rule(image=st.sampled_from(IMAGES), fault=st.sampled_from(["", "", *FAULTS]))
     def spec_asks_for(self, image: str, fault: str) -> None:
-        """The spec asks for another version, which may be bad."""
+        """The spec asks for another revision, which may be faulty."""
         self.cluster.image_faults[image] = fault
         self.app.image = image
         self.mark_edited()
 
     @rule(mode=st.sampled_from([AUTO, AUTO, AUTO, APPROVE, OBSERVE, OFF]))
     def mode_changes(self, mode: str) -> None:
-        """Somebody chooses another mode."""
+        """A person sets another mode."""
         self.app.healing = {**self.app.healing, "mode": mode}
         self.mark_edited()
 
     @rule()
     def somebody_resumes(self) -> None:
-        """Somebody has healing begin anew."""
+        """A person resumes healing."""
         self.app.resume = f"{self.cluster.next_resource_version()}"
         self.mark_edited()
 
     @rule(offset=st.sampled_from([-1, -1, -1, -2, 0]))
     def somebody_approves(self, offset: int) -> None:
-        """Somebody approves of the last proposal, of an older one, or of one that is to come."""
+        """A person approves the last proposal, an older one, or a future id."""
         self.app.approve = str(read_record(self.app.record).next_id + offset)
         self.mark_edited()
 
@@ -224,12 +224,12 @@ class SafetyProperties(RuleBasedStateMachine):
         many=st.booleans(),
     )
     def external_state_changes(self, blocked_reason: BlockedReason | None, *, many: bool) -> None:
-        """A storm comes or goes; many nodes are silent, or not."""
+        """A storm begins or ends; many nodes become unreachable, or return."""
         self.operator.blocked_reason, self.operator.too_many_nodes_lost = blocked_reason, many
 
     @rule(times=st.integers(1, 3), hears=st.booleans())
     def operator_reconciles(self, times: int, *, hears: bool) -> None:
-        """The operator reconciles; it has heard of changes of the resource, or not yet."""
+        """The operator reconciles, with or without the latest changes of the resource."""
         if hears:
             self.operator.restart()
         for _ in range(times):
@@ -237,7 +237,7 @@ class SafetyProperties(RuleBasedStateMachine):
 
     @rule(pauses=st.lists(st.sampled_from([1, 10, 31, 61, 130, 301, 601]), min_size=1, max_size=12))
     def operator_runs_on(self, pauses: list[int]) -> None:
-        """Time passes, and the operator looks now and then."""
+        """Time passes, with a few reconciles after each pause."""
         self.operator.restart()
         for pause in pauses:
             self.run_cluster(pause)
@@ -246,46 +246,46 @@ class SafetyProperties(RuleBasedStateMachine):
 
     @rule(image=st.sampled_from(IMAGES), fault=st.sampled_from(["", *FAULTS]), pause=PAUSES)
     def a_version_is_rolled_out(self, image: str, fault: str, pause: int) -> None:
-        """The spec asks for another version, and the operator sees what becomes of it."""
+        """The spec asks for another revision, and the operator reacts."""
         self.spec_asks_for(image, fault)
         self.operator_runs_on([0, 10, pause, 10])
 
     @rule(data=st.data(), fault=st.sampled_from(FAULTS), pause=PAUSES)
     def a_pod_falls_ill(self, data: st.DataObject, fault: str, pause: int) -> None:
-        """One pod falls ill, and the operator sees what becomes of it."""
+        """One pod gets a fault, and the operator reacts."""
         if self.cluster.pods:
             self.a_pod_changes(data, fault)
         self.operator_runs_on([pause, 10])
 
     @rule(node=st.sampled_from(NODES[:-1]), pause=PAUSES)
     def a_node_is_lost(self, node: str, pause: int) -> None:
-        """A node falls silent, and the operator sees what becomes of its pods."""
+        """A node becomes unreachable, and the operator reacts."""
         self.a_node_changes(node, "lost")
         self.operator_runs_on([pause, 10, 10])
 
     @rule(dies=st.sampled_from(SimOperator.CRASH_POINTS))
     def operator_dies(self, dies: str) -> None:
-        """The operator is killed in the middle of its work."""
+        """The operator is killed during a reconcile."""
         self.reconcile(crash_point=dies)
         self.past.clear()
 
     @precondition(lambda self: self.past)
     @rule(data=st.data())
     def operator_reads_stale_cache(self, data: st.DataObject) -> None:
-        """The watch is behind."""
+        """The operator's cache is behind."""
         self.reconcile(stale_snapshot=data.draw(st.sampled_from(self.past)))
 
     def reconcile(
         self, stale_snapshot: AppSnapshot | None = None, crash_point: str = ""
     ) -> ReconcileTrace | None:
-        """Let the operator look, and hold it to the rules."""
+        """Reconcile once, and check the properties."""
         now = self.operator.now
         self.elapsed += max(0.0, now - self.last_now)
         self.last_now = now
         generation = self.cluster.generation
         trace = self.operator.reconcile(stale_snapshot, crash_point)
         if self.cluster.generation != generation:
-            self.past.clear()  # what was written is known at once
+            self.past.clear()  # the cache has the operator's own write at once
         elif stale_snapshot is None:
             self.past.append(self.cluster.take_snapshot(make_app_view(self.app)))
         while self.operator.steps:
@@ -296,10 +296,10 @@ class SafetyProperties(RuleBasedStateMachine):
         self.cluster.run_controllers()
         return trace
 
-    # The rules.
+    # The properties.
 
     def check_step(self, record: HealingStatus, snapshot: AppSnapshot, step: Step) -> None:
-        """What is carried out takes nothing from those that serve."""
+        """A step never stops a pod that the app needs to serve."""
         pods = {pod.uid: pod for pod in snapshot.pods}
         ready = sum(pod.ready for pod in snapshot.pods if not pod.deleting)
 
@@ -320,7 +320,7 @@ class SafetyProperties(RuleBasedStateMachine):
             assert not exceeds(step.limit, MAX_MEMORY)
 
     def check_running(self) -> None:
-        """A version that was rejected is not run while the record stands."""
+        """A failed revision does not run while the record has it as failed."""
         if (
             self.rejected_image == self.app.image
             and read_record(self.operator.cached_app.record).failed_revision
@@ -328,7 +328,7 @@ class SafetyProperties(RuleBasedStateMachine):
             assert self.rejected_image != self.cluster.template.image
 
     def check_record(self, trace: ReconcileTrace) -> None:
-        """What is written keeps to the envelope."""
+        """The written record respects the limits."""
         before, after, context = trace.before, trace.after, trace.context
         ids = [action.id for action in after.history]
 
@@ -381,10 +381,10 @@ class SafetyProperties(RuleBasedStateMachine):
         assert 1 >= self.rollbacks
 
         if self.rejected_image and not after.failed_revision:
-            raise AssertionError(f"{self.rejected_image} is run again")
+            raise AssertionError(f"{self.rejected_image} runs again")
 
     def is_for_older_revision(self, action: HealingAction, after: HealingStatus) -> bool:
-        """Whether an action was decided for another version than that which is asked for."""
+        """Whether an action was decided for an earlier revision."""
         return after.desired_since is not None and action.at < after.desired_since
 
     def check_start(
@@ -396,7 +396,7 @@ class SafetyProperties(RuleBasedStateMachine):
         is_reset: bool,
         is_resumed: bool,
     ) -> None:
-        """An action is started only when nothing is in its way."""
+        """An action starts only if nothing blocks it."""
         context, before = trace.context, trace.before
         mode = trace.app.healing["mode"]
 
@@ -418,7 +418,7 @@ class SafetyProperties(RuleBasedStateMachine):
         assert policy.budget >= len(recent)
 
     def is_skewed(self, trace: ReconcileTrace) -> bool:
-        """Whether the clock was set back since the rest began."""
+        """Whether the clock was set back during the cooldown."""
         assert trace.before.cooldown_until is not None
 
         return (
@@ -427,18 +427,18 @@ class SafetyProperties(RuleBasedStateMachine):
         )
 
     def find_recent(self, window: timedelta) -> set[int]:
-        """The actions that were started within the window, by the clock of the record."""
+        """The actions that started within the window, by the clock of the record."""
         start = self.elapsed - window.total_seconds() + TIME_RESOLUTION_SECONDS
         return {i for i, at in self.start_times.items() if at > start}
 
     def check_history(self, trace: ReconcileTrace) -> None:
-        """No action is forgotten within the window."""
+        """No action of the window is missing in the history."""
         counted = {a.id for a in trace.after.history if a.outcome in BUDGETED}
 
         assert self.find_recent(build_policy(trace.app.spec()).window) <= counted
 
     def check_memory(self, trace: ReconcileTrace, *, is_reset: bool) -> None:
-        """More memory is given up to the maximum, and never less to the same version."""
+        """The memory limit stays below the maximum, and never decreases for a revision."""
         before, after = trace.before, trace.after
         if after.memory_limit:
             assert not exceeds(after.memory_limit, MAX_MEMORY)
@@ -449,9 +449,9 @@ class SafetyProperties(RuleBasedStateMachine):
             assert after.memory_in_template or not before.memory_in_template
 
     def check_bad_revision_replaced(self, record: HealingStatus) -> None:
-        """A version that is bad for itself does not stay, where a good one is known.
+        """A faulty revision is replaced if there is a stable revision.
 
-        Unless all its pods stopped being ready at once: that is told as what they need being gone.
+        An exception is DependencyDown: all its pods became not ready at once.
         """
         has_shared_cause = DiagnosisType.DEPENDENCY_DOWN in {
             diagnosis.type for diagnosis in record.diagnoses
@@ -468,10 +468,10 @@ class SafetyProperties(RuleBasedStateMachine):
 
         assert stable_template.image == self.app.image or record.failed_revision, record
 
-    # The end.
+    # The steady state.
 
     def teardown(self) -> None:
-        """When the world stops changing, so does what is written, for a reason that is told."""
+        """If the cluster stops changing, the record stops changing, too, with a reason."""
         if not self.app.healing:
             return
         self.operator.restart()
@@ -490,11 +490,11 @@ class SafetyProperties(RuleBasedStateMachine):
                 self.check_steady_state()
                 return
             if policy.mode in {OBSERVE, APPROVE} and self.operator.now > end_time:
-                return  # what would be done is noted anew in each window
-        raise AssertionError(f"it does not come to rest: {read_record(self.app.record)}")
+                return  # a dry run or a proposal is repeated in each window
+        raise AssertionError(f"the record does not become stable: {read_record(self.app.record)}")
 
     def check_steady_state(self) -> None:
-        """An app at rest is well, or it is said why nothing is done."""
+        """In a steady state the app is healthy, or the record says why no action starts."""
         record = read_record(self.app.record)
         snapshot = self.cluster.take_snapshot(make_app_view(self.app))
         ready = sum(pod.ready for pod in snapshot.pods if not pod.deleting)

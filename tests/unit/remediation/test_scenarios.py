@@ -1,7 +1,6 @@
-"""Stories of healing from end to end, each told by a simulated cluster and one operator.
+"""Scenarios of healing from end to end, in a simulated cluster with one operator.
 
-What the model of the envelope found wrong, or a person on call would ask, stands here as a plain
-test.
+Each one was found by the safety properties, or is a question of an engineer on call.
 """
 
 import pytest
@@ -12,7 +11,7 @@ from tests.unit.remediation.sim_operator import SimApp, SimOperator, read_record
 
 
 class Scenario:
-    """An app that has run well for long enough to be gone back to, unless it is told otherwise."""
+    """An app whose revision is stable, unless ``proven`` is False."""
 
     def __init__(self, *, proven: bool = True, **healing: object) -> None:
         self.cluster = SimCluster()
@@ -23,7 +22,7 @@ class Scenario:
             self.advance(20, 700)
 
     def advance(self, *pauses: int) -> HealingStatus:
-        """Let the operator look after each pause, as often as it has something to do."""
+        """Let the operator reconcile after each pause until nothing changes."""
         self.operator.restart()
         for pause in pauses:
             self.cluster.clock += pause
@@ -35,16 +34,16 @@ class Scenario:
 
     @property
     def record(self) -> HealingStatus:
-        """What is remembered."""
+        """The stored record."""
         return read_record(self.app.record)
 
     @property
     def actions(self) -> list[tuple[Remediation, ActionOutcome]]:
-        """What was done and what became of it, the first first."""
+        """The remediations and outcomes of the history, the oldest first."""
         return [(action.remediation, action.outcome) for action in reversed(self.record.history)]
 
     def deploy(self, image: str, fault: str = "") -> None:
-        """Ask for another version."""
+        """Change the image in the spec."""
         self.cluster.image_faults[image] = fault
         self.app.image = image
         self.app.resource_version = self.cluster.next_resource_version()
@@ -56,8 +55,8 @@ class Scenario:
 
 
 @pytest.mark.parametrize("fault", ["crash", "pull", "config", "hang"])
-def test_a_bad_version_is_gone_back_from(fault: str) -> None:
-    """The good version serves all the while, and the spec's own is not tried again."""
+def test_a_bad_revision_is_rolled_back(fault: str) -> None:
+    """The stable revision serves all the time, and the failed one is not tried again."""
     scenario = Scenario()
     scenario.deploy("v2", fault)
 
@@ -69,8 +68,8 @@ def test_a_bad_version_is_gone_back_from(fault: str) -> None:
     assert not record.quarantined
 
 
-def test_a_bad_version_is_known_by_an_operator_that_was_away_when_it_came() -> None:
-    """It was killed between the change of the Deployment and its record, and came back late."""
+def test_a_bad_revision_is_found_after_a_downtime_of_the_operator() -> None:
+    """It was killed after the change of the Deployment and before the write of the record."""
     scenario = Scenario()
     scenario.deploy("v2", "crash")
     scenario.operator.reconcile(crash_point="apply")
@@ -81,8 +80,8 @@ def test_a_bad_version_is_known_by_an_operator_that_was_away_when_it_came() -> N
     assert [(Remediation.ROLLBACK, ActionOutcome.SUCCEEDED)] == scenario.actions
 
 
-def test_a_rollback_that_helped_does_not_condemn_what_comes_later() -> None:
-    """All pods of the good version fall ill: nothing fits, but people are not to be called back."""
+def test_a_successful_rollback_does_not_lead_to_a_quarantine_later() -> None:
+    """All pods of the stable revision fail: no remediation fits, but there is no quarantine."""
     scenario = Scenario()
     scenario.deploy("v2", "crash")
     scenario.advance(1, 31, 20, 60)
@@ -94,8 +93,8 @@ def test_a_rollback_that_helped_does_not_condemn_what_comes_later() -> None:
     assert not record.quarantined
 
 
-def test_a_fallback_that_stands_is_no_failure() -> None:
-    """The metrics are still away, and the app has enough pods: it is not left to people."""
+def test_a_scaling_fallback_in_force_is_no_failure() -> None:
+    """The metrics are still missing, but the app has enough pods: no quarantine."""
     scenario = Scenario()
     scenario.cluster.metrics_lost_since = scenario.cluster.clock
 
@@ -106,8 +105,8 @@ def test_a_fallback_that_stands_is_no_failure() -> None:
     assert not record.quarantined
 
 
-def test_a_fallback_ends_with_its_reason() -> None:
-    """The metrics are back: the autoscaler decides again."""
+def test_a_scaling_fallback_ends_with_its_reason() -> None:
+    """The autoscaler has metrics again."""
     scenario = Scenario()
     scenario.cluster.metrics_lost_since = scenario.cluster.clock
     scenario.advance(301, 40)
@@ -119,8 +118,8 @@ def test_a_fallback_ends_with_its_reason() -> None:
     assert 3 == scenario.cluster.wanted
 
 
-def test_the_second_node_that_is_lost_is_waited_for_as_the_first() -> None:
-    """A failover that helped does not end healing when another node falls silent."""
+def test_a_second_lost_node_gets_a_failover_too() -> None:
+    """A successful failover does not stop healing when another node is lost."""
     scenario = Scenario()
     first = scenario.cluster.pods[scenario.first_pod()].node
     scenario.cluster.node_faults[first] = "lost"
@@ -139,8 +138,8 @@ def test_the_second_node_that_is_lost_is_waited_for_as_the_first() -> None:
     assert [(Remediation.FAILOVER, ActionOutcome.SUCCEEDED)] * 2 == scenario.actions
 
 
-def test_a_sick_pod_is_replaced() -> None:
-    """One pod crashes, others of the same version are well."""
+def test_a_failing_pod_is_replaced() -> None:
+    """One pod crashes, the others of its revision are healthy."""
     scenario = Scenario()
     scenario.cluster.pods[scenario.first_pod()].own_fault = "crash"
 
@@ -150,7 +149,7 @@ def test_a_sick_pod_is_replaced() -> None:
 
 
 def test_a_pod_that_recovers_before_it_is_evicted_stays() -> None:
-    """The operator was killed after the decision; meanwhile the others fell ill."""
+    """The operator was killed after the decision, and then the other pods failed."""
     scenario = Scenario()
     uid = scenario.first_pod()
     scenario.cluster.pods[uid].own_fault = "hang"
@@ -168,8 +167,8 @@ def test_a_pod_that_recovers_before_it_is_evicted_stays() -> None:
     assert uid in scenario.cluster.pods
 
 
-def test_memory_is_raised_in_the_pods_first() -> None:
-    """What is killed for want of memory gets more, up to what it needs."""
+def test_memory_is_raised_in_running_pods_first() -> None:
+    """The limit is raised until the app has what it needs."""
     scenario = Scenario()
     scenario.cluster.needed_memory = "150Mi"
 
@@ -181,8 +180,8 @@ def test_memory_is_raised_in_the_pods_first() -> None:
 
 
 @pytest.mark.parametrize("window", ["10m", "1h"])
-def test_pods_that_do_not_take_more_memory_are_made_anew(window: str) -> None:
-    """Kubernetes issue 138760: however long the rest, the attempt in vain is not forgotten."""
+def test_pods_that_do_not_apply_a_new_limit_are_recreated(window: str) -> None:
+    """Kubernetes issue 138760: the failed attempt counts, however long the cooldown is."""
     scenario = Scenario(budget=2, window=window, cooldown="5m")
     scenario.cluster.needed_memory = "150Mi"
     for pod in scenario.cluster.pods.values():
@@ -197,8 +196,8 @@ def test_pods_that_do_not_take_more_memory_are_made_anew(window: str) -> None:
     assert record.memory_in_template
 
 
-def test_what_needs_more_than_the_most_is_left_to_people() -> None:
-    """Raising ends at the maximum; then nothing more is done."""
+def test_an_app_that_needs_more_than_the_maximum_is_quarantined() -> None:
+    """After the maximum no action starts."""
     scenario = Scenario(budget=5)
     scenario.cluster.needed_memory = "1Gi"
 
@@ -209,8 +208,8 @@ def test_what_needs_more_than_the_most_is_left_to_people() -> None:
     assert (Remediation.QUARANTINE, ActionOutcome.COMPLETED) == scenario.actions[-1]
 
 
-def test_the_budget_is_the_end() -> None:
-    """One more ill pod than the budget allows: the app is left to people, and they hear why."""
+def test_a_spent_budget_leads_to_a_quarantine() -> None:
+    """One more failing pod than the budget allows; the message gives the reason."""
     scenario = Scenario(budget=1)
     scenario.cluster.pods[scenario.first_pod()].own_fault = "crash"
     scenario.advance(1, 20, 40)
@@ -223,7 +222,7 @@ def test_the_budget_is_the_end() -> None:
 
 
 def test_somebody_resumes() -> None:
-    """The budget is whole again, and the app is healed again."""
+    """The budget is reset, and healing goes on."""
     scenario = Scenario(budget=1)
     scenario.cluster.pods[scenario.first_pod()].own_fault = "crash"
     scenario.advance(1, 20, 40)
@@ -242,7 +241,7 @@ def test_somebody_resumes() -> None:
 
 
 def test_a_clock_that_is_set_back_delays_nothing() -> None:
-    """What was started at a time that is still to come is judged all the same."""
+    """An action whose start is in the future is evaluated all the same."""
     scenario = Scenario()
     scenario.deploy("v2", "crash")
     scenario.advance(1, 31)
@@ -253,8 +252,8 @@ def test_a_clock_that_is_set_back_delays_nothing() -> None:
     assert [(Remediation.ROLLBACK, ActionOutcome.SUCCEEDED)] == scenario.actions
 
 
-def test_off_takes_everything_back() -> None:
-    """The spec alone counts, and what was under way is over."""
+def test_off_ends_all_overrides() -> None:
+    """Only the spec counts, and the running action is superseded."""
     scenario = Scenario()
     scenario.deploy("v2", "crash")
     scenario.advance(1, 31)

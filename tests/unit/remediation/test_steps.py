@@ -1,4 +1,4 @@
-"""From the record to steps: the same until they are done, and none that would do harm by then."""
+"""From the record to steps, which are the same until they are executed or would do harm."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ Json = dict[str, Any]
 
 
 def make_running_record(remediation: Remediation, target: str = "", uid: str = "") -> HealingStatus:
-    """A record that asks for an action."""
+    """A record with an action in progress."""
     running = make_action(
         remediation=remediation, outcome=ActionOutcome.IN_PROGRESS, target=target, uid=uid
     )
@@ -48,20 +48,20 @@ def make_running_record(remediation: Remediation, target: str = "", uid: str = "
 
 
 def plan_for(record: HealingStatus, *objects: Json, replicas: int = 3) -> list[Step]:
-    """What is to be carried out."""
+    """The planned steps."""
     return list(plan_steps(record, build_snapshot(*objects, builders.deployment(replicas)), NOW))
 
 
 def pod_names(steps: list[Step]) -> list[str]:
-    """The pods of steps."""
+    """The names of the pods of the steps."""
     return [step.name if isinstance(step, Delete) else step.pod.name for step in steps]
 
 
 REPLACE_POD_RECORD = make_running_record(Remediation.REPLACE_POD, "web-abc-1", "uid-of-web-abc-1")
 
 
-def test_a_sick_pod_is_evicted_until_it_is_gone() -> None:
-    """The pod that was chosen, and no other of its name."""
+def test_a_failing_pod_is_evicted_until_it_is_gone() -> None:
+    """The chosen pod only, by its UID."""
     found = plan_for(REPLACE_POD_RECORD, FAILING_POD, HEALTHY_POD, OTHER_POD)
 
     assert ["web-abc-1"] == pod_names(found)
@@ -78,17 +78,17 @@ def test_a_sick_pod_is_evicted_until_it_is_gone() -> None:
     ("others", "replicas", "goes"),
     [([HEALTHY_POD, OTHER_POD], 3, True), ([HEALTHY_POD], 3, False), ([], 1, False)],
 )
-def test_a_pod_that_recovered_goes_only_when_half_stay(
+def test_a_recovered_pod_is_evicted_only_if_half_stay(
     others: list[Json], replicas: int, *, goes: bool
 ) -> None:
-    """It was sick when it was chosen: since then the others may have fallen ill."""
+    """After the decision the other pods may have failed."""
     recovered = builders.pod("web-abc-1", builders.running())
 
     assert goes is bool(plan_for(REPLACE_POD_RECORD, recovered, *others, replicas=replicas))
 
 
 def test_without_a_deployment_no_ready_pod_is_evicted() -> None:
-    """Nobody would make another."""
+    """Nothing would create a replacement."""
     assert () == plan_steps(
         REPLACE_POD_RECORD,
         build_snapshot(builders.pod("web-abc-1", builders.running()), HEALTHY_POD),
@@ -97,7 +97,7 @@ def test_without_a_deployment_no_ready_pod_is_evicted() -> None:
 
 
 def test_the_pods_of_a_lost_node_are_deleted() -> None:
-    """Those that are still silent and have no claims; when the node is back, none."""
+    """Pods without volumes on a node that still is unreachable."""
     claim = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
     lost: Json = {"ready": False, "ready_reason": ""}
     on_it = builders.pod("web-abc-1", builders.running(), node="node-9", **lost)
@@ -115,7 +115,7 @@ def test_the_pods_of_a_lost_node_are_deleted() -> None:
 
 
 def test_memory_is_raised_in_pods_that_have_less() -> None:
-    """Of the current template and on a node, while new pods are not made with it."""
+    """In scheduled pods of the current template, unless the limit is in the template."""
     known = make_record(mode="Auto", memory_limit="200Mi")
     less = builders.pod("web-abc-1", builders.running(), memory_limit="100Mi")
     pods = [
@@ -134,8 +134,8 @@ def test_memory_is_raised_in_pods_that_have_less() -> None:
     assert [] == plan_for(known.model_copy(update={"memory_in_template": True}), less)
 
 
-def test_a_pod_is_taken_out_and_kept() -> None:
-    """While it is not ready and another is."""
+def test_a_pod_is_isolated() -> None:
+    """If it is not ready, and another pod is."""
     known = make_record(mode="Auto", quarantine=make_quarantine())
 
     found = plan_for(known, FAILING_POD, HEALTHY_POD)
@@ -148,8 +148,8 @@ def test_a_pod_is_taken_out_and_kept() -> None:
 
 
 @pytest.mark.parametrize("mode", ["Auto", "Observe", "Off"])
-def test_the_kept_pod_goes_in_time(mode: str) -> None:
-    """In any mode; but not one that was never taken out: it is one of the app's own."""
+def test_the_isolated_pod_is_deleted_after_its_ttl(mode: str) -> None:
+    """In any mode, unless it was never isolated and still belongs to the app."""
     known = make_record(mode=mode, quarantine=make_quarantine(until=AT))
 
     assert ["web-abc-1"] == pod_names(plan_for(known, HEALTHY_POD))
@@ -157,7 +157,7 @@ def test_the_kept_pod_goes_in_time(mode: str) -> None:
 
 
 def test_an_app_that_is_a_job_now_leaves_no_pod_behind() -> None:
-    """What was kept apart goes with the Deployment."""
+    """The isolated pod is deleted with the Deployment."""
     assert ["web-abc-1"] == pod_names(
         list(plan_cleanup_for_job(make_record(quarantine=make_quarantine())))
     )
@@ -165,8 +165,8 @@ def test_an_app_that_is_a_job_now_leaves_no_pod_behind() -> None:
 
 
 @pytest.mark.parametrize(("mode", "number"), [("Auto", 3), ("Approve", 0), ("Off", 0)])
-def test_failed_pods_are_cleared_away_but_the_newest(mode: str, number: int) -> None:
-    """Only where nobody is to be asked; two are kept to be looked at."""
+def test_all_failed_pods_but_the_newest_are_deleted(mode: str, number: int) -> None:
+    """Only in the mode Auto; two are kept for inspection."""
     failed = [builders.evicted_pod(f"web-abc-{n}", created=n) for n in range(1, 6)]
 
     found = plan_for(make_record(mode=mode), *failed)
@@ -174,16 +174,16 @@ def test_failed_pods_are_cleared_away_but_the_newest(mode: str, number: int) -> 
     assert ["web-abc-3", "web-abc-2", "web-abc-1"][:number] == pod_names(found)
 
 
-def test_many_failed_pods_are_cleared_away_bit_by_bit() -> None:
-    """And none without a Deployment: those of a Job are its books."""
+def test_failed_pods_are_deleted_in_batches() -> None:
+    """Not without a Deployment: a Job counts its failed pods."""
     failed = [builders.evicted_pod(f"web-abc-{n}", created=n) for n in range(50)]
 
     assert MAX_DELETES == len(plan_for(make_record(mode="Auto"), *failed))
     assert () == plan_steps(make_record(mode="Auto"), build_snapshot(*failed), NOW)
 
 
-def test_off_carries_nothing_out() -> None:
-    """Whatever the record says was started."""
+def test_off_plans_no_step() -> None:
+    """Whatever action is in progress in the record."""
     assert [] == plan_for(
         REPLACE_POD_RECORD.model_copy(update={"mode": "Off"}), FAILING_POD, HEALTHY_POD, OTHER_POD
     )
@@ -200,25 +200,25 @@ def test_off_carries_nothing_out() -> None:
         (NEW_REVISION, "Auto", AT + 200, False),
     ],
 )
-def test_what_people_want_now_decides_what_is_still_due(
+def test_the_current_spec_decides_which_action_is_executed(
     asked: str, mode: str, at: float, *, goes_on: bool
 ) -> None:
-    """Another version, another mode, or an operator that was away for longer than it may take."""
+    """Another revision, another mode, or a downtime longer than the verification timeout."""
     found = discard_stale_action(REPLACE_POD_RECORD, asked, make_policy(mode=mode), builders.at(at))
 
     assert mode == found.mode
     assert goes_on is (found.history == REPLACE_POD_RECORD.history)
 
 
-def test_nothing_under_way_is_still_nothing() -> None:
-    """Only the mode is that of the spec."""
+def test_a_record_without_a_running_action() -> None:
+    """Only the mode is updated."""
     assert make_record(mode="Auto") == discard_stale_action(
         make_record(), "other", make_policy(), NOW
     )
 
 
-def test_what_stands_in_place_of_the_spec() -> None:
-    """Nothing, or the kept template, the memory that is for new pods, the floor."""
+def test_the_overrides_of_the_spec() -> None:
+    """Nothing, or the stable template, the limit of new pods, the number of pods."""
     template: Json = {"spec": {}}
     known = make_record(failed_revision=NEW_REVISION, memory_limit="1Gi", fallback_replicas=5)
 
@@ -231,8 +231,8 @@ def test_what_stands_in_place_of_the_spec() -> None:
     assert Overrides() == build_overrides(make_record(memory_in_template=True), None)
 
 
-def test_evidence_is_taken_of_what_is_started_and_of_what_was_just_left() -> None:
-    """Once; what is noted only destroys nothing."""
+def test_evidence_is_collected_for_running_actions_and_new_quarantines() -> None:
+    """Once; a dry run needs no evidence."""
     under_way = make_action(3, outcome=ActionOutcome.IN_PROGRESS)
     left = make_action(2, Remediation.QUARANTINE, ActionOutcome.COMPLETED, at=AT)
     seen = under_way.model_copy(update={"evidence": "key"})
@@ -243,8 +243,8 @@ def test_evidence_is_taken_of_what_is_started_and_of_what_was_just_left() -> Non
     assert None is find_action_without_evidence(make_record(seen, left, noted), builders.at(AT + 1))
 
 
-def test_the_witness_is_the_target_or_the_pod_that_is_worst_off() -> None:
-    """Among those that are not ready; there may be none."""
+def test_the_evidence_pod_is_the_target_or_the_pod_with_most_restarts() -> None:
+    """Among the unready pods; there may be none."""
     worst = builders.pod("web-abc-4", builders.running(ready=False, restarts=7))
     seen = build_snapshot(FAILING_POD, HEALTHY_POD, worst, builders.evicted_pod("web-abc-5"))
     target = make_action(uid="uid-of-web-abc-2", target="web-abc-2")

@@ -1,4 +1,4 @@
-"""Which remedy fits: each rung of the ladder, and when it cannot be stepped on."""
+"""Which remediation fits a diagnosis: each step of the escalation, and when it does not apply."""
 
 from dataclasses import replace
 from typing import Any
@@ -44,7 +44,7 @@ NODE_LOST = make_diagnosis(DiagnosisType.NODE_LOST, Cause.NODE, LOST_NODE_POD)
 
 
 def action_key(proposal: ProposedAction | None) -> tuple[Remediation, str, str] | None:
-    """What is to be done, to what."""
+    """The remediation and its target."""
     return (proposal.remediation, proposal.target, proposal.uid) if proposal else None
 
 
@@ -55,8 +55,8 @@ ROLLED_BACK = (Remediation.ROLLBACK, STABLE_REVISION, "")
 @pytest.mark.parametrize(
     "kind", [k for k, rungs in ESCALATION.items() if Remediation.ROLLBACK in rungs]
 )
-def test_a_new_version_to_blame_is_gone_back_from(kind: DiagnosisType) -> None:
-    """Whatever it has, where going back may help."""
+def test_a_new_revision_that_is_the_cause_is_rolled_back(kind: DiagnosisType) -> None:
+    """For every diagnosis that has Rollback in its escalation."""
     found = choose_action(
         make_decision_input(
             STABLE_RECORD,
@@ -83,10 +83,10 @@ def test_a_new_version_to_blame_is_gone_back_from(kind: DiagnosisType) -> None:
         ({}, ExternalState(), {"rollback": {"enabled": False}}),
     ],
 )
-def test_there_must_be_something_to_go_back_to(
+def test_there_must_be_a_stable_revision(
     known: dict[str, str], external: ExternalState, healing: dict[str, object]
 ) -> None:
-    """None is known, it is this one, it failed already, it is lost, or nobody wants it."""
+    """None is known, it is desired or already runs, it is missing, or rollbacks are disabled."""
     before = STABLE_RECORD.model_copy(update=known)
     now = make_context(BAD_REVISION, external=external)
 
@@ -94,8 +94,8 @@ def test_there_must_be_something_to_go_back_to(
 
 
 @pytest.mark.parametrize("cause", [c for c in Cause if c is not Cause.NEW_VERSION])
-def test_only_a_version_that_is_to_blame_goes(cause: Cause) -> None:
-    """A blind rollback changes what runs and heals nothing."""
+def test_only_a_revision_that_is_the_cause_is_rolled_back(cause: Cause) -> None:
+    """Any other rollback would change the app without effect."""
     assert None is choose_action(
         make_decision_input(
             STABLE_RECORD, make_context(make_diagnosis(DiagnosisType.CONFIG_ERROR, cause))
@@ -103,8 +103,8 @@ def test_only_a_version_that_is_to_blame_goes(cause: Cause) -> None:
     )
 
 
-def test_a_sick_pod_is_replaced() -> None:
-    """Others of its version are well."""
+def test_a_failing_pod_is_replaced() -> None:
+    """Other pods of its revision are healthy."""
     found = choose_action(make_decision_input(make_record(), make_context(make_diagnosis())))
 
     assert found is not None
@@ -123,13 +123,13 @@ def test_a_sick_pod_is_replaced() -> None:
         make_diagnosis(DiagnosisType.DEPENDENCY_DOWN),
     ],
 )
-def test_a_pod_that_would_fare_no_better_stays(illness: AppDiagnosis) -> None:
-    """What surrounds it is to blame, it is the only one, it is gone already, or it never ran."""
+def test_a_pod_is_not_replaced_if_that_cannot_help(illness: AppDiagnosis) -> None:
+    """The cause is the environment, it is the only pod, it is gone, or it never ran."""
     assert None is choose_action(make_decision_input(make_record(), make_context(illness)))
 
 
 def test_a_pod_that_hangs_alone_is_replaced() -> None:
-    """There is nothing to compare it with, but it serves nobody."""
+    """There is no pod to compare it with, but it serves no requests."""
     assert REPLACE_POD == action_key(
         choose_action(
             make_decision_input(
@@ -139,8 +139,8 @@ def test_a_pod_that_hangs_alone_is_replaced() -> None:
     )
 
 
-def test_nobody_wants_pods_replaced() -> None:
-    """Then they are not."""
+def test_replacing_pods_is_disabled() -> None:
+    """Then no pod is replaced."""
     assert None is choose_action(
         make_decision_input(
             make_record(),
@@ -159,10 +159,10 @@ def test_nobody_wants_pods_replaced() -> None:
         (2, (HEALTHY_POD,), True),
     ],
 )
-def test_a_ready_pod_goes_only_when_half_stay(
+def test_a_ready_pod_is_replaced_only_if_half_stay(
     wanted: int, others: tuple[object, ...], *, goes: bool
 ) -> None:
-    """One in a slow loop is ready at this moment."""
+    """A pod in a slow crash loop may be ready at the moment."""
     pod = make_pod("web-abc-5", ready=True)
     now = make_context(
         make_diagnosis(DiagnosisType.CRASH_LOOPING, Cause.POD, pod),
@@ -184,7 +184,7 @@ def test_a_ready_pod_goes_only_when_half_stay(
     ],
 )
 def test_pods_are_not_replaced_for_ever(past: tuple[HealingAction, ...]) -> None:
-    """Not after one attempt in vain, and not a third time."""
+    """Not after a failure, and not a third time."""
     inputs = make_decision_input(make_record(*past), make_context(make_diagnosis()))
 
     assert None is choose_action(inputs)
@@ -192,7 +192,7 @@ def test_pods_are_not_replaced_for_ever(past: tuple[HealingAction, ...]) -> None
 
 
 def test_a_pod_is_replaced_a_second_time() -> None:
-    """Once may be an accident, and what helped against something else does not count."""
+    """And actions for another diagnosis do not count."""
     before = make_record(
         make_action(2, outcome=ActionOutcome.SUCCEEDED),
         make_action(1, outcome=ActionOutcome.SUCCEEDED, diagnosis=DiagnosisType.LIVENESS_KILLED),
@@ -215,7 +215,7 @@ def test_memory_is_raised_step_by_step(known: dict[str, str], limit: str) -> Non
 
 @pytest.mark.parametrize("limit", ["200Mi", "300Mi"])
 def test_memory_that_did_not_arrive(limit: str) -> None:
-    """The same limit in new pods comes before a higher one; at the maximum it is the last."""
+    """New pods get the same limit before a higher one; the maximum is the last step."""
     vain = make_action(remediation=Remediation.RAISE_MEMORY, diagnosis=OOM)
     found = choose_action(
         make_decision_input(
@@ -227,7 +227,7 @@ def test_memory_that_did_not_arrive(limit: str) -> None:
 
 
 def test_the_maximum_is_in_the_pods() -> None:
-    """And was not said to be in vain: there is no more."""
+    """And that action has not failed: there is no further step."""
     assert None is choose_action(
         make_decision_input(make_record(memory_limit="300Mi"), make_context(make_diagnosis(OOM)))
     )
@@ -243,7 +243,7 @@ def test_the_maximum_is_in_the_pods() -> None:
     ],
 )
 def test_memory_ends(known: dict[str, object], memory: str, healing: dict[str, object]) -> None:
-    """At the maximum, where there is no limit at all, and where nobody wants it raised."""
+    """At the maximum, without a limit, and if memory.max is not set."""
     now = make_context(make_diagnosis(OOM), memory_limit=memory)
 
     assert None is choose_action(
@@ -252,7 +252,7 @@ def test_memory_ends(known: dict[str, object], memory: str, healing: dict[str, o
 
 
 def test_memory_is_raised_from_what_the_pods_have() -> None:
-    """The version that was gone back to had more than the spec asks for now."""
+    """The stable revision had a higher limit than the spec has now."""
     rich = make_pod("web-abc-1", memory_limit="190Mi")
     found = choose_action(
         make_decision_input(
@@ -263,7 +263,7 @@ def test_memory_is_raised_from_what_the_pods_have() -> None:
     assert (Remediation.RAISE_MEMORY, "290Mi", "") == action_key(found)
 
 
-def test_new_pods_are_made_when_those_that_run_did_not_take_it() -> None:
+def test_new_pods_get_the_limit_if_a_resize_has_failed() -> None:
     """Kubernetes issue 138760: a container in an OOM loop may not get its new limit."""
     raised = make_action(remediation=Remediation.RAISE_MEMORY, diagnosis=OOM)
     first = make_decision_input(make_record(), make_context(make_diagnosis(OOM)))
@@ -281,7 +281,7 @@ def test_new_pods_are_made_when_those_that_run_did_not_take_it() -> None:
 
 
 def test_memory_comes_before_a_rollback() -> None:
-    """A new version may need more; only when more does not help it is bad."""
+    """A new revision may need more memory; it is bad only if that does not help."""
     bad = make_diagnosis(OOM, Cause.NEW_VERSION)
     spent = {"memory_limit": "300Mi", "memory_in_template": True}
 
@@ -295,7 +295,7 @@ def test_memory_comes_before_a_rollback() -> None:
 
 
 def test_the_pods_of_a_lost_node_are_replaced() -> None:
-    """When it has been silent for long enough."""
+    """After the node was unreachable for long enough."""
     found = choose_action(
         make_decision_input(
             make_record(), make_context(NODE_LOST, pods=(LOST_NODE_POD, HEALTHY_POD))
@@ -306,7 +306,7 @@ def test_the_pods_of_a_lost_node_are_replaced() -> None:
 
 
 def test_a_node_is_given_time_to_come_back() -> None:
-    """The alarm is set to the end of it."""
+    """The app is requeued at the end of the waiting time."""
     inputs = make_decision_input(
         make_record(), make_context(NODE_LOST, pods=(LOST_NODE_POD, HEALTHY_POD)), at=AT - 70
     )
@@ -330,7 +330,7 @@ def test_a_node_is_given_time_to_come_back() -> None:
 def test_pods_of_a_lost_node_stay(
     past: tuple[HealingAction, ...], healing: dict[str, object], *, claims: bool
 ) -> None:
-    """It was in vain, nobody wants it, or a volume may be written to by both."""
+    """A failover has failed, it is disabled, or the pod has a volume."""
     volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
     pod = make_pod("web-abc-4", since=0, volumes=volumes) if claims else LOST_NODE_POD
     now = make_context(make_diagnosis(DiagnosisType.NODE_LOST, Cause.NODE, pod))
@@ -340,8 +340,8 @@ def test_pods_of_a_lost_node_stay(
     )
 
 
-def test_a_blind_autoscaler_is_given_a_floor() -> None:
-    """The number that the user wants until there are metrics again."""
+def test_an_autoscaler_without_metrics_gets_a_minimum() -> None:
+    """The number in the spec, until there are metrics again."""
     assert (Remediation.SCALING_FALLBACK, "5", "") == action_key(
         choose_action(make_decision_input(make_record(), make_context(NO_METRICS)))
     )
@@ -367,10 +367,10 @@ def test_a_blind_autoscaler_is_given_a_floor() -> None:
         ),
     ],
 )
-def test_no_floor_is_needed(
+def test_no_scaling_fallback(
     known: dict[str, object], wanted: int, healing: dict[str, object]
 ) -> None:
-    """There is one, there are enough pods, nobody wants one, or it was in vain."""
+    """One is in force, there are enough pods, it is not set, or it has failed."""
     now = make_context(NO_METRICS, wanted=wanted)
 
     assert None is choose_action(
@@ -378,8 +378,8 @@ def test_no_floor_is_needed(
     )
 
 
-def test_the_gravest_illness_that_something_helps_against_comes_first() -> None:
-    """What nothing helps against does not keep the others from help."""
+def test_the_most_severe_diagnosis_with_a_remediation_comes_first() -> None:
+    """A diagnosis without a remediation does not block the others."""
     hopeless = make_diagnosis(DiagnosisType.CONFIG_ERROR, Cause.UNKNOWN)
 
     assert REPLACE_POD == action_key(
@@ -412,17 +412,15 @@ def test_the_gravest_illness_that_something_helps_against_comes_first() -> None:
         ((make_action(at=-5),), False),
     ],
 )
-def test_an_app_is_at_the_end_of_its_ladder(
-    past: tuple[HealingAction, ...], *, spent: bool
-) -> None:
-    """When something was in vain against what it still has, in this version."""
+def test_the_remediations_are_exhausted(past: tuple[HealingAction, ...], *, spent: bool) -> None:
+    """If one has failed for a diagnosis that the app still has, in this revision."""
     assert spent is is_exhausted(
         make_decision_input(make_record(*past), make_context(make_diagnosis()))
     )
 
 
-def test_situations_do_not_hide_from_the_choice() -> None:
-    """What may be done is not the choice's business: many silent nodes are judged later."""
+def test_the_choice_ignores_the_external_state() -> None:
+    """Too many lost nodes are checked later."""
     now = make_context_with(NODE_LOST, too_many_nodes_lost=True)
 
     assert Remediation.FAILOVER is getattr(
@@ -434,8 +432,8 @@ ON_ONE_NODE = make_diagnosis(DiagnosisType.CRASH_LOOPING, Cause.NODE, FAILING_PO
 AVOID_NODE = (Remediation.AVOID_NODE, "node-1", "")
 
 
-def test_pods_leave_a_node_that_is_bad_for_them() -> None:
-    """Replacing one of them would not make the app well, and the next may land there again."""
+def test_pods_leave_a_faulty_node() -> None:
+    """Replacing one pod would not make the app healthy, and may use the same node."""
     found = choose_action(make_decision_input(make_record(), make_context(ON_ONE_NODE)))
 
     assert AVOID_NODE == action_key(found)
@@ -460,7 +458,7 @@ def test_pods_leave_a_node_that_is_bad_for_them() -> None:
 def test_pods_leave_one_node_once(
     past: tuple[HealingAction, ...], known: dict[str, str], healing: dict[str, Any]
 ) -> None:
-    """It is a rollout of the whole app: not a thing to be done again and again."""
+    """It is a rollout of the whole app, so it is not repeated."""
     found = choose_action(
         make_decision_input(
             make_record(*past, **known), make_context(ON_ONE_NODE), make_policy(**healing)
@@ -479,8 +477,8 @@ def test_a_rollout_that_would_stop_all_pods() -> None:
     assert REPLACE_POD == action_key(found)
 
 
-def test_the_illness_must_be_the_nodes() -> None:
-    """A single pod may have bad luck anywhere."""
+def test_the_cause_must_be_the_node() -> None:
+    """A single failing pod is not enough."""
     assert REPLACE_POD == action_key(
         choose_action(make_decision_input(make_record(), make_context(make_diagnosis())))
     )

@@ -1,4 +1,4 @@
-"""How a decision is written down: what is put in force, what is proposed, which pod is kept."""
+"""How a decision is recorded: overrides, proposals, dry runs, and the isolated pod."""
 
 from dataclasses import replace
 
@@ -35,8 +35,8 @@ OTHER_POD = make_pod("web-abc-7")
 REPLACE_PROPOSED = (Remediation.REPLACE_POD, ActionOutcome.PROPOSED)
 
 
-def test_more_memory_is_put_in_force() -> None:
-    """In the pods that run, then in new ones."""
+def test_a_higher_memory_limit_is_recorded() -> None:
+    """For running pods, then for new ones."""
     oom = make_diagnosis(DiagnosisType.OOM_KILLED)
     in_pods = run_decide(make_record(), make_context(oom))
     vain = make_action(remediation=Remediation.RAISE_MEMORY, diagnosis=DiagnosisType.OOM_KILLED)
@@ -50,7 +50,7 @@ def test_more_memory_is_put_in_force() -> None:
 
 
 def test_a_node_is_avoided() -> None:
-    """Until there is another version, or somebody resumes the app."""
+    """Until another revision or a resume."""
     found = run_decide(
         make_record(),
         make_context(make_diagnosis(DiagnosisType.CRASH_LOOPING, Cause.NODE, FAILING_POD)),
@@ -62,13 +62,13 @@ def test_a_node_is_avoided() -> None:
     )
 
 
-def test_a_floor_is_put_in_force() -> None:
-    """As many pods as the user wants while there are no metrics."""
+def test_a_scaling_fallback_is_recorded() -> None:
+    """The number of pods in the spec."""
     assert 5 == run_decide(make_record(), make_context(NO_METRICS)).fallback_replicas
 
 
 def test_an_action_is_proposed_first() -> None:
-    """Nothing is done, and nothing is spent, until somebody approves."""
+    """No action starts, and no budget is spent, until an approval."""
     found = run_decide(make_record(), make_context(make_diagnosis()), APPROVE_POLICY)
 
     assert REPLACE_PROPOSED == latest_action(found)
@@ -80,7 +80,7 @@ def test_an_action_is_proposed_first() -> None:
 
 
 def test_an_action_that_is_approved_is_started() -> None:
-    """With the time of its start, under its own number."""
+    """With the time of its start, and with the id of the proposal."""
     found = run_decide(
         make_record(PROPOSED_ACTION), make_context(make_diagnosis(), approve="1"), APPROVE_POLICY
     )
@@ -91,8 +91,8 @@ def test_an_action_that_is_approved_is_started() -> None:
 
 
 @pytest.mark.parametrize("approve", ["", "2", "01", "yes"])
-def test_only_its_own_number_approves_of_a_proposal(approve: str) -> None:
-    """Anything else is the approval of something else."""
+def test_only_its_own_id_approves_a_proposal(approve: str) -> None:
+    """Any other id is the approval of another proposal."""
     assert [PROPOSED_ACTION] == run_decide(
         make_record(PROPOSED_ACTION),
         make_context(make_diagnosis(), approve=approve),
@@ -101,7 +101,7 @@ def test_only_its_own_number_approves_of_a_proposal(approve: str) -> None:
 
 
 def test_an_approval_of_something_else_starts_nothing() -> None:
-    """What would be done now is not what was read: it is proposed anew."""
+    """The action that would start now is not the approved one: it is proposed again."""
     other = make_diagnosis(DiagnosisType.CRASH_LOOPING, Cause.POD, OTHER_POD)
     now = make_context(other, pods=(FAILING_POD, OTHER_POD, HEALTHY_POD), approve="1")
 
@@ -113,8 +113,8 @@ def test_an_approval_of_something_else_starts_nothing() -> None:
     ] == [(each.id, each.outcome, each.uid) for each in found.history]
 
 
-def test_a_proposal_for_a_pod_that_is_gone_is_made_anew() -> None:
-    """For the pod that is sick now."""
+def test_a_proposal_for_a_deleted_pod_is_replaced() -> None:
+    """By one for the pod that fails now."""
     other = make_diagnosis(DiagnosisType.CRASH_LOOPING, Cause.POD, OTHER_POD)
 
     found = run_decide(
@@ -126,8 +126,8 @@ def test_a_proposal_for_a_pod_that_is_gone_is_made_anew() -> None:
     assert (REPLACE_PROPOSED, OTHER_POD.uid) == (latest_action(found), found.history[0].uid)
 
 
-def test_an_approval_from_before_the_proposal_approves_of_nothing() -> None:
-    """A manifest may keep the annotation when the status is lost: its number is passed over."""
+def test_an_approval_from_before_the_proposal_approves_nothing() -> None:
+    """A manifest may keep the annotation when the status is lost, so its id is skipped."""
     found = run_decide(make_record(), make_context(make_diagnosis(), approve="1"), APPROVE_POLICY)
     again = run_decide(found, make_context(make_diagnosis(), approve="1"), APPROVE_POLICY)
 
@@ -136,8 +136,8 @@ def test_an_approval_from_before_the_proposal_approves_of_nothing() -> None:
 
 
 @pytest.mark.parametrize(("stood", "again"), [(1800, False), (60, True)])
-def test_what_nobody_wanted_is_not_proposed_again_at_once(stood: int, *, again: bool) -> None:
-    """But what fell because the illness paused is."""
+def test_an_expired_proposal_is_not_repeated_at_once(stood: int, *, again: bool) -> None:
+    """A proposal that ended early, because its diagnosis paused, is repeated."""
     fell = make_action(
         outcome=ActionOutcome.EXPIRED, at=AT - 1900, ended_at=builders.at(AT - 1900 + stood)
     )
@@ -148,8 +148,8 @@ def test_what_nobody_wanted_is_not_proposed_again_at_once(stood: int, *, again: 
     assert BlockedReason.AWAITING_APPROVAL is found.blocked_reason
 
 
-def test_what_nobody_wanted_of_another_version_is_proposed() -> None:
-    """It is another story."""
+def test_an_expired_proposal_of_another_revision_does_not_count() -> None:
+    """The desired revision has changed since."""
     fell = make_action(outcome=ActionOutcome.EXPIRED, at=AT - 1900, ended_at=builders.at(AT - 100))
 
     found = run_decide(
@@ -161,8 +161,8 @@ def test_what_nobody_wanted_of_another_version_is_proposed() -> None:
     assert REPLACE_PROPOSED == latest_action(found)
 
 
-def test_before_a_version_is_known_what_was_noted_counts() -> None:
-    """A record that says nothing of a version."""
+def test_without_a_revision_all_recorded_actions_count() -> None:
+    """A record without a revision."""
     noted = make_action(outcome=ActionOutcome.OBSERVED)
     before = make_record(noted, desired_since=None)
 
@@ -190,8 +190,8 @@ EXHAUSTED_RECORD = make_record(make_action())
         ),
     ],
 )
-def test_a_pod_is_kept_while_others_serve(now: RemediationContext, *, keeps: bool) -> None:
-    """One that runs, is the app's, and is not ready."""
+def test_a_pod_is_isolated_while_others_are_ready(now: RemediationContext, *, keeps: bool) -> None:
+    """An active pod of the app that is not ready."""
     found = run_decide(EXHAUSTED_RECORD, now)
 
     assert found.quarantined
@@ -200,15 +200,15 @@ def test_a_pod_is_kept_while_others_serve(now: RemediationContext, *, keeps: boo
 
 
 @pytest.mark.parametrize("rules", [make_policy(quarantine={"isolate": False}), APPROVE_POLICY])
-def test_no_pod_is_kept_where_nobody_wants_it(rules: Policy) -> None:
-    """Or where people are asked before anything is done."""
+def test_no_pod_is_isolated_if_it_is_disabled(rules: Policy) -> None:
+    """Nor in the mode Approve."""
     found = run_decide(EXHAUSTED_RECORD, make_context(make_diagnosis()), rules)
 
     assert (True, None) == (found.quarantined, found.quarantine)
 
 
-def test_a_pod_that_never_ran_is_not_worth_keeping() -> None:
-    """Its image or its node is to blame: there is nothing to be seen in it."""
+def test_a_pod_that_never_ran_is_not_isolated() -> None:
+    """The cause is its image or its node: the pod has nothing to inspect."""
     vain = make_action(diagnosis=DiagnosisType.IMAGE_PULL_FAILING)
 
     found = run_decide(
@@ -218,8 +218,8 @@ def test_a_pod_that_never_ran_is_not_worth_keeping() -> None:
     assert (True, None) == (found.quarantined, found.quarantine)
 
 
-def test_one_pod_is_kept_at_a_time() -> None:
-    """The first stays until its time is over."""
+def test_one_pod_is_isolated_at_a_time() -> None:
+    """The first one stays until its TTL is over."""
     first = make_quarantine(pod=HEALTHY_POD)
 
     assert (
@@ -230,8 +230,8 @@ def test_one_pod_is_kept_at_a_time() -> None:
     )
 
 
-def test_long_words_are_cut() -> None:
-    """What the resource has room for."""
+def test_long_messages_are_cut() -> None:
+    """To the limit of the CRD."""
     wordy = make_diagnosis()
     wordy = type(wordy)(wordy.type, wordy.cause, wordy.confidence, wordy.pods, "x" * 2000)
 
