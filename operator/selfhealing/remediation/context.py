@@ -27,7 +27,7 @@ class ExternalState:
     """State outside the app's own objects that a decision depends on.
 
     Attributes:
-        time_scale: the factor for every duration of healing; 1.0 except in tests and demos.
+        time_scale: the factor for every duration of healing, as the setting healing_scale has it.
         blocked_reason: why no action may start now.
         stable_revision_missing: the pod template of the stable revision is no longer stored.
         too_many_nodes_lost: so many nodes are unreachable, or they cannot be counted, that no

@@ -236,12 +236,12 @@ class TestPlaces:
 
     def test_a_pod_that_is_stuck_terminating(self) -> None:
         """The cause is its node, or the environment if the pod has a finalizer."""
-        held = pod("web-def-1", running(ready=False), finalizers=["example.com/slow"])
+        stuck = pod("web-def-1", running(ready=False), finalizers=["example.com/slow"])
         diagnosis_type = DiagnosisType.STUCK_TERMINATING
 
         assert (Cause.NODE, Confidence.HIGH) == attribute(
             crashing_pod("web-def-1"), diagnosis_type=diagnosis_type
         )
         assert (Cause.ENVIRONMENT, Confidence.HIGH) == attribute(
-            held, diagnosis_type=diagnosis_type
+            stuck, diagnosis_type=diagnosis_type
         )

@@ -171,19 +171,21 @@ class TestLoops:
 
     @pytest.mark.parametrize("ready", [True, False])
     @pytest.mark.parametrize(
-        ("life", "since", "ill"),
+        ("uptime", "since", "expected"),
         [(1, 11, True), (1, 13, False), (90, 189, True), (90, 191, False), (599, 1000, True)],
     )
-    def test_a_slow_crash_loop(self, life: float, since: float, ready: bool, ill: bool) -> None:  # noqa: FBT001 - a table's columns
+    def test_a_slow_crash_loop(
+        self, uptime: float, since: float, *, ready: bool, expected: bool
+    ) -> None:
         """Between two crashes the container must run twice as long as before."""
         now = 10_000
         start = now - since
         back = running(
-            start, ready=ready, restarts=CRASHLOOP_RESTARTS, last=ended_after(life, start - 1)
+            start, ready=ready, restarts=CRASHLOOP_RESTARTS, last=ended_after(uptime, start - 1)
         )
         diagnosis_type = diagnosed_type(pod("web-abc-1", back, since=start), now)
 
-        assert ill == (diagnosis_type is DiagnosisType.CRASH_LOOPING)
+        assert expected == (diagnosis_type is DiagnosisType.CRASH_LOOPING)
 
     def test_a_run_of_ten_minutes_is_no_loop(self) -> None:
         """The kubelet resets its back-off after such a run."""

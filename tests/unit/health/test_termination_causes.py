@@ -29,7 +29,7 @@ def kill_event(at: datetime) -> ContainerKillEvent:
 
 
 @pytest.mark.parametrize(
-    ("before", "code", "told"),
+    ("before", "code", "expected"),
     [
         ("OOMKilled", 137, "OOMKilled"),
         ("OOMKilled", 143, "Error"),
@@ -42,14 +42,14 @@ def kill_event(at: datetime) -> ContainerKillEvent:
 )
 @pytest.mark.parametrize("at", [FIRST, LATER], ids=["the same end", "a later end"])
 def test_a_kill_without_an_event_has_the_previous_cause(
-    before: str, code: int, told: str, at: datetime
+    before: str, code: int, expected: str, at: datetime
 ) -> None:
     """A kill has the cause of the previous one; a crash stays a crash."""
     if at == FIRST and before == "LivenessProbe":
-        told = "LivenessProbe"  # found out while the Event was there
+        expected = "LivenessProbe"  # stored while the Event existed
     causes = TerminationCauses(recorded={KEY: RecordedTermination(FIRST, before)})
 
-    assert causes.reason_for(KEY, termination(at, code)) == told
+    assert causes.reason_for(KEY, termination(at, code)) == expected
 
 
 def test_an_event_has_priority_over_the_previous_cause() -> None:

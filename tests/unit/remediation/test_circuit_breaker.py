@@ -6,7 +6,7 @@ from selfhealing.remediation.circuit_breaker import is_storm, too_many_nodes_los
 
 
 @pytest.mark.parametrize(
-    ("ill", "apps", "storm"),
+    ("unhealthy", "total", "storm"),
     [
         (0, 0, False),
         (4, 4, False),
@@ -18,9 +18,11 @@ from selfhealing.remediation.circuit_breaker import is_storm, too_many_nodes_los
         (45, 100, True),
     ],
 )
-def test_a_storm_takes_a_number_and_a_ratio_of_apps(ill: int, apps: int, *, storm: bool) -> None:
+def test_a_storm_takes_a_number_and_a_ratio_of_apps(
+    unhealthy: int, total: int, *, storm: bool
+) -> None:
     """Of a few apps a ratio says nothing; of many apps some are always unhealthy."""
-    assert storm is is_storm(ill, apps)
+    assert storm is is_storm(unhealthy, total)
 
 
 @pytest.mark.parametrize(

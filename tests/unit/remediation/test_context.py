@@ -104,7 +104,7 @@ class TestHealthy:
     """All wanted pods exist and are ready, and none has a problem or a diagnosis."""
 
     @pytest.mark.parametrize(
-        ("objects", "well", "idle"),
+        ("objects", "healthy", "scaled_to_zero"),
         [
             ([], False, True),
             ([deployment(0)], False, True),
@@ -125,14 +125,16 @@ class TestHealthy:
         ],
         ids=["nothing", "scaled to zero", "ill", "one is missing", "not taken up", "flaps"],
     )
-    def test_it_is_not_healthy(self, objects: list[Json], well: bool, idle: bool) -> None:  # noqa: FBT001 - a table's columns
+    def test_it_is_not_healthy(
+        self, objects: list[Json], *, healthy: bool, scaled_to_zero: bool
+    ) -> None:
         """An app without pods is not healthy either."""
         found = make_context(*objects)
 
-        assert (well, idle) == (found.healthy, found.scaled_to_zero)
+        assert (healthy, scaled_to_zero) == (found.healthy, found.scaled_to_zero)
 
     @pytest.mark.parametrize(
-        ("other", "ill"),
+        ("other", "expected"),
         [
             (
                 pod("web-abc-2", running(), ready=False, ready_reason="", deletionTimestamp=iso(0)),
@@ -145,12 +147,15 @@ class TestHealthy:
         ],
     )
     def test_it_is_healthy_despite_a_pod_on_a_lost_node(
-        self, other: Json, ill: DiagnosisType
+        self, other: Json, expected: DiagnosisType
     ) -> None:
         """A deleted pod on an unreachable node, which stays for days, does not count."""
         found = make_context(deployment(1), pod("web-abc-1", running()), other)
 
-        assert ([ill], True) == ([diagnosis.type for diagnosis in found.diagnoses], found.healthy)
+        assert ([expected], True) == (
+            [diagnosis.type for diagnosis in found.diagnoses],
+            found.healthy,
+        )
 
 
 class TestProbation:
@@ -206,9 +211,9 @@ class TestProbation:
 
 def test_somebody_has_paused_the_deployment() -> None:
     """A change of a paused Deployment does not reach the pods."""
-    held = deployment(1, conditions=[progressing_condition("DeploymentPaused", status="Unknown")])
+    paused = deployment(1, conditions=[progressing_condition("DeploymentPaused", status="Unknown")])
 
-    assert make_context(held).rollout_paused
+    assert make_context(paused).rollout_paused
 
 
 @pytest.mark.parametrize(

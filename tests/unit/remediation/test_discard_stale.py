@@ -13,7 +13,7 @@ from selfhealing.api.healing_status import (
 )
 from selfhealing.api.spec import parse_spec
 from selfhealing.health.deadlines import Deadlines
-from selfhealing.remediation import history as ledger
+from selfhealing.remediation import history
 from selfhealing.remediation.context import ExternalState, RemediationContext
 from selfhealing.remediation.engine import decide
 from selfhealing.remediation.policy import VERIFICATION_TIMEOUT, Policy, build_policy
@@ -50,7 +50,7 @@ class TestDue:
         at = builders.at(0) + VERIFICATION_TIMEOUT - timedelta(seconds=1)
         found = discard_stale_action(make_record(RUNNING_ACTION), REVISION, make_policy(mode), at)
 
-        assert RUNNING_ACTION == ledger.find_running(found)
+        assert RUNNING_ACTION == history.find_running(found)
         assert mode == found.mode
 
     @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ class TestDue:
         before = make_record(RUNNING_ACTION, memory_limit="200Mi")
         found = discard_stale_action(before, asked, make_policy(mode), builders.at(0) + after)
 
-        assert None is ledger.find_running(found)
+        assert None is history.find_running(found)
         assert "200Mi" == found.memory_limit
 
     def test_there_is_no_running_action(self) -> None:
@@ -85,23 +85,25 @@ class TestIsolatedPod:
 
     @pytest.mark.parametrize("mode", ["Auto", "Off"])
     @pytest.mark.parametrize(
-        ("at", "left", "there"),
+        ("at", "is_delete_pending", "is_recorded"),
         [(59, False, True), (60, False, False), (60, True, True)],
         ids=["for a while", "until it is deleted", "until it can be"],
     )
     def test_how_long_it_is_in_the_record(
-        self, mode: str, at: float, *, left: bool, there: bool
+        self, mode: str, at: float, *, is_delete_pending: bool, is_recorded: bool
     ) -> None:
         """Only the operator deletes it, also in the mode Off."""
         context = RemediationContext(
-            REVISION, builders.IMAGE, external=ExternalState(isolated_pod_delete_pending=left)
+            REVISION,
+            builders.IMAGE,
+            external=ExternalState(isolated_pod_delete_pending=is_delete_pending),
         )
         deadlines = Deadlines(builders.at(at))
         found = decide(
             make_record(quarantine=self.QUARANTINE), context, make_policy(mode), deadlines
         )
 
-        assert there == (found.quarantine is not None)
+        assert is_recorded == (found.quarantine is not None)
         assert (None if at >= 60 else 1.0) == deadlines.requeue_after
 
     def test_the_app_becomes_a_job(self) -> None:

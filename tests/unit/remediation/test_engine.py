@@ -144,14 +144,16 @@ def test_off_clears_the_overrides() -> None:
     assert ["CrashLooping"] == [each.type for each in found.diagnoses]
 
 
-@pytest.mark.parametrize("left", [False, True])
-def test_an_isolated_pod_leaves_the_record_when_it_is_deleted(*, left: bool) -> None:
+@pytest.mark.parametrize("is_delete_pending", [False, True])
+def test_an_isolated_pod_leaves_the_record_when_it_is_deleted(*, is_delete_pending: bool) -> None:
     """Until then it stays in the record, in any mode."""
     before = make_record(quarantine=make_quarantine(until=AT))
-    now = make_context_with(isolated_pod_delete_pending=left)
+    now = make_context_with(isolated_pod_delete_pending=is_delete_pending)
 
-    assert left is (run_decide(before, now).quarantine is not None)
-    assert left is (run_decide(before, now, make_policy(mode="Off")).quarantine is not None)
+    assert is_delete_pending is (run_decide(before, now).quarantine is not None)
+    assert is_delete_pending is (
+        run_decide(before, now, make_policy(mode="Off")).quarantine is not None
+    )
 
 
 def test_the_evidence_key_of_an_action_is_recorded_once() -> None:

@@ -21,7 +21,7 @@ from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.memory_trend import MemorySample
 from selfhealing.health.pod_diagnosis import DiagnosisType
-from selfhealing.remediation import history as ledger
+from selfhealing.remediation import history
 from selfhealing.remediation.context import ExternalState, RemediationContext
 from selfhealing.remediation.engine import decide
 from selfhealing.remediation.policy import Policy, build_policy
@@ -47,7 +47,7 @@ def policy_with(**more: Any) -> Policy:  # noqa: ANN401 - of the spec
     return build_policy(parse_spec({"image": builders.IMAGE, "healing": healing}))
 
 
-def record(*history: HealingAction, **more: object) -> HealingStatus:
+def record(*actions: HealingAction, **more: object) -> HealingStatus:
     """The record of an app that has been healthy for long."""
     fields = {
         "mode": "Auto",
@@ -56,10 +56,10 @@ def record(*history: HealingAction, **more: object) -> HealingStatus:
         "stable_revision": REVISION,
         "desired_since": builders.at(-9999),
         "healthy_since": builders.at(-9999),
-        "next_id": len(history) + 1,
+        "next_id": len(actions) + 1,
         **more,
     }
-    return HealingStatus.model_validate({"history": list(history), **fields})
+    return HealingStatus.model_validate({"history": list(actions), **fields})
 
 
 def raise_memory(
@@ -92,7 +92,7 @@ class TestRaising:
     def test_in_running_pods(self) -> None:
         """At once, and the probation goes on, because the app is healthy."""
         after = decide_next(record())
-        action = ledger.find_running(after)
+        action = history.find_running(after)
 
         assert action is not None
         assert (Remediation.RAISE_MEMORY, "MemoryClimbing", "200Mi") == (
@@ -189,7 +189,7 @@ class TestNothingElse:
         """The mode counts for a warning as for any diagnosis."""
         after = decide_next(record(), mode=mode)
 
-        assert ledger.find_running(after) is None
+        assert history.find_running(after) is None
         assert after.memory_limit is None
         assert 1 == len(after.history)
 
@@ -221,13 +221,13 @@ class TestStatus:
 
         assert healing is not None
         assert ["MemoryClimbing"] == [each.type for each in healing.diagnoses]
-        assert ledger.find_running(healing) is not None
+        assert history.find_running(healing) is not None
         assert "Ready" == evaluation.status.phase
         assert ("True", "True") == (conditions["Ready"], conditions["Healthy"])
         assert builders.at(100) == healing.healthy_since
         assert builders.at(100) == evaluation.status.last_heal_time
         assert ["MemoryClimbing", "HealingRaiseMemory"] == [
-            notice.reason for notice in evaluation.events if "emory" in notice.reason
+            event.reason for event in evaluation.events if "emory" in event.reason
         ]
 
     def test_it_is_not_healing(self) -> None:
@@ -235,7 +235,7 @@ class TestStatus:
         evaluation = self.evaluate_app(SPEC, replicas=2)
 
         assert evaluation.status.healing is not None
-        assert ledger.find_running(evaluation.status.healing) is not None
+        assert history.find_running(evaluation.status.healing) is not None
         assert "Progressing" == evaluation.status.phase
 
     def test_without_a_maximum(self) -> None:

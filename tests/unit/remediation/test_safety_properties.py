@@ -177,10 +177,10 @@ class SafetyProperties(RuleBasedStateMachine):
         self.cluster.needed_memory = needs
         self.run_cluster(0)
 
-    @rule(held=st.booleans(), guarded=st.booleans())
-    def rollout_or_budget_changes(self, *, held: bool, guarded: bool) -> None:
+    @rule(is_paused=st.booleans(), has_budget=st.booleans())
+    def rollout_or_budget_changes(self, *, is_paused: bool, has_budget: bool) -> None:
         """A person pauses the Deployment, creates a PodDisruptionBudget, or reverts that."""
-        self.cluster.is_paused, self.cluster.has_disruption_budget = held, guarded
+        self.cluster.is_paused, self.cluster.has_disruption_budget = is_paused, has_budget
         self.cluster.next_resource_version()
         self.run_cluster(0)
 
@@ -519,4 +519,4 @@ class SafetyProperties(RuleBasedStateMachine):
 SafetyProperties.TestCase.settings = settings(
     max_examples=EXAMPLES, stateful_step_count=40, deadline=None, print_blob=True
 )
-TestEnvelope = SafetyProperties.TestCase
+TestSafetyProperties = SafetyProperties.TestCase

@@ -233,14 +233,18 @@ def test_the_overrides_of_the_spec() -> None:
 
 def test_evidence_is_collected_for_running_actions_and_new_quarantines() -> None:
     """Once; a dry run needs no evidence."""
-    under_way = make_action(3, outcome=ActionOutcome.IN_PROGRESS)
-    left = make_action(2, Remediation.QUARANTINE, ActionOutcome.COMPLETED, at=AT)
-    seen = under_way.model_copy(update={"evidence": "key"})
-    noted = make_action(1, outcome=ActionOutcome.OBSERVED)
+    running = make_action(3, outcome=ActionOutcome.IN_PROGRESS)
+    quarantined = make_action(2, Remediation.QUARANTINE, ActionOutcome.COMPLETED, at=AT)
+    collected = running.model_copy(update={"evidence": "key"})
+    observed = make_action(1, outcome=ActionOutcome.OBSERVED)
 
-    assert under_way == find_action_without_evidence(make_record(noted, under_way, left), NOW)
-    assert left == find_action_without_evidence(make_record(seen, left, noted), NOW)
-    assert None is find_action_without_evidence(make_record(seen, left, noted), builders.at(AT + 1))
+    assert running == find_action_without_evidence(make_record(observed, running, quarantined), NOW)
+    assert quarantined == find_action_without_evidence(
+        make_record(collected, quarantined, observed), NOW
+    )
+    assert None is find_action_without_evidence(
+        make_record(collected, quarantined, observed), builders.at(AT + 1)
+    )
 
 
 def test_the_evidence_pod_is_the_target_or_the_pod_with_most_restarts() -> None:

@@ -29,16 +29,16 @@ def find_condition(kind: str, *objects: Json, **more: Any) -> ConditionTuple | N
 
 
 class TestReconciled:
-    """Whether the children are as the spec says."""
+    """Whether the children match the spec."""
 
     def test_true(self) -> None:
-        """Nothing stands in the way."""
+        """There is no error."""
         assert ("True", "ChildrenApplied", "every child matches the spec") == find_condition(
             "Reconciled"
         )
 
     def test_false(self) -> None:
-        """All obstacles are told; the first one is the reason."""
+        """The message has all errors, the reason is that of the first one."""
         outcome = SyncResult(
             errors=(
                 SyncError(SyncErrorReason.QUOTA_EXCEEDED, "Service: exceeded quota"),
@@ -53,7 +53,7 @@ class TestReconciled:
         ) == find_condition("Reconciled", sync_result=outcome)
 
     def test_unknown(self) -> None:
-        """A paused app is not looked after."""
+        """The children of a paused app are not reconciled."""
         assert (
             "Unknown",
             "Paused",
@@ -71,8 +71,8 @@ class TestPaused:
             (False, ("False", "NotPaused", "the operator reconciles the children")),
         ],
     )
-    def test_it(self, paused: bool, expected: ConditionTuple) -> None:  # noqa: FBT001 - a table's column
-        """As the spec says."""
+    def test_paused(self, paused: bool, expected: ConditionTuple) -> None:  # noqa: FBT001 - a table's column
+        """It has the value of spec.paused."""
         assert expected == find_condition("Paused", spec={"image": "web:v1", "paused": paused})
 
 
@@ -80,7 +80,7 @@ class TestProgressing:
     """Whether pods are being replaced or added."""
 
     def test_no_deployment(self) -> None:
-        """Nothing is known."""
+        """It is unknown."""
         assert ("Unknown", "NoDeployment", "there is no Deployment yet") == find_condition(
             "Progressing"
         )
@@ -94,7 +94,7 @@ class TestProgressing:
         ) == find_condition("Progressing", deployment(observed=False))
 
     def test_rolling_out(self) -> None:
-        """Pods of the new template are on their way."""
+        """Pods of the new template start."""
         rolling = deployment(2, updated=1, conditions=[progressing_condition("ReplicaSetUpdated")])
 
         assert ("True", "RollingOut", "1 of 2 pods made from the current spec") == find_condition(
@@ -102,7 +102,7 @@ class TestProgressing:
         )
 
     def test_all_made_but_not_ready(self) -> None:
-        """A rollout is complete when the Deployment says so, or when all is ready."""
+        """A rollout is complete if the Deployment says so, or if all pods are ready."""
         made = deployment(1, conditions=[progressing_condition("ReplicaSetUpdated")])
 
         assert ("True", "RollingOut", "1 of 1 pod made from the current spec") == find_condition(
@@ -127,7 +127,7 @@ class TestProgressing:
         ) == find_condition("Progressing", deployment(2))
 
     def test_stuck(self) -> None:
-        """Past its deadline it does not progress."""
+        """After the progress deadline it is False."""
         stuck = deployment(
             1,
             updated=0,
@@ -140,9 +140,9 @@ class TestProgressing:
             'ReplicaSet "web-abc" has timed out progressing.',
         ) == find_condition("Progressing", stuck)
 
-    def test_held(self) -> None:
-        """Somebody paused the Deployment itself."""
-        held = deployment(
+    def test_paused_deployment(self) -> None:
+        """A person has paused the Deployment itself."""
+        paused = deployment(
             1, updated=0, conditions=[progressing_condition("DeploymentPaused", status="Unknown")]
         )
 
@@ -150,20 +150,20 @@ class TestProgressing:
             "Unknown",
             "DeploymentPaused",
             "somebody has paused the Deployment",
-        ) == find_condition("Progressing", held)
+        ) == find_condition("Progressing", paused)
 
 
 class TestHealthy:
-    """Whether something fails in the pods."""
+    """Whether a pod has a problem."""
 
     def test_true(self) -> None:
-        """Nothing fails in pods that start."""
+        """A pod that starts has no problem."""
         assert ("True", "NothingFails", "nothing fails in the pods") == find_condition(
             "Healthy", deployment(1), pod("web-abc-1", running(ready=False))
         )
 
     def test_false(self) -> None:
-        """The gravest ailment, also of a pod that a rollout will replace."""
+        """The most severe problem, also of a pod that a rollout will replace."""
         assert (
             "False",
             "CrashLoopBackOff",
@@ -176,20 +176,20 @@ class TestHealthy:
 
 
 class TestScalingActive:
-    """Whether the autoscaler can see and act."""
+    """Whether the autoscaler has metrics and scales."""
 
     def test_no_autoscaler(self) -> None:
-        """Then there is no such condition."""
+        """There is no such condition."""
         assert None is find_condition("ScalingActive", deployment())
 
     def test_not_reported(self) -> None:
-        """A new autoscaler has not looked yet."""
+        """A new autoscaler has no condition yet."""
         assert ("Unknown", "NotReported", "the autoscaler has not reported yet") == find_condition(
             "ScalingActive", hpa(active=None)
         )
 
-    def test_its_own_words(self) -> None:
-        """Without the name of a pod, which it picks by chance."""
+    def test_its_own_message(self) -> None:
+        """Without the pod name, which is another one each time."""
         blind = hpa(
             active="False",
             reason="FailedGetResourceMetric",
@@ -203,18 +203,18 @@ class TestScalingActive:
         ) == find_condition("ScalingActive", blind)
 
 
-def test_a_strange_reason() -> None:
-    """A reason that metav1.Condition does not take would spoil the whole status."""
+def test_an_invalid_reason() -> None:
+    """A reason that metav1.Condition does not allow would make the status invalid."""
     strange = hpa(reason="not camel case")
 
     assert "Unknown" == (find_condition("ScalingActive", strange) or ("", ""))[1]
 
 
 class TestTimes:
-    """When a condition changed last, and by which generation it was judged."""
+    """lastTransitionTime and observedGeneration."""
 
     def test_the_transition_time_moves_with_the_status_only(self) -> None:
-        """A new reason or message leaves it where it was."""
+        """A new reason or message does not change it."""
         first = status_json(evaluate_app(deployment(1), now=100))
         same = status_json(
             evaluate_app(
@@ -234,5 +234,5 @@ class TestTimes:
         ]
 
     def test_the_generation(self) -> None:
-        """Each condition says which spec it is about."""
+        """Each condition has the generation of its spec."""
         assert {1} == {c["observedGeneration"] for c in status_json(evaluate_app())["conditions"]}

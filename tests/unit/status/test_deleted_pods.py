@@ -1,4 +1,4 @@
-"""Restarts of pods that are gone before anybody has counted them."""
+"""Restarts of pods that are deleted before they were counted."""
 
 import pytest
 
@@ -24,13 +24,13 @@ def store() -> Store:
 
 
 def make_restarted_pod(number: int = 1) -> Json:
-    """The pod web-abc-1, restarted so many times."""
+    """The pod web-abc-1 with this number of restarts."""
     end = termination(137, "Error", started=0, finished=10)
     return pod("web-abc-1", running(11, restarts=number, last=end))
 
 
 def count_once(store: Store, previous: RestartsStatus | None = None) -> RestartsStatus:
-    """Count once, and settle what is gone."""
+    """Count once, and release the counted pods."""
     snapshot = store.snapshot(KEY)
     assert snapshot is not None
     restarts_status, _ = restarts.count_restarts(
@@ -41,7 +41,7 @@ def count_once(store: Store, previous: RestartsStatus | None = None) -> Restarts
 
 
 def test_a_restart_just_before_the_end_of_the_pod(store: Store) -> None:
-    """It is in the total, by its reason, but not among those of living pods."""
+    """It counts for the total and its reason, but not for the existing pods."""
     kill = container_kill_event(probe_kill_event("web-abc-1", 9))
     assert kill is not None
     store.upsert_kill_event(kill)
@@ -56,8 +56,8 @@ def test_a_restart_just_before_the_end_of_the_pod(store: Store) -> None:
     assert "web-abc-1" == found.last.pod
 
 
-def test_only_what_is_new_is_counted(store: Store) -> None:
-    """What is in the ledger already is not counted once more when the pod goes."""
+def test_only_new_restarts_are_counted(store: Store) -> None:
+    """Restarts with an entry are not counted again when the pod is deleted."""
     store.upsert_pod(KEY, pod_view(make_restarted_pod(1)))
     before = count_once(store)
     store.delete_pod(UID)
@@ -68,7 +68,7 @@ def test_only_what_is_new_is_counted(store: Store) -> None:
 
 
 def test_a_write_whose_answer_was_lost(store: Store) -> None:
-    """The status may have been written although nobody knows: nothing is counted twice."""
+    """The status may have been written in spite of the error: nothing is counted twice."""
     store.upsert_pod(KEY, pod_view(make_restarted_pod(2)))
     store.delete_pod(UID)
     snapshot = store.snapshot(KEY)
@@ -82,8 +82,8 @@ def test_a_write_whose_answer_was_lost(store: Store) -> None:
     assert before == found
 
 
-def test_its_end_alone_is_no_reason_to_write(store: Store) -> None:
-    """The entry in the ledger goes with the next restart of another pod."""
+def test_a_deleted_pod_alone_causes_no_write(store: Store) -> None:
+    """Its entry is removed with the next restart of another pod."""
     store.upsert_pod(KEY, pod_view(make_restarted_pod()))
     store.delete_pod(UID)
     before = count_once(store)
@@ -97,8 +97,8 @@ def test_its_end_alone_is_no_reason_to_write(store: Store) -> None:
     assert ["web-abc-2"] == [entry.pod for entry in found.counted]
 
 
-def test_what_is_accounted_for_is_forgotten(store: Store) -> None:
-    """The next look knows nothing of it any more."""
+def test_counted_pods_are_released(store: Store) -> None:
+    """The next snapshot does not have them."""
     store.upsert_pod(KEY, pod_view(make_restarted_pod()))
     store.delete_pod(UID)
     before = count_once(store)
@@ -112,7 +112,7 @@ def test_what_is_accounted_for_is_forgotten(store: Store) -> None:
 
 
 def test_pods_that_were_never_restarted_leave_nothing(store: Store) -> None:
-    """Most pods end so."""
+    """Most pods are deleted without a restart."""
     store.upsert_pod(KEY, pod_view(pod("web-abc-1", running())))
     store.delete_pod(UID)
 
@@ -122,8 +122,8 @@ def test_pods_that_were_never_restarted_leave_nothing(store: Store) -> None:
     assert () == snapshot.deleted_pods
 
 
-def test_the_end_of_the_app_ends_it_all(store: Store) -> None:
-    """A new app of the same name does not count the pods of the old one."""
+def test_the_deletion_of_the_app_releases_its_pods(store: Store) -> None:
+    """A new app of the same name does not count the old pods."""
     store.upsert_pod(KEY, pod_view(make_restarted_pod()))
     store.delete_pod(UID)
     store.delete_app(KEY, builders.app()["metadata"]["uid"])

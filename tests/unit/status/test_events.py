@@ -1,4 +1,4 @@
-"""Events: what is told, and what is not told again."""
+"""The Events of an app, and which changes give none."""
 
 from typing import Any
 
@@ -36,12 +36,12 @@ HEALING_OFF = {"image": "web:v1", "port": 5000, "healing": {"mode": "Off"}}
 
 
 def observe(*objects: Json, **more: Any) -> Observation:  # noqa: ANN401 - as tell
-    """One look of the operator at the world."""
+    """Evaluate the app with the status of the previous evaluation."""
     return objects, {"spec": HEALING_OFF, **more}
 
 
 def events_of(*steps: Observation) -> list[list[str]]:
-    """The Events that come with each of several looks, one after the other."""
+    """The Events of several evaluations in a row."""
     status: Json = {}
     events = []
     for objects, more in steps:
@@ -51,8 +51,8 @@ def events_of(*steps: Observation) -> list[list[str]]:
     return events
 
 
-class TestDeeds:
-    """What was written to the children."""
+class TestChildEvents:
+    """Changes of the children."""
 
     @pytest.mark.parametrize(
         ("need", "expected"),
@@ -88,22 +88,22 @@ class TestDeeds:
             ),
         ],
     )
-    def test_one_for_each_kind_of_deed(self, need: ChildAction | None, expected: Event) -> None:
-        """All children of which the same was done are in one Event."""
+    def test_one_for_each_action(self, need: ChildAction | None, expected: Event) -> None:
+        """All children with the same action share one Event."""
         changes = (ChildChange("Deployment", need), ChildChange("Service", need))
 
         assert [expected] == list(child_events(changes))
 
-    def test_nothing_done(self) -> None:
-        """No deed, no Event."""
+    def test_no_changes(self) -> None:
+        """Without a change there is no Event."""
         assert [] == list(child_events(()))
 
 
 class TestPhases:
-    """How the app is, told when it changes."""
+    """Changes of the phase."""
 
     def test_first_deployment(self) -> None:
-        """Pending and Progressing are no news; Ready is."""
+        """Pending and Progressing give no Event, Ready does."""
         new = deployment(1, updated=0, conditions=[progressing_condition("NewReplicaSetCreated")])
 
         assert [[], [], [], ["Normal Ready: 1 of 1 pod ready"], []] == events_of(
@@ -115,7 +115,7 @@ class TestPhases:
         )
 
     def test_degraded_once(self) -> None:
-        """The states of a crash loop take turns without another Event."""
+        """The states of a crash loop give one Event."""
         looping = [
             crash_loop(2, termination(1, finished=10)),
             running(
@@ -135,7 +135,7 @@ class TestPhases:
         ] == events_of(*(observe(deployment(1), pod("web-abc-1", status)) for status in looping))
 
     def test_another_reason(self) -> None:
-        """A fault that becomes another one is told again."""
+        """A fault with another reason gives another Event."""
         slow = pod("web-abc-1", running(since=0, ready=False), since=50)
         dead = pod("web-abc-1", terminated(termination(137, "OOMKilled")))
 
@@ -145,7 +145,7 @@ class TestPhases:
         ] == events_of(observe(deployment(1), slow), observe(deployment(1), dead))
 
     def test_recovery(self) -> None:
-        """From a fault to Ready, at once or by way of new pods."""
+        """From a fault to Ready, at once or after new pods."""
         bad = observe(deployment(1), pod("web-abc-1", crash_loop(0, termination(1))))
         good = observe(deployment(1), READY)
 
@@ -155,11 +155,11 @@ class TestPhases:
         )[1:]
 
     def test_a_lost_node(self) -> None:
-        """From the first word to the last: which node, until when, and how long it took."""
+        """The node, the time until its pods are replaced, and the duration of the recovery."""
         first, second = READY, pod("web-abc-2", running())
         here: Json = {"ready": False, "ready_reason": "", "since": 50, "node": "node-7"}
         lost = pod("web-abc-2", running(), tolerations=[unreachable_toleration()], **here)
-        left = pod("web-abc-2", running(), deletionTimestamp=iso(0), **here)
+        terminating = pod("web-abc-2", running(), deletionTimestamp=iso(0), **here)
         coming = pod("web-abc-3", waiting("ContainerCreating"))
         new = pod("web-abc-3", running())
 
@@ -189,8 +189,8 @@ class TestPhases:
             observe(deployment(2), first, second),
             observe(deployment(2), first, lost, now=51),
             observe(deployment(2), first, lost, now=200),
-            observe(deployment(2), first, left, coming, now=351),
-            observe(deployment(2), first, left, new, now=358),
+            observe(deployment(2), first, terminating, coming, now=351),
+            observe(deployment(2), first, terminating, new, now=358),
             observe(deployment(2), first, new, now=900),
         )[1:]
 
@@ -209,7 +209,7 @@ class TestPhases:
         )
 
     def test_a_lost_node_of_a_paused_app(self) -> None:
-        """An app that is not Ready does not say so."""
+        """A paused app that is not Ready gives no Event of a recovery."""
         lost = pod("web-abc-1", running(), ready=False, ready_reason="", since=50)
         paused = observe(deployment(1), lost, spec={"image": "web:v1", "paused": True}, now=60)
         (event,) = events_of(observe(deployment(1), lost, now=51), paused)[1]
@@ -218,7 +218,7 @@ class TestPhases:
         assert "again" not in event
 
     def test_a_rollout(self) -> None:
-        """It is told when it begins and when it has ended."""
+        """Its start and its end give an Event."""
         rolling = deployment(1, conditions=[progressing_condition("ReplicaSetUpdated", "def")])
         new = pod("web-def-1", running())
         done = deployment(1, conditions=[progressing_condition(current="def")])
@@ -234,8 +234,8 @@ class TestPhases:
             observe(done, new),
         )[1:]
 
-    def test_scaling_is_everyday(self) -> None:
-        """Pods that come and go are told by the autoscaler's Event, not by phases."""
+    def test_scaling_gives_no_phase_event(self) -> None:
+        """The autoscaler's Event reports it."""
         one = observe(deployment(1), READY)
         starting = observe(deployment(2, updated=1), READY)
         two = observe(deployment(2), READY, pod("web-abc-2", running()))
@@ -243,17 +243,17 @@ class TestPhases:
         assert [[], []] == events_of(one, starting, two)[1:]
 
     def test_paused(self) -> None:
-        """Pausing is told, and so is what is found afterwards."""
-        well = observe(deployment(1), READY)
+        """Pausing gives an Event, and so does the state after it."""
+        healthy = observe(deployment(1), READY)
         paused = observe(deployment(1), READY, spec={"image": "web:v1", "paused": True})
 
         assert [
             ["Normal Paused: paused, nothing is changed; 1 of 1 pod ready"],
             ["Normal Ready: 1 of 1 pod ready"],
-        ] == events_of(well, paused, well)[1:]
+        ] == events_of(healthy, paused, healthy)[1:]
 
     def test_nothing_known(self) -> None:
-        """A status without a phase or without conditions tells nothing."""
+        """A status without a phase or without conditions gives no Event."""
         found = evaluate_app(deployment(1), READY).status
 
         assert [] == transition_events(found, found.model_copy(update={"phase": None}), ())
@@ -261,16 +261,16 @@ class TestPhases:
 
 
 class TestReconciled:
-    """Obstacles, told when they come and when they go."""
+    """Errors of the children: their begin and their end."""
 
     def observe_error(self, obstacle: SyncErrorReason) -> Observation:
-        """A look that met an obstacle."""
+        """An evaluation with an error."""
         outcome = SyncResult(errors=(SyncError(obstacle, "Service: no"),))
         return observe(deployment(1), READY, sync_result=outcome)
 
     def test_comes_and_goes(self) -> None:
-        """A refusal is told once, and its end."""
-        well = observe(deployment(1), READY)
+        """An error gives one Event, and its end another."""
+        healthy = observe(deployment(1), READY)
         refused = self.observe_error(SyncErrorReason.QUOTA_EXCEEDED)
 
         assert [
@@ -283,22 +283,22 @@ class TestReconciled:
                 "Normal Reconciled: every child matches the spec",
                 "Normal Ready: 1 of 1 pod ready",
             ],
-        ] == events_of(well, refused, refused, well)[1:]
+        ] == events_of(healthy, refused, refused, healthy)[1:]
 
-    def test_told_by_the_phase(self) -> None:
-        """An app that is Invalid says why once, not twice."""
-        well = observe(deployment(1), READY)
+    def test_invalid_has_one_event(self) -> None:
+        """The phase Invalid gives the Event, so the condition gives none."""
+        healthy = observe(deployment(1), READY)
 
         assert [["Warning NameConflict: Service: no; 1 pod serves as before"]] == events_of(
-            well, self.observe_error(SyncErrorReason.NAME_CONFLICT)
+            healthy, self.observe_error(SyncErrorReason.NAME_CONFLICT)
         )[1:]
 
-    def test_what_passes_is_no_news(self) -> None:
-        """A child that is still being deleted is waited for in silence."""
-        well = observe(deployment(1), READY)
+    def test_transient_errors_give_no_event(self) -> None:
+        """A child that is still being deleted is not reported."""
+        healthy = observe(deployment(1), READY)
 
         assert [[], ["Normal Ready: 1 of 1 pod ready"]] == events_of(
-            well, self.observe_error(SyncErrorReason.CHILD_TERMINATING), well
+            healthy, self.observe_error(SyncErrorReason.CHILD_TERMINATING), healthy
         )[1:]
 
 
@@ -310,12 +310,12 @@ class TestRestarts:
         return Restart(pod_name, "app", reason, code, 1)
 
     def restart_events(self, *restarts: Restart) -> list[Event]:
-        """What is told of restarts alone."""
+        """The Events of restarts only."""
         status = evaluate_app().status
         return transition_events(status, status, restarts)
 
     def test_each_of_a_few(self) -> None:
-        """With its cause; the exit code only where there is one."""
+        """With the cause, and with the exit code if there is one."""
         assert [
             Event(
                 "Warning",
@@ -334,7 +334,7 @@ class TestRestarts:
         )
 
     def test_many_at_once(self) -> None:
-        """A storm is one Event."""
+        """Many restarts share one Event."""
         storm = [self.make_restart(f"web-abc-{i}", "LivenessProbe") for i in range(5)]
 
         assert [
@@ -347,10 +347,10 @@ class TestRestarts:
 
 
 class TestScaling:
-    """What the autoscaler does."""
+    """Changes of the autoscaler."""
 
     def test_another_number(self) -> None:
-        """With what it saw."""
+        """With the metrics that caused it."""
         assert [
             ["Normal Scaled: the autoscaler changes from 1 to 4 pods (cpu 180%/50%)"],
             ["Normal Scaled: the autoscaler changes from 4 to 1 pod (cpu unknown/50%)"],
@@ -361,7 +361,7 @@ class TestScaling:
         )[1:]
 
     def test_metrics_of_the_app(self) -> None:
-        """What the app counts is a reason like CPU and memory."""
+        """Metrics of the app are named like CPU and memory."""
         target = {"type": "AverageValue", "averageValue": "10"}
         requests = {"type": "Pods", "pods": {"metric": {"name": "requests"}, "target": target}}
         one, four = hpa(1, 1), hpa(1, 4)
@@ -372,7 +372,7 @@ class TestScaling:
         ] == events_of(observe(one), observe(four))[1:]
 
     def test_no_metrics(self) -> None:
-        """An autoscaler that shows no metric says only the numbers."""
+        """Without metrics the Event has the numbers only."""
         one, four = hpa(1, 1), hpa(1, 4)
         one["spec"]["metrics"] = four["spec"]["metrics"] = []
 
@@ -381,11 +381,11 @@ class TestScaling:
         )[1:]
 
     def test_its_first_number(self) -> None:
-        """An autoscaler that has just begun does not change anything."""
+        """A new autoscaler does not change the number of pods."""
         assert [[], []] == events_of(observe(hpa(0, 0)), observe(hpa(1, 2)))
 
-    def test_blind_and_seeing_again(self) -> None:
-        """Losing its figures is a warning; that it has none at first is not."""
+    def test_metrics_lost_and_back(self) -> None:
+        """The loss of the metrics is a warning; a new autoscaler without metrics is not."""
         blind = observe(hpa(active="False", reason="FailedGetResourceMetric", message="no metrics"))
         seeing = observe(hpa())
 
@@ -397,18 +397,18 @@ class TestScaling:
         ] == events_of(blind, seeing, blind, blind)
 
     def test_scaled_to_zero(self) -> None:
-        """An autoscaler that rests because there is nothing to scale is no fault."""
+        """An autoscaler that is disabled by zero replicas is no fault."""
         rests = observe(hpa(active="False", reason="ScalingDisabled", message="at zero"))
 
         assert [[], [], []] == events_of(observe(hpa()), rests, observe(hpa()))
 
     def test_unknown_is_no_loss(self) -> None:
-        """From not reported to anything is no transition."""
+        """A change from Unknown gives no Event."""
         assert [[], []] == events_of(observe(hpa(active=None)), observe(hpa()))
 
 
 def test_a_long_message_is_cut_by_bytes() -> None:
-    """events.k8s.io/v1 counts bytes, and a character is not torn apart."""
+    """events.k8s.io/v1 counts bytes, and no character is split."""
     status = evaluate_app().status
     (event,) = transition_events(status, status, (Restart("ü" * 1024, "app", "Error", 1, 1),))
 

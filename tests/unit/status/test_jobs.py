@@ -1,4 +1,4 @@
-"""How an app is said to be that runs to its end."""
+"""The status of an app that runs as a Job."""
 
 from typing import Any, ClassVar
 
@@ -28,12 +28,12 @@ RUN_HASH = run_hash("web", parse_spec(SPEC))
 
 
 def evaluate_job(*objects: Json, **more: Any) -> Any:  # noqa: ANN401 - as tell
-    """The report on an app that runs to its end."""
+    """Evaluate an app that runs as a Job."""
     return evaluate_app(*objects, **{"spec": SPEC, **more})
 
 
 def summarize_job(*objects: Json, **more: Any) -> tuple[str, str, str, str, str]:  # noqa: ANN401 - as tell
-    """Phase, whether it is Ready, the reason, ready pods and message."""
+    """Phase, whether it is Ready, reason, ready pods and message."""
     status = evaluate_job(*objects, **more).status
     ready = next(c for c in status.conditions if c.type == "Ready")
     return (str(status.phase), str(ready.status), ready.reason, status.ready or "", ready.message)
@@ -50,21 +50,21 @@ def make_failed_pod(
     end: Json | None = None,
     **more: Any,  # noqa: ANN401 - as pod
 ) -> Json:
-    """A pod whose container ended badly."""
+    """A pod whose container failed."""
     return job_pod(name, terminated(end or termination(3, finished=40)), phase="Failed", **more)
 
 
 def make_succeeded_pod(name: str = "web-1", end: Json | None = None, **more: Any) -> Json:  # noqa: ANN401 - as pod
-    """A pod whose container ended well."""
+    """A pod whose container succeeded."""
     done = terminated(end or termination(0, "Completed", finished=40))
     return job_pod(name, done, phase="Succeeded", **more)
 
 
-class TestTheWay:
-    """From nothing to the end."""
+class TestProgress:
+    """From nothing to the completion."""
 
     def test_nothing_yet(self) -> None:
-        """What is wanted comes from the spec."""
+        """The wanted number of pods comes from the spec."""
         assert (
             "Pending",
             "False",
@@ -79,35 +79,35 @@ class TestTheWay:
          ({"completions": 5, "parallelism": 3}, "0/3"), ({"completions": 5}, "0/1")],
     )  # fmt: skip
     def test_how_many_are_wanted(self, given: Json, ready: str) -> None:
-        """Not more at a time than are still to succeed; the Job says the same."""
+        """At most the number of completions that are missing, as the Job itself does."""
         made = job(spec={"completions": None, "parallelism": 1, **given})
 
         assert ready == summarize_job(spec={**SPEC, "job": given})[3]
         assert ready == summarize_job(made)[3]
 
-    def test_pods_are_to_be_made(self) -> None:
-        """A Job that was just made has no pods."""
+    def test_no_pods_yet(self) -> None:
+        """A new Job has no pods."""
         message = "0 of 1 pod ready; waiting for pods to be created"
 
         assert ("Pending", "False", "PodsPending", "0/1", message) == summarize_job(job(), now=29)
         assert 1 == evaluate_job(job(), now=29).requeue_after
         assert "PodsPending" == summarize_job(job(status={"startTime": None}))[2]
 
-    def test_no_pods_are_made(self) -> None:
-        """A quota, say: a Job tells of it only by Events."""
+    def test_no_pods_are_created(self) -> None:
+        """For example because of a quota, which a Job reports by Events only."""
         message = "0 of 1 pod ready; it has no pod, see kubectl describe job web"
 
         assert ("Degraded", "False", "NoPods", "0/1", message) == summarize_job(job(), now=30)
         assert "Creating" == summarize_job(now=30)[2]
 
     def test_no_node_yet(self) -> None:
-        """A pod that is made but not yet placed."""
+        """A pod that is not scheduled yet."""
         found = summarize_job(job(), job_pod(node="", phase="Pending"))
 
         assert ("PodsPending", "0 of 1 pod ready; waiting for a node") == (found[2], found[4])
 
     def test_starting(self) -> None:
-        """It has a node, and is not ready yet."""
+        """The pod is scheduled, and is not ready yet."""
         starting = job_pod("web-1", waiting("ContainerCreating"), phase="Pending")
 
         assert ("Progressing", "False", "PodsStarting", "0/1", "0 of 1 pod ready; starting") == (
@@ -115,7 +115,7 @@ class TestTheWay:
         )
 
     def test_running(self) -> None:
-        """The pods that are to run are ready: the app is."""
+        """All wanted pods are ready, so the app is Ready."""
         found = evaluate_job(job(), job_pod("web-1", running()), now=10)
 
         assert ("Ready", "True", "AllPodsReady", "1/1", "1 of 1 pod ready") == summarize_job(
@@ -131,8 +131,8 @@ class TestTheWay:
         )
 
     @pytest.mark.parametrize("name", ["container", "pod"])
-    def test_the_end_of_a_container_is_no_fault(self, name: str) -> None:
-        """It has done its work: whether the pod says so already or not."""
+    def test_the_success_of_a_container_is_no_fault(self, name: str) -> None:
+        """Whether the pod's phase shows it already or not."""
         done = terminated(termination(0, "Completed"))
         pod = job_pod("web-1", done, phase="Running" if name == "container" else "Succeeded")
 
@@ -140,7 +140,7 @@ class TestTheWay:
         assert ("True", "NothingFails") == find_condition("Healthy", job(), pod)[:2]
 
     def test_every_pod_has_succeeded(self) -> None:
-        """The Job is about to say so."""
+        """The Job's status does not show it yet."""
         message = "every pod has succeeded; the Job is ending"
 
         assert ("Progressing", "False", "JobEnding", "0/0", message) == summarize_job(
@@ -148,7 +148,7 @@ class TestTheWay:
         )
 
     def test_completed(self) -> None:
-        """The app is Completed, and Ready: nothing more is asked for."""
+        """The app is Completed, and Ready: everything that the spec asks for is done."""
         found = evaluate_job(job(run_hash=RUN_HASH, result="Complete"), make_succeeded_pod())
 
         assert ("Completed", "True", "Completed", "0/0", "completed") == summarize_job(
@@ -168,21 +168,21 @@ class TestTheWay:
         assert [("Normal", "Completed")] == [(n.type, n.reason) for n in found.events]
 
     def test_completed_by_several(self) -> None:
-        """How many it took."""
+        """With the number of succeeded pods."""
         done = job(result="Complete", status={"succeeded": 3})
 
         assert "completed, 3 pods succeeded" == summarize_job(done)[4]
 
     def test_the_first_success_is_enough(self) -> None:
-        """Without a number of completions no other pod is made once one has succeeded."""
+        """Without completions the Job creates no pod after the first success."""
         queue = job(spec={"completions": None, "parallelism": 2})
         other = job_pod("web-2", running())
 
         assert "1/1" == summarize_job(queue, make_succeeded_pod(), other)[3]
         assert "it runs" == find_condition("Progressing", queue, other)[2]
 
-    def test_a_success_that_was_none(self) -> None:
-        """An app that ends well when its probe has it stopped is complete, but not silently."""
+    def test_a_success_after_a_kill_by_a_probe(self) -> None:
+        """The app is Completed, and the message says that a probe had it stopped."""
         end = termination(0, "Completed", started=0, finished=40)
         message = (
             "completed; web-1: failed its liveness probe, but ended with exit code 0, which is "
@@ -195,26 +195,26 @@ class TestTheWay:
         assert "completed" == summarize_job(job(result="Complete"), pod)[4]
 
     def test_suspended(self) -> None:
-        """Somebody, or a queue of Jobs, holds it back."""
-        held = job(spec={"suspend": True})
-        phase, ready, reason, _, message = summarize_job(held)
+        """A person or a queue of Jobs has suspended it."""
+        suspended = job(spec={"suspend": True})
+        phase, ready, reason, _, message = summarize_job(suspended)
 
         assert ("Progressing", "False", "JobSuspended") == (phase, ready, reason)
         assert message.startswith("the Job is suspended; to go on: kubectl patch job/web ")
-        assert ("Unknown", "JobSuspended") == find_condition("Progressing", held)[:2]
+        assert ("Unknown", "JobSuspended") == find_condition("Progressing", suspended)[:2]
 
 
 class TestFaults:
-    """What goes wrong."""
+    """Faults of a Job."""
 
     def test_a_container_is_restarted_again_and_again(self) -> None:
-        """OnFailure: as in a Deployment."""
+        """With OnFailure, as in a Deployment."""
         pod = job_pod("web-1", crash_loop(3, termination(1)), policy="OnFailure")
 
         assert ("Degraded", "CrashLoopBackOff") == summarize_job(job(), pod)[::2][:2]
 
     def test_between_two_pods(self) -> None:
-        """Never: the next pod is made after a while."""
+        """With Never, the Job creates the next pod after a back-off."""
         message = "0 of 1 pod ready; web-1: crashed, exit code 3; the Job makes another pod"
 
         assert ("Degraded", "False", "Error", "0/1", message) == summarize_job(
@@ -222,7 +222,7 @@ class TestFaults:
         )
 
     def test_the_next_pod_is_there(self) -> None:
-        """The fault is being overcome, and then is."""
+        """While it starts, and when it is ready."""
         starting = job_pod("web-2", waiting("ContainerCreating"), created=50, phase="Pending")
         up = job_pod("web-2", running(since=60), created=50)
 
@@ -238,7 +238,7 @@ class TestFaults:
         ],
     )
     def test_given_up(self, reason: str, why: str) -> None:
-        """By the Job's own reason, and how its last pod failed."""
+        """With the Job's reason, and with the failure of its last pod."""
         over = job(result="Failed", reason=reason, message="Container app failed. More.")
         message = f"the Job has given up: {why}; web-1: crashed, exit code 3"
 
@@ -250,7 +250,7 @@ class TestFaults:
         assert f"the Job has given up: {why}" == summarize_job(over)[4]
 
     def test_about_to_give_up(self) -> None:
-        """It is told before the last pod has stopped, and of the pod that did fail."""
+        """Before the last pod has stopped, with the failure of the pod that did fail."""
         soon = job(result="FailureTarget", reason="BackoffLimitExceeded")
         other = job_pod("web-2", running(), created=90)
         message = summarize_job(soon, make_failed_pod(), other)[4]
@@ -258,16 +258,16 @@ class TestFaults:
         assert message.endswith("allows; web-1: crashed, exit code 3")
         assert "result" not in status_json(evaluate_job(soon))["job"]
 
-    def test_a_node_threw_a_pod_out(self) -> None:
-        """Its own reason and words."""
+    def test_a_node_evicted_a_pod(self) -> None:
+        """With the reason and message of the pod."""
         thrown = evicted_pod("web-1")
         thrown["metadata"]["labels"] = job_pod()["metadata"]["labels"]
         thrown["spec"]["restartPolicy"] = "Never"
 
         assert ("Degraded", "Evicted") == summarize_job(job(), thrown)[::2][:2]
 
-    def test_a_pod_that_does_not_say_why(self) -> None:
-        """Its status was lost."""
+    def test_a_pod_without_a_reason(self) -> None:
+        """Its container statuses were lost."""
         pod = job_pod("web-1", phase="Failed")
 
         assert (
@@ -275,13 +275,13 @@ class TestFaults:
             == summarize_job(job(), pod)[4]
         )
 
-    def test_a_pod_that_is_being_deleted_tells_nothing(self) -> None:
-        """Somebody deletes what has failed."""
+    def test_a_pod_that_is_being_deleted_does_not_count(self) -> None:
+        """A person deletes failed pods."""
         gone = make_failed_pod(deletionTimestamp=builders.iso(0))
 
         assert "PodsPending" == summarize_job(job(), gone)[2]
 
-    def test_it_is_made_anew(self) -> None:
+    def test_it_is_recreated(self) -> None:
         """Its template has changed."""
         message = "the Job is being deleted and recreated"
 
@@ -290,14 +290,14 @@ class TestFaults:
         )
 
     def test_paused(self) -> None:
-        """How it is is still said."""
+        """The state of the Job is still in the message."""
         spec = {**SPEC, "paused": True}
 
         assert "paused, nothing is changed; there is no Job" == summarize_job(spec=spec)[4]
         assert ("Paused", "True") == summarize_job(job(result="Complete"), spec=spec)[:2]
 
-    def test_an_obstacle(self) -> None:
-        """A pod of the Job runs as before."""
+    def test_an_error_of_a_child(self) -> None:
+        """The pod of the Job serves as before."""
         taken = SyncResult(
             errors=(SyncError(SyncErrorReason.NAME_CONFLICT, "there is a Service web"),)
         )
@@ -308,15 +308,15 @@ class TestFaults:
         )
 
 
-class TestTheRecord:
-    """What is remembered of a run, so that it is not run again."""
+class TestStoredRun:
+    """The stored status of a run, which keeps it from running again."""
 
     DONE: ClassVar[Json] = {
         "job": {"run": RUN_HASH, "succeeded": 1, "failed": 0, "result": "Complete"}
     }
 
-    def test_a_job_that_is_gone(self) -> None:
-        """What it came to stays."""
+    def test_a_job_that_was_deleted(self) -> None:
+        """Its result stays."""
         found = evaluate_job(previous_status=self.DONE)
 
         assert ("Completed", "True", "Completed", "0/0", "completed") == summarize_job(
@@ -324,8 +324,8 @@ class TestTheRecord:
         )
         assert self.DONE["job"] == status_json(found)["job"]
 
-    def test_a_job_that_is_gone_and_had_given_up(self) -> None:
-        """By its reason."""
+    def test_a_job_that_had_failed_and_was_deleted(self) -> None:
+        """Its reason stays."""
         over = {
             "job": {
                 "run": RUN_HASH,
@@ -340,24 +340,24 @@ class TestTheRecord:
             previous_status=over
         )
 
-    def test_an_end_that_is_not_known(self) -> None:
-        """A Job that was deleted while it ran is made again."""
+    def test_a_job_without_a_result(self) -> None:
+        """A Job that was deleted while it ran is created again."""
         assert "Creating" == summarize_job(previous_status={"job": {"run": RUN_HASH}})[2]
 
     def test_another_run(self) -> None:
-        """The spec asks for something else: what was is over."""
+        """The stored status of another run is dropped."""
         found = evaluate_job(previous_status=self.DONE, spec={**SPEC, "image": "web:v2"})
 
         assert found.status.job is None
         assert {"run": None} != found.patch["job"]
         assert found.patch["job"] is None
 
-    def test_an_app_that_serves_again(self) -> None:
+    def test_an_app_that_becomes_a_deployment(self) -> None:
         """It has no run."""
         assert evaluate_job(previous_status=self.DONE, spec={"image": "web:v1"}).status.job is None
 
     def test_a_spec_that_cannot_be_read(self) -> None:
-        """It stays known: the next spec may be the one that was run."""
+        """The stored status stays: the next spec may ask for the same run."""
         thing = builders.app({"image": 1}, status=self.DONE)
         found = evaluate(build_snapshot(thing), None, SyncResult(), builders.at(1))
 
@@ -372,17 +372,17 @@ class TestTheRecord:
 
 
 class TestRestarts:
-    """Under Never a pod that fails and is replaced is a restart of the app."""
+    """With Never, a failed pod that is replaced counts as a restart."""
 
     NEXT = job_pod("web-2", running(since=60), created=50)
 
     def count_restarts(self, *objects: Json, **more: Any) -> Json:  # noqa: ANN401 - as tell
-        """The block of restarts."""
+        """status.restarts."""
         block: Json = status_json(evaluate_job(job(), *objects, **more))["restarts"]
         return block
 
     def test_it_counts_when_there_is_another_pod(self) -> None:
-        """Not before: the Job may give up. A pod that was made earlier is no other."""
+        """Not before: the Job may give up. A pod that was created earlier does not count."""
         early = job_pod("web-2", running(since=40), created=40)
 
         assert 0 == self.count_restarts(make_failed_pod(), early)["total"]
@@ -390,7 +390,7 @@ class TestRestarts:
         assert 1 == self.count_restarts(make_failed_pod(), self.NEXT)["total"]
 
     def test_by_its_reason(self) -> None:
-        """The pod, how it ended, and that nothing was restarted in a pod that lives."""
+        """With the pod and its reason, and without a restart of an existing pod."""
         block = self.count_restarts(make_failed_pod(), self.NEXT)
 
         assert (0, {"Error": 1}) == (block["current"], block["byReason"])
@@ -415,7 +415,7 @@ class TestRestarts:
         ],
     )
     def test_probes_and_memory(self, end: Json, events: list[Json], reason: str) -> None:
-        """As for containers that are restarted; the pod is told by the same reason."""
+        """As for restarted containers; status.pods has the same reason."""
         found = evaluate_job(job(), make_failed_pod(end=end), self.NEXT, *events)
 
         assert {reason: 1} == found.status.restarts.by_reason
@@ -431,10 +431,8 @@ class TestRestarts:
             ([], 0, "Error"),
         ],
     )
-    def test_a_stop_that_does_not_say_why(
-        self, probes: list[str], since: float, reason: str
-    ) -> None:
-        """So it is under Never; a pod that was ready had passed its startup probe."""
+    def test_a_kill_without_a_reason(self, probes: list[str], since: float, reason: str) -> None:
+        """With Never; a pod that was ready had passed its startup probe."""
         end = termination(137, started=10, finished=40)
         pod = make_failed_pod(end=end, probes=probes, since=since)
         found = evaluate_job(job(), pod, self.NEXT, pod_stop_event("web-1", 38))
@@ -460,14 +458,14 @@ class TestRestarts:
         ],
         ids=["evicted", "runs still", "another container ended first"],
     )
-    def test_a_stop_that_was_for_no_probe(self, pod: Json) -> None:
-        """The node, or the end of the pod."""
+    def test_a_kill_without_a_probe(self, pod: Json) -> None:
+        """The cause is the node, or the deletion of the pod."""
         found = evaluate_job(job(), pod, self.NEXT, pod_stop_event("web-1", 38))
 
         assert "LivenessProbe" not in found.status.restarts.by_reason
 
     def test_never_twice(self) -> None:
-        """Whoever counts, however often, and when the Event comes late."""
+        """However often it is counted, and if the Event comes late."""
         end = termination(137, finished=40)
         first = status_json(evaluate_job(job(), make_failed_pod(end=end), self.NEXT))
         again = evaluate_job(job(), make_failed_pod(end=end), self.NEXT, previous_status=first)
@@ -486,7 +484,7 @@ class TestRestarts:
         assert 1 == gone.status.restarts.total
 
     def test_one_after_the_other(self) -> None:
-        """Each failed pod once; the last one is not replaced."""
+        """Each failed pod counts once; the last one is not replaced."""
         second = make_failed_pod("web-2", termination(3, started=55, finished=70), created=50)
         block = self.count_restarts(make_failed_pod(), second)
 
@@ -494,18 +492,18 @@ class TestRestarts:
         assert [("web-1", 1)] == [(e["pod"], e["count"]) for e in block["counted"]]
 
     def test_the_event(self) -> None:
-        """Another pod, not another container."""
-        notices = evaluate_job(job(), make_failed_pod(), self.NEXT).events
-        told = next(event for event in notices if event.reason == "PodReplaced")
+        """It says that the pod was replaced."""
+        events = evaluate_job(job(), make_failed_pod(), self.NEXT).events
+        replaced = next(event for event in events if event.reason == "PodReplaced")
 
-        assert "Warning" == told.type
+        assert "Warning" == replaced.type
         assert (
             "container app of pod web-1 failed, another pod was made: Error, exit code 3"
-            == told.message
+            == replaced.message
         )
 
     def test_the_container_that_ended_first(self) -> None:
-        """Those beside it are stopped because of it."""
+        """The other containers are stopped because of it."""
         pod = job_pod(
             "web-1",
             terminated(termination(137, finished=45), name="beside"),
@@ -528,7 +526,7 @@ class TestRestarts:
         ids=["evicted", "deleted", "of a Deployment", "no bad end", "succeeded"],
     )
     def test_what_is_no_restart(self, pod: Json) -> None:
-        """No fault of the app."""
+        """Failures that are not a fault of the app."""
         assert 0 == self.count_restarts(pod, self.NEXT)["total"]
 
     def test_a_pod_of_another_job(self) -> None:

@@ -1,4 +1,4 @@
-"""The column LAST-HEAL: the last restart or the last action of healing, whichever is later."""
+"""The column LAST-HEAL: the last restart or the last action, whichever is later."""
 
 import pytest
 
@@ -17,14 +17,14 @@ NO_RESTARTS = RestartsStatus()
 
 
 def make_restarts_status(at: float | None) -> RestartsStatus:
-    """What is known of restarts, of which the last was after the end ``at``."""
+    """A status.restarts whose last restart was at ``at``."""
     when = None if at is None else builders.at(at)
     last = PodRestart(pod="web-abc-1", container="app", reason="Error", at=when)
     return RestartsStatus(total=1, last=last)
 
 
 def make_record(*actions: tuple[ActionOutcome, float]) -> HealingStatus:
-    """What is remembered about healing, the latest decision first."""
+    """A record, the newest action first."""
     history = [
         HealingAction(
             id=len(actions) - number,
@@ -58,15 +58,15 @@ HELPED = ActionOutcome.SUCCEEDED
 def test_the_later_counts(
     restarts: RestartsStatus, healing: HealingStatus | None, expected: float | None
 ) -> None:
-    """By when an action was decided, not by when its help was proved."""
+    """The time of the decision counts, not that of its success."""
     assert (None if expected is None else builders.at(expected)) == find_last_heal_time(
         restarts, healing
     )
 
 
 @pytest.mark.parametrize("outcome", ActionOutcome)
-def test_only_what_was_carried_out_counts(outcome: ActionOutcome) -> None:
-    """Not what was only proposed or noted, nor that an app was left to people."""
+def test_only_executed_actions_count(outcome: ActionOutcome) -> None:
+    """Proposals, dry runs and quarantines do not count."""
     taken = {
         ActionOutcome.IN_PROGRESS,
         ActionOutcome.SUCCEEDED,
@@ -79,13 +79,13 @@ def test_only_what_was_carried_out_counts(outcome: ActionOutcome) -> None:
     assert builders.at(expected) == found
 
 
-def test_it_stands_in_the_status() -> None:
-    """Where a container was restarted; and not at all where nothing ever was."""
+def test_it_is_in_the_status() -> None:
+    """After a restart; without restarts and actions it is empty."""
     restarts = builders.running(20, restarts=1, last=builders.termination(started=0, finished=10))
     healed = status_json(evaluate_app(builders.deployment(), builders.pod("web-abc-1", restarts)))
-    well = status_json(
+    healthy = status_json(
         evaluate_app(builders.deployment(), builders.pod("web-abc-1", builders.running()))
     )
 
     assert builders.iso(10) == healed["lastHealTime"]
-    assert "lastHealTime" not in well
+    assert "lastHealTime" not in healthy

@@ -123,17 +123,17 @@ def summarize_with_message(
 
 
 def make_ready_pod(name: str, **more: Any) -> Json:  # noqa: ANN401 - as pod
-    """A pod that is ready."""
+    """A ready pod."""
     return pod(name, running(), **more)
 
 
 def make_unreachable_pod(name: str, **more: Any) -> Json:  # noqa: ANN401 - as pod
-    """A pod whose node has fallen silent."""
+    """A pod on an unreachable node."""
     return pod(name, running(), ready=False, ready_reason="", since=50, node="node-7", **more)
 
 
 def make_starting_pod(name: str) -> Json:
-    """A pod that is on its way."""
+    """A pod that starts."""
     return pod(name, waiting("ContainerCreating"), phase="Pending")
 
 
@@ -141,30 +141,30 @@ class TestFirstDeployment:
     """From nothing to Ready."""
 
     def test_nothing_yet(self) -> None:
-        """Without a Deployment the app is Pending, and what is wanted comes from the spec."""
+        """Without a Deployment the app is Pending; the wanted number comes from the spec."""
         spec = {"image": "web:v1", "replicas": 3}
 
         assert ("Pending", "Creating", "0/3") == summarize(spec=spec)
 
     def test_nothing_yet_with_autoscaling(self) -> None:
-        """An autoscaler keeps at least its minimum."""
+        """The wanted number is the autoscaler's minimum."""
         spec = {"image": "web:v1", "autoscaling": {"minReplicas": 2, "maxReplicas": 4}}
 
         assert "0/2" == summarize(spec=spec)[2]
 
     def test_no_pods_yet(self) -> None:
-        """A Deployment that was just made has no pods."""
+        """A new Deployment has no pods."""
         new = deployment(2, updated=0, conditions=[progressing_condition("NewReplicaSetCreated")])
 
         assert ("Pending", "PodsPending", "0/2") == summarize(new)
 
     def test_pods_wait_for_a_node(self) -> None:
-        """Pods that are made but not yet placed are Pending too."""
+        """An app whose pods are not scheduled is Pending, too."""
         new = deployment(1, conditions=[progressing_condition("ReplicaSetUpdated")])
 
         assert ("Pending", "PodsPending", "0/1") == summarize(new, pod(node="", phase="Pending"))
 
-    def test_containers_are_made(self) -> None:
+    def test_containers_are_created(self) -> None:
         """Pulling the image and starting containers is progress."""
         new = deployment(1, conditions=[progressing_condition("ReplicaSetUpdated")])
         starting = pod("web-abc-1", waiting("ContainerCreating"), phase="Pending")
@@ -180,13 +180,13 @@ class TestFirstDeployment:
         )
 
     def test_ready(self) -> None:
-        """Everything is there and ready."""
+        """Everything exists and is ready."""
         assert ("Ready", "AllPodsReady", "2/2") == summarize(
             deployment(2), make_ready_pod("web-abc-1"), make_ready_pod("web-abc-2")
         )
 
     def test_ready_but_not_for_long_enough(self) -> None:
-        """With minReadySeconds a pod that is ready is not yet available."""
+        """With minReadySeconds a ready pod is not available at once."""
         new = deployment(
             1,
             available=0,
@@ -202,7 +202,7 @@ class TestImages:
 
     @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff"])
     def test_the_two_names_of_a_failed_pull(self, reason: str) -> None:
-        """They take turns for as long as the pull fails: the status knows one of them."""
+        """The kubelet alternates between two reasons; the status has one."""
         message = (
             IMAGE_NOT_FOUND_MESSAGE
             if reason == "ImagePullBackOff"
@@ -214,8 +214,8 @@ class TestImages:
             pod("web-abc-1", waiting(reason, message), phase="Pending"),
         )
 
-    def test_a_bad_new_version(self) -> None:
-        """Old pods serve while the new version cannot start: that is said."""
+    def test_a_bad_new_revision(self) -> None:
+        """The message says that old pods serve while the new revision cannot start."""
         bad = pod(
             "web-def-1",
             waiting("ImagePullBackOff", IMAGE_NOT_FOUND_MESSAGE),
@@ -230,8 +230,8 @@ class TestImages:
             bad,
         )
 
-    def test_a_bad_new_version_past_the_deadline(self) -> None:
-        """After progressDeadlineSeconds the reason says that the rollout is stuck, and why."""
+    def test_a_bad_new_revision_past_the_deadline(self) -> None:
+        """After progressDeadlineSeconds the message says that the rollout is stuck, and why."""
         bad = pod(
             "web-def-1",
             waiting("ImagePullBackOff", IMAGE_NOT_FOUND_MESSAGE),
@@ -245,10 +245,10 @@ class TestImages:
 
 
 class TestCrashes:
-    """Containers that end."""
+    """Containers that terminate."""
 
     def test_the_first_crash(self) -> None:
-        """A container that has just ended is not up, and is told with its exit code."""
+        """The message has the exit code."""
         assert ("Degraded", "Error", "0/1") == summarize(
             deployment(1), pod("web-abc-1", terminated(termination(1)))
         )
@@ -264,14 +264,14 @@ class TestCrashes:
         ids=["waits", "waits longer", "runs for a moment", "has just ended"],
     )
     def test_a_loop_has_one_name(self, status: Json) -> None:
-        """The states of a loop take turns; phase, reason and message do not."""
+        """The states of a crash loop have the same phase, reason and message."""
         phase, reason, _, message = summarize_with_message(deployment(1), pod("web-abc-1", status))
 
         assert ("Degraded", "CrashLoopBackOff") == (phase, reason)
         assert message.endswith("pod ready; web-abc-1: keeps crashing, exit code 1")
 
-    def test_it_lives_longer_than_before(self) -> None:
-        """A container that outlives its last life by half is believed."""
+    def test_it_runs_longer_than_before(self) -> None:
+        """A container that runs 1.5 times as long as before has recovered."""
         proven = running(since=75, restarts=3, last=termination(1, started=50, finished=60))
 
         assert "Ready" == summarize(deployment(1), pod("web-abc-1", proven), now=100)[0]
@@ -282,8 +282,8 @@ class TestCrashes:
         [(1, 9, "Degraded"), (1, 10, "Ready"), (3, 29, "Degraded"), (3, 30, "Ready"),
          (9, 59, "Degraded"), (9, 60, "Ready")],
     )  # fmt: skip
-    def test_who_has_to_prove_itself(self, restarts: int, life: int, phase: str) -> None:
-        """The more often it was restarted, the longer it must have lived to be believed."""
+    def test_which_restarts_need_a_recovery(self, restarts: int, life: int, phase: str) -> None:
+        """The minimum uptime grows with the number of restarts."""
         back = running(
             since=95, restarts=restarts, last=termination(1, started=90 - life, finished=90)
         )
@@ -291,13 +291,13 @@ class TestCrashes:
         assert phase == summarize(deployment(1), pod("web-abc-1", back))[0]
 
     def test_one_restart_is_no_loop(self) -> None:
-        """A container that was restarted once and is ready is well."""
+        """A container that was restarted once and is ready is healthy."""
         healed = running(since=95, restarts=1, last=termination(137, started=80, finished=90))
 
         assert "Ready" == summarize(deployment(1), pod("web-abc-1", healed))[0]
 
-    def test_rare_ends_are_no_loop(self) -> None:
-        """Five ends in five days are five faults, each over when the container is ready again."""
+    def test_rare_crashes_are_no_loop(self) -> None:
+        """Five crashes in five days are five faults; each ends when the container is ready."""
         day = 24 * 3600
         healed = running(
             since=5 * day, restarts=5, last=termination(1, started=4 * day, finished=5 * day)
@@ -305,8 +305,8 @@ class TestCrashes:
 
         assert "Ready" == summarize(deployment(1), pod("web-abc-1", healed), now=5 * day + 1)[0]
 
-    def test_a_long_life_ends(self) -> None:
-        """Ten minutes are enough, as for the kubelet: then an end is a new fault, not a loop."""
+    def test_a_crash_after_a_long_run(self) -> None:
+        """After ten minutes it is a new fault, and no loop, as for the kubelet."""
         end = termination(1, started=0, finished=600)
 
         assert ("Degraded", "Error", "0/1") == summarize(
@@ -333,8 +333,8 @@ class TestCrashes:
         ],
         ids=["memory", "exit 0", "signal", "no such command"],
     )
-    def test_why_it_ends(self, end: Json, reason: str, words: str) -> None:
-        """The cause, not the symptom, is the reason."""
+    def test_the_cause_of_a_loop(self, end: Json, reason: str, words: str) -> None:
+        """The reason is the cause, not the state of the container."""
         assert (
             "Degraded",
             reason,
@@ -349,8 +349,8 @@ class TestCrashes:
             (termination(0), "Completed", "ended by itself, exit code 0"),
         ],
     )
-    def test_why_it_ended_once(self, end: Json, reason: str, words: str) -> None:
-        """A single end is told as one."""
+    def test_the_cause_of_a_single_crash(self, end: Json, reason: str, words: str) -> None:
+        """The message does not speak of a loop."""
         assert ("Degraded", reason, f"0 of 1 pod ready; web-abc-1: {words}") == tuple(
             summarize_with_message(deployment(1), pod("web-abc-1", terminated(end)))[i]
             for i in (0, 1, 3)
@@ -365,7 +365,7 @@ class TestCrashes:
         ],
     )
     def test_probes_kill(self, restarts: int, probe: str, words: str) -> None:
-        """The kubelet's Event tells a probe's kill from a crash with the same exit code."""
+        """The kubelet's Event tells a kill by a probe from a crash with the same exit code."""
         status = terminated(termination(137, started=0, finished=30), restarts=restarts)
 
         message = summarize_with_message(
@@ -388,7 +388,7 @@ class TestCrashes:
         )[3].endswith("web-abc-1: init container migrate keeps crashing, exit code 2")
 
     def test_several_pods(self) -> None:
-        """The gravest ailment is told, by the first name that has it, and how many more ail."""
+        """The most severe problem, the first pod that has it, and the number of the others."""
         assert ("Degraded", "OOMKilled", "1/4") == summarize(
             deployment(4),
             make_ready_pod("web-abc-1"),
@@ -398,7 +398,7 @@ class TestCrashes:
         )
 
     def test_a_container_that_cannot_be_configured(self) -> None:
-        """The kubelet's own words where they are plain."""
+        """The kubelet's message is used."""
         status = waiting("CreateContainerConfigError", 'secret "db" not found')
 
         assert ("Degraded", "CreateContainerConfigError", "0/1") == summarize(
@@ -406,7 +406,7 @@ class TestCrashes:
         )
 
     def test_a_container_that_cannot_be_started(self) -> None:
-        """The two names of a failed start are one."""
+        """The two reasons of a failed start become one."""
         message = (
             "failed to create containerd task: failed to create shim task: OCI runtime create "
             'failed: runc create failed: unable to start container process: exec: "/x": stat /x: '
@@ -430,7 +430,7 @@ class TestReadiness:
         )
 
     def test_restarted_and_not_ready_yet(self) -> None:
-        """After a restart readiness takes a moment."""
+        """After a restart a pod needs some time to be ready."""
         back = running(
             since=95, ready=False, restarts=1, last=termination(137, started=0, finished=90)
         )
@@ -456,7 +456,7 @@ class TestReadiness:
         ],
     )
     def test_the_node_is_lost(self, tolerations: list[Json], wait: str) -> None:
-        """The control plane takes the readiness of a silent node's pods, not of containers."""
+        """The control plane sets the pods of an unreachable node to not ready."""
         lost = make_unreachable_pod("web-abc-2", tolerations=tolerations)
 
         assert (
@@ -469,8 +469,8 @@ class TestReadiness:
             ),
         ) == summarize_with_message(deployment(2), make_ready_pod("web-abc-1"), lost)
 
-    def test_the_node_is_lost_and_nobody_knows_since_when(self) -> None:
-        """A condition without a time says no less."""
+    def test_the_node_is_lost_at_an_unknown_time(self) -> None:
+        """Without a time the message has the node only."""
         lost = make_unreachable_pod("web-abc-1")
         del lost["status"]["conditions"][1]["lastTransitionTime"]
 
@@ -480,7 +480,7 @@ class TestReadiness:
         )
 
     def test_the_pods_of_a_lost_node_are_replaced(self) -> None:
-        """What is left behind is told, and what it waits for."""
+        """The message names the old pods, and what they wait for."""
         lost = make_unreachable_pod("web-abc-2", deletionTimestamp=builders.iso(0))
         found = evaluate_scenario(
             deployment(2), make_ready_pod("web-abc-1"), lost, make_starting_pod("web-abc-3")
@@ -493,8 +493,8 @@ class TestReadiness:
             "web-abc-2": "its node node-7 does not answer; it goes when the node is back or deleted"
         } == {pod.name: pod.message for pod in found.status.pods if pod.message}
 
-    def test_what_was_left_behind_is_no_fault_of_those_who_serve(self) -> None:
-        """With its replacement ready the app is Ready, however long the node stays away."""
+    def test_a_pod_on_a_lost_node_is_no_fault_once_replaced(self) -> None:
+        """With its replacement the app is Ready, however long the node is away."""
         lost = make_unreachable_pod("web-abc-2", deletionTimestamp=builders.iso(0))
 
         assert ("Ready", "AllPodsReady", "2/2") == summarize(
@@ -502,7 +502,7 @@ class TestReadiness:
         )
 
     def test_a_readiness_gate_is_closed(self) -> None:
-        """Somebody else's readiness gate is neither a lost node nor a failing probe."""
+        """A closed readiness gate is neither a lost node nor a failing probe."""
         gated = pod("web-abc-1", running(), ready=False, ready_reason="ReadinessGatesNotReady")
 
         assert ("Progressing", "PodsStarting", "0/1") == summarize(deployment(1), gated)
@@ -519,7 +519,7 @@ class TestReadiness:
         ],
     )
     def test_it_takes_too_long(self, status: Json, reason: str, words: str) -> None:
-        """A pod that is never ready ails at last, also where no rollout has a deadline."""
+        """A pod that is never ready has a problem after the deadline, also without a rollout."""
         slow = pod("web-abc-1", status)
 
         assert "Progressing" == summarize(deployment(1), slow, now=599)[0]
@@ -531,7 +531,7 @@ class TestReadiness:
         ) == summarize_with_message(deployment(1), slow, now=600)
 
     def test_how_long_is_too_long(self) -> None:
-        """As long as the Deployment waits for progress: an app may be slow by nature."""
+        """The deadline is the Deployment's progressDeadlineSeconds."""
         slow = pod("web-abc-1", running(since=5, ready=False))
 
         assert "Progressing" == summarize(deployment(1, deadline=900), slow, now=899)[0]
@@ -542,10 +542,10 @@ class TestReadiness:
 
 
 class TestRollout:
-    """A new version replaces the old one."""
+    """A new revision replaces the old one."""
 
-    def test_under_way(self) -> None:
-        """Ready counts only pods of the current spec; old ones are told apart."""
+    def test_in_progress(self) -> None:
+        """Only pods of the current spec count as ready; old pods are in the message."""
         assert ("Progressing", "RollingOut", "1/2") == summarize(
             deployment(2, conditions=ROLLING),
             make_ready_pod("web-abc-1"),
@@ -553,8 +553,8 @@ class TestRollout:
             pod("web-def-2", waiting("ContainerCreating")),
         )
 
-    def test_all_new_pods_are_ready_but_an_old_one_lives(self) -> None:
-        """Not complete before the last old pod is on its way out."""
+    def test_all_new_pods_are_ready_but_an_old_one_exists(self) -> None:
+        """The rollout is complete when the last old pod terminates."""
         current = (make_ready_pod("web-def-1"), make_ready_pod("web-def-2"))
         done = deployment(2, conditions=[progressing_condition("NewReplicaSetAvailable", "def")])
         going = pod("web-abc-1", running(), deletionTimestamp=builders.iso(0))
@@ -567,14 +567,14 @@ class TestRollout:
         )[:2]
         assert "Ready" == summarize(done, going, *current)[0]
 
-    def test_the_deployment_has_not_looked_yet(self) -> None:
-        """What stands in its status is about the spec before."""
+    def test_the_change_is_not_observed_yet(self) -> None:
+        """The Deployment's status is about the previous spec."""
         assert ("Progressing", "RolloutStarting", "1/1") == summarize(
             deployment(1, observed=False), make_ready_pod("web-abc-1")
         )
 
-    def test_a_new_version_cures_the_old_one(self) -> None:
-        """While pods that fail are being replaced, the app is on its way and not Degraded."""
+    def test_a_new_revision_replaces_failing_pods(self) -> None:
+        """While failing pods are replaced, the app is Progressing and not Degraded."""
         assert ("Progressing", "RollingOut", "0/1") == summarize(
             deployment(1, conditions=ROLLING),
             pod("web-abc-1", crash_loop(5, termination(1))),
@@ -582,7 +582,7 @@ class TestRollout:
         )
 
     def test_an_old_pod_that_nothing_replaces(self) -> None:
-        """Where no rollout is under way, what ails a pod of an old version is a fault."""
+        """Without a rollout a problem of an old pod is a fault."""
         assert ("Degraded", "CrashLoopBackOff") == summarize(
             deployment(1, conditions=[progressing_condition("NewReplicaSetAvailable", "def")]),
             make_ready_pod("web-def-1"),
@@ -590,20 +590,20 @@ class TestRollout:
         )[:2]
 
     def test_stuck_without_a_cause(self) -> None:
-        """Where no pod says why, the Deployment's own words are left."""
+        """If no pod has a problem, the Deployment's message is used."""
         assert ("Degraded", "ProgressDeadlineExceeded", "0/1") == summarize(
             deployment(1, conditions=STUCK), pod("web-def-1", running(since=5, ready=False)), now=60
         )
 
     def test_stuck_for_refused_pods(self) -> None:
-        """A quota can stop a rollout: the surge is refused while the old pods serve."""
+        """A quota can stop a rollout: the extra pod is refused while the old pods serve."""
         assert ("Degraded", "ProgressDeadlineExceeded", "0/1") == summarize(
             deployment(1, updated=0, conditions=[*STUCK, replica_failure_condition(QUOTA_MESSAGE)]),
             make_ready_pod("web-abc-1"),
         )
 
     def test_stuck_for_rejected_pods(self) -> None:
-        """Nodes that turn new pods away can stop it too."""
+        """Nodes that reject new pods can stop a rollout, too."""
         message = summarize_with_message(
             deployment(1, conditions=STUCK),
             evicted_pod("web-def-1"),
@@ -617,15 +617,15 @@ class TestRollout:
         ) == message
 
     def test_somebody_paused_the_deployment(self) -> None:
-        """``kubectl rollout pause`` holds a rollout up until somebody resumes it."""
-        held = [progressing_condition("DeploymentPaused", status="Unknown")]
+        """``kubectl rollout pause`` stops a rollout until it is resumed."""
+        paused = [progressing_condition("DeploymentPaused", status="Unknown")]
 
         assert ("Progressing", "DeploymentPaused", "1/1") == summarize(
-            deployment(1, updated=0, conditions=held), make_ready_pod("web-abc-1")
+            deployment(1, updated=0, conditions=paused), make_ready_pod("web-abc-1")
         )
 
     def test_without_a_progress_deadline(self) -> None:
-        """Without the condition Progressing the newest pod shows the current template."""
+        """Without the condition Progressing the newest pod has the current template."""
         old, new = make_ready_pod("web-abc-1", created=0), make_ready_pod("web-def-1", created=50)
 
         assert ("Progressing", "1/2") == summarize(
@@ -647,7 +647,7 @@ class TestScaling:
         )
 
     def test_down(self) -> None:
-        """Pods that are too many, or on their way out, are no fault."""
+        """Surplus and terminating pods are no fault."""
         pods = [make_ready_pod(f"web-abc-{i}") for i in range(4)]
 
         assert ("Ready", "AllPodsReady", "2/2") == summarize(deployment(2, updated=4), *pods)
@@ -658,11 +658,11 @@ class TestScaling:
         )
 
     def test_to_zero(self) -> None:
-        """Nothing is asked for and nothing is there: that is Ready."""
+        """With zero wanted pods the app is Ready."""
         assert ("Ready", "ScaledToZero", "0/0") == summarize(deployment(0))
 
     def test_a_deleted_pod_is_replaced(self) -> None:
-        """A pod that somebody deleted starts anew elsewhere."""
+        """The app is Progressing while the replacement starts."""
         assert ("Progressing", "PodsStarting") == summarize(
             deployment(2, updated=2),
             make_ready_pod("web-abc-1"),
@@ -671,11 +671,11 @@ class TestScaling:
         )[:2]
 
 
-class TestRoom:
-    """Pods that find no place."""
+class TestScheduling:
+    """Pods that cannot be created or scheduled, or that nodes reject."""
 
     def test_unschedulable(self) -> None:
-        """After a grace for what is made on demand it is a fault, in the scheduler's words."""
+        """After a grace it is a fault, with the scheduler's message."""
         stranded = pod(
             node="", phase="Pending", conditions=[unschedulable_condition(UNSCHEDULABLE_MESSAGE)]
         )
@@ -684,7 +684,7 @@ class TestRoom:
         assert ("Degraded", "Unschedulable", "0/1") == summarize(deployment(1), stranded, now=30)
 
     def test_quota(self) -> None:
-        """No pod can be made: the message has no pod's name, which changes with each try."""
+        """The message has no pod name, which is another one on each retry."""
         assert ("Degraded", "FailedCreate", "1/2") == summarize(
             deployment(
                 2,
@@ -695,7 +695,7 @@ class TestRoom:
         )
 
     def test_evicted_pods_that_were_replaced(self) -> None:
-        """What a node threw out stays as a failed pod; enough others serve."""
+        """Evicted pods stay as failed pods; enough other pods serve."""
         leftovers = [evicted_pod(f"web-abc-{i}") for i in range(2, 9)]
 
         assert ("Ready", "AllPodsReady", "1/1") == summarize(
@@ -710,13 +710,13 @@ class TestRoom:
         assert "Progressing" == summarize(deployment(1), starting, *leftovers, now=3601)[0]
 
     def test_one_rejected_pod_is_replaced(self) -> None:
-        """It takes two to make a fault."""
+        """It takes two rejected pods to make a fault."""
         starting = pod("web-abc-1", waiting("ContainerCreating"))
 
         assert "Progressing" == summarize(deployment(1), starting, evicted_pod("web-abc-2"))[0]
 
-    def test_nodes_turn_pods_away(self) -> None:
-        """A node that refuses each new pod leaves a row of failed ones."""
+    def test_nodes_reject_pods(self) -> None:
+        """A node that rejects each new pod leaves several failed pods."""
         message = (
             "Pod was rejected: Node didn't have enough resource: cpu, requested: 100, used: 1950, "
             "capacity: 2000"
@@ -728,11 +728,11 @@ class TestRoom:
         assert ("Degraded", "PodsRejected", "0/1") == summarize(deployment(1), *rejected)
 
 
-class TestHands:
-    """What people do, and what stands in the operator's way."""
+class TestSpecAndChildren:
+    """Changes by a person, and errors of the children."""
 
     def test_paused(self) -> None:
-        """A paused app says so, and how it is nevertheless."""
+        """A paused app says so, and still has its state in the message."""
         spec = {"image": "web:v1", "paused": True}
         found = evaluate_scenario(deployment(1), make_ready_pod("web-abc-1"), spec=spec)
 
@@ -742,20 +742,20 @@ class TestHands:
         )
         assert ["True"] == [c.status for c in found.status.conditions if c.type == "Ready"]
 
-    def test_paused_before_anything_was_made(self) -> None:
-        """Nothing is there, and nothing will be."""
+    def test_paused_before_anything_was_created(self) -> None:
+        """There is no Deployment, and none is created."""
         found = evaluate_scenario(spec={"image": "web:v1", "paused": True})
 
         assert "paused, nothing is changed; there is no Deployment" == found.status.message
 
     def test_the_deployment_is_deleted(self) -> None:
-        """A Deployment on its way out is not what was asked for, whatever its pods do."""
+        """A terminating Deployment is not what the spec asks for, whatever its pods do."""
         assert ("Progressing", "Recreating", "1/1") == summarize(
             deployment(1, deletionTimestamp=builders.iso(0)), make_ready_pod("web-abc-1")
         )
 
     def test_a_spec_that_cannot_be_read(self) -> None:
-        """The author must act; what runs goes on."""
+        """The author must correct it; the pods go on."""
         wrong = SyncResult(
             errors=(SyncError(SyncErrorReason.INVALID_SPEC, "spec.image: is missing"),)
         )
@@ -765,7 +765,7 @@ class TestHands:
         )
 
     def test_a_name_that_is_taken(self) -> None:
-        """Somebody else's Deployment is in the way."""
+        """Another owner has a Deployment of the same name."""
         taken = SyncResult(
             errors=(SyncError(SyncErrorReason.NAME_CONFLICT, "there is a Deployment web"),)
         )
@@ -773,7 +773,7 @@ class TestHands:
         assert ("Invalid", "NameConflict", "0/1") == summarize(sync_result=taken)
 
     def test_a_change_that_is_refused(self) -> None:
-        """Pods may all be ready and yet not be what the spec asks for."""
+        """All pods are ready, but they do not have what the spec asks for."""
         no = SyncResult(
             errors=(SyncError(SyncErrorReason.FORBIDDEN, "Deployment: denied by policy"),)
         )
@@ -782,8 +782,8 @@ class TestHands:
             deployment(1), make_ready_pod("web-abc-1"), sync_result=no
         )
 
-    def test_an_obstacle_that_passes(self) -> None:
-        """A child that is still being deleted is waited for."""
+    def test_a_transient_error(self) -> None:
+        """The operator waits for a child that is still being deleted."""
         old = SyncResult(
             errors=(SyncError(SyncErrorReason.CHILD_TERMINATING, "the old Service is going"),)
         )
@@ -792,8 +792,8 @@ class TestHands:
             deployment(2), make_ready_pod("web-abc-1"), make_ready_pod("web-abc-2"), sync_result=old
         )
 
-    def test_an_obstacle_that_takes_nothing_from_the_app(self) -> None:
-        """The condition Reconciled and an Event tell it; nobody is woken."""
+    def test_an_error_without_effect_on_the_app(self) -> None:
+        """The condition Reconciled and an Event report it; the app stays Ready."""
         no = SyncResult(errors=(SyncError(SyncErrorReason.NOT_INSTALLED, "there is no such kind"),))
         found = evaluate_scenario(deployment(1), make_ready_pod("web-abc-1"), sync_result=no)
         conditions = {c.type: (c.status, c.reason) for c in found.status.conditions}
@@ -806,8 +806,8 @@ class TestHands:
             (event.type, event.reason) for event in found.events
         }
 
-    def test_a_grave_obstacle_beside_a_harmless_one(self) -> None:
-        """The grave one is told."""
+    def test_a_blocking_error_beside_a_harmless_one(self) -> None:
+        """The reason is that of the blocking error."""
         no = SyncResult(
             errors=(
                 SyncError(SyncErrorReason.NOT_INSTALLED, "there is no such kind"),
@@ -819,8 +819,8 @@ class TestHands:
             "Forbidden" == summarize(deployment(1), make_ready_pod("web-abc-1"), sync_result=no)[1]
         )
 
-    def test_pods_that_fail_are_graver_than_an_obstacle(self) -> None:
-        """The condition Reconciled tells the obstacle."""
+    def test_failing_pods_have_priority_over_an_error(self) -> None:
+        """The condition Reconciled reports the error."""
         no = SyncResult(
             errors=(SyncError(SyncErrorReason.QUOTA_EXCEEDED, "Service: exceeded quota"),)
         )
@@ -832,10 +832,10 @@ class TestHands:
             )[1]
         )
 
-    def test_a_stranger_with_the_label(self) -> None:
-        """A pod that merely carries the app's label is not counted."""
-        stranger = pod("web-abc-9", running(), labels={"selfhealing.dev/app": builders.APP})
+    def test_a_foreign_pod_with_the_label(self) -> None:
+        """A pod that only has the app's label does not count."""
+        foreign = pod("web-abc-9", running(), labels={"selfhealing.dev/app": builders.APP})
 
         assert ("Ready", "AllPodsReady", "1/1") == summarize(
-            deployment(1), make_ready_pod("web-abc-1"), stranger
+            deployment(1), make_ready_pod("web-abc-1"), foreign
         )

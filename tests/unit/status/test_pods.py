@@ -1,4 +1,4 @@
-"""The list of pods: what each one is said to be, and which ones come first."""
+"""status.pods: what it says of each pod, and the order of the pods."""
 
 import pytest
 
@@ -23,8 +23,8 @@ def pods_in_status(*objects: Json, now: float = 100) -> list[Json]:
     return pods
 
 
-def test_a_pod_that_is_well() -> None:
-    """Where it runs, and nothing to worry about."""
+def test_a_healthy_pod() -> None:
+    """With its node, and without a reason."""
     assert [
         {
             "name": "web-abc-1",
@@ -37,7 +37,7 @@ def test_a_pod_that_is_well() -> None:
 
 
 def test_a_pod_that_fails() -> None:
-    """With its reason, and how it ended last."""
+    """With its reason, and with its last termination."""
     end = termination(137, started=0, finished=30)
 
     assert [
@@ -71,13 +71,13 @@ def test_a_pod_that_fails() -> None:
         (pod("web-abc-1", phase="Failed"), "Failed"),
     ],
 )
-def test_a_pod_that_comes_or_goes(thing: Json, reason: str) -> None:
-    """Its reason is a word; nothing ails it."""
+def test_a_pod_that_starts_or_terminates(thing: Json, reason: str) -> None:
+    """It has a reason, but no problem."""
     assert [reason] == [found["reason"] for found in pods_in_status(thing)]
 
 
-def test_how_a_pod_stops_is_no_news() -> None:
-    """From the moment in which it is told to go it looks the same until it is gone."""
+def test_a_terminating_pod_does_not_change() -> None:
+    """From its deletion on the entry stays the same until the pod is gone."""
     steps = [
         pod("web-abc-1", running(restarts=1, last=termination()), deletionTimestamp=iso(0)),
         pod(
@@ -103,15 +103,15 @@ def test_how_a_pod_stops_is_no_news() -> None:
     assert [[stopping]] * 3 == [pods_in_status(step) for step in steps]
 
 
-def test_an_evicted_pod_says_why() -> None:
-    """The first sentence: the rest is figures."""
+def test_an_evicted_pod() -> None:
+    """With the first sentence of its message: the others have changing numbers."""
     assert ["The node was low on resource: memory"] == [
         found["message"] for found in pods_in_status(evicted_pod("web-abc-1"))
     ]
 
 
 def test_the_last_restart_of_several_containers() -> None:
-    """The one that ended last; an end without a time is none."""
+    """The latest termination counts; one without a time does not."""
     both = pod(
         "web-abc-1",
         running(restarts=1, last=termination(finished=20)),
@@ -137,7 +137,7 @@ def test_restarts_of_init_containers() -> None:
 
 
 def test_the_worst_come_first() -> None:
-    """What fails now, what is not ready, what restarted most; what has ended comes last."""
+    """Problems, then unready pods, then the most restarts; terminated pods come last."""
     assert [
         "web-abc-5",
         "web-abc-4",
@@ -161,7 +161,7 @@ def test_the_worst_come_first() -> None:
 
 
 def test_at_most_twenty() -> None:
-    """Hundreds of evicted pods do not crowd out those that live."""
+    """Hundreds of evicted pods do not displace the active ones."""
     leftovers = [evicted_pod(f"web-abc-{i}") for i in range(100)]
     found = pods_in_status(*leftovers, pod("web-abc-x", running()))
 
@@ -169,8 +169,8 @@ def test_at_most_twenty() -> None:
     assert "web-abc-x" == found[0]["name"]
 
 
-def test_a_strange_reason_is_cut() -> None:
-    """What a node writes must not make the status invalid."""
+def test_a_long_reason_is_cut() -> None:
+    """A reason from a node must not make the status invalid."""
     assert [128] == [
         len(found["reason"]) for found in pods_in_status(evicted_pod("web-abc-1", reason="E" * 200))
     ]

@@ -1,4 +1,4 @@
-"""How healing shows: in the phase, in the conditions, in Events, and in when to look again."""
+"""Remediation in the phase, the conditions and the Events."""
 
 from dataclasses import replace
 from typing import Any
@@ -45,7 +45,7 @@ ANNOTATE = "kubectl -n shop annotate --overwrite sha web selfhealing.dev/"
 
 
 def make_record(**more: Any) -> HealingStatus:  # noqa: ANN401 - fields of the record
-    """What is remembered about an app."""
+    """A record of an app."""
     return HealingStatus(**{"mode": "Auto", "budget_left": 3, **more})
 
 
@@ -54,7 +54,7 @@ def make_action(
     remediation: Remediation = Remediation.REPLACE_POD,
     number: int = 1,
 ) -> HealingAction:
-    """A decision."""
+    """An action."""
     return HealingAction(
         id=number,
         remediation=remediation,
@@ -85,10 +85,10 @@ RESUME_HINT = f"to resume: {ANNOTATE}resume=$(date +%s)"
 
 
 class TestPhase:
-    """What healing makes of the verdict on an app."""
+    """The phase and message of an app with a record."""
 
     @pytest.mark.parametrize(
-        ("verdict", "kept", "expected"),
+        ("summary", "record", "expected"),
         [
             (DEGRADED, None, DEGRADED),
             (DEGRADED, make_record(), DEGRADED),
@@ -138,34 +138,34 @@ class TestPhase:
             ),
         ],
         ids=[
-            "nothing is remembered",
-            "nothing is done",
-            "it is well while an action is judged",
-            "it became well by itself",
-            "something waits for approval",
-            "what was done has helped",
-            "something is done",
-            "it is left to people",
-            "it runs another version, and well",
-            "it is being set back",
+            "no record",
+            "no action",
+            "healthy while an action is in progress",
+            "healthy in quarantine",
+            "an action waits for approval",
+            "an action has succeeded",
+            "an action is in progress",
+            "in quarantine",
+            "healthy after a rollback",
+            "a rollback is in progress",
         ],
     )
-    def test_it(
-        self, verdict: PhaseSummary, kept: HealingStatus | None, expected: PhaseSummary
+    def test_phase_and_message(
+        self, summary: PhaseSummary, record: HealingStatus | None, expected: PhaseSummary
     ) -> None:
-        """What is being done, what was given up, and that another version runs."""
-        assert expected == with_remediation(KEY, verdict, kept)
+        """An action in progress, a quarantine, a pending approval, a rollback."""
+        assert expected == with_remediation(KEY, summary, record)
 
-    def test_no_pod_is_kept(self) -> None:
-        """Then none is named."""
+    def test_no_pod_is_isolated(self) -> None:
+        """Then the message names none."""
         message = with_remediation(KEY, DEGRADED, make_record(quarantined=True)).message
 
-        assert "kept to be looked at" not in message
+        assert "isolated for inspection" not in message
         assert RESUME_HINT in message
 
     @pytest.mark.parametrize("phase", [Phase.PAUSED, Phase.INVALID, Phase.COMPLETED])
-    def test_it_has_no_say(self, phase: Phase) -> None:
-        """Where nothing is healed, whatever is remembered."""
+    def test_unaffected_phases(self, phase: Phase) -> None:
+        """Phases that remediation does not change."""
         summary = PhaseSummary(phase, "Because", "of that")
 
         assert summary == with_remediation(KEY, summary, QUARANTINED_RECORD)
@@ -180,22 +180,22 @@ def format_events(before: HealingStatus | None, after: HealingStatus | None) -> 
 
 
 def make_diagnosis(kind: str = "CrashLooping") -> DiagnosisStatus:
-    """An illness as the status shows it."""
+    """A diagnosis in the status."""
     return DiagnosisStatus(type=kind, cause="Pod", confidence="Medium", message="web-1: crashes")
 
 
-class TestStory:
-    """Events: each step once."""
+class TestEvents:
+    """Events of the changes of a record."""
 
-    def test_nothing(self) -> None:
-        """Of a Job, of the first look, and where nothing is new."""
+    def test_no_change(self) -> None:
+        """A Job, a first record without diagnoses, and an unchanged record."""
         assert [] == format_events(None, None)
         assert [] == format_events(QUARANTINED_RECORD, None)
         assert [] == format_events(None, make_record())
         assert [] == format_events(QUARANTINED_RECORD, QUARANTINED_RECORD)
 
-    def test_an_illness(self) -> None:
-        """When it is found, and not for as long as it stays."""
+    def test_a_diagnosis(self) -> None:
+        """An Event when it is found, and none while it stays."""
         known, more = (
             make_record(diagnoses=[make_diagnosis()]),
             make_record(diagnoses=[make_diagnosis(), make_diagnosis("OOMKilled")]),
@@ -209,8 +209,8 @@ class TestStory:
         ] == format_events(known, more)
         assert [] == format_events(more, known)
 
-    def test_nobody_heals(self) -> None:
-        """Then the phase's Event is enough, until somebody does."""
+    def test_healing_is_off(self) -> None:
+        """Then only the phase gives an Event."""
         off, on = (make_record(mode=mode, diagnoses=[make_diagnosis()]) for mode in ("Off", "Auto"))
 
         assert [] == format_events(None, off)
@@ -271,18 +271,18 @@ class TestStory:
             ),
         ],
     )
-    def test_a_decision(
+    def test_an_action(
         self, outcome: ActionOutcome, remediation: Remediation, expected: str
     ) -> None:
-        """When it is taken, and when it is known what became of it; not in between."""
+        """An Event when it is decided, and when its outcome is known."""
         after = make_record(history=[make_action(outcome, remediation)])
 
         assert [expected] == format_events(make_record(), after)
         assert [] == format_events(after, after)
         assert [] == format_events(after, make_record())
 
-    def test_what_became_of_it_comes_before_what_is_next(self) -> None:
-        """In the order in which it happened."""
+    def test_the_outcome_comes_before_the_next_action(self) -> None:
+        """In the order of time."""
         before = make_record(history=[make_action()])
         after = make_record(history=[make_action(number=2), make_action(ActionOutcome.FAILED)])
 
@@ -298,30 +298,30 @@ class TestStory:
             (BlockedReason.STALE_CACHE, "HealingBlockedStaleCache"),
         ],
     )
-    def test_what_holds_it_from_outside(self, blocked_reason: BlockedReason, reason: str) -> None:
-        """Whoever looks at the app alone cannot see it."""
-        held = make_record(blocked_reason=blocked_reason)
+    def test_external_blocked_reasons(self, blocked_reason: BlockedReason, reason: str) -> None:
+        """Their cause is not in the app, so they get an Event."""
+        blocked = make_record(blocked_reason=blocked_reason)
 
         assert [("Warning", reason)] == [
-            (n.type, n.reason) for n in remediation_events(KEY, None, held)
+            (n.type, n.reason) for n in remediation_events(KEY, None, blocked)
         ]
         assert [reason] == [
             n.reason
             for n in remediation_events(
-                KEY, make_record(blocked_reason=BlockedReason.COOLDOWN), held
+                KEY, make_record(blocked_reason=BlockedReason.COOLDOWN), blocked
             )
         ]
-        assert [] == format_events(held, held)
+        assert [] == format_events(blocked, blocked)
 
     @pytest.mark.parametrize(
         "blocked_reason", sorted(set(BlockedReason) - {"Storm", "NodesLost", "StaleCache"})
     )
-    def test_what_holds_it_from_inside(self, blocked_reason: BlockedReason) -> None:
-        """The status tells it."""
+    def test_internal_blocked_reasons(self, blocked_reason: BlockedReason) -> None:
+        """Only the status has them."""
         assert [] == format_events(make_record(), make_record(blocked_reason=blocked_reason))
 
-    def test_the_ends(self) -> None:
-        """What is over is told too."""
+    def test_ends(self) -> None:
+        """The end of a quarantine, of a fallback and of a probation."""
         fallen = make_record(fallback_replicas=4)
         proved = make_record(stable_revision="good", stable_image="web:v1")
 
@@ -341,13 +341,13 @@ class TestStory:
         ] == format_events(make_record(), proved)
         assert [] == format_events(proved, make_record())
 
-    def test_an_app_that_is_left_alone_for_good(self) -> None:
-        """It is not healed again when somebody switches healing off."""
+    def test_a_quarantine_that_ends_with_the_mode_off(self) -> None:
+        """Healing does not resume, so there is no Event."""
         off = QUARANTINED_RECORD.model_copy(update={"mode": "Off", "quarantined": False})
 
         assert [] == format_events(QUARANTINED_RECORD, off)
 
-    def test_no_longer_than_an_event_may_be(self) -> None:
+    def test_long_messages_are_cut(self) -> None:
         """In bytes."""
         long = make_diagnosis().model_copy(update={"message": "ü" * 1000})
         (event,) = remediation_events(KEY, None, make_record(diagnoses=[long]))
@@ -361,15 +361,15 @@ def evaluate_with_record(
     now: float = 1000,
     **more: Any,  # noqa: ANN401 - as evaluate_app
 ) -> Evaluation:
-    """Report on an app with one pod."""
+    """Evaluate an app with one pod and a stored record."""
     return evaluate_app(deployment(1), *objects, previous_status=before, now=now, **more)
 
 
-class TestReport:
-    """A reconcile from the facts to the status."""
+class TestEvaluation:
+    """From the snapshot to the status."""
 
-    def test_an_app_that_is_ill(self) -> None:
-        """The illness, the hold, and both the phase's Event and the illness's."""
+    def test_an_unhealthy_app(self) -> None:
+        """The diagnosis, the blocked reason, and the Events of the phase and of the diagnosis."""
         found = evaluate_with_record(CRASH_LOOPING_POD)
         healing = status_json(found)["healing"]
 
@@ -379,23 +379,28 @@ class TestReport:
             n.reason for n in found.events if n.reason in {"Degraded", "CrashLooping"}
         ]
 
-    def test_a_situation(self) -> None:
-        """What is known from outside reaches the decision."""
-        kept = {"mode": "Auto", "budgetLeft": 3, "stableRevision": "good", "stableImage": "web:v0"}
-        thing = builders.app(status={"healing": kept})
-        held = evaluate(
-            build_snapshot(thing, deployment(1), CRASH_LOOPING_POD),
-            parse_spec(thing["spec"]),
+    def test_the_external_state(self) -> None:
+        """It reaches the decision."""
+        stored = {
+            "mode": "Auto",
+            "budgetLeft": 3,
+            "stableRevision": "good",
+            "stableImage": "web:v0",
+        }
+        app = builders.app(status={"healing": stored})
+        blocked = evaluate(
+            build_snapshot(app, deployment(1), CRASH_LOOPING_POD),
+            parse_spec(app["spec"]),
             SyncResult(),
             at(1000),
             ExternalState(blocked_reason=BlockedReason.STORM),
         )
 
-        assert held.status.healing is not None
-        assert BlockedReason.STORM is held.status.healing.blocked_reason
+        assert blocked.status.healing is not None
+        assert BlockedReason.STORM is blocked.status.healing.blocked_reason
 
     @pytest.mark.parametrize(
-        ("pods", "ailing"),
+        ("pods", "expected"),
         [
             ([HEALTHY_POD], False),
             ([pod("web-abc-1", running(990, ready=False), since=980, created=980)], False),
@@ -406,12 +411,12 @@ class TestReport:
         ],
         ids=["well", "starts", "lost with its node", "unready just now", "crashed once", "one"],
     )
-    def test_who_counts_for_the_breaker(self, pods: list[Json], *, ailing: bool) -> None:
-        """An app whose pods have something of their own, from the first moment."""
-        assert ailing is evaluate_with_record(*pods).has_pod_problem
+    def test_which_apps_count_for_the_breaker(self, pods: list[Json], *, expected: bool) -> None:
+        """An app whose pods have a problem, from the first moment."""
+        assert expected is evaluate_with_record(*pods).has_pod_problem
 
     def test_a_paused_app(self) -> None:
-        """Nothing is decided, and nothing is forgotten."""
+        """There is no decision, and the record stays."""
         first = status_json(evaluate_with_record(CRASH_LOOPING_POD))
         paused = evaluate_with_record(
             HEALTHY_POD, before=first, spec={"image": "web:v1", "paused": True}, now=2000
@@ -420,7 +425,7 @@ class TestReport:
         assert first["healing"] == status_json(paused)["healing"]
 
     def test_a_spec_that_cannot_be_read(self) -> None:
-        """As with a paused app."""
+        """As for a paused app."""
         first = status_json(evaluate_with_record(CRASH_LOOPING_POD))
         found = evaluate(
             build_snapshot(builders.app({}, first), deployment(1), HEALTHY_POD),
@@ -432,7 +437,7 @@ class TestReport:
         assert first["healing"] == status_json(found)["healing"]
 
     def test_a_job(self) -> None:
-        """It tries again by itself."""
+        """A Job retries by itself, so it has no record."""
         spec = {"image": "web:v1", "restartPolicy": "OnFailure"}
         found = evaluate_with_record(
             job(), job_pod("web-1", crash_loop(4, termination())), spec=spec
@@ -441,16 +446,16 @@ class TestReport:
         assert "healing" not in status_json(found)
 
     def test_an_app_becomes_a_job(self) -> None:
-        """Then what was remembered goes from the resource, too."""
+        """The record is removed from the resource."""
         first = status_json(evaluate_with_record(HEALTHY_POD))
         spec = {"image": "web:v1", "restartPolicy": "OnFailure"}
 
         assert None is evaluate_with_record(job(), before=first, spec=spec).patch["healing"]
 
-    def test_an_app_that_runs_another_version(self) -> None:
-        """Neither Ready nor Healthy, however well that version is."""
+    def test_an_app_that_runs_the_stable_revision(self) -> None:
+        """It is neither Ready nor Healthy, however healthy its pods are."""
         now = template_revision("web", parse_spec({"image": "web:v1", "port": 5000}))
-        kept = {
+        stored = {
             "mode": "Auto",
             "budgetLeft": 2,
             "desiredRevision": now,
@@ -459,18 +464,18 @@ class TestReport:
             "stableImage": "web:v0",
             "failedRevision": now,
         }
-        found = status_json(evaluate_with_record(HEALTHY_POD, before={"healing": kept}))
-        held = {c["type"]: (c["status"], c["reason"]) for c in found["conditions"]}
+        found = status_json(evaluate_with_record(HEALTHY_POD, before={"healing": stored}))
+        conditions = {c["type"]: (c["status"], c["reason"]) for c in found["conditions"]}
 
         assert ("Degraded", "1/1") == (found["phase"], found["ready"])
-        assert ("False", "RolledBack") == held["Ready"] == held["Healthy"]
+        assert ("False", "RolledBack") == conditions["Ready"] == conditions["Healthy"]
 
     def test_healing_is_switched_off(self) -> None:
-        """What was begun is over, what was kept goes in its time, and the phase is the app's."""
+        """The action is superseded, the isolated pod expires, and the phase is the app's."""
         spec = {"image": "web:v1", "port": 5000, "healing": {"mode": "Off"}}
         now = template_revision("web", parse_spec(spec))
         begun = make_action().model_dump(mode="json", by_alias=True, exclude_none=True)
-        kept = {
+        stored = {
             "mode": "Auto",
             "budgetLeft": 2,
             "desiredRevision": now,
@@ -478,7 +483,7 @@ class TestReport:
             "quarantine": {"pod": "web-abc-7", "uid": "u", "until": iso(1500)},
             "history": [begun],
         }
-        off = evaluate_with_record(CRASH_LOOPING_POD, before={"healing": kept}, spec=spec)
+        off = evaluate_with_record(CRASH_LOOPING_POD, before={"healing": stored}, spec=spec)
         found = status_json(off)
         gone = status_json(
             evaluate_with_record(CRASH_LOOPING_POD, before=found, spec=spec, now=1500)

@@ -1,4 +1,4 @@
-"""The ledger of restarts against a model of kubelets, Events and operators that come and go."""
+"""The counted restarts, against a model of kubelets, Events and operators."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ PODS = 2
 CONTAINERS = ("app", "proxy")
 KILLED = 137
 SPECIFIC_REASONS = {"LivenessProbe", "OOMKilled"}
-"""Reasons that explain another SIGKILL of the same container, of which nobody says anything."""
+"""Reasons that also explain the next SIGKILL of a container that has no Event."""
 
 
 @dataclass
 class ContainerEnd:
-    """How one life of a container ended, and whether a probe was the cause."""
+    """One termination of a container, and whether a probe was the cause."""
 
     started: int
     finished: int
@@ -39,12 +39,12 @@ class ContainerEnd:
 
     @property
     def expected_reason(self) -> str:
-        """The reason as far as anybody can know it."""
+        """The reason that can be known from the status and the Events."""
         probe = self.event_seen and self.killed_at is not None and self.reason != "OOMKilled"
         return "LivenessProbe" if probe else self.reason
 
     def json(self) -> Json:
-        """The end as a pod shows it."""
+        """The termination in the pod's status."""
         return builders.termination(
             KILLED if self.killed_at else 1,
             self.reason,
@@ -55,7 +55,7 @@ class ContainerEnd:
 
 @dataclass
 class Container:
-    """A container as its kubelet knows it, and what an observer has seen of it."""
+    """A container as its kubelet knows it, and what the operator has counted of it."""
 
     started: int
     count: int = 0
@@ -66,7 +66,7 @@ class Container:
     counted_reason: str = ""
 
     def json(self, name: str) -> Json:
-        """The container as its pod shows it."""
+        """The container in the pod's status."""
         last = self.last.json() if self.last else None
         if self.is_waiting and last is not None:
             return builders.crash_loop(self.count, last, name=name)
@@ -82,12 +82,12 @@ class Kubelet:
     pods: dict[str, dict[str, Container]] = field(default_factory=dict)
 
     def pass_time(self, seconds: int) -> int:
-        """Let time pass; returns the time that it is then."""
+        """Let time pass; returns the new time."""
         self.clock += seconds
         return self.clock
 
     def json(self) -> list[Json]:
-        """What the API server shows of the pods."""
+        """The pods as the API server has them."""
         return [
             builders.pod(pod, *(c.json(name) for name, c in containers.items()))
             for pod, containers in self.pods.items()
@@ -95,7 +95,7 @@ class Kubelet:
 
 
 class RestartCounting(RuleBasedStateMachine):
-    """What happens in a cluster, in any order."""
+    """Events in a cluster, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,13 +115,13 @@ class RestartCounting(RuleBasedStateMachine):
 
     @initialize()
     def first_pod(self) -> None:
-        """An app has a pod."""
+        """Create the first pod."""
         self.pod_appears()
 
     @precondition(lambda self: len(self.kubelet.pods) < PODS)
     @rule()
     def pod_appears(self) -> None:
-        """A new pod, always by a new name."""
+        """A new pod, always with a new name."""
         self.kubelet.pod_count += 1
         now = self.kubelet.pass_time(1)
         pod = f"web-abc-{self.kubelet.pod_count}"
@@ -130,15 +130,15 @@ class RestartCounting(RuleBasedStateMachine):
     @precondition(lambda self: self.kubelet.pods)
     @rule(data=st.data())
     def pod_is_deleted(self, data: st.DataObject) -> None:
-        """A pod goes, and takes with it what nobody has counted."""
+        """A pod is deleted, with the restarts that were not counted."""
         pod = data.draw(st.sampled_from(sorted(self.kubelet.pods)))
         del self.kubelet.pods[pod]
-        self.past.clear()  # a view of before would show it alive
+        self.past.clear()  # an older snapshot would still have it
 
     @precondition(lambda self: self.kubelet.pods)
     @rule(data=st.data())
     def pod_departs(self, data: st.DataObject) -> None:
-        """A pod goes, and its last state is seen; the status may be written more than once."""
+        """A pod is deleted after its last state was seen; it may be counted more than once."""
         name = data.draw(st.sampled_from(sorted(self.kubelet.pods)))
         gone = [thing for thing in self.kubelet.json() if thing["metadata"]["name"] == name]
         for container in self.kubelet.pods.pop(name).values():
@@ -155,66 +155,66 @@ class RestartCounting(RuleBasedStateMachine):
         data=st.data(),
         reason=st.sampled_from(["Error", "Completed", "OOMKilled"]),
         starts=st.booleans(),
-        looks=st.booleans(),
+        counts=st.booleans(),
     )
     def container_ends(
-        self, data: st.DataObject, reason: str, *, starts: bool, looks: bool
+        self, data: st.DataObject, reason: str, *, starts: bool, counts: bool
     ) -> None:
-        """A container ends; the count says so only when it starts again."""
+        """A container terminates; its restart count changes only when it starts again."""
         _, _, container = self.draw_container(data)
         if not container.is_waiting:
             now = self.kubelet.pass_time(data.draw(st.integers(3, 700)))
             container.last = ContainerEnd(container.started, now, reason)
-            self.follow_end(container, starts=starts, looks=looks)
+            self.follow_end(container, starts=starts, counts=counts)
 
     @precondition(lambda self: self.kubelet.pods)
     @rule(
         data=st.data(),
         reason=st.sampled_from(["Error", "Error", "OOMKilled"]),
-        mail=st.sampled_from(["early", "late", "late", "never"]),
+        event=st.sampled_from(["early", "late", "late", "never"]),
         starts=st.booleans(),
-        looks=st.booleans(),
+        counts=st.booleans(),
     )
     def probe_kills(
-        self, data: st.DataObject, reason: str, mail: str, *, starts: bool, looks: bool
+        self, data: st.DataObject, reason: str, event: str, *, starts: bool, counts: bool
     ) -> None:
-        """A probe costs a container its life; the Event of it comes early, late or never."""
+        """A probe has a container killed; the Event comes early, late or never."""
         pod, name, container = self.draw_container(data)
         if container.is_waiting:
             return
         killed = self.kubelet.pass_time(data.draw(st.integers(3, 60)))
         now = self.kubelet.pass_time(data.draw(st.integers(0, 30)))
         container.last = ContainerEnd(container.started, now, reason, killed)
-        if mail == "late":
+        if event == "late":
             self.mail.append((pod, name, container.last))
-        elif mail == "early":
+        elif event == "early":
             self.deliver(pod, name, container.last)
-        self.follow_end(container, starts=starts, looks=looks)
+        self.follow_end(container, starts=starts, counts=counts)
 
-    def follow_end(self, container: Container, *, starts: bool, looks: bool) -> None:
-        """What may follow an end."""
+    def follow_end(self, container: Container, *, starts: bool, counts: bool) -> None:
+        """What may follow a termination."""
         container.is_waiting = True
         if starts:
             self.start(container, 1)
-        if looks:
+        if counts:
             self.operator_counts()
 
     def start(self, container: Container, pause: int) -> None:
-        """Start a container again: now the kubelet counts."""
+        """Start a container again, which increases the kubelet's count."""
         container.started = self.kubelet.pass_time(pause)
         container.is_waiting = False
         container.count += 1
 
     @precondition(lambda self: self.mail)
-    @rule(looks=st.booleans())
-    def event_comes_late(self, *, looks: bool) -> None:
-        """The oldest Event on its way arrives."""
+    @rule(counts=st.booleans())
+    def event_comes_late(self, *, counts: bool) -> None:
+        """The oldest delayed Event arrives."""
         self.deliver(*self.mail.pop(0))
-        if looks:
+        if counts:
             self.operator_counts()
 
     def deliver(self, pod: str, name: str, end: ContainerEnd) -> None:
-        """Let an Event be seen; a container's newest kill is the one that is kept."""
+        """Deliver an Event; of each container the newest kill is kept."""
         assert end.killed_at is not None
         self.events.append(builders.probe_kill_event(pod, end.killed_at, name=name))
         end.event_seen = True
@@ -222,7 +222,7 @@ class RestartCounting(RuleBasedStateMachine):
     @precondition(lambda self: self.kubelet.pods)
     @rule(data=st.data())
     def container_starts(self, data: st.DataObject) -> None:
-        """A container that waits is started."""
+        """A waiting container is started."""
         _, _, container = self.draw_container(data)
         if container.is_waiting:
             self.start(container, data.draw(st.integers(1, 300)))
@@ -230,9 +230,9 @@ class RestartCounting(RuleBasedStateMachine):
     @precondition(lambda self: self.kubelet.pods)
     @rule(data=st.data())
     def kubelet_loses_counts(self, data: st.DataObject) -> None:
-        """A node came back without its memory: the container runs as if for the first time.
+        """A node comes back without its state: the container runs as if for the first time.
 
-        A view from before that could not be told from news, so none comes any more.
+        An older snapshot would look newer than that, so none is used afterwards.
         """
         self.past.clear()
         _, _, container = self.draw_container(data)
@@ -250,21 +250,21 @@ class RestartCounting(RuleBasedStateMachine):
         self.past.append(self.kubelet.json())
         self.count(self.past[-1])
 
-    @rule(looks=st.booleans())
-    def operator_restarts(self, *, looks: bool) -> None:
-        """A new process knows the status and what the API server still lists, Events or not."""
+    @rule(counts=st.booleans())
+    def operator_restarts(self, *, counts: bool) -> None:
+        """A new process has the status and the listed pods, but no Events."""
         self.events = []
         for containers in self.kubelet.pods.values():
             for container in containers.values():
                 if container.last is not None:
                     container.last.event_seen = False
-        if looks:
+        if counts:
             self.operator_counts()
 
     @precondition(lambda self: self.past)
     @rule(data=st.data())
     def operator_reads_stale_cache(self, data: st.DataObject) -> None:
-        """A view that is older than the status, of pods that still exist, adds nothing."""
+        """A snapshot that is older than the status, of existing pods, adds nothing."""
         old = data.draw(st.sampled_from(self.past))
         current = {pod["metadata"]["name"]: pod for pod in self.past[-1]}
         stale = {pod["metadata"]["name"]: pod for pod in old}
@@ -277,15 +277,15 @@ class RestartCounting(RuleBasedStateMachine):
 
         assert total == self.read().total
 
-        self.status = status  # the model knows nothing of Events that came meanwhile
+        self.status = status  # the model does not have the Events of the meantime
 
     def expect_count(self, container: Container) -> None:
-        """Keep the books of one container, knowing everything."""
+        """Count one container with complete knowledge."""
         news = container.count - container.counted
         if news < 0:
             news = min(container.count, 1)
         if news and container.last is not None:
-            # A container that waits again shows its next end already.
+            # A container that waits again has its next termination already.
             self.by_reason["Unknown"] += news - 1
             container.counted_end = container.last
             again = (
@@ -327,12 +327,12 @@ class RestartCounting(RuleBasedStateMachine):
         assert counted == again
 
     def read(self) -> RestartsStatus:
-        """The block of the status as the next look finds it."""
+        """The stored status.restarts."""
         return RestartsStatus.model_validate(self.status, by_alias=True, by_name=False)
 
     @invariant()
     def every_restart_is_counted_once(self) -> None:
-        """The total and its parts are what the model knows."""
+        """The total and the reasons are those of the model."""
         found = self.read()
 
         assert self.total == found.total
@@ -343,11 +343,11 @@ class RestartCounting(RuleBasedStateMachine):
 RestartCounting.TestCase.settings = settings(
     max_examples=60, stateful_step_count=40, deadline=None, print_blob=True
 )
-TestLedger = RestartCounting.TestCase
+TestRestartCounting = RestartCounting.TestCase
 
 
 class FullRestartCounting(RuleBasedStateMachine):
-    """More containers restart than the ledger has room for: some are missed, none counted twice."""
+    """More containers than entries: some restarts are missed, none is counted twice."""
 
     LIMIT = 3
 
@@ -362,12 +362,12 @@ class FullRestartCounting(RuleBasedStateMachine):
         self.status = RestartsStatus()
 
     def teardown(self) -> None:
-        """Give the ledger its size back."""
+        """Restore the number of entries."""
         self.patch.undo()
 
     @rule(restarts=st.integers(0, 3))
     def pod_appears(self, restarts: int) -> None:
-        """A pod whose container has already restarted when it is first seen."""
+        """A pod whose container has restarted before it is first seen."""
         self.clock += 5
         self.pod_count += 1
         self.pods[f"web-abc-{self.pod_count}"] = (restarts, self.clock)
@@ -385,12 +385,12 @@ class FullRestartCounting(RuleBasedStateMachine):
     @precondition(lambda self: self.pods)
     @rule(data=st.data())
     def pod_is_deleted(self, data: st.DataObject) -> None:
-        """A pod goes and leaves room in the ledger."""
+        """A pod is deleted, and its entry becomes free."""
         del self.pods[data.draw(st.sampled_from(sorted(self.pods)))]
 
     @rule()
     def operator_counts(self) -> None:
-        """The total never falls and never exceeds what happened."""
+        """The total never decreases and never exceeds the actual number."""
         before = self.status.total
         self.count()
 
@@ -425,4 +425,4 @@ class FullRestartCounting(RuleBasedStateMachine):
 FullRestartCounting.TestCase.settings = settings(
     max_examples=60, stateful_step_count=30, deadline=None, print_blob=True
 )
-TestCrowdedLedger = FullRestartCounting.TestCase
+TestFullRestartCounting = FullRestartCounting.TestCase

@@ -1,4 +1,4 @@
-"""Counting restarts: what a look at the pods adds, and why containers are said to have ended."""
+"""Counting restarts: new restarts, their reasons, and the stored entries."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def count_once(
 def make_restarted_pod(
     reason: str = "Error", restart_count: int = 1, finished: float = 10, *, uid: str = "web-abc-1"
 ) -> Json:
-    """The pod web-abc-1, restarted ``number`` times."""
+    """The pod web-abc-1 with ``number`` restarts."""
     end = termination(137, reason, started=0, finished=finished)
     return pod(
         "web-abc-1", running(finished + 1, restarts=restart_count, last=end), uid=f"uid-of-{uid}"
@@ -31,12 +31,12 @@ def make_restarted_pod(
 
 
 def test_nothing() -> None:
-    """Pods that never restarted leave an empty block and no ledger."""
+    """Pods without restarts give an empty status.restarts without entries."""
     assert (RestartsStatus(), ()) == count_once(None, pod("web-abc-1", running()))
 
 
 def test_the_first_restart() -> None:
-    """It is counted, told with its exit code, and put into the ledger."""
+    """It is counted, reported with its exit code, and gets an entry."""
     found, news = count_once(None, make_restarted_pod())
 
     assert (
@@ -63,16 +63,16 @@ def test_the_first_restart() -> None:
     assert (Restart("web-abc-1", "app", "Error", 137, 1),) == news
 
 
-def test_restarts_between_two_looks() -> None:
-    """A pod remembers only its last end; the others are Unknown."""
+def test_restarts_between_two_counts() -> None:
+    """A pod has only its last termination; the other reasons are Unknown."""
     found, news = count_once(None, make_restarted_pod("OOMKilled", 3))
 
     assert {"OOMKilled": 1, "Unknown": 2} == found.by_reason
     assert [3] == [restart.count for restart in news]
 
 
-def test_a_restart_without_an_end() -> None:
-    """A count without a last state is counted, and nothing is known about it."""
+def test_a_restart_without_a_termination() -> None:
+    """It is counted, with the reason Unknown."""
     found, news = count_once(None, pod("web-abc-1", running(restarts=1)))
 
     assert {"Unknown": 1} == found.by_reason
@@ -81,7 +81,7 @@ def test_a_restart_without_an_end() -> None:
 
 
 def test_deleted_pods_stay_in_the_total() -> None:
-    """Current is about pods that live; the total is about all that ever lived."""
+    """``current`` counts existing pods, ``total`` all pods ever."""
     before, _ = count_once(None, make_restarted_pod(restart_count=2))
     found, news = count_once(before)
 
@@ -90,7 +90,7 @@ def test_deleted_pods_stay_in_the_total() -> None:
 
 
 def test_a_pod_of_the_same_name_is_another_one() -> None:
-    """The ledger goes by uid."""
+    """Entries are identified by UID."""
     before, _ = count_once(None, make_restarted_pod())
     found, _ = count_once(before, make_restarted_pod(uid="another", finished=50))
 
@@ -98,7 +98,7 @@ def test_a_pod_of_the_same_name_is_another_one() -> None:
 
 
 def test_an_init_container_counts_until_it_is_through() -> None:
-    """As kubectl does: it shows the restarts of init containers only while the pod initializes."""
+    """As in kubectl: only while the pod initializes."""
     failing = crash_loop(2, termination(1), name="migrate")
     through = builders.terminated(
         termination(0), name="migrate", restarts=2, last=termination(1), ready=True
@@ -122,15 +122,15 @@ def test_an_init_container_counts_until_it_is_through() -> None:
         (12, "Error"),
     ],
 )
-def test_a_kill_belongs_to_the_life_it_ended(killed: float, reason: str) -> None:
+def test_a_kill_belongs_to_the_run_it_ended(killed: float, reason: str) -> None:
     """From the start to one second after the end: times are whole seconds."""
     found, _ = count_once(None, make_restarted_pod(), probe_kill_event("web-abc-1", killed))
 
     assert {reason: 1} == found.by_reason
 
 
-def test_a_kill_before_the_life() -> None:
-    """An Event that is older than the container's life is about another end."""
+def test_a_kill_before_the_run() -> None:
+    """An Event older than the run belongs to another termination."""
     end = termination(1, started=20, finished=30)
     found, _ = count_once(
         None, pod("web-abc-1", running(31, restarts=1, last=end)), probe_kill_event("web-abc-1", 19)
@@ -139,8 +139,8 @@ def test_a_kill_before_the_life() -> None:
     assert {"Error": 1} == found.by_reason
 
 
-def test_one_kill_ends_one_life() -> None:
-    """A container may be started again within the second of its kill."""
+def test_one_kill_ends_one_run() -> None:
+    """A container may start again within the second of its kill."""
     kill = probe_kill_event("web-abc-1", 10)
     before, _ = count_once(None, make_restarted_pod(), kill)
     crashed = termination(1, started=10, finished=60)
@@ -159,15 +159,15 @@ def test_one_kill_ends_one_life() -> None:
     ],
 )
 def test_a_probe_that_has_killed_before(end: Json, reason: str) -> None:
-    """A kubelet drops Events of a busy pod: what ends as before has the same cause."""
+    """A kubelet drops Events of a busy pod, so the cause of the previous kill is used."""
     before, _ = count_once(None, make_restarted_pod(), probe_kill_event("web-abc-1", 9))
     found, _ = count_once(before, pod("web-abc-1", running(61, restarts=2, last=end)))
 
     assert reason == found.counted[0].reason
 
 
-def test_a_kill_without_a_precedent() -> None:
-    """A signal alone does not say who sent it."""
+def test_a_kill_without_a_previous_cause() -> None:
+    """A signal alone does not show who sent it."""
     before, _ = count_once(None, make_restarted_pod())
     end = termination(137, started=11, finished=60)
     found, _ = count_once(before, pod("web-abc-1", running(61, restarts=2, last=end)))
@@ -175,15 +175,15 @@ def test_a_kill_without_a_precedent() -> None:
     assert {"Error": 2} == found.by_reason
 
 
-def test_memory_wins() -> None:
-    """A container that the kernel killed for its memory is not said to have failed a probe."""
+def test_out_of_memory_has_priority() -> None:
+    """A container that the kernel killed did not fail a probe."""
     found, _ = count_once(None, make_restarted_pod("OOMKilled"), probe_kill_event("web-abc-1", 9))
 
     assert {"OOMKilled": 1} == found.by_reason
 
 
-def test_an_end_without_times() -> None:
-    """Where a kill cannot be placed in time it says nothing."""
+def test_a_termination_without_times() -> None:
+    """A kill cannot be assigned to it."""
     end = termination(137, "ContainerStatusUnknown", started=None, finished=None)
     found, _ = count_once(
         None, pod("web-abc-1", running(restarts=1, last=end)), probe_kill_event("web-abc-1", 5)
@@ -203,7 +203,7 @@ def test_a_late_kill_moves_one_count() -> None:
 
 
 def test_a_late_kill_of_another_container() -> None:
-    """What is told as the most recent restart is only corrected if it is the one."""
+    """status.restarts.last is corrected only if it is the same restart."""
     other = pod("web-abc-2", running(101, restarts=1, last=termination(1, finished=100)))
     before, _ = count_once(None, make_restarted_pod(), other)
     found, _ = count_once(before, make_restarted_pod(), other, probe_kill_event("web-abc-1", 9))
@@ -212,8 +212,8 @@ def test_a_late_kill_of_another_container() -> None:
     assert ("web-abc-2", "Error") == (found.last and (found.last.pod, found.last.reason))
 
 
-def test_what_was_found_out_outlives_its_event() -> None:
-    """An Event is kept for an hour, a container may live for a year."""
+def test_a_stored_reason_outlives_its_event() -> None:
+    """An Event is kept for an hour, a container may run for a year."""
     before, _ = count_once(None, make_restarted_pod(), probe_kill_event("web-abc-1", 9))
     found, _ = count_once(before, make_restarted_pod())
 
@@ -222,7 +222,7 @@ def test_what_was_found_out_outlives_its_event() -> None:
 
 
 def test_waiting_for_the_next_start() -> None:
-    """A container that waits shows an end that is not counted yet, and its kill."""
+    """A waiting container has a termination, and a kill, that is not counted yet."""
     before, _ = count_once(None, make_restarted_pod())
     waits = crash_loop(1, termination(137, started=11, finished=50))
     found, news = count_once(before, pod("web-abc-1", waits), probe_kill_event("web-abc-1", 49))
@@ -230,16 +230,16 @@ def test_waiting_for_the_next_start() -> None:
     assert ({"Error": 1}, ()) == (found.by_reason, news)
 
 
-def test_waiting_after_two_ends_within_a_second() -> None:
-    """The next end does not change what the one before was counted as."""
+def test_waiting_after_two_terminations_within_a_second() -> None:
+    """The second one does not change the reason of the first one."""
     before, _ = count_once(None, make_restarted_pod())
     found, news = count_once(before, pod("web-abc-1", crash_loop(1, termination(137, "OOMKilled"))))
 
     assert ({"Error": 1}, ()) == (found.by_reason, news)
 
 
-def test_a_lost_memory() -> None:
-    """A kubelet that counts from 0 again makes the total neither fall nor jump."""
+def test_a_kubelet_that_lost_its_count() -> None:
+    """If the count restarts at 0, the total neither decreases nor jumps."""
     before, _ = count_once(None, make_restarted_pod(restart_count=5))
     forgot, _ = count_once(before, pod("web-abc-1", running(20)))
     again, _ = count_once(
@@ -250,8 +250,8 @@ def test_a_lost_memory() -> None:
     assert (1, 6) == (again.current, again.total)
 
 
-def test_a_lost_memory_and_a_restart_since() -> None:
-    """If the first new restart is seen at once with the loss, it counts."""
+def test_a_kubelet_that_lost_its_count_and_a_restart_since() -> None:
+    """A restart that is seen together with the loss counts."""
     before, _ = count_once(None, make_restarted_pod(restart_count=5))
     found, news = count_once(
         before, pod("web-abc-1", running(41, restarts=2, last=termination(started=20, finished=40)))
@@ -260,8 +260,8 @@ def test_a_lost_memory_and_a_restart_since() -> None:
     assert (2, 6, 1) == (found.current, found.total, len(news))
 
 
-def test_an_old_view_after_a_start() -> None:
-    """A view that is older than the status it is compared with adds nothing, then or later."""
+def test_a_stale_cache_after_a_start() -> None:
+    """A snapshot that is older than the status adds nothing, then or later."""
     before, _ = count_once(None, make_restarted_pod(restart_count=5, finished=50))
     old, _ = count_once(before, make_restarted_pod(restart_count=4, finished=30))
     new, _ = count_once(old, make_restarted_pod(restart_count=5, finished=50))
@@ -270,7 +270,7 @@ def test_an_old_view_after_a_start() -> None:
 
 
 def test_reasons_beyond_the_limit() -> None:
-    """The map of reasons is bounded; what does not fit is Other, also when it is corrected."""
+    """The number of reasons is limited; others count as Other, also when corrected."""
     crowded = RestartsStatus(total=29, by_reason={f"Reason{i}": 1 for i in range(29)})
     found, _ = count_once(crowded, make_restarted_pod("Strange"))
     moved, _ = count_once(found, make_restarted_pod("Strange"), probe_kill_event("web-abc-1", 9))
@@ -279,8 +279,8 @@ def test_reasons_beyond_the_limit() -> None:
     assert found.by_reason == moved.by_reason
 
 
-def test_a_reason_that_is_nowhere() -> None:
-    """If the map does not hold the reason to be corrected, it is left as it is."""
+def test_a_reason_that_is_not_counted() -> None:
+    """A reason that byReason does not have is not corrected."""
     before, _ = count_once(None, make_restarted_pod())
     broken = before.model_copy(update={"by_reason": {}})
     found, _ = count_once(broken, make_restarted_pod(), probe_kill_event("web-abc-1", 9))
@@ -288,8 +288,8 @@ def test_a_reason_that_is_nowhere() -> None:
     assert {} == found.by_reason
 
 
-def test_a_ledger_entry_without_a_reason() -> None:
-    """An older operator's entry counts; its reason is found out now."""
+def test_an_entry_without_a_reason() -> None:
+    """An entry of an older operator counts, and gets its reason now."""
     before, _ = count_once(None, make_restarted_pod())
     older = before.model_copy(
         update={
@@ -303,7 +303,7 @@ def test_a_ledger_entry_without_a_reason() -> None:
 
 
 def test_the_most_recent_restart() -> None:
-    """It is the one that ended last, also when others are counted later."""
+    """It is the latest termination, also if others are counted later."""
     late = pod("web-abc-2", running(101, restarts=1, last=termination(finished=100)))
     before, _ = count_once(None, late)
     found, _ = count_once(before, late, make_restarted_pod())
@@ -311,8 +311,8 @@ def test_the_most_recent_restart() -> None:
     assert "web-abc-2" == (found.last and found.last.pod)
 
 
-def test_the_ledger_in_order() -> None:
-    """The containers that restarted most come first."""
+def test_the_order_of_the_entries() -> None:
+    """The containers with the most restarts come first."""
     found, _ = count_once(
         None,
         pod(
@@ -324,8 +324,8 @@ def test_the_ledger_in_order() -> None:
     assert [7, 3, 1] == [entry.count for entry in found.counted]
 
 
-def test_beyond_the_ledger_without_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a container that found no room only a later end shows that it restarted again."""
+def test_beyond_the_limit_without_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an entry only a later termination is a new restart."""
     monkeypatch.setattr(restarts, "MAX_COUNTED", 1)
     first = pod("web-abc-1", running(restarts=1))
     second = pod("web-abc-2", running(restarts=1))
@@ -335,8 +335,8 @@ def test_beyond_the_ledger_without_times(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (2, 2, ()) == (before.total, found.total, news)
 
 
-def test_another_end_within_the_same_second() -> None:
-    """Times are whole seconds: what the new end tells itself is believed."""
+def test_another_termination_within_the_same_second() -> None:
+    """Times are whole seconds: the reason of the termination itself is used."""
     before, _ = count_once(None, make_restarted_pod("Error"))
 
     found, _ = count_once(before, make_restarted_pod("OOMKilled", 2))

@@ -1,4 +1,4 @@
-"""Probes, addresses and figures in words."""
+"""The sections of the status, and small texts."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ INGRESS_NAME = [{"hostname": "web.example.com", "ip": "192.0.2.7"}]
 
 
 class TestProbes:
-    """A probe in a sentence."""
+    """A probe in a line."""
 
     @pytest.mark.parametrize(
         ("probe", "expected"),
@@ -49,13 +49,13 @@ class TestProbes:
         ],
     )
     def test_each_handler(self, probe: Json, expected: str) -> None:
-        """What is asked, how often, and how many failures count."""
+        """The handler, the period and the failure threshold."""
         spec = {"image": "web:v1", "port": 5000, "probes": {"liveness": probe}}
 
         assert {"liveness": expected} == status_json(evaluate_app(spec=spec))["probes"]
 
     def test_all_three(self) -> None:
-        """Each by its name."""
+        """Each probe has its own field."""
         probe: Json = {"tcpSocket": {}}
         spec = {
             "image": "web:v1",
@@ -69,15 +69,15 @@ class TestProbes:
 
     @pytest.mark.parametrize("spec", [{"image": "web:v1"}, {"image": "web:v1", "probes": {}}])
     def test_none(self, spec: Json) -> None:
-        """What is not probed is not mentioned."""
+        """Without probes there is no section."""
         assert "probes" not in status_json(evaluate_app(spec=spec))
 
 
 class TestEndpoint:
-    """Where to reach the app."""
+    """The URL of the app."""
 
     def find_endpoint(self, *objects: Json, before: str | None = None) -> str | None:
-        """The endpoint, after it was ``before``."""
+        """The endpoint, with the previous one."""
         stored = {"endpoint": before} if before else {}
         return evaluate_app(*objects, previous_status=stored).status.endpoint
 
@@ -95,22 +95,22 @@ class TestEndpoint:
         ],
     )
     def test_by_type(self, thing: Json, expected: str | None) -> None:
-        """From outside where that is possible, else by DNS."""
+        """An external URL if there is one, else the DNS name."""
         assert expected == self.find_endpoint(thing)
 
     def test_no_service(self) -> None:
-        """There is no address."""
+        """There is no URL."""
         assert None is self.find_endpoint()
 
     def test_a_node(self) -> None:
-        """A node's port, on a node that has a pod."""
+        """The node port, on a node that has a pod."""
         port = service("NodePort", node_port=30080)
         pods = [pod("web-abc-1", running(), node="node-2"), pod("web-abc-2", running())]
 
         assert "http://10.0.0.1:30080" == self.find_endpoint(port, *pods)
 
     def test_the_node_stays(self) -> None:
-        """The address does not change because another pod came, or one is not ready."""
+        """The URL does not change with another pod, or with an unready one."""
         port = service("NodePort", node_port=30080)
         pods = [pod("web-abc-1", running(ready=False), node="node-2"), pod("web-abc-2", running())]
 
@@ -119,7 +119,7 @@ class TestEndpoint:
         )
 
     def test_the_node_is_left(self) -> None:
-        """It changes when no pod that lives is there any more."""
+        """The URL changes when its node has no active pod."""
         port = service("NodePort", node_port=30080)
         gone = evicted_pod("web-abc-1")
         gone["status"]["hostIP"] = "10.0.0.2"
@@ -130,20 +130,20 @@ class TestEndpoint:
 
 
 class TestDisruption:
-    """What the budget lets happen now."""
+    """The PodDisruptionBudget."""
 
     def disruption_section(self, *objects: Json) -> Json | None:
-        """The status block."""
+        """status.disruption."""
         section: Json | None = status_json(evaluate_app(*objects)).get("disruption")
         return section
 
     def test_none(self) -> None:
-        """Without a budget there is no block, nor with somebody else's."""
+        """Without a budget, or with another owner's, there is no section."""
         assert None is self.disruption_section()
         assert None is self.disruption_section(pdb(owner="somebody"))
 
-    def test_figures(self) -> None:
-        """Why a drain waits: so many are ready, so many must stay."""
+    def test_values(self) -> None:
+        """Why a drain waits: the ready pods, and the pods that must stay."""
         assert {
             "budget": "maxUnavailable 1",
             "allowed": 0,
@@ -152,15 +152,15 @@ class TestDisruption:
         } == self.disruption_section(pdb(0, 1, 1))
 
     def test_not_counted_yet(self) -> None:
-        """A new budget has no figures for a moment."""
+        """A new budget has no numbers at first."""
         assert {"budget": "maxUnavailable 1"} == self.disruption_section(pdb(observed=False))
 
 
 class TestAutoscaling:
-    """What the autoscaler sees, without a write for each new figure."""
+    """The autoscaler, without a write for each new value."""
 
     def autoscaling_section(self, *objects: Json, before: Json | None = None) -> Json | None:
-        """The status block, after it was ``before``."""
+        """status.autoscaling, with the previous one."""
         stored = {"autoscaling": before} if before else {}
         section: Json | None = status_json(evaluate_app(*objects, previous_status=stored)).get(
             "autoscaling"
@@ -168,11 +168,11 @@ class TestAutoscaling:
         return section
 
     def test_none(self) -> None:
-        """Without an autoscaler there is no block."""
+        """Without an autoscaler there is no section."""
         assert None is self.autoscaling_section()
 
-    def test_figures(self) -> None:
-        """Numbers and use against target."""
+    def test_values(self) -> None:
+        """The replicas, and usage and target of each metric."""
         assert {
             "current": 2,
             "desired": 3,
@@ -194,7 +194,7 @@ class TestAutoscaling:
         ],
     )
     def test_steady(self, shown: str | None, now: int | None, expected: str) -> None:
-        """A figure that moved by less than a tenth of the target is shown as it was."""
+        """A value that changed by less than a tenth of the target is not updated."""
         before: dict[str, Any] = {"current": 2} | ({"cpu": shown} if shown else {})
         found = self.autoscaling_section(hpa(cpu=now), before=before)
 
@@ -230,8 +230,8 @@ class TestAutoscaling:
             ("7.5/9", "7500m", "7.5/10"),
         ],
     )
-    def test_of_the_app(self, shown: str | None, now: str | None, expected: str) -> None:
-        """What the app counts is shown by name, without thousandths, and as steadily."""
+    def test_metrics_of_the_app(self, shown: str | None, now: str | None, expected: str) -> None:
+        """They have their names, no milli-units, and are as steady."""
         thing = hpa()
         metric = {"metric": {"name": "requests"}}
         target = {"type": "AverageValue", "averageValue": "10"}
@@ -247,7 +247,7 @@ class TestAutoscaling:
         assert "cpu" in found
 
     def test_no_more_than_fit(self) -> None:
-        """The status has a limit, whatever the spec asks for."""
+        """The number of metrics in the status is limited."""
         thing = hpa()
         target = {"type": "AverageValue", "averageValue": "1500m"}
         thing["spec"]["metrics"] = [
@@ -261,21 +261,21 @@ class TestAutoscaling:
         assert "unknown/1.5" == found["m0"]
 
 
-class TestGrammar:
-    """Small words."""
+class TestTexts:
+    """Small texts."""
 
-    def test_amount(self) -> None:
+    def test_pluralize(self) -> None:
         """One thing or several."""
         assert ["0 pods", "1 pod", "2 pods"] == [pluralize(i, "pod") for i in range(3)]
 
-    def test_clauses(self) -> None:
-        """Empty parts say nothing."""
+    def test_join_clauses(self) -> None:
+        """Empty parts are left out."""
         assert "a; b" == join_clauses("a", "", "b")
 
     @pytest.mark.parametrize(
         ("words", "expected"),
         [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")],
     )
-    def test_join(self, words: list[str], expected: str) -> None:
-        """As in a sentence."""
+    def test_join_words(self, words: list[str], expected: str) -> None:
+        """With commas and a final "and"."""
         assert expected == join_words(words)

@@ -1,4 +1,4 @@
-"""What a VerticalPodAutoscaler recommends, in amounts to copy, without a write each minute."""
+"""The recommendation of a VerticalPodAutoscaler, without a write each minute."""
 
 import pytest
 
@@ -9,7 +9,7 @@ TARGET = {"cpu": "25m", "memory": "262144k"}
 
 
 def vertical_section(vpa: Json | None, before: Json | None = None) -> Json | None:
-    """The status block, after it was ``before``."""
+    """status.verticalScaling, with the previous one."""
     stored = {"verticalScaling": before} if before else {}
     objects = (vpa,) if vpa else ()
     section: Json | None = status_json(evaluate_app(*objects, previous_status=stored)).get(
@@ -19,12 +19,12 @@ def vertical_section(vpa: Json | None, before: Json | None = None) -> Json | Non
 
 
 def test_none() -> None:
-    """Without one there is no block, nor with somebody else's."""
+    """Without one, or with another owner's, there is no section."""
     assert None is vertical_section(None)
     assert None is vertical_section(vpa(TARGET, owner="somebody"))
 
 
-def test_figures() -> None:
+def test_amounts() -> None:
     """Whole thousandths of a CPU and whole Mi, rounded up."""
     assert {
         "mode": "Initial",
@@ -53,10 +53,10 @@ def test_figures() -> None:
         ("odd", "90m", "90m"),
     ],
 )
-def test_a_figure_is_kept_until_it_is_wrong_by_a_tenth(
+def test_an_amount_is_kept_until_it_is_wrong_by_a_tenth(
     shown: str | None, now: str, expected: str
 ) -> None:
-    """A recommender writes new ones every minute."""
+    """A recommender writes new amounts every minute."""
     before = {"mode": "Off", "controls": "cpu", "target": {"cpu": shown} if shown else {}}
     found = vertical_section(vpa({"cpu": now}), before)
 
@@ -82,8 +82,8 @@ def test_a_figure_is_kept_until_it_is_wrong_by_a_tenth(
         ([{"type": "ConfigUnsupported", "status": "True"}], "ConfigUnsupported"),
     ],
 )
-def test_why_there_is_none(conditions: list[Json], expected: str) -> None:
-    """What VPA itself says, or that nobody says anything."""
+def test_the_message_without_a_recommendation(conditions: list[Json], expected: str) -> None:
+    """VPA's own message, or that the recommender is missing."""
     found = vertical_section(vpa(conditions=conditions))
 
     assert {"mode": "Off", "controls": "cpu, memory", "message": expected} == found
