@@ -241,11 +241,6 @@ def unschedulable_condition(message: str) -> Json:
     }
 
 
-def resize_condition(reason: str, *, kind: str = "PodResizePending", status: str = "True") -> Json:
-    """A pod's condition that its new resources are not applied yet."""
-    return {"type": kind, "status": status, "reason": reason, "message": "Node has no room"}
-
-
 def node(
     name: str = "node-1", *, ready: str = "True", taints: Sequence[str] = (), version: int = 1
 ) -> Json:

@@ -154,7 +154,6 @@ def service_view(raw: Json) -> ServiceView:
     ingress: Sequence[Json] = (status.get("loadBalancer") or {}).get("ingress") or ({},)
     return ServiceView(
         **_common_fields("Service", raw),
-        type=sys.intern(spec.get("type", "ClusterIP")),
         port=ports[0].get("port", 0),
         node_port=ports[0].get("nodePort", 0),
         ingress=ingress[0].get("hostname") or ingress[0].get("ip") or "",

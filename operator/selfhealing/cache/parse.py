@@ -137,7 +137,6 @@ def pod_view(raw: Json) -> PodView:
         ),
         memory_limit=_memory_limit(spec.get("containers") or ()),
         applied_memory_limit=_memory_limit(status.get("containerStatuses") or ()),
-        resize=_resize_failure(conditions),
         has_persistent_volumes=any(
             not _PERSISTENT_VOLUME_SOURCES.isdisjoint(volume)
             for volume in spec.get("volumes") or ()
@@ -188,15 +187,6 @@ def _memory_limit(containers: Iterable[Json]) -> str:
             limits = (container.get("resources") or {}).get("limits") or {}
             return sys.intern(limits.get("memory", ""))
     return ""
-
-
-def _resize_failure(conditions: Mapping[str, Json]) -> str:
-    """Why new resources of a running pod are not applied; empty when they are, or soon will be."""
-    pending = conditions.get("PodResizePending", {})
-    if pending.get("status") == "True":
-        return sys.intern(pending.get("reason", ""))
-    in_progress = conditions.get("PodResizeInProgress", {})
-    return "Error" if in_progress.get("reason") == "Error" else ""
 
 
 def _is_sidecar(init_container: Json) -> bool:

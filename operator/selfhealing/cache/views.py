@@ -74,8 +74,7 @@ class PodView:
 
     ``memory_limit`` is what the app's container may use by the pod's spec, ``memory_applied`` what
     the kubelet says that it has set; both may change in a pod that runs, and are empty where there
-    is no limit or no word of it. ``resize`` says why such a change does not come about: Deferred
-    (there is no room on the node now), Infeasible (there never will be), Error, or empty.
+    is no limit or no word of it.
 
     ``claims``: it mounts storage that outlives a container, so another pod may not get it while
     this one may still run. ``deleted_at`` is when a pod that was deleted should have been gone: its
@@ -104,7 +103,6 @@ class PodView:
     unreachable_toleration_seconds: int | None
     memory_limit: str
     applied_memory_limit: str
-    resize: str
     has_persistent_volumes: bool
     containers: tuple[ContainerView, ...]
 
@@ -195,7 +193,6 @@ class JobView(ChildView):
 class ServiceView(ChildView):
     """Where a Service can be reached."""
 
-    type: str
     port: int
     node_port: int
     ingress: str

@@ -104,7 +104,3 @@ class WorkQueue(Generic[K]):
         if not self._due:
             return 0.0
         return max(0.0, asyncio.get_running_loop().time() - min(self._due.values()))
-
-    def busy(self) -> int:
-        """How many keys are in work."""
-        return len(self._processing)

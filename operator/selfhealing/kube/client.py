@@ -260,7 +260,7 @@ class Client:
     async def resize_pod(self, namespace: str, pod: str, patch: Json) -> Json:
         """Change the resources of a pod that runs; returns the live pod.
 
-        That the API server takes it does not mean that the kubelet can do it (PodView.resize).
+        That the API server takes it does not mean that the kubelet can do it.
         """
         return await self._request_json(
             "patch",

@@ -65,12 +65,7 @@ class TestCommon:
             found.adopt,
             found.deleting,
         )
-        assert ("ClusterIP", 0, 0, "") == (
-            found.type,
-            found.port,
-            found.node_port,
-            found.ingress,
-        )
+        assert (0, 0, "") == (found.port, found.node_port, found.ingress)
 
     def test_an_owner_that_does_not_control(self) -> None:
         """A stranger's reference says nothing of who manages it."""
@@ -202,17 +197,12 @@ class TestServices:
     """A Service."""
 
     def test_where_it_is(self) -> None:
-        """Type, ports and the balancer's address."""
+        """Ports and the load balancer's address."""
         found = service_view(
             service("LoadBalancer", node_port=30080, ingress=[{"ip": "192.0.2.7"}])
         )
 
-        assert ("LoadBalancer", 80, 30080, "192.0.2.7") == (
-            found.type,
-            found.port,
-            found.node_port,
-            found.ingress,
-        )
+        assert (80, 30080, "192.0.2.7") == (found.port, found.node_port, found.ingress)
 
 
 class TestAutoscalers:

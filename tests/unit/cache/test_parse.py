@@ -136,7 +136,6 @@ class TestPods:
             unreachable_toleration_seconds=0,
             memory_limit="",
             applied_memory_limit="",
-            resize="",
             has_persistent_volumes=False,
             containers=(),
         ) == pod_view({"metadata": BARE})  # fmt: skip
@@ -177,7 +176,6 @@ class TestPods:
             status={"reason": "NodeLost", "message": "gone"},
             memory_limit="64Mi",
             applied_memory_limit="32Mi",
-            conditions=[builders.resize_condition("Deferred")],
             volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
             deletionTimestamp=iso(30),
             finalizers=["example.com/slow"],
@@ -206,7 +204,6 @@ class TestPods:
             unreachable_toleration_seconds=0,
             memory_limit="64Mi",
             applied_memory_limit="32Mi",
-            resize="Deferred",
             has_persistent_volumes=True,
             containers=(
                 ContainerView(
@@ -273,21 +270,6 @@ class TestPods:
         condition = builders.unschedulable_condition("no room") | {"status": status}
 
         assert expected == pod_view(pod(conditions=[condition])).unschedulable
-
-    @pytest.mark.parametrize(
-        ("condition", "expected"),
-        [
-            (builders.resize_condition("Deferred"), "Deferred"),
-            (builders.resize_condition("Infeasible"), "Infeasible"),
-            (builders.resize_condition("Infeasible", status="False"), ""),
-            (builders.resize_condition("Error", kind="PodResizeInProgress"), "Error"),
-            (builders.resize_condition("", kind="PodResizeInProgress"), ""),
-            (builders.resize_condition("Error", kind="SomethingElse"), ""),
-        ],
-    )
-    def test_why_a_resize_does_not_come_about(self, condition: Json, expected: str) -> None:
-        """While one is under way, nothing is wrong."""
-        assert expected == pod_view(pod(conditions=[condition])).resize
 
     @pytest.mark.parametrize("resources", [None, {}, {"limits": None}, {"limits": {"cpu": "1"}}])
     def test_no_memory_limit(self, resources: Json | None) -> None:

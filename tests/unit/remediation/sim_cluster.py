@@ -302,7 +302,6 @@ class SimCluster:
             unreachable_toleration_seconds=300,
             memory_limit=pod.memory,
             applied_memory_limit=pod.memory,
-            resize="",
             has_persistent_volumes=False,
             containers=(_view_container(pod),),
         )
