@@ -33,8 +33,7 @@ from selfhealing.render.meta import Owner
 from selfhealing.render.pod import is_job
 from selfhealing.status import restarts, sections, vpa
 from selfhealing.status.conditions import build_conditions, evaluate_conditions
-from selfhealing.status.event import Event
-from selfhealing.status.events import transition_events
+from selfhealing.status.events import Event, transition_events
 from selfhealing.status.phase import summarize_phase
 from selfhealing.status.pods import build_pod_statuses
 from selfhealing.status.remediation import find_last_heal_time, remediation_events, with_remediation

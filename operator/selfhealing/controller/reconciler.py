@@ -39,8 +39,7 @@ from selfhealing.kube.errors import ApiError, AppDeletedError, ConflictError, No
 from selfhealing.kube.resources import APPS, CONFIG_SOURCES
 from selfhealing.remediation.context import ExternalState
 from selfhealing.render.references import tracked_references
-from selfhealing.status.event import Event
-from selfhealing.status.events import child_events
+from selfhealing.status.events import Event, child_events
 
 logger = logging.getLogger(__name__)
 

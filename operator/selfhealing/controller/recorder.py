@@ -20,7 +20,7 @@ from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, NotFoundError
 from selfhealing.kube.metrics import EVENTS_DROPPED
 from selfhealing.kube.resources import EVENT_SERIES
-from selfhealing.status.event import Event
+from selfhealing.status.events import Event
 
 logger = logging.getLogger(__name__)
 

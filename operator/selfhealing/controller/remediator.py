@@ -29,11 +29,11 @@ from selfhealing.health.pod_problems import is_active, is_node_lost
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import UnavailableError
 from selfhealing.kube.resources import CHILDREN, PODS, Resource
-from selfhealing.remediation import history, policy as modes
+from selfhealing.remediation import history
 from selfhealing.remediation.circuit_breaker import too_many_nodes_lost
 from selfhealing.remediation.context import ExternalState
 from selfhealing.remediation.engine import new_record
-from selfhealing.remediation.policy import Policy, build_policy
+from selfhealing.remediation.policy import HealingMode, Policy, build_policy
 from selfhealing.remediation.steps import (
     build_overrides,
     discard_stale_action,
@@ -278,5 +278,6 @@ class Remediator:
 def _can_roll_back(record: HealingStatus, desired_revision: str, healing_policy: Policy) -> bool:
     """Whether there is another version than the one that is ``asked`` for, to go back to."""
     return (
-        record.stable_revision not in {None, desired_revision} and healing_policy.mode != modes.OFF
+        record.stable_revision not in {None, desired_revision}
+        and healing_policy.mode != HealingMode.OFF
     )

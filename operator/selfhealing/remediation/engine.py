@@ -28,9 +28,9 @@ from selfhealing.api.healing_status import (
 from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, WARNINGS, DiagnosisType
-from selfhealing.remediation import history, policy as modes, transitions
+from selfhealing.remediation import history, transitions
 from selfhealing.remediation.context import RemediationContext
-from selfhealing.remediation.policy import Policy
+from selfhealing.remediation.policy import HealingMode, Policy
 from selfhealing.remediation.strategies import (
     DecisionInput,
     ProposedAction,
@@ -54,7 +54,7 @@ def decide(
     record = history.rebase_clock(_record_evidence(record, context), now)
     record = _reset_on_new_revision_or_resume(record, context, now)
     record = _release_quarantined_pod(record, context, deadlines)
-    if policy.mode == modes.OFF:
+    if policy.mode == HealingMode.OFF:
         record = _clear_overrides(_supersede_pending(record, now))
         return _refresh_display(record, context, policy, deadlines, None)
     record = _evaluate_running(record, context, policy, deadlines)
@@ -68,7 +68,7 @@ def decide(
 
 def new_record() -> HealingStatus:
     """The record of an app without a stored record."""
-    return HealingStatus(mode=modes.OFF, budget_left=0)
+    return HealingStatus(mode=HealingMode.OFF, budget_left=0)
 
 
 def _record_evidence(record: HealingStatus, context: RemediationContext) -> HealingStatus:
@@ -223,7 +223,7 @@ def _expire_overrides(
         record = record.model_copy(update={"excluded_node": None})
     action = history.find_proposed(record)
     if action is not None:
-        is_over = action.diagnosis not in diagnosis_types or policy.mode != modes.APPROVE
+        is_over = action.diagnosis not in diagnosis_types or policy.mode != HealingMode.APPROVE
         if is_over or deadlines.reached(action.at + policy.approval_ttl):
             expired_fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": deadlines.now}
             record = history.update_action(record, action, **expired_fields)
@@ -283,7 +283,7 @@ def _remediate(inputs: DecisionInput) -> tuple[HealingStatus, BlockedReason | No
     ) is not None:
         return record, blocked_reason or _temporary_blocked_reason(inputs)
     proposal = choose_action(inputs)
-    is_observing = inputs.policy.mode == modes.OBSERVE
+    is_observing = inputs.policy.mode == HealingMode.OBSERVE
     is_out_of_options = (
         (proposal is None or _is_never_quarantined(proposal))
         and not is_observing
@@ -336,7 +336,7 @@ def _start_within_budget(
         return transitions.quarantine_app(
             inputs, "the budget of actions is spent"
         ), BlockedReason.QUARANTINED
-    if inputs.policy.mode == modes.APPROVE:
+    if inputs.policy.mode == HealingMode.APPROVE:
         return transitions.propose_or_start(inputs, proposal)
     return transitions.start_action(inputs, proposal), None
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Final
 
 from selfhealing.api.duration import parse_duration
@@ -9,10 +10,22 @@ from selfhealing.api.healing_spec import HealingSpec
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.health.pod_diagnosis import Thresholds
 
-AUTO: Final = "Auto"
-OFF: Final = "Off"
-OBSERVE: Final = "Observe"
-APPROVE: Final = "Approve"
+
+class HealingMode(StrEnum):
+    """What may be done about a diagnosis: the values of ``spec.healing.mode``."""
+
+    AUTO = "Auto"
+    """Remediations start by themselves, within the budget."""
+
+    APPROVE = "Approve"
+    """A remediation is proposed, and starts when somebody approves of it."""
+
+    OBSERVE = "Observe"
+    """What would be done is recorded; nothing starts."""
+
+    OFF = "Off"
+    """Diagnoses are shown; nothing is done."""
+
 
 VERIFICATION_TIMEOUT: Final = timedelta(minutes=5)
 """How long an action has to succeed: enough to stop a pod, pull an image and start slowly."""
@@ -37,7 +50,7 @@ APPROVAL_TTL: Final = timedelta(minutes=30)
 class Policy:
     """Which actions may start, and when: the values of spec.healing, and the constants above."""
 
-    mode: str
+    mode: HealingMode
     budget: int
     window: timedelta
     cooldown: timedelta
@@ -78,7 +91,7 @@ def build_policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
         return parse_duration(text) * scale
 
     return Policy(
-        mode=healing.mode,
+        mode=HealingMode(healing.mode),
         budget=healing.budget,
         window=parse_scaled(healing.window),
         cooldown=parse_scaled(healing.cooldown),

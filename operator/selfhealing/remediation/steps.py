@@ -15,9 +15,9 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
 from selfhealing.health.pod_problems import is_active, is_node_lost
 from selfhealing.health.rollout import current_template_hash
-from selfhealing.remediation import history, policy as modes
+from selfhealing.remediation import history
 from selfhealing.remediation.memory_limit import exceeds
-from selfhealing.remediation.policy import Policy
+from selfhealing.remediation.policy import HealingMode, Policy
 from selfhealing.render.overrides import Overrides
 
 KEPT_FAILED_PODS: Final = 2
@@ -79,7 +79,7 @@ def discard_stale_action(
     action = history.find_running(record)
     if action is not None and (
         record.desired_revision != desired_revision
-        or policy.mode in {modes.OFF, modes.OBSERVE}
+        or policy.mode in {HealingMode.OFF, HealingMode.OBSERVE}
         or action.at + policy.verification_timeout <= now
     ):
         record = history.update_action(record, action, outcome=ActionOutcome.SUPERSEDED)
@@ -96,14 +96,16 @@ def plan_cleanup_for_job(record: HealingStatus) -> tuple[Step, ...]:
 
 def plan_steps(record: HealingStatus, snapshot: AppSnapshot, now: datetime) -> tuple[Step, ...]:
     """The steps to be executed now."""
-    if record.mode == modes.OFF:
+    if record.mode == HealingMode.OFF:
         return tuple(_plan_isolated_pod(record, snapshot, now))
     steps = [
         *_plan_running_action(record, snapshot),
         *_plan_resizes(record, snapshot),
         *_plan_isolated_pod(record, snapshot, now),
     ]
-    return (*steps, *_prune_failed_pods(snapshot)) if record.mode == modes.AUTO else tuple(steps)
+    return (
+        (*steps, *_prune_failed_pods(snapshot)) if record.mode == HealingMode.AUTO else tuple(steps)
+    )
 
 
 def build_overrides(

@@ -14,7 +14,8 @@ from selfhealing.api.healing_status import (
 from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.cache.views import PodView
 from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
-from selfhealing.remediation import history, policy as modes
+from selfhealing.remediation import history
+from selfhealing.remediation.policy import HealingMode
 from selfhealing.remediation.strategies import DecisionInput, ProposedAction, needs_new_pods
 
 ISOLATABLE: Final = frozenset(
@@ -170,7 +171,7 @@ def _select_pod_to_isolate(inputs: DecisionInput) -> PodView | None:
     Only one pod of an app is isolated at a time.
     """
     context, policy = inputs.context, inputs.policy
-    if not policy.isolate or not context.ready or policy.mode == modes.APPROVE:
+    if not policy.isolate or not context.ready or policy.mode == HealingMode.APPROVE:
         return None
     if inputs.record.quarantine is not None:
         return None

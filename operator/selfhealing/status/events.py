@@ -6,6 +6,7 @@ repetition in the first Event instead of writing another one.
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from selfhealing.api.status import Condition, ConditionStatus, Phase, SelfHealingAppStatus
@@ -13,10 +14,12 @@ from selfhealing.apply.child_diff import ChildAction
 from selfhealing.apply.result import TRANSIENT, ChildChange
 from selfhealing.health import messages
 from selfhealing.health.pod_problems import NODE_LOST
-from selfhealing.status.event import Event
 from selfhealing.status.phase import PODS_MOVING
 from selfhealing.status.restarts import Restart
 from selfhealing.status.sections import join_words, pluralize
+
+MAX_NOTE_BYTES: Final = 1024
+"""The longest note that events.k8s.io/v1 takes, in bytes."""
 
 MAX_SINGLE_EVENTS: Final = 5
 """Restarts that get an Event each; more restarts in one evaluation share one Event."""
@@ -53,6 +56,20 @@ _NODE_LOSS_REASONS: Final = frozenset({NODE_LOST, PODS_MOVING})
 
 _EXPECTED_SCALING_REASONS: Final = frozenset({"ScalingDisabled"})
 """Reasons for an inactive autoscaler that are configured on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes Event and log line: ``type``, a CamelCase ``reason`` and a sentence."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+    def truncate(self) -> "Event":
+        """Cut the message to MAX_NOTE_BYTES."""
+        message = self.message.encode()[:MAX_NOTE_BYTES].decode(errors="ignore")
+        return Event(self.type, self.reason, message)
 
 
 def transition_events(

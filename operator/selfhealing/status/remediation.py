@@ -17,8 +17,8 @@ from selfhealing.api.status import Phase, RestartsStatus
 from selfhealing.cache.views import AppKey
 from selfhealing.health.pod_diagnosis import WARNINGS
 from selfhealing.remediation import history
-from selfhealing.remediation.policy import OFF
-from selfhealing.status.event import Event
+from selfhealing.remediation.policy import HealingMode
+from selfhealing.status.events import Event
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
 from selfhealing.status.sections import join_clauses
 
@@ -153,11 +153,11 @@ def _transition_events(
     previous_actions = {action.id: action for action in before.history} if before else {}
     previous_types = (
         {diagnosis.type for diagnosis in before.diagnoses}
-        if before and before.mode != OFF
+        if before and before.mode != HealingMode.OFF
         else set()
     )
     # In the mode Off the Events of the phase report the problems already.
-    for diagnosis in after.diagnoses if after.mode != OFF else ():
+    for diagnosis in after.diagnoses if after.mode != HealingMode.OFF else ():
         if diagnosis.type not in previous_types:
             attribution = f"cause: {diagnosis.cause}, confidence: {diagnosis.confidence}"
             yield Event("Warning", diagnosis.type, f"{diagnosis.message} ({attribution})")
@@ -178,7 +178,7 @@ def _transition_events(
 
 
 def _end_events(before: HealingStatus, after: HealingStatus) -> Iterator[Event]:
-    if before.quarantined and not after.quarantined and after.mode != OFF:
+    if before.quarantined and not after.quarantined and after.mode != HealingMode.OFF:
         yield Event("Normal", "HealingResumed", "the quarantine has ended, healing has resumed")
     if before.fallback_replicas is not None and after.fallback_replicas is None:
         message = "the autoscaler has metrics again: it alone decides on the number of pods"

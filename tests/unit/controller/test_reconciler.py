@@ -28,7 +28,7 @@ from selfhealing.controller.settings import Settings
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.render.overrides import Overrides, template_revision
 from selfhealing.render.references import hash_config_digests
-from selfhealing.status.event import Event
+from selfhealing.status.events import Event
 from tests.unit import builders
 from tests.unit.controller.fake_api_server import FakeApiServer, Json, forbidden_error, revision_of
 from tests.unit.controller.fake_loop import now

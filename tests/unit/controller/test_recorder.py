@@ -14,7 +14,7 @@ from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ForbiddenError, NotFoundError
 from selfhealing.kube.metrics import REGISTRY
 from selfhealing.kube.resources import EVENT_SERIES, Resource
-from selfhealing.status.event import Event
+from selfhealing.status.events import Event
 from tests.unit import builders
 from tests.unit.controller.fake_loop import run_until_idle
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from selfhealing.api.spec import parse_spec
-from selfhealing.remediation.policy import Policy, build_policy
+from selfhealing.remediation.policy import HealingMode, Policy, build_policy
 from tests.unit.snapshots import Json
 
 
@@ -20,7 +20,7 @@ def make_policy(healing: Json | None, scale: float = 1.0) -> Policy:
 def test_the_defaults() -> None:
     """As the reference says; remediations that need a number are off."""
     assert Policy(
-        mode="Auto",
+        mode=HealingMode.AUTO,
         budget=3,
         window=timedelta(hours=1),
         cooldown=timedelta(minutes=1),

@@ -24,7 +24,7 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.remediation.history import BUDGETED
 from selfhealing.remediation.memory_limit import exceeds
-from selfhealing.remediation.policy import APPROVE, AUTO, OBSERVE, OFF, build_policy
+from selfhealing.remediation.policy import HealingMode, build_policy
 from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
 from tests.unit import builders
 from tests.unit.remediation.sim_cluster import FAULTS, NODES, SimCluster
@@ -89,7 +89,15 @@ class SafetyProperties(RuleBasedStateMachine):
     @initialize(
         healing=st.fixed_dictionaries(
             {
-                "mode": st.sampled_from([AUTO, AUTO, AUTO, APPROVE, OBSERVE]),
+                "mode": st.sampled_from(
+                    [
+                        HealingMode.AUTO,
+                        HealingMode.AUTO,
+                        HealingMode.AUTO,
+                        HealingMode.APPROVE,
+                        HealingMode.OBSERVE,
+                    ]
+                ),
                 "budget": st.integers(1, 5),
                 "window": st.sampled_from(["10m", "1h", "2h"]),
                 "cooldown": st.sampled_from(["0s", "1m", "5m"]),
@@ -197,7 +205,18 @@ class SafetyProperties(RuleBasedStateMachine):
         self.app.image = image
         self.mark_edited()
 
-    @rule(mode=st.sampled_from([AUTO, AUTO, AUTO, APPROVE, OBSERVE, OFF]))
+    @rule(
+        mode=st.sampled_from(
+            [
+                HealingMode.AUTO,
+                HealingMode.AUTO,
+                HealingMode.AUTO,
+                HealingMode.APPROVE,
+                HealingMode.OBSERVE,
+                HealingMode.OFF,
+            ]
+        )
+    )
     def mode_changes(self, mode: str) -> None:
         """A person sets another mode."""
         self.app.healing = {**self.app.healing, "mode": mode}
@@ -303,7 +322,7 @@ class SafetyProperties(RuleBasedStateMachine):
         pods = {pod.uid: pod for pod in snapshot.pods}
         ready = sum(pod.ready for pod in snapshot.pods if not pod.deleting)
 
-        assert OFF != record.mode or isinstance(step, Isolate | Delete)
+        assert HealingMode.OFF != record.mode or isinstance(step, Isolate | Delete)
 
         if isinstance(step, Evict) and step.pod.ready:
             assert (ready - 1) * 2 >= self.cluster.wanted
@@ -365,7 +384,7 @@ class SafetyProperties(RuleBasedStateMachine):
                 )
         self.check_history(trace)
         self.check_memory(trace, is_reset=is_reset)
-        if is_reset or after.mode == OFF or context.external.stable_revision_missing:
+        if is_reset or after.mode == HealingMode.OFF or context.external.stable_revision_missing:
             self.rejected_image, self.rollbacks = "", 0
         starts = {a.id for a in after.history if a.outcome is ActionOutcome.IN_PROGRESS}
         if any(
@@ -400,8 +419,10 @@ class SafetyProperties(RuleBasedStateMachine):
         context, before = trace.context, trace.before
         mode = trace.app.healing["mode"]
 
-        assert mode == AUTO or (mode == APPROVE and previous_outcome is ActionOutcome.PROPOSED)
-        assert mode == AUTO or str(action.id) == trace.app.approve
+        assert mode == HealingMode.AUTO or (
+            mode == HealingMode.APPROVE and previous_outcome is ActionOutcome.PROPOSED
+        )
+        assert mode == HealingMode.AUTO or str(action.id) == trace.app.approve
         assert None is context.external.blocked_reason
         assert not context.rollout_paused
         assert is_reset or not before.quarantined
@@ -443,7 +464,7 @@ class SafetyProperties(RuleBasedStateMachine):
         if after.memory_limit:
             assert not exceeds(after.memory_limit, MAX_MEMORY)
         rolled_back = after.failed_revision != before.failed_revision
-        if before.memory_limit and not (is_reset or rolled_back or after.mode == OFF):
+        if before.memory_limit and not (is_reset or rolled_back or after.mode == HealingMode.OFF):
             assert after.memory_limit
             assert not exceeds(before.memory_limit, after.memory_limit)
             assert after.memory_in_template or not before.memory_in_template
@@ -489,7 +510,10 @@ class SafetyProperties(RuleBasedStateMachine):
             else:
                 self.check_steady_state()
                 return
-            if policy.mode in {OBSERVE, APPROVE} and self.operator.now > end_time:
+            if (
+                policy.mode in {HealingMode.OBSERVE, HealingMode.APPROVE}
+                and self.operator.now > end_time
+            ):
                 return  # a dry run or a proposal is repeated in each window
         raise AssertionError(f"the record does not become stable: {read_record(self.app.record)}")
 
@@ -501,7 +525,7 @@ class SafetyProperties(RuleBasedStateMachine):
 
         assert record.mode == self.app.healing["mode"]
 
-        if record.mode in {AUTO, APPROVE} and record.diagnoses:
+        if record.mode in {HealingMode.AUTO, HealingMode.APPROVE} and record.diagnoses:
             assert record.blocked_reason in USER_BLOCKED_REASONS | {
                 self.operator.blocked_reason,
                 BlockedReason.NODES_LOST,

@@ -6,8 +6,7 @@ import pytest
 
 from selfhealing.apply.child_diff import ChildAction
 from selfhealing.apply.result import ChildChange, SyncError, SyncErrorReason, SyncResult
-from selfhealing.status.event import MAX_NOTE_BYTES, Event
-from selfhealing.status.events import child_events, transition_events
+from selfhealing.status.events import MAX_NOTE_BYTES, Event, child_events, transition_events
 from selfhealing.status.restarts import Restart
 from tests.unit.builders import (
     crash_loop,

@@ -20,7 +20,7 @@ from selfhealing.apply.result import SyncResult
 from selfhealing.controller.evaluate import Evaluation, evaluate
 from selfhealing.remediation.context import ExternalState
 from selfhealing.render.overrides import template_revision
-from selfhealing.status.event import MAX_NOTE_BYTES
+from selfhealing.status.events import MAX_NOTE_BYTES
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
 from selfhealing.status.remediation import remediation_events, with_remediation
 from tests.unit import builders
