@@ -5,10 +5,11 @@ that is gone stays gone, so that the answer to a write may be stored at once and
 the same, or less, later.
 """
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Final, TypeVar
+
+from cachetools import FIFOCache
 
 from selfhealing.api import names
 from selfhealing.api.config_refs import CONFIG_KINDS
@@ -40,10 +41,14 @@ class Store:
         self._pods: dict[AppKey, dict[str, PodView]] = {}
         self._app_of_pod: dict[str, AppKey] = {}
         self._deleted_pods: dict[AppKey, dict[str, PodView]] = {}
-        self._probe_kills: OrderedDict[tuple[str, str], ContainerKillEvent] = OrderedDict()
-        self._unattributed_kills: OrderedDict[tuple[str, str], ContainerKillEvent] = OrderedDict()
+        self._probe_kills: FIFOCache[tuple[str, str], ContainerKillEvent] = FIFOCache(
+            MAX_KILL_EVENTS
+        )
+        self._unattributed_kills: FIFOCache[tuple[str, str], ContainerKillEvent] = FIFOCache(
+            MAX_KILL_EVENTS
+        )
         """Kills without a word of a probe, kept apart: every pod that is deleted has one."""
-        self._tombstones: OrderedDict[str, int] = OrderedDict()
+        self._tombstones: FIFOCache[str, int] = FIFOCache(MAX_TOMBSTONES)
 
     # Each put_* returns whether something changed.
 
@@ -77,9 +82,6 @@ class Store:
         if stored is not None and stored.at >= event.at:
             return None
         kills[container_key] = event
-        kills.move_to_end(container_key)
-        if len(kills) > MAX_KILL_EVENTS:
-            kills.popitem(last=False)
         return key
 
     # Each drop_* takes the version at which the object went, where that is known: only what is
@@ -209,9 +211,6 @@ class Store:
 
     def _add_tombstone(self, uid: str, resource_version: int) -> None:
         self._tombstones[uid] = max(resource_version, self._tombstones.get(uid, 0))
-        self._tombstones.move_to_end(uid)
-        if len(self._tombstones) > MAX_TOMBSTONES:
-            self._tombstones.popitem(last=False)
 
     def _remove_pod(self, key: AppKey, uid: str) -> PodView:
         pods = self._pods[key]

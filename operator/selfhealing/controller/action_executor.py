@@ -8,13 +8,14 @@ being kept right.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Final
 
 from selfhealing.api import names
 from selfhealing.cache.parse import key_of_pod, parse_resource_version as version_in, pod_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, PodView
+from selfhealing.controller.backoff import Backoff
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, UnavailableError
@@ -37,13 +38,13 @@ _StepKey = tuple[str, str]
 """What makes a step the same one in the next reconcile: what is done, and the uid of the pod."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Backoff:
-    """A step that is not done yet; ``silent``: there was no answer from the API server."""
+class _Attempt(Enum):
+    """What an attempt at a step came to."""
 
-    attempts: int
-    retry_at: float
-    is_unanswered: bool = False
+    DONE = auto()
+    REFUSED = auto()
+    UNANSWERED = auto()
+    """The API server did not answer."""
 
 
 class ActionExecutor:
@@ -60,9 +61,12 @@ class ActionExecutor:
         self._client = client
         self._store = store
         self._queue = queue
-        self._clock = clock
-        self._backoffs: dict[AppKey, dict[_StepKey, _Backoff]] = {}
-        """By app, what is still planned and was not done: nothing else is remembered."""
+        self._backoff: Backoff[tuple[AppKey, _StepKey]] = Backoff(
+            clock, initial=BACKOFF_INITIAL, maximum=BACKOFF_MAX
+        )
+        self._pending: dict[AppKey, dict[_StepKey, bool]] = {}
+        """By app, the steps that are planned and not done, and whether the last attempt at each had
+        no answer."""
 
     async def execute(self, app: AppView, steps: Sequence[Step]) -> frozenset[str]:
         """Carry out what is due of all that is planned for an app; no refusal is raised.
@@ -70,49 +74,54 @@ class ActionExecutor:
         Returns:
             The uids of the pods with which something is still to be done.
         """
-        previous = self._backoffs.pop(app.key, {})
-        pending: dict[_StepKey, _Backoff] = {}
+        previous = self._pending.pop(app.key, {})
+        pending: dict[_StepKey, bool] = {}
         for step in steps:
             step_key = _step_key(step)
-            backoff = previous.get(step_key, _Backoff(0, self._clock()))
-            # The next one would wait for the same server for as long.
-            is_server_unreachable = any(other.is_unanswered for other in pending.values())
-            if backoff.retry_at <= self._clock() and not is_server_unreachable:
-                next_backoff = await self._attempt_step(app, step, backoff.attempts)
-                if next_backoff is None:
+            is_unanswered = previous.pop(step_key, False)
+            # The next request would wait for the same server for as long.
+            is_server_unreachable = any(pending.values())
+            if not self._backoff.retry_after((app.key, step_key)) and not is_server_unreachable:
+                attempt = await self._attempt_step(app, step)
+                if attempt is _Attempt.DONE:
+                    self._backoff.forget((app.key, step_key))
                     continue
-                backoff = next_backoff
-            pending[step_key] = backoff
+                is_unanswered = attempt is _Attempt.UNANSWERED
+            pending[step_key] = is_unanswered
+        for step_key in previous:
+            self._backoff.forget((app.key, step_key))
         if pending:
-            self._backoffs[app.key] = pending
-            next_retry = min(backoff.retry_at for backoff in pending.values())
-            self._queue.add(app.key, max(BACKOFF_INITIAL, next_retry - self._clock()))
+            self._pending[app.key] = pending
+            next_retry = min(self._backoff.retry_after((app.key, key)) for key in pending)
+            self._queue.add(app.key, max(BACKOFF_INITIAL, next_retry))
         return frozenset(uid for _, uid in pending)
 
     def forget_app(self, key: AppKey) -> None:
-        """The app is gone."""
-        self._backoffs.pop(key, None)
+        """Forget the steps of an app that is deleted."""
+        for step_key in self._pending.pop(key, {}):
+            self._backoff.forget((key, step_key))
 
-    async def _attempt_step(self, app: AppView, step: Step, attempts: int) -> _Backoff | None:
-        """Try a step; returns how it waits, or None when it is done."""
-        delay = min(BACKOFF_INITIAL * 2.0 ** min(attempts, 16), BACKOFF_MAX)
+    async def _attempt_step(self, app: AppView, step: Step) -> _Attempt:
+        key = app.key, _step_key(step)
         description = f"{app.key}: healing: {_describe_step(step)}"
-        is_unanswered = False
         try:
             if await self._execute_step(app, step):
                 logger.warning("%s", description)
-                return None
-            delay = min(delay, BACKOFF_SHORT_MAX)
+                return _Attempt.DONE
+            delay = self._backoff.record_failure(key, BACKOFF_SHORT_MAX)
             logger.info("%s: a PodDisruptionBudget forbids it, again in %.0f s", description, delay)
         except ConflictError as error:  # it has changed: the watch will bring it
-            delay = min(delay, BACKOFF_SHORT_MAX)
+            self._backoff.record_failure(key, BACKOFF_SHORT_MAX)
             logger.debug("%s: %s", description, error)
         except ApiError as error:
-            is_unanswered = isinstance(error, UnavailableError) and not error.status
+            delay = self._backoff.record_failure(key)
             logger.warning("%s: refused, again in %.0f s: %s", description, delay, error)
+            if isinstance(error, UnavailableError) and not error.status:
+                return _Attempt.UNANSWERED
         except Exception:
+            delay = self._backoff.record_failure(key)
             logger.exception("%s: a fault of the operator; again in %.0f s", description, delay)
-        return _Backoff(attempts + 1, self._clock() + delay, is_unanswered)
+        return _Attempt.REFUSED
 
     async def _execute_step(self, app: AppView, step: Step) -> bool:
         """Do it; returns False where a budget forbids it for now."""

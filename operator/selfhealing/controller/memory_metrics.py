@@ -14,6 +14,7 @@ from selfhealing.api import names
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
+from selfhealing.controller.backoff import Backoff
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.health.memory_trend import (
     MemorySample,
@@ -64,8 +65,9 @@ class MemoryMetrics:
         self._queue = queue
         self._poll_interval = max(MIN_POLL_INTERVAL, POLL_INTERVAL * scale)
         self._horizon = scale_memory_horizon(scale)
-        self._clock = clock
-        self._retry_at = float("-inf")
+        self._backoff: Backoff[str] = Backoff(
+            clock, initial=UNAVAILABLE_POLL_INTERVAL, maximum=UNAVAILABLE_POLL_INTERVAL
+        )
         self._warned = False
         self._samples: dict[str, tuple[MemorySample, ...]] = {}
         """By the uid of the pod."""
@@ -85,7 +87,7 @@ class MemoryMetrics:
     async def poll(self) -> None:
         """Look once, if somebody asks for it and the API is not known to be away."""
         opted_in = [app.key for app in self._store.apps() if OPT_IN in app.spec]
-        if opted_in and self._clock() >= self._retry_at:
+        if opted_in and not self._backoff.retry_after(POD_METRICS.kind):
             await self._collect_samples(opted_in)
         elif not opted_in:
             self._samples.clear()
@@ -138,8 +140,11 @@ class MemoryMetrics:
 
     def _handle_list_error(self, error: ApiError) -> None:
         is_unavailable = isinstance(error, NotFoundError | ForbiddenError)
-        interval = UNAVAILABLE_POLL_INTERVAL if is_unavailable else self._poll_interval
-        self._retry_at = self._clock() + (interval if is_unavailable else 0.0)
+        interval = (
+            self._backoff.record_failure(POD_METRICS.kind)
+            if is_unavailable
+            else self._poll_interval
+        )
         if not self._warned:
             logger.warning(
                 "the use of memory is not known (spec.healing.memory), asked again every %.0f s: "

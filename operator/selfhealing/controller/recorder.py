@@ -9,10 +9,11 @@ import logging
 import os
 import socket
 import uuid
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from cachetools import LRUCache
 
 from selfhealing.api import names
 from selfhealing.cache.views import AppView
@@ -44,7 +45,7 @@ class EventRecorder:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._queue: asyncio.Queue[tuple[AppView, Event]] = asyncio.Queue(MAX_QUEUED_EVENTS)
-        self._series: OrderedDict[tuple[str, Event], _Series] = OrderedDict()
+        self._series: LRUCache[tuple[str, Event], _Series] = LRUCache(MAX_SERIES)
         self._instance = f"{socket.gethostname()}-{os.getpid()}"
 
     def record_event(self, app: AppView, event: Event) -> None:
@@ -71,7 +72,6 @@ class EventRecorder:
         if series is not None and now - series.last_seen < SERIES_WINDOW:
             series.count += 1
             series.last_seen = now
-            self._series.move_to_end(series_key)
             try:
                 await self._client.merge_patch(
                     EVENT_SERIES,
@@ -86,9 +86,6 @@ class EventRecorder:
         body = self._build_event(app, event)
         await self._client.create(EVENT_SERIES, body)
         self._series[series_key] = _Series(body["metadata"]["name"], now, 1)
-        self._series.move_to_end(series_key)
-        if len(self._series) > MAX_SERIES:
-            self._series.popitem(last=False)
 
     def _build_event(self, app: AppView, event: Event) -> dict[str, Any]:
         return {

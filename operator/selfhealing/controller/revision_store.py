@@ -1,12 +1,14 @@
 """Keeps pod templates that have worked, to go back to: in ControllerRevisions of the app."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
+from cachetools import LRUCache
+
 from selfhealing.api import names
 from selfhealing.cache.views import AppView
+from selfhealing.controller.backoff import Backoff
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, UnavailableError, is_outage
 from selfhealing.kube.resources import CONTROLLER_REVISIONS
@@ -23,6 +25,9 @@ RETRY_AFTER: Final = 300.0
 
 Json = dict[str, Any]
 
+_RevisionKey = tuple[str, str]
+"""The UID of an app and the hash of its pod template."""
+
 
 class UnreadableRevisionError(Exception):
     """A version cannot be read, for a reason that does not pass by itself."""
@@ -34,13 +39,14 @@ class RevisionStore:
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
         """Keep by ``client``; ``clock`` gives steady seconds."""
         self._client = client
-        self._clock = clock
-        self._cache: OrderedDict[tuple[str, str], Json] = OrderedDict()
-        self._retry_at: dict[tuple[str, str], float] = {}
+        self._cache: LRUCache[_RevisionKey, Json] = LRUCache(CACHE_SIZE)
+        self._backoff: Backoff[_RevisionKey] = Backoff(
+            clock, initial=RETRY_AFTER, maximum=RETRY_AFTER
+        )
 
     def retry_after(self, app: AppView, revision: str) -> float:
         """Seconds for which a version is neither kept nor read, because that was refused; or 0."""
-        return max(0.0, self._retry_at.get((app.uid, revision), 0.0) - self._clock())
+        return self._backoff.retry_after((app.uid, revision))
 
     async def load(self, app: AppView, revision: str) -> Json | None:
         """The kept pod template of a version; None when it is not kept any more.
@@ -51,7 +57,6 @@ class RevisionStore:
         """
         cached = self._cache.get((app.uid, revision))
         if cached is not None:
-            self._cache.move_to_end((app.uid, revision))
             return cached
         if self.retry_after(app, revision):
             raise UnreadableRevisionError("it was refused a moment ago")
@@ -112,21 +117,16 @@ class RevisionStore:
 
     def _cache_template(self, app: AppView, revision: str, template: Json) -> None:
         self._cache[app.uid, revision] = template
-        if len(self._cache) > CACHE_SIZE:
-            self._cache.popitem(last=False)
 
     def _back_off(self, app: AppView, revision: str, operation: str, error: ApiError) -> None:
-        now = self._clock()
-        self._retry_at = {
-            cache_key: retry_at for cache_key, retry_at in self._retry_at.items() if retry_at > now
-        }
-        self._retry_at[app.uid, revision] = now + RETRY_AFTER
+        self._backoff.forget_expired()
+        delay = self._backoff.record_failure((app.uid, revision))
         logger.warning(
             "%s: version %s, to be gone back to, cannot be %s; again in %.0f s: %s",
             app.key,
             revision,
             operation,
-            RETRY_AFTER,
+            delay,
             error,
         )
 

@@ -7,15 +7,19 @@ exponentially with jitter. The queue is bounded by the number of keys that exist
 
 import asyncio
 import heapq
-import random
 from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
+
+from selfhealing.controller.backoff import Backoff
 
 K = TypeVar("K", bound=Hashable)
 
 BACKOFF_INITIAL: Final = 0.5
 BACKOFF_MAX: Final = 60.0
 """Seconds before the first retry of a failed key, and at most."""
+
+BACKOFF_JITTER: Final = 0.5
+"""The share of a delay that is random: keys that failed together are not retried together."""
 
 MAX_SUPERSEDED_ENTRIES: Final = 64
 """Superseded requests that may lie in the heap before it is swept."""
@@ -29,13 +33,15 @@ class WorkQueue(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []
         self._processing: set[K] = set()
         self._requeue_at: dict[K, float] = {}
-        self._failures: dict[K, int] = {}
+        self._backoff: Backoff[K] = Backoff(
+            _loop_time, initial=BACKOFF_INITIAL, maximum=BACKOFF_MAX, jitter=BACKOFF_JITTER
+        )
         self._sequence = 0
         self._wakeup = asyncio.Event()
 
     def add(self, key: K, delay: float = 0.0) -> None:
         """Ask for work on ``key`` in ``delay`` seconds; an earlier request for it stands."""
-        due = asyncio.get_running_loop().time() + delay
+        due = _loop_time() + delay
         if key in self._processing:
             self._requeue_at[key] = min(due, self._requeue_at.get(key, due))
         elif due < self._due.get(key, float("inf")):
@@ -53,20 +59,16 @@ class WorkQueue(Generic[K]):
 
     def add_rate_limited(self, key: K) -> float:
         """Ask for work on a key that failed, later with each failure; returns the delay."""
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        ceiling = min(BACKOFF_MAX, BACKOFF_INITIAL * 2.0 ** min(failures, 16))
-        delay = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        delay = self._backoff.record_failure(key)
         self.add(key, delay)
         return delay
 
     def forget(self, key: K) -> None:
         """The key's work went well: its next failure backs off from the start."""
-        self._failures.pop(key, None)
+        self._backoff.forget(key)
 
     async def get(self) -> K:
         """Wait for a key that is due and take it; ``done`` must follow."""
-        loop = asyncio.get_running_loop()
         while True:
             timeout = None
             while self._heap:
@@ -74,7 +76,7 @@ class WorkQueue(Generic[K]):
                 if self._due.get(key) != due:  # superseded by an earlier request
                     heapq.heappop(self._heap)
                     continue
-                timeout = due - loop.time()
+                timeout = due - _loop_time()
                 if timeout <= 0:
                     heapq.heappop(self._heap)
                     del self._due[key]
@@ -93,7 +95,7 @@ class WorkQueue(Generic[K]):
         self._processing.discard(key)
         due = self._requeue_at.pop(key, None)
         if due is not None:
-            self.add(key, due - asyncio.get_running_loop().time())
+            self.add(key, due - _loop_time())
 
     def depth(self) -> int:
         """How many keys wait, now or for later."""
@@ -103,4 +105,8 @@ class WorkQueue(Generic[K]):
         """For how many seconds the key that is longest due has been waiting; 0 when none is."""
         if not self._due:
             return 0.0
-        return max(0.0, asyncio.get_running_loop().time() - min(self._due.values()))
+        return max(0.0, _loop_time() - min(self._due.values()))
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

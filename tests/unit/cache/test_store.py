@@ -45,6 +45,13 @@ def app_snapshot(store: Store) -> AppSnapshot:
 
 
 @pytest.fixture
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is made after this remembers two of everything."""
+    monkeypatch.setattr(module, "MAX_TOMBSTONES", 2)
+    monkeypatch.setattr(module, "MAX_KILL_EVENTS", 2)
+
+
+@pytest.fixture
 def store() -> Store:
     """A store that knows the app ``web``."""
     store = Store()
@@ -174,11 +181,9 @@ class TestGone:
         assert None is store.delete_pod("uid-of-web-abc-1")
         assert {} == store.uids("Pod")
 
-    def test_only_so_many_are_remembered(
-        self, store: Store, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    @pytest.mark.usefixtures("small_limits")
+    def test_only_so_many_are_remembered(self, store: Store) -> None:
         """The memory of what is gone is bounded."""
-        monkeypatch.setattr(module, "MAX_TOMBSTONES", 2)
         for uid in ("a", "b", "c"):
             store.delete_child(KEY, "Service", uid, 9)
 
@@ -288,9 +293,9 @@ class TestKills:
         assert store.upsert_kill_event(stop) is None
         assert () == app_snapshot(store).kill_events
 
-    def test_only_so_many_are_kept(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.usefixtures("small_limits")
+    def test_only_so_many_are_kept(self, store: Store) -> None:
         """The oldest go: those of pods that are not ours pass through here, too."""
-        monkeypatch.setattr(module, "MAX_KILL_EVENTS", 2)
         for i in (1, 2, 3):
             store.upsert_pod(KEY, build_pod_view(f"web-abc-{i}"))
             store.upsert_kill_event(build_kill_event(f"web-abc-{i}"))

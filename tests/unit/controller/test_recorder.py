@@ -72,6 +72,12 @@ def server() -> EventServer:
 
 
 @pytest.fixture
+def few_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recorder that is made after this recognises the repeats of three Events."""
+    monkeypatch.setattr(module, "MAX_SERIES", 3)
+
+
+@pytest.fixture
 async def recorder(server: EventServer) -> AsyncIterator[EventRecorder]:
     """A recorder that writes to the server."""
     recorder = EventRecorder(cast("Client", server))
@@ -227,11 +233,11 @@ async def test_a_flood_is_cut(server: EventServer, monkeypatch: pytest.MonkeyPat
     assert [str(number) for number in range(10)] == [e["note"] for e in server.events.values()]
 
 
+@pytest.mark.usefixtures("few_series")
 async def test_what_was_told_longest_ago_is_forgotten_first(
-    server: EventServer, recorder: EventRecorder, monkeypatch: pytest.MonkeyPatch
+    server: EventServer, recorder: EventRecorder
 ) -> None:
     """Memory is bounded; what still repeats stays known, however old its first Event is."""
-    monkeypatch.setattr(module, "MAX_SERIES", 3)
     await record_event(recorder)
     for number in range(10):
         await record_event(recorder, event=Event("Normal", "Scaled", str(number)))

@@ -177,7 +177,7 @@ async def test_refusals_that_are_over_are_forgotten(
         await keeper.save(APP, f"v{number}", TEMPLATE)
         await asyncio.sleep(RETRY_AFTER)
 
-    assert 1 == len(keeper._retry_at)  # noqa: SLF001 - what would grow
+    assert 1 == len(keeper._backoff)  # noqa: SLF001 - what would grow
 
 
 async def test_the_server_is_away(cluster: FakeApiServer, keeper: RevisionStore) -> None:
