@@ -5,13 +5,17 @@ from typing import Any
 import orjson
 
 from selfhealing.api.spec import parse_spec
-from selfhealing.apply.result import SyncResult
+from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
 from selfhealing.cache.child_views import CHILD_VIEWS
 from selfhealing.cache.parse import app_view, container_kill_event, pod_view
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.evaluate import Evaluation, evaluate
+from selfhealing.remediation.context import ExternalState
+from selfhealing.remediation.reconcile_input import build_invalid_spec_input, build_reconcile_input
+from selfhealing.render.overrides import template_revision
+from selfhealing.render.pod import build_pod_template
 from tests.unit import builders
 
 Json = dict[str, Any]
@@ -56,16 +60,38 @@ def evaluate_app(
     previous_status: Json | None = None,
     spec: Json | None = None,
     sync_result: SyncResult | None = None,
+    external: ExternalState | None = None,
     now: float = 100,
 ) -> Evaluation:
-    """Report on the app ``web`` as it is with ``objects``, after the status ``before``.
+    """Evaluate the app ``web`` as it is with ``objects``, after ``previous_status``.
 
     ``now`` is in seconds after noon.
     """
     app = builders.app(spec, status=previous_status)
+    snapshot = build_snapshot(app, *objects)
     return evaluate(
-        build_snapshot(app, *objects),
-        parse_spec(app["spec"]),
+        snapshot,
+        build_reconcile_input(snapshot, parse_spec(app["spec"])),
         sync_result or SyncResult(),
+        external or ExternalState(),
         builders.at(now),
     )
+
+
+def evaluate_invalid_app(
+    *objects: Json, previous_status: Json | None = None, now: float = 100
+) -> Evaluation:
+    """Evaluate the app ``web`` when its spec cannot be read."""
+    snapshot = build_snapshot(builders.app({}, status=previous_status), *objects)
+    return evaluate(
+        snapshot,
+        build_invalid_spec_input(snapshot.app, "spec.image: is missing"),
+        SyncResult(errors=(SyncError(SyncErrorReason.INVALID_SPEC, "spec.image: is missing"),)),
+        ExternalState(),
+        builders.at(now),
+    )
+
+
+def revision_of_spec(spec: Json, config_hash: str = "") -> str:
+    """The revision that a spec asks for."""
+    return template_revision(build_pod_template(builders.APP, parse_spec(spec), config_hash))

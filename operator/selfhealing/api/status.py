@@ -380,9 +380,3 @@ def _without_path(value: Any, path: tuple[int | str, ...]) -> Any:  # noqa: ANN4
     else:
         del copy[path[0]]
     return copy
-
-
-def read_healing_status(status: Mapping[str, Any]) -> HealingStatus | None:
-    """Read only what a stored status remembers about healing."""
-    stored = status.get("healing")
-    return read_status({"healing": stored}).healing if stored else None

@@ -1,7 +1,6 @@
 """Carries out what ``heal.children`` decides: looks, applies, hands over, deletes."""
 
 import logging
-import re
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -9,9 +8,7 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
-from selfhealing.api.names import JOB, WORKLOAD_KINDS
-from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.api.status import read_status
+from selfhealing.api.names import WORKLOAD_KINDS
 from selfhealing.apply.child_diff import (
     ChildAction,
     PruneTarget,
@@ -21,25 +18,30 @@ from selfhealing.apply.child_diff import (
     handover_replicas,
     has_already_run,
 )
-from selfhealing.apply.config_hash import desired_config_hash
 from selfhealing.apply.reset import reset_to_desired
-from selfhealing.apply.result import ChildChange, SyncError, SyncErrorReason, SyncResult
+from selfhealing.apply.result import ChildChange, SyncError, SyncResult
 from selfhealing.cache.child_views import CHILD_VIEWS
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, ChildView
-from selfhealing.controller.optional_kinds import POLL_INTERVAL, OptionalKinds
+from selfhealing.controller.child_errors import (
+    name_conflict_error,
+    not_installed_error,
+    sync_error,
+    terminating_error,
+)
+from selfhealing.controller.optional_kinds import OptionalKinds
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import (
-    ApiError,
     AppDeletedError,
     ConflictError,
     ForbiddenError,
     InvalidError,
     NotFoundError,
 )
-from selfhealing.kube.resources import APPS, CHILDREN, OPTIONAL_CHILDREN
-from selfhealing.render import Overrides, Owner, build_children
+from selfhealing.kube.resources import APPS, CHILDREN
+from selfhealing.remediation.reconcile_input import ReconcileInput
+from selfhealing.render import Overrides, build_children
 from selfhealing.render.overrides import NO_OVERRIDES
 
 logger = logging.getLogger(__name__)
@@ -49,18 +51,29 @@ Json = dict[str, Any]
 _UNUSED_RESOURCE_VERSION: Final = "1"
 """A resource version that no object has: etcd's first revision is used up before any object."""
 _HANDOVER_ATTEMPTS: Final = 5
-_INVALID_VALUE: Final = re.compile(r": Invalid value: .*: (?=field is immutable)", re.DOTALL)
-"""The value of a field that cannot be changed: a whole pod template takes thousands of letters."""
 
 
 @dataclass(slots=True)
 class _Progress:
-    """What has been done so far in one reconcile."""
+    """One sync: what it goes by, and what has been done so far."""
 
+    snapshot: AppSnapshot
+    inputs: ReconcileInput
     changes: list[ChildChange] = field(default_factory=list)
     errors: list[SyncError] = field(default_factory=list)
     conflicting_kinds: set[str] = field(default_factory=set)
-    """Kinds of which somebody else's object has the app's name."""
+    """Kinds of which an object with another owner has the app's name."""
+
+    @property
+    def app(self) -> AppView:
+        """The app whose children are synced."""
+        return self.snapshot.app
+
+    @property
+    def min_replicas(self) -> int:
+        """The fewest pods that the autoscaler may choose; 0 without an autoscaler."""
+        autoscaling = self.inputs.spec.autoscaling
+        return autoscaling.min_replicas if autoscaling else 0
 
 
 class ChildSync:
@@ -74,41 +87,37 @@ class ChildSync:
         """By uid, the children of which an apply did not bring what was applied."""
 
     async def sync_children(
-        self, snapshot: AppSnapshot, spec: SelfHealingAppSpec, overrides: Overrides
+        self, snapshot: AppSnapshot, inputs: ReconcileInput, overrides: Overrides
     ) -> SyncResult:
-        """Make the children of one app right; writes only what differs.
+        """Apply the children of an app that differ from the desired state, and prune the others.
 
-        What was written is put into the store at once, so that nothing is written again because
-        the watch has not brought it yet.
+        The answers are put into the store at once, so that nothing is written again because the
+        watch has not brought it yet.
 
         Raises:
-            UnavailableError: the API server is out of reach; nothing can be said or done.
+            UnavailableError: the API server is out of reach.
+            AppDeletedError: the app was deleted meanwhile.
         """
-        app = snapshot.app
-        owner = Owner(app.key.namespace, app.key.name, app.uid)
-        desired = build_children(owner, spec, overrides, desired_config_hash(snapshot, spec))
-        progress = _Progress()
+        desired = build_children(inputs.owner, inputs.spec, overrides, inputs.pod_template)
+        progress = _Progress(snapshot, inputs)
         # Removals first: an autoscaler must not act on replicas that are set by hand again.
         for prune in find_prune_targets(snapshot, desired):
-            await _collect_error(prune.kind, progress, self._prune_child(app.key, prune, progress))
+            await _collect_error(prune.kind, progress, self._prune_child(prune, progress))
         # Then in order: an autoscaler that does not find its Deployment reports an error.
-        min_replicas = spec.autoscaling.min_replicas if spec.autoscaling else 0
         for child in desired:
             if _scale_target_kind(child) in progress.conflicting_kinds:
                 continue  # it would scale somebody else's pods
             if self._optional_kinds.is_missing(child["kind"]):
-                progress.errors.append(_not_installed_error(child["kind"]))
+                progress.errors.append(not_installed_error(child["kind"]))
                 continue
-            await _collect_error(
-                child["kind"], progress, self._sync_child(snapshot, child, min_replicas, progress)
-            )
+            await _collect_error(child["kind"], progress, self._sync_child(child, progress))
         has_overrides = overrides != NO_OVERRIDES
         return SyncResult(
             tuple(progress.changes), tuple(progress.errors), has_overrides=has_overrides
         )
 
-    async def _prune_child(self, key: AppKey, prune: PruneTarget, progress: _Progress) -> None:
-        await self._delete_child(key, prune)
+    async def _prune_child(self, prune: PruneTarget, progress: _Progress) -> None:
+        await self._delete_child(progress.app.key, prune)
         progress.changes.append(ChildChange(prune.kind, None))
 
     async def _delete_child(self, key: AppKey, target: PruneTarget) -> None:
@@ -126,21 +135,17 @@ class ChildSync:
         else:
             self._store.upsert_child(key, CHILD_VIEWS[kind](raw))
 
-    async def _sync_child(
-        self, snapshot: AppSnapshot, desired: Json, min_replicas: int, progress: _Progress
-    ) -> None:
+    async def _sync_child(self, desired: Json, progress: _Progress) -> None:
         kind = desired["kind"]
-        key = snapshot.app.key
+        snapshot, key = progress.snapshot, progress.app.key
         live = snapshot.children.get(kind)
-        if kind == JOB and has_already_run(
-            read_status(orjson.loads(snapshot.app.status)).job, live, desired
-        ):
+        if has_already_run(progress.inputs.previous_status.job, live, desired):
             return
         latest = self._store.snapshot(key) or snapshot  # with what has just been removed
         if (blocking_kind := find_blocking_workload(latest, desired)) is not None:
-            progress.errors.append(_terminating_error(blocking_kind, snapshot))
+            progress.errors.append(terminating_error(blocking_kind, snapshot))
             return
-        if live is None and await self._create_child(snapshot.app, desired, min_replicas):
+        if live is None and await self._create_child(desired, progress):
             progress.changes.append(ChildChange(kind, ChildAction.CREATE))
             return
         live = live or await self._get_live(snapshot.app, kind)
@@ -150,28 +155,28 @@ class ChildSync:
             return
         if child_action is ChildAction.CONFLICT:
             progress.conflicting_kinds.add(kind)
-            progress.errors.append(_name_conflict_error(kind, key, live))
+            progress.errors.append(name_conflict_error(kind, key, live))
         elif child_action is ChildAction.WAIT:
-            progress.errors.append(_terminating_error(kind, snapshot))
+            progress.errors.append(terminating_error(kind, snapshot))
         elif child_action is ChildAction.REPLACE and live is not None:
             await self._delete_child(key, PruneTarget(kind, live.name, live.uid))
             progress.changes.append(ChildChange(kind, child_action))
-            progress.errors.append(_terminating_error(kind, snapshot))
+            progress.errors.append(terminating_error(kind, snapshot))
         else:
             if child_action is ChildAction.CREATE:
                 await self._ensure_app_exists(snapshot.app)
-            await self._apply_child(snapshot.app, live, desired, min_replicas)
+            await self._apply_child(live, desired, progress)
             progress.changes.append(ChildChange(kind, child_action))
 
-    async def _create_child(self, app: AppView, desired: Json, min_replicas: int) -> bool:
+    async def _create_child(self, desired: Json, progress: _Progress) -> bool:
         """Make a child of a new app with one request; False when it needs a look first.
 
         A version that no object has makes it a conflict if there is an object of that name: a
         stranger's is not overwritten, not even one that came a moment ago.
         """
-        if not _is_new(app):
+        if not _is_new(progress.app):
             return False
-        body = _initial_manifest(desired, min_replicas)
+        body = _initial_manifest(desired, progress.min_replicas)
         body = {
             **body,
             "metadata": {**body["metadata"], "resourceVersion": _UNUSED_RESOURCE_VERSION},
@@ -180,7 +185,7 @@ class ChildSync:
             raw = await self._client.apply(CHILDREN[body["kind"]], body, names.FIELD_MANAGER)
         except ConflictError:
             return False
-        self._store_response(app.key, desired, raw)
+        self._store_response(progress.app.key, desired, raw)
         return True
 
     async def _get_live(self, app: AppView, kind: str) -> ChildView | None:
@@ -219,14 +224,14 @@ class ChildSync:
             )
 
     async def _apply_child(
-        self, app: AppView, live: ChildView | None, desired: Json, min_replicas: int
+        self, live: ChildView | None, desired: Json, progress: _Progress
     ) -> None:
-        resource = CHILDREN[desired["kind"]]
+        app, resource = progress.app, CHILDREN[desired["kind"]]
         if live is None:
-            body = _initial_manifest(desired, min_replicas)
+            body = _initial_manifest(desired, progress.min_replicas)
             raw = await self._client.apply(resource, body, names.FIELD_MANAGER)
         else:
-            live = await self._hand_over_replicas(app, live, desired, min_replicas)
+            live = await self._hand_over_replicas(live, desired, progress)
             try:
                 raw = await self._client.apply(resource, desired, names.FIELD_MANAGER)
             except InvalidError:
@@ -246,7 +251,7 @@ class ChildSync:
             logger.warning("%s: something rewrites the %s as it is applied: a webhook?", key, kind)
 
     async def _hand_over_replicas(
-        self, app: AppView, live: ChildView, desired: Json, min_replicas: int
+        self, live: ChildView, desired: Json, progress: _Progress
     ) -> ChildView:
         """Let another manager own the replicas that the operator lets go of; returns what is live.
 
@@ -256,7 +261,9 @@ class ChildSync:
         kind, meta = desired["kind"], desired["metadata"]
         for _ in range(_HANDOVER_ATTEMPTS):
             replicas = (
-                handover_replicas(live, desired, min_replicas) if kind == "Deployment" else None
+                handover_replicas(live, desired, progress.min_replicas)
+                if kind == "Deployment"
+                else None
             )
             if replicas is None:
                 return live
@@ -273,7 +280,7 @@ class ChildSync:
             try:
                 raw = await self._client.apply(CHILDREN[kind], body, names.HANDOVER_MANAGER)
             except ConflictError:
-                current = await self._get_live(app, kind)
+                current = await self._get_live(progress.app, kind)
                 if current is None:
                     raise
                 live = current
@@ -350,65 +357,4 @@ async def _collect_error(kind: str, progress: _Progress, step: Awaitable[None]) 
     try:
         await step
     except (InvalidError, ForbiddenError, ConflictError, NotFoundError) as error:
-        progress.errors.append(_sync_error(kind, error))
-
-
-def _terminating_error(kind: str, snapshot: AppSnapshot) -> SyncError:
-    terminating_pods = (
-        [pod.name for pod in snapshot.pods if pod.deleting] if kind in WORKLOAD_KINDS else []
-    )
-    more = f" and {len(terminating_pods) - 1} more" if len(terminating_pods) > 1 else ""
-    detail = f": waiting for {terminating_pods[0]}{more} to stop" if terminating_pods else ""
-    return SyncError(
-        SyncErrorReason.CHILD_TERMINATING, f"the old {kind} is still being deleted{detail}"
-    )
-
-
-def _not_installed_error(kind: str) -> SyncError:
-    return SyncError(
-        SyncErrorReason.NOT_INSTALLED,
-        f"this cluster has no {CHILDREN[kind].api_version} {kind}: install it, or remove that part "
-        f"of the spec; it is looked for every {POLL_INTERVAL:.0f} s, and the app runs without it",
-    )
-
-
-def _name_conflict_error(kind: str, key: AppKey, live: ChildView | None) -> SyncError:
-    if live is not None and live.owner_uid:
-        advice = "it belongs to another controller: rename one of the two"
-    else:
-        advice = (
-            f"rename one of the two, delete the {kind}, or let it be taken over: "
-            f"kubectl -n {key.namespace} annotate {kind.lower()}/{key.name} "
-            f"{names.ANNOTATION_ADOPT}=true"
-        )
-    return SyncError(
-        SyncErrorReason.NAME_CONFLICT,
-        f"there is a {kind} {key.name} that this resource did not make; {advice}",
-    )
-
-
-def _sync_error(kind: str, error: ApiError) -> SyncError:
-    text = f"{kind}: {error.message}"
-    if isinstance(error, InvalidError):
-        if "field is immutable" in error.message:
-            text = _INVALID_VALUE.sub(": ", text) + (
-                " - Kubernetes cannot change that field in place: delete the "
-                f"{kind} and it is made anew"
-            )
-        return SyncError(SyncErrorReason.INVALID_SPEC, text)
-    if isinstance(error, ForbiddenError):
-        return SyncError(_forbidden_reason(error), text)
-    if isinstance(error, NotFoundError):
-        # An object that is not there has a reason; a kind that is not served has none.
-        if not error.reason and kind in {resource.kind for resource in OPTIONAL_CHILDREN}:
-            return _not_installed_error(kind)
-        return SyncError(SyncErrorReason.NAMESPACE_TERMINATING, text)
-    return SyncError(SyncErrorReason.CONFLICT, text)
-
-
-def _forbidden_reason(error: ForbiddenError) -> SyncErrorReason:
-    if "exceeded quota" in error.message:
-        return SyncErrorReason.QUOTA_EXCEEDED
-    if "being terminated" in error.message:
-        return SyncErrorReason.NAMESPACE_TERMINATING
-    return SyncErrorReason.FORBIDDEN
+        progress.errors.append(sync_error(kind, error))

@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from selfhealing.api.healing_status import HealingAction, HealingStatus
-from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.apply.config_hash import desired_config_hash
+from selfhealing.api.healing_status import HealingAction
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.evidence_store import EvidenceStore
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import UnavailableError
+from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.remediation.steps import find_action_without_evidence, select_evidence_pod
-from selfhealing.render.pod import build_pod_template
 
 logger = logging.getLogger(__name__)
 
@@ -45,35 +43,33 @@ class EvidenceCollector:
     async def collect(
         self,
         snapshot: AppSnapshot,
-        spec: SelfHealingAppSpec,
-        record: HealingStatus,
+        inputs: ReconcileInput,
         stable_template: Json | None,
         now: datetime,
     ) -> Mapping[int, str]:
-        """Take the evidence that ``record`` lacks; returns where it is, by the action's id.
+        """Collect the evidence that the stored record lacks.
 
         Args:
-            facts: what is.
-            spec: what is asked for.
-            record: what was decided.
-            kept: the pod template of another version, to go back to.
+            snapshot: the app and its pods.
+            inputs: the record of healing and the desired pod template.
+            stable_template: the pod template of the stable revision, if that is another one.
             now: the time.
+
+        Returns:
+            The keys of the evidence in the ConfigMap, by the id of the action.
 
         Raises:
             UnavailableError: the API server is out of reach, and the action can wait.
         """
         key = snapshot.app.key
-        action = find_action_without_evidence(record, now - EVIDENCE_WINDOW)
+        action = find_action_without_evidence(inputs.record, now - EVIDENCE_WINDOW)
         if action is None:
             self._collected.pop(key, None)
             return {}
         action_key = snapshot.app.uid, action.id, action.at
         known_action, evidence_key = self._collected.get(key, (None, None))
         if known_action != action_key:
-            current_config_hash = desired_config_hash(snapshot, spec)
-            desired_template = (
-                build_pod_template(key.name, spec, current_config_hash) if stable_template else None
-            )
+            desired_template = inputs.pod_template if stable_template else None
             evidence_key = await self._collect_for_action(
                 snapshot, action, desired_template, stable_template, now
             )

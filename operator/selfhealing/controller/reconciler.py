@@ -11,9 +11,7 @@ from typing import Final
 import orjson
 
 from selfhealing.api.errors import InvalidSpecError
-from selfhealing.api.healing_status import HealingStatus
-from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
-from selfhealing.api.status import read_healing_status
+from selfhealing.api.spec import parse_spec
 from selfhealing.apply.child_diff import ChildAction
 from selfhealing.apply.rate_limit import MAX_CORRECTIONS, WINDOW_SECONDS, CorrectionLimiter
 from selfhealing.apply.result import (
@@ -28,7 +26,8 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.child_sync import ChildSync
-from selfhealing.controller.evaluate import Evaluation, evaluate
+from selfhealing.controller.evaluate import Evaluation
+from selfhealing.controller.reconcile_order import run_reconcile
 from selfhealing.controller.recorder import EventRecorder
 from selfhealing.controller.remediator import Remediator
 from selfhealing.controller.settings import Settings
@@ -37,11 +36,20 @@ from selfhealing.kube import metrics
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, AppDeletedError, ConflictError, NotFoundError
 from selfhealing.kube.resources import APPS, CONFIG_SOURCES
-from selfhealing.remediation.context import ExternalState
+from selfhealing.remediation.reconcile_input import (
+    AnyInput,
+    ReconcileInput,
+    build_invalid_spec_input,
+    build_reconcile_input,
+)
+from selfhealing.render.overrides import Overrides
 from selfhealing.render.references import tracked_references
 from selfhealing.status.events import Event, child_events
 
 logger = logging.getLogger(__name__)
+
+EXTERNAL_POLL_INTERVAL: Final = 5.0
+"""Seconds until an app is reconciled again whose remediation is blocked from outside."""
 
 USER_ACTION_POLL_INTERVAL: Final = 30.0
 """Seconds between two looks at an obstacle that only people can remove and that no watch shows."""
@@ -78,6 +86,7 @@ class Reconciler:
         self._child_sync = child_sync
         self._remediator = remediator
         self._status_interval = settings.status_interval
+        self._time_scale = settings.healing_scale
         self._watched_config_kinds = {
             source.kind for source in CONFIG_SOURCES[settings.config_watch]
         }
@@ -120,118 +129,103 @@ class Reconciler:
         if snapshot is None or snapshot.app.deleting:
             self._forget_app(key)
             return UNCHANGED
-        now = datetime.now(UTC)
-        snapshot, spec, sync_result = self._load_spec(snapshot)
-        external = ExternalState()
+        snapshot, inputs = self._build_input(snapshot)
         try:
-            if spec is not None and not spec.paused:
-                sync_result, external = await self._sync_children(snapshot, spec, now)
-        except AppDeletedError as error:  # the watch, or the next list of everything, will say so
+            sync_result, is_written = await run_reconcile(
+                self, self._remediator, snapshot, inputs, datetime.now(UTC)
+            )
+        except AppDeletedError as error:  # the watch or the next relist brings the deletion
             logger.debug("%s: %s", key, error)
             self._queue.add_rate_limited(key)
             return UNCHANGED
-        # What was written is in the store already: look again before speaking about it.
-        # The app itself stays the one whose spec was read: if it has changed since, the write of
-        # the status is a conflict, and nothing is started by a spec that is no longer wanted.
-        # So does what its pods are configured by, which is in what was written.
-        snapshot = replace(
-            self._store.snapshot(key) or snapshot,
-            app=snapshot.app,
-            config_digests=snapshot.config_digests,
-        )
-        self._record_events(
-            snapshot, child_events(sync_result.changes, has_overrides=sync_result.has_overrides)
-        )
-        if any(
-            change.action in {ChildAction.CREATE, ChildAction.UPDATE}
-            for change in sync_result.changes
-        ):
-            self._last_written[key] = self._clock()  # Kubernetes will have news of them in a moment
-        evaluation = evaluate(snapshot, spec, sync_result, now, external)
-        is_written = await self._write_status(snapshot, spec, evaluation)
         self._requeue(key, sync_result)
         return CHANGED if is_written or sync_result.changes else UNCHANGED
 
-    def _load_spec(
-        self, snapshot: AppSnapshot
-    ) -> tuple[AppSnapshot, SelfHealingAppSpec | None, SyncResult]:
-        """Read the spec, and look at the state of what it refers to."""
+    def _build_input(self, snapshot: AppSnapshot) -> tuple[AppSnapshot, AnyInput]:
+        """Read the spec and the status; track the ConfigMaps and Secrets that the spec refers to."""
         key = snapshot.app.key
         try:
             spec = parse_spec(orjson.loads(snapshot.app.spec))
         except InvalidSpecError as error:
-            sync_error = SyncError(SyncErrorReason.INVALID_SPEC, str(error))
-            return snapshot, None, SyncResult(errors=(sync_error,))
+            return snapshot, build_invalid_spec_input(snapshot.app, str(error))
         references = frozenset(
             reference
             for reference in tracked_references(spec)
             if reference.kind in self._watched_config_kinds
         )
         self._store.config_index.set_references(key, references)
-        return (
-            replace(snapshot, config_digests=self._store.config_index.digests_for(key)),
-            spec,
-            SyncResult(),
-        )
+        snapshot = replace(snapshot, config_digests=self._store.config_index.digests_for(key))
+        return snapshot, build_reconcile_input(snapshot, spec, self._time_scale)
 
-    async def _sync_children(
-        self, snapshot: AppSnapshot, spec: SelfHealingAppSpec, now: datetime
-    ) -> tuple[SyncResult, ExternalState]:
+    # The steps of one reconcile: controller.reconcile_order.AppIO.
+
+    async def sync_children(
+        self, snapshot: AppSnapshot, inputs: ReconcileInput, overrides: Overrides
+    ) -> SyncResult:
+        """Apply the children that differ, unless something else keeps changing them back."""
         key = snapshot.app.key
         if self._generations.get(key) != snapshot.app.generation:
             self._generations[key] = snapshot.app.generation
             self._correction_limiter.reset(key)
-        preparation = await self._remediator.prepare(snapshot, spec, _healing_record(snapshot), now)
         retry_after = self._correction_limiter.retry_after(key, self._clock())
         if retry_after:
             self._queue.add(key, retry_after)
-            return SyncResult(errors=(CONTESTED_ERROR,)), preparation.external
-        sync_result = await self._child_sync.sync_children(snapshot, spec, preparation.overrides)
-        if any(
-            change.action in {ChildAction.UPDATE, ChildAction.REVERT_DRIFT, ChildAction.REPLACE}
-            for change in sync_result.changes
-        ):
+            return SyncResult(errors=(CONTESTED_ERROR,))
+        sync_result = await self._child_sync.sync_children(snapshot, inputs, overrides)
+        actions = {change.action for change in sync_result.changes}
+        if actions & {ChildAction.UPDATE, ChildAction.REVERT_DRIFT, ChildAction.REPLACE}:
             self._correction_limiter.record(key, self._clock())
-        return sync_result, preparation.external
+        return sync_result
 
-    async def _write_status(
-        self, snapshot: AppSnapshot, spec: SelfHealingAppSpec | None, evaluation: Evaluation
-    ) -> bool:
+    def take_snapshot(self, key: AppKey) -> AppSnapshot | None:
+        """Return what the store holds of the app, with the answers to the writes."""
+        return self._store.snapshot(key)
+
+    def on_evaluated(
+        self, snapshot: AppSnapshot, sync_result: SyncResult, evaluation: Evaluation
+    ) -> None:
+        """Record the Events of the children, count the phase and ask for the next reconcile."""
         key = snapshot.app.key
-        before, after = _healing_record(snapshot), evaluation.status.healing
-        self._update_phase_count(key, str(evaluation.status.phase))
-        is_active = spec is not None and not spec.paused
-        poll_after = self._remediator.update_breaker(
-            key, after if is_active else None, has_pod_problem=evaluation.has_pod_problem
+        self._record_events(
+            snapshot, child_events(sync_result.changes, has_overrides=sync_result.has_overrides)
         )
-        for delay in (evaluation.requeue_after, poll_after):
-            if delay is not None:
-                self._queue.add(key, delay)
+        actions = {change.action for change in sync_result.changes}
+        if actions & {ChildAction.CREATE, ChildAction.UPDATE}:
+            self._last_written[key] = self._clock()  # the controllers report on them in a moment
+        self._update_phase_count(key, str(evaluation.status.phase))
+        if evaluation.requeue_after is not None:
+            self._queue.add(key, evaluation.requeue_after)
+        if evaluation.is_blocked_from_outside:
+            self._queue.add(key, EXTERNAL_POLL_INTERVAL)
         if not evaluation.patch:
             self._store.release_counted(key, snapshot.deleted_pods)
-            return False
-        wait = (
-            self._last_written.get(key, -self._status_interval)
-            + self._status_interval
-            - self._clock()
-        )
+
+    def can_write_status_now(self, key: AppKey) -> bool:
+        """Return whether the status interval is over; if not, reconcile again when it is."""
+        last_written = self._last_written.get(key, -self._status_interval)
+        wait = last_written + self._status_interval - self._clock()
         if wait > 0:
             self._queue.add(key, wait)
-            return False
-        if not await self._can_write_status(snapshot, spec, before, after):
-            self._queue.add_rate_limited(key)
-            return False
+        return wait <= 0
+
+    def retry_later(self, key: AppKey) -> None:
+        """Reconcile the app again after its back-off."""
+        self._queue.add_rate_limited(key)
+
+    async def write_status(self, snapshot: AppSnapshot, evaluation: Evaluation) -> bool:
+        """Write the status of the app that was evaluated; False when it has changed meanwhile."""
+        key = snapshot.app.key
         patch = {
             "metadata": {"resourceVersion": str(snapshot.app.resource_version)},
             "status": evaluation.patch,
         }
         try:
             raw = await self._client.merge_patch(APPS, key.namespace, key.name, patch, "status")
-        except NotFoundError:  # deleted meanwhile; the watch will say so
+        except NotFoundError:  # deleted meanwhile: the watch brings the deletion
             return False
         except ConflictError:
-            # The resource has changed since it was seen: the ledger of restarts must be read anew.
-            logger.debug("%s: the resource changed meanwhile", key)
+            # The restarts that the status counts must be read again before they are counted.
+            logger.debug("%s: the resource has changed", key)
             self._queue.add_rate_limited(key)
             return False
         self._last_written[key] = self._clock()
@@ -240,26 +234,10 @@ class Reconciler:
         for restart in evaluation.new_restarts:
             metrics.CONTAINER_RESTARTS.labels(restart.reason).inc(restart.count)
         self._record_events(snapshot, evaluation.events)
-        await self._remediator.on_status_stored(snapshot, before, after)
         if "healing" in evaluation.patch:
-            # What is to be carried out now stands in the store: the watch will bring no news of it.
+            # The answer is in the store already: no watch event asks for its steps.
             self._queue.add(key)
         return True
-
-    async def _can_write_status(
-        self,
-        snapshot: AppSnapshot,
-        spec: SelfHealingAppSpec | None,
-        before: HealingStatus | None,
-        after: HealingStatus | None,
-    ) -> bool:
-        """Whether what a record says is so: that its action is due, that its version is kept."""
-        if not await self._remediator.revalidate(snapshot, before, after):
-            logger.info("%s: not healed by what is known: it has changed since", snapshot.app.key)
-            return False
-        return spec is None or await self._remediator.save_stable_revision(
-            snapshot, spec, before, after
-        )
 
     def _record_events(self, snapshot: AppSnapshot, events: Iterable[Event]) -> None:
         for event in events:
@@ -302,8 +280,3 @@ class Reconciler:
         self._correction_limiter.reset(key)
         self._remediator.forget_app(key)
         self._queue.forget(key)
-
-
-def _healing_record(snapshot: AppSnapshot) -> HealingStatus | None:
-    """What is remembered about healing an app."""
-    return read_healing_status(orjson.loads(snapshot.app.status))

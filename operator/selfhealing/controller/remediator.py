@@ -5,18 +5,17 @@ out. The order is what makes it safe: an action is written as Started, then its 
 then it is carried out; a version is kept, then the status says so, then the one before goes.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from selfhealing.api.healing_status import BlockedReason, HealingStatus
-from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.apply.config_hash import desired_config_hash
-from selfhealing.cache.parse import parse_resource_version as version_in
+from selfhealing.cache.parse import parse_resource_version
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
-from selfhealing.cache.views import AppKey, ChildView, DeploymentView, PodView
+from selfhealing.cache.views import AppKey, AppView, ChildView, DeploymentView, PodView
 from selfhealing.controller.action_executor import ActionExecutor
 from selfhealing.controller.evidence_collector import EvidenceCollector
 from selfhealing.controller.memory_metrics import MemoryMetrics
@@ -32,39 +31,12 @@ from selfhealing.kube.resources import CHILDREN, PODS, Resource
 from selfhealing.remediation import history
 from selfhealing.remediation.circuit_breaker import too_many_nodes_lost
 from selfhealing.remediation.context import ExternalState
-from selfhealing.remediation.engine import new_record
-from selfhealing.remediation.policy import HealingMode, Policy, build_policy
-from selfhealing.remediation.steps import (
-    build_overrides,
-    discard_stale_action,
-    plan_cleanup_for_job,
-    plan_steps,
-)
-from selfhealing.render.overrides import Overrides, template_revision
-from selfhealing.render.pod import build_pod_template, is_job
+from selfhealing.remediation.reconcile_input import ReconcileInput
+from selfhealing.remediation.steps import Step, build_overrides
+
+logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-
-EXTERNAL_POLL_INTERVAL: Final = 5.0
-"""Seconds until something is looked at again that no watch tells of: a storm, lost nodes."""
-
-EXTERNAL_BLOCKED_REASONS: Final = frozenset(
-    {
-        BlockedReason.STARTING_UP,
-        BlockedReason.STORM,
-        BlockedReason.NODES_LOST,
-        BlockedReason.STALE_CACHE,
-    }
-)
-"""Reasons to wait that end without any news of the app."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """What one reconcile goes by: what stands in place of the spec, and the situation."""
-
-    overrides: Overrides
-    external: ExternalState
 
 
 class Remediator:
@@ -86,7 +58,6 @@ class Remediator:
     ) -> None:
         self._client = client
         self._queue = queue
-        self._time_scale = settings.healing_scale
         self._start_grace = settings.healing_quiet * settings.healing_scale
         self._clock = clock
         self._grace_started_at = clock()
@@ -95,7 +66,7 @@ class Remediator:
         self._evidence_collector = EvidenceCollector(client)
         self._node_health = NodeHealth(client, clock)
         self._unhealthy_apps = UnhealthyApps(store)
-        self.memory_metrics = MemoryMetrics(client, store, queue, self._time_scale, clock)
+        self.memory_metrics = MemoryMetrics(client, store, queue, settings.healing_scale, clock)
         self._stale_views: dict[AppKey, tuple[str, int]] = {}
         """By app, the uid and the version of what was known of an object that has changed."""
 
@@ -103,62 +74,63 @@ class Remediator:
         """Begin the quiet time: this process is the one that acts from now on."""
         self._grace_started_at = self._clock()
 
-    async def prepare(
-        self,
-        snapshot: AppSnapshot,
-        spec: SelfHealingAppSpec,
-        record: HealingStatus | None,
-        now: datetime,
-    ) -> Preparation:
-        """Carry out what the ``record`` asks for, and gather what the next decision needs.
+    async def load_stable_template(
+        self, app: AppView, record: HealingStatus
+    ) -> tuple[Json | None, BlockedReason | None]:
+        """Load the pod template of the stable revision of ``record``.
+
+        Returns:
+            The template, None when it is not saved any more; StaleCache when nobody can tell.
 
         Raises:
-            UnavailableError: the API server is out of reach; or what stands in place of the spec
-                cannot be read, so that nothing can be said of what should be there.
+            UnavailableError: the API server is out of reach; or the stable revision is the one that
+                runs and cannot be read, so that the desired state of the children is unknown.
         """
-        record = record or new_record()
-        if is_job(spec):
-            await self._executor.execute(snapshot.app, plan_cleanup_for_job(record))
-            return Preparation(Overrides(), ExternalState(time_scale=self._time_scale))
-        healing_policy = build_policy(spec, self._time_scale)
-        desired_revision = template_revision(
-            snapshot.app.key.name, spec, desired_config_hash(snapshot, spec)
-        )
-        stable_template, blocked_reason = await self._load_stable_template(
-            snapshot, record, desired_revision, healing_policy
-        )
-        evidence_keys = await self._evidence_collector.collect(
-            snapshot, spec, record, stable_template, now
-        )
-        steps = plan_steps(
-            discard_stale_action(record, desired_revision, healing_policy, now), snapshot, now
-        )
-        pending_uids = await self._executor.execute(snapshot.app, steps)
-        retry_after = self._revision_store.retry_after(snapshot.app, desired_revision)
+        stable_revision = str(record.stable_revision)
+        try:
+            return await self._revision_store.load(app, stable_revision), None
+        except UnreadableRevisionError as error:
+            if record.failed_revision is None:
+                return None, BlockedReason.STALE_CACHE
+            message = f"version {stable_revision}, which runs, cannot be read: {error}"
+            raise UnavailableError(0, "", message) from error
+
+    async def collect_evidence(
+        self,
+        snapshot: AppSnapshot,
+        inputs: ReconcileInput,
+        stable_template: Json | None,
+        now: datetime,
+    ) -> Mapping[int, str]:
+        """Collect the evidence that the record lacks, as EvidenceCollector.collect does."""
+        return await self._evidence_collector.collect(snapshot, inputs, stable_template, now)
+
+    async def execute_steps(self, app: AppView, steps: Sequence[Step]) -> frozenset[str]:
+        """Carry out the steps that are due, as ActionExecutor.execute does."""
+        return await self._executor.execute(app, steps)
+
+    async def observe_external_state(
+        self, snapshot: AppSnapshot, inputs: ReconcileInput
+    ) -> ExternalState:
+        """Return what is known from outside the app; the nodes are counted only if one is lost."""
+        retry_after = self._revision_store.retry_after(snapshot.app, inputs.revision)
         if retry_after:
             self._queue.add(snapshot.app.key, retry_after)
         has_lost_pod = any(is_active(pod) and is_node_lost(pod) for pod in snapshot.pods)
-        external = ExternalState(
-            time_scale=self._time_scale,
-            blocked_reason=blocked_reason or self._blocked_reason(snapshot),
-            stable_revision_missing=blocked_reason is None
-            and stable_template is None
-            and _can_roll_back(record, desired_revision, healing_policy),
+        return ExternalState(
+            blocked_reason=self._blocked_reason(snapshot),
             too_many_nodes_lost=has_lost_pod and await self._has_too_many_lost_nodes(),
             revision_not_saved=retry_after > 0,
-            isolated_pod_delete_pending=record.quarantine is not None
-            and record.quarantine.uid in pending_uids,
-            evidence_keys=evidence_keys,
             memory_usage=self.memory_metrics.samples_for(snapshot),
         )
-        return Preparation(build_overrides(record, stable_template), external)
 
     async def revalidate(
         self, snapshot: AppSnapshot, before: HealingStatus | None, after: HealingStatus | None
     ) -> bool:
-        """Whether an action that is to be started now was decided by what is still so.
+        """Return whether an action that ``after`` starts was decided on objects that still are.
 
-        If not, nothing is started until the watch has brought what has changed.
+        The pod and the Deployment are read from the API server. If one has changed, nothing is
+        started until the watch has brought it.
         """
         action = history.find_running(after) if after else None
         running_before = history.find_running(before) if before else None
@@ -170,24 +142,22 @@ class Remediator:
             views.append((CHILDREN["Deployment"], snapshot.deployment))
         for resource, view in views:
             raw = await self._client.get(resource, snapshot.app.key.namespace, view.name)
-            if raw is None or version_in(raw["metadata"]) != view.resource_version:
+            if raw is None or parse_resource_version(raw["metadata"]) != view.resource_version:
                 self._stale_views[snapshot.app.key] = view.uid, view.resource_version
+                logger.info("%s: nothing is started: the cache is stale", snapshot.app.key)
                 return False
         return True
 
     async def save_stable_revision(
-        self,
-        snapshot: AppSnapshot,
-        spec: SelfHealingAppSpec,
-        before: HealingStatus | None,
-        after: HealingStatus | None,
+        self, app: AppView, inputs: ReconcileInput, after: HealingStatus | None
     ) -> bool:
-        """Keep the template of a version that has proved itself, before the status says so.
+        """Save the pod template of a new stable revision, before the status names it.
 
         Returns:
-            False when it cannot be kept; then the status must not say so, and no decision will,
-            until it is tried again.
+            False when it cannot be saved: the status must not name it, and no decision does until
+            the back-off is over.
         """
+        before = inputs.previous_status.healing
         stable_revision = after.stable_revision if after else None
         if (
             after is None
@@ -195,40 +165,29 @@ class Remediator:
             or stable_revision == (before.stable_revision if before else None)
         ):
             return True
-        template = build_pod_template(
-            snapshot.app.key.name, spec, desired_config_hash(snapshot, spec)
-        )
-        # With the memory that made it work, but not with what keeps it away from a node of today.
+        # With the memory limit that the revision was found to need, without the excluded node: that
+        # node may be healthy when the revision is rolled back to.
         stable_overrides = replace(build_overrides(after, None), excluded_node="")
         return await self._revision_store.save(
-            snapshot.app, stable_revision, stable_overrides.apply_to(template)
+            app, stable_revision, stable_overrides.apply_to(inputs.pod_template)
         )
 
     async def on_status_stored(
-        self, snapshot: AppSnapshot, before: HealingStatus | None, after: HealingStatus | None
+        self, app: AppView, before: HealingStatus | None, after: HealingStatus | None
     ) -> None:
-        """Take in that a record was stored: what it says is new is counted, what is old goes."""
+        """Count what is new in the record, and delete the stable revision that was replaced."""
         if after is None:
             return
         count_changes(before, after)
         previous_revision = before.stable_revision if before else None
         if previous_revision is not None and after.stable_revision not in {None, previous_revision}:
-            await self._revision_store.delete(snapshot.app, previous_revision)
+            await self._revision_store.delete(app, previous_revision)
 
     def update_breaker(
         self, key: AppKey, record: HealingStatus | None, *, has_pod_problem: bool
-    ) -> float | None:
-        """Take in how an app is; returns in how many seconds to look again, if nothing happens.
-
-        The ``record`` is None where healing has nothing to do with it: a Job, or one at rest.
-        ``ailing`` as in ``status.report.Report``.
-        """
+    ) -> None:
+        """Count the app for the circuit breaker; ``record`` is None when it is not healed now."""
         self._unhealthy_apps.update(key, record, has_pod_problem=has_pod_problem)
-        return (
-            EXTERNAL_POLL_INTERVAL
-            if record is not None and record.blocked_reason in EXTERNAL_BLOCKED_REASONS
-            else None
-        )
 
     def forget_app(self, key: AppKey) -> None:
         """The app is gone."""
@@ -249,35 +208,8 @@ class Remediator:
             return BlockedReason.STARTING_UP
         return BlockedReason.STORM if self._unhealthy_apps.is_storm else None
 
-    async def _load_stable_template(
-        self,
-        snapshot: AppSnapshot,
-        record: HealingStatus,
-        desired_revision: str,
-        healing_policy: Policy,
-    ) -> tuple[Json | None, BlockedReason | None]:
-        """The template to go back to, if there is one; with a hold where nobody can tell."""
-        stable_revision = record.stable_revision
-        if stable_revision is None or not _can_roll_back(record, desired_revision, healing_policy):
-            return None, None
-        try:
-            return await self._revision_store.load(snapshot.app, stable_revision), None
-        except UnreadableRevisionError as error:
-            if record.failed_revision is None:
-                return None, BlockedReason.STALE_CACHE
-            message = f"version {stable_revision}, which runs, cannot be read: {error}"
-            raise UnavailableError(0, "", message) from error
-
     async def _has_too_many_lost_nodes(self) -> bool:
         node_count = await self._node_health.count_nodes()
         return node_count is None or too_many_nodes_lost(
             len(node_count.unreachable), node_count.total
         )
-
-
-def _can_roll_back(record: HealingStatus, desired_revision: str, healing_policy: Policy) -> bool:
-    """Whether there is another version than the one that is ``asked`` for, to go back to."""
-    return (
-        record.stable_revision not in {None, desired_revision}
-        and healing_policy.mode != HealingMode.OFF
-    )

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-from selfhealing.api.healing_status import BlockedReason, HealingStatus
+from selfhealing.api.healing_status import BlockedReason
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.apply.config_hash import desired_config_hash
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
 from selfhealing.health.app_diagnosis import AppDiagnosis, diagnose_app
@@ -17,9 +17,18 @@ from selfhealing.health.memory_trend import SamplesByPod, find_memory_warnings
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import current_template_hash
 from selfhealing.health.termination_causes import TerminationCauses
-from selfhealing.remediation.policy import Policy
-from selfhealing.render.overrides import get_memory_limit, template_revision
-from selfhealing.render.pod import build_pod_template
+from selfhealing.remediation.reconcile_input import ReconcileInput
+from selfhealing.render.overrides import get_memory_limit
+
+SELF_ENDING_BLOCKED_REASONS: Final = frozenset(
+    {
+        BlockedReason.STARTING_UP,
+        BlockedReason.STORM,
+        BlockedReason.NODES_LOST,
+        BlockedReason.STALE_CACHE,
+    }
+)
+"""Reasons to wait that end without a watch event of the app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,6 @@ class ExternalState:
     """State outside the app's own objects that a decision depends on.
 
     Attributes:
-        time_scale: the factor for every duration of healing, as the setting healing_scale has it.
         blocked_reason: why no action may start now.
         stable_revision_missing: the pod template of the stable revision is no longer stored.
         too_many_nodes_lost: so many nodes are unreachable, or they cannot be counted, that no
@@ -39,7 +47,6 @@ class ExternalState:
         memory_usage: the last memory measurements of the pods, by the pod's UID.
     """
 
-    time_scale: float = 1.0
     blocked_reason: BlockedReason | None = None
     stable_revision_missing: bool = False
     too_many_nodes_lost: bool = False
@@ -99,28 +106,27 @@ class RemediationContext:
 
 @dataclass(frozen=True, slots=True)
 class HealthInput:
-    """What a context is built from: the snapshot, the assessment, and the stored record.
+    """The health of an app that a context is built from.
 
     ``is_in_sync``: the reconcile has applied the Deployment without an error.
     """
 
     snapshot: AppSnapshot
-    spec: SelfHealingAppSpec
     assessment: HealthAssessment
     causes: TerminationCauses
-    record: HealingStatus
     is_in_sync: bool = False
 
 
 def build_context(
-    health_input: HealthInput, policy: Policy, external: ExternalState, deadlines: Deadlines
+    inputs: ReconcileInput,
+    health_input: HealthInput,
+    external: ExternalState,
+    deadlines: Deadlines,
 ) -> RemediationContext:
     """Build the context of an app that is a Deployment."""
-    snapshot, spec, assessment = health_input.snapshot, health_input.spec, health_input.assessment
-    desired_revision = template_revision(
-        snapshot.app.key.name, spec, desired_config_hash(snapshot, spec)
-    )
-    probation = _build_probation(health_input, desired_revision, deadlines.now)
+    snapshot, assessment = health_input.snapshot, health_input.assessment
+    spec, policy = inputs.spec, inputs.policy
+    probation = _build_probation(inputs, health_input, deadlines.now)
     diagnoses = diagnose_app(
         snapshot, assessment, health_input.causes, deadlines, policy.thresholds, probation
     )
@@ -142,9 +148,9 @@ def build_context(
         else ()
     )
     return RemediationContext(
-        desired_revision=desired_revision,
+        desired_revision=inputs.revision,
         image=spec.image,
-        memory_limit=get_memory_limit(build_pod_template(snapshot.app.key.name, spec)),
+        memory_limit=get_memory_limit(inputs.pod_template),
         diagnoses=(*diagnoses, *early_warnings),
         healthy=is_healthy and wanted > 0,
         scaled_to_zero=wanted == 0,
@@ -158,7 +164,7 @@ def build_context(
     )
 
 
-def _build_probation(health_input: HealthInput, desired_revision: str, now: datetime) -> Probation:
+def _build_probation(inputs: ReconcileInput, health_input: HealthInput, now: datetime) -> Probation:
     """Whether the desired revision runs, and has not been healthy for long enough to be stable.
 
     Until the Deployment controller has observed a change, the current pods belong to the previous
@@ -170,16 +176,16 @@ def _build_probation(health_input: HealthInput, desired_revision: str, now: date
     names that ReplicaSet (syncRolloutStatus in pkg/controller/deployment, Kubernetes 1.36). Its
     number of updated pods then differs from the number of pods with the named template hash.
     """
-    record, rollout = health_input.record, health_input.assessment.rollout
-    since = record.desired_since if record.desired_revision == desired_revision else now
-    is_unproven = desired_revision not in {record.stable_revision, record.failed_revision}
+    record, rollout = inputs.record, health_input.assessment.rollout
+    since = record.desired_since if record.desired_revision == inputs.revision else now
+    is_unproven = inputs.revision not in {record.stable_revision, record.failed_revision}
     return Probation(
         is_open=is_unproven
         and rollout is not None
         and rollout.is_observed
         and _has_consistent_pod_count(health_input.snapshot),
         requested_since=None if health_input.is_in_sync else since,
-        is_image_unchanged=record.stable_image == health_input.spec.image,
+        is_image_unchanged=record.stable_image == inputs.spec.image,
         has_stable_revision=record.stable_revision is not None,
     )
 

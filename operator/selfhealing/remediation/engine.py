@@ -66,11 +66,6 @@ def decide(
     return _refresh_display(record, context, policy, deadlines, blocked_reason)
 
 
-def new_record() -> HealingStatus:
-    """The record of an app without a stored record."""
-    return HealingStatus(mode=HealingMode.OFF, budget_left=0)
-
-
 def _record_evidence(record: HealingStatus, context: RemediationContext) -> HealingStatus:
     """Add to each action the key of the evidence that was stored for it."""
     for action in record.history:

@@ -14,7 +14,7 @@ from selfhealing.api.healing_status import (
     HealingAction,
     HealingStatus,
 )
-from selfhealing.remediation.policy import Policy
+from selfhealing.remediation.policy import HealingMode, Policy
 
 BUDGETED: Final = frozenset(
     {
@@ -32,6 +32,11 @@ _EVICT_FIRST: Final = (
     ActionOutcome.COMPLETED,
 )
 """Outcomes that leave a full history first, because they do not count."""
+
+
+def new_record() -> HealingStatus:
+    """The record of an app without a stored record."""
+    return HealingStatus(mode=HealingMode.OFF, budget_left=0)
 
 
 def find_recent(record: HealingStatus, policy: Policy, now: datetime) -> Iterator[HealingAction]:

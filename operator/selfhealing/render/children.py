@@ -9,6 +9,7 @@ from selfhealing.render.job import build_job
 from selfhealing.render.meta import Owner, with_applied_hash
 from selfhealing.render.overrides import NO_OVERRIDES, Overrides
 from selfhealing.render.pdb import build_pdb
+from selfhealing.render.pod import build_pod_template
 from selfhealing.render.service import build_service
 from selfhealing.render.vpa import build_vpa
 
@@ -17,18 +18,24 @@ def build_children(
     owner: Owner,
     spec: SelfHealingAppSpec,
     overrides: Overrides = NO_OVERRIDES,
-    config_hash: str = "",
+    pod_template: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Any], ...]:
-    """Return every object that ``owner`` stands for, as plain dicts ready to be applied.
+    """Render every child of ``owner`` as a plain dict that is ready to be applied.
 
-    What ``overrides`` says stands in place of the spec; ``config`` is the mark of the ConfigMaps
-    and Secrets that the pods read.
+    The Deployment or Job comes first: an autoscaler that finds no target reports an error.
 
-    What makes pods comes first: an autoscaler that finds no target reports an error of its own.
+    Args:
+        owner: the app that the children belong to.
+        spec: the desired state.
+        overrides: what remediation puts in place of the spec.
+        pod_template: the template of the spec where it is rendered already, as with the hash of
+            the ConfigMaps and Secrets that the pods read; else it is rendered without one.
     """
+    if pod_template is None:
+        pod_template = build_pod_template(owner.name, spec)
     manifests = (
-        build_deployment(owner, spec, overrides, config_hash),
-        build_job(owner, spec),
+        build_deployment(owner, spec, pod_template, overrides),
+        build_job(owner, spec, pod_template),
         build_service(owner, spec),
         build_hpa(owner, spec, overrides),
         build_pdb(owner, spec),

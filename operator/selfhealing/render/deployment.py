@@ -5,7 +5,7 @@ from typing import Any
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.render.meta import Owner, build_metadata, omit_none, selector
 from selfhealing.render.overrides import NO_OVERRIDES, Overrides
-from selfhealing.render.pod import build_pod_template, is_job
+from selfhealing.render.pod import is_job
 
 DEFAULT_REPLICAS = 1
 """Pods of an app that names neither replicas nor autoscaling."""
@@ -14,8 +14,8 @@ DEFAULT_REPLICAS = 1
 def build_deployment(
     owner: Owner,
     spec: SelfHealingAppSpec,
+    pod_template: dict[str, Any],
     overrides: Overrides = NO_OVERRIDES,
-    config_hash: str = "",
 ) -> dict[str, Any] | None:
     """Return the apps/v1 Deployment of ``owner``, or None for an app that runs to its end.
 
@@ -35,7 +35,7 @@ def build_deployment(
         "spec": {
             **omit_none(replicas=desired_replicas(spec)),
             "selector": {"matchLabels": selector(owner.name)},
-            "template": overrides.apply_to(build_pod_template(owner.name, spec, config_hash)),
+            "template": overrides.apply_to(pod_template),
             **(
                 omit_none(
                     strategy=rollout.strategy,

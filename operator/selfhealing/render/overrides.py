@@ -13,9 +13,7 @@ import orjson
 
 from selfhealing.api import names
 from selfhealing.api.quantity import parse_quantity
-from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.render.meta import Owner, build_metadata
-from selfhealing.render.pod import build_pod_template
 
 Json = dict[str, Any]
 
@@ -52,14 +50,9 @@ NO_OVERRIDES: Final = Overrides()
 REQUIRED_NODE_AFFINITY: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
-def template_revision(name: str, spec: SelfHealingAppSpec, config_hash: str = "") -> str:
-    """The version of an app: a hash of the pod template that its spec asks for.
-
-    The mark of what its pods are configured by (``config``) is a part of it.
-    """
-    template = orjson.dumps(
-        build_pod_template(name, spec, config_hash), option=orjson.OPT_SORT_KEYS
-    )
+def template_revision(pod_template: Mapping[str, Any]) -> str:
+    """Hash the pod template that a spec asks for: the revision of the app."""
+    template = orjson.dumps(pod_template, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(template).hexdigest()[:10]
 
 

@@ -16,7 +16,7 @@ from selfhealing.api.healing_status import (
     Remediation,
 )
 from selfhealing.api.spec import parse_spec
-from selfhealing.api.status import SelfHealingAppStatus, read_healing_status, read_status
+from selfhealing.api.status import SelfHealingAppStatus, read_status
 from tests.unit.builders import at, iso
 
 Json = dict[str, Any]
@@ -103,16 +103,16 @@ class TestStatus:
 
     def test_nothing_is_forgotten(self) -> None:
         """What was written is read again."""
-        assert RECORD == read_healing_status(stored_status())
+        assert RECORD == read_status(stored_status()).healing
 
     def test_only_healing_is_read(self) -> None:
         """The rest of the status may be what it likes."""
-        assert RECORD == read_healing_status({**stored_status(), "phase": "Levitating", "pods": 7})
+        assert RECORD == read_status({**stored_status(), "phase": "Levitating", "pods": 7}).healing
 
     @pytest.mark.parametrize("status", [{}, {"healing": None}, {"healing": {}}, {"healing": 7}])
     def test_nothing_is_remembered(self, status: Json) -> None:
         """Of a new app, or where it cannot be understood at all."""
-        assert None is read_healing_status(status)
+        assert None is read_status(status).healing
 
     @pytest.mark.parametrize(
         ("changed", "lost"),
@@ -131,7 +131,7 @@ class TestStatus:
         status = stored_status()
         status["healing"] |= changed
 
-        assert RECORD.model_copy(update=lost) == read_healing_status(status)
+        assert RECORD.model_copy(update=lost) == read_status(status).healing
         assert "1/1" == read_status(status).ready
 
     def test_an_action_of_another_version(self) -> None:
@@ -146,7 +146,7 @@ class TestStatus:
             oldest,
         ]
         before = dict(status["healing"])
-        found = read_healing_status(status)
+        found = read_status(status).healing
 
         assert found is not None
         assert [4, 2, 1] == [action.id for action in found.history]

@@ -2,7 +2,10 @@
 
 from collections.abc import AsyncIterator
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, cast
+
+import orjson
 
 from selfhealing.api.healing_status import (
     ActionOutcome,
@@ -13,10 +16,14 @@ from selfhealing.api.healing_status import (
     Remediation,
 )
 from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
+from selfhealing.api.status import SelfHealingAppStatus
+from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, ForbiddenError, NotFoundError
 from selfhealing.kube.resources import Resource
+from selfhealing.remediation.reconcile_input import ReconcileInput, build_reconcile_input
 from selfhealing.render.overrides import template_revision
+from selfhealing.render.pod import build_pod_template
 from tests.unit import builders
 
 Json = dict[str, Any]
@@ -188,9 +195,21 @@ def build_spec(**more: Any) -> SelfHealingAppSpec:  # noqa: ANN401 - JSON
     return parse_spec({**APP_SPEC, **more})
 
 
+def build_inputs(
+    snapshot: AppSnapshot,
+    record: HealingStatus | None = None,
+    scale: float = 1,
+    **more: Any,  # noqa: ANN401 - of the spec
+) -> ReconcileInput:
+    """The input of a reconcile of the app with such a spec, whose status holds this record."""
+    status = orjson.dumps(SelfHealingAppStatus(healing=record).to_json())
+    stored = replace(snapshot, app=replace(snapshot.app, status=status))
+    return build_reconcile_input(stored, build_spec(**more), scale)
+
+
 def revision_of(**more: Any) -> str:  # noqa: ANN401 - JSON
     """The version that such a spec asks for."""
-    return template_revision(builders.APP, build_spec(**more))
+    return template_revision(build_pod_template(builders.APP, build_spec(**more)))
 
 
 def build_action(

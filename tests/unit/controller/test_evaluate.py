@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings, strategies as st
 
-from selfhealing.api.spec import parse_spec
+from selfhealing.api.healing_status import BlockedReason
 from selfhealing.api.status import read_status
 from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.evaluate import evaluate
-from selfhealing.render.overrides import template_revision
+from selfhealing.remediation.context import ExternalState
 from tests.unit import builders
 from tests.unit.builders import (
     crash_loop,
@@ -30,7 +30,14 @@ from tests.unit.builders import (
     unschedulable_condition,
     waiting,
 )
-from tests.unit.snapshots import Json, build_snapshot, evaluate_app, status_json
+from tests.unit.snapshots import (
+    Json,
+    build_snapshot,
+    evaluate_app,
+    evaluate_invalid_app,
+    revision_of_spec,
+    status_json,
+)
 
 
 def apply_merge_patch(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -252,7 +259,7 @@ def test_everything() -> None:
             "mode": "Auto",
             "budgetLeft": 3,
             "quarantined": False,
-            "desiredRevision": template_revision("web", parse_spec(spec)),
+            "desiredRevision": revision_of_spec(spec),
             "desiredSince": iso(100),
             "healthySince": iso(100),
             "memoryInTemplate": False,
@@ -299,10 +306,7 @@ def test_a_spec_that_cannot_be_read() -> None:
         "probes": {"liveness": "tcp :80 every 10s, 3 failures"},
         "unknown": {"to": "this operator"},
     }
-    outcome = SyncResult(
-        errors=(SyncError(SyncErrorReason.INVALID_SPEC, "spec.image: is missing"),)
-    )
-    found = evaluate(build_snapshot(builders.app({}, stored)), None, outcome, builders.at(0))
+    found = evaluate_invalid_app(previous_status=stored)
 
     assert "web:v0" == found.status.image
     assert stored["probes"] == status_json(found)["probes"]
@@ -358,6 +362,40 @@ class TestAgain:
         assert (
             500 == evaluate_app(deployment(1), pod("web-abc-1", waiting("")), now=100).requeue_after
         )
+
+
+@pytest.mark.parametrize(
+    ("blocked_reason", "expected"),
+    [
+        (BlockedReason.STARTING_UP, True),
+        (BlockedReason.STORM, True),
+        (BlockedReason.STALE_CACHE, True),
+        (None, False),
+    ],
+)
+def test_a_reason_outside_the_app(blocked_reason: BlockedReason | None, *, expected: bool) -> None:
+    """No watch event tells of its end: the app is evaluated again after a while."""
+    external = ExternalState(blocked_reason=blocked_reason)
+    spec = {"image": "web:v1", "healing": {"replacePod": {"enabled": True}}}
+    objects = (
+        deployment(2),
+        pod("web-abc-1", crash_loop(5, termination())),
+        pod("web-abc-2", running()),
+    )
+    found = evaluate_app(*objects, spec=spec, external=external, now=1000)
+
+    assert (blocked_reason, expected) == (
+        found.status.healing and found.status.healing.blocked_reason,
+        found.is_blocked_from_outside,
+    )
+    paused = evaluate_app(
+        *objects,
+        spec={**spec, "paused": True},
+        previous_status=status_json(found),
+        external=external,
+    )
+
+    assert (None, False) == (paused.record, paused.is_blocked_from_outside)
 
 
 def test_another_app() -> None:

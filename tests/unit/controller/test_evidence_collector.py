@@ -10,6 +10,7 @@ from tests.unit import builders
 from tests.unit.controller.fake_api_server import (
     FakeApiServer,
     build_action,
+    build_inputs,
     build_record,
     build_spec,
     forbidden_error,
@@ -46,7 +47,7 @@ async def collect_evidence(
     app_snapshot = build_snapshot(builders.app(uid=uid), OBJECTS[1])
     return dict(
         await evidence_collector.collect(
-            app_snapshot, build_spec(), healing_record, None, builders.at(at)
+            app_snapshot, build_inputs(app_snapshot, healing_record), None, builders.at(at)
         )
     )
 
@@ -145,7 +146,7 @@ async def test_what_is_new_in_a_version(cluster: FakeApiServer, witness: Evidenc
     harness = build_snapshot(*OBJECTS)
     kept = build_pod_template(builders.APP, build_spec(image="web:v0"))
     decided = build_record(build_action(Remediation.ROLLBACK, evidence=None))
-    await witness.collect(harness, build_spec(), decided, kept, builders.at(91))
+    await witness.collect(harness, build_inputs(harness, decided), kept, builders.at(91))
     text = cluster.objects_by_path["ConfigMap", "web-evidence"]["data"]["1-rollback.txt"]
 
     assert "web:v0" in text

@@ -11,8 +11,8 @@ import pytest
 
 from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, SECRET, ConfigRef, ConfigWatch
 from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus, Remediation
-from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
-from selfhealing.api.status import read_healing_status
+from selfhealing.api.spec import parse_spec
+from selfhealing.api.status import read_status
 from selfhealing.apply.result import SyncResult
 from selfhealing.cache.config_digests import config_digest
 from selfhealing.cache.parse import app_view
@@ -26,7 +26,9 @@ from selfhealing.controller.recorder import EventRecorder
 from selfhealing.controller.remediator import Remediator
 from selfhealing.controller.settings import Settings
 from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.render.overrides import Overrides, template_revision
+from selfhealing.render.pod import build_pod_template
 from selfhealing.render.references import hash_config_digests
 from selfhealing.status.events import Event
 from tests.unit import builders
@@ -92,7 +94,7 @@ class Harness:
         )
 
     async def sync_children(
-        self, snapshot: AppSnapshot, _: SelfHealingAppSpec, overrides: Overrides
+        self, snapshot: AppSnapshot, _: ReconcileInput, overrides: Overrides
     ) -> SyncResult:
         """Stand for ChildSync."""
         self.config_digests.append(snapshot.config_digests)
@@ -130,7 +132,7 @@ class Harness:
     def record(self) -> HealingStatus:
         """What the API server has stored about healing."""
         status = self.api_server.objects_by_path["SelfHealingApp", builders.APP].get("status", {})
-        found_record = read_healing_status(orjson.loads(orjson.dumps(status)))
+        found_record = read_status(orjson.loads(orjson.dumps(status))).healing
         assert found_record is not None
         return found_record
 
@@ -196,12 +198,12 @@ class TestActing:
         sync_children = harness.sync_children
 
         async def slow(
-            facts: AppSnapshot, spec: SelfHealingAppSpec, overrides: Overrides
+            facts: AppSnapshot, inputs: ReconcileInput, overrides: Overrides
         ) -> SyncResult:
             harness.api_server.put_object(changed)
             harness.store.upsert_app(app_view(changed))
             harness.reconciler._child_sync = cast("ChildSync", harness)  # noqa: SLF001 - once only
-            return await sync_children(facts, spec, overrides)
+            return await sync_children(facts, inputs, overrides)
 
         harness.reconciler._child_sync = cast(  # noqa: SLF001 - in place of what takes so long
             "ChildSync", type("Slow", (), {"sync_children": staticmethod(slow)})()
@@ -423,4 +425,7 @@ async def test_a_version_is_spoken_of_by_the_configuration_that_was_written() ->
     config_hash_written = hash_config_digests(
         {SETTINGS: config_digest(build_config_map("fast")).digest}
     )
-    assert template_revision(builders.APP, spec, config_hash_written) == reported_revision
+    assert (
+        template_revision(build_pod_template(builders.APP, spec, config_hash_written))
+        == reported_revision
+    )

@@ -11,7 +11,8 @@ from selfhealing.cache.parse import app_view
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.remediator import Preparation, Remediator
+from selfhealing.controller.reconcile_order import Preparation, prepare_remediation
+from selfhealing.controller.remediator import Remediator
 from selfhealing.controller.revision_store import RETRY_AFTER
 from selfhealing.controller.settings import Settings
 from selfhealing.controller.workqueue import WorkQueue
@@ -25,6 +26,7 @@ from tests.unit.controller.fake_api_server import (
     Json,
     build_action,
     build_diagnosis,
+    build_inputs,
     build_quarantine,
     build_record,
     build_spec,
@@ -61,6 +63,7 @@ class Harness:
         for manifest in (builders.app(), *objects):
             if manifest["kind"] not in {"ControllerRevision", "Node"}:
                 put_object(self.store, manifest)
+        self.scale = scale
         settings = Settings(healing_quiet=quiet, healing_scale=scale)
         self.remediator = Remediator(self.api_server.client, self.store, self.queue, settings, now)
 
@@ -78,9 +81,18 @@ class Harness:
         **more: Any,  # noqa: ANN401 - of the spec
     ) -> Preparation:
         """Prepare a reconcile."""
-        return await self.remediator.prepare(
-            self.snapshot, build_spec(**more), healing_record, builders.at(at)
-        )
+        inputs = build_inputs(self.snapshot, healing_record, self.scale, **more)
+        return await prepare_remediation(self.remediator, self.snapshot, inputs, builders.at(at))
+
+    async def save_stable_revision(
+        self,
+        before: HealingStatus | None,
+        after: HealingStatus | None,
+        **more: Any,  # noqa: ANN401 - of the spec
+    ) -> bool:
+        """Save what a decision calls stable."""
+        inputs = build_inputs(self.snapshot, before, **more)
+        return await self.remediator.save_stable_revision(self.snapshot.app, inputs, after)
 
     async def blocked_reason(self) -> BlockedReason | None:
         """What keeps anything from being done."""
@@ -291,10 +303,8 @@ class TestKeeping:
             excluded_node="node-7",
         )
 
-        desired_spec = build_spec(resources={"limits": {"memory": "512Mi"}})
-
-        assert await harness.remediator.save_stable_revision(
-            harness.snapshot, desired_spec, build_record(), after
+        assert await harness.save_stable_revision(
+            build_record(), after, resources={"limits": {"memory": "512Mi"}}
         )
 
         [name] = harness.api_server.list_names("ControllerRevision")
@@ -322,9 +332,7 @@ class TestKeeping:
         """Then nothing is asked."""
         harness = build_harness()
 
-        assert await harness.remediator.save_stable_revision(
-            harness.snapshot, build_spec(), before, after
-        )
+        assert await harness.save_stable_revision(before, after)
         assert [] == harness.api_server.requests
 
     async def test_it_cannot_be_kept(self) -> None:
@@ -333,9 +341,7 @@ class TestKeeping:
         harness.api_server.errors["create"] = forbidden_error()
         after = build_record(stable_revision=revision_of())
 
-        assert not await harness.remediator.save_stable_revision(
-            harness.snapshot, build_spec(), build_record(), after
-        )
+        assert not await harness.save_stable_revision(build_record(), after)
         assert (await harness.prepare(build_record())).external.revision_not_saved
         assert KEY == await harness.queue.get()
         assert RETRY_AFTER == now()
@@ -351,11 +357,11 @@ class TestKeeping:
             build_record(stable_revision=STABLE_REVISION),
             build_record(stable_revision=revision_of()),
         )
-        await harness.remediator.save_stable_revision(harness.snapshot, build_spec(), before, after)
+        await harness.save_stable_revision(before, after)
 
         assert 2 == len(harness.api_server.list_names("ControllerRevision"))
 
-        await harness.remediator.on_status_stored(harness.snapshot, before, after)
+        await harness.remediator.on_status_stored(harness.snapshot.app, before, after)
 
         assert [f"web-{revision_of()}"] == harness.api_server.list_names("ControllerRevision")
 
@@ -364,7 +370,7 @@ class TestKeeping:
         harness = build_harness(build_revision_object())
         before = build_record(stable_revision=STABLE_REVISION)
         for before_, after in ((before, before), (before, None), (None, before)):
-            await harness.remediator.on_status_stored(harness.snapshot, before_, after)
+            await harness.remediator.on_status_stored(harness.snapshot.app, before_, after)
 
         assert [] == harness.api_server.requests
 
@@ -453,18 +459,6 @@ class TestConfirming:
         bare = replace(harness.snapshot, children={})
 
         assert await harness.remediator.revalidate(bare, build_record(), REPLACE_POD_RECORD)
-
-    async def test_a_look_again(self) -> None:
-        """Nothing else may tell that it is over."""
-        harness = build_harness()
-
-        assert None is not harness.remediator.update_breaker(
-            KEY, build_record(blocked_reason=BlockedReason.STALE_CACHE), has_pod_problem=False
-        )
-        assert None is harness.remediator.update_breaker(
-            KEY, build_record(blocked_reason=BlockedReason.COOLDOWN), has_pod_problem=False
-        )
-        assert None is harness.remediator.update_breaker(KEY, None, has_pod_problem=False)
 
 
 class TestHolds:

@@ -18,7 +18,8 @@ from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.remediation.context import ExternalState, RemediationContext
-from selfhealing.remediation.engine import decide, new_record
+from selfhealing.remediation.engine import decide
+from selfhealing.remediation.history import new_record
 from selfhealing.remediation.policy import Policy, build_policy
 from selfhealing.remediation.strategies import DecisionInput
 from tests.unit import builders

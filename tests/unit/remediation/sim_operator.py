@@ -1,33 +1,35 @@
 """A simulated operator that heals the app of a `SimCluster`, and can be killed at any time.
 
-After a restart it only has the resource. It does the steps of the reconciler in the same order:
-execute the steps of the record, apply the Deployment, decide, write the record.
+After a restart it only has the resource. The order of its steps and the evaluation are those of the
+real operator; only the I/O of the steps is simulated.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
+from unittest.mock import patch
 
 import orjson
 
 from selfhealing.api.healing_status import BlockedReason, HealingStatus
 from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
+from selfhealing.api.status import SelfHealingAppStatus, read_status
+from selfhealing.apply.result import SyncResult
 from selfhealing.cache.snapshot import AppSnapshot
-from selfhealing.cache.views import AppView
-from selfhealing.health.assessment import assess_health
-from selfhealing.health.deadlines import Deadlines
-from selfhealing.health.termination_causes import TerminationCauses
+from selfhealing.cache.views import AppKey, AppView
+from selfhealing.controller import reconcile_order
+from selfhealing.controller.evaluate import Evaluation, evaluate
+from selfhealing.controller.reconcile_order import run_reconcile
 from selfhealing.remediation import history
-from selfhealing.remediation.context import (
-    ExternalState,
-    HealthInput,
-    RemediationContext,
-    build_context,
-)
-from selfhealing.remediation.engine import decide, new_record
-from selfhealing.remediation.policy import build_policy
-from selfhealing.remediation.steps import Step, build_overrides, discard_stale_action, plan_steps
-from selfhealing.render.overrides import template_revision
+from selfhealing.remediation.context import ExternalState
+from selfhealing.remediation.history import new_record
+from selfhealing.remediation.reconcile_input import AnyInput, ReconcileInput, build_reconcile_input
+from selfhealing.remediation.steps import Step, build_overrides
+from selfhealing.render.overrides import Overrides, template_revision
+from selfhealing.render.pod import build_pod_template
 from tests.unit import builders
 from tests.unit.remediation.sim_cluster import SPEC_MEMORY_LIMIT, SimCluster, Template
 from tests.unit.snapshots import KEY
@@ -47,7 +49,12 @@ class SimApp:
     approve: str = ""
     resume: str = ""
     resource_version: int = 1
-    record: Json | None = None
+    status: Json = field(default_factory=dict)
+
+    @property
+    def record(self) -> HealingStatus:
+        """What the status remembers about healing."""
+        return read_status(self.status).healing or new_record()
 
     def spec(self) -> SelfHealingAppSpec:
         """The parsed spec."""
@@ -70,23 +77,29 @@ def _parse_spec(image: str, healing: bytes) -> SelfHealingAppSpec:
 @cache
 def revision_of(image: str) -> str:
     """The revision that a spec with this image asks for."""
-    return template_revision(builders.APP, _parse_spec(image, b"{}"))
+    return template_revision(build_pod_template(builders.APP, _parse_spec(image, b"{}")))
 
 
 class ReconcileTrace(NamedTuple):
-    """The input and output of one reconcile, for the checks of the tests."""
+    """The input and output of a reconcile that wrote the status, for the checks of the tests."""
 
     before: HealingStatus
     after: HealingStatus
-    context: RemediationContext
+    snapshot: AppSnapshot
+    external: ExternalState
     app: SimApp
     now: float
 
 
-class SimOperator:
-    """The operator's processes, one after another. CRASH_POINTS are where one can be killed."""
+class SimCrashError(Exception):
+    """The operator was killed."""
 
-    CRASH_POINTS: Final = ("plan", "step", "apply", "write", "written")
+
+class SimOperator:
+    """The operator's processes, one after another, on a `SimCluster`."""
+
+    CRASH_POINTS: Final = ("plan", "step", "apply", "save", "write", "written")
+    """Where a process can be killed."""
 
     def __init__(self, cluster: SimCluster, app: SimApp) -> None:
         self.cluster = cluster
@@ -114,123 +127,191 @@ class SimOperator:
         """Reconcile once; returns the trace if the record was written.
 
         Args:
-            stale_snapshot: an older snapshot that the operator uses instead of the current one.
-            crash_point: the point at which the operator is killed, and then restarted.
+            stale_snapshot: older children and pods, which the cache still holds.
+            crash_point: the moment at which it is killed, and started again.
         """
-        written = self._reconcile_once(stale_snapshot, crash_point)
+        run = _SimReconcile(self, stale_snapshot, crash_point)
+        with suppress(SimCrashError):
+            run.run()
         if crash_point:
             self.restart()
-        return written
+        return run.trace
 
-    def _reconcile_once(
-        self, stale_snapshot: AppSnapshot | None, crash_point: str
-    ) -> ReconcileTrace | None:
-        app, cluster = replace(self.cached_app), self.cluster
-        spec = app.spec()
-        desired_revision = template_revision(builders.APP, spec)
-        snapshot = replace(
-            stale_snapshot or cluster.take_snapshot(make_app_view(app)), app=make_app_view(app)
-        )
-        before = read_record(app.record)
-        if crash_point == "plan":
-            return None
-        stable_revision = before.stable_revision
-        stable_template = (
-            None
-            if stable_revision in {None, desired_revision}
-            else self.stored_templates.get(str(stable_revision))
-        )
-        now = builders.at(self.now)
-        for step in plan_steps(
-            discard_stale_action(before, desired_revision, build_policy(spec), now), snapshot, now
+
+class _SimReconcile:
+    """One reconcile: the I/O of the real order, as AppIO and RemediationIO."""
+
+    def __init__(
+        self, operator: SimOperator, stale_snapshot: AppSnapshot | None, crash_point: str
+    ) -> None:
+        self._operator = operator
+        self._cluster = operator.cluster
+        self._app = replace(operator.cached_app)
+        self._stale_snapshot = stale_snapshot
+        self._crash_point = crash_point
+        self._was_applied = False
+        self._external = ExternalState()
+        snapshot = self._observe()
+        self._snapshot = snapshot
+        self._inputs = build_reconcile_input(snapshot, self._app.spec())
+        self.trace: ReconcileTrace | None = None
+
+    def run(self) -> None:
+        """Carry out the order, in which nothing ever waits."""
+        now = builders.at(self._operator.now)
+        order = run_reconcile(self, self, self._snapshot, self._inputs, now)
+        with (
+            patch.object(reconcile_order, "evaluate", self._evaluate_twice),
+            suppress(StopIteration),
         ):
-            self.steps.append((before, snapshot, step))
-            cluster.execute(step)
-            if crash_point == "step":
-                return None
-        active_overrides = build_overrides(before, {} if stable_template else None)
-        base_template = (
-            stable_template
-            if stable_template and active_overrides.pod_template is not None
-            else Template(app.image)
+            order.send(None)
+            raise AssertionError("a step waits for something")
+
+    def _evaluate_twice(
+        self,
+        snapshot: AppSnapshot,
+        inputs: AnyInput,
+        sync_result: SyncResult,
+        external: ExternalState,
+        now: datetime,
+    ) -> Evaluation:
+        """Evaluate; what is to be written comes of the same facts again."""
+        evaluation = evaluate(snapshot, inputs, sync_result, external, now)
+        if evaluation.patch:
+            assert evaluation == evaluate(snapshot, inputs, sync_result, external, now)
+
+        self._external = external
+        return evaluation
+
+    def _observe(self) -> AppSnapshot:
+        view = make_app_view(self._app)
+        return replace(self._stale_snapshot or self._cluster.take_snapshot(view), app=view)
+
+    def _crash_at(self, crash_point: str) -> None:
+        if self._crash_point == crash_point:
+            raise SimCrashError
+
+    # RemediationIO, in the order of the calls.
+
+    async def load_stable_template(
+        self, _: AppView, record: HealingStatus
+    ) -> tuple[Json | None, BlockedReason | None]:
+        """Load what was saved."""
+        template = self._operator.stored_templates.get(str(record.stable_revision))
+        return (None if template is None else {"template": template}), None
+
+    async def collect_evidence(
+        self, _: AppSnapshot, __: ReconcileInput, ___: Json | None, ____: datetime
+    ) -> dict[int, str]:
+        """Collect none."""
+        self._crash_at("plan")
+        return {}
+
+    async def execute_steps(self, _: AppView, steps: Sequence[Step]) -> frozenset[str]:
+        """Carry out every step at once."""
+        for step in steps:
+            self._operator.steps.append((self._inputs.record, self._snapshot, step))
+            self._cluster.execute(step)
+            self._crash_at("step")
+        return frozenset()
+
+    async def observe_external_state(self, _: AppSnapshot, __: ReconcileInput) -> ExternalState:
+        """Look around."""
+        return ExternalState(
+            blocked_reason=self._operator.blocked_reason,
+            too_many_nodes_lost=self._operator.too_many_nodes_lost,
         )
-        desired_template = Template(
-            base_template.image, active_overrides.memory_limit or base_template.memory
-        )
-        was_applied = cluster.apply(desired_template, active_overrides.min_replicas)
-        if was_applied or crash_point == "apply":
-            return None  # the status is written when Kubernetes had time to answer
-        snapshot = replace(
-            stale_snapshot or cluster.take_snapshot(make_app_view(app)), app=make_app_view(app)
-        )
-        external = ExternalState(
-            blocked_reason=self.blocked_reason,
-            stable_revision_missing=stable_template is None
-            and stable_revision not in {None, desired_revision},
-            too_many_nodes_lost=self.too_many_nodes_lost,
-        )
-        context, after = self.decide_twice(snapshot, before, external)
-        if dump_record(after) == app.record or crash_point == "write":
-            return None
-        if (
-            not self._is_still_current(snapshot, before, after)
-            or self.app.resource_version != app.resource_version
-        ):
-            self.cached_app = replace(self.app)
-            return None
-        if after.stable_revision not in {None, before.stable_revision}:
-            memory = build_overrides(after, None).memory_limit
-            self.stored_templates[str(after.stable_revision)] = Template(app.image, memory)
-        self.app.record = dump_record(after)
-        self.app.resource_version = cluster.next_resource_version()
-        self.cached_app = replace(self.app)
-        return ReconcileTrace(before, read_record(self.app.record), context, app, self.now)
 
-    def decide_twice(
-        self, snapshot: AppSnapshot, record: HealingStatus, external: ExternalState
-    ) -> tuple[RemediationContext, HealingStatus]:
-        """The decision; a second call with the same input must return the same."""
-        spec = self.cached_app.spec()
-        policy = build_policy(spec)
+    def update_breaker(
+        self, key: AppKey, record: HealingStatus | None, *, has_pod_problem: bool
+    ) -> None:
+        """There is one app only."""
 
-        def decide_once() -> tuple[RemediationContext, HealingStatus, float | None]:
-            deadlines, causes = Deadlines(builders.at(self.now)), TerminationCauses()
-            assessment = assess_health(snapshot, causes, deadlines)
-            health_input = HealthInput(snapshot, spec, assessment, causes, record, is_in_sync=True)
-            context = build_context(health_input, policy, external, deadlines)
-            return context, decide(record, context, policy, deadlines), deadlines.requeue_after
-
-        context, after, self.requeue_after = decide_once()
-
-        assert (context, after, self.requeue_after) == decide_once()
-
-        return context, after
-
-    def _is_still_current(
-        self, snapshot: AppSnapshot, before: HealingStatus, after: HealingStatus
+    async def revalidate(
+        self, snapshot: AppSnapshot, before: HealingStatus | None, after: HealingStatus | None
     ) -> bool:
-        """Whether the decision to start an action still holds for the current state."""
-        action, known = history.find_running(after), history.find_running(before)
+        """Return whether what is to be started was decided on objects that still are."""
+        action = history.find_running(after) if after else None
+        known = history.find_running(before) if before else None
         if action is None or (known is not None and known.id == action.id):
             return True
-        live = self.cluster.take_snapshot(snapshot.app)
+        live = self._cluster.take_snapshot(snapshot.app)
         seen_versions = [pod.resource_version for pod in snapshot.pods if pod.uid == action.uid]
         live_versions = [pod.resource_version for pod in live.pods if pod.uid == action.uid]
         return seen_versions == live_versions and snapshot.deployment == live.deployment
 
+    async def save_stable_revision(
+        self, _: AppView, inputs: ReconcileInput, after: HealingStatus | None
+    ) -> bool:
+        """Save the template of a new stable revision."""
+        before = inputs.record
+        if after is not None and after.stable_revision not in {None, before.stable_revision}:
+            self._crash_at("save")
+            memory = build_overrides(after, None).memory_limit
+            template = Template(self._app.image, memory)
+            self._operator.stored_templates[str(after.stable_revision)] = template
+        return True
 
-def read_record(record: Json | None) -> HealingStatus:
-    """Read the record from the resource."""
-    if record is None:
-        return new_record()
-    return HealingStatus.model_validate(record, by_alias=True, by_name=False)
+    async def on_status_stored(
+        self, _: AppView, before: HealingStatus | None, after: HealingStatus | None
+    ) -> None:
+        """Keep what was saved: a crash may leave it anyway."""
+        self._crash_at("written")
+
+    # AppIO.
+
+    async def sync_children(
+        self, _: AppSnapshot, __: ReconcileInput, overrides: Overrides
+    ) -> SyncResult:
+        """Apply the Deployment and the autoscaler."""
+        base = Template(self._app.image)
+        if overrides.pod_template is not None:
+            base = overrides.pod_template["template"]
+        template = Template(base.image, overrides.memory_limit or base.memory)
+        self._was_applied = self._cluster.apply(template, overrides.min_replicas)
+        self._crash_at("apply")
+        return SyncResult()
+
+    def take_snapshot(self, _: AppKey) -> AppSnapshot | None:
+        """Look at the cluster again."""
+        return self._observe()
+
+    def on_evaluated(self, _: AppSnapshot, __: SyncResult, evaluation: Evaluation) -> None:
+        """Remember when to evaluate again."""
+        self._operator.requeue_after = evaluation.requeue_after
+
+    def can_write_status_now(self, _: AppKey) -> bool:
+        """The status is written when Kubernetes had time to answer."""
+        return not self._was_applied
+
+    def retry_later(self, _: AppKey) -> None:
+        """Hear what has changed."""
+        self._operator.restart()
+
+    async def write_status(self, snapshot: AppSnapshot, evaluation: Evaluation) -> bool:
+        """Write, unless the resource has changed meanwhile."""
+        self._crash_at("write")
+        app = self._operator.app
+        if app.resource_version != self._app.resource_version:
+            self._operator.restart()
+            return False
+        app.status = dump_status(evaluation.status)
+        app.resource_version = self._cluster.next_resource_version()
+        self._operator.restart()
+        self.trace = ReconcileTrace(
+            self._inputs.record,
+            app.record,
+            snapshot,
+            self._external,
+            self._app,
+            self._operator.now,
+        )
+        return True
 
 
-def dump_record(record: HealingStatus) -> Json:
-    """Write the record as it is stored in the resource."""
-    stored: Json = orjson.loads(
-        orjson.dumps(record.model_dump(mode="json", by_alias=True, exclude_none=True))
-    )
+def dump_status(status: SelfHealingAppStatus) -> Json:
+    """The status as it stands in the resource."""
+    stored: Json = orjson.loads(orjson.dumps(status.to_json()))
     return stored
 
 
@@ -245,5 +326,5 @@ def make_app_view(app: SimApp) -> AppView:
         approve=app.approve,
         resume=app.resume,
         spec=b"",
-        status=b"",
+        status=orjson.dumps(app.status),
     )

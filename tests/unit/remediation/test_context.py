@@ -6,6 +6,7 @@ import pytest
 
 from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.spec import parse_spec
+from selfhealing.api.status import SelfHealingAppStatus
 from selfhealing.health.assessment import assess_health
 from selfhealing.health.attribution import Cause
 from selfhealing.health.deadlines import Deadlines
@@ -17,9 +18,7 @@ from selfhealing.remediation.context import (
     RemediationContext,
     build_context,
 )
-from selfhealing.remediation.engine import new_record
-from selfhealing.remediation.policy import build_policy
-from selfhealing.render.overrides import template_revision
+from selfhealing.remediation.reconcile_input import build_reconcile_input
 from tests.unit.builders import (
     app,
     at,
@@ -33,10 +32,10 @@ from tests.unit.builders import (
     running,
     termination,
 )
-from tests.unit.snapshots import Json, build_snapshot
+from tests.unit.snapshots import Json, build_snapshot, revision_of_spec
 
 SPEC: Json = {"image": "web:v1", "resources": {"limits": {"memory": "64Mi"}}}
-REVISION = template_revision("web", parse_spec(SPEC))
+REVISION = revision_of_spec(SPEC)
 CRASH_LOOPING_POD = pod("web-abc-1", crash_loop(4, termination()))
 
 
@@ -49,15 +48,16 @@ def make_context(
 ) -> RemediationContext:
     """The context of an app with this record."""
     spec_json = {**SPEC, "rollout": rollout} if rollout is not None else SPEC
-    snapshot, spec, causes, deadlines = (
-        build_snapshot(app(spec_json, **meta), *objects),
-        parse_spec(spec_json),
-        TerminationCauses(),
-        Deadlines(at(now)),
-    )
+    status = SelfHealingAppStatus(healing=record).to_json()
+    snapshot = build_snapshot(app(spec_json, status, **meta), *objects)
+    causes, deadlines = TerminationCauses(), Deadlines(at(now))
     assessment = assess_health(snapshot, causes, deadlines)
-    health_input = HealthInput(snapshot, spec, assessment, causes, record or new_record())
-    return build_context(health_input, build_policy(spec), ExternalState(), deadlines)
+    return build_context(
+        build_reconcile_input(snapshot, parse_spec(spec_json)),
+        HealthInput(snapshot, assessment, causes),
+        ExternalState(),
+        deadlines,
+    )
 
 
 def find_cause(record: HealingStatus, *, observed: bool = True) -> Cause:

@@ -15,7 +15,8 @@ from selfhealing.health.attribution import Cause
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.remediation.context import ExternalState, RemediationContext
-from selfhealing.remediation.engine import decide, new_record
+from selfhealing.remediation.engine import decide
+from selfhealing.remediation.history import new_record
 from tests.unit import builders
 from tests.unit.remediation.factories import (
     AT,

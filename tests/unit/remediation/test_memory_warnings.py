@@ -14,8 +14,7 @@ from selfhealing.api.healing_status import (
     Remediation,
 )
 from selfhealing.api.spec import parse_spec
-from selfhealing.apply.result import SyncResult
-from selfhealing.controller.evaluate import Evaluation, evaluate
+from selfhealing.controller.evaluate import Evaluation
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.deadlines import Deadlines
@@ -26,7 +25,7 @@ from selfhealing.remediation.context import ExternalState, RemediationContext
 from selfhealing.remediation.engine import decide
 from selfhealing.remediation.policy import Policy, build_policy
 from tests.unit import builders
-from tests.unit.snapshots import build_snapshot
+from tests.unit.snapshots import evaluate_app
 
 REVISION = "a1b2c3d4e5"
 MEMORY_CLIMBING = AppDiagnosis(
@@ -209,9 +208,8 @@ class TestStatus:
         """Evaluate an app whose only pod has a rising memory usage."""
         samples = [MemorySample(builders.at(40 + 15 * n), (70 + 6 * n) << 20) for n in range(4)]
         pod = builders.pod("web-abc-1", builders.running(), memory_limit="100Mi")
-        snapshot = build_snapshot(builders.app(spec), builders.deployment(replicas), pod)
         external = ExternalState(memory_usage={"uid-of-web-abc-1": samples})
-        return evaluate(snapshot, parse_spec(spec), SyncResult(), builders.at(100), external)
+        return evaluate_app(builders.deployment(replicas), pod, spec=spec, external=external)
 
     def test_it_is_ready(self) -> None:
         """During the warning and while the limit is raised."""

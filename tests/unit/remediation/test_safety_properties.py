@@ -22,6 +22,8 @@ from selfhealing.api.healing_status import (
 )
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health.pod_diagnosis import DiagnosisType
+from selfhealing.health.pod_problems import is_active
+from selfhealing.health.rollout import summarize_rollout
 from selfhealing.remediation.history import BUDGETED
 from selfhealing.remediation.memory_limit import exceeds
 from selfhealing.remediation.policy import HealingMode, build_policy
@@ -35,7 +37,6 @@ from tests.unit.remediation.sim_operator import (
     SimApp,
     SimOperator,
     make_app_view,
-    read_record,
     revision_of,
 )
 
@@ -66,6 +67,12 @@ MAX_RECONCILES: Final = 500
 """The record must be stable after this number of reconciles of an unchanged cluster."""
 
 EXTRA_SECONDS: Final = 10_000
+
+
+def is_rollout_paused(snapshot: AppSnapshot) -> bool:
+    """Whether the operator saw that the Deployment is paused."""
+    rollout = summarize_rollout(snapshot)
+    return rollout is not None and rollout.is_paused
 
 
 class SafetyProperties(RuleBasedStateMachine):
@@ -231,7 +238,7 @@ class SafetyProperties(RuleBasedStateMachine):
     @rule(offset=st.sampled_from([-1, -1, -1, -2, 0]))
     def somebody_approves(self, offset: int) -> None:
         """A person approves the last proposal, an older one, or a future id."""
-        self.app.approve = str(read_record(self.app.record).next_id + offset)
+        self.app.approve = str(self.app.record.next_id + offset)
         self.mark_edited()
 
     # The operator.
@@ -342,13 +349,13 @@ class SafetyProperties(RuleBasedStateMachine):
         """A failed revision does not run while the record has it as failed."""
         if (
             self.rejected_image == self.app.image
-            and read_record(self.operator.cached_app.record).failed_revision
+            and self.operator.cached_app.record.failed_revision
         ):
             assert self.rejected_image != self.cluster.template.image
 
     def check_record(self, trace: ReconcileTrace) -> None:
         """The written record respects the limits."""
-        before, after, context = trace.before, trace.after, trace.context
+        before, after = trace.before, trace.after
         ids = [action.id for action in after.history]
 
         assert MAX_HISTORY >= len(ids)
@@ -384,7 +391,7 @@ class SafetyProperties(RuleBasedStateMachine):
                 )
         self.check_history(trace)
         self.check_memory(trace, is_reset=is_reset)
-        if is_reset or after.mode == HealingMode.OFF or context.external.stable_revision_missing:
+        if is_reset or after.mode == HealingMode.OFF or trace.external.stable_revision_missing:
             self.rejected_image, self.rollbacks = "", 0
         starts = {a.id for a in after.history if a.outcome is ActionOutcome.IN_PROGRESS}
         if any(
@@ -416,21 +423,24 @@ class SafetyProperties(RuleBasedStateMachine):
         is_resumed: bool,
     ) -> None:
         """An action starts only if nothing blocks it."""
-        context, before = trace.context, trace.before
+        before = trace.before
         mode = trace.app.healing["mode"]
 
         assert mode == HealingMode.AUTO or (
             mode == HealingMode.APPROVE and previous_outcome is ActionOutcome.PROPOSED
         )
         assert mode == HealingMode.AUTO or str(action.id) == trace.app.approve
-        assert None is context.external.blocked_reason
-        assert not context.rollout_paused
+        assert None is trace.external.blocked_reason
+        assert not is_rollout_paused(trace.snapshot)
         assert is_reset or not before.quarantined
         if before.cooldown_until is not None and not is_resumed:
             assert before.cooldown_until <= builders.at(trace.now) or self.is_skewed(trace)
-        for pod in context.pods:
+        live = [pod for pod in trace.snapshot.pods if is_active(pod)]
+        ready = sum(pod.ready for pod in live)
+        for pod in live:
             if pod.uid == action.uid and pod.ready:
-                assert (context.ready - 1) * 2 >= context.wanted
+                assert trace.snapshot.deployment is not None
+                assert (ready - 1) * 2 >= trace.snapshot.deployment.replicas
 
         self.start_times[action.id] = self.elapsed
         policy = build_policy(trace.app.spec())
@@ -515,11 +525,11 @@ class SafetyProperties(RuleBasedStateMachine):
                 and self.operator.now > end_time
             ):
                 return  # a dry run or a proposal is repeated in each window
-        raise AssertionError(f"the record does not become stable: {read_record(self.app.record)}")
+        raise AssertionError(f"the record does not become stable: {self.app.record}")
 
     def check_steady_state(self) -> None:
         """In a steady state the app is healthy, or the record says why no action starts."""
-        record = read_record(self.app.record)
+        record = self.app.record
         snapshot = self.cluster.take_snapshot(make_app_view(self.app))
         ready = sum(pod.ready for pod in snapshot.pods if not pod.deleting)
 
@@ -535,7 +545,7 @@ class SafetyProperties(RuleBasedStateMachine):
         for pause in (1, 100, 10_000):
             self.run_cluster(pause)
 
-            assert None is self.reconcile(), (record, read_record(self.app.record))
+            assert None is self.reconcile(), (record, self.app.record)
 
         assert ready or record.diagnoses or self.cluster.is_paused
 

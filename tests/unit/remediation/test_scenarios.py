@@ -7,7 +7,7 @@ import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus, Remediation
 from tests.unit.remediation.sim_cluster import SimCluster
-from tests.unit.remediation.sim_operator import SimApp, SimOperator, read_record, revision_of
+from tests.unit.remediation.sim_operator import SimApp, SimOperator, revision_of
 
 
 class Scenario:
@@ -35,7 +35,7 @@ class Scenario:
     @property
     def record(self) -> HealingStatus:
         """The stored record."""
-        return read_record(self.app.record)
+        return self.app.record
 
     @property
     def actions(self) -> list[tuple[Remediation, ActionOutcome]]:

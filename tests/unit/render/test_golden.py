@@ -181,7 +181,9 @@ CONFIG_HASHES = {"config": "0123456789abcdef"}
 def render_yaml(name: str) -> str:
     """All children of an app, as YAML."""
     spec, overrides = parse_spec(SPECS[name]), OVERRIDES.get(name, NO_OVERRIDES)
-    manifests = build_children(OWNER, spec, overrides, CONFIG_HASHES.get(name, ""))
+    manifests = build_children(
+        OWNER, spec, overrides, build_pod_template(OWNER.name, spec, CONFIG_HASHES.get(name, ""))
+    )
     return yaml.safe_dump_all(manifests, sort_keys=False)
 
 

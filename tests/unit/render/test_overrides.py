@@ -64,7 +64,12 @@ class TestVersion:
         ]
 
         assert 1 == len(
-            {template_revision("web", parse_spec({"image": "web:v1", **spec})) for spec in same}
+            {
+                template_revision(
+                    build_pod_template("web", parse_spec({"image": "web:v1", **spec}))
+                )
+                for spec in same
+            }
         )
 
     def test_another_template(self) -> None:
@@ -75,7 +80,7 @@ class TestVersion:
             {"image": "web:v1", "env": [{"name": "A", "value": "1"}]},
             {"image": "web:v1", "resources": {"limits": {"memory": "64Mi"}}},
         ]
-        found = {template_revision("web", parse_spec(spec)) for spec in specs}
+        found = {template_revision(build_pod_template("web", parse_spec(spec))) for spec in specs}
 
         assert 4 == len(found)
         assert {10} == {len(each) for each in found}
@@ -89,7 +94,9 @@ class TestVersion:
             {"resources": {"limits": {"memory": "1Gi", "cpu": "1"}}, "image": "web:v1"}
         )
 
-        assert template_revision("web", one) == template_revision("web", two)
+        assert template_revision(build_pod_template("web", one)) == template_revision(
+            build_pod_template("web", two)
+        )
 
 
 class TestMemory:

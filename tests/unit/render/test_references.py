@@ -15,6 +15,7 @@ from selfhealing.api.config_refs import (
 from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
 from selfhealing.render import Owner, build_children
 from selfhealing.render.overrides import template_revision
+from selfhealing.render.pod import build_pod_template
 from selfhealing.render.references import (
     find_references,
     hash_config_digests,
@@ -168,17 +169,17 @@ class TestMark:
 def test_the_mark_is_a_part_of_the_version() -> None:
     """And without one, the version is what it always was."""
     asked = spec()
+    templates = [build_pod_template("web", asked, config) for config in ("", "one", "two")]
 
-    assert template_revision("web", asked) == template_revision("web", asked, "")
-    assert 3 == len({template_revision("web", asked, config) for config in ("", "one", "two")})
+    assert build_pod_template("web", asked) == templates[0]
+    assert 3 == len({template_revision(template) for template in templates})
 
 
-def test_the_mark_stands_in_the_template_of_a_deployment_only() -> None:
-    """Another one makes other pods; a Job is left as it is."""
+def test_the_mark_stands_in_the_template_of_a_deployment() -> None:
+    """Another one makes other pods."""
     owner = Owner("shop", "web", "u")
-    (deployment,) = build_children(owner, spec(), config_hash="0123")[:1]
-    job = spec(restartPolicy="Never")
+    template = build_pod_template("web", spec(), "0123")
+    (deployment,) = build_children(owner, spec(), pod_template=template)[:1]
 
     meta = deployment["spec"]["template"]["metadata"]
     assert {"selfhealing.dev/config": "0123"} == meta["annotations"]
-    assert build_children(owner, job) == build_children(owner, job, config_hash="0123")

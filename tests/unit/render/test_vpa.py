@@ -8,6 +8,7 @@ from selfhealing.api.spec import parse_spec
 from selfhealing.render import Owner
 from selfhealing.render.deployment import build_deployment
 from selfhealing.render.hpa import scaled_resources
+from selfhealing.render.pod import build_pod_template
 from selfhealing.render.vpa import build_vpa, controlled_resources
 
 OWNER = Owner(namespace="shop", name="web", uid="uid-of-web")
@@ -103,7 +104,8 @@ def test_vpa_finds_nothing_above_the_deployment(
     vertical: dict[str, Any], controlled_by_it: object
 ) -> None:
     """It goes up to a controlling owner, and would want that one for its target."""
-    deployment = build_deployment(OWNER, parse_spec({"image": "web:v1", **vertical})) or {}
+    spec = parse_spec({"image": "web:v1", **vertical})
+    deployment = build_deployment(OWNER, spec, build_pod_template(OWNER.name, spec)) or {}
     (reference,) = deployment["metadata"]["ownerReferences"]
 
     assert controlled_by_it is reference["controller"]

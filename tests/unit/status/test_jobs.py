@@ -6,8 +6,8 @@ import pytest
 
 from selfhealing.api.spec import parse_spec
 from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
-from selfhealing.controller.evaluate import evaluate
 from selfhealing.render.job import run_hash
+from selfhealing.render.pod import build_pod_template
 from tests.unit import builders
 from tests.unit.builders import (
     crash_loop,
@@ -21,10 +21,10 @@ from tests.unit.builders import (
     termination,
     waiting,
 )
-from tests.unit.snapshots import Json, build_snapshot, evaluate_app, status_json
+from tests.unit.snapshots import Json, evaluate_app, evaluate_invalid_app, status_json
 
 SPEC: Json = {"image": "web:v1", "restartPolicy": "Never"}
-RUN_HASH = run_hash("web", parse_spec(SPEC))
+RUN_HASH = run_hash(parse_spec(SPEC), build_pod_template("web", parse_spec(SPEC)))
 
 
 def evaluate_job(*objects: Json, **more: Any) -> Any:  # noqa: ANN401 - as tell
@@ -358,8 +358,7 @@ class TestStoredRun:
 
     def test_a_spec_that_cannot_be_read(self) -> None:
         """The stored status stays: the next spec may ask for the same run."""
-        thing = builders.app({"image": 1}, status=self.DONE)
-        found = evaluate(build_snapshot(thing), None, SyncResult(), builders.at(1))
+        found = evaluate_invalid_app(previous_status=self.DONE)
 
         assert found.status.job is not None
 

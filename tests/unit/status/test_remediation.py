@@ -14,16 +14,12 @@ from selfhealing.api.healing_status import (
     QuarantineStatus,
     Remediation,
 )
-from selfhealing.api.spec import parse_spec
 from selfhealing.api.status import Phase
-from selfhealing.apply.result import SyncResult
-from selfhealing.controller.evaluate import Evaluation, evaluate
+from selfhealing.controller.evaluate import Evaluation
 from selfhealing.remediation.context import ExternalState
-from selfhealing.render.overrides import template_revision
 from selfhealing.status.events import MAX_NOTE_BYTES
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
 from selfhealing.status.remediation import remediation_events, with_remediation
-from tests.unit import builders
 from tests.unit.builders import (
     at,
     crash_loop,
@@ -35,7 +31,14 @@ from tests.unit.builders import (
     running,
     termination,
 )
-from tests.unit.snapshots import KEY, Json, build_snapshot, evaluate_app, status_json
+from tests.unit.snapshots import (
+    KEY,
+    Json,
+    evaluate_app,
+    evaluate_invalid_app,
+    revision_of_spec,
+    status_json,
+)
 
 READY = PhaseSummary(Phase.READY, "AllPodsReady", "1 of 1 pod ready", complete=True)
 DEGRADED = PhaseSummary(Phase.DEGRADED, "CrashLoopBackOff", "0 of 1 pod ready")
@@ -387,13 +390,10 @@ class TestEvaluation:
             "stableRevision": "good",
             "stableImage": "web:v0",
         }
-        app = builders.app(status={"healing": stored})
-        blocked = evaluate(
-            build_snapshot(app, deployment(1), CRASH_LOOPING_POD),
-            parse_spec(app["spec"]),
-            SyncResult(),
-            at(1000),
-            ExternalState(blocked_reason=BlockedReason.STORM),
+        blocked = evaluate_with_record(
+            CRASH_LOOPING_POD,
+            before={"healing": stored},
+            external=ExternalState(blocked_reason=BlockedReason.STORM),
         )
 
         assert blocked.status.healing is not None
@@ -427,12 +427,7 @@ class TestEvaluation:
     def test_a_spec_that_cannot_be_read(self) -> None:
         """As for a paused app."""
         first = status_json(evaluate_with_record(CRASH_LOOPING_POD))
-        found = evaluate(
-            build_snapshot(builders.app({}, first), deployment(1), HEALTHY_POD),
-            None,
-            SyncResult(),
-            at(2000),
-        )
+        found = evaluate_invalid_app(deployment(1), HEALTHY_POD, previous_status=first, now=2000)
 
         assert first["healing"] == status_json(found)["healing"]
 
@@ -454,7 +449,7 @@ class TestEvaluation:
 
     def test_an_app_that_runs_the_stable_revision(self) -> None:
         """It is neither Ready nor Healthy, however healthy its pods are."""
-        now = template_revision("web", parse_spec({"image": "web:v1", "port": 5000}))
+        now = revision_of_spec({"image": "web:v1", "port": 5000})
         stored = {
             "mode": "Auto",
             "budgetLeft": 2,
@@ -473,7 +468,7 @@ class TestEvaluation:
     def test_healing_is_switched_off(self) -> None:
         """The action is superseded, the isolated pod expires, and the phase is the app's."""
         spec = {"image": "web:v1", "port": 5000, "healing": {"mode": "Off"}}
-        now = template_revision("web", parse_spec(spec))
+        now = revision_of_spec(spec)
         begun = make_action().model_dump(mode="json", by_alias=True, exclude_none=True)
         stored = {
             "mode": "Auto",

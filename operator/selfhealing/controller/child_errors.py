@@ -1,0 +1,77 @@
+"""What kept a child from being written, as errors that the status shows with what to do."""
+
+import re
+from typing import Final
+
+from selfhealing.api import names
+from selfhealing.api.names import WORKLOAD_KINDS
+from selfhealing.apply.result import SyncError, SyncErrorReason
+from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.cache.views import AppKey, ChildView
+from selfhealing.controller.optional_kinds import POLL_INTERVAL
+from selfhealing.kube.errors import ApiError, ForbiddenError, InvalidError, NotFoundError
+from selfhealing.kube.resources import CHILDREN, OPTIONAL_CHILDREN
+
+_INVALID_VALUE: Final = re.compile(r": Invalid value: .*: (?=field is immutable)", re.DOTALL)
+"""The value of an immutable field in an error: a whole pod template takes thousands of letters."""
+
+
+def terminating_error(kind: str, snapshot: AppSnapshot) -> SyncError:
+    terminating_pods = (
+        [pod.name for pod in snapshot.pods if pod.deleting] if kind in WORKLOAD_KINDS else []
+    )
+    more = f" and {len(terminating_pods) - 1} more" if len(terminating_pods) > 1 else ""
+    detail = f": waiting for {terminating_pods[0]}{more} to stop" if terminating_pods else ""
+    return SyncError(
+        SyncErrorReason.CHILD_TERMINATING, f"the old {kind} is still being deleted{detail}"
+    )
+
+
+def not_installed_error(kind: str) -> SyncError:
+    return SyncError(
+        SyncErrorReason.NOT_INSTALLED,
+        f"this cluster has no {CHILDREN[kind].api_version} {kind}: install it, or remove that part "
+        f"of the spec; it is looked for every {POLL_INTERVAL:.0f} s, and the app runs without it",
+    )
+
+
+def name_conflict_error(kind: str, key: AppKey, live: ChildView | None) -> SyncError:
+    if live is not None and live.owner_uid:
+        advice = "it belongs to another controller: rename one of the two"
+    else:
+        advice = (
+            f"rename one of the two, delete the {kind}, or let it be taken over: "
+            f"kubectl -n {key.namespace} annotate {kind.lower()}/{key.name} "
+            f"{names.ANNOTATION_ADOPT}=true"
+        )
+    return SyncError(
+        SyncErrorReason.NAME_CONFLICT,
+        f"there is a {kind} {key.name} that this resource did not make; {advice}",
+    )
+
+
+def sync_error(kind: str, error: ApiError) -> SyncError:
+    text = f"{kind}: {error.message}"
+    if isinstance(error, InvalidError):
+        if "field is immutable" in error.message:
+            text = _INVALID_VALUE.sub(": ", text) + (
+                " - Kubernetes cannot change that field in place: delete the "
+                f"{kind} and it is made anew"
+            )
+        return SyncError(SyncErrorReason.INVALID_SPEC, text)
+    if isinstance(error, ForbiddenError):
+        return SyncError(_forbidden_reason(error), text)
+    if isinstance(error, NotFoundError):
+        # An object that is not there has a reason; a kind that is not served has none.
+        if not error.reason and kind in {resource.kind for resource in OPTIONAL_CHILDREN}:
+            return not_installed_error(kind)
+        return SyncError(SyncErrorReason.NAMESPACE_TERMINATING, text)
+    return SyncError(SyncErrorReason.CONFLICT, text)
+
+
+def _forbidden_reason(error: ForbiddenError) -> SyncErrorReason:
+    if "exceeded quota" in error.message:
+        return SyncErrorReason.QUOTA_EXCEEDED
+    if "being terminated" in error.message:
+        return SyncErrorReason.NAMESPACE_TERMINATING
+    return SyncErrorReason.FORBIDDEN

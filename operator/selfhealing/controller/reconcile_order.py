@@ -1,0 +1,228 @@
+"""The order of the steps of one reconcile. The I/O of each step is somebody else's.
+
+The order makes remediation safe against a crash at any moment: an action is stored as InProgress,
+then its evidence is collected, then it is carried out; a stable revision is saved, then the status
+names it, then the one before is deleted. Whoever continues after a crash needs only the stored
+status.
+
+The functions here await nothing but the steps, so that a simulation can carry out the same order
+without an event loop.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from selfhealing.api.healing_status import BlockedReason, HealingStatus
+from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
+from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.cache.views import AppKey, AppView
+from selfhealing.controller.evaluate import Evaluation, evaluate
+from selfhealing.remediation.context import ExternalState
+from selfhealing.remediation.policy import HealingMode
+from selfhealing.remediation.reconcile_input import (
+    AnyInput,
+    InvalidSpecInput,
+    ReconcileInput,
+    is_active,
+)
+from selfhealing.remediation.steps import (
+    Step,
+    build_overrides,
+    discard_stale_action,
+    plan_cleanup_for_job,
+    plan_steps,
+)
+from selfhealing.render.overrides import NO_OVERRIDES, Overrides
+from selfhealing.render.pod import is_job
+
+Json = dict[str, Any]
+
+
+class AppIO(Protocol):
+    """The I/O of one reconcile on the app itself and on its children."""
+
+    async def sync_children(
+        self, snapshot: AppSnapshot, inputs: ReconcileInput, overrides: Overrides
+    ) -> SyncResult:
+        """Apply the children that differ from the desired state."""
+
+    def take_snapshot(self, key: AppKey) -> AppSnapshot | None:
+        """Return what is known of the app now, with what was just written."""
+
+    def on_evaluated(
+        self, snapshot: AppSnapshot, sync_result: SyncResult, evaluation: Evaluation
+    ) -> None:
+        """Take note of an evaluation before anything of it is written."""
+
+    def can_write_status_now(self, key: AppKey) -> bool:
+        """Return whether enough time has passed since the last write of the status."""
+
+    def retry_later(self, key: AppKey) -> None:
+        """Reconcile again after a back-off: the status could not be written."""
+
+    async def write_status(self, snapshot: AppSnapshot, evaluation: Evaluation) -> bool:
+        """Write the status; False when the app has changed meanwhile or is deleted."""
+
+
+class RemediationIO(Protocol):
+    """The I/O of one reconcile that remediation needs."""
+
+    async def load_stable_template(
+        self, app: AppView, record: HealingStatus
+    ) -> tuple[Json | None, BlockedReason | None]:
+        """Return the saved pod template of the stable revision, None when it no longer exists.
+
+        With a reason to wait when nobody can tell.
+        """
+
+    async def collect_evidence(
+        self,
+        snapshot: AppSnapshot,
+        inputs: ReconcileInput,
+        stable_template: Json | None,
+        now: datetime,
+    ) -> Mapping[int, str]:
+        """Collect the evidence that the record lacks; return its keys by the id of the action."""
+
+    async def execute_steps(self, app: AppView, steps: Sequence[Step]) -> frozenset[str]:
+        """Carry out the steps; return the UIDs of the pods for which one is still to be done."""
+
+    async def observe_external_state(
+        self, snapshot: AppSnapshot, inputs: ReconcileInput
+    ) -> ExternalState:
+        """Return what is known from outside the app."""
+
+    def update_breaker(
+        self, key: AppKey, record: HealingStatus | None, *, has_pod_problem: bool
+    ) -> None:
+        """Count the app for the circuit breaker."""
+
+    async def revalidate(
+        self, snapshot: AppSnapshot, before: HealingStatus | None, after: HealingStatus | None
+    ) -> bool:
+        """Return whether an action that ``after`` starts was decided on objects that still are."""
+
+    async def save_stable_revision(
+        self, app: AppView, inputs: ReconcileInput, after: HealingStatus | None
+    ) -> bool:
+        """Save the pod template of a new stable revision; False when it cannot be saved."""
+
+    async def on_status_stored(
+        self, app: AppView, before: HealingStatus | None, after: HealingStatus | None
+    ) -> None:
+        """Count what is new in the record, and delete the stable revision before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What remediation puts in place of the spec, and what is known from outside the app."""
+
+    overrides: Overrides
+    external: ExternalState
+
+
+async def run_reconcile(
+    app_io: AppIO,
+    remediation_io: RemediationIO,
+    snapshot: AppSnapshot,
+    inputs: AnyInput,
+    now: datetime,
+) -> tuple[SyncResult, bool]:
+    """Reconcile one app.
+
+    Returns:
+        What was written to the children, and whether the status was written.
+    """
+    sync_result, external = _initial_result(inputs), ExternalState()
+    if is_active(inputs):
+        preparation = await prepare_remediation(remediation_io, snapshot, inputs, now)
+        external = preparation.external
+        sync_result = await app_io.sync_children(snapshot, inputs, preparation.overrides)
+    snapshot = _refresh(app_io, snapshot)
+    evaluation = evaluate(snapshot, inputs, sync_result, external, now)
+    remediation_io.update_breaker(
+        snapshot.app.key, evaluation.record, has_pod_problem=evaluation.has_pod_problem
+    )
+    app_io.on_evaluated(snapshot, sync_result, evaluation)
+    is_written = await _store_evaluation(app_io, remediation_io, snapshot, inputs, evaluation)
+    return sync_result, is_written
+
+
+async def prepare_remediation(
+    io: RemediationIO, snapshot: AppSnapshot, inputs: ReconcileInput, now: datetime
+) -> Preparation:
+    """Carry out what the stored record asks for, and gather what the next decision needs."""
+    app, record = snapshot.app, inputs.record
+    if is_job(inputs.spec):
+        await io.execute_steps(app, plan_cleanup_for_job(record))
+        return Preparation(NO_OVERRIDES, ExternalState())
+    stable_template: Json | None = None
+    blocked_reason: BlockedReason | None = None
+    if _has_other_stable_revision(inputs):
+        stable_template, blocked_reason = await io.load_stable_template(app, record)
+    evidence_keys = await io.collect_evidence(snapshot, inputs, stable_template, now)
+    due_record = discard_stale_action(record, inputs.revision, inputs.policy, now)
+    pending_uids = await io.execute_steps(app, plan_steps(due_record, snapshot, now))
+    observed = await io.observe_external_state(snapshot, inputs)
+    external = replace(
+        observed,
+        blocked_reason=blocked_reason or observed.blocked_reason,
+        stable_revision_missing=stable_template is None
+        and blocked_reason is None
+        and _has_other_stable_revision(inputs),
+        isolated_pod_delete_pending=record.quarantine is not None
+        and record.quarantine.uid in pending_uids,
+        evidence_keys=evidence_keys,
+    )
+    return Preparation(build_overrides(record, stable_template), external)
+
+
+async def _store_evaluation(
+    app_io: AppIO,
+    remediation_io: RemediationIO,
+    snapshot: AppSnapshot,
+    inputs: AnyInput,
+    evaluation: Evaluation,
+) -> bool:
+    """Write the status, if what its record says is so; returns whether it was written."""
+    app = snapshot.app
+    before, after = inputs.previous_status.healing, evaluation.status.healing
+    if not evaluation.patch or not app_io.can_write_status_now(app.key):
+        return False
+    if not await remediation_io.revalidate(snapshot, before, after) or (
+        isinstance(inputs, ReconcileInput)
+        and not await remediation_io.save_stable_revision(app, inputs, after)
+    ):
+        app_io.retry_later(app.key)
+        return False
+    if not await app_io.write_status(snapshot, evaluation):
+        return False
+    await remediation_io.on_status_stored(app, before, after)
+    return True
+
+
+def _initial_result(inputs: AnyInput) -> SyncResult:
+    if isinstance(inputs, InvalidSpecInput):
+        return SyncResult(errors=(SyncError(SyncErrorReason.INVALID_SPEC, inputs.message),))
+    return SyncResult()
+
+
+def _refresh(io: AppIO, snapshot: AppSnapshot) -> AppSnapshot:
+    """Return what is known now, of the app and the configuration that were reconciled.
+
+    The children that were just written are in it. The app stays the one whose spec was read: if it
+    has changed since, the write of the status is a conflict, and nothing is started by a spec that
+    is out of date.
+    """
+    latest = io.take_snapshot(snapshot.app.key) or snapshot
+    return replace(latest, app=snapshot.app, config_digests=snapshot.config_digests)
+
+
+def _has_other_stable_revision(inputs: ReconcileInput) -> bool:
+    """Whether the record names a stable revision that is not the desired one, to roll back to."""
+    return (
+        inputs.record.stable_revision not in {None, inputs.revision}
+        and inputs.policy.mode != HealingMode.OFF
+    )
