@@ -11,8 +11,9 @@ from typing import Any, Final, TypeAlias
 from hack.localcluster import addon_images, metrics_stack, vpa
 from hack.localcluster.addon_images import AddonTarget
 from hack.localcluster.errors import ClusterError
-from hack.localcluster.kubectl import Kubectl, is_rolled_out, render_manifest, wait_until
+from hack.localcluster.kubectl import Kubectl, is_rolled_out, render_manifest
 from hack.localcluster.versions import KWOK, METRICS_SERVER, source_image
+from hack.localcluster.wait import wait_until
 
 _STOCK_IMAGES: Final[Mapping[str, str]] = {
     "metrics-server": "registry.k8s.io/metrics-server/metrics-server",

@@ -11,7 +11,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -22,6 +21,7 @@ from hack.localcluster.errors import ClusterError
 from hack.localcluster.paths import Paths
 from hack.localcluster.runc_wrapper import has_sys_resource, write_wrapper
 from hack.localcluster.subprocesses import last_lines, run_unchecked
+from hack.localcluster.wait import NotYetError, poll
 
 _START_SECONDS = 60
 _STOP_SECONDS = 20
@@ -147,14 +147,17 @@ def _launch(paths: Paths, network: network_namespace.Network) -> None:
             cwd="/",
             start_new_session=True,
         )
-    deadline = time.monotonic() + _START_SECONDS
-    while not is_responding(paths):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise ClusterError(
-                f"the project's Docker daemon did not start; {log} ends with:\n"
-                f"{last_lines(log.read_text(errors='replace'), 6)}"
-            )
-        time.sleep(0.2)
+    with contextlib.suppress(NotYetError):
+        poll(
+            lambda: is_responding(paths) or process.poll() is not None,
+            timeout=_START_SECONDS,
+            interval=0.2,
+        )
+    if process.poll() is not None or not is_responding(paths):
+        raise ClusterError(
+            f"the project's Docker daemon did not start; {log} ends with:\n"
+            f"{last_lines(log.read_text(errors='replace'), 6)}"
+        )
 
 
 def allow_forwarding(paths: Paths) -> None:
@@ -179,15 +182,9 @@ def stop(paths: Paths) -> None:
 
 def terminate_processes(find: Callable[[], list[int]], seconds: float = _STOP_SECONDS) -> None:
     """End processes politely, then not; ``find`` is asked again before each signal."""
-    deadline = time.monotonic() + seconds
-    for pid in find():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-    while find() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for pid in find():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while find() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    for number, timeout in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5)):
+        for pid in find():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        with contextlib.suppress(NotYetError):
+            poll(lambda: not find(), timeout=timeout, interval=0.1)

@@ -1,16 +1,19 @@
-"""Talking to the cluster through kubectl, the one client that needs no Python package."""
+"""kubectl as a client of the cluster that is being built, and as a program for the other tools.
+
+It needs no connection that is kept open, and its failure is an answer: while the cluster starts,
+the API server may be missing.
+"""
 
 import functools
 import json
 import string
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hack.localcluster.errors import ClusterError
 from hack.localcluster.subprocesses import run_checked, run_unchecked
+from hack.localcluster.wait import wait_until
 
 MANIFESTS = Path(__file__).parent / "manifests"
 
@@ -65,17 +68,6 @@ class Kubectl:
 def render_manifest(name: str, **values: str) -> str:
     """Return one of the tool's manifests with its ``${...}`` filled in."""
     return string.Template((MANIFESTS / f"{name}.yaml").read_text()).substitute(values)
-
-
-def wait_until(
-    description: str, seconds: float, condition: Callable[[], bool], advice: str
-) -> None:
-    """Ask until the answer is yes, at most so long."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise ClusterError(f"{description} did not happen within {seconds:.0f} s; {advice}")
-        time.sleep(0.5)
 
 
 def wait_for_deployments(

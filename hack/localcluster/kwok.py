@@ -12,11 +12,12 @@ from typing import Any, Final
 from hack.localcluster import addons, build_stages, go_build
 from hack.localcluster.engine import SOURCE
 from hack.localcluster.errors import ClusterError
-from hack.localcluster.kubectl import Kubectl, render_manifest, wait_until
+from hack.localcluster.kubectl import Kubectl, render_manifest
 from hack.localcluster.paths import Paths
 from hack.localcluster.progress import ProgressReporter
 from hack.localcluster.subprocesses import run_unchecked
 from hack.localcluster.versions import KWOK
+from hack.localcluster.wait import wait_until
 
 MAX_NODES: Final = 200
 """Each node takes a /24 of the pods' /16, and real nodes need some too."""

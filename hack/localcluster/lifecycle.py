@@ -8,7 +8,7 @@ from hack.localcluster import addons, pod_network
 from hack.localcluster.engine import SOURCE, Engine, list_nodes
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.kind_config import DesiredCluster, node_names, render
-from hack.localcluster.kubectl import Kubectl, wait_until
+from hack.localcluster.kubectl import Kubectl
 from hack.localcluster.paths import Paths
 from hack.localcluster.plan import (
     Action,
@@ -20,6 +20,7 @@ from hack.localcluster.plan import (
 )
 from hack.localcluster.progress import ProgressReporter
 from hack.localcluster.subprocesses import run_checked, run_logged, run_unchecked
+from hack.localcluster.wait import wait_until
 
 _API_SECONDS = 90
 _NODES_SECONDS = 90

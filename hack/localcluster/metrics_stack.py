@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from hack.localcluster import addon_images, build_stages, go_build, prometheus
 from hack.localcluster.addon_images import AddonTarget, ImageContent
-from hack.localcluster.kubectl import MANIFESTS, render_manifest, wait_for_deployments, wait_until
+from hack.localcluster.kubectl import MANIFESTS, render_manifest, wait_for_deployments
 from hack.localcluster.versions import PROMETHEUS_ADAPTER, PROMETHEUS_STOCK
+from hack.localcluster.wait import wait_until
 
 NAME: Final = "metrics-stack"
 NAMESPACE: Final = "monitoring"

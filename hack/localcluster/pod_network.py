@@ -5,12 +5,12 @@ routes (``node/files/kind/bin/selfhealing-net.sh``).
 """
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.kind_config import cni_config, peers_file
 from hack.localcluster.subprocesses import run_checked, run_unchecked
+from hack.localcluster.wait import NotYetError, poll
 
 
 def parse_pod_cidrs(nodes_json: str, names: Sequence[str]) -> list[tuple[str, str]]:
@@ -27,18 +27,18 @@ def set_up_pod_network(
     nodes: Sequence[str], kubectl: Sequence[str], docker: Mapping[str, str]
 ) -> None:
     """Give every node its network; safe to repeat."""
-    deadline = time.monotonic() + 60
-    while True:
+
+    def read_cidrs() -> list[tuple[str, str]]:
         answer = run_unchecked([*kubectl, "get", "nodes", "-o", "json"], seconds=15)
         cidrs = parse_pod_cidrs(answer.stdout, nodes) if answer.returncode == 0 else []
-        if len(cidrs) == len(nodes):
-            break
-        if time.monotonic() > deadline:
-            raise ClusterError(
-                "the nodes got no pod network range within 60 s:"
-                " 'make cluster-down', then try again"
-            )
-        time.sleep(0.5)
+        return cidrs if len(cidrs) == len(nodes) else []
+
+    try:
+        cidrs = poll(read_cidrs, timeout=60, interval=0.5)
+    except NotYetError:
+        raise ClusterError(
+            "the nodes got no pod network range within 60 s: 'make cluster-down', then try again"
+        ) from None
     for name, cidr in cidrs:
         _write_node_file(name, "/etc/selfhealing/peers", peers_file(name, cidrs) or "\n", docker)
         _write_node_file(name, "/etc/cni/net.d/10-selfhealing.conflist", cni_config(cidr), docker)

@@ -19,11 +19,11 @@ from hack.localcluster.kubectl import (
     Kubectl,
     render_manifest,
     wait_for_deployments,
-    wait_until,
 )
 from hack.localcluster.paths import Paths
 from hack.localcluster.progress import ProgressReporter
 from hack.localcluster.versions import VPA
+from hack.localcluster.wait import wait_until
 
 NAME: Final = "vpa"
 NAMESPACE: Final = "vertical-pod-autoscaler"

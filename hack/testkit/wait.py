@@ -1,16 +1,27 @@
-"""Waiting for conditions, never for time."""
+"""Waits for conditions with a timeout, for tests and tools.
 
+All of them use the loop of ``hack.localcluster.wait``. ``eventually`` and ``consistently`` are
+assertions of tests; ``wait_until`` reports a ToolError to the user of a tool; ``poll_async`` serves
+the asynchronous benchmark.
+"""
+
+import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
+
+from hack.localcluster.wait import NotYetError, poll as poll_loop
+from hack.testkit.errors import ApiServerUnreachableError, ToolError
 
 T = TypeVar("T")
 
 POLL_INTERVAL = 0.1
 
+TOOL_POLL_INTERVAL = 0.4
+
 TIMEOUT_FACTOR = 3 if os.environ.get("CI") else 1
-"""How much longer is waited where nobody waits: the machine may be shared, and starved."""
+"""Factor of the timeouts of tests in CI, where the machine may be shared and slow."""
 
 
 def eventually(
@@ -20,38 +31,89 @@ def eventually(
     description: str = "",
     poll: float = POLL_INTERVAL,
 ) -> T:
-    """Call ``probe`` until it returns something true, and return that.
+    """Call ``probe`` until it returns a true value, and return that value.
 
-    An AssertionError of the probe counts as "not yet", and so does a key that is not there; it is
-    the cause of what is raised in the end.
+    An AssertionError, a missing key and an error of the Kubernetes client mean "not yet"; the last
+    one becomes the cause of the failure.
 
     Raises:
-        AssertionError: it did not come true within ``timeout`` seconds, times ``PATIENCE``.
+        AssertionError: no true value within ``timeout`` seconds times TIMEOUT_FACTOR.
     """
     limit = timeout * TIMEOUT_FACTOR
-    deadline = time.monotonic() + limit
-    while True:
-        failure: Exception | None = None
-        try:
-            found = probe()
-            if found:
-                return found
-        except (AssertionError, LookupError) as error:
-            failure = error
-        if time.monotonic() >= deadline:
-            message = f"not within {limit:.0f} s: {description or _describe(probe)}"
-            if failure is not None:
-                raise AssertionError(f"{message}\n{failure}") from failure
-            raise AssertionError(f"{message}; last seen: {found!r}")
-        time.sleep(poll)
+    try:
+        return poll_loop(
+            probe,
+            timeout=limit,
+            interval=poll,
+            expected_errors=(AssertionError, LookupError, ToolError),
+        )
+    except NotYetError as outcome:
+        message = f"not within {limit:.0f} s: {description or _describe(probe)}"
+        if outcome.error is not None:
+            raise AssertionError(f"{message}\n{outcome.error}") from outcome.error
+        raise AssertionError(f"{message}; last seen: {outcome.value!r}") from None
 
 
 def consistently(probe: Callable[[], object], *, seconds: float, description: str = "") -> None:
-    """Check that ``probe`` stays true: the only way to see that something does *not* happen."""
+    """Assert that ``probe`` stays true for a number of seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert probe(), f"did not stay so for {seconds:.1f} s: {description or _describe(probe)}"
         time.sleep(POLL_INTERVAL)
+
+
+def wait_until(
+    description: str,
+    condition: Callable[[], T],
+    timeout: float,
+    *,
+    interval: float = TOOL_POLL_INTERVAL,
+    expected_errors: tuple[type[Exception], ...] = (ApiServerUnreachableError,),
+    clock: Callable[[], float] = time.monotonic,
+) -> T:
+    """Wait in a tool until a condition is true, and return its value.
+
+    Args:
+        description: the condition as a clause, such as "the app is ready".
+        condition: returns a true value when it holds.
+        timeout: seconds.
+        interval: seconds between two calls.
+        expected_errors: exceptions of the condition that mean "not yet".
+        clock: returns seconds.
+
+    Raises:
+        ToolError: it is not true within ``timeout`` seconds.
+    """
+    try:
+        return poll_loop(
+            condition,
+            timeout=timeout,
+            interval=interval,
+            expected_errors=expected_errors,
+            clock=clock,
+            sleep=time.sleep,
+        )
+    except NotYetError as outcome:
+        reason = f": {outcome.error}" if outcome.error is not None else ""
+        raise ToolError(
+            f"it did not happen within {timeout:.0f} s that {description}{reason}"
+        ) from outcome.error
+
+
+async def poll_async(
+    description: str, probe: Callable[[], Awaitable[T]], seconds: float, *, interval: float
+) -> T:
+    """Await ``probe`` until it returns a true value, and return that value.
+
+    Raises:
+        TimeoutError: no true value within ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    while not (value := await probe()):
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"it did not happen within {seconds:.0f} s that {description}")
+        await asyncio.sleep(interval)
+    return value
 
 
 def _describe(probe: Callable[[], object]) -> str:

@@ -26,10 +26,11 @@ from hack.localcluster import (
 from hack.localcluster.__main__ import build_parser, main
 from hack.localcluster.environment import list_variables, shell_lines
 from hack.localcluster.errors import ClusterError
-from hack.localcluster.kubectl import MANIFESTS, render_manifest, wait_until
+from hack.localcluster.kubectl import MANIFESTS, render_manifest
 from hack.localcluster.locks import hold_lock
 from hack.localcluster.paths import Paths
 from hack.localcluster.subprocesses import run_checked, run_logged, run_unchecked
+from hack.localcluster.wait import wait_until
 
 INPUTS = st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=4)
 
