@@ -24,13 +24,13 @@ from hack.benchmark.api_client import AsyncKubeClient
 from hack.benchmark.plan import BenchmarkPlan, parse_arguments
 from hack.benchmark.preflight import (
     ClusterNotReadyError,
-    Json,
     require_fake_nodes,
     require_no_other_operator,
     temporary_namespace,
 )
 from hack.benchmark.progress import BenchmarkProgress
 from hack.scenarios.common.text import format_clock
+from hack.testkit.kube_client import Json
 from selfhealing.controller.settings import Settings
 
 OPERATOR_WORKERS = Settings().workers

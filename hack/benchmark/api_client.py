@@ -1,4 +1,9 @@
-"""The bench's own way to the API server: plain aiohttp, as little as can stand in between."""
+"""The benchmark's asynchronous Kubernetes client, on aiohttp.
+
+The tests and the other tools use ``hack.testkit.kube_client``. The benchmark does not: the raw loop
+beside the operator needs many requests at the same time, and what the client costs is part of what
+is measured. Paths, content types and errors are those of the common client.
+"""
 
 import asyncio
 import ssl
@@ -8,19 +13,13 @@ from typing import Self
 import aiohttp
 import orjson
 
-from hack.benchmark.preflight import Json, object_path
+from hack.testkit.errors import ApiError
+from hack.testkit.kube_client import APPLY_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Json, object_path
 from selfhealing.kube.credentials import load_configuration
 
-APPLY_PATCH = "application/apply-patch+yaml"
-MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 METADATA_LIST_TYPE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 FIELD_MANAGER = "selfhealing-bench"
 MAX_LINE_BYTES = 2**22
-
-
-class RefusedError(RuntimeError):
-    """The API server refused what the bench asked for."""
 
 
 class AsyncKubeClient:
@@ -62,7 +61,7 @@ class AsyncKubeClient:
         """Make one request and read its answer.
 
         Raises:
-            RefusedError: the answer is an error.
+            ApiError: the API server refused the request.
         """
         assert self._session is not None  # noqa: S101 - used outside `async with`
         data = None if body is None else orjson.dumps(body)
@@ -72,7 +71,7 @@ class AsyncKubeClient:
             content = await response.read()
         if response.status >= 400:
             text = content[:600].decode(errors="replace")
-            raise RefusedError(f"{method} {request_path}: {response.status} {text}")
+            raise ApiError(f"{method} {request_path}: {response.status} {text}", response.status)
         found: Json = orjson.loads(content)
         return found
 
@@ -118,8 +117,8 @@ class AsyncKubeClient:
         """Whether a namespace is gone with everything in it."""
         try:
             await self.send_request("GET", object_path("Namespace", None, namespace))
-        except RefusedError as error:
-            return " 404 " in str(error)
+        except ApiError as error:
+            return error.status == 404
         return False
 
     async def watch(self, kind: str, namespace: str) -> AsyncIterator[Json]:
@@ -131,7 +130,7 @@ class AsyncKubeClient:
             try:
                 async for event in self._watch(kind, namespace):
                     yield event
-            except (aiohttp.ClientError, RefusedError, TimeoutError):
+            except (aiohttp.ClientError, ApiError, TimeoutError):
                 self.broken_watches += 1
             await asyncio.sleep(0.2)
 
@@ -142,9 +141,9 @@ class AsyncKubeClient:
             object_path(kind, namespace), params=query, timeout=aiohttp.ClientTimeout(total=None)
         ) as response:
             if response.status >= 400:
-                raise RefusedError(f"watch {kind}: {response.status} {await response.text()}")
+                raise ApiError(f"watch {kind}: {response.status} {await response.text()}")
             async for line in response.content:
                 event = orjson.loads(line)
                 if event["type"] == "ERROR":
-                    raise RefusedError(f"watch {kind}: {event['object'].get('message')}")
+                    raise ApiError(f"watch {kind}: {event['object'].get('message')}")
                 yield event

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hack.benchmark import apps, operator_process, process_stats
 from hack.benchmark.api_client import AsyncKubeClient
 from hack.benchmark.convergence import grow_fleet
-from hack.benchmark.preflight import Json
+from hack.testkit.kube_client import Json
+from hack.testkit.wait import poll_async
 
 HEALING_SCALE = "0.1"
 """Of every time of healing: a version proves itself in 1 minute instead of 10."""
@@ -69,15 +70,19 @@ def _count_changed(before: dict[str, str], after: dict[str, str]) -> int:
 
 
 async def wait_until_stable(api: AsyncKubeClient, namespace: str) -> bool:
-    """Wait until the last of the apps has proved itself; whether it has."""
-    started = time.perf_counter()
-    while time.perf_counter() - started < STABLE_TIMEOUT:
+    """Wait until every app has a stable revision; return whether all have."""
+
+    async def are_stable() -> bool:
         listed = await api.list("SelfHealingApp", namespace)
         records = [item.get("status", {}).get("healing", {}) for item in listed["items"]]
-        if all(record.get("stableRevision") for record in records):
-            return True
-        await asyncio.sleep(POLL_INTERVAL)
-    return False
+        return all(record.get("stableRevision") for record in records)
+
+    try:
+        return await poll_async(
+            "every app has a stable revision", are_stable, STABLE_TIMEOUT, interval=POLL_INTERVAL
+        )
+    except TimeoutError:
+        return False
 
 
 async def measure_idle(

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from hack.benchmark.preflight import CHILD_KINDS, Json
+from hack.benchmark.preflight import CHILD_KINDS
+from hack.testkit.kube_client import Json
 from selfhealing.api.spec import parse_spec
 from selfhealing.render import Owner, build_children
 

@@ -11,8 +11,9 @@ from time import perf_counter
 
 from hack.benchmark import apps, operator_process, process_stats
 from hack.benchmark.api_client import AsyncKubeClient
-from hack.benchmark.preflight import CHILD_KINDS, Json, temporary_namespace
-from hack.benchmark.wait import wait_until
+from hack.benchmark.preflight import CHILD_KINDS, temporary_namespace
+from hack.testkit.kube_client import Json
+from hack.testkit.wait import poll_async
 
 POLL_INTERVAL = 0.1
 READY_TIMEOUT = 600
@@ -193,7 +194,12 @@ async def grow_fleet(
     async with watch_readiness(api, "SelfHealingApp", namespace, total) as watcher:
         await run_concurrently(names, concurrency, create_app)
         for kind in CHILD_KINDS:
-            await wait_until(partial(_has_objects, api, kind, namespace, total), POLL_INTERVAL)
+            await poll_async(
+                f"{total} objects of kind {kind} exist",
+                partial(_has_objects, api, kind, namespace, total),
+                READY_TIMEOUT,
+                interval=POLL_INTERVAL,
+            )
         written = perf_counter()
         await watcher.wait_until_ready()
         return written, max(written, watcher.ready_at)

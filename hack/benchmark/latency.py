@@ -11,7 +11,7 @@ from time import perf_counter
 
 from hack.benchmark import apps
 from hack.benchmark.api_client import AsyncKubeClient
-from hack.benchmark.preflight import Json
+from hack.testkit.kube_client import Json
 
 STATUS_TIMEOUT = 30.0
 PAUSE_BETWEEN_CHANGES = 2.0

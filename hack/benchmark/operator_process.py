@@ -14,8 +14,8 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from hack.benchmark import ARTIFACTS, process_stats
-from hack.benchmark.wait import wait_until
 from hack.testkit.operator_process import SYNCED_LINE, OperatorProcess
+from hack.testkit.wait import poll_async
 
 WRITE_VERBS = frozenset({"create", "update", "patch", "delete"})
 POLL_INTERVAL = 0.05
@@ -73,7 +73,12 @@ class BenchmarkOperator:
                 self._raise_if_exited()
                 await asyncio.sleep(POLL_INTERVAL)
             synced = time.perf_counter() - started
-            await wait_until(lambda: self._has_reconciled(apps), POLL_INTERVAL)
+            await poll_async(
+                f"{apps} apps are reconciled",
+                lambda: self._has_reconciled(apps),
+                START_TIMEOUT,
+                interval=POLL_INTERVAL,
+            )
         return StartTimes(synced, time.perf_counter() - started)
 
     async def _has_reconciled(self, apps: int) -> bool:

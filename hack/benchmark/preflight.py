@@ -4,16 +4,14 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hack.benchmark.wait import wait_until
-from hack.testkit.kube_client import API_PATHS, TEST_LABEL, unusable_reason
+from hack.testkit.kube_client import TEST_LABEL, Json, object_path, unusable_reason
+from hack.testkit.wait import poll_async
 from selfhealing.api.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from hack.benchmark.api_client import AsyncKubeClient
-
-Json = dict[str, Any]
 
 CHILD_KINDS = ("Deployment", "Service", "HorizontalPodAutoscaler")
 PODS_PER_NODE = 1000
@@ -22,14 +20,6 @@ DELETE_TIMEOUT = 600
 
 class ClusterNotReadyError(RuntimeError):
     """Nothing can be measured here; the message says what to do."""
-
-
-def object_path(kind: str, namespace: str | None, name: str = "", sub: str = "") -> str:
-    """The path of a collection, an object or its subresource."""
-    parts = [API_PATHS[kind]]
-    if namespace:
-        parts += ["namespaces", namespace]
-    return "/" + "/".join([*parts, *(part for part in (kind.lower() + "s", name, sub) if part)])
 
 
 async def require_fake_nodes(api: "AsyncKubeClient", pods: int) -> None:
@@ -98,5 +88,9 @@ async def temporary_namespace(api: "AsyncKubeClient", stem: str) -> AsyncIterato
 async def delete_namespace(api: "AsyncKubeClient", name: str) -> None:
     """Delete a namespace and wait until it is gone: what is left would slow the next figure."""
     await api.send_request("DELETE", object_path("Namespace", None, name))
-    async with asyncio.timeout(DELETE_TIMEOUT):
-        await wait_until(lambda: api.is_namespace_gone(name), 0.5)
+    await poll_async(
+        f"namespace {name} is gone",
+        lambda: api.is_namespace_gone(name),
+        DELETE_TIMEOUT,
+        interval=0.5,
+    )

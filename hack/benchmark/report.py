@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hack.benchmark import ARTIFACTS, ROOT
-from hack.benchmark.preflight import Json
 from hack.benchmark.stats import Spread, percentile
 from hack.scenarios.common import markdown_section
+from hack.testkit.kube_client import Json
 
 REPORT_FILE = ARTIFACTS / "bench.json"
 DOCUMENT = ROOT / "docs" / "benchmark.md"

@@ -10,14 +10,14 @@ from rich.console import Console
 from hack.loadtest.console import LoadConsole, render_report
 from hack.loadtest.plan import LoadPlan, parse_arguments
 from hack.loadtest.result_stats import ResultStats
-from hack.loadtest.service_access import open_service
 from hack.loadtest.vegeta import Attack
 from hack.localcluster import build_stages, go_build
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.paths import Paths, find_paths
 from hack.localcluster.progress import ProgressReporter
-from hack.scenarios.common import cli
-from hack.scenarios.common.kube_client import KubectlClient
+from hack.testkit import cli
+from hack.testkit.kube_client import KubeClient, connect_to_clone_cluster
+from hack.testkit.service_access import open_service
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = parse_arguments(arguments)
     paths = find_paths(Path(__file__).resolve().parents[2], os.environ)
     return cli.run_command(
-        lambda: _run(plan, KubectlClient(paths, plan.namespace), _build_vegeta(paths)), ClusterError
+        lambda: _run(plan, connect_to_clone_cluster(paths, plan.namespace), _build_vegeta(paths)),
+        ClusterError,
     )
 
 
@@ -36,7 +37,7 @@ def _build_vegeta(paths: Paths) -> str:
     return str(build_stages.ensure_built(paths, stage, reporter) / "vegeta")
 
 
-def _run(plan: LoadPlan, kube: KubectlClient, vegeta: str) -> int:
+def _run(plan: LoadPlan, kube: KubeClient, vegeta: str) -> int:
     console = Console(highlight=False)
     stats = ResultStats()
     with open_service(kube, plan.app) as endpoint:

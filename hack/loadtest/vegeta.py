@@ -13,7 +13,7 @@ from typing import IO, Self
 
 from hack.loadtest.plan import REQUEST_TIMEOUT, LoadPlan
 from hack.localcluster.subprocesses import parent_death_command
-from hack.scenarios.common.errors import ScenarioError
+from hack.testkit.errors import ToolError
 
 _POLL_INTERVAL = 0.25
 _MAX_QUEUED_RESULTS = 10_000
@@ -76,7 +76,7 @@ class Attack:
             code = 0  # it waits for answers that nobody counts any more
         if code:
             message = _require_pipe(self._sender.stderr).read().decode(errors="replace").strip()
-            raise ScenarioError(f"vegeta failed: {message or f'exit code {code}'}")
+            raise ToolError(f"vegeta failed: {message or f'exit code {code}'}")
 
     def _read_results(self) -> None:
         for line in _require_pipe(self._encoder.stdout):

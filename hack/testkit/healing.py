@@ -1,8 +1,9 @@
-"""Healing as tests see it: what the status remembers, and pods that fall ill on fake nodes."""
+"""Healing in tests: the status, and pods on fake nodes that get a problem."""
 
 from collections.abc import Callable
 from contextlib import suppress
 
+from hack.testkit.errors import ApiError
 from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.kube_client import Json
 from hack.testkit.namespace import FAKE_NODES, KIND, AppNamespace
@@ -20,13 +21,13 @@ PULL_BACK_OFF = ("ImagePullBackOff", 'Back-off pulling image "demo:v2": ErrImage
 
 
 def get_healing_status(space: AppNamespace, name: str) -> Json:
-    """What the status says about healing."""
+    """Return ``status.healing`` of an app; empty without one."""
     status: Json = space.get_status(name).get("healing", {})
     return status
 
 
 def list_outcomes(space: AppNamespace, name: str) -> list[tuple[str, str]]:
-    """Every decision, the latest first: remedy and outcome."""
+    """Return remediation and outcome of each action, the latest first."""
     return [
         (a["remediation"], a["outcome"]) for a in get_healing_status(space, name).get("history", ())
     ]
@@ -38,7 +39,7 @@ def wait_for_outcomes(
     *wanted: tuple[str, str],
     before_probe: Callable[[], object] = lambda: None,
 ) -> None:
-    """Wait until exactly these decisions stand in the history, the latest first."""
+    """Wait until the history has exactly these actions, the latest first."""
 
     def probe() -> bool:
         before_probe()
@@ -55,7 +56,7 @@ def create_stable_app(
     autoscaling: Json | None = None,
     **more: object,
 ) -> list[str]:
-    """An app whose version has proved itself; its pods. ``more`` is about healing."""
+    """Create an app, wait for its stable revision, return its pods; ``more``: healing fields."""
     given = {"replicas": replicas, "autoscaling": autoscaling}
     spec = {key: value for key, value in given.items() if value is not None}
     space.create_app(name, healing={**FAST_HEALING, **more}, **spec, **FAKE_NODES)
@@ -73,16 +74,16 @@ def create_stable_app(
 def fail_image_pulls(
     space: AppNamespace, kubelet: FakeKubelet, name: str, failing_image: str
 ) -> None:
-    """Every pod that asks for ``image`` waits for it in vain, also those that came just now."""
+    """Report ImagePullBackOff for each pod with ``image``, also for new ones."""
     for pod in space.list_pods(name):
         entries = pod["status"].get("containerStatuses")
         asks = pod["spec"]["containers"][0]["image"] == failing_image
         if asks and entries and "waiting" not in entries[0]["state"]:
-            with suppress(AssertionError):  # it may be gone meanwhile
+            with suppress(ApiError):  # it may be gone meanwhile
                 kubelet.report_waiting(pod["metadata"]["name"], *PULL_BACK_OFF)
 
 
 def annotate_app(space: AppNamespace, name: str, **annotations: str) -> None:
-    """Set annotations of ours on an app."""
+    """Set annotations with the prefix ``selfhealing.dev/`` on an app."""
     full = {f"selfhealing.dev/{key}": value for key, value in annotations.items()}
     space.kube.merge_patch(KIND, space.name, name, {"metadata": {"annotations": full}})

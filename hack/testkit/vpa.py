@@ -28,7 +28,7 @@ def ensure_vpa_served(kube: KubeClient) -> None:
     def is_served() -> bool:
         found = kube.get("CustomResourceDefinition", None, CRD_NAME)
         return find_condition(found, "Established").get("status") == "True" and (
-            kube.http.session.get(f"{kube.http.url}/apis/autoscaling.k8s.io/v1", timeout=20).ok
+            kube.get_response("/apis/autoscaling.k8s.io/v1").ok
         )
 
     eventually(is_served, description=f"the kind {KIND} is served")

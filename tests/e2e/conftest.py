@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from hack.testkit import failure_dump
+from hack.testkit.errors import ToolError
 from hack.testkit.fixtures import kube, name, namespace, operator, settings, space
 from hack.testkit.kube_client import KubeClient, temporary_namespace
 from hack.testkit.namespace import AppNamespace
@@ -65,7 +66,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             report.sections.append((f"cluster, {fixture}", failure_dump.dump_namespace(space.name)))
             try:
                 log = runs.read_log()[-6000:]
-            except (AssertionError, requests.RequestException) as error:
+            except (ToolError, requests.RequestException) as error:
                 log = f"the API server does not show it: {error}"
             report.sections.append((f"operator log, {fixture}", log))
 

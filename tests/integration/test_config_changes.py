@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hack.testkit.errors import ApiError
 from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.kube_client import Json, KubeClient, temporary_namespace
 from hack.testkit.namespace import FAKE_NODES, UNSCHEDULABLE, AppNamespace
@@ -267,7 +268,7 @@ def crash_pods(space: AppNamespace, kubelet: FakeKubelet, name: str, good_hash: 
         entries = pod.get("status", {}).get("containerStatuses")
         is_good = annotations.get("selfhealing.dev/config") == good_hash
         if not is_good and entries and "waiting" not in entries[0]["state"]:
-            with suppress(AssertionError):  # it may be gone meanwhile
+            with suppress(ApiError):  # it may be gone meanwhile
                 kubelet.report_restart(
                     pod["metadata"]["name"], "Error", 3, times=3, uptime=timedelta(seconds=5)
                 )

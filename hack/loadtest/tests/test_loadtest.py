@@ -17,9 +17,9 @@ from rich.console import Console
 from hack.loadtest.console import LoadConsole, render_report
 from hack.loadtest.plan import LoadPlan, parse_arguments
 from hack.loadtest.result_stats import OTHERS, UNNAMED, ResultStats
-from hack.loadtest.service_access import first_port, list_node_port_urls
 from hack.loadtest.vegeta import Attack
-from hack.scenarios.common.errors import ScenarioError
+from hack.testkit.errors import ToolError
+from hack.testkit.service_access import first_port, list_node_port_urls
 
 
 def build_result_line(code: int = 200, seconds: float = 0.01, error: str = "", **more: Any) -> str:  # noqa: ANN401
@@ -167,14 +167,12 @@ def build_node(address: str, *, ready: str = "True", is_fake: bool = False) -> d
 
 
 def test_a_node_port_is_at_every_real_node_that_is_ready() -> None:
-    nodes = {
-        "items": [
-            build_node("10.0.0.1", is_fake=True),
-            build_node("10.0.0.2", ready="False"),
-            build_node("10.0.0.3"),
-            build_node("fd00::4"),
-        ]
-    }
+    nodes = [
+        build_node("10.0.0.1", is_fake=True),
+        build_node("10.0.0.2", ready="False"),
+        build_node("10.0.0.3"),
+        build_node("fd00::4"),
+    ]
     service = {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80, "nodePort": 30080}]}}
 
     assert list_node_port_urls(service, nodes) == [
@@ -185,7 +183,7 @@ def test_a_node_port_is_at_every_real_node_that_is_ready() -> None:
     service["spec"] = {"ports": [{"port": 81}]}
     assert list_node_port_urls(service, nodes) == []
     service["spec"] = {}
-    with pytest.raises(ScenarioError, match="the Service a has no port"):
+    with pytest.raises(ToolError, match="the Service a has no port"):
         first_port(service)
 
 
@@ -194,7 +192,7 @@ def test_the_control_plane_is_asked_first() -> None:
     master["metadata"]["labels"] = {"node-role.kubernetes.io/control-plane": ""}
     service = {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80, "nodePort": 30080}]}}
 
-    assert list_node_port_urls(service, {"items": [worker, master]}) == [
+    assert list_node_port_urls(service, [worker, master]) == [
         "http://10.0.0.2:30080",
         "http://10.0.0.1:30080",
     ]
@@ -244,7 +242,7 @@ def test_a_failure_is_told(fake: Path) -> None:
     attack = Attack(
         LoadPlan("a"), write_fake_program(fake, "sys.exit('no such thing')"), "http://here/"
     )
-    with attack, pytest.raises(ScenarioError, match="vegeta failed: no such thing"):
+    with attack, pytest.raises(ToolError, match="vegeta failed: no such thing"):
         list(attack.results())
 
 

@@ -16,11 +16,13 @@ from hack.scenarios.chaos.environment import HEALING_SCALE
 from hack.scenarios.chaos.evaluation import FaultResult, evaluate_runs
 from hack.scenarios.chaos.experiment import SCENARIO_NAME, Experiment
 from hack.scenarios.chaos.faults import FAULTS, Fault, select_faults
-from hack.scenarios.common import cli, namespace, preflight
+from hack.scenarios.common import namespace, preflight
 from hack.scenarios.common.console import Progress, ScenarioConsole
 from hack.scenarios.common.errors import ScenarioError
-from hack.scenarios.common.kube_client import KubectlClient
+from hack.scenarios.common.open_console import open_console
 from hack.scenarios.common.text import format_clock
+from hack.testkit import cli
+from hack.testkit.kube_client import KubeClient, connect_to_clone_cluster
 
 _ROOT = Path(__file__).resolve().parents[3]
 _RUN_OVERHEAD_SECONDS = 60
@@ -45,7 +47,7 @@ def _list_faults(options: argparse.Namespace) -> int:
 def _run_faults(options: argparse.Namespace) -> int:
     faults = select_faults(options.fault)
     paths = find_paths(_ROOT, os.environ)
-    kube = KubectlClient(paths, options.namespace)
+    kube = connect_to_clone_cluster(paths, options.namespace)
     with preflight.run_exclusively(paths, SCENARIO_NAME):
         preflight.require_crd(kube)
         if preflight.is_operator_installed(kube):
@@ -56,7 +58,7 @@ def _run_faults(options: argparse.Namespace) -> int:
         console = Console()
         began, start = datetime.now().astimezone(), time.monotonic()
         try:
-            with cli.open_console(console, plain=options.plain) as screen:
+            with open_console(console, plain=options.plain) as screen:
                 results = tuple(_run_each(kube, screen, faults, options))
         except KeyboardInterrupt:
             print("\nstopped; removing what the drill made ...", file=sys.stderr, flush=True)
@@ -88,7 +90,7 @@ _COMMANDS = {"list": _list_faults, "run": _run_faults, "docs": _update_docs}
 
 
 def _run_each(
-    kube: KubectlClient,
+    kube: KubeClient,
     screen: ScenarioConsole,
     faults: Sequence[Fault],
     options: argparse.Namespace,
@@ -130,7 +132,7 @@ def _estimate_seconds(fault: Fault) -> int:
 
 
 def _closing_lines(
-    run: report.ChaosReport, kube: KubectlClient, paths: Paths, file: Path
+    run: report.ChaosReport, kube: KubeClient, paths: Paths, file: Path
 ) -> Iterator[str]:
     """How it went, what is still there, and where to look."""
     for result in run.results:

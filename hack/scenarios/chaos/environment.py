@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -14,9 +13,11 @@ import requests
 from hack.scenarios.chaos.metrics import EXECUTED_OUTCOMES
 from hack.scenarios.common.cluster_state import PodRow
 from hack.scenarios.common.console import ScenarioConsole
-from hack.scenarios.common.errors import ScenarioError, UnreachableError
-from hack.scenarios.common.kube_client import KubectlClient
+from hack.scenarios.common.errors import ScenarioError
 from hack.scenarios.common.sampler import Sampler
+from hack.testkit import wait
+from hack.testkit.errors import ApiServerUnreachableError
+from hack.testkit.kube_client import KubeClient
 from hack.testkit.operator_process import OperatorProcess, run_operator
 
 Json = dict[str, Any]
@@ -74,7 +75,7 @@ class Environment:
         has_cleanups: whether something outside of the namespace is broken and must be restored.
     """
 
-    kube: KubectlClient
+    kube: KubeClient
     console: ScenarioConsole
     is_healing_enabled: bool
     sampler: Sampler
@@ -98,7 +99,7 @@ class Environment:
 
     def run_kubectl(self, arguments: str, *, stdin: str | None = None, seconds: float = 60) -> None:
         """Type a kubectl command."""
-        output = self.kube.kubectl(arguments, stdin=stdin, seconds=seconds)
+        output = self.kube.run_kubectl(arguments, stdin=stdin, seconds=seconds)
         self.console.print_command(self.kube.format_command(arguments), output)
 
     def update_spec(self, **spec: Any) -> None:  # noqa: ANN401 - fields of the spec
@@ -128,7 +129,7 @@ class Environment:
 
     def has_executed_action(self) -> bool:
         """Whether the operator has begun to do something, as the app itself says now."""
-        app = self.kube.get(_APP_PATH) or {}
+        app = self.kube.get_path(_APP_PATH) or {}
         history = app.get("status", {}).get("healing", {}).get("history", ())
         return any(action["outcome"] in EXECUTED_OUTCOMES for action in history)
 
@@ -180,21 +181,20 @@ def start_operators(
 
 
 def wait_until(description: str, condition: Callable[[], object], timeout: float) -> None:
-    """Wait until something is true; an API server that is away means "not yet".
+    """Wait until a condition is true; incomplete data and a missing API server mean "not yet".
 
     Raises:
-        ShowError: it did not become true within ``limit`` seconds.
+        ToolError: it is not true within ``timeout`` seconds.
     """
-    deadline = time.monotonic() + timeout
-    while True:
-        started, reason = time.monotonic(), ""
-        try:
-            if condition():
-                return
-        except (AssertionError, LookupError, UnreachableError, requests.RequestException) as error:
-            reason = f": {error}"
-        if started >= deadline:
-            raise ScenarioError(
-                f"it did not happen within {timeout:.0f} s that {description}{reason}"
-            )
-        time.sleep(POLL_INTERVAL)
+    wait.wait_until(
+        description,
+        condition,
+        timeout,
+        interval=POLL_INTERVAL,
+        expected_errors=(
+            AssertionError,
+            LookupError,
+            ApiServerUnreachableError,
+            requests.RequestException,
+        ),
+    )

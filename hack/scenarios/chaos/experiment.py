@@ -10,7 +10,6 @@ from pathlib import Path
 from subprocess import SubprocessError
 from typing import Final
 
-from hack.loadtest.service_access import open_service
 from hack.scenarios.chaos import environment as place, fault_injectors, metrics
 from hack.scenarios.chaos.environment import APP_NAME, Environment
 from hack.scenarios.chaos.evaluation import describe_run
@@ -19,11 +18,12 @@ from hack.scenarios.chaos.metrics import FaultRun
 from hack.scenarios.chaos.run_state import LEAD_SECONDS, RunState
 from hack.scenarios.common import namespace
 from hack.scenarios.common.console import Progress, ScenarioConsole
-from hack.scenarios.common.errors import ScenarioError, UnreachableError
-from hack.scenarios.common.kube_client import KubectlClient
 from hack.scenarios.common.request_stream import RequestStream, send_requests
 from hack.scenarios.common.sampler import Sampler
 from hack.scenarios.common.timeline import MarkKind, build_timeline
+from hack.testkit.errors import ApiServerUnreachableError, ToolError
+from hack.testkit.kube_client import KubeClient
+from hack.testkit.service_access import open_service
 
 SCENARIO_NAME: Final = "drill"
 """Whose the namespace is."""
@@ -47,7 +47,7 @@ _STEADY_STATE_TIMEOUT = 60
 _OUTCOME_TIMEOUT = 90
 
 
-_RUN_ERRORS = (ScenarioError, AssertionError, LookupError, RuntimeError, OSError, SubprocessError)
+_RUN_ERRORS = (ToolError, AssertionError, LookupError, RuntimeError, OSError, SubprocessError)
 """What ends a half and not the run: the cluster, an operator or a tool does not as it must."""
 
 
@@ -57,7 +57,7 @@ class Experiment:
     def __init__(
         self,
         fault: Fault,
-        kube: KubectlClient,
+        kube: KubeClient,
         console: ScenarioConsole,
         progress: Progress,
         *,
@@ -101,7 +101,7 @@ class Experiment:
                 error=str(error),
             )
             self._console.print_note(f"FAILED: {error}")
-        with suppress(ScenarioError):
+        with suppress(ToolError):
             # If this fails, the next run deletes it and reports why it cannot.
             namespace.delete_namespace(self._kube)
         progress.waiting_for = ""
@@ -204,7 +204,7 @@ class Experiment:
     def _inject_further_faults(self, environment: Environment, state: RunState) -> None:
         """What is done again and again, and what is done once in the middle of healing."""
         if self._fault.inject_repeatedly:
-            with suppress(UnreachableError):
+            with suppress(ApiServerUnreachableError):
                 self._fault.inject_repeatedly(environment)
         if self._fault.second_fault is None or state.second_fault_done:
             return
@@ -248,7 +248,7 @@ class Experiment:
             self._print_messages(state)
             return not state.has_pending_action
 
-        with suppress(ScenarioError):
+        with suppress(ToolError):
             self._wait_until(
                 "it is known whether that has helped", has_no_pending_action, _OUTCOME_TIMEOUT
             )

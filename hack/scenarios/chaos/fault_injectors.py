@@ -17,9 +17,8 @@ from hack.scenarios.chaos.environment import (
     wait_until,
 )
 from hack.scenarios.common.errors import ScenarioError
-from hack.scenarios.common.kube_client import KubectlClient
 from hack.testkit import node_control
-from hack.testkit.kube_client import KubeClient as Cluster
+from hack.testkit.kube_client import KubeClient
 
 MISSING_IMAGE: Final = f"{IMAGE.partition(':')[0]}:no-such-tag"
 
@@ -51,38 +50,39 @@ def fill_quota(environment: Environment) -> None:
         "spec": {"hard": {"pods": str(len(environment.list_pods()) - 1)}},
     }
     environment.run_kubectl("create -f -", stdin=json.dumps(quota))
-    path = "/api/v1/namespaces/{ns}/resourcequotas/full"
+    kube = environment.kube
     # The API server enforces it only after a controller has filled in its status.
     wait_until(
-        "the quota is in force", lambda: (environment.kube.get(path) or {})["status"]["hard"], 20
+        "the quota is in force",
+        lambda: kube.get("ResourceQuota", kube.namespace, "full")["status"]["hard"],
+        20,
     )
     environment.run_kubectl(f"delete pod {environment.find_ready_pod().name} --wait=false")
 
 
 def kill_node(environment: Environment) -> None:
     """Kill a worker; it is started again in the end."""
-    cluster = Cluster()
-    node = node_control.list_workers(cluster)[0]
+    node = node_control.list_workers(environment.kube)[0]
     environment.console.print_command(f"docker kill {node}", "")
-    environment.add_cleanup(node_control.kill_node(cluster, node))
+    environment.add_cleanup(node_control.kill_node(environment.kube, node))
 
 
 def kill_api_server(environment: Environment) -> None:
     """Kill the API server; the kubelet starts it again."""
     environment.console.print_command("pkill -9 -x kube-apiserver", "")
-    environment.add_cleanup(_stop_api_server(Cluster()))
+    environment.add_cleanup(_stop_api_server(environment.kube))
 
 
 @contextmanager
-def _stop_api_server(cluster: Cluster) -> Iterator[None]:
+def _stop_api_server(kube: KubeClient) -> Iterator[None]:
     """Controllers that lose their leases meanwhile end, and are started after a while."""
     try:
-        node_control.kill_api_server(cluster)
+        node_control.kill_api_server(kube)
         yield
     finally:
         wait_until(
             "the cluster's own pods run",
-            lambda: node_control.is_system_ready(cluster),
+            lambda: node_control.is_system_ready(kube),
             node_control.KUBELET_BACK_OFF_TIMEOUT,
         )
 
@@ -102,7 +102,7 @@ def stop_metrics_server(environment: Environment) -> None:
 @contextmanager
 def _stop_metrics_server(environment: Environment) -> Iterator[None]:
     command = "scale deployment/metrics-server -n kube-system --replicas"
-    replicas = (environment.kube.get(_METRICS_SERVER_PATH) or {})["spec"]["replicas"]
+    replicas = (environment.kube.get_path(_METRICS_SERVER_PATH) or {})["spec"]["replicas"]
     try:
         environment.run_kubectl(f"{command}=0")
         yield
@@ -118,30 +118,28 @@ def _stop_metrics_server(environment: Environment) -> Iterator[None]:
 def has_autoscaler_metrics(environment: Environment) -> bool:
     """Whether the autoscaler says that it gets metrics."""
     path = f"/apis/autoscaling/v2/namespaces/{{ns}}/horizontalpodautoscalers/{APP_NAME}"
-    conditions = (environment.kube.get(path) or {})["status"]["conditions"]
+    conditions = (environment.kube.get_path(path) or {})["status"]["conditions"]
     return ("ScalingActive", "True") in {(each["type"], each["status"]) for each in conditions}
 
 
-def find_missing_containers(kube: KubectlClient) -> str:  # noqa: ARG001 - as every need
+def find_missing_containers(kube: KubeClient) -> str:
     """What is missing to hit a node's processes."""
-    if node_control.has_container_nodes(Cluster()):
+    if node_control.has_container_nodes(kube):
         return ""
     return "nodes that are containers on this machine (make cluster)"
 
 
-def find_missing_worker(kube: KubectlClient) -> str:
+def find_missing_worker(kube: KubeClient) -> str:
     """What is missing to lose a node."""
     if missing := find_missing_containers(kube):
         return missing
     return (
-        ""
-        if node_control.list_workers(Cluster())
-        else "a worker beside the control plane (WORKERS=1)"
+        "" if node_control.list_workers(kube) else "a worker beside the control plane (WORKERS=1)"
     )
 
 
-def find_missing_metrics_server(kube: KubectlClient) -> str:
+def find_missing_metrics_server(kube: KubeClient) -> str:
     """What is missing to stop the metrics."""
-    if kube.get(_METRICS_SERVER_PATH) is not None:
+    if kube.get_path(_METRICS_SERVER_PATH) is not None:
         return ""
     return "a Deployment metrics-server in kube-system"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from hack.scenarios.chaos import fault_injectors
 from hack.scenarios.chaos.environment import APP_NAME, Environment
 from hack.scenarios.common.errors import ScenarioError
-from hack.scenarios.common.kube_client import KubectlClient
+from hack.testkit.kube_client import KubeClient
 
 Json = dict[str, Any]
 Injector = Callable[[Environment], None]
@@ -112,7 +112,7 @@ class Fault:
     inject_repeatedly: Injector | None = None
     second_fault: tuple[str, Injector] | None = None
     operator_count: int = 1
-    find_missing_requirement: Callable[[KubectlClient], str] | None = None
+    find_missing_requirement: Callable[[KubeClient], str] | None = None
 
 
 FAULTS: Final = (

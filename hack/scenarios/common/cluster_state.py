@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from hack.scenarios.common.kube_client import Json, KubectlClient
+from hack.testkit.kube_client import Json, KubeClient
 
 _APPS_PATH = "/apis/selfhealing.dev/v1alpha1/namespaces/{ns}/selfhealingapps"
 _SHOWN_EVENTS = {
@@ -121,12 +121,12 @@ class ClusterSnapshot:
         return sum(event.reason == reason for event in self.events)
 
 
-def read_cluster_state(kube: KubectlClient, app: str = "") -> ClusterSnapshot:
+def read_cluster_state(kube: KubeClient, app: str = "") -> ClusterSnapshot:
     """Look at an app, or at all of the namespace: pods, Services' endpoints, Events."""
-    apps = kube.get(_APPS_PATH, table=True)
-    pods = kube.get("/api/v1/namespaces/{ns}/pods", table=True)
-    slices = kube.get("/apis/discovery.k8s.io/v1/namespaces/{ns}/endpointslices")
-    events = kube.get("/api/v1/namespaces/{ns}/events")
+    apps = kube.get_path(_APPS_PATH, table=True)
+    pods = kube.get_path("/api/v1/namespaces/{ns}/pods", table=True)
+    slices = kube.get_path("/apis/discovery.k8s.io/v1/namespaces/{ns}/endpointslices")
+    events = kube.get_path("/api/v1/namespaces/{ns}/events")
     return parse_cluster_state(apps or {}, pods or {}, slices or {}, events or {}, app)
 
 

@@ -1,9 +1,7 @@
-"""What ends a show early."""
+"""The error of a scenario."""
+
+from hack.testkit.errors import ToolError
 
 
-class ScenarioError(Exception):
-    """Something did not happen, or cannot be done here; the message is for people."""
-
-
-class UnreachableError(ScenarioError):
-    """The API server did not answer; it may, if asked again."""
+class ScenarioError(ToolError):
+    """Something that a scenario expects did not happen; the message says what."""

@@ -1,16 +1,16 @@
 """A play's own namespace: made anew for each run, removed at its end, never somebody else's."""
 
 import json
-import time
 
 from hack.scenarios.common.errors import ScenarioError
-from hack.scenarios.common.kube_client import KubectlClient
+from hack.testkit.kube_client import KubeClient
+from hack.testkit.wait import wait_until
 
 _PATH = "/api/v1/namespaces/{ns}"
 _DELETE_TIMEOUT = 90
 
 
-def create_namespace(kube: KubectlClient, scenario: str) -> None:
+def create_namespace(kube: KubeClient, scenario: str) -> None:
     """Make the namespace; what an earlier run has left in it is removed first.
 
     Args:
@@ -31,16 +31,16 @@ def create_namespace(kube: KubectlClient, scenario: str) -> None:
         "kind": "Namespace",
         "metadata": {"name": kube.namespace, "labels": {_label(scenario): "true"}},
     }
-    kube.kubectl("create -f -", stdin=json.dumps(body))
+    kube.run_kubectl("create -f -", stdin=json.dumps(body))
 
 
-def has_leftover_namespace(kube: KubectlClient, scenario: str) -> bool:
+def has_leftover_namespace(kube: KubeClient, scenario: str) -> bool:
     """Whether there is a namespace of that name already.
 
     Raises:
         ShowError: there is, and it is not the play's.
     """
-    found = kube.get(_PATH)
+    found = kube.get_path(_PATH)
     if found is None:
         return False
     if _label(scenario) not in found["metadata"].get("labels", {}):
@@ -55,17 +55,16 @@ def _label(scenario: str) -> str:
     return f"selfhealing.dev/{scenario}"
 
 
-def delete_namespace(kube: KubectlClient) -> None:
+def delete_namespace(kube: KubeClient) -> None:
     """Remove the namespace, and wait until it is gone.
 
     Raises:
         ShowError: it does not go.
     """
-    kube.kubectl(f"delete namespace {kube.namespace} --ignore-not-found --wait=false")
-    deadline = time.monotonic() + _DELETE_TIMEOUT
-    while kube.get(_PATH) is not None:
-        if time.monotonic() > deadline:
-            raise ScenarioError(
-                f"namespace {kube.namespace} is still there after {_DELETE_TIMEOUT} s"
-            )
-        time.sleep(0.5)
+    kube.run_kubectl(f"delete namespace {kube.namespace} --ignore-not-found --wait=false")
+    wait_until(
+        f"namespace {kube.namespace} is gone",
+        lambda: kube.get_path(_PATH) is None,
+        _DELETE_TIMEOUT,
+        expected_errors=(),
+    )

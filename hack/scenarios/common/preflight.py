@@ -6,35 +6,35 @@ from contextlib import contextmanager
 
 from hack.localcluster.paths import Paths
 from hack.scenarios.common.errors import ScenarioError
-from hack.scenarios.common.kube_client import KubectlClient
+from hack.testkit.kube_client import KubeClient
 
 _OPERATOR = "/apis/apps/v1/namespaces/selfhealing-system/deployments/selfhealing-operator"
 _CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/selfhealingapps.selfhealing.dev"
 
 
-def is_operator_installed(kube: KubectlClient) -> bool:
+def is_operator_installed(kube: KubeClient) -> bool:
     """Whether the operator is installed in the cluster."""
-    return kube.get(_OPERATOR) is not None
+    return kube.get_path(_OPERATOR) is not None
 
 
-def require_crd(kube: KubectlClient) -> None:
+def require_crd(kube: KubeClient) -> None:
     """Look whether the cluster knows the kind.
 
     Raises:
         ShowError: it does not.
     """
-    if kube.get(_CRD) is None:
+    if kube.get_path(_CRD) is None:
         raise ScenarioError("the cluster does not know SelfHealingApps: run `make deploy`")
 
 
-def require_operator(kube: KubectlClient) -> None:
+def require_operator(kube: KubeClient) -> None:
     """Look whether a play can begin.
 
     Raises:
         ShowError: the cluster does not know the kind, or its operator is not ready.
     """
     require_crd(kube)
-    operator = kube.get(_OPERATOR)
+    operator = kube.get_path(_OPERATOR)
     if operator is None:
         print("There is no operator in selfhealing-system; so yours must be running (`make run`).")
     elif not operator.get("status", {}).get("availableReplicas"):
@@ -44,10 +44,10 @@ def require_operator(kube: KubectlClient) -> None:
         )
 
 
-def describe_cluster(kube: KubectlClient) -> str:
+def describe_cluster(kube: KubeClient) -> str:
     """What a play ran on, for people."""
-    version = (kube.get("/version") or {}).get("gitVersion", "an unknown version")
-    nodes = (kube.get("/api/v1/nodes") or {}).get("items", ())
+    version = (kube.get_path("/version") or {}).get("gitVersion", "an unknown version")
+    nodes = (kube.get_path("/api/v1/nodes") or {}).get("items", ())
     real_nodes = [
         node
         for node in nodes

@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from hack.scenarios.common.cluster_state import ClusterSnapshot, read_cluster_state
-from hack.scenarios.common.errors import ScenarioError
-from hack.scenarios.common.kube_client import KubectlClient
 from hack.scenarios.common.timeline import Sample
+from hack.testkit.errors import ApiError
+from hack.testkit.kube_client import KubeClient
 
 SAMPLE_INTERVAL: Final = 1.0
 """Seconds between two looks, where nothing else is said."""
@@ -31,7 +31,7 @@ class Sampler:
 
     def __init__(
         self,
-        kube: KubectlClient,
+        kube: KubeClient,
         on_snapshot: Callable[[ClusterSnapshot], None],
         *,
         interval: float = SAMPLE_INTERVAL,
@@ -100,7 +100,7 @@ class Sampler:
                 if self._read_cpu is not None and number % _CPU_SAMPLE_STRIDE == 0:
                     cpu = self._read_cpu()
                 snapshot = read_cluster_state(self._kube)
-            except ScenarioError:
+            except ApiError:
                 pass  # an API server that is away for a moment leaves a gap, nothing worse
             else:
                 self._samples.append(Sample(self.elapsed, snapshot, cpu))

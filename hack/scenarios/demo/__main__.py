@@ -9,13 +9,15 @@ from pathlib import Path
 from rich.console import Console
 
 from hack.localcluster.paths import Paths, find_paths
-from hack.scenarios.common import cli, namespace, preflight
+from hack.scenarios.common import namespace, preflight
 from hack.scenarios.common.cluster_state import ClusterSnapshot
-from hack.scenarios.common.errors import ScenarioError
-from hack.scenarios.common.kube_client import KubectlClient
+from hack.scenarios.common.open_console import open_console
 from hack.scenarios.common.text import format_clock
 from hack.scenarios.demo.runner import DemoRunner
 from hack.scenarios.demo.steps import CLEAN_UP_STEP, DEMO_STEPS
+from hack.testkit import cli
+from hack.testkit.errors import ToolError
+from hack.testkit.kube_client import KubeClient, connect_to_clone_cluster
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,19 +28,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_locked(options: argparse.Namespace) -> int:
     paths = find_paths(Path(__file__).resolve().parents[3], os.environ)
-    kube = KubectlClient(paths, options.namespace)
+    kube = connect_to_clone_cluster(paths, options.namespace)
     with preflight.run_exclusively(paths, "demo"):
         return _run(kube, paths, keep=options.keep, plain=options.plain)
 
 
-def _run(kube: KubectlClient, paths: Paths, *, keep: bool, plain: bool) -> int:
+def _run(kube: KubeClient, paths: Paths, *, keep: bool, plain: bool) -> int:
     preflight.require_operator(kube)
     namespace.create_namespace(kube, "demo")
     try:
-        with cli.open_console(Console(), plain=plain) as screen:
+        with open_console(Console(), plain=plain) as screen:
             runner = DemoRunner(kube, screen)
             seconds = runner.run_steps(DEMO_STEPS if keep else (*DEMO_STEPS, CLEAN_UP_STEP))
-    except ScenarioError as error:
+    except ToolError as error:
         print(f"\nerror: {error}\n", file=sys.stderr)
         for line in _failure_lines(kube, runner.snapshot):
             print(line, file=sys.stderr)
@@ -55,7 +57,7 @@ def _run(kube: KubectlClient, paths: Paths, *, keep: bool, plain: bool) -> int:
     return 0
 
 
-def _failure_lines(kube: KubectlClient, snapshot: ClusterSnapshot) -> Iterator[str]:
+def _failure_lines(kube: KubeClient, snapshot: ClusterSnapshot) -> Iterator[str]:
     """What to look at after a failure."""
     yield f"The app: {' '.join(snapshot.row) or 'not there'}"
     if snapshot.status.get("message"):
@@ -69,7 +71,7 @@ def _failure_lines(kube: KubectlClient, snapshot: ClusterSnapshot) -> Iterator[s
     yield "  kubectl -n selfhealing-system logs deployment/selfhealing-operator --tail=50"
 
 
-def _closing_lines(kube: KubectlClient, paths: Paths, *, keep: bool) -> Iterator[str]:
+def _closing_lines(kube: KubeClient, paths: Paths, *, keep: bool) -> Iterator[str]:
     """What is still there, and how to go on or stop."""
     if keep:
         yield f"Kept: namespace {kube.namespace}; the next `make demo` removes it."

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 from hack.scenarios.common.cluster_state import ClusterSnapshot, read_cluster_state
 from hack.scenarios.common.console import Progress, ScenarioConsole
-from hack.scenarios.common.errors import ScenarioError, UnreachableError
-from hack.scenarios.common.kube_client import KubectlClient
-from hack.scenarios.demo.http_access import (
+from hack.scenarios.common.errors import ScenarioError
+from hack.testkit.errors import ToolError
+from hack.testkit.kube_client import KubeClient
+from hack.testkit.service_access import (
     HttpAccess,
     HttpResponse,
     NodePortAccess,
     ServiceProxyAccess,
 )
+from hack.testkit.wait import wait_until
 
 POLL_INTERVAL = 0.4
 """Seconds between two looks at the cluster."""
@@ -42,7 +44,7 @@ class DemoRunner:
 
     def __init__(
         self,
-        kube: KubectlClient,
+        kube: KubeClient,
         console: ScenarioConsole,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,7 +68,7 @@ class DemoRunner:
             self._console.begin_step(progress)
             try:
                 summary = step.run(self)
-            except ScenarioError as error:
+            except ToolError as error:
                 raise ScenarioError(f"step {number}, {step.title!r}: {error}") from error
             progress.waiting_for = ""
             self._console.end_step(progress, summary)
@@ -84,10 +86,10 @@ class DemoRunner:
         """Explain something."""
         self._console.print_note(text)
 
-    def kubectl(self, arguments: str) -> None:
+    def run_kubectl(self, arguments: str) -> None:
         """Type a kubectl command."""
         self._console.print_command(
-            self.kube.format_command(arguments), self.kube.kubectl(arguments)
+            self.kube.format_command(arguments), self.kube.run_kubectl(arguments)
         )
 
     def send_request(self, path: str) -> HttpResponse:
@@ -111,7 +113,7 @@ class DemoRunner:
                     f"{endpoint} answers", lambda _: node_port.get("/").is_ok, NODE_PORT_TIMEOUT
                 )
                 self._access = node_port
-            except ScenarioError:
+            except ToolError:
                 self._access = ServiceProxyAccess(self.kube, APP_NAME)
         return self._access
 
@@ -124,18 +126,11 @@ class DemoRunner:
             ShowError: it did not become true within ``limit`` seconds.
         """
         self._progress.waiting_for = description
-        deadline = self._clock() + timeout
-        while True:
-            started, reason = self._clock(), ""
-            try:
-                self.snapshot = read_cluster_state(self.kube, APP_NAME)
-                self._console.show_snapshot(self.snapshot, self._progress)
-                if condition(self.snapshot):
-                    return self.snapshot
-            except UnreachableError as error:
-                reason = f": {error}"
-            if started >= deadline:
-                raise ScenarioError(
-                    f"it did not happen within {timeout:.0f} s that {description}{reason}"
-                )
-            time.sleep(max(0.0, POLL_INTERVAL - (self._clock() - started)))
+
+        def is_true() -> bool:
+            self.snapshot = read_cluster_state(self.kube, APP_NAME)
+            self._console.show_snapshot(self.snapshot, self._progress)
+            return condition(self.snapshot)
+
+        wait_until(description, is_true, timeout, interval=POLL_INTERVAL, clock=self._clock)
+        return self.snapshot

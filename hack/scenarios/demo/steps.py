@@ -3,6 +3,7 @@
 from hack.scenarios.common.cluster_state import ClusterSnapshot, PodRow
 from hack.scenarios.common.errors import ScenarioError
 from hack.scenarios.demo.runner import APP_NAME, DemoRunner, Step
+from hack.testkit.kube_client import ROOT
 
 MANIFEST = "hack/scenarios/demo/app.yaml"
 _APP_RESOURCE = f"sha/{APP_NAME}"
@@ -15,11 +16,12 @@ _CHILD_PATHS = (
 
 
 def _apply(runner: DemoRunner) -> str:
-    runner.explain("This is all that a user writes:\n" + runner.kube.read_repository_file(MANIFEST))
-    runner.kubectl(f"apply -f {MANIFEST}")
+    manifest = (ROOT / MANIFEST).read_text(encoding="utf-8")
+    runner.explain(f"This is all that a user writes:\n{manifest}")
+    runner.run_kubectl(f"apply -f {MANIFEST}")
 
     def has_children(_: ClusterSnapshot) -> bool:
-        return all(runner.kube.get(path) is not None for path in _CHILD_PATHS)
+        return all(runner.kube.get_path(path) is not None for path in _CHILD_PATHS)
 
     runner.wait_until(
         "the operator has made a Deployment, a Service and an autoscaler of it", has_children, 30
@@ -84,7 +86,7 @@ def _fail_readiness(runner: DemoRunner) -> str:
     runner.explain(
         "Through the Service it cannot be told to be ready again; so the pod itself is asked."
     )
-    runner.kubectl(_format_exec(before, "/ready-again"))
+    runner.run_kubectl(_format_exec(before, "/ready-again"))
     runner.wait_until(
         "the pod is back in the Service's endpoints",
         lambda now: now.is_ready and _has_state(now, before, is_ready=True, is_serving=True),
@@ -114,7 +116,7 @@ def _scale_up(runner: DemoRunner) -> str:
     now = runner.wait_until(
         "every pod is ready", lambda now: now.is_ready and len(now.remaining_pods) > 1, 120
     )
-    runner.kubectl("get selfhealingapps")
+    runner.run_kubectl("get selfhealingapps")
     if runner.snapshot.find_pod(before.uid) is None:
         raise ScenarioError(f"{before.name}, which carries the load, is gone")
     return f"{len(now.remaining_pods)} pods, cpu {_autoscaler_cpu(now)}"
@@ -122,7 +124,7 @@ def _scale_up(runner: DemoRunner) -> str:
 
 def _scale_down(runner: DemoRunner) -> str:
     loaded = runner.snapshot.pods[0]
-    runner.kubectl(_format_exec(loaded, "/stop-load"))
+    runner.run_kubectl(_format_exec(loaded, "/stop-load"))
     runner.explain(
         "The load ends. The autoscaler waits a little, lest it come back, and removes pods."
     )
@@ -138,10 +140,10 @@ def _edit_deployment(runner: DemoRunner) -> str:
     events_before = runner.snapshot.count_events("DriftCorrected")
     desired_image = runner.snapshot.status["image"]
     runner.explain("Somebody edits the Deployment by hand:")
-    runner.kubectl(f"set image deployment/{APP_NAME} app=somebody-elses/image:v2")
+    runner.run_kubectl(f"set image deployment/{APP_NAME} app=somebody-elses/image:v2")
 
     def has_desired_image(_: ClusterSnapshot) -> bool:
-        live = runner.kube.get(_DEPLOYMENT_PATH)
+        live = runner.kube.get_path(_DEPLOYMENT_PATH)
         containers = live["spec"]["template"]["spec"]["containers"] if live else []
         return [container["image"] for container in containers] == [desired_image]
 
@@ -154,15 +156,15 @@ def _edit_deployment(runner: DemoRunner) -> str:
 
 
 def _delete_deployment(runner: DemoRunner) -> str:
-    live = runner.kube.get(_DEPLOYMENT_PATH)
+    live = runner.kube.get_path(_DEPLOYMENT_PATH)
     uid = live["metadata"]["uid"] if live else ""
     before = _wait_for_single_pod(runner)
     restarts_before = runner.snapshot.count_restarts()
     runner.explain("Somebody deletes the whole Deployment:")
-    runner.kubectl(f"delete deployment {APP_NAME}")
+    runner.run_kubectl(f"delete deployment {APP_NAME}")
 
     def is_recreated(_: ClusterSnapshot) -> bool:
-        found = runner.kube.get(_DEPLOYMENT_PATH)
+        found = runner.kube.get_path(_DEPLOYMENT_PATH)
         return found is not None and found["metadata"]["uid"] != uid
 
     runner.wait_until("there is a new Deployment", is_recreated, 30)
@@ -179,17 +181,17 @@ def _delete_deployment(runner: DemoRunner) -> str:
 
 
 def _show_status(runner: DemoRunner) -> str:
-    runner.kubectl("get selfhealingapps")
-    runner.kubectl(f"get {_APP_RESOURCE} -o jsonpath={{.status.restarts.byReason}}")
-    runner.kubectl(f"events --for {_APP_RESOURCE}")
+    runner.run_kubectl("get selfhealingapps")
+    runner.run_kubectl(f"get {_APP_RESOURCE} -o jsonpath={{.status.restarts.byReason}}")
+    runner.run_kubectl(f"events --for {_APP_RESOURCE}")
     return str(runner.snapshot.status["message"])
 
 
 def _clean_up(runner: DemoRunner) -> str:
-    runner.kubectl(f"delete {_APP_RESOURCE}")
+    runner.run_kubectl(f"delete {_APP_RESOURCE}")
 
     def is_deleted(now: ClusterSnapshot) -> bool:
-        return not now.pods and all(runner.kube.get(path) is None for path in _CHILD_PATHS)
+        return not now.pods and all(runner.kube.get_path(path) is None for path in _CHILD_PATHS)
 
     runner.wait_until("everything that belonged to it is gone", is_deleted, 60)
     return "Deployment, Service, autoscaler and pods are gone with it"

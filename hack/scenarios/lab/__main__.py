@@ -14,9 +14,9 @@ import yaml
 from rich.console import Console
 
 from hack.localcluster.paths import Paths, find_paths
-from hack.scenarios.common import cli, namespace, preflight
+from hack.scenarios.common import namespace, preflight
 from hack.scenarios.common.console import Progress
-from hack.scenarios.common.kube_client import KubectlClient
+from hack.scenarios.common.open_console import open_console
 from hack.scenarios.common.text import format_clock
 from hack.scenarios.common.timeline import build_timeline
 from hack.scenarios.lab import report
@@ -24,6 +24,8 @@ from hack.scenarios.lab.errors import PageError
 from hack.scenarios.lab.page_parser import Page
 from hack.scenarios.lab.page_set import PageSet
 from hack.scenarios.lab.runner import PageResult, PageRunner
+from hack.testkit import cli
+from hack.testkit.kube_client import KubeClient, connect_to_clone_cluster
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -58,7 +60,7 @@ def _run_lab(options: argparse.Namespace) -> int:
     book = PageSet(_ROOT)
     pages = book.select_pages(options.step)
     paths = find_paths(_ROOT, os.environ)
-    kube = KubectlClient(paths, options.namespace)
+    kube = connect_to_clone_cluster(paths, options.namespace)
     with (
         preflight.run_exclusively(paths, "lab"),
         tempfile.TemporaryDirectory(prefix="lab-") as work,
@@ -69,7 +71,7 @@ def _run_lab(options: argparse.Namespace) -> int:
         environment = _shell_environment(paths, kube.namespace, Path(work))
         began, start = datetime.now().astimezone(), time.monotonic()
         try:
-            with cli.open_console(console, plain=options.plain) as screen:
+            with open_console(console, plain=options.plain) as screen:
                 runner = PageRunner(kube, _ROOT, Path(work), screen, environment)
                 results = tuple(run_pages(runner, pages, is_requested=bool(options.step)))
         except KeyboardInterrupt:
@@ -148,7 +150,7 @@ def _shell_environment(paths: Paths, namespace: str, work: Path) -> dict[str, st
 
 def _closing_lines(
     run: report.LabReport,
-    kube: KubectlClient,
+    kube: KubeClient,
     paths: Paths,
     file: Path,
     options: argparse.Namespace,

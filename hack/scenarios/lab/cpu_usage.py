@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 
-from hack.scenarios.common.errors import ScenarioError
-from hack.scenarios.common.kube_client import Json, KubectlClient
+from hack.testkit.errors import ApiError
+from hack.testkit.kube_client import Json, KubeClient
 from selfhealing.api.quantity import parse_quantity
 
 _METRICS = "/apis/metrics.k8s.io/v1beta1/namespaces/{ns}/pods"
 
 
-def read_cpu(kube: KubectlClient) -> Mapping[str, int] | None:
+def read_cpu(kube: KubeClient) -> Mapping[str, int] | None:
     """Millicores of each pod; None where there is no metrics server, or it is starting."""
     try:
-        return parse_cpu(kube.get(_METRICS) or {})
-    except ScenarioError:
+        return parse_cpu(kube.get_path(_METRICS) or {})
+    except ApiError:
         return None
 
 

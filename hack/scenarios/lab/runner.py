@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from hack.scenarios.common.console import Progress, ScenarioConsole
-from hack.scenarios.common.kube_client import KubectlClient
 from hack.scenarios.common.sampler import Sampler
 from hack.scenarios.common.timeline import Mark, Timeline, build_timeline, summarize_timeline
 from hack.scenarios.lab.cpu_usage import read_cpu
@@ -16,6 +15,7 @@ from hack.scenarios.lab.output_compare import has_same_heading
 from hack.scenarios.lab.page_generator import clean_output
 from hack.scenarios.lab.page_parser import Command, Page
 from hack.scenarios.lab.shell import Shell, ShellOutput
+from hack.testkit.kube_client import KubeClient
 
 _RETRY_INTERVAL = 1.0
 """Seconds between two tries of a block that the reader repeats."""
@@ -79,7 +79,7 @@ class PageResult:
 class PageRunner:
     """The cluster, the reader's shell and the screen."""
 
-    kube: KubectlClient
+    kube: KubeClient
     root: Path
     work_folder: Path
     console: ScenarioConsole
@@ -175,11 +175,11 @@ class PageRunner:
         Raises:
             ShowError: something stays.
         """
-        self.kube.kubectl(
+        self.kube.run_kubectl(
             f"delete {_DELETED_KINDS} --all --cascade=foreground --timeout=90s", seconds=100
         )
-        self.kube.kubectl("delete events --all")
-        self.kube.kubectl("wait --for=delete pod --all --timeout=90s", seconds=100)
+        self.kube.run_kubectl("delete events --all")
+        self.kube.run_kubectl("wait --for=delete pod --all --timeout=90s", seconds=100)
 
     def _describe_cluster(self) -> str:
         """What there is, for people who want to know why."""

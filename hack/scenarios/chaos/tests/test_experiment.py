@@ -10,7 +10,6 @@ from typing import Any, Self
 import pytest
 import requests
 
-from hack.loadtest.service_access import ServiceEndpoint
 from hack.scenarios.chaos import experiment as module
 from hack.scenarios.chaos.environment import Environment
 from hack.scenarios.chaos.experiment import Experiment
@@ -18,11 +17,12 @@ from hack.scenarios.chaos.faults import Fault, select_faults
 from hack.scenarios.common.cluster_state import ClusterSnapshot
 from hack.scenarios.common.console import Progress
 from hack.scenarios.common.errors import ScenarioError
-from hack.scenarios.common.kube_client import Json
 from hack.scenarios.common.plain_console import PlainConsole
 from hack.scenarios.common.request_stream import RequestStream
 from hack.scenarios.common.tests.builders import build_pod, build_sample
 from hack.scenarios.common.timeline import MarkKind, Sample
+from hack.testkit.kube_client import Json
+from hack.testkit.service_access import ServiceEndpoint
 
 READY: dict[str, Any] = {
     "conditions": [{"type": "Ready", "status": "True"}],
@@ -49,12 +49,12 @@ class _FakeClient:
     def __init__(self) -> None:
         self.requests: list[str] = []
 
-    def kubectl(self, arguments: str, *, stdin: str | None = None, seconds: float = 60) -> str:
+    def run_kubectl(self, arguments: str, *, stdin: str | None = None, seconds: float = 60) -> str:
         assert seconds > 0
         self.requests.append(f"{arguments} {stdin or ''}")
         return ""
 
-    def get(self, path: str) -> Json:
+    def get_path(self, path: str) -> Json:
         """What the app's status says, once there is anything to say."""
         assert path.endswith("/selfhealingapps/shop")
         struck = any("patch" in command for command in self.requests)

@@ -16,11 +16,11 @@ from hack.scenarios.common.cluster_state import (
 )
 from hack.scenarios.common.console import Progress
 from hack.scenarios.common.errors import ScenarioError
-from hack.scenarios.common.kube_client import Json
 from hack.scenarios.common.live_console import render_view
 from hack.scenarios.common.plain_console import PlainConsole
 from hack.scenarios.demo.runner import DemoRunner, Step
 from hack.scenarios.demo.steps import CLEAN_UP_STEP, DEMO_STEPS, MANIFEST
+from hack.testkit.kube_client import Json
 from selfhealing.api.spec import parse_spec
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -152,7 +152,7 @@ class _FakeClient:
 
     namespace = "demo"
 
-    def get(self, _path: str, *, table: bool = False) -> Json | None:
+    def get_path(self, _path: str, *, table: bool = False) -> Json | None:
         return None if table else {}
 
     def format_command(self, arguments: str) -> str:

@@ -1,5 +1,5 @@
-from hack.scenarios.common.kube_client import Json
 from hack.scenarios.lab.cpu_usage import parse_cpu
+from hack.testkit.kube_client import Json
 
 
 def metrics(**usage: str) -> Json:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from hack.scenarios.common.console import Progress
-from hack.scenarios.common.errors import ScenarioError
-from hack.scenarios.common.kube_client import Json
 from hack.scenarios.common.plain_console import PlainConsole
 from hack.scenarios.lab.__main__ import run_pages
 from hack.scenarios.lab.page_parser import Page, parse_page
 from hack.scenarios.lab.runner import PageRunner
+from hack.testkit.errors import ApiError
+from hack.testkit.kube_client import Json
 
 
 class _FakeClient:
@@ -22,12 +22,12 @@ class _FakeClient:
     def __init__(self) -> None:
         self.cleared: list[str] = []
 
-    def get(self, path: str, *, table: bool = False) -> Json | None:
+    def get_path(self, path: str, *, table: bool = False) -> Json | None:
         if "metrics.k8s.io" in path:
-            raise ScenarioError("no metrics here")
+            raise ApiError("no metrics here")
         return None if table else {}
 
-    def kubectl(self, arguments: str, *, seconds: float = 60) -> str:
+    def run_kubectl(self, arguments: str, *, seconds: float = 60) -> str:
         assert seconds > 0
         self.cleared.append(arguments)
         return ""

@@ -1,17 +1,13 @@
 """How a show begins and ends in a shell."""
 
-import io
 import os
 import signal
 from collections.abc import Iterator
 
 import pytest
-from rich.console import Console
 
-from hack.scenarios.common import cli
-from hack.scenarios.common.errors import ScenarioError
-from hack.scenarios.common.live_console import LiveConsole
-from hack.scenarios.common.plain_console import PlainConsole
+from hack.testkit import cli
+from hack.testkit.errors import ToolError
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +32,7 @@ class TestAnswered:
         """With its own code."""
         assert code == cli.run_command(lambda: code)
 
-    @pytest.mark.parametrize("error", [ScenarioError("no cluster"), KeyError("no cluster")])
+    @pytest.mark.parametrize("error", [ToolError("no cluster"), KeyError("no cluster")])
     def test_it_cannot_be_done(self, error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
         """The message is all that is said."""
         assert 1 == cli.run_command(lambda: raise_error(error), KeyError)
@@ -58,22 +54,3 @@ class TestAnswered:
 
         assert cli.EXIT_INTERRUPTED == cli.run_command(stopped)
         assert "\nstopped\n" == capsys.readouterr().err
-
-
-class TestScreen:
-    """What a person sees."""
-
-    @pytest.mark.parametrize(
-        ("terminal", "kind", "plain", "expected"),
-        [
-            (True, "xterm", False, LiveConsole),
-            (True, "xterm", True, PlainConsole),
-            (True, "dumb", False, PlainConsole),
-            (False, "xterm", False, PlainConsole),
-        ],
-    )
-    def test_kinds(self, terminal: bool, kind: str, plain: bool, expected: type) -> None:  # noqa: FBT001 - a table's columns
-        """A live view only where the terminal can show one."""
-        console = Console(file=io.StringIO(), force_terminal=terminal, _environ={"TERM": kind})
-        with cli.open_console(console, plain=plain) as screen:
-            assert isinstance(screen, expected)

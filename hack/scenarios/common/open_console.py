@@ -1,0 +1,20 @@
+"""The choice of what a person sees."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from hack.scenarios.common.console import ScenarioConsole
+from hack.scenarios.common.live_console import LiveConsole
+from hack.scenarios.common.plain_console import PlainConsole
+
+
+@contextmanager
+def open_console(console: Console, *, plain: bool) -> Iterator[ScenarioConsole]:
+    """A live view where the terminal can show one; otherwise, or if ``plain``, lines."""
+    if plain or not console.is_terminal or console.is_dumb_terminal:
+        yield PlainConsole()
+        return
+    with LiveConsole(console) as live:
+        yield live
