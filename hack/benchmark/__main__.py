@@ -17,7 +17,6 @@ from hack.benchmark import (
     convergence,
     latency,
     operator_process,
-    process_stats,
     report,
 )
 from hack.benchmark.api_client import AsyncKubeClient
@@ -30,7 +29,9 @@ from hack.benchmark.preflight import (
 )
 from hack.benchmark.progress import BenchmarkProgress
 from hack.scenarios.common.text import format_clock
+from hack.testkit import process_stats
 from hack.testkit.kube_client import Json
+from hack.testkit.operator_process import OperatorProcess, select_writes
 from selfhealing.controller.settings import Settings
 
 OPERATOR_WORKERS = Settings().workers
@@ -102,11 +103,11 @@ class Benchmark:
     async def _run_fleet(self) -> None:
         plan = self._plan
         async with temporary_namespace(self._api, "fleet") as where:
-            running = operator_process.BenchmarkOperator(
+            running = operator_process.create_measured_operator(
                 [where], {"SELFHEALING_HEALING_SCALE": app_fleet.HEALING_SCALE}
             )
             try:
-                await running.start()
+                await operator_process.start(running)
                 await self._measure_memory(running, where)
                 if "b" in plan.figures:
                     await self._measure_latency(running, where)
@@ -115,7 +116,7 @@ class Benchmark:
                 if "d" in plan.figures:
                     await self._measure_restart(running, where)
             finally:
-                await asyncio.shield(running.close())
+                await operator_process.stop(running)
             if "c" in plan.figures:
                 with self._progress.step("(c) the price of a relist", 60):
                     idle = self.results["idle"]
@@ -124,9 +125,7 @@ class Benchmark:
                     idle["relistCpuSeconds"] = round(price, 3)
                     idle["relistIntervalSeconds"] = app_fleet.DEFAULT_RELIST_INTERVAL
 
-    async def _measure_memory(
-        self, running: operator_process.BenchmarkOperator, where: str
-    ) -> None:
+    async def _measure_memory(self, running: OperatorProcess, where: str) -> None:
         present = 0
         records: list[Json] = []
         for count in self._plan.fleet_steps:
@@ -142,9 +141,7 @@ class Benchmark:
         if "e" in self._plan.figures:
             self.results["memory"] = records
 
-    async def _measure_latency(
-        self, running: operator_process.BenchmarkOperator, where: str
-    ) -> None:
+    async def _measure_latency(self, running: OperatorProcess, where: str) -> None:
         plan = self._plan
         title = "(b) pod changes until the status tells"
         await self._progress.wait_for_quiet_machine(title)
@@ -152,11 +149,11 @@ class Benchmark:
             found = await latency.measure_latencies(
                 self._api, where, singles=plan.singles, bursts=plan.bursts, burst=plan.burst
             )
-            await running.stop()
+            await operator_process.stop(running)
             found["floor"] = await latency.measure_baseline(
                 self._api, where, bursts=plan.bursts, burst=plan.burst, concurrency=OPERATOR_WORKERS
             )
-            await running.start(plan.fleet)
+            await operator_process.start(running, plan.fleet)
         self.results["latency"] = {
             kind: {
                 "fromRequestSeconds": [round(value, 4) for value in values.from_request],
@@ -165,7 +162,7 @@ class Benchmark:
             for kind, values in found.items()
         }
 
-    async def _measure_idle(self, running: operator_process.BenchmarkOperator, where: str) -> None:
+    async def _measure_idle(self, running: OperatorProcess, where: str) -> None:
         plan = self._plan
         with self._progress.step("(c) every version proves itself", app_fleet.STABLE_TIMEOUT):
             if not await app_fleet.wait_until_stable(self._api, where):
@@ -180,7 +177,7 @@ class Benchmark:
             "pods": await self._api.count("Pod", where),
             "seconds": found.seconds,
             "cpuSeconds": round(found.cpu, 3),
-            "writes": operator_process.count_writes(found.requests),
+            "writes": select_writes(found.requests).total(),
             "requests": dict(found.requests),
             "changedApps": found.changed_apps,
         }
@@ -188,9 +185,7 @@ class Benchmark:
             f"{found.core_share:.2%} of a core, requests: {dict(found.requests) or 'none'}"
         )
 
-    async def _measure_restart(
-        self, running: operator_process.BenchmarkOperator, where: str
-    ) -> None:
+    async def _measure_restart(self, running: OperatorProcess, where: str) -> None:
         count = self._plan.fleet
         runs = []
         for number in range(1, self._plan.restarts + 1):

@@ -5,10 +5,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from hack.benchmark import apps, operator_process, process_stats
+from hack.benchmark import apps, operator_process
 from hack.benchmark.api_client import AsyncKubeClient
 from hack.benchmark.convergence import grow_fleet
+from hack.testkit import process_stats
 from hack.testkit.kube_client import Json
+from hack.testkit.operator_process import OperatorProcess, select_writes
 from hack.testkit.wait import poll_async
 
 HEALING_SCALE = "0.1"
@@ -45,7 +47,7 @@ class IdleCost:
 
 async def measure_memory(  # noqa: PLR0913, PLR0917 - the fleet before and after
     api: AsyncKubeClient,
-    running: operator_process.BenchmarkOperator,
+    running: OperatorProcess,
     namespace: str,
     count: int,
     present: int,
@@ -87,15 +89,16 @@ async def wait_until_stable(api: AsyncKubeClient, namespace: str) -> bool:
 
 async def measure_idle(
     api: AsyncKubeClient,
-    running: operator_process.BenchmarkOperator,
+    running: OperatorProcess,
     namespace: str,
     seconds: float,
 ) -> IdleCost:
     """Watch the operator while nothing happens."""
     before = await _list_resource_versions(api, namespace)
-    requests, cpu = await running.count_requests(), running.read_cpu()
+    requests, cpu = await operator_process.count_requests(running), running.read_cpu_seconds()
     await asyncio.sleep(seconds)
-    cpu_used, sent = running.read_cpu() - cpu, await running.count_requests() - requests
+    cpu_used = running.read_cpu_seconds() - cpu
+    sent = await operator_process.count_requests(running) - requests
     return IdleCost(
         seconds,
         cpu_used,
@@ -106,25 +109,22 @@ async def measure_idle(
 
 async def measure_relist_cost(namespace: str, count: int, idle_share: float) -> float:
     """CPU seconds of one relist: of an operator that does it often, less what idling costs."""
-    running = operator_process.BenchmarkOperator(
+    running = operator_process.create_measured_operator(
         [namespace], {"SELFHEALING_RELIST_INTERVAL": str(RELIST_INTERVAL)}
     )
     try:
-        await running.start(count)
-        initial_lists = _count_lists(
-            await running.count_requests()
-        )  # catching up takes the same lists once
+        await operator_process.start(running, count)
+        # The start takes the same lists once.
+        initial_lists = _count_lists(await operator_process.count_requests(running))
         await asyncio.sleep(SETTLE_SECONDS)
-        cpu, lists = running.read_cpu(), _count_lists(await running.count_requests())
+        cpu = running.read_cpu_seconds()
+        lists = _count_lists(await operator_process.count_requests(running))
         await asyncio.sleep(RELIST_WINDOW)
-        cpu_used = running.read_cpu() - cpu - idle_share * RELIST_WINDOW
-        return (
-            max(0.0, cpu_used)
-            * initial_lists
-            / max(1, _count_lists(await running.count_requests()) - lists)
-        )
+        cpu_used = running.read_cpu_seconds() - cpu - idle_share * RELIST_WINDOW
+        more_lists = _count_lists(await operator_process.count_requests(running)) - lists
+        return max(0.0, cpu_used) * initial_lists / max(1, more_lists)
     finally:
-        await asyncio.shield(running.close())
+        await operator_process.stop(running)
 
 
 def _count_lists(requests: Counter[str]) -> int:
@@ -132,21 +132,21 @@ def _count_lists(requests: Counter[str]) -> int:
 
 
 async def measure_restart(
-    api: AsyncKubeClient, running: operator_process.BenchmarkOperator, namespace: str, count: int
+    api: AsyncKubeClient, running: OperatorProcess, namespace: str, count: int
 ) -> Json:
     """Stop the operator and start it again among ``count`` apps that are as they should be."""
     started = time.perf_counter()
-    await running.stop()
+    await operator_process.stop(running)
     stop_seconds = time.perf_counter() - started
     before = await _list_resource_versions(api, namespace)
-    start = await running.start(count)
+    start = await operator_process.start(running, count)
     await asyncio.sleep(LATE_WRITE_WINDOW)
-    sent = await running.count_requests()
+    sent = await operator_process.count_requests(running)
     return {
         "stopSeconds": round(stop_seconds, 3),
         "knownSeconds": round(start.synced, 3),
         "caughtUpSeconds": round(start.reconciled, 3),
-        "writes": operator_process.count_writes(sent),
+        "writes": select_writes(sent).total(),
         "changedApps": _count_changed(before, await _list_resource_versions(api, namespace)),
         "requests": dict(sent),
     }

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
-from hack.benchmark import apps, operator_process, process_stats
+from hack.benchmark import apps, operator_process
 from hack.benchmark.api_client import AsyncKubeClient
 from hack.benchmark.preflight import CHILD_KINDS, temporary_namespace
+from hack.testkit import process_stats
 from hack.testkit.kube_client import Json
 from hack.testkit.wait import poll_async
 
@@ -165,15 +166,15 @@ async def run_with_operator(
         temporary_namespace(api, "operator") as where,
         operator_process.run_operator(where) as running,
     ):
-        requests, cpu = await running.count_requests(), running.read_cpu()
+        requests, cpu = await operator_process.count_requests(running), running.read_cpu_seconds()
         before = process_stats.read_cpu_by_command()
         started = perf_counter()
         written, ready = await grow_fleet(api, where, names, concurrency)
         return ConvergenceRun(
             written - started,
             ready - started,
-            running.read_cpu() - cpu,
-            await running.count_requests() - requests,
+            running.read_cpu_seconds() - cpu,
+            await operator_process.count_requests(running) - requests,
             process_stats.read_cpu_by_command() - before,
         )
 

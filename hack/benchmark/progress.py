@@ -10,8 +10,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from hack.benchmark import process_stats
 from hack.scenarios.common.text import format_clock
+from hack.testkit import process_stats
 
 MAX_BUSY_SHARE = 0.35
 """A machine whose cores are less busy than this is quiet enough to measure on."""

@@ -1,10 +1,11 @@
-"""An operator process of the checkout, started and stopped by tests."""
+"""An operator process of the checkout, for the tests, the chaos scenarios and the benchmark."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,17 +13,18 @@ from pathlib import Path
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from hack.testkit import process_stats
 from hack.testkit.kube_client import KUBECONFIG, ROOT
-from hack.testkit.wait import eventually
+from hack.testkit.wait import POLL_INTERVAL, eventually
 
 SYNCED_LINE = "caught up with"
 START_TIMEOUT = 60
 STOP_TIMEOUT = 15
-WRITE_VERBS = ("create", "update", "patch", "delete")
+WRITE_VERBS = frozenset({"create", "update", "patch", "delete"})
 
 
 class OperatorProcess:
-    """One ``python -m selfhealing`` (or ``kopf run``) and its log."""
+    """``python -m selfhealing`` or ``kopf run``, its log, its metrics and what it costs."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self._command = list(command)
@@ -32,7 +34,7 @@ class OperatorProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait_for_sync: bool = True) -> None:
-        """Start it and, with ``ready``, wait until it has caught up with the cluster."""
+        """Start the process and, with ``wait_for_sync``, wait until its caches are filled."""
         self._offset = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as sink:
             self.process = subprocess.Popen(
@@ -45,13 +47,25 @@ class OperatorProcess:
         if wait_for_sync:
             self.wait_for_sync()
 
-    def wait_for_sync(self) -> None:
-        """Wait until it has caught up with the cluster since its last start."""
+    def wait_for_sync(self, timeout: float = START_TIMEOUT, poll: float = POLL_INTERVAL) -> None:
+        """Wait until the caches are filled since the last start.
+
+        Raises:
+            AssertionError: they are not within ``timeout`` seconds.
+            RuntimeError: the process has exited.
+        """
         eventually(
             lambda: SYNCED_LINE in self.read_log()[self._offset :] or self._raise_if_exited(),
-            timeout=START_TIMEOUT,
+            timeout=timeout,
+            poll=poll,
             description="the operator caught up",
         )
+
+    @property
+    def pid(self) -> int:
+        """The process id of a started process."""
+        assert self.process is not None
+        return self.process.pid
 
     def is_running(self) -> bool:
         """Whether the process runs."""
@@ -65,11 +79,11 @@ class OperatorProcess:
         return False
 
     def read_log(self) -> str:
-        """Its whole log."""
+        """Return the whole log, of all starts."""
         return self.log.read_bytes().decode(errors="replace") if self.log.exists() else ""
 
     def read_samples(self, name: str) -> list[tuple[dict[str, str], float]]:
-        """The samples of a metric, with their labels."""
+        """Return the labels and the value of each sample of a metric."""
         port = self._environment["SELFHEALING_METRICS_PORT"]
         text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
         return [
@@ -80,23 +94,33 @@ class OperatorProcess:
         ]
 
     def read_metric(self, name: str, **labels: str) -> float:
-        """The sum of the samples of a metric that carry ``labels``."""
+        """Return the sum of the samples of a metric that have ``labels``."""
         return sum(
             value for found, value in self.read_samples(name) if labels.items() <= found.items()
         )
 
-    def count_writes(self) -> dict[str, float]:
-        """How often it has written each kind since it was started, by its own account."""
-        counts: dict[str, float] = {}
+    def count_requests(self) -> Counter[str]:
+        """Count the requests to the API server since the last start, by ``verb Kind``."""
+        counts: Counter[str] = Counter()
         for labels, value in self.read_samples("selfhealing_api_requests_total"):
-            if labels["verb"] in WRITE_VERBS:
-                what = f"{labels['verb']} {labels['kind']}"
-                counts[what] = counts.get(what, 0) + value
+            counts[f"{labels['verb']} {labels['kind']}"] += int(value)
         return counts
+
+    def count_writes(self) -> Counter[str]:
+        """Count the requests of ``count_requests`` that change something."""
+        return select_writes(self.count_requests())
+
+    def read_cpu_seconds(self) -> float:
+        """Return the CPU seconds that the process has used."""
+        return process_stats.read_cpu_seconds(self.pid)
+
+    def read_memory(self) -> process_stats.Memory:
+        """Return the memory of the process in bytes."""
+        return process_stats.read_memory(self.pid)
 
     @contextmanager
     def stop_temporarily(self) -> Iterator[None]:
-        """Have it stopped while the block runs."""
+        """Stop the process during the block, and start it again."""
         self.stop()
         try:
             yield
@@ -104,11 +128,11 @@ class OperatorProcess:
             self.start()
 
     def stop(self) -> int:
-        """Ask it to stop and return its exit code."""
+        """Send SIGTERM and return the exit code."""
         return self._signal_and_wait(signal.SIGTERM)
 
     def kill(self) -> int:
-        """Kill it as a power cut would."""
+        """Send SIGKILL and return the exit code."""
         return self._signal_and_wait(signal.SIGKILL)
 
     def _signal_and_wait(self, number: signal.Signals) -> int:
@@ -123,33 +147,41 @@ class OperatorProcess:
             raise AssertionError(f"the operator did not stop within {STOP_TIMEOUT} s") from None
 
 
+def select_writes(requests_by_verb: Counter[str]) -> Counter[str]:
+    """Return the requests of ``OperatorProcess.count_requests`` that change something."""
+    return Counter(
+        {
+            name: count
+            for name, count in requests_by_verb.items()
+            if name.partition(" ")[0] in WRITE_VERBS
+        }
+    )
+
+
 def find_free_port() -> int:
-    """A TCP port that nobody listens on."""
+    """Return a TCP port of this machine on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-@contextmanager
-def run_operator(
+def create_operator(
     namespaces: Sequence[str],
     log: Path,
     *,
     kopf_run: bool = False,
     settings: Mapping[str, str] | None = None,
     kubeconfig: Path = KUBECONFIG,
-    wait_for_sync: bool = True,
-) -> Iterator[OperatorProcess]:
-    """An operator that serves ``namespaces`` (none means all) while the block runs.
+) -> OperatorProcess:
+    """Return an operator that serves ``namespaces`` (none means all); it is not started.
 
     Args:
-        namespaces: what it serves.
-        log: the file that it writes its log to.
-        kopf_run: start it as ``kopf run`` does, instead of by its own command.
-        settings: environment variables for it.
-        kubeconfig: how it reaches the API server.
-        wait_for_sync: wait until it has caught up.
+        namespaces: the namespaces it serves.
+        log: the file to which it appends its log.
+        kopf_run: start it with ``kopf run`` instead of ``python -m selfhealing``.
+        settings: more environment variables.
+        kubeconfig: the kubeconfig it uses.
     """
     environment = {
         "KUBECONFIG": str(kubeconfig),
@@ -164,7 +196,32 @@ def run_operator(
         where = [f"--namespace={name}" for name in namespaces] or ["--all-namespaces"]
         command = [sys.executable, "-m", "kopf", "run", "main.py", *where]
         environment.pop("SELFHEALING_NAMESPACES")
-    operator = OperatorProcess(command, environment, log)
+    return OperatorProcess(command, environment, log)
+
+
+@contextmanager
+def run_operator(
+    namespaces: Sequence[str],
+    log: Path,
+    *,
+    kopf_run: bool = False,
+    settings: Mapping[str, str] | None = None,
+    kubeconfig: Path = KUBECONFIG,
+    wait_for_sync: bool = True,
+) -> Iterator[OperatorProcess]:
+    """Run an operator during the block; the arguments are those of ``create_operator``.
+
+    Args:
+        namespaces: as there.
+        log: as there.
+        kopf_run: as there.
+        settings: as there.
+        kubeconfig: as there.
+        wait_for_sync: wait until its caches are filled.
+    """
+    operator = create_operator(
+        namespaces, log, kopf_run=kopf_run, settings=settings, kubeconfig=kubeconfig
+    )
     try:
         operator.start(wait_for_sync=wait_for_sync)
         yield operator

@@ -1,4 +1,4 @@
-"""What a process costs, read from /proc: CPU seconds and memory."""
+"""CPU seconds and memory of processes and of the machine, read from /proc."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ KIB = 1024
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that a process holds."""
+    """Memory of a process in bytes."""
 
     rss: int
     pss: int
@@ -20,13 +20,13 @@ class Memory:
 
 
 def read_cpu_seconds(pid: int) -> float:
-    """CPU seconds that a process has used, in user and system mode."""
+    """Return the CPU seconds of a process, in user and system mode."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def read_memory(pid: int) -> Memory:
-    """Memory of a process."""
+    """Return the memory of a process."""
     status = _read_kib_values(Path(f"/proc/{pid}/status"))
     rollup = _read_kib_values(Path(f"/proc/{pid}/smaps_rollup"))
     return Memory(status["VmRSS"] * KIB, rollup["Pss"] * KIB, status["VmHWM"] * KIB)
@@ -43,7 +43,7 @@ def _read_kib_values(file: Path) -> dict[str, int]:
 
 
 def read_cpu_by_command() -> Counter[str]:
-    """CPU seconds of all processes on this machine, by the command's name."""
+    """Return the CPU seconds of all running processes, by the command's name."""
     found: Counter[str] = Counter()
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -57,14 +57,14 @@ def read_cpu_by_command() -> Counter[str]:
 
 
 def read_busy_seconds() -> tuple[float, float]:
-    """Seconds that all cores have been busy, and have been there, since the machine started."""
+    """Return the busy seconds and all seconds of all cores since the machine started."""
     fields = [int(f) for f in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     idle = fields[3] + fields[4]
     return (sum(fields) - idle) / TICKS, sum(fields) / TICKS
 
 
 def describe_machine() -> dict[str, object]:
-    """What this machine is; nothing that tells whose it is."""
+    """Describe the machine for a report, without anything that identifies its owner."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = {line.partition(":")[2].strip() for line in lines if line.startswith("model name")}
     total = _read_kib_values(Path("/proc/meminfo"))["MemTotal"] * KIB
