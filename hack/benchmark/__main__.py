@@ -28,10 +28,10 @@ from hack.benchmark.preflight import (
     temporary_namespace,
 )
 from hack.benchmark.progress import BenchmarkProgress
-from hack.scenarios.common.text import format_clock
 from hack.testkit import process_stats
 from hack.testkit.kube_client import Json
 from hack.testkit.operator_process import OperatorProcess, select_writes
+from hack.testkit.progress import format_clock
 from selfhealing.controller.settings import Settings
 
 OPERATOR_WORKERS = Settings().workers

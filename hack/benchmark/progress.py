@@ -1,4 +1,4 @@
-"""What is being done now, what has been done, and how long it will still take."""
+"""The progress of the benchmark, and the wait for a quiet machine."""
 
 import asyncio
 import time
@@ -10,17 +10,17 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from hack.scenarios.common.text import format_clock
 from hack.testkit import process_stats
+from hack.testkit.progress import ProgressDisplay, format_clock
 
 MAX_BUSY_SHARE = 0.35
-"""A machine whose cores are less busy than this is quiet enough to measure on."""
+"""The busy share of all cores below which the machine is quiet enough to measure."""
 BUSY_SAMPLE_SECONDS = 2.0
 QUIET_TIMEOUT = 60.0
 
 
 class BenchmarkProgress:
-    """Shows steps as they begin and end, with a bar where there is a terminal for it."""
+    """A line for each step that is done, and a bar in a terminal."""
 
     def __init__(self, console: Console, seconds: float) -> None:
         self.console = console
@@ -31,16 +31,16 @@ class BenchmarkProgress:
             TimeElapsedColumn(),
             TextColumn("of about {task.fields[total_text]}"),
             console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
+        self._display = ProgressDisplay(console, refresh_per_second=4)
         self._task = self._bar.add_task("", total=seconds, total_text=format_clock(seconds))
         self._started = time.monotonic()
         self.noise: list[dict[str, object]] = []
 
     def __enter__(self) -> Self:
         """Show the bar."""
-        self._bar.start()
+        self._display.__enter__()
+        self._display.update(self._bar.get_renderable, str)
         return self
 
     def __exit__(
@@ -49,12 +49,12 @@ class BenchmarkProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Take the bar away."""
-        self._bar.stop()
+        """Remove the bar."""
+        self._display.__exit__(kind, error, trace)
 
     @contextmanager
     def step(self, title: str, seconds: float) -> Iterator[None]:
-        """A step of about ``seconds``."""
+        """Show a step that takes about ``seconds`` while the block runs."""
         self._bar.update(self._task, description=title)
         started = time.monotonic()
         yield
@@ -64,11 +64,11 @@ class BenchmarkProgress:
         self.console.print(f"{since:>6}  {title}: took {duration:.0f} s", highlight=False)
 
     def print_result(self, text: str) -> None:
-        """A result, under its step."""
+        """Print a result below its step."""
         self.console.print(f"        {text}", highlight=False)
 
     async def wait_for_quiet_machine(self, title: str) -> None:
-        """Wait a while for a quiet machine, and remember how quiet it was."""
+        """Wait up to QUIET_TIMEOUT for a quiet machine, and record how busy it was."""
         self._bar.update(self._task, description=f"waiting for a quiet machine before: {title}")
         deadline = time.monotonic() + QUIET_TIMEOUT
         while True:

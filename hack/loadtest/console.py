@@ -1,4 +1,4 @@
-"""How the load goes, for people: a bar and a table on a terminal, lines elsewhere."""
+"""The progress and the result of a load test, for people."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,25 +6,26 @@ from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from hack.loadtest.plan import LoadPlan
 from hack.loadtest.result_stats import ResultStats
+from hack.testkit.progress import ProgressDisplay
 
 _PERCENTILES: Final = (0.5, 0.9, 0.99)
-_PRINT_INTERVAL: Final = 5.0
-"""Seconds between lines."""
+_LIVE_INTERVAL: Final = 0.2
+_LINE_INTERVAL: Final = 5.0
+"""Seconds between two updates of the view, and between two lines of a log."""
 
 _MAX_REPLICAS: Final = 12
 _SUB_MILLISECOND_LIMIT: Final = 0.01
-"""Seconds below which a tenth of a millisecond is worth showing."""
+"""Seconds below which latencies are shown with a tenth of a millisecond."""
 
 
 class LoadConsole:
-    """Shows how far it is and what has come."""
+    """The progress of a load test: a bar and a table in a terminal, lines in a log."""
 
     def __init__(
         self,
@@ -33,18 +34,17 @@ class LoadConsole:
         stats: ResultStats,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._console = console
+        self._display = ProgressDisplay(
+            console, live_interval=_LIVE_INTERVAL, line_interval=_LINE_INTERVAL, clock=clock
+        )
         self._plan = plan
         self._stats = stats
         self._clock = clock
-        self._is_live = console.is_terminal and not console.is_dumb_terminal
-        self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._started = self._last = clock()
+        self._started = clock()
 
     def __enter__(self) -> Self:
-        """Begin."""
-        if self._is_live:
-            self._live.start()
+        """Show the display."""
+        self._display.__enter__()
         return self
 
     def __exit__(
@@ -53,27 +53,20 @@ class LoadConsole:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the terminal back."""
-        if self._is_live:
-            self._live.stop()
+        """Remove the display."""
+        self._display.__exit__(kind, error, trace)
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the console was created."""
         return self._clock() - self._started
 
     def update(self) -> None:
-        """Show how things are, if it is time to."""
-        now = self._clock()
-        if now - self._last < (0.2 if self._is_live else _PRINT_INTERVAL):
-            return
-        self._last = now
-        if self._is_live:
-            self._live.update(self._render(), refresh=True)
-        else:
-            self._console.print(
-                f"  {self._clock_text()}  {format_summary(self._stats, self.elapsed)}"
-            )
+        """Show the results so far, unless the last update was a moment ago."""
+        self._display.update(
+            self._render,
+            lambda: f"  {self._clock_text()}  {format_summary(self._stats, self.elapsed)}",
+        )
 
     def _clock_text(self) -> str:
         return f"{min(self.elapsed, self._plan.seconds):.0f} of {self._plan.seconds} s"
@@ -86,13 +79,13 @@ class LoadConsole:
 
 
 def format_summary(stats: ResultStats, seconds: float) -> str:
-    """One line: requests a second, latencies, failures."""
+    """Return requests per second, latencies and failures in one line."""
     rate = stats.sent / seconds if seconds > 0 else 0.0
     return f"{rate:.1f} requests/s  {format_latencies(stats)}  {stats.failed} failed"
 
 
 def format_latencies(stats: ResultStats) -> str:
-    """The percentiles, in milliseconds."""
+    """Return the percentiles in milliseconds."""
     return "  ".join(
         f"p{share * 100:.0f} {_format_milliseconds(stats.percentile(share))}"
         for share in _PERCENTILES
@@ -100,7 +93,7 @@ def format_latencies(stats: ResultStats) -> str:
 
 
 def build_replica_table(stats: ResultStats) -> RenderableType:
-    """Who answered how often, as bars."""
+    """Return a table of the pods and their shares of the responses, as bars."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("  ANSWERED BY", no_wrap=True)
     table.add_column("REQUESTS", justify="right")
@@ -118,7 +111,7 @@ def build_replica_table(stats: ResultStats) -> RenderableType:
 
 
 def render_report(plan: LoadPlan, stats: ResultStats, seconds: float) -> Iterator[RenderableType]:
-    """What it came to."""
+    """Yield the parts of the report."""
     rate = stats.sent / max(seconds, 0.001)
     yield f"{stats.sent} requests in {seconds:.1f} s: {rate:.1f} a second, {stats.failed} failed"
     if stats.slowest:

@@ -6,7 +6,6 @@ times start as measured on two cores and are replaced by this machine's own afte
 
 import contextlib
 import json
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -59,6 +58,11 @@ def format_duration(seconds: float) -> str:
     return f"{rounded} s" if rounded < 60 else f"{rounded // 60}:{rounded % 60:02d}"
 
 
+def can_show_live(console: Console) -> bool:
+    """Tell whether a console can show a view that changes."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 def bar_fraction(elapsed: float, expected: float) -> float:
     """Return how full the bar is: honest up to 90 %, then ever slower, never quite full."""
     if expected <= 0:
@@ -78,7 +82,7 @@ class ProgressReporter:
     def __init__(self, timings: Path, *, quiet: bool = False) -> None:
         self.timings = timings
         self._is_quiet = quiet
-        self._is_plain = not sys.stdout.isatty()
+        self._is_plain = not can_show_live(Console())
 
     def print_line(self, text: str) -> None:
         """Print one line."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from rich.console import Console
 
 from hack.loadtest.console import LoadConsole, render_report
@@ -138,6 +138,7 @@ def test_names_are_bounded() -> None:
     assert max(map(len, tally.replicas)) <= 63
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.00001, 60), min_size=1))
 def test_a_percentile_is_within_two_percent(times: list[float]) -> None:
     tally = ResultStats()

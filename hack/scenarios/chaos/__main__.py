@@ -20,9 +20,9 @@ from hack.scenarios.common import namespace, preflight
 from hack.scenarios.common.console import Progress, ScenarioConsole
 from hack.scenarios.common.errors import ScenarioError
 from hack.scenarios.common.open_console import open_console
-from hack.scenarios.common.text import format_clock
 from hack.testkit import cli
 from hack.testkit.kube_client import KubeClient, connect_to_clone_cluster
+from hack.testkit.progress import format_clock
 
 _ROOT = Path(__file__).resolve().parents[3]
 _RUN_OVERHEAD_SECONDS = 60

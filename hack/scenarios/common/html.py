@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hack.scenarios.common.svg_chart import format_duration
+from hack.testkit.progress import format_duration
 
 _TEMPLATES = Path(__file__).parent
 

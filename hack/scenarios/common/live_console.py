@@ -1,13 +1,10 @@
-"""A play in a terminal: what happened scrolls away above, what is now stands below and moves."""
+"""The console of a scenario in a terminal, with a live view of the cluster."""
 
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 from rich.rule import Rule
@@ -17,7 +14,8 @@ from rich.text import Text
 
 from hack.scenarios.common.cluster_state import ClusterSnapshot, EventRow, PodRow
 from hack.scenarios.common.console import Progress
-from hack.scenarios.common.text import align_columns, format_clock
+from hack.scenarios.common.text import align_columns
+from hack.testkit.progress import ProgressDisplay, format_clock
 
 _MAX_APPS = 4
 _MAX_PODS = 6
@@ -34,26 +32,14 @@ _PHASE_STYLES = {
 
 
 class LiveConsole:
-    """A live view at the bottom of the terminal."""
+    """A scenario in a terminal: what happened scrolls away above a live view of the cluster."""
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console = console
-        self._clock = clock
-        self._live = Live(console=console, auto_refresh=False, transient=True)
-
-    def __enter__(self) -> Self:
-        """Take the terminal's lower part."""
-        self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+    def __init__(
+        self, display: ProgressDisplay, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Give it back."""
-        self._live.stop()
+        self._display = display
+        self._console = display.console
+        self._clock = clock
 
     def begin_step(self, progress: Progress) -> None:
         """A step begins."""
@@ -85,8 +71,8 @@ class LiveConsole:
 
     def show_snapshot(self, snapshot: ClusterSnapshot, progress: Progress) -> None:
         """Show how things are."""
-        self._live.update(
-            render_view(snapshot, progress, self._clock(), datetime.now(UTC)), refresh=True
+        self._display.update(
+            lambda: render_view(snapshot, progress, self._clock(), datetime.now(UTC)), str
         )
 
     def end_step(self, progress: Progress, summary: str) -> None:

@@ -8,13 +8,11 @@ from rich.console import Console
 from hack.scenarios.common.console import ScenarioConsole
 from hack.scenarios.common.live_console import LiveConsole
 from hack.scenarios.common.plain_console import PlainConsole
+from hack.testkit.progress import ProgressDisplay
 
 
 @contextmanager
 def open_console(console: Console, *, plain: bool) -> Iterator[ScenarioConsole]:
     """A live view where the terminal can show one; otherwise, or if ``plain``, lines."""
-    if plain or not console.is_terminal or console.is_dumb_terminal:
-        yield PlainConsole()
-        return
-    with LiveConsole(console) as live:
-        yield live
+    with ProgressDisplay(console, plain=plain) as display:
+        yield LiveConsole(display) if display.is_live else PlainConsole()

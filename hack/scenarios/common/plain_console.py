@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from hack.scenarios.common.cluster_state import ClusterSnapshot
 from hack.scenarios.common.console import Progress
-from hack.scenarios.common.text import align_columns, format_clock, indent_text
+from hack.scenarios.common.text import align_columns, indent_text
+from hack.testkit.progress import format_clock
 
 _VOLATILE_COLUMNS = frozenset({"AGE", "LAST-HEAL"})
 """Columns that change all the time."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hack.scenarios.common.shapes import FULL_WIDTH, Bar, Curve, Drawing, Flag, Frame, Panel, Row
 from hack.scenarios.common.timeline import Mark, PodLane, PodState, Point, Timeline
+from hack.testkit.progress import format_duration
 
 TOP = 58
 _FLAG_ROWS = (44.0, 27.0, 10.0)
@@ -103,12 +104,6 @@ def _place_flags(marks: Sequence[Mark], scale: _Scale) -> tuple[Flag, ...]:
         free[row] = x + _FLAG_WIDTH
         found.append(Flag(at, x, _FLAG_ROWS[row], number, mark.text, mark.kind.value))
     return tuple(found)
-
-
-def format_duration(seconds: float) -> str:
-    """``45 s`` or ``2:05``."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}" if minutes else f"{rest} s"
 
 
 def _panels_with_data(

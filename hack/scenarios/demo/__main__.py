@@ -12,12 +12,12 @@ from hack.localcluster.paths import Paths, find_paths
 from hack.scenarios.common import namespace, preflight
 from hack.scenarios.common.cluster_state import ClusterSnapshot
 from hack.scenarios.common.open_console import open_console
-from hack.scenarios.common.text import format_clock
 from hack.scenarios.demo.runner import DemoRunner
 from hack.scenarios.demo.steps import CLEAN_UP_STEP, DEMO_STEPS
 from hack.testkit import cli
 from hack.testkit.errors import ToolError
 from hack.testkit.kube_client import KubeClient, connect_to_clone_cluster
+from hack.testkit.progress import format_clock
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,7 +17,6 @@ from hack.localcluster.paths import Paths, find_paths
 from hack.scenarios.common import namespace, preflight
 from hack.scenarios.common.console import Progress
 from hack.scenarios.common.open_console import open_console
-from hack.scenarios.common.text import format_clock
 from hack.scenarios.common.timeline import build_timeline
 from hack.scenarios.lab import report
 from hack.scenarios.lab.errors import PageError
@@ -26,6 +25,7 @@ from hack.scenarios.lab.page_set import PageSet
 from hack.scenarios.lab.runner import PageResult, PageRunner
 from hack.testkit import cli
 from hack.testkit.kube_client import KubeClient, connect_to_clone_cluster
+from hack.testkit.progress import format_clock
 
 _ROOT = Path(__file__).resolve().parents[3]
 

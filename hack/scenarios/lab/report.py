@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hack.scenarios.common.html import render_page
-from hack.scenarios.common.svg_chart import draw_timeline, format_duration
+from hack.scenarios.common.svg_chart import draw_timeline
 from hack.scenarios.lab.runner import PageResult
+from hack.testkit.progress import format_duration
 
 REPORT_FOLDER: Final = ".artifacts/lab"
 _STYLES = {"passed": "green", "FAILED": "bold red", "left out": "yellow"}

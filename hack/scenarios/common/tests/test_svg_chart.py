@@ -1,7 +1,7 @@
 import pytest
 
 from hack.scenarios.common.shapes import FULL_WIDTH, HALF_WIDTH
-from hack.scenarios.common.svg_chart import draw_timeline, format_duration
+from hack.scenarios.common.svg_chart import draw_timeline
 from hack.scenarios.common.tests.builders import build_pod, build_sample
 from hack.scenarios.common.timeline import Mark, MarkKind, Sample, build_timeline
 
@@ -99,10 +99,6 @@ def test_the_axis_of_time_has_few_ticks(length: float, ticks: int) -> None:
     assert (
         ticks >= len(draw_timeline(build_timeline(build_ready_samples(1), (), length)).ticks) >= 1
     )
-
-
-def test_times_are_read_easily() -> None:
-    assert ["0 s", "59 s", "1:00", "2:05"] == [format_duration(s) for s in (0, 59.4, 59.6, 125)]
 
 
 def test_a_line_ends_where_nothing_more_is_known() -> None:
