@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hack.benchmark import ARTIFACTS, ROOT
 from hack.benchmark.stats import Spread, percentile
-from hack.scenarios.common import markdown_section
+from hack.testkit import markdown_section
 from hack.testkit.kube_client import Json
 
 REPORT_FILE = ARTIFACTS / "bench.json"

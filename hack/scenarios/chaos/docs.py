@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hack.scenarios.common import markdown_section
 from hack.scenarios.common.errors import ScenarioError
+from hack.testkit import markdown_section
 
 PAGES: Final = {"docs/healing.md": "table.en.md.j2", "docs/zh/healing.md": "table.zh.md.j2"}
 """The template by the page that it is for."""

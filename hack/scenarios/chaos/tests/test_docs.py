@@ -11,7 +11,7 @@ from hack.scenarios.chaos.evaluation import FaultResult, evaluate_runs
 from hack.scenarios.chaos.faults import FAULTS
 from hack.scenarios.chaos.report import ChaosReport, write_report
 from hack.scenarios.chaos.tests.builders import HEALED_RUN, UNHEALED_RUN, build_healed_run
-from hack.scenarios.common.errors import ScenarioError
+from hack.testkit.errors import ToolError
 
 BEGIN, END = "<!-- drill: begin -->", "<!-- drill: end -->"
 NAMES = [fault.name for fault in FAULTS]
@@ -93,7 +93,7 @@ def test_a_run_that_is_not_whole(root: Path, hang: list[FaultResult]) -> None:
     assert "hang" == FAULTS[4].name
 
     written = write_run_report(root, *build_all_results()[:4], *hang, *build_all_results()[5:])
-    with pytest.raises(ScenarioError, match="it lacks hang: make drill, without FAULT"):
+    with pytest.raises(ToolError, match="it lacks hang: make drill, without FAULT"):
         list(update_pages(root, written, NAMES))
 
     assert all("old" in (root / path).read_text(encoding="utf-8") for path in PAGES)
@@ -101,7 +101,7 @@ def test_a_run_that_is_not_whole(root: Path, hang: list[FaultResult]) -> None:
 
 def test_no_run(root: Path) -> None:
     """It says how to get one."""
-    with pytest.raises(ScenarioError, match="make drill writes it"):
+    with pytest.raises(ToolError, match="make drill writes it"):
         list(update_pages(root, root / "drill.json", NAMES))
 
 
@@ -110,7 +110,7 @@ def test_a_page_without_a_place(root: Path) -> None:
     written = write_run_report(root, *build_all_results())
     page = root / "docs" / "healing.md"
     page.write_text("# Healing\n", encoding="utf-8")
-    with pytest.raises(ScenarioError, match=r"docs/healing\.md has no place for the table"):
+    with pytest.raises(ToolError, match=r"docs/healing\.md has no place for the table"):
         list(update_pages(root, written, NAMES))
 
 
