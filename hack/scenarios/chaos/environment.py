@@ -12,10 +12,9 @@ import requests
 
 from hack.scenarios.chaos.metrics import EXECUTED_OUTCOMES
 from hack.scenarios.common.cluster_state import PodRow
-from hack.scenarios.common.console import ScenarioConsole
 from hack.scenarios.common.errors import ScenarioError
 from hack.scenarios.common.sampler import Sampler
-from hack.testkit import wait
+from hack.scenarios.common.scenario import ScenarioContext
 from hack.testkit.errors import ApiServerUnreachableError
 from hack.testkit.kube_client import KubeClient
 from hack.testkit.operator_process import OperatorProcess, run_operator
@@ -62,21 +61,28 @@ LEADER_ELECTION_SETTINGS: Final[dict[str, str]] = {
 """Settings of operators of which one leads; the other takes over after four seconds."""
 
 
+TRANSIENT_ERRORS: Final = (
+    AssertionError,
+    LookupError,
+    ApiServerUnreachableError,
+    requests.RequestException,
+)
+"""Errors of a condition that mean "not yet": incomplete data and a missing API server."""
+
+
 @dataclass
 class Environment:
     """A namespace with an app in it.
 
     Attributes:
-        kube: the way to it.
-        console: what is done is shown there.
+        context: the cluster and the console.
         is_healing_enabled: whether the app is to be healed.
         sampler: what is seen of it.
         operators: the processes that serve it.
         has_cleanups: whether something outside of the namespace is broken and must be restored.
     """
 
-    kube: KubeClient
-    console: ScenarioConsole
+    context: ScenarioContext
     is_healing_enabled: bool
     sampler: Sampler
     operators: list[OperatorProcess] = field(default_factory=list)
@@ -85,7 +91,7 @@ class Environment:
 
     def apply(self, body: Json) -> None:
         """Have an object there."""
-        self.run_kubectl("apply --server-side -f -", stdin=json.dumps(body))
+        self.context.run_kubectl("apply --server-side -f -", stdin=json.dumps(body))
 
     def add_cleanup(self, fault: AbstractContextManager[object]) -> None:
         """Break something that is put right again when the drill ends, however it ends."""
@@ -97,15 +103,27 @@ class Environment:
         self._cleanups.close()
         self.has_cleanups = False
 
-    def run_kubectl(self, arguments: str, *, stdin: str | None = None, seconds: float = 60) -> None:
-        """Type a kubectl command."""
-        output = self.kube.run_kubectl(arguments, stdin=stdin, seconds=seconds)
-        self.console.print_command(self.kube.format_command(arguments), output)
+    @property
+    def kube(self) -> KubeClient:
+        """The API server."""
+        return self.context.kube
+
+    def wait_until(self, description: str, condition: Callable[[], object], timeout: float) -> None:
+        """Wait until a condition is true.
+
+        Raises:
+            ToolError: it is not true within ``timeout`` seconds.
+        """
+        self.context.wait_until(description, condition, timeout, expected_errors=TRANSIENT_ERRORS)
+
+    def print_command(self, command: str) -> None:
+        """Show a command that is not a kubectl command."""
+        self.context.console.print_command(command, "")
 
     def update_spec(self, **spec: Any) -> None:  # noqa: ANN401 - fields of the spec
         """Change the app's spec as a user would."""
         patch = shlex.quote(json.dumps({"spec": spec}))
-        self.run_kubectl(f"patch sha/{APP_NAME} --type=merge -p {patch}")
+        self.context.run_kubectl(f"patch sha/{APP_NAME} --type=merge -p {patch}")
 
     def list_pods(self) -> tuple[PodRow, ...]:
         """The app's pods that stay, as they were seen last."""
@@ -178,23 +196,3 @@ def start_operators(
         log.unlink(missing_ok=True)
         processes.append(stack.enter_context(run_operator([namespace], log, settings=settings)))
     return processes
-
-
-def wait_until(description: str, condition: Callable[[], object], timeout: float) -> None:
-    """Wait until a condition is true; incomplete data and a missing API server mean "not yet".
-
-    Raises:
-        ToolError: it is not true within ``timeout`` seconds.
-    """
-    wait.wait_until(
-        description,
-        condition,
-        timeout,
-        interval=POLL_INTERVAL,
-        expected_errors=(
-            AssertionError,
-            LookupError,
-            ApiServerUnreachableError,
-            requests.RequestException,
-        ),
-    )

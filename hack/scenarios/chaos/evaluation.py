@@ -1,4 +1,4 @@
-"""Whether a drill went as expected, and how it went in words. Pure."""
+"""Compares the runs of a fault with what is expected of it, and describes a run. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,50 +6,45 @@ from itertools import groupby
 
 from hack.scenarios.chaos.faults import ExpectedResult, Fault
 from hack.scenarios.chaos.metrics import FaultRun
+from hack.scenarios.common.scenario import ScenarioResult
 
 
 @dataclass(frozen=True, slots=True)
-class FaultResult:
-    """A drill.
+class FaultResult(ScenarioResult):
+    """How a fault went.
 
     Attributes:
-        fault: what was broken.
-        runs: without healing and with it; empty when it was left out.
-        deviations: what was not as expected, in sentences.
-        missing_requirement: what the cluster lacks for it; empty when it was played.
-        is_requested: whether it was asked for by name, so that leaving it out is a failure.
+        fault: the fault.
+        runs: without healing and with it; empty if the fault was left out.
     """
+
+    passed_text = "as expected"
 
     fault: Fault
     runs: tuple[FaultRun, ...] = ()
-    deviations: tuple[str, ...] = ()
-    missing_requirement: str = ""
-    is_requested: bool = False
 
     @property
-    def passed(self) -> bool:
-        """Whether it went as expected, or was rightly left out."""
-        return not (self.deviations or (self.missing_requirement and self.is_requested))
+    def name(self) -> str:
+        """The name of the fault."""
+        return self.fault.name
 
     @property
-    def result_text(self) -> str:
-        """The result in a word or two."""
-        if self.missing_requirement and not self.is_requested:
-            return "left out"
-        return "as expected" if self.passed else "FAILED"
+    def title(self) -> str:
+        """The title of the fault."""
+        return self.fault.title
 
 
 def evaluate_runs(fault: Fault, unhealed: FaultRun, healed: FaultRun) -> FaultResult:
-    """Hold a drill against what was expected of it."""
-    deviations = (
+    """Compare the two runs of a fault with what is expected of it."""
+    failures = (
         *_deviations_without_healing(unhealed),
         *_deviations_with_healing(fault.expected, healed),
     )
-    return FaultResult(fault, (unhealed, healed), deviations)
+    return FaultResult(fault, (unhealed, healed), failures=failures)
 
 
 def describe_run(run: FaultRun) -> str:
-    """How a half went, in one sentence."""
+    """Describe a run in one sentence."""
     if run.error:
         return run.error
     recovery = "served again after " if run.recovered_after is not None else ""

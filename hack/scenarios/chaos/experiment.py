@@ -10,19 +10,18 @@ from pathlib import Path
 from subprocess import SubprocessError
 from typing import Final
 
-from hack.scenarios.chaos import environment as place, fault_injectors, metrics
+from hack.scenarios.chaos import environment as chaos_environment, fault_injectors, metrics
 from hack.scenarios.chaos.environment import APP_NAME, Environment
 from hack.scenarios.chaos.evaluation import describe_run
 from hack.scenarios.chaos.faults import Fault
 from hack.scenarios.chaos.metrics import FaultRun
 from hack.scenarios.chaos.run_state import LEAD_SECONDS, RunState
 from hack.scenarios.common import namespace
-from hack.scenarios.common.console import Progress, ScenarioConsole
 from hack.scenarios.common.request_stream import RequestStream, send_requests
 from hack.scenarios.common.sampler import Sampler
+from hack.scenarios.common.scenario import ScenarioContext
 from hack.scenarios.common.timeline import MarkKind, build_timeline
 from hack.testkit.errors import ApiServerUnreachableError, ToolError
-from hack.testkit.kube_client import KubeClient
 from hack.testkit.service_access import open_service
 
 SCENARIO_NAME: Final = "drill"
@@ -52,46 +51,32 @@ _RUN_ERRORS = (ToolError, AssertionError, LookupError, RuntimeError, OSError, Su
 
 
 class Experiment:
-    """One half of a drill."""
+    """One run of a fault, without healing or with it."""
 
-    def __init__(
-        self,
-        fault: Fault,
-        kube: KubeClient,
-        console: ScenarioConsole,
-        progress: Progress,
-        *,
-        is_healing_enabled: bool,
-    ) -> None:
-        """Prepare to play.
+    def __init__(self, fault: Fault, context: ScenarioContext, *, is_healing_enabled: bool) -> None:
+        """Prepare the run.
 
         Args:
-            fault: what is broken.
-            kube: the cluster and the drill's namespace.
-            console: what is seen is shown there.
-            progress: where the drill is.
-            is_healing_enabled: whether the app is to be healed.
+            fault: the fault to inject.
+            context: the cluster and the console.
+            is_healing_enabled: whether the app has ``healing.mode: Auto``; else ``Off``.
         """
         self._fault = fault
-        self._kube = kube
-        self._console = console
-        self._progress = progress
+        self._context = context
         self._is_healing_enabled = is_healing_enabled
 
-    def run(self, logs: Path) -> FaultRun:
-        """Play it from a clean start to a clean end.
+    def run(self, logs: Path, expected_seconds: int = 0) -> FaultRun:
+        """Run it in a new namespace, which is deleted afterwards.
 
         Args:
-            logs: the operators' logs are files whose names begin so.
+            logs: the beginning of the paths of the operators' logs.
+            expected_seconds: how long the run takes.
         """
-        fault, progress = self._fault, self._progress
-        progress.title = (
-            f"{fault.name}, {'with' if self._is_healing_enabled else 'without'} healing"
-        )
-        progress.step_started, progress.waiting_for = time.monotonic(), ""
-        self._console.begin_step(progress)
+        fault, context = self._fault, self._context
+        healing = "with" if self._is_healing_enabled else "without"
+        context.begin_step(f"{fault.name}, {healing} healing", expected_seconds)
         try:
-            namespace.create_namespace(self._kube, SCENARIO_NAME)
+            namespace.create_namespace(context.kube, SCENARIO_NAME)
             result = self._run(logs)
         except _RUN_ERRORS as error:
             result = FaultRun(
@@ -100,29 +85,28 @@ class Experiment:
                 build_timeline((), (), 0.0),
                 error=str(error),
             )
-            self._console.print_note(f"FAILED: {error}")
+            context.explain(f"FAILED: {error}")
         with suppress(ToolError):
             # If this fails, the next run deletes it and reports why it cannot.
-            namespace.delete_namespace(self._kube)
-        progress.waiting_for = ""
+            namespace.delete_namespace(context.kube)
+        context.progress.waiting_for = ""
         if not result.error:
-            self._console.end_step(progress, describe_run(result))
+            context.end_step(describe_run(result))
         return result
 
     def _run(self, logs: Path) -> FaultRun:
+        context = self._context
         with ExitStack() as stack:
             sampler = stack.enter_context(
-                Sampler(
-                    self._kube,
-                    lambda now: self._console.show_snapshot(now, self._progress),
-                    interval=_SAMPLE_INTERVAL,
-                )
+                Sampler(context.kube, context.show_snapshot, interval=_SAMPLE_INTERVAL)
             )
-            environment = Environment(self._kube, self._console, self._is_healing_enabled, sampler)
+            environment = Environment(context, self._is_healing_enabled, sampler)
             count = self._fault.operator_count
-            environment.operators = place.start_operators(stack, self._kube.namespace, count, logs)
+            environment.operators = chaos_environment.start_operators(
+                stack, context.kube.namespace, count, logs
+            )
             self._deploy_app(environment)
-            endpoint = stack.enter_context(open_service(self._kube, APP_NAME))
+            endpoint = stack.enter_context(open_service(context.kube, APP_NAME))
             url = f"{endpoint.url}/"
             responses = stack.enter_context(
                 send_requests(
@@ -146,7 +130,9 @@ class Experiment:
     def _deploy_app(self, environment: Environment) -> None:
         """Have the app run, and its version known as one to go back to."""
         fault, sampler = self._fault, environment.sampler
-        environment.apply(place.build_manifest(self._is_healing_enabled, fault.spec, fault.healing))
+        environment.apply(
+            chaos_environment.build_manifest(self._is_healing_enabled, fault.spec, fault.healing)
+        )
         self._wait_until(
             "the app is ready", lambda: sampler.latest_snapshot.is_ready, _READY_TIMEOUT
         )
@@ -155,7 +141,7 @@ class Experiment:
             self._wait_until(
                 description,
                 lambda: fault_injectors.has_autoscaler_metrics(environment),
-                place.METRICS_TIMEOUT,
+                chaos_environment.METRICS_TIMEOUT,
             )
         if self._is_healing_enabled:
             self._wait_until(
@@ -183,7 +169,7 @@ class Experiment:
         while True:
             self._inject_further_faults(environment, state)
             self._print_messages(state)
-            self._progress.waiting_for = f"it is served in full: {state.progress_text}"
+            self._context.progress.waiting_for = f"it is served in full: {state.progress_text}"
             since = state.recovered_since
             if (
                 since is None
@@ -198,7 +184,9 @@ class Experiment:
                 state.add_mark(since, "served in full again", MarkKind.RECOVERED)
                 return
             time.sleep(
-                _FAST_POLL_INTERVAL if self._needs_fast_polling(state) else place.POLL_INTERVAL
+                _FAST_POLL_INTERVAL
+                if self._needs_fast_polling(state)
+                else chaos_environment.POLL_INTERVAL
             )
 
     def _inject_further_faults(self, environment: Environment, state: RunState) -> None:
@@ -230,15 +218,15 @@ class Experiment:
 
     def _print_messages(self, state: RunState) -> None:
         for text in state.collect_messages():
-            self._console.print_note(text)
+            self._context.explain(text)
 
     # -- after the fault --------------------------------------------------------------------------
 
     def _run_cleanups(self, environment: Environment, state: RunState) -> None:
         if not environment.has_cleanups:
             return
-        self._progress.waiting_for = "what was broken is put right"
-        state.add_mark(state.now, self._progress.waiting_for)
+        self._context.progress.waiting_for = "what was broken is put right"
+        state.add_mark(state.now, self._context.progress.waiting_for)
         environment.run_cleanups()
 
     def _wait_for_outcomes(self, state: RunState) -> None:
@@ -256,5 +244,6 @@ class Experiment:
     def _wait_until(
         self, description: str, condition: Callable[[], object], timeout: float
     ) -> None:
-        self._progress.waiting_for = description
-        place.wait_until(description, condition, timeout)
+        self._context.wait_until(
+            description, condition, timeout, expected_errors=chaos_environment.TRANSIENT_ERRORS
+        )

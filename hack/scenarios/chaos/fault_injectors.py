@@ -14,7 +14,6 @@ from hack.scenarios.chaos.environment import (
     IMAGE,
     METRICS_TIMEOUT,
     Environment,
-    wait_until,
 )
 from hack.scenarios.common.errors import ScenarioError
 from hack.testkit import node_control
@@ -36,7 +35,7 @@ def leak_memory(environment: Environment) -> None:
 def hang_pod(environment: Environment) -> None:
     """Have one pod hang."""
     pod = environment.find_ready_pod()
-    environment.console.print_command(f"curl http://{pod.name}/hang", "")
+    environment.print_command(f"curl http://{pod.name}/hang")
     if not environment.request_from_pod(pod, "/hang"):
         raise ScenarioError(f"{pod.name} does not answer, so it cannot be told to hang")
 
@@ -49,40 +48,40 @@ def fill_quota(environment: Environment) -> None:
         "metadata": {"name": "full"},
         "spec": {"hard": {"pods": str(len(environment.list_pods()) - 1)}},
     }
-    environment.run_kubectl("create -f -", stdin=json.dumps(quota))
+    environment.context.run_kubectl("create -f -", stdin=json.dumps(quota))
     kube = environment.kube
     # The API server enforces it only after a controller has filled in its status.
-    wait_until(
+    environment.wait_until(
         "the quota is in force",
         lambda: kube.get("ResourceQuota", kube.namespace, "full")["status"]["hard"],
         20,
     )
-    environment.run_kubectl(f"delete pod {environment.find_ready_pod().name} --wait=false")
+    environment.context.run_kubectl(f"delete pod {environment.find_ready_pod().name} --wait=false")
 
 
 def kill_node(environment: Environment) -> None:
     """Kill a worker; it is started again in the end."""
     node = node_control.list_workers(environment.kube)[0]
-    environment.console.print_command(f"docker kill {node}", "")
+    environment.print_command(f"docker kill {node}")
     environment.add_cleanup(node_control.kill_node(environment.kube, node))
 
 
 def kill_api_server(environment: Environment) -> None:
     """Kill the API server; the kubelet starts it again."""
-    environment.console.print_command("pkill -9 -x kube-apiserver", "")
-    environment.add_cleanup(_stop_api_server(environment.kube))
+    environment.print_command("pkill -9 -x kube-apiserver")
+    environment.add_cleanup(_stop_api_server(environment))
 
 
 @contextmanager
-def _stop_api_server(kube: KubeClient) -> Iterator[None]:
+def _stop_api_server(environment: Environment) -> Iterator[None]:
     """Controllers that lose their leases meanwhile end, and are started after a while."""
     try:
-        node_control.kill_api_server(kube)
+        node_control.kill_api_server(environment.kube)
         yield
     finally:
-        wait_until(
+        environment.wait_until(
             "the cluster's own pods run",
-            lambda: node_control.is_system_ready(kube),
+            lambda: node_control.is_system_ready(environment.kube),
             node_control.KUBELET_BACK_OFF_TIMEOUT,
         )
 
@@ -90,7 +89,7 @@ def _stop_api_server(kube: KubeClient) -> Iterator[None]:
 def kill_leader(environment: Environment) -> None:
     """Kill the operator that leads, as a power cut would."""
     leader = environment.find_leader()
-    environment.console.print_command("kill -9 the leading operator", "")
+    environment.print_command("kill -9 the leading operator")
     leader.kill()
 
 
@@ -104,11 +103,11 @@ def _stop_metrics_server(environment: Environment) -> Iterator[None]:
     command = "scale deployment/metrics-server -n kube-system --replicas"
     replicas = (environment.kube.get_path(_METRICS_SERVER_PATH) or {})["spec"]["replicas"]
     try:
-        environment.run_kubectl(f"{command}=0")
+        environment.context.run_kubectl(f"{command}=0")
         yield
     finally:
-        environment.run_kubectl(f"{command}={max(1, replicas)}")
-        wait_until(
+        environment.context.run_kubectl(f"{command}={max(1, replicas)}")
+        environment.wait_until(
             "the autoscaler gets metrics",
             lambda: has_autoscaler_metrics(environment),
             METRICS_TIMEOUT,

@@ -1,62 +1,42 @@
-"""What a run of drills came to: a table for a terminal, JSON for programs, a page for people."""
+"""The report of a run of faults: a table for a terminal, JSON for programs, a page for people."""
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from rich.table import Table
-from rich.text import Text
 
+from hack.scenarios.chaos.environment import HEALING_SCALE
 from hack.scenarios.chaos.evaluation import FaultResult
 from hack.scenarios.chaos.metrics import FaultRun
 from hack.scenarios.common.html import render_page
+from hack.scenarios.common.report import style_result, write_file
+from hack.scenarios.common.runner import ScenarioReport
 from hack.scenarios.common.shapes import HALF_WIDTH, Drawing
 from hack.scenarios.common.svg_chart import draw_timeline
 
-REPORT_FOLDER: Final = Path(".artifacts")
+REPORT_FOLDER: Final = ".artifacts"
 JSON_FILE: Final = "drill.json"
-_STYLES = {"as expected": "green", "FAILED": "bold red", "left out": "yellow"}
-
-
-@dataclass(frozen=True, slots=True)
-class ChaosReport:
-    """A run of drills.
-
-    Attributes:
-        results: of the faults, in order.
-        started: the day and the time, for people.
-        seconds: how long it took.
-        cluster: what it ran on, for people.
-        scale: what the times of healing were multiplied by.
-    """
-
-    results: tuple[FaultResult, ...]
-    started: str
-    seconds: float
-    cluster: str
-    scale: float
-
-    @property
-    def has_passed(self) -> bool:
-        """Whether everything went as expected."""
-        return all(result.passed for result in self.results)
-
-    def count(self, result_text: str) -> int:
-        """How many faults ended so."""
-        return sum(result.result_text == result_text for result in self.results)
+_MARKS: Final = (
+    ("fault", "the fault was injected"),
+    ("action", "the operator acted"),
+    ("well", "fully serving again"),
+    ("typed", "the fault was removed"),
+)
+"""The classes of marks on a timeline and what they stand for."""
 
 
 def build_table(results: Sequence[FaultResult]) -> Table:
-    """The report in a terminal, in 80 columns: a line for each fault, and one for each half."""
+    """Return the table for a terminal of 80 columns: a line for each fault and for each run."""
     found = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("FAULT, HEALING", "SERVED AGAIN", "FAILED/SENT"):
         found.add_column(name, no_wrap=True)
     found.add_column("ACTIONS", min_width=12, overflow="fold")
     found.add_column("ENDED AS", min_width=17, overflow="fold")
     for result in results:
-        found.add_row(result.fault.name, Text(result.result_text, _STYLES[result.result_text]))
+        found.add_row(result.fault.name, style_result(result))
         for run in result.runs:
             healing, *figures = build_row(run)
             found.add_row(f"  {healing}", *figures)
@@ -64,7 +44,7 @@ def build_table(results: Sequence[FaultResult]) -> Table:
 
 
 def build_row(run: FaultRun) -> tuple[str, str, str, str, str]:
-    """The figures of a half: healing, served again, failed of sent, actions, how it ended."""
+    """Return the cells of a run: healing, recovery, failed of sent, actions, final state."""
     healing = "with" if run.is_healing_enabled else "without"
     if run.error:
         return (healing, run.recovery_text, "", "", "")
@@ -78,13 +58,13 @@ def build_row(run: FaultRun) -> tuple[str, str, str, str, str]:
     )
 
 
-def build_json(run: ChaosReport) -> dict[str, Any]:
-    """The report for programs."""
+def build_json(run: ScenarioReport[FaultResult]) -> dict[str, Any]:
+    """Return the report for programs."""
     return {
         "began": run.started,
         "seconds": round(run.seconds, 1),
         "cluster": run.cluster,
-        "scale": run.scale,
+        "scale": HEALING_SCALE,
         "passed": run.has_passed,
         "faults": [
             {
@@ -92,7 +72,7 @@ def build_json(run: ChaosReport) -> dict[str, Any]:
                 "title": result.fault.title,
                 "told": result.fault.description,
                 "result": result.result_text,
-                "missed": list(result.deviations),
+                "missed": list(result.failures),
                 "lacked": result.missing_requirement,
                 **{
                     ("with" if half.is_healing_enabled else "without"): _run_json(half)
@@ -123,26 +103,28 @@ def _run_json(run: FaultRun) -> dict[str, Any]:
     }
 
 
-def render_report(run: ChaosReport) -> str:
-    """The report for a browser."""
-    experiments = [(result, list(_draw_runs(result))) for result in run.results]
+def render_report(run: ScenarioReport[FaultResult]) -> str:
+    """Return the page for a browser."""
     return render_page(
-        Path(__file__).parent, "report.html.j2", run=run, drills=experiments, row=build_row
+        Path(__file__).parent,
+        "report.html.j2",
+        run=run,
+        scenarios=[(result, list(_draw_runs(result))) for result in run.results],
+        row=build_row,
+        scale=HEALING_SCALE,
+        marks=_MARKS,
     )
 
 
 def _draw_runs(result: FaultResult) -> Iterator[tuple[FaultRun, Drawing]]:
-    """The halves beside each other, on axes of the same length."""
+    """Yield each run with its drawing; the drawings have axes of the same length."""
     max_length = max((run.timeline.length for run in result.runs), default=0.0)
     for run in result.runs:
         yield run, draw_timeline(run.timeline, HALF_WIDTH, max_length)
 
 
-def write_report(run: ChaosReport, folder: Path) -> Path:
-    """Write the page and the JSON; returns where the page is."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_report(run: ScenarioReport[FaultResult], folder: Path) -> Path:
+    """Write the page and the JSON, and return the path of the page."""
     text = json.dumps(build_json(run), indent=2, ensure_ascii=False)
-    (folder / JSON_FILE).write_text(text + "\n", encoding="utf-8")
-    file = folder / "drill.html"
-    file.write_text(render_report(run), encoding="utf-8")
-    return file
+    write_file(folder, JSON_FILE, text + "\n")
+    return write_file(folder, "drill.html", render_report(run))

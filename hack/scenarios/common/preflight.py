@@ -9,6 +9,9 @@ from hack.scenarios.common.errors import ScenarioError
 from hack.testkit.kube_client import KubeClient
 
 _OPERATOR = "/apis/apps/v1/namespaces/selfhealing-system/deployments/selfhealing-operator"
+OPERATOR_LOG_COMMAND = (
+    "kubectl -n selfhealing-system logs deployment/selfhealing-operator --tail=50"
+)
 _CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/selfhealingapps.selfhealing.dev"
 
 

@@ -9,8 +9,9 @@ import pytest
 from hack.scenarios.chaos.docs import PAGES, update_pages
 from hack.scenarios.chaos.evaluation import FaultResult, evaluate_runs
 from hack.scenarios.chaos.faults import FAULTS
-from hack.scenarios.chaos.report import ChaosReport, write_report
+from hack.scenarios.chaos.report import write_report
 from hack.scenarios.chaos.tests.builders import HEALED_RUN, UNHEALED_RUN, build_healed_run
+from hack.scenarios.common.runner import ScenarioReport
 from hack.testkit.errors import ToolError
 
 BEGIN, END = "<!-- drill: begin -->", "<!-- drill: end -->"
@@ -30,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 def write_run_report(root: Path, *results: FaultResult) -> Path:
     """What a run has written."""
-    run = ChaosReport(results, "2026-11-27 12:00 UTC", 3241, "Kubernetes v1.36.3, 2 nodes", 0.2)
+    run = ScenarioReport(results, "2026-11-27 12:00 UTC", 3241, "Kubernetes v1.36.3, 2 nodes")
     return write_report(run, root).with_suffix(".json")
 
 

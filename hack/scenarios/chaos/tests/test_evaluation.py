@@ -20,7 +20,7 @@ REPEATED_ROLLBACK = (replace(ROLLBACK_ACTION, outcome="Failed"), replace(ROLLBAC
 def test_a_drill_passes_when_only_healing_helps() -> None:
     result = evaluate_runs(FAULT, UNHEALED_RUN, HEALED_RUN)
 
-    assert (True, "as expected", ()) == (result.passed, result.result_text, result.deviations)
+    assert (True, "as expected", ()) == (result.has_passed, result.result_text, result.failures)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_drill_passes_when_only_healing_helps() -> None:
 def test_without_healing_nothing_is_done_and_the_fault_lasts(
     changes: dict[str, Any], says: str
 ) -> None:
-    (missed,) = evaluate_runs(FAULT, build_unhealed_run(**changes), HEALED_RUN).deviations
+    (missed,) = evaluate_runs(FAULT, build_unhealed_run(**changes), HEALED_RUN).failures
 
     assert says in missed
 
@@ -62,7 +62,7 @@ def test_without_healing_nothing_is_done_and_the_fault_lasts(
     ],
 )
 def test_with_healing_everything_expected_must_be_seen(changes: dict[str, Any], says: str) -> None:
-    (missed,) = evaluate_runs(FAULT, UNHEALED_RUN, build_healed_run(**changes)).deviations
+    (missed,) = evaluate_runs(FAULT, UNHEALED_RUN, build_healed_run(**changes)).failures
 
     assert says in missed
 
@@ -70,7 +70,7 @@ def test_with_healing_everything_expected_must_be_seen(changes: dict[str, Any], 
 def test_an_action_that_is_only_proposed_was_not_taken() -> None:
     proposed = replace(ROLLBACK_ACTION, outcome="Observed")
 
-    (missed,) = evaluate_runs(FAULT, UNHEALED_RUN, build_healed_run(actions=(proposed,))).deviations
+    (missed,) = evaluate_runs(FAULT, UNHEALED_RUN, build_healed_run(actions=(proposed,))).failures
 
     assert "Rollback was to be done, but it was Rollback Observed" == missed
 
@@ -83,11 +83,13 @@ def test_some_remedies_may_be_repeated_and_some_faults_heal_by_nothing() -> None
         FAULT, expected=ExpectedResult("ImagePullFailing", (), "Degraded", is_recovered=False)
     )
 
-    assert evaluate_runs(twice, UNHEALED_RUN, build_healed_run(actions=REPEATED_ROLLBACK)).passed
+    assert evaluate_runs(
+        twice, UNHEALED_RUN, build_healed_run(actions=REPEATED_ROLLBACK)
+    ).has_passed
     assert evaluate_runs(
         left, UNHEALED_RUN, build_healed_run(actions=(), recovered_after=None)
-    ).passed
-    (missed,) = evaluate_runs(left, UNHEALED_RUN, build_healed_run(actions=())).deviations
+    ).has_passed
+    (missed,) = evaluate_runs(left, UNHEALED_RUN, build_healed_run(actions=())).failures
     assert "it was to be served no more, but that was 12 s" == missed
 
 
@@ -97,8 +99,8 @@ def test_what_cannot_be_played_fails_only_when_it_was_asked_for() -> None:
         FaultResult(FAULT, missing_requirement="a worker", is_requested=True),
     )
 
-    assert (True, "left out") == (left.passed, left.result_text)
-    assert (False, "FAILED") == (asked.passed, asked.result_text)
+    assert (False, "left out") == (left.has_failed, left.result_text)
+    assert (True, "FAILED") == (asked.has_failed, asked.result_text)
 
 
 def test_a_half_is_said_in_a_sentence() -> None:

@@ -14,11 +14,12 @@ from hack.scenarios.chaos import experiment as module
 from hack.scenarios.chaos.environment import Environment
 from hack.scenarios.chaos.experiment import Experiment
 from hack.scenarios.chaos.faults import Fault, select_faults
+from hack.scenarios.chaos.metrics import FaultRun
 from hack.scenarios.common.cluster_state import ClusterSnapshot
-from hack.scenarios.common.console import Progress
 from hack.scenarios.common.errors import ScenarioError
 from hack.scenarios.common.plain_console import PlainConsole
 from hack.scenarios.common.request_stream import RequestStream
+from hack.scenarios.common.scenario import ScenarioContext
 from hack.scenarios.common.tests.builders import build_pod, build_sample
 from hack.scenarios.common.timeline import MarkKind, Sample
 from hack.testkit.kube_client import Json
@@ -148,10 +149,9 @@ def kube(monkeypatch: pytest.MonkeyPatch) -> _FakeClient:
     return kube
 
 
-def run_experiment(kube: _FakeClient, fault: Fault, *, healing: bool = True) -> Any:  # noqa: ANN401
-    progress = Progress(time.monotonic(), 5, 2, "kubectl get selfhealingapps")
-    part = Experiment(fault, kube, PlainConsole(), progress, is_healing_enabled=healing)  # type: ignore[arg-type]
-    return part.run(Path("logs"))
+def run_experiment(kube: _FakeClient, fault: Fault, *, healing: bool = True) -> FaultRun:
+    context = ScenarioContext(kube, PlainConsole())  # type: ignore[arg-type]
+    return Experiment(fault, context, is_healing_enabled=healing).run(Path("logs"))
 
 
 (FAULT,) = select_faults(["bad-image"])

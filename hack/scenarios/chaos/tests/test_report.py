@@ -10,13 +10,13 @@ from rich.console import Console
 from hack.scenarios.chaos.evaluation import FaultResult, evaluate_runs
 from hack.scenarios.chaos.faults import select_faults
 from hack.scenarios.chaos.report import (
-    ChaosReport,
     build_json,
     build_table,
     render_report,
     write_report,
 )
 from hack.scenarios.chaos.tests.builders import HEALED_RUN, UNHEALED_RUN, build_healed_run
+from hack.scenarios.common.runner import ScenarioReport
 from hack.scenarios.common.tests.html_elements import parse_html
 
 FAULT, NODE = select_faults(["bad-image", "node-killed"])
@@ -30,8 +30,8 @@ ERRORED = evaluate_runs(
 SKIPPED = FaultResult(NODE, missing_requirement="a worker")
 
 
-def build_report(*results: FaultResult) -> ChaosReport:
-    return ChaosReport(results, "2026-11-23 12:00", 75, "Kubernetes v1, 2 nodes", 0.2)
+def build_report(*results: FaultResult) -> ScenarioReport[FaultResult]:
+    return ScenarioReport(results, "2026-11-23 12:00", 75, "Kubernetes v1, 2 nodes")
 
 
 def test_the_page_is_well_formed_and_draws_each_half_that_was_played() -> None:

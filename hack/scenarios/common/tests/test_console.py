@@ -4,8 +4,8 @@ import pytest
 from rich.console import Console
 
 from hack.scenarios.common.live_console import LiveConsole
-from hack.scenarios.common.open_console import open_console
 from hack.scenarios.common.plain_console import PlainConsole
+from hack.scenarios.common.runner import open_console
 
 
 class TestScreen:

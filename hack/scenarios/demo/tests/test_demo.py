@@ -1,5 +1,6 @@
 """The demo without a cluster: what it reads from the API server's answers, and what it shows."""
 
+import argparse
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +19,10 @@ from hack.scenarios.common.console import Progress
 from hack.scenarios.common.errors import ScenarioError
 from hack.scenarios.common.live_console import render_view
 from hack.scenarios.common.plain_console import PlainConsole
-from hack.scenarios.demo.runner import DemoRunner, Step
-from hack.scenarios.demo.steps import CLEAN_UP_STEP, DEMO_STEPS, MANIFEST
+from hack.scenarios.common.runner import run_each
+from hack.scenarios.common.scenario import ScenarioContext
+from hack.scenarios.demo.scenarios import MANIFEST, DemoSet, DemoStep
+from hack.scenarios.demo.session import DemoSession
 from hack.testkit.kube_client import Json
 from selfhealing.api.spec import parse_spec
 
@@ -159,29 +162,32 @@ class _FakeClient:
         return f"kubectl -n demo {arguments}"
 
 
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> DemoRunner:
-    """A stage with a clock that moves by a second whenever it is read."""
+def test_a_failing_step_ends_the_run_and_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the step, the condition and the timeout."""
     ticks = iter(range(10_000))
-    monkeypatch.setattr("hack.scenarios.demo.runner.time.sleep", lambda _: None)
-    return DemoRunner(
-        _FakeClient(),  # type: ignore[arg-type]
+    monkeypatch.setattr("hack.testkit.wait.time.sleep", lambda _: None)
+    kube = _FakeClient()
+    session = DemoSession()
+    context = ScenarioContext(
+        kube,  # type: ignore[arg-type]
         PlainConsole(clock=lambda: 0.0),
         clock=lambda: float(next(ticks)),
     )
 
+    def fail(demo: DemoSession) -> str:
+        demo.wait_until("pigs fly", lambda _: False, 5)
+        return "not reached"
 
-def test_what_does_not_happen_is_said_with_its_step(stage: DemoRunner) -> None:
-    """The exit code is not 0 then; the message names the step, the thing and the limit."""
-
-    def hopeless(stage: DemoRunner) -> str:
-        stage.wait_until("pigs fly", lambda _: False, 5)
-        return "never said"
+    steps = [
+        DemoStep("Wait", 1, lambda _: "waited", session),
+        DemoStep("Fly", 1, fail, session),
+        DemoStep("Not reached", 1, fail, session),
+    ]
 
     with pytest.raises(
         ScenarioError, match=r"step 2, 'Fly': it did not happen within 5 s that pigs"
     ):
-        stage.run_steps((Step("Wait", 1, lambda _: "waited"), Step("Fly", 1, hopeless)))
+        list(run_each(steps, context, is_selection=False))
 
 
 def test_lines_tell_the_row_only_when_it_changes(
@@ -255,5 +261,10 @@ def test_the_manifest_is_short_and_valid() -> None:
     assert parse_spec(yaml.safe_load(text)["spec"]).autoscaling is not None
 
 
-def test_the_story_is_told_in_well_under_five_minutes() -> None:
-    assert sum(step.expected_seconds for step in (*DEMO_STEPS, CLEAN_UP_STEP)) < 200
+@pytest.mark.parametrize(("keep", "last"), [(False, "Delete it, and everything goes"), (True, "")])
+def test_the_demo_takes_well_under_five_minutes(*, keep: bool, last: str) -> None:
+    """The last step deletes the app, unless it is to be kept."""
+    steps = DemoSet(argparse.Namespace(keep=keep)).list_scenarios()
+
+    assert sum(step.expected_seconds for step in steps) < 200
+    assert (steps[-1].title == last) is not keep

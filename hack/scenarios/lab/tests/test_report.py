@@ -5,12 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from hack.scenarios.common.runner import ScenarioReport
 from hack.scenarios.common.tests.builders import build_pod, build_sample
 from hack.scenarios.common.tests.html_elements import parse_html
 from hack.scenarios.common.timeline import Mark, build_timeline
 from hack.scenarios.lab.page_parser import parse_page
-from hack.scenarios.lab.report import LabReport, build_table, render_report, write_report
-from hack.scenarios.lab.runner import ExecutedCommand, PageResult
+from hack.scenarios.lab.page_scenario import ExecutedCommand, PageResult
+from hack.scenarios.lab.report import build_table, render_report, write_report
 
 TEXT = (
     "# 2. Some <b>step</b>\n\n<!-- lab page: {seconds: 5} -->\n\n```sh\ncurl $URL | jq '<x>'\n```\n"
@@ -28,13 +29,17 @@ TIMELINE = build_timeline(
 COMMANDS = ExecutedCommand(PAGE.commands[0], 1, "<script>alert(1)</script>", 3, 8)
 PASSED = PageResult(PAGE, TIMELINE, (COMMANDS,))
 FAILED = PageResult(
-    PAGE, TIMELINE, (COMMANDS,), error="it does not show 'a<b'", cluster_state="$ kubectl\n<none>"
+    PAGE,
+    TIMELINE,
+    (COMMANDS,),
+    failures=("it does not show 'a<b'",),
+    cluster_state="$ kubectl\n<none>",
 )
-SKIPPED = PageResult(PAGE, build_timeline((), (), 0), error="it needs: more", is_skipped=True)
+SKIPPED = PageResult(PAGE, build_timeline((), (), 0), missing_requirement="more")
 
 
-def build_report(*results: PageResult) -> LabReport:
-    return LabReport(results, "2026-11-23 12:00", 75, "Kubernetes v1, 2 nodes")
+def build_report(*results: PageResult) -> ScenarioReport[PageResult]:
+    return ScenarioReport(results, "2026-11-23 12:00", 75, "Kubernetes v1, 2 nodes")
 
 
 def test_the_page_is_well_formed_and_draws_each_step_that_was_played() -> None:
@@ -89,7 +94,18 @@ def test_the_table_names_step_result_time_and_what_was_seen() -> None:
     assert ["STEP", "RESULT", "TIME", "SEEN"] == lines[0]
     assert ["some-step", "passed", "12", "s", "1", "pod,", "1", "restart,"] == lines[1][:8]
     assert ["some-step", "FAILED"] == lines[2][:2]
-    assert ["some-step", "left", "out", "it", "needs:", "more"] == lines[3]
+    assert [
+        "some-step",
+        "left",
+        "out",
+        "this",
+        "cluster",
+        "lacks",
+        "what",
+        "it",
+        "needs:",
+        "more",
+    ] == lines[3]
 
 
 def test_the_page_is_written_where_it_is_looked_for(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Plays a page: types its commands, repeats what has to be waited for, checks what comes of it."""
+"""A page of the lab as a scenario: runs its commands and checks their output."""
 
 import time
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from hack.scenarios.common.console import Progress, ScenarioConsole
 from hack.scenarios.common.sampler import Sampler
+from hack.scenarios.common.scenario import Scenario, ScenarioContext, ScenarioResult
 from hack.scenarios.common.timeline import Mark, Timeline, build_timeline, summarize_timeline
 from hack.scenarios.lab.cpu_usage import read_cpu
 from hack.scenarios.lab.errors import StepError
@@ -18,7 +18,7 @@ from hack.scenarios.lab.shell import Shell, ShellOutput
 from hack.testkit.kube_client import KubeClient
 
 _RETRY_INTERVAL = 1.0
-"""Seconds between two tries of a block that the reader repeats."""
+"""Seconds between two runs of a block that the reader repeats."""
 
 
 _DELETED_KINDS = "sha,deployments,jobs,services,horizontalpodautoscalers,poddisruptionbudgets"
@@ -26,7 +26,7 @@ _DELETED_KINDS = "sha,deployments,jobs,services,horizontalpodautoscalers,poddisr
 
 @dataclass(frozen=True, slots=True)
 class ExecutedCommand:
-    """A command that was typed, what it printed and when."""
+    """A command that was run, its output and when it ran."""
 
     command: Command
     started: float
@@ -36,83 +36,102 @@ class ExecutedCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class PageResult:
-    """How a step went.
+class PageResult(ScenarioResult):
+    """How a page went.
 
     Attributes:
-        page: what was played.
-        timeline: what was seen meanwhile.
-        commands: the commands up to the end, or up to the one that failed.
-        error: why it failed, or was left out; empty when it went as told.
-        is_skipped: whether it was left out.
+        page: the page.
+        timeline: the state of the cluster during the page.
+        commands: the commands that were run; the last one is the one that failed.
         stale_lines: lines of the page whose output is of another kind than the real one.
-        cluster_state: what was there when it failed, for people.
+        cluster_state: the state of the cluster when the page failed, for people.
     """
 
     page: Page
     timeline: Timeline
     commands: tuple[ExecutedCommand, ...] = ()
-    error: str = ""
-    is_skipped: bool = False
     stale_lines: tuple[str, ...] = ()
     cluster_state: str = ""
 
     @property
-    def has_passed(self) -> bool:
-        """Whether it went as told."""
-        return not self.error
+    def name(self) -> str:
+        """The name of the page."""
+        return self.page.name
 
     @property
-    def result_text(self) -> str:
-        """The result in a word."""
-        if self.is_skipped:
-            return "left out"
-        return "passed" if self.has_passed else "FAILED"
+    def title(self) -> str:
+        """The title of the page."""
+        return self.page.title
 
     @property
     def summary(self) -> str:
-        """What was seen, or why it failed."""
-        return self.error or summarize_timeline(self.timeline)
+        """What was seen, or why it failed or was left out."""
+        return self.problem or summarize_timeline(self.timeline)
 
 
-@dataclass
-class PageRunner:
-    """The cluster, the reader's shell and the screen."""
+@dataclass(frozen=True)
+class PageScenario(Scenario[PageResult]):
+    """A page whose commands are run in a reader's shell.
 
-    kube: KubeClient
+    Attributes:
+        page: the page.
+        root: the folder in which the commands run.
+        work_folder: a folder for the variables of the shell.
+        environment: the environment variables of the shell.
+    """
+
+    page: Page
     root: Path
     work_folder: Path
-    console: ScenarioConsole
     environment: dict[str, str] = field(default_factory=dict)
 
-    def find_missing_requirement(self, page: Page) -> str:
-        """What the page needs and the cluster does not have; empty when nothing is missing."""
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The name of the page."""
+        return self.page.name
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        """The title of the page."""
+        return self.page.title
+
+    @property
+    def expected_seconds(self) -> int:  # type: ignore[override]
+        """The seconds that the page states."""
+        return self.page.settings.seconds
+
+    def find_missing_requirement(self, context: ScenarioContext) -> str:  # noqa: ARG002 - the shell has the cluster
+        """Return what the page needs and the cluster lacks; empty if nothing."""
         shell = self._new_shell()
-        for need in page.settings.needs:
+        for need in self.page.settings.needs:
             if shell.run(need.check, timeout=30).exit_code != 0:
                 return need.otherwise
         return ""
 
-    def run_page(self, page: Page, progress: Progress) -> PageResult:
-        """Play a page from a clean start; what must be put right again is, whatever happens."""
-        progress.title, progress.step_expected = page.title, page.settings.seconds
-        progress.step_started, progress.waiting_for = time.monotonic(), ""
-        self.console.begin_step(progress)
-        self._delete_leftovers()
+    def build_skipped(self, missing: str, *, is_requested: bool) -> PageResult:
+        """Return the result of a page for which the cluster lacks something."""
+        empty = build_timeline((), (), 0.0)
+        return PageResult(self.page, empty, missing_requirement=missing, is_requested=is_requested)
+
+    def run(self, context: ScenarioContext) -> PageResult:
+        """Run the commands of the page in a clean namespace.
+
+        The commands that restore something (``always``) run also after a failure or Ctrl-C.
+        """
+        context.begin_step(self.title, self.expected_seconds)
+        _delete_leftovers(context.kube)
         shell = self._new_shell()
         executed: list[ExecutedCommand] = []
         failure = ""
         sampler = Sampler(
-            self.kube,
-            lambda now: self.console.show_snapshot(now, progress),
-            read_cpu=partial(read_cpu, self.kube),
+            context.kube, context.show_snapshot, read_cpu=partial(read_cpu, context.kube)
         )
         with sampler:
-            remaining = list(page.commands)
+            remaining = list(self.page.commands)
             try:
                 while remaining:
-                    progress.waiting_for = _describe_wait(remaining[0])
-                    self._run_command(page, remaining[0], shell, sampler, executed)
+                    context.progress.waiting_for = _describe_wait(remaining[0])
+                    self._run_command(context, remaining[0], shell, sampler, executed)
                     remaining.pop(0)
             except StepError as error:
                 failure = str(error)
@@ -122,16 +141,15 @@ class PageRunner:
             cluster_state = self._describe_cluster() if failure else ""
         marks = (Mark(done.started, done.command.block.text.strip()) for done in executed)
         result = PageResult(
-            page=page,
-            timeline=build_timeline(sampler.samples, marks, sampler.elapsed),
-            commands=tuple(executed),
-            error=failure,
+            self.page,
+            build_timeline(sampler.samples, marks, sampler.elapsed),
+            tuple(executed),
             stale_lines=tuple(_find_stale_lines(executed)),
             cluster_state=cluster_state,
+            failures=(failure,) if failure else (),
         )
-        progress.waiting_for = ""
         if result.has_passed:
-            self.console.end_step(progress, result.summary)
+            context.end_step(result.summary)
         return result
 
     def _new_shell(self) -> Shell:
@@ -139,16 +157,16 @@ class PageRunner:
 
     def _run_command(
         self,
-        page: Page,
+        context: ScenarioContext,
         command: Command,
         shell: Shell,
         sampler: Sampler,
         executed: list[ExecutedCommand],
     ) -> None:
-        """Type one block, again and again where the page says so.
+        """Run one block of commands, repeatedly where the page gives a time limit (``within``).
 
         Raises:
-            StepError: it did not come to what the page says.
+            StepError: its output or exit code is not as the page says.
         """
         expectation = command.expectation
         current = ExecutedCommand(command, sampler.elapsed, "", 0)
@@ -163,26 +181,14 @@ class PageRunner:
                 break
             time.sleep(_RETRY_INTERVAL)
         executed.append(current)
-        self.console.print_command(command.block.text.strip(), printed.text.rstrip())
+        context.console.print_command(command.block.text.strip(), printed.text.rstrip())
         if mismatch:
             time_limit = f" within {expectation.within} s" if expectation.within else ""
-            place = f"{page.path.name}, line {command.block.line}, `{_first_line(command)}`"
+            place = f"{self.page.path.name}, line {command.block.line}, `{_first_line(command)}`"
             raise StepError(f"{place}: {mismatch}{time_limit}")
 
-    def _delete_leftovers(self) -> None:
-        """Remove what an earlier page has left, with all that belongs to it.
-
-        Raises:
-            ShowError: something stays.
-        """
-        self.kube.run_kubectl(
-            f"delete {_DELETED_KINDS} --all --cascade=foreground --timeout=90s", seconds=100
-        )
-        self.kube.run_kubectl("delete events --all")
-        self.kube.run_kubectl("wait --for=delete pod --all --timeout=90s", seconds=100)
-
     def _describe_cluster(self) -> str:
-        """What there is, for people who want to know why."""
+        """Return the state of the namespace for people."""
         shell = self._new_shell()
         commands = (
             "kubectl get selfhealingapps,deployments,jobs,pods,services,endpointslices -o wide",
@@ -193,8 +199,21 @@ class PageRunner:
         return "\n".join(parts)
 
 
+def _delete_leftovers(kube: KubeClient) -> None:
+    """Delete what an earlier page has left in the namespace.
+
+    Raises:
+        ToolError: something is not gone in time.
+    """
+    kube.run_kubectl(
+        f"delete {_DELETED_KINDS} --all --cascade=foreground --timeout=90s", seconds=100
+    )
+    kube.run_kubectl("delete events --all")
+    kube.run_kubectl("wait --for=delete pod --all --timeout=90s", seconds=100)
+
+
 def _describe_wait(command: Command) -> str:
-    """What the reader waits for while a block runs."""
+    """Return the condition that the reader waits for while a block runs."""
     first, expectation = _first_line(command), command.expectation
     if expectation.within and expectation.shows:
         return f"`{first}` shows “{expectation.shows[0]}”"
@@ -206,7 +225,7 @@ def _first_line(command: Command) -> str:
 
 
 def _find_mismatch(command: Command, printed: ShellOutput) -> str:
-    """What is wrong with what a block printed; empty when nothing is."""
+    """Return what is wrong with the output of a block; empty if nothing."""
     if printed.exit_code == 124:
         return f"it did not end within {command.expectation.limit} s"
     if printed.exit_code != command.expectation.exit:
@@ -216,7 +235,7 @@ def _find_mismatch(command: Command, printed: ShellOutput) -> str:
 
 
 def _find_stale_lines(executed: list[ExecutedCommand]) -> Iterator[str]:
-    """The lines at which the page shows another kind of output than there was."""
+    """Yield the lines at which the page shows another kind of output than the real one."""
     for command in executed:
         expected_block = command.command.output
         if expected_block is not None and not has_same_heading(
