@@ -80,6 +80,10 @@ test-unit: venv ## The tests that need no cluster, with the coverage of the pure
 	@.venv/bin/coverage run -m pytest tests/unit $(ARGS)
 	@.venv/bin/coverage report
 
+.PHONY: test-hack
+test-hack: venv ## The tests of the tools in hack/, which need no cluster
+	@.venv/bin/python -m pytest hack $(ARGS)
+
 .PHONY: test-browser
 test-browser: venv ## The demo app's panel in a real browser (installs Chromium where it is missing)
 	@.venv/bin/python -m pytest tests/ui $(RERUN) $(ARGS)
