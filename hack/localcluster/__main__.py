@@ -12,7 +12,7 @@ from hack.localcluster.paths import find_paths
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the commands; settings come as variables, as make hands them on."""
+    """Return the parser of the command line; settings come as environment variables from make."""
     top = argparse.ArgumentParser(prog="python -m hack.localcluster", description=__doc__)
     actions = top.add_subparsers(dest="action", required=True)
     for name, (_, text) in commands.COMMANDS.items():
@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; an error is one sentence on standard error."""
+    """Run one command; an error is printed as one sentence."""
     options = build_parser().parse_args(arguments)
     os.environ.pop("KIND_EXPERIMENTAL_PROVIDER", None)  # podman or nerdctl: not what is driven here
     run, _ = commands.COMMANDS[options.action]

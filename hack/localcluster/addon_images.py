@@ -1,7 +1,7 @@
-"""The images of add-ons, by either way: made here and loaded into the nodes, or named to be pulled.
+"""The images of add-ons: built and loaded into the nodes (mode source), or pulled (mode stock).
 
-A made image carries a part of its stage's key in its tag, so a node that has the name has the
-content, and what has not changed is neither made nor loaded again.
+The tag of a built image has a part of its stage's hash. So a node that has the tag has the content,
+and unchanged images are neither built nor loaded again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ _KEY_DIGITS: Final = 8
 
 @dataclass(frozen=True)
 class AddonTarget:
-    """Where an add-on is installed: a running cluster of this clone, and how it was made."""
+    """The cluster in which an add-on is installed, and its mode."""
 
     paths: Paths
     engine: Engine

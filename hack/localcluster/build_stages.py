@@ -1,8 +1,8 @@
-"""Build stages, cached by what goes into them.
+"""Build stages, cached by a hash of their inputs.
 
-A stage's result lies in ``artefacts/NAME-KEY``; KEY is a hash of its inputs, so a changed input is
-another folder and nothing is ever out of date.  A result is built beside its place and renamed
-into it when complete: what exists under its name is whole, whatever was interrupted.
+The result of a stage is the folder ``artefacts/NAME-HASH``; a changed input has another folder. A
+result is built in a temporary folder and renamed when it is complete, so an interrupted build
+leaves no partial result.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
-"""Finding and removing every trace of a clone's own daemon, in whatever state it was left.
+"""Finds and removes every trace of a clone's Docker daemon, in whatever state it is.
 
-Ownership is read from the kernel, not from pid files: a process is this clone's if it is in the
+Ownership is read from the kernel, not from pid files: a process belongs to a clone if it is in the
 clone's cgroup or network namespace, or is one of Docker's programs started on the clone's folder.
 """
 

@@ -1,4 +1,4 @@
-"""The commands, each a few lines over the modules that do the work."""
+"""The commands of the tool."""
 
 import contextlib
 import dataclasses
@@ -34,7 +34,7 @@ _MAX_WORKERS: Final = 9
 
 @dataclass(frozen=True)
 class Request:
-    """One call of the tool: where, with which variables, and the number given."""
+    """One call of the tool: the paths, the environment variables and the given number."""
 
     paths: Paths
     environ: Mapping[str, str]
@@ -42,16 +42,16 @@ class Request:
 
     @property
     def record(self) -> ClusterRecord | None:
-        """Return what is written down of this clone's cluster."""
+        """Return the record of this clone's cluster; None if there is none."""
         return lifecycle.load_record(self.paths)
 
     def new_reporter(self) -> ProgressReporter:
-        """Return the way to tell how it goes."""
+        """Return a progress reporter."""
         return ProgressReporter(self.paths.cache / "timings.json")
 
     @contextlib.contextmanager
     def exclusive_lock(self) -> Iterator[None]:
-        """Keep other commands off this clone's cluster meanwhile."""
+        """Hold the lock of this clone's cluster during the block."""
         with hold_lock(
             self.paths.clone_data / "lock", seconds=3600, resource="this clone's cluster"
         ):
@@ -68,7 +68,7 @@ def parse_workers(setting: str, recorded: int | None) -> int:
 
 
 def choose_mode(setting: str, recorded: str | None, stock_problem: Callable[[], str | None]) -> str:
-    """Choose how the cluster is made; a cluster that is there keeps its way unless told."""
+    """Return the mode; an existing cluster keeps its mode unless another one is requested."""
     if setting not in {"", SOURCE, STOCK}:
         raise ClusterError(f"NODE_IMAGE must be {STOCK} or {SOURCE}, not {setting!r}")
     if setting == SOURCE or (not setting and recorded == SOURCE):
@@ -82,22 +82,22 @@ def choose_mode(setting: str, recorded: str | None, stock_problem: Callable[[], 
 
 
 def prepare_engine(request: Request, reporter: ProgressReporter) -> Engine:
-    """Have Docker, tools and node image, by one way or the other."""
+    """Prepare Docker, the tools and the node image for the mode."""
     paths, environ, record = request.paths, request.environ, request.record
     docker = stock.host_docker_environment(paths, environ, record)
     node_image = stock.node_image_name(environ)
     mode = choose_mode(
         environ.get("NODE_IMAGE", ""),
-        record.way if record else None,
+        record.mode if record else None,
         lambda: stock.find_stock_problem(docker, node_image, reporter),
     )
-    if record and record.way in {SOURCE, STOCK} and record.way != mode:
-        reporter.print_line(f"removing the {record.way} cluster first")
+    if record and record.mode in {SOURCE, STOCK} and record.mode != mode:
+        reporter.print_line(f"removing the {record.mode} cluster first")
         teardown.remove_cluster(paths, reporter, docker)
     if mode == STOCK:
-        reporter.print_line("way: the stock node image, on the machine's Docker")
+        reporter.print_line("mode: the stock node image, on the machine's Docker")
         return stock.prepare_engine(paths, reporter, environ, docker)
-    reporter.print_line("way: node image from source, on a Docker daemon of the project's own")
+    reporter.print_line("mode: node image from source, on a Docker daemon of the project's own")
     return source.prepare_engine(paths, reporter)
 
 
@@ -110,7 +110,7 @@ def up(request: Request) -> None:
         adopt(request, reporter)
         return
     with request.exclusive_lock():
-        if request.record and request.record.way == existing.EXISTING:
+        if request.record and request.record.mode == existing.EXISTING:
             teardown.remove_references(paths)
         worker_count = parse_workers(
             request.environ.get("WORKERS", ""), request.record.workers if request.record else None
@@ -129,10 +129,10 @@ def adopt(request: Request, reporter: ProgressReporter) -> None:
     paths = request.paths
     with request.exclusive_lock():
         record = request.record
-        if record and record.way != existing.EXISTING:
+        if record and record.mode != existing.EXISTING:
             raise ClusterError("this clone has a cluster of its own: 'make cluster-down' first")
         existing.adopt(paths, reporter, request.environ)
-        adopted = ClusterRecord(way=existing.EXISTING, key="", workers=0)
+        adopted = ClusterRecord(mode=existing.EXISTING, key="", workers=0)
         lifecycle.record_file(paths).write_text(json.dumps(dataclasses.asdict(adopted)))
         (paths.clone_data / "clone").write_text(f"{paths.root}\n")
         environment.write_env_file(paths, {})
@@ -157,9 +157,9 @@ def purge(request: Request) -> None:
 
 def docker_environment(request: Request) -> dict[str, str]:
     """Return the environment that reaches the cluster's Docker, as it was made."""
-    if request.record and request.record.way == STOCK:
+    if request.record and request.record.mode == STOCK:
         return stock.host_docker_environment(request.paths, request.environ, request.record)
-    if request.record and request.record.way == existing.EXISTING:
+    if request.record and request.record.mode == existing.EXISTING:
         return {}
     return source.docker_environment(request.paths)
 
@@ -184,7 +184,7 @@ def scale_fake_nodes(request: Request) -> None:
     record = _require_managed(request)
     kubectl = Kubectl(_kubectl_program(request), str(request.paths.kubeconfig))
     with request.exclusive_lock():
-        kwok.scale_nodes(request.paths, request.new_reporter(), kubectl, request.count, record.way)
+        kwok.scale_nodes(request.paths, request.new_reporter(), kubectl, request.count, record.mode)
 
 
 def build_images(request: Request) -> None:
@@ -201,7 +201,7 @@ def _require_managed(request: Request) -> ClusterRecord:
     """Return the record of a cluster this tool made."""
     if request.record is None:
         raise ClusterError("there is no cluster: 'make cluster' first")
-    if request.record.way == existing.EXISTING:
+    if request.record.mode == existing.EXISTING:
         raise ClusterError("with CLUSTER=existing nothing is installed into the cluster's nodes")
     return request.record
 
@@ -215,7 +215,7 @@ COMMANDS: Final[dict[str, tuple[Callable[[Request], None], str]]] = {
     "up": (up, "start or repair the cluster"),
     "down": (down, "remove the cluster; caches stay"),
     "purge": (purge, "remove the cluster, images and caches"),
-    "status": (print_status, "say what runs, versions, nodes and the way taken"),
+    "status": (print_status, "say what runs, versions, nodes and the mode"),
     "env": (print_environment, "print KUBECONFIG, DOCKER_HOST and PATH for a shell"),
     "kwok": (scale_fake_nodes, "have so many fake nodes"),
     "images": (build_images, "build the images and load them into the nodes"),

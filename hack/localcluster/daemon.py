@@ -172,7 +172,7 @@ def allow_forwarding(paths: Paths) -> None:
 
 
 def stop(paths: Paths) -> None:
-    """End the daemon, whatever state it is in; containers are left to it or to the sweep."""
+    """Stop the daemon in whatever state it is; the cleanup removes remaining containers."""
     pid = running_pid(paths)
     if pid is not None:
         terminate_processes(lambda: [found for found in [running_pid(paths)] if found is not None])

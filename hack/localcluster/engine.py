@@ -1,6 +1,6 @@
-"""What the rest needs of the way the cluster is made: a Docker to use, tools, and an image.
+"""What the rest needs, whatever the mode: a Docker daemon, tools and a node image.
 
-Two ways lead here (``source`` and ``stock``); after that all is the same kind cluster.
+The modes ``source`` and ``stock`` differ only in how they prepare these.
 """
 
 import json

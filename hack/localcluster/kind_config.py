@@ -105,7 +105,7 @@ def node_names(name: str, workers: int) -> list[str]:
 
 
 def cni_config(pod_cidr: str) -> str:
-    """Return a node's CNI configuration: a cable per pod, addresses from the node's range."""
+    """Return a node's CNI configuration: a veth pair per pod, addresses from the node's range."""
     ptp_plugin = {
         "type": "ptp",
         "ipMasq": False,

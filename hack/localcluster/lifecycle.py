@@ -1,4 +1,4 @@
-"""``make cluster``: from whatever is there to a cluster that works, in as few steps as possible."""
+"""``make cluster``: creates, repairs or keeps the cluster."""
 
 import dataclasses
 import json
@@ -66,7 +66,7 @@ def repair(
     desired: DesiredCluster,
     plan: PlannedAction,
 ) -> None:
-    """Start what stopped and wait until all of it is well again."""
+    """Start what is stopped and wait until the cluster is healthy."""
     if plan.action is Action.START:
         # The control plane first: a worker looks it up when it starts.
         for name in node_names(desired.name, desired.workers):
@@ -99,7 +99,7 @@ def create(
         _install_components(paths, engine, desired, kubectl)
     nodes = list_nodes(desired.name, engine.docker)
     record = ClusterRecord(
-        way=engine.mode,
+        mode=engine.mode,
         key=cluster_config_hash(desired),
         workers=desired.workers,
         containers={container.name: container.ident for container in nodes},

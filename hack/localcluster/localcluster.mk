@@ -10,7 +10,7 @@ cluster: $(VENV_READY) ## Start or repair the cluster (WORKERS=n, ADDONS=metrics
 cluster-kwok: $(VENV_READY) ## Have N fake nodes for load tests (N=10; N=0 removes them)
 	@$(CLUSTER_TOOL) kwok $(N)
 
-cluster-status: $(VENV_READY) ## Say what runs, its versions, nodes and which way was taken
+cluster-status: $(VENV_READY) ## Say what runs, its versions, nodes and the mode
 	@$(CLUSTER_TOOL) status
 
 cluster-env: $(VENV_READY) ## Print KUBECONFIG, DOCKER_HOST and PATH for a shell

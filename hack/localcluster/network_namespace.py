@@ -1,11 +1,11 @@
-"""The own network of a clone's Docker daemon: a namespace joined to the machine by one cable.
+"""The network of a clone's Docker daemon: a namespace that a veth pair connects to the machine.
 
 dockerd sets up bridges, dozens of iptables rules and a FORWARD policy, flushes the rules of any
-other dockerd when it starts, and leaves all of it behind when it stops.  In a namespace of its own
-none of that touches the machine or another clone, and removing the namespace removes everything.
+other dockerd when it starts, and leaves all of it behind when it stops. In a namespace of its own
+none of that affects the machine or another clone, and removing the namespace removes everything.
 
-On the machine's side remain: one veth, its route, three iptables rules that carry the clone's
-name in a comment, and ip_forward, which is put back when the last clone leaves.
+The machine gets one veth, its route, three iptables rules with the clone's name in a comment, and
+ip_forward, which is restored when the last clone is removed.
 """
 
 import ipaddress
@@ -36,12 +36,12 @@ class Network:
 
     @property
     def host(self) -> str:
-        """The machine's end of the cable."""
+        """The address of the machine's end of the veth pair."""
         return str(self.block[1])
 
     @property
     def daemon(self) -> str:
-        """The daemon's end of the cable, where the API server's port is published."""
+        """The address of the daemon's end of the veth pair, which publishes the API server."""
         return str(self.block[2])
 
     @property
@@ -103,7 +103,7 @@ def build_host_rules(ident: str, network: Network) -> list[list[str]]:
 
 
 def device_name(ident: str) -> str:
-    """Name the machine's end of the cable (a device name has at most 15 bytes)."""
+    """Return the name of the machine's veth (a device name has at most 15 bytes)."""
     return f"shc-{ident}"
 
 
@@ -121,7 +121,7 @@ def enter_command(paths: Paths) -> list[str]:
 
 
 def is_network_up(paths: Paths, network: Network) -> bool:
-    """Tell whether namespace and cable are there and answer."""
+    """Tell whether the namespace and the veth pair exist and work."""
     inside = run_unchecked(
         [*enter_command(paths), "ip", "-brief", "address", "show", "dev", "host"]
     )
@@ -130,9 +130,9 @@ def is_network_up(paths: Paths, network: Network) -> bool:
 
 
 def set_up(paths: Paths, wanted: IPv4Network | None) -> Network:
-    """Make the namespace and its cable, or find them as they should be.
+    """Create the namespace and the veth pair, or keep them.
 
-    ``wanted`` is the block of the last time: Docker's networks on disk still have it.
+    ``wanted`` is the previous block: Docker's networks on disk still have it.
     """
     if wanted is not None and is_network_up(paths, Network(wanted)):
         _configure_host(paths.ident, Network(wanted))
@@ -174,7 +174,7 @@ def _forward_marker() -> Path:
 
 
 def tear_down(paths: Paths, block: IPv4Network | None) -> None:
-    """Remove cable, rules and namespace; each may already be gone."""
+    """Remove veth pair, rules and namespace; each may be missing."""
     device, name = device_name(paths.ident), namespace_file(paths)
     for table, line in _list_own_rules(paths.ident):
         run_unchecked(["iptables", "-w", "-t", table, "-D", *line])

@@ -1,7 +1,7 @@
-"""Deciding what to do with the cluster that is found: keep, start, create or replace it.
+"""Decides what to do with the cluster that is found: keep, start, create or replace it. Pure.
 
-Pure: what was found and what is wanted go in, a verdict with its reason comes out.  A cluster is
-trusted only if this tool recorded it as complete and its containers are still those of the record.
+A cluster is kept only if this tool recorded it as complete and its containers are those of the
+record.
 """
 
 import enum
@@ -16,7 +16,7 @@ from hack.localcluster.kind_config import DesiredCluster, node_names, render
 
 
 class Action(enum.Enum):
-    """What to do."""
+    """What to do with the cluster."""
 
     CREATE = "create"
     KEEP = "keep"
@@ -26,7 +26,7 @@ class Action(enum.Enum):
 
 @dataclass(frozen=True)
 class PlannedAction:
-    """What to do and, for a person, why."""
+    """The action and its reason for people."""
 
     action: Action
     reason: str
@@ -34,9 +34,9 @@ class PlannedAction:
 
 @dataclass(frozen=True)
 class ClusterRecord:
-    """What was written down when a cluster was complete."""
+    """What was recorded when the cluster was complete."""
 
-    way: str
+    mode: str
     key: str
     workers: int
     containers: Mapping[str, str] = field(default_factory=dict)
@@ -45,14 +45,14 @@ class ClusterRecord:
 
 
 def cluster_config_hash(desired: DesiredCluster) -> str:
-    """Hash everything a cluster is made from: with another wish it is another cluster."""
+    """Hash everything that a cluster is made from; another hash needs another cluster."""
     return hashlib.sha256(json.dumps(render(desired), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def plan_action(
     found: Sequence[NodeContainer], record: ClusterRecord | None, desired: DesiredCluster
 ) -> PlannedAction:
-    """Decide what to do with what is there."""
+    """Decide what to do with the cluster that is found."""
     if not found:
         return PlannedAction(Action.CREATE, "there is none")
     if record is None:
@@ -69,7 +69,7 @@ def plan_action(
 def _find_mismatch(
     found: Sequence[NodeContainer], record: ClusterRecord, desired: DesiredCluster
 ) -> str | None:
-    """Say how the cluster that was recorded is not the one that is there or wanted."""
+    """Return how the cluster differs from its record or the desired one, or None."""
     present = {container.name: container.ident for container in found}
     if record.workers != desired.workers:
         return f"it has {record.workers} workers, not {desired.workers}"
@@ -83,9 +83,11 @@ def _find_mismatch(
 
 
 def read_record(text: str) -> ClusterRecord | None:
-    """Read a record back; one that is damaged or from another version counts as none."""
+    """Parse a record; None if it is damaged or from another version."""
     try:
         content: dict[str, Any] = json.loads(text)
+        if "way" in content:  # the key until the mode was called so
+            content["mode"] = content.pop("way")
         return ClusterRecord(**content)
     except (ValueError, TypeError):
         return None

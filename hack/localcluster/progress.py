@@ -1,7 +1,7 @@
-"""Showing what is being done, how long it has taken and how long it should take.
+"""The progress of the stages of ``make cluster``, with measured and expected durations.
 
-On a terminal a bar; elsewhere (CI, a log) plain lines, at most one every ten seconds.  Expected
-times start as measured on two cores and are replaced by this machine's own after each run.
+A terminal gets a bar; a log gets at most one line every ten seconds. The expected durations are
+those of two cores, until this machine has durations of its own.
 """
 
 import contextlib
@@ -64,7 +64,7 @@ def can_show_live(console: Console) -> bool:
 
 
 def bar_fraction(elapsed: float, expected: float) -> float:
-    """Return how full the bar is: honest up to 90 %, then ever slower, never quite full."""
+    """Return the filled part of the bar: linear up to 90 %, then ever slower, never full."""
     if expected <= 0:
         return 0.0
     share = elapsed / expected
@@ -72,12 +72,12 @@ def bar_fraction(elapsed: float, expected: float) -> float:
 
 
 def expected_seconds(measured: float | None, default: float) -> float:
-    """Trust this machine's measurement, unless it is so short that most was done already."""
+    """Return the duration of the last run, unless it is so short that most was cached."""
     return default if measured is None or measured < default / 3 else measured
 
 
 class ProgressReporter:
-    """Says what happens: a bar per running stage on a terminal, plain lines elsewhere."""
+    """Reports stages: a bar per running stage in a terminal, lines elsewhere."""
 
     def __init__(self, timings: Path, *, quiet: bool = False) -> None:
         self.timings = timings

@@ -1,9 +1,9 @@
 """A runc wrapper for machines whose root lacks CAP_SYS_RESOURCE.
 
-``docker run --privileged`` asks for every capability the kernel knows, and runc fails when one
-cannot be had; kind needs ``--privileged``.  The wrapper takes that one wish (and the lowering of
-oom_score_adj and raising of rlimits, which need it) out of the container's configuration, then
-becomes runc.  It is written for the daemon only where the capability really is missing.
+``docker run --privileged``, which kind needs, requests every capability, and runc fails when one is
+not available. The wrapper removes this capability, and what depends on it (lowering oom_score_adj,
+raising rlimits), from the container's configuration, then executes runc. It is used only where the
+capability is missing.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The way without Docker and registry: own daemon, node image from Go modules and Debian."""
+"""The mode ``source``, without Docker and registry: own daemon, node image from source."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def docker_environment(paths: Paths) -> dict[str, str]:
 
 
 def prepare_engine(paths: Paths, reporter: ProgressReporter) -> Engine:
-    """Have everything up to the node image, building what no clone has built yet."""
+    """Prepare daemon, tools and node image; build what no clone has built yet."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise ClusterError(
             "no Docker daemon with an image registry was found, and building without one needs"

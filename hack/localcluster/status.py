@@ -1,4 +1,4 @@
-"""``make cluster-status``: what runs, which versions, which nodes, and which way was taken."""
+"""``make cluster-status``: the mode, the versions, the nodes and what runs."""
 
 from collections.abc import Mapping
 
@@ -19,22 +19,22 @@ _MODES = {
 def describe_status(
     paths: Paths, record: ClusterRecord | None, docker: Mapping[str, str], kubectl: Kubectl
 ) -> list[str]:
-    """Collect the report; a part that does not answer says so instead of failing the rest."""
+    """Return the lines of the report; a part that does not answer has a line that says so."""
     if record is None:
         lines = ["cluster:     none of this clone's is complete ('make cluster' makes one)"]
         return [*lines, f"daemon:      {_describe_daemon(paths)}"]
     lines = [
-        f"cluster:     {paths.cluster_name if record.way in {'source', 'stock'} else 'existing'}"
+        f"cluster:     {paths.cluster_name if record.mode in {'source', 'stock'} else 'existing'}"
     ]
-    lines.append(f"way:         {record.way}: {_MODES.get(record.way, 'unknown')}")
-    if record.way == SOURCE:
+    lines.append(f"mode:        {record.mode}: {_MODES.get(record.mode, 'unknown')}")
+    if record.mode == SOURCE:
         lines.append(f"daemon:      {_describe_daemon(paths)}")
     is_ready = kubectl.is_ready()
     lines.append(f"API server:  {'ready' if is_ready else 'does not answer'}")
     if is_ready:
-        lines += _describe_versions(kubectl, record.way)
+        lines += _describe_versions(kubectl, record.mode)
         lines += _describe_nodes(kubectl)
-    if record.way in {"source", "stock"}:
+    if record.mode in {"source", "stock"}:
         lines += _describe_containers(paths, docker)
     lines.append(f"kubeconfig:  {paths.kubeconfig}")
     lines.append(f"cache:       {paths.cache}")

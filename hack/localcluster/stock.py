@@ -1,4 +1,4 @@
-"""The way with a Docker daemon that has, or can pull, the stock kind node image."""
+"""The mode ``stock``: a Docker daemon that has, or can pull, the stock kind node image."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def host_docker_environment(
     host = environ.get("DOCKER_HOST", "")
     if host.startswith(f"unix://{paths.run_root}/"):
         host = "unix:///var/run/docker.sock"
-    if record is not None and record.way == STOCK:
+    if record is not None and record.mode == STOCK:
         host = record.docker_host
     return {"DOCKER_HOST": host} if host else {}
 

@@ -1,4 +1,4 @@
-"""``make cluster-down`` and ``make cluster-purge``: leave the machine as it was found."""
+"""``make cluster-down`` and ``make cluster-purge``: restore the machine."""
 
 import contextlib
 import os
@@ -20,25 +20,25 @@ def remove_cluster(
 ) -> None:
     """Remove the cluster and all that runs for it; images and caches stay for the next start.
 
-    ``foreign_docker`` is the environment of the machine's own daemon, for the stock way.
+    ``foreign_docker`` is the environment of the machine's own daemon, for the mode ``stock``.
     """
     record = lifecycle.load_record(paths)
-    if record is not None and record.way not in {SOURCE, STOCK}:
+    if record is not None and record.mode not in {SOURCE, STOCK}:
         remove_references(paths)
         reporter.print_line("the existing cluster is no longer used; nothing in it was touched")
         return
-    if record is None or record.way == STOCK:
+    if record is None or record.mode == STOCK:
         _remove_stock_cluster(
             paths, host_docker, made_network=record is not None and record.made_network
         )
-    if record is None or record.way == SOURCE:
+    if record is None or record.mode == SOURCE:
         _remove_source_cluster(paths)
     remove_references(paths)
     reporter.print_line(f"cluster {paths.cluster_name}: gone")
 
 
 def remove_references(paths: Paths) -> None:
-    """Remove what points to the cluster; of an existing one nothing else was ever ours."""
+    """Remove the files that refer to the cluster; an existing cluster itself is not touched."""
     lifecycle.record_file(paths).unlink(missing_ok=True)
     for leftover in (paths.kubeconfig, paths.env_file, Path(f"{paths.kubeconfig}.lock")):
         leftover.unlink(missing_ok=True)
@@ -51,7 +51,7 @@ def _remove_source_cluster(paths: Paths) -> None:
         return
     if daemon.is_responding(paths):
         docker = source.docker_environment(paths)
-        with contextlib.suppress(ClusterError):  # the sweep ends what the daemon cannot
+        with contextlib.suppress(ClusterError):  # the cleanup ends what the daemon cannot
             everything = run_checked(["docker", "ps", "-aq"], env=docker).split()
             if everything:
                 run_checked(["docker", "rm", "-f", "-v", *everything], seconds=120, env=docker)

@@ -1,4 +1,4 @@
-"""What the tool decides from what it finds: keep, repair or replace; which way; which settings."""
+"""What the tool decides from what it finds: action, mode and settings."""
 
 import dataclasses
 import json
@@ -92,13 +92,22 @@ def test_a_record_survives_being_written_and_read() -> None:
     assert record == read_record(json.dumps(dataclasses.asdict(record)))
 
 
+def test_a_record_with_the_old_key_of_the_mode_is_read() -> None:
+    """Without it ``make cluster`` would replace a cluster that runs."""
+    record = build_record(DESIRED)
+    content = dataclasses.asdict(record)
+    content["way"] = content.pop("mode")
+
+    assert record == read_record(json.dumps(content))
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"unknown": 1}', "null"])
 def test_a_damaged_record_counts_as_none(text: str) -> None:
     assert read_record(text) is None
 
 
 @pytest.mark.parametrize(
-    ("wanted", "recorded", "problem", "way"),
+    ("wanted", "recorded", "problem", "mode"),
     [
         ("", None, None, STOCK),
         ("", None, "no docker", SOURCE),
@@ -108,8 +117,8 @@ def test_a_damaged_record_counts_as_none(text: str) -> None:
         ("stock", SOURCE, None, STOCK),
     ],
 )
-def test_the_way(wanted: str, recorded: str | None, problem: str | None, way: str) -> None:
-    assert way == commands.choose_mode(wanted, recorded, lambda: problem)
+def test_the_mode(wanted: str, recorded: str | None, problem: str | None, mode: str) -> None:
+    assert mode == commands.choose_mode(wanted, recorded, lambda: problem)
 
 
 def test_a_forced_way_that_cannot_be_gone_says_why() -> None:
