@@ -1,7 +1,7 @@
-"""The benchmark: what the operator costs beside the least that the same work can cost.
+"""The benchmark: what the operator costs, beside the least that the same work can cost.
 
-Nothing here is asserted and nothing decides a build: ``make bench`` measures, prints a table and
-writes ``.artifacts/bench.json``. How to read it stands in docs/benchmark.md.
+It asserts nothing and fails no build: ``make bench`` measures, prints a table and writes
+``.artifacts/bench.json``. docs/benchmark.md explains the figures.
 """
 
 import sys

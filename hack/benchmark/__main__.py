@@ -46,7 +46,7 @@ LIBRARIES = {
 
 
 class Benchmark:
-    """One run of everything that the plan says."""
+    """One run of a plan."""
 
     def __init__(
         self, api: AsyncKubeClient, plan: BenchmarkPlan, progress: BenchmarkProgress
@@ -58,7 +58,7 @@ class Benchmark:
         self.results: Json = {}
 
     async def run(self) -> None:
-        """Measure."""
+        """Measure all figures of the plan."""
         with self._progress.step("trying the raw loop at several concurrencies", 60):
             async with temporary_namespace(self._api, "probe") as where:
                 await require_no_other_operator(self._api, apps.build_app(where, "probe"))
@@ -219,14 +219,14 @@ def _read_commit() -> str:
 
 
 def _cancel_on_sigterm() -> None:
-    """Let SIGTERM clean up as Ctrl-C does."""
+    """Cancel the main task on SIGTERM, so that it cleans up."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def run_benchmark(plan: BenchmarkPlan, console: Console, commit: str) -> Json:
-    """Run the plan; returns the report, of what was measured until then if it is interrupted."""
+    """Run the plan and return the report; write it also after an interruption."""
     _cancel_on_sigterm()
     async with AsyncKubeClient() as api:
         await require_fake_nodes(api, plan.max_apps * apps.PODS_PER_APP)

@@ -23,7 +23,7 @@ MAX_LINE_BYTES = 2**22
 
 
 class AsyncKubeClient:
-    """A session with the API server; use as an async context manager."""
+    """A session with the API server; an async context manager."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
@@ -58,7 +58,7 @@ class AsyncKubeClient:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Json:
-        """Make one request and read its answer.
+        """Send a request and return the body of its response.
 
         Raises:
             ApiError: the API server refused the request.
@@ -76,7 +76,7 @@ class AsyncKubeClient:
         return found
 
     async def apply(self, body: Json) -> Json:
-        """Server-side apply."""
+        """Apply an object by server-side apply."""
         meta = body["metadata"]
         return await self.send_request(
             "PATCH",
@@ -87,26 +87,26 @@ class AsyncKubeClient:
         )
 
     async def patch_status(self, kind: str, namespace: str, name: str, status: Json) -> Json:
-        """Merge into an object's status, as a kubelet does."""
+        """Patch the status of an object as a kubelet does."""
         status_path = object_path(kind, namespace, name, "status")
         return await self.send_request(
             "PATCH", status_path, {"status": status}, headers={"Content-Type": STRATEGIC_PATCH}
         )
 
     async def merge_status(self, kind: str, namespace: str, name: str, status: Json) -> Json:
-        """Merge into the status of a custom resource."""
+        """Merge fields into the status of a custom resource."""
         status_path = object_path(kind, namespace, name, "status")
         return await self.send_request(
             "PATCH", status_path, {"status": status}, headers={"Content-Type": MERGE_PATCH}
         )
 
     async def list(self, kind: str, namespace: str | None, *, metadata: bool = False) -> Json:
-        """List all objects, with their list's resource version."""
+        """List all objects; return the list object."""
         headers = {"Accept": METADATA_LIST_TYPE} if metadata else {}
         return await self.send_request("GET", object_path(kind, namespace), headers=headers)
 
     async def count(self, kind: str, namespace: str) -> int:
-        """How many objects there are, at the cost of listing one."""
+        """Count objects; the response has at most one of them."""
         query = {"limit": "1"}
         page = await self.send_request(
             "GET", object_path(kind, namespace), query=query, headers={"Accept": METADATA_LIST_TYPE}
@@ -114,7 +114,7 @@ class AsyncKubeClient:
         return len(page["items"] or ()) + int(page["metadata"].get("remainingItemCount", 0))
 
     async def is_namespace_gone(self, namespace: str) -> bool:
-        """Whether a namespace is gone with everything in it."""
+        """Return whether a namespace no longer exists."""
         try:
             await self.send_request("GET", object_path("Namespace", None, namespace))
         except ApiError as error:
@@ -122,9 +122,9 @@ class AsyncKubeClient:
         return False
 
     async def watch(self, kind: str, namespace: str) -> AsyncIterator[Json]:
-        """Watch all objects, for ever: those that are there, then what changes.
+        """Watch all objects without end: first the existing ones, then the changes.
 
-        A watch that breaks is begun anew, which tells again of those that are there.
+        A broken watch is started again, which yields the existing objects again.
         """
         while True:
             try:

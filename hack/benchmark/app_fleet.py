@@ -1,4 +1,4 @@
-"""(b) to (e): one fleet of apps that grows, changes, idles and sees its operator restarted."""
+"""Figures (b) to (e): a fleet of apps that grows, changes and idles, and an operator restart."""
 
 import asyncio
 import time
@@ -14,34 +14,34 @@ from hack.testkit.operator_process import OperatorProcess, select_writes
 from hack.testkit.wait import poll_async
 
 HEALING_SCALE = "0.1"
-"""Of every time of healing: a version proves itself in 1 minute instead of 10."""
+"""Factor of all times of healing: a revision is stable after 1 minute instead of 10."""
 STABLE_TIMEOUT = 240.0
-"""Seconds until every version must have proved itself, which is written once in its life."""
+"""Seconds until every revision must be stable, which is written once per revision."""
 SETTLE_SECONDS = 15.0
-"""Seconds after a change of the fleet before anything is called idle."""
+"""Seconds between a change of the fleet and a measurement of idling."""
 POLL_INTERVAL = 5.0
 RELIST_INTERVAL = 5
-"""Seconds between two relists while their price is found out."""
+"""Seconds between two relists while their cost is measured."""
 RELIST_WINDOW = 30.0
 DEFAULT_RELIST_INTERVAL = 300
 """Seconds between two relists by default."""
 LATE_WRITE_WINDOW = 5.0
-"""Seconds after a restart in which a late write would still be seen."""
+"""Seconds after a restart in which late writes are counted."""
 
 
 @dataclass(frozen=True)
 class IdleCost:
-    """What an operator with nothing to do costs."""
+    """The cost of an operator that has nothing to do."""
 
     seconds: float
     cpu: float
     requests: Counter[str]
     changed_apps: int
-    """SelfHealingApps whose resource version changed: counted from outside."""
+    """SelfHealingApps whose resource version changed."""
 
     @property
     def core_share(self) -> float:
-        """The part of one core."""
+        """CPU seconds per second."""
         return self.cpu / self.seconds
 
 
@@ -53,7 +53,7 @@ async def measure_memory(  # noqa: PLR0913, PLR0917 - the fleet before and after
     present: int,
     concurrency: int,
 ) -> process_stats.Memory:
-    """Grow the fleet to ``count`` apps and look at the operator's memory."""
+    """Grow the fleet to ``count`` apps and return the operator's memory."""
     if count > present:
         await grow_fleet(
             api, namespace, apps.list_app_names(count - present, present), concurrency, present
@@ -93,7 +93,7 @@ async def measure_idle(
     namespace: str,
     seconds: float,
 ) -> IdleCost:
-    """Watch the operator while nothing happens."""
+    """Measure the operator for ``seconds`` while nothing changes."""
     before = await _list_resource_versions(api, namespace)
     requests, cpu = await operator_process.count_requests(running), running.read_cpu_seconds()
     await asyncio.sleep(seconds)
@@ -108,7 +108,7 @@ async def measure_idle(
 
 
 async def measure_relist_cost(namespace: str, count: int, idle_share: float) -> float:
-    """CPU seconds of one relist: of an operator that does it often, less what idling costs."""
+    """Return CPU seconds of one relist: those with frequent relists, less those of idling."""
     running = operator_process.create_measured_operator(
         [namespace], {"SELFHEALING_RELIST_INTERVAL": str(RELIST_INTERVAL)}
     )
@@ -134,7 +134,7 @@ def _count_lists(requests: Counter[str]) -> int:
 async def measure_restart(
     api: AsyncKubeClient, running: OperatorProcess, namespace: str, count: int
 ) -> Json:
-    """Stop the operator and start it again among ``count`` apps that are as they should be."""
+    """Restart the operator among ``count`` apps that need no change."""
     started = time.perf_counter()
     await operator_process.stop(running)
     stop_seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""The apps that are measured with: small, on fake nodes, each of four objects."""
+"""The apps of the benchmark: small, on fake nodes, four objects each."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from selfhealing.api.spec import parse_spec
 from selfhealing.render import Owner, build_children
 
 PODS_PER_APP = 2
-"""Pods of each app."""
+"""Pods per app."""
 
 APP_SPEC: Json = {
     "image": "registry.example/shop/api:1.4.2",
@@ -35,12 +35,12 @@ APP_SPEC: Json = {
 
 
 def list_app_names(count: int, first: int = 0) -> list[str]:
-    """The names of ``count`` apps."""
+    """Return the names of ``count`` apps."""
     return [f"app-{number:04}" for number in range(first, first + count)]
 
 
 def build_app(namespace: str, name: str) -> Json:
-    """The SelfHealingApp."""
+    """Return the SelfHealingApp."""
     return {
         "apiVersion": "selfhealing.dev/v1alpha1",
         "kind": "SelfHealingApp",
@@ -50,10 +50,10 @@ def build_app(namespace: str, name: str) -> Json:
 
 
 def render_app_children(namespace: str, name: str, uid: str) -> Sequence[Json]:
-    """The children, as the operator renders them, for the raw loop to apply.
+    """Return the children as the operator renders them, for the raw loop to apply.
 
-    ``replicas`` is added, as anybody would who writes this by hand: otherwise the second pod would
-    come only after the autoscaler has looked, and the comparison would flatter the operator.
+    ``replicas`` is added, as in a manifest by hand: without it the second pod would come only after
+    the autoscaler's first sync, and the comparison would favour the operator.
     """
     made = build_children(Owner(namespace, name, uid), parse_spec(APP_SPEC))
     for child in made:

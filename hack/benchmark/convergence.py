@@ -1,4 +1,4 @@
-"""(a) From nothing to everything ready: the operator beside a raw loop of the same applies."""
+"""Figure (a): from nothing to all pods ready, with the operator and with a raw loop of applies."""
 
 import asyncio
 import contextlib
@@ -21,26 +21,26 @@ READY_TIMEOUT = 600
 CONCURRENCIES = (4, 8, 16, 32)
 """Concurrencies of the raw loop that are tried."""
 CONCURRENCY_SAMPLE = 40
-"""Apps that each of them is tried with."""
+"""Apps per tried concurrency."""
 
 
 @dataclass(frozen=True)
 class ConvergenceRun:
-    """One convergence. Seconds from the first apply."""
+    """One convergence; times are seconds from the first apply."""
 
     written: float
-    """All objects exist."""
+    """Until all objects exist."""
     ready: float
-    """All pods are ready; with the operator: and every status says so."""
+    """Until all pods are ready and, with the operator, every status says so."""
     cpu: float = 0.0
     """CPU seconds of the operator."""
     requests: Counter[str] = field(default_factory=Counter)
     """Requests of the operator."""
     machine_cpu: Counter[str] = field(default_factory=Counter)
-    """CPU seconds of every command on this machine."""
+    """CPU seconds of this machine by command."""
 
     def to_json(self, count: int) -> Json:
-        """The run for the JSON report."""
+        """Return the run for the JSON report."""
         return {
             "writtenSeconds": round(self.written, 3),
             "readySeconds": round(self.ready, 3),
@@ -51,7 +51,7 @@ class ConvergenceRun:
 
 
 class ReadinessWatcher:
-    """Watches objects of a kind until enough of them are ready."""
+    """Watches objects of a kind until a number of them is ready."""
 
     def __init__(self, is_ready: Callable[[Json], bool], wanted: int) -> None:
         self._is_ready = is_ready
@@ -61,7 +61,7 @@ class ReadinessWatcher:
         self.ready_at = 0.0
 
     async def follow_watch(self, api: AsyncKubeClient, kind: str, namespace: str) -> None:
-        """Follow a watch until it is so."""
+        """Follow a watch until enough objects are ready."""
         async for event in api.watch(kind, namespace):
             resource = event["object"]
             name = resource["metadata"]["name"]
@@ -75,10 +75,10 @@ class ReadinessWatcher:
                 return
 
     async def wait_until_ready(self) -> None:
-        """Wait until all are ready.
+        """Wait until enough objects are ready.
 
         Raises:
-            TimeoutError: they are not; the message says how many are.
+            TimeoutError: they are not; the message has their number.
         """
         try:
             async with asyncio.timeout(READY_TIMEOUT):
@@ -93,7 +93,7 @@ class ReadinessWatcher:
 async def watch_readiness(
     api: AsyncKubeClient, kind: str, namespace: str, count: int
 ) -> AsyncIterator[ReadinessWatcher]:
-    """Follow the readiness of ``count`` Deployments or SelfHealingApps."""
+    """Watch the readiness of ``count`` Deployments or SelfHealingApps during the block."""
     watcher = ReadinessWatcher(
         is_app_ready if kind == "SelfHealingApp" else is_deployment_ready, count
     )
@@ -107,12 +107,12 @@ async def watch_readiness(
 
 
 def is_deployment_ready(deployment: Json) -> bool:
-    """Whether all pods of a Deployment are ready."""
+    """Return whether all pods of a Deployment are ready."""
     return int(deployment.get("status", {}).get("readyReplicas", 0)) >= apps.PODS_PER_APP
 
 
 def is_app_ready(app: Json) -> bool:
-    """Whether an app's status says that it is ready, with all its pods."""
+    """Return whether the status of an app says that it and all its pods are ready."""
     status = app.get("status", {})
     return status.get("readyReplicas", 0) >= apps.PODS_PER_APP and any(
         c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())
@@ -122,7 +122,7 @@ def is_app_ready(app: Json) -> bool:
 async def run_concurrently(
     names: Sequence[str], concurrency: int, process_name: Callable[[str], Awaitable[None]]
 ) -> None:
-    """Do ``work`` for every name, ``width`` at a time."""
+    """Call ``process_name`` for every name, ``concurrency`` at a time."""
     queue = iter(names)
 
     async def worker() -> None:
@@ -137,7 +137,7 @@ async def run_concurrently(
 async def run_raw_loop(
     api: AsyncKubeClient, names: Sequence[str], concurrency: int, *, wait: bool = True
 ) -> ConvergenceRun:
-    """Apply every object of every app in a loop: what the same work costs without an operator."""
+    """Apply every object of every app in a loop: the cost of the same work without an operator."""
     async with temporary_namespace(api, "raw") as where:
 
         async def create_app(name: str) -> None:
@@ -161,7 +161,7 @@ async def run_raw_loop(
 async def run_with_operator(
     api: AsyncKubeClient, names: Sequence[str], concurrency: int
 ) -> ConvergenceRun:
-    """Apply only the SelfHealingApps; the operator does the rest."""
+    """Apply the SelfHealingApps; the operator creates the children."""
     async with (
         temporary_namespace(api, "operator") as where,
         operator_process.run_operator(where) as running,
@@ -182,7 +182,7 @@ async def run_with_operator(
 async def grow_fleet(
     api: AsyncKubeClient, namespace: str, names: Sequence[str], concurrency: int, present: int = 0
 ) -> tuple[float, float]:
-    """Apply apps, ``present`` of which are there already, and wait for all of it.
+    """Apply apps beside ``present`` existing ones and wait until all are ready.
 
     Returns:
         When the last child existed and when the last status said Ready.
@@ -211,7 +211,7 @@ async def _has_objects(api: AsyncKubeClient, kind: str, namespace: str, count: i
 
 
 async def measure_concurrencies(api: AsyncKubeClient) -> tuple[int, dict[int, float]]:
-    """Try the raw loop at several concurrencies; returns the best and the apps a second of each."""
+    """Try the raw loop at several concurrencies; return the best, and apps per second of each."""
     names = apps.list_app_names(CONCURRENCY_SAMPLE)
     rates = {}
     for width in CONCURRENCIES:

@@ -1,4 +1,4 @@
-"""(b) From a change of a pod to the status that tells of it."""
+"""Figure (b): from a change of a pod to the status that shows it."""
 
 import asyncio
 import contextlib
@@ -15,30 +15,30 @@ from hack.testkit.kube_client import Json
 
 STATUS_TIMEOUT = 30.0
 PAUSE_BETWEEN_CHANGES = 2.0
-"""Seconds between two changes of one app, so that no status write waits for the one before."""
+"""Seconds between two changes of one app, so that no status write delays the next."""
 FOLLOW_UP_DELAY = 0.1
-"""Seconds after which the second pod of an app changes, for the figure of follow-up changes."""
+"""Seconds between the changes of two pods of an app, for follow-up changes."""
 
 
 @dataclass
 class Latencies:
-    """Seconds, of many changes."""
+    """The latencies of many changes, in seconds."""
 
     from_request: list[float] = field(default_factory=list)
-    """From sending the change: with the time that the API server takes to store it."""
+    """From the request of the change, with the time that the API server needs to store it."""
     from_answer: list[float] = field(default_factory=list)
-    """From the API server's answer: what the operator adds."""
+    """From the response of the API server: the part of the operator."""
 
 
 class StatusWatcher:
-    """Follows what the statuses say of ready pods, and when they said it."""
+    """Follows the number of ready pods in the statuses, and when it changed."""
 
     def __init__(self) -> None:
         self._ready: dict[str, int] = {}
         self._waiting: dict[str, tuple[int, asyncio.Future[float]]] = {}
 
     async def follow_watch(self, api: AsyncKubeClient, namespace: str) -> None:
-        """Follow a watch, for ever."""
+        """Follow a watch without end."""
         async for event in api.watch("SelfHealingApp", namespace):
             app = event["object"]
             name, ready = app["metadata"]["name"], app.get("status", {}).get("readyReplicas", 0)
@@ -48,7 +48,7 @@ class StatusWatcher:
                 future.set_result(perf_counter())
 
     def expect_ready_pods(self, name: str, ready: int) -> "asyncio.Future[float]":
-        """A future of the time at which the app's status will say so many ready pods."""
+        """Return a future of the time at which the status has ``ready`` ready pods."""
         future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiting[name] = (ready, future)
         return future
@@ -68,7 +68,7 @@ async def _watch_statuses(api: AsyncKubeClient, namespace: str) -> AsyncIterator
 
 
 class PodChanger:
-    """Makes pods lose and regain their readiness, as a kubelet would report it."""
+    """Changes the readiness of pods as a kubelet reports it."""
 
     def __init__(self, api: AsyncKubeClient, namespace: str, statuses: StatusWatcher) -> None:
         self._api = api
@@ -77,7 +77,7 @@ class PodChanger:
         self._pods: dict[str, list[str]] = {}
 
     async def find_apps(self) -> list[str]:
-        """Find the pods; returns the names of apps that have all of them."""
+        """Read the pods; return the names of the apps that have all their pods."""
         for pod in (await self._api.list("Pod", self._namespace, metadata=True))["items"]:
             meta = pod["metadata"]
             self._pods.setdefault(meta["labels"]["app"], []).append(meta["name"])
@@ -86,7 +86,7 @@ class PodChanger:
     async def change_pod(
         self, name: str, latencies: Latencies, *, pod: int, ready_pods: int
     ) -> None:
-        """Change one pod and wait until the status says ``left`` ready pods."""
+        """Change one pod and wait until the status has ``ready_pods`` ready pods."""
         future = self._statuses.expect_ready_pods(name, ready_pods)
         ready = ready_pods > pod
         started = perf_counter()
@@ -117,7 +117,7 @@ def _ready_conditions(*, ready: bool) -> Json:
 async def measure_latencies(
     api: AsyncKubeClient, namespace: str, *, singles: int, bursts: int, burst: int
 ) -> dict[str, Latencies]:
-    """Measure changes one at a time, many apps at once, and twice in a row in one app."""
+    """Measure single changes, bursts over many apps, and two changes in a row in one app."""
     latencies = {"single": Latencies(), "burst": Latencies(), "followUp": Latencies()}
     async with _watch_statuses(api, namespace) as statuses:
         changes = PodChanger(api, namespace, statuses)
@@ -133,9 +133,9 @@ async def measure_latencies(
 async def measure_baseline(
     api: AsyncKubeClient, namespace: str, *, bursts: int, burst: int, concurrency: int
 ) -> Latencies:
-    """Measure the bursts without an operator: the least that this API server makes them take.
+    """Measure the bursts without an operator: the least time with this API server.
 
-    A bare watch sees the pods, and a bare merge patch, ``width`` at a time, writes one number.
+    A watch follows the pods, and merge patches, ``concurrency`` at a time, write one number.
     """
     latencies = Latencies()
     echo = asyncio.create_task(_mirror_readiness(api, namespace, concurrency))

@@ -1,4 +1,4 @@
-"""What is measured, how often and in which order, and about how long that takes."""
+"""The extent of a run of the benchmark, and an estimate of its duration."""
 
 import argparse
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ FIGURES = "abcde"
 SECONDS_AN_APP_RAW = 0.09
 SECONDS_AN_APP_OPERATED = 0.11
 SECONDS_AN_APP_REMOVED = 0.09
-"""From runs on two cores; they only serve to say beforehand how long it will take."""
+"""Measured on two cores; used for the estimate only."""
 SECONDS_A_RUN = 12.0
 
 
@@ -28,17 +28,17 @@ class BenchmarkPlan:
 
     @property
     def fleet_steps(self) -> tuple[int, ...]:
-        """The sizes of the fleet at which memory is looked at."""
+        """The sizes of the fleet at which memory is measured."""
         return tuple(sorted({0, round(self.fleet * 0.3), self.fleet}))
 
     @property
     def max_apps(self) -> int:
-        """The most apps that are there at once."""
+        """The largest number of apps at the same time."""
         wants_fleet = bool(set(self.figures) - {"a"})
         return max([*(self.apps if "a" in self.figures else ()), self.fleet if wants_fleet else 1])
 
     def estimate_seconds(self) -> float:
-        """About how long all of it takes."""
+        """Estimate the whole run."""
         return sum(
             [
                 self.estimate_convergence_seconds() if "a" in self.figures else 0.0,
@@ -47,16 +47,16 @@ class BenchmarkPlan:
         )
 
     def estimate_pair_seconds(self, count: int) -> float:
-        """One raw loop and one operated convergence of ``count`` apps, with the cleaning."""
+        """Estimate a raw loop and a convergence of ``count`` apps, with the cleanup."""
         each = SECONDS_AN_APP_RAW + SECONDS_AN_APP_OPERATED + 2 * SECONDS_AN_APP_REMOVED
         return 2 * SECONDS_A_RUN + count * each
 
     def estimate_convergence_seconds(self) -> float:
-        """Figure (a)."""
+        """Estimate figure (a)."""
         return 60 + sum(self.repetitions * self.estimate_pair_seconds(count) for count in self.apps)
 
     def estimate_fleet_seconds(self) -> float:
-        """Figures (b) to (e)."""
+        """Estimate figures (b) to (e)."""
         latency = self.singles * 0.3 + self.bursts * 16 + 90
         idle = self.idle + 90
         restarts = self.restarts * 20
@@ -70,7 +70,7 @@ class BenchmarkPlan:
 
 
 def parse_arguments(arguments: list[str]) -> BenchmarkPlan:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m hack.benchmark",
         description="Measures the operator on the cluster of KUBECONFIG, beside a raw loop of the "

@@ -1,4 +1,4 @@
-"""The cluster that is measured on: whether it will do, and what is in the way of a fair figure."""
+"""Checks of the cluster before a measurement, and its namespaces."""
 
 import asyncio
 import uuid
@@ -19,14 +19,14 @@ DELETE_TIMEOUT = 600
 
 
 class ClusterNotReadyError(RuntimeError):
-    """Nothing can be measured here; the message says what to do."""
+    """The cluster cannot be measured; the message says what to do."""
 
 
 async def require_fake_nodes(api: "AsyncKubeClient", pods: int) -> None:
-    """Look whether the cluster can hold ``pods`` fake pods.
+    """Check that the fake nodes have room for ``pods`` pods.
 
     Raises:
-        NotReadyError: it cannot.
+        ClusterNotReadyError: they have not.
     """
     if reason := unusable_reason():
         raise ClusterNotReadyError(reason)
@@ -50,14 +50,14 @@ def _is_fake(node: Json) -> bool:
 
 
 async def require_no_other_operator(api: "AsyncKubeClient", probe_app: Json) -> None:
-    """Look whether another operator would work on the bench's apps.
+    """Check that no other operator serves the apps of the benchmark.
 
     Args:
         api: the API server.
-        probe_app: an app in a namespace of its own; it must stay without children.
+        probe_app: an app in a namespace of its own, which must get no children.
 
     Raises:
-        NotReadyError: somebody made a child of it.
+        ClusterNotReadyError: a Deployment was created for it.
     """
     await api.apply(probe_app)
     await asyncio.sleep(2)
@@ -70,7 +70,7 @@ async def require_no_other_operator(api: "AsyncKubeClient", probe_app: Json) -> 
 
 @asynccontextmanager
 async def temporary_namespace(api: "AsyncKubeClient", stem: str) -> AsyncIterator[str]:
-    """A namespace that is gone, with everything in it, when the block has ended."""
+    """Create a namespace for the block; delete it afterwards and wait until it is gone."""
     name = f"bench-{stem}-{uuid.uuid4().hex[:6]}"
     await api.apply(
         {
@@ -86,7 +86,7 @@ async def temporary_namespace(api: "AsyncKubeClient", stem: str) -> AsyncIterato
 
 
 async def delete_namespace(api: "AsyncKubeClient", name: str) -> None:
-    """Delete a namespace and wait until it is gone: what is left would slow the next figure."""
+    """Delete a namespace and wait until it is gone: what remains would slow the next figure."""
     await api.send_request("DELETE", object_path("Namespace", None, name))
     await poll_async(
         f"namespace {name} is gone",

@@ -1,4 +1,4 @@
-"""What was measured, as rows: on the screen, as JSON and in the documentation."""
+"""The results as rows of a table: on the screen, as JSON and in the documentation."""
 
 import json
 import sys
@@ -48,7 +48,7 @@ HEADINGS = ("", "what", "median", "min .. max (n)", "reach", "met")
 
 
 def build_rows(results: Json) -> list[Row]:
-    """All rows that the results give."""
+    """Return the rows of all results."""
     return [
         *_convergence_rows(results.get("converge", {})),
         *_latency_rows(results.get("latency", {})),
@@ -203,7 +203,7 @@ def save_json(report: Json) -> Path:
 
 
 def render_markdown(report: Json) -> str:
-    """The table for the documentation, with what it was measured on."""
+    """Return the table for the documentation, with the machine and the versions."""
     machine, version = report["machine"], report["versions"]
     machine_text = (
         f"Measured {report['started'][:10]} on {machine['cores']} cores ({machine['cpu']}), "
@@ -235,7 +235,7 @@ def _describe_noise(noise: list[Json]) -> str:
 
 
 def main() -> int:
-    """Put the table of the last run into docs/benchmark.md."""
+    """Write the table of the last run into docs/benchmark.md."""
     report = json.loads(REPORT_FILE.read_text())
     markdown_section.replace_section(DOCUMENT, "bench", render_markdown(report) + "\n")
     return 0

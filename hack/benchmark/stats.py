@@ -1,4 +1,4 @@
-"""Few numbers out of many."""
+"""Summaries of repeated measurements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Spread:
-    """The least, the middle and the most of some repetitions."""
+    """Minimum, median and maximum of repetitions."""
 
     minimum: float
     median: float
@@ -16,11 +16,11 @@ class Spread:
 
     @classmethod
     def from_values(cls, values: Sequence[float]) -> "Spread":
-        """The spread of ``values``."""
+        """Return the spread of ``values``."""
         return cls(min(values), median(values), max(values), len(values))
 
     def to_json(self) -> dict[str, float | int]:
-        """The spread for the JSON report."""
+        """Return the spread for the JSON report."""
         return {
             "min": round(self.minimum, 4),
             "median": round(self.median, 4),
@@ -30,6 +30,6 @@ class Spread:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that ``share`` (0 to 1) of the values do not exceed, by the nearest rank."""
+    """Return the percentile ``share`` (0 to 1) by the nearest rank."""
     ranked = sorted(values)
     return ranked[max(0, -(-round(share * len(ranked) * 1000) // 1000) - 1)]

@@ -1,4 +1,4 @@
-"""``make load``: requests to an app through its Service, and how they were answered.
+"""``make load``: requests to an app through its Service, and statistics of the responses.
 
-vegeta sends them (docs/decisions/0014-load.md); here is what it is told, the way in, and the count.
+vegeta sends the requests (docs/adr/0014-load.md).
 """

@@ -1,4 +1,4 @@
-"""``python -m hack.loadtest``: what ``make load`` runs."""
+"""``python -m hack.loadtest``: the command of ``make load``."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ from hack.testkit.service_access import open_service
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Send the requests; the exit code is 0 when at least one was answered well."""
+    """Send the requests; the exit code is 0 if at least one succeeded."""
     plan = parse_arguments(arguments)
     paths = find_paths(Path(__file__).resolve().parents[2], os.environ)
     return cli.run_command(
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _build_vegeta(paths: Paths) -> str:
-    """Return the program, which is built the first time."""
+    """Return the path of vegeta; it is built the first time."""
     reporter = ProgressReporter(paths.cache / "timings.json")
     stage = go_build.describe_module_stage(paths, reporter, "vegeta")
     return str(build_stages.ensure_built(paths, stage, reporter) / "vegeta")
@@ -55,7 +55,7 @@ def _run(plan: LoadPlan, kube: KubeClient, vegeta: str) -> int:
 
 
 def _collect_results(attack: Attack, stats: ResultStats, console_view: LoadConsole) -> bool:
-    """Count what comes until the end; whether it was Ctrl-C that ended it."""
+    """Count the results until the end; return whether Ctrl-C ended it."""
     try:
         for line in attack.results():
             if line is not None:

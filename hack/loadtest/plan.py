@@ -1,4 +1,4 @@
-"""How much load, for how long: checked before anything is started."""
+"""The extent of a load test, which is checked before anything starts."""
 
 import argparse
 from collections.abc import Sequence
@@ -6,28 +6,28 @@ from dataclasses import dataclass
 from typing import Final
 
 DEFAULT_RATE: Final = 50
-"""Requests a second where nothing is said: enough for the lab's app to be scaled."""
+"""Default requests per second: enough to scale the app of the lab."""
 
 DEFAULT_SECONDS: Final = 30
 REQUEST_TIMEOUT: Final = 3
-"""Seconds that a request may take."""
+"""Seconds after which a request has failed."""
 
 _LIMITS: Final = {"rate": 2000, "connections": 256, "seconds": 3600}
 _MAX_BODY_BYTES: Final = 512
-"""Bytes of each answer that are looked at; the demo app's is a quarter of that."""
+"""Bytes of each response that are read; those of the demo app are a quarter of it."""
 
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """What is to be done.
+    """The extent of a load test.
 
     Attributes:
-        app: the Service's name, which is the app's.
-        namespace: where it is.
-        path: what is asked for.
-        rate: requests begun each second, whatever the answers do; 0 where ``connections`` says.
-        connections: so many at once, each asking again as soon as it is answered; else 0.
-        seconds: for how long.
+        app: the name of the app and its Service.
+        namespace: the namespace of the app.
+        path: the path that is requested.
+        rate: requests per second, independent of the responses; 0 with ``connections``.
+        connections: number of parallel requests, each followed by the next; 0 with ``rate``.
+        seconds: the duration.
     """
 
     app: str
@@ -38,7 +38,7 @@ class LoadPlan:
     seconds: int = DEFAULT_SECONDS
 
     def vegeta_command(self, vegeta: str) -> list[str]:
-        """Return the command that sends the requests; the target goes to its standard input."""
+        """Return the command line of vegeta; it reads the target from its standard input."""
         max_workers = self.connections or self.rate * REQUEST_TIMEOUT
         return [
             vegeta,
@@ -56,14 +56,14 @@ class LoadPlan:
 
     @property
     def rate_text(self) -> str:
-        """How much, for people."""
+        """The rate for people."""
         if self.connections:
             return f"{self.connections} at once, as fast as they are answered"
         return f"{self.rate} a second"
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> LoadPlan:
-    """Read the command line; one that is wrong ends the program with what would be right."""
+    """Parse the command line; a wrong one ends the program with a message."""
     parser = argparse.ArgumentParser(prog="python -m hack.loadtest", description=__doc__)
     parser.add_argument("--app", required=True, help="the app, whose Service is asked")
     parser.add_argument("--namespace", default="default", help="where it is (default: default)")
@@ -91,7 +91,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> LoadPlan:
 
 
 class _whole:  # noqa: N801  argparse shows its name in messages
-    """A whole number from 1 to its limit."""
+    """A parser of whole numbers from 1 to a limit."""
 
     def __init__(self, name: str) -> None:
         self._most = _LIMITS[name]

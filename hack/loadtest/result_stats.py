@@ -1,4 +1,4 @@
-"""Counting answers: how many, how quick, from whom. However many come, it stays as small."""
+"""Statistics of the responses; their size does not depend on the number of responses."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any, Final
 
 _BUCKET_WIDTH: Final = math.log(1.02)
-"""Latencies are kept in classes of 2 %: a percentile is as exact as that."""
+"""Latencies are counted in buckets of 2 %, which is the accuracy of a percentile."""
 
 _MAX_NAMES: Final = 50
 OTHERS: Final = "(others)"
@@ -15,14 +15,14 @@ UNNAMED: Final = "(did not say)"
 
 
 class ResultStats:
-    """What has come so far.
+    """The statistics so far.
 
     Attributes:
-        sent: requests that have ended, one way or another.
-        failed: those without an answer, or with a status of 400 or more.
-        replicas: good answers by who gave them.
-        failures: the others by what was wrong.
-        slowest: seconds of the slowest answer.
+        sent: completed requests.
+        failed: requests without a response or with a status of 400 or more.
+        replicas: successful responses by pod.
+        failures: failed requests by reason.
+        slowest: the longest latency in seconds.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class ResultStats:
         self._latency_buckets: Counter[int] = Counter()
 
     def add_result(self, line: str) -> None:
-        """Count one result of vegeta, a line of JSON."""
+        """Count a result, which is a line of vegeta's JSON."""
         result: dict[str, Any] = json.loads(line)
         self.sent += 1
         code = int(result["code"])
@@ -52,7 +52,7 @@ class ResultStats:
             self._count_name(self.replicas, _responder(result))
 
     def percentile(self, share: float) -> float:
-        """Return the seconds within which this share of the answers came; 0 where none came."""
+        """Return a percentile of the latencies in seconds; 0 without a response."""
         remaining = share * self._latency_buckets.total()
         for index in sorted(self._latency_buckets):
             remaining -= self._latency_buckets[index]
@@ -67,7 +67,7 @@ class ResultStats:
 
 
 def _responder(result: dict[str, Any]) -> str:
-    """Return who answered: the ``hostname`` of a JSON body, else the header X-Served-By."""
+    """Return the pod: the ``hostname`` of a JSON body, else the header X-Served-By."""
     try:
         name = json.loads(base64.b64decode(result.get("body") or ""))["hostname"]
     except (ValueError, KeyError, TypeError):
@@ -77,7 +77,7 @@ def _responder(result: dict[str, Any]) -> str:
 
 
 def _failure_reason(error: str) -> str:
-    """Make the same words of what differs only in addresses, ports and URLs."""
+    """Return the reason of a failure without addresses, ports and URLs."""
     for part, words in _FAILURE_REASONS:
         if part in error:
             return words

@@ -1,6 +1,6 @@
-"""Running vegeta: two processes, one that sends and one that tells each result as it comes.
+"""Runs vegeta: one process sends the requests, one prints a line for each result.
 
-They end at their time, when this process ends, or when the ``with`` block does.
+Both end after the duration, with this process, or with the ``with`` block.
 """
 
 import contextlib
@@ -17,11 +17,11 @@ from hack.testkit.errors import ToolError
 
 _POLL_INTERVAL = 0.25
 _MAX_QUEUED_RESULTS = 10_000
-"""Results that may wait to be counted; when there are more, vegeta waits."""
+"""Results that may wait to be counted; vegeta blocks when there are more."""
 
 
 class Attack:
-    """The load while it lasts."""
+    """A running load test; a context manager."""
 
     def __init__(self, plan: LoadPlan, vegeta: str, url: str) -> None:
         self._sender = _start_process(plan.vegeta_command(vegeta), subprocess.PIPE)
@@ -34,7 +34,7 @@ class Attack:
         self._reader.start()
 
     def __enter__(self) -> Self:
-        """Nothing more: it runs already."""
+        """Return the load test, which runs already."""
         return self
 
     def __exit__(
@@ -43,7 +43,7 @@ class Attack:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave nothing running."""
+        """Stop both processes."""
         for process in (self._sender, self._encoder):
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
@@ -56,10 +56,10 @@ class Attack:
             _require_pipe(stream).close()
 
     def results(self) -> Iterator[str | None]:
-        """Yield each result, a line of JSON, as it comes, and None when a moment went without one.
+        """Yield each result, a line of JSON, and None after a moment without one.
 
         Raises:
-            ShowError: vegeta failed.
+            ToolError: vegeta failed.
         """
         while True:
             try:

@@ -1,4 +1,4 @@
-"""The demo app as a real process, for the tests that need signals, sockets or several threads."""
+"""The demo app as a process, for tests with signals, sockets or several threads."""
 
 import http.client
 import json
@@ -28,19 +28,19 @@ sys.exit(main())
 
 
 def wait_until(condition: Callable[[], bool], description: str) -> None:
-    """Return as soon as the condition holds; looked at often, since what is waited for is near."""
+    """Wait until a condition is true, with a poll of 5 ms."""
     eventually(condition, timeout=_TIMEOUT, description=description, poll=0.005)
 
 
 class AppProcess:
-    """``python -m app`` on a port of its own, ended with the ``with`` block at the latest."""
+    """``python -m app`` on a port of its own; it is killed at the end of the ``with`` block."""
 
     def __init__(self, hostname: str = "", **settings: str) -> None:
-        """Start it.
+        """Start the process.
 
         Args:
-            hostname: what it takes for its host's name, as if it were a pod; else the machine's.
-            settings: its environment.
+            hostname: the host name that the app sees, as in a pod; empty for that of the machine.
+            settings: environment variables.
         """
         environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
         defaults = {"HOST": "127.0.0.1", "PORT": "0", "LINGER_SECONDS": "0"}
@@ -83,19 +83,19 @@ class AppProcess:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process is over and all its output read."""
+        """Whether the process has exited and its output is read."""
         return self.popen.poll() is not None and not self._reader.is_alive()
 
     def has_logged(self, text: str) -> bool:
-        """Whether a line of the log holds the text."""
+        """Return whether a line of the log contains the text."""
         return any(text in line for line in self.lines)
 
     def connect(self) -> http.client.HTTPConnection:
-        """A connection that stays open between requests."""
+        """Return a connection that stays open between requests."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TIMEOUT)
 
     def get(self, path: str) -> tuple[int, str]:
-        """The status and body of a GET on a connection of its own."""
+        """Send a GET on a new connection; return status code and body."""
         connection = self.connect()
         try:
             connection.request("GET", path)
@@ -105,11 +105,11 @@ class AppProcess:
             connection.close()
 
     def send_action(self, path: str) -> str:
-        """What the app says to an action."""
+        """Request an action of the app and return its message."""
         return str(json.loads(self.get(path)[1])["message"])
 
     def read_metric(self, sample: str) -> float:
-        """One value of ``/metrics``; 0 where it is not there yet."""
+        """Return a value of ``/metrics``; 0 if it is missing."""
         for line in self.get("/metrics")[1].splitlines():
             name, _, value = line.rpartition(" ")
             if name == sample:
@@ -117,24 +117,24 @@ class AppProcess:
         return 0.0
 
     def terminate(self) -> None:
-        """What the kubelet does first."""
+        """Send SIGTERM."""
         self.popen.send_signal(signal.SIGTERM)
 
     def wait_for_exit(self) -> int:
-        """The exit code, once the process is over."""
+        """Wait for the end of the process and return the exit code."""
         code = self.popen.wait(_TIMEOUT)
         self._reader.join(_TIMEOUT)
         return code
 
     def stop(self) -> tuple[int, float]:
-        """SIGTERM; the exit code and the seconds it took."""
+        """Send SIGTERM; return the exit code and the seconds until the end."""
         started = time.monotonic()
         self.terminate()
         return self.wait_for_exit(), time.monotonic() - started
 
 
 class BackgroundRequest(threading.Thread):
-    """A request under way in the background; ``answer`` has its status, or 0 where it was cut."""
+    """A request in a thread; ``status_code`` is 0 if the connection was cut, -1 before the end."""
 
     def __init__(self, app: AppProcess, path: str) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class BackgroundRequest(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Ask, and note what came of it."""
+        """Send the request and record the status code."""
         try:
             self.status_code = self._app.get(self._path)[0]
         except (OSError, http.client.HTTPException):

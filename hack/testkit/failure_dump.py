@@ -1,11 +1,11 @@
-"""What the cluster looked like when a test failed."""
+"""The state of the cluster after a test has failed."""
 
 import re
 
 from hack.testkit.kube_client import run_kubectl
 
 MAX_CHARACTERS = 6000
-"""Characters of each look; the end of it is where the news are."""
+"""Characters of the output of each command; its end is kept."""
 
 MAX_LINE_CHARACTERS = 200
 
@@ -27,7 +27,7 @@ DUMPED_KINDS = "deployments,replicasets,jobs,services,hpa,pdb,pods"
 
 
 def dump_app(namespace: str, name: str) -> str:
-    """Everything worth a look of one app: itself, its children and pods, the last Events."""
+    """Return the app, its children and pods, and the last Events."""
     return _run_commands(
         namespace,
         ("get", "selfhealingapp", name, "-o", "yaml"),
@@ -38,7 +38,7 @@ def dump_app(namespace: str, name: str) -> str:
 
 
 def dump_namespace(namespace: str) -> str:
-    """Everything worth a look in a namespace: resources, pods, the last Events."""
+    """Return the resources, the pods and the last Events of a namespace."""
     return _run_commands(
         namespace,
         ("get", f"selfhealingapps,{DUMPED_KINDS}", "-o", "wide"),
@@ -53,9 +53,9 @@ def dump_namespace(namespace: str) -> str:
 
 
 def dump_system() -> str:
-    """What the tests rest on and is not well: restarts and unready pods on real nodes, dead APIs.
+    """Return what the tests depend on and is not healthy, one line each; empty if nothing.
 
-    One line each; nothing where all is well.
+    These are restarted or unready pods on real nodes and unavailable APIs.
     """
     pods = run_kubectl("get", "pods", "-A", "--no-headers", "-o", f"jsonpath={_PODS}", check=False)
     apis = run_kubectl("get", "apiservices", "-o", f"jsonpath={_APIS}", check=False)

@@ -1,7 +1,7 @@
-"""Plays the kubelet of pods on fake nodes: writes their status and its Events as a kubelet does.
+"""Writes the status and the Events of pods on fake nodes as a kubelet does.
 
-KWOK makes a pod Ready and then leaves it alone, so everything that happens to its containers
-afterwards is written here, on the real API server.
+KWOK makes a pod Ready and does not change it afterwards; what happens to its containers later is
+written here, to the real API server.
 """
 
 import uuid
@@ -14,12 +14,12 @@ from hack.testkit.wait import eventually
 
 
 def now() -> datetime:
-    """The time in whole seconds, as a pod's status has it."""
+    """Return the time in whole seconds, as in the status of a pod."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 def format_time(moment: datetime) -> str:
-    """A time as Kubernetes writes it."""
+    """Format a time as Kubernetes does."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -40,10 +40,10 @@ class FakeKubelet:
         container: str = "app",
         uptime: timedelta = timedelta(minutes=2),
     ) -> datetime:
-        """The container ended ``times`` times and runs again; returns when it ended last.
+        """Report that the container ended ``times`` times and runs again; return its last end.
 
-        It had ``lived`` so long. One that lived for some seconds only is believed again when it has
-        lived longer than that (heal/ailments.py), which is more than a test can wait for.
+        The container had run for ``lived``. A container that ended after some seconds counts as
+        recovered only when it has run for longer than that (health/pod_problems.py).
         """
         finished = now()
 
@@ -68,12 +68,12 @@ class FakeKubelet:
         return finished
 
     def report_back_off(self, pod: str, container: str = "app") -> None:
-        """The container waits before it is started once more."""
+        """Report that the container waits in CrashLoopBackOff."""
         message = f"back-off 10s restarting failed container={container} pod={pod}"
         self.report_waiting(pod, "CrashLoopBackOff", message, container)
 
     def report_waiting(self, pod: str, reason: str, message: str, container: str = "app") -> None:
-        """The container cannot be started."""
+        """Report that the container cannot start."""
 
         def change(entry: Json) -> None:
             entry["state"] = {"waiting": {"reason": reason, "message": message}}
@@ -82,10 +82,10 @@ class FakeKubelet:
         self._update_container(pod, change, container)
 
     def set_ready(self, pod: str, *, ready: bool = True, container: str = "app") -> None:
-        """The readiness probe of the container succeeded or failed.
+        """Report the result of the readiness probe.
 
-        A readiness that is lost in the second of the start looks as if it had never been there, so
-        that second is waited for.
+        A readiness that is lost in the second of the start is not visible in the status, so this
+        waits until that second is over.
         """
 
         def change(entry: Json) -> None:
@@ -98,18 +98,18 @@ class FakeKubelet:
         self._update_container(pod, change, container)
 
     def report_running(self, pod: str) -> None:
-        """The pod of a Job has a node and runs.
+        """Report that the pod of a Job is bound to a node and runs.
 
-        For pods that no node takes (NOWHERE): KWOK completes a Job's pods as soon as they run.
+        Use it for unschedulable pods: KWOK completes the pods of a Job as soon as they run.
         """
         self._write_phase(pod, "Running", {"running": {"startedAt": format_time(now())}})
 
     def report_succeeded(self, pod: str) -> None:
-        """The container of such a pod has done its work."""
+        """Report that the container of the pod of a Job has exited with 0."""
         self._write_phase(pod, "Succeeded", terminated_state("Completed", 0))
 
     def report_failed(self, pod: str, reason: str = "Error", exit_code: int = 1) -> None:
-        """The container of such a pod ended badly, and is not to be started again."""
+        """Report that the container has failed and will not be restarted."""
         self._write_phase(pod, "Failed", terminated_state(reason, exit_code))
 
     def _write_phase(self, pod: str, phase: str, state: Json) -> None:
@@ -135,7 +135,7 @@ class FakeKubelet:
         self.kube.merge_patch("Pod", self.namespace, pod, {"status": status}, sub="status")
 
     def report_evicted(self, pod: str) -> None:
-        """The node ran out of memory and threw the pod out."""
+        """Report that the pod was evicted because the node ran out of memory."""
         status = {
             "phase": "Failed",
             "reason": "Evicted",
@@ -151,7 +151,7 @@ class FakeKubelet:
         at: datetime | None = None,
         container: str = "app",
     ) -> None:
-        """Say by an Event that a probe failed and the container is killed."""
+        """Create the Killing Event of a container whose probe failed."""
         message = f"Container {container} failed {probe} probe, will be restarted"
         self._create_event(pod, container, message, at or now())
 
@@ -182,7 +182,7 @@ class FakeKubelet:
         )
 
     def create_stopping_event(self, pod: str, container: str = "app") -> None:
-        """Say by an Event that the pod is stopped, as a kubelet does that may restart nothing."""
+        """Create the Killing Event of a pod that is stopped."""
         self._create_event(pod, container, f"Stopping container {container}", now())
 
     def _update_container(self, pod: str, change: Callable[[Json], None], container: str) -> None:

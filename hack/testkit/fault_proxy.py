@@ -1,7 +1,7 @@
-"""A way to the API server that tests can watch, cut and make to fail.
+"""An HTTP proxy to the API server that records requests and injects faults.
 
-It speaks plain HTTP on 127.0.0.1 and passes everything on with the kubeconfig's credentials, as
-``kubectl proxy`` does.
+It listens on 127.0.0.1 without TLS and adds the credentials of the kubeconfig, as ``kubectl proxy``
+does.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ WATCH_ERRORS = {
     410: ("Expired", "too old resource version: 1 (2)"),
     500: ("InternalError", "etcdserver: no leader"),
 }
-"""What a watch may end with: that it has been away for too long, or that it cannot go on."""
+"""Reasons and messages of the errors that a watch may end with, by status code."""
 
 
 @dataclass(frozen=True)
 class ProxiedRequest:
-    """A request that came through, or was answered here."""
+    """A request that was forwarded or answered by the proxy."""
 
     method: str
     path: str
@@ -47,7 +47,7 @@ class ProxiedRequest:
 
 @dataclass
 class InjectedError:
-    """An answer that is given instead of the API server's, so many times."""
+    """An error that the proxy returns for a number of requests."""
 
     method: str
     path: re.Pattern[str]
@@ -58,16 +58,16 @@ class InjectedError:
 
 @dataclass
 class FaultRules:
-    """What the proxy does to requests at the moment."""
+    """The faults that are active."""
 
     watch_error: int = 0
-    """The status that watches which resume are given as an error; 0 for none."""
+    """Status code of the error of watches that resume; 0 for none."""
     watch_path: re.Pattern[str] = field(default_factory=lambda: re.compile(""))
-    """Which watches those are."""
+    """A pattern for the paths of these watches."""
     stalls_requests: bool = False
-    """Requests get no answer at all."""
+    """Whether new requests get no response."""
     hidden_group: str = ""
-    """An API group that the server does not seem to serve."""
+    """An API group that discovery does not list."""
     injected_errors: list[InjectedError] = field(default_factory=list)
 
 
@@ -75,7 +75,7 @@ class FaultProxy:
     """The proxy, in a thread of its own.
 
     Attributes:
-        requests: everything that was asked for, in order.
+        requests: all requests, in order.
     """
 
     def __init__(self, folder: Path, upstream: Path = KUBECONFIG) -> None:
@@ -94,24 +94,24 @@ class FaultProxy:
     # -- what tests do with it ------------------------------------------------------------------
 
     def count_requests(self, matches: Callable[[ProxiedRequest], bool]) -> int:
-        """How many requests there were of a kind."""
+        """Count the requests of a kind."""
         return sum(matches(request) for request in list(self.requests))
 
     def disconnect(self) -> None:
-        """Close every connection and take no new one, as when the API server is away."""
+        """Close all connections and refuse new ones, as if the API server were down."""
         self._run(self._disconnect())
 
     def reconnect(self) -> None:
-        """Take connections again, as before."""
+        """Accept connections again."""
         self._run(self._listen())
 
     def fail_watches(self, status: int, path: str = "") -> None:
-        """Answer watches that resume with this error, until told otherwise by a 0."""
+        """Answer watches that resume with this error; 0 ends it."""
         self._rules.watch_path = re.compile(path)
         self._rules.watch_error = status
 
     def stall_requests(self, *, stall: bool = True) -> None:
-        """Leave new requests without an answer."""
+        """Give new requests no response."""
         self._rules.stalls_requests = stall
 
     def inject_errors(
@@ -123,17 +123,17 @@ class FaultProxy:
         )
 
     def hide_group(self, group: str) -> None:
-        """Make it look as if an API group were not served, until told otherwise by a ""."""
+        """Hide an API group from discovery; an empty name ends it."""
         self._rules.hidden_group = group
 
     def close_watches(self) -> None:
-        """Close the connection of every watch that is open."""
+        """Close the connections of all open watches."""
         self._run(self._close_watches())
 
     # -- its life -------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start it and write the kubeconfig that leads through it."""
+        """Start the proxy and write a kubeconfig that uses it."""
         self._thread.start()
         self._run(self._open())
         context = {"cluster": "proxy", "user": "proxy"}
@@ -150,7 +150,7 @@ class FaultProxy:
         self.kubeconfig.write_text(json.dumps(config))
 
     def stop(self) -> None:
-        """Stop it."""
+        """Stop the proxy."""
         self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -256,7 +256,7 @@ class FaultProxy:
             return response
 
     async def _list_groups_without(self, group: str) -> web.Response:
-        """The list of API groups without one of them."""
+        """Return the list of API groups without one of them."""
         assert self._session is not None
         async with self._session.get("/apis", headers={"Accept": "application/json"}) as answer:
             found = json.loads(await answer.read())
@@ -311,7 +311,7 @@ def error_response(error: InjectedError) -> web.Response:
 
 @contextmanager
 def run_fault_proxy(folder: Path) -> Iterator[FaultProxy]:
-    """A proxy while the block runs."""
+    """Run a proxy during the block."""
     proxy = FaultProxy(folder)
     proxy.start()
     try:

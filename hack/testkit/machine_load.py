@@ -1,4 +1,4 @@
-"""How busy the machine is: a test that fails on a starved one has another cause than its code."""
+"""The load of the machine, which explains failures of tests on a starved machine."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ STAT_FILE = Path("/proc/stat")
 
 
 def describe_machine() -> str:
-    """Say in a line what the machine had to give, as far as its kernel tells (Linux)."""
+    """Return load, idle and steal shares and pressure in one line (Linux)."""
     parts = [f"{os.cpu_count()} CPUs"]
     if STAT_FILE.exists():
         # proc(5): user nice system idle iowait irq softirq steal, since the boot.

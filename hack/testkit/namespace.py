@@ -1,4 +1,4 @@
-"""One namespace as a test sees it: apps, their children, their pods and what is told about them."""
+"""One namespace in tests: apps, their children, their pods and their Events."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,21 +13,21 @@ FAKE_NODES: Json = {
     "nodeSelector": {"type": "kwok"},
     "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists", "effect": "NoSchedule"}],
 }
-"""The part of a spec that puts pods on KWOK's nodes, where they are Ready at once."""
+"""Spec fields that schedule the pods on KWOK's nodes, where they are Ready at once."""
 
 UNSCHEDULABLE: Json = {"nodeSelector": {"selfhealing.dev/test": "no-such-node"}}
-"""The part of a spec whose pods stay Pending."""
+"""Spec fields that keep the pods Pending."""
 
 
 @dataclass(frozen=True)
 class AppNamespace:
-    """A namespace."""
+    """A namespace with apps."""
 
     kube: KubeClient
     name: str
 
     def build_manifest(self, name: str, **spec: Any) -> Json:  # noqa: ANN401 - fields of the spec
-        """A SelfHealingApp."""
+        """Return a SelfHealingApp."""
         return {
             "apiVersion": API_VERSION,
             "kind": KIND,
@@ -40,9 +40,10 @@ class AppNamespace:
         return self.kube.create(self.build_manifest(name, **spec))
 
     def create_quota(self, name: str, **hard: str) -> None:
-        """Give the namespace a quota, such as ``pods="1"`` or ``count__services="0"``.
+        """Create a ResourceQuota, such as ``pods="1"`` or ``count__services="0"``.
 
-        The API server enforces it only after a controller has filled in its status.
+        The API server enforces it only after a controller has filled in its status, so this waits
+        for the status.
         """
         limits = {key.replace("__", "/"): hard[key] for key in hard}
         self.kube.create(
@@ -59,24 +60,24 @@ class AppNamespace:
         )
 
     def patch_spec(self, name: str, **spec: Any) -> Json:  # noqa: ANN401 - fields of the spec
-        """Merge fields into an app's spec; None removes one."""
+        """Merge fields into the spec of an app; None removes a field."""
         return self.kube.merge_patch(KIND, self.name, name, {"spec": spec})
 
     def get_app(self, name: str) -> Json:
-        """An app."""
+        """Read an app."""
         return self.kube.get(KIND, self.name, name)
 
     def get_status(self, name: str) -> Json:
-        """An app's status."""
+        """Return the status of an app; empty without one."""
         found: Json = self.get_app(name).get("status", {})
         return found
 
     def get_condition(self, name: str, kind: str) -> Json:
-        """A condition of an app, empty when it has none such."""
+        """Return a condition of an app; empty if it has none of this type."""
         return find_condition(self.get_app(name), kind)
 
     def wait_until_reconciled(self, name: str, timeout: float = 20) -> Json:
-        """Wait until an app's children are as its current spec says."""
+        """Wait until the Reconciled condition is True for the current generation."""
 
         def probe() -> Json | None:
             app = self.get_app(name)
@@ -88,7 +89,7 @@ class AppNamespace:
         return eventually(probe, timeout=timeout, description=f"{name} is reconciled") or {}
 
     def wait_for_phase(self, name: str, phase: str, timeout: float = 20) -> Json:
-        """Wait until an app's status shows ``phase`` for its current spec."""
+        """Wait until the status has ``phase`` for the current generation."""
 
         def probe() -> Json | None:
             app = self.get_app(name)
@@ -100,37 +101,37 @@ class AppNamespace:
         return eventually(probe, timeout=timeout, description=f"{name} is {phase}") or {}
 
     def find_child(self, kind: str, name: str) -> Json | None:
-        """A child; None when it is not there."""
+        """Read a child; None if it does not exist."""
         return self.kube.find(kind, self.name, name)
 
     def get_child(self, kind: str, name: str) -> Json:
-        """A child."""
+        """Read a child."""
         return self.kube.get(kind, self.name, name)
 
     def get_deployment(self, name: str) -> Json:
-        """An app's Deployment."""
+        """Read the Deployment of an app."""
         return self.get_child("Deployment", name)
 
     def get_container(self, name: str) -> Json:
-        """The main container in an app's Deployment."""
+        """Return the main container of the Deployment of an app."""
         found: list[Json] = self.get_deployment(name)["spec"]["template"]["spec"]["containers"]
         return next(container for container in found if container["name"] == "app")
 
     def get_service(self, name: str) -> Json:
-        """An app's Service."""
+        """Read the Service of an app."""
         return self.get_child("Service", name)
 
     def get_autoscaler(self, name: str) -> Json:
-        """An app's HorizontalPodAutoscaler."""
+        """Read the HorizontalPodAutoscaler of an app."""
         return self.get_child("HorizontalPodAutoscaler", name)
 
     def list_pods(self, name: str) -> list[Json]:
-        """An app's pods by name."""
+        """List the pods of an app by name."""
         found = self.kube.list("Pod", self.name, f"selfhealing.dev/app={name}")
         return sorted(found, key=lambda pod: str(pod["metadata"]["name"]))
 
     def list_events(self, name: str, reason: str = "") -> list[Json]:
-        """The Events about an app, the oldest first."""
+        """List the Events about an app, the oldest first."""
         found = [
             event
             for event in self.kube.list("Event", self.name)
@@ -141,7 +142,7 @@ class AppNamespace:
         return sorted(found, key=lambda event: str(event["eventTime"]))
 
     def count_events(self, name: str) -> dict[str, int]:
-        """How often each reason has been told about an app: series count as often as they say."""
+        """Count the Events about an app by reason; a series counts as often as it says."""
         counts: dict[str, int] = {}
         for event in self.list_events(name):
             times = (event.get("series") or {}).get("count", 1)

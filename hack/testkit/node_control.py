@@ -1,6 +1,6 @@
-"""The nodes of the local cluster from outside: they are containers, so their processes can be hit.
+"""Control of the nodes of the local cluster, which are containers on this machine.
 
-Only for clusters that ``make cluster`` made; elsewhere the tests that need this are skipped.
+It works only for clusters of ``make cluster``; other tests are skipped elsewhere.
 """
 
 import subprocess
@@ -15,10 +15,10 @@ from hack.testkit.wait import eventually
 
 COMMAND_TIMEOUT = 60
 NODE_READY_TIMEOUT = 120
-"""Seconds until a node that is started again is Ready."""
+"""Seconds until a restarted node is Ready."""
 
 KUBELET_BACK_OFF_TIMEOUT = 330
-"""Seconds that a kubelet may wait before it starts a container once more (300), and some."""
+"""Seconds of the kubelet's longest back-off (300), with a margin."""
 
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
@@ -45,7 +45,7 @@ exit 1
 
 
 def run_on_node(node: str, script: str, *arguments: str) -> str:
-    """Run a shell script on a node and return what it prints."""
+    """Run a shell script on a node and return its output."""
     words = ("exec", node, "sh", "-c", script, "-", *arguments)
     done = subprocess.run(
         ["bash", "-c", _DOCKER_SCRIPT, "docker", *words],
@@ -60,7 +60,7 @@ def run_on_node(node: str, script: str, *arguments: str) -> str:
 
 
 def run_docker(*words: str) -> None:
-    """Run docker as the cluster's own tool does."""
+    """Run docker with the environment of the cluster's daemon."""
     done = subprocess.run(
         ["bash", "-c", _DOCKER_SCRIPT, "docker", *words],
         cwd=ROOT,
@@ -73,19 +73,19 @@ def run_docker(*words: str) -> None:
 
 
 def signal_operator(pod: Json, signal: str) -> float:
-    """Send the operator's process in ``pod`` a signal; the seconds until it has ended."""
+    """Send a signal to the operator in ``pod``; return the seconds until it has exited."""
     answer = run_on_node(pod["spec"]["nodeName"], _SIGNAL_SCRIPT, pod["metadata"]["uid"], signal)
     return int(answer) / 1000
 
 
 def kill_api_server(kube: KubeClient) -> None:
-    """Kill the API server's process; the kubelet starts it again."""
+    """Kill the API server; the kubelet restarts it."""
     for node in kube.list("Node", None, CONTROL_PLANE):
         run_on_node(node["metadata"]["name"], "pkill -9 -x kube-apiserver")
 
 
 def list_fake_nodes(kube: KubeClient) -> set[str]:
-    """The nodes that KWOK plays."""
+    """List the KWOK nodes."""
     return {
         node["metadata"]["name"]
         for node in kube.list("Node", None)
@@ -94,7 +94,7 @@ def list_fake_nodes(kube: KubeClient) -> set[str]:
 
 
 def list_workers(kube: KubeClient) -> list[str]:
-    """The real nodes beside the control plane."""
+    """List the real nodes other than the control plane."""
     control_plane = {node["metadata"]["name"] for node in kube.list("Node", None, CONTROL_PLANE)}
     return sorted(
         {n["metadata"]["name"] for n in kube.list("Node", None)}
@@ -105,10 +105,10 @@ def list_workers(kube: KubeClient) -> list[str]:
 
 @contextmanager
 def kill_node(kube: KubeClient, node: str) -> Iterator[datetime]:
-    """Kill a node; it is started again afterwards, and waited for with all that runs on it.
+    """Kill a node during the block; restart it and wait until its pods run.
 
-    The test before may have killed the API server: controllers that lost their lease then are in
-    their kubelet's back-off, and nobody would notice the silent node.
+    First the pods of kube-system must be ready: after a kill of the API server, controllers that
+    lost their lease are in back-off, and none of them would detect the unreachable node.
     """
     eventually(
         lambda: is_system_ready(kube),
@@ -133,7 +133,7 @@ def kill_node(kube: KubeClient, node: str) -> Iterator[datetime]:
 
 
 def is_system_ready(kube: KubeClient) -> bool:
-    """Whether all pods of the cluster's own are ready; the assertion names those that are not."""
+    """Return whether the pods of kube-system are ready; else an AssertionError names them."""
     # A kube-proxy on a fake node that KWOK has just made may stay Pending for good.
     fake_nodes = list_fake_nodes(kube)
     unready = [
@@ -153,7 +153,7 @@ def is_node_ready(kube: KubeClient, node: str) -> bool:
 
 
 def has_container_nodes(kube: KubeClient) -> bool:
-    """Whether the nodes are containers on this machine, so that their processes can be hit."""
+    """Return whether the nodes are containers on this machine."""
     name = kube.list("Node", None, CONTROL_PLANE)[0]["metadata"]["name"]
     done = subprocess.run(
         ["bash", "-c", _DOCKER_SCRIPT, "docker", "inspect", name],
@@ -166,6 +166,6 @@ def has_container_nodes(kube: KubeClient) -> bool:
 
 
 def require_container_nodes(kube: KubeClient) -> None:
-    """Skip where the nodes are no containers on this machine."""
+    """Skip the test if the nodes are not containers on this machine."""
     if not has_container_nodes(kube):
         pytest.skip("needs a cluster of `make cluster`, whose nodes are containers here")

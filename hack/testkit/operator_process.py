@@ -209,14 +209,14 @@ def run_operator(
     kubeconfig: Path = KUBECONFIG,
     wait_for_sync: bool = True,
 ) -> Iterator[OperatorProcess]:
-    """Run an operator during the block; the arguments are those of ``create_operator``.
+    """Run an operator during the block.
 
     Args:
-        namespaces: as there.
-        log: as there.
-        kopf_run: as there.
-        settings: as there.
-        kubeconfig: as there.
+        namespaces: see ``create_operator``, as for the other arguments.
+        log: the log file.
+        kopf_run: start it with ``kopf run``.
+        settings: more environment variables.
+        kubeconfig: the kubeconfig.
         wait_for_sync: wait until its caches are filled.
     """
     operator = create_operator(

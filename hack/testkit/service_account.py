@@ -1,4 +1,4 @@
-"""A service account of a test's own, with only the rights that the test gives it."""
+"""A service account for a test, with exactly the permissions that the test gives it."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ Permission = tuple[str, str, str]
 def list_operator_permissions(
     resources: Iterable[Resource] = (*namespace_scoped_resources("all"), LEASES),
 ) -> list[Permission]:
-    """What the operator says that it needs in a namespace."""
+    """Return the permissions that the operator needs in a namespace."""
     permissions: list[Permission] = []
     for resource in resources:
         parts = {"": resource.verbs, **resource.subresources}
@@ -30,10 +30,10 @@ def list_operator_permissions(
 def create_service_account(
     kube: KubeClient, namespace: str, name: str, permissions: Sequence[Permission], folder: Path
 ) -> Path:
-    """Make a service account that may do what is ``allowed`` in ``namespace``, and no more.
+    """Create a service account with these permissions in ``namespace``.
 
     Returns:
-        A kubeconfig that logs in as it.
+        The path of a kubeconfig with its token.
     """
     meta = {"name": name, "namespace": namespace}
     kube.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
@@ -66,7 +66,7 @@ def create_service_account(
 def set_permissions(
     kube: KubeClient, namespace: str, name: str, permissions: Sequence[Permission]
 ) -> None:
-    """Let the service account do what is ``allowed``, and nothing else from now on."""
+    """Replace the permissions of the service account."""
     kube.apply(
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",

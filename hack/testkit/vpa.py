@@ -1,7 +1,7 @@
-"""The kind VerticalPodAutoscaler in the cluster, without the programs that act on one.
+"""The CRD of VerticalPodAutoscaler, without the programs of VPA.
 
-The definition is the file of VPA's own module. It is left in the cluster for the next run: by then
-somebody else may use it.
+The definition is a file of VPA's Go module. It stays in the cluster after the tests, since others
+may use it.
 """
 
 import os
@@ -21,7 +21,7 @@ KIND = "VerticalPodAutoscaler"
 
 
 def ensure_vpa_served(kube: KubeClient) -> None:
-    """Have the kind served; skips where its definition cannot be had."""
+    """Install the CRD and wait until it is served; skip the test if its file is missing."""
     if kube.find("CustomResourceDefinition", None, CRD_NAME) is None:
         kube.apply(_load_crd())
 

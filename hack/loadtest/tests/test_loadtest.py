@@ -1,4 +1,4 @@
-"""The parts of ``make load`` that need no cluster, and the tool itself against a real server."""
+"""The load test without a cluster, and vegeta with a real server."""
 
 import base64
 import contextlib
@@ -23,17 +23,17 @@ from hack.testkit.service_access import first_port, list_node_port_urls
 
 
 def build_result_line(code: int = 200, seconds: float = 0.01, error: str = "", **more: Any) -> str:  # noqa: ANN401
-    """A line as vegeta writes it."""
+    """Return a line of vegeta's JSON."""
     return json.dumps({"code": code, "latency": round(seconds * 1e9), "error": error, **more})
 
 
 def build_body(name: str) -> dict[str, Any]:
-    """The body of the demo app's greeting."""
+    """Return the body of the demo app's greeting."""
     return {"body": base64.b64encode(json.dumps({"hostname": name}).encode()).decode()}
 
 
 def print_report(stats: ResultStats, plan: LoadPlan, seconds: float) -> str:
-    """The report as it is printed."""
+    """Return the printed report."""
     console = Console(file=StringIO(), width=120)
     for part in render_report(plan, stats, seconds):
         console.print(part)
@@ -79,7 +79,7 @@ def test_a_wrong_plan_says_what_would_be_right(
 
 
 def test_the_command_is_bounded() -> None:
-    """In time, in workers, and in what is kept of an answer; a new connection each time."""
+    """Time, workers and read bytes are limited; each request has a new connection."""
     rate, many = (
         LoadPlan("a", rate=100, seconds=7).vegeta_command("v"),
         LoadPlan("a", rate=0, connections=9),
@@ -128,7 +128,7 @@ def test_answers_are_counted_by_replica_and_failures_by_reason() -> None:
 
 
 def test_names_are_bounded() -> None:
-    """Whatever the answers say."""
+    """The number and the length of pod names are limited."""
     tally = ResultStats()
     for number in range(200):
         tally.add_result(build_result_line(**build_body(f"{number}" + "x" * 80)))
@@ -211,7 +211,7 @@ assert sys.stdin.readline() == "GET http://here/\\n"
 
 
 def list_command_lines() -> Iterator[list[str]]:
-    """The command lines of all processes of this machine."""
+    """Yield the command lines of all processes."""
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):  # one that has just ended
             yield process.read_bytes().decode(errors="replace").split("\0")
@@ -219,7 +219,7 @@ def list_command_lines() -> Iterator[list[str]]:
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Iterator[Path]:
-    """A program with vegeta's two commands; a test writes what it does."""
+    """The path of a fake vegeta; a test writes the program."""
     program = tmp_path / "vegeta"
     yield program
     assert [words for words in list_command_lines() if str(program) in words] == []
@@ -248,7 +248,7 @@ def test_a_failure_is_told(fake: Path) -> None:
 
 
 def test_leaving_early_leaves_nothing(fake: Path) -> None:
-    """As Ctrl-C does; also with more results than anybody takes."""
+    """No process stays after an early end, even with many results."""
     then = "while True: print('{}', flush=True)"
     begun = time.monotonic()
     with Attack(LoadPlan("a"), write_fake_program(fake, then), "http://here/") as attack:
@@ -259,7 +259,7 @@ def test_leaving_early_leaves_nothing(fake: Path) -> None:
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_the_screen_shows_how_it_goes(*, terminal: bool) -> None:
-    """Lines every few seconds for a log; a bar and a table for a person."""
+    """A log gets lines at an interval; a terminal gets a bar and a table."""
     tally, now = ResultStats(), [0.0]
     tally.add_result(build_result_line(**build_body("lab-1")))
     out = StringIO()

@@ -1,8 +1,8 @@
-"""``make drill``: real faults on a real cluster, once without healing and once with it.
+"""``make drill``: faults on a real cluster, each once without healing and once with it.
 
-``faults`` is the list of what can be tried, each a small entry; ``deeds`` are the hands that do it;
-``play`` puts an app there (``site``), sends it requests, strikes and waits, and ``course`` keeps
-what is seen meanwhile; ``measure`` says from that how long it took and what was done (pure),
-``verdict`` whether that is what was expected (pure); ``report`` tells of it in a table, in JSON and
-on a page.
+``faults`` lists the faults; ``fault_injectors`` inject them. ``experiment`` is one run of a fault:
+it deploys the app (``environment``), sends requests, injects the fault and waits for recovery;
+``run_state`` keeps what is observed. ``metrics`` computes recovery time and actions from it (pure),
+``evaluation`` compares them with what is expected (pure), ``report`` writes a table, JSON and a
+page. ``scenarios`` is the set for the common runner.
 """

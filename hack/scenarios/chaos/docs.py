@@ -1,4 +1,4 @@
-"""The figures of the last whole run, in the documentation of every language."""
+"""Writes the figures of the last whole run into the documentation of every language."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -11,19 +11,19 @@ from hack.scenarios.common.errors import ScenarioError
 from hack.testkit import markdown_section
 
 PAGES: Final = {"docs/healing.md": "table.en.md.j2", "docs/zh/healing.md": "table.zh.md.j2"}
-"""The template by the page that it is for."""
+"""The template of each page."""
 
 
 def update_pages(root: Path, report: Path, faults: Collection[str]) -> Iterator[Path]:
-    """Write the table into each page; yields the pages.
+    """Write the table into each page and yield the pages.
 
     Args:
-        root: what the pages' paths begin at.
-        report: what a run has written for programs.
-        faults: the names of all faults: each must be in the report, and as expected.
+        root: the folder to which the paths of the pages are relative.
+        report: the JSON report of a run.
+        faults: the names of all faults; each must be in the report with the result "as expected".
 
     Raises:
-        ShowError: there is no such report, or a page has no place for it.
+        ToolError: the report is missing or incomplete, or a page has no section for the table.
     """
     run = _load_report(report, faults)
     templates = Environment(  # noqa: S701 - Markdown from our own report, no page for a browser

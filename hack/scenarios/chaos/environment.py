@@ -1,4 +1,4 @@
-"""The place of a drill: its namespace, its app, the operators that serve it."""
+"""The environment of an experiment: a namespace, an app in it, and the operators that serve it."""
 
 import json
 import shlex
@@ -29,12 +29,12 @@ METRICS_TIMEOUT: Final = 180
 """Seconds until an autoscaler gets metrics; the first takes two scrapes."""
 
 POLL_INTERVAL: Final = 0.4
-"""Seconds between two looks at what is waited for."""
+"""Seconds between two checks for recovery."""
 
 _APP_PATH = f"/apis/selfhealing.dev/v1alpha1/namespaces/{{ns}}/selfhealingapps/{APP_NAME}"
 
 HEALING_SCALE: Final = 0.2
-"""What all times of healing are multiplied by: a minute becomes 12 seconds."""
+"""Factor of all times of healing (``--healing-scale``): a minute becomes 12 seconds."""
 
 APP_SPEC: Final[Json] = {
     "image": IMAGE,
@@ -48,17 +48,17 @@ APP_SPEC: Final[Json] = {
     },
     "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
 }
-"""The app of every drill."""
+"""The spec of the app of every fault."""
 
 HEALING_SPEC: Final[Json] = {"rollback": {"probation": "1m"}}
-"""How it is to be healed: as by default, but a version proves itself in a minute."""
+"""The healing spec of the app: the defaults, but a revision is stable after a minute."""
 
 LEADER_ELECTION_SETTINGS: Final[dict[str, str]] = {
     "SELFHEALING_LEADER_ELECTION": "on",
     "SELFHEALING_LEASE_DURATION": "4",
     "SELFHEALING_LEASE_RENEW": "0.5",
 }
-"""Settings of operators of which one leads; the other takes over after four seconds."""
+"""Settings of several operators: another one leads four seconds after the leader was killed."""
 
 
 TRANSIENT_ERRORS: Final = (
@@ -72,13 +72,13 @@ TRANSIENT_ERRORS: Final = (
 
 @dataclass
 class Environment:
-    """A namespace with an app in it.
+    """A namespace with an app.
 
     Attributes:
         context: the cluster and the console.
-        is_healing_enabled: whether the app is to be healed.
-        sampler: what is seen of it.
-        operators: the processes that serve it.
+        is_healing_enabled: whether healing is on for the app.
+        sampler: the samples of the namespace.
+        operators: the operator processes that serve the namespace.
         has_cleanups: whether something outside of the namespace is broken and must be restored.
     """
 
@@ -90,16 +90,16 @@ class Environment:
     _cleanups: ExitStack = field(default_factory=ExitStack)
 
     def apply(self, body: Json) -> None:
-        """Have an object there."""
+        """Apply an object by server-side apply."""
         self.context.run_kubectl("apply --server-side -f -", stdin=json.dumps(body))
 
     def add_cleanup(self, fault: AbstractContextManager[object]) -> None:
-        """Break something that is put right again when the drill ends, however it ends."""
+        """Enter a context manager that breaks something and restores it on exit."""
         self.has_cleanups = True
         self._cleanups.enter_context(fault)
 
     def run_cleanups(self) -> None:
-        """Put right what was broken."""
+        """Restore what was broken, the latest first."""
         self._cleanups.close()
         self.has_cleanups = False
 
@@ -121,19 +121,19 @@ class Environment:
         self.context.console.print_command(command, "")
 
     def update_spec(self, **spec: Any) -> None:  # noqa: ANN401 - fields of the spec
-        """Change the app's spec as a user would."""
+        """Patch fields of the app's spec, as a user would."""
         patch = shlex.quote(json.dumps({"spec": spec}))
         self.context.run_kubectl(f"patch sha/{APP_NAME} --type=merge -p {patch}")
 
     def list_pods(self) -> tuple[PodRow, ...]:
-        """The app's pods that stay, as they were seen last."""
+        """Return the pods of the latest snapshot that are not terminating."""
         return self.sampler.latest_snapshot.remaining_pods
 
     def find_ready_pod(self) -> PodRow:
-        """One of its pods that is ready.
+        """Return a ready pod.
 
         Raises:
-            ShowError: there is none.
+            ScenarioError: no pod is ready.
         """
         for pod in self.list_pods():
             if pod.is_ready:
@@ -141,21 +141,21 @@ class Environment:
         raise ScenarioError("no pod of the app is ready")
 
     def request_from_pod(self, pod: PodRow, path: str) -> bool:
-        """Ask one pod itself, past its Service, through the API server; whether it answers."""
+        """Send a request to one pod through the API server; return whether it succeeded."""
         path_to_pod = f"/api/v1/namespaces/{{ns}}/pods/{pod.name}:{PORT}/proxy{path}"
         return self.kube.get_response(path_to_pod).ok
 
     def has_executed_action(self) -> bool:
-        """Whether the operator has begun to do something, as the app itself says now."""
+        """Read the app's status and return whether the operator has executed an action."""
         app = self.kube.get_path(_APP_PATH) or {}
         history = app.get("status", {}).get("healing", {}).get("history", ())
         return any(action["outcome"] in EXECUTED_OUTCOMES for action in history)
 
     def find_leader(self) -> OperatorProcess:
-        """The operator that leads.
+        """Return the operator that leads.
 
         Raises:
-            ShowError: none does.
+            ScenarioError: none leads.
         """
         for operator in self.operators:
             try:
@@ -167,7 +167,7 @@ class Environment:
 
 
 def build_manifest(is_healing_enabled: bool, spec: Json, healing_spec: Json) -> Json:  # noqa: FBT001 - a value of the drill
-    """The app of a drill."""
+    """Return the SelfHealingApp of an experiment."""
     mode = {"mode": "Auto" if is_healing_enabled else "Off"}
     fields = {**APP_SPEC, **spec, "healing": {**HEALING_SPEC, **healing_spec, **mode}}
     return {
@@ -181,10 +181,10 @@ def build_manifest(is_healing_enabled: bool, spec: Json, healing_spec: Json) -> 
 def start_operators(
     stack: ExitStack, namespace: str, count: int, logs: Path
 ) -> list[OperatorProcess]:
-    """Start operators from the checkout that serve the namespace; they end with ``stack``.
+    """Start operators that serve the namespace; they are stopped with ``stack``.
 
     Raises:
-        AssertionError: one does not start.
+        AssertionError: one does not fill its caches in time.
     """
     settings = {"SELFHEALING_HEALING_SCALE": str(HEALING_SCALE)}
     if count > 1:

@@ -1,6 +1,6 @@
-"""Plays one half of a drill: the app, the requests, the fault, the waiting, and what came of it.
+"""One run of a fault: deploys the app, sends requests, injects the fault and waits for recovery.
 
-Everything that is waited for has a limit, and what was broken is put right again in any case.
+Every wait has a timeout. What the fault broke is restored, however the run ends.
 """
 
 import time
@@ -25,18 +25,18 @@ from hack.testkit.errors import ApiServerUnreachableError, ToolError
 from hack.testkit.service_access import open_service
 
 SCENARIO_NAME: Final = "drill"
-"""Whose the namespace is."""
+"""The name of the namespace, of its label and of the lock."""
 
 REQUEST_USERS: Final = 2
 REQUEST_PAUSE: Final = 0.25
 REQUEST_TIMEOUT: Final = 2.0
-"""The stream: eight requests a second at the most, each answered within two seconds or failed."""
+"""The request stream: at most eight requests per second; one that takes two seconds has failed."""
 
 RECOVERY_WINDOW: Final = 15.0
-"""Seconds without a failure that make "served again"; more than a late crash takes to come."""
+"""Seconds without a failed request after which the app has recovered; longer than a late crash."""
 
 SECOND_FAULT_DELAY: Final = 10.0
-"""Seconds after the fault at which what belongs into the middle of healing is done without it."""
+"""Seconds from the fault to the second fault, where no action of healing triggers it."""
 
 _SAMPLE_INTERVAL = 0.5
 _FAST_POLL_INTERVAL = 0.03
@@ -47,7 +47,7 @@ _OUTCOME_TIMEOUT = 90
 
 
 _RUN_ERRORS = (ToolError, AssertionError, LookupError, RuntimeError, OSError, SubprocessError)
-"""What ends a half and not the run: the cluster, an operator or a tool does not as it must."""
+"""Errors that end a run of a fault, but not the whole command."""
 
 
 class Experiment:
@@ -128,7 +128,7 @@ class Experiment:
     # -- before the fault -------------------------------------------------------------------------
 
     def _deploy_app(self, environment: Environment) -> None:
-        """Have the app run, and its version known as one to go back to."""
+        """Create the app and wait until it is ready and, with healing, has a stable revision."""
         fault, sampler = self._fault, environment.sampler
         environment.apply(
             chaos_environment.build_manifest(self._is_healing_enabled, fault.spec, fault.healing)
@@ -151,7 +151,7 @@ class Experiment:
             )
 
     def _wait_for_steady_state(self, responses: RequestStream) -> None:
-        """Wait until requests have been answered for a while, all of them."""
+        """Wait until no request has failed for LEAD_SECONDS."""
         began = time.monotonic()
 
         def is_steady() -> bool:
@@ -164,7 +164,7 @@ class Experiment:
     # -- the fault --------------------------------------------------------------------------------
 
     def _wait_for_recovery(self, environment: Environment, state: RunState) -> None:
-        """Wait until the app is served in full again, or the time is over."""
+        """Wait until the app is fully serving again or the fault's timeout is over."""
         end = state.injected_at + self._fault.timeout
         while True:
             self._inject_further_faults(environment, state)
@@ -190,7 +190,7 @@ class Experiment:
             )
 
     def _inject_further_faults(self, environment: Environment, state: RunState) -> None:
-        """What is done again and again, and what is done once in the middle of healing."""
+        """Inject the repeated fault, and the second fault once an action has been executed."""
         if self._fault.inject_repeatedly:
             with suppress(ApiServerUnreachableError):
                 self._fault.inject_repeatedly(environment)
@@ -209,7 +209,7 @@ class Experiment:
             inject(environment)
 
     def _needs_fast_polling(self, state: RunState) -> bool:
-        """Whether the middle of healing must not be missed."""
+        """Whether the second fault must follow the first action at once."""
         return (
             self._is_healing_enabled
             and self._fault.second_fault is not None
@@ -230,7 +230,7 @@ class Experiment:
         environment.run_cleanups()
 
     def _wait_for_outcomes(self, state: RunState) -> None:
-        """Wait until it is known what became of every action; if it never is, that is told."""
+        """Wait until no action is pending; a timeout is no error, the report shows the state."""
 
         def has_no_pending_action() -> bool:
             self._print_messages(state)

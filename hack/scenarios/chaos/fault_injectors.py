@@ -1,7 +1,7 @@
-"""The hands of a drill: what is broken on purpose, and how it is put right again.
+"""Injects faults, and restores what they break outside of the namespace.
 
-What is broken outside of the drill's own namespace is owed (``site.owe``) and is put right however
-the drill ends. Nodes are hit as the end-to-end tests hit them.
+Such a fault is a context manager that is given to ``Environment.add_cleanup``. Nodes are killed as
+in the end-to-end tests.
 """
 
 import json
@@ -26,14 +26,14 @@ _METRICS_SERVER_PATH = "/apis/apps/v1/namespaces/kube-system/deployments/metrics
 
 
 def leak_memory(environment: Environment) -> None:
-    """Have every pod that is ready take more memory; one that has it already takes no more."""
+    """Make each ready pod allocate memory; a pod that has done so does not allocate more."""
     for pod in environment.list_pods():
         if pod.is_ready:
             environment.request_from_pod(pod, _LEAK_PATH)
 
 
 def hang_pod(environment: Environment) -> None:
-    """Have one pod hang."""
+    """Make one pod hang."""
     pod = environment.find_ready_pod()
     environment.print_command(f"curl http://{pod.name}/hang")
     if not environment.request_from_pod(pod, "/hang"):
@@ -41,7 +41,7 @@ def hang_pod(environment: Environment) -> None:
 
 
 def fill_quota(environment: Environment) -> None:
-    """Leave no room for the pod that is deleted."""
+    """Set a quota that leaves no room for a new pod, and delete a pod."""
     quota = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
@@ -60,21 +60,21 @@ def fill_quota(environment: Environment) -> None:
 
 
 def kill_node(environment: Environment) -> None:
-    """Kill a worker; it is started again in the end."""
+    """Kill the container of a worker; the cleanup starts it."""
     node = node_control.list_workers(environment.kube)[0]
     environment.print_command(f"docker kill {node}")
     environment.add_cleanup(node_control.kill_node(environment.kube, node))
 
 
 def kill_api_server(environment: Environment) -> None:
-    """Kill the API server; the kubelet starts it again."""
+    """Kill the API server; the kubelet restarts it."""
     environment.print_command("pkill -9 -x kube-apiserver")
     environment.add_cleanup(_stop_api_server(environment))
 
 
 @contextmanager
 def _stop_api_server(environment: Environment) -> Iterator[None]:
-    """Controllers that lose their leases meanwhile end, and are started after a while."""
+    """The cleanup waits for the controllers that lost their leases and were restarted."""
     try:
         node_control.kill_api_server(environment.kube)
         yield
@@ -87,14 +87,14 @@ def _stop_api_server(environment: Environment) -> Iterator[None]:
 
 
 def kill_leader(environment: Environment) -> None:
-    """Kill the operator that leads, as a power cut would."""
+    """Send SIGKILL to the operator that leads."""
     leader = environment.find_leader()
     environment.print_command("kill -9 the leading operator")
     leader.kill()
 
 
 def stop_metrics_server(environment: Environment) -> None:
-    """Stop the metrics server."""
+    """Scale the metrics server to 0; the cleanup scales it up."""
     environment.add_cleanup(_stop_metrics_server(environment))
 
 
@@ -115,21 +115,21 @@ def _stop_metrics_server(environment: Environment) -> Iterator[None]:
 
 
 def has_autoscaler_metrics(environment: Environment) -> bool:
-    """Whether the autoscaler says that it gets metrics."""
+    """Return whether the autoscaler's ScalingActive condition is True."""
     path = f"/apis/autoscaling/v2/namespaces/{{ns}}/horizontalpodautoscalers/{APP_NAME}"
     conditions = (environment.kube.get_path(path) or {})["status"]["conditions"]
     return ("ScalingActive", "True") in {(each["type"], each["status"]) for each in conditions}
 
 
 def find_missing_containers(kube: KubeClient) -> str:
-    """What is missing to hit a node's processes."""
+    """Return what is missing to kill processes of a node; empty if nothing."""
     if node_control.has_container_nodes(kube):
         return ""
     return "nodes that are containers on this machine (make cluster)"
 
 
 def find_missing_worker(kube: KubeClient) -> str:
-    """What is missing to lose a node."""
+    """Return what is missing to kill a worker; empty if nothing."""
     if missing := find_missing_containers(kube):
         return missing
     return (
@@ -138,7 +138,7 @@ def find_missing_worker(kube: KubeClient) -> str:
 
 
 def find_missing_metrics_server(kube: KubeClient) -> str:
-    """What is missing to stop the metrics."""
+    """Return what is missing to stop the metrics server; empty if nothing."""
     if kube.get_path(_METRICS_SERVER_PATH) is not None:
         return ""
     return "a Deployment metrics-server in kube-system"

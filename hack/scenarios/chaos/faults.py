@@ -1,7 +1,7 @@
-"""The faults, each a small entry: what the app is like, what is done, what healing must make of it.
+"""The faults: the app, what is injected, and what is expected with healing.
 
-Without healing the fault must last: else it would prove nothing. The times of ``spec.healing`` are
-those that a user would write; the operator under drill multiplies them by ``site.SCALE``.
+Without healing the app must not recover, else the fault proves nothing. The times in
+``spec.healing`` are those that a user would write; the operator multiplies them by HEALING_SCALE.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ _DELAYED_CRASH: Final = (
     "timer.start()\n"
     "runpy.run_module('app', run_name='__main__', alter_sys=True)\n"
 )
-"""The app as it is, but it ends after ten seconds."""
+"""The demo app, which exits with 1 after ten seconds."""
 
 _SPREAD_OVER_NODES: Final[Json] = {
     "topologySpreadConstraints": [
@@ -52,22 +52,21 @@ _SPREAD_OVER_NODES: Final[Json] = {
         ),
     ],
 }
-"""A pod on each node, the control plane's too; when one is lost, all on the other.
+"""A pod on each node, the control plane included; both on one node when the other is lost.
 
-Kubernetes' own patience with a lost node: the local cluster's is shorter.
-"""
+The tolerations have Kubernetes' default of 300 s; the local cluster's default is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedResult:
-    """What must be seen with healing.
+    """What is expected with healing.
 
     Attributes:
-        diagnosis: the illness that the status must name.
-        remediations: what must be done, in this order.
-        phase: the app's phase in the end.
-        is_recovered: whether the app is served in full again.
-        max_actions: at most so many actions, where one may have to be repeated.
+        diagnosis: a diagnosis that the status must show.
+        remediations: the executed remediations, in order.
+        phase: the phase at the end.
+        is_recovered: whether the app must be fully serving again.
+        max_actions: maximum of executed actions, where a remediation may be repeated.
     """
 
     diagnosis: str
@@ -85,19 +84,19 @@ class Fault:
     """A fault.
 
     Attributes:
-        name: as ``FAULT=`` names it.
-        title: for people.
-        description: what is done, in a sentence.
-        inject: does it.
-        expected: what healing must make of it.
-        timeout: seconds that the app may take to be served in full again.
-        spec: what this app has beside ``site.SPEC``.
-        healing: what it has beside ``site.HEALING``.
-        desired_pods: how many it wants while the fault lasts.
-        inject_repeatedly: is done again and again after the strike.
-        second_fault: what is done once in the middle of healing, in words and in deed.
-        operator_count: how many processes of the operator there are; one of them leads.
-        find_missing_requirement: what the cluster lacks for this fault; empty when nothing.
+        name: the name for ``FAULT=``.
+        title: the title for people.
+        description: what is injected, in one sentence.
+        inject: injects the fault.
+        expected: what is expected with healing.
+        timeout: seconds until the app must be fully serving again.
+        spec: additions to APP_SPEC; None removes a field.
+        healing: additions to HEALING_SPEC.
+        desired_pods: number of wanted pods during the fault.
+        inject_repeatedly: is called again and again after ``inject``; None if not needed.
+        second_fault: description and injector of a fault during healing; None if there is none.
+        operator_count: number of operator processes.
+        find_missing_requirement: returns what the cluster lacks; None if it needs nothing.
     """
 
     name: str
@@ -199,7 +198,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="metrics-stopped",
-        title="The autoscaler is blind",
+        title="The autoscaler has no metrics",
         description="The metrics server is stopped; while it is away, there are to be three pods.",
         inject=fault_injectors.stop_metrics_server,
         expected=ExpectedResult("MetricsUnavailable", ("ScalingFallback",)),
@@ -240,14 +239,14 @@ FAULTS: Final = (
         find_missing_requirement=fault_injectors.find_missing_worker,
     ),
 )
-"""Those that the whole cluster feels come last."""
+"""All faults; those that affect the whole cluster come last."""
 
 
 def select_faults(names: Sequence[str]) -> tuple[Fault, ...]:
-    """The faults that are asked for by name; all of them if none is.
+    """Return the named faults, or all of them without a name.
 
     Raises:
-        ShowError: a name is unknown; the message lists those that there are.
+        ScenarioError: a name is unknown; the message lists the known names.
     """
     known = {fault.name: fault for fault in FAULTS}
     unknown = [name for name in names if name not in known]

@@ -1,7 +1,7 @@
-"""From what was seen to figures: served again after how long, and what was done about it. Pure.
+"""Computes recovery time, actions and diagnoses from samples and requests. Pure.
 
-An app is served in full when all pods that it wants are there, ready and in the Service, no other
-is in trouble, and no request fails. Times are seconds, on one clock for looks and requests.
+An app is fully serving when all wanted pods are ready and in the Service, no other pod has a
+problem, and no request fails. Times are seconds on one clock for samples and requests.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,15 +12,15 @@ from hack.scenarios.common.cluster_state import ClusterSnapshot, EventRow
 from hack.scenarios.common.timeline import Mark, MarkKind, Sample, Timeline
 
 EXECUTED_OUTCOMES = ("InProgress", "Succeeded", "Failed", "Superseded")
-"""Outcomes of an action that was taken, and not only thought of."""
+"""Outcomes of actions that were executed, not only proposed."""
 
 PENDING_OUTCOMES = ("InProgress", "Proposed")
-"""Outcomes that are not known yet."""
+"""Outcomes that will change."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionRecord:
-    """Something that the operator did, as its status tells; ``at`` is when that was first seen."""
+    """An entry of ``status.healing.history``; ``at`` is when it was first observed."""
 
     id: int
     remediation: str
@@ -32,32 +32,32 @@ class ActionRecord:
 
     @property
     def is_executed(self) -> bool:
-        """Whether it was carried out."""
+        """Whether the action was executed."""
         return self.outcome in EXECUTED_OUTCOMES
 
     def __str__(self) -> str:
-        """What was done and what became of it."""
+        """Return the remediation and the outcome."""
         return f"{self.remediation} {self.outcome}"
 
 
 @dataclass(frozen=True, slots=True)
 class FaultRun:
-    """A fault, with healing or without.
+    """One run of a fault.
 
     Attributes:
-        is_healing_enabled: whether the operator was to heal.
-        timeout: seconds that were waited at the most.
-        timeline: what was seen, from some seconds before the fault.
-        recovered_after: seconds from the fault until the app was served in full; None if never.
-        requests_sent: requests from the fault on, until it was served again or the time was over.
-        requests_failed: those of them that failed.
-        actions: what the operator did.
-        diagnoses: what it said that the app had, at any time.
-        phase: the app's phase at the end.
-        reason: why, in a word.
-        message: the same in a sentence.
-        events: the Events about it.
-        error: why it could not be played; all else is empty then.
+        is_healing_enabled: whether healing was on.
+        timeout: seconds that the app had to recover.
+        timeline: the course of the run, from some seconds before the fault.
+        recovered_after: seconds from the fault until the app was fully serving; None if never.
+        requests_sent: requests from the fault until recovery or timeout.
+        requests_failed: the failed ones of them.
+        actions: the actions of the operator.
+        diagnoses: the types of the diagnoses that the status showed at any time.
+        phase: the phase at the end.
+        reason: the reason of the Ready condition at the end.
+        message: the message of the status at the end.
+        events: the Events about the app.
+        error: why the run could not be completed; the other fields are empty then.
     """
 
     is_healing_enabled: bool
@@ -76,17 +76,17 @@ class FaultRun:
 
     @property
     def executed_actions(self) -> tuple[ActionRecord, ...]:
-        """The actions that were carried out."""
+        """The actions that were executed."""
         return tuple(act for act in self.actions if act.is_executed)
 
     @property
     def final_state(self) -> str:
-        """How the app ended, in two words."""
+        """The phase and the reason at the end."""
         return f"{self.phase}, {self.reason}" if self.reason else self.phase
 
     @property
     def recovery_text(self) -> str:
-        """When it was served again, for people."""
+        """The recovery time for people."""
         if self.error:
             return "not played"
         return (
@@ -97,7 +97,7 @@ class FaultRun:
 
 
 def is_fully_served(snapshot: ClusterSnapshot, desired: int) -> bool:
-    """Whether an app that wants so many pods has them, all of them serving."""
+    """Return whether ``desired`` pods exist and all pods are ready and in the Service."""
     remaining = snapshot.remaining_pods
     return len(remaining) >= desired and all(pod.is_ready and pod.is_serving for pod in remaining)
 
@@ -105,15 +105,15 @@ def is_fully_served(snapshot: ClusterSnapshot, desired: int) -> bool:
 def find_recovery(
     samples: Sequence[Sample], failure_times: Iterable[float], injected_at: float, desired: int
 ) -> float | None:
-    """Since when the app has been served in full after a fault.
+    """Return since when the app has been fully serving after a fault.
 
-    None while it is not, and as long as nothing of the fault has shown: it may be about to.
+    None while it is not, and before the fault has had any effect: the effect may follow.
 
     Args:
-        samples: the looks.
-        failure_times: when requests failed.
-        injected_at: when the fault was made.
-        desired: how many pods there must be.
+        samples: the samples.
+        failure_times: the times of failed requests.
+        injected_at: the time of the fault.
+        desired: number of wanted pods.
     """
     observations = [
         (each.at, is_fully_served(each.snapshot, desired))
@@ -130,7 +130,7 @@ def find_recovery(
 
 
 def collect_actions(samples: Sequence[Sample], injected_at: float) -> tuple[ActionRecord, ...]:
-    """What the operator has done since the fault, the oldest first, each as it was seen last."""
+    """Return the actions since the fault, the oldest first, each in its latest state."""
     actions: dict[int, ActionRecord] = {}
     for sample in samples:
         for entry in get_healing_status(sample.snapshot).get("history", ()):
@@ -149,7 +149,7 @@ def collect_actions(samples: Sequence[Sample], injected_at: float) -> tuple[Acti
 
 
 def collect_diagnoses(samples: Sequence[Sample], injected_at: float) -> tuple[str, ...]:
-    """What the app was said to have at any time since the fault, in the order of appearance."""
+    """Return the types of all diagnoses since the fault, in the order of appearance."""
     seen_types: dict[str, None] = {}
     for sample in samples:
         if sample.at > injected_at:
@@ -159,7 +159,7 @@ def collect_diagnoses(samples: Sequence[Sample], injected_at: float) -> tuple[st
 
 
 def get_ready_reason(snapshot: ClusterSnapshot) -> str:
-    """Why the app is as it is, in a word."""
+    """Return the reason of the Ready condition; empty without one."""
     for condition in snapshot.status.get("conditions", ()):
         if condition["type"] == "Ready":
             return str(condition.get("reason", ""))
@@ -167,7 +167,7 @@ def get_ready_reason(snapshot: ClusterSnapshot) -> str:
 
 
 def build_action_marks(actions: Iterable[ActionRecord]) -> tuple[Mark, ...]:
-    """The actions on a timeline."""
+    """Return the actions as marks of a timeline."""
     return tuple(
         Mark(action.at, f"{action}: {action.message or action.diagnosis}", MarkKind.ACTION)
         for action in actions
@@ -175,23 +175,23 @@ def build_action_marks(actions: Iterable[ActionRecord]) -> tuple[Mark, ...]:
 
 
 def shift_marks(marks: Iterable[Mark], seconds: float) -> tuple[Mark, ...]:
-    """The marks at other times."""
+    """Return the marks with their times moved by ``seconds``."""
     return tuple(replace(mark, at=max(0.0, mark.at + seconds)) for mark in marks)
 
 
 def shift_actions(actions: Iterable[ActionRecord], injected_at: float) -> tuple[ActionRecord, ...]:
-    """The actions with times that begin at the fault."""
+    """Return the actions with times relative to the fault."""
     return tuple(replace(act, at=act.at - injected_at) for act in actions)
 
 
 def clip_samples(samples: Sequence[Sample], start: float) -> tuple[Sample, ...]:
-    """The looks from ``start`` on, with times that begin there; the last one before it is kept."""
+    """Return the samples since ``start``, with times relative to it, and the last one before it."""
     before = [sample for sample in samples if sample.at <= start]
     after = [sample for sample in samples if sample.at > start]
     return tuple(replace(each, at=max(0.0, each.at - start)) for each in [*before[-1:], *after])
 
 
 def get_healing_status(snapshot: ClusterSnapshot) -> dict[str, Any]:
-    """What the status says about healing; empty where it says nothing."""
+    """Return ``status.healing`` of the first app; empty without one."""
     found: dict[str, Any] = snapshot.status.get("healing") or {}
     return found

@@ -1,4 +1,4 @@
-"""How a half of a drill goes: the moments, what has been seen until now, what it all came to."""
+"""The state of an experiment: its times, its marks, and the result so far."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,21 +12,21 @@ from hack.scenarios.common.sampler import Sampler
 from hack.scenarios.common.timeline import Mark, MarkKind, build_timeline
 
 LEAD_SECONDS: Final = 5.0
-"""Seconds before the fault that are drawn, and in which no request may fail."""
+"""Seconds before the fault that the timeline shows and in which no request may fail."""
 
 
 @dataclass(slots=True)
 class RunState:
-    """The course of a half; all moments are by the watch's clock.
+    """The observations of an experiment; all times are on the sampler's clock.
 
     Attributes:
-        fault: what is broken.
-        sampler: what is seen of the app.
+        fault: the fault.
+        sampler: the samples.
         stream: the requests.
-        injected_at: when it was broken.
+        injected_at: when the fault was injected.
         requests_end: until when requests count.
-        recovered_after: seconds until it was served in full again; None as long as it is not.
-        second_fault_done: whether what belongs into the middle of healing has been done.
+        recovered_after: seconds until the app was fully serving; None before that.
+        second_fault_done: whether the second fault was injected.
     """
 
     fault: Fault
@@ -41,28 +41,28 @@ class RunState:
 
     @property
     def now(self) -> float:
-        """The moment."""
+        """The current time."""
         return self.sampler.elapsed
 
     @property
     def actions(self) -> tuple[ActionRecord, ...]:
-        """What the operator has done since the fault."""
+        """The actions since the fault."""
         return metrics.collect_actions(self.sampler.samples, self.injected_at)
 
     @property
     def recovered_since(self) -> float | None:
-        """Since when the app has been served in full."""
+        """Since when the app has been fully serving; None if it is not."""
         samples, pods = self.sampler.samples, self.fault.desired_pods
         return metrics.find_recovery(samples, self._failure_times, self.injected_at, pods)
 
     @property
     def has_pending_action(self) -> bool:
-        """Whether it is not known yet what became of an action."""
+        """Whether the outcome of an action will change."""
         return any(act.outcome in metrics.PENDING_OUTCOMES for act in self.actions)
 
     @property
     def progress_text(self) -> str:
-        """How it stands, for a screen."""
+        """The ready pods, the failed requests and the latest action, for the console."""
         requests, staying = self._responses_after_fault, self.sampler.latest_snapshot.remaining_pods
         parts = [
             f"{sum(pod.is_ready for pod in staying)} of {self.fault.desired_pods} pods ready",
@@ -72,11 +72,11 @@ class RunState:
         return ", ".join(parts)
 
     def add_mark(self, at: float, text: str, kind: MarkKind = MarkKind.COMMAND) -> None:
-        """Note something that was done."""
+        """Add a mark to the timeline."""
         self._marks.append(Mark(at, text, kind))
 
     def collect_messages(self) -> Iterator[str]:
-        """What the operator has done, or what is known of it, that was not told yet."""
+        """Yield the actions and outcomes that were not yielded before."""
         for act in self.actions:
             if (act.id, act.outcome) not in self._reported:
                 is_known = any(number == act.id for number, _ in self._reported)
@@ -84,7 +84,7 @@ class RunState:
                 yield str(act) if is_known else f"{act}: {act.message or act.diagnosis}"
 
     def build_result(self, *, healing: bool) -> FaultRun:
-        """What it came to."""
+        """Return the result of the run."""
         samples, snapshot = self.sampler.samples, self.sampler.latest_snapshot
         actions = metrics.collect_actions(samples, self.injected_at)
         marks = sorted(

@@ -1,7 +1,7 @@
-"""What ``make demo``, ``make lab`` and ``make drill`` share: looking at a cluster, and showing it.
+"""What the demo, the lab and the drills share.
 
-``look`` is what can be seen of a namespace at one moment; ``live`` and ``plain`` show it, in a
-terminal and in a log; ``watch`` looks again and again, ``timeline`` is what that comes to, ``plot``
-and ``page`` draw it. ``stream`` sends an app requests; ``kube`` and ``namespace`` are the way to
-the cluster. Nothing here knows the operator's code or what is played.
+``scenario`` and ``runner`` run scenarios. ``cluster_state`` reads the state of a namespace,
+``console`` shows it, in a terminal (``live_console``) or as lines (``plain_console``). ``sampler``
+records it, ``timeline`` summarizes the records, ``svg_chart`` and ``html`` draw them. Nothing here
+imports the operator.
 """

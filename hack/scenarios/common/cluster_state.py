@@ -1,4 +1,4 @@
-"""One look at the cluster: what ``kubectl get`` would print now, as a frozen value."""
+"""The state of a namespace at one moment, as ``kubectl get`` shows it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ _SHOWN_EVENTS = {
     "Pod": frozenset({"Unhealthy", "Killing", "BackOff", "Failed"}),
     "HorizontalPodAutoscaler": frozenset({"SuccessfulRescale"}),
 }
-"""The Events that are part of the story, by the kind that they are about."""
+"""The reasons of the Events that are shown, by the kind of the involved object."""
 
 
 @dataclass(frozen=True, slots=True)
 class PodRow:
-    """A pod as ``kubectl get pods`` shows it, and whether the Service sends it requests."""
+    """A pod as in ``kubectl get pods``, and whether a Service sends requests to it."""
 
     name: str
     uid: str
@@ -33,7 +33,7 @@ class PodRow:
 
     @property
     def is_ready(self) -> bool:
-        """Whether all of its containers are ready and it stays."""
+        """Whether all containers are ready and the pod is not terminating."""
         have, _, want = self.ready.partition("/")
         return have == want and not self.is_terminating
 
@@ -51,7 +51,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class AppRow:
-    """A SelfHealingApp: its line in ``kubectl get selfhealingapps`` and its status block."""
+    """A SelfHealingApp: its row in ``kubectl get selfhealingapps`` and its status."""
 
     name: str = ""
     row: tuple[str, ...] = ()
@@ -60,13 +60,13 @@ class AppRow:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSnapshot:
-    """What there is at one moment.
+    """The apps, pods and Events of a namespace at one moment.
 
     Attributes:
-        columns: the head of ``kubectl get selfhealingapps``.
-        apps: the apps, in the order of their names.
+        columns: the column names of ``kubectl get selfhealingapps``.
+        apps: the apps, by name.
         pods: their pods, the oldest first.
-        events: what happened, the oldest first.
+        events: the Events that are shown, the oldest first.
     """
 
     columns: tuple[str, ...] = ()
@@ -76,27 +76,27 @@ class ClusterSnapshot:
 
     @property
     def app(self) -> AppRow:
-        """The first app; an empty one when there is none."""
+        """The first app; an empty row without apps."""
         return self.apps[0] if self.apps else AppRow()
 
     @property
     def row(self) -> tuple[str, ...]:
-        """The first app's line."""
+        """The cells of the first app."""
         return self.app.row
 
     @property
     def status(self) -> Mapping[str, Any]:
-        """The first app's status block."""
+        """The status of the first app."""
         return self.app.status
 
     @property
     def phase(self) -> str:
-        """The app in one word."""
+        """The phase of the first app; empty without a status."""
         return str(self.status.get("phase", ""))
 
     @property
     def is_ready(self) -> bool:
-        """Whether the app's Ready condition is true."""
+        """Whether the Ready condition of the first app is True."""
         return any(
             condition["type"] == "Ready" and condition["status"] == "True"
             for condition in self.status.get("conditions", ())
@@ -104,25 +104,29 @@ class ClusterSnapshot:
 
     @property
     def remaining_pods(self) -> tuple[PodRow, ...]:
-        """The pods that are not about to go."""
+        """The pods that are not terminating."""
         return tuple(pod for pod in self.pods if not pod.is_terminating)
 
     def find_pod(self, uid: str) -> PodRow | None:
-        """The pod with this UID."""
+        """Return the pod with this UID, or None."""
         return next((pod for pod in self.pods if pod.uid == uid), None)
 
     def count_restarts(self, reason: str = "") -> int:
-        """Restarts that the app's status counts, in all or for one reason."""
+        """Return the restarts in the status of the first app, in total or for one reason."""
         block = self.status.get("restarts", {})
         return int(block.get("byReason", {}).get(reason, 0) if reason else block.get("total", 0))
 
     def count_events(self, reason: str) -> int:
-        """How many Events of this reason there are."""
+        """Count the Events with this reason."""
         return sum(event.reason == reason for event in self.events)
 
 
 def read_cluster_state(kube: KubeClient, app: str = "") -> ClusterSnapshot:
-    """Look at an app, or at all of the namespace: pods, Services' endpoints, Events."""
+    """Read the state of the client's namespace, of one app or of all apps.
+
+    Raises:
+        ApiError: the API server refuses a request or does not answer.
+    """
     apps = kube.get_path(_APPS_PATH, table=True)
     pods = kube.get_path("/api/v1/namespaces/{ns}/pods", table=True)
     slices = kube.get_path("/apis/discovery.k8s.io/v1/namespaces/{ns}/endpointslices")
@@ -133,7 +137,7 @@ def read_cluster_state(kube: KubeClient, app: str = "") -> ClusterSnapshot:
 def parse_cluster_state(
     apps: Json, pods: Json, slices: Json, events: Json, app: str = ""
 ) -> ClusterSnapshot:
-    """Put the answers of the API server together."""
+    """Build a snapshot from the responses of the API server."""
     columns, rows = _parse_table(apps)
     shown = [(raw["metadata"]["name"], row, raw.get("status", {})) for row, raw in rows]
     serving_uids = _serving_pod_uids(slices)
@@ -159,7 +163,7 @@ def parse_cluster_state(
 
 
 def _parse_table(table: Json) -> tuple[tuple[str, ...], list[tuple[tuple[str, ...], Json]]]:
-    """The columns that kubectl shows without ``-o wide``, and each row with its object."""
+    """Return the columns that kubectl shows without ``-o wide``, and each row with its object."""
     shown = [
         (index, column["name"].upper())
         for index, column in enumerate(table.get("columnDefinitions", ()))
@@ -177,7 +181,7 @@ def _format_cell(value: object) -> str:
 
 
 def _serving_pod_uids(slices: Json) -> frozenset[str]:
-    """The UIDs of the pods that the Service sends requests to."""
+    """Return the UIDs of the pods to which a Service sends requests."""
     return frozenset(
         endpoint["targetRef"]["uid"]
         for found in slices.get("items", ())

@@ -1,4 +1,4 @@
-"""What a screen is, and what it is told of beside the pictures."""
+"""The interface of the console of a scenario."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,9 +8,18 @@ from hack.scenarios.common.cluster_state import ClusterSnapshot
 
 @dataclass(slots=True)
 class Progress:
-    """Where the play is; what a screen shows beside the picture.
+    """The current step and the times of the run.
 
-    ``looking`` is the command whose output the picture shows.
+    Attributes:
+        started: when the run started, on the clock of the console.
+        expected: seconds that the whole run takes.
+        count: number of steps of the run.
+        shown_command: the command whose output the view resembles.
+        number: number of the current step, from 1.
+        title: title of the current step.
+        step_started: when the current step started.
+        step_expected: seconds that the current step takes.
+        waiting_for: the condition that is waited for; empty if none.
     """
 
     started: float
@@ -25,19 +34,19 @@ class Progress:
 
 
 class ScenarioConsole(Protocol):
-    """What a person sees."""
+    """Shows the steps of a scenario, its commands and the state of the cluster."""
 
     def begin_step(self, progress: Progress) -> None:
-        """A step begins."""
+        """Show that a step begins."""
 
     def print_note(self, text: str) -> None:
-        """Explain something."""
+        """Show a text."""
 
     def print_command(self, command: str, output: str) -> None:
-        """A command was typed, and this is what it printed."""
+        """Show a command and its output."""
 
     def show_snapshot(self, snapshot: ClusterSnapshot, progress: Progress) -> None:
-        """Show how things are."""
+        """Show the state of the cluster."""
 
     def end_step(self, progress: Progress, summary: str) -> None:
-        """A step is done."""
+        """Show that the step is done, and its summary."""

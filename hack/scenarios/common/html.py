@@ -1,7 +1,7 @@
-"""Pages for a browser: one style and one way to draw a timeline, for every report.
+"""Rendering of report pages with Jinja.
 
-A page needs no network and no script: drawings are SVG in the page, colours follow the reader's
-choice of light or dark.
+A page needs no network and no script: drawings are SVG in the page, and colours follow the
+reader's choice of light or dark.
 """
 
 from pathlib import Path
@@ -14,13 +14,12 @@ _TEMPLATES = Path(__file__).parent
 
 
 def render_page(folder: Path, template: str, **values: object) -> str:
-    """Fill in a template.
+    """Render a template.
 
     Args:
-        folder: where it is; ``page.html.j2`` and ``timeline.html.j2``, which it builds on, are
-            here.
-        template: its file's name.
-        values: what it names.
+        folder: the folder of the template; the templates of this package are found too.
+        template: the file name of the template.
+        values: the variables of the template.
     """
     environment = Environment(
         loader=FileSystemLoader([folder, _TEMPLATES]),

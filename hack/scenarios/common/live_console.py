@@ -42,13 +42,13 @@ class LiveConsole:
         self._clock = clock
 
     def begin_step(self, progress: Progress) -> None:
-        """A step begins."""
+        """Print the number and the title of the step."""
         title = f" {progress.number} of {progress.count}  {progress.title} "
         self._console.print()
         self._console.print(Rule(Text(title, "bold cyan"), align="left", style="cyan"))
 
     def print_note(self, text: str) -> None:
-        """Explain something; YAML is coloured."""
+        """Print a text; a manifest in it is coloured."""
         prose, _, manifest = text.partition("\napiVersion:")
         self._console.print(Padding(Text(prose), (0, 2)))
         if manifest:
@@ -61,7 +61,7 @@ class LiveConsole:
             self._console.print(Padding(yaml, (1, 4)))
 
     def print_command(self, command: str, output: str) -> None:
-        """A command was typed, and this is what it printed."""
+        """Print a command and its output."""
         lines = command.replace("\n", "\n  ")
         self._console.print(Padding(Text(f"$ {lines}", "bold"), (0, 2)))
         for line in output.splitlines():
@@ -70,13 +70,13 @@ class LiveConsole:
             )
 
     def show_snapshot(self, snapshot: ClusterSnapshot, progress: Progress) -> None:
-        """Show how things are."""
+        """Update the live view."""
         self._display.update(
             lambda: render_view(snapshot, progress, self._clock(), datetime.now(UTC)), str
         )
 
     def end_step(self, progress: Progress, summary: str) -> None:
-        """A step is done."""
+        """Print the summary and the seconds of the step."""
         took = f"{self._clock() - progress.step_started:.0f} s"
         self._console.print(f"  [bold green]✓[/] {escape(summary)} [dim]({took})[/]")
 
@@ -84,13 +84,13 @@ class LiveConsole:
 def render_view(
     snapshot: ClusterSnapshot, progress: Progress, now: float, wall_time: datetime
 ) -> RenderableType:
-    """The lower part of the terminal.
+    """Return the live view.
 
     Args:
-        snapshot: what there is.
-        progress: where the play is.
-        now: the time on the clock that ``progress`` was taken with.
-        wall_time: the time of the day, for the age of Events.
+        snapshot: the state of the cluster.
+        progress: the current step.
+        now: the time on the clock of ``progress``.
+        wall_time: the time of day, for the age of Events.
     """
     step_time = format_clock(now - progress.step_started)
     total_time = format_clock(now - progress.started)

@@ -1,4 +1,7 @@
-"""A play's own namespace: made anew for each run, removed at its end, never somebody else's."""
+"""The namespace of a scenario, which is created for a run and deleted after it.
+
+A label marks it, so that no other namespace is deleted.
+"""
 
 import json
 
@@ -11,14 +14,14 @@ _DELETE_TIMEOUT = 90
 
 
 def create_namespace(kube: KubeClient, scenario: str) -> None:
-    """Make the namespace; what an earlier run has left in it is removed first.
+    """Create the client's namespace; delete first what an earlier run has left of it.
 
     Args:
-        kube: the cluster and the namespace's name.
-        scenario: whose it is, such as ``demo``; a label says so.
+        kube: the client; its namespace is created.
+        scenario: the set of scenarios, such as ``demo``, for the label.
 
     Raises:
-        ShowError: a namespace of that name is there and is not the play's.
+        ScenarioError: a namespace of that name exists without the label.
     """
     if has_leftover_namespace(kube, scenario):
         print(
@@ -35,10 +38,10 @@ def create_namespace(kube: KubeClient, scenario: str) -> None:
 
 
 def has_leftover_namespace(kube: KubeClient, scenario: str) -> bool:
-    """Whether there is a namespace of that name already.
+    """Return whether an earlier run has left the namespace.
 
     Raises:
-        ShowError: there is, and it is not the play's.
+        ScenarioError: a namespace of that name exists without the label.
     """
     found = kube.get_path(_PATH)
     if found is None:
@@ -56,10 +59,10 @@ def _label(scenario: str) -> str:
 
 
 def delete_namespace(kube: KubeClient) -> None:
-    """Remove the namespace, and wait until it is gone.
+    """Delete the namespace and wait until it is gone.
 
     Raises:
-        ShowError: it does not go.
+        ToolError: it is not gone in time.
     """
     kube.run_kubectl(f"delete namespace {kube.namespace} --ignore-not-found --wait=false")
     wait_until(

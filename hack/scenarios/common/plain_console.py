@@ -1,4 +1,4 @@
-"""A play as lines, for logs; an app's row stands there whenever it changes."""
+"""The console of a scenario as lines, for logs; an app's row is printed when it changes."""
 
 import time
 from collections.abc import Callable
@@ -9,33 +9,33 @@ from hack.scenarios.common.text import align_columns, indent_text
 from hack.testkit.progress import format_clock
 
 _VOLATILE_COLUMNS = frozenset({"AGE", "LAST-HEAL"})
-"""Columns that change all the time."""
+"""Columns whose change alone prints no row: they change all the time."""
 
 
 class PlainConsole:
-    """Writes lines."""
+    """Prints lines."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last: dict[str, list[str]] = {}
 
     def begin_step(self, progress: Progress) -> None:
-        """A step begins."""
+        """Print the number and the title of the step."""
         self._last = {}
         _print_line(f"\n== {progress.number} of {progress.count}: {progress.title}")
 
     def print_note(self, text: str) -> None:
-        """Explain something."""
+        """Print a text."""
         _print_line(indent_text(text))
 
     def print_command(self, command: str, output: str) -> None:
-        """A command was typed, and this is what it printed."""
+        """Print a command and its output."""
         _print_line(indent_text("$ " + command.replace("\n", "\n  ")))
         if output:
             _print_line(indent_text(output))
 
     def show_snapshot(self, snapshot: ClusterSnapshot, progress: Progress) -> None:
-        """Write the apps' rows that say something new."""
+        """Print the rows of the apps that have changed."""
         stable_columns = [
             at for at, name in enumerate(snapshot.columns) if name not in _VOLATILE_COLUMNS
         ]
@@ -53,7 +53,7 @@ class PlainConsole:
         self._last.update(rows)
 
     def end_step(self, progress: Progress, summary: str) -> None:
-        """A step is done."""
+        """Print the summary and the seconds of the step."""
         _print_line(f"   done in {self._clock() - progress.step_started:.0f} s: {summary}")
 
 

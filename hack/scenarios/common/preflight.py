@@ -1,4 +1,4 @@
-"""Whether a play can begin on this cluster, and that only one does."""
+"""Checks before a run: the CRD, the operator, and that no second run is active."""
 
 import fcntl
 from collections.abc import Iterator
@@ -16,25 +16,27 @@ _CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/selfhealingapps.
 
 
 def is_operator_installed(kube: KubeClient) -> bool:
-    """Whether the operator is installed in the cluster."""
+    """Return whether the operator's Deployment exists in the cluster."""
     return kube.get_path(_OPERATOR) is not None
 
 
 def require_crd(kube: KubeClient) -> None:
-    """Look whether the cluster knows the kind.
+    """Check that the CRD is installed.
 
     Raises:
-        ShowError: it does not.
+        ScenarioError: it is not.
     """
     if kube.get_path(_CRD) is None:
         raise ScenarioError("the cluster does not know SelfHealingApps: run `make deploy`")
 
 
 def require_operator(kube: KubeClient) -> None:
-    """Look whether a play can begin.
+    """Check that the CRD is installed and that an installed operator is available.
+
+    Without an installed operator the user must run one; a line says so.
 
     Raises:
-        ShowError: the cluster does not know the kind, or its operator is not ready.
+        ScenarioError: the CRD is missing, or the operator has no available replica.
     """
     require_crd(kube)
     operator = kube.get_path(_OPERATOR)
@@ -48,7 +50,7 @@ def require_operator(kube: KubeClient) -> None:
 
 
 def describe_cluster(kube: KubeClient) -> str:
-    """What a play ran on, for people."""
+    """Return the version and the number of real nodes of the cluster, for people."""
     version = (kube.get_path("/version") or {}).get("gitVersion", "an unknown version")
     nodes = (kube.get_path("/api/v1/nodes") or {}).get("items", ())
     real_nodes = [
@@ -61,10 +63,10 @@ def describe_cluster(kube: KubeClient) -> str:
 
 @contextmanager
 def run_exclusively(paths: Paths, scenario: str) -> Iterator[None]:
-    """Keep a second run of the same play on the same cluster away.
+    """Hold a lock during the block: one run of a set of scenarios on a clone's cluster.
 
     Raises:
-        ShowError: one is running.
+        ScenarioError: another run holds it.
     """
     with (paths.state / f"{scenario}.lock").open("w") as lock_file:
         try:

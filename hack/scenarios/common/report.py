@@ -1,4 +1,4 @@
-"""What the reports of all sets of scenarios share."""
+"""Helpers of all reports."""
 
 from pathlib import Path
 from typing import Final

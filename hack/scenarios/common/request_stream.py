@@ -1,4 +1,4 @@
-"""A stream of requests to an app through its Service, as many users at the same time send it."""
+"""A stream of requests to an app through its Service, from several users at the same time."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ _MAX_RESPONSES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A request: when it was over, by ``time.monotonic``, and who answered; nobody if it failed."""
+    """A completed request: its time by ``time.monotonic`` and the pod; no pod if it failed."""
 
     at: float
     pod: str
@@ -26,29 +26,29 @@ class Response:
 
 @dataclass
 class RequestStream:
-    """What has become of the requests so far; of very many, what has become of the last."""
+    """The completed requests so far; of more than ``_MAX_RESPONSES``, the latest."""
 
     responses: deque[Response] = field(default_factory=lambda: deque(maxlen=_MAX_RESPONSES))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def record_response(self, pod: str) -> None:
-        """Note an answer of a pod, or that there was none."""
+        """Record the response of a pod, or a failure if the name is empty."""
         with self.lock:
             self.responses.append(Response(time.monotonic(), pod))
 
     def responses_since(self, start: float) -> tuple[Response, ...]:
-        """The requests that were over after ``moment``."""
+        """Return the requests that were completed after ``start``."""
         with self.lock:
             return tuple(sent for sent in self.responses if sent.at > start)
 
     @property
     def answers_by_pod(self) -> Counter[str]:
-        """How many requests each pod has answered."""
+        """The number of successful requests by pod."""
         return Counter(sent.pod for sent in self.responses_since(0) if sent.pod)
 
     @property
     def failure_count(self) -> int:
-        """How many requests nobody has answered well."""
+        """The number of failed requests."""
         return sum(not sent.pod for sent in self.responses_since(0))
 
 
@@ -56,13 +56,13 @@ class RequestStream:
 def send_requests(
     url: str, *, users: int, pause: float, timeout: float = REQUEST_TIMEOUT
 ) -> Iterator[RequestStream]:
-    """Send requests while the body runs.
+    """Send requests during the block.
 
     Args:
-        url: where to.
-        users: how many send at the same time; each waits for its answer.
-        pause: seconds each waits after an answer before it asks again.
-        timeout: seconds after which a request counts as failed.
+        url: the URL.
+        users: number of users; each waits for its response.
+        pause: seconds between a response and the next request of a user.
+        timeout: seconds after which a request has failed.
     """
     request_stream, stop = RequestStream(), threading.Event()
 
@@ -83,7 +83,7 @@ def send_requests(
 
 
 def count_per_second(times: Iterable[float]) -> tuple[Point, ...]:
-    """How many of ``times`` fall into each second; the points at which that changes."""
+    """Count the times in each second; return the points at which the count changes."""
     counts = Counter(int(at) for at in times)
     points: list[Point] = [(0.0, float(counts[0]))]
     for second in sorted({*counts, *(second + 1 for second in counts)}):
@@ -93,7 +93,7 @@ def count_per_second(times: Iterable[float]) -> tuple[Point, ...]:
 
 
 def _send_request(url: str, timeout: float) -> str:
-    """The pod that answers; on a connection of its own, so that every pod gets some."""
+    """Return the pod that answers; a connection per request reaches every pod."""
     with requests.Session() as session:
         session.trust_env = False
         try:

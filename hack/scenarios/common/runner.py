@@ -1,7 +1,7 @@
-"""The one runner of the scenarios: ``make demo``, ``make lab`` and ``make drill`` are sets of them.
+"""The runner of all scenarios: ``make demo``, ``make lab`` and ``make drill`` are sets of them.
 
-A run holds a lock, checks the cluster, runs each scenario in a namespace of its own, removes the
-namespace, also after Ctrl-C, writes the report and says what is still there.
+A run holds a lock, checks the cluster, runs each scenario, deletes the namespace, also after
+Ctrl-C, writes the report and prints what is still running.
 """
 
 import argparse
@@ -173,7 +173,12 @@ def run_scenarios(scenarios: ScenarioSet[R]) -> int:
 def run_each(
     selected: Sequence[Scenario[R]], context: ScenarioContext, *, is_selection: bool
 ) -> Iterator[R]:
-    """Run the scenarios one after the other; leave out those for which the cluster lacks something.
+    """Run scenarios one after the other; leave out those for which the cluster lacks something.
+
+    Args:
+        selected: the scenarios.
+        context: the cluster and the console.
+        is_selection: whether the user named them; then none may be left out.
 
     Raises:
         ScenarioError: a scenario has ended the run; the message names its step.

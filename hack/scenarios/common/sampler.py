@@ -1,7 +1,7 @@
-"""Looks at the cluster again and again while something is played, on a thread of its own.
+"""Records the state of a namespace at an interval, on a thread of its own.
 
-Four cheap requests a look, as for ``make demo``; the CPU, where it is asked for, every fifth time,
-because the metrics server knows nothing newer sooner. What is kept is bounded.
+A sample takes four requests. The CPU is read with every fifth sample, because the metrics server
+has no newer values sooner. The number of samples is bounded.
 """
 
 import threading
@@ -17,17 +17,17 @@ from hack.testkit.errors import ApiError
 from hack.testkit.kube_client import KubeClient
 
 SAMPLE_INTERVAL: Final = 1.0
-"""Seconds between two looks, where nothing else is said."""
+"""Default seconds between two samples."""
 
 CpuReader = Callable[[], Mapping[str, int] | None]
-"""Tells what CPU each pod uses, in millicores; None when nobody knows."""
+"""Returns the CPU of each pod in millicores; None if it is unknown."""
 
 _CPU_SAMPLE_STRIDE = 5
 _MAX_SAMPLES = 1800
 
 
 class Sampler:
-    """The looks at one step; a context manager."""
+    """The samples of one step; a context manager."""
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class Sampler:
         interval: float = SAMPLE_INTERVAL,
         read_cpu: CpuReader | None = None,
     ) -> None:
-        """Prepare to look.
+        """Prepare the sampler.
 
         Args:
-            kube: the cluster and the namespace.
-            on_snapshot: is given each picture, on the thread that looks.
-            interval: seconds between two looks.
-            read_cpu: how to learn the CPU, where it matters.
+            kube: the client; its namespace is sampled.
+            on_snapshot: is called with each snapshot, on the sampler's thread.
+            interval: seconds between two samples.
+            read_cpu: reads the CPU; None if it is not needed.
         """
         self._kube = kube
         self._on_snapshot = on_snapshot
@@ -52,10 +52,10 @@ class Sampler:
         self._started_at = time.monotonic()
         self._samples: deque[Sample] = deque(maxlen=_MAX_SAMPLES)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample_loop, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._sample_loop, name="sampler", daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the thread."""
         self._started_at = time.monotonic()
         self._thread.start()
         return self
@@ -66,28 +66,28 @@ class Sampler:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End, with at most one more look."""
+        """Stop the thread after the current sample."""
         self._stop.set()
         self._thread.join(timeout=30)
 
     @property
     def started_at(self) -> float:
-        """When it began, by ``time.monotonic``."""
+        """When it was started, by ``time.monotonic``."""
         return self._started_at
 
     @property
     def elapsed(self) -> float:
-        """How long it has looked."""
+        """Seconds since it was started."""
         return time.monotonic() - self._started_at
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        """What was seen until now."""
+        """The samples so far."""
         return tuple(self._samples)
 
     @property
     def latest_snapshot(self) -> ClusterSnapshot:
-        """What was seen last; an empty picture when nothing was yet."""
+        """The latest snapshot; an empty one before the first sample."""
         samples = self.samples
         return samples[-1].snapshot if samples else ClusterSnapshot()
 

@@ -1,4 +1,4 @@
-"""What a scenario is, what it works with while it runs, and what it results in."""
+"""The interface of a scenario, its context and its result."""
 
 import time
 from abc import ABC, abstractmethod

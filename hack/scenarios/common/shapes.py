@@ -1,11 +1,11 @@
-"""What the template draws: places on a page, in pixels, and the words beside them."""
+"""The shapes of a drawing, in pixels, with their texts; a template writes them as SVG."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """How wide a drawing is, and between which margins time passes."""
+    """The width of a drawing and the margins of its time axis."""
 
     width: int
     left: float
@@ -13,15 +13,15 @@ class Frame:
 
 
 FULL_WIDTH = Frame(980, 250, 962)
-"""A drawing that has the page for itself."""
+"""A drawing as wide as the page."""
 
 HALF_WIDTH = Frame(640, 172, 626)
-"""One of two beside each other; pods' names must be short."""
+"""One of two drawings beside each other; there is less room for names of pods."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A pod was in a state; ``tip`` is what a pointer on it is told."""
+    """A state of a pod over time; ``tip`` is the text for a pointer on it."""
 
     x: float
     width: float
@@ -31,7 +31,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One pod: its name, its bars and where it was restarted."""
+    """One pod: its name, its bars and the places of its restarts."""
 
     y: float
     label: str
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A line of a panel."""
+    """A curve of a panel."""
 
     path: str
     kind: str
@@ -51,7 +51,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A diagram: its place, its scale and its lines."""
+    """A diagram: its place, its scale and its curves."""
 
     title: str
     top: float
@@ -62,7 +62,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A numbered mark: when it was, and where its number has room."""
+    """A numbered mark: its time and the place of its number."""
 
     at: float
     x: float
@@ -74,7 +74,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """All that the template draws."""
+    """All shapes of a timeline."""
 
     width: int
     height: float

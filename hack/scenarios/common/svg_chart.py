@@ -1,8 +1,7 @@
-"""From a timeline to places on a drawing: pixels, paths and ticks. Pure.
+"""Lays out a timeline as a drawing: pixels, paths and ticks. Pure.
 
-The panels share one axis of time: the pods as bars, pods wanted and ready, failed requests,
-restarts, CPU. A panel with nothing to tell is left out. Why this is drawn here and by no library:
-docs/decisions/0015.
+All panels share one time axis: the pods as bars, the wanted and the ready pods, failed requests,
+restarts, CPU. A panel without data is left out. docs/adr/0015 says why no library draws it.
 """
 
 import math
@@ -24,7 +23,7 @@ _TICK_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300)
 _MAX_TICKS = 8
 _MIN_BAR_WIDTH = 1.0
 _MIN_MILLICORES = 20
-"""Millicores below which an app idles, and a curve of them tells nothing."""
+"""Millicores below which an app is idle and gets no CPU panel."""
 
 STATE_STYLES = {
     PodState.STARTING: "starting",
@@ -35,12 +34,12 @@ STATE_STYLES = {
     PodState.COMPLETED: "done",
     PodState.TERMINATING: "ending",
 }
-"""The style of each state."""
+"""The class of each state of a pod."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Where a moment is; ``seen`` is the last one of which anything is known."""
+    """Maps times to pixels; ``last_known`` is the last time for which there is data."""
 
     frame: Frame
     length: float
@@ -53,7 +52,7 @@ class _Scale:
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """A curve before it has a place."""
+    """A curve before it is laid out."""
 
     name: str
     kind: str
@@ -61,12 +60,12 @@ class _Series:
 
 
 def draw_timeline(timeline: Timeline, frame: Frame = FULL_WIDTH, length: float = 0.0) -> Drawing:
-    """Find the place of everything.
+    """Lay out a timeline.
 
     Args:
-        timeline: what is drawn.
-        frame: how wide.
-        length: seconds of the axis, where it is to be longer than the line.
+        timeline: the timeline.
+        frame: the width of the drawing.
+        length: seconds of the time axis; 0 for those of the timeline.
     """
     scale = _Scale(frame, max(timeline.length, length, 1.0), timeline.length)
     lanes = timeline.lanes[:_MAX_LANES]
@@ -94,7 +93,7 @@ def draw_timeline(timeline: Timeline, frame: Frame = FULL_WIDTH, length: float =
 
 
 def _place_flags(marks: Sequence[Mark], scale: _Scale) -> tuple[Flag, ...]:
-    """The marks above the pods; a row higher, or to the right, where they would hide others."""
+    """Place the marks above the pods; one that would hide another goes up or to the right."""
     free = [-math.inf] * len(_FLAG_ROWS)
     found = []
     for number, mark in enumerate(marks, 1):
@@ -109,7 +108,7 @@ def _place_flags(marks: Sequence[Mark], scale: _Scale) -> tuple[Flag, ...]:
 def _panels_with_data(
     timeline: Timeline,
 ) -> list[tuple[str, float, tuple[_Series, ...], int | None]]:
-    """The panels that have something to tell: title, height, lines, a level to aim at."""
+    """Return the panels that have data: title, height, series, target value."""
     wanted, ready = (
         _Series("wanted", "wanted", timeline.desired),
         _Series("ready", "ready", timeline.ready),
@@ -176,7 +175,7 @@ def _draw_panel(
 
 
 def _step_path(points: Sequence[tuple[float, float]], end: float) -> str:
-    """A line that holds each value until the next one."""
+    """Return the path of a curve that keeps each value until the next point."""
     parts = [
         f"M{x:.1f} {y:.1f}" if number == 0 else f"H{x:.1f}V{y:.1f}"
         for number, (x, y) in enumerate(points)
@@ -185,7 +184,7 @@ def _step_path(points: Sequence[tuple[float, float]], end: float) -> str:
 
 
 def _round_levels(maximum: float) -> tuple[float, ...]:
-    """Two to five round levels from 0 to at least ``most``."""
+    """Return two to five round values from 0 to at least ``most``."""
     step = 1.0
     while step * 4 < maximum:
         step *= 2.5 if f"{step:g}"[0] == "2" else 2

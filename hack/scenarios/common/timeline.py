@@ -1,8 +1,8 @@
-"""What was seen while a step was played, second by second, as spans and curves. Pure.
+"""Summarizes the samples of a step as spans and curves. Pure.
 
-A ``Sample`` is one look at the cluster, a ``Timeline`` what they come to: when each pod was in
-which state, how many were wanted and ready, the restarts, the CPU, the requests that failed. Times
-are seconds since the step began.
+A ``Sample`` is a snapshot with its time. A ``Timeline`` has the states of each pod, the wanted and
+the ready pods, the restarts, the CPU and the failed requests. Times are seconds since the step
+began.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,23 +12,23 @@ from enum import StrEnum
 from hack.scenarios.common.cluster_state import ClusterSnapshot, PodRow
 
 Point = tuple[float, float]
-"""A time and a value; it holds until the next point."""
+"""A time and a value, which holds until the next point."""
 
 _FAILING_STATUSES = ("Error", "BackOff", "OOMKilled", "ErrImage", "Unknown", "Failed", "Evicted")
 
 
 class PodState(StrEnum):
-    """What a pod is like, as a reader thinks of it."""
+    """The state of a pod for people."""
 
     STARTING = "starting"
     """It has never been ready."""
 
     SERVING = "ready, gets requests"
     READY = "ready"
-    """Ready, but no Service sends it requests."""
+    """It is ready, but no Service sends it requests."""
 
     NOT_READY = "not ready"
-    """It was ready before."""
+    """It was ready before and is not now."""
 
     FAILING = "failing"
     COMPLETED = "completed"
@@ -37,7 +37,7 @@ class PodState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look: the picture, and the CPU that each pod uses, in millicores."""
+    """A snapshot, its time, and the CPU of each pod in millicores."""
 
     at: float
     snapshot: ClusterSnapshot
@@ -55,7 +55,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class PodLane:
-    """One pod's life and the times at which a container of it was restarted."""
+    """The states of one pod and the times of its restarts."""
 
     pod: str
     app: str
@@ -65,24 +65,24 @@ class PodLane:
 
 
 class MarkKind(StrEnum):
-    """What kind of thing a mark stands for."""
+    """The kind of a mark on a timeline."""
 
     COMMAND = "typed"
-    """Somebody typed a command."""
+    """A command was run."""
 
     FAULT = "fault"
-    """Something was broken on purpose."""
+    """A fault was injected."""
 
     ACTION = "action"
-    """The operator did something about it."""
+    """The operator acted."""
 
     RECOVERED = "well"
-    """All was well again."""
+    """The app was fully serving again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that was done."""
+    """An event on a timeline."""
 
     at: float
     text: str
@@ -91,19 +91,19 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A step in curves.
+    """The course of a step.
 
     Attributes:
         length: seconds.
         lanes: the pods, the oldest first.
-        desired: pods that the apps want, together.
-        ready: pods that are ready, together.
-        restarts: restarts that the status counts, together.
-        cpu_percent: CPU as the autoscaler sees it, in percent of the request.
-        cpu_target: the percentage that it aims at.
-        millicores: CPU of all pods, as the metrics server tells it.
-        marks: what was done.
-        failures: requests that failed in each second, where requests were sent.
+        desired: number of pods that all apps want.
+        ready: number of ready pods.
+        restarts: number of restarts in the statuses.
+        cpu_percent: CPU in percent of the request, from the autoscaler.
+        cpu_target: the autoscaler's target in percent.
+        millicores: CPU of all pods, from the metrics server.
+        marks: commands, faults and actions.
+        failures: failed requests per second, where requests were sent.
     """
 
     length: float
@@ -124,7 +124,7 @@ def build_timeline(
     length: float,
     failures: tuple[Point, ...] = (),
 ) -> Timeline:
-    """Put the looks of one step together, and what others have counted meanwhile."""
+    """Build the timeline of a step from its samples, marks and failed requests."""
     targets = [
         target for sample in samples if (target := _autoscaler_cpu(sample.snapshot)[1]) is not None
     ]
@@ -145,7 +145,7 @@ def build_timeline(
 
 
 def summarize_timeline(timeline: Timeline) -> str:
-    """What happened, in a few words."""
+    """Return the numbers of pods and restarts and the range of CPU as a short text."""
     parts = [_pluralize(len(timeline.lanes), "pod")]
     max_ready = max((int(value) for _, value in timeline.ready), default=0)
     if max_ready > 1:
@@ -174,7 +174,7 @@ def summarize_timeline(timeline: Timeline) -> str:
 
 
 def get_pod_state(pod: PodRow, *, was_ready: bool) -> PodState:
-    """The state of a pod at one moment."""
+    """Return the state of a pod at one moment."""
     if pod.is_terminating:
         return PodState.TERMINATING
     if pod.is_ready:
@@ -218,7 +218,7 @@ def _extend_spans(spans: tuple[Span, ...], span: Span) -> tuple[Span, ...]:
 def _build_curve(
     samples: Sequence[Sample], value: Callable[[Sample], float | None]
 ) -> tuple[Point, ...]:
-    """The points at which a value changes."""
+    """Return the points at which a value changes."""
     points: list[Point] = []
     for sample in samples:
         now = value(sample)
@@ -228,7 +228,7 @@ def _build_curve(
 
 
 def _count_desired_pods(snapshot: ClusterSnapshot) -> int:
-    """What ``ready: 1/3`` of each app says is wanted."""
+    """Return the wanted pods of all apps, from ``ready: 1/3`` of each status."""
     found = (str(app.status.get("ready", "")).partition("/")[2] for app in snapshot.apps)
     return sum(int(text) for text in found if text.isdigit())
 
@@ -238,7 +238,7 @@ def _count_restarts(snapshot: ClusterSnapshot) -> int:
 
 
 def _autoscaler_cpu(snapshot: ClusterSnapshot) -> tuple[int | None, int | None]:
-    """``31%/50%`` as two numbers; None where there is no autoscaler or no metric yet."""
+    """Parse ``31%/50%``; None without an autoscaler or a metric."""
     for app in snapshot.apps:
         text = str(app.status.get("autoscaling", {}).get("cpu", ""))
         have, _, goal = text.partition("/")

@@ -1,6 +1,7 @@
-"""``make lab``: the pages of docs/lab, carried out on a real cluster, checked and drawn.
+"""``make lab``: runs the commands of the pages of docs/lab on a real cluster and checks them.
 
-The English pages are the only source: ``pages`` reads from them which commands a reader types and
-what must come of them; ``shell`` types them; ``stage`` plays a page; ``report`` tells of all that
-was seen. ``writing`` puts files, manifests and real outputs into the pages of both languages.
+The English pages are the only source. ``page_parser`` reads the commands and the expected outputs,
+``shell`` runs commands, ``page_scenario`` is a page for the common runner, ``report`` writes the
+report. ``page_generator`` inserts files, manifests and real outputs into the pages of all
+languages.
 """

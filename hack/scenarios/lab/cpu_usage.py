@@ -1,4 +1,4 @@
-"""What CPU the pods use, as the metrics server tells it."""
+"""The CPU usage of pods, from the metrics server."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ _METRICS = "/apis/metrics.k8s.io/v1beta1/namespaces/{ns}/pods"
 
 
 def read_cpu(kube: KubeClient) -> Mapping[str, int] | None:
-    """Millicores of each pod; None where there is no metrics server, or it is starting."""
+    """Return millicores by pod; None if the metrics server is missing or not ready."""
     try:
         return parse_cpu(kube.get_path(_METRICS) or {})
     except ApiError:
@@ -18,7 +18,7 @@ def read_cpu(kube: KubeClient) -> Mapping[str, int] | None:
 
 
 def parse_cpu(metrics: Json) -> Mapping[str, int] | None:
-    """Millicores of each pod in a list of PodMetrics; None when it is empty."""
+    """Return millicores by pod from a list of PodMetrics; None if it is empty."""
     found = {
         item["metadata"]["name"]: round(
             1000

@@ -1,4 +1,4 @@
-"""What can be wrong with a page, and with what it says."""
+"""Errors of the pages of the lab."""
 
 
 class PageError(Exception):

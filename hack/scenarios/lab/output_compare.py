@@ -1,13 +1,13 @@
-"""Whether two outputs say the same but for what no two runs have in common. Pure.
+"""Compares two outputs without what differs from run to run. Pure.
 
-Names of pods, ages, addresses, ports and times differ from run to run. A page is written anew only
-when something else does, so that a change of a page shows a change of behaviour.
+Names of pods, ages, addresses, ports and times differ in every run. A page is rewritten only when
+something else differs, so that a changed page means changed behaviour.
 """
 
 import re
 
 _NAME_ALPHABET = "[bcdfghjklmnpqrstvwxz2456789]"
-"""What Kubernetes makes random parts of names of: no vowels, so no words."""
+"""The characters of random suffixes of Kubernetes names; there are no vowels."""
 
 _VOLATILE = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
@@ -22,18 +22,18 @@ _VOLATILE = (
 
 
 def normalize_output(text: str) -> tuple[str, ...]:
-    """The lines of an output without what differs from run to run; all numbers are alike."""
+    """Return the lines of an output with numbers and random parts replaced."""
     for pattern, word in _VOLATILE:
         text = pattern.sub(word, text)
     return tuple(line.rstrip() for line in text.strip().splitlines())
 
 
 def has_same_content(old: str, new: str) -> bool:
-    """Whether an output need not be written anew."""
+    """Return whether two outputs are equal after normalization."""
     return normalize_output(old) == normalize_output(new)
 
 
 def has_same_heading(old: str, new: str) -> bool:
-    """Whether two outputs begin alike: a table with the same head, the same first words."""
+    """Return whether two outputs begin with the same table head or the same first words."""
     first, second = normalize_output(old)[:1], normalize_output(new)[:1]
     return [line.split()[:2] for line in first] == [line.split()[:2] for line in second]

@@ -1,8 +1,8 @@
-"""Puts into the pages what must not be written by hand. Pure.
+"""Inserts the generated parts into the pages. Pure.
 
-Three things come from elsewhere: the files that a page shows, the plain manifests beside them, and
-what the commands really print. The Chinese page has the same blocks as the English one, in the same
-order; their text is taken from there, so commands and outputs exist once.
+These are the files that a page shows, the plain manifests beside them, and the real outputs of the
+commands. The Chinese page has the same blocks as the English one in the same order; commands and
+outputs are copied from there.
 """
 
 import re
@@ -17,30 +17,30 @@ from hack.scenarios.lab.page_parser import Block, Page, parse_blocks
 from hack.scenarios.lab.plain_manifests import render_plain_manifests
 
 _CLUSTER_NAME = re.compile(r"\b(?P<name>selfhealing-[0-9a-f]{8})(?P<rest>\S*)(?P<gap> {2,})?")
-"""The name of a clone's own cluster, which is a part of its nodes' names; the gap of a column."""
+"""The name of a clone's cluster, which is a part of node names, and the gap after it in a table."""
 
 _KIND_CLUSTER_NAME = "kind"
-"""What stands for it in the pages: the name that kind itself gives."""
+"""The name that the pages show instead: kind's default."""
 
 _LINKS = re.compile(r"^\[(?:简体中文|English)\]\(.*$", re.MULTILINE)
 _TITLE = re.compile(r"^# (?:\d+\. )?(?P<text>[^:：\n]+)", re.MULTILINE)
 
 Link = tuple[str, str]
-"""A file's name and what the link says."""
+"""A file name and the text of the link."""
 
 _SHARED_KINDS = frozenset({"sh", "text", "yaml"})
-"""Blocks that are the same in every language; others have comments to translate."""
+"""The languages of blocks that are equal in all pages; other blocks have comments to translate."""
 
 
 def insert_included_texts(page: Page, read: Callable[[str], str]) -> str:
-    """The page with the files and the plain manifests that its comments name.
+    """Return the page with the files and the plain manifests that its comments name.
 
     Args:
         page: an English page.
-        read: gives the text of a file of the repository.
+        read: returns the text of a file of the repository.
 
     Raises:
-        PageError: a comment names neither or both.
+        PageError: a comment names neither a file nor a manifest, or both.
     """
     new: dict[int, str] = {}
     for index, block in enumerate(page.blocks):
@@ -54,11 +54,11 @@ def insert_included_texts(page: Page, read: Callable[[str], str]) -> str:
 
 
 def insert_outputs(page: Page, outputs: Sequence[str]) -> str:
-    """The page with what its commands printed; unchanged where they print what they always do.
+    """Return the page with the outputs of its commands; equal outputs leave it unchanged.
 
     Args:
         page: an English page.
-        outputs: one for each of the page's commands.
+        outputs: the output of each command.
     """
     output_blocks = [command.output for command in page.commands]
     pairs = [
@@ -76,7 +76,7 @@ def insert_outputs(page: Page, outputs: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """How the line of links at the top of a page reads."""
+    """The texts of the line of links at the top of a page."""
 
     folder: str
     translation_link: str
@@ -94,13 +94,13 @@ CHINESE: Final = Language(
 def insert_links(
     text: str, language: Language, name: str, neighbours: tuple[Link | None, Link | None]
 ) -> str:
-    """The page with its line of links: the twin, the page before, the lab, the page after.
+    """Return the page with its line of links: other language, previous page, overview, next page.
 
     Args:
         text: the page.
-        language: in which it is written.
-        name: its file's name.
-        neighbours: the pages before and after it, where there are any.
+        language: the language of the page.
+        name: the file name of the page.
+        neighbours: the previous and the next page; None where there is none.
     """
     before, after = neighbours
     parts = [language.translation_link.format(name=name)]
@@ -114,13 +114,13 @@ def insert_links(
 
 
 def page_title(text: str) -> str:
-    """The title without its number and without what follows a colon."""
+    """Return the title without its number and without the part after a colon."""
     match = _TITLE.search(text)
     return match["text"].strip() if match else ""
 
 
 def clean_output(output: str) -> str:
-    """An output as it stands in a page."""
+    """Return an output as it appears in a page."""
     lines = (
         line.rstrip()
         for line in _CLUSTER_NAME.sub(_replace_cluster_name, output).strip("\n").splitlines()
@@ -129,14 +129,14 @@ def clean_output(output: str) -> str:
 
 
 def _replace_cluster_name(match: re.Match[str]) -> str:
-    """Another name for the cluster; what follows in a table stays below its head."""
+    """Replace the cluster name; the columns of a table stay aligned."""
     gap = match["gap"] or ""
     more = " " * (len(match["name"]) - len(_KIND_CLUSTER_NAME)) if gap else ""
     return f"{_KIND_CLUSTER_NAME}{match['rest']}{gap}{more}"
 
 
 def insert_shared_blocks(english: Page, path: Path, text: str) -> str:
-    """A page in another language with the blocks of the English one.
+    """Return a page in another language with the blocks of the English page.
 
     Raises:
         PageError: it does not have the same blocks in the same order.

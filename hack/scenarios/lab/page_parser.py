@@ -1,13 +1,13 @@
-"""A page of the lab, read as what it makes a reader do.
+"""Parses a page of the lab.
 
-A fenced block that is ``sh`` is typed by the reader, and so by ``make lab``. The next ``text``
-block is what it prints. An HTML comment before a block, which no reader sees, says what must come
-of it::
+The reader, and ``make lab``, runs each ``sh`` block; the ``text`` block after it is its output. An
+HTML comment before a block states what is expected::
 
     <!-- lab: {shows: "Running +1 ", within: 60} -->
 
-The comment is YAML; its fields are those of ``Wanted`` before ``sh``, of ``Included`` before
-``yaml`` and of ``About`` at the top of the page. Patterns are regular expressions over lines.
+The comment is YAML. Its fields are those of ``Expectation`` before ``sh``, of ``IncludedText``
+before ``yaml`` and of ``PageSettings`` at the top of the page. Patterns are regular expressions for
+lines.
 """
 
 import re
@@ -34,31 +34,31 @@ Pattern = Annotated[str, Field(min_length=1)]
 
 
 class Comment(BaseModel):
-    """What a comment may say; an unknown field is a mistake."""
+    """The fields of a comment; an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Expectation(Comment):
-    """What must come of a block of commands."""
+    """What is expected of a block of commands."""
 
     shows: tuple[Pattern, ...] = ()
-    """Each is found in the output."""
+    """Patterns that must be found in the output."""
 
     hides: tuple[Pattern, ...] = ()
-    """None is found in the output."""
+    """Patterns that must not be found in the output."""
 
     within: Annotated[int, Field(ge=1, le=900)] | None = None
-    """The reader repeats the block until it shows this; seconds."""
+    """Seconds for which the block is repeated until the output is as expected."""
 
     limit: Annotated[int, Field(ge=1, le=900)] = 60
-    """Seconds that one try may take."""
+    """Seconds that one run may take."""
 
     exit: Annotated[int, Field(ge=0, le=255)] = 0
     """The exit code of the last command."""
 
     always: bool = False
-    """What puts something right again: it is done even if the page failed before it."""
+    """Whether the block runs even after a failure, because it restores something."""
 
     @field_validator("shows", "hides", mode="before")
     @classmethod
@@ -74,7 +74,7 @@ class Expectation(Comment):
         return tuple(found)
 
     def find_mismatch(self, output: str) -> str:
-        """What is wrong with an output; empty when nothing is."""
+        """Return what is wrong with an output; empty if nothing."""
         for pattern in self.shows:
             if not re.search(pattern, output, re.MULTILINE):
                 return f"it does not show “{pattern}”"
@@ -85,27 +85,27 @@ class Expectation(Comment):
 
 
 class IncludedText(Comment):
-    """Where the text of a YAML block comes from: a file, or what the operator makes of it."""
+    """The source of a YAML block: a file, or the plain manifests of a file."""
 
     file: str = ""
     plain: str = ""
 
 
 class Need(Comment):
-    """Something that not every cluster has."""
+    """A requirement that not every cluster meets."""
 
     check: str
-    """A command that succeeds where it is there."""
+    """A command that succeeds if the requirement is met."""
 
     otherwise: str
-    """How to get it."""
+    """How to meet it."""
 
 
 class PageSettings(Comment):
-    """What is to be known about a page before it is played."""
+    """The settings of a page."""
 
     seconds: Annotated[int, Field(ge=1, le=900)]
-    """How long it takes as a rule."""
+    """Seconds that the page takes on two cores."""
 
     needs: tuple[Need, ...] = ()
 
@@ -117,7 +117,7 @@ class PageSettings(Comment):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block: where its text lies in the page and what the comment before it says."""
+    """A fenced block: its place in the text and the comment before it."""
 
     line: int
     start: int
@@ -131,7 +131,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What the reader types, and the place in the page for what it prints."""
+    """A block of commands and the block for its output."""
 
     block: Block
     expectation: Expectation
@@ -140,7 +140,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: its name (``liveness``), its title and its blocks."""
+    """A page: its path, title and blocks."""
 
     path: Path
     text: str
@@ -150,12 +150,12 @@ class Page:
 
     @property
     def name(self) -> str:
-        """What ``STEP=`` calls it."""
+        """The name for ``STEP=``."""
         return page_name(self.path)
 
     @property
     def commands(self) -> tuple[Command, ...]:
-        """What the reader does, in order."""
+        """The blocks of commands, in order."""
         found: list[Command] = []
         pending: Block | None = None
         for block in (*self.blocks, None):
@@ -169,16 +169,16 @@ class Page:
 
 
 def page_name(path: Path) -> str:
-    """``liveness`` for ``02-liveness.md``; the file's stem where it has no number."""
+    """Return ``liveness`` for ``02-liveness.md``; the stem of a file without a number."""
     match = _NAME.match(path.stem)
     return match["name"] if match else path.stem
 
 
 def parse_page(path: Path, text: str) -> Page:
-    """Read a page.
+    """Parse a page.
 
     Raises:
-        PageError: a comment is not understood, or there is no title.
+        PageError: a comment is invalid, or the title is missing.
     """
     title = _TITLE.search(text)
     if title is None:
@@ -203,10 +203,10 @@ def parse_page(path: Path, text: str) -> Page:
 
 
 def parse_blocks(path: Path, text: str) -> tuple[Block, ...]:
-    """All fenced blocks of a text.
+    """Return all fenced blocks of a text.
 
     Raises:
-        PageError: a comment before one is not understood.
+        PageError: the comment before a block is invalid.
     """
     headings = [(match.start(), match["text"]) for match in _HEADING.finditer(text)]
     parsed_blocks = []

@@ -1,4 +1,4 @@
-"""The pages as files: reading them, filling them in, looking whether they are fresh."""
+"""The pages of the lab as files."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,25 +20,25 @@ PAGES_FOLDER: Final = Path("docs/lab")
 
 
 class PageSet:
-    """All pages of the lab, in the order of their numbers."""
+    """All pages of the lab, by number."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def list_pages(self) -> tuple[Page, ...]:
-        """The English pages.
+        """Return the English pages.
 
         Raises:
-            PageError: one of them is not understood.
+            PageError: a page is invalid.
         """
         files = sorted((self._root / PAGES_FOLDER).glob("[0-9][0-9]-*.md"))
         return tuple(self._parse_file(file.relative_to(self._root)) for file in files)
 
     def select_pages(self, steps: Sequence[str]) -> tuple[Page, ...]:
-        """The pages that are asked for by name; all of them if none is.
+        """Return the named pages, or all of them without a name.
 
         Raises:
-            PageError: a name is unknown; the message lists those that there are.
+            PageError: a name is unknown; the message lists the known names.
         """
         pages = self.list_pages()
         known = {page.name: page for page in pages}
@@ -48,14 +48,14 @@ class PageSet:
         return tuple(page for page in pages if not steps or page.name in steps)
 
     def capture_outputs(self, page: Page, outputs: Sequence[str]) -> bool:
-        """Put real outputs into a page; whether it changed."""
+        """Write outputs into a page; return whether it changed."""
         new = insert_outputs(page, outputs)
         if new != page.text:
             (self._root / page.path).write_text(new, encoding="utf-8")
         return new != page.text
 
     def compare_generated(self) -> Iterator[tuple[Path, str, str]]:
-        """The file, the text that it has and the text that it should have, of each page."""
+        """Yield each file, its text and the text that it should have."""
         pages = self.list_pages()
         filled = [parse_page(page.path, insert_included_texts(page, self._read)) for page in pages]
         old = {page.path: page.text for page in pages}
@@ -72,7 +72,7 @@ class PageSet:
                 yield path, old[path], insert_links(new[path], language, path.name, near)
 
     def write_generated(self) -> Iterator[Path]:
-        """Write what is generated into the pages; the files that changed."""
+        """Write the generated parts of all pages; yield the files that changed."""
         for path, old, new in list(self.compare_generated()):
             if old != new:
                 (self._root / path).write_text(new, encoding="utf-8")

@@ -1,7 +1,7 @@
-"""The plain Kubernetes objects that a SelfHealingApp stands for, as a reader would write them.
+"""Renders the Kubernetes objects of a SelfHealingApp as a reader would write them.
 
-They are what the operator's own rendering makes, without what only the operator needs: the owner,
-its labels and annotations, and the namespace. Made from a file alone; no cluster is asked.
+They are the children that the operator renders, without the owner, the operator's labels and
+annotations and the namespace. No cluster is used.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 def render_plain_manifests(text: str) -> str:
-    """The objects of a manifest as YAML; what is no SelfHealingApp stays as it is."""
+    """Return the objects of a manifest as YAML; other objects than apps are not changed."""
     found = (
         manifest
         for given in yaml.safe_load_all(text)
@@ -38,7 +38,7 @@ def _plain_objects(manifest: Json) -> Iterator[Json]:
 
 
 def _replace_labels(value: Any, app: str) -> Any:  # noqa: ANN401  JSON
-    """With the one label that a person would use, where the operator has its own."""
+    """Replace the operator's labels by the one label that a person would use."""
     if isinstance(value, list):
         return [_replace_labels(item, app) for item in value]
     if not isinstance(value, dict):
@@ -49,7 +49,7 @@ def _replace_labels(value: Any, app: str) -> Any:  # noqa: ANN401  JSON
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML as people write it: lists under their key are indented, nothing is an anchor."""
+    """Writes YAML as people do: indented lists and no anchors."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002, ARG002  PyYAML's signature
         return super().increase_indent(flow, indentless=False)

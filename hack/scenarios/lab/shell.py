@@ -1,4 +1,4 @@
-"""The reader's shell: what one block sets, the next one has."""
+"""A shell whose variables last from one block of commands to the next."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _GRACE_SECONDS = 5
-"""Seconds that a command which must end has for it."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 _SCRIPT = """\
 set -a
@@ -23,22 +23,22 @@ set -e
 
 @dataclass(frozen=True, slots=True)
 class ShellOutput:
-    """What a block printed on both channels, and the exit code; 124 when it took too long."""
+    """The output of both channels and the exit code of a block; 124 after a timeout."""
 
     exit_code: int
     text: str
 
 
 class Shell:
-    """Runs blocks with bash in the repository, each with the variables of those before it."""
+    """Runs blocks with bash in a folder, each with the variables of the blocks before it."""
 
     def __init__(self, root: Path, variables_file: Path, environment: Mapping[str, str]) -> None:
-        """Begin without variables.
+        """Create a shell without variables.
 
         Args:
-            root: the folder in which commands are typed.
+            root: the folder in which the blocks run.
             variables_file: the file that keeps the variables between two blocks.
-            environment: what is set beside this process's own.
+            environment: additions to the environment of this process.
         """
         self._root = root
         self._variables_file = variables_file
@@ -46,7 +46,7 @@ class Shell:
         variables_file.unlink(missing_ok=True)
 
     def run(self, commands: str, *, timeout: float) -> ShellOutput:
-        """Run a block; it and all that it has started end within ``limit`` seconds."""
+        """Run a block; it and its children end within ``timeout`` seconds."""
         script = _SCRIPT.format(memory=shlex.quote(str(self._variables_file)), commands=commands)
         process = subprocess.Popen(
             ["bash", "-c", script],
@@ -70,7 +70,7 @@ class Shell:
 
 
 def _terminate_group(process: subprocess.Popen[str]) -> str:
-    """End a block and its children: politely, then not; what it had printed."""
+    """End the process group with SIGTERM, then SIGKILL; return the rest of the output."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)

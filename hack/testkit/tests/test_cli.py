@@ -1,4 +1,4 @@
-"""How a show begins and ends in a shell."""
+"""How a command-line tool starts and ends."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from hack.testkit.errors import ToolError
 
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
-    """The handlers of the test process come back."""
+    """Restore the signal handlers of the test process."""
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
@@ -20,32 +20,32 @@ def signals() -> Iterator[None]:
 
 
 def raise_error(error: Exception) -> int:
-    """Do something that cannot be done."""
+    """Raise an error."""
     raise error
 
 
 class TestAnswered:
-    """The exit code and the last words."""
+    """The exit code and the error output."""
 
     @pytest.mark.parametrize("code", [0, 1])
     def test_it_ends(self, code: int) -> None:
-        """With its own code."""
+        """The exit code is that of the command."""
         assert code == cli.run_command(lambda: code)
 
     @pytest.mark.parametrize("error", [ToolError("no cluster"), KeyError("no cluster")])
     def test_it_cannot_be_done(self, error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-        """The message is all that is said."""
+        """Only the message is printed."""
         assert 1 == cli.run_command(lambda: raise_error(error), KeyError)
         assert f"\nerror: {error}\n" == capsys.readouterr().err
 
     def test_a_bug(self) -> None:
-        """It is not hidden."""
+        """An unexpected error is not caught."""
         with pytest.raises(KeyError):
             cli.run_command(lambda: raise_error(KeyError("bug")))
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_it_is_stopped(self, number: int, capsys: pytest.CaptureFixture[str]) -> None:
-        """Also where a shell has made it ignore that."""
+        """A signal that the shell has set to be ignored works too."""
         signal.signal(number, signal.SIG_IGN)
 
         def stopped() -> int:

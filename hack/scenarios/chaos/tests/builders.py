@@ -1,4 +1,4 @@
-"""Halves of drills, made by hand for tests."""
+"""Builders of fault runs for tests."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -59,10 +59,10 @@ HEALED_RUN = FaultRun(
 
 
 def build_healed_run(**changes: Any) -> FaultRun:  # noqa: ANN401
-    """A good half, but for some fields."""
+    """Return a run that meets the expectations, with changed fields."""
     return replace(HEALED_RUN, **changes)
 
 
 def build_unhealed_run(**changes: Any) -> FaultRun:  # noqa: ANN401
-    """The half before it, but for some fields."""
+    """Return a run without healing that does not recover, with changed fields."""
     return replace(UNHEALED_RUN, **changes)

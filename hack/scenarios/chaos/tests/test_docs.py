@@ -1,4 +1,4 @@
-"""The figures in the documentation."""
+"""The table of a whole run in the documentation."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ RUN_WITHOUT_ACTIONS = replace(HEALED_RUN, actions=(), recovered_after=None, reas
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Pages with a table of before."""
+    """A folder with pages that have an old table."""
     for path in PAGES:
         page = tmp_path / path
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -30,18 +30,18 @@ def root(tmp_path: Path) -> Path:
 
 
 def write_run_report(root: Path, *results: FaultResult) -> Path:
-    """What a run has written."""
+    """Write the JSON report of a run."""
     run = ScenarioReport(results, "2026-11-27 12:00 UTC", 3241, "Kubernetes v1.36.3, 2 nodes")
     return write_report(run, root).with_suffix(".json")
 
 
 def build_all_results() -> list[FaultResult]:
-    """Every fault, as expected."""
+    """Return the results of all faults, as expected."""
     return [FaultResult(fault, (UNHEALED_RUN, HEALED_RUN)) for fault in FAULTS]
 
 
 def test_every_language_tells_of_every_fault(root: Path) -> None:
-    """With the figures of the run, in place of those of before."""
+    """The new figures replace the old ones."""
     written = write_run_report(
         root, FaultResult(FAULTS[0], (UNHEALED_RUN, RUN_WITHOUT_ACTIONS)), *build_all_results()[1:]
     )
@@ -69,7 +69,7 @@ def test_every_language_tells_of_every_fault(root: Path) -> None:
 
 
 def test_twice_is_as_once(root: Path) -> None:
-    """The table stands where it stood."""
+    """The table stays in its section."""
     written = write_run_report(root, *build_all_results())
     once = [page.read_text(encoding="utf-8") for page in update_pages(root, written, NAMES)]
 
@@ -90,7 +90,7 @@ def test_twice_is_as_once(root: Path) -> None:
     ids=["not asked for", "left out", "failed"],
 )
 def test_a_run_that_is_not_whole(root: Path, hang: list[FaultResult]) -> None:
-    """It says what to do, and the pages stay as they are."""
+    """The message says what to do; the pages do not change."""
     assert "hang" == FAULTS[4].name
 
     written = write_run_report(root, *build_all_results()[:4], *hang, *build_all_results()[5:])
@@ -101,13 +101,13 @@ def test_a_run_that_is_not_whole(root: Path, hang: list[FaultResult]) -> None:
 
 
 def test_no_run(root: Path) -> None:
-    """It says how to get one."""
+    """The message says how to make a report."""
     with pytest.raises(ToolError, match="make drill writes it"):
         list(update_pages(root, root / "drill.json", NAMES))
 
 
 def test_a_page_without_a_place(root: Path) -> None:
-    """It is named."""
+    """The message names the page."""
     written = write_run_report(root, *build_all_results())
     page = root / "docs" / "healing.md"
     page.write_text("# Healing\n", encoding="utf-8")
@@ -116,7 +116,7 @@ def test_a_page_without_a_place(root: Path) -> None:
 
 
 def test_the_pages_have_their_place() -> None:
-    """Those of this repository."""
+    """The pages of this repository have the section."""
     root = Path(__file__).parents[4]
     for path in PAGES:
         text = (root / path).read_text(encoding="utf-8")
@@ -125,7 +125,7 @@ def test_the_pages_have_their_place() -> None:
 
 
 def test_a_half_that_is_told_as_json(root: Path) -> None:
-    """What the templates name is what a report has."""
+    """The templates use the keys of the report."""
     (fault, *_) = json.loads(
         write_run_report(root, *build_all_results()).read_text(encoding="utf-8")
     )["faults"]

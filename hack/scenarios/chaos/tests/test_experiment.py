@@ -1,4 +1,4 @@
-"""A half is played with a script instead of a cluster: what is seen when, and what is asked for."""
+"""An experiment with scripted samples instead of a cluster."""
 
 import time
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ HEALTHY_PODS, UNHEALTHY_PODS = (
 
 
 class _FakeClient:
-    """Notes what is asked for."""
+    """Records the kubectl commands."""
 
     namespace = "drill"
 
@@ -56,7 +56,7 @@ class _FakeClient:
         return ""
 
     def get_path(self, path: str) -> Json:
-        """What the app's status says, once there is anything to say."""
+        """Return the app; its history is empty before the fault."""
         assert path.endswith("/selfhealingapps/shop")
         struck = any("patch" in command for command in self.requests)
         return {"status": {"healing": {"history": [STARTED] if struck else []}}}
@@ -66,7 +66,7 @@ class _FakeClient:
 
 
 class _ScriptedSampler:
-    """What is seen: all well until the fault, then ill, then what healing makes of it."""
+    """Samples of an app that is healthy until the fault, and recovers if ``heals``."""
 
     heals = True
 
@@ -80,7 +80,7 @@ class _ScriptedSampler:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing runs."""
+        """There is no thread."""
 
     @property
     def elapsed(self) -> float:

@@ -16,7 +16,7 @@ def build_history_entry(
     remediation: str = "Rollback",
     **more: Any,  # noqa: ANN401
 ) -> dict[str, Any]:
-    """An action as the status tells of it."""
+    """Return an entry of ``status.healing.history``."""
     return {
         "id": number,
         "remediation": remediation,
@@ -30,7 +30,7 @@ def build_history_entry(
 def build_status_sample(
     at: float, *entries: dict[str, Any], diagnoses: tuple[str, ...] = ()
 ) -> Sample:
-    """A look at an app whose status tells of actions and illnesses."""
+    """Return a sample of an app with this history and these diagnoses."""
     healing = {"history": list(entries), "diagnoses": [{"type": name} for name in diagnoses]}
     return build_sample(at, build_pod("a"), healing=healing)
 

@@ -1,4 +1,4 @@
-"""The report: complete, self-contained, and safe with whatever a cluster prints."""
+"""The report is complete, self-contained and escapes what a cluster prints."""
 
 import json
 import re

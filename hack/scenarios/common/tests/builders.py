@@ -1,4 +1,4 @@
-"""Pictures of a cluster, made by hand for tests."""
+"""Builders of pods and samples for tests."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ def build_pod(
     status: str = "Running",
     **overrides: Any,  # noqa: ANN401
 ) -> PodRow:
-    """A pod that serves when it is ready, unless told otherwise."""
+    """Return a pod that serves if it is ready; ``overrides`` replace its fields."""
     fields: dict[str, Any] = {
         "uid": f"uid-{name}",
         "restarts": 0,
@@ -32,5 +32,5 @@ def build_sample(
     cpu: Mapping[str, int] | None = None,
     **status: Any,  # noqa: ANN401
 ) -> Sample:
-    """A look at one app and these pods."""
+    """Return a sample of one app with these pods."""
     return Sample(at, ClusterSnapshot(apps=(AppRow("web", ("web",), status),), pods=pods), cpu)

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 
 class PageElements(HTMLParser):
-    """The elements of a page; what is not closed stays open."""
+    """The elements of a page; ``open`` holds those that are not closed."""
 
     VOID = frozenset({"meta", "br", "line", "rect", "circle", "path", "i"})
 
@@ -14,22 +14,22 @@ class PageElements(HTMLParser):
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element that opens."""
+        """Record an element that opens."""
         self.found.append((tag, dict(attrs)))
         if tag not in self.VOID - {"i", "rect", "path"}:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element that is closed at once."""
+        """Record an empty element."""
         self.found.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
-        """Check that what closes was open."""
+        """Check that the closing element was open."""
         assert self.open.pop() == tag
 
 
 def parse_html(text: str) -> PageElements:
-    """Read a page."""
+    """Parse a page."""
     parser = PageElements()
     parser.feed(text)
     parser.close()

@@ -9,7 +9,7 @@ from hack.scenarios.common.runner import open_console
 
 
 class TestScreen:
-    """What a person sees."""
+    """The choice of the console."""
 
     @pytest.mark.parametrize(
         ("terminal", "kind", "plain", "expected"),

@@ -1,4 +1,4 @@
-"""Requests are real, to a server in this process."""
+"""Requests go to a real server in this process."""
 
 import threading
 from collections.abc import Iterator

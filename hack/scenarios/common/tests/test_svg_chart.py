@@ -9,7 +9,7 @@ LEFT, RIGHT = FULL_WIDTH.left, FULL_WIDTH.right
 
 
 def build_ready_samples(count: int) -> list[Sample]:
-    """That many pods, ready all the time."""
+    """Return samples with ``count`` ready pods."""
     return [build_sample(0, *(build_pod(f"p{i}") for i in range(count)), ready=f"{count}/{count}")]
 
 
@@ -102,7 +102,7 @@ def test_the_axis_of_time_has_few_ticks(length: float, ticks: int) -> None:
 
 
 def test_a_line_ends_where_nothing_more_is_known() -> None:
-    """Two timelines beside each other share an axis, which the longer one fills."""
+    """Two timelines side by side share the axis of the longer one."""
     short = build_timeline([build_sample(0, build_pod("a"), ready="1/1")], (), 5)
 
     drawing = draw_timeline(short, HALF_WIDTH, 10)

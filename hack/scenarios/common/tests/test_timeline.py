@@ -30,7 +30,7 @@ def test_a_pod_that_starts_serves_loses_readiness_and_goes() -> None:
 
 
 def test_a_restart_is_where_the_count_grows() -> None:
-    """What was counted before the first look is not of this step; a new pod's count is."""
+    """Restarts before the first sample are not counted; those of a new pod are."""
     samples = [
         build_sample(0, build_pod("old", restarts=3)),
         build_sample(1, build_pod("old", restarts=4), build_pod("new", restarts=1)),

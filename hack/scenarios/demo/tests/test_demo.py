@@ -1,4 +1,4 @@
-"""The demo without a cluster: what it reads from the API server's answers, and what it shows."""
+"""The demo without a cluster: the parsed state and the console."""
 
 import argparse
 from dataclasses import replace
@@ -37,7 +37,7 @@ STATUS = {
 
 
 def build_table(columns: list[tuple[str, int]], *rows: tuple[list[object], Json]) -> Json:
-    """What the API server answers to a request for a table."""
+    """Return a Table as the API server responds."""
     return {
         "columnDefinitions": [{"name": name, "priority": rank} for name, rank in columns],
         "rows": [{"cells": cells, "object": found} for cells, found in rows],
@@ -45,7 +45,7 @@ def build_table(columns: list[tuple[str, int]], *rows: tuple[list[object], Json]
 
 
 def build_responses() -> tuple[Json, Json, Json, Json]:
-    """Apps, pods, endpoint slices and Events, as the API server tells them."""
+    """Return the responses for apps, pods, endpoint slices and Events."""
     app = {"metadata": {"name": "scaling-demo"}, "status": STATUS}
     pod = {
         "metadata": {"name": "p-1", "uid": "u1", "creationTimestamp": "2026-11-23T12:00:00Z"},
@@ -90,12 +90,12 @@ def build_responses() -> tuple[Json, Json, Json, Json]:
 
 
 def with_row(snapshot: ClusterSnapshot, *cells: str) -> ClusterSnapshot:
-    """The same picture with another row."""
+    """Return the snapshot with another row of the app."""
     return replace(snapshot, apps=(replace(snapshot.app, row=("scaling-demo", *cells)),))
 
 
 def build_event(kind: str, reason: str, at: str) -> Json:
-    """A Kubernetes Event."""
+    """Return a core/v1 Event."""
     return {
         "metadata": {"creationTimestamp": at},
         "involvedObject": {"kind": kind},
@@ -108,7 +108,7 @@ def build_event(kind: str, reason: str, at: str) -> Json:
 
 
 def test_a_picture_is_what_kubectl_would_print() -> None:
-    """Columns that are only in ``-o wide``, other apps and other Events stay away."""
+    """Columns of ``-o wide``, other apps and other Events are left out."""
     found = parse_cluster_state(*build_responses(), "scaling-demo")
 
     assert found.columns == ("NAME", "STATUS", "LAST-HEAL")
@@ -142,7 +142,7 @@ def test_a_picture_answers_the_questions_of_the_story() -> None:
 
 
 def test_nothing_is_a_picture_too() -> None:
-    """Before the app is there, and while its namespace goes."""
+    """The namespace may be empty or terminating."""
     found = parse_cluster_state({}, {}, {}, {})
 
     assert found == ClusterSnapshot()
@@ -151,7 +151,7 @@ def test_nothing_is_a_picture_too() -> None:
 
 
 class _FakeClient:
-    """A cluster in which nothing ever happens."""
+    """A cluster without objects."""
 
     namespace = "demo"
 
@@ -216,7 +216,7 @@ def test_lines_tell_the_row_only_when_it_changes(
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_live_view_fits_the_terminal(width: int) -> None:
-    """At most 24 lines, none cut off on the right, the row and the pods in full."""
+    """It has at most 24 lines, none is cut, and the row and the pods are complete."""
     pods = tuple(
         PodRow(
             f"scaling-demo-596568795d-{i}zkp5",
@@ -253,7 +253,7 @@ def test_the_live_view_fits_the_terminal(width: int) -> None:
 
 
 def test_the_manifest_is_short_and_valid() -> None:
-    """What is shown as all that a user writes fits a terminal, and the operator can read it."""
+    """The manifest fits a terminal, and the operator accepts it."""
     text = (ROOT / MANIFEST).read_text()
 
     assert len(text.splitlines()) <= 16

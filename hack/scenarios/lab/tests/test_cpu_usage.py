@@ -3,7 +3,7 @@ from hack.testkit.kube_client import Json
 
 
 def metrics(**usage: str) -> Json:
-    """PodMetrics of pods with one container each."""
+    """Return PodMetrics of pods with one container each."""
     return {
         "items": [
             {"metadata": {"name": name}, "containers": [{"usage": {"cpu": cpu}}]}

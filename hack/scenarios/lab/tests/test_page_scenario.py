@@ -1,4 +1,4 @@
-"""A page is played with a real bash; of the cluster there is only what it is asked for."""
+"""Pages run with a real bash and without a cluster."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from hack.testkit.kube_client import Json
 
 
 class _FakeClient:
-    """A cluster with nothing in it."""
+    """A cluster without objects."""
 
     namespace = "lab"
 

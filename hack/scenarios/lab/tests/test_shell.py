@@ -1,4 +1,4 @@
-"""The reader's shell is a real bash."""
+"""The shell is a real bash."""
 
 import subprocess
 import time
@@ -38,7 +38,7 @@ def test_both_channels_are_read_in_their_order(shell: Shell) -> None:
 
 
 def test_nobody_is_asked(shell: Shell) -> None:
-    """What reads the standard input finds its end and does not wait."""
+    """The standard input is empty, so no command waits for it."""
     assert (0, "none\n") == run_and_time(shell, "read answer || echo none")
 
 
