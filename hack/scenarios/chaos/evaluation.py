@@ -55,7 +55,7 @@ def describe_run(run: FaultRun) -> str:
 
 def _deviations_without_healing(run: FaultRun) -> Iterator[str]:
     if run.error:
-        yield f"without healing it could not be played: {run.error}"
+        yield f"without healing it could not be run: {run.error}"
         return
     if run.actions:
         yield f"healing is off, but there was {_list_actions(run)}"
@@ -68,7 +68,7 @@ def _deviations_without_healing(run: FaultRun) -> Iterator[str]:
 
 def _deviations_with_healing(expected: ExpectedResult, run: FaultRun) -> Iterator[str]:
     if run.error:
-        yield f"with healing it could not be played: {run.error}"
+        yield f"with healing it could not be run: {run.error}"
         return
     if expected.diagnosis not in run.diagnoses:
         diagnoses = ", ".join(run.diagnoses) or "nothing"

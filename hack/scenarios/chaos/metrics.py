@@ -88,7 +88,7 @@ class FaultRun:
     def recovery_text(self) -> str:
         """The recovery time for people."""
         if self.error:
-            return "not played"
+            return "not run"
         return (
             f"not within {self.timeout} s"
             if self.recovered_after is None

@@ -26,7 +26,7 @@ def test_a_drill_passes_when_only_healing_helps() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"error": "the app is not ready"}, "could not be played: the app is not ready"),
+        ({"error": "the app is not ready"}, "could not be run: the app is not ready"),
         ({"actions": (ROLLBACK_ACTION,)}, "healing is off, but there was Rollback Succeeded"),
         ({"recovered_after": 4.0}, "served again after 4 s: the fault proves nothing"),
     ],
@@ -42,7 +42,7 @@ def test_without_healing_nothing_is_done_and_the_fault_lasts(
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"error": "no leader"}, "with healing it could not be played: no leader"),
+        ({"error": "no leader"}, "with healing it could not be run: no leader"),
         ({"diagnoses": ()}, "ImagePullFailing was to be diagnosed, but it was nothing"),
         ({"recovered_after": None}, "to be served again within 75 s, but that was not within 75 s"),
         ({"actions": ()}, "Rollback was to be done, but it was nothing"),

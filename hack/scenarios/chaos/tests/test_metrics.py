@@ -145,7 +145,7 @@ def test_an_action_is_marked_with_its_reason() -> None:
     [
         ({"recovered_after": 12.4, "phase": "Ready"}, "12 s", "Ready"),
         ({"phase": "Degraded", "reason": "RolledBack"}, "not within 75 s", "Degraded, RolledBack"),
-        ({"error": "the app is not ready"}, "not played", ""),
+        ({"error": "the app is not ready"}, "not run", ""),
     ],
 )
 def test_a_half_is_told_in_words(given: dict[str, Any], served: str, ended: str) -> None:
