@@ -21,6 +21,7 @@ TYPE_MARKER_KEY: Final = "x-selfhealing-type"
 """In a model's JSON schema: the published Kubernetes type that takes this place in the CRD."""
 
 VALIDATIONS_KEY: Final = "x-kubernetes-validations"
+PRESERVE_UNKNOWN_KEY: Final = "x-kubernetes-preserve-unknown-fields"
 
 Json = dict[str, Any]
 """A JSON object that is passed through."""
@@ -138,6 +139,9 @@ class Model(BaseModel):
     rules: ClassVar[tuple[Rule, ...]] = ()
     """The CEL rules over several fields of this part."""
 
+    preserves_unknown_fields: ClassVar[bool] = False
+    """Whether the API server keeps fields of this part that the CRD does not declare."""
+
     published: ClassVar[str | None] = None
     """The Kubernetes type that this model reads, whose published schema goes into the CRD."""
 
@@ -169,6 +173,8 @@ class Model(BaseModel):
         if cls.published is not None:
             return KubernetesType(cls.published).__get_pydantic_json_schema__(core, handler)
         schema = dict(handler.resolve_ref_schema(handler(core)))
+        if cls.preserves_unknown_fields:
+            schema[PRESERVE_UNKNOWN_KEY] = True
         if cls.rules:
             schema[VALIDATIONS_KEY] = [rule.to_schema() for rule in cls.rules]
         return schema

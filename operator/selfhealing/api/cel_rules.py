@@ -35,6 +35,22 @@ WINDOW_LONGER_THAN_COOLDOWN: Final = Rule(
     field_path=".window",
 )
 
+RECYCLE_IS_REPLACE_POD: Final = Rule(
+    # A stored spec that has it may stay: the API server does not check unchanged fields again
+    # (validation ratcheting, Kubernetes KEP-4008, stable in 1.33).
+    cel="!has(self.recycle)",
+    message="recycle is now replacePod: write replacePod, with the same fields",
+    field_path=".recycle",
+    reason="FieldValueForbidden",
+)
+
+QUARANTINE_KEEP_IS_TTL: Final = Rule(
+    cel="!has(self.keep)",
+    message="keep is now ttl: write ttl, with the same value",
+    field_path=".keep",
+    reason="FieldValueForbidden",
+)
+
 NAME_IS_DNS_LABEL: Final = Rule(
     cel="self.metadata.name.size() <= 63"
     " && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",

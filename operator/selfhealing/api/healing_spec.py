@@ -1,11 +1,12 @@
-"""What a user writes about healing: which remedies, how often, and whether to ask first.
+"""The type of `spec.healing`: which remediations are allowed, how often, and with whose approval.
 
-Everything has a default that is safe for an app that says nothing about healing.
+Every field has a default that is safe for an app without `spec.healing`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from selfhealing.api import cel_rules as cel, duration
@@ -14,7 +15,8 @@ from selfhealing.api.base import Int32, KubernetesType, SpecModel
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 
 MAX_BUDGET = 5
-"""The history of ten is the budget's ledger: it must outlast two full budgets."""
+"""Actions. The budget is counted from the ten entries of `status.healing.history`, which must hold
+two full budgets."""
 
 
 def _validate_duration(text: str) -> str:
@@ -30,93 +32,124 @@ Duration = Annotated[duration.Duration, AfterValidator(_validate_duration)]
 
 
 class RollbackSpec(SpecModel):
-    """Going back to the last version that was well, when a new one is the cause."""
+    """Rolls back to the last stable revision when a new one is the cause of the diagnosis."""
 
     enabled: bool = True
-    """False: a bad version stays."""
+    """False: a failed revision stays."""
 
     probation: Duration = "10m"
-    """A version that was well for so long is one to go back to, and is no longer blamed."""
+    """How long a revision must be healthy until it is stable: rollbacks return to it."""
 
 
 class MemorySpec(SpecModel):
-    """Raising the memory limit of an app that is killed for want of memory, or will soon be."""
+    """Raises the memory limit of an app whose containers are OOM-killed, or soon will be."""
 
     max: Annotated[int | str, KubernetesType(QUANTITY)]
-    """Never more than this."""
+    """The highest memory limit that is set."""
 
 
 class ReplacePodSpec(SpecModel):
-    """Replacing a pod that hangs or is sick while the others are well."""
+    """Deletes a pod that hangs or fails while the others are healthy; its owner replaces it."""
 
     enabled: bool = True
-    """False: it stays."""
+    """False: the pod stays."""
 
     after: Duration = "5m"
-    """A pod counts as hung when it was not ready for so long."""
+    """A pod that runs and is not ready for this long hangs."""
+
+
+class RecycleSpec(SpecModel):
+    """A stored `replacePod` under its old name, which HealingSpec reads as `replacePod`."""
+
+    preserves_unknown_fields = True
 
 
 class FailoverSpec(SpecModel):
-    """Replacing the pods of a lost node sooner than Kubernetes does."""
+    """Replaces the pods of an unreachable node sooner than Kubernetes does."""
 
     enabled: bool = True
-    """False: Kubernetes' own five minutes."""
+    """False: Kubernetes evicts the pods, by default after five minutes."""
 
     after: Duration = "1m"
-    """How long after the loss of the node was noticed."""
+    """How long the node must have been unreachable."""
 
 
 class ScalingFallbackSpec(SpecModel):
-    """What to do when the autoscaler gets no metrics."""
+    """Sets a minimum number of pods while the autoscaler has no metrics."""
 
     replicas: Annotated[Int32, Field(ge=1)]
-    """At least so many pods until the metrics are back; never fewer than there are."""
+    """The minimum until the metrics are back; pods are added, never removed."""
 
     after: Duration = "5m"
-    """How long the metrics may be away."""
+    """How long the metrics must have been missing."""
 
 
 class QuarantineSpec(SpecModel):
-    """What becomes of an app that no remedy has helped."""
+    """What happens when no remediation has succeeded: no further action, one pod is kept."""
+
+    rules = (cel.QUARANTINE_KEEP_IS_TTL,)
 
     isolate: bool = True
-    """One failing pod is taken out of the app and kept, while others serve."""
+    """One failing pod is taken out of the app's Service and kept, if other pods are ready."""
 
     ttl: Duration = "1h"
     """How long that pod is kept."""
 
+    keep: str | None = None
+    """Old name of `ttl`; refused in new specs."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_keep(cls, value: object) -> object:
+        """Use a stored `keep` as `ttl`: the CRD's default of `ttl` is filled in beside it."""
+        if isinstance(value, Mapping) and value.get("keep") is not None:
+            return {**value, "ttl": value["keep"]}
+        return value
+
 
 class HealingSpec(SpecModel):
-    """What is done about an app that is ill, and how often at the most."""
+    """Which remediations are allowed, and how many of them."""
 
-    rules = (cel.WINDOW_LONGER_THAN_COOLDOWN,)
+    rules = (cel.WINDOW_LONGER_THAN_COOLDOWN, cel.RECYCLE_IS_REPLACE_POD)
 
     mode: Literal["Auto", "Approve", "Observe", "Off"] = "Auto"
-    """Auto acts, Approve asks first, Observe only says what it would do, "Off" does neither."""
+    """Auto acts; Approve waits for the annotation `selfhealing.dev/approve`; Observe only records;
+    "Off" (in quotes) does nothing."""
 
     budget: Annotated[Int32, Field(ge=1, le=MAX_BUDGET)] = 3
-    """At most so many actions within `window`; then the app is quarantined."""
+    """The maximum number of actions within `window`; after that the app is quarantined."""
 
     window: Duration = "1h"
     """The time over which actions are counted."""
 
     cooldown: Duration = "1m"
-    """The rest after an action; twice as long after each that did not help."""
+    """The pause after an action; it doubles with each action that failed."""
 
     rollback: RollbackSpec = Field(default_factory=RollbackSpec)
-    """Going back to the last version that was well."""
+    """Rolling back to the last stable revision."""
 
     memory: MemorySpec | None = None
-    """Raising the memory limit; not done unless a maximum is given."""
+    """Raising the memory limit; off unless a maximum is given."""
 
     replace_pod: ReplacePodSpec = Field(default_factory=ReplacePodSpec)
-    """Replacing a pod that hangs or is sick."""
+    """Replacing a pod that hangs or fails."""
 
     failover: FailoverSpec = Field(default_factory=FailoverSpec)
-    """Replacing the pods of a lost node."""
+    """Replacing the pods of an unreachable node."""
 
     scaling_fallback: ScalingFallbackSpec | None = None
-    """What to do when the autoscaler gets no metrics; without it, Kubernetes holds the number."""
+    """Setting a minimum number of pods while the autoscaler has no metrics; off unless given."""
 
     quarantine: QuarantineSpec = Field(default_factory=QuarantineSpec)
-    """What becomes of an app that no remedy has helped."""
+    """What happens when no remediation has succeeded."""
+
+    recycle: RecycleSpec | None = None
+    """Old name of `replacePod`; refused in new specs."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_recycle(cls, value: object) -> object:
+        """Use a stored `recycle` as `replacePod`."""
+        if isinstance(value, Mapping) and value.get("recycle") is not None:
+            return {"replacePod": value["recycle"], **value}
+        return value

@@ -1,8 +1,8 @@
-"""What a user reads back about healing, which is also all that the operator remembers of it.
+"""The type of `status.healing`, which is also the operator's only memory of remediation.
 
-An operator that is killed between a decision and its action, or between the action and its record,
-neither repeats nor forgets: an action is written here as Started before it is carried out, and is
-carried out for as long as it stands here so. `history` is the budget's ledger as well.
+An operator that is killed between a decision and its action neither repeats nor forgets the action:
+it is written here as InProgress before it is carried out, and is carried out for as long as it is
+InProgress. The budget is counted from `history`.
 """
 
 from enum import StrEnum
@@ -18,7 +18,7 @@ MAX_DIAGNOSES: Final = 5
 
 
 class Remediation(StrEnum):
-    """What can be done about an illness."""
+    """What can be done about a diagnosis."""
 
     ROLLBACK = "Rollback"
     RAISE_MEMORY = "RaiseMemory"
@@ -30,7 +30,7 @@ class Remediation(StrEnum):
 
 
 class ActionOutcome(StrEnum):
-    """What became of an action."""
+    """The state of an action: not carried out, in progress, or how it ended."""
 
     OBSERVED = "Observed"
     PROPOSED = "Proposed"
@@ -43,7 +43,7 @@ class ActionOutcome(StrEnum):
 
 
 class BlockedReason(StrEnum):
-    """Why nothing is done although something could be."""
+    """Why no remediation is started although the app has a diagnosis."""
 
     STARTING_UP = "StartingUp"
     STALE_CACHE = "StaleCache"
@@ -57,41 +57,44 @@ class BlockedReason(StrEnum):
 
 
 class HealingAction(Model):
-    """One decision, and what became of it."""
+    """One remediation that was decided, and its outcome."""
+
+    preserves_unknown_fields = True
 
     id: Count
-    """Counts up; what the annotation `selfhealing.dev/approve` names."""
+    """A number that grows by one; the annotation `selfhealing.dev/approve` names it."""
 
     remediation: Remediation
-    """What was to be done."""
+    """What is done."""
 
     diagnosis: Word
-    """For which illness."""
+    """The type of the diagnosis that it is for."""
 
     target: Name = ""
-    """To which pod, node or version."""
+    """The pod, node or revision that it is done to."""
 
     uid: Annotated[str, Field(max_length=64)] = ""
-    """The UID of that pod."""
+    """The UID of the pod that it is done to."""
 
     outcome: ActionOutcome
-    """Started, Helped, NoHelp; Overtaken by a new version; Observed; Proposed, Expired; Done."""
+    """InProgress, then Succeeded, Failed or Completed; Superseded by a new revision; Observed (mode
+    Observe); Proposed, then Expired if not approved (mode Approve)."""
 
     at: Time
     """When it was decided."""
 
     ended_at: Time | None = None
-    """When it was known what became of it."""
+    """When its outcome was known."""
 
     message: Text = ""
-    """Why."""
+    """Why it was decided."""
 
     evidence: Name | None = None
-    """The key of the app's evidence ConfigMap that holds what was found before."""
+    """The key in the app's evidence ConfigMap of what was collected before the action."""
 
 
 class DiagnosisStatus(Model):
-    """One illness."""
+    """One diagnosis of the app."""
 
     type: Word
     """CrashLooping, LivenessKilled, OOMKilled, ImagePullFailing, ConfigError…"""
@@ -106,11 +109,11 @@ class DiagnosisStatus(Model):
     """How many pods have it."""
 
     message: Text = ""
-    """What was seen."""
+    """What the pods show."""
 
 
 class QuarantineStatus(Model):
-    """A pod that was taken out of the app, for people to look at."""
+    """A failing pod that was taken out of the app's Service and is kept for inspection."""
 
     pod: Name
     """The pod."""
@@ -123,62 +126,64 @@ class QuarantineStatus(Model):
 
 
 class HealingStatus(Model):
-    """What ails the app, what was done about it and what may still be done."""
+    """The diagnoses of the app, its remediations and their limits."""
+
+    preserves_unknown_fields = True
 
     mode: Word
     """The mode in force."""
 
     budget_left: Count
-    """How many actions may still be taken now."""
+    """How many actions may still be started in this window."""
 
     blocked_reason: BlockedReason | None = None
-    """Why nothing is done although something could be."""
+    """Why no remediation is started although the app has a diagnosis."""
 
     cooldown_until: Time | None = None
-    """Nothing is done before."""
+    """No action is started before this time."""
 
     quarantined: bool = False
-    """Nothing is done until the pods in the spec or the annotation `selfhealing.dev/resume` change,
-    or the app was well for a whole window."""
+    """No action is started until the pod template in the spec or the annotation
+    `selfhealing.dev/resume` changes, or the app has been healthy for a whole window."""
 
     quarantine: QuarantineStatus | None = None
-    """The pod that is kept."""
+    """The failing pod that is kept for inspection."""
 
     desired_revision: Word | None = None
-    """The version that the spec asks for: a hash of the pod template."""
+    """The revision that the spec asks for: a hash of the pod template."""
 
     desired_since: Time | None = None
-    """Since when it is asked for."""
+    """Since when the spec asks for this revision."""
 
     healthy_since: Time | None = None
-    """Since when every pod has been well."""
+    """Since when every pod is healthy."""
 
     stable_revision: Word | None = None
-    """The version that is gone back to."""
+    """The last revision that passed its probation: rollbacks return to it."""
 
     stable_image: Text | None = None
-    """Its image."""
+    """The image of the stable revision."""
 
     failed_revision: Word | None = None
-    """The version that the spec asks for and that is not run, because it failed."""
+    """The desired revision, if it failed and was rolled back."""
 
     memory_limit: Word | None = None
     """The memory limit in force instead of the spec's."""
 
     memory_in_template: bool = False
-    """Whether new pods are made with it; else it is set in the pods that run."""
+    """True: new pods are created with this memory limit. False: running pods are resized to it."""
 
     excluded_node: Name | None = None
-    """The node that new pods keep away from, for as long as they find a place elsewhere."""
+    """The node on which new pods are not scheduled while other nodes have room."""
 
     fallback_replicas: Annotated[Int32, Field(ge=1)] | None = None
-    """At least so many pods, because the autoscaler is blind."""
+    """The minimum number of pods while the autoscaler has no metrics."""
 
     budget_reset_time: Time | None = None
-    """Actions before this no longer count: the app was resumed, or well for a whole window."""
+    """Actions before this time do not count against the budget."""
 
     observed_resume: Word | None = None
-    """The value of `selfhealing.dev/resume` that was last obeyed."""
+    """The value of `selfhealing.dev/resume` that was last acted on."""
 
     next_id: Count = 1
     """The id of the next action."""
@@ -186,9 +191,9 @@ class HealingStatus(Model):
     diagnoses: Annotated[
         list[DiagnosisStatus], Field(max_length=MAX_DIAGNOSES), ListMap("type")
     ] = Field(default_factory=list)
-    """What ails the app now, the gravest first."""
+    """The app's current diagnoses, the most severe first."""
 
     history: Annotated[list[HealingAction], Field(max_length=MAX_HISTORY), ListMap("id")] = Field(
         default_factory=list
     )
-    """The last ten decisions, the latest first."""
+    """The last ten actions, the latest first."""

@@ -1,7 +1,7 @@
-"""What a user writes: the spec of a SelfHealingApp.
+"""The type of `spec`: what a user writes in a SelfHealingApp.
 
-Nothing here invents a value that Kubernetes would choose by itself: what is not given is ``None``
-or empty, and an explicit 0 stays a 0.
+No field has a default where Kubernetes has one of its own: a field that is not given is ``None`` or
+empty, and an explicit 0 stays a 0.
 """
 
 from collections.abc import Mapping
@@ -39,20 +39,20 @@ ObjectName = Annotated[str, SchemaKeywords(limits.dns_subdomain)]
 
 
 class ProbesSpec(SpecModel):
-    """When the app is alive, ready and started. What is not given is not probed."""
+    """The probes of the app's container. A probe that is not given does not exist."""
 
     liveness: Annotated[Json | None, KubernetesType(CONTAINER, "livenessProbe", "app")] = None
-    """A container that fails this is restarted by the kubelet."""
+    """The kubelet restarts a container that fails it."""
 
     readiness: Annotated[Json | None, KubernetesType(CONTAINER, "readinessProbe", "app")] = None
-    """A pod that fails this gets no requests."""
+    """The Service sends no requests to a pod that fails it."""
 
     startup: Annotated[Json | None, KubernetesType(CONTAINER, "startupProbe", "app")] = None
-    """Until this succeeds, the other two wait: for an app that starts slowly."""
+    """The other two probes wait until it succeeds: for an app that starts slowly."""
 
 
 class ServiceSpec(SpecModel):
-    """The Service in front of the pods. It is made whenever `port` is set."""
+    """The Service in front of the pods. It exists if `port` is set."""
 
     rules = (cel.NODE_PORT_NEEDS_TYPE,)
 
@@ -60,36 +60,36 @@ class ServiceSpec(SpecModel):
     """False: no Service."""
 
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
-    """Who can reach it: the cluster, everybody who reaches a node, or a load balancer."""
+    """From where it can be reached: the cluster, any node's address, or a load balancer."""
 
     port: Port = 80
-    """The port of the Service; its target is `port` of the app."""
+    """The port of the Service; its target is the app's `port`."""
 
     node_port: Annotated[Int32, Field(ge=30000, le=32767)] | None = None
-    """The port on every node, for the types NodePort and LoadBalancer; else one is chosen."""
+    """The port on every node, for NodePort and LoadBalancer; by default Kubernetes chooses it."""
 
     annotations: Annotations = Field(default_factory=dict)
-    """Annotations of the Service: what cloud load balancers are configured with."""
+    """Annotations of the Service, with which cloud load balancers are configured."""
 
 
 class AutoscalingSpec(SpecModel):
-    """A HorizontalPodAutoscaler. It owns the number of replicas while it is here."""
+    """A HorizontalPodAutoscaler, which sets the number of pods instead of `replicas`."""
 
     rules = (cel.MIN_REPLICAS_AT_MOST_MAX, *cel.ONE_METRIC_PER_RESOURCE)
 
     min_replicas: Annotated[Int32, Field(ge=1)] = 1
-    """Never fewer pods than this."""
+    """The minimum number of pods."""
 
     max_replicas: Annotated[Int32, Field(ge=1)]
-    """Never more pods than this."""
+    """The maximum number of pods."""
 
     target_cpu_utilization_percentage: Annotated[Int32, Field(ge=1)] | None = Field(
         default=None, alias="targetCPUUtilizationPercentage"
     )
-    """The CPU use to aim at, in percent of the pods' CPU request."""
+    """The target CPU use, in percent of the pods' CPU request."""
 
     target_memory_utilization_percentage: Annotated[Int32, Field(ge=1)] | None = None
-    """The memory use to aim at, in percent of the pods' memory request."""
+    """The target memory use, in percent of the pods' memory request."""
 
     metrics: Annotated[list[Json], KubernetesType(AUTOSCALER, "metrics")] = Field(
         default_factory=list
@@ -101,23 +101,23 @@ class AutoscalingSpec(SpecModel):
 
 
 class JobSpec(SpecModel):
-    """How often and for how long an app that runs to its end is tried."""
+    """Retries, time limit and parallelism of an app that runs as a Job."""
 
     backoff_limit: Annotated[Int32, Field(ge=0)] | None = None
-    """How many failures are made good by another try, before the app counts as failed."""
+    """The number of retries before the Job fails."""
 
     active_deadline_seconds: Annotated[Int32, Field(ge=1)] | None = None
-    """After so long it is stopped and counts as failed, however often it was tried."""
+    """Seconds after which the Job is stopped and has failed, whatever its retries."""
 
     completions: Annotated[Int32, Field(ge=1)] | None = None
-    """How many pods must succeed; with `parallelism` alone the first that does ends the work."""
+    """How many pods must succeed; if only `parallelism` is given, one success completes the Job."""
 
     parallelism: Annotated[Int32, Field(ge=1)] | None = None
     """How many pods run at the same time."""
 
 
 class RolloutSpec(SpecModel):
-    """How a change reaches the pods."""
+    """How a change of the pod template is rolled out."""
 
     rules = (cel.MIN_READY_BELOW_PROGRESS_DEADLINE,)
 
@@ -125,17 +125,17 @@ class RolloutSpec(SpecModel):
     """RollingUpdate (with maxSurge and maxUnavailable) or Recreate."""
 
     min_ready_seconds: Annotated[Int32, Field(ge=0)] | None = None
-    """How long a new pod must stay ready before it counts as available."""
+    """Seconds that a new pod must be ready before it is available."""
 
     progress_deadline_seconds: Annotated[Int32, Field(ge=1)] | None = None
-    """After so long without progress the rollout is reported as failed."""
+    """Seconds without progress after which the rollout has failed."""
 
     revision_history_limit: Annotated[Int32, Field(ge=0)] | None = None
-    """How many old revisions are kept to go back to."""
+    """How many old ReplicaSets are kept."""
 
 
 class DisruptionSpec(SpecModel):
-    """How many pods may be moved at once. Without any of it: one, if there are 2 or more."""
+    """How many pods may be evicted at once. By default one, if there are 2 or more."""
 
     rules = (
         cel.MIN_AVAILABLE_XOR_MAX_UNAVAILABLE,
@@ -147,14 +147,14 @@ class DisruptionSpec(SpecModel):
     """False: no PodDisruptionBudget."""
 
     min_available: Annotated[int | str | None, KubernetesType(BUDGET, "minAvailable")] = None
-    """How many pods must stay, as a number or in percent: fewer than there are at least."""
+    """How many pods must stay, as a number or in percent: fewer than the minimum number of pods."""
 
     max_unavailable: Annotated[int | str | None, KubernetesType(BUDGET, "maxUnavailable")] = None
-    """How many pods may be away, as a number or in percent; 1 when neither is given."""
+    """How many pods may be unavailable, as a number or in percent; 1 when neither is given."""
 
 
 class ResourceBoundsSpec(SpecModel):
-    """Bounds of what may be recommended and set."""
+    """A bound of VPA's recommendation."""
 
     rules = cel.WHOLE_QUANTITIES
 
@@ -166,32 +166,32 @@ class ResourceBoundsSpec(SpecModel):
 
 
 class VerticalScalingSpec(SpecModel):
-    """A VerticalPodAutoscaler. Needs VPA in the cluster; the app runs without it, too."""
+    """A VerticalPodAutoscaler. It needs VPA in the cluster; the app also runs without it."""
 
     rules = cel.MIN_ALLOWED_AT_MOST_MAX
 
     mode: Literal["Off", "Initial", "Recreate", "InPlaceOrRecreate"] = "Off"
-    """What becomes of a recommendation: "Off" (in quotes) only shows it in the status."""
+    """How a recommendation is applied: "Off" (in quotes) only shows it in the status."""
 
     controlled_resources: Annotated[
         list[Literal["cpu", "memory"]],
         Field(max_length=2),
         SchemaKeywords({"x-kubernetes-list-type": "set"}),
     ] = Field(default_factory=list)
-    """What is moved; when not given, cpu and memory but for what autoscaling follows."""
+    """What VPA sets; by default cpu and memory, without those that autoscaling scales on."""
 
     min_allowed: ResourceBoundsSpec | None = None
-    """Never less than this."""
+    """The lowest request that VPA sets."""
 
     max_allowed: ResourceBoundsSpec | None = None
-    """Never more than this."""
+    """The highest request that VPA sets."""
 
     min_replicas: Annotated[Int32, Field(ge=1)] | None = None
-    """Pods are replaced only while there are so many; VPA's own default is 2."""
+    """The number of pods below which VPA replaces none; VPA's default is 2."""
 
 
 class SelfHealingAppSpec(SpecModel):
-    """The app: an image, and whatever differs from the defaults."""
+    """The app. Only `image` is required."""
 
     rules = cel.SPEC_RULES
 
@@ -204,7 +204,7 @@ class SelfHealingAppSpec(SpecModel):
     image_pull_secrets: Annotated[list[Json], KubernetesType(POD, "imagePullSecrets")] = Field(
         default_factory=list
     )
-    """Secrets to pull the image with."""
+    """Secrets with the registry's credentials."""
 
     command: CommandWords = Field(default_factory=list)
     """Replaces the image's ENTRYPOINT."""
@@ -224,37 +224,37 @@ class SelfHealingAppSpec(SpecModel):
     """Environment variables from whole ConfigMaps and Secrets."""
 
     port: Port | None = None
-    """The port that the app listens on: the Service's target and every probe's fallback."""
+    """The port that the app listens on: the Service's target and the default of every probe."""
 
     replicas: Annotated[Int32, Field(ge=0)] | None = None
-    """How many pods: 1 when neither this nor `autoscaling` is given; 0 stops the app."""
+    """The number of pods: 1 if neither this nor `autoscaling` is given; 0 stops the app."""
 
     resources: Annotated[Json | None, KubernetesType(CONTAINER, "resources")] = None
-    """CPU and memory: what is reserved (requests) and what is the most (limits)."""
+    """CPU and memory: requests are reserved, limits are the maximum."""
 
     probes: ProbesSpec | None = None
-    """When the app is alive, ready and started."""
+    """The probes of the app's container."""
 
     service: ServiceSpec | None = None
-    """The Service in front of the pods. It is made whenever `port` is set."""
+    """The Service in front of the pods. It exists if `port` is set."""
 
     autoscaling: AutoscalingSpec | None = None
-    """Between how many pods, and by which metrics, the number of pods moves."""
+    """A HorizontalPodAutoscaler: the bounds of the number of pods, and its metrics."""
 
     rollout: RolloutSpec | None = None
-    """How a change reaches the pods."""
+    """How a change of the pod template is rolled out."""
 
     restart_policy: Literal["Always", "OnFailure", "Never"] = "Always"
-    """Always: it serves for ever (a Deployment). OnFailure, Never: it runs to its end (a Job)."""
+    """Always: a Deployment, which serves. OnFailure, Never: a Job, which completes."""
 
     job: JobSpec | None = None
-    """How often and for how long an app that runs to its end is tried."""
+    """Retries, time limit and parallelism of an app that runs as a Job."""
 
     disruption: DisruptionSpec | None = None
-    """A PodDisruptionBudget. It is made when there are always at least 2 pods."""
+    """A PodDisruptionBudget. It exists if there are always at least 2 pods."""
 
     vertical_scaling: VerticalScalingSpec | None = None
-    """A VerticalPodAutoscaler: how much CPU and memory a pod should ask for."""
+    """A VerticalPodAutoscaler: recommends or sets the pods' CPU and memory requests."""
 
     security_context: Annotated[Json | None, KubernetesType(CONTAINER, "securityContext")] = None
     """User, capabilities and file system of the app's container."""
@@ -266,7 +266,7 @@ class SelfHealingAppSpec(SpecModel):
     """The ServiceAccount that the pods run as."""
 
     termination_grace_period_seconds: Annotated[int, Field(ge=0)] | None = None
-    """How long the app may take to stop before it is killed."""
+    """Seconds that the app has to stop before it is killed."""
 
     node_selector: Labels = Field(default_factory=dict)
     """Labels that a node must have."""
@@ -274,10 +274,10 @@ class SelfHealingAppSpec(SpecModel):
     tolerations: Annotated[list[Json], KubernetesType(POD, "tolerations")] = Field(
         default_factory=list
     )
-    """Taints of nodes that the pods put up with."""
+    """Taints of nodes that the pods tolerate."""
 
     affinity: Annotated[Json | None, KubernetesType(POD, "affinity")] = None
-    """Which nodes and which neighbours the pods want, or avoid."""
+    """Which nodes the pods prefer or avoid, also by the pods that run there."""
 
     topology_spread_constraints: Annotated[
         list[Json], KubernetesType(POD, "topologySpreadConstraints")
@@ -293,12 +293,12 @@ class SelfHealingAppSpec(SpecModel):
     volume_mounts: Annotated[list[Json], KubernetesType(CONTAINER, "volumeMounts")] = Field(
         default_factory=list
     )
-    """Where the app's container sees which volume."""
+    """Where the volumes are mounted in the app's container."""
 
     init_containers: Annotated[
         list[Json], KubernetesType(POD, "initContainers", variant="init")
     ] = Field(default_factory=list)
-    """Containers that run to their end, one after the other, before the app starts."""
+    """Containers that must complete, one after the other, before the app starts."""
 
     sidecars: Annotated[list[Json], KubernetesType(POD, "containers", variant="sidecar")] = Field(
         default_factory=list
@@ -306,25 +306,24 @@ class SelfHealingAppSpec(SpecModel):
     """Containers that run beside the app."""
 
     lifecycle: Annotated[Json | None, KubernetesType(CONTAINER, "lifecycle")] = None
-    """What to run right after the start and right before the stop of the app's container."""
+    """Hooks after the start and before the stop of the app's container."""
 
     healing: HealingSpec | None = None
-    """What is done about an app that is ill, and how often at the most."""
+    """Which remediations are allowed, and how many of them."""
 
     restart_on_config_change: bool = True
-    """Replaces the pods when a ConfigMap or Secret changes that they read; a Job never runs again.
+    """True: a change of a ConfigMap or Secret that the pods read is rolled out; no Job is rerun.
 
-    Without it new values of `env` and `envFrom` reach a pod whenever it happens to be replaced, and
-    a fault in them shows then; with it a change is a rollout, which can be watched and taken back.
-    False is for an app that reads its files anew by itself, or that something else restarts.
+    False is for an app that reloads its files itself or is restarted by another controller: new
+    values of `env` and `envFrom` then reach a pod, with any error in them, when it is replaced.
     """
 
     paused: bool = False
-    """True: the operator changes nothing, and says so."""
+    """True: the operator changes nothing and reports the phase Paused."""
 
 
 def parse_spec(spec: Mapping[str, Any]) -> SelfHealingAppSpec:
-    """Read a spec as it is stored; fields that this version does not know are ignored.
+    """Parse a stored spec; unknown fields are ignored.
 
     Raises:
         InvalidSpecError: a field is missing or has the wrong type or range.

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from selfhealing.api.base import Int32, ListMap, Model
 from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.scalars import Count, Name, Text, Time, Word
+from selfhealing.api.status_migration import migrate_healing_status
 
 MAX_PODS: Final = 20
 MAX_COUNTED: Final = 200
@@ -363,6 +364,8 @@ def read_status(status: Mapping[str, Any]) -> SelfHealingAppStatus:
     word of a newer operator must not cost the memory of a version that failed.
     """
     readable = dict(status)
+    if isinstance(healing := readable.get("healing"), Mapping):
+        readable["healing"] = migrate_healing_status(healing)
     while True:
         try:
             return SelfHealingAppStatus.model_validate(readable, by_alias=True, by_name=False)

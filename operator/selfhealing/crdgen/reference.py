@@ -108,7 +108,7 @@ def _iter_fields(
             kind=_type_name(field, definitions),
             default="**required**" if name in node.get("required", ()) else _format_default(field),
             rule="; ".join(rule),
-            meaning=field.get("description", ""),
+            meaning=" ".join(field.get("description", "").split()),
         )
         inner = resolve_reference(field["items"], definitions) if "items" in field else field
         if "properties" in inner:

@@ -341,8 +341,10 @@ def _repair_vertical_scaling(scaling: Json) -> None:
 
 
 def _repair_healing(spec: Json) -> None:
-    """Give what a remedy needs: a limit below the most, an autoscaler that may make so many."""
+    """Give what a remediation needs: a limit below the maximum, an autoscaler with enough pods."""
     healing = spec["healing"]
+    healing.pop("recycle", None)
+    healing.get("quarantine", {}).pop("keep", None)
     if "window" in healing:
         healing.pop("cooldown", None)
         if healing["window"] in {"0s", "0h0m1s"}:

@@ -15,11 +15,11 @@ def page() -> str:
     [
         (
             "| `replicas` | integer |  | ≥ 0 |"
-            " How many pods: 1 when neither this nor `autoscaling` is given; 0 stops the app. |"
+            " The number of pods: 1 if neither this nor `autoscaling` is given; 0 stops the app. |"
         ),
         (
-            "| `port` | integer |  | 1 to 65535 |"
-            " The port that the app listens on: the Service's target and every probe's fallback. |"
+            "| `port` | integer |  | 1 to 65535 | The port that the app listens on:"
+            " the Service's target and the default of every probe. |"
         ),
         (
             "| `imagePullPolicy` | Always \\| IfNotPresent \\| Never |  |  |"
@@ -28,7 +28,10 @@ def page() -> str:
         "| `env` | core/v1 Container.env |  |  | Environment variables. |",
         "| `command` | list of string |  |  | Replaces the image's ENTRYPOINT. |",
         "| `service.enabled` | boolean | `true` |  | False: no Service. |",
-        "| `autoscaling.maxReplicas` | integer | **required** | ≥ 1 | Never more pods than this. |",
+        (
+            "| `autoscaling.maxReplicas` | integer | **required** | ≥ 1 |"
+            " The maximum number of pods. |"
+        ),
         (
             "- `spec.replicas`: replicas and autoscaling exclude each other: remove replicas (the"
             " autoscaler keeps between minReplicas and maxReplicas), or remove autoscaling."
@@ -55,3 +58,10 @@ def test_a_field_is_a_row(page: str, line: str) -> None:
 def test_the_conditions_are_not_taken_apart(page: str) -> None:
     """They are Kubernetes' own type."""
     assert "conditions[].type" not in page
+
+
+def test_a_row_is_one_line(page: str) -> None:
+    """A description of several lines would end a Markdown table."""
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+
+    assert [] == [row for row in rows if not row.endswith("|")]

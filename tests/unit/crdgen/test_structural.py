@@ -159,6 +159,26 @@ def test_a_published_type_without_rules_gets_none() -> None:
     assert plain["properties"]["thing"] == {"type": "object"}
 
 
+class Memory(Model):
+    """The first line,
+    and the second.
+
+    A second paragraph.
+    """
+
+    preserves_unknown_fields = True
+
+
+def test_a_part_that_keeps_unknown_fields() -> None:
+    """The API server does not prune them; the description shows no line breaks of the source."""
+    assert to_structural_schema(Memory, schema_of) == {
+        "description": "The first line, and the second.\n\nA second paragraph.",
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": True,
+        "properties": {},
+    }
+
+
 class TwoTypes(BaseModel):
     """A union."""
 

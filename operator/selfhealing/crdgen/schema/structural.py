@@ -9,7 +9,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from selfhealing.api.base import TYPE_MARKER_KEY, VALIDATIONS_KEY, KubernetesType
+from selfhealing.api.base import (
+    PRESERVE_UNKNOWN_KEY,
+    TYPE_MARKER_KEY,
+    VALIDATIONS_KEY,
+    KubernetesType,
+)
 from selfhealing.crdgen.schema.overlay import Schema
 
 KEYWORD_ORDER: Final = (
@@ -31,6 +36,7 @@ KEYWORD_ORDER: Final = (
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-map-type",
+    PRESERVE_UNKNOWN_KEY,
     VALIDATIONS_KEY,
     "required",
     "properties",
@@ -74,6 +80,8 @@ def _convert(
     result = {key: value for key, value in node.items() if key in COPIED_KEYWORDS}
     if result.get("default", "") is None:
         del result["default"]
+    if "description" in result:
+        result["description"] = unwrap_lines(result["description"])
     if marker is not None:
         inlined = inline_published(KubernetesType(**marker))
         rules = [*inlined.get(VALIDATIONS_KEY, ()), *result.get(VALIDATIONS_KEY, ())]
@@ -98,6 +106,11 @@ def _convert(
         if key in node:
             result[key] = _convert(node[key], definitions, inline_published, f"{path}[]")
     return result
+
+
+def unwrap_lines(text: str) -> str:
+    """Join the lines of each paragraph, so that a docstring's line breaks do not show."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def resolve_reference(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
