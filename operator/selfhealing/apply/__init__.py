@@ -1,1 +1,1 @@
-"""Compares observed with desired state and returns what to do with each child. Pure."""
+"""Compares the desired children with the observed ones and returns what to do. Pure."""

@@ -1,4 +1,4 @@
-"""What to do about one child: make it, put it right, leave it, or keep the hands off it."""
+"""Compares one desired child with the live one: create, update, revert, adopt or refuse."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,22 +24,22 @@ class ChildAction(StrEnum):
     NOOP = "keep"
     CREATE = "create"
     UPDATE = "update"
-    """The spec, or the operator's own idea of it, has changed."""
+    """The desired manifest has changed: a new spec, or a new version of the operator."""
     REVERT_DRIFT = "correct"
-    """Somebody changed a field that is the operator's."""
+    """A field that the operator owns was changed by another field manager."""
     ADOPT = "adopt"
-    """Somebody else's object that carries ANNOTATION_ADOPT."""
+    """The object has no owner and carries ANNOTATION_ADOPT."""
     CONFLICT = "refuse"
-    """Somebody else's object: never taken over."""
+    """The object has another owner, or neither an owner nor ANNOTATION_ADOPT: it is not touched."""
     REPLACE = "replace"
-    """It cannot be changed as the spec has: it is deleted, and made anew when it is gone."""
+    """An immutable field has changed: the object is deleted, and recreated when it is gone."""
     WAIT = "wait"
-    """It is being deleted; a new one can be made when it is gone."""
+    """The object is being deleted, and can be recreated when it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class PruneTarget:
-    """A child whose part of the spec is gone."""
+    """A child that the spec no longer asks for."""
 
     kind: str
     name: str
@@ -49,10 +49,14 @@ class PruneTarget:
 def diff_child(
     owner_uid: str, live: ChildView | None, desired: Json, last_response: bytes = b""
 ) -> ChildAction:
-    """Say what the child ``desired`` of the app ``owner_uid`` needs, given what is ``live``.
+    """Return what to do to bring a live child to its desired manifest.
 
-    ``answered`` is the document with which the API server answered the last apply. An admission
-    webhook may rewrite a field of ours: what it made of the apply is not applied against for ever.
+    Args:
+        owner_uid: the UID of the app.
+        live: the child as it is observed; None if it does not exist.
+        desired: the manifest, with its applied hash.
+        last_response: ``manifest_json`` of the response to the last apply. An admission webhook
+            may have changed fields of it; those are not reverted, as each apply would repeat it.
     """
     if live is None:
         return ChildAction.CREATE
@@ -71,15 +75,15 @@ def diff_child(
 
 
 def _is_another_run(live: ChildView, desired: Json) -> bool:
-    """Whether a Job is to run something else, or once more.
+    """Whether a new Job must replace the live one.
 
-    What is run can never be changed in a Job. How often and how long it is tried can, but a Job
-    that has failed by that is over.
+    That is so if an immutable field has changed, or if the retries or the time limit have changed
+    after the Job has failed.
     """
     if not isinstance(live, JobView):
         return False
     desired_run = parse_job_run_spec(desired)
-    if not live.run_hash:  # somebody took the mark off
+    if not live.run_hash:  # the annotation was removed
         template = {"template": desired["spec"]["template"]}
         return not matches(orjson.loads(live.manifest_json)["spec"], template)
     limits = (live.backoff_limit, live.active_deadline_seconds)
@@ -88,7 +92,7 @@ def _is_another_run(live: ChildView, desired: Json) -> bool:
 
 
 def has_already_run(job_status: JobStatus | None, live: ChildView | None, desired: Json) -> bool:
-    """Whether ``desired`` is a Job that has ended and then was deleted: it is not run again."""
+    """Whether ``desired`` is a Job that has completed and was then deleted: it is not rerun."""
     return (
         desired["kind"] == JOB
         and (live is None or live.deleting)
@@ -99,7 +103,10 @@ def has_already_run(job_status: JobStatus | None, live: ChildView | None, desire
 
 
 def find_blocking_workload(snapshot: AppSnapshot, desired: Json) -> str | None:
-    """The other kind of workload whose pods must be gone before ``desired`` may make some."""
+    """Return the kind of the app's other workload, which must be gone before this one is created.
+
+    None if nothing blocks ``desired``, or if it is no workload.
+    """
     if desired["kind"] not in WORKLOAD_KINDS:
         return None
     other_workloads = (
@@ -118,13 +125,13 @@ def find_blocking_workload(snapshot: AppSnapshot, desired: Json) -> str | None:
 def _diff_unowned(live: ChildView, *, is_up_to_date: bool) -> ChildAction:
     if live.owner_uid:
         return ChildAction.WAIT if _is_owned_by_predecessor(live) else ChildAction.CONFLICT
-    if is_up_to_date:  # the hash covers the owner's uid: it is ours, somebody took the owner off
+    if is_up_to_date:  # the hash covers the owner's UID: only the owner reference was removed
         return ChildAction.REVERT_DRIFT
     return ChildAction.ADOPT if live.adopt else ChildAction.CONFLICT
 
 
 def _is_owned_by_predecessor(live: ChildView) -> bool:
-    """Whether a child belongs to a deleted resource of the same name, and goes with it."""
+    """Whether the owner is an earlier app of this name: garbage collection deletes the child."""
     owners = orjson.loads(live.manifest_json)["metadata"].get("ownerReferences", ())
     return any(
         (owner["kind"], owner["name"]) == (names.KIND, live.name)
@@ -134,9 +141,9 @@ def _is_owned_by_predecessor(live: ChildView) -> bool:
 
 
 def find_prune_targets(snapshot: AppSnapshot, desired: tuple[Json, ...]) -> tuple[PruneTarget, ...]:
-    """The children that belong to the app and that its spec no longer asks for.
+    """Return the children that the app owns and its spec no longer asks for.
 
-    What makes pods goes last: an autoscaler that does not find its target reports an error.
+    The workload comes last, because an autoscaler without its target reports an error.
     """
     desired_kinds = {child["kind"] for child in desired}
     return tuple(
@@ -150,15 +157,16 @@ def find_prune_targets(snapshot: AppSnapshot, desired: tuple[Json, ...]) -> tupl
 
 
 def handover_replicas(live: ChildView | None, desired: Json, min_replicas: int) -> int | None:
-    """The replicas that must be kept while their ownership passes to the autoscaler.
+    """Return the replicas to keep while the autoscaler takes over the field ``replicas``.
 
-    Leaving out a field that only the operator owns would reset it (to 1 pod); so another manager
-    takes the field first. A Deployment at 0 is raised to ``minimum``: an autoscaler leaves a
-    target of 0 alone for good (Kubernetes' "Implicit maintenance-mode deactivation").
+    An apply without a field that only the operator owns would reset it, here to 1 pod. So another
+    field manager takes it over first. A Deployment with 0 replicas is raised to ``min_replicas``,
+    because an autoscaler never scales a target from 0 (Kubernetes' "Implicit maintenance-mode
+    deactivation").
 
     Returns:
-        The number to hand over, or None when there is nothing to hand over. With no Deployment
-        yet, the number to make it with.
+        The replicas to hand over, or to create the Deployment with if it does not exist; None if
+        there is nothing to hand over.
     """
     if "replicas" in desired["spec"]:
         return None

@@ -1,4 +1,4 @@
-"""By which state of their ConfigMaps and Secrets the pods are to run: a mark in their template."""
+"""The config hash of the pod template: a change of a ConfigMap or Secret becomes a rollout."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from selfhealing.render.references import hash_config_digests, required_referenc
 
 
 def desired_config_hash(snapshot: AppSnapshot, spec: SelfHealingAppSpec) -> str:
-    """The mark that the pod template is to carry; empty for none.
+    """Return the config hash for the pod template; empty without references.
 
-    While something is missing that no pod can start without, the mark stays as it is: new pods
-    would wait for it in vain, in place of those that run. So a Secret may be deleted and made anew.
+    The live hash stays while an object is missing without which a pod cannot start, because new
+    pods would wait for it. So a Secret can be deleted and recreated.
     """
     missing = {
         reference
@@ -28,7 +28,7 @@ def desired_config_hash(snapshot: AppSnapshot, spec: SelfHealingAppSpec) -> str:
 
 
 def _live_config_hash(snapshot: AppSnapshot) -> str:
-    """The mark in the template of the Deployment that there is."""
+    """Return the config hash in the live Deployment's pod template; empty without one."""
     if snapshot.deployment is None:
         return ""
     manifest: dict[str, Any] = orjson.loads(snapshot.deployment.manifest_json)

@@ -1,8 +1,8 @@
-"""Is a live object what was applied? Decided without a write, on the fields that are ours.
+"""Detects drift: whether a live object still has the applied values.
 
-A field that is not in the manifest belongs to somebody else and is not looked at: Kubernetes'
-defaults, an autoscaler's replicas, an injected sidecar. A quantity may come back in another
-spelling ("0.5" as "500m"), and what is empty may not come back at all.
+Only the fields of the manifest are compared. Others belong to other field managers: Kubernetes'
+defaults, an autoscaler's replicas, an injected sidecar. The API server may return a quantity in
+another notation ("0.5" as "500m"), and may leave out empty values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ LIST_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "ownerReferences": ("uid",),
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }
-"""Lists of maps whose items are told apart by key, as ``x-kubernetes-list-map-keys`` says in the
-published schema of Kubernetes 1.36; others may add items to them."""
+"""The keys of list items, by field: ``x-kubernetes-list-map-keys`` in the published schema of
+Kubernetes 1.36. Other field managers may add items to these lists."""
 
 PORT_KEYS: Final[tuple[tuple[str, ...], ...]] = (
     ("containerPort", "protocol"),
@@ -36,27 +36,27 @@ PORT_KEYS: Final[tuple[tuple[str, ...], ...]] = (
 ATOMIC_MAPS: Final = frozenset(
     {"selector", "nodeSelector", "labelSelector", "namespaceSelector", "matchLabels"}
 )
-"""Maps that are one value as a whole, as ``x-kubernetes-map-type: atomic`` says in the published
-schema of Kubernetes 1.36: a key that somebody adds changes what is ours."""
+"""Maps with ``x-kubernetes-map-type: atomic`` in the published schema of Kubernetes 1.36: an added
+key is drift."""
 
 QUANTITY_PARENTS: Final = frozenset({"limits", "requests", "capacity", "minAllowed", "maxAllowed"})
 """Maps whose values are all quantities."""
 
 MEANINGFUL_WHEN_EMPTY: Final = frozenset({"emptyDir", "labelSelector", "namespaceSelector"})
-"""Maps that say something also when they are empty: they are not the same as none."""
+"""Maps whose empty value differs from a missing one."""
 
 QUANTITIES: Final = frozenset({"sizeLimit", "divisor", "averageValue"})
-"""Fields that hold a quantity wherever they stand."""
+"""Fields that always hold a quantity."""
 
 
 def matches(live: Any, desired: Any, field: str = "", parent: str = "") -> bool:  # noqa: ANN401 - any JSON value
-    """Whether every field of ``desired`` stands in ``live`` with the same meaning.
+    """Whether every field of ``desired`` has the same value in ``live``.
 
     Args:
-        live: a JSON value as the API server returned it.
+        live: a JSON value that the API server returned.
         desired: the JSON value that was applied.
-        field: the name of the field that holds both: some lists have keys, some texts are numbers.
-        parent: the name of the field around that one.
+        field: the name of the field with these values; it tells list keys and quantities.
+        parent: the name of the field that contains ``field``.
     """
     if isinstance(desired, Mapping):
         if live is None:
@@ -74,7 +74,7 @@ def matches(live: Any, desired: Any, field: str = "", parent: str = "") -> bool:
 
 
 def _may_be_omitted(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    """Whether the API server may leave ``value`` out of what it returns (Go's omitempty)."""
+    """Whether the API server may leave the value out of an object (Go's omitempty)."""
     return not value
 
 
@@ -92,19 +92,19 @@ def _list_matches(live: Any, desired: Sequence[Any], field: str) -> bool:  # noq
 
 
 def list_keys(field: str, desired: Sequence[Any]) -> tuple[str, ...] | None:
-    """The fields by which the items of a list are told apart; None for a list that is one value."""
+    """Return the key fields of a list's items; None for an atomic list."""
     if field == "ports":
         return next((k for k in PORT_KEYS if all(k[0] in item for item in desired)), None)
     return LIST_KEYS.get(field)
 
 
 def item_key(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
-    """What tells an item of a list apart from the others."""
+    """Return the values of a list item's key fields."""
     return tuple(item.get(key, "TCP" if key == "protocol" else None) for key in keys)
 
 
 def _holds_quantity(field: str, parent: str) -> bool:
-    # A HorizontalPodAutoscaler's "value" stands in "target"; that of a variable must match as text.
+    # "value" is a quantity in an autoscaler's "target", and text in an environment variable.
     return (
         field in QUANTITIES or parent in QUANTITY_PARENTS or (field, parent) == ("value", "target")
     )

@@ -1,7 +1,7 @@
-"""Putting the children of one app right at most so often, however hard somebody else pulls.
+"""Limits how often the children of one app are corrected.
 
-Two operators of different versions, a webhook or a GitOps tool that owns the same fields would
-otherwise undo each other's work many times a second, each write causing the next.
+Without a limit the operator and another field manager of the same fields (a webhook, a GitOps tool,
+an operator of another version) would revert each other's writes many times a second.
 """
 
 from collections import deque
@@ -12,26 +12,27 @@ K = TypeVar("K", bound=Hashable)
 
 MAX_CORRECTIONS: Final = 10
 WINDOW_SECONDS: Final = 60.0
-"""So many corrections in so many seconds are help; one more would be a quarrel."""
+"""At most MAX_CORRECTIONS corrections of an app in WINDOW_SECONDS seconds. Chosen: a person who
+edits children by hand stays below it."""
 
 
 class CorrectionLimiter(Generic[K]):
-    """Remembers the last corrections of each key. Times are seconds of any steady clock."""
+    """Keeps the times of the last corrections by key, in seconds of a monotonic clock."""
 
     def __init__(self) -> None:
         self._corrections: dict[K, deque[float]] = {}
 
     def record(self, key: K, now: float) -> None:
-        """The children of ``key`` have been put right, not because their spec had changed."""
+        """Record a correction of the children of ``key``."""
         self._corrections.setdefault(key, deque(maxlen=MAX_CORRECTIONS)).append(now)
 
     def retry_after(self, key: K, now: float) -> float:
-        """For how many seconds nothing of ``key`` may be put right; 0 when it may."""
+        """Return the seconds until ``key`` may be corrected again; 0 if it may be now."""
         times = self._corrections.get(key)
         if times is None or len(times) < MAX_CORRECTIONS:
             return 0.0
         return max(0.0, times[0] + WINDOW_SECONDS - now)
 
     def reset(self, key: K) -> None:
-        """The app is gone, or its spec has changed: the count starts anew."""
+        """Forget the corrections of ``key``, because the app is deleted or its spec has changed."""
         self._corrections.pop(key, None)

@@ -1,11 +1,11 @@
-"""What a live spec becomes where server-side apply alone cannot make it right.
+"""Builds a spec to replace the live one if the API server refuses a server-side apply.
 
-An apply adds our fields to what is there. Two things stand in its way, and the API server refuses
-the result:
+An apply merges the operator's fields into the live object. The API server refuses the result if
+fields of other managers
 
-- what excludes ours, in fields that are not ours to remove: another handler of a probe, another
-  source of a volume, or the defaults of RollingUpdate beside Recreate;
-- a port that may not stand beside ours: one whose number somebody edited has our name still.
+- exclude the applied ones: another handler of a probe, another source of a volume, or the defaults
+  of RollingUpdate beside Recreate;
+- duplicate a port: one whose number was edited still has the name of the applied port.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,19 +26,24 @@ REPLACED_AS_A_WHOLE: Final = frozenset(
         "nodeSelector",
     }
 )
-"""Fields of which some parts exclude each other; in lists, parts of one entry."""
+"""Fields whose parts exclude each other; in a list, the parts of one item."""
 
 MUTUALLY_EXCLUSIVE: Final[Mapping[str, str]] = {
     "minAvailable": "maxUnavailable",
     "maxUnavailable": "minAvailable",
 }
-"""Fields of which only one may be given, beside others that are not theirs to exclude."""
+"""Fields that exclude each other, but not their other siblings."""
 
 
 def reset_to_desired(live: Any, desired: Any, field: str = "") -> Any:  # noqa: ANN401 - any JSON value
-    """Lay ``desired`` over ``live`` so that nothing of ``live`` stands in its way.
+    """Merge ``desired`` into ``live`` and remove what conflicts with it.
 
-    What others added and does no harm stays.
+    Fields of other managers that do not conflict are kept.
+
+    Args:
+        live: a JSON value that the API server returned.
+        desired: the JSON value to apply.
+        field: the name of the field with these values.
     """
     if isinstance(desired, Mapping):
         if not isinstance(live, Mapping) or field in REPLACED_AS_A_WHOLE:
@@ -61,7 +66,7 @@ def _reset_list(live: Sequence[Any], desired: Sequence[Any], field: str) -> list
         return list(desired)
     by_key = {item_key(item, keys): item for item in live}
     desired_keys = {item_key(item, keys) for item in desired}
-    # Two ports of one name are refused, and so is one without a name beside another.
+    # The API server refuses two ports of one name, and a port without a name beside another port.
     taken_names = {None, *(item.get("name") for item in desired)} if field == "ports" else set()
     return [
         *(reset_to_desired(by_key.get(item_key(item, keys)), item, field) for item in desired),

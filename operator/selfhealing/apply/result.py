@@ -1,4 +1,4 @@
-"""What became of a reconcile: what was written, and what stands in the way."""
+"""The result of writing an app's children: the changes, and the errors."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from selfhealing.apply.child_diff import ChildAction
 
 
 class SyncErrorReason(StrEnum):
-    """Why the children are not as the spec says: the reasons of the condition Reconciled."""
+    """Why the children differ from the spec: the reasons of the condition Reconciled."""
 
     INVALID_SPEC = "InvalidSpec"
     NAME_CONFLICT = "NameConflict"
@@ -25,11 +25,11 @@ class SyncErrorReason(StrEnum):
 USER_ACTION_REQUIRED: Final = frozenset(
     {SyncErrorReason.INVALID_SPEC, SyncErrorReason.NAME_CONFLICT}
 )
-"""Obstacles that stay until somebody edits something."""
+"""Errors that stay until a user edits the app or another object."""
 
 
 NON_BLOCKING: Final = frozenset({SyncErrorReason.NOT_INSTALLED})
-"""Obstacles that take nothing from the app itself: nobody is to be woken for them."""
+"""Errors that do not impair the app itself: they raise no alert."""
 
 TRANSIENT: Final = frozenset(
     {
@@ -39,12 +39,12 @@ TRANSIENT: Final = frozenset(
         SyncErrorReason.CHILD_TERMINATING,
     }
 )
-"""Obstacles that go away by themselves."""
+"""Errors that resolve themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncError:
-    """One obstacle, with a message that says what to do."""
+    """An error of a reconcile, with a message that says what to do."""
 
     reason: SyncErrorReason
     message: str
@@ -52,7 +52,7 @@ class SyncError:
 
 @dataclass(frozen=True, slots=True)
 class ChildChange:
-    """A child that was written: Need.CREATE, UPDATE, CORRECT or ADOPT; None for a removal."""
+    """A write of a child; the action is None if the child was deleted because it is not wanted."""
 
     kind: str
     action: ChildAction | None
@@ -60,9 +60,12 @@ class ChildChange:
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """Everything that one reconcile did and met. Empty means all children were right already.
+    """The changes and errors of one reconcile; both are empty if every child was up to date.
 
-    ``healing``: something stood in place of the spec.
+    Attributes:
+        changes: the children that were written.
+        errors: why children differ from the spec.
+        has_overrides: whether a remediation's overrides replaced parts of the spec.
     """
 
     changes: tuple[ChildChange, ...] = ()

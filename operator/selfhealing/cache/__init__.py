@@ -1,5 +1,5 @@
-"""From raw watch events to Facts: a slim view of the cluster, only the fields that are used.
+"""The cache: watched objects, reduced to the fields that the operator uses.
 
-``parse`` turns one raw object into a frozen view, ``store`` keeps the views of all apps by key,
-``facts`` is everything known of one app at one moment. No I/O and no clock.
+``parse`` and ``child_views`` turn one raw object into a frozen view, ``store`` keeps the views of
+all apps by key, ``snapshot`` holds the views of one app at one moment. No I/O and no clock.
 """

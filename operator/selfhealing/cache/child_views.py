@@ -1,4 +1,4 @@
-"""Raw children to views, one function for each kind."""
+"""Turns raw children into views: one function per kind."""
 
 import re
 import sys
@@ -27,10 +27,10 @@ from selfhealing.cache.views import (
 )
 
 DEFAULT_PROGRESS_DEADLINE_SECONDS: Final = 600
-"""Kubernetes' default of a Deployment's progressDeadlineSeconds."""
+"""Seconds. Kubernetes' default of a Deployment's progressDeadlineSeconds."""
 
 DEFAULT_BACKOFF_LIMIT: Final = 6
-"""Kubernetes' default of a Job's backoffLimit."""
+"""Retries. Kubernetes' default of a Job's backoffLimit."""
 
 _REPLICA_SET: Final = re.compile(r'[Rr]eplica ?[Ss]et "(?P<name>[^"]+)"')
 
@@ -62,7 +62,7 @@ def _common_fields(kind: str, raw: Json) -> dict[str, Any]:
 
 
 def _owner_uid(references: Sequence[Json]) -> str:
-    """The uid of the controlling owner; of an app that owns it where there is none such."""
+    """Return the UID of the controller owner, else of an owning SelfHealingApp; else empty."""
     controllers = (owner["uid"] for owner in references if owner.get("controller"))
     apps = (
         owner["uid"]
@@ -92,10 +92,10 @@ def deployment_view(raw: Json) -> DeploymentView:
 
 
 def _template_hash(name: str, status: Json) -> str:
-    """The pod-template-hash of the current template, from the name of its ReplicaSet.
+    """Return the pod-template-hash of the current pods, from the name of their ReplicaSet.
 
-    The condition Progressing names it in every message that it has (pkg/controller/deployment,
-    Kubernetes 1.36): ``ReplicaSet "web-5d4f8c7b9" is progressing.``
+    Every message of the condition Progressing names it (pkg/controller/deployment, Kubernetes
+    1.36): ``ReplicaSet "web-5d4f8c7b9" is progressing.`` Empty if there is none.
     """
     progressing = next((c for c in condition_views(status) if c.type == "Progressing"), None)
     match = _REPLICA_SET.search(progressing.message) if progressing else None
@@ -105,9 +105,9 @@ def _template_hash(name: str, status: Json) -> str:
 
 
 def _is_only_replicas_manager(raw: Json) -> bool:
-    """Whether leaving ``replicas`` out of the next apply would reset it to 1.
+    """Whether the operator is the only field manager of ``replicas``.
 
-    So it is when the operator's manager owns the field and nobody else does.
+    Then an apply without ``replicas`` would reset it to 1.
     """
     managers = [
         entry.get("manager")
@@ -123,7 +123,7 @@ def job_view(raw: Json) -> JobView:
     true_conditions = {
         c["type"]: c for c in status.get("conditions") or () if c["status"] == "True"
     }
-    # FailureTarget comes first, Failed when the last pod has stopped.
+    # FailureTarget is set first; Failed follows when the last pod has stopped.
     failure = true_conditions.get("Failed") or true_conditions.get("FailureTarget") or {}
     result = next((kind for kind in ("Complete", "Failed") if kind in true_conditions), "")
     finished_at = status.get("completionTime") or true_conditions.get("Failed", {}).get(
@@ -185,7 +185,7 @@ def hpa_view(raw: Json) -> HpaView:
 
 
 def _metric_source(metric: Json) -> Json:
-    """The part of a MetricSpec or MetricStatus that its type names ("Resource": "resource")."""
+    """Return the part of a MetricSpec or MetricStatus that its type names."""
     kind = metric.get("type", "")
     source: Json = metric.get(kind[:1].lower() + kind[1:]) or {}
     return source
@@ -198,7 +198,7 @@ def _metric_name(metric: Json) -> str:
 
 
 def _format_metric_value(value: Json) -> str:
-    """A MetricTarget or MetricValueStatus as people read it: "31%", "128Mi"; empty if unknown."""
+    """Format a MetricTarget or MetricValueStatus: "31%", "128Mi"; empty if it has no value."""
     if "averageUtilization" in value:
         return f"{value['averageUtilization']}%"
     return str(value.get("averageValue") or value.get("value") or "")
@@ -237,7 +237,7 @@ def vpa_view(raw: Json) -> VpaView:
 
 
 def _find_app_container(entries: Sequence[Json]) -> Json:
-    """The entry about the app's own container."""
+    """Return the entry for the app's container; empty without one."""
     return next((e for e in entries if e.get("containerName") == names.CONTAINER_NAME), {})
 
 
@@ -253,4 +253,4 @@ CHILD_VIEWS: Final[Mapping[str, Callable[[Json], ChildView]]] = {
     "PodDisruptionBudget": pdb_view,
     "VerticalPodAutoscaler": vpa_view,
 }
-"""How each kind of child is viewed; the kinds that the operator makes."""
+"""By each kind of child that the operator creates, the function that parses it."""

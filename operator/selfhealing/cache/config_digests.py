@@ -1,7 +1,6 @@
-"""What ConfigMaps and Secrets hold, as digests only, and which apps it concerns.
+"""The digests of ConfigMaps and Secrets, and the apps whose pods read them.
 
-Their contents are never kept: a digest says that something has changed, and that is all that is
-asked.
+Contents are never kept: a digest is enough to detect a change.
 """
 
 import hashlib
@@ -25,7 +24,7 @@ NO_READERS: Final[frozenset[AppKey]] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class ConfigDigest:
-    """One ConfigMap or Secret: who it is, and a digest of what it holds."""
+    """The identity of a ConfigMap or Secret, and a digest of its contents."""
 
     key: AppKey
     kind: str
@@ -35,7 +34,7 @@ class ConfigDigest:
 
 
 def config_digest(raw: Json) -> ConfigDigest:
-    """View a ConfigMap or a Secret."""
+    """Compute the digest of a raw ConfigMap or Secret."""
     meta, kind = raw["metadata"], raw["kind"]
     return ConfigDigest(
         key=AppKey(sys.intern(meta["namespace"]), meta["name"]),
@@ -47,12 +46,12 @@ def config_digest(raw: Json) -> ConfigDigest:
 
 
 def _hash_contents(raw: Json) -> str:
-    """A hash of the contents, which shows nothing of them.
+    """Return a hash of the contents that does not reveal them.
 
-    It goes, hashed with others, into an annotation of pods, which more people may read than the
-    Secret. So that nobody can try out what a short password would come to, the Secret's uid goes
-    into it: it is random, and not known to those who may not read the Secret. What it costs: a
-    Secret that is deleted and made anew has changed, also when it holds the same.
+    Together with others it is hashed into an annotation of pods, which more users may read than
+    the Secret. The hash of a Secret is salted with its UID, which is random and unknown to those
+    who may not read the Secret: else a short password could be guessed. As a consequence a Secret
+    that is deleted and recreated has changed, even with the same contents.
     """
     salt = raw["metadata"]["uid"] if raw["kind"] == SECRET else ""
     parts = [salt, *(raw.get(field) or {} for field in _DATA_FIELDS)]
@@ -60,17 +59,20 @@ def _hash_contents(raw: Json) -> str:
 
 
 class ConfigIndex:
-    """The digests of all that is watched, whether an app refers to it or not: one may, later."""
+    """The digests of all watched ConfigMaps and Secrets, and the references of apps to them.
+
+    Objects without a reference are kept too, as an app may refer to them later.
+    """
 
     def __init__(self) -> None:
         self._digests: dict[tuple[str, ConfigRef], ConfigDigest] = {}
         self._references: dict[AppKey, frozenset[ConfigRef]] = {}
         self._readers: dict[tuple[str, ConfigRef], frozenset[AppKey]] = {}
 
-    # put and drop return the apps for which something has changed.
+    # upsert and delete return the apps that read the object, if its contents have changed.
 
     def upsert(self, view: ConfigDigest) -> frozenset[AppKey]:
-        """Take in that one is so, unless something newer is known of it."""
+        """Store a digest, unless a newer version is stored."""
         slot = view.key.namespace, ConfigRef(view.kind, view.key.name)
         stored = self._digests.get(slot)
         if stored is not None and stored.resource_version > view.resource_version:
@@ -80,7 +82,7 @@ class ConfigIndex:
         return self._readers.get(slot, NO_READERS) if has_changed else NO_READERS
 
     def delete(self, kind: str, key: AppKey, uid: str) -> frozenset[AppKey]:
-        """Forget one, if it is still the one with ``uid``."""
+        """Remove a digest, if the UID of its object is ``uid``."""
         slot = key.namespace, ConfigRef(kind, key.name)
         stored = self._digests.get(slot)
         if stored is None or stored.uid != uid:
@@ -89,7 +91,7 @@ class ConfigIndex:
         return self._readers.get(slot, NO_READERS)
 
     def set_references(self, app: AppKey, references: frozenset[ConfigRef]) -> None:
-        """Note what an app refers to, in place of what it referred to before."""
+        """Replace the references of an app."""
         previous = self._references.get(app, frozenset())
         for reference in previous - references:
             slot = app.namespace, reference
@@ -105,7 +107,7 @@ class ConfigIndex:
             self._references.pop(app, None)
 
     def digests_for(self, app: AppKey) -> dict[ConfigRef, str]:
-        """The digest of each thing that an app refers to; ABSENT for what is not there."""
+        """Return the digest of each object that an app refers to; ABSENT_DIGEST if missing."""
         return {
             reference: stored.digest
             if (stored := self._digests.get((app.namespace, reference)))
@@ -114,5 +116,5 @@ class ConfigIndex:
         }
 
     def uids(self, kind: str) -> dict[str, AppKey]:
-        """The uid and the namespace and name of each of a kind, to be compared with a list."""
+        """Return namespace and name by UID of all objects of a kind, to compare with a list."""
         return {view.uid: view.key for view in self._digests.values() if view.kind == kind}

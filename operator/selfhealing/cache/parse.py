@@ -1,4 +1,4 @@
-"""Raw objects of the API server to views. Missing fields become empty values, never errors."""
+"""Turns raw objects of the API server into views. A missing field becomes an empty value."""
 
 import re
 import sys
@@ -25,10 +25,11 @@ Json = Mapping[str, Any]
 _PROBE_KILL_MESSAGE: Final = re.compile(
     r"^(?:Init c|C)ontainer (?P<container>\S+) failed (?P<probe>liveness|startup) probe"
 )
-"""The kubelet's message on a Killing event (pkg/kubelet/kuberuntime, Kubernetes 1.36)."""
+"""The message of the kubelet's Killing Event after a failed probe (pkg/kubelet/kuberuntime of
+Kubernetes 1.36)."""
 
 JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
-"""On a pod: the uid of the Job that made it."""
+"""On a pod: the UID of the Job that created it."""
 
 _RESTARTING_PROBE_FIELDS: Final = ("startupProbe", "livenessProbe")
 _RESTARTING_PROBES: Final[Mapping[tuple[bool, ...], tuple[str, ...]]] = {
@@ -37,46 +38,47 @@ _RESTARTING_PROBES: Final[Mapping[tuple[bool, ...], tuple[str, ...]]] = {
     (False, True): ("liveness",),
     (True, True): ("startup", "liveness"),
 }
-"""By whether it has the fields; one object for all containers alike."""
+"""By whether the container has each of the fields; the tuples are shared to save memory."""
 
 _POD_STOP_MESSAGE: Final = re.compile(r"^Stopping container (?P<container>\S+)$")
-"""Its message when it stops a whole pod, also because a container of a pod that restarts nothing
-failed a probe: which one, it does not say."""
+"""The kubelet's message when it stops a whole pod. With restartPolicy Never it also does so after a
+failed probe, and the message does not name the probe."""
 
 UNREACHABLE_TAINT: Final = "node.kubernetes.io/unreachable"
-"""The taint of a node whose kubelet has fallen silent; its value is empty."""
+"""The taint of an unreachable node; its value is empty."""
 
 _PERSISTENT_VOLUME_SOURCES: Final = frozenset({"persistentVolumeClaim", "ephemeral"})
-"""Sources of a volume that claim storage."""
+"""Volume sources that use a PersistentVolumeClaim."""
 
 _START_FAILURE_REASONS: Final = frozenset({"StartError", "ContainerCannotRun"})
-"""Reasons of an end whose message is the container runtime's, not the app's."""
+"""Termination reasons whose message comes from the container runtime, not from the app."""
 
 
 def compact_json(value: Json) -> bytes:
-    """A document as JSON, in no more memory than its length.
+    """Serialise to JSON bytes of minimal size.
 
-    orjson leaves the buffer that it wrote to as large as it was: 4 KiB where 1 is needed.
+    The bytes of ``orjson.dumps`` keep the buffer that they were written to, up to four times as
+    large as the text.
     """
     return bytes(memoryview(orjson.dumps(value)))
 
 
 def key_of_app(raw: Json) -> AppKey:
-    """The key of a SelfHealingApp."""
+    """Return the key of a SelfHealingApp."""
     meta = raw["metadata"]
     return AppKey(sys.intern(meta["namespace"]), sys.intern(meta["name"]))
 
 
 def key_of_child(raw: Json) -> AppKey:
-    """The key of the app that a child is named after.
+    """Return the key of the app that a child belongs to: the child has the app's name.
 
-    Not that in its label, which somebody may have changed: that is drift, and must be seen.
+    The child's label is not used, because a changed label is drift that must be detected.
     """
     return key_of_app(raw)
 
 
 def key_of_pod(raw: Json) -> AppKey | None:
-    """The key of the app that a pod carries in its label, or None."""
+    """Return the key of the app in a pod's label; None without the label."""
     meta = raw["metadata"]
     app = (meta.get("labels") or {}).get(names.LABEL_APP)
     return AppKey(sys.intern(meta["namespace"]), sys.intern(app)) if app else None
@@ -164,10 +166,13 @@ def _template_hash(labels: Json) -> str:
 
 
 def _unreachable_toleration_seconds(tolerations: Iterable[Json]) -> int | None:
-    """How long a pod is left on a node with the taint UNREACHABLE, as Kubernetes reckons it.
+    """Return how many seconds Kubernetes leaves a pod on a node with UNREACHABLE_TAINT.
 
-    The first toleration that fits counts (GetMatchingTolerations in k8s.io/component-helpers); an
-    admission plugin adds one of 300 s to pods that have none of their own.
+    The first matching toleration counts (GetMatchingTolerations in k8s.io/component-helpers). The
+    admission plugin DefaultTolerationSeconds adds one of 300 s to pods without one.
+
+    Returns:
+        0 without a matching toleration; None if the toleration has no limit.
     """
     for toleration in tolerations:
         if (
@@ -181,7 +186,7 @@ def _unreachable_toleration_seconds(tolerations: Iterable[Json]) -> int | None:
 
 
 def _memory_limit(containers: Iterable[Json]) -> str:
-    """The memory limit of the app's own container: in a spec, or in a status as it is applied."""
+    """Return the memory limit of the app's container, from a pod's spec or status; else empty."""
     for container in containers:
         if container["name"] == names.CONTAINER_NAME:
             limits = (container.get("resources") or {}).get("limits") or {}
@@ -190,7 +195,7 @@ def _memory_limit(containers: Iterable[Json]) -> str:
 
 
 def _is_sidecar(init_container: Json) -> bool:
-    """Whether an init container is one that runs on beside the app."""
+    """Whether an init container is a sidecar, which keeps running beside the app."""
     return init_container.get("restartPolicy") == "Always"
 
 
@@ -229,9 +234,10 @@ def _termination(raw: Json | None) -> Termination | None:
 
 
 def container_kill_event(raw: Json) -> ContainerKillEvent | None:
-    """View an Event by which the kubelet says that it kills a container.
+    """Parse an Event with which the kubelet reports the kill of a container.
 
-    Returns None for any other Event.
+    Returns:
+        The kill; None for any other Event.
     """
     target = raw.get("involvedObject") or {}
     message = raw.get("message") or ""
@@ -254,7 +260,7 @@ def container_kill_event(raw: Json) -> ContainerKillEvent | None:
 
 
 def is_node_unreachable(raw: Json) -> bool:
-    """Whether nothing is heard of a node; one that says that it is not ready is heard of."""
+    """Whether a node is unreachable; a node that reports that it is not ready is reachable."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
     return any(
         condition["type"] == "Ready" and condition["status"] == "Unknown"
@@ -277,17 +283,17 @@ def condition_views(status: Json) -> tuple[ConditionView, ...]:
 
 
 def parse_resource_version(meta: Json) -> int:
-    """The resource version as a number.
+    """Return the resource version as a number; 0 if it is missing or not a number.
 
-    Versions of one resource type order as whole numbers (Kubernetes KEP-5504, stable in 1.35; so in
-    every release before it, by etcd's revisions).
+    Resource versions of one kind are comparable as integers: guaranteed by Kubernetes KEP-5504
+    (stable in 1.35), and true before it because they are etcd revisions.
     """
     value = str(meta.get("resourceVersion", "0"))
     return int(value) if value.isdigit() else 0
 
 
 def parse_time(value: str | None) -> datetime | None:
-    """Read an RFC 3339 time to the whole second; None when there is none."""
+    """Parse an RFC 3339 time, cut to whole seconds; None for an empty value."""
     return datetime.fromisoformat(value).replace(microsecond=0) if value else None
 
 

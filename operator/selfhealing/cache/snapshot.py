@@ -1,4 +1,4 @@
-"""Everything that is known of one app at one moment."""
+"""All views of one app at one moment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,10 +20,16 @@ from selfhealing.cache.views import (
 
 @dataclass(frozen=True, slots=True)
 class AppSnapshot:
-    """One app, its children by kind, its pods and the probe kills of their containers.
+    """One app with its children, pods and container kills.
 
-    ``departed``: pods that are gone, but whose restarts may not be accounted for yet; ``config``:
-    the digest of each ConfigMap and Secret that is followed, ABSENT for one that is not there.
+    Attributes:
+        app: the SelfHealingApp.
+        children: the objects with the app's name, by kind, also those that another owner has.
+        pods: the pods that carry the app's label, sorted by name.
+        kill_events: the kills of containers of ``pods`` and ``deleted_pods``.
+        deleted_pods: deleted pods whose restarts are not yet counted in the status.
+        config_digests: the digest of each ConfigMap and Secret whose change replaces the pods;
+            ABSENT_DIGEST for one that does not exist.
     """
 
     app: AppView
@@ -35,37 +41,37 @@ class AppSnapshot:
 
     @property
     def deployment(self) -> DeploymentView | None:
-        """The app's Deployment, if there is one that belongs to it."""
+        """The Deployment that the app owns, or None."""
         child = self._owned_child("Deployment")
         return child if isinstance(child, DeploymentView) else None
 
     @property
     def job(self) -> JobView | None:
-        """The app's Job, if there is one that belongs to it."""
+        """The Job that the app owns, or None."""
         child = self._owned_child("Job")
         return child if isinstance(child, JobView) else None
 
     @property
     def service(self) -> ServiceView | None:
-        """The app's Service, if there is one that belongs to it."""
+        """The Service that the app owns, or None."""
         child = self._owned_child("Service")
         return child if isinstance(child, ServiceView) else None
 
     @property
     def hpa(self) -> HpaView | None:
-        """The app's HorizontalPodAutoscaler, if there is one that belongs to it."""
+        """The HorizontalPodAutoscaler that the app owns, or None."""
         child = self._owned_child("HorizontalPodAutoscaler")
         return child if isinstance(child, HpaView) else None
 
     @property
     def pdb(self) -> PdbView | None:
-        """The app's PodDisruptionBudget, if there is one that belongs to it."""
+        """The PodDisruptionBudget that the app owns, or None."""
         child = self._owned_child("PodDisruptionBudget")
         return child if isinstance(child, PdbView) else None
 
     @property
     def vpa(self) -> VpaView | None:
-        """The app's VerticalPodAutoscaler, if there is one that belongs to it."""
+        """The VerticalPodAutoscaler that the app owns, or None."""
         child = self._owned_child("VerticalPodAutoscaler")
         return child if isinstance(child, VpaView) else None
 

@@ -1,8 +1,8 @@
-"""The slim store of everything that is watched, by app.
+"""The views of all watched objects, by app.
 
-It takes views and gives Facts. An older version of an object never replaces a newer one, and one
-that is gone stays gone, so that the answer to a write may be stored at once and the watch may bring
-the same, or less, later.
+An older version of an object never replaces a newer one, and a deleted object does not come back.
+So the response to a write can be stored at once, although the watch delivers the same version, or
+an older one, later.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -18,20 +18,21 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey, AppView, ChildView, ContainerKillEvent, PodView
 
 MAX_KILL_EVENTS: Final = 4096
-"""Probe kills that are kept; those of pods that are not ours pass through here too."""
+"""Kill Events that are kept, the latest ones; Events of pods of other owners count as well."""
 
 MAX_TOMBSTONES: Final = 4096
-"""Objects whose end is remembered, for the late answer to a write or a late watch event."""
+"""Deleted objects that are remembered, so that a late response or watch event does not restore
+them."""
 
 _K = TypeVar("_K")
 _V = TypeVar("_V", AppView, ChildView, PodView)
 
 
 class Store:
-    """Apps, children, pods and probe kills. Not thread-safe: one event loop owns it.
+    """Apps, children, pods and kill Events. Not thread-safe: one event loop owns it.
 
     Attributes:
-        configs: what the pods are configured by.
+        config_index: the digests of ConfigMaps and Secrets, and the apps that read them.
     """
 
     def __init__(self) -> None:
@@ -47,10 +48,10 @@ class Store:
         self._unattributed_kills: FIFOCache[tuple[str, str], ContainerKillEvent] = FIFOCache(
             MAX_KILL_EVENTS
         )
-        """Kills without a word of a probe, kept apart: every pod that is deleted has one."""
+        """Kill Events that name no probe; bounded separately, as every deleted pod emits one."""
         self._tombstones: FIFOCache[str, int] = FIFOCache(MAX_TOMBSTONES)
 
-    # Each put_* returns whether something changed.
+    # Each upsert_* returns whether something changed.
 
     def upsert_app(self, view: AppView) -> bool:
         """Store an app."""
@@ -61,7 +62,7 @@ class Store:
         return self._upsert_nested(self._children, key, view.kind, view)
 
     def upsert_pod(self, key: AppKey, view: PodView) -> bool:
-        """Store a pod of ``key``; a pod whose label was changed leaves its former app."""
+        """Store a pod of ``key``; a pod whose label has changed is removed from its former app."""
         previous_app = self._app_of_pod.get(view.uid)
         if previous_app is not None and previous_app != key:
             self._remove_pod(previous_app, view.uid)
@@ -72,10 +73,14 @@ class Store:
         return changed
 
     def upsert_kill_event(self, event: ContainerKillEvent) -> AppKey | None:
-        """Store a kill; returns the app whose pod it was, if that is known and it is news."""
+        """Store a kill Event.
+
+        Returns:
+            The app of the pod; None if the pod is unknown or the Event is not new.
+        """
         key = self._app_of_pod.get(event.pod_uid)
         if not event.probe and key is not None and self._pods[key][event.pod_uid].kubelet_restarts:
-            return None  # the kubelet would have named the probe
+            return None  # the pod is being deleted: for a failed probe the Event names the probe
         kills = self._probe_kills if event.probe else self._unattributed_kills
         container_key = (event.pod_uid, event.container)
         stored = kills.get(container_key)
@@ -84,11 +89,11 @@ class Store:
         kills[container_key] = event
         return key
 
-    # Each drop_* takes the version at which the object went, where that is known: only what is
-    # older stays away. A pod or a child may come back with a newer one, when its label does.
+    # Each delete_* takes the resource version of the deletion, if known. Only older versions are
+    # rejected afterwards: a pod or child whose label is restored comes back with a newer one.
 
     def delete_app(self, key: AppKey, uid: str, resource_version: int = 0) -> None:
-        """Forget an app, if it is still the one with ``uid``."""
+        """Remove an app, if its UID is ``uid``."""
         stored = self._apps.get(key)
         if stored is not None and stored.uid == uid:
             del self._apps[key]
@@ -98,7 +103,7 @@ class Store:
         self._add_tombstone(uid, resource_version)
 
     def delete_child(self, key: AppKey, kind: str, uid: str, resource_version: int = 0) -> None:
-        """Forget a child, if it is still the one with ``uid``."""
+        """Remove a child, if its UID is ``uid``."""
         children = self._children.get(key, {})
         stored = children.get(kind)
         if stored is not None and stored.uid == uid:
@@ -109,9 +114,12 @@ class Store:
         self._add_tombstone(uid, resource_version)
 
     def delete_pod(self, uid: str, resource_version: int = 0) -> AppKey | None:
-        """Forget a pod and its probe kills; returns the app that it belonged to.
+        """Remove a pod and its kill Events.
 
-        One whose containers were restarted is remembered as departed until that is accounted for.
+        A pod with restarts stays among the deleted pods until ``release_counted`` is called.
+
+        Returns:
+            The app that the pod belonged to; None if the pod is unknown.
         """
         key = self._app_of_pod.pop(uid, None)
         if key is not None:
@@ -124,7 +132,7 @@ class Store:
         return key
 
     def release_counted(self, key: AppKey, pods: Iterable[PodView]) -> None:
-        """Forget pods that are gone, and their probe kills: their restarts are accounted for."""
+        """Remove deleted pods and their kill Events once their restarts are counted."""
         deleted = self._deleted_pods.get(key, {})
         for pod in pods:
             deleted.pop(pod.uid, None)
@@ -135,21 +143,22 @@ class Store:
             self._deleted_pods.pop(key, None)
 
     def keys(self) -> Collection[AppKey]:
-        """The keys of all apps."""
+        """Return the keys of all apps."""
         return self._apps.keys()
 
     def apps(self) -> Iterator[AppView]:
-        """All apps."""
+        """Iterate over all apps."""
         return iter(self._apps.values())
 
     def app(self, key: AppKey) -> AppView | None:
-        """One app."""
+        """Return one app; None if it is unknown."""
         return self._apps.get(key)
 
     def uids(self, kind: str) -> dict[str, AppKey]:
-        """The uid and the app of every stored object of ``kind``, to be compared with a list.
+        """Return the UIDs of all stored objects of a kind, to compare them with a list.
 
-        A ConfigMap or a Secret is no one app's: it goes by its own namespace and name.
+        Returns:
+            By UID the app of the object; of a ConfigMap or Secret its own namespace and name.
         """
         if kind == names.KIND:
             return {view.uid: key for key, view in self._apps.items()}
@@ -162,10 +171,10 @@ class Store:
         }
 
     def snapshot(self, key: AppKey) -> AppSnapshot | None:
-        """Everything known of one app, in an order that does not depend on when it came.
+        """Return all views of one app, in an order that does not depend on their arrival.
 
         Returns:
-            The facts, or None if there is no such app.
+            The snapshot; None if the app is unknown.
         """
         app = self._apps.get(key)
         if app is None:
@@ -188,9 +197,10 @@ class Store:
         )
 
     def _upsert(self, objects: dict[_K, _V], key: _K, view: _V) -> bool:
-        """Store ``view`` unless it is older; returns whether it says anything new.
+        """Store ``view`` unless a newer version is stored; return whether its content is new.
 
-        Versions order within a kind, whichever object they belong to (see ``parse.version``).
+        Resource versions of one kind are comparable, also between different objects (see
+        ``parse_resource_version``).
         """
         stored = objects.get(key)
         if self._tombstones.get(view.uid, -1) >= view.resource_version:

@@ -1,8 +1,8 @@
-"""The frozen views that are kept of live objects.
+"""The frozen views of live objects.
 
-Times are aware datetimes in whole seconds, as the API server keeps them in a pod's status; None is
-"not known". Free text of the cluster is cut to ``TEXT_LIMIT`` characters. Documents that are needed
-as a whole but seldom (a spec, a status) are kept as compact JSON bytes: a tenth of the dicts' size.
+Times are aware datetimes in whole seconds, as the API server keeps them in a pod's status; None
+means unknown. Free text from the cluster is cut to ``TEXT_LIMIT`` characters. A spec or a status is
+kept as compact JSON bytes, because it is seldom read and takes a tenth of the memory of dicts.
 """
 
 from dataclasses import dataclass
@@ -10,26 +10,31 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 TEXT_LIMIT: Final = 1024
-"""Long enough for the cause, which the kubelet writes at the end of a failed pull's message."""
+"""Characters. The kubelet's message of a failed image pull ends with the cause, and fits."""
 
 
 class AppKey(NamedTuple):
-    """What an app is called: the key of the queue, the store and the logs."""
+    """The namespace and name of an app: its key in the work queue, the store and the logs."""
 
     namespace: str
     name: str
 
     def __str__(self) -> str:
-        """Return the key as it is read in logs."""
+        """Return ``namespace/name``."""
         return f"{self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Termination:
-    """How a container ended. ``reason`` is the kubelet's: Completed, Error, OOMKilled.
+    """The end of a container.
 
-    ``message`` is kept only where the runtime wrote it, because the container could not start: an
-    app's own last words may hold secrets.
+    Attributes:
+        reason: the kubelet's reason: Completed, Error, OOMKilled…
+        exit_code: the exit code.
+        started_at: when the container started.
+        finished_at: when it ended.
+        message: why the container could not start, as the container runtime says; empty if it had
+            started, because the termination message of an app may contain secrets.
     """
 
     reason: str
@@ -41,11 +46,21 @@ class Termination:
 
 @dataclass(frozen=True, slots=True)
 class ContainerView:
-    """One container of a pod. ``waiting`` is a reason such as CrashLoopBackOff, or empty.
+    """One container of a pod.
 
-    ``init``: it runs to its end before the app starts; ``image`` is the one that the pod asks for;
-    ``killers``: which probes it has that may cost it its life, "startup" and "liveness";
-    ``starting``: it runs, and its startup probe has not succeeded yet.
+    Attributes:
+        name: the container's name.
+        image: the image in the pod's spec.
+        restarting_probes: those of its probes whose failure restarts it: "startup", "liveness".
+        is_init: it must complete before the app starts; False for a sidecar.
+        ready: whether it is ready.
+        restarts: its restart count.
+        waiting_reason: why it waits, such as CrashLoopBackOff; empty if it does not wait.
+        waiting_message: the message for ``waiting_reason``.
+        running_since: when it started, if it runs.
+        starting: it runs, and its startup probe has not succeeded yet.
+        terminated: how it ended, if it has ended and is not restarted yet.
+        last_termination: how it ended before its last restart.
     """
 
     name: str
@@ -64,21 +79,24 @@ class ContainerView:
 
 @dataclass(frozen=True, slots=True)
 class PodView:
-    """One pod of an app.
+    """One pod of an app. Fields that are not listed have the meaning of the pod's own fields.
 
-    ``ready_reason`` is why it is not ready: the kubelet's ContainersNotReady, or empty where
-    somebody else took the readiness away; ``unschedulable`` the scheduler's message, or empty;
-    ``initialized``: its init containers are through; ``restart_policy`` is Always but in a Job;
-    ``template_hash`` tells the pods of one ReplicaSet, or of one Job, from those of others;
-    ``node_patience``: seconds that Kubernetes leaves it on a silent node, None for ever.
-
-    ``memory_limit`` is what the app's container may use by the pod's spec, ``memory_applied`` what
-    the kubelet says that it has set; both may change in a pod that runs, and are empty where there
-    is no limit or no word of it.
-
-    ``claims``: it mounts storage that outlives a container, so another pod may not get it while
-    this one may still run. ``deleted_at`` is when a pod that was deleted should have been gone: its
-    grace period is in it. Until its ``finalizers`` are taken off, it stays even then.
+    Attributes:
+        ready_reason: why it is not ready: the kubelet's ContainersNotReady; empty if another
+            component set Ready to False.
+        initialized: its init containers have completed.
+        deleting: it has a deletion timestamp.
+        deleted_at: when it should be gone after its deletion, grace period included. It stays
+            longer while it has ``finalizers``.
+        template_hash: tells the pods of one ReplicaSet, or of one Job, from others.
+        restart_policy: Always, except in a Job.
+        unschedulable: the scheduler's message if no node fits; else empty.
+        unreachable_toleration_seconds: how long Kubernetes leaves it on an unreachable node; None
+            means for ever.
+        memory_limit: the memory limit of the app's container in the pod's spec; empty without one.
+        applied_memory_limit: the memory limit that the kubelet has applied; empty if unknown.
+        has_persistent_volumes: it mounts storage that outlives it. Another pod may not get the
+            storage while this one may still run.
     """
 
     uid: str
@@ -114,9 +132,10 @@ class PodView:
 
 @dataclass(frozen=True, slots=True)
 class ConditionView:
-    """A condition of a child: type, status ("True", "False", "Unknown"), reason, message.
+    """A condition of a child; ``status`` is "True", "False" or "Unknown".
 
-    ``since`` is when the status last changed.
+    Attributes:
+        since: when ``status`` last changed.
     """
 
     type: str
@@ -128,10 +147,15 @@ class ConditionView:
 
 @dataclass(frozen=True, slots=True)
 class ChildView:
-    """What is the same for every child.
+    """The fields that the views of all kinds of children share.
 
-    ``applied`` is the hash in ANNOTATION_APPLIED, ``owned_by`` the uid of the owner,
-    ``document`` the labels, annotations, owners and spec as JSON, to tell drift by.
+    Attributes:
+        owner_uid: the UID of the controller owner, else of an owning SelfHealingApp; else empty.
+        applied_hash: the value of ANNOTATION_APPLIED_HASH; empty without it.
+        adopt: ANNOTATION_ADOPT is "true".
+        deleting: it has a deletion timestamp.
+        manifest_json: labels, annotations, owners and spec as JSON, to detect drift.
+        conditions: the conditions of its status.
     """
 
     kind: str
@@ -148,10 +172,11 @@ class ChildView:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentView(ChildView):
-    """A Deployment's numbers.
+    """A Deployment.
 
-    ``template_hash`` marks the pods of its current template, empty when it does not say;
-    ``owns_replicas``: the operator's own manager holds spec.replicas.
+    Attributes:
+        template_hash: the pod-template-hash of its current pods; empty if unknown.
+        owns_replicas: the operator is the only field manager of ``spec.replicas``.
     """
 
     generation: int
@@ -167,11 +192,15 @@ class DeploymentView(ChildView):
 
 @dataclass(frozen=True, slots=True)
 class JobView(ChildView):
-    """A Job's numbers.
+    """A Job.
 
-    ``run`` is the hash in ANNOTATION_RUN; ``completions`` None: the first pod that succeeds ends
-    the work. ``result`` is "Complete", "Failed" or empty, ``reason`` and ``message`` are those of
-    the failure, which is known before the last pods have stopped.
+    Attributes:
+        run_hash: the value of ANNOTATION_RUN_HASH; empty without it.
+        completions: how many pods must succeed; None: the first success completes the Job.
+        active_deadline_seconds: seconds that the Job may run; None without a limit.
+        result: "Complete" or "Failed"; empty while it runs.
+        reason: why it failed; set before the last pods have stopped.
+        message: the message for ``reason``.
     """
 
     run_hash: str
@@ -191,7 +220,7 @@ class JobView(ChildView):
 
 @dataclass(frozen=True, slots=True)
 class ServiceView(ChildView):
-    """Where a Service can be reached."""
+    """The address of a Service; ``ingress`` is the load balancer's host name or IP."""
 
     port: int
     node_port: int
@@ -200,7 +229,7 @@ class ServiceView(ChildView):
 
 @dataclass(frozen=True, slots=True)
 class MetricView:
-    """One metric of an autoscaler: "31%/50%" as current and target."""
+    """One metric of an autoscaler; ``current`` and ``target`` are texts such as "31%"."""
 
     name: str
     current: str
@@ -209,7 +238,7 @@ class MetricView:
 
 @dataclass(frozen=True, slots=True)
 class HpaView(ChildView):
-    """A HorizontalPodAutoscaler's numbers."""
+    """A HorizontalPodAutoscaler."""
 
     current_replicas: int
     desired_replicas: int
@@ -221,10 +250,13 @@ class HpaView(ChildView):
 
 @dataclass(frozen=True, slots=True)
 class PdbView(ChildView):
-    """A PodDisruptionBudget's numbers: ``limit`` as it is written, "maxUnavailable 1".
+    """A PodDisruptionBudget.
 
-    ``allowed`` pods may go now, ``healthy`` are ready, ``required`` of them must stay; None while
-    Kubernetes has not counted.
+    Attributes:
+        limit: the limit in the spec, as text: "maxUnavailable 1".
+        disruptions_allowed: how many pods may be evicted now; None until Kubernetes has counted.
+        current_healthy: how many pods are ready; None until Kubernetes has counted.
+        desired_healthy: how many pods must stay; None until Kubernetes has counted.
     """
 
     limit: str
@@ -234,7 +266,7 @@ class PdbView(ChildView):
 
 
 class ResourceQuantities(NamedTuple):
-    """CPU and memory as quantities; empty where there is none."""
+    """CPU and memory as Kubernetes quantities; empty where not given."""
 
     cpu: str
     memory: str
@@ -242,7 +274,7 @@ class ResourceQuantities(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class VpaView(ChildView):
-    """What a VerticalPodAutoscaler says of the app's own container; None while it says nothing."""
+    """A VerticalPodAutoscaler's recommendation for the app's container; None without one."""
 
     update_mode: str
     controlled_resources: tuple[str, ...]
@@ -253,9 +285,13 @@ class VpaView(ChildView):
 
 @dataclass(frozen=True, slots=True)
 class AppView:
-    """One SelfHealingApp: ``spec`` and ``status`` as JSON.
+    """One SelfHealingApp.
 
-    ``approve`` and ``resume`` are what people wrote in the annotations of those names.
+    Attributes:
+        approve: the value of ANNOTATION_APPROVE; empty without it.
+        resume: the value of ANNOTATION_RESUME; empty without it.
+        spec: the stored spec as JSON; it may be invalid.
+        status: the stored status as JSON.
     """
 
     key: AppKey
@@ -271,10 +307,14 @@ class AppView:
 
 @dataclass(frozen=True, slots=True)
 class ContainerKillEvent:
-    """A container that the kubelet killed, told by its Event.
+    """A kill of a container, as the kubelet's Event reports it.
 
-    ``probe`` is "liveness" or "startup" where one failed, and empty where the kubelet does not say
-    why: it stopped the whole pod. ``at`` is the last time it happened.
+    Attributes:
+        pod_uid: the UID of the pod.
+        container: the container's name.
+        probe: the probe that failed, "liveness" or "startup"; empty if the Event names none because
+            the kubelet stopped the whole pod.
+        at: when the kill last happened.
     """
 
     pod_uid: str
@@ -285,7 +325,7 @@ class ContainerKillEvent:
 
 @dataclass(frozen=True, slots=True)
 class NodeCount:
-    """How many nodes the cluster has, and which of them nothing is heard of."""
+    """The number of nodes in the cluster, and the names of the unreachable ones."""
 
     total: int
     unreachable: frozenset[str]

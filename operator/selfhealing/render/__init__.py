@@ -1,7 +1,6 @@
-"""Spec to children: what one SelfHealingApp stands for in plain Kubernetes objects.
+"""Renders the spec of a SelfHealingApp into the manifests of its children.
 
-Everything here is a pure function from values to plain dicts. Nothing reads a cluster, a clock or
-the environment, so that ``children`` can be replayed, compared and shown without a cluster.
+Pure functions from values to plain dicts: nothing reads the cluster, a clock or the environment.
 """
 
 from selfhealing.render.children import build_children

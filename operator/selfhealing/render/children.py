@@ -1,4 +1,4 @@
-"""All children of one app, sealed and in the order in which they are applied."""
+"""Renders all children of one app, in the order in which they are applied."""
 
 from typing import Any
 
@@ -20,16 +20,16 @@ def build_children(
     overrides: Overrides = NO_OVERRIDES,
     pod_template: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Any], ...]:
-    """Render every child of ``owner`` as a plain dict that is ready to be applied.
+    """Return the manifests of an app's children, with their applied hashes.
 
-    The Deployment or Job comes first: an autoscaler that finds no target reports an error.
+    The workload comes first, because an autoscaler without its target reports an error.
 
     Args:
-        owner: the app that the children belong to.
-        spec: the desired state.
-        overrides: what remediation puts in place of the spec.
-        pod_template: the template of the spec where it is rendered already, as with the hash of
-            the ConfigMaps and Secrets that the pods read; else it is rendered without one.
+        owner: the app.
+        spec: the app's spec.
+        overrides: values that replace parts of the spec.
+        pod_template: the pod template of the spec, with its config hash; rendered without a config
+            hash if not given.
     """
     if pod_template is None:
         pod_template = build_pod_template(owner.name, spec)

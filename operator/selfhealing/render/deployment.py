@@ -1,4 +1,4 @@
-"""The Deployment: pods, their number and how a new version replaces the old one."""
+"""Renders the Deployment."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from selfhealing.render.overrides import NO_OVERRIDES, Overrides
 from selfhealing.render.pod import is_job
 
 DEFAULT_REPLICAS = 1
-"""Pods of an app that names neither replicas nor autoscaling."""
+"""The number of pods if neither ``replicas`` nor ``autoscaling`` is given."""
 
 
 def build_deployment(
@@ -17,13 +17,13 @@ def build_deployment(
     pod_template: dict[str, Any],
     overrides: Overrides = NO_OVERRIDES,
 ) -> dict[str, Any] | None:
-    """Return the apps/v1 Deployment of ``owner``, or None for an app that runs to its end.
+    """Return the apps/v1 Deployment of an app; None if the app is a Job.
 
-    With autoscaling ``replicas`` is left out: it belongs to the HorizontalPodAutoscaler.
+    With autoscaling it has no ``replicas``: the HorizontalPodAutoscaler owns that field.
 
-    With vertical scaling the owner is not named as its controller: VPA takes the topmost controller
-    that can be scaled for what it resizes, goes up to the SelfHealingApp, and recommends nothing to
-    its Deployment (pkg/target/controller_fetcher of VPA 1.7).
+    With vertical scaling its owner reference is not the controller reference. VPA follows these up
+    to the topmost scalable controller, which would be the SelfHealingApp, and would make no
+    recommendation for the Deployment (pkg/target/controller_fetcher of VPA 1.7).
     """
     if is_job(spec):
         return None
@@ -51,12 +51,12 @@ def build_deployment(
 
 
 def desired_replicas(spec: SelfHealingAppSpec) -> int | None:
-    """The number of pods that the operator sets; None when the autoscaler sets it."""
+    """Return the ``replicas`` that the operator sets; None if the autoscaler sets them."""
     if spec.autoscaling is not None:
         return None
     return DEFAULT_REPLICAS if spec.replicas is None else spec.replicas
 
 
 def min_replicas(spec: SelfHealingAppSpec) -> int:
-    """The number of pods that an app has at least, whoever sets it."""
+    """Return the minimum number of pods, with or without an autoscaler."""
     return spec.autoscaling.min_replicas if spec.autoscaling else desired_replicas(spec) or 0

@@ -1,4 +1,4 @@
-"""The HorizontalPodAutoscaler: how many pods the load asks for."""
+"""Renders the HorizontalPodAutoscaler."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from selfhealing.render.overrides import NO_OVERRIDES, Overrides
 def build_hpa(
     owner: Owner, spec: SelfHealingAppSpec, overrides: Overrides = NO_OVERRIDES
 ) -> dict[str, Any] | None:
-    """Return the autoscaling/v2 HorizontalPodAutoscaler of ``owner``, or None without autoscaling.
+    """Return the autoscaling/v2 HorizontalPodAutoscaler of an app; None without autoscaling.
 
-    Without any metric Kubernetes itself takes 80 % of the requested CPU.
+    Without a metric Kubernetes targets 80 % of the requested CPU.
     """
     autoscaling = spec.autoscaling
     if autoscaling is None:
@@ -32,18 +32,18 @@ def build_hpa(
 
 
 def _min_replicas(autoscaling: AutoscalingSpec, overrides: Overrides) -> int:
-    """The fewest pods: an autoscaler keeps to that also while it is blind."""
+    """Return ``minReplicas``, which an autoscaler also keeps to while it has no metrics."""
     requested = max(autoscaling.min_replicas, overrides.min_replicas or 0)
     return min(requested, autoscaling.max_replicas)
 
 
 def scaled_resources(autoscaling: AutoscalingSpec | None) -> set[str]:
-    """The resources whose use the number of pods follows: cpu, memory."""
+    """Return the resources that an autoscaler scales on: cpu, memory."""
     if autoscaling is None:
         return set()
     metrics = _metrics(autoscaling)
     if not metrics:
-        return {"cpu"}  # Kubernetes' own choice
+        return {"cpu"}  # Kubernetes' default metric
     sources = (metric.get("resource") or metric.get("containerResource") for metric in metrics)
     return {source["name"] for source in sources if source}
 

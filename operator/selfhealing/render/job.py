@@ -1,4 +1,4 @@
-"""The Job: an app that runs to its end, and how often it is tried."""
+"""Renders the Job of an app with restartPolicy OnFailure or Never."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ from selfhealing.render.meta import Owner, build_metadata, omit_none
 from selfhealing.render.pod import is_job
 
 DEFAULT_COMPLETIONS = 1
-"""Kubernetes' default, where neither completions nor parallelism is given."""
+"""Kubernetes' default if neither completions nor parallelism is given."""
 
 
 def build_job(
     owner: Owner, spec: SelfHealingAppSpec, pod_template: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """Return the batch/v1 Job of ``owner``, or None for an app that serves for ever.
+    """Return the batch/v1 Job of an app; None if the app is a Deployment.
 
-    The selector, and the labels that it finds the Job's pods by, are left to the API server.
+    The API server sets the selector and the labels of the pods that it matches.
     """
     if not is_job(spec):
         return None
@@ -44,10 +44,9 @@ def build_job(
 
 
 def run_hash(spec: SelfHealingAppSpec, pod_template: Mapping[str, Any]) -> str:
-    """The hash of what can never be changed in a Job: another one asks for a new run.
+    """Return the hash of the Job's immutable fields; a different hash means a new Job.
 
-    Only what the user wrote goes into it, not our labels: a new release of the operator must not
-    run again what has been run.
+    The operator's labels are not part of it: a new version of the operator must not rerun a Job.
     """
     job = spec.job or JobSpec()
     immutable_fields = {

@@ -1,4 +1,4 @@
-"""What all children have in common: owner, labels, selector, and the mark of what was applied."""
+"""Renders the metadata that all children share: owner, labels and applied hash."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from selfhealing.api import names
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The SelfHealingApp that the children belong to."""
+    """The SelfHealingApp that owns the children."""
 
     namespace: str
     name: str
@@ -19,15 +19,15 @@ class Owner:
 
 
 def selector(name: str) -> dict[str, str]:
-    """The labels by which the Deployment and the Service find the pods of the app ``name``.
+    """Return the label selector of the pods of the app ``name``.
 
-    A Deployment's selector can never change: this must not either.
+    It must never change, because a Deployment's selector is immutable.
     """
     return {names.LABEL_APP: name}
 
 
 def labels(name: str) -> dict[str, str]:
-    """The labels of every child and every pod of the app ``name``."""
+    """Return the labels of the children and pods of the app ``name``."""
     return {
         **selector(name),
         "app": name,
@@ -41,9 +41,12 @@ def labels(name: str) -> dict[str, str]:
 def build_metadata(
     owner: Owner, annotations: dict[str, str] | None = None, *, is_controller: bool = True
 ) -> dict[str, Any]:
-    """The metadata of a child: named as its owner, owned by it, deleted with it.
+    """Return the metadata of a child, which has its owner's name and is deleted with it.
 
-    ``controlled`` names the owner as its controller, too.
+    Args:
+        owner: the app.
+        annotations: annotations of the child.
+        is_controller: whether the owner reference is the controller reference.
     """
     result: dict[str, Any] = {
         "name": owner.name,
@@ -66,10 +69,10 @@ def build_metadata(
 
 
 def with_applied_hash(child: dict[str, Any]) -> dict[str, Any]:
-    """Return ``child`` with the hash of itself in its annotations.
+    """Return a manifest with its hash in an annotation.
 
-    The hash lets a freshly started operator see without a write that a child is what it would
-    apply, also where the difference is a field that is no longer in the manifest.
+    By the hash a restarted operator sees without a write that a child is up to date. It also
+    detects a field that is no longer in the manifest, which a comparison of fields does not.
     """
     digest = hashlib.sha256(orjson.dumps(child, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
     meta = child["metadata"]
@@ -78,10 +81,10 @@ def with_applied_hash(child: dict[str, Any]) -> dict[str, Any]:
 
 
 def omit_none(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values of any shape
-    """The fields that the user gave: None means not given, an explicit 0 or false is kept."""
+    """Return the fields that are not None; an explicit 0 or false is kept."""
     return {key: value for key, value in fields.items() if value is not None}
 
 
 def omit_empty(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values of any shape
-    """The lists and maps that hold something: an empty one means the same as none to Kubernetes."""
+    """Return the lists and maps that are not empty; to Kubernetes empty means not given."""
     return {key: value for key, value in fields.items() if value}

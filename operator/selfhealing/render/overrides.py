@@ -1,7 +1,7 @@
-"""What healing puts in place of the spec: an earlier pod template, more memory, more pods.
+"""The overrides of remediations: an earlier pod template, a higher memory limit, more pods.
 
-The spec itself is never edited: these are laid over what is rendered from it, for as long as the
-status asks for them.
+A remediation never edits the spec. Its overrides are applied to the rendered manifests for as long
+as they are in the status.
 """
 
 import hashlib
@@ -20,11 +20,13 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What stands in place of the spec; all empty when the spec alone counts.
+    """Values that replace parts of the spec; all are empty without a remediation in force.
 
-    ``template`` is a whole pod template, ``memory`` a quantity for the app's own container,
-    ``min_replicas`` the fewest pods that the autoscaler may choose, ``avoid`` a node that no pod
-    may run on.
+    Attributes:
+        pod_template: a whole pod template.
+        memory_limit: a memory limit of the app's container, as a Kubernetes quantity.
+        min_replicas: a lower bound of the autoscaler's ``minReplicas``.
+        excluded_node: a node on which no new pod is scheduled.
     """
 
     pod_template: Mapping[str, Any] | None = None
@@ -33,14 +35,14 @@ class Overrides:
     excluded_node: str = ""
 
     def apply_to(self, template: Json) -> Json:
-        """The pod template that is to be run instead of ``template``."""
+        """Return the pod template to run instead of ``template``."""
         result = template if self.pod_template is None else dict(self.pod_template)
         if self._raises(get_memory_limit(result)):
             result = template_with_memory_limit(result, self.memory_limit)
         return exclude_node(result, self.excluded_node) if self.excluded_node else result
 
     def _raises(self, limit: str) -> bool:
-        """Whether the memory is more than this limit: a limit is never lowered, nor made up."""
+        """Whether the override is above ``limit``: it neither lowers a limit nor adds one."""
         override, current = parse_quantity(self.memory_limit), parse_quantity(limit)
         return override is not None and current is not None and override > current
 
@@ -51,22 +53,22 @@ REQUIRED_NODE_AFFINITY: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def template_revision(pod_template: Mapping[str, Any]) -> str:
-    """Hash the pod template that a spec asks for: the revision of the app."""
+    """Return the revision of an app: the hash of the pod template of its spec."""
     template = orjson.dumps(pod_template, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(template).hexdigest()[:10]
 
 
 def get_memory_limit(template: Mapping[str, Any]) -> str:
-    """The memory limit of the app's own container as it is written; empty when there is none."""
+    """Return the memory limit of the app's container as it is written; empty without one."""
     limits = (_app_container(template).get("resources") or {}).get("limits") or {}
     return str(limits.get("memory", ""))
 
 
 def template_with_memory_limit(template: Json, limit: str) -> Json:
-    """The ``template`` with another memory limit for the app's own container.
+    """Return a pod template with another memory limit of the app's container.
 
-    A request that was equal to the limit goes with it: else the pod would get another class of
-    service, which a running pod cannot.
+    A memory request that equals the limit is changed with it, to keep the pod's QoS class, which
+    cannot change in a running pod.
     """
     app_container = _app_container(template)
     spec = template["spec"]
@@ -81,10 +83,10 @@ def template_with_memory_limit(template: Json, limit: str) -> Json:
 
 
 def exclude_node(template: Json, node: str) -> Json:
-    """The ``template``, which must not run on a node.
+    """Return a pod template whose pods are not scheduled on a node.
 
-    A wish would not do: the scheduler weighs it no more than its own to spread the pods. Terms
-    are alternatives, so each of them must say it.
+    The node affinity is required, because the scheduler may weigh spreading above a preferred one.
+    The expression is added to each term, because terms are alternatives.
     """
     spec = template["spec"]
     affinity = spec.get("affinity") or {}
@@ -101,7 +103,7 @@ def exclude_node(template: Json, node: str) -> Json:
 
 
 def resources_with_memory_limit(resources: Mapping[str, Any], limit: str) -> Json:
-    """The ``resources`` of a container with another memory limit."""
+    """Return the resources of a container with another memory limit, and an equal request."""
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     result = {**resources, "limits": {**limits, "memory": limit}}
     if "memory" in requests and requests["memory"] == limits.get("memory"):
@@ -116,14 +118,14 @@ def _app_container(template: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def revision_name(app: str, revision: str) -> str:
-    """The name of the ControllerRevision that keeps a version of ``app``."""
+    """Return the name of the ControllerRevision that stores a revision of ``app``."""
     return f"{app}-{revision}"
 
 
 def build_revision(owner: Owner, revision: str, pod_template: Mapping[str, Any]) -> Json:
-    """The apps/v1 ControllerRevision that keeps the pod template ``body``, a version of the app.
+    """Return the apps/v1 ControllerRevision that stores the pod template of a revision.
 
-    Revisions of a Deployment are ReplicaSets, which its revisionHistoryLimit may take away.
+    The Deployment's ReplicaSets do not serve for that: revisionHistoryLimit may delete them.
     """
     meta = build_metadata(owner)
     return {

@@ -1,4 +1,4 @@
-"""The PodDisruptionBudget: how many pods may be moved at once, as when a node is drained."""
+"""Renders the PodDisruptionBudget: how many pods a drain may evict at once."""
 
 from typing import Any, Final
 
@@ -7,13 +7,13 @@ from selfhealing.render.deployment import min_replicas
 from selfhealing.render.meta import Owner, build_metadata, omit_none, selector
 
 MIN_REPLICAS_FOR_PDB: Final = 2
-"""With fewer pods a budget keeps either nothing or every node that is to be drained."""
+"""With fewer pods a budget either protects nothing or blocks every drain."""
 
 
 def build_pdb(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
-    """Return the policy/v1 PodDisruptionBudget of ``owner``, or None where there is none.
+    """Return the policy/v1 PodDisruptionBudget of an app; None if it is disabled or of no use.
 
-    A pod that is not ready serves nobody: it never stands in the way of a drain.
+    Pods that are not ready may always be evicted, because they serve no requests.
     """
     disruption = spec.disruption or DisruptionSpec()
     if not disruption.enabled or min_replicas(spec) < MIN_REPLICAS_FOR_PDB:

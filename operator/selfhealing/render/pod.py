@@ -1,4 +1,4 @@
-"""The pod template: the main container, its companions and the pod-level fields."""
+"""Renders the pod template: the app's container, init containers, sidecars and pod fields."""
 
 from typing import Any
 
@@ -13,7 +13,10 @@ def build_pod_template(
 ) -> dict[str, Any]:
     """Return the core/v1 PodTemplateSpec of the app ``name``.
 
-    ``config`` is the mark of the ConfigMaps and Secrets that its pods read; empty for none.
+    Args:
+        name: the app's name.
+        spec: the app's spec.
+        config_hash: the hash of the ConfigMaps and Secrets that the pods read; empty without any.
     """
     annotations = (
         {"annotations": {names.ANNOTATION_CONFIG_HASH: config_hash}} if config_hash else {}
@@ -22,7 +25,7 @@ def build_pod_template(
 
 
 def is_job(spec: SelfHealingAppSpec) -> bool:
-    """Whether the app is a Job; else it is a Deployment, which serves for ever."""
+    """Whether the app runs as a Job; else it runs as a Deployment."""
     return spec.restart_policy != "Always"
 
 
@@ -34,7 +37,7 @@ def _pod_spec(spec: SelfHealingAppSpec) -> dict[str, Any]:
         **omit_empty(
             initContainers=[
                 *spec.init_containers,
-                # As this kind of init container a sidecar ends when the app does, so the Job ends.
+                # As a restartable init container a sidecar stops with the app: the Job completes.
                 *({**sidecar, "restartPolicy": "Always"} for sidecar in spec.sidecars if for_job),
             ],
             imagePullSecrets=list(spec.image_pull_secrets),

@@ -1,4 +1,4 @@
-"""Probe settings: the user's probe in full, with the app's port where none is named."""
+"""Renders probes: the probe of the spec, with the app's port as the default."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,10 +8,9 @@ PORT_HANDLERS = ("httpGet", "tcpSocket", "grpc")
 
 
 def build_probe(probe: Mapping[str, Any], port: int | None) -> dict[str, Any]:
-    """Return the core/v1 Probe for ``probe``; a handler without a port asks ``port``.
+    """Return the core/v1 Probe for a probe of the spec; a handler without a port uses ``port``.
 
-    Nothing else is added: what the user did not give is left to Kubernetes' own defaults, and an
-    explicit 0 is kept.
+    Nothing else is added: Kubernetes fills in its defaults.
     """
     result = dict(probe)
     for handler in PORT_HANDLERS:

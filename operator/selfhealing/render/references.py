@@ -1,8 +1,7 @@
-"""Which ConfigMaps and Secrets the pods of an app read, and one mark for what is in them.
+"""Finds the ConfigMaps and Secrets that the pods of an app read, and hashes their digests.
 
-Looked at are variables (``env``, ``envFrom``) of all containers, and volumes. Left out are Secrets
-that only the kubelet or a driver reads (to pull images, to mount storage): pods need not be made
-anew for these.
+References are in ``env`` and ``envFrom`` of all containers, and in volumes. Secrets that only the
+kubelet or a storage driver reads are not included: their change does not require new pods.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ from selfhealing.render.pod import is_job
 Json = Mapping[str, Any]
 
 _Reference = tuple[ConfigRef, bool]
-"""A reference, and whether a pod cannot start without what it is to."""
+"""A reference, and whether a pod cannot start without its object."""
 
 _FIELDS_IN_VALUE_FROM: Final = (
     ("configMapKeyRef", CONFIG_MAP, "name"),
@@ -28,23 +27,23 @@ _FIELDS_IN_VALUE_FROM: Final = (
 _FIELDS_IN_ENV_FROM: Final = (("configMapRef", CONFIG_MAP, "name"), ("secretRef", SECRET, "name"))
 _FIELDS_IN_VOLUME: Final = (("configMap", CONFIG_MAP, "name"), ("secret", SECRET, "secretName"))
 _FIELDS_IN_PROJECTION: Final = (("configMap", CONFIG_MAP, "name"), ("secret", SECRET, "name"))
-"""The fields that refer to something, by where they stand: field, kind, field of the name."""
+"""The fields of each place that hold references: field, kind, field of the name."""
 
 
 def find_references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
-    """Everything that the pods read, whether it must be there or not."""
+    """Return all references of the pods, optional ones included."""
     return frozenset(reference for reference, _ in _iter_references(spec))
 
 
 def required_references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
-    """What a pod cannot start without: not marked as optional, at one place at least."""
+    """Return the references that are not optional in at least one place."""
     return frozenset(reference for reference, is_required in _iter_references(spec) if is_required)
 
 
 def tracked_references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
-    """What the pods are made anew for when it changes.
+    """Return the references whose change replaces the pods.
 
-    Nothing for an app that runs to its end: its Job would run again.
+    A Job has none: a change would rerun it.
     """
     if not spec.restart_on_config_change or is_job(spec):
         return frozenset()
@@ -52,7 +51,7 @@ def tracked_references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
 
 
 def hash_config_digests(digests: Mapping[ConfigRef, str]) -> str:
-    """One hash for all that is followed, by the digest of each; empty where nothing is."""
+    """Return one hash of the digests of all tracked references; empty without any."""
     if not digests:
         return ""
     parts = sorted((*reference, digest) for reference, digest in digests.items())

@@ -1,4 +1,4 @@
-"""The Service: one stable name and port in front of the pods."""
+"""Renders the Service."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from selfhealing.render.meta import Owner, build_metadata, omit_none, selector
 
 
 def build_service(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
-    """Return the core/v1 Service of ``owner``, or None for an app without a port or a Service."""
+    """Return the core/v1 Service of an app; None without a port, or if it is disabled."""
     service = spec.service or ServiceSpec()
     if spec.port is None or not service.enabled:
         return None

@@ -1,4 +1,4 @@
-"""The VerticalPodAutoscaler: how much CPU and memory a pod should ask for."""
+"""Renders the VerticalPodAutoscaler."""
 
 from typing import Any, Final
 
@@ -8,14 +8,14 @@ from selfhealing.render.hpa import scaled_resources
 from selfhealing.render.meta import Owner, build_metadata, omit_empty, omit_none
 
 RESOURCES: Final = ("cpu", "memory")
-"""What VPA knows to recommend."""
+"""The resources for which VPA makes recommendations."""
 
 
 def build_vpa(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
-    """Return the autoscaling.k8s.io/v1 VerticalPodAutoscaler of ``owner``, or None without one.
+    """Return the autoscaling.k8s.io/v1 VerticalPodAutoscaler of an app; None without one.
 
-    Only the app's own container is looked at: a sidecar, also one that others inject, has its own
-    ideas of what it needs.
+    It covers only the app's container: the needs of sidecars, also injected ones, are not those of
+    the app.
     """
     scaling = spec.vertical_scaling
     if scaling is None:
@@ -46,7 +46,7 @@ def build_vpa(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
 
 
 def controlled_resources(spec: SelfHealingAppSpec) -> tuple[str, ...]:
-    """What the vertical autoscaler is about: what is given, or what no other autoscaler moves."""
+    """Return the resources that VPA controls: those of the spec, else those not scaled on."""
     scaling = spec.vertical_scaling
     if scaling is None:
         return ()
