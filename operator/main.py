@@ -1,6 +1,6 @@
-"""What ``kopf run operator/main.py`` loads: the operator for development, from a checkout.
+"""The module for ``kopf run operator/main.py``: runs the operator from a checkout.
 
-In a cluster it runs as ``python -m selfhealing``, with the same handlers.
+In a cluster the operator runs as ``python -m selfhealing``, with the same handlers.
 """
 
 import os

@@ -1,7 +1,6 @@
-"""SelfHealingApp: an operator that runs an app, keeps it right and says truthfully how it is.
+"""The SelfHealingApp operator: runs an app, remediates its failures and reports its status.
 
-The rooms of the house and what each may know are in docs/architecture.md; the order of imports is
-``api < render, observe < heal < status < runtime < cli``.
+docs/architecture.md describes the packages; pyproject.toml has the contracts for their imports.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The operator's own command: ``selfhealing-operator``, or ``python -m selfhealing``."""
+"""The operator's command: ``selfhealing-operator``, or ``python -m selfhealing``."""
 
 import asyncio
 import logging
@@ -19,7 +19,11 @@ USAGE_ERROR = 2
 
 
 def main() -> int:
-    """Run the operator until it is told to stop; the exit code is not 0 when it failed."""
+    """Run the operator until it is stopped.
+
+    Returns:
+        The exit code: 0 after a clean stop, 1 after a failure, 2 if a setting is invalid.
+    """
     try:
         settings = load_settings(os.environ, sys.argv[1:])
     except SettingsError as error:
@@ -37,7 +41,7 @@ async def _run(settings: Settings) -> int:
         await kopf.operator(
             registry=registry,
             standalone=True,
-            # kopf's own guess asks for the user's name, and in a container there is none.
+            # kopf's default identity needs a user name, which a container may not have.
             identity=cast("Any", socket.gethostname()),
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,
@@ -46,7 +50,7 @@ async def _run(settings: Settings) -> int:
             ),
         )
     except Exception:
-        logger.exception("the operator ends, to be started again")
+        logger.exception("the operator stops, for Kubernetes to restart it")
         return 1
     manager = handlers.manager
     return 1 if manager is None or manager.failure is not None else 0

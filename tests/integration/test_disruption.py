@@ -85,7 +85,7 @@ def test_scaling_into_a_locked_node_is_refused(space: AppNamespace, name: str) -
 
     said = run_kubectl("-n", space.name, "scale", f"sha/{name}", "--replicas=2", check=False)
 
-    assert "no pod could be moved, and no node drained" in said
+    assert "no pod could be evicted, and no node drained" in said
     assert "write a minAvailable below replicas" in said
     assert space.get_app(name)["spec"]["replicas"] == 3
     for replicas in (1, 0):

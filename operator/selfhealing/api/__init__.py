@@ -1,1 +1,1 @@
-"""The types of the SelfHealingApp resource: names, spec, status and defaults."""
+"""The types of the SelfHealingApp resource: names, spec, status, defaults and CEL rules."""

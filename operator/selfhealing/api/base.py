@@ -1,11 +1,12 @@
-"""What the models of the resource are made of: a base class, CEL rules and Kubernetes' own types.
+"""The base of the models: the class Model, CEL rules and references to Kubernetes' own types.
 
-A field exists in one place: an attribute of a model, with its type, its bounds, its rules and, in
-the docstring below it, its meaning. The CRD, the reference page and the parser follow from there.
+A field is defined once: as an attribute of a model with its type, bounds and rules, and with its
+description in the docstring below it. The CRD, the reference page and the parser are derived from
+the models.
 
-`Rule` and `KubernetesType` say nothing at run time. They leave marks in the model's JSON schema,
-which `selfhealing.crdgen.schema` turns into the CRD. Kubernetes' own types are passed through as
-plain JSON: this program has no opinion on the fields of a toleration, the API server has.
+``Rule`` and ``KubernetesType`` have no effect at run time. They add markers to a model's JSON
+schema, from which ``selfhealing.crdgen.schema`` generates the CRD. Values of Kubernetes' own types
+are passed through as plain JSON, which the API server validates.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 TYPE_MARKER_KEY: Final = "x-selfhealing-type"
-"""In a model's JSON schema: the published Kubernetes type that takes this place in the CRD."""
+"""The key in a model's JSON schema for the published type that replaces this node in the CRD."""
 
 VALIDATIONS_KEY: Final = "x-kubernetes-validations"
 PRESERVE_UNKNOWN_KEY: Final = "x-kubernetes-preserve-unknown-fields"
@@ -27,33 +28,33 @@ Json = dict[str, Any]
 """A JSON object that is passed through."""
 
 Int32 = Annotated[int, Field(le=2**31 - 1, json_schema_extra={"format": "int32"})]
-"""An integer as wide as Kubernetes stores it."""
+"""An integer of Kubernetes' format int32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A CEL rule that the API server holds a resource to, with what it says when it does not."""
+    """A CEL validation rule of the CRD, with its message."""
 
     cel: str
-    """True when all is well; ``self`` is the value that the rule stands beside."""
+    """The expression, true for a valid value; ``self`` is the value of the annotated field."""
 
     message: str
-    """What to write instead."""
+    """What is wrong, and what to write instead."""
 
     message_expression: str | None = None
-    """A CEL expression for the message, where it should name what was found."""
+    """A CEL expression for the message, if it names the value."""
 
     field_path: str | None = None
-    """The field below ``self`` that is to blame, where it is not ``self``: ``.replicas``."""
+    """The path below ``self`` of the invalid field, such as ``.replicas``; None for ``self``."""
 
     reason: str | None = None
-    """FieldValueRequired or FieldValueForbidden; else FieldValueInvalid.
+    """FieldValueRequired or FieldValueForbidden; None for FieldValueInvalid.
 
-    With FieldValueDuplicate the API server would leave the message out.
+    FieldValueDuplicate is not used, because the API server omits the message for it.
     """
 
     def to_schema(self) -> dict[str, str]:
-        """Write the rule as an entry of ``x-kubernetes-validations``."""
+        """Return the rule as an item of ``x-kubernetes-validations``."""
         entry = {
             "rule": self.cel,
             "message": self.message,
@@ -66,7 +67,7 @@ class Rule:
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Add the rule to the schema of the field that it annotates."""
+        """Add the rule to the schema of the annotated field."""
         schema = dict(handler(core))
         schema[VALIDATIONS_KEY] = [*schema.get(VALIDATIONS_KEY, ()), self.to_schema()]
         return schema
@@ -74,21 +75,21 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class KubernetesType:
-    """Takes a field's schema from the one that Kubernetes publishes."""
+    """Marks a field whose schema is that of a published Kubernetes type."""
 
     name: str
     """The type: ``io.k8s.api.core.v1.Container``."""
 
     field: str | None = None
-    """The field of it that is meant (with its list keys), where it is not the type itself."""
+    """The field of the type whose schema is taken, with its list keys; None for the type itself."""
 
     variant: str | None = None
-    """A name in the table of overlays, where this use differs from the others of its type."""
+    """The name of an overlay in ``crdgen.overlays.VARIANTS`` for this field only."""
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Leave a mark for the generator in place of the schema of plain JSON."""
+        """Return the marker for the generator instead of the schema of plain JSON."""
         handler(core)
         return {
             TYPE_MARKER_KEY: {"name": self.name, "field": self.field, "variant": self.variant},
@@ -96,7 +97,7 @@ class KubernetesType:
 
 
 class SchemaKeywords:
-    """Keywords for a field's schema that the API server checks and the parser does not."""
+    """Schema keywords of a field that the API server checks and the parser does not."""
 
     def __init__(self, keywords: Mapping[str, Any]) -> None:
         self.keywords = keywords
@@ -109,7 +110,7 @@ class SchemaKeywords:
 
 
 class ListMap:
-    """Makes a list a map of its entries by these keys, for server-side apply."""
+    """Marks a list whose items server-side apply merges by these key fields."""
 
     def __init__(self, *keys: str) -> None:
         self.keys = keys
@@ -126,27 +127,27 @@ class ListMap:
 
 
 class Model(BaseModel):
-    """A part of the resource: frozen, snake_case here and camelCase in YAML."""
+    """A part of the resource: immutable, with snake_case attributes and camelCase in YAML."""
 
     model_config = ConfigDict(
         frozen=True,
         alias_generator=to_camel,
         populate_by_name=True,
-        extra="ignore",  # an older operator meets the resources of a newer CRD
+        extra="ignore",  # a newer CRD has fields that this operator does not know
         use_attribute_docstrings=True,
     )
 
     rules: ClassVar[tuple[Rule, ...]] = ()
-    """The CEL rules over several fields of this part."""
+    """The CEL rules that read several fields of this part."""
 
     preserves_unknown_fields: ClassVar[bool] = False
     """Whether the API server keeps fields of this part that the CRD does not declare."""
 
     published: ClassVar[str | None] = None
-    """The Kubernetes type that this model reads, whose published schema goes into the CRD."""
+    """The published Kubernetes type that this model parses; the CRD has the published schema."""
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Copy with changed fields; pydantic itself accepts keys that are no fields.
+        """Return a copy with changed fields. Unlike pydantic's own, it refuses unknown fields.
 
         Raises:
             TypeError: a key of ``update`` is not a field of the model.
@@ -160,7 +161,7 @@ class Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_nulls(cls, value: object) -> object:
-        """Drop nulls, as the API server does with fields that cannot be null."""
+        """Drop nulls, as the API server does for fields that are not nullable."""
         if isinstance(value, Mapping):
             return {key: item for key, item in value.items() if item is not None}
         return value
@@ -169,7 +170,7 @@ class Model(BaseModel):
     def __get_pydantic_json_schema__(
         cls, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Add the rules of this part to its schema, or leave the mark of a published type."""
+        """Add the rules of this part to its schema, or return the marker of a published type."""
         if cls.published is not None:
             return KubernetesType(cls.published).__get_pydantic_json_schema__(core, handler)
         schema = dict(handler.resolve_ref_schema(handler(core)))
@@ -181,6 +182,6 @@ class Model(BaseModel):
 
 
 class SpecModel(Model):
-    """A part of the spec: a string is never taken for a number, as in the API server."""
+    """A part of the spec. As in the API server, a string is never converted to a number."""
 
     model_config = ConfigDict(strict=True)

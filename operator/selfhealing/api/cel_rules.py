@@ -1,7 +1,7 @@
-"""The CEL rules of the spec: what several fields must agree on.
+"""The CEL rules of the spec, which read several of its fields.
 
-The API server checks them, so `kubectl apply` itself says what is wrong. Each message says what to
-write instead. The rules of single Kubernetes types are in `selfhealing.crdgen.overlays`.
+The API server evaluates them, so that ``kubectl apply`` fails with a message that says what to
+write instead. The rules of Kubernetes' own types are in ``selfhealing.crdgen.overlays``.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ IMAGE_PATTERN: Final = (
     r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
     r"(@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,128})?$"
 )
-"""The grammar of github.com/distribution/reference."""
+"""The pattern of an image reference, by the grammar of github.com/distribution/reference."""
 
 IMAGE_REFERENCE: Final = Rule(
     cel=f"self.matches(r'{IMAGE_PATTERN}')",
@@ -26,7 +26,7 @@ IMAGE_REFERENCE: Final = Rule(
 
 
 WINDOW_LONGER_THAN_COOLDOWN: Final = Rule(
-    # A text that is no time has been refused beside its own field.
+    # An invalid duration is refused by the rule of its own field.
     cel="!has(self.window) || !has(self.cooldown)"
     f" || [self.window, self.cooldown].exists(t, t == '' || !t.matches('{DURATION_PATTERN}'))"
     " || duration(self.window) > duration(self.cooldown)",
@@ -54,7 +54,7 @@ QUARANTINE_KEEP_IS_TTL: Final = Rule(
 NAME_IS_DNS_LABEL: Final = Rule(
     cel="self.metadata.name.size() <= 63"
     " && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-    message="the name is also the Service's: at most 63 small letters, digits and '-',"
+    message="the Service has this name too: write at most 63 lower-case letters, digits and '-',"
     " beginning with a letter, such as my-app",
     field_path=".metadata.name",
 )
@@ -70,7 +70,7 @@ BIDIRECTIONAL_NEEDS_PRIVILEGED: Final = Rule(
 
 REPLICAS_XOR_AUTOSCALING: Final = Rule(
     cel="!(has(self.replicas) && has(self.autoscaling))",
-    message="replicas and autoscaling exclude each other: remove replicas (the autoscaler keeps"
+    message="replicas and autoscaling exclude each other: remove replicas (the autoscaler stays"
     " between minReplicas and maxReplicas), or remove autoscaling",
     field_path=".replicas",
     reason="FieldValueForbidden",
@@ -93,13 +93,13 @@ NODE_PORT_NEEDS_TYPE: Final = Rule(
 
 NO_OPERATOR_ANNOTATIONS: Final = Rule(
     cel="!self.exists(key, key.startsWith('selfhealing.dev/'))",
-    message="annotations of selfhealing.dev are the operator's: remove them",
+    message="only the operator writes annotations of selfhealing.dev: remove them",
     reason="FieldValueForbidden",
 )
 
 MIN_REPLICAS_AT_MOST_MAX: Final = Rule(
     cel="(has(self.minReplicas) ? self.minReplicas : 1) <= self.maxReplicas",
-    message="minReplicas is at most maxReplicas: lower minReplicas or raise maxReplicas",
+    message="minReplicas exceeds maxReplicas: lower minReplicas or raise maxReplicas",
     field_path=".minReplicas",
 )
 
@@ -108,7 +108,7 @@ def _one_metric_per_resource(resource: str, field: str) -> Rule:
     return Rule(
         cel=f"!has(self.{field}) || !has(self.metrics) || !self.metrics.exists(m,"
         f" has(m.resource) && m.resource.name == '{resource}')",
-        message=f"{field} is a metric of {resource} already: remove it, or the one under metrics",
+        message=f"{field} and metrics both have a metric of {resource}: remove one of them",
         field_path=f".{field}",
     )
 
@@ -127,14 +127,14 @@ MIN_AVAILABLE_XOR_MAX_UNAVAILABLE: Final = Rule(
 
 MAX_UNAVAILABLE_ABOVE_ZERO: Final = Rule(
     cel="!has(self.maxUnavailable) || (self.maxUnavailable != 0 && self.maxUnavailable != '0%')",
-    message="with maxUnavailable 0 no pod could ever be moved, and no node drained:"
+    message="with maxUnavailable 0 no pod could be evicted, and no node drained:"
     " write 1 or more, or more than 0%; for no budget at all write enabled: false",
     field_path=".maxUnavailable",
 )
 
 MIN_AVAILABLE_BELOW_ALL: Final = Rule(
     cel="!has(self.minAvailable) || self.minAvailable != '100%'",
-    message="with minAvailable 100% no pod could ever be moved, and no node drained:"
+    message="with minAvailable 100% no pod could be evicted, and no node drained:"
     " write less, such as 50%, or maxUnavailable: 1",
     field_path=".minAvailable",
 )
@@ -145,7 +145,7 @@ def _min_allowed_at_most_max(resource: str) -> Rule:
     return Rule(
         cel=f"!has(self.minAllowed) || !has(self.maxAllowed) || !has({low}) || !has({high})"
         f" || quantity(string({low})).compareTo(quantity(string({high}))) <= 0",
-        message=f"minAllowed.{resource} is at most maxAllowed.{resource}: lower the former, or"
+        message=f"minAllowed.{resource} exceeds maxAllowed.{resource}: lower the former, or"
         " raise the latter",
         field_path=f".minAllowed.{resource}",
     )
@@ -157,33 +157,33 @@ MIN_ALLOWED_AT_MOST_MAX: Final = (
 )
 
 _MEMORY_IN_BYTES: Final = "quantity(string(self.memory)).asApproximateFloat()"
-"""Exact up to 8 PiB; ``isInteger`` is false for 1.5Gi, though that is whole."""
+"""CEL: exact up to 8 PiB. ``isInteger`` is not used, because it is false for 1.5Gi."""
 
 WHOLE_QUANTITIES: Final = (
     Rule(
         cel=r"!has(self.cpu) || string(self.cpu).matches('^[0-9]+(m|[.][0-9]{1,3})?$')",
-        message="cpu is a whole number of thousandths here: write it like 250m, 0.25 or 2",
+        message="cpu is a whole number of thousandths here: write it as 250m, 0.25 or 2",
         field_path=".cpu",
     ),
     Rule(
         cel=f"!has(self.memory) || double(int({_MEMORY_IN_BYTES})) == {_MEMORY_IN_BYTES}",
-        message="memory is a whole number of bytes here: write it like 128Mi",
+        message="memory is a whole number of bytes here: write it as 128Mi",
         field_path=".memory",
     ),
 )
-"""VPA's webhook refuses other bounds (validateResourceResolution in its admission controller)."""
+"""The rules of VPA's webhook (validateResourceResolution in its admission controller)."""
 
 MIN_READY_BELOW_PROGRESS_DEADLINE: Final = Rule(
     cel="(has(self.minReadySeconds) ? self.minReadySeconds : 0)"
     " < (has(self.progressDeadlineSeconds) ? self.progressDeadlineSeconds : 600)",
     message="no rollout could succeed: progressDeadlineSeconds (600 if not given)"
-    " must be more than minReadySeconds",
+    " must exceed minReadySeconds",
     field_path=".progressDeadlineSeconds",
 )
 
 
 def _mounts_name_volumes(field: str) -> Rule:
-    """Every mount of the app, or of each of these containers, names a volume."""
+    """Return the rule that all volume mounts in ``field`` name a volume of the spec."""
     known = "has(self.volumes) && self.volumes.exists(v, v.name == m.name)"
     if field == "volumeMounts":
         all_known = f"self.volumeMounts.all(m, {known})"
@@ -207,14 +207,15 @@ _PORT_HANDLERS: Final = ("httpGet", "tcpSocket", "grpc")
 
 
 def _probe_needs_port(probe: str) -> Rule:
-    """A probe without a port asks the app's: there must be one."""
+    """Return the rule that a probe without a port needs the app's port."""
     probe_path = f"self.probes.{probe}"
     no_handler_without_port = " && ".join(
         f"!(has({probe_path}.{h}) && !has({probe_path}.{h}.port))" for h in _PORT_HANDLERS
     )
     return Rule(
-        cel=f"has(self.port) || !has(self.probes) || !has({probe_path}) || ({no_handler_without_port})",
-        message=f"probes.{probe} has no port to ask: write port (the app's) beside image,"
+        cel=f"has(self.port) || !has(self.probes) || !has({probe_path})"
+        f" || ({no_handler_without_port})",
+        message=f"probes.{probe} has no port: write port (the app's) beside image,"
         f" or one in probes.{probe}",
         field_path=f".probes.{probe}",
         reason="FieldValueRequired",
@@ -222,15 +223,16 @@ def _probe_needs_port(probe: str) -> Rule:
 
 
 def _named_probe_port_needs_port(probe: str) -> Rule:
-    """The name of the app's port means something only when there is one."""
+    """Return the rule that a probe with the name of the app's port needs that port."""
     probe_path = f"self.probes.{probe}"
     no_named_port = " && ".join(
-        f"!(has({probe_path}.{h}) && has({probe_path}.{h}.port) && type({probe_path}.{h}.port) == string)"
+        f"!(has({probe_path}.{h}) && has({probe_path}.{h}.port)"
+        f" && type({probe_path}.{h}.port) == string)"
         for h in ("httpGet", "tcpSocket")
     )
     return Rule(
         cel=f"has(self.port) || !has(self.probes) || !has({probe_path}) || ({no_named_port})",
-        message=f"probes.{probe} asks the port {PORT_NAME}, which is the app's:"
+        message=f"probes.{probe} uses the port {PORT_NAME}, which is the app's:"
         " write port beside image",
         field_path=f".probes.{probe}",
         reason="FieldValueRequired",
@@ -243,7 +245,7 @@ _GRACE_PERIOD: Final = (
 
 
 def _hook_outlasts_grace_period(owner: str) -> str:
-    """CEL: whether a hook of this container sleeps longer than the grace period."""
+    """Return the CEL for: a hook of this container sleeps longer than the grace period."""
     return " || ".join(
         f"(has({owner}.lifecycle.{hook}) && has({owner}.lifecycle.{hook}.sleep)"
         f" && {owner}.lifecycle.{hook}.sleep.seconds > {_GRACE_PERIOD})"
@@ -261,7 +263,8 @@ SLEEP_WITHIN_GRACE_PERIOD: Final = Rule(
     field_path=".lifecycle",
 )
 SIDECAR_SLEEP_WITHIN_GRACE_PERIOD: Final = Rule(
-    cel=f"!has(self.sidecars) || !self.sidecars.exists(c, has(c.lifecycle) && ({_hook_outlasts_grace_period('c')}))",
+    cel="!has(self.sidecars) || !self.sidecars.exists(c, has(c.lifecycle)"
+    f" && ({_hook_outlasts_grace_period('c')}))",
     message=_SLEEP_TOO_LONG_MESSAGE,
     field_path=".sidecars",
 )
@@ -271,7 +274,7 @@ _MIN_REPLICAS: Final = (
     " ? (has(self.autoscaling.minReplicas) ? self.autoscaling.minReplicas : 1)"
     " : (has(self.replicas) ? self.replicas : 1))"
 )
-"""CEL: how many pods there are at least. With fewer than 2 there is no budget."""
+"""CEL: the minimum number of pods. With fewer than 2 there is no PodDisruptionBudget."""
 
 _MIN_AVAILABLE: Final = "self.disruption.minAvailable"
 
@@ -280,23 +283,23 @@ NODES_CAN_BE_DRAINED: Final = Rule(
     " || (has(self.disruption.enabled) && !self.disruption.enabled)"
     f" || {_MIN_REPLICAS} < 2"
     f" || (type({_MIN_AVAILABLE}) == int ? {_MIN_AVAILABLE} < {_MIN_REPLICAS}"
-    # Kubernetes rounds up: all but one pod must be enough.
+    # Kubernetes rounds a percentage up: it must leave one pod that can be evicted.
     f" : int({_MIN_AVAILABLE}.replace('%', '')) * {_MIN_REPLICAS} <= ({_MIN_REPLICAS} - 1) * 100)",
-    message="no pod could be moved, and no node drained, while there are no more pods than must"
-    " stay: write a minAvailable below replicas (below minReplicas with autoscaling),"
+    message="no pod could be evicted, and no node drained, with as many pods as must stay:"
+    " write a minAvailable below replicas (below minReplicas with autoscaling),"
     " or maxUnavailable: 1 instead",
     field_path=".disruption.minAvailable",
 )
 
 _IS_DEPLOYMENT: Final = "(!has(self.restartPolicy) || self.restartPolicy == 'Always')"
-"""CEL: whether the app serves for ever, as a Deployment; else it runs to its end, as a Job."""
+"""CEL: whether the app runs as a Deployment; else it runs as a Job."""
 
 
 def _forbidden_in_job(field: str, advice: str) -> Rule:
-    """A field that means something only to an app that serves for ever."""
+    """Return the rule that forbids a field that has no meaning for a Job."""
     return Rule(
         cel=f"{_IS_DEPLOYMENT} || !has(self.{field})",
-        message=f"an app with restartPolicy OnFailure or Never runs to its end: {advice},"
+        message=f"an app with restartPolicy OnFailure or Never is a Job: {advice},"
         " or write restartPolicy: Always",
         field_path=f".{field}",
         reason="FieldValueForbidden",
@@ -306,14 +309,16 @@ def _forbidden_in_job(field: str, advice: str) -> Rule:
 FORBIDDEN_IN_JOB: Final = (
     _forbidden_in_job("replicas", "write job.completions and job.parallelism instead of replicas"),
     _forbidden_in_job("autoscaling", "write job.parallelism instead of autoscaling"),
-    _forbidden_in_job("rollout", "a change makes it run anew as a whole: remove rollout"),
-    _forbidden_in_job("disruption", "a pod that is moved begins anew: remove disruption"),
+    _forbidden_in_job("rollout", "a change creates a new Job: remove rollout"),
+    _forbidden_in_job(
+        "disruption", "an evicted pod starts again from the beginning: remove disruption"
+    ),
     _forbidden_in_job("verticalScaling", "its pods are not replaced: remove verticalScaling"),
 )
 
 JOB_NEEDS_RESTART_POLICY: Final = Rule(
     cel=f"!has(self.job) || !{_IS_DEPLOYMENT}",
-    message="job is for apps that run to their end: write restartPolicy: OnFailure or Never,"
+    message="an app with restartPolicy Always is no Job: write restartPolicy: OnFailure or Never,"
     " or remove job",
     field_path=".job",
     reason="FieldValueForbidden",
@@ -332,7 +337,7 @@ _METRICS: Final = "self.autoscaling.metrics"
 
 
 def _scales_on(resource: str, target: str) -> str:
-    """CEL: whether the number of pods follows the use of a resource."""
+    """Return the CEL for: the autoscaler scales on a resource."""
     metric = (
         f"has({_METRICS}) && {_METRICS}.exists(m,"
         f" (has(m.resource) && m.resource.name == '{resource}')"
@@ -344,7 +349,7 @@ def _scales_on(resource: str, target: str) -> str:
 _SCALES_ON_MEMORY: Final = _scales_on("memory", "targetMemoryUtilizationPercentage")
 _SCALES_ON_CPU: Final = (
     f"({_scales_on('cpu', 'targetCPUUtilizationPercentage')}"
-    # Without any metric Kubernetes takes the CPU.
+    # Without a metric Kubernetes scales on CPU.
     " || (!has(self.autoscaling.targetMemoryUtilizationPercentage)"
     f" && (!has({_METRICS}) || {_METRICS}.size() == 0)))"
 )
@@ -352,22 +357,22 @@ _NO_AUTOSCALER_CONFLICT: Final = (
     "!has(self.verticalScaling) || !has(self.autoscaling)"
     " || !has(self.verticalScaling.mode) || self.verticalScaling.mode == 'Off'"
 )
-"""CEL: nothing is moved by two at once."""
+"""CEL: there are not two autoscalers that change something."""
 
 
 def _one_autoscaler_per_resource(resource: str, scales_on: str) -> Rule:
-    vertical_scaling = "self.verticalScaling"
+    field = "self.verticalScaling"
     controls_resource = " || ".join(
         (
-            f"(has({vertical_scaling}.controlledResources) && '{resource}' in {vertical_scaling}.controlledResources)",
-            f"(has({vertical_scaling}.minAllowed) && has({vertical_scaling}.minAllowed.{resource}))",
-            f"(has({vertical_scaling}.maxAllowed) && has({vertical_scaling}.maxAllowed.{resource}))",
+            f"(has({field}.controlledResources) && '{resource}' in {field}.controlledResources)",
+            f"(has({field}.minAllowed) && has({field}.minAllowed.{resource}))",
+            f"(has({field}.maxAllowed) && has({field}.maxAllowed.{resource}))",
         )
     )
     return Rule(
         cel=f"{_NO_AUTOSCALER_CONFLICT} || !{scales_on} || !({controls_resource})",
-        message=f"autoscaling follows {resource}, and two that move the same thing never rest:"
-        f" remove {resource} from verticalScaling, let autoscaling follow another metric,"
+        message=f"autoscaling already scales on {resource}:"
+        f" remove {resource} from verticalScaling, let autoscaling scale on another metric,"
         ' or write mode: "Off" to have recommendations only',
         field_path=".verticalScaling",
     )
@@ -375,7 +380,7 @@ def _one_autoscaler_per_resource(resource: str, scales_on: str) -> Rule:
 
 VPA_HAS_A_RESOURCE: Final = Rule(
     cel=f"{_NO_AUTOSCALER_CONFLICT} || !({_SCALES_ON_CPU} && {_SCALES_ON_MEMORY})",
-    message="autoscaling follows cpu and memory, which leaves verticalScaling nothing to move:"
+    message="autoscaling scales on cpu and memory, which leaves nothing for verticalScaling:"
     ' remove one of the metrics, or write mode: "Off" to have recommendations only',
     field_path=".verticalScaling",
 )
@@ -383,7 +388,7 @@ VPA_HAS_A_RESOURCE: Final = Rule(
 NO_HEALING_OF_JOBS: Final = Rule(
     cel=f"{_IS_DEPLOYMENT} || !has(self.healing)"
     " || (has(self.healing.mode) && self.healing.mode == 'Off')",
-    message="an app with restartPolicy OnFailure or Never runs to its end, and its Job tries again:"
+    message="an app with restartPolicy OnFailure or Never is a Job, which retries by itself:"
     ' remove healing, write mode: "Off", or write restartPolicy: Always',
     field_path=".healing",
     reason="FieldValueForbidden",
@@ -394,13 +399,14 @@ _HAS_MEMORY_LIMIT: Final = (
     f"has(self.resources) && has({_RESOURCE_LIMITS}) && 'memory' in {_RESOURCE_LIMITS}"
 )
 _MEMORY_LIMIT: Final = f"{_RESOURCE_LIMITS}['memory']"
-"""CEL: written as a field, the API server takes it for a text of any length, and too costly."""
+"""CEL: read as a map's value. As a field the API server would estimate a text of any length, and
+refuse the rule as too costly."""
 
 _RAISES_MEMORY_LIMIT: Final = "has(self.healing) && has(self.healing.memory)"
 
 HEALING_MEMORY_NEEDS_LIMIT: Final = Rule(
     cel=f"!({_RAISES_MEMORY_LIMIT}) || ({_HAS_MEMORY_LIMIT})",
-    message="healing.memory raises the memory limit, and there is none:"
+    message="healing.memory raises the memory limit, and the app has none:"
     " write resources.limits.memory, or remove healing.memory",
     field_path=".healing.memory",
     reason="FieldValueRequired",
@@ -408,8 +414,9 @@ HEALING_MEMORY_NEEDS_LIMIT: Final = Rule(
 
 HEALING_MEMORY_ABOVE_LIMIT: Final = Rule(
     cel=f"!({_RAISES_MEMORY_LIMIT}) || !({_HAS_MEMORY_LIMIT})"
-    f" || quantity(string(self.healing.memory.max)).compareTo(quantity(string({_MEMORY_LIMIT}))) > 0",
-    message="healing.memory.max leaves nothing to raise: write more than resources.limits.memory",
+    " || quantity(string(self.healing.memory.max))"
+    f".compareTo(quantity(string({_MEMORY_LIMIT}))) > 0",
+    message="healing.memory.max does not exceed the limit: write more than resources.limits.memory",
     field_path=".healing.memory.max",
 )
 
@@ -418,10 +425,11 @@ _VERTICAL_SCALING: Final = "self.verticalScaling"
 ONE_CONTROLLER_OF_MEMORY: Final = Rule(
     cel=f"!({_RAISES_MEMORY_LIMIT}) || !has({_VERTICAL_SCALING})"
     f" || !has({_VERTICAL_SCALING}.mode) || {_VERTICAL_SCALING}.mode == 'Off'"
-    f" || (has({_VERTICAL_SCALING}.controlledResources) && {_VERTICAL_SCALING}.controlledResources.size() > 0"
+    f" || (has({_VERTICAL_SCALING}.controlledResources)"
+    f" && {_VERTICAL_SCALING}.controlledResources.size() > 0"
     f" ? !('memory' in {_VERTICAL_SCALING}.controlledResources)"
     f" : has(self.autoscaling) && {_SCALES_ON_MEMORY})",
-    message="verticalScaling moves memory already, and two that move the same thing never rest:"
+    message="verticalScaling already controls memory, and only one controller may:"
     ' remove healing.memory, or write verticalScaling.mode: "Off"',
     field_path=".healing.memory",
     reason="FieldValueForbidden",
@@ -431,8 +439,7 @@ _HAS_SCALING_FALLBACK: Final = "has(self.healing) && has(self.healing.scalingFal
 
 FALLBACK_NEEDS_AUTOSCALING: Final = Rule(
     cel=f"!({_HAS_SCALING_FALLBACK}) || has(self.autoscaling)",
-    message="healing.scalingFallback is for an autoscaler without metrics, and there is none:"
-    " write autoscaling, or remove it",
+    message="healing.scalingFallback needs autoscaling: write autoscaling, or remove it",
     field_path=".healing.scalingFallback",
     reason="FieldValueRequired",
 )
@@ -440,7 +447,7 @@ FALLBACK_NEEDS_AUTOSCALING: Final = Rule(
 FALLBACK_WITHIN_AUTOSCALING: Final = Rule(
     cel=f"!({_HAS_SCALING_FALLBACK}) || !has(self.autoscaling)"
     " || self.healing.scalingFallback.replicas <= self.autoscaling.maxReplicas",
-    message="healing.scalingFallback.replicas is at most autoscaling.maxReplicas:"
+    message="healing.scalingFallback.replicas exceeds autoscaling.maxReplicas:"
     " lower the former, or raise the latter",
     field_path=".healing.scalingFallback.replicas",
 )

@@ -1,4 +1,4 @@
-"""What pods are configured by: ConfigMaps and Secrets, and how they are spoken of."""
+"""References to ConfigMaps and Secrets."""
 
 from typing import Final, Literal, NamedTuple
 
@@ -7,18 +7,18 @@ SECRET: Final = "Secret"  # noqa: S105 - the name of a kind
 CONFIG_KINDS: Final = frozenset({CONFIG_MAP, SECRET})
 
 ConfigWatch = Literal["all", "configmaps", "off"]
-"""What is watched of them: a right to watch Secrets is a right to read them."""
+"""The kinds that are watched. The right to watch Secrets is a right to read them."""
 
 ROOT_CA_CONFIG_MAP: Final = "kube-root-ca.crt"
-"""The ConfigMap that Kubernetes puts into every namespace. It is not watched: it is large, there
-are many of it, and it changes for all pods of the cluster at once."""
+"""The ConfigMap that Kubernetes creates in each namespace. It is not watched, because it is large,
+and a change of it would replace all pods of the cluster at once."""
 
 ABSENT_DIGEST: Final = ""
-"""Stands for the digest of what is not there."""
+"""The digest of a missing object."""
 
 
 class ConfigRef(NamedTuple):
-    """A ConfigMap or a Secret that the pods of an app refer to, in the app's own namespace."""
+    """A reference to a ConfigMap or Secret in the app's namespace."""
 
     kind: str
     name: str

@@ -1,4 +1,4 @@
-"""Durations as people write them: "90s", "10m", "1h30m"."""
+"""Durations in the notation of Kubernetes: "90s", "10m", "1h30m"."""
 
 import re
 from datetime import timedelta
@@ -11,7 +11,7 @@ from selfhealing.api.base import Rule
 _DURATION_REGEX: Final = re.compile("(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?")
 
 DURATION_PATTERN: Final = "^([0-9]{1,4}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"
-"""The same for the API server, whose duration() reads whatever it matches but the empty text."""
+"""The pattern for the API server. CEL's duration() parses all matches except the empty string."""
 
 DURATION_RULE: Final = Rule(
     cel=f"self != '' && self.matches('{DURATION_PATTERN}')",
@@ -19,14 +19,14 @@ DURATION_RULE: Final = Rule(
 )
 
 Duration = Annotated[str, Field(max_length=16), DURATION_RULE]
-"""A time as the field of a spec."""
+"""The type of a duration in the spec."""
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read a ``Duration``.
+    """Parse a ``Duration``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no duration.
     """
     match = _DURATION_REGEX.fullmatch(text)
     if match is None or not text:

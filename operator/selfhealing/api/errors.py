@@ -1,37 +1,37 @@
-"""What can be wrong with a resource, as one tree.
+"""The errors of a resource.
 
 ::
 
     SelfHealingError
-    └── InvalidSpecError    the spec of a resource cannot be read; only its author can put it right
+    └── InvalidSpecError    the spec is invalid until its author edits it
 
-A message names the field by its path, says what was found and what to write instead: it is shown
-as it is in the resource's status, in an Event and by the command line.
+A message has the path of the field, its value and what to write instead. The status and Events of
+the resource show it unchanged.
 """
 
 from dataclasses import dataclass
 
 
 class SelfHealingError(Exception):
-    """The root of every error that this program raises on purpose."""
+    """The base class of the errors of this package."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing that is wrong with a spec."""
+    """An invalid field of a spec."""
 
     path: str
-    """The field as a user writes it: ``spec.probes.liveness``."""
+    """The path of the field, such as ``spec.probes.liveness``."""
 
     detail: str
-    """What was found and what to write instead."""
+    """Its value, and what to write instead."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.detail}"
 
 
 class InvalidSpecError(SelfHealingError):
-    """The spec of a resource cannot be read. Trying again does not help; an edit does."""
+    """The spec of a resource is invalid until it is edited; a retry does not help."""
 
     def __init__(self, *field_errors: FieldError) -> None:
         super().__init__("; ".join(str(problem) for problem in field_errors))

@@ -1,6 +1,6 @@
-"""The shapes of names, paths and quantities in Kubernetes, as keywords of a JSON schema.
+"""The limits of names, paths and quantities in Kubernetes, as keywords of a JSON schema.
 
-The patterns are RE2 and repeat k8s.io/apimachinery/pkg/util/validation.
+The patterns are RE2, and those of k8s.io/apimachinery/pkg/util/validation.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ port_name: Final[Keywords] = {
     "pattern": "^([0-9]+-)*[0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*$",
     "maxLength": 15,
 }
-"""IANA's service name: it has at least one letter."""
+"""An IANA service name, which has at least one letter."""
 
 port: Final[Keywords] = {"minimum": 1, "maximum": 65535}
 port_or_name: Final[Keywords] = {**port, **port_name}
@@ -48,40 +48,40 @@ relative_path: Final[Keywords] = {
     "pattern": f"^{_FIRST_PATH_SEGMENT}(/{_PATH_SEGMENT})*$",
     "maxLength": 1024,
 }
-"""Below its root: not absolute, no "..", and no first part that begins with ".."."""
+"""A path below its root: not absolute, without "..", and no first segment that begins with ".."."""
 
 relative_path_or_empty: Final[Keywords] = {
     "pattern": rf"^(({_FIRST_PATH_SEGMENT}|\.\.[^/]+)(/{_PATH_SEGMENT})*)?$",
     "maxLength": 1024,
 }
-"""As `relative_path`, but it may be empty and may begin with ".."."""
+"""As ``relative_path``, but it may be empty, and its first segment may begin with ".."."""
 
 path_without_dot_dot: Final[Keywords] = {
     "pattern": f"^/?{_PATH_SEGMENT}(/{_PATH_SEGMENT})*$",
     "maxLength": 1024,
     "minLength": 1,
 }
-"""No ".." in it."""
+"""A path without the segment ".."."""
 
 file_mode: Final[Keywords] = {"minimum": 0, "maximum": 0o777}
 non_empty: Final[Keywords] = {"minLength": 1}
 user_id: Final[Keywords] = {"minimum": 0, "maximum": 2**31 - 1}
 quantity: Final[Keywords] = {"pattern": QUANTITY_PATTERN, "maxLength": 24, "minimum": 0}
-"""Not negative; no field that is offered here may be."""
+"""A quantity that is not negative; none of the CRD's fields may be negative."""
 
 
 def max_items(count: int, **keywords: Any) -> Keywords:  # noqa: ANN401 - keywords of a JSON schema
-    """Limit a list: rules over it have a cost that the API server estimates from this."""
+    """Limit the length of a list, from which the API server estimates the cost of CEL rules."""
     return {"maxItems": count, **keywords}
 
 
 def one_of(*values: str) -> Keywords:
-    """Limit a string to these values."""
+    """Limit a string to some values."""
     return {"enum": list(values)}
 
 
 def exactly_one_field(fields: Iterable[str], message: str) -> Rule:
-    """Build the rule that exactly one of these fields is given."""
+    """Return the rule that exactly one of the fields is given."""
     presence_checks = ", ".join(f"has(self.{name})" for name in fields)
     return Rule(cel=f"[{presence_checks}].exists_one(given, given)", message=message)
 
@@ -91,4 +91,4 @@ LABEL_KEYS_RULE: Final = Rule(
     message="a label's key is [DOMAIN/]NAME, of letters, digits, '-', '_' and '.',"
     " such as app or example.com/team",
 )
-"""For a map whose keys are label keys: a CRD cannot limit the keys of a map by a pattern."""
+"""The rule for a map whose keys are label keys; a schema has no pattern for the keys of a map."""

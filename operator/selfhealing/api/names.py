@@ -1,6 +1,6 @@
-"""Every name that is part of the contract with users and with other controllers, once.
+"""The names that users and other controllers rely on: the API group, labels, annotations, managers.
 
-A label, an annotation or a reason that appears in two modules is imported from here.
+A label or annotation that two modules use is imported from here.
 """
 
 from typing import Final
@@ -14,46 +14,46 @@ SINGULAR: Final = "selfhealingapp"
 SHORT_NAMES: Final = ("sha",)
 
 FIELD_MANAGER: Final = "selfhealing-operator"
-"""Owns every field that the operator applies."""
+"""The field manager that owns the fields that the operator applies."""
 
 HANDOVER_MANAGER: Final = "selfhealing-operator-handover"
-"""Owns ``replicas`` for the moment in which it passes from the operator to the autoscaler."""
+"""The field manager that owns ``replicas`` while the autoscaler takes the field over."""
 
 RESET_MANAGER: Final = "selfhealing-operator-reset"
-"""Takes away what an apply cannot; it owns nothing once that is done."""
+"""The field manager that removes fields that an apply cannot remove; it owns no fields later."""
 
 LABEL_APP: Final = f"{GROUP}/app"
-"""The selector: the name of the resource, on every child and every pod."""
+"""The app's name, on its children and pods; the selector of the pods."""
 
 ANNOTATION_APPLIED_HASH: Final = f"{GROUP}/applied"
-"""On a child: the hash of the manifest that was applied, so that a restart writes nothing."""
+"""On a child: the hash of the applied manifest, by which a restarted operator sees no change."""
 
 ANNOTATION_RUN_HASH: Final = f"{GROUP}/run"
-"""On a Job: the hash of what cannot be changed in it, so that a change of that makes a new Job."""
+"""On a Job: the hash of the Job's immutable fields; a different hash means to replace the Job."""
 
 ANNOTATION_CONFIG_HASH: Final = f"{GROUP}/config"
-"""In a pod template: the hash of the ConfigMaps and Secrets that the pods read, so that a change of
-these makes new pods."""
+"""In a pod template: the hash of the ConfigMaps and Secrets that the pods read. A change of these
+changes the template, which replaces the pods."""
 
 ANNOTATION_ADOPT: Final = f"{GROUP}/adopt"
-"""On a stranger's object: "true" lets the operator take it over."""
+"""On an object without an owner: "true" lets the operator take it over as a child."""
 
 ANNOTATION_APPROVE: Final = f"{GROUP}/approve"
-"""On an app: the id of a proposed action, which a person wants carried out."""
+"""On an app: the id of a proposed action that a person approves."""
 
 ANNOTATION_RESUME: Final = f"{GROUP}/resume"
-"""On an app: a person has looked after it, so healing may act again. Any new value counts, once."""
+"""On an app: ends its quarantine and resets its budget. Each new value takes effect once."""
 
 LABEL_QUARANTINED: Final = f"{GROUP}/quarantined"
-"""On a pod that is kept apart for people to look at, instead of LABEL_APP: its app's name."""
+"""On an isolated pod, which is kept for inspection: its app's name, instead of LABEL_APP."""
 
 CONTAINER_NAME: Final = "app"
-"""The main container of every pod."""
+"""The name of the app's container in each pod."""
 
 PORT_NAME: Final = "http"
-"""The main container port, and the Service's port."""
+"""The name of the app's container port, and of the Service's port."""
 
 DEPLOYMENT: Final = "Deployment"
 JOB: Final = "Job"
 WORKLOAD_KINDS: Final = (DEPLOYMENT, JOB)
-"""The kinds that create pods: an app has one of them."""
+"""The kinds of workloads, which create pods; an app has one of them."""

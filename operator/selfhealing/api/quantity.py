@@ -1,4 +1,4 @@
-"""Kubernetes quantities as numbers."""
+"""Parses Kubernetes quantities."""
 
 import re
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ _QUANTITY: Final = re.compile(
 
 
 def parse_quantity(value: Any) -> Decimal | None:  # noqa: ANN401 - any JSON value
-    """The number that a Kubernetes quantity ("500m", "1Gi", 2) stands for; None for anything else.
+    """Return a Kubernetes quantity ("500m", "1Gi", 2) as a number; None for any other value.
 
-    Source: the grammar of resource.Quantity in Kubernetes' API reference.
+    The grammar is that of resource.Quantity in Kubernetes' API reference.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None

@@ -1,4 +1,4 @@
-"""The small types of a status: times, counts and texts with a bound."""
+"""The scalar types of the status: times, counts and texts of limited length."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -9,17 +9,17 @@ from selfhealing.api.base import Int32
 
 
 def _format_time(time: datetime) -> str:
-    """Write a time as Kubernetes does: UTC, whole seconds."""
+    """Format a time as Kubernetes does: in UTC, cut to whole seconds."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 Time = Annotated[AwareDatetime, PlainSerializer(_format_time, return_type=str)]
-"""A moment; RFC 3339 in the resource."""
+"""A point in time; RFC 3339 in the resource."""
 
 Count = Annotated[Int32, Field(ge=0)]
 Name = Annotated[str, Field(max_length=253)]
 Word = Annotated[str, Field(max_length=128)]
 TEXT_LIMIT: Final = 1024
-"""Characters of the longest text in a status."""
+"""Characters; the maximum length of a text in the status."""
 
 Text = Annotated[str, Field(max_length=TEXT_LIMIT)]

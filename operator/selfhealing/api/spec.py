@@ -314,8 +314,8 @@ class SelfHealingAppSpec(SpecModel):
     restart_on_config_change: bool = True
     """True: a change of a ConfigMap or Secret that the pods read is rolled out; no Job is rerun.
 
-    False is for an app that reloads its files itself or is restarted by another controller: new
-    values of `env` and `envFrom` then reach a pod, with any error in them, when it is replaced.
+    False is for an app that reloads its files itself, or that another controller restarts. New
+    values of `env` and `envFrom` then reach a pod when it is replaced.
     """
 
     paused: bool = False

@@ -1,8 +1,8 @@
-"""What a user reads back: the status of a SelfHealingApp.
+"""The type of `status`, which the operator writes.
 
-The status is also the operator's only memory (no state outside the API server), so it is read
-again after a restart: `read` takes what an older or newer operator wrote and keeps every part that
-it understands. Every list and map has a limit: a status must never outgrow its object.
+The status is also the operator's only memory, because no state is kept outside the API server.
+``read_status`` reads it after a restart, also if an older or newer operator wrote it, and keeps the
+parts that it understands. All lists and maps have a limit, so that the object stays small.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ MAX_METRICS: Final = 20
 
 
 class Phase(StrEnum):
-    """One word for the whole app."""
+    """The state of the app in one word."""
 
     PENDING = "Pending"
     PROGRESSING = "Progressing"
@@ -38,75 +38,75 @@ class Phase(StrEnum):
 
 
 class LastRestart(Model):
-    """How a container ended before it was started again."""
+    """The last restart of a container."""
 
     container: Name
     """The container."""
 
     reason: Word
-    """Why: LivenessProbe, StartupProbe, OOMKilled, Error, Completed…"""
+    """Why it ended: LivenessProbe, StartupProbe, OOMKilled, Error, Completed…"""
 
     exit_code: Int32 | None = None
-    """The exit code; 137 is a SIGKILL."""
+    """The exit code; 137 means SIGKILL."""
 
     at: Time | None = None
     """When it ended."""
 
 
 class PodRestart(LastRestart):
-    """The most recent restart among all pods."""
+    """The last restart in all pods."""
 
     pod: Name
     """The pod."""
 
 
 class CountedRestarts(Model):
-    """What has been counted of one container, so that no restart is counted twice or lost."""
+    """The counted restarts of one container, so that none is counted twice or lost."""
 
     pod: Name
     """The pod."""
 
     uid: Annotated[str, Field(max_length=64)]
-    """The pod's UID: a pod of the same name may be another one."""
+    """The pod's UID, which tells it from an earlier pod of that name."""
 
     container: Name
     """The container."""
 
     count: Count
-    """Its restarts that are in the total."""
+    """How many of its restarts are in `total`."""
 
     reason: Word | None = None
-    """Why it ended last."""
+    """Why it last ended."""
 
     finished_at: Time | None = None
-    """When it ended last."""
+    """When it last ended."""
 
 
 class RestartsStatus(Model):
-    """Restarts of containers."""
+    """The restarts of containers."""
 
     current: Count = 0
-    """The sum over the pods that live now: what `kubectl get pods` shows."""
+    """The sum over the current pods, as `kubectl get pods` shows it."""
 
     total: Count = 0
-    """Since the resource was made; survives deleted pods and never falls."""
+    """All restarts since the resource was created, those of deleted pods included."""
 
     by_reason: Annotated[dict[str, Count], Field(max_length=MAX_REASONS)] = Field(
         default_factory=dict
     )
-    """The total, split by why the container ended."""
+    """The total by the reason why the container ended."""
 
     last: PodRestart | None = None
-    """The most recent one."""
+    """The last restart."""
 
     counted: Annotated[
         list[CountedRestarts], Field(max_length=MAX_COUNTED), ListMap("uid", "container")
     ] = Field(default_factory=list)
-    """The ledger behind `total`, one entry for each container that restarted."""
+    """The counted restarts by container, from which `total` is updated."""
 
 
 class PodStatus(Model):
-    """One pod, in the words of `kubectl get pods`."""
+    """One pod, as `kubectl get pods` shows it."""
 
     name: Name
     """The pod."""
@@ -118,67 +118,67 @@ class PodStatus(Model):
     """Its phase."""
 
     ready: bool = False
-    """Whether it gets requests."""
+    """Whether it is ready, and so gets requests."""
 
     restarts: Count = 0
-    """Its containers' restarts."""
+    """The restarts of its containers."""
 
     reason: Word | None = None
-    """What it waits for or died of: CrashLoopBackOff, ImagePullBackOff, Unschedulable…"""
+    """Its problem: CrashLoopBackOff, ImagePullBackOff, Unschedulable…"""
 
     message: Text | None = None
-    """The reason in full."""
+    """Its problem in a sentence."""
 
     last_restart: LastRestart | None = None
-    """Its most recent restart."""
+    """Its last restart."""
 
 
 class ProbesStatus(Model):
-    """Each probe in a sentence: `http GET :5000/health every 5s, 3 failures`."""
+    """The probes, each in one line: `http GET :5000/health every 5s, 3 failures`."""
 
     liveness: Text | None = None
-    """What restarts a container."""
+    """The liveness probe, whose failure restarts the container."""
 
     readiness: Text | None = None
-    """What keeps requests from a pod."""
+    """The readiness probe, whose failure takes the pod out of the Service."""
 
     startup: Text | None = None
-    """What the other two wait for."""
+    """The startup probe, for which the other two wait."""
 
 
 class AutoscalingStatus(Model):
-    """What the autoscaler sees and wants."""
+    """The state of the HorizontalPodAutoscaler."""
 
     current: Count | None = None
-    """How many pods there are."""
+    """The current number of pods."""
 
     desired: Count | None = None
-    """How many pods it wants."""
+    """The number of pods that it asks for."""
 
     min: Count | None = None
-    """The fewest that it may choose."""
+    """The minimum number of pods."""
 
     max: Count | None = None
-    """The most that it may choose."""
+    """The maximum number of pods."""
 
     cpu: Word | None = None
-    """CPU use against its target: 31%/50%."""
+    """CPU use and target: 31%/50%."""
 
     memory: Word | None = None
-    """Memory use against its target: 60%/80%."""
+    """Memory use and target: 60%/80%."""
 
     metrics: Annotated[dict[str, Word], Field(max_length=MAX_METRICS)] | None = None
-    """The other metrics against their targets, by name: 7.5/5."""
+    """Value and target of the other metrics, by name: 7.5/5."""
 
     last_scale_time: Time | None = None
     """When it last changed the number of pods."""
 
 
 class JobStatus(Model):
-    """The run of an app that runs to its end; it outlives the Job."""
+    """The run of the app's Job; it is kept when the Job is deleted."""
 
     run: Word
-    """What was run: another mark than the spec's means that there is to be a new run."""
+    """The hash of the Job's immutable fields; a new Job is created if the spec's differs."""
 
     succeeded: Count = 0
     """Pods that succeeded."""
@@ -193,68 +193,68 @@ class JobStatus(Model):
     """Why it failed: BackoffLimitExceeded, DeadlineExceeded…"""
 
     backoff_limit: Count | None = None
-    """How many failures were allowed."""
+    """The number of retries that it had."""
 
     active_deadline_seconds: Count | None = None
-    """How long it was allowed to take."""
+    """Seconds that it was allowed to run."""
 
     started_at: Time | None = None
-    """When it began."""
+    """When it started."""
 
     finished_at: Time | None = None
     """When it ended."""
 
 
 class DisruptionStatus(Model):
-    """What the PodDisruptionBudget lets happen now: why a node's drain waits."""
+    """The state of the PodDisruptionBudget."""
 
     budget: Word
-    """The budget: maxUnavailable 1."""
+    """Its limit: maxUnavailable 1."""
 
     allowed: Count | None = None
-    """How many pods may be evicted now."""
+    """How many pods may be evicted now; at 0 the drain of a node waits."""
 
     healthy: Count | None = None
-    """How many pods are ready, as the budget counts them."""
+    """How many pods are ready, as Kubernetes counts them."""
 
     required: Count | None = None
-    """How many of them must stay."""
+    """How many pods must stay ready."""
 
 
 class ResourceAmounts(Model):
-    """CPU and memory, as they can be written under resources.requests."""
+    """CPU and memory, as quantities for `resources.requests`."""
 
     cpu: Word | None = None
-    """Such as 25m."""
+    """CPU, such as 25m."""
 
     memory: Word | None = None
-    """Such as 250Mi."""
+    """Memory, such as 250Mi."""
 
 
 class VerticalScalingStatus(Model):
-    """What the VerticalPodAutoscaler recommends for the app's container."""
+    """VPA's recommendation for the app's container."""
 
     mode: Word
-    """What is done with it."""
+    """How the recommendation is applied."""
 
     controls: Word
-    """What it is about: cpu, memory."""
+    """The resources that it controls: cpu, memory."""
 
     target: ResourceAmounts | None = None
-    """What the container should ask for."""
+    """The recommended requests."""
 
     lower_bound: ResourceAmounts | None = None
-    """Less than this is too little."""
+    """Requests below this are too low."""
 
     upper_bound: ResourceAmounts | None = None
-    """More than this is wasted."""
+    """Requests above this are wasted."""
 
     message: Text | None = None
     """Why there is no recommendation."""
 
 
 class ConditionStatus(StrEnum):
-    """The three answers of a condition."""
+    """The status of a condition."""
 
     TRUE = "True"
     FALSE = "False"
@@ -267,85 +267,85 @@ class Condition(Model):
     published = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition"
 
     type: str
-    """What it is about: Ready, Reconciled, Progressing, ScalingActive, Healthy, Paused."""
+    """Ready, Reconciled, Progressing, ScalingActive, Healthy or Paused."""
 
     status: ConditionStatus
     """True, False or Unknown."""
 
     reason: str
-    """Why, in one CamelCase word."""
+    """The reason for the status, in one CamelCase word."""
 
     message: str = ""
-    """Why, in a sentence."""
+    """The reason for the status, in a sentence."""
 
     last_transition_time: Time
     """When `status` last changed."""
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The generation of the resource that this was judged by."""
+    """The generation of the resource that the condition is about."""
 
 
 class SelfHealingAppStatus(Model):
-    """How the app is, as of `observedGeneration`."""
+    """The state of the app."""
 
     observed_generation: int | None = None
     """The generation of the spec that this status is about."""
 
     phase: Phase | None = None
-    """One word for the whole app."""
+    """The state of the app in one word."""
 
     ready: Word | None = None
-    """Ready pods of wanted pods: 2/2."""
+    """Ready pods of desired pods: 2/2."""
 
     replicas: Count | None = None
-    """How many pods there are."""
+    """The number of pods."""
 
     ready_replicas: Count | None = None
-    """How many of them are ready."""
+    """The number of ready pods."""
 
     updated_replicas: Count | None = None
-    """How many of them are made from the current spec."""
+    """The number of pods of the current revision."""
 
     selector: Annotated[str, Field(max_length=512)] | None = None
     """The pods' label selector, for `kubectl scale` and autoscalers."""
 
     image: Text | None = None
-    """The image that the pods are made from."""
+    """The image in the spec."""
 
     endpoint: Text | None = None
-    """Where to reach the app."""
+    """The address of the app."""
 
     message: Text | None = None
-    """What is going on, in one line."""
+    """The state of the app in a sentence."""
 
     restarts: RestartsStatus | None = None
-    """Restarts of containers."""
+    """The restarts of containers."""
 
     pods: Annotated[list[PodStatus], Field(max_length=MAX_PODS), ListMap("name")] = Field(
         default_factory=list
     )
-    """The pods, the worst first; at most 20."""
+    """The pods, those with the most severe problems first; at most 20."""
 
     probes: ProbesStatus | None = None
-    """What is probed, in a sentence each."""
+    """The probes, each in one line."""
 
     autoscaling: AutoscalingStatus | None = None
-    """What the autoscaler sees and wants."""
+    """The state of the HorizontalPodAutoscaler."""
 
     job: JobStatus | None = None
-    """The run of an app that runs to its end."""
+    """The run of the app's Job."""
 
     disruption: DisruptionStatus | None = None
-    """What the PodDisruptionBudget lets happen now: why a node's drain waits."""
+    """The state of the PodDisruptionBudget."""
 
     vertical_scaling: VerticalScalingStatus | None = None
-    """What the VerticalPodAutoscaler recommends for the app's container."""
+    """VPA's recommendation for the app's container."""
 
     healing: HealingStatus | None = None
-    """What ails the app, what was done about it and what may still be done."""
+    """The diagnoses of the app, its remediations and their limits."""
 
     last_heal_time: Time | None = None
-    """When something was last healed: a container restarted, or an action of healing taken."""
+    """When a container was last restarted, or a remediation was last started."""
 
     conditions: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS), ListMap("type")] = (
         Field(default_factory=list)
@@ -353,15 +353,15 @@ class SelfHealingAppStatus(Model):
     """Ready, Reconciled, Progressing, ScalingActive, Healthy, Paused."""
 
     def to_json(self) -> dict[str, Any]:
-        """Write the status as it goes into the resource; what is not known is left out."""
+        """Return the status as JSON for the resource, without fields that are None."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def read_status(status: Mapping[str, Any]) -> SelfHealingAppStatus:
-    """Read a stored status; a part that cannot be understood counts as not written.
+    """Read a stored status of this version, of the version before or of a newer one.
 
-    Of what is remembered about healing only the smallest part that cannot be understood is lost: a
-    word of a newer operator must not cost the memory of a version that failed.
+    A field that is invalid is dropped as a whole. In ``healing`` only the smallest invalid part is
+    dropped, so that an unknown value of a newer operator does not lose the failed revision.
     """
     readable = dict(status)
     if isinstance(healing := readable.get("healing"), Mapping):
@@ -376,7 +376,7 @@ def read_status(status: Mapping[str, Any]) -> SelfHealingAppStatus:
 
 
 def _without_path(value: Any, path: tuple[int | str, ...]) -> Any:  # noqa: ANN401 - any JSON value
-    """A copy of a JSON value without the part that ``where`` leads to."""
+    """Return a copy of a JSON value without the part at ``path``."""
     copy = value.copy()
     if path[1:]:
         copy[path[0]] = _without_path(value[path[0]], path[1:])

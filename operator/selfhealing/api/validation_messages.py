@@ -1,4 +1,4 @@
-"""Says what to write instead, for every way in which a spec can fail to be read."""
+"""Formats the validation errors of a spec as messages that say what to write instead."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,14 +22,19 @@ MESSAGE_TEMPLATES: Final[Mapping[str, str]] = {
     "string_too_long": "is {input}: write at most {max_length} characters",
     "less_than_equal": "is {input}: write at most {le}",
 }
-"""By pydantic's type of the error; `{input}` is what was found."""
+"""The messages by pydantic's error type; `{input}` is the invalid value."""
 
 MAX_INPUT_LENGTH: Final = 60
-"""Characters of what was found that a message repeats."""
+"""Characters of an invalid value that a message repeats."""
 
 
 def to_field_errors(error: ValidationError, root: str = "spec") -> list[FieldError]:
-    """Translate what pydantic found, in its order."""
+    """Convert the errors of pydantic, in their order.
+
+    Args:
+        error: the errors.
+        root: the path of the validated object.
+    """
     return [
         FieldError(_format_path(root, detail["loc"]), _format_message(detail))
         for detail in error.errors(include_url=False)
@@ -37,7 +42,7 @@ def to_field_errors(error: ValidationError, root: str = "spec") -> list[FieldErr
 
 
 def _format_path(root: str, location: tuple[int | str, ...]) -> str:
-    """Write a location as kubectl does: ``spec.env[0].name``."""
+    """Format a path as kubectl does: ``spec.env[0].name``."""
     return root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
 
 

@@ -21,15 +21,15 @@ Json = Mapping[str, Any]
 class ChildAction(StrEnum):
     """What a live child needs."""
 
-    NOOP = "keep"
+    NOOP = "noop"
     CREATE = "create"
     UPDATE = "update"
     """The desired manifest has changed: a new spec, or a new version of the operator."""
-    REVERT_DRIFT = "correct"
+    REVERT_DRIFT = "revertDrift"
     """A field that the operator owns was changed by another field manager."""
     ADOPT = "adopt"
     """The object has no owner and carries ANNOTATION_ADOPT."""
-    CONFLICT = "refuse"
+    CONFLICT = "conflict"
     """The object has another owner, or neither an owner nor ANNOTATION_ADOPT: it is not touched."""
     REPLACE = "replace"
     """An immutable field has changed: the object is deleted, and recreated when it is gone."""

@@ -1,1 +1,1 @@
-"""Commands for people: what the operator needs from a cluster, as YAML."""
+"""Commands for users: the manifests that install the operator."""

@@ -1,10 +1,10 @@
-"""Everything that installs the operator into a cluster, as YAML on standard output.
+"""Prints the manifests that install the operator into a cluster, as YAML.
 
 ``python -m selfhealing.cli.manifests [--image IMAGE] [--namespaces A,B] [--config-watch WHAT]
 [--check FILE]``
 
-The RBAC rules are made from ``runtime.access``, the table that the API client holds itself to.
-deploy/operator.yaml is this command's output for the whole cluster; CI compares it.
+The RBAC rules are generated from ``kube.resources``, the table of the calls that the API client
+may make. deploy/operator.yaml is this command's output for the whole cluster; CI compares it.
 """
 
 import argparse
@@ -39,7 +39,7 @@ Json = dict[str, Any]
 
 
 def build_rbac_rules(resources: Iterable[Resource]) -> list[Json]:
-    """The RBAC rules for ``resources``: one for each resource or subresource."""
+    """Return the RBAC rules for resources: one per resource or subresource."""
     rbac_rules: list[Json] = []
     for resource in resources:
         targets = [(resource.plural, resource.verbs)]
@@ -54,9 +54,12 @@ def build_rbac_rules(resources: Iterable[Resource]) -> list[Json]:
 def build_manifests(
     image: str, namespaces: Sequence[str], watch: ConfigWatch = "all"
 ) -> list[Json]:
-    """All objects: for the whole cluster, or for ``namespaces`` only.
+    """Return all manifests of the operator.
 
-    ``watch`` is the setting ``config_watch``, and with it the right to read ConfigMaps and Secrets.
+    Args:
+        image: the operator's image.
+        namespaces: the namespaces to serve; empty for the whole cluster.
+        watch: the setting ``config_watch``, on which the rights on ConfigMaps and Secrets depend.
     """
     return [
         {
@@ -135,7 +138,7 @@ def _role_and_binding(
 
 
 def _aggregated_roles() -> Iterator[Json]:
-    """Let the cluster's own roles view, edit and admin cover SelfHealingApps too."""
+    """Add SelfHealingApps to the cluster's roles view, edit and admin."""
     read_verbs = ["get", "list", "watch"]
     write_verbs = ["create", "delete", "deletecollection", "patch", "update"]
     for role, verbs in (("view", read_verbs), ("edit", read_verbs + write_verbs)):
@@ -182,8 +185,8 @@ def _build_deployment(image: str, namespaces: Sequence[str], watch: ConfigWatch)
                         "runAsGroup": USER_ID,
                         "seccompProfile": {"type": "RuntimeDefault"},
                     },
-                    # With a single worker both replicas would else be lost with it, and nobody
-                    # would tell of the apps that are.
+                    # In a cluster with one worker node, the other replica runs on the control
+                    # plane's node, and survives the loss of the worker.
                     "tolerations": [
                         {
                             "key": "node-role.kubernetes.io/control-plane",
@@ -195,8 +198,8 @@ def _build_deployment(image: str, namespaces: Sequence[str], watch: ConfigWatch)
                         {
                             "maxSkew": 1,
                             "topologyKey": "kubernetes.io/hostname",
-                            # A wish only would not outweigh the image that is there already, and
-                            # the pods that an update replaces must not count.
+                            # ScheduleAnyway can be outweighed by the score of a node that has the
+                            # image. matchLabelKeys leaves out the pods that a rollout replaces.
                             "whenUnsatisfiable": "DoNotSchedule",
                             "matchLabelKeys": ["pod-template-hash"],
                             "nodeTaintsPolicy": "Honor",
@@ -236,22 +239,28 @@ def _build_deployment(image: str, namespaces: Sequence[str], watch: ConfigWatch)
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML without anchors: a reader should not have to look things up."""
+    """Writes YAML without anchors and aliases, which are hard to read."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401, ARG002 - PyYAML's signature
         return True
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the manifests, or compare them with a file."""
+    """Print the manifests, or compare them with a file.
+
+    Returns:
+        The exit code: 1 if the file differs.
+    """
     parser = argparse.ArgumentParser(prog="selfhealing.cli.manifests", description=__doc__)
     parser.add_argument("--image", default=DEFAULT_IMAGE, help="the operator's image")
-    parser.add_argument("--namespaces", default="", help="serve only these, separated by commas")
+    parser.add_argument(
+        "--namespaces", default="", help="serve only these namespaces, separated by commas"
+    )
     parser.add_argument(
         "--config-watch",
         choices=tuple(CONFIG_SOURCES),
         default="all",
-        help="replace pods when these change; what is left out the operator has no right to read",
+        help="replace pods when these kinds change; the operator gets no right to read the others",
     )
     parser.add_argument("--check", type=Path, help="compare with this file instead of printing")
     options = parser.parse_args(arguments)

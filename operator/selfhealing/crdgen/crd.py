@@ -1,8 +1,8 @@
-"""Writes crd/selfhealingapp.yaml and docs/reference/selfhealingapp.md from the models.
+"""Generates crd/selfhealingapp.yaml and docs/reference/selfhealingapp.md from the models.
 
 ::
 
-    python -m selfhealing.crdgen.crd           write them
+    python -m selfhealing.crdgen.crd           write the files
     python -m selfhealing.crdgen.crd --check   fail, with the difference, if they are stale
 """
 
@@ -29,14 +29,26 @@ HEADER: Final = (
 )
 PRINTER_COLUMNS: Final = (
     # name, type, JSON path, only in -o wide, meaning
-    ("Status", "string", ".status.phase", False, "One word for the whole app."),
-    ("Ready", "string", ".status.ready", False, "Ready pods of wanted pods."),
-    ("Restarts", "integer", ".status.restarts.total", False, "Container restarts, ever."),
-    ("Last-Heal", "date", ".status.lastHealTime", False, "When something was last healed."),
-    ("Age", "date", ".metadata.creationTimestamp", False, "When it was made."),
-    ("Image", "string", ".status.image", True, "The image that the pods are made from."),
-    ("Replicas", "integer", ".status.replicas", True, "How many pods there are."),
-    ("Message", "string", ".status.message", True, "What is going on."),
+    ("Status", "string", ".status.phase", False, "The state of the app."),
+    ("Ready", "string", ".status.ready", False, "Ready pods of desired pods."),
+    (
+        "Restarts",
+        "integer",
+        ".status.restarts.total",
+        False,
+        "Container restarts since the resource was created.",
+    ),
+    (
+        "Last-Heal",
+        "date",
+        ".status.lastHealTime",
+        False,
+        "When a container was last restarted, or an action started.",
+    ),
+    ("Age", "date", ".metadata.creationTimestamp", False, "When the resource was created."),
+    ("Image", "string", ".status.image", True, "The image of the app."),
+    ("Replicas", "integer", ".status.replicas", True, "The number of pods."),
+    ("Message", "string", ".status.message", True, "The state of the app in a sentence."),
 )
 
 
@@ -76,7 +88,7 @@ def build_crd() -> dict[str, Any]:
                     },
                     "schema": {
                         "openAPIV3Schema": {
-                            "description": "An app that is kept right and says how it is.",
+                            "description": "An app that the operator runs and remediates.",
                             "type": "object",
                             "x-kubernetes-validations": [cel_rules.NAME_IS_DNS_LABEL.to_schema()],
                             "required": ["spec"],
@@ -111,7 +123,11 @@ def _printer_column(name: str, kind: str, path: str, wide: bool, meaning: str) -
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """Write the generated files, or compare them."""
+    """Write the generated files, or compare them.
+
+    Returns:
+        The exit code: 1 with ``--check`` if a file is stale.
+    """
     parser = argparse.ArgumentParser(prog="python -m selfhealing.crdgen.crd")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if stale")
     check = parser.parse_args(arguments).check

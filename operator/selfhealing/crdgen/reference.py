@@ -1,4 +1,4 @@
-"""Writes the reference page: every field of the resource in a table, from the same models."""
+"""Generates the reference page: a table of all fields, from the models of the CRD."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ INTRODUCTION: Final = (
     "",
     "`apiVersion: selfhealing.dev/v1alpha1`, short name `sha`.",
     "Only `spec.image` is required.",
-    "`kubectl explain sha.spec` shows the same, with the fields of Kubernetes' own types.",
+    "`kubectl explain sha.spec` shows these fields and those of Kubernetes' own types.",
     "",
-    f"A type such as `core/v1 Container.env` is Kubernetes' own, as of {KUBERNETES_VERSION}.",
-    "What Kubernetes would refuse in it is refused here too: `kubectl apply` says what to write.",
+    f"A type such as `core/v1 Container.env` is Kubernetes' own, of version {KUBERNETES_VERSION}.",
+    "A value that Kubernetes would refuse is refused here too: `kubectl apply` says what to write.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class FieldRow:
-    """A row of the table."""
+    """A row of the table: one field."""
 
     path: str
     kind: str
@@ -61,7 +61,7 @@ def render_page() -> str:
         "",
         "## Not offered",
         "",
-        "Fields of Kubernetes' types that the resource leaves out.",
+        "Fields of Kubernetes' own types that the resource does not have.",
         "",
         *_markdown_table(("type", "fields"), _omitted_fields()),
         "",
@@ -87,7 +87,7 @@ def _markdown_table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> l
 
 
 def iter_fields(model: type[BaseModel]) -> Iterator[FieldRow]:
-    """Yield every field of a model and of the models in it, in their order."""
+    """Yield all fields of a model and of the models in it, in their order."""
     schema = model.model_json_schema()
     yield from _iter_fields(schema, schema.get("$defs", {}), "")
 
@@ -118,7 +118,7 @@ def _iter_fields(
 
 
 def iter_rules(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    """Yield path and message of every rule over several fields."""
+    """Yield path and message of all rules over several fields."""
     schema = model.model_json_schema()
     yield from _iter_rules(schema, schema.get("$defs", {}), "")
 
@@ -167,7 +167,7 @@ def _published_type_name(marker: Mapping[str, Any]) -> str:
 
 
 def _short_type_name(name: str) -> str:
-    """Write ``io.k8s.api.core.v1.Container`` as people do: core/v1 Container."""
+    """Shorten the name of a published type: io.k8s.api.core.v1.Container is core/v1 Container."""
     *_, group, version, kind = name.split(".")
     return f"{group}/{version} {kind}"
 

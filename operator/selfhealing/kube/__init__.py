@@ -1,1 +1,1 @@
-"""The Kubernetes API client and what it needs: resources, credentials, errors, leader election."""
+"""The Kubernetes API client, with its resources, credentials, errors, and leader election."""

@@ -1,9 +1,8 @@
-"""The API client: the few calls that the operator makes, on plain dicts.
+"""The API client: the calls that the operator makes, with plain dicts.
 
-Transport, TLS and credentials are the official client's (``kubernetes.aio``); its models are left
-out because the children are plain dicts and the models cost more than the requests
-(docs/decisions/0005-api-client.md). Every refusal becomes an error of ``runtime.errors`` here and
-nowhere else.
+The official client (``kubernetes.aio``) provides transport, TLS and credentials. Its models are not
+used, because the children are plain dicts and the models take more CPU than the requests
+(docs/adr/0005-api-client.md). Only this module turns responses into the errors of ``errors``.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -31,11 +30,11 @@ APPLY_PATCH: Final = "application/apply-patch+yaml"
 """Server-side apply; JSON is YAML."""
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
-"""Lists are merged by the names of their items: a patch names one container and keeps the rest."""
+"""Lists are merged by item name: a patch of one container keeps the others."""
 JSON_PATCH: Final = "application/json-patch+json"
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 PAGE_SIZE: Final = 500
-"""Objects asked for at a time in a list."""
+"""Objects in one page of a list."""
 
 Json = dict[str, Any]
 
@@ -44,12 +43,12 @@ class Client:
     """Calls to the API server; use as an async context manager."""
 
     def __init__(self, configuration: Configuration, timeout: float, connections: int) -> None:
-        """Prepare a client; nothing is sent yet.
+        """Create a client; no request is sent yet.
 
         Args:
             configuration: the server's address and the credentials.
             timeout: seconds that one request may take.
-            connections: requests that may be under way at once.
+            connections: the maximum number of concurrent requests.
         """
         configuration.connection_pool_maxsize = connections
         # With trust_env aiohttp reads ~/.netrc for every request, a third of a request's CPU time.
@@ -59,15 +58,15 @@ class Client:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def __aenter__(self) -> Self:
-        """Enter the client's life."""
+        """Return the client."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close its connections."""
+        """Close the connections."""
         await self._api_client.close()  # type: ignore[no-untyped-call]
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
-        """Read one object; None when it is not there."""
+        """Read one object; None if it does not exist."""
         try:
             return await self._request_json("get", resource, resource.path(namespace, name))
         except NotFoundError:
@@ -109,15 +108,15 @@ class Client:
         lines: int,
         limit_bytes: int,
     ) -> str:
-        """Read the last lines that a container wrote.
+        """Read the last lines of a container's log.
 
         Args:
-            namespace: where its pod is.
+            namespace: the pod's namespace.
             pod: the pod's name.
             container: the container's name.
-            previous: those of the run before its last restart.
-            lines: how many, counted from the end.
-            limit_bytes: of these lines no more is read, and what is cut is the END of them.
+            previous: read the log of the container before its last restart.
+            lines: the number of lines, counted from the end of the log.
+            limit_bytes: the maximum size; the API server cuts the end of these lines.
         """
         query = {
             "container": container,
@@ -157,7 +156,13 @@ class Client:
             query["continue"] = token
 
     async def apply(self, resource: Resource, body: Json, field_manager: str) -> Json:
-        """Make the fields of ``body`` so, owned by ``manager``; returns the live object."""
+        """Apply a manifest on the server's side, with force; return the live object.
+
+        Args:
+            resource: the kind.
+            body: the manifest.
+            field_manager: the manager that owns the manifest's fields from then on.
+        """
         meta = body["metadata"]
         return await self._request_json(
             "patch",
@@ -171,7 +176,7 @@ class Client:
     async def merge_patch(
         self, resource: Resource, namespace: str, name: str, patch: Json, subresource: str = ""
     ) -> Json:
-        """Merge ``patch`` into an object or its subresource; returns the live object."""
+        """Merge a patch into an object or its subresource; return the live object."""
         return await self._request_json(
             "patch",
             resource,
@@ -190,7 +195,7 @@ class Client:
         operations: Sequence[Json],
         field_manager: str,
     ) -> Json:
-        """Carry out the steps of a JSON patch (RFC 6902), all or none; returns the live object."""
+        """Apply a JSON patch (RFC 6902), all operations or none; return the live object."""
         return await self._request_json(
             "patch",
             resource,
@@ -206,7 +211,11 @@ class Client:
         return await self._request_json("create", resource, path, body=body)
 
     async def replace(self, resource: Resource, body: Json) -> Json:
-        """Replace an object as a whole, if it still has the resource version in ``body``."""
+        """Replace an object.
+
+        Raises:
+            ConflictError: the object no longer has the resource version in ``body``.
+        """
         meta = body["metadata"]
         path = resource.path(meta["namespace"], meta["name"])
         return await self._request_json("update", resource, path, body=body)
@@ -214,12 +223,20 @@ class Client:
     async def delete(
         self, resource: Resource, namespace: str, name: str, uid: str, *, foreground: bool = False
     ) -> Json | None:
-        """Delete an object if it is still the one with ``uid``; one that is gone is well gone.
+        """Delete an object, if its UID is ``uid``. A missing object is no error.
 
-        With ``pods_first`` it goes when the last of its pods has stopped.
+        Args:
+            resource: the kind.
+            namespace: the object's namespace.
+            name: the object's name.
+            uid: the object's UID.
+            foreground: delete the object only after its dependents, such as its pods.
 
         Returns:
-            The object, if it goes later; None when it is gone.
+            The object, if its deletion is pending; None if it is gone.
+
+        Raises:
+            ConflictError: the object has another UID.
         """
         policy = "Foreground" if foreground else "Background"
         body = {"preconditions": {"uid": uid}, "propagationPolicy": policy}
@@ -232,13 +249,13 @@ class Client:
         return raw if "deletionTimestamp" in raw.get("metadata", ()) else None
 
     async def evict_pod(self, namespace: str, pod: str, uid: str, resource_version: int) -> bool:
-        """Evict a pod if nothing of it has changed since ``version``; gone is as good as evicted.
+        """Evict a pod, if it has not changed since ``resource_version``.
 
         Returns:
-            Whether it goes; False when a PodDisruptionBudget forbids it.
+            True if the pod is evicted or does not exist; False if a PodDisruptionBudget forbids it.
 
         Raises:
-            ConflictError: the pod has changed, or is another one of that name.
+            ConflictError: the pod has changed, or has another UID.
         """
         body = {
             "apiVersion": "policy/v1",
@@ -258,9 +275,9 @@ class Client:
         return True
 
     async def resize_pod(self, namespace: str, pod: str, patch: Json) -> Json:
-        """Change the resources of a pod that runs; returns the live pod.
+        """Change the resources of a running pod; return the live pod.
 
-        That the API server takes it does not mean that the kubelet can do it.
+        The kubelet applies the change later, and only if the node has room.
         """
         return await self._request_json(
             "patch",
@@ -279,7 +296,7 @@ class Client:
         path: str,
         **options: Any,  # noqa: ANN401 - as _send
     ) -> Json:
-        """Send a request that is answered by an object."""
+        """Send a request and parse the JSON response."""
         result: Json = orjson.loads(await self._send_request(verb, resource, path, **options))
         return result
 
@@ -297,8 +314,8 @@ class Client:
     ) -> bytes:
         if not resource.allows(verb, subresource):
             raise PermissionError(
-                f"{verb} on {resource.plural}/{subresource} is not in runtime/access.py, "
-                "from which the RBAC rules are made: add it there"
+                f"{verb} on {resource.plural}/{subresource} is not in kube/resources.py, "
+                "from which the RBAC rules are generated: add it there"
             )
         url = self._api_client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         headers = {
@@ -317,7 +334,7 @@ class Client:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             API_REQUESTS.labels(verb, resource.kind, "none").inc()
             raise UnavailableError(
-                0, "NoAnswer", f"no answer from the API server: {type(error).__name__} {error}"
+                0, "NoAnswer", f"no response from the API server: {type(error).__name__} {error}"
             ) from error
         API_REQUESTS.labels(verb, resource.kind, str(response.status)).inc()
         if response.status >= _FIRST_ERROR_STATUS:

@@ -1,7 +1,7 @@
-"""Credentials, once, for kopf's watches and for the operator's own writes.
+"""Loads the credentials for kopf's watches and for the operator's API client.
 
-In a cluster they are the pod's service account, elsewhere the kubeconfig with everything that
-kubectl understands (exec plugins, OIDC, client certificates), read by the official client.
+In a cluster these are the pod's service account, elsewhere the kubeconfig. The official client
+reads it, so exec plugins, OIDC and client certificates work as in kubectl.
 """
 
 import os
@@ -13,10 +13,10 @@ from kubernetes.aio.client import Configuration
 
 
 async def load_configuration() -> Configuration:
-    """Read the credentials anew.
+    """Load the current credentials.
 
     Raises:
-        kubernetes.aio.config.ConfigException: neither a service account nor a kubeconfig is there.
+        kubernetes.aio.config.ConfigException: neither a service account nor a kubeconfig exists.
     """
     configuration = Configuration()
     if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
@@ -27,7 +27,7 @@ async def load_configuration() -> Configuration:
 
 
 async def build_connection_info() -> kopf.ConnectionInfo:
-    """The credentials in the form that kopf's watches take."""
+    """Return the credentials as kopf's watches need them."""
     configuration = await load_configuration()
     token = await configuration.get_api_key_with_prefix("BearerToken")
     return kopf.ConnectionInfo(
@@ -41,6 +41,6 @@ async def build_connection_info() -> kopf.ConnectionInfo:
 
 
 def own_namespace() -> str | None:
-    """The namespace of the pod that this process runs in; None outside a cluster."""
+    """Return the namespace of the operator's pod; None outside a cluster."""
     path = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
     return path.read_text().strip() if path.exists() else None

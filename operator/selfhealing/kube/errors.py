@@ -1,13 +1,13 @@
-"""What the API server may answer instead of what was asked: one tree, made at one edge.
+"""The errors of the API client. Only ``client`` translates HTTP statuses into them.
 
 ApiError
-├── NotFoundError        404: the object, or its kind, is not there
-├── ConflictError        409: somebody was faster, or the name is taken
-├── InvalidError         400, 422: the object is wrong and stays wrong until it is changed
-├── ForbiddenError       401, 403: not allowed (RBAC, quota, an admission policy)
-├── BudgetError          429, 403 with the cause DisruptionBudget: a pod may not be evicted now
-├── GoneError            our own finding: the app was deleted before the watch said so
-└── UnavailableError     429, 5xx, no answer: try again later
+├── NotFoundError          404: the object or its kind does not exist
+├── ConflictError          409: the object has changed meanwhile, or the name is taken
+├── InvalidError           400, 422: the object is invalid until it is changed
+├── ForbiddenError         401, 403: refused by RBAC, a quota or an admission policy
+├── DisruptionBudgetError  429, 403 with the cause DisruptionBudget: the eviction is refused now
+├── AppDeletedError        not from the API server: the app of a child was deleted meanwhile
+└── UnavailableError       429, 5xx, no response: a later request may succeed
 """
 
 from collections.abc import Collection
@@ -18,9 +18,9 @@ class ApiError(Exception):
     """The API server refused a request.
 
     Attributes:
-        status: the HTTP status, 0 when there was no answer.
+        status: the HTTP status; 0 without a response.
         reason: Kubernetes' reason, such as "AlreadyExists"; may be empty.
-        message: the server's own words.
+        message: the API server's message.
     """
 
     def __init__(self, status: int, reason: str, message: str) -> None:
@@ -31,31 +31,31 @@ class ApiError(Exception):
 
 
 class NotFoundError(ApiError):
-    """The object, or its kind, is not there."""
+    """The object or its kind does not exist."""
 
 
 class ConflictError(ApiError):
-    """Somebody was faster, or the name is taken."""
+    """The object has changed meanwhile, or the name is taken."""
 
 
 class InvalidError(ApiError):
-    """The object is wrong and stays wrong until it is changed."""
+    """The object is invalid until it is changed."""
 
 
 class ForbiddenError(ApiError):
-    """Not allowed: by RBAC, a quota or an admission policy."""
+    """RBAC, a quota or an admission policy refuses the request."""
 
 
 class DisruptionBudgetError(ApiError):
-    """A PodDisruptionBudget does not allow the eviction now; it may later."""
+    """A PodDisruptionBudget does not allow the eviction now."""
 
 
 class AppDeletedError(ApiError):
-    """The app that a child was to be made for is gone."""
+    """The app was deleted while one of its children was being created."""
 
 
 class UnavailableError(ApiError):
-    """Overloaded, restarting or out of reach: the same request may succeed later."""
+    """The API server is overloaded, restarting or unreachable; a later request may succeed."""
 
 
 _ERROR_BY_STATUS: dict[int, type[ApiError]] = {
@@ -72,13 +72,13 @@ _WEBHOOK_FAILED: Final = 500
 
 
 DISRUPTION_BUDGET_CAUSE: Final = "DisruptionBudget"
-"""The cause that tells the refusal of a budget from that of a server with too much to do."""
+"""The cause by which a refused eviction differs from an overloaded API server, both with 429."""
 
 
 def error_from_status(
     status: int, reason: str, message: str, causes: Collection[str] = ()
 ) -> ApiError:
-    """The error of the tree that stands for an HTTP status, and for the causes in the answer."""
+    """Return the error for an HTTP status and the causes in the response."""
     if DISRUPTION_BUDGET_CAUSE in causes:
         return DisruptionBudgetError(status, reason, message)
     error_type = (
@@ -90,9 +90,8 @@ def error_from_status(
 
 
 def is_outage(error: ApiError) -> bool:
-    """Whether the API server cannot answer anything now; then it is waited for.
+    """Whether the API server cannot serve any request now, so that waiting helps.
 
-    What it answers with 500 is mostly a webhook that fails, for this kind of object, perhaps for
-    ever.
+    A status of 500 is excluded: usually a failing webhook for this kind, possibly permanent.
     """
     return isinstance(error, UnavailableError) and error.status != _WEBHOOK_FAILED

@@ -1,10 +1,10 @@
-"""Leader election on a Lease: of several replicas one writes, the others watch and wait.
+"""Leader election with a Lease: one replica writes, the others fill their caches and wait.
 
-The rules are client-go's (tools/leaderelection): a lease that somebody else holds is respected
-until it has not changed for its own duration by *this* process's monotonic clock, so clocks that
-differ or jump do no harm; the leader gives up before the others take over; on a clean stop it
-gives the lease back at once. The official Python client's election is not used, for reasons in
-docs/decisions/0006-leader-election.md.
+The rules are those of client-go (tools/leaderelection). A Lease of another holder expires when it
+has not changed for its duration, by the monotonic clock of *this* process, so clocks that differ
+or jump do no harm. The leader stops before the others may take over. On a clean stop it releases
+the Lease at once. docs/adr/0006-leader-election.md says why the official Python client's election
+is not used.
 """
 
 import asyncio
@@ -24,15 +24,19 @@ logger = logging.getLogger(__name__)
 
 
 class LostLeadershipError(RuntimeError):
-    """This replica led and does not any more: it must stop writing at once, so it ends."""
+    """This replica is no longer the leader; its process ends, so that it writes nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaderElectionConfig:
-    """Where the Lease is and its times in seconds.
+    """The Lease and its times.
 
-    ``duration``: how long a silent leader is respected; ``renew``: how often it renews. A leader
-    that could not renew for two thirds of ``duration`` gives up.
+    Attributes:
+        namespace: the Lease's namespace.
+        name: the Lease's name.
+        identity: the holder identity of this replica.
+        lease_duration: seconds after which a Lease that was not renewed expires.
+        retry_period: seconds between two attempts to acquire or renew the Lease.
     """
 
     namespace: str
@@ -43,12 +47,12 @@ class LeaderElectionConfig:
 
     @property
     def renew_deadline(self) -> float:
-        """Seconds without renewal after which a leader gives up."""
+        """Seconds without a renewal after which a leader stops: two thirds of the duration."""
         return self.lease_duration * 2 / 3
 
 
 class LeaderElector:
-    """Takes part in the election."""
+    """Acquires, renews and releases the Lease for this replica."""
 
     def __init__(
         self, client: Client, config: LeaderElectionConfig, clock: Callable[[], float]
@@ -63,8 +67,8 @@ class LeaderElector:
         self.is_leader = False
 
     async def acquire(self) -> None:
-        """Wait until this replica leads."""
-        # An answer that came too late is as good as none.
+        """Wait until this replica is the leader."""
+        # A response after the deadline does not count: the Lease may have expired meanwhile.
         while not await self._try_acquire_or_renew() or self._seconds_until_deadline() <= 0:
             remaining = self._held_until - self._clock()
             await asyncio.sleep(
@@ -77,16 +81,16 @@ class LeaderElector:
         logger.info("leading as %s", self._config.identity)
 
     async def renew(self) -> None:
-        """Renew the lease, for as long as that works.
+        """Renew the Lease until that fails.
 
         Raises:
-            LostLeadershipError: another replica may lead from now on.
+            LostLeadershipError: another replica may be the leader from now on.
         """
         while True:
             await asyncio.sleep(
                 min(self._config.retry_period, max(0.0, self._seconds_until_deadline()))
             )
-            # A renewal that hangs must not outlive the deadline.
+            # A request that hangs must not delay the stop.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds_until_deadline()):
                     await self._try_acquire_or_renew()
@@ -94,10 +98,10 @@ class LeaderElector:
                 self.is_leader = False
                 LEADER.set(0)
                 elapsed = self._clock() - self._renewed_at
-                raise LostLeadershipError(f"the lease was not renewed for {elapsed:.1f} s")
+                raise LostLeadershipError(f"the Lease was not renewed for {elapsed:.1f} s")
 
     async def release(self) -> None:
-        """Give the lease back, if it is held, so that another replica need not wait."""
+        """Release the Lease if this replica holds it, so that another one need not wait."""
         if not self.is_leader:
             return
         self.is_leader = False
@@ -108,20 +112,20 @@ class LeaderElector:
                 lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
                 await self._client.replace(LEASES, lease)
         except ApiError as error:
-            logger.info("the lease was not given back: %s", error)
+            logger.info("the Lease was not released: %s", error)
 
     def _seconds_until_deadline(self) -> float:
-        """Seconds until a leader must give up, unless it renews."""
+        """Return the seconds until the leader must stop, unless it renews the Lease."""
         return self._renewed_at + self._config.renew_deadline - self._clock()
 
     def _is_held_by_other(self) -> bool:
         return bool(self._holder) and self._holder != self._config.identity
 
     async def _try_acquire_or_renew(self) -> bool:
-        """Take or renew the lease; False when somebody else holds it or the server is away."""
+        """Acquire or renew the Lease; False if another replica holds it or the request failed."""
         try:
             lease = await self._client.get(LEASES, self._config.namespace, self._config.name)
-            # The others count from the write, which may be long before its answer.
+            # The other replicas count from the write, which may be long before the response.
             requested_at = self._clock()
             if lease is None:
                 await self._client.create(LEASES, self._build_lease(None))
@@ -132,14 +136,14 @@ class LeaderElector:
         except ConflictError:  # another replica was faster
             return False
         except ApiError as error:
-            logger.warning("the lease could not be read or renewed: %s", error)
+            logger.warning("the Lease could not be read or renewed: %s", error)
             return False
         self._holder = self._config.identity
         self._renewed_at = requested_at
         return True
 
     def _can_acquire(self, lease: dict[str, Any]) -> bool:
-        """Whether the lease is ours, given back, or silent for longer than it is good for."""
+        """Whether the Lease is held by this replica, released or expired."""
         spec = lease.get("spec") or {}
         self._holder = spec.get("holderIdentity") or ""
         resource_version, observed_at = self._observed_lease

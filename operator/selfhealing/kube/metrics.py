@@ -1,4 +1,4 @@
-"""Prometheus metrics of the operator, on a registry of their own."""
+"""The operator's Prometheus metrics, in a registry of their own."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a time series more for each counter
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the time series of counters
 REGISTRY: Final = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 
@@ -32,13 +32,12 @@ WORKQUEUE_DEPTH: Final = Gauge(
 )
 WORKQUEUE_LONGEST_WAIT: Final = Gauge(
     "selfhealing_workqueue_longest_wait_seconds",
-    "Seconds that the oldest due app has waited.",
+    "Seconds that the app at the head of the work queue has been due.",
     registry=REGISTRY,
 )
 API_REQUESTS: Final = Counter(
     "selfhealing_api_requests",
-    "Requests to the API server by verb, kind and HTTP status; patch, create, update and delete "
-    "are writes.",
+    "Requests to the API server by verb, kind and HTTP status (none: no response).",
     ["verb", "kind", "code"],
     registry=REGISTRY,
 )
@@ -51,37 +50,37 @@ CONTAINER_RESTARTS: Final = Counter(
 )
 EVENTS_DROPPED: Final = Counter(
     "selfhealing_events_dropped",
-    "Kubernetes Events that were not written: the queue was full or the API server refused.",
+    "Kubernetes Events that were not written: the queue was full or the API server refused them.",
     registry=REGISTRY,
 )
 STALE_OBJECTS: Final = Counter(
     "selfhealing_stale_objects_pruned",
-    "Stored objects that a periodic list showed to be gone without a watch event.",
+    "Cached objects that a periodic list showed to be deleted, without a watch event.",
     registry=REGISTRY,
 )
 LEADER: Final = Gauge(
-    "selfhealing_leader", "1 while this replica may write, else 0.", registry=REGISTRY
+    "selfhealing_leader", "1 while this replica is the leader, else 0.", registry=REGISTRY
 )
 DIAGNOSES: Final = Counter(
     "selfhealing_diagnoses",
-    "Illnesses that were found, by type and cause.",
+    "Diagnoses of apps, by type and cause.",
     ["type", "cause"],
     registry=REGISTRY,
 )
 ACTIONS: Final = Counter(
     "selfhealing_remediation_actions",
-    "Decisions of healing, by remedy and what became of them: Started, Helped, NoHelp…",
+    "Remediation actions, by remediation and outcome: InProgress, Succeeded, Failed…",
     ["remediation", "outcome"],
     registry=REGISTRY,
 )
 BUDGET_LEFT: Final = Gauge(
     "selfhealing_remediation_budget_left",
-    "Actions that may still be taken, of each app in whose history there is one.",
+    "Actions that may still be started, of each app with an action in its history.",
     ["namespace", "app"],
     registry=REGISTRY,
 )
 BREAKER_OPEN: Final = Gauge(
     "selfhealing_circuit_breaker_open",
-    "1 while so many apps are ill at once that none is touched, else 0.",
+    "1 while too many apps are unhealthy at once, so that no remediation is started, else 0.",
     registry=REGISTRY,
 )

@@ -1,7 +1,7 @@
-"""Every kind of object that the operator touches, with what it does to it.
+"""All kinds of objects that the operator reads or writes, with the verbs that it needs.
 
-The client refuses a call that is not in this table, and deploy/ takes its RBAC rules from it: so
-the rules are what the code uses, no less and no more.
+The client refuses a call that is not in this table, and the RBAC rules in deploy/ are generated
+from it: the operator has the rights that its code uses, and no others.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from selfhealing.api.config_refs import CONFIG_MAP, ROOT_CA_CONFIG_MAP, SECRET, 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind of object, and the verbs that the operator needs on it."""
+    """A kind of object, with the verbs that the operator needs on it and its subresources."""
 
     group: str
     version: str
@@ -30,7 +30,7 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
-        """The path of its collection, of one object or of one object's subresource."""
+        """Return the URL path of the collection, of an object, or of an object's subresource."""
         parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
         if namespace and self.namespaced:
             parts += ["namespaces", namespace]
@@ -38,7 +38,7 @@ class Resource:
         return "/" + "/".join(parts)
 
     def allows(self, verb: str, subresource: str = "") -> bool:
-        """Whether the operator said that it needs ``verb``."""
+        """Whether ``verb`` is in the table for this kind or its subresource."""
         return verb in (self.subresources.get(subresource, ()) if subresource else self.verbs)
 
 
@@ -73,8 +73,8 @@ APPS: Final = _resource(
     names.PLURAL,
     "get list watch",
     status="patch",
-    # Needed where the admission plugin OwnerReferencesPermissionEnforcement is on (OpenShift), for
-    # the children's blockOwnerDeletion.
+    # For blockOwnerDeletion in the children's owner references, where the admission plugin
+    # OwnerReferencesPermissionEnforcement is enabled (OpenShift).
     finalizers="update",
 )
 PODS: Final = _resource(
@@ -87,17 +87,19 @@ PODS: Final = _resource(
     resize="patch",
     log="get",
 )
-"""Never created, and written to only to heal: evicted, given more memory, set apart by its label,
-deleted where its node is lost."""
+"""Pods are never created. Remediations evict them, raise their memory limit, isolate them by label,
+and delete them if their node is lost."""
 CONTROLLER_REVISIONS: Final = _resource(
     "apps", "v1", "ControllerRevision", "controllerrevisions", "get create delete"
 )
-"""Templates that have worked, to go back to."""
+"""The pod templates of stable revisions, for rollbacks."""
 EVENTS: Final = _resource("", "v1", "Event", "events", "list watch")
 EVENT_SERIES: Final = _resource("events.k8s.io", "v1", "Event", "events", "create patch")
-"""The same objects; read by the old name because only that can select by reason."""
+"""The same objects as EVENTS, which are read in core/v1, because only there can a field selector
+select by reason."""
 CONFIG_MAPS: Final = _resource("", "v1", "ConfigMap", "configmaps", "create get patch")
-"""Evidence is kept in them; looked at before a write, because the name may be somebody else's."""
+"""They store evidence. One is read before each write, as an object of that name may have another
+owner."""
 _WATCHED_CONFIG_MAPS: Final = replace(CONFIG_MAPS, verbs=CONFIG_MAPS.verbs | {"list", "watch"})
 _SECRETS: Final = _resource("", "v1", "Secret", "secrets", "list watch")
 CONFIG_SOURCES: Final[Mapping[ConfigWatch, tuple[Resource, ...]]] = {
@@ -105,16 +107,18 @@ CONFIG_SOURCES: Final[Mapping[ConfigWatch, tuple[Resource, ...]]] = {
     "configmaps": (_WATCHED_CONFIG_MAPS,),
     "off": (),
 }
-"""What is watched so that pods are made anew for another configuration, by the setting."""
+"""By the setting ``config_watch``, the kinds that are watched to replace pods when one changes."""
 CONFIG_FIELD_SELECTORS: Final[Mapping[str, str]] = {
     CONFIG_MAP: f"metadata.name!={ROOT_CA_CONFIG_MAP}",
     SECRET: "type!=helm.sh/release.v1",
 }
-"""Field selectors that leave out what no pod reads: Helm keeps each release, up to 1 MB, in one."""
+"""Field selectors that exclude objects that no pod reads. Helm stores each release, up to 1 MB, in
+a Secret."""
 LEASES: Final = _resource("coordination.k8s.io", "v1", "Lease", "leases", "get create update")
 
 POD_METRICS: Final = _resource("metrics.k8s.io", "v1beta1", "PodMetrics", "pods", "list")
-"""Asked for while an app wants more memory before it is killed; a cluster may not serve it."""
+"""Listed for apps with ``healing.memory``, to raise a limit before an OOM kill. A cluster may not
+serve it."""
 
 CHILDREN: Final[Mapping[str, Resource]] = {
     resource.kind: resource
@@ -145,14 +149,14 @@ CHILDREN: Final[Mapping[str, Resource]] = {
         ),
     )
 }
-"""The kinds of children; an apply needs create and patch."""
+"""The kinds of children. Server-side apply needs the verbs create and patch."""
 
 WATCHED_CHILDREN: Final = tuple(child for child in CHILDREN.values() if child.allows("watch"))
 """The kinds of children that every cluster serves."""
 
 OPTIONAL_CHILDREN: Final = tuple(child for child in CHILDREN.values() if not child.allows("watch"))
-"""Those that a cluster may not serve: they are listed where they are asked for, not watched
-(docs/decisions/0010-kinds-that-may-be-missing.md)."""
+"""The kinds of children that a cluster may not serve. They are not watched, but listed if an app
+needs them (docs/adr/0010-kinds-that-may-be-missing.md)."""
 
 CUSTOM_RESOURCE_DEFINITIONS: Final = _resource(
     "apiextensions.k8s.io",
@@ -162,13 +166,13 @@ CUSTOM_RESOURCE_DEFINITIONS: Final = _resource(
     "list watch",
     namespaced=False,
 )
-"""kopf watches these to notice when the SelfHealingApp kind appears."""
+"""kopf watches these to detect the SelfHealingApp kind."""
 
 NAMESPACES: Final = _resource("", "v1", "Namespace", "namespaces", "list watch", namespaced=False)
-"""kopf watches these when it serves more than one named namespace."""
+"""kopf watches these if it serves several named namespaces."""
 
 NODES: Final = _resource("", "v1", "Node", "nodes", "list", namespaced=False)
-"""Counted when one is lost: are many of them, it is the network (runtime/census.py)."""
+"""Listed when a node is lost: if many are, the cause is the network (controller/node_health.py)."""
 
 NAMESPACE_SCOPED: Final[tuple[Resource, ...]] = (
     APPS,
@@ -180,13 +184,17 @@ NAMESPACE_SCOPED: Final[tuple[Resource, ...]] = (
     EVENT_SERIES,
     CONFIG_MAPS,
 )
-"""Needed wherever apps are served, in the whole cluster or in the named namespaces, whatever is set
-(see ``in_scope``)."""
+"""The resources that are needed in each served namespace, whatever the settings (see
+``namespace_scoped_resources``)."""
 CLUSTER_SCOPED: Final[tuple[Resource, ...]] = (CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, NODES)
 
 
 def namespace_scoped_resources(config_watch: ConfigWatch) -> tuple[Resource, ...]:
-    """What is needed wherever apps are served, with this setting ``config_watch``."""
+    """Return the resources that are needed in each served namespace.
+
+    Args:
+        config_watch: the setting of that name.
+    """
     sources = CONFIG_SOURCES[config_watch]
     kinds = {source.kind for source in sources}
     return (*(resource for resource in NAMESPACE_SCOPED if resource.kind not in kinds), *sources)

@@ -34,7 +34,7 @@ def page() -> str:
         ),
         (
             "- `spec.replicas`: replicas and autoscaling exclude each other: remove replicas (the"
-            " autoscaler keeps between minReplicas and maxReplicas), or remove autoscaling."
+            " autoscaler stays between minReplicas and maxReplicas), or remove autoscaling."
         ),
         "- `spec.service.nodePort`: nodePort needs type: NodePort or LoadBalancer.",
         "| core/v1 ResourceRequirements | claims |",
@@ -42,7 +42,7 @@ def page() -> str:
             "| a container of `init` | lifecycle, livenessProbe, readinessProbe, startupProbe,"
             " resizePolicy |"
         ),
-        "| `restarts.byReason` | map of integer | The total, split by why the container ended. |",
+        "| `restarts.byReason` | map of integer | The total by the reason why the container ended. |",
         "| `pods[].lastRestart.at` | time | When it ended. |",
         (
             "| `conditions` | list of meta/v1 Condition |"

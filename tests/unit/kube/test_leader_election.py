@@ -310,7 +310,7 @@ async def test_a_long_outage_ends_the_leader_in_time() -> None:
 
     assert set() == harness.leaders
     assert [("a", 0, 110)] == harness.terms
-    assert {"a": "the lease was not renewed for 10.0 s"} == harness.lost
+    assert {"a": "the Lease was not renewed for 10.0 s"} == harness.lost
 
     harness.server.is_down = False
     await asyncio.sleep(DURATION + RENEW + 0.1)

@@ -241,7 +241,7 @@ async def test_the_client_sends_what_the_table_allows_and_nothing_else(
             with pytest.raises(RequestSent):
                 await call(client, resource)
         else:
-            with pytest.raises(PermissionError, match=r"runtime/access\.py") as error:
+            with pytest.raises(PermissionError, match=r"kube/resources\.py") as error:
                 await call(client, resource)
 
             assert str(error.value).startswith(f"{verb} on {resource.plural}/ is not in ")

@@ -1,8 +1,8 @@
-"""The overlays of Kubernetes' published types, by name, and the variants of single uses.
+"""The overlays of Kubernetes' published types, by name, and the variants for single fields.
 
-Each module holds one area. A limit here repeats one of Kubernetes' own (the Go code that checks it
-is named where it is not obvious), so that a wrong value is refused in the resource that the user
-wrote. What is dropped is not offered as a typed field; each drop has its reason beside it.
+Each module has one area. A limit repeats a check of Kubernetes' Go code (named where it is not
+obvious), so that an invalid value is refused in the resource that the user wrote. A dropped field
+is not offered; a comment beside it says why.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ OVERLAYS: Final[Mapping[str, Overlay]] = {
     **rollout.OVERLAYS,
     **disruption.OVERLAYS,
 }
-"""By the published type's name."""
+"""By the name of the published type."""
 
 VARIANTS: Final[Mapping[str, Overlay]] = {**containers.VARIANTS, **probes.VARIANTS}
-"""By the name that a field of a model gives in `KubernetesType`."""
+"""By the name in ``KubernetesType.variant`` of a model's field."""

@@ -1,4 +1,4 @@
-"""Metrics and behaviour of the HorizontalPodAutoscaler."""
+"""Overlays of the HorizontalPodAutoscaler: metrics and behaviour."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from selfhealing.crdgen.schema.overlay import Overlay
 AUTOSCALING_V2: Final = "io.k8s.api.autoscaling.v2"
 
 PATH_SEGMENT: Final = {"pattern": r"^([^/%.]|\.[^/%.]|\.\.[^/%])[^/%]*$", "maxLength": 253}
-"""A name that is part of a URL's path: not "." or "..", no "/" and no "%"."""
+"""A segment of a URL's path: neither "." nor "..", without "/" and "%"."""
 
 METRIC_SOURCES: Final = {
     "ContainerResource": "containerResource",
@@ -22,7 +22,7 @@ METRIC_SOURCES: Final = {
 
 
 def _target_types(*types: str) -> Overlay:
-    """The targets that a kind of metric can have."""
+    """Return the overlay that limits the target of a metric source to these types."""
     return Overlay(fields={"target": Overlay(fields={"type": one_of(*types)})})
 
 

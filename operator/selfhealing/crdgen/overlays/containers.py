@@ -1,4 +1,4 @@
-"""Containers: the main one's fields, init containers and sidecars."""
+"""Overlays of containers: the app's container, init containers and sidecars."""
 
 from typing import Final
 
@@ -56,7 +56,7 @@ RESOURCE_QUANTITIES: Final = Overlay(
 
 OVERLAYS: Final = {
     f"{CORE}.ResourceRequirements": Overlay(
-        drop=("claims",),  # they name entries of the pod's resourceClaims, which is not offered
+        drop=("claims",),  # they refer to the pod's resourceClaims, which are not offered
         fields={"requests": RESOURCE_QUANTITIES, "limits": RESOURCE_QUANTITIES},
         rules=(
             Rule(
@@ -68,7 +68,8 @@ OVERLAYS: Final = {
             Rule(
                 cel="!has(self.requests) || self.requests.all(name,"
                 " !(name.contains('/') || name.startsWith('hugepages-'))"
-                f" || (has(self.limits) && name in self.limits && {_REQUESTED_QUANTITY} == {_LIMIT_QUANTITY}))",
+                " || (has(self.limits) && name in self.limits"
+                f" && {_REQUESTED_QUANTITY} == {_LIMIT_QUANTITY}))",
                 message="devices and huge pages cannot be overcommitted:"
                 " give them under limits, with the same value",
                 field_path=".requests",
@@ -82,7 +83,7 @@ OVERLAYS: Final = {
         ),
     ),
     f"{CORE}.ContainerPort": Overlay(
-        # A pod with a host port keeps its own replacement from its node.
+        # A pod with a host port blocks its replacement on the same node.
         drop=("hostIP", "hostPort"),
         fields={
             "containerPort": limits.port,
@@ -135,7 +136,7 @@ OVERLAYS: Final = {
                     ),
                     Rule(
                         cel=f"self != '{CONTAINER_NAME}'",
-                        message=f"{CONTAINER_NAME} is the name of the main container:"
+                        message=f"{CONTAINER_NAME} is the name of the app's container:"
                         " choose another one",
                     ),
                 ),
@@ -178,13 +179,13 @@ OVERLAYS: Final = {
 
 INIT_CONTAINER_RESTART_POLICY: Final = Rule(
     cel="!has(self.restartPolicy)",
-    message="an init container runs to its end: write one that keeps running under sidecars",
+    message="an init container has no restartPolicy: write one that keeps running under sidecars",
     field_path=".restartPolicy",
     reason="FieldValueForbidden",
 )
 SIDECAR_RESTART_POLICY: Final = Rule(
     cel="!has(self.restartPolicy)",
-    message="a sidecar restarts as the pod does: remove restartPolicy",
+    message="a sidecar has the pod's restart policy: remove restartPolicy",
     field_path=".restartPolicy",
     reason="FieldValueForbidden",
 )
@@ -193,7 +194,7 @@ VARIANTS: Final = {
     "init": Overlay(
         keywords=max_items(8),
         items=Overlay(
-            # They end before anything could be asked of them.
+            # An init container completes before a probe or hook could run.
             drop=("lifecycle", "livenessProbe", "readinessProbe", "startupProbe", "resizePolicy"),
             rules=(INIT_CONTAINER_RESTART_POLICY,),
         ),

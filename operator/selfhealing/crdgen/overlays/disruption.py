@@ -1,4 +1,4 @@
-"""The PodDisruptionBudget."""
+"""Overlays of the PodDisruptionBudget."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _POD_COUNT_OR_PERCENT: Final = {
     "minimum": 0,
     "maximum": 2**31 - 1,
 }
-"""As in pkg/apis/policy/validation: a number of pods, or at most 100 %."""
+"""A number of pods, or at most 100 %, as in pkg/apis/policy/validation."""
 
 OVERLAYS: Final = {
     "io.k8s.api.policy.v1.PodDisruptionBudgetSpec": Overlay(

@@ -1,4 +1,4 @@
-"""Types that many others use: labels, references, ports, quantities, conditions."""
+"""Overlays of types that many others use: labels, references, quantities, conditions."""
 
 from typing import Final
 
@@ -37,7 +37,7 @@ OVERLAYS: Final = {
         },
         rules=(VALUES_BY_OPERATOR,),
     ),
-    # A template of a claim has labels and annotations; the rest is the control plane's.
+    # A volume claim template has labels and annotations; Kubernetes sets the other fields.
     f"{META}.ObjectMeta": Overlay(
         drop=(
             "creationTimestamp",
@@ -63,7 +63,7 @@ OVERLAYS: Final = {
             ),
         },
     ),
-    # The limits of metav1.Condition, which its OpenAPI leaves out.
+    # The limits of metav1.Condition, which are missing in its OpenAPI.
     f"{META}.Condition": Overlay(
         fields={
             "type": {**limits.label_key, "maxLength": 316},
@@ -99,7 +99,7 @@ OVERLAYS: Final = {
                 cel="!has(self.divisor) || (self.resource.endsWith('.cpu')"
                 " ? type(self.divisor) == int || self.divisor in ['0', '1', '1m']"
                 " : self.divisor != '1m')",
-                message="the divisor is 1 or 1m for cpu; 1, or one unit such as 1Mi, else",
+                message="the divisor is 1 or 1m for cpu; for others 1, or one unit such as 1Mi",
                 field_path=".divisor",
             ),
         ),

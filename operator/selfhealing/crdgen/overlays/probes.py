@@ -1,4 +1,4 @@
-"""Probes and lifecycle hooks."""
+"""Overlays of probes and lifecycle hooks."""
 
 from typing import Final
 
@@ -15,26 +15,25 @@ LIVENESS_OR_STARTUP_PROBE: Final = Overlay(
     rules=(
         Rule(
             cel="!has(self.successThreshold) || self.successThreshold <= 1",
-            message="one success is enough here: remove successThreshold"
-            " (it belongs to a readiness probe)",
+            message="only a readiness probe has a successThreshold above 1: remove it",
             field_path=".successThreshold",
         ),
     )
 )
-"""What holds for liveness and startup probes."""
+"""The rules for liveness and startup probes."""
 
 READINESS_PROBE: Final = Overlay(
     rules=(
         Rule(
             cel="!has(self.terminationGracePeriodSeconds)",
-            message="a readiness probe ends nothing: write terminationGracePeriodSeconds"
-            " beside the liveness probe, or for the whole pod",
+            message="a readiness probe stops no container: write terminationGracePeriodSeconds"
+            " in the liveness probe, or for the whole pod",
             field_path=".terminationGracePeriodSeconds",
             reason="FieldValueForbidden",
         ),
     )
 )
-"""What holds for readiness probes."""
+"""The rules for readiness probes."""
 
 OVERLAYS: Final = {
     f"{CORE}.Probe": Overlay(
@@ -49,7 +48,7 @@ OVERLAYS: Final = {
         rules=(
             exactly_one_field(
                 ("exec", "grpc", "httpGet", "tcpSocket"),
-                "a probe asks in exactly one way: write one of httpGet, tcpSocket, grpc, exec",
+                "a probe has exactly one handler: write one of httpGet, tcpSocket, grpc, exec",
             ),
         ),
     ),
@@ -70,11 +69,11 @@ OVERLAYS: Final = {
     f"{CORE}.GRPCAction": Overlay(fields={"port": limits.port}),
     f"{CORE}.SleepAction": Overlay(fields={"seconds": {"minimum": 1, "maximum": 2**31 - 1}}),
     f"{CORE}.LifecycleHandler": Overlay(
-        drop=("tcpSocket",),  # accepted by Kubernetes, but it never did anything
+        drop=("tcpSocket",),  # Kubernetes accepts it, but it has no effect
         rules=(
             exactly_one_field(
                 ("exec", "httpGet", "sleep"),
-                "a hook does exactly one thing: write one of exec, httpGet, sleep",
+                "a hook has exactly one handler: write one of exec, httpGet, sleep",
             ),
         ),
     ),
@@ -102,4 +101,4 @@ VARIANTS: Final = {
         }
     ),
 }
-"""In the app's own probes a handler without a port asks `spec.port`."""
+"""In the probes of the app's container, a handler without a port uses `spec.port`."""

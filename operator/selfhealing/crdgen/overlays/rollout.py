@@ -1,4 +1,4 @@
-"""The Deployment's update strategy."""
+"""Overlays of the Deployment's update strategy."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Where pods run: tolerations, affinity, spreading."""
+"""Overlays of scheduling: tolerations, affinity, topology spread."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ MATCH_LABEL_KEYS: Final = Rule(
     " && self.matchLabelKeys.all(key, !(has(self.labelSelector.matchLabels)"
     " && key in self.labelSelector.matchLabels) && !(has(self.labelSelector.matchExpressions)"
     " && self.labelSelector.matchExpressions.exists(e, e.key == key))))",
-    message="matchLabelKeys adds to labelSelector: write one, without these keys",
+    message="matchLabelKeys adds to labelSelector: write labelSelector, without these keys",
     field_path=".matchLabelKeys",
 )
 
@@ -111,7 +111,7 @@ OVERLAYS: Final = {
                 " || (has(self.labelSelector) && !(has(self.matchLabelKeys)"
                 " && self.mismatchLabelKeys.exists(key, key in self.matchLabelKeys)))",
                 message="mismatchLabelKeys adds to labelSelector:"
-                " write one, and no key that is in matchLabelKeys",
+                " write labelSelector, and no key that is in matchLabelKeys",
                 field_path=".mismatchLabelKeys",
             ),
         ),

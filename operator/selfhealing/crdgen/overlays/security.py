@@ -1,4 +1,4 @@
-"""Security contexts of pods and containers."""
+"""Overlays of the security contexts of pods and containers."""
 
 from typing import Final
 

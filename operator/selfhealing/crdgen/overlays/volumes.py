@@ -1,4 +1,4 @@
-"""Volumes."""
+"""Overlays of volumes."""
 
 from typing import Final
 
@@ -22,14 +22,14 @@ VOLUME_SOURCES: Final = (
     "projected",
     "secret",
 )
-"""The volumes that are offered. Every other one is deprecated, replaced by csi, or needs hardware
-(fc, iscsi) that its csi driver serves better."""
+"""The volume sources that are offered. The others are deprecated, replaced by CSI, or (fc, iscsi)
+better served by a CSI driver."""
 
 PROJECTED_SOURCES: Final = ("configMap", "downwardAPI", "secret", "serviceAccountToken")
 
 
 def _projected_paths(source: str) -> str:
-    """CEL: the paths that one source of a projected volume writes."""
+    """Return the CEL for the paths that one source of a projected volume writes."""
     return (
         f"(has({source}.secret) && has({source}.secret.items)"
         f" ? {source}.secret.items.map(i, i.path)"
@@ -153,7 +153,8 @@ OVERLAYS: Final = {
                 rules=(
                     Rule(
                         cel=f"self.all(s, {_projected_paths('s')}.all(p,"
-                        f" self.map(t, {_projected_paths('t')}.filter(q, q == p).size()).sum() == 1))",
+                        f" self.map(t, {_projected_paths('t')}.filter(q, q == p).size())"
+                        ".sum() == 1))",
                         message="two sources write the same path: give each file its own",
                     ),
                 ),
@@ -198,9 +199,9 @@ OVERLAYS: Final = {
     f"{CORE}.EphemeralVolumeSource": Overlay(require=("volumeClaimTemplate",)),
     f"{CORE}.PersistentVolumeClaimSpec": Overlay(
         drop=(
-            "dataSource",  # a volume of a pod starts empty
+            "dataSource",  # an ephemeral volume starts empty
             "dataSourceRef",
-            "selector",  # it is provisioned, not found
+            "selector",  # an ephemeral volume is always provisioned
             "volumeName",
             "volumeMode",  # raw block devices
         ),
@@ -213,7 +214,7 @@ OVERLAYS: Final = {
                     Rule(
                         cel="!('ReadWriteOncePod' in self)"
                         " || self.all(mode, mode == 'ReadWriteOncePod')",
-                        message="ReadWriteOncePod stands alone",
+                        message="ReadWriteOncePod excludes the other access modes",
                     ),
                 ),
             ),
@@ -232,7 +233,7 @@ OVERLAYS: Final = {
                         " ? self['storage'] > 0"
                         " : isQuantity(self['storage'])"
                         " && quantity(self['storage']).isGreaterThan(quantity('0')))",
-                        message="write how much: storage: 1Gi",
+                        message="write the size, such as storage: 1Gi",
                     ),
                 ),
             ),

@@ -1,12 +1,13 @@
-"""From typed models to the schema of the CRD. Needed to generate it, never at run time.
+"""Generates the schema of the CRD from the models. Not needed at run time.
 
 ::
 
     spec.py, status.py ──► structural ──► the schema in crd/selfhealingapp.yaml
                               ▲
-    Kubernetes' own schemas ──► published ◄── overlays: what Kubernetes checks only in its code
+    Kubernetes' own schemas ──► published ◄── overlays: limits that Kubernetes has only in its code
 
 - ``published`` inlines a type that Kubernetes publishes;
-- ``overlay`` changes a published schema; ``tables`` holds the changes, by the type's name;
-- ``structural`` turns a model's JSON schema into what a CRD may contain.
+- ``overlay`` changes a published schema; ``crdgen.overlays`` has the changes, by type;
+- ``structural`` turns the JSON schema of a model into a structural schema;
+- ``layout`` writes the CRD as a YAML file.
 """

@@ -1,8 +1,7 @@
-"""How the CRD looks as a file: one field, one line.
+"""Writes the CRD as YAML with one field per line.
 
-A generated file is read in reviews. A field without fields of its own takes one line, so that a
-change of a field is a change of a line, and the file stays small enough for `kubectl apply`, which
-keeps a copy of it in an annotation.
+A field without fields of its own takes one line: the change of a field is the change of one line in
+a review, and the file is small.
 """
 
 import json
@@ -12,36 +11,39 @@ from typing import Any, Final
 import yaml
 
 MAX_FILE_BYTES: Final = 270_000
+"""Bytes of the file, for reviews; no limit of Kubernetes."""
+
 MAX_ANNOTATION_BYTES: Final = 240_000
-"""Bytes; the API server's limit for all annotations of an object is 262144."""
+"""Bytes of the copy that client-side `kubectl apply` stores in an annotation. The API server allows
+262144 bytes for all annotations of an object."""
 
 MAX_INLINE_DEPTH: Final = 2
-"""Depth of a mapping that is written on one line."""
+"""The maximum depth of a mapping that is written on one line."""
 
 
 class TooLargeError(Exception):
-    """The CRD has grown beyond what client-side `kubectl apply` can carry."""
+    """The CRD is too large for a review or for client-side `kubectl apply`."""
 
 
 class _Properties(dict[str, Any]):
-    """The fields of an object: one below the other."""
+    """The fields of an object, which are written one per line."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a field on one line, unless it has fields of its own."""
+    """Writes a field on one line if it has no fields of its own."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
-        """Write equal parts twice instead of once with a reference: people read this file."""
+        """Write equal parts twice, without YAML anchors and aliases, which are hard to read."""
         return True
 
     def mapping_node(self, data: dict[str, Any]) -> yaml.MappingNode:
-        """Choose the style by depth."""
+        """Represent a mapping; on one line if its depth allows it."""
         node = self.represent_mapping("tag:yaml.org,2002:map", data.items())
         node.flow_style = not isinstance(data, _Properties) and _depth(data) <= MAX_INLINE_DEPTH
         return node
 
     def sequence_node(self, data: list[Any]) -> yaml.SequenceNode:
-        """Write words on one line."""
+        """Represent a list; on one line if all items are scalars."""
         has_only_scalars = not any(isinstance(item, dict | list) for item in data)
         return self.represent_sequence(
             "tag:yaml.org,2002:seq", data, flow_style=has_only_scalars or None
@@ -62,7 +64,7 @@ def _depth(data: object) -> int:
 
 
 def _mark_properties(data: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Mark the fields of objects."""
+    """Return the data with the fields of objects as _Properties."""
     if isinstance(data, dict):
         return {
             key: _Properties({name: _mark_properties(field) for name, field in value.items()})
@@ -74,10 +76,10 @@ def _mark_properties(data: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def to_yaml(crd: dict[str, Any], header: str) -> str:
-    """Write the CRD: the same bytes for the same models.
+    """Return the CRD as YAML; the same models give the same bytes.
 
     Raises:
-        TooLargeError: client-side `kubectl apply` could not carry it.
+        TooLargeError: the CRD exceeds MAX_FILE_BYTES or MAX_ANNOTATION_BYTES.
     """
     text = header + yaml.dump(
         _mark_properties(crd),

@@ -1,9 +1,8 @@
-"""Changes to a published schema: what Kubernetes checks in its Go code but does not publish.
+"""Overlays: changes to a published schema, for checks that Kubernetes has only in its Go code.
 
-A resource that passes the CRD should not fail later, in a child that the user did not write. So
-the limits of the children are repeated here: as data, beside the name of the type they belong to.
-An overlay that names a field which the type does not have is an error: a new Kubernetes version
-that renames something is noticed at generation.
+A resource that the CRD accepts should not fail later in a child, which the user did not write. So
+the overlays repeat the limits of the children's types. An overlay that names a missing field is an
+error, so that the generation detects what a new Kubernetes version has renamed.
 """
 
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ Keywords = Mapping[str, Any]
 
 
 class OverlayError(Exception):
-    """An overlay and the published schema do not fit together."""
+    """An overlay names something that the published schema does not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +27,13 @@ class Overlay:
     """A change to a schema."""
 
     drop: tuple[str, ...] = ()
-    """Fields that are not offered; the table says why."""
+    """Fields that are removed; a comment beside each says why."""
 
     require: tuple[str, ...] = ()
-    """Fields that must be given though the published schema does not say so."""
+    """Fields that become required."""
 
     optional: tuple[str, ...] = ()
-    """Fields that may be left out though the published schema requires them."""
+    """Fields that are no longer required."""
 
     fields: "Mapping[str, Overlay | Keywords]" = field(default_factory=dict)
     """Changes to fields."""
@@ -56,10 +55,15 @@ INT_OR_STRING: Final = "x-kubernetes-int-or-string"
 
 
 def apply_overlay(schema: Schema, overlay: Overlay | Keywords | None, where: str) -> Schema:
-    """Return the schema with the overlay's changes; ``where`` is for the error message.
+    """Return the schema with the overlay's changes.
+
+    Args:
+        schema: the published schema.
+        overlay: the changes, or keywords to add.
+        where: the path of the schema, for the error message.
 
     Raises:
-        OverlayError: the overlay names what is not there.
+        OverlayError: the overlay names something that the schema does not have.
     """
     if overlay is None:
         return schema

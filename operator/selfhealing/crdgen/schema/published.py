@@ -1,8 +1,8 @@
-"""Kubernetes' own types, as Kubernetes publishes them, made fit for a CRD.
+"""Inlines the schemas of Kubernetes' own types into the CRD.
 
-The schemas come from PyPI's kubernetes-validate, which ships the OpenAPI of every Kubernetes
-version with its extensions. It is large (108 MB) and a development dependency: only the generator
-imports it. A CRD must be self-contained, so references are replaced by what they refer to.
+The schemas come from the PyPI package kubernetes-validate, which has the OpenAPI of every
+Kubernetes version with its extensions. It is large (108 MB) and a development dependency: only the
+generator imports it. A CRD may not contain references, so they are replaced by their targets.
 """
 
 import json
@@ -15,7 +15,7 @@ from selfhealing.api.base import KubernetesType
 from selfhealing.crdgen.schema.overlay import INT_OR_STRING, Overlay, Schema, apply_overlay
 
 KUBERNETES_VERSION: Final = "v1.36.0"
-"""The Kubernetes version whose types are taken; a newer one is a change of this line."""
+"""The Kubernetes version of the types. To take a newer one, change this line."""
 
 QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 INT_OR_STRING_TYPE: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
@@ -32,13 +32,13 @@ COPIED_KEYWORDS: Final = frozenset(
         "x-kubernetes-map-type",
     }
 )
-"""Keywords that are copied as they are. Patch strategies and unions mean nothing in a CRD."""
+"""Keywords that are copied. Patch strategies and unions have no meaning in a CRD."""
 
 INT32_BOUNDS: Final = {"minimum": -(2**31), "maximum": 2**31 - 1}
-"""What the format int32 says but the API server does not check in a CRD."""
+"""The bounds of the format int32, which the API server does not check in a CRD."""
 
 MAX_DESCRIPTION_LENGTH: Final = 100
-"""Characters that are kept of Kubernetes' own descriptions: the file must fit an annotation."""
+"""Characters of Kubernetes' own descriptions that are kept, so that the CRD fits an annotation."""
 
 
 class PublishedError(Exception):
@@ -46,7 +46,7 @@ class PublishedError(Exception):
 
 
 def load_definitions() -> dict[str, Schema]:
-    """Read the published types by name."""
+    """Load the schemas of the published types, by name."""
     package = resources.files("kubernetes_validate")
     file = package / "kubernetes-json-schema" / f"{KUBERNETES_VERSION}-local" / "_definitions.json"
     definitions: dict[str, Schema] = json.loads(file.read_text(encoding="utf-8"))["$defs"]
@@ -54,7 +54,7 @@ def load_definitions() -> dict[str, Schema]:
 
 
 class PublishedTypes:
-    """Inlines published types, each with its overlay."""
+    """Inlines published types, with their overlays."""
 
     def __init__(
         self,
@@ -70,8 +70,8 @@ class PublishedTypes:
         """Return the schema of a type, or of one field of it.
 
         Raises:
-            PublishedError: there is no such type, or it contains itself.
-            OverlayError: an overlay does not fit.
+            PublishedError: the type or field does not exist, or the type contains itself.
+            OverlayError: an overlay names something that the type does not have.
         """
         if published_type.field is None:
             schema = self._inline_type(published_type.name, ())
@@ -137,18 +137,18 @@ class PublishedTypes:
         for key in ("items", "additionalProperties"):
             if key in node:
                 schema[key] = self._inline_node(node[key], ancestors)
-                if "description" in schema:  # the list's own says more
+                if "description" in schema:  # that of the list is more specific
                     schema[key].pop("description", None)
         return schema
 
 
 def _drop_fields(definition: Schema, fields: tuple[str, ...]) -> Schema:
-    """Drop fields before they are inlined: one of them may be what contains itself."""
+    """Drop fields before they are inlined, because a dropped field may contain its own type."""
     return apply_overlay({**definition}, Overlay(drop=fields), "a published type")
 
 
 def cut_to_first_sentence(text: str) -> str:
-    """Return the first sentence, or as many whole words of it as fit."""
+    """Return the first sentence, cut after a word to MAX_DESCRIPTION_LENGTH characters."""
     sentence = re.split(r"(?<=[.!?])\s", text.strip().replace("\n", " "), maxsplit=1)[0]
     sentence = re.sub(r"\s+", " ", sentence)
     if len(sentence) <= MAX_DESCRIPTION_LENGTH:

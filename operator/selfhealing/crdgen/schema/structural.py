@@ -1,7 +1,7 @@
-"""A model's JSON schema, made into a structural schema: what a CRD may contain.
+"""Converts the JSON schema of a model into a structural schema, as a CRD requires.
 
-No references, no null types, no titles; every value has one type; maps and lists carry the
-extensions that server-side apply reads. See "Specifying a structural schema" in Kubernetes' docs.
+A structural schema has no references, null types or titles, and one type per value. Maps and lists
+have the extensions for server-side apply. See "Specifying a structural schema" in Kubernetes' docs.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,13 +43,13 @@ KEYWORD_ORDER: Final = (
     "items",
     "additionalProperties",
 )
-"""Every keyword that may be in the CRD, in the order in which it is written."""
+"""All keywords of the CRD, in the order in which they are written."""
 
 COPIED_KEYWORDS: Final = frozenset(KEYWORD_ORDER) - {"properties", "items", "additionalProperties"}
 
 
 class StructuralError(Exception):
-    """A model cannot be written as a structural schema."""
+    """A model has no structural schema."""
 
 
 def to_structural_schema(
@@ -59,10 +59,10 @@ def to_structural_schema(
 
     Args:
         model: the model.
-        published: gives the schema of a type that Kubernetes publishes.
+        inline_published: returns the schema of a type that Kubernetes publishes.
 
     Raises:
-        StructuralError: the model says something that a CRD cannot say.
+        StructuralError: the model has something that a CRD cannot express.
     """
     schema = model.model_json_schema(by_alias=True, mode="validation")
     definitions = schema.pop("$defs", {})
@@ -114,7 +114,10 @@ def unwrap_lines(text: str) -> str:
 
 
 def resolve_reference(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """Follow a reference and take the type out of "or null"; what stands beside it wins."""
+    """Replace a reference by its target, and "or null" by the other type.
+
+    Keywords beside the reference override those of the target.
+    """
     node = dict(node)
     if "anyOf" in node:
         choices = [choice for choice in node.pop("anyOf") if choice != {"type": "null"}]
@@ -128,7 +131,7 @@ def resolve_reference(node: Schema, definitions: Mapping[str, Schema]) -> Schema
 
 
 def sort_keywords(schema: Schema) -> Schema:
-    """Write the keywords of a schema, and of all below it, in one order."""
+    """Return the schema with its keywords, and those of its parts, in KEYWORD_ORDER."""
     result: dict[str, Any] = {}
     for key in sorted(schema, key=KEYWORD_ORDER.index):
         value = schema[key]
@@ -142,7 +145,7 @@ def sort_keywords(schema: Schema) -> Schema:
 
 
 def _check_schema(schema: Schema) -> None:
-    """Refuse what the API server would refuse, where the reason is easier to see."""
+    """Refuse what the API server would refuse with a message that is harder to understand."""
     if "type" not in schema and "x-kubernetes-int-or-string" not in schema:
         raise StructuralError(f"a schema without a type: {schema}")
     if schema.get("x-kubernetes-list-type") == "map":
