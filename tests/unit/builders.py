@@ -1,7 +1,7 @@
-"""Objects as the API server returns them, for tests: only what matters to a test is named.
+"""Builders of objects as the API server returns them. A test gives only the fields that matter.
 
-Times are seconds after NOON, so that a test can say ``running(since=20)``. Everything belongs to
-the app ``web`` in the namespace ``shop`` unless a test says otherwise.
+Times are in seconds after NOON, as in ``running(since=20)``. By default all objects belong to the
+app ``web`` in the namespace ``shop``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,17 @@ IMAGE = "web:v1"
 
 
 def at(seconds: float) -> datetime:
-    """A moment after noon."""
+    """Return the time at these seconds after noon."""
     return NOON + timedelta(seconds=seconds)
 
 
 def iso(seconds: float) -> str:
-    """A moment after noon as Kubernetes writes it."""
+    """Return the time at these seconds after noon, as Kubernetes writes it."""
     return at(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def app(spec: Json | None = None, status: Json | None = None, **meta: Any) -> Json:  # noqa: ANN401 - JSON
-    """A SelfHealingApp."""
+    """Return a SelfHealingApp."""
     return {
         "apiVersion": "selfhealing.dev/v1alpha1",
         "kind": "SelfHealingApp",
@@ -55,7 +55,7 @@ def config(
     labels: Json | None = None,
     **contents: Any,  # noqa: ANN401 - JSON
 ) -> Json:
-    """A ConfigMap or a Secret."""
+    """Return a ConfigMap or a Secret."""
     return {
         "apiVersion": "v1",
         "kind": kind,
@@ -78,7 +78,7 @@ def termination(
     finished: float | None = 10,
     message: str = "",
 ) -> Json:
-    """A container's end, as it stands in ``terminated``."""
+    """Return the end of a container, as it is in ``terminated``."""
     return {
         "exitCode": code,
         "reason": reason or ("Error" if code else "Completed"),
@@ -97,7 +97,7 @@ def container(
     last: Json | None = None,
     started: bool | None = None,
 ) -> Json:
-    """A container's status; ``started``: whether its startup probe has succeeded."""
+    """Return a container's status; ``started``: whether its startup probe has succeeded."""
     return {
         "name": name,
         "ready": ready,
@@ -109,22 +109,22 @@ def container(
 
 
 def running(since: float = 0, *, ready: bool = True, **more: Any) -> Json:  # noqa: ANN401 - as container
-    """The status of a container that runs."""
+    """Return the status of a running container."""
     return container({"running": {"startedAt": iso(since)}}, ready=ready, **more)
 
 
 def waiting(reason: str, message: str = "", **more: Any) -> Json:  # noqa: ANN401 - as container
-    """The status of a container that waits."""
+    """Return the status of a waiting container."""
     return container({"waiting": {"reason": reason, "message": message}}, **more)
 
 
 def terminated(termination: Json, **more: Any) -> Json:  # noqa: ANN401 - as container
-    """The status of a container that has ended and is not yet started again."""
+    """Return the status of a container that has ended and is not restarted yet."""
     return container({"terminated": termination}, **more)
 
 
 def crash_loop(restarts: int, last: Json, *, back_off: int = 10, **more: Any) -> Json:  # noqa: ANN401
-    """The status of a container that waits for its next start after a crash."""
+    """Return the status of a container in CrashLoopBackOff."""
     message = f"back-off {back_off}s restarting failed container=app pod=web_shop(1)"
     return waiting("CrashLoopBackOff", message, restarts=restarts, last=last, **more)
 
@@ -151,10 +151,10 @@ def pod(
     version: int = 1,
     **meta: Any,  # noqa: ANN401 - JSON
 ) -> Json:
-    """A pod; by default ready when all its containers are.
+    """Return a pod; by default it is ready if all its containers are.
 
-    ``limit`` and ``applied`` are its containers' memory limits: what is asked for, what is set.
-    Its name says its template: ``web-abc-1`` has the pod-template-hash ``abc``.
+    ``memory_limit`` is the memory limit in its spec, ``applied_memory_limit`` that in its status.
+    Its name has the pod-template-hash: ``abc`` in ``web-abc-1``.
     """
     is_ready = bool(statuses) and all(s["ready"] for s in statuses) if ready is None else ready
     reason = ("" if is_ready else "ContainersNotReady") if ready_reason is None else ready_reason
@@ -221,7 +221,7 @@ def _sidecars(init_spec: Sequence[Json]) -> set[str]:
 
 
 def unreachable_toleration(seconds: int | None = 300, **more: Any) -> Json:  # noqa: ANN401 - JSON
-    """A toleration of a node that does not answer; by default the one that Kubernetes adds."""
+    """Return a toleration of an unreachable node; by default the one that Kubernetes adds."""
     return {
         "key": "node.kubernetes.io/unreachable",
         "operator": "Exists",
@@ -232,7 +232,7 @@ def unreachable_toleration(seconds: int | None = 300, **more: Any) -> Json:  # n
 
 
 def unschedulable_condition(message: str) -> Json:
-    """The condition of a pod for which no node is found."""
+    """Return the condition of a pod that no node fits."""
     return {
         "type": "PodScheduled",
         "status": "False",
@@ -244,7 +244,7 @@ def unschedulable_condition(message: str) -> Json:
 def node(
     name: str = "node-1", *, ready: str = "True", taints: Sequence[str] = (), version: int = 1
 ) -> Json:
-    """A node."""
+    """Return a node."""
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -262,7 +262,7 @@ def node(
 def evicted_pod(
     name: str, *, created: float = 0, reason: str = "Evicted", message: str = ""
 ) -> Json:
-    """A pod that a node turned away or threw out."""
+    """Return a pod that its node has rejected or evicted."""
     text = message or "The node was low on resource: memory. Threshold quantity: 100Mi, available:"
     return pod(name, phase="Failed", created=created, status={"reason": reason, "message": text})
 
@@ -275,7 +275,7 @@ def probe_kill_event(
     name: str = "app",
     kind: str = "Pod",
 ) -> Json:
-    """The kubelet's Event that a probe cost a container its life."""
+    """Return the kubelet's Event about a container that it kills after a failed probe."""
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -288,14 +288,14 @@ def probe_kill_event(
 
 
 def pod_stop_event(pod_name: str, seconds: float, *, name: str = "app") -> Json:
-    """The kubelet's Event that it stops a pod; why, it does not say."""
+    """Return the kubelet's Event that it stops a pod, which has no reason."""
     return {**probe_kill_event(pod_name, seconds), "message": f"Stopping container {name}"}
 
 
 def progressing_condition(
     reason: str = "NewReplicaSetAvailable", current: str = "abc", *, status: str = "True"
 ) -> Json:
-    """A Deployment's condition Progressing, which names the current ReplicaSet."""
+    """Return a Deployment's condition Progressing, which names the current ReplicaSet."""
     texts = {
         "NewReplicaSetAvailable": 'ReplicaSet "{}" has successfully progressed.',
         "NewReplicaSetCreated": 'Created new replica set "{}"',
@@ -308,7 +308,7 @@ def progressing_condition(
 
 
 def replica_failure_condition(message: str) -> Json:
-    """A Deployment's condition that its pods are not let in."""
+    """Return a Deployment's condition ReplicaFailure: the API server refuses its pods."""
     return {
         "type": "ReplicaFailure",
         "status": "True",
@@ -326,7 +326,7 @@ def child(
     version: int = 1,
     **meta: Any,  # noqa: ANN401 - JSON
 ) -> Json:
-    """A child of the app."""
+    """Return a child of the app."""
     versions = {
         "Deployment": "apps/v1",
         "Job": "batch/v1",
@@ -369,7 +369,7 @@ def deployment(
     deadline: int = 600,
     **more: Any,  # noqa: ANN401 - as child
 ) -> Json:
-    """The app's Deployment; by default everything of it is rolled out."""
+    """Return the app's Deployment; by default it is rolled out completely."""
     return child(
         "Deployment",
         {
@@ -398,7 +398,7 @@ def job(
     status: Json | None = None,
     **more: Any,  # noqa: ANN401 - as child
 ) -> Json:
-    """The app's Job; by default it runs one pod and has not ended."""
+    """Return the app's Job; by default it runs one pod and has not completed."""
     conditions = {
         "": [],
         "Complete": ["SuccessCriteriaMet", "Complete"],
@@ -435,7 +435,7 @@ def job_pod(
     probes: Sequence[str] = (),
     **more: Any,  # noqa: ANN401 - as pod
 ) -> Json:
-    """A pod of the app's Job."""
+    """Return a pod of the app's Job."""
     labels = {"selfhealing.dev/app": APP, "batch.kubernetes.io/controller-uid": job_uid}
     result = pod(name, *statuses, labels=labels, **more)
     result["spec"]["restartPolicy"] = policy
@@ -451,7 +451,7 @@ def service(
     ingress: Sequence[Json] = (),
     **more: Any,  # noqa: ANN401 - as child
 ) -> Json:
-    """The app's Service."""
+    """Return the app's Service."""
     port = {"port": 80, **({"nodePort": node_port} if node_port else {})}
     return child(
         "Service",
@@ -473,7 +473,7 @@ def hpa(
     since: float | None = None,
     **more: Any,  # noqa: ANN401 - as child
 ) -> Json:
-    """The app's HorizontalPodAutoscaler; ``since`` is how long it has been active, or has not."""
+    """Return the app's HorizontalPodAutoscaler; ``since`` is when ScalingActive last changed."""
     condition = {"type": "ScalingActive", "status": active, "reason": reason, "message": message}
     if since is not None:
         condition["lastTransitionTime"] = iso(since)
@@ -521,7 +521,7 @@ def pdb(
     observed: bool = True,
     **more: Any,  # noqa: ANN401 - as child
 ) -> Json:
-    """The app's PodDisruptionBudget; by default one of two pods may go."""
+    """Return the app's PodDisruptionBudget; by default one of two pods may be evicted."""
     return child(
         "PodDisruptionBudget",
         {"maxUnavailable": 1} if limit is None else dict(limit),
@@ -545,7 +545,7 @@ def vpa(
     conditions: Sequence[Json] = (),
     **more: Any,  # noqa: ANN401 - as child
 ) -> Json:
-    """The app's VerticalPodAutoscaler, with what it recommends for the app's container."""
+    """Return the app's VerticalPodAutoscaler, with a recommendation for the app's container."""
     ours = {"containerName": "app", "target": target, "lowerBound": lower, "upperBound": upper}
     theirs = {"containerName": "proxy", "target": {"cpu": "7", "memory": "7Gi"}}
     status: Json = {"conditions": list(conditions)}

@@ -1,4 +1,4 @@
-"""A small world in memory: raw objects in, Facts and reports out, as the operator sees them."""
+"""Snapshots and evaluations of the app ``web``, from raw objects."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ KEY = AppKey(builders.NAMESPACE, builders.APP)
 
 
 def build_snapshot(*objects: Json) -> AppSnapshot:
-    """The Facts of the app ``web`` from raw objects; the app itself may be left out."""
+    """Return the snapshot of the app ``web`` from raw objects; the app itself is optional."""
     store = Store()
     if not any(thing["kind"] == "SelfHealingApp" for thing in objects):
         store.upsert_app(app_view(builders.app()))
@@ -50,7 +50,7 @@ def put_object(store: Store, raw_object: Json) -> None:
 
 
 def status_json(evaluation: Evaluation) -> Json:
-    """A report's status as it stands in the resource, read back from JSON."""
+    """Return the status of an evaluation as JSON, as it is stored."""
     stored: Json = orjson.loads(orjson.dumps(evaluation.status.to_json()))
     return stored
 
@@ -63,7 +63,7 @@ def evaluate_app(
     external: ExternalState | None = None,
     now: float = 100,
 ) -> Evaluation:
-    """Evaluate the app ``web`` as it is with ``objects``, after ``previous_status``.
+    """Evaluate the app ``web`` with these objects and the stored status ``previous_status``.
 
     ``now`` is in seconds after noon.
     """

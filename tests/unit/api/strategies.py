@@ -1,11 +1,10 @@
-"""SelfHealingApps out of the CRD's own schema, for Hypothesis.
+"""Hypothesis strategies for SelfHealingApps, from the schema of the CRD.
 
-What may be given, of which type, between which bounds, and which one of several fields: all of it
-is read from crd/selfhealingapp.yaml, so a new field is covered without a change here. An example
-can be drawn towards a path, so that a field deep inside is reached as often as one at the top.
-Only leaves whose shape a schema does not tell (quantities, label keys) come from lists of realistic
-and of nasty values. Rules over several fields are mostly repaired afterwards, because an example
-that the API server refuses says little; some are left broken on purpose.
+Fields, types, bounds and alternatives are read from crd/selfhealingapp.yaml, so a new field needs
+no change here. An example can be drawn towards a path, so that a nested field is given as often as
+one at the top. Only values whose form the schema does not limit (quantities, label keys) are drawn
+from lists of realistic and unusual values. Most examples are repaired so that they obey the CEL
+rules, because a refused example shows little; some are left invalid on purpose.
 """
 
 import re
@@ -72,12 +71,12 @@ DURATIONS = ["0s", "90s", "10m", "1h30m", "1h", "0h0m1s", "9999h9999m99999s", "0
 PERCENT = ["0%", "1%", "25%", "100%", 0, 1, 3]
 
 MAX_ITEMS = 3
-"""The most items of a list and the most optional fields of an object below the spec."""
+"""The maximum number of list items, and of optional fields of an object below the spec."""
 
 
 @cache
 def spec_schema() -> Schema:
-    """Read the schema of the spec."""
+    """Return the schema of the spec."""
     crd = yaml.safe_load(CRD.read_text(encoding="utf-8"))
     schema: Schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return schema
@@ -95,10 +94,10 @@ def leaves(schema: Schema | None = None, path: Where = ()) -> list[Where]:
 
 
 def specs(paths: st.SearchStrategy[Where] | None = None) -> st.SearchStrategy[Json]:
-    """Any spec that the schema allows, and often one that its rules allow too.
+    """Generate specs that the schema allows, most of which the CEL rules allow as well.
 
     Args:
-        towards: paths of which one is given in each example.
+        paths: paths of fields, one of which is given in each example.
     """
     schema = spec_schema()
     if paths is None:
@@ -110,7 +109,7 @@ def specs(paths: st.SearchStrategy[Where] | None = None) -> st.SearchStrategy[Js
 
 
 def values_of_schema(schema: Schema, name: str, path: Where = ()) -> st.SearchStrategy[Any]:
-    """Any value that a schema allows; ``name`` is the field's, ``path`` what to give below it."""
+    """Generate values of the field ``name`` with this schema; the fields of ``path`` are given."""
     kind = schema.get("type")
     if "enum" in schema:
         drawn = st.sampled_from(schema["enum"])
@@ -132,7 +131,7 @@ def _rules(schema: Schema) -> list[str]:
 
 
 def alternatives(schema: Schema) -> list[Json]:
-    """The choices that the rules of an object leave: each is fields to give and their values."""
+    """Return the alternatives that the rules of an object allow: fields and their values."""
     for rule in _rules(schema):
         if rule.endswith(".exists_one(given, given)"):
             return [{field: None} for field in re.findall(r"has\(self\.(\w+)\)", rule)]
@@ -251,12 +250,12 @@ def _string(schema: Schema, name: str) -> st.SearchStrategy[str]:
 
 
 def names() -> st.SearchStrategy[str]:
-    """Names of resources, from the shortest to the longest."""
+    """Generate names of resources, from the shortest to the longest."""
     return st.sampled_from(["made-up", "a", "x-1", "a" * 63, "a" + "-" * 61 + "z"])
 
 
 def repair_spec(spec: Json) -> Json:
-    """Make fields agree, as a user would have written them."""
+    """Change fields so that the CEL rules accept the spec."""
     spec = _repair_fields(spec)
     if spec.get("restartPolicy", "Always") == "Always":
         spec.pop("job", None)
@@ -290,7 +289,7 @@ def repair_spec(spec: Json) -> Json:
 
 
 def _repair_fields(node: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Copy a value; operators get as many values as they take, other things what they need."""
+    """Copy a JSON value, with the fields that operators and other types need."""
     if isinstance(node, list):
         return [_repair_fields(item) for item in node]
     if not isinstance(node, dict):
@@ -318,7 +317,7 @@ def _repair_operator(copy: Json) -> None:
 
 
 def _repair_metric_target(copy: Json) -> None:
-    """Give a metric's target the number that its type names."""
+    """Give a metric's target the field that its type needs."""
     numbers = {
         "Utilization": "averageUtilization",
         "Value": "value",
@@ -331,7 +330,7 @@ def _repair_metric_target(copy: Json) -> None:
 
 
 def _repair_vertical_scaling(scaling: Json) -> None:
-    """Leave one bound, and nothing that an autoscaler might follow, too."""
+    """Keep one bound, and no resource on which an autoscaler might scale."""
     if "maxAllowed" in scaling:
         scaling.pop("minAllowed", None)
     if scaling.get("mode", "Off") != "Off":
@@ -341,7 +340,7 @@ def _repair_vertical_scaling(scaling: Json) -> None:
 
 
 def _repair_healing(spec: Json) -> None:
-    """Give what a remediation needs: a limit below the maximum, an autoscaler with enough pods."""
+    """Add what remediations need: a memory limit below the maximum, an autoscaler."""
     healing = spec["healing"]
     healing.pop("recycle", None)
     healing.get("quarantine", {}).pop("keep", None)
@@ -363,7 +362,7 @@ def _repair_healing(spec: Json) -> None:
 
 
 def _repair_disruption(disruption: Json) -> None:
-    """Leave one limit, which every number of pods can keep."""
+    """Keep one limit that allows an eviction with any number of pods."""
     if "maxUnavailable" in disruption:
         disruption.pop("minAvailable", None)
         if disruption["maxUnavailable"] in {0, "0%"}:

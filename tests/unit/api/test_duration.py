@@ -1,4 +1,4 @@
-"""Durations as people write them, read the same by the operator and by the API server."""
+"""Durations are parsed alike by the operator and by the API server."""
 
 import re
 from datetime import timedelta
@@ -24,7 +24,7 @@ from selfhealing.api.duration import DURATION_PATTERN, parse_duration
     ],
 )
 def test_a_time(text: str, seconds: int) -> None:
-    """Hours, minutes and seconds, each of which may be left out."""
+    """Hours, minutes and seconds are optional."""
     assert timedelta(seconds=seconds) == parse_duration(text)
 
 
@@ -33,7 +33,7 @@ def test_a_time(text: str, seconds: int) -> None:
     ["", "90", "s", "1d", "1.5h", "-1s", " 1s", "1s ", "1s\n", "5s1m", "1m1m", "100000s", "٩s"],
 )
 def test_no_time(text: str) -> None:
-    """The message says what to write."""
+    """The message says what to write instead."""
     with pytest.raises(ValueError, match="write a time in hours, minutes and seconds, such as 90s"):
         parse_duration(text)
 
@@ -44,7 +44,7 @@ def test_no_time(text: str) -> None:
     )
 )
 def test_the_api_server_and_the_operator_agree(text: str) -> None:
-    """What the CRD lets through is read, and nothing else is."""
+    """The operator parses exactly what the CRD accepts."""
     try:
         parse_duration(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a user writes about healing, and what the operator remembers of it in the status."""
+"""``spec.healing`` and ``status.healing``."""
 
 from typing import Any
 
@@ -25,8 +25,8 @@ Json = dict[str, Any]
 class TestSpec:
     """The field `healing` of a spec."""
 
-    def test_an_app_that_says_nothing(self) -> None:
-        """It is healed by what is safe for any app; what must be known of it is not done."""
+    def test_the_defaults(self) -> None:
+        """The defaults are safe for any app; remediations that need a user's number are off."""
         healing = HealingSpec()
 
         assert ("Auto", 3, "1h", "1m") == (
@@ -43,8 +43,8 @@ class TestSpec:
         assert None is parse_spec({"image": "web:v1"}).healing
 
     @pytest.mark.parametrize("field", ["window", "cooldown"])
-    def test_a_time_that_cannot_be_read(self, field: str) -> None:
-        """An API server without the current CRD lets it through; the words are the CRD's."""
+    def test_an_invalid_duration(self, field: str) -> None:
+        """The parser refuses it with the message of the CRD, which may be an older one."""
         with pytest.raises(InvalidSpecError) as caught:
             parse_spec({"image": "web:v1", "healing": {field: "90"}})
 
@@ -54,7 +54,7 @@ class TestSpec:
         ) == str(caught.value)
 
     def test_the_history_outlasts_two_budgets(self) -> None:
-        """It is the ledger: an action that is forgotten would be taken again."""
+        """The budget is counted from the history, which must hold two full budgets."""
         assert 2 * MAX_BUDGET <= MAX_HISTORY
 
 
@@ -94,24 +94,24 @@ RECORD = HealingStatus(
 
 
 def stored_status() -> Json:
-    """A status with a record, as it stands in the resource."""
+    """Return a stored status with a remediation record."""
     return SelfHealingAppStatus(ready="1/1", healing=RECORD).to_json()
 
 
 class TestStatus:
-    """The field `healing` of a status: all that is remembered."""
+    """The field `healing` of a status."""
 
     def test_nothing_is_forgotten(self) -> None:
-        """What was written is read again."""
+        """The written record is read back."""
         assert RECORD == read_status(stored_status()).healing
 
     def test_only_healing_is_read(self) -> None:
-        """The rest of the status may be what it likes."""
+        """Other invalid fields of the status do not matter."""
         assert RECORD == read_status({**stored_status(), "phase": "Levitating", "pods": 7}).healing
 
     @pytest.mark.parametrize("status", [{}, {"healing": None}, {"healing": {}}, {"healing": 7}])
-    def test_nothing_is_remembered(self, status: Json) -> None:
-        """Of a new app, or where it cannot be understood at all."""
+    def test_no_record(self, status: Json) -> None:
+        """A new app has no record, and an unreadable one counts as none."""
         assert None is read_status(status).healing
 
     @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ class TestStatus:
             ({"history": "none"}, {"history": []}),
         ],
     )
-    def test_a_word_of_another_version_costs_only_itself(self, changed: Json, lost: Json) -> None:
-        """The version that failed stays known: it must not be run again for a new word."""
+    def test_an_unknown_value_is_dropped_alone(self, changed: Json, lost: Json) -> None:
+        """An unknown value is dropped alone; the failed revision is kept."""
         status = stored_status()
         status["healing"] |= changed
 
@@ -135,7 +135,7 @@ class TestStatus:
         assert "1/1" == read_status(status).ready
 
     def test_an_action_of_another_version(self) -> None:
-        """An action without what cannot be understood would be another one: it is lost."""
+        """An action with an unknown remediation or outcome is dropped as a whole."""
         status = stored_status()
         newest, oldest = status["healing"]["history"]
         status["healing"]["history"] = [

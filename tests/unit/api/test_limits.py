@@ -1,4 +1,4 @@
-"""The shapes of names, against examples that Kubernetes accepts and refuses."""
+"""The patterns of names, with examples that Kubernetes accepts or refuses."""
 
 import re
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def matches_keywords(shape: str, text: str) -> bool:
     ],
 )
 def test_what_kubernetes_accepts_fits(shape: str, text: str) -> None:
-    """Nobody is refused for a value that works."""
+    """A value that Kubernetes accepts is accepted."""
     assert matches_keywords(shape, text)
 
 
@@ -126,5 +126,5 @@ def test_what_kubernetes_accepts_fits(shape: str, text: str) -> None:
     ],
 )
 def test_what_kubernetes_refuses_does_not_fit(shape: str, text: str) -> None:
-    """Refused in the resource, not in a child."""
+    """A value that Kubernetes refuses in a child is refused in the resource."""
     assert not matches_keywords(shape, text)

@@ -1,4 +1,4 @@
-"""Reading a spec: what is not given stays not given, and an error says what to write."""
+"""Parsing of a spec: fields that are not given, and error messages."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def error_message(spec: dict[str, Any]) -> str:
 
 
 def test_the_smallest_useful_app_is_read() -> None:
-    """Names are snake_case, Kubernetes' own types stay as they were written."""
+    """Attributes are snake_case; values of Kubernetes' own types are unchanged."""
     spec = parse_spec(SMALLEST)
 
     assert spec.image == "scaling-demo:v1"
@@ -44,7 +44,7 @@ def test_the_smallest_useful_app_is_read() -> None:
 
 
 def test_only_the_image_must_be_given() -> None:
-    """Everything else is None or empty, not paused, serves for ever and follows its config."""
+    """All other fields are None or empty; the defaults are a Deployment that is not paused."""
     spec = parse_spec({"image": "nginx"})
 
     given_fields = {name for name, value in spec if value not in (None, [], {})}
@@ -60,7 +60,7 @@ def test_only_the_image_must_be_given() -> None:
 
 
 def test_a_service_without_settings_has_the_usual_ones() -> None:
-    """ClusterIP, port 80, enabled."""
+    """The defaults are ClusterIP, port 80, enabled."""
     service = parse_spec({"image": "nginx", "service": {}}).service
 
     assert service is not None
@@ -69,7 +69,7 @@ def test_a_service_without_settings_has_the_usual_ones() -> None:
 
 
 def test_an_explicit_zero_is_kept() -> None:
-    """Zero is an answer, not the lack of one."""
+    """A 0 differs from a missing field."""
     spec = parse_spec(
         {
             "image": "nginx",
@@ -89,7 +89,7 @@ def test_an_explicit_zero_is_kept() -> None:
 
 
 def test_null_means_not_given() -> None:
-    """As in the API server, which drops nulls."""
+    """The API server drops nulls as well."""
     spec = parse_spec({"image": "nginx", "args": None, "service": {"type": None}, "probes": None})
 
     assert spec.args == []
@@ -99,7 +99,7 @@ def test_null_means_not_given() -> None:
 
 
 def test_fields_of_a_newer_version_are_ignored() -> None:
-    """An older operator meets a newer CRD."""
+    """A newer CRD has fields that the operator does not know."""
     spec = parse_spec({"image": "nginx", "teleport": True, "service": {"colour": "red"}})
 
     assert spec.service is not None
@@ -107,12 +107,12 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
 
 
 def test_python_names_are_not_field_names() -> None:
-    """What the API server does not know is not read either."""
+    """Only the names of the CRD are read."""
     assert parse_spec({"image": "nginx", "working_dir": "/x"}).working_dir is None
 
 
 def test_a_spec_cannot_be_changed() -> None:
-    """It is a value."""
+    """The models are immutable."""
     spec = parse_spec({"image": "nginx"})
 
     with pytest.raises(ValidationError):
@@ -120,7 +120,7 @@ def test_a_spec_cannot_be_changed() -> None:
 
 
 def test_a_spec_can_be_built_with_python_names() -> None:
-    """For tests and tools."""
+    """Tests and tools use the attribute names."""
     assert SelfHealingAppSpec(image="nginx", working_dir="/x").working_dir == "/x"
 
 
@@ -162,12 +162,12 @@ def test_a_spec_can_be_built_with_python_names() -> None:
     ],
 )
 def test_an_error_names_the_field_and_what_to_write(spec: dict[str, Any], message: str) -> None:
-    """The message is shown to the author as it is."""
+    """The status shows the message unchanged."""
     assert message in error_message(spec)
 
 
 def test_all_problems_are_named_at_once() -> None:
-    """Nobody wants to be refused twice."""
+    """One message lists all invalid fields."""
     with pytest.raises(InvalidSpecError) as caught:
         parse_spec({"port": "80", "replicas": -1})
 
@@ -184,7 +184,7 @@ def test_all_problems_are_named_at_once() -> None:
 @settings(deadline=None, max_examples=60)
 @given(spec=st.deferred(specs))
 def test_every_spec_that_the_schema_allows_can_be_read(spec: dict[str, Any]) -> None:
-    """The CRD and the parser come from the same models and agree; reading changes nothing."""
+    """The parser accepts what the CRD accepts, and keeps all values."""
     read = parse_spec(spec).model_dump(by_alias=True, exclude_unset=True)
 
     assert read == spec

@@ -1,4 +1,4 @@
-"""The status: written compactly, read again whatever wrote it."""
+"""Writing and reading of a status, also one of another version."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -23,12 +23,12 @@ NOON = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    """A status of nothing says nothing."""
+    """Fields that are None are not written."""
     assert SelfHealingAppStatus().to_json() == {"pods": [], "conditions": []}
 
 
 def test_a_status_is_written_as_the_resource_shows_it() -> None:
-    """camelCase, times in UTC and whole seconds, enums as words."""
+    """Names are camelCase, times are in UTC and whole seconds, enums are strings."""
     east = timezone(timedelta(hours=2))
     status = SelfHealingAppStatus(
         observed_generation=3,
@@ -92,7 +92,7 @@ def test_a_status_is_written_as_the_resource_shows_it() -> None:
 
 
 def test_what_was_written_is_read_again() -> None:
-    """The status is the operator's only memory."""
+    """A written status is read back unchanged."""
     status = SelfHealingAppStatus(
         phase=Phase.DEGRADED,
         restarts=RestartsStatus(
@@ -115,7 +115,7 @@ def test_what_was_written_is_read_again() -> None:
 
 
 def test_a_part_that_cannot_be_understood_counts_as_not_written() -> None:
-    """Another version's phase must not cost the restart counts."""
+    """An unknown phase does not lose the restart counts."""
     status = read_status(
         {
             "phase": "Levitating",
@@ -134,18 +134,18 @@ def test_a_part_that_cannot_be_understood_counts_as_not_written() -> None:
 
 
 def test_a_status_that_was_never_written_is_empty() -> None:
-    """A new resource."""
+    """A new resource has an empty status."""
     assert read_status({}) == SelfHealingAppStatus()
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
-    """It would mean another moment on another machine."""
+    """A time without a zone is ambiguous."""
     with pytest.raises(ValidationError):
         AutoscalingStatus(last_scale_time=datetime(2026, 1, 1))  # noqa: DTZ001 - the point
 
 
-def test_the_ledger_has_an_end() -> None:
-    """A status must not outgrow its object."""
+def test_the_counted_restarts_are_limited() -> None:
+    """The size of a status is limited."""
     entry = CountedRestarts(pod="p", uid="u", container="c", count=1)
 
     with pytest.raises(ValidationError):
@@ -153,7 +153,7 @@ def test_the_ledger_has_an_end() -> None:
 
 
 def test_the_phases_are_the_contract() -> None:
-    """Users write them in scripts."""
+    """Users compare them in scripts."""
     assert [phase.value for phase in Phase] == [
         "Pending",
         "Progressing",

@@ -18,7 +18,7 @@ from selfhealing.api.healing_status import (
     Remediation,
 )
 from selfhealing.api.spec import parse_spec
-from selfhealing.api.status import read_healing_status, read_status
+from selfhealing.api.status import read_status
 from selfhealing.api.status_migration import (
     RENAMED_ACTION_FIELDS,
     RENAMED_FIELDS,
@@ -155,7 +155,7 @@ class TestStatus:
 
     def test_nothing_is_lost(self) -> None:
         """Budget, cooldown, revisions, quarantine, overrides and the running action are kept."""
-        assert EXPECTED == read_healing_status(RECORDED)
+        assert EXPECTED == read_status({"healing": RECORDED["healing"]}).healing
         assert EXPECTED == read_status(RECORDED).healing
 
     def test_the_recording_has_every_old_name(self) -> None:
@@ -215,7 +215,7 @@ class TestStatus:
         """A value of another type is renamed but not translated, and causes no error."""
         stored = {**RECORDED["healing"], **healing}
 
-        found = read_healing_status({"healing": stored})
+        found = read_status({"healing": stored}).healing
 
         assert found is not None
         assert "1aabd41fea" == found.stable_revision

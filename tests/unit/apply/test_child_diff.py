@@ -1,4 +1,4 @@
-"""What a child needs, by whose it is and how it is."""
+"""The action for a child, by its owner and its drift."""
 
 import copy
 from typing import Any
@@ -30,7 +30,7 @@ Json = dict[str, Any]
 
 
 def desired(spec: Json | None = None) -> Json:
-    """The Deployment that is wanted."""
+    """Return the desired Deployment."""
     return build_children(OWNER, parse_spec(spec or {"image": "web:v1"}))[0]
 
 
@@ -40,7 +40,7 @@ def live_child(
     owner: str = builders.APP_UID,
     **meta: Any,  # noqa: ANN401 - metadata of any kind
 ) -> ChildView:
-    """The Deployment as the API server has it, with ``change`` laid over its spec."""
+    """Return the live Deployment, with ``change`` merged into its spec."""
     manifest = copy.deepcopy(desired())
     manifest["metadata"] |= {"uid": "uid-of-Deployment", "resourceVersion": "7", **meta}
     if not owner:
@@ -52,7 +52,7 @@ def live_child(
 
 
 def foreign_child(kind: str, **reference: Any) -> ChildView:  # noqa: ANN401 - JSON
-    """A Deployment that another controller owns."""
+    """Return a child with another owner."""
     return live_child(
         ownerReferences=[
             {"apiVersion": "x/v1", "kind": kind, "name": "web", "uid": "u", "controller": True}
@@ -63,31 +63,31 @@ def foreign_child(kind: str, **reference: Any) -> ChildView:  # noqa: ANN401 - J
 
 
 def test_a_missing_child_is_made() -> None:
-    """Nothing is there."""
+    """A missing child is created."""
     assert ChildAction.CREATE is diff_child(builders.APP_UID, None, desired())
 
 
-def test_a_right_child_is_left_alone() -> None:
-    """Everything that was applied stands there."""
+def test_an_up_to_date_child_needs_nothing() -> None:
+    """A child with all applied fields needs nothing."""
     assert ChildAction.NOOP is diff_child(builders.APP_UID, live_child(), desired())
 
 
 def test_a_new_spec_is_applied() -> None:
-    """Also when it only leaves something out."""
+    """A removed field is an update as well."""
     assert ChildAction.UPDATE is diff_child(
         builders.APP_UID, live_child(), desired({"image": "web:v2"})
     )
 
 
-def test_drift_is_put_right() -> None:
-    """Somebody changed a field of ours."""
+def test_drift_is_reverted() -> None:
+    """Another client changed a field of the manifest."""
     assert ChildAction.REVERT_DRIFT is diff_child(
         builders.APP_UID, live_child({"replicas": 9}), desired()
     )
 
 
-def test_what_a_webhook_made_of_the_apply_is_kept() -> None:
-    """Else the two would write for ever."""
+def test_a_field_that_a_webhook_changed_is_kept() -> None:
+    """Else the operator and the webhook would overwrite each other without end."""
     rewritten = live_child({"replicas": 9})
 
     assert ChildAction.NOOP is diff_child(
@@ -95,20 +95,20 @@ def test_what_a_webhook_made_of_the_apply_is_kept() -> None:
     )
 
 
-def test_a_child_that_goes_is_waited_for() -> None:
-    """A new one can be made when it is gone."""
+def test_a_child_that_is_being_deleted_is_waited_for() -> None:
+    """A new child can be created when the old one is gone."""
     going = live_child(deletionTimestamp=builders.iso(0))
 
     assert ChildAction.WAIT is diff_child(builders.APP_UID, going, desired())
 
 
-def test_a_child_of_another_controller_is_refused() -> None:
-    """Whatever it looks like."""
+def test_a_child_of_another_controller_is_a_conflict() -> None:
+    """The fields of the child do not matter."""
     assert ChildAction.CONFLICT is diff_child(builders.APP_UID, foreign_child("Other"), desired())
 
 
-def test_a_child_of_a_deleted_namesake_is_waited_for() -> None:
-    """It goes with its owner."""
+def test_a_child_of_an_earlier_app_is_waited_for() -> None:
+    """Garbage collection deletes it with its owner."""
     old = foreign_child("SelfHealingApp", apiVersion="selfhealing.dev/v1alpha1")
 
     assert ChildAction.WAIT is diff_child(builders.APP_UID, old, desired())
@@ -123,20 +123,20 @@ def test_a_child_of_a_deleted_namesake_is_waited_for() -> None:
         (desired()["metadata"]["annotations"], ChildAction.REVERT_DRIFT),
     ],
 )
-def test_a_child_of_nobody(annotations: Json, need: ChildAction) -> None:
-    """Refused, unless it asks to be taken over or is ours without its owner."""
+def test_a_child_without_an_owner(annotations: Json, need: ChildAction) -> None:
+    """It is a conflict, unless it has the adopt annotation or the applied hash."""
     assert need is diff_child(
         builders.APP_UID, live_child(owner="", annotations=annotations), desired()
     )
 
 
 def app_snapshot(*views: ChildView) -> AppSnapshot:
-    """An app with these children."""
+    """Return a snapshot of an app with these children."""
     return AppSnapshot(app=app_view(builders.app()), children={view.kind: view for view in views})
 
 
-def test_what_the_spec_no_longer_asks_for_goes() -> None:
-    """Only what is the app's own and does not go already."""
+def test_unwanted_children_are_pruned() -> None:
+    """Only owned children that are not being deleted are pruned."""
     service = CHILD_VIEWS["Service"](builders.service())
     foreign = CHILD_VIEWS["HorizontalPodAutoscaler"](builders.hpa(owner="somebody"))
 
@@ -151,7 +151,7 @@ AUTOSCALED = {"image": "web:v1", "autoscaling": {"maxReplicas": 5}}
 
 
 def child_with_managers(replicas: int, *managers: str) -> ChildView:
-    """A Deployment whose ``replicas`` these managers own."""
+    """Return a Deployment whose ``replicas`` have these field managers."""
     return live_child(
         {"replicas": replicas},
         managedFields=[
@@ -174,7 +174,7 @@ def child_with_managers(replicas: int, *managers: str) -> ChildView:
     ],
 )
 def test_handover(view: ChildView | None, spec: Json, minimum: int, expected: int | None) -> None:
-    """Only what the operator alone owns is handed over; 0 is raised to the minimum."""
+    """Replicas are handed over if only the operator owns them; 0 is raised to the minimum."""
     assert expected == handover_replicas(view, desired(spec), minimum)
 
 
@@ -182,7 +182,7 @@ JOB_SPEC: Json = {"image": "web:v1", "restartPolicy": "Never"}
 
 
 def live_job(spec: Json | None = None, status: Json | None = None, **meta: Any) -> ChildView:  # noqa: ANN401
-    """The Job as the API server has it."""
+    """Return the live Job."""
     manifest = copy.deepcopy(desired(spec or JOB_SPEC))
     annotations = {**manifest["metadata"]["annotations"], **meta.pop("annotations", {})}
     manifest["metadata"] |= {"uid": "uid-of-Job", "annotations": annotations, **meta}
@@ -209,7 +209,7 @@ FAILED_JOB_STATUS: Json = {
     ],
 )
 def test_a_job_is_replaced_only_if_it_has_to_be(change: Json, need: ChildAction) -> None:
-    """What can be changed in it is changed in it."""
+    """A change of mutable fields is an update."""
     assert need is diff_child(builders.APP_UID, live_job(), desired({**JOB_SPEC, **change}))
 
 
@@ -222,10 +222,8 @@ def test_a_job_is_replaced_only_if_it_has_to_be(change: Json, need: ChildAction)
         ({"job": {"completions": 1, "parallelism": 3}}, ChildAction.UPDATE),
     ],
 )
-def test_another_limit_gives_a_job_that_has_given_up_another_try(
-    change: Json, need: ChildAction
-) -> None:
-    """Six failures are Kubernetes' own limit."""
+def test_a_changed_limit_replaces_a_failed_job(change: Json, need: ChildAction) -> None:
+    """Kubernetes' default of backoffLimit is 6."""
     failed = live_job(status=FAILED_JOB_STATUS)
 
     assert ChildAction.NOOP is diff_child(builders.APP_UID, failed, desired(JOB_SPEC))
@@ -235,22 +233,24 @@ def test_another_limit_gives_a_job_that_has_given_up_another_try(
 @pytest.mark.parametrize(
     ("image", "need"), [("web:v1", ChildAction.UPDATE), ("web:v2", ChildAction.REPLACE)]
 )
-def test_a_job_without_its_marks_is_told_by_its_template(image: str, need: ChildAction) -> None:
-    """Somebody took the annotations off."""
+def test_a_job_without_annotations_is_compared_by_its_template(
+    image: str, need: ChildAction
+) -> None:
+    """The annotations of the Job were removed."""
     bare = live_job(annotations={"selfhealing.dev/run": "", "selfhealing.dev/applied": ""})
 
     assert need is diff_child(builders.APP_UID, bare, desired({**JOB_SPEC, "image": image}))
 
 
-def test_a_changed_mark_is_put_right() -> None:
-    """It is no reason to run again."""
+def test_a_changed_run_hash_is_reverted() -> None:
+    """A changed annotation is no reason to run again."""
     changed = live_job(annotations={"selfhealing.dev/run": "other"})
 
     assert ChildAction.REVERT_DRIFT is diff_child(builders.APP_UID, changed, desired(JOB_SPEC))
 
 
-def test_a_job_that_has_run_and_is_gone_is_not_made_again() -> None:
-    """Nor while it is being deleted; but for another run it is, and one that had not ended."""
+def test_a_completed_job_is_not_created_again() -> None:
+    """The Job is created only for another run, or if it had not completed."""
     desired_job = desired(JOB_SPEC)
     run_hash = desired_job["metadata"]["annotations"]["selfhealing.dev/run"]
     done = JobStatus(run=run_hash, result="Complete")
@@ -264,8 +264,8 @@ def test_a_job_that_has_run_and_is_gone_is_not_made_again() -> None:
     assert not has_already_run(done, None, desired())
 
 
-def test_a_job_that_gave_up_and_is_gone_gets_another_try_with_another_limit() -> None:
-    """The limits that it had are remembered with it."""
+def test_a_failed_job_is_created_again_with_another_limit() -> None:
+    """The status keeps the limits of the last run."""
     run_hash = desired(JOB_SPEC)["metadata"]["annotations"]["selfhealing.dev/run"]
     over = JobStatus(run=run_hash, result="Failed", backoff_limit=6, active_deadline_seconds=None)
 
@@ -277,8 +277,8 @@ def test_a_job_that_gave_up_and_is_gone_gets_another_try_with_another_limit() ->
     )
 
 
-def test_what_makes_pods_waits_for_what_made_them() -> None:
-    """A Job for the Deployment and the other way round; nothing else has to wait."""
+def test_a_workload_waits_for_the_other_kind() -> None:
+    """A Job waits for the Deployment to be gone and vice versa; other kinds do not wait."""
     snapshot = AppSnapshot(
         app_view(builders.app()), {"Deployment": live_child(deletionTimestamp=builders.iso(0))}
     )
@@ -294,8 +294,8 @@ def test_what_makes_pods_waits_for_what_made_them() -> None:
     assert find_blocking_workload(foreign, desired(JOB_SPEC)) is None
 
 
-def test_what_makes_pods_is_removed_last() -> None:
-    """An autoscaler would report that its target is gone."""
+def test_the_workload_is_pruned_last() -> None:
+    """An autoscaler would report a missing target."""
     children_by_kind = {kind: CHILD_VIEWS[kind](builders.child(kind)) for kind in CHILD_VIEWS}
     kinds = [
         removal.kind

@@ -1,4 +1,4 @@
-"""The mark of the configuration that the pods are to run by."""
+"""The config hash of the pod template."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ OPTIONAL_SPEC = parse_spec(
 
 
 def app_snapshot(digest: str, template: dict[str, Any] | None = None, *more: str) -> AppSnapshot:
-    """An app whose Deployment has this template; without one there is no Deployment."""
+    """Return a snapshot with a Deployment of this template; without one, no Deployment."""
     deployment = builders.deployment()
     if template is not None:
         deployment["spec"]["template"] = template
@@ -37,8 +37,8 @@ def app_snapshot(digest: str, template: dict[str, Any] | None = None, *more: str
 HASHED_TEMPLATE = {"metadata": {"annotations": {"selfhealing.dev/config": "0123"}}}
 
 
-def test_what_is_there_counts() -> None:
-    """Whatever the Deployment has."""
+def test_existing_objects_count() -> None:
+    """The live hash does not matter."""
     assert hash_config_digests({SETTINGS: "a"}) == desired_config_hash(
         app_snapshot("a", HASHED_TEMPLATE), REQUIRED_SPEC
     )
@@ -47,8 +47,8 @@ def test_what_is_there_counts() -> None:
     )
 
 
-def test_while_something_is_missing_the_mark_stays() -> None:
-    """If a pod cannot start without it; else that it is missing is a state like another."""
+def test_the_live_hash_stays_while_an_object_is_missing() -> None:
+    """Only a required object keeps the live hash; a missing optional one changes it."""
     assert "0123" == desired_config_hash(
         app_snapshot(ABSENT_DIGEST, HASHED_TEMPLATE), REQUIRED_SPEC
     )
@@ -62,22 +62,22 @@ def test_while_something_is_missing_the_mark_stays() -> None:
     [None, {}, {"metadata": {}}, {"metadata": {"annotations": {"other": "a"}}}],
     ids=["no template", "no metadata", "no annotations", "others"],
 )
-def test_there_is_no_mark_yet(template: dict[str, Any] | None) -> None:
-    """A Deployment of a time before, or of somebody else's making."""
+def test_there_is_no_live_hash(template: dict[str, Any] | None) -> None:
+    """A Deployment of an older version, or of another owner."""
     assert hash_config_digests({SETTINGS: ABSENT_DIGEST}) == desired_config_hash(
         app_snapshot(ABSENT_DIGEST, template), REQUIRED_SPEC
     )
 
 
-def test_there_is_no_deployment_yet() -> None:
-    """Its pods will wait, and are made anew when what they wait for comes."""
+def test_there_is_no_deployment() -> None:
+    """The pods wait, and are replaced when the object is created."""
     assert hash_config_digests({SETTINGS: ABSENT_DIGEST}) == desired_config_hash(
         app_snapshot(ABSENT_DIGEST, None, "new"), REQUIRED_SPEC
     )
 
 
-def test_a_deployment_s_document_may_be_empty() -> None:
-    """A view need not have read a spec."""
+def test_a_deployment_s_manifest_may_be_empty() -> None:
+    """The manifest may have an empty spec."""
     snapshot = app_snapshot(ABSENT_DIGEST)
     deployment = snapshot.children["Deployment"]
     bare = replace(deployment, manifest_json=orjson.dumps({"spec": {}}))

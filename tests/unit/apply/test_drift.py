@@ -1,4 +1,4 @@
-"""What of a live object counts as drift, and what does not."""
+"""Which differences of a live object are drift."""
 
 import copy
 from decimal import Decimal
@@ -21,20 +21,20 @@ OBJECTS = st.recursive(
 
 
 @given(OBJECTS)
-def test_everything_holds_itself(value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """What came back as it was applied is right."""
+def test_any_value_matches_itself(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """An object with the applied values has no drift."""
     assert matches(value, copy.deepcopy(value))
 
 
 @given(st.dictionaries(st.text("xyz", min_size=1), OBJECTS, max_size=3), OBJECTS)
-def test_a_field_of_somebody_else_is_not_looked_at(ours: dict[str, Any], theirs: Any) -> None:  # noqa: ANN401
-    """Fields that are not in the manifest may be anything."""
+def test_other_fields_are_ignored(ours: dict[str, Any], theirs: Any) -> None:  # noqa: ANN401
+    """Fields that are not in the manifest are ignored."""
     assert matches({**ours, "foreign": theirs}, ours)
 
 
 @given(st.dictionaries(st.text("xyz", min_size=1), st.integers(1, 9), min_size=1), st.data())
 def test_a_changed_leaf_is_drift(ours: dict[str, int], data: st.DataObject) -> None:
-    """Each of our fields counts, changed or taken away."""
+    """Each field of the manifest counts, changed or removed."""
     field = data.draw(st.sampled_from(sorted(ours)))
 
     assert not matches({**ours, field: ours[field] + 1}, ours)
@@ -73,7 +73,7 @@ def test_a_changed_leaf_is_drift(ours: dict[str, int], data: st.DataObject) -> N
     ],
 )
 def test_other_spellings_and_additions_are_no_drift(live: Any, desired: Any) -> None:  # noqa: ANN401
-    """Quantities by value, empty as absent, lists of maps by their keys."""
+    """Quantities are compared by value, empty equals missing, lists of maps by key."""
     assert matches(live, desired)
 
 
@@ -96,7 +96,7 @@ def test_other_spellings_and_additions_are_no_drift(live: Any, desired: Any) -> 
     ],
 )
 def test_what_is_drift(live: Any, desired: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Another value, a missing one, an atomic map with a key more, a text that only looks equal."""
+    """Another value, a missing one, an added key in an atomic map, a text like a quantity."""
     assert not matches(live, desired)
 
 
@@ -116,11 +116,11 @@ def test_what_is_drift(live: Any, desired: Any) -> None:  # noqa: ANN401 - any J
     ],
 )
 def test_quantities(text: object, number: Decimal | None) -> None:
-    """The grammar of resource.Quantity."""
+    """The grammar is that of resource.Quantity."""
     assert number == parse_quantity(text)
 
 
 @given(st.integers(0, 10**6))
 def test_a_quantity_has_many_spellings(cores: int) -> None:
-    """The same number in whole units and in thousandths."""
+    """Whole units and thousandths give the same number."""
     assert parse_quantity(str(cores)) == parse_quantity(f"{cores * 1000}m")

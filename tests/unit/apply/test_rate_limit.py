@@ -1,4 +1,4 @@
-"""Corrections are bounded for each app, and start anew with its spec."""
+"""Corrections are limited by app; a new spec resets the limit."""
 
 from hypothesis import given, strategies as st
 
@@ -6,7 +6,7 @@ from selfhealing.apply.rate_limit import MAX_CORRECTIONS, WINDOW_SECONDS, Correc
 
 
 def test_the_first_corrections_need_not_wait() -> None:
-    """As many as the limit are made at once."""
+    """The first corrections up to the limit need not wait."""
     limiter: CorrectionLimiter[str] = CorrectionLimiter()
 
     for _ in range(MAX_CORRECTIONS - 1):
@@ -16,8 +16,8 @@ def test_the_first_corrections_need_not_wait() -> None:
     assert 0 == limiter.retry_after("b", 5.0)
 
 
-def test_beyond_the_limit_one_waits_until_the_first_is_old() -> None:
-    """The wait is what is left of the window of the oldest correction."""
+def test_a_correction_beyond_the_limit_waits() -> None:
+    """The wait lasts until the oldest correction leaves the window."""
     limiter: CorrectionLimiter[str] = CorrectionLimiter()
     for second in range(MAX_CORRECTIONS):
         limiter.record("a", float(second))
@@ -27,8 +27,8 @@ def test_beyond_the_limit_one_waits_until_the_first_is_old() -> None:
     assert 0 == limiter.retry_after("b", 20.0)
 
 
-def test_a_new_spec_starts_anew() -> None:
-    """What was corrected for the old spec does not count."""
+def test_a_new_spec_resets_the_limit() -> None:
+    """Corrections for the earlier spec do not count."""
     limiter: CorrectionLimiter[str] = CorrectionLimiter()
     for _ in range(MAX_CORRECTIONS):
         limiter.record("a", 0.0)
@@ -40,7 +40,7 @@ def test_a_new_spec_starts_anew() -> None:
 
 @given(st.lists(st.floats(0, 30), max_size=200))
 def test_no_window_holds_more_than_the_limit(pauses: list[float]) -> None:
-    """Whatever the rhythm of the quarrel, the bound holds in every window."""
+    """The limit holds in each window, whatever the pauses."""
     limiter: CorrectionLimiter[str] = CorrectionLimiter()
     now, corrected_at = 0.0, []
     for pause in pauses:

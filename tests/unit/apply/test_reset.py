@@ -1,4 +1,4 @@
-"""What is taken away from a live spec where an apply alone would be refused."""
+"""The spec that replaces a live one if an apply is refused."""
 
 from typing import Any
 
@@ -58,11 +58,11 @@ from tests.unit.apply.test_drift import OBJECTS
     ],
 )
 def test_reset(live: Any, desired: Any, expected: Any) -> None:  # noqa: ANN401 - any JSON value
-    """What excludes ours goes, what others added and does no harm stays."""
+    """Conflicting fields are removed; other added fields stay."""
     assert expected == reset_to_desired(live, desired)
 
 
 @given(OBJECTS, OBJECTS)
-def test_what_was_reset_holds_what_is_wanted(live: Any, desired: Any) -> None:  # noqa: ANN401
-    """Whatever was there, afterwards nothing of ours has drifted."""
+def test_a_reset_spec_matches_the_desired_one(live: Any, desired: Any) -> None:  # noqa: ANN401
+    """The result has no drift, whatever was live."""
     assert matches(reset_to_desired(live, desired), desired)

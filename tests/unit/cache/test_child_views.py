@@ -1,4 +1,4 @@
-"""Children to views."""
+"""Children of an app are parsed into views."""
 
 import orjson
 import pytest
@@ -30,10 +30,10 @@ BARE: Json = {"metadata": {"name": "web", "uid": "u"}}
 
 
 class TestCommon:
-    """What is read of every child."""
+    """The fields that all kinds of children share."""
 
-    def test_whose_it_is_and_how_it_was_made(self) -> None:
-        """Owner, mark, wish to be adopted, versions."""
+    def test_owner_and_applied_hash(self) -> None:
+        """Owner, applied hash, adoption, resource version."""
         found = service_view(
             service(
                 annotations={"selfhealing.dev/applied": "1234", "selfhealing.dev/adopt": "true"},
@@ -56,7 +56,7 @@ class TestCommon:
         )
 
     def test_nothing_but_a_name(self) -> None:
-        """Whatever is missing is empty."""
+        """A missing field becomes an empty value."""
         found = service_view(BARE)
 
         assert ("", "", False, False) == (
@@ -68,7 +68,7 @@ class TestCommon:
         assert (0, 0, "") == (found.port, found.node_port, found.ingress)
 
     def test_an_owner_that_does_not_control(self) -> None:
-        """A stranger's reference says nothing of who manages it."""
+        """A reference of another kind that is no controller does not count."""
         thing = service(owner="")
         thing["metadata"]["ownerReferences"] = [
             {"apiVersion": "x/v1", "uid": "u", "kind": "SelfHealingApp", "name": "x"},
@@ -78,7 +78,7 @@ class TestCommon:
         assert "" == service_view(thing).owner_uid
 
     def test_an_app_that_owns_it_without_being_its_controller(self) -> None:
-        """So it is with vertical scaling; another controller comes first."""
+        """Such a reference is used with vertical scaling; a controller reference comes first."""
         app = {"apiVersion": "selfhealing.dev/v1alpha1", "kind": "SelfHealingApp", "uid": "app"}
         other = {"apiVersion": "x/v1", "kind": "X", "uid": "x", "controller": True}
         thing = service(owner="")
@@ -88,8 +88,8 @@ class TestCommon:
         thing["metadata"]["ownerReferences"].append({**other, "name": "x"})
         assert "x" == service_view(thing).owner_uid
 
-    def test_the_document(self) -> None:
-        """What drift is told by: no status, no bookkeeping of the API server."""
+    def test_manifest_json(self) -> None:
+        """Drift is detected with it: it has no status and no metadata of the API server."""
         thing = child("Service", {"ports": []}, {"x": 1}, managedFields=[{}])
 
         assert {
@@ -103,7 +103,7 @@ class TestCommon:
         } == orjson.loads(service_view(thing | {"spec": None}).manifest_json)
 
     def test_conditions(self) -> None:
-        """With what may be missing."""
+        """Reason, message and time may be missing."""
         thing = deployment(conditions=[{"type": "Available", "status": "True"}])
 
         assert (ConditionView("Available", "True", "", ""),) == deployment_view(thing).conditions
@@ -112,8 +112,8 @@ class TestCommon:
 class TestDeployments:
     """A Deployment."""
 
-    def test_figures(self) -> None:
-        """What is wanted and what is there."""
+    def test_numbers_of_replicas(self) -> None:
+        """Desired and observed numbers."""
         found = deployment_view(
             deployment(3, updated=2, available=1, observed=False, min_ready_seconds=5)
         )
@@ -127,7 +127,7 @@ class TestDeployments:
         )
 
     def test_nothing_but_a_name(self) -> None:
-        """A Deployment without a number of replicas wants one."""
+        """Without ``replicas`` Kubernetes' default of 1 counts."""
         found = deployment_view(BARE)
 
         assert (1, 0, 0, 0) == (
@@ -166,7 +166,7 @@ class TestDeployments:
             (progressing_condition() | {"type": "Available"}, ""),
         ],
     )
-    def test_the_hash_of_its_template(self, condition: Json, expected: str) -> None:
+    def test_template_hash(self, condition: Json, expected: str) -> None:
         """The condition Progressing names the current ReplicaSet in each of its messages."""
         assert expected == deployment_view(deployment(conditions=[condition])).template_hash
 
@@ -179,8 +179,8 @@ class TestDeployments:
             ([], False),
         ],
     )
-    def test_whose_replicas(self, managers: list[str], expected: bool) -> None:  # noqa: FBT001 - a column
-        """Ours alone, or also somebody else's."""
+    def test_owns_replicas(self, managers: list[str], expected: bool) -> None:  # noqa: FBT001 - a column
+        """True only if the operator is the only manager of the field."""
         fields: Json = {"f:spec": {"f:replicas": {}}}
         thing = deployment(
             managedFields=[
@@ -196,8 +196,8 @@ class TestDeployments:
 class TestServices:
     """A Service."""
 
-    def test_where_it_is(self) -> None:
-        """Ports and the load balancer's address."""
+    def test_address(self) -> None:
+        """Ports and the address of the load balancer are read."""
         found = service_view(
             service("LoadBalancer", node_port=30080, ingress=[{"ip": "192.0.2.7"}])
         )
@@ -205,11 +205,11 @@ class TestServices:
         assert (80, 30080, "192.0.2.7") == (found.port, found.node_port, found.ingress)
 
 
-class TestAutoscalers:
+class TestHpa:
     """A HorizontalPodAutoscaler."""
 
-    def test_figures(self) -> None:
-        """What it sees and wants."""
+    def test_numbers_of_replicas(self) -> None:
+        """Current and desired replicas, bounds and metrics."""
         thing = hpa(2, 3)
         thing["status"]["lastScaleTime"] = builders.iso(5)
         found = hpa_view(thing)
@@ -224,7 +224,7 @@ class TestAutoscalers:
         assert (MetricView("cpu", "31%", "50%"),) == found.metrics
 
     def test_nothing_but_a_name(self) -> None:
-        """Kubernetes' own default is a minimum of 1."""
+        """Kubernetes' default of minReplicas is 1."""
         found = hpa_view(BARE)
 
         assert (0, 0, 1, 0, None, ()) == (
@@ -287,7 +287,7 @@ class TestAutoscalers:
         ids=["pods", "external", "container"],
     )
     def test_every_kind_of_metric(self, metric: Json, current: Json, expected: MetricView) -> None:
-        """By its name, as people read it; empty while nothing is known."""
+        """By name, formatted as text; empty while the autoscaler has no value."""
         thing = hpa()
         thing["spec"]["metrics"] = [metric]
         thing["status"]["currentMetrics"] = [current]
@@ -295,11 +295,11 @@ class TestAutoscalers:
         assert (expected,) == hpa_view(thing).metrics
 
 
-class TestBudget:
-    """What a PodDisruptionBudget lets happen."""
+class TestPdb:
+    """A PodDisruptionBudget."""
 
     def test_numbers(self) -> None:
-        """As it is written, and as Kubernetes counts."""
+        """The limit in the spec and the counts in the status."""
         found = pdb_view(pdb(0, 1, 1, limit={"minAvailable": "50%"}))
 
         assert ("minAvailable 50%", 0, 1, 1) == (
@@ -310,7 +310,7 @@ class TestBudget:
         )
 
     def test_not_counted_yet(self) -> None:
-        """The figures of a former budget say nothing about this one."""
+        """Counts of an earlier generation are ignored."""
         found = pdb_view(pdb(observed=False))
 
         assert ("maxUnavailable 1", None, None, None) == (
@@ -321,7 +321,7 @@ class TestBudget:
         )
 
     def test_bare(self) -> None:
-        """Missing fields are empty values."""
+        """A missing field becomes an empty value."""
         found = pdb_view(BARE)
 
         assert ("", None) == (found.limit, found.disruptions_allowed)
@@ -331,7 +331,7 @@ class TestJobs:
     """A Job."""
 
     def test_nothing_but_a_name(self) -> None:
-        """Whatever is missing is as Kubernetes would have it."""
+        """A missing field becomes Kubernetes' default."""
         found = job_view(BARE)
 
         assert ("", 1, None, False) == (
@@ -349,8 +349,8 @@ class TestJobs:
         )
         assert (None, None) == (found.started_at, found.finished_at)
 
-    def test_one_that_succeeded(self) -> None:
-        """When it began and when it ended."""
+    def test_succeeded(self) -> None:
+        """Its start and completion times are read."""
         found = job_view(job(result="Complete", status={"failed": 2}))
 
         assert ("mark", "Complete", 1, 2) == (
@@ -361,8 +361,8 @@ class TestJobs:
         )
         assert (at(0), at(50)) == (found.started_at, found.finished_at)
 
-    def test_one_that_gave_up(self) -> None:
-        """Its reason, and when it said so."""
+    def test_failed(self) -> None:
+        """Its reason and the time of the condition Failed are read."""
         found = job_view(job(result="Failed", reason="DeadlineExceeded", message="too long"))
 
         assert ("Failed", "DeadlineExceeded", "too long") == (
@@ -372,8 +372,8 @@ class TestJobs:
         )
         assert at(60) == found.finished_at
 
-    def test_one_that_is_about_to_give_up(self) -> None:
-        """The reason is known before the last pod has stopped."""
+    def test_failure_target(self) -> None:
+        """FailureTarget has the reason before the last pod has stopped."""
         found = job_view(job(result="FailureTarget", reason="BackoffLimitExceeded"))
 
         assert ("", "BackoffLimitExceeded", None) == (
@@ -382,8 +382,8 @@ class TestJobs:
             found.finished_at,
         )
 
-    def test_one_that_is_suspended(self) -> None:
-        """A condition that is over counts no more."""
+    def test_suspended(self) -> None:
+        """A condition with the status False does not count."""
         thing = job(spec={"suspend": True, "parallelism": 3, "completions": None})
         thing["status"]["conditions"] = [{"type": "Complete", "status": "False"}]
         found = job_view(thing)
@@ -396,11 +396,11 @@ class TestJobs:
         )
 
 
-class TestVertical:
-    """What a VerticalPodAutoscaler says."""
+class TestVpa:
+    """A VerticalPodAutoscaler."""
 
     def test_of_the_app_s_container(self) -> None:
-        """Not of its companions; a bound that is not there is None."""
+        """Recommendations for sidecars are ignored; a missing bound is None."""
         found = vpa_view(
             vpa({"cpu": "25m", "memory": "262144k"}, lower={"cpu": "5m"}, mode="Initial")
         )
@@ -411,7 +411,7 @@ class TestVertical:
         assert None is found.upper_bound
 
     def test_bare(self) -> None:
-        """Missing fields are empty values."""
+        """A missing field becomes an empty value."""
         found = vpa_view(BARE)
 
         assert ("", (), None) == (found.update_mode, found.controlled_resources, found.target)

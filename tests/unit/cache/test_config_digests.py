@@ -1,4 +1,4 @@
-"""Digests of ConfigMaps and Secrets: what changes them, whom it concerns, what is not kept."""
+"""Digests of ConfigMaps and Secrets: what changes them, which apps read them, what is not kept."""
 
 import pickle
 from base64 import b64encode
@@ -22,17 +22,22 @@ KINDS = pytest.mark.parametrize("kind", [CONFIG_MAP, SECRET])
 
 
 def build_digest(kind: str = CONFIG_MAP, **more: Any) -> ConfigDigest:  # noqa: ANN401 - JSON
-    """View one that holds something."""
+    """Return the digest of a ConfigMap or Secret with these contents."""
     return config_digest(builders.config(kind, **{"data": {"mode": "fast"}, **more}))
 
 
 class TestDigest:
-    """A hash of what something holds, and of nothing else."""
+    """The digest is a hash of the contents only."""
 
     @KINDS
     @given(data=DATA, more=st.data())
-    def test_the_order_does_not_count(self, kind: str, data: Any, more: st.DataObject) -> None:  # noqa: ANN401 - JSON
-        """As the API server need not keep it."""
+    def test_the_order_of_keys_does_not_count(
+        self,
+        kind: str,
+        data: Any,  # noqa: ANN401 - JSON
+        more: st.DataObject,
+    ) -> None:
+        """The API server need not keep the order of keys."""
         items = more.draw(st.permutations(list(data.items())))
 
         assert build_digest(kind, data=data) == build_digest(kind, data=dict(items))
@@ -40,15 +45,15 @@ class TestDigest:
     @KINDS
     @given(one=DATA, two=DATA)
     def test_another_value_is_another_digest(self, kind: str, one: Any, two: Any) -> None:  # noqa: ANN401 - JSON
-        """Whichever it is."""
+        """Any change of the contents changes the digest."""
         digests = build_digest(kind, data=one).digest, build_digest(kind, data=two).digest
 
         assert (one == two) == (digests[0] == digests[1])
         assert {16} == {len(digest) for digest in digests}
 
     @KINDS
-    def test_what_counts(self, kind: str) -> None:
-        """The fields that hold something, each on its own, and no labels or versions."""
+    def test_fields_that_count(self, kind: str) -> None:
+        """Each field with contents counts; labels and resource versions do not."""
         a = {"a": "YQ=="}
         found = {
             build_digest(kind, data=a).digest,
@@ -64,14 +69,14 @@ class TestDigest:
         )
         assert build_digest(kind).digest != ABSENT_DIGEST
 
-    def test_a_secret_s_digest_cannot_be_tried_out(self) -> None:
-        """Who guesses what it holds would have to guess its uid, too."""
+    def test_a_secret_s_digest_is_salted(self) -> None:
+        """Two Secrets with the same contents have different digests, because of their UIDs."""
         assert build_digest(SECRET, uid="a").digest != build_digest(SECRET, uid="b").digest
         assert build_digest(uid="a").digest == build_digest(uid="b").digest
 
     @KINDS
     def test_the_contents_are_not_kept(self, kind: str) -> None:
-        """Nowhere in what is stored."""
+        """No part of the contents is in the stored digest."""
         words = {"data": "hidden-word", "binaryData": "other-word", "stringData": "third-word"}
         held: dict[str, Any] = {field: {"k": word} for field, word in words.items()}
         thing = builders.config(kind, **held)
@@ -87,15 +92,15 @@ class TestDigest:
 
 @pytest.fixture
 def configs() -> ConfigIndex:
-    """Two apps of which one refers to more than the other."""
+    """An index with two apps, one of which has more references."""
     configs = ConfigIndex()
     configs.set_references(KEY, frozenset({CONFIG_MAP_REF, SECRET_REF}))
     configs.set_references(OTHER, frozenset({CONFIG_MAP_REF}))
     return configs
 
 
-def test_whom_it_concerns(configs: ConfigIndex) -> None:
-    """Those that refer to it, when it comes, changes and goes."""
+def test_changes_return_the_readers(configs: ConfigIndex) -> None:
+    """The readers are returned when an object is added, changed or deleted."""
     assert {KEY, OTHER} == configs.upsert(build_digest())
     assert {KEY} == configs.upsert(build_digest(SECRET))
     assert frozenset() == configs.upsert(build_digest(version=2, labels={"seen": "yes"}))
@@ -108,21 +113,21 @@ def test_whom_it_concerns(configs: ConfigIndex) -> None:
 
 
 def test_names_are_those_of_a_namespace(configs: ConfigIndex) -> None:
-    """The same name elsewhere is something else."""
+    """An object of the same name in another namespace does not count."""
     assert frozenset() == configs.upsert(build_digest(namespace="bank"))
     assert {CONFIG_MAP_REF: ABSENT_DIGEST} == configs.digests_for(OTHER)
 
 
-def test_what_is_older_is_no_news(configs: ConfigIndex) -> None:
-    """The newer one stays."""
+def test_an_older_version_is_ignored(configs: ConfigIndex) -> None:
+    """An older version does not replace a newer one."""
     configs.upsert(build_digest(version=5))
 
     assert frozenset() == configs.upsert(build_digest(version=4, data={"mode": "slow"}))
     assert {CONFIG_MAP_REF: build_digest().digest} == configs.digests_for(OTHER)
 
 
-def test_one_that_was_made_anew_stays(configs: ConfigIndex) -> None:
-    """The end of the one before is no news any more; nor is that of one that never was."""
+def test_a_recreated_object_stays(configs: ConfigIndex) -> None:
+    """The deletion of an earlier object of this name, or of an unknown one, changes nothing."""
     configs.upsert(build_digest(version=5, uid="new"))
 
     assert frozenset() == configs.delete(CONFIG_MAP, AppKey("shop", "settings"), "old")
@@ -133,7 +138,7 @@ def test_one_that_was_made_anew_stays(configs: ConfigIndex) -> None:
 
 
 def test_an_app_may_refer_to_others_later(configs: ConfigIndex) -> None:
-    """To what came before it, too; and what it referred to no longer concerns it."""
+    """New references find objects that are already stored; removed ones no longer count."""
     configs.upsert(build_digest(SECRET))
     configs.set_references(OTHER, frozenset({SECRET_REF}))
 
@@ -148,8 +153,8 @@ def test_an_app_may_refer_to_others_later(configs: ConfigIndex) -> None:
     assert frozenset() == configs.upsert(build_digest(version=3, data={}))
 
 
-def test_an_app_that_goes_is_concerned_by_nothing() -> None:
-    """Its facts have what it refers to, as long as it is there."""
+def test_a_deleted_app_has_no_references() -> None:
+    """The references of a deleted app are removed."""
     store = Store()
     store.upsert_app(app_view(builders.app()))
     store.config_index.upsert(build_digest())

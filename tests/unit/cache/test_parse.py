@@ -1,4 +1,4 @@
-"""Raw objects to views: what is read, and what is missing."""
+"""Raw objects are parsed into views; missing fields become empty values."""
 
 from datetime import UTC, datetime
 
@@ -44,15 +44,15 @@ BARE = {"namespace": "shop", "name": "web", "uid": "u"}
 
 
 class TestKeys:
-    """Which app an object belongs to."""
+    """The key of the app that an object belongs to."""
 
     def test_app(self) -> None:
-        """By its own name."""
+        """The key is its own namespace and name."""
         assert AppKey("shop", "web") == key_of_app(builders.app())
         assert "shop/web" == str(key_of_app(builders.app()))
 
     def test_child(self) -> None:
-        """By the name that it has from the app, whatever its label says."""
+        """The key has the child's name, whatever its label says."""
         child = builders.service(labels={"selfhealing.dev/app": "other"})
 
         assert AppKey("shop", "web") == key_of_child(child)
@@ -67,7 +67,7 @@ class TestKeys:
         ],
     )
     def test_pod(self, labels: Json | None, expected: AppKey | None) -> None:
-        """By its label; a pod has a name of its own."""
+        """The key has the name in the pod's label."""
         assert expected == key_of_pod({"metadata": {**BARE, "labels": labels}})
 
 
@@ -75,7 +75,7 @@ class TestApps:
     """A SelfHealingApp."""
 
     def test_all_of_it(self) -> None:
-        """Spec and status as compact JSON."""
+        """Spec and status are kept as compact JSON."""
         thing = builders.app(
             {"image": "a"},
             {"phase": "Ready"},
@@ -96,13 +96,13 @@ class TestApps:
         ) == app_view(thing)  # fmt: skip
 
     def test_nothing_but_a_name(self) -> None:
-        """Whatever is missing is empty."""
+        """A missing field becomes an empty value."""
         assert AppView(AppKey("shop", "web"), "u", 0, 0, False, "", "", b"{}", b"{}") == app_view(
             {"metadata": BARE}
         )
 
     def test_long_annotations_are_cut(self) -> None:
-        """Whatever people write."""
+        """An annotation may be of any length."""
         found = app_view(builders.app(annotations={"selfhealing.dev/resume": "m" * 5000}))
 
         assert 1024 == len(found.resume)
@@ -112,7 +112,7 @@ class TestPods:
     """A pod."""
 
     def test_nothing_but_a_name(self) -> None:
-        """A pod that was just made."""
+        """A pod without spec and status."""
         assert PodView(
             uid="u",
             name="web",
@@ -156,16 +156,16 @@ class TestPods:
             ([unreachable_toleration(7, operator="Equal", value="x")], 0),
         ],
     )
-    def test_how_long_it_is_left_on_a_silent_node(
+    def test_unreachable_toleration_seconds(
         self, tolerations: list[Json], expected: int | None
     ) -> None:
-        """The first toleration that fits counts; without one it is replaced at once."""
+        """The first matching toleration counts; without one it is 0 seconds."""
         thing = pod("web-abc-1", running(), tolerations=tolerations)
 
         assert expected == pod_view(thing).unreachable_toleration_seconds
 
     def test_all_of_it(self) -> None:
-        """Every field that is used."""
+        """All fields of the view are read."""
         thing = pod(
             "web-abc-1",
             waiting("CrashLoopBackOff", "back-off", restarts=2, last=termination(137, "OOMKilled")),
@@ -252,7 +252,7 @@ class TestPods:
         ) == pod_view(thing)  # fmt: skip
 
     def test_a_sidecar_is_no_init_container(self) -> None:
-        """An init container that is always restarted runs beside the app."""
+        """An init container with restartPolicy Always is a sidecar."""
         thing = pod(
             "web-abc-1",
             running(),
@@ -266,22 +266,22 @@ class TestPods:
 
     @pytest.mark.parametrize(("status", "expected"), [("False", "no room"), ("True", "")])
     def test_unschedulable(self, status: str, expected: str) -> None:
-        """The message is kept only while no node is found."""
+        """The message is kept only while PodScheduled is False."""
         condition = builders.unschedulable_condition("no room") | {"status": status}
 
         assert expected == pod_view(pod(conditions=[condition])).unschedulable
 
     @pytest.mark.parametrize("resources", [None, {}, {"limits": None}, {"limits": {"cpu": "1"}}])
     def test_no_memory_limit(self, resources: Json | None) -> None:
-        """Neither asked for nor told."""
+        """Neither the spec nor the status has one."""
         thing = pod("web-abc-1", running() | {"resources": resources})
         thing["spec"]["containers"][0]["resources"] = resources
         view = pod_view(thing)
 
         assert ("", "") == (view.memory_limit, view.applied_memory_limit)
 
-    def test_the_memory_of_others(self) -> None:
-        """Only the app's own container counts."""
+    def test_memory_limits_of_other_containers(self) -> None:
+        """Only the app's container counts."""
         view = pod_view(
             pod(
                 "web-abc-1", running(name="proxy"), memory_limit="64Mi", applied_memory_limit="32Mi"
@@ -299,36 +299,36 @@ class TestPods:
             ({"configMap": {"name": "settings"}}, False),
         ],
     )
-    def test_claims(self, volume: Json, expected: bool) -> None:  # noqa: FBT001 - a value of the table
-        """Both kinds of claim bind a pod to storage."""
+    def test_has_persistent_volumes(self, volume: Json, expected: bool) -> None:  # noqa: FBT001 - a value of the table
+        """Both kinds of volumes with a claim count."""
         thing = pod("web-abc-1", running(), volumes=[{"name": "tmp", "emptyDir": {}}, volume])
 
         assert expected == pod_view(thing).has_persistent_volumes
 
     @pytest.mark.parametrize(("reason", "kept"), [("StartError", "exec: no"), ("Error", "")])
-    def test_last_words(self, reason: str, kept: str) -> None:
-        """The runtime's are kept; an app's own may hold secrets."""
+    def test_termination_message(self, reason: str, kept: str) -> None:
+        """Messages of the container runtime are kept; those of an app may contain secrets."""
         end = termination(128, reason, message="exec: no")
         (container,) = pod_view(pod("web-abc-1", terminated(end))).containers
 
         assert kept == (container.terminated and container.terminated.message)
 
-    def test_an_end_without_a_reason(self) -> None:
-        """It is an error, with the exit code that there is."""
+    def test_termination_without_a_reason(self) -> None:
+        """The reason is Error; the exit code is kept."""
         status = builders.container({"terminated": {"reason": ""}}) | {"lastState": None}
         (container,) = pod_view(pod("web-abc-1", status)).containers
 
         assert Termination("Error", 0, None, None) == container.terminated
 
     def test_long_texts_are_cut(self) -> None:
-        """Whatever a node writes."""
+        """Messages of a node may be of any length."""
         (container,) = pod_view(pod("web-abc-1", waiting("X", "m" * 5000))).containers
 
         assert 1024 == len(container.waiting_message)
 
 
 class TestNodes:
-    """Whether a node is heard of."""
+    """Whether a node is unreachable."""
 
     @pytest.mark.parametrize(
         ("thing", "expected"),
@@ -342,8 +342,8 @@ class TestNodes:
         ],
         ids=["ready", "not ready", "unknown", "unreachable", "another taint", "new"],
     )
-    def test_silent(self, thing: Json, expected: bool) -> None:  # noqa: FBT001 - as above
-        """A node that says that it is not ready is heard of."""
+    def test_unreachable(self, thing: Json, expected: bool) -> None:  # noqa: FBT001 - as above
+        """A node that reports that it is not ready is reachable."""
         assert expected == is_node_unreachable(thing)
 
 
@@ -352,14 +352,14 @@ class TestKills:
 
     @pytest.mark.parametrize("probe", ["liveness", "startup"])
     def test_a_probe(self, probe: str) -> None:
-        """Which container, which probe, when."""
+        """Container, probe and time are read."""
         assert ContainerKillEvent("uid-of-web-abc-1", "app", probe, at(9)) == container_kill_event(
             probe_kill_event("web-abc-1", 9, probe=probe)
         )
 
     @pytest.mark.parametrize("killers", [(), ("startup",), ("liveness",), ("startup", "liveness")])
-    def test_which_probes_may_kill(self, killers: tuple[str, ...]) -> None:
-        """The readiness probe may not."""
+    def test_restarting_probes(self, killers: tuple[str, ...]) -> None:
+        """A readiness probe restarts nothing."""
         thing = job_pod("web-1", running(), probes=[*killers, "readiness"])
 
         assert [killers] == [
@@ -367,7 +367,7 @@ class TestKills:
         ]
 
     def test_a_sidecar(self) -> None:
-        """The kubelet calls it an init container."""
+        """The kubelet's message calls a sidecar an init container."""
         event = probe_kill_event("web-abc-1", 9) | {
             "message": "Init container proxy failed liveness probe"
         }
@@ -377,7 +377,7 @@ class TestKills:
         ) == container_kill_event(event)
 
     def test_a_stop(self) -> None:
-        """Of the whole pod: why, is not said."""
+        """The kubelet stops a pod, and its message does not say why."""
         assert ContainerKillEvent("uid-of-web-abc-1", "app", "", at(9)) == container_kill_event(
             pod_stop_event("web-abc-1", 9)
         )
@@ -396,7 +396,7 @@ class TestKills:
         ids=["series", "last", "event time", "creation"],
     )
     def test_when(self, times: Json) -> None:
-        """The last time that it happened, in whichever field it stands, in whole seconds."""
+        """The last occurrence counts, in any of the fields, cut to whole seconds."""
         found = container_kill_event(probe_kill_event("web-abc-1", 0) | times)
 
         assert at(9) == (found and found.at)
@@ -412,19 +412,19 @@ class TestKills:
         ids=["no message", "not a pod", "no time", "nobody"],
     )
     def test_other_events(self, event: Json) -> None:
-        """They say nothing."""
+        """Any other Event is no kill."""
         assert None is container_kill_event(event)
 
 
 class TestNumbersAndTimes:
-    """The small things."""
+    """Resource versions and times."""
 
     @pytest.mark.parametrize(
         ("meta", "expected"),
         [({"resourceVersion": "42"}, 42), ({}, 0), ({"resourceVersion": "opaque"}, 0)],
     )
     def test_version(self, meta: Json, expected: int) -> None:
-        """A whole number; anything else is older than everything."""
+        """Anything but a whole number becomes 0."""
         assert expected == parse_resource_version(meta)
 
     @pytest.mark.parametrize(
@@ -442,7 +442,7 @@ class TestNumbersAndTimes:
 
     @given(st.datetimes(min_value=datetime(1990, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
     def test_every_time_is_read(self, moment: datetime) -> None:
-        """What Kubernetes writes is read back to the second."""
+        """Times that Kubernetes writes are read back to the second."""
         assert moment.replace(microsecond=0) == parse_time(
             moment.isoformat().replace("+00:00", "Z")
         )
@@ -458,7 +458,7 @@ class TestNumbersAndTimes:
     ],
 )
 def test_a_startup_probe_that_has_yet_to_succeed(status: Json, starting: bool) -> None:  # noqa: FBT001 - a table's column
-    """Only a container that runs can be starting."""
+    """Only a running container can be starting."""
     (container,) = pod_view(pod("web-abc-1", status)).containers
 
     assert starting == container.starting

@@ -1,4 +1,4 @@
-"""The store: what is newer wins, what is gone stays gone, and everything is found by its app."""
+"""The store keeps the newest version of each object, and deleted objects stay deleted."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -21,24 +21,24 @@ OTHER = AppKey("shop", "other")
 
 
 def build_service_view(version: int = 1, uid: str = "a", **annotations: str) -> ChildView:
-    """A Service in some version."""
+    """A Service with a resource version."""
     return service_view(builders.service(version=version, uid=uid, annotations=annotations))
 
 
 def build_pod_view(name: str = "web-abc-1", version: int = 1, *, ready: bool = True) -> PodView:
-    """A pod in some version."""
+    """A pod with a resource version."""
     return pod_view(pod(name, running(ready=ready), version=version))
 
 
 def build_kill_event(pod_name: str = "web-abc-1", at: float = 9) -> ContainerKillEvent:
-    """A probe's kill."""
+    """The kill of a container by a probe."""
     view = container_kill_event(probe_kill_event(pod_name, at))
     assert view is not None
     return view
 
 
 def app_snapshot(store: Store) -> AppSnapshot:
-    """The facts of the app."""
+    """The snapshot of the app ``web``."""
     found = store.snapshot(KEY)
     assert found is not None
     return found
@@ -46,14 +46,14 @@ def app_snapshot(store: Store) -> AppSnapshot:
 
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that is made after this remembers two of everything."""
+    """Limit the deletions and kill Events of a store that is created later to two."""
     monkeypatch.setattr(module, "MAX_TOMBSTONES", 2)
     monkeypatch.setattr(module, "MAX_KILL_EVENTS", 2)
 
 
 @pytest.fixture
 def store() -> Store:
-    """A store that knows the app ``web``."""
+    """A store with the app ``web``."""
     store = Store()
     store.upsert_app(app_view(builders.app()))
     return store
@@ -72,12 +72,12 @@ class TestApps:
         assert {"uid-of-web": KEY} == store.uids("SelfHealingApp")
 
     def test_unknown(self, store: Store) -> None:
-        """There are no facts of an app that is not there."""
+        """An unknown app has no snapshot."""
         assert None is store.app(OTHER)
         assert None is store.snapshot(OTHER)
 
     def test_drop(self, store: Store) -> None:
-        """Only by its uid: a new app of the same name stays."""
+        """Only the app with that UID is deleted; a new one of the same name stays."""
         store.delete_app(KEY, "another")
 
         assert [KEY] == list(store.keys())
@@ -87,7 +87,7 @@ class TestApps:
         assert [] == list(store.keys())
 
     def test_a_new_app_of_the_same_name(self, store: Store) -> None:
-        """It replaces the old one, and the end of the old one is no matter."""
+        """It replaces the old one, and the deletion of the old one changes nothing."""
         new = app_view(builders.app(uid="new", resourceVersion="9"))
 
         assert store.upsert_app(new)
@@ -97,30 +97,30 @@ class TestApps:
         assert new == store.app(KEY)
 
 
-class TestNews:
-    """Whether something has changed is what a reconcile depends on."""
+class TestChanges:
+    """The result says whether something has changed, on which a reconcile depends."""
 
     def test_first(self, store: Store) -> None:
-        """Everything is news once."""
+        """A new object is a change."""
         assert store.upsert_child(KEY, build_service_view())
         assert not store.upsert_child(KEY, build_service_view())
 
     def test_nothing_but_the_version(self, store: Store) -> None:
-        """A change in a field that is not used is none, but the version is kept."""
+        """A change in an unused field is none, but the resource version is stored."""
         store.upsert_child(KEY, build_service_view(1))
 
         assert not store.upsert_child(KEY, build_service_view(5))
         assert not store.upsert_child(KEY, build_service_view(4, x="y"))
 
     def test_older(self, store: Store) -> None:
-        """The watch may bring late what an answer has brought before."""
+        """The watch may deliver an older version than the response to a write."""
         store.upsert_child(KEY, build_service_view(5, x="new"))
 
         assert not store.upsert_child(KEY, build_service_view(4, x="old"))
         assert b"new" in stored_service(store).manifest_json
 
     def test_older_of_another_object(self, store: Store) -> None:
-        """Versions order across objects of a kind: an old object does not replace a new one."""
+        """Resource versions of different objects are comparable: an older object replaces none."""
         store.upsert_child(KEY, build_service_view(5, "b"))
 
         assert not store.upsert_child(KEY, build_service_view(4, "a"))
@@ -128,22 +128,22 @@ class TestNews:
 
 
 def stored_service(store: Store) -> ChildView:
-    """The Service in the store."""
+    """The Service in the snapshot."""
     return app_snapshot(store).children["Service"]
 
 
-class TestGone:
-    """What is gone does not come back by a late message."""
+class TestDeletion:
+    """A deleted object does not come back with a late message."""
 
-    def test_a_late_answer(self, store: Store) -> None:
-        """The answer to a write may come after the watch told that the object is gone."""
+    def test_a_late_response(self, store: Store) -> None:
+        """The response to a write may arrive after the watch has reported the deletion."""
         store.delete_child(KEY, "Service", "a", 7)
 
         assert not store.upsert_child(KEY, build_service_view(7))
         assert {} == store.uids("Service")
 
     def test_it_comes_back(self, store: Store) -> None:
-        """A label that was taken off and put on again brings the same object, but newer."""
+        """A label that is removed and restored brings the same object with a newer version."""
         store.upsert_child(KEY, build_service_view(5))
         store.delete_child(KEY, "Service", "a", 6)
 
@@ -151,21 +151,21 @@ class TestGone:
         assert {"a": KEY} == store.uids("Service")
 
     def test_without_a_version(self, store: Store) -> None:
-        """What the operator itself deleted is gone as of the version that it knew."""
+        """An object that the operator deleted is gone as of the version that it knew."""
         store.upsert_child(KEY, build_service_view(5))
         store.delete_child(KEY, "Service", "a")
 
         assert not store.upsert_child(KEY, build_service_view(5))
 
-    def test_the_end_of_another(self, store: Store) -> None:
-        """By uid only."""
+    def test_deletion_of_another_object(self, store: Store) -> None:
+        """Only the object with that UID is deleted."""
         store.upsert_child(KEY, build_service_view(5, "b"))
         store.delete_child(KEY, "Service", "a", 9)
 
         assert {"b": KEY} == store.uids("Service")
 
     def test_one_of_two(self, store: Store) -> None:
-        """The other children stay."""
+        """The other children of the app stay."""
         store.upsert_child(KEY, build_service_view())
         store.upsert_child(KEY, replace(build_service_view(), kind="Deployment", uid="d"))
         store.delete_child(KEY, "Service", "a")
@@ -173,7 +173,7 @@ class TestGone:
         assert {"d": KEY} == store.uids("Deployment")
 
     def test_pods(self, store: Store) -> None:
-        """A pod that is gone is gone, too."""
+        """A deleted pod stays deleted as well."""
         store.upsert_pod(KEY, build_pod_view())
 
         assert KEY == store.delete_pod("uid-of-web-abc-1", 3)
@@ -183,7 +183,7 @@ class TestGone:
 
     @pytest.mark.usefixtures("small_limits")
     def test_only_so_many_are_remembered(self, store: Store) -> None:
-        """The memory of what is gone is bounded."""
+        """The number of remembered deletions is limited."""
         for uid in ("a", "b", "c"):
             store.delete_child(KEY, "Service", uid, 9)
 
@@ -196,14 +196,14 @@ class TestPods:
     """Pods by app."""
 
     def test_in_one_order(self, store: Store) -> None:
-        """By name, in whichever order they came."""
+        """Pods are sorted by name, whatever their order of arrival."""
         store.upsert_pod(KEY, build_pod_view("web-abc-2"))
         store.upsert_pod(KEY, build_pod_view("web-abc-1"))
 
         assert ["web-abc-1", "web-abc-2"] == [p.name for p in app_snapshot(store).pods]
 
     def test_another_app(self, store: Store) -> None:
-        """A pod whose label was changed belongs to the other app alone."""
+        """A pod whose label has changed belongs only to the new app."""
         store.upsert_pod(KEY, build_pod_view(version=1))
 
         assert store.upsert_pod(OTHER, build_pod_view(version=2))
@@ -211,7 +211,7 @@ class TestPods:
         assert () == app_snapshot(store).pods
 
     def test_one_of_two_goes(self, store: Store) -> None:
-        """The other one stays."""
+        """The other pod stays."""
         store.upsert_pod(KEY, build_pod_view("web-abc-1"))
         store.upsert_pod(KEY, build_pod_view("web-abc-2"))
         store.delete_pod("uid-of-web-abc-1")
@@ -219,11 +219,11 @@ class TestPods:
         assert {"uid-of-web-abc-2": KEY} == store.uids("Pod")
 
 
-class TestDeparted:
-    """Pods that are gone and whose restarts are not yet accounted for."""
+class TestDeletedPods:
+    """Deleted pods whose restarts are not yet counted."""
 
-    def test_settled_one_by_one(self, store: Store) -> None:
-        """What is settled is forgotten; the others wait."""
+    def test_released_one_by_one(self, store: Store) -> None:
+        """Released pods are removed; the others stay."""
         for i in (1, 2):
             thing = pod(f"web-abc-{i}", running(restarts=1, last=builders.termination()))
             store.upsert_pod(KEY, pod_view(thing))
@@ -240,10 +240,10 @@ class TestDeparted:
 
 
 class TestKills:
-    """Probe kills by container."""
+    """Kill Events by container."""
 
     def test_before_and_after_the_pod(self, store: Store) -> None:
-        """The Event may come before the pod is known; then nobody needs to hear of it."""
+        """The Event may arrive before the pod; then no app is returned."""
         assert None is store.upsert_kill_event(build_kill_event())
 
         store.upsert_pod(KEY, build_pod_view())
@@ -253,8 +253,8 @@ class TestKills:
         assert (build_kill_event(at=20),) == app_snapshot(store).kill_events
 
     @pytest.mark.parametrize("at", [9, 8])
-    def test_old_news(self, store: Store, at: float) -> None:
-        """The same again, or an older one, is none."""
+    def test_an_older_event(self, store: Store, at: float) -> None:
+        """The same Event, or an older one, is not new."""
         store.upsert_pod(KEY, build_pod_view())
         store.upsert_kill_event(build_kill_event(at=9))
 
@@ -262,7 +262,7 @@ class TestKills:
         assert (build_kill_event(at=9),) == app_snapshot(store).kill_events
 
     def test_they_go_with_the_pod(self, store: Store) -> None:
-        """A pod that comes back has no kills."""
+        """A pod that comes back has no kill Events."""
         store.upsert_pod(KEY, build_pod_view())
         store.upsert_kill_event(build_kill_event())
         store.delete_pod("uid-of-web-abc-1")
@@ -271,7 +271,7 @@ class TestKills:
         assert () == app_snapshot(store).kill_events
 
     def test_a_stop_of_a_pod_that_restarts_nothing(self, store: Store) -> None:
-        """It may have been for a probe; and is told beside one that was."""
+        """It may be due to a probe; it is kept beside the kill by a probe."""
         store.upsert_pod(KEY, pod_view(job_pod("web-1", running())))
         stop, probe = container_kill_event(pod_stop_event("web-1", 9)), build_kill_event("web-1")
         assert stop is not None
@@ -285,7 +285,7 @@ class TestKills:
         assert () == app_snapshot(store).kill_events
 
     def test_a_stop_of_any_other_pod(self, store: Store) -> None:
-        """Every pod that is deleted has one: it is no news."""
+        """Every deleted pod has such an Event: it is ignored."""
         store.upsert_pod(KEY, build_pod_view())
         stop = container_kill_event(pod_stop_event("web-abc-1", 9))
         assert stop is not None
@@ -295,7 +295,7 @@ class TestKills:
 
     @pytest.mark.usefixtures("small_limits")
     def test_only_so_many_are_kept(self, store: Store) -> None:
-        """The oldest go: those of pods that are not ours pass through here, too."""
+        """The oldest are removed, as Events of pods of other owners count as well."""
         for i in (1, 2, 3):
             store.upsert_pod(KEY, build_pod_view(f"web-abc-{i}"))
             store.upsert_kill_event(build_kill_event(f"web-abc-{i}"))
@@ -312,7 +312,7 @@ class TestKills:
 def test_whatever_the_order_the_newest_stays(
     history: list[tuple[int, bool]], data: st.DataObject
 ) -> None:
-    """Watch and answers interleave, repeat and come late."""
+    """Watch events and responses interleave, repeat and arrive late."""
     arrivals = data.draw(st.lists(st.sampled_from(history), min_size=1, max_size=20))
     store = Store()
     store.upsert_app(app_view(builders.app()))
@@ -324,11 +324,11 @@ def test_whatever_the_order_the_newest_stays(
 
 
 class Server(RuleBasedStateMachine):
-    """An API server, its watch, which is late, and a writer, whose answers come at any time.
+    """An API server with a delayed watch, and a writer whose responses arrive at any time.
 
-    Each change of an object has a version. The watch brings the changes in order; an answer brings
-    the object as it was after one of the writer's own changes. When the watch has brought all, the
-    store must hold what the server holds, however the answers were mixed in between.
+    Each change of an object has a resource version. The watch delivers the changes in order; a
+    response has the object after one of the writer's own changes. When the watch has delivered
+    all, the store must equal the server, whatever the order of responses.
     """
 
     KINDS = ("Deployment", "Service")
@@ -346,7 +346,7 @@ class Server(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(KINDS), ours=st.booleans())
     def create_or_change(self, kind: str, *, ours: bool) -> None:
-        """Somebody, perhaps we, makes or changes an object."""
+        """A client, perhaps the operator, creates or changes an object."""
         self.version += 1
         live = self.live_objects.get(kind)
         if live is None:
@@ -361,7 +361,7 @@ class Server(RuleBasedStateMachine):
     @precondition(lambda self: self.live_objects)
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
-        """Somebody deletes an object."""
+        """A client deletes an object."""
         self.version += 1
         kind = data.draw(st.sampled_from(sorted(self.live_objects)))
         self.undelivered_events.append(
@@ -371,7 +371,7 @@ class Server(RuleBasedStateMachine):
     @precondition(lambda self: self.undelivered_events)
     @rule()
     def watch_event(self) -> None:
-        """The watch brings the next change."""
+        """The watch delivers the next change."""
         change, view = self.undelivered_events.pop(0)
         if change == "DELETED":
             self.store.delete_child(KEY, view.kind, view.uid, view.resource_version)
@@ -381,7 +381,7 @@ class Server(RuleBasedStateMachine):
     @precondition(lambda self: self.undelivered_answers)
     @rule(data=st.data())
     def answer(self, data: st.DataObject) -> None:
-        """The answer to one of our writes arrives."""
+        """The response to one of the operator's writes arrives."""
         view = self.undelivered_answers.pop(
             data.draw(st.integers(0, len(self.undelivered_answers) - 1))
         )
@@ -389,7 +389,7 @@ class Server(RuleBasedStateMachine):
 
     @invariant()
     def nothing_goes_back(self) -> None:
-        """The version of what is stored of an object never falls."""
+        """The stored version of an object never decreases."""
         for view in app_snapshot(self.store).children.values():
             assert self.newest_versions[view.uid] <= view.resource_version
 
@@ -397,7 +397,7 @@ class Server(RuleBasedStateMachine):
 
     @invariant()
     def all_is_true_in_the_end(self) -> None:
-        """With nothing on its way the store is the server."""
+        """Once everything is delivered, the store equals the server."""
         if not self.undelivered_events:
             assert self.live_objects == app_snapshot(self.store).children
 

@@ -1,4 +1,4 @@
-"""The manifests that install the operator: what the code needs, no less and no more."""
+"""The manifests that install the operator, with the rights that its code needs."""
 
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,12 @@ USER_ROLES = {"selfhealingapps-view", "selfhealingapps-edit"}
 
 
 def objects_of_kind(objects: list[Json], kind: str) -> list[Json]:
-    """The objects of one kind."""
+    """Return the objects of one kind."""
     return [thing for thing in objects if thing["kind"] == kind]
 
 
 def find_object(objects: list[Json], kind: str, name: str = NAME) -> Json:
-    """The one object of a kind that has this name."""
+    """Return the object of this kind and name."""
     [found] = [
         thing for thing in objects_of_kind(objects, kind) if thing["metadata"]["name"] == name
     ]
@@ -39,7 +39,7 @@ def find_object(objects: list[Json], kind: str, name: str = NAME) -> Json:
 
 
 def granted_permissions(role: Json) -> set[Permission]:
-    """What a role allows: group, resource and verb."""
+    """Return the rights of a role: group, resource and verb."""
     return {
         (group, resource, verb)
         for rule in role["rules"]
@@ -50,7 +50,7 @@ def granted_permissions(role: Json) -> set[Permission]:
 
 
 def needed_permissions(*, cluster: bool, watch: ConfigWatch = "all") -> set[Permission]:
-    """What the table says the operator does."""
+    """Return the rights in the table."""
     found = set()
     for resource in (*namespace_scoped_resources(watch), *(CLUSTER_SCOPED if cluster else ())):
         found |= {(resource.group, resource.plural, verb) for verb in resource.verbs}
@@ -60,7 +60,7 @@ def needed_permissions(*, cluster: bool, watch: ConfigWatch = "all") -> set[Perm
 
 
 def test_the_rules_are_those_of_the_table() -> None:
-    """For the whole cluster in one ClusterRole."""
+    """For the whole cluster there is one ClusterRole."""
     objects = build_manifests("image", ())
 
     assert needed_permissions(cluster=True) == granted_permissions(
@@ -72,7 +72,7 @@ def test_the_rules_are_those_of_the_table() -> None:
 
 
 def test_a_rule_names_each_resource_once() -> None:
-    """Subresources have rules of their own, and verbs are in order, so that diffs stay small."""
+    """Each resource and subresource has one rule with sorted verbs, so that diffs are small."""
     found = build_rbac_rules(namespace_scoped_resources("all"))
     targets = [(*rule["apiGroups"], *rule["resources"]) for rule in found]
 
@@ -82,7 +82,7 @@ def test_a_rule_names_each_resource_once() -> None:
 
 @pytest.mark.parametrize("watch", ["all", "configmaps", "off"])
 def test_what_is_not_watched_is_not_granted(watch: ConfigWatch) -> None:
-    """The operator is told, too: a watch without the right ends it."""
+    """The operator gets the setting too, because it would end on a watch without the right."""
     objects = build_manifests("image", (), watch)
     allowed = granted_permissions(find_object(objects, "ClusterRole"))
     [container] = find_object(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
@@ -97,7 +97,7 @@ def test_what_is_not_watched_is_not_granted(watch: ConfigWatch) -> None:
 
 
 def test_for_named_namespaces_there_are_roles_only() -> None:
-    """Nothing is granted to the operator outside of the namespaces that it serves."""
+    """The operator has no rights outside of the namespaces that it serves."""
     objects = build_manifests("image", ("shop", "bank"))
     roles = {role["metadata"]["namespace"]: role for role in objects_of_kind(objects, "Role")}
 
@@ -115,7 +115,7 @@ def test_for_named_namespaces_there_are_roles_only() -> None:
 
 @pytest.mark.parametrize("namespaces", [(), ("shop",), ("shop", "bank")])
 def test_only_the_operator_s_own_lease_may_be_changed(namespaces: tuple[str, ...]) -> None:
-    """A create cannot be limited by name; everything else is."""
+    """All verbs are limited by name, except create, where that is impossible."""
     role = find_object(build_manifests("image", namespaces), "Role", f"{NAME}-leases")
     create, others = role["rules"]
 
@@ -131,7 +131,7 @@ def test_only_the_operator_s_own_lease_may_be_changed(namespaces: tuple[str, ...
 def test_every_binding_binds_a_role_that_exists_to_the_operator(
     namespaces: tuple[str, ...],
 ) -> None:
-    """In the same namespace, and to the account that the pods use."""
+    """Role and binding are in one namespace; the subject is the pods' service account."""
     objects = build_manifests("image", namespaces)
     account = find_object(objects, "ServiceAccount")["metadata"]
     pods = find_object(objects, "Deployment")["spec"]["template"]["spec"]
@@ -156,7 +156,7 @@ def test_every_binding_binds_a_role_that_exists_to_the_operator(
 
 
 def test_people_get_what_their_roles_say() -> None:
-    """Who may view may not change, and nobody writes a status by hand."""
+    """The role view may not write, and no role may write the status."""
     objects = build_manifests("image", ())
     view = granted_permissions(find_object(objects, "ClusterRole", "selfhealingapps-view"))
     edit = granted_permissions(find_object(objects, "ClusterRole", "selfhealingapps-edit"))
@@ -168,7 +168,7 @@ def test_people_get_what_their_roles_say() -> None:
 
 @pytest.mark.parametrize("namespaces", [(), ("shop",), ("shop", "bank")])
 def test_the_operator_understands_its_environment(namespaces: tuple[str, ...]) -> None:
-    """And it serves what its roles are for; the ports are those of the settings."""
+    """The environment has the namespaces of the roles; the ports are those of the settings."""
     [container] = find_object(build_manifests("mine:1", namespaces), "Deployment")["spec"][
         "template"
     ]["spec"]["containers"]
@@ -182,7 +182,7 @@ def test_the_operator_understands_its_environment(namespaces: tuple[str, ...]) -
 
 
 def test_the_command_prints_yaml(capsys: pytest.CaptureFixture[str]) -> None:
-    """The same objects, without anchors."""
+    """The output has the same objects, without YAML anchors."""
     assert 0 == main(
         ["--image", "mine:1", "--namespaces", "shop,,bank", "--config-watch", "configmaps"]
     )
@@ -198,7 +198,7 @@ def test_the_command_prints_yaml(capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_is_content_with_what_would_be_generated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is said."""
+    """Nothing is printed."""
     main([])
     file = tmp_path / "operator.yaml"
     file.write_text(capsys.readouterr().out)
@@ -219,7 +219,7 @@ def test_check_is_content_with_what_would_be_generated(
 def test_check_shows_what_is_stale(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str
 ) -> None:
-    """As a diff from the file to what it should be."""
+    """The difference from the file to the generated text is printed."""
     main([])
     text = capsys.readouterr().out
     file = tmp_path / "operator.yaml"
@@ -234,5 +234,5 @@ def test_check_shows_what_is_stale(
 
 
 def test_the_published_file_is_fresh() -> None:
-    """What people apply is what this code generates."""
+    """deploy/operator.yaml equals the generated text."""
     assert 0 == main(["--check", str(ROOT / "deploy" / "operator.yaml")])

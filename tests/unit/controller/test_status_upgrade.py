@@ -6,6 +6,7 @@ from selfhealing.api.spec import parse_spec
 from selfhealing.api.status import read_status
 from selfhealing.api.status_migration import RENAMED_ACTION_FIELDS, RENAMED_FIELDS
 from selfhealing.render.overrides import template_revision
+from selfhealing.render.pod import build_pod_template
 from tests.unit.api.test_status_migration import EXPECTED, RECORDED
 from tests.unit.builders import APP, IMAGE, deployment, pod, running
 from tests.unit.controller.test_evaluate import apply_merge_patch
@@ -50,7 +51,7 @@ def test_remediation_continues_where_the_version_before_stopped() -> None:
         "replicas": 3,
         "healing": {"cooldown": "1m", "window": "2h", "budget": 5},
     }
-    desired = template_revision(APP, parse_spec(spec))
+    desired = template_revision(build_pod_template(APP, parse_spec(spec)))
     stored = {**RECORDED, "healing": {**RECORDED["healing"], "template": desired}}
     stored["healing"]["failedTemplate"] = desired
 

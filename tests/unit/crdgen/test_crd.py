@@ -1,4 +1,4 @@
-"""The generated files."""
+"""The generated CRD and reference page."""
 
 import runpy
 import sys
@@ -34,7 +34,7 @@ def version(built: dict[str, Any]) -> dict[str, Any]:
 def test_the_committed_files_are_what_the_models_say(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Run `python -m selfhealing.crdgen.crd` after a change of a model."""
+    """After a change of a model `python -m selfhealing.crdgen.crd` must be run."""
     code = crd.main(["--check"])
 
     assert capsys.readouterr().err == ""
@@ -42,7 +42,7 @@ def test_the_committed_files_are_what_the_models_say(
 
 
 def test_the_file_reads_back_as_what_was_built(built: dict[str, Any]) -> None:
-    """The compact layout loses nothing."""
+    """The YAML has the same content as the CRD."""
     text = to_yaml(built, crd.HEADER)
 
     assert yaml.safe_load(text) == built
@@ -50,12 +50,12 @@ def test_the_file_reads_back_as_what_was_built(built: dict[str, Any]) -> None:
 
 
 def test_two_runs_write_the_same_bytes(built: dict[str, Any]) -> None:
-    """A diff in review is a change of a model."""
+    """The output is deterministic."""
     assert to_yaml(built, "") == to_yaml(crd.build_crd(), "")
 
 
 def test_the_names_are_the_contract(built: dict[str, Any]) -> None:
-    """Users type them."""
+    """Users write these names in commands."""
     assert built["metadata"] == {"name": "selfhealingapps.selfhealing.dev"}
     assert built["spec"]["scope"] == "Namespaced"
     assert built["spec"]["names"] == {
@@ -69,7 +69,7 @@ def test_the_names_are_the_contract(built: dict[str, Any]) -> None:
 
 
 def test_the_columns_are_the_contract(version: dict[str, Any]) -> None:
-    """NAME is kubectl's own; the last three are for -o wide."""
+    """NAME is added by kubectl; the last three are shown with -o wide."""
     columns = version["additionalPrinterColumns"]
 
     assert [column["name"] for column in columns if "priority" not in column] == [
@@ -90,7 +90,7 @@ def test_the_columns_are_the_contract(version: dict[str, Any]) -> None:
 
 
 def test_scaling_goes_through_spec_replicas(version: dict[str, Any]) -> None:
-    """For `kubectl scale`."""
+    """`kubectl scale` writes this field."""
     assert version["subresources"]["scale"] == {
         "specReplicasPath": ".spec.replicas",
         "statusReplicasPath": ".status.replicas",
@@ -99,9 +99,9 @@ def test_scaling_goes_through_spec_replicas(version: dict[str, Any]) -> None:
 
 
 def test_defaults_are_only_those_that_kubernetes_has_too(version: dict[str, Any]) -> None:
-    """A default in the schema is written into every resource: replicas must have none.
+    """The API server writes each default of the schema into all resources; replicas has none.
 
-    Of healing Kubernetes knows nothing: its defaults are the operator's own.
+    The defaults of healing are the operator's own, because Kubernetes has no such fields.
     """
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     found = {
@@ -128,7 +128,7 @@ def test_defaults_are_only_those_that_kubernetes_has_too(version: dict[str, Any]
 
 
 def test_every_field_of_ours_is_described(version: dict[str, Any]) -> None:
-    """For `kubectl explain`."""
+    """`kubectl explain` shows the descriptions."""
     silent: list[str] = []
 
     def collect(path: str, node: dict[str, Any]) -> None:
@@ -145,8 +145,8 @@ def test_every_field_of_ours_is_described(version: dict[str, Any]) -> None:
     assert silent == []
 
 
-def test_every_list_of_the_status_has_an_end(version: dict[str, Any]) -> None:
-    """A status must never outgrow its object."""
+def test_every_list_of_the_status_is_limited(version: dict[str, Any]) -> None:
+    """All lists and maps of the status are limited."""
     endless: list[str] = []
 
     def collect(path: str, node: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ def test_every_list_of_the_status_has_an_end(version: dict[str, Any]) -> None:
 
 
 def test_a_probe_of_the_app_needs_no_port_and_any_other_does(version: dict[str, Any]) -> None:
-    """The app's probes fall back to spec.port."""
+    """A probe of the app's container uses spec.port by default."""
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     ours = spec["probes"]["properties"]["liveness"]["properties"]
     sidecar = spec["sidecars"]["items"]["properties"]["livenessProbe"]["properties"]
@@ -177,7 +177,7 @@ def test_a_probe_of_the_app_needs_no_port_and_any_other_does(version: dict[str, 
 def test_stale_files_fail_the_check_with_the_difference(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And nothing is written."""
+    """With --check nothing is written."""
     page = tmp_path / PAGE
     page.parent.mkdir(parents=True)
     page.write_text("old\n", encoding="utf-8")
@@ -194,7 +194,7 @@ def test_stale_files_fail_the_check_with_the_difference(
 
 
 def test_the_module_is_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As CI calls it: the exit code says whether something is stale."""
+    """CI runs the module; the exit code says whether a file is stale."""
     monkeypatch.setattr(sys, "argv", ["crd", "--check"])
     monkeypatch.delitem(sys.modules, "selfhealing.crdgen.crd")
 
@@ -205,13 +205,13 @@ def test_the_module_is_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_check_the_files_are_written(tmp_path: Path) -> None:
-    """Once; the second time there is nothing to do."""
+    """The second run finds nothing to write."""
     assert crd.main([], root=tmp_path) == 0
     assert crd.main(["--check"], root=tmp_path) == 0
     assert (tmp_path / FILE).stat().st_size < MAX_FILE_BYTES
 
 
 def test_a_file_that_kubectl_apply_cannot_carry_is_an_error(built: dict[str, Any]) -> None:
-    """`kubectl apply` keeps a copy in an annotation, which has a limit."""
+    """Client-side `kubectl apply` stores a copy in an annotation of limited size."""
     with pytest.raises(TooLargeError, match="shorten descriptions"):
         to_yaml({**built, "description": "x" * MAX_ANNOTATION_BYTES}, "")

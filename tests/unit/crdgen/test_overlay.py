@@ -1,4 +1,4 @@
-"""Changing a published schema."""
+"""Overlays on a published schema."""
 
 import pytest
 
@@ -18,12 +18,12 @@ THING: Schema = {
 
 
 def test_nothing_changes_nothing() -> None:
-    """There is not an overlay for every type."""
+    """A type may have no overlay."""
     assert apply_overlay(THING, None, "thing") is THING
 
 
 def test_keywords_are_set() -> None:
-    """The short form, for a scalar."""
+    """Plain keywords are the short form of an overlay."""
     assert apply_overlay({"type": "string"}, {"maxLength": 3}, "x") == {
         "type": "string",
         "maxLength": 3,
@@ -31,7 +31,7 @@ def test_keywords_are_set() -> None:
 
 
 def test_fields_are_dropped_required_made_optional_and_changed() -> None:
-    """All at once; the schema itself is not touched."""
+    """All changes are made on a copy of the schema."""
     changed = apply_overlay(
         THING,
         Overlay(
@@ -63,12 +63,12 @@ def test_fields_are_dropped_required_made_optional_and_changed() -> None:
 
 
 def test_a_dropped_field_is_no_longer_required() -> None:
-    """Else nothing could be valid."""
+    """A required field that does not exist would refuse all values."""
     assert "required" not in apply_overlay(THING, Overlay(drop=("name",)), "thing")
 
 
 def test_rules_are_added_behind_those_that_are_there() -> None:
-    """A variant adds to its type."""
+    """The rules of a variant are added to those of its type."""
     once = apply_overlay(THING, Overlay(rules=(Rule(cel="a", message="b"),)), "thing")
     twice = apply_overlay(
         once, Overlay(rules=(Rule(cel="c", message="d", field_path=".e", reason="F"),)), "x"
@@ -93,6 +93,6 @@ def test_rules_are_added_behind_those_that_are_there() -> None:
     ],
 )
 def test_an_overlay_of_what_is_not_there_is_an_error(overlay: Overlay, message: str) -> None:
-    """A newer Kubernetes that renames a field is noticed."""
+    """A field that a new Kubernetes version has renamed is detected."""
     with pytest.raises(OverlayError, match=message):
         apply_overlay(THING, overlay, "thing")

@@ -1,4 +1,4 @@
-"""Kubernetes' published types, inlined."""
+"""Kubernetes' published types are inlined into the CRD."""
 
 from typing import Any
 
@@ -77,12 +77,12 @@ def published_types(**overlays: Overlay) -> PublishedTypes:
 
 
 def test_a_type_is_inlined_without_what_a_crd_cannot_say() -> None:
-    """Null types and patch strategies go; int32 and int-or-string are said in a CRD's words."""
+    """Null types and patch strategies are removed; int32 and int-or-string get a CRD's keywords."""
     assert published_types().inline(KubernetesType("Container")) == CONTAINER
 
 
 def test_a_field_is_inlined_with_its_own_description_and_list_keys() -> None:
-    """The field's description wins over the type's; a list's over its items'."""
+    """The description of a field replaces that of its type; that of a list replaces its items'."""
     others = published_types().inline(KubernetesType("Pod", "others"))
     items = {key: value for key, value in CONTAINER.items() if key != "description"}
 
@@ -97,14 +97,14 @@ def test_a_field_is_inlined_with_its_own_description_and_list_keys() -> None:
 
 
 def test_the_default_kind_of_list_is_not_said() -> None:
-    """A list is atomic unless it says otherwise."""
+    """Lists are atomic by default."""
     words = published_types().inline(KubernetesType("Pod", "words"))
 
     assert words == {"type": "array", "items": {"type": "string"}}
 
 
 def test_an_overlay_of_a_type_counts_wherever_the_type_is_used() -> None:
-    """And an overlay of the owner's field on top of it."""
+    """An overlay of a field is applied on that of its type."""
     schema = published_types(
         Container=Overlay(require=("name",), rules=(Rule(cel="a", message="b"),)),
         Pod=Overlay(drop=("self",), fields={"others": {"maxItems": 8}}),
@@ -118,7 +118,7 @@ def test_an_overlay_of_a_type_counts_wherever_the_type_is_used() -> None:
 
 
 def test_a_variant_counts_for_one_use() -> None:
-    """Named by the field of the model."""
+    """The field of the model names the variant."""
     special = published_types().inline(KubernetesType("Container", variant="special"))
 
     assert special == {**CONTAINER, "maxProperties": 1}
@@ -134,7 +134,7 @@ def test_a_variant_counts_for_one_use() -> None:
     ],
 )
 def test_what_cannot_be_inlined_is_an_error(wanted: KubernetesType, message: str) -> None:
-    """A CRD has no references, so a type that contains itself has no end."""
+    """A CRD has no references, so a recursive type cannot be inlined."""
     with pytest.raises(PublishedError, match=message):
         published_types().inline(wanted)
 
@@ -149,12 +149,12 @@ def test_what_cannot_be_inlined_is_an_error(wanted: KubernetesType, message: str
     ],
 )
 def test_a_description_is_cut_to_its_first_sentence(text: str, sentence: str) -> None:
-    """The file must fit into an annotation."""
+    """The CRD must fit into an annotation."""
     assert cut_to_first_sentence(text) == sentence
 
 
 def test_kubernetes_publishes_the_types_that_the_models_name() -> None:
-    """With the extensions that server-side apply needs."""
+    """The types have the extensions for server-side apply."""
     env = load_definitions()["io.k8s.api.core.v1.Container"]["properties"]["env"]
 
     assert env["x-kubernetes-list-map-keys"] == ["name"]

@@ -42,7 +42,10 @@ def page() -> str:
             "| a container of `init` | lifecycle, livenessProbe, readinessProbe, startupProbe,"
             " resizePolicy |"
         ),
-        "| `restarts.byReason` | map of integer | The total by the reason why the container ended. |",
+        (
+            "| `restarts.byReason` | map of integer |"
+            " The total by the reason why the container ended. |"
+        ),
         "| `pods[].lastRestart.at` | time | When it ended. |",
         (
             "| `conditions` | list of meta/v1 Condition |"
@@ -51,12 +54,12 @@ def page() -> str:
     ],
 )
 def test_a_field_is_a_row(page: str, line: str) -> None:
-    """Path, type, default, rule, meaning."""
+    """A row has path, type, default, rule and meaning."""
     assert line in page.splitlines()
 
 
 def test_the_conditions_are_not_taken_apart(page: str) -> None:
-    """They are Kubernetes' own type."""
+    """Conditions are Kubernetes' own type."""
     assert "conditions[].type" not in page
 
 

@@ -1,4 +1,4 @@
-"""From a model to a structural schema."""
+"""A model is converted into a structural schema."""
 
 from typing import Annotated, Any, Literal
 
@@ -71,7 +71,7 @@ def schema_of(wanted: KubernetesType) -> Schema:
 
 
 def test_a_model_becomes_a_structural_schema() -> None:
-    """No references, titles, nulls or aliases of Python; rules and keys where they belong."""
+    """The schema has no references, titles or nulls; rules and list keys are kept."""
     inner = {
         "type": "object",
         "x-kubernetes-validations": [
@@ -138,7 +138,7 @@ def test_a_model_becomes_a_structural_schema() -> None:
 
 
 def test_keywords_come_in_one_order() -> None:
-    """So that a change of a model is a small change of the file."""
+    """The order is fixed, so that diffs are small."""
     assert list(to_structural_schema(Outer, schema_of)["properties"]["word"]) == [
         "description",
         "type",
@@ -149,7 +149,7 @@ def test_keywords_come_in_one_order() -> None:
 
 
 def test_a_published_type_without_rules_gets_none() -> None:
-    """An empty list of rules is no rule."""
+    """Without rules there is no empty list of rules."""
 
     class Plain(Model):
         thing: Annotated[Json, KubernetesType("Thing")]
@@ -160,10 +160,10 @@ def test_a_published_type_without_rules_gets_none() -> None:
 
 
 class Memory(Model):
-    """The first line,
-    and the second.
+    """A part whose unknown fields are kept.
 
-    A second paragraph.
+    A second paragraph
+    of two lines.
     """
 
     preserves_unknown_fields = True
@@ -172,7 +172,7 @@ class Memory(Model):
 def test_a_part_that_keeps_unknown_fields() -> None:
     """The API server does not prune them; the description shows no line breaks of the source."""
     assert to_structural_schema(Memory, schema_of) == {
-        "description": "The first line, and the second.\n\nA second paragraph.",
+        "description": "A part whose unknown fields are kept.\n\nA second paragraph of two lines.",
         "type": "object",
         "x-kubernetes-preserve-unknown-fields": True,
         "properties": {},
@@ -213,6 +213,6 @@ class Anything(BaseModel):
     ],
 )
 def test_what_a_crd_cannot_say_is_an_error(model: type[BaseModel], message: str) -> None:
-    """Better here than from the API server."""
+    """The generator's message is clearer than the API server's."""
     with pytest.raises(StructuralError, match=message):
         to_structural_schema(model, schema_of)

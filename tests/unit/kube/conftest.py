@@ -1,4 +1,4 @@
-"""Asynchronous tests of this folder run on a made-up clock, as those of the controller do."""
+"""Asynchronous tests of this folder run with a fake clock, as those of the controller."""
 
 from tests.unit.controller.conftest import pytest_asyncio_loop_factories
 

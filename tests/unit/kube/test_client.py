@@ -1,4 +1,4 @@
-"""What the client sends to heal, and what it makes of the answers."""
+"""The client's requests for remediations, and the errors from the responses."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ POD = "http://server.invalid/api/v1/namespaces/shop/pods/web-abc-1"
 
 
 class FakeResponse:
-    """An answer of the API server, as the transport gives it."""
+    """A response of the API server, as the transport returns it."""
 
     def __init__(self, status: int, body: bytes) -> None:
         self.status = status
@@ -27,18 +27,18 @@ class FakeResponse:
 
 
 class FakeTransport:
-    """A transport that keeps the requests and gives one answer to all of them."""
+    """A transport that records the requests and returns the same response to all."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, str, Json]] = []
         self.response = FakeResponse(200, b"{}")
 
     def respond_with(self, status: int, body: Json) -> None:
-        """Let it answer with this from now on."""
+        """Return this response from now on."""
         self.response = FakeResponse(status, orjson.dumps(body))
 
     def refuse_with(self, status: int, reason: str, *causes: str) -> None:
-        """Let it refuse everything from now on."""
+        """Refuse all requests from now on."""
         details = {"causes": [{"reason": cause, "message": "m"} for cause in causes]}
         self.respond_with(
             status, {"kind": "Status", "reason": reason, "message": "no", "details": details}
@@ -52,30 +52,30 @@ class FakeTransport:
         body: Json,
         **_: object,
     ) -> FakeResponse:
-        """Answer as the official client's transport does."""
+        """Respond as the official client's transport."""
         self.requests.append((method, url, headers["Content-Type"], body))
         return self.response
 
 
 @pytest.fixture
 def server() -> FakeTransport:
-    """A server that agrees to everything."""
+    """A transport that accepts all requests."""
     return FakeTransport()
 
 
 @pytest.fixture
 def client(server: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A client of that server."""
+    """A client with that transport."""
     client = Client(Configuration(host="http://server.invalid"), timeout=1, connections=1)
     monkeypatch.setattr(client._api_client.rest_client, "request", server.request)  # noqa: SLF001 - the edge
     return client
 
 
 class TestEviction:
-    """A pod asked to go."""
+    """The eviction of a pod."""
 
     async def test_what_is_sent(self, server: FakeTransport, client: Client) -> None:
-        """Only that very pod, and only if nothing of it has changed."""
+        """The request has the pod's UID and resource version as preconditions."""
         async with client:
             assert await client.evict_pod("shop", "web-abc-1", "uid-1", 42)
 
@@ -93,8 +93,8 @@ class TestEviction:
             )
         ] == server.requests
 
-    async def test_gone_already(self, server: FakeTransport, client: Client) -> None:
-        """That is what was wanted."""
+    async def test_a_missing_pod(self, server: FakeTransport, client: Client) -> None:
+        """A missing pod counts as evicted."""
         server.refuse_with(404, "NotFound")
         async with client:
             assert await client.evict_pod("shop", "web-abc-1", "uid-1", 42)
@@ -103,7 +103,7 @@ class TestEviction:
     async def test_a_budget_forbids_it(
         self, server: FakeTransport, client: Client, status: int, reason: str
     ) -> None:
-        """With 403 where more pods are gone than it ever allows."""
+        """The status is 403 if more pods are missing than the budget ever allows."""
         server.refuse_with(status, reason, "DisruptionBudget")
         async with client:
             assert not await client.evict_pod("shop", "web-abc-1", "uid-1", 42)
@@ -126,7 +126,7 @@ class TestEviction:
         reason: str,
         error: type[Exception],
     ) -> None:
-        """They say nothing about a budget: the caller has to deal with them."""
+        """Refusals without the cause DisruptionBudget are errors for the caller."""
         server.refuse_with(status, reason)
         async with client:
             with pytest.raises(error):
@@ -136,14 +136,14 @@ class TestEviction:
     async def test_an_answer_that_is_not_kubernetes_own(
         self, server: FakeTransport, client: Client, body: bytes
     ) -> None:
-        """A proxy's, or that of the server's own flow control."""
+        """The response comes from a proxy, or from the API server's flow control."""
         server.response = FakeResponse(429, body)
         async with client:
             with pytest.raises(UnavailableError):
                 await client.evict_pod("shop", "web-abc-1", "uid-1", 42)
 
     async def test_an_answer_without_causes(self, server: FakeTransport, client: Client) -> None:
-        """Details may be there and empty, or null."""
+        """The details may be empty or null."""
         server.respond_with(429, {"kind": "Status", "details": {"causes": None}})
         async with client:
             with pytest.raises(UnavailableError):
@@ -155,10 +155,10 @@ class TestEviction:
 
 
 class TestResize:
-    """A pod that runs is given other resources."""
+    """The resize of a running pod."""
 
     async def test_what_is_sent(self, server: FakeTransport, client: Client) -> None:
-        """Merged by the containers' names, so that a patch may name one of them."""
+        """A strategic merge patch merges containers by name."""
         patch = {"spec": {"containers": [{"name": "app", "resources": {}}]}}
         server.respond_with(200, {"kind": "Pod"})
         async with client:
@@ -174,7 +174,7 @@ class TestResize:
         ] == server.requests
 
     async def test_refused(self, server: FakeTransport, client: Client) -> None:
-        """As when it would change the quality of service."""
+        """The API server refuses a resize that changes the QoS class."""
         server.refuse_with(422, "Invalid")
         async with client:
             with pytest.raises(InvalidError):

@@ -1,4 +1,4 @@
-"""What the client sends where the API server wants more than a path, and how it reads a log."""
+"""The client's query parameters for lists, and how it reads logs."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,7 +26,7 @@ class FakeResponse:
 def build_client(
     monkeypatch: pytest.MonkeyPatch, data: bytes, status: int = 200
 ) -> tuple[Client, list[str]]:
-    """Make a client that is always answered so, and the list of the URLs that it asks for."""
+    """Return a client that always gets this response, and the list of URLs that it requests."""
     urls: list[str] = []
 
     async def answer(_: str, url: str, **__: Any) -> FakeResponse:  # noqa: ANN401 - the client's
@@ -39,7 +39,7 @@ def build_client(
 
 
 async def test_a_log_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where an app writes what is none."""
+    """Bytes that are not UTF-8 are replaced."""
     client, urls = build_client(monkeypatch, "läuft\n".encode() + b"\xff\n")
     async with client:
         text = await client.read_log(
@@ -58,7 +58,7 @@ async def test_a_log_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_log_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the kubelet's reason."""
+    """The error has the kubelet's message."""
     reason = b'{"message":"container \\"app\\" is waiting to start","reason":"BadRequest"}'
     client, asked = build_client(monkeypatch, reason, 400)
     async with client:
@@ -69,7 +69,7 @@ async def test_a_log_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_list_may_be_selected_by_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of all Events only those of one pod."""
+    """For example, only the Events of one pod are listed."""
     client, urls = build_client(monkeypatch, b'{"metadata":{},"items":[{"reason":"Killing"}]}')
     async with client:
         events = [

@@ -1,4 +1,4 @@
-"""Every answer of the API server becomes one error of one tree."""
+"""Each HTTP status of the API server becomes one error."""
 
 import pytest
 from hypothesis import given, strategies as st
@@ -38,13 +38,13 @@ from selfhealing.kube.errors import (
     ],
 )
 def test_each_status_has_its_error(status: int, kind: type[ApiError]) -> None:
-    """Exactly that one, not one below it."""
+    """The class is exact, not a subclass."""
     assert kind is type(error_from_status(status, "Reason", "words"))
 
 
 @pytest.mark.parametrize("status", [403, 429])
-def test_the_refusal_of_a_budget_is_told_by_its_cause(status: int) -> None:
-    """A 429 alone says that the server has too much to do, a 403 alone that a right is missing."""
+def test_the_refusal_of_a_budget_is_detected_by_its_cause(status: int) -> None:
+    """Without the cause a 429 means an overloaded server, and a 403 a missing right."""
     causes = ["FieldValueInvalid", "DisruptionBudget"]
 
     assert DisruptionBudgetError is type(
@@ -56,8 +56,8 @@ def test_the_refusal_of_a_budget_is_told_by_its_cause(status: int) -> None:
 
 
 @given(st.integers(400, 599), st.text(), st.text())
-def test_the_server_s_words_are_kept(status: int, reason: str, message: str) -> None:
-    """The whole answer is there for a status message and for the log."""
+def test_the_server_s_message_is_kept(status: int, reason: str, message: str) -> None:
+    """Status, reason and message are available for the app's status and the log."""
     error = error_from_status(status, reason, message)
 
     assert (status, reason, message) == (error.status, error.reason, error.message)
@@ -66,12 +66,12 @@ def test_the_server_s_words_are_kept(status: int, reason: str, message: str) -> 
 
 @given(st.integers(500, 599))
 def test_what_the_server_could_not_do_may_be_tried_again(status: int) -> None:
-    """No fault of the server's is held against the object."""
+    """A status of 5xx says nothing about the object."""
     assert isinstance(error_from_status(status, "", ""), UnavailableError)
 
 
-def test_without_an_answer_only_the_words_are_told() -> None:
-    """There is no status to name."""
+def test_without_a_response_the_text_has_no_status() -> None:
+    """The text of the error has no status."""
     assert "no answer" == str(UnavailableError(0, "NoAnswer", "no answer"))
 
 
@@ -88,7 +88,7 @@ def test_without_an_answer_only_the_words_are_told() -> None:
     ],
 )
 def test_all_are_api_errors_and_none_is_another(kind: type[ApiError]) -> None:
-    """One except clause takes them all; each has no child that it would take by mistake."""
+    """All derive from ApiError, and none from another of them."""
     assert (ApiError,) == kind.__bases__
     assert [] == kind.__subclasses__()
 
@@ -97,8 +97,8 @@ def test_all_are_api_errors_and_none_is_another(kind: type[ApiError]) -> None:
     ("status", "outage"),
     [(0, True), (429, True), (503, True), (504, True), (500, False), (403, False), (409, False)],
 )
-def test_who_waits_for_the_server(status: int, *, outage: bool) -> None:
-    """Whom a webhook refuses, or people have to help, would wait for ever."""
+def test_outage(status: int, *, outage: bool) -> None:
+    """A failing webhook or an error that a user must fix is no outage."""
     error = (
         error_from_status(status, "", "words")
         if status

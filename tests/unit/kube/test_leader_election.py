@@ -1,4 +1,4 @@
-"""The election: never two leaders, a new one soon, whatever the server and the candidates do."""
+"""Leader election: never two leaders, and a new leader soon after one fails."""
 
 import asyncio
 import copy
@@ -25,11 +25,11 @@ DURATION, RENEW, DEADLINE = 15.0, 2.0, 10.0
 
 
 class LeaseServer:
-    """One Lease, as an API server keeps it.
+    """An API server with one Lease.
 
     Attributes:
-        away: no request gets an answer, nor is carried out.
-        slow: seconds before a request is carried out, and before its answer arrives.
+        is_down: requests are neither executed nor answered.
+        latency: seconds before a request is executed, and before its response arrives.
     """
 
     def __init__(self) -> None:
@@ -40,19 +40,19 @@ class LeaseServer:
 
     @property
     def holder(self) -> str:
-        """Who holds the lease."""
+        """The holder of the Lease."""
         assert self.lease is not None
         return str(self.lease["spec"]["holderIdentity"])
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
-        """Answer as Client.get does."""
+        """Respond as Client.get."""
         assert (LEASES, "ops", "operator") == (resource, namespace, name)
 
         async with self._request():
             return copy.deepcopy(self.lease)
 
     async def create(self, resource: Resource, body: Json) -> Json:
-        """Answer as Client.create does."""
+        """Respond as Client.create."""
         assert resource is LEASES
 
         async with self._request():
@@ -61,7 +61,7 @@ class LeaseServer:
             return self._store(body)
 
     async def replace(self, resource: Resource, body: Json) -> Json:
-        """Answer as Client.replace does."""
+        """Respond as Client.replace."""
         assert resource is LEASES
 
         async with self._request():
@@ -88,7 +88,7 @@ class LeaseServer:
 
 
 class Harness:
-    """Candidates for one lease, and a note of who led when."""
+    """Replicas that compete for one Lease, and a record of who was the leader when."""
 
     def __init__(self) -> None:
         self.server = LeaseServer()
@@ -99,32 +99,32 @@ class Harness:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def build_elector(self, identity: str) -> LeaderElector:
-        """Take part by a name."""
+        """Create an elector with this identity."""
         config = LeaderElectionConfig("ops", "operator", identity, DURATION, RENEW)
         return LeaderElector(cast("Client", self.server), config, asyncio.get_running_loop().time)
 
     def start(self, identity: str) -> LeaderElector:
-        """Let a replica start: it waits, leads while it can, and ends."""
+        """Start a replica, which waits, leads and ends."""
         elector = self.build_elector(identity)
         self._tasks[identity] = asyncio.create_task(self._run_replica(identity, elector))
         return elector
 
     async def crash(self, identity: str) -> None:
-        """Let a replica end without a word, as by SIGKILL."""
+        """End a replica without a release, as SIGKILL does."""
         task = self._tasks.pop(identity)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
     async def wait_for_leader(self) -> str:
-        """Wait until somebody leads."""
-        while not self.leaders:  # noqa: ASYNC110 - nobody tells
+        """Wait until there is a leader."""
+        while not self.leaders:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
         [leader] = self.leaders
         return leader
 
     async def stop_all(self) -> None:
-        """End everybody."""
+        """End all replicas."""
         for identity in list(self._tasks):
             await self.crash(identity)
 
@@ -145,7 +145,7 @@ class Harness:
 
 
 async def test_the_first_leads_at_once() -> None:
-    """Without a Lease one is made, as other tools expect it to look."""
+    """A missing Lease is created, with the fields that other tools read."""
     harness = Harness()
     first = harness.build_elector("a")
 
@@ -172,7 +172,7 @@ async def test_the_first_leads_at_once() -> None:
 
 
 async def test_a_lease_without_a_spec_is_free() -> None:
-    """Somebody may have made an empty one by hand."""
+    """A user may have created a Lease without a spec."""
     harness = Harness()
     harness.server.lease = {"metadata": {"name": "operator", "namespace": "ops"}}
     harness.server.lease["metadata"]["resourceVersion"] = "x"
@@ -184,8 +184,8 @@ async def test_a_lease_without_a_spec_is_free() -> None:
 
 
 @pytest.mark.parametrize("candidates", ["ab", "abc"])
-async def test_one_leads_while_it_lives(candidates: str) -> None:
-    """An hour passes and nobody else takes a turn."""
+async def test_one_leads_until_it_ends(candidates: str) -> None:
+    """For an hour no other replica becomes the leader."""
     harness = Harness()
     for name in candidates:
         harness.start(name)
@@ -202,7 +202,7 @@ async def test_one_leads_while_it_lives(candidates: str) -> None:
 @pytest.mark.parametrize("candidates", ["ab", "abc"])
 @pytest.mark.parametrize("moment", [0.1, 0.5, 1.99, 7.3, 100.0])
 async def test_after_a_crash_another_leads_soon(candidates: str, moment: float) -> None:
-    """Within the lease's duration and one look; not before the lease is void."""
+    """The new leader starts after the Lease has expired, within one retry period."""
     harness = Harness()
     for name in candidates:
         harness.start(name)
@@ -218,8 +218,8 @@ async def test_after_a_crash_another_leads_soon(candidates: str, moment: float) 
     await harness.stop_all()
 
 
-async def test_a_clean_stop_hands_over_at_the_next_look() -> None:
-    """The lease is given back, so nobody waits for it to run out."""
+async def test_a_clean_stop_hands_over_at_the_next_retry() -> None:
+    """The Lease is released, so that no replica waits until it expires."""
     harness = Harness()
     first = harness.start("a")
     harness.start("b")
@@ -238,8 +238,8 @@ async def test_a_clean_stop_hands_over_at_the_next_look() -> None:
     await harness.stop_all()
 
 
-async def test_who_does_not_lead_gives_nothing_back() -> None:
-    """A replica that only waited leaves the lease as it is."""
+async def test_a_waiting_replica_releases_nothing() -> None:
+    """A replica that only waited does not change the Lease."""
     harness = Harness()
     harness.start("a")
     waiting = harness.start("b")
@@ -253,8 +253,8 @@ async def test_who_does_not_lead_gives_nothing_back() -> None:
     await harness.stop_all()
 
 
-async def test_a_lease_that_is_somebody_elses_by_now_is_not_given_back() -> None:
-    """A replica that stops late does no harm to its successor."""
+async def test_the_lease_of_another_replica_is_not_released() -> None:
+    """A late stop does not release the Lease of the next leader."""
     harness = Harness()
     first = harness.start("a")
     await asyncio.sleep(1)
@@ -269,8 +269,8 @@ async def test_a_lease_that_is_somebody_elses_by_now_is_not_given_back() -> None
     await harness.stop_all()
 
 
-async def test_a_stop_while_the_server_is_away_is_still_a_stop() -> None:
-    """Giving back is a courtesy."""
+async def test_a_stop_while_the_server_is_down() -> None:
+    """A failed release is no error."""
     harness = Harness()
     first = harness.build_elector("a")
     await first.acquire()
@@ -283,7 +283,7 @@ async def test_a_stop_while_the_server_is_away_is_still_a_stop() -> None:
 
 @pytest.mark.parametrize("seconds", [1, 5, 7.5])
 async def test_a_short_outage_changes_nothing(seconds: float) -> None:
-    """The leader goes on, and nobody takes over."""
+    """The leader stays the leader."""
     harness = Harness()
     harness.start("a")
     harness.start("b")
@@ -300,7 +300,7 @@ async def test_a_short_outage_changes_nothing(seconds: float) -> None:
 
 
 async def test_a_long_outage_ends_the_leader_in_time() -> None:
-    """It stops at its deadline, before anybody could take over."""
+    """It stops at the renew deadline, before another replica may take over."""
     harness = Harness()
     harness.start("a")
     harness.start("b")
@@ -321,7 +321,7 @@ async def test_a_long_outage_ends_the_leader_in_time() -> None:
 
 
 async def test_a_server_that_hangs_ends_the_leader_in_time() -> None:
-    """A request without an answer must not hold the leader in office."""
+    """A request without a response must not extend the leadership."""
     harness = Harness()
     harness.start("a")
     await asyncio.sleep(100.5)
@@ -333,12 +333,12 @@ async def test_a_server_that_hangs_ends_the_leader_in_time() -> None:
     await harness.stop_all()
 
 
-async def test_an_answer_that_comes_late_does_not_lengthen_the_term() -> None:
-    """The others count from when the renewal was written, not from when the leader heard of it."""
+async def test_a_late_response_does_not_extend_the_leadership() -> None:
+    """The other replicas count from the write of the renewal, not from its response."""
     harness = Harness()
     harness.start("a")
     await asyncio.sleep(3)
-    harness.server.latency = (0, 3)  # asked at 4, written at 7, heard of at 10
+    harness.server.latency = (0, 3)  # sent at 4, written at 7, response at 10
     await asyncio.sleep(8)
     harness.server.latency, harness.server.is_down = (0, 0), True
     await asyncio.sleep(20)
@@ -348,10 +348,10 @@ async def test_an_answer_that_comes_late_does_not_lengthen_the_term() -> None:
     await harness.stop_all()
 
 
-async def test_a_first_answer_that_comes_too_late_is_no_term() -> None:
-    """Who hears only at its deadline that it was chosen asks again before it leads."""
+async def test_a_first_response_after_the_deadline_does_not_count() -> None:
+    """A replica whose first response arrives after the deadline tries again before it leads."""
     harness = Harness()
-    harness.server.latency = (0, 10)  # asked at 0, written at 10, heard of at 20
+    harness.server.latency = (0, 10)  # sent at 0, written at 10, response at 20
     harness.start("a")
     await asyncio.sleep(11)
     harness.server.latency = (0, 0)
@@ -368,7 +368,7 @@ async def test_a_first_answer_that_comes_too_late_is_no_term() -> None:
 
 
 async def test_a_leader_whose_lease_was_taken_ends_at_once() -> None:
-    """Somebody edited the Lease by hand."""
+    """A user edited the Lease."""
     harness = Harness()
     harness.start("a")
     await asyncio.sleep(4.5)
@@ -383,7 +383,7 @@ async def test_a_leader_whose_lease_was_taken_ends_at_once() -> None:
 
 
 async def test_a_deleted_lease_is_made_again() -> None:
-    """The leader goes on."""
+    """The leader creates the Lease again."""
     harness = Harness()
     harness.start("a")
     await asyncio.sleep(4.5)
@@ -411,9 +411,9 @@ STEPS = st.lists(
 def test_there_are_never_two_leaders(
     deeds: list[tuple[str, str, int]], slow: tuple[int, int]
 ) -> None:
-    """Three replicas crash, stop and start; the server is away, slow to act, slow to answer.
+    """Three replicas crash, stop and start; the server is down, or delays execution or responses.
 
-    And when all is well again, one leads before long.
+    After that there is a leader again.
     """
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""The table of what the operator may do, and a client that keeps to it."""
+"""The table of the operator's rights, and the client that refuses other calls."""
 
 import inspect
 from collections.abc import Callable, Coroutine
@@ -32,14 +32,14 @@ from selfhealing.kube.resources import (
 
 BASE_RESOURCES = (*NAMESPACE_SCOPED, *CLUSTER_SCOPED, LEASES)
 ALL_RESOURCES = (*namespace_scoped_resources("all"), *CLUSTER_SCOPED, LEASES)
-"""With what is watched of ConfigMaps and Secrets."""
+"""All resources, with those of the setting ``config_watch``."""
 BODY = {"metadata": {"namespace": "shop", "name": "web"}}
 
 Call = Callable[[Client, Resource], Coroutine[Any, Any, object]]
 
 
 class RequestSent(Exception):  # noqa: N818 - no error: the request would have gone out
-    """The client would send a request now."""
+    """Raised instead of sending a request."""
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ class RequestSent(Exception):  # noqa: N818 - no error: the request would have g
 def test_the_path_is_the_api_server_s(
     resource: Resource, where: tuple[str, ...], path: str
 ) -> None:
-    """The core group has a root of its own, and what has no namespace is not looked for in one."""
+    """The core group has another root; cluster-scoped kinds have no namespace in the path."""
     assert path == resource.path(*where)
 
 
@@ -99,12 +99,12 @@ def test_the_path_is_the_api_server_s(
     [(PODS, "v1"), (LEASES, "coordination.k8s.io/v1"), (APPS, "selfhealing.dev/v1alpha1")],
 )
 def test_the_api_version_has_no_group_for_the_core(resource: Resource, api_version: str) -> None:
-    """As it stands in manifests."""
+    """It is the apiVersion of manifests."""
     assert api_version == resource.api_version
 
 
 def test_a_subresource_is_allowed_on_its_own() -> None:
-    """Who may patch the status may not patch the app, nor the other way round."""
+    """The right to patch the status does not include the object, nor vice versa."""
     assert APPS.allows("patch", "status")
     assert not APPS.allows("patch")
     assert not APPS.allows("get", "status")
@@ -113,7 +113,7 @@ def test_a_subresource_is_allowed_on_its_own() -> None:
 
 
 def test_the_operator_asks_for_little() -> None:
-    """No wildcard, no secrets, no new pods, nothing written to apps or what has no namespace."""
+    """No wildcard, no creation of pods, no write to Secrets, apps or cluster-scoped kinds."""
     writing = {"create", "update", "patch", "delete", "deletecollection"}
 
     assert not any(
@@ -142,7 +142,7 @@ def test_the_operator_asks_for_little() -> None:
 def test_what_is_not_watched_may_not_be_read(
     watch: ConfigWatch, maps: set[str], secrets: set[str]
 ) -> None:
-    """Secrets are never written; the rest of the table stays as it is."""
+    """Secrets are never written; the other rows of the table do not change."""
     verbs_by_plural = {
         resource.plural: resource.verbs for resource in namespace_scoped_resources(watch)
     }
@@ -155,7 +155,7 @@ def test_what_is_not_watched_may_not_be_read(
 
 
 def test_the_children_are_found_by_their_kind() -> None:
-    """And all of them may be applied, which needs create and patch."""
+    """All children have the verbs for an apply: create and patch."""
     assert [
         "Deployment",
         "Job",
@@ -193,7 +193,7 @@ CLIENT_METHODS: dict[str, tuple[str, Call]] = {
     ),
     "delete": ("delete", lambda client, resource: client.delete(resource, "shop", "web", "uid")),
 }
-"""The client's methods, each with the verb that it is to the API server."""
+"""The client's methods, with the API server's verb of each."""
 
 POD_METHODS: dict[str, tuple[str, str, Callable[[Client], Coroutine[Any, Any, object]]]] = {
     "read_log": (
@@ -206,11 +206,11 @@ POD_METHODS: dict[str, tuple[str, str, Callable[[Client], Coroutine[Any, Any, ob
     "evict_pod": ("create", "eviction", lambda client: client.evict_pod("shop", "web-1", "uid", 1)),
     "resize_pod": ("patch", "resize", lambda client: client.resize_pod("shop", "web-1", {})),
 }
-"""Those that are for pods only, each with its verb and its subresource."""
+"""The methods for pods only, with verb and subresource of each."""
 
 
 def build_client(monkeypatch: pytest.MonkeyPatch) -> Client:
-    """Make a client that raises Sent instead of opening a connection."""
+    """Return a client that raises RequestSent instead of sending."""
 
     async def send(*_: object, **__: object) -> None:
         raise RequestSent
@@ -221,7 +221,7 @@ def build_client(monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 def test_the_table_of_these_tests_is_complete() -> None:
-    """A new method of the client needs a row above."""
+    """A new method of the client needs a row in the tables above."""
     methods = inspect.getmembers(Client, inspect.isfunction)
 
     assert {*CLIENT_METHODS, *POD_METHODS} == {
@@ -234,7 +234,7 @@ def test_the_table_of_these_tests_is_complete() -> None:
 async def test_the_client_sends_what_the_table_allows_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, resource: Resource, method: str
 ) -> None:
-    """What is refused names the table, so that code and RBAC rules change together."""
+    """A refusal names the table, from which the RBAC rules are generated."""
     verb, call = CLIENT_METHODS[method]
     async with build_client(monkeypatch) as client:
         if verb in resource.verbs:
@@ -251,7 +251,7 @@ async def test_the_client_sends_what_the_table_allows_and_nothing_else(
 async def test_what_is_for_pods_only_is_in_the_table_too(
     monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    """Under its subresource."""
+    """The rows of these methods have the subresource."""
     verb, subresource, call = POD_METHODS[method]
 
     assert PODS.allows(verb, subresource)
@@ -261,8 +261,8 @@ async def test_what_is_for_pods_only_is_in_the_table_too(
             await call(client)
 
 
-async def test_the_client_minds_subresources(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The status may be patched, the scale may not."""
+async def test_the_client_checks_subresources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table allows a patch of the status, and none of the scale."""
     async with build_client(monkeypatch) as client:
         with pytest.raises(RequestSent):
             await client.merge_patch(APPS, "shop", "web", {}, "status")

@@ -1,4 +1,4 @@
-"""What holds for the children of any spec that the CRD takes."""
+"""Properties of the children of any spec that the CRD accepts."""
 
 import copy
 from typing import Any
@@ -26,7 +26,7 @@ CHOSEN = settings(
 
 @st.composite
 def any_children(draw: st.DrawFn) -> list[Json]:
-    """All children of some app."""
+    """Generate the children of an app."""
     try:
         spec = parse_spec(draw(specs()))
     except InvalidSpecError:
@@ -36,7 +36,7 @@ def any_children(draw: st.DrawFn) -> list[Json]:
 
 
 def leaves(value: Any, path: Where = ()) -> list[Where]:  # noqa: ANN401 - any JSON value
-    """The paths of all scalars that an API server would not leave out."""
+    """Return the paths of all scalars that the API server does not omit."""
     if isinstance(value, dict):
         return [where for key in value for where in leaves(value[key], (*path, key))]
     if isinstance(value, list):
@@ -45,7 +45,7 @@ def leaves(value: Any, path: Where = ()) -> list[Where]:  # noqa: ANN401 - any J
 
 
 def change_leaf(child: Json, where: Where) -> Json:
-    """A copy of ``child`` in which one scalar is another one of the same type."""
+    """Return a copy of ``child`` with one scalar replaced by another of its type."""
     result = copy.deepcopy(child)
     at: Any = result
     for part in where[:-1]:
@@ -59,8 +59,8 @@ def change_leaf(child: Json, where: Where) -> Json:
 
 @CHOSEN
 @given(any_children())
-def test_nothing_is_left_to_chance(all_children: list[Json]) -> None:
-    """A child holds itself, is named and owned as every other one, and is marked."""
+def test_every_child_has_name_owner_and_applied_hash(all_children: list[Json]) -> None:
+    """Each child matches itself and has name, owner and applied hash."""
     for child in all_children:
         assert matches(copy.deepcopy(child), child)
         assert ("web", "shop") == (child["metadata"]["name"], child["metadata"]["namespace"])
@@ -70,8 +70,8 @@ def test_nothing_is_left_to_chance(all_children: list[Json]) -> None:
 
 @CHOSEN
 @given(any_children(), st.data())
-def test_every_leaf_is_ours(all_children: list[Json], data: st.DataObject) -> None:
-    """One changed value anywhere is drift, and putting it right puts all right."""
+def test_a_change_of_any_scalar_is_drift(all_children: list[Json], data: st.DataObject) -> None:
+    """A change of any scalar is drift, and a reset removes it."""
     child = data.draw(st.sampled_from(all_children))
     where = data.draw(st.sampled_from(leaves(child)))
     drifted = change_leaf(child, where)
@@ -83,7 +83,7 @@ def test_every_leaf_is_ours(all_children: list[Json], data: st.DataObject) -> No
 @CHOSEN
 @given(any_children())
 def test_the_template_carries_the_selector(all_children: list[Json]) -> None:
-    """A Deployment whose pods it does not find would be refused; so would a Service be blind."""
+    """The API server refuses a Deployment otherwise, and a Service would find no pods."""
     workload = all_children[0]
     labels = workload["spec"]["template"]["metadata"]["labels"]
 

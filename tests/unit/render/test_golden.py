@@ -1,6 +1,6 @@
-"""The YAML that a SelfHealingApp stands for, in full.
+"""The children of example specs equal the manifests in the golden files.
 
-``REFRESH=1 pytest tests/unit/render/test_golden.py`` writes the files anew; then read the diff.
+``REFRESH=1 pytest tests/unit/render/test_golden.py`` writes the files; then read the diff.
 """
 
 import os
@@ -172,14 +172,14 @@ OVERRIDES: dict[str, Overrides] = {
         min_replicas=4,
     ),
 }  # fmt: skip
-"""What healing puts in place of the specs of the same names."""
+"""The overrides of the specs of these names."""
 
 CONFIG_HASHES = {"config": "0123456789abcdef"}
-"""The marks of what the pods of these are configured by."""
+"""The config hashes of the specs of these names."""
 
 
 def render_yaml(name: str) -> str:
-    """All children of an app, as YAML."""
+    """Return all children of an app as YAML."""
     spec, overrides = parse_spec(SPECS[name]), OVERRIDES.get(name, NO_OVERRIDES)
     manifests = build_children(
         OWNER, spec, overrides, build_pod_template(OWNER.name, spec, CONFIG_HASHES.get(name, ""))
@@ -189,7 +189,7 @@ def render_yaml(name: str) -> str:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_yaml_is_as_in_the_golden_file(name: str) -> None:
-    """Every field of every child."""
+    """All fields of all children are compared."""
     golden = GOLDEN / f"{name}.yaml"
     if os.environ.get("REFRESH") == "1":
         golden.write_text(render_yaml(name))
@@ -198,20 +198,20 @@ def test_the_yaml_is_as_in_the_golden_file(name: str) -> None:
 
 
 def test_no_golden_file_is_left_over() -> None:
-    """Each file belongs to a spec."""
+    """Each golden file has a spec."""
     assert sorted(SPECS) == sorted(path.stem for path in GOLDEN.glob("*.yaml"))
 
 
 def test_the_spec_is_not_changed_by_rendering() -> None:
-    """What is rendered shares nothing that a later change could reach."""
+    """A manifest shares no mutable value with the spec."""
     spec = parse_spec(SPECS["everything"])
     first = build_children(OWNER, spec)
 
     assert first == build_children(OWNER, spec)
 
 
-def test_the_mark_changes_with_any_field() -> None:
-    """A field that is taken away leaves another mark too."""
+def test_the_applied_hash_changes_with_any_field() -> None:
+    """A removed field changes the applied hash as well."""
     marks = {
         build_children(OWNER, parse_spec(spec))[0]["metadata"]["annotations"][
             "selfhealing.dev/applied"
@@ -228,19 +228,19 @@ def test_the_mark_changes_with_any_field() -> None:
 
 
 def job_run_hash(**spec: object) -> str:
-    """The mark of what a Job with this spec runs."""
+    """Return the run hash of a Job with this spec."""
     whole = parse_spec({"image": "web:v1", "restartPolicy": "Never", **spec})
     annotations: dict[str, str] = build_children(OWNER, whole)[0]["metadata"]["annotations"]
     return annotations["selfhealing.dev/run"]
 
 
-def test_what_a_job_runs_has_a_mark_that_stays() -> None:
-    """A release of the operator that changes it would run again what has been run."""
+def test_the_run_hash_is_stable() -> None:
+    """If a version of the operator changed the run hash, completed Jobs would run again."""
     assert "3f22c4d7e6c78179" == job_run_hash()
 
 
-def test_only_another_run_has_another_mark() -> None:
-    """What can be changed in a Job, and what is not about its pods, is no other run."""
+def test_the_run_hash_changes_with_immutable_fields_only() -> None:
+    """A change of mutable fields of the Job keeps the run hash."""
     same = (
         job_run_hash(job={"backoffLimit": 1, "activeDeadlineSeconds": 5}),
         job_run_hash(job={"completions": 1, "parallelism": 3}),

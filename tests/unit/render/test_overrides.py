@@ -1,4 +1,4 @@
-"""What healing puts in place of the spec, and what it must never do to it."""
+"""The overrides of remediations: what they replace, and what they keep."""
 
 import copy
 from typing import Any
@@ -26,18 +26,18 @@ OWNER = Owner(namespace="shop", name="web", uid="u")
 
 
 def template(**spec: object) -> Json:
-    """The pod template of an app."""
+    """Return the pod template of an app."""
     return build_pod_template("web", parse_spec({"image": "web:v1", **spec}))
 
 
 def template_with_limit(limit: str | int, request: str | int | None = None, **spec: object) -> Json:
-    """The pod template of an app with a memory limit."""
+    """Return the pod template of an app with a memory limit."""
     requests = {} if request is None else {"requests": {"memory": request, "cpu": "1"}}
     return template(resources={"limits": {"memory": limit, "cpu": "2"}, **requests}, **spec)
 
 
 def memory_request_and_limit(pod_template: Json) -> tuple[Any, Any]:
-    """Request and limit of the app's own container."""
+    """Return memory request and limit of the app's container."""
     (main,) = (c for c in pod_template["spec"]["containers"] if c["name"] == "app")
     resources = main.get("resources", {})
     return (
@@ -50,11 +50,11 @@ ZONE: Json = {"matchExpressions": [{"key": "zone", "operator": "In", "values": [
 DISK: Json = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-8"]}]}
 
 
-class TestVersion:
-    """A version is what pods are made from, and nothing else."""
+class TestRevision:
+    """The revision is a hash of the pod template."""
 
     def test_the_same_template(self) -> None:
-        """What does not touch the pods is no new version: nothing would have to be proved."""
+        """A change that is not in the pod template keeps the revision."""
         same: list[Json] = [
             {},
             {"replicas": 3},
@@ -73,7 +73,7 @@ class TestVersion:
         )
 
     def test_another_template(self) -> None:
-        """Whatever reaches the pods is."""
+        """A change in the pod template changes the revision."""
         specs: list[Json] = [
             {"image": "web:v1"},
             {"image": "web:v2"},
@@ -86,7 +86,7 @@ class TestVersion:
         assert {10} == {len(each) for each in found}
 
     def test_the_order_of_fields_does_not_matter(self) -> None:
-        """A client may write them in any."""
+        """A client may write the fields in any order."""
         one = parse_spec(
             {"image": "web:v1", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}
         )
@@ -99,8 +99,8 @@ class TestVersion:
         )
 
 
-class TestMemory:
-    """Another memory limit for the app's own container."""
+class TestMemoryLimit:
+    """Another memory limit of the app's container."""
 
     @pytest.mark.parametrize(
         ("found", "limit"),
@@ -112,8 +112,8 @@ class TestMemory:
             (template_with_limit(67108864), "67108864"),
         ],
     )
-    def test_the_limit_that_is_asked_for(self, found: Json, limit: str) -> None:
-        """As it is written."""
+    def test_get_memory_limit(self, found: Json, limit: str) -> None:
+        """The limit is returned as it is written."""
         assert limit == get_memory_limit(found)
 
     @pytest.mark.parametrize(
@@ -125,15 +125,15 @@ class TestMemory:
         ],
         ids=["no request", "a smaller request", "an equal request"],
     )
-    def test_more(self, before: Json, after: tuple[str | None, str]) -> None:
-        """A request that was equal goes with it: the class of service stays as it was."""
+    def test_with_memory_limit(self, before: Json, after: tuple[str | None, str]) -> None:
+        """An equal request is raised with the limit, so that the QoS class stays."""
         kept = copy.deepcopy(before)
 
         assert after == memory_request_and_limit(template_with_memory_limit(before, "164Mi"))
         assert kept == before
 
     def test_nothing_else_is_changed(self) -> None:
-        """The CPU, the sidecars and everything else are the spec's."""
+        """CPU, sidecars and all other fields stay."""
         sidecars = [
             {"name": "proxy", "image": "proxy:v1", "resources": {"limits": {"memory": "64Mi"}}}
         ]
@@ -146,24 +146,24 @@ class TestMemory:
         ]
 
     def test_a_container_without_anything(self) -> None:
-        """A live pod's resources may be written as null."""
+        """The resources of a live pod may be null."""
         assert {"limits": {"memory": "1Gi"}, "requests": None} == resources_with_memory_limit(
             {"limits": None, "requests": None}, "1Gi"
         )
 
 
-class TestOver:
-    """What is run instead of what the spec asks for."""
+class TestApplyTo:
+    """The pod template with overrides."""
 
     def test_nothing(self) -> None:
-        """Without a reason the spec counts."""
+        """Without overrides the template is unchanged."""
         asked = template_with_limit("64Mi")
 
         assert asked is NO_OVERRIDES.apply_to(asked)
         assert Overrides() == NO_OVERRIDES
 
-    def test_a_kept_template(self) -> None:
-        """As a whole; what is kept is not touched by later changes."""
+    def test_another_pod_template(self) -> None:
+        """The whole template is replaced; the stored one is not modified."""
         kept = template(image="web:v0")
         found = Overrides(pod_template=kept).apply_to(template())
 
@@ -182,7 +182,7 @@ class TestOver:
         ids=["less", "less, as a number", "the same", "more", "no limit"],
     )
     def test_a_limit_is_only_ever_raised(self, asked: Json, after: str | None) -> None:
-        """The version that is gone back to may have more, or no limit at all."""
+        """A stable revision may have a higher limit, or none."""
         assert after == memory_request_and_limit(Overrides(memory_limit="164Mi").apply_to(asked))[1]
         assert (
             after
@@ -205,8 +205,8 @@ class TestOver:
         ],
         ids=["none", "another kind", "two places"],
     )
-    def test_a_node_to_keep_away_from(self, affinity: Json | None, terms: list[Json]) -> None:
-        """Whichever of the terms holds, it is not that node; everything else stays."""
+    def test_excluded_node(self, affinity: Json | None, terms: list[Json]) -> None:
+        """Each term of the node affinity excludes the node; all else stays."""
         given = {"affinity": affinity} if affinity is not None else {}
         before = {"spec": {"containers": [{"name": "app"}], **given}}
         after = Overrides(excluded_node="node-7").apply_to(before)["spec"]["affinity"]
@@ -221,8 +221,8 @@ class TestOver:
     @pytest.mark.parametrize(
         ("wanted", "fewest"), [(None, 2), (1, 2), (4, 4), (9, 5)], ids=["no", "less", "more", "max"]
     )
-    def test_the_fewest_pods_of_the_autoscaler(self, wanted: int | None, fewest: int) -> None:
-        """Never fewer than the spec says, and never more than its most."""
+    def test_min_replicas_of_the_autoscaler(self, wanted: int | None, fewest: int) -> None:
+        """The result is between minReplicas and maxReplicas of the spec."""
         spec = parse_spec({"image": "web:v1", "autoscaling": {"minReplicas": 2, "maxReplicas": 5}})
         made = build_children(OWNER, spec, Overrides(min_replicas=wanted))
         (autoscaler,) = (c for c in made if c["kind"] == "HorizontalPodAutoscaler")
@@ -230,8 +230,8 @@ class TestOver:
         assert (fewest, 5) == (autoscaler["spec"]["minReplicas"], autoscaler["spec"]["maxReplicas"])
 
 
-def test_what_keeps_a_version() -> None:
-    """Found by its name, owned by the app, and it shares nothing that may change."""
+def test_build_revision() -> None:
+    """The ControllerRevision has a name, an owner and a copy of the template."""
     body = template()
     kept = build_revision(OWNER, "0123456789", body)
 

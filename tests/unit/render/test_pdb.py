@@ -1,4 +1,4 @@
-"""Who gets a PodDisruptionBudget, and what it says."""
+"""The PodDisruptionBudget: which apps have one, and its limit."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ OWNER = Owner(namespace="shop", name="web", uid="uid-of-web")
 
 
 def built_pdb(**spec: Any) -> dict[str, Any] | None:  # noqa: ANN401 - fields of the spec
-    """The budget's own part, without what all budgets have; None where there is none."""
+    """Return the limit of the app's PodDisruptionBudget; None without one."""
     built = build_pdb(OWNER, parse_spec({"image": "web:v1", **spec}))
     if built is None:
         return None
@@ -38,7 +38,7 @@ def built_pdb(**spec: Any) -> dict[str, Any] | None:  # noqa: ANN401 - fields of
     ],
 )
 def test_none(spec: dict[str, Any]) -> None:
-    """With fewer than two pods for sure, or when it is switched off."""
+    """There is none with a minimum of fewer than 2 pods, or if it is disabled."""
     assert None is built_pdb(**spec)
 
 
@@ -55,5 +55,5 @@ def test_none(spec: dict[str, Any]) -> None:
     ],
 )
 def test_what_it_allows(spec: dict[str, Any], expected: dict[str, Any]) -> None:
-    """One pod at a time, unless the spec says otherwise; an explicit 0 is kept."""
+    """The default is maxUnavailable 1; an explicit 0 is kept."""
     assert expected == built_pdb(**spec)

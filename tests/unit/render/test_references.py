@@ -1,4 +1,4 @@
-"""What the pods read, wherever it stands in a spec, and the mark of it."""
+"""References to ConfigMaps and Secrets in a spec, and the hash of their digests."""
 
 from typing import Any
 
@@ -29,12 +29,12 @@ SETTINGS, PASSWORD = ConfigRef(CONFIG_MAP, "settings"), ConfigRef(SECRET, "passw
 
 
 def spec(**fields: object) -> SelfHealingAppSpec:
-    """A spec with these fields."""
+    """Return a spec with these fields."""
     return parse_spec({"image": "web:v1", **fields})
 
 
 def value(field: str, name: str, **more: object) -> list[Json]:
-    """Variables of which one is read from somewhere, and others are not."""
+    """Return variables, one of them with this source."""
     target = {"name": name, "key": "k", **more}
     return [
         {"name": "A", "value": "a"},
@@ -44,12 +44,12 @@ def value(field: str, name: str, **more: object) -> list[Json]:
 
 
 def volume(**source: object) -> list[Json]:
-    """Volumes of which one is this."""
+    """Return volumes, one of them with these fields."""
     return [{"name": "cache", "emptyDir": {}}, {"name": "it", **source}]
 
 
 def container(**fields: object) -> list[Json]:
-    """Containers of which one has these fields."""
+    """Return containers, one of them with these fields."""
     return [{"name": "none", "image": "i"}, {"name": "it", "image": "i", **fields}]
 
 
@@ -71,8 +71,8 @@ READS: list[tuple[Json, ConfigRef]] = [
 
 
 @pytest.mark.parametrize(("fields", "found"), READS)
-def test_everything_that_a_pod_reads(fields: Json, found: ConfigRef) -> None:
-    """It must be there, unless something else is said."""
+def test_find_references(fields: Json, found: ConfigRef) -> None:
+    """A reference is required by default."""
     assert {found} == find_references(spec(**fields)) == required_references(spec(**fields))
 
 
@@ -87,20 +87,20 @@ def test_everything_that_a_pod_reads(fields: Json, found: ConfigRef) -> None:
     ],
     ids=["nothing", "pull secrets", "the pod itself", "the cluster's", "no name"],
 )
-def test_what_is_left_out(fields: Json) -> None:
-    """Nothing that new pods would be needed for."""
+def test_excluded_references(fields: Json) -> None:
+    """A change of these objects needs no new pods."""
     assert frozenset() == find_references(spec(**fields))
 
 
 def test_a_secret_of_that_name_is_one_like_any_other() -> None:
-    """The name that is left out is a ConfigMap's."""
+    """Only the ConfigMap of that name is excluded."""
     found = find_references(spec(volumes=volume(secret={"secretName": ROOT_CA_CONFIG_MAP})))
 
     assert {ConfigRef(SECRET, ROOT_CA_CONFIG_MAP)} == found
 
 
-def test_what_may_be_missing() -> None:
-    """At every place where it is read."""
+def test_optional_references() -> None:
+    """A reference is optional only if it is optional in each place."""
     optional = {"envFrom": [{"secretRef": {"name": "password", "optional": True}}]}
     both = {**optional, "env": value("secretKeyRef", "password", optional=False)}
 
@@ -109,8 +109,8 @@ def test_what_may_be_missing() -> None:
     assert {PASSWORD} == required_references(spec(**both))
 
 
-def test_what_is_followed() -> None:
-    """What the pods read, unless somebody does not want it, or a Job would run again."""
+def test_tracked_references() -> None:
+    """All references, unless restartOnConfigChange is false or the app is a Job."""
     reads = {"envFrom": [{"configMapRef": {"name": "settings"}}]}
 
     assert (
@@ -126,16 +126,20 @@ REFERENCES = st.builds(ConfigRef, st.sampled_from((CONFIG_MAP, SECRET)), st.text
 DIGESTS = st.dictionaries(REFERENCES, st.text(), min_size=1, max_size=5)
 
 
-class TestMark:
-    """One hash for all."""
+class TestConfigHash:
+    """One hash of all digests."""
 
     def test_nothing(self) -> None:
-        """Who reads nothing has none."""
+        """Without references the hash is empty."""
         assert "" == hash_config_digests({})
 
     @given(DIGESTS, st.randoms())
-    def test_the_order_does_not_count(self, digests: dict[ConfigRef, str], random: Any) -> None:  # noqa: ANN401 - a Random
-        """The same things make the same mark."""
+    def test_the_order_of_digests_does_not_count(
+        self,
+        digests: dict[ConfigRef, str],
+        random: Any,  # noqa: ANN401 - a Random
+    ) -> None:
+        """The same digests give the same hash."""
         items = list(digests.items())
         random.shuffle(items)
 
@@ -144,7 +148,7 @@ class TestMark:
 
     @given(DIGESTS, st.data())
     def test_any_change_counts(self, digests: dict[ConfigRef, str], data: st.DataObject) -> None:
-        """One that changes, goes, or is read no more."""
+        """A digest that is changed, missing or removed changes the hash."""
         reference = data.draw(st.sampled_from(sorted(digests)))
         others = {each: digest for each, digest in digests.items() if each != reference}
         another = data.draw(st.text().filter(lambda text: text != digests[reference]))
@@ -158,7 +162,7 @@ class TestMark:
         )
 
     def test_absent_is_a_state_too(self) -> None:
-        """It stays the same until the thing comes."""
+        """The hash with a missing object is stable."""
         assert (
             hash_config_digests({SETTINGS: ABSENT_DIGEST})
             == hash_config_digests({SETTINGS: ABSENT_DIGEST})
@@ -166,8 +170,8 @@ class TestMark:
         )
 
 
-def test_the_mark_is_a_part_of_the_version() -> None:
-    """And without one, the version is what it always was."""
+def test_the_config_hash_is_part_of_the_revision() -> None:
+    """Without a config hash the revision is that of the template."""
     asked = spec()
     templates = [build_pod_template("web", asked, config) for config in ("", "one", "two")]
 
@@ -175,8 +179,8 @@ def test_the_mark_is_a_part_of_the_version() -> None:
     assert 3 == len({template_revision(template) for template in templates})
 
 
-def test_the_mark_stands_in_the_template_of_a_deployment() -> None:
-    """Another one makes other pods."""
+def test_a_deployment_has_the_config_hash() -> None:
+    """A changed hash replaces the pods."""
     owner = Owner("shop", "web", "u")
     template = build_pod_template("web", spec(), "0123")
     (deployment,) = build_children(owner, spec(), pod_template=template)[:1]

@@ -1,4 +1,4 @@
-"""What the VerticalPodAutoscaler is about, beside an autoscaler that moves something too."""
+"""The VerticalPodAutoscaler, alone and beside a HorizontalPodAutoscaler."""
 
 from typing import Any
 
@@ -54,10 +54,8 @@ REQUESTS = {
         (REQUESTS, set()),
     ],
 )
-def test_what_the_number_of_pods_follows(
-    autoscaling: dict[str, Any] | None, expected: set[str]
-) -> None:
-    """Without any metric Kubernetes takes the CPU."""
+def test_scaled_resources(autoscaling: dict[str, Any] | None, expected: set[str]) -> None:
+    """Without a metric Kubernetes scales on CPU."""
     spec = {"image": "web:v1", **({"autoscaling": autoscaling} if autoscaling else {})}
 
     assert expected == scaled_resources(parse_spec(spec).autoscaling)
@@ -75,18 +73,18 @@ def test_what_the_number_of_pods_follows(
         ({"verticalScaling": {"mode": "Initial"}, "autoscaling": REQUESTS}, ("cpu", "memory")),
     ],
 )
-def test_what_is_left_to_it(spec: dict[str, Any], expected: tuple[str, ...]) -> None:
-    """A recommendation that moves nothing may be about everything."""
+def test_controlled_resources(spec: dict[str, Any], expected: tuple[str, ...]) -> None:
+    """In mode Off all resources get a recommendation."""
     assert expected == controlled_resources(parse_spec({"image": "web:v1", **spec}))
 
 
 def test_none() -> None:
-    """Only who asks for it gets one."""
+    """An app without verticalScaling has none."""
     assert None is build_vpa(OWNER, parse_spec({"image": "web:v1"}))
 
 
-def test_it_looks_at_the_app_alone() -> None:
-    """Whatever runs beside it is left as it is."""
+def test_only_the_app_s_container_is_controlled() -> None:
+    """The other containers have the mode Off."""
     built = build_vpa(OWNER, parse_spec({"image": "web:v1", "verticalScaling": {}}))
 
     assert built is not None
@@ -100,10 +98,10 @@ def test_it_looks_at_the_app_alone() -> None:
 @pytest.mark.parametrize(
     ("vertical", "controlled_by_it"), [({}, True), ({"verticalScaling": {}}, False)]
 )
-def test_vpa_finds_nothing_above_the_deployment(
+def test_the_deployment_has_no_controller_reference_with_vpa(
     vertical: dict[str, Any], controlled_by_it: object
 ) -> None:
-    """It goes up to a controlling owner, and would want that one for its target."""
+    """VPA follows controller references, and would take the owner as the target."""
     spec = parse_spec({"image": "web:v1", **vertical})
     deployment = build_deployment(OWNER, spec, build_pod_template(OWNER.name, spec)) or {}
     (reference,) = deployment["metadata"]["ownerReferences"]
