@@ -1,4 +1,4 @@
-"""For all layers: marks by folder, and a picture of the cluster beside a failure."""
+"""For all layers: marks by folder, who runs what, and the cluster's state beside a failure."""
 
 import os
 import time
@@ -7,9 +7,13 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from hack.testkit import failure_dump, kube_client, machine_load
 from hack.testkit.namespace import AppNamespace
+from hack.testkit.run_record import RunRecorder
+from hack.testkit.unit_scheduler import UnitScheduler
+from tests import groups
 
 # In CI the same examples each time; elsewhere new ones, which find what those do not.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
@@ -26,8 +30,27 @@ MAX_SUMMARY_CHARACTERS = 600
 """Characters of a failure's message in the last lines: its beginning says most."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Record the run where TEST_RECORD names a file: once, not in each worker."""
+    path = os.environ.get("TEST_RECORD")
+    if path and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(RunRecorder(Path(path), groups.find_unit), "run-recorder")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> LoadScopeScheduling | None:
+    """With `--dist loadscope` a worker takes units as tests/groups.py cuts them."""
+    if config.getvalue("dist") != "loadscope":
+        return None
+    return UnitScheduler(config, groups.find_unit)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark a test by its layer, and skip with a reason where there is no cluster to use."""
+    """Mark a test by its layer, skip it where there is no cluster to use, and order the units.
+
+    The order inside a module stays random, except for the end-to-end tests: the longest units begin
+    first, and what needs the cluster alone comes last.
+    """
     reason = kube_client.unusable_reason() if any(get_layer(item) for item in items) else ""
     for item in items:
         layer = get_layer(item)
@@ -35,6 +58,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(layer)
             if reason:
                 item.add_marker(pytest.mark.skip(reason=reason))
+    items.sort(key=get_sort_key)
+
+
+def get_sort_key(item: pytest.Item) -> tuple[bool, bool, float, str, int, int, str]:
+    """Where a test stands; equal for tests of one unit whose order does not matter."""
+    layer = get_layer(item)
+    if not layer:
+        return False, False, 0.0, "", 0, 0, ""
+    unit = groups.find_unit(item.nodeid)
+    is_alone = item.get_closest_marker("alone") is not None
+    position = groups.get_position(item.nodeid)
+    in_line = (item.reportinfo()[1] or 0, item.name) if layer == "e2e" else (0, "")
+    seconds = groups.estimate_seconds(unit)
+    if is_alone:  # not by its length: the last of them kills a node
+        return True, layer == "e2e", 0.0, "", position, *in_line
+    return False, False, -seconds, unit, position, *in_line
 
 
 def get_layer(item: pytest.Item) -> str:

@@ -20,7 +20,7 @@ import pykube
 from aiohttp import web
 
 from hack.testkit.kube_client import KUBECONFIG, Json
-from hack.testkit.operator_process import find_free_port
+from hack.testkit.ports import find_free_port
 
 HOP_BY_HOP = {"connection", "content-length", "host", "transfer-encoding", "keep-alive"}
 WATCH_ERRORS = {

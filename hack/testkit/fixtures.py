@@ -1,14 +1,16 @@
 """Fixtures of the layers that need a cluster; their conftest files import them."""
 
+import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from hack.localcluster.locks import hold_lock
 from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.kube_client import (
     ROOT,
@@ -27,10 +29,29 @@ FAKE_NODE_COUNT = "4"
 CRD_FILE = ROOT / "crd" / "selfhealingapp.yaml"
 
 
+def run_once(factory: pytest.TempPathFactory, name: str, action: Callable[[], None]) -> None:
+    """Run ``action`` in one of the workers of a run; the others wait until it has ended well."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        action()
+        return
+    folder = factory.getbasetemp().parent  # of this run, for all its workers
+    with hold_lock(folder / f"{name}.lock", seconds=300, resource=name):
+        done = folder / f"{name}.done"
+        if not done.exists():
+            action()
+            done.touch()
+
+
 @pytest.fixture(scope="session")
-def kube() -> KubeClient:
+def kube(tmp_path_factory: pytest.TempPathFactory) -> KubeClient:
     """The API server, with the SelfHealingApp kind installed."""
     kube = KubeClient()
+    run_once(tmp_path_factory, "crd", lambda: install_crd(kube))
+    return kube
+
+
+def install_crd(kube: KubeClient) -> None:
+    """Apply the CRD, and wait until the API server and kubectl know the kind."""
     crd = yaml.safe_load(CRD_FILE.read_text())
     kube.apply(crd)
     eventually(
@@ -47,12 +68,16 @@ def kube() -> KubeClient:
         lambda: "SelfHealingApp" in run_kubectl("explain", "sha"),
         description="kubectl knows the kind",
     )
-    return kube
 
 
 @pytest.fixture(scope="session")
-def fake_nodes(kube: KubeClient) -> None:
+def fake_nodes(kube: KubeClient, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Nodes that KWOK plays; they are made when there is none, and left for the next run."""
+    run_once(tmp_path_factory, "fake-nodes", lambda: add_fake_nodes(kube))
+
+
+def add_fake_nodes(kube: KubeClient) -> None:
+    """Have KWOK's nodes in the cluster."""
     if not kube.list("Node", None, FAKE_NODE_SELECTOR):
         subprocess.run(
             [sys.executable, "-m", "hack.localcluster", "kwok", FAKE_NODE_COUNT],

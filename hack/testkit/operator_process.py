@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -15,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hack.testkit import process_stats
 from hack.testkit.kube_client import KUBECONFIG, ROOT
+from hack.testkit.ports import find_free_port
 from hack.testkit.wait import POLL_INTERVAL, eventually
 
 SYNCED_LINE = "caught up with"
@@ -156,14 +156,6 @@ def select_writes(requests_by_verb: Counter[str]) -> Counter[str]:
             if name.partition(" ")[0] in WRITE_VERBS
         }
     )
-
-
-def find_free_port() -> int:
-    """Return a TCP port of this machine on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def create_operator(

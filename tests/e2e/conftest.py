@@ -1,12 +1,11 @@
-"""What the end-to-end tests share: images on the nodes, two operators, an order.
+"""What the end-to-end tests share: images on the nodes, and two operators.
 
-Each test can be run alone. Run together they go in a fixed order, because one lab is played for
-both operators at the same time and the tests that need the cluster for themselves come last.
+Each test can be run by itself. Run together they go in a fixed order (tests/groups.py), because one
+lab is played for both operators at the same time.
 """
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -26,31 +25,6 @@ __all__ = ["kube", "name", "namespace", "operator", "settings", "space"]
 ServedNamespace = tuple[AppNamespace, OperatorProcess | DeployedOperator]
 
 IMAGES = ("localhost/selfhealing-demo:dev", "localhost/selfhealing-operator:dev")
-MODULE_ORDER = (
-    "test_lab",
-    "test_deployed",
-    "test_restarts",
-    "test_healing",
-    "test_disruption",
-    "test_vertical",
-    "test_examples",
-    "test_metrics_stack",
-    "test_vpa",
-    "test_guide",
-    "test_panel",
-    "test_load",
-    "test_alone",
-    "test_node_failure",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of this folder into their order, whatever else is shuffled."""
-    here = Path(__file__).parent
-    positions = [index for index, item in enumerate(items) if item.path.is_relative_to(here)]
-    ordered = sorted((items[index] for index in positions), key=sort_key)
-    for index, item in zip(positions, ordered, strict=True):
-        items[index] = item
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -69,12 +43,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             except (ToolError, requests.RequestException) as error:
                 log = f"the API server does not show it: {error}"
             report.sections.append((f"operator log, {fixture}", log))
-
-
-def sort_key(item: pytest.Item) -> tuple[int, int, str]:
-    stem = item.path.stem
-    line = item.reportinfo()[1] or 0
-    return MODULE_ORDER.index(stem) if stem in MODULE_ORDER else -1, line, item.name
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,6 +24,8 @@ from tests.e2e.deployed_operator import (
     load_manifests,
 )
 
+pytestmark = pytest.mark.alone
+
 DEMO = "localhost/selfhealing-demo:dev"
 API_LIMIT = 120
 KIND = "SelfHealingApp"

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from hack.scenarios.lab.page_parser import Page
 from hack.scenarios.lab.page_set import PageSet
@@ -20,16 +20,26 @@ SLOWNESS = 6
 """A busy machine takes so many times as long as the page says."""
 
 
-@pytest.fixture(scope="module")
-def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+ALONE = ("node-failure",)
+"""Pages that take down a node with all that runs on it."""
+
+
+def build_case(page: Page) -> ParameterSet:
+    """A page as a case of the test."""
+    marks = [pytest.mark.alone] if page.name in ALONE else []
+    return pytest.param(page, id=page.name, marks=marks)
+
+
+@pytest.fixture
+def namespace(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name of a namespace that an operator serves; the lab makes and removes it."""
-    name = f"lab-{uuid.uuid4().hex[:6]}"
+    name = f"lab-test-{page.name}"
     log = tmp_path_factory.mktemp("lab") / "operator.log"
     with run_operator([name], log):
         yield name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [build_case(page) for page in PAGES])
 def test_a_page_does_what_it_says(page: Page, namespace: str, tmp_path: Path) -> None:
     """It passes, or is left out because the cluster lacks what it needs; nothing of it stays."""
     done = subprocess.run(

@@ -17,6 +17,8 @@ from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import eventually
 from tests.e2e.app_client import AppClient
 
+pytestmark = pytest.mark.alone
+
 DEMO = "localhost/selfhealing-demo:dev"
 TOLERATION_SECONDS = 20
 """Seconds that the pods stay on a silent node: tolerationSeconds, instead of Kubernetes' 300."""

@@ -285,6 +285,7 @@ def test_pods_of_others(space: AppNamespace, kubelet: FakeKubelet, name: str) ->
     space.kube.delete("SelfHealingApp", space.name, other)
 
 
+@pytest.mark.alone
 def test_within_a_second(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """A restart is in the status within a second, unless the machine itself is slow."""
     (pod,) = create_ready_app(space, name)

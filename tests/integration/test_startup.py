@@ -7,7 +7,8 @@ import requests
 
 from hack.testkit.kube_client import KubeClient, temporary_namespace
 from hack.testkit.namespace import FAKE_NODES, AppNamespace
-from hack.testkit.operator_process import find_free_port, run_operator
+from hack.testkit.operator_process import run_operator
+from hack.testkit.ports import find_free_port
 from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")

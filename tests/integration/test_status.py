@@ -345,6 +345,7 @@ def test_status_is_written_only_on_a_change(
     space.wait_for_phase(name, "Degraded", SHORT_TIMEOUT)
 
 
+@pytest.mark.alone
 def test_burst_is_folded(
     space: AppNamespace, operator: OperatorProcess, kubelet: FakeKubelet, name: str
 ) -> None:
@@ -380,6 +381,7 @@ def has_phase(space: AppNamespace, name: str, phase: str) -> bool:
     return bool(space.get_status(name)["phase"] == phase)
 
 
+@pytest.mark.alone
 def test_within_a_second(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     """A pod's readiness is in the status within a second, unless the machine itself is slow."""
     (pod,) = create_ready_app(space, name)

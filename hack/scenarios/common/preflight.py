@@ -62,15 +62,17 @@ def describe_cluster(kube: KubeClient) -> str:
 
 
 @contextmanager
-def run_exclusively(paths: Paths, scenario: str) -> Iterator[None]:
-    """Hold a lock during the block: one run of a set of scenarios on a clone's cluster.
+def run_exclusively(paths: Paths, scenario: str, namespace: str = "") -> Iterator[None]:
+    """Hold a lock during the block: one run of a set of scenarios on a cluster or in a namespace.
 
     Raises:
         ScenarioError: another run holds it.
     """
-    with (paths.state / f"{scenario}.lock").open("w") as lock_file:
+    name = f"{scenario}-{namespace}" if namespace else scenario
+    with (paths.state / f"{name}.lock").open("w") as lock_file:
         try:
             fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ScenarioError(f"a {scenario} is already running on this cluster") from None
+            where = f"in namespace {namespace}" if namespace else "on this cluster"
+            raise ScenarioError(f"a {scenario} is already running {where}") from None
         yield

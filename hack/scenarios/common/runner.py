@@ -68,6 +68,8 @@ class ScenarioSet(ABC, Generic[R]):
     """
 
     name: ClassVar[str]
+    is_confined_to_namespace: ClassVar[bool] = False
+    """Whether runs in several namespaces of a cluster do not disturb each other."""
     removed_text: ClassVar[str] = ""
     """What is removed beside the namespace, for people."""
 
@@ -126,7 +128,8 @@ def run_scenarios(scenarios: ScenarioSet[R]) -> int:
     paths = find_paths(ROOT, os.environ)
     selected = scenarios.list_scenarios()
     kube = connect_to_clone_cluster(paths, options.namespace)
-    with preflight.run_exclusively(paths, scenarios.name):
+    confined_to = options.namespace if scenarios.is_confined_to_namespace else ""
+    with preflight.run_exclusively(paths, scenarios.name, confined_to):
         scenarios.prepare(kube)
         console = Console()
         started, start = datetime.now().astimezone(), time.monotonic()

@@ -23,6 +23,7 @@ class LabSet(ScenarioSet[PageResult]):
     """``make lab``: the options select pages and say whether to capture the outputs."""
 
     name = "lab"
+    is_confined_to_namespace = True
 
     def __init__(self, options: argparse.Namespace, work_folder: Path) -> None:
         super().__init__(options)

@@ -1,0 +1,74 @@
+"""Which tests stay on one worker, and in which order they begin.
+
+A unit is a module, unless it is named here. Tests with real containers are four chains: two apps
+that use the metrics pipeline, or two tests that cordon a node, would see each other, and a machine
+of two cores does not carry more containers at once. `make test` ends with the time of each unit.
+"""
+
+import re
+import zlib
+from collections.abc import Mapping
+
+CHAINS: Mapping[str, tuple[str, ...]] = {
+    "e2e: lab": ("e2e/lab", "e2e/deployed", "e2e/guide[hpa]", "e2e/guide[scaling]"),
+    "e2e: metrics": (
+        "e2e/metrics_stack",
+        "e2e/vpa",
+        "e2e/guide[custom-metrics]",
+        "e2e/guide[vpa]",
+        "e2e/vertical",
+    ),
+    "e2e: restarts": ("e2e/healing", "e2e/restarts", "e2e/jobs", "e2e/examples", "e2e/panel"),
+    "e2e: nodes": ("e2e/disruption", "e2e/load", "e2e/guide"),
+}
+"""Modules, or single pages of the lab, that run one after the other in this order."""
+
+LAST = ("e2e/alone", "e2e/node_failure", "e2e/guide[node-failure]")
+"""What takes the cluster away from all others, in this order."""
+
+SPLIT: Mapping[str, int] = {"integration/crd_accepts": 3}
+"""Modules whose tests share no fixture that is dear, and into how many units they are cut."""
+
+SECONDS: Mapping[str, float] = {
+    "e2e: lab": 500,
+    "e2e: metrics": 490,
+    "e2e: restarts": 480,
+    "e2e: nodes": 450,
+}
+"""Measured seconds of the units that take long: those begin first."""
+
+DEFAULT_SECONDS = 20.0
+
+_CHAIN_OF = {module: chain for chain, modules in CHAINS.items() for module in modules}
+_ORDER = [*(module for modules in CHAINS.values() for module in modules), *LAST]
+_NODE_ID = re.compile(r"(?:.*/)?(\w+)/test_(\w+)\.py::\w+(?:\[(.*)\])?$")
+
+
+def find_unit(nodeid: str) -> str:
+    """The unit of a test."""
+    module = _find_module(nodeid)
+    parts = SPLIT.get(module, 1)
+    if parts > 1:
+        return f"{module} ({zlib.crc32(nodeid.encode()) % parts + 1} of {parts})"
+    return _CHAIN_OF.get(module, module)
+
+
+def estimate_seconds(unit: str) -> float:
+    """About how long a unit takes."""
+    return SECONDS.get(unit, DEFAULT_SECONDS)
+
+
+def get_position(nodeid: str) -> int:
+    """Where in its chain the module of a test stands."""
+    module = _find_module(nodeid)
+    return _ORDER.index(module) if module in _ORDER else -1
+
+
+def _find_module(nodeid: str) -> str:
+    """The module as this file names it: layer and name, and the page for some of the lab."""
+    found = _NODE_ID.match(nodeid)
+    if found is None:
+        return nodeid
+    layer, module, case = found.groups()
+    page = f"{layer}/{module}[{case}]"
+    return page if page in _ORDER else f"{layer}/{module}"
