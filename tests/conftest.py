@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from hack.testkit import failure_dump, kube_client, machine_load
@@ -18,7 +19,8 @@ from tests import groups
 # In CI the same examples each time; elsewhere new ones, which find what those do not.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("local", deadline=None, print_blob=True)
-hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "local")
+hypothesis.settings.load_profile(PROFILE)
 
 LAYERS = ("integration", "e2e")
 TESTS = Path(__file__).parent
@@ -38,11 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> LoadScopeScheduling | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
     """With `--dist loadscope` a worker takes units as tests/groups.py cuts them."""
     if config.getvalue("dist") != "loadscope":
         return None
-    return UnitScheduler(config, groups.find_unit)
+    return UnitScheduler(config, log, groups.find_unit)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,9 +21,14 @@ from hack.testkit.service_access import open_service
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Send the requests; the exit code is 0 if at least one succeeded."""
-    plan = parse_arguments(arguments)
+    """Send the requests; the exit code is 0 if at least one succeeded.
+
+    With the single argument ``build`` vegeta is built, if it is not yet.
+    """
     paths = find_paths(Path(__file__).resolve().parents[2], os.environ)
+    if (sys.argv[1:] if arguments is None else list(arguments)) == ["build"]:
+        return cli.run_command(lambda: int(not _build_vegeta(paths)), ClusterError)
+    plan = parse_arguments(arguments)
     return cli.run_command(
         lambda: _run(plan, connect_to_clone_cluster(paths, plan.namespace), _build_vegeta(paths)),
         ClusterError,

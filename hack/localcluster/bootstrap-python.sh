@@ -19,4 +19,4 @@ fi
 say "Installing the locked Python packages into $dir (about half a minute the first time)"
 [ -x "$dir/bin/python" ] || python3 -m venv "$dir"
 [ -x "$dir/bin/uv" ] || "$dir/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$reqs/bootstrap.txt"
-"$dir/bin/uv" pip sync -q --python "$dir/bin/python" --require-hashes "$reqs/dev.txt"
+"$dir/bin/uv" pip sync -q --compile-bytecode --python "$dir/bin/python" --require-hashes "$reqs/dev.txt"

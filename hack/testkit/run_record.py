@@ -92,10 +92,12 @@ class RunRecorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """No dot for what passed; what fails has a line of its own."""
-        if report.passed and report.when == "call" and not hasattr(report, "wasxfail"):
-            return "passed", "", ""
-        return None
+        """No dots and letters: what passes is counted, and what fails has a line of its own."""
+        if hasattr(report, "wasxfail") or report.outcome not in ("passed", "failed"):
+            return None
+        if report.when == "call":
+            return report.outcome, "", ""
+        return "error" if report.failed else "", "", ""
 
     def pytest_sessionfinish(self) -> None:
         """Write the record."""

@@ -6,7 +6,7 @@ Usage: python -m hack.testkit.summary RECORD.json...
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,14 @@ Record = Mapping[str, Any]
 
 def main(arguments: Sequence[str]) -> int:
     """Print the summary of the records; those that were not written are left out."""
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in find_files(arguments)]
-    for line in format_summary(records):
+    for line in format_summary(read_records(map(Path, arguments))):
         print(line)
     return 0
 
 
-def find_files(arguments: Sequence[str]) -> list[Path]:
-    """Find the record files that exist."""
-    return [path for path in map(Path, arguments) if path.is_file()]
+def read_records(paths: Iterable[Path]) -> list[Record]:
+    """Read the records that have been written."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
 
 
 def format_summary(records: Sequence[Record]) -> list[str]:

@@ -7,6 +7,7 @@ same node. Units begin in the order in which their first tests were collected.
 from collections.abc import Callable
 
 import pytest
+from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
@@ -14,10 +15,12 @@ from xdist.workermanage import WorkerController
 class UnitScheduler(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Gives each worker one unit after the other."""
 
-    def __init__(self, config: pytest.Config, find_unit: Callable[[str], str]) -> None:
+    def __init__(
+        self, config: pytest.Config, log: Producer, find_unit: Callable[[str], str]
+    ) -> None:
         """Schedule by the unit that ``find_unit`` tells for a node id."""
         config.option.loadscopereorder = False  # xdist would order units by their number of tests
-        super().__init__(config)
+        super().__init__(config, log)
         self._find_unit = find_unit
 
     def _split_scope(self, nodeid: str) -> str:

@@ -20,8 +20,8 @@ POLL_INTERVAL = 0.1
 
 TOOL_POLL_INTERVAL = 0.4
 
-TIMEOUT_FACTOR = 3 if os.environ.get("CI") else 1
-"""Factor of the timeouts of tests in CI, where the machine may be shared and slow."""
+TIMEOUT_FACTOR = float(os.environ.get("TEST_PATIENCE") or (3 if os.environ.get("CI") else 1))
+"""Factor of the timeouts of tests in `make test` and CI, where the machine may be busy."""
 
 
 def eventually(

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from selfhealing.api.errors import FieldError, InvalidSpecError, SelfHealingError
 from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
 from tests.unit.api.strategies import specs
+from tests.unit.examples import scale_examples
 
 SMALLEST = {
     "image": "scaling-demo:v1",
@@ -181,7 +182,7 @@ def test_all_problems_are_named_at_once() -> None:
     assert isinstance(caught.value.__cause__, ValidationError)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=scale_examples(60))
 @given(spec=st.deferred(specs))
 def test_every_spec_that_the_schema_allows_can_be_read(spec: dict[str, Any]) -> None:
     """The parser accepts what the CRD accepts, and keeps all values."""

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from app.load import Load
 from app.state import Snapshot, State
 from hack.testkit.app_process import wait_until
+from tests.unit.examples import scale_examples
 
 
 class StateMachine(RuleBasedStateMachine):
@@ -65,7 +66,9 @@ class StateMachine(RuleBasedStateMachine):
         self.state.stop_load()
 
 
-StateMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+StateMachine.TestCase.settings = settings(
+    max_examples=scale_examples(25), stateful_step_count=20, deadline=None
+)
 TestStateMachine = StateMachine.TestCase
 
 

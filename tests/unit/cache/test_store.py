@@ -15,6 +15,7 @@ from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, ChildView, ContainerKillEvent, PodView
 from tests.unit import builders
 from tests.unit.builders import job_pod, pod, pod_stop_event, probe_kill_event, running
+from tests.unit.examples import scale_examples
 
 KEY = AppKey("shop", "web")
 OTHER = AppKey("shop", "other")
@@ -402,5 +403,7 @@ class Server(RuleBasedStateMachine):
             assert self.live_objects == app_snapshot(self.store).children
 
 
-Server.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Server.TestCase.settings = settings(
+    max_examples=scale_examples(60), stateful_step_count=30, deadline=None
+)
 TestServer = Server.TestCase

@@ -30,6 +30,7 @@ from tests.unit.builders import (
     unschedulable_condition,
     waiting,
 )
+from tests.unit.examples import scale_examples
 from tests.unit.snapshots import (
     Json,
     build_snapshot,
@@ -141,7 +142,7 @@ SYNC_RESULTS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=scale_examples(150), deadline=None)
 @given(cluster_objects(), cluster_objects(), SYNC_RESULTS)
 def test_the_patch_makes_the_new_status_of_the_old_one(
     first: list[Json], second: list[Json], outcome: SyncResult | None
@@ -156,7 +157,7 @@ def test_the_patch_makes_the_new_status_of_the_old_one(
     assert ({}, (), ()) == (again.patch, again.events, again.new_restarts)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=scale_examples(100), deadline=None)
 @given(cluster_objects(), SYNC_RESULTS, st.integers(0, 700))
 def test_ready_means_that_all_is_there(
     world: list[Json], outcome: SyncResult | None, now: int
@@ -176,7 +177,7 @@ def test_ready_means_that_all_is_there(
     assert status == read_status(status).to_json()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=scale_examples(60), deadline=None)
 @given(cluster_objects(), st.randoms(use_true_random=False))
 def test_the_order_of_events_does_not_matter(world: list[Json], random: Any) -> None:  # noqa: ANN401
     """Two operators that saw the same in another order say the same."""

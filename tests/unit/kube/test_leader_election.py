@@ -18,6 +18,7 @@ from selfhealing.kube.leader_election import (
 )
 from selfhealing.kube.resources import LEASES, Resource
 from tests.unit.controller.fake_loop import now, run_on_fake_loop
+from tests.unit.examples import scale_examples
 
 Json = dict[str, Any]
 
@@ -406,7 +407,7 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=scale_examples(200))
 @given(deeds=STEPS, slow=st.tuples(st.integers(0, 12), st.integers(0, 12)))
 def test_there_are_never_two_leaders(
     deeds: list[tuple[str, str, int]], slow: tuple[int, int]

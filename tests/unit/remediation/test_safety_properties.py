@@ -29,6 +29,7 @@ from selfhealing.remediation.memory_limit import exceeds
 from selfhealing.remediation.policy import HealingMode, build_policy
 from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
 from tests.unit import builders
+from tests.unit.examples import scale_examples
 from tests.unit.remediation.sim_cluster import FAULTS, NODES, SimCluster
 from tests.unit.remediation.sim_operator import (
     MAX_MEMORY,
@@ -40,7 +41,7 @@ from tests.unit.remediation.sim_operator import (
     revision_of,
 )
 
-EXAMPLES: Final = int(os.environ.get("ENVELOPE_EXAMPLES", "150"))
+EXAMPLES: Final = int(os.environ.get("ENVELOPE_EXAMPLES") or scale_examples(30))
 """The number of examples; some thousand find rare faults."""
 
 IMAGES: Final = ("v1", "v2", "v3")

@@ -11,6 +11,7 @@ from selfhealing.apply.drift import matches
 from selfhealing.apply.reset import reset_to_desired
 from selfhealing.render import Owner, build_children
 from tests.unit.api.strategies import specs
+from tests.unit.examples import scale_examples
 
 Json = dict[str, Any]
 Where = tuple[str | int, ...]
@@ -18,7 +19,7 @@ Where = tuple[str | int, ...]
 OWNER = Owner("shop", "web", "uid-of-web")
 
 CHOSEN = settings(
-    max_examples=20,
+    max_examples=scale_examples(20),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

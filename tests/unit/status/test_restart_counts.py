@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from selfhealing.api.status import RestartsStatus
 from selfhealing.status import restarts
 from tests.unit import builders
+from tests.unit.examples import scale_examples
 from tests.unit.snapshots import Json, build_snapshot
 
 PODS = 2
@@ -341,7 +342,7 @@ class RestartCounting(RuleBasedStateMachine):
 
 
 RestartCounting.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, print_blob=True
+    max_examples=scale_examples(60), stateful_step_count=40, deadline=None, print_blob=True
 )
 TestRestartCounting = RestartCounting.TestCase
 
@@ -423,6 +424,6 @@ class FullRestartCounting(RuleBasedStateMachine):
 
 
 FullRestartCounting.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, print_blob=True
+    max_examples=scale_examples(60), stateful_step_count=30, deadline=None, print_blob=True
 )
 TestFullRestartCounting = FullRestartCounting.TestCase
