@@ -30,6 +30,10 @@ WATCH_ERRORS = {
 """Reasons and messages of the errors that a watch may end with, by status code."""
 
 
+ACCEPT_STEPS = 5
+"""Rounds of the event loop in which a connection that was accepted gets its handler."""
+
+
 @dataclass(frozen=True)
 class ProxiedRequest:
     """A request that was forwarded or answered by the proxy."""
@@ -87,7 +91,7 @@ class FaultProxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._server: web.AppRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._listener: asyncio.Server | None = None
         self._session: aiohttp.ClientSession | None = None
         self._watches: set[asyncio.Task[Any]] = set()
 
@@ -176,14 +180,22 @@ class FaultProxy:
 
     async def _listen(self) -> None:
         assert self._server is not None
-        self._site = web.TCPSite(self._server, "127.0.0.1", self._port, reuse_address=True)
-        await self._site.start()
+        assert self._server.server is not None
+        self._listener = await self._loop.create_server(
+            self._server.server, "127.0.0.1", self._port, reuse_address=True
+        )
 
     async def _disconnect(self) -> None:
         assert self._server is not None
-        if self._site is not None:
-            await self._site.stop()
-            self._site = None
+        if self._listener is not None:
+            # A connection that is being accepted while its server closes would never be closed
+            # (Python 3.11, Server._attach): accept none, and wait for those that were accepted.
+            for listening in self._listener.sockets:
+                self._loop.remove_reader(listening.fileno())
+            for _ in range(ACCEPT_STEPS):
+                await asyncio.sleep(0)
+            self._listener.close()
+            self._listener = None
         for connection in list(self._server.server.connections if self._server.server else ()):
             if connection.transport is not None:
                 connection.transport.abort()
@@ -248,8 +260,8 @@ class FaultProxy:
         async with self._send_upstream(request) as answer:
             headers = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP}
             response = web.StreamResponse(status=answer.status, headers=headers)
-            await response.prepare(request)
-            with suppress(ConnectionError):
+            with suppress(ConnectionError):  # the client may be gone
+                await response.prepare(request)
                 async for chunk in answer.content.iter_any():
                     await response.write(chunk)
                 await response.write_eof()
