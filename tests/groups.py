@@ -10,7 +10,14 @@ import zlib
 from collections.abc import Mapping
 
 CHAINS: Mapping[str, tuple[str, ...]] = {
-    "e2e: lab": ("e2e/lab", "e2e/deployed", "e2e/guide[hpa]", "e2e/guide[scaling]"),
+    "e2e: lab": (
+        "e2e/lab",
+        "e2e/deployed",
+        "e2e/guide[hpa]",
+        "e2e/guide[scaling]",
+        "e2e/guide[startup-probe]",
+        "e2e/guide[deploy]",
+    ),
     "e2e: metrics": (
         "e2e/metrics_stack",
         "e2e/vpa",
