@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+
+from hack.testkit.quick_check import UNIT_TESTS, select_tests
+
+
+def names(found: list[Path]) -> set[str]:
+    return {str(path.relative_to(UNIT_TESTS)) for path in found}
+
+
+def test_a_package_runs_its_tests_and_those_of_what_imports_it() -> None:
+    found = names(select_tests(["operator/selfhealing/health/rollout.py"]))
+
+    assert {"health", "status", "controller"} <= found
+    assert "api" not in found
+    assert "app" not in found
+
+
+def test_a_test_runs_with_its_package() -> None:
+    assert names(select_tests(["tests/unit/kube/test_client.py"])) == {"kube"}
+
+
+@pytest.mark.parametrize("path", ["pyproject.toml", "tests/conftest.py", "tests/unit/builders.py"])
+def test_what_all_tests_use_runs_all(path: str) -> None:
+    assert select_tests([path]) == [UNIT_TESTS]
+
+
+def test_nothing_runs_for_a_script() -> None:
+    assert select_tests(["hack/localcluster/bootstrap-python.sh"]) == []
