@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -51,6 +52,7 @@ Json = dict[str, Any]
 _UNUSED_RESOURCE_VERSION: Final = "1"
 """A resource version that no object has: etcd's first revision is used up before any object."""
 _HANDOVER_ATTEMPTS: Final = 5
+_RELEASE_ATTEMPTS: Final = 5
 
 
 @dataclass(slots=True)
@@ -313,18 +315,35 @@ class ChildSync:
             )
         except InvalidError:
             return False
-        # It must own nothing: a field stays for as long as anybody owns it.
-        managers = [entry.get("manager") for entry in raw["metadata"].get("managedFields", ())]
-        if names.RESET_MANAGER in managers:
+        await self._release_reset_fields(key, live.kind, raw)
+        return True
+
+    async def _release_reset_fields(self, key: AppKey, kind: str, raw: Json) -> None:
+        """Have the manager of a reset own nothing: a field stays for as long as anybody owns it.
+
+        Its entry is named by its place among the managers, which moves when another writes: then
+        the API server refuses the patch, and the place is looked up anew.
+        """
+        resource = CHILDREN[kind]
+        live: Json | None = raw
+        for attempt in range(_RELEASE_ATTEMPTS):
+            if attempt:
+                live = await self._client.get(resource, key.namespace, key.name)
+            fields = live["metadata"].get("managedFields", ()) if live is not None else ()
+            managers = [entry.get("manager") for entry in fields]
+            if names.RESET_MANAGER not in managers:
+                return
             path = f"/metadata/managedFields/{managers.index(names.RESET_MANAGER)}"
             operations = [
                 {"op": "test", "path": f"{path}/manager", "value": names.RESET_MANAGER},
                 {"op": "remove", "path": path},
             ]
-            await self._client.json_patch(
-                resource, key.namespace, key.name, operations, names.RESET_MANAGER
-            )
-        return True
+            with suppress(InvalidError):
+                await self._client.json_patch(
+                    resource, key.namespace, key.name, operations, names.RESET_MANAGER
+                )
+                return
+        logger.warning("%s: %s still owns fields of the %s", key, names.RESET_MANAGER, kind)
 
 
 def _is_new(app: AppView) -> bool:
