@@ -39,10 +39,15 @@ class FakeKubelet:
         times: int = 1,
         container: str = "app",
         uptime: timedelta = timedelta(minutes=2),
+        backs_off: bool = False,
     ) -> datetime:
         """Report that the container ended ``times`` times and runs again; return its last end.
 
-        The container had run for ``lived``. A container that ended after some seconds counts as
+        With ``backs_off`` it does not run again but waits in CrashLoopBackOff, in the same status,
+        as a kubelet reports it: in two the operator could see a container that crashes in a loop
+        and is ready.
+
+        The container had run for ``uptime``. A container that ended after some seconds counts as
         recovered only when it has run for longer than that (health/pod_problems.py).
         """
         finished = now()
@@ -63,23 +68,20 @@ class FakeKubelet:
             entry["restartCount"] += times
             entry["lastState"] = {"terminated": terminated}
             entry["state"] = {"running": {"startedAt": format_time(finished)}}
+            if backs_off:
+                _set_waiting(entry, "CrashLoopBackOff", build_back_off_message(pod, container))
 
         self._update_container(pod, change, container)
         return finished
 
     def report_back_off(self, pod: str, container: str = "app") -> None:
         """Report that the container waits in CrashLoopBackOff."""
-        message = f"back-off 10s restarting failed container={container} pod={pod}"
+        message = build_back_off_message(pod, container)
         self.report_waiting(pod, "CrashLoopBackOff", message, container)
 
     def report_waiting(self, pod: str, reason: str, message: str, container: str = "app") -> None:
         """Report that the container cannot start."""
-
-        def change(entry: Json) -> None:
-            entry["state"] = {"waiting": {"reason": reason, "message": message}}
-            entry["ready"] = entry["started"] = False
-
-        self._update_container(pod, change, container)
+        self._update_container(pod, lambda entry: _set_waiting(entry, reason, message), container)
 
     def set_ready(self, pod: str, *, ready: bool = True, container: str = "app") -> None:
         """Report the result of the readiness probe.
@@ -225,3 +227,13 @@ def set_condition(condition: Json, *, ready: bool) -> Json:
         "lastTransitionTime": format_time(now()),
         **reason,
     }
+
+
+def build_back_off_message(pod: str, container: str) -> str:
+    """What the kubelet says of a container that it will start later."""
+    return f"back-off 10s restarting failed container={container} pod={pod}"
+
+
+def _set_waiting(entry: Json, reason: str, message: str) -> None:
+    entry["state"] = {"waiting": {"reason": reason, "message": message}}
+    entry["ready"] = entry["started"] = False

@@ -35,8 +35,7 @@ def settings() -> dict[str, str]:
 
 def report_crash_loop(kubelet: FakeKubelet, pod: str) -> None:
     """A container has crashed in a loop and waits."""
-    kubelet.report_restart(pod, "Error", 3, times=3, uptime=timedelta(seconds=5))
-    kubelet.report_back_off(pod)
+    kubelet.report_restart(pod, "Error", 3, times=3, uptime=timedelta(seconds=5), backs_off=True)
 
 
 def test_observe(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
