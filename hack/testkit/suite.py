@@ -106,7 +106,9 @@ class Lane:
 
 def main() -> int:
     """Run all stages, print the summary, and return 1 when anything failed."""
-    signal.signal(signal.SIGTERM, _raise_interrupt)
+    # A shell has what it starts in the background ignore Ctrl-C; the lanes would inherit that.
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.default_int_handler)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.iterdir():
         old.unlink()
@@ -152,14 +154,14 @@ def run_stage(stage: Stage) -> Sequence[Lane]:
     return lanes
 
 
-def _raise_interrupt(number: int, frame: object) -> None:  # noqa: ARG001 - as signal handlers are
-    raise KeyboardInterrupt
-
-
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\n==> stopped; the local cluster runs on", file=sys.stderr)
+        sys.exit(130)
