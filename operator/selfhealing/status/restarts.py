@@ -126,7 +126,8 @@ class _RestartCounter:
                 )
         elif container.restarts > known.count:
             new_count = container.restarts - known.count
-            self._known_entries.append(self._count_container(pod, container, new_count))
+            counted = self._count_container(pod, container, new_count)
+            self._known_entries.append(_with_last_known_termination(counted, known))
         elif container.restarts < known.count and _is_newer(container, known.finished_at):
             # The kubelet has lost its count. If it counts again, there was at least one restart.
             if container.restarts:
@@ -232,6 +233,18 @@ class _RestartCounter:
         if not self._by_reason[slot]:
             del self._by_reason[slot]
         self._add_to_reason(new, 1)
+
+
+def _with_last_known_termination(
+    counted: CountedRestarts, known: CountedRestarts
+) -> CountedRestarts:
+    """Keep the termination of the older entry if the kubelet no longer reports one.
+
+    Otherwise the next evaluation would not know the cause of a termination that this one knows.
+    """
+    if counted.finished_at is not None:
+        return counted
+    return counted.model_copy(update={"reason": known.reason, "finished_at": known.finished_at})
 
 
 def _container_key(entry: CountedRestarts) -> ContainerKey:

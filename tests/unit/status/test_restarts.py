@@ -342,3 +342,15 @@ def test_another_termination_within_the_same_second() -> None:
     found, _ = count_once(before, make_restarted_pod("OOMKilled", 2))
 
     assert {"Error": 1, "OOMKilled": 1} == found.by_reason
+
+
+def test_a_kubelet_that_reports_no_last_termination() -> None:
+    """The restart counts as Unknown; the entry keeps the termination whose cause is known."""
+    killed = pod("web-abc-1", crash_loop(1, termination(1)))
+    first, _ = count_once(None, killed, probe_kill_event("web-abc-1", 9))
+    second, new_restarts = count_once(first, pod("web-abc-1", builders.running(restarts=2)))
+
+    assert ["Unknown"] == [restart.reason for restart in new_restarts]
+    assert {"LivenessProbe": 1, "Unknown": 1} == second.by_reason
+    (entry,) = second.counted
+    assert (2, "LivenessProbe", at(10)) == (entry.count, entry.reason, entry.finished_at)
