@@ -3,7 +3,7 @@
 A thread that loops in Python shares the lock with the requests and makes ``/health`` about thirty
 times slower. Key derivation does its work in C with the lock released, so the load costs the
 requests no more than a separate process would, and cannot outlive this one. Measurements:
-docs/decisions/0004-demo-app.md.
+docs/adr/0004-demo-app.md.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The WSGI server: waitress, and what it leaves to its users: SIGTERM, a drain, queue length.
 
 waitress reads requests in the main thread and hands complete ones to worker threads through one
-queue, all in one process; why it and not gunicorn: docs/decisions/0004-demo-app.md.
+queue, all in one process; why it and not gunicorn: docs/adr/0004-demo-app.md.
 
 A stop has two steps. While lingering, requests are served as before, each answer closing its
 connection and ``/ready`` saying no, because the cluster takes a moment to stop sending. Then the

@@ -1,4 +1,4 @@
-"""What the panel's page is made of; how it behaves in a browser is tests/browser."""
+"""What the panel's page is made of; how it behaves in a browser is tests/ui."""
 
 import json
 import re
