@@ -141,7 +141,7 @@ def test_kubectl_does_not_scale_against_the_autoscaler(
     """It says why, and what to do instead."""
     said = run_kubectl("scale", f"sha/{stored}", "--replicas=3", "-n", namespace, check=False)
 
-    assert "remove replicas (the autoscaler keeps between minReplicas and maxReplicas)" in said
+    assert "remove replicas (the autoscaler stays between minReplicas and maxReplicas)" in said
     assert "replicas" not in kube.get("SelfHealingApp", namespace, stored)["spec"]
 
 
@@ -149,12 +149,12 @@ def test_kubectl_does_not_scale_against_the_autoscaler(
 @pytest.mark.parametrize(
     ("field", "words"),
     [
-        ("sha", "An app that is kept right and says how it is."),
+        ("sha", "An app that the operator runs and remediates."),
         ("sha.spec", "The container image."),
-        ("sha.spec.probes.liveness", "A container that fails this is restarted by the kubelet."),
+        ("sha.spec.probes.liveness", "The kubelet restarts a container that fails it."),
         ("sha.spec.probes.liveness.httpGet", "Path to access on the HTTP server."),
         ("sha.spec.affinity.podAntiAffinity", "preferredDuringSchedulingIgnoredDuringExecution"),
-        ("sha.status.restarts", "survives deleted pods and never falls"),
+        ("sha.status.restarts", "All restarts since the resource was created"),
     ],
 )
 def test_kubectl_explains(field: str, words: str) -> None:
