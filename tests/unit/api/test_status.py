@@ -165,3 +165,12 @@ def test_the_phases_are_the_contract() -> None:
         "Invalid",
         "Completed",
     ]
+
+
+def test_a_copy_changes_fields_only() -> None:
+    """A key that names no field is a mistake of the caller."""
+    status = SelfHealingAppStatus(image="web:v1")
+
+    assert "web:v2" == status.model_copy(update={"image": "web:v2"}).image
+    with pytest.raises(TypeError, match="SelfHealingAppStatus has no field picture"):
+        status.model_copy(update={"picture": "web:v2"})
