@@ -396,7 +396,7 @@ def test_a_strangers_job(space: AppNamespace, name: str) -> None:
 
     def told() -> bool:
         found = space.get_condition(name, "Reconciled")
-        assert "delete the Job and it is made anew" in found["message"], found
+        assert "delete the Job and it is recreated" in found["message"], found
         return bool(found["reason"] == "InvalidSpec")
 
     eventually(told, description="it cannot be changed so")

@@ -175,3 +175,23 @@ def handover_replicas(live: ChildView | None, desired: Json, min_replicas: int) 
     if not isinstance(live, DeploymentView) or not live.owns_replicas:
         return None
     return live.replicas or min_replicas
+
+
+def initial_manifest(desired: dict[str, Any], min_replicas: int) -> dict[str, Any]:
+    """Add the replicas that an autoscaler starts with to a Deployment that is created.
+
+    The first apply without them hands them over.
+    """
+    replicas = (
+        handover_replicas(None, desired, min_replicas) if desired["kind"] == "Deployment" else None
+    )
+    if replicas is None:
+        return desired
+    return {**desired, "spec": {**desired["spec"], "replicas": replicas}}
+
+
+def scale_target_kind(child: Json) -> str:
+    """Return the kind that an autoscaler targets; an empty string for other children."""
+    spec = child["spec"]
+    kind: str = (spec.get("scaleTargetRef") or spec.get("targetRef") or {}).get("kind", "")
+    return kind

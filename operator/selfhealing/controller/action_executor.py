@@ -1,9 +1,8 @@
-"""Carries out the steps that ``heal.plan`` plans: each is tried again for as long as it is planned.
+"""Carries out the steps of remediation; each is retried for as long as it is planned.
 
-A step has a precondition that the API server checks: the pod is still the one that was seen. What
-is refused waits, longer each time: for a right that is missing, a budget that is spent, a webhook
-that fails. It is neither asked for nor said every second, and it never keeps the children from
-being kept right.
+The API server checks the precondition of a step: the pod has not changed since it was observed. A
+step that is refused (a missing right, an exhausted PodDisruptionBudget, a failing webhook) is
+retried with back-off, and never keeps the children from being applied.
 """
 
 import logging
@@ -12,7 +11,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from selfhealing.api import names
-from selfhealing.cache.parse import key_of_pod, parse_resource_version as version_in, pod_view
+from selfhealing.cache.parse import key_of_pod, parse_resource_version, pod_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, PodView
 from selfhealing.controller.backoff import Backoff
@@ -26,20 +25,20 @@ from selfhealing.render.overrides import resources_with_memory_limit
 logger = logging.getLogger(__name__)
 
 BACKOFF_INITIAL: Final = 1.0
-"""Seconds until a step is tried again; twice as long each time."""
+"""Seconds until the first retry of a step; twice as long after each failure."""
 
 BACKOFF_SHORT_MAX: Final = 30.0
-"""At most so long where it is a matter of time: the pod has changed, or a budget is spent."""
+"""The longest delay, in seconds, where time helps: the pod has changed, a budget is exhausted."""
 
 BACKOFF_MAX: Final = 600.0
-"""At most so long where it was refused: that needs people, who are told each time."""
+"""The longest delay, in seconds, where a person has to act: the request was refused."""
 
 _StepKey = tuple[str, str]
-"""What makes a step the same one in the next reconcile: what is done, and the uid of the pod."""
+"""Identifies a step across reconciles: its kind and the UID of its pod."""
 
 
 class _Attempt(Enum):
-    """What an attempt at a step came to."""
+    """The outcome of one attempt at a step."""
 
     DONE = auto()
     REFUSED = auto()
@@ -48,7 +47,7 @@ class _Attempt(Enum):
 
 
 class ActionExecutor:
-    """The hands of healing."""
+    """Carries out steps, with a back-off for each."""
 
     def __init__(
         self,
@@ -57,7 +56,7 @@ class ActionExecutor:
         queue: WorkQueue[AppKey],
         clock: Callable[[], float],
     ) -> None:
-        """Work by ``client``; ``clock`` is the queue's."""
+        """``clock`` returns the seconds of the queue's clock."""
         self._client = client
         self._store = store
         self._queue = queue
@@ -65,21 +64,25 @@ class ActionExecutor:
             clock, initial=BACKOFF_INITIAL, maximum=BACKOFF_MAX
         )
         self._pending: dict[AppKey, dict[_StepKey, bool]] = {}
-        """By app, the steps that are planned and not done, and whether the last attempt at each had
-        no answer."""
+        """By app, the steps that are not done; the value says whether the last attempt had no
+        answer."""
 
     async def execute(self, app: AppView, steps: Sequence[Step]) -> frozenset[str]:
-        """Carry out what is due of all that is planned for an app; no refusal is raised.
+        """Carry out the steps of an app that are due; a refusal is not raised.
+
+        Args:
+            app: the app.
+            steps: all steps that are planned; the others are forgotten.
 
         Returns:
-            The uids of the pods with which something is still to be done.
+            The UIDs of the pods for which a step is not done.
         """
         previous = self._pending.pop(app.key, {})
         pending: dict[_StepKey, bool] = {}
         for step in steps:
             step_key = _step_key(step)
             is_unanswered = previous.pop(step_key, False)
-            # The next request would wait for the same server for as long.
+            # Another request would run into the same time-out.
             is_server_unreachable = any(pending.values())
             if not self._backoff.retry_after((app.key, step_key)) and not is_server_unreachable:
                 attempt = await self._attempt_step(app, step)
@@ -109,22 +112,22 @@ class ActionExecutor:
                 logger.warning("%s", description)
                 return _Attempt.DONE
             delay = self._backoff.record_failure(key, BACKOFF_SHORT_MAX)
-            logger.info("%s: a PodDisruptionBudget forbids it, again in %.0f s", description, delay)
-        except ConflictError as error:  # it has changed: the watch will bring it
+            logger.info("%s: blocked by a PodDisruptionBudget, retry in %.0f s", description, delay)
+        except ConflictError as error:  # the pod has changed: the watch brings it
             self._backoff.record_failure(key, BACKOFF_SHORT_MAX)
             logger.debug("%s: %s", description, error)
         except ApiError as error:
             delay = self._backoff.record_failure(key)
-            logger.warning("%s: refused, again in %.0f s: %s", description, delay, error)
+            logger.warning("%s: refused, retry in %.0f s: %s", description, delay, error)
             if isinstance(error, UnavailableError) and not error.status:
                 return _Attempt.UNANSWERED
         except Exception:
             delay = self._backoff.record_failure(key)
-            logger.exception("%s: a fault of the operator; again in %.0f s", description, delay)
+            logger.exception("%s: internal error; retry in %.0f s", description, delay)
         return _Attempt.REFUSED
 
     async def _execute_step(self, app: AppView, step: Step) -> bool:
-        """Do it; returns False where a budget forbids it for now."""
+        """Send the request; returns False when a PodDisruptionBudget blocks an eviction."""
         key = app.key
         if isinstance(step, Evict):
             pod = step.pod
@@ -141,7 +144,7 @@ class ActionExecutor:
 
     async def _delete_pod(self, key: AppKey, step: Delete) -> None:
         raw = await self._client.delete(PODS, key.namespace, step.name, step.uid)
-        # One that was set apart is no longer among the app's pods.
+        # An isolated pod is not among the app's pods any more.
         if raw is not None and key_of_pod(raw) == key:
             self._store.upsert_pod(key, pod_view(raw))
 
@@ -158,7 +161,7 @@ class ActionExecutor:
         self._store.upsert_pod(key, pod_view(live))
 
     async def _isolate_pod(self, app: AppView, pod: PodView) -> None:
-        """Take a pod out of the app: its ReplicaSet makes another, and the app keeps this one."""
+        """Take a pod out of its ReplicaSet, which creates another; the app owns it from now on."""
         key = app.key
         patch: dict[str, Any] = {
             "metadata": {
@@ -176,7 +179,7 @@ class ActionExecutor:
             }
         }
         raw = await self._client.merge_patch(PODS, key.namespace, pod.name, patch)
-        self._store.delete_pod(pod.uid, version_in(raw["metadata"]))
+        self._store.delete_pod(pod.uid, parse_resource_version(raw["metadata"]))
 
 
 def _step_key(step: Step) -> _StepKey:
@@ -192,5 +195,5 @@ def _describe_step(step: Step) -> str:
     if isinstance(step, Delete):
         return f"delete pod {step.name}: {step.reason}"
     if isinstance(step, Isolate):
-        return f"keep pod {step.pod.name} apart, to be looked at"
-    return f"give pod {step.pod.name} a memory limit of {step.limit}"
+        return f"isolate pod {step.pod.name} for inspection"
+    return f"resize pod {step.pod.name} to a memory limit of {step.limit}"

@@ -1,8 +1,9 @@
-"""Lists of metadata against the store: has it caught up, does it hold ghosts, is a watch dead?
+"""Compares the cache with lists of metadata: is it complete, is an object stale, is a watch broken?
 
-kopf does not tell when its first lists are through, and after a watch has expired it never tells of
-objects that were deleted in the gap. Both are found by asking for the metadata of everything. And a
-kind that is removed and comes back may be watched by nobody: then the operator starts anew.
+kopf does not report when its first lists are complete, and after a watch has expired it does not
+report the objects that were deleted in the gap. Both are found by listing the metadata of all
+objects. A CRD that is removed and created again may be left without a watch: then the operator
+restarts.
 """
 
 import asyncio
@@ -32,19 +33,19 @@ CACHED_RESOURCES: Final[tuple[Resource, ...]] = (APPS, *WATCHED_CHILDREN, PODS)
 SYNC_POLL_INTERVAL: Final = 0.1
 CRD_POLL_INTERVAL: Final = 1.0
 RELIST_DELAY: Final = 5.0
-"""Seconds from a watch's new list until the others will have made theirs."""
+"""Seconds after one watch has listed again until the other watches have, too."""
 WATCH_TIMEOUT: Final = 60.0
-"""A watch that has not brought an object for so many seconds is dead: kopf reconnects sooner."""
+"""Seconds after which a watch that does not deliver an object is broken: kopf reconnects sooner."""
 SYNC_ROUND_TIMEOUT: Final = 30.0
-"""Seconds that the watches may take to bring what a list showed, before it is listed again."""
+"""Seconds that the watches may take to deliver the listed objects before a new list is made."""
 
 
 class BrokenWatchError(RuntimeError):
-    """A watch does not bring what there is; only a new start mends that."""
+    """A watch does not deliver existing objects; the process has to restart."""
 
 
 class CacheSync:
-    """Compares the store with what the API server lists."""
+    """Compares the store with the lists of the API server."""
 
     def __init__(
         self,
@@ -54,10 +55,10 @@ class CacheSync:
         namespaces: Sequence[str],
         config_resources: Sequence[Resource] = (),
     ) -> None:
-        """Compare ``store``, which ``observer`` fills, in ``namespaces`` (none means all).
+        """Compare ``store`` in ``namespaces``; none means all.
 
-        ``sources`` are the kinds of configuration that are watched: without the state of these,
-        pods would be made anew at each start of the operator.
+        ``config_resources`` are the watched ones of ConfigMap and Secret. Without their digests the
+        pods would be replaced at each start of the operator.
         """
         self._kinds = (*CACHED_RESOURCES, *config_resources)
         self._client = client
@@ -72,12 +73,12 @@ class CacheSync:
         logged_reason = ""
         while reason := await self.not_ready_reason():
             if reason != logged_reason:
-                logger.warning("%s; waiting for it", reason)
+                logger.warning("%s; waiting", reason)
             logged_reason = reason
             await asyncio.sleep(CRD_POLL_INTERVAL)
 
     async def not_ready_reason(self) -> str:
-        """Say why it is no use to start now; empty when it is."""
+        """Return why the operator cannot start now; an empty string when it can."""
         try:
             async for _ in self._client.list_metadata(APPS, self._namespaces[0]):
                 break
@@ -85,16 +86,16 @@ class CacheSync:
             return f"{names.KIND} is not known to the API server: kubectl apply -f crd/"
         except UnavailableError as error:
             return str(error)
-        except ApiError:  # whoever asks next has to deal with it
+        except ApiError:  # the next request reports it
             return ""
         return ""
 
     async def wait_for_sync(self) -> None:
-        """Wait until the watches have brought everything that exists now.
+        """Wait until the watches have delivered every object that exists now.
 
-        An app must not be judged by half of its pods, nor a child made because the watch has not
-        shown it yet. But an object that can never be taken in must not stop the whole operator:
-        what is still missing after a second round, while nothing else is, is done without.
+        An app must not be evaluated with only some of its pods, and a child must not be created
+        because the watch has not delivered it yet. An object that can never be parsed must not
+        stop the operator: objects that are missing after two rounds in a row are ignored.
         """
         previously_missing: dict[str, set[str]] = {}
         while True:
@@ -108,7 +109,7 @@ class CacheSync:
             except TimeoutError:
                 missing = self._find_missing(listed)
             if missing and missing == previously_missing:
-                logger.error("going on without what the watches do not bring: %s", missing)
+                logger.error("ignoring objects that the watches do not deliver: %s", missing)
                 self._ignored_uids = set().union(*missing.values())
                 return
             previously_missing = missing
@@ -116,15 +117,15 @@ class CacheSync:
             logger.warning("still waiting for the watches to bring %s", missing_counts)
 
     def _find_missing(self, listed: dict[str, set[str]]) -> dict[str, set[str]]:
-        """The ``listed`` objects of each kind that the store does not hold yet."""
+        """Return the UIDs of ``listed`` that the store does not hold, by kind."""
         missing = {kind: uids - self._store.uids(kind).keys() for kind, uids in listed.items()}
         return {kind: uids for kind, uids in missing.items() if uids}
 
     async def run(self, interval: float) -> None:
-        """Compare every ``interval`` seconds and when a watch had to list anew, for ever.
+        """Prune stale objects every ``interval`` seconds and after a watch has listed again.
 
         Raises:
-            BrokenWatchError: a watch does not bring what comparisons have shown for a while.
+            BrokenWatchError: an object has been missing from the store for WATCH_TIMEOUT.
         """
         while True:
             with suppress(TimeoutError):
@@ -134,15 +135,15 @@ class CacheSync:
             try:
                 await self.prune_stale_objects()
             except ApiError as error:
-                logger.warning("could not list everything, again in %.0f s: %s", interval, error)
+                logger.warning("could not list all objects, retry in %.0f s: %s", interval, error)
 
     async def prune_stale_objects(self) -> int:
-        """Forget what is stored but no longer exists; returns how much that was.
+        """Delete objects that no longer exist from the store; return their number.
 
         Raises:
-            BrokenWatchError: something has existed for a while and is not stored.
+            BrokenWatchError: an object has been missing from the store for WATCH_TIMEOUT.
         """
-        # Stored before the list was made, and not in it: gone. What came later is left alone.
+        # Only objects that were stored before the list was made can be stale.
         stored_before = {resource.kind: self._store.uids(resource.kind) for resource in self._kinds}
         listed = await self._list_uids()
         stale_objects: list[tuple[str, str, AppKey]] = [
@@ -153,7 +154,7 @@ class CacheSync:
         ]
         for kind, uid, key in stale_objects:
             if uid in self._store.uids(kind):
-                logger.info("%s: a %s was gone without a word from the watch", key, kind)
+                logger.info("%s: pruned a stale %s: no watch has reported its deletion", key, kind)
                 self._event_handlers.on_missing(kind, uid, key)
                 STALE_OBJECTS.inc()
         self._check_watches(listed)
@@ -166,7 +167,7 @@ class CacheSync:
         self._missing_since = {uid: self._missing_since.get(uid, now) for uid in uids}
         if any(since + WATCH_TIMEOUT <= now for since in self._missing_since.values()):
             kinds = ", ".join(sorted(missing))
-            raise BrokenWatchError(f"the watches do not bring what there is: {kinds}")
+            raise BrokenWatchError(f"the watches do not deliver existing objects: {kinds}")
 
     async def _list_uids(self) -> dict[str, set[str]]:
         return {resource.kind: await self._list_kind_uids(resource) for resource in self._kinds}
@@ -187,5 +188,5 @@ class CacheSync:
 
 
 def _is_cached(resource: Resource, meta: Mapping[str, Any]) -> bool:
-    """Whether the store keeps such an object: of pods only those whose label names an app."""
+    """Whether the store holds such an object: of pods, only those whose label names an app."""
     return resource is not PODS or bool((meta.get("labels") or {}).get(names.LABEL_APP))

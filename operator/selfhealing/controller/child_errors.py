@@ -1,4 +1,4 @@
-"""What kept a child from being written, as errors that the status shows with what to do."""
+"""Errors that keep a child from being applied, with advice, as the status shows them."""
 
 import re
 from typing import Final
@@ -13,10 +13,11 @@ from selfhealing.kube.errors import ApiError, ForbiddenError, InvalidError, NotF
 from selfhealing.kube.resources import CHILDREN, OPTIONAL_CHILDREN
 
 _INVALID_VALUE: Final = re.compile(r": Invalid value: .*: (?=field is immutable)", re.DOTALL)
-"""The value of an immutable field in an error: a whole pod template takes thousands of letters."""
+"""The value of an immutable field in an error: a pod template has thousands of characters."""
 
 
 def terminating_error(kind: str, snapshot: AppSnapshot) -> SyncError:
+    """A child that has to be created is still being deleted."""
     terminating_pods = (
         [pod.name for pod in snapshot.pods if pod.deleting] if kind in WORKLOAD_KINDS else []
     )
@@ -28,14 +29,16 @@ def terminating_error(kind: str, snapshot: AppSnapshot) -> SyncError:
 
 
 def not_installed_error(kind: str) -> SyncError:
+    """The cluster does not serve an optional kind."""
     return SyncError(
         SyncErrorReason.NOT_INSTALLED,
         f"this cluster has no {CHILDREN[kind].api_version} {kind}: install it, or remove that part "
-        f"of the spec; it is looked for every {POLL_INTERVAL:.0f} s, and the app runs without it",
+        f"of the spec; it is checked every {POLL_INTERVAL:.0f} s, and the app runs without it",
     )
 
 
 def name_conflict_error(kind: str, key: AppKey, live: ChildView | None) -> SyncError:
+    """An object with another owner, or none, has the name of the child."""
     if live is not None and live.owner_uid:
         advice = "it belongs to another controller: rename one of the two"
     else:
@@ -51,18 +54,19 @@ def name_conflict_error(kind: str, key: AppKey, live: ChildView | None) -> SyncE
 
 
 def sync_error(kind: str, error: ApiError) -> SyncError:
+    """Turn an answer of the API server to a write of a child into an error of the status."""
     text = f"{kind}: {error.message}"
     if isinstance(error, InvalidError):
         if "field is immutable" in error.message:
             text = _INVALID_VALUE.sub(": ", text) + (
                 " - Kubernetes cannot change that field in place: delete the "
-                f"{kind} and it is made anew"
+                f"{kind} and it is recreated"
             )
         return SyncError(SyncErrorReason.INVALID_SPEC, text)
     if isinstance(error, ForbiddenError):
         return SyncError(_forbidden_reason(error), text)
     if isinstance(error, NotFoundError):
-        # An object that is not there has a reason; a kind that is not served has none.
+        # The answer has a reason for a missing object, and none for a kind that is not served.
         if not error.reason and kind in {resource.kind for resource in OPTIONAL_CHILDREN}:
             return not_installed_error(kind)
         return SyncError(SyncErrorReason.NAMESPACE_TERMINATING, text)

@@ -1,4 +1,4 @@
-"""Carries out what ``heal.children`` decides: looks, applies, hands over, deletes."""
+"""Writes the children of apps: creates, applies, hands over replicas, prunes."""
 
 import logging
 from collections.abc import Awaitable
@@ -18,6 +18,8 @@ from selfhealing.apply.child_diff import (
     find_prune_targets,
     handover_replicas,
     has_already_run,
+    initial_manifest,
+    scale_target_kind,
 )
 from selfhealing.apply.reset import reset_to_desired
 from selfhealing.apply.result import ChildChange, SyncError, SyncResult
@@ -50,14 +52,14 @@ logger = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 _UNUSED_RESOURCE_VERSION: Final = "1"
-"""A resource version that no object has: etcd's first revision is used up before any object."""
+"""A resource version that no object has: etcd's first revision precedes every object."""
 _HANDOVER_ATTEMPTS: Final = 5
 _RELEASE_ATTEMPTS: Final = 5
 
 
 @dataclass(slots=True)
 class _Progress:
-    """One sync: what it goes by, and what has been done so far."""
+    """The input of one sync and its result so far."""
 
     snapshot: AppSnapshot
     inputs: ReconcileInput
@@ -79,14 +81,14 @@ class _Progress:
 
 
 class ChildSync:
-    """Keeps the children of apps as their specs say."""
+    """Applies the children of apps."""
 
     def __init__(self, client: Client, store: Store, optional_kinds: OptionalKinds) -> None:
         self._client = client
         self._optional_kinds = optional_kinds
         self._store = store
         self._mutated_manifests: dict[str, bytes] = {}
-        """By uid, the children of which an apply did not bring what was applied."""
+        """By UID, the answers to applies that differ from what was applied."""
 
     async def sync_children(
         self, snapshot: AppSnapshot, inputs: ReconcileInput, overrides: Overrides
@@ -102,13 +104,13 @@ class ChildSync:
         """
         desired = build_children(inputs.owner, inputs.spec, overrides, inputs.pod_template)
         progress = _Progress(snapshot, inputs)
-        # Removals first: an autoscaler must not act on replicas that are set by hand again.
+        # Pruning comes first: an autoscaler must not act on replicas that the spec sets again.
         for prune in find_prune_targets(snapshot, desired):
             await _collect_error(prune.kind, progress, self._prune_child(prune, progress))
-        # Then in order: an autoscaler that does not find its Deployment reports an error.
+        # The Deployment comes before its autoscaler, which would report an error without it.
         for child in desired:
-            if _scale_target_kind(child) in progress.conflicting_kinds:
-                continue  # it would scale somebody else's pods
+            if scale_target_kind(child) in progress.conflicting_kinds:
+                continue  # it would scale the pods of another owner
             if self._optional_kinds.is_missing(child["kind"]):
                 progress.errors.append(not_installed_error(child["kind"]))
                 continue
@@ -123,7 +125,7 @@ class ChildSync:
         progress.changes.append(ChildChange(prune.kind, None))
 
     async def _delete_child(self, key: AppKey, target: PruneTarget) -> None:
-        """Delete a child; one that makes pods stays until they have stopped."""
+        """Delete a child; a workload stays until its pods have stopped."""
         kind = target.kind
         raw = await self._client.delete(
             CHILDREN[kind],
@@ -143,7 +145,7 @@ class ChildSync:
         live = snapshot.children.get(kind)
         if has_already_run(progress.inputs.previous_status.job, live, desired):
             return
-        latest = self._store.snapshot(key) or snapshot  # with what has just been removed
+        latest = self._store.snapshot(key) or snapshot  # with the deletions of this sync
         if (blocking_kind := find_blocking_workload(latest, desired)) is not None:
             progress.errors.append(terminating_error(blocking_kind, snapshot))
             return
@@ -171,14 +173,14 @@ class ChildSync:
             progress.changes.append(ChildChange(kind, child_action))
 
     async def _create_child(self, desired: Json, progress: _Progress) -> bool:
-        """Make a child of a new app with one request; False when it needs a look first.
+        """Create a child of a new app with one request; False when it has to be read first.
 
-        A version that no object has makes it a conflict if there is an object of that name: a
-        stranger's is not overwritten, not even one that came a moment ago.
+        With a resource version that no object has, the apply is a conflict if an object of that
+        name exists: an object of another owner is never overwritten, however new it is.
         """
         if not _is_new(progress.app):
             return False
-        body = _initial_manifest(desired, progress.min_replicas)
+        body = initial_manifest(desired, progress.min_replicas)
         body = {
             **body,
             "metadata": {**body["metadata"], "resourceVersion": _UNUSED_RESOURCE_VERSION},
@@ -191,27 +193,27 @@ class ChildSync:
         return True
 
     async def _get_live(self, app: AppView, kind: str) -> ChildView | None:
-        """Ask the API server for a child that the watch does not show.
+        """Read a child that the cache does not hold from the API server.
 
-        The watch sees only labelled objects, and may be behind: before the first write the object
-        itself is asked for, so that a stranger's is never overwritten.
+        The watch delivers only labelled objects, and may be behind. The object is read before the
+        first write, so that one of another owner is never overwritten.
         """
         raw = await self._client.get(CHILDREN[kind], app.key.namespace, app.key.name)
         if raw is None:
             return None
         view = CHILD_VIEWS[kind](raw)
-        if view.owner_uid == app.uid:  # no watch would tell of the end of a stranger
+        if view.owner_uid == app.uid:  # no watch reports the deletion of an unowned one
             self._store.upsert_child(app.key, view)
         return view
 
     async def _ensure_app_exists(self, app: AppView) -> None:
-        """Make sure that an app still exists before a child of it is made.
+        """Check that an app still exists before a child of it is created again.
 
-        A child that is gone may be gone with its owner, of whose end the watch has not told yet, or
-        never will. A new app, without a status, has just been seen.
+        A child may be gone because its app is deleted, which the watch has not reported yet. An app
+        without a status is new and is not checked.
 
         Raises:
-            GoneError: the app is gone.
+            AppDeletedError: the app is deleted.
         """
         if _is_new(app):
             return
@@ -222,7 +224,7 @@ class ChildSync:
             or "deletionTimestamp" in raw["metadata"]
         ):
             raise AppDeletedError(
-                404, "Gone", "the resource is gone: its children are not made anew"
+                404, "Gone", "the resource is deleted: its children are not recreated"
             )
 
     async def _apply_child(
@@ -230,7 +232,7 @@ class ChildSync:
     ) -> None:
         app, resource = progress.app, CHILDREN[desired["kind"]]
         if live is None:
-            body = _initial_manifest(desired, progress.min_replicas)
+            body = initial_manifest(desired, progress.min_replicas)
             raw = await self._client.apply(resource, body, names.FIELD_MANAGER)
         else:
             live = await self._hand_over_replicas(live, desired, progress)
@@ -243,22 +245,24 @@ class ChildSync:
         self._store_response(app.key, desired, raw)
 
     def _store_response(self, key: AppKey, desired: Json, raw: Json) -> None:
-        """Store the answer to an apply; an answer that is not what was applied is remembered."""
+        """Store the answer to an apply; remember one that differs from what was applied."""
         kind = desired["kind"]
         view = CHILD_VIEWS[kind](raw)
         self._store.upsert_child(key, view)
         self._mutated_manifests.pop(view.uid, None)
         if diff_child(view.owner_uid, view, desired) is ChildAction.REVERT_DRIFT:
             self._mutated_manifests[view.uid] = view.manifest_json
-            logger.warning("%s: something rewrites the %s as it is applied: a webhook?", key, kind)
+            logger.warning(
+                "%s: something rewrites the %s as it is applied: a mutating webhook?", key, kind
+            )
 
     async def _hand_over_replicas(
         self, live: ChildView, desired: Json, progress: _Progress
     ) -> ChildView:
-        """Let another manager own the replicas that the operator lets go of; returns what is live.
+        """Give the ownership of ``replicas`` to the handover manager; return the live child.
 
-        The version makes it a conflict if the autoscaler has moved them meanwhile: then they are
-        looked at again, and mostly there is nothing left to hand over.
+        With its resource version in the apply, it is a conflict if the autoscaler has changed the
+        replicas meanwhile: then the child is read again.
         """
         kind, meta = desired["kind"], desired["metadata"]
         for _ in range(_HANDOVER_ATTEMPTS):
@@ -288,12 +292,14 @@ class ChildSync:
                 live = current
             else:
                 return CHILD_VIEWS[kind](raw)
-        raise ConflictError(409, "Conflict", "the Deployment changes all the time")
+        message = f"the Deployment changed {_HANDOVER_ATTEMPTS} times in a row"
+        raise ConflictError(409, "Conflict", message)
 
     async def _reset_spec(self, key: AppKey, live: ChildView, desired: Json) -> bool:
-        """Take away from ``live`` what stands in the way of an apply.
+        """Remove fields of ``live`` that conflict with the desired ones.
 
-        Returns False when that is nothing, or would not help either: then the spec is wrong.
+        Returns:
+            False when there are none, or the result is refused, too: then the spec is invalid.
         """
         spec = orjson.loads(live.manifest_json)["spec"]
         new_spec = reset_to_desired(spec, desired["spec"])
@@ -301,7 +307,7 @@ class ChildSync:
             return False
         resource = CHILDREN[live.kind]
         operations = [
-            # Makes it a conflict if the object is no longer the one that was looked at.
+            # A conflict if the object has changed since it was read.
             {
                 "op": "replace",
                 "path": "/metadata/resourceVersion",
@@ -319,10 +325,10 @@ class ChildSync:
         return True
 
     async def _release_reset_fields(self, key: AppKey, kind: str, raw: Json) -> None:
-        """Have the manager of a reset own nothing: a field stays for as long as anybody owns it.
+        """Remove the reset manager's entry: a field stays for as long as a manager owns it.
 
-        Its entry is named by its place among the managers, which moves when another writes: then
-        the API server refuses the patch, and the place is looked up anew.
+        The patch names the entry by its index, which changes when another manager writes. Then the
+        API server refuses the patch, and the index is read again.
         """
         resource = CHILDREN[kind]
         live: Json | None = raw
@@ -347,32 +353,12 @@ class ChildSync:
 
 
 def _is_new(app: AppView) -> bool:
-    """Whether an app has no status yet, so that it has just been seen for the first time."""
+    """Whether an app has no status: it is reconciled for the first time."""
     return app.status == b"{}"
 
 
-def _initial_manifest(desired: Json, min_replicas: int) -> Json:
-    """What is applied where there is nothing yet: with the pods that an autoscaler begins with.
-
-    They are handed over to it by the first apply that leaves them out.
-    """
-    replicas = (
-        handover_replicas(None, desired, min_replicas) if desired["kind"] == "Deployment" else None
-    )
-    if replicas is None:
-        return desired
-    return {**desired, "spec": {**desired["spec"], "replicas": replicas}}
-
-
-def _scale_target_kind(child: Json) -> str:
-    """The kind that an autoscaler acts on; empty for other children."""
-    spec = child["spec"]
-    kind: str = (spec.get("scaleTargetRef") or spec.get("targetRef") or {}).get("kind", "")
-    return kind
-
-
 async def _collect_error(kind: str, progress: _Progress, step: Awaitable[None]) -> None:
-    """Carry out ``step``; what the API server refuses becomes a problem that the status shows."""
+    """Await ``step``; an answer that refuses it becomes an error that the status shows."""
     try:
         await step
     except (InvalidError, ForbiddenError, ConflictError, NotFoundError) as error:

@@ -1,4 +1,4 @@
-"""What the watches bring: raw events into the store, the keys they concern to the queue."""
+"""Handlers of watch events: they update the store and enqueue the apps that are concerned."""
 
 import asyncio
 import logging
@@ -30,24 +30,25 @@ WatchEvent = Mapping[str, Any]
 
 
 class EventHandlers:
-    """Keeps the store as the cluster is and asks for work on every app that something changed of.
+    """Updates the store and enqueues every app that has changed.
 
-    Every method takes a watch event ``{type, object}``; a type other than DELETED means "it is so".
+    Every method takes a watch event ``{type, object}``. A type other than DELETED, or none, means
+    that the object exists.
 
     Attributes:
-        relisted: set when a watch had to list anew (an event without a type): what was deleted in
-            the gap, nobody has said.
+        relisted: set when a watch has listed again (an event without a type): objects that were
+            deleted in the gap are not reported.
     """
 
     def __init__(self, store: Store, queue: WorkQueue[AppKey], debounce: float) -> None:
-        """Observe into ``store``; an app is worked on ``debounce`` seconds after its first news."""
+        """An app is reconciled ``debounce`` seconds after the first change of its objects."""
         self._store = store
         self._queue = queue
         self._debounce = debounce
         self.relisted = asyncio.Event()
 
     def on_app(self, event: WatchEvent) -> None:
-        """Take a SelfHealingApp: a new spec is worked on at once."""
+        """Handle a SelfHealingApp; a change of it is reconciled at once."""
         raw = self._extract_object(event)
         key = key_of_app(raw)
         if event["type"] == DELETED:
@@ -59,7 +60,7 @@ class EventHandlers:
             self._queue.add(key)
 
     def on_child(self, event: WatchEvent) -> None:
-        """Take a child that carries the app's label."""
+        """Handle a child with the app's label."""
         raw = self._extract_object(event)
         key = key_of_child(raw)
         view = CHILD_VIEWS[raw["kind"]](raw)
@@ -70,20 +71,20 @@ class EventHandlers:
             self._enqueue(key)
 
     def on_pod(self, event: WatchEvent) -> None:
-        """Take a pod that carries the app's label."""
+        """Handle a pod with the app's label."""
         raw = self._extract_object(event)
         key = key_of_pod(raw)
         if key is None:
             return
         if event["type"] == DELETED:
-            self._store.upsert_pod(key, pod_view(raw))  # its last state may be news
+            self._store.upsert_pod(key, pod_view(raw))  # its last state may count
             self._store.delete_pod(raw["metadata"]["uid"], parse_resource_version(raw["metadata"]))
             self._enqueue(key)
         elif self._store.upsert_pod(key, pod_view(raw)):
             self._enqueue(key)
 
     def on_kill_event(self, event: WatchEvent) -> None:
-        """Take a kubelet's Event about a killed container."""
+        """Handle the kubelet's Event about a killed container."""
         if event["type"] == DELETED:
             return
         view = container_kill_event(event["object"])
@@ -92,7 +93,7 @@ class EventHandlers:
             self._enqueue(key)
 
     def on_config(self, event: WatchEvent) -> None:
-        """Take a ConfigMap or a Secret, of which only a digest is kept."""
+        """Handle a ConfigMap or a Secret, of which only a digest is stored."""
         view = config_digest(self._extract_object(event))
         if event["type"] == DELETED:
             readers = self._store.config_index.delete(view.kind, view.key, view.uid)
@@ -102,7 +103,7 @@ class EventHandlers:
             self._enqueue(key)
 
     def on_missing(self, kind: str, uid: str, key: AppKey) -> None:
-        """Take it that an object is gone, though no watch said so."""
+        """Handle an object that is deleted although no watch has reported it."""
         if kind in CONFIG_KINDS:
             for reader in self._store.config_index.delete(kind, key, uid):
                 self._queue.add(reader)

@@ -1,6 +1,6 @@
-"""Sees to it that each action has its evidence before it is carried out, once.
+"""Collects the evidence of each action once, before the action is carried out.
 
-Evidence is a courtesy to people: it keeps no app from being healed for more than a moment.
+An action waits for its evidence for MAX_EVIDENCE_DELAY at most.
 """
 
 import logging
@@ -22,23 +22,23 @@ logger = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 EVIDENCE_WINDOW: Final = timedelta(minutes=5)
-"""How long after an app was left to people its evidence is still worth taking."""
+"""For how long after an app is quarantined its evidence is collected."""
 
 MAX_EVIDENCE_DELAY: Final = timedelta(minutes=1)
-"""How long an action waits for its evidence while the API server is out of reach for it."""
+"""How long an action waits for its evidence while the API server is unavailable."""
 
 _ActionKey = tuple[str, int, datetime]
-"""An action: ids begin anew where an app is made anew, or its status is lost."""
+"""An action: the UID of the app, the id and the time. Ids start again with a new app or status."""
 
 
 class EvidenceCollector:
-    """Takes the evidence of what was decided."""
+    """Collects the evidence that stored records lack."""
 
     def __init__(self, client: Client) -> None:
-        """Look and write by ``client``."""
+        """Read and write by ``client``."""
         self._store = EvidenceStore(client)
         self._collected: dict[AppKey, tuple[_ActionKey, str | None]] = {}
-        """By app, where the evidence is that no record names yet; None where there is none."""
+        """By app, the key of evidence that no stored record names yet; None where there is none."""
 
     async def collect(
         self,
@@ -77,7 +77,7 @@ class EvidenceCollector:
         return {action.id: evidence_key} if evidence_key else {}
 
     def forget_app(self, key: AppKey) -> None:
-        """The app is gone."""
+        """Forget an app that is deleted."""
         self._collected.pop(key, None)
 
     async def _collect_for_action(
@@ -97,7 +97,9 @@ class EvidenceCollector:
         except UnavailableError as error:
             if now < action.at + MAX_EVIDENCE_DELAY:
                 raise
-            logger.warning("%s: healing goes on without evidence: %s", snapshot.app.key, error)
+            logger.warning(
+                "%s: remediation continues without evidence: %s", snapshot.app.key, error
+            )
         except Exception:
-            logger.exception("%s: a fault of the operator: there is no evidence", snapshot.app.key)
+            logger.exception("%s: internal error: there is no evidence", snapshot.app.key)
         return None

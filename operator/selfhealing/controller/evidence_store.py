@@ -1,7 +1,6 @@
-"""Takes evidence before an action: looks at what the action will destroy, and keeps it.
+"""Saves the evidence of an action: the pod, its Events, logs and usage before they are gone.
 
-Evidence is a courtesy to people: what of it cannot be had, in time or at all, is left out with a
-word about why, and healing goes on.
+A part that cannot be read in time is left out, with the reason, and remediation continues.
 """
 
 import asyncio
@@ -34,17 +33,17 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 READ_TIMEOUT: Final = 5.0
-"""Seconds for the pod, and again for its Events and logs: a silent node's kubelet never answers."""
+"""Seconds for the pod, and again for its Events and logs: a lost node's kubelet does not answer."""
 LOG_TAIL_LINES: Final = 40
 LOG_LIMIT_BYTES: Final = 64 * 1024
-"""So much of a log is read at most. Far more than is kept: the server cuts the end, and the end
-tells the most."""
+"""The most of a log that is read, far more than is saved: the server cuts off the end, which is the
+part that matters."""
 MAX_EVENTS: Final = 200
-"""Events that are read; there are more only if somebody makes them up."""
+"""The most Events of a pod that are read."""
 
 
 class EvidenceStore:
-    """Keeps what was found before each of an app's last actions, in one ConfigMap per app."""
+    """Saves the evidence of an app's last actions in one ConfigMap per app."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -57,30 +56,29 @@ class EvidenceStore:
         desired_template: Json | None,
         stable_template: Json | None,
     ) -> str | None:
-        """Write down what there is to be seen, unless that has been done for this action before.
+        """Collect and save the evidence of an action, unless it is saved already.
 
-        What was found first stays: an operator that comes back after a crash may look at what is
-        left after the action.
+        The first evidence stays: after a crash the action may have been carried out already.
 
         Args:
-            app: the app that is healed.
-            action: what will be done.
-            pod_name: the pod that it will be done to, or one that shows the illness.
-            wanted: the pod template that the spec asks for; only where another is gone back to.
-            kept: that other pod template.
+            app: the app.
+            action: the action that will be carried out.
+            pod_name: the pod of the action, or one that shows the diagnosis; None for no pod.
+            desired_template: the pod template of the spec, to compare with ``stable_template``.
+            stable_template: the pod template of the stable revision, if that is another one.
 
         Returns:
-            The key of the evidence; None when it could not be kept.
+            The key of the evidence in the ConfigMap; None when it cannot be saved.
 
         Raises:
-            UnavailableError: the API server is out of reach; the same may succeed later.
+            UnavailableError: the API server is out of reach.
         """
         name = config_map_name(app.key.name)
         try:
             live = await self._client.get(CONFIG_MAPS, app.key.namespace, name)
             if live is not None and not _is_owned_by(live, app):
                 logger.warning(
-                    "%s: no evidence is kept: there is a ConfigMap %s that this app did not make",
+                    "%s: no evidence saved: the ConfigMap %s belongs to another owner",
                     app.key,
                     name,
                 )
@@ -96,7 +94,7 @@ class EvidenceStore:
         except ApiError as error:
             if is_outage(error):
                 raise
-            logger.warning("%s: no evidence is kept: %s", app.key, error)
+            logger.warning("%s: no evidence saved: %s", app.key, error)
             return None
         return evidence_key(action)
 
@@ -108,23 +106,23 @@ class EvidenceStore:
         desired_template: Json | None,
         stable_template: Json | None,
     ) -> EvidenceBundle:
-        """Look at everything at once: no gap makes another one."""
+        """Read all parts at the same time; each may fail alone."""
         missing: list[str] = []
         pod: Json | None = None
         events: list[Json] | None = None
         usage: Sequence[Json] | None = None
         logs: Sequence[ContainerLog | None] = ()
         if pod_name is not None:
-            pod = await _try_read(f"the pod {pod_name}", self._get_pod(app, pod_name), missing)
+            pod = await _try_read(f"pod {pod_name}", self._get_pod(app, pod_name), missing)
         if pod is not None:
             log_reads = [
                 _try_read(_describe_log(log), self._read_log(app, pod, log), missing)
                 for log in find_log_sources(pod)
             ]
             events, usage, logs = await asyncio.gather(
-                _try_read("its Events", self._list_events(app, pod["metadata"]["uid"]), missing),
+                _try_read("Events", self._list_events(app, pod["metadata"]["uid"]), missing),
                 _try_read(
-                    "its use of CPU and memory",
+                    "CPU and memory usage",
                     self._get_usage(app, pod["metadata"]["name"]),
                     missing,
                 ),
@@ -146,7 +144,7 @@ class EvidenceStore:
     async def _get_pod(self, app: AppKey, name: str) -> Json:
         pod = await self._client.get(PODS, app.namespace, name)
         if pod is None:
-            raise NotFoundError(404, "NotFound", "it is gone already")
+            raise NotFoundError(404, "NotFound", "the pod is deleted")
         return pod
 
     async def _list_events(self, app: AppKey, uid: str) -> list[Json]:
@@ -164,7 +162,7 @@ class EvidenceStore:
             if item["metadata"]["name"] == pod:
                 containers: Sequence[Json] = item.get("containers") or ()
                 return containers
-        raise NotFoundError(404, "NotFound", "it has not been measured yet")
+        raise NotFoundError(404, "NotFound", "the pod is not measured yet")
 
     async def _read_log(self, app: AppKey, pod: Json, source: LogSource) -> ContainerLog:
         text = await self._client.read_log(
@@ -180,9 +178,9 @@ class EvidenceStore:
     async def _write_config_map(
         self, app: AppView, live: Json | None, data: dict[str, str | None]
     ) -> None:
-        """Write into the ConfigMap that was looked at, or make it.
+        """Patch the ConfigMap that was read, or create it.
 
-        With its uid in the patch, another that has taken its name meanwhile refuses it.
+        The UID in the patch makes it a conflict if another ConfigMap has that name meanwhile.
         """
         name = config_map_name(app.key.name)
         if live is not None:
@@ -200,7 +198,7 @@ class EvidenceStore:
 
 
 async def _try_read(description: str, request: Awaitable[T], missing: list[str]) -> T | None:
-    """What was asked for; None when it cannot be had, of which ``gaps`` then tells."""
+    """Await a request; on failure return None and add the reason to ``missing``."""
     try:
         async with asyncio.timeout(READ_TIMEOUT):
             return await request
@@ -212,8 +210,8 @@ async def _try_read(description: str, request: Awaitable[T], missing: list[str])
 
 
 def _describe_log(source: LogSource) -> str:
-    run = "the previous log" if source.previous else "the log"
-    return f"{run} of its container {source.container}"
+    run = "previous log" if source.previous else "log"
+    return f"{run} of container {source.container}"
 
 
 def _is_owned_by(live: Json, app: AppView) -> bool:

@@ -1,4 +1,4 @@
-"""The small HTTP servers: metrics, and health while kopf's own does not answer yet."""
+"""HTTP servers for metrics, and for health until kopf's own server answers."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -12,12 +12,12 @@ logger = logging.getLogger(__name__)
 
 
 class HttpEndpoint:
-    """Answers one path on one port."""
+    """Serves one path on one port."""
 
     def __init__(
         self, port: int, path: str, handler: Callable[[web.Request], Awaitable[web.Response]]
     ) -> None:
-        """Prepare to let ``answer`` answer; port 0 means no server at all."""
+        """``handler`` answers the requests; port 0 means that no server is started."""
         self._port = port
         self._path = path
         self._handler = handler
@@ -26,7 +26,7 @@ class HttpEndpoint:
     async def start(self) -> None:
         """Listen on the port.
 
-        A port that is taken is no reason not to heal: it is logged, and there is no such endpoint.
+        A port that is in use is logged, and the operator runs without this endpoint.
         """
         if not self._port:
             return
@@ -39,7 +39,9 @@ class HttpEndpoint:
         except OSError as error:
             name = self._path.strip("/")
             logger.warning(
-                "no %s: %s; choose another port, see selfhealing-operator --help", name, error
+                "no endpoint for %s: %s; choose another port, see selfhealing-operator --help",
+                name,
+                error,
             )
 
     async def stop(self) -> None:
@@ -60,7 +62,7 @@ def metrics_endpoint(port: int) -> HttpEndpoint:
 
 
 def startup_health_endpoint(port: int) -> HttpEndpoint:
-    """``/healthz`` of an operator that is well and waits; kopf's own answers after the start."""
+    """``/healthz`` while the operator waits for its CRD; kopf's own server answers after that."""
 
     async def handle(_: web.Request) -> web.Response:
         return web.json_response({"waiting": "for the API server and the SelfHealingApp kind"})

@@ -1,8 +1,8 @@
-"""kopf's side: what is watched, how it logs in, starts, stops and is asked whether it lives.
+"""kopf's handlers: watches, login, startup, cleanup and the liveness probe.
 
-Only level-triggered ``on.event`` handlers are used, each a line: an own queue does what kopf's
-change handlers would do with patches, annotations and finalizers on the user's resource
-(docs/decisions/0007-kopf-events-only.md).
+Only level-triggered ``on.event`` handlers are used. A work queue replaces kopf's change handlers,
+which need patches, annotations and finalizers on the user's resource
+(docs/adr/0007-kopf-events-only.md).
 """
 
 import logging
@@ -30,25 +30,25 @@ from selfhealing.kube.resources import (
 logger = logging.getLogger(__name__)
 
 LIST_PAGE_SIZE = 100
-"""Objects in one page of kopf's first lists: bounds the memory that a large cluster needs."""
+"""Objects in one page of kopf's first lists: it limits the memory that a large cluster needs."""
 
 WORKER_IDLE_TIMEOUT = 0.02
 """Seconds for which kopf's worker of an object waits for its next event.
 
-It holds the last raw object meanwhile, so this and ``PAGE`` together say how many whole objects are
-alive during the first lists; the figures are in docs/decisions/0007-kopf-events-only.md.
+The worker holds the last raw object meanwhile, so this and LIST_PAGE_SIZE decide how many raw
+objects are in memory during the first lists (measured in docs/adr/0007-kopf-events-only.md).
 """
 
 
 def register_handlers(
     registry: kopf.OperatorRegistry, settings: Settings, health_port: int = 0
 ) -> "HandlerRegistry":
-    """Put every handler into ``registry``; ``health_port`` is that of the process' own probes."""
+    """Register every handler; ``health_port`` is the port of the process's own probes."""
     return HandlerRegistry(registry, settings, health_port)
 
 
 class HandlerRegistry:
-    """The handlers, around the operator that the startup handler makes."""
+    """The handlers, and the manager that the startup handler creates."""
 
     def __init__(
         self, registry: kopf.OperatorRegistry, settings: Settings, health_port: int
@@ -79,9 +79,8 @@ class HandlerRegistry:
                 try:
                     method(self.manager.event_handlers, event)
                 except Exception:
-                    # kopf never retries an event; the next one of the object, or the next list,
-                    # brings the same again.
-                    logger.exception("a %s could not be taken in", resource.kind)
+                    # kopf does not retry events: the next event or list has the object again.
+                    logger.exception("could not handle an event of a %s", resource.kind)
 
         kopf.on.event(
             resource.group or "",
@@ -94,8 +93,8 @@ class HandlerRegistry:
     async def _on_startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
         configure_kopf(settings, self._settings)
         self.manager = await Manager.create(self._settings, watched_namespaces(self._settings))
-        # kopf looks what is served right after this, and later only at the moment in which a CRD
-        # is made: too soon, when the API server is slow to serve the new kind.
+        # kopf reads which kinds are served after this, and later only when a CRD is created: too
+        # soon if the API server is slow to serve the new kind.
         await self.manager.wait_for_crd(self._health_port)
         await self.manager.start()
 
@@ -111,7 +110,7 @@ class HandlerRegistry:
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
-    """No last-seen states: kopf would copy every object that changes, and nobody would read it."""
+    """Stores no last-seen state: kopf would copy every changed object, and nothing reads it."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:  # noqa: ANN401 - kopf's kwargs
         return kopf.BodyEssence()
@@ -124,9 +123,11 @@ class _NoDiffBase(kopf.DiffBaseStorage):
 
 
 def configure_kopf(settings: kopf.OperatorSettings, operator_settings: Settings) -> None:
-    """Set kopf up for level-triggered watching; the figures behind this are in docs/decisions."""
-    settings.posting.enabled = False  # Events are the recorder's
-    settings.peering.standalone = True  # a stranger's peering must not pause us; we use a Lease
+    """Configure kopf for level-triggered watches; docs/adr/0007 has the measurements."""
+    settings.posting.enabled = False  # the recorder writes Events
+    settings.peering.standalone = (
+        True  # another operator's peering must not pause this one: a Lease elects
+    )
     settings.scanning.disabled = bool(operator_settings.namespaces)  # needs cluster-wide rights
     settings.queueing.worker_limit = None  # a limit would count idle workers and starve the rest
     settings.queueing.idle_timeout = WORKER_IDLE_TIMEOUT
@@ -151,7 +152,7 @@ def _resource_selector(resource: Resource) -> tuple[str, str, str]:
 
 
 def watched_namespaces(settings: Settings) -> Sequence[str]:
-    """The namespaces that kopf watches: ours, or those of ``kopf run --namespace``."""
+    """The namespaces that kopf watches: those of ``kopf run --namespace``, else of the settings."""
     context = click.get_current_context(silent=True)
     from_command_line = context.params.get("namespaces") if context is not None else None
     return tuple(from_command_line or settings.namespaces)

@@ -1,4 +1,4 @@
-"""Is the operator alive? Told by a heartbeat of its event loop and by the age of its work."""
+"""Liveness of the operator: the delay of its event loop and the age of its work queue."""
 
 import asyncio
 from typing import Final
@@ -11,20 +11,20 @@ HEARTBEAT_INTERVAL: Final = 1.0
 
 
 class StalledError(RuntimeError):
-    """The operator runs but gets nothing done; the message says what is behind."""
+    """The event loop or the work queue is too far behind; the message says which."""
 
 
 class Heartbeat:
-    """Beats once a second in the event loop, and measures how late it is."""
+    """Runs once a second in the event loop, and measures how late it is."""
 
     def __init__(self, queue: WorkQueue[AppKey], limit: float) -> None:
-        """Watch the loop and ``queue``; ``limit`` seconds behind is stalled."""
+        """``limit`` is the delay in seconds at which the operator counts as stalled."""
         self._queue = queue
         self._limit = limit
         self._last_beat = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
-        """Beat, for ever."""
+        """Record the time and the queue's metrics every second, for ever."""
         while True:
             self._last_beat = asyncio.get_running_loop().time()
             WORKQUEUE_DEPTH.set(self._queue.depth())
@@ -32,11 +32,11 @@ class Heartbeat:
             await asyncio.sleep(HEARTBEAT_INTERVAL)
 
     def check_liveness(self, *, is_reconciling: bool) -> dict[str, float]:
-        """Say how far behind the loop and the queue are, in seconds.
+        """Return how far behind the event loop and the queue are, in seconds.
 
         Args:
-            working: whether the queue is being worked on (a replica that does not lead lets it
-                wait).
+            is_reconciling: whether workers take keys from the queue; on a replica that does not
+                lead they do not.
 
         Raises:
             StalledError: one of them is too far behind.

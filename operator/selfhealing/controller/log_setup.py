@@ -1,7 +1,4 @@
-"""Log lines: text for people in a terminal, JSON for machines.
-
-Every decision is one line, with the app's key.
-"""
+"""Configures logging: text in a terminal, else JSON."""
 
 import logging
 import sys
@@ -18,15 +15,15 @@ NOISY_LOGGERS: Final = (
     "kopf._core.engines.activities",
     "aiohttp.access",
 )
-"""Loggers that tell of every handler call; theirs is shown from warnings on."""
+"""Loggers that log every handler call: they are shown from warnings on."""
 
 
 def configure_logging(log_format: Literal["auto", "text", "json"], level: str) -> None:
-    """Set the process's logging up.
+    """Configure the root logger of the process.
 
     Args:
-        form: "auto" is text when standard error is a terminal, else JSON.
-        level: the least that is logged.
+        log_format: "auto" is text when standard error is a terminal, else JSON.
+        level: the lowest level that is logged.
     """
     handler = logging.StreamHandler(sys.stderr)
     if log_format == "text" or (log_format == "auto" and sys.stderr.isatty()):
@@ -45,6 +42,6 @@ def configure_logging(log_format: Literal["auto", "text", "json"], level: str) -
 
 
 def quiet_libraries(level: str) -> None:
-    """Let the libraries speak only when something is wrong, unless everything is wanted."""
+    """Show only warnings of the libraries, unless ``level`` is debug."""
     for name in NOISY_LOGGERS:
         logging.getLogger(name).setLevel(level.upper() if level == "debug" else logging.WARNING)

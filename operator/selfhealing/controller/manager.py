@@ -1,4 +1,4 @@
-"""The operator as a whole: what it is made of, in which order it starts, and how it ends."""
+"""The manager: builds the parts of the operator, starts them in order and stops them."""
 
 import asyncio
 import logging
@@ -30,19 +30,19 @@ from selfhealing.kube.resources import CONFIG_SOURCES
 logger = logging.getLogger(__name__)
 
 SPARE_CONNECTIONS = 4
-"""Beside one for each worker: Events, the Lease, lists."""
+"""Connections besides one for each worker: for Events, the Lease and lists."""
 
 
 class Manager:
-    """Everything between the watches and the writes, for one process.
+    """All parts of the operator in one process.
 
     Attributes:
-        observer: takes what the watches bring.
-        failure: what ended the operator, if it did not end by being asked to.
+        event_handlers: handle the events of kopf's watches.
+        failure: the error that ended the operator; None after an ordinary stop.
     """
 
     def __init__(self, client: Client, settings: Settings, namespaces: Sequence[str]) -> None:
-        """Put the parts together, inside a running event loop; nothing is started yet."""
+        """Build the parts inside a running event loop; nothing is started."""
         clock = asyncio.get_running_loop().time
         self._settings = settings
         self._client = client
@@ -81,7 +81,7 @@ class Manager:
 
     @classmethod
     async def create(cls, settings: Settings, namespaces: Sequence[str]) -> "Manager":
-        """Log in and put the operator together."""
+        """Load the credentials and build the manager."""
         configuration = await load_configuration()
         client = Client(
             configuration, settings.request_timeout, settings.workers + SPARE_CONNECTIONS
@@ -91,7 +91,7 @@ class Manager:
     async def wait_for_crd(self, health_port: int) -> None:
         """Wait until the API server answers and knows the SelfHealingApp kind.
 
-        Meanwhile the probes of the operator's own pod are answered on ``health_port``, if not 0.
+        Meanwhile ``/healthz`` is served on ``health_port``, if that is not 0.
         """
         if not await self._cache_sync.not_ready_reason():
             return
@@ -103,12 +103,12 @@ class Manager:
             await endpoint.stop()
 
     async def start(self) -> None:
-        """Start everything in the background."""
+        """Start the operator in the background."""
         await self._metrics_endpoint.start()
         self._task = asyncio.create_task(self._run(), name="selfhealing operator")
 
     async def stop(self) -> None:
-        """Stop working, give the lease back, close the connections."""
+        """Stop the workers, release the lease and close the connections."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -118,11 +118,11 @@ class Manager:
         await self._client.__aexit__()
 
     def check_liveness(self) -> dict[str, float]:
-        """Say how far behind the operator is; raises StalledError when that is too far."""
+        """Return how far behind the operator is; raises StalledError when it is too far."""
         return self._heartbeat.check_liveness(is_reconciling=self._is_reconciling)
 
     async def _run(self) -> None:
-        """Run for ever; whatever fails ends the process, so that it is started again."""
+        """Run for ever; an error ends the process, so that Kubernetes restarts it."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._heartbeat.run())
@@ -145,17 +145,17 @@ class Manager:
         except BaseExceptionGroup as group:
             self.failure = group.exceptions[0]
             logger.exception(
-                "the operator ends, to be started again: %s", self.failure, exc_info=self.failure
+                "the operator stops, to be restarted: %s", self.failure, exc_info=self.failure
             )
-            # kopf stops its watches on a signal; there is no other way to ask it under `kopf run`.
+            # Under `kopf run` a signal is the only way to make kopf stop its watches.
             signal.raise_signal(signal.SIGTERM)
 
 
 def leader_election_config(settings: Settings) -> LeaderElectionConfig | None:
-    """The rules of the leader election, or None when there is none.
+    """Return the configuration of the leader election; None when it is off.
 
     Raises:
-        SettingsError: an election is wanted but the Lease has no namespace to be in.
+        SettingsError: leader election is on, and the namespace of the Lease is unknown.
     """
     namespace = settings.lease_namespace or own_namespace()
     if settings.leader_election == "off" or (

@@ -1,7 +1,7 @@
-"""How much memory the pods use, of those apps that want more of it before they are killed.
+"""Memory usage of pods, for apps with spec.healing.memory: it warns before a pod is killed.
 
-Asked of the metrics API at a steady pace, in one list for each namespace with such apps; nothing is
-asked where there are none. That API may not be served: then this says so once and asks seldom.
+The metrics API is polled with one list for each namespace that has such apps. When the API is not
+served, that is logged once and retried every UNAVAILABLE_POLL_INTERVAL.
 """
 
 import asyncio
@@ -29,27 +29,27 @@ from selfhealing.remediation.policy import scale_memory_horizon
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL: Final = 15.0
-"""Seconds between two looks, times the scale of healing: metrics-server measures as often."""
+"""Seconds between two polls, times the setting healing_scale: metrics-server measures as often."""
 
 MIN_POLL_INTERVAL: Final = 5.0
-"""However small the scale is."""
+"""The shortest interval, however small the scale is."""
 
 UNAVAILABLE_POLL_INTERVAL: Final = 300.0
-"""Seconds until it is tried again where the API is not served, or not to this operator."""
+"""Seconds until the next poll when the API is not served or forbidden."""
 
 MAX_SAMPLES: Final = 10
-"""Measurements that are kept of each pod."""
+"""The samples that are kept of each pod."""
 
 MAX_SELECTOR_APPS: Final = 50
-"""Apps that are asked for by name; of more in one namespace, all that there are."""
+"""The most apps of a namespace that a label selector names; of more, all pods are listed."""
 
 OPT_IN: Final = b'"memory":{"max":'
-"""What stands in the stored spec of an app that asks for it. A text that happens to be in another
-field costs a list, no more."""
+"""The text in the stored spec of an app with spec.healing.memory. The same text in another field
+only costs a list."""
 
 
 class MemoryMetrics:
-    """Watches how the use of memory develops, and wakes the apps where it comes near the limit."""
+    """Polls the memory usage of pods; enqueues an app when another pod nears its limit, or not."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class MemoryMetrics:
         scale: float,
         clock: Callable[[], float],
     ) -> None:
-        """Ask by ``client`` for the apps of ``store``; ``clock`` gives steady seconds."""
+        """``scale`` is the setting healing_scale; ``clock`` returns monotonic seconds."""
         self._client = client
         self._store = store
         self._queue = queue
@@ -70,22 +70,22 @@ class MemoryMetrics:
         )
         self._warned = False
         self._samples: dict[str, tuple[MemorySample, ...]] = {}
-        """By the uid of the pod."""
+        """By the UID of the pod, the oldest sample first."""
         self._trending_pods: dict[AppKey, frozenset[str]] = {}
-        """The pods that climbed at the last look, of the apps that have such."""
+        """By app, the UIDs of the pods that neared the limit at the last poll."""
 
     def samples_for(self, snapshot: AppSnapshot) -> Mapping[str, tuple[MemorySample, ...]]:
-        """What was measured of an app's pods, by uid."""
+        """Return the samples of an app's pods, by UID."""
         return {p.uid: self._samples[p.uid] for p in snapshot.pods if p.uid in self._samples}
 
     async def run(self) -> None:
-        """Look at the pace, for ever."""
+        """Poll at the interval, for ever."""
         while True:
             await asyncio.sleep(self._poll_interval)
             await self.poll()
 
     async def poll(self) -> None:
-        """Look once, if somebody asks for it and the API is not known to be away."""
+        """Poll once, if an app has opted in and no back-off is running."""
         opted_in = [app.key for app in self._store.apps() if OPT_IN in app.spec]
         if opted_in and not self._backoff.retry_after(POD_METRICS.kind):
             await self._collect_samples(opted_in)
@@ -102,19 +102,19 @@ class MemoryMetrics:
             for namespace, app_names in names_by_namespace.items():
                 samples |= await self._list_samples(namespace, app_names)
         except ApiError as error:
-            # Half of what there was is none: what is not measured any more cannot be judged.
+            # Discard all samples when a list fails: partial data would look current.
             self._samples = {}
             self._handle_list_error(error)
             return
         if self._warned:
-            logger.info("the use of memory is measured again")
+            logger.info("memory usage is available again")
         self._warned = False
         self._samples = samples
 
     async def _list_samples(
         self, namespace: str, app_names: Sequence[str]
     ) -> dict[str, tuple[MemorySample, ...]]:
-        """The measurements of the pods of some apps, with what was kept of them before."""
+        """List the samples of the pods of some apps, and append them to the earlier ones."""
         pods = {
             pod.name: pod.uid
             for name in app_names
@@ -132,9 +132,7 @@ class MemoryMetrics:
                 continue
             name, latest = parsed
             previous = self._samples.get(pods[name], ())
-            is_new = (
-                not previous or previous[-1].measured_at < latest.measured_at
-            )  # else it was not measured anew
+            is_new = not previous or previous[-1].measured_at < latest.measured_at
             samples[pods[name]] = (*previous, latest)[-MAX_SAMPLES:] if is_new else previous
         return samples
 
@@ -147,7 +145,7 @@ class MemoryMetrics:
         )
         if not self._warned:
             logger.warning(
-                "the use of memory is not known (spec.healing.memory), asked again every %.0f s: "
+                "memory usage is unknown (spec.healing.memory), retry every %.0f s: "
                 "%s; is metrics-server installed?",
                 interval,
                 error,
@@ -155,7 +153,7 @@ class MemoryMetrics:
         self._warned = True
 
     def _enqueue_changed(self, opted_in: Iterable[AppKey]) -> None:
-        """Have those apps looked at of which another pod climbs now, or one no longer does."""
+        """Enqueue the apps whose set of pods that near the limit has changed."""
         trending: dict[AppKey, frozenset[str]] = {}
         for key in opted_in:
             snapshot = self._store.snapshot(key)

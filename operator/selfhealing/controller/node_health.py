@@ -1,8 +1,8 @@
-"""How many nodes are silent: asked for when the node of a pod is lost, and only then.
+"""Counts unreachable nodes, only when the node of a pod is lost.
 
-One silent node has most likely died; half of them at once are more likely cut off, with all their
-pods still at work. There is no watch on nodes: every kubelet would have something to say every few
-minutes, in the largest objects of the cluster, for a question that is seldom asked.
+One unreachable node has most likely failed. When half of the nodes are unreachable, it is more
+likely the network, and their pods still run. Nodes are not watched: they are large objects that
+every kubelet updates every few minutes, and they are seldom needed.
 """
 
 import asyncio
@@ -19,16 +19,16 @@ from selfhealing.kube.resources import NODES
 logger = logging.getLogger(__name__)
 
 CACHE_TTL: Final = 10.0
-"""Seconds for which a count, or the lack of one, is good."""
+"""Seconds for which a count, or a failure to count, is cached."""
 FORBIDDEN_CACHE_TTL: Final = 600.0
-"""Seconds until it is tried again where it was forbidden: rights seldom change."""
+"""Seconds for which a forbidden list is cached: RBAC seldom changes."""
 
 
 class NodeHealth:
-    """Counts the nodes for whoever asks."""
+    """Counts nodes, with a cache."""
 
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
-        """Count by ``client``; ``clock`` gives steady seconds."""
+        """``clock`` returns monotonic seconds."""
         self._client = client
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -37,20 +37,20 @@ class NodeHealth:
         self._warned = False
 
     async def count_nodes(self) -> NodeCount | None:
-        """Count the nodes, or say what was counted in the last PACE seconds.
+        """Count the nodes, or return the cached count.
 
         Returns:
-            The count; None when it cannot be known now, or the operator has no right to it, as
-            where it serves named namespaces only.
+            The count; None when the list fails, or is forbidden, as for an operator that serves
+            only some namespaces.
         """
-        async with self._lock:  # who comes meanwhile gets the same count
+        async with self._lock:  # concurrent callers share one list
             if self._clock() >= self._expires_at:
                 self._cached, ttl = await self._list_nodes()
                 self._expires_at = self._clock() + ttl
             return self._cached
 
     async def _list_nodes(self) -> tuple[NodeCount | None, float]:
-        """Ask the API server; returns the count and for how long it is good."""
+        """List the nodes; return the count and the seconds for which it is cached."""
         total, unreachable = 0, set()
         try:
             async for node in self._client.list_objects(NODES, None):
@@ -63,7 +63,7 @@ class NodeHealth:
             self._warned = True
             return None, FORBIDDEN_CACHE_TTL
         except ApiError as error:
-            logger.warning("could not count the nodes, again in %.0f s: %s", CACHE_TTL, error)
+            logger.warning("could not count the nodes, retry in %.0f s: %s", CACHE_TTL, error)
             return None, CACHE_TTL
         self._warned = False
         return NodeCount(total, frozenset(unreachable)), CACHE_TTL

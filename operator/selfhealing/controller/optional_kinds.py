@@ -1,8 +1,8 @@
-"""Kinds that a cluster may not serve: listed at a steady pace, and only where an app asks for one.
+"""Kinds that a cluster may not serve: they are polled, and only while an app asks for one.
 
-kopf watches a kind from the moment when it is served, but only where it may watch the kinds of the
-whole cluster; and a watch of a kind that goes away ends in an error. A list every few seconds does
-for what changes once a minute, and tells at the same time whether the kind is there.
+kopf starts a watch when a kind becomes served only if it may watch CRDs in the whole cluster, and a
+watch of a kind that is removed ends in an error. A list every POLL_INTERVAL is enough for objects
+that change once a minute, and shows whether the kind is served.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ from selfhealing.kube.resources import OPTIONAL_CHILDREN, Resource
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL: Final = 10.0
-"""Seconds between two looks."""
+"""Seconds between two lists."""
 
 REQUESTED_BY: Final[Mapping[str, bytes]] = {"VerticalPodAutoscaler": b'"verticalScaling":'}
-"""What stands in the stored spec of an app that asks for a kind. A text that happens to be in
-another field costs a list, no more."""
+"""By kind, the text in the stored spec of an app that asks for it. The same text in another field
+only costs a list."""
 
 
 class OptionalKinds:
-    """Knows which optional kinds are served, and brings their objects into the store."""
+    """Lists the objects of optional kinds into the store, and knows which kinds are served."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
         self,
@@ -41,7 +41,7 @@ class OptionalKinds:
         namespaces: Sequence[str],
         clock: Callable[[], float],
     ) -> None:
-        """Look into ``namespaces`` (none means all); ``clock`` gives steady seconds."""
+        """List in ``namespaces``, none means all; ``clock`` returns monotonic seconds."""
         self._client = client
         self._store = store
         self._event_handlers = event_handlers
@@ -49,15 +49,15 @@ class OptionalKinds:
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._clock = clock
         self._missing_since: dict[str, float] = {}
-        """By kind that is not served, when that was found out last."""
+        """By kind that is not served, the time of the last list that showed it."""
 
     def is_missing(self, kind: str) -> bool:
-        """Whether it is known, and not for long, that a kind is not served."""
+        """Return whether a recent list showed that a kind is not served."""
         missing_since = self._missing_since.get(kind)
         return missing_since is not None and self._clock() - missing_since < 2 * POLL_INTERVAL
 
     async def run(self) -> None:
-        """Look at the pace, for ever."""
+        """List the kinds that apps ask for or have objects of, for ever."""
         while True:
             await asyncio.sleep(POLL_INTERVAL)
             for resource in OPTIONAL_CHILDREN:
@@ -65,7 +65,7 @@ class OptionalKinds:
                     await self._list_kind(resource)
 
     async def list_all(self) -> None:
-        """Look once, whether somebody asks or not: who asked before may have left something."""
+        """List every kind once: an app that asked for it earlier may have left objects."""
         for resource in OPTIONAL_CHILDREN:
             await self._list_kind(resource)
 
@@ -74,7 +74,7 @@ class OptionalKinds:
 
     async def _list_kind(self, resource: Resource) -> None:
         kind = resource.kind
-        # Stored before the list was made, and not in it: gone. What came later is left alone.
+        # Only objects that were stored before the list was made can be stale.
         stored = self._store.uids(kind)
         listed: set[str] = set()
         try:
@@ -88,7 +88,10 @@ class OptionalKinds:
             self._set_served(kind, is_served=False)
         except ApiError as error:
             logger.warning(
-                "could not list every %s, again in %.0f s: %s", kind, POLL_INTERVAL, error
+                "could not list all objects of kind %s, retry in %.0f s: %s",
+                kind,
+                POLL_INTERVAL,
+                error,
             )
             return
         else:
@@ -98,7 +101,7 @@ class OptionalKinds:
                 self._event_handlers.on_missing(kind, uid, key)
 
     def _set_served(self, kind: str, *, is_served: bool) -> None:
-        """Take it that a kind is served or not; whoever asks for it is told when that changes."""
+        """Note whether a kind is served; when that changes, enqueue the apps that ask for it."""
         was_missing = kind in self._missing_since
         if is_served:
             self._missing_since.pop(kind, None)

@@ -1,4 +1,4 @@
-"""One reconcile: a key in, facts from the store, the pure rooms, writes of what differs."""
+"""Takes keys from the work queue and reconciles the apps; the I/O of a reconcile."""
 
 import logging
 from collections import Counter
@@ -52,12 +52,14 @@ EXTERNAL_POLL_INTERVAL: Final = 5.0
 """Seconds until an app is reconciled again whose remediation is blocked from outside."""
 
 USER_ACTION_POLL_INTERVAL: Final = 30.0
-"""Seconds between two looks at an obstacle that only people can remove and that no watch shows."""
+"""Seconds between two reconciles of an app with an error that a person has to correct, and that no
+watch reports."""
 
 CONTESTED_ERROR: Final = SyncError(
     SyncErrorReason.CONTESTED,
-    f"something else keeps changing the children (put right {MAX_CORRECTIONS} times in {WINDOW_SECONDS:.0f} s): look "
-    "in their metadata.managedFields for who it is; it is tried again at that pace",
+    f"something else keeps changing the children ({MAX_CORRECTIONS} corrections in "
+    f"{WINDOW_SECONDS:.0f} s): metadata.managedFields of the children names the manager; "
+    "the operator goes on at that rate",
 )
 
 UNCHANGED: Final = "unchanged"
@@ -66,7 +68,7 @@ FAILED: Final = "failed"
 
 
 class Reconciler:
-    """Brings apps to what their specs say, and says how they are."""
+    """Applies the children of apps and writes their status; implements reconcile_order.AppIO."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
         self,
@@ -98,7 +100,7 @@ class Reconciler:
         self._apps_by_phase: Counter[str] = Counter()
 
     async def run_worker(self) -> None:
-        """Take keys from the queue and reconcile them, for ever."""
+        """Reconcile the keys of the queue, for ever."""
         while True:
             key = await self._queue.get()
             started = perf_counter()
@@ -108,13 +110,13 @@ class Reconciler:
                 result = FAILED
                 delay = self._queue.add_rate_limited(key)
                 logger.warning(
-                    "%s: %s; again in %.1f s", key, error, delay, extra={"app": str(key)}
+                    "%s: %s; retry in %.1f s", key, error, delay, extra={"app": str(key)}
                 )
             except Exception:
                 result = FAILED
                 delay = self._queue.add_rate_limited(key)
                 logger.exception(
-                    "%s: a fault of the operator; again in %.1f s",
+                    "%s: internal error; retry in %.1f s",
                     key,
                     delay,
                     extra={"app": str(key)},
@@ -142,7 +144,7 @@ class Reconciler:
         return CHANGED if is_written or sync_result.changes else UNCHANGED
 
     def _build_input(self, snapshot: AppSnapshot) -> tuple[AppSnapshot, AnyInput]:
-        """Read the spec and the status; track the ConfigMaps and Secrets that the spec refers to."""
+        """Read the spec and the status; track the ConfigMaps and Secrets that the spec reads."""
         key = snapshot.app.key
         try:
             spec = parse_spec(orjson.loads(snapshot.app.spec))

@@ -1,7 +1,7 @@
-"""Writes Kubernetes Events without spam: repeats are counted on the first one, floods are cut.
+"""Writes Kubernetes Events: a repeat is counted on the first Event, and floods are dropped.
 
-Events are a courtesy: they never delay or fail a reconcile. They wait in a bounded queue; what the
-queue or the API server refuses is counted and dropped.
+Events never delay or fail a reconcile. They wait in a bounded queue; an Event that the queue or the
+API server refuses is counted and dropped.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 
 MAX_QUEUED_EVENTS: Final = 2000
 MAX_SERIES: Final = 2000
-"""Events whose repeats are recognised."""
+"""The most Events whose repeats are recognised."""
 SERIES_WINDOW: Final = 600.0
-"""Seconds after which a repeat is told as a new Event; client-go's correlator takes 10 minutes."""
+"""Seconds after which a repeat is a new Event: the 10 minutes of client-go's correlator."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class _Series:
 
 
 class EventRecorder:
-    """Tells people about an app by Kubernetes Events."""
+    """Writes the Events of apps in the background."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -49,14 +49,14 @@ class EventRecorder:
         self._instance = f"{socket.gethostname()}-{os.getpid()}"
 
     def record_event(self, app: AppView, event: Event) -> None:
-        """Have an Event written soon."""
+        """Queue an Event; it is dropped when the queue is full."""
         try:
             self._queue.put_nowait((app, event))
         except asyncio.QueueFull:
             EVENTS_DROPPED.inc()
 
     async def run(self) -> None:
-        """Write the Events that were told, for ever."""
+        """Write the queued Events, for ever."""
         while True:
             app, event = await self._queue.get()
             try:
@@ -113,5 +113,5 @@ class EventRecorder:
 
 
 def _format_now() -> str:
-    """The time as metav1.MicroTime."""
+    """Format the current time as metav1.MicroTime."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,8 +1,6 @@
-"""What healing needs from outside the app, and what has to be there before a record is written.
+"""The I/O of remediation: it collects external state for a decision, and carries out its effects.
 
-The decisions are ``heal.decision``'s, the steps ``heal.plan``'s; ``runtime.hands`` carries them
-out. The order is what makes it safe: an action is written as Started, then its evidence is taken,
-then it is carried out; a version is kept, then the status says so, then the one before goes.
+The order of the calls is reconcile_order's.
 """
 
 import logging
@@ -40,12 +38,13 @@ Json = dict[str, Any]
 
 
 class Remediator:
-    """Healing's memory between reconciles, and its eyes for what no watch shows.
+    """Collects external state before a decision and carries out its side effects.
 
-    Nothing that it remembers is needed: a new process begins without it.
+    It implements reconcile_order.RemediationIO. Its own state is a cache: a new process starts
+    without it.
 
     Attributes:
-        usage: what the pods use; it has to be run.
+        memory_metrics: the memory usage of pods; its ``run`` has to be started.
     """
 
     def __init__(
@@ -68,10 +67,10 @@ class Remediator:
         self._unhealthy_apps = UnhealthyApps(store)
         self.memory_metrics = MemoryMetrics(client, store, queue, settings.healing_scale, clock)
         self._stale_views: dict[AppKey, tuple[str, int]] = {}
-        """By app, the uid and the version of what was known of an object that has changed."""
+        """By app, the UID and the resource version of a cached object that is out of date."""
 
     def start_grace_period(self) -> None:
-        """Begin the quiet time: this process is the one that acts from now on."""
+        """Start the grace period: from now on this process acts."""
         self._grace_started_at = self._clock()
 
     async def load_stable_template(
@@ -92,7 +91,9 @@ class Remediator:
         except UnreadableRevisionError as error:
             if record.failed_revision is None:
                 return None, BlockedReason.STALE_CACHE
-            message = f"version {stable_revision}, which runs, cannot be read: {error}"
+            message = (
+                f"stable revision {stable_revision}, which is running, cannot be read: {error}"
+            )
             raise UnavailableError(0, "", message) from error
 
     async def collect_evidence(
@@ -190,7 +191,7 @@ class Remediator:
         self._unhealthy_apps.update(key, record, has_pod_problem=has_pod_problem)
 
     def forget_app(self, key: AppKey) -> None:
-        """The app is gone."""
+        """Forget an app that is deleted."""
         self._unhealthy_apps.forget_app(key)
         self._executor.forget_app(key)
         self._stale_views.pop(key, None)

@@ -1,4 +1,4 @@
-"""Keeps pod templates that have worked, to go back to: in ControllerRevisions of the app."""
+"""Saves the pod templates of stable revisions in ControllerRevisions, for a rollback."""
 
 import logging
 from collections.abc import Callable
@@ -18,10 +18,10 @@ from selfhealing.render.overrides import build_revision, revision_name
 logger = logging.getLogger(__name__)
 
 CACHE_SIZE: Final = 256
-"""Templates that are held in memory: those of apps that are on trial or rolled back."""
+"""Templates in memory: those of apps on probation or rolled back."""
 
 RETRY_AFTER: Final = 300.0
-"""Seconds until a version is kept, or read, again where that was refused: people are needed."""
+"""Seconds until a refused request is retried: a person has to act first."""
 
 Json = dict[str, Any]
 
@@ -30,14 +30,14 @@ _RevisionKey = tuple[str, str]
 
 
 class UnreadableRevisionError(Exception):
-    """A version cannot be read, for a reason that does not pass by itself."""
+    """A revision cannot be read until a person has acted."""
 
 
 class RevisionStore:
-    """Reads and writes the kept templates; what is refused is said once in BARRED seconds."""
+    """Loads, saves and deletes templates; a refusal is logged and retried after RETRY_AFTER."""
 
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
-        """Keep by ``client``; ``clock`` gives steady seconds."""
+        """``clock`` returns monotonic seconds."""
         self._client = client
         self._cache: LRUCache[_RevisionKey, Json] = LRUCache(CACHE_SIZE)
         self._backoff: Backoff[_RevisionKey] = Backoff(
@@ -45,21 +45,21 @@ class RevisionStore:
         )
 
     def retry_after(self, app: AppView, revision: str) -> float:
-        """Seconds for which a version is neither kept nor read, because that was refused; or 0."""
+        """Return the seconds until a revision is saved or read again after a refusal; 0 for now."""
         return self._backoff.retry_after((app.uid, revision))
 
     async def load(self, app: AppView, revision: str) -> Json | None:
-        """The kept pod template of a version; None when it is not kept any more.
+        """Return the saved pod template of a revision; None when it is not saved any more.
 
         Raises:
-            RefusedError: nobody can tell, because people have to do something first.
-            UnavailableError: nobody can tell now.
+            UnreadableRevisionError: the request is refused; a person has to act.
+            UnavailableError: the API server is out of reach.
         """
         cached = self._cache.get((app.uid, revision))
         if cached is not None:
             return cached
         if self.retry_after(app, revision):
-            raise UnreadableRevisionError("it was refused a moment ago")
+            raise UnreadableRevisionError("an earlier request was refused")
         try:
             return await self._read_revision(app, revision)
         except UnavailableError:
@@ -69,10 +69,11 @@ class RevisionStore:
             raise UnreadableRevisionError(error.message) from error
 
     async def save(self, app: AppView, revision: str, template: Json) -> bool:
-        """Keep the pod template of a version; one that is kept already stays as it is.
+        """Save the pod template of a revision; one that is saved already stays as it is.
 
         Returns:
-            False when it cannot be kept: a stranger's object has its name, or it is not allowed.
+            False when it cannot be saved: an object of another owner has its name, or the request
+            is refused.
 
         Raises:
             UnavailableError: the API server is out of reach.
@@ -84,19 +85,19 @@ class RevisionStore:
             )
         except ConflictError as error:
             if await self._read_revision(app, revision) is None:
-                self._back_off(app, revision, "kept", error)
+                self._back_off(app, revision, "saved", error)
                 return False
         except ApiError as error:
             if is_outage(error):
                 raise
-            self._back_off(app, revision, "kept", error)
+            self._back_off(app, revision, "saved", error)
             return False
         else:
             self._cache_template(app, revision, template)
         return True
 
     async def delete(self, app: AppView, revision: str) -> None:
-        """Keep a version no longer; one that cannot be deleted goes with the app."""
+        """Delete a saved revision; if that fails, it is deleted with the app."""
         self._cache.pop((app.uid, revision), None)
         name = revision_name(app.key.name, revision)
         try:
@@ -105,7 +106,7 @@ class RevisionStore:
                 uid = raw["metadata"]["uid"]
                 await self._client.delete(CONTROLLER_REVISIONS, app.key.namespace, name, uid)
         except ApiError as error:
-            logger.warning("%s: version %s is kept for longer: %s", app.key, revision, error)
+            logger.warning("%s: stable revision %s cannot be deleted: %s", app.key, revision, error)
 
     async def _read_revision(self, app: AppView, revision: str) -> Json | None:
         name = revision_name(app.key.name, revision)
@@ -122,7 +123,7 @@ class RevisionStore:
         self._backoff.forget_expired()
         delay = self._backoff.record_failure((app.uid, revision))
         logger.warning(
-            "%s: version %s, to be gone back to, cannot be %s; again in %.0f s: %s",
+            "%s: stable revision %s cannot be %s; retry in %.0f s: %s",
             app.key,
             revision,
             operation,
@@ -132,7 +133,7 @@ class RevisionStore:
 
 
 def _parse_template(raw: Json, app: AppView) -> Json | None:
-    """The pod template that an object keeps for an app, if it does."""
+    """Return the pod template in a ControllerRevision of the app; None for other content."""
     data: Json = raw.get("data") or {}
     containers = (data.get("spec") or {}).get("containers") or ()
     is_template = any(container.get("name") == names.CONTAINER_NAME for container in containers)

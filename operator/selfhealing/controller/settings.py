@@ -1,7 +1,7 @@
-"""The operator's settings: one table, read from the environment and from flags.
+"""The operator's settings, read from environment variables and flags.
 
-A setting ``workers`` is ``SELFHEALING_WORKERS`` in the environment and ``--workers`` on the command
-line, which wins. ``kopf run`` knows only the environment.
+The setting ``workers`` is the variable ``SELFHEALING_WORKERS`` and the flag ``--workers``; the flag
+takes precedence. ``kopf run`` reads only the variables.
 """
 
 import argparse
@@ -28,11 +28,11 @@ ENVIRONMENT_PREFIX: Final = "SELFHEALING_"
 _SERVICE_LINK: Final = re.compile(
     r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$"
 )
-"""Variables that Kubernetes sets for each Service of a namespace: some may have our prefix."""
+"""Variables that Kubernetes sets for each Service of a namespace: some have the same prefix."""
 
 
 class SettingsError(ValueError):
-    """A setting has a value that cannot be; the message names it and says what may be written."""
+    """A setting has an invalid value; the message names it and the values that are valid."""
 
 
 def _split_commas(value: object) -> object:
@@ -40,7 +40,7 @@ def _split_commas(value: object) -> object:
 
 
 class Settings(BaseModel):
-    """Everything that can be set, with its default. Seconds where nothing else is said."""
+    """All settings with their defaults; times are in seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -120,7 +120,7 @@ class Settings(BaseModel):
     @field_validator("lease_renew")
     @classmethod
     def _validate_lease_renew(cls, renew: float, info: ValidationInfo) -> float:
-        """A leader gives up after two thirds of the duration: in that time it must try twice."""
+        """Reject an interval in which a leader cannot renew twice before it gives up."""
         duration = info.data.get("lease_duration")
         if duration is not None and renew > duration / 3:
             raise ValueError(
@@ -130,11 +130,11 @@ class Settings(BaseModel):
 
 
 def load_settings(environment: Mapping[str, str], arguments: Sequence[str] = ()) -> Settings:
-    """Read the settings from ``environment`` and the command line's ``arguments``.
+    """Read the settings from ``environment`` and the flags in ``arguments``.
 
     Raises:
-        SettingsError: a value cannot be, or a variable with our prefix names no setting.
-        SystemExit: ``--help`` was asked for, or an unknown flag was given.
+        SettingsError: a value is invalid, or a variable with the prefix names no setting.
+        SystemExit: ``--help`` or an unknown flag was given.
     """
     values: dict[str, Any] = {
         field: value
@@ -157,7 +157,10 @@ def _format_error(error: Mapping[str, Any]) -> str:
     name = str(error["loc"][0])
     if error["type"] == "extra_forbidden":
         nearest = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.0)
-        return f"{_variable_name(name)} is no setting; the nearest is {_variable_name(nearest[0])} (see --help)"
+        return (
+            f"{_variable_name(name)} is no setting; the nearest is {_variable_name(nearest[0])} "
+            "(see --help)"
+        )
     return f"{_variable_name(name)}={error['input']!r}: {error['msg']}"
 
 

@@ -1,4 +1,4 @@
-"""Who is ill: counted for the breaker, which keeps healing from a storm, and for /metrics."""
+"""Counts unhealthy apps, for the circuit breaker and for /metrics."""
 
 from typing import Final
 
@@ -11,38 +11,42 @@ from selfhealing.remediation import history
 from selfhealing.remediation.circuit_breaker import is_storm
 
 _SHARED_CAUSE: Final = NEVER_QUARANTINED | {DiagnosisType.NODE_LOST}
-"""Illnesses that many apps get by one cause that is known, and for which healing is meant: metrics
-that are away make every autoscaler blind, and a lost node holds pods of many apps. Whether too many
-nodes are lost is asked apart (``heal.breaker.too_many_lost``)."""
+"""Diagnoses that many apps have by one known cause, which remediation is meant for: missing metrics
+concern every autoscaler, and a lost node has pods of many apps. too_many_nodes_lost limits the
+remediation of lost nodes."""
 
 
 class UnhealthyApps:
-    """Knows of every app whether it is ill, and how much may still be done for it."""
+    """Knows which apps are unhealthy, and exports the remediation budget of apps."""
 
     def __init__(self, store: Store) -> None:
-        """Count among the apps of ``store``."""
+        """Compare with the number of apps in ``store``."""
         self._store = store
         self._unhealthy: set[AppKey] = set()
         self._budget_spenders: set[AppKey] = set()
-        """Apps with a time series of their budget: only those that have spent some of it."""
+        """Apps with a time series of their budget: those that have spent a part of it."""
 
     @property
     def is_storm(self) -> bool:
-        """Whether so many apps are ill at once that none is to be touched."""
+        """Whether too many apps are unhealthy at once for any remediation."""
         return is_storm(len(self._unhealthy), len(self._store.keys()))
 
     def update(
         self, key: AppKey, record: HealingStatus | None, *, has_pod_problem: bool = False
     ) -> None:
-        """Take in how an app is; None for one that healing has nothing to do with.
+        """Update the counts with one app.
 
-        One whose pods are only ``ailing`` counts, before that has lasted long enough to be an
-        illness: what has one cause becomes an illness in all apps at the same moment, and the
-        first of them would be treated before the others were known.
+        An app whose pods have a problem counts before the problem has lasted long enough to be a
+        diagnosis. A shared cause becomes a diagnosis in all apps at the same moment, and the first
+        of them would be remediated before the others are counted.
 
-        One that is left to people does not count: it may stay ill for weeks, and a few of these
-        would keep all the others from being healed. Nor does one that only has what many have by
-        one cause.
+        A quarantined app is not counted: it may stay unhealthy for weeks, and a few of them would
+        block every remediation. Apps with only NodeLost or MetricsUnavailable are not counted.
+
+        Args:
+            key: the app.
+            record: its record of healing; None for an app that is not healed now.
+            has_pod_problem: a pod has a problem of its own, for however short a time.
         """
         if (
             record is not None
@@ -64,12 +68,12 @@ class UnhealthyApps:
             metrics.BUDGET_LEFT.remove(key.namespace, key.name)
 
     def forget_app(self, key: AppKey) -> None:
-        """The app is gone."""
+        """Forget an app that is deleted."""
         self.update(key, None)
 
 
 def _is_unhealthy(record: HealingStatus) -> bool:
-    """Whether something ails an app, or did until a moment ago."""
+    """Whether an app has a diagnosis that counts, or an action against one is running."""
     action = history.find_running(record)
     types = {diagnosis.type for diagnosis in record.diagnoses} | (
         {action.diagnosis} if action else set()
@@ -78,7 +82,7 @@ def _is_unhealthy(record: HealingStatus) -> bool:
 
 
 def count_changes(before: HealingStatus | None, after: HealingStatus) -> None:
-    """Count what is new in the record that was stored."""
+    """Count the outcomes and diagnoses that are new in a stored record."""
     previous_outcomes = {action.id: action.outcome for action in before.history} if before else {}
     previous_types = {diagnosis.type for diagnosis in before.diagnoses} if before else set()
     for action in after.history:

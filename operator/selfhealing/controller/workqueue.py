@@ -1,8 +1,8 @@
-"""A keyed, deduplicating work queue: at most one piece of work in flight for a key.
+"""A work queue of keys without duplicates: a key is processed by one worker at a time.
 
-The semantics are those of client-go's workqueue: a key added while it is waiting is waited for
-once; a key added while it is in work is handed out again after ``done``; failures back off
-exponentially with jitter. The queue is bounded by the number of keys that exist.
+The semantics are those of client-go's workqueue. A key that is added while it waits is returned
+once; a key that is added while it is processed is returned again after ``done``; failures back off
+exponentially with jitter. The queue holds each key once at most.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ BACKOFF_MAX: Final = 60.0
 """Seconds before the first retry of a failed key, and at most."""
 
 BACKOFF_JITTER: Final = 0.5
-"""The share of a delay that is random: keys that failed together are not retried together."""
+"""The random share of a delay: keys that failed together are not retried together."""
 
 MAX_SUPERSEDED_ENTRIES: Final = 64
-"""Superseded requests that may lie in the heap before it is swept."""
+"""Superseded entries that may be in the heap before it is cleaned up."""
 
 
 class WorkQueue(Generic[K]):
-    """Keys that wait for work, each due at its own time (seconds of the event loop's clock)."""
+    """Keys that are due, each at its own time in seconds of the event loop's clock."""
 
     def __init__(self) -> None:
         self._due: dict[K, float] = {}
@@ -40,7 +40,7 @@ class WorkQueue(Generic[K]):
         self._wakeup = asyncio.Event()
 
     def add(self, key: K, delay: float = 0.0) -> None:
-        """Ask for work on ``key`` in ``delay`` seconds; an earlier request for it stands."""
+        """Add ``key``, due in ``delay`` seconds; an earlier due time of the key stays."""
         due = _loop_time() + delay
         if key in self._processing:
             self._requeue_at[key] = min(due, self._requeue_at.get(key, due))
@@ -58,22 +58,22 @@ class WorkQueue(Generic[K]):
             self._wakeup.set()
 
     def add_rate_limited(self, key: K) -> float:
-        """Ask for work on a key that failed, later with each failure; returns the delay."""
+        """Add a key that failed, due after its back-off; return the delay in seconds."""
         delay = self._backoff.record_failure(key)
         self.add(key, delay)
         return delay
 
     def forget(self, key: K) -> None:
-        """The key's work went well: its next failure backs off from the start."""
+        """Reset the back-off of a key that succeeded or is deleted."""
         self._backoff.forget(key)
 
     async def get(self) -> K:
-        """Wait for a key that is due and take it; ``done`` must follow."""
+        """Wait until a key is due and return it; the caller must call ``done``."""
         while True:
             timeout = None
             while self._heap:
                 due, _, key = self._heap[0]
-                if self._due.get(key) != due:  # superseded by an earlier request
+                if self._due.get(key) != due:  # superseded by an earlier due time
                     heapq.heappop(self._heap)
                     continue
                 timeout = due - _loop_time()
@@ -91,18 +91,18 @@ class WorkQueue(Generic[K]):
                 continue
 
     def done(self, key: K) -> None:
-        """The work on ``key`` has ended, well or badly."""
+        """Mark the processing of ``key`` as ended, whether it succeeded or failed."""
         self._processing.discard(key)
         due = self._requeue_at.pop(key, None)
         if due is not None:
             self.add(key, due - _loop_time())
 
     def depth(self) -> int:
-        """How many keys wait, now or for later."""
+        """Return the number of waiting keys, due or not."""
         return len(self._due)
 
     def longest_wait(self) -> float:
-        """For how many seconds the key that is longest due has been waiting; 0 when none is."""
+        """Return for how many seconds the key with the earliest due time is overdue; 0 for none."""
         if not self._due:
             return 0.0
         return max(0.0, _loop_time() - min(self._due.values()))

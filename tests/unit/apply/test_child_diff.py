@@ -15,6 +15,8 @@ from selfhealing.apply.child_diff import (
     find_prune_targets,
     handover_replicas,
     has_already_run,
+    initial_manifest,
+    scale_target_kind,
 )
 from selfhealing.cache.child_views import CHILD_VIEWS
 from selfhealing.cache.parse import app_view
@@ -306,3 +308,28 @@ def test_the_workload_is_pruned_last() -> None:
 
     assert {"Deployment", "Job"} == set(kinds[-2:])
     assert set(children_by_kind) == set(kinds)
+
+
+AUTOSCALED = {"image": "web:v1", "autoscaling": {"maxReplicas": 5, "cpu": 50}}
+
+
+def test_a_deployment_is_created_with_the_pods_that_its_autoscaler_starts_with() -> None:
+    """Other children, and a Deployment without an autoscaler, are created as they are desired."""
+    deployment, autoscaler = build_children(OWNER, parse_spec(AUTOSCALED))[:2]
+
+    assert 3 == initial_manifest(deployment, 3)["spec"]["replicas"]
+    assert "replicas" not in deployment["spec"]
+    assert autoscaler == initial_manifest(autoscaler, 3)
+    assert desired() == initial_manifest(desired(), 0)
+
+
+def test_what_an_autoscaler_targets() -> None:
+    """A horizontal one, a vertical one; another child targets nothing."""
+    spec = {**AUTOSCALED, "verticalScaling": {"controls": ["memory"]}}
+    children = build_children(OWNER, parse_spec(spec))
+
+    assert {
+        "Deployment": "",
+        "HorizontalPodAutoscaler": "Deployment",
+        "VerticalPodAutoscaler": "Deployment",
+    } == {child["kind"]: scale_target_kind(child) for child in children}

@@ -152,7 +152,7 @@ class TestRefusals:
         assert [0, 1, 3, 7, 15, 31] == [round(at) for at in times]
         assert len(times) == len(caplog.records)
         assert (
-            "shop/web: healing: evict pod web-abc-1: refused, again in 1 s: "
+            "shop/web: healing: evict pod web-abc-1: refused, retry in 1 s: "
             "403 Forbidden: pods/eviction is forbidden"
         ) == caplog.messages[0]
 

@@ -306,7 +306,7 @@ async def test_what_never_comes_does_not_stop_the_operator(
     await harness.cache_sync.wait_for_sync()
 
     assert 2 * (SYNC_ROUND_TIMEOUT + len(CACHED_RESOURCES)) == pytest.approx(now())
-    assert "going on without what the watches do not bring: {'Pod': {'uid-of-web-abc-1'}}" in (
+    assert "ignoring objects that the watches do not deliver: {'Pod': {'uid-of-web-abc-1'}}" in (
         caplog.text
     )
 

@@ -114,7 +114,7 @@ async def test_it_is_away_for_long(
     assert {} == await collect_evidence(witness, STARTED, 150)
     assert {} == await collect_evidence(witness, STARTED, 151)
     assert 1 == cluster.requests.count(CREATE)
-    assert ["shop/web: healing goes on without evidence: 503 ServiceUnavailable: no"] == (
+    assert ["shop/web: remediation continues without evidence: 503 ServiceUnavailable: no"] == (
         caplog.messages
     )
 

@@ -240,12 +240,12 @@ async def test_without_a_pod_the_rest_is_kept(cluster: FakeApiServer) -> None:
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
-        ("pods", ["the pod web-abc-1: "]),
-        ("events", ["its Events: "]),
-        ("use", ["its use of CPU and memory: "]),
+        ("pods", ["pod web-abc-1: "]),
+        ("events", ["Events: "]),
+        ("use", ["CPU and memory usage: "]),
         (
             "logs",
-            ["the previous log of its container app: ", "the log of its container app: "],
+            ["previous log of container app: ", "log of container app: "],
         ),
     ],
 )
@@ -270,7 +270,7 @@ async def test_a_pod_that_has_not_been_measured(cluster: FakeApiServer) -> None:
     """metrics-server takes half a minute to know of a pod."""
     cluster.has_metrics = False
 
-    assert "its use of CPU and memory: it has not been measured yet" in cluster.evidence_text(
+    assert "CPU and memory usage: the pod is not measured yet" in cluster.evidence_text(
         await save_evidence(cluster)
     )
 
@@ -280,7 +280,7 @@ async def test_a_pod_that_is_gone_is_named(cluster: FakeApiServer) -> None:
     cluster.pods.clear()
     text = cluster.evidence_text(await save_evidence(cluster))
 
-    assert "- the pod web-abc-1: it is gone already" in text
+    assert "- pod web-abc-1: the pod is deleted" in text
     assert ["get", "pods", "create"] == cluster.requests
 
 
@@ -298,7 +298,7 @@ async def test_a_silent_pod_is_not_waited_for_long(cluster: FakeApiServer) -> No
     """Neither."""
     cluster.unresponsive = {"pods"}
 
-    assert "- the pod web-abc-1: no answer in 5 s" in cluster.evidence_text(
+    assert "- pod web-abc-1: no answer in 5 s" in cluster.evidence_text(
         await save_evidence(cluster)
     )
     assert now() <= READ_TIMEOUT
@@ -327,7 +327,7 @@ async def test_a_stranger_s_config_map_is_left_alone(
     assert await save_evidence(cluster) is None
     assert {NAME: theirs} == cluster.config_maps
     assert ["get"] == cluster.requests
-    assert "shop/web: no evidence is kept: there is a ConfigMap web-evidence that" in caplog.text
+    assert "shop/web: no evidence saved: the ConfigMap web-evidence" in caplog.text
 
 
 async def test_a_config_map_without_data_is_filled(cluster: FakeApiServer) -> None:
@@ -357,7 +357,7 @@ async def test_what_cannot_be_kept_stops_nothing(
     cluster.errors[what] = error
 
     assert await save_evidence(cluster) is None
-    assert f"shop/web: no evidence is kept: {error}" in caplog.text
+    assert f"shop/web: no evidence saved: {error}" in caplog.text
 
 
 @pytest.mark.parametrize("what", ["get", "create"])

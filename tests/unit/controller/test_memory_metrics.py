@@ -271,7 +271,7 @@ class TestFailures:
         await asyncio.sleep(UNAVAILABLE_POLL_INTERVAL)
         task.cancel()
 
-        assert "the use of memory is measured again" in caplog.text
+        assert "memory usage is available again" in caplog.text
         assert harness.stored_samples()
 
     async def test_a_moment(self, caplog: pytest.LogCaptureFixture) -> None:

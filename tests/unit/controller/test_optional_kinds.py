@@ -189,7 +189,7 @@ async def test_a_failure_changes_nothing(caplog: pytest.LogCaptureFixture) -> No
 
     assert {"uid-of-VerticalPodAutoscaler": KEY} == harness.store.uids(KIND)
     assert not harness.optional_kinds.is_missing(KIND)
-    assert f"again in {POLL_INTERVAL:.0f} s" in caplog.text
+    assert f"retry in {POLL_INTERVAL:.0f} s" in caplog.text
 
 
 async def test_only_the_served_namespaces_are_listed() -> None:

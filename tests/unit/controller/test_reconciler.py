@@ -333,7 +333,7 @@ class TestProving:
         async with harness.running_worker(PROBATION + 100):
             assert None is harness.record.stable_revision
             assert 1 == harness.api_server.requests.count(CREATE_REVISION)
-            assert 1 == len([text for text in caplog.messages if "cannot be kept" in text])
+            assert 1 == len([text for text in caplog.messages if "cannot be saved" in text])
 
             harness.update_object(
                 builders.pod("web-abc-1", builders.running(ready=False), version=9)
@@ -429,3 +429,15 @@ async def test_a_version_is_spoken_of_by_the_configuration_that_was_written() ->
         template_revision(build_pod_template(builders.APP, spec, config_hash_written))
         == reported_revision
     )
+
+
+async def test_a_spec_that_cannot_be_read() -> None:
+    """The status says so; the children and the record are left as they are."""
+    harness = build_failing_app(spec={"image": 7})
+    await harness.run_worker()
+    status = harness.api_server.objects_by_path["SelfHealingApp", builders.APP]["status"]
+
+    assert {STATUS} == set(harness.api_server.write_requests())
+    assert "Invalid" == status["phase"]
+    assert [] == harness.overrides
+    assert "healing" not in status

@@ -260,7 +260,8 @@ class TestOverrides:
         harness = build_harness(build_revision_object())
         harness.api_server.errors["get"] = forbidden_error()
         with pytest.raises(
-            UnavailableError, match=f"version {STABLE_REVISION}, which runs, cannot be read"
+            UnavailableError,
+            match=f"stable revision {STABLE_REVISION}, which is running, cannot be read",
         ):
             await harness.prepare(build_record(**ROLLED_BACK))
 

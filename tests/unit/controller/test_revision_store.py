@@ -114,7 +114,7 @@ async def test_an_object_that_is_no_template_of_the_app(
     assert there == cluster.objects_by_path["ControllerRevision", NAME]
     assert 1 == len(caplog.messages)
     assert (
-        f"shop/web: version {REVISION}, to be gone back to, cannot be kept; again in 300 s: "
+        f"shop/web: stable revision {REVISION} cannot be saved; retry in 300 s: "
         f"409 AlreadyExists: {NAME} already exists"
     ) == caplog.messages[0]
 
@@ -218,6 +218,6 @@ async def test_one_that_cannot_be_deleted(
     cluster.errors["delete"] = forbidden_error()
     await keeper.delete(APP, REVISION)
 
-    assert [f"shop/web: version {REVISION} is kept for longer: 403 Forbidden: no right"] == (
+    assert [f"shop/web: stable revision {REVISION} cannot be deleted: 403 Forbidden: no right"] == (
         caplog.messages
     )
