@@ -2,11 +2,8 @@
 
 import logging
 from collections.abc import Awaitable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
-
-import orjson
 
 from selfhealing.api import names
 from selfhealing.api.names import WORKLOAD_KINDS
@@ -21,7 +18,6 @@ from selfhealing.apply.child_diff import (
     initial_manifest,
     scale_target_kind,
 )
-from selfhealing.apply.reset import reset_to_desired
 from selfhealing.apply.result import ChildChange, SyncError, SyncResult
 from selfhealing.cache.child_views import CHILD_VIEWS
 from selfhealing.cache.snapshot import AppSnapshot
@@ -34,6 +30,7 @@ from selfhealing.controller.child_errors import (
     terminating_error,
 )
 from selfhealing.controller.optional_kinds import OptionalKinds
+from selfhealing.controller.spec_reset import reset_spec
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import (
     AppDeletedError,
@@ -54,7 +51,6 @@ Json = dict[str, Any]
 _UNUSED_RESOURCE_VERSION: Final = "1"
 """A resource version that no object has: etcd's first revision precedes every object."""
 _HANDOVER_ATTEMPTS: Final = 5
-_RELEASE_ATTEMPTS: Final = 5
 
 
 @dataclass(slots=True)
@@ -239,7 +235,7 @@ class ChildSync:
             try:
                 raw = await self._client.apply(resource, desired, names.FIELD_MANAGER)
             except InvalidError:
-                if not await self._reset_spec(app.key, live, desired):
+                if not await reset_spec(self._client, app.key, live, desired):
                     raise
                 raw = await self._client.apply(resource, desired, names.FIELD_MANAGER)
         self._store_response(app.key, desired, raw)
@@ -294,62 +290,6 @@ class ChildSync:
                 return CHILD_VIEWS[kind](raw)
         message = f"the Deployment changed {_HANDOVER_ATTEMPTS} times in a row"
         raise ConflictError(409, "Conflict", message)
-
-    async def _reset_spec(self, key: AppKey, live: ChildView, desired: Json) -> bool:
-        """Remove fields of ``live`` that conflict with the desired ones.
-
-        Returns:
-            False when there are none, or the result is refused, too: then the spec is invalid.
-        """
-        spec = orjson.loads(live.manifest_json)["spec"]
-        new_spec = reset_to_desired(spec, desired["spec"])
-        if new_spec == spec:
-            return False
-        resource = CHILDREN[live.kind]
-        operations = [
-            # A conflict if the object has changed since it was read.
-            {
-                "op": "replace",
-                "path": "/metadata/resourceVersion",
-                "value": str(live.resource_version),
-            },
-            {"op": "replace", "path": "/spec", "value": new_spec},
-        ]
-        try:
-            raw = await self._client.json_patch(
-                resource, key.namespace, key.name, operations, names.RESET_MANAGER
-            )
-        except InvalidError:
-            return False
-        await self._release_reset_fields(key, live.kind, raw)
-        return True
-
-    async def _release_reset_fields(self, key: AppKey, kind: str, raw: Json) -> None:
-        """Remove the reset manager's entry: a field stays for as long as a manager owns it.
-
-        The patch names the entry by its index, which changes when another manager writes. Then the
-        API server refuses the patch, and the index is read again.
-        """
-        resource = CHILDREN[kind]
-        live: Json | None = raw
-        for attempt in range(_RELEASE_ATTEMPTS):
-            if attempt:
-                live = await self._client.get(resource, key.namespace, key.name)
-            fields = live["metadata"].get("managedFields", ()) if live is not None else ()
-            managers = [entry.get("manager") for entry in fields]
-            if names.RESET_MANAGER not in managers:
-                return
-            path = f"/metadata/managedFields/{managers.index(names.RESET_MANAGER)}"
-            operations = [
-                {"op": "test", "path": f"{path}/manager", "value": names.RESET_MANAGER},
-                {"op": "remove", "path": path},
-            ]
-            with suppress(InvalidError):
-                await self._client.json_patch(
-                    resource, key.namespace, key.name, operations, names.RESET_MANAGER
-                )
-                return
-        logger.warning("%s: %s still owns fields of the %s", key, names.RESET_MANAGER, kind)
 
 
 def _is_new(app: AppView) -> bool:

@@ -175,7 +175,7 @@ async def test_an_app_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_an_app_with_a_running_action(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its stable revision is loaded, evidence is collected, a pod is evicted, and it is evaluated."""
+    """The stable revision is loaded, evidence is collected and a pod is evicted."""
     spec = {**APP_SPEC, "replicas": 2}
     action = build_action(
         Remediation.REPLACE_POD,

@@ -253,7 +253,7 @@ class _SimReconcile:
         return True
 
     async def on_status_stored(
-        self, _: AppView, before: HealingStatus | None, after: HealingStatus | None
+        self, _: AppView, __: HealingStatus | None, ___: HealingStatus | None
     ) -> None:
         """Keep what was saved: a crash may leave it anyway."""
         self._crash_at("written")

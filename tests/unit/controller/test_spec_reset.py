@@ -6,10 +6,7 @@ import pytest
 
 from selfhealing.api import names
 from selfhealing.cache.child_views import CHILD_VIEWS
-from selfhealing.cache.store import Store
-from selfhealing.cache.views import AppKey
-from selfhealing.controller.child_sync import ChildSync
-from selfhealing.controller.optional_kinds import OptionalKinds
+from selfhealing.controller.spec_reset import reset_spec
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import InvalidError
 from selfhealing.kube.resources import Resource
@@ -64,9 +61,8 @@ class FakeApiServer:
 
 
 async def reset(server: FakeApiServer) -> bool:
-    sync = ChildSync(cast("Client", server), Store(), cast("OptionalKinds", None))
     live = CHILD_VIEWS["Deployment"](LIVE)
-    return await sync._reset_spec(AppKey(KEY.namespace, KEY.name), live, DESIRED)  # noqa: SLF001 - the step alone
+    return await reset_spec(cast("Client", server), KEY, live, DESIRED)
 
 
 @pytest.mark.parametrize("moves", [0, 1, 3])
