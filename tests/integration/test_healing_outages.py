@@ -122,7 +122,7 @@ def test_facts_that_are_behind(own: AppNamespace, proxy: FaultProxy, tmp_path: P
         own.wait_for_phase("web", "Ready")
         consistently(lambda: not has_history(own, "web"), seconds=2)
 
-        assert "it has changed since" in operator.read_log()
+        assert "the cache is stale" in operator.read_log()
     assert 0 == count_evictions(proxy)
 
 
