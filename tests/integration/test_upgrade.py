@@ -2,7 +2,7 @@
 
 The test loosens the schema of the CRD for a moment, because the API server of the version before
 accepted names and values that the CRD of this version refuses. No other test may need the CRD at
-that moment.
+that moment, so it runs alone.
 """
 
 from collections.abc import Iterator
@@ -32,6 +32,8 @@ from selfhealing.api.status_migration import (
 )
 
 Json = dict[str, Any]
+
+pytestmark = pytest.mark.alone
 
 CRD_NAME = f"{PLURAL}.{GROUP}"
 SCHEMA = "/spec/versions/0/schema/openAPIV3Schema/properties"
