@@ -80,24 +80,27 @@ class RunRecorder:
         test.ended = report.stop
         test.worker = getattr(report, "worker_id", "")
         outcome: str = report.outcome
-        if outcome == "rerun":  # what pytest-rerunfailures calls a failure that is run again
-            test.reruns += 1
-        elif outcome == "failed":
-            test.outcome = "failed"
+        if outcome in ("failed", "rerun"):  # pytest-rerunfailures: a failure that is run again
+            test.reruns += outcome == "rerun"
+            test.outcome = "failed" if outcome == "failed" else test.outcome
             message = str(getattr(getattr(report.longrepr, "reprcrash", None), "message", ""))
             first_line = next(iter(message.splitlines()), "")
-            self._write(f"{self._clock()} FAILED {report.nodeid} ({report.when}): {first_line}")
+            what = f"{outcome.upper()} {report.nodeid} ({report.when})"
+            self._write(f"{self._clock()} {what}: {first_line}")
         elif outcome == "skipped" and report.when != "teardown":
             test.outcome = "xfailed" if hasattr(report, "wasxfail") else "skipped"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """No dots and letters: what passes is counted, and what fails has a line of its own."""
-        if hasattr(report, "wasxfail") or report.outcome not in ("passed", "failed"):
+        outcome: str = report.outcome
+        if hasattr(report, "wasxfail") or outcome not in ("passed", "failed", "rerun"):
             return None
-        if report.when == "call":
-            return report.outcome, "", ""
-        return "error" if report.failed else "", "", ""
+        if outcome == "passed":
+            return outcome if report.when == "call" else "", "", ""
+        if outcome == "failed" and report.when != "call":
+            return "error", "", "ERROR"
+        return outcome, "", outcome.upper()
 
     def pytest_sessionfinish(self) -> None:
         """Write the record."""
