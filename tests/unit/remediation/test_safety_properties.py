@@ -89,6 +89,7 @@ class SafetyProperties(RuleBasedStateMachine):
         self.last_now = 0.0
         self.start_times: dict[int, float] = {}
         self.rejected_image = ""
+        self.is_spec_applied = False
         self.rollbacks = 0
         self.next_id = 1
 
@@ -310,6 +311,8 @@ class SafetyProperties(RuleBasedStateMachine):
         self.elapsed += max(0.0, now - self.last_now)
         self.last_now = now
         generation = self.cluster.generation
+        if self.operator.cached_app.healing["mode"] == HealingMode.OFF:
+            self.is_spec_applied = True
         trace = self.operator.reconcile(stale_snapshot, crash_point)
         if self.cluster.generation != generation:
             self.past.clear()  # the cache has the operator's own write at once
@@ -347,10 +350,17 @@ class SafetyProperties(RuleBasedStateMachine):
             assert not exceeds(step.limit, MAX_MEMORY)
 
     def check_running(self) -> None:
-        """A failed revision does not run while the record has it as failed."""
+        """A failed revision does not run while the record has it as failed.
+
+        Unless a person has switched healing off: then the spec is applied before the record is
+        written, and what was applied stays until the next apply.
+        """
+        if self.cluster.template.image != self.rejected_image:
+            self.is_spec_applied = False
         if (
             self.rejected_image == self.app.image
             and self.operator.cached_app.record.failed_revision
+            and not self.is_spec_applied
         ):
             assert self.rejected_image != self.cluster.template.image
 

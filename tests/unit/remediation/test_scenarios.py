@@ -265,3 +265,19 @@ def test_off_ends_all_overrides() -> None:
     assert [(Remediation.ROLLBACK, ActionOutcome.SUPERSEDED)] == scenario.actions
     assert None is record.failed_revision
     assert "v2" == scenario.cluster.template.image
+
+
+def test_the_spec_is_applied_at_once_when_healing_is_switched_off() -> None:
+    """A rollback ends with the mode Off, also if the operator is killed before it writes that."""
+    scenario = Scenario(mode="Auto")
+    scenario.deploy("v2", "crash")
+    scenario.advance(1, 61, 301)
+    rolled_back_to = scenario.cluster.template.image
+    scenario.app.healing = {"mode": "Off"}
+    scenario.operator.restart()
+
+    scenario.operator.reconcile(crash_point="apply")
+
+    assert ("v1", "v2") == (rolled_back_to, scenario.cluster.template.image)
+    assert scenario.record.failed_revision
+    assert None is scenario.advance(10).failed_revision
