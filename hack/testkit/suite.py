@@ -61,7 +61,7 @@ class Lane:
         """Run the targets in a session of their own, so that they can be stopped with all of it."""
         self._began = time.monotonic()
         self.process = subprocess.Popen(
-            ["make", *self.targets],
+            ["make", "--keep-going", *self.targets],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
