@@ -42,6 +42,7 @@ def dump_namespace(namespace: str) -> str:
     return _run_commands(
         namespace,
         ("get", f"selfhealingapps,{DUMPED_KINDS}", "-o", "wide"),
+        ("get", "pods", "-o", f"jsonpath={_PODS}"),
         (
             "get",
             "selfhealingapps",
