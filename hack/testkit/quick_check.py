@@ -79,7 +79,7 @@ def list_changed_files() -> Iterator[str]:
 
 
 def select_tests(changed: Sequence[str]) -> list[Path]:
-    """Select the folders and files of tests/unit for changed paths.
+    """Select the folders and files of unit tests for changed paths.
 
     A package's tests run when it, or a package that it imports, has changed.
     """
@@ -94,8 +94,19 @@ def select_tests(changed: Sequence[str]) -> list[Path]:
         tests.add("app")
     if any(path.endswith((".md", ".yaml")) for path in changed):
         tests.add("test_docs.py")
+    tools = {folder for path in changed if (folder := _find_tests_of_tool(path))}
     names = affected | tests | ({"test_purity.py"} if packages else set())
-    return [UNIT_TESTS / name for name in sorted(names) if (UNIT_TESTS / name).exists()]
+    found = [UNIT_TESTS / name for name in sorted(names) if (UNIT_TESTS / name).exists()]
+    return [*found, *sorted(tools)]
+
+
+def _find_tests_of_tool(path: str) -> Path | None:
+    """The tests beside a file of hack/, or beside the folders that it is in."""
+    if not path.startswith("hack/") or not path.endswith(".py"):
+        return None
+    parents = (ROOT / path).relative_to(ROOT / "hack").parents
+    folders = (ROOT / "hack" / parent / "tests" for parent in parents)
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def _find_parts(paths: Iterable[str], folder: str) -> set[str]:

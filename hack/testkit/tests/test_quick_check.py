@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.testkit.quick_check import UNIT_TESTS, select_tests
+from hack.testkit.quick_check import ROOT, UNIT_TESTS, select_tests
 
 
 def names(found: list[Path]) -> set[str]:
@@ -28,3 +28,12 @@ def test_what_all_tests_use_runs_all(path: str) -> None:
 
 def test_nothing_runs_for_a_script() -> None:
     assert select_tests(["hack/localcluster/bootstrap-python.sh"]) == []
+
+
+def test_a_tool_runs_the_tests_beside_it() -> None:
+    found = select_tests(["hack/testkit/suite.py", "hack/scenarios/lab/report.py"])
+
+    assert [str(path.relative_to(ROOT)) for path in found] == [
+        "hack/scenarios/lab/tests",
+        "hack/testkit/tests",
+    ]
