@@ -193,7 +193,7 @@ def test_deleted_behind_the_watch(
     }
     assert made <= {since["metadata"]["uid"]}
     eventually(
-        lambda: f"{name}: a SelfHealingApp was gone" in operator.read_log(),
+        lambda: f"{name}: pruned a stale SelfHealingApp" in operator.read_log(),
         timeout=RECOVERY_TIMEOUT,
     )
 
