@@ -195,29 +195,36 @@ class _RestartCounter:
         )
 
     def _correct_reason(self, known: CountedRestarts, container: ContainerView) -> CountedRestarts:
-        """Change the reason to the probe, if its Event arrives after the restart was counted.
+        """Change the reason if the kubelet reports its cause after the restart was counted.
 
-        The entry keeps the termination that it was counted for: a container in its back-off already
-        shows the next one.
+        The Event of a probe may arrive later, and under load also the termination itself. The entry
+        keeps the termination that it was counted for: a container in its back-off already shows the
+        next one.
         """
         termination = container.last_termination
-        if (
-            termination is None
-            or termination.finished_at is None
-            or termination.finished_at != known.finished_at
-        ):
+        if termination is None or termination.finished_at is None:
+            return known
+        is_late = known.finished_at is None and container.running_since is not None
+        if termination.finished_at != known.finished_at and not is_late:
             return known
         reason = self._causes.reason_for(_container_key(known), termination)
-        if known.reason is not None and reason not in PROBE_REASONS.values():
+        if not is_late and known.reason is not None and reason not in PROBE_REASONS.values():
             return known  # it may be another termination within the same second
         if reason == known.reason:
             return known
         self._move_reason(known.reason or UNKNOWN, reason)
+        corrected = {"reason": reason, "finished_at": termination.finished_at}
         last = self._latest
         restart_key = (known.pod, known.container, known.finished_at)
         if last is not None and (last.pod, last.container, last.at) == restart_key:
-            self._latest = last.model_copy(update={"reason": reason})
-        return known.model_copy(update={"reason": reason})
+            self._latest = last.model_copy(
+                update={
+                    "reason": reason,
+                    "exit_code": termination.exit_code,
+                    "at": termination.finished_at,
+                }
+            )
+        return known.model_copy(update=corrected)
 
     def _add_to_reason(self, reason: str, count: int) -> None:
         if count:

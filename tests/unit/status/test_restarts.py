@@ -354,3 +354,29 @@ def test_a_kubelet_that_reports_no_last_termination() -> None:
     assert {"LivenessProbe": 1, "Unknown": 1} == second.by_reason
     (entry,) = second.counted
     assert (2, "LivenessProbe", at(10)) == (entry.count, entry.reason, entry.finished_at)
+
+
+def test_a_termination_that_is_reported_late() -> None:
+    """A kubelet under load reports the restart first; its reason is corrected, not counted again."""
+    first, _ = count_once(None, pod("web-abc-1", running(11, restarts=1)))
+    end = termination(137, finished=10)
+    second, new_restarts = count_once(
+        first,
+        pod("web-abc-1", running(11, restarts=1, last=end)),
+        probe_kill_event("web-abc-1", 9),
+    )
+
+    assert {"Unknown": 1} == first.by_reason
+    assert () == new_restarts
+    assert ({"LivenessProbe": 1}, 1) == (second.by_reason, second.total)
+    assert PodRestart(
+        pod="web-abc-1", container="app", reason="LivenessProbe", exit_code=137, at=at(10)
+    ) == (second.last)
+
+
+def test_a_back_off_reports_the_next_termination() -> None:
+    """It is not taken for the one that was counted without a termination."""
+    first, _ = count_once(None, pod("web-abc-1", running(11, restarts=1)))
+    second, _ = count_once(first, pod("web-abc-1", crash_loop(1, termination(1, finished=20))))
+
+    assert {"Unknown": 1} == second.by_reason
