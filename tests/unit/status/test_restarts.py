@@ -357,7 +357,7 @@ def test_a_kubelet_that_reports_no_last_termination() -> None:
 
 
 def test_a_termination_that_is_reported_late() -> None:
-    """A kubelet under load reports the restart first; its reason is corrected, not counted again."""
+    """Under load a kubelet may report the restart first; it is corrected, not counted again."""
     first, _ = count_once(None, pod("web-abc-1", running(11, restarts=1)))
     end = termination(137, finished=10)
     second, new_restarts = count_once(
