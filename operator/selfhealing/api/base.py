@@ -53,14 +53,18 @@ class Rule:
     FieldValueDuplicate is not used, because the API server omits the message for it.
     """
 
-    def to_schema(self) -> dict[str, str]:
+    has_optional_old_self: bool = False
+    """Whether ``oldSelf`` is an optional value: the rule holds for new objects, too."""
+
+    def to_schema(self) -> dict[str, str | bool]:
         """Return the rule as an item of ``x-kubernetes-validations``."""
-        entry = {
+        entry: dict[str, str | bool | None] = {
             "rule": self.cel,
             "message": self.message,
             "messageExpression": self.message_expression,
             "fieldPath": self.field_path,
             "reason": self.reason,
+            "optionalOldSelf": self.has_optional_old_self or None,
         }
         return {key: value for key, value in entry.items() if value is not None}
 

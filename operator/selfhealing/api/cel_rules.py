@@ -35,17 +35,30 @@ WINDOW_LONGER_THAN_COOLDOWN: Final = Rule(
     field_path=".window",
 )
 
+
+def _unless_unchanged(field: str) -> str:
+    """Return the expression that ``field`` is absent, or as it was.
+
+    A stored spec may keep an old name. Validation ratcheting (KEP-4008) exempts an unchanged spec
+    from a rule when the spec is written, but not when the status is.
+    """
+    return (
+        f"!has(self.{field}) || (oldSelf.hasValue() && has(oldSelf.value().{field})"
+        f" && oldSelf.value().{field} == self.{field})"
+    )
+
+
 RECYCLE_IS_REPLACE_POD: Final = Rule(
-    # A stored spec that has it may stay: the API server does not check unchanged fields again
-    # (validation ratcheting, Kubernetes KEP-4008, stable in 1.33).
-    cel="!has(self.recycle)",
+    cel=_unless_unchanged("recycle"),
+    has_optional_old_self=True,
     message="recycle is now replacePod: write replacePod, with the same fields",
     field_path=".recycle",
     reason="FieldValueForbidden",
 )
 
 QUARANTINE_KEEP_IS_TTL: Final = Rule(
-    cel="!has(self.keep)",
+    cel=_unless_unchanged("keep"),
+    has_optional_old_self=True,
     message="keep is now ttl: write ttl, with the same value",
     field_path=".keep",
     reason="FieldValueForbidden",
