@@ -95,7 +95,7 @@ class QuarantineSpec(SpecModel):
     ttl: Duration = "1h"
     """How long that pod is kept."""
 
-    keep: str | None = None
+    keep: Duration | None = None
     """Old name of `ttl`; refused in new specs."""
 
     @model_validator(mode="before")
