@@ -39,8 +39,8 @@ WINDOW_LONGER_THAN_COOLDOWN: Final = Rule(
 def _unless_unchanged(field: str) -> str:
     """Return the expression that ``field`` is absent, or as it was.
 
-    A stored spec may keep an old name. Validation ratcheting (KEP-4008) exempts an unchanged spec
-    from a rule when the spec is written, but not when the status is.
+    A stored spec may keep an old name. Validation ratcheting (KEP-4008) would accept it too, but
+    with a warning at every write of the resource and of its status.
     """
     return (
         f"!has(self.{field}) || (oldSelf.hasValue() && has(oldSelf.value().{field})"

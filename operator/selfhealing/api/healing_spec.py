@@ -61,7 +61,13 @@ class ReplacePodSpec(SpecModel):
 class RecycleSpec(SpecModel):
     """A stored `replacePod` under its old name, which HealingSpec reads as `replacePod`."""
 
-    preserves_unknown_fields = True
+    # Typed: Kubernetes 1.36.3 takes an object of unknown fields for changed, in a CEL rule and in
+    # validation ratcheting, also where it is as it was.
+    enabled: bool | None = None
+    """As in `replacePod`."""
+
+    after: Duration | None = None
+    """As in `replacePod`."""
 
 
 class FailoverSpec(SpecModel):
