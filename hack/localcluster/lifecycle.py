@@ -141,7 +141,7 @@ def _wait_for_api_server(kubectl: Kubectl) -> None:
 
 
 def _write_kubeconfig(paths: Paths, engine: Engine) -> None:
-    """Write the kubeconfig anew: it may be lost, and its address may have changed."""
+    """Write the kubeconfig again: it may be lost, and its address may have changed."""
     command = [engine.kind, "export", "kubeconfig", "--name", paths.cluster_name]
     paths.state.mkdir(parents=True, exist_ok=True)
     run_checked([*command, "--kubeconfig", str(paths.kubeconfig)], env=engine.docker)

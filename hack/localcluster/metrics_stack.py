@@ -78,7 +78,7 @@ def _source_labels(source: str) -> dict[str, Any]:
 
 
 def render_metrics_stack(images: Mapping[str, str]) -> str:
-    """Return the manifest; pods start anew when it changes, as neither reads its settings again."""
+    """Return the manifest; pods restart when it changes, as neither reads its settings again."""
     is_built_here = DISCOVERY in images
     job = json.dumps(build_scrape_job(from_source=is_built_here))
     settings = hashlib.sha256((MANIFESTS / f"{NAME}.yaml").read_bytes() + job.encode())

@@ -2,7 +2,7 @@
 
 Its programs are built from its module and its resource kinds (CRDs) are the files of that module.
 The webhook is declared here rather than by the admission controller itself, which would delete
-and make it anew at every start and would have pods of fake nodes sent to it too.
+and create it again at every start and would have pods of fake nodes sent to it too.
 """
 
 import base64
@@ -86,7 +86,7 @@ def parse_key_pair(secret: Mapping[str, Any] | None) -> KeyPair | None:
 
 
 def render_vpa(images: Mapping[str, str], pair: KeyPair) -> str:
-    """Return the manifest with the certificate in it; a part starts anew when it has changed."""
+    """Return the manifest with the certificate in it; a part restarts when it has changed."""
     settings = hashlib.sha256((MANIFESTS / f"{NAME}.yaml").read_bytes())
     settings.update(pair.certificate.encode())
     return render_manifest(

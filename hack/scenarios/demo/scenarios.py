@@ -57,7 +57,7 @@ def _fail_liveness(demo: DemoSession) -> str:
     demo.send_request("/fail")
     demo.explain(
         "From now on /health answers 500. The kubelet asks every 5 s; after 3 failures it kills "
-        "the container and starts it anew, in the same pod."
+        "the container and restarts it in the same pod."
     )
     demo.wait_until(
         "the container is restarted", lambda now: _count_restarts(now, before) > before.restarts, 90
@@ -157,12 +157,12 @@ def _edit_deployment(demo: DemoSession) -> str:
         containers = live["spec"]["template"]["spec"]["containers"] if live else []
         return [container["image"] for container in containers] == [desired_image]
 
-    demo.wait_until("the image is put back", has_desired_image, 30)
+    demo.wait_until("the image is reverted", has_desired_image, 30)
     demo.wait_until(
         "an Event tells of it", lambda now: now.count_events("DriftCorrected") > events_before, 30
     )
     demo.wait_until("the app is ready", lambda now: now.is_ready and len(now.pods) == 1, 90)
-    return "the image is put back, and an Event tells of it"
+    return "the image is reverted, and an Event says so"
 
 
 def _delete_deployment(demo: DemoSession) -> str:

@@ -84,7 +84,7 @@ class LabSet(ScenarioSet[PageResult]):
             if result.stale_lines:
                 lines = ", ".join(result.stale_lines)
                 yield f"\n{result.page.path} shows other outputs at lines {lines}:"
-                yield f"  make lab STEP={result.name} CAPTURE=1 writes them anew"
+                yield f"  make lab STEP={result.name} CAPTURE=1 updates them"
         yield ""
         passed = f"{report.count('passed')} of {len(report.results)} steps passed"
         yield f"{passed} in {format_clock(report.seconds)}."
