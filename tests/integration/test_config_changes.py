@@ -94,7 +94,9 @@ def test_a_config_map(space: AppNamespace, name: str) -> None:
     apply_config_map(space, name, mode="fast")
 
     assert second != first == wait_for_new_hash(space, name, second)
-    assert space.count_events(name)["Updated"] >= 2
+    eventually(
+        lambda: space.count_events(name)["Updated"] >= 2, description="both Events are written"
+    )
 
 
 def fill_name(part: object, name: str) -> object:
