@@ -166,9 +166,11 @@ def test_a_missing_image(space: AppNamespace, name: str) -> None:
     for told in (good, found["failedRevision"], DEMO):
         assert told in status["message"], status["message"]
     assert MISSING in get_evidence(space, name, "Rollback")
-    assert {"HealingRollback": 1, "RemediationSucceeded": 1}.items() <= space.count_events(
-        name
-    ).items()
+    expected_events = {"HealingRollback": 1, "RemediationSucceeded": 1}
+    eventually(
+        lambda: expected_events.items() <= space.count_events(name).items(),
+        description="the Events are written",
+    )
 
     space.patch_spec(name, image=DEMO, env=[{"name": "TRY", "value": "again"}])
     app.wait_until_ready()
