@@ -53,8 +53,9 @@ def view(panel: AppClient, show: OpenPanel) -> PanelPage:
     """The panel at the Service's node port; both pods have answered."""
     panel.wait_until_ready()
     view = show(f"{panel.get_status()['endpoint']}/panel")
+    # The Service chooses a pod for each request of the page: it may miss one of two for a while.
     for pod in panel.list_pods():
-        expect(view.find_card(pod["metadata"]["name"])).to_be_visible()
+        expect(view.find_card(pod["metadata"]["name"])).to_be_visible(timeout=HEAL_MS)
     return view
 
 
