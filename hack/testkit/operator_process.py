@@ -55,7 +55,7 @@ class OperatorProcess:
             RuntimeError: the process has exited.
         """
         eventually(
-            lambda: SYNCED_LINE in self.read_log()[self._offset :] or self._raise_if_exited(),
+            lambda: self._has_synced() or self._raise_if_exited(),
             timeout=timeout,
             poll=poll,
             description="the operator caught up",
@@ -70,6 +70,10 @@ class OperatorProcess:
     def is_running(self) -> bool:
         """Whether the process runs."""
         return self.process is not None and self.process.poll() is None
+
+    def _has_synced(self) -> bool:
+        # Bytes: the log may hold characters of several bytes, and the offset is a file's size.
+        return self.log.exists() and SYNCED_LINE.encode() in self.log.read_bytes()[self._offset :]
 
     def _raise_if_exited(self) -> bool:
         assert self.process is not None
