@@ -36,33 +36,24 @@ WINDOW_LONGER_THAN_COOLDOWN: Final = Rule(
 )
 
 
-def _unless_unchanged(field: str) -> str:
-    """Return the expression that ``field`` is absent, or as it was.
+def _refuse_old_name(old: str, new: str, value: str) -> Rule:
+    """Build the rule that a field is written under its new name; ``value`` is what to write there.
 
-    A stored spec may keep an old name. Validation ratcheting (KEP-4008) would accept it too, but
+    A stored spec may keep the old name. Validation ratcheting (KEP-4008) would accept it too, but
     with a warning at every write of the resource and of its status.
     """
-    return (
-        f"!has(self.{field}) || (oldSelf.hasValue() && has(oldSelf.value().{field})"
-        f" && oldSelf.value().{field} == self.{field})"
+    return Rule(
+        cel=f"!has(self.{old}) || (oldSelf.hasValue() && has(oldSelf.value().{old})"
+        f" && oldSelf.value().{old} == self.{old})",
+        has_optional_old_self=True,
+        message=f"{old} is now {new}: write {new}, with {value}",
+        field_path=f".{old}",
+        reason="FieldValueForbidden",
     )
 
 
-RECYCLE_IS_REPLACE_POD: Final = Rule(
-    cel=_unless_unchanged("recycle"),
-    has_optional_old_self=True,
-    message="recycle is now replacePod: write replacePod, with the same fields",
-    field_path=".recycle",
-    reason="FieldValueForbidden",
-)
-
-QUARANTINE_KEEP_IS_TTL: Final = Rule(
-    cel=_unless_unchanged("keep"),
-    has_optional_old_self=True,
-    message="keep is now ttl: write ttl, with the same value",
-    field_path=".keep",
-    reason="FieldValueForbidden",
-)
+RECYCLE_IS_REPLACE_POD: Final = _refuse_old_name("recycle", "replacePod", "the same fields")
+QUARANTINE_KEEP_IS_TTL: Final = _refuse_old_name("keep", "ttl", "the same value")
 
 NAME_IS_DNS_LABEL: Final = Rule(
     cel="self.metadata.name.size() <= 63"
