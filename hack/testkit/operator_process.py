@@ -73,7 +73,9 @@ class OperatorProcess:
 
     def _has_synced(self) -> bool:
         # Bytes: the log may hold characters of several bytes, and the offset is a file's size.
-        return self.log.exists() and SYNCED_LINE.encode() in self.log.read_bytes()[self._offset :]
+        with self.log.open("rb") as log:
+            log.seek(self._offset)
+            return SYNCED_LINE.encode() in log.read()
 
     def _raise_if_exited(self) -> bool:
         assert self.process is not None
