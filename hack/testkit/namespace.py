@@ -141,6 +141,16 @@ class AppNamespace:
         ]
         return sorted(found, key=lambda event: str(event["eventTime"]))
 
+    def wait_for_event(self, name: str, reason: str) -> Json:
+        """Wait for an Event about an app; it is written some time after the status.
+
+        Returns:
+            The oldest Event with that reason.
+        """
+        return eventually(
+            lambda: self.list_events(name, reason), description=f"an Event {reason} about {name}"
+        )[0]
+
     def count_events(self, name: str) -> dict[str, int]:
         """Count the Events about an app by reason; a series counts as often as it says."""
         counts: dict[str, int] = {}

@@ -135,8 +135,10 @@ def test_requests_add_pods_and_their_end_removes_them(app: AppClient) -> None:
         description="the rate is low again",
     )
     assert requests_sent.failure_count == 0
-    notes = [event["note"] for event in app.space.list_events(app.name, "Scaled")]
-    assert any(RATE in note for note in notes), notes
+    eventually(
+        lambda: any(RATE in event["note"] for event in app.space.list_events(app.name, "Scaled")),
+        description="an Event names the metric",
+    )
 
 
 def test_a_queue_adds_pods(narrow: AppClient) -> None:

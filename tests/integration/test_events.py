@@ -54,7 +54,7 @@ def test_shape(space: AppNamespace, name: str) -> None:
     """``kubectl events --for`` finds them: they are about the resource, by the operator."""
     create_ready_app(space, name)
 
-    (event,) = space.list_events(name, "Created")
+    event = space.wait_for_event(name, "Created")
 
     assert event["note"] == "created Deployment and Service"
     assert event["type"] == "Normal"

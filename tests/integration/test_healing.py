@@ -47,6 +47,7 @@ def test_observe(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     wait_for_outcomes(space, name, ("ReplacePod", "Observed"))
     consistently(lambda: pods == [p["metadata"]["name"] for p in space.list_pods(name)], seconds=2)
     assert 3 == get_healing_status(space, name)["budgetLeft"]
+    space.wait_for_event(name, "RemediationSkipped")
     assert 1 == space.count_events(name)["RemediationSkipped"]
 
 
@@ -58,7 +59,7 @@ def test_approve(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     assert "AwaitingApproval" == get_healing_status(space, name)["blockedReason"]
     (proposal,) = get_healing_status(space, name)["history"]
     assert f"selfhealing.dev/approve={proposal['id']}" in str(
-        space.list_events(name, "ApprovalNeeded")[0]["note"]
+        space.wait_for_event(name, "ApprovalNeeded")["note"]
     )
 
     annotate_app(space, name, approve=str(proposal["id"] + 1))
