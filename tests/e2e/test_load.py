@@ -84,7 +84,7 @@ def test_both_replicas_answer_and_are_counted(target: AppClient) -> None:
     out, _ = process.communicate(timeout=TIMEOUT)
 
     assert process.returncode == 0, out
-    assert "200 requests in 5.0 s: 40.0 a second, 0 failed" in out, out
+    assert re.search(r"\b200 requests in [\d.]+ s: [\d.]+ a second, 0 failed", out), out
     assert re.search(r"latency: p50 [\d.]+ ms  p90 [\d.]+ ms  p99 [\d.]+ ms  max", out), out
     counts = [
         int(count)
