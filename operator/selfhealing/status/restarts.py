@@ -134,6 +134,10 @@ class _RestartCounter:
                 self._known_entries.append(self._count_container(pod, container, 1))
             else:
                 self._known_entries.append(known.model_copy(update={"count": 0}))
+        elif container.restarts < known.count:
+            # The cache is behind, or nobody knows whether the kubelet has lost its count: a
+            # termination that is taken for the counted one now would be counted next time.
+            self._known_entries.append(known)
         else:
             self._known_entries.append(self._correct_reason(known, container))
 

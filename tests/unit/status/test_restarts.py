@@ -269,6 +269,16 @@ def test_a_stale_cache_after_a_start() -> None:
     assert (5, 5) == (old.total, new.total)
 
 
+def test_a_lower_count_than_that_of_an_unknown_termination() -> None:
+    """Nobody knows whether the kubelet has lost its count: nothing is added, then or later."""
+    before, _ = count_once(None, pod("web-abc-1", running(restarts=2)))
+    found, _ = count_once(before, make_restarted_pod())
+    again, news = count_once(found, make_restarted_pod())
+
+    assert (2, ()) == (again.total, news)
+    assert found == again
+
+
 def test_reasons_beyond_the_limit() -> None:
     """The number of reasons is limited; others count as Other, also when corrected."""
     crowded = RestartsStatus(total=29, by_reason={f"Reason{i}": 1 for i in range(29)})
