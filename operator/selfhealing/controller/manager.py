@@ -32,6 +32,10 @@ logger = logging.getLogger(__name__)
 SPARE_CONNECTIONS = 4
 """Connections besides one for each worker: for Events, the Lease and lists."""
 
+MAX_NAMESPACE_SHARE = 0.75
+"""The share of the workers that the apps of one namespace may occupy: its admission webhook may
+delay each request until the time-out."""
+
 
 class Manager:
     """All parts of the operator in one process.
@@ -47,7 +51,10 @@ class Manager:
         self._settings = settings
         self._client = client
         self._store = Store()
-        self._queue: WorkQueue[AppKey] = WorkQueue()
+        self._queue: WorkQueue[AppKey] = WorkQueue(
+            group_of=lambda key: key.namespace,
+            group_limit=max_workers_of_namespace(settings.workers),
+        )
         self.event_handlers = EventHandlers(self._store, self._queue, settings.debounce)
         self._recorder = EventRecorder(client)
         self._optional_kinds = OptionalKinds(
@@ -149,6 +156,11 @@ class Manager:
             )
             # Under `kopf run` a signal is the only way to make kopf stop its watches.
             signal.raise_signal(signal.SIGTERM)
+
+
+def max_workers_of_namespace(workers: int) -> int:
+    """Return how many workers may reconcile apps of one namespace at the same time."""
+    return max(1, int(workers * MAX_NAMESPACE_SHARE))
 
 
 def leader_election_config(settings: Settings) -> LeaderElectionConfig | None:

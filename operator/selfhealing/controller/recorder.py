@@ -1,7 +1,7 @@
 """Writes Kubernetes Events: a repeat is counted on the first Event, and floods are dropped.
 
-Events never delay or fail a reconcile. They wait in a bounded queue; an Event that the queue or the
-API server refuses is counted and dropped.
+Events never delay or fail a reconcile. They wait in a bounded queue, in which the namespaces take
+turns; an Event that the queue or the API server refuses is counted and dropped.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from cachetools import LRUCache
 
 from selfhealing.api import names
 from selfhealing.cache.views import AppView
+from selfhealing.controller.round_robin import RoundRobin
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, NotFoundError
 from selfhealing.kube.metrics import EVENTS_DROPPED
@@ -26,6 +27,8 @@ from selfhealing.status.events import Event
 logger = logging.getLogger(__name__)
 
 MAX_QUEUED_EVENTS: Final = 2000
+MAX_NAMESPACE_EVENTS: Final = 200
+"""The most Events of one namespace that wait: those of its apps do not displace others."""
 MAX_SERIES: Final = 2000
 """The most Events whose repeats are recognised."""
 SERIES_WINDOW: Final = 600.0
@@ -44,26 +47,38 @@ class EventRecorder:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._queue: asyncio.Queue[tuple[AppView, Event]] = asyncio.Queue(MAX_QUEUED_EVENTS)
+        self._queue: RoundRobin[str, tuple[AppView, Event]] = RoundRobin()
+        self._wakeup = asyncio.Event()
         self._series: LRUCache[tuple[str, Event], _Series] = LRUCache(MAX_SERIES)
         self._instance = f"{socket.gethostname()}-{os.getpid()}"
 
     def record_event(self, app: AppView, event: Event) -> None:
-        """Queue an Event; it is dropped when the queue is full."""
-        try:
-            self._queue.put_nowait((app, event))
-        except asyncio.QueueFull:
+        """Queue an Event; it is dropped when the queue, or its namespace's part of it, is full."""
+        namespace = app.key.namespace
+        if (
+            len(self._queue) >= MAX_QUEUED_EVENTS
+            or self._queue.count(namespace) >= MAX_NAMESPACE_EVENTS
+        ):
             EVENTS_DROPPED.inc()
+            return
+        self._queue.push(namespace, (app, event))
+        self._wakeup.set()
 
     async def run(self) -> None:
         """Write the queued Events, for ever."""
         while True:
-            app, event = await self._queue.get()
+            app, event = await self._take_event()
             try:
                 await self._write_event(app, event)
             except ApiError as error:
                 EVENTS_DROPPED.inc()
                 logger.debug("%s: event %s not written: %s", app.key, event.reason, error)
+
+    async def _take_event(self) -> tuple[AppView, Event]:
+        while (found := self._queue.pop()) is None:
+            self._wakeup.clear()
+            await self._wakeup.wait()
+        return found[1]
 
     async def _write_event(self, app: AppView, event: Event) -> None:
         series_key = (app.uid, event)

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from selfhealing.cache.parse import app_view
-from selfhealing.cache.views import AppView
+from selfhealing.cache.views import AppKey, AppView
 from selfhealing.controller import recorder as module
 from selfhealing.controller.recorder import SERIES_WINDOW, EventRecorder
 from selfhealing.kube.client import Client
@@ -248,3 +249,25 @@ async def test_what_was_told_longest_ago_is_forgotten_first(
     await record_event(recorder, event=Event("Normal", "Scaled", "0"))
 
     assert 12 == len(server.events)
+
+
+async def test_a_flood_of_one_namespace_displaces_no_other(
+    server: EventServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own Events are dropped, and those of another namespace come in turn."""
+    monkeypatch.setattr(module, "MAX_NAMESPACE_EVENTS", 3)
+    recorder = EventRecorder(cast("Client", server))
+    other = replace(APP, key=AppKey("other", "app"), uid="uid-of-other")
+    before = dropped_count()
+
+    for number in range(5):
+        recorder.record_event(APP, Event("Normal", "Scaled", str(number)))
+    recorder.record_event(other, Event("Normal", "Scaled", "other"))
+
+    assert before + 2 == dropped_count()
+
+    task = asyncio.create_task(recorder.run())
+    await asyncio.sleep(1)
+    task.cancel()
+
+    assert ["0", "other", "1", "2"] == [e["note"] for e in server.events.values()]

@@ -11,6 +11,11 @@ from selfhealing.controller.workqueue import BACKOFF_INITIAL, BACKOFF_MAX, WorkQ
 from tests.unit.controller.fake_loop import now, run_on_fake_loop, run_until_idle
 
 
+def create_queue(group_limit: int = 100) -> WorkQueue[str]:
+    """A queue whose groups are the first letters of its keys."""
+    return WorkQueue(group_of=lambda key: key[0], group_limit=group_limit)
+
+
 async def drain_queue(queue: WorkQueue[str], seconds: float = 1000) -> list[tuple[float, str]]:
     """Take what comes within ``seconds``, each done at once: when it came and what it was."""
     taken = []
@@ -25,7 +30,7 @@ async def drain_queue(queue: WorkQueue[str], seconds: float = 1000) -> list[tupl
 
 async def test_what_is_added_is_handed_out_at_once_in_its_order() -> None:
     """Keys without a delay are first come, first served."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
 
     for key in "bac":
         queue.add(key)
@@ -35,7 +40,7 @@ async def test_what_is_added_is_handed_out_at_once_in_its_order() -> None:
 
 async def test_a_key_that_waits_is_waited_for_once() -> None:
     """Ten requests before the work begins are one piece of work."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
 
     for _ in range(10):
         queue.add("a")
@@ -46,7 +51,7 @@ async def test_a_key_that_waits_is_waited_for_once() -> None:
 
 async def test_a_delay_is_respected() -> None:
     """Nothing comes early, and what is due sooner comes first."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
 
     queue.add("late", 30)
     queue.add("soon", 2)
@@ -58,7 +63,7 @@ async def test_a_delay_is_respected() -> None:
 @pytest.mark.parametrize("delays", list(itertools.permutations((5, 10, 20))))
 async def test_of_several_requests_the_earliest_wins(delays: tuple[float, ...]) -> None:
     """A later one neither postpones it nor makes it come twice."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
 
     for delay in delays:
         queue.add("a", delay)
@@ -68,7 +73,7 @@ async def test_of_several_requests_the_earliest_wins(delays: tuple[float, ...]) 
 
 async def test_an_earlier_request_wakes_who_waits_for_a_later_one() -> None:
     """A waiter that has gone to sleep for a minute hears of what is due in a second."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
     queue.add("a", 60)
     waiter = asyncio.create_task(queue.get())
     await asyncio.sleep(1)
@@ -81,7 +86,7 @@ async def test_an_earlier_request_wakes_who_waits_for_a_later_one() -> None:
 
 async def test_a_key_in_work_is_not_handed_out_a_second_time() -> None:
     """It waits until the work has ended, however many ask."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
     queue.add("a")
     await queue.get()
     queue.add("a")
@@ -99,7 +104,7 @@ async def test_a_key_in_work_is_not_handed_out_a_second_time() -> None:
 
 async def test_what_was_asked_for_during_the_work_keeps_its_time() -> None:
     """The earliest of those requests counts, from when it was made."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
     queue.add("a")
     await queue.get()
     queue.add("a", 50)
@@ -114,7 +119,7 @@ async def test_what_was_asked_for_during_the_work_keeps_its_time() -> None:
 
 async def test_work_that_nobody_asked_for_again_is_over() -> None:
     """Done is done."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
     queue.add("a")
     queue.done(await queue.get())
 
@@ -124,7 +129,7 @@ async def test_work_that_nobody_asked_for_again_is_over() -> None:
 
 async def test_done_without_work_is_harmless() -> None:
     """A key that was never handed out may be called done."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
 
     queue.done("a")
 
@@ -133,7 +138,7 @@ async def test_done_without_work_is_harmless() -> None:
 
 async def test_each_failure_waits_longer_up_to_the_limit() -> None:
     """The ceiling doubles; the delay is at least half of it."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
 
     ceiling = BACKOFF_INITIAL
     for _ in range(40):
@@ -148,14 +153,14 @@ async def test_each_failure_waits_longer_up_to_the_limit() -> None:
 
 async def test_retries_of_many_keys_are_spread() -> None:
     """A hundred apps that failed together do not come back together."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
 
     assert 90 < len({round(queue.add_rate_limited(f"app-{number}"), 6) for number in range(100)})
 
 
 async def test_a_failed_key_comes_back_after_its_delay() -> None:
     """The retry is asked for while the key is still in work, as the reconciler does."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
     queue.add("a")
     await queue.get()
     delay = queue.add_rate_limited("a")
@@ -169,7 +174,7 @@ async def test_a_failed_key_comes_back_after_its_delay() -> None:
 
 async def test_success_makes_the_next_failure_a_first_one() -> None:
     """Forgetting one key leaves another's failures counted."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
     for _ in range(10):
         queue.add_rate_limited("a")
         queue.add_rate_limited("b")
@@ -182,7 +187,7 @@ async def test_success_makes_the_next_failure_a_first_one() -> None:
 
 async def test_news_do_not_wait_for_the_back_off() -> None:
     """Somebody who corrects a broken spec need not wait a minute."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
     for _ in range(10):
         queue.add_rate_limited("a")
 
@@ -207,7 +212,7 @@ async def test_several_waiters_share_the_work() -> None:
 async def test_a_waiter_that_goes_away_takes_no_wake_up_with_it() -> None:
     """Of two, the one that is cancelled in the very moment of an add leaves it to the other."""
     for order in itertools.permutations(("add", "cancel")):
-        queue: WorkQueue[str] = WorkQueue()
+        queue = create_queue()
         going, staying = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
         await run_until_idle()
         for step in order:
@@ -221,7 +226,7 @@ async def test_a_waiter_that_goes_away_takes_no_wake_up_with_it() -> None:
 
 async def test_the_queue_says_how_far_it_is_behind() -> None:
     """Only what is due counts as lag; what is in work has been attended to."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
 
     assert 0 == queue.longest_wait()
 
@@ -239,9 +244,84 @@ async def test_the_queue_says_how_far_it_is_behind() -> None:
     assert 1 == queue.longest_wait()
 
 
+async def test_the_groups_take_turns() -> None:
+    """A thousand keys of one group make the key of another wait for one of them only."""
+    queue = create_queue()
+    for number in range(1000):
+        queue.add(f"a{number}")
+    queue.add("b0")
+    queue.add("b1")
+
+    taken = [key for _, key in await drain_queue(queue)]
+
+    assert ["a0", "b0", "a1", "b1", "a2"] == taken[:5]
+    assert 1002 == len(taken)
+
+
+async def test_no_group_occupies_all_workers() -> None:
+    """At the limit of a group its next key waits until one is done; others do not wait."""
+    queue = create_queue(group_limit=2)
+    for key in ("a0", "a1", "a2", "b0"):
+        queue.add(key)
+    assert {"a0", "a1", "b0"} == {await queue.get() for _ in range(3)}
+
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(100)
+
+    assert not waiting.done()
+
+    queue.add("c0", 5)
+
+    assert "c0" == await waiting
+
+    queue.done("a1")
+
+    assert "a2" == await queue.get()
+
+
+@given(
+    keys=st.lists(st.sampled_from(["a0", "a1", "a2", "b0", "b1", "c0"]), max_size=40),
+    limit=st.integers(1, 3),
+    workers=st.integers(1, 6),
+)
+def test_nothing_is_lost_and_no_group_exceeds_its_limit(
+    keys: list[str], limit: int, workers: int
+) -> None:
+    """Whatever is added, each key comes, and never more keys of a group than may be."""
+
+    async def run() -> None:
+        queue = create_queue(limit)
+        processing: list[str] = []
+        taken: list[str] = []
+
+        async def work() -> None:
+            while True:
+                key = await queue.get()
+                assert key not in processing
+                processing.append(key)
+                taken.append(key)
+                assert limit >= sum(other[0] == key[0] for other in processing)
+                await asyncio.sleep(1)
+                processing.remove(key)
+                queue.done(key)
+
+        tasks = [asyncio.create_task(work()) for _ in range(workers)]
+        for key in keys:
+            queue.add(key)
+            await asyncio.sleep(0.3)
+        await asyncio.sleep(100)
+        for task in tasks:
+            assert not task.done()
+            task.cancel()
+        assert set(keys) == set(taken)
+        assert 0 == queue.depth()
+
+    run_on_fake_loop(run)
+
+
 async def test_memory_is_bounded_by_the_keys() -> None:
     """Ten thousand changes of one app that is also to be looked at later leave nothing behind."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue = create_queue()
 
     for _ in range(10_000):
         queue.add("a", 300)
@@ -273,7 +353,7 @@ def test_one_worker_does_what_the_model_does(steps: list[Step], work: list[int])
     durations = {key: work[index % len(work)] for index, key in enumerate("abc")}
 
     async def scenario() -> tuple[list[tuple[float, str]], list[tuple[float, str, float]]]:
-        queue: WorkQueue[str] = WorkQueue()
+        queue = create_queue()
         taken: list[tuple[float, str]] = []
         asked: list[tuple[float, str, float]] = []
 
@@ -336,7 +416,7 @@ def test_whatever_happens_nothing_is_lost_or_done_twice_at_once(
     """
 
     async def scenario() -> None:
-        queue: WorkQueue[str] = WorkQueue()
+        queue = create_queue()
         busy: set[str] = set()
         wanted: dict[str, float] = {}
         work, fails = itertools.cycle(durations), itertools.cycle([*failures, False])
