@@ -48,6 +48,7 @@ class BlockedReason(StrEnum):
     STARTING_UP = "StartingUp"
     STALE_CACHE = "StaleCache"
     STORM = "Storm"
+    ACTION_LIMIT = "ActionLimit"
     NODES_LOST = "NodesLost"
     COOLDOWN = "Cooldown"
     QUARANTINED = "Quarantined"

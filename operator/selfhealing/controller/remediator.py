@@ -31,6 +31,7 @@ from selfhealing.remediation.circuit_breaker import too_many_nodes_lost
 from selfhealing.remediation.context import ExternalState
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.remediation.steps import Step, build_overrides
+from selfhealing.remediation.strategies import UNLIMITED_REMEDIATIONS
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +121,7 @@ class Remediator:
         has_lost_pod = any(is_active(pod) and is_node_lost(pod) for pod in snapshot.pods)
         return ExternalState(
             blocked_reason=self._blocked_reason(snapshot),
+            is_action_limit_reached=self._unhealthy_apps.is_action_limit_reached(snapshot.app.key),
             too_many_nodes_lost=has_lost_pod and await self._has_too_many_lost_nodes(),
             revision_not_saved=retry_after > 0,
             memory_usage=self.memory_metrics.samples_for(snapshot),
@@ -131,12 +133,18 @@ class Remediator:
         """Return whether an action that ``after`` starts was decided on objects that still are.
 
         The pod and the Deployment are read from the API server. If one has changed, nothing is
-        started until the watch has brought it.
+        started until the watch has brought it. Nor is anything started if other apps have reached
+        the limit of actions since the decision.
         """
         action = history.find_running(after) if after else None
         running_before = history.find_running(before) if before else None
         if action is None or (running_before is not None and running_before.id == action.id):
             return True
+        if (
+            action.remediation not in UNLIMITED_REMEDIATIONS
+            and self._unhealthy_apps.is_action_limit_reached(snapshot.app.key)
+        ):
+            return False
         views: list[tuple[Resource, PodView | DeploymentView]] = []
         views += [(PODS, pod) for pod in snapshot.pods if pod.uid == action.uid]
         if snapshot.deployment is not None:
@@ -207,7 +215,7 @@ class Remediator:
             del self._stale_views[key]
         if self._clock() < self._grace_started_at + self._start_grace:
             return BlockedReason.STARTING_UP
-        return BlockedReason.STORM if self._unhealthy_apps.is_storm else None
+        return BlockedReason.STORM if self._unhealthy_apps.is_storm(key.namespace) else None
 
     async def _has_too_many_lost_nodes(self) -> bool:
         node_count = await self._node_health.count_nodes()

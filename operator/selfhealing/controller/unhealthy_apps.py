@@ -1,5 +1,6 @@
-"""Counts unhealthy apps, for the circuit breaker and for /metrics."""
+"""Counts unhealthy apps and running actions by namespace, for the circuit breakers and /metrics."""
 
+from collections import Counter
 from typing import Final
 
 from selfhealing.api.healing_status import HealingStatus
@@ -8,28 +9,48 @@ from selfhealing.cache.views import AppKey
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
 from selfhealing.kube import metrics
 from selfhealing.remediation import history
-from selfhealing.remediation.circuit_breaker import is_storm
+from selfhealing.remediation.circuit_breaker import (
+    MIN_UNHEALTHY,
+    HealthCount,
+    is_action_limit_reached,
+    is_cluster_storm,
+    is_namespace_storm,
+)
+from selfhealing.remediation.strategies import ESCALATION, UNLIMITED_REMEDIATIONS
 
 _SHARED_CAUSE: Final = NEVER_QUARANTINED | {DiagnosisType.NODE_LOST}
 """Diagnoses that many apps have by one known cause, which remediation is meant for: missing metrics
 concern every autoscaler, and a lost node has pods of many apps. too_many_nodes_lost limits the
 remediation of lost nodes."""
 
+_COUNTED: Final[frozenset[str]] = frozenset(ESCALATION) - _SHARED_CAUSE
+"""Diagnoses that make an app unhealthy. One without a remediation does not: an app whose pods are
+refused may stay so for weeks."""
+
 
 class UnhealthyApps:
-    """Knows which apps are unhealthy, and exports the remediation budget of apps."""
+    """Knows which apps are unhealthy or remediated, and exports the remediation budget of apps."""
 
     def __init__(self, store: Store) -> None:
         """Compare with the number of apps in ``store``."""
         self._store = store
         self._unhealthy: set[AppKey] = set()
+        self._remediated: set[AppKey] = set()
+        """Apps with an action in progress that counts for the limit of actions."""
         self._budget_spenders: set[AppKey] = set()
         """Apps with a time series of their budget: those that have spent a part of it."""
+        self._storm_namespaces: frozenset[str] = frozenset()
+        self._is_cluster_storm = False
 
-    @property
-    def is_storm(self) -> bool:
-        """Whether too many apps are unhealthy at once for any remediation."""
-        return is_storm(len(self._unhealthy), len(self._store.keys()))
+    def is_storm(self, namespace: str) -> bool:
+        """Whether too many apps are unhealthy at once for a remediation in ``namespace``."""
+        return self._is_cluster_storm or namespace in self._storm_namespaces
+
+    def is_action_limit_reached(self, key: AppKey) -> bool:
+        """Whether so many actions of other apps are in progress that none of this may start."""
+        others = self._remediated - {key}
+        in_namespace = sum(other.namespace == key.namespace for other in others)
+        return is_action_limit_reached(in_namespace, len(others))
 
     def update(
         self, key: AppKey, record: HealingStatus | None, *, has_pod_problem: bool = False
@@ -41,22 +62,44 @@ class UnhealthyApps:
         of them would be remediated before the others are counted.
 
         A quarantined app is not counted: it may stay unhealthy for weeks, and a few of them would
-        block every remediation. Apps with only NodeLost or MetricsUnavailable are not counted.
+        block every remediation. Nor is an app whose diagnoses are all NodeLost, MetricsUnavailable
+        or without a remediation.
 
         Args:
             key: the app.
             record: its record of healing; None for an app that is not healed now.
             has_pod_problem: a pod has a problem of its own, for however short a time.
         """
-        if (
+        is_unhealthy = (
             record is not None
             and not record.quarantined
             and (has_pod_problem or _is_unhealthy(record))
-        ):
-            self._unhealthy.add(key)
-        else:
-            self._unhealthy.discard(key)
-        metrics.BREAKER_OPEN.set(self.is_storm)
+        )
+        _set_membership(self._unhealthy, key, is_member=is_unhealthy)
+        action = history.find_running(record) if record is not None else None
+        _set_membership(
+            self._remediated,
+            key,
+            is_member=action is not None and action.remediation not in UNLIMITED_REMEDIATIONS,
+        )
+        self._update_breakers()
+        self._update_budget_metric(key, record)
+
+    def _update_breakers(self) -> None:
+        storm_namespaces, is_cluster_wide = frozenset[str](), False
+        if len(self._unhealthy) >= MIN_UNHEALTHY:
+            totals = Counter(app.key.namespace for app in self._store.apps())
+            unhealthy = Counter(key.namespace for key in self._unhealthy)
+            counts = {name: HealthCount(unhealthy[name], total) for name, total in totals.items()}
+            storm_namespaces = frozenset(
+                name for name, count in counts.items() if is_namespace_storm(count)
+            )
+            is_cluster_wide = is_cluster_storm(counts.values())
+        self._storm_namespaces, self._is_cluster_storm = storm_namespaces, is_cluster_wide
+        metrics.BREAKER_OPEN.set(is_cluster_wide)
+        metrics.NAMESPACE_BREAKERS_OPEN.set(len(storm_namespaces))
+
+    def _update_budget_metric(self, key: AppKey, record: HealingStatus | None) -> None:
         has_spent_budget = record is not None and any(
             a.outcome in history.BUDGETED for a in record.history
         )
@@ -78,7 +121,14 @@ def _is_unhealthy(record: HealingStatus) -> bool:
     types = {diagnosis.type for diagnosis in record.diagnoses} | (
         {action.diagnosis} if action else set()
     )
-    return bool(types - _SHARED_CAUSE)
+    return bool(types & _COUNTED)
+
+
+def _set_membership(keys: set[AppKey], key: AppKey, *, is_member: bool) -> None:
+    if is_member:
+        keys.add(key)
+    else:
+        keys.discard(key)
 
 
 def count_changes(before: HealingStatus | None, after: HealingStatus) -> None:

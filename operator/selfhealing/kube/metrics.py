@@ -81,6 +81,11 @@ BUDGET_LEFT: Final = Gauge(
 )
 BREAKER_OPEN: Final = Gauge(
     "selfhealing_circuit_breaker_open",
-    "1 while too many apps are unhealthy at once, so that no remediation is started, else 0.",
+    "1 while so many apps of several namespaces are unhealthy that no remediation starts, else 0.",
+    registry=REGISTRY,
+)
+NAMESPACE_BREAKERS_OPEN: Final = Gauge(
+    "selfhealing_circuit_breaker_open_namespaces",
+    "Namespaces in which so many apps are unhealthy that no remediation starts in them.",
     registry=REGISTRY,
 )

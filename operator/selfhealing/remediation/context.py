@@ -24,6 +24,7 @@ SELF_ENDING_BLOCKED_REASONS: Final = frozenset(
     {
         BlockedReason.STARTING_UP,
         BlockedReason.STORM,
+        BlockedReason.ACTION_LIMIT,
         BlockedReason.NODES_LOST,
         BlockedReason.STALE_CACHE,
     }
@@ -38,6 +39,8 @@ class ExternalState:
     Attributes:
         blocked_reason: why no action may start now.
         stable_revision_missing: the pod template of the stable revision is no longer stored.
+        is_action_limit_reached: so many actions are in progress in other apps that none may start,
+            except those of UNLIMITED_REMEDIATIONS.
         too_many_nodes_lost: so many nodes are unreachable, or they cannot be counted, that no
             failover may start.
         revision_not_saved: the pod template of the desired revision cannot be stored, so the
@@ -49,6 +52,7 @@ class ExternalState:
 
     blocked_reason: BlockedReason | None = None
     stable_revision_missing: bool = False
+    is_action_limit_reached: bool = False
     too_many_nodes_lost: bool = False
     revision_not_saved: bool = False
     isolated_pod_delete_pending: bool = False

@@ -32,6 +32,7 @@ from selfhealing.remediation import history, transitions
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.policy import HealingMode, Policy
 from selfhealing.remediation.strategies import (
+    UNLIMITED_REMEDIATIONS,
     DecisionInput,
     ProposedAction,
     choose_action,
@@ -322,9 +323,14 @@ def _temporary_blocked_reason(inputs: DecisionInput) -> BlockedReason | None:
 def _start_within_budget(
     inputs: DecisionInput, proposal: ProposedAction
 ) -> tuple[HealingStatus, BlockedReason | None]:
-    """Start or propose an action, if the nodes, the budget and the mode allow it."""
+    """Start or propose an action, if nodes, limit, budget and mode allow it."""
     if proposal.remediation is Remediation.FAILOVER and inputs.context.external.too_many_nodes_lost:
         return inputs.record, BlockedReason.NODES_LOST
+    if (
+        inputs.context.external.is_action_limit_reached
+        and proposal.remediation not in UNLIMITED_REMEDIATIONS
+    ):
+        return inputs.record, BlockedReason.ACTION_LIMIT
     if not history.budget_left(inputs.record, inputs.policy, inputs.now):
         if _is_never_quarantined(proposal):
             return inputs.record, BlockedReason.NO_REMEDIATION

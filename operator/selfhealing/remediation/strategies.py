@@ -26,6 +26,10 @@ MAX_POD_REPLACEMENTS: Final = 2
 _NOT_REPEATABLE: Final = frozenset({Remediation.REPLACE_POD, Remediation.RAISE_MEMORY})
 """Remediations that have used up their effect if the same diagnosis is back after a success."""
 
+UNLIMITED_REMEDIATIONS: Final = frozenset({Remediation.FAILOVER, Remediation.SCALING_FALLBACK})
+"""Remediations that may be in progress in any number of apps: a lost node and missing metrics
+concern many apps at once, and waiting would cost availability."""
+
 _FOR_APP_FAULTS: Final = (Remediation.ROLLBACK, Remediation.AVOID_NODE, Remediation.REPLACE_POD)
 
 ESCALATION: Final[Mapping[DiagnosisType, tuple[Remediation, ...]]] = {

@@ -26,13 +26,21 @@ _UNAFFECTED_PHASES: Final = frozenset({Phase.PAUSED, Phase.INVALID, Phase.COMPLE
 """Phases that remediation does not change."""
 
 _EXTERNAL_BLOCKED_REASONS: Final = frozenset(
-    {BlockedReason.STORM, BlockedReason.NODES_LOST, BlockedReason.STALE_CACHE}
+    {
+        BlockedReason.STORM,
+        BlockedReason.ACTION_LIMIT,
+        BlockedReason.NODES_LOST,
+        BlockedReason.STALE_CACHE,
+    }
 )
 """Blocked reasons that get an Event, because their cause is outside the app."""
 
 _BLOCKED_MESSAGES: Final[dict[BlockedReason, str]] = {
     BlockedReason.STORM: (
         "many apps are unhealthy at once; no app is remediated: look for a shared cause"
+    ),
+    BlockedReason.ACTION_LIMIT: (
+        "many actions are in progress in other apps; no action starts before one of them has ended"
     ),
     BlockedReason.NODES_LOST: "many nodes are unreachable, or cannot be counted; no failover",
     BlockedReason.STALE_CACHE: (

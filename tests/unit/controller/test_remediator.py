@@ -406,6 +406,19 @@ class TestConfirming:
         assert await harness.remediator.revalidate(harness.snapshot, before, after)
         assert [] == harness.api_server.requests
 
+    async def test_other_apps_were_faster(self) -> None:
+        """Five others have started since the decision: nothing is started, and nothing is read."""
+        harness = build_harness()
+        for number in range(5):
+            harness.remediator.update_breaker(
+                AppKey("shop", f"app-{number}"), REPLACE_POD_RECORD, has_pod_problem=False
+            )
+
+        assert not await harness.remediator.revalidate(
+            harness.snapshot, build_record(), REPLACE_POD_RECORD
+        )
+        assert [] == harness.api_server.requests
+
     async def test_approved(self) -> None:
         """What was proposed long ago is started now: it has to be so now."""
         harness = build_harness()

@@ -55,8 +55,8 @@ class TestStorm:
         for key in KEYS[:4]:
             ward.update(key, UNHEALTHY_RECORD)
 
-        assert not ward.is_storm
-        assert 0 == metric_value(metrics.BREAKER_OPEN)
+        assert not ward.is_storm("ward")
+        assert 0 == metric_value(metrics.NAMESPACE_BREAKERS_OPEN)
 
     @pytest.mark.parametrize("kind", ["NodeLost", "MetricsUnavailable", "MemoryClimbing"])
     def test_many_have_what_one_cause_brings(self, ward: UnhealthyApps, kind: str) -> None:
@@ -64,50 +64,50 @@ class TestStorm:
         for key in KEYS:
             ward.update(key, build_record(diagnoses=[build_diagnosis(kind)]))
 
-        assert not ward.is_storm
+        assert not ward.is_storm("ward")
 
         for key in KEYS[:5]:
             ward.update(key, build_record(diagnoses=[build_diagnosis(kind), build_diagnosis()]))
 
-        assert ward.is_storm
+        assert ward.is_storm("ward")
 
     def test_many_are_ill(self, ward: UnhealthyApps) -> None:
         """Five of ten have something in common; when one is well again, it is over."""
         for key in KEYS[:5]:
             ward.update(key, UNHEALTHY_RECORD)
 
-        assert ward.is_storm
-        assert 1 == metric_value(metrics.BREAKER_OPEN)
+        assert ward.is_storm("ward")
+        assert 1 == metric_value(metrics.NAMESPACE_BREAKERS_OPEN)
 
         ward.update(KEYS[0], HEALTHY_RECORD)
 
-        assert not ward.is_storm
-        assert 0 == metric_value(metrics.BREAKER_OPEN)
+        assert not ward.is_storm("ward")
+        assert 0 == metric_value(metrics.NAMESPACE_BREAKERS_OPEN)
 
     def test_many_begin_to_ail(self, ward: UnhealthyApps) -> None:
         """It counts before it is an illness, so that the first of them is not treated either."""
         for key in KEYS[:5]:
             ward.update(key, HEALTHY_RECORD, has_pod_problem=True)
 
-        assert ward.is_storm
+        assert ward.is_storm("ward")
 
         ward.update(KEYS[0], HEALTHY_RECORD)
 
-        assert not ward.is_storm
+        assert not ward.is_storm("ward")
 
     def test_one_app_counts_once(self, ward: UnhealthyApps) -> None:
         """However often it is looked at."""
         for _ in range(9):
             ward.update(KEYS[0], UNHEALTHY_RECORD)
 
-        assert not ward.is_storm
+        assert not ward.is_storm("ward")
 
     def test_one_that_is_being_healed_is_ill(self, ward: UnhealthyApps) -> None:
         """Though nothing ails it at the moment: nobody knows yet whether it lasts."""
         for key in KEYS[:5]:
             ward.update(key, build_record(build_action()))
 
-        assert ward.is_storm
+        assert ward.is_storm("ward")
 
     @pytest.mark.parametrize("ailing", [False, True])
     @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ class TestStorm:
         for key in KEYS[:5]:
             ward.update(key, resting, has_pod_problem=ailing)
 
-        assert not ward.is_storm
+        assert not ward.is_storm("ward")
 
     def test_a_warning_is_no_illness(self, ward: UnhealthyApps) -> None:
         """Nor is it while something is done about it: the app is well all the time."""
@@ -133,12 +133,12 @@ class TestStorm:
         for key in KEYS:
             ward.update(key, build_record(raising, diagnoses=[warned]))
 
-        assert not ward.is_storm
+        assert not ward.is_storm("ward")
 
         for key in KEYS[:5]:
             ward.update(key, build_record(raising, diagnoses=[build_diagnosis(), warned]))
 
-        assert ward.is_storm
+        assert ward.is_storm("ward")
 
     def test_one_that_is_gone(self, ward: UnhealthyApps) -> None:
         """The metric knows at once."""
@@ -146,7 +146,91 @@ class TestStorm:
             ward.update(key, UNHEALTHY_RECORD)
         ward.forget_app(KEYS[0])
 
+        assert 0 == metric_value(metrics.NAMESPACE_BREAKERS_OPEN)
+
+
+class TestNamespaces:
+    """What happens in one namespace stays there."""
+
+    OTHERS = tuple(AppKey(f"team-{number}", "app") for number in range(4))
+
+    @pytest.fixture(autouse=True)
+    def _others(self, ward: UnhealthyApps) -> Iterator[None]:
+        for key in self.OTHERS:
+            raw = builders.app(namespace=key.namespace, name=key.name, uid=f"uid-{key.namespace}")
+            ward._store.upsert_app(app_view(raw))  # noqa: SLF001 - the store that it compares with
+        yield
+        for key in self.OTHERS:
+            ward.forget_app(key)
+
+    def test_a_storm_of_one_namespace(self, ward: UnhealthyApps) -> None:
+        """The apps of the others are remediated."""
+        for key in KEYS:
+            ward.update(key, UNHEALTHY_RECORD)
+
+        assert ward.is_storm("ward")
+        assert not ward.is_storm("team-0")
         assert 0 == metric_value(metrics.BREAKER_OPEN)
+        assert 1 == metric_value(metrics.NAMESPACE_BREAKERS_OPEN)
+
+    def test_a_storm_everywhere(self, ward: UnhealthyApps) -> None:
+        """No app is remediated, not even in a namespace without an unhealthy app."""
+        for key in (*KEYS, *self.OTHERS[:3]):
+            ward.update(key, UNHEALTHY_RECORD)
+
+        assert ward.is_storm("team-3")
+        assert 1 == metric_value(metrics.BREAKER_OPEN)
+
+        for key in self.OTHERS[:2]:
+            ward.update(key, HEALTHY_RECORD)
+
+        assert not ward.is_storm("team-3")
+        assert 0 == metric_value(metrics.BREAKER_OPEN)
+
+    @pytest.mark.parametrize("kind", ["QuotaExceeded", "Unschedulable"])
+    def test_what_cannot_be_remediated(self, ward: UnhealthyApps, kind: str) -> None:
+        """Apps whose pods are refused stay so for weeks, and stop nobody."""
+        for key in KEYS:
+            ward.update(key, build_record(diagnoses=[build_diagnosis(kind, "Environment")]))
+
+        assert not ward.is_storm("ward")
+
+
+class TestActionLimit:
+    """No namespace uses up the actions of the others."""
+
+    def test_of_a_namespace(self, ward: UnhealthyApps) -> None:
+        """At five actions of others the next app waits; its own action does not count."""
+        for key in KEYS[:5]:
+            ward.update(key, build_record(build_action()))
+
+        assert ward.is_action_limit_reached(KEYS[5])
+        assert not ward.is_action_limit_reached(KEYS[0])
+        assert not ward.is_action_limit_reached(AppKey("team-0", "app"))
+
+        ward.update(KEYS[0], build_record(build_action(outcome=ActionOutcome.SUCCEEDED)))
+
+        assert not ward.is_action_limit_reached(KEYS[5])
+
+    def test_of_the_cluster(self, ward: UnhealthyApps) -> None:
+        """Four namespaces at their limits reach that of the cluster."""
+        keys = [AppKey(f"team-{number % 4}", f"app-{number}") for number in range(20)]
+        for key in keys:
+            ward.update(key, build_record(build_action()))
+
+        assert ward.is_action_limit_reached(KEYS[0])
+
+        for key in keys:
+            ward.forget_app(key)
+
+        assert not ward.is_action_limit_reached(KEYS[0])
+
+    def test_failover_does_not_wait(self, ward: UnhealthyApps) -> None:
+        """A lost node has pods of many apps."""
+        for key in KEYS:
+            ward.update(key, build_record(build_action(Remediation.FAILOVER)))
+
+        assert not ward.is_action_limit_reached(KEYS[0])
 
 
 class TestBudget:

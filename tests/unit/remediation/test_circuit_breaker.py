@@ -1,8 +1,17 @@
 """The circuit breaker: many unhealthy apps share a cause outside of them."""
 
 import pytest
+from hypothesis import given, strategies as st
 
-from selfhealing.remediation.circuit_breaker import is_storm, too_many_nodes_lost
+from selfhealing.remediation.circuit_breaker import (
+    MAX_CLUSTER_ACTIONS,
+    MAX_NAMESPACE_ACTIONS,
+    HealthCount,
+    is_action_limit_reached,
+    is_cluster_storm,
+    is_namespace_storm,
+    too_many_nodes_lost,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +31,60 @@ def test_a_storm_takes_a_number_and_a_ratio_of_apps(
     unhealthy: int, total: int, *, storm: bool
 ) -> None:
     """Of a few apps a ratio says nothing; of many apps some are always unhealthy."""
-    assert storm is is_storm(unhealthy, total)
+    assert storm is is_namespace_storm(HealthCount(unhealthy, total))
+
+
+@pytest.mark.parametrize(
+    ("counts", "storm"),
+    [
+        pytest.param([], False, id="no apps"),
+        pytest.param([(80, 80)], False, id="one namespace has a breaker of its own"),
+        pytest.param([(80, 80), (0, 5), (0, 5)], False, id="one team among healthy ones"),
+        pytest.param([(80, 80), (1, 5), (1, 5)], False, id="and two unlucky apps elsewhere"),
+        pytest.param([(4, 4), (4, 4)], True, id="two small teams, both unhealthy"),
+        pytest.param([(1, 2)] * 5, True, id="one of two apps in five namespaces"),
+        pytest.param([(1, 2)] * 4, False, id="four apps are few"),
+        pytest.param([(1, 3)] * 20, False, id="a third of the apps everywhere"),
+        pytest.param([(0, 300), (2, 2), (2, 2), (2, 2)], False, id="a large healthy team counts"),
+        pytest.param([(0, 300)] + [(2, 2)] * 6, True, id="but does not outweigh six others"),
+        pytest.param([(300, 300)] + [(0, 2)] * 6, False, id="nor does a large unhealthy one"),
+    ],
+)
+def test_a_storm_of_the_cluster_takes_several_namespaces(
+    counts: list[tuple[int, int]], *, storm: bool
+) -> None:
+    """The most unhealthy namespace says nothing about the others."""
+    assert storm is is_cluster_storm(HealthCount(*count) for count in counts)
+
+
+@given(
+    total=st.integers(0, 10_000),
+    ratio=st.floats(0, 1),
+    others=st.lists(st.integers(1, 50), max_size=10),
+)
+def test_one_namespace_never_stops_the_others(total: int, ratio: float, others: list[int]) -> None:
+    """However many unhealthy apps it has: with at most one unhealthy app elsewhere, no storm."""
+    counts = [HealthCount(0, other) for other in others]
+    counts[:1] = [HealthCount(1, count.total) for count in counts[:1]]
+
+    assert not is_cluster_storm([HealthCount(int(total * ratio), total), *counts])
+
+
+@given(counts=st.lists(st.integers(0, 100), min_size=1, max_size=10))
+def test_when_everything_is_unhealthy_it_is_a_storm(counts: list[int]) -> None:
+    """Every app of every namespace, and enough of them beside the largest."""
+    found = is_cluster_storm(HealthCount(count, count) for count in counts)
+    capped = sorted(min(10, count) for count in counts)
+
+    assert found is (sum(capped) >= 5 and sum(capped[:-1]) >= 2)
+
+
+def test_the_limit_of_actions_leaves_room_for_other_namespaces() -> None:
+    """One namespace reaches its own limit before it has used up that of the cluster."""
+    assert not is_action_limit_reached(MAX_NAMESPACE_ACTIONS - 1, MAX_CLUSTER_ACTIONS - 1)
+    assert is_action_limit_reached(MAX_NAMESPACE_ACTIONS, MAX_NAMESPACE_ACTIONS)
+    assert is_action_limit_reached(0, MAX_CLUSTER_ACTIONS)
+    assert 4 * MAX_NAMESPACE_ACTIONS <= MAX_CLUSTER_ACTIONS
 
 
 @pytest.mark.parametrize(

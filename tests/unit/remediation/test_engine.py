@@ -471,6 +471,22 @@ def test_a_blocked_app_is_not_quarantined() -> None:
     assert (BlockedReason.STORM, False) == (found.blocked_reason, found.quarantined)
 
 
+def test_at_the_limit_of_actions_an_app_waits() -> None:
+    """It spends nothing, and is not quarantined."""
+    found = run_decide(
+        make_record(), make_context_with(make_diagnosis(), is_action_limit_reached=True)
+    )
+
+    assert (BlockedReason.ACTION_LIMIT, []) == (found.blocked_reason, found.history)
+
+
+def test_a_fallback_for_missing_metrics_does_not_wait_for_other_actions() -> None:
+    """Missing metrics concern every autoscaler at once."""
+    found = run_decide(make_record(), make_context_with(NO_METRICS, is_action_limit_reached=True))
+
+    assert [Remediation.SCALING_FALLBACK] == [action.remediation for action in found.history]
+
+
 def test_a_healthy_app_has_no_blocked_reason() -> None:
     """There is no action to block."""
     assert (

@@ -297,6 +297,7 @@ class TestEvents:
         ("blocked_reason", "reason"),
         [
             (BlockedReason.STORM, "HealingBlockedStorm"),
+            (BlockedReason.ACTION_LIMIT, "HealingBlockedActionLimit"),
             (BlockedReason.NODES_LOST, "HealingBlockedNodesLost"),
             (BlockedReason.STALE_CACHE, "HealingBlockedStaleCache"),
         ],
@@ -317,7 +318,8 @@ class TestEvents:
         assert [] == format_events(blocked, blocked)
 
     @pytest.mark.parametrize(
-        "blocked_reason", sorted(set(BlockedReason) - {"Storm", "NodesLost", "StaleCache"})
+        "blocked_reason",
+        sorted(set(BlockedReason) - {"Storm", "ActionLimit", "NodesLost", "StaleCache"}),
     )
     def test_internal_blocked_reasons(self, blocked_reason: BlockedReason) -> None:
         """Only the status has them."""
