@@ -21,7 +21,7 @@ from selfhealing.render.pod import is_job
 from selfhealing.status import restarts, sections, vpa
 from selfhealing.status.conditions import build_conditions, evaluate_conditions
 from selfhealing.status.events import Event, transition_events
-from selfhealing.status.phase import PhaseSummary, summarize_phase
+from selfhealing.status.phase import PhaseSummary, continue_rollout, summarize_phase
 from selfhealing.status.pods import build_pod_statuses
 from selfhealing.status.remediation import find_last_heal_time, remediation_events, with_remediation
 from selfhealing.status.restarts import Restart
@@ -132,6 +132,10 @@ def _summarize(facts: StatusInput) -> PhaseSummary:
     summary = summarize_phase(
         facts.snapshot, facts.assessment, facts.sync_result, paused=_is_paused(facts)
     )
+    if facts.snapshot.deployment is not None:
+        conditions = facts.inputs.previous_status.conditions
+        previous = next((c.reason for c in conditions if c.type == "Ready"), "")
+        summary = continue_rollout(summary, previous)
     return with_remediation(facts.snapshot.app.key, summary, facts.healing)
 
 

@@ -14,7 +14,7 @@ from selfhealing.apply.child_diff import ChildAction
 from selfhealing.apply.result import TRANSIENT, ChildChange
 from selfhealing.health import messages
 from selfhealing.health.pod_problems import NODE_LOST
-from selfhealing.status.phase import PODS_MOVING
+from selfhealing.status.phase import PODS_COMING, PODS_MOVING, ROLLING_OUT
 from selfhealing.status.restarts import Restart
 from selfhealing.status.sections import join_words, pluralize
 
@@ -46,10 +46,6 @@ _REMEDIATION_PHASES: Final = frozenset({Phase.HEALING, Phase.QUARANTINED})
 """Phases for which ``status.remediation`` creates the Events."""
 
 _GOOD_PHASES: Final = frozenset({Phase.READY, Phase.COMPLETED, Phase.PAUSED})
-
-_QUIET_REASONS: Final = frozenset({"PodsStarting", "PodsSettling"})
-"""Reasons for not being Ready after which becoming Ready gives no Event, because scaling causes
-them often."""
 
 _NODE_LOSS_REASONS: Final = frozenset({NODE_LOST, PODS_MOVING})
 """Reasons for not being Ready that a lost node causes."""
@@ -157,7 +153,8 @@ def _phase_events(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> 
             reason = new.reason if after.phase is Phase.INVALID else str(after.phase)
             yield Event("Warning", reason, new.message)
     elif after.phase is before.phase or (
-        after.phase is Phase.READY and previous_reason in _QUIET_REASONS
+        # Scaling is frequent, and the autoscaler's Event reports it.
+        after.phase is Phase.READY and previous_reason in PODS_COMING
     ):
         return
     elif after.phase in _GOOD_PHASES:
@@ -168,7 +165,7 @@ def _phase_events(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> 
         return
     elif before.phase in _BAD_PHASES:
         yield Event("Normal", "Recovering", new.message)
-    elif new.reason == "RollingOut" and before.phase in _GOOD_PHASES:
+    elif new.reason == ROLLING_OUT and before.phase in _GOOD_PHASES:
         yield Event("Normal", new.reason, new.message)
 
 

@@ -1,6 +1,6 @@
 """Summarizes the state of an app: its phase, a reason, and a sentence that says what to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from selfhealing.api.status import Phase
@@ -15,6 +15,13 @@ from selfhealing.status.sections import join_clauses, join_words, pluralize, sum
 
 ROLLED_BACK: Final = "RolledBack"
 """The reason while an app runs the stable revision instead of the desired revision."""
+
+ROLLING_OUT: Final = "RollingOut"
+
+PODS_PENDING: Final = "PodsPending"
+
+PODS_COMING: Final = frozenset({"PodsStarting", "PodsSettling"})
+"""Reasons while pods become ready although no rollout is in progress."""
 
 PODS_MOVING: Final = "PodsMoving"
 """The reason while pods of a lost node are being replaced."""
@@ -56,6 +63,25 @@ def summarize_phase(
             phase, error.reason, join_clauses(error.message, _format_serving_pods(assessment))
         )
     return state
+
+
+def continue_rollout(summary: PhaseSummary, previous_reason: str) -> PhaseSummary:
+    """Keep the reason RollingOut of a Deployment until its pods are ready.
+
+    The Deployment controller may report the end of a rollout before the last pods are seen as
+    ready, or before minReadySeconds are over. These are not pods of a mere scaling.
+
+    Args:
+        summary: what the objects say now.
+        previous_reason: the reason of the stored condition Ready.
+    """
+    if summary.reason in PODS_COMING and previous_reason in {
+        ROLLING_OUT,
+        "RolloutStarting",
+        PODS_PENDING,
+    }:
+        return replace(summary, reason=ROLLING_OUT)
+    return summary
 
 
 def _summarize_workload(snapshot: AppSnapshot, assessment: HealthAssessment) -> PhaseSummary:
@@ -148,9 +174,7 @@ def _summarize_rollout_progress(
         return PhaseSummary(Phase.PROGRESSING, "DeploymentPaused", join_clauses(count, advice))
     if not any(pod.node for pod in snapshot.pods if is_active(pod)):
         what = "a node" if rollout.active else "pods to be created"
-        return PhaseSummary(
-            Phase.PENDING, "PodsPending", join_clauses(count, f"waiting for {what}")
-        )
+        return PhaseSummary(Phase.PENDING, PODS_PENDING, join_clauses(count, f"waiting for {what}"))
     if not rollout.is_observed:
         return PhaseSummary(
             Phase.PROGRESSING, "RolloutStarting", join_clauses(count, "a rollout begins")
@@ -160,9 +184,7 @@ def _summarize_rollout_progress(
         old_pods = _format_old_pods(rollout) or (
             summarize_problems(assessment.old_problems) if assessment.old_problems else ""
         )
-        return PhaseSummary(
-            Phase.PROGRESSING, "RollingOut", join_clauses(count, activity, old_pods)
-        )
+        return PhaseSummary(Phase.PROGRESSING, ROLLING_OUT, join_clauses(count, activity, old_pods))
     if rollout.current_ready >= rollout.wanted:
         text = (
             "waiting for minReadySeconds"

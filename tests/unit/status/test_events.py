@@ -113,6 +113,14 @@ class TestPhases:
             observe(deployment(1), READY),
         )
 
+    def test_a_first_deployment_whose_pods_are_seen_late(self) -> None:
+        """The Deployment controller has reported the end of the rollout before."""
+        assert [[], [], ["Normal Ready: 1 of 1 pod ready"]] == events_of(
+            observe(ROLLING, STARTING),
+            observe(deployment(1), STARTING),
+            observe(deployment(1), READY),
+        )
+
     def test_degraded_once(self) -> None:
         """The states of a crash loop give one Event."""
         looping = [
