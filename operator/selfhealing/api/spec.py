@@ -262,8 +262,14 @@ class SelfHealingAppSpec(SpecModel):
     pod_security_context: Annotated[Json | None, KubernetesType(POD, "securityContext")] = None
     """User, groups and seccomp of the whole pod."""
 
+    host_users: bool | None = None
+    """False: the pods have a user namespace, in which root is an ordinary user of the node."""
+
     service_account_name: ObjectName | None = None
     """The ServiceAccount that the pods run as."""
+
+    automount_service_account_token: bool | None = None
+    """False: the ServiceAccount's token is not mounted; for an app that calls no Kubernetes API."""
 
     termination_grace_period_seconds: Annotated[int, Field(ge=0)] | None = None
     """Seconds that the app has to stop before it is killed."""

@@ -50,7 +50,9 @@ def _pod_spec(spec: SelfHealingAppSpec) -> dict[str, Any]:
             affinity=spec.affinity,
             priorityClassName=spec.priority_class_name,
             securityContext=spec.pod_security_context,
+            hostUsers=spec.host_users,
             serviceAccountName=spec.service_account_name,
+            automountServiceAccountToken=spec.automount_service_account_token,
             terminationGracePeriodSeconds=spec.termination_grace_period_seconds,
         ),
     }

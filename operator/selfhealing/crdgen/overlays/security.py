@@ -42,7 +42,7 @@ OVERLAYS: Final = {
     ),
     f"{CORE}.SecurityContext": Overlay(
         drop=(
-            "procMount",  # anything but the default needs hostUsers: false, which is not offered
+            "procMount",  # anything but the default shows more of the node's /proc
             "windowsOptions",  # Windows nodes
         ),
         fields={"runAsUser": limits.user_id, "runAsGroup": limits.user_id},
