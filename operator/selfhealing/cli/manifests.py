@@ -1,7 +1,7 @@
 """Prints the manifests that install the operator into a cluster, as YAML.
 
 ``python -m selfhealing.cli.manifests [--image IMAGE] [--namespaces A,B] [--config-watch WHAT]
-[--check FILE]``
+[--no-admission-policies] [--check FILE]``
 
 The RBAC rules are generated from ``kube.resources``, the table of the calls that the API client
 may make. deploy/operator.yaml is this command's output for the whole cluster; CI compares it.
@@ -18,6 +18,12 @@ import yaml
 
 from selfhealing.api import names
 from selfhealing.api.config_refs import ConfigWatch
+from selfhealing.cli.admission_policies import (
+    PolicyScope,
+    build_admission_policies,
+    service_account_user,
+)
+from selfhealing.cli.pod_security_policies import build_pod_security_policies
 from selfhealing.controller.settings import ENVIRONMENT_PREFIX, Settings
 from selfhealing.kube.resources import (
     APPS,
@@ -52,7 +58,11 @@ def build_rbac_rules(resources: Iterable[Resource]) -> list[Json]:
 
 
 def build_manifests(
-    image: str, namespaces: Sequence[str], watch: ConfigWatch = "all"
+    image: str,
+    namespaces: Sequence[str],
+    watch: ConfigWatch = "all",
+    *,
+    has_admission_policies: bool = True,
 ) -> list[Json]:
     """Return all manifests of the operator.
 
@@ -60,6 +70,7 @@ def build_manifests(
         image: the operator's image.
         namespaces: the namespaces to serve; empty for the whole cluster.
         watch: the setting ``config_watch``, on which the rights on ConfigMaps and Secrets depend.
+        has_admission_policies: False leaves out the ValidatingAdmissionPolicies.
     """
     return [
         {
@@ -73,6 +84,7 @@ def build_manifests(
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _metadata()},
         *_build_rbac(namespaces, namespace_scoped_resources(watch)),
         *_aggregated_roles(),
+        *(_build_policies(namespaces) if has_admission_policies else ()),
         _build_deployment(image, namespaces, watch),
         {
             "apiVersion": "policy/v1",
@@ -90,6 +102,17 @@ def build_manifests(
             },
         },
     ]
+
+
+def _build_policies(namespaces: Sequence[str]) -> Iterator[Json]:
+    scope = PolicyScope(
+        prefix=NAME,
+        labels=LABELS,
+        user=service_account_user(NAMESPACE, NAME),
+        namespaces=namespaces,
+    )
+    yield from build_admission_policies(scope)
+    yield from build_pod_security_policies(scope)
 
 
 def _metadata(name: str = NAME, namespace: str | None = NAMESPACE) -> Json:
@@ -262,10 +285,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default="all",
         help="replace pods when these kinds change; the operator gets no right to read the others",
     )
+    parser.add_argument(
+        "--no-admission-policies",
+        dest="has_admission_policies",
+        action="store_false",
+        help="leave out the ValidatingAdmissionPolicies: who may create SelfHealingApps then has "
+        "the rights of who may create pods",
+    )
     parser.add_argument("--check", type=Path, help="compare with this file instead of printing")
     options = parser.parse_args(arguments)
     namespaces = [name for name in options.namespaces.split(",") if name]
-    objects = build_manifests(options.image, namespaces, options.config_watch)
+    objects = build_manifests(
+        options.image,
+        namespaces,
+        options.config_watch,
+        has_admission_policies=options.has_admission_policies,
+    )
     text = HEADER + "---\n".join(
         yaml.dump(item, Dumper=_Dumper, sort_keys=False) for item in objects
     )
