@@ -30,6 +30,7 @@ from selfhealing.kube.resources import (
     CLUSTER_SCOPED,
     CONFIG_SOURCES,
     LEASES,
+    SERVED_NAMESPACE,
     Resource,
     namespace_scoped_resources,
 )
@@ -137,7 +138,8 @@ def _build_rbac(namespaces: Sequence[str], scope: Sequence[Resource]) -> Iterato
             "ClusterRole", None, NAME, build_rbac_rules((*scope, *CLUSTER_SCOPED))
         )
     for namespace in namespaces:
-        yield from _role_and_binding("Role", namespace, NAME, build_rbac_rules(scope))
+        rules = build_rbac_rules((*scope, SERVED_NAMESPACE))
+        yield from _role_and_binding("Role", namespace, NAME, rules)
 
 
 def _role_and_binding(

@@ -101,7 +101,7 @@ CONFIG_MAPS: Final = _resource("", "v1", "ConfigMap", "configmaps", "create get 
 """They store evidence. One is read before each write, as an object of that name may have another
 owner."""
 _WATCHED_CONFIG_MAPS: Final = replace(CONFIG_MAPS, verbs=CONFIG_MAPS.verbs | {"list", "watch"})
-_SECRETS: Final = _resource("", "v1", "Secret", "secrets", "list watch")
+_SECRETS: Final = _resource("", "v1", "Secret", "secrets", "get list watch")
 CONFIG_SOURCES: Final[Mapping[ConfigWatch, tuple[Resource, ...]]] = {
     "all": (_WATCHED_CONFIG_MAPS, _SECRETS),
     "configmaps": (_WATCHED_CONFIG_MAPS,),
@@ -168,8 +168,13 @@ CUSTOM_RESOURCE_DEFINITIONS: Final = _resource(
 )
 """kopf watches these to detect the SelfHealingApp kind."""
 
-NAMESPACES: Final = _resource("", "v1", "Namespace", "namespaces", "list watch", namespaced=False)
-"""kopf watches these if it serves several named namespaces."""
+NAMESPACES: Final = _resource(
+    "", "v1", "Namespace", "namespaces", "get list watch", namespaced=False
+)
+"""kopf watches these if it serves several named namespaces. One is read for its labels
+(controller/namespace_labels.py)."""
+SERVED_NAMESPACE: Final = replace(NAMESPACES, verbs=frozenset({"get"}))
+"""The right of a Role in a served namespace: that Namespace itself may be read."""
 
 NODES: Final = _resource("", "v1", "Node", "nodes", "list", namespaced=False)
 """Listed when a node is lost: if many are, the cause is the network (controller/node_health.py)."""

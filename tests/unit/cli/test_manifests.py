@@ -16,7 +16,12 @@ from selfhealing.cli.manifests import (
     main,
 )
 from selfhealing.controller.settings import load_settings
-from selfhealing.kube.resources import CLUSTER_SCOPED, LEASES, namespace_scoped_resources
+from selfhealing.kube.resources import (
+    CLUSTER_SCOPED,
+    LEASES,
+    SERVED_NAMESPACE,
+    namespace_scoped_resources,
+)
 
 Json = dict[str, Any]
 Permission = tuple[str, str, str]
@@ -52,7 +57,8 @@ def granted_permissions(role: Json) -> set[Permission]:
 def needed_permissions(*, cluster: bool, watch: ConfigWatch = "all") -> set[Permission]:
     """Return the rights in the table."""
     found = set()
-    for resource in (*namespace_scoped_resources(watch), *(CLUSTER_SCOPED if cluster else ())):
+    others = CLUSTER_SCOPED if cluster else (SERVED_NAMESPACE,)
+    for resource in (*namespace_scoped_resources(watch), *others):
         found |= {(resource.group, resource.plural, verb) for verb in resource.verbs}
         for name, verbs in resource.subresources.items():
             found |= {(resource.group, f"{resource.plural}/{name}", verb) for verb in verbs}

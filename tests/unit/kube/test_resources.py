@@ -134,7 +134,7 @@ def test_the_operator_asks_for_little() -> None:
 @pytest.mark.parametrize(
     ("watch", "maps", "secrets"),
     [
-        ("all", {"create", "get", "patch", "list", "watch"}, {"list", "watch"}),
+        ("all", {"create", "get", "patch", "list", "watch"}, {"get", "list", "watch"}),
         ("configmaps", {"create", "get", "patch", "list", "watch"}, set()),
         ("off", {"create", "get", "patch"}, set()),
     ],
