@@ -61,6 +61,7 @@ def evaluate_app(
     spec: Json | None = None,
     sync_result: SyncResult | None = None,
     external: ExternalState | None = None,
+    namespace_labels: dict[str, str] | None = None,
     now: float = 100,
 ) -> Evaluation:
     """Evaluate the app ``web`` with these objects and the stored status ``previous_status``.
@@ -71,7 +72,7 @@ def evaluate_app(
     snapshot = build_snapshot(app, *objects)
     return evaluate(
         snapshot,
-        build_reconcile_input(snapshot, parse_spec(app["spec"])),
+        build_reconcile_input(snapshot, parse_spec(app["spec"]), namespace_labels=namespace_labels),
         sync_result or SyncResult(),
         external or ExternalState(),
         builders.at(now),

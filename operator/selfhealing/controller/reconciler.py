@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -27,6 +27,7 @@ from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.evaluate import Evaluation
+from selfhealing.controller.namespace_labels import NamespaceLabels
 from selfhealing.controller.reconcile_order import run_reconcile
 from selfhealing.controller.recorder import EventRecorder
 from selfhealing.controller.remediator import Remediator
@@ -44,6 +45,7 @@ from selfhealing.remediation.reconcile_input import (
 )
 from selfhealing.render.overrides import Overrides
 from selfhealing.render.references import tracked_references
+from selfhealing.status.conditions import POD_SECURITY_ADMITTED
 from selfhealing.status.events import Event, child_events
 
 logger = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ class Reconciler:
             source.kind for source in CONFIG_SOURCES[settings.config_watch]
         }
         self._clock = clock
+        self._namespace_labels = NamespaceLabels(client, clock)
         self._last_written: dict[AppKey, float] = {}
         self._phases: dict[AppKey, str] = {}
         self._generations: dict[AppKey, int] = {}
@@ -127,11 +130,13 @@ class Reconciler:
             metrics.RECONCILE_SECONDS.observe(perf_counter() - started)
 
     async def _reconcile(self, key: AppKey) -> str:
+        # Read before the snapshot is taken, so that the snapshot is not older than it needs to be.
+        namespace_labels = await self._namespace_labels.get(key.namespace)
         snapshot = self._store.snapshot(key)
         if snapshot is None or snapshot.app.deleting:
             self._forget_app(key)
             return UNCHANGED
-        snapshot, inputs = self._build_input(snapshot)
+        snapshot, inputs = self._build_input(snapshot, namespace_labels)
         try:
             sync_result, is_written = await run_reconcile(
                 self, self._remediator, snapshot, inputs, datetime.now(UTC)
@@ -143,7 +148,9 @@ class Reconciler:
         self._requeue(key, sync_result)
         return CHANGED if is_written or sync_result.changes else UNCHANGED
 
-    def _build_input(self, snapshot: AppSnapshot) -> tuple[AppSnapshot, AnyInput]:
+    def _build_input(
+        self, snapshot: AppSnapshot, namespace_labels: Mapping[str, str] | None
+    ) -> tuple[AppSnapshot, AnyInput]:
         """Read the spec and the status; track the ConfigMaps and Secrets that the spec reads."""
         key = snapshot.app.key
         try:
@@ -157,7 +164,7 @@ class Reconciler:
         )
         self._store.config_index.set_references(key, references)
         snapshot = replace(snapshot, config_digests=self._store.config_index.digests_for(key))
-        return snapshot, build_reconcile_input(snapshot, spec, self._time_scale)
+        return snapshot, build_reconcile_input(snapshot, spec, self._time_scale, namespace_labels)
 
     # The steps of one reconcile: controller.reconcile_order.AppIO.
 
@@ -199,6 +206,8 @@ class Reconciler:
             self._queue.add(key, evaluation.requeue_after)
         if evaluation.is_blocked_from_outside:
             self._queue.add(key, EXTERNAL_POLL_INTERVAL)
+        if POD_SECURITY_ADMITTED in {each.type for each in evaluation.status.conditions}:
+            self._queue.add(key, USER_ACTION_POLL_INTERVAL)  # the Namespace is not watched
         if not evaluation.patch:
             self._store.release_counted(key, snapshot.deleted_pods)
 

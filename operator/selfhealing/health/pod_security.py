@@ -109,14 +109,11 @@ def find_violations(template: Json, level: PodSecurityLevel) -> tuple[Violation,
     )
 
 
-def describe_violations(
-    namespace: str, level: PodSecurityLevel, violations: tuple[Violation, ...]
-) -> str:
+def describe_violations(level: PodSecurityLevel, violations: tuple[Violation, ...]) -> str:
     """Return a sentence that names the level, and what to write to meet it."""
     advice = "; ".join(_describe_violation(violation) for violation in violations)
     return (
-        f"the namespace {namespace} enforces the Pod Security Standard {level}, which refuses the "
-        f"pods: {advice}"
+        f"the namespace enforces the Pod Security Standard {level} and refuses the pods: {advice}"
     )
 
 

@@ -4,7 +4,7 @@ It stands in this package because it is the lowest one that knows all of its par
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 import orjson
@@ -37,6 +37,7 @@ class ReconcileInput:
         revision: the hash of that template.
         stored_status: the status as JSON, also what of it this operator cannot read.
         previous_status: the status as far as this operator can read it.
+        namespace_labels: the labels of the app's Namespace; empty when they cannot be read.
     """
 
     owner: Owner
@@ -46,6 +47,7 @@ class ReconcileInput:
     revision: str
     stored_status: Mapping[str, Any]
     previous_status: SelfHealingAppStatus
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def record(self) -> HealingStatus:
@@ -71,7 +73,10 @@ AnyInput = ReconcileInput | InvalidSpecInput
 
 
 def build_reconcile_input(
-    snapshot: AppSnapshot, spec: SelfHealingAppSpec, time_scale: float = 1.0
+    snapshot: AppSnapshot,
+    spec: SelfHealingAppSpec,
+    time_scale: float = 1.0,
+    namespace_labels: Mapping[str, str] | None = None,
 ) -> ReconcileInput:
     """Read the stored status and render what ``spec`` asks for.
 
@@ -79,6 +84,7 @@ def build_reconcile_input(
         snapshot: the app, with the digests of the ConfigMaps and Secrets that it refers to.
         spec: the parsed spec.
         time_scale: what every time of healing is multiplied by.
+        namespace_labels: the labels of the app's Namespace; None when they cannot be read.
     """
     app = snapshot.app
     # A Job is not replaced when its configuration changes: it would run again.
@@ -93,6 +99,7 @@ def build_reconcile_input(
         revision=template_revision(pod_template),
         stored_status=stored_status,
         previous_status=previous_status,
+        namespace_labels=namespace_labels or {},
     )
 
 

@@ -19,7 +19,11 @@ from selfhealing.remediation.reconcile_input import AnyInput
 from selfhealing.render.deployment import min_replicas
 from selfhealing.render.pod import is_job
 from selfhealing.status import restarts, sections, vpa
-from selfhealing.status.conditions import build_conditions, evaluate_conditions
+from selfhealing.status.conditions import (
+    build_conditions,
+    evaluate_conditions,
+    evaluate_pod_security,
+)
 from selfhealing.status.events import Event, transition_events
 from selfhealing.status.phase import PhaseSummary, continue_rollout, summarize_phase
 from selfhealing.status.pods import build_pod_statuses
@@ -118,8 +122,11 @@ def _describe_app(
         healing=facts.healing,
         last_heal_time=find_last_heal_time(restarts_status, facts.healing),
         conditions=build_conditions(
-            evaluate_conditions(
-                snapshot, assessment, facts.sync_result, summary, paused=_is_paused(facts)
+            (
+                *evaluate_conditions(
+                    snapshot, assessment, facts.sync_result, summary, paused=_is_paused(facts)
+                ),
+                *evaluate_pod_security(facts.inputs),
             ),
             before.conditions,
             snapshot.app.generation,

@@ -11,13 +11,22 @@ from selfhealing.cache.views import ConditionView
 from selfhealing.health import messages
 from selfhealing.health.assessment import HealthAssessment
 from selfhealing.health.job_run import COMPLETE, FAILED, JobRun
+from selfhealing.health.pod_security import (
+    describe_violations,
+    find_violations,
+    parse_enforced_level,
+)
 from selfhealing.health.rollout import DEPLOYMENT_PAUSED, Rollout
+from selfhealing.remediation.reconcile_input import AnyInput, ReconcileInput
 from selfhealing.status.job_phase import JOB_SUSPENDED, describe_job_failure
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
 from selfhealing.status.sections import pluralize, summarize_problems
 
 MESSAGE_LIMIT: Final = 1024
 """The longest message of a condition, in characters; metav1.Condition allows 32768."""
+
+POD_SECURITY_ADMITTED: Final = "PodSecurityAdmitted"
+"""The type of the condition that is there only while the Namespace would refuse the pods."""
 
 _REASON_PATTERN: Final = re.compile(r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
 """The pattern of a reason in metav1.Condition; another reason would make the status invalid."""
@@ -47,6 +56,24 @@ def evaluate_conditions(
         _evaluate_paused(paused=paused),
         *_evaluate_scaling_active(snapshot),
     )
+
+
+def evaluate_pod_security(inputs: AnyInput) -> tuple[ConditionFields, ...]:
+    """Evaluate whether the Namespace admits the pods of the spec; empty while it does.
+
+    The operator does not wait for the API server to refuse a pod, which only the ReplicaSet or the
+    Job would report.
+    """
+    if not isinstance(inputs, ReconcileInput):
+        return ()
+    level = parse_enforced_level(inputs.namespace_labels)
+    if level is None:
+        return ()
+    violations = find_violations(inputs.pod_template, level)
+    if not violations:
+        return ()
+    message = describe_violations(level, violations)
+    return ((POD_SECURITY_ADMITTED, _FALSE, "PodSecurityViolation", message),)
 
 
 def build_conditions(

@@ -21,6 +21,7 @@ from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView
 from selfhealing.controller import reconciler as module
 from selfhealing.controller.child_sync import ChildSync
+from selfhealing.controller.namespace_labels import CACHE_TTL
 from selfhealing.controller.reconciler import Reconciler
 from selfhealing.controller.recorder import EventRecorder
 from selfhealing.controller.remediator import Remediator
@@ -127,6 +128,11 @@ class Harness:
         self.api_server.put_object(manifest)
         put_object(self.store, manifest)
         self.queue.add(KEY)
+
+    def condition_types(self) -> set[str]:
+        """The types of the conditions in the stored status."""
+        app = self.api_server.objects_by_path["SelfHealingApp", builders.APP]
+        return {condition["type"] for condition in app["status"]["conditions"]}
 
     @property
     def record(self) -> HealingStatus:
@@ -441,3 +447,36 @@ async def test_a_spec_that_cannot_be_read() -> None:
     assert "Invalid" == status["phase"]
     assert [] == harness.overrides
     assert "healing" not in status
+
+
+class TestNamespace:
+    """What the labels of the Namespace say."""
+
+    async def test_pods_that_it_refuses(self) -> None:
+        """The status says so until the label is gone, which no watch reports."""
+        harness = build_healthy_app()
+        namespace = {
+            "kind": "Namespace",
+            "metadata": {
+                "name": builders.NAMESPACE,
+                "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+            },
+        }
+        harness.api_server.put_object(namespace)
+        async with harness.running_worker(3):
+            assert "PodSecurityAdmitted" in harness.condition_types()
+
+            del namespace["metadata"]["labels"]
+            harness.api_server.put_object(namespace)
+            await asyncio.sleep(CACHE_TTL + module.USER_ACTION_POLL_INTERVAL + 1)
+
+            assert "PodSecurityAdmitted" not in harness.condition_types()
+
+    async def test_a_namespace_that_cannot_be_read(self) -> None:
+        """Nothing is said, and the app is reconciled."""
+        harness = build_healthy_app()
+        harness.api_server.errors["get Namespace/" + builders.NAMESPACE] = forbidden_error()
+        await harness.run_worker()
+
+        assert {"Ready", "Reconciled"} < harness.condition_types()
+        assert "PodSecurityAdmitted" not in harness.condition_types()

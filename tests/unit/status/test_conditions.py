@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
+from selfhealing.health.pod_security import ENFORCE_LABEL
+from selfhealing.status.conditions import POD_SECURITY_ADMITTED
 from tests.unit.builders import (
     crash_loop,
     deployment,
@@ -15,7 +17,7 @@ from tests.unit.builders import (
     running,
     termination,
 )
-from tests.unit.snapshots import Json, evaluate_app, status_json
+from tests.unit.snapshots import Json, evaluate_app, evaluate_invalid_app, status_json
 
 ConditionTuple = tuple[str, str, str]
 
@@ -201,6 +203,46 @@ class TestScalingActive:
             "FailedGetResourceMetric",
             "missing request for cpu in container app of Pod web-…",
         ) == find_condition("ScalingActive", blind)
+
+
+class TestPodSecurityAdmitted:
+    """Whether the Namespace admits the pods of the spec."""
+
+    @pytest.mark.parametrize("labels", [None, {}, {ENFORCE_LABEL: "baseline"}])
+    def test_admitted(self, labels: dict[str, str] | None) -> None:
+        """There is no such condition; nor where the labels are unknown."""
+        assert None is find_condition(POD_SECURITY_ADMITTED, namespace_labels=labels)
+
+    def test_refused(self) -> None:
+        """It says what to write, before a pod is refused."""
+        condition = find_condition(
+            POD_SECURITY_ADMITTED, namespace_labels={ENFORCE_LABEL: "restricted"}
+        )
+
+        assert condition is not None
+        assert ("False", "PodSecurityViolation") == condition[:2]
+        assert "write securityContext.allowPrivilegeEscalation: false" in condition[2]
+
+    @pytest.mark.parametrize("restart_policy", ["Always", "Never"])
+    def test_a_deployment_and_a_job(self, restart_policy: str) -> None:
+        """Both have pods."""
+        spec = {
+            "image": "web:v1",
+            "restartPolicy": restart_policy,
+            "volumes": [{"name": "root", "hostPath": {"path": "/"}}],
+        }
+        condition = find_condition(
+            POD_SECURITY_ADMITTED, spec=spec, namespace_labels={ENFORCE_LABEL: "baseline"}
+        )
+
+        assert condition is not None
+        assert "hostPath" in condition[2]
+
+    def test_a_spec_that_cannot_be_read(self) -> None:
+        """Nothing is known of its pods."""
+        conditions = status_json(evaluate_invalid_app())["conditions"]
+
+        assert POD_SECURITY_ADMITTED not in {each["type"] for each in conditions}
 
 
 def test_an_invalid_reason() -> None:
