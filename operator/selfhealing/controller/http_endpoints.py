@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from selfhealing.controller.metrics_auth import METRICS_PATH, Access, MetricsAuthorizer
 from selfhealing.kube.metrics import REGISTRY
 
 logger = logging.getLogger(__name__)
@@ -50,15 +51,29 @@ class HttpEndpoint:
             await self._runner.cleanup()
 
 
-def metrics_endpoint(port: int) -> HttpEndpoint:
-    """Prometheus metrics on ``/metrics``."""
+def metrics_endpoint(port: int, authorizer: MetricsAuthorizer | None = None) -> HttpEndpoint:
+    """Prometheus metrics on ``/metrics``.
 
-    async def handle(_: web.Request) -> web.Response:
+    Args:
+        port: the port; 0 for no endpoint.
+        authorizer: decides who may read them; None for everybody.
+    """
+
+    async def handle(request: web.Request) -> web.Response:
+        if authorizer is not None:
+            access = await authorizer.authorize(request.headers.get("Authorization", ""))
+            if access is not Access.ALLOWED:
+                return _refuse(access)
         return web.Response(
             body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
-    return HttpEndpoint(port, "/metrics", handle)
+    return HttpEndpoint(port, METRICS_PATH, handle)
+
+
+def _refuse(access: Access) -> web.Response:
+    headers = {"WWW-Authenticate": "Bearer"} if access is Access.UNAUTHENTICATED else None
+    return web.Response(status=access.value, headers=headers)
 
 
 def startup_health_endpoint(port: int) -> HttpEndpoint:

@@ -16,6 +16,7 @@ from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.controller.http_endpoints import metrics_endpoint, startup_health_endpoint
 from selfhealing.controller.liveness import Heartbeat
+from selfhealing.controller.metrics_auth import MetricsAuthorizer
 from selfhealing.controller.optional_kinds import OptionalKinds
 from selfhealing.controller.reconciler import Reconciler
 from selfhealing.controller.recorder import EventRecorder
@@ -77,7 +78,10 @@ class Manager:
             client, self._store, self.event_handlers, namespaces, config_resources
         )
         self._heartbeat = Heartbeat(self._queue, settings.stall_limit)
-        self._metrics_endpoint = metrics_endpoint(settings.metrics_port)
+        self._metrics_endpoint = metrics_endpoint(
+            settings.metrics_port,
+            MetricsAuthorizer(client, clock) if settings.metrics_auth == "token" else None,
+        )
         election_config = leader_election_config(settings)
         self._leader_elector = (
             LeaderElector(client, election_config, clock) if election_config else None

@@ -22,6 +22,8 @@ from pydantic import (
 
 from selfhealing.api.config_refs import ConfigWatch
 
+MetricsAuth = Literal["off", "token"]
+
 ENVIRONMENT_PREFIX: Final = "SELFHEALING_"
 
 
@@ -103,6 +105,11 @@ class Settings(BaseModel):
     )
     metrics_port: int = Field(
         default=8080, ge=0, le=65535, description="Port of /metrics; 0 for none."
+    )
+    metrics_auth: MetricsAuth = Field(
+        default="off",
+        description="Who may read /metrics: everybody who reaches the port (off), or who has the "
+        "right to get the URL /metrics and sends a token (token).",
     )
     health_port: int = Field(
         default=8081,

@@ -206,8 +206,8 @@ class Client:
         )
 
     async def create(self, resource: Resource, body: Json) -> Json:
-        """Create an object."""
-        path = resource.path(body["metadata"]["namespace"])
+        """Create an object, or a review, which is answered and not stored."""
+        path = resource.path(body["metadata"]["namespace"] if resource.namespaced else None)
         return await self._request_json("create", resource, path, body=body)
 
     async def replace(self, resource: Resource, body: Json) -> Json:

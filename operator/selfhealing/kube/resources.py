@@ -179,6 +179,20 @@ SERVED_NAMESPACE: Final = replace(NAMESPACES, verbs=frozenset({"get"}))
 NODES: Final = _resource("", "v1", "Node", "nodes", "list", namespaced=False)
 """Listed when a node is lost: if many are, the cause is the network (controller/node_health.py)."""
 
+TOKEN_REVIEWS: Final = _resource(
+    "authentication.k8s.io", "v1", "TokenReview", "tokenreviews", "create", namespaced=False
+)
+SUBJECT_ACCESS_REVIEWS: Final = _resource(
+    "authorization.k8s.io",
+    "v1",
+    "SubjectAccessReview",
+    "subjectaccessreviews",
+    "create",
+    namespaced=False,
+)
+METRICS_AUTH: Final = (TOKEN_REVIEWS, SUBJECT_ACCESS_REVIEWS)
+"""Needed where the setting ``metrics_auth`` is token (controller/metrics_auth.py)."""
+
 NAMESPACE_SCOPED: Final[tuple[Resource, ...]] = (
     APPS,
     *CHILDREN.values(),

@@ -10,6 +10,7 @@ import yaml
 from selfhealing.api.config_refs import ConfigWatch
 from selfhealing.cli.manifests import (
     DEFAULT_IMAGE,
+    METRICS_READER_ROLE,
     NAME,
     NAMESPACE,
     build_manifests,
@@ -160,6 +161,56 @@ def test_every_binding_binds_a_role_that_exists_to_the_operator(
         }
         assert all(kind == binding["roleRef"]["kind"] for binding in bindings)
         assert all([subject] == binding["subjects"] for binding in bindings)
+
+
+@pytest.mark.parametrize("namespaces", [(), ("shop",)])
+def test_the_right_to_review_tokens(namespaces: tuple[str, ...]) -> None:
+    """It is there only where the metrics ask for a token; the operator gets the setting."""
+    without = build_manifests("image", namespaces)
+    objects = build_manifests("image", namespaces, metrics_auth="token")
+    [container] = find_object(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    binding = find_object(objects, "ClusterRoleBinding", f"{NAME}-metrics-auth")
+
+    assert {
+        ("authentication.k8s.io", "tokenreviews", "create"),
+        ("authorization.k8s.io", "subjectaccessreviews", "create"),
+    } == granted_permissions(find_object(objects, "ClusterRole", f"{NAME}-metrics-auth"))
+    assert f"{NAME}-metrics-auth" == binding["roleRef"]["name"]
+    assert [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}] == find_object(
+        objects, "ClusterRole", METRICS_READER_ROLE
+    )["rules"]
+    assert (
+        "token"
+        == load_settings({each["name"]: each["value"] for each in container["env"]}).metrics_auth
+    )
+    assert [] == [each for each in without if "metrics-auth" in each["metadata"]["name"]]
+
+
+def test_who_reaches_the_operator() -> None:
+    """Metrics from namespaces of monitoring only, probes from anywhere; the ports exist."""
+    objects = build_manifests("image", ())
+    policy = find_object(objects, "NetworkPolicy")["spec"]
+    pod = find_object(objects, "Deployment")["spec"]["template"]
+    ports = {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
+    by_port = {rule["ports"][0]["port"]: rule for rule in policy["ingress"]}
+
+    assert policy["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert ports == by_port.keys()
+    assert [
+        {"selfhealing.dev/metrics": "true"},
+        {"kubernetes.io/metadata.name": "monitoring"},
+    ] == [peer["namespaceSelector"]["matchLabels"] for peer in by_port["metrics"]["from"]]
+    assert "from" not in by_port["health"]
+
+
+def test_where_the_operator_connects_to() -> None:
+    """Name servers and the API server; both are TCP, a name server is UDP as well."""
+    policy = find_object(build_manifests("image", ()), "NetworkPolicy")["spec"]
+
+    assert {"Ingress", "Egress"} == set(policy["policyTypes"])
+    assert {("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443)} == {
+        (port["protocol"], port["port"]) for rule in policy["egress"] for port in rule["ports"]
+    }
 
 
 def test_people_get_what_their_roles_say() -> None:

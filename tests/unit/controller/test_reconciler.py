@@ -455,7 +455,7 @@ class TestNamespace:
     async def test_pods_that_it_refuses(self) -> None:
         """The status says so until the label is gone, which no watch reports."""
         harness = build_healthy_app()
-        namespace = {
+        namespace: Json = {
             "kind": "Namespace",
             "metadata": {
                 "name": builders.NAMESPACE,

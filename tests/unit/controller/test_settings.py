@@ -24,6 +24,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "config_watch": ("configmaps", "configmaps"),
     "stall_limit": ("90", 90.0),
     "metrics_port": ("9000", 9000),
+    "metrics_auth": ("token", "token"),
     "health_port": ("0", 0),
     "log_format": ("json", "json"),
     "log_level": ("debug", "debug"),
