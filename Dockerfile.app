@@ -1,7 +1,8 @@
 # The demo app. Build from the repository's root:
 #   docker build -f Dockerfile.app -t selfhealing-demo-app .
-# BASE is any image with python3, venv and pip; where no registry can be reached, one is made
-# locally from Debian (docs/local-cluster.md).
+# BASE is any image with python3, venv and pip, best named by its digest (NAME@sha256:DIGEST), as a
+# tag can move; where no registry can be reached, one is made locally from Debian
+# (docs/local-cluster.md).
 ARG BASE=python:3.12-slim
 
 FROM ${BASE} AS build
@@ -20,6 +21,13 @@ COPY app /srv/app
 RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /srv/app
 
 FROM ${BASE}
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="selfhealing-demo-app" \
+      org.opencontainers.image.description="Web app with switches for faults, for demonstrations" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

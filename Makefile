@@ -165,7 +165,9 @@ generate: venv ## Write the CRD, the reference page, deploy/operator.yaml and th
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests > ../deploy/operator.yaml
 	@$(LAB) pages
 
+include hack/sbom/sbom.mk
+
 .PHONY: lock
 lock: venv ## Resolve requirements/*.in anew, with hashes and without addresses
-	@for f in bootstrap operator app dev; do .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	@for f in bootstrap operator app dev sbom; do .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header -o requirements/$$f.txt requirements/$$f.in; done

@@ -1,0 +1,1 @@
+"""The software bills of materials of the images."""
