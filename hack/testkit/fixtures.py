@@ -13,6 +13,7 @@ import yaml
 from hack.localcluster.locks import hold_lock
 from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.kube_client import (
+    KUBECONFIG,
     ROOT,
     Json,
     KubeClient,
@@ -114,12 +115,23 @@ def settings() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
+def operator_kubeconfig() -> Path:
+    """The credentials of the module's operator, an administrator's where no module says more."""
+    return KUBECONFIG
+
+
+@pytest.fixture(scope="module")
 def operator(
-    namespace: str, settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    namespace: str,
+    settings: dict[str, str],
+    operator_kubeconfig: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[OperatorProcess]:
     """An operator that serves the module's namespace."""
     log: Path = tmp_path_factory.mktemp("operator") / "operator.log"
-    with run_operator([namespace], log, settings=settings) as process:
+    with run_operator(
+        [namespace], log, settings=settings, kubeconfig=operator_kubeconfig
+    ) as process:
         yield process
 
 

@@ -52,6 +52,8 @@ API_PATHS: Mapping[str, str] = {
     "ServiceAccount": "api/v1",
     "Role": "apis/rbac.authorization.k8s.io/v1",
     "RoleBinding": "apis/rbac.authorization.k8s.io/v1",
+    "ClusterRole": "apis/rbac.authorization.k8s.io/v1",
+    "ClusterRoleBinding": "apis/rbac.authorization.k8s.io/v1",
     "Event": "apis/events.k8s.io/v1",
     "EndpointSlice": "apis/discovery.k8s.io/v1",
     "Lease": "apis/coordination.k8s.io/v1",
@@ -300,6 +302,21 @@ class KubeClient:
         """Merge a patch into an object or its subresource, as ``kubectl patch --type=merge``."""
         return self.patch(kind, namespace, name, patch, sub=sub)
 
+    def try_delete(
+        self,
+        kind: str,
+        namespace: str | None,
+        name: str,
+        propagation: str = "Background",
+        *,
+        grace: int | None = None,
+    ) -> requests.Response:
+        """Delete an object and return the response."""
+        options: Json = {"propagationPolicy": propagation}
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
+        return self._send("DELETE", self.url(kind, namespace, name), json=options)
+
     def delete(
         self,
         kind: str,
@@ -310,10 +327,7 @@ class KubeClient:
         grace: int | None = None,
     ) -> None:
         """Delete an object; a missing one is no error."""
-        options: Json = {"propagationPolicy": propagation}
-        if grace is not None:
-            options["gracePeriodSeconds"] = grace
-        answer = self._send("DELETE", self.url(kind, namespace, name), json=options)
+        answer = self.try_delete(kind, namespace, name, propagation, grace=grace)
         if answer.status_code != requests.codes.not_found:
             require_success(answer)
 

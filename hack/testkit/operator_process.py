@@ -88,10 +88,14 @@ class OperatorProcess:
         """Return the whole log, of all starts."""
         return self.log.read_bytes().decode(errors="replace") if self.log.exists() else ""
 
+    @property
+    def metrics_url(self) -> str:
+        """The URL of its metrics."""
+        return f"http://127.0.0.1:{self._environment['SELFHEALING_METRICS_PORT']}/metrics"
+
     def read_samples(self, name: str) -> list[tuple[dict[str, str], float]]:
         """Return the labels and the value of each sample of a metric."""
-        port = self._environment["SELFHEALING_METRICS_PORT"]
-        text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+        text = requests.get(self.metrics_url, timeout=5).text
         return [
             (sample.labels, sample.value)
             for family in text_string_to_metric_families(text)

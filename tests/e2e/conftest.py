@@ -13,14 +13,22 @@ import requests
 
 from hack.testkit import failure_dump
 from hack.testkit.errors import ToolError
-from hack.testkit.fixtures import kube, name, namespace, operator, settings, space
+from hack.testkit.fixtures import (
+    kube,
+    name,
+    namespace,
+    operator,
+    operator_kubeconfig,
+    settings,
+    space,
+)
 from hack.testkit.kube_client import KubeClient, temporary_namespace
 from hack.testkit.namespace import AppNamespace
 from hack.testkit.operator_process import OperatorProcess, run_operator
 from hack.testkit.wait import eventually
 from tests.e2e.deployed_operator import DeployedOperator, install_operator
 
-__all__ = ["kube", "name", "namespace", "operator", "settings", "space"]
+__all__ = ["kube", "name", "namespace", "operator", "operator_kubeconfig", "settings", "space"]
 
 ServedNamespace = tuple[AppNamespace, OperatorProcess | DeployedOperator]
 

@@ -22,6 +22,8 @@ SYSTEM_NAMESPACE = "selfhealing-system"
 OPERATOR_NAME = "selfhealing-operator"
 START_TIMEOUT = 90
 CLUSTER_SCOPED_KINDS = ("ClusterRole", "ClusterRoleBinding")
+POLICY = "ValidatingAdmissionPolicy"
+POLICIES_ON_APPS = ("requesters", "pod-security-baseline", "pod-security-restricted")
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,9 @@ def move_to_namespace(objects: list[Json], namespace: str, served_namespace: str
     """The same objects in another namespace, for an operator that serves only ``served``."""
     result = []
     for found in objects:
-        body = json.loads(json.dumps(found).replace(f'"{SYSTEM_NAMESPACE}"', f'"{namespace}"'))
+        text = json.dumps(found).replace(f'"{SYSTEM_NAMESPACE}"', f'"{namespace}"')
+        text = text.replace(f":{SYSTEM_NAMESPACE}:", f":{namespace}:")  # the user in the policies
+        body = json.loads(text)
         kind, meta = body["kind"], body["metadata"]
         if kind == "ClusterRole" and meta["name"] != OPERATOR_NAME:
             continue  # what people may do; there is one set for the whole cluster
@@ -104,6 +108,8 @@ def move_to_namespace(objects: list[Json], namespace: str, served_namespace: str
             meta["name"] = f"{OPERATOR_NAME}-{namespace}"
         if kind == "ClusterRoleBinding":
             body["roleRef"]["name"] = f"{OPERATOR_NAME}-{namespace}"
+        if kind in {POLICY, f"{POLICY}Binding"}:
+            _limit_policy(body, namespace, served_namespace)
         if kind == "Namespace":
             meta["labels"][TEST_LABEL] = "true"
         if kind == "Deployment":
@@ -111,6 +117,19 @@ def move_to_namespace(objects: list[Json], namespace: str, served_namespace: str
             container["env"].append({"name": "SELFHEALING_NAMESPACES", "value": served_namespace})
         result.append(body)
     return result
+
+
+def _limit_policy(body: Json, namespace: str, served_namespace: str) -> None:
+    """Give a policy or its binding a name of its own, and keep it off the apps of other tests."""
+    name = body["metadata"]["name"]
+    body["metadata"]["name"] = f"{name}-{namespace}"
+    if body["kind"] == POLICY:
+        return
+    body["spec"]["policyName"] = f"{name}-{namespace}"
+    if name.removeprefix(f"{OPERATOR_NAME}-") in POLICIES_ON_APPS:
+        resources = body["spec"].setdefault("matchResources", {})
+        selector = resources.setdefault("namespaceSelector", {})
+        selector["matchLabels"] = {"kubernetes.io/metadata.name": served_namespace}
 
 
 @contextmanager

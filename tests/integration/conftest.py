@@ -9,10 +9,20 @@ from hack.testkit.fixtures import (
     name,
     namespace,
     operator,
+    operator_kubeconfig,
     space,
 )
 
-__all__ = ["fake_nodes", "kube", "kubelet", "name", "namespace", "operator", "space"]
+__all__ = [
+    "fake_nodes",
+    "kube",
+    "kubelet",
+    "name",
+    "namespace",
+    "operator",
+    "operator_kubeconfig",
+    "space",
+]
 
 
 @pytest.fixture(scope="module")

@@ -36,13 +36,15 @@ def _list(values: Iterable[str]) -> str:
     return f"[{', '.join(repr(value) for value in values)}]"
 
 
+# Written out, as a variable does not keep an optional value.
+_POD: Final = "variables.spec.?podSecurityContext"
+
 _VARIABLES: Final = {
     # dyn: the containers have different types in the schema.
     "spec": "dyn(object.spec)",
-    "pod": "variables.spec.?podSecurityContext",
     "others": "variables.spec.?sidecars.orValue([]) + variables.spec.?initContainers.orValue([])",
     "containers": "[variables.spec.?securityContext] + variables.others.map(c, c.?securityContext)",
-    "contexts": "[variables.pod] + variables.containers",
+    "contexts": f"[{_POD}] + variables.containers",
     "handlers": "['liveness', 'readiness', 'startup'].map(p, variables.spec.?probes[?p])"
     " + ['postStart', 'preStop'].map(h, variables.spec.?lifecycle[?h])"
     " + variables.others.map(c, c.?livenessProbe) + variables.others.map(c, c.?readinessProbe)"
@@ -68,7 +70,7 @@ BASELINE_EXPRESSIONS: Final[Expressions] = {
     " && c.?seLinuxOptions.?user.orValue('') == '' && c.?seLinuxOptions.?role.orValue('') == '')",
     Control.UNCONFINED_SECCOMP: "variables.contexts.all(c,"
     f" {_IS_CONFINED.format('seccompProfile')})",
-    Control.SYSCTLS: "variables.pod.?sysctls.orValue([])"
+    Control.SYSCTLS: f"{_POD}.?sysctls.orValue([])"
     f".all(sysctl, sysctl.name in {_list(SAFE_SYSCTLS)})",
     Control.PROBE_HOSTS: "variables.handlers.all(h, h.?httpGet.?host.orValue('') == ''"
     " && h.?tcpSocket.?host.orValue('') == '')",
@@ -79,13 +81,13 @@ RESTRICTED_EXPRESSIONS: Final[Expressions] = {
     Control.PRIVILEGE_ESCALATION: "!variables.containers.exists(c,"
     " c.?allowPrivilegeEscalation.orValue(true))",
     Control.RUN_AS_NON_ROOT: "variables.hasUserNamespace ||"
-    " (variables.pod.?runAsNonRoot.orValue(true) && variables.containers.all(c,"
-    " c.?runAsNonRoot.orValue(variables.pod.?runAsNonRoot.orValue(false))))",
+    f" ({_POD}.?runAsNonRoot.orValue(true) && variables.containers.all(c,"
+    f" c.?runAsNonRoot.orValue({_POD}.?runAsNonRoot.orValue(false))))",
     Control.RUN_AS_USER: "variables.hasUserNamespace ||"
     " variables.contexts.all(c, c.?runAsUser.orValue(1) != 0)",
-    Control.SECCOMP_PROFILE: "variables.pod.?seccompProfile.?type.orValue('RuntimeDefault')"
+    Control.SECCOMP_PROFILE: f"{_POD}.?seccompProfile.?type.orValue('RuntimeDefault')"
     f" in {_CONFINED} && variables.containers.all(c, c.?seccompProfile.?type.orValue("
-    f"variables.pod.?seccompProfile.?type.orValue('')) in {_CONFINED})",
+    f"{_POD}.?seccompProfile.?type.orValue('')) in {_CONFINED})",
     Control.DROPPED_CAPABILITIES: "variables.containers.all(c,"
     " 'ALL' in c.?capabilities.?drop.orValue([]) && c.?capabilities.?add.orValue([])"
     f".all(name, name in {_list(RESTRICTED_CAPABILITIES)}))",

@@ -1,0 +1,187 @@
+"""Who may ask for an app: the installation's policies, met by users with ordinary rights."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from hack.testkit.kube_client import Json, KubeClient, require_success
+from hack.testkit.namespace import KIND, AppNamespace
+from hack.testkit.operator_identity import POLICY, install_policies
+from hack.testkit.wait import eventually
+from selfhealing.cli.admission_policies import service_account_user
+
+APPS_ROLE: Json = {
+    "apiGroups": ["selfhealing.dev"],
+    "resources": ["selfhealingapps", "selfhealingapps/scale", "selfhealingapps/status"],
+    "verbs": ["*"],
+}
+PODS_RULE: Json = {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}
+ROBOT_RULE: Json = {
+    "apiGroups": [""],
+    "resources": ["serviceaccounts"],
+    "resourceNames": ["robot"],
+    "verbs": ["impersonate"],
+}
+USERS: dict[str, list[Json]] = {
+    "author": [APPS_ROLE],
+    "deployer": [APPS_ROLE, PODS_RULE],
+    "robot-owner": [APPS_ROLE, PODS_RULE, ROBOT_RULE],
+}
+"""By user, what he may do in the namespace; ``editor`` has the ClusterRole edit."""
+
+RBAC = "rbac.authorization.k8s.io"
+
+
+@pytest.fixture(scope="module")
+def policies(kube: KubeClient, space: AppNamespace) -> Iterator[list[str]]:
+    """The policies in force, with users who have other rights."""
+    for user, rules in USERS.items():
+        create_user(kube, space.name, user, rules)
+    create_user(kube, space.name, "editor", [APPS_ROLE])
+    bind(kube, space.name, "editor", "ClusterRole", "edit")
+    with install_policies(kube, space.name) as names:
+        author = act_as(space, "author")
+        eventually(
+            lambda: is_refused(author.try_create(space.build_manifest("probe"), dry_run=True)),
+            description="the policies refuse",
+        )
+        yield names
+
+
+def create_user(kube: KubeClient, namespace: str, user: str, rules: list[Json]) -> None:
+    """Create a Role with ``rules`` for a ServiceAccount of the namespace."""
+    kube.create(
+        {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "Role",
+            "metadata": {"name": user, "namespace": namespace},
+            "rules": rules,
+        }
+    )
+    bind(kube, namespace, user, "Role", user)
+
+
+def bind(kube: KubeClient, namespace: str, user: str, kind: str, role: str) -> None:
+    """Bind a role to a ServiceAccount of the namespace."""
+    kube.create(
+        {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": f"{user}-{role}", "namespace": namespace},
+            "roleRef": {"apiGroup": RBAC, "kind": kind, "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": user, "namespace": namespace}],
+        }
+    )
+
+
+def act_as(space: AppNamespace, user: str) -> KubeClient:
+    """A client of a ServiceAccount of the namespace."""
+    client = KubeClient()
+    client.http.session.headers["Impersonate-User"] = service_account_user(space.name, user)
+    return client
+
+
+def is_refused(response: requests.Response) -> bool:
+    """Whether a policy has refused a request."""
+    return response.status_code == requests.codes.forbidden and POLICY in response.text
+
+
+def refusal(response: requests.Response) -> str:
+    """The message of a request that a policy has refused."""
+    assert is_refused(response), (response.status_code, response.text)
+    message: str = response.json()["message"]
+    return message
+
+
+@pytest.mark.usefixtures("policies")
+def test_who_may_not_create_pods(space: AppNamespace, name: str) -> None:
+    """He may create no app, and is told whom to ask for what."""
+    message = refusal(act_as(space, "author").try_create(space.build_manifest(name)))
+
+    assert (
+        f"user system:serviceaccount:{space.name}:author may not create pods in the namespace "
+        f"{space.name}"
+    ) in message
+    assert "ask an administrator for the verb create on pods there" in message
+
+
+@pytest.mark.usefixtures("policies")
+def test_who_may_not_create_pods_changes_no_spec(space: AppNamespace, name: str) -> None:
+    """He may do all that makes no other pods: labels, scaling, status, deletion."""
+    space.create_app(name, replicas=0)
+    author = act_as(space, "author")
+
+    for spec in ({"image": "demo:v2"}, {"volumes": [{"name": "root", "hostPath": {"path": "/"}}]}):
+        assert "may not create pods" in refusal(
+            author.try_patch(KIND, space.name, name, {"spec": spec})
+        )
+    author.merge_patch(KIND, space.name, name, {"metadata": {"labels": {"team": "blue"}}})
+    author.merge_patch(KIND, space.name, name, {"metadata": {"finalizers": ["team.example/x"]}})
+    author.merge_patch(KIND, space.name, name, {"spec": {"replicas": 1}}, sub="scale")
+    author.merge_patch(KIND, space.name, name, {"status": {"message": "mine"}}, sub="status")
+    author.delete(KIND, space.name, name)
+    author.merge_patch(KIND, space.name, name, {"metadata": {"finalizers": None}})
+    eventually(lambda: space.kube.find(KIND, space.name, name) is None, description="it is gone")
+
+
+@pytest.mark.usefixtures("policies")
+@pytest.mark.parametrize("account", [None, "default"])
+def test_who_may_create_pods(space: AppNamespace, name: str, account: str | None) -> None:
+    """He may create and change an app that runs as the namespace's default ServiceAccount."""
+    deployer = act_as(space, "deployer")
+    spec = {"serviceAccountName": account} if account else {}
+    deployer.create(space.build_manifest(name, replicas=0, **spec))
+    deployer.merge_patch(KIND, space.name, name, {"spec": {"image": "demo:v2"}})
+    require_success(deployer.try_apply(space.build_manifest(name, image="demo:v3", **spec)))
+
+
+@pytest.mark.usefixtures("policies")
+def test_another_service_account(space: AppNamespace, name: str) -> None:
+    """It needs the right to act as this ServiceAccount, also to change an app that has it."""
+    robot = space.build_manifest(name, replicas=0, serviceAccountName="robot")
+    message = refusal(act_as(space, "deployer").try_create(robot))
+
+    assert "may not use the ServiceAccount robot" in message
+    assert "ask an administrator for the verb impersonate on this ServiceAccount" in message
+
+    owner = act_as(space, "robot-owner")
+    owner.create(robot)
+
+    assert "may not use the ServiceAccount admin" in refusal(
+        owner.try_patch(KIND, space.name, name, {"spec": {"serviceAccountName": "admin"}})
+    )
+    assert "may not use the ServiceAccount robot" in refusal(
+        act_as(space, "deployer").try_patch(KIND, space.name, name, {"spec": {"args": ["x"]}})
+    )
+
+
+@pytest.mark.usefixtures("policies")
+def test_the_cluster_role_edit_is_enough(space: AppNamespace, name: str) -> None:
+    """It has both rights, so that most users notice nothing."""
+    editor = act_as(space, "editor")
+    editor.create(space.build_manifest(name, replicas=0, serviceAccountName="robot"))
+    editor.merge_patch(KIND, space.name, name, {"spec": {"serviceAccountName": "other"}})
+
+
+@pytest.mark.usefixtures("policies")
+def test_a_spec_of_the_greatest_size(space: AppNamespace, name: str) -> None:
+    """It is compared within the cost that the API server allows for an expression."""
+    large: dict[str, Any] = {
+        "env": [{"name": f"V{number}", "value": "x" * 2000} for number in range(256)],
+        "args": ["y" * 1000] * 256,
+    }
+    editor = act_as(space, "editor")
+    editor.create(space.build_manifest(name, replicas=0, **large))
+    large["args"][-1] = "z"
+    editor.merge_patch(KIND, space.name, name, {"spec": large})
+    editor.merge_patch(KIND, space.name, name, {"metadata": {"labels": {"team": "blue"}}})
+
+
+def test_the_expressions_fit_the_types(kube: KubeClient, policies: list[str]) -> None:
+    """The API server compiles them for the kinds that they match, and warns of unknown fields."""
+    for name in policies:
+        status = kube.get(POLICY, None, name)["status"]
+
+        assert {} == status.get("typeChecking", {}), name
