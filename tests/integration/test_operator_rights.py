@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from hack.testkit.kube_client import JSON_PATCH, Json, KubeClient
-from hack.testkit.namespace import FAKE_NODES, AppNamespace
+from hack.testkit.namespace import UNSCHEDULABLE, AppNamespace
 from hack.testkit.operator_identity import POLICY, install_operator_identity
 from hack.testkit.operator_process import OperatorProcess
 from selfhealing.cli.admission_policies import SYSTEM_NAMESPACES, service_account_user
@@ -29,11 +29,16 @@ from tests.integration.test_healing import (
     test_rollback_under_an_autoscaler,
 )
 from tests.integration.test_jobs import test_from_a_deployment_to_a_job_and_back
-from tests.integration.test_name_conflicts import test_adopted_at_once, test_orphans_can_be_adopted
+from tests.integration.test_name_conflicts import (
+    clean,
+    test_adopted_at_once,
+    test_orphans_can_be_adopted,
+)
 from tests.integration.test_replica_handover import test_from_replicas_to_the_autoscaler_and_back
 from tests.integration.test_vpa import test_made_as_the_spec_says_and_taken_away
 
 __all__ = [
+    "clean",
     "settings",
     "test_a_config_map",
     "test_a_crash_loop_of_one_pod",
@@ -96,12 +101,6 @@ def build_config_map(namespace: str, name: str, **metadata: object) -> Json:
     }
 
 
-OWNER: Json = {
-    "apiVersion": "selfhealing.dev/v1alpha1",
-    "kind": "SelfHealingApp",
-    "name": "web",
-    "uid": "00000000-0000-0000-0000-000000000000",
-}
 REFUSED = "the operator writes only what belongs to a SelfHealingApp"
 
 
@@ -122,22 +121,26 @@ def test_what_belongs_to_nobody(as_operator: KubeClient, space: AppNamespace, na
 
 def test_what_it_would_give_away(as_operator: KubeClient, space: AppNamespace, name: str) -> None:
     """An object of an app cannot be made nobody's."""
-    space.kube.create(build_config_map(space.name, name, ownerReferences=[OWNER]))
-    patch = {"metadata": {"ownerReferences": None}}
+    label = "selfhealing.dev/app"
+    space.kube.create(build_config_map(space.name, name, labels={label: "web"}))
+    patch = {"metadata": {"labels": {label: None}}}
 
     assert is_refused(as_operator.try_patch("ConfigMap", space.name, name, patch), REFUSED)
 
 
 def test_pods_of_others(as_operator: KubeClient, space: AppNamespace, name: str) -> None:
     """A pod without an app is not changed, resized or deleted; an eviction is not seen."""
+    container = {"name": "app", "image": "demo:v1", "resources": {"requests": {"cpu": "1m"}}}
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "namespace": space.name},
-        "spec": {"containers": [{"name": "app", "image": "demo:v1"}], **FAKE_NODES},
+        "spec": {"containers": [container], **UNSCHEDULABLE},
     }
     space.kube.create(pod)
-    resized = {"spec": {"containers": [{"name": "app", "resources": {"limits": {"cpu": "1"}}}]}}
+    resized = [
+        {"op": "replace", "path": "/spec/containers/0/resources/requests/cpu", "value": "2m"}
+    ]
     labels = [{"op": "add", "path": "/metadata/labels", "value": {"selfhealing.dev/app": "web"}}]
 
     assert is_refused(

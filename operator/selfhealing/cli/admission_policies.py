@@ -171,12 +171,13 @@ def _write_spec(user: str) -> Json:
     """The policy on what the operator writes, except Events.
 
     An eviction names a pod and does not contain it, so for evictions only the namespace is checked.
+    An object that a user lets the operator adopt may be changed before it gets its owner.
     """
-    old = "oldObject.metadata"
-    adoptable = (
-        f"has({old}.annotations) && ({_annotation(old, names.ANNOTATION_ADOPT)}.orValue('')"
-        f" == 'true' || '{names.ANNOTATION_APPLIED_HASH}' in {old}.annotations)"
+    new, old = "object.metadata", "oldObject.metadata"
+    refusal = (
+        "'the operator writes only what belongs to a SelfHealingApp: ' + variables.description"
     )
+    neither = f"neither an owner of that kind nor the label {names.LABEL_APP}'"
     return {
         "failurePolicy": "Fail",
         "matchConstraints": {"resourceRules": list(_written_resource_rules())},
@@ -192,19 +193,15 @@ def _write_spec(user: str) -> Json:
                 "reason": "Forbidden",
             },
             {
-                "expression": "variables.isEviction || object == null"
-                f" || {_belongs_to_app('object.metadata')}",
-                "messageExpression": "'the operator writes only what belongs to a SelfHealingApp: '"
-                " + variables.description + ' would have neither an owner of that kind nor the "
-                f"label {names.LABEL_APP}'",
+                "expression": f"variables.isEviction || object == null || {_belongs_to_app(new)}"
+                f" || (oldObject != null && {_is_adoptable(new)})",
+                "messageExpression": f"{refusal} + ' would have {neither}",
                 "reason": "Forbidden",
             },
             {
-                "expression": "variables.isEviction || oldObject == null"
-                f" || {_belongs_to_app(old)} || ({adoptable})",
-                "messageExpression": "'the operator writes only what belongs to a SelfHealingApp: '"
-                " + variables.description + ' has neither an owner of that kind nor the "
-                f"label {names.LABEL_APP}'",
+                "expression": f"variables.isEviction || oldObject == null || {_belongs_to_app(old)}"
+                f" || {_is_adoptable(old)}",
+                "messageExpression": f"{refusal} + ' has {neither}",
                 "reason": "Forbidden",
             },
         ],
@@ -281,16 +278,21 @@ def _belongs_to_app(metadata: str) -> str:
     )
 
 
+def _is_adoptable(metadata: str) -> str:
+    """Return the CEL for: a user lets the operator adopt an object, or the operator made it."""
+    return (
+        f"(has({metadata}.annotations) && ("
+        f"{metadata}.annotations[?'{names.ANNOTATION_ADOPT}'].orValue('') == 'true'"
+        f" || '{names.ANNOTATION_APPLIED_HASH}' in {metadata}.annotations))"
+    )
+
+
 def _is_about_app(event: str) -> str:
     """Return the CEL for: an events.k8s.io/v1 Event regards an app."""
     return (
         f"{event}.?regarding.?kind.orValue('') == '{names.KIND}' &&"
         f" {event}.?regarding.?apiVersion.orValue('').startsWith('{names.GROUP}/')"
     )
-
-
-def _annotation(metadata: str, name: str) -> str:
-    return f"{metadata}.annotations[?'{name}']"
 
 
 def _describe_request() -> str:
