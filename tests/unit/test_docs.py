@@ -132,3 +132,19 @@ def test_the_installation_names_every_setting_and_every_right(page: str) -> None
     ]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("page", ["docs/security.md", "docs/zh/security.md"])
+def test_the_security_page_says_what_each_right_means(page: str) -> None:
+    """With the subresources that are written, and no right that the operator does not have."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    section = re.split(r"^## ", text, flags=re.MULTILINE)[5]
+    named = {kind for row in ROW.finditer(section) for kind in re.split(r"[,、] ?", row["kinds"])}
+    resources = (*namespace_scoped_resources("all"), *CLUSTER_SCOPED, LEASES)
+    rights = {resource.plural for resource in resources} | {
+        f"{resource.plural}/{name}" for resource in resources for name in resource.subresources
+    }
+
+    assert rights == {kind.strip() for kind in named if re.fullmatch(r"[a-z/]+", kind.strip())} - {
+        "right"
+    }
