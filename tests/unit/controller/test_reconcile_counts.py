@@ -40,6 +40,8 @@ from tests.unit.controller.fake_loop import now
 from tests.unit.snapshots import KEY, put_object
 
 POD = "web-abc-1"
+READ_LABELS = f"get Namespace/{builders.NAMESPACE}"
+"""Once a minute for all apps of a namespace."""
 OWNER = Owner(builders.NAMESPACE, builders.APP, builders.APP_UID)
 STABLE_TEMPLATE = build_pod_template(builders.APP, parse_spec({**APP_SPEC, "image": "web:v0"}))
 STABLE_REVISION = template_revision(STABLE_TEMPLATE)
@@ -171,7 +173,7 @@ async def test_an_app_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     calls, requests = await count_calls(monkeypatch, spec, build_record(), *pods)
 
     assert ONCE == calls
-    assert ["merge/status SelfHealingApp/web"] == requests
+    assert [READ_LABELS, "merge/status SelfHealingApp/web"] == requests
 
 
 async def test_an_app_with_a_running_action(monkeypatch: pytest.MonkeyPatch) -> None:
