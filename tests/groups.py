@@ -42,6 +42,7 @@ SECONDS: Mapping[str, float] = {
     "e2e: restarts": 480,
     "e2e: nodes": 450,
     "integration/healing": 110,
+    "integration/operator_rights": 60,
     "integration/crash": 100,
     "integration/healing_outages": 90,
     "integration/drift": 80,
@@ -60,6 +61,7 @@ SECONDS: Mapping[str, float] = {
     "integration/replica_handover": 40,
     "integration/startup": 35,
     "integration/restarts": 35,
+    "integration/pod_security": 35,
 }
 """Measured seconds of the units that take long: those begin first."""
 
