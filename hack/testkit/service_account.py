@@ -8,14 +8,19 @@ from typing import Any
 import yaml
 
 from hack.testkit.kube_client import KUBECONFIG, Json, KubeClient
-from selfhealing.kube.resources import LEASES, Resource, namespace_scoped_resources
+from selfhealing.kube.resources import (
+    LEASES,
+    SERVED_NAMESPACE,
+    Resource,
+    namespace_scoped_resources,
+)
 
 Permission = tuple[str, str, str]
 """A verb, a resource or subresource in its plural, and an API group."""
 
 
 def list_operator_permissions(
-    resources: Iterable[Resource] = (*namespace_scoped_resources("all"), LEASES),
+    resources: Iterable[Resource] = (*namespace_scoped_resources("all"), SERVED_NAMESPACE, LEASES),
 ) -> list[Permission]:
     """Return the permissions that the operator needs in a namespace."""
     permissions: list[Permission] = []

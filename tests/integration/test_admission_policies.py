@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import requests
 
+from hack.testkit.admission_policies import POLICY, install_policies
 from hack.testkit.kube_client import Json, KubeClient, require_success
 from hack.testkit.namespace import KIND, AppNamespace
-from hack.testkit.operator_identity import POLICY, install_policies
 from hack.testkit.wait import eventually
 from selfhealing.cli.admission_policies import service_account_user
 

@@ -19,7 +19,7 @@ from hack.testkit.operator_process import OperatorProcess, run_operator
 from hack.testkit.service_account import create_service_account, list_operator_permissions
 from hack.testkit.wait import consistently, eventually
 from selfhealing.api.config_refs import ConfigWatch
-from selfhealing.kube.resources import LEASES, namespace_scoped_resources
+from selfhealing.kube.resources import LEASES, SERVED_NAMESPACE, namespace_scoped_resources
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -284,7 +284,9 @@ def test_without_the_right_to_secrets(kube: KubeClient, tmp_path: Path, watch: C
         space = AppNamespace(kube, where)
         apply_config_map(space, "settings", mode="fast")
         apply_secret(space, "password", word="before")
-        allowed = list_operator_permissions((*namespace_scoped_resources(watch), LEASES))
+        allowed = list_operator_permissions(
+            (*namespace_scoped_resources(watch), SERVED_NAMESPACE, LEASES)
+        )
         config = create_service_account(kube, where, "operator", allowed, tmp_path)
         chosen = {"SELFHEALING_CONFIG_WATCH": watch}
         with run_operator(

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from hack.testkit.admission_policies import POLICY, install_policies
 from hack.testkit.kube_client import JSON_PATCH, Json, KubeClient
 from hack.testkit.namespace import UNSCHEDULABLE, AppNamespace
-from hack.testkit.operator_identity import POLICY, install_operator_identity
 from hack.testkit.operator_process import OperatorProcess
+from hack.testkit.service_account import create_service_account, list_operator_permissions
 from selfhealing.cli.admission_policies import SYSTEM_NAMESPACES, service_account_user
 from selfhealing.cli.manifests import NAME
 from tests.integration.test_children import (
@@ -62,7 +63,9 @@ def operator_kubeconfig(
     kube: KubeClient, namespace: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     """The operator's own ServiceAccount instead of an administrator."""
-    with install_operator_identity(kube, namespace, tmp_path_factory.mktemp("identity")) as found:
+    folder = tmp_path_factory.mktemp("identity")
+    found = create_service_account(kube, namespace, NAME, list_operator_permissions(), folder)
+    with install_policies(kube, namespace):
         yield found
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 import pytest
 import requests
 
+from hack.testkit.admission_policies import install_policies
 from hack.testkit.kube_client import Json, KubeClient, temporary_namespace
 from hack.testkit.namespace import FAKE_NODES, AppNamespace
-from hack.testkit.operator_identity import install_policies
 from hack.testkit.wait import eventually
 from selfhealing.health.pod_security import ADVICE, ENFORCE_LABEL, PodSecurityLevel
 from selfhealing.health.pod_security_checks import Control
