@@ -7,6 +7,7 @@ non-resource URL ``/metrics``. controller-runtime's WithAuthenticationAndAuthori
 
 import asyncio
 import hashlib
+import itertools
 import logging
 from collections.abc import Callable
 from enum import Enum
@@ -26,11 +27,12 @@ METRICS_PATH: Final = "/metrics"
 
 CACHE_TTL: Final = 30.0
 """Seconds for which an answer is kept: two scrapes of Prometheus at its usual 15 s."""
-CACHE_SIZE: Final = 256
+CACHE_SIZE: Final = 128
 """The most answers that are kept."""
-MAX_REVIEWS: Final = 4
-"""The most tokens that are reviewed at the same time. Further requests are refused at once, so that
-a flood of invalid tokens is not passed on to the API server."""
+MAX_CONCURRENT_REVIEWS: Final = 4
+MAX_REVIEWS_PER_SECOND: Final = 10
+"""The most tokens that are reviewed at the same time, and in a second. Further requests are refused
+at once, so that a flood of invalid tokens is not passed on to the API server."""
 MAX_TOKEN_LENGTH: Final = 8192
 """The longest token that is reviewed; one of a ServiceAccount has about 1,000 characters."""
 LOG_INTERVAL: Final = 60.0
@@ -56,7 +58,9 @@ class MetricsAuthorizer:
         self._clock = clock
         # By digest: a token must not be readable in the memory of the process.
         self._answers: TTLCache[bytes, Access] = TTLCache(CACHE_SIZE, CACHE_TTL, timer=clock)
-        self._slots = asyncio.Semaphore(MAX_REVIEWS)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_REVIEWS)
+        self._last_second: TTLCache[int, None] = TTLCache(MAX_REVIEWS_PER_SECOND, 1, timer=clock)
+        self._reviews = itertools.count()
         self._logged_at = float("-inf")
 
     async def authorize(self, authorization: str) -> Access:
@@ -69,8 +73,9 @@ class MetricsAuthorizer:
         known = self._answers.get(digest)
         if known is not None:
             return known
-        if self._slots.locked():
+        if self._slots.locked() or len(self._last_second) == MAX_REVIEWS_PER_SECOND:
             return Access.UNKNOWN
+        self._last_second[next(self._reviews)] = None
         async with self._slots:
             try:
                 answer = await self._review(token)

@@ -12,7 +12,8 @@ from selfhealing.controller.metrics_auth import (
     CACHE_SIZE,
     CACHE_TTL,
     LOG_INTERVAL,
-    MAX_REVIEWS,
+    MAX_CONCURRENT_REVIEWS,
+    MAX_REVIEWS_PER_SECOND,
     MAX_TOKEN_LENGTH,
     Access,
     MetricsAuthorizer,
@@ -140,6 +141,7 @@ async def test_the_cache_is_bounded(server: FakeApiServer) -> None:
     authorizer = make_authorizer(server)
     for number in range(CACHE_SIZE + 10):
         await authorizer.authorize(f"Bearer secret-{number}")
+        await asyncio.sleep(0.11)
     kept = list(authorizer._answers)  # noqa: SLF001 - what is in memory
 
     assert CACHE_SIZE == len(kept)
@@ -147,17 +149,33 @@ async def test_the_cache_is_bounded(server: FakeApiServer) -> None:
 
 
 async def test_a_flood_is_not_passed_on(server: FakeApiServer) -> None:
-    """More than MAX_REVIEWS at once are refused without a review; they may ask again."""
+    """More than MAX_CONCURRENT_REVIEWS at once are refused without a review; they may ask again."""
     server.delay = 5
     authorizer = make_authorizer(server)
     answers = await asyncio.gather(
         *(authorizer.authorize(f"Bearer {number}") for number in range(100))
     )
 
-    assert MAX_REVIEWS == len(server.reviews)
-    assert MAX_REVIEWS == answers.count(Access.UNAUTHENTICATED)
-    assert 100 - MAX_REVIEWS == answers.count(Access.UNKNOWN)
+    assert MAX_CONCURRENT_REVIEWS == len(server.reviews)
+    assert MAX_CONCURRENT_REVIEWS == answers.count(Access.UNAUTHENTICATED)
+    assert 100 - MAX_CONCURRENT_REVIEWS == answers.count(Access.UNKNOWN)
     assert Access.ALLOWED == await authorizer.authorize("Bearer good")
+
+
+async def test_a_steady_flood_is_not_passed_on(server: FakeApiServer) -> None:
+    """One request after the other: who was known before is not kept out."""
+    authorizer = make_authorizer(server)
+    await authorizer.authorize("Bearer good")
+    asked = len(server.reviews)
+    for number in range(1000):
+        await authorizer.authorize(f"Bearer {number}")
+
+    assert MAX_REVIEWS_PER_SECOND == len(server.reviews) - asked + 1
+    assert Access.ALLOWED == await authorizer.authorize("Bearer good")
+
+    await asyncio.sleep(1)
+
+    assert Access.FORBIDDEN == await authorizer.authorize("Bearer other")
 
 
 @pytest.mark.parametrize(
