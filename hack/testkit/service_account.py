@@ -20,7 +20,11 @@ Permission = tuple[str, str, str]
 
 
 def list_operator_permissions(
-    resources: Iterable[Resource] = (*namespace_scoped_resources("all"), SERVED_NAMESPACE, LEASES),
+    resources: Iterable[Resource] = (
+        *namespace_scoped_resources("all"),
+        SERVED_NAMESPACE,
+        LEASES,
+    ),
 ) -> list[Permission]:
     """Return the permissions that the operator needs in a namespace."""
     permissions: list[Permission] = []
