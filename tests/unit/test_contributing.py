@@ -1,0 +1,90 @@
+"""The walks of CONTRIBUTING.md are carried out in a copy of the repository."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("operator", "tests", "hack", "crd", "deploy", "docs", "pyproject.toml")
+
+WALKS = re.split(
+    r"^## ", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+)
+WALKS = [section for section in WALKS if section.startswith("Walk ")]
+
+
+def extract_blocks(section: str, language: str) -> list[str]:
+    """The code blocks of a section in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
+
+
+def list_changed_files(section: str) -> set[str]:
+    """The files that the output of `git diff --stat` in a section names; empty without one."""
+    consoles = "".join(extract_blocks(section, "console"))
+    return set(re.findall(r"^ (\S+) +\| +\d+", consoles, flags=re.MULTILINE))
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the repository, under version control to see what changes."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", ".hypothesis", "node_modules")
+            shutil.copytree(source, tmp_path / name, ignore=ignored)
+        else:
+            shutil.copy(source, tmp_path / name)
+    run(tmp_path, "git", "init", "--quiet")
+    run(tmp_path, "git", "add", "--all")
+    return tmp_path
+
+
+def run(folder: Path, *command: str, **environment: str) -> str:
+    """Run a command in a folder and return its output; it must succeed."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_there_are_three_walks() -> None:
+    """A new field, a new diagnosis with its remediation, and a new child."""
+    assert ["Walk 1", "Walk 2", "Walk 3"] == [section[:6] for section in WALKS]
+
+
+@pytest.mark.parametrize("section", WALKS, ids=[section.splitlines()[0] for section in WALKS])
+def test_a_walk_leads_where_it_says(section: str, copy: Path) -> None:
+    """Its diffs apply, the tests that they add pass, and these files change."""
+    for number, diff in enumerate(extract_blocks(section, "diff")):
+        patch = copy / f"{number}.diff"
+        patch.write_text(diff, encoding="utf-8")
+        run(copy, "git", "apply", "-C1", str(patch))
+        patch.unlink()
+    python = {"PYTHONPATH": f"{copy / 'operator'}:{copy}"}
+    added = run(copy, "git", "ls-files", "--others", "--exclude-standard", "tests").split()
+    assert added
+    pytest_options = ("-q", "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider")
+    run(copy, sys.executable, "-m", "pytest", *pytest_options, *added, **python)
+
+    changed = list_changed_files(section)
+    if changed:
+        run(copy / "operator", sys.executable, "-m", "selfhealing.crdgen.crd", **python)
+        manifests = run(
+            copy / "operator", sys.executable, "-m", "selfhealing.cli.manifests", **python
+        )
+        (copy / "deploy" / "operator.yaml").write_text(manifests, encoding="utf-8")
+        status = run(copy, "git", "status", "--porcelain", "--untracked-files=all")
+        found = {line[3:] for line in status.splitlines() if line[1] != " "}
+        assert changed == {path for path in found if "__pycache__" not in path}
