@@ -1,157 +1,181 @@
-"""Redacts everything in a text that may be a secret, before the text is stored.
+"""Masks everything in a text that may be a secret, before the text is stored or said.
 
 The evidence is in a ConfigMap, which more people can read than the app's Secrets, and which lives
-longer than the app's logs. So in doubt a word is redacted; a text without anything like a secret is
-not changed.
+longer than the app's logs. So in doubt a word is masked; a text without anything like a secret is
+not changed. Values that are known to be secret are masked first (known_values), then what looks
+like one. Patterns are best effort: a secret in no known form stays.
 
-The patterns take bounded time on any input: their lookaheads have a limited length.
+The work is linear in the length of the text (tests/unit/test_linear_regexes.py).
 """
 
-import re
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final
 
-MASK: Final = "<redacted>"
-
-_CONTROL_CHARACTERS: Final = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # terminal colours and cursor movements
-    r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # terminal titles and links
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff]"
+from selfhealing.api.linear_regex import Match
+from selfhealing.api.text import clean_line, clean_text
+from selfhealing.evidence.secret_blocks import mask_blocks
+from selfhealing.evidence.secret_names import is_secret_name
+from selfhealing.evidence.secret_patterns import (
+    BLOCK_INDICATOR,
+    FORMS,
+    LOCATORS,
+    MASK,
+    MASK_AND_REST,
+    OBJECT,
+    SHORT_NAMES,
+    TRIVIAL_VALUE,
+    TRIVIAL_WORDS,
+    VALUE_BARE,
+    VALUE_IN_BRACKETS,
+    VALUE_IN_ELEMENT,
+    VALUE_IN_QUOTES,
+    VALUE_SCHEME,
+    VALUE_TO_LINE_END,
+    Form,
+    Locator,
 )
-"""Characters that would split a secret's name, cannot be stored, or make kubectl print one line."""
 
-_SECRET_FIELD: Final = (
-    r"(?:passw(?:or)?d|passphrase|pwd|_pass|\bpass(?==)|secret|token|credentials?"  # noqa: S105 - a pattern
-    r"|(?:api|access|account|auth|encryption|license|master|private|secret|shared|signing"
-    r"|storage)[-_ ]?key(?:[-_ ]?id)?|session[-_]?id|signature|\bsig)"
-)
-"""The name of a field that holds a secret, with any prefix, as in DB_PASSWORD."""
-_SEPARATOR: Final = r"[\"']?(?:\\[\"'])?[ \t]*(?::=|=>|=|:)[ \t]*"
-_SCHEME: Final = r"(?:basic|bearer|digest|token|apikey|hmac|negotiate|ntlm|aws4-hmac-sha256)"
-_NOT_TRIVIAL: Final = r"(?!(?:true|false|null|none|nil)(?![^\s\"',;&)}\]]))"
-_VALUE: Final = (
-    rf"(?:{MASK}(?![^\s\"',;&)}}\]])"
-    r"|\\\"(?:(?!\\\")[^\n])*(?:\\\")?"  # JSON in a string of JSON
-    r"|\"(?:\\.|[^\"\\\n])*\"?"
-    r"|'(?:\\.|''|[^'\\\n])*'?"
-    r"|[^\s\"']+[^\s\"]*)"
-)
-"""A value: up to the closing quote, or to the line's end without one; unquoted up to a blank."""
+Checkpoint = Callable[[], None]
+"""Called between two passes over a text; it raises an error when the time is over."""
+
+_MESSAGE_CACHE: Final = 2048
+"""Messages whose masked text is kept: the same ones are said again at each reconcile."""
+_MAX_CACHED: Final = 1024
+"""Characters. A longer text is no message."""
 
 
-class SecretPattern(NamedTuple):
-    """One form of a secret: its description, its pattern, and the replacement."""
-
-    description: str
-    regex: re.Pattern[str]
-    replacement: str = MASK
+def _no_deadline() -> None:
+    pass
 
 
-SECRET_PATTERNS: Final[tuple[SecretPattern, ...]] = (
-    SecretPattern(
-        "a private key, also one whose end is cut off",
-        re.compile(
-            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-            r"(?s:.*?)(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)"
-        ),
-    ),
-    SecretPattern(
-        "a private key whose beginning is cut off, as in the last lines of a log",
-        re.compile(r"\A(?s:.*)-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"),
-    ),
-    SecretPattern(
-        "user and password in a URL, but not a port with an @ somewhere behind it",
-        re.compile(r"://[^\s/:@?#\"<>]*:(?!\d{1,5}(?:[/?#\s]|\Z))[^\s\"<>]{1,512}@"),
-        f"://{MASK}@",
-    ),
-    SecretPattern(
-        "a token as the user of a URL, but not git@",
-        re.compile(r"://[^\s/:@?#\"<>]{16,}@"),
-        f"://{MASK}@",
-    ),
-    SecretPattern(
-        "the header Authorization with a scheme or a digit, so that prose does not match",
-        re.compile(
-            rf"(?i)(authorization{_SEPARATOR})"
-            rf"(?:digest[ \t]+[^\n]+|[\"'\[]?{_SCHEME}[ \t]+[^\"'\n]+"
-            r"|[\"']?(?=[^\s\"']{0,512}\d)[^\s\"']{8,})"
-        ),
-        rf"\1{MASK}",
-    ),
-    SecretPattern(
-        "a bearer token outside of that header, but not 'Bearer authentication'",
-        re.compile(r"(?i)\b(bearer[ \t]+)(?=[\w.~+/=-]*\d|[\w.~+/=-]{20})[\w.~+/=-]{8,}"),
-        rf"\1{MASK}",
-    ),
-    SecretPattern(
-        "a cookie, which has a =: it can hold a session",
-        re.compile(
-            r"(?i)(\b(?:set-)?cookie[\"']?[ \t]*:[ \t]*[\"']?)(?=[^\"'\n]{1,512}=)[^\"'\n]+"
-        ),
-        rf"\1{MASK}",
-    ),
-    SecretPattern(
-        "a field whose name says that its value is secret",
-        re.compile(
-            rf"(?i)({_SECRET_FIELD}{_SEPARATOR}){_NOT_TRIVIAL}(?:{_SCHEME}[ \t]+(?=\S))?{_VALUE}"
-        ),
-        rf"\1{MASK}",
-    ),
-    SecretPattern(
-        "the same as an option of a command line, separated by a blank",
-        re.compile(rf"(?i)((?<![\w-])--[\w-]{{0,40}}?{_SECRET_FIELD}[ \t]+){_VALUE}"),
-        rf"\1{MASK}",
-    ),
-    SecretPattern(
-        "an AWS access key id: a fixed prefix and 16 characters",
-        re.compile(r"(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA)[A-Z0-9]{16}"),
-    ),
-    SecretPattern(
-        "a JSON Web Token: its header always begins with eyJ",
-        re.compile(r"(?<![\w-])eyJ[\w-]{8,}(?:\.[\w-]*)+"),
-    ),
-    SecretPattern(
-        "tokens with a known prefix: GitHub, GitLab, Slack, npm, Vault…",
-        re.compile(
-            r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|npm_|hvs\.|sk-|sk_live_|rk_live_"
-            r"|AIza|dckr_pat_)[\w-]{16,}"
-        ),
-    ),
-    SecretPattern(
-        "long hex or base64 after the name of a secret, but not digests and paths",
-        re.compile(
-            r"((?i:key|secret|token|password|credential|session|signature)"
-            r"(?=[\"' \t:=])[\"']?[ \t]*(?::|=|is\b|was\b)?[ \t]*[\"'(\[]?)"
-            r"(?:[0-9a-fA-F]{32,}(?![\w+/-])|(?=[\w+/-]{0,64}[A-Z])(?=[\w+/-]{0,64}[a-z])"
-            r"(?=[\w+/-]{0,64}\d)[\w+/-]{32,}={0,2})"
-        ),
-        rf"\1{MASK}",
-    ),
-)
-"""From the widest to the narrowest, so that no pattern splits what an earlier one has redacted."""
+def redact(text: str, known_values: Sequence[str] = (), check: Checkpoint = _no_deadline) -> str:
+    """Mask everything in ``text`` that is known to be secret or looks like a secret.
 
+    The text must be clean (``clean_text``) and complete: a text that was cut before may begin
+    inside a secret.
 
-_SECRET_NAME: Final = re.compile(rf"(?i){_SECRET_FIELD}\Z")
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a field or a command line option with this name holds a secret."""
-    return _SECRET_NAME.search(name) is not None
-
-
-def redact(text: str) -> str:
-    """Redact everything in ``text`` that looks like a secret.
-
-    The text must be complete: a text that was cut before may begin inside a secret.
+    Args:
+        text: the text.
+        known_values: secret values, the longest first.
+        check: is called between the passes; its errors end the work.
     """
-    for pattern in SECRET_PATTERNS:
-        text = pattern.regex.sub(pattern.replacement, text)
+    for value in known_values:
+        text = text.replace(value, MASK)
+    check()
+    text = mask_blocks(text)
+    for locator in LOCATORS:
+        check()
+        text = _mask_located(text, locator)
+    for form in FORMS:
+        check()
+        text = _mask_form(text, form)
     return text
 
 
-def strip_control_characters(text: str) -> str:
-    """Remove colours, control characters and trailing blanks from ``text``.
+def redact_message(message: str, known_values: Sequence[str] = ()) -> str:
+    """Put a message of the cluster in one clean line and mask what may be a secret.
 
-    All line ends become line feeds, so that kubectl prints the text as a block.
+    Args:
+        message: at most some thousand characters.
+        known_values: secret values, the longest first.
     """
-    text = _CONTROL_CHARACTERS.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).expandtabs(4)
-    return "\n".join(line.rstrip() for line in text.split("\n"))
+    for value in known_values:
+        message = message.replace(value, MASK)
+    if len(message) > _MAX_CACHED:
+        return redact(clean_line(message))
+    return _redact_message(message)
+
+
+@lru_cache(_MESSAGE_CACHE)
+def _redact_message(message: str) -> str:
+    return redact(clean_line(message))
+
+
+def strip_control_characters(text: str) -> str:
+    """Clean a text of several lines and remove trailing blanks; tabs become blanks.
+
+    kubectl then prints the text as a block.
+    """
+    return "\n".join(line.rstrip() for line in clean_text(text).expandtabs(4).split("\n"))
+
+
+def _mask_located(text: str, locator: Locator) -> str:
+    """Mask the values behind the places that ``locator`` finds."""
+    pieces: list[str] = []
+    kept_to = 0
+    for match in locator.regex.finditer(text):
+        start = match.end()
+        if start < kept_to or not _names_secret(text, match):
+            continue
+        end = _find_value_end(text, match, locator)
+        if end > start and (locator.is_secret is None or locator.is_secret(text[start:end])):
+            pieces += (text[kept_to:start], MASK)
+            kept_to = end
+    return "".join((*pieces, text[kept_to:])) if pieces else text
+
+
+def _names_secret(text: str, match: Match) -> bool:
+    name = next(iter(match.groups()), None)
+    if name is None:
+        return True
+    if name.lower() in SHORT_NAMES and text.startswith(":", match.end(1)):
+        return name.islower() and _begins_line(text, match)
+    if name.lower().endswith("tokens"):  # else a count
+        return text.startswith(("[", '"'), match.end())
+    return is_secret_name(name)
+
+
+def _find_value_end(text: str, match: Match, locator: Locator) -> int:
+    """Find the end of the value behind ``match``; its start, if nothing there is a secret."""
+    start = match.end()
+    if masked := MASK_AND_REST.match(text, start):
+        return masked.end()
+    if locator.is_element:
+        element = VALUE_IN_ELEMENT.match(text, start)
+        return element.end() if element and element[0].strip() else start
+    scheme = VALUE_SCHEME.match(text, start)
+    position = scheme.end() if scheme else start
+    takes_line = locator.takes_line and text[start - 1] in " \t" and _begins_line(text, match)
+    if scheme is None and _is_no_value(text, position, takes_line=takes_line):
+        return start
+    bare = VALUE_TO_LINE_END if takes_line else VALUE_BARE
+    value = (
+        VALUE_IN_QUOTES.match(text, position)
+        or VALUE_IN_BRACKETS.match(text, position)
+        or bare.match(text, position)
+    )
+    return value.end() if value else start
+
+
+def _is_no_value(text: str, position: int, *, takes_line: bool) -> bool:
+    """Whether there is an object or a block, whose parts are looked at, or a word of prose."""
+    if OBJECT.match(text, position) or BLOCK_INDICATOR.match(text, position):
+        return True
+    trivial = TRIVIAL_VALUE.match(text, position)
+    return (
+        trivial is not None
+        and trivial["quote"] == trivial["behind"]
+        and trivial["word"].lower() in TRIVIAL_WORDS
+        and not (takes_line and text.startswith(" ", trivial.end()))
+    )
+
+
+def _begins_line(text: str, match: Match) -> bool:
+    """Whether only an indentation is before ``match``, or the dash of a list."""
+    position = match.start() - 1
+    while position >= 0 and text[position] in " \t-":
+        position -= 1
+    return position < 0 or text[position] == "\n"
+
+
+def _mask_form(text: str, form: Form) -> str:
+    def mask(match: Match) -> str:
+        groups = match.groupdict()
+        kept, tail = groups.get("kept") or "", groups.get("tail") or ""
+        secret = match[0].removeprefix(kept).removesuffix(tail)
+        if form.is_secret is not None and not form.is_secret(secret):
+            return match[0]
+        return f"{kept}{MASK}{tail}"
+
+    return form.regex.sub(mask, text)

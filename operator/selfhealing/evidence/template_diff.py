@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import yaml
 
-from selfhealing.evidence.redaction import MASK, is_secret_name, redact
+from selfhealing.evidence.redaction import redact
+from selfhealing.evidence.secret_names import is_secret_name
+from selfhealing.evidence.secret_patterns import MASK
 
 CHANGED_MASK: Final = "<redacted, changed>"
 _NO_LINE_WRAP: Final = 1 << 20
