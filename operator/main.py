@@ -13,5 +13,6 @@ from selfhealing.controller.settings import load_settings
 
 _settings = load_settings(os.environ)
 log_setup.quiet_libraries(_settings.log_level)
+log_setup.make_logs_safe()
 gc_tuning.tune_gc()
 register_handlers(kopf.get_default_registry(), _settings)

@@ -1,14 +1,14 @@
 """Durations in the notation of Kubernetes: "90s", "10m", "1h30m"."""
 
-import re
 from datetime import timedelta
 from typing import Annotated, Final
 
 from pydantic import Field
 
 from selfhealing.api.base import Rule
+from selfhealing.api.linear_regex import compile_pattern
 
-_DURATION_REGEX: Final = re.compile("(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?")
+_DURATION_REGEX: Final = compile_pattern("(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?")
 
 DURATION_PATTERN: Final = "^([0-9]{1,4}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"
 """The pattern for the API server. CEL's duration() parses all matches except the empty string."""

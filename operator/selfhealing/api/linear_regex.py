@@ -7,7 +7,7 @@ of the operator is measured with hostile text in tests/unit/test_linear_regexes.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import re2
 
@@ -27,10 +27,10 @@ class Match(Protocol):
     def end(self, group: int = 0) -> int:
         """Return where a group ends."""
 
-    def groups(self) -> tuple[str | None, ...]:
+    def groups(self) -> tuple[str | Any, ...]:
         """Return the text of every group; None for one that took no part."""
 
-    def groupdict(self) -> dict[str, str | None]:
+    def groupdict(self) -> dict[str, str | Any]:
         """Return the text of every named group; None for one that took no part."""
 
 

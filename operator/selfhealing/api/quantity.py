@@ -1,9 +1,10 @@
 """Parses Kubernetes quantities."""
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
+
+from selfhealing.api.linear_regex import compile_pattern
 
 _SUFFIXES: Final[Mapping[str, Decimal]] = {
     **{
@@ -17,7 +18,7 @@ _SUFFIXES: Final[Mapping[str, Decimal]] = {
     },
     "": Decimal(1),
 }
-_QUANTITY: Final = re.compile(
+_QUANTITY: Final = compile_pattern(
     r"^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?)$"
 )
 

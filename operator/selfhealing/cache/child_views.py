@@ -1,20 +1,20 @@
 """Turns raw children into views: one function per kind."""
 
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from selfhealing.api import names
+from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.cache.parse import (
     Json,
+    clean_message,
     compact_json,
     condition_views,
     parse_resource_version,
     parse_time,
 )
 from selfhealing.cache.views import (
-    TEXT_LIMIT,
     ChildView,
     DeploymentView,
     HpaView,
@@ -32,7 +32,7 @@ DEFAULT_PROGRESS_DEADLINE_SECONDS: Final = 600
 DEFAULT_BACKOFF_LIMIT: Final = 6
 """Retries. Kubernetes' default of a Job's backoffLimit."""
 
-_REPLICA_SET: Final = re.compile(r'[Rr]eplica ?[Ss]et "(?P<name>[^"]+)"')
+_REPLICA_SET: Final = compile_pattern(r'[Rr]eplica ?[Ss]et "(?P<name>[^"]+)"')
 
 
 def _common_fields(kind: str, raw: Json) -> dict[str, Any]:
@@ -140,8 +140,8 @@ def job_view(raw: Json) -> JobView:
         succeeded=status.get("succeeded", 0),
         failed=status.get("failed", 0),
         result=result,
-        reason=sys.intern(failure.get("reason", "")),
-        message=failure.get("message", "")[:TEXT_LIMIT],
+        reason=sys.intern(clean_message(failure.get("reason"))),
+        message=clean_message(failure.get("message")),
         started_at=parse_time(status.get("startTime")),
         finished_at=parse_time(finished_at),
     )

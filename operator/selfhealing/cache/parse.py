@@ -1,6 +1,5 @@
 """Turns raw objects of the API server into views. A missing field becomes an empty value."""
 
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -9,6 +8,8 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
+from selfhealing.api.linear_regex import compile_pattern
+from selfhealing.api.text import clean_line
 from selfhealing.cache.views import (
     TEXT_LIMIT,
     AppKey,
@@ -22,7 +23,7 @@ from selfhealing.cache.views import (
 
 Json = Mapping[str, Any]
 
-_PROBE_KILL_MESSAGE: Final = re.compile(
+_PROBE_KILL_MESSAGE: Final = compile_pattern(
     r"^(?:Init c|C)ontainer (?P<container>\S+) failed (?P<probe>liveness|startup) probe"
 )
 """The message of the kubelet's Killing Event after a failed probe (pkg/kubelet/kuberuntime of
@@ -40,7 +41,7 @@ _RESTARTING_PROBES: Final[Mapping[tuple[bool, ...], tuple[str, ...]]] = {
 }
 """By whether the container has each of the fields; the tuples are shared to save memory."""
 
-_POD_STOP_MESSAGE: Final = re.compile(r"^Stopping container (?P<container>\S+)$")
+_POD_STOP_MESSAGE: Final = compile_pattern(r"^Stopping container (?P<container>\S+)$")
 """The kubelet's message when it stops a whole pod. With restartPolicy Never it also does so after a
 failed probe, and the message does not name the probe."""
 
@@ -94,8 +95,8 @@ def app_view(raw: Json) -> AppView:
         resource_version=parse_resource_version(meta),
         generation=meta.get("generation", 0),
         deleting="deletionTimestamp" in meta,
-        approve=_truncate(annotations.get(names.ANNOTATION_APPROVE)),
-        resume=_truncate(annotations.get(names.ANNOTATION_RESUME)),
+        approve=clean_message(annotations.get(names.ANNOTATION_APPROVE)),
+        resume=clean_message(annotations.get(names.ANNOTATION_RESUME)),
         spec=compact_json(raw.get("spec") or {}),
         status=compact_json(raw.get("status") or {}),
     )
@@ -119,11 +120,11 @@ def pod_view(raw: Json) -> PodView:
         node=sys.intern(spec.get("nodeName", "")),
         host_ip=sys.intern(status.get("hostIP", "")),
         phase=sys.intern(status.get("phase", "Pending")),
-        reason=sys.intern(status.get("reason", "")),
-        message=_truncate(status.get("message")),
+        reason=_clean_word(status.get("reason")),
+        message=clean_message(status.get("message")),
         ready=ready.get("status") == "True",
         ready_since=parse_time(ready.get("lastTransitionTime")),
-        ready_reason=sys.intern(ready.get("reason", "")),
+        ready_reason=_clean_word(ready.get("reason")),
         initialized=conditions.get("Initialized", {}).get("status") == "True",
         created=parse_time(meta.get("creationTimestamp")),
         deleting="deletionTimestamp" in meta,
@@ -131,7 +132,7 @@ def pod_view(raw: Json) -> PodView:
         finalizers=tuple(map(sys.intern, meta.get("finalizers") or ())),
         template_hash=sys.intern(_template_hash(meta.get("labels") or {})),
         restart_policy=sys.intern(spec.get("restartPolicy", "Always")),
-        unschedulable=_truncate(scheduled.get("message"))
+        unschedulable=clean_message(scheduled.get("message"))
         if scheduled.get("status") == "False"
         else "",
         unreachable_toleration_seconds=_unreachable_toleration_seconds(
@@ -211,8 +212,8 @@ def _container_view(raw: Json, container_specs: Mapping[str, Json], *, init: boo
         is_init=init,
         ready=bool(raw.get("ready")),
         restarts=raw.get("restartCount", 0),
-        waiting_reason=sys.intern(waiting.get("reason", "")),
-        waiting_message=_truncate(waiting.get("message")),
+        waiting_reason=_clean_word(waiting.get("reason")),
+        waiting_message=clean_message(waiting.get("message")),
         running_since=parse_time((state.get("running") or {}).get("startedAt")),
         starting=bool(state.get("running")) and raw.get("started") is False,
         terminated=_termination(state.get("terminated")),
@@ -225,11 +226,11 @@ def _termination(raw: Json | None) -> Termination | None:
         return None
     reason = raw.get("reason") or "Error"
     return Termination(
-        reason=sys.intern(reason),
+        reason=_clean_word(reason),
         exit_code=raw.get("exitCode", 0),
         started_at=parse_time(raw.get("startedAt")),
         finished_at=parse_time(raw.get("finishedAt")),
-        message=_truncate(raw.get("message")) if reason in _START_FAILURE_REASONS else "",
+        message=clean_message(raw.get("message")) if reason in _START_FAILURE_REASONS else "",
     )
 
 
@@ -274,8 +275,8 @@ def condition_views(status: Json) -> tuple[ConditionView, ...]:
         ConditionView(
             type=sys.intern(c["type"]),
             status=sys.intern(c["status"]),
-            reason=sys.intern(c.get("reason", "")),
-            message=_truncate(c.get("message")),
+            reason=_clean_word(c.get("reason")),
+            message=clean_message(c.get("message")),
             since=parse_time(c.get("lastTransitionTime")),
         )
         for c in status.get("conditions") or ()
@@ -297,5 +298,12 @@ def parse_time(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value).replace(microsecond=0) if value else None
 
 
-def _truncate(value: str | None) -> str:
-    return (value or "")[:TEXT_LIMIT]
+def clean_message(value: str | None) -> str:
+    """Return a message of the cluster in one clean line, cut to TEXT_LIMIT."""
+    # Cut before, too: a message of 1 MB is not worth the time.
+    return clean_line((value or "")[: 2 * TEXT_LIMIT])[:TEXT_LIMIT] if value else ""
+
+
+def _clean_word(value: str | None) -> str:
+    """Return a reason, which Kubernetes and others write; many pods share it."""
+    return sys.intern(clean_message(value))

@@ -1,9 +1,9 @@
 """Errors that keep a child from being applied, with advice, as the status shows them."""
 
-import re
 from typing import Final
 
 from selfhealing.api import names
+from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.api.names import WORKLOAD_KINDS
 from selfhealing.apply.result import SyncError, SyncErrorReason
 from selfhealing.cache.snapshot import AppSnapshot
@@ -12,7 +12,7 @@ from selfhealing.controller.optional_kinds import POLL_INTERVAL
 from selfhealing.kube.errors import ApiError, ForbiddenError, InvalidError, NotFoundError
 from selfhealing.kube.resources import CHILDREN, OPTIONAL_CHILDREN
 
-_INVALID_VALUE: Final = re.compile(r": Invalid value: .*: (?=field is immutable)", re.DOTALL)
+_INVALID_VALUE: Final = compile_pattern(r"(?s): Invalid value: .*(: field is immutable)")
 """The value of an immutable field in an error: a pod template has thousands of characters."""
 
 
@@ -58,7 +58,7 @@ def sync_error(kind: str, error: ApiError) -> SyncError:
     text = f"{kind}: {error.message}"
     if isinstance(error, InvalidError):
         if "field is immutable" in error.message:
-            text = _INVALID_VALUE.sub(": ", text) + (
+            text = _INVALID_VALUE.sub(r"\1", text) + (
                 " - Kubernetes cannot change that field in place: delete the "
                 f"{kind} and it is recreated"
             )

@@ -18,6 +18,7 @@ from cachetools import LRUCache
 from selfhealing.api import names
 from selfhealing.cache.views import AppView
 from selfhealing.controller.round_robin import RoundRobin
+from selfhealing.evidence.redaction import redact_message
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, NotFoundError
 from selfhealing.kube.metrics import EVENTS_DROPPED
@@ -53,7 +54,11 @@ class EventRecorder:
         self._instance = f"{socket.gethostname()}-{os.getpid()}"
 
     def record_event(self, app: AppView, event: Event) -> None:
-        """Queue an Event; it is dropped when the queue, or its namespace's part of it, is full."""
+        """Queue an Event without what may be a secret.
+
+        It is dropped when the queue, or its namespace's part of it, is full.
+        """
+        event = Event(event.type, event.reason, redact_message(event.message)).truncate()
         namespace = app.key.namespace
         if (
             len(self._queue) >= MAX_QUEUED_EVENTS

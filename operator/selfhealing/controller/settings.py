@@ -6,7 +6,6 @@ takes precedence. ``kopf run`` reads only the variables.
 
 import argparse
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
@@ -21,13 +20,14 @@ from pydantic import (
 )
 
 from selfhealing.api.config_refs import ConfigWatch
+from selfhealing.api.linear_regex import compile_pattern
 
 MetricsAuth = Literal["off", "token"]
 
 ENVIRONMENT_PREFIX: Final = "SELFHEALING_"
 
 
-_SERVICE_LINK: Final = re.compile(
+_SERVICE_LINK: Final = compile_pattern(
     r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$"
 )
 """Variables that Kubernetes sets for each Service of a namespace: some have the same prefix."""

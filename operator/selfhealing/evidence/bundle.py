@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from selfhealing.api.healing_status import MAX_HISTORY, HealingAction
+from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.cache.views import AppKey
 from selfhealing.evidence.format import (
     MAX_LOGS,
@@ -40,7 +41,7 @@ _MESSAGE_LIMIT: Final = 3072
 _TRUNCATED: Final = "[…]"
 """The line that marks omitted text."""
 
-_KEY_PATTERN: Final = re.compile(r"(\d{1,10})-[a-z-]+\.txt")
+_KEY_PATTERN: Final = compile_pattern(r"(\d{1,10})-[a-z-]+\.txt")
 _CAMEL_BOUNDARY: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 

@@ -10,24 +10,29 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
+from selfhealing.api.linear_regex import Pattern, compile_pattern
+
 MAX_LENGTH: Final = 120
 """The longest text of another component in a message, in characters."""
 
-_PULL_CAUSES: Final[Mapping[str, str]] = {
-    r"rate limit|toomanyrequests|too many requests": "the registry limits the request rate",
-    r"denied|authorization failed|unauthorized|forbidden": (
-        "access is denied, or there is no such image"
-    ),
-    r"no match for platform|no matching manifest": "there is none for the node's platform",
-    r"not found|manifest unknown|name unknown": "not found",
-    r"no such host|name resolution|server misbehaving": "the registry's name is not resolved",
-    r"connection refused|no route to host|unreachable": "the registry is out of reach",
-    r"x509|certificate": "the registry's certificate is not trusted",
-    r"http response to https client": "the registry speaks HTTP, not HTTPS",
-    r"timeout|timed out|deadline exceeded": "the registry does not answer in time",
-    r"no space left": "no space is left on the node",
-    r"signature validation failed": "its signature is not valid",
-    r"unexpected status|registry is unavailable|\beof\b|reset by peer": "the registry fails",
+_PULL_CAUSES: Final[Mapping[Pattern, str]] = {
+    compile_pattern(pattern): cause
+    for pattern, cause in {
+        r"rate limit|toomanyrequests|too many requests": "the registry limits the request rate",
+        r"denied|authorization failed|unauthorized|forbidden": (
+            "access is denied, or there is no such image"
+        ),
+        r"no match for platform|no matching manifest": "there is none for the node's platform",
+        r"not found|manifest unknown|name unknown": "not found",
+        r"no such host|name resolution|server misbehaving": "the registry's name is not resolved",
+        r"connection refused|no route to host|unreachable": "the registry is out of reach",
+        r"x509|certificate": "the registry's certificate is not trusted",
+        r"http response to https client": "the registry speaks HTTP, not HTTPS",
+        r"timeout|timed out|deadline exceeded": "the registry does not answer in time",
+        r"no space left": "no space is left on the node",
+        r"signature validation failed": "its signature is not valid",
+        r"unexpected status|registry is unavailable|\beof\b|reset by peer": "the registry fails",
+    }.items()
 }
 """Patterns in the message of a failed pull and their causes; the first that matches counts."""
 
@@ -43,15 +48,15 @@ _SIGNALS: Final[Mapping[int, str]] = {
 }
 """Exit codes that stand for a signal (128 + its number)."""
 
-_BACKOFF_PREFIX: Final = re.compile(
+_BACKOFF_PREFIX: Final = compile_pattern(
     r'^(?:Back-off pulling image "[^"]*"(?:: )?)?(?:ErrImagePull: )?'
 )
-_QUOTED: Final = re.compile(r'"[^"]*"')
-_NODES_PREFIX: Final = re.compile(r"^0/\d+ nodes are available: ")
-_START_PREFIX: Final = re.compile(
-    r".*(?:container init|container process|create failed): ", re.DOTALL
+_QUOTED: Final = compile_pattern(r'"[^"]*"')
+_NODES_PREFIX: Final = compile_pattern(r"^0/\d+ nodes are available: ")
+_START_PREFIX: Final = compile_pattern(
+    r"(?s)^.*(?:container init|container process|create failed): "
 )
-_FORBIDDEN_PREFIX: Final = re.compile(r'^(?:pods? "[^"]+"|\S+) is forbidden: ')
+_FORBIDDEN_PREFIX: Final = compile_pattern(r'^(?:pods? "[^"]+"|\S+) is forbidden: ')
 _GENERATED_SUFFIX: Final = "-[a-z0-9]{1,10}-[a-z0-9]{5}"
 """What a Deployment's ReplicaSet appends to the name of a pod."""
 
@@ -71,7 +76,7 @@ def pull_cause(message: str) -> str:
     cause = _BACKOFF_PREFIX.sub("", message)
     lowered = _QUOTED.sub("", cause).lower()
     for pattern, meaning in _PULL_CAUSES.items():
-        if re.search(pattern, lowered):
+        if pattern.search(lowered):
             return meaning
     return shorten(cause.rpartition(": ")[2])
 

@@ -16,6 +16,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from selfhealing import __version__
 from selfhealing.api import names
+from selfhealing.api.text import clean_line
 from selfhealing.kube.errors import (
     ApiError,
     DisruptionBudgetError,
@@ -360,6 +361,6 @@ def _parse_error(status: int, data: bytes) -> ApiError:
         body = {}
     if not isinstance(body, dict):
         body = {}
-    message = body.get("message") or data[:256].decode(errors="replace")
+    message = clean_line(body.get("message") or data[:256].decode(errors="replace"))
     causes = [c.get("reason", "") for c in (body.get("details") or {}).get("causes") or ()]
     return error_from_status(status, body.get("reason", ""), message, causes)

@@ -12,10 +12,11 @@ from selfhealing.api.spec import JobSpec, SelfHealingAppSpec
 from selfhealing.api.status import JobStatus, RestartsStatus, SelfHealingAppStatus
 from selfhealing.apply.result import SyncResult
 from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.evidence.known_values import build_known_values, find_env_values
 from selfhealing.health.assessment import HealthAssessment
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.termination_causes import TerminationCauses
-from selfhealing.remediation.reconcile_input import AnyInput
+from selfhealing.remediation.reconcile_input import AnyInput, ReconcileInput
 from selfhealing.render.deployment import min_replicas
 from selfhealing.render.pod import is_job
 from selfhealing.status import restarts, sections, vpa
@@ -29,6 +30,7 @@ from selfhealing.status.phase import PhaseSummary, continue_rollout, summarize_p
 from selfhealing.status.pods import build_pod_statuses
 from selfhealing.status.remediation import find_last_heal_time, remediation_events, with_remediation
 from selfhealing.status.restarts import Restart
+from selfhealing.status.safe_text import make_status_safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def build_status(facts: StatusInput, now: datetime) -> StatusUpdate:
     restarts_status, new_restarts = restarts.count_restarts(
         before.restarts, facts.snapshot, facts.causes
     )
-    after = _describe_app(facts, restarts_status, now)
+    after = make_status_safe(_describe_app(facts, restarts_status, now), _find_known_values(facts))
     return StatusUpdate(
         status=after,
         patch=dict(_merge_patch(facts.inputs.stored_status, after.to_json())),
@@ -86,6 +88,16 @@ def build_status(facts: StatusInput, now: datetime) -> StatusUpdate:
             *remediation_events(key, before.healing, after.healing),
         ),
         new_restarts=new_restarts,
+    )
+
+
+def _find_known_values(facts: StatusInput) -> tuple[str, ...]:
+    """Find the values that no message may contain: those of the app's own variables."""
+    inputs = facts.inputs
+    if not isinstance(inputs, ReconcileInput):
+        return ()
+    return build_known_values(
+        find_env_values(inputs.pod_template["spec"], (facts.snapshot.app.key.name,))
     )
 
 

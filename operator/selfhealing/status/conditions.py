@@ -1,9 +1,9 @@
 """Evaluates the conditions of an app, each a metav1.Condition with its observedGeneration."""
 
-import re
 from datetime import datetime
 from typing import Final
 
+from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.api.status import Condition, ConditionStatus
 from selfhealing.apply.result import SyncResult
 from selfhealing.cache.snapshot import AppSnapshot
@@ -28,7 +28,7 @@ MESSAGE_LIMIT: Final = 1024
 POD_SECURITY_ADMITTED: Final = "PodSecurityAdmitted"
 """The type of the condition that is there only while the Namespace would refuse the pods."""
 
-_REASON_PATTERN: Final = re.compile(r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
+_REASON_PATTERN: Final = compile_pattern(r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
 """The pattern of a reason in metav1.Condition; another reason would make the status invalid."""
 
 ConditionFields = tuple[str, ConditionStatus, str, str]
