@@ -97,7 +97,7 @@ MAX_RATIO: Final = 3.0
 LENGTH: Final = 4 * 1024
 """Characters of the shorter text."""
 NOTICEABLE: Final = 0.01
-"""Seconds. 8 Ki characters that take less cannot have taken a quadratic number of steps, which is 67
+"""Seconds. 8 Ki characters that take less have not taken a quadratic number of steps, which is 67
 million."""
 RUNS: Final = 5
 
@@ -148,9 +148,11 @@ UNITS: Final = (
     "password:\n  ", "password=x ", 'password="', "token: \t", "://a:b", "://a:1/@", "://a:b@",
     "a:a@", "a/a@", "--a", "--key ", "eyJ", "eyJa.", "authorization: ", "bearer ", "cookie: ",
     "basic ", "<a ", "<key>", "<key a=", "name: key\n", "name=key value=", "value: x name: ",
-    "secret:{", "secret: {a ", "curl -", "mysql -", "x\n", "kind: Secret\n", 'kind: Secret "data":{',
+    "secret:{", "secret: {a ", "curl -", "mysql -", "x\n", "kind: Secret\n",
+    'kind: Secret "data":{',
     "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "PRIVATE KEY", "\x1b[", "\x1b]",
-    "_SERVICE_PORT_", ": Invalid value: ", ": field is immutable", "create failed: ", 'ReplicaSet "',
+    "_SERVICE_PORT_", ": Invalid value: ", ": field is immutable", "create failed: ",
+    'ReplicaSet "',
     "web-", "web-a-", "web-abc-abcde", "- ", "- a:\n", "ghp_", "a-----", "$2b$",
 )  # fmt: skip
 
@@ -205,13 +207,12 @@ def test_patterns_are_compiled_in_variables_of_modules() -> None:
         for line in path.read_text().splitlines()
         if re.search(r"\bre2?\.(sub|subn|search|match|fullmatch|split|findall|finditer)\(", line)
         or re.search(r"^ .*\b(re2?\.compile|compile_pattern)\(", line)
+        if "_GENERATED_SUFFIX" not in line
     }
 
     assert {
         line for line in uses if not re.search(r"compile(_pattern)?\($|compile_pattern\(r", line)
     } == {
-        'messages.py: return re.sub(rf"\\b{re.escape(app_name)}{_GENERATED_SUFFIX}\\b", '
-        'f"{app_name}-…", text)',
         "messages.py: compile_pattern(pattern): cause",
         'linear_regex.py: return cast("Pattern", re2.compile(pattern, options))',
     }

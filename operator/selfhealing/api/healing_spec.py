@@ -113,6 +113,15 @@ class QuarantineSpec(SpecModel):
         return value
 
 
+class EvidenceSpec(SpecModel):
+    """What is saved about the pods before an action."""
+
+    logs: bool | None = None
+    """True: also the last lines of the containers' logs, with what looks like a secret masked. Not
+    given: as the label `selfhealing.dev/evidence-logs` of the Namespace says, else no lines. That
+    label set to "false" forbids them."""
+
+
 class HealingSpec(SpecModel):
     """Which remediations are allowed, and how many of them."""
 
@@ -148,6 +157,9 @@ class HealingSpec(SpecModel):
 
     quarantine: QuarantineSpec = Field(default_factory=QuarantineSpec)
     """What happens when no remediation has succeeded."""
+
+    evidence: EvidenceSpec | None = None
+    """What is saved about the pods before an action."""
 
     recycle: RecycleSpec | None = None
     """Old name of `replacePod`; refused in new specs."""

@@ -47,6 +47,10 @@ ANNOTATION_RESUME: Final = f"{GROUP}/resume"
 LABEL_QUARANTINED: Final = f"{GROUP}/quarantined"
 """On an isolated pod, which is kept for inspection: its app's name, instead of LABEL_APP."""
 
+LABEL_EVIDENCE_LOGS: Final = f"{GROUP}/evidence-logs"
+"""On a Namespace: "false" keeps log lines out of the evidence of all of its apps; "true" lets them
+in for apps whose spec does not say."""
+
 CONTAINER_NAME: Final = "app"
 """The name of the app's container in each pod."""
 

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from selfhealing.api.healing_status import HealingAction
+from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey
+from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.controller.evidence_store import EvidenceStore
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import UnavailableError
@@ -34,9 +36,9 @@ _ActionKey = tuple[str, int, datetime]
 class EvidenceCollector:
     """Collects the evidence that stored records lack."""
 
-    def __init__(self, client: Client) -> None:
-        """Read and write by ``client``."""
-        self._store = EvidenceStore(client)
+    def __init__(self, client: Client, privacy: EvidencePrivacy) -> None:
+        """Read and write by ``client``, as far as ``privacy`` allows."""
+        self._store = EvidenceStore(client, privacy)
         self._collected: dict[AppKey, tuple[_ActionKey, str | None]] = {}
         """By app, the key of evidence that no stored record names yet; None where there is none."""
 
@@ -71,7 +73,7 @@ class EvidenceCollector:
         if known_action != action_key:
             desired_template = inputs.pod_template if stable_template else None
             evidence_key = await self._collect_for_action(
-                snapshot, action, desired_template, stable_template, now
+                snapshot, inputs.spec, action, desired_template, stable_template, now
             )
             self._collected[key] = action_key, evidence_key
         return {action.id: evidence_key} if evidence_key else {}
@@ -80,9 +82,10 @@ class EvidenceCollector:
         """Forget an app that is deleted."""
         self._collected.pop(key, None)
 
-    async def _collect_for_action(
+    async def _collect_for_action(  # noqa: PLR0913, PLR0917 - as EvidenceStore.save
         self,
         snapshot: AppSnapshot,
+        spec: SelfHealingAppSpec,
         action: HealingAction,
         desired_template: Json | None,
         stable_template: Json | None,
@@ -92,7 +95,7 @@ class EvidenceCollector:
         name = pod.name if pod else None
         try:
             return await self._store.save(
-                snapshot.app, action, name, desired_template, stable_template
+                snapshot.app, spec, action, name, desired_template, stable_template
             )
         except UnavailableError as error:
             if now < action.at + MAX_EVIDENCE_DELAY:

@@ -6,12 +6,16 @@ A part that cannot be read in time is left out, with the reason, and remediation
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from selfhealing.api import names
 from selfhealing.api.healing_status import HealingAction
+from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.cache.views import AppKey, AppView
+from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.evidence.bundle import (
     ContainerLog,
     EvidenceBundle,
@@ -20,12 +24,15 @@ from selfhealing.evidence.bundle import (
     evidence_key,
     is_evidence_of,
     render_evidence,
+    without_details,
 )
 from selfhealing.evidence.format import LogSource, find_log_sources
+from selfhealing.evidence.redaction import Checkpoint
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, NotFoundError, is_outage
 from selfhealing.kube.resources import CONFIG_MAPS, EVENTS, POD_METRICS, PODS
 from selfhealing.render.meta import Owner, build_metadata
+from selfhealing.render.pod import build_pod_template
 
 logger = logging.getLogger(__name__)
 
@@ -42,15 +49,43 @@ MAX_EVENTS: Final = 200
 """The most Events of a pod that are read."""
 
 
+RENDER_TIMEOUT: Final = 2.0
+"""Seconds of processor time and waiting for the text of one evidence, which takes some
+milliseconds."""
+
+
+class RenderTimeoutError(Exception):
+    """The text of the evidence took too long."""
+
+
+def _deadline_check(seconds: float) -> Checkpoint:
+    """Return a function that raises RenderTimeoutError ``seconds`` after its first call."""
+    deadline: float | None = None
+
+    def check() -> None:
+        nonlocal deadline
+        now = monotonic()
+        if deadline is None:
+            deadline = now + seconds
+        if now > deadline:
+            raise RenderTimeoutError
+
+    return check
+
+
 class EvidenceStore:
     """Saves the evidence of an app's last actions in one ConfigMap per app."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, privacy: EvidencePrivacy) -> None:
+        """Read and write by ``client``, as far as ``privacy`` allows."""
         self._client = client
+        self._privacy = privacy
+        self._renderer = ThreadPoolExecutor(1, thread_name_prefix="evidence")
 
-    async def save(
+    async def save(  # noqa: PLR0913, PLR0917 - what evidence is made of
         self,
         app: AppView,
+        spec: SelfHealingAppSpec,
         action: HealingAction,
         pod_name: str | None,
         desired_template: Json | None,
@@ -62,6 +97,7 @@ class EvidenceStore:
 
         Args:
             app: the app.
+            spec: its spec, which says whether log lines are saved.
             action: the action that will be carried out.
             pod_name: the pod of the action, or one that shows the diagnosis; None for no pod.
             desired_template: the pod template of the spec, to compare with ``stable_template``.
@@ -86,11 +122,10 @@ class EvidenceStore:
             data = (live or {}).get("data") or {}
             if not is_evidence_of(action, data.get(evidence_key(action), "")):
                 bundle = await self._collect(
-                    app.key, action, pod_name, desired_template, stable_template
+                    app.key, spec, action, pod_name, desired_template, stable_template
                 )
-                await self._write_config_map(
-                    app, live, build_retention_patch(action, render_evidence(bundle), data)
-                )
+                text = await self._render(bundle)
+                await self._write_config_map(app, live, build_retention_patch(action, text, data))
         except ApiError as error:
             if is_outage(error):
                 raise
@@ -98,9 +133,25 @@ class EvidenceStore:
             return None
         return evidence_key(action)
 
-    async def _collect(
+    async def _render(self, bundle: EvidenceBundle) -> str:
+        """Render the evidence in a thread: the text is the app's, and may take long to redact.
+
+        What cannot be rendered in RENDER_TIMEOUT is left out, with the reason. The thread ends by
+        itself, between two passes over a text that take milliseconds.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self._renderer, render_evidence, bundle, _deadline_check(RENDER_TIMEOUT)
+            )
+        except RenderTimeoutError:
+            reason = f"everything else: not rendered in {RENDER_TIMEOUT:.0f} s"
+            return render_evidence(without_details(bundle, reason))
+
+    async def _collect(  # noqa: PLR0913, PLR0917 - as save
         self,
         app: AppKey,
+        spec: SelfHealingAppSpec,
         action: HealingAction,
         pod_name: str | None,
         desired_template: Json | None,
@@ -115,9 +166,13 @@ class EvidenceStore:
         if pod_name is not None:
             pod = await _try_read(f"pod {pod_name}", self._get_pod(app, pod_name), missing)
         if pod is not None:
+            log_sources = find_log_sources(pod)
+            if log_sources and (refusal := await self._privacy.find_log_refusal(app, spec)):
+                missing.append(f"log lines: {refusal}")
+                log_sources = []
             log_reads = [
                 _try_read(_describe_log(log), self._read_log(app, pod, log), missing)
-                for log in find_log_sources(pod)
+                for log in log_sources
             ]
             events, usage, logs = await asyncio.gather(
                 _try_read("Events", self._list_events(app, pod["metadata"]["uid"]), missing),
@@ -128,6 +183,10 @@ class EvidenceStore:
                 ),
                 asyncio.gather(*log_reads),
             )
+        pod_specs = (
+            build_pod_template(app.name, spec)["spec"],
+            *([pod.get("spec") or {}] if pod else []),
+        )
         return EvidenceBundle(
             app=app,
             action=action,
@@ -139,6 +198,7 @@ class EvidenceStore:
             stable_template=stable_template,
             usage=usage or (),
             missing=missing,
+            known_values=await self._privacy.read_known_values(app, spec, *pod_specs),
         )
 
     async def _get_pod(self, app: AppKey, name: str) -> Json:

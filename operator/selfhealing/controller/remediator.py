@@ -16,6 +16,7 @@ from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, ChildView, DeploymentView, PodView
 from selfhealing.controller.action_executor import ActionExecutor
 from selfhealing.controller.evidence_collector import EvidenceCollector
+from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.controller.memory_metrics import MemoryMetrics
 from selfhealing.controller.node_health import NodeHealth
 from selfhealing.controller.revision_store import RevisionStore, UnreadableRevisionError
@@ -63,7 +64,8 @@ class Remediator:
         self._grace_started_at = clock()
         self._executor = ActionExecutor(client, store, queue, clock)
         self._revision_store = RevisionStore(client, clock)
-        self._evidence_collector = EvidenceCollector(client)
+        privacy = EvidencePrivacy(client, settings.config_watch, clock)
+        self._evidence_collector = EvidenceCollector(client, privacy)
         self._node_health = NodeHealth(client, clock)
         self._unhealthy_apps = UnhealthyApps(store)
         self.memory_metrics = MemoryMetrics(client, store, queue, settings.healing_scale, clock)

@@ -7,7 +7,7 @@ the pod, its Events, the last lines of its logs, and the changes in the revision
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,7 +22,11 @@ from selfhealing.evidence.format import (
     format_usage,
     one_line,
 )
-from selfhealing.evidence.redaction import redact, strip_control_characters
+from selfhealing.evidence.redaction import (
+    Checkpoint,
+    Redactor,
+    strip_control_characters,
+)
 from selfhealing.evidence.template_diff import diff_templates
 
 Json = Mapping[str, Any]
@@ -40,6 +44,11 @@ _MESSAGE_LIMIT: Final = 3072
 """The largest size of an action's message in bytes: 1024 characters of three bytes each."""
 _TRUNCATED: Final = "[…]"
 """The line that marks omitted text."""
+_QUOTE: Final = "| "
+"""What begins each line of a log."""
+LOG_LIMIT: Final = 32 * 1024
+LINE_LIMIT: Final = 4096
+"""Characters of a log, and of a line of it, that are redacted; the rest would not be kept."""
 
 _KEY_PATTERN: Final = compile_pattern(r"(\d{1,10})-[a-z-]+\.txt")
 _CAMEL_BOUNDARY: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -68,6 +77,7 @@ class EvidenceBundle:
         stable_template: the pod template of the stable revision.
         usage: the usage of each container, as in a PodMetrics.
         missing: what could not be collected, and why.
+        known_values: secret values of the app, the longest first; they are not kept.
     """
 
     app: AppKey
@@ -80,6 +90,7 @@ class EvidenceBundle:
     stable_template: Json | None = None
     usage: Sequence[Json] = ()
     missing: Sequence[str] = ()
+    known_values: Sequence[str] = field(default=(), repr=False)
 
 
 def config_map_name(app_name: str) -> str:
@@ -121,42 +132,63 @@ def build_retention_patch(
     return {**dict.fromkeys(stale_keys), new_key: text}
 
 
-def render_evidence(bundle: EvidenceBundle) -> str:
+def render_evidence(bundle: EvidenceBundle, check: Checkpoint | None = None) -> str:
     """Render the evidence in at most MAX_BYTES bytes; everything like a secret is redacted.
 
     The header is never cut. Logs lose their first lines, and the oldest Events are omitted.
+
+    Args:
+        bundle: what was collected.
+        check: is called again and again; its errors end the work.
     """
-    sections = [_header(bundle)]
+    redactor = Redactor(bundle.known_values, check) if check else Redactor(bundle.known_values)
+    sections = [_header(bundle, redactor)]
     if bundle.missing:
-        missing = "\n".join(f"- {one_line(gap)}" for gap in bundle.missing)
+        missing = "\n".join(f"- {one_line(gap, redactor)}" for gap in bundle.missing)
         sections.append(_section("Missing", _keep_head(missing, _MISSING_LIMIT)))
     if bundle.pod is not None:
         name = bundle.pod["metadata"]["name"]
-        sections.append(_section(f"Pod {name}", _keep_head(format_pod(bundle.pod), _POD_LIMIT)))
+        sections.append(
+            _section(f"Pod {name}", _keep_head(format_pod(bundle.pod, redactor), _POD_LIMIT))
+        )
     if bundle.usage:
         sections.append(
             _section("CPU and memory usage", _keep_head(format_usage(bundle.usage), _USAGE_LIMIT))
         )
     if bundle.events:
-        sections.append(_section("Events", _keep_tail(format_events(bundle.events), _EVENTS_LIMIT)))
+        sections.append(
+            _section("Events", _keep_tail(format_events(bundle.events, redactor), _EVENTS_LIMIT))
+        )
     difference = ""
     if bundle.desired_template is not None and bundle.stable_template is not None:
-        text = diff_templates(bundle.stable_template, bundle.desired_template) or "no difference"
-        difference = _section("New in this revision", _keep_head(text, _DIFF_LIMIT))
+        text = diff_templates(bundle.stable_template, bundle.desired_template, redactor)
+        difference = _section(
+            "New in this revision", _keep_head(text or "no difference", _DIFF_LIMIT)
+        )
     remaining = MAX_BYTES - _byte_size("".join(sections)) - _byte_size(difference)
-    return "".join((*sections, *_format_logs(bundle.logs[:MAX_LOGS], remaining), difference))
+    logs = _format_logs(bundle.logs[:MAX_LOGS], remaining, redactor)
+    return "".join((*sections, *logs, difference))
+
+
+def without_details(bundle: EvidenceBundle, reason: str) -> EvidenceBundle:
+    """Keep the header of a bundle, and what it lacks, where the rest cannot be rendered."""
+    return EvidenceBundle(
+        app=bundle.app,
+        action=bundle.action,
+        collected_at=bundle.collected_at,
+        missing=(*bundle.missing, reason),
+        known_values=bundle.known_values,
+    )
 
 
 def _headline(action: HealingAction) -> str:
     return f"Action {action.id}: {action.remediation}, decided {_format_time(action.at)}"
 
 
-def _header(bundle: EvidenceBundle) -> str:
+def _header(bundle: EvidenceBundle, redactor: Redactor) -> str:
     action = bundle.action
     uid = f" (uid {action.uid})" if action.uid else ""
-    reason = _keep_head(
-        redact(" ".join(strip_control_characters(action.message).split())), _MESSAGE_LIMIT
-    )
+    reason = _keep_head(redactor.redact_line(action.message), _MESSAGE_LIMIT)
     lines = (
         _headline(action),
         f"app:       {bundle.app}",
@@ -168,23 +200,20 @@ def _header(bundle: EvidenceBundle) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _format_logs(logs: Sequence[ContainerLog], remaining: int) -> list[str]:
+def _format_logs(logs: Sequence[ContainerLog], remaining: int, redactor: Redactor) -> list[str]:
     """Format the ends of the logs in ``remaining`` bytes.
 
     The bytes are shared equally, and what a short log does not need goes to the longer ones. The
     order of the logs stays.
     """
-    texts = [
-        (_log_title(log.source), redact(strip_control_characters(log.text)).strip("\n"))
-        for log in logs
-    ]
+    texts = [(_log_title(log.source), _format_log(log.text, redactor)) for log in logs]
     sections = [""] * len(texts)
     by_size = sorted(range(len(texts)), key=lambda index: _byte_size(texts[index][1]))
     for logs_left, index in zip(range(len(texts), 0, -1), by_size, strict=True):
         title, text = texts[index]
         frame = _byte_size(_section(title, ""))
         sections[index] = _section(
-            title, _keep_tail(text or "(empty)", remaining // logs_left - frame)
+            title, _keep_last_lines(text, remaining // logs_left - frame) or "(empty)"
         )
         remaining -= _byte_size(sections[index])
     return sections
@@ -195,8 +224,31 @@ def _log_title(source: LogSource) -> str:
     return f"Log of the container {source.container}, {run}: the last lines"
 
 
+def _format_log(text: str, redactor: Redactor) -> str:
+    """Redact the last lines of a log, and quote each line: it may look like a heading."""
+    lines: list[str] = []
+    left = LOG_LIMIT
+    for line in reversed(text.split("\n")):
+        lines.append(_cut_line(line))
+        left -= len(lines[-1])
+        if left < 0:
+            break
+    clean = strip_control_characters("\n".join(reversed(lines)))
+    redacted = redactor.redact(clean).strip("\n")
+    return "\n".join(f"{_QUOTE}{line}" for line in redacted.split("\n")) if redacted else ""
+
+
+def _cut_line(line: str) -> str:
+    """Cut a line to LINE_LIMIT characters, before a word that may be a part of a secret."""
+    if len(line) <= LINE_LIMIT:
+        return line
+    return f"{line[:LINE_LIMIT].rpartition(' ')[0]} {_TRUNCATED}".lstrip()
+
+
 def _section(title: str, text: str) -> str:
-    return f"\n== {title} ==\n{text}\n"
+    """Put a heading over a text, in which nothing looks like a heading."""
+    body = text.replace("\n== ", "\n == ")
+    return f"\n== {title} ==\n{' ' if body.startswith('== ') else ''}{body}\n"
 
 
 def _keep_head(text: str, limit: int) -> str:
@@ -215,6 +267,24 @@ def _keep_tail(text: str, limit: int) -> str:
         return text
     end = data[len(data) - limit + _byte_size(_TRUNCATED) + 1 :].decode(errors="ignore")
     return _TRUNCATED + "\n" + (end.partition("\n")[2] or end)
+
+
+def _keep_last_lines(text: str, limit: int) -> str:
+    """Keep the last quoted lines of ``text`` in ``limit`` bytes; of one long line, its end."""
+    if _byte_size(text) <= limit:
+        return text
+    kept: list[str] = []
+    left = limit - _byte_size(_TRUNCATED) - 1
+    for line in reversed(text.split("\n")):
+        left -= _byte_size(line) + 1
+        if left < 0:
+            break
+        kept.insert(0, line)
+    if not kept:
+        size = limit - _byte_size(f"{_TRUNCATED}\n{_QUOTE}")
+        end = text.encode()[-size:] if size > 0 else b""
+        kept = [_QUOTE + end.decode(errors="ignore").rpartition("\n")[2]]
+    return "\n".join((_TRUNCATED, *kept))
 
 
 def _byte_size(text: str) -> int:

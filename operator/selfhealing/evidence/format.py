@@ -6,13 +6,16 @@ The input is objects as the API server returns them. A missing field is not an e
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from selfhealing.evidence.redaction import redact, strip_control_characters
+from selfhealing.api.text import clean_line, clean_text
+from selfhealing.evidence.redaction import MAX_RAW_MESSAGE, PATTERNS_ONLY, Redactor
 from selfhealing.health.messages import describe_exit_code
 
 Json = Mapping[str, Any]
 
 MAX_MESSAGE: Final = 300
 """The longest message of the cluster in the evidence, in characters."""
+MAX_LAST_WORDS: Final = 256
+"""The longest last line of a container's termination message in the evidence, in characters."""
 MAX_LOGS: Final = 6
 """The largest number of logs of one pod in the evidence."""
 _TIMESTAMP_LENGTH: Final = len("2026-01-01T12:00:00")
@@ -56,7 +59,7 @@ def _container_statuses(pod: Json) -> Iterator[Json]:
         yield from status.get(field) or ()
 
 
-def format_pod(pod: Json) -> str:
+def format_pod(pod: Json, redactor: Redactor = PATTERNS_ONLY) -> str:
     """Format the node, the phase, the conditions and the containers of a pod."""
     meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
     deleted = meta.get("deletionTimestamp")
@@ -64,8 +67,8 @@ def format_pod(pod: Json) -> str:
         f"uid {meta.get('uid', '')}, created {meta.get('creationTimestamp', 'at an unknown time')}"
         + (f", being deleted since {deleted}" if deleted else ""),
         f"node {spec.get('nodeName') or 'none'} ({status.get('hostIP') or 'no address'})",
-        f"phase {status.get('phase', 'unknown')}{_format_reason(status)}",
-        *map(_format_condition, status.get("conditions") or ()),
+        f"phase {status.get('phase', 'unknown')}{_format_reason(status, redactor)}",
+        *(_format_condition(condition, redactor) for condition in status.get("conditions") or ()),
     ]
     specs_by_name = {
         container["name"]: container
@@ -73,21 +76,23 @@ def format_pod(pod: Json) -> str:
         for container in spec.get(field) or ()
     }
     for container in _container_statuses(pod):
-        lines += _format_container(container, specs_by_name.get(container["name"], {}))
+        spec_of_container = specs_by_name.get(container["name"], {})
+        lines += _format_container(container, spec_of_container, redactor)
     return "\n".join(lines)
 
 
-def _format_condition(condition: Json) -> str:
+def _format_condition(condition: Json, redactor: Redactor) -> str:
     since = condition.get("lastTransitionTime") or "an unknown time"
-    return f"{condition['type']}={condition.get('status')} since {since}{_format_reason(condition)}"
+    reason = _format_reason(condition, redactor)
+    return f"{condition['type']}={condition.get('status')} since {since}{reason}"
 
 
-def _format_container(status: Json, spec: Json) -> Iterator[str]:
+def _format_container(status: Json, spec: Json, redactor: Redactor) -> Iterator[str]:
     ready = "ready" if status.get("ready") else "not ready"
     yield f"container {status['name']}: {ready}, {status.get('restartCount', 0)} restarts"
     yield f"  image:  {status.get('image') or spec.get('image')}"
-    yield f"  now:    {_format_state(status.get('state') or {})}"
-    yield f"  before: {_format_state(status.get('lastState') or {})}"
+    yield f"  now:    {_format_state(status.get('state') or {}, redactor)}"
+    yield f"  before: {_format_state(status.get('lastState') or {}, redactor)}"
     resources = status.get("resources") or spec.get("resources") or {}
     for field in ("requests", "limits"):
         amounts = ", ".join(
@@ -96,10 +101,10 @@ def _format_container(status: Json, spec: Json) -> Iterator[str]:
         yield f"  {field}: {amounts or 'none'}"
 
 
-def _format_state(state: Json) -> str:
+def _format_state(state: Json, redactor: Redactor) -> str:
     """Format the state, or the lastState, of a container status."""
     if waiting := state.get("waiting"):
-        return f"waiting{_format_reason(waiting)}"
+        return f"waiting{_format_reason(waiting, redactor)}"
     if running := state.get("running"):
         return f"running since {running.get('startedAt')}"
     terminated = state.get("terminated")
@@ -107,33 +112,44 @@ def _format_state(state: Json) -> str:
         return "nothing"
     times = f"from {terminated.get('startedAt')} to {terminated.get('finishedAt')}"
     exit_code = describe_exit_code(terminated.get("exitCode", 0))
-    return f"ended with {exit_code}, {times}{_format_reason(terminated)}"
+    last_words = _format_last_words(terminated.get("message") or "", redactor)
+    return f"ended with {exit_code}, {times}{_join_reason(terminated, last_words, redactor)}"
 
 
-def _format_reason(state: Json) -> str:
+def _format_last_words(message: str, redactor: Redactor) -> str:
+    """Format the last line of a termination message, which the container wrote about its end."""
+    lines = clean_text(message[-MAX_RAW_MESSAGE:]).strip().rsplit("\n", 1)
+    return shorten_middle(redactor.redact_line(lines[-1]), MAX_LAST_WORDS)
+
+
+def _format_reason(state: Json, redactor: Redactor) -> str:
     """Format the reason and the message of a state or condition, as far as there are any."""
-    parts = [state.get("reason"), one_line(state.get("message") or "")]
+    return _join_reason(state, one_line(state.get("message") or "", redactor), redactor)
+
+
+def _join_reason(state: Json, message: str, redactor: Redactor) -> str:
+    parts = [one_line(state.get("reason") or "", redactor), message]
     return "".join(
         f"{separator}{part}" for separator, part in zip((", ", ": "), parts, strict=True) if part
     )
 
 
-def one_line(message: str) -> str:
+def one_line(message: str, redactor: Redactor = PATTERNS_ONLY) -> str:
     """Redact a message and put it in one line; of a long one the beginning and the end are kept.
 
     It is redacted before it is cut: the cut could remove the word that identifies a secret.
     """
-    line = " ".join(redact(strip_control_characters(message)).split())
-    return (
-        line
-        if len(line) <= MAX_MESSAGE
-        else f"{line[: MAX_MESSAGE // 2]} … {line[-MAX_MESSAGE // 2 :]}"
-    )
+    return shorten_middle(redactor.redact_line(message), MAX_MESSAGE)
 
 
-def format_events(events: Iterable[Json]) -> str:
+def shorten_middle(line: str, limit: int) -> str:
+    """Keep the beginning and the end of a line that is longer than ``limit`` characters."""
+    return line if len(line) <= limit else f"{line[: limit // 2]} … {line[-limit // 2 :]}"
+
+
+def format_events(events: Iterable[Json], redactor: Redactor = PATTERNS_ONLY) -> str:
     """Format the Events, one per line, in the order of their last occurrence."""
-    return "\n".join(map(_format_event, sorted(events, key=_last_seen)))
+    return "\n".join(_format_event(event, redactor) for event in sorted(events, key=_last_seen))
 
 
 def _last_seen(event: Json) -> str:
@@ -150,11 +166,11 @@ def _last_seen(event: Json) -> str:
     return str(timestamp)[:_TIMESTAMP_LENGTH]
 
 
-def _format_event(event: Json) -> str:
+def _format_event(event: Json, redactor: Redactor) -> str:
     count = event.get("count") or (event.get("series") or {}).get("count") or 1
     times = f" ({count} times)" if count > 1 else ""
-    message = one_line(event.get("message") or "")
-    kind, reason = event.get("type", "Normal"), event.get("reason", "")
+    message = one_line(event.get("message") or "", redactor)
+    kind, reason = clean_line(event.get("type") or "Normal"), clean_line(event.get("reason") or "")
     return f"{_last_seen(event)}Z {kind} {reason}{times}: {message}"
 
 

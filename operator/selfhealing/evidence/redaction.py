@@ -9,6 +9,7 @@ The work is linear in the length of the text (tests/unit/test_linear_regexes.py)
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -42,7 +43,10 @@ Checkpoint = Callable[[], None]
 _MESSAGE_CACHE: Final = 2048
 """Messages whose masked text is kept: the same ones are said again at each reconcile."""
 _MAX_CACHED: Final = 1024
-"""Characters. A longer text is no message."""
+"""Characters of the longest message that is kept."""
+MAX_RAW_MESSAGE: Final = 4096
+"""Characters of a message that are looked at: as many as the kubelet reads of a termination message
+(MaxContainerTerminationMessageLength, Kubernetes 1.36)."""
 
 
 def _no_deadline() -> None:
@@ -90,6 +94,38 @@ def redact_message(message: str, known_values: Sequence[str] = ()) -> str:
 @lru_cache(_MESSAGE_CACHE)
 def _redact_message(message: str) -> str:
     return redact(clean_line(message))
+
+
+@dataclass(frozen=True, slots=True)
+class Redactor:
+    """Redacts the parts of one text with the same known values, until a deadline.
+
+    Attributes:
+        known_values: secret values, the longest first.
+        check: is called between the passes; its errors end the work.
+    """
+
+    known_values: Sequence[str] = ()
+    check: Checkpoint = _no_deadline
+
+    def redact(self, text: str) -> str:
+        """Redact a clean text of several lines."""
+        return redact(text, self.known_values, self.check)
+
+    def redact_line(self, message: str) -> str:
+        """Redact a message and put it in one line.
+
+        Of one that is longer than MAX_RAW_MESSAGE the rest is left out first, from a blank on, as a
+        part of a secret could not be recognised.
+        """
+        if len(message) > MAX_RAW_MESSAGE:
+            message = message[:MAX_RAW_MESSAGE].rpartition(" ")[0] + " …"
+        self.check()
+        return " ".join(redact_message(message, self.known_values).split())
+
+
+PATTERNS_ONLY: Final = Redactor()
+"""Knows no values and has no deadline."""
 
 
 def strip_control_characters(text: str) -> str:

@@ -27,8 +27,9 @@ from selfhealing.kube.errors import (
 from selfhealing.kube.metrics import API_REQUESTS
 from selfhealing.kube.resources import PODS, Resource
 
-APPLY_PATCH: Final = "application/apply-patch+yaml"
-"""Server-side apply; JSON is YAML."""
+APPLY_PATCH: Final = "application/apply-patch+yaml; charset=utf-8"
+"""Server-side apply. The parameter keeps the official client from encoding the body (encode_yaml);
+the API server ignores it (ServeHTTP of a patch, k8s.io/apiserver)."""
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
 """Lists are merged by item name: a patch of one container keeps the others."""
@@ -169,7 +170,7 @@ class Client:
             "patch",
             resource,
             resource.path(meta["namespace"], meta["name"]),
-            body=body,
+            body=encode_yaml(body),
             content_type=APPLY_PATCH,
             query={"fieldManager": field_manager, "force": "true"},
         )
@@ -308,7 +309,7 @@ class Client:
         path: str,
         *,
         subresource: str = "",
-        body: Json | Sequence[Json] | None = None,
+        body: Json | Sequence[Json] | bytes | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
         query: Mapping[str, str] | None = None,
@@ -343,6 +344,19 @@ class Client:
         return data
 
 
+def encode_yaml(body: Json) -> bytes:
+    """Serialise a manifest to YAML in UTF-8.
+
+    It is JSON, with the characters escaped that YAML 1.1 does not allow or takes for line ends.
+    Escaped surrogates, as the standard library writes them for an emoji, are no YAML.
+    """
+    return orjson.dumps(body).decode().translate(_YAML_ESCAPES).encode()
+
+
+_YAML_ESCAPES: Final = {
+    code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF)
+}
+"""YAML 1.1, sections 4.1.1 (printable characters) and 4.1.4 (line breaks)."""
 _HTTP_METHODS: Final = {
     "get": "GET",
     "list": "GET",

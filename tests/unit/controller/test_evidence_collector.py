@@ -4,6 +4,7 @@ import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Remediation
 from selfhealing.controller.evidence_collector import EvidenceCollector
+from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.kube.errors import UnavailableError
 from selfhealing.render.pod import build_pod_template
 from tests.unit import builders
@@ -15,6 +16,7 @@ from tests.unit.controller.fake_api_server import (
     build_spec,
     forbidden_error,
 )
+from tests.unit.controller.fake_loop import now
 from tests.unit.snapshots import KEY, build_snapshot
 
 POD = "web-abc-1"
@@ -30,10 +32,15 @@ def cluster() -> FakeApiServer:
     return FakeApiServer(*OBJECTS)
 
 
+def build_collector(cluster: FakeApiServer) -> EvidenceCollector:
+    """A collector that reads no Secrets."""
+    return EvidenceCollector(cluster.client, EvidencePrivacy(cluster.client, "off", now))
+
+
 @pytest.fixture
 def witness(cluster: FakeApiServer) -> EvidenceCollector:
     """It looks at that cluster."""
-    return EvidenceCollector(cluster.client)
+    return build_collector(cluster)
 
 
 async def collect_evidence(
@@ -69,9 +76,7 @@ async def test_after_a_restart(cluster: FakeApiServer, witness: EvidenceCollecto
     found = cluster.objects_by_path["ConfigMap", "web-evidence"]
     del cluster.objects_by_path["Pod", POD]
 
-    assert {1: "1-replace-pod.txt"} == await collect_evidence(
-        EvidenceCollector(cluster.client), STARTED
-    )
+    assert {1: "1-replace-pod.txt"} == await collect_evidence(build_collector(cluster), STARTED)
     assert found == cluster.objects_by_path["ConfigMap", "web-evidence"]
 
 

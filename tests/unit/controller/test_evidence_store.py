@@ -1,14 +1,19 @@
 """Evidence: what can be had is kept, what cannot is named, and nothing of it stops healing."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from copy import deepcopy
 from typing import Any, cast
 
 import pytest
 
+from selfhealing.api.config_refs import ConfigWatch
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, Remediation
+from selfhealing.api.spec import parse_spec
 from selfhealing.cache.parse import app_view
+from selfhealing.controller import evidence_store
+from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.controller.evidence_store import MAX_EVENTS, READ_TIMEOUT, EvidenceStore
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import (
@@ -18,7 +23,14 @@ from selfhealing.kube.errors import (
     InvalidError,
     UnavailableError,
 )
-from selfhealing.kube.resources import CONFIG_MAPS, EVENTS, POD_METRICS, PODS, Resource
+from selfhealing.kube.resources import (
+    CONFIG_MAPS,
+    EVENTS,
+    NAMESPACES,
+    POD_METRICS,
+    PODS,
+    Resource,
+)
 from tests.unit import builders
 from tests.unit.controller.fake_loop import now
 
@@ -50,11 +62,19 @@ class FakeApiServer:
         self.unresponsive: set[str] = set()
         self.requests: list[str] = []
         self.has_metrics = True
+        self.namespace_labels: dict[str, str] = {"selfhealing.dev/evidence-logs": "true"}
+        self.secrets: dict[str, Json] = {}
+        self.log = "password=hunter2"
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """Answer as Client.get does."""
         assert namespace == builders.NAMESPACE
 
+        if resource is NAMESPACES:
+            return {"metadata": {"name": name, "labels": self.namespace_labels}}
+        if resource.kind == "Secret":
+            await self._record_request("secrets")
+            return self.secrets.get(name)
         if resource is PODS:
             await self._record_request("pods")
             return self.pods.get(name)
@@ -97,7 +117,7 @@ class FakeApiServer:
         assert lines * 100 < limit_bytes
 
         await self._record_request("logs")
-        return f"{container} {'before' if previous else 'now'}: password=hunter2\n"
+        return f"{container} {'before' if previous else 'now'}: {self.log}\n"
 
     async def create(self, resource: Resource, body: Json) -> Json:
         """Answer as Client.create does."""
@@ -158,12 +178,23 @@ async def save_evidence(
     cluster: FakeApiServer,
     action: HealingAction | None = None,
     pod: str | None = POD,
+    *,
     desired_template: Json | None = None,
     stable_template: Json | None = None,
+    spec: Json | None = None,
+    watch: ConfigWatch = "all",
 ) -> str | None:
     """Take evidence."""
-    store = EvidenceStore(cast("Client", cluster))
-    return await store.save(APP, action or build_action(), pod, desired_template, stable_template)
+    client = cast("Client", cluster)
+    store = EvidenceStore(client, EvidencePrivacy(client, watch, now))
+    return await store.save(
+        APP,
+        parse_spec({"image": "web:v1", **(spec or {})}),
+        action or build_action(),
+        pod,
+        desired_template,
+        stable_template,
+    )
 
 
 async def test_what_there_is_to_be_seen_is_kept(cluster: FakeApiServer) -> None:
@@ -366,3 +397,101 @@ async def test_an_api_server_out_of_reach_is_said_to_be(cluster: FakeApiServer, 
     cluster.errors[what] = NO_ANSWER
     with pytest.raises(UnavailableError):
         await save_evidence(cluster)
+
+
+LOGS = "selfhealing.dev/evidence-logs"
+
+
+@pytest.mark.parametrize(
+    ("asked", "label", "allowed"),
+    [
+        (None, None, False),
+        (False, None, False),
+        (True, None, True),
+        (None, "true", True),
+        (False, "true", False),
+        (True, "true", True),
+        (None, "false", False),
+        (True, "false", False),
+        (True, "perhaps", True),
+        (None, "perhaps", False),
+    ],
+)
+async def test_log_lines_are_opt_in(
+    cluster: FakeApiServer,
+    *,
+    asked: bool | None,
+    label: str | None,
+    allowed: bool,
+) -> None:
+    """The app asks for them, or its namespace lets them in; the namespace can forbid them."""
+    cluster.namespace_labels = {} if label is None else {LOGS: label}
+    evidence = {} if asked is None else {"logs": asked}
+    text = cluster.evidence_text(
+        await save_evidence(cluster, spec={"healing": {"evidence": evidence}})
+    )
+
+    assert ("== Log of" in text) is allowed
+    assert ("logs" in cluster.requests) is allowed
+    assert ("\n- log lines: " in text) is not allowed
+    assert "exit code 137, SIGKILL" in text
+
+
+async def test_a_secret_of_the_app_is_masked_wherever_it_stands(cluster: FakeApiServer) -> None:
+    """Also its base64 form, and in the Events."""
+    cluster.secrets["db"] = {"data": {"p": b64encode(b"plain-words-only").decode()}}
+    cluster.log = f"we use plain-words-only and {b64encode(b'plain-words-only').decode()}"
+    cluster.events[0]["message"] = "hook failed with plain-words-only"
+    text = cluster.evidence_text(
+        await save_evidence(cluster, spec={"envFrom": [{"secretRef": {"name": "db"}}]})
+    )
+
+    assert "plain-words-only" not in text
+    assert b64encode(b"plain-words-only").decode().rstrip("=") not in text
+    assert "we use <redacted> and <redacted>" in text
+    assert "hook failed with <redacted>" in text
+
+
+@pytest.mark.parametrize("watch", ["configmaps", "off"])
+async def test_secrets_are_read_only_where_they_may_be(
+    cluster: FakeApiServer, watch: ConfigWatch
+) -> None:
+    """The operator has no right to read them otherwise."""
+    await save_evidence(cluster, spec={"envFrom": [{"secretRef": {"name": "db"}}]}, watch=watch)
+
+    assert "secrets" not in cluster.requests
+
+
+async def test_a_secret_that_cannot_be_read_stops_nothing(
+    cluster: FakeApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The patterns are left."""
+    cluster.errors["secrets"] = ForbiddenError(403, "Forbidden", "not allowed")
+
+    assert await save_evidence(cluster, spec={"envFrom": [{"secretRef": {"name": "db"}}]})
+    assert "a Secret cannot be read" in caplog.text
+
+
+async def test_a_value_of_a_variable_is_masked(cluster: FakeApiServer) -> None:
+    """Of the pod that fails, and of the spec, whose pods may be gone."""
+    cluster.pods[POD]["spec"] = {
+        "containers": [{"name": "app", "env": [{"name": "A", "value": "of-the-pod"}]}]
+    }
+    cluster.log = "of-the-pod and of-the-spec"
+    text = cluster.evidence_text(
+        await save_evidence(cluster, spec={"env": [{"name": "B", "value": "of-the-spec"}]})
+    )
+
+    assert "before: <redacted> and <redacted>" in text
+
+
+async def test_text_that_takes_too_long_is_left_out(
+    cluster: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evidence says so, and the action goes on."""
+    monkeypatch.setattr(evidence_store, "RENDER_TIMEOUT", -1.0)
+    text = cluster.evidence_text(await save_evidence(cluster))
+
+    assert "Action 3: ReplacePod" in text
+    assert "- everything else: not rendered in" in text
+    assert "== Log of" not in text

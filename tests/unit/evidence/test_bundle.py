@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, Remediation
 from selfhealing.cache.views import AppKey
 from selfhealing.evidence.bundle import (
+    LINE_LIMIT,
     MAX_BYTES,
     ContainerLog,
     EvidenceBundle,
@@ -101,7 +102,7 @@ class TestText:
         ] == [line for line in text.splitlines() if line.startswith("==")]
         assert "\n- its Events: no answer in 5 s\n" in text
         assert "usage ==\napp: cpu 12m\n" in text
-        assert "lines ==\nboom\n\n==" in text
+        assert "lines ==\n| boom\n\n==" in text
         assert "lines ==\n(empty)\n" in text
         assert "-image: v1\n+image: v2\n" in text
 
@@ -139,7 +140,7 @@ class TestText:
         )
 
         assert "hunter2" not in text
-        assert 9 == text.count("<redacted>")
+        assert 8 == text.count("<redacted>")
 
 
 class TestSize:
@@ -152,16 +153,54 @@ class TestSize:
 
         assert MAX_BYTES - 40 < len(text.encode()) <= MAX_BYTES
         assert text.startswith(render_evidence(bundle()))
-        assert text.endswith(f"{lines[-2]}\n{lines[-1]}\n")
-        assert "last lines ==\n[…]\nline " in text
+        assert text.endswith(f"| {lines[-2]}\n| {lines[-1]}\n")
+        assert "last lines ==\n[…]\n| line " in text
 
-    def test_of_a_single_long_line_the_end_stays(self) -> None:
-        """In whole characters."""
-        text = render_evidence(bundle(logs=[container_log("日" * 9000 + "end")]))
+    def test_of_a_long_line_the_beginning_stays(self) -> None:
+        """It is cut at a blank, as a part of a secret could not be recognised."""
+        text = render_evidence(bundle(logs=[container_log("日本 " * 9000 + "end")]))
 
-        assert MAX_BYTES - 8 < len(text.encode()) <= MAX_BYTES
-        assert text.endswith("日end\n")
-        assert "==\n[…]\n日日" in text
+        assert text.endswith("日本 日本 […]\n")
+        assert "日本\n" not in text
+        assert len(text) < LINE_LIMIT + 1000
+
+    def test_a_long_word_is_left_out(self) -> None:
+        """Nobody knows what it is a part of."""
+        text = render_evidence(bundle(logs=[container_log("a" * 9000)]))
+
+        assert text.endswith("lines ==\n| […]\n")
+
+    @pytest.mark.parametrize("count", range(1, 7))
+    def test_of_one_line_that_does_not_fit_the_end_stays(self, count: int) -> None:
+        """It is quoted, too."""
+        logs = [container_log("== Events == " * 300, f"c{number}") for number in range(count)]
+        long = " ".join(["message"] * 900)
+        text = render_evidence(bundle(logs=logs, missing=[long] * 9, pod=POD))
+
+        assert len(text.encode()) <= MAX_BYTES
+        assert "\n== Events" not in text
+
+    @given(st.text(st.sampled_from("= \nEvents|")), st.text(st.sampled_from("= \nEvents|")))
+    def test_no_text_looks_like_a_heading(self, log: str, message: str) -> None:
+        """Every heading is the operator's own."""
+        event = {**builders.probe_kill_event("web-abc-1", 5), "message": message, "reason": log}
+        text = render_evidence(
+            bundle(
+                action(message=message),
+                logs=[container_log(log)],
+                events=[event],
+                missing=[message],
+                desired_template={"a": log},
+                stable_template={"a": message},
+            )
+        )
+
+        assert [
+            "== Missing ==",
+            "== Events ==",
+            "== Log of the container app, the run before its last restart: the last lines ==",
+            "== New in this revision ==",
+        ] == [line for line in text.splitlines() if line.startswith("==")]
 
     def test_a_short_log_leaves_its_share_to_the_others(self) -> None:
         """The order of the logs stays."""

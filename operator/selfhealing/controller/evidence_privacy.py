@@ -1,0 +1,91 @@
+"""Reads what decides how much of an app's text is shown: a label of its Namespace, its Secrets."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from itertools import chain
+from typing import Any, Final
+
+from selfhealing.api.config_refs import SECRET, ConfigWatch
+from selfhealing.api.spec import SelfHealingAppSpec
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.namespace_labels import NamespaceLabels
+from selfhealing.evidence.known_values import (
+    build_known_values,
+    find_env_values,
+    find_secret_values,
+)
+from selfhealing.evidence.log_consent import find_log_refusal
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError
+from selfhealing.kube.resources import CONFIG_SOURCES, Resource
+from selfhealing.render.references import find_references
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+MAX_SECRETS: Final = 20
+"""The most Secrets of an app that are read for one evidence."""
+READ_TIMEOUT: Final = 5.0
+"""Seconds for all of them."""
+
+
+class EvidencePrivacy:
+    """Tells whether log lines may be collected, and which values are masked in all text."""
+
+    def __init__(
+        self, client: Client, config_watch: ConfigWatch, clock: Callable[[], float]
+    ) -> None:
+        """Create it.
+
+        Args:
+            client: the API client.
+            config_watch: the setting of that name; Secrets are read only with "all".
+            clock: returns monotonic seconds.
+        """
+        self._client = client
+        self._labels = NamespaceLabels(client, clock)
+        self._secrets: Resource | None = next(
+            (source for source in CONFIG_SOURCES[config_watch] if source.kind == SECRET), None
+        )
+
+    async def find_log_refusal(self, app: AppKey, spec: SelfHealingAppSpec) -> str | None:
+        """Find why no log lines of an app are collected; None if they may be."""
+        evidence = spec.healing.evidence if spec.healing else None
+        labels = await self._labels.get(app.namespace)
+        return find_log_refusal(evidence.logs if evidence else None, labels)
+
+    async def read_known_values(
+        self, app: AppKey, spec: SelfHealingAppSpec, *pod_specs: Json
+    ) -> tuple[str, ...]:
+        """Read the values that are masked: variables of the pods, and data of the app's Secrets.
+
+        A Secret that cannot be read is left to the patterns.
+
+        Args:
+            app: the app.
+            spec: its spec, which refers to the Secrets.
+            pod_specs: the specs of its pods, of which the variables are looked at.
+        """
+        public = (app.name, app.namespace, spec.image)
+        env_values = chain.from_iterable(find_env_values(pod, public) for pod in pod_specs)
+        secrets = await self._read_secrets(app, spec)
+        return build_known_values(
+            chain(env_values, chain.from_iterable(map(find_secret_values, secrets)))
+        )
+
+    async def _read_secrets(self, app: AppKey, spec: SelfHealingAppSpec) -> list[Json]:
+        secrets: list[Json] = []
+        if self._secrets is None:
+            return secrets
+        names = sorted(ref.name for ref in find_references(spec) if ref.kind == SECRET)
+        try:
+            async with asyncio.timeout(READ_TIMEOUT):
+                for name in names[:MAX_SECRETS]:
+                    secret = await self._client.get(self._secrets, app.namespace, name)
+                    if secret is not None:
+                        secrets.append(secret)
+        except (TimeoutError, ApiError) as error:
+            logger.warning("%s: a Secret cannot be read to mask its values: %s", app, error)
+        return secrets
