@@ -46,9 +46,11 @@ _TRUNCATED: Final = "[…]"
 """The line that marks omitted text."""
 _QUOTE: Final = "| "
 """What begins each line of a log."""
-LOG_LIMIT: Final = 32 * 1024
+MAX_LINES: Final = 100
+LOG_LIMIT: Final = 16 * 1024
 LINE_LIMIT: Final = 4096
-"""Characters of a log, and of a line of it, that are redacted; the rest would not be kept."""
+"""Lines and characters of a log, and characters of a line, that are redacted: more than are kept of
+an ordinary log."""
 
 _KEY_PATTERN: Final = compile_pattern(r"(\d{1,10})-[a-z-]+\.txt")
 _CAMEL_BOUNDARY: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -228,7 +230,7 @@ def _format_log(text: str, redactor: Redactor) -> str:
     """Redact the last lines of a log, and quote each line: it may look like a heading."""
     lines: list[str] = []
     left = LOG_LIMIT
-    for line in reversed(text.split("\n")):
+    for line in reversed(text.rsplit("\n", MAX_LINES)[-MAX_LINES:]):
         lines.append(_cut_line(line))
         left -= len(lines[-1])
         if left < 0:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.evidence.secret_names import is_secret_name, parse_words
+from selfhealing.evidence.secret_patterns import MASK
 
 Json = Mapping[str, Any]
 
@@ -93,6 +94,7 @@ def build_known_values(values: Iterable[str]) -> tuple[str, ...]:
         for value in found
         if len(value.strip()) >= MIN_LENGTH
         for form in _forms_of(value.strip())
+        if form not in MASK  # a mask would be masked again and again
     }
     return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 

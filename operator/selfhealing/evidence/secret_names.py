@@ -1,5 +1,6 @@
 """Tells from the name of a field, variable, header or option whether its value is a secret."""
 
+from functools import lru_cache
 from typing import Final
 
 from selfhealing.api.linear_regex import Match, compile_pattern
@@ -75,6 +76,7 @@ _WORD_BOUNDARY: Final = compile_pattern(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])"
 _SEPARATORS: Final = str.maketrans(dict.fromkeys("_-. \t$[]()/\\:\"'`", " "))
 
 
+@lru_cache(4096)
 def is_secret_name(name: str) -> bool:
     """Whether a field, a variable, a header or an option with this name holds a secret."""
     words = _split_words(name[-_MAX_NAME:])
