@@ -54,7 +54,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     "selfhealing.evidence.secret_patterns.BLOCK_INDICATOR": "match",
     "selfhealing.evidence.secret_patterns.FORMS": "sub",
     "selfhealing.evidence.secret_patterns.LOCATORS": "sub",
-    "selfhealing.evidence.secret_patterns.MASK_AND_REST": "match",
+    "selfhealing.evidence.secret_patterns.VALUE_REST": "match",
     "selfhealing.evidence.secret_patterns.OBJECT": "match",
     "selfhealing.evidence.secret_patterns.TRIVIAL_VALUE": "match",
     "selfhealing.evidence.secret_patterns.VALUE_BARE": "match",

@@ -46,7 +46,7 @@ _TRUNCATED: Final = "[…]"
 """The line that marks omitted text."""
 _QUOTE: Final = "| "
 """What begins each line of a log."""
-MAX_LINES: Final = 100
+MAX_LINES: Final = 1000
 LOG_LIMIT: Final = 16 * 1024
 LINE_LIMIT: Final = 4096
 """Lines and characters of a log, and characters of a line, that are redacted: more than are kept of

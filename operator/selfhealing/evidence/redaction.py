@@ -22,7 +22,6 @@ from selfhealing.evidence.secret_patterns import (
     FORMS,
     LOCATORS,
     MASK,
-    MASK_AND_REST,
     OBJECT,
     SHORT_NAMES,
     TRIVIAL_VALUE,
@@ -31,6 +30,7 @@ from selfhealing.evidence.secret_patterns import (
     VALUE_IN_BRACKETS,
     VALUE_IN_ELEMENT,
     VALUE_IN_QUOTES,
+    VALUE_REST,
     VALUE_SCHEME,
     VALUE_TO_LINE_END,
     Form,
@@ -165,8 +165,8 @@ def _names_secret(text: str, match: Match) -> bool:
 def _find_value_end(text: str, match: Match, locator: Locator) -> int:
     """Find the end of the value behind ``match``; its start, if nothing there is a secret."""
     start = match.end()
-    if masked := MASK_AND_REST.match(text, start):
-        return masked.end()
+    if text.startswith(MASK, start):
+        return _skip_rest(text, start + len(MASK))
     if locator.is_element:
         element = VALUE_IN_ELEMENT.match(text, start)
         return element.end() if element and element[0].strip() else start
@@ -176,12 +176,15 @@ def _find_value_end(text: str, match: Match, locator: Locator) -> int:
     if scheme is None and _is_no_value(text, position, takes_line=takes_line):
         return start
     bare = VALUE_TO_LINE_END if takes_line else VALUE_BARE
-    value = (
-        VALUE_IN_QUOTES.match(text, position)
-        or VALUE_IN_BRACKETS.match(text, position)
-        or bare.match(text, position)
-    )
+    if quoted := VALUE_IN_QUOTES.match(text, position) or VALUE_IN_BRACKETS.match(text, position):
+        return _skip_rest(text, quoted.end())
+    value = bare.match(text, position)
     return value.end() if value else start
+
+
+def _skip_rest(text: str, position: int) -> int:
+    rest = VALUE_REST.match(text, position)
+    return rest.end() if rest else position
 
 
 def _is_no_value(text: str, position: int, *, takes_line: bool) -> bool:

@@ -376,7 +376,8 @@ VALUE_BARE: Final = re.compile(r"[^\s\"]++")
 VALUE_IN_ELEMENT: Final = re.compile(r"[^<\n]++")
 VALUE_TO_LINE_END: Final = re.compile(r"[^\n]++")
 VALUE_SCHEME: Final = re.compile(rf"{_SCHEMES}[ \t]++(?=\S)", re.IGNORECASE)
-MASK_AND_REST: Final = re.compile(rf"{MASK}[^\s\"',;&)}}\]<>/]*+")
+VALUE_REST: Final = re.compile(r"[^\s\"',;&)}\]<>/]*+")
+"""What directly follows a value in quotes, or a mask."""
 BLOCK_INDICATOR: Final = re.compile(r"[|>][+-]?\d?[+-]?[ \t]*+(?:\n|\Z)")
 OBJECT: Final = re.compile(r"\{(?:[ \t}]|\\{0,7}[\"']|[\w.-]{1,64}+:[ \t])")
 TRIVIAL_VALUE: Final = re.compile(

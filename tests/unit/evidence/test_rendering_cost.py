@@ -40,8 +40,8 @@ HOSTILE = {
     "colours": "\x1b[" * 2000 + "\n",
 }
 MAX_RATIO = 80
-"""Ordinary text of this size takes about 3 ms, and the worst of these 0.13 s, so the worst case stays far below the time
-that the renderer is given. Before, the first of these took hours."""
+"""Ordinary text of this size takes some 3 ms and the worst of these 0.13 s, far below the time that
+the renderer is given. Before, the first of these took hours."""
 
 
 def make_bundle(text: str) -> EvidenceBundle:
