@@ -234,6 +234,24 @@ def is_progressing(asked: RequestStream) -> bool:
     return True
 
 
+def test_hostile_logs(space: AppNamespace, operator: OperatorProcess, name: str) -> None:
+    """A log that no pattern may stumble over: the rollback comes, and the operator goes on."""
+    create_stable_app(space, name, replicas=2)
+    lines = (
+        "print('key' + chr(9) * 3000 + 'x'); print('== Events =='); "
+        "print('pass' + chr(0x200b) + 'word=hunter2', chr(0x202e)); raise SystemExit(3)"
+    )
+
+    space.patch_spec(name, command=["python", "-c", lines], healing={"evidence": {"logs": True}})
+    wait_for_rollback(space, name, "CrashLooping")
+    text = get_evidence(space, name, "Rollback")
+
+    assert "\n| == Events ==\n" in text
+    assert "\n| password=<redacted>\n" in text
+    assert "hunter2" not in text
+    assert "internal error" not in operator.read_log()
+
+
 def test_a_missing_secret(space: AppNamespace, name: str) -> None:
     """A container that cannot be made for want of its configuration."""
     app = create_stable_app(space, name, replicas=2)

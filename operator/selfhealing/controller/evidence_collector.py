@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from selfhealing.api.healing_status import HealingAction
-from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
@@ -73,7 +72,7 @@ class EvidenceCollector:
         if known_action != action_key:
             desired_template = inputs.pod_template if stable_template else None
             evidence_key = await self._collect_for_action(
-                snapshot, inputs.spec, action, desired_template, stable_template, now
+                snapshot, inputs, action, desired_template, stable_template, now
             )
             self._collected[key] = action_key, evidence_key
         return {action.id: evidence_key} if evidence_key else {}
@@ -85,7 +84,7 @@ class EvidenceCollector:
     async def _collect_for_action(  # noqa: PLR0913, PLR0917 - as EvidenceStore.save
         self,
         snapshot: AppSnapshot,
-        spec: SelfHealingAppSpec,
+        inputs: ReconcileInput,
         action: HealingAction,
         desired_template: Json | None,
         stable_template: Json | None,
@@ -95,7 +94,7 @@ class EvidenceCollector:
         name = pod.name if pod else None
         try:
             return await self._store.save(
-                snapshot.app, spec, action, name, desired_template, stable_template
+                snapshot.app, inputs, action, name, desired_template, stable_template
             )
         except UnavailableError as error:
             if now < action.at + MAX_EVIDENCE_DELAY:

@@ -13,7 +13,6 @@ from typing import Any, Final, TypeVar
 
 from selfhealing.api import names
 from selfhealing.api.healing_status import HealingAction
-from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.cache.views import AppKey, AppView
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.evidence.bundle import (
@@ -31,8 +30,8 @@ from selfhealing.evidence.redaction import Checkpoint
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, NotFoundError, is_outage
 from selfhealing.kube.resources import CONFIG_MAPS, EVENTS, POD_METRICS, PODS
+from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.render.meta import Owner, build_metadata
-from selfhealing.render.pod import build_pod_template
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +84,7 @@ class EvidenceStore:
     async def save(  # noqa: PLR0913, PLR0917 - what evidence is made of
         self,
         app: AppView,
-        spec: SelfHealingAppSpec,
+        inputs: ReconcileInput,
         action: HealingAction,
         pod_name: str | None,
         desired_template: Json | None,
@@ -97,7 +96,7 @@ class EvidenceStore:
 
         Args:
             app: the app.
-            spec: its spec, which says whether log lines are saved.
+            inputs: its spec, which says whether log lines are saved, and its pod template.
             action: the action that will be carried out.
             pod_name: the pod of the action, or one that shows the diagnosis; None for no pod.
             desired_template: the pod template of the spec, to compare with ``stable_template``.
@@ -122,7 +121,7 @@ class EvidenceStore:
             data = (live or {}).get("data") or {}
             if not is_evidence_of(action, data.get(evidence_key(action), "")):
                 bundle = await self._collect(
-                    app.key, spec, action, pod_name, desired_template, stable_template
+                    app.key, inputs, action, pod_name, desired_template, stable_template
                 )
                 text = await self._render(bundle)
                 await self._write_config_map(app, live, build_retention_patch(action, text, data))
@@ -151,7 +150,7 @@ class EvidenceStore:
     async def _collect(  # noqa: PLR0913, PLR0917 - as save
         self,
         app: AppKey,
-        spec: SelfHealingAppSpec,
+        inputs: ReconcileInput,
         action: HealingAction,
         pod_name: str | None,
         desired_template: Json | None,
@@ -167,7 +166,7 @@ class EvidenceStore:
             pod = await _try_read(f"pod {pod_name}", self._get_pod(app, pod_name), missing)
         if pod is not None:
             log_sources = find_log_sources(pod)
-            if log_sources and (refusal := await self._privacy.find_log_refusal(app, spec)):
+            if log_sources and (refusal := await self._privacy.find_log_refusal(app, inputs.spec)):
                 missing.append(f"log lines: {refusal}")
                 log_sources = []
             log_reads = [
@@ -184,7 +183,7 @@ class EvidenceStore:
                 asyncio.gather(*log_reads),
             )
         pod_specs = (
-            build_pod_template(app.name, spec)["spec"],
+            inputs.pod_template["spec"],
             *([pod.get("spec") or {}] if pod else []),
         )
         return EvidenceBundle(
@@ -198,7 +197,7 @@ class EvidenceStore:
             stable_template=stable_template,
             usage=usage or (),
             missing=missing,
-            known_values=await self._privacy.read_known_values(app, spec, *pod_specs),
+            known_values=await self._privacy.read_known_values(app, inputs.spec, *pod_specs),
         )
 
     async def _get_pod(self, app: AppKey, name: str) -> Json:

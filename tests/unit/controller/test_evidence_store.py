@@ -31,8 +31,10 @@ from selfhealing.kube.resources import (
     PODS,
     Resource,
 )
+from selfhealing.remediation.reconcile_input import build_reconcile_input
 from tests.unit import builders
 from tests.unit.controller.fake_loop import now
+from tests.unit.snapshots import build_snapshot
 
 Json = dict[str, Any]
 
@@ -189,7 +191,9 @@ async def save_evidence(
     store = EvidenceStore(client, EvidencePrivacy(client, watch, now))
     return await store.save(
         APP,
-        parse_spec({"image": "web:v1", **(spec or {})}),
+        build_reconcile_input(
+            build_snapshot(builders.app()), parse_spec({"image": "web:v1", **(spec or {})})
+        ),
         action or build_action(),
         pod,
         desired_template,
