@@ -239,7 +239,7 @@ def test_hostile_logs(space: AppNamespace, operator: OperatorProcess, name: str)
     create_stable_app(space, name, replicas=2)
     lines = (
         "print('key' + chr(9) * 3000 + 'x'); print('== Events =='); "
-        "print('pass' + chr(0x200b) + 'word=hunter2', chr(0x202e)); raise SystemExit(3)"
+        "print('pass' + chr(0x200b) + 'word=hun' + 'ter2', chr(0x202e)); raise SystemExit(3)"
     )
 
     space.patch_spec(name, command=["python", "-c", lines], healing={"evidence": {"logs": True}})

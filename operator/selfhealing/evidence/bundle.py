@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any, Final
 
 from selfhealing.api.healing_status import MAX_HISTORY, HealingAction
@@ -275,13 +276,10 @@ def _keep_last_lines(text: str, limit: int) -> str:
     """Keep the last quoted lines of ``text`` in ``limit`` bytes; of one long line, its end."""
     if _byte_size(text) <= limit:
         return text
-    kept: list[str] = []
-    left = limit - _byte_size(_TRUNCATED) - 1
-    for line in reversed(text.split("\n")):
-        left -= _byte_size(line) + 1
-        if left < 0:
-            break
-        kept.insert(0, line)
+    lines = text.split("\n")
+    sizes = accumulate(_byte_size(line) + 1 for line in reversed(lines))
+    count = sum(size <= limit - _byte_size(_TRUNCATED) - 1 for size in sizes)
+    kept = lines[len(lines) - count :]
     if not kept:
         size = limit - _byte_size(f"{_TRUNCATED}\n{_QUOTE}")
         end = text.encode()[-size:] if size > 0 else b""

@@ -176,10 +176,11 @@ def _find_value_end(text: str, match: Match, locator: Locator) -> int:
     if scheme is None and _is_no_value(text, position, takes_line=takes_line):
         return start
     bare = VALUE_TO_LINE_END if takes_line else VALUE_BARE
-    if quoted := VALUE_IN_QUOTES.match(text, position) or VALUE_IN_BRACKETS.match(text, position):
+    if quoted := VALUE_IN_QUOTES.match(text, position):
         return _skip_rest(text, quoted.end())
-    value = bare.match(text, position)
-    return value.end() if value else start
+    brackets, value = VALUE_IN_BRACKETS.match(text, position), bare.match(text, position)
+    end = max((found.end() for found in (brackets, value) if found), default=start)
+    return _skip_rest(text, end) if brackets else end
 
 
 def _skip_rest(text: str, position: int) -> int:

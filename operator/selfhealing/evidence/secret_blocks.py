@@ -108,11 +108,9 @@ class _Block:
     def mask(self, line: str) -> str:
         """Mask the value of a line."""
         match = _ENTRY.match(line)
-        if match is None:
+        if match is None or not match[3]:
             return line
-        prefix, key, value = match.groups()
-        if not value:
-            return line
+        prefix, key, _ = match.groups()
         name = (key or "").rstrip(" :").strip("\"'")
         if self._is_opaque or not key or name in _VALUE_KEYS or is_secret_name(name):
             separator = f"{key} " if key else ""

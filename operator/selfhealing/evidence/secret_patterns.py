@@ -364,14 +364,14 @@ VALUE_IN_QUOTES: Final = re.compile(
     r"\\{1,7}\"(?:[^\\\"\n]|\\[^\"\n])*+(?:\\{1,7}\")?"  # JSON in a string of JSON
     r"|\"(?:[^\"\\\n]|\\.)*+\"?"
     r"|'(?:[^'\\\n]|\\.|'')*+'?"
-    r"|`[^`\n]*+`?"
 )
 """A value up to its closing quote, or to the end of the line without one.
 
 The standard library's engine, because it can match at a position of a long text without a copy.
 Its quantifiers are possessive, so it never goes back.
 """
-VALUE_IN_BRACKETS: Final = re.compile(r"\[[^\]\n]*+\]?")
+VALUE_IN_BRACKETS: Final = re.compile(r"\[[^\]\n]*+\]?|`[^`\n]*+`?")
+"""A list, or a value in backquotes; a bare value may begin with these, too."""
 VALUE_BARE: Final = re.compile(r"[^\s\"]++")
 VALUE_IN_ELEMENT: Final = re.compile(r"[^<\n]++")
 VALUE_TO_LINE_END: Final = re.compile(r"[^\n]++")

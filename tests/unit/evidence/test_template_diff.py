@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from selfhealing.evidence.template_diff import diff_templates
+from selfhealing.evidence.template_diff import MAX_LINES, diff_templates
 
 Json = dict[str, Any]
 
@@ -118,3 +118,10 @@ def test_the_templates_are_not_changed() -> None:
     diff_templates(stable, desired)
 
     assert before == yaml.safe_dump([stable, desired])
+
+
+def test_templates_of_many_lines_are_not_compared() -> None:
+    """That takes quadratic time."""
+    large = {"args": [f"line {number}" for number in range(MAX_LINES + 1)]}
+
+    assert f"too large to compare: {MAX_LINES + 2} and 1 lines" == diff_templates(large, {"a": 1})
