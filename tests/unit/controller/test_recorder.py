@@ -271,3 +271,16 @@ async def test_a_flood_of_one_namespace_displaces_no_other(
     task.cancel()
 
     assert ["0", "other", "1", "2"] == [e["note"] for e in server.events.values()]
+
+
+async def test_an_event_is_clean_and_has_no_secrets(
+    server: EventServer, recorder: EventRecorder
+) -> None:
+    """Its message quotes the cluster, which quotes anybody."""
+    message = "failed:\n\u202etoken=hunter2 \x1b[31mred\x1b[0m" + " more" * 400
+    recorder.record_event(APP, replace(EVENT, message=message))
+    await run_until_idle()
+    (event,) = server.events.values()
+
+    assert event["note"].startswith("failed: token=<redacted> red more more")
+    assert len(event["note"].encode()) <= 1024
