@@ -20,6 +20,8 @@ NOISY_LOGGERS: Final = (
 )
 """Loggers that log every handler call: they are shown from warnings on."""
 
+_MAX_MESSAGE: Final = 8 * 1024
+"""Characters of a message; the API server repeats whole manifests in some of its refusals."""
 _MAX_TRACEBACK: Final = 32 * 1024
 """Characters, from the end, of the traceback of an exception."""
 
@@ -42,7 +44,7 @@ class SafeTextFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record; every record is logged."""
         try:
-            record.msg, record.args = redact_message(record.getMessage()), None
+            record.msg, record.args = redact_message(_shorten(record.getMessage())), None
         except (TypeError, ValueError):  # the arguments do not fit: the handler says so
             return True
         if record.exc_info:
@@ -86,6 +88,10 @@ def make_logs_safe() -> None:
     for handler in logging.getLogger().handlers:
         if not any(isinstance(known, SafeTextFilter) for known in handler.filters):
             handler.addFilter(SafeTextFilter())
+
+
+def _shorten(message: str) -> str:
+    return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
 
 
 def _make_traceback_safe(text: str) -> str:

@@ -4,15 +4,12 @@ Messages quote the kubelet, the API server, webhooks and the container runtime, 
 """
 
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from selfhealing.api.healing_status import DiagnosisStatus, HealingAction, HealingStatus
 from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.api.status import Condition, PodStatus, SelfHealingAppStatus, VerticalScalingStatus
 from selfhealing.evidence.redaction import redact_message
-
-CONDITION_LIMIT: Final = 32768
-"""Characters; the maximum length of a condition's message in the Kubernetes API."""
 
 _HasMessage = TypeVar(
     "_HasMessage", Condition, DiagnosisStatus, HealingAction, PodStatus, VerticalScalingStatus
@@ -60,6 +57,5 @@ def _make_item_safe(item: _HasMessage, known_values: Sequence[str]) -> _HasMessa
     message = item.message
     if not message:
         return item
-    limit = CONDITION_LIMIT if isinstance(item, Condition) else TEXT_LIMIT
-    safe = redact_message(message, known_values)[:limit]
+    safe = redact_message(message, known_values)[:TEXT_LIMIT]
     return item if safe == message else item.model_copy(update={"message": safe})

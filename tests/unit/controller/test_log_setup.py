@@ -82,6 +82,15 @@ def test_secrets_are_masked(
     assert not any(line.startswith("12:00:00 ERROR forged") for line in text.splitlines())
 
 
+def test_a_long_message_is_cut() -> None:
+    """It is the loop that writes it."""
+    record = logging.LogRecord("x", logging.INFO, "x.py", 1, "%s", ("ab " * 9999,), None)
+    SafeTextFilter().filter(record)
+
+    assert record.getMessage().endswith("…")
+    assert len(record.getMessage()) < 10_000
+
+
 def test_a_record_whose_arguments_do_not_fit_is_left_to_the_handler() -> None:
     """A log line never fails its caller."""
     record = logging.LogRecord("x", logging.INFO, "x.py", 1, "%d", ("no number",), None)
