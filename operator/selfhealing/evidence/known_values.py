@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.evidence.secret_names import is_secret_name, parse_words
-from selfhealing.evidence.secret_patterns import MASK
+from selfhealing.evidence.secret_syntax import MASK
 
 Json = Mapping[str, Any]
 

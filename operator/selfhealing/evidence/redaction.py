@@ -16,26 +16,10 @@ from typing import Final
 from selfhealing.api.linear_regex import Match
 from selfhealing.api.text import clean_line, clean_text
 from selfhealing.evidence.secret_blocks import mask_blocks
-from selfhealing.evidence.secret_names import is_secret_name
-from selfhealing.evidence.secret_patterns import (
-    BLOCK_INDICATOR,
-    FORMS,
-    LOCATORS,
-    MASK,
-    OBJECT,
-    SHORT_NAMES,
-    TRIVIAL_VALUE,
-    TRIVIAL_WORDS,
-    VALUE_BARE,
-    VALUE_IN_BRACKETS,
-    VALUE_IN_ELEMENT,
-    VALUE_IN_QUOTES,
-    VALUE_REST,
-    VALUE_SCHEME,
-    VALUE_TO_LINE_END,
-    Form,
-    Locator,
-)
+from selfhealing.evidence.secret_forms import FORMS, Form
+from selfhealing.evidence.secret_locators import LOCATORS, Locator
+from selfhealing.evidence.secret_syntax import MASK
+from selfhealing.evidence.secret_values import find_value_end, names_secret
 
 Checkpoint = Callable[[], None]
 """Called between two passes over a text; it raises an error when the time is over."""
@@ -142,71 +126,13 @@ def _mask_located(text: str, locator: Locator) -> str:
     kept_to = 0
     for match in locator.regex.finditer(text):
         start = match.end()
-        if start < kept_to or not _names_secret(text, match):
+        if start < kept_to or not names_secret(text, match):
             continue
-        end = _find_value_end(text, match, locator)
+        end = find_value_end(text, match, locator)
         if end > start and (locator.is_secret is None or locator.is_secret(text[start:end])):
             pieces += (text[kept_to:start], MASK)
             kept_to = end
     return "".join((*pieces, text[kept_to:])) if pieces else text
-
-
-def _names_secret(text: str, match: Match) -> bool:
-    name = next(iter(match.groups()), None)
-    if name is None:
-        return True
-    if name.lower() in SHORT_NAMES and text.startswith(":", match.end(1)):
-        return name.islower() and _begins_line(text, match)
-    if name.lower().endswith("tokens"):  # else a count
-        return text.startswith(("[", '"'), match.end())
-    return is_secret_name(name)
-
-
-def _find_value_end(text: str, match: Match, locator: Locator) -> int:
-    """Find the end of the value behind ``match``; its start, if nothing there is a secret."""
-    start = match.end()
-    if text.startswith(MASK, start):
-        return _skip_rest(text, start + len(MASK))
-    if locator.is_element:
-        element = VALUE_IN_ELEMENT.match(text, start)
-        return element.end() if element and element[0].strip() else start
-    scheme = VALUE_SCHEME.match(text, start)
-    position = scheme.end() if scheme else start
-    takes_line = locator.takes_line and text[start - 1] in " \t" and _begins_line(text, match)
-    if scheme is None and _is_no_value(text, position, takes_line=takes_line):
-        return start
-    bare = VALUE_TO_LINE_END if takes_line else VALUE_BARE
-    if quoted := VALUE_IN_QUOTES.match(text, position):
-        return _skip_rest(text, quoted.end())
-    brackets, value = VALUE_IN_BRACKETS.match(text, position), bare.match(text, position)
-    end = max((found.end() for found in (brackets, value) if found), default=start)
-    return _skip_rest(text, end) if brackets else end
-
-
-def _skip_rest(text: str, position: int) -> int:
-    rest = VALUE_REST.match(text, position)
-    return rest.end() if rest else position
-
-
-def _is_no_value(text: str, position: int, *, takes_line: bool) -> bool:
-    """Whether there is an object or a block, whose parts are looked at, or a word of prose."""
-    if OBJECT.match(text, position) or BLOCK_INDICATOR.match(text, position):
-        return True
-    trivial = TRIVIAL_VALUE.match(text, position)
-    return (
-        trivial is not None
-        and trivial["quote"] == trivial["behind"]
-        and trivial["word"].lower() in TRIVIAL_WORDS
-        and not (takes_line and text.startswith(" ", trivial.end()))
-    )
-
-
-def _begins_line(text: str, match: Match) -> bool:
-    """Whether only an indentation is before ``match``, or the dash of a list."""
-    position = match.start() - 1
-    while position >= 0 and text[position] in " \t-":
-        position -= 1
-    return position < 0 or text[position] == "\n"
 
 
 def _mask_form(text: str, form: Form) -> str:

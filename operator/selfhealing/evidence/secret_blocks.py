@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from selfhealing.api.linear_regex import compile_pattern
+from selfhealing.evidence.secret_checks import has_all_classes
 from selfhealing.evidence.secret_names import is_secret_name
-from selfhealing.evidence.secret_patterns import MASK
+from selfhealing.evidence.secret_syntax import MASK
 
 _KEY_BEGIN: Final = compile_pattern(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_END: Final = compile_pattern(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
@@ -68,7 +69,7 @@ def _mask_private_keys(text: str) -> str:
 def _mask_lines(lines: list[str], *, is_manifest: bool) -> Iterator[str]:
     block = _Block(-1, is_opaque=False)
     for line in lines:
-        if _KEY_BODY.match(line):
+        if _KEY_BODY.match(line) and has_all_classes(line):  # not a digest
             yield MASK
             continue
         indent = _indent_of(line)

@@ -13,7 +13,7 @@ import yaml
 from selfhealing.api.text import clean_text
 from selfhealing.evidence.redaction import PATTERNS_ONLY, Redactor
 from selfhealing.evidence.secret_names import is_secret_name
-from selfhealing.evidence.secret_patterns import MASK
+from selfhealing.evidence.secret_syntax import MASK
 
 MAX_LINES: Final = 500
 """Lines of YAML of the largest template that is compared: difflib takes quadratic time."""

@@ -16,7 +16,7 @@ from selfhealing.evidence.known_values import (
     find_secret_values,
 )
 from selfhealing.evidence.redaction import redact
-from selfhealing.evidence.secret_patterns import MASK
+from selfhealing.evidence.secret_syntax import MASK
 
 Json = dict[str, Any]
 

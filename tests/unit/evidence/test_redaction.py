@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from selfhealing.evidence.redaction import redact, redact_message, strip_control_characters
-from selfhealing.evidence.secret_patterns import MASK
+from selfhealing.evidence.secret_syntax import MASK
 from tests.unit.evidence.secret_forms import SecretForm, all_forms
 
 LETTERS = string.ascii_letters + string.digits

@@ -30,3 +30,11 @@ BEGIN, END = "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----"
 def test_blocks(text: str, expected: str) -> None:
     """A block ends where the indentation does."""
     assert expected == mask_blocks(text)
+
+
+def test_a_digest_on_a_line_of_its_own_stays() -> None:
+    """As docker run prints it; a line of a key has letters of both cases and digits."""
+    digest = "0123456789abcdef" * 4
+
+    assert f"started\n{digest}" == mask_blocks(f"started\n{digest}")
+    assert "a\n<redacted>" == mask_blocks(f"a\n{'aB3' * 21}+")
