@@ -93,7 +93,7 @@ LOCATORS: Final[tuple[Locator, ...]] = (
         "a password in the syntax of a server: requirepass, AUTH, PASS, pass:",
         compile_pattern(
             r"\b(?:requirepass|masterauth|rootpw|userPassword:?:)[ \t]+"
-            r"|(?m:^)(?:AUTH|PASS)[ \t]+|[>\"'][ ]?(?:AUTH|PASS)[ \t]+"
+            r"|(?m:^)(?:AUTH|PASS)[ \t]+|(?:[^d]>|[\"'])[ ]?(?:AUTH|PASS)[ \t]+"
             r"|\b(?:pass|env):"
         ),
     ),

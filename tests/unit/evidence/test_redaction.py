@@ -203,6 +203,46 @@ def test_redaction_of_every_form_is_idempotent(form: SecretForm) -> None:
     assert message == redact_message(message)
 
 
+PIECES = st.sampled_from(
+    [
+        *("password", "token", "key", "secret", "pass:", "auth", "name", "value", "data", "is"),
+        *(
+            "=",
+            ":",
+            " ",
+            '"',
+            "'",
+            "\\",
+            "[",
+            "]",
+            "{",
+            "}",
+            "`",
+            "<",
+            ">",
+            "/",
+            "@",
+            ",",
+            "|",
+            "(",
+        ),
+        *("x1", "hunter2", "12", "-", "--", "://", "\n", "Bearer", "basic", "AUTH ", "MASK"),
+        *("kind: Secret", "-----BEGIN ", "-----END ", "PRIVATE KEY-----", "IDENTIFIED BY "),
+        *("eyJabcdefghij", "ghp_abcdefghijklmnop123", "curl -u", "mysql -p", "authorization", MASK),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=10).map("".join))
+def test_what_is_redacted_is_not_redacted_again(text: str) -> None:
+    """Otherwise the status would be written again and again."""
+    once = redact(text)
+    message = redact_message(text)
+
+    assert once == redact(once)
+    assert message == redact_message(message)
+
+
 def test_there_are_many_ordinary_lines() -> None:
     """No pattern may be tuned to a few."""
     assert len(set(BENIGN_LINES)) >= 80
