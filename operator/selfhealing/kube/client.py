@@ -2,30 +2,41 @@
 
 The official client (``kubernetes.aio``) provides transport, TLS and credentials. Its models are not
 used, because the children are plain dicts and the models take more CPU than the requests
-(docs/adr/0005-api-client.md). Only this module turns responses into the errors of ``errors``.
+(docs/adr/0005-api-client.md). ``responses`` turns responses into the errors of ``errors``.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final, Self
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlencode
 from urllib.request import getproxies_environment
 
 import aiohttp
 import orjson
 from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client.rest import RESTResponse
 
 from selfhealing import __version__
 from selfhealing.api import names
-from selfhealing.api.text import clean_line
 from selfhealing.kube.errors import (
-    ApiError,
     DisruptionBudgetError,
     NotFoundError,
-    UnavailableError,
-    error_from_status,
+    ResponseTooLargeError,
 )
+from selfhealing.kube.json_lines import split_lines
 from selfhealing.kube.metrics import API_REQUESTS
+from selfhealing.kube.paging import MAX_RESPONSE_BYTES, PageLimit
 from selfhealing.kube.resources import PODS, Resource
+from selfhealing.kube.responses import (
+    CONNECTION_ERRORS,
+    FIRST_ERROR_STATUS,
+    parse_error,
+    parse_json,
+    parse_watch_event,
+    read_body,
+    unavailable_error,
+)
 
 APPLY_PATCH: Final = "application/apply-patch+yaml; charset=utf-8"
 """Server-side apply. The parameter keeps the official client from encoding the body (encode_yaml);
@@ -35,10 +46,44 @@ STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
 """Lists are merged by item name: a patch of one container keeps the others."""
 JSON_PATCH: Final = "application/json-patch+json"
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-PAGE_SIZE: Final = 500
-"""Objects in one page of a list."""
+METADATA_WATCH: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+WATCH_SECONDS: Final = (300, 600)
+"""The API server ends a watch after a random time between these, as client-go asks it to."""
+WATCH_SILENCE: Final = 90.0
+"""Seconds without a byte after which a watch is dead: bookmarks come once a minute."""
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The objects of a kind that are listed and watched.
+
+    Attributes:
+        resource: the kind.
+        labels: a label selector; empty for all.
+        fields: a field selector; empty for all.
+        metadata_only: the API server sends nothing but the metadata of each object.
+    """
+
+    resource: Resource
+    labels: str = ""
+    fields: str = ""
+    metadata_only: bool = False
+
+    @property
+    def query(self) -> Json:
+        """The selectors as query parameters."""
+        selectors = {"labelSelector": self.labels, "fieldSelector": self.fields}
+        return {name: value for name, value in selectors.items() if value}
+
+
+class Page(NamedTuple):
+    """A page of a list, and the resource version from which a watch continues the list."""
+
+    items: list[Json]
+    resource_version: str
 
 
 class Client:
@@ -85,7 +130,7 @@ class Client:
             labels: a label selector; empty for all.
             fields: a field selector; empty for all.
         """
-        return self._list_items(resource, namespace, labels, METADATA_LIST, fields)
+        return self._list_items(Selection(resource, labels, fields, metadata_only=True), namespace)
 
     def list_objects(
         self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
@@ -98,7 +143,87 @@ class Client:
             labels: a label selector; empty for all.
             fields: a field selector; empty for all.
         """
-        return self._list_items(resource, namespace, labels, "application/json", fields)
+        return self._list_items(Selection(resource, labels, fields), namespace)
+
+    async def list_pages(
+        self, selection: Selection, namespace: str | None
+    ) -> AsyncGenerator[Page, None]:
+        """Read the selected objects, in pages that are small in bytes (see ``kube.paging``).
+
+        Args:
+            selection: the objects.
+            namespace: where; None for everywhere.
+
+        Raises:
+            ExpiredError: the list took so long that it has to begin again.
+        """
+        resource = selection.resource
+        accept = METADATA_LIST if selection.metadata_only else "application/json"
+        query = selection.query
+        page_limit = PageLimit()
+        while True:
+            try:
+                data = await self._send_request(
+                    "list",
+                    resource,
+                    resource.path(namespace),
+                    query=query | {"limit": str(page_limit.limit)},
+                    accept=accept,
+                    max_bytes=page_limit.max_bytes,
+                )
+            except ResponseTooLargeError:
+                if not page_limit.shrink():
+                    raise
+                continue
+            page_limit.on_page(len(data))
+            content = parse_json(data)
+            del data
+            token = content["metadata"].get("continue")
+            yield Page(content["items"] or [], content["metadata"].get("resourceVersion", ""))
+            del content  # else it would stay in memory beside the next page
+            if not token:
+                return
+            query["continue"] = token
+
+    async def watch(
+        self, selection: Selection, namespace: str | None, resource_version: str
+    ) -> AsyncGenerator[Json, None]:
+        """Yield the watch events, bookmarks included, until the API server ends the watch.
+
+        Args:
+            selection: the objects.
+            namespace: where; None for everywhere.
+            resource_version: the changes after this version are reported.
+
+        Raises:
+            ExpiredError: the version is too old: the objects have to be listed again.
+            UnavailableError: the connection is broken, or silent for WATCH_SILENCE.
+        """
+        resource = selection.resource
+        query = selection.query | {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(random.randint(*WATCH_SECONDS)),  # noqa: S311 - jitter
+        }
+        response = await self._open_response(
+            "watch",
+            resource,
+            resource.path(namespace),
+            query=query,
+            accept=METADATA_WATCH if selection.metadata_only else "application/json",
+            timeout=aiohttp.ClientTimeout(
+                sock_connect=self._timeout.total, sock_read=WATCH_SILENCE
+            ),
+        )
+        chunks = response.response.content.iter_any()
+        try:
+            async for line in split_lines(chunks, MAX_RESPONSE_BYTES):
+                yield parse_watch_event(line)
+        except CONNECTION_ERRORS as error:
+            raise unavailable_error(error) from error
+        finally:
+            response.response.close()
 
     async def read_log(  # noqa: PLR0913 - what the API server has to be told of a log
         self,
@@ -136,26 +261,10 @@ class Client:
         )
         return data.decode(errors="replace")
 
-    async def _list_items(
-        self,
-        resource: Resource,
-        namespace: str | None,
-        labels: str,
-        accept: str,
-        fields: str = "",
-    ) -> AsyncIterator[Json]:
-        query = {"limit": str(PAGE_SIZE)} | ({"labelSelector": labels} if labels else {})
-        query |= {"fieldSelector": fields} if fields else {}
-        while True:
-            page = await self._request_json(
-                "list", resource, resource.path(namespace), query=query, accept=accept
-            )
-            for item in page["items"] or ():
+    async def _list_items(self, selection: Selection, namespace: str | None) -> AsyncIterator[Json]:
+        async for page in self.list_pages(selection, namespace):
+            for item in page.items:
                 yield item
-            token = page["metadata"].get("continue")
-            if not token:
-                return
-            query["continue"] = token
 
     async def apply(self, resource: Resource, body: Json, field_manager: str) -> Json:
         """Apply a manifest on the server's side, with force; return the live object.
@@ -299,10 +408,27 @@ class Client:
         **options: Any,  # noqa: ANN401 - as _send
     ) -> Json:
         """Send a request and parse the JSON response."""
-        result: Json = orjson.loads(await self._send_request(verb, resource, path, **options))
+        result: Json = parse_json(await self._send_request(verb, resource, path, **options))
         return result
 
-    async def _send_request(  # noqa: PLR0913 - the parts of one HTTP request
+    async def _send_request(
+        self,
+        verb: str,
+        resource: Resource,
+        path: str,
+        *,
+        max_bytes: int = MAX_RESPONSE_BYTES,
+        **options: Any,  # noqa: ANN401 - as _open_response
+    ) -> bytearray:
+        """Send a request and read the response.
+
+        Raises:
+            ResponseTooLargeError: the response has more than ``max_bytes``.
+        """
+        response = await self._open_response(verb, resource, path, **options)
+        return await read_body(response, f"{verb} {path}", max_bytes)
+
+    async def _open_response(  # noqa: PLR0913 - the parts of one HTTP request
         self,
         verb: str,
         resource: Resource,
@@ -313,7 +439,9 @@ class Client:
         content_type: str = "application/json",
         accept: str = "application/json",
         query: Mapping[str, str] | None = None,
-    ) -> bytes:
+        timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - of the transport
+    ) -> RESTResponse:
+        """Send a request; return the response, of which the body is not read yet."""
         if not resource.allows(verb, subresource):
             raise PermissionError(
                 f"{verb} on {resource.plural}/{subresource} is not in kube/resources.py, "
@@ -329,19 +457,21 @@ class Client:
             headers, None, ["BearerToken"], path, verb, None
         )
         try:
-            response = await self._api_client.rest_client.request(  # type: ignore[no-untyped-call]
-                _HTTP_METHODS[verb], url, headers=headers, body=body, _request_timeout=self._timeout
+            response: RESTResponse = await self._api_client.rest_client.request(  # type: ignore[no-untyped-call]
+                _HTTP_METHODS[verb],
+                url,
+                headers=headers,
+                body=body,
+                _request_timeout=timeout or self._timeout,
             )
-            data: bytes = await response.read()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except CONNECTION_ERRORS as error:
             API_REQUESTS.labels(verb, resource.kind, "none").inc()
-            raise UnavailableError(
-                0, "NoAnswer", f"no response from the API server: {type(error).__name__} {error}"
-            ) from error
+            raise unavailable_error(error) from error
         API_REQUESTS.labels(verb, resource.kind, str(response.status)).inc()
-        if response.status >= _FIRST_ERROR_STATUS:
-            raise _parse_error(response.status, data)
-        return data
+        if response.status >= FIRST_ERROR_STATUS:
+            data = await read_body(response, f"{verb} {path}", MAX_RESPONSE_BYTES)
+            raise parse_error(response.status, data)
+        return response
 
 
 def encode_yaml(body: Json) -> bytes:
@@ -360,21 +490,9 @@ _YAML_ESCAPES: Final = {
 _HTTP_METHODS: Final = {
     "get": "GET",
     "list": "GET",
+    "watch": "GET",
     "create": "POST",
     "update": "PUT",
     "patch": "PATCH",
     "delete": "DELETE",
 }
-_FIRST_ERROR_STATUS: Final = 400
-
-
-def _parse_error(status: int, data: bytes) -> ApiError:
-    try:
-        body = orjson.loads(data)
-    except orjson.JSONDecodeError:  # a proxy's page instead of Kubernetes' Status
-        body = {}
-    if not isinstance(body, dict):
-        body = {}
-    message = clean_line(body.get("message") or data[:256].decode(errors="replace"))
-    causes = [c.get("reason", "") for c in (body.get("details") or {}).get("causes") or ()]
-    return error_from_status(status, body.get("reason", ""), message, causes)

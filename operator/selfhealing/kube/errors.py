@@ -1,4 +1,4 @@
-"""The errors of the API client. Only ``client`` translates HTTP statuses into them.
+"""The errors of the API client. ``responses`` translates HTTP statuses into them.
 
 ApiError
 ├── NotFoundError          404: the object or its kind does not exist
@@ -7,6 +7,8 @@ ApiError
 ├── ForbiddenError         401, 403: refused by RBAC, a quota or an admission policy
 ├── DisruptionBudgetError  429, 403 with the cause DisruptionBudget: the eviction is refused now
 ├── AppDeletedError        not from the API server: the app of a child was deleted meanwhile
+├── ExpiredError           410: the resource version or the page token is too old: list again
+├── ResponseTooLargeError  not from the API server: the response is larger than is read
 └── UnavailableError       429, 5xx, no response: a later request may succeed
 """
 
@@ -54,6 +56,14 @@ class AppDeletedError(ApiError):
     """The app was deleted while one of its children was being created."""
 
 
+class ExpiredError(ApiError):
+    """The resource version of a watch, or the token of a list's next page, is too old."""
+
+
+class ResponseTooLargeError(ApiError):
+    """A response is larger than the operator reads; nothing of it is used."""
+
+
 class UnavailableError(ApiError):
     """The API server is overloaded, restarting or unreachable; a later request may succeed."""
 
@@ -64,6 +74,7 @@ _ERROR_BY_STATUS: dict[int, type[ApiError]] = {
     403: ForbiddenError,
     404: NotFoundError,
     409: ConflictError,
+    410: ExpiredError,
     422: InvalidError,
     429: UnavailableError,
 }

@@ -8,22 +8,11 @@ from kubernetes.aio.client import Configuration
 
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ConflictError, ForbiddenError, InvalidError, UnavailableError
+from tests.unit.kube.fake_response import FakeResponse
 
 Json = dict[str, Any]
 
 POD = "http://server.invalid/api/v1/namespaces/shop/pods/web-abc-1"
-
-
-class FakeResponse:
-    """A response of the API server, as the transport returns it."""
-
-    def __init__(self, status: int, body: bytes) -> None:
-        self.status = status
-        self._body = body
-
-    async def read(self) -> bytes:
-        """Return the body."""
-        return self._body
 
 
 class FakeTransport:

@@ -9,18 +9,7 @@ from kubernetes.aio.client import Configuration
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import InvalidError
 from selfhealing.kube.resources import EVENTS
-
-
-class FakeResponse:
-    """An HTTP response."""
-
-    def __init__(self, status: int, data: bytes) -> None:
-        self.status = status
-        self._data = data
-
-    async def read(self) -> bytes:
-        """Return the body."""
-        return self._data
+from tests.unit.kube.fake_response import FakeResponse
 
 
 def build_client(

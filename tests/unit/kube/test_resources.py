@@ -8,7 +8,7 @@ import pytest
 from kubernetes.aio.client import Configuration
 
 from selfhealing.api.config_refs import ConfigWatch
-from selfhealing.kube.client import Client
+from selfhealing.kube.client import Client, Selection
 from selfhealing.kube.resources import (
     APPS,
     CHILDREN,
@@ -176,10 +176,20 @@ async def _list_objects(client: Client, resource: Resource) -> object:
     return [item async for item in client.list_objects(resource, "shop")]
 
 
+async def _list_pages(client: Client, resource: Resource) -> object:
+    return [page async for page in client.list_pages(Selection(resource), "shop")]
+
+
+async def _watch(client: Client, resource: Resource) -> object:
+    return [event async for event in client.watch(Selection(resource), "shop", "1")]
+
+
 CLIENT_METHODS: dict[str, tuple[str, Call]] = {
     "get": ("get", lambda client, resource: client.get(resource, "shop", "web")),
     "list_metadata": ("list", _list_metadata),
     "list_objects": ("list", _list_objects),
+    "list_pages": ("list", _list_pages),
+    "watch": ("watch", _watch),
     "create": ("create", lambda client, resource: client.create(resource, BODY)),
     "replace": ("update", lambda client, resource: client.replace(resource, BODY)),
     "apply": ("patch", lambda client, resource: client.apply(resource, BODY, "me")),

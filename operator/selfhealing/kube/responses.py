@@ -1,0 +1,95 @@
+"""Reads the responses of the API server, and turns failures into the errors of ``errors``."""
+
+from typing import Any, Final
+
+import aiohttp
+import orjson
+from kubernetes.aio.client.rest import RESTResponse
+
+from selfhealing.api.text import clean_line
+from selfhealing.kube.errors import (
+    ApiError,
+    ResponseTooLargeError,
+    UnavailableError,
+    error_from_status,
+)
+
+Json = dict[str, Any]
+
+FIRST_ERROR_STATUS: Final = 400
+MAX_MESSAGE: Final = 4096
+"""The most characters of an error's message: an admission webhook may write any text."""
+CONNECTION_ERRORS: Final = (TimeoutError, aiohttp.ClientError, OSError)
+"""What the transport raises without a response, or within one."""
+
+
+async def read_body(response: RESTResponse, request: str, max_bytes: int) -> bytearray:
+    """Read a response as a whole, if it has no more than ``max_bytes``."""
+    body = bytearray()
+    try:
+        async for chunk in response.response.content.iter_any():
+            body += chunk
+            if len(body) > max_bytes:
+                response.response.close()
+                raise ResponseTooLargeError(
+                    0,
+                    "ResponseTooLarge",
+                    f"{request}: the response has more than {max_bytes} bytes",
+                )
+    except CONNECTION_ERRORS as error:
+        raise unavailable_error(error) from error
+    return body
+
+
+def parse_json(data: bytes | bytearray) -> Any:  # noqa: ANN401 - JSON
+    """Parse the body of a response, or a line of a watch.
+
+    Raises:
+        UnavailableError: it is no JSON: something between the operator and the API server has
+            answered, or cut the response.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        text = data[:64].decode(errors="replace")
+        raise UnavailableError(0, "NoJson", f"the response is no JSON: {text!r}") from error
+
+
+def parse_watch_event(line: bytes) -> Json:
+    """Parse a line of a watch.
+
+    Raises:
+        ApiError: it is an error, such as ExpiredError, or no watch event.
+    """
+    event = parse_json(line)
+    try:
+        kind, target = event["type"], event["object"]
+        if kind == "ERROR":
+            raise error_from_status(
+                target.get("code", 0), target.get("reason", ""), target.get("message", "")
+            )
+        target["metadata"].items()
+    except (AttributeError, KeyError, TypeError) as error:
+        text = line[:64].decode(errors="replace")
+        raise UnavailableError(0, "NoEvent", f"no watch event: {text!r}") from error
+    return {"type": kind, "object": target}
+
+
+def unavailable_error(error: Exception) -> UnavailableError:
+    """Return the error for a request without a response, or with one that broke off."""
+    return UnavailableError(
+        0, "NoAnswer", f"no response from the API server: {type(error).__name__} {error}"
+    )
+
+
+def parse_error(status: int, data: bytes | bytearray) -> ApiError:
+    """Return the error for the body of a response with an HTTP status of 400 or more."""
+    try:
+        body = orjson.loads(data)
+    except orjson.JSONDecodeError:  # a proxy's page instead of Kubernetes' Status
+        body = {}
+    if not isinstance(body, dict):
+        body = {}
+    message = clean_line(body.get("message") or data[:256].decode(errors="replace"))
+    causes = [c.get("reason", "") for c in (body.get("details") or {}).get("causes") or ()]
+    return error_from_status(status, body.get("reason", ""), message[:MAX_MESSAGE], causes)
