@@ -4,7 +4,6 @@ from typing import Final, Literal, NamedTuple
 
 CONFIG_MAP: Final = "ConfigMap"
 SECRET: Final = "Secret"  # noqa: S105 - the name of a kind
-CONFIG_KINDS: Final = frozenset({CONFIG_MAP, SECRET})
 
 ConfigWatch = Literal["all", "configmaps", "off"]
 """The kinds that are watched. The right to watch Secrets is a right to read them."""
@@ -16,9 +15,23 @@ and a change of it would replace all pods of the cluster at once."""
 ABSENT_DIGEST: Final = ""
 """The digest of a missing object."""
 
+UNREAD_DIGEST: Final = "?"
+"""Stands for the digest of an object that has not been read yet, or that cannot be read."""
+
 
 class ConfigRef(NamedTuple):
     """A reference to a ConfigMap or Secret in the app's namespace."""
 
     kind: str
     name: str
+
+
+class ConfigObject(NamedTuple):
+    """A ConfigMap or Secret that may exist."""
+
+    namespace: str
+    reference: ConfigRef
+
+    def __str__(self) -> str:
+        """Return kind, namespace and name for a log line."""
+        return f"{self.reference.kind} {self.namespace}/{self.reference.name}"

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from selfhealing.api import names
-from selfhealing.api.config_refs import ABSENT_DIGEST
+from selfhealing.api.config_refs import ABSENT_DIGEST, UNREAD_DIGEST
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.render.references import hash_config_digests, required_references
@@ -15,8 +15,11 @@ def desired_config_hash(snapshot: AppSnapshot, spec: SelfHealingAppSpec) -> str:
     """Return the config hash for the pod template; empty without references.
 
     The live hash stays while an object is missing without which a pod cannot start, because new
-    pods would wait for it. So a Secret can be deleted and recreated.
+    pods would wait for it. So a Secret can be deleted and recreated. It also stays while an object
+    cannot be read: nobody knows whether it has changed.
     """
+    if UNREAD_DIGEST in snapshot.config_digests.values():
+        return _live_config_hash(snapshot)
     missing = {
         reference
         for reference, digest in snapshot.config_digests.items()

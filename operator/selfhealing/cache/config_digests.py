@@ -1,17 +1,23 @@
-"""The digests of ConfigMaps and Secrets, and the apps whose pods read them.
+"""The digests of the ConfigMaps and Secrets that apps refer to, and the apps whose pods read them.
 
-Contents are never kept: a digest is enough to detect a change.
+Contents are never kept: a digest is enough to detect a change. Of objects without a reference
+nothing is kept at all.
 """
 
 import hashlib
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from selfhealing.api.config_refs import ABSENT_DIGEST, SECRET, ConfigRef
+from selfhealing.api.config_refs import (
+    ABSENT_DIGEST,
+    SECRET,
+    UNREAD_DIGEST,
+    ConfigObject,
+    ConfigRef,
+)
 from selfhealing.cache.parse import parse_resource_version
 from selfhealing.cache.views import AppKey
 
@@ -24,25 +30,19 @@ NO_READERS: Final[frozenset[AppKey]] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class ConfigDigest:
-    """The identity of a ConfigMap or Secret, and a digest of its contents."""
+    """A digest of the contents of a ConfigMap or Secret, and the version that was read."""
 
-    key: AppKey
-    kind: str
-    uid: str
     resource_version: int
     digest: str
 
 
+ABSENT: Final = ConfigDigest(0, ABSENT_DIGEST)
+"""What is known of an object that does not exist."""
+
+
 def config_digest(raw: Json) -> ConfigDigest:
     """Compute the digest of a raw ConfigMap or Secret."""
-    meta, kind = raw["metadata"], raw["kind"]
-    return ConfigDigest(
-        key=AppKey(sys.intern(meta["namespace"]), meta["name"]),
-        kind=sys.intern(kind),
-        uid=meta["uid"],
-        resource_version=parse_resource_version(meta),
-        digest=_hash_contents(raw),
-    )
+    return ConfigDigest(parse_resource_version(raw["metadata"]), _hash_contents(raw))
 
 
 def _hash_contents(raw: Json) -> str:
@@ -59,62 +59,88 @@ def _hash_contents(raw: Json) -> str:
 
 
 class ConfigIndex:
-    """The digests of all watched ConfigMaps and Secrets, and the references of apps to them.
+    """The references of apps to ConfigMaps and Secrets, and the digests of these objects.
 
-    Objects without a reference are kept too, as an app may refer to them later.
+    An object is in the index for as long as an app refers to it.
     """
 
     def __init__(self) -> None:
-        self._digests: dict[tuple[str, ConfigRef], ConfigDigest] = {}
+        self._digests: dict[ConfigObject, ConfigDigest] = {}
         self._references: dict[AppKey, frozenset[ConfigRef]] = {}
-        self._readers: dict[tuple[str, ConfigRef], frozenset[AppKey]] = {}
-
-    # upsert and delete return the apps that read the object, if its contents have changed.
-
-    def upsert(self, view: ConfigDigest) -> frozenset[AppKey]:
-        """Store a digest, unless a newer version is stored."""
-        slot = view.key.namespace, ConfigRef(view.kind, view.key.name)
-        stored = self._digests.get(slot)
-        if stored is not None and stored.resource_version > view.resource_version:
-            return NO_READERS
-        self._digests[slot] = view
-        has_changed = stored is None or stored.digest != view.digest
-        return self._readers.get(slot, NO_READERS) if has_changed else NO_READERS
-
-    def delete(self, kind: str, key: AppKey, uid: str) -> frozenset[AppKey]:
-        """Remove a digest, if the UID of its object is ``uid``."""
-        slot = key.namespace, ConfigRef(kind, key.name)
-        stored = self._digests.get(slot)
-        if stored is None or stored.uid != uid:
-            return NO_READERS
-        del self._digests[slot]
-        return self._readers.get(slot, NO_READERS)
+        self._readers: dict[ConfigObject, frozenset[AppKey]] = {}
 
     def set_references(self, app: AppKey, references: frozenset[ConfigRef]) -> None:
         """Replace the references of an app."""
         previous = self._references.get(app, frozenset())
         for reference in previous - references:
-            slot = app.namespace, reference
-            remaining = self._readers.pop(slot) - {app}
+            target = ConfigObject(app.namespace, reference)
+            remaining = self._readers.pop(target) - {app}
             if remaining:
-                self._readers[slot] = remaining
+                self._readers[target] = remaining
+            else:
+                self._digests.pop(target, None)
         for reference in references - previous:
-            slot = app.namespace, reference
-            self._readers[slot] = self._readers.get(slot, NO_READERS) | {app}
+            target = ConfigObject(app.namespace, reference)
+            self._readers[target] = self._readers.get(target, NO_READERS) | {app}
         if references:
             self._references[app] = references
         else:
             self._references.pop(app, None)
 
-    def digests_for(self, app: AppKey) -> dict[ConfigRef, str]:
-        """Return the digest of each object that an app refers to; ABSENT_DIGEST if missing."""
+    def upsert(self, target: ConfigObject, digest: ConfigDigest) -> frozenset[AppKey]:
+        """Store what was read of an object, if an app refers to it.
+
+        Returns:
+            The apps that read the object, if its digest is new; else none.
+        """
+        readers = self._readers.get(target, NO_READERS)
+        if not readers:
+            return NO_READERS
+        stored = self._digests.get(target)
+        self._digests[target] = digest
+        return readers if stored is None or stored.digest != digest.digest else NO_READERS
+
+    def readers(self, target: ConfigObject) -> frozenset[AppKey]:
+        """Return the apps that refer to an object."""
+        return self._readers.get(target, NO_READERS)
+
+    def is_outdated(self, target: ConfigObject, resource_version: int) -> bool:
+        """Whether an app refers to the object, and the version that was read is an older one."""
+        stored = self._digests.get(target)
+        return target in self._readers and (
+            stored is None or stored.resource_version < resource_version
+        )
+
+    def find_unread(self, app: AppKey) -> Iterator[ConfigObject]:
+        """Iterate over the objects that an app refers to and that have not been read."""
+        for reference in self._references.get(app, ()):
+            target = ConfigObject(app.namespace, reference)
+            if target not in self._digests:
+                yield target
+
+    def find_existing(self, kind: str, namespace: str | None) -> set[ConfigObject]:
+        """Return the objects of a kind that existed when they were read.
+
+        Args:
+            kind: ConfigMap or Secret.
+            namespace: where; None for everywhere.
+        """
         return {
-            reference: stored.digest
-            if (stored := self._digests.get((app.namespace, reference)))
-            else ABSENT_DIGEST
-            for reference in self._references.get(app, ())
+            target
+            for target, stored in self._digests.items()
+            if target.reference.kind == kind
+            and namespace in {None, target.namespace}
+            and stored is not ABSENT
         }
 
-    def uids(self, kind: str) -> dict[str, AppKey]:
-        """Return namespace and name by UID of all objects of a kind, to compare with a list."""
-        return {view.uid: view.key for view in self._digests.values() if view.kind == kind}
+    def digests_for(self, app: AppKey) -> dict[ConfigRef, str]:
+        """Return the digest of each object that an app refers to.
+
+        ABSENT_DIGEST stands for a missing object, UNREAD_DIGEST for one that has not been read.
+        """
+        return {
+            reference: stored.digest
+            if (stored := self._digests.get(ConfigObject(app.namespace, reference)))
+            else UNREAD_DIGEST
+            for reference in self._references.get(app, ())
+        }

@@ -29,7 +29,9 @@ class AppSnapshot:
         kill_events: the kills of containers of ``pods`` and ``deleted_pods``.
         deleted_pods: deleted pods whose restarts are not yet counted in the status.
         config_digests: the digest of each ConfigMap and Secret whose change replaces the pods;
-            ABSENT_DIGEST for one that does not exist.
+            ABSENT_DIGEST for one that does not exist, UNREAD_DIGEST for one that cannot be read.
+        unwatched_kinds: the kinds, ConfigMap and Secret, of which the pods read an object but the
+            operator watches none, so that a change does not replace the pods.
     """
 
     app: AppView
@@ -38,6 +40,7 @@ class AppSnapshot:
     kill_events: tuple[ContainerKillEvent, ...] = ()
     deleted_pods: tuple[PodView, ...] = ()
     config_digests: Mapping[ConfigRef, str] = field(default_factory=dict)
+    unwatched_kinds: frozenset[str] = frozenset()
 
     @property
     def deployment(self) -> DeploymentView | None:

@@ -12,7 +12,6 @@ from typing import Final, TypeVar
 from cachetools import FIFOCache
 
 from selfhealing.api import names
-from selfhealing.api.config_refs import CONFIG_KINDS
 from selfhealing.cache.config_digests import ConfigIndex
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey, AppView, ChildView, ContainerKillEvent, PodView
@@ -32,7 +31,7 @@ class Store:
     """Apps, children, pods and kill Events. Not thread-safe: one event loop owns it.
 
     Attributes:
-        config_index: the digests of ConfigMaps and Secrets, and the apps that read them.
+        config_index: the ConfigMaps and Secrets that apps refer to, with their digests.
     """
 
     def __init__(self) -> None:
@@ -158,17 +157,19 @@ class Store:
         """Return the UIDs of all stored objects of a kind, to compare them with a list.
 
         Returns:
-            By UID the app of the object; of a ConfigMap or Secret its own namespace and name.
+            By UID the app of the object.
         """
         if kind == names.KIND:
             return {view.uid: key for key, view in self._apps.items()}
         if kind == "Pod":
             return dict(self._app_of_pod)
-        if kind in CONFIG_KINDS:
-            return self.config_index.uids(kind)
         return {
             children[kind].uid: key for key, children in self._children.items() if kind in children
         }
+
+    def has_pod(self, uid: str) -> bool:
+        """Whether a pod is known."""
+        return uid in self._app_of_pod
 
     def snapshot(self, key: AppKey) -> AppSnapshot | None:
         """Return all views of one app, in an order that does not depend on their arrival.

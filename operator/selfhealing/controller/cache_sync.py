@@ -1,7 +1,7 @@
 """Compares the cache with lists of metadata: is it complete, is an object stale, is a watch broken?
 
-kopf does not report when its first lists are complete, and after a watch has expired it does not
-report the objects that were deleted in the gap. Both are found by listing the metadata of all
+kopf does not report when its first lists are complete, and after a watch has expired no watch
+reports the objects that were deleted in the gap. Both are found by listing the metadata of all
 objects. A CRD that is removed and created again may be left without a watch: then the operator
 restarts.
 """
@@ -19,13 +19,7 @@ from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, NotFoundError, UnavailableError
 from selfhealing.kube.metrics import STALE_OBJECTS
-from selfhealing.kube.resources import (
-    APPS,
-    CONFIG_FIELD_SELECTORS,
-    PODS,
-    WATCHED_CHILDREN,
-    Resource,
-)
+from selfhealing.kube.resources import APPS, PODS, WATCHED_CHILDREN, Resource
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +47,8 @@ class CacheSync:
         store: Store,
         event_handlers: EventHandlers,
         namespaces: Sequence[str],
-        config_resources: Sequence[Resource] = (),
     ) -> None:
-        """Compare ``store`` in ``namespaces``; none means all.
-
-        ``config_resources`` are the watched ones of ConfigMap and Secret. Without their digests the
-        pods would be replaced at each start of the operator.
-        """
-        self._kinds = (*CACHED_RESOURCES, *config_resources)
+        """Compare ``store`` in ``namespaces``; none means all."""
         self._client = client
         self._store = store
         self._event_handlers = event_handlers
@@ -99,16 +87,15 @@ class CacheSync:
         """
         previously_missing: dict[str, set[str]] = {}
         while True:
-            listed = await self._list_uids()
-            try:
+            missing = await self._list_uids()
+            with suppress(TimeoutError):
                 async with asyncio.timeout(SYNC_ROUND_TIMEOUT):
-                    while self._find_missing(listed):  # noqa: ASYNC110 - once, at the start
+                    # What was delivered once is not missing when it is deleted later.
+                    while missing := self._find_missing(missing):  # noqa: ASYNC110 - at the start
                         await asyncio.sleep(SYNC_POLL_INTERVAL)
                     self._event_handlers.relisted.clear()  # those were the first lists
                     return
-            except TimeoutError:
-                missing = self._find_missing(listed)
-            if missing and missing == previously_missing:
+            if missing == previously_missing:
                 logger.error("ignoring objects that the watches do not deliver: %s", missing)
                 self._ignored_uids = set().union(*missing.values())
                 return
@@ -144,7 +131,9 @@ class CacheSync:
             BrokenWatchError: an object has been missing from the store for WATCH_TIMEOUT.
         """
         # Only objects that were stored before the list was made can be stale.
-        stored_before = {resource.kind: self._store.uids(resource.kind) for resource in self._kinds}
+        stored_before = {
+            resource.kind: self._store.uids(resource.kind) for resource in CACHED_RESOURCES
+        }
         listed = await self._list_uids()
         stale_objects: list[tuple[str, str, AppKey]] = [
             (kind, uid, key)
@@ -170,15 +159,16 @@ class CacheSync:
             raise BrokenWatchError(f"the watches do not deliver existing objects: {kinds}")
 
     async def _list_uids(self) -> dict[str, set[str]]:
-        return {resource.kind: await self._list_kind_uids(resource) for resource in self._kinds}
+        return {
+            resource.kind: await self._list_kind_uids(resource) for resource in CACHED_RESOURCES
+        }
 
     async def _list_kind_uids(self, resource: Resource) -> set[str]:
-        fields = CONFIG_FIELD_SELECTORS.get(resource.kind, "")
-        labels = "" if resource is APPS or fields else names.LABEL_APP
+        labels = "" if resource is APPS else names.LABEL_APP
         uids: set[str] = set()
         for namespace in self._namespaces:
             try:
-                async for item in self._client.list_metadata(resource, namespace, labels, fields):
+                async for item in self._client.list_metadata(resource, namespace, labels):
                     meta = item["metadata"]
                     if _is_cached(resource, meta):
                         uids.add(meta["uid"])

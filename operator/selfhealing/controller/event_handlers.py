@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from selfhealing.api import names
-from selfhealing.api.config_refs import CONFIG_KINDS
 from selfhealing.cache.child_views import CHILD_VIEWS
-from selfhealing.cache.config_digests import config_digest
 from selfhealing.cache.parse import (
     app_view,
     container_kill_event,
@@ -87,27 +85,16 @@ class EventHandlers:
         """Handle the kubelet's Event about a killed container."""
         if event["type"] == DELETED:
             return
+        # Anybody may write such Events: those of unknown pods must cost next to nothing.
+        if not self._store.has_pod((event["object"].get("involvedObject") or {}).get("uid", "")):
+            return
         view = container_kill_event(event["object"])
         key = self._store.upsert_kill_event(view) if view is not None else None
         if key is not None:
             self._enqueue(key)
 
-    def on_config(self, event: WatchEvent) -> None:
-        """Handle a ConfigMap or a Secret, of which only a digest is stored."""
-        view = config_digest(self._extract_object(event))
-        if event["type"] == DELETED:
-            readers = self._store.config_index.delete(view.kind, view.key, view.uid)
-        else:
-            readers = self._store.config_index.upsert(view)
-        for key in readers:
-            self._enqueue(key)
-
     def on_missing(self, kind: str, uid: str, key: AppKey) -> None:
         """Handle an object that is deleted although no watch has reported it."""
-        if kind in CONFIG_KINDS:
-            for reader in self._store.config_index.delete(kind, key, uid):
-                self._queue.add(reader)
-            return
         if kind == names.KIND:
             self._store.delete_app(key, uid)
         elif kind == "Pod":

@@ -1,36 +1,28 @@
-"""kopf's handlers: watches, login, startup, cleanup and the liveness probe.
+"""kopf's handlers: the watch of the apps, login, startup, cleanup and the liveness probe.
 
 Only level-triggered ``on.event`` handlers are used. A work queue replaces kopf's change handlers,
 which need patches, annotations and finalizers on the user's resource
-(docs/adr/0007-kopf-events-only.md).
+(docs/adr/0007-kopf-events-only.md). All other kinds are watched by reflectors, which hold no page
+of large objects and can ask for metadata alone (docs/adr/0021-reflectors-beside-kopf.md).
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 import kopf
 
-from selfhealing.api import names
-from selfhealing.controller.event_handlers import EventHandlers, WatchEvent
 from selfhealing.controller.manager import Manager
 from selfhealing.controller.settings import Settings
 from selfhealing.kube.credentials import build_connection_info
-from selfhealing.kube.resources import (
-    APPS,
-    CONFIG_FIELD_SELECTORS,
-    CONFIG_SOURCES,
-    EVENTS,
-    PODS,
-    WATCHED_CHILDREN,
-    Resource,
-)
+from selfhealing.kube.resources import APPS
 
 logger = logging.getLogger(__name__)
 
-LIST_PAGE_SIZE = 100
-"""Objects in one page of kopf's first lists: it limits the memory that a large cluster needs."""
+LIST_PAGE_SIZE = 10
+"""Apps in one page of kopf's list. kopf does not choose it by bytes, and an app may be 1.5 MiB
+large: a page then takes 15 MiB, as text once more, and as objects again."""
 
 WORKER_IDLE_TIMEOUT = 0.02
 """Seconds for which kopf's worker of an object waits for its next event.
@@ -60,35 +52,17 @@ class HandlerRegistry:
         kopf.on.cleanup(registry=registry)(self._on_cleanup)
         kopf.on.login(registry=registry)(self._on_login)
         kopf.on.probe(registry=registry, id="selfhealing")(self._on_probe)
-        self._register_watch(registry, APPS, EventHandlers.on_app)
-        for child in WATCHED_CHILDREN:
-            self._register_watch(registry, child, EventHandlers.on_child)
-        self._register_watch(registry, PODS, EventHandlers.on_pod)
-        self._register_watch(registry, EVENTS, EventHandlers.on_kill_event)
-        for source in CONFIG_SOURCES[settings.config_watch]:
-            self._register_watch(registry, source, EventHandlers.on_config)
+        kopf.on.event(APPS.group, APPS.version, APPS.plural, registry=registry, id=APPS.plural)(
+            self._on_app
+        )
 
-    def _register_watch(
-        self,
-        registry: kopf.OperatorRegistry,
-        resource: Resource,
-        method: Callable[[EventHandlers, WatchEvent], None],
-    ) -> None:
-        async def handler(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401 - kopf's kwargs
-            if self.manager is not None:
-                try:
-                    method(self.manager.event_handlers, event)
-                except Exception:
-                    # kopf does not retry events: the next event or list has the object again.
-                    logger.exception("could not handle an event of a %s", resource.kind)
-
-        kopf.on.event(
-            resource.group or "",
-            resource.version,
-            resource.plural,
-            registry=registry,
-            id=resource.plural,
-        )(handler)
+    async def _on_app(self, event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401 - kopf's kwargs
+        if self.manager is not None:
+            try:
+                self.manager.event_handlers.on_app(event)
+            except Exception:
+                # kopf does not retry events: the next event or list has the object again.
+                logger.exception("could not handle an event of a %s", APPS.kind)
 
     async def _on_startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
         configure_kopf(settings, self._settings)
@@ -136,19 +110,6 @@ def configure_kopf(settings: kopf.OperatorSettings, operator_settings: Settings)
     settings.networking.error_backoffs = (0.5, 1, 2, 3, 5, 5, 5)  # kopf's own ends in 13 and 21 s
     settings.process.ultimate_exiting_timeout = 10
     settings.persistence.diffbase_storage = _NoDiffBase()
-    for resource in (*WATCHED_CHILDREN, PODS):
-        settings.watching.label_selectors[_resource_selector(resource)] = names.LABEL_APP
-    settings.watching.field_selectors[_resource_selector(EVENTS)] = (
-        "involvedObject.kind=Pod,reason=Killing"
-    )
-    for resource in CONFIG_SOURCES[operator_settings.config_watch]:
-        settings.watching.field_selectors[_resource_selector(resource)] = CONFIG_FIELD_SELECTORS[
-            resource.kind
-        ]
-
-
-def _resource_selector(resource: Resource) -> tuple[str, str, str]:
-    return resource.group or "", resource.version, resource.plural
 
 
 def watched_namespaces(settings: Settings) -> Sequence[str]:

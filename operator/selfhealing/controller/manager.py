@@ -7,12 +7,14 @@ import signal
 import socket
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 
 from selfhealing import __version__
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.cache_sync import CacheSync
 from selfhealing.controller.child_sync import ChildSync
+from selfhealing.controller.config_reader import MAX_CONCURRENT_READS, ConfigReader
 from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.controller.http_endpoints import metrics_endpoint, startup_health_endpoint
 from selfhealing.controller.liveness import Heartbeat
@@ -22,6 +24,7 @@ from selfhealing.controller.reconciler import Reconciler
 from selfhealing.controller.recorder import EventRecorder
 from selfhealing.controller.remediator import Remediator
 from selfhealing.controller.settings import Settings, SettingsError
+from selfhealing.controller.watches import build_watches, count_watches
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.credentials import load_configuration, own_namespace
@@ -30,8 +33,12 @@ from selfhealing.kube.resources import CONFIG_SOURCES
 
 logger = logging.getLogger(__name__)
 
-SPARE_CONNECTIONS = 4
-"""Connections besides one for each worker: for Events, the Lease and lists."""
+SPARE_CONNECTIONS = 4 + MAX_CONCURRENT_READS
+"""Connections besides one for each worker and each watch: for Events, the Lease, lists, and the
+ConfigMaps and Secrets that are read."""
+KILL_EVENTS_TIMEOUT = 10.0
+"""Seconds that the start waits for the list of kill Events: without it, restarts from before the
+start cannot be attributed, but apps must not wait for longer."""
 
 MAX_NAMESPACE_SHARE = 0.75
 """The share of the workers that the apps of one namespace may occupy: its admission webhook may
@@ -42,7 +49,7 @@ class Manager:
     """All parts of the operator in one process.
 
     Attributes:
-        event_handlers: handle the events of kopf's watches.
+        event_handlers: handle the events of the watches.
         failure: the error that ended the operator; None after an ordinary stop.
     """
 
@@ -61,6 +68,16 @@ class Manager:
         self._optional_kinds = OptionalKinds(
             client, self._store, self.event_handlers, self._queue, namespaces, clock
         )
+        self._config_reader = ConfigReader(
+            client,
+            self._store.config_index,
+            self._queue,
+            CONFIG_SOURCES[settings.config_watch],
+            settings.debounce,
+        )
+        self._watches = build_watches(
+            client, self.event_handlers, self._config_reader, namespaces, settings.config_watch
+        )
         child_sync = ChildSync(client, self._store, self._optional_kinds)
         self._remediator = Remediator(client, self._store, self._queue, settings, clock)
         self._reconciler = Reconciler(
@@ -70,13 +87,11 @@ class Manager:
             self._recorder,
             child_sync,
             self._remediator,
+            self._config_reader,
             settings,
             clock,
         )
-        config_resources = CONFIG_SOURCES[settings.config_watch]
-        self._cache_sync = CacheSync(
-            client, self._store, self.event_handlers, namespaces, config_resources
-        )
+        self._cache_sync = CacheSync(client, self._store, self.event_handlers, namespaces)
         self._heartbeat = Heartbeat(self._queue, settings.stall_limit)
         self._metrics_endpoint = metrics_endpoint(
             settings.metrics_port,
@@ -94,8 +109,9 @@ class Manager:
     async def create(cls, settings: Settings, namespaces: Sequence[str]) -> "Manager":
         """Load the credentials and build the manager."""
         configuration = await load_configuration()
+        watches = count_watches(namespaces, settings.config_watch)
         client = Client(
-            configuration, settings.request_timeout, settings.workers + SPARE_CONNECTIONS
+            configuration, settings.request_timeout, settings.workers + SPARE_CONNECTIONS + watches
         )
         return cls(client, settings, namespaces)
 
@@ -138,15 +154,21 @@ class Manager:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._heartbeat.run())
                 tasks.create_task(self._recorder.run())
+                for reflector in self._watches.objects:
+                    tasks.create_task(reflector.run())
                 await self._cache_sync.wait_for_sync()
                 logger.info(
                     "selfhealing %s: caught up with %d apps", __version__, len(self._store.keys())
                 )
+                for reflector in (*self._watches.kill_events, *self._watches.configs):
+                    tasks.create_task(reflector.run())
+                await self._wait_for_kill_events()
                 if self._leader_elector is not None:
                     await self._leader_elector.acquire()
                     tasks.create_task(self._leader_elector.renew())
                 await self._optional_kinds.list_all()
                 tasks.create_task(self._optional_kinds.run())
+                tasks.create_task(self._config_reader.run())
                 self._is_reconciling = True
                 self._remediator.start_grace_period()
                 tasks.create_task(self._remediator.memory_metrics.run())
@@ -160,6 +182,12 @@ class Manager:
             )
             # Under `kopf run` a signal is the only way to make kopf stop its watches.
             signal.raise_signal(signal.SIGTERM)
+
+    async def _wait_for_kill_events(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(KILL_EVENTS_TIMEOUT):
+                for reflector in self._watches.kill_events:
+                    await reflector.listed.wait()
 
 
 def max_workers_of_namespace(workers: int) -> int:

@@ -217,7 +217,12 @@ def _refresh(io: AppIO, snapshot: AppSnapshot) -> AppSnapshot:
     is out of date.
     """
     latest = io.take_snapshot(snapshot.app.key) or snapshot
-    return replace(latest, app=snapshot.app, config_digests=snapshot.config_digests)
+    return replace(
+        latest,
+        app=snapshot.app,
+        config_digests=snapshot.config_digests,
+        unwatched_kinds=snapshot.unwatched_kinds,
+    )
 
 
 def _has_other_stable_revision(inputs: ReconcileInput) -> bool:

@@ -26,6 +26,7 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.child_sync import ChildSync
+from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.evaluate import Evaluation
 from selfhealing.controller.namespace_labels import NamespaceLabels
 from selfhealing.controller.reconcile_order import run_reconcile
@@ -36,7 +37,7 @@ from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube import metrics
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, AppDeletedError, ConflictError, NotFoundError
-from selfhealing.kube.resources import APPS, CONFIG_SOURCES
+from selfhealing.kube.resources import APPS
 from selfhealing.remediation.reconcile_input import (
     AnyInput,
     ReconcileInput,
@@ -80,6 +81,7 @@ class Reconciler:
         recorder: EventRecorder,
         child_sync: ChildSync,
         remediator: Remediator,
+        config_reader: ConfigReader,
         settings: Settings,
         clock: Callable[[], float],
     ) -> None:
@@ -91,9 +93,7 @@ class Reconciler:
         self._remediator = remediator
         self._status_interval = settings.status_interval
         self._time_scale = settings.healing_scale
-        self._watched_config_kinds = {
-            source.kind for source in CONFIG_SOURCES[settings.config_watch]
-        }
+        self._config_reader = config_reader
         self._clock = clock
         self._namespace_labels = NamespaceLabels(client, clock)
         self._last_written: dict[AppKey, float] = {}
@@ -136,7 +136,10 @@ class Reconciler:
         if snapshot is None or snapshot.app.deleting:
             self._forget_app(key)
             return UNCHANGED
-        snapshot, inputs = self._build_input(snapshot, namespace_labels)
+        built = self._build_input(snapshot, namespace_labels)
+        if built is None:
+            return UNCHANGED  # the reader enqueues the app
+        snapshot, inputs = built
         try:
             sync_result, is_written = await run_reconcile(
                 self, self._remediator, snapshot, inputs, datetime.now(UTC)
@@ -150,20 +153,26 @@ class Reconciler:
 
     def _build_input(
         self, snapshot: AppSnapshot, namespace_labels: Mapping[str, str] | None
-    ) -> tuple[AppSnapshot, AnyInput]:
-        """Read the spec and the status; track the ConfigMaps and Secrets that the spec reads."""
+    ) -> tuple[AppSnapshot, AnyInput] | None:
+        """Read the spec and the status; track the ConfigMaps and Secrets that the spec reads.
+
+        Returns:
+            The input; None until these objects have been read: without their digests the pods would
+            be replaced.
+        """
         key = snapshot.app.key
         try:
             spec = parse_spec(orjson.loads(snapshot.app.spec))
         except InvalidSpecError as error:
             return snapshot, build_invalid_spec_input(snapshot.app, str(error))
-        references = frozenset(
-            reference
-            for reference in tracked_references(spec)
-            if reference.kind in self._watched_config_kinds
+        references = tracked_references(spec)
+        if not self._config_reader.follow(key, references):
+            return None
+        snapshot = replace(
+            snapshot,
+            config_digests=self._store.config_index.digests_for(key),
+            unwatched_kinds=self._config_reader.find_unwatched_kinds(references),
         )
-        self._store.config_index.set_references(key, references)
-        snapshot = replace(snapshot, config_digests=self._store.config_index.digests_for(key))
         return snapshot, build_reconcile_input(snapshot, spec, self._time_scale, namespace_labels)
 
     # The steps of one reconcile: controller.reconcile_order.AppIO.

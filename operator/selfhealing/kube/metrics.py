@@ -53,6 +53,12 @@ EVENTS_DROPPED: Final = Counter(
     "Kubernetes Events that were not written: the queue was full or the API server refused them.",
     registry=REGISTRY,
 )
+WATCH_FAILURES: Final = Counter(
+    "selfhealing_watch_failures",
+    "Lists and watches that failed and were begun again, by kind (not those of the apps).",
+    ["kind"],
+    registry=REGISTRY,
+)
 STALE_OBJECTS: Final = Counter(
     "selfhealing_stale_objects_pruned",
     "Cached objects that a periodic list showed to be deleted, without a watch event.",

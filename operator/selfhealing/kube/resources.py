@@ -107,7 +107,8 @@ CONFIG_SOURCES: Final[Mapping[ConfigWatch, tuple[Resource, ...]]] = {
     "configmaps": (_WATCHED_CONFIG_MAPS,),
     "off": (),
 }
-"""By the setting ``config_watch``, the kinds that are watched to replace pods when one changes."""
+"""By the setting ``config_watch``, the kinds whose metadata is watched to replace pods when one
+changes. Those that an app refers to are read one by one. RBAC cannot grant metadata alone."""
 CONFIG_FIELD_SELECTORS: Final[Mapping[str, str]] = {
     CONFIG_MAP: f"metadata.name!={ROOT_CA_CONFIG_MAP}",
     SECRET: "type!=helm.sh/release.v1",

@@ -48,7 +48,7 @@ def evaluate_conditions(
     """Evaluate every condition; ``kubectl wait --for=condition=TYPE sha/NAME`` works for each."""
     return (
         ("Ready", _TRUE if summary.complete else _FALSE, summary.reason, summary.message),
-        _evaluate_reconciled(sync_result, paused=paused),
+        _evaluate_reconciled(snapshot, sync_result, paused=paused),
         _evaluate_job_progressing(assessment.job_run)
         if assessment.job_run
         else _evaluate_progressing(assessment.rollout, assessment.workload_kind),
@@ -105,7 +105,9 @@ def _build_condition(
     )
 
 
-def _evaluate_reconciled(sync_result: SyncResult, *, paused: bool) -> ConditionFields:
+def _evaluate_reconciled(
+    snapshot: AppSnapshot, sync_result: SyncResult, *, paused: bool
+) -> ConditionFields:
     if sync_result.errors:
         first = sync_result.errors[0]
         message = "; ".join(error.message for error in sync_result.errors)
@@ -117,7 +119,12 @@ def _evaluate_reconciled(sync_result: SyncResult, *, paused: bool) -> ConditionF
             "Paused",
             "spec.paused: the children are not reconciled",
         )
-    return "Reconciled", _TRUE, "ChildrenApplied", "every child matches the spec"
+    message = "every child matches the spec"
+    if snapshot.unwatched_kinds:
+        kinds = " and ".join(f"{kind}s" for kind in sorted(snapshot.unwatched_kinds))
+        message += f"; a change of {kinds} does not replace the pods: the operator does not "
+        message += "watch them (--config-watch)"
+    return "Reconciled", _TRUE, "ChildrenApplied", message
 
 
 def _evaluate_progressing(rollout: Rollout | None, workload: str) -> ConditionFields:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, ConfigRef
+from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, UNREAD_DIGEST, ConfigRef
 from selfhealing.api.spec import parse_spec
 from selfhealing.apply.config_hash import desired_config_hash
 from selfhealing.cache.snapshot import AppSnapshot
@@ -85,3 +85,11 @@ def test_a_deployment_s_manifest_may_be_empty() -> None:
     assert hash_config_digests({SETTINGS: ABSENT_DIGEST}) == desired_config_hash(
         replace(snapshot, children={"Deployment": bare}), REQUIRED_SPEC
     )
+
+
+def test_the_live_hash_stays_while_an_object_cannot_be_read() -> None:
+    """Nobody knows whether it has changed; a Deployment that is new gets its hash later."""
+    assert "0123" == desired_config_hash(
+        app_snapshot(UNREAD_DIGEST, HASHED_TEMPLATE), OPTIONAL_SPEC
+    )
+    assert "" == desired_config_hash(app_snapshot(UNREAD_DIGEST, None, "new"), OPTIONAL_SPEC)

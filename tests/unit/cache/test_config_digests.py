@@ -7,8 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, SECRET, ConfigRef
-from selfhealing.cache.config_digests import ConfigDigest, ConfigIndex, config_digest
+from selfhealing.api.config_refs import (
+    ABSENT_DIGEST,
+    CONFIG_MAP,
+    SECRET,
+    UNREAD_DIGEST,
+    ConfigObject,
+    ConfigRef,
+)
+from selfhealing.cache.config_digests import ABSENT, ConfigDigest, ConfigIndex, config_digest
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
@@ -81,13 +88,18 @@ class TestDigest:
         held: dict[str, Any] = {field: {"k": word} for field, word in words.items()}
         thing = builders.config(kind, **held)
         configs = ConfigIndex()
-        configs.upsert(config_digest(thing))
+        target = ConfigObject("shop", ConfigRef(kind, "settings"))
+        configs.set_references(KEY, frozenset({target.reference}))
+        configs.upsert(target, config_digest(thing))
         stored = pickle.dumps(vars(configs))
 
         assert b"settings" in stored
         for word in words.values():
             assert word.encode() not in stored
             assert b64encode(word.encode()) not in stored
+
+
+MAP, SECRET_OBJECT = ConfigObject("shop", CONFIG_MAP_REF), ConfigObject("shop", SECRET_REF)
 
 
 @pytest.fixture
@@ -100,75 +112,84 @@ def configs() -> ConfigIndex:
 
 
 def test_changes_return_the_readers(configs: ConfigIndex) -> None:
-    """The readers are returned when an object is added, changed or deleted."""
-    assert {KEY, OTHER} == configs.upsert(build_digest())
-    assert {KEY} == configs.upsert(build_digest(SECRET))
-    assert frozenset() == configs.upsert(build_digest(version=2, labels={"seen": "yes"}))
-    assert {KEY, OTHER} == configs.upsert(build_digest(version=3, data={"mode": "slow"}))
-    assert {KEY} == configs.delete(SECRET, AppKey("shop", "settings"), "uid-of-settings")
+    """The readers are returned when an object is first read, changed or deleted."""
+    assert {KEY, OTHER} == configs.upsert(MAP, build_digest())
+    assert {KEY} == configs.upsert(SECRET_OBJECT, build_digest(SECRET))
+    assert frozenset() == configs.upsert(MAP, build_digest(version=2, labels={"seen": "yes"}))
+    assert {KEY, OTHER} == configs.upsert(MAP, build_digest(version=3, data={"mode": "slow"}))
+    assert {KEY} == configs.upsert(SECRET_OBJECT, ABSENT)
     assert {
         CONFIG_MAP_REF: build_digest(data={"mode": "slow"}).digest,
         SECRET_REF: ABSENT_DIGEST,
     } == configs.digests_for(KEY)
 
 
-def test_names_are_those_of_a_namespace(configs: ConfigIndex) -> None:
-    """An object of the same name in another namespace does not count."""
-    assert frozenset() == configs.upsert(build_digest(namespace="bank"))
+def test_an_object_that_was_not_read_is_neither_there_nor_missing(configs: ConfigIndex) -> None:
+    """Its digest is unknown, whatever a watch has told of it."""
+    assert {CONFIG_MAP_REF: UNREAD_DIGEST} == configs.digests_for(OTHER)
+    assert {MAP} == set(configs.find_unread(OTHER))
+    assert configs.is_outdated(MAP, 0)
+
+    configs.upsert(MAP, ABSENT)
+
     assert {CONFIG_MAP_REF: ABSENT_DIGEST} == configs.digests_for(OTHER)
+    assert set() == set(configs.find_unread(OTHER))
+    assert configs.is_outdated(MAP, 1)
 
 
-def test_an_older_version_is_ignored(configs: ConfigIndex) -> None:
-    """An older version does not replace a newer one."""
-    configs.upsert(build_digest(version=5))
+def test_only_a_newer_version_has_to_be_read(configs: ConfigIndex) -> None:
+    """And only of an object that an app refers to."""
+    configs.upsert(MAP, build_digest(version=5))
 
-    assert frozenset() == configs.upsert(build_digest(version=4, data={"mode": "slow"}))
-    assert {CONFIG_MAP_REF: build_digest().digest} == configs.digests_for(OTHER)
-
-
-def test_a_recreated_object_stays(configs: ConfigIndex) -> None:
-    """The deletion of an earlier object of this name, or of an unknown one, changes nothing."""
-    configs.upsert(build_digest(version=5, uid="new"))
-
-    assert frozenset() == configs.delete(CONFIG_MAP, AppKey("shop", "settings"), "old")
-    assert frozenset() == configs.delete(CONFIG_MAP, AppKey("shop", "unknown"), "old")
-    assert {CONFIG_MAP_REF: build_digest().digest} == configs.digests_for(OTHER)
-    assert {"new": AppKey("shop", "settings")} == configs.uids(CONFIG_MAP)
-    assert {} == configs.uids(SECRET)
+    assert not configs.is_outdated(MAP, 5)
+    assert configs.is_outdated(MAP, 6)
+    assert not configs.is_outdated(ConfigObject("bank", CONFIG_MAP_REF), 6)
 
 
-def test_an_app_may_refer_to_others_later(configs: ConfigIndex) -> None:
-    """New references find objects that are already stored; removed ones no longer count."""
-    configs.upsert(build_digest(SECRET))
-    configs.set_references(OTHER, frozenset({SECRET_REF}))
+def test_nothing_is_kept_of_an_object_without_readers(configs: ConfigIndex) -> None:
+    """Neither of one that never had any, nor of one whose last reader is gone."""
+    stranger = ConfigObject("bank", CONFIG_MAP_REF)
 
-    assert {SECRET_REF: build_digest(SECRET).digest} == configs.digests_for(OTHER)
-    assert {KEY} == configs.upsert(build_digest())
-    assert {KEY, OTHER} == configs.upsert(build_digest(SECRET, version=2, data={}))
+    assert frozenset() == configs.upsert(stranger, build_digest())
+    assert set() == configs.find_existing(CONFIG_MAP, None)
 
+    configs.upsert(MAP, build_digest())
     configs.set_references(KEY, frozenset())
+
+    assert {MAP} == configs.find_existing(CONFIG_MAP, None)
+    assert {OTHER} == configs.readers(MAP)
+
     configs.set_references(OTHER, frozenset())
 
-    assert {} == configs.digests_for(KEY)
-    assert frozenset() == configs.upsert(build_digest(version=3, data={}))
+    assert set() == configs.find_existing(CONFIG_MAP, None)
+    assert ConfigIndex().__dict__ == configs.__dict__
+
+
+def test_those_that_exist_are_found_by_kind_and_namespace(configs: ConfigIndex) -> None:
+    """Missing ones are none of them."""
+    configs.upsert(MAP, build_digest())
+    configs.upsert(SECRET_OBJECT, ABSENT)
+
+    assert {MAP} == configs.find_existing(CONFIG_MAP, "shop")
+    assert set() == configs.find_existing(CONFIG_MAP, "bank")
+    assert set() == configs.find_existing(SECRET, None)
 
 
 def test_a_deleted_app_has_no_references() -> None:
     """The references of a deleted app are removed."""
     store = Store()
     store.upsert_app(app_view(builders.app()))
-    store.config_index.upsert(build_digest())
     store.config_index.set_references(KEY, frozenset({CONFIG_MAP_REF, SECRET_REF}))
+    store.config_index.upsert(MAP, build_digest())
     facts = store.snapshot(KEY)
 
     assert facts is not None
     assert {
         CONFIG_MAP_REF: build_digest().digest,
-        SECRET_REF: ABSENT_DIGEST,
+        SECRET_REF: UNREAD_DIGEST,
     } == facts.config_digests
-    assert {"uid-of-settings": AppKey("shop", "settings")} == store.uids(CONFIG_MAP)
 
     store.delete_app(KEY, builders.APP_UID)
 
     assert {} == store.config_index.digests_for(KEY)
-    assert frozenset() == store.config_index.upsert(build_digest(version=2, data={}))
+    assert frozenset() == store.config_index.readers(MAP)

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import pytest
 
-from selfhealing.api.config_refs import ConfigRef
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.cache_sync import (
@@ -21,7 +20,7 @@ from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import NotFoundError, UnavailableError
-from selfhealing.kube.resources import CONFIG_SOURCES, Resource
+from selfhealing.kube.resources import Resource
 from tests.unit import builders
 from tests.unit.controller.fake_loop import now
 from tests.unit.snapshots import KEY
@@ -42,13 +41,11 @@ class FakeApiServer:
         self.during_list: Callable[[], None] = lambda: None
         self.error: Exception | None = None
         self.requests: list[tuple[str, str | None, str]] = []
-        self.field_selectors: dict[str, str] = {}
 
     async def list_metadata(
-        self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
+        self, resource: Resource, namespace: str | None, labels: str = ""
     ) -> AsyncIterator[Json]:
         """Answer as Client.metadata does."""
-        self.field_selectors[resource.kind] = fields
         self.requests.append((resource.kind, namespace, labels))
         if self.error:
             raise self.error
@@ -73,7 +70,6 @@ class Harness:
         self,
         *objects: Json,
         namespaces: tuple[str, ...] = (),
-        config_resources: tuple[Resource, ...] = (),
     ) -> None:
         self.api_server = FakeApiServer(*objects)
         self.store = Store()
@@ -84,7 +80,6 @@ class Harness:
             self.store,
             self.event_handlers,
             namespaces,
-            config_resources,
         )
 
     def deliver_events(self, *objects: Json, kind: str | None = "ADDED") -> None:
@@ -297,6 +292,21 @@ async def test_what_is_deleted_meanwhile_does_not_hold_up_the_start() -> None:
     assert SYNC_ROUND_TIMEOUT + 2 * len(CACHED_RESOURCES) + 0.5 >= now()
 
 
+async def test_what_comes_and_goes_does_not_hold_up_the_start() -> None:
+    """In a busy cluster something is always deleted while another list is still under way."""
+    harness = Harness(*build_all_objects())
+    task = asyncio.create_task(harness.cache_sync.wait_for_sync())
+    await asyncio.sleep(len(CACHED_RESOURCES))
+    for manifest in build_all_objects():
+        await asyncio.sleep(1)
+        harness.deliver_events(manifest)
+        await asyncio.sleep(1)
+        harness.deliver_events(manifest, kind="DELETED")
+    await task
+
+    assert len(CACHED_RESOURCES) + 2 * len(build_all_objects()) + 0.2 >= now()
+
+
 async def test_what_never_comes_does_not_stop_the_operator(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -309,46 +319,3 @@ async def test_what_never_comes_does_not_stop_the_operator(
     assert "ignoring objects that the watches do not deliver: {'Pod': {'uid-of-web-abc-1'}}" in (
         caplog.text
     )
-
-
-async def test_the_start_waits_for_what_pods_are_configured_by() -> None:
-    """Else pods would be made anew at each start; of a list of all, the largest are left out."""
-    things = [builders.config(), builders.config("Secret", "password")]
-    harness = Harness(*things, config_resources=CONFIG_SOURCES["all"])
-    task = asyncio.create_task(harness.cache_sync.wait_for_sync())
-    await asyncio.sleep(10)
-
-    assert not task.done()
-
-    for manifest in things:
-        harness.event_handlers.on_config({"type": "ADDED", "object": manifest})
-    await task
-    assert "metadata.name!=kube-root-ca.crt" == harness.api_server.field_selectors["ConfigMap"]
-    assert "type!=helm.sh/release.v1" == harness.api_server.field_selectors["Secret"]
-    assert {"SelfHealingApp", "ConfigMap", "Secret"} == {
-        kind for kind, _, labels in harness.api_server.requests if not labels
-    }
-
-
-async def test_what_is_not_watched_is_not_listed() -> None:
-    """Nor is there a right to it."""
-    harness = Harness(
-        builders.config(), builders.config("Secret"), config_resources=CONFIG_SOURCES["configmaps"]
-    )
-    harness.event_handlers.on_config({"type": "ADDED", "object": builders.config()})
-    await harness.cache_sync.wait_for_sync()
-
-    assert "Secret" not in harness.api_server.field_selectors
-
-
-async def test_a_config_map_that_went_unseen_concerns_its_readers() -> None:
-    """The watch was down; who does not read it is left in peace."""
-    harness = Harness(builders.app(), config_resources=CONFIG_SOURCES["all"])
-    harness.deliver_events(builders.app())
-    harness.event_handlers.on_config({"type": "ADDED", "object": builders.config()})
-    harness.queue.done(await harness.queue.get())
-    harness.store.config_index.set_references(KEY, frozenset({ConfigRef("ConfigMap", "settings")}))
-
-    assert 1 == await harness.cache_sync.prune_stale_objects()
-    assert {} == harness.store.uids("ConfigMap")
-    assert KEY == await harness.queue.get()

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from selfhealing.api.config_refs import ConfigRef
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
+from selfhealing.controller import event_handlers as module
 from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.controller.workqueue import WorkQueue
 from tests.unit import builders
@@ -181,24 +181,17 @@ async def test_what_is_found_gone_is_worked_on_at_once(watched: Harness, thing: 
     assert {} == watched.store.uids(thing["kind"])
 
 
-async def test_a_config_map_is_news_for_its_readers(watched: Harness) -> None:
-    """When it comes, when what it holds changes, and when it goes; for others it is none."""
+async def test_a_killing_event_of_an_unknown_pod_is_not_even_parsed(
+    watched: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may write a thousand a second."""
+    parsed: list[Json] = []
+    monkeypatch.setattr(module, "container_kill_event", parsed.append)
+    watched.deliver_events(
+        builders.probe_kill_event("stranger-1", 5),
+        {"kind": "Event", "metadata": {}},
+        {"kind": "Event", "metadata": {}, "involvedObject": None},
+    )
 
-    def see(thing: Json, kind: str = "MODIFIED") -> None:
-        watched.event_handlers.on_config({"type": kind, "object": thing})
-
-    see(builders.config(data={"mode": "fast"}))
+    assert [] == parsed
     assert [] == await watched.drain_queue()
-
-    watched.store.config_index.set_references(KEY, frozenset({ConfigRef("ConfigMap", "settings")}))
-    see(builders.config(data={"mode": "fast"}, version=2, labels={"seen": "yes"}))
-    assert [] == await watched.drain_queue()
-
-    see(builders.config(data={"mode": "slow"}, version=3))
-    assert [(KEY, DEBOUNCE)] == await watched.drain_queue()
-
-    see(builders.config("Secret", data={"mode": "slow"}))
-    assert [] == await watched.drain_queue()
-
-    see(builders.config(data={"mode": "slow"}, version=4), kind="DELETED")
-    assert [(KEY, DEBOUNCE)] == await watched.drain_queue()

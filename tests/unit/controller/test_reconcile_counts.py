@@ -16,6 +16,7 @@ from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller import reconciler as module
 from selfhealing.controller.child_sync import ChildSync
+from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.optional_kinds import OptionalKinds
 from selfhealing.controller.reconciler import Reconciler
 from selfhealing.controller.recorder import EventRecorder
@@ -135,6 +136,7 @@ async def count_calls(
         recorder,
         ChildSync(api_server.client, store, optional_kinds),
         Remediator(api_server.client, store, queue, settings, now),
+        ConfigReader(api_server.client, store.config_index, queue, (), 0),
         settings,
         now,
     )

@@ -9,7 +9,15 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, SECRET, ConfigRef, ConfigWatch
+from selfhealing.api.config_refs import (
+    ABSENT_DIGEST,
+    CONFIG_MAP,
+    SECRET,
+    UNREAD_DIGEST,
+    ConfigObject,
+    ConfigRef,
+    ConfigWatch,
+)
 from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus, Remediation
 from selfhealing.api.spec import parse_spec
 from selfhealing.api.status import read_status
@@ -21,12 +29,15 @@ from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView
 from selfhealing.controller import reconciler as module
 from selfhealing.controller.child_sync import ChildSync
+from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.namespace_labels import CACHE_TTL
 from selfhealing.controller.reconciler import Reconciler
 from selfhealing.controller.recorder import EventRecorder
 from selfhealing.controller.remediator import Remediator
 from selfhealing.controller.settings import Settings
 from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.errors import UnavailableError
+from selfhealing.kube.resources import CONFIG_SOURCES
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.render.overrides import Overrides, template_revision
 from selfhealing.render.pod import build_pod_template
@@ -83,6 +94,13 @@ class Harness:
         self.during_sync: Callable[[], object] = lambda: None
         self.event_reasons: list[str] = []
         settings = Settings(healing_quiet=quiet, config_watch=watch)
+        self.config_reader = ConfigReader(
+            self.api_server.client,
+            self.store.config_index,
+            self.queue,
+            CONFIG_SOURCES[watch],
+            settings.debounce,
+        )
         self.reconciler = Reconciler(
             self.api_server.client,
             self.store,
@@ -90,6 +108,7 @@ class Harness:
             cast("EventRecorder", self),
             cast("ChildSync", self),
             Remediator(self.api_server.client, self.store, self.queue, settings, now),
+            self.config_reader,
             settings,
             now,
         )
@@ -111,17 +130,29 @@ class Harness:
     async def running_worker(self, seconds: float) -> AsyncIterator[None]:
         """Let a worker work for so long, from now on."""
         self.queue.add(KEY)
-        task = asyncio.create_task(self.reconciler.run_worker())
+        tasks = [
+            asyncio.create_task(self.reconciler.run_worker()),
+            asyncio.create_task(self.config_reader.run()),
+        ]
         await asyncio.sleep(seconds)
         try:
             yield
         finally:
-            task.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def run_worker(self, seconds: float = 3) -> None:
         """Let a worker work for so long."""
         async with self.running_worker(seconds):
             pass
+
+    def change_config(self, manifest: Json) -> None:
+        """Let a ConfigMap or Secret be so, and the watch of its metadata tell of it."""
+        self.api_server.put_object(manifest)
+        meta = manifest["metadata"]
+        target = ConfigObject(meta["namespace"], ConfigRef(manifest["kind"], meta["name"]))
+        self.config_reader.on_changed(target, int(meta["resourceVersion"]))
 
     def update_object(self, manifest: Json) -> None:
         """Let something be so, and the watch bring it."""
@@ -387,44 +418,85 @@ def build_config_map(mode: str, version: int = 1) -> Json:
 
 async def test_what_the_pods_read_is_followed_from_the_first_look() -> None:
     """What is there, what is not, and what comes later; what is not watched is left out."""
-    digest = config_digest(build_config_map("fast")).digest
+    digest, later = (config_digest(build_config_map(mode)).digest for mode in ("fast", "slow"))
     for watch, expected in (
         ("all", {SETTINGS: digest, PASSWORD: ABSENT_DIGEST}),
         ("configmaps", {SETTINGS: digest}),
         ("off", {}),
     ):
         harness = build_healthy_app(spec=READS, watch=watch)
-        harness.store.config_index.upsert(config_digest(build_config_map("fast")))
-        await harness.run_worker()
+        harness.change_config(build_config_map("fast"))
+        async with harness.running_worker(3):
+            assert expected == harness.config_digests[0]
+            harness.change_config(build_config_map("slow", version=2))
+            await asyncio.sleep(3)
 
-        assert expected == harness.config_digests[0]
-        readers = harness.store.config_index.upsert(
-            config_digest(build_config_map("slow", version=2))
-        )
-        assert (watch != "off") == (KEY in readers)
+        assert (expected and {**expected, SETTINGS: later}) == harness.config_digests[-1]
+        assert ("get Secret/password" in harness.api_server.requests) == (watch == "all")
+
+
+@pytest.mark.parametrize(
+    ("watch", "told"),
+    [("all", ""), ("configmaps", "a change of Secrets "), ("off", "of ConfigMaps and Secrets ")],
+)
+async def test_users_are_told_of_what_is_not_followed(watch: ConfigWatch, told: str) -> None:
+    """In the condition; it is written once, as it does not change."""
+    harness = build_healthy_app(spec=READS, watch=watch)
+    await harness.run_worker()
+    app = harness.api_server.objects_by_path["SelfHealingApp", builders.APP]
+    [message] = [c["message"] for c in app["status"]["conditions"] if c["type"] == "Reconciled"]
+    written = harness.api_server.write_requests()
+    await harness.run_worker()
+
+    assert told in message
+    assert bool(told) == ("does not replace the pods" in message)
+    assert written == harness.api_server.write_requests()
+
+
+async def test_pods_are_left_alone_until_their_configuration_is_known() -> None:
+    """The API server does not answer for a while: the app waits, then goes on with what it has."""
+    harness = build_healthy_app(spec=READS)
+    harness.change_config(build_config_map("fast"))
+    harness.api_server.errors["get ConfigMap"] = UnavailableError(503, "", "busy")
+    async with harness.running_worker(0.01):
+        assert [] == harness.config_digests
+
+        await asyncio.sleep(1)
+        assert {SETTINGS: UNREAD_DIGEST, PASSWORD: ABSENT_DIGEST} == harness.config_digests[-1]
+
+        del harness.api_server.errors["get ConfigMap"]
+        await asyncio.sleep(3)
+
+    digest = config_digest(build_config_map("fast")).digest
+    assert {SETTINGS: digest, PASSWORD: ABSENT_DIGEST} == harness.config_digests[-1]
 
 
 async def test_an_app_that_no_longer_follows_has_no_readers() -> None:
-    """Somebody has changed the spec."""
+    """Somebody has changed the spec: nothing is read for it any more."""
     harness = build_healthy_app(spec=READS)
     await harness.run_worker()
     harness.update_object(
         builders.app({**READS, "restartOnConfigChange": False}, generation=2, resourceVersion="9")
     )
     await harness.run_worker()
+    harness.api_server.requests.clear()
+    async with harness.running_worker(1):
+        harness.change_config(build_config_map("fast"))
+        await asyncio.sleep(3)
 
     assert {} == harness.config_digests[-1]
-    assert frozenset() == harness.store.config_index.upsert(config_digest(build_config_map("fast")))
+    assert "get ConfigMap/settings" not in harness.api_server.requests
 
 
 async def test_a_version_is_spoken_of_by_the_configuration_that_was_written() -> None:
     """It changes while the Deployment is written: that is for the next look."""
     harness = build_healthy_app(spec={**READS, "envFrom": READS["envFrom"][:1]})
-    harness.store.config_index.upsert(config_digest(build_config_map("fast")))
+    harness.change_config(build_config_map("fast"))
+    target = ConfigObject(builders.NAMESPACE, SETTINGS)
     harness.during_sync = lambda: harness.store.config_index.upsert(
-        config_digest(build_config_map("slow", version=2))
+        target, config_digest(build_config_map("slow", version=2))
     )
-    async with harness.running_worker(0.01):
+    async with harness.running_worker(0.1):
         reported_revision = harness.record.desired_revision
 
     spec = parse_spec({**READS, "envFrom": READS["envFrom"][:1]})

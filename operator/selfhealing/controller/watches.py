@@ -1,0 +1,87 @@
+"""The watches of the operator beside kopf's: what is selected, and who handles it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from selfhealing.api import names
+from selfhealing.api.config_refs import ConfigWatch as ConfigWatchSetting
+from selfhealing.controller.config_reader import ConfigReader, ConfigWatch
+from selfhealing.controller.event_handlers import EventHandlers
+from selfhealing.controller.reflector import EventHandlerFunc, Reflector
+from selfhealing.kube.client import Client, Selection
+from selfhealing.kube.resources import (
+    CONFIG_FIELD_SELECTORS,
+    CONFIG_SOURCES,
+    EVENTS,
+    PODS,
+    WATCHED_CHILDREN,
+)
+
+CHILDREN: Final = tuple(Selection(child, labels=names.LABEL_APP) for child in WATCHED_CHILDREN)
+LABELLED_PODS: Final = Selection(PODS, labels=names.LABEL_APP)
+KILL_EVENTS: Final = Selection(EVENTS, fields="involvedObject.kind=Pod,reason=Killing")
+MAX_LISTED_KILL_EVENTS: Final = 20_000
+"""Kill Events of the last hour that are read at the start, about 20 MB. They only attribute
+restarts from before the start; to list all that somebody may write in an hour could take longer
+than the API server keeps the version from which the watch goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watches:
+    """The reflectors of one operator.
+
+    Attributes:
+        objects: of the children and pods.
+        kill_events: of the kubelet's Events; to be started when the pods are known.
+        configs: of the metadata of ConfigMaps and Secrets.
+    """
+
+    objects: tuple[Reflector, ...]
+    kill_events: tuple[Reflector, ...]
+    configs: tuple[Reflector, ...]
+
+
+def select_configs(config_watch: ConfigWatchSetting) -> Iterator[Selection]:
+    """Iterate over the metadata that is watched with this setting."""
+    for resource in CONFIG_SOURCES[config_watch]:
+        fields = CONFIG_FIELD_SELECTORS[resource.kind]
+        yield Selection(resource, fields=fields, metadata_only=True)
+
+
+def count_watches(namespaces: Sequence[str], config_watch: ConfigWatchSetting) -> int:
+    """Return the number of connections that the watches keep open."""
+    selections = (*CHILDREN, LABELLED_PODS, KILL_EVENTS, *select_configs(config_watch))
+    return len(selections) * max(1, len(namespaces))
+
+
+def build_watches(
+    client: Client,
+    event_handlers: EventHandlers,
+    config_reader: ConfigReader,
+    namespaces: Sequence[str],
+    config_watch: ConfigWatchSetting,
+) -> Watches:
+    """Build the reflectors for ``namespaces``, none means all; nothing is started."""
+    on_child = EventHandlerFunc(event_handlers.on_child)
+    on_pod = EventHandlerFunc(event_handlers.on_pod)
+    on_kill_event = EventHandlerFunc(event_handlers.on_kill_event)
+    places: Sequence[str | None] = namespaces or (None,)
+    return Watches(
+        objects=tuple(
+            Reflector(client, selection, place, on_pod if selection is LABELLED_PODS else on_child)
+            for selection in (*CHILDREN, LABELLED_PODS)
+            for place in places
+        ),
+        kill_events=tuple(
+            Reflector(client, KILL_EVENTS, place, on_kill_event, MAX_LISTED_KILL_EVENTS)
+            for place in places
+        ),
+        configs=tuple(
+            Reflector(
+                client, selection, place, ConfigWatch(config_reader, selection.resource.kind, place)
+            )
+            for selection in select_configs(config_watch)
+            for place in places
+        ),
+    )
