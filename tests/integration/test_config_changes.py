@@ -30,8 +30,8 @@ UNCHANGED_SECONDS = 2.0
 
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
-    """Healing in a twentieth of the time."""
-    return {"SELFHEALING_HEALING_SCALE": "0.05"}
+    """Healing in a twentieth of the time; Secrets are followed, which is not the default."""
+    return {"SELFHEALING_HEALING_SCALE": "0.05", "SELFHEALING_CONFIG_WATCH": "all"}
 
 
 def apply_config_map(
@@ -277,8 +277,8 @@ def crash_pods(space: AppNamespace, kubelet: FakeKubelet, name: str, good_hash: 
                 kubelet.report_back_off(pod["metadata"]["name"])
 
 
-@pytest.mark.parametrize("watch", ["configmaps", "off"])
-def test_without_the_right_to_secrets(kube: KubeClient, tmp_path: Path, watch: ConfigWatch) -> None:
+@pytest.mark.parametrize("watch", ["all", "configmaps", "off"])
+def test_the_rights_of_the_setting(kube: KubeClient, tmp_path: Path, watch: ConfigWatch) -> None:
     """With exactly the rights of the setting: what may not be read is not followed."""
     with temporary_namespace(kube, "test-no-secrets") as where:
         space = AppNamespace(kube, where)
@@ -295,7 +295,10 @@ def test_without_the_right_to_secrets(kube: KubeClient, tmp_path: Path, watch: C
             sources = [{"configMapRef": {"name": "settings"}}, {"secretRef": {"name": "password"}}]
             first = create_app_with_hash(space, "app", envFrom=sources)
             apply_secret(space, "password", word="after")
-            require_same_pods(space, "app")
+            if watch == "all":
+                first = wait_for_new_hash(space, "app", first)
+            else:
+                require_same_pods(space, "app")
             apply_config_map(space, "settings", mode="slow")
             if watch == "off":
                 require_same_pods(space, "app")

@@ -318,10 +318,11 @@ class SelfHealingAppSpec(SpecModel):
     """Which remediations are allowed, and how many of them."""
 
     restart_on_config_change: bool = True
-    """True: a change of a ConfigMap or Secret that the pods read is rolled out; no Job is rerun.
+    """True: a change of a ConfigMap that the pods read is rolled out; no Job is rerun.
 
-    False is for an app that reloads its files itself, or that another controller restarts. New
-    values of `env` and `envFrom` then reach a pod when it is replaced.
+    A change of a Secret is rolled out only if the operator is installed with the right to read
+    Secrets. False is for an app that reloads its files itself, or that another controller
+    restarts. New values of `env` and `envFrom` then reach a pod when it is replaced.
     """
 
     paused: bool = False

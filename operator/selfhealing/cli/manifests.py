@@ -68,7 +68,7 @@ def build_rbac_rules(resources: Iterable[Resource]) -> list[Json]:
 def build_manifests(
     image: str,
     namespaces: Sequence[str],
-    watch: ConfigWatch = "all",
+    watch: ConfigWatch = "configmaps",
     *,
     metrics_auth: MetricsAuth = "off",
     has_admission_policies: bool = True,
@@ -312,7 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--config-watch",
         choices=tuple(CONFIG_SOURCES),
-        default="all",
+        default=Settings.model_fields["config_watch"].default,
         help="replace pods when these kinds change; the operator gets no right to read the others",
     )
     parser.add_argument(

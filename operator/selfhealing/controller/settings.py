@@ -96,9 +96,9 @@ class Settings(BaseModel):
         description="How long after its start the operator begins no healing, times the scale.",
     )
     config_watch: ConfigWatch = Field(
-        default="all",
-        description="What replaces the pods that read it when it changes: all (ConfigMaps and "
-        "Secrets), configmaps, off. What is left out is not read and needs no right.",
+        default="configmaps",
+        description="What replaces the pods that read it when it changes: configmaps, all "
+        "(ConfigMaps and Secrets), off. What is left out is not read and needs no right.",
     )
     stall_limit: float = Field(
         default=30, ge=5, description="A loop or a queue this far behind fails the liveness probe."

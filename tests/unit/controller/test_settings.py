@@ -21,7 +21,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "lease_renew": ("3", 3.0),
     "healing_scale": ("0.01", 0.01),
     "healing_quiet": ("0", 0.0),
-    "config_watch": ("configmaps", "configmaps"),
+    "config_watch": ("all", "all"),
     "stall_limit": ("90", 90.0),
     "metrics_port": ("9000", 9000),
     "metrics_auth": ("token", "token"),
