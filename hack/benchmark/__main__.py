@@ -18,9 +18,10 @@ from hack.benchmark import (
     latency,
     operator_process,
     report,
+    tenants,
 )
 from hack.benchmark.api_client import AsyncKubeClient
-from hack.benchmark.plan import BenchmarkPlan, parse_arguments
+from hack.benchmark.plan import SECONDS_OF_TENANTS, BenchmarkPlan, parse_arguments
 from hack.benchmark.preflight import (
     ClusterNotReadyError,
     require_fake_nodes,
@@ -59,9 +60,20 @@ class Benchmark:
 
     async def run(self) -> None:
         """Measure all figures of the plan."""
+        async with temporary_namespace(self._api, "probe") as where:
+            await require_no_other_operator(self._api, apps.build_app(where, "probe"))
+        if set(self._plan.figures) != {"f"}:
+            await self._choose_concurrency()
+        if "a" in self._plan.figures:
+            for count in self._plan.apps:
+                await self._run_convergence(count)
+        if self._plan.wants_fleet:
+            await self._run_fleet()
+        if "f" in self._plan.figures:
+            await self._run_tenants()
+
+    async def _choose_concurrency(self) -> None:
         with self._progress.step("trying the raw loop at several concurrencies", 60):
-            async with temporary_namespace(self._api, "probe") as where:
-                await require_no_other_operator(self._api, apps.build_app(where, "probe"))
             self._concurrency, rates = await convergence.measure_concurrencies(self._api)
         self.results["width"] = self._concurrency
         self.results["ratesByWidth"] = rates
@@ -69,11 +81,6 @@ class Benchmark:
         self._progress.print_result(
             f"apps a second by concurrency: {tried}; taken: {self._concurrency}"
         )
-        if "a" in self._plan.figures:
-            for count in self._plan.apps:
-                await self._run_convergence(count)
-        if set(self._plan.figures) - {"a"}:
-            await self._run_fleet()
 
     async def _run_convergence(self, count: int) -> None:
         names = apps.list_app_names(count)
@@ -124,6 +131,14 @@ class Benchmark:
                     price = await app_fleet.measure_relist_cost(where, plan.fleet, share)
                     idle["relistCpuSeconds"] = round(price, 3)
                     idle["relistIntervalSeconds"] = app_fleet.DEFAULT_RELIST_INTERVAL
+
+    async def _run_tenants(self) -> None:
+        plan = self._plan
+        title = f"(f) {plan.tenants} namespaces, {plan.fat_objects} ConfigMaps and Secrets of 1 MiB"
+        await self._progress.wait_for_quiet_machine(title)
+        load = tenants.TenantLoad(plan.tenants, plan.fat_objects)
+        with self._progress.step(title, SECONDS_OF_TENANTS):
+            self.results["tenants"] = await tenants.measure_tenants(self._api, load)
 
     async def _measure_memory(self, running: OperatorProcess, where: str) -> None:
         present = 0

@@ -1,7 +1,7 @@
 ##@ Measure
 
 .PHONY: bench
-bench: cluster ## The benchmark: a table and .artifacts/bench.json (N=300,500 FLEET=1000 REPS=3 ONLY=abcde)
+bench: cluster ## The benchmark: a table and .artifacts/bench.json (N=300,500 FLEET=1000 REPS=3 ONLY=abcdef)
 	@$(MAKE) cluster-kwok N=10
 	@$(MAKE) crd-apply
 	@$(MAKE) quiet

@@ -130,6 +130,21 @@ async def measure_latencies(
     return latencies
 
 
+async def measure_single_app(
+    api: AsyncKubeClient, namespace: str, *, changes: int, interval: float
+) -> Latencies:
+    """Measure single changes of the only app of a namespace, ``interval`` seconds apart."""
+    latencies = Latencies()
+    async with _watch_statuses(api, namespace) as statuses:
+        changer = PodChanger(api, namespace, statuses)
+        [name] = await changer.find_apps()
+        for _ in range(changes):
+            for ready_pods in (1, 2):
+                await changer.change_pod(name, latencies, pod=1, ready_pods=ready_pods)
+                await asyncio.sleep(interval)
+    return latencies
+
+
 async def measure_baseline(
     api: AsyncKubeClient, namespace: str, *, bursts: int, burst: int, concurrency: int
 ) -> Latencies:

@@ -3,13 +3,14 @@
 import argparse
 from dataclasses import dataclass
 
-FIGURES = "abcde"
+FIGURES = "abcdef"
 
 SECONDS_AN_APP_RAW = 0.09
 SECONDS_AN_APP_OPERATED = 0.11
 SECONDS_AN_APP_REMOVED = 0.09
 """Measured on two cores; used for the estimate only."""
 SECONDS_A_RUN = 12.0
+SECONDS_OF_TENANTS = 400.0
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class BenchmarkPlan:
     bursts: int
     burst: int
     idle: float
+    tenants: int
+    fat_objects: int
     figures: str
 
     @property
@@ -34,15 +37,22 @@ class BenchmarkPlan:
     @property
     def max_apps(self) -> int:
         """The largest number of apps at the same time."""
-        wants_fleet = bool(set(self.figures) - {"a"})
-        return max([*(self.apps if "a" in self.figures else ()), self.fleet if wants_fleet else 1])
+        return max(
+            [*(self.apps if "a" in self.figures else ()), self.fleet if self.wants_fleet else 1]
+        )
+
+    @property
+    def wants_fleet(self) -> bool:
+        """Whether a figure needs a fleet of apps."""
+        return bool(set(self.figures) & set("bcde"))
 
     def estimate_seconds(self) -> float:
         """Estimate the whole run."""
         return sum(
             [
                 self.estimate_convergence_seconds() if "a" in self.figures else 0.0,
-                self.estimate_fleet_seconds() if set(self.figures) - {"a"} else 0.0,
+                self.estimate_fleet_seconds() if self.wants_fleet else 0.0,
+                SECONDS_OF_TENANTS if "f" in self.figures else 0.0,
             ]
         )
 
@@ -86,6 +96,12 @@ def parse_arguments(arguments: list[str]) -> BenchmarkPlan:
     parser.add_argument("--restarts", type=int, default=3, help="restarts of figure (d)")
     parser.add_argument("--singles", type=int, default=300, help="single changes of figure (b)")
     parser.add_argument("--idle", type=float, default=60, help="idle seconds of figure (c)")
+    parser.add_argument(
+        "--tenants", type=int, default=200, help="namespaces of other teams, figure (f)"
+    )
+    parser.add_argument(
+        "--fat-objects", type=int, default=100, help="ConfigMaps and Secrets of 1 MiB, figure (f)"
+    )
     parser.add_argument("--figures", default=FIGURES, help="which figures, such as ac")
     options = parser.parse_args(arguments)
     apps = tuple(int(part) for part in options.apps.split(","))
@@ -99,5 +115,7 @@ def parse_arguments(arguments: list[str]) -> BenchmarkPlan:
         bursts=3,
         burst=min(50, fleet),
         idle=options.idle,
+        tenants=options.tenants,
+        fat_objects=options.fat_objects,
         figures="".join(figure for figure in FIGURES if figure in options.figures),
     )

@@ -1,7 +1,8 @@
 """A service account for a test, with exactly the permissions that the test gives it."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 
 from hack.testkit.kube_client import KUBECONFIG, Json, KubeClient
 from selfhealing.kube.resources import (
+    CLUSTER_SCOPED,
     LEASES,
     SERVED_NAMESPACE,
     Resource,
@@ -21,7 +23,7 @@ Permission = tuple[str, str, str]
 
 def list_operator_permissions(
     resources: Iterable[Resource] = (
-        *namespace_scoped_resources("all"),
+        *namespace_scoped_resources("configmaps"),
         SERVED_NAMESPACE,
         LEASES,
     ),
@@ -70,6 +72,46 @@ def create_service_account(
     answer = kube.http.session.post(url, json=request, timeout=20)
     assert answer.ok, answer.text
     return _write_kubeconfig(answer.json()["status"]["token"], folder / f"{name}.kubeconfig")
+
+
+@contextmanager
+def allow_reading_everywhere(
+    kube: KubeClient, namespace: str, name: str, resources: Iterable[Resource]
+) -> Iterator[None]:
+    """Let a service account of ``namespace`` read ``resources`` in the whole cluster meanwhile."""
+    role = f"{namespace}-{name}"
+    api_group = "rbac.authorization.k8s.io"
+    read_verbs = {"get", "list", "watch"}
+    objects: list[Json] = [
+        {
+            "apiVersion": f"{api_group}/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": role},
+            "rules": [
+                {
+                    "apiGroups": [resource.group],
+                    "resources": [resource.plural],
+                    "verbs": sorted(resource.verbs & read_verbs),
+                }
+                for resource in (*resources, *CLUSTER_SCOPED)
+                if resource.verbs & read_verbs
+            ],
+        },
+        {
+            "apiVersion": f"{api_group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": role},
+            "roleRef": {"apiGroup": api_group, "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        },
+    ]
+    for manifest in objects:
+        kube.create(manifest)
+    try:
+        yield
+    finally:
+        for manifest in objects:
+            kube.delete(manifest["kind"], "", role)
 
 
 def set_permissions(

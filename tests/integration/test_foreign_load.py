@@ -1,0 +1,152 @@
+"""What no app refers to costs the operator nothing, however large it is and however much there is.
+
+The objects are in the served namespace: to the operator they are strangers' as long as no app
+names them.
+"""
+
+import uuid
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from hack.testkit.kube_client import Json, KubeClient, temporary_namespace
+from hack.testkit.namespace import UNSCHEDULABLE, AppNamespace
+from hack.testkit.operator_process import run_operator
+from hack.testkit.wait import eventually
+from selfhealing.api import names
+
+MIB = 2**20
+FAT_OBJECTS = 30
+"""ConfigMaps, as many Secrets and as many pods: the operator held all of them at its start."""
+MAX_GROWTH = 40 * MIB
+"""More of the peak than without them: a page of metadata, and noise."""
+EVENTS = 300
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, str]:
+    """Everything is watched that can be."""
+    return {"SELFHEALING_CONFIG_WATCH": "all", "SELFHEALING_HEALING_QUIET": "3600"}
+
+
+def measure_start(
+    namespace: str, log: Path, settings: dict[str, str], space: AppNamespace, app: str
+) -> int:
+    """Start an operator, let it reconcile a new app; return its peak memory in bytes."""
+    with run_operator([namespace], log, settings=settings) as operator:
+        space.create_app(app, **UNSCHEDULABLE)
+        space.wait_until_reconciled(app)
+        return operator.read_memory().peak
+
+
+def build_fat_objects(namespace: str, number: int) -> list[Json]:
+    """Return a ConfigMap, a Secret and a pod that are as large as the API server allows."""
+    meta = {"name": f"fat-{number}", "namespace": namespace}
+    annotations = {"tenant.example/notes": "x" * 250 * 1024}
+    content = "x" * (MIB * 3 // 4)
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {**meta, "annotations": annotations},
+            "data": {"content": content},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": meta,
+            "data": {"content": b64encode(content.encode()).decode()},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                **meta,
+                "labels": {names.LABEL_APP: "stranger"},
+                "annotations": annotations,
+            },
+            "spec": {
+                "schedulingGates": [{"name": "tenant.example/never"}],
+                "containers": [
+                    {
+                        "name": "app",
+                        "image": "registry.example/app:1",
+                        "env": [{"name": "FAT", "value": "x" * (MIB // 2)}],
+                    }
+                ],
+            },
+        },
+    ]
+
+
+def build_kill_event(namespace: str, number: int) -> Json:
+    """Return an Event as the kubelet's, of a pod that nobody knows."""
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": f"kill-{number}", "namespace": namespace},
+        "regarding": {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "namespace": namespace,
+            "name": f"stranger-{number}",
+            "uid": str(uuid.uuid4()),
+        },
+        "reason": "Killing",
+        "type": "Normal",
+        "note": "Container app failed liveness probe, will be restarted",
+        "action": "Kill",
+        "reportingController": "kubelet",
+        "reportingInstance": "kubelet-node",
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+    }
+
+
+def test_fat_objects_of_strangers_cost_no_memory(
+    kube: KubeClient, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """The operator starts among them, with the memory that it needs without them."""
+    with temporary_namespace(kube, "test-strangers") as where:
+        space, log = AppNamespace(kube, where), tmp_path / "log"
+        before = measure_start(where, log, settings, space, "first")
+        for number in range(FAT_OBJECTS):
+            for manifest in build_fat_objects(where, number):
+                kube.create(manifest)
+        for number in range(EVENTS):
+            kube.create(build_kill_event(where, number))
+        after = measure_start(where, log, settings, space, "second")
+
+        assert after - before <= MAX_GROWTH, f"{before / MIB:.0f} MiB, then {after / MIB:.0f} MiB"
+
+
+def test_fat_objects_that_come_while_the_operator_runs(
+    kube: KubeClient, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """An app that reads one of them follows it; the others are not even read."""
+    with temporary_namespace(kube, "test-strangers") as where:
+        space = AppNamespace(kube, where)
+        with run_operator([where], tmp_path / "log", settings=settings) as operator:
+            reads = [{"configMapRef": {"name": "fat-0", "optional": True}}]
+            space.create_app("reader", **UNSCHEDULABLE, envFrom=reads)
+            space.wait_until_reconciled("reader")
+            first = get_config_hash(space, "reader")
+            before, gets = operator.read_memory().peak, operator.count_requests()["get ConfigMap"]
+            for number in range(FAT_OBJECTS):
+                for manifest in build_fat_objects(where, number):
+                    kube.create(manifest)
+            eventually(
+                lambda: get_config_hash(space, "reader") != first,
+                description="the reader's pods are replaced",
+            )
+
+            assert operator.read_memory().peak - before <= MAX_GROWTH
+            assert 1 == operator.count_requests()["get ConfigMap"] - gets
+            assert not operator.count_requests()["get Secret"]
+
+
+def get_config_hash(space: AppNamespace, name: str) -> str:
+    """Return the config hash in the Deployment's pod template."""
+    annotations = space.get_deployment(name)["spec"]["template"]["metadata"]["annotations"]
+    config_hash: str = annotations["selfhealing.dev/config"]
+    return config_hash
