@@ -130,8 +130,9 @@ class Reflector:
                             self._handle(event)
             except UnavailableError as error:
                 failure = error
-            if clock() - started >= STABLE_SECONDS:
-                self._backoff.forget(None)
+            finally:
+                if clock() - started >= STABLE_SECONDS:
+                    self._backoff.forget(None)
             await self._wait(failure)
 
     async def _wait(self, error: ApiError | None) -> None:

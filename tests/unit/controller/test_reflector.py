@@ -245,6 +245,18 @@ async def test_a_watch_that_lasted_forgets_the_failures() -> None:
     assert last - before_last <= STABLE_SECONDS + 1 + BACKOFF_INITIAL
 
 
+async def test_a_watch_that_expires_after_long_is_listed_again_soon() -> None:
+    """However often that happens in the life of the operator."""
+    old = ExpiredError(410, "Expired", "old")
+    harness = Harness([[page("a")]] * 20, [[STABLE_SECONDS + 1, old]] * 19)
+    await harness.run(20 * (STABLE_SECONDS + 1 + BACKOFF_INITIAL))
+
+    assert [20, 20] == [
+        sum(request.startswith(verb) for request in harness.server.asked)
+        for verb in ("list", "watch")
+    ]
+
+
 async def test_an_object_that_cannot_be_handled_stops_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
