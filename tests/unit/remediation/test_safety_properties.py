@@ -491,9 +491,10 @@ class SafetyProperties(RuleBasedStateMachine):
             assert after.memory_in_template or not before.memory_in_template
 
     def check_bad_revision_replaced(self, record: HealingStatus) -> None:
-        """A faulty revision is replaced if there is a stable revision.
+        """A faulty revision is replaced if there is a stable revision without that fault.
 
-        An exception is DependencyDown: all its pods became not ready at once.
+        An exception is DependencyDown: all its pods became not ready at once. If the stable
+        revision has become faulty, too, the cause is not the new revision.
         """
         has_shared_cause = DiagnosisType.DEPENDENCY_DOWN in {
             diagnosis.type for diagnosis in record.diagnoses
@@ -504,6 +505,7 @@ class SafetyProperties(RuleBasedStateMachine):
             record.blocked_reason is not BlockedReason.NO_REMEDIATION
             or not is_bad
             or stable_template is None
+            or self.cluster.image_faults.get(stable_template.image)
             or has_shared_cause
         ):
             return
