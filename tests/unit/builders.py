@@ -153,6 +153,8 @@ def pod(
 ) -> Json:
     """Return a pod; by default it is ready if all its containers are.
 
+    It belongs to the ReplicaSet of its pod-template-hash; without one, give ``ownerReferences``.
+
     ``memory_limit`` is the memory limit in its spec, ``applied_memory_limit`` that in its status.
     Its name has the pod-template-hash: ``abc`` in ``web-abc-1``.
     """
@@ -183,6 +185,7 @@ def pod(
             if labels is None
             else dict(labels),
             **({} if created is None else {"creationTimestamp": iso(created)}),
+            "ownerReferences": [controller_reference("ReplicaSet", replica_set_uid(name))],
             **meta,
         },
         "spec": {
@@ -208,6 +211,56 @@ def pod(
             "containerStatuses": [{**s, **_limits(applied_memory_limit)} for s in statuses],
             "initContainerStatuses": list(init),
             **(status or {}),
+        },
+    }
+
+
+def replica_set_uid(pod_name: str) -> str:
+    """Return the UID of the ReplicaSet of a pod with this name."""
+    return f"uid-of-web-{pod_name.split('-')[1]}"
+
+
+def controller_reference(kind: str, uid: str, *, name: str = "") -> Json:
+    """Return the owner reference to a controller."""
+    group = {"ReplicaSet": "apps/v1", "Deployment": "apps/v1", "Job": "batch/v1"}
+    return {
+        "apiVersion": group.get(kind, "example.com/v1"),
+        "kind": kind,
+        "name": name or uid.removeprefix("uid-of-"),
+        "uid": uid,
+        "controller": True,
+    }
+
+
+def app_reference(uid: str = APP_UID) -> Json:
+    """Return the owner reference of a pod that was isolated from the app."""
+    return {
+        "apiVersion": "selfhealing.dev/v1alpha1",
+        "kind": "SelfHealingApp",
+        "name": APP,
+        "uid": uid,
+    }
+
+
+def replica_set(
+    uid: str = "uid-of-web-abc",
+    *,
+    deployment_uid: str = "uid-of-Deployment",
+    version: int = 1,
+    **meta: Any,  # noqa: ANN401 - JSON
+) -> Json:
+    """Return a ReplicaSet of the app's Deployment."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "namespace": NAMESPACE,
+            "name": uid.removeprefix("uid-of-"),
+            "uid": uid,
+            "resourceVersion": str(version),
+            "labels": {"selfhealing.dev/app": APP},
+            "ownerReferences": [controller_reference("Deployment", deployment_uid, name=APP)],
+            **meta,
         },
     }
 
@@ -280,7 +333,13 @@ def probe_kill_event(
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"namespace": NAMESPACE, "name": f"{pod_name}.1", "resourceVersion": "1"},
-        "involvedObject": {"kind": kind, "name": pod_name, "uid": f"uid-of-{pod_name}"},
+        "involvedObject": {
+            "kind": kind,
+            "namespace": NAMESPACE,
+            "name": pod_name,
+            "uid": f"uid-of-{pod_name}",
+        },
+        "source": {"component": "kubelet", "host": "node-1"},
         "reason": "Killing",
         "message": f"Container {name} failed {probe} probe, will be restarted",
         "lastTimestamp": iso(seconds),
@@ -437,7 +496,8 @@ def job_pod(
 ) -> Json:
     """Return a pod of the app's Job."""
     labels = {"selfhealing.dev/app": APP, "batch.kubernetes.io/controller-uid": job_uid}
-    result = pod(name, *statuses, labels=labels, **more)
+    owners = [controller_reference("Job", job_uid, name=APP)]
+    result = pod(name, *statuses, labels=labels, ownerReferences=owners, **more)
     result["spec"]["restartPolicy"] = policy
     for entry in result["spec"]["containers"]:
         entry |= {f"{probe}Probe": {} for probe in probes}

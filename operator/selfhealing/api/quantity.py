@@ -19,14 +19,15 @@ _SUFFIXES: Final[Mapping[str, Decimal]] = {
     "": Decimal(1),
 }
 _QUANTITY: Final = compile_pattern(
-    r"^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?)$"
+    r"^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,3})|(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?)$"
 )
 
 
 def parse_quantity(value: Any) -> Decimal | None:  # noqa: ANN401 - any JSON value
     """Return a Kubernetes quantity ("500m", "1Gi", 2) as a number; None for any other value.
 
-    The grammar is that of resource.Quantity in Kubernetes' API reference.
+    The grammar is that of resource.Quantity in Kubernetes' API reference. An exponent of more than
+    three digits, which no quantity has, gives None: it would overflow.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
 
 from selfhealing.api.base import Int32
 
@@ -13,7 +13,21 @@ def _format_time(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-Time = Annotated[AwareDatetime, PlainSerializer(_format_time, return_type=str)]
+def _require_plausible_time(time: datetime) -> datetime:
+    """Refuse a time that a calculation with years and time zones could lead out of range."""
+    if not _FIRST_YEAR <= time.year < _LAST_YEAR:
+        msg = f"the year is not between {_FIRST_YEAR} and {_LAST_YEAR}"
+        raise ValueError(msg)
+    return time
+
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 3000
+
+Time = Annotated[
+    AwareDatetime,
+    AfterValidator(_require_plausible_time),
+    PlainSerializer(_format_time, return_type=str),
+]
 """A point in time; RFC 3339 in the resource."""
 
 Count = Annotated[Int32, Field(ge=0)]

@@ -22,6 +22,9 @@ MAX_REASONS: Final = 30
 MAX_CONDITIONS: Final = 20
 MAX_METRICS: Final = 20
 
+MAX_REPAIRS: Final = 50
+"""Invalid parts of a stored status that are dropped one by one."""
+
 
 class Phase(StrEnum):
     """The state of the app in one word."""
@@ -267,7 +270,7 @@ class Condition(Model):
     published = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition"
 
     type: str
-    """Ready, Reconciled, Progressing, ScalingActive, Healthy or Paused."""
+    """Ready, Reconciled, Progressing, ScalingActive, Healthy, Paused or OwnershipVerified."""
 
     status: ConditionStatus
     """True, False or Unknown."""
@@ -350,7 +353,7 @@ class SelfHealingAppStatus(Model):
     conditions: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS), ListMap("type")] = (
         Field(default_factory=list)
     )
-    """Ready, Reconciled, Progressing, ScalingActive, Healthy, Paused."""
+    """Ready, Reconciled, Progressing, ScalingActive, Healthy, Paused, OwnershipVerified."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the status as JSON for the resource, without fields that are None."""
@@ -361,18 +364,22 @@ def read_status(status: Mapping[str, Any]) -> SelfHealingAppStatus:
     """Read a stored status of this version, of the version before or of a newer one.
 
     A field that is invalid is dropped as a whole. In ``healing`` only the smallest invalid part is
-    dropped, so that an unknown value of a newer operator does not lose the failed revision.
+    dropped, so that an unknown value of a newer operator does not lose the failed revision; after
+    MAX_REPAIRS of these all of it.
     """
     readable = dict(status)
     if isinstance(healing := readable.get("healing"), Mapping):
         readable["healing"] = migrate_healing_status(healing)
+    repairs = 0
     while True:
         try:
             return SelfHealingAppStatus.model_validate(readable, by_alias=True, by_name=False)
         except ValidationError as error:
             first_error = error.errors(include_url=False)[0]
             path = first_error["loc"][: -1 if first_error["type"] == "missing" else None]
-            readable = _without_path(readable, path if path[0] == "healing" else path[:1])
+            is_partly_kept = path[0] == "healing" and repairs < MAX_REPAIRS
+            readable = _without_path(readable, path if is_partly_kept else path[:1])
+            repairs += 1
 
 
 def _without_path(value: Any, path: tuple[int | str, ...]) -> Any:  # noqa: ANN401 - any JSON value

@@ -11,6 +11,7 @@ from selfhealing.cache.parse import (
     clean_message,
     compact_json,
     condition_views,
+    parse_owner_uid,
     parse_resource_version,
     parse_time,
 )
@@ -38,14 +39,13 @@ _REPLICA_SET: Final = compile_pattern(r'[Rr]eplica ?[Ss]et "(?P<name>[^"]+)"')
 def _common_fields(kind: str, raw: Json) -> dict[str, Any]:
     meta = raw["metadata"]
     annotations = meta.get("annotations") or {}
-    owners = meta.get("ownerReferences") or ()
     metadata_fields = ("name", "namespace", "labels", "annotations", "ownerReferences")
     return {
         "kind": kind,
         "name": meta["name"],
         "uid": meta["uid"],
         "resource_version": parse_resource_version(meta),
-        "owner_uid": _owner_uid(owners),
+        "owner_uid": parse_owner_uid(meta),
         "applied_hash": annotations.get(names.ANNOTATION_APPLIED_HASH, ""),
         "adopt": annotations.get(names.ANNOTATION_ADOPT) == "true",
         "deleting": "deletionTimestamp" in meta,
@@ -59,17 +59,6 @@ def _common_fields(kind: str, raw: Json) -> dict[str, Any]:
         ),
         "conditions": condition_views(raw.get("status") or {}),
     }
-
-
-def _owner_uid(references: Sequence[Json]) -> str:
-    """Return the UID of the controller owner, else of an owning SelfHealingApp; else empty."""
-    controllers = (owner["uid"] for owner in references if owner.get("controller"))
-    apps = (
-        owner["uid"]
-        for owner in references
-        if owner["kind"] == names.KIND and owner["apiVersion"].startswith(f"{names.GROUP}/")
-    )
-    return next(controllers, None) or next(apps, "")
 
 
 def deployment_view(raw: Json) -> DeploymentView:

@@ -18,6 +18,7 @@ from selfhealing.cache.views import (
     ContainerKillEvent,
     ContainerView,
     PodView,
+    ReplicaSetView,
     Termination,
 )
 
@@ -28,6 +29,9 @@ _PROBE_KILL_MESSAGE: Final = compile_pattern(
 )
 """The message of the kubelet's Killing Event after a failed probe (pkg/kubelet/kuberuntime of
 Kubernetes 1.36)."""
+
+KUBELET: Final = "kubelet"
+"""The component that an Event of the kubelet names."""
 
 JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
 """On a pod: the UID of the Job that created it."""
@@ -131,6 +135,7 @@ def pod_view(raw: Json) -> PodView:
         deleted_at=parse_time(meta.get("deletionTimestamp")),
         finalizers=tuple(map(sys.intern, meta.get("finalizers") or ())),
         template_hash=sys.intern(_template_hash(meta.get("labels") or {})),
+        controller_uid=sys.intern(parse_controller_uid(meta)),
         restart_policy=sys.intern(spec.get("restartPolicy", "Always")),
         unschedulable=clean_message(scheduled.get("message"))
         if scheduled.get("status") == "False"
@@ -159,6 +164,38 @@ def pod_view(raw: Json) -> PodView:
             ),
         ),
     )
+
+
+def replica_set_view(raw: Json) -> ReplicaSetView:
+    """View a ReplicaSet."""
+    meta = raw["metadata"]
+    return ReplicaSetView(
+        uid=sys.intern(meta["uid"]),
+        resource_version=parse_resource_version(meta),
+        controller_uid=sys.intern(parse_controller_uid(meta)),
+    )
+
+
+def parse_controller_uid(meta: Json) -> str:
+    """Return the UID of an object's controller owner; empty without one.
+
+    An object has one controller at most (ValidateOwnerReferences in k8s.io/apimachinery).
+    """
+    references = meta.get("ownerReferences") or ()
+    return next((owner["uid"] for owner in references if owner.get("controller")), "")
+
+
+def parse_owner_uid(meta: Json) -> str:
+    """Return the UID of the controller owner, else of an owning SelfHealingApp; else empty.
+
+    A Deployment that VPA scales has no controller owner (``render.deployment``).
+    """
+    apps = (
+        owner["uid"]
+        for owner in meta.get("ownerReferences") or ()
+        if owner["kind"] == names.KIND and owner["apiVersion"].startswith(f"{names.GROUP}/")
+    )
+    return parse_controller_uid(meta) or next(apps, "")
 
 
 def _template_hash(labels: Json) -> str:
@@ -237,10 +274,17 @@ def _termination(raw: Json | None) -> Termination | None:
 def container_kill_event(raw: Json) -> ContainerKillEvent | None:
     """Parse an Event with which the kubelet reports the kill of a container.
 
+    Whoever may create Events may name any component; ``Store`` checks what the Event is about.
+
     Returns:
-        The kill; None for any other Event.
+        The kill; None for any other Event, and for one that is not the kubelet's or not in the
+        namespace of its pod.
     """
     target = raw.get("involvedObject") or {}
+    namespace = raw["metadata"].get("namespace", "")
+    components = {(raw.get("source") or {}).get("component"), raw.get("reportingComponent")}
+    if KUBELET not in components or target.get("namespace", namespace) != namespace:
+        return None
     message = raw.get("message") or ""
     match = _PROBE_KILL_MESSAGE.match(message) or _POD_STOP_MESSAGE.match(message)
     series = raw.get("series") or {}
@@ -253,6 +297,7 @@ def container_kill_event(raw: Json) -> ContainerKillEvent | None:
     if match is None or at is None or target.get("kind") != "Pod":
         return None
     return ContainerKillEvent(
+        namespace=sys.intern(namespace),
         pod_uid=target.get("uid", ""),
         container=sys.intern(match["container"]),
         probe=sys.intern(match.groupdict().get("probe", "")),

@@ -9,6 +9,7 @@ from selfhealing.cache.views import (
     ChildView,
     ContainerKillEvent,
     DeploymentView,
+    ForeignPod,
     HpaView,
     JobView,
     PdbView,
@@ -25,9 +26,13 @@ class AppSnapshot:
     Attributes:
         app: the SelfHealingApp.
         children: the objects with the app's name, by kind, also those that another owner has.
-        pods: the pods that carry the app's label, sorted by name.
+        pods: the pods that a chain of controllers leads to the app (``cache.ownership``), sorted
+            by name.
         kill_events: the kills of containers of ``pods`` and ``deleted_pods``.
         deleted_pods: deleted pods whose restarts are not yet counted in the status.
+        foreign_pods: the oldest of the other pods that carry the app's label, at most
+            MAX_FOREIGN_PODS. One may be foreign only until the cache knows its ReplicaSet.
+        foreign_pod_count: the number of these pods.
         config_digests: the digest of each ConfigMap and Secret whose change replaces the pods;
             ABSENT_DIGEST for one that does not exist, UNREAD_DIGEST for one that cannot be read.
         unwatched_kinds: the kinds, ConfigMap and Secret, of which the pods read an object but the
@@ -39,6 +44,8 @@ class AppSnapshot:
     pods: tuple[PodView, ...] = ()
     kill_events: tuple[ContainerKillEvent, ...] = ()
     deleted_pods: tuple[PodView, ...] = ()
+    foreign_pods: tuple[ForeignPod, ...] = ()
+    foreign_pod_count: int = 0
     config_digests: Mapping[ConfigRef, str] = field(default_factory=dict)
     unwatched_kinds: frozenset[str] = frozenset()
 

@@ -3,6 +3,10 @@
 An older version of an object never replaces a newer one, and a deleted object does not come back.
 So the response to a write can be stored at once, although the watch delivers the same version, or
 an older one, later.
+
+Pods are stored by their label, and are an app's only if a chain of controllers leads to the app
+(``cache.ownership``). That is decided whenever a part of the chain arrives, and stays decided when
+a part of it goes before the pod.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -13,18 +17,28 @@ from cachetools import FIFOCache
 
 from selfhealing.api import names
 from selfhealing.cache.config_digests import ConfigIndex
+from selfhealing.cache.kill_events import KillEvents
+from selfhealing.cache.ownership import OwnershipProof, prove_ownership
 from selfhealing.cache.snapshot import AppSnapshot
-from selfhealing.cache.views import AppKey, AppView, ChildView, ContainerKillEvent, PodView
+from selfhealing.cache.views import (
+    AppKey,
+    AppView,
+    ChildView,
+    ContainerKillEvent,
+    ForeignPod,
+    PodView,
+    ReplicaSetView,
+)
 
-MAX_KILL_EVENTS: Final = 4096
-"""Kill Events that are kept, the latest ones; Events of pods of other owners count as well."""
+MAX_FOREIGN_PODS: Final = 10
+"""Foreign pods of one app that a snapshot names."""
 
 MAX_TOMBSTONES: Final = 4096
 """Deleted objects that are remembered, so that a late response or watch event does not restore
 them."""
 
 _K = TypeVar("_K")
-_V = TypeVar("_V", AppView, ChildView, PodView)
+_V = TypeVar("_V", AppView, ChildView, PodView, ReplicaSetView)
 
 
 class Store:
@@ -40,25 +54,39 @@ class Store:
         self._children: dict[AppKey, dict[str, ChildView]] = {}
         self._pods: dict[AppKey, dict[str, PodView]] = {}
         self._app_of_pod: dict[str, AppKey] = {}
+        self._replica_sets: dict[str, ReplicaSetView] = {}
+        self._app_of_replica_set: dict[str, AppKey] = {}
+        self._proofs: dict[str, OwnershipProof] = {}
+        """By the UID of a pod. A pod without one is foreign, or a part of its chain is unknown."""
         self._deleted_pods: dict[AppKey, dict[str, PodView]] = {}
-        self._probe_kills: FIFOCache[tuple[str, str], ContainerKillEvent] = FIFOCache(
-            MAX_KILL_EVENTS
-        )
-        self._unattributed_kills: FIFOCache[tuple[str, str], ContainerKillEvent] = FIFOCache(
-            MAX_KILL_EVENTS
-        )
-        """Kill Events that name no probe; bounded separately, as every deleted pod emits one."""
+        self._app_of_deleted_pod: dict[str, AppKey] = {}
+        self._kill_events = KillEvents()
         self._tombstones: FIFOCache[str, int] = FIFOCache(MAX_TOMBSTONES)
 
     # Each upsert_* returns whether something changed.
 
     def upsert_app(self, view: AppView) -> bool:
         """Store an app."""
-        return self._upsert(self._apps, view.key, view)
+        changed = self._upsert(self._apps, view.key, view)
+        if changed:
+            self._prove_pods(view.key)
+        return changed
 
     def upsert_child(self, key: AppKey, view: ChildView) -> bool:
         """Store a child of ``key``."""
-        return self._upsert_nested(self._children, key, view.kind, view)
+        changed = self._upsert_nested(self._children, key, view.kind, view)
+        if changed and view.kind in names.WORKLOAD_KINDS:
+            self._prove_pods(key)
+        return changed
+
+    def upsert_replica_set(self, key: AppKey, view: ReplicaSetView) -> bool:
+        """Store a ReplicaSet with the label of ``key``."""
+        changed = self._upsert(self._replica_sets, view.uid, view)
+        if view.uid in self._replica_sets:
+            self._app_of_replica_set[view.uid] = key
+        if changed:
+            self._prove_pods(key)
+        return changed
 
     def upsert_pod(self, key: AppKey, view: PodView) -> bool:
         """Store a pod of ``key``; a pod whose label has changed is removed from its former app."""
@@ -69,24 +97,35 @@ class Store:
         changed = self._upsert_nested(self._pods, key, view.uid, view)
         if view.uid in self._pods.get(key, {}):
             self._app_of_pod[view.uid] = key
+            for event in self._kill_events.take_early(key.namespace, view.uid):
+                self.upsert_kill_event(event)
+            self._prove_pod(key, self._pods[key][view.uid])
         return changed
 
     def upsert_kill_event(self, event: ContainerKillEvent) -> AppKey | None:
-        """Store a kill Event.
+        """Store a kill Event about a pod of an app, or about one that may become known.
 
         Returns:
-            The app of the pod; None if the pod is unknown or the Event is not new.
+            The app of the pod; None if the pod is unknown or foreign, or the Event is not new or is
+            from another namespace.
         """
-        key = self._app_of_pod.get(event.pod_uid)
-        if not event.probe and key is not None and self._pods[key][event.pod_uid].kubelet_restarts:
-            return None  # the pod is being deleted: for a failed probe the Event names the probe
-        kills = self._probe_kills if event.probe else self._unattributed_kills
-        container_key = (event.pod_uid, event.container)
-        stored = kills.get(container_key)
-        if stored is not None and stored.at >= event.at:
+        uid = event.pod_uid
+        key = self._app_of_pod.get(uid) or self._app_of_deleted_pod.get(uid)
+        if key is None:
+            self._kill_events.add_early(event)
             return None
-        kills[container_key] = event
-        return key
+        if event.namespace != key.namespace:
+            return None
+        pod = self._pods.get(key, {}).get(uid) or self._deleted_pods[key][uid]
+        if not event.probe and pod.kubelet_restarts:
+            return None  # the pod is being deleted: for a failed probe the Event names the probe
+        is_new = self._kill_events.add(event)
+        is_proved = uid in self._proofs or uid in self._app_of_deleted_pod
+        return key if is_new and is_proved else None
+
+    def discard_early_kills(self) -> None:
+        """Drop the kill Events about unknown pods, and keep no more: every pod is known now."""
+        self._kill_events.discard_early()
 
     # Each delete_* takes the resource version of the deletion, if known. Only older versions are
     # rejected afterwards: a pod or child whose label is restored comes back with a newer one.
@@ -112,21 +151,33 @@ class Store:
                 del self._children[key]
         self._add_tombstone(uid, resource_version)
 
+    def delete_replica_set(self, uid: str, resource_version: int = 0) -> None:
+        """Remove a ReplicaSet. The pods that it has proved to be an app's stay proved."""
+        stored = self._replica_sets.pop(uid, None)
+        self._app_of_replica_set.pop(uid, None)
+        if stored is not None:
+            resource_version = max(resource_version, stored.resource_version)
+        self._add_tombstone(uid, resource_version)
+
     def delete_pod(self, uid: str, resource_version: int = 0) -> AppKey | None:
         """Remove a pod and its kill Events.
 
-        A pod with restarts stays among the deleted pods until ``release_counted`` is called.
+        A pod of the app with restarts stays among the deleted pods until ``release_counted`` is
+        called.
 
         Returns:
             The app that the pod belonged to; None if the pod is unknown.
         """
         key = self._app_of_pod.pop(uid, None)
         if key is not None:
+            is_proved = uid in self._proofs
             pod = self._remove_pod(key, uid)
             resource_version = max(resource_version, pod.resource_version)
-            self._deleted_pods.setdefault(key, {})[uid] = pod
-            if key not in self._apps or not any(c.restarts for c in pod.containers):
-                self.release_counted(key, (pod,))
+            if is_proved and key in self._apps and any(c.restarts for c in pod.containers):
+                self._deleted_pods.setdefault(key, {})[uid] = pod
+                self._app_of_deleted_pod[uid] = key
+            else:
+                self._kill_events.forget(uid)
         self._add_tombstone(uid, resource_version)
         return key
 
@@ -135,9 +186,8 @@ class Store:
         deleted = self._deleted_pods.get(key, {})
         for pod in pods:
             deleted.pop(pod.uid, None)
-            for container in pod.containers:
-                for kills in (self._probe_kills, self._unattributed_kills):
-                    kills.pop((pod.uid, container.name), None)
+            if self._app_of_deleted_pod.pop(pod.uid, None) is not None:
+                self._kill_events.forget(pod.uid)
         if not deleted:
             self._deleted_pods.pop(key, None)
 
@@ -163,6 +213,8 @@ class Store:
             return {view.uid: key for key, view in self._apps.items()}
         if kind == "Pod":
             return dict(self._app_of_pod)
+        if kind == "ReplicaSet":
+            return dict(self._app_of_replica_set)
         return {
             children[kind].uid: key for key, children in self._children.items() if kind in children
         }
@@ -180,22 +232,45 @@ class Store:
         app = self._apps.get(key)
         if app is None:
             return None
-        pods = _sort_pods(self._pods.get(key, {}).values())
+        labelled = _sort_pods(self._pods.get(key, {}).values())
+        pods = tuple(pod for pod in labelled if pod.uid in self._proofs)
+        foreign_pods = [
+            ForeignPod(pod.name, pod.uid, pod.created)
+            for pod in labelled
+            if pod.uid not in self._proofs and not pod.deleting
+        ]
         deleted_pods = _sort_pods(self._deleted_pods.get(key, {}).values())
         return AppSnapshot(
             app=app,
             children=dict(self._children.get(key, {})),
             pods=pods,
             deleted_pods=deleted_pods,
+            foreign_pods=tuple(sorted(foreign_pods, key=_age_sort_key)[:MAX_FOREIGN_PODS]),
+            foreign_pod_count=len(foreign_pods),
             config_digests=self.config_index.digests_for(key),
-            kill_events=tuple(
-                kill
-                for pod in (*pods, *deleted_pods)
-                for container in pod.containers
-                for kills in (self._probe_kills, self._unattributed_kills)
-                if (kill := kills.get((pod.uid, container.name))) is not None
-            ),
+            kill_events=tuple(self._kill_events.find((*pods, *deleted_pods))),
         )
+
+    def _prove_pods(self, key: AppKey) -> None:
+        for pod in self._pods.get(key, {}).values():
+            self._prove_pod(key, pod)
+
+    def _prove_pod(self, key: AppKey, pod: PodView) -> None:
+        """Decide whether a pod is the app's; a proof holds until the app or the controller changes.
+
+        A pod that its controller has released is the app's no longer.
+        """
+        app = self._apps.get(key)
+        if app is None:
+            self._proofs.pop(pod.uid, None)
+            return
+        if self._proofs.get(pod.uid) == (app.uid, pod.controller_uid):
+            return
+        proof = prove_ownership(pod, app.uid, self._children.get(key, {}), self._replica_sets)
+        if proof is None:
+            self._proofs.pop(pod.uid, None)
+        else:
+            self._proofs[pod.uid] = proof
 
     def _upsert(self, objects: dict[_K, _V], key: _K, view: _V) -> bool:
         """Store ``view`` unless a newer version is stored; return whether its content is new.
@@ -226,9 +301,14 @@ class Store:
     def _remove_pod(self, key: AppKey, uid: str) -> PodView:
         pods = self._pods[key]
         pod = pods.pop(uid)
+        self._proofs.pop(uid, None)
         if not pods:
             del self._pods[key]
         return pod
+
+
+def _age_sort_key(pod: ForeignPod) -> tuple[str, str]:
+    return str(pod.created), pod.name
 
 
 def _sort_pods(pods: Iterable[PodView]) -> tuple[PodView, ...]:

@@ -89,6 +89,7 @@ class PodView:
         deleted_at: when it should be gone after its deletion, grace period included. It stays
             longer while it has ``finalizers``.
         template_hash: tells the pods of one ReplicaSet, or of one Job, from others.
+        controller_uid: the UID of its controller owner; empty without one.
         restart_policy: Always, except in a Job.
         unschedulable: the scheduler's message if no node fits; else empty.
         unreachable_toleration_seconds: how long Kubernetes leaves it on an unreachable node; None
@@ -116,6 +117,7 @@ class PodView:
     deleted_at: datetime | None
     finalizers: tuple[str, ...]
     template_hash: str
+    controller_uid: str
     restart_policy: str
     unschedulable: str
     unreachable_toleration_seconds: int | None
@@ -306,10 +308,32 @@ class AppView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaSetView:
+    """A ReplicaSet: the link between a pod and its Deployment.
+
+    Attributes:
+        controller_uid: the UID of its controller owner; empty without one.
+    """
+
+    uid: str
+    resource_version: int
+    controller_uid: str
+
+
+class ForeignPod(NamedTuple):
+    """A pod with the label of an app that no chain of controllers leads to the app."""
+
+    name: str
+    uid: str
+    created: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerKillEvent:
     """A kill of a container, as the kubelet's Event reports it.
 
     Attributes:
+        namespace: the namespace of the Event, which is that of the pod.
         pod_uid: the UID of the pod.
         container: the container's name.
         probe: the probe that failed, "liveness" or "startup"; empty if the Event names none because
@@ -317,6 +341,7 @@ class ContainerKillEvent:
         at: when the kill last happened.
     """
 
+    namespace: str
     pod_uid: str
     container: str
     probe: str

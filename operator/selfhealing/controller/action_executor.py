@@ -1,5 +1,7 @@
 """Carries out the steps of remediation; each is retried for as long as it is planned.
 
+Before a step is sent, the pod is read, and the live objects have to prove that it is the app's
+(``controller.live_ownership``): nothing is done to any other pod, whatever the stored record says.
 The API server checks the precondition of a step: the pod has not changed since it was observed. A
 step that is refused (a missing right, an exhausted PodDisruptionBudget, a failing webhook) is
 retried with back-off, and never keeps the children from being applied.
@@ -15,14 +17,17 @@ from selfhealing.cache.parse import key_of_pod, parse_resource_version, pod_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, PodView
 from selfhealing.controller.backoff import Backoff
+from selfhealing.controller.live_ownership import is_isolated_pod_of_app, is_pod_of_app
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, UnavailableError
 from selfhealing.kube.resources import PODS
-from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
+from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step, StepResults
 from selfhealing.render.overrides import resources_with_memory_limit
 
 logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
 
 BACKOFF_INITIAL: Final = 1.0
 """Seconds until the first retry of a step; twice as long after each failure."""
@@ -41,6 +46,8 @@ class _Attempt(Enum):
     """The outcome of one attempt at a step."""
 
     DONE = auto()
+    FOREIGN = auto()
+    """The pod is not the app's; nothing was sent."""
     REFUSED = auto()
     UNANSWERED = auto()
     """The API server did not answer."""
@@ -67,18 +74,16 @@ class ActionExecutor:
         """By app, the steps that are not done; the value says whether the last attempt had no
         answer."""
 
-    async def execute(self, app: AppView, steps: Sequence[Step]) -> frozenset[str]:
+    async def execute(self, app: AppView, steps: Sequence[Step]) -> StepResults:
         """Carry out the steps of an app that are due; a refusal is not raised.
 
         Args:
             app: the app.
             steps: all steps that are planned; the others are forgotten.
-
-        Returns:
-            The UIDs of the pods for which a step is not done.
         """
         previous = self._pending.pop(app.key, {})
         pending: dict[_StepKey, bool] = {}
+        foreign_pods: dict[str, str] = {}
         for step in steps:
             step_key = _step_key(step)
             is_unanswered = previous.pop(step_key, False)
@@ -86,7 +91,9 @@ class ActionExecutor:
             is_server_unreachable = any(pending.values())
             if not self._backoff.retry_after((app.key, step_key)) and not is_server_unreachable:
                 attempt = await self._attempt_step(app, step)
-                if attempt is _Attempt.DONE:
+                if attempt is _Attempt.FOREIGN:
+                    foreign_pods[_uid_of(step)] = _name_of(step)
+                if attempt in {_Attempt.DONE, _Attempt.FOREIGN}:
                     self._backoff.forget((app.key, step_key))
                     continue
                 is_unanswered = attempt is _Attempt.UNANSWERED
@@ -97,7 +104,7 @@ class ActionExecutor:
             self._pending[app.key] = pending
             next_retry = min(self._backoff.retry_after((app.key, key)) for key in pending)
             self._queue.add(app.key, max(BACKOFF_INITIAL, next_retry))
-        return frozenset(uid for _, uid in pending)
+        return StepResults(frozenset(uid for _, uid in pending), foreign_pods)
 
     def forget_app(self, key: AppKey) -> None:
         """Forget the steps of an app that is deleted."""
@@ -108,7 +115,13 @@ class ActionExecutor:
         key = app.key, _step_key(step)
         description = f"{app.key}: healing: {_describe_step(step)}"
         try:
-            if await self._execute_step(app, step):
+            pod = await self._client.get(PODS, app.key.namespace, _name_of(step))
+            if pod is None or pod["metadata"]["uid"] != _uid_of(step):
+                return _Attempt.DONE  # the watch brings the deletion
+            if not await self._is_of_app(app, step, pod):
+                logger.warning("%s: not done, because the pod is not the app's", description)
+                return _Attempt.FOREIGN
+            if await self._execute_step(app, step, pod):
                 logger.warning("%s", description)
                 return _Attempt.DONE
             delay = self._backoff.record_failure(key, BACKOFF_SHORT_MAX)
@@ -126,8 +139,19 @@ class ActionExecutor:
             logger.exception("%s: internal error; retry in %.0f s", description, delay)
         return _Attempt.REFUSED
 
-    async def _execute_step(self, app: AppView, step: Step) -> bool:
-        """Send the request; returns False when a PodDisruptionBudget blocks an eviction."""
+    async def _is_of_app(self, app: AppView, step: Step, pod: Json) -> bool:
+        if isinstance(step, Delete) and step.is_isolated:
+            return is_isolated_pod_of_app(app, pod)
+        return await is_pod_of_app(self._client, app, pod)
+
+    async def _execute_step(self, app: AppView, step: Step, live: Json) -> bool:
+        """Send the request; returns False when a PodDisruptionBudget blocks an eviction.
+
+        Args:
+            app: the app.
+            step: the step, with the pod as it was when the step was planned.
+            live: the pod as it was proved to be the app's.
+        """
         key = app.key
         if isinstance(step, Evict):
             pod = step.pod
@@ -135,30 +159,36 @@ class ActionExecutor:
                 key.namespace, pod.name, pod.uid, pod.resource_version
             )
         if isinstance(step, Delete):
-            await self._delete_pod(key, step)
+            await self._delete_pod(key, step, live)
         elif isinstance(step, Resize):
-            await self._resize_pod(key, step.pod, step.limit)
+            await self._resize_pod(key, step, live)
         else:
             await self._isolate_pod(app, step.pod)
         return True
 
-    async def _delete_pod(self, key: AppKey, step: Delete) -> None:
-        raw = await self._client.delete(PODS, key.namespace, step.name, step.uid)
+    async def _delete_pod(self, key: AppKey, step: Delete, live: Json) -> None:
+        version = live["metadata"]["resourceVersion"]
+        raw = await self._client.delete(
+            PODS, key.namespace, step.name, step.uid, resource_version=version
+        )
         # An isolated pod is not among the app's pods any more.
         if raw is not None and key_of_pod(raw) == key:
             self._store.upsert_pod(key, pod_view(raw))
 
-    async def _resize_pod(self, key: AppKey, pod: PodView, limit: str) -> None:
-        raw = await self._client.get(PODS, key.namespace, pod.name)
-        if raw is None or raw["metadata"]["uid"] != pod.uid:
-            return
-        containers = {container["name"]: container for container in raw["spec"]["containers"]}
+    async def _resize_pod(self, key: AppKey, step: Resize, live: Json) -> None:
+        containers = {container["name"]: container for container in live["spec"]["containers"]}
         resources = resources_with_memory_limit(
-            containers[names.CONTAINER_NAME].get("resources") or {}, limit
+            containers[names.CONTAINER_NAME].get("resources") or {}, step.limit
         )
-        patch = {"spec": {"containers": [{"name": names.CONTAINER_NAME, "resources": resources}]}}
-        live = await self._client.resize_pod(key.namespace, pod.name, patch)
-        self._store.upsert_pod(key, pod_view(live))
+        patch = {
+            "metadata": {
+                "uid": step.pod.uid,
+                "resourceVersion": live["metadata"]["resourceVersion"],
+            },
+            "spec": {"containers": [{"name": names.CONTAINER_NAME, "resources": resources}]},
+        }
+        raw = await self._client.resize_pod(key.namespace, step.pod.name, patch)
+        self._store.upsert_pod(key, pod_view(raw))
 
     async def _isolate_pod(self, app: AppView, pod: PodView) -> None:
         """Take a pod out of its ReplicaSet, which creates another; the app owns it from now on."""
@@ -184,9 +214,15 @@ class ActionExecutor:
 
 def _step_key(step: Step) -> _StepKey:
     kind = type(step).__name__
-    if isinstance(step, Delete):
-        return kind, step.uid
-    return f"{kind} {step.limit}" if isinstance(step, Resize) else kind, step.pod.uid
+    return f"{kind} {step.limit}" if isinstance(step, Resize) else kind, _uid_of(step)
+
+
+def _uid_of(step: Step) -> str:
+    return step.uid if isinstance(step, Delete) else step.pod.uid
+
+
+def _name_of(step: Step) -> str:
+    return step.name if isinstance(step, Delete) else step.pod.name
 
 
 def _describe_step(step: Step) -> str:

@@ -19,11 +19,17 @@ from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, NotFoundError, UnavailableError
 from selfhealing.kube.metrics import STALE_OBJECTS
-from selfhealing.kube.resources import APPS, PODS, WATCHED_CHILDREN, Resource
+from selfhealing.kube.resources import (
+    APPS,
+    PODS,
+    REPLICA_SETS,
+    WATCHED_CHILDREN,
+    Resource,
+)
 
 logger = logging.getLogger(__name__)
 
-CACHED_RESOURCES: Final[tuple[Resource, ...]] = (APPS, *WATCHED_CHILDREN, PODS)
+CACHED_RESOURCES: Final[tuple[Resource, ...]] = (APPS, *WATCHED_CHILDREN, REPLICA_SETS, PODS)
 SYNC_POLL_INTERVAL: Final = 0.1
 CRD_POLL_INTERVAL: Final = 1.0
 RELIST_DELAY: Final = 5.0
@@ -94,10 +100,12 @@ class CacheSync:
                     while missing := self._find_missing(missing):  # noqa: ASYNC110 - at the start
                         await asyncio.sleep(SYNC_POLL_INTERVAL)
                     self._event_handlers.relisted.clear()  # those were the first lists
+                    self._store.discard_early_kills()
                     return
             if missing == previously_missing:
                 logger.error("ignoring objects that the watches do not deliver: %s", missing)
                 self._ignored_uids = set().union(*missing.values())
+                self._store.discard_early_kills()
                 return
             previously_missing = missing
             missing_counts = {kind: len(uids) for kind, uids in missing.items()}
@@ -178,5 +186,6 @@ class CacheSync:
 
 
 def _is_cached(resource: Resource, meta: Mapping[str, Any]) -> bool:
-    """Whether the store holds such an object: of pods, only those whose label names an app."""
-    return resource is not PODS or bool((meta.get("labels") or {}).get(names.LABEL_APP))
+    """Whether the store holds such an object: some kinds only if their label names an app."""
+    is_stored_by_label = resource.kind in {PODS.kind, REPLICA_SETS.kind}
+    return not is_stored_by_label or bool((meta.get("labels") or {}).get(names.LABEL_APP))

@@ -34,6 +34,7 @@ from selfhealing.render.job import build_job
 from selfhealing.render.pod import is_job
 from selfhealing.status.build import StatusInput, build_status
 from selfhealing.status.events import Event
+from selfhealing.status.ownership import collect_findings
 from selfhealing.status.restarts import Restart, collect_termination_causes
 
 
@@ -94,7 +95,9 @@ def evaluate(
         context = build_context(inputs, health_input, external, deadlines)
         record = decide(inputs.record, context, inputs.policy, deadlines)
     healing = record if is_active(inputs) else previous.healing
-    facts = StatusInput(snapshot, inputs, sync_result, assessment, causes, job, healing)
+    found = (*inputs.findings, *external.findings)
+    findings = collect_findings(snapshot, found, previous.conditions, deadlines)
+    facts = StatusInput(snapshot, inputs, sync_result, assessment, causes, job, healing, findings)
     update = build_status(facts, now)
     return Evaluation(
         status=update.status,

@@ -15,10 +15,12 @@ from selfhealing.cache.parse import (
     key_of_pod,
     parse_resource_version,
     pod_view,
+    replica_set_view,
 )
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.resources import REPLICA_SETS
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,18 @@ class EventHandlers:
         elif self._store.upsert_child(key, view):
             self._enqueue(key)
 
+    def on_replica_set(self, event: WatchEvent) -> None:
+        """Handle a ReplicaSet with the app's label: it proves pods to be the app's."""
+        raw = self._extract_object(event)
+        key = key_of_pod(raw)
+        if key is None:
+            return
+        view = replica_set_view(raw)
+        if event["type"] == DELETED:
+            self._store.delete_replica_set(view.uid, view.resource_version)
+        elif self._store.upsert_replica_set(key, view):
+            self._enqueue(key)
+
     def on_pod(self, event: WatchEvent) -> None:
         """Handle a pod with the app's label."""
         raw = self._extract_object(event)
@@ -97,6 +111,8 @@ class EventHandlers:
         """Handle an object that is deleted although no watch has reported it."""
         if kind == names.KIND:
             self._store.delete_app(key, uid)
+        elif kind == REPLICA_SETS.kind:
+            self._store.delete_replica_set(uid)
         elif kind == "Pod":
             self._store.delete_pod(uid)
         else:

@@ -4,7 +4,6 @@ An action waits for its evidence for MAX_EVIDENCE_DELAY at most.
 """
 
 import logging
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -12,7 +11,8 @@ from selfhealing.api.healing_status import HealingAction
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
-from selfhealing.controller.evidence_store import EvidenceStore
+from selfhealing.controller.evidence_store import EvidenceStore, ForeignEvidenceError
+from selfhealing.controller.reconcile_order import CollectedEvidence
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import UnavailableError
 from selfhealing.remediation.reconcile_input import ReconcileInput
@@ -38,8 +38,8 @@ class EvidenceCollector:
     def __init__(self, client: Client, privacy: EvidencePrivacy) -> None:
         """Read and write by ``client``, as far as ``privacy`` allows."""
         self._store = EvidenceStore(client, privacy)
-        self._collected: dict[AppKey, tuple[_ActionKey, str | None]] = {}
-        """By app, the key of evidence that no stored record names yet; None where there is none."""
+        self._collected: dict[AppKey, tuple[_ActionKey, CollectedEvidence]] = {}
+        """By app, the evidence that no stored record names yet."""
 
     async def collect(
         self,
@@ -47,7 +47,7 @@ class EvidenceCollector:
         inputs: ReconcileInput,
         stable_template: Json | None,
         now: datetime,
-    ) -> Mapping[int, str]:
+    ) -> CollectedEvidence:
         """Collect the evidence that the stored record lacks.
 
         Args:
@@ -56,9 +56,6 @@ class EvidenceCollector:
             stable_template: the pod template of the stable revision, if that is another one.
             now: the time.
 
-        Returns:
-            The keys of the evidence in the ConfigMap, by the id of the action.
-
         Raises:
             UnavailableError: the API server is out of reach, and the action can wait.
         """
@@ -66,16 +63,16 @@ class EvidenceCollector:
         action = find_action_without_evidence(inputs.record, now - EVIDENCE_WINDOW)
         if action is None:
             self._collected.pop(key, None)
-            return {}
+            return CollectedEvidence()
         action_key = snapshot.app.uid, action.id, action.at
-        known_action, evidence_key = self._collected.get(key, (None, None))
+        known_action, evidence = self._collected.get(key, (None, CollectedEvidence()))
         if known_action != action_key:
             desired_template = inputs.pod_template if stable_template else None
-            evidence_key = await self._collect_for_action(
+            evidence = await self._collect_for_action(
                 snapshot, inputs, action, desired_template, stable_template, now
             )
-            self._collected[key] = action_key, evidence_key
-        return {action.id: evidence_key} if evidence_key else {}
+            self._collected[key] = action_key, evidence
+        return evidence
 
     def forget_app(self, key: AppKey) -> None:
         """Forget an app that is deleted."""
@@ -89,13 +86,14 @@ class EvidenceCollector:
         desired_template: Json | None,
         stable_template: Json | None,
         now: datetime,
-    ) -> str | None:
+    ) -> CollectedEvidence:
         pod = select_evidence_pod(action, snapshot)
-        name = pod.name if pod else None
         try:
-            return await self._store.save(
-                snapshot.app, inputs, action, name, desired_template, stable_template
+            evidence_key = await self._store.save(
+                snapshot.app, inputs, action, pod, desired_template, stable_template
             )
+        except ForeignEvidenceError as error:
+            return CollectedEvidence(obstacle=str(error))
         except UnavailableError as error:
             if now < action.at + MAX_EVIDENCE_DELAY:
                 raise
@@ -104,4 +102,6 @@ class EvidenceCollector:
             )
         except Exception:
             logger.exception("%s: internal error: there is no evidence", snapshot.app.key)
-        return None
+        else:
+            return CollectedEvidence({action.id: evidence_key} if evidence_key else {})
+        return CollectedEvidence()

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from selfhealing.api import names
 from selfhealing.api.healing_status import HealingAction
-from selfhealing.cache.views import AppKey, AppView
+from selfhealing.cache.views import AppKey, AppView, PodView
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.evidence.bundle import (
     ContainerLog,
@@ -72,6 +72,10 @@ def _deadline_check(seconds: float) -> Checkpoint:
     return check
 
 
+class ForeignEvidenceError(Exception):
+    """The ConfigMap for the evidence belongs to another owner, and is not touched."""
+
+
 class EvidenceStore:
     """Saves the evidence of an app's last actions in one ConfigMap per app."""
 
@@ -86,7 +90,7 @@ class EvidenceStore:
         app: AppView,
         inputs: ReconcileInput,
         action: HealingAction,
-        pod_name: str | None,
+        pod: PodView | None,
         desired_template: Json | None,
         stable_template: Json | None,
     ) -> str | None:
@@ -98,7 +102,7 @@ class EvidenceStore:
             app: the app.
             inputs: its spec, which says whether log lines are saved, and its pod template.
             action: the action that will be carried out.
-            pod_name: the pod of the action, or one that shows the diagnosis; None for no pod.
+            pod: the pod of the action, or one that shows the diagnosis; None for no pod.
             desired_template: the pod template of the spec, to compare with ``stable_template``.
             stable_template: the pod template of the stable revision, if that is another one.
 
@@ -107,21 +111,18 @@ class EvidenceStore:
 
         Raises:
             UnavailableError: the API server is out of reach.
+            ForeignEvidenceError: a ConfigMap of another owner has the name.
         """
         name = config_map_name(app.key.name)
         try:
             live = await self._client.get(CONFIG_MAPS, app.key.namespace, name)
             if live is not None and not _is_owned_by(live, app):
-                logger.warning(
-                    "%s: no evidence saved: the ConfigMap %s belongs to another owner",
-                    app.key,
-                    name,
-                )
-                return None
+                message = f"no evidence saved: the ConfigMap {name} belongs to another owner"
+                raise ForeignEvidenceError(message)
             data = (live or {}).get("data") or {}
             if not is_evidence_of(action, data.get(evidence_key(action), "")):
                 bundle = await self._collect(
-                    app.key, inputs, action, pod_name, desired_template, stable_template
+                    app.key, inputs, action, pod, desired_template, stable_template
                 )
                 text = await self._render(bundle)
                 await self._write_config_map(app, live, build_retention_patch(action, text, data))
@@ -152,7 +153,7 @@ class EvidenceStore:
         app: AppKey,
         inputs: ReconcileInput,
         action: HealingAction,
-        pod_name: str | None,
+        target: PodView | None,
         desired_template: Json | None,
         stable_template: Json | None,
     ) -> EvidenceBundle:
@@ -162,8 +163,8 @@ class EvidenceStore:
         events: list[Json] | None = None
         usage: Sequence[Json] | None = None
         logs: Sequence[ContainerLog | None] = ()
-        if pod_name is not None:
-            pod = await _try_read(f"pod {pod_name}", self._get_pod(app, pod_name), missing)
+        if target is not None:
+            pod = await _try_read(f"pod {target.name}", self._get_pod(app, target), missing)
         if pod is not None:
             log_sources = find_log_sources(pod)
             if log_sources and (refusal := await self._privacy.find_log_refusal(app, inputs.spec)):
@@ -200,9 +201,9 @@ class EvidenceStore:
             known_values=await self._privacy.read_known_values(app, inputs.spec, *pod_specs),
         )
 
-    async def _get_pod(self, app: AppKey, name: str) -> Json:
-        pod = await self._client.get(PODS, app.namespace, name)
-        if pod is None:
+    async def _get_pod(self, app: AppKey, target: PodView) -> Json:
+        pod = await self._client.get(PODS, app.namespace, target.name)
+        if pod is None or pod["metadata"]["uid"] != target.uid:
             raise NotFoundError(404, "NotFound", "the pod is deleted")
         return pod
 

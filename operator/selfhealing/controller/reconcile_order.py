@@ -10,7 +10,7 @@ without an event loop.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey, AppView
 from selfhealing.controller.evaluate import Evaluation, evaluate
 from selfhealing.remediation.context import ExternalState
+from selfhealing.remediation.findings import Finding, FindingReason
 from selfhealing.remediation.policy import HealingMode
 from selfhealing.remediation.reconcile_input import (
     AnyInput,
@@ -29,6 +30,7 @@ from selfhealing.remediation.reconcile_input import (
 )
 from selfhealing.remediation.steps import (
     Step,
+    StepResults,
     build_overrides,
     discard_stale_action,
     plan_cleanup_for_job,
@@ -38,6 +40,34 @@ from selfhealing.render.overrides import NO_OVERRIDES, Overrides
 from selfhealing.render.pod import is_job
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StableTemplate:
+    """The saved pod template of a stable revision.
+
+    Attributes:
+        template: the template; None when it no longer exists, or is rejected, or is not known.
+        blocked_reason: why to wait when nobody can tell.
+        rejection: why the saved template is not used; empty if it is.
+    """
+
+    template: Json | None = None
+    blocked_reason: BlockedReason | None = None
+    rejection: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedEvidence:
+    """What was saved of the evidence that a record lacks.
+
+    Attributes:
+        keys: the keys of the evidence in the ConfigMap, by the id of the action.
+        obstacle: why it cannot be saved, if the ConfigMap belongs to another owner.
+    """
+
+    keys: Mapping[int, str] = field(default_factory=dict)
+    obstacle: str = ""
 
 
 class AppIO(Protocol):
@@ -69,13 +99,8 @@ class AppIO(Protocol):
 class RemediationIO(Protocol):
     """The I/O of one reconcile that remediation needs."""
 
-    async def load_stable_template(
-        self, app: AppView, record: HealingStatus
-    ) -> tuple[Json | None, BlockedReason | None]:
-        """Return the saved pod template of the stable revision, None when it no longer exists.
-
-        With a reason to wait when nobody can tell.
-        """
+    async def load_stable_template(self, app: AppView, inputs: ReconcileInput) -> StableTemplate:
+        """Load the saved pod template of the stable revision."""
 
     async def collect_evidence(
         self,
@@ -83,11 +108,11 @@ class RemediationIO(Protocol):
         inputs: ReconcileInput,
         stable_template: Json | None,
         now: datetime,
-    ) -> Mapping[int, str]:
-        """Collect the evidence that the record lacks; return its keys by the id of the action."""
+    ) -> CollectedEvidence:
+        """Collect the evidence that the record lacks."""
 
-    async def execute_steps(self, app: AppView, steps: Sequence[Step]) -> frozenset[str]:
-        """Carry out the steps; return the UIDs of the pods for which one is still to be done."""
+    async def execute_steps(self, app: AppView, steps: Sequence[Step]) -> StepResults:
+        """Carry out the steps."""
 
     async def observe_external_state(
         self, snapshot: AppSnapshot, inputs: ReconcileInput
@@ -156,27 +181,42 @@ async def prepare_remediation(
     """Carry out what the stored record asks for, and gather what the next decision needs."""
     app, record = snapshot.app, inputs.record
     if is_job(inputs.spec):
-        await io.execute_steps(app, plan_cleanup_for_job(record))
-        return Preparation(NO_OVERRIDES, ExternalState())
-    stable_template: Json | None = None
-    blocked_reason: BlockedReason | None = None
+        results = await io.execute_steps(app, plan_cleanup_for_job(record))
+        return Preparation(NO_OVERRIDES, ExternalState(findings=_foreign_pod_findings(results)))
+    stable = StableTemplate()
     if _has_other_stable_revision(inputs):
-        stable_template, blocked_reason = await io.load_stable_template(app, record)
-    evidence_keys = await io.collect_evidence(snapshot, inputs, stable_template, now)
+        stable = await io.load_stable_template(app, inputs)
+    evidence = await io.collect_evidence(snapshot, inputs, stable.template, now)
     due_record = discard_stale_action(record, inputs.revision, inputs.policy, now)
-    pending_uids = await io.execute_steps(app, plan_steps(due_record, snapshot, now))
+    results = await io.execute_steps(app, plan_steps(due_record, snapshot, now))
     observed = await io.observe_external_state(snapshot, inputs)
     external = replace(
         observed,
-        blocked_reason=blocked_reason or observed.blocked_reason,
-        stable_revision_missing=stable_template is None
-        and blocked_reason is None
+        blocked_reason=stable.blocked_reason or observed.blocked_reason,
+        stable_revision_missing=stable.template is None
+        and stable.blocked_reason is None
         and _has_other_stable_revision(inputs),
         isolated_pod_delete_pending=record.quarantine is not None
-        and record.quarantine.uid in pending_uids,
-        evidence_keys=evidence_keys,
+        and record.quarantine.uid in results.pending_uids,
+        evidence_keys=evidence.keys,
+        foreign_uids=frozenset(results.foreign_pods),
+        findings=(
+            *_foreign_pod_findings(results),
+            *_findings(FindingReason.REVISION_REJECTED, stable.rejection),
+            *_findings(FindingReason.FOREIGN_EVIDENCE, evidence.obstacle),
+        ),
     )
-    return Preparation(build_overrides(record, stable_template), external)
+    return Preparation(build_overrides(record, stable.template), external)
+
+
+def _foreign_pod_findings(results: StepResults) -> tuple[Finding, ...]:
+    pods = ", ".join(sorted(results.foreign_pods.values()))
+    message = f"status.healing names pods that are not the app's: {pods}" if pods else ""
+    return _findings(FindingReason.RECORD_REJECTED, message)
+
+
+def _findings(reason: FindingReason, message: str) -> tuple[Finding, ...]:
+    return (Finding(reason, message),) if message else ()
 
 
 async def _store_evaluation(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -21,7 +21,7 @@ from selfhealing.apply.result import (
     SyncErrorReason,
     SyncResult,
 )
-from selfhealing.cache.parse import app_view
+from selfhealing.cache.parse import app_view, compact_json
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
@@ -97,6 +97,9 @@ class Reconciler:
         self._clock = clock
         self._namespace_labels = NamespaceLabels(client, clock)
         self._last_written: dict[AppKey, float] = {}
+        self._written_records: dict[AppKey, tuple[str, bytes]] = {}
+        """By app, its UID and status.healing as JSON, as the API server has stored what this
+        process wrote last."""
         self._phases: dict[AppKey, str] = {}
         self._generations: dict[AppKey, int] = {}
         self._correction_limiter: CorrectionLimiter[AppKey] = CorrectionLimiter()
@@ -136,13 +139,14 @@ class Reconciler:
         if snapshot is None or snapshot.app.deleting:
             self._forget_app(key)
             return UNCHANGED
-        built = self._build_input(snapshot, namespace_labels)
+        now = datetime.now(UTC)
+        built = self._build_input(snapshot, now, namespace_labels)
         if built is None:
             return UNCHANGED  # the reader enqueues the app
         snapshot, inputs = built
         try:
             sync_result, is_written = await run_reconcile(
-                self, self._remediator, snapshot, inputs, datetime.now(UTC)
+                self, self._remediator, snapshot, inputs, now
             )
         except AppDeletedError as error:  # the watch or the next relist brings the deletion
             logger.debug("%s: %s", key, error)
@@ -152,7 +156,7 @@ class Reconciler:
         return CHANGED if is_written or sync_result.changes else UNCHANGED
 
     def _build_input(
-        self, snapshot: AppSnapshot, namespace_labels: Mapping[str, str] | None
+        self, snapshot: AppSnapshot, now: datetime, namespace_labels: Mapping[str, str] | None
     ) -> tuple[AppSnapshot, AnyInput] | None:
         """Read the spec and the status; track the ConfigMaps and Secrets that the spec reads.
 
@@ -161,10 +165,12 @@ class Reconciler:
             be replaced.
         """
         key = snapshot.app.key
+        uid, written = self._written_records.get(key, ("", b""))
+        written_record = orjson.loads(written) if uid == snapshot.app.uid else None
         try:
             spec = parse_spec(orjson.loads(snapshot.app.spec))
         except InvalidSpecError as error:
-            return snapshot, build_invalid_spec_input(snapshot.app, str(error))
+            return snapshot, build_invalid_spec_input(snapshot.app, str(error), written_record)
         references = tracked_references(spec)
         if not self._config_reader.follow(key, references):
             return None
@@ -173,7 +179,14 @@ class Reconciler:
             config_digests=self._store.config_index.digests_for(key),
             unwatched_kinds=self._config_reader.find_unwatched_kinds(references),
         )
-        return snapshot, build_reconcile_input(snapshot, spec, self._time_scale, namespace_labels)
+        return snapshot, build_reconcile_input(
+            snapshot,
+            spec,
+            now,
+            self._time_scale,
+            namespace_labels=namespace_labels,
+            written_record=written_record,
+        )
 
     # The steps of one reconcile: controller.reconcile_order.AppIO.
 
@@ -248,6 +261,10 @@ class Reconciler:
             logger.debug("%s: the resource has changed", key)
             self._queue.add_rate_limited(key)
             return False
+        except ApiError:  # it may have been written all the same
+            self._written_records.pop(key, None)
+            raise
+        self._note_record(key, raw)
         self._last_written[key] = self._clock()
         self._store.upsert_app(app_view(raw))
         self._store.release_counted(key, snapshot.deleted_pods)
@@ -258,6 +275,14 @@ class Reconciler:
             # The answer is in the store already: no watch event asks for its steps.
             self._queue.add(key)
         return True
+
+    def _note_record(self, key: AppKey, raw: Mapping[str, Any]) -> None:
+        """Remember the record as it was stored: another one is not the operator's."""
+        record = (raw.get("status") or {}).get("healing")
+        if record is None:
+            self._written_records.pop(key, None)
+        else:
+            self._written_records[key] = raw["metadata"]["uid"], compact_json(record)
 
     def _record_events(self, snapshot: AppSnapshot, events: Iterable[Event]) -> None:
         for event in events:
@@ -296,6 +321,7 @@ class Reconciler:
     def _forget_app(self, key: AppKey) -> None:
         self._decrement_phase_count(self._phases.pop(key, None))
         self._last_written.pop(key, None)
+        self._written_records.pop(key, None)
         self._generations.pop(key, None)
         self._correction_limiter.reset(key)
         self._remediator.forget_app(key)

@@ -4,8 +4,7 @@ The order of the calls is reconcile_order's.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +18,7 @@ from selfhealing.controller.evidence_collector import EvidenceCollector
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.controller.memory_metrics import MemoryMetrics
 from selfhealing.controller.node_health import NodeHealth
+from selfhealing.controller.reconcile_order import CollectedEvidence, StableTemplate
 from selfhealing.controller.revision_store import RevisionStore, UnreadableRevisionError
 from selfhealing.controller.settings import Settings
 from selfhealing.controller.unhealthy_apps import UnhealthyApps, count_changes
@@ -30,9 +30,12 @@ from selfhealing.kube.resources import CHILDREN, PODS, Resource
 from selfhealing.remediation import history
 from selfhealing.remediation.circuit_breaker import too_many_nodes_lost
 from selfhealing.remediation.context import ExternalState
+from selfhealing.remediation.memory_limit import exceeds
 from selfhealing.remediation.reconcile_input import ReconcileInput
-from selfhealing.remediation.steps import Step, build_overrides
+from selfhealing.remediation.steps import Step, StepResults, build_overrides
 from selfhealing.remediation.strategies import UNLIMITED_REMEDIATIONS
+from selfhealing.remediation.template_check import SavedRevision, find_template_fault
+from selfhealing.render.overrides import Overrides
 
 logger = logging.getLogger(__name__)
 
@@ -76,28 +79,33 @@ class Remediator:
         """Start the grace period: from now on this process acts."""
         self._grace_started_at = self._clock()
 
-    async def load_stable_template(
-        self, app: AppView, record: HealingStatus
-    ) -> tuple[Json | None, BlockedReason | None]:
-        """Load the pod template of the stable revision of ``record``.
-
-        Returns:
-            The template, None when it is not saved any more; StaleCache when nobody can tell.
+    async def load_stable_template(self, app: AppView, inputs: ReconcileInput) -> StableTemplate:
+        """Load and check the pod template of the stable revision of the record.
 
         Raises:
             UnavailableError: the API server is out of reach; or the stable revision is the one that
                 runs and cannot be read, so that the desired state of the children is unknown.
         """
-        stable_revision = str(record.stable_revision)
+        record, stable_revision = inputs.record, str(inputs.record.stable_revision)
         try:
-            return await self._revision_store.load(app, stable_revision), None
+            saved = await self._revision_store.load(app, stable_revision)
         except UnreadableRevisionError as error:
             if record.failed_revision is None:
-                return None, BlockedReason.STALE_CACHE
+                return StableTemplate(blocked_reason=BlockedReason.STALE_CACHE)
             message = (
                 f"stable revision {stable_revision}, which is running, cannot be read: {error}"
             )
             raise UnavailableError(0, "", message) from error
+        if saved is None:
+            return StableTemplate()
+        fault = find_template_fault(saved.template, stable_revision, inputs.pod_template)
+        if fault:
+            rejection = f"stable revision {stable_revision} is not used: {fault}"
+            return StableTemplate(rejection=rejection)
+        limit, maximum = saved.memory_limit, inputs.policy.memory_max
+        overrides = Overrides(memory_limit=maximum if exceeds(limit, maximum) else limit)
+        template = dict(saved.template)
+        return StableTemplate(overrides.apply_to(template) if maximum else template)
 
     async def collect_evidence(
         self,
@@ -105,11 +113,11 @@ class Remediator:
         inputs: ReconcileInput,
         stable_template: Json | None,
         now: datetime,
-    ) -> Mapping[int, str]:
+    ) -> CollectedEvidence:
         """Collect the evidence that the record lacks, as EvidenceCollector.collect does."""
         return await self._evidence_collector.collect(snapshot, inputs, stable_template, now)
 
-    async def execute_steps(self, app: AppView, steps: Sequence[Step]) -> frozenset[str]:
+    async def execute_steps(self, app: AppView, steps: Sequence[Step]) -> StepResults:
         """Carry out the steps that are due, as ActionExecutor.execute does."""
         return await self._executor.execute(app, steps)
 
@@ -178,9 +186,9 @@ class Remediator:
             return True
         # With the memory limit that the revision was found to need, without the excluded node: that
         # node may be healthy when the revision is rolled back to.
-        stable_overrides = replace(build_overrides(after, None), excluded_node="")
+        memory_limit = build_overrides(after, None).memory_limit
         return await self._revision_store.save(
-            app, stable_revision, stable_overrides.apply_to(inputs.pod_template)
+            app, stable_revision, SavedRevision(inputs.pod_template, memory_limit)
         )
 
     async def on_status_stored(

@@ -1,17 +1,17 @@
 """Saves the pod templates of stable revisions in ControllerRevisions, for a rollback."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cachetools import LRUCache
 
-from selfhealing.api import names
 from selfhealing.cache.views import AppView
 from selfhealing.controller.backoff import Backoff
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, UnavailableError, is_outage
 from selfhealing.kube.resources import CONTROLLER_REVISIONS
+from selfhealing.remediation.template_check import SavedRevision
 from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import build_revision, revision_name
 
@@ -39,7 +39,7 @@ class RevisionStore:
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
         """``clock`` returns monotonic seconds."""
         self._client = client
-        self._cache: LRUCache[_RevisionKey, Json] = LRUCache(CACHE_SIZE)
+        self._cache: LRUCache[_RevisionKey, SavedRevision] = LRUCache(CACHE_SIZE)
         self._backoff: Backoff[_RevisionKey] = Backoff(
             clock, initial=RETRY_AFTER, maximum=RETRY_AFTER
         )
@@ -48,8 +48,8 @@ class RevisionStore:
         """Return the seconds until a revision is saved or read again after a refusal; 0 for now."""
         return self._backoff.retry_after((app.uid, revision))
 
-    async def load(self, app: AppView, revision: str) -> Json | None:
-        """Return the saved pod template of a revision; None when it is not saved any more.
+    async def load(self, app: AppView, revision: str) -> SavedRevision | None:
+        """Return what is saved of a revision, unchecked; None when it is not saved any more.
 
         Raises:
             UnreadableRevisionError: the request is refused; a person has to act.
@@ -68,8 +68,8 @@ class RevisionStore:
             self._back_off(app, revision, "read", error)
             raise UnreadableRevisionError(error.message) from error
 
-    async def save(self, app: AppView, revision: str, template: Json) -> bool:
-        """Save the pod template of a revision; one that is saved already stays as it is.
+    async def save(self, app: AppView, revision: str, saved: SavedRevision) -> bool:
+        """Save a revision; one that is saved already stays as it is, if it has the same template.
 
         Returns:
             False when it cannot be saved: an object of another owner has its name, or the request
@@ -79,45 +79,52 @@ class RevisionStore:
             UnavailableError: the API server is out of reach.
         """
         owner = Owner(app.key.namespace, app.key.name, app.uid)
+        body = build_revision(owner, revision, saved.template, saved.memory_limit)
         try:
-            await self._client.create(
-                CONTROLLER_REVISIONS, build_revision(owner, revision, template)
-            )
-        except ConflictError as error:
-            if await self._read_revision(app, revision) is None:
-                self._back_off(app, revision, "saved", error)
-                return False
+            try:
+                await self._client.create(CONTROLLER_REVISIONS, body)
+            except ConflictError:
+                live = await self._read_revision(app, revision)
+                if live is None:
+                    raise  # another owner's
+                if live.template == saved.template:
+                    return True
+                await self._delete_revision(app, revision)  # somebody has changed it
+                await self._client.create(CONTROLLER_REVISIONS, body)
         except ApiError as error:
             if is_outage(error):
                 raise
             self._back_off(app, revision, "saved", error)
             return False
         else:
-            self._cache_template(app, revision, template)
+            self._cache_revision(app, revision, saved)
         return True
 
     async def delete(self, app: AppView, revision: str) -> None:
         """Delete a saved revision; if that fails, it is deleted with the app."""
-        self._cache.pop((app.uid, revision), None)
-        name = revision_name(app.key.name, revision)
         try:
-            raw = await self._client.get(CONTROLLER_REVISIONS, app.key.namespace, name)
-            if raw is not None and _is_owned_by(raw, app):
-                uid = raw["metadata"]["uid"]
-                await self._client.delete(CONTROLLER_REVISIONS, app.key.namespace, name, uid)
+            await self._delete_revision(app, revision)
         except ApiError as error:
             logger.warning("%s: stable revision %s cannot be deleted: %s", app.key, revision, error)
 
-    async def _read_revision(self, app: AppView, revision: str) -> Json | None:
+    async def _delete_revision(self, app: AppView, revision: str) -> None:
+        self._cache.pop((app.uid, revision), None)
         name = revision_name(app.key.name, revision)
         raw = await self._client.get(CONTROLLER_REVISIONS, app.key.namespace, name)
-        template = _parse_template(raw, app) if raw is not None else None
-        if template is not None:
-            self._cache_template(app, revision, template)
-        return template
+        if raw is not None and _is_owned_by(raw, app):
+            uid = raw["metadata"]["uid"]
+            await self._client.delete(CONTROLLER_REVISIONS, app.key.namespace, name, uid)
 
-    def _cache_template(self, app: AppView, revision: str, template: Json) -> None:
-        self._cache[app.uid, revision] = template
+    async def _read_revision(self, app: AppView, revision: str) -> SavedRevision | None:
+        name = revision_name(app.key.name, revision)
+        raw = await self._client.get(CONTROLLER_REVISIONS, app.key.namespace, name)
+        saved = _parse_revision(raw, app) if raw is not None else None
+        if saved is not None:
+            self._cache_revision(app, revision, saved)
+        return saved
+
+    def _cache_revision(self, app: AppView, revision: str, saved: SavedRevision) -> None:
+        self._cache[app.uid, revision] = saved
 
     def _back_off(self, app: AppView, revision: str, operation: str, error: ApiError) -> None:
         self._backoff.forget_expired()
@@ -132,12 +139,20 @@ class RevisionStore:
         )
 
 
-def _parse_template(raw: Json, app: AppView) -> Json | None:
-    """Return the pod template in a ControllerRevision of the app; None for other content."""
+def _parse_revision(raw: Json, app: AppView) -> SavedRevision | None:
+    """Return the content of a ControllerRevision of the app; None for one of another owner.
+
+    The version before saved the template alone, with the memory limit in it.
+    """
+    if not _is_owned_by(raw, app):
+        return None
     data: Json = raw.get("data") or {}
-    containers = (data.get("spec") or {}).get("containers") or ()
-    is_template = any(container.get("name") == names.CONTAINER_NAME for container in containers)
-    return data if is_template and _is_owned_by(raw, app) else None
+    template = data.get("template")
+    limit = data.get("memoryLimit")
+    return SavedRevision(
+        template=template if isinstance(template, Mapping) else data,
+        memory_limit=limit if isinstance(limit, str) else "",
+    )
 
 
 def _is_owned_by(raw: Json, app: AppView) -> bool:

@@ -15,10 +15,12 @@ from selfhealing.kube.resources import (
     CONFIG_SOURCES,
     EVENTS,
     PODS,
+    REPLICA_SETS,
     WATCHED_CHILDREN,
 )
 
 CHILDREN: Final = tuple(Selection(child, labels=names.LABEL_APP) for child in WATCHED_CHILDREN)
+LABELLED_REPLICA_SETS: Final = Selection(REPLICA_SETS, labels=names.LABEL_APP)
 LABELLED_PODS: Final = Selection(PODS, labels=names.LABEL_APP)
 KILL_EVENTS: Final = Selection(EVENTS, fields="involvedObject.kind=Pod,reason=Killing")
 MAX_LISTED_KILL_EVENTS: Final = 20_000
@@ -51,7 +53,13 @@ def select_configs(config_watch: ConfigWatchSetting) -> Iterator[Selection]:
 
 def count_watches(namespaces: Sequence[str], config_watch: ConfigWatchSetting) -> int:
     """Return the number of connections that the watches keep open."""
-    selections = (*CHILDREN, LABELLED_PODS, KILL_EVENTS, *select_configs(config_watch))
+    selections = (
+        *CHILDREN,
+        LABELLED_REPLICA_SETS,
+        LABELLED_PODS,
+        KILL_EVENTS,
+        *select_configs(config_watch),
+    )
     return len(selections) * max(1, len(namespaces))
 
 
@@ -64,13 +72,18 @@ def build_watches(
 ) -> Watches:
     """Build the reflectors for ``namespaces``, none means all; nothing is started."""
     on_child = EventHandlerFunc(event_handlers.on_child)
+    on_replica_set = EventHandlerFunc(event_handlers.on_replica_set)
     on_pod = EventHandlerFunc(event_handlers.on_pod)
     on_kill_event = EventHandlerFunc(event_handlers.on_kill_event)
     places: Sequence[str | None] = namespaces or (None,)
     return Watches(
         objects=tuple(
-            Reflector(client, selection, place, on_pod if selection is LABELLED_PODS else on_child)
-            for selection in (*CHILDREN, LABELLED_PODS)
+            Reflector(client, selection, place, handler)
+            for selection, handler in (
+                *((child, on_child) for child in CHILDREN),
+                (LABELLED_REPLICA_SETS, on_replica_set),
+                (LABELLED_PODS, on_pod),
+            )
             for place in places
         ),
         kill_events=tuple(

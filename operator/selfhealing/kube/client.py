@@ -331,8 +331,15 @@ class Client:
         path = resource.path(meta["namespace"], meta["name"])
         return await self._request_json("update", resource, path, body=body)
 
-    async def delete(
-        self, resource: Resource, namespace: str, name: str, uid: str, *, foreground: bool = False
+    async def delete(  # noqa: PLR0913 - what an object is deleted by
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        uid: str,
+        *,
+        resource_version: str = "",
+        foreground: bool = False,
     ) -> Json | None:
         """Delete an object, if its UID is ``uid``. A missing object is no error.
 
@@ -341,16 +348,20 @@ class Client:
             namespace: the object's namespace.
             name: the object's name.
             uid: the object's UID.
+            resource_version: the version that the object must still have; empty for any.
             foreground: delete the object only after its dependents, such as its pods.
 
         Returns:
             The object, if its deletion is pending; None if it is gone.
 
         Raises:
-            ConflictError: the object has another UID.
+            ConflictError: the object has another UID or resource version.
         """
         policy = "Foreground" if foreground else "Background"
-        body = {"preconditions": {"uid": uid}, "propagationPolicy": policy}
+        preconditions = {"uid": uid}
+        if resource_version:
+            preconditions["resourceVersion"] = resource_version
+        body = {"preconditions": preconditions, "propagationPolicy": policy}
         try:
             raw = await self._request_json(
                 "delete", resource, resource.path(namespace, name), body=body

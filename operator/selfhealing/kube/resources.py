@@ -11,6 +11,9 @@ from typing import Final
 from selfhealing.api import names
 from selfhealing.api.config_refs import CONFIG_MAP, ROOT_CA_CONFIG_MAP, SECRET, ConfigWatch
 
+_FORBIDDEN_IN_SEGMENT: Final = frozenset("/%?#")
+"""Characters that would end a segment of a URL path, or begin another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -30,7 +33,15 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
-        """Return the URL path of the collection, of an object, or of an object's subresource."""
+        """Return the URL path of the collection, of an object, or of an object's subresource.
+
+        Raises:
+            ValueError: ``name`` is no segment of a path (IsValidPathSegmentName in
+                k8s.io/apimachinery): it would lead to another object.
+        """
+        if name in {".", ".."} or not _FORBIDDEN_IN_SEGMENT.isdisjoint(name):
+            msg = f"not the name of an object: {name!r}"
+            raise ValueError(msg)
         parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
         if namespace and self.namespaced:
             parts += ["namespaces", namespace]
@@ -89,6 +100,8 @@ PODS: Final = _resource(
 )
 """Pods are never created. Remediations evict them, raise their memory limit, isolate them by label,
 and delete them if their node is lost."""
+REPLICA_SETS: Final = _resource("apps", "v1", "ReplicaSet", "replicasets", "get list watch")
+"""The link between a pod and its Deployment, by which a pod is proved to be the app's."""
 CONTROLLER_REVISIONS: Final = _resource(
     "apps", "v1", "ControllerRevision", "controllerrevisions", "get create delete"
 )
@@ -197,6 +210,7 @@ METRICS_AUTH: Final = (TOKEN_REVIEWS, SUBJECT_ACCESS_REVIEWS)
 NAMESPACE_SCOPED: Final[tuple[Resource, ...]] = (
     APPS,
     *CHILDREN.values(),
+    REPLICA_SETS,
     PODS,
     POD_METRICS,
     CONTROLLER_REVISIONS,

@@ -17,6 +17,7 @@ from selfhealing.health.memory_trend import SamplesByPod, find_memory_warnings
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import current_template_hash
 from selfhealing.health.termination_causes import TerminationCauses
+from selfhealing.remediation.findings import Finding
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.render.overrides import get_memory_limit
 
@@ -48,6 +49,8 @@ class ExternalState:
         isolated_pod_delete_pending: the isolated pod has expired, but is not deleted yet.
         evidence_keys: the keys of the actions' evidence in the ConfigMap, by the action's id.
         memory_usage: the last memory measurements of the pods, by the pod's UID.
+        foreign_uids: the UIDs of the pods of the record that turned out not to be the app's.
+        findings: what was found, beside the record, that is not the app's.
     """
 
     blocked_reason: BlockedReason | None = None
@@ -58,6 +61,8 @@ class ExternalState:
     isolated_pod_delete_pending: bool = False
     evidence_keys: Mapping[int, str] = field(default_factory=dict)
     memory_usage: SamplesByPod = field(default_factory=dict)
+    foreign_uids: frozenset[str] = frozenset()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

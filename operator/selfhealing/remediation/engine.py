@@ -53,6 +53,7 @@ def decide(
     """
     now = deadlines.now
     record = history.rebase_clock(_record_evidence(record, context), now)
+    record = _drop_foreign_pods(record, context, now)
     record = _reset_on_new_revision_or_resume(record, context, now)
     record = _release_quarantined_pod(record, context, deadlines)
     if policy.mode == HealingMode.OFF:
@@ -65,6 +66,20 @@ def decide(
     if context.diagnoses and not context.scaled_to_zero:
         record, blocked_reason = _remediate(DecisionInput(record, context, policy, deadlines))
     return _refresh_display(record, context, policy, deadlines, blocked_reason)
+
+
+def _drop_foreign_pods(
+    record: HealingStatus, context: RemediationContext, now: datetime
+) -> HealingStatus:
+    """Forget the pods of the record that are not the app's, and supersede an action on one."""
+    foreign_uids = context.external.foreign_uids
+    if record.quarantine is not None and record.quarantine.uid in foreign_uids:
+        record = record.model_copy(update={"quarantine": None})
+    action = history.find_running(record)
+    if action is not None and action.uid in foreign_uids:
+        fields = {"outcome": ActionOutcome.SUPERSEDED, "ended_at": now}
+        record = history.update_action(record, action, **fields)
+    return record
 
 
 def _record_evidence(record: HealingStatus, context: RemediationContext) -> HealingStatus:

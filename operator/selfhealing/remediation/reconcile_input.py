@@ -3,8 +3,9 @@
 It stands in this package because it is the lowest one that knows all of its parts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeGuard
 
 import orjson
@@ -15,10 +16,12 @@ from selfhealing.api.status import SelfHealingAppStatus, read_status
 from selfhealing.apply.config_hash import desired_config_hash
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppView
+from selfhealing.remediation.findings import Finding, FindingReason
 from selfhealing.remediation.history import new_record
 from selfhealing.remediation.policy import Policy, build_policy
+from selfhealing.remediation.record_check import check_record
 from selfhealing.render.meta import Owner
-from selfhealing.render.overrides import template_revision
+from selfhealing.render.overrides import get_memory_limit, template_revision
 from selfhealing.render.pod import build_pod_template, is_job
 
 Json = dict[str, Any]
@@ -36,8 +39,10 @@ class ReconcileInput:
             the ConfigMaps and Secrets that the pods read.
         revision: the hash of that template.
         stored_status: the status as JSON, also what of it this operator cannot read.
-        previous_status: the status as far as this operator can read it.
+        previous_status: the status as far as this operator can read it, and the spec allows it
+            (``remediation.record_check``).
         namespace_labels: the labels of the app's Namespace; empty when they cannot be read.
+        findings: what was rejected of the stored status.
     """
 
     owner: Owner
@@ -48,6 +53,7 @@ class ReconcileInput:
     stored_status: Mapping[str, Any]
     previous_status: SelfHealingAppStatus
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
     @property
     def record(self) -> HealingStatus:
@@ -62,6 +68,7 @@ class InvalidSpecInput:
     message: str
     stored_status: Mapping[str, Any]
     previous_status: SelfHealingAppStatus
+    findings: tuple[Finding, ...] = ()
 
     @property
     def spec(self) -> None:
@@ -72,40 +79,72 @@ class InvalidSpecInput:
 AnyInput = ReconcileInput | InvalidSpecInput
 
 
-def build_reconcile_input(
+def build_reconcile_input(  # noqa: PLR0913 - what a reconcile goes by
     snapshot: AppSnapshot,
     spec: SelfHealingAppSpec,
+    now: datetime,
     time_scale: float = 1.0,
+    *,
     namespace_labels: Mapping[str, str] | None = None,
+    written_record: Mapping[str, Any] | None = None,
 ) -> ReconcileInput:
-    """Read the stored status and render what ``spec`` asks for.
+    """Read and check the stored status, and render what ``spec`` asks for.
 
     Args:
         snapshot: the app, with the digests of the ConfigMaps and Secrets that it refers to.
         spec: the parsed spec.
+        now: the time, by which the stored times are checked.
         time_scale: what every time of healing is multiplied by.
         namespace_labels: the labels of the app's Namespace; None when they cannot be read.
+        written_record: ``status.healing`` as this process has written it last; None where it has
+            not. Another one that is stored is somebody else's, and has no effect.
     """
     app = snapshot.app
     # A Job is not replaced when its configuration changes: it would run again.
     config_hash = "" if is_job(spec) else desired_config_hash(snapshot, spec)
     pod_template = build_pod_template(app.key.name, spec, config_hash)
-    stored_status, previous_status = _read_stored_status(app)
+    stored_status, previous_status, rejected = _read_stored_status(app, written_record)
+    policy, revision = build_policy(spec, time_scale), template_revision(pod_template)
+    if previous_status.healing is not None:
+        checked = check_record(
+            previous_status.healing,
+            snapshot,
+            policy,
+            now,
+            revision=revision,
+            memory_limit=get_memory_limit(pod_template),
+        )
+        previous_status = previous_status.model_copy(update={"healing": checked.record})
+        rejected += checked.rejected
     return ReconcileInput(
         owner=Owner(app.key.namespace, app.key.name, app.uid),
         spec=spec,
-        policy=build_policy(spec, time_scale),
+        policy=policy,
         pod_template=pod_template,
-        revision=template_revision(pod_template),
+        revision=revision,
         stored_status=stored_status,
         previous_status=previous_status,
         namespace_labels=namespace_labels or {},
+        findings=_describe_rejected(rejected),
     )
 
 
-def build_invalid_spec_input(app: AppView, message: str) -> InvalidSpecInput:
-    """Read the stored status of an app whose spec cannot be read."""
-    return InvalidSpecInput(message, *_read_stored_status(app))
+def _describe_rejected(rejected: Sequence[str]) -> tuple[Finding, ...]:
+    if not rejected:
+        return ()
+    message = f"parts of status.healing are ignored: {', '.join(rejected)}"
+    return (Finding(FindingReason.RECORD_REJECTED, message),)
+
+
+def build_invalid_spec_input(
+    app: AppView, message: str, written_record: Mapping[str, Any] | None = None
+) -> InvalidSpecInput:
+    """Read the stored status of an app whose spec cannot be read.
+
+    Nothing can be checked by the spec, and nothing of the record has an effect meanwhile.
+    """
+    stored_status, previous_status, rejected = _read_stored_status(app, written_record)
+    return InvalidSpecInput(message, stored_status, previous_status, _describe_rejected(rejected))
 
 
 def is_active(inputs: AnyInput) -> TypeGuard[ReconcileInput]:
@@ -113,6 +152,15 @@ def is_active(inputs: AnyInput) -> TypeGuard[ReconcileInput]:
     return inputs.spec is not None and not inputs.spec.paused
 
 
-def _read_stored_status(app: AppView) -> tuple[Mapping[str, Any], SelfHealingAppStatus]:
+def _read_stored_status(
+    app: AppView, written_record: Mapping[str, Any] | None
+) -> tuple[Mapping[str, Any], SelfHealingAppStatus, tuple[str, ...]]:
+    """Return the stored status, what of it can be read, and what is rejected.
+
+    A record that is not the one that this process has written is replaced by that.
+    """
     stored: Mapping[str, Any] = orjson.loads(app.status)
-    return stored, read_status(stored)
+    if written_record is None or stored.get("healing") == written_record:
+        return stored, read_status(stored), ()
+    own = read_status({**stored, "healing": written_record})
+    return stored, own, ("what somebody else has written",)

@@ -5,8 +5,8 @@ limit is set, the label is removed. So a step may be executed twice without harm
 restart of the operator.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -36,11 +36,15 @@ class Evict:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete a pod: its node is lost, it failed long ago, or its isolation has expired."""
+    """Delete a pod: its node is lost, it failed long ago, or its isolation has expired.
+
+    ``is_isolated``: the pod was taken out of the app, which owns it directly since.
+    """
 
     name: str
     uid: str
     reason: str
+    is_isolated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,20 @@ class Isolate:
 
 
 Step = Evict | Delete | Resize | Isolate
+
+
+@dataclass(frozen=True, slots=True)
+class StepResults:
+    """What has become of the steps of one reconcile.
+
+    Attributes:
+        pending_uids: the UIDs of the pods for which a step is still to be done.
+        foreign_pods: by UID the names of the pods that turned out not to be the app's, to which
+            nothing was done.
+    """
+
+    pending_uids: frozenset[str] = frozenset()
+    foreign_pods: Mapping[str, str] = field(default_factory=dict)
 
 
 def discard_stale_action(
@@ -91,7 +109,7 @@ def plan_cleanup_for_job(record: HealingStatus) -> tuple[Step, ...]:
     quarantine = record.quarantine
     if quarantine is None:
         return ()
-    return (Delete(quarantine.pod, quarantine.uid, "the app is a Job now"),)
+    return (Delete(quarantine.pod, quarantine.uid, "the app is a Job now", is_isolated=True),)
 
 
 def plan_steps(record: HealingStatus, snapshot: AppSnapshot, now: datetime) -> tuple[Step, ...]:
@@ -198,7 +216,9 @@ def _plan_isolated_pod(
     app_pod = next((pod for pod in snapshot.pods if pod.uid == quarantine.uid), None)
     if quarantine.until <= now:
         if app_pod is None:  # otherwise it was never isolated, and still belongs to the app
-            yield Delete(quarantine.pod, quarantine.uid, "its quarantine has expired")
+            yield Delete(
+                quarantine.pod, quarantine.uid, "its quarantine has expired", is_isolated=True
+            )
     elif (
         app_pod is not None
         and is_active(app_pod)

@@ -122,10 +122,18 @@ def revision_name(app: str, revision: str) -> str:
     return f"{app}-{revision}"
 
 
-def build_revision(owner: Owner, revision: str, pod_template: Mapping[str, Any]) -> Json:
+def build_revision(
+    owner: Owner, revision: str, pod_template: Mapping[str, Any], memory_limit: str = ""
+) -> Json:
     """Return the apps/v1 ControllerRevision that stores the pod template of a revision.
 
     The Deployment's ReplicaSets do not serve for that: revisionHistoryLimit may delete them.
+
+    Args:
+        owner: the app.
+        revision: the hash of the template.
+        pod_template: the template of the spec, without overrides.
+        memory_limit: the memory limit that the revision was found to need; empty without one.
     """
     meta = build_metadata(owner)
     return {
@@ -133,5 +141,8 @@ def build_revision(owner: Owner, revision: str, pod_template: Mapping[str, Any])
         "kind": "ControllerRevision",
         "metadata": {**meta, "name": revision_name(owner.name, revision)},
         "revision": 1,
-        "data": dict(pod_template),
+        "data": {
+            "template": dict(pod_template),
+            **({"memoryLimit": memory_limit} if memory_limit else {}),
+        },
     }

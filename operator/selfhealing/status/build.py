@@ -16,6 +16,7 @@ from selfhealing.evidence.known_values import build_known_values, find_env_value
 from selfhealing.health.assessment import HealthAssessment
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.termination_causes import TerminationCauses
+from selfhealing.remediation.findings import Finding
 from selfhealing.remediation.reconcile_input import AnyInput, ReconcileInput
 from selfhealing.render.deployment import min_replicas
 from selfhealing.render.pod import is_job
@@ -26,6 +27,7 @@ from selfhealing.status.conditions import (
     evaluate_pod_security,
 )
 from selfhealing.status.events import Event, transition_events
+from selfhealing.status.ownership import evaluate_ownership
 from selfhealing.status.phase import PhaseSummary, continue_rollout, summarize_phase
 from selfhealing.status.pods import build_pod_statuses
 from selfhealing.status.remediation import find_last_heal_time, remediation_events, with_remediation
@@ -45,6 +47,7 @@ class StatusInput:
         causes: why containers ended.
         job: the latest run of an app that is a Job.
         healing: the record of healing as it was decided; None for an app that is not healed.
+        findings: what was found that is not the app's.
     """
 
     snapshot: AppSnapshot
@@ -54,6 +57,7 @@ class StatusInput:
     causes: TerminationCauses
     job: JobStatus | None
     healing: HealingStatus | None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,7 @@ def _describe_app(
                     snapshot, assessment, facts.sync_result, summary, paused=_is_paused(facts)
                 ),
                 *evaluate_pod_security(facts.inputs),
+                *evaluate_ownership(facts.findings),
             ),
             before.conditions,
             snapshot.app.generation,

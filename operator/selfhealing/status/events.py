@@ -14,6 +14,7 @@ from selfhealing.apply.child_diff import ChildAction
 from selfhealing.apply.result import TRANSIENT, ChildChange
 from selfhealing.health import messages
 from selfhealing.health.pod_problems import NODE_LOST
+from selfhealing.status.ownership import find_new_ownership_condition
 from selfhealing.status.phase import PODS_COMING, PODS_MOVING, ROLLING_OUT
 from selfhealing.status.restarts import Restart
 from selfhealing.status.sections import join_words, pluralize
@@ -78,6 +79,7 @@ def transition_events(
         *_phase_events(before, after),
         *_scaled_events(before, after),
         *_scaling_active_events(before, after),
+        *_ownership_events(before, after),
     ]
     return [event.truncate() for event in events]
 
@@ -210,6 +212,12 @@ def _scaling_active_events(
         yield Event("Warning", "ScalingInactive", new.message)
     elif old.status is ConditionStatus.FALSE and new.status is ConditionStatus.TRUE:
         yield Event("Normal", "ScalingActive", new.message)
+
+
+def _ownership_events(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> Iterator[Event]:
+    new = find_new_ownership_condition(before, after)
+    if new is not None:
+        yield Event("Warning", new.reason, new.message)
 
 
 def _find_condition(status: SelfHealingAppStatus, kind: str) -> Condition | None:

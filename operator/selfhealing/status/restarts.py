@@ -29,6 +29,9 @@ from selfhealing.health.termination_causes import (
 )
 from selfhealing.status import pods
 
+MAX_TOTAL: Final = 2**31 - 1
+"""The largest int32: the API server refuses a status with a larger number."""
+
 OTHER: Final = "Other"
 """The reason under which restarts are counted when byReason already has MAX_REASONS - 1 reasons."""
 
@@ -155,7 +158,7 @@ class _RestartCounter:
             counted = self._previous.counted
         return RestartsStatus(
             current=current,
-            total=self._previous.total + sum(restart.count for restart in self.new_restarts),
+            total=_add(self._previous.total, sum(r.count for r in self.new_restarts)),
             by_reason=self._by_reason,
             last=self._latest,
             counted=list(_sort_entries(counted)),
@@ -234,7 +237,7 @@ class _RestartCounter:
         if count:
             has_room = reason in self._by_reason or len(self._by_reason) < MAX_REASONS - 1
             slot = reason if has_room else OTHER
-            self._by_reason[slot] = self._by_reason.get(slot, 0) + count
+            self._by_reason[slot] = _add(self._by_reason.get(slot, 0), count)
 
     def _move_reason(self, old: str, new: str) -> None:
         slot = old if old in self._by_reason else OTHER
@@ -244,6 +247,11 @@ class _RestartCounter:
         if not self._by_reason[slot]:
             del self._by_reason[slot]
         self._add_to_reason(new, 1)
+
+
+def _add(total: int, count: int) -> int:
+    """Add to a stored total, which may be anything, without leaving the range of an int32."""
+    return min(total + count, MAX_TOTAL)
 
 
 def _with_last_known_termination(

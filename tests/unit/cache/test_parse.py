@@ -131,6 +131,7 @@ class TestPods:
             deleted_at=None,
             finalizers=(),
             template_hash="",
+            controller_uid="",
             restart_policy="Always",
             unschedulable="",
             unreachable_toleration_seconds=0,
@@ -199,6 +200,7 @@ class TestPods:
             deleted_at=at(30),
             finalizers=("example.com/slow",),
             template_hash="abc",
+            controller_uid="uid-of-web-abc",
             restart_policy="Always",
             unschedulable="",
             unreachable_toleration_seconds=0,
@@ -353,9 +355,9 @@ class TestKills:
     @pytest.mark.parametrize("probe", ["liveness", "startup"])
     def test_a_probe(self, probe: str) -> None:
         """Container, probe and time are read."""
-        assert ContainerKillEvent("uid-of-web-abc-1", "app", probe, at(9)) == container_kill_event(
-            probe_kill_event("web-abc-1", 9, probe=probe)
-        )
+        assert ContainerKillEvent(
+            "shop", "uid-of-web-abc-1", "app", probe, at(9)
+        ) == container_kill_event(probe_kill_event("web-abc-1", 9, probe=probe))
 
     @pytest.mark.parametrize("killers", [(), ("startup",), ("liveness",), ("startup", "liveness")])
     def test_restarting_probes(self, killers: tuple[str, ...]) -> None:
@@ -373,14 +375,14 @@ class TestKills:
         }
 
         assert ContainerKillEvent(
-            "uid-of-web-abc-1", "proxy", "liveness", at(9)
+            "shop", "uid-of-web-abc-1", "proxy", "liveness", at(9)
         ) == container_kill_event(event)
 
     def test_a_stop(self) -> None:
         """The kubelet stops a pod, and its message does not say why."""
-        assert ContainerKillEvent("uid-of-web-abc-1", "app", "", at(9)) == container_kill_event(
-            pod_stop_event("web-abc-1", 9)
-        )
+        assert ContainerKillEvent(
+            "shop", "uid-of-web-abc-1", "app", "", at(9)
+        ) == container_kill_event(pod_stop_event("web-abc-1", 9))
 
     @pytest.mark.parametrize(
         "times",
@@ -391,7 +393,7 @@ class TestKills:
             },
             {"lastTimestamp": iso(9), "eventTime": iso(1)},
             {"lastTimestamp": None, "eventTime": "2026-01-01T12:00:09.999999Z"},
-            {"lastTimestamp": None, "metadata": {"creationTimestamp": iso(9)}},
+            {"lastTimestamp": None, "metadata": {"namespace": "shop", "creationTimestamp": iso(9)}},
         ],
         ids=["series", "last", "event time", "creation"],
     )
@@ -408,12 +410,29 @@ class TestKills:
             probe_kill_event("web-abc-1", 9, kind="Node"),
             probe_kill_event("web-abc-1", 9) | {"lastTimestamp": None},
             probe_kill_event("web-abc-1", 9) | {"involvedObject": None},
+            probe_kill_event("web-abc-1", 9) | {"source": {"component": "mallory"}},
+            probe_kill_event("web-abc-1", 9) | {"source": None},
+            probe_kill_event("web-abc-1", 9) | {"metadata": {"namespace": "other"}},
         ],
-        ids=["no message", "not a pod", "no time", "nobody"],
+        ids=[
+            "no message",
+            "not a pod",
+            "no time",
+            "nobody",
+            "another component",
+            "no component",
+            "another namespace",
+        ],
     )
     def test_other_events(self, event: Json) -> None:
         """Any other Event is no kill."""
         assert None is container_kill_event(event)
+
+    def test_a_newer_kubelet(self) -> None:
+        """It may name itself in the newer field alone."""
+        event = probe_kill_event("web-abc-1", 9) | {"source": {}, "reportingComponent": "kubelet"}
+
+        assert None is not container_kill_event(event)
 
 
 class TestNumbersAndTimes:

@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from selfhealing.cache import store as module
-from selfhealing.cache.child_views import service_view
-from selfhealing.cache.parse import app_view, container_kill_event, pod_view
+from selfhealing.cache import kill_events, store as module
+from selfhealing.cache.child_views import deployment_view, job_view, service_view
+from selfhealing.cache.parse import (
+    app_view,
+    container_kill_event,
+    pod_view,
+    replica_set_view,
+)
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, ChildView, ContainerKillEvent, PodView
@@ -49,7 +54,8 @@ def app_snapshot(store: Store) -> AppSnapshot:
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limit the deletions and kill Events of a store that is created later to two."""
     monkeypatch.setattr(module, "MAX_TOMBSTONES", 2)
-    monkeypatch.setattr(module, "MAX_KILL_EVENTS", 2)
+    monkeypatch.setattr(kill_events, "MAX_KILLS_OF_POD", 2)
+    monkeypatch.setattr(kill_events, "MAX_EARLY_PODS", 2)
 
 
 @pytest.fixture
@@ -58,6 +64,20 @@ def store() -> Store:
     store = Store()
     store.upsert_app(app_view(builders.app()))
     return store
+
+
+@pytest.fixture
+def proving_store(store: Store) -> Store:
+    """A store with the app ``web``, its Deployment, the ReplicaSet of its pods, and its Job."""
+    put_workloads(store)
+    return store
+
+
+def put_workloads(store: Store) -> None:
+    """Put what proves the pods of the app ``web`` into a store."""
+    store.upsert_child(KEY, deployment_view(builders.deployment()))
+    store.upsert_child(KEY, job_view(builders.job()))
+    store.upsert_replica_set(KEY, replica_set_view(builders.replica_set()))
 
 
 class TestApps:
@@ -196,12 +216,12 @@ class TestDeletion:
 class TestPods:
     """Pods by app."""
 
-    def test_in_one_order(self, store: Store) -> None:
+    def test_in_one_order(self, proving_store: Store) -> None:
         """Pods are sorted by name, whatever their order of arrival."""
-        store.upsert_pod(KEY, build_pod_view("web-abc-2"))
-        store.upsert_pod(KEY, build_pod_view("web-abc-1"))
+        proving_store.upsert_pod(KEY, build_pod_view("web-abc-2"))
+        proving_store.upsert_pod(KEY, build_pod_view("web-abc-1"))
 
-        assert ["web-abc-1", "web-abc-2"] == [p.name for p in app_snapshot(store).pods]
+        assert ["web-abc-1", "web-abc-2"] == [p.name for p in app_snapshot(proving_store).pods]
 
     def test_another_app(self, store: Store) -> None:
         """A pod whose label has changed belongs only to the new app."""
@@ -220,70 +240,110 @@ class TestPods:
         assert {"uid-of-web-abc-2": KEY} == store.uids("Pod")
 
 
+class TestReplicaSets:
+    """What proves pods."""
+
+    def test_versions(self, store: Store) -> None:
+        """An older one is no change, and a deleted one does not come back."""
+        view = replica_set_view(builders.replica_set(version=5))
+
+        assert store.upsert_replica_set(KEY, view)
+        assert not store.upsert_replica_set(KEY, replace(view, resource_version=4))
+
+        store.delete_replica_set(view.uid, 6)
+        store.delete_replica_set("unknown")
+
+        assert not store.upsert_replica_set(KEY, view)
+        assert {} == store.uids("ReplicaSet")
+
+
 class TestDeletedPods:
     """Deleted pods whose restarts are not yet counted."""
 
-    def test_released_one_by_one(self, store: Store) -> None:
+    def test_released_one_by_one(self, proving_store: Store) -> None:
         """Released pods are removed; the others stay."""
         for i in (1, 2):
             thing = pod(f"web-abc-{i}", running(restarts=1, last=builders.termination()))
-            store.upsert_pod(KEY, pod_view(thing))
-            store.delete_pod(f"uid-of-web-abc-{i}")
-        first, second = app_snapshot(store).deleted_pods
+            proving_store.upsert_pod(KEY, pod_view(thing))
+            proving_store.delete_pod(f"uid-of-web-abc-{i}")
+        first, second = app_snapshot(proving_store).deleted_pods
 
-        store.release_counted(KEY, (first,))
+        proving_store.release_counted(KEY, (first,))
 
-        assert (second,) == app_snapshot(store).deleted_pods
+        assert (second,) == app_snapshot(proving_store).deleted_pods
 
-        store.release_counted(KEY, (second,))
+        proving_store.release_counted(KEY, (second,))
 
-        assert () == app_snapshot(store).deleted_pods
+        assert () == app_snapshot(proving_store).deleted_pods
 
 
 class TestKills:
     """Kill Events by container."""
 
-    def test_before_and_after_the_pod(self, store: Store) -> None:
+    def test_several_before_the_pod(self, proving_store: Store) -> None:
+        """The latest counts, as it does later."""
+        for at in (9, 20, 15):
+            proving_store.upsert_kill_event(build_kill_event(at=at))
+        proving_store.upsert_pod(KEY, build_pod_view())
+
+        assert (build_kill_event(at=20),) == app_snapshot(proving_store).kill_events
+
+    def test_after_the_deletion_of_the_pod(self, proving_store: Store) -> None:
+        """The cause of its last restart may be told late; it goes when it is counted."""
+        restarted = pod("web-abc-1", running(restarts=1, last=builders.termination()))
+        proving_store.upsert_pod(KEY, pod_view(restarted))
+        proving_store.delete_pod("uid-of-web-abc-1")
+
+        assert KEY == proving_store.upsert_kill_event(build_kill_event())
+        assert (build_kill_event(),) == app_snapshot(proving_store).kill_events
+
+        deleted = app_snapshot(proving_store).deleted_pods
+        for _ in range(2):
+            proving_store.release_counted(KEY, deleted)
+
+        assert () == app_snapshot(proving_store).kill_events
+
+    def test_before_and_after_the_pod(self, proving_store: Store) -> None:
         """The Event may arrive before the pod; then no app is returned."""
-        assert None is store.upsert_kill_event(build_kill_event())
+        assert None is proving_store.upsert_kill_event(build_kill_event())
 
-        store.upsert_pod(KEY, build_pod_view())
+        proving_store.upsert_pod(KEY, build_pod_view())
 
-        assert (build_kill_event(),) == app_snapshot(store).kill_events
-        assert KEY == store.upsert_kill_event(build_kill_event(at=20))
-        assert (build_kill_event(at=20),) == app_snapshot(store).kill_events
+        assert (build_kill_event(),) == app_snapshot(proving_store).kill_events
+        assert KEY == proving_store.upsert_kill_event(build_kill_event(at=20))
+        assert (build_kill_event(at=20),) == app_snapshot(proving_store).kill_events
 
     @pytest.mark.parametrize("at", [9, 8])
-    def test_an_older_event(self, store: Store, at: float) -> None:
+    def test_an_older_event(self, proving_store: Store, at: float) -> None:
         """The same Event, or an older one, is not new."""
-        store.upsert_pod(KEY, build_pod_view())
-        store.upsert_kill_event(build_kill_event(at=9))
+        proving_store.upsert_pod(KEY, build_pod_view())
+        proving_store.upsert_kill_event(build_kill_event(at=9))
 
-        assert None is store.upsert_kill_event(build_kill_event(at=at))
-        assert (build_kill_event(at=9),) == app_snapshot(store).kill_events
+        assert None is proving_store.upsert_kill_event(build_kill_event(at=at))
+        assert (build_kill_event(at=9),) == app_snapshot(proving_store).kill_events
 
-    def test_they_go_with_the_pod(self, store: Store) -> None:
+    def test_they_go_with_the_pod(self, proving_store: Store) -> None:
         """A pod that comes back has no kill Events."""
-        store.upsert_pod(KEY, build_pod_view())
-        store.upsert_kill_event(build_kill_event())
-        store.delete_pod("uid-of-web-abc-1")
-        store.upsert_pod(KEY, build_pod_view(version=9))
+        proving_store.upsert_pod(KEY, build_pod_view())
+        proving_store.upsert_kill_event(build_kill_event())
+        proving_store.delete_pod("uid-of-web-abc-1")
+        proving_store.upsert_pod(KEY, build_pod_view(version=9))
 
-        assert () == app_snapshot(store).kill_events
+        assert () == app_snapshot(proving_store).kill_events
 
-    def test_a_stop_of_a_pod_that_restarts_nothing(self, store: Store) -> None:
+    def test_a_stop_of_a_pod_that_restarts_nothing(self, proving_store: Store) -> None:
         """It may be due to a probe; it is kept beside the kill by a probe."""
-        store.upsert_pod(KEY, pod_view(job_pod("web-1", running())))
+        proving_store.upsert_pod(KEY, pod_view(job_pod("web-1", running())))
         stop, probe = container_kill_event(pod_stop_event("web-1", 9)), build_kill_event("web-1")
         assert stop is not None
 
-        assert KEY == store.upsert_kill_event(stop)
-        assert (stop,) == app_snapshot(store).kill_events
-        store.upsert_kill_event(probe)
-        assert (probe, stop) == app_snapshot(store).kill_events
-        store.delete_pod("uid-of-web-1")
-        store.upsert_pod(KEY, pod_view(job_pod("web-1", running(), version=9)))
-        assert () == app_snapshot(store).kill_events
+        assert KEY == proving_store.upsert_kill_event(stop)
+        assert (stop,) == app_snapshot(proving_store).kill_events
+        proving_store.upsert_kill_event(probe)
+        assert (probe, stop) == app_snapshot(proving_store).kill_events
+        proving_store.delete_pod("uid-of-web-1")
+        proving_store.upsert_pod(KEY, pod_view(job_pod("web-1", running(), version=9)))
+        assert () == app_snapshot(proving_store).kill_events
 
     def test_a_stop_of_any_other_pod(self, store: Store) -> None:
         """Every deleted pod has such an Event: it is ignored."""
@@ -294,16 +354,70 @@ class TestKills:
         assert store.upsert_kill_event(stop) is None
         assert () == app_snapshot(store).kill_events
 
-    @pytest.mark.usefixtures("small_limits")
-    def test_only_so_many_are_kept(self, store: Store) -> None:
-        """The oldest are removed, as Events of pods of other owners count as well."""
-        for i in (1, 2, 3):
-            store.upsert_pod(KEY, build_pod_view(f"web-abc-{i}"))
-            store.upsert_kill_event(build_kill_event(f"web-abc-{i}"))
+    def test_events_about_one_pod_displace_none_about_another(
+        self, small_limits: None, proving_store: Store
+    ) -> None:
+        """Whoever may create Events may create any number of them."""
+        del small_limits
+        for pod_name in ("web-abc-1", "web-abc-2"):
+            proving_store.upsert_pod(KEY, build_pod_view(pod_name))
+        proving_store.upsert_kill_event(build_kill_event("web-abc-1"))
+        for number in range(9):
+            forged = replace(build_kill_event("web-abc-2"), container=f"c{number}")
+            proving_store.upsert_kill_event(forged)
+            proving_store.upsert_kill_event(replace(forged, pod_uid=f"stranger-{number}"))
+
+        assert (build_kill_event("web-abc-1"),) == app_snapshot(proving_store).kill_events
+
+    def test_an_event_from_another_namespace(self, proving_store: Store) -> None:
+        """The kubelet writes the Events of a pod into the namespace of the pod."""
+        proving_store.upsert_pod(KEY, build_pod_view())
+        forged = replace(build_kill_event(), namespace="other")
+
+        assert None is proving_store.upsert_kill_event(forged)
+        assert () == app_snapshot(proving_store).kill_events
+
+    def test_an_early_event_from_another_namespace(self, proving_store: Store) -> None:
+        """An Event that comes before the pod is checked when the pod comes."""
+        proving_store.upsert_kill_event(replace(build_kill_event(), namespace="other"))
+        proving_store.upsert_pod(KEY, build_pod_view())
+
+        assert () == app_snapshot(proving_store).kill_events
+
+    def test_early_events_are_bounded_by_namespace(
+        self, small_limits: None, proving_store: Store
+    ) -> None:
+        """Events of another namespace displace none, and not all of one namespace are kept."""
+        del small_limits
+        for number in (1, 2, 3):
+            proving_store.upsert_kill_event(build_kill_event(f"web-abc-{number}"))
+            stranger = replace(build_kill_event(f"other-{number}"), namespace="other")
+            proving_store.upsert_kill_event(stranger)
+        for number in (1, 2, 3):
+            proving_store.upsert_pod(KEY, build_pod_view(f"web-abc-{number}"))
 
         assert ["uid-of-web-abc-2", "uid-of-web-abc-3"] == [
-            kill.pod_uid for kill in app_snapshot(store).kill_events
+            kill.pod_uid for kill in app_snapshot(proving_store).kill_events
         ]
+
+    def test_early_events_are_kept_only_until_all_pods_are_known(
+        self, proving_store: Store
+    ) -> None:
+        """Later an Event about an unknown pod is about a pod of no app."""
+        proving_store.upsert_kill_event(build_kill_event("web-abc-1"))
+        proving_store.discard_early_kills()
+        proving_store.upsert_kill_event(build_kill_event("web-abc-2"))
+        for number in (1, 2):
+            proving_store.upsert_pod(KEY, build_pod_view(f"web-abc-{number}"))
+
+        assert () == app_snapshot(proving_store).kill_events
+
+    def test_an_event_about_a_foreign_pod(self, proving_store: Store) -> None:
+        """It is nothing to the app."""
+        proving_store.upsert_pod(KEY, replace(build_pod_view(), controller_uid="another"))
+
+        assert None is proving_store.upsert_kill_event(build_kill_event())
+        assert () == app_snapshot(proving_store).kill_events
 
 
 @given(
@@ -317,6 +431,7 @@ def test_whatever_the_order_the_newest_stays(
     arrivals = data.draw(st.lists(st.sampled_from(history), min_size=1, max_size=20))
     store = Store()
     store.upsert_app(app_view(builders.app()))
+    put_workloads(store)
     for version, ready in arrivals:
         store.upsert_pod(KEY, build_pod_view(version=version, ready=ready))
     (held,) = app_snapshot(store).pods

@@ -35,7 +35,7 @@ class FakeApiServer:
     """What is there, and what was asked of it.
 
     Attributes:
-        objects_by_path: the objects, by kind and name.
+        objects_by_path: the objects, by kind and name; the first pods come with their ReplicaSets.
         asked: every request as "verb Kind/name", in order.
         errors: by such a request, or by its verb alone, what is answered instead.
         budget: whether PodDisruptionBudgets allow evictions.
@@ -48,6 +48,9 @@ class FakeApiServer:
         self.allows_eviction = True
         for manifest in objects:
             self.put_object(manifest)
+            for owner in manifest["metadata"].get("ownerReferences") or ():
+                if owner.get("kind") == "ReplicaSet":
+                    self.put_object(builders.replica_set(owner["uid"]))
 
     @property
     def client(self) -> Client:
@@ -199,12 +202,13 @@ def build_inputs(
     snapshot: AppSnapshot,
     record: HealingStatus | None = None,
     scale: float = 1,
+    seconds: float = 100,
     **more: Any,  # noqa: ANN401 - of the spec
 ) -> ReconcileInput:
     """The input of a reconcile of the app with such a spec, whose status holds this record."""
     status = orjson.dumps(SelfHealingAppStatus(healing=record).to_json())
     stored = replace(snapshot, app=replace(snapshot.app, status=status))
-    return build_reconcile_input(stored, build_spec(**more), scale)
+    return build_reconcile_input(stored, build_spec(**more), builders.at(seconds), scale)
 
 
 def revision_of(**more: Any) -> str:  # noqa: ANN401 - JSON

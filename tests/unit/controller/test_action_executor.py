@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from itertools import pairwise
 
 import pytest
@@ -17,6 +18,7 @@ from selfhealing.controller.action_executor import (
 )
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.errors import ApiError, UnavailableError
+from selfhealing.kube.resources import PODS
 from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
 from tests.unit import builders
 from tests.unit.controller.fake_api_server import FakeApiServer, Json, forbidden_error
@@ -32,7 +34,8 @@ class Harness:
     """A cluster with pods, the operator's picture of it and the hands."""
 
     def __init__(self, *pods: Json) -> None:
-        self.api_server = FakeApiServer(*pods)
+        self.api_server = FakeApiServer(builders.deployment(), *pods)
+        self.foreign_pods: Mapping[str, str] = {}
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
         self.app = app_view(builders.app())
@@ -48,15 +51,17 @@ class Harness:
 
     async def execute(self, *steps: Step) -> frozenset[str]:
         """Have steps carried out."""
-        return await self.executor.execute(self.app, steps)
+        results = await self.executor.execute(self.app, steps)
+        self.foreign_pods = results.foreign_pods
+        return results.pending_uids
 
     async def request_times(self, step: Step, seconds: float) -> list[float]:
         """When a step is asked of the server, while the app is looked at every 0.1 s."""
         times, end = [], now() + seconds
         while now() < end:
-            before = len(self.api_server.requests)
+            before = len(self.api_server.write_requests())
             await self.execute(step)
-            if len(self.api_server.requests) > before:
+            if len(self.api_server.write_requests()) > before:
                 times.append(round(now(), 1))
             await asyncio.sleep(0.1)
         return times
@@ -78,22 +83,28 @@ class TestSteps:
     async def test_eviction(self, world: Harness) -> None:
         """Of the very pod that was seen, as it was seen."""
         assert frozenset() == await world.execute(Evict(world.get_pod()))
-        assert [EVICT] == world.api_server.requests
+        assert [EVICT] == world.api_server.write_requests()
         assert not world.queue.depth()
 
     async def test_deletion(self, world: Harness) -> None:
         """The answer is in the store at once, so that it is not deleted again."""
         assert frozenset() == await world.execute(Delete(POD, UID, "its node is lost"))
-        assert [f"delete Pod/{POD}"] == world.api_server.requests
+        assert [f"delete Pod/{POD}"] == world.api_server.write_requests()
         assert world.get_pod().deleting
 
     async def test_deletion_of_one_that_was_set_apart(self, world: Harness) -> None:
         """It does not come back into the app by that."""
-        other = builders.pod("web-abc-2", labels={"selfhealing.dev/quarantined": "web"})
+        other = builders.pod(
+            "web-abc-2",
+            labels={"selfhealing.dev/quarantined": "web"},
+            ownerReferences=[builders.app_reference()],
+        )
         world.api_server.put_object(other)
-        await world.execute(Delete("web-abc-2", "uid-of-web-abc-2", "its time is over"))
+        await world.execute(
+            Delete("web-abc-2", "uid-of-web-abc-2", "its time is over", is_isolated=True)
+        )
 
-        assert ["delete Pod/web-abc-2"] == world.api_server.requests
+        assert ["delete Pod/web-abc-2"] == world.api_server.write_requests()
         assert {UID: KEY} == world.store.uids("Pod")
 
     async def test_resize(self, world: Harness) -> None:
@@ -136,7 +147,103 @@ class TestSteps:
         steps = Evict(world.get_pod()), Delete(POD, UID, "it has failed")
 
         assert frozenset({UID}) == await world.execute(*steps)
-        assert [EVICT, f"delete Pod/{POD}"] == world.api_server.requests
+        assert [EVICT, f"delete Pod/{POD}"] == world.api_server.write_requests()
+
+
+STRANGERS: dict[str, Json] = {
+    "another owner": {"ownerReferences": [builders.controller_reference("DaemonSet", "uid-of-x")]},
+    "no owner": {"ownerReferences": []},
+    "isolated from another app": {
+        "labels": {"selfhealing.dev/quarantined": "web"},
+        "ownerReferences": [builders.app_reference("uid-of-another")],
+    },
+    "isolated from the app, by its owner alone": {
+        "labels": {"selfhealing.dev/quarantined": "another"},
+        "ownerReferences": [builders.app_reference()],
+    },
+    "a forged reference to a ReplicaSet that is not there": {
+        "ownerReferences": [builders.controller_reference("ReplicaSet", "uid-of-web-gone")]
+    },
+    "a reference to the app's ReplicaSet with another UID": {
+        "ownerReferences": [builders.controller_reference("ReplicaSet", "uid", name="web-abc")]
+    },
+    "another kind with the name of the app's Job": {
+        "ownerReferences": [
+            {**builders.controller_reference("Job", "uid"), "apiVersion": "evil.example/v1"}
+        ]
+    },
+}
+
+
+class TestOwnership:
+    """The live objects have to prove that a pod is the app's, at the moment of the act."""
+
+    @pytest.mark.parametrize("is_isolated", [False, True])
+    @pytest.mark.parametrize("meta", STRANGERS.values(), ids=STRANGERS)
+    async def test_a_strangers_pod(
+        self, world: Harness, caplog: pytest.LogCaptureFixture, meta: Json, *, is_isolated: bool
+    ) -> None:
+        """Nothing is done to it, whatever the cache or the record says; it is told, and over."""
+        pod = world.get_pod()
+        world.api_server.put_object(builders.pod(POD, builders.running(), version=7, **meta))
+        delete = Delete(POD, UID, "a record asks for it", is_isolated=is_isolated)
+        steps = (delete,) if is_isolated else (Evict(pod), delete, Resize(pod, "1Gi"), Isolate(pod))
+
+        assert frozenset() == await world.execute(*steps)
+        assert [] == world.api_server.write_requests()
+        assert {UID: POD} == world.foreign_pods
+        assert len(steps) == len(caplog.messages)
+        assert caplog.messages[0].endswith("not done, because the pod is not the app's")
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            builders.deployment(owner="uid-of-another"),
+            builders.deployment(uid="another"),
+            builders.replica_set(ownerReferences=[]),
+            builders.replica_set(
+                ownerReferences=[
+                    builders.controller_reference("Deployment", "uid-of-Deployment", name="other")
+                ]
+            ),
+        ],
+        ids=["another app's", "another Deployment", "released", "of another name"],
+    )
+    async def test_a_chain_that_leads_elsewhere(self, world: Harness, part: Json) -> None:
+        """Every link is read live."""
+        pod = world.get_pod()
+        world.api_server.put_object(part)
+
+        await world.execute(Evict(pod))
+
+        assert [] == world.api_server.write_requests()
+        assert {UID: POD} == world.foreign_pods
+
+    async def test_a_pod_of_a_job(self, world: Harness) -> None:
+        """Its chain is shorter."""
+        world.api_server.put_object(builders.job())
+        for job_uid, requests in (("another", []), ("uid-of-Job", ["delete Pod/web-1"])):
+            world.api_server.put_object(builders.job_pod("web-1", job_uid=job_uid))
+            await world.execute(Delete("web-1", "uid-of-web-1", "it failed"))
+
+            assert requests == world.api_server.write_requests()
+
+    async def test_a_chain_that_cannot_be_read(self, world: Harness) -> None:
+        """Nothing is proved, so nothing is done; it is tried again."""
+        world.api_server.errors["get ReplicaSet"] = forbidden_error()
+
+        assert frozenset({UID}) == await world.execute(Evict(world.get_pod()))
+        assert ({}, []) == (world.foreign_pods, world.api_server.write_requests())
+
+    @pytest.mark.parametrize("name", ["../../other/pods/victim", "..", "a/b", "a?x=y", "a%2fb"])
+    async def test_a_name_that_is_a_path(self, world: Harness, name: str) -> None:
+        """A record may name anything: it never leads to another object."""
+        with pytest.raises(ValueError, match="not the name of an object"):
+            PODS.path("shop", name)
+
+        await world.execute(Delete(name, "uid-of-victim", "", is_isolated=True))
+
+        assert [] == world.api_server.write_requests()
 
 
 class TestRefusals:
@@ -217,7 +324,7 @@ class TestRefusals:
         steps = Evict(world.get_pod()), Delete("web-abc-2", "uid-2", "it has failed")
 
         assert frozenset({UID, "uid-2"}) == await world.execute(*steps)
-        assert [EVICT] == world.api_server.requests
+        assert [EVICT] == world.api_server.write_requests()
 
         world.api_server.errors.clear()
         await asyncio.sleep(BACKOFF_INITIAL)
@@ -245,7 +352,7 @@ class TestRefusals:
 
         await world.execute(Evict(world.get_pod()))
 
-        assert [EVICT, EVICT] == world.api_server.requests
+        assert [EVICT, EVICT] == world.api_server.write_requests()
 
     async def test_an_app_that_is_gone(self, world: Harness) -> None:
         """Nothing is remembered of it."""
@@ -254,7 +361,7 @@ class TestRefusals:
         world.executor.forget_app(KEY)
         await world.execute(Evict(world.get_pod()))
 
-        assert [EVICT, EVICT] == world.api_server.requests
+        assert [EVICT, EVICT] == world.api_server.write_requests()
 
     async def test_another_limit_is_another_step(self, world: Harness) -> None:
         """It does not wait for the one that was refused."""

@@ -30,6 +30,7 @@ class Harness:
         """Let the watches bring objects."""
         handlers: dict[str, Callable[[Json], None]] = {
             "SelfHealingApp": self.event_handlers.on_app,
+            "ReplicaSet": self.event_handlers.on_replica_set,
             "Pod": self.event_handlers.on_pod,
             "Event": self.event_handlers.on_kill_event,
         }
@@ -150,9 +151,36 @@ async def test_old_news_are_none(watched: Harness) -> None:
     assert [] == await watched.drain_queue()
 
 
+async def test_a_replica_set_is_news(watched: Harness) -> None:
+    """It may prove pods that have come before it; its deletion changes nothing."""
+    watched.deliver_events(builders.replica_set())
+
+    assert [(KEY, DEBOUNCE)] == await watched.drain_queue()
+    assert {"uid-of-web-abc": KEY} == watched.store.uids("ReplicaSet")
+
+    watched.deliver_events(builders.replica_set(version=2))
+    watched.deliver_events(builders.replica_set(version=2), kind="DELETED")
+    watched.deliver_events(builders.replica_set("other", labels={}))
+
+    assert [] == await watched.drain_queue()
+    assert {} == watched.store.uids("ReplicaSet")
+
+
+async def test_a_replica_set_that_is_found_gone(watched: Harness) -> None:
+    """It is pruned like the others."""
+    watched.deliver_events(builders.replica_set())
+    watched.event_handlers.on_missing("ReplicaSet", "uid-of-web-abc", KEY)
+
+    assert {} == watched.store.uids("ReplicaSet")
+
+
 async def test_a_killed_container_is_news(watched: Harness) -> None:
     """Once; not the expiry of the Event, nor what is said of strangers or of other things."""
-    watched.deliver_events(builders.pod("web-abc-1", builders.running()))
+    watched.deliver_events(
+        builders.deployment(),
+        builders.replica_set(),
+        builders.pod("web-abc-1", builders.running()),
+    )
     await watched.drain_queue()
     watched.deliver_events(builders.probe_kill_event("web-abc-1", 5))
 

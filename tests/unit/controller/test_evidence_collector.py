@@ -51,12 +51,11 @@ async def collect_evidence(
     uid: str = builders.APP_UID,
 ) -> dict[int, str]:
     """Let it see to what was decided."""
-    app_snapshot = build_snapshot(builders.app(uid=uid), OBJECTS[1])
-    return dict(
-        await evidence_collector.collect(
-            app_snapshot, build_inputs(app_snapshot, healing_record), None, builders.at(at)
-        )
+    app_snapshot = build_snapshot(builders.app(uid=uid), builders.deployment(owner=uid), OBJECTS[1])
+    evidence = await evidence_collector.collect(
+        app_snapshot, build_inputs(app_snapshot, healing_record), None, builders.at(at)
     )
+    return dict(evidence.keys)
 
 
 async def test_taken_once(cluster: FakeApiServer, witness: EvidenceCollector) -> None:

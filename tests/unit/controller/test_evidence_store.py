@@ -11,10 +11,15 @@ import pytest
 from selfhealing.api.config_refs import ConfigWatch
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, Remediation
 from selfhealing.api.spec import parse_spec
-from selfhealing.cache.parse import app_view
+from selfhealing.cache.parse import app_view, pod_view
 from selfhealing.controller import evidence_store
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
-from selfhealing.controller.evidence_store import MAX_EVENTS, READ_TIMEOUT, EvidenceStore
+from selfhealing.controller.evidence_store import (
+    MAX_EVENTS,
+    READ_TIMEOUT,
+    EvidenceStore,
+    ForeignEvidenceError,
+)
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import (
     ApiError,
@@ -189,13 +194,16 @@ async def save_evidence(
     """Take evidence."""
     client = cast("Client", cluster)
     store = EvidenceStore(client, EvidencePrivacy(client, watch, now))
+    target = None if pod is None else pod_view(builders.pod(pod, builders.running()))
     return await store.save(
         APP,
         build_reconcile_input(
-            build_snapshot(builders.app()), parse_spec({"image": "web:v1", **(spec or {})})
+            build_snapshot(builders.app()),
+            parse_spec({"image": "web:v1", **(spec or {})}),
+            builders.at(60),
         ),
         action or build_action(),
-        pod,
+        target,
         desired_template,
         stable_template,
     )
@@ -352,17 +360,16 @@ async def test_events_are_not_read_without_end(cluster: FakeApiServer) -> None:
 
 
 @pytest.mark.parametrize("owners", [{}, {"ownerReferences": [{"uid": "another"}]}])
-async def test_a_stranger_s_config_map_is_left_alone(
-    cluster: FakeApiServer, owners: Json, caplog: pytest.LogCaptureFixture
-) -> None:
-    """And the log says why nothing is kept."""
+async def test_a_stranger_s_config_map_is_left_alone(cluster: FakeApiServer, owners: Json) -> None:
+    """And the reason is told."""
     theirs = {"metadata": {"name": NAME, "uid": "theirs", **owners}, "data": {"a": "b"}}
     cluster.config_maps[NAME] = deepcopy(theirs)
 
-    assert await save_evidence(cluster) is None
+    with pytest.raises(ForeignEvidenceError, match="the ConfigMap web-evidence belongs to another"):
+        await save_evidence(cluster)
+
     assert {NAME: theirs} == cluster.config_maps
     assert ["get"] == cluster.requests
-    assert "shop/web: no evidence saved: the ConfigMap web-evidence" in caplog.text
 
 
 async def test_a_config_map_without_data_is_filled(cluster: FakeApiServer) -> None:

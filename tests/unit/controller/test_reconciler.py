@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, cast
 
@@ -290,6 +291,63 @@ class TestActing:
 
         assert 5 <= harness.api_server.requests.count(EVICT) <= 7
         assert len(harness.api_server.write_requests()) < 20
+
+
+class TestWhatSomebodyElseWrites:
+    """This process knows what it wrote last: another record has no effect."""
+
+    @staticmethod
+    def forge(harness: Harness, **fields: Any) -> None:  # noqa: ANN401 - JSON
+        """Let somebody write into the record, and the watch bring it."""
+        app = deepcopy(harness.api_server.objects_by_path["SelfHealingApp", builders.APP])
+        app["metadata"]["resourceVersion"] = "700"
+        app["status"]["healing"] |= fields
+        harness.update_object(app)
+
+    async def test_a_forged_action(self) -> None:
+        """Nothing is done; the record is written as it was, and it is told."""
+        harness = build_healthy_app()
+        async with harness.running_worker(5):
+            before = harness.record
+            action = {
+                "id": 1,
+                "remediation": "ReplacePod",
+                "diagnosis": "CrashLooping",
+                "uid": f"uid-of-{POD}",
+                "outcome": "InProgress",
+                "at": builders.iso(now() + 100),
+            }
+            self.forge(harness, history=[action], nextId=7, quarantined=True)
+            await asyncio.sleep(5)
+
+            assert before == harness.record
+            assert {STATUS} == set(harness.api_server.write_requests())
+            assert 1 == harness.event_reasons.count("RecordRejected")
+
+    async def test_another_process(self) -> None:
+        """It has to believe what the spec allows."""
+        harness = build_healthy_app()
+        await harness.run_worker(5)
+        harness.reconciler._written_records.clear()  # noqa: SLF001 - as after a restart
+        async with harness.running_worker(1):
+            self.forge(harness, quarantined=True, memoryLimit="64Gi")
+            await asyncio.sleep(5)
+
+            assert (True, None) == (harness.record.quarantined, harness.record.memory_limit)
+
+    async def test_a_write_without_an_answer(self) -> None:
+        """It may have been stored: what is stored then counts."""
+        harness = build_healthy_app()
+        async with harness.running_worker(5):
+            harness.api_server.errors["merge/status"] = UnavailableError(0, "NoAnswer", "none")
+            harness.update_object(builders.pod(POD, builders.running(ready=False), version=9))
+            await asyncio.sleep(2)
+            harness.api_server.errors.clear()
+            self.forge(harness, observedResume="by the lost write")
+            await asyncio.sleep(90)
+
+            assert "by the lost write" == harness.record.observed_resume
+            assert "RecordRejected" not in harness.event_reasons
 
 
 class TestHolding:

@@ -1,6 +1,7 @@
 """What healing finds out beside the app, and the order in which it does things."""
 
 import asyncio
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +18,14 @@ from selfhealing.controller.revision_store import RETRY_AFTER
 from selfhealing.controller.settings import Settings
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.errors import UnavailableError
+from selfhealing.remediation.findings import FindingReason
 from selfhealing.render.meta import Owner
-from selfhealing.render.overrides import Overrides, build_revision
+from selfhealing.render.overrides import (
+    Overrides,
+    build_revision,
+    get_memory_limit,
+    template_revision,
+)
 from selfhealing.render.pod import build_pod_template
 from tests.unit import builders
 from tests.unit.controller.fake_api_server import (
@@ -111,6 +118,12 @@ def build_harness(*more: Json, quiet: float = 0, scale: float = 1) -> Harness:
     )
 
 
+ISOLATED_POD = builders.pod(
+    "web-abc-3",
+    builders.running(),
+    labels={"selfhealing.dev/quarantined": "web"},
+    ownerReferences=[builders.app_reference()],
+)
 EVICT_REQUESTS = [f"evict Pod/{POD}"]
 REPLACE_POD_RECORD = build_record(build_action(uid=UID))
 
@@ -130,7 +143,7 @@ class TestCarryingOut:
         harness = build_harness()
         await harness.prepare(REPLACE_POD_RECORD)
 
-        assert EVICT_REQUESTS == harness.api_server.requests
+        assert EVICT_REQUESTS == harness.api_server.write_requests()
 
     async def test_evidence_comes_first(self) -> None:
         """And is said to the decision, which writes down where it is."""
@@ -203,7 +216,7 @@ class TestCarryingOut:
     async def test_a_pod_that_was_kept_long_enough(self) -> None:
         """It is deleted; the decision is told if it could not be, so that it is not forgotten."""
         harness = build_harness()
-        harness.api_server.put_object(builders.pod("web-abc-3", builders.running(), labels={}))
+        harness.api_server.put_object(ISOLATED_POD)
         past = build_record(quarantine=build_quarantine("web-abc-3", 90))
         harness.api_server.errors["delete"] = UNAVAILABLE
 
@@ -218,13 +231,49 @@ class TestCarryingOut:
     async def test_a_job(self) -> None:
         """Nothing is healed, and what was kept of the app before does not stay for ever."""
         harness = build_harness()
+        harness.api_server.put_object(ISOLATED_POD)
         past = build_record(
             build_action(uid=UID), quarantine=build_quarantine("web-abc-3", 900), **ROLLED_BACK
         )
         preparation = await harness.prepare(past, restartPolicy="Never")
 
         assert Overrides() == preparation.overrides
-        assert ["delete Pod/web-abc-3"] == harness.api_server.requests
+        assert ["delete Pod/web-abc-3"] == harness.api_server.write_requests()
+
+    @pytest.mark.parametrize("policy", ["Always", "Never"])
+    async def test_a_stranger_s_pod_in_the_record(self, policy: str) -> None:
+        """It is not touched; the decision forgets it, and it is told."""
+        harness = build_harness()
+        harness.api_server.put_object(
+            builders.pod("web-abc-3", builders.running(), ownerReferences=[])
+        )
+        past = build_record(quarantine=build_quarantine("web-abc-3", 90))
+        external = (await harness.prepare(past, restartPolicy=policy)).external
+
+        assert [] == harness.api_server.write_requests()
+        [finding] = external.findings
+        assert (
+            FindingReason.RECORD_REJECTED,
+            "status.healing names pods that are not the app's: web-abc-3",
+        ) == (finding.reason, finding.message)
+        if policy == "Always":
+            assert frozenset({"uid-of-web-abc-3"}) == external.foreign_uids
+
+    async def test_evidence_of_somebody_else(self) -> None:
+        """The action goes on, and it is told for as long as the action has no evidence."""
+        harness = build_harness()
+        harness.api_server.put_object(
+            builders.config(name="web-evidence", data={"mine": "yes"}, ownerReferences=[])
+        )
+        record = build_record(build_action(uid=UID, evidence=None))
+        for _ in range(2):
+            external = (await harness.prepare(record)).external
+            [finding] = external.findings
+
+            assert FindingReason.FOREIGN_EVIDENCE is finding.reason
+            assert "the ConfigMap web-evidence belongs to another owner" in finding.message
+
+        assert {f"evict Pod/{POD}"} == set(harness.api_server.write_requests())
 
 
 class TestOverrides:
@@ -245,6 +294,43 @@ class TestOverrides:
 
             assert None is preparation.overrides.pod_template
             assert preparation.external.stable_revision_missing
+
+    async def test_a_forged_template(self) -> None:
+        """It does not run, the record forgets it, and that is told."""
+        revision = deepcopy(build_revision_object())
+        revision["data"]["template"]["spec"]["hostNetwork"] = True
+        preparation = await build_harness(revision).prepare(build_record(**ROLLED_BACK))
+
+        assert None is preparation.overrides.pod_template
+        assert preparation.external.stable_revision_missing
+        [finding] = preparation.external.findings
+        fault = "its content is not the one that was saved"
+        assert FindingReason.REVISION_REJECTED is finding.reason
+        assert f"stable revision {STABLE_REVISION} is not used: {fault}" == finding.message
+
+    @pytest.mark.parametrize(
+        ("healing", "expected"),
+        [
+            ({"memory": {"max": "2Gi"}}, "1Gi"),
+            ({"memory": {"max": "700Mi"}}, "700Mi"),
+            ({}, "512Mi"),
+        ],
+        ids=["allowed", "above the maximum", "not allowed"],
+    )
+    async def test_the_memory_of_the_stable_revision(
+        self, healing: dict[str, Any], expected: str
+    ) -> None:
+        """What it was found to need, within what the spec allows now."""
+        spec = {"image": "web:v0", "resources": {"limits": {"memory": "512Mi"}}}
+        template = build_pod_template(builders.APP, build_spec(**spec))
+        stable_revision = template_revision(template)
+        owner = Owner(builders.NAMESPACE, builders.APP, builders.APP_UID)
+        body = build_revision(owner, stable_revision, template, "1Gi")
+        record = build_record(stable_revision=stable_revision, failed_revision=revision_of())
+        preparation = await build_harness(body).prepare(record, healing=healing)
+
+        assert preparation.overrides.pod_template is not None
+        assert expected == get_memory_limit(preparation.overrides.pod_template)
 
     async def test_the_good_version_is_asked_for(self) -> None:
         """Then nothing has to be read, and nothing is lost."""
@@ -312,8 +398,8 @@ class TestKeeping:
         data = harness.api_server.objects_by_path["ControllerRevision", name]["data"]
 
         assert f"web-{revision_of()}" == name
-        assert "1Gi" == data["spec"]["containers"][0]["resources"]["limits"]["memory"]
-        assert "affinity" not in data["spec"]
+        assert "1Gi" == data["memoryLimit"]
+        assert "affinity" not in data["template"]["spec"]
 
     @pytest.mark.parametrize(
         ("before", "after"),

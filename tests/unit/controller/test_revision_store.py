@@ -12,6 +12,7 @@ from selfhealing.controller.revision_store import (
     UnreadableRevisionError,
 )
 from selfhealing.kube.errors import UnavailableError
+from selfhealing.remediation.template_check import SavedRevision
 from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import build_revision
 from selfhealing.render.pod import build_pod_template
@@ -23,15 +24,18 @@ APP = app_view(builders.app())
 REVISION = "a1b2c3d4e5"
 NAME = f"web-{REVISION}"
 TEMPLATE = build_pod_template(builders.APP, build_spec())
+SAVED = SavedRevision(TEMPLATE)
 UNAVAILABLE = UnavailableError(503, "ServiceUnavailable", "no")
 
 
 def build_revision_object(owner: str = builders.APP_UID, data: Json | None = None) -> Json:
     """A ControllerRevision of that name."""
-    body = build_revision(
-        Owner(builders.NAMESPACE, builders.APP, owner), REVISION, TEMPLATE if data is None else data
-    )
-    return {**body, "metadata": {**body["metadata"], "uid": "uid-of-revision"}}
+    body = build_revision(Owner(builders.NAMESPACE, builders.APP, owner), REVISION, TEMPLATE)
+    return {
+        **body,
+        "data": body["data"] if data is None else data,
+        "metadata": {**body["metadata"], "uid": "uid-of-revision"},
+    }
 
 
 @pytest.fixture
@@ -48,8 +52,8 @@ def keeper(cluster: FakeApiServer) -> RevisionStore:
 
 async def test_kept_and_read(cluster: FakeApiServer, keeper: RevisionStore) -> None:
     """What was kept is what is gone back to, also by another process."""
-    assert await keeper.save(APP, REVISION, TEMPLATE)
-    assert TEMPLATE == await RevisionStore(cluster.client, now).load(APP, REVISION)
+    assert await keeper.save(APP, REVISION, SAVED)
+    assert SAVED == await RevisionStore(cluster.client, now).load(APP, REVISION)
     assert [NAME] == cluster.list_names("ControllerRevision")
 
 
@@ -57,10 +61,10 @@ async def test_read_once(cluster: FakeApiServer, keeper: RevisionStore) -> None:
     """A version never changes: who has read it need not ask again, nor who has written it."""
     cluster.put_object(build_revision_object())
 
-    assert TEMPLATE == await keeper.load(APP, REVISION) == await keeper.load(APP, REVISION)
+    assert SAVED == await keeper.load(APP, REVISION) == await keeper.load(APP, REVISION)
     assert 1 == len(cluster.requests)
 
-    await keeper.save(APP, "another", TEMPLATE)
+    await keeper.save(APP, "another", SAVED)
     await keeper.load(APP, "another")
 
     assert 2 == len(cluster.requests)
@@ -71,9 +75,9 @@ async def test_what_is_held_in_memory_is_bounded(
 ) -> None:
     """The version that was used last stays, the one that was not used for longest goes."""
     for number in range(CACHE_SIZE):
-        await keeper.save(APP, f"v{number}", TEMPLATE)
+        await keeper.save(APP, f"v{number}", SAVED)
     await keeper.load(APP, "v0")
-    await keeper.save(APP, "one-more", TEMPLATE)
+    await keeper.save(APP, "one-more", SAVED)
     cluster.requests.clear()
     await keeper.load(APP, "v0")
 
@@ -88,28 +92,48 @@ async def test_kept_twice(cluster: FakeApiServer, keeper: RevisionStore) -> None
     """As when the status could not be written after the first time."""
     cluster.put_object(build_revision_object())
 
-    assert await keeper.save(APP, REVISION, {})
-    assert TEMPLATE == await keeper.load(APP, REVISION)
+    assert await keeper.save(APP, REVISION, SAVED)
+    assert SAVED == await keeper.load(APP, REVISION)
+    assert [f"create ControllerRevision/{NAME}"] == cluster.write_requests()
+
+
+async def test_one_that_somebody_has_changed(cluster: FakeApiServer, keeper: RevisionStore) -> None:
+    """It is the app's, so it is saved anew."""
+    cluster.put_object(build_revision_object(data={"template": {"spec": {}}}))
+
+    assert await keeper.save(APP, REVISION, SAVED)
+    assert SAVED == await RevisionStore(cluster.client, now).load(APP, REVISION)
 
 
 @pytest.mark.parametrize(
-    "there",
+    ("data", "expected"),
     [
-        build_revision_object(owner="uid-of-another"),
-        build_revision_object(data={}),
-        build_revision_object(data={"spec": {"containers": [{"name": "other"}]}}),
-        {k: v for k, v in build_revision_object().items() if k != "data"},
+        ({"template": TEMPLATE, "memoryLimit": "1Gi"}, SavedRevision(TEMPLATE, "1Gi")),
+        (TEMPLATE, SAVED),
+        ({"template": TEMPLATE, "memoryLimit": 7}, SAVED),
+        ({}, SavedRevision({})),
+        ({"template": "none"}, SavedRevision({"template": "none"})),
     ],
-    ids=["another's", "empty", "no pod of ours", "without data"],
+    ids=["with a limit", "of the version before", "no limit", "empty", "no template"],
 )
-async def test_an_object_that_is_no_template_of_the_app(
-    cluster: FakeApiServer, keeper: RevisionStore, caplog: pytest.LogCaptureFixture, there: Json
+async def test_what_is_read(
+    cluster: FakeApiServer, keeper: RevisionStore, data: Json, expected: SavedRevision
+) -> None:
+    """The content is checked by those who use it."""
+    cluster.put_object(build_revision_object(data=data))
+
+    assert expected == await keeper.load(APP, REVISION)
+
+
+async def test_a_revision_of_another_owner(
+    cluster: FakeApiServer, keeper: RevisionStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is not gone back to, not written over, and said; not every second."""
+    there = build_revision_object(owner="uid-of-another")
     cluster.put_object(there)
 
     assert None is await keeper.load(APP, REVISION)
-    assert not await keeper.save(APP, REVISION, TEMPLATE)
+    assert not await keeper.save(APP, REVISION, SAVED)
     assert RETRY_AFTER == keeper.retry_after(APP, REVISION)
     assert there == cluster.objects_by_path["ControllerRevision", NAME]
     assert 1 == len(caplog.messages)
@@ -121,10 +145,10 @@ async def test_an_object_that_is_no_template_of_the_app(
 
 async def test_a_stranger_has_taken_the_name(cluster: FakeApiServer, keeper: RevisionStore) -> None:
     """What is remembered of what was there does not count when it is kept anew."""
-    await keeper.save(APP, REVISION, TEMPLATE)
+    await keeper.save(APP, REVISION, SAVED)
     cluster.put_object(build_revision_object(owner="uid-of-another"))
 
-    assert not await keeper.save(APP, REVISION, TEMPLATE)
+    assert not await keeper.save(APP, REVISION, SAVED)
 
 
 async def test_a_right_to_keep_that_is_missing(
@@ -133,21 +157,21 @@ async def test_a_right_to_keep_that_is_missing(
     """It is no fault of the app's: it is tried again after a while."""
     cluster.errors["create"] = forbidden_error()
 
-    assert not await keeper.save(APP, REVISION, TEMPLATE)
+    assert not await keeper.save(APP, REVISION, SAVED)
     assert 0 == keeper.retry_after(APP, "another")
 
     await asyncio.sleep(RETRY_AFTER)
     cluster.errors.clear()
 
     assert 0 == keeper.retry_after(APP, REVISION)
-    assert await keeper.save(APP, REVISION, TEMPLATE)
+    assert await keeper.save(APP, REVISION, SAVED)
 
 
 async def test_a_webhook_that_fails(cluster: FakeApiServer, keeper: RevisionStore) -> None:
     """It may fail for ever: nobody waits for it."""
     cluster.errors["create"] = UnavailableError(500, "InternalError", "failed calling webhook")
 
-    assert not await keeper.save(APP, REVISION, TEMPLATE)
+    assert not await keeper.save(APP, REVISION, SAVED)
 
 
 async def test_a_right_to_read_that_is_missing(
@@ -165,7 +189,7 @@ async def test_a_right_to_read_that_is_missing(
     await asyncio.sleep(RETRY_AFTER)
     cluster.errors.clear()
 
-    assert TEMPLATE == await keeper.load(APP, REVISION)
+    assert SAVED == await keeper.load(APP, REVISION)
 
 
 async def test_refusals_that_are_over_are_forgotten(
@@ -174,7 +198,7 @@ async def test_refusals_that_are_over_are_forgotten(
     """There is one for each version of each app at the most, and only for a while."""
     cluster.errors["create"] = forbidden_error()
     for number in range(10):
-        await keeper.save(APP, f"v{number}", TEMPLATE)
+        await keeper.save(APP, f"v{number}", SAVED)
         await asyncio.sleep(RETRY_AFTER)
 
     assert 1 == len(keeper._backoff)  # noqa: SLF001 - what would grow
@@ -184,7 +208,7 @@ async def test_the_server_is_away(cluster: FakeApiServer, keeper: RevisionStore)
     """The caller has to try again; nothing is remembered of it."""
     cluster.errors |= {"create": UNAVAILABLE, "get": UNAVAILABLE}
     with pytest.raises(UnavailableError):
-        await keeper.save(APP, REVISION, TEMPLATE)
+        await keeper.save(APP, REVISION, SAVED)
     with pytest.raises(UnavailableError):
         await keeper.load(APP, REVISION)
 
@@ -193,7 +217,7 @@ async def test_the_server_is_away(cluster: FakeApiServer, keeper: RevisionStore)
 
 async def test_forgotten(cluster: FakeApiServer, keeper: RevisionStore) -> None:
     """It can no longer be gone back to."""
-    await keeper.save(APP, REVISION, TEMPLATE)
+    await keeper.save(APP, REVISION, SAVED)
     await keeper.delete(APP, REVISION)
 
     assert [] == cluster.list_names("ControllerRevision")

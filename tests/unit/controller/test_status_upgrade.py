@@ -15,6 +15,16 @@ from tests.unit.snapshots import evaluate_app, status_json
 Json = dict[str, Any]
 
 
+HEALING = {
+    "cooldown": "1m",
+    "window": "2h",
+    "budget": 5,
+    "memory": {"max": "256Mi"},
+    "scalingFallback": {"replicas": 4},
+}
+"""What allows all that was recorded."""
+
+
 def evaluate_and_store(stored: Json, spec: Json) -> Json:
     """Evaluate an app with a stored status; return the status as its patch leaves it."""
     pods = [pod(f"web-abc-{number}", running()) for number in (1, 2, 3)]
@@ -26,7 +36,8 @@ def evaluate_and_store(stored: Json, spec: Json) -> Json:
 
 def test_the_patch_removes_the_old_names_and_keeps_every_value() -> None:
     """The app is paused, so that nothing but the names changes."""
-    patched = evaluate_and_store(RECORDED, {"image": IMAGE, "replicas": 3, "paused": True})
+    spec = {"image": IMAGE, "replicas": 3, "healing": HEALING, "paused": True}
+    patched = evaluate_and_store(RECORDED, spec)
 
     assert EXPECTED == read_status(patched).healing
     assert not RENAMED_FIELDS.keys() & patched["healing"].keys()
@@ -49,7 +60,7 @@ def test_remediation_continues_where_the_version_before_stopped() -> None:
     spec = {
         "image": IMAGE,
         "replicas": 3,
-        "healing": {"cooldown": "1m", "window": "2h", "budget": 5},
+        "healing": HEALING,
     }
     desired = template_revision(build_pod_template(APP, parse_spec(spec)))
     stored = {**RECORDED, "healing": {**RECORDED["healing"], "template": desired}}

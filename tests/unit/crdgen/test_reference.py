@@ -49,7 +49,7 @@ def page() -> str:
         "| `pods[].lastRestart.at` | time | When it ended. |",
         (
             "| `conditions` | list of meta/v1 Condition |"
-            " Ready, Reconciled, Progressing, ScalingActive, Healthy, Paused. |"
+            " Ready, Reconciled, Progressing, ScalingActive, Healthy, Paused, OwnershipVerified. |"
         ),
     ],
 )

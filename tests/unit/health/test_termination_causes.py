@@ -25,7 +25,9 @@ def termination(at: datetime, code: int, reason: str = "Error") -> Termination:
 
 def kill_event(at: datetime) -> ContainerKillEvent:
     """The kubelet's Event of a kill by a liveness probe."""
-    return ContainerKillEvent(pod_uid=KEY.uid, container=KEY.container, probe="liveness", at=at)
+    return ContainerKillEvent(
+        namespace="shop", pod_uid=KEY.uid, container=KEY.container, probe="liveness", at=at
+    )
 
 
 @pytest.mark.parametrize(

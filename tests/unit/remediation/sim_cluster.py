@@ -297,6 +297,7 @@ class SimCluster:
             deleted_at=None if pod.deleted_at is None else builders.at(pod.deleted_at),
             finalizers=(),
             template_hash=self.template_hash(pod.template),
+            controller_uid=f"uid-of-{self.template_hash(pod.template)}",
             restart_policy="Always",
             unschedulable="",
             unreachable_toleration_seconds=300,

@@ -22,12 +22,16 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey, AppView
 from selfhealing.controller import reconcile_order
 from selfhealing.controller.evaluate import Evaluation, evaluate
-from selfhealing.controller.reconcile_order import run_reconcile
+from selfhealing.controller.reconcile_order import (
+    CollectedEvidence,
+    StableTemplate,
+    run_reconcile,
+)
 from selfhealing.remediation import history
 from selfhealing.remediation.context import ExternalState
 from selfhealing.remediation.history import new_record
 from selfhealing.remediation.reconcile_input import AnyInput, ReconcileInput, build_reconcile_input
-from selfhealing.remediation.steps import Step, build_overrides
+from selfhealing.remediation.steps import Step, StepResults, build_overrides
 from selfhealing.render.overrides import Overrides, template_revision
 from selfhealing.render.pod import build_pod_template
 from tests.unit import builders
@@ -153,7 +157,7 @@ class _SimReconcile:
         self._external = ExternalState()
         snapshot = self._observe()
         self._snapshot = snapshot
-        self._inputs = build_reconcile_input(snapshot, self._app.spec())
+        self._inputs = build_reconcile_input(snapshot, self._app.spec(), builders.at(operator.now))
         self.trace: ReconcileTrace | None = None
 
     def run(self) -> None:
@@ -193,27 +197,25 @@ class _SimReconcile:
 
     # RemediationIO, in the order of the calls.
 
-    async def load_stable_template(
-        self, _: AppView, record: HealingStatus
-    ) -> tuple[Json | None, BlockedReason | None]:
+    async def load_stable_template(self, _: AppView, inputs: ReconcileInput) -> StableTemplate:
         """Load what was saved."""
-        template = self._operator.stored_templates.get(str(record.stable_revision))
-        return (None if template is None else {"template": template}), None
+        template = self._operator.stored_templates.get(str(inputs.record.stable_revision))
+        return StableTemplate(None if template is None else {"template": template})
 
     async def collect_evidence(
         self, _: AppSnapshot, __: ReconcileInput, ___: Json | None, ____: datetime
-    ) -> dict[int, str]:
+    ) -> CollectedEvidence:
         """Collect none."""
         self._crash_at("plan")
-        return {}
+        return CollectedEvidence()
 
-    async def execute_steps(self, _: AppView, steps: Sequence[Step]) -> frozenset[str]:
+    async def execute_steps(self, _: AppView, steps: Sequence[Step]) -> StepResults:
         """Carry out every step at once."""
         for step in steps:
             self._operator.steps.append((self._inputs.record, self._snapshot, step))
             self._cluster.execute(step)
             self._crash_at("step")
-        return frozenset()
+        return StepResults()
 
     async def observe_external_state(self, _: AppSnapshot, __: ReconcileInput) -> ExternalState:
         """Look around."""

@@ -53,7 +53,7 @@ def make_context(
     causes, deadlines = TerminationCauses(), Deadlines(at(now))
     assessment = assess_health(snapshot, causes, deadlines)
     return build_context(
-        build_reconcile_input(snapshot, parse_spec(spec_json)),
+        build_reconcile_input(snapshot, parse_spec(spec_json), at(now)),
         HealthInput(snapshot, assessment, causes),
         ExternalState(),
         deadlines,
@@ -168,7 +168,14 @@ class TestProbation:
             ({"desired_revision": REVISION, "desired_since": at(500)}, Cause.POD),
             ({"desired_revision": "other", "desired_since": at(0)}, Cause.POD),
             ({"desired_revision": REVISION, "stable_revision": REVISION}, Cause.POD),
-            ({"desired_revision": REVISION, "failed_revision": REVISION}, Cause.POD),
+            (
+                {
+                    "desired_revision": REVISION,
+                    "failed_revision": REVISION,
+                    "stable_revision": "other",
+                },
+                Cause.POD,
+            ),
         ],
         ids=[
             "it is new",

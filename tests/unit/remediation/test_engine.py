@@ -71,6 +71,25 @@ def test_the_record_of_a_healthy_app_has_healthy_since_only() -> None:
     assert [] == found.history
 
 
+@pytest.mark.parametrize(
+    ("foreign_uids", "expected"),
+    [
+        (set(), (False, ActionOutcome.IN_PROGRESS)),
+        ({"another"}, (False, ActionOutcome.IN_PROGRESS)),
+        ({FAILING_POD.uid, "gone"}, (True, ActionOutcome.SUPERSEDED)),
+    ],
+)
+def test_pods_that_turned_out_not_to_be_the_apps(
+    foreign_uids: set[str], expected: tuple[bool, ActionOutcome]
+) -> None:
+    """The record forgets an isolated one, and an action on one is over."""
+    record = make_record(RUNNING_ACTION, quarantine=make_quarantine())
+    context = make_context_with(BAD_REVISION, foreign_uids=frozenset(foreign_uids))
+    found = run_decide(record, context)
+
+    assert expected == (found.quarantine is None, found.history[-1].outcome)
+
+
 def test_another_revision_clears_the_overrides() -> None:
     """The running action is superseded."""
     proposed = make_action(2, outcome=ActionOutcome.PROPOSED)

@@ -243,5 +243,8 @@ def test_build_revision() -> None:
     )
     assert "u" == kept["metadata"]["ownerReferences"][0]["uid"]
     assert "web" == kept["metadata"]["labels"]["selfhealing.dev/app"]
-    assert body == kept["data"]
-    assert body is not kept["data"]
+    assert {"template": body} == kept["data"]
+    assert body is not kept["data"]["template"]
+    assert {"template": body, "memoryLimit": "1Gi"} == build_revision(
+        OWNER, "0123456789", body, "1Gi"
+    )["data"]

@@ -3,13 +3,13 @@
 import pytest
 
 from selfhealing.api.status import RestartsStatus
-from selfhealing.cache.parse import app_view, container_kill_event, pod_view
+from selfhealing.cache.parse import app_view, container_kill_event
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.status import restarts
 from tests.unit import builders
 from tests.unit.builders import pod, probe_kill_event, running, termination
-from tests.unit.snapshots import Json
+from tests.unit.snapshots import Json, put_object
 
 KEY = AppKey(builders.NAMESPACE, builders.APP)
 UID = "uid-of-web-abc-1"
@@ -45,7 +45,7 @@ def test_a_restart_just_before_the_end_of_the_pod(store: Store) -> None:
     kill = container_kill_event(probe_kill_event("web-abc-1", 9))
     assert kill is not None
     store.upsert_kill_event(kill)
-    store.upsert_pod(KEY, pod_view(make_restarted_pod(2)))
+    put_object(store, make_restarted_pod(2))
     store.delete_pod(UID)
 
     found = count_once(store)
@@ -58,7 +58,7 @@ def test_a_restart_just_before_the_end_of_the_pod(store: Store) -> None:
 
 def test_only_new_restarts_are_counted(store: Store) -> None:
     """Restarts with an entry are not counted again when the pod is deleted."""
-    store.upsert_pod(KEY, pod_view(make_restarted_pod(1)))
+    put_object(store, make_restarted_pod(1))
     before = count_once(store)
     store.delete_pod(UID)
 
@@ -69,7 +69,7 @@ def test_only_new_restarts_are_counted(store: Store) -> None:
 
 def test_a_write_whose_answer_was_lost(store: Store) -> None:
     """The status may have been written in spite of the error: nothing is counted twice."""
-    store.upsert_pod(KEY, pod_view(make_restarted_pod(2)))
+    put_object(store, make_restarted_pod(2))
     store.delete_pod(UID)
     snapshot = store.snapshot(KEY)
     assert snapshot is not None
@@ -84,12 +84,12 @@ def test_a_write_whose_answer_was_lost(store: Store) -> None:
 
 def test_a_deleted_pod_alone_causes_no_write(store: Store) -> None:
     """Its entry is removed with the next restart of another pod."""
-    store.upsert_pod(KEY, pod_view(make_restarted_pod()))
+    put_object(store, make_restarted_pod())
     store.delete_pod(UID)
     before = count_once(store)
     quiet = count_once(store, before)
     other = pod("web-abc-2", running(21, restarts=1, last=termination(finished=20)))
-    store.upsert_pod(KEY, pod_view(other))
+    put_object(store, other)
 
     found = count_once(store, quiet)
 
@@ -99,7 +99,7 @@ def test_a_deleted_pod_alone_causes_no_write(store: Store) -> None:
 
 def test_counted_pods_are_released(store: Store) -> None:
     """The next snapshot does not have them."""
-    store.upsert_pod(KEY, pod_view(make_restarted_pod()))
+    put_object(store, make_restarted_pod())
     store.delete_pod(UID)
     before = count_once(store)
 
@@ -113,7 +113,7 @@ def test_counted_pods_are_released(store: Store) -> None:
 
 def test_pods_that_were_never_restarted_leave_nothing(store: Store) -> None:
     """Most pods are deleted without a restart."""
-    store.upsert_pod(KEY, pod_view(pod("web-abc-1", running())))
+    put_object(store, pod("web-abc-1", running()))
     store.delete_pod(UID)
 
     snapshot = store.snapshot(KEY)
@@ -124,7 +124,7 @@ def test_pods_that_were_never_restarted_leave_nothing(store: Store) -> None:
 
 def test_the_deletion_of_the_app_releases_its_pods(store: Store) -> None:
     """A new app of the same name does not count the old pods."""
-    store.upsert_pod(KEY, pod_view(make_restarted_pod()))
+    put_object(store, make_restarted_pod())
     store.delete_pod(UID)
     store.delete_app(KEY, builders.app()["metadata"]["uid"])
     store.upsert_app(app_view(builders.app(uid="another", version=9)))

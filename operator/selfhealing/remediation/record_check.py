@@ -1,0 +1,237 @@
+"""Checks the stored record of healing against the spec, at the moment at which it is read.
+
+The status is the operator's memory, and also input from outside: whoever may write it may write
+anything that its schema allows. So a part of the record has effect only as far as ``spec.healing``
+allows it now. The other parts are dropped or reduced, and named. That the objects of the record are
+the app's is proved elsewhere (``cache.ownership``, ``controller.live_ownership``).
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remediation
+from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.health.pod_problems import is_node_lost
+from selfhealing.remediation import history
+from selfhealing.remediation.memory_limit import exceeds
+from selfhealing.remediation.policy import HealingMode, Policy
+
+MAX_CLOCK_SKEW: Final = timedelta(days=1)
+"""How far in the future a stored time may be: the clock of a node may have been set back."""
+
+MAX_ID: Final = 10**9
+"""The highest id of an action: far from the largest int32, which the API server takes."""
+
+_REVISION: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""A revision is a part of the name of a ControllerRevision."""
+
+_OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+"""The name of a pod or a node: a DNS subdomain, but for some dots."""
+
+_ALLOWED: Final[Mapping[Remediation, Callable[[Policy], bool]]] = {
+    Remediation.ROLLBACK: lambda policy: policy.rollback,
+    Remediation.RAISE_MEMORY: lambda policy: bool(policy.memory_max),
+    Remediation.REPLACE_POD: lambda policy: policy.replace_pod,
+    Remediation.AVOID_NODE: lambda policy: policy.replace_pod,
+    Remediation.FAILOVER: lambda policy: policy.failover,
+    Remediation.SCALING_FALLBACK: lambda policy: policy.fallback_replicas is not None,
+    Remediation.QUARANTINE: lambda policy: False,  # noqa: ARG005 - it is never in progress
+}
+"""By remediation, whether the spec allows an action of it to be in progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRecord:
+    """The part of a stored record that has effect.
+
+    Attributes:
+        record: the record without what the spec does not allow.
+        rejected: the parts that were dropped or reduced, each in a few words without any text from
+            the status.
+    """
+
+    record: HealingStatus
+    rejected: tuple[str, ...] = ()
+
+
+def check_record(  # noqa: PLR0913 - what a record is checked by
+    stored: HealingStatus,
+    snapshot: AppSnapshot,
+    policy: Policy,
+    now: datetime,
+    *,
+    revision: str,
+    memory_limit: str,
+) -> CheckedRecord:
+    """Return the part of a stored record that the spec allows.
+
+    Args:
+        stored: the record as it was stored.
+        snapshot: the app and its pods.
+        policy: the limits of spec.healing.
+        now: the time.
+        revision: the revision that the spec asks for.
+        memory_limit: the memory limit in the spec; empty without one.
+    """
+    check = _RecordCheck(stored, snapshot, policy, now)
+    check.drop_future_times()
+    check.clean_history()
+    check.limit_quarantine()
+    check.limit_rollback()
+    check.limit_memory(revision, memory_limit)
+    check.limit_other_overrides()
+    check.stop_running_action()
+    return CheckedRecord(check.record, tuple(dict.fromkeys(check.rejected)))
+
+
+class _RecordCheck:
+    """One check: the record as it is checked so far, and what was rejected of it."""
+
+    def __init__(
+        self, record: HealingStatus, snapshot: AppSnapshot, policy: Policy, now: datetime
+    ) -> None:
+        self.record = record
+        self.rejected: list[str] = []
+        self._snapshot = snapshot
+        self._policy = policy
+        self._now = now
+
+    def _reject(self, part: str, **fields: object) -> None:
+        self.rejected.append(part)
+        self.record = self.record.model_copy(update=fields)
+
+    def _is_future(self, moment: datetime | None, ahead: timedelta = timedelta()) -> bool:
+        return moment is not None and moment - ahead > self._now + MAX_CLOCK_SKEW
+
+    def drop_future_times(self) -> None:
+        """Drop times that no clock has shown yet: they would stop, or start, everything."""
+        for field in ("desired_since", "healthy_since", "budget_reset_time"):
+            if self._is_future(getattr(self.record, field)):
+                self._reject("a time in the future", **{field: None})
+        if self._is_future(self.record.cooldown_until, self._policy.window):
+            until = self._now + self._policy.window
+            self._reject("cooldownUntil (longer than the window)", cooldown_until=until)
+
+    def clean_history(self) -> None:
+        """Drop the entries that no decision has made, and keep the ids unique and small."""
+        kept = list(self._valid_actions())
+        if len(kept) < len(self.record.history):
+            self._reject("entries of history", history=kept)
+        newest_id = max((action.id for action in kept), default=0)
+        if not newest_id < self.record.next_id <= MAX_ID:
+            self._reject("nextId", next_id=newest_id + 1)
+
+    def _valid_actions(self) -> Iterator[HealingAction]:
+        ids: set[int] = set()
+        pending: set[ActionOutcome] = set()
+        for action in self.record.history:
+            is_pending = action.outcome in {ActionOutcome.IN_PROGRESS, ActionOutcome.PROPOSED}
+            if (
+                action.id in ids
+                or action.id >= MAX_ID
+                or self._is_future(action.at)
+                or self._is_future(action.ended_at)
+                or (is_pending and action.outcome in pending)
+                or (
+                    action.remediation is Remediation.SCALING_FALLBACK
+                    and not _is_small_number(action.target)
+                )
+            ):
+                continue
+            ids.add(action.id)
+            if is_pending:
+                pending.add(action.outcome)
+            yield action
+
+    def limit_quarantine(self) -> None:
+        """Drop an isolated pod that cannot be one; shorten a time above ``quarantine.ttl``."""
+        quarantine, ttl = self.record.quarantine, self._policy.quarantine_ttl
+        if quarantine is None:
+            return
+        foreign_uids = {pod.uid for pod in self._snapshot.foreign_pods}
+        if quarantine.uid in foreign_uids or not _OBJECT_NAME.fullmatch(quarantine.pod):
+            self._reject("quarantine (not a pod of the app)", quarantine=None)
+        elif self._is_future(quarantine.until, ttl):
+            shortened = quarantine.model_copy(update={"until": self._now + ttl})
+            self._reject("quarantine.until (longer than quarantine.ttl)", quarantine=shortened)
+
+    def limit_rollback(self) -> None:
+        """Drop a rollback that the spec does not allow, and a revision that is not a name."""
+        stable_revision = self.record.stable_revision
+        if stable_revision is not None and not _REVISION.fullmatch(stable_revision):
+            self._reject("stableRevision", stable_revision=None, stable_image=None)
+        if self.record.failed_revision is None:
+            return
+        if not self._policy.rollback:
+            self._reject("failedRevision (rollback is not enabled)", failed_revision=None)
+        elif self.record.stable_revision is None:
+            self._reject("failedRevision (without a stable revision)", failed_revision=None)
+
+    def limit_memory(self, revision: str, spec_limit: str) -> None:
+        """Reduce the memory limit to ``memory.max``; drop one that is not above the spec's."""
+        limit, maximum = self.record.memory_limit, self._policy.memory_max
+        if limit is None:
+            return
+        none = {"memory_limit": None, "memory_in_template": False}
+        is_current = self.record.desired_revision == revision
+        if not maximum:
+            self._reject("memoryLimit (memory.max is not set)", **none)
+        elif not exceeds(limit, "0") or (
+            is_current and spec_limit and not exceeds(limit, spec_limit)
+        ):
+            self._reject("memoryLimit (not above the limit in the spec)", **none)
+        elif exceeds(limit, maximum):
+            self._reject("memoryLimit (above memory.max)", memory_limit=maximum)
+
+    def limit_other_overrides(self) -> None:
+        """Drop an excluded node or a fallback that the spec does not allow."""
+        node, replicas = self.record.excluded_node, self.record.fallback_replicas
+        if node is not None and not (self._policy.replace_pod and _OBJECT_NAME.fullmatch(node)):
+            self._reject("excludedNode", excluded_node=None)
+        wanted = self._policy.fallback_replicas
+        if replicas is not None and wanted is None:
+            self._reject("fallbackReplicas (scalingFallback is not set)", fallback_replicas=None)
+        elif replicas is not None and wanted is not None and replicas > wanted:
+            self._reject("fallbackReplicas (above scalingFallback)", fallback_replicas=wanted)
+
+    def stop_running_action(self) -> None:
+        """Supersede an action in progress that could not have been started by the spec of now."""
+        action = history.find_running(self.record)
+        if action is None or (reason := self._why_not_allowed(action)) is None:
+            return
+        self.rejected.append(f"an action in progress ({reason})")
+        self.record = history.update_action(
+            self.record, action, outcome=ActionOutcome.SUPERSEDED, ended_at=self._now
+        )
+
+    def _why_not_allowed(self, action: HealingAction) -> str | None:
+        policy = self._policy
+        if action.uid and action.uid in {pod.uid for pod in self._snapshot.foreign_pods}:
+            return "its pod is not the app's"
+        if not _ALLOWED[action.remediation](policy):
+            return "the spec does not enable it"
+        if policy.mode == HealingMode.APPROVE and self._snapshot.app.approve != str(action.id):
+            return "it is not approved"
+        recent = history.find_recent(self.record, policy, self._now)
+        if sum(entry.outcome in history.BUDGETED for entry in recent) > policy.budget:
+            return "it is above the budget"
+        if action.remediation is Remediation.FAILOVER and self._is_too_early(action):
+            return "its node is not lost for long enough"
+        return None
+
+    def _is_too_early(self, action: HealingAction) -> bool:
+        """Whether the node of a failover has lost pods, and none of them for long enough."""
+        lost_since = [
+            pod.ready_since or self._now
+            for pod in self._snapshot.pods
+            if pod.node == action.target and is_node_lost(pod)
+        ]
+        lost_until = self._now - self._policy.node_lost_timeout
+        return bool(lost_since) and min(lost_since) > lost_until
+
+
+def _is_small_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and int(text) <= MAX_ID

@@ -1,0 +1,164 @@
+"""Checks the saved pod template of a stable revision before it runs instead of the spec.
+
+Whoever may write ControllerRevisions and the status may put any template there. It is used only if
+it is the template whose hash the status names, has only the fields that the operator renders, and
+gives its pods no privilege that the pods of the present spec do not have
+(docs/adr/0020-kept-templates.md).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from selfhealing.api import names
+from selfhealing.render.overrides import template_revision
+
+Json = Mapping[str, Any]
+
+_TEMPLATE_FIELDS: Final = frozenset({"metadata", "spec"})
+_METADATA_FIELDS: Final = frozenset({"labels", "annotations"})
+_ANNOTATIONS: Final = frozenset({names.ANNOTATION_CONFIG_HASH})
+_POD_FIELDS: Final = frozenset(
+    {
+        "affinity",
+        "automountServiceAccountToken",
+        "containers",
+        "hostUsers",
+        "imagePullSecrets",
+        "initContainers",
+        "nodeSelector",
+        "priorityClassName",
+        "securityContext",
+        "serviceAccountName",
+        "terminationGracePeriodSeconds",
+        "tolerations",
+        "topologySpreadConstraints",
+        "volumes",
+    }
+)
+"""What ``render.pod`` renders for a Deployment: among others no nodeName and no host namespaces."""
+
+_MAX_SHOWN: Final = 3
+"""Privileges that a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRevision:
+    """What is saved of a stable revision.
+
+    Attributes:
+        template: the pod template of the spec, without overrides: its hash is the revision.
+        memory_limit: the memory limit that it was found to need; empty for that of the template.
+    """
+
+    template: Mapping[str, Any]
+    memory_limit: str = ""
+
+
+def find_template_fault(saved: Json, revision: str, present: Json) -> str:
+    """Return why a saved template must not run; empty if it may.
+
+    Args:
+        saved: the saved template, which may have any content.
+        revision: the revision that it is said to be.
+        present: the template that the spec asks for now.
+    """
+    if template_revision(saved) != revision:
+        return "its content is not the one that was saved"
+    try:
+        unknown = _find_unknown_field(saved, present)
+        added = sorted(set(_privileges(saved)) - set(_privileges(present)))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return "it is not a pod template"
+    if unknown:
+        return f"it has a field that the operator does not render: {unknown}"
+    if added:
+        return f"the spec no longer asks for {', '.join(added[:_MAX_SHOWN])}"
+    return ""
+
+
+def _find_unknown_field(saved: Json, present: Json) -> str:
+    """Return the first part of a template that is never rendered; empty if there is none."""
+    metadata, spec = saved["metadata"], saved["spec"]
+    for fields, known in (
+        (saved, _TEMPLATE_FIELDS),
+        (metadata, _METADATA_FIELDS),
+        (metadata.get("annotations") or {}, _ANNOTATIONS),
+        (spec, _POD_FIELDS),
+    ):
+        if unknown := sorted(fields.keys() - known):
+            return str(unknown[0])[:64]
+    if metadata["labels"] != present["metadata"]["labels"]:
+        return "other labels"
+    is_ours = any(container["name"] == names.CONTAINER_NAME for container in spec["containers"])
+    return "" if is_ours else "no container of the app"
+
+
+def _privileges(template: Json) -> Iterator[str]:
+    """What the pods of a template are granted beyond a plain one, each in a few words.
+
+    The Pod Security Standards name most of them. What a plain template gets by Kubernetes' defaults
+    is no privilege here: a rollback has to undo a hardening that an app does not stand.
+    """
+    spec = template["spec"]
+    context: Json = spec.get("securityContext") or {}
+    if account := spec.get("serviceAccountName"):
+        yield f"the service account {_shorten(account)}"
+    if priority := spec.get("priorityClassName"):
+        yield f"the priority class {_shorten(priority)}"
+    for toleration in spec.get("tolerations") or ():
+        yield f"the toleration {_shorten(toleration)}"
+    for volume in spec.get("volumes") or ():
+        if "hostPath" in volume:
+            yield f"the host path {_shorten(volume['hostPath']['path'])}"
+    yield from _pod_context_privileges(context)
+    yield from _context_privileges(context)
+    containers: Sequence[Json] = (*spec["containers"], *(spec.get("initContainers") or ()))
+    for container in containers:
+        own: Json = container.get("securityContext") or {}
+        yield from _context_privileges(own)
+        yield from _container_privileges(own)
+        ports: Sequence[Json] = container.get("ports") or ()
+        yield from (f"the host port {port['hostPort']}" for port in ports if "hostPort" in port)
+
+
+def _pod_context_privileges(context: Json) -> Iterator[str]:
+    for sysctl in context.get("sysctls") or ():
+        yield f"the sysctl {_shorten(sysctl)}"
+    if groups := context.get("supplementalGroups"):
+        yield f"the groups {_shorten(groups)}"
+    if context.get("fsGroup") == 0:
+        yield "the group root of volumes"
+
+
+def _context_privileges(context: Json) -> Iterator[str]:
+    """The privileges of a security context, which the pod's and a container's have in common."""
+    if context.get("runAsUser") == 0:
+        yield "the user root"
+    if context.get("runAsGroup") == 0:
+        yield "the group root"
+    for field in ("seccompProfile", "appArmorProfile"):
+        profile: Json = context.get(field) or {}
+        if profile.get("type") not in {None, "RuntimeDefault"}:
+            yield f"the {field} {_shorten(profile)}"
+    if options := context.get("seLinuxOptions"):
+        yield f"the SELinux options {_shorten(options)}"
+    if options := context.get("windowsOptions"):
+        yield f"the Windows options {_shorten(options)}"
+
+
+def _container_privileges(context: Json) -> Iterator[str]:
+    if context.get("privileged"):
+        yield "a privileged container"
+    if context.get("allowPrivilegeEscalation"):
+        yield "privilege escalation"
+    if context.get("procMount") not in {None, "Default"}:
+        yield "an unmasked /proc"
+    for capability in (context.get("capabilities") or {}).get("add") or ():
+        yield f"the capability {_shorten(capability)}"
+
+
+def _shorten(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode().strip('"')[:128]

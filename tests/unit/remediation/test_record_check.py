@@ -1,0 +1,358 @@
+"""A stored record has effect only as far as the spec allows; the rest is dropped and named."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from selfhealing.api import status
+from selfhealing.api.healing_status import (
+    MAX_HISTORY,
+    ActionOutcome,
+    HealingAction,
+    HealingStatus,
+    QuarantineStatus,
+    Remediation,
+)
+from selfhealing.api.quantity import parse_quantity
+from selfhealing.api.status import SelfHealingAppStatus, read_status
+from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.remediation import history
+from selfhealing.remediation.engine import decide
+from selfhealing.remediation.memory_limit import exceeds
+from selfhealing.remediation.policy import Policy
+from selfhealing.remediation.record_check import (
+    MAX_CLOCK_SKEW,
+    MAX_ID,
+    CheckedRecord,
+    check_record,
+)
+from selfhealing.remediation.steps import plan_steps
+from tests.unit import builders
+from tests.unit.examples import scale_examples
+from tests.unit.remediation.factories import make_context, make_policy
+from tests.unit.snapshots import build_snapshot
+
+NOW = builders.at(10_000)
+FAR = NOW + timedelta(days=400)
+REVISION = "0123456789"
+LOST_POD = builders.pod(
+    "web-abc-3", builders.running(), ready=False, ready_reason="", since=9_990, node="node-9"
+)
+SNAPSHOT = build_snapshot(
+    builders.deployment(),
+    builders.pod("web-abc-1", builders.running()),
+    builders.pod("web-abc-2", builders.running(), ownerReferences=[]),
+    LOST_POD,
+)
+FOREIGN_UID = "uid-of-web-abc-2"
+
+
+def make_action(
+    remediation: Remediation = Remediation.REPLACE_POD,
+    outcome: ActionOutcome = ActionOutcome.IN_PROGRESS,
+    action_id: int = 1,
+    at: datetime = NOW,
+    **more: Any,  # noqa: ANN401 - fields
+) -> HealingAction:
+    """An action."""
+    fields = {"diagnosis": "CrashLooping", **more}
+    return HealingAction(id=action_id, remediation=remediation, outcome=outcome, at=at, **fields)
+
+
+def check(
+    policy: Policy | None = None,
+    snapshot: AppSnapshot = SNAPSHOT,
+    **fields: Any,  # noqa: ANN401 - fields of the record
+) -> CheckedRecord:
+    """Check a record with these fields."""
+    values = {"mode": "Auto", "budget_left": 3, "desired_revision": REVISION, "next_id": 9}
+    return check_record(
+        HealingStatus(**{**values, **fields}),
+        snapshot,
+        policy or make_policy(),
+        NOW,
+        revision=REVISION,
+        memory_limit="100Mi",
+    )
+
+
+def test_a_record_of_the_operator() -> None:
+    """Nothing is dropped of what the spec allows."""
+    fields: dict[str, Any] = {
+        "stable_revision": "abc",
+        "stable_image": "web:v0",
+        "failed_revision": REVISION,
+        "memory_limit": "200Mi",
+        "memory_in_template": True,
+        "excluded_node": "node-1.example",
+        "fallback_replicas": 5,
+        "desired_since": NOW - timedelta(hours=1),
+        "healthy_since": NOW,
+        "cooldown_until": NOW + timedelta(minutes=5),
+        "quarantine": QuarantineStatus(pod="web-abc-9", uid="u", until=NOW + timedelta(minutes=50)),
+        "history": [
+            make_action(action_id=8, uid="gone"),
+            make_action(outcome=ActionOutcome.FAILED, action_id=3),
+        ],
+    }
+    found = check(**fields)
+
+    assert () == found.rejected
+    assert fields == {name: getattr(found.record, name) for name in fields}
+
+
+OFF: dict[str, Any] = {
+    "rollback": {"enabled": False},
+    "replacePod": {"enabled": False},
+    "failover": {"enabled": False},
+    "memory": None,
+    "scalingFallback": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"memory_limit": "64Gi"}, {"memory_limit": "300Mi"}),
+        ({"memory_limit": "90Mi"}, {"memory_limit": None, "memory_in_template": False}),
+        ({"memory_limit": "-1Gi"}, {"memory_limit": None}),
+        ({"memory_limit": "1e999999999"}, {"memory_limit": None}),
+        ({"memory_limit": "plenty"}, {"memory_limit": None}),
+        ({"excluded_node": "../a node"}, {"excluded_node": None}),
+        ({"fallback_replicas": 9999}, {"fallback_replicas": 5}),
+        ({"failed_revision": REVISION}, {"failed_revision": None}),
+        ({"stable_revision": "../../secrets/x"}, {"stable_revision": None}),
+        ({"stable_revision": "a" * 64}, {"stable_revision": None}),
+        ({"next_id": 2**31 - 1}, {"next_id": 1}),
+        ({"desired_since": FAR}, {"desired_since": None}),
+        ({"healthy_since": FAR}, {"healthy_since": None}),
+        ({"budget_reset_time": FAR}, {"budget_reset_time": None}),
+        ({"cooldown_until": FAR}, {"cooldown_until": NOW + timedelta(hours=1)}),
+        (
+            {"quarantine": QuarantineStatus(pod="web-abc-2", uid=FOREIGN_UID, until=NOW)},
+            {"quarantine": None},
+        ),
+        (
+            {"quarantine": QuarantineStatus(pod="../../bank/pods/x", uid="u", until=NOW)},
+            {"quarantine": None},
+        ),
+        (
+            {"quarantine": QuarantineStatus(pod="web-abc-1", uid="u", until=FAR)},
+            {
+                "quarantine": QuarantineStatus(
+                    pod="web-abc-1", uid="u", until=NOW + timedelta(hours=1)
+                )
+            },
+        ),
+    ],
+)
+def test_what_is_not_allowed(fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    """It is dropped or reduced, and named without its text."""
+    found = check(**fields)
+
+    assert expected == {name: getattr(found.record, name) for name in expected}
+    assert 1 == len(found.rejected)
+    assert not any(str(value) in found.rejected[0] for value in fields.values())
+
+
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({"failed_revision": REVISION, "stable_revision": "abc"}, "failedRevision"),
+        ({"memory_limit": "200Mi"}, "memoryLimit"),
+        ({"excluded_node": "node-1"}, "excludedNode"),
+        ({"fallback_replicas": 2}, "fallbackReplicas"),
+    ],
+)
+def test_what_is_switched_off(fields: dict[str, Any], part: str) -> None:
+    """An override ends with the part of the spec that allows it."""
+    found = check(make_policy(**OFF), **fields)
+    name = next(iter(fields))
+
+    assert None is getattr(found.record, name)
+    assert found.rejected[0].startswith(part)
+
+
+@pytest.mark.parametrize(
+    "remediation", [entry for entry in Remediation if entry is not Remediation.QUARANTINE]
+)
+def test_an_action_in_progress_that_is_switched_off(remediation: Remediation) -> None:
+    """It is superseded, so that nothing of it is carried out, and it keeps its cost."""
+    action = make_action(remediation, target="5")
+
+    assert () == check(history=[action]).rejected
+
+    found = check(make_policy(**OFF), history=[action])
+
+    assert ("an action in progress (the spec does not enable it)",) == found.rejected
+    assert [ActionOutcome.SUPERSEDED] == [entry.outcome for entry in found.record.history]
+    assert () == plan_steps(found.record, SNAPSHOT, NOW)
+
+
+@pytest.mark.parametrize(
+    ("healing", "actions", "reason"),
+    [
+        ({}, [make_action(uid=FOREIGN_UID)], "its pod is not the app's"),
+        ({}, [make_action(Remediation.QUARANTINE)], "the spec does not enable it"),
+        ({"mode": "Approve"}, [make_action()], "it is not approved"),
+        (
+            {"budget": 1},
+            [make_action(action_id=2), make_action(outcome=ActionOutcome.FAILED)],
+            "it is above the budget",
+        ),
+        (
+            {},
+            [make_action(Remediation.FAILOVER, target="node-9")],
+            "its node is not lost for long enough",
+        ),
+    ],
+)
+def test_an_action_in_progress_that_could_not_start(
+    healing: dict[str, Any], actions: list[HealingAction], reason: str
+) -> None:
+    """A forged one is stopped before anything is done."""
+    found = check(make_policy(**healing), history=actions)
+
+    assert (f"an action in progress ({reason})",) == found.rejected
+    assert None is history.find_running(found.record)
+
+
+def test_an_approved_action() -> None:
+    """The annotation names its id."""
+    app = builders.app(annotations={"selfhealing.dev/approve": "1"})
+
+    policy, snapshot = make_policy(mode="Approve"), build_snapshot(app)
+
+    assert () == check(policy, snapshot, history=[make_action()]).rejected
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        [make_action(), make_action()],
+        [make_action(), make_action(action_id=2)],
+        [make_action(), make_action(outcome=ActionOutcome.FAILED, action_id=MAX_ID)],
+        [make_action(), make_action(outcome=ActionOutcome.FAILED, action_id=2, at=FAR)],
+        [make_action(), make_action(outcome=ActionOutcome.FAILED, action_id=2, ended_at=FAR)],
+        [
+            make_action(),
+            make_action(
+                Remediation.SCALING_FALLBACK, ActionOutcome.FAILED, action_id=2, target="many"
+            ),
+        ],
+    ],
+    ids=["same id", "two in progress", "huge id", "future", "ends in the future", "no number"],
+)
+def test_entries_of_the_history(actions: list[HealingAction]) -> None:
+    """An entry that no decision makes is dropped."""
+    found = check(history=actions)
+
+    assert [actions[0]] == found.record.history
+    assert ("entries of history",) == found.rejected
+
+
+def test_the_next_id_is_above_all_others() -> None:
+    """Two actions never share an id."""
+    assert 8 == check(history=[make_action(action_id=7)], next_id=3).record.next_id
+
+
+TIMES = st.one_of(
+    st.integers(86_400, 32_500_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+    st.integers(-10_000, 200_000).map(builders.at),
+)
+WORDS = st.one_of(st.text(max_size=20), st.sampled_from(["0123456789", "web-abc-1", "9", "200Mi"]))
+QUANTITIES = st.from_regex(r"[0-9]{1,9}(Mi|Gi|e[0-9]{1,9})", fullmatch=True)
+ACTIONS = st.builds(
+    HealingAction,
+    id=st.integers(0, 2**31 - 1) | st.integers(0, 5),
+    remediation=st.sampled_from(Remediation),
+    diagnosis=st.just("CrashLooping"),
+    target=WORDS,
+    uid=st.sampled_from(["", "uid-of-web-abc-1", FOREIGN_UID, "x"]),
+    outcome=st.sampled_from(ActionOutcome),
+    at=TIMES,
+    ended_at=st.none() | TIMES,
+)
+RECORDS = st.builds(
+    HealingStatus,
+    mode=st.sampled_from(["Auto", "Off", "x"]),
+    budget_left=st.integers(0, 2**31 - 1),
+    cooldown_until=st.none() | TIMES,
+    quarantined=st.booleans(),
+    quarantine=st.none() | st.builds(QuarantineStatus, pod=WORDS, uid=WORDS, until=TIMES),
+    desired_revision=st.none() | WORDS,
+    desired_since=st.none() | TIMES,
+    healthy_since=st.none() | TIMES,
+    stable_revision=st.none() | WORDS,
+    stable_image=st.none() | WORDS,
+    failed_revision=st.none() | WORDS,
+    memory_limit=st.none() | WORDS | QUANTITIES,
+    memory_in_template=st.booleans(),
+    excluded_node=st.none() | WORDS,
+    fallback_replicas=st.none() | st.integers(1, 2**31 - 1),
+    budget_reset_time=st.none() | TIMES,
+    observed_resume=st.none() | WORDS,
+    next_id=st.integers(0, 2**31 - 1),
+    history=st.lists(ACTIONS, max_size=MAX_HISTORY),
+)
+
+
+@settings(max_examples=scale_examples(300), deadline=None)
+@given(RECORDS, st.sampled_from([{}, OFF, {"mode": "Approve"}, {"budget": 1}]))
+def test_any_record_within_the_policy(stored: HealingStatus, healing: dict[str, Any]) -> None:
+    """Whatever is stored: what has effect is within the policy, and a decision can be made."""
+    policy = make_policy(**healing)
+    found = check_record(stored, SNAPSHOT, policy, NOW, revision=REVISION, memory_limit="100Mi")
+    record = found.record
+
+    assert not exceeds(record.memory_limit or "", policy.memory_max or "0")
+    assert (record.fallback_replicas or 0) <= (policy.fallback_replicas or 0)
+    assert record.failed_revision is None or policy.rollback
+    assert record.excluded_node is None or policy.replace_pod
+    assert all(action.at <= NOW + MAX_CLOCK_SKEW for action in record.history)
+    assert len({action.id for action in record.history}) == len(record.history)
+    assert record.next_id > max((action.id for action in record.history), default=0)
+    recent = [a for a in history.find_recent(record, policy, NOW) if a.outcome in history.BUDGETED]
+    assert history.find_running(record) is None or len(recent) <= policy.budget
+    # Checked again, it stays as it is.
+    again = check_record(record, SNAPSHOT, policy, NOW, revision=REVISION, memory_limit="100Mi")
+    assert CheckedRecord(record) == again
+    decided = decide(record, make_context(), policy, Deadlines(NOW))
+    stored_again = SelfHealingAppStatus(healing=decided).to_json()
+    assert stored_again == read_status(stored_again).to_json()
+    plan_steps(record, SNAPSHOT, NOW)
+
+
+def test_a_quantity_that_would_overflow() -> None:
+    """It is none."""
+    assert None is parse_quantity("1e999999999")
+    assert 10**100 == parse_quantity("1e100")
+
+
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "1969-12-31T00:00:00Z"]
+)
+def test_a_time_out_of_range(time: str) -> None:
+    """It is dropped: calculations with it would fail."""
+    stored = {"healing": {"mode": "Auto", "budgetLeft": 1, "healthySince": time}}
+    found = read_status(stored).healing
+
+    assert found is not None
+    assert None is found.healthy_since
+
+
+def test_a_status_with_very_many_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many the whole record is dropped: the work for a status is bounded."""
+    entries = [{"id": 1, "remediation": "x", "outcome": "x", "at": "x", "diagnosis": 1}]
+    healing = {"mode": "Auto", "budgetLeft": 1, "history": entries * MAX_HISTORY}
+    few = {"healing": {**healing, "history": entries}, "phase": "Ready"}
+
+    assert HealingStatus(mode="Auto", budget_left=1) == read_status(few).healing
+
+    monkeypatch.setattr(status, "MAX_REPAIRS", 3)
+    found = read_status({"healing": healing, "phase": "Ready"})
+
+    assert ("Ready", None) == (found.phase, found.healing)

@@ -1,0 +1,181 @@
+"""A saved template runs only if it is the one that was saved and gives no further privilege."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from selfhealing.api.spec import parse_spec
+from selfhealing.remediation.template_check import find_template_fault
+from selfhealing.render.overrides import template_revision
+from selfhealing.render.pod import build_pod_template
+from tests.unit.api.strategies import specs
+from tests.unit.examples import scale_examples
+
+Json = dict[str, Any]
+
+SPEC: Json = {"image": "web:v1", "port": 5000}
+HARDENED: Json = {
+    **SPEC,
+    "podSecurityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+    "securityContext": {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsUser": 1000,
+    },
+}
+
+
+def render(spec: Json, config_hash: str = "") -> Json:
+    """The pod template of a spec."""
+    return build_pod_template("web", parse_spec(spec), config_hash)
+
+
+def find_fault(saved: Json, present: Json | None = None) -> str:
+    """The fault of a template whose hash is right."""
+    return find_template_fault(saved, template_revision(saved), present or render(HARDENED))
+
+
+def test_the_template_of_an_earlier_spec() -> None:
+    """Another image, environment, configuration and sidecar are what a rollback is for."""
+    earlier = {
+        **HARDENED,
+        "image": "web:v0",
+        "env": [{"name": "A", "value": "b"}],
+        "sidecars": [
+            {
+                "name": "proxy",
+                "image": "proxy:v1",
+                "securityContext": {"allowPrivilegeEscalation": False},
+            }
+        ],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+    }
+
+    assert "" == find_fault(render(earlier, "abc"), render(HARDENED, "def"))
+
+
+def test_a_hardening_that_is_undone() -> None:
+    """A new revision that the app does not stand may be rolled back: defaults are no privilege."""
+    assert "" == find_fault(render(SPEC), render(HARDENED))
+
+
+def test_another_content_than_was_saved() -> None:
+    """Its hash is its name."""
+    saved = render(SPEC)
+    revision = template_revision(saved)
+    saved["spec"]["containers"][0]["image"] = "evil:v1"
+
+    assert "its content is not the one that was saved" == find_template_fault(
+        saved, revision, render(SPEC)
+    )
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["hostNetwork", "hostPID", "hostIPC", "nodeName", "runtimeClassName", "hostname"],
+)
+def test_a_field_that_is_never_rendered(field: str) -> None:
+    """Whatever its value is."""
+    saved = render(SPEC)
+    saved["spec"][field] = True
+
+    assert find_fault(saved, render(SPEC)).endswith(f"does not render: {field}")
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("labels", {"selfhealing.dev/app": "other"}),
+        ("annotations", {"container.apparmor.security.beta.kubernetes.io/app": "unconfined"}),
+        ("finalizers", ["x"]),
+    ],
+)
+def test_other_metadata(part: str, value: object) -> None:
+    """Labels select pods, and annotations give rights."""
+    saved = render(SPEC)
+    saved["metadata"][part] = value
+
+    assert "does not render" in find_fault(saved, render(SPEC))
+
+
+PRIVILEGES: dict[str, Json] = {
+    "a privileged container": {"securityContext": {"privileged": True}},
+    "privilege escalation": {"securityContext": {"allowPrivilegeEscalation": True}},
+    "the user root": {"securityContext": {"runAsUser": 0}},
+    "the group root": {"securityContext": {"runAsGroup": 0}},
+    "the capability NET_ADMIN": {"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}},
+    "an unmasked /proc": {"securityContext": {"procMount": "Unmasked"}},
+    "the seccompProfile": {"securityContext": {"seccompProfile": {"type": "Unconfined"}}},
+    "the appArmorProfile": {"podSecurityContext": {"appArmorProfile": {"type": "Unconfined"}}},
+    "the SELinux options": {"podSecurityContext": {"seLinuxOptions": {"type": "spc_t"}}},
+    "the Windows options": {"podSecurityContext": {"windowsOptions": {"hostProcess": True}}},
+    "the group root of volumes": {"podSecurityContext": {"fsGroup": 0}},
+    "the sysctl": {"podSecurityContext": {"sysctls": [{"name": "kernel.x", "value": "1"}]}},
+    "the groups": {"podSecurityContext": {"supplementalGroups": [0]}},
+    "the service account admin": {"serviceAccountName": "admin"},
+    "the priority class high": {"priorityClassName": "high"},
+    "the toleration": {"tolerations": [{"operator": "Exists"}]},
+    "the host path": {"volumes": [{"name": "root", "hostPath": {"path": "/"}}]},
+    "the host port 80": {
+        "sidecars": [
+            {"name": "x", "image": "x:v1", "ports": [{"containerPort": 80, "hostPort": 80}]}
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize(("privilege", "fields"), PRIVILEGES.items(), ids=PRIVILEGES)
+def test_a_privilege_that_the_spec_does_not_ask_for(privilege: str, fields: Json) -> None:
+    """It is refused by name, and allowed where the spec asks for it, too."""
+    merged = {
+        key: {**HARDENED.get(key, {}), **value} if isinstance(value, dict) else value
+        for key, value in fields.items()
+    }
+    saved = render({**HARDENED, **merged})
+
+    assert privilege in find_fault(saved)
+    assert "" == find_fault(saved, saved)
+
+
+KEYS = st.sampled_from(["name", "type", "path", "hostPath", "add", "runAsUser", "x"])
+SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5)
+OBJECTS = st.dictionaries(KEYS, SCALARS | st.dictionaries(KEYS, SCALARS, max_size=2), max_size=3)
+JSON_VALUES = SCALARS | OBJECTS | st.lists(SCALARS | OBJECTS, max_size=3)
+
+
+@settings(max_examples=scale_examples(200), deadline=None)
+@given(st.data())
+def test_any_content(data: st.DataObject) -> None:
+    """A part of any type is a fault, and never an error."""
+    saved: Any = deepcopy(render(HARDENED))
+    part = saved
+    path = data.draw(
+        st.sampled_from(
+            [
+                ("metadata",),
+                ("spec",),
+                ("spec", "containers"),
+                ("spec", "securityContext"),
+                ("spec", "tolerations"),
+                ("spec", "volumes"),
+                ("metadata", "labels"),
+                ("metadata", "annotations"),
+            ]
+        )
+    )
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = data.draw(JSON_VALUES)
+
+    assert isinstance(find_fault(saved), str)
+
+
+@settings(max_examples=scale_examples(100), deadline=None)
+@given(specs())
+def test_the_present_template_itself(spec: Json) -> None:
+    """What any spec of a Deployment renders may run."""
+    template = render({**spec, "restartPolicy": "Always"})
+
+    assert "" == find_fault(template, template)
