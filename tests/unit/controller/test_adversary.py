@@ -20,6 +20,7 @@ from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller import evidence_store, reconciler as module
 from selfhealing.controller.child_sync import ChildSync
+from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.event_handlers import DELETED, EventHandlers
 from selfhealing.controller.reconciler import Reconciler
 from selfhealing.controller.recorder import EventRecorder
@@ -106,6 +107,7 @@ class Cluster:
                 cast("EventRecorder", silent),
                 ChildSync(client, self.store, cast("Any", optional)),
                 Remediator(client, self.store, queue, options, now),
+                ConfigReader(client, self.store.config_index, queue, (), 0),
                 options,
                 now,
             )

@@ -14,6 +14,7 @@ from selfhealing.controller.watches import (
     CHILDREN,
     KILL_EVENTS,
     LABELLED_PODS,
+    LABELLED_REPLICA_SETS,
     Watches,
     build_watches,
     count_watches,
@@ -62,7 +63,7 @@ def test_contents_of_configuration_are_never_watched(watch: ConfigWatch) -> None
 def test_all_that_the_start_waits_for_is_watched() -> None:
     """Whole objects only by the app's label; kopf watches the apps."""
     assert {each.kind for each in CACHED_RESOURCES} - {APPS.kind} == {
-        selection.resource.kind for selection in (*CHILDREN, LABELLED_PODS)
+        selection.resource.kind for selection in (*CHILDREN, LABELLED_REPLICA_SETS, LABELLED_PODS)
     }
-    assert all(selection.labels for selection in (*CHILDREN, LABELLED_PODS))
+    assert all(selection.labels for selection in (*CHILDREN, LABELLED_REPLICA_SETS, LABELLED_PODS))
     assert "reason=Killing" in KILL_EVENTS.fields
