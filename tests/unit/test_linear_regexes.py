@@ -69,6 +69,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     "selfhealing.health.messages._PULL_CAUSES": "search",
     "selfhealing.health.messages._QUOTED": "sub",
     "selfhealing.health.messages._START_PREFIX": "sub",
+    "selfhealing.remediation.record_check._OBJECT_NAME": "fullmatch",
+    "selfhealing.remediation.record_check._REVISION": "fullmatch",
     "selfhealing.status.conditions._REASON_PATTERN": "match",
 }
 """Every variable of a module that holds patterns, and how they are used: ``sub`` stands for all
