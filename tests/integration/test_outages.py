@@ -198,6 +198,32 @@ def test_deleted_behind_the_watch(
     )
 
 
+def test_orphaned_behind_the_watch(
+    space: AppNamespace, proxy: FaultProxy, operator: OperatorProcess, name: str
+) -> None:
+    """Children that were left behind on purpose are not owned again, and so not collected."""
+    space.create_app(name, port=80, **FAKE_NODES)
+    space.wait_for_phase(name, "Ready")
+    uid = space.get_deployment(name)["metadata"]["uid"]
+    proxy.fail_watches(410, "/selfhealingapps$")
+    proxy.close_watches()
+
+    def is_orphaned() -> bool:
+        meta = space.get_deployment(name)["metadata"]
+        return meta["uid"] == uid and "ownerReferences" not in meta
+
+    try:
+        space.kube.delete(KIND, space.name, name, propagation="Orphan")
+        eventually(lambda: space.find_child(KIND, name) is None, description="the app is gone")
+        eventually(is_orphaned, description="it has no owner")
+        consistently(is_orphaned, seconds=3)
+    finally:
+        proxy.fail_watches(0)
+        for kind in ("Deployment", "Service"):
+            space.kube.delete(kind, space.name, name)
+    assert operator.is_running()
+
+
 def test_recreated_in_a_gap(
     space: AppNamespace, proxy: FaultProxy, operator: OperatorProcess, name: str
 ) -> None:

@@ -163,7 +163,7 @@ class ChildSync:
             progress.changes.append(ChildChange(kind, child_action))
             progress.errors.append(terminating_error(kind, snapshot))
         else:
-            if child_action is ChildAction.CREATE:
+            if live is None or live.owner_uid != snapshot.app.uid:
                 await self._ensure_app_exists(snapshot.app)
             await self._apply_child(live, desired, progress)
             progress.changes.append(ChildChange(kind, child_action))
@@ -203,10 +203,11 @@ class ChildSync:
         return view
 
     async def _ensure_app_exists(self, app: AppView) -> None:
-        """Check that an app still exists before a child of it is created again.
+        """Check that an app still exists before a child of it is created or owned again.
 
-        A child may be gone because its app is deleted, which the watch has not reported yet. An app
-        without a status is new and is not checked.
+        A child may be gone, or have lost its owner (``--cascade=orphan``), because its app is
+        deleted, which the watch has not reported yet. With the owner again, the garbage collector
+        would delete a child that was to stay. An app without a status is new and is not checked.
 
         Raises:
             AppDeletedError: the app is deleted.
@@ -220,7 +221,7 @@ class ChildSync:
             or "deletionTimestamp" in raw["metadata"]
         ):
             raise AppDeletedError(
-                404, "Gone", "the resource is deleted: its children are not recreated"
+                404, "Gone", "the resource is deleted: its children are not written"
             )
 
     async def _apply_child(
