@@ -22,7 +22,9 @@ from selfhealing.kube.resources import (
 CHILDREN: Final = tuple(Selection(child, labels=names.LABEL_APP) for child in WATCHED_CHILDREN)
 LABELLED_REPLICA_SETS: Final = Selection(REPLICA_SETS, labels=names.LABEL_APP)
 LABELLED_PODS: Final = Selection(PODS, labels=names.LABEL_APP)
-KILL_EVENTS: Final = Selection(EVENTS, fields="involvedObject.kind=Pod,reason=Killing")
+KILL_EVENTS: Final = Selection(
+    EVENTS, fields="involvedObject.kind=Pod,reason=Killing", has_bookmarks=False
+)
 MAX_LISTED_KILL_EVENTS: Final = 20_000
 """Kill Events of the last hour that are read at the start, about 20 MB. They only attribute
 restarts from before the start; to list all that somebody may write in an hour could take longer

@@ -5,6 +5,7 @@ used, because the children are plain dicts and the models take more CPU than the
 (docs/adr/0005-api-client.md). ``responses`` turns responses into the errors of ``errors``.
 """
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ WATCH_SECONDS: Final = (300, 600)
 """The API server ends a watch after a random time between these, as client-go asks it to."""
 WATCH_SILENCE: Final = 90.0
 """Seconds without a byte after which a watch is dead: bookmarks come once a minute."""
+WATCH_SECONDS_WITHOUT_BOOKMARKS: Final = (45, 75)
+"""The same as WATCH_SECONDS for a watch that may be silent until its end."""
 
 Json = dict[str, Any]
 
@@ -65,12 +68,15 @@ class Selection:
         labels: a label selector; empty for all.
         fields: a field selector; empty for all.
         metadata_only: the API server sends nothing but the metadata of each object.
+        has_bookmarks: the API server sends bookmarks in a watch. It sends none for Events, for
+            which it has no watch cache.
     """
 
     resource: Resource
     labels: str = ""
     fields: str = ""
     metadata_only: bool = False
+    has_bookmarks: bool = True
 
     @property
     def query(self) -> Json:
@@ -200,11 +206,12 @@ class Client:
             UnavailableError: the connection is broken, or silent for WATCH_SILENCE.
         """
         resource = selection.resource
+        duration = WATCH_SECONDS if selection.has_bookmarks else WATCH_SECONDS_WITHOUT_BOOKMARKS
         query = selection.query | {
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
-            "timeoutSeconds": str(random.randint(*WATCH_SECONDS)),  # noqa: S311 - jitter
+            "timeoutSeconds": str(random.randint(*duration)),  # noqa: S311 - jitter
         }
         response = await self._open_response(
             "watch",
@@ -468,13 +475,15 @@ class Client:
             headers, None, ["BearerToken"], path, verb, None
         )
         try:
-            response: RESTResponse = await self._api_client.rest_client.request(  # type: ignore[no-untyped-call]
-                _HTTP_METHODS[verb],
-                url,
-                headers=headers,
-                body=body,
-                _request_timeout=timeout or self._timeout,
-            )
+            # Also of a watch the API server sends the headers at once.
+            async with asyncio.timeout(self._timeout.total):
+                response: RESTResponse = await self._api_client.rest_client.request(  # type: ignore[no-untyped-call]
+                    _HTTP_METHODS[verb],
+                    url,
+                    headers=headers,
+                    body=body,
+                    _request_timeout=timeout or self._timeout,
+                )
         except CONNECTION_ERRORS as error:
             API_REQUESTS.labels(verb, resource.kind, "none").inc()
             raise unavailable_error(error) from error
