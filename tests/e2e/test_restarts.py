@@ -78,7 +78,13 @@ SPECS: dict[str, Json] = {
         "command": ["sh", "-c", "sleep 12 && exec python -m app"],
         "port": 5000,
         "probes": {
-            "liveness": {"httpGet": {"path": "/health"}, "periodSeconds": 2, "failureThreshold": 1}
+            # The Event of a kill may come seconds late, and that of the next kill replaces it.
+            "liveness": {
+                "httpGet": {"path": "/health"},
+                "initialDelaySeconds": 5,
+                "periodSeconds": 2,
+                "failureThreshold": 1,
+            }
         },
         "terminationGracePeriodSeconds": 1,
     },
