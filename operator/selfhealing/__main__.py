@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import kopf
 
-from selfhealing.controller import gc_tuning, log_setup
+from selfhealing.controller import interpreter, log_setup
 from selfhealing.controller.kopf_handlers import register_handlers
 from selfhealing.controller.settings import Settings, SettingsError, load_settings
 
@@ -30,7 +30,7 @@ def main() -> int:
         sys.stderr.write(f"selfhealing-operator: {error}\n")
         return USAGE_ERROR
     log_setup.configure_logging(settings.log_format, settings.log_level)
-    gc_tuning.tune_gc()
+    interpreter.configure_interpreter()
     return asyncio.run(_run(settings))
 
 

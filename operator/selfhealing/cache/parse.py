@@ -30,6 +30,9 @@ _PROBE_KILL_MESSAGE: Final = compile_pattern(
 """The message of the kubelet's Killing Event after a failed probe (pkg/kubelet/kuberuntime of
 Kubernetes 1.36)."""
 
+MAX_FINALIZERS: Final = 3
+"""Finalizers of a pod that are kept: a message names them. A pod may have 80,000."""
+
 KUBELET: Final = "kubelet"
 """The component that an Event of the kubelet names."""
 
@@ -133,7 +136,7 @@ def pod_view(raw: Json) -> PodView:
         created=parse_time(meta.get("creationTimestamp")),
         deleting="deletionTimestamp" in meta,
         deleted_at=parse_time(meta.get("deletionTimestamp")),
-        finalizers=tuple(map(sys.intern, meta.get("finalizers") or ())),
+        finalizers=tuple(map(sys.intern, (meta.get("finalizers") or ())[:MAX_FINALIZERS])),
         template_hash=sys.intern(_template_hash(meta.get("labels") or {})),
         controller_uid=sys.intern(parse_controller_uid(meta)),
         restart_policy=sys.intern(spec.get("restartPolicy", "Always")),
@@ -340,7 +343,10 @@ def parse_resource_version(meta: Json) -> int:
 
 def parse_time(value: str | None) -> datetime | None:
     """Parse an RFC 3339 time, cut to whole seconds; None for an empty value."""
-    return datetime.fromisoformat(value).replace(microsecond=0) if value else None
+    try:
+        return datetime.fromisoformat(value).replace(microsecond=0) if value else None
+    except ValueError:  # the API server takes the year 0, too
+        return None
 
 
 def clean_message(value: str | None) -> str:

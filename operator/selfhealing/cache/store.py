@@ -62,6 +62,7 @@ class Store:
         self._app_of_deleted_pod: dict[str, AppKey] = {}
         self._kill_events = KillEvents()
         self._tombstones: FIFOCache[str, int] = FIFOCache(MAX_TOMBSTONES)
+        self._unreadable: FIFOCache[str, None] = FIFOCache(MAX_TOMBSTONES)
 
     # Each upsert_* returns whether something changed.
 
@@ -218,6 +219,14 @@ class Store:
         return {
             children[kind].uid: key for key, children in self._children.items() if kind in children
         }
+
+    def has_handled(self, uid: str) -> bool:
+        """Whether an object was removed, or cannot be parsed: the watches have delivered it."""
+        return uid in self._tombstones or uid in self._unreadable
+
+    def note_unreadable(self, uid: str) -> None:
+        """Note an object that the watches deliver and that cannot be parsed."""
+        self._unreadable[uid] = None
 
     def has_pod(self, uid: str) -> bool:
         """Whether a pod is known."""

@@ -40,6 +40,10 @@ SYNC_ROUND_TIMEOUT: Final = 30.0
 """Seconds that the watches may take to deliver the listed objects before a new list is made."""
 
 
+MAX_SYNC_ROUNDS: Final = 4
+"""Rounds after which the start goes on: in each of them something else may be missing."""
+
+
 class BrokenWatchError(RuntimeError):
     """A watch does not deliver existing objects; the process has to restart."""
 
@@ -92,6 +96,7 @@ class CacheSync:
         stop the operator: objects that are missing after two rounds in a row are ignored.
         """
         previously_missing: dict[str, set[str]] = {}
+        rounds = 0
         while True:
             missing = await self._list_uids()
             with suppress(TimeoutError):
@@ -102,7 +107,8 @@ class CacheSync:
                     self._event_handlers.relisted.clear()  # those were the first lists
                     self._store.discard_early_kills()
                     return
-            if missing == previously_missing:
+            rounds += 1
+            if missing == previously_missing or rounds == MAX_SYNC_ROUNDS:
                 logger.error("ignoring objects that the watches do not deliver: %s", missing)
                 self._ignored_uids = set().union(*missing.values())
                 self._store.discard_early_kills()
@@ -113,7 +119,14 @@ class CacheSync:
 
     def _find_missing(self, listed: dict[str, set[str]]) -> dict[str, set[str]]:
         """Return the UIDs of ``listed`` that the store does not hold, by kind."""
-        missing = {kind: uids - self._store.uids(kind).keys() for kind, uids in listed.items()}
+        missing = {
+            kind: {
+                uid
+                for uid in uids - self._store.uids(kind).keys()
+                if not self._store.has_handled(uid)
+            }
+            for kind, uids in listed.items()
+        }
         return {kind: uids for kind, uids in missing.items() if uids}
 
     async def run(self, interval: float) -> None:

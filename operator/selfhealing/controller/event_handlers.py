@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, Final
 
 from selfhealing.api import names
@@ -29,6 +30,23 @@ DELETED: Final = "DELETED"
 WatchEvent = Mapping[str, Any]
 
 
+_Handler = Callable[["EventHandlers", WatchEvent], None]
+
+
+def _skip_unreadable(handle: _Handler) -> _Handler:
+    """Log the error of an object that cannot be parsed, and note the object as delivered."""
+
+    @wraps(handle)
+    def guarded_handle(self: "EventHandlers", event: WatchEvent) -> None:
+        try:
+            handle(self, event)
+        except Exception:
+            logger.exception("could not handle an event of a %s", event["object"].get("kind"))
+            self._store.note_unreadable(event["object"]["metadata"].get("uid", ""))
+
+    return guarded_handle
+
+
 class EventHandlers:
     """Updates the store and enqueues every app that has changed.
 
@@ -47,6 +65,7 @@ class EventHandlers:
         self._debounce = debounce
         self.relisted = asyncio.Event()
 
+    @_skip_unreadable
     def on_app(self, event: WatchEvent) -> None:
         """Handle a SelfHealingApp; a change of it is reconciled at once."""
         raw = self._extract_object(event)
@@ -59,6 +78,7 @@ class EventHandlers:
         elif self._store.upsert_app(app_view(raw)):
             self._queue.add(key)
 
+    @_skip_unreadable
     def on_child(self, event: WatchEvent) -> None:
         """Handle a child with the app's label."""
         raw = self._extract_object(event)
@@ -70,6 +90,7 @@ class EventHandlers:
         elif self._store.upsert_child(key, view):
             self._enqueue(key)
 
+    @_skip_unreadable
     def on_replica_set(self, event: WatchEvent) -> None:
         """Handle a ReplicaSet with the app's label: it proves pods to be the app's."""
         raw = self._extract_object(event)
@@ -82,6 +103,7 @@ class EventHandlers:
         elif self._store.upsert_replica_set(key, view):
             self._enqueue(key)
 
+    @_skip_unreadable
     def on_pod(self, event: WatchEvent) -> None:
         """Handle a pod with the app's label."""
         raw = self._extract_object(event)

@@ -27,6 +27,8 @@ METRICS_PATH: Final = "/metrics"
 
 CACHE_TTL: Final = 30.0
 """Seconds for which an answer is kept: two scrapes of Prometheus at its usual 15 s."""
+READER_TTL: Final = 3600.0
+"""Seconds for which a token that was allowed is reviewed before others."""
 CACHE_SIZE: Final = 128
 """The most answers that are kept."""
 MAX_CONCURRENT_REVIEWS: Final = 4
@@ -58,6 +60,8 @@ class MetricsAuthorizer:
         self._clock = clock
         # By digest: a token must not be readable in the memory of the process.
         self._answers: TTLCache[bytes, Access] = TTLCache(CACHE_SIZE, CACHE_TTL, timer=clock)
+        self._readers: TTLCache[bytes, None] = TTLCache(CACHE_SIZE, READER_TTL, timer=clock)
+        """Tokens that were allowed: a flood of others neither displaces nor delays their review."""
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_REVIEWS)
         self._last_second: TTLCache[int, None] = TTLCache(MAX_REVIEWS_PER_SECOND, 1, timer=clock)
         self._reviews = itertools.count()
@@ -73,9 +77,10 @@ class MetricsAuthorizer:
         known = self._answers.get(digest)
         if known is not None:
             return known
-        if self._slots.locked() or len(self._last_second) == MAX_REVIEWS_PER_SECOND:
-            return Access.UNKNOWN
-        self._last_second[next(self._reviews)] = None
+        if digest not in self._readers:
+            if self._slots.locked() or len(self._last_second) == MAX_REVIEWS_PER_SECOND:
+                return Access.UNKNOWN
+            self._last_second[next(self._reviews)] = None
         async with self._slots:
             try:
                 answer = await self._review(token)
@@ -83,6 +88,10 @@ class MetricsAuthorizer:
                 self._log_failure(error)
                 return Access.UNKNOWN
         self._answers[digest] = answer
+        if answer is Access.ALLOWED:
+            self._readers[digest] = None
+        else:
+            self._readers.pop(digest, None)
         return answer
 
     async def _review(self, token: str) -> Access:

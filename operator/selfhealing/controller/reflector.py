@@ -102,12 +102,15 @@ class Reflector:
         async with aclosing(self._client.list_pages(self._selection, self._namespace)) as pages:
             async for page in pages:
                 resource_version = page.resource_version
-                for item in page.items:
+                count += len(page.items)
+                items = iter(page.items.copy())
+                page.items.clear()  # an item may be 80 MB: it must not wait for the next page
+                for item in items:
                     # The API server leaves them out of the items of a typed list.
                     item.setdefault("kind", resource.kind)
                     item.setdefault("apiVersion", resource.api_version)
                     self._handle({"type": None, "object": item})
-                count += len(page.items)
+                    del item
                 if self._max_listed is not None and count >= self._max_listed:
                     break
         self._handler.on_listed()
@@ -128,6 +131,7 @@ class Reflector:
                         resource_version = version or resource_version
                         if event["type"] != BOOKMARK:
                             self._handle(event)
+                        del event  # the next one may be hours away
             except UnavailableError as error:
                 failure = error
             finally:

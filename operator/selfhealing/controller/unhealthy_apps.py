@@ -10,6 +10,7 @@ from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
 from selfhealing.kube import metrics
 from selfhealing.remediation import history
 from selfhealing.remediation.circuit_breaker import (
+    MAX_NAMESPACE_ACTIONS,
     MIN_UNHEALTHY,
     HealthCount,
     is_action_limit_reached,
@@ -49,8 +50,9 @@ class UnhealthyApps:
     def is_action_limit_reached(self, key: AppKey) -> bool:
         """Whether so many actions of other apps are in progress that none of this may start."""
         others = self._remediated - {key}
-        in_namespace = sum(other.namespace == key.namespace for other in others)
-        return is_action_limit_reached(in_namespace, len(others))
+        counts = Counter(other.namespace for other in others)
+        in_cluster = sum(min(count, MAX_NAMESPACE_ACTIONS) for count in counts.values())
+        return is_action_limit_reached(counts[key.namespace], in_cluster)
 
     def update(
         self, key: AppKey, record: HealingStatus | None, *, has_pod_problem: bool = False

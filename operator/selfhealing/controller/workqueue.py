@@ -150,10 +150,12 @@ class WorkQueue(Generic[K]):
         return len(self._due)
 
     def longest_wait(self) -> float:
-        """Return for how many seconds the key with the earliest due time is overdue; 0 for none."""
-        if not self._due:
-            return 0.0
-        return max(0.0, _loop_time() - min(self._due.values()))
+        """Return for how many seconds a key is overdue that a worker could take; 0 for none.
+
+        A key whose group has all the workers that it may have waits for them alone.
+        """
+        dues = (d for key, d in self._due.items() if self._group_of(key) not in self._full_groups)
+        return max(0.0, _loop_time() - min(dues, default=_loop_time()))
 
 
 def _loop_time() -> float:

@@ -1,5 +1,7 @@
 """Reads the responses of the API server, and turns failures into the errors of ``errors``."""
 
+import json
+from contextlib import suppress
 from typing import Any, Final
 
 import aiohttp
@@ -51,6 +53,8 @@ def parse_json(data: bytes | bytearray) -> Any:  # noqa: ANN401 - JSON
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
+        with suppress(ValueError, RecursionError):  # orjson ends at 1024 levels
+            return json.loads(data)
         text = data[:64].decode(errors="replace")
         raise UnavailableError(0, "NoJson", f"the response is no JSON: {text!r}") from error
 

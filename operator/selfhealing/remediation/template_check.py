@@ -65,9 +65,9 @@ def find_template_fault(saved: Json, revision: str, present: Json) -> str:
         revision: the revision that it is said to be.
         present: the template that the spec asks for now.
     """
-    if template_revision(saved) != revision:
-        return "its content is not the one that was saved"
     try:
+        if template_revision(saved) != revision:
+            return "its content is not the one that was saved"
         unknown = _find_unknown_field(saved, present)
         added = sorted(set(_privileges(saved)) - set(_privileges(present)))
     except (AttributeError, KeyError, TypeError, ValueError):

@@ -1,0 +1,182 @@
+"""Objects that anybody may create neither stop the operator nor stay in its memory."""
+
+import asyncio
+import gc
+import json
+import sys
+import weakref
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any, cast
+
+import pytest
+
+from selfhealing.cache.parse import parse_time, pod_view
+from selfhealing.cache.store import Store
+from selfhealing.cache.views import AppKey
+from selfhealing.controller.cache_sync import MAX_SYNC_ROUNDS, CacheSync
+from selfhealing.controller.event_handlers import EventHandlers
+from selfhealing.controller.interpreter import RECURSION_LIMIT
+from selfhealing.controller.reflector import EventHandlerFunc, Reflector
+from selfhealing.controller.unhealthy_apps import UnhealthyApps
+from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.client import Client, Page, Selection
+from selfhealing.kube.resources import PODS, Resource
+from selfhealing.kube.responses import parse_json
+from tests.unit import builders
+from tests.unit.controller.fake_api_server import build_action, build_record
+from tests.unit.controller.fake_loop import run_until_idle
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def recursion_limit() -> Iterator[None]:
+    """The limit of the operator's process."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(RECURSION_LIMIT)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("recursion_limit")
+@pytest.mark.parametrize("depth", [1000, 1100, 9900])
+def test_deeply_nested_json_is_read(depth: int) -> None:
+    """The API server stores such managedFields: one object must not hide the others."""
+    text = '{"f:a":' * depth + "{}" + "}" * depth
+
+    assert ["f:a"] == list(parse_json(text.encode()))
+    assert ["f:a"] == list(json.loads(text))
+
+
+def test_a_pod_with_thousands_of_finalizers_is_small() -> None:
+    """Only a few are kept, for a message."""
+    raw = builders.pod("web-1", builders.running())
+    raw["metadata"]["finalizers"] = [f"example.org/{number}" for number in range(10_000)]
+
+    assert ("example.org/0", "example.org/1", "example.org/2") == pod_view(raw).finalizers
+
+
+def test_a_time_without_a_year_is_unknown() -> None:
+    """The API server takes the year 0; Python does not."""
+    assert parse_time("0000-01-01T00:00:00Z") is None
+
+
+def build_handlers(store: Store) -> EventHandlers:
+    """The handlers of watch events of a store."""
+    return EventHandlers(store, WorkQueue(), 0)
+
+
+async def test_an_app_that_cannot_be_parsed_counts_as_delivered() -> None:
+    """Otherwise the watch would be taken for broken, and the operator would end."""
+    store = Store()
+    app = builders.app()
+    app["status"] = {"healing": {"x": 10**20}}
+
+    build_handlers(store).on_app({"type": "ADDED", "object": app})
+
+    assert not store.keys()
+    assert store.has_handled(app["metadata"]["uid"])
+
+
+class ChangingCluster:
+    """Lists an object that is gone before the watches can be compared, another one each time."""
+
+    def __init__(self, handlers: EventHandlers) -> None:
+        self._handlers = handlers
+        self.lists = 0
+
+    async def list_metadata(self, resource: Resource, *_: object) -> AsyncGenerator[Json]:
+        """List one Service that lives for this moment."""
+        if resource.kind != "Service":
+            return
+        self.lists += 1
+        meta = {"namespace": "shop", "name": "x", "uid": f"u{self.lists}", "resourceVersion": "1"}
+        yield {"metadata": meta}
+        self._handlers.on_missing("Service", meta["uid"], AppKey("shop", "x"))
+
+
+async def test_objects_that_come_and_go_do_not_delay_the_start() -> None:
+    """A deleted object has been delivered; what is missing differs from list to list."""
+    store = Store()
+    handlers = build_handlers(store)
+    cluster = ChangingCluster(handlers)
+    sync = CacheSync(cast("Client", cluster), store, handlers, ())
+
+    await asyncio.wait_for(sync.wait_for_sync(), 5)
+
+    assert cluster.lists <= MAX_SYNC_ROUNDS
+
+
+class Raw(dict[str, Any]):
+    """An object that can be watched for its end."""
+
+
+class FatPages:
+    """Serves one page with one object, and then waits."""
+
+    def __init__(self) -> None:
+        self.item: weakref.ref[Raw] | None = None
+        self.event: weakref.ref[Raw] | None = None
+
+    async def list_pages(self, *_: object) -> AsyncGenerator[Page]:
+        """List one object."""
+        raw = Raw(metadata={"uid": "u", "resourceVersion": "1"})
+        self.item = weakref.ref(raw)
+        page = Page([raw], "1")
+        del raw
+        yield page
+
+    async def watch(self, *_: object) -> AsyncGenerator[Json]:
+        """Report one change, and no other for a long time."""
+        raw = Raw(metadata={"uid": "u", "resourceVersion": "2"})
+        self.event = weakref.ref(raw)
+        event = {"type": "MODIFIED", "object": raw}
+        del raw
+        yield event
+        event.clear()  # the generator's own reference; the client has none
+        await asyncio.sleep(3600)
+
+
+async def test_an_idle_watch_keeps_no_object() -> None:
+    """A parsed object may take fifty times the memory of its text."""
+    pages = FatPages()
+    seen: list[str] = []
+    handler = EventHandlerFunc(lambda event: seen.append(str(event["type"])))
+    task = asyncio.create_task(
+        Reflector(cast("Client", pages), Selection(PODS), None, handler).run()
+    )
+    await run_until_idle()
+    gc.collect()
+
+    assert ["None", "MODIFIED"] == seen
+    assert pages.item is not None
+    assert pages.event is not None
+    assert pages.item() is None
+    assert pages.event() is None
+
+    task.cancel()
+
+
+def test_forged_actions_of_one_namespace_do_not_use_up_those_of_the_cluster() -> None:
+    """A namespace counts for its own limit at most."""
+    unhealthy_apps = UnhealthyApps(Store())
+    for number in range(30):
+        unhealthy_apps.update(AppKey("forger", f"app-{number}"), build_record(build_action()))
+
+    assert not unhealthy_apps.is_action_limit_reached(AppKey("shop", "web"))
+
+
+async def test_keys_that_wait_for_their_own_namespace_are_no_stall() -> None:
+    """The liveness probe must not end an operator that serves the others."""
+    queue: WorkQueue[str] = WorkQueue(group_of=lambda key: key[0], group_limit=1)
+    queue.add("a0")
+    queue.add("a1")
+    await queue.get()
+    await asyncio.sleep(100)
+
+    assert 0 == queue.longest_wait()
+
+    queue.add("b0")
+    await asyncio.sleep(7)
+
+    assert 7 == queue.longest_wait()
