@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+OF_THIS_RUN = {"TEST_RECORD", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"}
+"""Variables by which a run of tests would take the place of this one."""
+
 COPIED = ("operator", "tests", "hack", "crd", "deploy", "docs", "pyproject.toml")
 
 WALKS = re.split(
@@ -46,10 +49,11 @@ def copy(tmp_path: Path) -> Path:
 
 def run(folder: Path, *command: str, **environment: str) -> str:
     """Run a command in a folder and return its output; it must succeed."""
+    inherited = {name: value for name, value in os.environ.items() if name not in OF_THIS_RUN}
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
         capture_output=True,
         text=True,
         timeout=300,
