@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OF_THIS_RUN = {"TEST_RECORD", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"}
-"""Variables by which a run of tests would take the place of this one."""
+OF_THIS_RUN = ("TEST_RECORD", "PYTEST_", "COVERAGE_")
+"""Beginnings of the variables by which a run of tests would be taken for a part of this one."""
 
 COPIED = ("operator", "tests", "hack", "crd", "deploy", "docs", "pyproject.toml")
 
@@ -49,7 +49,9 @@ def copy(tmp_path: Path) -> Path:
 
 def run(folder: Path, *command: str, **environment: str) -> str:
     """Run a command in a folder and return its output; it must succeed."""
-    inherited = {name: value for name, value in os.environ.items() if name not in OF_THIS_RUN}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(OF_THIS_RUN)
+    }
     done = subprocess.run(
         command,
         cwd=folder,
