@@ -6,7 +6,6 @@ which need patches, annotations and finalizers on the user's resource
 of large objects and can ask for metadata alone (docs/adr/0021-reflectors-beside-kopf.md).
 """
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,8 +16,6 @@ from selfhealing.controller.manager import Manager
 from selfhealing.controller.settings import Settings
 from selfhealing.kube.credentials import build_connection_info
 from selfhealing.kube.resources import APPS
-
-logger = logging.getLogger(__name__)
 
 LIST_PAGE_SIZE = 10
 """Apps in one page of kopf's list. kopf does not choose it by bytes, and an app may be 1.5 MiB
@@ -58,11 +55,7 @@ class HandlerRegistry:
 
     async def _on_app(self, event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401 - kopf's kwargs
         if self.manager is not None:
-            try:
-                self.manager.event_handlers.on_app(event)
-            except Exception:
-                # kopf does not retry events: the next event or list has the object again.
-                logger.exception("could not handle an event of a %s", APPS.kind)
+            self.manager.event_handlers.on_app(event)
 
     async def _on_startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
         configure_kopf(settings, self._settings)
