@@ -1,21 +1,18 @@
-"""Reads what decides how much of an app's text is shown: a label of its Namespace, its Secrets."""
+"""Reads the values that are masked in all text about an app: its variables and its Secrets."""
 
 import asyncio
 import logging
-from collections.abc import Callable
 from itertools import chain
 from typing import Any, Final
 
 from selfhealing.api.config_refs import SECRET, ConfigWatch
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.namespace_labels import NamespaceLabels
 from selfhealing.evidence.known_values import (
     build_known_values,
     find_env_values,
     find_secret_values,
 )
-from selfhealing.evidence.log_consent import find_log_refusal
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError
 from selfhealing.kube.resources import CONFIG_SOURCES, Resource
@@ -32,29 +29,19 @@ READ_TIMEOUT: Final = 5.0
 
 
 class EvidencePrivacy:
-    """Tells whether log lines may be collected, and which values are masked in all text."""
+    """Tells which values are masked in all text about an app."""
 
-    def __init__(
-        self, client: Client, config_watch: ConfigWatch, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, client: Client, config_watch: ConfigWatch) -> None:
         """Create it.
 
         Args:
             client: the API client.
             config_watch: the setting of that name; Secrets are read only with "all".
-            clock: returns monotonic seconds.
         """
         self._client = client
-        self._labels = NamespaceLabels(client, clock)
         self._secrets: Resource | None = next(
             (source for source in CONFIG_SOURCES[config_watch] if source.kind == SECRET), None
         )
-
-    async def find_log_refusal(self, app: AppKey, spec: SelfHealingAppSpec) -> str | None:
-        """Find why no log lines of an app are collected; None if they may be."""
-        evidence = spec.healing.evidence if spec.healing else None
-        labels = await self._labels.get(app.namespace)
-        return find_log_refusal(evidence.logs if evidence else None, labels)
 
     async def read_known_values(
         self, app: AppKey, spec: SelfHealingAppSpec, *pod_specs: Json

@@ -26,6 +26,7 @@ from selfhealing.evidence.bundle import (
     without_details,
 )
 from selfhealing.evidence.format import LogSource, find_log_sources
+from selfhealing.evidence.log_consent import find_log_refusal
 from selfhealing.evidence.redaction import Checkpoint
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, NotFoundError, is_outage
@@ -167,7 +168,7 @@ class EvidenceStore:
             pod = await _try_read(f"pod {target.name}", self._get_pod(app, target), missing)
         if pod is not None:
             log_sources = find_log_sources(pod)
-            if log_sources and (refusal := await self._privacy.find_log_refusal(app, inputs.spec)):
+            if log_sources and (refusal := _find_log_refusal(inputs)):
                 missing.append(f"log lines: {refusal}")
                 log_sources = []
             log_reads = [
@@ -267,6 +268,12 @@ async def _try_read(description: str, request: Awaitable[T], missing: list[str])
     except ApiError as error:
         missing.append(f"{description}: {error.message}")
     return None
+
+
+def _find_log_refusal(inputs: ReconcileInput) -> str | None:
+    """Find why no log lines of an app are collected; None if they may be."""
+    evidence = inputs.spec.healing.evidence if inputs.spec.healing else None
+    return find_log_refusal(evidence.logs if evidence else None, inputs.namespace_labels)
 
 
 def _describe_log(source: LogSource) -> str:

@@ -67,7 +67,7 @@ class Remediator:
         self._grace_started_at = clock()
         self._executor = ActionExecutor(client, store, queue, clock)
         self._revision_store = RevisionStore(client, clock)
-        privacy = EvidencePrivacy(client, settings.config_watch, clock)
+        privacy = EvidencePrivacy(client, settings.config_watch)
         self._evidence_collector = EvidenceCollector(client, privacy)
         self._node_health = NodeHealth(client, clock)
         self._unhealthy_apps = UnhealthyApps(store)

@@ -4,7 +4,7 @@ It stands in this package because it is the lowest one that knows all of its par
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeGuard
 
@@ -41,7 +41,7 @@ class ReconcileInput:
         stored_status: the status as JSON, also what of it this operator cannot read.
         previous_status: the status as far as this operator can read it, and the spec allows it
             (``remediation.record_check``).
-        namespace_labels: the labels of the app's Namespace; empty when they cannot be read.
+        namespace_labels: the labels of the app's Namespace; None when they cannot be read.
         findings: what was rejected of the stored status.
     """
 
@@ -52,7 +52,7 @@ class ReconcileInput:
     revision: str
     stored_status: Mapping[str, Any]
     previous_status: SelfHealingAppStatus
-    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    namespace_labels: Mapping[str, str] | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -124,7 +124,7 @@ def build_reconcile_input(  # noqa: PLR0913 - what a reconcile goes by
         revision=revision,
         stored_status=stored_status,
         previous_status=previous_status,
-        namespace_labels=namespace_labels or {},
+        namespace_labels=namespace_labels,
         findings=_describe_rejected(rejected),
     )
 

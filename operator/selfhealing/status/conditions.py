@@ -66,7 +66,7 @@ def evaluate_pod_security(inputs: AnyInput) -> tuple[ConditionFields, ...]:
     """
     if not isinstance(inputs, ReconcileInput):
         return ()
-    level = parse_enforced_level(inputs.namespace_labels)
+    level = parse_enforced_level(inputs.namespace_labels or {})
     if level is None:
         return ()
     violations = find_violations(inputs.pod_template, level)

@@ -16,7 +16,6 @@ from tests.unit.controller.fake_api_server import (
     build_spec,
     forbidden_error,
 )
-from tests.unit.controller.fake_loop import now
 from tests.unit.snapshots import KEY, build_snapshot
 
 POD = "web-abc-1"
@@ -34,7 +33,7 @@ def cluster() -> FakeApiServer:
 
 def build_collector(cluster: FakeApiServer) -> EvidenceCollector:
     """A collector that reads no Secrets."""
-    return EvidenceCollector(cluster.client, EvidencePrivacy(cluster.client, "off", now))
+    return EvidenceCollector(cluster.client, EvidencePrivacy(cluster.client, "off"))
 
 
 @pytest.fixture

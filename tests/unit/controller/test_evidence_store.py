@@ -31,7 +31,6 @@ from selfhealing.kube.errors import (
 from selfhealing.kube.resources import (
     CONFIG_MAPS,
     EVENTS,
-    NAMESPACES,
     POD_METRICS,
     PODS,
     Resource,
@@ -77,8 +76,6 @@ class FakeApiServer:
         """Answer as Client.get does."""
         assert namespace == builders.NAMESPACE
 
-        if resource is NAMESPACES:
-            return {"metadata": {"name": name, "labels": self.namespace_labels}}
         if resource.kind == "Secret":
             await self._record_request("secrets")
             return self.secrets.get(name)
@@ -193,7 +190,7 @@ async def save_evidence(
 ) -> str | None:
     """Take evidence."""
     client = cast("Client", cluster)
-    store = EvidenceStore(client, EvidencePrivacy(client, watch, now))
+    store = EvidenceStore(client, EvidencePrivacy(client, watch))
     target = None if pod is None else pod_view(builders.pod(pod, builders.running()))
     return await store.save(
         APP,
@@ -201,6 +198,7 @@ async def save_evidence(
             build_snapshot(builders.app()),
             parse_spec({"image": "web:v1", **(spec or {})}),
             builders.at(60),
+            namespace_labels=cluster.namespace_labels,
         ),
         action or build_action(),
         target,
