@@ -15,6 +15,8 @@ from selfhealing.api.scalars import Count, Name, Text, Time, Word
 
 MAX_HISTORY: Final = 10
 MAX_DIAGNOSES: Final = 5
+COMPARISON_LIMIT: Final = 256
+"""Characters of a comparison."""
 
 
 class Remediation(StrEnum):
@@ -109,8 +111,14 @@ class DiagnosisStatus(Model):
     pods: Count = 0
     """How many pods have it."""
 
+    container: Name = ""
+    """The container that has the problem; empty if it is unknown, or if the pods differ in it."""
+
     message: Text = ""
     """What the pods show."""
+
+    comparison: Annotated[str, Field(max_length=COMPARISON_LIMIT)] = ""
+    """How the cause was found: what the version changed, and what pods of other versions show."""
 
 
 class QuarantineStatus(Model):

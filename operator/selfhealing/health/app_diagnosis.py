@@ -39,6 +39,8 @@ class AppDiagnosis:
         pods: the affected pods.
         message: a sentence that names the first of them.
         symptom: what the pods show, a clause that follows a pod's name; empty if unknown.
+        container: the container that has the problem; empty if unknown, or if pods differ in it.
+        comparison: how the cause was found; empty if nothing was compared.
     """
 
     type: DiagnosisType
@@ -47,6 +49,8 @@ class AppDiagnosis:
     pods: tuple[PodView, ...]
     message: str
     symptom: str = ""
+    container: str = ""
+    comparison: str = ""
 
 
 def diagnose_app(  # noqa: PLR0913, PLR0917 - everything that is known about an app
@@ -93,8 +97,17 @@ def _diagnose_pods(
             diagnoses.append(_environment_diagnosis(DiagnosisType.DEPENDENCY_DOWN, pods, why))
             continue
         cause, confidence = attribute_cause(snapshot, diagnosis_type, pods, probation)
+        containers = {pod_diagnosis.container for pod_diagnosis in group}
         diagnoses.append(
-            AppDiagnosis(diagnosis_type, cause, confidence, pods, message, group[0].message)
+            AppDiagnosis(
+                diagnosis_type,
+                cause,
+                confidence,
+                pods,
+                message,
+                symptom=group[0].message,
+                container=containers.pop() if len(containers) == 1 else "",
+            )
         )
     return diagnoses
 

@@ -101,11 +101,19 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class PodDiagnosis:
-    """The diagnosis of one pod; ``message`` is a clause that follows the pod's name."""
+    """The diagnosis of one pod.
+
+    Attributes:
+        message: a clause that follows the pod's name.
+        container: the container that has the problem; empty if it is the pod as a whole.
+        text: what the kubelet or the scheduler says of it, unshortened; empty if they say nothing.
+    """
 
     pod: PodView
     type: DiagnosisType
     message: str
+    container: str = ""
+    text: str = ""
 
 
 def diagnose_pod(
@@ -136,7 +144,7 @@ def diagnose_pod(
     if diagnosis_type in _NO_EXTRA_WAIT or (
         diagnosis_type is not None and _has_start_grace_passed(pod, deadlines, thresholds)
     ):
-        return PodDiagnosis(pod, diagnosis_type, problem.message)
+        return PodDiagnosis(pod, diagnosis_type, problem.message, problem.container, problem.text)
     return None
 
 
@@ -234,7 +242,8 @@ def _slow_crash_loop(
         if uptime is not None and _is_crash_looping(container, deadlines):
             last = messages.format_elapsed(uptime)
             message = f"has restarted {container.restarts} times, last after {last}"
-            return PodDiagnosis(pod, _loop_diagnosis_type(pod, container, causes), message)
+            diagnosis_type = _loop_diagnosis_type(pod, container, causes)
+            return PodDiagnosis(pod, diagnosis_type, message, container.name)
     return None
 
 
@@ -264,7 +273,8 @@ def _not_ready_too_long(
         return None
     waited = messages.format_duration(timeout)
     message = f"runs but has not been ready for {waited}"
-    return PodDiagnosis(pod, DiagnosisType.NOT_READY_TOO_LONG, message)
+    container = next((c.name for c in regular_containers if not c.ready), "")
+    return PodDiagnosis(pod, DiagnosisType.NOT_READY_TOO_LONG, message, container)
 
 
 def _has_start_grace_passed(pod: PodView, deadlines: Deadlines, thresholds: Thresholds) -> bool:

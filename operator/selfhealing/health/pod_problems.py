@@ -7,7 +7,7 @@ Running, Error and CrashLoopBackOff. A PodProblem has one reason for each such g
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from selfhealing.api import names
 from selfhealing.cache.views import ContainerView, PodView, Termination
@@ -67,15 +67,30 @@ on demand. The kstatus library (sigs.k8s.io/cli-utils) waits 15 s."""
 
 @dataclass(frozen=True, slots=True)
 class PodProblem:
-    """The problem of one pod: a CamelCase ``reason``, and a clause that follows the pod's name."""
+    """The problem of one pod.
+
+    Attributes:
+        reason: one CamelCase word for each group of reasons.
+        message: a clause that follows the pod's name.
+        container: the container that has the problem; empty if it is the pod as a whole.
+        text: what the kubelet or the scheduler says of it, unshortened; empty if they say nothing.
+    """
 
     pod_name: str
     template_hash: str
     reason: str
     message: str
+    container: str = ""
+    text: str = ""
 
 
-_ReasonAndMessage = tuple[str, str]
+class _Fault(NamedTuple):
+    """The parts of a PodProblem that do not name the pod."""
+
+    reason: str
+    message: str
+    container: str = ""
+    text: str = ""
 
 
 def is_active(pod: PodView) -> bool:
@@ -121,38 +136,35 @@ def find_pod_problem(
     """Find the problem of ``pod``; None if it is healthy, starting or terminating."""
     if not is_active(pod):
         return None
-    reason_and_message = _unschedulable_problem(pod, deadlines) or _container_problem(
-        pod, causes, deadlines
-    )
-    if reason_and_message is None and not pod.ready:
-        reason_and_message = (
+    fault = _unschedulable_problem(pod, deadlines) or _container_problem(pod, causes, deadlines)
+    if fault is None and not pod.ready:
+        fault = (
             _node_lost_problem(pod)
             or _not_ready_problem(pod)
             or _startup_timeout_problem(pod, deadlines, progress_deadline)
         )
-    return (
-        PodProblem(pod.name, pod.template_hash, *reason_and_message) if reason_and_message else None
-    )
+    return PodProblem(pod.name, pod.template_hash, *fault) if fault else None
 
 
-def _unschedulable_problem(pod: PodView, deadlines: Deadlines) -> _ReasonAndMessage | None:
+def _unschedulable_problem(pod: PodView, deadlines: Deadlines) -> _Fault | None:
     if not pod.unschedulable or pod.node or pod.created is None:
         return None
     if not deadlines.reached(pod.created + SCHEDULING_GRACE):
         return None
-    return UNSCHEDULABLE, f"no node takes it: {messages.scheduling_cause(pod.unschedulable)}"
+    message = f"no node takes it: {messages.scheduling_cause(pod.unschedulable)}"
+    return _Fault(UNSCHEDULABLE, message, text=pod.unschedulable)
 
 
 def _container_problem(
     pod: PodView, causes: TerminationCauses, deadlines: Deadlines
-) -> _ReasonAndMessage | None:
+) -> _Fault | None:
     for container in pod.containers:
-        reason_and_message = _waiting_problem(container) or _termination_problem(
+        fault = _waiting_problem(container) or _termination_problem(
             pod, container, causes, deadlines
         )
-        if reason_and_message is not None:
-            reason, message = reason_and_message
-            return reason, f"{_container_prefix(container)}{message}"
+        if fault is not None:
+            message = f"{_container_prefix(container)}{fault.message}"
+            return fault._replace(message=message, container=container.name)
     return None
 
 
@@ -162,23 +174,23 @@ def _container_prefix(container: ContainerView) -> str:
     return "" if container.name == names.CONTAINER_NAME else f"container {container.name} "
 
 
-def _waiting_problem(container: ContainerView) -> _ReasonAndMessage | None:
+def _waiting_problem(container: ContainerView) -> _Fault | None:
     reason, message = container.waiting_reason, container.waiting_message
     if reason in STARTING_REASONS or reason == CRASH_LOOP_BACK_OFF:
         return None
     if reason in _IMAGE_PULL_REASONS:
         cause = messages.pull_cause(message)
-        return IMAGE_PULL_BACK_OFF, f"cannot pull image {container.image}" + (
-            f": {cause}" if cause else ""
-        )
+        why = f"cannot pull image {container.image}" + (f": {cause}" if cause else "")
+        return _Fault(IMAGE_PULL_BACK_OFF, why, text=message)
     if reason == RUN_CONTAINER_ERROR:
-        return RUN_CONTAINER_ERROR, f"cannot start: {messages.start_cause(message)}"
-    return reason, f"cannot start: {messages.shorten(message) or reason}"
+        why = f"cannot start: {messages.start_cause(message)}"
+        return _Fault(RUN_CONTAINER_ERROR, why, text=message)
+    return _Fault(reason, f"cannot start: {messages.shorten(message) or reason}", text=message)
 
 
 def _termination_problem(
     pod: PodView, container: ContainerView, causes: TerminationCauses, deadlines: Deadlines
-) -> _ReasonAndMessage | None:
+) -> _Fault | None:
     termination = container.terminated
     if (
         termination is not None
@@ -191,15 +203,17 @@ def _termination_problem(
     ):
         termination = container.last_termination
         if termination is None:
-            return CRASH_LOOP_BACK_OFF, "keeps ending"
+            return _Fault(CRASH_LOOP_BACK_OFF, "keeps ending")
     if termination is None:
         return None
     is_looping = container.waiting_reason == CRASH_LOOP_BACK_OFF or (
         container.restarts >= CRASHLOOP_MIN_RESTARTS and not _has_long_uptime(termination)
     )
     cause = causes.reason_for(ContainerKey(pod.uid, container.name), termination)
-    return _problem_reason(termination, is_looping=is_looping), _termination_message(
-        termination, cause, is_looping=is_looping
+    return _Fault(
+        _problem_reason(termination, is_looping=is_looping),
+        _termination_message(termination, cause, is_looping=is_looping),
+        text=termination.message,
     )
 
 
@@ -268,22 +282,22 @@ def _termination_message(termination: Termination, cause: str, *, is_looping: bo
     return f"{crash}, {messages.describe_exit_code(termination.exit_code)}"
 
 
-def _node_lost_problem(pod: PodView) -> _ReasonAndMessage | None:
+def _node_lost_problem(pod: PodView) -> _Fault | None:
     """The problem of a pod on an unreachable node: since when, and how long Kubernetes waits."""
     if not is_node_lost(pod):
         return None
     message = f"its node {pod.node} does not answer"
     if pod.ready_since is None:
-        return NODE_LOST, message
+        return _Fault(NODE_LOST, message)
     message += f", noticed {pod.ready_since:%Y-%m-%d %H:%M:%S} UTC"
     if pod.unreachable_toleration_seconds is None:
-        return NODE_LOST, f"{message}; its tolerations keep it there until the node is back"
+        return _Fault(NODE_LOST, f"{message}; its tolerations keep it there until the node is back")
     toleration = timedelta(seconds=pod.unreachable_toleration_seconds)
     if not toleration:
-        return NODE_LOST, f"{message}; Kubernetes replaces it at once"
+        return _Fault(NODE_LOST, f"{message}; Kubernetes replaces it at once")
     until = f"{pod.ready_since + toleration:%H:%M:%S}"
     wait = f"{messages.format_duration(toleration)}, until {until}"
-    return NODE_LOST, f"{message}; Kubernetes waits {wait}, before it replaces it"
+    return _Fault(NODE_LOST, f"{message}; Kubernetes waits {wait}, before it replaces it")
 
 
 def is_stuck_on_lost_node(pod: PodView) -> bool:
@@ -303,7 +317,7 @@ def is_node_lost(pod: PodView) -> bool:
     return has_ready_containers and not pod.ready and not pod.ready_reason
 
 
-def _not_ready_problem(pod: PodView) -> _ReasonAndMessage | None:
+def _not_ready_problem(pod: PodView) -> _Fault | None:
     """The problem of a pod that was ready, or was restarted, and is not ready now.
 
     A pod that starts for the first time has none: its Ready condition changed last before its
@@ -315,18 +329,19 @@ def _not_ready_problem(pod: PodView) -> _ReasonAndMessage | None:
     ]
     if not unready_containers:
         return None
-    prefix = _container_prefix(unready_containers[0])
+    first = unready_containers[0]
+    prefix = _container_prefix(first)
     last_started = max(c.running_since for c in regular_containers if c.running_since is not None)
     if pod.ready_since is not None and pod.ready_since > last_started:
-        return NOT_READY, f"{prefix}does not pass its readiness probe"
+        return _Fault(NOT_READY, f"{prefix}does not pass its readiness probe", first.name)
     if any(c.restarts for c in unready_containers):
-        return NOT_READY, f"{prefix}was restarted and is not ready yet"
+        return _Fault(NOT_READY, f"{prefix}was restarted and is not ready yet", first.name)
     return None
 
 
 def _startup_timeout_problem(
     pod: PodView, deadlines: Deadlines, progress_deadline: timedelta
-) -> _ReasonAndMessage | None:
+) -> _Fault | None:
     if (
         pod.created is None
         or not pod.node
@@ -335,6 +350,6 @@ def _startup_timeout_problem(
         return None
     waited = messages.format_duration(progress_deadline)
     if any(c.running_since is not None for c in pod.containers if not c.is_init):
-        return NOT_READY, f"runs but is not ready after {waited}"
+        return _Fault(NOT_READY, f"runs but is not ready after {waited}")
     advice = f"see kubectl describe pod {pod.name}"
-    return "ContainerCreating", f"has not started after {waited}: {advice}"
+    return _Fault("ContainerCreating", f"has not started after {waited}: {advice}")

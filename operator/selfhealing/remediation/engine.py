@@ -17,6 +17,7 @@ executed once the record is stored (``remediation.steps``). The order of the ste
 from datetime import datetime
 
 from selfhealing.api.healing_status import (
+    COMPARISON_LIMIT,
     MAX_DIAGNOSES,
     ActionOutcome,
     BlockedReason,
@@ -387,7 +388,9 @@ def _refresh_display(
                     cause=diagnosis.cause,
                     confidence=diagnosis.confidence,
                     pods=len(diagnosis.pods),
+                    container=diagnosis.container,
                     message=diagnosis.message[:TEXT_LIMIT],
+                    comparison=diagnosis.comparison[:COMPARISON_LIMIT],
                 )
                 for diagnosis in list(reversed(by_type.values()))[:MAX_DIAGNOSES]
             ],

@@ -6,7 +6,12 @@ Messages quote the kubelet, the API server, webhooks and the container runtime, 
 from collections.abc import Sequence
 from typing import TypeVar
 
-from selfhealing.api.healing_status import DiagnosisStatus, HealingAction, HealingStatus
+from selfhealing.api.healing_status import (
+    COMPARISON_LIMIT,
+    DiagnosisStatus,
+    HealingAction,
+    HealingStatus,
+)
 from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.api.status import Condition, PodStatus, SelfHealingAppStatus, VerticalScalingStatus
 from selfhealing.evidence.redaction import redact_message
@@ -43,10 +48,21 @@ def _make_healing_safe(
 ) -> HealingStatus | None:
     return healing and healing.model_copy(
         update={
-            "diagnoses": _make_all_safe(healing.diagnoses, known_values),
+            "diagnoses": [
+                _make_comparison_safe(diagnosis, known_values)
+                for diagnosis in _make_all_safe(healing.diagnoses, known_values)
+            ],
             "history": _make_all_safe(healing.history, known_values),
         }
     )
+
+
+def _make_comparison_safe(
+    diagnosis: DiagnosisStatus, known_values: Sequence[str]
+) -> DiagnosisStatus:
+    comparison = redact_message(diagnosis.comparison, known_values)[:COMPARISON_LIMIT]
+    is_safe = comparison == diagnosis.comparison
+    return diagnosis if is_safe else diagnosis.model_copy(update={"comparison": comparison})
 
 
 def _make_all_safe(items: Sequence[_HasMessage], known_values: Sequence[str]) -> list[_HasMessage]:

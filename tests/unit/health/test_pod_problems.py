@@ -68,9 +68,9 @@ def test_a_crash_loop_without_a_termination() -> None:
     """Without a termination in the status the message has no cause."""
     status = waiting("CrashLoopBackOff", "back-off 10s", restarts=3)
 
-    assert PodProblem("web-abc-1", "abc", "CrashLoopBackOff", "keeps ending") == find_problem(
-        pod("web-abc-1", status)
-    )
+    assert PodProblem(
+        "web-abc-1", "abc", "CrashLoopBackOff", "keeps ending", "app"
+    ) == find_problem(pod("web-abc-1", status))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_start_error_without_a_message() -> None:
 def test_a_waiting_reason_without_a_message() -> None:
     """The reason takes its place."""
     assert PodProblem(
-        "web-abc-1", "abc", "CreateContainerError", "cannot start: CreateContainerError"
+        "web-abc-1", "abc", "CreateContainerError", "cannot start: CreateContainerError", "app"
     ) == find_problem(pod("web-abc-1", waiting("CreateContainerError")))
 
 
@@ -109,7 +109,12 @@ def test_an_image_without_a_cause() -> None:
     status = waiting("ImagePullBackOff", 'Back-off pulling image "web:v1"')
 
     assert PodProblem(
-        "web-abc-1", "abc", "ImagePullBackOff", "cannot pull image web:v1"
+        "web-abc-1",
+        "abc",
+        "ImagePullBackOff",
+        "cannot pull image web:v1",
+        "app",
+        'Back-off pulling image "web:v1"',
     ) == find_problem(pod("web-abc-1", status))
 
 
@@ -118,7 +123,7 @@ def test_one_of_two_containers_is_not_ready() -> None:
     thing = pod("web-abc-1", running(), running(ready=False, name="proxy"), since=50)
 
     assert PodProblem(
-        "web-abc-1", "abc", "NotReady", "container proxy does not pass its readiness probe"
+        "web-abc-1", "abc", "NotReady", "container proxy does not pass its readiness probe", "proxy"
     ) == find_problem(thing)
 
 

@@ -5,7 +5,10 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
+from selfhealing.api.healing_status import DiagnosisStatus, HealingStatus
 from selfhealing.api.scalars import TEXT_LIMIT
+from selfhealing.api.status import SelfHealingAppStatus
+from selfhealing.status.safe_text import make_status_safe
 from tests.unit.builders import crash_loop, deployment, pod, termination, waiting
 from tests.unit.snapshots import evaluate_app
 
@@ -76,3 +79,17 @@ def test_a_message_keeps_its_limit() -> None:
     result = evaluate_app(deployment(1), pod("web-abc-1", waiting("X", text)), now=1000)
 
     assert all(len(found) <= TEXT_LIMIT for found in strings_in(result.status.to_json()))
+
+
+def test_a_comparison_is_masked() -> None:
+    """It names what differs between two versions, which may be an image with a token in it."""
+    diagnosis = DiagnosisStatus(
+        type="CrashLooping",
+        cause="NewVersion",
+        confidence="Medium",
+        comparison=f"differs in: image of app: token={MARKER}",
+    )
+    healing = HealingStatus(mode="Auto", budget_left=3, diagnoses=[diagnosis])
+    safe = make_status_safe(SelfHealingAppStatus(phase="Degraded", healing=healing), ())
+
+    assert MARKER not in str(safe.to_json())
