@@ -23,6 +23,8 @@ from selfhealing.evidence.redaction import redact, redact_message, strip_control
 from selfhealing.evidence.secret_blocks import mask_blocks
 from selfhealing.evidence.secret_names import is_secret_name
 from selfhealing.health import messages
+from selfhealing.health.fault_origin import classify_fault
+from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.kube.errors import InvalidError
 
 AnyPattern = re.Pattern[str] | Pattern
@@ -63,6 +65,12 @@ PATTERNS: Final[Mapping[str, str]] = {
     "selfhealing.evidence.secret_values._IN_QUOTES": "match",
     "selfhealing.evidence.secret_values._SCHEME": "match",
     "selfhealing.evidence.secret_values._TO_LINE_END": "match",
+    "selfhealing.health.fault_origin._MISSING_FILE_KEY": "search",
+    "selfhealing.health.fault_origin._MISSING_KEY": "search",
+    "selfhealing.health.fault_origin._MISSING_OBJECT": "search",
+    "selfhealing.health.fault_origin._ORIGINS": "search",
+    "selfhealing.health.fault_origin._PULL": "search",
+    "selfhealing.health.fault_origin._VOLUME": "search",
     "selfhealing.health.messages._BACKOFF_PREFIX": "sub",
     "selfhealing.health.messages._FORBIDDEN_PREFIX": "sub",
     "selfhealing.health.messages._NODES_PREFIX": "sub",
@@ -85,6 +93,7 @@ FUNCTIONS: Final[Mapping[str, Callable[[str], object]]] = {
     "redact with known values": lambda text: redact(text, ("hunter2", "key", "x")),
     "redact_message": redact_message,
     "pull_cause": messages.pull_cause,
+    "classify_fault": lambda text: classify_fault(DiagnosisType.START_FAILING, text),
     "start_cause": messages.start_cause,
     "scheduling_cause": messages.scheduling_cause,
     "refusal_cause": messages.refusal_cause,
@@ -216,6 +225,7 @@ def test_patterns_are_compiled_in_variables_of_modules() -> None:
         line for line in uses if not re.search(r"compile(_pattern)?\($|compile_pattern\(r", line)
     } == {
         "messages.py: compile_pattern(pattern): cause",
+        'fault_origin.py: compile_pattern(f"(?i){pattern}"): origin',
         'linear_regex.py: return cast("Pattern", re2.compile(pattern, options))',
     }
 

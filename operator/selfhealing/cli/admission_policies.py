@@ -199,6 +199,13 @@ def _write_spec(user: str) -> Json:
                 "reason": "Forbidden",
             },
             {
+                "expression": "!(request.resource.resource == 'pods'"
+                " && request.?subResource.orValue('') == '' && request.operation == 'CREATE')"
+                " || request.?dryRun.orValue(false)",
+                "message": "the operator creates pods only in a dry run",
+                "reason": "Forbidden",
+            },
+            {
                 "expression": f"variables.isEviction || oldObject == null || {_belongs_to_app(old)}"
                 f" || {_is_adoptable(old)}",
                 "messageExpression": f"{refusal} + ' has {neither}",

@@ -1,4 +1,4 @@
-"""Counts unreachable nodes, only when the node of a pod is lost.
+"""Lists the nodes, only when the node of a pod is lost or no node takes a pod.
 
 One unreachable node has most likely failed. When half of the nodes are unreachable, it is more
 likely the network, and their pods still run. Nodes are not watched: they are large objects that
@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from selfhealing.cache.nodes import NodeView, node_view
 from selfhealing.cache.parse import is_node_unreachable
 from selfhealing.cache.views import NodeCount
 from selfhealing.kube.client import Client
@@ -19,13 +20,16 @@ from selfhealing.kube.resources import NODES
 logger = logging.getLogger(__name__)
 
 CACHE_TTL: Final = 10.0
-"""Seconds for which a count, or a failure to count, is cached."""
+"""Seconds for which a list, or a failure to list, is cached."""
+MAX_NODES: Final = 5000
+"""Nodes of which it is remembered what they offer; Kubernetes supports no larger cluster. Of more
+nodes only the number is known."""
 FORBIDDEN_CACHE_TTL: Final = 600.0
 """Seconds for which a forbidden list is cached: RBAC seldom changes."""
 
 
 class NodeHealth:
-    """Counts nodes, with a cache."""
+    """Lists nodes, with a cache."""
 
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
         """``clock`` returns monotonic seconds."""
@@ -33,6 +37,7 @@ class NodeHealth:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._cached: NodeCount | None = None
+        self._nodes: tuple[NodeView, ...] = ()
         self._expires_at = float("-inf")
         self._warned = False
 
@@ -44,19 +49,32 @@ class NodeHealth:
             only some namespaces.
         """
         async with self._lock:  # concurrent callers share one list
-            if self._clock() >= self._expires_at:
-                self._cached, ttl = await self._list_nodes()
-                self._expires_at = self._clock() + ttl
+            await self._refresh()
             return self._cached
+
+    async def list_nodes(self) -> tuple[NodeView, ...]:
+        """Return what the nodes offer; empty when nobody can tell, as for ``count_nodes``."""
+        async with self._lock:
+            await self._refresh()
+            return self._nodes
+
+    async def _refresh(self) -> None:
+        if self._clock() >= self._expires_at:
+            self._nodes = ()
+            self._cached, ttl = await self._list_nodes()
+            self._expires_at = self._clock() + ttl
 
     async def _list_nodes(self) -> tuple[NodeCount | None, float]:
         """List the nodes; return the count and the seconds for which it is cached."""
         total, unreachable = 0, set()
+        nodes = []
         try:
             async for node in self._client.list_objects(NODES, None):
                 total += 1
                 if is_node_unreachable(node):
                     unreachable.add(node["metadata"]["name"])
+                if total <= MAX_NODES:
+                    nodes.append(node_view(node))
         except ForbiddenError as error:
             if not self._warned:
                 logger.warning("nodes are not counted: %s", error)
@@ -66,4 +84,5 @@ class NodeHealth:
             logger.warning("could not count the nodes, retry in %.0f s: %s", CACHE_TTL, error)
             return None, CACHE_TTL
         self._warned = False
+        self._nodes = tuple(nodes) if total <= MAX_NODES else ()
         return NodeCount(total, frozenset(unreachable)), CACHE_TTL

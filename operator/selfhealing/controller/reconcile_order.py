@@ -19,6 +19,7 @@ from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey, AppView
 from selfhealing.controller.evaluate import Evaluation, evaluate
+from selfhealing.health.experiments import NO_EXPERIMENTS, Experiments
 from selfhealing.remediation.context import ExternalState
 from selfhealing.remediation.findings import Finding, FindingReason
 from selfhealing.remediation.policy import HealingMode
@@ -55,6 +56,21 @@ class StableTemplate:
     template: Json | None = None
     blocked_reason: BlockedReason | None = None
     rejection: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackPreview:
+    """What a rollback would meet.
+
+    Attributes:
+        is_known: it was looked into; without that the other fields say nothing.
+        experiments: what a dry run and the nodes say of the stable and of the desired template.
+        obstacle: why a pod of the stable template would not start; empty if nothing is in its way.
+    """
+
+    is_known: bool = False
+    experiments: Experiments = NO_EXPERIMENTS
+    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +134,11 @@ class RemediationIO(Protocol):
         self, snapshot: AppSnapshot, inputs: ReconcileInput
     ) -> ExternalState:
         """Return what is known from outside the app."""
+
+    async def preview_rollback(
+        self, snapshot: AppSnapshot, inputs: ReconcileInput, stable_template: Json
+    ) -> RollbackPreview:
+        """Try without side effects what a rollback would meet, if one may be considered."""
 
     def update_breaker(
         self, key: AppKey, record: HealingStatus | None, *, has_pod_problem: bool
@@ -190,8 +211,15 @@ async def prepare_remediation(
     due_record = discard_stale_action(record, inputs.revision, inputs.policy, now)
     results = await io.execute_steps(app, plan_steps(due_record, snapshot, now))
     observed = await io.observe_external_state(snapshot, inputs)
+    preview = RollbackPreview()
+    if stable.template is not None and record.failed_revision is None:
+        preview = await io.preview_rollback(snapshot, inputs, stable.template)
     external = replace(
         observed,
+        stable_template=stable.template,
+        experiments=preview.experiments,
+        experiments_done=preview.is_known,
+        rollback_obstacle=preview.obstacle,
         blocked_reason=stable.blocked_reason or observed.blocked_reason,
         stable_revision_missing=stable.template is None
         and stable.blocked_reason is None

@@ -16,9 +16,18 @@ from selfhealing.cache.views import AppKey, AppView, ChildView, DeploymentView, 
 from selfhealing.controller.action_executor import ActionExecutor
 from selfhealing.controller.evidence_collector import EvidenceCollector
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
+from selfhealing.controller.experiments import (
+    RESULT_TTL,
+    RollbackExperiments,
+    should_preview,
+)
 from selfhealing.controller.memory_metrics import MemoryMetrics
 from selfhealing.controller.node_health import NodeHealth
-from selfhealing.controller.reconcile_order import CollectedEvidence, StableTemplate
+from selfhealing.controller.reconcile_order import (
+    CollectedEvidence,
+    RollbackPreview,
+    StableTemplate,
+)
 from selfhealing.controller.revision_store import RevisionStore, UnreadableRevisionError
 from selfhealing.controller.settings import Settings
 from selfhealing.controller.unhealthy_apps import UnhealthyApps, count_changes
@@ -70,6 +79,9 @@ class Remediator:
         privacy = EvidencePrivacy(client, settings.config_watch)
         self._evidence_collector = EvidenceCollector(client, privacy)
         self._node_health = NodeHealth(client, clock)
+        self._experiments = RollbackExperiments(
+            client, self._node_health, settings.config_watch, clock
+        )
         self._unhealthy_apps = UnhealthyApps(store)
         self.memory_metrics = MemoryMetrics(client, store, queue, settings.healing_scale, clock)
         self._stale_views: dict[AppKey, tuple[str, int]] = {}
@@ -136,6 +148,20 @@ class Remediator:
             revision_not_saved=retry_after > 0,
             memory_usage=self.memory_metrics.samples_for(snapshot),
         )
+
+    async def preview_rollback(
+        self, snapshot: AppSnapshot, inputs: ReconcileInput, stable_template: Json
+    ) -> RollbackPreview:
+        """Try what a rollback would meet, as RollbackExperiments.preview does.
+
+        Of the end of an obstacle outside the app no watch tells: the app is reconciled again.
+        """
+        if not should_preview(snapshot, inputs):
+            return RollbackPreview()
+        preview = await self._experiments.preview(snapshot, inputs, stable_template)
+        if preview.obstacle or not preview.is_known:
+            self._queue.add(snapshot.app.key, RESULT_TTL)
+        return preview
 
     async def revalidate(
         self, snapshot: AppSnapshot, before: HealingStatus | None, after: HealingStatus | None
@@ -214,6 +240,7 @@ class Remediator:
         self._executor.forget_app(key)
         self._stale_views.pop(key, None)
         self._evidence_collector.forget_app(key)
+        self._experiments.forget_app(key)
 
     def _blocked_reason(self, snapshot: AppSnapshot) -> BlockedReason | None:
         key = snapshot.app.key

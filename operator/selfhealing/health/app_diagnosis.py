@@ -5,7 +5,7 @@ them too, the nodes of the pods, and when the problems began.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -15,17 +15,36 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
 from selfhealing.health import messages
 from selfhealing.health.assessment import HealthAssessment
-from selfhealing.health.attribution import Cause, Confidence, Probation, attribute_cause
+from selfhealing.health.attribution import (
+    SAME_TIME_WINDOW,
+    AppEvidence,
+    Attribution,
+    Cause,
+    Confidence,
+    Probation,
+    attribute_cause,
+    attribute_node_fit,
+    attribute_refusal,
+    split_by_revision,
+)
 from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.experiments import QUOTA_REFUSAL
 from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis, Thresholds, diagnose_pod
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.termination_causes import TerminationCauses
 
-SAME_TIME_WINDOW: Final = timedelta(seconds=60)
-"""Pods that all became not ready within this time share a cause."""
-
 _SEVERITY_ORDER: Final = tuple(DiagnosisType)
 """The most severe first, which is the order in which the types are defined."""
+
+_OUTAGE_FAULTS: Final = frozenset({DiagnosisType.CRASH_LOOPING, DiagnosisType.NOT_READY_TOO_LONG})
+"""What a pod shows when something that it depends on is down."""
+
+_APP_FAULTS: Final = _OUTAGE_FAULTS | {
+    DiagnosisType.LIVENESS_KILLED,
+    DiagnosisType.OOM_KILLED,
+    DiagnosisType.START_FAILING,
+}
+"""What a pod shows that fails by itself, or by what it depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,109 +94,183 @@ def diagnose_app(  # noqa: PLR0913, PLR0917 - everything that is known about an 
         for pod in snapshot.pods
     )
     pod_diagnoses = [found for found in candidates if found is not None]
+    evidence = AppEvidence(
+        snapshot,
+        probation,
+        problems_by_pod,
+        frozenset(found.pod.uid for found in pod_diagnoses if found.type in _APP_FAULTS),
+    )
+    of_pods = _diagnose_pods(evidence, pod_diagnoses)
     diagnoses = [
-        *_diagnose_pods(snapshot, pod_diagnoses, probation),
-        *_diagnose_workload(snapshot, assessment, deadlines, thresholds, probation),
+        *of_pods,
+        *_diagnose_workload(evidence, assessment, of_pods),
+        *_metrics_unavailable(snapshot, deadlines, thresholds),
     ]
     return tuple(sorted(diagnoses, key=lambda diagnosis: _SEVERITY_ORDER.index(diagnosis.type)))
 
 
 def _diagnose_pods(
-    snapshot: AppSnapshot, pod_diagnoses: Iterable[PodDiagnosis], probation: Probation
+    evidence: AppEvidence, pod_diagnoses: Sequence[PodDiagnosis]
 ) -> list[AppDiagnosis]:
-    diagnoses_by_type: dict[DiagnosisType, list[PodDiagnosis]] = defaultdict(list)
-    for pod_diagnosis in pod_diagnoses:
-        diagnoses_by_type[pod_diagnosis.type].append(pod_diagnosis)
+    """Group the diagnoses of the pods by their type, and attribute each group to a cause."""
     diagnoses = []
-    for diagnosis_type, group in diagnoses_by_type.items():
-        pods = tuple(pod_diagnosis.pod for pod_diagnosis in group)
-        message = messages.summarize_pods([pod.name for pod in pods], group[0].message)
-        if diagnosis_type is DiagnosisType.NOT_READY_TOO_LONG and _is_shared_outage(snapshot, pods):
-            why = "all pods stopped being ready at once, though they run: check their dependencies"
-            diagnoses.append(_environment_diagnosis(DiagnosisType.DEPENDENCY_DOWN, pods, why))
-            continue
-        cause, confidence = attribute_cause(snapshot, diagnosis_type, pods, probation)
-        containers = {pod_diagnosis.container for pod_diagnosis in group}
+    rest = list(pod_diagnoses)
+    if (outage := _find_outage(evidence, rest)) is not None:
+        diagnoses.append(outage)
+        rest = [each for each in rest if each.type not in _OUTAGE_FAULTS]
+    findings_by_type: dict[DiagnosisType, list[PodDiagnosis]] = defaultdict(list)
+    for pod_diagnosis in rest:
+        findings_by_type[pod_diagnosis.type].append(pod_diagnosis)
+    for diagnosis_type, findings in findings_by_type.items():
+        pods = tuple(finding.pod for finding in findings)
+        containers = {finding.container for finding in findings}
+        if diagnosis_type is DiagnosisType.LIVENESS_KILLED and outage is not None:
+            found = Attribution(Cause.ENVIRONMENT, Confidence.MEDIUM)
+        else:
+            found = attribute_cause(evidence, diagnosis_type, findings)
         diagnoses.append(
             AppDiagnosis(
                 diagnosis_type,
-                cause,
-                confidence,
+                found.cause,
+                found.confidence,
                 pods,
-                message,
-                symptom=group[0].message,
+                messages.summarize_pods([pod.name for pod in pods], findings[0].message),
+                symptom=findings[0].message,
                 container=containers.pop() if len(containers) == 1 else "",
+                comparison=found.comparison,
             )
         )
     return diagnoses
 
 
-def _is_shared_outage(snapshot: AppSnapshot, unready_pods: tuple[PodView, ...]) -> bool:
+def _find_outage(
+    evidence: AppEvidence, pod_diagnoses: Sequence[PodDiagnosis]
+) -> AppDiagnosis | None:
+    """Find the outage of something that all pods depend on; None if there is none.
+
+    Pods that run and stopped being ready together have one. So has a version that was proved and
+    now fails in every pod, if only in one: no other pod of it would be healthy.
+    """
+    active_pods = [pod for pod in evidence.snapshot.pods if is_active(pod)]
+    failing = [found.pod for found in pod_diagnoses if found.type in _OUTAGE_FAULTS]
+    unready = [
+        found.pod for found in pod_diagnoses if found.type is DiagnosisType.NOT_READY_TOO_LONG
+    ]
+    if _became_unready_together(active_pods, unready):
+        why = "all pods stopped being ready at once, though they run: check their dependencies"
+        return _environment_diagnosis(DiagnosisType.DEPENDENCY_DOWN, tuple(unready), why)
+    killed = [found.pod for found in pod_diagnoses if found.type is DiagnosisType.LIVENESS_KILLED]
+    is_proved = not evidence.probation.is_open and evidence.probation.has_stable_revision
+    if not failing or not is_proved or len(failing) + len(killed) < len(active_pods):
+        return None
+    if len(unready) == len(failing) and _began_apart(unready):
+        return None
+    first = next(found for found in pod_diagnoses if found.type in _OUTAGE_FAULTS)
+    message = messages.summarize_pods([pod.name for pod in failing], first.message)
+    return AppDiagnosis(
+        DiagnosisType.DEPENDENCY_DOWN,
+        Cause.ENVIRONMENT,
+        Confidence.MEDIUM,
+        tuple(failing),
+        f"{message}; this version was healthy, and no pod of it is: check its dependencies",
+        symptom=first.message,
+    )
+
+
+def _became_unready_together(
+    active_pods: Sequence[PodView], unready_pods: Sequence[PodView]
+) -> bool:
     """Whether all pods, at least two, were ready and became not ready together."""
-    active_pods = [pod for pod in snapshot.pods if is_active(pod)]
-    unready_since = [pod.ready_since for pod in unready_pods if pod.ready_since is not None]
-    if (
-        len(unready_pods) < 2  # noqa: PLR2004 - two pods
-        or len(unready_pods) < len(active_pods)
-        or len(unready_since) < len(unready_pods)
-    ):
+    if len(unready_pods) < 2 or len(unready_pods) < len(active_pods):  # noqa: PLR2004 - two pods
         return False
-    were_ready = all(
-        c.running_since is not None
-        and pod.ready_since is not None
-        and pod.ready_since > c.running_since
-        for pod in unready_pods
+    return all(map(_was_ready, unready_pods)) and not _began_apart(unready_pods)
+
+
+def _was_ready(pod: PodView) -> bool:
+    """Whether a pod that is not ready was ready since its containers started last."""
+    return pod.ready_since is not None and all(
+        c.running_since is not None and pod.ready_since > c.running_since
         for c in pod.containers
         if not c.is_init
     )
-    return were_ready and max(unready_since) - min(unready_since) <= SAME_TIME_WINDOW
+
+
+def _began_apart(unready_pods: Sequence[PodView]) -> bool:
+    """Whether pods became not ready one after the other; False if that is not known of all."""
+    times = [pod.ready_since for pod in unready_pods if pod.ready_since and _was_ready(pod)]
+    is_known = len(times) == len(unready_pods)
+    return is_known and max(times) - min(times) > SAME_TIME_WINDOW
 
 
 def _diagnose_workload(
-    snapshot: AppSnapshot,
-    assessment: HealthAssessment,
-    deadlines: Deadlines,
-    thresholds: Thresholds,
-    probation: Probation,
+    evidence: AppEvidence, assessment: HealthAssessment, of_pods: Sequence[AppDiagnosis]
 ) -> list[AppDiagnosis]:
-    rollout = assessment.rollout
+    """Diagnose what the Deployment reports: a stalled rollout, refused and rejected pods."""
+    rollout, probation = assessment.rollout, evidence.probation
     diagnoses = []
     if rollout is not None and not rollout.is_complete:
         if rollout.stalled_condition is not None:
             message = f"the rollout is stuck: {messages.shorten(rollout.stalled_condition.message)}"
-            cause = _stall_cause(snapshot, assessment, probation)
-            diagnoses.append(
-                AppDiagnosis(DiagnosisType.ROLLOUT_STALLED, cause, Confidence.LOW, (), message)
-            )
+            found = _attribute_stall(evidence, assessment, of_pods)
+            diagnoses.append(_workload_diagnosis(DiagnosisType.ROLLOUT_STALLED, found, message))
         if rollout.replica_failure is not None:
-            is_quota_exceeded = "exceeded quota" in rollout.replica_failure.message
+            refusal = rollout.replica_failure.message
             diagnosis_type = (
-                DiagnosisType.QUOTA_EXCEEDED if is_quota_exceeded else DiagnosisType.PODS_REFUSED
+                DiagnosisType.QUOTA_EXCEEDED
+                if QUOTA_REFUSAL in refusal
+                else DiagnosisType.PODS_REFUSED
             )
             why = messages.strip_pod_names(
-                messages.refusal_cause(rollout.replica_failure.message), snapshot.app.key.name
+                messages.refusal_cause(refusal), evidence.snapshot.app.key.name
             )
-            diagnoses.append(_environment_diagnosis(diagnosis_type, (), f"pods are refused: {why}"))
+            found = attribute_refusal(probation)
+            diagnoses.append(_workload_diagnosis(diagnosis_type, found, f"pods are refused: {why}"))
     if assessment.node_rejections:
         why = f"nodes reject new pods: {assessment.node_rejections}"
         diagnoses.append(_environment_diagnosis(DiagnosisType.PODS_FAILED, (), why))
-    return [*diagnoses, *_metrics_unavailable(snapshot, deadlines, thresholds)]
+    return diagnoses
 
 
-def _stall_cause(
-    snapshot: AppSnapshot, assessment: HealthAssessment, probation: Probation
-) -> Cause:
-    """What a stalled rollout is attributed to.
+def _attribute_stall(
+    evidence: AppEvidence, assessment: HealthAssessment, of_pods: Sequence[AppDiagnosis]
+) -> Attribution:
+    """Attribute a stalled rollout to what keeps its pods from being ready."""
+    rollout, probation = assessment.rollout, evidence.probation
+    if rollout is not None and rollout.replica_failure is not None:
+        return attribute_refusal(probation)
+    if assessment.node_rejections:
+        return Attribution(Cause.ENVIRONMENT, Confidence.HIGH)
+    for cause in (Cause.NEW_VERSION, Cause.ENVIRONMENT):
+        for found in of_pods:
+            if found.cause is cause:
+                return Attribution(cause, found.confidence, found.comparison)
+    new_pods, _ = split_by_revision(evidence)
+    if any(pod.unschedulable for pod in new_pods):
+        return attribute_node_fit(probation)
+    unready = [_as_finding(evidence, pod) for pod in new_pods if not pod.ready]
+    if not unready or not probation.is_open:
+        return Attribution(Cause.UNKNOWN, Confidence.LOW)
+    return attribute_cause(evidence, DiagnosisType.ROLLOUT_STALLED, unready)
 
-    That is the new revision, unless its pods are refused, rejected or unschedulable.
-    """
-    has_replica_failure = (
-        assessment.rollout is not None and assessment.rollout.replica_failure is not None
+
+def _as_finding(evidence: AppEvidence, pod: PodView) -> PodDiagnosis:
+    """Return what a pod that is not ready shows, by its problem or its first unready container."""
+    problem = evidence.problems.get(pod.name)
+    if problem is not None:
+        container, text = problem.container, problem.text
+    else:
+        unready = (c.name for c in pod.containers if not c.ready and not c.is_init)
+        container, text = next(unready, ""), ""
+    message = "is not ready"
+    return PodDiagnosis(pod, DiagnosisType.ROLLOUT_STALLED, message, container, text)
+
+
+def _workload_diagnosis(
+    diagnosis_type: DiagnosisType, found: Attribution, message: str
+) -> AppDiagnosis:
+    return AppDiagnosis(
+        diagnosis_type, found.cause, found.confidence, (), message, comparison=found.comparison
     )
-    has_unschedulable_pods = any(is_active(pod) and pod.unschedulable for pod in snapshot.pods)
-    if has_replica_failure or has_unschedulable_pods or assessment.node_rejections:
-        return Cause.ENVIRONMENT
-    return Cause.NEW_VERSION if probation.is_open else Cause.UNKNOWN
 
 
 def _metrics_unavailable(

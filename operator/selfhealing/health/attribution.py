@@ -1,24 +1,39 @@
-"""Attributes a diagnosis to a cause: the new revision, a node, one pod, or the environment.
+"""Attributes a diagnosis to a cause: the new version, a node, one pod, or the environment.
 
-The cause is found by comparing pods. If the pods of the previous revision are healthy, the cause is
-the new revision. If all affected pods are on one node, and pods of the same revision are healthy on
-other nodes, the cause is the node.
+A version on probation is the cause only of what it changed, and only if its pods are affected at a
+higher rate than the pods of the good version. What the cluster's own words blame on the registry,
+the network, a node or a volume is the environment. If all affected pods are on one node, and pods
+of the same version are healthy on other nodes, the cause is the node.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
-from selfhealing.health.pod_diagnosis import DiagnosisType
-from selfhealing.health.pod_problems import is_active
+from selfhealing.health.experiments import NO_EXPERIMENTS, DryRun, Experiments, NodeFit
+from selfhealing.health.fault_origin import FaultOrigin, FaultSource, classify_fault
+from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis
+from selfhealing.health.pod_problems import NODE_LOST, UNSCHEDULABLE, PodProblem, is_active
 from selfhealing.health.rollout import current_template_hash
+from selfhealing.health.template_change import (
+    PERSISTENT_VOLUME_CLAIM,
+    Reference,
+    TemplateChange,
+)
 
-MIN_FAILED_SHARE_DIVISOR: Final = 2
-"""A revision is the cause only if at least one in this number of its pods is affected."""
+MIN_FAILED_SHARE: Final = 0.5
+"""A version is the cause only if at least this share of its pods is affected."""
+
+ACQUITTAL_RATIO: Final = 0.5
+"""A version is not the cause if the pods of the good version are affected at more than this ratio
+of its own rate: one unlucky old pod of several does not acquit it, one of one does."""
+
+SAME_TIME_WINDOW: Final = timedelta(seconds=60)
+"""Pods that became not ready within this time share a cause."""
 
 STATUS_WRITE_DELAY: Final = timedelta(seconds=10)
 """The first pod of a revision may be created this long before the status has desiredSince. A pod of
@@ -51,111 +66,302 @@ class Probation:
         is_open: the revision is new, and has not been healthy for long enough.
         requested_since: when the spec first asked for the revision, so that older pods do not
             belong to it; None if all pods of the current template belong to it.
-        is_image_unchanged: its image is the image of the stable revision.
         has_stable_revision: there is a stable revision to roll back to.
+        change: what it changed of the stable revision; None if that is unknown.
+        experiments: what a dry run and the nodes say of both.
     """
 
     is_open: bool
     requested_since: datetime | None = None
-    is_image_unchanged: bool = False
     has_stable_revision: bool = True
+    change: TemplateChange | None = None
+    experiments: Experiments = NO_EXPERIMENTS
 
 
-Attribution = tuple[Cause, Confidence]
+class Attribution(NamedTuple):
+    """A cause, how certain it is, and in a few words how it was found."""
+
+    cause: Cause
+    confidence: Confidence
+    comparison: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AppEvidence:
+    """What all diagnoses of an app are attributed by.
+
+    Attributes:
+        snapshot: the app and its objects.
+        probation: the state of the current revision.
+        problems: the problem of each pod that has one, by the pod's name.
+        diagnosed_uids: the UIDs of all pods with a diagnosis that their version may have caused.
+    """
+
+    snapshot: AppSnapshot
+    probation: Probation
+    problems: Mapping[str, PodProblem] = field(default_factory=dict)
+    diagnosed_uids: frozenset[str] = frozenset()
+
 
 _NODE_DIAGNOSES: Final = frozenset({DiagnosisType.NODE_LOST, DiagnosisType.STUCK_TERMINATING})
 """Diagnoses that no revision of an app can cause."""
 
+_HEALABLE_BY_TIME: Final = frozenset(
+    {DiagnosisType.NOT_READY_TOO_LONG, DiagnosisType.ROLLOUT_STALLED}
+)
+"""Diagnoses of pods that do not fail, but are not ready: one healthy pod shows that the version can
+become ready."""
+
+_INNOCENT_PROBLEMS: Final = frozenset({NODE_LOST, UNSCHEDULABLE})
+"""Problems of a pod that say nothing about its version."""
+
 
 def attribute_cause(
-    snapshot: AppSnapshot,
-    diagnosis_type: DiagnosisType,
-    affected_pods: Sequence[PodView],
-    probation: Probation,
+    evidence: AppEvidence, diagnosis_type: DiagnosisType, findings: Sequence[PodDiagnosis]
 ) -> Attribution:
-    """Attribute a diagnosis to a cause.
+    """Attribute a diagnosis of pods to a cause.
 
     Args:
-        snapshot: the app and its objects.
+        evidence: the app.
         diagnosis_type: the diagnosis.
-        affected_pods: the pods that have it.
-        probation: the state of the current revision.
+        findings: the pods that have it, with their container and the cluster's words.
     """
     if diagnosis_type in _NODE_DIAGNOSES:
-        has_finalizers = any(pod.finalizers for pod in affected_pods)
-        return Cause.ENVIRONMENT if has_finalizers else Cause.NODE, Confidence.HIGH
-    if diagnosis_type is DiagnosisType.UNSCHEDULABLE:  # a new node would help any revision
-        return Cause.ENVIRONMENT, Confidence.HIGH
-    active_pods = [pod for pod in snapshot.pods if is_active(pod)]
-    current_hash = current_template_hash(snapshot)
-    if (
-        probation.is_open
-        and (
-            attribution := _attribute_to_revision(
-                diagnosis_type, affected_pods, active_pods, current_hash, probation
-            )
-        )
-        is not None
-    ):
-        return attribution
-    return _attribute_by_location(affected_pods, active_pods)
+        has_finalizers = any(finding.pod.finalizers for finding in findings)
+        return Attribution(Cause.ENVIRONMENT if has_finalizers else Cause.NODE, Confidence.HIGH)
+    probation = evidence.probation
+    if probation.is_open and (found := _attribute_to_revision(evidence, findings)) is not None:
+        return found
+    if diagnosis_type is DiagnosisType.UNSCHEDULABLE:
+        return attribute_node_fit(probation)
+    return _attribute_to_surroundings(evidence, findings)
+
+
+def attribute_refusal(probation: Probation) -> Attribution:
+    """Attribute it to a cause that the API server refuses the pods."""
+    if not probation.is_open:
+        return Attribution(Cause.ENVIRONMENT, Confidence.HIGH)
+    result, comparison = probation.experiments.dry_run, probation.experiments.describe_dry_run()
+    if result is DryRun.ONLY_NEW_REFUSED:
+        return Attribution(Cause.NEW_VERSION, Confidence.HIGH, _compare(probation, comparison))
+    confidence = {
+        DryRun.UNKNOWN: Confidence.LOW,
+        DryRun.BOTH_ACCEPTED: Confidence.MEDIUM,
+    }.get(result, Confidence.HIGH)
+    return Attribution(Cause.ENVIRONMENT, confidence, comparison)
+
+
+def attribute_node_fit(probation: Probation) -> Attribution:
+    """Attribute it to a cause that no node takes the pods.
+
+    A node that is full may become free, or another one of its kind may be on its way. Only if no
+    node could ever take the new pods is it the version.
+    """
+    if not probation.is_open:
+        return Attribution(Cause.ENVIRONMENT, Confidence.HIGH)
+    result, comparison = probation.experiments.node_fit, probation.experiments.describe_node_fit()
+    if result in {NodeFit.ONLY_GOOD_FITS, NodeFit.ONLY_GOOD_FITS_NOW}:
+        is_final = result is NodeFit.ONLY_GOOD_FITS
+        confidence = Confidence.HIGH if is_final else Confidence.MEDIUM
+        return Attribution(Cause.NEW_VERSION, confidence, _compare(probation, comparison))
+    confidence = Confidence.LOW if result is NodeFit.UNKNOWN else Confidence.HIGH
+    return Attribution(Cause.ENVIRONMENT, confidence, comparison)
 
 
 def _attribute_to_revision(
-    diagnosis_type: DiagnosisType,
-    affected_pods: Sequence[PodView],
-    active_pods: Sequence[PodView],
-    current_hash: str,
-    probation: Probation,
+    evidence: AppEvidence, findings: Sequence[PodDiagnosis]
 ) -> Attribution | None:
     """Attribute the diagnosis to the new revision; None if the new revision is not the cause."""
-    new_pods = [
-        pod
-        for pod in active_pods
-        if pod.template_hash == current_hash and _is_created_for_revision(pod, probation)
-    ]
+    new_pods, old_pods = split_by_revision(evidence)
     new_uids = {pod.uid for pod in new_pods}
-    affected_new_pods = [pod for pod in affected_pods if pod.uid in new_uids]
-    affected_old_pods = [pod for pod in affected_pods if pod.uid not in new_uids]
-    if (
-        not affected_new_pods
-        or affected_old_pods
-        or len(affected_new_pods) * MIN_FAILED_SHARE_DIVISOR < len(new_pods)
-    ):
+    new_findings = [finding for finding in findings if finding.pod.uid in new_uids]
+    blamed = {
+        finding.pod.uid: confidence
+        for finding in new_findings
+        if (confidence := _blame(evidence.probation, finding)) is not None
+    }
+    if not blamed:
         return None
-    if diagnosis_type is DiagnosisType.IMAGE_PULL_FAILING and probation.is_image_unchanged:
-        return Cause.ENVIRONMENT, Confidence.MEDIUM
-    is_not_ready = diagnosis_type is DiagnosisType.NOT_READY_TOO_LONG
-    if (is_not_ready or not probation.has_stable_revision) and len(affected_new_pods) < len(
-        new_pods
-    ):
+    confidence = min(blamed.values(), key=list(Confidence).index)
+    ill_new = [
+        pod for pod in new_pods if pod.uid in blamed or _is_soon_blamed(evidence, pod, new_findings)
+    ]
+    decided_new = [pod for pod in new_pods if pod in ill_new or pod.ready]
+    new_rate = len(ill_new) / len(decided_new)
+    needs_all = (
+        new_findings[0].type in _HEALABLE_BY_TIME or not evidence.probation.has_stable_revision
+    )
+    if new_rate < (1 if needs_all else MIN_FAILED_SHARE):
         return None  # other pods of the revision are healthy
-    is_old_revision_ready = any(pod.ready for pod in active_pods if pod.uid not in new_uids)
-    return Cause.NEW_VERSION, Confidence.HIGH if is_old_revision_ready else Confidence.MEDIUM
+    ill_old = [pod for pod in old_pods if _is_ill(evidence, pod)]
+    decided_old = [pod for pod in old_pods if pod in ill_old or pod.ready]
+    counted = _describe_control_group(len(ill_old), len(decided_old))
+    if confidence is Confidence.HIGH:
+        has_healthy_old_pods = not decided_old or len(ill_old) < len(decided_old)
+        return Attribution(
+            Cause.NEW_VERSION,
+            Confidence.HIGH if has_healthy_old_pods else Confidence.MEDIUM,
+            _compare(evidence.probation, counted),
+        )
+    if decided_old and len(ill_old) / len(decided_old) > ACQUITTAL_RATIO * new_rate:
+        return _acquit(ill_old, new_pods, is_total=len(ill_old) == len(decided_old), why=counted)
+    return Attribution(Cause.NEW_VERSION, confidence, _compare(evidence.probation, counted))
 
 
-def _is_created_for_revision(pod: PodView, probation: Probation) -> bool:
-    """Whether a pod was created after the spec asked for the revision, so that it belongs to it."""
-    if probation.requested_since is None:
-        return True
-    return pod.created is not None and pod.created >= probation.requested_since - STATUS_WRITE_DELAY
-
-
-def _attribute_by_location(
-    affected_pods: Sequence[PodView], active_pods: Sequence[PodView]
+def _acquit(
+    ill_old: Sequence[PodView], new_pods: Sequence[PodView], *, is_total: bool, why: str
 ) -> Attribution:
+    """The attribution if the pods of the good version are affected, too.
+
+    If all are, and none was before the new version came, it is something that both depend on.
+    """
+    first_created = min((pod.created for pod in new_pods if pod.created), default=None)
+    was_ill_before = first_created is not None and any(
+        pod.ready_since is not None and pod.ready_since < first_created - SAME_TIME_WINDOW
+        for pod in ill_old
+        if not pod.ready
+    )
+    if is_total and not was_ill_before:
+        return Attribution(Cause.ENVIRONMENT, Confidence.MEDIUM, why)
+    return Attribution(Cause.UNKNOWN, Confidence.LOW, why)
+
+
+def _blame(probation: Probation, finding: PodDiagnosis) -> Confidence | None:
+    """How certainly the version is the cause of what a pod of it shows; None if it is not.
+
+    That the pods of the good version may show the same is not considered.
+    """
+    source, change = classify_fault(finding.type, finding.text), probation.change
+    if change is None:
+        is_innocent = source.origin is FaultOrigin.ENVIRONMENT or source.is_image
+        return None if is_innocent else Confidence.LOW
+    if source.origin is FaultOrigin.ENVIRONMENT:
+        return Confidence.MEDIUM if source.volume in change.volumes else None
+    if source.reference is not None:
+        return _blame_for_reference(change, source.reference)
+    is_proof = source.origin is FaultOrigin.VERSION_CONTENT
+    if source.is_image:
+        return Confidence.HIGH if is_proof and finding.container in change.images else None
+    if finding.container not in change.affected_containers:
+        return None
+    return Confidence.HIGH if is_proof else Confidence.MEDIUM
+
+
+def _blame_for_reference(change: TemplateChange, missing: Reference) -> Confidence | None:
+    if not change.introduces(*missing):
+        return None
+    # A claim may be created, or bound, on demand.
+    return Confidence.MEDIUM if missing.kind == PERSISTENT_VOLUME_CLAIM else Confidence.HIGH
+
+
+def split_by_revision(evidence: AppEvidence) -> tuple[list[PodView], list[PodView]]:
+    """Return the active pods of the new revision, and those of earlier ones."""
+    snapshot, since = evidence.snapshot, evidence.probation.requested_since
+    current_hash = current_template_hash(snapshot)
+    new_pods: list[PodView] = []
+    old_pods: list[PodView] = []
+    for pod in snapshot.pods:
+        if is_active(pod):
+            is_new = pod.template_hash == current_hash and (
+                since is None
+                or (pod.created is not None and pod.created >= since - STATUS_WRITE_DELAY)
+            )
+            (new_pods if is_new else old_pods).append(pod)
+    return new_pods, old_pods
+
+
+def _is_soon_blamed(evidence: AppEvidence, pod: PodView, findings: Sequence[PodDiagnosis]) -> bool:
+    """Whether a pod has a problem that will be blamed on its version once it has lasted."""
+    problem = evidence.problems.get(pod.name)
+    if problem is None:
+        return False
+    early = PodDiagnosis(pod, findings[0].type, problem.message, problem.container, problem.text)
+    return _blame(evidence.probation, early) is not None
+
+
+def _is_ill(evidence: AppEvidence, pod: PodView) -> bool:
+    """Whether a pod fails, if only for a moment so far.
+
+    A pod that only starts does not, nor one that its surroundings keep from starting. Which of its
+    containers fails does not matter: what they depend on shows in the one that uses it.
+    """
+    problem = evidence.problems.get(pod.name)
+    if problem is None or problem.reason in _INNOCENT_PROBLEMS:
+        return pod.uid in evidence.diagnosed_uids
+    source = classify_fault(DiagnosisType.CRASH_LOOPING, problem.text)
+    return source.origin is not FaultOrigin.ENVIRONMENT
+
+
+def _attribute_to_surroundings(
+    evidence: AppEvidence, findings: Sequence[PodDiagnosis]
+) -> Attribution:
+    """Attribute what no version is to blame for to the environment, a node or a pod."""
+    found = _attribute_by_location(evidence, [finding.pod for finding in findings])
+    is_open, why = evidence.probation.is_open, _describe_innocence(evidence.probation, findings)
+    sources = [classify_fault(finding.type, finding.text) for finding in findings]
+    if all(map(_is_from_outside, sources)):
+        if found.cause is Cause.NODE and not is_open:
+            return found
+        is_named = all(source.origin is not FaultOrigin.UNDETERMINED for source in sources)
+        confidence = Confidence.HIGH if is_named else Confidence.LOW
+        return Attribution(Cause.ENVIRONMENT, confidence, why)
+    if is_open and why and found.confidence is Confidence.LOW:
+        return Attribution(Cause.ENVIRONMENT, Confidence.MEDIUM, why)
+    return found._replace(comparison=why)
+
+
+def _is_from_outside(source: FaultSource) -> bool:
+    """Whether a fault lies in the registry, the network, a node, a volume or a missing object."""
+    return (
+        source.origin is FaultOrigin.ENVIRONMENT or source.is_image or source.reference is not None
+    )
+
+
+def _attribute_by_location(evidence: AppEvidence, affected_pods: Sequence[PodView]) -> Attribution:
     """Attribute the diagnosis to the node or the pod, by where the healthy pods are."""
+    active_pods = [pod for pod in evidence.snapshot.pods if is_active(pod)]
     affected_uids = {pod.uid for pod in affected_pods}
     template_hashes = {pod.template_hash for pod in affected_pods}
     healthy_pods = [
-        p
-        for p in active_pods
-        if p.ready and p.uid not in affected_uids and p.template_hash in template_hashes
+        pod
+        for pod in active_pods
+        if pod.ready and pod.uid not in affected_uids and pod.template_hash in template_hashes
     ]
     affected_nodes = {pod.node for pod in affected_pods if pod.node}
     if not healthy_pods:
-        return Cause.POD if len(active_pods) == 1 else Cause.UNKNOWN, Confidence.LOW
+        return Attribution(Cause.POD if len(active_pods) == 1 else Cause.UNKNOWN, Confidence.LOW)
     other_nodes = {pod.node for pod in healthy_pods} - affected_nodes
     if len(affected_pods) > 1 and len(affected_nodes) == 1 and other_nodes:
-        return Cause.NODE, Confidence.MEDIUM
-    return Cause.POD, Confidence.MEDIUM
+        return Attribution(Cause.NODE, Confidence.MEDIUM)
+    return Attribution(Cause.POD, Confidence.MEDIUM)
+
+
+def _compare(probation: Probation, more: str) -> str:
+    """Return what the version changed, and what else was found."""
+    change = probation.change
+    differs = f"differs in: {change.describe()}" if change else "what it changed is unknown"
+    return "; ".join(part for part in (more, differs) if part)
+
+
+def _describe_control_group(ill: int, total: int) -> str:
+    if not total:
+        return "no pod of an earlier version runs beside it"
+    return f"{ill} of {total} {'pod' if total == 1 else 'pods'} of the earlier version have it, too"
+
+
+def _describe_innocence(probation: Probation, findings: Sequence[PodDiagnosis]) -> str:
+    """Return why a version on probation is not to blame; empty if nothing was compared."""
+    change = probation.change
+    if not probation.is_open or change is None:
+        return ""
+    for finding in findings:
+        source, container = classify_fault(finding.type, finding.text), finding.container
+        if source.reference is not None and not change.introduces(*source.reference):
+            return f"{source.reference} is missing, and the earlier version reads it, too"
+        if source.origin is FaultOrigin.ENVIRONMENT:
+            return "the message blames the registry, the network, the node or a volume"
+        if container and container not in change.all_containers:
+            return f"container {container} is not in the spec: it was added to the pods"
+        if container and container not in change.affected_containers:
+            return f"container {container} is the same in the earlier version"
+    return ""

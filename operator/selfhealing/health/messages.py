@@ -8,6 +8,8 @@ unknown text is cut.
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from enum import StrEnum
+from itertools import islice
 from typing import Final
 
 from selfhealing.api.linear_regex import Pattern, compile_pattern
@@ -15,26 +17,53 @@ from selfhealing.api.linear_regex import Pattern, compile_pattern
 MAX_LENGTH: Final = 120
 """The longest text of another component in a message, in characters."""
 
-_PULL_CAUSES: Final[Mapping[Pattern, str]] = {
+MAX_QUOTED: Final = 8
+"""Quoted names that are removed from a text."""
+
+
+class PullCause(StrEnum):
+    """Why an image cannot be pulled; the value is a clause for people."""
+
+    RATE_LIMITED = "the registry limits the request rate"
+    ACCESS_DENIED = "access is denied, or there is no such image"
+    NODE_STORE_BROKEN = "the node cannot unpack it"
+    NAME_NOT_RESOLVED = "the registry's name is not resolved"
+    UNREACHABLE = "the registry is out of reach"
+    CERTIFICATE_NOT_TRUSTED = "the registry's certificate is not trusted"
+    NOT_HTTPS = "the registry speaks HTTP, not HTTPS"
+    TIMEOUT = "the registry does not answer in time"
+    NO_SPACE = "no space is left on the node"
+    INVALID_NAME = "its name is not valid"
+    WRONG_PLATFORM = "there is none for the node's platform"
+    NOT_FOUND = "not found"
+    SIGNATURE_INVALID = "its signature is not valid"
+    REGISTRY_FAILS = "the registry fails"
+
+
+_PULL_CAUSES: Final[Mapping[Pattern, PullCause]] = {
     compile_pattern(pattern): cause
     for pattern, cause in {
-        r"rate limit|toomanyrequests|too many requests": "the registry limits the request rate",
-        r"denied|authorization failed|unauthorized|forbidden": (
-            "access is denied, or there is no such image"
+        r"rate limit|toomanyrequests|too many requests": PullCause.RATE_LIMITED,
+        r"denied|authorization failed|unauthorized|forbidden": PullCause.ACCESS_DENIED,
+        r"failed to extract|content digest|parent snapshot": PullCause.NODE_STORE_BROKEN,
+        r"no such host|name resolution|server misbehaving": PullCause.NAME_NOT_RESOLVED,
+        r"connection refused|no route to host|unreachable": PullCause.UNREACHABLE,
+        r"x509|certificate": PullCause.CERTIFICATE_NOT_TRUSTED,
+        r"http response to https client": PullCause.NOT_HTTPS,
+        r"timeout|timed out|deadline exceeded": PullCause.TIMEOUT,
+        r"no space left": PullCause.NO_SPACE,
+        r"invalid reference format|couldn't parse image": PullCause.INVALID_NAME,
+        r"no match for platform|no matching manifest": PullCause.WRONG_PLATFORM,
+        r"not found|manifest unknown|name unknown": PullCause.NOT_FOUND,
+        r"signature validation failed": PullCause.SIGNATURE_INVALID,
+        r"unexpected status|registry is unavailable|\beof\b|reset by peer": (
+            PullCause.REGISTRY_FAILS
         ),
-        r"no match for platform|no matching manifest": "there is none for the node's platform",
-        r"not found|manifest unknown|name unknown": "not found",
-        r"no such host|name resolution|server misbehaving": "the registry's name is not resolved",
-        r"connection refused|no route to host|unreachable": "the registry is out of reach",
-        r"x509|certificate": "the registry's certificate is not trusted",
-        r"http response to https client": "the registry speaks HTTP, not HTTPS",
-        r"timeout|timed out|deadline exceeded": "the registry does not answer in time",
-        r"no space left": "no space is left on the node",
-        r"signature validation failed": "its signature is not valid",
-        r"unexpected status|registry is unavailable|\beof\b|reset by peer": "the registry fails",
     }.items()
 }
-"""Patterns in the message of a failed pull and their causes; the first that matches counts."""
+"""Patterns in the message of a failed pull and their causes; the first that matches counts. What
+says that the registry, the network or the node is at fault comes before what says that the image
+does not exist: only the latter is blamed on a version."""
 
 _SIGNALS: Final[Mapping[int, str]] = {
     130: "SIGINT",
@@ -73,12 +102,27 @@ def shorten(text: str, limit: int = MAX_LENGTH) -> str:
 
 def pull_cause(message: str) -> str:
     """Why an image could not be pulled; empty if the message does not say."""
-    cause = _BACKOFF_PREFIX.sub("", message)
-    lowered = _QUOTED.sub("", cause).lower()
-    for pattern, meaning in _PULL_CAUSES.items():
-        if pattern.search(lowered):
-            return meaning
-    return shorten(cause.rpartition(": ")[2])
+    known = classify_pull(message)
+    return known or shorten(_BACKOFF_PREFIX.sub("", message).rpartition(": ")[2])
+
+
+def classify_pull(message: str) -> PullCause | None:
+    """Return the known cause of a failed pull; None if the message names none."""
+    lowered = strip_quoted(_BACKOFF_PREFIX.sub("", message)).lower()
+    return next((cause for pattern, cause in _PULL_CAUSES.items() if pattern.search(lowered)), None)
+
+
+def strip_quoted(text: str) -> str:
+    """Remove what is quoted in a text, also where it is repeated without quotes.
+
+    The names of images, files and commands may contain the text of an error.
+    """
+    rest = _QUOTED.sub("", text)
+    for match in islice(_QUOTED.finditer(text), MAX_QUOTED):
+        name = match[0].strip('"')
+        if not name.isalnum():
+            rest = rest.replace(name, "") if name else rest
+    return rest
 
 
 def start_cause(message: str) -> str:

@@ -328,6 +328,19 @@ class Client:
         path = resource.path(body["metadata"]["namespace"] if resource.namespaced else None)
         return await self._request_json("create", resource, path, body=body)
 
+    async def try_create_pod(self, body: Json) -> None:
+        """Have a pod admitted and validated like one that is created, without creating it.
+
+        It is the only way in which the operator creates pods, and an admission policy refuses it
+        any other.
+
+        Raises:
+            ApiError: the pod would be refused, or nobody can tell.
+        """
+        path = PODS.path(body["metadata"]["namespace"])
+        query = {"dryRun": "All"}
+        await self._request_json("create", PODS, path, body=body, query=query)
+
     async def replace(self, resource: Resource, body: Json) -> Json:
         """Replace an object.
 

@@ -93,12 +93,13 @@ PODS: Final = _resource(
     "v1",
     "Pod",
     "pods",
-    "get list watch patch delete",
+    "get list watch patch delete create",
     eviction="create",
     resize="patch",
     log="get",
 )
-"""Pods are never created. Remediations evict them, raise their memory limit, isolate them by label,
+"""Pods are created in dry runs only, before a rollback (docs/adr/0024-dry-runs.md). Remediations
+evict them, raise their memory limit, isolate them by label,
 and delete them if their node is lost."""
 REPLICA_SETS: Final = _resource("apps", "v1", "ReplicaSet", "replicasets", "get list watch")
 """The link between a pod and its Deployment, by which a pod is proved to be the app's."""

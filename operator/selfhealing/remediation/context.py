@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from selfhealing.api.healing_status import BlockedReason
 from selfhealing.api.spec import SelfHealingAppSpec
@@ -13,9 +13,11 @@ from selfhealing.health.app_diagnosis import AppDiagnosis, diagnose_app
 from selfhealing.health.assessment import HealthAssessment
 from selfhealing.health.attribution import Probation
 from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.experiments import NO_EXPERIMENTS, Experiments
 from selfhealing.health.memory_trend import SamplesByPod, find_memory_warnings
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import current_template_hash
+from selfhealing.health.template_change import TemplateChange, compare_templates
 from selfhealing.health.termination_causes import TerminationCauses
 from selfhealing.remediation.findings import Finding
 from selfhealing.remediation.reconcile_input import ReconcileInput
@@ -49,6 +51,13 @@ class ExternalState:
         isolated_pod_delete_pending: the isolated pod has expired, but is not deleted yet.
         evidence_keys: the keys of the actions' evidence in the ConfigMap, by the action's id.
         memory_usage: the last memory measurements of the pods, by the pod's UID.
+        stable_template: the saved pod template of the stable revision, if it is not the desired one
+            and can be read.
+        experiments: what a dry run and the nodes say of that template and of the desired one.
+        experiments_done: whether a rollback was looked into: without it the two fields around say
+            nothing.
+        rollback_obstacle: why a pod of the stable revision would not start now; empty if nothing is
+            in its way.
         foreign_uids: the UIDs of the pods of the record that turned out not to be the app's.
         findings: what was found, beside the record, that is not the app's.
     """
@@ -61,6 +70,10 @@ class ExternalState:
     isolated_pod_delete_pending: bool = False
     evidence_keys: Mapping[int, str] = field(default_factory=dict)
     memory_usage: SamplesByPod = field(default_factory=dict)
+    stable_template: Mapping[str, Any] | None = None
+    experiments: Experiments = NO_EXPERIMENTS
+    experiments_done: bool = False
+    rollback_obstacle: str = ""
     foreign_uids: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
 
@@ -135,7 +148,7 @@ def build_context(
     """Build the context of an app that is a Deployment."""
     snapshot, assessment = health_input.snapshot, health_input.assessment
     spec, policy = inputs.spec, inputs.policy
-    probation = _build_probation(inputs, health_input, deadlines.now)
+    probation = _build_probation(inputs, health_input, external, deadlines.now)
     diagnoses = diagnose_app(
         snapshot, assessment, health_input.causes, deadlines, policy.thresholds, probation
     )
@@ -173,7 +186,9 @@ def build_context(
     )
 
 
-def _build_probation(inputs: ReconcileInput, health_input: HealthInput, now: datetime) -> Probation:
+def _build_probation(
+    inputs: ReconcileInput, health_input: HealthInput, external: ExternalState, now: datetime
+) -> Probation:
     """Whether the desired revision runs, and has not been healthy for long enough to be stable.
 
     Until the Deployment controller has observed a change, the current pods belong to the previous
@@ -188,15 +203,27 @@ def _build_probation(inputs: ReconcileInput, health_input: HealthInput, now: dat
     record, rollout = inputs.record, health_input.assessment.rollout
     since = record.desired_since if record.desired_revision == inputs.revision else now
     is_unproven = inputs.revision not in {record.stable_revision, record.failed_revision}
+    has_stable_revision = record.stable_revision is not None
     return Probation(
         is_open=is_unproven
         and rollout is not None
         and rollout.is_observed
         and _has_consistent_pod_count(health_input.snapshot),
         requested_since=None if health_input.is_in_sync else since,
-        is_image_unchanged=record.stable_image == inputs.spec.image,
-        has_stable_revision=record.stable_revision is not None,
+        has_stable_revision=has_stable_revision,
+        change=_compare_with_stable(inputs, external) if is_unproven else None,
+        experiments=external.experiments,
     )
+
+
+def _compare_with_stable(inputs: ReconcileInput, external: ExternalState) -> TemplateChange | None:
+    """Return what the desired revision changed; None if the stable template is not known."""
+    if external.stable_template is None and inputs.record.stable_revision is not None:
+        return None
+    try:
+        return compare_templates(external.stable_template, inputs.pod_template)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None  # a field of the wrong type: the API server takes no such template
 
 
 def _uses_recreate_strategy(spec: SelfHealingAppSpec) -> bool:

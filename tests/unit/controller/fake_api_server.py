@@ -28,6 +28,9 @@ from tests.unit import builders
 
 Json = dict[str, Any]
 
+READS = {"get", "list", "log", "dry-run"}
+"""The verbs of requests that change nothing."""
+
 APP_SPEC: Json = {"image": builders.IMAGE, "port": 5000}
 
 
@@ -67,9 +70,7 @@ class FakeApiServer:
 
     def write_requests(self) -> list[str]:
         """What was asked but for reads."""
-        return [
-            request for request in self.requests if request.split()[0] not in {"get", "list", "log"}
-        ]
+        return [request for request in self.requests if request.split()[0] not in READS]
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """Answer as Client.get does."""
@@ -106,6 +107,10 @@ class FakeApiServer:
         body = {**body, "metadata": {**body["metadata"], "uid": f"uid-of-{name}"}}
         self.put_object(body)
         return body
+
+    async def try_create_pod(self, body: Json) -> None:
+        """Answer as Client.try_create_pod does; the request names the image."""
+        self._record_request("dry-run", body["kind"], body["spec"]["containers"][0]["image"])
 
     async def merge_patch(
         self, resource: Resource, namespace: str, name: str, patch: Json, subresource: str = ""

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from selfhealing.cache.views import NodeCount
+from selfhealing.controller import node_health
 from selfhealing.controller.node_health import CACHE_TTL, FORBIDDEN_CACHE_TTL, NodeHealth
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ForbiddenError, UnavailableError
@@ -72,6 +73,32 @@ async def test_nobody_asks(cluster: FakeApiServer, census: NodeHealth) -> None:
     await asyncio.sleep(60)
 
     assert [] == cluster.request_times
+    assert COUNT == await census.count_nodes()
+
+
+async def test_what_the_nodes_offer(cluster: FakeApiServer, census: NodeHealth) -> None:
+    """It is in the same list as the count."""
+    cluster.nodes[0]["status"]["allocatable"] = {"cpu": "4"}
+    nodes = await census.list_nodes()
+
+    assert ["node-1", "node-2", "node-3", "node-4"] == [node.name for node in nodes]
+    assert {"cpu": "4"} == nodes[0].allocatable
+    assert COUNT == await census.count_nodes()
+    assert [0] == cluster.request_times
+
+    cluster.error = FORBIDDEN
+    await asyncio.sleep(CACHE_TTL)
+
+    assert () == await census.list_nodes()
+
+
+async def test_more_nodes_than_kubernetes_supports(
+    census: NodeHealth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are counted, and nothing else is remembered."""
+    monkeypatch.setattr(node_health, "MAX_NODES", 3)
+
+    assert () == await census.list_nodes()
     assert COUNT == await census.count_nodes()
 
 

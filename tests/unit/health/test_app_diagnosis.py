@@ -3,6 +3,7 @@
 import pytest
 
 from selfhealing.api.spec import parse_spec
+from selfhealing.api.status import RestartsStatus
 from selfhealing.health.app_diagnosis import AppDiagnosis, diagnose_app
 from selfhealing.health.assessment import assess_health
 from selfhealing.health.attribution import Cause, Confidence, Probation
@@ -10,6 +11,7 @@ from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.health.termination_causes import TerminationCauses
 from selfhealing.remediation.policy import build_policy
+from selfhealing.status.restarts import collect_termination_causes
 from tests.unit.builders import (
     at,
     crash_loop,
@@ -17,6 +19,7 @@ from tests.unit.builders import (
     evicted_pod,
     hpa,
     pod,
+    probe_kill_event,
     progressing_condition,
     replica_failure_condition,
     running,
@@ -70,9 +73,10 @@ def test_nothing() -> None:
 def test_pods_with_the_same_problem_share_one_diagnosis() -> None:
     """The message names the first pod and the number of the others."""
     looping = [pod(f"web-abc-{n}", crash_loop(4, termination())) for n in (1, 2, 3)]
-    (diagnosis,) = diagnose_objects(deployment(3), *looping)
+    first_version = Probation(is_open=True)
+    (diagnosis,) = diagnose_objects(deployment(3), *looping, probation=first_version)
 
-    assert (DiagnosisType.CRASH_LOOPING, Cause.UNKNOWN, Confidence.LOW) == (
+    assert (DiagnosisType.CRASH_LOOPING, Cause.NEW_VERSION, Confidence.LOW) == (
         diagnosis.type,
         diagnosis.cause,
         diagnosis.confidence,
@@ -96,7 +100,7 @@ def test_the_most_severe_comes_first() -> None:
 
 
 def test_old_and_new_pods_with_the_same_problem() -> None:
-    """Pods of two revisions share a diagnosis, whose cause is not the new revision."""
+    """Pods of two revisions share a diagnosis, whose cause is what both depend on."""
     (diagnosis,) = diagnose_objects(
         deployment(2, conditions=[progressing_condition("ReplicaSetUpdated", "def")]),
         pod("web-abc-1", crash_loop(4, termination())),
@@ -104,7 +108,7 @@ def test_old_and_new_pods_with_the_same_problem() -> None:
         probation=Probation(is_open=True),
     )
 
-    assert (2, Cause.UNKNOWN) == (len(diagnosis.pods), diagnosis.cause)
+    assert (2, Cause.ENVIRONMENT) == (len(diagnosis.pods), diagnosis.cause)
 
 
 class TestDependency:
@@ -121,7 +125,7 @@ class TestDependency:
                 [unready_pod("web-abc-1"), unready_pod("web-abc-2", 561)],
                 DiagnosisType.NOT_READY_TOO_LONG,
             ),
-            ([unready_pod("web-abc-1")], DiagnosisType.NOT_READY_TOO_LONG),
+            ([unready_pod("web-abc-1")], DiagnosisType.DEPENDENCY_DOWN),
             (
                 [unready_pod("web-abc-1"), unready_pod("web-abc-2"), pod("web-abc-3", running())],
                 DiagnosisType.NOT_READY_TOO_LONG,
@@ -132,7 +136,7 @@ class TestDependency:
             ),
             (
                 [unready_pod("web-abc-1", 0), unready_pod("web-abc-2", 0)],
-                DiagnosisType.NOT_READY_TOO_LONG,
+                DiagnosisType.DEPENDENCY_DOWN,
             ),
             (
                 [unready_pod("web-abc-1", 501, started=501), unready_pod("web-abc-2")],
@@ -150,15 +154,15 @@ class TestDependency:
         ],
     )
     def test_all_at_once(self, pods: list[Json], expected: DiagnosisType) -> None:
-        """It takes all active pods, at least two, that were ready before."""
+        """It takes all active pods of a proved version, unless it took them one by one."""
         assert [expected] == diagnosis_types(deployment(len(pods)), *pods)
 
     def test_the_time_is_unknown(self) -> None:
-        """Without a time it is not known that all pods became not ready at once."""
+        """The version is proved, and no pod of it is ready: that is enough."""
         timeless = unready_pod("web-abc-1")
         del timeless["status"]["conditions"][1]["lastTransitionTime"]
 
-        assert [DiagnosisType.NOT_READY_TOO_LONG] == diagnosis_types(
+        assert [DiagnosisType.DEPENDENCY_DOWN] == diagnosis_types(
             deployment(2), timeless, unready_pod("web-abc-2")
         )
 
@@ -188,6 +192,31 @@ class TestDependency:
             == diagnosis.message
         )
 
+    def test_kills_by_a_probe_keep_their_name(self) -> None:
+        """The probe may be at fault, too; no pod is replaced all the same."""
+        killed = pod("web-abc-2", crash_loop(4, termination(137)))
+        snapshot = build_snapshot(
+            deployment(2),
+            pod("web-abc-1", crash_loop(4, termination())),
+            killed,
+            probe_kill_event("web-abc-2", 10),
+        )
+        causes, deadlines = collect_termination_causes(RestartsStatus(), snapshot), at(1000)
+        thresholds = build_policy(parse_spec({"image": "web:v1"})).thresholds
+        found = diagnose_app(
+            snapshot,
+            assess_health(snapshot, causes, Deadlines(deadlines)),
+            causes,
+            Deadlines(deadlines),
+            thresholds,
+            Probation(is_open=False),
+        )
+
+        assert [
+            (DiagnosisType.LIVENESS_KILLED, Cause.ENVIRONMENT),
+            (DiagnosisType.DEPENDENCY_DOWN, Cause.ENVIRONMENT),
+        ] == [(each.type, each.cause) for each in found]
+
     def test_the_new_revision_is_not_the_cause(self) -> None:
         """All its pods were ready before, so there is no rollback."""
         (diagnosis,) = diagnose_objects(
@@ -206,7 +235,7 @@ class TestRollout:
     @pytest.mark.parametrize(
         ("conditions", "trial", "expected"),
         [
-            ([STALLED], True, [(DiagnosisType.ROLLOUT_STALLED, Cause.NEW_VERSION)]),
+            ([STALLED], True, [(DiagnosisType.ROLLOUT_STALLED, Cause.UNKNOWN)]),
             ([STALLED], False, [(DiagnosisType.ROLLOUT_STALLED, Cause.UNKNOWN)]),
             (
                 [STALLED, QUOTA],

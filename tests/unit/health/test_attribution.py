@@ -1,9 +1,19 @@
-"""The cause of a diagnosis, in scenarios that an engineer on call meets."""
+"""The cause of a diagnosis: what the pods of a revision show, and where they run.
+
+Whose fault it is in a whole situation is in test_attribution_situations.py.
+"""
 
 import pytest
 
-from selfhealing.health.attribution import Cause, Confidence, Probation, attribute_cause
-from selfhealing.health.pod_diagnosis import DiagnosisType
+from selfhealing.health.attribution import (
+    AppEvidence,
+    Cause,
+    Confidence,
+    Probation,
+    attribute_cause,
+)
+from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis
+from selfhealing.health.template_change import TemplateChange, compare_templates
 from tests.unit.builders import (
     at,
     crash_loop,
@@ -18,8 +28,17 @@ from tests.unit.snapshots import Json, build_snapshot
 PROGRESSING_DEPLOYMENT = deployment(
     2, conditions=[progressing_condition("ReplicaSetUpdated", "def")]
 )
-FAILED_POD = pod("web-def-9", phase="Failed")
-ON_PROBATION = Probation(is_open=True)
+
+
+def build_change() -> TemplateChange:
+    """Another image of the app's container."""
+    good, new = (
+        {"spec": {"containers": [{"name": "app", "image": image}]}} for image in ("v1", "v2")
+    )
+    return compare_templates(good, new)
+
+
+ON_PROBATION = Probation(is_open=True, change=build_change())
 PROBATION_OVER = Probation(is_open=False)
 
 
@@ -37,67 +56,44 @@ def attribute(
     *pods: Json,
     probation: Probation = PROBATION_OVER,
     diagnosis_type: DiagnosisType = DiagnosisType.CRASH_LOOPING,
+    text: str = "",
 ) -> tuple[Cause, Confidence]:
     """The cause of the diagnosis of all unready pods; the current revision is def."""
     snapshot = build_snapshot(PROGRESSING_DEPLOYMENT, *pods)
-    failing_pods = [view for view in snapshot.pods if not view.ready and view.phase != "Failed"]
-    return attribute_cause(snapshot, diagnosis_type, failing_pods, probation)
+    findings = [
+        PodDiagnosis(view, diagnosis_type, "fails", "app", text)
+        for view in snapshot.pods
+        if not view.ready and view.phase != "Failed"
+    ]
+    uids = frozenset(finding.pod.uid for finding in findings)
+    evidence = AppEvidence(snapshot, probation, {}, uids)
+    return attribute_cause(evidence, diagnosis_type, findings)[:2]
 
 
 class TestNewRevision:
     """A revision on probation."""
-
-    @pytest.mark.parametrize(
-        ("pods", "expected"),
-        [
-            (
-                [ready_pod("web-abc-1"), crashing_pod("web-def-1")],
-                (Cause.NEW_VERSION, Confidence.HIGH),
-            ),
-            (
-                [crashing_pod("web-def-1"), crashing_pod("web-def-2")],
-                (Cause.NEW_VERSION, Confidence.MEDIUM),
-            ),
-            ([crashing_pod("web-def-1")], (Cause.NEW_VERSION, Confidence.MEDIUM)),
-            (
-                [crashing_pod("web-def-1"), ready_pod("web-def-2")],
-                (Cause.NEW_VERSION, Confidence.MEDIUM),
-            ),
-            (
-                [crashing_pod("web-def-1"), ready_pod("web-def-2"), ready_pod("web-def-3")],
-                (Cause.POD, Confidence.MEDIUM),
-            ),
-            (
-                [crashing_pod("web-abc-1"), crashing_pod("web-def-1")],
-                (Cause.UNKNOWN, Confidence.LOW),
-            ),
-            ([crashing_pod("web-abc-1"), ready_pod("web-def-1")], (Cause.UNKNOWN, Confidence.LOW)),
-            ([crashing_pod("web-abc-1"), ready_pod("web-abc-2")], (Cause.POD, Confidence.MEDIUM)),
-            ([FAILED_POD, crashing_pod("web-def-1")], (Cause.NEW_VERSION, Confidence.MEDIUM)),
-        ],
-        ids=[
-            "the old one is well",
-            "nothing is left to compare with",
-            "a single pod",
-            "half of it",
-            "less than half of it",
-            "the old one has it too",
-            "only the old one has it",
-            "one of the old one has it",
-            "pods that will not run again do not count",
-        ],
-    )
-    def test_compared_with_the_old_one(
-        self, pods: list[Json], expected: tuple[Cause, Confidence]
-    ) -> None:
-        """The new revision is the cause if only its pods are affected."""
-        assert expected == attribute(*pods, probation=ON_PROBATION)
 
     def test_a_stable_revision(self) -> None:
         """After the probation the revision is not the cause."""
         assert (Cause.UNKNOWN, Confidence.LOW) == attribute(
             crashing_pod("web-def-1"), ready_pod("web-abc-1")
         )
+
+    def test_pods_that_will_not_run_again(self) -> None:
+        """They do not count."""
+        failed = pod("web-def-9", phase="Failed")
+
+        assert (Cause.NEW_VERSION, Confidence.MEDIUM) == attribute(
+            failed, crashing_pod("web-def-1"), probation=ON_PROBATION
+        )
+
+    def test_only_old_pods_are_affected(self) -> None:
+        """The new version is not blamed for them."""
+        for pods in (
+            [crashing_pod("web-abc-1"), ready_pod("web-def-1")],
+            [crashing_pod("web-abc-1"), ready_pod("web-abc-2")],
+        ):
+            assert Cause.NEW_VERSION is not attribute(*pods, probation=ON_PROBATION)[0]
 
     @pytest.mark.parametrize(
         ("created", "cause"),
@@ -109,36 +105,37 @@ class TestNewRevision:
         The status with desiredSince is written some seconds after the first pod is created.
         """
         crashing = pod("web-def-1", crash_loop(5, termination()), created=created)
+        probation = Probation(is_open=True, requested_since=at(300), change=build_change())
 
-        assert (
-            cause
-            is attribute(crashing, probation=Probation(is_open=True, requested_since=at(300)))[0]
+        assert cause is attribute(crashing, probation=probation)[0]
+
+    def test_what_it_changed_is_unknown(self) -> None:
+        """The template of the stable revision is gone: nothing is certain, not even likely."""
+        unknown = Probation(is_open=True)
+        pull = DiagnosisType.IMAGE_PULL_FAILING
+
+        assert (Cause.NEW_VERSION, Confidence.LOW) == attribute(
+            crashing_pod("web-def-1"), ready_pod("web-abc-1"), probation=unknown
+        )
+        assert (Cause.ENVIRONMENT, Confidence.HIGH) == attribute(
+            crashing_pod("web-def-1"), probation=unknown, diagnosis_type=pull, text="not found"
         )
 
-    def test_an_image_that_could_be_pulled_before(self) -> None:
-        """The cause is the registry or a Secret: the stable revision has the same image."""
-        image_unchanged = Probation(is_open=True, is_image_unchanged=True)
-        diagnosis_type = DiagnosisType.IMAGE_PULL_FAILING
+    def test_the_good_version_is_ill_and_an_image_is_missing(self) -> None:
+        """It is the version all the same; whether the good one is better is less certain."""
+        pull = DiagnosisType.IMAGE_PULL_FAILING
 
-        assert (Cause.ENVIRONMENT, Confidence.MEDIUM) == attribute(
-            ready_pod("web-abc-1"),
+        assert (Cause.NEW_VERSION, Confidence.MEDIUM) == attribute(
+            crashing_pod("web-abc-1"),
             crashing_pod("web-def-1"),
-            probation=image_unchanged,
-            diagnosis_type=diagnosis_type,
-        )
-        assert (
-            Cause.NEW_VERSION
-            is attribute(
-                crashing_pod("web-def-1"), probation=ON_PROBATION, diagnosis_type=diagnosis_type
-            )[0]
-        )
-        assert (
-            Cause.NEW_VERSION is attribute(crashing_pod("web-def-1"), probation=image_unchanged)[0]
+            probation=ON_PROBATION,
+            diagnosis_type=pull,
+            text="not found",
         )
 
     def test_a_new_revision_that_can_be_ready(self) -> None:
         """If only one of two pods hangs, the revision can become ready."""
-        diagnosis_type = DiagnosisType.NOT_READY_TOO_LONG
+        hung = DiagnosisType.NOT_READY_TOO_LONG
 
         assert (
             Cause.POD
@@ -146,7 +143,7 @@ class TestNewRevision:
                 crashing_pod("web-def-1"),
                 ready_pod("web-def-2"),
                 probation=ON_PROBATION,
-                diagnosis_type=diagnosis_type,
+                diagnosis_type=hung,
             )[0]
         )
         assert (
@@ -155,7 +152,7 @@ class TestNewRevision:
                 crashing_pod("web-def-1"),
                 crashing_pod("web-def-2"),
                 probation=ON_PROBATION,
-                diagnosis_type=diagnosis_type,
+                diagnosis_type=hung,
             )[0]
         )
 
@@ -218,14 +215,25 @@ class TestPlaces:
         """Only pods of the same revision show whether another pod would be healthy."""
         assert expected == attribute(*pods)
 
-    def test_unschedulable(self) -> None:
-        """The cause is the environment: a new node would help any revision."""
-        diagnosis_type, alone = DiagnosisType.UNSCHEDULABLE, crashing_pod("web-def-1", "")
+    def test_a_node_from_which_images_cannot_be_pulled(self) -> None:
+        """A proved version runs elsewhere; on probation it is only waited."""
+        pods = [
+            crashing_pod("web-def-1"),
+            crashing_pod("web-def-2"),
+            ready_pod("web-def-3", "node-2"),
+        ]
+        pull, text = DiagnosisType.IMAGE_PULL_FAILING, "dial tcp: i/o timeout"
 
-        for probation in (ON_PROBATION, PROBATION_OVER):
-            assert (Cause.ENVIRONMENT, Confidence.HIGH) == attribute(
-                alone, probation=probation, diagnosis_type=diagnosis_type
-            )
+        assert (Cause.NODE, Confidence.MEDIUM) == attribute(*pods, diagnosis_type=pull, text=text)
+        assert (Cause.ENVIRONMENT, Confidence.HIGH) == attribute(
+            *pods, diagnosis_type=pull, text=text, probation=ON_PROBATION
+        )
+
+    def test_unschedulable(self) -> None:
+        """The cause is the environment: a new node would help a proved revision."""
+        assert (Cause.ENVIRONMENT, Confidence.HIGH) == attribute(
+            crashing_pod("web-def-1", ""), diagnosis_type=DiagnosisType.UNSCHEDULABLE
+        )
 
     @pytest.mark.parametrize("trial", [ON_PROBATION, PROBATION_OVER])
     def test_what_no_revision_can_cause(self, trial: Probation) -> None:

@@ -60,6 +60,16 @@ def client(server: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> Client:
     return client
 
 
+async def test_a_pod_is_created_in_a_dry_run_only(server: FakeTransport, client: Client) -> None:
+    """Nothing is stored, and no quota is used."""
+    body = {"kind": "Pod", "metadata": {"namespace": "shop", "generateName": "web-"}}
+    async with client:
+        await client.try_create_pod(body)
+
+    url = "http://server.invalid/api/v1/namespaces/shop/pods?dryRun=All"
+    assert [("POST", url, "application/json", body)] == server.requests
+
+
 class TestEviction:
     """The eviction of a pod."""
 

@@ -113,7 +113,7 @@ def test_a_subresource_is_allowed_on_its_own() -> None:
 
 
 def test_the_operator_asks_for_little() -> None:
-    """No wildcard, no creation of pods, no write to Secrets, apps or cluster-scoped kinds."""
+    """No wildcard, pods only in a dry run, no write to Secrets, apps or cluster-scoped kinds."""
     writing = {"create", "update", "patch", "delete", "deletecollection"}
 
     assert not any(
@@ -121,7 +121,7 @@ def test_the_operator_asks_for_little() -> None:
     )
     assert "secrets" not in {resource.plural for resource in BASE_RESOURCES}
     assert all(not writing & resource.verbs for resource in (APPS, EVENTS, *CLUSTER_SCOPED))
-    assert {"patch", "delete"} == writing & PODS.verbs
+    assert {"create", "patch", "delete"} == writing & PODS.verbs
     assert {"status": {"patch"}, "finalizers": {"update"}} == dict(APPS.subresources)
     assert {"eviction": {"create"}, "resize": {"patch"}, "log": {"get"}} == PODS.subresources
     assert not any(
@@ -214,6 +214,11 @@ POD_METHODS: dict[str, tuple[str, str, Callable[[Client], Coroutine[Any, Any, ob
         ),
     ),
     "evict_pod": ("create", "eviction", lambda client: client.evict_pod("shop", "web-1", "uid", 1)),
+    "try_create_pod": (
+        "create",
+        "",
+        lambda client: client.try_create_pod({"metadata": {"namespace": "shop"}}),
+    ),
     "resize_pod": ("patch", "resize", lambda client: client.resize_pod("shop", "web-1", {})),
 }
 """The methods for pods only, with verb and subresource of each."""

@@ -276,6 +276,11 @@ class SimCluster:
             metrics=(),
         )
 
+    def _waiting_message(self, pod: SimPod) -> str:
+        """What the kubelet says: of a fault of the image another thing than of one of a node."""
+        is_of_image = not pod.own_fault and self.image_faults.get(pod.template.image) == pod.fault
+        return (_IMAGE_MESSAGES if is_of_image else _NODE_MESSAGES).get(pod.fault, "")
+
     def _view_pod(self, pod: SimPod) -> PodView:
         return PodView(
             uid=pod.uid,
@@ -304,7 +309,7 @@ class SimCluster:
             memory_limit=pod.memory,
             applied_memory_limit=pod.memory,
             has_persistent_volumes=False,
-            containers=(_view_container(pod),),
+            containers=(_view_container(pod, self._waiting_message(pod)),),
         )
 
 
@@ -317,7 +322,17 @@ _WAITING_REASONS: Final = {
 }
 
 
-def _view_container(pod: SimPod) -> ContainerView:
+_IMAGE_MESSAGES: Final = {
+    "pull": "failed to resolve reference: not found",
+    "config": "container has runAsNonRoot and image will run as root",
+}
+_NODE_MESSAGES: Final = {
+    "pull": "failed to resolve reference: dial tcp: i/o timeout",
+    "config": "failed to sync configmap cache: timed out waiting for the condition",
+}
+
+
+def _view_container(pod: SimPod, waiting_message: str) -> ContainerView:
     waiting_reason = _WAITING_REASONS.get(pod.fault, "")
     is_crash_looping = waiting_reason == "CrashLoopBackOff"
     began, ended = (
@@ -333,7 +348,7 @@ def _view_container(pod: SimPod) -> ContainerView:
         ready=not pod.fault,
         restarts=5 if is_crash_looping else 0,
         waiting_reason=waiting_reason,
-        waiting_message="",
+        waiting_message=waiting_message,
         running_since=None if waiting_reason else began,
         starting=False,
         terminated=None,

@@ -24,6 +24,7 @@ from selfhealing.controller import reconcile_order
 from selfhealing.controller.evaluate import Evaluation, evaluate
 from selfhealing.controller.reconcile_order import (
     CollectedEvidence,
+    RollbackPreview,
     StableTemplate,
     run_reconcile,
 )
@@ -200,7 +201,10 @@ class _SimReconcile:
     async def load_stable_template(self, _: AppView, inputs: ReconcileInput) -> StableTemplate:
         """Load what was saved."""
         template = self._operator.stored_templates.get(str(inputs.record.stable_revision))
-        return StableTemplate(None if template is None else {"template": template})
+        if template is None:
+            return StableTemplate()
+        rendered = build_pod_template(builders.APP, _parse_spec(template.image, b"{}"))
+        return StableTemplate({**rendered, "template": template})
 
     async def collect_evidence(
         self, _: AppSnapshot, __: ReconcileInput, ___: Json | None, ____: datetime
@@ -223,6 +227,12 @@ class _SimReconcile:
             blocked_reason=self._operator.blocked_reason,
             too_many_nodes_lost=self._operator.too_many_nodes_lost,
         )
+
+    async def preview_rollback(
+        self, _: AppSnapshot, __: ReconcileInput, ___: Json
+    ) -> RollbackPreview:
+        """Nothing is tried."""
+        return RollbackPreview()
 
     def update_breaker(
         self, key: AppKey, record: HealingStatus | None, *, has_pod_problem: bool

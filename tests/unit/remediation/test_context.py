@@ -8,7 +8,7 @@ from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.spec import parse_spec
 from selfhealing.api.status import SelfHealingAppStatus
 from selfhealing.health.assessment import assess_health
-from selfhealing.health.attribution import Cause
+from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.health.termination_causes import TerminationCauses
@@ -19,6 +19,7 @@ from selfhealing.remediation.context import (
     build_context,
 )
 from selfhealing.remediation.reconcile_input import build_reconcile_input
+from selfhealing.render.pod import build_pod_template
 from tests.unit.builders import (
     app,
     at,
@@ -31,6 +32,7 @@ from tests.unit.builders import (
     progressing_condition,
     running,
     termination,
+    waiting,
 )
 from tests.unit.snapshots import Json, build_snapshot, revision_of_spec
 
@@ -44,6 +46,7 @@ def make_context(
     record: HealingStatus | None = None,
     now: float = 1000,
     rollout: Json | None = None,
+    external: ExternalState | None = None,
     **meta: Any,  # noqa: ANN401 - metadata
 ) -> RemediationContext:
     """The context of an app with this record."""
@@ -55,7 +58,7 @@ def make_context(
     return build_context(
         build_reconcile_input(snapshot, parse_spec(spec_json), at(now)),
         HealthInput(snapshot, assessment, causes),
-        ExternalState(),
+        external or ExternalState(),
         deadlines,
     )
 
@@ -167,14 +170,14 @@ class TestProbation:
             ({"desired_revision": REVISION, "desired_since": at(0)}, Cause.NEW_VERSION),
             ({"desired_revision": REVISION, "desired_since": at(500)}, Cause.POD),
             ({"desired_revision": "other", "desired_since": at(0)}, Cause.POD),
-            ({"desired_revision": REVISION, "stable_revision": REVISION}, Cause.POD),
+            ({"desired_revision": REVISION, "stable_revision": REVISION}, Cause.ENVIRONMENT),
             (
                 {
                     "desired_revision": REVISION,
                     "failed_revision": REVISION,
                     "stable_revision": "other",
                 },
-                Cause.POD,
+                Cause.ENVIRONMENT,
             ),
         ],
         ids=[
@@ -201,19 +204,31 @@ class TestProbation:
         ("image", "cause"), [("web:v1", Cause.ENVIRONMENT), ("web:v0", Cause.NEW_VERSION)]
     )
     def test_the_same_image(self, image: str, cause: Cause) -> None:
-        """The stable revision has the same image."""
-        status = {"name": "app", "ready": False, "state": {"waiting": {"reason": "ErrImagePull"}}}
+        """The template of the stable revision has the same image."""
+        assert (cause, Confidence.HIGH) == self.find_pull_cause({**SPEC, "image": image})
+
+    def test_a_template_that_cannot_be_compared(self) -> None:
+        """It is not known, or somebody else has written it: nothing is certain."""
+        assert (Cause.ENVIRONMENT, Confidence.HIGH) == self.find_pull_cause(None)
+        assert (Cause.ENVIRONMENT, Confidence.HIGH) == self.find_pull_cause({}, spec="?")
+
+    def find_pull_cause(self, stable: Json | None, **broken: Any) -> tuple[Cause, Confidence]:  # noqa: ANN401 - JSON
+        """The cause of an image that does not exist, beside a stable revision of this spec."""
+        template = broken or (stable and build_pod_template("web", parse_spec(stable)))
         record = HealingStatus(
             mode="Auto",
             budget_left=3,
             desired_revision=REVISION,
             desired_since=at(0),
             stable_revision="good",
-            stable_image=image,
         )
-        found = make_context(deployment(1), pod("web-abc-1", status), record=record)
-
-        assert [cause] == [diagnosis.cause for diagnosis in found.diagnoses]
+        (found,) = make_context(
+            deployment(1),
+            pod("web-abc-1", waiting("ErrImagePull", "manifest unknown")),
+            record=record,
+            external=ExternalState(stable_template=template),
+        ).diagnoses
+        return found.cause, found.confidence
 
 
 def test_somebody_has_paused_the_deployment() -> None:

@@ -1,0 +1,669 @@
+"""Whose fault it is, in situations that an engineer on call meets: raw objects, the whole core.
+
+The good version is abc and v1, the new one def and v2. Unless a test says otherwise, the good pods
+serve, and the new one differs in its image only.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, strategies as st
+
+from selfhealing.api.names import ANNOTATION_CONFIG_HASH
+from selfhealing.api.spec import parse_spec
+from selfhealing.health.app_diagnosis import AppDiagnosis, diagnose_app
+from selfhealing.health.assessment import assess_health
+from selfhealing.health.attribution import Cause, Confidence, Probation
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.experiments import NO_EXPERIMENTS, DryRun, Experiments, NodeFit
+from selfhealing.health.pod_diagnosis import DiagnosisType
+from selfhealing.health.template_change import compare_templates
+from selfhealing.health.termination_causes import TerminationCauses
+from selfhealing.remediation.policy import build_policy
+from tests.unit.builders import (
+    at,
+    crash_loop,
+    deployment,
+    pod,
+    progressing_condition,
+    replica_failure_condition,
+    running,
+    terminated,
+    termination,
+    unschedulable_condition,
+    waiting,
+)
+from tests.unit.snapshots import build_snapshot
+
+Json = dict[str, Any]
+Verdict = tuple[DiagnosisType, Cause, Confidence]
+
+NOW: Final = 1000.0
+UNDER_WAY: Final = progressing_condition("ReplicaSetUpdated", "def")
+STALLED: Final = progressing_condition("ProgressDeadlineExceeded", "def", status="False")
+
+RESOLVE: Final = (
+    'failed to pull and unpack image "docker.io/acme/web:v2": failed to resolve reference '
+    '"docker.io/acme/web:v2": '
+)
+SHIM: Final = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
+    "runc create failed: unable to start container process: error during container init: "
+)
+
+
+def build_template(image: str = "web:v1", *, config_hash: str = "", **fields: Any) -> Json:  # noqa: ANN401 - JSON
+    """Return a pod template; ``fields`` are those of the app's container, or of the pod."""
+    pod_fields = {
+        name: fields.pop(name)
+        for name in ("initContainers", "volumes", "nodeSelector", "securityContext")
+        if name in fields
+    }
+    sidecars = fields.pop("sidecars", [])
+    annotations = {ANNOTATION_CONFIG_HASH: config_hash} if config_hash else {}
+    return {
+        "metadata": {"labels": {}, "annotations": annotations},
+        "spec": {
+            "containers": [{"name": "app", "image": image, **fields}, *sidecars],
+            **pod_fields,
+        },
+    }
+
+
+GOOD: Final = build_template()
+NEW: Final = build_template("web:v2")
+
+
+def diagnose(
+    *objects: Json,
+    good: Json | None = GOOD,
+    new: Json = NEW,
+    proved: bool = False,
+    experiments: Experiments = NO_EXPERIMENTS,
+    conditions: Sequence[Json] = (UNDER_WAY,),
+    now: float = NOW,
+) -> tuple[AppDiagnosis, ...]:
+    """Diagnose an app of two wanted pods."""
+    snapshot = build_snapshot(deployment(2, updated=1, conditions=conditions), *objects)
+    causes, deadlines = TerminationCauses(), Deadlines(at(now))
+    probation = Probation(
+        is_open=not proved,
+        has_stable_revision=good is not None,
+        change=compare_templates(good, new),
+        experiments=experiments,
+    )
+    thresholds = build_policy(parse_spec({"image": "web:v2"})).thresholds
+    assessment = assess_health(snapshot, causes, deadlines)
+    return diagnose_app(snapshot, assessment, causes, deadlines, thresholds, probation)
+
+
+def judge(*objects: Json, **situation: Any) -> list[Verdict]:  # noqa: ANN401 - as diagnose
+    """The diagnoses without their texts."""
+    found = diagnose(*objects, **situation)
+    return [(each.type, each.cause, each.confidence) for each in found]
+
+
+def good_pods(count: int = 2) -> list[Json]:
+    """Pods of the good version that serve."""
+    return [pod(f"web-abc-{n}", running()) for n in range(count)]
+
+
+def crashing(name: str, container: str = "app", **more: Any) -> Json:  # noqa: ANN401 - as pod
+    """A pod of which one container crashes; the app's is beside it if it is another one."""
+    statuses = [] if container == "app" else [running()]
+    return pod(name, *statuses, crash_loop(5, termination(), name=container), **more)
+
+
+def waiting_pod(name: str, reason: str, text: str, container: str = "app") -> Json:
+    """A pod of which one container does not start."""
+    statuses = [] if container == "app" else [running()]
+    return pod(name, *statuses, waiting(reason, text, name=container), created=100)
+
+
+def unready(name: str, since: float = 300) -> Json:
+    """A pod that runs, was ready, and is not any more."""
+    return pod(name, running(10, ready=False), since=since)
+
+
+def blames_version(verdicts: Sequence[Verdict]) -> bool:
+    """Whether the new version is the cause of anything."""
+    return any(cause is Cause.NEW_VERSION for _, cause, _ in verdicts)
+
+
+class TestImages:
+    """An image that cannot be pulled, while the good version serves."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"{RESOLVE}429 Too Many Requests - toomanyrequests: pull rate limit",
+            f"{RESOLVE}dial tcp: lookup registry on 10.96.0.10:53: no such host",
+            f"{RESOLVE}tls: failed to verify certificate: x509: certificate has expired",
+            f"{RESOLVE}401 Unauthorized",
+            f"{RESOLVE}403 Forbidden",
+            f"{RESOLVE}dial tcp 192.0.2.7:443: i/o timeout",
+            f"{RESOLVE}unexpected status from HEAD request: 503 Service Unavailable",
+            "failed to copy: write /var/lib/containerd/ingest/data: no space left on device",
+            'failed to extract layer sha256:12: content digest "sha256:12": not found',
+        ],
+        ids=["429", "dns", "x509", "401", "403", "timeout", "503", "disk full", "broken layer"],
+    )
+    def test_the_registry_or_the_node(self, text: str) -> None:
+        """No version is at fault, although the image is a new one."""
+        for probation in ({}, {"good": None}):
+            assert [
+                (DiagnosisType.IMAGE_PULL_FAILING, Cause.ENVIRONMENT, Confidence.HIGH)
+            ] == judge(*good_pods(), waiting_pod("web-def-1", "ErrImagePull", text), **probation)
+
+    @pytest.mark.parametrize(
+        ("reason", "text"),
+        [
+            ("ErrImagePull", f"rpc error: code = NotFound desc = {RESOLVE}acme/web:v2: not found"),
+            (
+                "ImagePullBackOff",
+                f'Back-off pulling image "web:v2": ErrImagePull: {RESOLVE}not found',
+            ),
+            ("ErrImagePull", f"{RESOLVE}manifest unknown: manifest unknown"),
+            ("ErrImagePull", f"{RESOLVE}no match for platform in manifest: not found"),
+            ("InvalidImageName", 'couldn\'t parse image name "Web": invalid reference format'),
+        ],
+    )
+    def test_an_image_that_does_not_exist(self, reason: str, text: str) -> None:
+        """The version is at fault for certain."""
+        (found,) = diagnose(*good_pods(), waiting_pod("web-def-1", reason, text))
+
+        assert (Cause.NEW_VERSION, Confidence.HIGH) == (found.cause, found.confidence)
+        assert (
+            "0 of 2 pods of the earlier version have it, too; "
+            "differs in: image of app: web:v1 -> web:v2"
+        ) == found.comparison
+
+    def test_an_image_that_is_the_same_in_both(self) -> None:
+        """It was deleted from the registry."""
+        gone = waiting_pod("web-def-1", "ErrImagePull", f"{RESOLVE}not found")
+
+        assert not blames_version(judge(*good_pods(), gone, new=build_template(args=["-v"])))
+
+    def test_the_image_of_a_new_sidecar(self) -> None:
+        """The container that cannot be pulled is what counts."""
+        new = build_template(sidecars=[{"name": "proxy", "image": "proxy:v9"}])
+        gone = waiting_pod("web-def-1", "ErrImagePull", f"{RESOLVE}not found", "proxy")
+
+        assert [(DiagnosisType.IMAGE_PULL_FAILING, Cause.NEW_VERSION, Confidence.HIGH)] == judge(
+            *good_pods(), gone, new=new
+        )
+        assert not blames_version(judge(*good_pods(), gone))
+
+    def test_nothing_is_said(self) -> None:
+        """After its start a kubelet reports the back-off only: nothing is known."""
+        quiet = waiting_pod("web-def-1", "ImagePullBackOff", 'Back-off pulling image "web:v2"')
+
+        assert [(DiagnosisType.IMAGE_PULL_FAILING, Cause.ENVIRONMENT, Confidence.LOW)] == judge(
+            *good_pods(), quiet
+        )
+
+
+class TestStarts:
+    """A container that is not created or not started."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f'{SHIM}exec: "web-server": executable file not found in $PATH: unknown',
+            f'{SHIM}exec: "/opt/timeout": stat /opt/timeout: no such file or directory: unknown',
+            f'{SHIM}exec: "/run.sh": permission denied: unknown',
+            f"{SHIM}exec /web: exec format error",
+            f'{SHIM}chdir to cwd ("/srv") set in config.json failed: no such file or directory',
+        ],
+    )
+    def test_a_wrong_command(self, text: str) -> None:
+        """For certain, if the container differs; else the image behind its tag is another one."""
+        stuck = waiting_pod("web-def-1", "RunContainerError", text)
+        other = build_template(sidecars=[{"name": "proxy", "image": "p"}])
+
+        assert [(DiagnosisType.START_FAILING, Cause.NEW_VERSION, Confidence.HIGH)] == judge(
+            *good_pods(), stuck, new=build_template(command=["web-server"])
+        )
+        assert not blames_version(judge(*good_pods(), stuck, new=other))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            'failed to setup network for sandbox "12": plugin type="calico" failed (add)',
+            "cannot allocate memory",
+            'failed to reserve container name "app_web_1": name "app_web_1" is reserved for "12"',
+            "failed to create shim task: context deadline exceeded",
+        ],
+        ids=["cni", "memory of the node", "containerd", "runtime"],
+    )
+    def test_the_node(self, text: str) -> None:
+        """A disk, a network plugin or a runtime is no version's."""
+        stuck = waiting_pod("web-def-1", "CreateContainerError", text)
+
+        assert [(DiagnosisType.CONFIG_ERROR, Cause.ENVIRONMENT, Confidence.HIGH)] == judge(
+            *good_pods(), stuck
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "reference"),
+        [
+            ("couldn't find key url in ConfigMap shop/settings", "configMapKeyRef"),
+            ('configmap "settings" not found', "configMapKeyRef"),
+            ("couldn't find key url in Secret shop/settings", "secretKeyRef"),
+            ('secret "settings" not found', "secretKeyRef"),
+        ],
+    )
+    def test_a_key_that_is_missing(self, text: str, reference: str) -> None:
+        """It is the version only if the version introduced it."""
+        source = {reference: {"name": "settings", "key": "url"}}
+        env = [{"name": "URL", "valueFrom": source}]
+        stuck = waiting_pod("web-def-1", "CreateContainerConfigError", text)
+        introduced = judge(*good_pods(), stuck, new=build_template(env=env))
+        (pruned,) = diagnose(
+            *good_pods(), stuck, good=build_template(env=env), new=build_template("v2", env=env)
+        )
+
+        assert [(DiagnosisType.CONFIG_ERROR, Cause.NEW_VERSION, Confidence.HIGH)] == introduced
+        assert (Cause.ENVIRONMENT, Confidence.HIGH) == (pruned.cause, pruned.confidence)
+        assert pruned.comparison.endswith("is missing, and the earlier version reads it, too")
+
+    def test_a_key_of_an_object_that_the_good_version_reads(self) -> None:
+        """The key is what the version introduced."""
+        good = build_template(envFrom=[{"configMapRef": {"name": "settings"}}])
+        key = {"configMapKeyRef": {"name": "settings", "key": "url"}}
+        new = build_template(env=[{"name": "URL", "valueFrom": key}])
+        text = "couldn't find key url in ConfigMap shop/settings"
+        stuck = waiting_pod("web-def-1", "CreateContainerConfigError", text)
+
+        assert blames_version(judge(*good_pods(), stuck, good=good, new=new))
+
+
+class TestCrashes:
+    """A container that crashes."""
+
+    def test_of_the_new_version_only(self) -> None:
+        """By comparison: likely, and not certain."""
+        assert [(DiagnosisType.CRASH_LOOPING, Cause.NEW_VERSION, Confidence.MEDIUM)] == judge(
+            *good_pods(), crashing("web-def-1")
+        )
+
+    def test_an_injected_proxy(self) -> None:
+        """A container of no template is nobody's change."""
+        (found,) = diagnose(*good_pods(), crashing("web-def-1", "istio-proxy"))
+
+        assert (Cause.ENVIRONMENT, Confidence.MEDIUM) == (found.cause, found.confidence)
+        assert "istio-proxy is not in the spec" in found.comparison
+
+    def test_a_container_that_did_not_change(self) -> None:
+        """What changed is the sidecar."""
+        proxies = [[{"name": "proxy", "image": image}] for image in ("p:1", "p:2")]
+        good, new = (build_template(sidecars=each) for each in proxies)
+
+        assert not blames_version(judge(*good_pods(), crashing("web-def-1"), good=good, new=new))
+        assert blames_version(
+            judge(*good_pods(), crashing("web-def-1", "proxy"), good=good, new=new)
+        )
+
+    @pytest.mark.parametrize(
+        ("old_ill", "old_well", "new_ill", "new_well", "blamed"),
+        [
+            (0, 2, 1, 0, True),
+            (1, 2, 2, 0, True),
+            (1, 1, 2, 0, True),
+            (2, 1, 2, 0, False),
+            (1, 0, 1, 0, False),
+            (2, 0, 2, 0, False),
+            (0, 2, 4, 1, True),
+            (0, 2, 1, 1, True),
+            (0, 2, 1, 2, False),
+            (1, 2, 2, 1, True),
+        ],
+        ids=[
+            "only the new one",
+            "one unlucky old pod of three",
+            "one unlucky old pod of two",
+            "most of the old ones",
+            "the only old one",
+            "all",
+            "one lucky new pod of five",
+            "half of the new ones",
+            "less than half of them",
+            "some of both",
+        ],
+    )
+    def test_rates_are_compared(
+        self,
+        old_ill: int,
+        old_well: int,
+        new_ill: int,
+        new_well: int,
+        blamed: bool,  # noqa: FBT001 - a table's column
+    ) -> None:
+        """One pod neither acquits a version nor convicts it."""
+        pods = [
+            *(crashing(f"web-abc-{n}") for n in range(old_ill)),
+            *(pod(f"web-abc-{n + 10}", running()) for n in range(old_well)),
+            *(crashing(f"web-def-{n}") for n in range(new_ill)),
+            *(pod(f"web-def-{n + 10}", running()) for n in range(new_well)),
+        ]
+
+        assert blamed is blames_version(judge(*pods))
+
+    def test_the_database_goes_during_a_migration(self) -> None:
+        """The init container of v2 crashes, and v1 is not ready since the same time."""
+        new = build_template("web:v2", initContainers=[{"name": "migrate", "image": "web:v2"}])
+        migrating = pod(
+            "web-def-1",
+            waiting("PodInitializing"),
+            init=[crash_loop(4, termination(), name="migrate")],
+            created=310,
+        )
+
+        assert [(DiagnosisType.CRASH_LOOPING, Cause.ENVIRONMENT, Confidence.MEDIUM)] == judge(
+            unready("web-abc-1", 900), unready("web-abc-2", 910), migrating, new=new
+        )
+        assert blames_version(judge(*good_pods(), migrating, new=new))
+
+    def test_the_good_version_was_ill_before(self) -> None:
+        """The repair does not help either; what is wrong is unknown."""
+        chronic = unready("web-abc-1", 100)
+        repair = crashing("web-def-1", created=600)
+
+        verdicts = judge(chronic, repair)
+
+        assert (DiagnosisType.CRASH_LOOPING, Cause.UNKNOWN, Confidence.LOW) in verdicts
+
+    def test_a_changed_configuration(self) -> None:
+        """Only the containers that read it may fail by it."""
+        env_from = [{"configMapRef": {"name": "settings"}}]
+        good, new = (build_template(config_hash=each, envFrom=env_from) for each in ("1", "2"))
+
+        assert [(DiagnosisType.CRASH_LOOPING, Cause.NEW_VERSION, Confidence.MEDIUM)] == judge(
+            *good_pods(), crashing("web-def-1"), good=good, new=new
+        )
+        assert not blames_version(
+            judge(*good_pods(), crashing("web-def-1", "proxy"), good=good, new=new)
+        )
+
+    def test_the_first_version(self) -> None:
+        """There is nothing to go back to, and its cause is named all the same."""
+        assert [(DiagnosisType.CRASH_LOOPING, Cause.NEW_VERSION, Confidence.MEDIUM)] == judge(
+            crashing("web-def-1"), crashing("web-def-2"), good=None
+        )
+        assert [(DiagnosisType.IMAGE_PULL_FAILING, Cause.NEW_VERSION, Confidence.HIGH)] == judge(
+            waiting_pod("web-def-1", "ErrImagePull", f"{RESOLVE}not found"), good=None
+        )
+        assert not blames_version(
+            judge(crashing("web-def-1"), pod("web-def-2", running()), good=None)
+        )
+
+
+class TestHealthyThings:
+    """What looks like a fault, and is none."""
+
+    def test_an_init_container_that_was_retried(self) -> None:
+        """It has completed, and the pods are ready."""
+        retried = terminated(
+            termination(0), name="wait", ready=True, restarts=3, last=termination(1)
+        )
+        pods = [pod(f"web-def-{n}", running(500), init=[retried]) for n in range(2)]
+
+        assert not blames_version(judge(*good_pods(), *pods))
+
+    def test_pods_that_start_when_an_autoscaler_scales(self) -> None:
+        """Neither version has a diagnosis."""
+        starting = pod("web-def-2", waiting("ContainerCreating"), created=NOW - 5)
+
+        assert [] == judge(*good_pods(), pod("web-def-1", running()), starting)
+
+    def test_a_node_that_restarts(self) -> None:
+        """Its pods are not ready, and have lost their sandbox."""
+        text = 'Failed to create pod sandbox: rpc error: code = Unknown desc = plugin "cni" failed'
+        pods = [waiting_pod(f"web-def-{n}", "CreateContainerError", text) for n in range(2)]
+
+        assert not blames_version(judge(*good_pods(), *pods))
+
+
+class TestProvedVersions:
+    """A version that was healthy for long enough is not to blame."""
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_all_pods_fail(self, count: int) -> None:
+        """Something that they depend on is down: nothing is replaced, even if it is one pod."""
+        for build in (crashing, unready):
+            assert [(DiagnosisType.DEPENDENCY_DOWN, Cause.ENVIRONMENT)] == [
+                (kind, cause)
+                for kind, cause, _ in judge(
+                    *(build(f"web-def-{n}") for n in range(count)), proved=True
+                )
+            ]
+
+    def test_some_fail_and_others_crash(self) -> None:
+        """It is one outage, and names all pods."""
+        (found,) = diagnose(crashing("web-def-1"), unready("web-def-2"), proved=True)
+
+        assert (DiagnosisType.DEPENDENCY_DOWN, 2) == (found.type, len(found.pods))
+
+    def test_one_pod_fails(self) -> None:
+        """Another pod shows that it can be healthy."""
+        assert [(DiagnosisType.CRASH_LOOPING, Cause.POD, Confidence.MEDIUM)] == judge(
+            crashing("web-def-1"), pod("web-def-2", running()), proved=True
+        )
+
+
+ONLY_NEW_REFUSED: Final = Experiments(DryRun.ONLY_NEW_REFUSED, "violates PodSecurity: privileged")
+
+
+class TestExperiments:
+    """What a dry run and the nodes decide."""
+
+    @pytest.mark.parametrize(
+        ("refusal", "diagnosis_type"),
+        [
+            ('violates PodSecurity "restricted:latest"', DiagnosisType.PODS_REFUSED),
+            ("exceeded quota: small, requested: cpu=4", DiagnosisType.QUOTA_EXCEEDED),
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("result", "cause", "confidence"),
+        [
+            (DryRun.ONLY_NEW_REFUSED, Cause.NEW_VERSION, Confidence.HIGH),
+            (DryRun.BOTH_REFUSED, Cause.ENVIRONMENT, Confidence.HIGH),
+            (DryRun.ONLY_GOOD_REFUSED, Cause.ENVIRONMENT, Confidence.HIGH),
+            (DryRun.BOTH_ACCEPTED, Cause.ENVIRONMENT, Confidence.MEDIUM),
+            (DryRun.UNKNOWN, Cause.ENVIRONMENT, Confidence.LOW),
+        ],
+    )
+    def test_refused_pods(
+        self,
+        refusal: str,
+        diagnosis_type: DiagnosisType,
+        result: DryRun,
+        cause: Cause,
+        confidence: Confidence,
+    ) -> None:
+        """It is the version if only its pods are refused."""
+        conditions = [
+            UNDER_WAY,
+            replica_failure_condition(f'pods "web-def-x7k2p" is forbidden: {refusal}'),
+        ]
+        situation: Mapping[str, Any] = {
+            "conditions": conditions,
+            "experiments": Experiments(result, refusal),
+        }
+
+        assert [(diagnosis_type, cause, confidence)] == judge(*good_pods(), **situation)
+        assert [(diagnosis_type, Cause.ENVIRONMENT, Confidence.HIGH)] == judge(
+            *good_pods(), proved=True, **situation
+        )
+
+    def test_the_comparison_names_the_experiment(self) -> None:
+        """And what the version changed."""
+        conditions = [UNDER_WAY, replica_failure_condition("no")]
+        (found,) = diagnose(*good_pods(), conditions=conditions, experiments=ONLY_NEW_REFUSED)
+
+        assert (
+            "dry run: only the new pod is refused: violates PodSecurity: privileged; "
+            "differs in: image of app: web:v1 -> web:v2"
+        ) == found.comparison
+
+    @pytest.mark.parametrize(
+        ("result", "cause", "confidence"),
+        [
+            (NodeFit.ONLY_GOOD_FITS, Cause.NEW_VERSION, Confidence.HIGH),
+            (NodeFit.ONLY_GOOD_FITS_NOW, Cause.NEW_VERSION, Confidence.MEDIUM),
+            (NodeFit.FITS, Cause.ENVIRONMENT, Confidence.HIGH),
+            (NodeFit.NOTHING_FITS, Cause.ENVIRONMENT, Confidence.HIGH),
+            (NodeFit.UNKNOWN, Cause.ENVIRONMENT, Confidence.LOW),
+        ],
+    )
+    def test_pods_that_no_node_takes(
+        self, result: NodeFit, cause: Cause, confidence: Confidence
+    ) -> None:
+        """A node that is only full may become free, or another one is on its way."""
+        pending = pod(
+            "web-def-1",
+            phase="Pending",
+            node="",
+            conditions=[unschedulable_condition("0/2 nodes are available: 2 Insufficient cpu.")],
+        )
+        experiments = Experiments(node_fit=result)
+
+        for conditions in ([UNDER_WAY], [STALLED]):
+            verdicts = judge(*good_pods(), pending, conditions=conditions, experiments=experiments)
+
+            assert {(cause, confidence)} == {verdict[1:] for verdict in verdicts}
+
+    def test_a_claim_that_does_not_exist(self) -> None:
+        """A volume that the version introduced is likely its fault."""
+        text = '0/2 nodes are available: persistentvolumeclaim "data" not found.'
+        pending = pod(
+            "web-def-1", phase="Pending", node="", conditions=[unschedulable_condition(text)]
+        )
+        volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+
+        assert [(DiagnosisType.UNSCHEDULABLE, Cause.NEW_VERSION, Confidence.MEDIUM)] == judge(
+            *good_pods(), pending, new=build_template(volumes=volumes)
+        )
+
+
+class TestStalls:
+    """A rollout that makes no progress has the cause of what keeps it."""
+
+    def test_pods_that_are_not_ready(self) -> None:
+        """They are compared like pods with a diagnosis."""
+        hung = pod("web-def-1", running(900, ready=False), since=900, created=890)
+
+        assert (DiagnosisType.ROLLOUT_STALLED, Cause.NEW_VERSION, Confidence.MEDIUM) in judge(
+            *good_pods(), hung, conditions=[STALLED]
+        )
+        assert not blames_version(
+            judge(
+                *good_pods(),
+                hung,
+                pod("web-def-2", running()),
+                conditions=[STALLED],
+            )
+        )
+
+    def test_a_registry_that_is_away(self) -> None:
+        """The stall is the registry's, too."""
+        text = f"{RESOLVE}429 Too Many Requests"
+        verdicts = judge(
+            *good_pods(), waiting_pod("web-def-1", "ErrImagePull", text), conditions=[STALLED]
+        )
+
+        assert {(Cause.ENVIRONMENT, Confidence.HIGH)} == {verdict[1:] for verdict in verdicts}
+
+    def test_nothing_is_wrong_with_the_pods(self) -> None:
+        """Then nobody knows."""
+        assert [(DiagnosisType.ROLLOUT_STALLED, Cause.UNKNOWN, Confidence.LOW)] == judge(
+            *good_pods(), conditions=[STALLED]
+        )
+
+
+CONTAINERS: Final = st.sampled_from(["app", "proxy", "injected"])
+PODS: Final = st.lists(
+    st.tuples(
+        st.sampled_from(["abc", "def"]),
+        CONTAINERS,
+        st.sampled_from(["crash", "ready", "unready", "pull"]),
+    ),
+    min_size=1,
+    max_size=7,
+)
+
+
+def build_pods(kinds: Sequence[tuple[str, str, str]], *, prefix: str = "p") -> list[Json]:
+    """The pods of a drawn situation."""
+    result = []
+    for n, (template_hash, container, state) in enumerate(kinds):
+        name = f"web-{template_hash}-{prefix}{n}"
+        if state == "crash":
+            result.append(crashing(name, container))
+        elif state == "pull":
+            result.append(waiting_pod(name, "ErrImagePull", f"{RESOLVE}not found", container))
+        else:
+            result.append(unready(name) if state == "unready" else pod(name, running()))
+    return result
+
+
+WITH_PROXY: Final = build_template(sidecars=[{"name": "proxy", "image": "p:1"}])
+NEW_WITH_PROXY: Final = build_template("web:v2", sidecars=[{"name": "proxy", "image": "p:2"}])
+
+
+@given(PODS, st.randoms())
+def test_names_and_order_change_nothing(
+    kinds: list[tuple[str, str, str]],
+    random: Any,  # noqa: ANN401 - Hypothesis' random
+) -> None:
+    """Only what the pods show counts."""
+    pods = build_pods(kinds)
+    renamed = build_pods(kinds, prefix="x")
+    random.shuffle(renamed)
+    templates = {"good": WITH_PROXY, "new": NEW_WITH_PROXY}
+
+    assert judge(*pods, **templates) == judge(*renamed, **templates)
+
+
+@given(PODS)
+def test_a_container_that_both_versions_have_changes_nothing(
+    kinds: list[tuple[str, str, str]],
+) -> None:
+    """It is in both templates, and fails in no pod."""
+    extra = {"name": "extra", "image": "extra:1"}
+    good, new = deepcopy(WITH_PROXY), deepcopy(NEW_WITH_PROXY)
+    for template in (good, new):
+        template["spec"]["containers"].append(extra)
+    pods = build_pods(kinds)
+    with_extra = deepcopy(pods)
+    for each in with_extra:
+        each["spec"]["containers"].append(extra)
+        each["status"]["containerStatuses"].append(running(name="extra"))
+
+    assert judge(*pods, good=WITH_PROXY, new=NEW_WITH_PROXY) == judge(
+        *with_extra, good=good, new=new
+    )
+
+
+@given(PODS)
+def test_a_template_that_changed_nothing_is_never_blamed(
+    kinds: list[tuple[str, str, str]],
+) -> None:
+    """Whatever its pods show."""
+    for conditions in ([UNDER_WAY], [STALLED]):
+        assert not blames_version(
+            judge(
+                *build_pods(kinds), good=WITH_PROXY, new=deepcopy(WITH_PROXY), conditions=conditions
+            )
+        )
+
+
+@given(PODS)
+def test_a_comparison_is_short(kinds: list[tuple[str, str, str]]) -> None:
+    """It has a limit in the status."""
+    found = diagnose(*build_pods(kinds), good=WITH_PROXY, new=NEW_WITH_PROXY)
+
+    assert all(len(each.comparison) <= 256 for each in found)
