@@ -155,6 +155,26 @@ def test_pods_of_others(as_operator: KubeClient, space: AppNamespace, name: str)
     assert is_refused(as_operator.try_delete("Pod", space.name, name), REFUSED)
 
 
+def test_pods_are_only_tried(as_operator: KubeClient, space: AppNamespace, name: str) -> None:
+    """A pod of an app is admitted in a dry run, and cannot be created."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": f"{name}-",
+            "namespace": space.name,
+            "labels": {"selfhealing.dev/app": name},
+        },
+        "spec": {"containers": [{"name": "app", "image": "demo:v1"}], **UNSCHEDULABLE},
+    }
+
+    assert is_refused(as_operator.try_create(pod), "creates pods only in a dry run")
+
+    response = as_operator.try_create(pod, dry_run=True)
+
+    assert response.ok, response.text
+
+
 @pytest.mark.parametrize("kind", ["Pod", "SelfHealingApp"])
 def test_events(as_operator: KubeClient, space: AppNamespace, name: str, kind: str) -> None:
     """They are about apps."""
