@@ -30,7 +30,7 @@ from selfhealing.health.attribution import (
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.experiments import QUOTA_REFUSAL
 from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis, Thresholds, diagnose_pod
-from selfhealing.health.pod_problems import is_active
+from selfhealing.health.pod_problems import NOT_READY, is_active
 from selfhealing.health.termination_causes import TerminationCauses
 
 _SEVERITY_ORDER: Final = tuple(DiagnosisType)
@@ -257,7 +257,8 @@ def _as_finding(evidence: AppEvidence, pod: PodView) -> PodDiagnosis:
     """Return what a pod that is not ready shows, by its problem or its first unready container."""
     problem = evidence.problems.get(pod.name)
     if problem is not None:
-        container, text = problem.container, problem.text
+        # The answer to a probe says nothing of the cause.
+        container, text = problem.container, "" if problem.reason == NOT_READY else problem.text
     else:
         unready = (c.name for c in pod.containers if not c.ready and not c.is_init)
         container, text = next(unready, ""), ""

@@ -17,13 +17,22 @@ from selfhealing.cache.views import PodView
 from selfhealing.health.experiments import NO_EXPERIMENTS, DryRun, Experiments, NodeFit
 from selfhealing.health.fault_origin import FaultOrigin, FaultSource, classify_fault
 from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis
-from selfhealing.health.pod_problems import NODE_LOST, UNSCHEDULABLE, PodProblem, is_active
+from selfhealing.health.pod_problems import (
+    CRASH_LOOP_BACK_OFF,
+    IMAGE_PULL_BACK_OFF,
+    NODE_LOST,
+    NOT_READY,
+    UNSCHEDULABLE,
+    PodProblem,
+    is_active,
+)
 from selfhealing.health.rollout import current_template_hash
 from selfhealing.health.template_change import (
     PERSISTENT_VOLUME_CLAIM,
     Reference,
     TemplateChange,
 )
+from selfhealing.health.termination_causes import OOM_KILLED
 
 MIN_FAILED_SHARE: Final = 0.5
 """A version is the cause only if at least this share of its pods is affected."""
@@ -112,6 +121,12 @@ _HEALABLE_BY_TIME: Final = frozenset(
 """Diagnoses of pods that do not fail, but are not ready: one healthy pod shows that the version can
 become ready."""
 
+_RUNTIME_PROBLEMS: Final = frozenset(
+    {NOT_READY, CRASH_LOOP_BACK_OFF, OOM_KILLED, "Error", "Completed"}
+)
+"""Problems of a container that has started: their text is about the app, such as the answer to a
+probe."""
+
 _INNOCENT_PROBLEMS: Final = frozenset({NODE_LOST, UNSCHEDULABLE})
 """Problems of a pod that say nothing about its version."""
 
@@ -178,14 +193,13 @@ def _attribute_to_revision(
     blamed = {
         finding.pod.uid: confidence
         for finding in new_findings
-        if (confidence := _blame(evidence.probation, finding)) is not None
+        if (confidence := _blame(evidence.probation, _classify(finding), finding.container))
+        is not None
     }
     if not blamed:
         return None
     confidence = min(blamed.values(), key=list(Confidence).index)
-    ill_new = [
-        pod for pod in new_pods if pod.uid in blamed or _is_soon_blamed(evidence, pod, new_findings)
-    ]
+    ill_new = [pod for pod in new_pods if pod.uid in blamed or _is_soon_blamed(evidence, pod)]
     decided_new = [pod for pod in new_pods if pod in ill_new or pod.ready]
     new_rate = len(ill_new) / len(decided_new)
     needs_all = (
@@ -226,12 +240,12 @@ def _acquit(
     return Attribution(Cause.UNKNOWN, Confidence.LOW, why)
 
 
-def _blame(probation: Probation, finding: PodDiagnosis) -> Confidence | None:
-    """How certainly the version is the cause of what a pod of it shows; None if it is not.
+def _blame(probation: Probation, source: FaultSource, container: str) -> Confidence | None:
+    """How certainly the version is the cause of what a container shows; None if it is not.
 
     That the pods of the good version may show the same is not considered.
     """
-    source, change = classify_fault(finding.type, finding.text), probation.change
+    change = probation.change
     if change is None:
         is_innocent = source.origin is FaultOrigin.ENVIRONMENT or source.is_image
         return None if is_innocent else Confidence.LOW
@@ -241,8 +255,8 @@ def _blame(probation: Probation, finding: PodDiagnosis) -> Confidence | None:
         return _blame_for_reference(change, source.reference)
     is_proof = source.origin is FaultOrigin.VERSION_CONTENT
     if source.is_image:
-        return Confidence.HIGH if is_proof and finding.container in change.images else None
-    if finding.container not in change.affected_containers:
+        return Confidence.HIGH if is_proof and container in change.images else None
+    if container not in change.affected_containers:
         return None
     return Confidence.HIGH if is_proof else Confidence.MEDIUM
 
@@ -270,13 +284,12 @@ def split_by_revision(evidence: AppEvidence) -> tuple[list[PodView], list[PodVie
     return new_pods, old_pods
 
 
-def _is_soon_blamed(evidence: AppEvidence, pod: PodView, findings: Sequence[PodDiagnosis]) -> bool:
+def _is_soon_blamed(evidence: AppEvidence, pod: PodView) -> bool:
     """Whether a pod has a problem that will be blamed on its version once it has lasted."""
     problem = evidence.problems.get(pod.name)
-    if problem is None:
+    if problem is None or problem.reason in _INNOCENT_PROBLEMS:
         return False
-    early = PodDiagnosis(pod, findings[0].type, problem.message, problem.container, problem.text)
-    return _blame(evidence.probation, early) is not None
+    return _blame(evidence.probation, _classify_problem(problem), problem.container) is not None
 
 
 def _is_ill(evidence: AppEvidence, pod: PodView) -> bool:
@@ -288,8 +301,19 @@ def _is_ill(evidence: AppEvidence, pod: PodView) -> bool:
     problem = evidence.problems.get(pod.name)
     if problem is None or problem.reason in _INNOCENT_PROBLEMS:
         return pod.uid in evidence.diagnosed_uids
-    source = classify_fault(DiagnosisType.CRASH_LOOPING, problem.text)
-    return source.origin is not FaultOrigin.ENVIRONMENT
+    return _classify_problem(problem).origin is not FaultOrigin.ENVIRONMENT
+
+
+def _classify_problem(problem: PodProblem) -> FaultSource:
+    if problem.reason in _RUNTIME_PROBLEMS:
+        return FaultSource(FaultOrigin.UNDETERMINED)
+    is_pull = problem.reason == IMAGE_PULL_BACK_OFF
+    kind = DiagnosisType.IMAGE_PULL_FAILING if is_pull else DiagnosisType.START_FAILING
+    return classify_fault(kind, problem.text)
+
+
+def _classify(finding: PodDiagnosis) -> FaultSource:
+    return classify_fault(finding.type, finding.text)
 
 
 def _attribute_to_surroundings(
@@ -298,7 +322,7 @@ def _attribute_to_surroundings(
     """Attribute what no version is to blame for to the environment, a node or a pod."""
     found = _attribute_by_location(evidence, [finding.pod for finding in findings])
     is_open, why = evidence.probation.is_open, _describe_innocence(evidence.probation, findings)
-    sources = [classify_fault(finding.type, finding.text) for finding in findings]
+    sources = [_classify(finding) for finding in findings]
     if all(map(_is_from_outside, sources)):
         if found.cause is Cause.NODE and not is_open:
             return found
@@ -355,7 +379,7 @@ def _describe_innocence(probation: Probation, findings: Sequence[PodDiagnosis]) 
     if not probation.is_open or change is None:
         return ""
     for finding in findings:
-        source, container = classify_fault(finding.type, finding.text), finding.container
+        source, container = _classify(finding), finding.container
         if source.reference is not None and not change.introduces(*source.reference):
             return f"{source.reference} is missing, and the earlier version reads it, too"
         if source.origin is FaultOrigin.ENVIRONMENT:

@@ -44,6 +44,17 @@ class FaultSource:
     volume: str = ""
 
 
+_RUNTIME_DIAGNOSES: Final = frozenset(
+    {
+        DiagnosisType.CRASH_LOOPING,
+        DiagnosisType.LIVENESS_KILLED,
+        DiagnosisType.OOM_KILLED,
+        DiagnosisType.NOT_READY_TOO_LONG,
+    }
+)
+"""Diagnoses of containers that have started. Their text is about the app, such as the answer to a
+probe ("connection refused"), and proves nothing."""
+
 _IMAGE_FAULTS: Final = frozenset(
     {PullCause.NOT_FOUND, PullCause.INVALID_NAME, PullCause.WRONG_PLATFORM}
 )
@@ -109,6 +120,8 @@ def classify_fault(diagnosis_type: DiagnosisType, text: str) -> FaultSource:
         diagnosis_type: what is wrong.
         text: the words of the kubelet, the scheduler or the API server; empty without any.
     """
+    if diagnosis_type in _RUNTIME_DIAGNOSES:
+        return FaultSource(FaultOrigin.UNDETERMINED)
     if diagnosis_type is DiagnosisType.IMAGE_PULL_FAILING or _PULL.search(text):
         return _classify_pull(text)
     if (missing := _find_missing_reference(text)) is not None:

@@ -17,6 +17,7 @@ from selfhealing.controller.remediator import Remediator
 from selfhealing.controller.revision_store import RETRY_AFTER
 from selfhealing.controller.settings import Settings
 from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.health.experiments import DryRun
 from selfhealing.kube.errors import UnavailableError
 from selfhealing.remediation.findings import FindingReason
 from selfhealing.render.meta import Owner
@@ -375,6 +376,47 @@ class TestOverrides:
 
         assert not preparation.external.stable_revision_missing
         assert [] == harness.api_server.requests
+
+
+class TestPreview:
+    """What a rollback would meet, tried before anything is decided."""
+
+    @staticmethod
+    def build_refused() -> Harness:
+        """An app whose new pods cannot be created."""
+        refused = builders.replica_failure_condition("no")
+        return Harness(builders.deployment(conditions=[refused]), build_revision_object())
+
+    async def test_it_is_part_of_what_is_known(self) -> None:
+        """With the template that it is about."""
+        harness = self.build_refused()
+        harness.api_server.errors[f"dry-run Pod/{builders.IMAGE}"] = forbidden_error("privileged")
+        external = (await harness.prepare(build_record(stable_revision=STABLE_REVISION))).external
+
+        assert STABLE_TEMPLATE == external.stable_template
+        assert external.experiments_done
+        assert DryRun.ONLY_NEW_REFUSED is external.experiments.dry_run
+        assert "" == external.rollback_obstacle
+
+    async def test_an_obstacle(self) -> None:
+        """It is looked for again: no watch tells of its end."""
+        harness = self.build_refused()
+        harness.api_server.errors["dry-run"] = forbidden_error("privileged")
+        external = (await harness.prepare(build_record(stable_revision=STABLE_REVISION))).external
+
+        assert "a pod of it is refused: privileged" == external.rollback_obstacle
+        assert KEY == await harness.queue.get()
+
+    async def test_nothing_is_wrong(self) -> None:
+        """Then nothing is tried, nor after a rollback."""
+        for harness, record in (
+            (build_harness(build_revision_object()), {"stable_revision": STABLE_REVISION}),
+            (self.build_refused(), ROLLED_BACK),
+        ):
+            external = (await harness.prepare(build_record(**record))).external
+
+            assert not external.experiments_done
+            assert STABLE_TEMPLATE == external.stable_template
 
 
 class TestKeeping:

@@ -26,6 +26,7 @@ from tests.unit.builders import (
     at,
     crash_loop,
     deployment,
+    evicted_pod,
     pod,
     progressing_condition,
     replica_failure_condition,
@@ -576,6 +577,24 @@ class TestStalls:
         )
 
         assert {(Cause.ENVIRONMENT, Confidence.HIGH)} == {verdict[1:] for verdict in verdicts}
+
+    def test_pods_that_nodes_reject(self) -> None:
+        """No version is at fault, nor for a pod that has only just found no node."""
+        rejected = [evicted_pod(f"web-def-{n}", created=900) for n in (1, 2)]
+        pending = pod(
+            "web-def-3",
+            phase="Pending",
+            node="",
+            created=NOW - 5,
+            conditions=[unschedulable_condition("0/2 nodes are available: 2 Insufficient cpu.")],
+        )
+
+        for pods in (rejected, [pending]):
+            verdicts = judge(*good_pods(), *pods, conditions=[STALLED])
+
+            assert (DiagnosisType.ROLLOUT_STALLED, Cause.ENVIRONMENT) in {
+                verdict[:2] for verdict in verdicts
+            }
 
     def test_nothing_is_wrong_with_the_pods(self) -> None:
         """Then nobody knows."""

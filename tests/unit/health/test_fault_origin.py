@@ -72,6 +72,14 @@ def test_a_name_is_no_cause(name: str) -> None:
     assert CONTENT is classify_fault(DiagnosisType.START_FAILING, text).origin
 
 
+def test_the_answer_to_a_probe() -> None:
+    """It is about the app, not about its surroundings."""
+    text = "Readiness probe failed: dial tcp 10.0.0.7:8080: connect: connection refused"
+
+    for kind in (DiagnosisType.NOT_READY_TOO_LONG, DiagnosisType.LIVENESS_KILLED):
+        assert NOTHING is classify_fault(kind, text).origin
+
+
 @given(st.sampled_from(DiagnosisType), st.text(max_size=200))
 def test_any_text(diagnosis_type: DiagnosisType, text: str) -> None:
     """Whatever it is, it has an origin."""
