@@ -229,6 +229,7 @@ def test_only_the_new_version_is_refused(space: AppNamespace, name: str) -> None
         timeout=TIMEOUT,
         description="the version is blamed",
     )
+    assert found
     assert "High" == found["confidence"]
     assert found["comparison"].startswith("dry run: only the new pod is refused"), found
 

@@ -25,10 +25,10 @@ from selfhealing.health.attribution import (
     attribute_cause,
     attribute_node_fit,
     attribute_refusal,
-    split_by_revision,
 )
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.experiments import QUOTA_REFUSAL
+from selfhealing.health.pod_comparison import split_by_revision
 from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis, Thresholds, diagnose_pod
 from selfhealing.health.pod_problems import NOT_READY, is_active
 from selfhealing.health.termination_causes import TerminationCauses
@@ -244,7 +244,7 @@ def _attribute_stall(
         for found in of_pods:
             if found.cause is cause:
                 return Attribution(cause, found.confidence, found.comparison)
-    new_pods, _ = split_by_revision(evidence)
+    new_pods, _ = split_by_revision(evidence.snapshot, probation.requested_since)
     if any(pod.unschedulable for pod in new_pods):
         return attribute_node_fit(probation)
     unready = [_as_finding(evidence, pod) for pod in new_pods if not pod.ready]

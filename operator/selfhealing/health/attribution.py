@@ -16,23 +16,20 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
 from selfhealing.health.experiments import NO_EXPERIMENTS, DryRun, Experiments, NodeFit
 from selfhealing.health.fault_origin import FaultOrigin, FaultSource, classify_fault
-from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis
-from selfhealing.health.pod_problems import (
-    CRASH_LOOP_BACK_OFF,
-    IMAGE_PULL_BACK_OFF,
-    NODE_LOST,
-    NOT_READY,
-    UNSCHEDULABLE,
-    PodProblem,
-    is_active,
+from selfhealing.health.pod_comparison import (
+    INNOCENT_PROBLEMS,
+    ControlGroup,
+    choose_control_group,
+    classify_problem,
+    split_by_revision,
 )
-from selfhealing.health.rollout import current_template_hash
+from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis
+from selfhealing.health.pod_problems import PodProblem, is_active
 from selfhealing.health.template_change import (
     PERSISTENT_VOLUME_CLAIM,
     Reference,
     TemplateChange,
 )
-from selfhealing.health.termination_causes import OOM_KILLED
 
 MIN_FAILED_SHARE: Final = 0.5
 """A version is the cause only if at least this share of its pods is affected."""
@@ -43,10 +40,6 @@ of its own rate: one unlucky old pod of several does not acquit it, one of one d
 
 SAME_TIME_WINDOW: Final = timedelta(seconds=60)
 """Pods that became not ready within this time share a cause."""
-
-STATUS_WRITE_DELAY: Final = timedelta(seconds=10)
-"""The first pod of a revision may be created this long before the status has desiredSince. A pod of
-the previous revision that was created so shortly before cannot have a diagnosis yet."""
 
 
 class Cause(StrEnum):
@@ -121,15 +114,6 @@ _HEALABLE_BY_TIME: Final = frozenset(
 """Diagnoses of pods that do not fail, but are not ready: one healthy pod shows that the version can
 become ready."""
 
-_RUNTIME_PROBLEMS: Final = frozenset(
-    {NOT_READY, CRASH_LOOP_BACK_OFF, OOM_KILLED, "Error", "Completed"}
-)
-"""Problems of a container that has started: their text is about the app, such as the answer to a
-probe."""
-
-_INNOCENT_PROBLEMS: Final = frozenset({NODE_LOST, UNSCHEDULABLE})
-"""Problems of a pod that say nothing about its version."""
-
 
 def attribute_cause(
     evidence: AppEvidence, diagnosis_type: DiagnosisType, findings: Sequence[PodDiagnosis]
@@ -187,14 +171,14 @@ def _attribute_to_revision(
     evidence: AppEvidence, findings: Sequence[PodDiagnosis]
 ) -> Attribution | None:
     """Attribute the diagnosis to the new revision; None if the new revision is not the cause."""
-    new_pods, old_pods = split_by_revision(evidence)
+    probation = evidence.probation
+    new_pods, old_pods = split_by_revision(evidence.snapshot, probation.requested_since)
     new_uids = {pod.uid for pod in new_pods}
     new_findings = [finding for finding in findings if finding.pod.uid in new_uids]
     blamed = {
         finding.pod.uid: confidence
         for finding in new_findings
-        if (confidence := _blame(evidence.probation, _classify(finding), finding.container))
-        is not None
+        if (confidence := _blame(probation, _classify(finding), finding.container)) is not None
     }
     if not blamed:
         return None
@@ -202,29 +186,19 @@ def _attribute_to_revision(
     ill_new = [pod for pod in new_pods if pod.uid in blamed or _is_soon_blamed(evidence, pod)]
     decided_new = [pod for pod in new_pods if pod in ill_new or pod.ready]
     new_rate = len(ill_new) / len(decided_new)
-    needs_all = (
-        new_findings[0].type in _HEALABLE_BY_TIME or not evidence.probation.has_stable_revision
-    )
+    needs_all = new_findings[0].type in _HEALABLE_BY_TIME or not probation.has_stable_revision
     if new_rate < (1 if needs_all else MIN_FAILED_SHARE):
         return None  # other pods of the revision are healthy
-    ill_old = [pod for pod in old_pods if _is_ill(evidence, pod)]
-    decided_old = [pod for pod in old_pods if pod in ill_old or pod.ready]
-    counted = _describe_control_group(len(ill_old), len(decided_old))
+    group = choose_control_group(old_pods, evidence.problems, evidence.diagnosed_uids)
     if confidence is Confidence.HIGH:
-        has_healthy_old_pods = not decided_old or len(ill_old) < len(decided_old)
-        return Attribution(
-            Cause.NEW_VERSION,
-            Confidence.HIGH if has_healthy_old_pods else Confidence.MEDIUM,
-            _compare(evidence.probation, counted),
-        )
-    if decided_old and len(ill_old) / len(decided_old) > ACQUITTAL_RATIO * new_rate:
-        return _acquit(ill_old, new_pods, is_total=len(ill_old) == len(decided_old), why=counted)
-    return Attribution(Cause.NEW_VERSION, confidence, _compare(evidence.probation, counted))
+        is_alone = group.total and not group.healthy
+        confidence = Confidence.MEDIUM if is_alone else Confidence.HIGH
+    elif group.failed_share > ACQUITTAL_RATIO * new_rate:
+        return _acquit(group, new_pods)
+    return Attribution(Cause.NEW_VERSION, confidence, _compare(probation, group.describe()))
 
 
-def _acquit(
-    ill_old: Sequence[PodView], new_pods: Sequence[PodView], *, is_total: bool, why: str
-) -> Attribution:
+def _acquit(group: ControlGroup, new_pods: Sequence[PodView]) -> Attribution:
     """The attribution if the pods of the good version are affected, too.
 
     If all are, and none was before the new version came, it is something that both depend on.
@@ -232,12 +206,12 @@ def _acquit(
     first_created = min((pod.created for pod in new_pods if pod.created), default=None)
     was_ill_before = first_created is not None and any(
         pod.ready_since is not None and pod.ready_since < first_created - SAME_TIME_WINDOW
-        for pod in ill_old
+        for pod in group.ill
         if not pod.ready
     )
-    if is_total and not was_ill_before:
-        return Attribution(Cause.ENVIRONMENT, Confidence.MEDIUM, why)
-    return Attribution(Cause.UNKNOWN, Confidence.LOW, why)
+    if group.healthy or was_ill_before:
+        return Attribution(Cause.UNKNOWN, Confidence.LOW, group.describe())
+    return Attribution(Cause.ENVIRONMENT, Confidence.MEDIUM, group.describe())
 
 
 def _blame(probation: Probation, source: FaultSource, container: str) -> Confidence | None:
@@ -268,48 +242,12 @@ def _blame_for_reference(change: TemplateChange, missing: Reference) -> Confiden
     return Confidence.MEDIUM if missing.kind == PERSISTENT_VOLUME_CLAIM else Confidence.HIGH
 
 
-def split_by_revision(evidence: AppEvidence) -> tuple[list[PodView], list[PodView]]:
-    """Return the active pods of the new revision, and those of earlier ones."""
-    snapshot, since = evidence.snapshot, evidence.probation.requested_since
-    current_hash = current_template_hash(snapshot)
-    new_pods: list[PodView] = []
-    old_pods: list[PodView] = []
-    for pod in snapshot.pods:
-        if is_active(pod):
-            is_new = pod.template_hash == current_hash and (
-                since is None
-                or (pod.created is not None and pod.created >= since - STATUS_WRITE_DELAY)
-            )
-            (new_pods if is_new else old_pods).append(pod)
-    return new_pods, old_pods
-
-
 def _is_soon_blamed(evidence: AppEvidence, pod: PodView) -> bool:
     """Whether a pod has a problem that will be blamed on its version once it has lasted."""
     problem = evidence.problems.get(pod.name)
-    if problem is None or problem.reason in _INNOCENT_PROBLEMS:
+    if problem is None or problem.reason in INNOCENT_PROBLEMS:
         return False
-    return _blame(evidence.probation, _classify_problem(problem), problem.container) is not None
-
-
-def _is_ill(evidence: AppEvidence, pod: PodView) -> bool:
-    """Whether a pod fails, if only for a moment so far.
-
-    A pod that only starts does not, nor one that its surroundings keep from starting. Which of its
-    containers fails does not matter: what they depend on shows in the one that uses it.
-    """
-    problem = evidence.problems.get(pod.name)
-    if problem is None or problem.reason in _INNOCENT_PROBLEMS:
-        return pod.uid in evidence.diagnosed_uids
-    return _classify_problem(problem).origin is not FaultOrigin.ENVIRONMENT
-
-
-def _classify_problem(problem: PodProblem) -> FaultSource:
-    if problem.reason in _RUNTIME_PROBLEMS:
-        return FaultSource(FaultOrigin.UNDETERMINED)
-    is_pull = problem.reason == IMAGE_PULL_BACK_OFF
-    kind = DiagnosisType.IMAGE_PULL_FAILING if is_pull else DiagnosisType.START_FAILING
-    return classify_fault(kind, problem.text)
+    return _blame(evidence.probation, classify_problem(problem), problem.container) is not None
 
 
 def _classify(finding: PodDiagnosis) -> FaultSource:
@@ -365,12 +303,6 @@ def _compare(probation: Probation, more: str) -> str:
     change = probation.change
     differs = f"differs in: {change.describe()}" if change else "what it changed is unknown"
     return "; ".join(part for part in (more, differs) if part)
-
-
-def _describe_control_group(ill: int, total: int) -> str:
-    if not total:
-        return "no pod of an earlier version runs beside it"
-    return f"{ill} of {total} {'pod' if total == 1 else 'pods'} of the earlier version have it, too"
 
 
 def _describe_innocence(probation: Probation, findings: Sequence[PodDiagnosis]) -> str:

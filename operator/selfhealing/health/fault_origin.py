@@ -87,7 +87,7 @@ _ORIGINS: Final[Mapping[Pattern, FaultOrigin]] = {
     for pattern, origin in {
         # A limit that is too low for the container to start, which the version may have lowered.
         r"init was oom-killed|unable to set memory limit": FaultOrigin.UNDETERMINED,
-        r"no space left|disk quota exceeded|input/output error|read-only file system"
+        r"no space left|disk quota exceeded|input/output error"
         r"|too many open files|cannot allocate memory|resource temporarily unavailable"
         r"|device or resource busy|cgroup|fork/exec|dbus|ttrpc|transport is closing": (
             FaultOrigin.ENVIRONMENT
@@ -97,7 +97,7 @@ _ORIGINS: Final[Mapping[Pattern, FaultOrigin]] = {
             FaultOrigin.ENVIRONMENT
         ),
         r"mountvolume|mountdevice|attachvolume|multi-attach|attach or mount|unmounted volumes"
-        r"|is reserved for|failed to reserve|services have not yet been read"
+        r"|is reserved for|failed to reserve|services have not yet been read|not registered"
         r"|failed to sync (?:configmap|secret) cache|failed calling webhook": (
             FaultOrigin.ENVIRONMENT
         ),

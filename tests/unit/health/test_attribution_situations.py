@@ -352,6 +352,12 @@ class TestCrashes:
 
         assert blamed is blames_version(judge(*pods))
 
+    def test_another_bad_version_in_between(self) -> None:
+        """Its pods are no control group: those of the good version serve."""
+        second = [crashing(f"web-xyz-{n}") for n in range(3)]
+
+        assert blames_version(judge(*good_pods(1), *second, crashing("web-def-1")))
+
     def test_the_database_goes_during_a_migration(self) -> None:
         """The init container of v2 crashes, and v1 is not ready since the same time."""
         new = build_template("web:v2", initContainers=[{"name": "migrate", "image": "web:v2"}])
