@@ -42,6 +42,7 @@ class ActionOutcome(StrEnum):
     FAILED = "Failed"
     SUPERSEDED = "Superseded"
     COMPLETED = "Completed"
+    REFUSED = "Refused"
 
 
 class BlockedReason(StrEnum):
@@ -56,6 +57,9 @@ class BlockedReason(StrEnum):
     QUARANTINED = "Quarantined"
     AWAITING_APPROVAL = "AwaitingApproval"
     ROLLOUT_PAUSED = "RolloutPaused"
+    NOT_DUE = "NotDue"
+    CHECKING_TARGET = "CheckingTarget"
+    TARGET_UNUSABLE = "TargetUnusable"
     NO_REMEDIATION = "NoRemediation"
 
 
@@ -80,8 +84,9 @@ class HealingAction(Model):
     """The UID of the pod that it is done to."""
 
     outcome: ActionOutcome
-    """InProgress, then Succeeded, Failed or Completed; Superseded by a new revision; Observed (mode
-    Observe); Proposed, then Expired if not approved (mode Approve)."""
+    """InProgress, then Succeeded, Failed or Completed; Refused if it could not be carried out;
+    Superseded by a new revision; Observed (mode Observe); Proposed, then Expired if not approved
+    (mode Approve)."""
 
     at: Time
     """When it was decided."""
@@ -120,6 +125,25 @@ class DiagnosisStatus(Model):
     comparison: Annotated[str, Field(max_length=COMPARISON_LIMIT)] = ""
     """How the cause was found: what the version changed, and what pods of other versions show."""
 
+    since: Time | None = None
+    """When the operator saw it first."""
+
+
+class NextActionStatus(Model):
+    """The action that starts if the diagnosis stays, and when."""
+
+    remediation: Remediation
+    """What will be done."""
+
+    diagnosis: Word
+    """The type of the diagnosis that it is for."""
+
+    not_before: Time | None = None
+    """When it starts at the earliest; sooner if fewer pods are ready by then."""
+
+    message: Text = ""
+    """What will be done, and why."""
+
 
 class QuarantineStatus(Model):
     """A failing pod that was taken out of the app's Service and is kept for inspection."""
@@ -155,8 +179,14 @@ class HealingStatus(Model):
     """No action is started until the pod template in the spec or the annotation
     `selfhealing.dev/resume` changes, or the app has been healthy for a whole window."""
 
+    quarantined_by_budget: bool = False
+    """The app is quarantined only because the budget was spent: it ends when there is budget."""
+
     quarantine: QuarantineStatus | None = None
     """The failing pod that is kept for inspection."""
+
+    next_action: NextActionStatus | None = None
+    """The action that starts next, if its diagnosis stays."""
 
     desired_revision: Word | None = None
     """The revision that the spec asks for: a hash of the pod template."""
@@ -164,8 +194,12 @@ class HealingStatus(Model):
     desired_since: Time | None = None
     """Since when the spec asks for this revision."""
 
+    desired_generation: Count | None = None
+    """The metadata.generation that asks for it. The revision also changes with the ConfigMaps and
+    Secrets that the pods read, and with the operator's own version."""
+
     healthy_since: Time | None = None
-    """Since when every pod is healthy."""
+    """Since when the app is healthy; pods that start do not count as unhealthy."""
 
     stable_revision: Word | None = None
     """The last revision that passed its probation: rollbacks return to it."""
@@ -173,8 +207,27 @@ class HealingStatus(Model):
     stable_image: Text | None = None
     """The image of the stable revision."""
 
+    stable_since: Time | None = None
+    """When it passed its probation."""
+
+    previous_stable_revision: Word | None = None
+    """The stable revision before: the way back from a stable revision that fails later."""
+
+    previous_stable_image: Text | None = None
+    """The image of the stable revision before."""
+
     failed_revision: Word | None = None
     """The desired revision, if it failed and was rolled back."""
+
+    failed_config: Word | None = None
+    """The hash of the configuration, if it was the configuration that failed: the revision is tried
+    again when the configuration changes."""
+
+    retry_at: Time | None = None
+    """When the failed revision is tried again; absent if only a person can decide that."""
+
+    retries: Count = 0
+    """How often the failed revision was tried again."""
 
     memory_limit: Word | None = None
     """The memory limit in force instead of the spec's."""

@@ -38,6 +38,9 @@ changes the template, which replaces the pods."""
 ANNOTATION_ADOPT: Final = f"{GROUP}/adopt"
 """On an object without an owner: "true" lets the operator take it over as a child."""
 
+ANNOTATION_FAILED_REVISION: Final = f"{GROUP}/failed-revision"
+"""On a Deployment: the revision that it was rolled back from. It stays when a status is lost."""
+
 ANNOTATION_APPROVE: Final = f"{GROUP}/approve"
 """On an app: the id of a proposed action that a person approves."""
 

@@ -77,6 +77,9 @@ def deployment_view(raw: Json) -> DeploymentView:
         ),
         template_hash=_template_hash(raw["metadata"]["name"], status),
         owns_replicas=_is_only_replicas_manager(raw),
+        failed_revision=(raw["metadata"].get("annotations") or {}).get(
+            names.ANNOTATION_FAILED_REVISION, ""
+        ),
     )
 
 

@@ -179,6 +179,7 @@ class DeploymentView(ChildView):
     Attributes:
         template_hash: the pod-template-hash of its current pods; empty if unknown.
         owns_replicas: the operator is the only field manager of ``spec.replicas``.
+        failed_revision: the value of ANNOTATION_FAILED_REVISION; empty without it.
     """
 
     generation: int
@@ -190,6 +191,7 @@ class DeploymentView(ChildView):
     progress_deadline_seconds: int
     template_hash: str
     owns_replicas: bool
+    failed_revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from selfhealing.remediation.reconcile_input import (
     ReconcileInput,
     is_active,
 )
+from selfhealing.remediation.revisions import find_saved_revision
 from selfhealing.remediation.steps import (
     Step,
     StepResults,
@@ -294,8 +295,14 @@ def _refresh(io: AppIO, snapshot: AppSnapshot) -> AppSnapshot:
 
 
 def _has_other_stable_revision(inputs: ReconcileInput) -> bool:
-    """Whether the record names a stable revision that is not the desired one, to roll back to."""
+    """Whether the template of a revision that is not the desired one is needed.
+
+    That of the revision before a stable one is needed only when something is wrong.
+    """
+    record = inputs.record
+    is_needed = record.stable_revision != inputs.revision or bool(record.diagnoses)
     return (
-        inputs.record.stable_revision not in {None, inputs.revision}
+        is_needed
+        and find_saved_revision(record, inputs.revision) is not None
         and inputs.policy.mode != HealingMode.OFF
     )

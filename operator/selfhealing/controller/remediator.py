@@ -5,7 +5,7 @@ The order of the calls is reconcile_order's.
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from selfhealing.api.healing_status import BlockedReason, HealingStatus
@@ -38,9 +38,10 @@ from selfhealing.kube.errors import UnavailableError
 from selfhealing.kube.resources import CHILDREN, PODS, Resource
 from selfhealing.remediation import history
 from selfhealing.remediation.circuit_breaker import too_many_nodes_lost
-from selfhealing.remediation.context import ExternalState
+from selfhealing.remediation.context import ExternalState, SavedRevisionName
 from selfhealing.remediation.memory_limit import exceeds
 from selfhealing.remediation.reconcile_input import ReconcileInput
+from selfhealing.remediation.revisions import find_saved_revision, named_revisions
 from selfhealing.remediation.steps import Step, StepResults, build_overrides
 from selfhealing.remediation.strategies import UNLIMITED_REMEDIATIONS
 from selfhealing.remediation.template_check import SavedRevision, find_template_fault
@@ -98,7 +99,9 @@ class Remediator:
             UnavailableError: the API server is out of reach; or the stable revision is the one that
                 runs and cannot be read, so that the desired state of the children is unknown.
         """
-        record, stable_revision = inputs.record, str(inputs.record.stable_revision)
+        record = inputs.record
+        named = find_saved_revision(record, inputs.revision)
+        stable_revision = named.revision if named else ""
         try:
             saved = await self._revision_store.load(app, stable_revision)
         except UnreadableRevisionError as error:
@@ -147,6 +150,8 @@ class Remediator:
             too_many_nodes_lost=has_lost_pod and await self._has_too_many_lost_nodes(),
             revision_not_saved=retry_after > 0,
             memory_usage=self.memory_metrics.samples_for(snapshot),
+            watched_for=timedelta(seconds=self._clock() - self._grace_started_at),
+            saved_revisions=await self._find_lost_revisions(snapshot, inputs),
         )
 
     async def preview_rollback(
@@ -162,6 +167,14 @@ class Remediator:
         if preview.obstacle or not preview.is_known:
             self._queue.add(snapshot.app.key, RESULT_TTL)
         return preview
+
+    async def _find_lost_revisions(
+        self, snapshot: AppSnapshot, inputs: ReconcileInput
+    ) -> tuple[SavedRevisionName, ...]:
+        """Return the saved revisions of an app that runs, but has no record."""
+        if inputs.record.desired_revision is not None or snapshot.deployment is None:
+            return ()
+        return await self._revision_store.list_names(snapshot.app)
 
     async def revalidate(
         self, snapshot: AppSnapshot, before: HealingStatus | None, after: HealingStatus | None
@@ -203,30 +216,27 @@ class Remediator:
             the back-off is over.
         """
         before = inputs.previous_status.healing
-        stable_revision = after.stable_revision if after else None
         if (
             after is None
-            or stable_revision is None
-            or stable_revision == (before.stable_revision if before else None)
+            or after.stable_revision != inputs.revision
+            or after.stable_revision == (before.stable_revision if before else None)
         ):
             return True
         # With the memory limit that the revision was found to need, without the excluded node: that
         # node may be healthy when the revision is rolled back to.
         memory_limit = build_overrides(after, None).memory_limit
-        return await self._revision_store.save(
-            app, stable_revision, SavedRevision(inputs.pod_template, memory_limit)
-        )
+        saved = SavedRevision(inputs.pod_template, memory_limit)
+        return await self._revision_store.save(app, inputs.revision, saved, after.stable_since)
 
     async def on_status_stored(
         self, app: AppView, before: HealingStatus | None, after: HealingStatus | None
     ) -> None:
-        """Count what is new in the record, and delete the stable revision that was replaced."""
+        """Count what is new in the record, and delete the revisions that it no longer names."""
         if after is None:
             return
         count_changes(before, after)
-        previous_revision = before.stable_revision if before else None
-        if previous_revision is not None and after.stable_revision not in {None, previous_revision}:
-            await self._revision_store.delete(app, previous_revision)
+        for revision in sorted(named_revisions(before) - named_revisions(after)):
+            await self._revision_store.delete(app, revision)
 
     def update_breaker(
         self, key: AppKey, record: HealingStatus | None, *, has_pod_problem: bool

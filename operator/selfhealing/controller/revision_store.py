@@ -2,23 +2,29 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from cachetools import LRUCache
 
+from selfhealing.api import names
 from selfhealing.cache.views import AppView
 from selfhealing.controller.backoff import Backoff
-from selfhealing.kube.client import Client
+from selfhealing.kube.client import Client, Selection
 from selfhealing.kube.errors import ApiError, ConflictError, UnavailableError, is_outage
 from selfhealing.kube.resources import CONTROLLER_REVISIONS
+from selfhealing.remediation.context import SavedRevisionName
 from selfhealing.remediation.template_check import SavedRevision
 from selfhealing.render.meta import Owner
-from selfhealing.render.overrides import build_revision, revision_name
+from selfhealing.render.overrides import build_revision, get_image, revision_name
 
 logger = logging.getLogger(__name__)
 
 CACHE_SIZE: Final = 256
 """Templates in memory: those of apps on probation or rolled back."""
+
+MAX_LISTED: Final = 10
+"""Saved revisions of an app that are looked at: there are two."""
 
 RETRY_AFTER: Final = 300.0
 """Seconds until a refused request is retried: a person has to act first."""
@@ -68,8 +74,39 @@ class RevisionStore:
             self._back_off(app, revision, "read", error)
             raise UnreadableRevisionError(error.message) from error
 
-    async def save(self, app: AppView, revision: str, saved: SavedRevision) -> bool:
-        """Save a revision; one that is saved already stays as it is, if it has the same template.
+    async def list_names(self, app: AppView) -> tuple[SavedRevisionName, ...]:
+        """Return the saved revisions of an app, the latest first; none when they cannot be read.
+
+        Raises:
+            UnavailableError: the API server is out of reach.
+        """
+        selection = Selection(CONTROLLER_REVISIONS, f"{names.LABEL_APP}={app.key.name}")
+        found: list[tuple[int, SavedRevisionName]] = []
+        try:
+            async for page in self._client.list_pages(selection, app.key.namespace):
+                found += [
+                    (int(raw.get("revision", 0)), name)
+                    for raw in page.items
+                    if (name := _parse_name(raw, app)) is not None
+                ]
+        except UnavailableError:
+            raise
+        except ApiError as error:
+            logger.warning("%s: the saved revisions cannot be listed: %s", app.key, error)
+            return ()
+        latest_first = sorted(found, key=lambda entry: (-entry[0], entry[1]))
+        return tuple(name for _, name in latest_first)[:MAX_LISTED]
+
+    async def save(
+        self, app: AppView, revision: str, saved: SavedRevision, since: datetime | None = None
+    ) -> bool:
+        """Save a revision, as the latest of its app.
+
+        Args:
+            app: the app.
+            revision: the hash of the template.
+            saved: what is saved.
+            since: when it became the stable revision, by which the revisions are ordered.
 
         Returns:
             False when it cannot be saved: an object of another owner has its name, or the request
@@ -79,7 +116,8 @@ class RevisionStore:
             UnavailableError: the API server is out of reach.
         """
         owner = Owner(app.key.namespace, app.key.name, app.uid)
-        body = build_revision(owner, revision, saved.template, saved.memory_limit)
+        number = int(since.timestamp()) if since is not None else 1
+        body = build_revision(owner, revision, saved.template, saved.memory_limit, number)
         try:
             try:
                 await self._client.create(CONTROLLER_REVISIONS, body)
@@ -87,9 +125,8 @@ class RevisionStore:
                 live = await self._read_revision(app, revision)
                 if live is None:
                     raise  # another owner's
-                if live.template == saved.template:
-                    return True
-                await self._delete_revision(app, revision)  # somebody has changed it
+                # It cannot be changed: it is made again as the latest one.
+                await self._delete_revision(app, revision)
                 await self._client.create(CONTROLLER_REVISIONS, body)
         except ApiError as error:
             if is_outage(error):
@@ -153,6 +190,18 @@ def _parse_revision(raw: Json, app: AppView) -> SavedRevision | None:
         template=template if isinstance(template, Mapping) else data,
         memory_limit=limit if isinstance(limit, str) else "",
     )
+
+
+def _parse_name(raw: Json, app: AppView) -> SavedRevisionName | None:
+    """Return the revision and image of a ControllerRevision; None if it is none of the app's."""
+    saved = _parse_revision(raw, app)
+    name, prefix = str(raw["metadata"]["name"]), f"{app.key.name}-"
+    if saved is None or not name.startswith(prefix):
+        return None
+    try:
+        return SavedRevisionName(name.removeprefix(prefix), get_image(saved.template))
+    except (KeyError, TypeError, StopIteration):
+        return None  # somebody has changed it; it is checked again before it is used
 
 
 def _is_owned_by(raw: Json, app: AppView) -> bool:

@@ -104,7 +104,7 @@ and delete them if their node is lost."""
 REPLICA_SETS: Final = _resource("apps", "v1", "ReplicaSet", "replicasets", "get list watch")
 """The link between a pod and its Deployment, by which a pod is proved to be the app's."""
 CONTROLLER_REVISIONS: Final = _resource(
-    "apps", "v1", "ControllerRevision", "controllerrevisions", "get create delete"
+    "apps", "v1", "ControllerRevision", "controllerrevisions", "get list create delete"
 )
 """The pod templates of stable revisions, for rollbacks."""
 EVENTS: Final = _resource("", "v1", "Event", "events", "list watch")

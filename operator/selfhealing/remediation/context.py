@@ -1,27 +1,33 @@
 """Builds the input of a decision about one app: its diagnoses, its pods, and its spec."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
-from selfhealing.api.healing_status import BlockedReason
+from selfhealing.api.healing_status import BlockedReason, HealingStatus
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
 from selfhealing.health.app_diagnosis import AppDiagnosis, diagnose_app
 from selfhealing.health.assessment import HealthAssessment
-from selfhealing.health.attribution import Probation
+from selfhealing.health.attribution import Cause, Confidence, Probation
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.experiments import NO_EXPERIMENTS, Experiments
 from selfhealing.health.memory_trend import SamplesByPod, find_memory_warnings
+from selfhealing.health.pod_diagnosis import WARNINGS
 from selfhealing.health.pod_problems import is_active
-from selfhealing.health.rollout import current_template_hash
+from selfhealing.health.rollout import Rollout, current_template_hash
 from selfhealing.health.template_change import TemplateChange, compare_templates
 from selfhealing.health.termination_causes import TerminationCauses
 from selfhealing.remediation.findings import Finding
+from selfhealing.remediation.policy import Policy
 from selfhealing.remediation.reconcile_input import ReconcileInput
-from selfhealing.render.overrides import get_memory_limit
+from selfhealing.render.overrides import (
+    get_config_hash,
+    get_memory_limit,
+    without_config_hash,
+)
 
 SELF_ENDING_BLOCKED_REASONS: Final = frozenset(
     {
@@ -30,9 +36,17 @@ SELF_ENDING_BLOCKED_REASONS: Final = frozenset(
         BlockedReason.ACTION_LIMIT,
         BlockedReason.NODES_LOST,
         BlockedReason.STALE_CACHE,
+        BlockedReason.CHECKING_TARGET,
     }
 )
 """Reasons to wait that end without a watch event of the app."""
+
+
+class SavedRevisionName(NamedTuple):
+    """A revision whose pod template is saved, and its image."""
+
+    revision: str
+    image: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,9 @@ class ExternalState:
             in its way.
         foreign_uids: the UIDs of the pods of the record that turned out not to be the app's.
         findings: what was found, beside the record, that is not the app's.
+        watched_for: how long this process has watched the app; None for longer than anything.
+        saved_revisions: the revisions whose templates are saved, the latest first; only for an app
+            without a record.
     """
 
     blocked_reason: BlockedReason | None = None
@@ -76,6 +93,8 @@ class ExternalState:
     rollback_obstacle: str = ""
     foreign_uids: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
+    watched_for: timedelta | None = None
+    saved_revisions: tuple[SavedRevisionName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +107,20 @@ class RemediationContext:
         image: the image in the spec.
         memory_limit: the memory limit in the spec; empty if there is none.
         diagnoses: the diagnoses of the app, the most severe first.
-        healthy: all wanted pods exist and are ready, and no pod has a problem or a diagnosis; a
+        diagnosed_since: by type, when the operator first saw the diagnosis.
+        generation: the metadata.generation of the app.
+        watching_since: since when this process watches the app; None for longer than anything.
+        config_hash: the hash of the ConfigMaps and Secrets that the pods read; empty without one.
+        rolled_back_from: the revision that the Deployment says it was rolled back from.
+        complete: all wanted pods exist and are ready, and no pod has a problem or a diagnosis; a
             warning does not count.
+        healthy: as ``complete``, but pods that start, because of scaling or a drain, do not count.
+        is_all_current: every pod is made from the current pod template of the Deployment.
+        is_rollout_progressing: the Deployment controller waits for pods, within the progress
+            deadline.
+        ready_since: since when the pod is ready that is so for the longest time; None without one.
+        is_config_suspected: the desired revision differs from the stable one in nothing but its
+            configuration.
         scaled_to_zero: no pod is wanted.
         wanted: the Deployment's replicas.
         pods: the active pods.
@@ -105,7 +136,17 @@ class RemediationContext:
     image: str
     memory_limit: str = ""
     diagnoses: tuple[AppDiagnosis, ...] = ()
+    diagnosed_since: Mapping[str, datetime] = field(default_factory=dict)
+    generation: int = 0
+    watching_since: datetime | None = None
+    config_hash: str = ""
+    rolled_back_from: str = ""
+    complete: bool = False
     healthy: bool = False
+    is_all_current: bool = True
+    is_rollout_progressing: bool = False
+    ready_since: datetime | None = None
+    is_config_suspected: bool = False
     scaled_to_zero: bool = False
     wanted: int = 1
     pods: tuple[PodView, ...] = ()
@@ -124,6 +165,23 @@ class RemediationContext:
     def pod_uids(self) -> frozenset[str]:
         """The UIDs of the active pods."""
         return frozenset(pod.uid for pod in self.pods)
+
+    @property
+    def diagnosis_types(self) -> frozenset[str]:
+        """The types of the diagnoses."""
+        return frozenset(diagnosis.type for diagnosis in self.diagnoses)
+
+    @property
+    def is_fault_certain(self) -> bool:
+        """Whether the desired revision certainly is the cause of a diagnosis."""
+        return any(
+            diagnosis.cause is Cause.NEW_VERSION and diagnosis.confidence is Confidence.HIGH
+            for diagnosis in self.diagnoses
+        )
+
+    def first_seen(self, diagnosis_type: str, now: datetime) -> datetime:
+        """When the operator first saw a diagnosis, at most ``now``: a clock may be set back."""
+        return min(self.diagnosed_since.get(diagnosis_type, now), now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +214,14 @@ def build_context(
     wanted = rollout.wanted if rollout else 0
     # A diagnosis without an active pod (a pod that is stuck on a lost node, an autoscaler without
     # metrics) may last for days, and says nothing about the health of the current revision.
-    is_unaffected = not any(is_active(pod) for diagnosis in diagnoses for pod in diagnosis.pods)
-    is_healthy = (
-        rollout is not None
-        and rollout.is_complete
-        and assessment.worst_problem is None
-        and is_unaffected
+    is_unaffected = assessment.worst_problem is None and not any(
+        is_active(pod)
+        for diagnosis in diagnoses
+        if diagnosis.type not in WARNINGS
+        for pod in diagnosis.pods
     )
+    is_unaffected = is_unaffected and rollout is not None and wanted > 0
+    pods = tuple(pod for pod in snapshot.pods if is_active(pod))
     # Without spec.healing.memory.max a warning has no remediation.
     early_warnings = (
         find_memory_warnings(snapshot, external.memory_usage, policy.memory_horizon)
@@ -174,15 +233,79 @@ def build_context(
         image=spec.image,
         memory_limit=get_memory_limit(inputs.pod_template),
         diagnoses=(*diagnoses, *early_warnings),
-        healthy=is_healthy and wanted > 0,
+        diagnosed_since=_first_sights(inputs.record),
+        generation=snapshot.app.generation,
+        watching_since=None
+        if external.watched_for is None
+        else deadlines.now - external.watched_for,
+        config_hash=get_config_hash(inputs.pod_template),
+        rolled_back_from=_rolled_back_from(snapshot),
+        complete=is_unaffected and rollout is not None and rollout.is_complete,
+        healthy=is_unaffected and _has_only_starting_pods_unready(rollout, pods, deadlines, policy),
+        is_all_current=rollout is not None and not rollout.old,
+        is_rollout_progressing=_is_rollout_progressing(rollout, diagnoses),
+        ready_since=min(
+            (pod.ready_since for pod in pods if pod.ready and pod.ready_since), default=None
+        ),
+        is_config_suspected=_has_only_other_config(external.stable_template, inputs.pod_template),
         scaled_to_zero=wanted == 0,
         wanted=wanted,
-        pods=tuple(pod for pod in snapshot.pods if is_active(pod)),
+        pods=pods,
         approve=snapshot.app.approve,
         resume=snapshot.app.resume,
         rollout_paused=rollout is not None and rollout.is_paused,
         uses_recreate=_uses_recreate_strategy(spec),
         external=external,
+    )
+
+
+def _has_only_other_config(
+    stable_template: Mapping[str, Any] | None, pod_template: Mapping[str, Any]
+) -> bool:
+    """Whether a template differs from the stable one only in the hash of its configuration."""
+    return (
+        stable_template is not None
+        and get_config_hash(stable_template) != get_config_hash(pod_template)
+        and without_config_hash(stable_template) == without_config_hash(pod_template)
+    )
+
+
+def _first_sights(record: HealingStatus) -> dict[str, datetime]:
+    return {
+        diagnosis.type: diagnosis.since
+        for diagnosis in record.diagnoses
+        if diagnosis.since is not None
+    }
+
+
+def _rolled_back_from(snapshot: AppSnapshot) -> str:
+    return snapshot.deployment.failed_revision if snapshot.deployment else ""
+
+
+def _has_only_starting_pods_unready(
+    rollout: Rollout | None, pods: Sequence[PodView], deadlines: Deadlines, policy: Policy
+) -> bool:
+    """Whether a pod is ready, and all that are not are new: an autoscaler or a drain made them."""
+    if rollout is None or rollout.old or not rollout.is_observed:
+        return False
+    unready = [pod for pod in pods if not pod.ready]
+    return len(unready) < len(pods) and all(
+        pod.created is not None
+        and not deadlines.reached(pod.created + policy.progress_deadline)
+        and not any(container.restarts for container in pod.containers)
+        for pod in unready
+    )
+
+
+def _is_rollout_progressing(rollout: Rollout | None, diagnoses: Sequence[AppDiagnosis]) -> bool:
+    """Whether a rollout goes on, and none of its pods has a fault that time does not mend."""
+    has_faulty_pods = any(is_active(pod) for found in diagnoses for pod in found.pods)
+    return (
+        rollout is not None
+        and not rollout.is_complete
+        and rollout.stalled_condition is None
+        and rollout.replica_failure is None
+        and not has_faulty_pods
     )
 
 

@@ -4,17 +4,21 @@
 returns the record to be stored. It has no side effects: an action with the outcome InProgress is
 executed once the record is stored (``remediation.steps``). The order of the steps:
 
-1. A new revision, or a resume, supersedes the running action and clears the overrides.
-2. The running action is evaluated: it succeeds or fails within the verification timeout. Until
-   then no other action starts.
-3. Overrides whose reason is gone are cleared, and proposals that are too old expire.
-4. A revision that stays healthy for the probation becomes the stable revision.
-5. An unhealthy app gets the first remediation that fits, unless something blocks it: the mode, the
-   state outside the app, the cooldown, the budget, or a missing approval.
+1. A new request (an edit of the spec, a resume) supersedes the running action and ends the
+   overrides (``remediation.revisions``).
+2. The running action is judged (``remediation.verification``). Until its outcome is known no other
+   action starts.
+3. Overrides whose reason is gone end, and proposals that are too old expire.
+4. A healthy revision becomes the stable one; a failed one is tried again when its time has come.
+5. An unhealthy app gets the first remediation that fits, when it is due (``remediation.patience``),
+   unless something blocks it: the mode, the state outside the app, the cooldown, the budget, or a
+   missing approval.
 6. If the budget is spent, or no further remediation fits, the app is quarantined.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from selfhealing.api.healing_status import (
     COMPARISON_LIMIT,
@@ -24,12 +28,13 @@ from selfhealing.api.healing_status import (
     DiagnosisStatus,
     HealingAction,
     HealingStatus,
+    NextActionStatus,
     Remediation,
 )
 from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.health.deadlines import Deadlines
-from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, WARNINGS, DiagnosisType
-from selfhealing.remediation import history, transitions
+from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
+from selfhealing.remediation import history, revisions, transitions
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.policy import HealingMode, Policy
 from selfhealing.remediation.strategies import (
@@ -39,6 +44,7 @@ from selfhealing.remediation.strategies import (
     choose_action,
     is_exhausted,
 )
+from selfhealing.remediation.verification import judge_action
 
 
 def decide(
@@ -55,18 +61,19 @@ def decide(
     now = deadlines.now
     record = history.rebase_clock(_record_evidence(record, context), now)
     record = _drop_foreign_pods(record, context, now)
-    record = _reset_on_new_revision_or_resume(record, context, now)
+    record = revisions.restore_lost_record(record, context)
+    record = _follow_request(record, context, now)
     record = _release_quarantined_pod(record, context, deadlines)
     if policy.mode == HealingMode.OFF:
         record = _clear_overrides(_supersede_pending(record, now))
-        return _refresh_display(record, context, policy, deadlines, None)
-    record = _evaluate_running(record, context, policy, deadlines)
+        return _refresh_display(record, context, policy, deadlines, _NO_PLAN)
+    record = _judge_running(record, context, policy, deadlines)
     record = _expire_overrides(record, context, policy, deadlines)
-    record = _promote_to_stable(record, context, policy, deadlines)
-    blocked_reason: BlockedReason | None = None
+    record = _track_health(record, context, policy, deadlines)
+    plan = _NO_PLAN
     if context.diagnoses and not context.scaled_to_zero:
-        record, blocked_reason = _remediate(DecisionInput(record, context, policy, deadlines))
-    return _refresh_display(record, context, policy, deadlines, blocked_reason)
+        record, plan = _remediate(DecisionInput(record, context, policy, deadlines))
+    return _refresh_display(record, context, policy, deadlines, plan)
 
 
 def _drop_foreign_pods(
@@ -92,12 +99,29 @@ def _record_evidence(record: HealingStatus, context: RemediationContext) -> Heal
     return record
 
 
-def _reset_on_new_revision_or_resume(
+def _follow_request(
     record: HealingStatus, context: RemediationContext, now: datetime
 ) -> HealingStatus:
+    """Follow what is asked for: another revision, or a resume."""
     if record.desired_revision != context.desired_revision:
-        record = _clear_overrides(_supersede_pending(record, now)).model_copy(
-            update={"desired_revision": context.desired_revision, "desired_since": now}
+        if revisions.is_bar_kept(record, context):
+            record = record.model_copy(update={"failed_revision": context.desired_revision})
+        elif revisions.is_same_request(record, context) and record.failed_revision is None:
+            # The pods are replaced for another reason, and still need what the overrides give them.
+            record = _supersede_pending(record, now).model_copy(update={"desired_since": now})
+        else:
+            record = _clear_overrides(_supersede_pending(record, now)).model_copy(
+                update={"desired_since": now, "retries": 0}
+            )
+    if (record.desired_revision, record.desired_generation) != (
+        context.desired_revision,
+        context.generation,
+    ):
+        record = record.model_copy(
+            update={
+                "desired_revision": context.desired_revision,
+                "desired_generation": context.generation,
+            }
         )
     if context.resume and context.resume != record.observed_resume:
         reset_fields = {
@@ -130,7 +154,10 @@ def _clear_overrides(record: HealingStatus) -> HealingStatus:
     return record.model_copy(
         update={
             "quarantined": False,
+            "quarantined_by_budget": False,
             "failed_revision": None,
+            "failed_config": None,
+            "retry_at": None,
             "memory_limit": None,
             "memory_in_template": False,
             "excluded_node": None,
@@ -164,46 +191,17 @@ def _supersede_pending(record: HealingStatus, now: datetime) -> HealingStatus:
     return record
 
 
-def _evaluate_running(
+def _judge_running(
     record: HealingStatus, context: RemediationContext, policy: Policy, deadlines: Deadlines
 ) -> HealingStatus:
-    """Set the outcome of the running action, if it has succeeded, failed or timed out."""
+    """Set the outcome of the running action, if it is known."""
     action = history.find_running(record)
     if action is None:
         return record
-    if action.remediation is Remediation.ROLLBACK and context.external.stable_revision_missing:
-        return _finish_action(record, action, ActionOutcome.FAILED, policy, deadlines.now)
-    if _has_succeeded(action, context):
-        # An app that becomes healthy just before the timeout still gets min_healthy_time.
-        if deadlines.reached(
-            _succeeding_since(action, record, deadlines.now) + policy.min_healthy_time
-        ):
-            return _finish_action(record, action, ActionOutcome.SUCCEEDED, policy, deadlines.now)
+    outcome = judge_action(record, action, context, policy, deadlines)
+    if outcome is None:
         return record
-    if deadlines.reached(action.at + policy.verification_timeout):
-        return _finish_action(record, action, ActionOutcome.FAILED, policy, deadlines.now)
-    return record
-
-
-def _succeeding_since(action: HealingAction, record: HealingStatus, now: datetime) -> datetime:
-    """Since when the app is healthy after the action; now if the record has no healthy_since."""
-    if action.remediation is Remediation.SCALING_FALLBACK:
-        return action.at
-    return max(action.at, record.healthy_since or now)
-
-
-def _has_succeeded(action: HealingAction, context: RemediationContext) -> bool:
-    if action.remediation is Remediation.SCALING_FALLBACK:
-        return context.wanted >= int(action.target)
-    if action.remediation is Remediation.REPLACE_POD and action.uid in context.pod_uids:
-        return False
-    if action.diagnosis in WARNINGS and action.diagnosis in _diagnosis_types(context):
-        return False
-    return context.healthy
-
-
-def _diagnosis_types(context: RemediationContext) -> set[str]:
-    return {diagnosis.type for diagnosis in context.diagnoses}
+    return _finish_action(record, action, outcome, policy, deadlines.now)
 
 
 def _finish_action(
@@ -214,8 +212,12 @@ def _finish_action(
     now: datetime,
 ) -> HealingStatus:
     record = history.update_action(record, action, outcome=outcome, ended_at=now)
-    if action.remediation is Remediation.AVOID_NODE and outcome is ActionOutcome.FAILED:
-        record = record.model_copy(update={"excluded_node": None})  # the node is not the cause
+    if outcome is ActionOutcome.FAILED:
+        if action.remediation is Remediation.AVOID_NODE:
+            record = record.model_copy(update={"excluded_node": None})  # the node is not the cause
+        # A revision that cannot start at all is no better than one that starts and fails.
+        if action.remediation is Remediation.ROLLBACK and record.retry_at is not None:
+            record = revisions.return_to_spec(record)
     until = now + history.compute_cooldown(record, policy, now)
     return record.model_copy(update={"cooldown_until": until})
 
@@ -224,12 +226,12 @@ def _expire_overrides(
     record: HealingStatus, context: RemediationContext, policy: Policy, deadlines: Deadlines
 ) -> HealingStatus:
     """Clear the overrides whose reason is gone, and expire a proposal that is moot or too old."""
-    diagnosis_types = _diagnosis_types(context)
+    diagnosis_types = context.diagnosis_types
     has_no_metrics = DiagnosisType.METRICS_UNAVAILABLE in diagnosis_types
     if record.fallback_replicas and not (has_no_metrics and policy.fallback_replicas):
         record = record.model_copy(update={"fallback_replicas": None})
     if context.external.stable_revision_missing:
-        record = record.model_copy(update={"failed_revision": None, "stable_revision": None})
+        record = revisions.forget_missing_revision(record, context)
     if record.excluded_node is not None and DiagnosisType.UNSCHEDULABLE in diagnosis_types:
         # A pod on the excluded node is better than a pod that finds no node.
         record = record.model_copy(update={"excluded_node": None})
@@ -242,49 +244,61 @@ def _expire_overrides(
     return record
 
 
-def _promote_to_stable(
+def _track_health(
     record: HealingStatus, context: RemediationContext, policy: Policy, deadlines: Deadlines
 ) -> HealingStatus:
-    """Record since when the app is healthy; a revision healthy for the probation is stable."""
+    """Record since when the app is healthy, and what that time proves."""
+    record = _end_budget_quarantine(record, policy, deadlines)
     if not context.healthy:
         return record.model_copy(update={"healthy_since": None}) if record.healthy_since else record
     if record.healthy_since is None:
         record = record.model_copy(update={"healthy_since": deadlines.now})
-    record = _reset_after_healthy_window(record, policy, deadlines)
-    since = max(filter(None, (record.healthy_since, record.desired_since)))
-    is_new = record.failed_revision is None and record.stable_revision != context.desired_revision
-    if (
-        is_new
-        and not context.external.revision_not_saved
-        and deadlines.reached(since + policy.probation)
-    ):
-        record = record.model_copy(
-            update={"stable_revision": context.desired_revision, "stable_image": context.image}
-        )
+    if not context.complete:
+        return record  # pods that start do not end the time, but prove nothing either
+    record = _forget_failures(record, policy, deadlines)
+    record = revisions.retry_failed_revision(record, context, deadlines)
+    return revisions.promote(record, context, policy, deadlines)
+
+
+def _end_budget_quarantine(
+    record: HealingStatus, policy: Policy, deadlines: Deadlines
+) -> HealingStatus:
+    """End a quarantine that only the spent budget has made, once there is budget again."""
+    if not record.quarantined_by_budget or not history.budget_left(record, policy, deadlines.now):
+        return record
+    return record.model_copy(update={"quarantined": False, "quarantined_by_budget": False})
+
+
+def _forget_failures(record: HealingStatus, policy: Policy, deadlines: Deadlines) -> HealingStatus:
+    """End the quarantine of an app that is healthy for the probation, and forget its failures.
+
+    The cause that made the remediations fail, such as a missing database, is gone then. The
+    failures are forgotten after a whole window; all actions that cost budget are older then.
+    """
+    since = record.healthy_since
+    if since is None:
+        return record
+    if record.quarantined and deadlines.reached(since + policy.probation):
+        record = record.model_copy(update={"quarantined": False, "quarantined_by_budget": False})
+    has_failures = any(action.outcome is ActionOutcome.FAILED for action in record.history)
+    if has_failures and deadlines.reached(since + policy.window):
+        reset_time = max(since, record.budget_reset_time or since)
+        record = record.model_copy(update={"budget_reset_time": reset_time})
     return record
 
 
-def _reset_after_healthy_window(
-    record: HealingStatus, policy: Policy, deadlines: Deadlines
-) -> HealingStatus:
-    """Forget the failures, and end the quarantine, of an app that was healthy for a whole window.
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Why no action starts now, and which one starts next."""
 
-    The cause that made the remediations fail, such as a missing database, is gone then. The budget
-    is not affected: all earlier actions are older than the window.
-    """
-    healthy_since = record.healthy_since
-    has_failures = any(action.outcome is ActionOutcome.FAILED for action in record.history)
-    if (
-        healthy_since is None
-        or not (has_failures or record.quarantined)
-        or not deadlines.reached(healthy_since + policy.window)
-    ):
-        return record
-    reset_time = max(healthy_since, record.budget_reset_time or healthy_since)
-    return record.model_copy(update={"budget_reset_time": reset_time, "quarantined": False})
+    blocked_reason: BlockedReason | None = None
+    next_action: ProposedAction | None = None
 
 
-def _remediate(inputs: DecisionInput) -> tuple[HealingStatus, BlockedReason | None]:
+_NO_PLAN: Final = _Plan()
+
+
+def _remediate(inputs: DecisionInput) -> tuple[HealingStatus, _Plan]:
     """Start the next action for an app with diagnoses, or return why none starts.
 
     A reason that lasts until a person acts has priority over one that passes by itself.
@@ -293,24 +307,27 @@ def _remediate(inputs: DecisionInput) -> tuple[HealingStatus, BlockedReason | No
     if (blocked_reason := _lasting_blocked_reason(inputs)) is not None or history.find_running(
         record
     ) is not None:
-        return record, blocked_reason or _temporary_blocked_reason(inputs)
+        return record, _Plan(blocked_reason or _temporary_blocked_reason(inputs))
     proposal = choose_action(inputs)
     is_observing = inputs.policy.mode == HealingMode.OBSERVE
-    is_out_of_options = (
-        (proposal is None or _is_never_quarantined(proposal))
-        and not is_observing
-        and is_exhausted(inputs)
-    )
-    if proposal is None and not is_out_of_options:
-        return record, BlockedReason.NO_REMEDIATION
+    is_exhausted_now = not is_observing and is_exhausted(inputs)
+    if proposal is None and not is_exhausted_now:
+        return record, _Plan(BlockedReason.NO_REMEDIATION)
     if (blocked_reason := _temporary_blocked_reason(inputs)) is not None:
-        return record, blocked_reason
-    if proposal is None or is_out_of_options:
-        return transitions.quarantine_app(
-            inputs, "no further remediation fits"
-        ), BlockedReason.QUARANTINED
-    if is_observing:
-        return transitions.record_dry_run(inputs, proposal), None
+        return record, _Plan(blocked_reason, proposal)
+    if proposal is None or (is_exhausted_now and _is_never_quarantined(proposal)):
+        record = transitions.quarantine_app(inputs, "no further remediation fits")
+        return record, _Plan(BlockedReason.QUARANTINED)
+    return _start_when_due(inputs, proposal)
+
+
+def _start_when_due(inputs: DecisionInput, proposal: ProposedAction) -> tuple[HealingStatus, _Plan]:
+    if proposal.blocked_reason is not None:
+        return inputs.record, _Plan(proposal.blocked_reason, proposal)
+    if not proposal.is_due(inputs.deadlines):
+        return inputs.record, _Plan(BlockedReason.NOT_DUE, proposal)
+    if inputs.policy.mode == HealingMode.OBSERVE:
+        return transitions.record_dry_run(inputs, proposal), _NO_PLAN
     return _start_within_budget(inputs, proposal)
 
 
@@ -338,24 +355,22 @@ def _temporary_blocked_reason(inputs: DecisionInput) -> BlockedReason | None:
 
 def _start_within_budget(
     inputs: DecisionInput, proposal: ProposedAction
-) -> tuple[HealingStatus, BlockedReason | None]:
+) -> tuple[HealingStatus, _Plan]:
     """Start or propose an action, if nodes, limit, budget and mode allow it."""
-    if proposal.remediation is Remediation.FAILOVER and inputs.context.external.too_many_nodes_lost:
-        return inputs.record, BlockedReason.NODES_LOST
-    if (
-        inputs.context.external.is_action_limit_reached
-        and proposal.remediation not in UNLIMITED_REMEDIATIONS
-    ):
-        return inputs.record, BlockedReason.ACTION_LIMIT
-    if not history.budget_left(inputs.record, inputs.policy, inputs.now):
-        if _is_never_quarantined(proposal):
-            return inputs.record, BlockedReason.NO_REMEDIATION
-        return transitions.quarantine_app(
-            inputs, "the budget of actions is spent"
-        ), BlockedReason.QUARANTINED
+    record, external = inputs.record, inputs.context.external
+    if proposal.remediation is Remediation.FAILOVER and external.too_many_nodes_lost:
+        return record, _Plan(BlockedReason.NODES_LOST, proposal)
+    if external.is_action_limit_reached and proposal.remediation not in UNLIMITED_REMEDIATIONS:
+        return record, _Plan(BlockedReason.ACTION_LIMIT, proposal)
+    is_free = proposal.diagnosis.type in history.FREE_DIAGNOSES
+    if not is_free and not history.budget_left(record, inputs.policy, inputs.now):
+        record = transitions.quarantine_app(inputs, "the budget of actions is spent")
+        record = record.model_copy(update={"quarantined_by_budget": True})
+        return record, _Plan(BlockedReason.QUARANTINED)
     if inputs.policy.mode == HealingMode.APPROVE:
-        return transitions.propose_or_start(inputs, proposal)
-    return transitions.start_action(inputs, proposal), None
+        record, blocked_reason = transitions.propose_or_start(inputs, proposal)
+        return record, _Plan(blocked_reason)
+    return transitions.start_action(inputs, proposal), _NO_PLAN
 
 
 def _refresh_display(
@@ -363,9 +378,9 @@ def _refresh_display(
     context: RemediationContext,
     policy: Policy,
     deadlines: Deadlines,
-    blocked_reason: BlockedReason | None,
+    plan: _Plan,
 ) -> HealingStatus:
-    """Update the fields that only inform: mode, diagnoses, budget left, blocked reason, cooldown.
+    """Update the fields that only inform: mode, diagnoses, budget left, what is waited for.
 
     The cooldown ends, and the budget grows, without an event. ``deadlines`` is asked for both, so
     that the app is requeued then.
@@ -374,25 +389,43 @@ def _refresh_display(
     is_cooling_down = until is not None and not deadlines.reached(until)
     for action in history.find_recent(record, policy, deadlines.now):
         deadlines.reached(action.at + policy.window)
-    # One entry for each type: the CRD declares the list as a map with the key type.
-    by_type = {diagnosis.type: diagnosis for diagnosis in reversed(context.diagnoses)}
     return record.model_copy(
         update={
             "mode": policy.mode,
             "budget_left": history.budget_left(record, policy, deadlines.now),
-            "blocked_reason": blocked_reason,
+            "blocked_reason": plan.blocked_reason,
+            "next_action": _build_next_action(plan),
             "cooldown_until": until if is_cooling_down else None,
-            "diagnoses": [
-                DiagnosisStatus(
-                    type=diagnosis.type,
-                    cause=diagnosis.cause,
-                    confidence=diagnosis.confidence,
-                    pods=len(diagnosis.pods),
-                    container=diagnosis.container,
-                    message=diagnosis.message[:TEXT_LIMIT],
-                    comparison=diagnosis.comparison[:COMPARISON_LIMIT],
-                )
-                for diagnosis in list(reversed(by_type.values()))[:MAX_DIAGNOSES]
-            ],
+            "diagnoses": _build_diagnoses(context, deadlines.now),
         }
+    )
+
+
+def _build_diagnoses(context: RemediationContext, now: datetime) -> list[DiagnosisStatus]:
+    # One entry for each type: the CRD declares the list as a map with the key type.
+    by_type = {diagnosis.type: diagnosis for diagnosis in reversed(context.diagnoses)}
+    return [
+        DiagnosisStatus(
+            type=diagnosis.type,
+            cause=diagnosis.cause,
+            confidence=diagnosis.confidence,
+            pods=len(diagnosis.pods),
+            container=diagnosis.container,
+            message=diagnosis.message[:TEXT_LIMIT],
+            comparison=diagnosis.comparison[:COMPARISON_LIMIT],
+            since=context.first_seen(diagnosis.type, now),
+        )
+        for diagnosis in list(reversed(by_type.values()))[:MAX_DIAGNOSES]
+    ]
+
+
+def _build_next_action(plan: _Plan) -> NextActionStatus | None:
+    proposal = plan.next_action
+    if proposal is None:
+        return None
+    return NextActionStatus(
+        remediation=proposal.remediation,
+        diagnosis=proposal.diagnosis.type,
+        not_before=proposal.not_before,
+        message=proposal.message[:TEXT_LIMIT],
     )

@@ -14,6 +14,7 @@ from selfhealing.api.healing_status import (
     HealingAction,
     HealingStatus,
 )
+from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.remediation.policy import HealingMode, Policy
 
 BUDGETED: Final = frozenset(
@@ -26,10 +27,20 @@ BUDGETED: Final = frozenset(
 )
 """Outcomes of actions that were executed or are in progress: each costs budget."""
 
+ENDED_BADLY: Final = frozenset({ActionOutcome.FAILED, ActionOutcome.REFUSED})
+"""Outcomes after which an action is not repeated for the same diagnosis."""
+
+FREE_DIAGNOSES: Final = WARNINGS | {
+    DiagnosisType.NODE_LOST,
+    DiagnosisType.METRICS_UNAVAILABLE,
+}
+"""Diagnoses whose actions cost no budget."""
+
 _EVICT_FIRST: Final = (
     ActionOutcome.OBSERVED,
     ActionOutcome.EXPIRED,
     ActionOutcome.COMPLETED,
+    ActionOutcome.REFUSED,
 )
 """Outcomes that leave a full history first, because they do not count."""
 
@@ -48,10 +59,23 @@ def find_recent(record: HealingStatus, policy: Policy, now: datetime) -> Iterato
             yield action
 
 
+def costs_budget(action: HealingAction) -> bool:
+    """Whether an action counts against the budget.
+
+    What many apps have by one cause, a lost node or missing metrics, costs nothing, nor do
+    warnings: it must not use up the actions that a bad release needs.
+    """
+    return action.outcome in BUDGETED and action.diagnosis not in FREE_DIAGNOSES
+
+
+def count_spent(record: HealingStatus, policy: Policy, now: datetime) -> int:
+    """How many actions of the window count against the budget."""
+    return sum(costs_budget(action) for action in find_recent(record, policy, now))
+
+
 def budget_left(record: HealingStatus, policy: Policy, now: datetime) -> int:
     """How many actions may still start now."""
-    spent = sum(action.outcome in BUDGETED for action in find_recent(record, policy, now))
-    return max(0, policy.budget - spent)
+    return max(0, policy.budget - count_spent(record, policy, now))
 
 
 def compute_cooldown(record: HealingStatus, policy: Policy, now: datetime) -> timedelta:
@@ -63,7 +87,7 @@ def compute_cooldown(record: HealingStatus, policy: Policy, now: datetime) -> ti
     for action in find_recent(record, policy, now):  # the latest first
         if action.outcome is ActionOutcome.SUCCEEDED:
             break
-        failures += action.outcome is ActionOutcome.FAILED
+        failures += action.outcome in ENDED_BADLY
     factor: int = 2**failures
     return min(policy.cooldown * factor, policy.window)
 
@@ -75,6 +99,7 @@ def rebase_clock(record: HealingStatus, now: datetime) -> HealingStatus:
     evaluated, and a revision get a cause attributed, only when the clock has caught up.
     """
     timestamps = [record.desired_since, record.healthy_since, record.budget_reset_time]
+    timestamps += [record.stable_since, *(diagnosis.since for diagnosis in record.diagnoses)]
     timestamps += [moment for action in record.history for moment in (action.at, action.ended_at)]
     ahead = max((moment - now for moment in timestamps if moment is not None), default=timedelta())
     if ahead <= timedelta():
@@ -85,6 +110,12 @@ def rebase_clock(record: HealingStatus, now: datetime) -> HealingStatus:
             "desired_since": _shift_back(record.desired_since, ahead),
             "healthy_since": _shift_back(record.healthy_since, ahead),
             "budget_reset_time": _shift_back(record.budget_reset_time, ahead),
+            "stable_since": _shift_back(record.stable_since, ahead),
+            "retry_at": _shift_back(record.retry_at, ahead),
+            "diagnoses": [
+                diagnosis.model_copy(update={"since": _shift_back(diagnosis.since, ahead)})
+                for diagnosis in record.diagnoses
+            ],
             "cooldown_until": _shift_back(record.cooldown_until, ahead),
             "quarantine": quarantine
             and quarantine.model_copy(update={"until": quarantine.until - ahead}),
@@ -120,18 +151,20 @@ def _find_by_outcome(record: HealingStatus, outcome: ActionOutcome) -> HealingAc
 
 
 def find_attempts(record: HealingStatus, policy: Policy, now: datetime) -> Iterator[HealingAction]:
-    """The actions that were executed for the desired revision.
+    """The actions that were started for the desired revision.
 
-    Failed actions count for longer than the window: until the app was healthy for a whole window,
+    Failed and refused actions count for longer than the window: until the app was healthy for a whole window,
     or a person resumed healing. Otherwise a remediation that fails slowly would be retried forever.
     """
     since = record.desired_since
     recent_ids = {action.id for action in find_recent(record, policy, now)}
     for action in record.history:
-        if action.outcome not in BUDGETED or (since is not None and action.at < since):
+        is_ended_badly = action.outcome in ENDED_BADLY
+        if not (action.outcome in BUDGETED or is_ended_badly) or (
+            since is not None and action.at < since
+        ):
             continue
-        has_failed = action.outcome is ActionOutcome.FAILED and not _is_before_reset(record, action)
-        if has_failed or action.id in recent_ids:
+        if (is_ended_badly and not _is_before_reset(record, action)) or action.id in recent_ids:
             yield action
 
 

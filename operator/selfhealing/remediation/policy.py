@@ -8,6 +8,7 @@ from typing import Final
 from selfhealing.api.duration import parse_duration
 from selfhealing.api.healing_spec import HealingSpec
 from selfhealing.api.spec import SelfHealingAppSpec
+from selfhealing.cache.child_views import DEFAULT_PROGRESS_DEADLINE_SECONDS
 from selfhealing.health.pod_diagnosis import Thresholds
 
 
@@ -35,6 +36,18 @@ MIN_HEALTHY_TIME: Final = timedelta(seconds=30)
 
 START_GRACE: Final = timedelta(minutes=1)
 """How long a pod may fail to start before that is a diagnosis: a registry may fail for a moment."""
+
+CERTAIN_PATIENCE: Final = timedelta(seconds=10)
+"""How long a fault whose cause is certain must last: a cache may lag behind for some seconds."""
+
+RETRY_AFTER: Final = timedelta(hours=1)
+"""When a revision that was rolled back without certainty is tried again; doubles each time."""
+
+MAX_RETRY_AFTER: Final = timedelta(hours=24)
+"""The longest time until the next such try."""
+
+PREDECESSOR_TTL: Final = timedelta(hours=24)
+"""How long after its probation a stable revision may be rolled back to the one before it."""
 
 MEMORY_HORIZON: Final = timedelta(minutes=2)
 """A memory limit is raised if the trend of the usage reaches it within this time."""
@@ -70,6 +83,11 @@ class Policy:
     start_grace: timedelta = START_GRACE
     memory_horizon: timedelta = MEMORY_HORIZON
     approval_ttl: timedelta = APPROVAL_TTL
+    certain_patience: timedelta = CERTAIN_PATIENCE
+    retry_after: timedelta = RETRY_AFTER
+    max_retry_after: timedelta = MAX_RETRY_AFTER
+    predecessor_ttl: timedelta = PREDECESSOR_TTL
+    progress_deadline: timedelta = timedelta(seconds=DEFAULT_PROGRESS_DEADLINE_SECONDS)
 
     @property
     def thresholds(self) -> Thresholds:
@@ -86,6 +104,9 @@ def build_policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
     """Build the policy of a spec; every duration is multiplied by ``scale``."""
     healing = spec.healing or HealingSpec()
     fallback = healing.scaling_fallback
+    progress_deadline = (
+        spec.rollout.progress_deadline_seconds if spec.rollout else None
+    ) or DEFAULT_PROGRESS_DEADLINE_SECONDS
 
     def parse_scaled(text: str) -> timedelta:
         return parse_duration(text) * scale
@@ -111,4 +132,9 @@ def build_policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
         start_grace=START_GRACE * scale,
         memory_horizon=scale_memory_horizon(scale),
         approval_ttl=APPROVAL_TTL * scale,
+        certain_patience=CERTAIN_PATIENCE * scale,
+        retry_after=RETRY_AFTER * scale,
+        max_retry_after=MAX_RETRY_AFTER * scale,
+        predecessor_ttl=PREDECESSOR_TTL * scale,
+        progress_deadline=timedelta(seconds=progress_deadline) * scale,
     )

@@ -108,9 +108,15 @@ class _RecordCheck:
 
     def drop_future_times(self) -> None:
         """Drop times that no clock has shown yet: they would stop, or start, everything."""
-        for field in ("desired_since", "healthy_since", "budget_reset_time"):
+        for field in ("desired_since", "healthy_since", "budget_reset_time", "stable_since"):
             if self._is_future(getattr(self.record, field)):
                 self._reject("a time in the future", **{field: None})
+        if any(self._is_future(diagnosis.since) for diagnosis in self.record.diagnoses):
+            kept = [entry for entry in self.record.diagnoses if not self._is_future(entry.since)]
+            self._reject("a time in the future", diagnoses=kept)
+        if self._is_future(self.record.retry_at, self._policy.max_retry_after):
+            retry_at = self._now + self._policy.max_retry_after
+            self._reject("retryAt (longer than a day)", retry_at=retry_at)
         if self._is_future(self.record.cooldown_until, self._policy.window):
             until = self._now + self._policy.window
             self._reject("cooldownUntil (longer than the window)", cooldown_until=until)
@@ -163,6 +169,9 @@ class _RecordCheck:
         stable_revision = self.record.stable_revision
         if stable_revision is not None and not _REVISION.fullmatch(stable_revision):
             self._reject("stableRevision", stable_revision=None, stable_image=None)
+        previous = self.record.previous_stable_revision
+        if previous is not None and not _REVISION.fullmatch(previous):
+            self._reject("previousStableRevision", previous_stable_revision=None)
         if self.record.failed_revision is None:
             return
         if not self._policy.rollback:
@@ -215,8 +224,7 @@ class _RecordCheck:
             return "the spec does not enable it"
         if policy.mode == HealingMode.APPROVE and self._snapshot.app.approve != str(action.id):
             return "it is not approved"
-        recent = history.find_recent(self.record, policy, self._now)
-        if sum(entry.outcome in history.BUDGETED for entry in recent) > policy.budget:
+        if history.count_spent(self.record, policy, self._now) > policy.budget:
             return "it is above the budget"
         if action.remediation is Remediation.FAILOVER and self._is_too_early(action):
             return "its node is not lost for long enough"

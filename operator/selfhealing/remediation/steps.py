@@ -5,7 +5,7 @@ limit is set, the label is removed. So a step may be executed twice without harm
 restart of the operator.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -134,6 +134,7 @@ def build_overrides(
         return Overrides()
     return Overrides(
         pod_template=stable_template if record.failed_revision else None,
+        failed_revision=record.failed_revision or "",
         memory_limit=(record.memory_limit or "") if record.memory_in_template else "",
         excluded_node=record.excluded_node or "",
         min_replicas=record.fallback_replicas,
@@ -176,24 +177,20 @@ def _plan_running_action(record: HealingStatus, snapshot: AppSnapshot) -> Iterat
     action = history.find_running(record)
     live = [pod for pod in snapshot.pods if is_active(pod)]
     if action is not None and action.remediation is Remediation.REPLACE_POD:
-        wanted = snapshot.deployment.replicas if snapshot.deployment else 0
-        yield from (
-            Evict(pod) for pod in live if pod.uid == action.uid and can_disrupt(pod, live, wanted)
-        )
+        yield from (Evict(pod) for pod in live if pod.uid == action.uid and is_evictable(pod))
     if action is not None and action.remediation is Remediation.FAILOVER:
         for pod in live:
             if pod.node == action.target and is_node_lost(pod) and not pod.has_persistent_volumes:
                 yield Delete(pod.name, pod.uid, f"its node {pod.node} does not answer")
 
 
-def can_disrupt(pod: PodView, live: Sequence[PodView], wanted: int) -> bool:
-    """Whether the app still serves without the pod: at least half of the wanted pods stay ready.
+def is_evictable(pod: PodView) -> bool:
+    """Whether a pod may be evicted: only if it is not ready, so that no capacity is lost.
 
-    An unready pod may always be disrupted. This is checked when the action is proposed and again
-    before the eviction, because the readiness of the pods may have changed.
+    This is checked when the action is proposed and again before the eviction, because the pod may
+    have recovered.
     """
-    ready = sum(other.ready for other in live)
-    return not pod.ready or (ready - 1) * 2 >= wanted > 1
+    return not pod.ready
 
 
 def _plan_resizes(record: HealingStatus, snapshot: AppSnapshot) -> Iterator[Step]:

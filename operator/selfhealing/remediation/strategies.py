@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remediation
+from selfhealing.api.healing_status import (
+    ActionOutcome,
+    BlockedReason,
+    HealingAction,
+    HealingStatus,
+    Remediation,
+)
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.deadlines import Deadlines
@@ -17,8 +23,10 @@ from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, WARNINGS, Diagno
 from selfhealing.remediation import history
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.memory_limit import exceeds, next_limit
+from selfhealing.remediation.patience import compute_due_time
 from selfhealing.remediation.policy import Policy
-from selfhealing.remediation.steps import can_disrupt
+from selfhealing.remediation.revisions import find_rollback_target, is_young
+from selfhealing.remediation.steps import is_evictable
 
 MAX_POD_REPLACEMENTS: Final = 2
 """How often pods may be replaced for the same diagnosis within the window."""
@@ -29,6 +37,21 @@ _NOT_REPEATABLE: Final = frozenset({Remediation.REPLACE_POD, Remediation.RAISE_M
 UNLIMITED_REMEDIATIONS: Final = frozenset({Remediation.FAILOVER, Remediation.SCALING_FALLBACK})
 """Remediations that may be in progress in any number of apps: a lost node and missing metrics
 concern many apps at once, and waiting would cost availability."""
+
+_NO_NEW_PODS: Final = frozenset(
+    {
+        DiagnosisType.PODS_REFUSED,
+        DiagnosisType.QUOTA_EXCEEDED,
+        DiagnosisType.UNSCHEDULABLE,
+        DiagnosisType.PODS_FAILED,
+    }
+)
+"""Diagnoses by which a pod that is removed may get no substitute."""
+
+_CRASHES: Final = frozenset(
+    {DiagnosisType.CRASH_LOOPING, DiagnosisType.LIVENESS_KILLED, DiagnosisType.DEPENDENCY_DOWN}
+)
+"""Diagnoses of pods that do not run, so that a rollback takes nothing away."""
 
 _FOR_APP_FAULTS: Final = (Remediation.ROLLBACK, Remediation.AVOID_NODE, Remediation.REPLACE_POD)
 
@@ -42,6 +65,10 @@ ESCALATION: Final[Mapping[DiagnosisType, tuple[Remediation, ...]]] = {
     DiagnosisType.ROLLOUT_STALLED: (Remediation.ROLLBACK,),
     DiagnosisType.NOT_READY_TOO_LONG: _FOR_APP_FAULTS,
     DiagnosisType.NODE_LOST: (Remediation.FAILOVER,),
+    DiagnosisType.PODS_REFUSED: (Remediation.ROLLBACK,),
+    DiagnosisType.QUOTA_EXCEEDED: (Remediation.ROLLBACK,),
+    DiagnosisType.UNSCHEDULABLE: (Remediation.ROLLBACK,),
+    DiagnosisType.DEPENDENCY_DOWN: (Remediation.ROLLBACK,),
     DiagnosisType.METRICS_UNAVAILABLE: (Remediation.SCALING_FALLBACK,),
     DiagnosisType.MEMORY_CLIMBING: (Remediation.RAISE_MEMORY,),
 }
@@ -50,13 +77,29 @@ ESCALATION: Final[Mapping[DiagnosisType, tuple[Remediation, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ProposedAction:
-    """An action that may start. ``target`` is a revision, limit, pod, node or number of pods."""
+    """An action that may start.
+
+    Attributes:
+        remediation: what is done.
+        diagnosis: what it is for.
+        target: a revision, limit, pod, node or number of pods.
+        message: what is done, and why.
+        uid: the UID of the target, if it is a pod.
+        not_before: when it starts at the earliest; None for now.
+        blocked_reason: why it may not start although it fits.
+    """
 
     remediation: Remediation
     diagnosis: AppDiagnosis
     target: str
     message: str
     uid: str = ""
+    not_before: datetime | None = None
+    blocked_reason: BlockedReason | None = None
+
+    def is_due(self, deadlines: Deadlines) -> bool:
+        """Whether the wait for the action is over."""
+        return self.not_before is None or deadlines.reached(self.not_before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +118,22 @@ class DecisionInput:
 
 
 def choose_action(inputs: DecisionInput) -> ProposedAction | None:
-    """The first remediation that fits, of the most severe diagnosis that has one; else None."""
+    """The first remediation that fits and is due, of the most severe diagnosis that has one.
+
+    If none is due, the first one that fits; None if none fits.
+    """
+    proposals = []
     for diagnosis in inputs.context.diagnoses:
         for remediation in ESCALATION.get(diagnosis.type, ()):
             if (proposal := _STRATEGIES[remediation](inputs, diagnosis)) is not None:
-                return proposal
-    return None
+                proposals.append(proposal)
+                break
+    startable = (
+        proposal
+        for proposal in proposals
+        if proposal.blocked_reason is None and proposal.is_due(inputs.deadlines)
+    )
+    return next(startable, None) or next(iter(proposals), None)
 
 
 def is_exhausted(inputs: DecisionInput) -> bool:
@@ -103,22 +156,62 @@ def is_exhausted(inputs: DecisionInput) -> bool:
 
 
 def _propose_rollback(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
-    record, context = inputs.record, inputs.context
-    stable_revision = record.stable_revision
-    if not inputs.policy.rollback or diagnosis.cause is not Cause.NEW_VERSION:
+    """Go back to the stable revision, or from a young stable revision to the one before it."""
+    record, context, external = inputs.record, inputs.context, inputs.context.external
+    target = find_rollback_target(record, context)
+    if not inputs.policy.rollback or target is None or _was_rollback_in_vain(inputs):
         return None
-    if (
-        stable_revision is None
-        or context.external.stable_revision_missing
-        or stable_revision == context.desired_revision
-        or record.failed_revision
-    ):
+    is_proved = record.stable_revision == context.desired_revision
+    if is_proved and not is_young(record, inputs.policy, inputs.deadlines):
         return None
+    is_blamed = diagnosis.cause is Cause.NEW_VERSION and diagnosis.confidence is not Confidence.LOW
+    if not is_blamed and not (is_proved and _serves_nothing(inputs, diagnosis)):
+        return None
+    if context.uses_recreate and context.ready and diagnosis.confidence is not Confidence.HIGH:
+        return None  # the pods that serve would be stopped first
+    due = compute_due_time(diagnosis, context, inputs.policy, inputs.now)
+    if not is_blamed:
+        due = context.first_seen(diagnosis.type, inputs.now) + inputs.policy.progress_deadline
     message = (
-        f"back to revision {stable_revision} ({record.stable_image}), because "
+        f"back to revision {target.revision} ({target.image}), because "
         f"{context.desired_revision} ({context.image}) is bad: {diagnosis.message}"
     )
-    return ProposedAction(Remediation.ROLLBACK, diagnosis, stable_revision, message)
+    blocked_reason = None
+    if external.rollback_obstacle:
+        blocked_reason = BlockedReason.TARGET_UNUSABLE
+        message = f"{message}; but it would not start: {external.rollback_obstacle}"
+    elif not external.experiments_done and not inputs.deadlines.reached(
+        due + inputs.policy.start_grace
+    ):
+        blocked_reason = BlockedReason.CHECKING_TARGET  # but not for ever: it may be forbidden
+    return ProposedAction(
+        Remediation.ROLLBACK,
+        diagnosis,
+        target.revision,
+        message,
+        not_before=due,
+        blocked_reason=blocked_reason,
+    )
+
+
+def _serves_nothing(inputs: DecisionInput, diagnosis: AppDiagnosis) -> bool:
+    """Whether no pod is ready and all crash: then the way back costs nothing."""
+    context = inputs.context
+    affected = {pod.uid for pod in diagnosis.pods}
+    return (
+        diagnosis.type in _CRASHES
+        and not context.ready
+        and affected >= context.pod_uids
+        and all(any(c.restarts for c in pod.containers) for pod in diagnosis.pods)
+    )
+
+
+def _was_rollback_in_vain(inputs: DecisionInput) -> bool:
+    """Whether a rollback of the desired revision was no better than the revision itself."""
+    return any(
+        action.remediation is Remediation.ROLLBACK and action.outcome is ActionOutcome.FAILED
+        for action in history.find_attempts(inputs.record, inputs.policy, inputs.now)
+    )
 
 
 def _propose_raise_memory(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
@@ -183,16 +276,15 @@ def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propo
 def _propose_replace_pod(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
     if not inputs.policy.replace_pod or not _can_replacement_help(diagnosis):
         return None
+    if inputs.context.diagnosis_types & _NO_NEW_PODS:
+        return None
     attempts = _find_attempts(inputs, Remediation.REPLACE_POD, diagnosis)
     if len(attempts) >= MAX_POD_REPLACEMENTS or any(
-        action.outcome is ActionOutcome.FAILED for action in attempts
+        action.outcome in history.ENDED_BADLY for action in attempts
     ):
         return None
-    context = inputs.context
     candidates = (
-        pod
-        for pod in diagnosis.pods
-        if pod.uid in context.pod_uids and can_disrupt(pod, context.pods, context.wanted)
+        pod for pod in diagnosis.pods if pod.uid in inputs.context.pod_uids and is_evictable(pod)
     )
     pod = next(candidates, None)
     if pod is None:
@@ -244,7 +336,7 @@ def _has_failed_before(
     inputs: DecisionInput, remediation: Remediation, diagnosis: AppDiagnosis
 ) -> bool:
     attempts = _find_attempts(inputs, remediation, diagnosis)
-    return any(action.outcome is ActionOutcome.FAILED for action in attempts)
+    return any(action.outcome in history.ENDED_BADLY for action in attempts)
 
 
 def _find_attempts(

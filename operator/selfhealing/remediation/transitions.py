@@ -16,6 +16,7 @@ from selfhealing.cache.views import PodView
 from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.remediation import history
 from selfhealing.remediation.policy import HealingMode
+from selfhealing.remediation.revisions import roll_back
 from selfhealing.remediation.strategies import DecisionInput, ProposedAction, needs_new_pods
 
 ISOLATABLE: Final = frozenset(
@@ -46,7 +47,7 @@ def _apply_override(
         {} if proposal.diagnosis.type in WARNINGS else {"healthy_since": None}
     )
     if proposal.remediation is Remediation.ROLLBACK:
-        fields["failed_revision"] = inputs.context.desired_revision
+        record = roll_back(record, inputs.context, inputs.policy, inputs.now, proposal.target)
         # The raised limit was for the revision that is replaced.
         fields |= {"memory_limit": None, "memory_in_template": False}
     elif proposal.remediation is Remediation.RAISE_MEMORY:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from selfhealing.api import names
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.render.meta import Owner, build_metadata, omit_none, selector
 from selfhealing.render.overrides import NO_OVERRIDES, Overrides
@@ -28,10 +29,14 @@ def build_deployment(
     if is_job(spec):
         return None
     rollout = spec.rollout
+    metadata = build_metadata(owner, is_controller=spec.vertical_scaling is None)
+    if overrides.failed_revision:
+        failed = {names.ANNOTATION_FAILED_REVISION: overrides.failed_revision}
+        metadata = {**metadata, "annotations": {**(metadata.get("annotations") or {}), **failed}}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": build_metadata(owner, is_controller=spec.vertical_scaling is None),
+        "metadata": metadata,
         "spec": {
             **omit_none(replicas=desired_replicas(spec)),
             "selector": {"matchLabels": selector(owner.name)},

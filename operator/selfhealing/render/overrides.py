@@ -27,12 +27,14 @@ class Overrides:
         memory_limit: a memory limit of the app's container, as a Kubernetes quantity.
         min_replicas: a lower bound of the autoscaler's ``minReplicas``.
         excluded_node: a node on which no new pod is scheduled.
+        failed_revision: the revision that ``pod_template`` replaces.
     """
 
     pod_template: Mapping[str, Any] | None = None
     memory_limit: str = ""
     min_replicas: int | None = None
     excluded_node: str = ""
+    failed_revision: str = ""
 
     def apply_to(self, template: Json) -> Json:
         """Return the pod template to run instead of ``template``."""
@@ -56,6 +58,23 @@ def template_revision(pod_template: Mapping[str, Any]) -> str:
     """Return the revision of an app: the hash of the pod template of its spec."""
     template = orjson.dumps(pod_template, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(template).hexdigest()[:10]
+
+
+def get_config_hash(template: Mapping[str, Any]) -> str:
+    """Return the hash of the ConfigMaps and Secrets that a template's pods read; empty without."""
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    return str(annotations.get(names.ANNOTATION_CONFIG_HASH, ""))
+
+
+def without_config_hash(template: Mapping[str, Any]) -> Json:
+    """Return a template without the hash of its configuration, to compare it with another."""
+    metadata = template.get("metadata") or {}
+    annotations = {
+        name: value
+        for name, value in (metadata.get("annotations") or {}).items()
+        if name != names.ANNOTATION_CONFIG_HASH
+    }
+    return {**template, "metadata": {**metadata, "annotations": annotations}}
 
 
 def get_memory_limit(template: Mapping[str, Any]) -> str:
@@ -111,6 +130,11 @@ def resources_with_memory_limit(resources: Mapping[str, Any], limit: str) -> Jso
     return result
 
 
+def get_image(template: Mapping[str, Any]) -> str:
+    """Return the image of the app's container."""
+    return str(_app_container(template).get("image", ""))
+
+
 def _app_container(template: Mapping[str, Any]) -> Mapping[str, Any]:
     containers = template["spec"]["containers"]
     container: Mapping[str, Any] = next(c for c in containers if c["name"] == names.CONTAINER_NAME)
@@ -123,7 +147,11 @@ def revision_name(app: str, revision: str) -> str:
 
 
 def build_revision(
-    owner: Owner, revision: str, pod_template: Mapping[str, Any], memory_limit: str = ""
+    owner: Owner,
+    revision: str,
+    pod_template: Mapping[str, Any],
+    memory_limit: str = "",
+    number: int = 1,
 ) -> Json:
     """Return the apps/v1 ControllerRevision that stores the pod template of a revision.
 
@@ -134,13 +162,14 @@ def build_revision(
         revision: the hash of the template.
         pod_template: the template of the spec, without overrides.
         memory_limit: the memory limit that the revision was found to need; empty without one.
+        number: orders the revisions of an app, the latest has the highest.
     """
     meta = build_metadata(owner)
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
         "metadata": {**meta, "name": revision_name(owner.name, revision)},
-        "revision": 1,
+        "revision": number,
         "data": {
             "template": dict(pod_template),
             **({"memoryLimit": memory_limit} if memory_limit else {}),

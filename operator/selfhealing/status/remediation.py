@@ -53,6 +53,7 @@ _EventType = Literal["Normal", "Warning"]
 _OUTCOME_EVENTS: Final[dict[ActionOutcome, tuple[_EventType, str]]] = {
     ActionOutcome.SUCCEEDED: ("Normal", "succeeded"),
     ActionOutcome.FAILED: ("Warning", "did not succeed in time"),
+    ActionOutcome.REFUSED: ("Warning", "could not be carried out"),
     ActionOutcome.SUPERSEDED: ("Normal", "was superseded by a change of the app"),
     ActionOutcome.EXPIRED: ("Normal", "expired"),
 }
@@ -67,7 +68,7 @@ def with_remediation(
     if record.failed_revision is not None:
         message = join_clauses(
             f"runs revision {record.stable_revision} ({record.stable_image}), because "
-            f"{record.failed_revision} failed; it is tried again when the spec changes",
+            f"{record.failed_revision} failed; it is tried again {_describe_next_try(record)}",
             summary.message,
         )
         # The desired revision does not run, however healthy the stable revision is.
@@ -89,8 +90,32 @@ def with_remediation(
             summary, phase=Phase.HEALING, message=join_clauses(activity, summary.message)
         )
     return replace(
-        summary, message=join_clauses(summary.message, _describe_pending_user_action(key, record))
+        summary,
+        message=join_clauses(
+            summary.message,
+            _describe_pending_user_action(key, record),
+            _describe_next_action(record),
+        ),
     )
+
+
+def _describe_next_try(record: HealingStatus) -> str:
+    if record.retry_at is None:
+        return "when the spec changes"
+    return f"at {record.retry_at:%Y-%m-%d %H:%M} UTC, or when the spec changes"
+
+
+def _describe_next_action(record: HealingStatus) -> str:
+    """What is done next, and when; empty if that is not known."""
+    upcoming = record.next_action
+    if upcoming is None:
+        return ""
+    if record.blocked_reason is BlockedReason.TARGET_UNUSABLE:
+        return f"no {upcoming.remediation}: {upcoming.message}"
+    if record.blocked_reason is BlockedReason.NOT_DUE and upcoming.not_before is not None:
+        due = f"{upcoming.not_before:%H:%M:%S}"
+        return f"{upcoming.remediation} at {due} UTC if that lasts, sooner if fewer pods are ready"
+    return ""
 
 
 def _describe_pending_user_action(key: AppKey, record: HealingStatus) -> str:

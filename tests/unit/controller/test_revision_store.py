@@ -1,6 +1,7 @@
 """Templates that have worked: kept under a name of their own, and never a stranger's."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,6 +13,7 @@ from selfhealing.controller.revision_store import (
     UnreadableRevisionError,
 )
 from selfhealing.kube.errors import UnavailableError
+from selfhealing.remediation.context import SavedRevisionName
 from selfhealing.remediation.template_check import SavedRevision
 from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import build_revision
@@ -89,12 +91,12 @@ async def test_what_is_held_in_memory_is_bounded(
 
 
 async def test_kept_twice(cluster: FakeApiServer, keeper: RevisionStore) -> None:
-    """As when the status could not be written after the first time."""
+    """As when the status could not be written after the first time: it is made again as the latest."""
     cluster.put_object(build_revision_object())
 
-    assert await keeper.save(APP, REVISION, SAVED)
-    assert SAVED == await keeper.load(APP, REVISION)
-    assert [f"create ControllerRevision/{NAME}"] == cluster.write_requests()
+    assert await keeper.save(APP, REVISION, SAVED, datetime(2026, 1, 1, tzinfo=UTC))
+    assert SAVED == await RevisionStore(cluster.client, now).load(APP, REVISION)
+    assert (SavedRevisionName(REVISION, builders.IMAGE),) == await keeper.list_names(APP)
 
 
 async def test_one_that_somebody_has_changed(cluster: FakeApiServer, keeper: RevisionStore) -> None:

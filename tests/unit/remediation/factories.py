@@ -75,6 +75,9 @@ def make_diagnosis(
 
 
 BAD_REVISION = make_diagnosis(DiagnosisType.CRASH_LOOPING, Cause.NEW_VERSION)
+LONG_AGO = dict.fromkeys(DiagnosisType, builders.NOON)
+"""Every diagnosis was seen so long ago that its remediation is due."""
+
 NO_METRICS = AppDiagnosis(
     DiagnosisType.METRICS_UNAVAILABLE, Cause.ENVIRONMENT, Confidence.HIGH, (), "no metrics"
 )
@@ -87,6 +90,7 @@ def make_context(*diagnoses: AppDiagnosis, **more: Any) -> RemediationContext:  
         "wanted": 3,
         "pods": (FAILING_POD, HEALTHY_POD, OTHER_HEALTHY_POD),
         "healthy": not diagnoses,
+        "complete": more.get("healthy", not diagnoses),
     }
     return RemediationContext(NEW_REVISION, "web:v2", diagnoses=diagnoses, **{**fields, **more})
 

@@ -32,6 +32,7 @@ from selfhealing.remediation import history
 from selfhealing.remediation.context import ExternalState
 from selfhealing.remediation.history import new_record
 from selfhealing.remediation.reconcile_input import AnyInput, ReconcileInput, build_reconcile_input
+from selfhealing.remediation.revisions import find_saved_revision
 from selfhealing.remediation.steps import Step, StepResults, build_overrides
 from selfhealing.render.overrides import Overrides, template_revision
 from selfhealing.render.pod import build_pod_template
@@ -54,6 +55,7 @@ class SimApp:
     approve: str = ""
     resume: str = ""
     resource_version: int = 1
+    generation: int = 1
     status: Json = field(default_factory=dict)
 
     @property
@@ -200,7 +202,8 @@ class _SimReconcile:
 
     async def load_stable_template(self, _: AppView, inputs: ReconcileInput) -> StableTemplate:
         """Load what was saved."""
-        template = self._operator.stored_templates.get(str(inputs.record.stable_revision))
+        named = find_saved_revision(inputs.record, inputs.revision)
+        template = self._operator.stored_templates.get(named.revision if named else "")
         if template is None:
             return StableTemplate()
         rendered = build_pod_template(builders.APP, _parse_spec(template.image, b"{}"))
@@ -257,7 +260,8 @@ class _SimReconcile:
     ) -> bool:
         """Save the template of a new stable revision."""
         before = inputs.record
-        if after is not None and after.stable_revision not in {None, before.stable_revision}:
+        is_new = after is not None and after.stable_revision != before.stable_revision
+        if after is not None and is_new and after.stable_revision == inputs.revision:
             self._crash_at("save")
             memory = build_overrides(after, None).memory_limit
             template = Template(self._app.image, memory)
@@ -333,7 +337,7 @@ def make_app_view(app: SimApp) -> AppView:
         key=KEY,
         uid=builders.APP_UID,
         resource_version=app.resource_version,
-        generation=1,
+        generation=app.generation,
         deleting=False,
         approve=app.approve,
         resume=app.resume,

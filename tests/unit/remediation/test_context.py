@@ -112,7 +112,7 @@ class TestHealthy:
             ([], False, True),
             ([deployment(0)], False, True),
             ([deployment(1), CRASH_LOOPING_POD], False, False),
-            ([deployment(2), pod("web-abc-1", running())], False, False),
+            ([deployment(2), pod("web-abc-1", running())], True, False),
             ([deployment(1, observed=False), pod("web-abc-1", running())], False, False),
             (
                 [
@@ -128,13 +128,17 @@ class TestHealthy:
         ],
         ids=["nothing", "scaled to zero", "ill", "one is missing", "not taken up", "flaps"],
     )
-    def test_it_is_not_healthy(
+    def test_it_is_not_complete(
         self, objects: list[Json], *, healthy: bool, scaled_to_zero: bool
     ) -> None:
-        """An app without pods is not healthy either."""
+        """An app without pods is not complete either; one whose pods start may be healthy."""
         found = make_context(*objects)
 
-        assert (healthy, scaled_to_zero) == (found.healthy, found.scaled_to_zero)
+        assert (False, healthy, scaled_to_zero) == (
+            found.complete,
+            found.healthy,
+            found.scaled_to_zero,
+        )
 
     @pytest.mark.parametrize(
         ("other", "expected"),

@@ -123,6 +123,7 @@ def test_a_revision_that_cannot_be_saved(*, revision_not_saved: bool) -> None:
         REVISION,
         builders.IMAGE,
         healthy=True,
+        complete=True,
         external=ExternalState(revision_not_saved=revision_not_saved),
     )
     past = make_record(desired_since=builders.at(0), healthy_since=builders.at(0))

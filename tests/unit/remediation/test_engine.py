@@ -23,6 +23,7 @@ from tests.unit.remediation.factories import (
     BAD_REVISION,
     EXTERNAL_BLOCKED_REASONS,
     FAILING_POD,
+    LONG_AGO,
     HEALTHY_POD,
     LOST_NODE_POD,
     NEW_REVISION,
@@ -385,8 +386,8 @@ def test_a_node_is_excluded_no_longer_than_it_helps(
 
 
 def test_a_quarantine_ends_after_a_healthy_window() -> None:
-    """The cause, for example a missing database, is gone."""
-    before = make_record(quarantined=True, healthy_since=builders.at(AT - 3600))
+    """After the probation: the cause, for example a missing database, is gone."""
+    before = make_record(quarantined=True, healthy_since=builders.at(AT - 600))
 
     assert run_decide(before, make_context(), at=AT - 1).quarantined
     assert not run_decide(before, make_context()).quarantined
@@ -548,7 +549,7 @@ def test_observe_records_dry_runs() -> None:
     [
         ((make_action(),), "no further remediation fits: CrashLooping it is"),
         (
-            tuple(make_action(n, diagnosis=DiagnosisType.NODE_LOST) for n in (3, 2, 1)),
+            tuple(make_action(n, diagnosis=DiagnosisType.START_FAILING) for n in (3, 2, 1)),
             "the budget of actions is spent: CrashLooping it is",
         ),
     ],
@@ -602,7 +603,7 @@ def test_a_rollback_overrides_the_spec() -> None:
     """The failed revision is recorded, and its higher memory limit is cleared."""
     before = STABLE_RECORD.model_copy(update={"memory_limit": "200Mi", "memory_in_template": True})
 
-    found = run_decide(before, make_context(BAD_REVISION))
+    found = run_decide(before, make_context(BAD_REVISION, diagnosed_since=LONG_AGO))
 
     assert (Remediation.ROLLBACK, ActionOutcome.IN_PROGRESS) == latest_action(found)
     assert (NEW_REVISION, None, False) == (

@@ -36,7 +36,12 @@ CRASH_LOOPING = AppDiagnosis(
 )
 
 WARNED_CONTEXT = RemediationContext(
-    REVISION, builders.IMAGE, memory_limit="100Mi", diagnoses=(MEMORY_CLIMBING,), healthy=True
+    REVISION,
+    builders.IMAGE,
+    memory_limit="100Mi",
+    diagnoses=(MEMORY_CLIMBING,),
+    healthy=True,
+    complete=True,
 )
 
 
@@ -127,7 +132,7 @@ class TestRaising:
 
     def test_another_diagnosis_meanwhile(self) -> None:
         """If the app is killed in spite of it, the action has failed."""
-        crashed = replace(WARNED_CONTEXT, diagnoses=(), healthy=False)
+        crashed = replace(WARNED_CONTEXT, diagnoses=(), healthy=False, complete=False)
         after = decide_next(decide_next(record()), crashed, at=401)
 
         assert ActionOutcome.FAILED is after.history[0].outcome
@@ -136,7 +141,10 @@ class TestRaising:
         """An out-of-memory kill comes before a warning."""
         killed = replace(MEMORY_CLIMBING, type=DiagnosisType.OOM_KILLED)
         after = decide_next(
-            record(), replace(WARNED_CONTEXT, diagnoses=(killed, MEMORY_CLIMBING), healthy=False)
+            record(),
+            replace(
+                WARNED_CONTEXT, diagnoses=(killed, MEMORY_CLIMBING), healthy=False, complete=False
+            ),
         )
 
         assert "OOMKilled" == after.history[0].diagnosis
@@ -162,23 +170,33 @@ class TestNothingElse:
 
         assert (BlockedReason.NO_REMEDIATION, "200Mi") == (after.blocked_reason, after.memory_limit)
 
-    def test_the_budget_is_spent(self) -> None:
-        """The limit is not raised until budget returns."""
+    def test_a_warning_costs_no_budget(self) -> None:
+        """The budget is for faults."""
         after = decide_next(record(raise_memory(ActionOutcome.SUCCEEDED)), budget=1)
 
-        assert (BlockedReason.NO_REMEDIATION, False) == (after.blocked_reason, after.quarantined)
-        assert 1 == len(after.history)
+        assert 1 == after.budget_left
+        assert not after.quarantined
 
     def test_a_more_severe_diagnosis_is_quarantined_all_the_same(self) -> None:
         """A warning beside it does not delay the quarantine."""
         tried = raise_memory(ActionOutcome.FAILED, DiagnosisType.CRASH_LOOPING)
-        context = replace(WARNED_CONTEXT, diagnoses=(CRASH_LOOPING, MEMORY_CLIMBING), healthy=False)
+        context = replace(
+            WARNED_CONTEXT,
+            diagnoses=(CRASH_LOOPING, MEMORY_CLIMBING),
+            healthy=False,
+            complete=False,
+        )
 
         assert BlockedReason.QUARANTINED is decide_next(record(tried), context).blocked_reason
 
     def test_a_more_severe_diagnosis_without_a_remediation(self) -> None:
         """The warning gets its action."""
-        context = replace(WARNED_CONTEXT, diagnoses=(CRASH_LOOPING, MEMORY_CLIMBING), healthy=False)
+        context = replace(
+            WARNED_CONTEXT,
+            diagnoses=(CRASH_LOOPING, MEMORY_CLIMBING),
+            healthy=False,
+            complete=False,
+        )
         after = decide_next(record(), context)
 
         assert "MemoryClimbing" == after.history[0].diagnosis

@@ -89,7 +89,7 @@ def test_every_time_is_scaled(healing: Json | None) -> None:
     whole, tenth = asdict(make_policy(healing)), asdict(make_policy(healing, 0.1))
     times = {name for name, value in whole.items() if isinstance(value, timedelta)}
 
-    assert 12 == len(times)
+    assert 17 == len(times)
     assert (120, 60) == tuple(each["memory_horizon"].total_seconds() for each in (whole, tenth))
     times -= {"memory_horizon"}
     assert {name: whole[name] / 10 for name in times} == {name: tenth[name] for name in times}

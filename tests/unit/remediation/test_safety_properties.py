@@ -24,7 +24,7 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import summarize_rollout
-from selfhealing.remediation.history import BUDGETED
+from selfhealing.remediation.history import BUDGETED, FREE_DIAGNOSES
 from selfhealing.remediation.memory_limit import exceeds
 from selfhealing.remediation.policy import HealingMode, build_policy
 from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
@@ -211,6 +211,7 @@ class SafetyProperties(RuleBasedStateMachine):
     def spec_asks_for(self, image: str, fault: str) -> None:
         """The spec asks for another revision, which may be faulty."""
         self.cluster.image_faults[image] = fault
+        self.app.generation += image != self.app.image
         self.app.image = image
         self.mark_edited()
 
@@ -329,14 +330,14 @@ class SafetyProperties(RuleBasedStateMachine):
     # The properties.
 
     def check_step(self, record: HealingStatus, snapshot: AppSnapshot, step: Step) -> None:
-        """A step never stops a pod that the app needs to serve."""
+        """A step never stops a pod that serves."""
         pods = {pod.uid: pod for pod in snapshot.pods}
         ready = sum(pod.ready for pod in snapshot.pods if not pod.deleting)
 
         assert HealingMode.OFF != record.mode or isinstance(step, Isolate | Delete)
 
-        if isinstance(step, Evict) and step.pod.ready:
-            assert (ready - 1) * 2 >= self.cluster.wanted
+        if isinstance(step, Evict):
+            assert not step.pod.ready
 
         if isinstance(step, Isolate):
             assert not step.pod.ready
@@ -391,6 +392,8 @@ class SafetyProperties(RuleBasedStateMachine):
             self.start_times.clear()
         previous_outcomes = {action.id: action.outcome for action in before.history}
         for action in after.history:
+            if action.outcome is ActionOutcome.REFUSED:  # nothing was done
+                self.start_times.pop(action.id, None)
             is_started = action.outcome is ActionOutcome.IN_PROGRESS
             if is_started and previous_outcomes.get(action.id) is not ActionOutcome.IN_PROGRESS:
                 self.check_start(
@@ -402,8 +405,17 @@ class SafetyProperties(RuleBasedStateMachine):
                 )
         self.check_history(trace)
         self.check_memory(trace, is_reset=is_reset)
-        if is_reset or after.mode == HealingMode.OFF or trace.external.stable_revision_missing:
-            self.rejected_image, self.rollbacks = "", 0
+        is_tried_again = before.retries < after.retries
+        if (
+            is_reset
+            or is_tried_again
+            or self.is_rollback_in_vain(after)
+            or after.mode == HealingMode.OFF
+            or trace.external.stable_revision_missing
+        ):
+            self.rejected_image = ""
+        if is_reset or is_tried_again or after.mode == HealingMode.OFF:
+            self.rollbacks = 0
         starts = {a.id for a in after.history if a.outcome is ActionOutcome.IN_PROGRESS}
         if any(
             a.id in starts - previous_outcomes.keys() and a.remediation is Remediation.ROLLBACK
@@ -419,6 +431,12 @@ class SafetyProperties(RuleBasedStateMachine):
 
         if self.rejected_image and not after.failed_revision:
             raise AssertionError(f"{self.rejected_image} runs again")
+
+    def is_rollback_in_vain(self, after: HealingStatus) -> bool:
+        """Whether the last rollback was no better than the revision of the spec."""
+        rollbacks = (a for a in after.history if a.remediation is Remediation.ROLLBACK)
+        last = next(rollbacks, None)
+        return last is not None and last.outcome is ActionOutcome.FAILED
 
     def is_for_older_revision(self, action: HealingAction, after: HealingStatus) -> bool:
         """Whether an action was decided for an earlier revision."""
@@ -443,21 +461,24 @@ class SafetyProperties(RuleBasedStateMachine):
         assert mode == HealingMode.AUTO or str(action.id) == trace.app.approve
         assert None is trace.external.blocked_reason
         assert not is_rollout_paused(trace.snapshot)
-        assert is_reset or not before.quarantined
+        assert is_reset or not before.quarantined or before.quarantined_by_budget
         if before.cooldown_until is not None and not is_resumed:
             assert before.cooldown_until <= builders.at(trace.now) or self.is_skewed(trace)
-        live = [pod for pod in trace.snapshot.pods if is_active(pod)]
-        ready = sum(pod.ready for pod in live)
-        for pod in live:
-            if pod.uid == action.uid and pod.ready:
-                assert trace.snapshot.deployment is not None
-                assert (ready - 1) * 2 >= trace.snapshot.deployment.replicas
+        for pod in trace.snapshot.pods:
+            assert pod.uid != action.uid or not pod.ready
 
-        self.start_times[action.id] = self.elapsed
+        if action.diagnosis not in FREE_DIAGNOSES:
+            self.start_times[action.id] = self.elapsed
         policy = build_policy(trace.app.spec())
         recent = self.find_recent(policy.window)
 
-        assert policy.budget >= len(recent)
+        assert policy.budget >= len(recent), (
+            recent,
+            self.start_times,
+            self.elapsed,
+            trace.now,
+            trace.after,
+        )
 
     def is_skewed(self, trace: ReconcileTrace) -> bool:
         """Whether the clock was set back during the cooldown."""
@@ -533,11 +554,9 @@ class SafetyProperties(RuleBasedStateMachine):
             else:
                 self.check_steady_state()
                 return
-            if (
-                policy.mode in {HealingMode.OBSERVE, HealingMode.APPROVE}
-                and self.operator.now > end_time
-            ):
-                return  # a dry run or a proposal is repeated in each window
+            is_repeating = policy.mode in {HealingMode.OBSERVE, HealingMode.APPROVE}
+            if (is_repeating or self.app.record.retries) and self.operator.now > end_time:
+                return  # a dry run or a proposal is repeated in each window, a try each day
         raise AssertionError(f"the record does not become stable: {self.app.record}")
 
     def check_steady_state(self) -> None:

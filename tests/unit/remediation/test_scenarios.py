@@ -46,6 +46,7 @@ class Scenario:
         """Change the image in the spec."""
         self.cluster.image_faults[image] = fault
         self.app.image = image
+        self.app.generation += 1
         self.app.resource_version = self.cluster.next_resource_version()
         self.operator.restart()
 
@@ -60,7 +61,7 @@ def test_a_bad_revision_is_rolled_back(fault: str) -> None:
     scenario = Scenario()
     scenario.deploy("v2", fault)
 
-    record = scenario.advance(1, 61, 301, 400, 60)
+    record = scenario.advance(1, 61, 301, 400, 301, 400, 60)
 
     assert [(Remediation.ROLLBACK, ActionOutcome.SUCCEEDED)] == scenario.actions
     assert revision_of("v2") == record.failed_revision
@@ -244,7 +245,7 @@ def test_a_clock_that_is_set_back_delays_nothing() -> None:
     """An action whose start is in the future is evaluated all the same."""
     scenario = Scenario()
     scenario.deploy("v2", "crash")
-    scenario.advance(1, 31)
+    scenario.advance(1, 11, 10)
     scenario.operator.clock_skew = -86_400.0
 
     scenario.advance(20, 60)
@@ -256,7 +257,7 @@ def test_off_ends_all_overrides() -> None:
     """Only the spec counts, and the running action is superseded."""
     scenario = Scenario()
     scenario.deploy("v2", "crash")
-    scenario.advance(1, 31)
+    scenario.advance(1, 11, 10)
     scenario.app.healing = {"mode": "Off"}
     scenario.app.resource_version = scenario.cluster.next_resource_version()
 

@@ -74,17 +74,11 @@ def test_a_failing_pod_is_evicted_until_it_is_gone() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("others", "replicas", "goes"),
-    [([HEALTHY_POD, OTHER_POD], 3, True), ([HEALTHY_POD], 3, False), ([], 1, False)],
-)
-def test_a_recovered_pod_is_evicted_only_if_half_stay(
-    others: list[Json], replicas: int, *, goes: bool
-) -> None:
-    """After the decision the other pods may have failed."""
+def test_a_recovered_pod_is_not_evicted() -> None:
+    """It serves again."""
     recovered = builders.pod("web-abc-1", builders.running())
 
-    assert goes is bool(plan_for(REPLACE_POD_RECORD, recovered, *others, replicas=replicas))
+    assert [] == plan_for(REPLACE_POD_RECORD, recovered, HEALTHY_POD, OTHER_POD)
 
 
 def test_without_a_deployment_no_ready_pod_is_evicted() -> None:
@@ -224,7 +218,9 @@ def test_the_overrides_of_the_spec() -> None:
 
     assert Overrides() == build_overrides(None, template)
     assert Overrides() == build_overrides(make_record(), template)
-    assert Overrides(template, "", 5) == build_overrides(known, template)
+    assert Overrides(template, "", 5, failed_revision=NEW_REVISION) == build_overrides(
+        known, template
+    )
     assert Overrides(None, "1Gi") == build_overrides(
         make_record(memory_limit="1Gi", memory_in_template=True), template
     )

@@ -1,0 +1,113 @@
+"""Judges the action in progress: by its target, by the progress of its rollout, and not too early.
+
+"It could not be carried out" and "the operator was away" are not "it did not help".
+"""
+
+from datetime import datetime
+from typing import Final
+
+from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remediation
+from selfhealing.cache.views import PodView
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.pod_diagnosis import WARNINGS
+from selfhealing.health.pod_problems import is_node_lost
+from selfhealing.remediation.context import RemediationContext
+from selfhealing.remediation.policy import Policy
+
+_BY_ROLLOUT: Final = frozenset({Remediation.ROLLBACK, Remediation.AVOID_NODE})
+"""Remediations that replace all pods: they take as long as the pods need to start."""
+
+
+def judge_action(
+    record: HealingStatus,
+    action: HealingAction,
+    context: RemediationContext,
+    policy: Policy,
+    deadlines: Deadlines,
+) -> ActionOutcome | None:
+    """Return the outcome of the action in progress; None while it is not known."""
+    if action.remediation is Remediation.ROLLBACK and context.external.stable_revision_missing:
+        return ActionOutcome.FAILED
+    if _has_succeeded(action, context):
+        # An app that becomes healthy just before the timeout still gets min_healthy_time.
+        since = _succeeding_since(action, record, deadlines.now)
+        is_lasting = deadlines.reached(since + policy.min_healthy_time)
+        return ActionOutcome.SUCCEEDED if is_lasting else None
+    if _is_target_no_better(action, context, policy, deadlines):
+        return ActionOutcome.FAILED
+    return _judge_by_time(action, context, policy, deadlines)
+
+
+def _judge_by_time(
+    action: HealingAction, context: RemediationContext, policy: Policy, deadlines: Deadlines
+) -> ActionOutcome | None:
+    """Return the outcome of an action that has not succeeded; None before its timeout.
+
+    The timeout does not run while no process of the operator watches.
+    """
+    watching_since = context.watching_since
+    started_at = max(action.at, watching_since) if watching_since else action.at
+    is_progressing = action.remediation in _BY_ROLLOUT and context.is_rollout_progressing
+    if not deadlines.reached(started_at + policy.verification_timeout) or is_progressing:
+        return None  # the Deployment controller ends a rollout by the progress deadline
+    if _find_untouched_target(action, context) is not None:
+        return ActionOutcome.REFUSED
+    return ActionOutcome.FAILED
+
+
+def _succeeding_since(action: HealingAction, record: HealingStatus, now: datetime) -> datetime:
+    if action.remediation is Remediation.SCALING_FALLBACK:
+        return action.at
+    return max(action.at, record.healthy_since or now)
+
+
+def _has_succeeded(action: HealingAction, context: RemediationContext) -> bool:
+    if action.remediation is Remediation.SCALING_FALLBACK:
+        return context.wanted >= int(action.target)
+    if action.remediation is Remediation.REPLACE_POD:
+        return action.uid not in context.pod_uids and _has_substitute(action, context)
+    if action.diagnosis in WARNINGS and action.diagnosis in context.diagnosis_types:
+        return False
+    return context.complete
+
+
+def _has_substitute(action: HealingAction, context: RemediationContext) -> bool:
+    """Whether a pod that was created after a replacement is ready, and none has the diagnosis.
+
+    Pods that the autoscaler adds meanwhile do not count against it.
+    """
+    if action.diagnosis in context.diagnosis_types:
+        return False
+    is_substituted = any(
+        pod.ready and pod.created is not None and pod.created >= action.at for pod in context.pods
+    )
+    return context.healthy and (is_substituted or context.complete)
+
+
+def _is_target_no_better(
+    action: HealingAction, context: RemediationContext, policy: Policy, deadlines: Deadlines
+) -> bool:
+    """Whether the revision that was rolled back to fails as well, and nothing serves.
+
+    Then there is nothing to wait for: the way back to the spec is free.
+    """
+    if (
+        action.remediation is not Remediation.ROLLBACK
+        or context.ready
+        or not context.is_all_current
+    ):
+        return False
+    affected = {pod.uid for diagnosis in context.diagnoses for pod in diagnosis.pods}
+    is_total = bool(context.pods) and affected >= context.pod_uids
+    return is_total and deadlines.reached(action.at + policy.start_grace)
+
+
+def _find_untouched_target(action: HealingAction, context: RemediationContext) -> PodView | None:
+    """A pod that was to be removed and still is there: the request was refused all the time."""
+    if action.remediation is Remediation.REPLACE_POD:
+        return next((pod for pod in context.pods if pod.uid == action.uid), None)
+    if action.remediation is Remediation.FAILOVER:
+        return next(
+            (pod for pod in context.pods if pod.node == action.target and is_node_lost(pod)), None
+        )
+    return None
