@@ -10,7 +10,7 @@ from cachetools import LRUCache
 from selfhealing.api import names
 from selfhealing.cache.views import AppView
 from selfhealing.controller.backoff import Backoff
-from selfhealing.kube.client import Client, Selection
+from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, UnavailableError, is_outage
 from selfhealing.kube.resources import CONTROLLER_REVISIONS
 from selfhealing.remediation.context import SavedRevisionName
@@ -80,15 +80,15 @@ class RevisionStore:
         Raises:
             UnavailableError: the API server is out of reach.
         """
-        selection = Selection(CONTROLLER_REVISIONS, f"{names.LABEL_APP}={app.key.name}")
         found: list[tuple[int, SavedRevisionName]] = []
         try:
-            async for page in self._client.list_pages(selection, app.key.namespace):
-                found += [
-                    (int(raw.get("revision", 0)), name)
-                    for raw in page.items
-                    if (name := _parse_name(raw, app)) is not None
-                ]
+            found += [
+                (int(raw.get("revision", 0)), name)
+                async for raw in self._client.list_objects(
+                    CONTROLLER_REVISIONS, app.key.namespace, f"{names.LABEL_APP}={app.key.name}"
+                )
+                if (name := _parse_name(raw, app)) is not None
+            ]
         except UnavailableError:
             raise
         except ApiError as error:

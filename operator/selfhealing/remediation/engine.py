@@ -322,9 +322,12 @@ def _remediate(inputs: DecisionInput) -> tuple[HealingStatus, _Plan]:
 
 
 def _start_when_due(inputs: DecisionInput, proposal: ProposedAction) -> tuple[HealingStatus, _Plan]:
-    if proposal.blocked_reason is not None:
+    is_due = proposal.is_due(inputs.deadlines)
+    if proposal.blocked_reason is BlockedReason.TARGET_UNUSABLE or (
+        is_due and proposal.blocked_reason is not None
+    ):
         return inputs.record, _Plan(proposal.blocked_reason, proposal)
-    if not proposal.is_due(inputs.deadlines):
+    if not is_due:
         return inputs.record, _Plan(BlockedReason.NOT_DUE, proposal)
     if inputs.policy.mode == HealingMode.OBSERVE:
         return transitions.record_dry_run(inputs, proposal), _NO_PLAN

@@ -153,8 +153,9 @@ def _find_by_outcome(record: HealingStatus, outcome: ActionOutcome) -> HealingAc
 def find_attempts(record: HealingStatus, policy: Policy, now: datetime) -> Iterator[HealingAction]:
     """The actions that were started for the desired revision.
 
-    Failed and refused actions count for longer than the window: until the app was healthy for a whole window,
-    or a person resumed healing. Otherwise a remediation that fails slowly would be retried forever.
+    Failed and refused actions count for longer than the window: until the app was healthy for a
+    whole window, or a person resumed healing. Otherwise a remediation that fails slowly would be
+    retried forever.
     """
     since = record.desired_since
     recent_ids = {action.id for action in find_recent(record, policy, now)}

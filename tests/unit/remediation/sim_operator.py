@@ -234,8 +234,8 @@ class _SimReconcile:
     async def preview_rollback(
         self, _: AppSnapshot, __: ReconcileInput, ___: Json
     ) -> RollbackPreview:
-        """Nothing is tried."""
-        return RollbackPreview()
+        """Nothing is in the way of a rollback."""
+        return RollbackPreview(is_known=True)
 
     def update_breaker(
         self, key: AppKey, record: HealingStatus | None, *, has_pod_problem: bool
