@@ -172,7 +172,7 @@ class Remediator:
         self, snapshot: AppSnapshot, inputs: ReconcileInput
     ) -> tuple[SavedRevisionName, ...]:
         """Return the saved revisions of an app that runs, but has no record."""
-        if inputs.record.desired_revision is not None or snapshot.deployment is None:
+        if inputs.previous_status.healing is not None or snapshot.deployment is None:
             return ()
         return await self._revision_store.list_names(snapshot.app)
 

@@ -17,16 +17,20 @@ from selfhealing.remediation.circuit_breaker import (
     is_cluster_storm,
     is_namespace_storm,
 )
-from selfhealing.remediation.strategies import ESCALATION, UNLIMITED_REMEDIATIONS
+from selfhealing.remediation.strategies import (
+    ESCALATION,
+    NO_NEW_PODS,
+    UNLIMITED_REMEDIATIONS,
+)
 
 _SHARED_CAUSE: Final = NEVER_QUARANTINED | {DiagnosisType.NODE_LOST}
 """Diagnoses that many apps have by one known cause, which remediation is meant for: missing metrics
 concern every autoscaler, and a lost node has pods of many apps. too_many_nodes_lost limits the
 remediation of lost nodes."""
 
-_COUNTED: Final[frozenset[str]] = frozenset(ESCALATION) - _SHARED_CAUSE
-"""Diagnoses that make an app unhealthy. One without a remediation does not: an app whose pods are
-refused may stay so for weeks."""
+_COUNTED: Final[frozenset[str]] = frozenset(ESCALATION) - _SHARED_CAUSE - NO_NEW_PODS
+"""Diagnoses that make an app unhealthy. Those of an app whose pods are refused do not: it may stay
+so for weeks."""
 
 
 class UnhealthyApps:

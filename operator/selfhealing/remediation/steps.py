@@ -134,7 +134,7 @@ def build_overrides(
         return Overrides()
     return Overrides(
         pod_template=stable_template if record.failed_revision else None,
-        failed_revision=record.failed_revision or "",
+        failed_revision=(record.failed_revision or "") if stable_template else "",
         memory_limit=(record.memory_limit or "") if record.memory_in_template else "",
         excluded_node=record.excluded_node or "",
         min_replicas=record.fallback_replicas,

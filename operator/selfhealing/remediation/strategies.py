@@ -38,7 +38,7 @@ UNLIMITED_REMEDIATIONS: Final = frozenset({Remediation.FAILOVER, Remediation.SCA
 """Remediations that may be in progress in any number of apps: a lost node and missing metrics
 concern many apps at once, and waiting would cost availability."""
 
-_NO_NEW_PODS: Final = frozenset(
+NO_NEW_PODS: Final = frozenset(
     {
         DiagnosisType.PODS_REFUSED,
         DiagnosisType.QUOTA_EXCEEDED,
@@ -276,7 +276,7 @@ def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propo
 def _propose_replace_pod(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
     if not inputs.policy.replace_pod or not _can_replacement_help(diagnosis):
         return None
-    if inputs.context.diagnosis_types & _NO_NEW_PODS:
+    if inputs.context.diagnosis_types & NO_NEW_PODS:
         return None
     attempts = _find_attempts(inputs, Remediation.REPLACE_POD, diagnosis)
     if len(attempts) >= MAX_POD_REPLACEMENTS or any(

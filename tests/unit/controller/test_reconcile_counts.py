@@ -122,7 +122,7 @@ async def count_calls(
     for manifest in objects:
         put_object(store, manifest)
     queue: WorkQueue[AppKey] = WorkQueue()
-    settings = Settings(healing_quiet=0)
+    settings, starts = Settings(healing_quiet=0), iter([0.0])
     optional_kinds = cast(
         "OptionalKinds", type("Served", (), {"is_missing": staticmethod(lambda _: False)})
     )
@@ -135,7 +135,8 @@ async def count_calls(
         queue,
         recorder,
         ChildSync(api_server.client, store, optional_kinds),
-        Remediator(api_server.client, store, queue, settings, now),
+        # It was made long ago, so that it has watched for the whole probation.
+        Remediator(api_server.client, store, queue, settings, lambda: next(starts, 10_000.0)),
         ConfigReader(api_server.client, store.config_index, queue, (), 0),
         settings,
         now,
@@ -220,7 +221,7 @@ async def test_an_app_that_becomes_stable(monkeypatch: pytest.MonkeyPatch) -> No
         desired_since=builders.at(-1000),
         healthy_since=builders.at(-1000),
     )
-    pods = (builders.pod(f"web-abc-{n}", builders.running()) for n in (1, 2))
+    pods = (builders.pod(f"web-abc-{n}", builders.running(-1000), since=-1000) for n in (1, 2))
     calls, requests = await count_calls(monkeypatch, spec, record, *pods)
 
     assert ONCE == calls

@@ -395,7 +395,10 @@ class TestEvaluation:
         blocked = evaluate_with_record(
             CRASH_LOOPING_POD,
             before={"healing": stored},
-            external=ExternalState(blocked_reason=BlockedReason.STORM),
+            external=ExternalState(
+                blocked_reason=BlockedReason.STORM,
+                stable_template={"spec": {"containers": [{"name": "app", "image": "web:v0"}]}},
+            ),
         )
 
         assert blocked.status.healing is not None
