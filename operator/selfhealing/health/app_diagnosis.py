@@ -31,6 +31,7 @@ from selfhealing.health.experiments import QUOTA_REFUSAL
 from selfhealing.health.pod_comparison import split_by_revision
 from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis, Thresholds, diagnose_pod
 from selfhealing.health.pod_problems import NOT_READY, is_active
+from selfhealing.health.rollout import current_template_hash
 from selfhealing.health.termination_causes import TerminationCauses
 
 _SEVERITY_ORDER: Final = tuple(DiagnosisType)
@@ -160,8 +161,12 @@ def _find_outage(
         why = "all pods stopped being ready at once, though they run: check their dependencies"
         return _environment_diagnosis(DiagnosisType.DEPENDENCY_DOWN, tuple(unready), why)
     killed = [found.pod for found in pod_diagnoses if found.type is DiagnosisType.LIVENESS_KILLED]
-    is_proved = not evidence.probation.is_open and evidence.probation.has_stable_revision
-    if not failing or not is_proved or len(failing) + len(killed) < len(active_pods):
+    if (
+        not failing
+        or not evidence.probation.is_proved
+        or len(failing) + len(killed) < len(active_pods)
+        or _has_pods_of_other_templates(evidence, active_pods)  # of a version that is replaced
+    ):
         return None
     if len(unready) == len(failing) and _began_apart(unready):
         return None
@@ -175,6 +180,11 @@ def _find_outage(
         f"{message}; this version was healthy, and no pod of it is: check its dependencies",
         symptom=first.message,
     )
+
+
+def _has_pods_of_other_templates(evidence: AppEvidence, pods: Sequence[PodView]) -> bool:
+    current_hash = current_template_hash(evidence.snapshot)
+    return any(pod.template_hash != current_hash for pod in pods)
 
 
 def _became_unready_together(

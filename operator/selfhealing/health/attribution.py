@@ -69,6 +69,8 @@ class Probation:
         requested_since: when the spec first asked for the revision, so that older pods do not
             belong to it; None if all pods of the current template belong to it.
         has_stable_revision: there is a stable revision to roll back to.
+        is_awaited: the revision is new, but its pods cannot be told from earlier ones yet: the
+            probation is not open, and nothing that runs is proved.
         change: what it changed of the stable revision; None if that is unknown.
         experiments: what a dry run and the nodes say of both.
     """
@@ -76,8 +78,14 @@ class Probation:
     is_open: bool
     requested_since: datetime | None = None
     has_stable_revision: bool = True
+    is_awaited: bool = False
     change: TemplateChange | None = None
     experiments: Experiments = NO_EXPERIMENTS
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether the revision that runs has been healthy for long enough."""
+        return not self.is_open and not self.is_awaited and self.has_stable_revision
 
 
 class Attribution(NamedTuple):

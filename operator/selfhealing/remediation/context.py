@@ -327,11 +327,14 @@ def _build_probation(
     since = record.desired_since if record.desired_revision == inputs.revision else now
     is_unproven = inputs.revision not in {record.stable_revision, record.failed_revision}
     has_stable_revision = record.stable_revision is not None
-    return Probation(
-        is_open=is_unproven
-        and rollout is not None
+    is_running = (
+        rollout is not None
         and rollout.is_observed
-        and _has_consistent_pod_count(health_input.snapshot),
+        and _has_consistent_pod_count(health_input.snapshot)
+    )
+    return Probation(
+        is_open=is_unproven and is_running,
+        is_awaited=is_unproven and not is_running,
         requested_since=None if health_input.is_in_sync else since,
         has_stable_revision=has_stable_revision,
         change=_compare_with_stable(inputs, external) if is_unproven else None,

@@ -157,6 +157,16 @@ class TestDependency:
         """It takes all active pods of a proved version, unless it took them one by one."""
         assert [expected] == diagnosis_types(deployment(len(pods)), *pods)
 
+    def test_a_change_that_is_under_way(self) -> None:
+        """Whose pods they are is not known yet."""
+        (found,) = diagnose_objects(
+            deployment(1),
+            pod("web-abc-1", crash_loop(4, termination())),
+            probation=Probation(is_open=False, is_awaited=True),
+        )
+
+        assert DiagnosisType.CRASH_LOOPING is found.type
+
     def test_the_time_is_unknown(self) -> None:
         """The version is proved, and no pod of it is ready: that is enough."""
         timeless = unready_pod("web-abc-1")

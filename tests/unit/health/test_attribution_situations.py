@@ -453,6 +453,12 @@ class TestProvedVersions:
 
         assert (DiagnosisType.DEPENDENCY_DOWN, 2) == (found.type, len(found.pods))
 
+    def test_a_version_that_is_being_replaced(self) -> None:
+        """After a rollback its pods still crash, and those of the proved one do not exist yet."""
+        assert DiagnosisType.DEPENDENCY_DOWN not in {
+            verdict[0] for verdict in judge(crashing("web-xyz-1"), proved=True)
+        }
+
     def test_one_pod_fails(self) -> None:
         """Another pod shows that it can be healthy."""
         assert [(DiagnosisType.CRASH_LOOPING, Cause.POD, Confidence.MEDIUM)] == judge(
