@@ -219,6 +219,9 @@ class HealingStatus(Model):
     failed_revision: Word | None = None
     """The desired revision, if it failed and was rolled back."""
 
+    failed_for_certain: bool = False
+    """It is certain that the failed revision was the cause: it is not tried again by itself."""
+
     failed_config: Word | None = None
     """The hash of the configuration, if it was the configuration that failed: the revision is tried
     again when the configuration changes."""

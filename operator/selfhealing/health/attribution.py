@@ -73,12 +73,14 @@ class Probation:
             probation is not open, and nothing that runs is proved.
         change: what it changed of the stable revision; None if that is unknown.
         experiments: what a dry run and the nodes say of both.
+        was_node_left: the pods were recreated on other nodes already, so a node is not the cause.
     """
 
     is_open: bool
     requested_since: datetime | None = None
     has_stable_revision: bool = True
     is_awaited: bool = False
+    was_node_left: bool = False
     change: TemplateChange | None = None
     experiments: Experiments = NO_EXPERIMENTS
 
@@ -203,7 +205,22 @@ def _attribute_to_revision(
         confidence = Confidence.MEDIUM if is_alone else Confidence.HIGH
     elif group.failed_share > ACQUITTAL_RATIO * new_rate:
         return _acquit(group, new_pods)
+    elif probation.has_stable_revision and not group.healthy:
+        confidence = Confidence.LOW  # nothing to compare with
+    elif probation.has_stable_revision and _may_be_node(probation, ill_new, group):
+        why = f"all of them are on node {ill_new[0].node}, where no other pod of the app runs"
+        return Attribution(Cause.UNKNOWN, Confidence.LOW, _compare(probation, why))
     return Attribution(Cause.NEW_VERSION, confidence, _compare(probation, group.describe()))
+
+
+def _may_be_node(probation: Probation, ill_pods: Sequence[PodView], group: ControlGroup) -> bool:
+    """Whether the node of the affected pods may be the cause as well as their version.
+
+    All of them are on one node, and the healthy pods are on others.
+    """
+    nodes = {pod.node for pod in ill_pods}
+    is_shared = not nodes.isdisjoint(pod.node for pod in group.healthy)
+    return len(nodes) == 1 and not is_shared and not probation.was_node_left
 
 
 def _acquit(group: ControlGroup, new_pods: Sequence[PodView]) -> Attribution:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from selfhealing.api.healing_status import BlockedReason, HealingStatus
+from selfhealing.api.healing_status import BlockedReason, HealingStatus, Remediation
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
@@ -20,6 +20,7 @@ from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import Rollout, current_template_hash
 from selfhealing.health.template_change import TemplateChange, compare_templates
 from selfhealing.health.termination_causes import TerminationCauses
+from selfhealing.remediation import history
 from selfhealing.remediation.findings import Finding
 from selfhealing.remediation.policy import Policy
 from selfhealing.remediation.reconcile_input import ReconcileInput
@@ -337,8 +338,20 @@ def _build_probation(
         is_awaited=is_unproven and not is_running,
         requested_since=None if health_input.is_in_sync else since,
         has_stable_revision=has_stable_revision,
+        was_node_left=_was_node_left(record),
         change=_compare_with_stable(inputs, external) if is_unproven else None,
         experiments=external.experiments,
+    )
+
+
+def _was_node_left(record: HealingStatus) -> bool:
+    """Whether the pods of the desired revision were recreated on other nodes."""
+    since = record.desired_since
+    return any(
+        action.remediation is Remediation.AVOID_NODE
+        and action.outcome in history.EXECUTED
+        and (since is None or action.at >= since)
+        for action in record.history
     )
 
 

@@ -215,8 +215,7 @@ def _finish_action(
     if outcome is ActionOutcome.FAILED:
         if action.remediation is Remediation.AVOID_NODE:
             record = record.model_copy(update={"excluded_node": None})  # the node is not the cause
-        # A revision that cannot start at all is no better than one that starts and fails.
-        if action.remediation is Remediation.ROLLBACK and record.retry_at is not None:
+        if action.remediation is Remediation.ROLLBACK and not record.failed_for_certain:
             record = revisions.return_to_spec(record)
     until = now + history.compute_cooldown(record, policy, now)
     return record.model_copy(update={"cooldown_until": until})

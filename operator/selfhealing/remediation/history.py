@@ -13,6 +13,7 @@ from selfhealing.api.healing_status import (
     ActionOutcome,
     HealingAction,
     HealingStatus,
+    Remediation,
 )
 from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.remediation.policy import HealingMode, Policy
@@ -26,6 +27,9 @@ BUDGETED: Final = frozenset(
     }
 )
 """Outcomes of actions that were executed or are in progress: each costs budget."""
+
+EXECUTED: Final = frozenset({ActionOutcome.SUCCEEDED, ActionOutcome.FAILED})
+"""Outcomes of actions whose effect was seen."""
 
 ENDED_BADLY: Final = frozenset({ActionOutcome.FAILED, ActionOutcome.REFUSED})
 """Outcomes after which an action is not repeated for the same diagnosis."""
@@ -63,9 +67,14 @@ def costs_budget(action: HealingAction) -> bool:
     """Whether an action counts against the budget.
 
     What many apps have by one cause, a lost node or missing metrics, costs nothing, nor do
-    warnings: it must not use up the actions that a bad release needs.
+    warnings: it must not use up the actions that a bad release needs. A try of other nodes that
+    did not help costs nothing either: it shows that the node is not the cause.
     """
-    return action.outcome in BUDGETED and action.diagnosis not in FREE_DIAGNOSES
+    was_only_tried = (
+        action.remediation is Remediation.AVOID_NODE and action.outcome is ActionOutcome.FAILED
+    )
+    is_free = action.diagnosis in FREE_DIAGNOSES or was_only_tried
+    return action.outcome in BUDGETED and not is_free
 
 
 def count_spent(record: HealingStatus, policy: Policy, now: datetime) -> int:

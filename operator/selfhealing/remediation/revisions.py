@@ -78,6 +78,7 @@ def roll_back(
     is_predecessor = target == record.previous_stable_revision != record.stable_revision
     fields: dict[str, object] = {
         "failed_revision": context.desired_revision,
+        "failed_for_certain": context.is_fault_certain,
         "failed_config": context.config_hash if context.is_config_suspected else None,
         "retry_at": _next_try(record, context, policy, now),
     }

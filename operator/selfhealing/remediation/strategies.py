@@ -165,12 +165,12 @@ def _propose_rollback(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propose
     if is_proved and not is_young(record, inputs.policy, inputs.deadlines):
         return None
     is_blamed = diagnosis.cause is Cause.NEW_VERSION and diagnosis.confidence is not Confidence.LOW
-    if not is_blamed and not (is_proved and _serves_nothing(inputs, diagnosis)):
+    if not is_blamed and not _serves_nothing(inputs, diagnosis):
         return None
     if context.uses_recreate and context.ready and diagnosis.confidence is not Confidence.HIGH:
         return None  # the pods that serve would be stopped first
     due = compute_due_time(diagnosis, context, inputs.policy, inputs.now)
-    if not is_blamed:
+    if not is_blamed and is_proved:
         due = context.first_seen(diagnosis.type, inputs.now) + inputs.policy.progress_deadline
     message = (
         f"back to revision {target.revision} ({target.image}), because "
@@ -254,15 +254,15 @@ def needs_new_pods(inputs: DecisionInput, diagnosis: AppDiagnosis) -> bool:
 
 
 def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
-    """Recreate the pods on other nodes, if several pods are affected on one node only.
+    """Recreate the pods on other nodes, if a node is the cause, or may be.
 
     The node is excluded in the pod template, so the rollout follows the app's own strategy.
     """
-    if (
-        not inputs.policy.replace_pod
-        or diagnosis.cause is not Cause.NODE
-        or inputs.context.uses_recreate
-    ):
+    context = inputs.context
+    if not inputs.policy.replace_pod or context.uses_recreate:
+        return None
+    is_cause = diagnosis.cause is Cause.NODE
+    if not is_cause and not _may_be_node(diagnosis, context):
         return None
     if inputs.record.excluded_node is not None or _find_attempts(
         inputs, Remediation.AVOID_NODE, diagnosis
@@ -270,7 +270,27 @@ def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propo
         return None
     node = diagnosis.pods[0].node
     message = f"pods are recreated on nodes other than {node}: {diagnosis.message}"
-    return ProposedAction(Remediation.AVOID_NODE, diagnosis, node, message)
+    due = context.first_seen(diagnosis.type, inputs.now) + inputs.policy.start_grace
+    return ProposedAction(
+        Remediation.AVOID_NODE,
+        diagnosis,
+        node,
+        message,
+        not_before=None if is_cause else due,
+    )
+
+
+def _may_be_node(diagnosis: AppDiagnosis, context: RemediationContext) -> bool:
+    """Whether the affected pods are on one node, and pods that are ready are on others only."""
+    affected_nodes = {pod.node for pod in diagnosis.pods}
+    ready_nodes = {pod.node for pod in context.pods if pod.ready}
+    return (
+        diagnosis.cause is Cause.UNKNOWN
+        and len(affected_nodes) == 1
+        and "" not in affected_nodes
+        and bool(ready_nodes)
+        and affected_nodes.isdisjoint(ready_nodes)
+    )
 
 
 def _propose_replace_pod(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:

@@ -33,7 +33,9 @@ def judge_action(
         since = _succeeding_since(action, record, deadlines.now)
         is_lasting = deadlines.reached(since + policy.min_healthy_time)
         return ActionOutcome.SUCCEEDED if is_lasting else None
-    if _is_target_no_better(action, context, policy, deadlines):
+    if _is_no_better_elsewhere(action, context) or _is_target_no_better(
+        action, context, policy, deadlines
+    ):
         return ActionOutcome.FAILED
     return _judge_by_time(action, context, policy, deadlines)
 
@@ -82,6 +84,16 @@ def _has_substitute(action: HealingAction, context: RemediationContext) -> bool:
         pod.ready and pod.created is not None and pod.created >= action.at for pod in context.pods
     )
     return context.healthy and (is_substituted or context.complete)
+
+
+def _is_no_better_elsewhere(action: HealingAction, context: RemediationContext) -> bool:
+    """Whether pods that were recreated on another node have the same diagnosis there."""
+    return action.remediation is Remediation.AVOID_NODE and any(
+        pod.node not in {"", action.target}
+        for diagnosis in context.diagnoses
+        if diagnosis.type == action.diagnosis
+        for pod in diagnosis.pods
+    )
 
 
 def _is_target_no_better(

@@ -91,7 +91,7 @@ async def test_what_is_held_in_memory_is_bounded(
 
 
 async def test_kept_twice(cluster: FakeApiServer, keeper: RevisionStore) -> None:
-    """As when the status could not be written after the first time: it is made again as the latest."""
+    """As when the status could not be written after the first time: it is made again."""
     cluster.put_object(build_revision_object())
 
     assert await keeper.save(APP, REVISION, SAVED, datetime(2026, 1, 1, tzinfo=UTC))

@@ -83,7 +83,7 @@ class TestNewRevision:
         """They do not count."""
         failed = pod("web-def-9", phase="Failed")
 
-        assert (Cause.NEW_VERSION, Confidence.MEDIUM) == attribute(
+        assert (Cause.NEW_VERSION, Confidence.LOW) == attribute(
             failed, crashing_pod("web-def-1"), probation=ON_PROBATION
         )
 

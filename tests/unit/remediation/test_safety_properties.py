@@ -22,9 +22,8 @@ from selfhealing.api.healing_status import (
 )
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health.pod_diagnosis import DiagnosisType
-from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import summarize_rollout
-from selfhealing.remediation.history import BUDGETED, FREE_DIAGNOSES
+from selfhealing.remediation.history import FREE_DIAGNOSES, costs_budget
 from selfhealing.remediation.memory_limit import exceeds
 from selfhealing.remediation.policy import HealingMode, build_policy
 from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
@@ -392,7 +391,7 @@ class SafetyProperties(RuleBasedStateMachine):
             self.start_times.clear()
         previous_outcomes = {action.id: action.outcome for action in before.history}
         for action in after.history:
-            if action.outcome is ActionOutcome.REFUSED:  # nothing was done
+            if not costs_budget(action):  # nothing was done, or only another node tried
                 self.start_times.pop(action.id, None)
             is_started = action.outcome is ActionOutcome.IN_PROGRESS
             if is_started and previous_outcomes.get(action.id) is not ActionOutcome.IN_PROGRESS:
@@ -496,7 +495,7 @@ class SafetyProperties(RuleBasedStateMachine):
 
     def check_history(self, trace: ReconcileTrace) -> None:
         """No action of the window is missing in the history."""
-        counted = {a.id for a in trace.after.history if a.outcome in BUDGETED}
+        counted = {a.id for a in trace.after.history if costs_budget(a)}
 
         assert self.find_recent(build_policy(trace.app.spec()).window) <= counted
 
