@@ -220,7 +220,7 @@ def _may_be_node(probation: Probation, ill_pods: Sequence[PodView], group: Contr
     """
     nodes = {pod.node for pod in ill_pods}
     is_shared = not nodes.isdisjoint(pod.node for pod in group.healthy)
-    return len(nodes) == 1 and not is_shared and not probation.was_node_left
+    return len(nodes) == 1 and "" not in nodes and not is_shared and not probation.was_node_left
 
 
 def _acquit(group: ControlGroup, new_pods: Sequence[PodView]) -> Attribution:

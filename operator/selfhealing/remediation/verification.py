@@ -89,7 +89,7 @@ def _has_substitute(action: HealingAction, context: RemediationContext) -> bool:
 def _is_no_better_elsewhere(action: HealingAction, context: RemediationContext) -> bool:
     """Whether pods that were recreated on another node have the same diagnosis there."""
     return action.remediation is Remediation.AVOID_NODE and any(
-        pod.node not in {"", action.target}
+        pod.node not in {"", action.target} and pod.created is not None and pod.created >= action.at
         for diagnosis in context.diagnoses
         if diagnosis.type == action.diagnosis
         for pod in diagnosis.pods

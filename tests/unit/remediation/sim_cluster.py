@@ -28,7 +28,7 @@ PROGRESS_DEADLINE_SECONDS: Final = 600
 """A rollout that takes longer is reported as stalled."""
 
 REPLICAS: Final = 3
-NODES: Final = ("node-1", "node-2", "node-3", "node-4")
+NODES: Final = ("node-1", "node-2", "node-3")
 
 FAULTS: Final = ("crash", "pull", "hang", "config")
 """The faults of a revision, a node or a pod."""
