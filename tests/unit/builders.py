@@ -148,6 +148,7 @@ def pod(
     volumes: Sequence[Json] = (),
     memory_limit: str = "",
     applied_memory_limit: str = "",
+    container_spec: Mapping[str, Any] | None = None,
     version: int = 1,
     **meta: Any,  # noqa: ANN401 - JSON
 ) -> Json:
@@ -155,6 +156,7 @@ def pod(
 
     It belongs to the ReplicaSet of its pod-template-hash; without one, give ``ownerReferences``.
 
+    ``container_spec`` has more fields of each container's spec, such as probes.
     ``memory_limit`` is the memory limit in its spec, ``applied_memory_limit`` that in its status.
     Its name has the pod-template-hash: ``abc`` in ``web-abc-1``.
     """
@@ -193,7 +195,13 @@ def pod(
             **({"tolerations": list(tolerations)} if tolerations else {}),
             **({"volumes": list(volumes)} if volumes else {}),
             "containers": [
-                {"name": s["name"], "image": image, **_limits(memory_limit)} for s in statuses
+                {
+                    "name": s["name"],
+                    "image": image,
+                    **_limits(memory_limit),
+                    **(container_spec or {}),
+                }
+                for s in statuses
             ],
             "initContainers": [
                 *({"name": s["name"], "image": image} for s in init),
@@ -344,6 +352,49 @@ def probe_kill_event(
         "message": f"Container {name} failed {probe} probe, will be restarted",
         "lastTimestamp": iso(seconds),
     }
+
+
+def http_probe(path: str = "/readyz", port: int = 5000, **more: Any) -> Json:  # noqa: ANN401 - JSON
+    """Return an HTTP probe as a pod has it."""
+    return {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}, **more}
+
+
+def pod_event(
+    pod_name: str,
+    reason: str,
+    message: str,
+    seconds: float,
+    *,
+    component: str = "kubelet",
+    name: str = "app",
+    count: int = 1,
+) -> Json:
+    """Return an Event about a pod, or about its container ``name``."""
+    event = probe_kill_event(pod_name, seconds)
+    event["involvedObject"]["fieldPath"] = f"spec.containers{{{name}}}"
+    return {
+        **event,
+        "metadata": {**event["metadata"], "name": f"{pod_name}.{abs(hash(message))}"},
+        "source": {"component": component},
+        "type": "Warning",
+        "reason": reason,
+        "message": message,
+        "count": count,
+    }
+
+
+def unhealthy_event(
+    pod_name: str,
+    seconds: float = 20,
+    *,
+    answer: str = "HTTP probe failed with statuscode: 404",
+    probe: str = "Readiness",
+    name: str = "app",
+    count: int = 3,
+) -> Json:
+    """Return the kubelet's Event about a failed probe."""
+    message = f"{probe} probe failed: {answer}"
+    return pod_event(pod_name, "Unhealthy", message, seconds, name=name, count=count)
 
 
 def pod_stop_event(pod_name: str, seconds: float, *, name: str = "app") -> Json:

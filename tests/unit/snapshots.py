@@ -12,10 +12,10 @@ from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
 from selfhealing.cache.child_views import CHILD_VIEWS
 from selfhealing.cache.parse import (
     app_view,
-    container_kill_event,
     pod_view,
     replica_set_view,
 )
+from selfhealing.cache.parse_events import pod_event
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, ReplicaSetView
@@ -68,9 +68,9 @@ def put_object(store: Store, raw_object: Json) -> None:
     elif raw_object["kind"] == "ReplicaSet":
         store.upsert_replica_set(KEY, replica_set_view(raw_object))
     elif raw_object["kind"] == "Event":
-        kill = container_kill_event(raw_object)
-        assert kill is not None
-        store.upsert_kill_event(kill)
+        event = pod_event(raw_object)
+        assert event is not None
+        store.upsert_pod_event(event)
     else:
         store.upsert_child(KEY, CHILD_VIEWS[raw_object["kind"]](raw_object))
 

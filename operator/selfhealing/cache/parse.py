@@ -8,14 +8,13 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
-from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.api.text import clean_line
+from selfhealing.cache.probes import probe_views
 from selfhealing.cache.views import (
     TEXT_LIMIT,
     AppKey,
     AppView,
     ConditionView,
-    ContainerKillEvent,
     ContainerView,
     PodView,
     ReplicaSetView,
@@ -24,33 +23,11 @@ from selfhealing.cache.views import (
 
 Json = Mapping[str, Any]
 
-_PROBE_KILL_MESSAGE: Final = compile_pattern(
-    r"^(?:Init c|C)ontainer (?P<container>\S+) failed (?P<probe>liveness|startup) probe"
-)
-"""The message of the kubelet's Killing Event after a failed probe (pkg/kubelet/kuberuntime of
-Kubernetes 1.36)."""
-
 MAX_FINALIZERS: Final = 3
 """Finalizers of a pod that are kept: a message names them. A pod may have 80,000."""
 
-KUBELET: Final = "kubelet"
-"""The component that an Event of the kubelet names."""
-
 JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
 """On a pod: the UID of the Job that created it."""
-
-_RESTARTING_PROBE_FIELDS: Final = ("startupProbe", "livenessProbe")
-_RESTARTING_PROBES: Final[Mapping[tuple[bool, ...], tuple[str, ...]]] = {
-    (False, False): (),
-    (True, False): ("startup",),
-    (False, True): ("liveness",),
-    (True, True): ("startup", "liveness"),
-}
-"""By whether the container has each of the fields; the tuples are shared to save memory."""
-
-_POD_STOP_MESSAGE: Final = compile_pattern(r"^Stopping container (?P<container>\S+)$")
-"""The kubelet's message when it stops a whole pod. With restartPolicy Never it also does so after a
-failed probe, and the message does not name the probe."""
 
 UNREACHABLE_TAINT: Final = "node.kubernetes.io/unreachable"
 """The taint of an unreachable node; its value is empty."""
@@ -115,6 +92,7 @@ def pod_view(raw: Json) -> PodView:
     conditions = {c["type"]: c for c in status.get("conditions") or ()}
     ready = conditions.get("Ready", {})
     scheduled = conditions.get("PodScheduled", {})
+    disruption = conditions.get("DisruptionTarget", {})
     init_container_specs = {c["name"]: c for c in spec.get("initContainers") or ()}
     container_specs = {
         **init_container_specs,
@@ -152,6 +130,9 @@ def pod_view(raw: Json) -> PodView:
             not _PERSISTENT_VOLUME_SOURCES.isdisjoint(volume)
             for volume in spec.get("volumes") or ()
         ),
+        disruption=_clean_word(disruption.get("reason"))
+        if disruption.get("status") == "True"
+        else "",
         containers=(
             *(
                 _container_view(
@@ -246,9 +227,7 @@ def _container_view(raw: Json, container_specs: Mapping[str, Json], *, init: boo
     return ContainerView(
         name=sys.intern(raw["name"]),
         image=sys.intern(container_specs.get(raw["name"], {}).get("image", "")),
-        restarting_probes=_RESTARTING_PROBES[
-            tuple(f in container_specs.get(raw["name"], {}) for f in _RESTARTING_PROBE_FIELDS)
-        ],
+        probes=probe_views(container_specs.get(raw["name"], {})),
         is_init=init,
         ready=bool(raw.get("ready")),
         restarts=raw.get("restartCount", 0),
@@ -271,40 +250,6 @@ def _termination(raw: Json | None) -> Termination | None:
         started_at=parse_time(raw.get("startedAt")),
         finished_at=parse_time(raw.get("finishedAt")),
         message=clean_message(raw.get("message")) if reason in _START_FAILURE_REASONS else "",
-    )
-
-
-def container_kill_event(raw: Json) -> ContainerKillEvent | None:
-    """Parse an Event with which the kubelet reports the kill of a container.
-
-    Whoever may create Events may name any component; ``Store`` checks what the Event is about.
-
-    Returns:
-        The kill; None for any other Event, and for one that is not the kubelet's or not in the
-        namespace of its pod.
-    """
-    target = raw.get("involvedObject") or {}
-    namespace = raw["metadata"].get("namespace", "")
-    components = {(raw.get("source") or {}).get("component"), raw.get("reportingComponent")}
-    if KUBELET not in components or target.get("namespace", namespace) != namespace:
-        return None
-    message = raw.get("message") or ""
-    match = _PROBE_KILL_MESSAGE.match(message) or _POD_STOP_MESSAGE.match(message)
-    series = raw.get("series") or {}
-    at = parse_time(
-        series.get("lastObservedTime")
-        or raw.get("lastTimestamp")
-        or raw.get("eventTime")
-        or raw["metadata"].get("creationTimestamp")
-    )
-    if match is None or at is None or target.get("kind") != "Pod":
-        return None
-    return ContainerKillEvent(
-        namespace=sys.intern(namespace),
-        pod_uid=target.get("uid", ""),
-        container=sys.intern(match["container"]),
-        probe=sys.intern(match.groupdict().get("probe", "")),
-        at=at,
     )
 
 

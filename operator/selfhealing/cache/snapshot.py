@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from selfhealing.api.config_refs import ConfigRef
+from selfhealing.cache.event_views import PodWarning, ProbeFailure
 from selfhealing.cache.views import (
     AppView,
     ChildView,
@@ -29,6 +31,10 @@ class AppSnapshot:
         pods: the pods that a chain of controllers leads to the app (``cache.ownership``), sorted
             by name.
         kill_events: the kills of containers of ``pods`` and ``deleted_pods``.
+        probe_failures: the failures of the probes of ``pods``.
+        pod_warnings: the Events that say why one of ``pods`` cannot start.
+        ready_losses: by the UID of a pod when it stopped being ready without a restart, the last
+            MAX_READY_LOSSES times that this process has seen.
         deleted_pods: deleted pods whose restarts are not yet counted in the status.
         foreign_pods: the oldest of the other pods that carry the app's label, at most
             MAX_FOREIGN_PODS. One may be foreign only until the cache knows its ReplicaSet.
@@ -43,6 +49,9 @@ class AppSnapshot:
     children: Mapping[str, ChildView] = field(default_factory=dict)
     pods: tuple[PodView, ...] = ()
     kill_events: tuple[ContainerKillEvent, ...] = ()
+    probe_failures: tuple[ProbeFailure, ...] = ()
+    pod_warnings: tuple[PodWarning, ...] = ()
+    ready_losses: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
     deleted_pods: tuple[PodView, ...] = ()
     foreign_pods: tuple[ForeignPod, ...] = ()
     foreign_pod_count: int = 0

@@ -17,8 +17,10 @@ from cachetools import FIFOCache
 
 from selfhealing.api import names
 from selfhealing.cache.config_digests import ConfigIndex
-from selfhealing.cache.kill_events import KillEvents
+from selfhealing.cache.event_views import PodEvent
 from selfhealing.cache.ownership import OwnershipProof, prove_ownership
+from selfhealing.cache.pod_events import PodEvents
+from selfhealing.cache.ready_losses import ReadyLosses
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import (
     AppKey,
@@ -42,7 +44,7 @@ _V = TypeVar("_V", AppView, ChildView, PodView, ReplicaSetView)
 
 
 class Store:
-    """Apps, children, pods and kill Events. Not thread-safe: one event loop owns it.
+    """Apps, children, pods and their Events. Not thread-safe: one event loop owns it.
 
     Attributes:
         config_index: the ConfigMaps and Secrets that apps refer to, with their digests.
@@ -60,7 +62,8 @@ class Store:
         """By the UID of a pod. A pod without one is foreign, or a part of its chain is unknown."""
         self._deleted_pods: dict[AppKey, dict[str, PodView]] = {}
         self._app_of_deleted_pod: dict[str, AppKey] = {}
-        self._kill_events = KillEvents()
+        self._pod_events = PodEvents()
+        self._ready_losses = ReadyLosses()
         self._tombstones: FIFOCache[str, int] = FIFOCache(MAX_TOMBSTONES)
         self._unreadable: FIFOCache[str, None] = FIFOCache(MAX_TOMBSTONES)
 
@@ -95,16 +98,17 @@ class Store:
         if previous_app is not None and previous_app != key:
             self._remove_pod(previous_app, view.uid)
             del self._app_of_pod[view.uid]
+        before = self._pods.get(key, {}).get(view.uid)
         changed = self._upsert_nested(self._pods, key, view.uid, view)
         if view.uid in self._pods.get(key, {}):
             self._app_of_pod[view.uid] = key
-            for event in self._kill_events.take_early(key.namespace, view.uid):
-                self.upsert_kill_event(event)
             self._prove_pod(key, self._pods[key][view.uid])
+        if changed and before is not None:
+            self._ready_losses.note_change(before, view)
         return changed
 
-    def upsert_kill_event(self, event: ContainerKillEvent) -> AppKey | None:
-        """Store a kill Event about a pod of an app, or about one that may become known.
+    def upsert_pod_event(self, event: PodEvent) -> AppKey | None:
+        """Store an Event about a pod of an app.
 
         Returns:
             The app of the pod; None if the pod is unknown or foreign, or the Event is not new or is
@@ -112,21 +116,14 @@ class Store:
         """
         uid = event.pod_uid
         key = self._app_of_pod.get(uid) or self._app_of_deleted_pod.get(uid)
-        if key is None:
-            self._kill_events.add_early(event)
-            return None
-        if event.namespace != key.namespace:
+        if key is None or event.namespace != key.namespace:
             return None
         pod = self._pods.get(key, {}).get(uid) or self._deleted_pods[key][uid]
-        if not event.probe and pod.kubelet_restarts:
+        if isinstance(event, ContainerKillEvent) and not event.probe and pod.kubelet_restarts:
             return None  # the pod is being deleted: for a failed probe the Event names the probe
-        is_new = self._kill_events.add(event)
+        is_new = self._pod_events.add(event)
         is_proved = uid in self._proofs or uid in self._app_of_deleted_pod
         return key if is_new and is_proved else None
-
-    def discard_early_kills(self) -> None:
-        """Drop the kill Events about unknown pods, and keep no more: every pod is known now."""
-        self._kill_events.discard_early()
 
     # Each delete_* takes the resource version of the deletion, if known. Only older versions are
     # rejected afterwards: a pod or child whose label is restored comes back with a newer one.
@@ -161,7 +158,7 @@ class Store:
         self._add_tombstone(uid, resource_version)
 
     def delete_pod(self, uid: str, resource_version: int = 0) -> AppKey | None:
-        """Remove a pod and its kill Events.
+        """Remove a pod and its Events.
 
         A pod of the app with restarts stays among the deleted pods until ``release_counted`` is
         called.
@@ -178,17 +175,17 @@ class Store:
                 self._deleted_pods.setdefault(key, {})[uid] = pod
                 self._app_of_deleted_pod[uid] = key
             else:
-                self._kill_events.forget(uid)
+                self._pod_events.forget(uid)
         self._add_tombstone(uid, resource_version)
         return key
 
     def release_counted(self, key: AppKey, pods: Iterable[PodView]) -> None:
-        """Remove deleted pods and their kill Events once their restarts are counted."""
+        """Remove deleted pods and their Events once their restarts are counted."""
         deleted = self._deleted_pods.get(key, {})
         for pod in pods:
             deleted.pop(pod.uid, None)
             if self._app_of_deleted_pod.pop(pod.uid, None) is not None:
-                self._kill_events.forget(pod.uid)
+                self._pod_events.forget(pod.uid)
         if not deleted:
             self._deleted_pods.pop(key, None)
 
@@ -257,7 +254,10 @@ class Store:
             foreign_pods=tuple(sorted(foreign_pods, key=_age_sort_key)[:MAX_FOREIGN_PODS]),
             foreign_pod_count=len(foreign_pods),
             config_digests=self.config_index.digests_for(key),
-            kill_events=tuple(self._kill_events.find((*pods, *deleted_pods))),
+            kill_events=tuple(self._pod_events.find_kills((*pods, *deleted_pods))),
+            probe_failures=tuple(self._pod_events.find_probe_failures(pods)),
+            pod_warnings=tuple(self._pod_events.find_warnings(pods)),
+            ready_losses=self._ready_losses.find(pods),
         )
 
     def _prove_pods(self, key: AppKey) -> None:
@@ -311,6 +311,7 @@ class Store:
         pods = self._pods[key]
         pod = pods.pop(uid)
         self._proofs.pop(uid, None)
+        self._ready_losses.forget(uid)
         if not pods:
             del self._pods[key]
         return pod

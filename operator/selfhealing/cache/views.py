@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from selfhealing.cache.probes import RESTARTING_PROBES, ProbeView
+
 TEXT_LIMIT: Final = 1024
 """Characters. The kubelet's message of a failed image pull ends with the cause, and fits."""
 
@@ -51,7 +53,7 @@ class ContainerView:
     Attributes:
         name: the container's name.
         image: the image in the pod's spec.
-        restarting_probes: those of its probes whose failure restarts it: "startup", "liveness".
+        probes: its probes, as the pod's spec has them.
         is_init: it must complete before the app starts; False for a sidecar.
         ready: whether it is ready.
         restarts: its restart count.
@@ -65,7 +67,7 @@ class ContainerView:
 
     name: str
     image: str
-    restarting_probes: tuple[str, ...]
+    probes: tuple[ProbeView, ...]
     is_init: bool
     ready: bool
     restarts: int
@@ -75,6 +77,15 @@ class ContainerView:
     starting: bool
     terminated: Termination | None
     last_termination: Termination | None
+
+    @property
+    def restarting_probes(self) -> tuple[str, ...]:
+        """Those of its probes whose failure restarts it: "startup", "liveness"."""
+        return tuple(probe.kind for probe in self.probes if probe.kind in RESTARTING_PROBES)
+
+    def find_probe(self, kind: str) -> ProbeView | None:
+        """Return the probe of a kind; None without one."""
+        return next((probe for probe in self.probes if probe.kind == kind), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,8 @@ class PodView:
         applied_memory_limit: the memory limit that the kubelet has applied; empty if unknown.
         has_persistent_volumes: it mounts storage that outlives it. Another pod may not get the
             storage while this one may still run.
+        disruption: why Kubernetes removes it, the reason of its condition DisruptionTarget, such as
+            PreemptionByScheduler; empty if it does not.
     """
 
     uid: str
@@ -124,6 +137,7 @@ class PodView:
     memory_limit: str
     applied_memory_limit: str
     has_persistent_volumes: bool
+    disruption: str
     containers: tuple[ContainerView, ...]
 
     @property

@@ -105,13 +105,11 @@ class CacheSync:
                     while missing := self._find_missing(missing):  # noqa: ASYNC110 - at the start
                         await asyncio.sleep(SYNC_POLL_INTERVAL)
                     self._event_handlers.relisted.clear()  # those were the first lists
-                    self._store.discard_early_kills()
                     return
             rounds += 1
             if missing == previously_missing or rounds == MAX_SYNC_ROUNDS:
                 logger.error("ignoring objects that the watches do not deliver: %s", missing)
                 self._ignored_uids = set().union(*missing.values())
-                self._store.discard_early_kills()
                 return
             previously_missing = missing
             missing_counts = {kind: len(uids) for kind, uids in missing.items()}

@@ -10,7 +10,6 @@ from selfhealing.api import names
 from selfhealing.cache.child_views import CHILD_VIEWS
 from selfhealing.cache.parse import (
     app_view,
-    container_kill_event,
     key_of_app,
     key_of_child,
     key_of_pod,
@@ -18,6 +17,7 @@ from selfhealing.cache.parse import (
     pod_view,
     replica_set_view,
 )
+from selfhealing.cache.parse_events import POD_EVENT_REASONS, pod_event
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.workqueue import WorkQueue
@@ -117,15 +117,16 @@ class EventHandlers:
         elif self._store.upsert_pod(key, pod_view(raw)):
             self._enqueue(key)
 
-    def on_kill_event(self, event: WatchEvent) -> None:
-        """Handle the kubelet's Event about a killed container."""
-        if event["type"] == DELETED:
+    def on_pod_event(self, event: WatchEvent) -> None:
+        """Handle the kubelet's Event about a pod."""
+        raw = event["object"]
+        if event["type"] == DELETED or raw.get("reason") not in POD_EVENT_REASONS:
             return
         # Anybody may write such Events: those of unknown pods must cost next to nothing.
-        if not self._store.has_pod((event["object"].get("involvedObject") or {}).get("uid", "")):
+        if not self._store.has_pod((raw.get("involvedObject") or {}).get("uid", "")):
             return
-        view = container_kill_event(event["object"])
-        key = self._store.upsert_kill_event(view) if view is not None else None
+        view = pod_event(raw)
+        key = self._store.upsert_pod_event(view) if view is not None else None
         if key is not None:
             self._enqueue(key)
 

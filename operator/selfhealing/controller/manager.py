@@ -36,9 +36,9 @@ logger = logging.getLogger(__name__)
 SPARE_CONNECTIONS = 4 + MAX_CONCURRENT_READS
 """Connections besides one for each worker and each watch: for Events, the Lease, lists, and the
 ConfigMaps and Secrets that are read."""
-KILL_EVENTS_TIMEOUT = 10.0
-"""Seconds that the start waits for the list of kill Events: without it, restarts from before the
-start cannot be attributed, but apps must not wait for longer."""
+POD_EVENTS_TIMEOUT = 10.0
+"""Seconds that the start waits for the lists of Events about pods: without them, restarts from
+before the start cannot be attributed, but apps must not wait for longer."""
 
 MAX_NAMESPACE_SHARE = 0.75
 """The share of the workers that the apps of one namespace may occupy: its admission webhook may
@@ -160,9 +160,9 @@ class Manager:
                 logger.info(
                     "selfhealing %s: caught up with %d apps", __version__, len(self._store.keys())
                 )
-                for reflector in (*self._watches.kill_events, *self._watches.configs):
+                for reflector in (*self._watches.pod_events, *self._watches.configs):
                     tasks.create_task(reflector.run())
-                await self._wait_for_kill_events()
+                await self._wait_for_pod_events()
                 if self._leader_elector is not None:
                     await self._leader_elector.acquire()
                     tasks.create_task(self._leader_elector.renew())
@@ -183,10 +183,10 @@ class Manager:
             # Under `kopf run` a signal is the only way to make kopf stop its watches.
             signal.raise_signal(signal.SIGTERM)
 
-    async def _wait_for_kill_events(self) -> None:
+    async def _wait_for_pod_events(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(KILL_EVENTS_TIMEOUT):
-                for reflector in self._watches.kill_events:
+            async with asyncio.timeout(POD_EVENTS_TIMEOUT):
+                for reflector in self._watches.pod_events:
                     await reflector.listed.wait()
 
 

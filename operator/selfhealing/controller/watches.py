@@ -22,13 +22,17 @@ from selfhealing.kube.resources import (
 CHILDREN: Final = tuple(Selection(child, labels=names.LABEL_APP) for child in WATCHED_CHILDREN)
 LABELLED_REPLICA_SETS: Final = Selection(REPLICA_SETS, labels=names.LABEL_APP)
 LABELLED_PODS: Final = Selection(PODS, labels=names.LABEL_APP)
-KILL_EVENTS: Final = Selection(
-    EVENTS, fields="involvedObject.kind=Pod,reason=Killing", has_bookmarks=False
+POD_EVENTS: Final = (
+    Selection(EVENTS, fields="involvedObject.kind=Pod,reason=Killing", has_bookmarks=False),
+    Selection(EVENTS, fields="involvedObject.kind=Pod,type=Warning", has_bookmarks=False),
 )
-MAX_LISTED_KILL_EVENTS: Final = 20_000
-"""Kill Events of the last hour that are read at the start, about 20 MB. They only attribute
-restarts from before the start; to list all that somebody may write in an hour could take longer
-than the API server keeps the version from which the watch goes on."""
+"""One field selector cannot ask for several reasons. The API server serves a watch of Events from
+etcd and reads every Event for each, so there is one watch for the kills, which are of the type
+Normal, and one for all warnings, not one for each reason."""
+MAX_LISTED_POD_EVENTS: Final = 20_000
+"""Events of the last hour that are read at the start of each watch, about 20 MB. They only
+attribute what was before the start; to list all that somebody may write in an hour could take
+longer than the API server keeps the version from which the watch goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,12 @@ class Watches:
 
     Attributes:
         objects: of the children and pods.
-        kill_events: of the kubelet's Events; to be started when the pods are known.
+        pod_events: of the Events about pods; to be started when the pods are known.
         configs: of the metadata of ConfigMaps and Secrets.
     """
 
     objects: tuple[Reflector, ...]
-    kill_events: tuple[Reflector, ...]
+    pod_events: tuple[Reflector, ...]
     configs: tuple[Reflector, ...]
 
 
@@ -59,7 +63,7 @@ def count_watches(namespaces: Sequence[str], config_watch: ConfigWatchSetting) -
         *CHILDREN,
         LABELLED_REPLICA_SETS,
         LABELLED_PODS,
-        KILL_EVENTS,
+        *POD_EVENTS,
         *select_configs(config_watch),
     )
     return len(selections) * max(1, len(namespaces))
@@ -76,7 +80,7 @@ def build_watches(
     on_child = EventHandlerFunc(event_handlers.on_child)
     on_replica_set = EventHandlerFunc(event_handlers.on_replica_set)
     on_pod = EventHandlerFunc(event_handlers.on_pod)
-    on_kill_event = EventHandlerFunc(event_handlers.on_kill_event)
+    on_pod_event = EventHandlerFunc(event_handlers.on_pod_event)
     places: Sequence[str | None] = namespaces or (None,)
     return Watches(
         objects=tuple(
@@ -88,8 +92,9 @@ def build_watches(
             )
             for place in places
         ),
-        kill_events=tuple(
-            Reflector(client, KILL_EVENTS, place, on_kill_event, MAX_LISTED_KILL_EVENTS)
+        pod_events=tuple(
+            Reflector(client, selection, place, on_pod_event, MAX_LISTED_POD_EVENTS)
+            for selection in POD_EVENTS
             for place in places
         ),
         configs=tuple(

@@ -5,7 +5,7 @@ them too, the nodes of the pods, and when the problems began.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -26,11 +26,13 @@ from selfhealing.health.attribution import (
     attribute_node_fit,
     attribute_refusal,
 )
+from selfhealing.health.autoscaler import find_scaling_faults
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.experiments import QUOTA_REFUSAL
+from selfhealing.health.faults import NOT_READY
 from selfhealing.health.pod_comparison import split_by_revision
 from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis, Thresholds, diagnose_pod
-from selfhealing.health.pod_problems import NOT_READY, is_active
+from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import current_template_hash
 from selfhealing.health.termination_causes import TerminationCauses
 
@@ -105,7 +107,7 @@ def diagnose_app(  # noqa: PLR0913, PLR0917 - everything that is known about an 
     diagnoses = [
         *of_pods,
         *_diagnose_workload(evidence, assessment, of_pods),
-        *_metrics_unavailable(snapshot, deadlines, thresholds),
+        *_diagnose_scaling(snapshot, deadlines, thresholds),
     ]
     return tuple(sorted(diagnoses, key=lambda diagnosis: _SEVERITY_ORDER.index(diagnosis.type)))
 
@@ -236,8 +238,11 @@ def _diagnose_workload(
             found = attribute_refusal(probation)
             diagnoses.append(_workload_diagnosis(diagnosis_type, found, f"pods are refused: {why}"))
     if assessment.node_rejections:
-        why = f"nodes reject new pods: {assessment.node_rejections}"
-        diagnoses.append(_environment_diagnosis(DiagnosisType.PODS_FAILED, (), why))
+        why = assessment.node_rejections
+        evicted = _environment_diagnosis(DiagnosisType.PODS_FAILED, (), why)
+        if assessment.has_own_limit_evictions:  # the limit may be too low, or the version too large
+            evicted = replace(evicted, cause=Cause.UNKNOWN, confidence=Confidence.LOW)
+        diagnoses.append(evicted)
     return diagnoses
 
 
@@ -284,23 +289,14 @@ def _workload_diagnosis(
     )
 
 
-def _metrics_unavailable(
+def _diagnose_scaling(
     snapshot: AppSnapshot, deadlines: Deadlines, thresholds: Thresholds
-) -> list[AppDiagnosis]:
-    autoscaler = snapshot.hpa
-    conditions = autoscaler.conditions if autoscaler else ()
-    for condition in conditions:
-        if condition.type != "ScalingActive" or condition.status != "False":
-            continue
-        if not condition.reason.startswith("FailedGet") or condition.since is None:
-            continue
-        if deadlines.reached(condition.since + thresholds.metrics_timeout):
-            why = messages.shorten(
-                messages.strip_pod_names(condition.message, snapshot.app.key.name)
-            )
-            message = f"the autoscaler gets no metrics: {why}"
-            return [_environment_diagnosis(DiagnosisType.METRICS_UNAVAILABLE, (), message)]
-    return []
+) -> Iterator[AppDiagnosis]:
+    for fault in find_scaling_faults(snapshot, deadlines, thresholds):
+        diagnosis = _environment_diagnosis(fault.type, (), fault.message)
+        if not fault.is_from_outside:
+            diagnosis = replace(diagnosis, cause=Cause.UNKNOWN, confidence=Confidence.LOW)
+        yield diagnosis
 
 
 def _environment_diagnosis(

@@ -14,6 +14,7 @@ from selfhealing.health import messages
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.job_failures import find_last_failure, find_probe_killed_success
 from selfhealing.health.job_run import JobRun, summarize_job_run
+from selfhealing.health.observations import Observations
 from selfhealing.health.pod_problems import NODE_LOST, PodProblem, find_pod_problems
 from selfhealing.health.rollout import Rollout, current_template_hash, summarize_rollout
 from selfhealing.health.termination_causes import TerminationCauses
@@ -28,6 +29,8 @@ such as evicted ones, say nothing about the pods that are created now."""
 MIN_NODE_REJECTIONS: Final = 2
 """Rejected pods that make a fault: a single one is replaced by its ReplicaSet."""
 
+_EVICTED: Final = "pods are evicted: "
+
 
 @dataclass(frozen=True, slots=True)
 class HealthAssessment:
@@ -38,7 +41,8 @@ class HealthAssessment:
         rollout: the progress of the Deployment; None for a Job.
         current_problems: problems of pods of the current template, the most severe first.
         old_problems: problems of pods of earlier templates, the most severe first.
-        node_rejections: why nodes reject new pods; empty if they do not.
+        node_rejections: that nodes reject or evict new pods, and why; empty if they do not.
+        has_own_limit_evictions: these pods were evicted for a limit of their own.
         job_run: the progress of the Job; None for a Deployment.
         job_failure: why the latest pod of the Job failed.
         probe_killed_success: a pod of the Job that succeeded although a probe had it stopped.
@@ -50,6 +54,7 @@ class HealthAssessment:
     current_problems: tuple[PodProblem, ...]
     old_problems: tuple[PodProblem, ...]
     node_rejections: str
+    has_own_limit_evictions: bool = False
     job_run: JobRun | None = None
     job_failure: PodProblem | None = None
     probe_killed_success: PodProblem | None = None
@@ -93,9 +98,14 @@ def assess_health(
         else DEFAULT_PROGRESS_DEADLINE_SECONDS
     )
     problems = find_pod_problems(
-        snapshot.pods, causes, deadlines, timedelta(seconds=progress_deadline)
+        snapshot.pods,
+        causes,
+        deadlines,
+        timedelta(seconds=progress_deadline),
+        Observations(snapshot),
     )
     current_hash = current_template_hash(snapshot)
+    rejections = _describe_node_rejections(snapshot.pods, deadlines)
     return HealthAssessment(
         workload_kind=workload_kind,
         rollout=summarize_rollout(snapshot),
@@ -105,7 +115,8 @@ def assess_health(
         old_problems=tuple(
             problem for problem in problems if problem.template_hash not in {"", current_hash}
         ),
-        node_rejections=_describe_node_rejections(snapshot.pods, deadlines),
+        node_rejections=rejections,
+        has_own_limit_evictions=rejections.startswith(_EVICTED),
         job_run=summarize_job_run(snapshot) or previous_run,
         job_failure=find_last_failure(snapshot, causes),
         probe_killed_success=find_probe_killed_success(snapshot, causes),
@@ -136,4 +147,8 @@ def _describe_node_rejections(pods: Iterable[PodView], deadlines: Deadlines) -> 
     count_by_reason = Counter(pod.reason or "Failed" for pod in rejected_pods)
     reason = min(count_by_reason, key=lambda name: (-count_by_reason[name], name))
     message = min(pod.message for pod in rejected_pods if (pod.reason or "Failed") == reason)
-    return f"{reason}, {messages.first_sentence(message)}" if message else reason
+    own_limit = messages.own_limit_cause(message)
+    if own_limit:
+        return f"{_EVICTED}{own_limit}"
+    cause = f"{reason}, {messages.first_sentence(message)}" if message else reason
+    return f"nodes reject new pods: {cause}"

@@ -86,6 +86,26 @@ _START_PREFIX: Final = compile_pattern(
     r"(?s)^.*(?:container init|container process|create failed): "
 )
 _FORBIDDEN_PREFIX: Final = compile_pattern(r'^(?:pods? "[^"]+"|\S+) is forbidden: ')
+_PULL_SECRETS: Final = compile_pattern(
+    r"^Unable to retrieve some image pull secrets \((?P<names>[a-z0-9., -]{1,253})\)"
+)
+_FAILED_SETUP: Final = compile_pattern(
+    r'^(?:MountVolume|AttachVolume|MapVolume)\.\w+ failed for volume "(?P<volume>[^"]{1,253})" : '
+)
+_UNMOUNTED: Final = compile_pattern(
+    r"^Unable to attach or mount volumes: unmounted volumes=\[(?P<volumes>[^\]]{1,253})\]"
+)
+_MISSING_CONFIG: Final = compile_pattern(
+    r'(?:configmap|secret) "[^"]{1,253}" not found|references non-existent (?:config|secret) key'
+)
+_OWN_LIMIT: Final = compile_pattern(
+    r'^(?:Usage of EmptyDir volume "(?P<volume>[^"]{1,63})" exceeds the limit'
+    r"|Container (?P<container>\S{1,63}) exceeded its local ephemeral storage limit"
+    r"|Pod ephemeral local storage usage exceeds the total limit of containers)"
+    r' "?(?P<limit>[0-9A-Za-z.]{1,32})'
+)
+"""Messages of evictions for a limit of the pod itself (pkg/kubelet/eviction, Kubernetes 1.36)."""
+
 _GENERATED_SUFFIX: Final = "-[a-z0-9]{1,10}-[a-z0-9]{5}"
 """What a Deployment's ReplicaSet appends to the name of a pod."""
 
@@ -138,6 +158,40 @@ def scheduling_cause(message: str) -> str:
 def refusal_cause(message: str) -> str:
     """Why the API server refused a pod, without the pod's generated name."""
     return shorten(_FORBIDDEN_PREFIX.sub("", message))
+
+
+def missing_pull_secrets(message: str) -> str:
+    """The names of the image pull secrets that the kubelet cannot read; empty if none is named."""
+    match = _PULL_SECRETS.match(message)
+    return shorten(match["names"]) if match is not None else ""
+
+
+def mount_cause(message: str) -> str:
+    """Why a volume is not there, in a clause that names the volume if the message does."""
+    setup, unmounted = _FAILED_SETUP.match(message), _UNMOUNTED.match(message)
+    if setup is not None:
+        return f"cannot mount volume {setup['volume']}: {shorten(message[setup.end() :])}"
+    if unmounted is not None:
+        return f"waits for its volumes: {shorten(unmounted['volumes'].replace(' ', ', '))}"
+    return f"cannot mount a volume: {shorten(message)}"
+
+
+def is_missing_config(message: str) -> bool:
+    """Whether a volume is not there because its ConfigMap, Secret or key does not exist."""
+    return _MISSING_CONFIG.search(message) is not None
+
+
+def own_limit_cause(message: str) -> str:
+    """Whose limit a pod was evicted for; empty if it was evicted for another reason."""
+    match = _OWN_LIMIT.match(message)
+    if match is None:
+        return ""
+    parts = match.groupdict()
+    if parts["volume"]:
+        subject = f"its volume {parts['volume']}"
+    else:
+        subject = f"its container {parts['container']}" if parts["container"] else "the pod"
+    return f"{subject} is over its own storage limit of {parts['limit'].rstrip('.')}"
 
 
 def first_sentence(message: str) -> str:

@@ -10,15 +10,20 @@ from enum import StrEnum
 from typing import Final
 
 from selfhealing.cache.child_views import DEFAULT_PROGRESS_DEADLINE_SECONDS
-from selfhealing.cache.views import ContainerView, PodView, Termination
+from selfhealing.cache.views import ContainerView, PodView
 from selfhealing.health import messages
-from selfhealing.health.deadlines import Deadlines
-from selfhealing.health.pod_problems import (
+from selfhealing.health.crash_loops import (
     CRASH_LOOP_BACK_OFF,
+    is_crash_looping,
+    last_termination,
+    mean_restart_interval,
+    uptime,
+)
+from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.faults import FAILED_MOUNT, NOT_READY, READINESS_FLAPPING
+from selfhealing.health.pod_problems import (
     IMAGE_PULL_BACK_OFF,
-    KUBELET_REPORT_DELAY,
     NODE_LOST,
-    NOT_READY,
     START_FAILURE_REASONS,
     UNSCHEDULABLE,
     PodProblem,
@@ -40,6 +45,7 @@ class DiagnosisType(StrEnum):
     OOM_KILLED = "OOMKilled"
     IMAGE_PULL_FAILING = "ImagePullFailing"
     CONFIG_ERROR = "ConfigError"
+    VOLUME_FAILING = "VolumeFailing"
     START_FAILING = "StartFailing"
     UNSCHEDULABLE = "Unschedulable"
     ROLLOUT_STALLED = "RolloutStalled"
@@ -51,26 +57,27 @@ class DiagnosisType(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     DEPENDENCY_DOWN = "DependencyDown"
+    READINESS_FLAPPING = "ReadinessFlapping"
+    SCALING_LIMITED = "ScalingLimited"
     MEMORY_CLIMBING = "MemoryClimbing"
 
 
-WARNINGS: Final = frozenset({DiagnosisType.MEMORY_CLIMBING})
-"""Diagnoses of a healthy app. They warn of a fault to come, and never lead to a quarantine."""
+WARNINGS: Final = frozenset(
+    {
+        DiagnosisType.READINESS_FLAPPING,
+        DiagnosisType.SCALING_LIMITED,
+        DiagnosisType.MEMORY_CLIMBING,
+    }
+)
+"""Diagnoses of an app that serves. They warn of a fault to come, and never lead to a quarantine."""
 
 NEVER_QUARANTINED: Final = WARNINGS | {DiagnosisType.METRICS_UNAVAILABLE}
 """Diagnoses of apps that still serve requests. They alone never lead to a quarantine, which would
 also stop the remediation of a later, more severe diagnosis."""
 
 
-CRASHLOOP_RESTARTS: Final = 3
-"""Restarts that make a crash loop: by then the kubelet has used a back-off of 10 s and of 20 s."""
-
 OOM_RESTARTS: Final = 2
 """Restarts after which an out-of-memory kill is a diagnosis."""
-
-CRASHLOOP_MAX_UPTIME: Final = timedelta(minutes=10)
-"""A container that ended after a shorter run is in a crash loop. The kubelet uses the same limit:
-it resets its back-off after a run of 10 minutes."""
 
 STUCK_TERMINATING_AFTER: Final = timedelta(minutes=1)
 """How long a pod may still exist after its deletionTimestamp, which includes its grace period."""
@@ -136,9 +143,11 @@ def diagnose_pod(
         return _stuck_terminating(pod, deadlines)
     if not is_active(pod):
         return None
-    if problem is None or problem.reason == NOT_READY:
-        return _slow_crash_loop(pod, causes, deadlines) or _not_ready_too_long(
-            pod, deadlines, thresholds
+    if problem is None or problem.reason in {NOT_READY, READINESS_FLAPPING}:
+        return (
+            _slow_crash_loop(pod, causes, deadlines)
+            or _not_ready_too_long(pod, problem, deadlines, thresholds)
+            or _readiness_flapping(pod, problem)
         )
     diagnosis_type = _diagnosis_type(problem, pod, causes, deadlines)
     if diagnosis_type in _NO_EXTRA_WAIT or (
@@ -170,7 +179,7 @@ def _diagnosis_type(
         restart_counts = (
             c.restarts
             for c in pod.containers
-            if (termination := _last_termination(c)) and termination.reason == OOM_KILLED
+            if (termination := last_termination(c)) and termination.reason == OOM_KILLED
         )
         return DiagnosisType.OOM_KILLED if max(restart_counts, default=0) >= OOM_RESTARTS else None
     if reason in _IMAGE_PULL_REASONS:
@@ -180,6 +189,9 @@ def _diagnosis_type(
     types_by_reason = {
         UNSCHEDULABLE: DiagnosisType.UNSCHEDULABLE,
         NODE_LOST: DiagnosisType.NODE_LOST,
+        FAILED_MOUNT: DiagnosisType.CONFIG_ERROR
+        if messages.is_missing_config(problem.text)
+        else DiagnosisType.VOLUME_FAILING,
     }
     return types_by_reason.get(reason, DiagnosisType.START_FAILING)
 
@@ -188,45 +200,16 @@ def _crash_diagnosis_type(
     pod: PodView, causes: TerminationCauses, deadlines: Deadlines
 ) -> DiagnosisType | None:
     """The type of the crash loop that the pod is in; None if it is in none."""
-    looping = [container for container in pod.containers if _is_crash_looping(container, deadlines)]
+    looping = [c for c in pod.containers if is_crash_looping(pod, c, deadlines)]
     if not looping:
         return None
     return _loop_diagnosis_type(pod, max(looping, key=lambda container: container.restarts), causes)
 
 
-def _is_crash_looping(container: ContainerView, deadlines: Deadlines) -> bool:
-    """Whether a container crashes again and again, and did so recently.
-
-    Its previous run must have been short, and its current run less than twice as long. So a
-    container that crashed once a week for a month is in no loop, nor is one that was in a loop a
-    month ago.
-    """
-    termination, uptime = _last_termination(container), _last_uptime(container)
-    if container.restarts < CRASHLOOP_RESTARTS:
-        return False
-    if container.waiting_reason == CRASH_LOOP_BACK_OFF:
-        return True
-    if termination is None or uptime is None or uptime >= CRASHLOOP_MAX_UPTIME:
-        return False
-    since = container.running_since
-    return since is None or not deadlines.reached(since + 2 * uptime + KUBELET_REPORT_DELAY)
-
-
-def _last_termination(container: ContainerView) -> Termination | None:
-    return container.terminated or container.last_termination
-
-
-def _last_uptime(container: ContainerView) -> timedelta | None:
-    termination = _last_termination(container)
-    if termination is None or termination.started_at is None or termination.finished_at is None:
-        return None
-    return termination.finished_at - termination.started_at
-
-
 def _loop_diagnosis_type(
     pod: PodView, container: ContainerView, causes: TerminationCauses
 ) -> DiagnosisType:
-    cause = causes.reason_for(ContainerKey(pod.uid, container.name), _last_termination(container))
+    cause = causes.reason_for(ContainerKey(pod.uid, container.name), last_termination(container))
     if cause == OOM_KILLED:
         return DiagnosisType.OOM_KILLED
     is_probe_kill = cause in PROBE_REASONS.values()
@@ -238,17 +221,24 @@ def _slow_crash_loop(
 ) -> PodDiagnosis | None:
     """Diagnose a crash loop whose container runs at this moment, with or without being ready."""
     for container in pod.containers:
-        uptime = _last_uptime(container)
-        if uptime is not None and _is_crash_looping(container, deadlines):
-            last = messages.format_elapsed(uptime)
-            message = f"has restarted {container.restarts} times, last after {last}"
+        interval = mean_restart_interval(pod, container)
+        if interval is not None and is_crash_looping(pod, container, deadlines):
+            message = f"has restarted {container.restarts} times"
+            lasted = uptime(last_termination(container))
+            message += f", last after {messages.format_elapsed(lasted)}" if lasted else ""
             diagnosis_type = _loop_diagnosis_type(pod, container, causes)
             return PodDiagnosis(pod, diagnosis_type, message, container.name)
     return None
 
 
+def _readiness_flapping(pod: PodView, problem: PodProblem | None) -> PodDiagnosis | None:
+    if problem is None or problem.reason != READINESS_FLAPPING:
+        return None
+    return PodDiagnosis(pod, DiagnosisType.READINESS_FLAPPING, problem.message, problem.container)
+
+
 def _not_ready_too_long(
-    pod: PodView, deadlines: Deadlines, thresholds: Thresholds
+    pod: PodView, problem: PodProblem | None, deadlines: Deadlines, thresholds: Thresholds
 ) -> PodDiagnosis | None:
     """Diagnose a pod whose containers run without a crash, but which is not ready for too long.
 
@@ -273,6 +263,7 @@ def _not_ready_too_long(
         return None
     waited = messages.format_duration(timeout)
     message = f"runs but has not been ready for {waited}"
+    message += f": {problem.answer}" if problem is not None and problem.answer else ""
     container = next((c.name for c in regular_containers if not c.ready), "")
     return PodDiagnosis(pod, DiagnosisType.NOT_READY_TOO_LONG, message, container)
 
@@ -283,7 +274,7 @@ def _has_start_grace_passed(pod: PodView, deadlines: Deadlines, thresholds: Thre
     The end of the last run counts, because a pod that has run for days pulls its image again when
     a container is restarted.
     """
-    terminations = [_last_termination(container) for container in pod.containers]
+    terminations = [last_termination(container) for container in pod.containers]
     finish_times = [
         termination.finished_at
         for termination in terminations

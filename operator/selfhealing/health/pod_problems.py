@@ -7,13 +7,32 @@ Running, Error and CrashLoopBackOff. A PodProblem has one reason for each such g
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from selfhealing.api import names
 from selfhealing.cache.views import ContainerView, PodView, Termination
 from selfhealing.health import messages
+from selfhealing.health.crash_loops import (
+    CRASH_LOOP_BACK_OFF,
+    has_long_uptime,
+    is_recovering,
+)
 from selfhealing.health.deadlines import Deadlines
-from selfhealing.health.termination_causes import OOM_KILLED, ContainerKey, TerminationCauses
+from selfhealing.health.faults import (
+    FAILED_MOUNT,
+    NOT_READY,
+    READINESS_FLAPPING,
+    Fault,
+    container_prefix,
+)
+from selfhealing.health.observations import Observations
+from selfhealing.health.readiness import find_flapping_fault, find_not_ready_fault
+from selfhealing.health.termination_causes import (
+    OOM_KILLED,
+    PROBE_REASONS,
+    ContainerKey,
+    TerminationCauses,
+)
 
 STARTING_REASONS: Final = frozenset({"ContainerCreating", "PodInitializing", ""})
 """Waiting reasons of a container that starts normally."""
@@ -22,11 +41,9 @@ TERMINAL_PHASES: Final = frozenset({"Succeeded", "Failed"})
 """Phases of pods whose containers will not run again."""
 
 IMAGE_PULL_BACK_OFF: Final = "ImagePullBackOff"
-CRASH_LOOP_BACK_OFF: Final = "CrashLoopBackOff"
 RUN_CONTAINER_ERROR: Final = "RunContainerError"
 UNSCHEDULABLE: Final = "Unschedulable"
 NODE_LOST: Final = "NodeLost"
-NOT_READY: Final = "NotReady"
 
 _IMAGE_PULL_REASONS: Final = frozenset({IMAGE_PULL_BACK_OFF, "ErrImagePull", "RegistryUnavailable"})
 
@@ -40,29 +57,20 @@ _SEVERITY_ORDER: Final = (
     NODE_LOST,
     "ContainerCreating",
     NOT_READY,
+    READINESS_FLAPPING,
 )
 """The less severe reasons, in the order of the status; every other reason comes before them."""
 
 CRASHLOOP_MIN_RESTARTS: Final = 2
 """Restarts that make a crash loop: after a single crash, the first restart often is enough."""
 
-MIN_UPTIME_PER_RESTART: Final = timedelta(seconds=10)
-"""Multiplied by the number of restarts, up to MAX_MIN_UPTIME. A container whose previous run was
-shorter is not yet counted as recovered while it runs."""
-
-MAX_MIN_UPTIME: Final = timedelta(seconds=60)
-"""The upper bound of the minimum uptime, however often a container was restarted."""
-
-KUBELET_REPORT_DELAY: Final = timedelta(seconds=10)
-"""Added to 1.5 times the previous uptime before a container counts as recovered: a busy kubelet
-reports the end of a container some seconds late."""
-
-BACK_OFF_RESET: Final = timedelta(minutes=10)
-"""The kubelet restarts a container that ran for this long without a back-off."""
-
 SCHEDULING_GRACE: Final = timedelta(seconds=30)
 """How long a pod may be unscheduled before that is a problem: some volumes and nodes are created
 on demand. The kstatus library (sigs.k8s.io/cli-utils) waits 15 s."""
+
+
+VOLUME_WARNINGS: Final = frozenset({"FailedMount", "FailedAttachVolume"})
+"""Reasons of Events that say why a pod has no volume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ class PodProblem:
         message: a clause that follows the pod's name.
         container: the container that has the problem; empty if it is the pod as a whole.
         text: what the kubelet or the scheduler says of it, unshortened; empty if they say nothing.
+        answer: what the failing probe gets, a clause that stands alone; empty if unknown.
     """
 
     pod_name: str
@@ -82,15 +91,7 @@ class PodProblem:
     message: str
     container: str = ""
     text: str = ""
-
-
-class _Fault(NamedTuple):
-    """The parts of a PodProblem that do not name the pod."""
-
-    reason: str
-    message: str
-    container: str = ""
-    text: str = ""
+    answer: str = ""
 
 
 def is_active(pod: PodView) -> bool:
@@ -103,6 +104,7 @@ def find_pod_problems(
     causes: TerminationCauses,
     deadlines: Deadlines,
     progress_deadline: timedelta,
+    observations: Observations | None = None,
 ) -> tuple[PodProblem, ...]:
     """Find the problems of the active pods, the most severe first.
 
@@ -112,11 +114,13 @@ def find_pod_problems(
         deadlines: the time of this evaluation.
         progress_deadline: the Deployment's progressDeadlineSeconds. A pod that is not ready after
             it has a problem, too; Kubernetes applies the deadline to rollouts only.
+        observations: what was observed of the pods beside their status.
     """
     problems = [
         problem
         for pod in pods
-        if (problem := find_pod_problem(pod, causes, deadlines, progress_deadline)) is not None
+        if (problem := find_pod_problem(pod, causes, deadlines, progress_deadline, observations))
+        is not None
     ]
     return tuple(sorted(problems, key=_severity))
 
@@ -131,122 +135,127 @@ def _severity(problem: PodProblem) -> tuple[int, str, str]:
 
 
 def find_pod_problem(
-    pod: PodView, causes: TerminationCauses, deadlines: Deadlines, progress_deadline: timedelta
+    pod: PodView,
+    causes: TerminationCauses,
+    deadlines: Deadlines,
+    progress_deadline: timedelta,
+    observations: Observations | None = None,
 ) -> PodProblem | None:
     """Find the problem of ``pod``; None if it is healthy, starting or terminating."""
     if not is_active(pod):
         return None
-    fault = _unschedulable_problem(pod, deadlines) or _container_problem(pod, causes, deadlines)
+    observed = observations or Observations()
+    fault = (
+        _unschedulable_problem(pod, deadlines)
+        or _container_problem(pod, causes, deadlines, observed)
+        or (_node_lost_problem(pod) if not pod.ready else None)
+        or find_flapping_fault(pod, observed, deadlines)
+    )
     if fault is None and not pod.ready:
         fault = (
-            _node_lost_problem(pod)
-            or _not_ready_problem(pod)
+            find_not_ready_fault(pod, observed)
+            or _failed_mount_problem(pod, observed, deadlines)
             or _startup_timeout_problem(pod, deadlines, progress_deadline)
         )
     return PodProblem(pod.name, pod.template_hash, *fault) if fault else None
 
 
-def _unschedulable_problem(pod: PodView, deadlines: Deadlines) -> _Fault | None:
+def _unschedulable_problem(pod: PodView, deadlines: Deadlines) -> Fault | None:
     if not pod.unschedulable or pod.node or pod.created is None:
         return None
     if not deadlines.reached(pod.created + SCHEDULING_GRACE):
         return None
     message = f"no node takes it: {messages.scheduling_cause(pod.unschedulable)}"
-    return _Fault(UNSCHEDULABLE, message, text=pod.unschedulable)
+    return Fault(UNSCHEDULABLE, message, text=pod.unschedulable)
 
 
 def _container_problem(
-    pod: PodView, causes: TerminationCauses, deadlines: Deadlines
-) -> _Fault | None:
+    pod: PodView, causes: TerminationCauses, deadlines: Deadlines, observations: Observations
+) -> Fault | None:
     for container in pod.containers:
-        fault = _waiting_problem(container) or _termination_problem(
-            pod, container, causes, deadlines
+        fault = _waiting_problem(pod, container, observations) or _termination_problem(
+            pod, container, causes, deadlines, observations
         )
         if fault is not None:
-            message = f"{_container_prefix(container)}{fault.message}"
+            message = f"{container_prefix(container)}{fault.message}"
             return fault._replace(message=message, container=container.name)
     return None
 
 
-def _container_prefix(container: ContainerView) -> str:
-    if container.is_init:
-        return f"init container {container.name} "
-    return "" if container.name == names.CONTAINER_NAME else f"container {container.name} "
-
-
-def _waiting_problem(container: ContainerView) -> _Fault | None:
+def _waiting_problem(
+    pod: PodView, container: ContainerView, observations: Observations
+) -> Fault | None:
     reason, message = container.waiting_reason, container.waiting_message
     if reason in STARTING_REASONS or reason == CRASH_LOOP_BACK_OFF:
         return None
     if reason in _IMAGE_PULL_REASONS:
         cause = messages.pull_cause(message)
         why = f"cannot pull image {container.image}" + (f": {cause}" if cause else "")
-        return _Fault(IMAGE_PULL_BACK_OFF, why, text=message)
+        missing = observations.find_warning(pod, ("FailedToRetrieveImagePullSecret",))
+        secrets = messages.missing_pull_secrets(missing.message) if missing is not None else ""
+        why += f"; the pull secret {secrets} cannot be read" if secrets else ""
+        return Fault(IMAGE_PULL_BACK_OFF, why, text=message)
     if reason == RUN_CONTAINER_ERROR:
         why = f"cannot start: {messages.start_cause(message)}"
-        return _Fault(RUN_CONTAINER_ERROR, why, text=message)
-    return _Fault(reason, f"cannot start: {messages.shorten(message) or reason}", text=message)
+        return Fault(RUN_CONTAINER_ERROR, why, text=message)
+    return Fault(reason, f"cannot start: {messages.shorten(message) or reason}", text=message)
 
 
 def _termination_problem(
-    pod: PodView, container: ContainerView, causes: TerminationCauses, deadlines: Deadlines
-) -> _Fault | None:
-    termination = container.terminated
+    pod: PodView,
+    container: ContainerView,
+    causes: TerminationCauses,
+    deadlines: Deadlines,
+    observations: Observations,
+) -> Fault | None:
+    termination, key = container.terminated, ContainerKey(pod.uid, container.name)
     if (
         termination is not None
         and termination.exit_code == 0
         and (container.is_init or _is_job_pod(pod))
     ):
         return None
+    last_cause = causes.reason_for(key, container.last_termination)
     if termination is None and (
-        container.waiting_reason == CRASH_LOOP_BACK_OFF or _is_recovering(container, deadlines)
+        container.waiting_reason == CRASH_LOOP_BACK_OFF
+        or is_recovering(
+            container, deadlines, was_killed_by_probe=last_cause in PROBE_REASONS.values()
+        )
     ):
         termination = container.last_termination
         if termination is None:
-            return _Fault(CRASH_LOOP_BACK_OFF, "keeps ending")
+            return Fault(CRASH_LOOP_BACK_OFF, "keeps ending")
     if termination is None:
         return None
     is_looping = container.waiting_reason == CRASH_LOOP_BACK_OFF or (
-        container.restarts >= CRASHLOOP_MIN_RESTARTS and not _has_long_uptime(termination)
+        container.restarts >= CRASHLOOP_MIN_RESTARTS and not has_long_uptime(termination)
     )
-    cause = causes.reason_for(ContainerKey(pod.uid, container.name), termination)
-    return _Fault(
+    cause = causes.reason_for(key, termination)
+    kinds = [kind for kind, reason in PROBE_REASONS.items() if reason == cause]
+    failing = observations.find_failing_probe(pod, container, kinds, None)
+    answer = failing.describe() if failing is not None else ""
+    message = _termination_message(termination, cause, is_looping=is_looping)
+    if termination.reason == OOM_KILLED:
+        message += _describe_memory_limit(pod, container)
+    return Fault(
         _problem_reason(termination, is_looping=is_looping),
-        _termination_message(termination, cause, is_looping=is_looping),
+        f"{message}: {answer}" if answer else message,
         text=termination.message,
+        answer=answer,
     )
+
+
+def _describe_memory_limit(pod: PodView, container: ContainerView) -> str:
+    """Name the limit of the app's container, and the field that sets it."""
+    limit = pod.applied_memory_limit or pod.memory_limit
+    if container.name != names.CONTAINER_NAME or not limit:
+        return ""
+    return f": its limit is {limit} (spec.resources.limits.memory)"
 
 
 def _is_job_pod(pod: PodView) -> bool:
     """Whether the pod belongs to a Job, whose containers exit when their work is done."""
     return pod.restart_policy != "Always"
-
-
-def _is_recovering(container: ContainerView, deadlines: Deadlines) -> bool:
-    """Whether a running container may still be in a fast crash loop.
-
-    A container in such a loop is running, perhaps even ready, between two crashes. It counts as
-    recovered after 1.5 times its previous uptime plus KUBELET_REPORT_DELAY: after 40 s if the
-    previous run lasted 20 s and this is the third restart or a later one.
-    """
-    last_uptime = _uptime(container.last_termination)
-    if not container.restarts or container.running_since is None or last_uptime is None:
-        return False
-    min_uptime = min(MIN_UPTIME_PER_RESTART * container.restarts, MAX_MIN_UPTIME)
-    recovered_at = container.running_since + last_uptime * 1.5 + KUBELET_REPORT_DELAY
-    return last_uptime < min_uptime and not deadlines.reached(recovered_at)
-
-
-def _uptime(termination: Termination | None) -> timedelta | None:
-    if termination is None or termination.started_at is None or termination.finished_at is None:
-        return None
-    return termination.finished_at - termination.started_at
-
-
-def _has_long_uptime(termination: Termination) -> bool:
-    """Whether the run was so long that the kubelet restarts the container without a back-off."""
-    uptime = _uptime(termination)
-    return uptime is not None and uptime >= BACK_OFF_RESET
 
 
 def _problem_reason(termination: Termination, *, is_looping: bool) -> str:
@@ -262,7 +271,7 @@ def _problem_reason(termination: Termination, *, is_looping: bool) -> str:
 def describe_termination(container: ContainerView, termination: Termination, cause: str) -> str:
     """Describe one termination of a container in a clause that follows the pod's name."""
     message = _termination_message(termination, cause, is_looping=False)
-    return f"{_container_prefix(container)}{message}"
+    return f"{container_prefix(container)}{message}"
 
 
 def _termination_message(termination: Termination, cause: str, *, is_looping: bool) -> str:
@@ -282,22 +291,22 @@ def _termination_message(termination: Termination, cause: str, *, is_looping: bo
     return f"{crash}, {messages.describe_exit_code(termination.exit_code)}"
 
 
-def _node_lost_problem(pod: PodView) -> _Fault | None:
+def _node_lost_problem(pod: PodView) -> Fault | None:
     """The problem of a pod on an unreachable node: since when, and how long Kubernetes waits."""
     if not is_node_lost(pod):
         return None
     message = f"its node {pod.node} does not answer"
     if pod.ready_since is None:
-        return _Fault(NODE_LOST, message)
+        return Fault(NODE_LOST, message)
     message += f", noticed {pod.ready_since:%Y-%m-%d %H:%M:%S} UTC"
     if pod.unreachable_toleration_seconds is None:
-        return _Fault(NODE_LOST, f"{message}; its tolerations keep it there until the node is back")
+        return Fault(NODE_LOST, f"{message}; its tolerations keep it there until the node is back")
     toleration = timedelta(seconds=pod.unreachable_toleration_seconds)
     if not toleration:
-        return _Fault(NODE_LOST, f"{message}; Kubernetes replaces it at once")
+        return Fault(NODE_LOST, f"{message}; Kubernetes replaces it at once")
     until = f"{pod.ready_since + toleration:%H:%M:%S}"
     wait = f"{messages.format_duration(toleration)}, until {until}"
-    return _Fault(NODE_LOST, f"{message}; Kubernetes waits {wait}, before it replaces it")
+    return Fault(NODE_LOST, f"{message}; Kubernetes waits {wait}, before it replaces it")
 
 
 def is_stuck_on_lost_node(pod: PodView) -> bool:
@@ -317,31 +326,22 @@ def is_node_lost(pod: PodView) -> bool:
     return has_ready_containers and not pod.ready and not pod.ready_reason
 
 
-def _not_ready_problem(pod: PodView) -> _Fault | None:
-    """The problem of a pod that was ready, or was restarted, and is not ready now.
-
-    A pod that starts for the first time has none: its Ready condition changed last before its
-    containers ran.
-    """
-    regular_containers = [container for container in pod.containers if not container.is_init]
-    unready_containers = [
-        c for c in regular_containers if not c.ready and c.running_since is not None
-    ]
-    if not unready_containers:
+def _failed_mount_problem(
+    pod: PodView, observations: Observations, deadlines: Deadlines
+) -> Fault | None:
+    """The problem of a pod that waits for a volume; a mount may fail for a moment at first."""
+    has_started = any(c.running_since is not None or c.terminated for c in pod.containers)
+    warning = observations.find_warning(pod, VOLUME_WARNINGS)
+    if warning is None or has_started or pod.created is None:
         return None
-    first = unready_containers[0]
-    prefix = _container_prefix(first)
-    last_started = max(c.running_since for c in regular_containers if c.running_since is not None)
-    if pod.ready_since is not None and pod.ready_since > last_started:
-        return _Fault(NOT_READY, f"{prefix}does not pass its readiness probe", first.name)
-    if any(c.restarts for c in unready_containers):
-        return _Fault(NOT_READY, f"{prefix}was restarted and is not ready yet", first.name)
-    return None
+    if not deadlines.reached(pod.created + SCHEDULING_GRACE):
+        return None
+    return Fault(FAILED_MOUNT, messages.mount_cause(warning.message), text=warning.message)
 
 
 def _startup_timeout_problem(
     pod: PodView, deadlines: Deadlines, progress_deadline: timedelta
-) -> _Fault | None:
+) -> Fault | None:
     if (
         pod.created is None
         or not pod.node
@@ -350,6 +350,6 @@ def _startup_timeout_problem(
         return None
     waited = messages.format_duration(progress_deadline)
     if any(c.running_since is not None for c in pod.containers if not c.is_init):
-        return _Fault(NOT_READY, f"runs but is not ready after {waited}")
+        return Fault(NOT_READY, f"runs but is not ready after {waited}")
     advice = f"see kubectl describe pod {pod.name}"
-    return _Fault("ContainerCreating", f"has not started after {waited}: {advice}")
+    return Fault("ContainerCreating", f"has not started after {waited}: {advice}")

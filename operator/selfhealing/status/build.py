@@ -14,6 +14,7 @@ from selfhealing.apply.result import SyncResult
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.evidence.known_values import build_known_values, find_env_values
 from selfhealing.health.assessment import HealthAssessment
+from selfhealing.health.observations import Observations
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.termination_causes import TerminationCauses
 from selfhealing.remediation.findings import Finding
@@ -128,7 +129,10 @@ def _describe_app(
         message=summary.message[:TEXT_LIMIT],
         restarts=restarts_status,
         pods=build_pod_statuses(
-            snapshot.pods, (*assessment.current_problems, *assessment.old_problems), facts.causes
+            snapshot.pods,
+            (*assessment.current_problems, *assessment.old_problems),
+            facts.causes,
+            Observations(snapshot),
         ),
         probes=sections.build_probes_status(spec) if spec else before.probes,
         autoscaling=sections.build_autoscaling_status(snapshot.hpa, before.autoscaling),

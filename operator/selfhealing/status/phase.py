@@ -8,7 +8,9 @@ from selfhealing.apply.result import NON_BLOCKING, TRANSIENT, USER_ACTION_REQUIR
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health import messages
 from selfhealing.health.assessment import HealthAssessment
+from selfhealing.health.observations import Observations
 from selfhealing.health.pod_problems import is_active, is_stuck_on_lost_node
+from selfhealing.health.readiness import describe_start
 from selfhealing.health.rollout import Rollout
 from selfhealing.status.job_phase import summarize_job
 from selfhealing.status.sections import join_clauses, join_words, pluralize, summarize_problems
@@ -142,7 +144,7 @@ def _find_fault(
     if rollout.replica_failure is not None:
         return rollout.replica_failure.reason, _describe_replica_failure(snapshot, rollout)
     if assessment.node_rejections:
-        return "PodsRejected", f"nodes reject new pods: {assessment.node_rejections}"
+        return "PodsRejected", assessment.node_rejections
     return None
 
 
@@ -152,7 +154,7 @@ def _find_stall_cause(snapshot: AppSnapshot, assessment: HealthAssessment, rollo
     if rollout.replica_failure is not None:
         return _describe_replica_failure(snapshot, rollout)
     if assessment.node_rejections:
-        return f"nodes reject new pods: {assessment.node_rejections}"
+        return assessment.node_rejections
     message = rollout.stalled_condition.message if rollout.stalled_condition is not None else ""
     return messages.shorten(message.rstrip("."))
 
@@ -184,7 +186,10 @@ def _summarize_rollout_progress(
         old_pods = _format_old_pods(rollout) or (
             summarize_problems(assessment.old_problems) if assessment.old_problems else ""
         )
-        return PhaseSummary(Phase.PROGRESSING, ROLLING_OUT, join_clauses(count, activity, old_pods))
+        wait = _describe_start(snapshot)
+        return PhaseSummary(
+            Phase.PROGRESSING, ROLLING_OUT, join_clauses(count, activity, old_pods, wait)
+        )
     if rollout.current_ready >= rollout.wanted:
         text = (
             "waiting for minReadySeconds"
@@ -205,7 +210,16 @@ def _summarize_starting_pods(snapshot: AppSnapshot, count: str) -> PhaseSummary:
         return PhaseSummary(
             Phase.PROGRESSING, PODS_MOVING, join_clauses(count, "starting elsewhere", reason)
         )
-    return PhaseSummary(Phase.PROGRESSING, "PodsStarting", join_clauses(count, "starting"))
+    wait = _describe_start(snapshot)
+    return PhaseSummary(Phase.PROGRESSING, "PodsStarting", join_clauses(count, "starting", wait))
+
+
+def _describe_start(snapshot: AppSnapshot) -> str:
+    """What the first pod that still starts waits for, if a probe has failed for it."""
+    observations = Observations(snapshot)
+    starting = (pod for pod in snapshot.pods if is_active(pod) and not pod.ready)
+    waits = ((pod.name, describe_start(pod, observations)) for pod in starting)
+    return next((f"{name}: {wait}" for name, wait in waits if wait), "")
 
 
 def _format_ready_count(rollout: Rollout) -> str:

@@ -1,24 +1,35 @@
 """Describes each pod with the reasons of ``kubectl get pods`` and its problem; the worst first."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from selfhealing.api.status import MAX_PODS, LastRestart, PodStatus
 from selfhealing.cache.views import PodView
 from selfhealing.health import messages
+from selfhealing.health.faults import NOT_READY
 from selfhealing.health.job_failures import describe_pod_failure, find_failed_container
+from selfhealing.health.observations import Observations
 from selfhealing.health.pod_problems import (
-    NOT_READY,
     TERMINAL_PHASES,
     PodProblem,
     is_active,
     is_stuck_on_lost_node,
 )
+from selfhealing.health.readiness import describe_start
 from selfhealing.health.termination_causes import ContainerKey, TerminationCauses
 
 REASON_LIMIT: Final = 128
 
 STUCK_ON_LOST_NODE: Final = "its node {0} does not answer; it goes when the node is back or deleted"
+
+DISRUPTIONS: Final[Mapping[str, str]] = {
+    "PreemptionByScheduler": "preempted by the scheduler, for a pod of higher priority",
+    "DeletionByTaintManager": "its node has a taint that it does not tolerate",
+    "EvictionByEvictionAPI": "evicted, as by a drain of its node",
+    "DeletionByPodGC": "its node is gone",
+    "TerminationByKubelet": "evicted by its node",
+}
+"""Who removes a pod, by the reason of its condition DisruptionTarget (Kubernetes 1.36)."""
 
 
 def count_pod_restarts(pod: PodView) -> int:
@@ -27,12 +38,19 @@ def count_pod_restarts(pod: PodView) -> int:
 
 
 def build_pod_statuses(
-    pods: tuple[PodView, ...], pod_problems: Iterable[PodProblem], causes: TerminationCauses
+    pods: tuple[PodView, ...],
+    pod_problems: Iterable[PodProblem],
+    causes: TerminationCauses,
+    observations: Observations | None = None,
 ) -> list[PodStatus]:
     """Describe the pods with the most severe problems, at most MAX_PODS."""
+    observed = observations or Observations()
     by_name = {pod_problem.pod_name: pod_problem for pod_problem in pod_problems}
     ranked = sorted(((pod, by_name.get(pod.name)) for pod in pods), key=_severity_key)
-    return [_build_pod_status(pod, pod_problem, causes) for pod, pod_problem in ranked[:MAX_PODS]]
+    return [
+        _build_pod_status(pod, pod_problem, causes, observed)
+        for pod, pod_problem in ranked[:MAX_PODS]
+    ]
 
 
 def _severity_key(entry: tuple[PodView, PodProblem | None]) -> tuple[bool, bool, bool, int, str]:
@@ -42,7 +60,10 @@ def _severity_key(entry: tuple[PodView, PodProblem | None]) -> tuple[bool, bool,
 
 
 def _build_pod_status(
-    pod: PodView, pod_problem: PodProblem | None, causes: TerminationCauses
+    pod: PodView,
+    pod_problem: PodProblem | None,
+    causes: TerminationCauses,
+    observations: Observations,
 ) -> PodStatus:
     if pod.deleting:  # each container that stops would cost a write of the status
         return PodStatus(
@@ -50,10 +71,14 @@ def _build_pod_status(
             node=pod.node or None,
             restarts=count_pod_restarts(pod),
             reason="Terminating",
-            message=STUCK_ON_LOST_NODE.format(pod.node) if is_stuck_on_lost_node(pod) else None,
+            message=STUCK_ON_LOST_NODE.format(pod.node)
+            if is_stuck_on_lost_node(pod)
+            else DISRUPTIONS.get(pod.disruption),
         )
     reason, message = (
-        (pod_problem.reason, pod_problem.message) if pod_problem else _describe_state(pod, causes)
+        (pod_problem.reason, pod_problem.message)
+        if pod_problem
+        else _describe_state(pod, causes, observations)
     )
     return PodStatus(
         name=pod.name,
@@ -67,20 +92,25 @@ def _build_pod_status(
     )
 
 
-def _describe_state(pod: PodView, causes: TerminationCauses) -> tuple[str, str]:
+def _describe_state(
+    pod: PodView, causes: TerminationCauses, observations: Observations
+) -> tuple[str, str]:
     """The reason and message of a pod without a problem that is not being deleted."""
     if find_failed_container(pod) is not None:
         pod_problem = describe_pod_failure(pod, causes)
         return pod_problem.reason, pod_problem.message
     if pod.phase in TERMINAL_PHASES:
         end_reason = "Completed" if pod.phase == "Succeeded" else pod.phase
-        return pod.reason or end_reason, messages.first_sentence(pod.message)
+        own_limit = messages.own_limit_cause(pod.message)
+        return pod.reason or end_reason, own_limit or messages.first_sentence(pod.message)
     if pod.ready:
         return "", ""
     has_running_container = any(
         c.running_since is not None for c in pod.containers if not c.is_init
     )
-    return (NOT_READY, "") if has_running_container else ("Starting", "")
+    if not has_running_container:
+        return "Starting", ""
+    return NOT_READY, describe_start(pod, observations)
 
 
 def _find_last_restart(pod: PodView, causes: TerminationCauses) -> LastRestart | None:

@@ -11,18 +11,17 @@ from selfhealing.api.status import (
     DisruptionStatus,
     ProbesStatus,
 )
+from selfhealing.cache.probes import (
+    DEFAULT_FAILURES,
+    DEFAULT_PERIOD,
+    HANDLER_LIMIT,
+    describe_handler,
+)
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import HpaView, MetricView, PdbView
 from selfhealing.health.messages import shorten, summarize_pods
 from selfhealing.health.pod_problems import PodProblem, is_active
 from selfhealing.render.probes import build_probe
-
-DEFAULT_PERIOD: Final = 10
-DEFAULT_FAILURES: Final = 3
-"""The defaults of Kubernetes for a probe's periodSeconds and failureThreshold."""
-
-HANDLER_LIMIT: Final = 100
-"""The longest path or command of a probe in the status, in characters."""
 
 METRIC_CHANGE_DIVISOR: Final = 10
 """A metric in the status is not updated if it changed by less than a tenth of its target. Otherwise
@@ -46,22 +45,8 @@ def _describe_probe(probe: Mapping[str, Any]) -> str:
     # An explicit 0 means the default to Kubernetes.
     period = probe.get("periodSeconds") or DEFAULT_PERIOD
     failures = probe.get("failureThreshold") or DEFAULT_FAILURES
-    handler = shorten(_describe_handler(probe), HANDLER_LIMIT)
+    handler = shorten(describe_handler(probe), HANDLER_LIMIT)
     return f"{handler} every {period}s, {pluralize(failures, 'failure')}"
-
-
-def _describe_handler(probe: Mapping[str, Any]) -> str:
-    if http := probe.get("httpGet"):
-        scheme = http.get("scheme", "HTTP").lower()
-        path = http.get("path") or "/"
-        return f"{scheme} GET {http.get('host', '')}:{http.get('port')}{path}"
-    if tcp := probe.get("tcpSocket"):
-        return f"tcp {tcp.get('host', '')}:{tcp.get('port')}"
-    if grpc := probe.get("grpc"):
-        service = grpc.get("service", "")
-        return f"grpc :{grpc.get('port')}" + (f" {service}" if service else "")
-    command = (probe.get("exec") or {}).get("command", ())
-    return " ".join(("exec", *command))
 
 
 def find_endpoint(snapshot: AppSnapshot, before: str | None) -> str | None:

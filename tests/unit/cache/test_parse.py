@@ -7,7 +7,6 @@ from hypothesis import given, strategies as st
 
 from selfhealing.cache.parse import (
     app_view,
-    container_kill_event,
     is_node_unreachable,
     key_of_app,
     key_of_child,
@@ -16,6 +15,7 @@ from selfhealing.cache.parse import (
     parse_time,
     pod_view,
 )
+from selfhealing.cache.parse_events import pod_event
 from selfhealing.cache.views import (
     AppKey,
     AppView,
@@ -138,6 +138,7 @@ class TestPods:
             memory_limit="",
             applied_memory_limit="",
             has_persistent_volumes=False,
+            disruption="",
             containers=(),
         ) == pod_view({"metadata": BARE})  # fmt: skip
 
@@ -207,11 +208,12 @@ class TestPods:
             memory_limit="64Mi",
             applied_memory_limit="32Mi",
             has_persistent_volumes=True,
+            disruption="",
             containers=(
                 ContainerView(
                     name="migrate",
                     image="web:v1",
-                    restarting_probes=(),
+                    probes=(),
                     is_init=True,
                     ready=False,
                     restarts=0,
@@ -225,7 +227,7 @@ class TestPods:
                 ContainerView(
                     name="app",
                     image="web:v1",
-                    restarting_probes=(),
+                    probes=(),
                     is_init=False,
                     ready=False,
                     restarts=2,
@@ -239,7 +241,7 @@ class TestPods:
                 ContainerView(
                     name="proxy",
                     image="web:v1",
-                    restarting_probes=(),
+                    probes=(),
                     is_init=False,
                     ready=True,
                     restarts=0,
@@ -355,9 +357,9 @@ class TestKills:
     @pytest.mark.parametrize("probe", ["liveness", "startup"])
     def test_a_probe(self, probe: str) -> None:
         """Container, probe and time are read."""
-        assert ContainerKillEvent(
-            "shop", "uid-of-web-abc-1", "app", probe, at(9)
-        ) == container_kill_event(probe_kill_event("web-abc-1", 9, probe=probe))
+        assert ContainerKillEvent("shop", "uid-of-web-abc-1", "app", probe, at(9)) == pod_event(
+            probe_kill_event("web-abc-1", 9, probe=probe)
+        )
 
     @pytest.mark.parametrize("killers", [(), ("startup",), ("liveness",), ("startup", "liveness")])
     def test_restarting_probes(self, killers: tuple[str, ...]) -> None:
@@ -376,13 +378,13 @@ class TestKills:
 
         assert ContainerKillEvent(
             "shop", "uid-of-web-abc-1", "proxy", "liveness", at(9)
-        ) == container_kill_event(event)
+        ) == pod_event(event)
 
     def test_a_stop(self) -> None:
         """The kubelet stops a pod, and its message does not say why."""
-        assert ContainerKillEvent(
-            "shop", "uid-of-web-abc-1", "app", "", at(9)
-        ) == container_kill_event(pod_stop_event("web-abc-1", 9))
+        assert ContainerKillEvent("shop", "uid-of-web-abc-1", "app", "", at(9)) == pod_event(
+            pod_stop_event("web-abc-1", 9)
+        )
 
     @pytest.mark.parametrize(
         "times",
@@ -399,7 +401,7 @@ class TestKills:
     )
     def test_when(self, times: Json) -> None:
         """The last occurrence counts, in any of the fields, cut to whole seconds."""
-        found = container_kill_event(probe_kill_event("web-abc-1", 0) | times)
+        found = pod_event(probe_kill_event("web-abc-1", 0) | times)
 
         assert at(9) == (found and found.at)
 
@@ -426,13 +428,13 @@ class TestKills:
     )
     def test_other_events(self, event: Json) -> None:
         """Any other Event is no kill."""
-        assert None is container_kill_event(event)
+        assert None is pod_event(event)
 
     def test_a_newer_kubelet(self) -> None:
         """It may name itself in the newer field alone."""
         event = probe_kill_event("web-abc-1", 9) | {"source": {}, "reportingComponent": "kubelet"}
 
-        assert None is not container_kill_event(event)
+        assert None is not pod_event(event)
 
 
 class TestNumbersAndTimes:

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from selfhealing.cache import kill_events, store as module
+from selfhealing.cache import pod_events, store as module
 from selfhealing.cache.child_views import deployment_view, job_view, service_view
 from selfhealing.cache.parse import (
     app_view,
-    container_kill_event,
     pod_view,
     replica_set_view,
 )
+from selfhealing.cache.parse_events import pod_event
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, ChildView, ContainerKillEvent, PodView
@@ -38,8 +38,8 @@ def build_pod_view(name: str = "web-abc-1", version: int = 1, *, ready: bool = T
 
 def build_kill_event(pod_name: str = "web-abc-1", at: float = 9) -> ContainerKillEvent:
     """The kill of a container by a probe."""
-    view = container_kill_event(probe_kill_event(pod_name, at))
-    assert view is not None
+    view = pod_event(probe_kill_event(pod_name, at))
+    assert isinstance(view, ContainerKillEvent)
     return view
 
 
@@ -52,10 +52,9 @@ def app_snapshot(store: Store) -> AppSnapshot:
 
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limit the deletions and kill Events of a store that is created later to two."""
+    """Limit the deletions, and the Events of a pod, of a store that is created later to two."""
     monkeypatch.setattr(module, "MAX_TOMBSTONES", 2)
-    monkeypatch.setattr(kill_events, "MAX_KILLS_OF_POD", 2)
-    monkeypatch.setattr(kill_events, "MAX_EARLY_PODS", 2)
+    monkeypatch.setattr(pod_events, "MAX_EVENTS_OF_POD", 2)
 
 
 @pytest.fixture
@@ -280,21 +279,13 @@ class TestDeletedPods:
 class TestKills:
     """Kill Events by container."""
 
-    def test_several_before_the_pod(self, proving_store: Store) -> None:
-        """The latest counts, as it does later."""
-        for at in (9, 20, 15):
-            proving_store.upsert_kill_event(build_kill_event(at=at))
-        proving_store.upsert_pod(KEY, build_pod_view())
-
-        assert (build_kill_event(at=20),) == app_snapshot(proving_store).kill_events
-
     def test_after_the_deletion_of_the_pod(self, proving_store: Store) -> None:
         """The cause of its last restart may be told late; it goes when it is counted."""
         restarted = pod("web-abc-1", running(restarts=1, last=builders.termination()))
         proving_store.upsert_pod(KEY, pod_view(restarted))
         proving_store.delete_pod("uid-of-web-abc-1")
 
-        assert KEY == proving_store.upsert_kill_event(build_kill_event())
+        assert KEY == proving_store.upsert_pod_event(build_kill_event())
         assert (build_kill_event(),) == app_snapshot(proving_store).kill_events
 
         deleted = app_snapshot(proving_store).deleted_pods
@@ -303,29 +294,29 @@ class TestKills:
 
         assert () == app_snapshot(proving_store).kill_events
 
-    def test_before_and_after_the_pod(self, proving_store: Store) -> None:
-        """The Event may arrive before the pod; then no app is returned."""
-        assert None is proving_store.upsert_kill_event(build_kill_event())
+    def test_before_the_pod(self, proving_store: Store) -> None:
+        """Events are watched when the pods are known: of any other pod, none is kept."""
+        assert None is proving_store.upsert_pod_event(build_kill_event())
 
         proving_store.upsert_pod(KEY, build_pod_view())
 
-        assert (build_kill_event(),) == app_snapshot(proving_store).kill_events
-        assert KEY == proving_store.upsert_kill_event(build_kill_event(at=20))
+        assert () == app_snapshot(proving_store).kill_events
+        assert KEY == proving_store.upsert_pod_event(build_kill_event(at=20))
         assert (build_kill_event(at=20),) == app_snapshot(proving_store).kill_events
 
     @pytest.mark.parametrize("at", [9, 8])
     def test_an_older_event(self, proving_store: Store, at: float) -> None:
         """The same Event, or an older one, is not new."""
         proving_store.upsert_pod(KEY, build_pod_view())
-        proving_store.upsert_kill_event(build_kill_event(at=9))
+        proving_store.upsert_pod_event(build_kill_event(at=9))
 
-        assert None is proving_store.upsert_kill_event(build_kill_event(at=at))
+        assert None is proving_store.upsert_pod_event(build_kill_event(at=at))
         assert (build_kill_event(at=9),) == app_snapshot(proving_store).kill_events
 
     def test_they_go_with_the_pod(self, proving_store: Store) -> None:
         """A pod that comes back has no kill Events."""
         proving_store.upsert_pod(KEY, build_pod_view())
-        proving_store.upsert_kill_event(build_kill_event())
+        proving_store.upsert_pod_event(build_kill_event())
         proving_store.delete_pod("uid-of-web-abc-1")
         proving_store.upsert_pod(KEY, build_pod_view(version=9))
 
@@ -334,12 +325,12 @@ class TestKills:
     def test_a_stop_of_a_pod_that_restarts_nothing(self, proving_store: Store) -> None:
         """It may be due to a probe; it is kept beside the kill by a probe."""
         proving_store.upsert_pod(KEY, pod_view(job_pod("web-1", running())))
-        stop, probe = container_kill_event(pod_stop_event("web-1", 9)), build_kill_event("web-1")
+        stop, probe = pod_event(pod_stop_event("web-1", 9)), build_kill_event("web-1")
         assert stop is not None
 
-        assert KEY == proving_store.upsert_kill_event(stop)
+        assert KEY == proving_store.upsert_pod_event(stop)
         assert (stop,) == app_snapshot(proving_store).kill_events
-        proving_store.upsert_kill_event(probe)
+        proving_store.upsert_pod_event(probe)
         assert (probe, stop) == app_snapshot(proving_store).kill_events
         proving_store.delete_pod("uid-of-web-1")
         proving_store.upsert_pod(KEY, pod_view(job_pod("web-1", running(), version=9)))
@@ -348,10 +339,10 @@ class TestKills:
     def test_a_stop_of_any_other_pod(self, store: Store) -> None:
         """Every deleted pod has such an Event: it is ignored."""
         store.upsert_pod(KEY, build_pod_view())
-        stop = container_kill_event(pod_stop_event("web-abc-1", 9))
+        stop = pod_event(pod_stop_event("web-abc-1", 9))
         assert stop is not None
 
-        assert store.upsert_kill_event(stop) is None
+        assert store.upsert_pod_event(stop) is None
         assert () == app_snapshot(store).kill_events
 
     def test_events_about_one_pod_displace_none_about_another(
@@ -361,11 +352,11 @@ class TestKills:
         del small_limits
         for pod_name in ("web-abc-1", "web-abc-2"):
             proving_store.upsert_pod(KEY, build_pod_view(pod_name))
-        proving_store.upsert_kill_event(build_kill_event("web-abc-1"))
+        proving_store.upsert_pod_event(build_kill_event("web-abc-1"))
         for number in range(9):
             forged = replace(build_kill_event("web-abc-2"), container=f"c{number}")
-            proving_store.upsert_kill_event(forged)
-            proving_store.upsert_kill_event(replace(forged, pod_uid=f"stranger-{number}"))
+            proving_store.upsert_pod_event(forged)
+            proving_store.upsert_pod_event(replace(forged, pod_uid=f"stranger-{number}"))
 
         assert (build_kill_event("web-abc-1"),) == app_snapshot(proving_store).kill_events
 
@@ -374,49 +365,14 @@ class TestKills:
         proving_store.upsert_pod(KEY, build_pod_view())
         forged = replace(build_kill_event(), namespace="other")
 
-        assert None is proving_store.upsert_kill_event(forged)
-        assert () == app_snapshot(proving_store).kill_events
-
-    def test_an_early_event_from_another_namespace(self, proving_store: Store) -> None:
-        """An Event that comes before the pod is checked when the pod comes."""
-        proving_store.upsert_kill_event(replace(build_kill_event(), namespace="other"))
-        proving_store.upsert_pod(KEY, build_pod_view())
-
-        assert () == app_snapshot(proving_store).kill_events
-
-    def test_early_events_are_bounded_by_namespace(
-        self, small_limits: None, proving_store: Store
-    ) -> None:
-        """Events of another namespace displace none, and not all of one namespace are kept."""
-        del small_limits
-        for number in (1, 2, 3):
-            proving_store.upsert_kill_event(build_kill_event(f"web-abc-{number}"))
-            stranger = replace(build_kill_event(f"other-{number}"), namespace="other")
-            proving_store.upsert_kill_event(stranger)
-        for number in (1, 2, 3):
-            proving_store.upsert_pod(KEY, build_pod_view(f"web-abc-{number}"))
-
-        assert ["uid-of-web-abc-2", "uid-of-web-abc-3"] == [
-            kill.pod_uid for kill in app_snapshot(proving_store).kill_events
-        ]
-
-    def test_early_events_are_kept_only_until_all_pods_are_known(
-        self, proving_store: Store
-    ) -> None:
-        """Later an Event about an unknown pod is about a pod of no app."""
-        proving_store.upsert_kill_event(build_kill_event("web-abc-1"))
-        proving_store.discard_early_kills()
-        proving_store.upsert_kill_event(build_kill_event("web-abc-2"))
-        for number in (1, 2):
-            proving_store.upsert_pod(KEY, build_pod_view(f"web-abc-{number}"))
-
+        assert None is proving_store.upsert_pod_event(forged)
         assert () == app_snapshot(proving_store).kill_events
 
     def test_an_event_about_a_foreign_pod(self, proving_store: Store) -> None:
         """It is nothing to the app."""
         proving_store.upsert_pod(KEY, replace(build_pod_view(), controller_uid="another"))
 
-        assert None is proving_store.upsert_kill_event(build_kill_event())
+        assert None is proving_store.upsert_pod_event(build_kill_event())
         assert () == app_snapshot(proving_store).kill_events
 
 

@@ -120,7 +120,7 @@ class Cluster:
             "SelfHealingApp": self.event_handlers.on_app,
             "ReplicaSet": self.event_handlers.on_replica_set,
             "Pod": self.event_handlers.on_pod,
-            "Event": self.event_handlers.on_kill_event,
+            "Event": self.event_handlers.on_pod_event,
         }
         events, self.server.undelivered[:] = list(self.server.undelivered), []
         for change, manifest in events:

@@ -32,7 +32,7 @@ class Harness:
             "SelfHealingApp": self.event_handlers.on_app,
             "ReplicaSet": self.event_handlers.on_replica_set,
             "Pod": self.event_handlers.on_pod,
-            "Event": self.event_handlers.on_kill_event,
+            "Event": self.event_handlers.on_pod_event,
         }
         for manifest in objects:
             handlers.get(manifest["kind"], self.event_handlers.on_child)(
@@ -214,10 +214,11 @@ async def test_a_killing_event_of_an_unknown_pod_is_not_even_parsed(
 ) -> None:
     """Anybody may write a thousand a second."""
     parsed: list[Json] = []
-    monkeypatch.setattr(module, "container_kill_event", parsed.append)
+    monkeypatch.setattr(module, "pod_event", parsed.append)
     watched.deliver_events(
         builders.probe_kill_event("stranger-1", 5),
         {"kind": "Event", "metadata": {}},
+        {"kind": "Event", "metadata": {}, "reason": "Killing"},
         {"kind": "Event", "metadata": {}, "involvedObject": None},
     )
 

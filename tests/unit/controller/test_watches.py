@@ -12,9 +12,9 @@ from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.controller.watches import (
     CHILDREN,
-    KILL_EVENTS,
     LABELLED_PODS,
     LABELLED_REPLICA_SETS,
+    POD_EVENTS,
     Watches,
     build_watches,
     count_watches,
@@ -45,7 +45,7 @@ async def test_there_is_a_connection_for_each_watch(
     watches = build(namespaces, watch)
 
     assert count_watches(namespaces, watch) == sum(
-        map(len, (watches.objects, watches.kill_events, watches.configs))
+        map(len, (watches.objects, watches.pod_events, watches.configs))
     )
 
 
@@ -66,4 +66,4 @@ def test_all_that_the_start_waits_for_is_watched() -> None:
         selection.resource.kind for selection in (*CHILDREN, LABELLED_REPLICA_SETS, LABELLED_PODS)
     }
     assert all(selection.labels for selection in (*CHILDREN, LABELLED_REPLICA_SETS, LABELLED_PODS))
-    assert "reason=Killing" in KILL_EVENTS.fields
+    assert all("involvedObject.kind=Pod" in selection.fields for selection in POD_EVENTS)

@@ -18,6 +18,7 @@ from tests.unit.builders import (
     deployment,
     evicted_pod,
     hpa,
+    iso,
     pod,
     probe_kill_event,
     progressing_condition,
@@ -326,13 +327,46 @@ class TestMetrics:
 
     def test_the_message(self) -> None:
         """It has no pod name."""
-        message = "missing request for cpu in container app of Pod web-5d4f8c7b9-x7k2p"
+        message = "no metrics known for pod web-5d4f8c7b9-x7k2p"
         blind = hpa(active="False", reason="FailedGetResourceMetric", message=message, since=0)
         (diagnosis,) = diagnose_objects(deployment(1), pod("web-abc-1", running()), blind)
 
-        assert (
-            "the autoscaler gets no metrics: missing request for cpu in container app of Pod web-…"
-        ) == diagnosis.message
+        assert "the autoscaler gets no metrics: no metrics known for pod web-…" == diagnosis.message
+        assert (Cause.ENVIRONMENT, Confidence.HIGH) == (diagnosis.cause, diagnosis.confidence)
+
+    @pytest.mark.parametrize("resource", ["cpu", "memory"])
+    def test_a_request_that_the_spec_does_not_have(self, resource: str) -> None:
+        """The field is named, and the environment is not blamed."""
+        message = f"missing request for {resource} in container app of Pod web-5d4f8c7b9-x7k2p"
+        blind = hpa(active="False", reason="FailedGetResourceMetric", message=message, since=0)
+        (diagnosis,) = diagnose_objects(deployment(1), pod("web-abc-1", running()), blind)
+
+        assert diagnosis.message.endswith(f": spec.resources.requests.{resource} is not set")
+        assert (Cause.UNKNOWN, Confidence.LOW) == (diagnosis.cause, diagnosis.confidence)
+
+    @pytest.mark.parametrize(
+        ("reason", "now", "expected"),
+        [
+            ("TooManyReplicas", 599, []),
+            ("TooManyReplicas", 600, [DiagnosisType.SCALING_LIMITED]),
+            ("TooFewReplicas", 600, []),
+        ],
+    )
+    def test_at_the_maximum(self, reason: str, now: float, expected: list[DiagnosisType]) -> None:
+        """An autoscaler that wants more for ten minutes is told, with the field that limits it."""
+        limited = hpa()
+        limited["status"]["conditions"].append(
+            {
+                "type": "ScalingLimited",
+                "status": "True",
+                "reason": reason,
+                "lastTransitionTime": iso(0),
+            }
+        )
+        found = diagnose_objects(deployment(1), pod("web-abc-1", running()), limited, now=now)
+
+        assert expected == [diagnosis.type for diagnosis in found]
+        assert all("spec.autoscaling.maxReplicas" in diagnosis.message for diagnosis in found)
 
     def test_other_conditions(self) -> None:
         """Other conditions of the autoscaler do not matter."""

@@ -4,10 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from selfhealing.cache.parse import container_kill_event, pod_view
+from selfhealing.cache.parse import pod_view
+from selfhealing.cache.parse_events import pod_event
+from selfhealing.cache.views import ContainerKillEvent
+from selfhealing.health.crash_loops import CRASHLOOP_RESTARTS
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import (
-    CRASHLOOP_RESTARTS,
     DiagnosisType,
     PodDiagnosis,
     Thresholds,
@@ -188,9 +190,14 @@ class TestLoops:
         assert expected == (diagnosis_type is DiagnosisType.CRASH_LOOPING)
 
     def test_a_run_of_ten_minutes_is_no_loop(self) -> None:
-        """The kubelet resets its back-off after such a run."""
+        """The kubelet resets its back-off after such a run; here it is one in an hour."""
         assert None is diagnosed_type(
-            pod("web-abc-1", running(101, restarts=9, last=ended_after(600))), 110
+            pod(
+                "web-abc-1",
+                running(101, restarts=9, last=ended_after(600)),
+                created=-10 * 3600,
+            ),
+            110,
         )
 
     def test_the_message(self) -> None:
@@ -223,8 +230,8 @@ class TestLoops:
     )
     def test_the_kubelet_kills_it(self, probe: str, status: Json) -> None:
         """A kill by a probe has another diagnosis than a crash."""
-        kill = container_kill_event(probe_kill_event("web-abc-1", 99, probe=probe))
-        assert kill is not None
+        kill = pod_event(probe_kill_event("web-abc-1", 99, probe=probe))
+        assert isinstance(kill, ContainerKillEvent)
 
         assert DiagnosisType.LIVENESS_KILLED is diagnosed_type(
             pod("web-abc-1", status), 110, TerminationCauses([kill])

@@ -309,6 +309,7 @@ class SimCluster:
             memory_limit=pod.memory,
             applied_memory_limit=pod.memory,
             has_persistent_volumes=False,
+            disruption="",
             containers=(_view_container(pod, self._waiting_message(pod)),),
         )
 
@@ -343,7 +344,7 @@ def _view_container(pod: SimPod, waiting_message: str) -> ContainerView:
     return ContainerView(
         name="app",
         image=pod.template.image,
-        restarting_probes=(),
+        probes=(),
         is_init=False,
         ready=not pod.fault,
         restarts=5 if is_crash_looping else 0,

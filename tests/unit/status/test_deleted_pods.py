@@ -3,7 +3,8 @@
 import pytest
 
 from selfhealing.api.status import RestartsStatus
-from selfhealing.cache.parse import app_view, container_kill_event
+from selfhealing.cache.parse import app_view
+from selfhealing.cache.parse_events import pod_event
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.status import restarts
@@ -42,10 +43,10 @@ def count_once(store: Store, previous: RestartsStatus | None = None) -> Restarts
 
 def test_a_restart_just_before_the_end_of_the_pod(store: Store) -> None:
     """It counts for the total and its reason, but not for the existing pods."""
-    kill = container_kill_event(probe_kill_event("web-abc-1", 9))
+    kill = pod_event(probe_kill_event("web-abc-1", 9))
     assert kill is not None
-    store.upsert_kill_event(kill)
     put_object(store, make_restarted_pod(2))
+    store.upsert_pod_event(kill)
     store.delete_pod(UID)
 
     found = count_once(store)
