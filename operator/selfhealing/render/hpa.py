@@ -48,6 +48,21 @@ def scaled_resources(autoscaling: AutoscalingSpec | None) -> set[str]:
     return {source["name"] for source in sources if source}
 
 
+def utilization_resources(autoscaling: AutoscalingSpec | None) -> list[str]:
+    """Return the resources whose target is a percentage of the pods' request, in a stable order."""
+    if autoscaling is None:
+        return []
+    metrics = _metrics(autoscaling)
+    if not metrics:
+        return ["cpu"]  # Kubernetes' default metric
+    sources = (metric.get("resource") or {} for metric in metrics)
+    return sorted(
+        source["name"]
+        for source in sources
+        if (source.get("target") or {}).get("type") == "Utilization"
+    )
+
+
 def _metrics(autoscaling: AutoscalingSpec) -> list[dict[str, Any]]:
     targets = {
         "cpu": autoscaling.target_cpu_utilization_percentage,

@@ -26,14 +26,16 @@ from selfhealing.status.conditions import (
     build_conditions,
     evaluate_conditions,
     evaluate_pod_security,
+    evaluate_scaling_active,
 )
-from selfhealing.status.events import Event, transition_events
+from selfhealing.status.events import MISSING_REQUEST, Event, transition_events
 from selfhealing.status.ownership import evaluate_ownership
 from selfhealing.status.phase import PhaseSummary, continue_rollout, summarize_phase
 from selfhealing.status.pods import build_pod_statuses
 from selfhealing.status.remediation import find_last_heal_time, remediation_events, with_remediation
 from selfhealing.status.restarts import Restart
 from selfhealing.status.safe_text import make_status_safe
+from selfhealing.status.sections import join_clauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ def _describe_app(
     snapshot, spec, assessment = facts.snapshot, facts.inputs.spec, facts.assessment
     before = facts.inputs.previous_status
     summary = _summarize(facts)
+    scaling_active = evaluate_scaling_active(snapshot, facts.inputs)
+    missing_request = (text for _, _, reason, text in scaling_active if reason == MISSING_REQUEST)
     progress = assessment.rollout or assessment.job_run
     live = [pod for pod in snapshot.pods if is_active(pod)]
     return SelfHealingAppStatus(
@@ -126,7 +130,7 @@ def _describe_app(
         selector=f"{names.LABEL_APP}={snapshot.app.key.name}",
         image=spec.image if spec else before.image,
         endpoint=sections.find_endpoint(snapshot, before.endpoint),
-        message=summary.message[:TEXT_LIMIT],
+        message=join_clauses(summary.message, *missing_request)[:TEXT_LIMIT],
         restarts=restarts_status,
         pods=build_pod_statuses(
             snapshot.pods,
@@ -146,6 +150,7 @@ def _describe_app(
                 *evaluate_conditions(
                     snapshot, assessment, facts.sync_result, summary, paused=_is_paused(facts)
                 ),
+                *scaling_active,
                 *evaluate_pod_security(facts.inputs),
                 *evaluate_ownership(facts.findings),
             ),

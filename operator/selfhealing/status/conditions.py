@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from selfhealing.api import names
 from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.api.status import Condition, ConditionStatus
 from selfhealing.apply.result import SyncResult
@@ -18,6 +19,8 @@ from selfhealing.health.pod_security import (
 )
 from selfhealing.health.rollout import DEPLOYMENT_PAUSED, Rollout
 from selfhealing.remediation.reconcile_input import AnyInput, ReconcileInput
+from selfhealing.render.hpa import utilization_resources
+from selfhealing.status.events import MISSING_REQUEST
 from selfhealing.status.job_phase import JOB_SUSPENDED, describe_job_failure
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
 from selfhealing.status.sections import pluralize, summarize_problems
@@ -54,7 +57,6 @@ def evaluate_conditions(
         else _evaluate_progressing(assessment.rollout, assessment.workload_kind),
         _evaluate_healthy(assessment, summary),
         _evaluate_paused(paused=paused),
-        *_evaluate_scaling_active(snapshot),
     )
 
 
@@ -74,6 +76,30 @@ def evaluate_pod_security(inputs: AnyInput) -> tuple[ConditionFields, ...]:
         return ()
     message = describe_violations(level, violations)
     return ((POD_SECURITY_ADMITTED, _FALSE, "PodSecurityViolation", message),)
+
+
+def describe_missing_request(inputs: AnyInput) -> str:
+    """Name the request that the autoscaler needs and the spec does not have; else empty.
+
+    A limit is a request, too, if there is no other one.
+    """
+    if not isinstance(inputs, ReconcileInput):
+        return ""
+    autoscaling = inputs.spec.autoscaling
+    for resource in utilization_resources(autoscaling):
+        for container in inputs.pod_template["spec"]["containers"]:
+            resources = container.get("resources") or {}
+            given = {*(resources.get("requests") or {}), *(resources.get("limits") or {})}
+            if resource in given:
+                continue
+            field = f"spec.resources.requests.{resource}"
+            if container["name"] != names.CONTAINER_NAME:
+                field = f"resources.requests.{resource} of container {container['name']}"
+            return (
+                f"autoscaling needs {field}: its target is a percentage of the request; without it "
+                "nothing is scaled, unless a LimitRange sets one"
+            )
+    return ""
 
 
 def build_conditions(
@@ -178,15 +204,20 @@ def _evaluate_paused(*, paused: bool) -> ConditionFields:
     return "Paused", _FALSE, "NotPaused", "the operator reconciles the children"
 
 
-def _evaluate_scaling_active(snapshot: AppSnapshot) -> list[ConditionFields]:
+def evaluate_scaling_active(snapshot: AppSnapshot, inputs: AnyInput) -> tuple[ConditionFields, ...]:
+    """Evaluate whether the autoscaler can work; empty without one."""
     autoscaler = snapshot.hpa
     if autoscaler is None:
-        return []
+        return ()
     condition = _find_condition(autoscaler.conditions, "ScalingActive")
+    missing = describe_missing_request(inputs)
+    if missing and (condition is None or condition.status != "True"):
+        # The autoscaler says it only after its first measurement, and names the pods for it.
+        return (("ScalingActive", _FALSE if condition else _UNKNOWN, MISSING_REQUEST, missing),)
     if condition is None:
-        return [("ScalingActive", _UNKNOWN, "NotReported", "the autoscaler has not reported yet")]
+        return (("ScalingActive", _UNKNOWN, "NotReported", "the autoscaler has not reported yet"),)
     message = messages.strip_pod_names(condition.message, snapshot.app.key.name)
-    return [("ScalingActive", ConditionStatus(condition.status), condition.reason, message)]
+    return (("ScalingActive", ConditionStatus(condition.status), condition.reason, message),)
 
 
 def _find_condition(conditions: tuple[ConditionView, ...], kind: str) -> ConditionView | None:

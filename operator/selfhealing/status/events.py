@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from selfhealing.api.config_refs import ConfigRef
+from selfhealing.api.names import DEPLOYMENT
 from selfhealing.api.status import Condition, ConditionStatus, Phase, SelfHealingAppStatus
 from selfhealing.apply.child_diff import ChildAction
 from selfhealing.apply.result import TRANSIENT, ChildChange
@@ -24,6 +26,9 @@ MAX_NOTE_BYTES: Final = 1024
 
 MAX_SINGLE_EVENTS: Final = 5
 """Restarts that get an Event each; more restarts in one evaluation share one Event."""
+
+MAX_NAMED_CONFIGS: Final = 3
+"""Changed ConfigMaps and Secrets that an Event names."""
 
 _CHILD_EVENTS: Final[dict[ChildAction | None, tuple[str, str]]] = {
     ChildAction.CREATE: ("Created", "created {}"),
@@ -50,6 +55,9 @@ _GOOD_PHASES: Final = frozenset({Phase.READY, Phase.COMPLETED, Phase.PAUSED})
 
 _NODE_LOSS_REASONS: Final = frozenset({NODE_LOST, PODS_MOVING})
 """Reasons for not being Ready that a lost node causes."""
+
+MISSING_REQUEST: Final = "MissingRequest"
+"""The reason of an autoscaler whose target is a share of a request that the spec does not have."""
 
 _EXPECTED_SCALING_REASONS: Final = frozenset({"ScalingDisabled"})
 """Reasons for an inactive autoscaler that are configured on purpose."""
@@ -85,22 +93,35 @@ def transition_events(
 
 
 def child_events(
-    changes: tuple[ChildChange, ...], *, has_overrides: bool = False
+    changes: tuple[ChildChange, ...],
+    *,
+    has_overrides: bool = False,
+    changed_configs: tuple[ConfigRef, ...] = (),
 ) -> Iterator[Event]:
     """The Events for the changes of the children.
 
     Args:
         changes: what was created, updated, replaced, adopted or deleted.
         has_overrides: whether healing overrides the spec.
+        changed_configs: the ConfigMaps and Secrets whose change is why the children are updated;
+            empty if it is the spec that has changed.
     """
     for action, (reason, spec_text) in _CHILD_EVENTS.items():
         text = _OVERRIDE_TEXTS.get(action, spec_text) if has_overrides else spec_text
         kinds = [change.kind for change in changes if change.action is action]
+        if action is ChildAction.UPDATE and DEPLOYMENT in kinds and changed_configs:
+            text = f"{_name_configs(changed_configs)} changed: updated {{}} to replace the pods"
         if kinds:
             kind: Literal["Normal", "Warning"] = (
                 "Warning" if action is ChildAction.REVERT_DRIFT else "Normal"
             )
             yield Event(kind, reason, text.format(join_words(kinds)))
+
+
+def _name_configs(configs: tuple[ConfigRef, ...]) -> str:
+    names = sorted(f"{config.kind} {config.name}" for config in configs)
+    others = len(names) - MAX_NAMED_CONFIGS
+    return join_words([*names[:MAX_NAMED_CONFIGS], *([f"{others} more"] if others > 0 else [])])
 
 
 def _restart_events(restarts: tuple[Restart, ...]) -> Iterator[Event]:
@@ -203,6 +224,13 @@ def _scaling_active_events(
     before: SelfHealingAppStatus, after: SelfHealingAppStatus
 ) -> Iterator[Event]:
     old, new = _find_condition(before, "ScalingActive"), _find_condition(after, "ScalingActive")
+    if (
+        new is not None
+        and new.reason == MISSING_REQUEST
+        and (old is None or old.reason != MISSING_REQUEST)
+    ):
+        yield Event("Warning", MISSING_REQUEST, new.message)
+        return
     if old is None or new is None or old.status == new.status:
         return
     if _EXPECTED_SCALING_REASONS & {old.reason, new.reason}:

@@ -15,15 +15,20 @@ from selfhealing.api.healing_status import (
 )
 from selfhealing.api.status import Phase, RestartsStatus
 from selfhealing.cache.views import AppKey
+from selfhealing.health.attribution import Cause
 from selfhealing.health.pod_diagnosis import WARNINGS
 from selfhealing.remediation import history
 from selfhealing.remediation.policy import HealingMode
+from selfhealing.remediation.strategies import ESCALATION
 from selfhealing.status.events import Event
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
 from selfhealing.status.sections import join_clauses
 
 _UNAFFECTED_PHASES: Final = frozenset({Phase.PAUSED, Phase.INVALID, Phase.COMPLETED})
 """Phases that remediation does not change."""
+
+_REVISION_CAUSES: Final = frozenset({Cause.NEW_VERSION, Cause.UNKNOWN})
+"""Causes of diagnoses of which the revision may be the cause."""
 
 _EXTERNAL_BLOCKED_REASONS: Final = frozenset(
     {
@@ -73,6 +78,7 @@ def with_remediation(
         )
         # The desired revision does not run, however healthy the stable revision is.
         summary = PhaseSummary(Phase.DEGRADED, ROLLED_BACK, message)
+    summary = replace(summary, message=join_clauses(summary.message, _describe_no_way_back(record)))
     if summary.complete:
         message = join_clauses(summary.message, _describe_pending_user_action(key, record))
         return replace(summary, message=message)
@@ -115,6 +121,25 @@ def _describe_next_action(record: HealingStatus) -> str:
     if record.blocked_reason is BlockedReason.NOT_DUE and upcoming.not_before is not None:
         due = f"{upcoming.not_before:%H:%M:%S}"
         return f"{upcoming.remediation} at {due} UTC if that lasts, sooner if fewer pods are ready"
+    return ""
+
+
+def _describe_no_way_back(record: HealingStatus) -> str:
+    """That no revision has ever been stable, if a rollback is what would help; else empty."""
+    is_without_remedy = record.blocked_reason in {
+        BlockedReason.NO_REMEDIATION,
+        BlockedReason.QUARANTINED,
+    }
+    would_roll_back = any(
+        each.cause in _REVISION_CAUSES
+        and any(
+            diagnosis_type == each.type and Remediation.ROLLBACK in remediations
+            for diagnosis_type, remediations in ESCALATION.items()
+        )
+        for each in record.diagnoses
+    )
+    if record.stable_revision is None and is_without_remedy and would_roll_back:
+        return "there is no earlier version to go back to"
     return ""
 
 
