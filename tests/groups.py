@@ -25,7 +25,14 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
         "e2e/guide[vpa]",
         "e2e/vertical",
     ),
-    "e2e: restarts": ("e2e/healing", "e2e/restarts", "e2e/jobs", "e2e/examples", "e2e/panel"),
+    "e2e: restarts": (
+        "e2e/healing",
+        "e2e/restarts",
+        "e2e/mistakes",
+        "e2e/jobs",
+        "e2e/examples",
+        "e2e/panel",
+    ),
     "e2e: nodes": ("e2e/disruption", "e2e/load", "e2e/guide"),
 }
 """Modules, or single pages of the lab, that run one after the other in this order."""
@@ -39,7 +46,7 @@ SPLIT: Mapping[str, int] = {"integration/crd_accepts": 3}
 SECONDS: Mapping[str, float] = {
     "e2e: lab": 500,
     "e2e: metrics": 490,
-    "e2e: restarts": 480,
+    "e2e: restarts": 600,
     "e2e: nodes": 450,
     "integration/healing": 110,
     "integration/operator_rights": 60,

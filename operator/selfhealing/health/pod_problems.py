@@ -153,7 +153,7 @@ def find_pod_problem(
     )
     if fault is None and not pod.ready:
         fault = (
-            find_not_ready_fault(pod, observed)
+            find_not_ready_fault(pod, observed, deadlines)
             or _failed_mount_problem(pod, observed, deadlines)
             or _startup_timeout_problem(pod, deadlines, progress_deadline)
         )

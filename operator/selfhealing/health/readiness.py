@@ -14,6 +14,10 @@ MIN_PROBE_FAILURES: Final = 3
 """Failures of a probe that make a problem of a pod that was never ready: the failureThreshold of
 Kubernetes, with which a pod that was ready is taken out of service."""
 
+START_GRACE: Final = timedelta(seconds=30)
+"""How long a container may start before an answer that is not definite makes a problem: three
+failures with the default periodSeconds of 10. A probe may be asked every second."""
+
 STARTUP_SHARE_DIVISOR: Final = 2
 """A startup probe is there because the start takes long. Unless its answer is definite, it must
 have failed for one in this number of the failures that it allows."""
@@ -26,7 +30,9 @@ dependency that fails takes it once or twice; the window is the default progress
 _READINESS: Final = ("readiness",)
 
 
-def find_not_ready_fault(pod: PodView, observations: Observations) -> Fault | None:
+def find_not_ready_fault(
+    pod: PodView, observations: Observations, deadlines: Deadlines
+) -> Fault | None:
     """Find why a pod that was ready, or was restarted, is not ready now.
 
     A pod that starts for the first time has no fault here: its Ready condition changed last before
@@ -42,7 +48,7 @@ def find_not_ready_fault(pod: PodView, observations: Observations) -> Fault | No
     last_started = max(c.running_since for c in regular_containers if c.running_since is not None)
     was_ready = pod.ready_since is not None and pod.ready_since > last_started
     if not was_ready and not any(c.restarts for c in unready_containers):
-        return _find_failing_start(pod, unready_containers, observations)
+        return _find_failing_start(pod, unready_containers, observations, deadlines)
     failing = find_failing_probe(pod, first, observations)
     if failing is not None:
         return _describe_failing_probe(first, failing)
@@ -61,7 +67,10 @@ def find_failing_probe(
 
 
 def _find_failing_start(
-    pod: PodView, unready_containers: Iterable[ContainerView], observations: Observations
+    pod: PodView,
+    unready_containers: Iterable[ContainerView],
+    observations: Observations,
+    deadlines: Deadlines,
 ) -> Fault | None:
     """Find the probe for which a pod that was never ready does not become so.
 
@@ -72,9 +81,18 @@ def _find_failing_start(
         return None
     for container in unready_containers:
         failing = find_failing_probe(pod, container, observations)
-        if failing is not None and failing.count >= _failures_until_fault(failing):
+        if (
+            failing is not None
+            and failing.count >= _failures_until_fault(failing)
+            and (failing.is_definite or _has_grace_passed(container, deadlines))
+        ):
             return _describe_failing_probe(container, failing)
     return None
+
+
+def _has_grace_passed(container: ContainerView, deadlines: Deadlines) -> bool:
+    since = container.running_since
+    return since is not None and deadlines.reached(since + START_GRACE)
 
 
 def _failures_until_fault(failing: FailingProbe) -> int:

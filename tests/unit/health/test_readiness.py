@@ -113,6 +113,22 @@ def test_no_problem(thing: Json, events: list[Json]) -> None:
     assert None is problem_of(thing, *events)
 
 
+@pytest.mark.parametrize(
+    ("answer", "now", "expected"),
+    [
+        (REFUSED, 29, False),
+        (REFUSED, 30, True),
+        ("HTTP probe failed with statuscode: 503", 29, False),
+        ("HTTP probe failed with statuscode: 404", 5, True),
+    ],
+)
+def test_a_start_takes_a_moment(answer: str, now: float, *, expected: bool) -> None:
+    """A probe may be asked every second: only a definite answer counts at once."""
+    event = unhealthy_event("web-abc-1", 4, answer=answer)
+
+    assert expected == (problem_of(starting(), event, now=now) is not None)
+
+
 def test_answers_that_change() -> None:
     """The failures count together, and the last answer is told."""
     events = [
