@@ -49,12 +49,10 @@ class PodEvents:
                         yield event
 
     def find_probe_failures(self, pods: Iterable[PodView]) -> Iterator[ProbeFailure]:
-        """Yield the failures of probes that these pods have, in a stable order."""
+        """Yield the failures of the probes of these pods, in a stable order."""
         for pod in pods:
             failures = (e for e in self._events(pod) if isinstance(e, ProbeFailure))
-            names = {(c.name, probe.kind) for c in pod.containers for probe in c.probes}
-            known = (e for e in failures if (e.container, e.probe) in names)
-            yield from sorted(known, key=lambda e: (e.container, e.probe, e.answer))
+            yield from sorted(failures, key=lambda e: (e.container, e.probe, e.answer))
 
     def find_warnings(self, pods: Iterable[PodView]) -> Iterator[PodWarning]:
         """Yield the warnings about these pods, in a stable order."""

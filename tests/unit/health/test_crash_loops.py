@@ -105,6 +105,11 @@ def test_an_init_container_that_still_fails() -> None:
     assert is_looping(pod("web-abc-1", init=[tries], phase="Pending"), 50)
 
 
+def test_restarts_of_which_nothing_else_is_known() -> None:
+    """Without the time of the last one it may be long ago."""
+    assert not is_looping(pod("web-abc-1", running(restarts=9)), 50)
+
+
 def test_a_sidecar() -> None:
     """A container that is meant to run counts, also if it is among the init containers."""
     proxy = running(101, name="proxy", restarts=4, last=termination(1, started=70, finished=100))
