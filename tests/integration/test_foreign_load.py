@@ -6,6 +6,7 @@ names them.
 
 import uuid
 from base64 import b64encode
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -80,12 +81,21 @@ def build_fat_objects(namespace: str, number: int) -> list[Json]:
     ]
 
 
-def build_kill_event(namespace: str, number: int) -> Json:
+KINDS_OF_EVENTS: Sequence[tuple[str, str, str]] = (
+    ("Killing", "Normal", "Container app failed liveness probe, will be restarted"),
+    ("Unhealthy", "Warning", "Readiness probe failed: HTTP probe failed with statuscode: 404"),
+    ("BackOff", "Warning", "Back-off restarting failed container app in pod " + "x" * 900),
+)
+"""Reason, type and text of Events that the watches bring."""
+
+
+def build_pod_event(namespace: str, number: int) -> Json:
     """Return an Event as the kubelet's, of a pod that nobody knows."""
+    reason, event_type, note = KINDS_OF_EVENTS[number % len(KINDS_OF_EVENTS)]
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": f"kill-{number}", "namespace": namespace},
+        "metadata": {"name": f"event-{number}", "namespace": namespace},
         "regarding": {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -93,10 +103,10 @@ def build_kill_event(namespace: str, number: int) -> Json:
             "name": f"stranger-{number}",
             "uid": str(uuid.uuid4()),
         },
-        "reason": "Killing",
-        "type": "Normal",
-        "note": "Container app failed liveness probe, will be restarted",
-        "action": "Kill",
+        "reason": reason,
+        "type": event_type,
+        "note": note,
+        "action": "Tell",
         "reportingController": "kubelet",
         "reportingInstance": "kubelet-node",
         "eventTime": "2026-01-01T00:00:00.000000Z",
@@ -114,7 +124,7 @@ def test_fat_objects_of_strangers_cost_no_memory(
             for manifest in build_fat_objects(where, number):
                 kube.create(manifest)
         for number in range(EVENTS):
-            kube.create(build_kill_event(where, number))
+            kube.create(build_pod_event(where, number))
         after = measure_start(where, log, settings, space, "second")
 
         assert after - before <= MAX_GROWTH, f"{before / MIB:.0f} MiB, then {after / MIB:.0f} MiB"

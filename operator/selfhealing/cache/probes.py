@@ -61,6 +61,8 @@ class ProbeView(NamedTuple):
         port: the port that is asked, a number or a name; empty for a command.
         timeout_seconds: how long the kubelet waits for an answer.
         failure_threshold: how many failures in a row count.
+        first_answer_seconds: after how many seconds of a container's life there is an answer, at
+            the latest: initialDelaySeconds and periodSeconds.
     """
 
     kind: str
@@ -68,6 +70,7 @@ class ProbeView(NamedTuple):
     port: str
     timeout_seconds: int
     failure_threshold: int
+    first_answer_seconds: int
 
 
 _UNHEALTHY_MESSAGE: Final = compile_pattern(
@@ -130,6 +133,8 @@ def _probe_views(container: Mapping[str, Any]) -> Iterator[ProbeView]:
                 port=sys.intern(_port(probe)),
                 timeout_seconds=probe.get("timeoutSeconds") or DEFAULT_TIMEOUT,
                 failure_threshold=probe.get("failureThreshold") or DEFAULT_FAILURES,
+                first_answer_seconds=(probe.get("initialDelaySeconds") or 0)
+                + (probe.get("periodSeconds") or DEFAULT_PERIOD),
             )
 
 

@@ -4,9 +4,10 @@ The back-off of the kubelet is not used: it grows from 10 s to 5 min, is reset a
 10 min, may be shorter on some nodes (KEP-5593), and starts anew in another pod.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from selfhealing.cache.probes import ProbeView
 from selfhealing.cache.views import ContainerView, PodView, Termination
 from selfhealing.health.deadlines import Deadlines
 
@@ -62,26 +63,43 @@ def is_finished(container: ContainerView) -> bool:
     return container.is_init and ended is not None and not ended.exit_code
 
 
-def is_recovering(
-    container: ContainerView, deadlines: Deadlines, *, was_killed_by_probe: bool
-) -> bool:
+def is_recovering(container: ContainerView, deadlines: Deadlines) -> bool:
     """Whether a running container may still be in a fast crash loop.
 
     A container in such a loop is running, perhaps even ready, between two crashes. It counts as
     recovered after 1.5 times its previous uptime plus KUBELET_REPORT_DELAY: after 40 s if the
-    previous run lasted 20 s and this is the third restart or a later one. A probe that had it
-    killed takes its time, so there an uptime up to BACK_OFF_RESET is short.
+    previous run lasted 20 s and this is the third restart or a later one.
     """
     last_uptime = uptime(container.last_termination)
     if not container.restarts or container.running_since is None or last_uptime is None:
         return False
-    min_uptime = (
-        BACK_OFF_RESET
-        if was_killed_by_probe
-        else min(MIN_UPTIME_PER_RESTART * container.restarts, MAX_MIN_UPTIME)
-    )
+    min_uptime = min(MIN_UPTIME_PER_RESTART * container.restarts, MAX_MIN_UPTIME)
     recovered_at = container.running_since + last_uptime * 1.5 + KUBELET_REPORT_DELAY
     return last_uptime < min_uptime and not deadlines.reached(recovered_at)
+
+
+def is_awaiting_probe(
+    container: ContainerView,
+    probe: ProbeView | None,
+    failed_at: datetime | None,
+    deadlines: Deadlines,
+) -> bool:
+    """Whether a container that a probe has had killed has not shown yet that it passes the probe.
+
+    It runs, and is perhaps ready, until the probe fails again. A run of BACK_OFF_RESET before the
+    kill shows that it passes.
+
+    Args:
+        container: a container whose last termination was a kill by ``probe``.
+        probe: the probe; None if the container has none any more.
+        failed_at: when the probe last failed since the restart; None if it has not.
+        deadlines: the time of this evaluation.
+    """
+    since, last_uptime = container.running_since, uptime(container.last_termination)
+    if probe is None or since is None or last_uptime is None or last_uptime >= BACK_OFF_RESET:
+        return False
+    wait = timedelta(seconds=probe.first_answer_seconds) + KUBELET_REPORT_DELAY
+    return not deadlines.reached(max(since, failed_at or since) + wait)
 
 
 def is_crash_looping(pod: PodView, container: ContainerView, deadlines: Deadlines) -> bool:

@@ -43,11 +43,13 @@ class FailingProbe:
         probe: the probe.
         answer: the last answer.
         count: how often it has failed, as far as is known.
+        at: when it last failed.
     """
 
     probe: ProbeView
     answer: ProbeAnswer
     count: int
+    at: datetime
 
     @property
     def is_definite(self) -> bool:
@@ -102,7 +104,7 @@ class Observations:
         if probe is None:
             return None
         count = sum(failure.count for _, each, failure in failures if each == kind)
-        return FailingProbe(probe, last.answer, count)
+        return FailingProbe(probe, last.answer, count, last.at)
 
     def find_warning(self, pod: PodView, reasons: Iterable[str]) -> PodWarning | None:
         """Find the latest warning about a pod of one of these reasons."""

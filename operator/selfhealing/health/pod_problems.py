@@ -15,6 +15,7 @@ from selfhealing.health import messages
 from selfhealing.health.crash_loops import (
     CRASH_LOOP_BACK_OFF,
     has_long_uptime,
+    is_awaiting_probe,
     is_recovering,
 )
 from selfhealing.health.deadlines import Deadlines
@@ -215,12 +216,10 @@ def _termination_problem(
         and (container.is_init or _is_job_pod(pod))
     ):
         return None
-    last_cause = causes.reason_for(key, container.last_termination)
     if termination is None and (
         container.waiting_reason == CRASH_LOOP_BACK_OFF
-        or is_recovering(
-            container, deadlines, was_killed_by_probe=last_cause in PROBE_REASONS.values()
-        )
+        or is_recovering(container, deadlines)
+        or _is_awaiting_probe(pod, container, causes, deadlines, observations)
     ):
         termination = container.last_termination
         if termination is None:
@@ -243,6 +242,24 @@ def _termination_problem(
         text=termination.message,
         answer=answer,
     )
+
+
+def _is_awaiting_probe(
+    pod: PodView,
+    container: ContainerView,
+    causes: TerminationCauses,
+    deadlines: Deadlines,
+    observations: Observations,
+) -> bool:
+    """Whether a probe has had the container killed, and may be about to do so again."""
+    cause = causes.reason_for(ContainerKey(pod.uid, container.name), container.last_termination)
+    for kind, reason in PROBE_REASONS.items():
+        if reason == cause:
+            since = container.running_since
+            failing = observations.find_failing_probe(pod, container, (kind,), since)
+            failed_at = failing.at if failing is not None else None
+            return is_awaiting_probe(container, container.find_probe(kind), failed_at, deadlines)
+    return False
 
 
 def _describe_memory_limit(pod: PodView, container: ContainerView) -> str:

@@ -138,11 +138,12 @@ def test_probes_of_a_container() -> None:
     """The defaults of Kubernetes are filled in; equal probes share their memory."""
     spec = {
         "readinessProbe": http_probe(timeoutSeconds=0, failureThreshold=None),
-        "livenessProbe": {"exec": {"command": ["x" * 300]}, "timeoutSeconds": 5},
+        "livenessProbe": {"exec": {"command": ["x" * 300]}, "timeoutSeconds": 5}
+        | {"initialDelaySeconds": 20, "periodSeconds": 2},
     }
     liveness, readiness = probe_views(spec)
 
-    assert ("readiness", "http GET :5000/readyz", "5000", 1, 3) == readiness
-    assert ("liveness", "", 5, 3) == (liveness.kind, *liveness[2:])
+    assert ("readiness", "http GET :5000/readyz", "5000", 1, 3, 10) == readiness
+    assert ("liveness", "", 5, 3, 22) == (liveness.kind, *liveness[2:])
     assert 100 == len(liveness.handler)
     assert probe_views(dict(spec)) is probe_views(spec)

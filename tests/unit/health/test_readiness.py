@@ -211,20 +211,48 @@ def test_a_sidecar_is_named() -> None:
     ) == problem_of(thing, unhealthy_event("web-abc-1", name="proxy"))
 
 
-def test_a_liveness_probe_names_its_path_and_the_pod_is_ill_between_the_kills() -> None:
-    """A container that a probe has killed is not well because it runs again."""
+@pytest.mark.parametrize(
+    ("failed_at", "now", "phase"),
+    [
+        (38, 41, "Degraded"),
+        (38, 59, "Degraded"),
+        (38, 60, "Ready"),
+        (49, 60, "Degraded"),
+        (49, 68, "Degraded"),
+        (49, 69, "Ready"),
+    ],
+)
+def test_a_container_that_a_probe_has_killed(failed_at: float, now: float, phase: str) -> None:
+    """It is not well because it runs again: the probe must have had time to fail once more."""
     back = running(40, restarts=1, last=termination(137, started=0, finished=39))
     objects = (
         deployment(1),
         pod("web-abc-1", back, container_spec=PROBES),
         probe_kill_event("web-abc-1", 38),
-        unhealthy_event("web-abc-1", 38, probe="Liveness"),
+        unhealthy_event("web-abc-1", failed_at, probe="Liveness"),
     )
     expected = "failed its liveness probe: liveness GET :5000/livez answers 404"
 
-    assert ("Error", expected) == problem_of(*objects[1:], now=60)
-    assert "Degraded" == status_json(evaluate_app(*objects, now=60))["phase"]
-    assert "Ready" == status_json(evaluate_app(*objects, now=40 + 1.5 * 39 + 11))["phase"]
+    status = status_json(evaluate_app(*objects, now=now))
+    assert (phase, expected if phase == "Degraded" else None) == (
+        status["phase"],
+        status["pods"][0].get("message"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "probes"),
+    [
+        (termination(137, started=-700, finished=39), PROBES),
+        (termination(137, started=0, finished=39), {"readinessProbe": http_probe()}),
+    ],
+    ids=["it ran for long", "the probe is gone"],
+)
+def test_a_container_that_is_well_after_a_kill(last: Json, probes: Json) -> None:
+    """It has passed the probe for long, or nothing kills it any more."""
+    back = pod("web-abc-1", running(40, restarts=1, last=last), container_spec=probes)
+
+    assert None is problem_of(back, probe_kill_event("web-abc-1", 38), now=41)
 
 
 def test_message_pods_and_one_event() -> None:
