@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import orjson
 
-from selfhealing.api.config_refs import ConfigRef
 from selfhealing.api.errors import InvalidSpecError
 from selfhealing.api.spec import parse_spec
 from selfhealing.apply.child_diff import ChildAction
@@ -27,6 +26,7 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.child_sync import ChildSync
+from selfhealing.controller.config_changes import ConfigChanges
 from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.evaluate import Evaluation
 from selfhealing.controller.namespace_labels import NamespaceLabels
@@ -103,8 +103,7 @@ class Reconciler:
         process wrote last."""
         self._phases: dict[AppKey, str] = {}
         self._generations: dict[AppKey, int] = {}
-        self._config_digests: dict[AppKey, tuple[int, Mapping[ConfigRef, str]]] = {}
-        """By app, its generation and the digests with which the children were last in sync."""
+        self._config_changes = ConfigChanges()
         self._correction_limiter: CorrectionLimiter[AppKey] = CorrectionLimiter()
         self._apps_by_phase: Counter[str] = Counter()
 
@@ -220,14 +219,17 @@ class Reconciler:
     ) -> None:
         """Record the Events of the children, count the phase and ask for the next reconcile."""
         key = snapshot.app.key
+        configuration = key, snapshot.app.generation, snapshot.config_digests
         self._record_events(
             snapshot,
             child_events(
                 sync_result.changes,
                 has_overrides=sync_result.has_overrides,
-                changed_configs=self._find_changed_configs(snapshot, sync_result),
+                changed_configs=self._config_changes.find(*configuration),
             ),
         )
+        if not sync_result.errors:
+            self._config_changes.note_synced(*configuration)
         actions = {change.action for change in sync_result.changes}
         if actions & {ChildAction.CREATE, ChildAction.UPDATE}:
             self._last_written[key] = self._clock()  # the controllers report on them in a moment
@@ -240,22 +242,6 @@ class Reconciler:
             self._queue.add(key, USER_ACTION_POLL_INTERVAL)  # the Namespace is not watched
         if not evaluation.patch:
             self._store.release_counted(key, snapshot.deleted_pods)
-
-    def _find_changed_configs(
-        self, snapshot: AppSnapshot, sync_result: SyncResult
-    ) -> tuple[ConfigRef, ...]:
-        """Find the ConfigMaps and Secrets that have changed since the last reconcile.
-
-        Returns:
-            None of them if the spec has changed, too, or if this is the first reconcile.
-        """
-        key, digests = snapshot.app.key, snapshot.config_digests
-        generation, previous = self._config_digests.get(key, (0, {}))
-        if not sync_result.errors:
-            self._config_digests[key] = snapshot.app.generation, digests
-        if generation != snapshot.app.generation:
-            return ()
-        return tuple(ref for ref, digest in digests.items() if previous.get(ref) != digest)
 
     def can_write_status_now(self, key: AppKey) -> bool:
         """Return whether the status interval is over; if not, reconcile again when it is."""
@@ -347,7 +333,7 @@ class Reconciler:
         self._last_written.pop(key, None)
         self._written_records.pop(key, None)
         self._generations.pop(key, None)
-        self._config_digests.pop(key, None)
+        self._config_changes.forget(key)
         self._correction_limiter.reset(key)
         self._remediator.forget_app(key)
         self._queue.forget(key)
