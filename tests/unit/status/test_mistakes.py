@@ -23,6 +23,7 @@ from tests.unit.builders import (
     pod,
     pod_event,
     progressing_condition,
+    replica_failure_condition,
     running,
     termination,
     waiting,
@@ -345,3 +346,17 @@ def test_a_changed_config_map_is_named(kind: str, count: int, expected: str) -> 
     (event,) = child_events((ChildChange(kind, ChildAction.UPDATE),), changed_configs=changed)
 
     assert expected == event.message
+
+
+def test_a_missing_service_account_is_named() -> None:
+    """The API server says which; the pod's generated name is left out."""
+    refusal = replica_failure_condition(
+        'pods "web-abc-x7k2p" is forbidden: error looking up service account shop/clerk: '
+        'serviceaccount "clerk" not found'
+    )
+    message = tell(deployment(1, conditions=[refusal]))["message"]
+
+    assert message.endswith(
+        'pods are refused: error looking up service account shop/clerk: serviceaccount "clerk" '
+        "not found"
+    )
