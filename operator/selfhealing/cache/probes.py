@@ -72,6 +72,10 @@ class ProbeView(NamedTuple):
     failure_threshold: int
     first_answer_seconds: int
 
+    def describe(self) -> str:
+        """Describe the probe: ``readiness GET :5000/readyz``."""
+        return f"{self.kind} {self.handler.removeprefix('http ')}"
+
 
 _UNHEALTHY_MESSAGE: Final = compile_pattern(
     r"(?s)^(?P<kind>Liveness|Readiness|Startup) probe (?:failed|errored[^:]*): (?P<answer>.*)"

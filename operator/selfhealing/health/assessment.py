@@ -1,8 +1,8 @@
 """Assesses one app: the progress of its rollout or Job, and the problems of its pods."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -15,7 +15,13 @@ from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.job_failures import find_last_failure, find_probe_killed_success
 from selfhealing.health.job_run import JobRun, summarize_job_run
 from selfhealing.health.observations import Observations
-from selfhealing.health.pod_problems import NODE_LOST, PodProblem, find_pod_problems
+from selfhealing.health.pod_problems import (
+    NODE_LOST,
+    PodProblem,
+    find_pod_problems,
+    is_active,
+)
+from selfhealing.health.readiness import describe_start
 from selfhealing.health.rollout import Rollout, current_template_hash, summarize_rollout
 from selfhealing.health.termination_causes import TerminationCauses
 
@@ -42,6 +48,7 @@ class HealthAssessment:
         current_problems: problems of pods of the current template, the most severe first.
         old_problems: problems of pods of earlier templates, the most severe first.
         node_rejections: that nodes reject or evict new pods, and why; empty if they do not.
+        start_waits: by the name of a pod that starts the probe that it waits for, a clause.
         has_own_limit_evictions: these pods were evicted for a limit of their own.
         job_run: the progress of the Job; None for a Deployment.
         job_failure: why the latest pod of the Job failed.
@@ -55,6 +62,7 @@ class HealthAssessment:
     old_problems: tuple[PodProblem, ...]
     node_rejections: str
     has_own_limit_evictions: bool = False
+    start_waits: Mapping[str, str] = field(default_factory=dict)
     job_run: JobRun | None = None
     job_failure: PodProblem | None = None
     probe_killed_success: PodProblem | None = None
@@ -97,12 +105,18 @@ def assess_health(
         if snapshot.deployment
         else DEFAULT_PROGRESS_DEADLINE_SECONDS
     )
+    observations = Observations(snapshot)
     problems = find_pod_problems(
         snapshot.pods,
         causes,
         deadlines,
         timedelta(seconds=progress_deadline),
-        Observations(snapshot),
+        observations,
+    )
+    waits = (
+        (pod.name, describe_start(pod, observations, deadlines))
+        for pod in snapshot.pods
+        if is_active(pod) and not pod.ready
     )
     current_hash = current_template_hash(snapshot)
     rejections = _describe_node_rejections(snapshot.pods, deadlines)
@@ -117,6 +131,7 @@ def assess_health(
         ),
         node_rejections=rejections,
         has_own_limit_evictions=rejections.startswith(_EVICTED),
+        start_waits={name: wait for name, wait in waits if wait},
         job_run=summarize_job_run(snapshot) or previous_run,
         job_failure=find_last_failure(snapshot, causes),
         probe_killed_success=find_probe_killed_success(snapshot, causes),

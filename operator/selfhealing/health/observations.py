@@ -66,7 +66,7 @@ class FailingProbe:
         answer = _ANSWERS[kind].format(
             status=self.answer.status, port=probe.port, timeout=probe.timeout_seconds
         )
-        return f"{probe.kind} {probe.handler.removeprefix('http ')}{answer}"
+        return f"{probe.describe()}{answer}"
 
 
 class Observations:

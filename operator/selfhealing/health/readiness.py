@@ -106,14 +106,20 @@ def _describe_failing_probe(container: ContainerView, failing: FailingProbe) -> 
     return Fault(NOT_READY, f"{container_prefix(container)}{answer}", container.name, answer=answer)
 
 
-def describe_start(pod: PodView, observations: Observations) -> str:
-    """Describe what a pod that still starts waits for; empty if no probe has failed repeatedly."""
+def describe_start(pod: PodView, observations: Observations, deadlines: Deadlines) -> str:
+    """Describe the probe for which a pod that still starts waits; empty if it is too early to tell.
+
+    Without an Event the answer is not known: a kubelet under load reports none.
+    """
     for container in pod.containers:
         if container.is_init or container.ready or container.running_since is None:
             continue
         failing = find_failing_probe(pod, container, observations)
         if failing is not None and failing.count >= MIN_PROBE_FAILURES:
             return f"{container_prefix(container)}{failing.describe()}"
+        probe = container.find_probe("startup" if container.starting else "readiness")
+        if probe is not None and _has_grace_passed(container, deadlines):
+            return f"{container_prefix(container)}waits for {probe.describe()}"
     return ""
 
 

@@ -14,7 +14,6 @@ from selfhealing.apply.result import SyncResult
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.evidence.known_values import build_known_values, find_env_values
 from selfhealing.health.assessment import HealthAssessment
-from selfhealing.health.observations import Observations
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.termination_causes import TerminationCauses
 from selfhealing.remediation.findings import Finding
@@ -136,7 +135,7 @@ def _describe_app(
             snapshot.pods,
             (*assessment.current_problems, *assessment.old_problems),
             facts.causes,
-            Observations(snapshot),
+            assessment.start_waits,
         ),
         probes=sections.build_probes_status(spec) if spec else before.probes,
         autoscaling=sections.build_autoscaling_status(snapshot.hpa, before.autoscaling),

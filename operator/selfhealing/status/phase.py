@@ -8,9 +8,7 @@ from selfhealing.apply.result import NON_BLOCKING, TRANSIENT, USER_ACTION_REQUIR
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health import messages
 from selfhealing.health.assessment import HealthAssessment
-from selfhealing.health.observations import Observations
 from selfhealing.health.pod_problems import is_active, is_stuck_on_lost_node
-from selfhealing.health.readiness import describe_start
 from selfhealing.health.rollout import Rollout
 from selfhealing.status.job_phase import summarize_job
 from selfhealing.status.sections import join_clauses, join_words, pluralize, summarize_problems
@@ -186,7 +184,7 @@ def _summarize_rollout_progress(
         old_pods = _format_old_pods(rollout) or (
             summarize_problems(assessment.old_problems) if assessment.old_problems else ""
         )
-        wait = _describe_start(snapshot)
+        wait = _describe_start(assessment)
         return PhaseSummary(
             Phase.PROGRESSING, ROLLING_OUT, join_clauses(count, activity, old_pods, wait)
         )
@@ -197,10 +195,12 @@ def _summarize_rollout_progress(
             else _format_old_pods(rollout)
         )
         return PhaseSummary(Phase.PROGRESSING, "PodsSettling", join_clauses(count, text))
-    return _summarize_starting_pods(snapshot, count)
+    return _summarize_starting_pods(snapshot, assessment, count)
 
 
-def _summarize_starting_pods(snapshot: AppSnapshot, count: str) -> PhaseSummary:
+def _summarize_starting_pods(
+    snapshot: AppSnapshot, assessment: HealthAssessment, count: str
+) -> PhaseSummary:
     stuck_pods = [pod for pod in snapshot.pods if is_stuck_on_lost_node(pod)]
     if stuck_pods:
         nodes = join_words(sorted({pod.node for pod in stuck_pods}))
@@ -210,16 +210,13 @@ def _summarize_starting_pods(snapshot: AppSnapshot, count: str) -> PhaseSummary:
         return PhaseSummary(
             Phase.PROGRESSING, PODS_MOVING, join_clauses(count, "starting elsewhere", reason)
         )
-    wait = _describe_start(snapshot)
+    wait = _describe_start(assessment)
     return PhaseSummary(Phase.PROGRESSING, "PodsStarting", join_clauses(count, "starting", wait))
 
 
-def _describe_start(snapshot: AppSnapshot) -> str:
-    """What the first pod that still starts waits for, if a probe has failed for it."""
-    observations = Observations(snapshot)
-    starting = (pod for pod in snapshot.pods if is_active(pod) and not pod.ready)
-    waits = ((pod.name, describe_start(pod, observations)) for pod in starting)
-    return next((f"{name}: {wait}" for name, wait in waits if wait), "")
+def _describe_start(assessment: HealthAssessment) -> str:
+    """What the first pod that still starts waits for; empty if none waits for a probe."""
+    return next((f"{name}: {wait}" for name, wait in assessment.start_waits.items()), "")
 
 
 def _format_ready_count(rollout: Rollout) -> str:

@@ -8,14 +8,12 @@ from selfhealing.cache.views import PodView
 from selfhealing.health import messages
 from selfhealing.health.faults import NOT_READY
 from selfhealing.health.job_failures import describe_pod_failure, find_failed_container
-from selfhealing.health.observations import Observations
 from selfhealing.health.pod_problems import (
     TERMINAL_PHASES,
     PodProblem,
     is_active,
     is_stuck_on_lost_node,
 )
-from selfhealing.health.readiness import describe_start
 from selfhealing.health.termination_causes import ContainerKey, TerminationCauses
 
 REASON_LIMIT: Final = 128
@@ -41,14 +39,16 @@ def build_pod_statuses(
     pods: tuple[PodView, ...],
     pod_problems: Iterable[PodProblem],
     causes: TerminationCauses,
-    observations: Observations | None = None,
+    start_waits: Mapping[str, str],
 ) -> list[PodStatus]:
-    """Describe the pods with the most severe problems, at most MAX_PODS."""
-    observed = observations or Observations()
+    """Describe the pods with the most severe problems, at most MAX_PODS.
+
+    ``start_waits``: by the name of a pod that starts the probe that it waits for.
+    """
     by_name = {pod_problem.pod_name: pod_problem for pod_problem in pod_problems}
     ranked = sorted(((pod, by_name.get(pod.name)) for pod in pods), key=_severity_key)
     return [
-        _build_pod_status(pod, pod_problem, causes, observed)
+        _build_pod_status(pod, pod_problem, causes, start_waits.get(pod.name, ""))
         for pod, pod_problem in ranked[:MAX_PODS]
     ]
 
@@ -63,7 +63,7 @@ def _build_pod_status(
     pod: PodView,
     pod_problem: PodProblem | None,
     causes: TerminationCauses,
-    observations: Observations,
+    start_wait: str,
 ) -> PodStatus:
     if pod.deleting:  # each container that stops would cost a write of the status
         return PodStatus(
@@ -78,7 +78,7 @@ def _build_pod_status(
     reason, message = (
         (pod_problem.reason, pod_problem.message)
         if pod_problem
-        else _describe_state(pod, causes, observations)
+        else _describe_state(pod, causes, start_wait)
     )
     return PodStatus(
         name=pod.name,
@@ -92,9 +92,7 @@ def _build_pod_status(
     )
 
 
-def _describe_state(
-    pod: PodView, causes: TerminationCauses, observations: Observations
-) -> tuple[str, str]:
+def _describe_state(pod: PodView, causes: TerminationCauses, start_wait: str) -> tuple[str, str]:
     """The reason and message of a pod without a problem that is not being deleted."""
     if find_failed_container(pod) is not None:
         pod_problem = describe_pod_failure(pod, causes)
@@ -110,7 +108,7 @@ def _describe_state(
     )
     if not has_running_container:
         return "Starting", ""
-    return NOT_READY, describe_start(pod, observations)
+    return NOT_READY, start_wait
 
 
 def _find_last_restart(pod: PodView, causes: TerminationCauses) -> LastRestart | None:

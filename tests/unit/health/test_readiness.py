@@ -146,7 +146,24 @@ def test_a_pod_that_is_scaled_up_is_not_ill() -> None:
 
     assert None is problem_of(*objects)
     snapshot = build_snapshot(*objects)
-    assert describe_start(snapshot.pods[0], Observations(snapshot)).endswith("listens on 5000")
+    wait = describe_start(snapshot.pods[0], Observations(snapshot), Deadlines(at(5)))
+    assert wait.endswith("listens on 5000")
+
+
+@pytest.mark.parametrize(
+    ("now", "probes", "expected"),
+    [
+        (29, PROBES, ""),
+        (30, PROBES, "waits for readiness GET :5000/readyz"),
+        (30, {"livenessProbe": http_probe()}, ""),
+    ],
+)
+def test_without_an_event(now: float, probes: Json, expected: str) -> None:
+    """A kubelet under load reports none: the probe is named at least."""
+    status = status_json(evaluate_app(deployment(1), starting(probes=probes), now=now))
+
+    assert ("Progressing", expected) == (status["phase"], status["pods"][0].get("message", ""))
+    assert expected in status["message"]
 
 
 @pytest.mark.parametrize(
