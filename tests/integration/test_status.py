@@ -267,7 +267,8 @@ def test_autoscaling(space: AppNamespace, name: str) -> None:
         assert (found["current"], found["min"], found["max"]) == (2, 2, 5)
         assert found["cpu"] == "unknown/50%"
         active = space.get_condition(name, "ScalingActive")
-        assert (active["status"], active["reason"]) == ("False", "FailedGetResourceMetric")
+        assert (active["status"], active["reason"]) == ("False", "MissingRequest")
+        assert "spec.resources.requests.cpu" in active["message"]
         return True
 
     eventually(told)
