@@ -8,13 +8,13 @@ from typing import Final
 
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
+from selfhealing.health.crash_loops import CRASH_LOOP_BACK_OFF
 from selfhealing.health.fault_origin import FaultOrigin, FaultSource, classify_fault
+from selfhealing.health.faults import NOT_READY, READINESS_FLAPPING
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.health.pod_problems import (
-    CRASH_LOOP_BACK_OFF,
     IMAGE_PULL_BACK_OFF,
     NODE_LOST,
-    NOT_READY,
     UNSCHEDULABLE,
     PodProblem,
     is_active,
@@ -30,7 +30,7 @@ INNOCENT_PROBLEMS: Final = frozenset({NODE_LOST, UNSCHEDULABLE})
 """Problems of a pod that say nothing about its version."""
 
 _RUNTIME_PROBLEMS: Final = frozenset(
-    {NOT_READY, CRASH_LOOP_BACK_OFF, OOM_KILLED, "Error", "Completed"}
+    {NOT_READY, READINESS_FLAPPING, CRASH_LOOP_BACK_OFF, OOM_KILLED, "Error", "Completed"}
 )
 """Problems of a container that has started: their text is about the app, such as the answer to a
 probe."""
