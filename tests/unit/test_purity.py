@@ -29,3 +29,26 @@ def test_it_is_pure(path: Path) -> None:
     read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & {"environ"}
 
     assert set() == (called | read) & IMPURE
+
+
+WALL_CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "time.time", "time.time_ns"}
+SERVER_CLOCK = "kube/server_clock.py"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(PACKAGE.glob("**/*.py")) if path != PACKAGE / SERVER_CLOCK],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_only_the_server_clock_reads_the_wall_clock(path: Path) -> None:
+    """A node whose clock is wrong, or jumps, changes no decision."""
+    tree = ast.parse(path.read_text())
+    read = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    imported = {
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+    assert set() == (read | imported) & WALL_CLOCKS

@@ -90,7 +90,7 @@ class EvidenceCollector:
         pod = select_evidence_pod(action, snapshot)
         try:
             evidence_key = await self._store.save(
-                snapshot.app, inputs, action, pod, desired_template, stable_template
+                snapshot.app, inputs, action, pod, desired_template, stable_template, now
             )
         except ForeignEvidenceError as error:
             return CollectedEvidence(obstacle=str(error))

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -94,6 +94,7 @@ class EvidenceStore:
         pod: PodView | None,
         desired_template: Json | None,
         stable_template: Json | None,
+        now: datetime,
     ) -> str | None:
         """Collect and save the evidence of an action, unless it is saved already.
 
@@ -106,6 +107,7 @@ class EvidenceStore:
             pod: the pod of the action, or one that shows the diagnosis; None for no pod.
             desired_template: the pod template of the spec, to compare with ``stable_template``.
             stable_template: the pod template of the stable revision, if that is another one.
+            now: the time.
 
         Returns:
             The key of the evidence in the ConfigMap; None when it cannot be saved.
@@ -123,7 +125,7 @@ class EvidenceStore:
             data = (live or {}).get("data") or {}
             if not is_evidence_of(action, data.get(evidence_key(action), "")):
                 bundle = await self._collect(
-                    app.key, inputs, action, pod, desired_template, stable_template
+                    app.key, inputs, action, pod, desired_template, stable_template, now
                 )
                 text = await self._render(bundle)
                 await self._write_config_map(app, live, build_retention_patch(action, text, data))
@@ -157,6 +159,7 @@ class EvidenceStore:
         target: PodView | None,
         desired_template: Json | None,
         stable_template: Json | None,
+        now: datetime,
     ) -> EvidenceBundle:
         """Read all parts at the same time; each may fail alone."""
         missing: list[str] = []
@@ -191,7 +194,7 @@ class EvidenceStore:
         return EvidenceBundle(
             app=app,
             action=action,
-            collected_at=datetime.now(UTC),
+            collected_at=now,
             pod=pod,
             events=events or (),
             logs=[log for log in logs if log is not None],

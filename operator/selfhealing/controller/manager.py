@@ -55,7 +55,7 @@ class Manager:
 
     def __init__(self, client: Client, settings: Settings, namespaces: Sequence[str]) -> None:
         """Build the parts inside a running event loop; nothing is started."""
-        clock = asyncio.get_running_loop().time
+        clock, server_now = asyncio.get_running_loop().time, client.server_clock.now
         self._settings = settings
         self._client = client
         self._store = Store()
@@ -64,7 +64,7 @@ class Manager:
             group_limit=max_workers_of_namespace(settings.workers),
         )
         self.event_handlers = EventHandlers(self._store, self._queue, settings.debounce)
-        self._recorder = EventRecorder(client)
+        self._recorder = EventRecorder(client, clock, server_now)
         self._optional_kinds = OptionalKinds(
             client, self._store, self.event_handlers, self._queue, namespaces, clock
         )
@@ -90,6 +90,7 @@ class Manager:
             self._config_reader,
             settings,
             clock,
+            server_now,
         )
         self._cache_sync = CacheSync(client, self._store, self.event_handlers, namespaces)
         self._heartbeat = Heartbeat(self._queue, settings.stall_limit)
@@ -99,7 +100,7 @@ class Manager:
         )
         election_config = leader_election_config(settings)
         self._leader_elector = (
-            LeaderElector(client, election_config, clock) if election_config else None
+            LeaderElector(client, election_config, clock, server_now) if election_config else None
         )
         self._task: asyncio.Task[None] | None = None
         self._is_reconciling = False

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from time import perf_counter
 from typing import Any, Final
 
@@ -85,7 +85,9 @@ class Reconciler:
         config_reader: ConfigReader,
         settings: Settings,
         clock: Callable[[], float],
+        server_now: Callable[[], datetime],
     ) -> None:
+        """``clock`` returns monotonic seconds, ``server_now`` the API server's time."""
         self._client = client
         self._store = store
         self._queue = queue
@@ -96,6 +98,7 @@ class Reconciler:
         self._time_scale = settings.healing_scale
         self._config_reader = config_reader
         self._clock = clock
+        self._server_now = server_now
         self._namespace_labels = NamespaceLabels(client, clock)
         self._last_written: dict[AppKey, float] = {}
         self._written_records: dict[AppKey, tuple[str, bytes]] = {}
@@ -141,7 +144,7 @@ class Reconciler:
         if snapshot is None or snapshot.app.deleting:
             self._forget_app(key)
             return UNCHANGED
-        now = datetime.now(UTC)
+        now = self._server_now()
         built = self._build_input(snapshot, now, namespace_labels)
         if built is None:
             return UNCHANGED  # the reader enqueues the app

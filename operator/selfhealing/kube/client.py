@@ -38,6 +38,7 @@ from selfhealing.kube.responses import (
     read_body,
     unavailable_error,
 )
+from selfhealing.kube.server_clock import ServerClock
 
 APPLY_PATCH: Final = "application/apply-patch+yaml; charset=utf-8"
 """Server-side apply. The parameter keeps the official client from encoding the body (encode_yaml);
@@ -93,7 +94,11 @@ class Page(NamedTuple):
 
 
 class Client:
-    """Calls to the API server; use as an async context manager."""
+    """Calls to the API server; use as an async context manager.
+
+    Attributes:
+        server_clock: the API server's time, as its responses tell it.
+    """
 
     def __init__(self, configuration: Configuration, timeout: float, connections: int) -> None:
         """Create a client; no request is sent yet.
@@ -109,6 +114,7 @@ class Client:
         self._api_client = ApiClient(configuration)
         self._api_client.user_agent = f"{names.FIELD_MANAGER}/{__version__}"
         self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self.server_clock = ServerClock()
 
     async def __aenter__(self) -> Self:
         """Return the client."""
@@ -487,6 +493,7 @@ class Client:
         await self._api_client.update_params_for_auth(
             headers, None, ["BearerToken"], path, verb, None
         )
+        sent_at = self.server_clock.start_request()
         try:
             # Also of a watch the API server sends the headers at once.
             async with asyncio.timeout(self._timeout.total):
@@ -504,6 +511,7 @@ class Client:
         if response.status >= FIRST_ERROR_STATUS:
             data = await read_body(response, f"{verb} {path}", MAX_RESPONSE_BYTES)
             raise parse_error(response.status, data)
+        self.server_clock.observe(response.headers.get("Date"), sent_at)
         return response
 
 

@@ -12,13 +12,14 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError
 from selfhealing.kube.metrics import LEADER
 from selfhealing.kube.resources import LEASES
+from selfhealing.kube.server_clock import format_micro_time
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +56,17 @@ class LeaderElector:
     """Acquires, renews and releases the Lease for this replica."""
 
     def __init__(
-        self, client: Client, config: LeaderElectionConfig, clock: Callable[[], float]
+        self,
+        client: Client,
+        config: LeaderElectionConfig,
+        clock: Callable[[], float],
+        server_now: Callable[[], datetime],
     ) -> None:
+        """``clock`` returns monotonic seconds; ``server_now`` the time for people to read."""
         self._client = client
         self._config = config
         self._clock = clock
+        self._server_now = server_now
         self._observed_lease: tuple[str, float] = ("", float("-inf"))
         self._held_until = float("-inf")
         self._renewed_at = float("-inf")
@@ -158,7 +165,7 @@ class LeaderElector:
         return self._clock() >= self._held_until
 
     def _build_lease(self, old: dict[str, Any] | None) -> dict[str, Any]:
-        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = format_micro_time(self._server_now())
         spec: dict[str, Any] = dict(old.get("spec") or {}) if old else {}
         if spec.get("holderIdentity") != self._config.identity:
             spec["acquireTime"] = now

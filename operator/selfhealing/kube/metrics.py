@@ -53,6 +53,11 @@ EVENTS_DROPPED: Final = Counter(
     "Kubernetes Events that were not written: the queue was full or the API server refused them.",
     registry=REGISTRY,
 )
+EVENTS_FOLDED: Final = Counter(
+    "selfhealing_events_folded",
+    "Kubernetes Events that were not written one by one: a later Event of the reason counts them.",
+    registry=REGISTRY,
+)
 WATCH_FAILURES: Final = Counter(
     "selfhealing_watch_failures",
     "Lists and watches that failed and were begun again, by kind (not those of the apps).",
@@ -62,6 +67,11 @@ WATCH_FAILURES: Final = Counter(
 STALE_OBJECTS: Final = Counter(
     "selfhealing_stale_objects_pruned",
     "Cached objects that a periodic list showed to be deleted, without a watch event.",
+    registry=REGISTRY,
+)
+CLOCK_OFFSET: Final = Gauge(
+    "selfhealing_clock_offset_seconds",
+    "Seconds that the wall clock of the operator's node is ahead of the API server's clock.",
     registry=REGISTRY,
 )
 LEADER: Final = Gauge(

@@ -9,16 +9,13 @@ the other may also write the status of the app and ControllerRevisions. The app 
 import asyncio
 import os
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Final, cast
-from unittest.mock import patch
 
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller import evidence_store, reconciler as module
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.event_handlers import DELETED, EventHandlers
@@ -110,6 +107,7 @@ class Cluster:
                 ConfigReader(client, self.store.config_index, queue, (), 0),
                 options,
                 now,
+                lambda: builders.at(self.server.seconds),
             )
 
         self.loop.run_until_complete(start())
@@ -147,13 +145,7 @@ class Cluster:
                 except ApiError:
                     continue
 
-        moment = builders.at(self.server.seconds)
-        clock = type("Clock", (datetime,), {"now": classmethod(lambda *_: moment)})
-        with (
-            patch.object(module, "datetime", clock),
-            patch.object(evidence_store, "datetime", clock),
-        ):
-            self.loop.run_until_complete(reconcile())
+        self.loop.run_until_complete(reconcile())
 
     def close(self) -> None:
         """Close the loop."""

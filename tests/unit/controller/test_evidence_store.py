@@ -204,6 +204,7 @@ async def save_evidence(
         target,
         desired_template,
         stable_template,
+        builders.at(60),
     )
 
 

@@ -14,7 +14,6 @@ from selfhealing.api.status import SelfHealingAppStatus, read_status
 from selfhealing.apply.config_hash import desired_config_hash
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller import reconciler as module
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.optional_kinds import OptionalKinds
@@ -140,6 +139,7 @@ async def count_calls(
         ConfigReader(api_server.client, store.config_index, queue, (), 0),
         settings,
         now,
+        lambda: builders.at(100),
     )
     app = store.app(KEY)
     assert app is not None
@@ -160,13 +160,6 @@ ONCE = {
     "validate the status": 1,
     "decode the status": 1,
 }
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a hundred seconds after noon."""
-    fake = type("FakeDatetime", (), {"now": staticmethod(lambda _: builders.at(100))})
-    monkeypatch.setattr(module, "datetime", fake)
 
 
 async def test_an_app_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:

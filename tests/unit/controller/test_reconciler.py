@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import orjson
@@ -57,14 +57,9 @@ REVISION_NAME = f"web-{revision_of()}"
 CREATE_REVISION = f"create ControllerRevision/{REVISION_NAME}"
 
 
-class FakeDatetime(datetime):
+def server_now() -> datetime:
     """The time of the tests: noon, a hundred seconds later, and what has passed since."""
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-        """Tell it."""
-        assert UTC is tz
-        return builders.at(100) + timedelta(seconds=now())
+    return builders.at(100) + timedelta(seconds=now())
 
 
 class Harness:
@@ -112,6 +107,7 @@ class Harness:
             self.config_reader,
             settings,
             now,
+            server_now,
         )
 
     async def sync_children(
@@ -189,12 +185,6 @@ def build_healthy_app(**more: Any) -> Harness:  # noqa: ANN401 - as World
     """All is well."""
     pods = (builders.pod(f"web-abc-{n}", builders.running()) for n in (1, 2))
     return Harness(builders.deployment(), *pods, **more)
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the reconciler's time go with the loop's."""
-    monkeypatch.setattr(module, "datetime", FakeDatetime)
 
 
 class TestActing:

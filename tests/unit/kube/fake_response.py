@@ -8,6 +8,7 @@ class FakeResponse:
     """A response whose body arrives in chunks.
 
     Attributes:
+        headers: the headers of the response.
         read_chunks: the number of chunks that were read.
         is_closed: whether the response was closed.
     """
@@ -17,6 +18,7 @@ class FakeResponse:
     ) -> None:
         """The body ends with ``error``, if there is one."""
         self.status = status
+        self.headers: dict[str, str] = {}
         self._chunks = [chunks] if isinstance(chunks, bytes) else chunks
         self._error = error
         self.read_chunks = 0

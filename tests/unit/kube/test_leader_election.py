@@ -17,6 +17,7 @@ from selfhealing.kube.leader_election import (
     LostLeadershipError,
 )
 from selfhealing.kube.resources import LEASES, Resource
+from tests.unit import builders
 from tests.unit.controller.fake_loop import now, run_on_fake_loop
 from tests.unit.examples import scale_examples
 
@@ -102,7 +103,10 @@ class Harness:
     def build_elector(self, identity: str) -> LeaderElector:
         """Create an elector with this identity."""
         config = LeaderElectionConfig("ops", "operator", identity, DURATION, RENEW)
-        return LeaderElector(cast("Client", self.server), config, asyncio.get_running_loop().time)
+        clock = asyncio.get_running_loop().time
+        return LeaderElector(
+            cast("Client", self.server), config, clock, lambda: builders.at(clock())
+        )
 
     def start(self, identity: str) -> LeaderElector:
         """Start a replica, which waits, leads and ends."""
