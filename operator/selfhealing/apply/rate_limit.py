@@ -1,7 +1,8 @@
-"""Limits how often the children of one app are corrected.
+"""Rate limits, in seconds of a monotonic clock.
 
-Without a limit the operator and another field manager of the same fields (a webhook, a GitOps tool,
-an operator of another version) would revert each other's writes many times a second.
+Without the limit of corrections the operator and another field manager of the same fields (a
+webhook, a GitOps tool, an operator of another version) would revert each other's writes many times
+a second.
 """
 
 from collections import deque
@@ -36,3 +37,33 @@ class CorrectionLimiter(Generic[K]):
     def reset(self, key: K) -> None:
         """Forget the corrections of ``key``, because the app is deleted or its spec has changed."""
         self._corrections.pop(key, None)
+
+
+class TokenBucket:
+    """Allows a burst, and after that one use per interval."""
+
+    def __init__(self, burst: int, interval: float) -> None:
+        """Start full.
+
+        Args:
+            burst: the uses that are allowed at once.
+            interval: seconds until one more use is allowed.
+        """
+        self._burst = burst
+        self._interval = interval
+        self._full_at = float("-inf")
+
+    def retry_after(self, now: float) -> float:
+        """Return the seconds until the next use is allowed; 0 if it is now."""
+        return max(0.0, self._full_at - (self._burst - 1) * self._interval - now)
+
+    def take(self, now: float) -> bool:
+        """Use the bucket once, if that is allowed now."""
+        if self.retry_after(now) > 0:
+            return False
+        self._full_at = max(self._full_at, now) + self._interval
+        return True
+
+    def is_full(self, now: float) -> bool:
+        """Whether a new bucket would allow no more than this one."""
+        return self._full_at <= now

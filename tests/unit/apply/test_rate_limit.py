@@ -2,7 +2,12 @@
 
 from hypothesis import given, strategies as st
 
-from selfhealing.apply.rate_limit import MAX_CORRECTIONS, WINDOW_SECONDS, CorrectionLimiter
+from selfhealing.apply.rate_limit import (
+    MAX_CORRECTIONS,
+    WINDOW_SECONDS,
+    CorrectionLimiter,
+    TokenBucket,
+)
 
 
 def test_the_first_corrections_need_not_wait() -> None:
@@ -53,3 +58,34 @@ def test_no_window_holds_more_than_the_limit(pauses: list[float]) -> None:
         later >= first + WINDOW_SECONDS
         for first, later in zip(corrected_at, corrected_at[MAX_CORRECTIONS:], strict=False)
     )
+
+
+def test_a_bucket_allows_a_burst_and_then_its_rate() -> None:
+    """An unused bucket fills up again, to the burst and no further."""
+    bucket = TokenBucket(burst=3, interval=10)
+
+    assert [True, True, True, False] == [bucket.take(100) for _ in range(4)]
+    assert 10 == bucket.retry_after(100)
+    assert [False, True, False] == [bucket.take(second) for second in (109, 110, 111)]
+    assert not bucket.is_full(139)
+    assert bucket.is_full(140)
+    assert [True, True, True, False] == [bucket.take(1000) for _ in range(4)]
+
+
+@given(
+    burst=st.integers(1, 10),
+    interval=st.integers(1, 60),
+    pauses=st.lists(st.integers(0, 100), max_size=100),
+)
+def test_a_bucket_never_allows_more_than_its_rate(
+    burst: int, interval: int, pauses: list[int]
+) -> None:
+    """In any span: the burst, and one use per interval."""
+    bucket, now, uses = TokenBucket(burst, interval), 0, list[int]()
+    for pause in pauses:
+        now += pause
+        if bucket.take(now):
+            uses.append(now)
+    for first, start in enumerate(uses):
+        for last, end in enumerate(uses[first:], 1):
+            assert last <= burst + (end - start) / interval

@@ -9,15 +9,16 @@ import pytest
 
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.views import AppKey, AppView
-from selfhealing.controller import recorder as module
-from selfhealing.controller.recorder import SERIES_WINDOW, EventRecorder
+from selfhealing.controller import event_folder, recorder as module
+from selfhealing.controller.event_folder import BURST, INTERVAL
+from selfhealing.controller.recorder import FOLD_POLL_INTERVAL, SERIES_WINDOW, EventRecorder
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ForbiddenError, NotFoundError
 from selfhealing.kube.metrics import REGISTRY
 from selfhealing.kube.resources import EVENT_SERIES, Resource
 from selfhealing.status.events import Event
 from tests.unit import builders
-from tests.unit.controller.fake_loop import run_until_idle
+from tests.unit.controller.fake_loop import now, run_until_idle
 
 Json = dict[str, Any]
 
@@ -78,10 +79,15 @@ def few_series(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_SERIES", 3)
 
 
+def build_recorder(server: EventServer) -> EventRecorder:
+    """A recorder that writes to the server; nothing is written before it runs."""
+    return EventRecorder(cast("Client", server), now, lambda: builders.at(now()))
+
+
 @pytest.fixture
 async def recorder(server: EventServer) -> AsyncIterator[EventRecorder]:
     """A recorder that writes to the server."""
-    recorder = EventRecorder(cast("Client", server))
+    recorder = build_recorder(server)
     task = asyncio.create_task(recorder.run())
     await run_until_idle()
     yield recorder
@@ -219,11 +225,11 @@ async def test_a_refusal_is_counted_and_the_next_is_written(
 async def test_a_flood_is_cut(server: EventServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not fit into the queue is dropped and counted; what fits is written."""
     monkeypatch.setattr(module, "MAX_QUEUED_EVENTS", 10)
-    recorder = EventRecorder(cast("Client", server))
+    recorder = build_recorder(server)
     before = dropped_count()
 
     for number in range(25):
-        recorder.record_event(APP, Event("Normal", "Scaled", str(number)))
+        recorder.record_event(APP, Event("Normal", f"Reason{number}", str(number)))
 
     assert before + 15 == dropped_count()
 
@@ -240,15 +246,69 @@ async def test_what_was_told_longest_ago_is_forgotten_first(
 ) -> None:
     """Memory is bounded; what still repeats stays known, however old its first Event is."""
     await record_event(recorder)
-    for number in range(10):
+    for number in range(9):
         await record_event(recorder, event=Event("Normal", "Scaled", str(number)))
         await record_event(recorder)
 
-    assert [11, *[1] * 10] == server.series_counts()
+    assert [10, *[1] * 9] == server.series_counts()
 
     await record_event(recorder, event=Event("Normal", "Scaled", "0"))
 
-    assert 12 == len(server.events)
+    assert 11 == len(server.events)
+
+
+async def test_an_app_that_flaps_makes_a_handful_of_events(
+    server: EventServer, recorder: EventRecorder
+) -> None:
+    """Its phase flips every 7 seconds for an hour; every flip is counted in the end."""
+    flips = 3600 // 7
+    folded = REGISTRY.get_sample_value("selfhealing_events_folded_total") or 0
+    for number in range(flips):
+        message = "0 of 1 pods are ready" if number % 2 else "all 1 pods are ready"
+        reason = ("Normal", "Ready") if number % 2 == 0 else ("Warning", "Degraded")
+        await record_event(recorder, event=Event(*reason, message))
+        await asyncio.sleep(7)
+    await asyncio.sleep(INTERVAL + FOLD_POLL_INTERVAL)
+
+    assert 2 == len(server.events)
+    assert flips == sum(server.series_counts())
+    assert server.requests <= 2 * (BURST + 3600 / INTERVAL + 2)
+    assert folded < (REGISTRY.get_sample_value("selfhealing_events_folded_total") or 0)
+
+
+async def test_many_messages_of_one_reason_are_folded(
+    server: EventServer, recorder: EventRecorder
+) -> None:
+    """The first are written as they come; the last one says how many came meanwhile."""
+    for number in range(200):
+        await record_event(recorder, event=replace(EVENT, message=f"pod {number}"))
+    await record_event(recorder, event=Event("Normal", "Scaled", "another reason"))
+
+    assert BURST + 1 == len(server.events)
+
+    await asyncio.sleep(INTERVAL + FOLD_POLL_INTERVAL)
+    last = list(server.events.values())[-1]
+
+    assert ("pod 199", 200 - BURST) == (last["note"], last["series"]["count"])
+    assert BURST + 2 == len(server.events)
+
+
+async def test_folded_events_that_are_forgotten_are_counted_as_dropped(
+    server: EventServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is bounded, and nothing is lost in silence."""
+    monkeypatch.setattr(event_folder, "MAX_REASONS", 1)
+    recorder = build_recorder(server)
+    before = dropped_count()
+    for _ in range(BURST + 3):
+        recorder.record_event(APP, EVENT)
+    recorder.record_event(APP, Event("Normal", "Scaled", "another reason"))
+    task = asyncio.create_task(recorder.run())
+    await asyncio.sleep(INTERVAL + FOLD_POLL_INTERVAL)
+    task.cancel()
+
+    assert before + 3 == dropped_count()
+    assert [BURST, 1] == server.series_counts()
 
 
 async def test_a_flood_of_one_namespace_displaces_no_other(
@@ -256,7 +316,7 @@ async def test_a_flood_of_one_namespace_displaces_no_other(
 ) -> None:
     """Its own Events are dropped, and those of another namespace come in turn."""
     monkeypatch.setattr(module, "MAX_NAMESPACE_EVENTS", 3)
-    recorder = EventRecorder(cast("Client", server))
+    recorder = build_recorder(server)
     other = replace(APP, key=AppKey("other", "app"), uid="uid-of-other")
     before = dropped_count()
 
