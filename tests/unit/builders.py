@@ -6,6 +6,7 @@ app ``web`` in the namespace ``shop``.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 Json = dict[str, Any]
@@ -303,18 +304,31 @@ def unschedulable_condition(message: str) -> Json:
 
 
 def node(
-    name: str = "node-1", *, ready: str = "True", taints: Sequence[str] = (), version: int = 1
+    name: str = "node-1",
+    *,
+    ready: str = "True",
+    taints: Sequence[str] = (),
+    zone: str = "",
+    conditions: Mapping[str, str] = MappingProxyType({}),
+    version: int = 1,
 ) -> Json:
-    """Return a node."""
+    """Return a node; ``conditions`` are further ones, by type."""
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "uid": f"uid-of-{name}", "resourceVersion": str(version)},
+        "metadata": {
+            "name": name,
+            "uid": f"uid-of-{name}",
+            "resourceVersion": str(version),
+            "labels": {"kubernetes.io/hostname": name}
+            | ({"topology.kubernetes.io/zone": zone} if zone else {}),
+        },
         "spec": {"taints": [{"key": key, "effect": "NoExecute"} for key in taints]},
         "status": {
             "conditions": [
                 {"type": "MemoryPressure", "status": ready},
                 {"type": "Ready", "status": ready},
+                *({"type": kind, "status": status} for kind, status in conditions.items()),
             ]
         },
     }

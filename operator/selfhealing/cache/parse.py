@@ -253,13 +253,6 @@ def _termination(raw: Json | None) -> Termination | None:
     )
 
 
-def is_node_unreachable(raw: Json) -> bool:
-    """Whether a node is unreachable; a node that reports that it is not ready is reachable."""
-    spec, status = raw.get("spec") or {}, raw.get("status") or {}
-    return any(
-        condition["type"] == "Ready" and condition["status"] == "Unknown"
-        for condition in status.get("conditions") or ()
-    ) or any(taint["key"] == UNREACHABLE_TAINT for taint in spec.get("taints") or ())
 
 
 def condition_views(status: Json) -> tuple[ConditionView, ...]:

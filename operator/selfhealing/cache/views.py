@@ -362,11 +362,3 @@ class ContainerKillEvent:
     container: str
     probe: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class NodeCount:
-    """The number of nodes in the cluster, and the names of the unreachable ones."""
-
-    total: int
-    unreachable: frozenset[str]

@@ -79,7 +79,7 @@ class Manager:
             client, self.event_handlers, self._config_reader, namespaces, settings.config_watch
         )
         child_sync = ChildSync(client, self._store, self._optional_kinds)
-        self._remediator = Remediator(client, self._store, self._queue, settings, clock)
+        self._remediator = Remediator(client, self._store, self._queue, settings, clock, server_now)
         self._reconciler = Reconciler(
             client,
             self._store,

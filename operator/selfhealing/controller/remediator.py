@@ -6,14 +6,15 @@ The order of the calls is reconcile_order's.
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from selfhealing.api.healing_status import BlockedReason, HealingStatus
+from selfhealing.api.healing_status import BlockedReason, HealingStatus, Remediation
 from selfhealing.cache.parse import parse_resource_version
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, ChildView, DeploymentView, PodView
 from selfhealing.controller.action_executor import ActionExecutor
+from selfhealing.controller.action_pacer import ActionPacer
 from selfhealing.controller.evidence_collector import EvidenceCollector
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.controller.experiments import (
@@ -37,9 +38,9 @@ from selfhealing.kube.client import Client
 from selfhealing.kube.errors import UnavailableError
 from selfhealing.kube.resources import CHILDREN, PODS, Resource
 from selfhealing.remediation import history
-from selfhealing.remediation.circuit_breaker import too_many_nodes_lost
 from selfhealing.remediation.context import ExternalState, SavedRevisionName
 from selfhealing.remediation.memory_limit import exceeds
+from selfhealing.remediation.policy import HealingMode
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.remediation.revisions import find_saved_revision, named_revisions
 from selfhealing.remediation.steps import Step, StepResults, build_overrides
@@ -50,6 +51,10 @@ from selfhealing.render.overrides import Overrides
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
+
+STARTING_TIME: Final = timedelta(seconds=20)
+"""How long a pod that is not ready is taken for one that starts, so that a rollout does not read
+the conditions of nodes."""
 
 
 class Remediator:
@@ -62,28 +67,32 @@ class Remediator:
         memory_metrics: the memory usage of pods; its ``run`` has to be started.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
         self,
         client: Client,
         store: Store,
         queue: WorkQueue[AppKey],
         settings: Settings,
         clock: Callable[[], float],
+        server_now: Callable[[], datetime],
     ) -> None:
+        """``clock`` returns monotonic seconds, ``server_now`` the API server's time."""
         self._client = client
         self._queue = queue
         self._start_grace = settings.healing_quiet * settings.healing_scale
         self._clock = clock
+        self._server_now = server_now
         self._grace_started_at = clock()
         self._executor = ActionExecutor(client, store, queue, clock)
         self._revision_store = RevisionStore(client, clock)
         privacy = EvidencePrivacy(client, settings.config_watch)
         self._evidence_collector = EvidenceCollector(client, privacy)
-        self._node_health = NodeHealth(client, clock)
+        self._node_health = NodeHealth(client, clock, settings.healing_scale)
         self._experiments = RollbackExperiments(
             client, self._node_health, settings.config_watch, clock
         )
-        self._unhealthy_apps = UnhealthyApps(store)
+        self._unhealthy_apps = UnhealthyApps(store, clock, server_now, settings.healing_scale)
+        self._action_pacer = ActionPacer(clock, settings.healing_scale)
         self.memory_metrics = MemoryMetrics(client, store, queue, settings.healing_scale, clock)
         self._stale_views: dict[AppKey, tuple[str, int]] = {}
         """By app, the UID and the resource version of a cached object that is out of date."""
@@ -139,15 +148,24 @@ class Remediator:
     async def observe_external_state(
         self, snapshot: AppSnapshot, inputs: ReconcileInput
     ) -> ExternalState:
-        """Return what is known from outside the app; the nodes are counted only if one is lost."""
+        """Return what is known from outside the app; nodes are read only for lost or ill pods."""
         retry_after = self._revision_store.retry_after(snapshot.app, inputs.revision)
         if retry_after:
             self._queue.add(snapshot.app.key, retry_after)
-        has_lost_pod = any(is_active(pod) and is_node_lost(pod) for pod in snapshot.pods)
+        pods = [pod for pod in snapshot.pods if is_active(pod)]
+        lost_nodes = {pod.node for pod in pods if is_node_lost(pod)}
+        key, now = snapshot.app.key, self._server_now()
+        is_healed = inputs.policy.mode != HealingMode.OFF
+        self._unhealthy_apps.note_stored_status(key, inputs.previous_status.conditions)
         return ExternalState(
             blocked_reason=self._blocked_reason(snapshot),
-            is_action_limit_reached=self._unhealthy_apps.is_action_limit_reached(snapshot.app.key),
-            too_many_nodes_lost=has_lost_pod and await self._has_too_many_lost_nodes(),
+            is_action_limit_reached=self._unhealthy_apps.is_action_limit_reached(key)
+            or not self._action_pacer.can_start(key.namespace),
+            too_many_nodes_lost=bool(lost_nodes)
+            and not await self._node_health.can_give_up(lost_nodes, inputs.pod_template),
+            node_conditions=await self._node_health.find_bad_conditions(
+                pod.node for pod in pods if is_healed and pod.node and _is_ill(pod, now)
+            ),
             revision_not_saved=retry_after > 0,
             memory_usage=self.memory_metrics.samples_for(snapshot),
             watched_for=timedelta(seconds=self._clock() - self._grace_started_at),
@@ -183,7 +201,7 @@ class Remediator:
 
         The pod and the Deployment are read from the API server. If one has changed, nothing is
         started until the watch has brought it. Nor is anything started if other apps have reached
-        the limit of actions since the decision.
+        the limit of actions since the decision, or if it is not this app's or this node's turn.
         """
         action = history.find_running(after) if after else None
         running_before = history.find_running(before) if before else None
@@ -204,7 +222,11 @@ class Remediator:
                 self._stale_views[snapshot.app.key] = view.uid, view.resource_version
                 logger.info("%s: nothing is started: the cache is stale", snapshot.app.key)
                 return False
-        return True
+        if action.remediation is Remediation.FAILOVER:
+            return await self._node_health.give_up(action.target)
+        return action.remediation in UNLIMITED_REMEDIATIONS or self._action_pacer.start(
+            snapshot.app.key.namespace
+        )
 
     async def save_stable_revision(
         self, app: AppView, inputs: ReconcileInput, after: HealingStatus | None
@@ -264,8 +286,11 @@ class Remediator:
             return BlockedReason.STARTING_UP
         return BlockedReason.STORM if self._unhealthy_apps.is_storm(key.namespace) else None
 
-    async def _has_too_many_lost_nodes(self) -> bool:
-        node_count = await self._node_health.count_nodes()
-        return node_count is None or too_many_nodes_lost(
-            len(node_count.unreachable), node_count.total
-        )
+
+def _is_ill(pod: PodView, now: datetime) -> bool:
+    """Whether a pod may have a problem that its node explains: it does not only start."""
+    return not pod.ready and (
+        any(container.restarts for container in pod.containers)
+        or pod.created is None
+        or now - pod.created >= STARTING_TIME
+    )

@@ -1,9 +1,13 @@
 """Counts unhealthy apps and running actions by namespace, for the circuit breakers and /metrics."""
 
 from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from selfhealing.api.healing_status import HealingStatus
+from selfhealing.api.status import Condition, ConditionStatus
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
@@ -12,11 +16,14 @@ from selfhealing.remediation import history
 from selfhealing.remediation.circuit_breaker import (
     MAX_NAMESPACE_ACTIONS,
     MIN_UNHEALTHY,
+    STORM_LIMIT,
+    STORM_WINDOW,
     HealthCount,
     is_action_limit_reached,
     is_cluster_storm,
     is_namespace_storm,
 )
+from selfhealing.remediation.policy import HealingMode
 from selfhealing.remediation.strategies import (
     ESCALATION,
     NO_NEW_PODS,
@@ -33,13 +40,51 @@ _COUNTED: Final[frozenset[str]] = frozenset(ESCALATION) - _SHARED_CAUSE - NO_NEW
 so for weeks."""
 
 
+@dataclass(slots=True)
+class _Illness:
+    """Since when an app is unhealthy, in monotonic seconds.
+
+    Attributes:
+        onset: when it fell ill. An app that flaps fell ill once: being well for less than
+            STORM_WINDOW ends nothing.
+        counts_until: until when it counts for the breakers.
+        ended_at: since when it is well; None while it is ill.
+    """
+
+    onset: float
+    counts_until: float
+    ended_at: float | None = None
+
+
 class UnhealthyApps:
     """Knows which apps are unhealthy or remediated, and exports the remediation budget of apps."""
 
-    def __init__(self, store: Store) -> None:
-        """Compare with the number of apps in ``store``."""
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        server_now: Callable[[], datetime],
+        time_scale: float = 1.0,
+    ) -> None:
+        """Compare with the number of apps in ``store``.
+
+        Args:
+            store: the apps.
+            clock: returns monotonic seconds.
+            server_now: returns the API server's time.
+            time_scale: the setting healing_scale.
+        """
         self._store = store
-        self._unhealthy: set[AppKey] = set()
+        self._clock = clock
+        self._server_now = server_now
+        self._window = STORM_WINDOW * time_scale
+        self._limit = STORM_LIMIT * time_scale
+        self._seen: set[AppKey] = set()
+        """The apps that this process has evaluated."""
+        self._stored_ages: dict[AppKey, float] = {}
+        """By app that is not evaluated yet, for how many seconds its status says that it is not
+        ready."""
+        self._illnesses: dict[AppKey, _Illness] = {}
         self._remediated: set[AppKey] = set()
         """Apps with an action in progress that counts for the limit of actions."""
         self._budget_spenders: set[AppKey] = set()
@@ -48,7 +93,9 @@ class UnhealthyApps:
         self._is_cluster_storm = False
 
     def is_storm(self, namespace: str) -> bool:
-        """Whether too many apps are unhealthy at once for a remediation in ``namespace``."""
+        """Whether too many apps fell ill together for a remediation in ``namespace``."""
+        if self._is_cluster_storm or self._storm_namespaces:
+            self._update_breakers()  # time alone ends a storm
         return self._is_cluster_storm or namespace in self._storm_namespaces
 
     def is_action_limit_reached(self, key: AppKey) -> bool:
@@ -57,6 +104,18 @@ class UnhealthyApps:
         counts = Counter(other.namespace for other in others)
         in_cluster = sum(min(count, MAX_NAMESPACE_ACTIONS) for count in counts.values())
         return is_action_limit_reached(counts[key.namespace], in_cluster)
+
+    def note_stored_status(self, key: AppKey, conditions: Iterable[Condition]) -> None:
+        """Note since when the stored status says that an app is not ready, at the first look at it.
+
+        A forged status only makes its own app count for a shorter time.
+        """
+        if key in self._seen:
+            return
+        for condition in conditions:
+            if condition.type == "Ready" and condition.status is ConditionStatus.FALSE:
+                age = self._server_now() - condition.last_transition_time
+                self._stored_ages[key] = max(0.0, age.total_seconds())
 
     def update(
         self, key: AppKey, record: HealingStatus | None, *, has_pod_problem: bool = False
@@ -67,9 +126,10 @@ class UnhealthyApps:
         diagnosis. A shared cause becomes a diagnosis in all apps at the same moment, and the first
         of them would be remediated before the others are counted.
 
-        A quarantined app is not counted: it may stay unhealthy for weeks, and a few of them would
-        block every remediation. Nor is an app whose diagnoses are all NodeLost, MetricsUnavailable
-        or without a remediation.
+        An app counts for STORM_WINDOW after it fell ill, and for STORM_LIMIT if that was in a storm
+        or before this process began. A quarantined app is not counted, nor one that healing leaves
+        alone, nor one whose diagnoses are all NodeLost, MetricsUnavailable or without a
+        remediation.
 
         Args:
             key: the app.
@@ -78,10 +138,16 @@ class UnhealthyApps:
         """
         is_unhealthy = (
             record is not None
+            and record.mode != HealingMode.OFF
             and not record.quarantined
             and (has_pod_problem or _is_unhealthy(record))
         )
-        _set_membership(self._unhealthy, key, is_member=is_unhealthy)
+        if is_unhealthy:
+            self._note_illness(key)
+        elif (illness := self._illnesses.get(key)) is not None and illness.ended_at is None:
+            illness.ended_at = self._clock()
+        self._seen.add(key)
+        self._stored_ages.pop(key, None)
         action = history.find_running(record) if record is not None else None
         _set_membership(
             self._remediated,
@@ -91,16 +157,42 @@ class UnhealthyApps:
         self._update_breakers()
         self._update_budget_metric(key, record)
 
+    def _note_illness(self, key: AppKey) -> None:
+        now, illness = self._clock(), self._illnesses.get(key)
+        if illness is not None and (
+            illness.ended_at is None or now - illness.ended_at < self._window
+        ):
+            illness.ended_at = None
+            return
+        onset, counts_for = now, self._window
+        if key not in self._seen:
+            # What it was part of then is not known any more.
+            onset, counts_for = now - self._stored_ages.get(key, 0.0), self._limit
+        self._illnesses[key] = _Illness(onset, onset + counts_for)
+
+    def _counted(self) -> dict[AppKey, _Illness]:
+        """Return the apps that fell ill lately and still are."""
+        now = self._clock()
+        return {
+            key: illness
+            for key, illness in self._illnesses.items()
+            if illness.ended_at is None and illness.counts_until > now
+        }
+
     def _update_breakers(self) -> None:
         storm_namespaces, is_cluster_wide = frozenset[str](), False
-        if len(self._unhealthy) >= MIN_UNHEALTHY:
+        counted = self._counted()
+        if len(counted) >= MIN_UNHEALTHY:
             totals = Counter(app.key.namespace for app in self._store.apps())
-            unhealthy = Counter(key.namespace for key in self._unhealthy)
+            unhealthy = Counter(key.namespace for key in counted)
             counts = {name: HealthCount(unhealthy[name], total) for name, total in totals.items()}
             storm_namespaces = frozenset(
                 name for name, count in counts.items() if is_namespace_storm(count)
             )
             is_cluster_wide = is_cluster_storm(counts.values())
+        for key, illness in counted.items():
+            if is_cluster_wide or key.namespace in storm_namespaces:
+                illness.counts_until = illness.onset + self._limit
         self._storm_namespaces, self._is_cluster_storm = storm_namespaces, is_cluster_wide
         metrics.BREAKER_OPEN.set(is_cluster_wide)
         metrics.NAMESPACE_BREAKERS_OPEN.set(len(storm_namespaces))
@@ -118,7 +210,9 @@ class UnhealthyApps:
 
     def forget_app(self, key: AppKey) -> None:
         """Forget an app that is deleted."""
+        self._illnesses.pop(key, None)
         self.update(key, None)
+        self._seen.discard(key)
 
 
 def _is_unhealthy(record: HealingStatus) -> bool:

@@ -1,7 +1,8 @@
-"""The circuit breakers: while too many apps are unhealthy at once, they are not remediated.
+"""The circuit breakers: while many apps fall ill at once, they are not remediated.
 
-Many unhealthy apps share a cause outside of them: a registry, a network, a node pool. Remediations
-would add load to it, and stop pods that still serve requests.
+Apps that fall ill together share a cause outside of them: a registry, a network, a node pool.
+Remediations would add load to it, and stop pods that still serve requests. Apps that have been ill
+for long say nothing about the present, and do not count.
 
 Each namespace has a breaker. The breaker of the whole cluster needs several unhealthy namespaces,
 so that one team cannot stop the remediation of the others' apps.
@@ -10,18 +11,27 @@ so that one team cannot stop the remediation of the others' apps.
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+STORM_WINDOW: Final = 120.0
+"""Seconds; apps that fall ill within it fall ill together."""
+
+STORM_LIMIT: Final = 600.0
+"""Seconds after which an app that fell ill in a storm no longer counts. It bounds the storm: what
+is still ill then is remediated after all, at the pace of actions."""
+
 MIN_UNHEALTHY: Final = 5
-"""Unhealthy apps that open a breaker at least: of a few apps a ratio says nothing."""
+"""Apps that open a breaker at least: of a few apps a ratio says nothing."""
 
-MAX_UNHEALTHY_RATIO: Final = 0.45
-"""The ratio of unhealthy apps that opens a breaker, and of unreachable nodes above which there is
-no failover. cluster-autoscaler stops at 45 % unready nodes (its FAQ)."""
+STORM_RATIO: Final = 0.1
+"""The ratio of all apps that opens a breaker."""
 
-NAMESPACE_WEIGHT: Final = 10
-"""The number of apps that a namespace counts for at most: a larger one does not outweigh others."""
+STORM_SIZE: Final = 20
+"""The number of apps that opens a breaker, however many there are."""
 
-MIN_UNHEALTHY_ELSEWHERE: Final = 2
-"""Unhealthy apps that there must be beside the most unhealthy namespace."""
+NAMESPACE_SHARE: Final = 5
+"""The number of apps for which a namespace counts at most in the cluster."""
+
+MIN_UNHEALTHY_ELSEWHERE: Final = 3
+"""Apps that there must be beside the most unhealthy namespace."""
 
 MAX_NAMESPACE_ACTIONS: Final = 5
 """Actions that may be in progress in one namespace at the same time."""
@@ -30,46 +40,66 @@ MAX_CLUSTER_ACTIONS: Final = 20
 """Actions that may be in progress in the cluster at the same time. One namespace reaches a quarter
 of them."""
 
+ACTION_BURST: Final = 5
+"""Actions that may start at once in the cluster, if none has started lately."""
+
+ACTION_INTERVAL: Final = 3.0
+"""Seconds after which one more action may start in the cluster."""
+
+NAMESPACE_ACTION_BURST: Final = 3
+"""Actions that may start at once in one namespace."""
+
+NAMESPACE_ACTION_INTERVAL: Final = 6.0
+"""Seconds after which one more action may start in one namespace: it gets half of the pace."""
+
+MAX_LOST_NODES_RATIO: Final = 0.45
+"""The ratio of lost nodes of a zone above which the network is the likely cause. The node
+controller of Kubernetes takes 0.55, cluster-autoscaler 0.45 (its FAQ)."""
+
 
 class HealthCount(NamedTuple):
-    """The number of unhealthy apps of a namespace, and of all its apps."""
+    """The number of apps of a namespace that fell ill lately and still are, and of all its apps."""
 
     unhealthy: int
     total: int
 
 
 def is_namespace_storm(count: HealthCount) -> bool:
-    """Whether too many apps of a namespace are unhealthy.
+    """Whether too many apps of a namespace fell ill together.
 
-    An app with an action in progress counts as unhealthy. Of 11 apps 5 are too many (45.45 %), of
-    12 apps 6 (5 would be 41.7 %).
+    Of up to 50 apps 5 are too many, of 100 apps 10, and 20 are always too many. An app with an
+    action in progress counts as ill.
     """
-    return count.unhealthy >= MIN_UNHEALTHY and count.unhealthy >= MAX_UNHEALTHY_RATIO * count.total
+    return count.unhealthy >= MIN_UNHEALTHY and count.unhealthy >= _storm_size(
+        count.total, STORM_SIZE
+    )
 
 
 def is_cluster_storm(counts: Iterable[HealthCount]) -> bool:
-    """Whether too many apps are unhealthy in several namespaces.
+    """Whether too many apps fell ill together in several namespaces.
 
-    The most unhealthy namespace does not count for the ratio: its apps may share a cause that the
-    others do not have. Of the others, one with more than NAMESPACE_WEIGHT apps counts as if it had
-    so many, in its own ratio.
+    It takes as many apps as in a namespace, of which each namespace contributes NAMESPACE_SHARE at
+    most. The others than the most unhealthy namespace must also have too many without it: its apps
+    may share a cause that the others do not have.
 
     Args:
         counts: the numbers of each namespace with apps.
     """
-    all_counts = list(counts)
-    weights = [min(1.0, NAMESPACE_WEIGHT / max(1, count.total)) for count in all_counts]
-    weighted = sorted(
-        (count.unhealthy * weight, count.total * weight)
-        for count, weight in zip(all_counts, weights, strict=True)
-    )
-    others = weighted[:-1]
-    unhealthy_elsewhere = sum(unhealthy for unhealthy, _ in others)
+    shares = sorted((min(count.unhealthy, NAMESPACE_SHARE), count.total) for count in counts)
+    unhealthy, total = (sum(numbers) for numbers in zip(*shares, strict=True)) if shares else (0, 0)
+    worst_unhealthy, worst_total = shares[-1] if shares else (0, 0)
     return (
-        sum(unhealthy for unhealthy, _ in weighted) >= MIN_UNHEALTHY
-        and unhealthy_elsewhere >= MIN_UNHEALTHY_ELSEWHERE
-        and unhealthy_elsewhere >= MAX_UNHEALTHY_RATIO * sum(total for _, total in others)
+        unhealthy >= MIN_UNHEALTHY
+        and unhealthy >= _storm_size(total, STORM_SIZE)
+        and unhealthy - worst_unhealthy >= MIN_UNHEALTHY_ELSEWHERE
+        and unhealthy - worst_unhealthy
+        >= _storm_size(total - worst_total, STORM_SIZE - NAMESPACE_SHARE)
     )
+
+
+def _storm_size(total: int, most: int) -> float:
+    """Return how many of ``total`` apps are too many."""
+    return min(STORM_RATIO * total, most)
 
 
 def is_action_limit_reached(in_namespace: int, in_cluster: int) -> bool:
@@ -77,9 +107,9 @@ def is_action_limit_reached(in_namespace: int, in_cluster: int) -> bool:
     return in_namespace >= MAX_NAMESPACE_ACTIONS or in_cluster >= MAX_CLUSTER_ACTIONS
 
 
-def too_many_nodes_lost(unreachable: int, total: int) -> bool:
-    """Whether so many nodes are unreachable that the network is the likely cause.
+def too_many_nodes_lost(lost: int, total: int) -> bool:
+    """Whether so many nodes of a zone are lost that the network is the likely cause.
 
-    One unreachable node is never too many; of five nodes 2 are allowed, of ten nodes 4.
+    One lost node is never too many; of five nodes 2 are allowed, of ten nodes 4.
     """
-    return unreachable > max(1, MAX_UNHEALTHY_RATIO * total)
+    return lost > max(1, MAX_LOST_NODES_RATIO * total)

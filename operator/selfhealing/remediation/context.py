@@ -59,12 +59,14 @@ class ExternalState:
         stable_revision_missing: the pod template of the stable revision is no longer stored.
         is_action_limit_reached: so many actions are in progress in other apps that none may start,
             except those of UNLIMITED_REMEDIATIONS.
-        too_many_nodes_lost: so many nodes are unreachable, or they cannot be counted, that no
-            failover may start.
+        too_many_nodes_lost: no failover may start: so many nodes are lost, or were given up a
+            moment ago; or no other node can take the pods; or nodes cannot be listed.
         revision_not_saved: the pod template of the desired revision cannot be stored, so the
             revision cannot become the stable one.
         isolated_pod_delete_pending: the isolated pod has expired, but is not deleted yet.
         evidence_keys: the keys of the actions' evidence in the ConfigMap, by the action's id.
+        node_conditions: by the names of nodes of ill pods, the types of the nodes' conditions that
+            name a problem, neither Ready nor a pressure; without the nodes that have none.
         memory_usage: the last memory measurements of the pods, by the pod's UID.
         stable_template: the saved pod template of the stable revision, if it is not the desired one
             and can be read.
@@ -87,6 +89,7 @@ class ExternalState:
     revision_not_saved: bool = False
     isolated_pod_delete_pending: bool = False
     evidence_keys: Mapping[int, str] = field(default_factory=dict)
+    node_conditions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     memory_usage: SamplesByPod = field(default_factory=dict)
     stable_template: Mapping[str, Any] | None = None
     experiments: Experiments = NO_EXPERIMENTS

@@ -42,12 +42,16 @@ _EXTERNAL_BLOCKED_REASONS: Final = frozenset(
 
 _BLOCKED_MESSAGES: Final[dict[BlockedReason, str]] = {
     BlockedReason.STORM: (
-        "many apps are unhealthy at once; no app is remediated: look for a shared cause"
+        "many apps fell ill within two minutes; no action starts until they are well, or for ten "
+        "minutes at most: look for a shared cause"
     ),
     BlockedReason.ACTION_LIMIT: (
-        "many actions are in progress in other apps; no action starts before one of them has ended"
+        "many actions are in progress in other apps, or were started a moment ago; this app follows"
     ),
-    BlockedReason.NODES_LOST: "many nodes are unreachable, or cannot be counted; no failover",
+    BlockedReason.NODES_LOST: (
+        "no failover now: many nodes are lost or cannot be listed, or no other node can take the "
+        "pods, or another lost node was given up a moment ago"
+    ),
     BlockedReason.STALE_CACHE: (
         "the operator's cache of the app is stale; no action until it is up to date"
     ),

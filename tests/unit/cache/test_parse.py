@@ -7,7 +7,6 @@ from hypothesis import given, strategies as st
 
 from selfhealing.cache.parse import (
     app_view,
-    is_node_unreachable,
     key_of_app,
     key_of_child,
     key_of_pod,
@@ -329,26 +328,6 @@ class TestPods:
         (container,) = pod_view(pod("web-abc-1", waiting("X", "m" * 5000))).containers
 
         assert 1024 == len(container.waiting_message)
-
-
-class TestNodes:
-    """Whether a node is unreachable."""
-
-    @pytest.mark.parametrize(
-        ("thing", "expected"),
-        [
-            (builders.node(), False),
-            (builders.node(ready="False"), False),
-            (builders.node(ready="Unknown"), True),
-            (builders.node(taints=["node.kubernetes.io/unreachable"]), True),
-            (builders.node(taints=["node.kubernetes.io/not-ready"]), False),
-            ({"metadata": {"name": "node-1"}}, False),
-        ],
-        ids=["ready", "not ready", "unknown", "unreachable", "another taint", "new"],
-    )
-    def test_unreachable(self, thing: Json, expected: bool) -> None:  # noqa: FBT001 - as above
-        """A node that reports that it is not ready is reachable."""
-        assert expected == is_node_unreachable(thing)
 
 
 class TestKills:

@@ -9,6 +9,7 @@ the other may also write the status of the app and ControllerRevisions. The app 
 import asyncio
 import os
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final, cast
 
 from hypothesis import HealthCheck, settings, strategies as st
@@ -103,14 +104,18 @@ class Cluster:
                 queue,
                 cast("EventRecorder", silent),
                 ChildSync(client, self.store, cast("Any", optional)),
-                Remediator(client, self.store, queue, options, now),
+                Remediator(client, self.store, queue, options, now, self.server_now),
                 ConfigReader(client, self.store.config_index, queue, (), 0),
                 options,
                 now,
-                lambda: builders.at(self.server.seconds),
+                self.server_now,
             )
 
         self.loop.run_until_complete(start())
+
+    def server_now(self) -> datetime:
+        """Tell the API server's time."""
+        return builders.at(self.server.seconds)
 
     def deliver(self) -> None:
         """Let the watches bring what has changed."""

@@ -159,7 +159,7 @@ async def test_an_idle_watch_keeps_no_object() -> None:
 
 def test_forged_actions_of_one_namespace_do_not_use_up_those_of_the_cluster() -> None:
     """A namespace counts for its own limit at most."""
-    unhealthy_apps = UnhealthyApps(Store())
+    unhealthy_apps = UnhealthyApps(Store(), lambda: 0.0, lambda: builders.at(0))
     for number in range(30):
         unhealthy_apps.update(AppKey("forger", f"app-{number}"), build_record(build_action()))
 

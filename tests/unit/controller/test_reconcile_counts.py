@@ -135,7 +135,14 @@ async def count_calls(
         recorder,
         ChildSync(api_server.client, store, optional_kinds),
         # It was made long ago, so that it has watched for the whole probation.
-        Remediator(api_server.client, store, queue, settings, lambda: next(starts, 10_000.0)),
+        Remediator(
+            api_server.client,
+            store,
+            queue,
+            settings,
+            lambda: next(starts, 10_000.0),
+            lambda: builders.at(100),
+        ),
         ConfigReader(api_server.client, store.config_index, queue, (), 0),
         settings,
         now,

@@ -103,7 +103,7 @@ class Harness:
             self.queue,
             cast("EventRecorder", self),
             cast("ChildSync", self),
-            Remediator(self.api_server.client, self.store, self.queue, settings, now),
+            Remediator(self.api_server.client, self.store, self.queue, settings, now, server_now),
             self.config_reader,
             settings,
             now,
@@ -271,7 +271,7 @@ class TestActing:
         assert {STATUS} == set(harness.api_server.write_requests())
         assert ActionOutcome.IN_PROGRESS is harness.record.history[0].outcome
         # It is not one of those that make a storm for others.
-        assert not harness.reconciler._remediator._unhealthy_apps._unhealthy  # noqa: SLF001 - nothing else shows it
+        assert not harness.reconciler._remediator._unhealthy_apps._counted()  # noqa: SLF001 - nothing else shows it
 
     async def test_nothing_loops(self) -> None:
         """Where the remedy is not carried out for want of a right, the server is left alone."""

@@ -262,11 +262,11 @@ async def test_an_app_that_flaps_makes_a_handful_of_events(
 ) -> None:
     """Its phase flips every 7 seconds for an hour; every flip is counted in the end."""
     flips = 3600 // 7
+    well = Event("Normal", "Ready", "1 of 1 pods are ready")
+    ill = Event("Warning", "Degraded", "0 of 1 pods are ready")
     folded = REGISTRY.get_sample_value("selfhealing_events_folded_total") or 0
     for number in range(flips):
-        message = "0 of 1 pods are ready" if number % 2 else "all 1 pods are ready"
-        reason = ("Normal", "Ready") if number % 2 == 0 else ("Warning", "Degraded")
-        await record_event(recorder, event=Event(*reason, message))
+        await record_event(recorder, event=well if number % 2 else ill)
         await asyncio.sleep(7)
     await asyncio.sleep(INTERVAL + FOLD_POLL_INTERVAL)
 

@@ -3,11 +3,12 @@
 import asyncio
 from copy import deepcopy
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus
+from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus, Remediation
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
@@ -19,7 +20,9 @@ from selfhealing.controller.settings import Settings
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.health.experiments import DryRun
 from selfhealing.kube.errors import UnavailableError
+from selfhealing.remediation.circuit_breaker import NAMESPACE_ACTION_INTERVAL
 from selfhealing.remediation.findings import FindingReason
+from selfhealing.remediation.node_loss import NODE_INTERVAL
 from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import (
     Overrides,
@@ -61,6 +64,11 @@ def build_revision_object(owner: str = builders.APP_UID) -> Json:
     return {**body, "metadata": {**body["metadata"], "uid": "uid-of-revision"}}
 
 
+def server_now() -> datetime:
+    """The time of the API server."""
+    return builders.at(100 + now())
+
+
 class Harness:
     """A cluster, the operator's picture of it and the healer; by default its quiet time is over."""
 
@@ -73,7 +81,9 @@ class Harness:
                 put_object(self.store, manifest)
         self.scale = scale
         settings = Settings(healing_quiet=quiet, healing_scale=scale)
-        self.remediator = Remediator(self.api_server.client, self.store, self.queue, settings, now)
+        self.remediator = Remediator(
+            self.api_server.client, self.store, self.queue, settings, now, server_now
+        )
 
     @property
     def snapshot(self) -> AppSnapshot:
@@ -81,6 +91,10 @@ class Harness:
         found_snapshot = self.store.snapshot(KEY)
         assert found_snapshot is not None
         return found_snapshot
+
+    def app_requests(self) -> list[str]:
+        """What was asked about the app, and not about the nodes of its ill pods."""
+        return [request for request in self.api_server.requests if request != "list Node"]
 
     async def prepare(
         self,
@@ -137,7 +151,7 @@ class TestCarryingOut:
         harness = build_harness()
 
         assert Overrides() == (await harness.prepare()).overrides
-        assert ["list ControllerRevision"] == harness.api_server.requests
+        assert ["list ControllerRevision"] == harness.app_requests()
 
     async def test_started(self) -> None:
         """The record says so: it is done."""
@@ -195,14 +209,14 @@ class TestCarryingOut:
         harness = build_harness()
         await harness.prepare(REPLACE_POD_RECORD, at, **more)
 
-        assert [] == harness.api_server.requests
+        assert [] == harness.app_requests()
 
     async def test_the_time_of_an_action_is_scaled(self) -> None:
         """As all times of healing."""
         harness = build_harness(scale=0.01)
         await harness.prepare(REPLACE_POD_RECORD, 94)
 
-        assert [] == harness.api_server.requests
+        assert [] == harness.app_requests()
 
     @pytest.mark.parametrize(
         "error", [forbidden_error(), UNAVAILABLE, RuntimeError("a mistake of ours")]
@@ -340,7 +354,7 @@ class TestOverrides:
 
         assert Overrides() == preparation.overrides
         assert not preparation.external.stable_revision_missing
-        assert [] == harness.api_server.requests
+        assert [] == harness.app_requests()
 
     async def test_nobody_can_tell(self) -> None:
         """What runs is neither taken back nor replaced by something else."""
@@ -365,7 +379,7 @@ class TestOverrides:
                 preparation.external.stable_revision_missing,
             )
 
-        assert 1 == len(harness.api_server.requests)
+        assert 1 == len(harness.app_requests())
 
     async def test_switched_off(self) -> None:
         """Then nothing is asked for, and nothing of what is remembered is lost."""
@@ -619,7 +633,7 @@ class TestHolds:
         assert None is await harness.blocked_reason()
 
     async def test_a_storm(self) -> None:
-        """Five of six are ill; with one that is gone it is over."""
+        """Five of six fall ill at once; with one that is gone it is over."""
         harness = build_harness()
         for number in range(5):
             key = AppKey("shop", f"app-{number}")
@@ -644,12 +658,13 @@ class TestHolds:
     ) -> None:
         """They are counted where a pod is lost, and only there."""
         nodes = [
-            builders.node(f"node-{n}", ready="Unknown" if n < silent else "True") for n in range(4)
+            builders.node(f"node-{n}", ready="Unknown" if n <= silent and n else "True")
+            for n in range(4)
         ]
         healthy = build_harness(*nodes)
 
         assert not (await healthy.prepare(remembered)).external.too_many_nodes_lost
-        assert "list Node" not in healthy.api_server.requests
+        assert 1 == healthy.api_server.requests.count("list Node")  # the ill pod's node alone
 
         lost = build_harness(
             *nodes, builders.pod("web-abc-3", builders.running(), ready=False, ready_reason="")
@@ -665,6 +680,58 @@ class TestHolds:
         harness.api_server.errors["list"] = forbidden_error()
 
         assert (await harness.prepare(build_record())).external.too_many_nodes_lost
+
+    async def test_the_conditions_of_the_nodes_of_ill_pods(self) -> None:
+        """One pod is ill, and its node says why; a pod that only starts is not ill."""
+        harness = build_harness(
+            builders.node(conditions={"KernelDeadlock": "True"}), builders.node("node-2")
+        )
+
+        conditions = (await harness.prepare(build_record())).external.node_conditions
+        assert {"node-1": ("KernelDeadlock",)} == conditions
+
+        starting = Harness(
+            builders.node(conditions={"KernelDeadlock": "True"}),
+            builders.deployment(),
+            builders.pod("web-abc-9", builders.running(), ready=False, created=95),
+        )
+
+        assert {} == (await starting.prepare(build_record())).external.node_conditions
+        assert [] == starting.api_server.requests
+
+    async def test_the_pace_of_actions(self) -> None:
+        """Three start at once in a namespace, and then one each six seconds."""
+        harness = build_harness()
+        bare = harness.snapshot
+        results = [
+            await harness.remediator.revalidate(bare, build_record(), REPLACE_POD_RECORD)
+            for _ in range(4)
+        ]
+
+        assert [True, True, True, False] == results
+        assert (await harness.prepare(build_record())).external.is_action_limit_reached
+
+        await asyncio.sleep(NAMESPACE_ACTION_INTERVAL)
+
+        assert not (await harness.prepare(build_record())).external.is_action_limit_reached
+
+    async def test_the_pace_of_nodes(self) -> None:
+        """The second lost node of a zone waits; the first is given up for all of its apps."""
+        nodes = [
+            builders.node(f"node-{n}", ready="Unknown" if n in {1, 2} else "True") for n in range(9)
+        ]
+        harness = build_harness(*nodes)
+        bare = harness.snapshot
+
+        async def start(node: str) -> bool:
+            failover = build_record(build_action(Remediation.FAILOVER, target=node))
+            return await harness.remediator.revalidate(bare, build_record(), failover)
+
+        assert [True, True, False] == [await start(f"node-{n}") for n in (1, 1, 2)]
+
+        await asyncio.sleep(NODE_INTERVAL)
+
+        assert [True, True, False] == [await start(f"node-{n}") for n in (2, 1, 3)]
 
     async def test_an_app_that_is_gone(self) -> None:
         """Nothing is remembered of it, whatever was."""

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Remediation
+from selfhealing.api.status import Condition
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.unhealthy_apps import UnhealthyApps, count_changes
 from selfhealing.kube import metrics
+from selfhealing.remediation.circuit_breaker import STORM_LIMIT, STORM_WINDOW
 from tests.unit import builders
 from tests.unit.controller.fake_api_server import build_action, build_diagnosis, build_record
 
@@ -32,8 +34,25 @@ def apps_with_budget_series() -> set[str]:
     return {s.labels["app"] for s in samples if s.labels["namespace"] == "ward"}
 
 
+class Clock:
+    """The time, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now(self) -> float:
+        """Tell it."""
+        return self.seconds
+
+
 @pytest.fixture
-def ward() -> Iterator[UnhealthyApps]:
+def clock() -> Clock:
+    """The clock of the operator, and of the API server."""
+    return Clock()
+
+
+@pytest.fixture
+def ward(clock: Clock) -> Iterator[UnhealthyApps]:
     """Ten apps, of which nobody knows anything yet; the metrics are the whole process's."""
     store = Store()
     for key in KEYS:
@@ -41,7 +60,7 @@ def ward() -> Iterator[UnhealthyApps]:
             builders.app(namespace=key.namespace, name=key.name, uid=f"uid-of-{key.name}")
         )
         store.upsert_app(manifest)
-    unhealthy_apps = UnhealthyApps(store)
+    unhealthy_apps = UnhealthyApps(store, clock.now, lambda: builders.at(clock.seconds))
     yield unhealthy_apps
     for key in KEYS:
         unhealthy_apps.forget_app(key)
@@ -51,7 +70,7 @@ class TestStorm:
     """Too many at once."""
 
     def test_few_are_ill(self, ward: UnhealthyApps) -> None:
-        """Four of ten may be four faults."""
+        """Four at once may be four faults."""
         for key in KEYS[:4]:
             ward.update(key, UNHEALTHY_RECORD)
 
@@ -72,7 +91,7 @@ class TestStorm:
         assert ward.is_storm("ward")
 
     def test_many_are_ill(self, ward: UnhealthyApps) -> None:
-        """Five of ten have something in common; when one is well again, it is over."""
+        """Five at once have something in common; when one is well again, it is over."""
         for key in KEYS[:5]:
             ward.update(key, UNHEALTHY_RECORD)
 
@@ -140,6 +159,84 @@ class TestStorm:
 
         assert ward.is_storm("ward")
 
+    def test_one_that_is_switched_off(self, ward: UnhealthyApps) -> None:
+        """Nothing is done about it anyway."""
+        for key in KEYS:
+            ward.update(key, UNHEALTHY_RECORD.model_copy(update={"mode": "Off"}))
+
+        assert not ward.is_storm("ward")
+
+    def test_those_that_are_ill_for_long(self, ward: UnhealthyApps, clock: Clock) -> None:
+        """They fell ill one after the other, and say nothing about the present."""
+        for key in KEYS:
+            ward.update(key, HEALTHY_RECORD)
+        for key in KEYS:
+            ward.update(key, UNHEALTHY_RECORD)
+            clock.seconds += STORM_WINDOW / 4
+
+            assert not ward.is_storm("ward")
+
+    def test_a_storm_ends_by_itself(self, ward: UnhealthyApps, clock: Clock) -> None:
+        """It outlives the window while its apps are ill, but not for ever."""
+        for key in KEYS:
+            ward.update(key, HEALTHY_RECORD)
+        for key in KEYS[:5]:
+            ward.update(key, UNHEALTHY_RECORD)
+        clock.seconds += STORM_LIMIT - 1
+        ward.update(KEYS[0], UNHEALTHY_RECORD)
+
+        assert ward.is_storm("ward")
+
+        clock.seconds += 1
+
+        assert not ward.is_storm("ward")
+        assert 0 == metric_value(metrics.NAMESPACE_BREAKERS_OPEN)
+
+        for key in KEYS[:5]:
+            ward.update(key, UNHEALTHY_RECORD)
+
+        assert not ward.is_storm("ward")
+
+    def test_apps_that_flap_fell_ill_once(self, ward: UnhealthyApps, clock: Clock) -> None:
+        """Else a few of them would be a storm for ever."""
+        for key in KEYS:
+            ward.update(key, HEALTHY_RECORD)
+        for key in KEYS[:5]:
+            ward.update(key, UNHEALTHY_RECORD)
+        clock.seconds += STORM_LIMIT
+        for _ in range(100):
+            for record in (HEALTHY_RECORD, UNHEALTHY_RECORD):
+                clock.seconds += 3.5
+                for key in KEYS[:5]:
+                    ward.update(key, record)
+
+                assert not ward.is_storm("ward")
+
+        for key in KEYS[:5]:
+            ward.update(key, HEALTHY_RECORD)
+        clock.seconds += STORM_WINDOW
+        for key in KEYS[:5]:
+            ward.update(key, UNHEALTHY_RECORD)
+
+        assert ward.is_storm("ward")
+
+    @pytest.mark.parametrize(("age", "storm"), [(-60, True), (300, True), (601, False)])
+    def test_what_was_ill_before_this_process(
+        self, ward: UnhealthyApps, clock: Clock, age: float, *, storm: bool
+    ) -> None:
+        """A storm outlives the operator; the stored status says since when an app is not ready."""
+        since = builders.at(clock.seconds - age)
+        condition = Condition(
+            type="Ready", status="False", reason="Degraded", last_transition_time=since
+        )
+        other = condition.model_copy(update={"type": "Reconciled"})
+        for key in KEYS[:5]:
+            ward.note_stored_status(key, [other, condition])
+            ward.update(key, UNHEALTHY_RECORD)
+            ward.note_stored_status(key, [condition])
+
+        assert storm is ward.is_storm("ward")
+
     def test_one_that_is_gone(self, ward: UnhealthyApps) -> None:
         """The metric knows at once."""
         for key in KEYS[:5]:
@@ -181,8 +278,7 @@ class TestNamespaces:
         assert ward.is_storm("team-3")
         assert 1 == metric_value(metrics.BREAKER_OPEN)
 
-        for key in self.OTHERS[:2]:
-            ward.update(key, HEALTHY_RECORD)
+        ward.update(self.OTHERS[0], HEALTHY_RECORD)
 
         assert not ward.is_storm("team-3")
         assert 0 == metric_value(metrics.BREAKER_OPEN)

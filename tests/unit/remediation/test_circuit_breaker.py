@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 from selfhealing.remediation.circuit_breaker import (
     MAX_CLUSTER_ACTIONS,
     MAX_NAMESPACE_ACTIONS,
+    NAMESPACE_SHARE,
     HealthCount,
     is_action_limit_reached,
     is_cluster_storm,
@@ -20,17 +21,18 @@ from selfhealing.remediation.circuit_breaker import (
         (0, 0, False),
         (4, 4, False),
         (5, 5, True),
-        (5, 11, True),
-        (5, 12, False),
-        (6, 12, True),
-        (44, 100, False),
-        (45, 100, True),
+        (5, 50, True),
+        (5, 51, False),
+        (9, 100, False),
+        (10, 100, True),
+        (19, 1000, False),
+        (20, 1000, True),
     ],
 )
 def test_a_storm_takes_a_number_and_a_ratio_of_apps(
     unhealthy: int, total: int, *, storm: bool
 ) -> None:
-    """Of a few apps a ratio says nothing; of many apps some are always unhealthy."""
+    """Of a few apps a ratio says nothing; twenty at once are never chance."""
     assert storm is is_namespace_storm(HealthCount(unhealthy, total))
 
 
@@ -44,10 +46,13 @@ def test_a_storm_takes_a_number_and_a_ratio_of_apps(
         pytest.param([(4, 4), (4, 4)], True, id="two small teams, both unhealthy"),
         pytest.param([(1, 2)] * 5, True, id="one of two apps in five namespaces"),
         pytest.param([(1, 2)] * 4, False, id="four apps are few"),
-        pytest.param([(1, 3)] * 20, False, id="a third of the apps everywhere"),
-        pytest.param([(0, 300), (2, 2), (2, 2), (2, 2)], False, id="a large healthy team counts"),
-        pytest.param([(0, 300)] + [(2, 2)] * 6, True, id="but does not outweigh six others"),
-        pytest.param([(300, 300)] + [(0, 2)] * 6, False, id="nor does a large unhealthy one"),
+        pytest.param([(1, 10)] * 10, True, id="a tenth of the apps everywhere"),
+        pytest.param([(1, 11)] * 10, False, id="less than a tenth"),
+        pytest.param([(1, 50)] * 20, True, id="twenty apps, however many there are"),
+        pytest.param([(1, 50)] * 19, False, id="nineteen of very many"),
+        pytest.param([(5, 5), *[(1, 25)] * 3], False, id="few beside the most unhealthy team"),
+        pytest.param([(300, 300)] + [(0, 2)] * 6, False, id="one large unhealthy team"),
+        pytest.param([(300, 300), (50, 50)] + [(0, 5)] * 40, False, id="two of a team among many"),
     ],
 )
 def test_a_storm_of_the_cluster_takes_several_namespaces(
@@ -70,13 +75,13 @@ def test_one_namespace_never_stops_the_others(total: int, ratio: float, others: 
     assert not is_cluster_storm([HealthCount(int(total * ratio), total), *counts])
 
 
-@given(counts=st.lists(st.integers(0, 100), min_size=1, max_size=10))
+@given(counts=st.lists(st.integers(0, 10), min_size=1, max_size=5))
 def test_when_everything_is_unhealthy_it_is_a_storm(counts: list[int]) -> None:
     """Every app of every namespace, and enough of them beside the largest."""
     found = is_cluster_storm(HealthCount(count, count) for count in counts)
-    capped = sorted(min(10, count) for count in counts)
+    shares = sorted(min(NAMESPACE_SHARE, count) for count in counts)
 
-    assert found is (sum(capped) >= 5 and sum(capped[:-1]) >= 2)
+    assert found is (sum(shares) >= 5 and sum(shares[:-1]) >= 3)
 
 
 def test_the_limit_of_actions_leaves_room_for_other_namespaces() -> None:
@@ -88,7 +93,7 @@ def test_the_limit_of_actions_leaves_room_for_other_namespaces() -> None:
 
 
 @pytest.mark.parametrize(
-    ("silent", "nodes", "many"),
+    ("lost", "nodes", "many"),
     [
         (0, 1, False),
         (1, 1, False),
@@ -103,7 +108,7 @@ def test_the_limit_of_actions_leaves_room_for_other_namespaces() -> None:
     ],
 )
 def test_one_lost_node_is_allowed_and_a_high_ratio_is_not(
-    silent: int, nodes: int, *, many: bool
+    lost: int, nodes: int, *, many: bool
 ) -> None:
     """Above the ratio the network is the likely cause."""
-    assert many is too_many_nodes_lost(silent, nodes)
+    assert many is too_many_nodes_lost(lost, nodes)
