@@ -45,9 +45,6 @@ async def _run(settings: Settings) -> int:
             identity=cast("Any", socket.gethostname()),
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,
-            liveness_endpoint=(
-                f"http://0.0.0.0:{settings.health_port}/healthz" if settings.health_port else None
-            ),
         )
     except Exception:
         logger.exception("the operator stops, for Kubernetes to restart it")

@@ -83,6 +83,7 @@ def app_view(raw: Json) -> AppView:
         resume=clean_message(annotations.get(names.ANNOTATION_RESUME)),
         spec=compact_json(raw.get("spec") or {}),
         status=compact_json(raw.get("status") or {}),
+        created=parse_time(meta.get("creationTimestamp")),
     )
 
 

@@ -308,6 +308,7 @@ class AppView:
     Attributes:
         approve: the value of ANNOTATION_APPROVE; empty without it.
         resume: the value of ANNOTATION_RESUME; empty without it.
+        created: when it was created; None if unknown.
         spec: the stored spec as JSON; it may be invalid.
         status: the stored status as JSON.
     """
@@ -321,6 +322,7 @@ class AppView:
     resume: str
     spec: bytes
     status: bytes
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,23 @@
-"""HTTP servers for metrics, and for health until kopf's own server answers."""
+"""HTTP servers for metrics and health; each has a bounded number of connections."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Final, cast
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from selfhealing.controller.liveness import StalledError
 from selfhealing.controller.metrics_auth import METRICS_PATH, Access, MetricsAuthorizer
 from selfhealing.kube.metrics import REGISTRY
 
 logger = logging.getLogger(__name__)
+
+MAX_CONNECTIONS: Final = 64
+"""Open connections of an endpoint. Whoever reaches the port may open any number and send nothing;
+each takes a file descriptor of the process."""
 
 
 class HttpEndpoint:
@@ -23,6 +31,7 @@ class HttpEndpoint:
         self._path = path
         self._handler = handler
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Listen on the port.
@@ -36,7 +45,9 @@ class HttpEndpoint:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, port=self._port).start()
+            self._listener = await asyncio.get_running_loop().create_server(
+                partial(_build_protocol, cast("web.Server", self._runner.server)), port=self._port
+            )
         except OSError as error:
             name = self._path.strip("/")
             logger.warning(
@@ -47,8 +58,18 @@ class HttpEndpoint:
 
     async def stop(self) -> None:
         """Stop listening."""
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+
+
+def _build_protocol(server: web.Server) -> asyncio.Protocol:
+    """Return the protocol of a new connection, for which the oldest ones may have to go."""
+    connections = server.connections
+    for connection in connections[: max(0, len(connections) - MAX_CONNECTIONS + 1)]:
+        connection.force_close()
+    return server()
 
 
 def metrics_endpoint(port: int, authorizer: MetricsAuthorizer | None = None) -> HttpEndpoint:
@@ -76,10 +97,18 @@ def _refuse(access: Access) -> web.Response:
     return web.Response(status=access.value, headers=headers)
 
 
-def startup_health_endpoint(port: int) -> HttpEndpoint:
-    """``/healthz`` while the operator waits for its CRD; kopf's own server answers after that."""
+def health_endpoint(port: int, check: Callable[[], Mapping[str, object]]) -> HttpEndpoint:
+    """The state of the operator on ``/healthz``, for the liveness probe.
+
+    Args:
+        port: the port; 0 for no endpoint.
+        check: returns the state; raises StalledError if the operator has to be restarted.
+    """
 
     async def handle(_: web.Request) -> web.Response:
-        return web.json_response({"waiting": "for the API server and the SelfHealingApp kind"})
+        try:
+            return web.json_response(check())
+        except StalledError as error:
+            return web.json_response({"stalled": str(error)}, status=500)
 
     return HttpEndpoint(port, "/healthz", handle)

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import kopf
 
+from selfhealing.controller.http_endpoints import health_endpoint
 from selfhealing.controller.manager import Manager
 from selfhealing.controller.settings import Settings
 from selfhealing.kube.credentials import build_connection_info
@@ -32,7 +33,7 @@ objects are in memory during the first lists (measured in docs/adr/0007-kopf-eve
 def register_handlers(
     registry: kopf.OperatorRegistry, settings: Settings, health_port: int = 0
 ) -> "HandlerRegistry":
-    """Register every handler; ``health_port`` is the port of the process's own probes."""
+    """Register every handler; ``health_port`` is the port of ``/healthz``, 0 for none."""
     return HandlerRegistry(registry, settings, health_port)
 
 
@@ -43,7 +44,8 @@ class HandlerRegistry:
         self, registry: kopf.OperatorRegistry, settings: Settings, health_port: int
     ) -> None:
         self._settings = settings
-        self._health_port = health_port
+        self._health_endpoint = health_endpoint(health_port, self._check_health)
+        self._is_started = False
         self.manager: Manager | None = None
         kopf.on.startup(registry=registry)(self._on_startup)
         kopf.on.cleanup(registry=registry)(self._on_cleanup)
@@ -62,18 +64,31 @@ class HandlerRegistry:
         self.manager = await Manager.create(self._settings, watched_namespaces(self._settings))
         # kopf reads which kinds are served after this, and later only when a CRD is created: too
         # soon if the API server is slow to serve the new kind.
-        await self.manager.wait_for_crd(self._health_port)
+        await self._health_endpoint.start()
+        await self.manager.wait_for_crd()
         await self.manager.start()
+        self._is_started = True
 
     async def _on_cleanup(self, **_: Any) -> None:  # noqa: ANN401 - kopf's kwargs
         if self.manager is not None:
             await self.manager.stop()
+        await self._health_endpoint.stop()
 
     async def _on_login(self, **_: Any) -> kopf.ConnectionInfo:  # noqa: ANN401 - kopf's kwargs
         return await build_connection_info()
 
     async def _on_probe(self, **_: Any) -> dict[str, float]:  # noqa: ANN401 - kopf's kwargs
+        """Answer the server of ``kopf run --liveness``.
+
+        ``python -m selfhealing`` has its own: kopf's server bounds no connections, and returns an
+        old answer while the wall clock of the node is set back.
+        """
         return self.manager.check_liveness() if self.manager is not None else {}
+
+    def _check_health(self) -> dict[str, object]:
+        if self.manager is None or not self._is_started:
+            return {"waiting": "for the API server and the SelfHealingApp kind"}
+        return {"selfhealing": self.manager.check_liveness()}
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):

@@ -16,7 +16,7 @@ from selfhealing.controller.cache_sync import CacheSync
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.config_reader import MAX_CONCURRENT_READS, ConfigReader
 from selfhealing.controller.event_handlers import EventHandlers
-from selfhealing.controller.http_endpoints import metrics_endpoint, startup_health_endpoint
+from selfhealing.controller.http_endpoints import metrics_endpoint
 from selfhealing.controller.liveness import Heartbeat
 from selfhealing.controller.metrics_auth import MetricsAuthorizer
 from selfhealing.controller.optional_kinds import OptionalKinds
@@ -116,19 +116,10 @@ class Manager:
         )
         return cls(client, settings, namespaces)
 
-    async def wait_for_crd(self, health_port: int) -> None:
-        """Wait until the API server answers and knows the SelfHealingApp kind.
-
-        Meanwhile ``/healthz`` is served on ``health_port``, if that is not 0.
-        """
-        if not await self._cache_sync.not_ready_reason():
-            return
-        endpoint = startup_health_endpoint(health_port)
-        await endpoint.start()
-        try:
+    async def wait_for_crd(self) -> None:
+        """Wait until the API server answers and knows the SelfHealingApp kind."""
+        if await self._cache_sync.not_ready_reason():
             await self._cache_sync.wait_for_crd()
-        finally:
-            await endpoint.stop()
 
     async def start(self) -> None:
         """Start the operator in the background."""
@@ -171,7 +162,7 @@ class Manager:
                 tasks.create_task(self._optional_kinds.run())
                 tasks.create_task(self._config_reader.run())
                 self._is_reconciling = True
-                self._remediator.start_grace_period()
+                self._reconciler.start_leading()
                 tasks.create_task(self._remediator.memory_metrics.run())
                 tasks.create_task(self._cache_sync.run(self._settings.relist_interval))
                 for _ in range(self._settings.workers):

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from selfhealing.apply.result import (
 from selfhealing.cache.parse import app_view, compact_json
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
-from selfhealing.cache.views import AppKey
+from selfhealing.cache.views import AppKey, AppView
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.config_changes import ConfigChanges
 from selfhealing.controller.config_reader import ConfigReader
@@ -66,6 +66,10 @@ CONTESTED_ERROR: Final = SyncError(
     "the operator goes on at that rate",
 )
 
+CREATION_MARGIN: Final = timedelta(seconds=2)
+"""An app that was created this shortly after the process began to lead may be older: the times are
+exact to a second."""
+
 UNCHANGED: Final = "unchanged"
 CHANGED: Final = "changed"
 FAILED: Final = "failed"
@@ -104,11 +108,19 @@ class Reconciler:
         self._written_records: dict[AppKey, tuple[str, bytes]] = {}
         """By app, its UID and status.healing as JSON, as the API server has stored what this
         process wrote last."""
+        self._attempted_writes: dict[AppKey, str] = {}
+        """By app, its UID when this process first tried to write its status."""
+        self._leading_since: datetime | None = None
         self._phases: dict[AppKey, str] = {}
         self._generations: dict[AppKey, int] = {}
         self._config_changes = ConfigChanges()
         self._correction_limiter: CorrectionLimiter[AppKey] = CorrectionLimiter()
         self._apps_by_phase: Counter[str] = Counter()
+
+    def start_leading(self) -> None:
+        """Note that from now on this process acts, and no other."""
+        self._leading_since = self._server_now()
+        self._remediator.start_grace_period()
 
     async def run_worker(self) -> None:
         """Reconcile the keys of the queue, for ever."""
@@ -172,10 +184,13 @@ class Reconciler:
         key = snapshot.app.key
         uid, written = self._written_records.get(key, ("", b""))
         written_record = orjson.loads(written) if uid == snapshot.app.uid else None
+        is_new = self._is_new(snapshot.app)
         try:
             spec = parse_spec(orjson.loads(snapshot.app.spec))
         except InvalidSpecError as error:
-            return snapshot, build_invalid_spec_input(snapshot.app, str(error), written_record)
+            return snapshot, build_invalid_spec_input(
+                snapshot.app, str(error), written_record, is_new=is_new
+            )
         references = tracked_references(spec)
         if not self._config_reader.follow(key, references):
             return None
@@ -191,6 +206,16 @@ class Reconciler:
             self._time_scale,
             namespace_labels=namespace_labels,
             written_record=written_record,
+            is_new=is_new,
+        )
+
+    def _is_new(self, app: AppView) -> bool:
+        """Whether an app was created while this process led, and has no status of it yet."""
+        return (
+            self._attempted_writes.get(app.key) != app.uid
+            and self._leading_since is not None
+            and app.created is not None
+            and app.created > self._leading_since + CREATION_MARGIN
         )
 
     # The steps of one reconcile: controller.reconcile_order.AppIO.
@@ -261,6 +286,7 @@ class Reconciler:
     async def write_status(self, snapshot: AppSnapshot, evaluation: Evaluation) -> bool:
         """Write the status of the app that was evaluated; False when it has changed meanwhile."""
         key = snapshot.app.key
+        self._attempted_writes[key] = snapshot.app.uid
         patch = {
             "metadata": {"resourceVersion": str(snapshot.app.resource_version)},
             "status": evaluation.patch,
@@ -335,6 +361,7 @@ class Reconciler:
         self._decrement_phase_count(self._phases.pop(key, None))
         self._last_written.pop(key, None)
         self._written_records.pop(key, None)
+        self._attempted_writes.pop(key, None)
         self._generations.pop(key, None)
         self._config_changes.forget(key)
         self._correction_limiter.reset(key)

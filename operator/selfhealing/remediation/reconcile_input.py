@@ -87,6 +87,7 @@ def build_reconcile_input(  # noqa: PLR0913 - what a reconcile goes by
     *,
     namespace_labels: Mapping[str, str] | None = None,
     written_record: Mapping[str, Any] | None = None,
+    is_new: bool = False,
 ) -> ReconcileInput:
     """Read and check the stored status, and render what ``spec`` asks for.
 
@@ -98,12 +99,15 @@ def build_reconcile_input(  # noqa: PLR0913 - what a reconcile goes by
         namespace_labels: the labels of the app's Namespace; None when they cannot be read.
         written_record: ``status.healing`` as this process has written it last; None where it has
             not. Another one that is stored is somebody else's, and has no effect.
+        is_new: no operator can have written a status yet.
     """
     app = snapshot.app
     # A Job is not replaced when its configuration changes: it would run again.
     config_hash = "" if is_job(spec) else desired_config_hash(snapshot, spec)
     pod_template = build_pod_template(app.key.name, spec, config_hash)
-    stored_status, previous_status, rejected = _read_stored_status(app, written_record)
+    stored_status, previous_status, rejected = _read_stored_status(
+        app, written_record, is_new=is_new
+    )
     policy, revision = build_policy(spec, time_scale), template_revision(pod_template)
     if previous_status.healing is not None:
         checked = check_record(
@@ -137,13 +141,19 @@ def _describe_rejected(rejected: Sequence[str]) -> tuple[Finding, ...]:
 
 
 def build_invalid_spec_input(
-    app: AppView, message: str, written_record: Mapping[str, Any] | None = None
+    app: AppView,
+    message: str,
+    written_record: Mapping[str, Any] | None = None,
+    *,
+    is_new: bool = False,
 ) -> InvalidSpecInput:
     """Read the stored status of an app whose spec cannot be read.
 
     Nothing can be checked by the spec, and nothing of the record has an effect meanwhile.
     """
-    stored_status, previous_status, rejected = _read_stored_status(app, written_record)
+    stored_status, previous_status, rejected = _read_stored_status(
+        app, written_record, is_new=is_new
+    )
     return InvalidSpecInput(message, stored_status, previous_status, _describe_rejected(rejected))
 
 
@@ -153,14 +163,16 @@ def is_active(inputs: AnyInput) -> TypeGuard[ReconcileInput]:
 
 
 def _read_stored_status(
-    app: AppView, written_record: Mapping[str, Any] | None
+    app: AppView, written_record: Mapping[str, Any] | None, *, is_new: bool
 ) -> tuple[Mapping[str, Any], SelfHealingAppStatus, tuple[str, ...]]:
     """Return the stored status, what of it can be read, and what is rejected.
 
-    A record that is not the one that this process has written is replaced by that.
+    A record that is not the one that this process has written is replaced by that, and one that no
+    operator can have written by none.
     """
     stored: Mapping[str, Any] = orjson.loads(app.status)
-    if written_record is None or stored.get("healing") == written_record:
+    is_trusted = written_record is None and not is_new
+    if is_trusted or stored.get("healing") == written_record:
         return stored, read_status(stored), ()
     own = read_status({**stored, "healing": written_record})
     return stored, own, ("what somebody else has written",)

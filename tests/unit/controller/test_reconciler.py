@@ -325,6 +325,30 @@ class TestWhatSomebodyElseWrites:
 
             assert (True, None) == (harness.record.quarantined, harness.record.memory_limit)
 
+    async def test_a_record_of_an_app_that_is_new(self) -> None:
+        """It was created after this process began to lead: nobody can have written a record yet."""
+        harness = build_healthy_app()
+        harness.reconciler.start_leading()
+        app = builders.app(
+            status={"healing": {"mode": "Auto", "budgetLeft": 3, "quarantined": True}},
+            resourceVersion="700",
+            creationTimestamp=builders.iso(110),
+        )
+        harness.update_object(app)
+        await asyncio.sleep(20)
+        async with harness.running_worker(5):
+            assert not harness.record.quarantined
+            assert 1 == harness.event_reasons.count("RecordRejected")
+
+            harness.api_server.errors["merge/status"] = UnavailableError(0, "NoAnswer", "none")
+            harness.update_object(builders.pod(POD, builders.running(ready=False), version=9))
+            await asyncio.sleep(2)
+            harness.api_server.errors.clear()
+            self.forge(harness, observedResume="by the lost write")
+            await asyncio.sleep(90)
+
+            assert "by the lost write" == harness.record.observed_resume
+
     async def test_a_write_without_an_answer(self) -> None:
         """It may have been stored: what is stored then counts."""
         harness = build_healthy_app()

@@ -1,0 +1,1 @@
+"""A folder for PYTHONPATH that gives a Python process a wrong wall clock (sitecustomize)."""

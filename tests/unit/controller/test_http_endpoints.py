@@ -1,0 +1,60 @@
+"""The endpoints answer, however many connections somebody holds open."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+
+from hack.testkit.ports import find_free_port
+from selfhealing.controller.http_endpoints import MAX_CONNECTIONS, health_endpoint
+from selfhealing.controller.liveness import StalledError
+
+
+def run_with_health(
+    check: Callable[[], Mapping[str, object]], idle: int = 0
+) -> tuple[int, object, int]:
+    """Serve ``/healthz`` on a real socket, and ask for it while ``idle`` connections are open.
+
+    Returns:
+        The status, the body, and the number of idle connections that are still open.
+    """
+
+    async def run() -> tuple[int, object, int]:
+        port = find_free_port()
+        endpoint = health_endpoint(port, check)
+        await endpoint.start()
+        pairs = [await asyncio.open_connection("127.0.0.1", port) for _ in range(idle)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        # A connection that the server has closed is at its end.
+        is_open = [not idle_reader.at_eof() for idle_reader, _ in pairs]
+        for _, each in [*pairs, (reader, writer)]:
+            each.close()
+        await endpoint.stop()
+        return int(head.split()[1]), json.loads(body), sum(is_open)
+
+    return asyncio.run(run())
+
+
+def test_the_state_of_the_operator() -> None:
+    """What the check returns."""
+    assert (200, {"loopBehindSeconds": 0.1}, 0) == run_with_health(
+        lambda: {"loopBehindSeconds": 0.1}
+    )
+
+
+def test_an_operator_that_is_stalled() -> None:
+    """The kubelet restarts it."""
+
+    def check() -> Mapping[str, object]:
+        raise StalledError("the event loop is 31 s behind")
+
+    assert (500, {"stalled": "the event loop is 31 s behind"}, 0) == run_with_health(check)
+
+
+def test_idle_connections_are_bounded() -> None:
+    """The oldest ones are closed, and the probe is answered."""
+    status, _, still_open = run_with_health(dict, idle=3 * MAX_CONNECTIONS)
+
+    assert 200 == status
+    assert still_open <= MAX_CONNECTIONS
