@@ -49,6 +49,7 @@ SECONDS: Mapping[str, float] = {
     "e2e: restarts": 600,
     "e2e: nodes": 450,
     "integration/healing": 110,
+    "integration/clock": 50,
     "integration/operator_rights": 60,
     "integration/crash": 100,
     "integration/healing_outages": 90,
