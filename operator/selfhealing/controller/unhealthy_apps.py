@@ -91,11 +91,13 @@ class UnhealthyApps:
         """Apps with a time series of their budget: those that have spent a part of it."""
         self._storm_namespaces: frozenset[str] = frozenset()
         self._is_cluster_storm = False
+        self._next_change = float("inf")
+        """When the first app stops counting while there is a storm."""
 
     def is_storm(self, namespace: str) -> bool:
         """Whether too many apps fell ill together for a remediation in ``namespace``."""
-        if self._is_cluster_storm or self._storm_namespaces:
-            self._update_breakers()  # time alone ends a storm
+        if self._clock() >= self._next_change:  # time alone ends a storm
+            self._update_breakers()
         return self._is_cluster_storm or namespace in self._storm_namespaces
 
     def is_action_limit_reached(self, key: AppKey) -> bool:
@@ -194,6 +196,10 @@ class UnhealthyApps:
             if is_cluster_wide or key.namespace in storm_namespaces:
                 illness.counts_until = illness.onset + self._limit
         self._storm_namespaces, self._is_cluster_storm = storm_namespaces, is_cluster_wide
+        is_storm = is_cluster_wide or bool(storm_namespaces)
+        self._next_change = (
+            min(illness.counts_until for illness in counted.values()) if is_storm else float("inf")
+        )
         metrics.BREAKER_OPEN.set(is_cluster_wide)
         metrics.NAMESPACE_BREAKERS_OPEN.set(len(storm_namespaces))
 
