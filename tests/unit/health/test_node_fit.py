@@ -153,6 +153,6 @@ def test_a_node_of_the_cluster() -> None:
     }
 
     assert NodeView(
-        "node-1", {"disk": "ssd"}, (Taint("b", "c", "NoSchedule"),), {"cpu": "4"}
+        "node-1", {"disk": "ssd"}, (Taint("b", "c", "NoSchedule"),), {"cpu": "4"}, is_lost=True
     ) == node_view(raw)
-    assert NodeView("node-2", {}, (), {}) == node_view({"metadata": {"name": "node-2"}})
+    assert NodeView("node-2", is_lost=True) == node_view({"metadata": {"name": "node-2"}})
