@@ -254,8 +254,6 @@ def _termination(raw: Json | None) -> Termination | None:
     )
 
 
-
-
 def condition_views(status: Json) -> tuple[ConditionView, ...]:
     """View the conditions of a child's status."""
     return tuple(
