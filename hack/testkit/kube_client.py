@@ -48,6 +48,7 @@ API_PATHS: Mapping[str, str] = {
     "Namespace": "api/v1",
     "ConfigMap": "api/v1",
     "Secret": "api/v1",
+    "LimitRange": "api/v1",
     "ResourceQuota": "api/v1",
     "ServiceAccount": "api/v1",
     "Role": "apis/rbac.authorization.k8s.io/v1",

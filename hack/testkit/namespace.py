@@ -39,6 +39,17 @@ class AppNamespace:
         """Create an app."""
         return self.kube.create(self.build_manifest(name, **spec))
 
+    def limit_memory(self, name: str, maximum: str) -> None:
+        """Create a LimitRange: no container may have a higher memory limit."""
+        self.kube.create(
+            {
+                "apiVersion": "v1",
+                "kind": "LimitRange",
+                "metadata": {"namespace": self.name, "name": name},
+                "spec": {"limits": [{"type": "Container", "max": {"memory": maximum}}]},
+            }
+        )
+
     def create_quota(self, name: str, **hard: str) -> None:
         """Create a ResourceQuota, such as ``pods="1"`` or ``count__services="0"``.
 

@@ -328,17 +328,89 @@ def test_too_little_memory(space: AppNamespace, name: str) -> None:
 
     eventually(probe, timeout=2 * TIMEOUT, description="it has memory enough")
 
-    assert "200Mi" == get_healing_status(space, name)["memoryLimit"]
+    assert [("app", "200Mi")] == [
+        (entry["container"], entry["limit"])
+        for entry in get_healing_status(space, name)["memoryLimits"]
+    ]
     (pod,) = space.list_pods(name)
     assert "200Mi" == pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
     assert "100Mi" == space.get_app(name)["spec"]["resources"]["limits"]["memory"]
 
     space.patch_spec(name, resources={"limits": {"memory": "300Mi"}})
     eventually(
-        lambda: "memoryLimit" not in get_healing_status(space, name),
+        lambda: not get_healing_status(space, name)["memoryLimits"],
         description="the spec counts again",
     )
     assert "300Mi" == space.get_container(name)["resources"]["limits"]["memory"]
+
+
+def test_too_little_memory_for_a_sidecar(space: AppNamespace, name: str) -> None:
+    """The container that is killed gets more, by default up to twice what the spec says."""
+    command = ["python", "-c", "import time; x = b'x' * (90 << 20); time.sleep(3600)"]
+    limits = {"limits": {"memory": "80Mi"}, "requests": {"memory": "20Mi"}}
+    space.create_app(
+        name,
+        image=DEMO,
+        port=5000,
+        sidecars=[{"name": "helper", "image": DEMO, "command": command, "resources": limits}],
+        healing=HEALING,
+        terminationGracePeriodSeconds=1,
+    )
+
+    def probe() -> bool:
+        past = list_actions(space, name)
+        assert past, "nothing is decided yet"
+        helped, *vain = past
+        assert ("RaiseMemory", "OOMKilled", "Succeeded") == helped, get_healing_status(space, name)
+        assert vain in ([], [("RaiseMemory", "OOMKilled", "Failed")])
+        return bool(space.get_status(name)["phase"] == "Ready")
+
+    eventually(probe, timeout=2 * TIMEOUT, description="the sidecar has memory enough")
+
+    (pod,) = space.list_pods(name)
+    memory = {
+        container["name"]: container.get("resources", {}).get("limits", {}).get("memory")
+        for container in pod["spec"]["containers"]
+    }
+    assert {"app": None, "helper": "160Mi"} == memory
+
+
+def test_memory_that_is_not_allowed(space: AppNamespace, name: str) -> None:
+    """A raise that a LimitRange refuses is not made, and is told; it is when it is allowed."""
+    space.limit_memory(name, "128Mi")
+    command = ["python", "-c", "import time; x = b'x' * (150 << 20); time.sleep(3600)"]
+
+    def is_told() -> bool:
+        found = str(get_healing_status(space, name)["diagnoses"])
+        assert "200Mi is refused: maximum memory usage per Container is 128Mi" in found
+        return True
+
+    try:
+        space.create_app(
+            name,
+            image=DEMO,
+            command=command,
+            resources={"limits": {"memory": "100Mi"}, "requests": {"memory": "50Mi"}},
+            healing=HEALING,
+            terminationGracePeriodSeconds=1,
+        )
+        eventually(is_told, timeout=TIMEOUT, description="the refusal is told")
+        assert [] == list_actions(space, name)
+        assert [] == get_healing_status(space, name)["memoryLimits"]
+        (pod,) = space.list_pods(name)
+        assert "100Mi" == pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
+    finally:
+        space.kube.delete("LimitRange", space.name, name)
+
+    def has_enough() -> bool:
+        assert "RaiseMemory" in str(list_actions(space, name)), get_healing_status(space, name)
+        (pod,) = space.list_pods(name)
+        (container,) = pod["spec"]["containers"]
+        assert "200Mi" == container["resources"]["limits"]["memory"]
+        return bool(space.get_status(name)["phase"] == "Ready")
+
+    # What was refused is tried again after a minute.
+    eventually(has_enough, timeout=4 * TIMEOUT, description="it has memory enough")
 
 
 def test_a_full_quota(space: AppNamespace, name: str) -> None:

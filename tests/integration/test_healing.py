@@ -121,6 +121,37 @@ def test_a_crash_loop_of_one_pod(space: AppNamespace, kubelet: FakeKubelet, name
     assert 2 == get_healing_status(space, name)["budgetLeft"]
 
 
+def test_memory_that_is_refused(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
+    """A raise that a LimitRange does not allow is not made, and is told."""
+    space.limit_memory(name, "100Mi")
+    space.create_app(
+        name, healing=FAST_HEALING, resources={"limits": {"memory": "64Mi"}}, **FAKE_NODES
+    )
+    space.wait_for_phase(name, "Ready")
+    (pod,) = space.list_pods(name)
+    kubelet.report_restart(
+        pod["metadata"]["name"],
+        "OOMKilled",
+        137,
+        times=3,
+        uptime=timedelta(seconds=5),
+        backs_off=True,
+    )
+
+    def probe() -> bool:
+        found = str(get_healing_status(space, name)["diagnoses"])
+        assert "the memory limit is not raised: 128Mi is refused: maximum memory usage" in found
+        return True
+
+    try:
+        eventually(probe, timeout=TIMEOUT, description="the refusal is told")
+    finally:
+        space.kube.delete("LimitRange", space.name, name)
+    assert [] == list_outcomes(space, name)
+    assert [] == get_healing_status(space, name)["memoryLimits"]
+    assert "64Mi" == space.get_container(name)["resources"]["limits"]["memory"]
+
+
 def test_a_bad_node(
     space: AppNamespace, kubelet: FakeKubelet, operator: OperatorProcess, name: str
 ) -> None:

@@ -307,6 +307,7 @@ def node(
     name: str = "node-1",
     *,
     ready: str = "True",
+    memory_pressure: bool = False,
     taints: Sequence[str] = (),
     zone: str = "",
     conditions: Mapping[str, str] = MappingProxyType({}),
@@ -326,7 +327,7 @@ def node(
         "spec": {"taints": [{"key": key, "effect": "NoExecute"} for key in taints]},
         "status": {
             "conditions": [
-                {"type": "MemoryPressure", "status": ready},
+                {"type": "MemoryPressure", "status": str(memory_pressure)},
                 {"type": "Ready", "status": ready},
                 *({"type": kind, "status": status} for kind, status in conditions.items()),
             ]

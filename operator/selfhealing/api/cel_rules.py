@@ -406,13 +406,16 @@ _MEMORY_LIMIT: Final = f"{_RESOURCE_LIMITS}['memory']"
 """CEL: read as a map's value. As a field the API server would estimate a text of any length, and
 refuse the rule as too costly."""
 
-_RAISES_MEMORY_LIMIT: Final = "has(self.healing) && has(self.healing.memory)"
+_RAISES_MEMORY_LIMIT: Final = (
+    "has(self.healing) && has(self.healing.memory) && has(self.healing.memory.max)"
+    " && (!has(self.healing.memory.enabled) || self.healing.memory.enabled)"
+)
 
 HEALING_MEMORY_NEEDS_LIMIT: Final = Rule(
     cel=f"!({_RAISES_MEMORY_LIMIT}) || ({_HAS_MEMORY_LIMIT})",
-    message="healing.memory raises the memory limit, and the app has none:"
-    " write resources.limits.memory, or remove healing.memory",
-    field_path=".healing.memory",
+    message="healing.memory.max is for raising the memory limit, and the app has none:"
+    " write resources.limits.memory, or remove healing.memory.max",
+    field_path=".healing.memory.max",
     reason="FieldValueRequired",
 )
 
@@ -434,8 +437,8 @@ ONE_CONTROLLER_OF_MEMORY: Final = Rule(
     f" ? !('memory' in {_VERTICAL_SCALING}.controlledResources)"
     f" : has(self.autoscaling) && {_SCALES_ON_MEMORY})",
     message="verticalScaling already controls memory, and only one controller may:"
-    ' remove healing.memory, or write verticalScaling.mode: "Off"',
-    field_path=".healing.memory",
+    ' remove healing.memory.max, or write verticalScaling.mode: "Off"',
+    field_path=".healing.memory.max",
     reason="FieldValueForbidden",
 )
 

@@ -42,10 +42,14 @@ class RollbackSpec(SpecModel):
 
 
 class MemorySpec(SpecModel):
-    """Raises the memory limit of an app whose containers are OOM-killed, or soon will be."""
+    """Raises the memory limit of a container that is OOM-killed, or soon will be."""
 
-    max: Annotated[int | str, KubernetesType(QUANTITY)]
-    """The highest memory limit that is set."""
+    enabled: bool = True
+    """False: memory limits stay as they are in the spec."""
+
+    max: Annotated[int | str | None, KubernetesType(QUANTITY)] = None
+    """The highest memory limit of the app's container; twice its limit in the spec if not given,
+    as for sidecars."""
 
 
 class ReplacePodSpec(SpecModel):
@@ -144,7 +148,8 @@ class HealingSpec(SpecModel):
     """Rolling back to the last stable revision."""
 
     memory: MemorySpec | None = None
-    """Raising the memory limit; off unless a maximum is given."""
+    """Raising a memory limit that is too low. Where it is written, the memory use is watched, too,
+    and a limit that it nears is raised before a kill."""
 
     replace_pod: ReplacePodSpec = Field(default_factory=ReplacePodSpec)
     """Replacing a pod that hangs or fails."""

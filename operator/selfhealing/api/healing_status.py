@@ -15,6 +15,8 @@ from selfhealing.api.scalars import Count, Name, Text, Time, Word
 
 MAX_HISTORY: Final = 10
 MAX_DIAGNOSES: Final = 5
+MAX_MEMORY_LIMITS: Final = 20
+"""Containers whose memory limit is raised at the same time."""
 COMPARISON_LIMIT: Final = 256
 """Characters of a comparison."""
 
@@ -82,6 +84,9 @@ class HealingAction(Model):
 
     uid: Annotated[str, Field(max_length=64)] = ""
     """The UID of the pod that it is done to."""
+
+    container: Name = ""
+    """The container whose memory limit is raised."""
 
     outcome: ActionOutcome
     """InProgress, then Succeeded, Failed or Completed; Refused if it could not be carried out;
@@ -158,6 +163,19 @@ class QuarantineStatus(Model):
     """When it is deleted."""
 
 
+class MemoryLimitStatus(Model):
+    """The memory limit of a container that is in force instead of the spec's."""
+
+    container: Name
+    """The container: `app`, or a sidecar."""
+
+    limit: Word
+    """The limit."""
+
+    previous: Word | None = None
+    """The limit that is in force again if the last raise is undone; none: the spec's."""
+
+
 class HealingStatus(Model):
     """The diagnoses of the app, its remediations and their limits."""
 
@@ -232,11 +250,17 @@ class HealingStatus(Model):
     retries: Count = 0
     """How often the failed revision was tried again."""
 
-    memory_limit: Word | None = None
-    """The memory limit in force instead of the spec's."""
+    memory_limits: Annotated[
+        list[MemoryLimitStatus], Field(max_length=MAX_MEMORY_LIMITS), ListMap("container")
+    ] = Field(default_factory=list)
+    """The memory limits in force instead of the spec's."""
 
     memory_in_template: bool = False
-    """True: new pods are created with this memory limit. False: running pods are resized to it."""
+    """True: new pods are created with these memory limits. False: running pods are resized to
+    them."""
+
+    relaxed_liveness: bool = False
+    """The liveness probes have three times the time-out and the failure threshold of the spec."""
 
     excluded_node: Name | None = None
     """The node on which new pods are not scheduled while other nodes have room."""

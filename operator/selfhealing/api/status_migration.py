@@ -9,6 +9,8 @@ gone before the operator sees them.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from selfhealing.api import names
+
 RENAMED_FIELDS: Final[Mapping[str, str]] = {
     "hold": "blockedReason",
     "template": "desiredRevision",
@@ -22,6 +24,10 @@ RENAMED_FIELDS: Final[Mapping[str, str]] = {
     "resumed": "observedResume",
 }
 """Fields of `status.healing`, the old name first."""
+
+MEMORY_LIMIT: Final = "memoryLimit"
+"""A field of `status.healing`: the memory limit of the app's container, the first entry of
+`memoryLimits` now."""
 
 RENAMED_ACTION_FIELDS: Final[Mapping[str, str]] = {"remedy": "remediation"}
 """Fields of an entry of `status.healing.history`, the old name first."""
@@ -49,6 +55,9 @@ def migrate_healing_status(stored: Mapping[str, Any]) -> dict[str, Any]:
         stored: `status.healing` as it is stored; nothing in it has been validated.
     """
     migrated = _rename(stored, RENAMED_FIELDS)
+    limit = migrated.pop(MEMORY_LIMIT, None)
+    if limit is not None:
+        migrated.setdefault("memoryLimits", [{"container": names.CONTAINER_NAME, "limit": limit}])
     if isinstance(history := migrated.get("history"), list):
         migrated["history"] = [
             _rename(action, RENAMED_ACTION_FIELDS) if isinstance(action, Mapping) else action

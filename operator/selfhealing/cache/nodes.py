@@ -44,6 +44,7 @@ class NodeView:
         is_cordoned: the scheduler puts no pod on it.
         bad_conditions: the types of the conditions that name a problem, such as those of
             node-problem-detector; neither Ready nor a pressure.
+        has_memory_pressure: it reports that it runs out of memory.
     """
 
     name: str
@@ -54,6 +55,7 @@ class NodeView:
     is_out_of_service: bool = False
     is_cordoned: bool = False
     bad_conditions: tuple[str, ...] = ()
+    has_memory_pressure: bool = False
 
     @property
     def zone(self) -> str:
@@ -82,6 +84,7 @@ def node_view(raw: Json) -> NodeView:
         is_out_of_service=OUT_OF_SERVICE_TAINT in taint_keys,
         is_cordoned=bool(spec.get("unschedulable")),
         bad_conditions=tuple(sorted(_bad_conditions(conditions))[:MAX_CONDITIONS]),
+        has_memory_pressure=conditions.get("MemoryPressure") == "True",
     )
 
 

@@ -11,6 +11,7 @@ from selfhealing.api import names
 from selfhealing.api.text import clean_line
 from selfhealing.cache.probes import probe_views
 from selfhealing.cache.views import (
+    NO_QUANTITIES,
     TEXT_LIMIT,
     AppKey,
     AppView,
@@ -18,6 +19,7 @@ from selfhealing.cache.views import (
     ContainerView,
     PodView,
     ReplicaSetView,
+    ResourceQuantities,
     Termination,
 )
 
@@ -99,6 +101,7 @@ def pod_view(raw: Json) -> PodView:
         **init_container_specs,
         **{c["name"]: c for c in spec.get("containers") or ()},
     }
+    resize_reason, resize_message = _pending_resize(conditions)
     return PodView(
         uid=meta["uid"],
         name=meta["name"],
@@ -125,8 +128,6 @@ def pod_view(raw: Json) -> PodView:
         unreachable_toleration_seconds=_unreachable_toleration_seconds(
             spec.get("tolerations") or ()
         ),
-        memory_limit=_memory_limit(spec.get("containers") or ()),
-        applied_memory_limit=_memory_limit(status.get("containerStatuses") or ()),
         has_persistent_volumes=any(
             not _PERSISTENT_VOLUME_SOURCES.isdisjoint(volume)
             for volume in spec.get("volumes") or ()
@@ -148,6 +149,8 @@ def pod_view(raw: Json) -> PodView:
                 for c in status.get("containerStatuses") or ()
             ),
         ),
+        resize_reason=resize_reason,
+        resize_message=resize_message,
     )
 
 
@@ -208,13 +211,27 @@ def _unreachable_toleration_seconds(tolerations: Iterable[Json]) -> int | None:
     return 0
 
 
-def _memory_limit(containers: Iterable[Json]) -> str:
-    """Return the memory limit of the app's container, from a pod's spec or status; else empty."""
-    for container in containers:
-        if container["name"] == names.CONTAINER_NAME:
-            limits = (container.get("resources") or {}).get("limits") or {}
-            return sys.intern(limits.get("memory", ""))
-    return ""
+def _pending_resize(conditions: Mapping[str, Json]) -> tuple[str, str]:
+    """Return why a resize of the pod is not carried out, and the kubelet's message; else empty.
+
+    The conditions are those of KEP-1287. PodResizeInProgress has the reason Error when the kubelet
+    has tried and failed, and else none.
+    """
+    for condition_type in ("PodResizePending", "PodResizeInProgress"):
+        condition = conditions.get(condition_type, {})
+        if condition.get("status") == "True" and condition.get("reason"):
+            return _clean_word(condition["reason"]), clean_message(condition.get("message"))
+    return "", ""
+
+
+def _limits(raw: Json) -> ResourceQuantities:
+    """Return the limits of a container, from a pod's spec or status."""
+    limits = (raw.get("resources") or {}).get("limits")
+    if not limits:
+        return NO_QUANTITIES
+    return ResourceQuantities(
+        sys.intern(str(limits.get("cpu", ""))), sys.intern(str(limits.get("memory", "")))
+    )
 
 
 def _is_sidecar(init_container: Json) -> bool:
@@ -238,6 +255,8 @@ def _container_view(raw: Json, container_specs: Mapping[str, Json], *, init: boo
         starting=bool(state.get("running")) and raw.get("started") is False,
         terminated=_termination(state.get("terminated")),
         last_termination=_termination((raw.get("lastState") or {}).get("terminated")),
+        limits=_limits(container_specs.get(raw["name"], {})),
+        applied_limits=_limits(raw),
     )
 
 

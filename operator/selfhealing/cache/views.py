@@ -46,6 +46,16 @@ class Termination:
     message: str = ""
 
 
+class ResourceQuantities(NamedTuple):
+    """CPU and memory as Kubernetes quantities; empty where not given."""
+
+    cpu: str
+    memory: str
+
+
+NO_QUANTITIES: Final = ResourceQuantities("", "")
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerView:
     """One container of a pod.
@@ -63,6 +73,8 @@ class ContainerView:
         starting: it runs, and its startup probe has not succeeded yet.
         terminated: how it ended, if it has ended and is not restarted yet.
         last_termination: how it ended before its last restart.
+        limits: its limits in the pod's spec.
+        applied_limits: the limits that the kubelet has applied; empty where unknown.
     """
 
     name: str
@@ -77,6 +89,8 @@ class ContainerView:
     starting: bool
     terminated: Termination | None
     last_termination: Termination | None
+    limits: ResourceQuantities = NO_QUANTITIES
+    applied_limits: ResourceQuantities = NO_QUANTITIES
 
     @property
     def restarting_probes(self) -> tuple[str, ...]:
@@ -105,12 +119,13 @@ class PodView:
         unschedulable: the scheduler's message if no node fits; else empty.
         unreachable_toleration_seconds: how long Kubernetes leaves it on an unreachable node; None
             means for ever.
-        memory_limit: the memory limit of the app's container in the pod's spec; empty without one.
-        applied_memory_limit: the memory limit that the kubelet has applied; empty if unknown.
         has_persistent_volumes: it mounts storage that outlives it. Another pod may not get the
             storage while this one may still run.
         disruption: why Kubernetes removes it, the reason of its condition DisruptionTarget, such as
             PreemptionByScheduler; empty if it does not.
+        resize_reason: why its containers do not have the resources of its spec: "Deferred" until
+            the node has room, "Infeasible" on this node, or "Error"; else empty.
+        resize_message: the kubelet's message for ``resize_reason``.
     """
 
     uid: str
@@ -134,16 +149,20 @@ class PodView:
     restart_policy: str
     unschedulable: str
     unreachable_toleration_seconds: int | None
-    memory_limit: str
-    applied_memory_limit: str
     has_persistent_volumes: bool
     disruption: str
     containers: tuple[ContainerView, ...]
+    resize_reason: str = ""
+    resize_message: str = ""
 
     @property
     def kubelet_restarts(self) -> bool:
         """Whether the kubelet restarts a container that it kills because a probe failed."""
         return self.restart_policy != "Never"
+
+    def find_container(self, name: str) -> ContainerView | None:
+        """Find a container by its name; None before the kubelet has reported it."""
+        return next((c for c in self.containers if c.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,13 +300,6 @@ class PdbView(ChildView):
     disruptions_allowed: int | None
     current_healthy: int | None
     desired_healthy: int | None
-
-
-class ResourceQuantities(NamedTuple):
-    """CPU and memory as Kubernetes quantities; empty where not given."""
-
-    cpu: str
-    memory: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,13 @@ from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, PodView
 from selfhealing.controller.backoff import Backoff
 from selfhealing.controller.live_ownership import is_isolated_pod_of_app, is_pod_of_app
+from selfhealing.controller.raise_check import build_resize_patch, describe_refusal
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, UnavailableError
 from selfhealing.kube.resources import PODS
+from selfhealing.remediation.memory_ceiling import RefusedLimit
 from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step, StepResults
-from selfhealing.render.overrides import resources_with_memory_limit
 
 logger = logging.getLogger(__name__)
 
@@ -84,13 +85,14 @@ class ActionExecutor:
         previous = self._pending.pop(app.key, {})
         pending: dict[_StepKey, bool] = {}
         foreign_pods: dict[str, str] = {}
+        refused_limits: dict[str, RefusedLimit] = {}
         for step in steps:
             step_key = _step_key(step)
             is_unanswered = previous.pop(step_key, False)
             # Another request would run into the same time-out.
             is_server_unreachable = any(pending.values())
             if not self._backoff.retry_after((app.key, step_key)) and not is_server_unreachable:
-                attempt = await self._attempt_step(app, step)
+                attempt = await self._attempt_step(app, step, refused_limits)
                 if attempt is _Attempt.FOREIGN:
                     foreign_pods[_uid_of(step)] = _name_of(step)
                 if attempt in {_Attempt.DONE, _Attempt.FOREIGN}:
@@ -104,14 +106,17 @@ class ActionExecutor:
             self._pending[app.key] = pending
             next_retry = min(self._backoff.retry_after((app.key, key)) for key in pending)
             self._queue.add(app.key, max(BACKOFF_INITIAL, next_retry))
-        return StepResults(frozenset(uid for _, uid in pending), foreign_pods)
+        return StepResults(frozenset(uid for _, uid in pending), foreign_pods, refused_limits)
 
     def forget_app(self, key: AppKey) -> None:
         """Forget the steps of an app that is deleted."""
         for step_key in self._pending.pop(key, {}):
             self._backoff.forget((key, step_key))
 
-    async def _attempt_step(self, app: AppView, step: Step) -> _Attempt:
+    async def _attempt_step(
+        self, app: AppView, step: Step, refused_limits: dict[str, RefusedLimit]
+    ) -> _Attempt:
+        """Attempt one step; limits that are refused are added to ``refused_limits``."""
         key = app.key, _step_key(step)
         description = f"{app.key}: healing: {_describe_step(step)}"
         try:
@@ -132,6 +137,11 @@ class ActionExecutor:
         except ApiError as error:
             delay = self._backoff.record_failure(key)
             logger.warning("%s: refused, retry in %.0f s: %s", description, delay, error)
+            if isinstance(step, Resize) and (reason := describe_refusal(error, app.key.name)):
+                refused_limits |= {
+                    container: RefusedLimit(limit, reason)
+                    for container, limit in step.limits.items()
+                }
             if isinstance(error, UnavailableError) and not error.status:
                 return _Attempt.UNANSWERED
         except Exception:
@@ -176,17 +186,8 @@ class ActionExecutor:
             self._store.upsert_pod(key, pod_view(raw))
 
     async def _resize_pod(self, key: AppKey, step: Resize, live: Json) -> None:
-        containers = {container["name"]: container for container in live["spec"]["containers"]}
-        resources = resources_with_memory_limit(
-            containers[names.CONTAINER_NAME].get("resources") or {}, step.limit
-        )
-        patch = {
-            "metadata": {
-                "uid": step.pod.uid,
-                "resourceVersion": live["metadata"]["resourceVersion"],
-            },
-            "spec": {"containers": [{"name": names.CONTAINER_NAME, "resources": resources}]},
-        }
+        patch = build_resize_patch(live, step.limits)
+        patch["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
         raw = await self._client.resize_pod(key.namespace, step.pod.name, patch)
         self._store.upsert_pod(key, pod_view(raw))
 
@@ -214,7 +215,11 @@ class ActionExecutor:
 
 def _step_key(step: Step) -> _StepKey:
     kind = type(step).__name__
-    return f"{kind} {step.limit}" if isinstance(step, Resize) else kind, _uid_of(step)
+    return f"{kind} {_describe_limits(step)}" if isinstance(step, Resize) else kind, _uid_of(step)
+
+
+def _describe_limits(step: Resize) -> str:
+    return ", ".join(f"{container}={limit}" for container, limit in sorted(step.limits.items()))
 
 
 def _uid_of(step: Step) -> str:
@@ -232,4 +237,4 @@ def _describe_step(step: Step) -> str:
         return f"delete pod {step.name}: {step.reason}"
     if isinstance(step, Isolate):
         return f"isolate pod {step.pod.name} for inspection"
-    return f"resize pod {step.pod.name} to a memory limit of {step.limit}"
+    return f"resize pod {step.pod.name} to the memory limits {_describe_limits(step)}"

@@ -163,7 +163,7 @@ class Manager:
                 tasks.create_task(self._config_reader.run())
                 self._is_reconciling = True
                 self._reconciler.start_leading()
-                tasks.create_task(self._remediator.memory_metrics.run())
+                tasks.create_task(self._remediator.usage_metrics.run())
                 tasks.create_task(self._cache_sync.run(self._settings.relist_interval))
                 for _ in range(self._settings.workers):
                     tasks.create_task(self._reconciler.run_worker())

@@ -22,8 +22,8 @@ from selfhealing.controller.experiments import (
     RollbackExperiments,
     should_preview,
 )
-from selfhealing.controller.memory_metrics import MemoryMetrics
 from selfhealing.controller.node_health import NodeHealth
+from selfhealing.controller.raise_check import RaiseCheck
 from selfhealing.controller.reconcile_order import (
     CollectedEvidence,
     RollbackPreview,
@@ -32,6 +32,7 @@ from selfhealing.controller.reconcile_order import (
 from selfhealing.controller.revision_store import RevisionStore, UnreadableRevisionError
 from selfhealing.controller.settings import Settings
 from selfhealing.controller.unhealthy_apps import UnhealthyApps, count_changes
+from selfhealing.controller.usage_metrics import UsageMetrics
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.health.pod_problems import is_active, is_node_lost
 from selfhealing.kube.client import Client
@@ -39,14 +40,14 @@ from selfhealing.kube.errors import UnavailableError
 from selfhealing.kube.resources import CHILDREN, PODS, Resource
 from selfhealing.remediation import history
 from selfhealing.remediation.context import ExternalState, SavedRevisionName
-from selfhealing.remediation.memory_limit import exceeds
+from selfhealing.remediation.memory_ceiling import clamp_limits
 from selfhealing.remediation.policy import HealingMode
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.remediation.revisions import find_saved_revision, named_revisions
 from selfhealing.remediation.steps import Step, StepResults, build_overrides
 from selfhealing.remediation.strategies import UNLIMITED_REMEDIATIONS
 from selfhealing.remediation.template_check import SavedRevision, find_template_fault
-from selfhealing.render.overrides import Overrides
+from selfhealing.render.overrides import Overrides, get_memory_limits
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Remediator:
     without it.
 
     Attributes:
-        memory_metrics: the memory usage of pods; its ``run`` has to be started.
+        usage_metrics: what containers use; its ``run`` has to be started.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
@@ -93,7 +94,8 @@ class Remediator:
         )
         self._unhealthy_apps = UnhealthyApps(store, clock, server_now, settings.healing_scale)
         self._action_pacer = ActionPacer(clock, settings.healing_scale)
-        self.memory_metrics = MemoryMetrics(client, store, queue, settings.healing_scale, clock)
+        self._raise_check = RaiseCheck(client, queue, self._node_health, clock)
+        self.usage_metrics = UsageMetrics(client, store, queue, settings.healing_scale, clock)
         self._stale_views: dict[AppKey, tuple[str, int]] = {}
         """By app, the UID and the resource version of a cached object that is out of date."""
 
@@ -126,10 +128,8 @@ class Remediator:
         if fault:
             rejection = f"stable revision {stable_revision} is not used: {fault}"
             return StableTemplate(rejection=rejection)
-        limit, maximum = saved.memory_limit, inputs.policy.memory_max
-        overrides = Overrides(memory_limit=maximum if exceeds(limit, maximum) else limit)
-        template = dict(saved.template)
-        return StableTemplate(overrides.apply_to(template) if maximum else template)
+        limits = clamp_limits(inputs.policy, get_memory_limits(saved.template), saved.memory_limits)
+        return StableTemplate(Overrides(memory_limits=limits).apply_to(dict(saved.template)))
 
     async def collect_evidence(
         self,
@@ -143,7 +143,9 @@ class Remediator:
 
     async def execute_steps(self, app: AppView, steps: Sequence[Step]) -> StepResults:
         """Carry out the steps that are due, as ActionExecutor.execute does."""
-        return await self._executor.execute(app, steps)
+        results = await self._executor.execute(app, steps)
+        self._raise_check.note_refusals(app.key, results.refused_limits)
+        return results
 
     async def observe_external_state(
         self, snapshot: AppSnapshot, inputs: ReconcileInput
@@ -167,7 +169,8 @@ class Remediator:
                 pod.node for pod in pods if is_healed and pod.node and _is_ill(pod, now)
             ),
             revision_not_saved=retry_after > 0,
-            memory_usage=self.memory_metrics.samples_for(snapshot),
+            usage=self.usage_metrics.samples_for(snapshot),
+            refused_limits=self._raise_check.refused_limits(snapshot.app.key),
             watched_for=timedelta(seconds=self._clock() - self._grace_started_at),
             saved_revisions=await self._find_lost_revisions(snapshot, inputs),
         )
@@ -201,7 +204,8 @@ class Remediator:
 
         The pod and the Deployment are read from the API server. If one has changed, nothing is
         started until the watch has brought it. Nor is anything started if other apps have reached
-        the limit of actions since the decision, or if it is not this app's or this node's turn.
+        the limit of actions since the decision, if it is not this app's or this node's turn, or if
+        a higher memory limit would be refused.
         """
         action = history.find_running(after) if after else None
         running_before = history.find_running(before) if before else None
@@ -222,6 +226,12 @@ class Remediator:
                 self._stale_views[snapshot.app.key] = view.uid, view.resource_version
                 logger.info("%s: nothing is started: the cache is stale", snapshot.app.key)
                 return False
+        if (
+            after is not None
+            and action.remediation is Remediation.RAISE_MEMORY
+            and not await self._raise_check.is_acceptable(snapshot, after, action)
+        ):
+            return False
         if action.remediation is Remediation.FAILOVER:
             return await self._node_health.give_up(action.target)
         return action.remediation in UNLIMITED_REMEDIATIONS or self._action_pacer.start(
@@ -244,10 +254,10 @@ class Remediator:
             or after.stable_revision == (before.stable_revision if before else None)
         ):
             return True
-        # With the memory limit that the revision was found to need, without the excluded node: that
-        # node may be healthy when the revision is rolled back to.
-        memory_limit = build_overrides(after, None).memory_limit
-        saved = SavedRevision(inputs.pod_template, memory_limit)
+        # With the memory limits that the revision was found to need, without the excluded node:
+        # that node may be healthy when the revision is rolled back to.
+        memory_limits = build_overrides(after, None).memory_limits
+        saved = SavedRevision(inputs.pod_template, memory_limits)
         return await self._revision_store.save(app, inputs.revision, saved, after.stable_since)
 
     async def on_status_stored(
@@ -270,6 +280,7 @@ class Remediator:
         """Forget an app that is deleted."""
         self._unhealthy_apps.forget_app(key)
         self._executor.forget_app(key)
+        self._raise_check.forget_app(key)
         self._stale_views.pop(key, None)
         self._evidence_collector.forget_app(key)
         self._experiments.forget_app(key)

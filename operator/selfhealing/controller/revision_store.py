@@ -117,7 +117,7 @@ class RevisionStore:
         """
         owner = Owner(app.key.namespace, app.key.name, app.uid)
         number = int(since.timestamp()) if since is not None else 1
-        body = build_revision(owner, revision, saved.template, saved.memory_limit, number)
+        body = build_revision(owner, revision, saved.template, saved.memory_limits, number)
         try:
             try:
                 await self._client.create(CONTROLLER_REVISIONS, body)
@@ -179,16 +179,21 @@ class RevisionStore:
 def _parse_revision(raw: Json, app: AppView) -> SavedRevision | None:
     """Return the content of a ControllerRevision of the app; None for one of another owner.
 
-    The version before saved the template alone, with the memory limit in it.
+    Versions before saved the template alone, with the memory limit in it, or with ``memoryLimit``,
+    that of the app's container.
     """
     if not _is_owned_by(raw, app):
         return None
     data: Json = raw.get("data") or {}
     template = data.get("template")
-    limit = data.get("memoryLimit")
+    limits = data.get("memoryLimits")
+    if not isinstance(limits, Mapping):
+        limits = {names.CONTAINER_NAME: data.get("memoryLimit")}
     return SavedRevision(
         template=template if isinstance(template, Mapping) else data,
-        memory_limit=limit if isinstance(limit, str) else "",
+        memory_limits={
+            str(container): limit for container, limit in limits.items() if isinstance(limit, str)
+        },
     )
 
 

@@ -23,27 +23,28 @@ MiB, the latest last      trend?    because
 
 The measurement is the working set (container_memory_working_set_bytes): memory that the kernel
 cannot reclaim at once. It includes files that are read often, so an app that relies on the page
-cache may be at its limit without danger. So the limit is raised only if spec.healing.memory.max is
-set, and never above it.
+cache may be at its limit without danger. So the usage is watched only where spec.healing.memory is
+written, and the limit is never raised above its ceiling.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 from selfhealing.api import names
 from selfhealing.api.quantity import parse_quantity
-from selfhealing.cache.parse import parse_time
 from selfhealing.cache.snapshot import AppSnapshot
-from selfhealing.cache.views import PodView
+from selfhealing.cache.views import ContainerView, PodView
 from selfhealing.health import messages
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import current_template_hash
+from selfhealing.health.termination_causes import ContainerKey
+from selfhealing.health.usage import SamplesByContainer, UsageSample
 
 TREND_PERCENT: Final = 85
 """Percent of the limit from which on the trend is computed."""
@@ -61,20 +62,8 @@ MIN_TREND_SPAN: Final = timedelta(seconds=15)
 """The shortest time that a trend is computed from: one request may raise the usage for a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemorySample:
-    """One measurement of a container: the time, and the memory used in bytes."""
-
-    measured_at: datetime
-    used_bytes: int
-
-
-SamplesByPod = Mapping[str, Sequence[MemorySample]]
-"""The last measurements by the UID of the pod, the latest last."""
-
-
 def is_trending_to_limit(
-    samples: Sequence[MemorySample], limit_bytes: int, horizon: timedelta
+    samples: Sequence[UsageSample], limit_bytes: int, horizon: timedelta
 ) -> bool:
     """Whether a container's memory usage is about to reach its limit.
 
@@ -83,39 +72,33 @@ def is_trending_to_limit(
         limit_bytes: the limit in force, in bytes.
         horizon: the time within which the trend must reach the limit.
     """
-    if len(samples) < MIN_SAMPLES:
+    points = [
+        (sample.measured_at, sample.memory_bytes)
+        for sample in samples
+        if sample.memory_bytes is not None
+    ]
+    if len(points) < MIN_SAMPLES:
         return False
-    latest = samples[-MIN_SAMPLES:]
-    is_critical = all(
-        sample.used_bytes * 100 >= limit_bytes * CRITICAL_PERCENT for sample in latest
-    )
-    if is_critical and latest[-1].used_bytes >= latest[0].used_bytes:
+    latest = [used for _, used in points[-MIN_SAMPLES:]]
+    is_critical = all(used * 100 >= limit_bytes * CRITICAL_PERCENT for used in latest)
+    if is_critical and latest[-1] >= latest[0]:
         return True
-    trend = samples[-TREND_SAMPLES:]
-    newest = trend[-1]
+    trend = points[-TREND_SAMPLES:]
+    newest_at, newest = trend[-1]
     if (
-        newest.used_bytes * 100 < limit_bytes * TREND_PERCENT
-        or newest.measured_at - trend[0].measured_at < MIN_TREND_SPAN
+        newest * 100 < limit_bytes * TREND_PERCENT
+        or newest_at - trend[0][0] < MIN_TREND_SPAN
+        or newest < max(used for _, used in trend)
     ):
         return False
-    if newest.used_bytes < max(sample.used_bytes for sample in trend):
-        return False
     slope = _slope(trend)
-    return slope > 0 and limit_bytes - newest.used_bytes <= slope * Fraction(
-        horizon.total_seconds()
-    )
+    return slope > 0 and limit_bytes - newest <= slope * Fraction(horizon.total_seconds())
 
 
-def _slope(samples: Sequence[MemorySample]) -> Fraction:
+def _slope(trend: Sequence[tuple[datetime, int]]) -> Fraction:
     """The slope of the least-squares line in bytes per second, without rounding errors."""
-    first = samples[0]
-    points = [
-        (
-            Fraction((sample.measured_at - first.measured_at).total_seconds()),
-            sample.used_bytes - first.used_bytes,
-        )
-        for sample in samples
-    ]
+    first_at, first = trend[0]
+    points = [(Fraction((at - first_at).total_seconds()), used - first) for at, used in trend]
     count = len(points)
     time_sum, used_sum = sum(t for t, _ in points), sum(u for _, u in points)
     product_sum, square_sum = sum(t * u for t, u in points), sum(t * t for t, _ in points)
@@ -124,57 +107,55 @@ def _slope(samples: Sequence[MemorySample]) -> Fraction:
     )
 
 
-def find_pods_trending_to_limit(
-    snapshot: AppSnapshot, usage: SamplesByPod, horizon: timedelta
-) -> tuple[PodView, ...]:
-    """Find the pods of the current template whose memory usage is about to reach the limit.
+def find_trending_containers(
+    snapshot: AppSnapshot, usage: SamplesByContainer, horizon: timedelta
+) -> dict[str, tuple[PodView, ...]]:
+    """Find the containers whose memory usage is about to reach the limit, with their pods.
 
-    Pods of earlier templates are about to be deleted, and would not get a higher limit.
+    Only pods of the current template count: those of earlier ones are about to be deleted, and
+    would not get a higher limit.
     """
     current_hash = current_template_hash(snapshot)
-    return tuple(
-        pod
-        for pod in snapshot.pods
-        if is_active(pod)
-        and pod.template_hash == current_hash
-        and (limit := parse_quantity(_memory_limit(pod)))
-        and is_trending_to_limit(usage.get(pod.uid, ()), int(limit), horizon)
-    )
+    pods_by_container: dict[str, list[PodView]] = defaultdict(list)
+    for pod in snapshot.pods:
+        if not is_active(pod) or pod.template_hash != current_hash:
+            continue
+        for container in pod.containers:
+            samples = usage.get(ContainerKey(pod.uid, container.name), ())
+            limit = parse_quantity(_memory_limit(container))
+            if limit and is_trending_to_limit(samples, int(limit), horizon):
+                pods_by_container[container.name].append(pod)
+    return {name: tuple(pods) for name, pods in pods_by_container.items()}
 
 
-def _memory_limit(pod: PodView) -> str:
+def _memory_limit(container: ContainerView) -> str:
     """The limit in force: the one that the kubelet reports as applied, else the spec's."""
-    return pod.applied_memory_limit or pod.memory_limit
+    return container.applied_limits.memory or container.limits.memory
 
 
 def find_memory_warnings(
-    snapshot: AppSnapshot, usage: SamplesByPod, horizon: timedelta
+    snapshot: AppSnapshot, usage: SamplesByContainer, horizon: timedelta
 ) -> tuple[AppDiagnosis, ...]:
-    """Diagnose MemoryClimbing, a warning.
+    """Diagnose MemoryClimbing, a warning, of each container that has it.
 
     Its cause is unknown: the measurements cannot tell a leak from a higher load.
     """
-    pods = find_pods_trending_to_limit(snapshot, usage, horizon)
-    if not pods:
-        return ()
-    symptom = f"its memory usage climbs to the limit of {_memory_limit(pods[0])}"
-    message = messages.summarize_pods([pod.name for pod in pods], symptom)
-    diagnosis_type = DiagnosisType.MEMORY_CLIMBING
-    return (AppDiagnosis(diagnosis_type, Cause.UNKNOWN, Confidence.LOW, pods, message),)
+    return tuple(
+        _memory_warning(container, pods)
+        for container, pods in find_trending_containers(snapshot, usage, horizon).items()
+    )
 
 
-def parse_pod_metrics(raw: Mapping[str, Any]) -> tuple[str, MemorySample] | None:
-    """Read a pod's name and the memory usage of its main container from its PodMetrics.
-
-    Returns None if that container was not measured.
-    """
-    measured_at = parse_time(raw.get("timestamp"))
-    for container in raw.get("containers") or ():
-        used_bytes = parse_quantity(container.get("usage", {}).get("memory"))
-        if (
-            container["name"] == names.CONTAINER_NAME
-            and measured_at is not None
-            and used_bytes is not None
-        ):
-            return raw["metadata"]["name"], MemorySample(measured_at, int(used_bytes))
-    return None
+def _memory_warning(container: str, pods: tuple[PodView, ...]) -> AppDiagnosis:
+    view = pods[0].find_container(container)
+    limit = _memory_limit(view) if view else ""
+    whose = "its" if container == names.CONTAINER_NAME else f"the {container} container's"
+    symptom = f"{whose} memory usage climbs to the limit of {limit}"
+    return AppDiagnosis(
+        DiagnosisType.MEMORY_CLIMBING,
+        Cause.UNKNOWN,
+        Confidence.LOW,
+        pods,
+        messages.summarize_pods([pod.name for pod in pods], symptom),
+        container=container,
+    )

@@ -57,6 +57,7 @@ class DiagnosisType(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     DEPENDENCY_DOWN = "DependencyDown"
+    CPU_THROTTLED = "CPUThrottled"
     READINESS_FLAPPING = "ReadinessFlapping"
     SCALING_LIMITED = "ScalingLimited"
     MEMORY_CLIMBING = "MemoryClimbing"

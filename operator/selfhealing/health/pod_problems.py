@@ -235,7 +235,7 @@ def _termination_problem(
     answer = failing.describe() if failing is not None else ""
     message = _termination_message(termination, cause, is_looping=is_looping)
     if termination.reason == OOM_KILLED:
-        message += _describe_memory_limit(pod, container)
+        message += _describe_memory_limit(container)
     return Fault(
         _problem_reason(termination, is_looping=is_looping),
         f"{message}: {answer}" if answer else message,
@@ -262,9 +262,9 @@ def _is_awaiting_probe(
     return False
 
 
-def _describe_memory_limit(pod: PodView, container: ContainerView) -> str:
+def _describe_memory_limit(container: ContainerView) -> str:
     """Name the limit of the app's container, and the field that sets it."""
-    limit = pod.applied_memory_limit or pod.memory_limit
+    limit = container.applied_limits.memory or container.limits.memory
     if container.name != names.CONTAINER_NAME or not limit:
         return ""
     return f": its limit is {limit} (spec.resources.limits.memory)"

@@ -422,10 +422,13 @@ class Client:
             return False
         return True
 
-    async def resize_pod(self, namespace: str, pod: str, patch: Json) -> Json:
+    async def resize_pod(
+        self, namespace: str, pod: str, patch: Json, *, dry_run: bool = False
+    ) -> Json:
         """Change the resources of a running pod; return the live pod.
 
-        The kubelet applies the change later, and only if the node has room.
+        The kubelet applies the change later, and only if the node has room. A dry run is admitted
+        or refused in the same way, and changes nothing.
         """
         return await self._request_json(
             "patch",
@@ -434,7 +437,10 @@ class Client:
             subresource="resize",
             body=patch,
             content_type=STRATEGIC_MERGE_PATCH,
-            query={"fieldManager": names.FIELD_MANAGER},
+            query={
+                "fieldManager": names.FIELD_MANAGER,
+                **({"dryRun": "All"} if dry_run else {}),
+            },
         )
 
     async def _request_json(

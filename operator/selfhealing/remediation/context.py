@@ -12,21 +12,24 @@ from selfhealing.cache.views import PodView
 from selfhealing.health.app_diagnosis import AppDiagnosis, diagnose_app
 from selfhealing.health.assessment import HealthAssessment
 from selfhealing.health.attribution import Cause, Confidence, Probation
+from selfhealing.health.cpu_throttling import find_cpu_throttling
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.experiments import NO_EXPERIMENTS, Experiments
-from selfhealing.health.memory_trend import SamplesByPod, find_memory_warnings
+from selfhealing.health.memory_trend import find_memory_warnings
 from selfhealing.health.pod_diagnosis import WARNINGS
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import Rollout, current_template_hash
 from selfhealing.health.template_change import TemplateChange, compare_templates
 from selfhealing.health.termination_causes import TerminationCauses
+from selfhealing.health.usage import SamplesByContainer
 from selfhealing.remediation import history
 from selfhealing.remediation.findings import Finding
+from selfhealing.remediation.memory_ceiling import RefusedLimit, explain_obstacles
 from selfhealing.remediation.policy import Policy
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.render.overrides import (
     get_config_hash,
-    get_memory_limit,
+    get_memory_limits,
     without_config_hash,
 )
 
@@ -67,7 +70,8 @@ class ExternalState:
         evidence_keys: the keys of the actions' evidence in the ConfigMap, by the action's id.
         node_conditions: by the names of nodes of ill pods, the types of the nodes' conditions that
             name a problem, neither Ready nor a pressure; without the nodes that have none.
-        memory_usage: the last memory measurements of the pods, by the pod's UID.
+        usage: the last measurements of what the containers use.
+        refused_limits: the memory limits that were refused lately, by container.
         stable_template: the saved pod template of the stable revision, if it is not the desired one
             and can be read.
         experiments: what a dry run and the nodes say of that template and of the desired one.
@@ -90,7 +94,8 @@ class ExternalState:
     isolated_pod_delete_pending: bool = False
     evidence_keys: Mapping[int, str] = field(default_factory=dict)
     node_conditions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    memory_usage: SamplesByPod = field(default_factory=dict)
+    usage: SamplesByContainer = field(default_factory=dict)
+    refused_limits: Mapping[str, RefusedLimit] = field(default_factory=dict)
     stable_template: Mapping[str, Any] | None = None
     experiments: Experiments = NO_EXPERIMENTS
     experiments_done: bool = False
@@ -109,7 +114,7 @@ class RemediationContext:
         desired_revision: the hash of the pod template that the spec asks for, which includes the
             hash of the ConfigMaps and Secrets that the pods read.
         image: the image in the spec.
-        memory_limit: the memory limit in the spec; empty if there is none.
+        memory_limits: the memory limits in the spec, by container.
         diagnoses: the diagnoses of the app, the most severe first.
         diagnosed_since: by type, when the operator first saw the diagnosis.
         generation: the metadata.generation of the app.
@@ -138,7 +143,7 @@ class RemediationContext:
 
     desired_revision: str
     image: str
-    memory_limit: str = ""
+    memory_limits: Mapping[str, str] = field(default_factory=dict)
     diagnoses: tuple[AppDiagnosis, ...] = ()
     diagnosed_since: Mapping[str, datetime] = field(default_factory=dict)
     generation: int = 0
@@ -226,17 +231,25 @@ def build_context(
     )
     is_unaffected = is_unaffected and rollout is not None and wanted > 0
     pods = tuple(pod for pod in snapshot.pods if is_active(pod))
-    # Without spec.healing.memory.max a warning has no remediation.
+    memory_limits = get_memory_limits(inputs.pod_template)
+    diagnoses = explain_obstacles(
+        diagnoses, inputs.record, memory_limits, policy, external.refused_limits
+    )
+    # Where no limit may be raised a warning has no remediation.
     early_warnings = (
-        find_memory_warnings(snapshot, external.memory_usage, policy.memory_horizon)
-        if policy.memory_max
+        find_memory_warnings(snapshot, external.usage, policy.memory_horizon)
+        if policy.raise_memory
         else ()
     )
     return RemediationContext(
         desired_revision=inputs.revision,
         image=spec.image,
-        memory_limit=get_memory_limit(inputs.pod_template),
-        diagnoses=(*diagnoses, *early_warnings),
+        memory_limits=memory_limits,
+        diagnoses=(
+            *diagnoses,
+            *find_cpu_throttling(snapshot.pods, external.usage),
+            *early_warnings,
+        ),
         diagnosed_since=_first_sights(inputs.record),
         generation=snapshot.app.generation,
         watching_since=None

@@ -36,6 +36,7 @@ from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
 from selfhealing.remediation import history, revisions, transitions
 from selfhealing.remediation.context import RemediationContext
+from selfhealing.remediation.memory_raise import find_failure, undo_raise
 from selfhealing.remediation.policy import HealingMode, Policy
 from selfhealing.remediation.strategies import (
     UNLIMITED_REMEDIATIONS,
@@ -158,8 +159,9 @@ def _clear_overrides(record: HealingStatus) -> HealingStatus:
             "failed_revision": None,
             "failed_config": None,
             "retry_at": None,
-            "memory_limit": None,
+            "memory_limits": [],
             "memory_in_template": False,
+            "relaxed_liveness": False,
             "excluded_node": None,
             "fallback_replicas": None,
             "healthy_since": None,
@@ -168,7 +170,7 @@ def _clear_overrides(record: HealingStatus) -> HealingStatus:
 
 
 def _overrides_kept_on_resume(record: HealingStatus) -> dict[str, object]:
-    """The overrides kept on a resume: the memory limit and the excluded node.
+    """The overrides kept on a resume: the memory limits and the excluded node.
 
     After a rollback there are none: they belong to the stable revision, and the resume tries the
     desired revision again.
@@ -176,7 +178,7 @@ def _overrides_kept_on_resume(record: HealingStatus) -> dict[str, object]:
     if record.failed_revision is not None:
         return {}
     return {
-        "memory_limit": record.memory_limit,
+        "memory_limits": record.memory_limits,
         "memory_in_template": record.memory_in_template,
         "excluded_node": record.excluded_node,
     }
@@ -198,6 +200,11 @@ def _judge_running(
     action = history.find_running(record)
     if action is None:
         return record
+    if action.remediation is Remediation.RAISE_MEMORY:
+        is_timed_out = deadlines.reached(action.at + policy.verification_timeout)
+        if why := find_failure(record, action, context, is_timed_out=is_timed_out):
+            record, action = undo_raise(record, action, why)
+            return _finish_action(record, action, ActionOutcome.FAILED, policy, deadlines.now)
     outcome = judge_action(record, action, context, policy, deadlines)
     if outcome is None:
         return record

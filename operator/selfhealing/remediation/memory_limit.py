@@ -1,4 +1,4 @@
-"""Computes the next memory limit of an app whose containers run out of memory."""
+"""Computes with memory limits: the next one of a container that runs out of memory, and bounds."""
 
 from decimal import Decimal
 from typing import Final
@@ -35,3 +35,17 @@ def exceeds(value: str, limit: str) -> bool:
     """Whether the quantity ``value`` is more than ``limit``; False if one of them is empty."""
     a, b = parse_quantity(value), parse_quantity(limit)
     return a is not None and b is not None and a > b
+
+
+def double(limit: str) -> str:
+    """Twice a memory limit, as a quantity; empty if there is none."""
+    current_bytes = parse_quantity(limit)
+    if current_bytes is None or current_bytes <= 0:
+        return ""
+    doubled = int(2 * current_bytes)
+    return str(doubled) if doubled % MIB else f"{doubled // MIB}Mi"
+
+
+def lower_of(limit: str, maximum: str) -> str:
+    """The quantity ``limit``, or ``maximum`` if that is less."""
+    return maximum if exceeds(limit, maximum) else limit

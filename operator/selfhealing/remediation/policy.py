@@ -6,10 +6,11 @@ from enum import StrEnum
 from typing import Final
 
 from selfhealing.api.duration import parse_duration
-from selfhealing.api.healing_spec import HealingSpec
+from selfhealing.api.healing_spec import HealingSpec, MemorySpec
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.cache.child_views import DEFAULT_PROGRESS_DEADLINE_SECONDS
 from selfhealing.health.pod_diagnosis import Thresholds
+from selfhealing.render.vpa import controlled_resources
 
 
 class HealingMode(StrEnum):
@@ -61,7 +62,13 @@ APPROVAL_TTL: Final = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which actions may start, and when: the values of spec.healing, and the constants above."""
+    """Which actions may start, and when: the values of spec.healing, and the constants above.
+
+    Attributes:
+        memory_max: the highest memory limit of the app's container; empty for twice the spec's.
+        raise_memory: memory limits may be raised.
+        vpa_controls_memory: a VerticalPodAutoscaler sets the memory of the app's container.
+    """
 
     mode: HealingMode
     budget: int
@@ -88,6 +95,8 @@ class Policy:
     max_retry_after: timedelta = MAX_RETRY_AFTER
     predecessor_ttl: timedelta = PREDECESSOR_TTL
     progress_deadline: timedelta = timedelta(seconds=DEFAULT_PROGRESS_DEADLINE_SECONDS)
+    raise_memory: bool = True
+    vpa_controls_memory: bool = False
 
     @property
     def thresholds(self) -> Thresholds:
@@ -103,7 +112,8 @@ def scale_memory_horizon(scale: float) -> timedelta:
 def build_policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
     """Build the policy of a spec; every duration is multiplied by ``scale``."""
     healing = spec.healing or HealingSpec()
-    fallback = healing.scaling_fallback
+    fallback, memory = healing.scaling_fallback, healing.memory or MemorySpec()
+    vertical = spec.vertical_scaling
     progress_deadline = (
         spec.rollout.progress_deadline_seconds if spec.rollout else None
     ) or DEFAULT_PROGRESS_DEADLINE_SECONDS
@@ -118,7 +128,7 @@ def build_policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
         cooldown=parse_scaled(healing.cooldown),
         rollback=healing.rollback.enabled,
         probation=parse_scaled(healing.rollback.probation),
-        memory_max=str(healing.memory.max) if healing.memory else "",
+        memory_max=str(memory.max) if memory.max is not None else "",
         replace_pod=healing.replace_pod.enabled,
         unready_timeout=parse_scaled(healing.replace_pod.after),
         failover=healing.failover.enabled,
@@ -137,4 +147,8 @@ def build_policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
         max_retry_after=MAX_RETRY_AFTER * scale,
         predecessor_ttl=PREDECESSOR_TTL * scale,
         progress_deadline=timedelta(seconds=progress_deadline) * scale,
+        raise_memory=memory.enabled,
+        vpa_controls_memory=vertical is not None
+        and vertical.mode != "Off"
+        and "memory" in controlled_resources(spec),
     )

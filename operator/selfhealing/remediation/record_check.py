@@ -12,10 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remediation
+from selfhealing.api.healing_status import (
+    ActionOutcome,
+    HealingAction,
+    HealingStatus,
+    MemoryLimitStatus,
+    Remediation,
+)
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health.pod_problems import is_node_lost
 from selfhealing.remediation import history
+from selfhealing.remediation.memory_ceiling import clamp_limits
 from selfhealing.remediation.memory_limit import exceeds
 from selfhealing.remediation.policy import HealingMode, Policy
 
@@ -33,7 +40,7 @@ _OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 _ALLOWED: Final[Mapping[Remediation, Callable[[Policy], bool]]] = {
     Remediation.ROLLBACK: lambda policy: policy.rollback,
-    Remediation.RAISE_MEMORY: lambda policy: bool(policy.memory_max),
+    Remediation.RAISE_MEMORY: lambda policy: policy.raise_memory,
     Remediation.REPLACE_POD: lambda policy: policy.replace_pod,
     Remediation.AVOID_NODE: lambda policy: policy.replace_pod,
     Remediation.FAILOVER: lambda policy: policy.failover,
@@ -64,7 +71,7 @@ def check_record(  # noqa: PLR0913 - what a record is checked by
     now: datetime,
     *,
     revision: str,
-    memory_limit: str,
+    memory_limits: Mapping[str, str],
 ) -> CheckedRecord:
     """Return the part of a stored record that the spec allows.
 
@@ -74,14 +81,14 @@ def check_record(  # noqa: PLR0913 - what a record is checked by
         policy: the limits of spec.healing.
         now: the time.
         revision: the revision that the spec asks for.
-        memory_limit: the memory limit in the spec; empty without one.
+        memory_limits: the memory limits in the spec, by container.
     """
     check = _RecordCheck(stored, snapshot, policy, now)
     check.drop_future_times()
     check.clean_history()
     check.limit_quarantine()
     check.limit_rollback()
-    check.limit_memory(revision, memory_limit)
+    check.limit_memory(revision, memory_limits)
     check.limit_other_overrides()
     check.stop_running_action()
     return CheckedRecord(check.record, tuple(dict.fromkeys(check.rejected)))
@@ -179,21 +186,40 @@ class _RecordCheck:
         elif self.record.stable_revision is None:
             self._reject("failedRevision (without a stable revision)", failed_revision=None)
 
-    def limit_memory(self, revision: str, spec_limit: str) -> None:
-        """Reduce the memory limit to ``memory.max``; drop one that is not above the spec's."""
-        limit, maximum = self.record.memory_limit, self._policy.memory_max
-        if limit is None:
+    def limit_memory(self, revision: str, spec_limits: Mapping[str, str]) -> None:
+        """Reduce the memory limits to their ceilings; drop those that are not above the spec's.
+
+        Those of another revision, which the next decision clears, are only kept within bounds.
+        """
+        record = self.record
+        if not record.memory_limits:
             return
-        none = {"memory_limit": None, "memory_in_template": False}
-        is_current = self.record.desired_revision == revision
-        if not maximum:
-            self._reject("memoryLimit (memory.max is not set)", **none)
-        elif not exceeds(limit, "0") or (
-            is_current and spec_limit and not exceeds(limit, spec_limit)
-        ):
-            self._reject("memoryLimit (not above the limit in the spec)", **none)
-        elif exceeds(limit, maximum):
-            self._reject("memoryLimit (above memory.max)", memory_limit=maximum)
+        stored = {entry.container: entry for entry in record.memory_limits}
+        allowed = clamp_limits(
+            self._policy, spec_limits, {name: entry.limit for name, entry in stored.items()}
+        )
+        if record.failed_revision is None and record.desired_revision == revision:
+            allowed = {
+                name: limit
+                for name, limit in allowed.items()
+                if name not in spec_limits or exceeds(limit, spec_limits[name])
+            }
+        kept = [
+            _limit_entry(stored[name], limit, spec_limits.get(name, "0"))
+            for name, limit in allowed.items()
+        ]
+        fields = {
+            "memory_limits": kept,
+            "memory_in_template": record.memory_in_template and bool(kept),
+        }
+        if record.desired_revision not in {None, revision}:
+            self.record = record.model_copy(update=fields)
+        elif not self._policy.raise_memory:
+            self._reject("memoryLimits (memory.enabled is false)", **fields)
+        elif len(kept) < len(record.memory_limits):
+            self._reject("memoryLimits (not above the limits in the spec)", **fields)
+        elif kept != record.memory_limits:
+            self._reject("memoryLimits (above the ceiling)", **fields)
 
     def limit_other_overrides(self) -> None:
         """Drop an excluded node or a fallback that the spec does not allow."""
@@ -243,3 +269,11 @@ class _RecordCheck:
 
 def _is_small_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and int(text) <= MAX_ID
+
+
+def _limit_entry(entry: MemoryLimitStatus, limit: str, spec_limit: str) -> MemoryLimitStatus:
+    """The entry with a limit; with the previous one, if that lies between the spec's and it."""
+    previous = entry.previous
+    if previous is not None and not (exceeds(previous, spec_limit) and exceeds(limit, previous)):
+        previous = None
+    return entry.model_copy(update={"limit": limit, "previous": previous})

@@ -16,6 +16,7 @@ from selfhealing.cache.views import PodView
 from selfhealing.health.pod_problems import is_active, is_node_lost
 from selfhealing.health.rollout import current_template_hash
 from selfhealing.remediation import history
+from selfhealing.remediation.memory_ceiling import RefusedLimit
 from selfhealing.remediation.memory_limit import exceeds
 from selfhealing.remediation.policy import HealingMode, Policy
 from selfhealing.render.overrides import Overrides
@@ -49,10 +50,10 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """Change the memory limit of a running pod."""
+    """Raise the memory limits of some containers of a running pod; ``limits`` are by name."""
 
     pod: PodView
-    limit: str
+    limits: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,12 @@ class StepResults:
         pending_uids: the UIDs of the pods for which a step is still to be done.
         foreign_pods: by UID the names of the pods that turned out not to be the app's, to which
             nothing was done.
+        refused_limits: the memory limits that the API server has refused, by container.
     """
 
     pending_uids: frozenset[str] = frozenset()
     foreign_pods: Mapping[str, str] = field(default_factory=dict)
+    refused_limits: Mapping[str, RefusedLimit] = field(default_factory=dict)
 
 
 def discard_stale_action(
@@ -118,7 +121,7 @@ def plan_steps(record: HealingStatus, snapshot: AppSnapshot, now: datetime) -> t
         return tuple(_plan_isolated_pod(record, snapshot, now))
     steps = [
         *_plan_running_action(record, snapshot),
-        *_plan_resizes(record, snapshot),
+        *(plan_resizes(record, snapshot) if not record.memory_in_template else ()),
         *_plan_isolated_pod(record, snapshot, now),
     ]
     return (
@@ -135,10 +138,15 @@ def build_overrides(
     return Overrides(
         pod_template=stable_template if record.failed_revision else None,
         failed_revision=(record.failed_revision or "") if stable_template else "",
-        memory_limit=(record.memory_limit or "") if record.memory_in_template else "",
+        memory_limits=_limits_by_container(record) if record.memory_in_template else {},
         excluded_node=record.excluded_node or "",
         min_replicas=record.fallback_replicas,
+        relaxed_liveness=record.relaxed_liveness,
     )
+
+
+def _limits_by_container(record: HealingStatus) -> dict[str, str]:
+    return {entry.container: entry.limit for entry in record.memory_limits}
 
 
 def find_action_without_evidence(
@@ -193,15 +201,23 @@ def is_evictable(pod: PodView) -> bool:
     return not pod.ready
 
 
-def _plan_resizes(record: HealingStatus, snapshot: AppSnapshot) -> Iterator[Step]:
-    limit = record.memory_limit
-    if not limit or record.memory_in_template:
-        return
+def plan_resizes(record: HealingStatus, snapshot: AppSnapshot) -> Iterator[Resize]:
+    """Plan the resizes of the pods of the current template that have less than the record's limits.
+
+    No limit is lowered, and none is added: that would be a limit of another pod's template.
+    """
     current_hash = current_template_hash(snapshot)
     for pod in snapshot.pods:
-        is_current = is_active(pod) and pod.node and pod.template_hash == current_hash
-        if is_current and exceeds(limit, pod.memory_limit):
-            yield Resize(pod, limit)
+        if not is_active(pod) or not pod.node or pod.template_hash != current_hash:
+            continue
+        limits = {
+            name: limit
+            for name, limit in _limits_by_container(record).items()
+            if (container := pod.find_container(name)) is not None
+            and exceeds(limit, container.limits.memory)
+        }
+        if limits:
+            yield Resize(pod, limits)
 
 
 def _plan_isolated_pod(

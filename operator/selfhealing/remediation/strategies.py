@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from selfhealing.api import names
 from selfhealing.api.healing_status import (
     ActionOutcome,
     BlockedReason,
@@ -22,7 +23,15 @@ from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, WARNINGS, DiagnosisType
 from selfhealing.remediation import history
 from selfhealing.remediation.context import RemediationContext
+from selfhealing.remediation.memory_ceiling import (
+    find_ceiling,
+    find_limit_in_force,
+    find_obstacle,
+    find_override,
+    select_container,
+)
 from selfhealing.remediation.memory_limit import exceeds, next_limit
+from selfhealing.remediation.memory_raise import MAX_ATTEMPTS, container_of, count_failures
 from selfhealing.remediation.patience import compute_due_time
 from selfhealing.remediation.policy import Policy
 from selfhealing.remediation.revisions import find_rollback_target, is_young
@@ -85,6 +94,7 @@ class ProposedAction:
         target: a revision, limit, pod, node or number of pods.
         message: what is done, and why.
         uid: the UID of the target, if it is a pod.
+        container: the container that gets the limit.
         not_before: when it starts at the earliest; None for now.
         blocked_reason: why it may not start although it fits.
     """
@@ -94,6 +104,7 @@ class ProposedAction:
     target: str
     message: str
     uid: str = ""
+    container: str = ""
     not_before: datetime | None = None
     blocked_reason: BlockedReason | None = None
 
@@ -215,31 +226,41 @@ def _was_rollback_in_vain(inputs: DecisionInput) -> bool:
 
 
 def _propose_raise_memory(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
-    record = inputs.record
-    current = _find_exceeded_limit(inputs, diagnosis)
-    limit = next_limit(current, inputs.policy.memory_max)
+    record, context, policy = inputs.record, inputs.context, inputs.policy
+    spec_limits, refused_limits = context.memory_limits, context.external.refused_limits
+    if find_obstacle(diagnosis, spec_limits, policy, refused_limits):
+        return None
+    container = select_container(diagnosis)
+    current = _find_exceeded_limit(inputs, diagnosis, container)
+    limit = next_limit(current, find_ceiling(policy, container, spec_limits[container]))
     in_new_pods = needs_new_pods(inputs, diagnosis)
     if in_new_pods and diagnosis.type in WARNINGS:
         return None  # a warning does not justify a restart of healthy pods
-    if record.memory_limit and not record.memory_in_template and in_new_pods:
-        limit = current  # the resize may not have reached the pods: new pods get the same limit
-    if limit is None:
+    override = find_override(record, container)
+    if override is not None and not record.memory_in_template and in_new_pods:
+        # The resize may not have reached the pods: new pods get the same limit.
+        limit = current = override.limit
+    attempts = history.find_attempts(record, policy, inputs.now)
+    if limit is None or count_failures(attempts, container, limit) >= MAX_ATTEMPTS:
         return None
     how = "in new pods" if in_new_pods else "in running pods"
     change = f"from {current} to {limit}" if limit != current else f"{current} again"
-    message = f"memory limit {change}, {how}: {diagnosis.message}"
-    return ProposedAction(Remediation.RAISE_MEMORY, diagnosis, limit, message)
+    whose = "" if container == names.CONTAINER_NAME else f" of {container}"
+    message = f"memory limit{whose} {change}, {how}: {diagnosis.message}"
+    return ProposedAction(Remediation.RAISE_MEMORY, diagnosis, limit, message, container=container)
 
 
-def _find_exceeded_limit(inputs: DecisionInput, diagnosis: AppDiagnosis) -> str:
+def _find_exceeded_limit(inputs: DecisionInput, diagnosis: AppDiagnosis, container: str) -> str:
     """The limit that was exceeded: the highest of the override, the spec and the affected pods.
 
     After a rollback only the pods have the limit of the stable revision.
     """
-    highest = inputs.record.memory_limit or inputs.context.memory_limit
+    override = find_override(inputs.record, container)
+    highest = override.limit if override else inputs.context.memory_limits[container]
     for pod in diagnosis.pods:
-        if exceeds(pod.memory_limit, highest):
-            highest = pod.memory_limit
+        limit = find_limit_in_force(pod, container)
+        if exceeds(limit, highest):
+            highest = limit
     return highest
 
 
@@ -248,8 +269,10 @@ def needs_new_pods(inputs: DecisionInput, diagnosis: AppDiagnosis) -> bool:
 
     A container in a crash loop may never get its new limit (Kubernetes issue 138760).
     """
-    return inputs.record.memory_in_template or _has_failed_before(
-        inputs, Remediation.RAISE_MEMORY, diagnosis
+    container = select_container(diagnosis)
+    return inputs.record.memory_in_template or any(
+        action.outcome is ActionOutcome.FAILED and container_of(action) == container
+        for action in _find_attempts(inputs, Remediation.RAISE_MEMORY, diagnosis)
     )
 
 

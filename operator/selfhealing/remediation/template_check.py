@@ -7,13 +7,13 @@ gives its pods no privilege that the pods of the present spec do not have
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
 
 from selfhealing.api import names
-from selfhealing.render.overrides import template_revision
+from selfhealing.render.overrides import get_memory_limits, template_revision
 
 Json = Mapping[str, Any]
 
@@ -50,11 +50,12 @@ class SavedRevision:
 
     Attributes:
         template: the pod template of the spec, without overrides: its hash is the revision.
-        memory_limit: the memory limit that it was found to need; empty for that of the template.
+        memory_limits: the memory limits that it was found to need, by container; those of the
+            template for the others.
     """
 
     template: Mapping[str, Any]
-    memory_limit: str = ""
+    memory_limits: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_template_fault(saved: Json, revision: str, present: Json) -> str:
@@ -69,6 +70,7 @@ def find_template_fault(saved: Json, revision: str, present: Json) -> str:
         if template_revision(saved) != revision:
             return "its content is not the one that was saved"
         unknown = _find_unknown_field(saved, present)
+        get_memory_limits(saved)  # raises what a template never has
         added = sorted(set(_privileges(saved)) - set(_privileges(present)))
     except (AttributeError, KeyError, TypeError, ValueError):
         return "it is not a pod template"
@@ -139,10 +141,10 @@ def _context_privileges(context: Json) -> Iterator[str]:
         yield "the user root"
     if context.get("runAsGroup") == 0:
         yield "the group root"
-    for field in ("seccompProfile", "appArmorProfile"):
-        profile: Json = context.get(field) or {}
+    for name in ("seccompProfile", "appArmorProfile"):
+        profile: Json = context.get(name) or {}
         if profile.get("type") not in {None, "RuntimeDefault"}:
-            yield f"the {field} {_shorten(profile)}"
+            yield f"the {name} {_shorten(profile)}"
     if options := context.get("seLinuxOptions"):
         yield f"the SELinux options {_shorten(options)}"
     if options := context.get("windowsOptions"):

@@ -15,6 +15,7 @@ from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.cache.views import PodView
 from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.remediation import history
+from selfhealing.remediation.memory_raise import set_limit
 from selfhealing.remediation.policy import HealingMode
 from selfhealing.remediation.revisions import roll_back
 from selfhealing.remediation.strategies import DecisionInput, ProposedAction, needs_new_pods
@@ -49,10 +50,10 @@ def _apply_override(
     if proposal.remediation is Remediation.ROLLBACK:
         record = roll_back(record, inputs.context, inputs.policy, inputs.now, proposal.target)
         # The raised limit was for the revision that is replaced.
-        fields |= {"memory_limit": None, "memory_in_template": False}
+        fields |= {"memory_limits": [], "memory_in_template": False}
     elif proposal.remediation is Remediation.RAISE_MEMORY:
-        fields["memory_limit"] = proposal.target
-        fields["memory_in_template"] = needs_new_pods(inputs, proposal.diagnosis)
+        in_template = needs_new_pods(inputs, proposal.diagnosis)
+        record = set_limit(record, proposal.container, proposal.target, in_template=in_template)
     elif proposal.remediation is Remediation.AVOID_NODE:
         fields["excluded_node"] = proposal.target
     elif proposal.remediation is Remediation.SCALING_FALLBACK:
@@ -69,6 +70,7 @@ def _build_action(
         diagnosis=proposal.diagnosis.type,
         target=proposal.target,
         uid=proposal.uid,
+        container=proposal.container,
         outcome=outcome,
         at=inputs.now,
         message=proposal.message[:TEXT_LIMIT],
@@ -111,12 +113,19 @@ def propose_or_start(
         return _propose(inputs, proposal), BlockedReason.AWAITING_APPROVAL
     is_approved = context.approve == str(waiting.id)
     is_moot = bool(waiting.uid) and waiting.uid not in context.pod_uids
-    waiting_key = (waiting.remediation, waiting.diagnosis, waiting.target, waiting.uid)
+    waiting_key = (
+        waiting.remediation,
+        waiting.diagnosis,
+        waiting.target,
+        waiting.uid,
+        waiting.container,
+    )
     is_different = waiting_key != (
         proposal.remediation,
         proposal.diagnosis.type,
         proposal.target,
         proposal.uid,
+        proposal.container,
     )
     if is_moot or (is_approved and is_different):
         # The approval is for an action that is not the one that would start now.

@@ -1,12 +1,12 @@
-"""The overrides of remediations: an earlier pod template, a higher memory limit, more pods.
+"""The overrides of remediations: an earlier pod template, higher memory limits, more pods.
 
 A remediation never edits the spec. Its overrides are applied to the rendered manifests for as long
 as they are in the status.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -24,32 +24,37 @@ class Overrides:
 
     Attributes:
         pod_template: a whole pod template.
-        memory_limit: a memory limit of the app's container, as a Kubernetes quantity.
+        memory_limits: memory limits by container, as Kubernetes quantities.
         min_replicas: a lower bound of the autoscaler's ``minReplicas``.
         excluded_node: a node on which no new pod is scheduled.
         failed_revision: the revision that ``pod_template`` replaces.
+        relaxed_liveness: the liveness probes wait longer, and fail later.
     """
 
     pod_template: Mapping[str, Any] | None = None
-    memory_limit: str = ""
+    memory_limits: Mapping[str, str] = field(default_factory=dict)
     min_replicas: int | None = None
     excluded_node: str = ""
     failed_revision: str = ""
+    relaxed_liveness: bool = False
 
     def apply_to(self, template: Json) -> Json:
         """Return the pod template to run instead of ``template``."""
         result = template if self.pod_template is None else dict(self.pod_template)
-        if self._raises(get_memory_limit(result)):
-            result = template_with_memory_limit(result, self.memory_limit)
+        if self.memory_limits:
+            result = template_with_memory_limits(result, self.memory_limits)
+        if self.relaxed_liveness:
+            result = template_with_relaxed_liveness(result)
         return exclude_node(result, self.excluded_node) if self.excluded_node else result
-
-    def _raises(self, limit: str) -> bool:
-        """Whether the override is above ``limit``: it neither lowers a limit nor adds one."""
-        override, current = parse_quantity(self.memory_limit), parse_quantity(limit)
-        return override is not None and current is not None and override > current
 
 
 NO_OVERRIDES: Final = Overrides()
+
+RELAXATION_FACTOR: Final = 3
+"""What the time-out and the failure threshold of a relaxed liveness probe are multiplied by."""
+
+_LIVENESS_DEFAULTS: Final[Mapping[str, int]] = {"timeoutSeconds": 1, "failureThreshold": 3}
+"""Kubernetes' defaults of the fields of a probe that are relaxed (core/v1 Probe)."""
 
 REQUIRED_NODE_AFFINITY: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -77,28 +82,58 @@ def without_config_hash(template: Mapping[str, Any]) -> Json:
     return {**template, "metadata": {**metadata, "annotations": annotations}}
 
 
-def get_memory_limit(template: Mapping[str, Any]) -> str:
-    """Return the memory limit of the app's container as it is written; empty without one."""
-    limits = (_app_container(template).get("resources") or {}).get("limits") or {}
-    return str(limits.get("memory", ""))
+def get_memory_limits(template: Mapping[str, Any]) -> dict[str, str]:
+    """Return the memory limits of the containers that have one, as they are written, by name.
 
-
-def template_with_memory_limit(template: Json, limit: str) -> Json:
-    """Return a pod template with another memory limit of the app's container.
-
-    A memory request that equals the limit is changed with it, to keep the pod's QoS class, which
-    cannot change in a running pod.
+    Init containers that end before the app starts are left out: they cannot be resized.
     """
-    app_container = _app_container(template)
-    spec = template["spec"]
-    changed = {
-        **app_container,
-        "resources": resources_with_memory_limit(app_container.get("resources") or {}, limit),
+    return {
+        str(container["name"]): str(limits["memory"])
+        for container in _long_running_containers(template)
+        if "memory" in (limits := (container.get("resources") or {}).get("limits") or {})
     }
-    containers = [
-        changed if container is app_container else container for container in spec["containers"]
-    ]
-    return {**template, "spec": {**spec, "containers": containers}}
+
+
+def template_with_memory_limits(template: Json, limits: Mapping[str, str]) -> Json:
+    """Return a pod template with higher memory limits of some containers.
+
+    A limit is neither lowered nor added. A memory request that equals the limit is changed with it,
+    to keep the pod's QoS class, which cannot change in a running pod.
+    """
+
+    def raise_limit(container: Json) -> Json:
+        resources = container.get("resources") or {}
+        limit = limits.get(container["name"], "")
+        if not _is_raised((resources.get("limits") or {}).get("memory"), limit):
+            return container
+        return {**container, "resources": resources_with_memory_limit(resources, limit)}
+
+    return _map_long_running_containers(template, raise_limit)
+
+
+def _is_raised(current: object, limit: str) -> bool:
+    before, after = parse_quantity(current), parse_quantity(limit)
+    return before is not None and after is not None and after > before
+
+
+def template_with_relaxed_liveness(template: Json) -> Json:
+    """Return a pod template whose liveness probes give a slow app more time.
+
+    The time-out and the failure threshold are multiplied by RELAXATION_FACTOR. So a container that
+    hangs is restarted later, and still is.
+    """
+
+    def relax(container: Json) -> Json:
+        probe = container.get("livenessProbe")
+        if not probe:
+            return container
+        relaxed = {
+            name: (probe.get(name) or default) * RELAXATION_FACTOR
+            for name, default in _LIVENESS_DEFAULTS.items()
+        }
+        return {**container, "livenessProbe": {**probe, **relaxed}}
+
+    return _map_long_running_containers(template, relax)
 
 
 def exclude_node(template: Json, node: str) -> Json:
@@ -130,15 +165,37 @@ def resources_with_memory_limit(resources: Mapping[str, Any], limit: str) -> Jso
     return result
 
 
+def _is_long_running(field: str, container: Mapping[str, Any]) -> bool:
+    """Whether a container of this field of the pod runs beside the app."""
+    return field == "containers" or container.get("restartPolicy") == "Always"
+
+
+def _long_running_containers(template: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for field_name in ("containers", "initContainers"):
+        for container in template["spec"].get(field_name) or ():
+            if _is_long_running(field_name, container):
+                yield container
+
+
+def _map_long_running_containers(template: Json, change: Callable[[Json], Json]) -> Json:
+    """Return a pod template in which ``change`` was applied to each long-running container."""
+    spec = template["spec"]
+    changed = {
+        field_name: [
+            change(container) if _is_long_running(field_name, container) else container
+            for container in spec[field_name]
+        ]
+        for field_name in ("containers", "initContainers")
+        if spec.get(field_name)
+    }
+    return {**template, "spec": {**spec, **changed}}
+
+
 def get_image(template: Mapping[str, Any]) -> str:
     """Return the image of the app's container."""
-    return str(_app_container(template).get("image", ""))
-
-
-def _app_container(template: Mapping[str, Any]) -> Mapping[str, Any]:
     containers = template["spec"]["containers"]
-    container: Mapping[str, Any] = next(c for c in containers if c["name"] == names.CONTAINER_NAME)
-    return container
+    container = next(c for c in containers if c["name"] == names.CONTAINER_NAME)
+    return str(container.get("image", ""))
 
 
 def revision_name(app: str, revision: str) -> str:
@@ -150,7 +207,7 @@ def build_revision(
     owner: Owner,
     revision: str,
     pod_template: Mapping[str, Any],
-    memory_limit: str = "",
+    memory_limits: Mapping[str, str] | None = None,
     number: int = 1,
 ) -> Json:
     """Return the apps/v1 ControllerRevision that stores the pod template of a revision.
@@ -161,7 +218,7 @@ def build_revision(
         owner: the app.
         revision: the hash of the template.
         pod_template: the template of the spec, without overrides.
-        memory_limit: the memory limit that the revision was found to need; empty without one.
+        memory_limits: the memory limits that the revision was found to need, by container.
         number: orders the revisions of an app, the latest has the highest.
     """
     meta = build_metadata(owner)
@@ -172,6 +229,6 @@ def build_revision(
         "revision": number,
         "data": {
             "template": dict(pod_template),
-            **({"memoryLimit": memory_limit} if memory_limit else {}),
+            **({"memoryLimits": dict(memory_limits)} if memory_limits else {}),
         },
     }

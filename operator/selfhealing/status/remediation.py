@@ -61,7 +61,7 @@ _EventType = Literal["Normal", "Warning"]
 
 _OUTCOME_EVENTS: Final[dict[ActionOutcome, tuple[_EventType, str]]] = {
     ActionOutcome.SUCCEEDED: ("Normal", "succeeded"),
-    ActionOutcome.FAILED: ("Warning", "did not succeed in time"),
+    ActionOutcome.FAILED: ("Warning", "did not succeed"),
     ActionOutcome.REFUSED: ("Warning", "could not be carried out"),
     ActionOutcome.SUPERSEDED: ("Normal", "was superseded by a change of the app"),
     ActionOutcome.EXPIRED: ("Normal", "expired"),

@@ -14,6 +14,7 @@ from selfhealing.api.healing_status import (
     DiagnosisStatus,
     HealingAction,
     HealingStatus,
+    MemoryLimitStatus,
     QuarantineStatus,
     Remediation,
 )
@@ -48,7 +49,7 @@ EXPECTED = HealingStatus(
     stable_revision="1aabd41fea",
     stable_image="web:v0",
     failed_revision="59daf91450",
-    memory_limit="192Mi",
+    memory_limits=[MemoryLimitStatus(container="app", limit="192Mi")],
     memory_in_template=True,
     excluded_node="node-2",
     fallback_replicas=4,
@@ -198,6 +199,26 @@ class TestStatus:
         stored = EXPECTED.model_dump(mode="json", by_alias=True, exclude_none=True)
 
         assert stored == migrate_healing_status(stored)
+
+    @pytest.mark.parametrize(
+        ("stored", "expected"),
+        [
+            ({"memoryLimit": "1Gi"}, [("app", "1Gi")]),
+            ({"memoryLimit": 7}, []),
+            ({"memoryLimit": None}, []),
+            (
+                {"memoryLimit": "1Gi", "memoryLimits": [{"container": "proxy", "limit": "2Gi"}]},
+                [("proxy", "2Gi")],
+            ),
+        ],
+        ids=["of the app's container", "no text", "none", "both"],
+    )
+    def test_the_one_memory_limit(self, stored: Json, expected: list[tuple[str, str]]) -> None:
+        """It was that of the app's container."""
+        found = read_status({"healing": {"mode": "Auto", "budgetLeft": 3, **stored}}).healing
+
+        assert found is not None
+        assert expected == [(entry.container, entry.limit) for entry in found.memory_limits]
 
     @pytest.mark.parametrize("old_name_first", [True, False])
     def test_the_new_name_wins(self, *, old_name_first: bool) -> None:

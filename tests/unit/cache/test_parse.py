@@ -21,6 +21,7 @@ from selfhealing.cache.views import (
     ContainerKillEvent,
     ContainerView,
     PodView,
+    ResourceQuantities,
     Termination,
 )
 from tests.unit import builders
@@ -40,6 +41,11 @@ from tests.unit.builders import (
 from tests.unit.snapshots import Json
 
 BARE = {"namespace": "shop", "name": "web", "uid": "u"}
+
+
+def resize_condition(kind: str, reason: str, message: str, *, status: str = "True") -> Json:
+    """Return a condition of a pod that is resized."""
+    return {"type": kind, "status": status, "reason": reason, "message": message}
 
 
 class TestKeys:
@@ -134,8 +140,6 @@ class TestPods:
             restart_policy="Always",
             unschedulable="",
             unreachable_toleration_seconds=0,
-            memory_limit="",
-            applied_memory_limit="",
             has_persistent_volumes=False,
             disruption="",
             containers=(),
@@ -204,8 +208,6 @@ class TestPods:
             restart_policy="Always",
             unschedulable="",
             unreachable_toleration_seconds=0,
-            memory_limit="64Mi",
-            applied_memory_limit="32Mi",
             has_persistent_volumes=True,
             disruption="",
             containers=(
@@ -236,6 +238,8 @@ class TestPods:
                     starting=False,
                     terminated=None,
                     last_termination=Termination("OOMKilled", 137, at(0), at(10)),
+                    limits=ResourceQuantities("1", "64Mi"),
+                    applied_limits=ResourceQuantities("1", "32Mi"),
                 ),
                 ContainerView(
                     name="proxy",
@@ -250,6 +254,8 @@ class TestPods:
                     starting=False,
                     terminated=None,
                     last_termination=None,
+                    limits=ResourceQuantities("1", "64Mi"),
+                    applied_limits=ResourceQuantities("1", "32Mi"),
                 ),
             ),
         ) == pod_view(thing)  # fmt: skip
@@ -281,17 +287,46 @@ class TestPods:
         thing["spec"]["containers"][0]["resources"] = resources
         view = pod_view(thing)
 
-        assert ("", "") == (view.memory_limit, view.applied_memory_limit)
+        container = view.find_container("app")
+        assert container is not None
+        assert ("", "") == (container.limits.memory, container.applied_limits.memory)
 
-    def test_memory_limits_of_other_containers(self) -> None:
-        """Only the app's container counts."""
+    def test_limits_of_a_sidecar(self) -> None:
+        """An init container that keeps running has limits of its own."""
+        resources = {"limits": {"memory": "64Mi", "cpu": 1}}
         view = pod_view(
             pod(
-                "web-abc-1", running(name="proxy"), memory_limit="64Mi", applied_memory_limit="32Mi"
+                "web-abc-1",
+                running(),
+                init=[running(name="proxy") | {"resources": {"limits": {"memory": "32Mi"}}}],
+                init_spec=[{"name": "proxy", "restartPolicy": "Always", "resources": resources}],
             )
         )
+        sidecar = view.find_container("proxy")
 
-        assert ("", "") == (view.memory_limit, view.applied_memory_limit)
+        assert sidecar is not None
+        assert (("1", "64Mi"), ("", "32Mi")) == (sidecar.limits, sidecar.applied_limits)
+        assert view.find_container("other") is None
+
+    @pytest.mark.parametrize(
+        ("conditions", "expected"),
+        [
+            ([resize_condition("PodResizePending", "Infeasible", "too much")], "Infeasible"),
+            ([resize_condition("PodResizePending", "Deferred", "too much")], "Deferred"),
+            ([resize_condition("PodResizeInProgress", "Error", "too much")], "Error"),
+            ([resize_condition("PodResizeInProgress", "", "")], ""),
+            ([resize_condition("PodResizePending", "Deferred", "", status="False")], ""),
+            ([], ""),
+        ],
+    )
+    def test_pending_resize(self, conditions: list[Json], expected: str) -> None:
+        """Only what keeps a resize from being carried out has a reason."""
+        view = pod_view(pod("web-abc-1", running(), conditions=conditions))
+
+        assert (expected, "too much" if expected else "") == (
+            view.resize_reason,
+            view.resize_message,
+        )
 
     @pytest.mark.parametrize(
         ("volume", "expected"),

@@ -28,7 +28,7 @@ from tests.unit import builders
 
 Json = dict[str, Any]
 
-READS = {"get", "list", "log", "dry-run"}
+READS = {"get", "list", "log", "dry-run", "try-resize"}
 """The verbs of requests that change nothing."""
 
 APP_SPEC: Json = {"image": builders.IMAGE, "port": 5000}
@@ -158,14 +158,18 @@ class FakeApiServer:
             raise ConflictError(409, "Conflict", "it has changed")
         return self.allows_eviction
 
-    async def resize_pod(self, namespace: str, pod: str, patch: Json) -> Json:
-        """Answer as Client.resize does."""
+    async def resize_pod(
+        self, namespace: str, pod: str, patch: Json, *, dry_run: bool = False
+    ) -> Json:
+        """Answer as Client.resize_pod does."""
         assert builders.NAMESPACE == namespace
-        self._record_request("resize", "Pod", pod)
+        self._record_request("try-resize" if dry_run else "resize", "Pod", pod)
         live = self._get_live("Pod", pod)
-        live["spec"]["containers"][0] |= patch["spec"]["containers"][0]
-        live["metadata"]["resourceVersion"] = "91"
-        return deepcopy(live)
+        changed = apply_resize(live, patch)
+        if not dry_run:
+            changed["metadata"]["resourceVersion"] = "91"
+            self.put_object(changed)
+        return changed
 
     def _get_live(self, kind: str, name: str) -> Json:
         if (kind, name) not in self.objects_by_path:
@@ -178,6 +182,17 @@ class FakeApiServer:
         for pattern in (request, f"{verb} {kind}", verb):
             if pattern in self.errors:
                 raise self.errors[pattern]
+
+
+def apply_resize(live: Json, patch: Json) -> Json:
+    """Return a pod after a strategic merge patch of its containers."""
+    changed = deepcopy(live)
+    for field, containers in patch["spec"].items():
+        by_name = {container["name"]: container for container in containers}
+        assert by_name.keys() <= {container["name"] for container in live["spec"][field]}
+        for container in changed["spec"][field]:
+            container.update(by_name.get(container["name"], {}))
+    return changed
 
 
 def _apply_merge_patch(live: Json, patch: Json) -> Json:

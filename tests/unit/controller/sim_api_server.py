@@ -15,6 +15,7 @@ from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ConflictError, NotFoundError
 from selfhealing.kube.resources import Resource
 from tests.unit import builders
+from tests.unit.controller.fake_api_server import apply_resize
 
 Json = dict[str, Any]
 ObjectKey = tuple[str, str, str]
@@ -267,16 +268,19 @@ class SimApiServer:
         self._mark_deleted(live)
         return True
 
-    async def resize_pod(self, namespace: str, pod: str, patch: Json) -> Json:
+    async def resize_pod(
+        self, namespace: str, pod: str, patch: Json, *, dry_run: bool = False
+    ) -> Json:
         """Answer as Client.resize_pod does."""
         live = self.find("Pod", namespace, pod)
         if live is None:
             raise NotFoundError(404, "NotFound", pod)
+        if dry_run:
+            return apply_resize(live, patch)
         if patch["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"]:
             raise ConflictError(409, "Conflict", "it has changed")
         self._witness("resize", live, patch)
-        live["spec"]["containers"][0] |= patch["spec"]["containers"][0]
-        return deepcopy(self.put(live))
+        return deepcopy(self.put(apply_resize(live, patch)))
 
     def _mark_deleted(self, live: Json) -> Json:
         live["metadata"]["deletionTimestamp"] = builders.iso(self.seconds)

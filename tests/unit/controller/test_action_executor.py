@@ -17,8 +17,9 @@ from selfhealing.controller.action_executor import (
     ActionExecutor,
 )
 from selfhealing.controller.workqueue import WorkQueue
-from selfhealing.kube.errors import ApiError, UnavailableError
+from selfhealing.kube.errors import ApiError, InvalidError, UnavailableError
 from selfhealing.kube.resources import PODS
+from selfhealing.remediation.memory_ceiling import RefusedLimit
 from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
 from tests.unit import builders
 from tests.unit.controller.fake_api_server import FakeApiServer, Json, forbidden_error
@@ -36,6 +37,7 @@ class Harness:
     def __init__(self, *pods: Json) -> None:
         self.api_server = FakeApiServer(builders.deployment(), *pods)
         self.foreign_pods: Mapping[str, str] = {}
+        self.refused_limits: Mapping[str, RefusedLimit] = {}
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
         self.app = app_view(builders.app())
@@ -53,6 +55,7 @@ class Harness:
         """Have steps carried out."""
         results = await self.executor.execute(self.app, steps)
         self.foreign_pods = results.foreign_pods
+        self.refused_limits = results.refused_limits
         return results.pending_uids
 
     async def request_times(self, step: Step, seconds: float) -> list[float]:
@@ -65,6 +68,13 @@ class Harness:
                 times.append(round(now(), 1))
             await asyncio.sleep(0.1)
         return times
+
+
+def memory_limit_of(pod: PodView) -> str:
+    """The memory limit of the app's container."""
+    container = pod.find_container("app")
+    assert container is not None
+    return container.limits.memory
 
 
 @pytest.fixture
@@ -109,8 +119,8 @@ class TestSteps:
 
     async def test_resize(self, world: Harness) -> None:
         """What else the container asks for stays; the answer is in the store at once."""
-        assert frozenset() == await world.execute(Resize(world.get_pod(), "200Mi"))
-        assert "200Mi" == world.get_pod().memory_limit
+        assert frozenset() == await world.execute(Resize(world.get_pod(), {"app": "200Mi"}))
+        assert "200Mi" == memory_limit_of(world.get_pod())
         spec = world.api_server.objects_by_path["Pod", POD]["spec"]
         assert {"limits": {"cpu": "1", "memory": "200Mi"}} == spec["containers"][0]["resources"]
 
@@ -122,7 +132,7 @@ class TestSteps:
         if there:
             world.api_server.put_object(builders.pod(POD, builders.running(), uid="another"))
 
-        assert frozenset() == await world.execute(Resize(pod, "200Mi"))
+        assert frozenset() == await world.execute(Resize(pod, {"app": "200Mi"}))
         assert [] == world.api_server.write_requests()
 
     async def test_isolation(self, world: Harness) -> None:
@@ -187,7 +197,11 @@ class TestOwnership:
         pod = world.get_pod()
         world.api_server.put_object(builders.pod(POD, builders.running(), version=7, **meta))
         delete = Delete(POD, UID, "a record asks for it", is_isolated=is_isolated)
-        steps = (delete,) if is_isolated else (Evict(pod), delete, Resize(pod, "1Gi"), Isolate(pod))
+        steps = (
+            (delete,)
+            if is_isolated
+            else (Evict(pod), delete, Resize(pod, {"app": "1Gi"}), Isolate(pod))
+        )
 
         assert frozenset() == await world.execute(*steps)
         assert [] == world.api_server.write_requests()
@@ -363,12 +377,36 @@ class TestRefusals:
 
         assert [EVICT, EVICT] == world.api_server.write_requests()
 
+    @pytest.mark.parametrize(
+        ("error", "reason"),
+        [
+            (
+                forbidden_error('pods "web-abc-1" is forbidden: exceeded quota: q'),
+                "exceeded quota: q",
+            ),
+            (InvalidError(422, "Invalid", "Pod web-abc1-x1y2z: no"), "Pod web-…: no"),
+            (InvalidError(400, "BadRequest", "no dry run"), ""),
+            (UnavailableError(503, "", "busy"), ""),
+        ],
+        ids=["a quota", "validation", "no statement on the limit", "no answer"],
+    )
+    async def test_a_limit_that_is_refused(
+        self, world: Harness, error: ApiError, reason: str
+    ) -> None:
+        """It is told, so that the raise can be undone."""
+        world.api_server.errors["resize"] = error
+        await world.execute(Resize(world.get_pod(), {"app": "200Mi"}))
+
+        expected = {"app": RefusedLimit("200Mi", reason)} if reason else {}
+        assert expected == world.refused_limits
+
     async def test_another_limit_is_another_step(self, world: Harness) -> None:
         """It does not wait for the one that was refused."""
         world.api_server.errors["resize"] = forbidden_error()
         pod = world.get_pod()
-        await world.execute(Resize(pod, "200Mi"))
+        await world.execute(Resize(pod, {"app": "200Mi"}))
         world.api_server.errors.clear()
 
-        assert frozenset() == await world.execute(Resize(pod, "300Mi"))
-        assert "300Mi" == pod_view(world.api_server.objects_by_path["Pod", POD]).memory_limit
+        assert frozenset() == await world.execute(Resize(pod, {"app": "300Mi"}))
+        live = world.api_server.objects_by_path["Pod", POD]
+        assert "300Mi" == memory_limit_of(pod_view(live))

@@ -405,6 +405,7 @@ class StatusAdversary(Adversary):
         )
 
     @rule(
+        container=st.sampled_from(["app", "proxy", "x"]),
         memory=st.sampled_from(["64Gi", "1e999999999", "-1", "150Mi", "1Mi", "x"]),
         node=st.sampled_from(["node-1", "a b", "-"]),
         replicas=st.sampled_from([1, 9999]),
@@ -415,6 +416,7 @@ class StatusAdversary(Adversary):
     def forge_overrides(
         self,
         memory: str,
+        container: str,
         node: str,
         replicas: int,
         moment: str,
@@ -425,7 +427,7 @@ class StatusAdversary(Adversary):
         """Set the fields that override the spec, and the times."""
         self._forge(
             restart=restart,
-            memoryLimit=memory,
+            memoryLimits=[{"container": container, "limit": memory}],
             memoryInTemplate=is_in_template,
             excludedNode=node,
             fallbackReplicas=replicas,
@@ -481,7 +483,10 @@ class StatusAdversary(Adversary):
                 "kind": "ControllerRevision",
                 "metadata": {"namespace": SHOP, "name": f"web-{name}", "ownerReferences": owner},
                 "revision": 1,
-                "data": {"template": template, **({"memoryLimit": limit} if limit else {})},
+                "data": {
+                    "template": template,
+                    **({"memoryLimits": {"app": limit}} if limit else {}),
+                },
             }
         )
         failed_revision = healing.get("desiredRevision", "x")

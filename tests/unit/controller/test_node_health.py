@@ -60,12 +60,12 @@ class FakeApiServer:
 
 @pytest.fixture
 def cluster() -> FakeApiServer:
-    """Two of four nodes are silent."""
+    """Two of four nodes are silent, one runs out of memory."""
     return FakeApiServer(
         builders.node("node-1"),
         builders.node("node-2", ready="Unknown"),
         builders.node("node-3", taints=[UNREACHABLE]),
-        builders.node("node-4", ready="False"),
+        builders.node("node-4", ready="False", memory_pressure=True),
     )
 
 
@@ -81,7 +81,7 @@ COUNT = tuple(
         builders.node("node-1"),
         builders.node("node-2", ready="Unknown"),
         builders.node("node-3", taints=[UNREACHABLE]),
-        builders.node("node-4", ready="False"),
+        builders.node("node-4", ready="False", memory_pressure=True),
     )
 )
 

@@ -323,7 +323,7 @@ class TestWhatSomebodyElseWrites:
             self.forge(harness, quarantined=True, memoryLimit="64Gi")
             await asyncio.sleep(5)
 
-            assert (True, None) == (harness.record.quarantined, harness.record.memory_limit)
+            assert (True, []) == (harness.record.quarantined, harness.record.memory_limits)
 
     async def test_a_record_of_an_app_that_is_new(self) -> None:
         """It was created after this process began to lead: nobody can have written a record yet."""

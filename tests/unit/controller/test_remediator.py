@@ -27,7 +27,7 @@ from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import (
     Overrides,
     build_revision,
-    get_memory_limit,
+    get_memory_limits,
     template_revision,
 )
 from selfhealing.render.pod import build_pod_template
@@ -45,6 +45,7 @@ from tests.unit.controller.fake_api_server import (
     revision_of,
 )
 from tests.unit.controller.fake_loop import now
+from tests.unit.remediation.factories import raised_to
 from tests.unit.snapshots import KEY, put_object
 
 POD = "web-abc-1"
@@ -328,9 +329,10 @@ class TestOverrides:
         [
             ({"memory": {"max": "2Gi"}}, "1Gi"),
             ({"memory": {"max": "700Mi"}}, "700Mi"),
-            ({}, "512Mi"),
+            ({}, "1Gi"),
+            ({"memory": {"enabled": False}}, "512Mi"),
         ],
-        ids=["allowed", "above the maximum", "not allowed"],
+        ids=["allowed", "above the maximum", "twice the spec's", "not allowed"],
     )
     async def test_the_memory_of_the_stable_revision(
         self, healing: dict[str, Any], expected: str
@@ -340,12 +342,12 @@ class TestOverrides:
         template = build_pod_template(builders.APP, build_spec(**spec))
         stable_revision = template_revision(template)
         owner = Owner(builders.NAMESPACE, builders.APP, builders.APP_UID)
-        body = build_revision(owner, stable_revision, template, "1Gi")
+        body = build_revision(owner, stable_revision, template, {"app": "1Gi"})
         record = build_record(stable_revision=stable_revision, failed_revision=revision_of())
         preparation = await build_harness(body).prepare(record, healing=healing)
 
         assert preparation.overrides.pod_template is not None
-        assert expected == get_memory_limit(preparation.overrides.pod_template)
+        assert {"app": expected} == get_memory_limits(preparation.overrides.pod_template)
 
     async def test_the_good_version_is_asked_for(self) -> None:
         """Then nothing has to be read, and nothing is lost."""
@@ -442,7 +444,7 @@ class TestKeeping:
         resources = {"limits": {"memory": "512Mi"}}
         after = build_record(
             stable_revision=revision_of(resources=resources),
-            memory_limit="1Gi",
+            memory_limits=raised_to("1Gi"),
             memory_in_template=True,
             excluded_node="node-7",
         )
@@ -453,7 +455,7 @@ class TestKeeping:
         data = harness.api_server.objects_by_path["ControllerRevision", name]["data"]
 
         assert f"web-{revision_of(resources=resources)}" == name
-        assert "1Gi" == data["memoryLimit"]
+        assert {"app": "1Gi"} == data["memoryLimits"]
         assert "affinity" not in data["template"]["spec"]
 
     @pytest.mark.parametrize(

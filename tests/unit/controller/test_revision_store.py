@@ -110,13 +110,26 @@ async def test_one_that_somebody_has_changed(cluster: FakeApiServer, keeper: Rev
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({"template": TEMPLATE, "memoryLimit": "1Gi"}, SavedRevision(TEMPLATE, "1Gi")),
+        (
+            {"template": TEMPLATE, "memoryLimits": {"app": "1Gi", "proxy": 7}},
+            SavedRevision(TEMPLATE, {"app": "1Gi"}),
+        ),
+        ({"template": TEMPLATE, "memoryLimit": "1Gi"}, SavedRevision(TEMPLATE, {"app": "1Gi"})),
         (TEMPLATE, SAVED),
         ({"template": TEMPLATE, "memoryLimit": 7}, SAVED),
+        ({"template": TEMPLATE, "memoryLimits": ["1Gi"]}, SAVED),
         ({}, SavedRevision({})),
         ({"template": "none"}, SavedRevision({"template": "none"})),
     ],
-    ids=["with a limit", "of the version before", "no limit", "empty", "no template"],
+    ids=[
+        "with limits",
+        "of the version before",
+        "of an earlier version",
+        "no limit",
+        "no limits",
+        "empty",
+        "no template",
+    ],
 )
 async def test_what_is_read(
     cluster: FakeApiServer, keeper: RevisionStore, data: Json, expected: SavedRevision

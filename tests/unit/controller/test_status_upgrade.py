@@ -76,7 +76,7 @@ def test_remediation_continues_where_the_version_before_stopped() -> None:
     assert EXPECTED.stable_image == found.stable_image
     assert desired == found.failed_revision
     assert EXPECTED.desired_since == found.desired_since
-    assert EXPECTED.memory_limit == found.memory_limit
+    assert EXPECTED.memory_limits == found.memory_limits
     assert EXPECTED.excluded_node == found.excluded_node
     assert EXPECTED.budget_reset_time == found.budget_reset_time
     assert EXPECTED.observed_resume == found.observed_resume

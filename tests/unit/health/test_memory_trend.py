@@ -9,13 +9,13 @@ from hypothesis import given, strategies as st
 
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.memory_trend import (
-    MemorySample,
     find_memory_warnings,
-    find_pods_trending_to_limit,
+    find_trending_containers,
     is_trending_to_limit,
-    parse_pod_metrics,
 )
 from selfhealing.health.pod_diagnosis import DiagnosisType
+from selfhealing.health.termination_causes import ContainerKey
+from selfhealing.health.usage import UsageSample
 from selfhealing.remediation.policy import MEMORY_HORIZON, MIN_MEMORY_HORIZON, scale_memory_horizon
 from tests.unit import builders
 from tests.unit.snapshots import build_snapshot
@@ -26,10 +26,10 @@ MIB = 1 << 20
 LIMIT = 100 * MIB
 
 
-def samples_of(*mebibytes: float, interval: float = 15) -> list[MemorySample]:
+def samples_of(*mebibytes: float, interval: float = 15) -> list[UsageSample]:
     """Measurements at a fixed interval."""
     return [
-        MemorySample(builders.at(number * interval), int(used * MIB))
+        UsageSample(builders.at(number * interval), int(used * MIB))
         for number, used in enumerate(mebibytes)
     ]
 
@@ -85,11 +85,18 @@ class TestTrend:
         """Values just above and just below each bound."""
         assert expected == is_trending_to_limit(samples_of(*samples), LIMIT, MEMORY_HORIZON)
 
+    def test_a_sample_without_memory(self) -> None:
+        """It does not count."""
+        unmeasured = UsageSample(builders.at(50))
+
+        assert is_trending_to_limit([*RISING, unmeasured], LIMIT, MEMORY_HORIZON)
+        assert not is_trending_to_limit([*RISING[:2], unmeasured], LIMIT, MEMORY_HORIZON)
+
     @pytest.mark.parametrize(("seconds", "expected"), [(40, True), (39, False)])
     def test_the_horizon(self, seconds: float, *, expected: bool) -> None:
         """5 MiB in 15 s from 86.67 MiB on: the limit of 100 MiB is 40 s away."""
-        samples = [MemorySample(builders.at(15 * n), 72 * MIB + 5 * MIB * n) for n in range(4)]
-        limit = samples[-1].used_bytes + 40 * MIB // 3
+        samples = [UsageSample(builders.at(15 * n), 72 * MIB + 5 * MIB * n) for n in range(4)]
+        limit = (72 + 15) * MIB + 40 * MIB // 3
 
         assert expected == is_trending_to_limit(samples, limit, timedelta(seconds=seconds))
 
@@ -106,10 +113,10 @@ PACES = st.integers(1, 120)
 HORIZONS = st.integers(1, 600).map(lambda seconds: timedelta(seconds=seconds))
 
 
-def samples_at_interval(used_bytes: Sequence[int], interval: int) -> list[MemorySample]:
+def samples_at_interval(used_bytes: Sequence[int], interval: int) -> list[UsageSample]:
     """Measurements of the given numbers of bytes."""
     return [
-        MemorySample(builders.at(number * interval), used) for number, used in enumerate(used_bytes)
+        UsageSample(builders.at(number * interval), used) for number, used in enumerate(used_bytes)
     ]
 
 
@@ -159,18 +166,36 @@ def pod(name: str = "web-abc-1", limit: str = "100Mi", **more: Any) -> Json:  # 
     return builders.pod(name, builders.running(), memory_limit=limit, **more)
 
 
+def key(number: int, container: str = "app") -> ContainerKey:
+    """A container of a pod."""
+    return ContainerKey(f"uid-of-web-abc-{number}", container)
+
+
 class TestPods:
     """The pods of an app that get a warning."""
 
     def test_one_of_two(self) -> None:
         """Each pod has its own measurements; a pod without measurements gets no warning."""
         snapshot = build_snapshot(builders.deployment(2), pod(), pod("web-abc-2"), pod("web-abc-3"))
-        usage = {"uid-of-web-abc-1": samples_of(50, 50, 50), "uid-of-web-abc-2": RISING}
+        usage = {key(1): samples_of(50, 50, 50), key(2): RISING}
+        found = find_trending_containers(snapshot, usage, MEMORY_HORIZON)
 
-        assert ["web-abc-2"] == [
-            pod_view.name
-            for pod_view in find_pods_trending_to_limit(snapshot, usage, MEMORY_HORIZON)
-        ]
+        assert {"app": ["web-abc-2"]} == {
+            name: [each.name for each in pods] for name, pods in found.items()
+        }
+
+    def test_a_sidecar(self) -> None:
+        """Each container has a limit, and measurements, of its own."""
+        both = builders.pod(
+            "web-abc-1", builders.running(), builders.running(name="proxy"), memory_limit="100Mi"
+        )
+        snapshot = build_snapshot(builders.deployment(), both)
+        (warning,) = find_memory_warnings(snapshot, {key(1, "proxy"): RISING}, MEMORY_HORIZON)
+
+        assert "proxy" == warning.container
+        assert "web-abc-1: the proxy container's memory usage climbs to the limit of 100Mi" == (
+            warning.message
+        )
 
     @pytest.mark.parametrize(
         ("changed", "expected"),
@@ -191,14 +216,14 @@ class TestPods:
     def test_the_limit_in_force(self, changed: Json, *, expected: bool) -> None:
         """The limit applied by the kubelet counts; old pods get no warning."""
         snapshot = build_snapshot(builders.deployment(), changed)
-        usage = {changed["metadata"]["uid"]: RISING}
+        usage = {ContainerKey(changed["metadata"]["uid"], "app"): RISING}
 
-        assert expected == bool(find_pods_trending_to_limit(snapshot, usage, MEMORY_HORIZON))
+        assert expected == bool(find_trending_containers(snapshot, usage, MEMORY_HORIZON))
 
     def test_the_warning(self) -> None:
         """The message stays the same while the usage rises; the cause is unknown."""
         snapshot = build_snapshot(builders.deployment(2), pod(), pod("web-abc-2"))
-        usage = {"uid-of-web-abc-1": RISING, "uid-of-web-abc-2": RISING}
+        usage = {key(1): RISING, key(2): RISING}
         (warning,) = find_memory_warnings(snapshot, usage, MEMORY_HORIZON)
 
         assert "web-abc-1 and 1 more: its memory usage climbs to the limit of 100Mi" == (
@@ -217,43 +242,3 @@ class TestPods:
         assert MEMORY_HORIZON == scale_memory_horizon(1)
         assert MEMORY_HORIZON * 2 == scale_memory_horizon(2)
         assert MIN_MEMORY_HORIZON == scale_memory_horizon(0.01)
-
-
-def pod_metrics(*containers: tuple[str, str], **more: object) -> Json:
-    """A PodMetrics as metrics-server returns it."""
-    return {
-        "metadata": {"name": "web-abc-1", "namespace": builders.NAMESPACE},
-        "timestamp": builders.iso(30),
-        "window": "15.5s",
-        "containers": [
-            {"name": name, "usage": {"cpu": "1291758n", "memory": memory}}
-            for name, memory in containers
-        ],
-        **more,
-    }
-
-
-class TestSample:
-    """Reading a PodMetrics."""
-
-    def test_the_main_container(self) -> None:
-        """Sidecars have limits of their own."""
-        found = parse_pod_metrics(pod_metrics(("proxy", "9Mi"), ("app", "13668Ki")))
-
-        assert ("web-abc-1", MemorySample(builders.at(30), 13668 * 1024)) == found
-
-    @pytest.mark.parametrize(
-        "item",
-        [
-            pod_metrics(),
-            pod_metrics(("proxy", "9Mi")),
-            pod_metrics(("app", "what?")),
-            pod_metrics(("app", "9Mi"), timestamp=None),
-            pod_metrics(containers=None),
-            pod_metrics(containers=[{"name": "app"}]),
-        ],
-        ids=["nothing", "only a sidecar", "no quantity", "no time", "null", "no usage"],
-    )
-    def test_incomplete_metrics(self, item: Json) -> None:
-        """An incomplete PodMetrics is ignored."""
-        assert parse_pod_metrics(item) is None

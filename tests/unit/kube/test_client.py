@@ -172,6 +172,15 @@ class TestResize:
             )
         ] == server.requests
 
+    async def test_dry_run(self, server: FakeTransport, client: Client) -> None:
+        """The API server answers as to the real one, and changes nothing."""
+        server.respond_with(200, {"kind": "Pod"})
+        async with client:
+            await client.resize_pod("shop", "web-abc-1", {}, dry_run=True)
+
+        path = f"{POD}/resize?fieldManager=selfhealing-operator&dryRun=All"
+        assert [path] == [request[1] for request in server.requests]
+
     async def test_refused(self, server: FakeTransport, client: Client) -> None:
         """The API server refuses a resize that changes the QoS class."""
         server.refuse_with(422, "Invalid")

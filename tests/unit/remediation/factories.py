@@ -7,6 +7,7 @@ from selfhealing.api.healing_status import (
     BlockedReason,
     HealingAction,
     HealingStatus,
+    MemoryLimitStatus,
     QuarantineStatus,
     Remediation,
 )
@@ -86,7 +87,7 @@ NO_METRICS = AppDiagnosis(
 def make_context(*diagnoses: AppDiagnosis, **more: Any) -> RemediationContext:  # noqa: ANN401 - any field
     """The context of an app with three pods, one of which fails."""
     fields: dict[str, Any] = {
-        "memory_limit": "100Mi",
+        "memory_limits": {"app": "100Mi"},
         "wanted": 3,
         "pods": (FAILING_POD, HEALTHY_POD, OTHER_HEALTHY_POD),
         "healthy": not diagnoses,
@@ -129,6 +130,13 @@ def make_record(*actions: HealingAction, **fields: Any) -> HealingStatus:  # noq
         "next_id": max((action.id for action in actions), default=0) + 1,
     }
     return new_record().model_copy(update={**defaults, **fields})
+
+
+def raised_to(
+    limit: str, *, container: str = "app", previous: str | None = None
+) -> list[MemoryLimitStatus]:
+    """The higher memory limit of a container."""
+    return [MemoryLimitStatus(container=container, limit=limit, previous=previous)]
 
 
 def make_quarantine(*, until: float = AT + 100, pod: PodView = FAILING_POD) -> QuarantineStatus:

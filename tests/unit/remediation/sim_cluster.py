@@ -15,6 +15,7 @@ from selfhealing.cache.views import (
     DeploymentView,
     HpaView,
     PodView,
+    ResourceQuantities,
     Termination,
 )
 from selfhealing.remediation import steps
@@ -138,7 +139,7 @@ class SimCluster:
         if pod is None:
             return
         if isinstance(step, steps.Resize):
-            pod.memory, pod.resource_version = step.limit, self.next_resource_version()
+            pod.memory, pod.resource_version = step.limits["app"], self.next_resource_version()
         elif pod.resource_version == step.pod.resource_version and isinstance(step, steps.Isolate):
             self.isolated_pods[pod.uid] = self.pods.pop(pod.uid)
         elif pod.resource_version == step.pod.resource_version and self._can_evict(pod):
@@ -306,8 +307,6 @@ class SimCluster:
             restart_policy="Always",
             unschedulable="",
             unreachable_toleration_seconds=300,
-            memory_limit=pod.memory,
-            applied_memory_limit=pod.memory,
             has_persistent_volumes=False,
             disruption="",
             containers=(_view_container(pod, self._waiting_message(pod)),),
@@ -354,6 +353,8 @@ def _view_container(pod: SimPod, waiting_message: str) -> ContainerView:
         starting=False,
         terminated=None,
         last_termination=Termination(reason, code, began, ended) if is_crash_looping else None,
+        limits=ResourceQuantities("", pod.memory),
+        applied_limits=ResourceQuantities("", pod.memory),
     )
 
 

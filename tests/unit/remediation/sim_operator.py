@@ -263,7 +263,7 @@ class _SimReconcile:
         is_new = after is not None and after.stable_revision != before.stable_revision
         if after is not None and is_new and after.stable_revision == inputs.revision:
             self._crash_at("save")
-            memory = build_overrides(after, None).memory_limit
+            memory = build_overrides(after, None).memory_limits.get("app", "")
             template = Template(self._app.image, memory)
             self._operator.stored_templates[str(after.stable_revision)] = template
         return True
@@ -283,7 +283,7 @@ class _SimReconcile:
         base = Template(self._app.image)
         if overrides.pod_template is not None:
             base = overrides.pod_template["template"]
-        template = Template(base.image, overrides.memory_limit or base.memory)
+        template = Template(base.image, overrides.memory_limits.get("app") or base.memory)
         self._was_applied = self._cluster.apply(template, overrides.min_replicas)
         self._crash_at("apply")
         return SyncResult()

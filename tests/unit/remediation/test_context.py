@@ -83,10 +83,10 @@ def test_a_healthy_app() -> None:
         evicted_pod("web-abc-4"),
     )
 
-    assert (REVISION, "web:v1", "64Mi", ()) == (
+    assert (REVISION, "web:v1", {"app": "64Mi"}, ()) == (
         found.desired_revision,
         found.image,
-        found.memory_limit,
+        found.memory_limits,
         found.diagnoses,
     )
     assert (True, False, False) == (found.healthy, found.scaled_to_zero, found.rollout_paused)

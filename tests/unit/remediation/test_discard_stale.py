@@ -19,6 +19,7 @@ from selfhealing.remediation.engine import decide
 from selfhealing.remediation.policy import VERIFICATION_TIMEOUT, Policy, build_policy
 from selfhealing.remediation.steps import Delete, discard_stale_action, plan_cleanup_for_job
 from tests.unit import builders
+from tests.unit.remediation.factories import raised_to
 
 REVISION = "a1b2c3d4e5"
 RUNNING_ACTION = HealingAction(
@@ -65,11 +66,11 @@ class TestDue:
     )
     def test_it_is_discarded(self, asked: str, mode: str, after: timedelta) -> None:
         """The other fields of the record stay."""
-        before = make_record(RUNNING_ACTION, memory_limit="200Mi")
+        before = make_record(RUNNING_ACTION, memory_limits=raised_to("200Mi"))
         found = discard_stale_action(before, asked, make_policy(mode), builders.at(0) + after)
 
         assert None is history.find_running(found)
-        assert "200Mi" == found.memory_limit
+        assert raised_to("200Mi") == found.memory_limits
 
     def test_there_is_no_running_action(self) -> None:
         """Only the mode is updated."""

@@ -38,6 +38,7 @@ from tests.unit.remediation.factories import (
     make_policy,
     make_quarantine,
     make_record,
+    raised_to,
     run_decide,
 )
 
@@ -47,7 +48,7 @@ REPLACE_STARTED = (Remediation.REPLACE_POD, ActionOutcome.IN_PROGRESS)
 OVERRIDE_FIELDS = {
     "quarantined": True,
     "failed_revision": "old",
-    "memory_limit": "200Mi",
+    "memory_limits": raised_to("200Mi"),
     "memory_in_template": True,
     "fallback_replicas": 5,
 }
@@ -132,7 +133,11 @@ def test_somebody_resumes() -> None:
 
 def test_a_resume_keeps_the_memory_limit_and_the_excluded_node() -> None:
     """Otherwise the app would get the limit back with which it was killed."""
-    needs = {"memory_limit": "200Mi", "memory_in_template": True, "excluded_node": "node-7"}
+    needs = {
+        "memory_limits": raised_to("200Mi"),
+        "memory_in_template": True,
+        "excluded_node": "node-7",
+    }
     found = run_decide(make_record(quarantined=True, **needs), make_context(resume="1"))
 
     assert not found.quarantined
@@ -601,14 +606,16 @@ def test_the_app_is_requeued_when_budget_returns_or_a_cooldown_ends() -> None:
 
 def test_a_rollback_overrides_the_spec() -> None:
     """The failed revision is recorded, and its higher memory limit is cleared."""
-    before = STABLE_RECORD.model_copy(update={"memory_limit": "200Mi", "memory_in_template": True})
+    before = STABLE_RECORD.model_copy(
+        update={"memory_limits": raised_to("200Mi"), "memory_in_template": True}
+    )
 
     found = run_decide(before, make_context(BAD_REVISION, diagnosed_since=LONG_AGO))
 
     assert (Remediation.ROLLBACK, ActionOutcome.IN_PROGRESS) == latest_action(found)
-    assert (NEW_REVISION, None, False) == (
+    assert (NEW_REVISION, [], False) == (
         found.failed_revision,
-        found.memory_limit,
+        found.memory_limits,
         found.memory_in_template,
     )
 

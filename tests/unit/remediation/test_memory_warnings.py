@@ -18,13 +18,15 @@ from selfhealing.controller.evaluate import Evaluation
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.deadlines import Deadlines
-from selfhealing.health.memory_trend import MemorySample
 from selfhealing.health.pod_diagnosis import DiagnosisType
+from selfhealing.health.termination_causes import ContainerKey
+from selfhealing.health.usage import UsageSample
 from selfhealing.remediation import history
 from selfhealing.remediation.context import ExternalState, RemediationContext
 from selfhealing.remediation.engine import decide
 from selfhealing.remediation.policy import Policy, build_policy
 from tests.unit import builders
+from tests.unit.remediation.factories import raised_to
 from tests.unit.snapshots import evaluate_app
 
 REVISION = "a1b2c3d4e5"
@@ -38,7 +40,7 @@ CRASH_LOOPING = AppDiagnosis(
 WARNED_CONTEXT = RemediationContext(
     REVISION,
     builders.IMAGE,
-    memory_limit="100Mi",
+    memory_limits={"app": "100Mi"},
     diagnoses=(MEMORY_CLIMBING,),
     healthy=True,
     complete=True,
@@ -104,7 +106,7 @@ class TestRaising:
             action.diagnosis,
             action.target,
         )
-        assert ("200Mi", False) == (after.memory_limit, after.memory_in_template)
+        assert (raised_to("200Mi"), False) == (after.memory_limits, after.memory_in_template)
         assert builders.at(-9999) == after.healthy_since
         assert ["MemoryClimbing"] == [diagnosis.type for diagnosis in after.diagnoses]
 
@@ -128,7 +130,7 @@ class TestRaising:
         again = decide_next(failed, at=601)
 
         assert BlockedReason.NO_REMEDIATION is again.blocked_reason
-        assert ("200Mi", False) == (again.memory_limit, again.memory_in_template)
+        assert (raised_to("200Mi"), False) == (again.memory_limits, again.memory_in_template)
 
     def test_another_diagnosis_meanwhile(self) -> None:
         """If the app is killed in spite of it, the action has failed."""
@@ -158,7 +160,9 @@ class TestNothingElse:
     @pytest.mark.parametrize("outcome", [ActionOutcome.SUCCEEDED, ActionOutcome.FAILED])
     def test_at_the_maximum(self, outcome: ActionOutcome, *, in_template: bool) -> None:
         """The blocked reason is shown, and no pod is recreated."""
-        before = record(raise_memory(outcome), memory_limit="250Mi", memory_in_template=in_template)
+        before = record(
+            raise_memory(outcome), memory_limits=raised_to("250Mi"), memory_in_template=in_template
+        )
         after = decide_next(before)
 
         assert (BlockedReason.NO_REMEDIATION, False) == (after.blocked_reason, after.quarantined)
@@ -166,9 +170,10 @@ class TestNothingElse:
 
     def test_new_pods(self) -> None:
         """If only new pods would get a higher limit, nothing is done until a kill."""
-        after = decide_next(record(memory_limit="200Mi", memory_in_template=True))
+        after = decide_next(record(memory_limits=raised_to("200Mi"), memory_in_template=True))
 
-        assert (BlockedReason.NO_REMEDIATION, "200Mi") == (after.blocked_reason, after.memory_limit)
+        assert BlockedReason.NO_REMEDIATION is after.blocked_reason
+        assert raised_to("200Mi") == after.memory_limits
 
     def test_a_warning_costs_no_budget(self) -> None:
         """The budget is for faults."""
@@ -207,7 +212,7 @@ class TestNothingElse:
         after = decide_next(record(), mode=mode)
 
         assert history.find_running(after) is None
-        assert after.memory_limit is None
+        assert [] == after.memory_limits
         assert 1 == len(after.history)
 
 
@@ -224,9 +229,9 @@ class TestStatus:
 
     def evaluate_app(self, spec: dict[str, Any], replicas: int = 1) -> Evaluation:
         """Evaluate an app whose only pod has a rising memory usage."""
-        samples = [MemorySample(builders.at(40 + 15 * n), (70 + 6 * n) << 20) for n in range(4)]
+        samples = [UsageSample(builders.at(40 + 15 * n), (70 + 6 * n) << 20) for n in range(4)]
         pod = builders.pod("web-abc-1", builders.running(), memory_limit="100Mi")
-        external = ExternalState(memory_usage={"uid-of-web-abc-1": samples})
+        external = ExternalState(usage={ContainerKey("uid-of-web-abc-1", "app"): samples})
         return evaluate_app(builders.deployment(replicas), pod, spec=spec, external=external)
 
     def test_it_is_ready(self) -> None:
@@ -254,9 +259,9 @@ class TestStatus:
         assert history.find_running(evaluation.status.healing) is not None
         assert "Progressing" == evaluation.status.phase
 
-    def test_without_a_maximum(self) -> None:
+    def test_switched_off(self) -> None:
         """There is no warning, because it has no remediation."""
-        spec = {**SPEC, "healing": {}}
+        spec = {**SPEC, "healing": {"memory": {"enabled": False}}}
         evaluation = self.evaluate_app(spec)
 
         assert evaluation.status.healing is not None

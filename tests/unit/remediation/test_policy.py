@@ -51,7 +51,7 @@ def test_every_field() -> None:
             "window": "2h",
             "cooldown": "30s",
             "rollback": {"enabled": False, "probation": "20m"},
-            "memory": {"max": 1073741824},
+            "memory": {"enabled": False, "max": 1073741824},
             "replacePod": {"enabled": False, "after": "1m"},
             "failover": {"enabled": False, "after": "0s"},
             "scalingFallback": {"replicas": 4, "after": "10m"},
@@ -65,7 +65,13 @@ def test_every_field() -> None:
         found.memory_max,
         found.fallback_replicas,
     )
-    assert [False] * 4 == [found.rollback, found.replace_pod, found.failover, found.isolate]
+    assert [False] * 5 == [
+        found.rollback,
+        found.replace_pod,
+        found.failover,
+        found.isolate,
+        found.raise_memory,
+    ]
     assert [7200, 30, 1200, 60, 0, 600, 5400] == [
         time.total_seconds()
         for time in (

@@ -66,7 +66,7 @@ def test_a_record_that_the_spec_does_not_allow() -> None:
         {**OWN, "memoryLimit": "64Gi", "excludedNode": "a b"}, None, is_valid=True
     )
 
-    assert [
-        "parts of status.healing are ignored: memoryLimit (memory.max is not set), excludedNode"
-    ] == [finding.message for finding in inputs.findings]
+    (finding,) = inputs.findings
+    ignored = "memoryLimits (not above the limits in the spec), excludedNode"
+    assert f"parts of status.healing are ignored: {ignored}" == finding.message
     assert orjson.dumps(inputs.stored_status)

@@ -12,6 +12,7 @@ from selfhealing.api.healing_status import (
     ActionOutcome,
     HealingAction,
     HealingStatus,
+    MemoryLimitStatus,
     QuarantineStatus,
     Remediation,
 )
@@ -32,7 +33,7 @@ from selfhealing.remediation.record_check import (
 from selfhealing.remediation.steps import plan_steps
 from tests.unit import builders
 from tests.unit.examples import scale_examples
-from tests.unit.remediation.factories import make_context, make_policy
+from tests.unit.remediation.factories import make_context, make_policy, raised_to
 from tests.unit.snapshots import build_snapshot
 
 NOW = builders.at(10_000)
@@ -62,6 +63,9 @@ def make_action(
     return HealingAction(id=action_id, remediation=remediation, outcome=outcome, at=at, **fields)
 
 
+SPEC_LIMITS = {"app": "100Mi", "proxy": "64Mi"}
+
+
 def check(
     policy: Policy | None = None,
     snapshot: AppSnapshot = SNAPSHOT,
@@ -75,7 +79,7 @@ def check(
         policy or make_policy(),
         NOW,
         revision=REVISION,
-        memory_limit="100Mi",
+        memory_limits=SPEC_LIMITS,
     )
 
 
@@ -85,7 +89,7 @@ def test_a_record_of_the_operator() -> None:
         "stable_revision": "abc",
         "stable_image": "web:v0",
         "failed_revision": REVISION,
-        "memory_limit": "200Mi",
+        "memory_limits": raised_to("200Mi"),
         "memory_in_template": True,
         "excluded_node": "node-1.example",
         "fallback_replicas": 5,
@@ -108,7 +112,7 @@ OFF: dict[str, Any] = {
     "rollback": {"enabled": False},
     "replacePod": {"enabled": False},
     "failover": {"enabled": False},
-    "memory": None,
+    "memory": {"enabled": False},
     "scalingFallback": None,
 }
 
@@ -116,11 +120,11 @@ OFF: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"memory_limit": "64Gi"}, {"memory_limit": "300Mi"}),
-        ({"memory_limit": "90Mi"}, {"memory_limit": None, "memory_in_template": False}),
-        ({"memory_limit": "-1Gi"}, {"memory_limit": None}),
-        ({"memory_limit": "1e999999999"}, {"memory_limit": None}),
-        ({"memory_limit": "plenty"}, {"memory_limit": None}),
+        ({"memory_limits": raised_to("64Gi")}, {"memory_limits": raised_to("300Mi")}),
+        ({"memory_limits": raised_to("90Mi")}, {"memory_limits": [], "memory_in_template": False}),
+        ({"memory_limits": raised_to("-1Gi")}, {"memory_limits": []}),
+        ({"memory_limits": raised_to("1e999999999")}, {"memory_limits": []}),
+        ({"memory_limits": raised_to("plenty")}, {"memory_limits": []}),
         ({"excluded_node": "../a node"}, {"excluded_node": None}),
         ({"fallback_replicas": 9999}, {"fallback_replicas": 5}),
         ({"failed_revision": REVISION}, {"failed_revision": None}),
@@ -162,7 +166,7 @@ def test_what_is_not_allowed(fields: dict[str, Any], expected: dict[str, Any]) -
     ("fields", "part"),
     [
         ({"failed_revision": REVISION, "stable_revision": "abc"}, "failedRevision"),
-        ({"memory_limit": "200Mi"}, "memoryLimit"),
+        ({"memory_limits": raised_to("200Mi")}, "memoryLimit"),
         ({"excluded_node": "node-1"}, "excludedNode"),
         ({"fallback_replicas": 2}, "fallbackReplicas"),
     ],
@@ -172,7 +176,7 @@ def test_what_is_switched_off(fields: dict[str, Any], part: str) -> None:
     found = check(make_policy(**OFF), **fields)
     name = next(iter(fields))
 
-    assert None is getattr(found.record, name)
+    assert not getattr(found.record, name)
     assert found.rejected[0].startswith(part)
 
 
@@ -289,7 +293,15 @@ RECORDS = st.builds(
     stable_revision=st.none() | WORDS,
     stable_image=st.none() | WORDS,
     failed_revision=st.none() | WORDS,
-    memory_limit=st.none() | WORDS | QUANTITIES,
+    memory_limits=st.lists(
+        st.builds(
+            MemoryLimitStatus,
+            container=st.sampled_from(["app", "proxy", "x"]),
+            limit=WORDS | QUANTITIES,
+            previous=st.none() | WORDS | QUANTITIES,
+        ),
+        max_size=4,
+    ),
     memory_in_template=st.booleans(),
     excluded_node=st.none() | WORDS,
     fallback_replicas=st.none() | st.integers(1, 2**31 - 1),
@@ -305,10 +317,18 @@ RECORDS = st.builds(
 def test_any_record_within_the_policy(stored: HealingStatus, healing: dict[str, Any]) -> None:
     """Whatever is stored: what has effect is within the policy, and a decision can be made."""
     policy = make_policy(**healing)
-    found = check_record(stored, SNAPSHOT, policy, NOW, revision=REVISION, memory_limit="100Mi")
+    found = check_record(
+        stored, SNAPSHOT, policy, NOW, revision=REVISION, memory_limits=SPEC_LIMITS
+    )
     record = found.record
 
-    assert not exceeds(record.memory_limit or "", policy.memory_max or "0")
+    ceilings = {"app": "300Mi", "proxy": "128Mi"}
+    for entry in record.memory_limits:
+        assert policy.raise_memory
+        assert not exceeds(entry.limit, ceilings[entry.container])
+        if record.desired_revision == REVISION and record.failed_revision is None:
+            assert exceeds(entry.limit, SPEC_LIMITS[entry.container])
+        assert entry.previous is None or exceeds(entry.limit, entry.previous)
     assert (record.fallback_replicas or 0) <= (policy.fallback_replicas or 0)
     assert record.failed_revision is None or policy.rollback
     assert record.excluded_node is None or policy.replace_pod
@@ -318,7 +338,9 @@ def test_any_record_within_the_policy(stored: HealingStatus, healing: dict[str, 
     recent = [a for a in history.find_recent(record, policy, NOW) if a.outcome in history.BUDGETED]
     assert history.find_running(record) is None or len(recent) <= policy.budget
     # Checked again, it stays as it is.
-    again = check_record(record, SNAPSHOT, policy, NOW, revision=REVISION, memory_limit="100Mi")
+    again = check_record(
+        record, SNAPSHOT, policy, NOW, revision=REVISION, memory_limits=SPEC_LIMITS
+    )
     assert CheckedRecord(record) == again
     decided = decide(record, make_context(), policy, Deadlines(NOW))
     stored_again = SelfHealingAppStatus(healing=decided).to_json()

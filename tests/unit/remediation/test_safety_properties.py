@@ -29,7 +29,7 @@ from selfhealing.remediation.policy import HealingMode, build_policy
 from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
 from tests.unit import builders
 from tests.unit.examples import scale_examples
-from tests.unit.remediation.sim_cluster import FAULTS, NODES, SimCluster
+from tests.unit.remediation.sim_cluster import FAULTS, NODES, SPEC_MEMORY_LIMIT, SimCluster
 from tests.unit.remediation.sim_operator import (
     MAX_MEMORY,
     Json,
@@ -346,8 +346,10 @@ class SafetyProperties(RuleBasedStateMachine):
             assert not pods[step.uid].ready
 
         if isinstance(step, Resize):
-            assert exceeds(step.limit, step.pod.memory_limit)
-            assert not exceeds(step.limit, MAX_MEMORY)
+            (container,) = step.pod.containers
+            (limit,) = step.limits.values()
+            assert exceeds(limit, container.limits.memory)
+            assert not exceeds(limit, MAX_MEMORY)
 
     def check_running(self) -> None:
         """A failed revision does not run while the record has it as failed.
@@ -500,14 +502,23 @@ class SafetyProperties(RuleBasedStateMachine):
         assert self.find_recent(build_policy(trace.app.spec()).window) <= counted
 
     def check_memory(self, trace: ReconcileTrace, *, is_reset: bool) -> None:
-        """The memory limit stays below the maximum, and never decreases for a revision."""
+        """The memory limit is between the spec's and the maximum.
+
+        It never decreases for a revision, unless a raise has failed and is undone.
+        """
         before, after = trace.before, trace.after
-        if after.memory_limit:
-            assert not exceeds(after.memory_limit, MAX_MEMORY)
+        (limit_before,) = [each.limit for each in before.memory_limits] or [""]
+        (limit_after,) = [each.limit for each in after.memory_limits] or [""]
+        if limit_after:
+            assert exceeds(limit_after, SPEC_MEMORY_LIMIT)
+            assert not exceeds(limit_after, MAX_MEMORY)
         rolled_back = after.failed_revision != before.failed_revision
-        if before.memory_limit and not (is_reset or rolled_back or after.mode == HealingMode.OFF):
-            assert after.memory_limit
-            assert not exceeds(before.memory_limit, after.memory_limit)
+        is_undone = any("; undone: " in action.message for action in after.history)
+        if limit_before and not (
+            is_reset or rolled_back or is_undone or after.mode == HealingMode.OFF
+        ):
+            assert limit_after
+            assert not exceeds(limit_before, limit_after)
             assert after.memory_in_template or not before.memory_in_template
 
     def check_bad_revision_replaced(self, record: HealingStatus) -> None:

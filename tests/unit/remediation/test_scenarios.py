@@ -6,6 +6,7 @@ Each one was found by the safety properties, or is a question of an engineer on 
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus, Remediation
+from tests.unit.remediation.factories import raised_to
 from tests.unit.remediation.sim_cluster import SimCluster
 from tests.unit.remediation.sim_operator import SimApp, SimOperator, revision_of
 
@@ -180,7 +181,7 @@ def test_memory_is_raised_in_running_pods_first() -> None:
     record = scenario.advance(1, 40)
 
     assert [(Remediation.RAISE_MEMORY, ActionOutcome.SUCCEEDED)] == scenario.actions
-    assert "200Mi" == record.memory_limit
+    assert raised_to("200Mi") == record.memory_limits
     assert not record.memory_in_template
 
 
@@ -209,7 +210,7 @@ def test_an_app_that_needs_more_than_the_maximum_is_quarantined() -> None:
     record = scenario.advance(1, *[301] * 20)
 
     assert record.quarantined
-    assert "300Mi" == record.memory_limit
+    assert raised_to("300Mi") == record.memory_limits
     assert (Remediation.QUARANTINE, ActionOutcome.COMPLETED) == scenario.actions[-1]
 
 

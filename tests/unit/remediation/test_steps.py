@@ -28,6 +28,7 @@ from tests.unit.remediation.factories import (
     make_policy,
     make_quarantine,
     make_record,
+    raised_to,
 )
 from tests.unit.snapshots import build_snapshot
 
@@ -110,7 +111,7 @@ def test_the_pods_of_a_lost_node_are_deleted() -> None:
 
 def test_memory_is_raised_in_pods_that_have_less() -> None:
     """In scheduled pods of the current template, unless the limit is in the template."""
-    known = make_record(mode="Auto", memory_limit="200Mi")
+    known = make_record(mode="Auto", memory_limits=raised_to("200Mi"))
     less = builders.pod("web-abc-1", builders.running(), memory_limit="100Mi")
     pods = [
         less,
@@ -214,15 +215,17 @@ def test_a_record_without_a_running_action() -> None:
 def test_the_overrides_of_the_spec() -> None:
     """Nothing, or the stable template, the limit of new pods, the number of pods."""
     template: Json = {"spec": {}}
-    known = make_record(failed_revision=NEW_REVISION, memory_limit="1Gi", fallback_replicas=5)
+    known = make_record(
+        failed_revision=NEW_REVISION, memory_limits=raised_to("1Gi"), fallback_replicas=5
+    )
 
     assert Overrides() == build_overrides(None, template)
     assert Overrides() == build_overrides(make_record(), template)
-    assert Overrides(template, "", 5, failed_revision=NEW_REVISION) == build_overrides(
+    assert Overrides(template, {}, 5, failed_revision=NEW_REVISION) == build_overrides(
         known, template
     )
-    assert Overrides(None, "1Gi") == build_overrides(
-        make_record(memory_limit="1Gi", memory_in_template=True), template
+    assert Overrides(None, {"app": "1Gi"}) == build_overrides(
+        make_record(memory_limits=raised_to("1Gi"), memory_in_template=True), template
     )
     assert Overrides() == build_overrides(make_record(memory_in_template=True), None)
 

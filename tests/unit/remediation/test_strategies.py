@@ -35,6 +35,7 @@ from tests.unit.remediation.factories import (
     make_pod,
     make_policy,
     make_record,
+    raised_to,
 )
 
 STABLE_RECORD = make_record(stable_revision=STABLE_REVISION, stable_image="web:v1")
@@ -61,7 +62,7 @@ def test_a_new_revision_that_is_the_cause_is_rolled_back(kind: DiagnosisType) ->
         make_decision_input(
             STABLE_RECORD,
             make_context(make_diagnosis(kind, Cause.NEW_VERSION)),
-            make_policy(memory=None),
+            make_policy(memory={"enabled": False}),
         )
     )
 
@@ -189,7 +190,9 @@ def test_a_pod_is_replaced_a_second_time() -> None:
     )
 
 
-@pytest.mark.parametrize(("known", "limit"), [({}, "200Mi"), ({"memory_limit": "200Mi"}, "300Mi")])
+@pytest.mark.parametrize(
+    ("known", "limit"), [({}, "200Mi"), ({"memory_limits": raised_to("200Mi")}, "300Mi")]
+)
 def test_memory_is_raised_step_by_step(known: dict[str, str], limit: str) -> None:
     """From the spec's limit to the maximum."""
     found = choose_action(
@@ -205,7 +208,7 @@ def test_memory_that_did_not_arrive(limit: str) -> None:
     vain = make_action(remediation=Remediation.RAISE_MEMORY, diagnosis=OOM)
     found = choose_action(
         make_decision_input(
-            make_record(vain, memory_limit=limit), make_context(make_diagnosis(OOM))
+            make_record(vain, memory_limits=raised_to(limit)), make_context(make_diagnosis(OOM))
         )
     )
 
@@ -215,22 +218,24 @@ def test_memory_that_did_not_arrive(limit: str) -> None:
 def test_the_maximum_is_in_the_pods() -> None:
     """And that action has not failed: there is no further step."""
     assert None is choose_action(
-        make_decision_input(make_record(memory_limit="300Mi"), make_context(make_diagnosis(OOM)))
+        make_decision_input(
+            make_record(memory_limits=raised_to("300Mi")), make_context(make_diagnosis(OOM))
+        )
     )
 
 
 @pytest.mark.parametrize(
     ("known", "memory", "healing"),
     [
-        ({"memory_limit": "300Mi", "memory_in_template": True}, "100Mi", {}),
+        ({"memory_limits": raised_to("300Mi"), "memory_in_template": True}, "100Mi", {}),
         ({}, "300Mi", {}),
         ({}, "", {}),
-        ({}, "100Mi", {"memory": None}),
+        ({}, "100Mi", {"memory": {"enabled": False}}),
     ],
 )
 def test_memory_ends(known: dict[str, object], memory: str, healing: dict[str, object]) -> None:
-    """At the maximum, without a limit, and if memory.max is not set."""
-    now = make_context(make_diagnosis(OOM), memory_limit=memory)
+    """At the maximum, without a limit, and if memory.enabled is false."""
+    now = make_context(make_diagnosis(OOM), memory_limits={"app": memory} if memory else {})
 
     assert None is choose_action(
         make_decision_input(make_record(**known), now, make_policy(**healing))
@@ -254,10 +259,10 @@ def test_new_pods_get_the_limit_if_a_resize_has_failed() -> None:
     raised = make_action(remediation=Remediation.RAISE_MEMORY, diagnosis=OOM)
     first = make_decision_input(make_record(), make_context(make_diagnosis(OOM)))
     then = make_decision_input(
-        make_record(raised, memory_limit="200Mi"), make_context(make_diagnosis(OOM))
+        make_record(raised, memory_limits=raised_to("200Mi")), make_context(make_diagnosis(OOM))
     )
     later = make_decision_input(
-        make_record(memory_limit="200Mi", memory_in_template=True),
+        make_record(memory_limits=raised_to("200Mi"), memory_in_template=True),
         make_context(make_diagnosis(OOM)),
     )
 
@@ -269,7 +274,7 @@ def test_new_pods_get_the_limit_if_a_resize_has_failed() -> None:
 def test_memory_comes_before_a_rollback() -> None:
     """A new revision may need more memory; it is bad only if that does not help."""
     bad = make_diagnosis(OOM, Cause.NEW_VERSION)
-    spent = {"memory_limit": "300Mi", "memory_in_template": True}
+    spent = {"memory_limits": raised_to("300Mi"), "memory_in_template": True}
 
     first = choose_action(make_decision_input(STABLE_RECORD, make_context(bad)))
     then = choose_action(

@@ -24,6 +24,7 @@ from tests.unit.remediation.factories import (
     make_policy,
     make_quarantine,
     make_record,
+    raised_to,
     run_decide,
 )
 
@@ -40,10 +41,10 @@ def test_a_higher_memory_limit_is_recorded() -> None:
     oom = make_diagnosis(DiagnosisType.OOM_KILLED)
     in_pods = run_decide(make_record(), make_context(oom))
     vain = make_action(remediation=Remediation.RAISE_MEMORY, diagnosis=DiagnosisType.OOM_KILLED)
-    in_template = run_decide(make_record(vain, memory_limit="200Mi"), make_context(oom))
+    in_template = run_decide(make_record(vain, memory_limits=raised_to("200Mi")), make_context(oom))
 
-    assert ("200Mi", False) == (in_pods.memory_limit, in_pods.memory_in_template)
-    assert ("200Mi", True) == (in_template.memory_limit, in_template.memory_in_template)
+    assert (raised_to("200Mi"), False) == (in_pods.memory_limits, in_pods.memory_in_template)
+    assert (raised_to("200Mi"), True) == (in_template.memory_limits, in_template.memory_in_template)
     assert "memory limit 200Mi again, in new pods: OOMKilled it is" == (
         in_template.history[0].message
     )

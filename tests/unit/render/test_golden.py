@@ -170,7 +170,7 @@ OVERRIDES: dict[str, Overrides] = {
                 "sidecars": [{"name": "proxy", "image": "proxy:v1"}],
             }),
         ),
-        memory_limit="164Mi",
+        memory_limits={"app": "164Mi"},
         min_replicas=4,
     ),
 }  # fmt: skip

@@ -12,11 +12,12 @@ from selfhealing.render.overrides import (
     REQUIRED_NODE_AFFINITY,
     Overrides,
     build_revision,
-    get_memory_limit,
+    get_memory_limits,
     resources_with_memory_limit,
     revision_name,
     template_revision,
-    template_with_memory_limit,
+    template_with_memory_limits,
+    template_with_relaxed_liveness,
 )
 from selfhealing.render.pod import build_pod_template
 
@@ -34,6 +35,17 @@ def template_with_limit(limit: str | int, request: str | int | None = None, **sp
     """Return the pod template of an app with a memory limit."""
     requests = {} if request is None else {"requests": {"memory": request, "cpu": "1"}}
     return template(resources={"limits": {"memory": limit, "cpu": "2"}, **requests}, **spec)
+
+
+def template_with_sidecars() -> Json:
+    """Return the pod template of an app with a sidecar, a native one, and an init container."""
+    proxy, native, migrate = (
+        {"name": name, "image": "web:v1", "resources": {"limits": {"memory": limit}}}
+        for name, limit in (("proxy", "64Mi"), ("native", "32Mi"), ("migrate", "16Mi"))
+    )
+    return template(
+        sidecars=[proxy], initContainers=[{**native, "restartPolicy": "Always"}, migrate]
+    )
 
 
 def memory_request_and_limit(pod_template: Json) -> tuple[Any, Any]:
@@ -100,21 +112,22 @@ class TestRevision:
 
 
 class TestMemoryLimit:
-    """Another memory limit of the app's container."""
+    """Higher memory limits of containers."""
 
     @pytest.mark.parametrize(
         ("found", "limit"),
         [
-            (template(), ""),
-            (template(resources={"requests": {"memory": "1Gi"}}), ""),
-            (template(resources={"limits": {"cpu": "1"}}), ""),
-            (template_with_limit("64Mi"), "64Mi"),
-            (template_with_limit(67108864), "67108864"),
+            (template(), {}),
+            (template(resources={"requests": {"memory": "1Gi"}}), {}),
+            (template(resources={"limits": {"cpu": "1"}}), {}),
+            (template_with_limit("64Mi"), {"app": "64Mi"}),
+            (template_with_limit(67108864), {"app": "67108864"}),
+            (template_with_sidecars(), {"proxy": "64Mi", "native": "32Mi"}),
         ],
     )
-    def test_get_memory_limit(self, found: Json, limit: str) -> None:
-        """The limit is returned as it is written."""
-        assert limit == get_memory_limit(found)
+    def test_get_memory_limits(self, found: Json, limit: dict[str, str]) -> None:
+        """The limits are returned as they are written; not of containers that end before."""
+        assert limit == get_memory_limits(found)
 
     @pytest.mark.parametrize(
         ("before", "after"),
@@ -129,7 +142,9 @@ class TestMemoryLimit:
         """An equal request is raised with the limit, so that the QoS class stays."""
         kept = copy.deepcopy(before)
 
-        assert after == memory_request_and_limit(template_with_memory_limit(before, "164Mi"))
+        assert after == memory_request_and_limit(
+            template_with_memory_limits(before, {"app": "164Mi"})
+        )
         assert kept == before
 
     def test_nothing_else_is_changed(self) -> None:
@@ -138,12 +153,19 @@ class TestMemoryLimit:
             {"name": "proxy", "image": "proxy:v1", "resources": {"limits": {"memory": "64Mi"}}}
         ]
         before = template_with_limit("64Mi", sidecars=sidecars)
-        after = template_with_memory_limit(before, "164Mi")
+        after = template_with_memory_limits(before, {"app": "164Mi"})
 
-        assert before == template_with_memory_limit(after, "64Mi")
-        assert [c["name"] for c in before["spec"]["containers"]] == [
-            c["name"] for c in after["spec"]["containers"]
-        ]
+        after["spec"]["containers"][0]["resources"]["limits"]["memory"] = "64Mi"
+        assert before == after
+
+    def test_the_sidecar_that_was_killed(self) -> None:
+        """Each container has its own limit, also one that is started before the app."""
+        limits = {"proxy": "128Mi", "native": "100Mi", "migrate": "1Gi", "other": "1Gi"}
+        after = template_with_memory_limits(template_with_sidecars(), limits)
+
+        assert {"proxy": "128Mi", "native": "100Mi"} == get_memory_limits(after)
+        (migrate,) = (c for c in after["spec"]["initContainers"] if c["name"] == "migrate")
+        assert "16Mi" == migrate["resources"]["limits"]["memory"]
 
     def test_a_container_without_anything(self) -> None:
         """The resources of a live pod may be null."""
@@ -183,15 +205,50 @@ class TestApplyTo:
     )
     def test_a_limit_is_only_ever_raised(self, asked: Json, after: str | None) -> None:
         """A stable revision may have a higher limit, or none."""
-        assert after == memory_request_and_limit(Overrides(memory_limit="164Mi").apply_to(asked))[1]
+        assert (
+            after
+            == memory_request_and_limit(Overrides(memory_limits={"app": "164Mi"}).apply_to(asked))[
+                1
+            ]
+        )
         assert (
             after
             == memory_request_and_limit(
-                Overrides(pod_template=asked, memory_limit="164Mi").apply_to(
+                Overrides(pod_template=asked, memory_limits={"app": "164Mi"}).apply_to(
                     template_with_limit("1Mi")
                 )
             )[1]
         )
+
+    @pytest.mark.parametrize(
+        ("probe", "expected"),
+        [
+            ({"liveness": {"path": "/livez"}}, (3, 9)),
+            ({"liveness": {"path": "/livez", "timeoutSeconds": 5, "failureThreshold": 1}}, (15, 3)),
+            ({"readiness": {"path": "/readyz"}}, None),
+        ],
+        ids=["defaults", "given", "no liveness probe"],
+    )
+    def test_relaxed_liveness(self, probe: Json, expected: tuple[int, int] | None) -> None:
+        """The probe has three times the time, and is never switched off."""
+        before = template(port=5000, probes=probe)
+        after = Overrides(relaxed_liveness=True).apply_to(before)
+        found = after["spec"]["containers"][0].get("livenessProbe")
+
+        assert expected == (found and (found["timeoutSeconds"], found["failureThreshold"]))
+        if found:
+            assert "/livez" in str(found)
+        else:
+            assert before == after
+
+    def test_relaxed_liveness_of_sidecars(self) -> None:
+        """Those that run beside the app, too."""
+        probe = {"httpGet": {"port": 1}, "failureThreshold": 2}
+        before = template(sidecars=[{"name": "proxy", "image": "p", "livenessProbe": probe}])
+        after = template_with_relaxed_liveness(before)
+        relaxed = {**probe, "timeoutSeconds": 3, "failureThreshold": 6}
+
+        assert relaxed == after["spec"]["containers"][1]["livenessProbe"]
 
     @pytest.mark.parametrize(
         ("affinity", "terms"),
@@ -245,6 +302,7 @@ def test_build_revision() -> None:
     assert "web" == kept["metadata"]["labels"]["selfhealing.dev/app"]
     assert {"template": body} == kept["data"]
     assert body is not kept["data"]["template"]
-    assert {"template": body, "memoryLimit": "1Gi"} == build_revision(
-        OWNER, "0123456789", body, "1Gi"
+    limits = {"app": "1Gi"}
+    assert {"template": body, "memoryLimits": limits} == build_revision(
+        OWNER, "0123456789", body, limits
     )["data"]

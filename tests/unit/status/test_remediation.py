@@ -236,10 +236,7 @@ class TestEvents:
             (
                 ActionOutcome.FAILED,
                 Remediation.REPLACE_POD,
-                (
-                    "Warning RemediationFailed: ReplacePod did not succeed in time: "
-                    "web-abc-1 is replaced"
-                ),
+                ("Warning RemediationFailed: ReplacePod did not succeed: web-abc-1 is replaced"),
             ),
             (
                 ActionOutcome.SUPERSEDED,

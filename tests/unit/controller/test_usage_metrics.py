@@ -1,7 +1,8 @@
-"""The use of memory: asked for only where it is wanted, kept short, and noticed when it matters."""
+"""What containers use: asked for only where it is wanted, kept short, noticed when it matters."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -9,20 +10,22 @@ import pytest
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.memory_metrics import (
+from selfhealing.controller.usage_metrics import (
     MAX_SAMPLES,
     MAX_SELECTOR_APPS,
+    MAX_SUSPECTS,
     POLL_INTERVAL,
     UNAVAILABLE_POLL_INTERVAL,
-    MemoryMetrics,
+    UsageMetrics,
 )
 from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.health.termination_causes import ContainerKey
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ForbiddenError, NotFoundError, UnavailableError
 from selfhealing.kube.resources import POD_METRICS, Resource
 from tests.unit import builders
 from tests.unit.controller.fake_loop import now
-from tests.unit.snapshots import KEY, put_object
+from tests.unit.snapshots import KEY, build_snapshot, put_object
 
 Json = dict[str, Any]
 
@@ -40,10 +43,11 @@ UNAVAILABLE = UnavailableError(503, "ServiceUnavailable", "the server is current
 
 
 class Harness:
-    """A cluster, the operator's picture of it and who looks at the use of memory.
+    """A cluster, the operator's picture of it and who looks at the use of memory and CPU.
 
     Attributes:
         used: by pod, what it uses now, in MiB.
+        cpu: what each container uses now.
         error: what every list ends with instead.
         asked: the time, the namespace and the selector of each list.
         measured: when it was measured; None for now.
@@ -51,14 +55,13 @@ class Harness:
 
     def __init__(self, spec: Json | None = None, scale: float = 1) -> None:
         self.usage_mib: dict[str, float] = {POD: 50}
+        self.cpu = "100m"
         self.error: ApiError | None = None
         self.requests: list[tuple[float, str | None, str]] = []
         self.measured_at: float | None = None
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
-        self.memory_metrics = MemoryMetrics(
-            cast("Client", self), self.store, self.queue, scale, now
-        )
+        self.usage_metrics = UsageMetrics(cast("Client", self), self.store, self.queue, scale, now)
         put_object(self.store, builders.app(spec or OPTED_IN_SPEC))
         put_object(self.store, builders.deployment())
         self.put_pod()
@@ -79,7 +82,13 @@ class Harness:
             yield {
                 "metadata": {"name": pod, "namespace": namespace},
                 "timestamp": builders.iso(now() if self.measured_at is None else self.measured_at),
-                "containers": [{"name": "app", "usage": {"memory": f"{int(used_mib * 1024)}Ki"}}],
+                "containers": [
+                    {
+                        "name": name,
+                        "usage": {"memory": f"{int(used_mib * 1024)}Ki", "cpu": self.cpu},
+                    }
+                    for name in ("injected", "app")
+                ],
             }
         if self.error:
             raise self.error
@@ -89,15 +98,15 @@ class Harness:
         snapshot = self.store.snapshot(KEY)
         assert snapshot is not None
         return [
-            sample.used_bytes >> 20
-            for sample in self.memory_metrics.samples_for(snapshot).get(uid, ())
+            (sample.memory_bytes or 0) >> 20
+            for sample in self.usage_metrics.samples_for(snapshot).get(ContainerKey(uid, "app"), ())
         ]
 
     async def poll(self, *samples_mib: float) -> None:
         """Look once for each of these uses, at the pace."""
         for used_mib in samples_mib:
             self.usage_mib[POD] = used_mib
-            await self.memory_metrics.poll()
+            await self.usage_metrics.poll()
             await asyncio.sleep(POLL_INTERVAL)
 
     async def drain_queue(self) -> list[AppKey]:
@@ -116,7 +125,7 @@ class TestAsking:
     async def test_the_pace(self, scale: float, pace: float) -> None:
         """By the scale of healing, but not more often than every five seconds."""
         harness = Harness(scale=scale)
-        task = asyncio.create_task(harness.memory_metrics.run())
+        task = asyncio.create_task(harness.usage_metrics.run())
         await asyncio.sleep(3 * pace + 1)
         task.cancel()
 
@@ -126,7 +135,7 @@ class TestAsking:
     async def test_nobody_wants_it(self) -> None:
         """An operator whose apps say nothing of it costs the API server nothing."""
         harness = Harness(OPTED_OUT_SPEC)
-        task = asyncio.create_task(harness.memory_metrics.run())
+        task = asyncio.create_task(harness.usage_metrics.run())
         await asyncio.sleep(20 * POLL_INTERVAL)
         task.cancel()
 
@@ -143,11 +152,11 @@ class TestAsking:
             uid = f"uid-of-{namespace}-{name}"
             app = builders.app(spec, namespace=namespace, name=name, uid=uid)
             harness.store.upsert_app(app_view(app))
-        await harness.memory_metrics.poll()
+        await harness.usage_metrics.poll()
 
         assert [
-            (builders.NAMESPACE, "selfhealing.dev/app in (web,api)"),
             ("other", "selfhealing.dev/app in (web)"),
+            (builders.NAMESPACE, "selfhealing.dev/app in (api,web)"),
         ] == [asked[1:] for asked in harness.requests]
 
     async def test_many_apps(self) -> None:
@@ -158,7 +167,7 @@ class TestAsking:
             harness.store.upsert_app(
                 app_view(builders.app(OPTED_IN_SPEC, name=name, uid=f"uid-of-{name}"))
             )
-        await harness.memory_metrics.poll()
+        await harness.usage_metrics.poll()
 
         assert "selfhealing.dev/app" == harness.requests[0][2]
 
@@ -193,7 +202,7 @@ class TestKeeping:
         assert [52] == harness.stored_samples("another")
 
         harness.usage_mib.clear()
-        await harness.memory_metrics.poll()
+        await harness.usage_metrics.poll()
 
         assert [] == harness.stored_samples("another")
 
@@ -201,7 +210,7 @@ class TestKeeping:
         """A pod that the store does not know, and one that was not measured."""
         harness = Harness()
         harness.usage_mib = {"web-abc-9": 50}
-        await harness.memory_metrics.poll()
+        await harness.usage_metrics.poll()
 
         assert [] == harness.stored_samples()
 
@@ -210,7 +219,7 @@ class TestKeeping:
         harness = Harness()
         await harness.poll(50)
         put_object(harness.store, builders.app(OPTED_OUT_SPEC, resourceVersion="9"))
-        await harness.memory_metrics.poll()
+        await harness.usage_metrics.poll()
 
         assert [] == harness.stored_samples()
         assert 1 == len(harness.requests)
@@ -244,11 +253,63 @@ class TestWaking:
         await harness.poll(70, 75, 80, 86)
         await harness.drain_queue()
         harness.store.delete_app(KEY, builders.APP_UID)
-        await harness.memory_metrics.poll()
+        await harness.usage_metrics.poll()
         await harness.drain_queue()
-        await harness.memory_metrics.poll()
+        await harness.usage_metrics.poll()
 
         assert [] == await harness.drain_queue()
+
+
+class TestThrottling:
+    """Apps whose probes fail under a CPU limit are measured, whether they have asked or not."""
+
+    def put_failing_pod(self, harness: Harness, *, ready: bool, version: int) -> None:
+        """Let the pod have a CPU limit, and fail its readiness probe or not."""
+        container = builders.running(ready=ready)
+        pod = builders.pod(POD, container, memory_limit="1Gi", version=version)
+        put_object(harness.store, pod)
+
+    async def test_while_it_lasts(self) -> None:
+        """From the reconcile that sees it; the app is woken when it is at its limit."""
+        harness = Harness(OPTED_OUT_SPEC)
+        harness.cpu = "990m"
+        self.put_failing_pod(harness, ready=False, version=2)
+        await harness.poll(50)
+
+        assert [] == harness.requests
+
+        assert [] == harness.stored_samples()  # a reconcile
+        await harness.poll(50, 50)
+
+        assert [] == await harness.drain_queue()
+
+        await harness.poll(50)
+
+        assert [KEY] == await harness.drain_queue()
+        assert 3 == len(harness.requests)
+
+        self.put_failing_pod(harness, ready=True, version=3)
+        await harness.poll(50)
+
+        assert 3 == len(harness.requests)
+        assert [KEY] == await harness.drain_queue()
+
+    async def test_not_of_everybody(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An outage of many apps is not made worse by many lists."""
+        harness = Harness(OPTED_OUT_SPEC)
+        failing = build_snapshot(
+            builders.pod(POD, builders.running(ready=False), memory_limit="1Gi")
+        )
+        snapshots = {}
+        for number in range(MAX_SUSPECTS + 5):
+            key = AppKey(f"shop-{number}", "web")
+            snapshots[key] = replace(failing, app=replace(failing.app, key=key))
+        monkeypatch.setattr(harness.store, "snapshot", snapshots.get)
+        for snapshot in snapshots.values():
+            harness.usage_metrics.samples_for(snapshot)
+        await harness.usage_metrics.poll()
+
+        assert MAX_SUSPECTS == len(harness.requests)
 
 
 class TestFailures:
@@ -259,7 +320,7 @@ class TestFailures:
         """It is said once, and asked for again every few minutes."""
         harness = Harness(scale=0.1)
         harness.error = error
-        task = asyncio.create_task(harness.memory_metrics.run())
+        task = asyncio.create_task(harness.usage_metrics.run())
         await asyncio.sleep(2 * UNAVAILABLE_POLL_INTERVAL + 60)
 
         assert [5, 305, 605] == [asked[0] for asked in harness.requests]
@@ -271,7 +332,7 @@ class TestFailures:
         await asyncio.sleep(UNAVAILABLE_POLL_INTERVAL)
         task.cancel()
 
-        assert "memory usage is available again" in caplog.text
+        assert "the usage of containers is available again" in caplog.text
         assert harness.stored_samples()
 
     async def test_a_moment(self, caplog: pytest.LogCaptureFixture) -> None:
