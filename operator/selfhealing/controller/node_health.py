@@ -1,4 +1,4 @@
-"""Reads nodes, only when a pod of an app is lost or ill, or no node takes it, or memory has run out.
+"""Reads nodes, only when a pod is lost or ill, no node takes it, or memory has run out.
 
 One unreachable node has most likely failed. When half of the nodes are unreachable, it is more
 likely the network, and their pods still run. Nodes are not watched: they are large objects that

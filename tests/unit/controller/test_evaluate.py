@@ -264,6 +264,7 @@ def test_everything() -> None:
             "desiredRevision": revision_of_spec(spec),
             "desiredSince": iso(100),
             "desiredGeneration": 1,
+            "failedForCertain": False,
             "retries": 0,
             "healthySince": iso(100),
             "memoryLimits": [],
