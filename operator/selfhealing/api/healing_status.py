@@ -24,6 +24,7 @@ COMPARISON_LIMIT: Final = 256
 class Remediation(StrEnum):
     """What can be done about a diagnosis."""
 
+    REMOVE_FOREIGN_FIELDS = "RemoveForeignFields"
     ROLLBACK = "Rollback"
     RAISE_MEMORY = "RaiseMemory"
     REPLACE_POD = "ReplacePod"
@@ -80,7 +81,8 @@ class HealingAction(Model):
     """The type of the diagnosis that it is for."""
 
     target: Name = ""
-    """The pod, node or revision that it is done to."""
+    """The pod, node or revision that it is done to; for RemoveForeignFields the field manager, "@"
+    and the time of its edit."""
 
     uid: Annotated[str, Field(max_length=64)] = ""
     """The UID of the pod that it is done to."""
@@ -113,7 +115,7 @@ class DiagnosisStatus(Model):
     """CrashLooping, LivenessKilled, OOMKilled, ImagePullFailing, ConfigError…"""
 
     cause: Word
-    """NewVersion, Node, Pod, Environment or Unknown."""
+    """NewVersion, ForeignEdit, Node, Pod, Environment or Unknown."""
 
     confidence: Word
     """High, Medium or Low."""
@@ -249,6 +251,10 @@ class HealingStatus(Model):
 
     retries: Count = 0
     """How often the failed revision was tried again."""
+
+    proven_edit_time: Time | None = None
+    """Edits of the Deployment's pod template by others, up to this time, have been healthy for a
+    probation."""
 
     memory_limits: Annotated[
         list[MemoryLimitStatus], Field(max_length=MAX_MEMORY_LIMITS), ListMap("container")

@@ -47,6 +47,9 @@ ANNOTATION_APPROVE: Final = f"{GROUP}/approve"
 ANNOTATION_RESUME: Final = f"{GROUP}/resume"
 """On an app: ends its quarantine and resets its budget. Each new value takes effect once."""
 
+ANNOTATION_RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
+"""In a pod template: what ``kubectl rollout restart`` sets."""
+
 LABEL_QUARANTINED: Final = f"{GROUP}/quarantined"
 """On an isolated pod, which is kept for inspection: its app's name, instead of LABEL_APP."""
 

@@ -325,6 +325,13 @@ class SelfHealingAppSpec(SpecModel):
     restarts. New values of `env` and `envFrom` then reach a pod when it is replaced.
     """
 
+    drift: Literal["Tolerate", "Correct"] = "Tolerate"
+    """What becomes of fields of the Deployment's pod template that others set, and not the spec.
+
+    Tolerate: they stay while the app is well. If it falls ill after such an edit, healing removes
+    them. Correct: they are removed at once. Fields that the spec sets are always put back.
+    """
+
     paused: bool = False
     """True: the operator changes nothing and reports the phase Paused."""
 

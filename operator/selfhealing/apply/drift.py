@@ -2,7 +2,7 @@
 
 Only the fields of the manifest are compared. Others belong to other field managers: Kubernetes'
 defaults, an autoscaler's replicas, an injected sidecar. The API server may return a quantity in
-another notation ("0.5" as "500m"), and may leave out empty values.
+another notation ("0.5" as "500m"), and may leave out empty values or replace them by defaults.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +27,10 @@ LIST_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
 """The keys of list items, by field: ``x-kubernetes-list-map-keys`` in the published schema of
 Kubernetes 1.36. Other field managers may add items to these lists."""
 
+ORDERED_LISTS: Final = frozenset({"env", "initContainers"})
+"""Lists with keys whose order has a meaning: ``$(NAME)`` refers to an earlier variable, and init
+containers run one after the other. Only the items of the manifest are in its order."""
+
 PORT_KEYS: Final[tuple[tuple[str, ...], ...]] = (
     ("containerPort", "protocol"),
     ("port", "protocol"),
@@ -44,6 +48,28 @@ QUANTITY_PARENTS: Final = frozenset({"limits", "requests", "capacity", "minAllow
 
 MEANINGFUL_WHEN_EMPTY: Final = frozenset({"emptyDir", "labelSelector", "namespaceSelector"})
 """Maps whose empty value differs from a missing one."""
+
+DEFAULTS_OF_EMPTY_VALUES: Final[Mapping[str, frozenset[str | int]]] = {
+    "path": frozenset({"/"}),
+    "scheme": frozenset({"HTTP"}),
+    "protocol": frozenset({"TCP"}),
+    "periodSeconds": frozenset({10}),
+    "timeoutSeconds": frozenset({1}),
+    "successThreshold": frozenset({1}),
+    "failureThreshold": frozenset({3}),
+    "imagePullPolicy": frozenset({"Always", "IfNotPresent"}),
+    "terminationMessagePath": frozenset({"/dev/termination-log"}),
+    "terminationMessagePolicy": frozenset({"File"}),
+    "apiVersion": frozenset({"v1"}),
+    "iscsiInterface": frozenset({"default"}),
+    "pool": frozenset({"rbd"}),
+    "user": frozenset({"admin"}),
+    "keyring": frozenset({"/etc/ceph/keyring"}),
+    "storageMode": frozenset({"ThinProvisioned"}),
+    "fsType": frozenset({"xfs"}),
+}
+"""The defaults that the API server puts in the place of an empty string or 0, by field
+(pkg/apis/core/v1/defaults.go of Kubernetes 1.36)."""
 
 QUANTITIES: Final = frozenset({"sizeLimit", "divisor", "averageValue"})
 """Fields that always hold a quantity."""
@@ -70,6 +96,8 @@ def matches(live: Any, desired: Any, field: str = "", parent: str = "") -> bool:
         )
     if isinstance(desired, Sequence) and not isinstance(desired, str):
         return _list_matches(live or (), desired, field)
+    if not desired and live in DEFAULTS_OF_EMPTY_VALUES.get(field, ()):
+        return True
     return _scalar_matches(live, desired, is_quantity=_holds_quantity(field, parent))
 
 
@@ -88,6 +116,11 @@ def _list_matches(live: Any, desired: Sequence[Any], field: str) -> bool:  # noq
             for live_item, desired_item in zip(live, desired, strict=True)
         )
     by_key = {item_key(item, keys): item for item in live if isinstance(item, Mapping)}
+    if field in ORDERED_LISTS:
+        desired_keys = [item_key(item, keys) for item in desired]
+        wanted = set(desired_keys)
+        if [key for key in by_key if key in wanted] != list(dict.fromkeys(desired_keys)):
+            return False
     return all(matches(by_key.get(item_key(item, keys), ()), item, field) for item in desired)
 
 

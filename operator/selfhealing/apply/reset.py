@@ -31,6 +31,7 @@ REPLACED_AS_A_WHOLE: Final = frozenset(
 MUTUALLY_EXCLUSIVE: Final[Mapping[str, str]] = {
     "minAvailable": "maxUnavailable",
     "maxUnavailable": "minAvailable",
+    "sessionAffinityConfig": "sessionAffinity",
 }
 """Fields that exclude each other, but not their other siblings."""
 

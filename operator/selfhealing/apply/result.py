@@ -52,10 +52,17 @@ class SyncError:
 
 @dataclass(frozen=True, slots=True)
 class ChildChange:
-    """A write of a child; the action is None if the child was deleted because it is not wanted."""
+    """A write of a child.
+
+    Attributes:
+        kind: the kind of the child.
+        action: what was written; None if the child was deleted because it is not wanted.
+        managers: the field managers whose fields were removed.
+    """
 
     kind: str
     action: ChildAction | None
+    managers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from selfhealing.api import names
 from selfhealing.api.linear_regex import compile_pattern
+from selfhealing.cache.managed_fields import parse_template_edits
 from selfhealing.cache.parse import (
     Json,
     clean_message,
@@ -80,6 +81,7 @@ def deployment_view(raw: Json) -> DeploymentView:
         failed_revision=(raw["metadata"].get("annotations") or {}).get(
             names.ANNOTATION_FAILED_REVISION, ""
         ),
+        template_edits=parse_template_edits(raw["metadata"]),
     )
 
 

@@ -206,6 +206,24 @@ class ChildView:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateEdit:
+    """The fields of a Deployment's pod template that another field manager owns.
+
+    Attributes:
+        manager: its name.
+        at: when it last changed one of its fields, by the API server's clock; None if unknown.
+        fields: FieldsV1 below ``spec.template`` as JSON, without what the operator owns, too.
+        is_undo: the manager has also changed ANNOTATION_APPLIED_HASH, as ``kubectl rollout undo``
+            does, which brings back the annotations of the ReplicaSet with its template.
+    """
+
+    manager: str
+    at: datetime | None
+    fields: bytes
+    is_undo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DeploymentView(ChildView):
     """A Deployment.
 
@@ -213,6 +231,7 @@ class DeploymentView(ChildView):
         template_hash: the pod-template-hash of its current pods; empty if unknown.
         owns_replicas: the operator is the only field manager of ``spec.replicas``.
         failed_revision: the value of ANNOTATION_FAILED_REVISION; empty without it.
+        template_edits: what other field managers own in its pod template, the newest first.
     """
 
     generation: int
@@ -225,6 +244,7 @@ class DeploymentView(ChildView):
     template_hash: str
     owns_replicas: bool
     failed_revision: str = ""
+    template_edits: tuple[TemplateEdit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

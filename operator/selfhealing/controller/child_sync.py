@@ -18,11 +18,12 @@ from selfhealing.apply.child_diff import (
     initial_manifest,
     scale_target_kind,
 )
+from selfhealing.apply.foreign_fields import EditSelection, select_edits
 from selfhealing.apply.result import ChildChange, SyncError, SyncResult
 from selfhealing.cache.child_views import CHILD_VIEWS
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
-from selfhealing.cache.views import AppKey, AppView, ChildView
+from selfhealing.cache.views import AppKey, AppView, ChildView, DeploymentView
 from selfhealing.controller.child_errors import (
     name_conflict_error,
     not_installed_error,
@@ -30,7 +31,7 @@ from selfhealing.controller.child_errors import (
     terminating_error,
 )
 from selfhealing.controller.optional_kinds import OptionalKinds
-from selfhealing.controller.spec_reset import reset_spec
+from selfhealing.controller.spec_reset import reset_spec, reset_template
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import (
     AppDeletedError,
@@ -59,6 +60,7 @@ class _Progress:
 
     snapshot: AppSnapshot
     inputs: ReconcileInput
+    overrides: Overrides
     changes: list[ChildChange] = field(default_factory=list)
     errors: list[SyncError] = field(default_factory=list)
     conflicting_kinds: set[str] = field(default_factory=set)
@@ -75,6 +77,11 @@ class _Progress:
         autoscaling = self.inputs.spec.autoscaling
         return autoscaling.min_replicas if autoscaling else 0
 
+    @property
+    def edit_selection(self) -> EditSelection:
+        """Which foreign edits of the pod template are removed."""
+        return EditSelection(self.inputs.spec.drift == "Correct", self.overrides.removed_edit)
+
 
 class ChildSync:
     """Applies the children of apps."""
@@ -85,6 +92,8 @@ class ChildSync:
         self._store = store
         self._mutated_manifests: dict[str, bytes] = {}
         """By UID, the answers to applies that differ from what was applied."""
+        self._unremovable: dict[str, bytes] = {}
+        """By UID, Deployments from which foreign fields could not be removed."""
 
     async def sync_children(
         self, snapshot: AppSnapshot, inputs: ReconcileInput, overrides: Overrides
@@ -99,7 +108,7 @@ class ChildSync:
             AppDeletedError: the app was deleted meanwhile.
         """
         desired = build_children(inputs.owner, inputs.spec, overrides, inputs.pod_template)
-        progress = _Progress(snapshot, inputs)
+        progress = _Progress(snapshot, inputs, overrides)
         # Pruning comes first: an autoscaler must not act on replicas that the spec sets again.
         for prune in find_prune_targets(snapshot, desired):
             await _collect_error(prune.kind, progress, self._prune_child(prune, progress))
@@ -149,10 +158,21 @@ class ChildSync:
             progress.changes.append(ChildChange(kind, ChildAction.CREATE))
             return
         live = live or await self._get_live(snapshot.app, kind)
+        managers: tuple[str, ...] = ()
+        if isinstance(live, DeploymentView):
+            live, managers = await self._remove_foreign_fields(live, desired, progress)
         mutated_manifest = self._mutated_manifests.get(live.uid, b"") if live is not None else b""
         child_action = diff_child(snapshot.app.uid, live, desired, mutated_manifest)
-        if child_action is ChildAction.NOOP:
-            return
+        if managers:
+            progress.changes.append(ChildChange(kind, ChildAction.REVERT_DRIFT, managers))
+        if child_action is not ChildAction.NOOP:
+            await self._correct_child(child_action, live, desired, progress)
+
+    async def _correct_child(
+        self, child_action: ChildAction, live: ChildView | None, desired: Json, progress: _Progress
+    ) -> None:
+        """Do to a child what its comparison with the desired manifest asks for."""
+        kind, snapshot, key = desired["kind"], progress.snapshot, progress.app.key
         if child_action is ChildAction.CONFLICT:
             progress.conflicting_kinds.add(kind)
             progress.errors.append(name_conflict_error(kind, key, live))
@@ -166,7 +186,31 @@ class ChildSync:
             if live is None or live.owner_uid != snapshot.app.uid:
                 await self._ensure_app_exists(snapshot.app)
             await self._apply_child(live, desired, progress)
-            progress.changes.append(ChildChange(kind, child_action))
+            if not any(change.kind == kind and change.managers for change in progress.changes):
+                progress.changes.append(ChildChange(kind, child_action))
+
+    async def _remove_foreign_fields(
+        self, live: DeploymentView, desired: Json, progress: _Progress
+    ) -> tuple[DeploymentView, tuple[str, ...]]:
+        """Remove the foreign fields that are not tolerated from the pod template.
+
+        Returns:
+            The Deployment, and the field managers whose fields were removed.
+        """
+        app = progress.app
+        if live.deleting or live.owner_uid != app.uid:
+            return live, ()
+        edits = select_edits(live, desired, progress.edit_selection)
+        if not edits or self._unremovable.get(live.uid) == live.manifest_json:
+            return live, ()
+        result = await reset_template(self._client, app.key, live, desired, edits)
+        if result is None or result.manifest_json == live.manifest_json:
+            # Defaults that another manager has written out, or a template that needs them.
+            self._unremovable[live.uid] = live.manifest_json
+            return live, ()
+        self._unremovable.pop(live.uid, None)
+        self._store.upsert_child(app.key, result)
+        return result, tuple(dict.fromkeys(edit.manager for edit in edits))
 
     async def _create_child(self, desired: Json, progress: _Progress) -> bool:
         """Create a child of a new app with one request; False when it has to be read first.

@@ -22,6 +22,7 @@ from selfhealing.controller.evaluate import Evaluation, evaluate
 from selfhealing.health.experiments import NO_EXPERIMENTS, Experiments
 from selfhealing.remediation.context import ExternalState
 from selfhealing.remediation.findings import Finding, FindingReason
+from selfhealing.remediation.foreign_edits import find_edit_to_remove
 from selfhealing.remediation.policy import HealingMode
 from selfhealing.remediation.reconcile_input import (
     AnyInput,
@@ -235,7 +236,10 @@ async def prepare_remediation(
             *_findings(FindingReason.FOREIGN_EVIDENCE, evidence.obstacle),
         ),
     )
-    return Preparation(build_overrides(record, stable.template), external)
+    overrides = replace(
+        build_overrides(record, stable.template), removed_edit=find_edit_to_remove(due_record)
+    )
+    return Preparation(overrides, external)
 
 
 def _foreign_pod_findings(results: StepResults) -> tuple[Finding, ...]:

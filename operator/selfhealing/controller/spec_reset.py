@@ -1,14 +1,20 @@
-"""Removes the fields of a live child that stand in the way of an apply."""
+"""Removes fields of a live child that an apply cannot remove.
+
+They stand in the way of an apply, or belong to other field managers.
+"""
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import orjson
 
 from selfhealing.api import names
+from selfhealing.apply.foreign_fields import remove_foreign_fields
 from selfhealing.apply.reset import reset_to_desired
-from selfhealing.cache.views import AppKey, ChildView
+from selfhealing.cache.child_views import deployment_view
+from selfhealing.cache.views import AppKey, ChildView, DeploymentView, TemplateEdit
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import InvalidError
 from selfhealing.kube.resources import CHILDREN
@@ -30,27 +36,58 @@ async def reset_spec(client: Client, key: AppKey, live: ChildView, desired: Json
     new_spec = reset_to_desired(spec, desired["spec"])
     if new_spec == spec:
         return False
+    return await _replace(client, key, live, "/spec", new_spec) is not None
+
+
+async def reset_template(
+    client: Client,
+    key: AppKey,
+    live: DeploymentView,
+    desired: Json,
+    edits: Sequence[TemplateEdit],
+) -> DeploymentView | None:
+    """Remove the foreign fields of some edits from the pod template, and correct its other fields.
+
+    It is one request, so that it is one rollout.
+
+    Returns:
+        The Deployment; None when the result is refused.
+    """
+    rendered = desired["spec"]["template"]
+    template = remove_foreign_fields(live, edits, rendered)
+    new_template = reset_to_desired(template, rendered)
+    raw = await _replace(client, key, live, "/spec/template", new_template)
+    return deployment_view(raw) if raw is not None else None
+
+
+async def _replace(
+    client: Client, key: AppKey, live: ChildView, path: str, value: Json
+) -> Json | None:
+    """Replace a part of a child; None when the result is refused.
+
+    Raises:
+        ConflictError: the child has changed since it was read.
+    """
     resource = CHILDREN[live.kind]
-    operations = [
+    operations: list[Json] = [
         # A conflict if the object has changed since it was read.
         {
             "op": "replace",
             "path": "/metadata/resourceVersion",
             "value": str(live.resource_version),
         },
-        {"op": "replace", "path": "/spec", "value": new_spec},
+        {"op": "replace", "path": path, "value": value},
     ]
     try:
         raw = await client.json_patch(
             resource, key.namespace, key.name, operations, names.RESET_MANAGER
         )
     except InvalidError:
-        return False
-    await _release_reset_fields(client, key, live.kind, raw)
-    return True
+        return None
+    return await _release_reset_fields(client, key, live.kind, raw)
 
 
-async def _release_reset_fields(client: Client, key: AppKey, kind: str, raw: Json) -> None:
+async def _release_reset_fields(client: Client, key: AppKey, kind: str, raw: Json) -> Json:
     """Remove the reset manager's entry: a field stays for as long as a manager owns it.
 
     The patch names the entry by its index, which changes when another manager writes. Then the
@@ -63,16 +100,16 @@ async def _release_reset_fields(client: Client, key: AppKey, kind: str, raw: Jso
             live = await client.get(resource, key.namespace, key.name)
         fields = live["metadata"].get("managedFields", ()) if live is not None else ()
         managers = [entry.get("manager") for entry in fields]
-        if names.RESET_MANAGER not in managers:
-            return
+        if live is None or names.RESET_MANAGER not in managers:
+            return live or raw
         path = f"/metadata/managedFields/{managers.index(names.RESET_MANAGER)}"
         operations = [
             {"op": "test", "path": f"{path}/manager", "value": names.RESET_MANAGER},
             {"op": "remove", "path": path},
         ]
         with suppress(InvalidError):
-            await client.json_patch(
+            return await client.json_patch(
                 resource, key.namespace, key.name, operations, names.RESET_MANAGER
             )
-            return
     logger.warning("%s: %s still owns fields of the %s", key, names.RESET_MANAGER, kind)
+    return live or raw

@@ -46,6 +46,7 @@ class Cause(StrEnum):
     """What a diagnosis is attributed to."""
 
     NEW_VERSION = "NewVersion"
+    FOREIGN_EDIT = "ForeignEdit"
     NODE = "Node"
     POD = "Pod"
     ENVIRONMENT = "Environment"

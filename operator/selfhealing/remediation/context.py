@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from selfhealing.api.healing_status import BlockedReason, HealingStatus, Remediation
 from selfhealing.api.spec import SelfHealingAppSpec
+from selfhealing.apply.foreign_fields import ForeignEdit, find_foreign_edits
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
 from selfhealing.health.app_diagnosis import AppDiagnosis, diagnose_app
@@ -24,6 +25,7 @@ from selfhealing.health.termination_causes import TerminationCauses
 from selfhealing.health.usage import SamplesByContainer
 from selfhealing.remediation import history
 from selfhealing.remediation.findings import Finding
+from selfhealing.remediation.foreign_edits import attribute_to_foreign_edits
 from selfhealing.remediation.memory_ceiling import RefusedLimit, explain_obstacles
 from selfhealing.remediation.policy import Policy
 from selfhealing.remediation.reconcile_input import ReconcileInput
@@ -138,6 +140,7 @@ class RemediationContext:
         rollout_paused: the Deployment is paused.
         uses_recreate: the rollout strategy is Recreate, which stops all pods before it creates new
             ones.
+        foreign_edits: what other field managers have set in the Deployment's pod template.
         external: the state outside the app.
     """
 
@@ -163,6 +166,7 @@ class RemediationContext:
     resume: str = ""
     rollout_paused: bool = False
     uses_recreate: bool = False
+    foreign_edits: tuple[ForeignEdit, ...] = ()
     external: ExternalState = field(default_factory=ExternalState)
 
     @property
@@ -219,6 +223,9 @@ def build_context(
     diagnoses = diagnose_app(
         snapshot, assessment, health_input.causes, deadlines, policy.thresholds, probation
     )
+    pods = tuple(pod for pod in snapshot.pods if is_active(pod))
+    edits = find_foreign_edits(snapshot.deployment, inputs.pod_template)
+    diagnoses = attribute_to_foreign_edits(diagnoses, edits, inputs.record, pods, inputs.revision)
     rollout = assessment.rollout
     wanted = rollout.wanted if rollout else 0
     # A diagnosis without an active pod (a pod that is stuck on a lost node, an autoscaler without
@@ -272,6 +279,7 @@ def build_context(
         resume=snapshot.app.resume,
         rollout_paused=rollout is not None and rollout.is_paused,
         uses_recreate=_uses_recreate_strategy(spec),
+        foreign_edits=edits,
         external=external,
     )
 

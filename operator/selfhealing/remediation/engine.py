@@ -34,7 +34,7 @@ from selfhealing.api.healing_status import (
 from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
-from selfhealing.remediation import history, revisions, transitions
+from selfhealing.remediation import foreign_edits, history, revisions, transitions
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.memory_raise import find_failure, undo_raise
 from selfhealing.remediation.policy import HealingMode, Policy
@@ -71,6 +71,7 @@ def decide(
     record = _judge_running(record, context, policy, deadlines)
     record = _expire_overrides(record, context, policy, deadlines)
     record = _track_health(record, context, policy, deadlines)
+    record = foreign_edits.prove_edits(record, context.foreign_edits, policy, deadlines)
     plan = _NO_PLAN
     if context.diagnoses and not context.scaled_to_zero:
         record, plan = _remediate(DecisionInput(record, context, policy, deadlines))

@@ -22,6 +22,7 @@ from selfhealing.api.healing_status import (
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health.pod_problems import is_node_lost
 from selfhealing.remediation import history
+from selfhealing.remediation.foreign_edits import parse_edit_target
 from selfhealing.remediation.memory_ceiling import clamp_limits
 from selfhealing.remediation.memory_limit import exceeds
 from selfhealing.remediation.policy import HealingMode, Policy
@@ -39,6 +40,7 @@ _OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 """The name of a pod or a node: a DNS subdomain, but for some dots."""
 
 _ALLOWED: Final[Mapping[Remediation, Callable[[Policy], bool]]] = {
+    Remediation.REMOVE_FOREIGN_FIELDS: lambda policy: policy.rollback,
     Remediation.ROLLBACK: lambda policy: policy.rollback,
     Remediation.RAISE_MEMORY: lambda policy: policy.raise_memory,
     Remediation.REPLACE_POD: lambda policy: policy.replace_pod,
@@ -115,7 +117,13 @@ class _RecordCheck:
 
     def drop_future_times(self) -> None:
         """Drop times that no clock has shown yet: they would stop, or start, everything."""
-        for field in ("desired_since", "healthy_since", "budget_reset_time", "stable_since"):
+        for field in (
+            "desired_since",
+            "healthy_since",
+            "budget_reset_time",
+            "stable_since",
+            "proven_edit_time",
+        ):
             if self._is_future(getattr(self.record, field)):
                 self._reject("a time in the future", **{field: None})
         if any(self._is_future(diagnosis.since) for diagnosis in self.record.diagnoses):
@@ -152,12 +160,20 @@ class _RecordCheck:
                     action.remediation is Remediation.SCALING_FALLBACK
                     and not _is_small_number(action.target)
                 )
+                or (
+                    action.remediation is Remediation.REMOVE_FOREIGN_FIELDS
+                    and not self._is_edit(action.target)
+                )
             ):
                 continue
             ids.add(action.id)
             if is_pending:
                 pending.add(action.outcome)
             yield action
+
+    def _is_edit(self, target: str) -> bool:
+        edit = parse_edit_target(target)
+        return edit is not None and not self._is_future(edit[1])
 
     def limit_quarantine(self) -> None:
         """Drop an isolated pod that cannot be one; shorten a time above ``quarantine.ttl``."""

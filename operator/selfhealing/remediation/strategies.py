@@ -21,7 +21,7 @@ from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, WARNINGS, DiagnosisType
-from selfhealing.remediation import history
+from selfhealing.remediation import foreign_edits, history
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.memory_ceiling import (
     find_ceiling,
@@ -135,7 +135,7 @@ def choose_action(inputs: DecisionInput) -> ProposedAction | None:
     """
     proposals = []
     for diagnosis in inputs.context.diagnoses:
-        for remediation in ESCALATION.get(diagnosis.type, ()):
+        for remediation in _remediations_for(diagnosis):
             if (proposal := _STRATEGIES[remediation](inputs, diagnosis)) is not None:
                 proposals.append(proposal)
                 break
@@ -145,6 +145,12 @@ def choose_action(inputs: DecisionInput) -> ProposedAction | None:
         if proposal.blocked_reason is None and proposal.is_due(inputs.deadlines)
     )
     return next(startable, None) or next(iter(proposals), None)
+
+
+def _remediations_for(diagnosis: AppDiagnosis) -> tuple[Remediation, ...]:
+    if diagnosis.cause is Cause.FOREIGN_EDIT:
+        return (Remediation.REMOVE_FOREIGN_FIELDS, *ESCALATION.get(diagnosis.type, ()))
+    return ESCALATION.get(diagnosis.type, ())
 
 
 def is_exhausted(inputs: DecisionInput) -> bool:
@@ -163,6 +169,26 @@ def is_exhausted(inputs: DecisionInput) -> bool:
             or (action.outcome is ActionOutcome.SUCCEEDED and action.remediation in _NOT_REPEATABLE)
         )
         for action in history.find_attempts(inputs.record, inputs.policy, inputs.now)
+    )
+
+
+def _propose_remove_foreign_fields(
+    inputs: DecisionInput, diagnosis: AppDiagnosis
+) -> ProposedAction | None:
+    """Remove the fields that somebody else set, once a day for each field manager."""
+    context = inputs.context
+    if not inputs.policy.rollback or diagnosis.cause is not Cause.FOREIGN_EDIT:
+        return None
+    edit = foreign_edits.find_responsible_edit(
+        diagnosis, context.foreign_edits, inputs.record, context.pods, context.desired_revision
+    )
+    if edit is None or foreign_edits.was_removed_before(edit, inputs.record, inputs.now):
+        return None
+    message = f"the foreign fields are removed: {diagnosis.message}"
+    target = foreign_edits.format_edit_target(edit)
+    due = compute_due_time(diagnosis, context, inputs.policy, inputs.now)
+    return ProposedAction(
+        Remediation.REMOVE_FOREIGN_FIELDS, diagnosis, target, message, not_before=due
     )
 
 
@@ -396,6 +422,7 @@ def _find_attempts(
 _STRATEGIES: Final[
     Mapping[Remediation, Callable[[DecisionInput, AppDiagnosis], ProposedAction | None]]
 ] = {
+    Remediation.REMOVE_FOREIGN_FIELDS: _propose_remove_foreign_fields,
     Remediation.ROLLBACK: _propose_rollback,
     Remediation.RAISE_MEMORY: _propose_raise_memory,
     Remediation.AVOID_NODE: _propose_avoid_node,

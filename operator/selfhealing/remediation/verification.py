@@ -14,7 +14,9 @@ from selfhealing.health.pod_problems import is_node_lost
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.policy import Policy
 
-_BY_ROLLOUT: Final = frozenset({Remediation.ROLLBACK, Remediation.AVOID_NODE})
+_BY_ROLLOUT: Final = frozenset(
+    {Remediation.ROLLBACK, Remediation.AVOID_NODE, Remediation.REMOVE_FOREIGN_FIELDS}
+)
 """Remediations that replace all pods: they take as long as the pods need to start."""
 
 

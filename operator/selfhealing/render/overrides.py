@@ -7,6 +7,7 @@ as they are in the status.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -29,6 +30,8 @@ class Overrides:
         excluded_node: a node on which no new pod is scheduled.
         failed_revision: the revision that ``pod_template`` replaces.
         relaxed_liveness: the liveness probes wait longer, and fail later.
+        removed_edit: the field manager, and the time, of an edit of the Deployment's pod template
+            whose fields are removed.
     """
 
     pod_template: Mapping[str, Any] | None = None
@@ -37,6 +40,7 @@ class Overrides:
     excluded_node: str = ""
     failed_revision: str = ""
     relaxed_liveness: bool = False
+    removed_edit: tuple[str, datetime] | None = None
 
     def apply_to(self, template: Json) -> Json:
         """Return the pod template to run instead of ``template``."""

@@ -19,6 +19,10 @@ def build_service(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | No
         "spec": {
             "type": service.type,
             "selector": selector(owner.name),
+            # Kubernetes' defaults. They decide who gets requests, so a change of them is drift.
+            "internalTrafficPolicy": "Cluster",
+            "publishNotReadyAddresses": False,
+            "sessionAffinity": "None",
             "ports": [
                 {
                     "name": names.PORT_NAME,

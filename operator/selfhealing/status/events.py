@@ -33,7 +33,7 @@ MAX_NAMED_CONFIGS: Final = 3
 _CHILD_EVENTS: Final[dict[ChildAction | None, tuple[str, str]]] = {
     ChildAction.CREATE: ("Created", "created {}"),
     ChildAction.UPDATE: ("Updated", "updated {} to the current spec"),
-    ChildAction.REVERT_DRIFT: ("DriftCorrected", "somebody changed {}; reverted to the spec"),
+    ChildAction.REVERT_DRIFT: ("DriftCorrected", "changed {}; reverted to the spec"),
     ChildAction.REPLACE: (
         "Replacing",
         "deletes {}, and recreates it for another run when its pods are gone",
@@ -108,14 +108,18 @@ def child_events(
     """
     for action, (reason, spec_text) in _CHILD_EVENTS.items():
         text = _OVERRIDE_TEXTS.get(action, spec_text) if has_overrides else spec_text
-        kinds = [change.kind for change in changes if change.action is action]
+        own_changes = [change for change in changes if change.action is action]
+        kinds = [change.kind for change in own_changes]
         if action is ChildAction.UPDATE and DEPLOYMENT in kinds and changed_configs:
             text = f"{_name_configs(changed_configs)} changed: updated {{}} to replace the pods"
         if kinds:
-            kind: Literal["Normal", "Warning"] = (
-                "Warning" if action is ChildAction.REVERT_DRIFT else "Normal"
-            )
-            yield Event(kind, reason, text.format(join_words(kinds)))
+            message = text.format(join_words(kinds))
+            if action is not ChildAction.REVERT_DRIFT:
+                yield Event("Normal", reason, message)
+                continue
+            managers = dict.fromkeys(name for change in own_changes for name in change.managers)
+            who = join_words(list(managers)) or "somebody"
+            yield Event("Warning", reason, f"{who} {message}").truncate()
 
 
 def _name_configs(configs: tuple[ConfigRef, ...]) -> str:

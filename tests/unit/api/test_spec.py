@@ -50,6 +50,7 @@ def test_only_the_image_must_be_given() -> None:
 
     given_fields = {name for name, value in spec if value not in (None, [], {})}
     assert given_fields == {
+        "drift",
         "image",
         "paused",
         "restart_policy",
@@ -57,6 +58,7 @@ def test_only_the_image_must_be_given() -> None:
     }
     assert spec.restart_policy == "Always"
     assert spec.paused is False
+    assert spec.drift == "Tolerate"
     assert spec.restart_on_config_change is True
 
 

@@ -70,6 +70,17 @@ def test_a_changed_leaf_is_drift(ours: dict[str, int], data: st.DataObject) -> N
             {"ports": [{"port": 80, "protocol": "TCP"}]},
         ),
         ({"ports": [{"name": "x"}]}, {"ports": [{"name": "x"}]}),
+        ({"env": [{"name": "A"}]}, {"env": [{"name": "A", "value": ""}]}),
+        ({"httpGet": {"path": "/", "scheme": "HTTP"}}, {"httpGet": {"path": "", "scheme": ""}}),
+        ({"periodSeconds": 10, "failureThreshold": 3}, {"periodSeconds": 0, "failureThreshold": 0}),
+        (
+            {"env": [{"name": "A"}, {"name": "theirs"}, {"name": "B"}]},
+            {"env": [{"name": "A"}, {"name": "B"}]},
+        ),
+        (
+            {"containers": [{"name": "proxy"}, {"name": "app"}]},
+            {"containers": [{"name": "app"}, {"name": "proxy"}]},
+        ),
     ],
 )
 def test_other_spellings_and_additions_are_no_drift(live: Any, desired: Any) -> None:  # noqa: ANN401
@@ -93,10 +104,18 @@ def test_other_spellings_and_additions_are_no_drift(live: Any, desired: Any) -> 
         ({"template": "text"}, {"template": {"spec": {"a": 1}}}),
         ({}, {"template": {"spec": 1}}),
         ({"paused": None}, {"paused": True}),
+        ({"env": [{"name": "B"}, {"name": "A"}]}, {"env": [{"name": "A"}, {"name": "B"}]}),
+        (
+            {"initContainers": [{"name": "b"}, {"name": "theirs"}, {"name": "a"}]},
+            {"initContainers": [{"name": "a"}, {"name": "b"}]},
+        ),
+        ({"env": [{"name": "A", "value": "x"}]}, {"env": [{"name": "A", "value": ""}]}),
+        ({"httpGet": {"path": "/other"}}, {"httpGet": {"path": ""}}),
+        ({"periodSeconds": 60}, {"periodSeconds": 0}),
     ],
 )
 def test_what_is_drift(live: Any, desired: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Another value, a missing one, an added key in an atomic map, a text like a quantity."""
+    """Another value or order, a missing one, an added key in an atomic map, no quantity."""
     assert not matches(live, desired)
 
 

@@ -52,6 +52,11 @@ from tests.unit.apply.test_drift import OBJECTS
                 "unhealthyPodEvictionPolicy": "AlwaysAllow",
             },
         ),
+        (
+            {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {}, "clusterIP": "192.0.2.1"},
+            {"sessionAffinity": "None"},
+            {"sessionAffinity": "None", "clusterIP": "192.0.2.1"},
+        ),
         ({"args": ["a", "b"]}, {"args": ["c"]}, {"args": ["c"]}),
         ({}, {"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "A", "value": "1"}]}),
         ("text", {"a": 1}, {"a": 1}),

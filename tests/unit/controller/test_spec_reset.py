@@ -47,7 +47,7 @@ class FakeApiServer:
         self, _resource: Resource, _namespace: str, _name: str, operations: list[Json], manager: str
     ) -> Json:
         """A reset, or the removal of a manager's entry, which another writer may come before."""
-        if operations[-1]["path"] == "/spec":
+        if operations[-1]["path"].startswith("/spec"):
             self.managers.append(manager)
             return self.build_object()
         if self._moves:

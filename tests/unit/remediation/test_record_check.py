@@ -37,6 +37,7 @@ from tests.unit.remediation.factories import make_context, make_policy, raised_t
 from tests.unit.snapshots import build_snapshot
 
 NOW = builders.at(10_000)
+EDIT_TARGET = "kubectl-edit@2026-01-01T12:00:00Z"
 FAR = NOW + timedelta(days=400)
 REVISION = "0123456789"
 LOST_POD = builders.pod(
@@ -106,6 +107,13 @@ def test_a_record_of_the_operator() -> None:
 
     assert () == found.rejected
     assert fields == {name: getattr(found.record, name) for name in fields}
+
+
+def make_removal(target: str) -> HealingAction:
+    """An action that has removed foreign fields."""
+    return make_action(
+        Remediation.REMOVE_FOREIGN_FIELDS, ActionOutcome.FAILED, action_id=2, target=target
+    )
 
 
 OFF: dict[str, Any] = {
@@ -185,7 +193,8 @@ def test_what_is_switched_off(fields: dict[str, Any], part: str) -> None:
 )
 def test_an_action_in_progress_that_is_switched_off(remediation: Remediation) -> None:
     """It is superseded, so that nothing of it is carried out, and it keeps its cost."""
-    action = make_action(remediation, target="5")
+    is_removal = remediation is Remediation.REMOVE_FOREIGN_FIELDS
+    action = make_action(remediation, target=EDIT_TARGET if is_removal else "5")
 
     assert () == check(history=[action]).rejected
 
@@ -247,8 +256,19 @@ def test_an_approved_action() -> None:
                 Remediation.SCALING_FALLBACK, ActionOutcome.FAILED, action_id=2, target="many"
             ),
         ],
+        [make_action(), make_removal("somebody")],
+        [make_action(), make_removal("kubectl-edit@2999-01-01T00:00:00Z")],
     ],
-    ids=["same id", "two in progress", "huge id", "future", "ends in the future", "no number"],
+    ids=[
+        "same id",
+        "two in progress",
+        "huge id",
+        "future",
+        "ends in the future",
+        "no number",
+        "no edit",
+        "an edit in the future",
+    ],
 )
 def test_entries_of_the_history(actions: list[HealingAction]) -> None:
     """An entry that no decision makes is dropped."""

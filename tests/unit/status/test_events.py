@@ -93,6 +93,19 @@ class TestChildEvents:
 
         assert [expected] == list(child_events(changes))
 
+    def test_the_managers_of_removed_fields_are_named(self) -> None:
+        """Each of them once, and whatever their names are."""
+        revert = ChildAction.REVERT_DRIFT
+        changes = (
+            ChildChange("Deployment", revert, ("kubectl-edit", "{0.__class__}")),
+            ChildChange("Service", revert, ("kubectl-edit",)),
+        )
+
+        message = (
+            "kubectl-edit and {0.__class__} changed Deployment and Service; reverted to the spec"
+        )
+        assert [Event("Warning", "DriftCorrected", message)] == list(child_events(changes))
+
     def test_no_changes(self) -> None:
         """Without a change there is no Event."""
         assert [] == list(child_events(()))
