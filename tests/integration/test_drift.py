@@ -1,5 +1,6 @@
 """A field of ours that somebody changed is put back; a field of theirs is left alone (api.md)."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,12 +13,14 @@ from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 
+REVISION = "deployment.kubernetes.io/revision"
+
 SECONDS = 5
 """Drift is put back within this; it takes a fraction of a second on an idle machine."""
 
 SPEC: Json = {
     "port": 5000,
-    "env": [{"name": "A", "value": "1"}],
+    "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)"}],
     "resources": {"requests": {"cpu": "100m"}},
     "probes": {"liveness": {"httpGet": {"path": "/health"}, "periodSeconds": 5}},
     "service": {"annotations": {"example.com/ours": "yes"}},
@@ -57,6 +60,10 @@ DRIFTS: dict[str, tuple[str, Json | list[Json]]] = {
     "image": ("Deployment", build_container_patch(image="other:v2")),
     "replicas": ("Deployment", {"spec": {"replicas": 4}}),
     "env-value": ("Deployment", build_container_patch(env=[{"name": "A", "value": "2"}])),
+    "env-order": (
+        "Deployment",
+        [{"op": "move", "from": "{app}/env/1", "path": "{app}/env/0"}],
+    ),
     "env-removed": ("Deployment", build_container_patch(env=[{"name": "A", "$patch": "delete"}])),
     "request": ("Deployment", build_container_patch(resources={"requests": {"cpu": "200m"}})),
     "probe-timing": ("Deployment", build_container_patch(livenessProbe={"periodSeconds": 60})),
@@ -97,6 +104,9 @@ DRIFTS: dict[str, tuple[str, Json | list[Json]]] = {
         "Service",
         [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": 1}],
     ),
+    "service-traffic-policy": ("Service", {"spec": {"internalTrafficPolicy": "Local"}}),
+    "service-not-ready": ("Service", {"spec": {"publishNotReadyAddresses": True}}),
+    "service-affinity": ("Service", {"spec": {"sessionAffinity": "ClientIP"}}),
     "service-type": ("Service", {"spec": {"type": "NodePort"}}),
     "service-selector": ("Service", {"spec": {"selector": {"selfhealing.dev/app": "other"}}}),
     "service-selector-narrowed": ("Service", {"spec": {"selector": {"version": "v2"}}}),
@@ -131,7 +141,13 @@ def apply_change(space: AppNamespace, kind: str, name: str, change: Json | list[
     """Do ``change`` to a child; ``{app}`` in a path is the main container."""
     if isinstance(change, list):
         place = "/spec/template/spec/containers/0"
-        change = [{**step, "path": step["path"].replace("{app}", place)} for step in change]
+        change = [
+            {
+                field: value.replace("{app}", place) if field in {"path", "from"} else value
+                for field, value in step.items()
+            }
+            for step in change
+        ]
     space.kube.patch(kind, space.name, name, change, form=STRATEGIC_PATCH)
 
 
@@ -209,7 +225,11 @@ def test_deleted(space: AppNamespace, name: str, kind: str) -> None:
 
 
 def require_unchanged(
-    space: AppNamespace, kind: str, name: str, seconds: Callable[[Json], bool]
+    space: AppNamespace,
+    kind: str,
+    name: str,
+    seconds: Callable[[Json], bool],
+    events: int | None = None,
 ) -> None:
     """Check that the operator leaves a child alone, and finds nothing wrong with it."""
     before = space.get_child(kind, name)["metadata"]["resourceVersion"]
@@ -217,7 +237,7 @@ def require_unchanged(
     consistently(lambda: seconds(space.get_child(kind, name)), seconds=1, description="left alone")
     child = space.get_child(kind, name)["metadata"]
     assert child.get("generation", 0) == generation, f"rewritten since {before}"
-    assert "DriftCorrected" not in space.count_events(name)
+    assert space.count_events(name).get("DriftCorrected") == events
 
 
 def test_foreign_annotation_and_label(space: AppNamespace, name: str) -> None:
@@ -248,7 +268,7 @@ def test_injected_sidecar_env_and_volume(space: AppNamespace, name: str) -> None
     injected = build_template_patch(
         containers=[
             {"name": "injected", "image": "proxy:v1", "env": [{"name": "X", "value": "x"}]},
-            {"name": "app", "env": [{"name": "B", "value": "theirs"}]},
+            {"name": "app", "env": [{"name": "C", "value": "theirs"}]},
         ],
         volumes=[{"name": "injected", "emptyDir": {}}],
     )
@@ -268,8 +288,159 @@ def test_injected_sidecar_env_and_volume(space: AppNamespace, name: str) -> None
     assert sorted(volumes) == ["data", "injected"]
     assert {e["name"]: e["value"] for e in space.get_container(name)["env"]} == {
         "A": "9",
-        "B": "theirs",
+        "C": "theirs",
     }
+
+
+FOREIGN_EDIT = build_template_patch(
+    dnsPolicy="None",
+    dnsConfig={"nameservers": ["192.0.2.1"]},
+    containers=[
+        {"name": "injected", "image": "proxy:v1"},
+        {
+            "name": "app",
+            "command": ["/bin/false"],
+            "env": [{"name": "C", "value": "theirs"}],
+            "readinessProbe": {"httpGet": {"path": "/wrong", "port": 1}},
+        },
+    ],
+    volumes=[{"name": "injected", "emptyDir": {}}],
+)
+"""What the exams of others inject into a Deployment by hand."""
+
+
+def test_foreign_fields_are_removed_where_the_spec_asks_for_it(
+    space: AppNamespace, name: str
+) -> None:
+    """With `drift: Correct` the pod template is what a fresh apply gives, in one rollout."""
+    space.create_app(name, **SPEC, drift="Correct")
+    space.wait_until_reconciled(name)
+    before = owned_fields(space.get_deployment(name))
+
+    apply_change(space, "Deployment", name, FOREIGN_EDIT)
+
+    wait_until_restored(space, "Deployment", name, before)
+    space.wait_until_reconciled(name)
+    event = eventually(lambda: space.list_events(name, "DriftCorrected"))[0]
+    assert event["note"].endswith(" changed Deployment; reverted to the spec"), event
+    assert not event["note"].startswith("somebody"), event
+    managers = {
+        entry["manager"] for entry in space.get_deployment(name)["metadata"]["managedFields"]
+    }
+    assert "selfhealing-operator-reset" not in managers
+    run_kubectl("-n", space.name, "rollout", "restart", f"deployment/{name}")
+    require_unchanged(
+        space,
+        "Deployment",
+        name,
+        lambda child: (
+            "kubectl.kubernetes.io/restartedAt"
+            in child["spec"]["template"]["metadata"]["annotations"]
+        ),
+        events=1,
+    )
+
+
+def test_foreign_fields_go_when_drift_is_set_to_correct(space: AppNamespace, name: str) -> None:
+    """They are tolerated before."""
+    space.create_app(name, **SPEC)
+    space.wait_until_reconciled(name)
+    before = owned_fields(space.get_deployment(name))
+
+    apply_change(space, "Deployment", name, FOREIGN_EDIT)
+    require_unchanged(
+        space,
+        "Deployment",
+        name,
+        lambda child: child["spec"]["template"]["spec"]["dnsPolicy"] == "None",
+    )
+    space.patch_spec(name, drift="Correct")
+
+    wait_until_restored(space, "Deployment", name, before)
+
+
+def test_a_default_that_somebody_writes_is_no_quarrel(space: AppNamespace, name: str) -> None:
+    """Its removal changes nothing, and is not repeated."""
+    space.create_app(name, **SPEC, drift="Correct")
+    space.wait_until_reconciled(name)
+
+    written = {"spec": {"template": {"spec": {"dnsPolicy": "ClusterFirst"}}}}
+    run_kubectl(
+        "apply",
+        "--server-side",
+        "--field-manager=helm",
+        "-f",
+        "-",
+        stdin=json.dumps(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"namespace": space.name, "name": name},
+                **written,
+            }
+        ),
+    )
+    require_unchanged(
+        space,
+        "Deployment",
+        name,
+        lambda child: child["spec"]["template"]["spec"]["dnsPolicy"] == "ClusterFirst",
+    )
+    space.wait_until_reconciled(name)
+
+
+def test_rollout_undo(space: AppNamespace, name: str) -> None:
+    """What an earlier version had, and the spec no longer asks for, goes again."""
+    earlier: Json = {
+        "env": [*SPEC["env"], {"name": "OLD", "value": "1"}],
+        "probes": {**SPEC["probes"], "readiness": {"tcpSocket": {}}},
+        "sidecars": [{"name": "old", "image": "old:v1"}],
+        "volumes": [*SPEC["volumes"], {"name": "old", "emptyDir": {}}],
+        "terminationGracePeriodSeconds": 5,
+    }
+    space.create_app(name, **SPEC | earlier)
+    space.wait_until_reconciled(name)
+    eventually(lambda: space.get_deployment(name)["metadata"]["annotations"][REVISION] == "1")
+    removed = {
+        **{field: SPEC.get(field) for field in earlier if field != "probes"},
+        "probes": {"readiness": None},
+    }
+    space.patch_spec(name, **removed)
+    space.wait_until_reconciled(name)
+    eventually(lambda: space.get_deployment(name)["metadata"]["annotations"][REVISION] == "2")
+    before = owned_fields(space.get_deployment(name))
+
+    run_kubectl("-n", space.name, "rollout", "undo", f"deployment/{name}")
+
+    def has_corrected() -> bool:
+        return bool(space.count_events(name).get("DriftCorrected"))
+
+    eventually(has_corrected, timeout=SECONDS, description="the undo is corrected")
+    wait_until_restored(space, "Deployment", name, before)
+    space.wait_until_reconciled(name)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"env": [{"name": "EMPTY", "value": ""}]},
+        {"probes": {"liveness": {"httpGet": {"path": ""}}}},
+        {"workingDir": ""},
+    ],
+    ids=["value", "probe", "directory"],
+)
+def test_an_empty_value_is_no_drift(
+    space: AppNamespace, operator: OperatorProcess, name: str, spec: Json
+) -> None:
+    """The API server leaves it out, or puts a default in its place."""
+    space.create_app(name, **SPEC | spec)
+    space.wait_until_reconciled(name)
+
+    space.patch_spec(name, image="demo:v2")
+    space.wait_until_reconciled(name)
+
+    consistently(lambda: "DriftCorrected" not in space.count_events(name), seconds=1)
+    assert f"{space.name}/{name}: something rewrites" not in operator.read_log()
 
 
 def test_field_that_the_spec_leaves_open(space: AppNamespace, name: str) -> None:

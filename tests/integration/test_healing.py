@@ -4,11 +4,13 @@ Pods run on fake nodes; what happens to their containers is written as a kubelet
 time of healing is a twentieth of what it says (the setting healing_scale).
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
 import pytest
 
+from hack.testkit.errors import ApiError
 from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.healing import (
     FAST_HEALING,
@@ -20,6 +22,7 @@ from hack.testkit.healing import (
     list_outcomes,
     wait_for_outcomes,
 )
+from hack.testkit.kube_client import STRATEGIC_PATCH
 from hack.testkit.namespace import FAKE_NODES, KIND, AppNamespace
 from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import consistently, eventually
@@ -220,6 +223,71 @@ def test_rollback_under_gitops(space: AppNamespace, kubelet: FakeKubelet, name: 
     space.patch_spec(name, replicas=4)  # everything else of the spec is followed
     eventually(lambda: len(space.list_pods(name)) == 4, description="it is scaled")
     assert "demo:v1" == space.get_container(name)["image"]
+
+
+def set_command(space: AppNamespace, name: str) -> None:
+    """Somebody sets a wrong command in the Deployment by hand."""
+    edited = {"spec": {"containers": [{"name": "app", "command": ["/bin/false"]}]}}
+    change = {"spec": {"template": edited}}
+    space.kube.patch("Deployment", space.name, name, change, form=STRATEGIC_PATCH)
+
+
+def crash_pods_with_command(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
+    """Report a crash loop of each pod that has a command, also of new ones."""
+    for pod in space.list_pods(name):
+        entries = pod["status"].get("containerStatuses")
+        is_edited = "command" in pod["spec"]["containers"][0]
+        if is_edited and entries and "waiting" not in entries[0]["state"]:
+            with suppress(ApiError):  # it may be gone meanwhile
+                report_crash_loop(kubelet, pod["metadata"]["name"])
+
+
+def test_a_foreign_edit(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
+    """What somebody has set in the Deployment goes when the app falls ill of it: but only once."""
+    create_stable_app(space, name)
+    crash = partial(crash_pods_with_command, space, kubelet, name)
+
+    set_command(space, name)
+
+    wait_for_outcomes(space, name, ("RemoveForeignFields", "Succeeded"), before_probe=crash)
+    assert "command" not in space.get_container(name)
+    (action,) = get_healing_status(space, name)["history"]
+    assert " set containers[app].command at " in action["message"]
+    assert "failedRevision" not in get_healing_status(space, name)
+    space.wait_for_phase(name, "Ready")
+
+    set_command(space, name)
+
+    def is_told() -> bool:
+        crash()
+        found = get_healing_status(space, name)
+        assert ["ForeignEdit"] == [each["cause"] for each in found["diagnoses"]], found
+        assert "NoRemediation" == found.get("blockedReason"), found
+        return True
+
+    eventually(is_told, timeout=TIMEOUT, description="the second time it is only told")
+    assert ["/bin/false"] == space.get_container(name)["command"]
+    assert 1 == len(list_outcomes(space, name))
+
+
+def test_a_foreign_edit_of_a_well_app(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
+    """It stays; and what was well with it for the probation is not its fault later."""
+    create_stable_app(space, name)
+    set_command(space, name)
+
+    eventually(
+        lambda: "provenEditTime" in get_healing_status(space, name),
+        timeout=TIMEOUT,
+        description="the edit has proved itself",
+    )
+    for pod in space.list_pods(name):
+        kubelet.set_ready(pod["metadata"]["name"], ready=False)
+
+    eventually(
+        lambda: get_healing_status(space, name).get("diagnoses"), description="it is diagnosed"
+    )
+    assert "ForeignEdit" not in str(get_healing_status(space, name)["diagnoses"])
+    assert ["/bin/false"] == space.get_container(name)["command"]
 
 
 def test_the_good_version_is_lost(

@@ -35,6 +35,15 @@ ANNOTATION_CONFIG_HASH: Final = f"{GROUP}/config"
 """In a pod template: the hash of the ConfigMaps and Secrets that the pods read. A change of these
 changes the template, which replaces the pods."""
 
+ANNOTATION_CONFIG_SOURCE: Final = f"{GROUP}/config-source"
+"""On a copy of a ConfigMap: the name of that ConfigMap."""
+
+ANNOTATION_CONFIG_DIGESTS: Final = f"{GROUP}/config-digests"
+"""On a copy of a ConfigMap: the digests that ANNOTATION_CONFIG_HASH is the hash of."""
+
+LABEL_CONFIG_COPY: Final = f"{GROUP}/config-copy"
+"""On a copy of a ConfigMap, which a rollback mounts: its app's name."""
+
 ANNOTATION_ADOPT: Final = f"{GROUP}/adopt"
 """On an object without an owner: "true" lets the operator take it over as a child."""
 

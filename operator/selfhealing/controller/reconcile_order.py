@@ -53,11 +53,14 @@ class StableTemplate:
         template: the template; None when it no longer exists, or is rejected, or is not known.
         blocked_reason: why to wait when nobody can tell.
         rejection: why the saved template is not used; empty if it is.
+        config_copies: the copies of ConfigMaps that its pods have to read, by the names of the
+            ConfigMaps, because these have other contents now.
     """
 
     template: Json | None = None
     blocked_reason: BlockedReason | None = None
     rejection: str = ""
+    config_copies: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +240,9 @@ async def prepare_remediation(
         ),
     )
     overrides = replace(
-        build_overrides(record, stable.template), removed_edit=find_edit_to_remove(due_record)
+        build_overrides(record, stable.template),
+        config_copies=stable.config_copies,
+        removed_edit=find_edit_to_remove(due_record),
     )
     return Preparation(overrides, external)
 

@@ -4,7 +4,7 @@ The order of the calls is reconcile_order's.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, ChildView, DeploymentView, PodView
 from selfhealing.controller.action_executor import ActionExecutor
 from selfhealing.controller.action_pacer import ActionPacer
+from selfhealing.controller.config_copies import ConfigCopies
 from selfhealing.controller.evidence_collector import EvidenceCollector
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.controller.experiments import (
@@ -47,7 +48,7 @@ from selfhealing.remediation.revisions import find_saved_revision, named_revisio
 from selfhealing.remediation.steps import Step, StepResults, build_overrides
 from selfhealing.remediation.strategies import UNLIMITED_REMEDIATIONS
 from selfhealing.remediation.template_check import SavedRevision, find_template_fault
-from selfhealing.render.overrides import Overrides, get_memory_limits
+from selfhealing.render.overrides import Overrides, get_config_hash, get_memory_limits
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,9 @@ class Remediator:
         self._server_now = server_now
         self._grace_started_at = clock()
         self._executor = ActionExecutor(client, store, queue, clock)
+        self._store = store
         self._revision_store = RevisionStore(client, clock)
+        self._config_copies = ConfigCopies(client, clock)
         privacy = EvidencePrivacy(client, settings.config_watch)
         self._evidence_collector = EvidenceCollector(client, privacy)
         self._node_health = NodeHealth(client, clock, settings.healing_scale)
@@ -129,7 +132,24 @@ class Remediator:
             rejection = f"stable revision {stable_revision} is not used: {fault}"
             return StableTemplate(rejection=rejection)
         limits = clamp_limits(inputs.policy, get_memory_limits(saved.template), saved.memory_limits)
-        return StableTemplate(Overrides(memory_limits=limits).apply_to(dict(saved.template)))
+        template = dict(saved.template)
+        return StableTemplate(
+            Overrides(memory_limits=limits).apply_to(template),
+            config_copies=await self._find_config_copies(app, inputs, template),
+        )
+
+    async def _find_config_copies(
+        self, app: AppView, inputs: ReconcileInput, template: Json
+    ) -> Mapping[str, str]:
+        """Return the copies of ConfigMaps that the pods of a rollback read.
+
+        There are none unless it was the configuration that failed: after the rollback of an image
+        the pods go on reading the ConfigMaps, which people may change.
+        """
+        config_hash = get_config_hash(template)
+        if inputs.record.failed_config in {None, config_hash} or not config_hash:
+            return {}
+        return await self._config_copies.find(app, config_hash)
 
     async def collect_evidence(
         self,
@@ -257,6 +277,11 @@ class Remediator:
         # With the memory limits that the revision was found to need, without the excluded node:
         # that node may be healthy when the revision is rolled back to.
         memory_limits = build_overrides(after, None).memory_limits
+        await self._config_copies.save(
+            app,
+            get_config_hash(inputs.pod_template),
+            self._store.config_index.digests_for(app.key),
+        )
         saved = SavedRevision(inputs.pod_template, memory_limits)
         return await self._revision_store.save(app, inputs.revision, saved, after.stable_since)
 

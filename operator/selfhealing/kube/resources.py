@@ -111,14 +111,14 @@ EVENTS: Final = _resource("", "v1", "Event", "events", "list watch")
 EVENT_SERIES: Final = _resource("events.k8s.io", "v1", "Event", "events", "create patch")
 """The same objects as EVENTS, which are read in core/v1, because only there can a field selector
 select by reason."""
-CONFIG_MAPS: Final = _resource("", "v1", "ConfigMap", "configmaps", "create get patch")
-"""They store evidence. One is read before each write, as an object of that name may have another
-owner."""
-_WATCHED_CONFIG_MAPS: Final = replace(CONFIG_MAPS, verbs=CONFIG_MAPS.verbs | {"list", "watch"})
+CONFIG_MAPS: Final = _resource("", "v1", "ConfigMap", "configmaps", "create delete get patch")
+"""They store evidence, and copies of the ConfigMaps that stable revisions read. One is read before
+each write, as an object of that name may have another owner."""
+WATCHED_CONFIG_MAPS: Final = replace(CONFIG_MAPS, verbs=CONFIG_MAPS.verbs | {"list", "watch"})
 _SECRETS: Final = _resource("", "v1", "Secret", "secrets", "get list watch")
 CONFIG_SOURCES: Final[Mapping[ConfigWatch, tuple[Resource, ...]]] = {
-    "all": (_WATCHED_CONFIG_MAPS, _SECRETS),
-    "configmaps": (_WATCHED_CONFIG_MAPS,),
+    "all": (WATCHED_CONFIG_MAPS, _SECRETS),
+    "configmaps": (WATCHED_CONFIG_MAPS,),
     "off": (),
 }
 """By the setting ``config_watch``, the kinds whose metadata is watched to replace pods when one

@@ -25,7 +25,7 @@ from selfhealing.health.termination_causes import TerminationCauses
 from selfhealing.health.usage import SamplesByContainer
 from selfhealing.remediation import history
 from selfhealing.remediation.findings import Finding
-from selfhealing.remediation.foreign_edits import attribute_to_foreign_edits
+from selfhealing.remediation.foreign_edits import EditHistory, attribute_to_foreign_edits
 from selfhealing.remediation.memory_ceiling import RefusedLimit, explain_obstacles
 from selfhealing.remediation.policy import Policy
 from selfhealing.remediation.reconcile_input import ReconcileInput
@@ -225,7 +225,8 @@ def build_context(
     )
     pods = tuple(pod for pod in snapshot.pods if is_active(pod))
     edits = find_foreign_edits(snapshot.deployment, inputs.pod_template)
-    diagnoses = attribute_to_foreign_edits(diagnoses, edits, inputs.record, pods, inputs.revision)
+    facts = EditHistory(edits, pods, inputs.record, inputs.revision, deadlines.now)
+    diagnoses = attribute_to_foreign_edits(diagnoses, facts)
     rollout = assessment.rollout
     wanted = rollout.wanted if rollout else 0
     # A diagnosis without an active pod (a pod that is stuck on a lost node, an autoscaler without

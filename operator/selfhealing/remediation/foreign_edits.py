@@ -8,7 +8,7 @@ controller that sets its fields again would only cause rollouts.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -30,8 +30,9 @@ from selfhealing.remediation.policy import Policy
 REMOVAL_INTERVAL: Final = timedelta(days=1)
 """The time in which the fields of one manager are removed only once."""
 
-MIN_AFFECTED_SHARE_DIVISOR: Final = 2
-"""An edit is the cause only if at least one in this number of the pods that have it is affected."""
+STEADY_AFTER: Final = timedelta(minutes=1)
+"""How long a pod must be ready to speak for an edit: of pods that all crash, the first is diagnosed
+while others are ready between two crashes."""
 
 _OF_ONE_CONTAINER: Final = frozenset(
     {DiagnosisType.IMAGE_PULL_FAILING, DiagnosisType.CONFIG_ERROR, DiagnosisType.START_FAILING}
@@ -80,27 +81,34 @@ _POD_SECURITY_REFUSAL: Final = "violates PodSecurity"
 """In the messages of the PodSecurity admission plugin (Kubernetes 1.36)."""
 
 
-def attribute_to_foreign_edits(
-    diagnoses: tuple[AppDiagnosis, ...],
-    edits: tuple[ForeignEdit, ...],
-    record: HealingStatus,
-    pods: Sequence[PodView],
-    desired_revision: str,
-) -> tuple[AppDiagnosis, ...]:
-    """Change the cause of the diagnoses that a foreign edit is responsible for.
+@dataclass(frozen=True, slots=True)
+class EditHistory:
+    """What the responsibility of foreign edits is decided by.
 
-    Args:
-        diagnoses: the diagnoses of the app.
-        edits: the foreign edits of its pod template, the newest first.
-        record: the stored record.
+    Attributes:
+        edits: the foreign edits of the pod template, the newest first.
         pods: the active pods.
+        record: the stored record.
         desired_revision: the revision that the spec asks for.
+        now: the time.
     """
-    if not edits:
+
+    edits: tuple[ForeignEdit, ...]
+    pods: Sequence[PodView]
+    record: HealingStatus
+    desired_revision: str
+    now: datetime
+
+
+def attribute_to_foreign_edits(
+    diagnoses: tuple[AppDiagnosis, ...], facts: EditHistory
+) -> tuple[AppDiagnosis, ...]:
+    """Change the cause of the diagnoses that a foreign edit is responsible for."""
+    if not facts.edits:
         return diagnoses
     return tuple(
-        _attribute(diagnosis, edit, pods)
-        if (edit := find_responsible_edit(diagnosis, edits, record, pods, desired_revision))
+        _attribute(diagnosis, edit, facts.pods)
+        if (edit := find_responsible_edit(diagnosis, facts))
         else diagnosis
         for diagnosis in diagnoses
     )
@@ -125,29 +133,26 @@ def describe_edit(edit: ForeignEdit) -> str:
     return f"{edit.manager} set {edit.description}{when}"
 
 
-def find_responsible_edit(
-    diagnosis: AppDiagnosis,
-    edits: Sequence[ForeignEdit],
-    record: HealingStatus,
-    pods: Sequence[PodView],
-    desired_revision: str,
-) -> ForeignEdit | None:
+def find_responsible_edit(diagnosis: AppDiagnosis, facts: EditHistory) -> ForeignEdit | None:
     """Return the newest edit that explains a diagnosis; None if there is none.
 
     The app must have been well without it: the revision is proven, or older pods are ready.
     """
+    record = facts.record
     is_revision_proven = (
-        record.failed_revision is not None or record.stable_revision == desired_revision
+        record.failed_revision is not None or record.stable_revision == facts.desired_revision
     )
-    for edit in edits:
-        if not _is_proven(edit, record) and _can_cause(edit, diagnosis):
-            has_ready_pod_without = any(
-                pod.ready and not _is_created_after(edit, pod) for pod in pods
-            )
-            if (is_revision_proven or has_ready_pod_without) and _has_begun_with(
-                edit, diagnosis, pods
-            ):
-                return edit
+    for edit in facts.edits:
+        was_well = is_revision_proven or any(
+            pod.ready and not _is_created_after(edit, pod) for pod in facts.pods
+        )
+        if (
+            was_well
+            and not _is_proven(edit, record)
+            and _can_cause(edit, diagnosis)
+            and _has_begun_with(edit, diagnosis, facts)
+        ):
+            return edit
     return None
 
 
@@ -163,14 +168,21 @@ def _is_created_after(edit: ForeignEdit, pod: PodView) -> bool:
     return edit.at is not None and pod.created is not None and pod.created >= edit.at
 
 
-def _has_begun_with(edit: ForeignEdit, diagnosis: AppDiagnosis, pods: Sequence[PodView]) -> bool:
-    """Whether only pods with the edit have the diagnosis, and many of them."""
-    edited_pods = [pod for pod in pods if _is_created_after(edit, pod)]
-    if not diagnosis.pods:
-        return not any(pod.ready for pod in edited_pods)
+def _has_begun_with(edit: ForeignEdit, diagnosis: AppDiagnosis, facts: EditHistory) -> bool:
+    """Whether only pods with the edit have the diagnosis, and no fewer than are well with it."""
+    affected_uids = {pod.uid for pod in diagnosis.pods}
+    well_pods = [
+        pod
+        for pod in facts.pods
+        if _is_created_after(edit, pod)
+        and pod.uid not in affected_uids
+        and pod.ready
+        and pod.ready_since is not None
+        and pod.ready_since <= facts.now - STEADY_AFTER
+    ]
     return all(_is_created_after(edit, pod) for pod in diagnosis.pods) and len(
-        diagnosis.pods
-    ) * MIN_AFFECTED_SHARE_DIVISOR >= len(edited_pods)
+        affected_uids
+    ) >= len(well_pods)
 
 
 def _can_cause(edit: ForeignEdit, diagnosis: AppDiagnosis) -> bool:

@@ -179,9 +179,10 @@ def _propose_remove_foreign_fields(
     context = inputs.context
     if not inputs.policy.rollback or diagnosis.cause is not Cause.FOREIGN_EDIT:
         return None
-    edit = foreign_edits.find_responsible_edit(
-        diagnosis, context.foreign_edits, inputs.record, context.pods, context.desired_revision
+    facts = foreign_edits.EditHistory(
+        context.foreign_edits, context.pods, inputs.record, context.desired_revision, inputs.now
     )
+    edit = foreign_edits.find_responsible_edit(diagnosis, facts)
     if edit is None or foreign_edits.was_removed_before(edit, inputs.record, inputs.now):
         return None
     message = f"the foreign fields are removed: {diagnosis.message}"

@@ -15,6 +15,7 @@ import orjson
 from selfhealing.api import names
 from selfhealing.api.quantity import parse_quantity
 from selfhealing.render.meta import Owner, build_metadata
+from selfhealing.render.references import mount_config_copies
 
 Json = dict[str, Any]
 
@@ -30,6 +31,7 @@ class Overrides:
         excluded_node: a node on which no new pod is scheduled.
         failed_revision: the revision that ``pod_template`` replaces.
         relaxed_liveness: the liveness probes wait longer, and fail later.
+        config_copies: the copies that ``pod_template`` reads, by the names of the ConfigMaps.
         removed_edit: the field manager, and the time, of an edit of the Deployment's pod template
             whose fields are removed.
     """
@@ -40,11 +42,16 @@ class Overrides:
     excluded_node: str = ""
     failed_revision: str = ""
     relaxed_liveness: bool = False
+    config_copies: Mapping[str, str] = field(default_factory=dict)
     removed_edit: tuple[str, datetime] | None = None
 
     def apply_to(self, template: Json) -> Json:
         """Return the pod template to run instead of ``template``."""
-        result = template if self.pod_template is None else dict(self.pod_template)
+        result = (
+            template
+            if self.pod_template is None
+            else mount_config_copies(self.pod_template, self.config_copies)
+        )
         if self.memory_limits:
             result = template_with_memory_limits(result, self.memory_limits)
         if self.relaxed_liveness:

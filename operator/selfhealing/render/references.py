@@ -58,6 +58,56 @@ def hash_config_digests(digests: Mapping[ConfigRef, str]) -> str:
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:16]
 
 
+def mount_config_copies(template: Json, copies: Mapping[str, str]) -> dict[str, Any]:
+    """Return a pod template that reads copies of ConfigMaps.
+
+    Args:
+        template: the template.
+        copies: the names of the copies, by the names of the ConfigMaps; others are read as before.
+    """
+    if not copies:
+        return dict(template)
+    spec = template["spec"]
+    changed = {
+        field: [_mount_in_container(container, copies) for container in spec[field]]
+        for field in ("containers", "initContainers")
+        if spec.get(field)
+    }
+    if spec.get("volumes"):
+        changed["volumes"] = [_mount_in_volume(volume, copies) for volume in spec["volumes"]]
+    return {**template, "spec": {**spec, **changed}}
+
+
+def _mount_in_container(container: Json, copies: Mapping[str, str]) -> Json:
+    result = dict(container)
+    if container.get("env"):
+        result["env"] = [
+            {**each, "valueFrom": _refer_to_copy(each["valueFrom"], "configMapKeyRef", copies)}
+            if each.get("valueFrom")
+            else each
+            for each in container["env"]
+        ]
+    if container.get("envFrom"):
+        result["envFrom"] = [
+            _refer_to_copy(each, "configMapRef", copies) for each in container["envFrom"]
+        ]
+    return result
+
+
+def _mount_in_volume(volume: Json, copies: Mapping[str, str]) -> Json:
+    projected = volume.get("projected")
+    if not projected or not projected.get("sources"):
+        return _refer_to_copy(volume, "configMap", copies)
+    sources = [_refer_to_copy(each, "configMap", copies) for each in projected["sources"]]
+    return {**volume, "projected": {**projected, "sources": sources}}
+
+
+def _refer_to_copy(source: Json, field: str, copies: Mapping[str, str]) -> Json:
+    target = source.get(field) or {}
+    copy = copies.get(target.get("name", ""))
+    return {**source, field: {**target, "name": copy}} if copy else source
+
+
 def _iter_references(spec: SelfHealingAppSpec) -> Iterator[_Reference]:
     yield from _iter_container_references({"env": spec.env, "envFrom": spec.env_from})
     for container in chain(spec.init_containers, spec.sidecars):

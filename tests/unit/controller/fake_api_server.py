@@ -86,10 +86,15 @@ class FakeApiServer:
         fields: str = "",  # noqa: ARG002 - as Client.objects
     ) -> AsyncIterator[Json]:
         """Answer as Client.objects does."""
-        assert labels in {"", "selfhealing.dev/app=web"}
+        assert labels in {"", "selfhealing.dev/app=web", "selfhealing.dev/config-copy=web"}
+        assert "list" in resource.verbs
         self._record_request("list", resource.kind)
         for (kind, _), manifest in self.objects_by_path.items():
-            if kind == resource.kind:
+            key, _, value = labels.partition("=")
+            is_selected = not key.endswith("config-copy") or value == manifest["metadata"].get(
+                "labels", {}
+            ).get(key)
+            if kind == resource.kind and is_selected:
                 yield deepcopy(manifest)
 
     async def read_log(self, namespace: str, pod: str, container: str, **_: object) -> str:

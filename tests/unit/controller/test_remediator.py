@@ -4,11 +4,13 @@ import asyncio
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from selfhealing.api.config_refs import CONFIG_MAP, ConfigObject, ConfigRef
 from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus, Remediation
+from selfhealing.cache.config_digests import config_digest
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
@@ -27,6 +29,7 @@ from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import (
     Overrides,
     build_revision,
+    get_config_hash,
     get_memory_limits,
     template_revision,
 )
@@ -743,3 +746,50 @@ class TestHolds:
         harness.remediator.forget_app(KEY)
 
         assert None is await harness.blocked_reason()
+
+
+class TestConfigCopies:
+    """A rollback of a configuration reads the copies of the ConfigMaps."""
+
+    READS: ClassVar[dict[str, Any]] = {"envFrom": [{"configMapRef": {"name": "settings"}}]}
+
+    def build(self, level: str) -> Json:
+        """The ConfigMap with a value."""
+        return builders.config(data={"LEVEL": level}, version=ord(level[0]))
+
+    def read_config(self, harness: Harness, level: str) -> AppSnapshot:
+        """The ConfigMap has another value, and the operator has read it."""
+        harness.api_server.put_object(self.build(level))
+        index, reference = harness.store.config_index, ConfigRef(CONFIG_MAP, "settings")
+        index.set_references(KEY, frozenset({reference}))
+        index.upsert(ConfigObject(KEY.namespace, reference), config_digest(self.build(level)))
+        return replace(harness.snapshot, config_digests=index.digests_for(KEY))
+
+    async def test_the_values_come_back(self) -> None:
+        """The pods of the stable revision read the copy while the ConfigMap has other values."""
+        harness = build_harness()
+        good = build_inputs(self.read_config(harness, "good"), build_record(), **self.READS)
+        stable = build_record(stable_revision=good.revision)
+        await harness.remediator.save_stable_revision(harness.snapshot.app, good, stable)
+        [copy] = [
+            name
+            for name in harness.api_server.list_names(CONFIG_MAP)
+            if name.startswith("web-config-")
+        ]
+        snapshot = self.read_config(harness, "bad")
+        wanted = build_inputs(snapshot, stable, **self.READS)
+        failed = {"stable_revision": good.revision, "failed_revision": wanted.revision}
+        record = build_record(**failed, failed_config=get_config_hash(wanted.pod_template))
+
+        async def find_template(record: HealingStatus) -> Json:
+            inputs = build_inputs(snapshot, record, **self.READS)
+            overrides = (
+                await prepare_remediation(harness.remediator, snapshot, inputs, builders.at(100))
+            ).overrides
+            return overrides.apply_to(inputs.pod_template)
+
+        template = await find_template(record)
+        assert copy == template["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"]
+        assert wanted.pod_template == await find_template(stable)
+        # After the rollback of an image the pods read what people change.
+        assert good.pod_template == await find_template(build_record(**failed))

@@ -16,6 +16,7 @@ from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.remediation.foreign_edits import (
+    EditHistory,
     attribute_to_foreign_edits,
     describe_edit,
     find_edit_to_remove,
@@ -43,6 +44,7 @@ EDITED_AT = 9_000
 
 NEW_POD = make_pod("web-new-1", created=EDITED_AT + 1)
 OTHER_NEW_POD = make_pod("web-new-2", created=EDITED_AT + 1)
+JUST_READY_POD = make_pod("web-new-4", ready=True, created=EDITED_AT + 1, since=AT - 30)
 READY_NEW_POD = make_pod("web-new-3", ready=True, created=EDITED_AT + 1)
 OLD_POD = make_pod("web-old-1", ready=True, created=EDITED_AT - 100)
 FAILING_OLD_POD = make_pod("web-old-2", created=EDITED_AT - 100)
@@ -71,9 +73,14 @@ def find(
     *edits: ForeignEdit,
 ) -> ForeignEdit | None:
     """The edit that is responsible."""
-    return find_responsible_edit(
-        diagnosis, edits or (EDIT,), record or make_proven_record(), pods, NEW_REVISION
-    )
+    return find_responsible_edit(diagnosis, make_facts(pods, record, *edits or (EDIT,)))
+
+
+def make_facts(
+    pods: Sequence[PodView], record: HealingStatus | None, *edits: ForeignEdit
+) -> EditHistory:
+    """What is known."""
+    return EditHistory(edits, pods, record or make_proven_record(), NEW_REVISION, builders.at(AT))
 
 
 def crash(*pods: PodView, **fields: Any) -> AppDiagnosis:  # noqa: ANN401 - as AppDiagnosis
@@ -90,6 +97,7 @@ def crash(*pods: PodView, **fields: Any) -> AppDiagnosis:  # noqa: ANN401 - as A
         (crash(), (NEW_POD,), None, True),
         (crash(), (NEW_POD, READY_NEW_POD), None, True),
         (crash(), (NEW_POD, READY_NEW_POD, READY_NEW_POD), None, False),
+        (crash(), (NEW_POD, *[JUST_READY_POD] * 3), None, True),
         (crash(NEW_POD, FAILING_OLD_POD), (NEW_POD, FAILING_OLD_POD), None, False),
         (crash(FAILING_OLD_POD), (NEW_POD, FAILING_OLD_POD), None, False),
         (crash(), (NEW_POD,), make_record(stable_revision=STABLE_REVISION), False),
@@ -104,6 +112,7 @@ def crash(*pods: PodView, **fields: Any) -> AppDiagnosis:  # noqa: ANN401 - as A
         "the version is proven",
         "half of the pods",
         "one of three pods",
+        "the first of many that crash",
         "old pods crash, too",
         "only an old pod crashes",
         "nothing was ever well",
@@ -202,9 +211,7 @@ def test_a_stalled_rollout_with_ready_pods_is_not_the_edit() -> None:
 )
 def test_attribution(pods: tuple[PodView, ...], confidence: Confidence, others: str) -> None:
     """The diagnosis names the manager, the fields and the time."""
-    found = attribute_to_foreign_edits(
-        (crash(),), (EDIT,), make_proven_record(), pods, NEW_REVISION
-    )[0]
+    found = attribute_to_foreign_edits((crash(),), make_facts(pods, None, EDIT))[0]
 
     edit = "kubectl-edit set containers[app].command at 2026-01-01 14:30:00 UTC"
     assert (Cause.FOREIGN_EDIT, confidence) == (found.cause, found.confidence)
@@ -216,10 +223,10 @@ def test_attribution(pods: tuple[PodView, ...], confidence: Confidence, others: 
 def test_other_diagnoses_stay() -> None:
     """Those that no edit is responsible for, and all without an edit."""
     other = crash(FAILING_OLD_POD)
-    record, pods = make_proven_record(), (FAILING_OLD_POD, NEW_POD)
+    pods = (FAILING_OLD_POD, NEW_POD)
 
-    assert (other,) == attribute_to_foreign_edits((other,), (EDIT,), record, pods, NEW_REVISION)
-    assert (other,) == attribute_to_foreign_edits((other,), (), record, pods, NEW_REVISION)
+    assert (other,) == attribute_to_foreign_edits((other,), make_facts(pods, None, EDIT))
+    assert (other,) == attribute_to_foreign_edits((other,), make_facts(pods, None))
 
 
 def propose(

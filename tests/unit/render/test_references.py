@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, strategies as st
 
@@ -19,6 +20,7 @@ from selfhealing.render.pod import build_pod_template
 from selfhealing.render.references import (
     find_references,
     hash_config_digests,
+    mount_config_copies,
     required_references,
     tracked_references,
 )
@@ -187,3 +189,48 @@ def test_a_deployment_has_the_config_hash() -> None:
 
     meta = deployment["spec"]["template"]["metadata"]
     assert {"selfhealing.dev/config": "0123"} == meta["annotations"]
+
+
+READS_EVERYWHERE: Json = {
+    "env": [{"name": "A", "value": "a"}, *value("configMapKeyRef", "settings", optional=True)[1:]],
+    "envFrom": [
+        {"configMapRef": {"name": "settings"}},
+        {"prefix": "P_", "configMapRef": {"name": "other"}},
+        {"secretRef": {"name": "settings"}},
+    ],
+    "initContainers": [
+        {"name": "init", "image": "i", "envFrom": [{"configMapRef": {"name": "settings"}}]}
+    ],
+    "sidecars": [{"name": "side", "image": "s", "env": [{"name": "B", "value": "b"}]}],
+    "volumes": [
+        {"name": "a", "configMap": {"name": "settings", "defaultMode": 256}},
+        {"name": "b", "secret": {"secretName": "settings"}},
+        {"name": "c", "projected": {"sources": [{"configMap": {"name": "settings"}}]}},
+        {"name": "d", "projected": {"sources": [{"secret": {"name": "settings"}}]}},
+        {"name": "e", "emptyDir": {}},
+    ],
+}
+
+
+def test_copies_are_read_in_the_place_of_config_maps() -> None:
+    """Wherever a template refers to a ConfigMap; Secrets and other ConfigMaps stay."""
+    copies = {"settings": "web-config-1"}
+    app_spec = spec(**READS_EVERYWHERE)
+    template = build_pod_template("web", app_spec)
+
+    mounted = mount_config_copies(template, copies)
+
+    text = orjson.dumps(READS_EVERYWHERE).replace(
+        b'"configMapRef":{"name":"settings"', b'"configMapRef":{"name":"web-config-1"'
+    )
+    text = text.replace(b'"configMap":{"name":"settings"', b'"configMap":{"name":"web-config-1"')
+    text = text.replace(
+        b'"configMapKeyRef":{"name":"settings"', b'"configMapKeyRef":{"name":"web-config-1"'
+    )
+    assert build_pod_template("web", spec(**orjson.loads(text))) == mounted
+    assert mounted != template
+    assert build_pod_template("web", app_spec) == template  # it is not changed itself
+    assert mount_config_copies(template, {}) == template
+    assert mount_config_copies(template, {"unknown": "x"}) == template
+    bare = build_pod_template("web", spec())
+    assert mount_config_copies(bare, copies) == bare

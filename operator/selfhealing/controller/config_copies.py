@@ -1,0 +1,129 @@
+"""Keeps copies of the ConfigMaps that stable revisions read, and finds those for a rollback."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from cachetools import TTLCache
+
+from selfhealing.api import names
+from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, ConfigRef
+from selfhealing.cache.config_digests import config_digest
+from selfhealing.cache.views import AppView
+from selfhealing.kube.client import Client
+from selfhealing.kube.errors import ApiError, ConflictError, is_outage
+from selfhealing.kube.resources import CONFIG_MAPS, WATCHED_CONFIG_MAPS
+from selfhealing.remediation.config_copies import (
+    MAX_COPIES,
+    build_config_copy,
+    find_usable_copies,
+    list_config_copies,
+    select_expired_copies,
+)
+from selfhealing.render.meta import Owner
+from selfhealing.render.references import hash_config_digests
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+MAX_LISTED: Final = 200
+"""ConfigMaps with the label of an app's copies that are read."""
+
+CACHE_SIZE: Final = 256
+CACHE_SECONDS: Final = 60.0
+"""Copies do not change, but somebody may delete them."""
+
+
+class ConfigCopies:
+    """Saves, finds and prunes copies. A refused request is logged: the app has no copies then."""
+
+    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+        """``clock`` returns monotonic seconds."""
+        self._client = client
+        self._usable: TTLCache[tuple[str, str], dict[str, str]] = TTLCache(
+            CACHE_SIZE, CACHE_SECONDS, timer=clock
+        )
+
+    async def save(self, app: AppView, config_hash: str, digests: Mapping[ConfigRef, str]) -> None:
+        """Copy the ConfigMaps that a stable revision reads, and delete copies of old contents.
+
+        Args:
+            app: the app.
+            config_hash: the config hash of the revision's pod template.
+            digests: the digests of what the pods read now. If they do not lead to ``config_hash``,
+                something has changed since, and nothing is copied.
+
+        Raises:
+            UnavailableError: the API server is out of reach.
+        """
+        sources = [
+            reference.name
+            for reference, digest in digests.items()
+            if reference.kind == CONFIG_MAP and digest != ABSENT_DIGEST
+        ]
+        if not sources or len(sources) > MAX_COPIES or hash_config_digests(digests) != config_hash:
+            return
+        try:
+            for source in sources:
+                await self._copy(app, source, config_hash, digests)
+            await self._prune(app, config_hash)
+        except ApiError as error:
+            if is_outage(error):
+                raise
+            logger.warning("%s: its ConfigMaps cannot be copied: %s", app.key, error)
+
+    async def find(self, app: AppView, config_hash: str) -> Mapping[str, str]:
+        """Return the names of the usable copies, by the name of the ConfigMap.
+
+        Raises:
+            UnavailableError: the API server is out of reach.
+        """
+        cached = self._usable.get((app.uid, config_hash))
+        if cached is not None:
+            return cached
+        try:
+            found = find_usable_copies(_owner(app), await self._list(app), config_hash)
+        except ApiError as error:
+            if is_outage(error):
+                raise
+            logger.warning("%s: copies of ConfigMaps cannot be read: %s", app.key, error)
+            found = {}
+        self._usable[app.uid, config_hash] = found
+        return found
+
+    async def _copy(
+        self, app: AppView, source: str, config_hash: str, digests: Mapping[ConfigRef, str]
+    ) -> None:
+        raw = await self._client.get(CONFIG_MAPS, app.key.namespace, source)
+        if raw is None:
+            return
+        digest = config_digest({**raw, "kind": CONFIG_MAP}).digest
+        if digest != digests[ConfigRef(CONFIG_MAP, source)]:
+            return  # it has changed: the new content is not the proven one
+        try:
+            await self._client.create(
+                CONFIG_MAPS, build_config_copy(_owner(app), raw, config_hash, digests)
+            )
+        except ConflictError:
+            return  # the copy exists; its content is checked when it is used
+
+    async def _prune(self, app: AppView, config_hash: str) -> None:
+        copies = list_config_copies(_owner(app), await self._list(app))
+        for copy in select_expired_copies(copies, config_hash):
+            await self._client.delete(CONFIG_MAPS, app.key.namespace, copy.name, copy.uid)
+
+    async def _list(self, app: AppView) -> list[Json]:
+        selector = f"{names.LABEL_CONFIG_COPY}={app.key.name}"
+        found: list[Json] = []
+        async for raw in self._client.list_objects(
+            WATCHED_CONFIG_MAPS, app.key.namespace, selector
+        ):
+            found.append(raw)
+            if len(found) >= MAX_LISTED:
+                break
+        return found
+
+
+def _owner(app: AppView) -> Owner:
+    return Owner(app.key.namespace, app.key.name, app.uid)
