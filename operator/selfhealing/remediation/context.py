@@ -268,7 +268,9 @@ def build_context(
         complete=is_unaffected and rollout is not None and rollout.is_complete,
         healthy=is_unaffected and _has_only_starting_pods_unready(rollout, pods, deadlines, policy),
         is_all_current=rollout is not None and not rollout.old,
-        is_rollout_progressing=_is_rollout_progressing(rollout, diagnoses),
+        is_rollout_progressing=_is_rollout_progressing(
+            rollout, diagnoses, current_template_hash(snapshot)
+        ),
         ready_since=min(
             (pod.ready_since for pod in pods if pod.ready and pod.ready_since), default=None
         ),
@@ -323,9 +325,18 @@ def _has_only_starting_pods_unready(
     )
 
 
-def _is_rollout_progressing(rollout: Rollout | None, diagnoses: Sequence[AppDiagnosis]) -> bool:
-    """Whether a rollout goes on, and none of its pods has a fault that time does not mend."""
-    has_faulty_pods = any(is_active(pod) for found in diagnoses for pod in found.pods)
+def _is_rollout_progressing(
+    rollout: Rollout | None, diagnoses: Sequence[AppDiagnosis], current_hash: str
+) -> bool:
+    """Whether a rollout goes on, and none of its pods has a fault that time does not mend.
+
+    The pods that it replaces may have any fault.
+    """
+    has_faulty_pods = any(
+        is_active(pod) and pod.template_hash == current_hash
+        for found in diagnoses
+        for pod in found.pods
+    )
     return (
         rollout is not None
         and not rollout.is_complete

@@ -257,3 +257,20 @@ def test_a_rollout_that_stops_all_pods(rollout: Json | None, expected: bool) -> 
         expected
         is make_context(deployment(1), pod("web-abc-1", running()), rollout=rollout).uses_recreate
     )
+
+
+@pytest.mark.parametrize(("current", "is_progressing"), [("abc", False), ("new", True)])
+def test_a_rollout_goes_on_whatever_the_pods_that_it_replaces_do(
+    current: str,
+    is_progressing: bool,  # noqa: FBT001 - a column
+) -> None:
+    """A crash of a pod of the current template is no progress; one of the earlier template is."""
+    progressing = progressing_condition()
+    progressing["message"] = f'ReplicaSet "web-{current}" is progressing.'
+    rollout = deployment(1, updated=1, available=0, conditions=[progressing])
+    starting = pod(f"web-{current}-2", running(since=990, ready=False), ready=False)
+
+    context = make_context(rollout, CRASH_LOOPING_POD, starting)
+
+    assert context.diagnoses
+    assert is_progressing is context.is_rollout_progressing
