@@ -228,7 +228,7 @@ def test_a_bad_configuration_is_rolled_back(
     healing = {"cooldown": "20s", "rollback": {"probation": "40s"}}
     reads = {"envFrom": [{"configMapRef": {"name": name}}]}
     # On fake nodes a pod is ready at once, before it can crash: the old ones are to wait for more.
-    rollout = {"minReadySeconds": 5}
+    rollout = {"minReadySeconds": 5, "progressDeadlineSeconds": 60}
     space.create_app(name, replicas=1, healing=healing, rollout=rollout, **FAKE_NODES, **reads)
     space.wait_for_phase(name, "Ready")
     eventually(
