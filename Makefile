@@ -51,6 +51,7 @@ include hack/scenarios/lab/lab.mk
 include hack/scenarios/chaos/chaos.mk
 include hack/loadtest/loadtest.mk
 include hack/benchmark/benchmark.mk
+include hack/worlds/worlds.mk
 
 ##@ Check
 

@@ -1,0 +1,304 @@
+"""The table of faults."""
+
+from typing import Final
+
+from hack.worlds import injections as do, texts
+from hack.worlds.faults import (
+    ENVIRONMENT,
+    FOREIGN,
+    NEW_VERSION,
+    NODE,
+    POD,
+    Act,
+    Fault,
+    FaultKind,
+)
+from hack.worlds.model import EffectKind
+from hack.worlds.shapes import Shape
+
+ROLLBACK: Final = frozenset({"Rollback"})
+MEMORY: Final = frozenset({"RaiseMemory", "Rollback"})
+MOVE: Final = frozenset({"ReplacePod", "AvoidNode", "Failover"})
+STRIP: Final = frozenset({"RemoveForeignFields", "StripForeignFields", "Strip", "RevertEdit"})
+
+SHORT: Final = (60.0, 150.0, 400.0, 720.0)
+LONG: Final = (300.0, 900.0, 1800.0, 3000.0)
+
+
+def _version(name: str, inject: Act, *, weight: int = 10, fits: object = None) -> Fault:
+    return Fault(
+        name,
+        FaultKind.VERSION,
+        NEW_VERSION,
+        inject,
+        healed_by=ROLLBACK,
+        weight=weight,
+        releases=True,
+        **({"fits": fits} if fits else {}),  # type: ignore[arg-type]
+    )
+
+
+def _environment(
+    name: str, inject: Act, undo: Act, *, fits: object = None, releases: bool = False
+) -> Fault:
+    return Fault(
+        name,
+        FaultKind.ENVIRONMENT,
+        ENVIRONMENT,
+        inject,
+        undo,
+        durations=SHORT + LONG,
+        releases=releases,
+        **({"fits": fits} if fits else {}),  # type: ignore[arg-type]
+    )
+
+
+def _nuisance(
+    name: str,
+    inject: Act,
+    *,
+    undo: Act | None = None,
+    fits: object = None,
+    releases: bool = False,
+) -> Fault:
+    return Fault(
+        name,
+        FaultKind.NUISANCE,
+        ENVIRONMENT,
+        inject,
+        undo or do.nothing,
+        durations=(600.0,),
+        weight=6,
+        releases=releases,
+        **({"fits": fits} if fits else {}),  # type: ignore[arg-type]
+    )
+
+
+def _has_config(shape: Shape) -> bool:
+    return shape.has_config
+
+
+def _has_init(shape: Shape) -> bool:
+    return shape.has_init
+
+
+def _has_sidecar(shape: Shape) -> bool:
+    return shape.has_sidecar
+
+
+def _has_readiness(shape: Shape) -> bool:
+    return shape.has_readiness
+
+
+def _has_database(shape: Shape) -> bool:
+    return shape.database is not None and (
+        shape.database is not EffectKind.HANG or shape.has_readiness
+    )
+
+
+def _has_peers(shape: Shape) -> bool:
+    return shape.nodes >= 3 and shape.replicas >= 2
+
+
+def _has_nodes(shape: Shape) -> bool:
+    return shape.nodes >= 3
+
+
+FAULTS: Final[tuple[Fault, ...]] = (
+    _version("image missing", do.release(do.no_image), weight=14),
+    _version("command missing", do.release(do.missing_command)),
+    _version("crash at start", do.release(do.crash(2.0)), weight=14),
+    _version("crash after 5 min", do.release(do.crash(300.0))),
+    _version("crash after 15 min", do.release(do.crash(900.0))),
+    _version("crash after 1 h", do.release(do.crash(3700.0)), weight=4),
+    _version("hangs", do.release(do.hang), fits=_has_readiness),
+    _version("readiness path wrong", do.release(do.readiness_path), fits=_has_readiness),
+    _version("liveness path wrong", do.release(do.liveness_path), fits=lambda s: s.has_liveness),
+    _version("key missing", do.release(do.missing_key), fits=_has_config),
+    _version("Secret missing", do.release(do.missing_secret)),
+    _version("environment variable wrong", do.release(do.broken_env)),
+    _version("init container crashes", do.release(do.init_crash), fits=_has_init),
+    _version("sidecar crashes", do.release(do.sidecar_crash), fits=_has_sidecar),
+    _version("no such node label", do.release(do.node_selector)),
+    _version("request too large", do.release(do.large_request)),
+    _version("Pod Security refuses", do.release(do.privileged)),
+    _version("volume missing", do.release(do.missing_volume)),
+    Fault(
+        "version needs more memory",
+        FaultKind.VERSION,
+        NEW_VERSION,
+        do.release(do.more_memory),
+        healed_by=MEMORY,
+        releases=True,
+    ),
+    Fault(
+        "configuration broken",
+        FaultKind.CONFIGURATION,
+        NEW_VERSION,
+        do.break_config,
+        do.mend_config,
+        healed_by=ROLLBACK,
+        fits=_has_config,
+        durations=LONG,
+    ),
+    Fault(
+        "memory spike",
+        FaultKind.ENVIRONMENT,
+        ENVIRONMENT | POD | {"Unknown"},
+        do.memory_spike,
+        do.end_spike,
+        healed_by=frozenset({"RaiseMemory"}),
+        fits=lambda s: s.memory_max,
+        durations=LONG,
+    ),
+    _environment(
+        "registry limits the rate", do.registry(texts.RATE_LIMIT), do.registry(""), releases=True
+    ),
+    _environment("registry without DNS", do.registry(texts.NO_DNS), do.registry(""), releases=True),
+    _environment(
+        "registry certificate", do.registry(texts.BAD_CERTIFICATE), do.registry(""), releases=True
+    ),
+    _environment(
+        "registry refuses", do.registry(texts.NO_CREDENTIALS), do.registry(""), releases=True
+    ),
+    _environment("database away", do.database(False), do.database(True), fits=_has_database),
+    _environment(
+        "release while the database is away",
+        do.release_without_database,
+        do.database(True),
+        fits=_has_database,
+        releases=True,
+    ),
+    _environment("no pod network", do.sandbox(texts.NO_NETWORK), do.sandbox(""), releases=True),
+    _environment("injected proxy crashes", do.inject_proxy, do.remove_proxy, releases=True),
+    _environment("webhook down", do.webhook(texts.WEBHOOK_DOWN), do.webhook(""), releases=True),
+    _environment("quota exhausted", do.exhaust_quota, do.raise_quota, releases=True),
+    _environment("ConfigMap deleted", do.delete_config, do.restore_config, fits=_has_config),
+    _environment(
+        "no room until a node comes",
+        do.fill_nodes,
+        do.add_node,
+        fits=lambda s: s.nodes <= 3,
+        releases=True,
+    ),
+    _environment("no metrics", do.metrics(False), do.metrics(True), fits=lambda s: s.autoscaled),
+    _environment("all nodes silent", do.silence_share(1.0), do.answer_all),
+    _environment(
+        "a third of the nodes silent", do.silence_share(0.34), do.answer_all, fits=_has_nodes
+    ),
+    Fault(
+        "disk of a node full",
+        FaultKind.NODE,
+        NODE,
+        do.fill_disk,
+        do.empty_disk,
+        releases=True,
+        fits=_has_peers,
+        durations=LONG,
+    ),
+    Fault(
+        "node power cycle",
+        FaultKind.NODE,
+        NODE,
+        do.lose_node,
+        do.recover_node,
+        durations=(30.0, 90.0, 240.0),
+    ),
+    Fault(
+        "node lost",
+        FaultKind.NODE,
+        NODE,
+        do.lose_node,
+        do.recover_node,
+        healed_by=frozenset({"Failover"}),
+        fits=_has_nodes,
+        durations=(1500.0, 3600.0),
+    ),
+    Fault(
+        "node crashes its pods",
+        FaultKind.NODE,
+        NODE | POD,
+        do.sicken_node(EffectKind.CRASH),
+        do.cure_node,
+        healed_by=MOVE,
+        fits=_has_peers,
+        durations=(1800.0, 3600.0),
+    ),
+    Fault(
+        "pods hang on a node",
+        FaultKind.NODE,
+        NODE | POD,
+        do.sicken_node(EffectKind.HANG),
+        do.cure_node,
+        healed_by=MOVE,
+        fits=lambda s: _has_peers(s) and s.has_readiness,
+        durations=(1800.0, 3600.0),
+    ),
+    Fault(
+        "one pod hangs",
+        FaultKind.POD,
+        POD,
+        do.sicken_pod(EffectKind.HANG),
+        do.cure_pods,
+        healed_by=MOVE,
+        fits=_has_readiness,
+        durations=(3600.0,),
+        weight=14,
+    ),
+    Fault(
+        "one pod crashes",
+        FaultKind.POD,
+        POD,
+        do.sicken_pod(EffectKind.CRASH),
+        do.cure_pods,
+        healed_by=MOVE,
+        fits=lambda s: s.replicas >= 2,
+        durations=(3600.0,),
+    ),
+    Fault(
+        "readiness flaps",
+        FaultKind.ENVIRONMENT,
+        ENVIRONMENT | POD | {"Unknown"},
+        do.flap,
+        do.cure_pods,
+        fits=_has_readiness,
+        durations=(300.0, 900.0),
+    ),
+    Fault(
+        "edit: wrong command",
+        FaultKind.FOREIGN,
+        FOREIGN,
+        do.edit_command,
+        do.undo_edit,
+        healed_by=STRIP,
+        durations=(1800.0, 3600.0),
+    ),
+    Fault(
+        "edit: wrong variable",
+        FaultKind.FOREIGN,
+        FOREIGN,
+        do.edit_variable,
+        do.undo_edit,
+        healed_by=STRIP,
+        durations=(1800.0, 3600.0),
+    ),
+    _nuisance("good release", do.release(do.good), releases=True),
+    _nuisance(
+        "release that starts slowly",
+        do.release(do.slow_start),
+        fits=lambda s: s.has_startup,
+        releases=True,
+    ),
+    _nuisance(
+        "init container retries",
+        do.late_migration,
+        undo=do.end_migration,
+        fits=_has_init,
+        releases=True,
+    ),
+    _nuisance("autoscaler scales", do.scale_often, fits=lambda s: s.autoscaled),
+    _nuisance("Secret rotates", do.rotate_secret, fits=lambda s: s.has_secret),
+    _nuisance("node drained", do.drain, undo=do.uncordon, fits=_has_nodes),
+    _nuisance("pod deleted", do.delete_pod),
+    _nuisance("ConfigMap changes", do.change_config, fits=_has_config),
+)

@@ -1,0 +1,315 @@
+"""The oracle: with healing no world is worse than without, and healable ones are better.
+
+The rules are those of `docs/worlds.md`: no regret, no vain touch, no lock, benefit; and what was
+shown is compared with the truth.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+from hack.worlds.cluster import Sample
+from hack.worlds.faults import FaultKind, Placement
+from hack.worlds.generator import World
+from hack.worlds.model import Json, SimPod
+from hack.worlds.observations import Action, Shown
+from hack.worlds.simulation import Simulation
+
+SURE: Final = frozenset({"High", "Medium"})
+WRONG_FOR: Final = 60.0
+"""Seconds that a wrong cause must be shown for to count, if nothing is done about it."""
+STAYS_WELL: Final = 60.0
+"""Seconds that an app must be well for to count as healed."""
+AFTERMATH: Final = 120.0
+"""Seconds after the end of a fault in which its diagnosis may still be shown."""
+ROLLOUT_OF_ACTION: Final = 900.0
+"""Seconds after an action in which a rollout is taken for its rollout."""
+STARTED: Final = frozenset({"InProgress", "Succeeded", "Failed", "Superseded"})
+ROLLS: Final = frozenset({"Rollback", "AvoidNode", "RaiseMemory"})
+SLACK: Final = 20.0
+"""Seconds of one pod's capacity that two runs may differ by without an action."""
+
+
+@dataclass(slots=True)
+class FaultScore:
+    """What came of one fault.
+
+    Attributes:
+        attribution: right, wrong, unknown, or none where the fault did no harm.
+        healed: whether the app was well again while the fault acted; None where it cannot be.
+        seconds: until it was well again.
+        actions: the actions that were started.
+    """
+
+    name: str
+    attribution: str
+    healed: bool | None
+    seconds: float | None
+    actions: int
+    wrong: str = ""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the oracle says about a world."""
+
+    seed: int
+    harm: list[str] = field(default_factory=list)
+    locks: list[str] = field(default_factory=list)
+    scores: list[FaultScore] = field(default_factory=list)
+    actions: int = 0
+    unjustified: int = 0
+    gain: float = 0.0
+    """Seconds of the whole app's capacity that healing has won; negative: lost."""
+
+
+def judge(world: World, off: Simulation, on: Simulation) -> Verdict:
+    """Compare the run with healing with that without."""
+    verdict = Verdict(world.seed)
+    started = [a for a in on.observations.actions.values() if a.outcome in STARTED]
+    unjustified = [a for a in started if not is_justified(world, on, a)]
+    verdict.actions, verdict.unjustified = len(started), len(unjustified)
+    _judge_regret(world, off, on, len(started), verdict)
+    _judge_touches(on, started, unjustified, verdict)
+    _judge_locks(world, on, verdict)
+    verdict.scores = [_score(world, off, on, placement) for placement in world.placements]
+    return verdict
+
+
+# No regret.
+
+
+def _judge_regret(
+    world: World, off: Simulation, on: Simulation, actions: int, verdict: Verdict
+) -> None:
+    verdict.gain = integrate(on, off.cluster.samples) - integrate(off, off.cluster.samples)
+    shape = world.shape
+    pods = shape.replicas if shape.strategy in {"Recreate", "all"} else 1
+    share = pods / shape.replicas
+    rollouts = actions + _count_returns(on)
+    allowed = SLACK / shape.replicas + rollouts * share * (shape.cost_of_start + 5)
+    if verdict.gain < -allowed:
+        verdict.harm.append(
+            f"regret: {-verdict.gain:.0f} s of the app's capacity lost, {allowed:.0f} s allowed "
+            f"for {actions} actions"
+        )
+    if ends_well(off) and not ends_well(on):
+        verdict.harm.append("ends worse: without healing the app ends well")
+    elif ends_well(off) and not runs_what_is_asked(off, on):
+        verdict.harm.append("ends in another version than the spec asks for")
+
+
+def _count_returns(on: Simulation) -> int:
+    """How often the app went back to what the spec asks for."""
+    history = on.observations.overrides
+    return sum(
+        bool(before[1].get("failedRevision")) and not after[1].get("failedRevision")
+        for before, after in pairwise(history)
+    )
+
+
+def integrate(sim: Simulation, asked: list[Sample]) -> float:
+    """Return the integral of the share of wanted pods that serve, in seconds.
+
+    What is wanted is taken from the run without healing.
+    """
+    own, end = sim.cluster.samples, sim.setting.duration
+    times = sorted({s.at for s in own} | {s.at for s in asked} | {end})
+    own_times, asked_times = [s.at for s in own], [s.at for s in asked]
+    total = 0.0
+    for at, until in pairwise(times):
+        mine = own[max(0, bisect_right(own_times, at) - 1)]
+        wanted = asked[max(0, bisect_right(asked_times, at) - 1)].wanted
+        share = min(1.0, mine.serving / wanted) if wanted else 1.0
+        total += share * (until - at)
+    return total
+
+
+def ends_well(sim: Simulation) -> bool:
+    """Whether every wanted pod exists, is ready and of the current template at the end."""
+    deployment = sim.cluster.children.get("Deployment")
+    if deployment is None:
+        return False
+    pods = list(sim.cluster.active_pods())
+    hashes = {pod.template_hash for pod in pods}
+    current = sim.deployments.current_hash
+    return (
+        len(pods) == deployment.spec.get("replicas", 1)
+        and all(pod.ready and sim.cluster.nodes[pod.node].is_powered for pod in pods)
+        and hashes <= {current}
+    )
+
+
+def runs_what_is_asked(off: Simulation, on: Simulation) -> bool:
+    """Whether both runs end with the same pod template, but for what helps it run."""
+    return _essence(off) == _essence(on)
+
+
+def _essence(sim: Simulation) -> Json:
+    template = sim.cluster.children["Deployment"].spec["template"]
+    spec = template["spec"]
+    fields = ("name", "image", "command", "args", "env", "envFrom")
+    return {
+        "annotations": template.get("metadata", {}).get("annotations"),
+        "containers": [
+            {field: container.get(field) for field in fields}
+            for container in (*spec["containers"], *(spec.get("initContainers") or ()))
+        ],
+        "nodeSelector": spec.get("nodeSelector"),
+    }
+
+
+# No vain touch.
+
+
+def is_justified(world: World, sim: Simulation, action: Action) -> bool:
+    """Whether an action is a remedy of a fault that acted when it began."""
+    return any(
+        action.remediation in placement.fault.healed_by
+        for placement in world.placements
+        if is_acting(world, placement, action.at)
+    ) or _is_remedy_of_pod(sim, action)
+
+
+def _is_remedy_of_pod(sim: Simulation, action: Action) -> bool:
+    """Whether a single pod was replaced that had a fault of its own or of its node."""
+    return any(
+        pod.uid == action.uid and _is_ill(sim, pod) for _, pod, _ in sim.cluster.removed_ready
+    )
+
+
+def is_acting(world: World, placement: Placement, at: float) -> bool:
+    """Whether a fault acts at a time, or has ended just before."""
+    return placement.at <= at <= _end_of(world, placement) + AFTERMATH
+
+
+def _end_of(world: World, placement: Placement) -> float:
+    """When a fault ends: by itself, by a later version, or with the world."""
+    ends = [world.duration]
+    if placement.until is not None:
+        ends.append(placement.until)
+    if placement.fault.kind is FaultKind.VERSION:
+        ends += [at for at, _ in world.mends if at > placement.at]
+        ends += [p.at for p in world.placements if p.at > placement.at and _releases(p)]
+    return min(ends)
+
+
+def _releases(placement: Placement) -> bool:
+    """Whether a placement rolls out another version."""
+    return placement.fault.kind is FaultKind.VERSION
+
+
+def _judge_touches(
+    on: Simulation, started: list[Action], unjustified: list[Action], verdict: Verdict
+) -> None:
+    for at, pod, who in on.cluster.removed_ready:
+        if _is_ill(on, pod):
+            continue
+        if who == "operator":
+            verdict.harm.append(f"vain touch: {pod.name}, which was ready, removed at {at:.0f} s")
+        elif who == "deployment controller":
+            rolling = [a for a in started if a.remediation in ROLLS and a.at <= at]
+            latest = max(rolling, key=lambda a: a.at, default=None)
+            if latest is not None and latest in unjustified and at - latest.at <= ROLLOUT_OF_ACTION:
+                verdict.harm.append(
+                    f"vain touch: {pod.name}, which was ready, removed at {at:.0f} s by "
+                    f"{latest.remediation} for {latest.diagnosis}"
+                )
+
+
+def _is_ill(sim: Simulation, pod: SimPod) -> bool:
+    """Whether a pod has a fault of its own, of its node, or of its version."""
+    return pod.uid in sim.cluster.ill_when_removed
+
+
+# No lock.
+
+
+def _judge_locks(world: World, on: Simulation, verdict: Verdict) -> None:
+    left = on.observations.final_overrides
+    acting = [p for p in world.placements if is_acting(world, p, world.duration)]
+    is_version_bad = any(
+        p.fault.kind in {FaultKind.VERSION, FaultKind.CONFIGURATION} for p in acting
+    )
+    if left.get("failedRevision") and not is_version_bad:
+        verdict.locks.append("the version that the spec asks for is barred, and is good")
+    if left.get("excludedNode") and not any(n.effect for n in on.cluster.nodes.values()):
+        verdict.locks.append("a node is excluded that is well")
+    if left.get("fallbackReplicas") and on.laws.metrics_up:
+        verdict.locks.append("a scaling fallback stays although there are metrics")
+    if left.get("quarantined") and ends_well(on) and not acting:
+        verdict.locks.append("the app is quarantined and well")
+    isolated = [p for p in on.cluster.pods.values() if not p.owner_uid and p.deleted_at is None]
+    if isolated:
+        verdict.locks.append(f"{isolated[0].name} is still isolated")
+
+
+# Benefit and attribution.
+
+
+def _score(world: World, off: Simulation, on: Simulation, placement: Placement) -> FaultScore:
+    end = _end_of(world, placement)
+    bites = any(s.is_ill for s in off.cluster.samples if placement.at <= s.at <= end) or any(
+        s.is_ill for s in on.cluster.samples if placement.at <= s.at <= end
+    )
+    actions = [
+        a
+        for a in on.observations.actions.values()
+        if a.outcome in STARTED and placement.at <= a.at <= end + AFTERMATH
+    ]
+    score = FaultScore(placement.fault.name, "none", None, None, len(actions))
+    if not bites and placement.fault.kind is not FaultKind.NUISANCE:
+        return score
+    score.attribution, score.wrong = _attribute(world, on, placement, end, actions)
+    if placement.fault.is_healable and bites:
+        score.healed, score.seconds = _find_healed(on, placement.at, end)
+    return score
+
+
+def _attribute(
+    world: World, on: Simulation, placement: Placement, end: float, actions: list[Action]
+) -> tuple[str, str]:
+    """Compare the causes that were shown while a fault acted with those that were true."""
+    truth = {
+        cause
+        for other in world.placements
+        if other.at <= end + AFTERMATH and _end_of(world, other) + AFTERMATH >= placement.at
+        for cause in other.fault.causes
+    }
+    shown = [
+        s
+        for s in on.observations.shown
+        if s.confidence in SURE and s.begin <= end and s.end >= placement.at
+    ]
+    for each in shown:
+        if each.cause not in truth and (
+            each.end - max(each.begin, placement.at) > WRONG_FOR or _acted_on(each, actions)
+        ):
+            return "wrong", f"{each.type}: {each.cause} ({each.confidence}): {each.message}"
+    if placement.fault.kind is FaultKind.NUISANCE:
+        return "right", ""
+    is_named = any(s.cause in placement.fault.causes for s in shown)
+    return ("right" if is_named else "unknown"), ""
+
+
+def _acted_on(shown: Shown, actions: list[Action]) -> bool:
+    return any(
+        action.diagnosis == shown.type
+        and action.cause == shown.cause
+        and shown.begin - 2 <= action.at <= shown.end + 2
+        for action in actions
+    )
+
+
+def _find_healed(on: Simulation, begin: float, end: float) -> tuple[bool, float | None]:
+    """Return whether the app was well again, and after how many seconds of the fault's onset."""
+    samples = [s for s in on.cluster.samples if s.at <= end]
+    onset = next((s.at for s in samples if s.at >= begin and s.is_ill), None)
+    if onset is None:
+        return True, 0.0
+    times = [*(s.at for s in samples), end]
+    for sample, until in zip(samples, times[1:], strict=True):
+        if sample.at > onset and not sample.is_ill and until - sample.at >= STAYS_WELL:
+            return True, sample.at - onset
+    return False, None
