@@ -245,6 +245,8 @@ class SimClient:
                 "resourceVersion": str(self._cluster.next_version()),
             }
             store[key] = orjson.loads(orjson.dumps({**body, "metadata": meta}))
+            if resource.kind in {"ConfigMap", "Secret"}:
+                self._cluster.note_config(store[key])
         return store[key]
 
     def _try_pod(self, body: Json, options: Json) -> Json:

@@ -26,7 +26,7 @@ class Autoscaling:
             self._cluster.timeline.after(SYNC_PERIOD, self._scale)
 
     def _scale(self) -> None:
-        self._is_planned = False
+        self._cluster.timeline.after(SYNC_PERIOD, self._scale)
         autoscaler = self._cluster.children.get("HorizontalPodAutoscaler")
         deployment = self._cluster.children.get("Deployment")
         if autoscaler is None or deployment is None:

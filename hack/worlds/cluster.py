@@ -79,6 +79,7 @@ class Cluster:
         self._versions = itertools.count(100)
         self._names = itertools.count(1)
         self._is_woken = False
+        self._rendered: dict[str, Json] = {}
         self.events_told: dict[tuple[str, str, str], int] = {}
 
     # Time and versions.
@@ -161,7 +162,14 @@ class Cluster:
                 },
                 "data": dict(data),
             }
-            self.emit(kind, "MODIFIED", self.configs[key])
+            self.note_config(self.configs[key])
+            return
+        for callback in self.on_config_change:
+            callback()
+
+    def note_config(self, config: Json) -> None:
+        """Tell of a ConfigMap or Secret that was written."""
+        self.emit(config["kind"], "MODIFIED", config)
         for callback in self.on_config_change:
             callback()
 
@@ -193,7 +201,7 @@ class Cluster:
 
     def note_removal(self, pod: SimPod, who: str) -> None:
         """Note that a pod is removed, if it is ready."""
-        if not pod.is_serving:
+        if not pod.is_serving or not pod.owner_uid:
             return
         self.removed_ready.append((self.now, pod, who))
         node = self.nodes.get(pod.node)
@@ -209,6 +217,17 @@ class Cluster:
         child = self.children.get(kind)
         if child is None:
             return None
+        meta = child.raw["metadata"]
+        cached = self._rendered.get(kind)
+        if cached is not None and cached["metadata"].get("resourceVersion") == meta.get(
+            "resourceVersion"
+        ):
+            return cached
+        self._rendered[kind] = rendered = self._render_child(child)
+        return rendered
+
+    @staticmethod
+    def _render_child(child: SimObject) -> Json:
         meta = child.raw["metadata"]
         fields = [
             {

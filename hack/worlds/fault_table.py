@@ -25,7 +25,9 @@ SHORT: Final = (60.0, 150.0, 400.0, 720.0)
 LONG: Final = (300.0, 900.0, 1800.0, 3000.0)
 
 
-def _version(name: str, inject: Act, *, weight: int = 10, fits: object = None) -> Fault:
+def _version(
+    name: str, inject: Act, *, weight: int = 10, fits: object = None, onset: float = 0.0
+) -> Fault:
     return Fault(
         name,
         FaultKind.VERSION,
@@ -34,6 +36,7 @@ def _version(name: str, inject: Act, *, weight: int = 10, fits: object = None) -
         healed_by=ROLLBACK,
         weight=weight,
         releases=True,
+        onset=onset,
         **({"fits": fits} if fits else {}),  # type: ignore[arg-type]
     )
 
@@ -108,9 +111,9 @@ FAULTS: Final[tuple[Fault, ...]] = (
     _version("image missing", do.release(do.no_image), weight=14),
     _version("command missing", do.release(do.missing_command)),
     _version("crash at start", do.release(do.crash(2.0)), weight=14),
-    _version("crash after 5 min", do.release(do.crash(300.0))),
-    _version("crash after 15 min", do.release(do.crash(900.0))),
-    _version("crash after 1 h", do.release(do.crash(3700.0)), weight=4),
+    _version("crash after 5 min", do.release(do.crash(300.0)), onset=900.0),
+    _version("crash after 15 min", do.release(do.crash(900.0)), onset=2700.0),
+    _version("crash after 1 h", do.release(do.crash(3700.0)), weight=4, onset=7500.0),
     _version("hangs", do.release(do.hang), fits=_has_readiness),
     _version("readiness path wrong", do.release(do.readiness_path), fits=_has_readiness),
     _version("liveness path wrong", do.release(do.liveness_path), fits=lambda s: s.has_liveness),
@@ -182,9 +185,22 @@ FAULTS: Final[tuple[Fault, ...]] = (
         releases=True,
     ),
     _environment("no metrics", do.metrics(False), do.metrics(True), fits=lambda s: s.autoscaled),
-    _environment("all nodes silent", do.silence_share(1.0), do.answer_all),
-    _environment(
-        "a third of the nodes silent", do.silence_share(0.34), do.answer_all, fits=_has_nodes
+    Fault(
+        "all nodes silent",
+        FaultKind.ENVIRONMENT,
+        NODE,
+        do.silence_share(1.0),
+        do.answer_all,
+        durations=SHORT + LONG,
+    ),
+    Fault(
+        "a third of the nodes silent",
+        FaultKind.ENVIRONMENT,
+        NODE,
+        do.silence_share(0.34),
+        do.answer_all,
+        fits=_has_nodes,
+        durations=SHORT + LONG,
     ),
     Fault(
         "disk of a node full",

@@ -84,6 +84,7 @@ class Fault:
         durations: how long it may last, in seconds; empty if it never ends by itself.
         weight: how often it is drawn.
         releases: it begins with the rollout of a version.
+        onset: seconds from the start of a pod until it shows the fault again and again.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Fault:
     durations: tuple[float, ...] = ()
     weight: int = 10
     releases: bool = False
+    onset: float = 0.0
 
     @property
     def is_healable(self) -> bool:

@@ -15,8 +15,6 @@ from hack.worlds.simulation import Event, Setting, Simulation
 QUIET_TAIL: Final = 3.4 * 3600
 """Seconds after the last event: longer than two retries of a version that was barred as Likely."""
 
-BRINGS_VERSION: Final = frozenset({FaultKind.VERSION})
-
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -146,8 +144,8 @@ def _draw_second(rng: Random, shape: Shape, first: Fault) -> Fault | None:
         fault
         for fault in FAULTS
         if fault.fits(shape)
-        and fault.kind is not first.kind
-        and fault.kind is not FaultKind.VERSION
+        and fault.kind not in {first.kind, FaultKind.VERSION}
+        and not (first.kind is FaultKind.VERSION and fault.releases)
     ]
     return rng.choices(rows, [row.weight for row in rows])[0] if rows else None
 

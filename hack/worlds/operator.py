@@ -6,9 +6,8 @@ This is the only module that knows how a process of the operator is put together
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import Any, Final, cast
-from unittest.mock import patch
 
 import orjson
 
@@ -17,13 +16,13 @@ from hack.worlds.api_server import OperatorKilledError, SimClient
 from hack.worlds.cluster import Cluster
 from hack.worlds.model import Json, SimObject, SimPod
 from hack.worlds.requests import Requests
+from hack.worlds.substitutes import substitutes
 from hack.worlds.timeline import to_datetime
 from selfhealing.api import names
 from selfhealing.api.config_refs import ConfigObject, ConfigRef
 from selfhealing.cache.parse import parse_resource_version
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller import reconciler as reconciler_module
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.event_handlers import EventHandlers
@@ -39,6 +38,9 @@ from selfhealing.kube.resources import CONFIG_SOURCES
 KEY: Final = AppKey(raw.NAMESPACE, raw.APP)
 DEBOUNCE: Final = 1.0
 """Seconds from a change to the reconcile: longer than the default, so that a world costs less."""
+
+MAX_BACK_OFF: Final = 15.0
+"""Seconds. The longest back-off of a failed reconcile."""
 
 CONFIG_KINDS: Final = frozenset({"ConfigMap", "Secret"})
 
@@ -61,8 +63,12 @@ class OperatorOptions:
 class SimQueue:
     """A work queue in simulated time: `selfhealing.controller.workqueue.WorkQueue`."""
 
-    def __init__(self, cluster: Cluster, handle: Callable[[Any], None]) -> None:
+    def __init__(
+        self, cluster: Cluster, handle: Callable[[Any], None], longest: float = float("inf")
+    ) -> None:
+        """``longest``: keys that are to be handled later than that are dropped."""
         self._cluster = cluster
+        self._longest = longest
         self._handle = handle
         self._due: dict[Any, float] = {}
         self._failures: dict[Any, int] = {}
@@ -70,6 +76,8 @@ class SimQueue:
 
     def add(self, key: Any, delay: float = 0.0) -> None:  # noqa: ANN401 - a key of any kind
         """Handle a key in ``delay`` seconds, or sooner if that was asked for."""
+        if delay > self._longest:
+            return
         at = self._cluster.now + max(delay, 0.0)
         due = self._due.get(key)
         if due is not None and due <= at:
@@ -86,7 +94,7 @@ class SimQueue:
         """Handle a key after its back-off; returns the seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay = min(0.5 * 2.0**failures, 60.0)
+        delay = min(0.5 * 2.0**failures, MAX_BACK_OFF)
         self.add(key, delay)
         return delay
 
@@ -157,7 +165,9 @@ class SimProcess:
         )
         clock = self._read_clock
         self.store = Store()
-        queue: Any = SimQueue(cluster, self._reconcile)
+        # Time alone changes nothing of what a process does that only applies the spec.
+        longest = float("inf") if self._options.sees_pods else MAX_BACK_OFF
+        queue: Any = SimQueue(cluster, self._reconcile, longest)
         config_queue: Any = SimQueue(cluster, self._read_config)
         self._queues: tuple[SimQueue, ...] = (queue, config_queue)
         self._handlers = EventHandlers(self.store, queue, settings.debounce)
@@ -281,20 +291,11 @@ class SimProcess:
 
     def _run(self, coroutine: Any) -> Any:  # noqa: ANN401 - any coroutine
         """Run a coroutine of the operator, which waits for nothing."""
-        with patch.object(reconciler_module, "datetime", self._datetime()):
+        with substitutes(self._read_time):
             return self._loop.run_until_complete(_guard(coroutine))
 
-    def _datetime(self) -> Any:  # noqa: ANN401 - stands for the class datetime
-        now = to_datetime(self._cluster.now) + timedelta(seconds=self._options.skew)
-
-        class SimDatetime(datetime):
-            """The operator's clock."""
-
-            @classmethod
-            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-                return now.astimezone(tz) if tz else now
-
-        return SimDatetime
+    def _read_time(self) -> datetime:
+        return to_datetime(self._cluster.now) + timedelta(seconds=self._options.skew)
 
     def _reconcile(self, key: AppKey) -> None:
         self.reconciles += 1

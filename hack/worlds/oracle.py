@@ -27,6 +27,11 @@ ROLLOUT_OF_ACTION: Final = 900.0
 """Seconds after an action in which a rollout is taken for its rollout."""
 STARTED: Final = frozenset({"InProgress", "Succeeded", "Failed", "Superseded"})
 ROLLS: Final = frozenset({"Rollback", "AvoidNode", "RaiseMemory"})
+PROBATION: Final = 660.0
+"""Seconds until the first version is proved, with some to spare."""
+SECONDARY: Final = frozenset({"MetricsUnavailable", "RolloutStalled", "Unschedulable"})
+"""Diagnoses that follow from another one. Their cause counts as wrong only if they are acted on, or
+if they are the only ones."""
 SLACK: Final = 20.0
 """Seconds of one pod's capacity that two runs may differ by without an action."""
 
@@ -264,7 +269,26 @@ def _score(world: World, off: Simulation, on: Simulation, placement: Placement) 
     score.attribution, score.wrong = _attribute(world, on, placement, end, actions)
     if placement.fault.is_healable and bites:
         score.healed, score.seconds = _find_healed(on, placement.at, end)
+        if not score.healed and not _can_be_healed(world, placement, end):
+            score.healed = None
     return score
+
+
+def _can_be_healed(world: World, placement: Placement, end: float) -> bool:
+    """Whether healing could be expected: it is on, there is a way back, and time enough.
+
+    While the version before serves all that is wanted, a rollback may wait for the progress
+    deadline.
+    """
+    shape = world.shape
+    is_rollback = placement.fault.healed_by == {"Rollback"}
+    proved_at = shape.cost_of_start + PROBATION
+    patience = (shape.deadline or 600.0) + shape.cost_of_start + 180.0
+    return (
+        shape.mode == "Auto"
+        and not (is_rollback and placement.at < proved_at)
+        and end - placement.at > placement.fault.onset + patience
+    )
 
 
 def _attribute(
@@ -283,9 +307,9 @@ def _attribute(
         if s.confidence in SURE and s.begin <= end and s.end >= placement.at
     ]
     for each in shown:
-        if each.cause not in truth and (
-            each.end - max(each.begin, placement.at) > WRONG_FOR or _acted_on(each, actions)
-        ):
+        is_secondary = each.type in SECONDARY and any(s.type not in SECONDARY for s in shown)
+        lasts = each.end - max(each.begin, placement.at) > WRONG_FOR and not is_secondary
+        if each.cause not in truth and (lasts or _acted_on(each, actions)):
             return "wrong", f"{each.type}: {each.cause} ({each.confidence}): {each.message}"
     if placement.fault.kind is FaultKind.NUISANCE:
         return "right", ""
