@@ -109,7 +109,7 @@ class Autoscaling:
         if "minAvailable" in budget.spec:
             desired = int(budget.spec["minAvailable"])
         else:
-            desired = expected - int(budget.spec.get("maxUnavailable", 1))
+            desired = max(0, expected - int(budget.spec.get("maxUnavailable", 1)))
         status = {
             "observedGeneration": budget.raw["metadata"]["generation"],
             "currentHealthy": healthy,

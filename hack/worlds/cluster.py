@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -39,11 +40,12 @@ class Sample(NamedTuple):
     serving: int
     wanted: int
     active: int = 0
+    current: int = 0
 
     @property
     def is_ill(self) -> bool:
-        """Whether a wanted pod is missing or not ready, or one too many is."""
-        return not self.serving == self.wanted == self.active
+        """Whether a wanted pod is missing, not ready or of another template than the current."""
+        return not self.serving == self.wanted == self.active == self.current
 
 
 class Cluster:
@@ -56,6 +58,7 @@ class Cluster:
         samples: how many pods have served, over time.
         story: what happened, if it is told.
         removed_ready: when a ready pod was removed, and by whom.
+        current_hash: the hash of the Deployment's current template.
         ill_when_removed: the UIDs of those of them that had a fault all the same.
     """
 
@@ -76,6 +79,7 @@ class Cluster:
         self.story: list[tuple[float, str, str]] | None = [] if tells_story else None
         self.removed_ready: list[tuple[float, SimPod, str]] = []
         self.ill_when_removed: set[str] = set()
+        self.current_hash = ""
         self._versions = itertools.count(100)
         self._names = itertools.count(1)
         self._is_woken = False
@@ -193,7 +197,9 @@ class Cluster:
         deployment = self.children.get("Deployment")
         wanted = deployment.spec.get("replicas", 1) if deployment else 0
         last = self.samples[-1] if self.samples else None
-        sample = Sample(self.now, serving, wanted, sum(1 for _ in self.active_pods()))
+        active = [pod.template_hash for pod in self.active_pods()]
+        current = active.count(self.current_hash)
+        sample = Sample(self.now, serving, wanted, len(active), current)
         if last is None or last[1:] != sample[1:]:
             if last is not None and last.at == self.now:
                 self.samples.pop()
@@ -282,7 +288,7 @@ class Cluster:
             return None
         if container.mode == "broken":
             return Effect(EffectKind.CRASH, after=2.0)
-        if program.bug is not None:
+        if program.bug is not None and zlib.crc32(pod.name.encode()) % 100 < program.bug.percent:
             return program.bug
         limit = memory_limit(container.spec)
         applied = pod.applied_limits.get(container.name)

@@ -255,6 +255,8 @@ class Deployments:
         name = f'ReplicaSet "{raw.APP}-{current.hash}"'
         if current.hash != self.current_hash:
             self.current_hash, self._progress_at = current.hash, now
+            self._cluster.current_hash = current.hash
+            self._cluster.sample()
             self._is_exceeded, self._is_complete = False, False
         if counts != self._progress_key:
             if _is_progress(self._progress_key, counts):

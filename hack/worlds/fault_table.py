@@ -26,7 +26,13 @@ LONG: Final = (300.0, 900.0, 1800.0, 3000.0)
 
 
 def _version(
-    name: str, inject: Act, *, weight: int = 10, fits: object = None, onset: float = 0.0
+    name: str,
+    inject: Act,
+    *,
+    weight: int = 10,
+    fits: object = None,
+    onset: float = 0.0,
+    best: float = 45.0,
 ) -> Fault:
     return Fault(
         name,
@@ -37,6 +43,7 @@ def _version(
         weight=weight,
         releases=True,
         onset=onset,
+        best=best,
         **({"fits": fits} if fits else {}),  # type: ignore[arg-type]
     )
 
@@ -93,6 +100,14 @@ def _has_readiness(shape: Shape) -> bool:
     return shape.has_readiness
 
 
+def _has_liveness(shape: Shape) -> bool:
+    return shape.has_liveness
+
+
+def _has_replicas(shape: Shape) -> bool:
+    return shape.replicas >= 2
+
+
 def _has_database(shape: Shape) -> bool:
     return shape.database is not None and (
         shape.database is not EffectKind.HANG or shape.has_readiness
@@ -108,24 +123,41 @@ def _has_nodes(shape: Shape) -> bool:
 
 
 FAULTS: Final[tuple[Fault, ...]] = (
-    _version("image missing", do.release(do.no_image), weight=14),
-    _version("command missing", do.release(do.missing_command)),
+    _version("image missing", do.release(do.no_image), weight=14, best=15.0),
+    _version("command missing", do.release(do.missing_command), best=15.0),
     _version("crash at start", do.release(do.crash(2.0)), weight=14),
-    _version("crash after 5 min", do.release(do.crash(300.0)), onset=900.0),
-    _version("crash after 15 min", do.release(do.crash(900.0)), onset=2700.0),
-    _version("crash after 1 h", do.release(do.crash(3700.0)), weight=4, onset=7500.0),
-    _version("hangs", do.release(do.hang), fits=_has_readiness),
-    _version("readiness path wrong", do.release(do.readiness_path), fits=_has_readiness),
-    _version("liveness path wrong", do.release(do.liveness_path), fits=lambda s: s.has_liveness),
-    _version("key missing", do.release(do.missing_key), fits=_has_config),
-    _version("Secret missing", do.release(do.missing_secret)),
+    _version("crash after 5 min", do.release(do.crash(300.0)), onset=900.0, best=900.0),
+    _version("crash after 15 min", do.release(do.crash(900.0)), onset=2700.0, best=1800.0),
+    _version("crash after 1 h", do.release(do.crash(3700.0)), weight=4, onset=7500.0, best=7400.0),
+    _version("hangs", do.release(do.hang), fits=_has_readiness, best=60.0),
+    _version("readiness path wrong", do.release(do.readiness_path), fits=_has_readiness, best=60.0),
+    _version("liveness path wrong", do.release(do.liveness_path), fits=_has_liveness, best=90.0),
+    _version("key missing", do.release(do.missing_key), fits=_has_config, best=15.0),
+    _version("Secret missing", do.release(do.missing_secret), best=15.0),
     _version("environment variable wrong", do.release(do.broken_env)),
     _version("init container crashes", do.release(do.init_crash), fits=_has_init),
     _version("sidecar crashes", do.release(do.sidecar_crash), fits=_has_sidecar),
-    _version("no such node label", do.release(do.node_selector)),
-    _version("request too large", do.release(do.large_request)),
-    _version("Pod Security refuses", do.release(do.privileged)),
-    _version("volume missing", do.release(do.missing_volume)),
+    _version("no such node label", do.release(do.node_selector), best=40.0),
+    _version("request too large", do.release(do.large_request), best=40.0),
+    _version("Pod Security refuses", do.release(do.privileged), best=15.0),
+    _version("volume missing", do.release(do.missing_volume), best=15.0),
+    _version("wrong platform", do.release(do.wrong_platform), weight=6, best=15.0),
+    _version(
+        "init container hangs", do.release(do.init_hang), fits=_has_init, weight=6, best=600.0
+    ),
+    _version(
+        "crashes in half of its pods", do.release(do.crash_in_half), weight=8, fits=_has_replicas
+    ),
+    _version("quota refuses the version", do.release(do.large_memory_request), weight=6, best=15.0),
+    Fault(
+        "bad version, and the ConfigMap before is pruned",
+        FaultKind.VERSION,
+        NEW_VERSION,
+        do.release(do.pruned_config),
+        fits=_has_config,
+        releases=True,
+        weight=6,
+    ),
     Fault(
         "version needs more memory",
         FaultKind.VERSION,
@@ -143,6 +175,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         healed_by=ROLLBACK,
         fits=_has_config,
         durations=LONG,
+        best=45.0,
     ),
     Fault(
         "memory spike",
@@ -153,7 +186,41 @@ FAULTS: Final[tuple[Fault, ...]] = (
         healed_by=frozenset({"RaiseMemory"}),
         fits=lambda s: s.memory_max,
         durations=LONG,
+        best=15.0,
     ),
+    Fault(
+        "memory spike, resize deferred",
+        FaultKind.ENVIRONMENT,
+        ENVIRONMENT | POD | {"Unknown"},
+        do.spike_without_room("Deferred"),
+        do.end_spike,
+        fits=lambda s: s.memory_max,
+        durations=LONG,
+        weight=6,
+    ),
+    Fault(
+        "memory spike, resize infeasible",
+        FaultKind.ENVIRONMENT,
+        ENVIRONMENT | POD | {"Unknown"},
+        do.spike_without_room("Infeasible"),
+        do.end_spike,
+        fits=lambda s: s.memory_max,
+        durations=LONG,
+        weight=6,
+    ),
+    Fault(
+        "memory spike of the sidecar",
+        FaultKind.ENVIRONMENT,
+        ENVIRONMENT | POD | {"Unknown"},
+        do.sidecar_spike,
+        do.end_sidecar_spike,
+        healed_by=frozenset({"RaiseMemory"}),
+        fits=lambda s: s.memory_max and s.has_sidecar,
+        durations=LONG,
+        weight=6,
+        best=15.0,
+    ),
+    _environment("liveness fails under load", do.overload, do.cure_node, fits=_has_liveness),
     _environment(
         "registry limits the rate", do.registry(texts.RATE_LIMIT), do.registry(""), releases=True
     ),
@@ -213,6 +280,15 @@ FAULTS: Final[tuple[Fault, ...]] = (
         durations=LONG,
     ),
     Fault(
+        "node evicts for its disk",
+        FaultKind.NODE,
+        NODE,
+        do.press_disk,
+        do.release_disk,
+        fits=_has_nodes,
+        durations=SHORT + LONG,
+    ),
+    Fault(
         "node power cycle",
         FaultKind.NODE,
         NODE,
@@ -229,6 +305,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         healed_by=frozenset({"Failover"}),
         fits=_has_nodes,
         durations=(1500.0, 3600.0),
+        best=110.0,
     ),
     Fault(
         "node crashes its pods",
@@ -239,6 +316,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         healed_by=MOVE,
         fits=_has_peers,
         durations=(1800.0, 3600.0),
+        best=60.0,
     ),
     Fault(
         "pods hang on a node",
@@ -249,6 +327,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         healed_by=MOVE,
         fits=lambda s: _has_peers(s) and s.has_readiness,
         durations=(1800.0, 3600.0),
+        best=330.0,
     ),
     Fault(
         "one pod hangs",
@@ -260,6 +339,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         fits=_has_readiness,
         durations=(3600.0,),
         weight=14,
+        best=330.0,
     ),
     Fault(
         "one pod crashes",
@@ -270,6 +350,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         healed_by=MOVE,
         fits=lambda s: s.replicas >= 2,
         durations=(3600.0,),
+        best=60.0,
     ),
     Fault(
         "readiness flaps",
@@ -288,6 +369,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         do.undo_edit,
         healed_by=STRIP,
         durations=(1800.0, 3600.0),
+        best=15.0,
     ),
     Fault(
         "edit: wrong variable",
@@ -297,6 +379,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         do.undo_edit,
         healed_by=STRIP,
         durations=(1800.0, 3600.0),
+        best=45.0,
     ),
     _nuisance("good release", do.release(do.good), releases=True),
     _nuisance(
@@ -316,5 +399,6 @@ FAULTS: Final[tuple[Fault, ...]] = (
     _nuisance("Secret rotates", do.rotate_secret, fits=lambda s: s.has_secret),
     _nuisance("node drained", do.drain, undo=do.uncordon, fits=_has_nodes),
     _nuisance("pod deleted", do.delete_pod),
+    _nuisance("scaled to zero by hand", do.scale_to_zero, fits=lambda s: not s.autoscaled),
     _nuisance("ConfigMap changes", do.change_config, fits=_has_config),
 )

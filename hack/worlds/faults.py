@@ -84,6 +84,7 @@ class Fault:
         durations: how long it may last, in seconds; empty if it never ends by itself.
         weight: how often it is drawn.
         releases: it begins with the rollout of a version.
+        best: seconds from the onset until it is healed at best, without the start of a pod.
         onset: seconds from the start of a pod until it shows the fault again and again.
     """
 
@@ -98,6 +99,7 @@ class Fault:
     weight: int = 10
     releases: bool = False
     onset: float = 0.0
+    best: float = 45.0
 
     @property
     def is_healable(self) -> bool:

@@ -168,6 +168,39 @@ def more_memory(_: Simulation, __: Json, base: Program) -> Program:
     return replace(base, memory=180)
 
 
+def large_memory_request(sim: Simulation, spec: Json, base: Program) -> Program:
+    """A version that asks for more memory than is left of the quota."""
+    sim.laws.quota_memory = 128 * (len(list(sim.cluster.active_pods())) + 1)
+    resources = spec["resources"]
+    resources["requests"]["memory"] = resources["limits"]["memory"] = "512Mi"
+    return base
+
+
+def wrong_platform(_: Simulation, __: Json, base: Program) -> Program:
+    """A version whose image is not there for the platform of the nodes."""
+    return replace(base, pull_error=texts.WRONG_PLATFORM)
+
+
+def init_hang(sim: Simulation, spec: Json, base: Program) -> Program:
+    """A version whose init container waits for ever."""
+    sim.laws.programs["migrate:bad"] = Program(runs=3.0, bug=Effect(EffectKind.HANG))
+    spec["initContainers"] = [{"name": "migrate", "image": "migrate:bad"}]
+    return base
+
+
+def crash_in_half(_: Simulation, __: Json, base: Program) -> Program:
+    """A version of which about every other pod crashes."""
+    return replace(base, bug=Effect(EffectKind.CRASH, after=4.0, percent=50))
+
+
+def pruned_config(sim: Simulation, spec: Json, base: Program) -> Program:
+    """A version that crashes and reads another ConfigMap; the one before is pruned."""
+    sim.cluster.set_config("ConfigMap", "settings-2", {"MODE": "good"})
+    spec["envFrom"] = [{"configMapRef": {"name": "settings-2"}}, *spec["envFrom"][1:]]
+    sim.cluster.timeline.after(5.0, lambda: sim.cluster.set_config("ConfigMap", SETTINGS, None))
+    return replace(base, bug=Effect(EffectKind.CRASH))
+
+
 # Configuration.
 
 
@@ -344,6 +377,42 @@ def end_spike(sim: Simulation, _: Placement) -> None:
     sim.reconsider()
 
 
+def spike_without_room(how: str) -> Act:
+    """Return a memory spike on nodes that do not resize pods: Deferred or Infeasible."""
+
+    def act(sim: Simulation, placement: Placement) -> None:
+        sim.laws.resize = how
+        memory_spike(sim, placement)
+
+    return act
+
+
+def sidecar_spike(sim: Simulation, _: Placement) -> None:
+    """Let the sidecar need more memory than its limit."""
+    sim.laws.programs["proxy:1"] = replace(sim.laws.programs["proxy:1"], memory=100)
+    sim.reconsider()
+
+
+def end_sidecar_spike(sim: Simulation, _: Placement) -> None:
+    """Let the sidecar need what it needed before."""
+    sim.laws.programs["proxy:1"] = replace(sim.laws.programs["proxy:1"], memory=20)
+    sim.reconsider()
+
+
+def overload(sim: Simulation, _: Placement) -> None:
+    """Let the liveness probes of all pods fail under load."""
+    for node in sim.cluster.nodes.values():
+        node.effect = Effect(EffectKind.LIVENESS, text="context deadline exceeded")
+    sim.reconsider()
+
+
+def scale_to_zero(sim: Simulation, _: Placement) -> None:
+    """Scale the Deployment to 0 by hand."""
+    sim.edit_deployment(
+        "kubectl-scale", {"spec": {"replicas": 0}}, lambda spec: spec.update(replicas=0)
+    )
+
+
 # Nodes.
 
 
@@ -412,6 +481,21 @@ def empty_disk(sim: Simulation, _: Placement) -> None:
     """Make room on every node."""
     for node in sim.cluster.nodes.values():
         node.pull_error = ""
+
+
+def press_disk(sim: Simulation, placement: Placement) -> None:
+    """Let a node evict its pods because its disk is full."""
+    node = node_of(sim, placement)
+    node.has_disk_pressure = True
+    for pod in [p for p in sim.cluster.active_pods() if p.node == node.name]:
+        sim.kubelet.evict_by_node(pod, texts.NODE_LOW_ON_DISK)
+
+
+def release_disk(sim: Simulation, _: Placement) -> None:
+    """End the disk pressure of every node."""
+    for node in sim.cluster.nodes.values():
+        node.has_disk_pressure = False
+    sim.cluster.wake_controllers()
 
 
 def drain(sim: Simulation, placement: Placement) -> None:

@@ -98,6 +98,8 @@ class Kubelet:
         prefix = f'failed to pull and unpack image "{image}": '
         if self._cluster.laws.registry_error or node.pull_error:
             return prefix + (self._cluster.laws.registry_error or node.pull_error)
+        if program is not None and program.pull_error:
+            return f"rpc error: code = NotFound desc = {prefix}{program.pull_error}"
         if program is None:
             return (
                 f'rpc error: code = NotFound desc = {prefix}failed to resolve reference "{image}": '

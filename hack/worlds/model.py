@@ -31,12 +31,14 @@ class Effect:
             two changes.
         text: the answer of a probe, or what is in the log.
         exit_code: of a crash.
+        percent: the share of the pods that have it.
     """
 
     kind: EffectKind
     after: float = 2.0
     text: str = ""
     exit_code: int = 1
+    percent: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Program:
         bug: what it does in every pod, if it is broken.
         database: what it does without its database: CRASH, HANG, or None for nothing.
         runs: seconds until an init container has done its work; 0 for a program that serves.
+        pull_error: why its image cannot be pulled; empty if it can.
     """
 
     start: float = 5.0
@@ -60,6 +63,7 @@ class Program:
     bug: Effect | None = None
     database: EffectKind | None = None
     runs: float = 0.0
+    pull_error: str = ""
 
 
 @dataclass(slots=True)

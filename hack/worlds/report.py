@@ -15,6 +15,8 @@ MIN_RIGHT_OR_UNKNOWN: Final = 0.99
 MAX_WRONG: Final = 0.001
 MIN_HEALED: Final = 0.9
 
+_BEST: Final = {fault.name: round(fault.best) for fault in FAULTS}
+
 Summary = dict[str, Any]
 
 
@@ -70,6 +72,7 @@ def _summarize_fault(name: str, scores: list[FaultScore]) -> Summary:
         "healable": len(healable),
         "healed": sum(bool(s.healed) for s in healable),
         "median_seconds": round(median(times)) if times else None,
+        "best_seconds": _BEST[name] if healable else None,
         "actions": round(sum(s.actions for s in scores) / len(scores), 2),
         "examples": sorted({s.wrong for s in scores if s.wrong})[:3],
     }
@@ -113,15 +116,16 @@ def to_markdown(summary: Summary) -> str:
         f"| actions | {summary['actions']} | |",
         f"| of them without a reason | {summary['unjustified']} | |",
         "",
-        "| fault | worlds | right | unknown | wrong | healed | median s | actions |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| fault | worlds | right | unknown | wrong | healed | median s | best s | actions |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in summary["faults"]:
         healed = f"{row['healed']}/{row['healable']}" if row["healable"] else "-"
         seconds = row["median_seconds"] if row["median_seconds"] is not None else "-"
         lines.append(
             f"| {row['name']} | {row['worlds']} | {row['right']} | {row['unknown']} | "
-            f"{row['wrong']} | {healed} | {seconds} | {row['actions']} |"
+            f"{row['wrong']} | {healed} | {seconds} | {row['best_seconds'] or '-'} | "
+            f"{row['actions']} |"
         )
     if summary["kinds"]:
         lines += ["", "| failure | worlds | numbers |", "|---|--:|---|"]

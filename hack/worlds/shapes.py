@@ -126,7 +126,8 @@ def build_spec(shape: Shape) -> Json:
     if shape.has_init:
         spec["initContainers"] = [{"name": "migrate", "image": "migrate:1"}]
     if shape.has_sidecar:
-        spec["sidecars"] = [{"name": "proxy", "image": "proxy:1"}]
+        limits = {"limits": {"memory": "64Mi"}}
+        spec["sidecars"] = [{"name": "proxy", "image": "proxy:1", "resources": limits}]
     sources = [
         *([{"configMapRef": {"name": SETTINGS}}] if shape.has_config else []),
         *([{"secretRef": {"name": CREDENTIALS}}] if shape.has_secret else []),

@@ -23,6 +23,7 @@ NO_CREDENTIALS: Final = (
     f'failed to resolve reference "{_IMAGE}": failed to authorize: failed to fetch oauth token: '
     "unexpected status from GET request to https://auth.docker.io/token: 401 Unauthorized"
 )
+WRONG_PLATFORM: Final = "no match for platform in manifest: not found"
 NO_SPACE: Final = (
     "failed to extract layer sha256:4c1d: write /var/lib/containerd/io.containerd.snapshotter"
     ".v1.overlayfs/snapshots/77/fs/usr/lib/libc.so: no space left on device"
