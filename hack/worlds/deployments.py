@@ -31,8 +31,7 @@ class Deployments:
         self._progress_at = 0.0
         self._progress_key: tuple[Any, ...] = ()
         self.current_hash = ""
-        self._is_exceeded = False
-        self._is_complete = False
+        self._deadline_at = 0.0
         self._conditions: dict[str, Json] = {}
         cluster.controllers.append(self.reconcile)
 
@@ -251,41 +250,27 @@ class Deployments:
         *,
         is_complete: bool,
     ) -> None:
+        """Set the conditions as syncRolloutStatus in progress.go does.
+
+        Args:
+            current: the ReplicaSet of the current template.
+            spec: the Deployment's spec.
+            counts: the updated, the old, the available and the ready pods.
+            is_complete: the rollout is complete.
+        """
         now = self._cluster.now
         name = f'ReplicaSet "{raw.APP}-{current.hash}"'
-        if current.hash != self.current_hash:
-            self.current_hash, self._progress_at = current.hash, now
-            self._cluster.current_hash = current.hash
+        is_new = current.hash != self.current_hash
+        if is_new:
+            self.current_hash = self._cluster.current_hash = current.hash
             self._cluster.sample()
-            self._is_exceeded, self._is_complete = False, False
-        if counts != self._progress_key:
-            if _is_progress(self._progress_key, counts):
+            if current.created == now:
+                text = f'Created new replica set "{raw.APP}-{current.hash}"'
+                self._set("Progressing", "True", "NewReplicaSetCreated", text)
                 self._progress_at = now
-            self._progress_key = counts
-        deadline = float(spec.get("progressDeadlineSeconds", 600))
-        if spec.get("paused"):
-            self._set("Progressing", "Unknown", "DeploymentPaused", f"{name} is paused.")
-            self._progress_at = now
-        elif is_complete or self._is_complete:
-            self._is_complete, self._is_exceeded = True, False
-            self._set(
-                "Progressing",
-                "True",
-                "NewReplicaSetAvailable",
-                f"{name} has successfully progressed.",
-            )
-        elif now >= self._progress_at + deadline:
-            self._set(
-                "Progressing",
-                "False",
-                "ProgressDeadlineExceeded",
-                f"{name} has timed out progressing.",
-            )
+            self._progress_key = (0, sum(counts[:2]), *counts[2:])
         else:
-            self._set("Progressing", "True", "ReplicaSetUpdated", f"{name} is progressing.")
-            self._cluster.timeline.at(
-                self._progress_at + deadline + 0.1, self._cluster.wake_controllers
-            )
+            self._follow_progress(name, spec, counts, is_complete=is_complete)
         minimum = spec.get("replicas", 1) - resolve_limits(spec, spec.get("replicas", 1))[1]
         has_minimum = counts[2] >= minimum
         self._set(
@@ -297,10 +282,36 @@ class Deployments:
         refusal = current.refusal or next(
             (rs.refusal for rs in self._cluster.replica_sets.values() if rs.refusal), ""
         )
-        if refusal:
+        if refusal and not is_new:  # the ReplicaSet reports it a moment later
             self._set("ReplicaFailure", "True", "FailedCreate", refusal)
         else:
             self._conditions.pop("ReplicaFailure", None)
+
+    def _follow_progress(
+        self, name: str, spec: Json, counts: tuple[int, int, int, int], *, is_complete: bool
+    ) -> None:
+        now, condition = self._cluster.now, self._conditions.get("Progressing") or {}
+        reason, names_it = condition.get("reason", ""), name in condition.get("message", "")
+        has_progressed = _is_progress(self._progress_key, counts)
+        self._progress_key = counts
+        deadline = float(spec.get("progressDeadlineSeconds", 600))
+        if spec.get("paused"):
+            self._set("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused")
+            self._progress_at = now
+        elif reason == "NewReplicaSetAvailable" and names_it and not counts[1]:
+            pass  # a Deployment that was complete is not checked again
+        elif is_complete:
+            text = f"{name} has successfully progressed."
+            self._set("Progressing", "True", "NewReplicaSetAvailable", text)
+        elif has_progressed:
+            self._set("Progressing", "True", "ReplicaSetUpdated", f"{name} is progressing.")
+            self._progress_at = now
+        elif reason == "ProgressDeadlineExceeded" or (
+            reason != "NewReplicaSetAvailable" and now >= self._progress_at + deadline
+        ):
+            text = f"{name} has timed out progressing."
+            self._set("Progressing", "False", "ProgressDeadlineExceeded", text)
+        self._plan_deadline(self._progress_at + deadline + 0.1)
 
     def _set(self, kind: str, status: str, reason: str, message: str) -> None:
         before = self._conditions.get(kind)
@@ -320,6 +331,11 @@ class Deployments:
             "lastTransitionTime": since,
             "lastUpdateTime": now,
         }
+
+    def _plan_deadline(self, at: float) -> None:
+        if at > self._deadline_at and at > self._cluster.now:
+            self._deadline_at = at
+            self._cluster.timeline.at(at, self._cluster.wake_controllers)
 
     def _plan_min_ready(self, seconds: int) -> None:
         now = self._cluster.now

@@ -25,7 +25,7 @@ SHORT: Final = (60.0, 150.0, 400.0, 720.0)
 LONG: Final = (300.0, 900.0, 1800.0, 3000.0)
 
 
-def _version(
+def _version(  # noqa: PLR0913 - the columns of a row
     name: str,
     inject: Act,
     *,

@@ -25,6 +25,8 @@ BACK_OFF_RESET: Final = 600.0
 CONFIG_POLL: Final = 5.0
 """Seconds from a change of a ConfigMap until the kubelet tries again."""
 SANDBOX_RETRY: Final = 15.0
+NOT_STARTED: Final = frozenset({"ContainerCreating", "PodInitializing"})
+"""The reasons of a container before the kubelet has done anything for it."""
 
 
 class Kubelet:
@@ -45,14 +47,10 @@ class Kubelet:
             self._tell_event(pod, "FailedCreatePodSandBox", node.sandbox_error)
             self._later(pod, first, SANDBOX_RETRY, lambda: self.start_pod(pod))
             return
-        if (missing := self._missing_volume(pod)) and first.reason == "ContainerCreating":
+        if (missing := self._missing_volume(pod)) and first.reason in NOT_STARTED:
             self._tell_event(pod, "FailedMount", missing)
             return  # a change of a ConfigMap starts it
-        if any(c.kind is not ContainerKind.MAIN for c in pod.containers):
-            for container in pod.containers:
-                if container.kind is ContainerKind.MAIN:
-                    container.reason = "PodInitializing"
-        else:
+        if all(c.kind is ContainerKind.MAIN for c in pod.containers):
             self._set_initialized(pod)
         self._start_next(pod)
 
@@ -314,7 +312,7 @@ class Kubelet:
                         CONFIG_POLL,
                         lambda pod=pod, container=container: self._start(pod, container),  # type: ignore[misc]
                     )
-            if pod.node and pod.containers[0].reason == "ContainerCreating" and not pod.initialized:
+            if pod.node and pod.containers[0].reason in NOT_STARTED and not pod.initialized:
                 self._later(
                     pod,
                     pod.containers[0],
@@ -397,10 +395,13 @@ def _format_back_off(seconds: float) -> str:
 
 def container_kinds(spec: Json) -> list[SimContainer]:
     """Return the containers of a pod spec, in the order in which they start."""
+    waiting = "PodInitializing" if spec.get("initContainers") else "ContainerCreating"
     inits = [
         SimContainer(
-            ContainerKind.SIDECAR if c.get("restartPolicy") == "Always" else ContainerKind.INIT, c
+            ContainerKind.SIDECAR if c.get("restartPolicy") == "Always" else ContainerKind.INIT,
+            c,
+            reason=waiting,
         )
         for c in spec.get("initContainers") or ()
     ]
-    return inits + [SimContainer(ContainerKind.MAIN, c) for c in spec["containers"]]
+    return inits + [SimContainer(ContainerKind.MAIN, c, reason=waiting) for c in spec["containers"]]

@@ -68,16 +68,18 @@ def render_pod(pod: SimPod) -> Json:
 
 
 def _pod_conditions(pod: SimPod) -> list[Json]:
-    created = to_timestamp(pod.created)
+    if not pod.node and not pod.unschedulable:
+        return []
     if not pod.node:
-        scheduled: Json = {
-            "type": "PodScheduled",
-            "status": "False",
-            "lastTransitionTime": created,
-        }
-        if pod.unschedulable:
-            scheduled |= {"reason": "Unschedulable", "message": pod.unschedulable}
-        return [scheduled]
+        return [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "lastTransitionTime": to_timestamp(pod.created),
+                "reason": "Unschedulable",
+                "message": pod.unschedulable,
+            }
+        ]
     why: Json = {}
     if not pod.ready and not pod.is_cut_off:
         unready = " ".join(

@@ -62,6 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="tell the story of one world")
     parser.add_argument("--only", default="", help="only worlds with this fault")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after that")
     options = parser.parse_args(arguments)
     if options.seed is not None:
         print(tell_world(options.seed, options.only))
@@ -72,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
     for verdict in judge_worlds(seeds, options.only, options.jobs):
         verdicts.append(verdict)
         _show_progress(len(verdicts), options.worlds, time.monotonic() - begin, verdicts)
+        if time.monotonic() - begin > options.seconds:
+            break
     print(file=sys.stderr)
     verdicts.sort(key=lambda verdict: verdict.seed)
     summary = report.summarize(verdicts, time.monotonic() - begin)

@@ -75,7 +75,7 @@ class Simulation:
             if heals
             else OperatorOptions(False, 0.0, setting.options.watches_secrets)
         )
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.reconciles = 0
 
     @property
@@ -91,6 +91,7 @@ class Simulation:
 
     def run(self) -> "Simulation":
         """Carry out the whole world."""
+        self._loop = asyncio.new_event_loop()
         try:
             self._begin()
             for event in self.setting.events:
@@ -131,6 +132,7 @@ class Simulation:
 
     def start_operator(self) -> SimProcess:
         """Start a process of the operator."""
+        assert self._loop is not None  # noqa: S101 - only in a run
         process = SimProcess(
             self.cluster, self.requests, self._options, self._loop, self._on_killed
         )
@@ -210,3 +212,8 @@ class Simulation:
         """Let the truth take effect on everything that runs."""
         self.kubelet.reconsider()
         self.cluster.wake_controllers()
+
+
+def build_bare(laws: Laws, nodes: int = 1) -> Simulation:
+    """Return a cluster without an app and without the operator."""
+    return Simulation(Setting({}, laws, nodes), heals=False)

@@ -1,0 +1,90 @@
+"""The oracle finds what it is there for: a run that is made worse is called harmful."""
+
+from dataclasses import replace
+
+import pytest
+
+from hack.worlds.fault_table import FAULTS
+from hack.worlds.generator import World, draw_world
+from hack.worlds.oracle import integrate, judge
+from hack.worlds.report import meets_bars, summarize, to_markdown
+from hack.worlds.runner import judge_world
+from hack.worlds.shapes import Shape
+from hack.worlds.simulation import Event, Simulation
+from hack.worlds.story import tell_world
+
+QUIET = World(seed=0, shape=Shape(), placements=(), duration=3000.0)
+
+
+def run(world: World, *, heals: bool) -> Simulation:
+    """A run of a world."""
+    return Simulation(world.build_setting(), heals=heals).run()
+
+
+def test_a_quiet_world_is_no_different_with_healing() -> None:
+    verdict = judge(QUIET, run(QUIET, heals=False), run(QUIET, heals=True))
+
+    assert (verdict.harm, verdict.locks, verdict.actions) == ([], [], 0)
+    assert verdict.gain == pytest.approx(0, abs=5)
+
+
+def test_a_ready_pod_that_the_operator_removes_is_a_vain_touch() -> None:
+    def remove(sim: Simulation) -> None:
+        if sim.heals:
+            sim.requests.delete_pod(next(sim.cluster.active_pods()), "operator")
+
+    world = replace(QUIET, disturbances=(Event(900.0, "a pod is removed", remove),))
+    verdict = judge(world, run(world, heals=False), run(world, heals=True))
+
+    assert any(text.startswith("vain touch") for text in verdict.harm)
+
+
+def test_capacity_that_is_lost_is_regretted() -> None:
+    def scale(sim: Simulation) -> None:
+        if sim.heals:
+            sim.laws.webhook_error = "refused"
+            for pod in list(sim.cluster.active_pods()):
+                sim.requests.delete_pod(pod, "somebody")
+
+    world = replace(QUIET, disturbances=(Event(900.0, "all pods are gone", scale),))
+    verdict = judge(world, run(world, heals=False), run(world, heals=True))
+
+    assert verdict.gain < -1000
+    assert any(text.startswith("regret") for text in verdict.harm)
+    assert any(text.startswith("ends worse") for text in verdict.harm)
+
+
+def test_the_integral_counts_the_share_of_wanted_pods() -> None:
+    sim = run(QUIET, heals=False)
+
+    assert integrate(sim, sim.cluster.samples) == pytest.approx(QUIET.duration - 10, abs=10)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_every_fault_can_begin_and_end(fault: object) -> None:
+    name = getattr(fault, "name", "")
+
+    assert judge_world(7, only=name).seed == 7
+
+
+def test_the_same_number_is_the_same_world() -> None:
+    first, second = judge_world(11), judge_world(11)
+
+    assert first == second
+    assert draw_world(11).placements == draw_world(11).placements
+
+
+def test_a_world_is_told_as_a_story() -> None:
+    story = tell_world(3, "image missing")
+
+    assert "image missing begins" in story
+    assert "Without healing" in story
+    assert "Harm:" in story
+
+
+def test_the_table_names_the_bars() -> None:
+    summary = summarize([judge_world(seed) for seed in range(1, 4)], 1.0)
+
+    assert summary["worlds"] == 3
+    assert "| harmful |" in to_markdown(summary)
+    assert isinstance(meets_bars(summary), bool)
