@@ -18,10 +18,9 @@ from hack.worlds.requests import Requests
 from selfhealing.api import names
 from selfhealing.kube.errors import (
     ConflictError,
-    ForbiddenError,
-    InvalidError,
     NotFoundError,
     UnavailableError,
+    error_from_status,
 )
 from selfhealing.kube.resources import Resource
 
@@ -224,10 +223,8 @@ class SimClient:
         assert answer is not None  # noqa: S101 - it was just written
         return answer
 
-    async def create(self, resource: Resource, body: Json, **options: Any) -> Json:  # noqa: ANN401 - as the client
-        """Create an object; a pod only as a dry run."""
-        if resource.kind == "Pod":
-            return self._try_pod(body, options)
+    async def create(self, resource: Resource, body: Json) -> Json:
+        """Create an object."""
         name = body["metadata"]["name"]
         stores: dict[str, dict[Any, Json]] = {"ControllerRevision": self._cluster.revisions}
         if resource.kind in {"ConfigMap", "Secret"}:
@@ -249,15 +246,13 @@ class SimClient:
                 self._cluster.note_config(store[key])
         return store[key]
 
-    def _try_pod(self, body: Json, options: Json) -> Json:
+    async def try_create_pod(self, body: Json) -> None:
         """Answer a dry run of a pod as admission would."""
-        if not options:
-            raise InvalidError(422, "Invalid", "pods are never created by the operator")
         self._check()
         refusal = self.dry_run_pod({"metadata": body.get("metadata", {}), "spec": body["spec"]})
         if refusal:
-            raise ForbiddenError(403, "Forbidden", refusal)
-        return body
+            status = 500 if refusal.startswith("Internal error") else 403
+            raise error_from_status(status, "Forbidden", refusal)
 
     def dry_run_pod(self, template: Json) -> str | None:
         """Return why a pod of a template would be refused now; None if it would not."""
@@ -312,11 +307,14 @@ class SimClient:
             self._requests.delete_pod(found, OPERATOR)
         return True
 
-    async def resize_pod(self, _: str, pod: str, patch: Json) -> Json:
+    async def resize_pod(self, _: str, pod: str, patch: Json, *, dry_run: bool = False) -> Json:
         """Change the limits of a running pod; the kubelet follows later."""
         found = next((each for each in self._cluster.pods.values() if each.name == pod), None)
         if found is None:
             raise NotFoundError(404, "NotFound", pod)
+        if dry_run:
+            self._check()
+            return raw.render_pod(found)
         wanted = {c["name"]: c["resources"] for c in patch["spec"]["containers"]}
         with _Write(self):
             containers = [

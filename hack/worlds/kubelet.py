@@ -151,15 +151,22 @@ class Kubelet:
         self._later(pod, container, 1.0, start)
 
     def _fail_start(self, pod: SimPod, container: SimContainer, command: str) -> None:
+        """Fail to start a container: it waits with RunContainerError, and has ended before."""
         if container.last is not None:
             container.restarts += 1
-        container.message = (
+        text = (
             "failed to create containerd task: failed to create shim task: OCI runtime create "
             "failed: runc create failed: unable to start container process: error during "
             f'container init: exec: "{command}": stat {command}: no such file or directory'
         )
-        container.started_at = self._cluster.now
-        self.terminate(pod, container, "StartError", 128)
+        now = self._cluster.now
+        container.state, container.reason, container.message = "terminated", "StartError", text
+        container.started_at = container.finished_at = now
+        container.exit_code = 128
+        container.last = render_termination(container)
+        pod.phase = "Running" if container.kind is ContainerKind.MAIN else pod.phase
+        self._set_waiting(pod, container, "RunContainerError", text)
+        self._back_off(pod, container)
 
     def _plan(self, pod: SimPod, container: SimContainer, program: Program) -> None:
         """Plan what happens to a container that runs."""
@@ -180,8 +187,7 @@ class Kubelet:
         self._bump(container)
         if now - container.started_at >= BACK_OFF_RESET:
             container.back_off = 0.0
-        if reason != "StartError":
-            container.message = ""
+        container.message = ""
         container.state, container.reason, container.exit_code = "terminated", reason, code
         container.finished_at, container.ready, container.started = now, False, False
         container.probe_failures = 0
@@ -191,6 +197,10 @@ class Kubelet:
             self._start_next(pod)
             return
         container.last = render_termination(container)
+        self._back_off(pod, container)
+
+    def _back_off(self, pod: SimPod, container: SimContainer) -> None:
+        """Restart a container that has ended: at once the first time, then after its back-off."""
         delay = container.back_off
         container.back_off = min(delay * 2, MAX_BACK_OFF) if delay else 10.0
         if not delay:
@@ -201,11 +211,11 @@ class Kubelet:
             f"pod={pod.name}_shop({pod.uid})"
         )
 
-        def back_off() -> None:
+        def wait() -> None:
             self._set_waiting(pod, container, "CrashLoopBackOff", text)
             self._later(pod, container, delay - 1, lambda: self._start(pod, container))
 
-        self._later(pod, container, 1.0, back_off)
+        self._later(pod, container, 1.0, wait)
 
     # The end of a pod.
 
@@ -230,7 +240,22 @@ class Kubelet:
     def _finish_stop(self, pod: SimPod) -> None:
         node = self._cluster.nodes.get(pod.node)
         if node is not None and node.is_alive and not pod.finalizers:
+            if pod.phase == "Running":
+                self._end(pod)
             self.remove(pod)
+
+    def _end(self, pod: SimPod) -> None:
+        """Report that the containers of a pod that is deleted serve no more, and have ended."""
+        for container in pod.containers:
+            container.ready = False
+        self._update_ready(pod)
+        for container in pod.containers:
+            self._bump(container)
+            if container.state == "running":
+                container.state, container.reason, container.exit_code = "terminated", "Error", 143
+                container.finished_at = self._cluster.now
+        pod.phase = "Failed"
+        self._update_ready(pod)
 
     def remove(self, pod: SimPod) -> None:
         """Remove a pod from the API server."""

@@ -155,7 +155,7 @@ def _container_state(container: SimContainer) -> Json:
 
 def render_termination(container: SimContainer) -> Json:
     """Return how a container has ended."""
-    has_run = container.reason != "StartError"
+    has_run = container.reason != "StartError"  # else the times are those of containerd: 0
     return {
         "exitCode": container.exit_code,
         "reason": container.reason,

@@ -1,5 +1,6 @@
 """The scheduler, and the node controller that notices lost nodes."""
 
+import zlib
 from typing import Any, Final
 
 from hack.worlds.cluster import Cluster
@@ -52,7 +53,9 @@ class Scheduling:
         pod.node, pod.bound_at, pod.unschedulable = node.name, self._cluster.now, ""
         pod.ready_at = self._cluster.now
         self._cluster.touch_pod(pod)
-        self._cluster.timeline.after(0.5, lambda: self._start(pod))
+        # The pods of an app do not start at the very same moment.
+        jitter = zlib.crc32(pod.name.encode()) % 10 / 10
+        self._cluster.timeline.after(0.5 + jitter, lambda: self._start(pod))
 
     def _start(self, pod: SimPod) -> None:
         if pod.uid in self._cluster.pods and pod.deleted_at is None:

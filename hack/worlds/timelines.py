@@ -194,6 +194,7 @@ CASES: Final[tuple[Case, ...]] = (
         spec={"progressDeadlineSeconds": 15},
         replicas=2,
         change=_python("raise SystemExit(1)"),
+        program=Program(start=20.0),  # slower than its deadline, as it was on that machine
         changed_program=Program(bug=Effect(EffectKind.CRASH, after=1.0)),
     ),
     Case(
