@@ -26,7 +26,12 @@ AFTERMATH: Final = 120.0
 ROLLOUT_OF_ACTION: Final = 900.0
 """Seconds after an action in which a rollout is taken for its rollout."""
 STARTED: Final = frozenset({"InProgress", "Succeeded", "Failed", "Superseded"})
-ROLLS: Final = frozenset({"Rollback", "AvoidNode", "RaiseMemory"})
+ROLLS: Final = {
+    "Rollback": frozenset({"failedRevision"}),
+    "AvoidNode": frozenset({"excludedNode"}),
+    "RaiseMemory": frozenset({"memoryLimit", "memoryLimits"}),
+}
+"""The remediations that roll the Deployment out, with the fields of the record that are then set."""
 PROBATION: Final = 660.0
 """Seconds until the first version is proved, with some to spare."""
 SECONDARY: Final = frozenset({"MetricsUnavailable", "RolloutStalled", "Unschedulable"})
@@ -216,11 +221,22 @@ def _judge_touches(
         elif who == "deployment controller":
             rolling = [a for a in started if a.remediation in ROLLS and a.at <= at]
             latest = max(rolling, key=lambda a: a.at, default=None)
-            if latest is not None and latest in unjustified and at - latest.at <= ROLLOUT_OF_ACTION:
+            if (
+                latest is not None
+                and latest in unjustified
+                and at - latest.at <= ROLLOUT_OF_ACTION
+                and _is_in_force(on, latest, at)
+            ):
                 verdict.harm.append(
                     f"vain touch: {pod.name}, which was ready, removed at {at:.0f} s by "
                     f"{latest.remediation} for {latest.diagnosis}"
                 )
+
+
+def _is_in_force(on: Simulation, action: Action, at: float) -> bool:
+    """Whether what an action put in place of the spec is in force: the way back is in order."""
+    history = [fields for since, fields in on.observations.overrides if since <= at]
+    return bool(history) and bool(ROLLS[action.remediation] & history[-1].keys())
 
 
 def _is_ill(sim: Simulation, pod: SimPod) -> bool:
