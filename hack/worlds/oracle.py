@@ -31,7 +31,7 @@ ROLLS: Final = {
     "AvoidNode": frozenset({"excludedNode"}),
     "RaiseMemory": frozenset({"memoryLimit", "memoryLimits"}),
 }
-"""The remediations that roll the Deployment out, with the fields of the record that are then set."""
+"""The remediations that roll the Deployment out, and the fields of the record that they set."""
 PROBATION: Final = 660.0
 """Seconds until the first version is proved, with some to spare."""
 SECONDARY: Final = frozenset({"MetricsUnavailable", "RolloutStalled", "Unschedulable"})
