@@ -20,7 +20,7 @@ SURE: Final = frozenset({"High", "Medium"})
 WRONG_FOR: Final = 60.0
 """Seconds that a wrong cause must be shown for to count, if nothing is done about it."""
 STAYS_WELL: Final = 60.0
-"""Seconds that an app must be well for to count as healed."""
+"""Seconds that an app must be well for to count as healed; longer after a slow crash."""
 AFTERMATH: Final = 120.0
 """Seconds after the end of a fault in which its diagnosis may still be shown."""
 ROLLOUT_OF_ACTION: Final = 900.0
@@ -284,7 +284,8 @@ def _score(world: World, off: Simulation, on: Simulation, placement: Placement) 
         return score
     score.attribution, score.wrong = _attribute(world, on, placement, end, actions)
     if placement.fault.is_healable and bites:
-        score.healed, score.seconds = _find_healed(on, placement.at, end)
+        stays = max(STAYS_WELL, placement.fault.onset)
+        score.healed, score.seconds = _find_healed(on, placement.at, end, stays)
         if not score.healed and not _can_be_healed(world, placement, end):
             score.healed = None
     return score
@@ -342,14 +343,19 @@ def _acted_on(shown: Shown, actions: list[Action]) -> bool:
     )
 
 
-def _find_healed(on: Simulation, begin: float, end: float) -> tuple[bool, float | None]:
-    """Return whether the app was well again, and after how many seconds of the fault's onset."""
+def _find_healed(
+    on: Simulation, begin: float, end: float, stays: float
+) -> tuple[bool, float | None]:
+    """Return whether the app was well again, and after how many seconds of the fault's onset.
+
+    It must stay well for ``stays`` seconds: between two crashes it is well, too.
+    """
     samples = [s for s in on.cluster.samples if s.at <= end]
     onset = next((s.at for s in samples if s.at >= begin and s.is_ill), None)
     if onset is None:
         return True, 0.0
     times = [*(s.at for s in samples), end]
     for sample, until in zip(samples, times[1:], strict=True):
-        if sample.at > onset and not sample.is_ill and until - sample.at >= STAYS_WELL:
+        if sample.at > onset and not sample.is_ill and until - sample.at >= stays:
             return True, sample.at - onset
     return False, None
