@@ -19,7 +19,7 @@ from hack.worlds.shapes import Shape
 ROLLBACK: Final = frozenset({"Rollback"})
 MEMORY: Final = frozenset({"RaiseMemory", "Rollback"})
 MOVE: Final = frozenset({"ReplacePod", "AvoidNode", "Failover"})
-STRIP: Final = frozenset({"RemoveForeignFields", "StripForeignFields", "Strip", "RevertEdit"})
+STRIP: Final = frozenset({"RemoveForeignFields"})
 
 SHORT: Final = (60.0, 150.0, 400.0, 720.0)
 LONG: Final = (300.0, 900.0, 1800.0, 3000.0)
