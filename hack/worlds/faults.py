@@ -80,6 +80,7 @@ class Fault:
         inject: begins it.
         undo: ends it, other than by another version.
         healed_by: the remediations that are right; empty if the API has none.
+        tried_by: the remediations that may be tried, although they need not help.
         fits: whether an app can have it.
         durations: how long it may last, in seconds; empty if it never ends by itself.
         weight: how often it is drawn.
@@ -96,6 +97,7 @@ class Fault:
     healed_by: frozenset[str] = frozenset()
     fits: Callable[[Shape], bool] = _always
     durations: tuple[float, ...] = ()
+    tried_by: frozenset[str] = frozenset()
     weight: int = 10
     releases: bool = False
     onset: float = 0.0

@@ -97,7 +97,8 @@ def _judge_regret(
     shape = world.shape
     pods = shape.replicas if shape.strategy in {"Recreate", "all"} else 1
     share = pods / shape.replicas
-    rollouts = actions + _count_returns(on)
+    isolated = sum(a.remediation == "Quarantine" for a in on.observations.actions.values())
+    rollouts = actions + isolated + _count_returns(on)
     allowed = SLACK / shape.replicas + rollouts * share * (shape.cost_of_start + 5)
     if verdict.gain < -allowed:
         verdict.harm.append(
@@ -176,7 +177,7 @@ def _essence(sim: Simulation) -> Json:
 def is_justified(world: World, sim: Simulation, action: Action) -> bool:
     """Whether an action is a remedy of a fault that acted when it began."""
     return any(
-        action.remediation in placement.fault.healed_by
+        action.remediation in placement.fault.healed_by | placement.fault.tried_by
         for placement in world.placements
         if is_acting(world, placement, action.at)
     ) or _is_remedy_of_pod(sim, action)
@@ -219,7 +220,7 @@ def _judge_touches(
         if who == "operator":
             verdict.harm.append(f"vain touch: {pod.name}, which was ready, removed at {at:.0f} s")
         elif who == "deployment controller":
-            rolling = [a for a in started if a.remediation in ROLLS and a.at <= at]
+            rolling = [a for a in started if _rolls_out(a) and a.at <= at]
             latest = max(rolling, key=lambda a: a.at, default=None)
             if (
                 latest is not None
@@ -231,6 +232,13 @@ def _judge_touches(
                     f"vain touch: {pod.name}, which was ready, removed at {at:.0f} s by "
                     f"{latest.remediation} for {latest.diagnosis}"
                 )
+
+
+def _rolls_out(action: Action) -> bool:
+    """Whether an action replaces pods by a rollout; a raise of memory may resize running pods."""
+    return action.remediation in ROLLS and (
+        action.remediation != "RaiseMemory" or "new pods" in action.message
+    )
 
 
 def _is_in_force(on: Simulation, action: Action, at: float) -> bool:
