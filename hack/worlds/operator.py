@@ -6,7 +6,7 @@ This is the only module that knows how a process of the operator is put together
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from email.utils import format_datetime
 from typing import Any, Final, cast
 
 import orjson
@@ -34,6 +34,7 @@ from selfhealing.controller.settings import Settings
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError
 from selfhealing.kube.resources import CONFIG_SOURCES
+from selfhealing.kube.server_clock import ServerClock
 
 KEY: Final = AppKey(raw.NAMESPACE, raw.APP)
 DEBOUNCE: Final = 1.0
@@ -164,6 +165,9 @@ class SimProcess:
             debounce=DEBOUNCE, config_watch="all" if self._options.watches_secrets else "configmaps"
         )
         clock = self._read_clock
+        self._server_clock = ServerClock(clock, self._read_wall_clock)
+        self._hear_time()
+        server_now = self._server_clock.now
         self.store = Store()
         # Time alone changes nothing of what a process does that only applies the spec.
         longest = float("inf") if self._options.sees_pods else MAX_BACK_OFF
@@ -180,7 +184,7 @@ class SimProcess:
         )
         self._config_reader._queue = config_queue  # noqa: SLF001 - it would wait in real time
         optional_kinds = OptionalKinds(client, self.store, self._handlers, queue, (), clock)
-        self._remediator = Remediator(client, self.store, queue, settings, clock)
+        self._remediator = Remediator(client, self.store, queue, settings, clock, server_now)
         self._remediator._evidence_collector = cast("Any", _NoEvidence())  # noqa: SLF001 - costs time
         self.recorder = _EventList(cluster)
         self._reconciler = Reconciler(
@@ -193,9 +197,10 @@ class SimProcess:
             self._config_reader,
             settings,
             clock,
+            server_now,
         )
         self._list_all()
-        self._remediator.start_grace_period()
+        self._reconciler.start_leading()
 
     def _read_clock(self) -> float:
         return 1000.0 + self._cluster.now
@@ -291,11 +296,17 @@ class SimProcess:
 
     def _run(self, coroutine: Any) -> Any:  # noqa: ANN401 - any coroutine
         """Run a coroutine of the operator, which waits for nothing."""
-        with substitutes(self._read_time):
+        self._hear_time()
+        with substitutes():
             return self._loop.run_until_complete(_guard(coroutine))
 
-    def _read_time(self) -> datetime:
-        return to_datetime(self._cluster.now) + timedelta(seconds=self._options.skew)
+    def _hear_time(self) -> None:
+        """Take the time of a response of the API server, in whole seconds."""
+        date = format_datetime(to_datetime(self._cluster.now).replace(microsecond=0), usegmt=True)
+        self._server_clock.observe(date, self._server_clock.start_request())
+
+    def _read_wall_clock(self) -> float:
+        return to_datetime(self._cluster.now).timestamp() + self._options.skew
 
     def _reconcile(self, key: AppKey) -> None:
         self.reconciles += 1
