@@ -37,6 +37,9 @@ PROBATION: Final = 660.0
 SECONDARY: Final = frozenset({"MetricsUnavailable", "RolloutStalled", "Unschedulable"})
 """Diagnoses that follow from another one. Their cause counts as wrong only if they are acted on, or
 if they are the only ones."""
+MAX_BACK_OFF: Final = 300.0
+"""Seconds. The longest back-off of the kubelet between two starts of a container."""
+
 SLACK: Final = 20.0
 """Seconds of one pod's capacity that two runs may differ by without an action."""
 
@@ -99,7 +102,9 @@ def _judge_regret(
     share = pods / shape.replicas
     isolated = sum(a.remediation == "Quarantine" for a in on.observations.actions.values())
     rollouts = actions + isolated + _count_returns(on)
-    allowed = SLACK / shape.replicas + rollouts * share * (shape.cost_of_start + 5)
+    # Where nothing serves, new pods may be at another point of the kubelet's back-off.
+    back_off = MAX_BACK_OFF if rollouts and _goes_down(off) and _goes_down(on) else 0.0
+    allowed = SLACK / shape.replicas + rollouts * share * (shape.cost_of_start + 5) + back_off
     if verdict.gain < -allowed:
         verdict.harm.append(
             f"regret: {-verdict.gain:.0f} s of the app's capacity lost, {allowed:.0f} s allowed "
@@ -107,8 +112,24 @@ def _judge_regret(
         )
     if ends_well(off) and not ends_well(on):
         verdict.harm.append("ends worse: without healing the app ends well")
-    elif ends_well(off) and not runs_what_is_asked(off, on):
+    elif ends_well(off) and not runs_what_is_asked(off, on) and not _is_version_bad(world):
         verdict.harm.append("ends in another version than the spec asks for")
+
+
+def _is_version_bad(world: World) -> bool:
+    """Whether what the spec asks for is faulty at the end: then healing rightly runs another."""
+    return any(
+        placement.fault.kind in {FaultKind.VERSION, FaultKind.CONFIGURATION}
+        for placement in world.placements
+        if is_acting(world, placement, world.duration)
+    )
+
+
+def _goes_down(sim: Simulation) -> bool:
+    """Whether for a time no pod serves, but for the start of the app."""
+    samples = sim.cluster.samples
+    first = next((s.at for s in samples if s.serving), float("inf"))
+    return any(s.at > first and s.wanted and not s.serving for s in samples)
 
 
 def _count_returns(on: Simulation) -> int:
@@ -258,10 +279,7 @@ def _is_ill(sim: Simulation, pod: SimPod) -> bool:
 def _judge_locks(world: World, on: Simulation, verdict: Verdict) -> None:
     left = on.observations.final_overrides
     acting = [p for p in world.placements if is_acting(world, p, world.duration)]
-    is_version_bad = any(
-        p.fault.kind in {FaultKind.VERSION, FaultKind.CONFIGURATION} for p in acting
-    )
-    if left.get("failedRevision") and not is_version_bad:
+    if left.get("failedRevision") and not _is_version_bad(world):
         verdict.locks.append("the version that the spec asks for is barred, and is good")
     if left.get("excludedNode") and not any(n.effect for n in on.cluster.nodes.values()):
         verdict.locks.append("a node is excluded that is well")

@@ -271,6 +271,9 @@ class HealingStatus(Model):
     excluded_node: Name | None = None
     """The node on which new pods are not scheduled while other nodes have room."""
 
+    excluded_until: Time | None = None
+    """When new pods may be scheduled on it again."""
+
     fallback_replicas: Annotated[Int32, Field(ge=1)] | None = None
     """The minimum number of pods while the autoscaler has no metrics."""
 

@@ -27,6 +27,7 @@ from selfhealing.health.attribution import (
     attribute_refusal,
 )
 from selfhealing.health.autoscaler import find_scaling_faults
+from selfhealing.health.crash_loops import has_long_runs
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.experiments import QUOTA_REFUSAL
 from selfhealing.health.faults import NOT_READY
@@ -172,12 +173,15 @@ def _find_outage(
         return None
     if len(unready) == len(failing) and _began_apart(unready):
         return None
+    if all(has_long_runs(pod) for pod in failing):
+        return None  # what they depend on was there when they started
     first = next(found for found in pod_diagnoses if found.type in _OUTAGE_FAULTS)
     message = messages.summarize_pods([pod.name for pod in failing], first.message)
     return AppDiagnosis(
         DiagnosisType.DEPENDENCY_DOWN,
         Cause.ENVIRONMENT,
-        Confidence.MEDIUM,
+        # A single pod may as well have a fault of its own.
+        Confidence.MEDIUM if len(active_pods) > 1 else Confidence.LOW,
         tuple(failing),
         f"{message}; this version was healthy, and no pod of it is: check its dependencies",
         symptom=first.message,
@@ -265,7 +269,10 @@ def _attribute_stall(
     unready = [_as_finding(evidence, pod) for pod in new_pods if not pod.ready]
     if not unready or not probation.is_open:
         return Attribution(Cause.UNKNOWN, Confidence.LOW)
-    return attribute_cause(evidence, DiagnosisType.ROLLOUT_STALLED, unready)
+    attribution = attribute_cause(evidence, DiagnosisType.ROLLOUT_STALLED, unready)
+    # Other pods of the revision are ready: these may only need longer.
+    is_by_location = attribution.cause in {Cause.POD, Cause.NODE}
+    return Attribution(Cause.UNKNOWN, Confidence.LOW) if is_by_location else attribution
 
 
 def _as_finding(evidence: AppEvidence, pod: PodView) -> PodDiagnosis:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
+from selfhealing.health.crash_loops import has_long_runs
 from selfhealing.health.experiments import NO_EXPERIMENTS, DryRun, Experiments, NodeFit
 from selfhealing.health.fault_origin import FaultOrigin, FaultSource, classify_fault
 from selfhealing.health.pod_comparison import (
@@ -74,6 +75,7 @@ class Probation:
             probation is not open, and nothing that runs is proved.
         change: what it changed of the stable revision; None if that is unknown.
         experiments: what a dry run and the nodes say of both.
+        is_young: the revision was proved a short time ago, and the one before it is known.
         was_node_left: the pods were recreated on other nodes already, so a node is not the cause.
     """
 
@@ -81,6 +83,7 @@ class Probation:
     requested_since: datetime | None = None
     has_stable_revision: bool = True
     is_awaited: bool = False
+    is_young: bool = False
     was_node_left: bool = False
     change: TemplateChange | None = None
     experiments: Experiments = NO_EXPERIMENTS
@@ -140,7 +143,9 @@ def attribute_cause(
         has_finalizers = any(finding.pod.finalizers for finding in findings)
         return Attribution(Cause.ENVIRONMENT if has_finalizers else Cause.NODE, Confidence.HIGH)
     probation = evidence.probation
-    if probation.is_open and (found := _attribute_to_revision(evidence, findings)) is not None:
+    if (probation.is_open or probation.is_young) and (
+        found := _attribute_to_revision(evidence, findings)
+    ) is not None:
         return found
     if diagnosis_type is DiagnosisType.UNSCHEDULABLE:
         return attribute_node_fit(probation)
@@ -206,12 +211,24 @@ def _attribute_to_revision(
         confidence = Confidence.MEDIUM if is_alone else Confidence.HIGH
     elif group.failed_share > ACQUITTAL_RATIO * new_rate:
         return _acquit(group, new_pods)
-    elif probation.has_stable_revision and not group.healthy:
+    elif not group.healthy and not _is_slow_loop_of_all(probation, new_findings, new_pods):
         confidence = Confidence.LOW  # nothing to compare with
     elif probation.has_stable_revision and _may_be_node(probation, ill_new, group):
         why = f"all of them are on node {ill_new[0].node}, where no other pod of the app runs"
         return Attribution(Cause.UNKNOWN, Confidence.LOW, _compare(probation, why))
     return Attribution(Cause.NEW_VERSION, confidence, _compare(probation, group.describe()))
+
+
+def _is_slow_loop_of_all(
+    probation: Probation, findings: Sequence[PodDiagnosis], new_pods: Sequence[PodView]
+) -> bool:
+    """Whether all pods of a young revision crash again and again, each after a long run.
+
+    They do not wait for anything outside: each of them ran well after its last start. The pods of
+    the revision before did not crash while it was proved.
+    """
+    slow_uids = {finding.pod.uid for finding in findings if has_long_runs(finding.pod)}
+    return probation.is_young and all(pod.uid in slow_uids for pod in new_pods)
 
 
 def _may_be_node(probation: Probation, ill_pods: Sequence[PodView], group: ControlGroup) -> bool:
@@ -310,10 +327,14 @@ def _attribute_by_location(evidence: AppEvidence, affected_pods: Sequence[PodVie
     active_pods = [pod for pod in evidence.snapshot.pods if is_active(pod)]
     affected_uids = {pod.uid for pod in affected_pods}
     template_hashes = {pod.template_hash for pod in affected_pods}
+    # A pod that was restarted, too, does not show that the others could be healthy.
     healthy_pods = [
         pod
         for pod in active_pods
-        if pod.ready and pod.uid not in affected_uids and pod.template_hash in template_hashes
+        if pod.ready
+        and pod.uid not in affected_uids
+        and pod.template_hash in template_hashes
+        and not any(container.restarts for container in pod.containers)
     ]
     affected_nodes = {pod.node for pod in affected_pods if pod.node}
     if not healthy_pods:

@@ -40,6 +40,8 @@ def find_scaling_faults(
     autoscaler = snapshot.hpa
     if autoscaler is None:
         return
+    # Without a ready pod there is nothing to measure: the metrics are not what is wrong.
+    is_measurable = any(pod.ready for pod in snapshot.pods)
     for condition in autoscaler.conditions:
         if condition.since is None:
             continue
@@ -47,6 +49,8 @@ def find_scaling_faults(
             condition.since + thresholds.metrics_timeout
         ):
             is_from_outside = not find_missing_request(condition.message)
+            if is_from_outside and not is_measurable:
+                continue
             message = _describe_metrics(snapshot, condition)
             yield ScalingFault(DiagnosisType.METRICS_UNAVAILABLE, message, is_from_outside)
         if _is_at_maximum(condition) and deadlines.reached(condition.since + SCALING_LIMITED_AFTER):

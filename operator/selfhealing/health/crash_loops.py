@@ -30,6 +30,9 @@ BACK_OFF_RESET: Final = timedelta(minutes=10)
 CRASHLOOP_RESTARTS: Final = 3
 """Restarts that make a crash loop: by then the kubelet has used a back-off of 10 s and of 20 s."""
 
+LONG_RUN: Final = timedelta(minutes=2)
+"""A container that runs for this long has found what it depends on when it started."""
+
 MAX_RESTART_INTERVAL: Final = timedelta(minutes=30)
 """A container that is restarted more often than this, in the mean over the age of its pod, is in a
 slow crash loop: two restarts an hour are more than any of the usual causes from outside, such as a
@@ -55,6 +58,15 @@ def has_long_uptime(termination: Termination) -> bool:
     """Whether the run was so long that the kubelet restarts the container without a back-off."""
     lasted = uptime(termination)
     return lasted is not None and lasted >= BACK_OFF_RESET
+
+
+def has_long_runs(pod: PodView) -> bool:
+    """Whether a container of a pod was restarted, and ran for LONG_RUN before."""
+    return any(
+        (last := uptime(last_termination(container))) is not None and last >= LONG_RUN
+        for container in pod.containers
+        if container.restarts
+    )
 
 
 def is_finished(container: ContainerView) -> bool:

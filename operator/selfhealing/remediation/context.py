@@ -126,6 +126,7 @@ class RemediationContext:
         complete: all wanted pods exist and are ready, and no pod has a problem or a diagnosis; a
             warning does not count.
         healthy: as ``complete``, but pods that start, because of scaling or a drain, do not count.
+        current_hash: the template hash of the current pods; empty if it is not known.
         is_all_current: every pod is made from the current pod template of the Deployment.
         is_rollout_progressing: the Deployment controller waits for pods, within the progress
             deadline.
@@ -155,6 +156,7 @@ class RemediationContext:
     rolled_back_from: str = ""
     complete: bool = False
     healthy: bool = False
+    current_hash: str = ""
     is_all_current: bool = True
     is_rollout_progressing: bool = False
     ready_since: datetime | None = None
@@ -178,6 +180,13 @@ class RemediationContext:
     def pod_uids(self) -> frozenset[str]:
         """The UIDs of the active pods."""
         return frozenset(pod.uid for pod in self.pods)
+
+    @property
+    def current_uids(self) -> frozenset[str]:
+        """The UIDs of the active pods of the current pod template; of all if it is not known."""
+        return frozenset(
+            pod.uid for pod in self.pods if self.current_hash in {"", pod.template_hash}
+        )
 
     @property
     def diagnosis_types(self) -> frozenset[str]:
@@ -267,6 +276,7 @@ def build_context(
         rolled_back_from=_rolled_back_from(snapshot),
         complete=is_unaffected and rollout is not None and rollout.is_complete,
         healthy=is_unaffected and _has_only_starting_pods_unready(rollout, pods, deadlines, policy),
+        current_hash=current_template_hash(snapshot),
         is_all_current=rollout is not None and not rollout.old,
         is_rollout_progressing=_is_rollout_progressing(
             rollout, diagnoses, current_template_hash(snapshot)
@@ -374,9 +384,23 @@ def _build_probation(
         is_awaited=is_unproven and not is_running,
         requested_since=None if health_input.is_in_sync else since,
         has_stable_revision=has_stable_revision,
+        is_young=_is_young(inputs, now),
         was_node_left=_was_node_left(record),
-        change=_compare_with_stable(inputs, external) if is_unproven else None,
+        change=_compare_with_stable(inputs, external)
+        if is_unproven or _is_young(inputs, now)
+        else None,
         experiments=external.experiments,
+    )
+
+
+def _is_young(inputs: ReconcileInput, now: datetime) -> bool:
+    """Whether the desired revision is stable, and may still be rolled back to the one before it."""
+    record = inputs.record
+    return (
+        record.stable_revision == inputs.revision
+        and record.previous_stable_revision is not None
+        and record.stable_since is not None
+        and now < record.stable_since + inputs.policy.predecessor_ttl
     )
 
 

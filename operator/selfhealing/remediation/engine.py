@@ -164,6 +164,7 @@ def _clear_overrides(record: HealingStatus) -> HealingStatus:
             "memory_in_template": False,
             "relaxed_liveness": False,
             "excluded_node": None,
+            "excluded_until": None,
             "fallback_replicas": None,
             "healthy_since": None,
         }
@@ -239,9 +240,7 @@ def _expire_overrides(
         record = record.model_copy(update={"fallback_replicas": None})
     if context.external.stable_revision_missing:
         record = revisions.forget_missing_revision(record, context)
-    if record.excluded_node is not None and DiagnosisType.UNSCHEDULABLE in diagnosis_types:
-        # A pod on the excluded node is better than a pod that finds no node.
-        record = record.model_copy(update={"excluded_node": None})
+    record = _end_exclusion(record, context, deadlines)
     action = history.find_proposed(record)
     if action is not None:
         is_over = action.diagnosis not in diagnosis_types or policy.mode != HealingMode.APPROVE
@@ -249,6 +248,23 @@ def _expire_overrides(
             expired_fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": deadlines.now}
             record = history.update_action(record, action, **expired_fields)
     return record
+
+
+def _end_exclusion(
+    record: HealingStatus, context: RemediationContext, deadlines: Deadlines
+) -> HealingStatus:
+    """Let new pods be scheduled on an excluded node again.
+
+    That is so when a pod finds no other node, and after a time, because nobody can tell whether the
+    node is well again but pods on it.
+    """
+    until = record.excluded_until
+    is_over = until is not None and deadlines.reached(until) and context.complete
+    if record.excluded_node is None or not (
+        is_over or DiagnosisType.UNSCHEDULABLE in context.diagnosis_types
+    ):
+        return record
+    return record.model_copy(update={"excluded_node": None, "excluded_until": None})
 
 
 def _track_health(

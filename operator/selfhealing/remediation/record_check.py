@@ -242,6 +242,9 @@ class _RecordCheck:
         node, replicas = self.record.excluded_node, self.record.fallback_replicas
         if node is not None and not (self._policy.replace_pod and _OBJECT_NAME.fullmatch(node)):
             self._reject("excludedNode", excluded_node=None)
+        if self._is_future(self.record.excluded_until, self._policy.retry_after):
+            until = self._now + self._policy.retry_after
+            self._reject("excludedUntil (longer than an hour)", excluded_until=until)
         wanted = self._policy.fallback_replicas
         if replicas is not None and wanted is None:
             self._reject("fallbackReplicas (scalingFallback is not set)", fallback_replicas=None)

@@ -20,7 +20,7 @@ from selfhealing.api.healing_status import (
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.deadlines import Deadlines
-from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, WARNINGS, DiagnosisType
+from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
 from selfhealing.remediation import foreign_edits, history
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.memory_ceiling import (
@@ -261,8 +261,8 @@ def _propose_raise_memory(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Pro
     current = _find_exceeded_limit(inputs, diagnosis, container)
     limit = next_limit(current, find_ceiling(policy, container, spec_limits[container]))
     in_new_pods = needs_new_pods(inputs, diagnosis)
-    if in_new_pods and diagnosis.type in WARNINGS:
-        return None  # a warning does not justify a restart of healthy pods
+    if in_new_pods and any(pod.ready for pod in diagnosis.pods):
+        return None  # no pod that serves is replaced for it
     override = find_override(record, container)
     if override is not None and not record.memory_in_template and in_new_pods:
         # The resize may not have reached the pods: new pods get the same limit.
@@ -314,6 +314,8 @@ def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propo
     is_cause = diagnosis.cause is Cause.NODE
     if not is_cause and not _may_be_node(diagnosis, context):
         return None
+    if not any(pod.uid in context.current_uids for pod in diagnosis.pods):
+        return None  # they are replaced already
     if inputs.record.excluded_node is not None or _find_attempts(
         inputs, Remediation.AVOID_NODE, diagnosis
     ):

@@ -56,6 +56,7 @@ def _apply_override(
         record = set_limit(record, proposal.container, proposal.target, in_template=in_template)
     elif proposal.remediation is Remediation.AVOID_NODE:
         fields["excluded_node"] = proposal.target
+        fields["excluded_until"] = inputs.now + inputs.policy.retry_after
     elif proposal.remediation is Remediation.SCALING_FALLBACK:
         fields["fallback_replicas"] = int(proposal.target)
     return record.model_copy(update=fields)

@@ -3,6 +3,7 @@
 "It could not be carried out" and "the operator was away" are not "it did not help".
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
@@ -32,7 +33,7 @@ def judge_action(
         return ActionOutcome.FAILED
     if _has_succeeded(action, context):
         # An app that becomes healthy just before the timeout still gets min_healthy_time.
-        since = _succeeding_since(action, record, deadlines.now)
+        since = _succeeding_since(action, record, context, deadlines.now)
         is_lasting = deadlines.reached(since + policy.min_healthy_time)
         return ActionOutcome.SUCCEEDED if is_lasting else None
     if _is_no_better_elsewhere(action, context) or _is_target_no_better(
@@ -59,10 +60,20 @@ def _judge_by_time(
     return ActionOutcome.FAILED
 
 
-def _succeeding_since(action: HealingAction, record: HealingStatus, now: datetime) -> datetime:
+def _succeeding_since(
+    action: HealingAction, record: HealingStatus, context: RemediationContext, now: datetime
+) -> datetime:
     if action.remediation is Remediation.SCALING_FALLBACK:
         return action.at
+    if action.remediation is Remediation.RAISE_MEMORY:
+        return max([action.at, *_find_starts(context)])
     return max(action.at, record.healthy_since or now)
+
+
+def _find_starts(context: RemediationContext) -> Iterator[datetime]:
+    """When the containers of the pods started last."""
+    for pod in context.pods:
+        yield from (c.running_since for c in pod.containers if c.running_since is not None)
 
 
 def _has_succeeded(action: HealingAction, context: RemediationContext) -> bool:
@@ -70,6 +81,9 @@ def _has_succeeded(action: HealingAction, context: RemediationContext) -> bool:
         return context.wanted >= int(action.target)
     if action.remediation is Remediation.REPLACE_POD:
         return action.uid not in context.pod_uids and _has_substitute(action, context)
+    if action.remediation is Remediation.RAISE_MEMORY and action.diagnosis not in WARNINGS:
+        # A container that was killed before is told of for a while, though it has what it needs.
+        return context.is_all_current and context.wanted <= context.ready == len(context.pods)
     if action.diagnosis in WARNINGS and action.diagnosis in context.diagnosis_types:
         return False
     return context.complete
