@@ -312,6 +312,12 @@ def _attribute_to_surroundings(
         return Attribution(Cause.ENVIRONMENT, confidence, why)
     if is_open and why and found.confidence is Confidence.LOW:
         return Attribution(Cause.ENVIRONMENT, Confidence.MEDIUM, why)
+    is_suspected = is_open and any(
+        _blame(evidence.probation, _classify(finding), finding.container) is not None
+        for finding in findings
+    )
+    if is_suspected:  # a new version may fail in a part of its pods
+        return found._replace(confidence=Confidence.LOW)
     return found._replace(comparison=why)
 
 

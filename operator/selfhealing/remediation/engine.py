@@ -259,7 +259,7 @@ def _end_exclusion(
     node is well again but pods on it.
     """
     until = record.excluded_until
-    is_over = until is not None and deadlines.reached(until) and context.complete
+    is_over = until is not None and deadlines.reached(until)
     if record.excluded_node is None or not (
         is_over or DiagnosisType.UNSCHEDULABLE in context.diagnosis_types
     ):

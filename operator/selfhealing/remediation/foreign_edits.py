@@ -109,7 +109,7 @@ def attribute_to_foreign_edits(
     return tuple(
         _attribute(diagnosis, edit, facts.pods)
         if (edit := find_responsible_edit(diagnosis, facts))
-        else diagnosis
+        else _doubt_version(diagnosis, facts)
         for diagnosis in diagnoses
     )
 
@@ -124,6 +124,25 @@ def _attribute(diagnosis: AppDiagnosis, edit: ForeignEdit, pods: Sequence[PodVie
         confidence=Confidence.HIGH if is_healthy_without else Confidence.MEDIUM,
         message=f"{diagnosis.message}; {describe_edit(edit)}",
         comparison=comparison[:COMPARISON_LIMIT],
+    )
+
+
+def _doubt_version(diagnosis: AppDiagnosis, facts: EditHistory) -> AppDiagnosis:
+    """Lower the confidence that a version is the cause, if an edit explains it as well."""
+    edits = (
+        edit
+        for edit in facts.edits
+        if not _is_proven(edit, facts.record)
+        and _can_cause(edit, diagnosis)
+        and _has_begun_with(edit, diagnosis, facts)
+    )
+    edit = next(edits, None)
+    if diagnosis.cause is not Cause.NEW_VERSION or edit is None:
+        return diagnosis
+    return replace(
+        diagnosis,
+        confidence=Confidence.LOW,
+        comparison=f"it may be that {describe_edit(edit)}"[:COMPARISON_LIMIT],
     )
 
 

@@ -19,8 +19,9 @@ from selfhealing.api.healing_status import (
 )
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
+from selfhealing.health.crash_loops import has_long_runs
 from selfhealing.health.deadlines import Deadlines
-from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
+from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, WARNINGS, DiagnosisType
 from selfhealing.remediation import foreign_edits, history
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.memory_ceiling import (
@@ -261,7 +262,8 @@ def _propose_raise_memory(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Pro
     current = _find_exceeded_limit(inputs, diagnosis, container)
     limit = next_limit(current, find_ceiling(policy, container, spec_limits[container]))
     in_new_pods = needs_new_pods(inputs, diagnosis)
-    if in_new_pods and any(pod.ready for pod in diagnosis.pods):
+    is_serving = diagnosis.type in WARNINGS or any(pod.ready for pod in diagnosis.pods)
+    if in_new_pods and is_serving:
         return None  # no pod that serves is replaced for it
     override = find_override(record, container)
     if override is not None and not record.memory_in_template and in_new_pods:
@@ -342,6 +344,7 @@ def _may_be_node(diagnosis: AppDiagnosis, context: RemediationContext) -> bool:
         and "" not in affected_nodes
         and bool(ready_nodes)
         and affected_nodes.isdisjoint(ready_nodes)
+        and not any(map(has_long_runs, diagnosis.pods))
     )
 
 
@@ -362,7 +365,11 @@ def _propose_replace_pod(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Prop
     if pod is None:
         return None
     message = f"{pod.name} is replaced: {diagnosis.symptom or diagnosis.message}"
-    return ProposedAction(Remediation.REPLACE_POD, diagnosis, pod.name, message, pod.uid)
+    # After an outage the pods recover one after the other.
+    due = inputs.context.first_seen(diagnosis.type, inputs.now) + inputs.policy.min_healthy_time
+    return ProposedAction(
+        Remediation.REPLACE_POD, diagnosis, pod.name, message, pod.uid, not_before=due
+    )
 
 
 def _can_replacement_help(diagnosis: AppDiagnosis) -> bool:

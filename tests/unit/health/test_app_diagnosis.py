@@ -97,6 +97,7 @@ def test_the_most_severe_comes_first() -> None:
         hpa(active="False", reason="FailedGetResourceMetric", since=0),
         pod("web-abc-1", waiting("ErrImagePull")),
         pod("web-abc-2", crash_loop(4, termination())),
+        pod("web-abc-3", running()),
     )
 
 

@@ -395,8 +395,8 @@ class TestCrashes:
         )
 
     def test_the_first_version(self) -> None:
-        """There is nothing to go back to, and its cause is named all the same."""
-        assert [(DiagnosisType.CRASH_LOOPING, Cause.NEW_VERSION, Confidence.MEDIUM)] == judge(
+        """There is nothing to go back to, or to compare with: only its content is a proof."""
+        assert [(DiagnosisType.CRASH_LOOPING, Cause.NEW_VERSION, Confidence.LOW)] == judge(
             crashing("web-def-1"), crashing("web-def-2"), good=None
         )
         assert [(DiagnosisType.IMAGE_PULL_FAILING, Cause.NEW_VERSION, Confidence.HIGH)] == judge(

@@ -91,6 +91,7 @@ def make_context(*diagnoses: AppDiagnosis, **more: Any) -> RemediationContext:  
         "wanted": 3,
         "pods": (FAILING_POD, HEALTHY_POD, OTHER_HEALTHY_POD),
         "healthy": not diagnoses,
+        "diagnosed_since": LONG_AGO,
         "complete": more.get("healthy", not diagnoses),
     }
     return RemediationContext(NEW_REVISION, "web:v2", diagnoses=diagnoses, **{**fields, **more})
