@@ -149,7 +149,7 @@ def test_a_failing_pod_is_replaced() -> None:
     scenario = Scenario()
     scenario.cluster.pods[scenario.first_pod()].own_fault = "crash"
 
-    scenario.advance(1, 20, 40)
+    scenario.advance(1, 31, 20, 40)
 
     assert [(Remediation.REPLACE_POD, ActionOutcome.SUCCEEDED)] == scenario.actions
 
@@ -161,8 +161,9 @@ def test_a_pod_that_recovers_before_it_is_evicted_stays() -> None:
     scenario.cluster.pods[uid].own_fault = "hang"
     scenario.cluster.has_disruption_budget = False
     scenario.cluster.run_controllers()
-    scenario.cluster.clock += 301
-    scenario.operator.reconcile()
+    for pause in (301, 31):
+        scenario.cluster.clock += pause
+        scenario.operator.reconcile()
     for pod in scenario.cluster.pods.values():
         pod.own_fault = "" if pod.uid == uid else "hang"
     scenario.cluster.run_controllers()
@@ -218,10 +219,10 @@ def test_a_spent_budget_leads_to_a_quarantine() -> None:
     """One more failing pod than the budget allows; the message gives the reason."""
     scenario = Scenario(budget=1)
     scenario.cluster.pods[scenario.first_pod()].own_fault = "crash"
-    scenario.advance(1, 20, 40)
+    scenario.advance(1, 31, 20, 40)
     scenario.cluster.pods[scenario.first_pod()].own_fault = "crash"
 
-    record = scenario.advance(100)
+    record = scenario.advance(100, 31)
 
     assert record.quarantined
     assert "the budget of actions is spent" in record.history[0].message
@@ -231,13 +232,13 @@ def test_somebody_resumes() -> None:
     """The budget is reset, and healing goes on."""
     scenario = Scenario(budget=1)
     scenario.cluster.pods[scenario.first_pod()].own_fault = "crash"
-    scenario.advance(1, 20, 40)
+    scenario.advance(1, 31, 20, 40)
     scenario.cluster.pods[scenario.first_pod()].own_fault = "crash"
-    scenario.advance(100)
+    scenario.advance(100, 31)
     scenario.app.resume = "1"
     scenario.app.resource_version = scenario.cluster.next_resource_version()
 
-    scenario.advance(1, 20, 40)
+    scenario.advance(1, 31, 20, 40)
     scenario.cluster.pods[scenario.first_pod()].own_fault = "crash"
 
     record = scenario.advance(1)
