@@ -52,6 +52,7 @@ include hack/scenarios/chaos/chaos.mk
 include hack/loadtest/loadtest.mk
 include hack/benchmark/benchmark.mk
 include hack/worlds/worlds.mk
+include hack/sieve/sieve.mk
 
 ##@ Check
 

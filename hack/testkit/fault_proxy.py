@@ -9,7 +9,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +19,12 @@ import aiohttp
 import pykube
 from aiohttp import web
 
-from hack.testkit.kube_client import KUBECONFIG, Json
+from hack.testkit.fault_points import Fault, FaultKind, FaultPoints, parse_resource
+from hack.testkit.kube_client import KUBECONFIG
 from hack.testkit.ports import find_free_port
+from hack.testkit.watch_stream import build_status, pass_events, watch_error_response
 
 HOP_BY_HOP = {"connection", "content-length", "host", "transfer-encoding", "keep-alive"}
-WATCH_ERRORS = {
-    410: ("Expired", "too old resource version: 1 (2)"),
-    500: ("InternalError", "etcdserver: no leader"),
-}
-"""Reasons and messages of the errors that a watch may end with, by status code."""
-
-
 ACCEPT_STEPS = 5
 """Rounds of the event loop in which a connection that was accepted gets its handler."""
 
@@ -80,10 +75,12 @@ class FaultProxy:
 
     Attributes:
         requests: all requests, in order.
+        points: the numbered writes and watch events since ``place_fault``.
     """
 
     def __init__(self, folder: Path, upstream: Path = KUBECONFIG) -> None:
         self.requests: list[ProxiedRequest] = []
+        self.points = FaultPoints()
         self.kubeconfig = folder / "proxy.kubeconfig"
         self._upstream = pykube.KubeConfig.from_file(str(upstream))
         self._rules = FaultRules()
@@ -133,6 +130,14 @@ class FaultProxy:
     def close_watches(self) -> None:
         """Close the connections of all open watches."""
         self._run(self._close_watches())
+
+    def place_fault(self, fault: Fault | None) -> None:
+        """Number the writes and watch events from now on, and place ``fault`` at its point.
+
+        At a kill the proxy forwards nothing more, as if the operator were dead already, and sets
+        ``points.reached``; ``stall_requests(stall=False)`` lets the next process in.
+        """
+        self.points.arm(fault, self._loop.time())
 
     # -- its life -------------------------------------------------------------------------------
 
@@ -222,7 +227,7 @@ class FaultProxy:
         agent = request.headers.get("User-Agent", "")
         self.requests.append(ProxiedRequest(request.method, request.path, is_watch, agent))
         if self._rules.stalls_requests:
-            await asyncio.sleep(3600)
+            return await _never()
         if self._rules.hidden_group and request.path.startswith(
             f"/apis/{self._rules.hidden_group}"
         ):
@@ -239,14 +244,7 @@ class FaultProxy:
             and self._rules.watch_path.search(request.path)
         ):
             return watch_error_response(self._rules.watch_error)
-        task = asyncio.current_task()
-        assert task is not None
-        if is_watch:
-            self._watches.add(task)
-        try:
-            return await self._forward(request)
-        finally:
-            self._watches.discard(task)
+        return await (self._forward_watch if is_watch else self._forward_at_point)(request)
 
     def _next_injected_error(self, request: web.Request) -> InjectedError | None:
         for error in self._rules.injected_errors:
@@ -256,16 +254,38 @@ class FaultProxy:
                 return error
         return None
 
+    async def _forward_at_point(self, request: web.Request) -> web.StreamResponse:
+        """Forward a request, unless the operator is to be killed at it."""
+        kill = self.points.on_write(request.method, request.path, request.query_string)
+        if kill is None:
+            return await self._forward(request)
+        if kill is FaultKind.KILL_AFTER:
+            async with self._send_upstream(request) as answer:
+                await answer.read()
+        self._rules.stalls_requests = True
+        self.points.reached.set()
+        return await _never()
+
+    async def _forward_watch(self, request: web.Request) -> web.StreamResponse:
+        """Forward the events of a watch, unless the fault keeps some of them back."""
+        resource = parse_resource(request.path)
+        task = asyncio.current_task()
+        assert task is not None
+        self._watches.add(task)
+        try:
+            async with self._send_upstream(request) as answer:
+                events = (
+                    pass_events(self.points, resource, answer.content)
+                    if answer.status == 200
+                    else answer.content.iter_any()
+                )
+                return await _send_chunks(request, answer, events)
+        finally:
+            self._watches.discard(task)
+
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         async with self._send_upstream(request) as answer:
-            headers = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP}
-            response = web.StreamResponse(status=answer.status, headers=headers)
-            with suppress(ConnectionError):  # the client may be gone
-                await response.prepare(request)
-                async for chunk in answer.content.iter_any():
-                    await response.write(chunk)
-                await response.write_eof()
-            return response
+            return await _send_chunks(request, answer, answer.content.iter_any())
 
     async def _list_groups_without(self, group: str) -> web.Response:
         """Return the list of API groups without one of them."""
@@ -296,29 +316,30 @@ def tls_context(config: pykube.KubeConfig) -> ssl.SSLContext:
     return context
 
 
-def build_status(status: int, reason: str, message: str) -> Json:
-    """Return a Kubernetes Status object for a failed request."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Status",
-        "metadata": {},
-        "status": "Failure",
-        "message": message,
-        "reason": reason,
-        "code": status,
-    }
-
-
-def watch_error_response(status: int) -> web.Response:
-    """Return a watch stream that consists of one ERROR event."""
-    error = {"type": "ERROR", "object": build_status(status, *WATCH_ERRORS[status])}
-    return web.Response(text=json.dumps(error) + "\n", content_type="application/json")
-
-
 def error_response(error: InjectedError) -> web.Response:
     """Return the response of a request that the proxy refuses."""
     text = f"refused by a test with {error.status}"
     return web.json_response(build_status(error.status, error.reason, text), status=error.status)
+
+
+async def _send_chunks(
+    request: web.Request, answer: aiohttp.ClientResponse, chunks: AsyncIterable[bytes]
+) -> web.StreamResponse:
+    """Answer with ``chunks`` and the status and headers of the API server's answer."""
+    headers = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP}
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    with suppress(ConnectionError):  # the client may be gone
+        await response.prepare(request)
+        async for chunk in chunks:
+            await response.write(chunk)
+        await response.write_eof()
+    return response
+
+
+async def _never() -> web.StreamResponse:
+    """Give no response; the task is cancelled when the proxy stops."""
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 @contextmanager

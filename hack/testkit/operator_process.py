@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import requests
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,6 +24,27 @@ STOP_TIMEOUT = 15
 WRITE_VERBS = frozenset({"create", "update", "patch", "delete"})
 
 
+class ChildProcess(Protocol):
+    """What is needed of ``subprocess.Popen``."""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while the process runs."""
+
+    def wait(self, timeout: float) -> int:
+        """Return the exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: the process still runs after ``timeout`` seconds.
+        """
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+
+
 class OperatorProcess:
     """``python -m selfhealing`` or ``kopf run``, its log, its metrics and what it costs."""
 
@@ -31,21 +53,24 @@ class OperatorProcess:
         self._environment = {**os.environ, "KUBECONFIG": str(KUBECONFIG), **environment}
         self._offset = 0
         self.log = log
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: ChildProcess | None = None
 
     def start(self, *, wait_for_sync: bool = True) -> None:
         """Start the process and, with ``wait_for_sync``, wait until its caches are filled."""
         self._offset = self.log.stat().st_size if self.log.exists() else 0
+        self.process = self._launch()
+        if wait_for_sync:
+            self.wait_for_sync()
+
+    def _launch(self) -> ChildProcess:
         with self.log.open("ab") as sink:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 self._command,
                 cwd=ROOT / "operator",
                 env=self._environment,
                 stdout=sink,
                 stderr=sink,
             )
-        if wait_for_sync:
-            self.wait_for_sync()
 
     def wait_for_sync(self, timeout: float = START_TIMEOUT, poll: float = POLL_INTERVAL) -> None:
         """Wait until the caches are filled since the last start.
@@ -152,8 +177,8 @@ class OperatorProcess:
         try:
             return self.process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(STOP_TIMEOUT)
             raise AssertionError(f"the operator did not stop within {STOP_TIMEOUT} s") from None
 
 
@@ -185,20 +210,27 @@ def create_operator(
         settings: more environment variables.
         kubeconfig: the kubeconfig it uses.
     """
-    environment = {
-        "KUBECONFIG": str(kubeconfig),
-        "SELFHEALING_NAMESPACES": ",".join(namespaces),
-        "SELFHEALING_METRICS_PORT": str(find_free_port()),
-        "SELFHEALING_HEALTH_PORT": "0",
-        "SELFHEALING_LOG_FORMAT": "text",
-        **(settings or {}),
-    }
+    environment = build_environment(namespaces, kubeconfig, settings or {})
     command = [sys.executable, "-m", "selfhealing"]
     if kopf_run:
         where = [f"--namespace={name}" for name in namespaces] or ["--all-namespaces"]
         command = [sys.executable, "-m", "kopf", "run", "main.py", *where]
         environment.pop("SELFHEALING_NAMESPACES")
     return OperatorProcess(command, environment, log)
+
+
+def build_environment(
+    namespaces: Sequence[str], kubeconfig: Path, settings: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the environment variables of an operator of the tests."""
+    return {
+        "KUBECONFIG": str(kubeconfig),
+        "SELFHEALING_NAMESPACES": ",".join(namespaces),
+        "SELFHEALING_METRICS_PORT": str(find_free_port()),
+        "SELFHEALING_HEALTH_PORT": "0",
+        "SELFHEALING_LOG_FORMAT": "text",
+        **settings,
+    }
 
 
 @contextmanager

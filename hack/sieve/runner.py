@@ -1,0 +1,216 @@
+"""Tells a story once, with a fault or without, and compares what it ends with."""
+
+import logging
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hack.sieve.end_state import count_changes, list_differences, read_end_state, read_version
+from hack.sieve.results import Result
+from hack.sieve.stories import STORIES, Stage, Story
+from hack.testkit.errors import ToolError
+from hack.testkit.fake_kubelet import FakeKubelet
+from hack.testkit.fault_points import KILLS, Fault, Point, list_faults
+from hack.testkit.fault_proxy import FaultProxy, run_fault_proxy
+from hack.testkit.forked_operator import ForkedOperator, run_forked_operator
+from hack.testkit.kube_client import Json, KubeClient, temporary_namespace
+from hack.testkit.namespace import AppNamespace
+from hack.testkit.wait import eventually
+
+logger = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 2.0
+"""What a story ends with has lasted so long."""
+SETTLE_TIMEOUT = 45
+"""Seconds until a disturbed story must have come to the same end."""
+POLL_SECONDS = 0.5
+
+RELIST_SECONDS = 5
+"""How often the operator lists everything to find missed deletions; its default is 300 s."""
+
+MAX_LISTED_DIFFERENCES = 12
+
+SETTINGS: Mapping[str, str] = {
+    "SELFHEALING_METRICS_PORT": "0",
+    "SELFHEALING_RELIST_INTERVAL": str(RELIST_SECONDS),
+    "SELFHEALING_WORKERS": "4",
+    "SELFHEALING_LOG_LEVEL": "debug",
+}
+
+LOGGED_BUGS = ("internal error", "could not handle an event", "Traceback")
+"""What the operator logs of an error of its own."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A story as it goes undisturbed."""
+
+    points: list[Point]
+    watched: set[str]
+    end_state: Json
+    counts: Mapping[str, int]
+
+    def list_faults(self, story: str) -> list[Fault]:
+        """Return every fault that the story is told with."""
+        return list_faults(self.points, self.watched, kills_only=STORIES[story].has_standby)
+
+
+@dataclass(frozen=True)
+class Telling:
+    """A story that is being told."""
+
+    story: Story
+    stage: Stage
+    proxy: FaultProxy
+    operator: ForkedOperator
+    logs: Sequence[Path]
+
+
+@contextmanager
+def begin(name: str) -> Iterator[Telling]:
+    """Prepare a story: a namespace, a proxy, an operator, and what was there before."""
+    story, kube = STORIES[name], KubeClient()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sieve-")))
+        space = AppNamespace(kube, stack.enter_context(temporary_namespace(kube, f"sieve-{name}")))
+        stage = Stage(space, FakeKubelet(kube, space.name))
+        proxy = stack.enter_context(run_fault_proxy(folder))
+        settings = {**SETTINGS, **story.settings, **election_settings(space.name, story)}
+        logs = [folder / "operator.log"]
+        operator = stack.enter_context(
+            run_forked_operator(
+                [space.name], logs[0], kubeconfig=proxy.kubeconfig, settings=settings
+            )
+        )
+        story.prepare(stage)
+        if story.has_standby:  # started now, so that the first one leads
+            logs.append(folder / "standby.log")
+            stack.enter_context(run_forked_operator([space.name], logs[1], settings=settings))
+        yield Telling(story, stage, proxy, operator, logs)
+
+
+def election_settings(namespace: str, story: Story) -> Mapping[str, str]:
+    """Return the settings of operators of which one leads."""
+    if not story.has_standby:
+        return {}
+    return {
+        "SELFHEALING_LEADER_ELECTION": "on",
+        "SELFHEALING_LEASE_NAMESPACE": namespace,
+        "SELFHEALING_LEASE_DURATION": "4",
+        "SELFHEALING_LEASE_RENEW": "0.5",
+    }
+
+
+def record_reference(name: str) -> Reference:
+    """Tell a story undisturbed.
+
+    Raises:
+        AssertionError: it does not come to its end.
+    """
+    with begin(name) as telling:
+        space, proxy = telling.stage.space, telling.proxy
+        version = read_version(space)
+        proxy.place_fault(None)
+        telling.story.act(telling.stage)
+        end_state = wait_until_settled(space)
+        return Reference(
+            proxy.points.points, proxy.points.watched, end_state, count_changes(space, version)
+        )
+
+
+def wait_until_settled(space: AppNamespace) -> Json:
+    """Return the end state when it has not changed for SETTLE_SECONDS.
+
+    Raises:
+        AssertionError: it goes on changing.
+    """
+    last, since = read_end_state(space), time.monotonic()
+
+    def probe() -> bool:
+        nonlocal last, since
+        found = read_end_state(space)
+        if found != last:
+            last, since = found, time.monotonic()
+        return time.monotonic() - since > SETTLE_SECONDS
+
+    eventually(probe, timeout=SETTLE_TIMEOUT, poll=POLL_SECONDS, description="it has settled")
+    return last
+
+
+def run_with_fault(name: str, fault: Fault, reference: Reference) -> Result:
+    """Tell a story with a fault; what goes wrong becomes a difference."""
+    started = time.monotonic()
+    differences: list[str] = []
+    is_reached = False
+    try:
+        with begin(name) as telling:
+            version = read_version(telling.stage.space)
+            with kill_when_reached(telling, fault):
+                telling.proxy.place_fault(fault)
+                differences += tell_disturbed(telling, reference, version)
+            is_reached = telling.proxy.points.reached.is_set()
+            differences += find_logged_bugs(telling.logs)
+    except (AssertionError, ToolError, RuntimeError, OSError) as error:
+        differences.append(f"{type(error).__name__}: {error}")
+    return Result(name, str(fault), round(time.monotonic() - started, 1), is_reached, differences)
+
+
+def tell_disturbed(telling: Telling, reference: Reference, version: str) -> list[str]:
+    """Tell a story and return how its end differs from the reference."""
+    space = telling.stage.space
+    try:
+        telling.story.act(telling.stage)
+        eventually(
+            lambda: read_end_state(space) == reference.end_state,
+            timeout=SETTLE_TIMEOUT,
+            poll=POLL_SECONDS,
+            description="the end state of the undisturbed story",
+        )
+        wait_until_settled(space)
+    except AssertionError as error:
+        differences = list_differences(reference.end_state, read_end_state(space))
+        first_line = str(error).splitlines()[0][:300]
+        return [first_line, *differences[:MAX_LISTED_DIFFERENCES]]
+    differences = list_differences(reference.end_state, read_end_state(space))
+    differences += list_differences(dict(reference.counts), count_changes(space, version))
+    return differences[:MAX_LISTED_DIFFERENCES]
+
+
+@contextmanager
+def kill_when_reached(telling: Telling, fault: Fault) -> Iterator[None]:
+    """Kill the operator at its fault during the block and, without a standby, start it again."""
+    if fault.kind not in KILLS:
+        yield
+        return
+    reached, ended = telling.proxy.points.reached, threading.Event()
+
+    def kill_and_start() -> None:
+        while not reached.wait(0.2):
+            if ended.is_set():
+                return
+        telling.operator.kill()
+        if not telling.story.has_standby:
+            telling.proxy.stall_requests(stall=False)
+            telling.operator.start(wait_for_sync=False)
+
+    killer = threading.Thread(target=kill_and_start, name="killer")
+    killer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        killer.join()
+
+
+def find_logged_bugs(logs: Sequence[Path]) -> list[str]:
+    """Return the lines in which the operator tells of an error of its own."""
+    return [
+        f"logged: {line[:300]}"
+        for log in logs
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if any(words in line for words in LOGGED_BUGS)
+    ]

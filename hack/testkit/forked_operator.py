@@ -1,0 +1,129 @@
+"""Operator processes that are forked instead of started: for tests that kill very many of them.
+
+The imports of an operator take more than a second of CPU time. Here one process, the fork server of
+``multiprocessing``, has done them; a copy of it runs ``main`` of the package, with an environment
+and a log of its own, and ends at SIGKILL like any other process.
+"""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+from kubernetes.aio.config import kube_config
+
+from hack.testkit.kube_client import KUBECONFIG, ROOT
+from hack.testkit.operator_process import ChildProcess, OperatorProcess, build_environment
+from selfhealing.__main__ import main
+
+POLL_INTERVAL = 0.01
+
+
+_lock = threading.Lock()
+"""``multiprocessing`` reaps all children whenever one starts, which two threads must not do."""
+
+
+def get_fork_server() -> ForkServerContext:
+    """Return the fork server, started with the modules of this checkout."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "kubernetes.aio.client"])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = f"{ROOT / 'operator'}{os.pathsep}{ROOT}"
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+    return context
+
+
+def run_main(environment: Mapping[str, str], log: str) -> None:
+    """Become the operator: the body of a forked process."""
+    sink = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(ROOT / "operator")
+    sys.argv = ["selfhealing"]
+    # It reads the variable when it is imported, which the fork server has done.
+    kube_config.KUBE_CONFIG_DEFAULT_LOCATION = environment["KUBECONFIG"]
+    sys.exit(main())
+
+
+class ForkedProcess:
+    """A forked process with the interface of ``subprocess.Popen``."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while the process runs."""
+        with _lock:
+            return self._process.exitcode
+
+    def wait(self, timeout: float) -> int:
+        """Return the exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: the process still runs after ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("operator", timeout)
+            time.sleep(POLL_INTERVAL)
+        return code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
+class ForkedOperator(OperatorProcess):
+    """An operator that is forked at each start."""
+
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        super().__init__((), environment, log)
+
+    def _launch(self) -> ChildProcess:
+        with _lock:
+            process = get_fork_server().Process(
+                target=run_main, args=(self._environment, str(self.log)), daemon=True
+            )
+            process.start()
+        return ForkedProcess(process)
+
+
+@contextmanager
+def run_forked_operator(
+    namespaces: Sequence[str],
+    log: Path,
+    *,
+    settings: Mapping[str, str],
+    kubeconfig: Path = KUBECONFIG,
+) -> Iterator[ForkedOperator]:
+    """Run a forked operator during the block; it is killed at the end, not stopped."""
+    operator = ForkedOperator(build_environment(namespaces, kubeconfig, settings), log)
+    try:
+        operator.start()
+        yield operator
+    finally:
+        operator.kill()
