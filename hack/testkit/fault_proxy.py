@@ -65,6 +65,8 @@ class FaultRules:
     """A pattern for the paths of these watches."""
     stalls_requests: bool = False
     """Whether new requests get no response."""
+    write_delay: float = 0.0
+    """Seconds for which each write waits before it is forwarded, as for a slow webhook."""
     hidden_group: str = ""
     """An API group that discovery does not list."""
     injected_errors: list[InjectedError] = field(default_factory=list)
@@ -114,6 +116,10 @@ class FaultProxy:
     def stall_requests(self, *, stall: bool = True) -> None:
         """Give new requests no response."""
         self._rules.stalls_requests = stall
+
+    def delay_writes(self, seconds: float) -> None:
+        """Let each write wait before it is forwarded; 0 ends it."""
+        self._rules.write_delay = seconds
 
     def inject_errors(
         self, method: str, path: str, status: int, *, times: int, reason: str = ""
@@ -258,6 +264,7 @@ class FaultProxy:
         """Forward a request, unless the operator is to be killed at it."""
         kill = self.points.on_write(request.method, request.path, request.query_string)
         if kill is None:
+            await asyncio.sleep(self._rules.write_delay if request.method != "GET" else 0)
             return await self._forward(request)
         if kill is FaultKind.KILL_AFTER:
             async with self._send_upstream(request) as answer:
