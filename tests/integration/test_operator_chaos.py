@@ -264,7 +264,7 @@ def test_crash_loop_inject(space: AppNamespace, kubelet: FakeKubelet, name: str)
         form=STRATEGIC_PATCH,
     )
 
-    def crash() -> None:
+    def is_ill() -> bool:
         for pod in space.list_pods(name):
             entries = pod["status"].get("containerStatuses")
             if (
@@ -277,11 +277,9 @@ def test_crash_loop_inject(space: AppNamespace, kubelet: FakeKubelet, name: str)
                         pod["metadata"]["name"], "StartError", 128, times=3, backs_off=True
                     )
 
-    eventually(
-        lambda: crash() or space.get_status(name)["phase"] not in {"Ready", "Progressing"},
-        timeout=RECOVERY_TIMEOUT,
-        description="the status says that the app is ill",
-    )
+        return space.get_status(name)["phase"] not in {"Ready", "Progressing"}
+
+    eventually(is_ill, timeout=RECOVERY_TIMEOUT, description="the status says that the app is ill")
     assert "failedRevision" not in get_healing_status(space, name)
     if "command" in space.get_container(name):
         path = "/spec/template/spec/containers/0/command"
