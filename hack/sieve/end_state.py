@@ -12,6 +12,7 @@ from typing import Any
 from hack.testkit.errors import ApiError
 from hack.testkit.kube_client import Json, KubeClient, object_path
 from hack.testkit.namespace import KIND, AppNamespace
+from selfhealing.api.names import ANNOTATION_APPLIED_HASH
 
 KINDS = (
     KIND,
@@ -26,6 +27,9 @@ KINDS = (
     "ConfigMap",
 )
 """The kinds that the operator writes, and those of the controllers behind it."""
+
+COUNTED_KINDS = tuple(kind for kind in KINDS if kind != KIND)
+"""The kinds whose creations and deletions are counted: the app itself is the story's."""
 
 OF_KUBERNETES = frozenset({"kube-root-ca.crt"})
 """Objects that every namespace has."""
@@ -86,7 +90,7 @@ def _describe_app(app: Json) -> Json:
     status = app.get("status", {})
     healing = status.get("healing", {})
     return {
-        "spec": app["spec"],
+        "generation": app["metadata"]["generation"],  # the operator never writes the spec
         "observed": status.get("observedGeneration") == app["metadata"]["generation"],
         "status": _pick(status, STATUS_FIELDS),
         "restarts": status.get("restarts", {}).get("total"),
@@ -103,7 +107,8 @@ def _describe_deployment(deployment: Json) -> Json:
     meta = deployment["metadata"]
     return {
         "generation": meta["generation"],
-        "annotations": meta.get("annotations", {}),
+        # The hash of what was applied is that of the owner's UID, too.
+        "annotations": meta.get("annotations", {}) | {ANNOTATION_APPLIED_HASH: ""},
         "spec": deployment["spec"],
         "managers": sorted(
             {each["manager"] for each in meta["managedFields"] if each["operation"] == "Apply"}
@@ -166,8 +171,8 @@ def count_changes(space: AppNamespace, version: str) -> dict[str, int]:
     Returns:
         Numbers by ``created Kind`` and ``deleted Kind``.
     """
-    with ThreadPoolExecutor(len(KINDS)) as pool:
-        found = pool.map(lambda kind: _replay(space.name, kind, version), KINDS)
+    with ThreadPoolExecutor(len(COUNTED_KINDS)) as pool:
+        found = pool.map(lambda kind: _replay(space.name, kind, version), COUNTED_KINDS)
         total = sum(found, Counter[str]())
     return dict(sorted(total.items()))
 
@@ -177,13 +182,14 @@ def _replay(namespace: str, kind: str, version: str) -> Counter[str]:
     # A client of its own: one session must not be used by several threads.
     response = KubeClient().get_response(f"{object_path(kind, namespace)}?{query}")
     if not response.ok:
-        raise ApiError(response.text, response.status_code)
+        raise ApiError(f"{kind}: {response.text}", response.status_code)
     words = {"ADDED": "created", "DELETED": "deleted"}
     changes: Counter[str] = Counter()
     for line in response.iter_lines():
         event = json.loads(line)
         if event["type"] == "ERROR":
-            raise ApiError(event["object"]["message"], event["object"]["code"])
+            status = event["object"]
+            raise ApiError(f"{kind}: {status['message']}", status["code"])
         name = event["object"]["metadata"]["name"]
         if event["type"] in words and name not in OF_KUBERNETES:
             changes[f"{words[event['type']]} {kind}"] += 1

@@ -57,7 +57,8 @@ class OperatorProcess:
 
     def start(self, *, wait_for_sync: bool = True) -> None:
         """Start the process and, with ``wait_for_sync``, wait until its caches are filled."""
-        self._offset = self.log.stat().st_size if self.log.exists() else 0
+        self.log.touch()
+        self._offset = self.log.stat().st_size
         self.process = self._launch()
         if wait_for_sync:
             self.wait_for_sync()
