@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import logging
 import math
+import random
 import sys
 from pathlib import Path
 
@@ -42,6 +44,7 @@ def main() -> int:
     if reason := unusable_reason():
         print(reason, file=sys.stderr)
         return 1
+    logging.disable(logging.ERROR)  # of the proxy, about requests of operators that were killed
     FOLDER.mkdir(parents=True, exist_ok=True)
     if arguments.fresh:
         RESULTS.unlink(missing_ok=True)
@@ -58,6 +61,7 @@ def main() -> int:
         for fault in faults
         if arguments.fault or not is_told_well(results.get((story, str(fault))))
     ]
+    random.shuffle(tasks)  # a run that is stopped has seen something of everything
     print(f"==> {len(tasks)} faults to place, {arguments.jobs} at a time", flush=True)
     count = 0
 

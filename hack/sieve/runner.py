@@ -11,14 +11,14 @@ from pathlib import Path
 
 from hack.sieve.end_state import count_changes, list_differences, read_end_state, read_version
 from hack.sieve.results import Result
-from hack.sieve.stories import STORIES, Stage, Story
+from hack.sieve.stories import APP, STORIES, Stage, Story
 from hack.testkit.errors import ToolError
 from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.fault_points import KILLS, Fault, Point, list_faults
 from hack.testkit.fault_proxy import FaultProxy, run_fault_proxy
 from hack.testkit.forked_operator import ForkedOperator, run_forked_operator
 from hack.testkit.kube_client import Json, KubeClient, temporary_namespace
-from hack.testkit.namespace import AppNamespace
+from hack.testkit.namespace import KIND, AppNamespace
 from hack.testkit.wait import eventually
 
 logger = logging.getLogger(__name__)
@@ -176,7 +176,14 @@ def tell_disturbed(telling: Telling, reference: Reference, version: str) -> list
         differences.append(str(error).splitlines()[0][:300])
     differences += list_differences(reference.end_state, read_end_state(space))
     differences += list_differences(dict(reference.counts), count_changes(space, version))
-    return differences[:MAX_LISTED_DIFFERENCES]
+    return [*differences[:MAX_LISTED_DIFFERENCES], *(list_messages(space) if differences else ())]
+
+
+def list_messages(space: AppNamespace) -> list[str]:
+    """Return what the operator says about the app: its messages are not compared."""
+    app = space.kube.find(KIND, space.name, APP) or {}
+    conditions = app.get("status", {}).get("conditions", ())
+    return [f"says {each['type']}: {each['message']}"[:400] for each in conditions]
 
 
 @contextmanager

@@ -60,6 +60,17 @@ def test_the_record_that_was_written(written: Json | None, *, is_valid: bool) ->
     assert inputs.previous_status.healing.quarantined
 
 
+@pytest.mark.parametrize("is_valid", [True, False])
+def test_a_default_of_a_newer_crd(*, is_valid: bool) -> None:
+    """A CRD that is upgraded before the operator completes what is stored: nobody wrote that."""
+    stored = {**OWN, "newField": "", "memoryInTemplate": False}
+
+    inputs = build_inputs(stored, OWN, is_valid=is_valid)
+
+    assert () == inputs.findings
+    assert stored == inputs.stored_status["healing"]
+
+
 def test_a_record_that_the_spec_does_not_allow() -> None:
     """The parts are named in one finding."""
     inputs = build_inputs(
