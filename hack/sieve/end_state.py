@@ -4,13 +4,10 @@ Times, UIDs and the names of pods differ from run to run, and are left out.
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from hack.testkit.errors import ApiError
-from hack.testkit.kube_client import Json, KubeClient, object_path
+from hack.testkit.kube_client import Json
 from hack.testkit.namespace import KIND, AppNamespace
 from selfhealing.api.names import ANNOTATION_APPLIED_HASH
 
@@ -28,13 +25,8 @@ KINDS = (
 )
 """The kinds that the operator writes, and those of the controllers behind it."""
 
-COUNTED_KINDS = tuple(kind for kind in KINDS if kind != KIND)
-"""The kinds whose creations and deletions are counted: the app itself is the story's."""
-
 OF_KUBERNETES = frozenset({"kube-root-ca.crt"})
 """Objects that every namespace has."""
-
-REPLAY_SECONDS = 1
 
 ASSIGNED_FIELDS = frozenset({"clusterIP", "clusterIPs", "healthCheckNodePort", "nodePort"})
 """Fields of a Service that the API server chooses."""
@@ -155,45 +147,6 @@ DESCRIBE: Mapping[str, Callable[[Json], Json]] = {
 
 def _pick(item: Mapping[str, Any], fields: tuple[str, ...]) -> Json:
     return {name: item[name] for name in fields if name in item}
-
-
-def read_version(space: AppNamespace) -> str:
-    """Return the resource version of the cluster now."""
-    listed = space.kube.get_path(object_path("ConfigMap", space.name)) or {}
-    return str(listed["metadata"]["resourceVersion"])
-
-
-def count_changes(space: AppNamespace, version: str) -> dict[str, int]:
-    """Count the objects that were created and deleted after a resource version.
-
-    A watch from that version replays every change, so nothing that lived briefly is missed.
-
-    Returns:
-        Numbers by ``created Kind`` and ``deleted Kind``.
-    """
-    with ThreadPoolExecutor(len(COUNTED_KINDS)) as pool:
-        found = pool.map(lambda kind: _replay(space.name, kind, version), COUNTED_KINDS)
-        total = sum(found, Counter[str]())
-    return dict(sorted(total.items()))
-
-
-def _replay(namespace: str, kind: str, version: str) -> Counter[str]:
-    query = f"watch=true&resourceVersion={version}&timeoutSeconds={REPLAY_SECONDS}"
-    # A client of its own: one session must not be used by several threads.
-    response = KubeClient().get_response(f"{object_path(kind, namespace)}?{query}")
-    if not response.ok:
-        raise ApiError(f"{kind}: {response.text}", response.status_code)
-    words = {"ADDED": "created", "DELETED": "deleted"}
-    changes: Counter[str] = Counter()
-    for line in response.iter_lines():
-        event = json.loads(line)
-        if event["type"] == "ERROR":
-            status = event["object"]
-            raise ApiError(f"{kind}: {status['message']}", status["code"])
-        name = event["object"]["metadata"]["name"]
-        if event["type"] in words and name not in OF_KUBERNETES:
-            changes[f"{words[event['type']]} {kind}"] += 1
-    return changes
 
 
 def list_differences(expected: Any, actual: Any, path: str = "") -> list[str]:  # noqa: ANN401 - JSON

@@ -9,7 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hack.sieve.end_state import count_changes, list_differences, read_end_state, read_version
+from hack.sieve.change_counter import ChangeCounter
+from hack.sieve.end_state import list_differences, read_end_state
 from hack.sieve.results import Result
 from hack.sieve.stories import APP, STORIES, Stage, Story
 from hack.testkit.errors import ToolError
@@ -44,7 +45,7 @@ SETTINGS: Mapping[str, str] = {
     "SELFHEALING_LOG_LEVEL": "debug",
 }
 
-LOGGED_BUGS = ("internal error", "could not handle an event", "Traceback")
+LOGGED_BUGS = ("internal error", "could not handle an event")
 """What the operator logs of an error of its own."""
 
 
@@ -103,8 +104,8 @@ def election_settings(namespace: str, story: Story) -> Mapping[str, str]:
     return {
         "SELFHEALING_LEADER_ELECTION": "on",
         "SELFHEALING_LEASE_NAMESPACE": namespace,
-        "SELFHEALING_LEASE_DURATION": "4",
-        "SELFHEALING_LEASE_RENEW": "0.5",
+        "SELFHEALING_LEASE_DURATION": "9",
+        "SELFHEALING_LEASE_RENEW": "1",
     }
 
 
@@ -116,13 +117,13 @@ def record_reference(name: str) -> Reference:
     """
     with begin(name) as telling:
         space, proxy = telling.stage.space, telling.proxy
-        version = read_version(space)
-        proxy.place_fault(None)
-        telling.story.act(telling.stage)
-        end_state = wait_until_settled(space)
-        return Reference(
-            proxy.points.points, proxy.points.watched, end_state, count_changes(space, version)
-        )
+        with ChangeCounter(space) as counter:
+            proxy.place_fault(None)
+            telling.story.act(telling.stage)
+            end_state = wait_until_settled(space)
+            return Reference(
+                proxy.points.points, proxy.points.watched, end_state, counter.read_counts()
+            )
 
 
 def wait_until_settled(space: AppNamespace, expected: Json | None = None) -> Json:
@@ -154,10 +155,12 @@ def run_with_fault(name: str, fault: Fault, reference: Reference) -> Result:
     is_reached = False
     try:
         with begin(name) as telling:
-            version = read_version(telling.stage.space)
-            with kill_when_reached(telling, fault):
+            with (
+                ChangeCounter(telling.stage.space) as counter,
+                kill_when_reached(telling, fault),
+            ):
                 telling.proxy.place_fault(fault)
-                differences += tell_disturbed(telling, reference, version)
+                differences += tell_disturbed(telling, reference, counter)
             is_reached = telling.proxy.points.reached.is_set()
             differences += find_logged_bugs(telling.logs)
     except (AssertionError, ToolError, RuntimeError, OSError) as error:
@@ -165,7 +168,7 @@ def run_with_fault(name: str, fault: Fault, reference: Reference) -> Result:
     return Result(name, str(fault), round(time.monotonic() - started, 1), is_reached, differences)
 
 
-def tell_disturbed(telling: Telling, reference: Reference, version: str) -> list[str]:
+def tell_disturbed(telling: Telling, reference: Reference, counter: ChangeCounter) -> list[str]:
     """Tell a story and return how its end differs from the reference."""
     space = telling.stage.space
     differences = []
@@ -175,7 +178,7 @@ def tell_disturbed(telling: Telling, reference: Reference, version: str) -> list
     except AssertionError as error:
         differences.append(str(error).splitlines()[0][:300])
     differences += list_differences(reference.end_state, read_end_state(space))
-    differences += list_differences(dict(reference.counts), count_changes(space, version))
+    differences += list_differences(dict(reference.counts), counter.read_counts())
     return [*differences[:MAX_LISTED_DIFFERENCES], *(list_messages(space) if differences else ())]
 
 

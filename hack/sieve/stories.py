@@ -126,11 +126,30 @@ def _create_stable(stage: Stage) -> None:
     create_stable_app(stage.space, APP)
 
 
+def _create_stable_pod(stage: Stage) -> None:
+    """One pod: of several, some would be seen to fail before the others."""
+    create_stable_app(stage.space, APP, replicas=1)
+
+
+def _prove(stage: Stage) -> None:
+    """The second version proves itself, and takes the place of the first as the stable one."""
+    before = get_healing_status(stage.space, APP)["stableRevision"]
+    stage.space.patch_spec(APP, image="demo:v2")
+    _wait_until_ready(stage, "demo:v2", 3)
+
+    def probe() -> bool:
+        found = get_healing_status(stage.space, APP)
+        assert before != found["stableRevision"] == found["desiredRevision"], found
+        return True
+
+    eventually(probe, timeout=TIMEOUT, description="the second version is the stable one")
+
+
 def _roll_back(stage: Stage) -> None:
-    """The second version was ready once; then none of its pods can pull the image."""
+    """The second version was ready once; then its pod cannot pull the image."""
     space = stage.space
     space.patch_spec(APP, image="demo:v2", healing={"rollback": {"probation": "1h"}})
-    _wait_until_ready(stage, "demo:v2", 3)
+    _wait_until_ready(stage, "demo:v2", 1)
     pull = partial(fail_image_pulls, space, stage.kubelet, APP, "demo:v2")
     _wait_for_outcome(stage, "Rollback", pull)
     eventually(
@@ -210,7 +229,8 @@ STORIES: Mapping[str, Story] = {
     "apply": Story(_nothing, _apply),
     "change": Story(_create_ready, _change),
     "scale": Story(_create_ready, _scale),
-    "roll-back": Story(_create_stable, _roll_back, FAST),
+    "prove": Story(_create_stable, _prove, FAST),
+    "roll-back": Story(_create_stable_pod, _roll_back, FAST),
     "replace-a-pod": Story(_create_stable, _replace_pod, FAST),
     "fail-over": Story(_create_ready, _change, has_standby=True),
     "adopt": Story(_leave_orphans, _adopt),

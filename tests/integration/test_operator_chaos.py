@@ -294,8 +294,8 @@ def test_leader_election_disrupt(own: AppNamespace, tmp_path: Path) -> None:
     election = {
         "SELFHEALING_LEADER_ELECTION": "on",
         "SELFHEALING_LEASE_NAMESPACE": own.name,
-        "SELFHEALING_LEASE_DURATION": "4",
-        "SELFHEALING_LEASE_RENEW": "0.5",
+        "SELFHEALING_LEASE_DURATION": "12",
+        "SELFHEALING_LEASE_RENEW": "1",
     }
     with run_operator([own.name], tmp_path / "log", settings=election) as operator:
         create_ready_app(own, "app")

@@ -15,7 +15,7 @@ class SyncErrorReason(StrEnum):
     FORBIDDEN = "Forbidden"
     QUOTA_EXCEEDED = "QuotaExceeded"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
-    UNAVAILABLE = "APIUnavailable"
+    WEBHOOK_FAILED = "WebhookFailed"
     CONFLICT = "Conflict"
     CHILD_TERMINATING = "ChildTerminating"
     CONTESTED = "Contested"
@@ -34,7 +34,6 @@ NON_BLOCKING: Final = frozenset({SyncErrorReason.NOT_INSTALLED})
 TRANSIENT: Final = frozenset(
     {
         SyncErrorReason.NAMESPACE_TERMINATING,
-        SyncErrorReason.UNAVAILABLE,
         SyncErrorReason.CONFLICT,
         SyncErrorReason.CHILD_TERMINATING,
     }

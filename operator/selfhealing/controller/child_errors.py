@@ -9,7 +9,13 @@ from selfhealing.apply.result import SyncError, SyncErrorReason
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey, ChildView
 from selfhealing.controller.optional_kinds import POLL_INTERVAL
-from selfhealing.kube.errors import ApiError, ForbiddenError, InvalidError, NotFoundError
+from selfhealing.kube.errors import (
+    ApiError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    is_webhook_failure,
+)
 from selfhealing.kube.resources import CHILDREN, OPTIONAL_CHILDREN
 
 _INVALID_VALUE: Final = compile_pattern(r"(?s): Invalid value: .*(: field is immutable)")
@@ -70,6 +76,8 @@ def sync_error(kind: str, error: ApiError) -> SyncError:
         if not error.reason and kind in {resource.kind for resource in OPTIONAL_CHILDREN}:
             return not_installed_error(kind)
         return SyncError(SyncErrorReason.NAMESPACE_TERMINATING, text)
+    if is_webhook_failure(error):
+        return SyncError(SyncErrorReason.WEBHOOK_FAILED, text)
     return SyncError(SyncErrorReason.CONFLICT, text)
 
 

@@ -39,6 +39,8 @@ from selfhealing.kube.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    UnavailableError,
+    is_webhook_failure,
 )
 from selfhealing.kube.resources import APPS, CHILDREN
 from selfhealing.remediation.reconcile_input import ReconcileInput
@@ -347,4 +349,8 @@ async def _collect_error(kind: str, progress: _Progress, step: Awaitable[None]) 
     try:
         await step
     except (InvalidError, ForbiddenError, ConflictError, NotFoundError) as error:
+        progress.errors.append(sync_error(kind, error))
+    except UnavailableError as error:
+        if not is_webhook_failure(error):
+            raise
         progress.errors.append(sync_error(kind, error))

@@ -80,6 +80,8 @@ _ERROR_BY_STATUS: dict[int, type[ApiError]] = {
 }
 _FIRST_SERVER_ERROR = 500
 _WEBHOOK_FAILED: Final = 500
+_WEBHOOK_FAILED_TEXT: Final = "failed calling webhook"
+"""NewInternalError in the dispatchers of k8s.io/apiserver/pkg/admission/plugin/webhook."""
 
 
 DISRUPTION_BUDGET_CAUSE: Final = "DisruptionBudget"
@@ -106,3 +108,8 @@ def is_outage(error: ApiError) -> bool:
     A status of 500 is excluded: usually a failing webhook for this kind, possibly permanent.
     """
     return isinstance(error, UnavailableError) and error.status != _WEBHOOK_FAILED
+
+
+def is_webhook_failure(error: ApiError) -> bool:
+    """Whether an admission webhook that must be asked does not answer; the message names it."""
+    return error.status == _WEBHOOK_FAILED and _WEBHOOK_FAILED_TEXT in error.message

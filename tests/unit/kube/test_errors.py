@@ -15,6 +15,7 @@ from selfhealing.kube.errors import (
     UnavailableError,
     error_from_status,
     is_outage,
+    is_webhook_failure,
 )
 
 
@@ -107,3 +108,17 @@ def test_outage(status: int, *, outage: bool) -> None:
     )
 
     assert outage is is_outage(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "failed"),
+    [
+        (500, 'Internal error occurred: failed calling webhook "a.example.com": timeout', True),
+        (500, "Internal error occurred: etcdserver: no leader", False),
+        (503, 'failed calling webhook "a.example.com"', False),
+        (403, 'admission webhook "a.example.com" denied the request', False),
+    ],
+)
+def test_webhook_failure(status: int, text: str, *, failed: bool) -> None:
+    """A webhook that does not answer; one that refuses has answered."""
+    assert failed is is_webhook_failure(error_from_status(status, "InternalError", text))
