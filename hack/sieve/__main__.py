@@ -12,7 +12,7 @@ from hack.sieve.campaign import record_references, run_tasks
 from hack.sieve.results import Result, build_table, describe_failure
 from hack.sieve.stories import STORIES
 from hack.testkit.cli import run_command
-from hack.testkit.fault_points import Fault
+from hack.testkit.fault_points import Fault, FaultKind
 from hack.testkit.kube_client import ROOT, unusable_reason
 
 FOLDER = ROOT / ".artifacts" / "sieve"
@@ -61,7 +61,9 @@ def main() -> int:
         for fault in faults
         if arguments.fault or not is_told_well(results.get((story, str(fault))))
     ]
-    random.shuffle(tasks)  # a run that is stopped has seen something of everything
+    # A run that is stopped has seen something of everything; the events are most of the points.
+    random.shuffle(tasks)
+    tasks.sort(key=lambda task: task[1].kind is FaultKind.SWALLOW)
     print(f"==> {len(tasks)} faults to place, {arguments.jobs} at a time", flush=True)
     count = 0
 

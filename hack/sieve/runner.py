@@ -104,8 +104,8 @@ def election_settings(namespace: str, story: Story) -> Mapping[str, str]:
     return {
         "SELFHEALING_LEADER_ELECTION": "on",
         "SELFHEALING_LEASE_NAMESPACE": namespace,
-        "SELFHEALING_LEASE_DURATION": "9",
-        "SELFHEALING_LEASE_RENEW": "1",
+        "SELFHEALING_LEASE_DURATION": "20",
+        "SELFHEALING_LEASE_RENEW": "2",
     }
 
 
