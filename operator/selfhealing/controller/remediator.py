@@ -99,6 +99,8 @@ class Remediator:
         self._action_pacer = ActionPacer(clock, settings.healing_scale)
         self._raise_check = RaiseCheck(client, queue, self._node_health, clock)
         self.usage_metrics = UsageMetrics(client, store, queue, settings.healing_scale, clock)
+        self._pruned_apps: dict[AppKey, str] = {}
+        """The UIDs of the apps whose saved revisions this process has pruned."""
         self._stale_views: dict[AppKey, tuple[str, int]] = {}
         """By app, the UID and the resource version of a cached object that is out of date."""
 
@@ -288,12 +290,17 @@ class Remediator:
     async def on_status_stored(
         self, app: AppView, before: HealingStatus | None, after: HealingStatus | None
     ) -> None:
-        """Count what is new in the record, and delete the revisions that it no longer names."""
+        """Count what is new in the record, and delete the revisions that it no longer names.
+
+        A process does so once for each app, too: the one before may have been killed before it did.
+        """
         if after is None:
             return
         count_changes(before, after)
-        for revision in sorted(named_revisions(before) - named_revisions(after)):
-            await self._revision_store.delete(app, revision)
+        named_before, named = named_revisions(before), named_revisions(after)
+        if named_before - named or (named and self._pruned_apps.get(app.key) != app.uid):
+            await self._revision_store.prune(app, named)
+            self._pruned_apps[app.key] = app.uid
 
     def update_breaker(
         self, key: AppKey, record: HealingStatus | None, *, has_pod_problem: bool
@@ -307,6 +314,7 @@ class Remediator:
         self._executor.forget_app(key)
         self._raise_check.forget_app(key)
         self._stale_views.pop(key, None)
+        self._pruned_apps.pop(key, None)
         self._evidence_collector.forget_app(key)
         self._experiments.forget_app(key)
 

@@ -1,7 +1,7 @@
 """Saves the pod templates of stable revisions in ControllerRevisions, for a rollback."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -137,12 +137,18 @@ class RevisionStore:
             self._cache_revision(app, revision, saved)
         return True
 
-    async def delete(self, app: AppView, revision: str) -> None:
-        """Delete a saved revision; if that fails, it is deleted with the app."""
+    async def prune(self, app: AppView, named: Collection[str]) -> None:
+        """Delete the saved revisions that are not ``named``; what fails is deleted with the app.
+
+        All that are saved are looked at: a process that was killed may have left one that no record
+        has named since.
+        """
         try:
-            await self._delete_revision(app, revision)
+            for found in await self.list_names(app):
+                if found.revision not in named:
+                    await self._delete_revision(app, found.revision)
         except ApiError as error:
-            logger.warning("%s: stable revision %s cannot be deleted: %s", app.key, revision, error)
+            logger.warning("%s: a saved revision cannot be deleted: %s", app.key, error)
 
     async def _delete_revision(self, app: AppView, revision: str) -> None:
         self._cache.pop((app.uid, revision), None)

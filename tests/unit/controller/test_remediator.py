@@ -513,13 +513,23 @@ class TestKeeping:
         assert [f"web-{revision_of()}"] == harness.api_server.list_names("ControllerRevision")
 
     async def test_nothing_goes_without_another(self) -> None:
-        """Nor where healing has nothing to say any more."""
+        """Nor where healing has nothing to say any more; a process looks for leftovers once."""
         harness = build_harness(build_revision_object())
         before = build_record(stable_revision=STABLE_REVISION)
-        for before_, after in ((before, before), (before, None), (None, before)):
+        for before_, after in ((before, None), (before, before), (None, before), (before, before)):
             await harness.remediator.on_status_stored(harness.snapshot.app, before_, after)
 
-        assert [] == harness.api_server.requests
+        assert ["list ControllerRevision"] == harness.api_server.requests
+
+    async def test_one_that_a_killed_process_has_left(self) -> None:
+        """The first write of the next process deletes what no record names."""
+        harness = build_harness(build_revision_object())
+        record = build_record(stable_revision=revision_of())
+        await harness.save_stable_revision(build_record(), record)
+
+        await harness.remediator.on_status_stored(harness.snapshot.app, record, record)
+
+        assert [f"web-{revision_of()}"] == harness.api_server.list_names("ControllerRevision")
 
 
 class TestConfirming:

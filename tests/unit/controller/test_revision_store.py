@@ -233,18 +233,21 @@ async def test_the_server_is_away(cluster: FakeApiServer, keeper: RevisionStore)
 async def test_forgotten(cluster: FakeApiServer, keeper: RevisionStore) -> None:
     """It can no longer be gone back to."""
     await keeper.save(APP, REVISION, SAVED)
-    await keeper.delete(APP, REVISION)
+    await keeper.prune(APP, {REVISION})
+    assert SAVED == await keeper.load(APP, REVISION)
+
+    await keeper.prune(APP, {"another"})
 
     assert [] == cluster.list_names("ControllerRevision")
     assert None is await keeper.load(APP, REVISION)
 
-    await keeper.delete(APP, REVISION)
+    await keeper.prune(APP, ())
 
 
 async def test_a_strangers_is_not_deleted(cluster: FakeApiServer, keeper: RevisionStore) -> None:
     """Whatever its name is."""
     cluster.put_object(build_revision_object(owner="uid-of-another"))
-    await keeper.delete(APP, REVISION)
+    await keeper.prune(APP, ())
 
     assert [NAME] == cluster.list_names("ControllerRevision")
 
@@ -255,8 +258,8 @@ async def test_one_that_cannot_be_deleted(
     """It is said, and nothing is held up by it."""
     cluster.put_object(build_revision_object())
     cluster.errors["delete"] = forbidden_error()
-    await keeper.delete(APP, REVISION)
+    await keeper.prune(APP, ())
 
-    assert [f"shop/web: stable revision {REVISION} cannot be deleted: 403 Forbidden: no right"] == (
+    assert ["shop/web: a saved revision cannot be deleted: 403 Forbidden: no right"] == (
         caplog.messages
     )
