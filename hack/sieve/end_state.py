@@ -140,7 +140,7 @@ DESCRIBE: Mapping[str, Callable[[Json], Json]] = {
     "HorizontalPodAutoscaler": _describe_spec,
     "PodDisruptionBudget": _describe_spec,
     "Job": _describe_spec,
-    "ControllerRevision": lambda item: {"data": item["data"], "revision": item["revision"]},
+    "ControllerRevision": lambda item: {"data": item["data"]},  # its number is a time
     "ConfigMap": _describe_name,  # the evidence holds times
 }
 

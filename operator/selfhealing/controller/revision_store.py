@@ -125,6 +125,9 @@ class RevisionStore:
                 live = await self._read_revision(app, revision)
                 if live is None:
                     raise  # another owner's
+                latest = (await self.list_names(app))[:1]
+                if live == saved and revision in {found.revision for found in latest}:
+                    return True  # by a process that was killed before the status named it
                 # It cannot be changed: it is made again as the latest one.
                 await self._delete_revision(app, revision)
                 await self._client.create(CONTROLLER_REVISIONS, body)

@@ -1,7 +1,7 @@
 """Templates that have worked: kept under a name of their own, and never a stranger's."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,7 +13,6 @@ from selfhealing.controller.revision_store import (
     UnreadableRevisionError,
 )
 from selfhealing.kube.errors import UnavailableError
-from selfhealing.remediation.context import SavedRevisionName
 from selfhealing.remediation.template_check import SavedRevision
 from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import build_revision
@@ -91,12 +90,26 @@ async def test_what_is_held_in_memory_is_bounded(
 
 
 async def test_kept_twice(cluster: FakeApiServer, keeper: RevisionStore) -> None:
-    """As when the status could not be written after the first time: it is made again."""
+    """As when the status could not be written after the first time: it is not made anew."""
     cluster.put_object(build_revision_object())
 
     assert await keeper.save(APP, REVISION, SAVED, datetime(2026, 1, 1, tzinfo=UTC))
     assert SAVED == await RevisionStore(cluster.client, now).load(APP, REVISION)
-    assert (SavedRevisionName(REVISION, builders.IMAGE),) == await keeper.list_names(APP)
+    assert (
+        "uid-of-revision" == cluster.objects_by_path["ControllerRevision", NAME]["metadata"]["uid"]
+    )
+
+
+async def test_kept_before_another(cluster: FakeApiServer, keeper: RevisionStore) -> None:
+    """It is made again as the latest one."""
+    older, newer = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    await keeper.save(APP, REVISION, SAVED, older)
+    await keeper.save(APP, "b2c3d4e5f6", SAVED, newer)
+
+    assert await keeper.save(APP, REVISION, SAVED, newer + timedelta(1))
+
+    names = [found.revision for found in await keeper.list_names(APP)]
+    assert [REVISION, "b2c3d4e5f6"] == names
 
 
 async def test_one_that_somebody_has_changed(cluster: FakeApiServer, keeper: RevisionStore) -> None:
