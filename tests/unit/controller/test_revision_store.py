@@ -95,12 +95,11 @@ async def test_kept_twice(cluster: FakeApiServer, keeper: RevisionStore) -> None
 
     assert await keeper.save(APP, REVISION, SAVED, datetime(2026, 1, 1, tzinfo=UTC))
     assert SAVED == await RevisionStore(cluster.client, now).load(APP, REVISION)
-    assert (
-        "uid-of-revision" == cluster.objects_by_path["ControllerRevision", NAME]["metadata"]["uid"]
-    )
+    live = cluster.objects_by_path["ControllerRevision", NAME]
+    assert "uid-of-revision" == live["metadata"]["uid"]
 
 
-async def test_kept_before_another(cluster: FakeApiServer, keeper: RevisionStore) -> None:
+async def test_kept_before_another(keeper: RevisionStore) -> None:
     """It is made again as the latest one."""
     older, newer = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
     await keeper.save(APP, REVISION, SAVED, older)
