@@ -241,7 +241,7 @@ def test_somebody_resumes() -> None:
     scenario.advance(1, 31, 20, 40)
     scenario.cluster.pods[scenario.first_pod()].own_fault = "crash"
 
-    record = scenario.advance(1)
+    record = scenario.advance(1, 31)
 
     assert not record.quarantined
     assert (Remediation.REPLACE_POD, ActionOutcome.IN_PROGRESS) == scenario.actions[-1]
