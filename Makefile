@@ -48,7 +48,7 @@ undeploy: venv ## Remove the operator; apps go on running without it
 
 include hack/scenarios/demo/demo.mk
 include hack/scenarios/lab/lab.mk
-include hack/scenarios/chaos/chaos.mk
+include hack/scenarios/exam/exam.mk
 include hack/loadtest/loadtest.mk
 include hack/benchmark/benchmark.mk
 include hack/worlds/worlds.mk

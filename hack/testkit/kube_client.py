@@ -37,6 +37,7 @@ API_PATHS: Mapping[str, str] = {
     "SelfHealingApp": "apis/selfhealing.dev/v1alpha1",
     "Deployment": "apis/apps/v1",
     "ReplicaSet": "apis/apps/v1",
+    "DaemonSet": "apis/apps/v1",
     "ControllerRevision": "apis/apps/v1",
     "Job": "apis/batch/v1",
     "HorizontalPodAutoscaler": "apis/autoscaling/v2",
@@ -50,6 +51,7 @@ API_PATHS: Mapping[str, str] = {
     "Secret": "api/v1",
     "LimitRange": "api/v1",
     "ResourceQuota": "api/v1",
+    "LimitRange": "api/v1",
     "ServiceAccount": "api/v1",
     "Role": "apis/rbac.authorization.k8s.io/v1",
     "RoleBinding": "apis/rbac.authorization.k8s.io/v1",
@@ -60,6 +62,7 @@ API_PATHS: Mapping[str, str] = {
     "Lease": "apis/coordination.k8s.io/v1",
     "MutatingAdmissionPolicy": "apis/admissionregistration.k8s.io/v1",
     "MutatingAdmissionPolicyBinding": "apis/admissionregistration.k8s.io/v1",
+    "ValidatingWebhookConfiguration": "apis/admissionregistration.k8s.io/v1",
     "ValidatingAdmissionPolicy": "apis/admissionregistration.k8s.io/v1",
     "ValidatingAdmissionPolicyBinding": "apis/admissionregistration.k8s.io/v1",
     "ValidatingWebhookConfiguration": "apis/admissionregistration.k8s.io/v1",
@@ -125,6 +128,14 @@ class KubeClient:
         for adapter in self.http.session.adapters.values():
             adapter.max_retries = RETRY_AFTER_POLICY
         self._timeout = timeout
+        self._kubeconfig = kubeconfig
+
+    def for_namespace(self, namespace: str) -> "KubeClient":
+        """Return a client of the same API server for another namespace, with its own connections.
+
+        Threads may each use one of their own.
+        """
+        return KubeClient(self._kubeconfig, namespace, timeout=self._timeout)
 
     def url(self, kind: str, namespace: str | None, name: str = "", sub: str = "") -> str:
         """Return the URL of a collection, an object or its subresource."""

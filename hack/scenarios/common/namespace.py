@@ -32,7 +32,7 @@ def create_namespace(kube: KubeClient, scenario: str) -> None:
     body = {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": kube.namespace, "labels": {_label(scenario): "true"}},
+        "metadata": {"name": kube.namespace, "labels": {label_of(scenario): "true"}},
     }
     kube.run_kubectl("create -f -", stdin=json.dumps(body))
 
@@ -46,7 +46,7 @@ def has_leftover_namespace(kube: KubeClient, scenario: str) -> bool:
     found = kube.get_path(_PATH)
     if found is None:
         return False
-    if _label(scenario) not in found["metadata"].get("labels", {}):
+    if label_of(scenario) not in found["metadata"].get("labels", {}):
         raise ScenarioError(
             f"there is a namespace {kube.namespace} that is not the {scenario}'s: "
             "choose another by NAMESPACE=name"
@@ -54,8 +54,18 @@ def has_leftover_namespace(kube: KubeClient, scenario: str) -> bool:
     return True
 
 
-def _label(scenario: str) -> str:
+def label_of(scenario: str) -> str:
+    """Return the label that marks the namespaces of a set of scenarios."""
     return f"selfhealing.dev/{scenario}"
+
+
+def begin_deletion(kube: KubeClient, name: str = "") -> None:
+    """Delete a namespace, by default the client's, and do not wait for its end; none is no error.
+
+    Raises:
+        ToolError: the API server refuses it.
+    """
+    kube.delete("Namespace", None, name or kube.namespace)
 
 
 def delete_namespace(kube: KubeClient) -> None:
@@ -64,10 +74,31 @@ def delete_namespace(kube: KubeClient) -> None:
     Raises:
         ToolError: it is not gone in time.
     """
-    kube.run_kubectl(f"delete namespace {kube.namespace} --ignore-not-found --wait=false")
+    begin_deletion(kube)
     wait_until(
         f"namespace {kube.namespace} is gone",
         lambda: kube.get_path(_PATH) is None,
         _DELETE_TIMEOUT,
+        expected_errors=(),
+    )
+
+
+def delete_labelled(kube: KubeClient, scenario: str, timeout: float) -> None:
+    """Delete all namespaces of a set of scenarios and wait until they are gone.
+
+    Raises:
+        ToolError: one is not gone in time.
+    """
+
+    def list_names() -> list[str]:
+        found = kube.list("Namespace", None, f"{label_of(scenario)}=true")
+        return [each["metadata"]["name"] for each in found]
+
+    for name in list_names():
+        begin_deletion(kube, name)
+    wait_until(
+        f"the namespaces of the {scenario} are gone",
+        lambda: not list_names(),
+        timeout,
         expected_errors=(),
     )

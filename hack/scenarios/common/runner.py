@@ -1,4 +1,4 @@
-"""The runner of all scenarios: ``make demo``, ``make lab`` and ``make drill`` are sets of them.
+"""The runner of all scenarios: ``make demo``, ``make lab`` and ``make exam`` are sets of them.
 
 A run holds a lock, checks the cluster, runs each scenario, deletes the namespace, also after
 Ctrl-C, writes the report and prints what is still running.
@@ -97,6 +97,22 @@ class ScenarioSet(ABC, Generic[R]):
             ToolError: the scenarios cannot run.
         """
 
+    def run_all(self, selected: Sequence[Scenario[R]], context: ScenarioContext) -> Iterator[R]:
+        """Run the scenarios and yield their results, in order.
+
+        Raises:
+            ScenarioError: a scenario has ended the run.
+        """
+        return run_each(selected, context, is_selection=self.is_selection)
+
+    def delete_namespaces(self, kube: KubeClient) -> None:
+        """Delete what the scenarios have left, also after Ctrl-C."""
+        namespace.delete_namespace(kube)
+
+    def is_successful(self, report: ScenarioReport[R]) -> bool:
+        """Return whether the command ends with 0."""
+        return report.has_passed
+
     def process_results(self, results: tuple[R, ...]) -> tuple[R, ...]:
         """Use the results before the report is written, and return those of the report."""
         return results
@@ -141,7 +157,7 @@ def run_scenarios(scenarios: ScenarioSet[R]) -> int:
                     expected_seconds=sum(each.expected_seconds for each in selected),
                     step_count=sum(each.step_count for each in selected),
                 )
-                results = tuple(run_each(selected, context, is_selection=scenarios.is_selection))
+                results = tuple(scenarios.run_all(selected, context))
         except ToolError as error:
             print(f"\nerror: {error}\n", file=sys.stderr)
             for line in scenarios.abort_lines(kube):
@@ -153,7 +169,7 @@ def run_scenarios(scenarios: ScenarioSet[R]) -> int:
                 file=sys.stderr,
                 flush=True,
             )
-            namespace.delete_namespace(kube)
+            scenarios.delete_namespaces(kube)
             return EXIT_INTERRUPTED
         report = ScenarioReport(
             scenarios.process_results(results),
@@ -163,14 +179,14 @@ def run_scenarios(scenarios: ScenarioSet[R]) -> int:
         )
         page = scenarios.publish(report, console)
         if not options.keep:
-            namespace.delete_namespace(kube)
+            scenarios.delete_namespaces(kube)
         for line in (
             *scenarios.summary_lines(report, page),
             *_remaining_lines(scenarios, kube, paths),
             *scenarios.next_step_lines(),
         ):
             print(line)
-    return int(not report.has_passed)
+    return int(not scenarios.is_successful(report))
 
 
 def run_each(

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hack.scenarios.chaos.metrics import ActionRecord, FaultRun
 from hack.scenarios.common.cluster_state import EventRow
 from hack.scenarios.common.tests.builders import build_pod, build_sample
 from hack.scenarios.common.timeline import Mark, MarkKind, build_timeline
+from hack.scenarios.exam.metrics import ActionRecord, DiagnosisRecord, FaultRun
 
 TIMELINE = build_timeline(
     [
@@ -32,12 +32,15 @@ ROLLBACK_ACTION = ActionRecord(
     1, "Rollback", "ImagePullFailing", "Succeeded", 9, "v1", "back to v1"
 )
 
+DIAGNOSIS = DiagnosisRecord("ImagePullFailing", "NewVersion", "High", 4.0, 5.0, "no <such> tag")
+
 UNHEALED_RUN = FaultRun(
     is_healing_enabled=False,
     timeout=75,
     timeline=TIMELINE,
     requests_sent=600,
-    diagnoses=("ImagePullFailing",),
+    problems=("2 pods are ready, 3 are wanted",),
+    diagnoses=(DIAGNOSIS,),
     phase="Degraded",
     reason="ImagePullBackOff",
     events=(EVENT,),
@@ -50,7 +53,7 @@ HEALED_RUN = FaultRun(
     requests_sent=100,
     requests_failed=3,
     actions=(ROLLBACK_ACTION,),
-    diagnoses=("ImagePullFailing",),
+    diagnoses=(DIAGNOSIS,),
     phase="Degraded",
     reason="RolledBack",
     message="back to <v1>",

@@ -1,15 +1,15 @@
-"""The state of an experiment: its times, its marks, and the result so far."""
+"""The state of one half of a row: its times, its marks, and the result so far."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from hack.scenarios.chaos import metrics
-from hack.scenarios.chaos.faults import Fault
-from hack.scenarios.chaos.metrics import ActionRecord, FaultRun
 from hack.scenarios.common.request_stream import RequestStream, Response, count_per_second
 from hack.scenarios.common.sampler import Sampler
 from hack.scenarios.common.timeline import Mark, MarkKind, build_timeline
+from hack.scenarios.exam import metrics
+from hack.scenarios.exam.fault import Fault
+from hack.scenarios.exam.metrics import ActionRecord, FaultRun
 
 LEAD_SECONDS: Final = 5.0
 """Seconds before the fault that the timeline shows and in which no request may fail."""
@@ -17,32 +17,43 @@ LEAD_SECONDS: Final = 5.0
 
 @dataclass(slots=True)
 class RunState:
-    """The observations of an experiment; all times are on the sampler's clock.
+    """The observations of a half; all times are on the sampler's clock.
 
     Attributes:
         fault: the fault.
         sampler: the samples.
         stream: the requests.
+        timeout: seconds from the fault until the end of the observation.
+        baseline: the number of pods before the fault.
         injected_at: when the fault was injected.
         requests_end: until when requests count.
         recovered_after: seconds until the app was fully serving; None before that.
-        second_fault_done: whether the second fault was injected.
+        problems: what the mitigation oracle has found since its first look.
+        is_undone_in_vain: whether the app was not healthy again after the cause was gone.
     """
 
     fault: Fault
     sampler: Sampler
     stream: RequestStream
+    timeout: float
+    baseline: int = 0
     injected_at: float = 0.0
     requests_end: float = 0.0
     recovered_after: float | None = None
-    second_fault_done: bool = False
+    problems: tuple[str, ...] = ()
+    is_undone_in_vain: bool = False
     _marks: list[Mark] = field(default_factory=list)
-    _reported: set[tuple[int, str]] = field(default_factory=set)
+    _reported: set[str] = field(default_factory=set)
 
     @property
     def now(self) -> float:
         """The current time."""
         return self.sampler.elapsed
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the observation is over."""
+        return self.now - self.injected_at >= self.timeout
 
     @property
     def actions(self) -> tuple[ActionRecord, ...]:
@@ -76,12 +87,15 @@ class RunState:
         self._marks.append(Mark(at, text, kind))
 
     def collect_messages(self) -> Iterator[str]:
-        """Yield the actions and outcomes that were not yielded before."""
+        """Yield the diagnoses, the actions and the outcomes that were not yielded before."""
+        for found in metrics.collect_diagnoses(self.sampler.samples, self.injected_at):
+            if str(found) not in self._reported:
+                self._reported.add(str(found))
+                yield f"{found}: {found.message}"
         for act in self.actions:
-            if (act.id, act.outcome) not in self._reported:
-                is_known = any(number == act.id for number, _ in self._reported)
-                self._reported.add((act.id, act.outcome))
-                yield str(act) if is_known else f"{act}: {act.message or act.diagnosis}"
+            if (text := f"{act.id} {act}") not in self._reported:
+                self._reported.add(text)
+                yield f"{act}: {act.message or act.diagnosis}"
 
     def build_result(self, *, healing: bool) -> FaultRun:
         """Return the result of the run."""
@@ -100,7 +114,7 @@ class RunState:
         )
         return FaultRun(
             is_healing_enabled=healing,
-            timeout=self.fault.timeout,
+            timeout=round(self.timeout),
             timeline=build_timeline(
                 samples_from_start, shifted_marks, self.now - start, failures_per_second
             ),
@@ -112,8 +126,13 @@ class RunState:
             requests_failed=sum(
                 self.injected_at < at <= self.requests_end for at in self._failure_times
             ),
+            requests_lost=metrics.count_lost_requests(samples, self._failure_times, actions),
+            problems=self.problems,
+            is_undone_in_vain=self.is_undone_in_vain,
             actions=metrics.shift_actions(actions, self.injected_at),
-            diagnoses=metrics.collect_diagnoses(samples, self.injected_at),
+            diagnoses=metrics.shift_diagnoses(
+                metrics.collect_diagnoses(samples, self.injected_at), self.injected_at
+            ),
             phase=snapshot.phase,
             reason=metrics.get_ready_reason(snapshot),
             message=str(snapshot.status.get("message", "")),

@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from hack.scenarios.chaos import metrics
-from hack.scenarios.chaos.metrics import ActionRecord, FaultRun
 from hack.scenarios.common.cluster_state import ClusterSnapshot
 from hack.scenarios.common.tests.builders import build_pod, build_sample
 from hack.scenarios.common.timeline import Mark, MarkKind, Sample, build_timeline
+from hack.scenarios.exam import metrics
+from hack.scenarios.exam.metrics import ActionRecord, FaultRun
 
 
 def build_history_entry(
@@ -28,10 +28,14 @@ def build_history_entry(
 
 
 def build_status_sample(
-    at: float, *entries: dict[str, Any], diagnoses: tuple[str, ...] = ()
+    at: float, *entries: dict[str, Any], diagnoses: tuple[tuple[str, str, str], ...] = ()
 ) -> Sample:
     """Return a sample of an app with this history and these diagnoses."""
-    healing = {"history": list(entries), "diagnoses": [{"type": name} for name in diagnoses]}
+    keys = ("type", "cause", "confidence")
+    healing = {
+        "history": list(entries),
+        "diagnoses": [dict(zip(keys, found, strict=True)) for found in diagnoses],
+    }
     return build_sample(at, build_pod("a"), healing=healing)
 
 
@@ -100,15 +104,43 @@ def test_an_action_is_told_from_when_it_was_seen_first_with_what_became_of_it() 
     assert [1.0, 4.0] == [act.at for act in metrics.shift_actions(found, 5)]
 
 
-def test_diagnoses_are_all_that_were_ever_made_since_the_fault() -> None:
+def test_diagnoses_are_all_that_were_ever_made_since_the_fault_with_their_causes() -> None:
+    stalled, pull = ("RolloutStalled", "Unknown", "Low"), ("ImagePullFailing", "NewVersion", "High")
     samples = [
-        build_status_sample(4, diagnoses=("NodeLost",)),
-        build_status_sample(6, diagnoses=("RolloutStalled",)),
-        build_status_sample(7, diagnoses=("ImagePullFailing", "RolloutStalled")),
-        build_status_sample(8),
+        build_status_sample(4, diagnoses=(("NodeLost", "Node", "High"),)),
+        build_status_sample(6, diagnoses=(stalled,)),
+        build_status_sample(7, diagnoses=(pull, stalled)),
+        build_status_sample(9, diagnoses=(pull,)),
     ]
 
-    assert ("RolloutStalled", "ImagePullFailing") == metrics.collect_diagnoses(samples, 5)
+    found = metrics.collect_diagnoses(samples, 5)
+
+    assert [(*stalled, 6, 1), (*pull, 7, 2)] == [
+        (each.type, each.cause, each.confidence, each.at, each.seconds) for each in found
+    ]
+    assert "RolloutStalled (Unknown, Low)" == str(found[0])
+    assert [1.0, 2.0] == [each.at for each in metrics.shift_diagnoses(found, 5)]
+
+
+SERVING, IDLE = build_pod("a"), build_pod("a", "0/1", is_serving=False)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failed_at", "lost"),
+    [
+        ("Succeeded", [7.5], 1),
+        ("Succeeded", [6.5], 0),  # before the action
+        ("Succeeded", [9.5], 0),  # nobody served: it is the fault that has cost it
+        ("Proposed", [7.5], 0),  # an action that was not executed costs nothing
+    ],
+)
+def test_a_request_is_lost_to_an_action_when_a_pod_served(
+    outcome: str, failed_at: list[float], lost: int
+) -> None:
+    samples = [build_sample(6, SERVING), build_sample(7, SERVING), build_sample(9, IDLE)]
+    action = ActionRecord(1, "Rollback", "CrashLooping", outcome, 7)
+
+    assert lost == metrics.count_lost_requests(samples, failed_at, [action])
 
 
 def test_a_status_without_healing_tells_of_no_action() -> None:
@@ -144,7 +176,12 @@ def test_an_action_is_marked_with_its_reason() -> None:
     ("given", "served", "ended"),
     [
         ({"recovered_after": 12.4, "phase": "Ready"}, "12 s", "Ready"),
-        ({"phase": "Degraded", "reason": "RolledBack"}, "not within 75 s", "Degraded, RolledBack"),
+        (
+            {"problems": ("x",), "phase": "Degraded", "reason": "RolledBack"},
+            "not within 75 s",
+            "Degraded, RolledBack",
+        ),
+        ({"phase": "Ready"}, "always", "Ready"),
         ({"error": "the app is not ready"}, "not run", ""),
     ],
 )

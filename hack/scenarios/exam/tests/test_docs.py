@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from hack.scenarios.chaos.docs import PAGES, update_pages
-from hack.scenarios.chaos.evaluation import FaultResult, evaluate_runs
-from hack.scenarios.chaos.faults import FAULTS
-from hack.scenarios.chaos.report import write_report
-from hack.scenarios.chaos.tests.builders import HEALED_RUN, UNHEALED_RUN, build_healed_run
 from hack.scenarios.common.runner import ScenarioReport
+from hack.scenarios.exam.docs import PAGES, update_pages
+from hack.scenarios.exam.evaluation import FaultResult, evaluate_runs
+from hack.scenarios.exam.faults import FAULTS
+from hack.scenarios.exam.report import write_report
+from hack.scenarios.exam.tests.builders import HEALED_RUN, UNHEALED_RUN, build_healed_run
 from hack.testkit.errors import ToolError
 
-BEGIN, END = "<!-- drill: begin -->", "<!-- drill: end -->"
+BEGIN, END = "<!-- exam: begin -->", "<!-- exam: end -->"
 NAMES = [fault.name for fault in FAULTS]
 RUN_WITHOUT_ACTIONS = replace(HEALED_RUN, actions=(), recovered_after=None, reason="")
 
@@ -32,39 +32,35 @@ def root(tmp_path: Path) -> Path:
 def write_run_report(root: Path, *results: FaultResult) -> Path:
     """Write the JSON report of a run."""
     run = ScenarioReport(results, "2026-11-27 12:00 UTC", 3241, "Kubernetes v1.36.3, 2 nodes")
-    return write_report(run, root).with_suffix(".json")
+    return write_report(run, root, 0.2).with_suffix(".json")
 
 
 def build_all_results() -> list[FaultResult]:
     """Return the results of all faults, as expected."""
-    return [FaultResult(fault, (UNHEALED_RUN, HEALED_RUN)) for fault in FAULTS]
+    return [FaultResult(fault=fault, runs=(UNHEALED_RUN, HEALED_RUN)) for fault in FAULTS]
 
 
 def test_every_language_tells_of_every_fault(root: Path) -> None:
     """The new figures replace the old ones."""
-    written = write_run_report(
-        root, FaultResult(FAULTS[0], (UNHEALED_RUN, RUN_WITHOUT_ACTIONS)), *build_all_results()[1:]
-    )
+    missed = evaluate_runs(FAULTS[0], (UNHEALED_RUN, RUN_WITHOUT_ACTIONS))
+    written = write_run_report(root, missed, *build_all_results()[1:])
     pages = list(update_pages(root, written, NAMES))
 
     assert [root / path for path in PAGES] == pages
 
     english, chinese = (page.read_text(encoding="utf-8") for page in pages)
     for text in (english, chinese):
-        assert text.startswith(f"# Healing\n\n{BEGIN}\n`make drill`")
-        assert text.endswith(f"|\n{END}\n\nMore.\n")
+        assert text.startswith(f"# Healing\n\n{BEGIN}\n`make exam`")
+        assert text.endswith(f"\n{END}\n\nMore.\n")
         assert len(FAULTS) + 2 == sum(line.startswith("|") for line in text.splitlines())
         assert all(f"`{name}`" in text for name in NAMES)
         assert "2026-11-27 12:00 UTC (Kubernetes" in text.replace("（", " (")
 
-    assert (
-        "(`hang`) | not within 75 s, 0 of 600 | 12 s, 3 of 100 | Rollback (Succeeded) | Deg"
-        in english
-    )
-    assert "（`hang`） | 75 秒内没有，0/600 | 12 秒，3/100 | Rollback（Succeeded） | Deg" in chinese
-    assert "| nothing | Degraded |" in english
-    assert "| 什么都没做 | Degraded |" in chinese
-    assert "in one run of 54 minutes" in english
+    assert "| 12 s, 3 of 100 | ImagePullFailing (NewVersion, High) | Rollback (Succ" in english
+    assert "| 12 秒，3/100 | ImagePullFailing（NewVersion，High） | Rollback（Succ" in chinese
+    assert "| nothing | no |" in english
+    assert "| 什么都没做 | 否 |" in chinese
+    assert "Wrong actions: " in english
     assert "took 12 s" in english
 
 
@@ -77,33 +73,34 @@ def test_twice_is_as_once(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "hang",
-    [
-        [],
-        [FaultResult(FAULTS[4], missing_requirement="a worker")],
-        [
-            evaluate_runs(
-                FAULTS[4], UNHEALED_RUN, build_healed_run(actions=(), recovered_after=None)
-            )
-        ],
-    ],
-    ids=["not asked for", "left out", "failed"],
+    "row",
+    [[], [FaultResult(fault=FAULTS[4], runs=(UNHEALED_RUN, build_healed_run(error="x")))]],
+    ids=["not asked for", "not run"],
 )
-def test_a_run_that_is_not_whole(root: Path, hang: list[FaultResult]) -> None:
+def test_an_exam_that_is_not_whole(root: Path, row: list[FaultResult]) -> None:
     """The message says what to do; the pages do not change."""
-    assert "hang" == FAULTS[4].name
+    written = write_run_report(root, *build_all_results()[:4], *row, *build_all_results()[5:])
 
-    written = write_run_report(root, *build_all_results()[:4], *hang, *build_all_results()[5:])
-    with pytest.raises(ToolError, match="it lacks hang: make drill, without FAULT"):
+    with pytest.raises(ToolError, match=f"it lacks {FAULTS[4].name}: make exam, without FAULT"):
         list(update_pages(root, written, NAMES))
 
     assert all("old" in (root / path).read_text(encoding="utf-8") for path in PAGES)
 
 
+def test_a_row_that_the_cluster_cannot_have_is_told(root: Path) -> None:
+    """It is no reason to publish nothing."""
+    left = FaultResult(fault=FAULTS[0], missing_requirement="a worker")
+    written = write_run_report(root, left, *build_all_results()[1:])
+
+    english, _ = (page.read_text(encoding="utf-8") for page in update_pages(root, written, NAMES))
+
+    assert "| not run: needs a worker |" in english
+
+
 def test_no_run(root: Path) -> None:
     """The message says how to make a report."""
-    with pytest.raises(ToolError, match="make drill writes it"):
-        list(update_pages(root, root / "drill.json", NAMES))
+    with pytest.raises(ToolError, match="make exam writes it"):
+        list(update_pages(root, root / "exam.json", NAMES))
 
 
 def test_a_page_without_a_place(root: Path) -> None:

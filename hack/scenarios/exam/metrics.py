@@ -1,4 +1,4 @@
-"""Computes recovery time, actions and diagnoses from samples and requests. Pure.
+"""Computes recovery time, actions, diagnoses and lost requests from samples and requests. Pure.
 
 An app is fully serving when all wanted pods are ready and in the Service, no other pod has a
 problem, and no request fails. Times are seconds on one clock for samples and requests.
@@ -41,18 +41,48 @@ class ActionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DiagnosisRecord:
+    """A diagnosis with its cause, as the status has shown it.
+
+    Attributes:
+        type: the type.
+        cause: what it was attributed to.
+        confidence: how certain that was.
+        at: when it was first observed.
+        seconds: for how long it was observed, in all.
+        message: the latest message.
+        comparison: how the cause was found, in the latest words.
+    """
+
+    type: str
+    cause: str
+    confidence: str
+    at: float
+    seconds: float = 0.0
+    message: str = ""
+    comparison: str = ""
+
+    def __str__(self) -> str:
+        """Return the type, the cause and the confidence."""
+        return f"{self.type} ({self.cause}, {self.confidence})"
+
+
+@dataclass(frozen=True, slots=True)
 class FaultRun:
-    """One run of a fault.
+    """One half of a row: the fault with healing, or without it.
 
     Attributes:
         is_healing_enabled: whether healing was on.
-        timeout: seconds that the app had to recover.
+        timeout: seconds from the fault until the end of the observation.
         timeline: the course of the run, from some seconds before the fault.
         recovered_after: seconds from the fault until the app was fully serving; None if never.
         requests_sent: requests from the fault until recovery or timeout.
         requests_failed: the failed ones of them.
+        requests_lost: those that failed after the first action although a pod served.
+        problems: what the mitigation oracle has found; empty if the app is healthy for good.
+        is_undone_in_vain: whether it was not healthy either after the cause was gone.
         actions: the actions of the operator.
-        diagnoses: the types of the diagnoses that the status showed at any time.
+        diagnoses: the diagnoses that the status showed at any time.
         phase: the phase at the end.
         reason: the reason of the Ready condition at the end.
         message: the message of the status at the end.
@@ -66,13 +96,21 @@ class FaultRun:
     recovered_after: float | None = None
     requests_sent: int = 0
     requests_failed: int = 0
+    requests_lost: int = 0
+    problems: tuple[str, ...] = ()
+    is_undone_in_vain: bool = False
     actions: tuple[ActionRecord, ...] = ()
-    diagnoses: tuple[str, ...] = ()
+    diagnoses: tuple[DiagnosisRecord, ...] = ()
     phase: str = ""
     reason: str = ""
     message: str = ""
     events: tuple[EventRow, ...] = ()
     error: str = ""
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the app was healthy in the end, as the mitigation oracle sees it."""
+        return not (self.problems or self.error)
 
     @property
     def executed_actions(self) -> tuple[ActionRecord, ...]:
@@ -89,11 +127,9 @@ class FaultRun:
         """The recovery time for people."""
         if self.error:
             return "not run"
-        return (
-            f"not within {self.timeout} s"
-            if self.recovered_after is None
-            else f"{self.recovered_after:.0f} s"
-        )
+        if self.recovered_after is not None:
+            return f"{self.recovered_after:.0f} s"
+        return "always" if self.is_healthy else f"not within {self.timeout} s"
 
 
 def is_fully_served(snapshot: ClusterSnapshot, desired: int) -> bool:
@@ -148,14 +184,43 @@ def collect_actions(samples: Sequence[Sample], injected_at: float) -> tuple[Acti
     return tuple(actions[key] for key in sorted(actions) if actions[key].at > injected_at)
 
 
-def collect_diagnoses(samples: Sequence[Sample], injected_at: float) -> tuple[str, ...]:
-    """Return the types of all diagnoses since the fault, in the order of appearance."""
-    seen_types: dict[str, None] = {}
+def collect_diagnoses(samples: Sequence[Sample], injected_at: float) -> tuple[DiagnosisRecord, ...]:
+    """Return all diagnoses since the fault with their causes, in the order of appearance."""
+    found: dict[tuple[str, str, str], DiagnosisRecord] = {}
+    previous = injected_at
     for sample in samples:
-        if sample.at > injected_at:
-            for entry in get_healing_status(sample.snapshot).get("diagnoses", ()):
-                seen_types.setdefault(entry["type"])
-    return tuple(seen_types)
+        if sample.at <= injected_at:
+            continue
+        for entry in get_healing_status(sample.snapshot).get("diagnoses", ()):
+            key = (entry["type"], entry.get("cause", ""), entry.get("confidence", ""))
+            known = found.get(key) or DiagnosisRecord(*key, at=sample.at)
+            found[key] = replace(
+                known,
+                seconds=known.seconds + (sample.at - previous if key in found else 0.0),
+                message=entry.get("message", ""),
+                comparison=entry.get("comparison", ""),
+            )
+        previous = sample.at
+    return tuple(found.values())
+
+
+def count_lost_requests(
+    samples: Sequence[Sample], failure_times: Iterable[float], actions: Sequence[ActionRecord]
+) -> int:
+    """Count the failed requests after the first action at a time at which a pod served.
+
+    A request that fails while no pod serves is lost to the fault.
+    """
+    executed = [act.at for act in actions if act.is_executed]
+    if not executed:
+        return 0
+    return sum(at > min(executed) and _has_serving_pod(samples, at) for at in failure_times)
+
+
+def _has_serving_pod(samples: Sequence[Sample], at: float) -> bool:
+    """Return whether a pod served in the last sample before ``at``."""
+    before = [sample for sample in samples if sample.at <= at]
+    return bool(before) and any(pod.is_ready and pod.is_serving for pod in before[-1].snapshot.pods)
 
 
 def get_ready_reason(snapshot: ClusterSnapshot) -> str:
@@ -195,3 +260,10 @@ def get_healing_status(snapshot: ClusterSnapshot) -> dict[str, Any]:
     """Return ``status.healing`` of the first app; empty without one."""
     found: dict[str, Any] = snapshot.status.get("healing") or {}
     return found
+
+
+def shift_diagnoses(
+    diagnoses: Iterable[DiagnosisRecord], injected_at: float
+) -> tuple[DiagnosisRecord, ...]:
+    """Return the diagnoses with times relative to the fault."""
+    return tuple(replace(found, at=found.at - injected_at) for found in diagnoses)

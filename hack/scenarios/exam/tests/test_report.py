@@ -7,27 +7,28 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hack.scenarios.chaos.evaluation import FaultResult, evaluate_runs
-from hack.scenarios.chaos.faults import select_faults
-from hack.scenarios.chaos.report import (
+from hack.scenarios.common.runner import ScenarioReport
+from hack.scenarios.common.tests.html_elements import parse_html
+from hack.scenarios.exam.evaluation import FaultResult, evaluate_runs
+from hack.scenarios.exam.faults import select_faults
+from hack.scenarios.exam.report import (
     build_json,
     build_table,
     render_report,
     write_report,
 )
-from hack.scenarios.chaos.tests.builders import HEALED_RUN, UNHEALED_RUN, build_healed_run
-from hack.scenarios.common.runner import ScenarioReport
-from hack.scenarios.common.tests.html_elements import parse_html
+from hack.scenarios.exam.tests.builders import HEALED_RUN, UNHEALED_RUN, build_healed_run
 
-FAULT, NODE = select_faults(["bad-image", "node-killed"])
-PASSED = evaluate_runs(FAULT, UNHEALED_RUN, HEALED_RUN)
+FAULT, NODE = select_faults(["1-spec", "26-cluster"])
+PASSED = evaluate_runs(FAULT, (UNHEALED_RUN, HEALED_RUN))
 FAILED = evaluate_runs(
-    replace(FAULT, name="worse"), UNHEALED_RUN, build_healed_run(actions=(), recovered_after=None)
+    replace(FAULT, variant="worse"),
+    (UNHEALED_RUN, build_healed_run(actions=(), recovered_after=None)),
 )
 ERRORED = evaluate_runs(
-    replace(FAULT, name="broken"), UNHEALED_RUN, build_healed_run(error="no <leader>")
+    replace(FAULT, variant="broken"), (UNHEALED_RUN, build_healed_run(error="no <leader>"))
 )
-SKIPPED = FaultResult(NODE, missing_requirement="a worker")
+SKIPPED = FaultResult(fault=NODE, missing_requirement="a worker")
 
 
 def build_report(*results: FaultResult) -> ScenarioReport[FaultResult]:
@@ -35,7 +36,7 @@ def build_report(*results: FaultResult) -> ScenarioReport[FaultResult]:
 
 
 def test_the_page_is_well_formed_and_draws_each_half_that_was_played() -> None:
-    found = parse_html(render_report(build_report(PASSED, FAILED, ERRORED, SKIPPED)))
+    found = parse_html(render_report(build_report(PASSED, FAILED, ERRORED, SKIPPED), 0.2))
 
     assert [] == found.open
     drawings = [attrs for tag, attrs in found.found if tag == "svg" and attrs.get("role") == "img"]
@@ -45,13 +46,13 @@ def test_the_page_is_well_formed_and_draws_each_half_that_was_played() -> None:
 
 
 def test_halves_are_drawn_on_axes_of_the_same_length() -> None:
-    text = render_report(build_report(PASSED))
+    text = render_report(build_report(PASSED), 0.2)
 
     assert 2 == len(re.findall(r">1:00</text>", text))
 
 
 def test_the_page_needs_no_network_and_runs_no_script() -> None:
-    text = render_report(build_report(PASSED, FAILED, ERRORED, SKIPPED))
+    text = render_report(build_report(PASSED, FAILED, ERRORED, SKIPPED), 0.2)
 
     assert not re.search(r"https?://|<script|<link|@import|url\(", text)
     assert "&lt;i&gt;bad" in text
@@ -60,9 +61,9 @@ def test_the_page_needs_no_network_and_runs_no_script() -> None:
 
 
 def test_what_was_missed_is_told() -> None:
-    text = render_report(build_report(FAILED, SKIPPED))
+    text = render_report(build_report(FAILED, SKIPPED), 0.2)
 
-    assert "Rollback was to be done, but it was nothing" in text
+    assert "Rollback was to be done, but nothing was" in text
     assert "this cluster lacks a worker" in text
 
 
@@ -82,17 +83,17 @@ def test_the_table_has_a_line_for_each_half_and_fits_a_small_terminal() -> None:
 
     assert [
         "FAULT, HEALING  SERVED AGAIN     FAILED/SENT  ACTIONS          ENDED AS",
-        "bad-image       as expected",
+        "1-spec          as expected",
         "  without       not within 75 s  0/600        none             Degraded,",
         "                                                               ImagePullBackOff",
         "  with          12 s             3/100        Rollback         Degraded,",
         "                                              Succeeded        RolledBack",
-        "node-killed     left out",
+        "26-cluster      left out",
     ] == [line.rstrip() for line in captured.get().splitlines()]
 
 
 def test_programs_read_the_figures() -> None:
-    found = json.loads(json.dumps(build_json(build_report(PASSED, SKIPPED))))
+    found = json.loads(json.dumps(build_json(build_report(PASSED, SKIPPED), 0.2)))
 
     passed, left = found["faults"]
     assert (True, 0.2) == (found["passed"], found["scale"])
@@ -107,9 +108,9 @@ def test_programs_read_the_figures() -> None:
 
 
 def test_both_are_written_where_they_are_looked_for(tmp_path: Path) -> None:
-    file = write_report(build_report(PASSED), tmp_path / "a")
+    file = write_report(build_report(PASSED), tmp_path / "a", 0.2)
 
-    assert file.read_text(encoding="utf-8") == render_report(build_report(PASSED))
-    assert build_json(build_report(PASSED)) == json.loads(
+    assert file.read_text(encoding="utf-8") == render_report(build_report(PASSED), 0.2)
+    assert build_json(build_report(PASSED), 0.2) == json.loads(
         file.with_suffix(".json").read_text(encoding="utf-8")
     )

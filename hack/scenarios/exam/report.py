@@ -1,4 +1,4 @@
-"""The report of a run of faults: a table for a terminal, JSON for programs, a page for people."""
+"""The report of an exam: a table for a terminal, Markdown, JSON for programs, a page for people."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,17 +8,19 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from hack.scenarios.chaos.environment import HEALING_SCALE
-from hack.scenarios.chaos.evaluation import FaultResult
-from hack.scenarios.chaos.metrics import FaultRun
 from hack.scenarios.common.html import render_page
 from hack.scenarios.common.report import style_result, write_file
 from hack.scenarios.common.runner import ScenarioReport
 from hack.scenarios.common.shapes import HALF_WIDTH, Drawing
 from hack.scenarios.common.svg_chart import draw_timeline
+from hack.scenarios.exam import docs
+from hack.scenarios.exam.evaluation import FaultResult, count_bars
+from hack.scenarios.exam.faults import UNINJECTABLE
+from hack.scenarios.exam.metrics import FaultRun
 
 REPORT_FOLDER: Final = ".artifacts"
-JSON_FILE: Final = "drill.json"
+JSON_FILE: Final = "exam.json"
+MARKDOWN_FILE: Final = "exam.md"
 _MARKS: Final = (
     ("fault", "the fault was injected"),
     ("action", "the operator acted"),
@@ -29,7 +31,7 @@ _MARKS: Final = (
 
 
 def build_table(results: Sequence[FaultResult]) -> Table:
-    """Return the table for a terminal of 80 columns: a line for each fault and for each run."""
+    """Return the table for a terminal of 80 columns: a line for each row and for each half."""
     found = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("FAULT, HEALING", "SERVED AGAIN", "FAILED/SENT"):
         found.add_column(name, no_wrap=True)
@@ -44,7 +46,7 @@ def build_table(results: Sequence[FaultResult]) -> Table:
 
 
 def build_row(run: FaultRun) -> tuple[str, str, str, str, str]:
-    """Return the cells of a run: healing, recovery, failed of sent, actions, final state."""
+    """Return the cells of a half: healing, recovery, failed of sent, actions, final state."""
     healing = "with" if run.is_healing_enabled else "without"
     if run.error:
         return (healing, run.recovery_text, "", "", "")
@@ -58,40 +60,67 @@ def build_row(run: FaultRun) -> tuple[str, str, str, str, str]:
     )
 
 
-def build_json(run: ScenarioReport[FaultResult]) -> dict[str, Any]:
+def build_json(run: ScenarioReport[FaultResult], scale: float) -> dict[str, Any]:
     """Return the report for programs."""
+    bars = count_bars(run.results)
     return {
         "began": run.started,
         "seconds": round(run.seconds, 1),
         "cluster": run.cluster,
-        "scale": HEALING_SCALE,
+        "scale": scale,
         "passed": run.has_passed,
-        "faults": [
-            {
-                "name": result.fault.name,
-                "title": result.fault.title,
-                "told": result.fault.description,
-                "result": result.result_text,
-                "missed": list(result.failures),
-                "lacked": result.missing_requirement,
-                **{
-                    ("with" if half.is_healing_enabled else "without"): _run_json(half)
-                    for half in result.runs
-                },
-            }
-            for result in run.results
-        ],
+        "bars": {**asdict(bars), "reached": bars.are_reached},
+        "faults": [_result_json(result) for result in run.results],
+        "leftOut": [asdict(each) for each in UNINJECTABLE],
+    }
+
+
+def _result_json(result: FaultResult) -> dict[str, Any]:
+    expected = result.fault.expected
+    return {
+        "name": result.fault.name,
+        "number": result.fault.number,
+        "way": result.fault.way.value,
+        "title": result.fault.title,
+        "drill": result.fault.is_drill,
+        "expected": {
+            "diagnoses": list(expected.types),
+            "causes": list(expected.causes),
+            "event": expected.event,
+            "remediations": list(expected.remediations),
+            "healable": expected.is_healable,
+        },
+        "result": result.result_text,
+        "named": result.is_named,
+        "toName": expected.names_something,
+        "healed": result.is_healed,
+        "wrongActions": [str(act) for act in result.wrong_actions],
+        "lostRequests": result.lost_requests,
+        "missed": list(result.failures),
+        "lacked": result.missing_requirement,
+        "attempt": result.attempt,
+        "seconds": result.seconds,
+        **{
+            ("with" if half.is_healing_enabled else "without"): _run_json(half)
+            for half in result.runs
+        },
     }
 
 
 def _run_json(run: FaultRun) -> dict[str, Any]:
     return {
         "limit": run.timeout,
+        "healthy": run.is_healthy,
+        "problems": list(run.problems),
         "servedAgainAfter": None if run.recovered_after is None else round(run.recovered_after, 1),
         "sent": run.requests_sent,
         "failed": run.requests_failed,
+        "lost": run.requests_lost,
         "actions": [{**asdict(act), "at": round(act.at, 1)} for act in run.actions],
-        "diagnoses": list(run.diagnoses),
+        "diagnoses": [
+            {**asdict(found), "at": round(found.at, 1), "seconds": round(found.seconds, 1)}
+            for found in run.diagnoses
+        ],
         "phase": run.phase,
         "reason": run.reason,
         "message": run.message,
@@ -103,28 +132,31 @@ def _run_json(run: FaultRun) -> dict[str, Any]:
     }
 
 
-def render_report(run: ScenarioReport[FaultResult]) -> str:
+def render_report(run: ScenarioReport[FaultResult], scale: float) -> str:
     """Return the page for a browser."""
     return render_page(
         Path(__file__).parent,
         "report.html.j2",
         run=run,
+        bars=count_bars(run.results),
         scenarios=[(result, list(_draw_runs(result))) for result in run.results],
         row=build_row,
-        scale=HEALING_SCALE,
+        scale=scale,
         marks=_MARKS,
     )
 
 
 def _draw_runs(result: FaultResult) -> Iterator[tuple[FaultRun, Drawing]]:
-    """Yield each run with its drawing; the drawings have axes of the same length."""
+    """Yield each half with its drawing; the drawings have axes of the same length."""
     max_length = max((run.timeline.length for run in result.runs), default=0.0)
     for run in result.runs:
         yield run, draw_timeline(run.timeline, HALF_WIDTH, max_length)
 
 
-def write_report(run: ScenarioReport[FaultResult], folder: Path) -> Path:
-    """Write the page and the JSON, and return the path of the page."""
-    text = json.dumps(build_json(run), indent=2, ensure_ascii=False)
+def write_report(run: ScenarioReport[FaultResult], folder: Path, scale: float) -> Path:
+    """Write the page, the Markdown and the JSON, and return the path of the page."""
+    found = build_json(run, scale)
+    text = json.dumps(found, indent=2, ensure_ascii=False)
     write_file(folder, JSON_FILE, text + "\n")
-    return write_file(folder, "drill.html", render_report(run))
+    write_file(folder, MARKDOWN_FILE, docs.render_table(found, docs.ENGLISH))
+    return write_file(folder, "exam.html", render_report(run, scale))
