@@ -92,7 +92,7 @@ def start_stub_registry(kube: KubeClient, namespace: str) -> str:
         status = kube.get_path(f"/apis/apps/v1/namespaces/{namespace}/daemonsets/{_NAME}") or {}
         state = status.get("status") or {}
         wanted = state.get("desiredNumberScheduled", 0)
-        return 0 < wanted <= state.get("numberReady", 0)
+        return bool(0 < wanted <= state.get("numberReady", 0))
 
     wait_until("the registry runs", is_running, _READY_TIMEOUT, interval=TOOL_POLL_INTERVAL)
     return f"localhost:{port}"

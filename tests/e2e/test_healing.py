@@ -1,27 +1,27 @@
 """Healing with real faults in real containers: what is recognised, what is done, what users notice.
 
-Every time of healing is a tenth of what it says (the setting healing_scale), so that what takes
-minutes in production takes seconds here.
+tests/e2e/test_exam.py has more faults, each in a namespace of its own. Every time of healing is a
+tenth of what it says (the setting healing_scale), so that what takes minutes in production takes
+seconds here.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import pytest
 
 from hack.scenarios.common.request_stream import RequestStream, send_requests
+from hack.testkit import stub_registry
 from hack.testkit.healing import get_healing_status
 from hack.testkit.kube_client import Json, run_kubectl
 from hack.testkit.namespace import API_VERSION, KIND, AppNamespace
 from hack.testkit.operator_process import OperatorProcess
-from hack.testkit.wait import consistently, eventually
+from hack.testkit.wait import eventually
 from tests.e2e.app_client import AppClient
 
 pytestmark = pytest.mark.usefixtures("operator")
 
 DEMO = "localhost/selfhealing-demo:dev"
-MISSING = "localhost/selfhealing-demo:no-such-tag"
 
 TIMEOUT = 90
 """Longest that an illness may take to be recognised and healed, with all that Kubernetes does."""
@@ -92,6 +92,12 @@ def climber(space: AppNamespace, operator: OperatorProcess) -> Json:  # noqa: AR
     space.wait_for_phase(GROWING_APP, "Ready", TIMEOUT)
     (pod,) = space.list_pods(GROWING_APP)
     return pod
+
+
+@pytest.fixture(scope="module")
+def missing_image(space: AppNamespace) -> str:
+    """An image of which a registry says that there is none."""
+    return f"{stub_registry.start_stub_registry(space.kube, space.name)}/{stub_registry.MISSING}:v2"
 
 
 def list_actions(space: AppNamespace, name: str) -> list[tuple[str, str, str]]:
@@ -165,25 +171,25 @@ def get_evidence(space: AppNamespace, name: str, remedy: str) -> str:
     return found
 
 
-def test_a_missing_image(space: AppNamespace, name: str) -> None:
+def test_a_missing_image(space: AppNamespace, name: str, missing_image: str) -> None:
     """The old version serves on; the spec is left alone; the next version is tried at once."""
     app = create_stable_app(space, name, replicas=2)
     good = get_healing_status(space, name)["stableRevision"]
 
     with run_users(app) as asked:
-        space.patch_spec(name, image=MISSING)
+        space.patch_spec(name, image=missing_image)
         status = wait_for_rollback(space, name, "ImagePullFailing")
         seen = asked.failure_count
 
     assert 0 == seen
-    assert MISSING == space.get_app(name)["spec"]["image"]
+    assert missing_image == space.get_app(name)["spec"]["image"]
     assert DEMO == space.get_container(name)["image"]
     found = status["healing"]
     assert (good, 2) == (found["stableRevision"], found["budgetLeft"])
     assert found["desiredRevision"] == found["failedRevision"] != good
     for told in (good, found["failedRevision"], DEMO):
         assert told in status["message"], status["message"]
-    assert MISSING in get_evidence(space, name, "Rollback")
+    assert missing_image in get_evidence(space, name, "Rollback")
     expected_events = {"HealingRollback": 1, "RemediationSucceeded": 1}
     eventually(
         lambda: expected_events.items() <= space.count_events(name).items(),
@@ -250,18 +256,6 @@ def test_hostile_logs(space: AppNamespace, operator: OperatorProcess, name: str)
     assert "\n| password=<redacted>\n" in text
     assert "hunter2" not in text
     assert "internal error" not in operator.read_log()
-
-
-def test_a_missing_secret(space: AppNamespace, name: str) -> None:
-    """A container that cannot be made for want of its configuration."""
-    app = create_stable_app(space, name, replicas=2)
-
-    with run_users(app) as asked:
-        space.patch_spec(name, envFrom=[{"secretRef": {"name": "no-such-secret"}}])
-        wait_for_rollback(space, name, "ConfigError")
-
-    assert 0 == asked.failure_count
-    assert "no-such-secret" in get_evidence(space, name, "Rollback")
 
 
 def test_one_pod_hangs(space: AppNamespace, name: str) -> None:
@@ -411,25 +405,6 @@ def test_memory_that_is_not_allowed(space: AppNamespace, name: str) -> None:
 
     # What was refused is tried again after a minute.
     eventually(has_enough, timeout=4 * TIMEOUT, description="it has memory enough")
-
-
-def test_a_full_quota(space: AppNamespace, name: str) -> None:
-    """Nothing here can help, and nothing is done: it is said, and goes away with its cause."""
-    space.create_quota(name, pods="0")
-    try:
-        space.create_app(name, **SERVING_SPEC)
-        eventually(
-            lambda: (
-                [d["type"] for d in get_healing_status(space, name)["diagnoses"]]
-                == ["QuotaExceeded"]
-            ),
-            timeout=TIMEOUT,
-            description="the quota is named",
-        )
-        assert "NoRemediation" == get_healing_status(space, name)["blockedReason"]
-        consistently(partial(has_actions, space, name), seconds=3)
-    finally:
-        space.kube.delete("ResourceQuota", space.name, name)
 
 
 def test_an_app_that_says_nothing(space: AppNamespace, name: str) -> None:
