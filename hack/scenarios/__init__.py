@@ -1,1 +1,1 @@
-"""Scenarios on a real cluster: the demo, the lab and the chaos drills."""
+"""Scenarios on a real cluster: the demo, the lab and the exam of faults."""

@@ -1,4 +1,4 @@
-"""An operator process of the checkout, for the tests, the chaos scenarios and the benchmark."""
+"""An operator process of the checkout, for the tests, the exam and the benchmark."""
 
 import os
 import signal
