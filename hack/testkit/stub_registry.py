@@ -27,7 +27,7 @@ _NAME: Final = "registry"
 _READY_TIMEOUT = 60
 _IMAGE = "localhost/selfhealing-demo:dev"
 
-_SERVER: Final = """
+SERVER: Final = """
 import hashlib, http.server, json, sys
 
 CONFIG = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 2,
@@ -74,6 +74,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
+"""The program; its argument is the port."""
 
 
 def start_stub_registry(kube: KubeClient, namespace: str) -> str:
@@ -119,7 +120,7 @@ def _build_daemon_set(namespace: str, port: int) -> Json:
                             "name": _NAME,
                             "image": _IMAGE,
                             "imagePullPolicy": "Never",
-                            "command": ["python", "-c", _SERVER, str(port)],
+                            "command": ["python", "-c", SERVER, str(port)],
                             "readinessProbe": {
                                 "tcpSocket": {"host": "127.0.0.1", "port": port},
                                 "periodSeconds": 1,

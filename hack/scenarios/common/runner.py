@@ -105,6 +105,10 @@ class ScenarioSet(ABC, Generic[R]):
         """
         return run_each(selected, context, is_selection=self.is_selection)
 
+    def describe_namespaces(self, kube: KubeClient) -> str:
+        """Return what ``delete_namespaces`` deletes, for people."""
+        return f"namespace {kube.namespace}"
+
     def delete_namespaces(self, kube: KubeClient) -> None:
         """Delete what the scenarios have left, also after Ctrl-C."""
         namespace.delete_namespace(kube)
@@ -263,7 +267,7 @@ def _remaining_lines(scenarios: ScenarioSet[R], kube: KubeClient, paths: Paths) 
     if scenarios.options.keep:
         yield f"Kept: namespace {kube.namespace}; the next `make {scenarios.name}` removes it."
     else:
-        yield f"Removed: {scenarios.removed_text}namespace {kube.namespace}."
+        yield f"Removed: {scenarios.removed_text}{scenarios.describe_namespaces(kube)}."
     yield "Still running:"
     yield f"  the local cluster {paths.cluster_name}   `make cluster-down` removes it"
     if preflight.is_operator_installed(kube):

@@ -233,7 +233,7 @@ CLUSTER_FAULTS: Final = (
         ),
         healing_seconds=60,
         cluster_seconds=40,
-        spec={"replicas": 2, "probes": _READINESS, "tolerations": [_CONTROL_PLANE_TOLERATION]},
+        spec={**_SPREAD, "probes": _READINESS},
         healing={"replacePod": {"after": "1m"}},
         is_alone=True,
         find_missing_requirement=fault_injectors.find_missing_worker,

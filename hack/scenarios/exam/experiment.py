@@ -152,7 +152,8 @@ class Experiment:
             finally:
                 self._run_cleanups(halves)
             for half in halves:
-                self._wait_until_undone(half)
+                if half.environment.is_healing_enabled:
+                    self._wait_until_undone(half)
                 self._wait_for_outcomes(half)
             return tuple(
                 half.state.build_result(healing=half.environment.is_healing_enabled)

@@ -104,10 +104,10 @@ class ExamSet(ScenarioSet[FaultResult]):
     """``make exam`` and ``make drill``: the options select rows."""
 
     name = SCENARIO_NAME
-    removed_text = "the namespaces that begin with "
 
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__(options)
+        options.plain = True  # no one view has room for many rows
         self._stop = threading.Event()
         self._timing = Timing(options.scale)
         self._store = ResultsStore(
@@ -186,6 +186,10 @@ class ExamSet(ScenarioSet[FaultResult]):
         seconds = estimate_seconds([each.fault for each in rest], self._timing)
         kept = f"; {known} are known (FRESH=1 runs them too)" if known else ""
         return f"{len(rest)} rows to run, about {format_clock(seconds)}{kept}"
+
+    def describe_namespaces(self, kube: KubeClient) -> str:
+        """Return the namespaces of the rows, for people."""
+        return f"the namespaces {kube.namespace}-…"
 
     def delete_namespaces(self, kube: KubeClient) -> None:
         """Delete the namespaces of all rows."""
