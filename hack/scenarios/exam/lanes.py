@@ -8,6 +8,7 @@ from typing import Final
 
 from hack.scenarios.common.cluster_state import ClusterSnapshot
 from hack.scenarios.common.console import Progress
+from hack.scenarios.exam.environment import HEALING_SCALE
 from hack.scenarios.exam.evaluation import FaultResult
 from hack.scenarios.exam.fault import Fault
 from hack.testkit.progress import format_clock
@@ -22,7 +23,7 @@ def run_in_lanes(
     stop: threading.Event,
     lanes: int = LANES,
 ) -> Iterator[FaultResult]:
-    """Run the rows that may run side by side; then each other row alone.
+    """Run the rows that may run side by side, the longest first; then each other row alone.
 
     Args:
         faults: the rows.
@@ -33,7 +34,10 @@ def run_in_lanes(
     Yields:
         The results, as they come.
     """
-    together = [fault for fault in faults if not fault.is_alone]
+    together = sorted(
+        (fault for fault in faults if not fault.is_alone),
+        key=lambda fault: -fault.due_after(HEALING_SCALE),
+    )
     with ThreadPoolExecutor(lanes, thread_name_prefix="lane") as pool:
         waiting: set[Future[FaultResult]] = {pool.submit(run, fault) for fault in together}
         try:
