@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from hack.scenarios.exam.environment import Environment
+from hack.scenarios.exam import oracle
+from hack.scenarios.exam.environment import APP_NAME, Environment
 from hack.testkit.kube_client import KubeClient
 
 Json = dict[str, Any]
@@ -151,12 +152,26 @@ class UninjectableFault:
 
 
 def rolled_back(
-    *types: str, is_served: bool = True, remediations: tuple[str, ...] = ("Rollback",)
+    *types: str,
+    is_served: bool = True,
+    remediations: tuple[str, ...] = ("Rollback",),
+    check: Callable[[Environment], Iterator[str]] | None = None,
 ) -> Expected:
     """Return what is expected of a bad version: the version is named and rolled back."""
     return Expected(
-        types, ("NewVersion",), remediations=remediations, needs_action=True, is_served=is_served
+        types,
+        ("NewVersion",),
+        remediations=remediations,
+        needs_action=True,
+        is_served=is_served,
+        check=check,
     )
+
+
+def find_hanging_rollout(environment: Environment) -> Iterator[str]:
+    """Yield that a rollout hangs of which no pod could be made; the pods of before serve."""
+    deployment = environment.kube.find("Deployment", environment.namespace, APP_NAME)
+    yield from oracle.find_hanging_rollout(deployment)
 
 
 def stripped(*types: str) -> Expected:

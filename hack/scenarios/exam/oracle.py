@@ -43,6 +43,14 @@ def find_problems(pods: Sequence[Json], deployment: Json | None, baseline: int) 
         yield from _pod_problems(pod)
 
 
+def find_hanging_rollout(deployment: Json | None) -> Iterator[str]:
+    """Yield that the Deployment's version does not run, which the pods of the one before hide."""
+    wanted = int(((deployment or {}).get("spec") or {}).get("replicas") or 0)
+    updated = int(((deployment or {}).get("status") or {}).get("updatedReplicas") or 0)
+    if updated < wanted:
+        yield f"{updated} of {wanted} pods are of the Deployment's version"
+
+
 def _pod_problems(pod: Json) -> Iterator[str]:
     name, status = pod["metadata"]["name"], pod.get("status") or {}
     if status.get("phase") != "Running":

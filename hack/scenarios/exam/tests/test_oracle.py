@@ -20,6 +20,13 @@ def build_pod(
     }
 
 
+@pytest.mark.parametrize(("updated", "count"), [(1, 0), (0, 1), (None, 1)])
+def test_a_rollout_hangs_when_no_pod_of_it_could_be_made(updated: int | None, count: int) -> None:
+    deployment = {"spec": {"replicas": 1}, "status": {"updatedReplicas": updated}}
+
+    assert count == len(list(oracle.find_hanging_rollout(deployment)))
+
+
 def test_a_healthy_app_has_no_problem() -> None:
     done = {"name": "wait", "state": {"terminated": {"reason": "Completed"}}}
     pod = build_pod()
