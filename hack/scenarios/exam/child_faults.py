@@ -41,7 +41,7 @@ CHILD_FAULTS: Final = (
         inject=lambda environment: environment.edit_child("Deployment", {"spec": {"replicas": 0}}),
         expected=corrected(),
         healing_seconds=0,
-        cluster_seconds=20,
+        cluster_seconds=30,
     ),
     Fault(
         number=19,

@@ -325,9 +325,12 @@ def _crashing_proxy(environment: Environment) -> Iterator[None]:
             },
             "mutations": [
                 {
-                    "patchType": "ApplyConfiguration",
-                    "applyConfiguration": {
-                        "expression": f"Object{{spec: Object.spec{{containers: [{container}]}}}}"
+                    "patchType": "JSONPatch",
+                    "jsonPatch": {
+                        "expression": (
+                            "[JSONPatch{op: 'add', path: '/spec/containers/-',"
+                            f" value: {container}}}]"
+                        )
                     },
                 }
             ],
