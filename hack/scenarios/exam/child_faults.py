@@ -23,6 +23,12 @@ def _restored_service(environment: Environment) -> Iterator[str]:
         yield "the Service publishes addresses that are not ready"
 
 
+def _find_silent_service(environment: Environment) -> Iterator[str]:
+    """Yield that the Service answers nothing although the pods are ready."""
+    if not environment.answers_requests():
+        yield "the Service answers no request"
+
+
 def _edit_service(**spec: object) -> Injector:
     return lambda environment: environment.edit_child("Service", {"spec": spec})
 
@@ -80,7 +86,7 @@ CHILD_FAULTS: Final = (
         way=Way.SPEC,
         title="A wrong port in the spec of an app without probes",
         inject=update(port=5999),
-        expected=rolled_back("EndpointsUnreachable", is_served=False),
+        expected=rolled_back("EndpointsUnreachable", is_served=False, check=_find_silent_service),
         healing_seconds=60,
         cluster_seconds=30,
         spec={"probes": None},

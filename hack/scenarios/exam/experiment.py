@@ -215,6 +215,7 @@ class Experiment:
                 timeout=REQUEST_TIMEOUT,
             )
         )
+        environment.facts["url"] = endpoint.url
         length = self._timing.length(self._fault)
         return RunState(self._fault, environment.sampler, stream, length)
 
