@@ -74,5 +74,5 @@ def run_exclusively(paths: Paths, scenario: str, namespace: str = "") -> Iterato
             fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             where = f"in namespace {namespace}" if namespace else "on this cluster"
-            raise ScenarioError(f"a {scenario} is already running {where}") from None
+            raise ScenarioError(f"the {scenario} is already running {where}") from None
         yield
