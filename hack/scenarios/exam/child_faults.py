@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from hack.scenarios.exam import surroundings
 from hack.scenarios.exam.edits import update
 from hack.scenarios.exam.environment import APP_NAME, Environment
 from hack.scenarios.exam.fault import Fault, Injector, Way, corrected, rolled_back
@@ -54,6 +55,7 @@ CHILD_FAULTS: Final = (
         way=Way.CHILD,
         variant="delete",
         title="The Service is deleted",
+        prepare=surroundings.fix_node_port,
         inject=lambda environment: environment.kube.delete(
             "Service", environment.namespace, APP_NAME
         ),

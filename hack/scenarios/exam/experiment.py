@@ -30,8 +30,8 @@ from hack.testkit.service_access import open_service
 
 REQUEST_USERS: Final = 2
 REQUEST_PAUSE: Final = 0.4
-REQUEST_TIMEOUT: Final = 2.0
-"""The request stream: five requests per second; one that takes two seconds has failed."""
+REQUEST_TIMEOUT: Final = 4.0
+"""The request stream: five requests per second; one that takes four seconds has failed."""
 
 SECOND_FAULT_DELAY: Final = 10.0
 """Seconds from the fault to the second fault, where no action of healing triggers it."""

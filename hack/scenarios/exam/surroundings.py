@@ -4,6 +4,7 @@ A registry and a database are in a namespace of their own beside that of the hal
 """
 
 import base64
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -208,6 +209,12 @@ def limit_containers(environment: Environment) -> Json:
         }
     )
     return {"resources": {"requests": {"cpu": "20m", "memory": "24Mi"}, "limits": {"cpu": "400m"}}}
+
+
+def fix_node_port(environment: Environment) -> Json:
+    """Give the Service a node port that it also has when it is made anew."""
+    port = 31500 + zlib.crc32(environment.namespace.encode()) % 1000
+    return {"service": {"type": "NodePort", "nodePort": port}}
 
 
 def limit_cpu(environment: Environment, cpu: str) -> Json:

@@ -106,6 +106,13 @@ def test_what_is_put_back_at_once_is_named_by_an_event() -> None:
     assert "an Event Degraded was to be named, but it was nothing" == missed
 
 
+def test_what_fails_without_healing_too_is_lost_to_no_action() -> None:
+    runs = (build_unhealed_run(requests_failed=3), build_healed_run(requests_lost=4))
+
+    assert 1 == evaluate_runs(FAULT, runs).lost_requests
+    assert 0 == evaluate_runs(FAULT, (runs[0], build_healed_run(requests_lost=3))).lost_requests
+
+
 def test_a_row_that_no_pod_serves_loses_no_request_to_an_action() -> None:
     fault = replace(FAULT, expected=replace(FAULT.expected, is_served=False))
     result = evaluate_runs(fault, (UNHEALED_RUN, build_healed_run(requests_lost=5)))
