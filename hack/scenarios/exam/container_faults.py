@@ -213,7 +213,7 @@ CONTAINER_FAULTS: Final = (
         ),
         expected=Expected(recovers_unhealed=True),
         healing_seconds=0,
-        cluster_seconds=110,
+        cluster_seconds=140,
     ),
     Fault(
         number=10,

@@ -62,8 +62,8 @@ APP_SPEC: Final[Json] = {
 """The spec of the app of every row. It waits before it stops, as an app should that loses no
 request when its pod is replaced."""
 
-HEALING_SPEC: Final[Json] = {"rollback": {"probation": "30s"}}
-"""The healing spec of the app: the defaults, but a revision is stable after half a minute."""
+HEALING_SPEC: Final[Json] = {"rollback": {"probation": "1m"}}
+"""The healing spec of the app: the defaults, but a revision is stable after a minute."""
 
 LEADER_ELECTION_SETTINGS: Final[dict[str, str]] = {
     "SELFHEALING_LEADER_ELECTION": "on",

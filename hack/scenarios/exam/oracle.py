@@ -5,7 +5,8 @@ the mitigation oracle: 60 s after the remedy was due every pod of the baseline e
 wanted, as many are ready as wanted, every pod is Running, and no container waits or has ended in
 error; and it stays so for 60 s. The first minute gives the remedy of the operator time, so it is
 multiplied by the scale of healing; the second gives the kubelet's back-off time to show a container
-that crashes, so it is not. A pod that is being deleted counts as gone.
+that crashes, so it is not. A pod that is being deleted counts as gone, as does one that has failed
+for good, such as an evicted one: Kubernetes makes another and keeps it, for a look.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,7 @@ def find_problems(pods: Sequence[Json], deployment: Json | None, baseline: int) 
         deployment: its Deployment; None if it does not exist.
         baseline: the number of pods before the fault.
     """
-    remaining = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    remaining = [pod for pod in pods if not _is_gone(pod)]
     wanted = int(((deployment or {}).get("spec") or {}).get("replicas") or 0)
     if len(remaining) < baseline:
         yield f"{len(remaining)} of the {baseline} pods exist that there were"
@@ -41,6 +42,11 @@ def find_problems(pods: Sequence[Json], deployment: Json | None, baseline: int) 
         yield f"{ready} pods are ready, {wanted} are wanted"
     for pod in remaining:
         yield from _pod_problems(pod)
+
+
+def _is_gone(pod: Json) -> bool:
+    is_failed = (pod.get("status") or {}).get("phase") == "Failed"
+    return is_failed or "deletionTimestamp" in pod["metadata"]
 
 
 def find_hanging_rollout(deployment: Json | None) -> Iterator[str]:

@@ -43,7 +43,7 @@ def test_a_healthy_app_has_no_problem() -> None:
         ([build_pod()], None, 1, "no pod is wanted"),
         ([build_pod()], {"spec": {"replicas": 2}}, 1, "0 pods are ready, 2 are wanted"),
         ([build_pod("Pending")], DEPLOYMENT, 1, "shop-1 is Pending"),
-        ([build_pod("Failed")], DEPLOYMENT, 1, "shop-1 is Failed"),
+        ([build_pod("Failed")], DEPLOYMENT, 1, "0 of the 1 pods exist that there were"),
         (
             [build_pod(state={"waiting": {"reason": "CrashLoopBackOff"}})],
             DEPLOYMENT,
