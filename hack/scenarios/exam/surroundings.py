@@ -125,12 +125,9 @@ def _probe_database(environment: Environment, probe: str) -> Json:
     )
     asks = {"httpGet": {"host": service["spec"]["clusterIP"], "port": 80, "path": "/ready"}}
     own = {"httpGet": {"path": "/ready"}, "periodSeconds": 1}
-    return {
-        "readiness": {**own, **(asks if probe == "readiness" else {})},
-        "liveness": {**asks, "periodSeconds": 2, "failureThreshold": 2}
-        if probe == "liveness"
-        else None,
-    }
+    if probe == "readiness":
+        return {"readiness": {**own, **asks}}
+    return {"readiness": own, "liveness": {**asks, "periodSeconds": 2, "failureThreshold": 2}}
 
 
 def stop_database(environment: Environment) -> None:
