@@ -129,7 +129,9 @@ class FaultRun:
             return "not run"
         if self.recovered_after is not None:
             return f"{self.recovered_after:.0f} s"
-        return "always" if self.is_healthy else f"not within {self.timeout} s"
+        if not self.is_healthy:
+            return f"not within {self.timeout} s"
+        return "in the end" if self.requests_failed else "always"
 
 
 def is_fully_served(snapshot: ClusterSnapshot, desired: int) -> bool:

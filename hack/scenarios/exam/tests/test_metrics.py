@@ -182,6 +182,7 @@ def test_an_action_is_marked_with_its_reason() -> None:
             "Degraded, RolledBack",
         ),
         ({"phase": "Ready"}, "always", "Ready"),
+        ({"phase": "Ready", "requests_failed": 2}, "in the end", "Ready"),
         ({"error": "the app is not ready"}, "not run", ""),
     ],
 )
