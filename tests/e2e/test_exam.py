@@ -37,7 +37,7 @@ QUICKEST: Final = (
     "15-cluster",
     "17-spec",
     "18-child",
-    "30-cluster",
+    "31-spec",
 )
 
 

@@ -150,8 +150,8 @@ CLUSTER_FAULTS: Final = (
         title="A finalizer holds a pod that is deleted",
         inject=fault_injectors.add_finalizer_and_delete,
         expected=told("StuckTerminating", undone=True),
-        healing_seconds=60,
-        cluster_seconds=25,
+        healing_seconds=0,
+        cluster_seconds=85,
     ),
     Fault(
         number=32,
