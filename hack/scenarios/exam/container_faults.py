@@ -49,7 +49,7 @@ CONTAINER_FAULTS: Final = (
         way=Way.SPEC,
         title="A memory limit below what the app takes to start",
         inject=update(
-            resources={"requests": {"cpu": "20m", "memory": "24Mi"}, "limits": {"memory": "24Mi"}}
+            resources={"requests": {"cpu": "20m", "memory": "12Mi"}, "limits": {"memory": "12Mi"}}
         ),
         expected=rolled_back(
             "OOMKilled",
@@ -66,7 +66,9 @@ CONTAINER_FAULTS: Final = (
         number=4,
         way=Way.CHILD,
         title="kubectl set resources with a memory limit that is too low",
-        inject=edit_container(resources={"limits": {"memory": "24Mi"}}),
+        inject=edit_container(
+            resources={"requests": {"memory": "12Mi"}, "limits": {"memory": "12Mi"}}
+        ),
         expected=stripped(
             "OOMKilled", "CrashLooping", "StartFailing", "ConfigError", "RolloutStalled"
         ),

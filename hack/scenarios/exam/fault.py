@@ -23,7 +23,7 @@ RECREATE: Final[Json] = {
 }
 """The rollout of an app of which no old pod is left when a new version starts."""
 
-CRASH_TIME: Final = 60
+CRASH_TIME: Final = 80
 """Seconds until the kubelet's back-off has let a container crash three times, and a rollback."""
 
 

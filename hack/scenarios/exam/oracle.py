@@ -5,8 +5,8 @@ the mitigation oracle: 60 s after the remedy was due every pod of the baseline e
 wanted, as many are ready as wanted, every pod is Running, and no container waits or has ended in
 error; and it stays so for 60 s. The first minute gives the remedy of the operator time, so it is
 multiplied by the scale of healing; the second gives the kubelet's back-off time to show a container
-that crashes, so it is not. A pod that is being deleted counts as gone, as does one that has failed
-for good, such as an evicted one: Kubernetes makes another and keeps it, for a look.
+that crashes, so it is not. A pod that is being deleted counts as gone, as does one that has ended,
+such as an evicted one: Kubernetes makes another and keeps it, for a look.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ HOLD_SECONDS: Final = 60.0
 """Seconds for which everything must stay so, at any scale."""
 
 _COMPLETED: Final = "Completed"
+_ENDED_PHASES: Final = ("Failed", "Succeeded")
 
 
 def find_problems(pods: Sequence[Json], deployment: Json | None, baseline: int) -> Iterator[str]:
@@ -45,8 +46,8 @@ def find_problems(pods: Sequence[Json], deployment: Json | None, baseline: int) 
 
 
 def _is_gone(pod: Json) -> bool:
-    is_failed = (pod.get("status") or {}).get("phase") == "Failed"
-    return is_failed or "deletionTimestamp" in pod["metadata"]
+    has_ended = (pod.get("status") or {}).get("phase") in _ENDED_PHASES
+    return has_ended or "deletionTimestamp" in pod["metadata"]
 
 
 def find_hanging_rollout(deployment: Json | None) -> Iterator[str]:
