@@ -7,7 +7,7 @@ from hack.scenarios.exam.edits import update
 from hack.scenarios.exam.environment import APP_NAME
 from hack.scenarios.exam.fault import (
     CERTAIN,
-    PROGRESS_DEADLINE,
+    LIKELY,
     Expected,
     Fault,
     Json,
@@ -95,7 +95,7 @@ CLUSTER_FAULTS: Final = (
             volumeMounts=[{"name": "cache", "mountPath": "/cache"}],
         ),
         expected=rolled_back("PodsFailed", "PodEvicted", "RolloutStalled", is_served=False),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=90,
     ),
     Fault(

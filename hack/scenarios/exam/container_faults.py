@@ -7,7 +7,8 @@ from hack.scenarios.exam.edits import CRASHING, DEMO_IMAGE, edit_container, edit
 from hack.scenarios.exam.fault import (
     CERTAIN,
     CRASH_TIME,
-    PROGRESS_DEADLINE,
+    HANG_TIME,
+    LIKELY,
     Expected,
     Fault,
     Json,
@@ -59,7 +60,7 @@ CONTAINER_FAULTS: Final = (
             "RolloutStalled",
             remediations=("RaiseMemory", "Rollback"),
         ),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=CRASH_TIME,
     ),
     Fault(
@@ -72,7 +73,7 @@ CONTAINER_FAULTS: Final = (
         expected=stripped(
             "OOMKilled", "CrashLooping", "StartFailing", "ConfigError", "RolloutStalled"
         ),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=CRASH_TIME,
     ),
     Fault(
@@ -103,8 +104,8 @@ CONTAINER_FAULTS: Final = (
             resources={"requests": {"cpu": "5m", "memory": "24Mi"}, "limits": {"cpu": "10m"}}
         ),
         expected=rolled_back("LivenessKilled", "NotReadyTooLong", "CrashLooping", "RolloutStalled"),
-        healing_seconds=PROGRESS_DEADLINE,
-        cluster_seconds=CRASH_TIME,
+        healing_seconds=LIKELY,
+        cluster_seconds=HANG_TIME,
     ),
     Fault(
         number=5,
@@ -112,8 +113,8 @@ CONTAINER_FAULTS: Final = (
         title="kubectl set resources with a CPU limit that is too low",
         inject=edit_container(resources={"limits": {"cpu": "20m"}}),
         expected=stripped("LivenessKilled", "NotReadyTooLong", "CrashLooping", "RolloutStalled"),
-        healing_seconds=PROGRESS_DEADLINE,
-        cluster_seconds=CRASH_TIME,
+        healing_seconds=LIKELY,
+        cluster_seconds=HANG_TIME,
     ),
     Fault(
         number=6,
@@ -136,7 +137,7 @@ CONTAINER_FAULTS: Final = (
             }
         ),
         expected=stripped("LivenessKilled", "CrashLooping", "StartFailing", "RolloutStalled"),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=CRASH_TIME,
     ),
     Fault(
@@ -145,8 +146,8 @@ CONTAINER_FAULTS: Final = (
         title="A readiness probe with a wrong path",
         inject=update(probes=_probes(readiness=_NO_PROBE)),
         expected=rolled_back("NotReadyTooLong", "RolloutStalled"),
-        healing_seconds=PROGRESS_DEADLINE,
-        cluster_seconds=30,
+        healing_seconds=LIKELY,
+        cluster_seconds=HANG_TIME,
     ),
     Fault(
         number=7,
@@ -173,7 +174,7 @@ CONTAINER_FAULTS: Final = (
         title="An init container that crashes",
         inject=update(initContainers=[{**CRASHING, "name": "wait"}]),
         expected=rolled_back("CrashLooping", "RolloutStalled"),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=CRASH_TIME,
     ),
     Fault(
@@ -182,7 +183,7 @@ CONTAINER_FAULTS: Final = (
         title="An init container that crashes, added to the Deployment",
         inject=edit_pods(initContainers=[{**CRASHING, "name": "wait"}]),
         expected=stripped("CrashLooping", "RolloutStalled"),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=CRASH_TIME,
     ),
     Fault(
@@ -192,8 +193,8 @@ CONTAINER_FAULTS: Final = (
         title="An init container that waits for ever",
         inject=update(initContainers=[_WAITING_INIT]),
         expected=rolled_back("NotReadyTooLong", "StartFailing", "RolloutStalled"),
-        healing_seconds=PROGRESS_DEADLINE,
-        cluster_seconds=30,
+        healing_seconds=LIKELY,
+        cluster_seconds=HANG_TIME,
     ),
     Fault(
         number=9,
@@ -223,7 +224,7 @@ CONTAINER_FAULTS: Final = (
         title="A sidecar that crashes",
         inject=update(sidecars=[{**CRASHING, "name": "proxy"}]),
         expected=rolled_back("CrashLooping", "RolloutStalled"),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=CRASH_TIME,
     ),
     Fault(
@@ -232,7 +233,7 @@ CONTAINER_FAULTS: Final = (
         title="A sidecar that crashes, added to the Deployment",
         inject=edit_pods(containers=[{**CRASHING, "name": "proxy"}]),
         expected=stripped("CrashLooping", "RolloutStalled"),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=CRASH_TIME,
     ),
     Fault(
@@ -242,7 +243,7 @@ CONTAINER_FAULTS: Final = (
         title="A sidecar that takes the port of the app",
         inject=update(sidecars=[{**DEMO_IMAGE, "name": "proxy"}]),
         expected=rolled_back("CrashLooping", "RolloutStalled", "NotReadyTooLong"),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=CRASH_TIME,
     ),
 )

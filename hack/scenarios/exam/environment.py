@@ -44,6 +44,9 @@ _APP_PATH = f"/apis/selfhealing.dev/v1alpha1/namespaces/{{ns}}/selfhealingapps/{
 HEALING_SCALE: Final = 0.2
 """Default factor of all times of healing (``--healing-scale``): a minute becomes 12 seconds."""
 
+PROGRESS_DEADLINE: Final = 60
+"""``progressDeadlineSeconds`` of the app."""
+
 APP_SPEC: Final[Json] = {
     "image": IMAGE,
     "imagePullPolicy": "IfNotPresent",
@@ -57,7 +60,7 @@ APP_SPEC: Final[Json] = {
     "resources": {"requests": {"cpu": "20m", "memory": "24Mi"}},
     "lifecycle": {"preStop": {"sleep": {"seconds": 2}}},
     "terminationGracePeriodSeconds": 5,
-    "rollout": {"progressDeadlineSeconds": 120},
+    "rollout": {"progressDeadlineSeconds": PROGRESS_DEADLINE},
 }
 """The spec of the app of every row. It waits before it stops, as an app should that loses no
 request when its pod is replaced."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from hack.scenarios.exam import oracle
-from hack.scenarios.exam.environment import APP_NAME, Environment
+from hack.scenarios.exam.environment import APP_NAME, PROGRESS_DEADLINE, Environment
 from hack.testkit.kube_client import KubeClient
 
 Json = dict[str, Any]
@@ -15,8 +15,11 @@ Injector = Callable[[Environment], None]
 CERTAIN: Final = 10
 """Seconds at default times until a remediation of a certain bad version starts (rule 4)."""
 
-PROGRESS_DEADLINE: Final = 120
-"""``progressDeadlineSeconds`` of the app: so long a likely bad version is waited for (rule 4)."""
+LIKELY: Final = PROGRESS_DEADLINE
+"""Seconds at default times for which a likely bad version is waited for (rule 4)."""
+
+HANG_TIME: Final = PROGRESS_DEADLINE + 30
+"""Seconds until Kubernetes' own deadline, which no scale changes, has passed, and a rollback."""
 
 RECREATE: Final[Json] = {
     "rollout": {"strategy": {"type": "Recreate"}, "progressDeadlineSeconds": PROGRESS_DEADLINE}

@@ -3,10 +3,11 @@
 The diagnosis oracle is in ``evaluation``: the fault is named, with its true cause. This module has
 the mitigation oracle: 60 s after the remedy was due every pod of the baseline exists, some are
 wanted, as many are ready as wanted, every pod is Running, and no container waits or has ended in
-error; and it stays so for 60 s. The first minute gives the remedy of the operator time, so it is
-multiplied by the scale of healing; the second gives the kubelet's back-off time to show a container
-that crashes, so it is not. A pod that is being deleted counts as gone, as does one that has ended,
-such as an evicted one: Kubernetes makes another and keeps it, for a look.
+error; and it stays so for 60 s. As in its code, each container must be ready, too. The first minute
+gives the remedy of the operator time, so it is multiplied by the scale of healing; the second gives
+the kubelet's back-off time to show a container that crashes, so it is not. A pod that is being
+deleted counts as gone, as does one that has ended, such as an evicted one: Kubernetes makes another
+and keeps it, for a look.
 """
 
 from collections.abc import Iterator, Sequence
@@ -62,6 +63,9 @@ def _pod_problems(pod: Json) -> Iterator[str]:
     name, status = pod["metadata"]["name"], pod.get("status") or {}
     if status.get("phase") != "Running":
         yield f"{name} is {status.get('phase')}"
+    for entry in status.get("containerStatuses") or ():
+        if not entry.get("ready"):
+            yield f"container {entry['name']} of {name} is not ready"
     lists = (status.get("initContainerStatuses"), status.get("containerStatuses"))
     for entry in (each for entries in lists for each in entries or ()):
         state = entry.get("state") or {}

@@ -4,10 +4,12 @@ from typing import Final
 
 from hack.scenarios.exam import surroundings
 from hack.scenarios.exam.edits import edit_container, update
+from hack.scenarios.exam.environment import PROGRESS_DEADLINE
 from hack.scenarios.exam.fault import (
     CERTAIN,
     CRASH_TIME,
-    PROGRESS_DEADLINE,
+    HANG_TIME,
+    LIKELY,
     RECREATE,
     Fault,
     Way,
@@ -63,7 +65,7 @@ VERSION_FAULTS: Final = (
         prepare=surroundings.start_registry,
         inject=surroundings.ask_for_image(stub_registry.LIMITED),
         expected=told("ImagePullFailing"),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=20,
     ),
     Fault(
@@ -74,7 +76,7 @@ VERSION_FAULTS: Final = (
         prepare=surroundings.start_registry,
         inject=surroundings.ask_for_image(stub_registry.PRIVATE),
         expected=told("ImagePullFailing"),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=20,
     ),
     Fault(
@@ -111,7 +113,7 @@ VERSION_FAULTS: Final = (
         title="A variable with which the app ends at once",
         inject=update(env=_BAD_VARIABLE),
         expected=rolled_back("CrashLooping", "RolloutStalled"),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=CRASH_TIME,
     ),
     Fault(
@@ -120,7 +122,7 @@ VERSION_FAULTS: Final = (
         title="kubectl set env with a variable with which the app ends at once",
         inject=edit_container(env=_BAD_VARIABLE),
         expected=stripped("CrashLooping", "RolloutStalled"),
-        healing_seconds=PROGRESS_DEADLINE,
+        healing_seconds=LIKELY,
         cluster_seconds=CRASH_TIME,
     ),
     Fault(
@@ -130,8 +132,8 @@ VERSION_FAULTS: Final = (
         title="A variable with which the app listens on another port and is never ready",
         inject=update(env=_BAD_PORT),
         expected=rolled_back("NotReadyTooLong", "LivenessKilled", "RolloutStalled"),
-        healing_seconds=PROGRESS_DEADLINE,
-        cluster_seconds=30,
+        healing_seconds=LIKELY,
+        cluster_seconds=HANG_TIME,
     ),
     Fault(
         number=3,

@@ -13,7 +13,7 @@ def build_pod(
     **meta: Any,  # noqa: ANN401 - JSON
 ) -> dict[str, Any]:
     """Return a pod with one container in this state."""
-    entry = {"name": "app", "state": state or {"running": {}}}
+    entry = {"name": "app", "ready": state is None, "state": state or {"running": {}}}
     return {
         "metadata": {"name": "shop-1", **meta},
         "status": {"phase": phase, "containerStatuses": [entry]},
@@ -55,6 +55,12 @@ def test_a_healthy_app_has_no_problem() -> None:
             DEPLOYMENT,
             1,
             "container app of shop-1 has ended: OOMKilled",
+        ),
+        (
+            [build_pod(state={"running": {}})],
+            DEPLOYMENT,
+            1,
+            "container app of shop-1 is not ready",
         ),
         (
             [build_pod(deletionTimestamp="2026-11-30T12:00:00Z")],
