@@ -51,7 +51,6 @@ API_PATHS: Mapping[str, str] = {
     "Secret": "api/v1",
     "LimitRange": "api/v1",
     "ResourceQuota": "api/v1",
-    "LimitRange": "api/v1",
     "ServiceAccount": "api/v1",
     "Role": "apis/rbac.authorization.k8s.io/v1",
     "RoleBinding": "apis/rbac.authorization.k8s.io/v1",
