@@ -40,7 +40,7 @@ def build_deployment(
         "spec": {
             **omit_none(replicas=desired_replicas(spec)),
             "selector": {"matchLabels": selector(owner.name)},
-            "template": overrides.apply_to(pod_template),
+            "template": _with_account_alias(overrides.apply_to(pod_template)),
             **(
                 omit_none(
                     strategy=rollout.strategy,
@@ -53,6 +53,20 @@ def build_deployment(
             ),
         },
     }
+
+
+def _with_account_alias(template: dict[str, Any]) -> dict[str, Any]:
+    """Set the deprecated ``serviceAccount`` beside ``serviceAccountName``.
+
+    The API server fills in each from the other. If only the name were applied, then a version
+    without an account could not be applied over one with it: the alias, which nobody would remove,
+    would bring the name back.
+    """
+    pod_spec = template["spec"]
+    if "serviceAccountName" not in pod_spec:
+        return template
+    alias = {"serviceAccount": pod_spec["serviceAccountName"]}
+    return {**template, "spec": {**pod_spec, **alias}}
 
 
 def desired_replicas(spec: SelfHealingAppSpec) -> int | None:

@@ -1,0 +1,24 @@
+from typing import Any
+
+from selfhealing.api.spec import parse_spec
+from selfhealing.render.deployment import build_deployment
+from selfhealing.render.meta import Owner
+from selfhealing.render.pod import build_pod_template
+
+OWNER = Owner(namespace="shop", name="web", uid="uid-of-web")
+
+
+def render_pod_spec(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of the spec
+    """Return the pod's spec in the Deployment of an app."""
+    spec = parse_spec({"image": "web:1", **fields})
+    deployment = build_deployment(OWNER, spec, build_pod_template(OWNER.name, spec)) or {}
+    found: dict[str, Any] = deployment["spec"]["template"]["spec"]
+    return found
+
+
+def test_a_service_account_is_owned_under_both_names() -> None:
+    """A version without an account could not be applied over this one otherwise."""
+    pod_spec = render_pod_spec(serviceAccountName="runner")
+
+    assert ("runner", "runner") == (pod_spec["serviceAccountName"], pod_spec["serviceAccount"])
+    assert not {"serviceAccountName", "serviceAccount"} & set(render_pod_spec())
