@@ -64,7 +64,6 @@ API_PATHS: Mapping[str, str] = {
     "ValidatingWebhookConfiguration": "apis/admissionregistration.k8s.io/v1",
     "ValidatingAdmissionPolicy": "apis/admissionregistration.k8s.io/v1",
     "ValidatingAdmissionPolicyBinding": "apis/admissionregistration.k8s.io/v1",
-    "ValidatingWebhookConfiguration": "apis/admissionregistration.k8s.io/v1",
     "CustomResourceDefinition": "apis/apiextensions.k8s.io/v1",
 }
 """The API group and version at which each kind is served."""

@@ -312,7 +312,8 @@ def _attribute_to_surroundings(
         return Attribution(Cause.ENVIRONMENT, confidence, why)
     if is_open and why and found.confidence is Confidence.LOW:
         return Attribution(Cause.ENVIRONMENT, Confidence.MEDIUM, why)
-    is_suspected = is_open and any(
+    is_suspected = is_open and evidence.probation.has_stable_revision
+    is_suspected = is_suspected and any(
         _blame(evidence.probation, _classify(finding), finding.container) is not None
         for finding in findings
     )

@@ -377,12 +377,12 @@ class TestAgain:
         (BlockedReason.STARTING_UP, True),
         (BlockedReason.STORM, True),
         (BlockedReason.STALE_CACHE, True),
-        (None, False),
+        (BlockedReason.NOT_DUE, False),
     ],
 )
-def test_a_reason_outside_the_app(blocked_reason: BlockedReason | None, *, expected: bool) -> None:
+def test_a_reason_outside_the_app(blocked_reason: BlockedReason, *, expected: bool) -> None:
     """No watch event tells of its end: the app is evaluated again after a while."""
-    external = ExternalState(blocked_reason=blocked_reason)
+    external = ExternalState(blocked_reason=blocked_reason if expected else None)
     spec = {"image": "web:v1", "healing": {"replacePod": {"enabled": True}}}
     objects = (
         deployment(2),

@@ -134,9 +134,9 @@ def test_the_operator_asks_for_little() -> None:
 @pytest.mark.parametrize(
     ("watch", "maps", "secrets"),
     [
-        ("all", {"create", "get", "patch", "list", "watch"}, {"get", "list", "watch"}),
-        ("configmaps", {"create", "get", "patch", "list", "watch"}, set()),
-        ("off", {"create", "get", "patch"}, set()),
+        ("all", {"create", "get", "patch", "delete", "list", "watch"}, {"get", "list", "watch"}),
+        ("configmaps", {"create", "get", "patch", "delete", "list", "watch"}, set()),
+        ("off", {"create", "get", "patch", "delete"}, set()),
     ],
 )
 def test_what_is_not_watched_may_not_be_read(
