@@ -164,3 +164,14 @@ def test_a_warning_alone_quarantines_no_app() -> None:
 
     assert not after.quarantined
     assert after.blocked_reason is BlockedReason.NO_REMEDIATION
+
+
+@pytest.mark.parametrize("field", ["watching_since", "ready_since"])
+def test_no_revision_is_proved_by_time_that_nobody_watched(field: str) -> None:
+    """Nor by time in which none of its pods was ready."""
+    record = make_record(healthy_since=builders.NOON)
+    late = replace(make_context(), **{field: builders.at(AT - 599)})
+    early = replace(make_context(), **{field: builders.at(AT - 600)})
+
+    assert run_decide(record, late).stable_revision is None
+    assert run_decide(record, early).stable_revision == NEW_REVISION
