@@ -170,8 +170,8 @@ def test_a_warning_alone_quarantines_no_app() -> None:
 def test_no_revision_is_proved_by_time_that_nobody_watched(field: str) -> None:
     """Nor by time in which none of its pods was ready."""
     record = make_record(healthy_since=builders.NOON)
-    late = replace(make_context(), **{field: builders.at(AT - 599)})
-    early = replace(make_context(), **{field: builders.at(AT - 600)})
+    late = make_context(**{field: builders.at(AT - 599)})
+    early = make_context(**{field: builders.at(AT - 600)})
 
     assert run_decide(record, late).stable_revision is None
     assert run_decide(record, early).stable_revision == NEW_REVISION
