@@ -102,8 +102,10 @@ def _judge_regret(
     share = pods / shape.replicas
     isolated = sum(a.remediation == "Quarantine" for a in on.observations.actions.values())
     rollouts = actions + isolated + _count_returns(on)
-    # Where nothing serves, new pods may be at another point of the kubelet's back-off.
-    back_off = MAX_BACK_OFF if rollouts and _goes_down(off) and _goes_down(on) else 0.0
+    # New pods may be at another point of the kubelet's back-off when a fault ends: all of them, if
+    # nothing serves, else one.
+    waiting = 1.0 if _goes_down(off) and _goes_down(on) else share
+    back_off = MAX_BACK_OFF * waiting if rollouts else 0.0
     allowed = SLACK / shape.replicas + rollouts * share * (shape.cost_of_start + 5) + back_off
     if verdict.gain < -allowed:
         verdict.harm.append(
@@ -248,11 +250,19 @@ def _judge_touches(
                 and latest in unjustified
                 and at - latest.at <= ROLLOUT_OF_ACTION
                 and _is_in_force(on, latest, at)
+                and not _is_of_version_before(on, latest, pod)
             ):
                 verdict.harm.append(
                     f"vain touch: {pod.name}, which was ready, removed at {at:.0f} s by "
                     f"{latest.remediation} for {latest.diagnosis}"
                 )
+
+
+def _is_of_version_before(on: Simulation, action: Action, pod: SimPod) -> bool:
+    """Whether a pod was removed by the rollout of the next version, which goes on beside."""
+    wanted = on.cluster.children["Deployment"].spec["template"]["spec"]["containers"]
+    images = {container["image"] for container in pod.spec["containers"]}
+    return action.remediation == "AvoidNode" and images != {c["image"] for c in wanted}
 
 
 def _rolls_out(action: Action) -> bool:

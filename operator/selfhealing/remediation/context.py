@@ -48,6 +48,13 @@ SELF_ENDING_BLOCKED_REASONS: Final = frozenset(
 """Reasons to wait that end without a watch event of the app."""
 
 
+class FirstSight(NamedTuple):
+    """When a diagnosis was first seen, and the cause that it was last attributed to."""
+
+    since: datetime
+    cause: str
+
+
 class SavedRevisionName(NamedTuple):
     """A revision whose pod template is saved, and its image."""
 
@@ -118,7 +125,7 @@ class RemediationContext:
         image: the image in the spec.
         memory_limits: the memory limits in the spec, by container.
         diagnoses: the diagnoses of the app, the most severe first.
-        diagnosed_since: by type, when the operator first saw the diagnosis.
+        diagnosed_since: by type, when the operator first saw the diagnosis, and its cause so far.
         generation: the metadata.generation of the app.
         watching_since: since when this process watches the app; None for longer than anything.
         config_hash: the hash of the ConfigMaps and Secrets that the pods read; empty without one.
@@ -149,7 +156,7 @@ class RemediationContext:
     image: str
     memory_limits: Mapping[str, str] = field(default_factory=dict)
     diagnoses: tuple[AppDiagnosis, ...] = ()
-    diagnosed_since: Mapping[str, datetime] = field(default_factory=dict)
+    diagnosed_since: Mapping[str, FirstSight] = field(default_factory=dict)
     generation: int = 0
     watching_since: datetime | None = None
     config_hash: str = ""
@@ -201,9 +208,17 @@ class RemediationContext:
             for diagnosis in self.diagnoses
         )
 
-    def first_seen(self, diagnosis_type: str, now: datetime) -> datetime:
-        """When the operator first saw a diagnosis, at most ``now``: a clock may be set back."""
-        return min(self.diagnosed_since.get(diagnosis_type, now), now)
+    def first_seen(self, diagnosis: AppDiagnosis, now: datetime) -> datetime:
+        """When the operator first saw a diagnosis, at most ``now``: a clock may be set back.
+
+        The time does not count for which it was attributed to the environment.
+        """
+        seen = self.diagnosed_since.get(diagnosis.type)
+        if seen is None or (
+            seen.cause == Cause.ENVIRONMENT and diagnosis.cause is not Cause.ENVIRONMENT
+        ):
+            return now
+        return min(seen.since, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,9 +323,9 @@ def _has_only_other_config(
     )
 
 
-def _first_sights(record: HealingStatus) -> dict[str, datetime]:
+def _first_sights(record: HealingStatus) -> dict[str, FirstSight]:
     return {
-        diagnosis.type: diagnosis.since
+        diagnosis.type: FirstSight(diagnosis.since, diagnosis.cause)
         for diagnosis in record.diagnoses
         if diagnosis.since is not None
     }

@@ -439,7 +439,7 @@ def _build_diagnoses(context: RemediationContext, now: datetime) -> list[Diagnos
             container=diagnosis.container,
             message=diagnosis.message[:TEXT_LIMIT],
             comparison=diagnosis.comparison[:COMPARISON_LIMIT],
-            since=context.first_seen(diagnosis.type, now),
+            since=context.first_seen(diagnosis, now),
         )
         for diagnosis in list(reversed(by_type.values()))[:MAX_DIAGNOSES]
     ]

@@ -40,4 +40,4 @@ def compute_due_time(
     diagnosis: AppDiagnosis, context: RemediationContext, policy: Policy, now: datetime
 ) -> datetime:
     """When the revision is rolled back at the earliest, counted from when the fault was seen."""
-    return context.first_seen(diagnosis.type, now) + compute_patience(diagnosis, context, policy)
+    return context.first_seen(diagnosis, now) + compute_patience(diagnosis, context, policy)

@@ -58,6 +58,15 @@ NO_NEW_PODS: Final = frozenset(
 )
 """Diagnoses by which a pod that is removed may get no substitute."""
 
+_OF_RUNNING_PODS: Final = frozenset(
+    {
+        DiagnosisType.CRASH_LOOPING,
+        DiagnosisType.LIVENESS_KILLED,
+        DiagnosisType.NOT_READY_TOO_LONG,
+    }
+)
+"""Diagnoses of containers that have started: another node may be tried for them."""
+
 _CRASHES: Final = frozenset(
     {DiagnosisType.CRASH_LOOPING, DiagnosisType.LIVENESS_KILLED, DiagnosisType.DEPENDENCY_DOWN}
 )
@@ -204,13 +213,14 @@ def _propose_rollback(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propose
     if is_proved and not is_young(record, inputs.policy, inputs.deadlines):
         return None
     is_blamed = diagnosis.cause is Cause.NEW_VERSION and diagnosis.confidence is not Confidence.LOW
-    if not is_blamed and not _serves_nothing(inputs, diagnosis):
+    is_suspected = is_proved or diagnosis.cause is Cause.NEW_VERSION
+    if not is_blamed and not (is_suspected and _serves_nothing(inputs, diagnosis)):
         return None
     if context.uses_recreate and context.ready and diagnosis.confidence is not Confidence.HIGH:
         return None  # the pods that serve would be stopped first
     due = compute_due_time(diagnosis, context, inputs.policy, inputs.now)
     if not is_blamed and is_proved:
-        due = context.first_seen(diagnosis.type, inputs.now) + inputs.policy.progress_deadline
+        due = context.first_seen(diagnosis, inputs.now) + inputs.policy.progress_deadline
     message = (
         f"back to revision {target.revision} ({target.image}), because "
         f"{context.desired_revision} ({context.image}) is bad: {diagnosis.message}"
@@ -314,7 +324,7 @@ def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propo
     if not inputs.policy.replace_pod or context.uses_recreate:
         return None
     is_cause = diagnosis.cause is Cause.NODE
-    if not is_cause and not _may_be_node(diagnosis, context):
+    if not is_cause and not _may_be_node(inputs, diagnosis):
         return None
     if not any(pod.uid in context.current_uids for pod in diagnosis.pods):
         return None  # they are replaced already
@@ -324,7 +334,7 @@ def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propo
         return None
     node = diagnosis.pods[0].node
     message = f"pods are recreated on nodes other than {node}: {diagnosis.message}"
-    due = context.first_seen(diagnosis.type, inputs.now) + inputs.policy.start_grace
+    due = context.first_seen(diagnosis, inputs.now) + inputs.policy.start_grace
     return ProposedAction(
         Remediation.AVOID_NODE,
         diagnosis,
@@ -334,12 +344,20 @@ def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propo
     )
 
 
-def _may_be_node(diagnosis: AppDiagnosis, context: RemediationContext) -> bool:
-    """Whether the affected pods are on one node, and pods that are ready are on others only."""
+def _may_be_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> bool:
+    """Whether the affected pods are on one node, and pods that are ready are on others only.
+
+    A fault of a single pod may be its node's if its substitute has the same on that node.
+    """
+    context = inputs.context
+    was_replaced = diagnosis.cause is Cause.POD and _has_failed_before(
+        inputs, Remediation.REPLACE_POD, diagnosis
+    )
     affected_nodes = {pod.node for pod in diagnosis.pods}
     ready_nodes = {pod.node for pod in context.pods if pod.ready}
     return (
-        diagnosis.cause is Cause.UNKNOWN
+        (diagnosis.cause is Cause.UNKNOWN or was_replaced)
+        and diagnosis.type in _OF_RUNNING_PODS
         and len(affected_nodes) == 1
         and "" not in affected_nodes
         and bool(ready_nodes)
@@ -366,7 +384,7 @@ def _propose_replace_pod(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Prop
         return None
     message = f"{pod.name} is replaced: {diagnosis.symptom or diagnosis.message}"
     # After an outage the pods recover one after the other.
-    due = inputs.context.first_seen(diagnosis.type, inputs.now) + inputs.policy.min_healthy_time
+    due = inputs.context.first_seen(diagnosis, inputs.now) + inputs.policy.min_healthy_time
     return ProposedAction(
         Remediation.REPLACE_POD, diagnosis, pod.name, message, pod.uid, not_before=due
     )

@@ -18,7 +18,7 @@ from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import DiagnosisType
-from selfhealing.remediation.context import ExternalState, RemediationContext
+from selfhealing.remediation.context import ExternalState, FirstSight, RemediationContext
 from selfhealing.remediation.engine import decide
 from selfhealing.remediation.history import new_record
 from selfhealing.remediation.policy import Policy, build_policy
@@ -76,7 +76,7 @@ def make_diagnosis(
 
 
 BAD_REVISION = make_diagnosis(DiagnosisType.CRASH_LOOPING, Cause.NEW_VERSION)
-LONG_AGO = dict.fromkeys(DiagnosisType, builders.NOON)
+LONG_AGO = dict.fromkeys(DiagnosisType, FirstSight(builders.NOON, Cause.NEW_VERSION))
 """Every diagnosis was seen so long ago that its remediation is due."""
 
 NO_METRICS = AppDiagnosis(
