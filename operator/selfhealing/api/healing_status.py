@@ -197,7 +197,7 @@ class HealingStatus(Model):
 
     quarantined: bool = False
     """No action is started until the pod template in the spec or the annotation
-    `selfhealing.dev/resume` changes, or the app has been healthy for a whole window."""
+    `selfhealing.dev/resume` changes, or the app has been healthy for the probation."""
 
     quarantined_by_budget: bool = False
     """The app is quarantined only because the budget was spent: it ends when there is budget."""
@@ -264,9 +264,6 @@ class HealingStatus(Model):
     memory_in_template: bool = False
     """True: new pods are created with these memory limits. False: running pods are resized to
     them."""
-
-    relaxed_liveness: bool = False
-    """The liveness probes have three times the time-out and the failure threshold of the spec."""
 
     excluded_node: Name | None = None
     """The node on which new pods are not scheduled while other nodes have room."""

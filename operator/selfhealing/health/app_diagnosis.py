@@ -30,10 +30,11 @@ from selfhealing.health.autoscaler import find_scaling_faults
 from selfhealing.health.crash_loops import has_long_runs
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.experiments import QUOTA_REFUSAL
+from selfhealing.health.fault_origin import FaultOrigin
 from selfhealing.health.faults import NOT_READY
-from selfhealing.health.pod_comparison import split_by_revision
+from selfhealing.health.pod_comparison import classify_problem, split_by_revision
 from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis, Thresholds, diagnose_pod
-from selfhealing.health.pod_problems import is_active
+from selfhealing.health.pod_problems import PodProblem, is_active
 from selfhealing.health.rollout import current_template_hash
 from selfhealing.health.termination_causes import TerminationCauses
 
@@ -93,8 +94,16 @@ def diagnose_app(  # noqa: PLR0913, PLR0917 - everything that is known about an 
         deployment.progress_deadline_seconds if deployment else DEFAULT_PROGRESS_DEADLINE_SECONDS
     )
     thresholds = replace(thresholds, progress_deadline=timedelta(seconds=progress_deadline))
+    # What the cluster's own words prove needs no time to pass by itself.
+    at_once = replace(thresholds, start_grace=timedelta())
     candidates = (
-        diagnose_pod(pod, problems_by_pod.get(pod.name), causes, deadlines, thresholds)
+        diagnose_pod(
+            pod,
+            problem := problems_by_pod.get(pod.name),
+            causes,
+            deadlines,
+            at_once if problem and _is_content(problem) else thresholds,
+        )
         for pod in snapshot.pods
     )
     pod_diagnoses = [found for found in candidates if found is not None]
@@ -111,6 +120,11 @@ def diagnose_app(  # noqa: PLR0913, PLR0917 - everything that is known about an 
         *_diagnose_scaling(snapshot, deadlines, thresholds),
     ]
     return tuple(sorted(diagnoses, key=lambda diagnosis: _SEVERITY_ORDER.index(diagnosis.type)))
+
+
+def _is_content(problem: PodProblem) -> bool:
+    """Whether a problem lies in the content of a version, as the cluster says."""
+    return classify_problem(problem).origin is FaultOrigin.VERSION_CONTENT
 
 
 def _diagnose_pods(

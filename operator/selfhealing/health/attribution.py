@@ -26,6 +26,7 @@ from selfhealing.health.pod_comparison import (
 )
 from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis
 from selfhealing.health.pod_problems import PodProblem, is_active
+from selfhealing.health.rollout import current_template_hash
 from selfhealing.health.template_change import (
     PERSISTENT_VOLUME_CLAIM,
     Reference,
@@ -38,6 +39,9 @@ MIN_FAILED_SHARE: Final = 0.5
 ACQUITTAL_RATIO: Final = 0.5
 """A version is not the cause if the pods of the good version are affected at more than this ratio
 of its own rate: one unlucky old pod of several does not acquit it, one of one does."""
+
+SAME_ROLLOUT: Final = timedelta(minutes=10)
+"""Pods that were created within this time belong to the same rollout."""
 
 SAME_TIME_WINDOW: Final = timedelta(seconds=60)
 """Pods that became not ready within this time share a cause."""
@@ -149,7 +153,15 @@ def attribute_cause(
         return found
     if diagnosis_type is DiagnosisType.UNSCHEDULABLE:
         return attribute_node_fit(probation)
+    if probation.is_open and _are_replaced(evidence.snapshot, findings):
+        return Attribution(Cause.UNKNOWN, Confidence.LOW, "pods of an earlier version have it")
     return _attribute_to_surroundings(evidence, findings)
+
+
+def _are_replaced(snapshot: AppSnapshot, findings: Sequence[PodDiagnosis]) -> bool:
+    """Whether all affected pods are of earlier templates."""
+    current_hash = current_template_hash(snapshot)
+    return all(finding.pod.template_hash != current_hash for finding in findings)
 
 
 def attribute_refusal(probation: Probation) -> Attribution:
@@ -281,6 +293,8 @@ def _blame(probation: Probation, source: FaultSource, container: str) -> Confide
 def _blame_for_reference(change: TemplateChange, missing: Reference) -> Confidence | None:
     if not change.introduces(*missing):
         return None
+    if change.is_first:
+        return Confidence.LOW  # somebody may have deleted it
     # A claim may be created, or bound, on demand.
     return Confidence.MEDIUM if missing.kind == PERSISTENT_VOLUME_CLAIM else Confidence.HIGH
 
@@ -305,7 +319,7 @@ def _attribute_to_surroundings(
     is_open, why = evidence.probation.is_open, _describe_innocence(evidence.probation, findings)
     sources = [_classify(finding) for finding in findings]
     if all(map(_is_from_outside, sources)):
-        if found.cause is Cause.NODE and not is_open:
+        if found.cause is Cause.NODE and not is_open and not any(s.reference for s in sources):
             return found
         is_named = all(source.origin is not FaultOrigin.UNDETERMINED for source in sources)
         confidence = Confidence.HIGH if is_named else Confidence.LOW
@@ -344,12 +358,26 @@ def _attribute_by_location(evidence: AppEvidence, affected_pods: Sequence[PodVie
         and not any(container.restarts for container in pod.containers)
     ]
     affected_nodes = {pod.node for pod in affected_pods if pod.node}
+    if _are_newer(affected_pods, healthy_pods):
+        # What has changed since the healthy ones started may be the cause.
+        return Attribution(Cause.UNKNOWN, Confidence.LOW)
     if not healthy_pods:
         return Attribution(Cause.POD if len(active_pods) == 1 else Cause.UNKNOWN, Confidence.LOW)
     other_nodes = {pod.node for pod in healthy_pods} - affected_nodes
     if len(affected_pods) > 1 and len(affected_nodes) == 1 and other_nodes:
         return Attribution(Cause.NODE, Confidence.MEDIUM)
     return Attribution(Cause.POD, Confidence.MEDIUM)
+
+
+def _are_newer(affected_pods: Sequence[PodView], healthy_pods: Sequence[PodView]) -> bool:
+    """Whether all affected pods were created after the healthy ones, and not together with them."""
+    affected = [pod.created for pod in affected_pods if pod.created is not None]
+    healthy = [pod.created for pod in healthy_pods if pod.created is not None]
+    return (
+        bool(affected and healthy)
+        and len(healthy) > 1
+        and min(affected) > max(healthy) + SAME_ROLLOUT
+    )
 
 
 def _compare(probation: Probation, more: str) -> str:

@@ -62,7 +62,7 @@ def decide(
     now = deadlines.now
     record = history.rebase_clock(_record_evidence(record, context), now)
     record = _drop_foreign_pods(record, context, now)
-    record = revisions.restore_lost_record(record, context)
+    record = revisions.restore_lost_record(record, context, policy, now)
     record = _follow_request(record, context, now)
     record = _release_quarantined_pod(record, context, deadlines)
     if policy.mode == HealingMode.OFF:
@@ -162,7 +162,6 @@ def _clear_overrides(record: HealingStatus) -> HealingStatus:
             "retry_at": None,
             "memory_limits": [],
             "memory_in_template": False,
-            "relaxed_liveness": False,
             "excluded_node": None,
             "excluded_until": None,
             "fallback_replicas": None,

@@ -207,6 +207,8 @@ def _has_begun_with(edit: ForeignEdit, diagnosis: AppDiagnosis, facts: EditHisto
 def _can_cause(edit: ForeignEdit, diagnosis: AppDiagnosis) -> bool:
     """Whether the fields of an edit can cause a diagnosis."""
     kind = diagnosis.type
+    if kind is DiagnosisType.CONFIG_ERROR:
+        return any(_reads_configuration(path, diagnosis.container) for path in edit.paths)
     if diagnosis.cause is Cause.ENVIRONMENT and kind not in _WITHOUT_VERSION:
         return False
     if kind is DiagnosisType.PODS_REFUSED:
@@ -219,6 +221,15 @@ def _can_cause(edit: ForeignEdit, diagnosis: AppDiagnosis) -> bool:
             for path in edit.paths
         )
     return kind in _OF_RUNNING_CONTAINERS
+
+
+def _reads_configuration(path: str, container: str) -> bool:
+    """Whether a field can name a ConfigMap or Secret that a container reads."""
+    if not _container_of(path):
+        return path.startswith("volumes")
+    field = path.partition("]")[2].lstrip(".")
+    is_of_container = not container or _container_of(path) == container
+    return is_of_container and (not field or field.startswith("env"))
 
 
 def _container_of(path: str) -> str:

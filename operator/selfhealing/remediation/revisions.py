@@ -23,7 +23,9 @@ MAX_RETRY_EXPONENT: Final = 10
 """Bounds the power of two by which the time until the next try grows."""
 
 
-def restore_lost_record(record: HealingStatus, context: RemediationContext) -> HealingStatus:
+def restore_lost_record(
+    record: HealingStatus, context: RemediationContext, policy: Policy, now: datetime
+) -> HealingStatus:
     """Rebuild the revisions of a record that was lost, from the saved ones.
 
     A status is lost by a restore from a backup or a replace. What is saved of the revisions stays,
@@ -47,6 +49,7 @@ def restore_lost_record(record: HealingStatus, context: RemediationContext) -> H
             "previous_stable_revision": previous.revision if previous else None,
             "previous_stable_image": previous.image if previous else None,
             "failed_revision": context.desired_revision if is_rolled_back else None,
+            "retry_at": _next_try(record, context, policy, now) if is_rolled_back else None,
         }
     )
 

@@ -141,7 +141,6 @@ def build_overrides(
         memory_limits=_limits_by_container(record) if record.memory_in_template else {},
         excluded_node=record.excluded_node or "",
         min_replicas=record.fallback_replicas,
-        relaxed_liveness=record.relaxed_liveness,
     )
 
 

@@ -4,11 +4,12 @@
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remediation
 from selfhealing.cache.views import PodView
+from selfhealing.health.crash_loops import KUBELET_REPORT_DELAY, last_termination, uptime
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import WARNINGS
 from selfhealing.health.pod_problems import is_node_lost
@@ -66,14 +67,20 @@ def _succeeding_since(
     if action.remediation is Remediation.SCALING_FALLBACK:
         return action.at
     if action.remediation is Remediation.RAISE_MEMORY:
-        return max([action.at, *_find_starts(context)])
+        return max([action.at, *_find_recoveries(context)])
     return max(action.at, record.healthy_since or now)
 
 
-def _find_starts(context: RemediationContext) -> Iterator[datetime]:
-    """When the containers of the pods started last."""
+def _find_recoveries(context: RemediationContext) -> Iterator[datetime]:
+    """When the containers of the pods have run for longer than before their last end."""
     for pod in context.pods:
-        yield from (c.running_since for c in pod.containers if c.running_since is not None)
+        for container in pod.containers:
+            last = uptime(last_termination(container)) if container.restarts else None
+            if container.running_since is None:
+                continue
+            yield container.running_since + (
+                last * 1.5 + KUBELET_REPORT_DELAY if last is not None else timedelta()
+            )
 
 
 def _has_succeeded(action: HealingAction, context: RemediationContext) -> bool:

@@ -30,7 +30,6 @@ class Overrides:
         min_replicas: a lower bound of the autoscaler's ``minReplicas``.
         excluded_node: a node on which no new pod is scheduled.
         failed_revision: the revision that ``pod_template`` replaces.
-        relaxed_liveness: the liveness probes wait longer, and fail later.
         config_copies: the copies that ``pod_template`` reads, by the names of the ConfigMaps.
         removed_edit: the field manager, and the time, of an edit of the Deployment's pod template
             whose fields are removed.
@@ -41,7 +40,6 @@ class Overrides:
     min_replicas: int | None = None
     excluded_node: str = ""
     failed_revision: str = ""
-    relaxed_liveness: bool = False
     config_copies: Mapping[str, str] = field(default_factory=dict)
     removed_edit: tuple[str, datetime] | None = None
 
@@ -54,18 +52,11 @@ class Overrides:
         )
         if self.memory_limits:
             result = template_with_memory_limits(result, self.memory_limits)
-        if self.relaxed_liveness:
-            result = template_with_relaxed_liveness(result)
         return exclude_node(result, self.excluded_node) if self.excluded_node else result
 
 
 NO_OVERRIDES: Final = Overrides()
 
-RELAXATION_FACTOR: Final = 3
-"""What the time-out and the failure threshold of a relaxed liveness probe are multiplied by."""
-
-_LIVENESS_DEFAULTS: Final[Mapping[str, int]] = {"timeoutSeconds": 1, "failureThreshold": 3}
-"""Kubernetes' defaults of the fields of a probe that are relaxed (core/v1 Probe)."""
 
 REQUIRED_NODE_AFFINITY: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -125,26 +116,6 @@ def template_with_memory_limits(template: Json, limits: Mapping[str, str]) -> Js
 def _is_raised(current: object, limit: str) -> bool:
     before, after = parse_quantity(current), parse_quantity(limit)
     return before is not None and after is not None and after > before
-
-
-def template_with_relaxed_liveness(template: Json) -> Json:
-    """Return a pod template whose liveness probes give a slow app more time.
-
-    The time-out and the failure threshold are multiplied by RELAXATION_FACTOR. So a container that
-    hangs is restarted later, and still is.
-    """
-
-    def relax(container: Json) -> Json:
-        probe = container.get("livenessProbe")
-        if not probe:
-            return container
-        relaxed = {
-            name: (probe.get(name) or default) * RELAXATION_FACTOR
-            for name, default in _LIVENESS_DEFAULTS.items()
-        }
-        return {**container, "livenessProbe": {**probe, **relaxed}}
-
-    return _map_long_running_containers(template, relax)
 
 
 def exclude_node(template: Json, node: str) -> Json:

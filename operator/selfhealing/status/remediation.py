@@ -151,8 +151,7 @@ def _describe_pending_user_action(key: AppKey, record: HealingStatus) -> str:
     """What a person can do; empty if nothing waits for a person."""
     if record.quarantined:
         return (
-            "no remediation until healthy for a whole window; to resume now: "
-            f"{_resume_command(key)}"
+            f"no remediation until healthy for the probation; to resume now: {_resume_command(key)}"
         )
     action = history.find_proposed(record)
     if action is None:

@@ -269,7 +269,6 @@ def test_everything() -> None:
             "healthySince": iso(100),
             "memoryLimits": [],
             "memoryInTemplate": False,
-            "relaxedLiveness": False,
             "nextId": 1,
             "diagnoses": [],
             "history": [],

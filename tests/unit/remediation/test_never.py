@@ -8,7 +8,7 @@ import pytest
 from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus, Remediation
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.pod_diagnosis import DiagnosisType
-from selfhealing.remediation.context import RemediationContext
+from selfhealing.remediation.context import FirstSight, RemediationContext
 from selfhealing.remediation.strategies import NO_NEW_PODS, choose_action
 from tests.unit import builders
 from tests.unit.remediation.factories import (
@@ -96,7 +96,7 @@ def test_a_likely_revision_gets_the_patience_that_the_capacity_pays_for(
     context = make_context(
         BAD_REVISION,
         pods=pods[: ready + 1],
-        diagnosed_since={BAD_REVISION.type: builders.at(AT)},
+        diagnosed_since={BAD_REVISION.type: FirstSight(builders.at(AT), BAD_REVISION.cause)},
     )
 
     likely = choose_action(make_decision_input(STABLE_RECORD, context))

@@ -17,7 +17,6 @@ from selfhealing.render.overrides import (
     revision_name,
     template_revision,
     template_with_memory_limits,
-    template_with_relaxed_liveness,
 )
 from selfhealing.render.pod import build_pod_template
 
@@ -219,36 +218,6 @@ class TestApplyTo:
                 )
             )[1]
         )
-
-    @pytest.mark.parametrize(
-        ("probe", "expected"),
-        [
-            ({"liveness": {"path": "/livez"}}, (3, 9)),
-            ({"liveness": {"path": "/livez", "timeoutSeconds": 5, "failureThreshold": 1}}, (15, 3)),
-            ({"readiness": {"path": "/readyz"}}, None),
-        ],
-        ids=["defaults", "given", "no liveness probe"],
-    )
-    def test_relaxed_liveness(self, probe: Json, expected: tuple[int, int] | None) -> None:
-        """The probe has three times the time, and is never switched off."""
-        before = template(port=5000, probes=probe)
-        after = Overrides(relaxed_liveness=True).apply_to(before)
-        found = after["spec"]["containers"][0].get("livenessProbe")
-
-        assert expected == (found and (found["timeoutSeconds"], found["failureThreshold"]))
-        if found:
-            assert "/livez" in str(found)
-        else:
-            assert before == after
-
-    def test_relaxed_liveness_of_sidecars(self) -> None:
-        """Those that run beside the app, too."""
-        probe = {"httpGet": {"port": 1}, "failureThreshold": 2}
-        before = template(sidecars=[{"name": "proxy", "image": "p", "livenessProbe": probe}])
-        after = template_with_relaxed_liveness(before)
-        relaxed = {**probe, "timeoutSeconds": 3, "failureThreshold": 6}
-
-        assert relaxed == after["spec"]["containers"][1]["livenessProbe"]
 
     @pytest.mark.parametrize(
         ("affinity", "terms"),

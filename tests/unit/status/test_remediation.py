@@ -81,7 +81,7 @@ ROLLED_BACK_MESSAGE = (
 )
 PROPOSED_RECORD = make_record(history=[make_action(ActionOutcome.PROPOSED)])
 QUARANTINE_HINT = (
-    f"no remediation until healthy for a whole window; to resume now: {ANNOTATE}resume=$(date +%s)"
+    f"no remediation until healthy for the probation; to resume now: {ANNOTATE}resume=$(date +%s)"
 )
 APPROVAL_HINT = f"ReplacePod waits for approval: {ANNOTATE}approve=1"
 RESUME_HINT = f"to resume: {ANNOTATE}resume=$(date +%s)"
