@@ -31,7 +31,7 @@ def build_pod(deployment: dict[str, Any]) -> dict[str, Any]:
     """The pod that a ReplicaSet would create, without what only the cluster can know."""
     template = deployment["spec"]["template"]
     spec = dict(template["spec"])
-    for name in ("serviceAccountName", "priorityClassName"):  # they name objects
+    for name in ("serviceAccountName", "serviceAccount", "priorityClassName"):  # they name objects
         spec.pop(name, None)
     meta = deployment["metadata"]
     return {
