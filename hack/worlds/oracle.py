@@ -260,9 +260,14 @@ def _judge_touches(
 
 def _is_of_version_before(on: Simulation, action: Action, pod: SimPod) -> bool:
     """Whether a pod was removed by the rollout of the next version, which goes on beside."""
-    wanted = on.cluster.children["Deployment"].spec["template"]["spec"]["containers"]
-    images = {container["image"] for container in pod.spec["containers"]}
-    return action.remediation == "AvoidNode" and images != {c["image"] for c in wanted}
+    wanted = on.cluster.children["Deployment"].spec["template"]
+    return action.remediation == "AvoidNode" and _version(pod.template) != _version(wanted)
+
+
+def _version(template: Json) -> tuple[object, object]:
+    """Return what makes a version: the images, and the hash of the configuration."""
+    images = [container["image"] for container in template["spec"]["containers"]]
+    return images, template.get("metadata", {}).get("annotations")
 
 
 def _rolls_out(action: Action) -> bool:

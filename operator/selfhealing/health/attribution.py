@@ -28,6 +28,7 @@ from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis
 from selfhealing.health.pod_problems import PodProblem, is_active
 from selfhealing.health.rollout import current_template_hash
 from selfhealing.health.template_change import (
+    ADDED,
     PERSISTENT_VOLUME_CLAIM,
     Reference,
     TemplateChange,
@@ -171,11 +172,20 @@ def attribute_refusal(probation: Probation) -> Attribution:
     result, comparison = probation.experiments.dry_run, probation.experiments.describe_dry_run()
     if result is DryRun.ONLY_NEW_REFUSED:
         return Attribution(Cause.NEW_VERSION, Confidence.HIGH, _compare(probation, comparison))
+    if result is DryRun.BOTH_REFUSED and _changes_resources(probation.change):
+        # The pods that exist may use up what a pod of the good version would need.
+        return Attribution(Cause.ENVIRONMENT, Confidence.LOW, comparison)
     confidence = {
         DryRun.UNKNOWN: Confidence.LOW,
         DryRun.BOTH_ACCEPTED: Confidence.MEDIUM,
     }.get(result, Confidence.HIGH)
     return Attribution(Cause.ENVIRONMENT, confidence, comparison)
+
+
+def _changes_resources(change: TemplateChange | None) -> bool:
+    return change is not None and any(
+        field in {"resources", ADDED} for fields in change.containers.values() for field in fields
+    )
 
 
 def attribute_node_fit(probation: Probation) -> Attribution:

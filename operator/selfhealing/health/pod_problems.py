@@ -368,5 +368,9 @@ def _startup_timeout_problem(
     waited = messages.format_duration(progress_deadline)
     if any(c.running_since is not None for c in pod.containers if not c.is_init):
         return Fault(NOT_READY, f"runs but is not ready after {waited}")
+    waiting_for = next((c for c in pod.containers if c.is_init and c.running_since), None)
+    if waiting_for is not None:
+        message = f"init container {waiting_for.name} has not ended after {waited}"
+        return Fault("ContainerCreating", message, waiting_for.name)
     advice = f"see kubectl describe pod {pod.name}"
     return Fault("ContainerCreating", f"has not started after {waited}: {advice}")

@@ -110,7 +110,11 @@ def _follow_request(
             record = record.model_copy(update={"failed_revision": context.desired_revision})
         elif revisions.is_same_request(record, context) and record.failed_revision is None:
             # The pods are replaced for another reason, and still need what the overrides give them.
+            running = history.find_running(record)
             record = _supersede_pending(record, now).model_copy(update={"desired_since": now})
+            if running is not None and running.remediation is Remediation.AVOID_NODE:
+                # Nothing has shown that the node was the cause.
+                record = record.model_copy(update={"excluded_node": None, "excluded_until": None})
         else:
             record = _clear_overrides(_supersede_pending(record, now)).model_copy(
                 update={"desired_since": now, "retries": 0}

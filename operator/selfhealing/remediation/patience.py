@@ -18,11 +18,17 @@ from typing import Final
 
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Confidence
+from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.policy import Policy
 
 INTOLERABLE_LOSS: Final = 0.5
 """The lost share of the wanted pods at which the wait is the shortest."""
+
+_AFTER_A_DEADLINE: Final = frozenset(
+    {DiagnosisType.ROLLOUT_STALLED, DiagnosisType.NOT_READY_TOO_LONG}
+)
+"""Diagnoses that are made only when a pod was given the time of a rollout, or of a hang."""
 
 
 def compute_patience(
@@ -31,9 +37,21 @@ def compute_patience(
     """How long a fault of a revision must last before the revision is rolled back."""
     if diagnosis.confidence is Confidence.HIGH:
         return policy.certain_patience
+    if _has_waited(diagnosis):
+        return policy.start_grace
     lost = 1 - min(context.ready, context.wanted) / max(1, context.wanted)
     remaining = max(0.0, 1 - lost / INTOLERABLE_LOSS)
     return max(policy.start_grace, policy.progress_deadline * remaining)
+
+
+def _has_waited(diagnosis: AppDiagnosis) -> bool:
+    """Whether a diagnosis includes the wait: it is only made after a deadline."""
+    is_init_hanging = diagnosis.type is DiagnosisType.START_FAILING and any(
+        container.is_init and container.running_since is not None
+        for pod in diagnosis.pods
+        for container in pod.containers
+    )
+    return diagnosis.type in _AFTER_A_DEADLINE or is_init_hanging
 
 
 def compute_due_time(
