@@ -363,10 +363,11 @@ def scale_often(sim: Simulation, placement: Placement) -> None:
 
 
 def memory_spike(sim: Simulation, _: Placement) -> None:
-    """Let the running version need more memory than its limit."""
+    """Let the version of the spec need more memory than its limit, if its image exists."""
     image = sim.spec["image"]
-    sim.laws.programs[image] = replace(sim.laws.programs[image], memory=180)
-    sim.reconsider()
+    if (program := sim.laws.programs.get(image)) is not None:
+        sim.laws.programs[image] = replace(program, memory=180)
+        sim.reconsider()
 
 
 def end_spike(sim: Simulation, _: Placement) -> None:
