@@ -120,8 +120,9 @@ def test_flapping(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
         kubelet.set_ready(pod)
         eventually(partial(is_ready, "1/1"))
 
-    status = space.wait_for_phase(name, "Degraded")
-    assert status["pods"][0]["reason"] == "ReadinessFlapping"
+    space.wait_for_phase(name, "Degraded")
+    (shown,) = space.get_status(name)["pods"]
+    assert shown["reason"] == "ReadinessFlapping"
     counts = space.count_events(name)
     assert counts["Degraded"] + counts["Ready"] < BURST
     assert counts["ReadinessFlapping"] == 1
