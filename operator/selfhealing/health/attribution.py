@@ -124,6 +124,9 @@ class AppEvidence:
     diagnosed_uids: frozenset[str] = frozenset()
 
 
+NODE_SUSPECTS: Final = frozenset({DiagnosisType.CRASH_LOOPING, DiagnosisType.NOT_READY_TOO_LONG})
+"""Diagnoses that a node may cause in the pods on it without a word of its own."""
+
 _NODE_DIAGNOSES: Final = frozenset({DiagnosisType.NODE_LOST, DiagnosisType.STUCK_TERMINATING})
 """Diagnoses that no revision of an app can cause."""
 
@@ -235,7 +238,11 @@ def _attribute_to_revision(
         return _acquit(group, new_pods)
     elif not group.healthy and not _is_slow_loop_of_all(probation, new_findings, new_pods):
         confidence = Confidence.LOW  # nothing to compare with
-    elif probation.has_stable_revision and _may_be_node(probation, ill_new, group):
+    elif (
+        new_findings[0].type in NODE_SUSPECTS
+        and probation.has_stable_revision
+        and _may_be_node(probation, ill_new, group)
+    ):
         why = f"all of them are on node {ill_new[0].node}, where no other pod of the app runs"
         return Attribution(Cause.UNKNOWN, Confidence.LOW, _compare(probation, why))
     return Attribution(Cause.NEW_VERSION, confidence, _compare(probation, group.describe()))

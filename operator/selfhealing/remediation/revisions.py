@@ -99,11 +99,8 @@ def roll_back(
 def _next_try(
     record: HealingStatus, context: RemediationContext, policy: Policy, now: datetime
 ) -> datetime | None:
-    """When a revision that failed is tried again; None if it failed with certainty.
-
-    With the strategy Recreate every try is an outage, so only a person decides.
-    """
-    if context.is_fault_certain or context.uses_recreate:
+    """When a revision that failed is tried again; None if it failed with certainty."""
+    if context.is_fault_certain:
         return None
     factor: int = 2 ** min(record.retries, MAX_RETRY_EXPONENT)
     return now + min(policy.retry_after * factor, policy.max_retry_after)

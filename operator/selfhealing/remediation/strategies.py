@@ -18,7 +18,7 @@ from selfhealing.api.healing_status import (
     Remediation,
 )
 from selfhealing.health.app_diagnosis import AppDiagnosis
-from selfhealing.health.attribution import Cause, Confidence
+from selfhealing.health.attribution import NODE_SUSPECTS, Cause, Confidence
 from selfhealing.health.crash_loops import has_long_runs
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, WARNINGS, DiagnosisType
@@ -57,15 +57,6 @@ NO_NEW_PODS: Final = frozenset(
     }
 )
 """Diagnoses by which a pod that is removed may get no substitute."""
-
-_OF_RUNNING_PODS: Final = frozenset(
-    {
-        DiagnosisType.CRASH_LOOPING,
-        DiagnosisType.LIVENESS_KILLED,
-        DiagnosisType.NOT_READY_TOO_LONG,
-    }
-)
-"""Diagnoses of containers that have started: another node may be tried for them."""
 
 _CRASHES: Final = frozenset(
     {DiagnosisType.CRASH_LOOPING, DiagnosisType.LIVENESS_KILLED, DiagnosisType.DEPENDENCY_DOWN}
@@ -357,7 +348,7 @@ def _may_be_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> bool:
     ready_nodes = {pod.node for pod in context.pods if pod.ready}
     return (
         (diagnosis.cause is Cause.UNKNOWN or was_replaced)
-        and diagnosis.type in _OF_RUNNING_PODS
+        and diagnosis.type in NODE_SUSPECTS
         and len(affected_nodes) == 1
         and "" not in affected_nodes
         and bool(ready_nodes)

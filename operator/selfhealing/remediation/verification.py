@@ -37,8 +37,10 @@ def judge_action(
         since = _succeeding_since(action, record, context, deadlines.now)
         is_lasting = deadlines.reached(since + policy.min_healthy_time)
         return ActionOutcome.SUCCEEDED if is_lasting else None
-    if _is_no_better_elsewhere(action, context) or _is_target_no_better(
-        action, context, policy, deadlines
+    if (
+        _is_no_better_elsewhere(action, context)
+        or _is_target_no_better(action, context, policy, deadlines)
+        or _has_spec_recovered(record, action, context)
     ):
         return ActionOutcome.FAILED
     return _judge_by_time(action, context, policy, deadlines)
@@ -116,6 +118,19 @@ def _is_no_better_elsewhere(action: HealingAction, context: RemediationContext) 
         for diagnosis in context.diagnoses
         if diagnosis.type == action.diagnosis
         for pod in diagnosis.pods
+    )
+
+
+def _has_spec_recovered(
+    record: HealingStatus, action: HealingAction, context: RemediationContext
+) -> bool:
+    """Whether only pods of the revision that is rolled back are ready: it was not at fault."""
+    ready_uids = {pod.uid for pod in context.pods if pod.ready}
+    return (
+        action.remediation is Remediation.ROLLBACK
+        and not record.failed_for_certain
+        and bool(ready_uids)
+        and ready_uids.isdisjoint(context.current_uids)
     )
 
 

@@ -129,16 +129,9 @@ def test_a_bar_without_certainty_ends_by_itself() -> None:
     assert (later.failed_revision, later.retries) == (None, 1)
 
 
-@pytest.mark.parametrize(
-    "context",
-    [make_context(CERTAIN), replace(make_context(CERTAIN), uses_recreate=True)],
-    ids=["certain", "Recreate"],
-)
-def test_a_revision_that_failed_for_certain_is_not_tried_again_by_itself(
-    context: RemediationContext,
-) -> None:
-    """Nor is any with the strategy Recreate, where each try is an outage."""
-    barred = roll_back(context).model_copy(update={"history": []})
+def test_a_revision_that_failed_for_certain_is_not_tried_again_by_itself() -> None:
+    """An image that does not exist does not come to be by itself."""
+    barred = roll_back(make_context(CERTAIN)).model_copy(update={"history": []})
 
     assert barred.retry_at is None
 
