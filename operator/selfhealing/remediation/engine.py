@@ -277,11 +277,11 @@ def _track_health(
     record = _end_budget_quarantine(record, policy, deadlines)
     if not context.healthy:
         return record.model_copy(update={"healthy_since": None}) if record.healthy_since else record
-    if record.healthy_since is None:
-        record = record.model_copy(update={"healthy_since": deadlines.now})
+    since = record.healthy_since or deadlines.now
+    record = record.model_copy(update={"healthy_since": since})
     if not context.complete:
         return record  # pods that start do not end the time, but prove nothing either
-    record = _forget_failures(record, policy, deadlines)
+    record = _forget_failures(record, since, policy, deadlines)
     record = revisions.retry_failed_revision(record, context, deadlines)
     return revisions.promote(record, context, policy, deadlines)
 
@@ -295,15 +295,14 @@ def _end_budget_quarantine(
     return record.model_copy(update={"quarantined": False, "quarantined_by_budget": False})
 
 
-def _forget_failures(record: HealingStatus, policy: Policy, deadlines: Deadlines) -> HealingStatus:
+def _forget_failures(
+    record: HealingStatus, since: datetime, policy: Policy, deadlines: Deadlines
+) -> HealingStatus:
     """End the quarantine of an app that is healthy for the probation, and forget its failures.
 
     The cause that made the remediations fail, such as a missing database, is gone then. The
     failures are forgotten after a whole window; all actions that cost budget are older then.
     """
-    since = record.healthy_since
-    if since is None:
-        return record
     if record.quarantined and deadlines.reached(since + policy.probation):
         record = record.model_copy(update={"quarantined": False, "quarantined_by_budget": False})
     has_failures = any(action.outcome is ActionOutcome.FAILED for action in record.history)

@@ -368,7 +368,9 @@ def _propose_replace_pod(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Prop
     ):
         return None
     candidates = (
-        pod for pod in diagnosis.pods if pod.uid in inputs.context.pod_uids and is_evictable(pod)
+        pod
+        for pod in diagnosis.pods
+        if pod.uid in inputs.context.current_uids and is_evictable(pod)
     )
     pod = next(candidates, None)
     if pod is None:

@@ -625,3 +625,16 @@ def test_a_decision_depends_on_its_arguments_only() -> None:
     now = make_context(BAD_REVISION, NO_METRICS, external=ExternalState(evidence_keys={1: "key"}))
 
     assert run_decide(STABLE_RECORD, now) == run_decide(STABLE_RECORD, now)
+
+
+def test_a_quarantine_by_the_budget_ends_with_the_budget() -> None:
+    """The app need not be healthy for that."""
+    before = make_record(
+        make_action(outcome=ActionOutcome.SUCCEEDED, at=AT - 4000),
+        quarantined=True,
+        quarantined_by_budget=True,
+    )
+    context = make_context(make_diagnosis(cause=Cause.UNKNOWN))
+
+    assert not run_decide(before, context).quarantined
+    assert run_decide(before, context, make_policy(budget=1, window="2h")).quarantined

@@ -349,3 +349,33 @@ def test_a_well_app_keeps_all_foreign_fields(paths: list[str], has_stable: bool)
 
     assert None is choose_action(make_decision_input(record, context, make_policy()))
     assert None is find_edit_to_remove(record)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_responsible"),
+    [
+        ("containers[app].envFrom", True),
+        ("containers[app]", True),
+        ("containers[app].command", False),
+        ("containers[proxy].env", False),
+        ("volumes[settings]", True),
+        ("nodeSelector", False),
+    ],
+)
+def test_a_reference_that_an_edit_has_brought(path: str, *, is_responsible: bool) -> None:
+    """A missing ConfigMap is the edit's only if its fields can name one."""
+    missing = replace(
+        make_diagnosis(DiagnosisType.CONFIG_ERROR, Cause.ENVIRONMENT, NEW_POD), container="app"
+    )
+
+    assert is_responsible is bool(find(missing, (NEW_POD, OLD_POD), None, make_edit(path)))
+
+
+def test_a_version_on_trial_that_somebody_edited() -> None:
+    """Both may be the cause, so neither is blamed with confidence."""
+    blamed = replace(crash(), cause=Cause.NEW_VERSION, confidence=Confidence.HIGH, container="app")
+    facts = make_facts((NEW_POD,), make_record(stable_revision=STABLE_REVISION), EDIT)
+    (found,) = attribute_to_foreign_edits((blamed,), facts)
+
+    assert (Cause.NEW_VERSION, Confidence.LOW) == (found.cause, found.confidence)
+    assert "kubectl-edit" in found.comparison

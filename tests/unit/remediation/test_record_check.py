@@ -10,6 +10,7 @@ from selfhealing.api import status
 from selfhealing.api.healing_status import (
     MAX_HISTORY,
     ActionOutcome,
+    DiagnosisStatus,
     HealingAction,
     HealingStatus,
     MemoryLimitStatus,
@@ -107,6 +108,30 @@ def test_a_record_of_the_operator() -> None:
 
     assert () == found.rejected
     assert fields == {name: getattr(found.record, name) for name in fields}
+
+
+def test_times_and_revisions_that_no_operator_has_written() -> None:
+    """They are dropped, or cut to what the policy allows."""
+    far = NOW + timedelta(days=30)
+    diagnosis = DiagnosisStatus(type="CrashLooping", cause="Pod", confidence="High", since=far)
+    found = check(
+        diagnoses=[diagnosis],
+        retry_at=far,
+        excluded_node="node-1",
+        excluded_until=far,
+        previous_stable_revision="../other",
+    )
+
+    assert (
+        "a time in the future",
+        "retryAt (longer than a day)",
+        "previousStableRevision",
+        "excludedUntil (longer than an hour)",
+    ) == found.rejected
+    assert [] == found.record.diagnoses
+    assert NOW + timedelta(hours=24) == found.record.retry_at
+    assert NOW + timedelta(hours=1) == found.record.excluded_until
+    assert None is found.record.previous_stable_revision
 
 
 def make_removal(target: str) -> HealingAction:

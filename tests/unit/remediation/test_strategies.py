@@ -473,3 +473,10 @@ def test_the_cause_must_be_the_node() -> None:
     assert REPLACE_POD == action_key(
         choose_action(make_decision_input(make_record(), make_context(make_diagnosis())))
     )
+
+
+def test_pods_that_are_replaced_already_leave_no_node() -> None:
+    """A rollout of the spec removes them."""
+    context = make_context(ON_ONE_NODE, current_hash="next")
+
+    assert None is choose_action(make_decision_input(make_record(), context))
