@@ -398,8 +398,9 @@ def test_memory_that_is_not_allowed(space: AppNamespace, name: str) -> None:
 
     def has_enough() -> bool:
         assert "RaiseMemory" in str(list_actions(space, name)), get_healing_status(space, name)
-        (pod,) = space.list_pods(name)
-        (container,) = pod["spec"]["containers"]
+        pods = space.list_pods(name)
+        assert len(pods) == 1, "new pods are on their way"
+        (container,) = pods[0]["spec"]["containers"]
         assert "200Mi" == container["resources"]["limits"]["memory"]
         return bool(space.get_status(name)["phase"] == "Ready")
 

@@ -124,8 +124,10 @@ def test_flapping(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     (shown,) = space.get_status(name)["pods"]
     assert shown["reason"] == "ReadinessFlapping"
     counts = space.count_events(name)
-    assert counts["Degraded"] + counts["Ready"] < BURST
-    assert counts["ReadinessFlapping"] == 1
+    assert counts["Degraded"] <= BURST
+    assert counts["Ready"] <= BURST + 1
+    assert counts["ReadinessFlapping"] >= 1
+    assert len(space.list_events(name)) <= 6
 
 
 def test_flapping_of_many_pods(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
