@@ -512,6 +512,18 @@ class TestExperiments:
             *good_pods(), proved=True, **situation
         )
 
+    def test_both_pods_are_refused_and_the_new_one_asks_for_more(self) -> None:
+        """The new pods that exist may use up the quota that the good one would need."""
+        refusal = "exceeded quota: small, requested: memory=512Mi"
+        found = judge(
+            *good_pods(),
+            conditions=[UNDER_WAY, replica_failure_condition(refusal)],
+            experiments=Experiments(DryRun.BOTH_REFUSED, refusal),
+            new=build_template("web:v2", resources={"requests": {"memory": "512Mi"}}),
+        )
+
+        assert [(DiagnosisType.QUOTA_EXCEEDED, Cause.ENVIRONMENT, Confidence.LOW)] == found
+
     def test_the_comparison_names_the_experiment(self) -> None:
         """And what the version changed."""
         conditions = [UNDER_WAY, replica_failure_condition("no")]

@@ -1,5 +1,7 @@
 """The decision, step by step: resets, evaluation of the running action, blocked reasons."""
 
+from dataclasses import replace
+
 import pytest
 
 from selfhealing.api.healing_status import (
@@ -638,3 +640,33 @@ def test_a_quarantine_by_the_budget_ends_with_the_budget() -> None:
 
     assert not run_decide(before, context).quarantined
     assert run_decide(before, context, make_policy(budget=1, window="2h")).quarantined
+
+
+def test_another_configuration_while_a_node_is_tried() -> None:
+    """Nothing has shown that the node is the cause: it is not excluded any more."""
+    running = make_action(
+        remediation=Remediation.AVOID_NODE,
+        outcome=ActionOutcome.IN_PROGRESS,
+        at=AT - 10,
+        target="node-1",
+    )
+    before = make_record(running, excluded_node="node-1", desired_generation=1)
+    rotated = replace(make_context(), desired_revision="rotated", generation=1)
+    found = run_decide(before, rotated)
+
+    assert (None, ActionOutcome.SUPERSEDED) == (found.excluded_node, found.history[0].outcome)
+
+
+def test_a_pod_on_a_lost_node_that_stays() -> None:
+    """Its deletion was refused all the time, which is not "it did not help"."""
+    running = make_action(
+        remediation=Remediation.FAILOVER,
+        outcome=ActionOutcome.IN_PROGRESS,
+        diagnosis=DiagnosisType.NODE_LOST,
+        at=AT - 400,
+        target=LOST_NODE_POD.node,
+    )
+    lost = make_diagnosis(DiagnosisType.NODE_LOST, Cause.NODE, LOST_NODE_POD)
+    found = run_decide(make_record(running), make_context(lost, pods=(LOST_NODE_POD,)))
+
+    assert ActionOutcome.REFUSED is found.history[-1].outcome
