@@ -92,7 +92,7 @@ class Kubelet:
         self._later(pod, container, program.pull, finish_pull)
 
     def _pull_error(self, node: SimNode, container: SimContainer, program: Program | None) -> str:
-        image = f"docker.io/library/{container.image}"
+        image = f"registry.example/library/{container.image}"
         prefix = f'failed to pull and unpack image "{image}": '
         if self._cluster.laws.registry_error or node.pull_error:
             return prefix + (self._cluster.laws.registry_error or node.pull_error)

@@ -2,26 +2,26 @@
 
 from typing import Final
 
-_IMAGE: Final = "docker.io/library/web"
+_IMAGE: Final = "registry.example/library/web"
 
 RATE_LIMIT: Final = (
     "failed to copy: httpReadSeeker: failed open: unexpected status code "
-    "https://registry-1.docker.io/v2/library/web/manifests/sha256:0f1e: 429 Too Many Requests - "
+    "https://registry.example/v2/library/web/manifests/sha256:0f1e: 429 Too Many Requests - "
     "Server message: toomanyrequests: You have reached your unauthenticated pull rate limit."
 )
 NO_DNS: Final = (
     f'failed to resolve reference "{_IMAGE}": failed to do request: Head '
-    '"https://registry-1.docker.io/v2/library/web/manifests/2": dial tcp: lookup '
-    "registry-1.docker.io on 10.96.0.10:53: no such host"
+    '"https://registry.example/v2/library/web/manifests/2": dial tcp: lookup '
+    "registry.example on 10.96.0.10:53: no such host"
 )
 BAD_CERTIFICATE: Final = (
     f'failed to resolve reference "{_IMAGE}": failed to do request: Head '
-    '"https://registry-1.docker.io/v2/library/web/manifests/2": tls: failed to verify '
+    '"https://registry.example/v2/library/web/manifests/2": tls: failed to verify '
     "certificate: x509: certificate signed by unknown authority"
 )
 NO_CREDENTIALS: Final = (
     f'failed to resolve reference "{_IMAGE}": failed to authorize: failed to fetch oauth token: '
-    "unexpected status from GET request to https://auth.docker.io/token: 401 Unauthorized"
+    "unexpected status from GET request to https://auth.registry.example/token: 401 Unauthorized"
 )
 WRONG_PLATFORM: Final = "no match for platform in manifest: not found"
 NO_SPACE: Final = (

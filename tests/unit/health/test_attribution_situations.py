@@ -46,8 +46,8 @@ UNDER_WAY: Final = progressing_condition("ReplicaSetUpdated", "def")
 STALLED: Final = progressing_condition("ProgressDeadlineExceeded", "def", status="False")
 
 RESOLVE: Final = (
-    'failed to pull and unpack image "docker.io/acme/web:v2": failed to resolve reference '
-    '"docker.io/acme/web:v2": '
+    'failed to pull and unpack image "registry.example/acme/web:v2": failed to resolve reference '
+    '"registry.example/acme/web:v2": '
 )
 SHIM: Final = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
