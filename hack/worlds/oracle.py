@@ -198,15 +198,15 @@ def _essence(sim: Simulation) -> Json:
 
 
 def is_justified(world: World, sim: Simulation, action: Action) -> bool:
-    """Whether an action is a remedy of a fault that acted when it began."""
+    """Whether an action is a remediation of a fault that acted when it began."""
     return any(
         action.remediation in placement.fault.healed_by | placement.fault.tried_by
         for placement in world.placements
         if is_acting(world, placement, action.at)
-    ) or _is_remedy_of_pod(sim, action)
+    ) or _remediates_pod(sim, action)
 
 
-def _is_remedy_of_pod(sim: Simulation, action: Action) -> bool:
+def _remediates_pod(sim: Simulation, action: Action) -> bool:
     """Whether a single pod was replaced that had a fault of its own or of its node."""
     return any(
         pod.uid == action.uid and _is_ill(sim, pod) for _, pod, _ in sim.cluster.removed_ready

@@ -1,10 +1,10 @@
 """The two oracles of a row, as SREGym's exam has them. Pure.
 
 The diagnosis oracle is in ``evaluation``: the fault is named, with its true cause. This module has
-the mitigation oracle: 60 s after the remedy was due every pod of the baseline exists, some are
+the mitigation oracle: 60 s after the remediation was due every pod of the baseline exists, some are
 wanted, as many are ready as wanted, every pod is Running, and no container waits or has ended in
 error; and it stays so for 60 s. As in its code, each container must be ready, too. The first minute
-gives the remedy of the operator time, so it is multiplied by the scale of healing; the second gives
+gives the remediation time, so it is multiplied by the scale of healing; the second gives
 the kubelet's back-off time to show a container that crashes, so it is not. A pod that is being
 deleted counts as gone, as does one that has ended, such as an evicted one: Kubernetes makes another
 and keeps it, for a look.
@@ -16,7 +16,7 @@ from typing import Any, Final
 Json = dict[str, Any]
 
 SETTLE_SECONDS: Final = 60.0
-"""Seconds from when the remedy was due until the first look, at default times."""
+"""Seconds from when the remediation was due until the first look, at default times."""
 
 HOLD_SECONDS: Final = 60.0
 """Seconds for which everything must stay so, at any scale."""

@@ -41,7 +41,7 @@ so for weeks."""
 
 
 @dataclass(slots=True)
-class _Illness:
+class _UnhealthyPeriod:
     """Since when an app is unhealthy, in monotonic seconds.
 
     Attributes:
@@ -84,7 +84,7 @@ class UnhealthyApps:
         self._stored_ages: dict[AppKey, float] = {}
         """By app that is not evaluated yet, for how many seconds its status says that it is not
         ready."""
-        self._illnesses: dict[AppKey, _Illness] = {}
+        self._unhealthy: dict[AppKey, _UnhealthyPeriod] = {}
         self._remediated: set[AppKey] = set()
         """Apps with an action in progress that counts for the limit of actions."""
         self._budget_spenders: set[AppKey] = set()
@@ -145,9 +145,9 @@ class UnhealthyApps:
             and (has_pod_problem or _is_unhealthy(record))
         )
         if is_unhealthy:
-            self._note_illness(key)
-        elif (illness := self._illnesses.get(key)) is not None and illness.ended_at is None:
-            illness.ended_at = self._clock()
+            self._note_onset(key)
+        elif (period := self._unhealthy.get(key)) is not None and period.ended_at is None:
+            period.ended_at = self._clock()
         self._seen.add(key)
         self._stored_ages.pop(key, None)
         action = history.find_running(record) if record is not None else None
@@ -159,26 +159,24 @@ class UnhealthyApps:
         self._update_breakers()
         self._update_budget_metric(key, record)
 
-    def _note_illness(self, key: AppKey) -> None:
-        now, illness = self._clock(), self._illnesses.get(key)
-        if illness is not None and (
-            illness.ended_at is None or now - illness.ended_at < self._window
-        ):
-            illness.ended_at = None
+    def _note_onset(self, key: AppKey) -> None:
+        now, period = self._clock(), self._unhealthy.get(key)
+        if period is not None and (period.ended_at is None or now - period.ended_at < self._window):
+            period.ended_at = None
             return
         onset, counts_for = now, self._window
         if key not in self._seen:
             # What it was part of then is not known any more.
             onset, counts_for = now - self._stored_ages.get(key, 0.0), self._limit
-        self._illnesses[key] = _Illness(onset, onset + counts_for)
+        self._unhealthy[key] = _UnhealthyPeriod(onset, onset + counts_for)
 
-    def _counted(self) -> dict[AppKey, _Illness]:
+    def _counted(self) -> dict[AppKey, _UnhealthyPeriod]:
         """Return the apps that fell ill lately and still are."""
         now = self._clock()
         return {
-            key: illness
-            for key, illness in self._illnesses.items()
-            if illness.ended_at is None and illness.counts_until > now
+            key: period
+            for key, period in self._unhealthy.items()
+            if period.ended_at is None and period.counts_until > now
         }
 
     def _update_breakers(self) -> None:
@@ -192,13 +190,13 @@ class UnhealthyApps:
                 name for name, count in counts.items() if is_namespace_storm(count)
             )
             is_cluster_wide = is_cluster_storm(counts.values())
-        for key, illness in counted.items():
+        for key, period in counted.items():
             if is_cluster_wide or key.namespace in storm_namespaces:
-                illness.counts_until = illness.onset + self._limit
+                period.counts_until = period.onset + self._limit
         self._storm_namespaces, self._is_cluster_storm = storm_namespaces, is_cluster_wide
         is_storm = is_cluster_wide or bool(storm_namespaces)
         self._next_change = (
-            min(illness.counts_until for illness in counted.values()) if is_storm else float("inf")
+            min(period.counts_until for period in counted.values()) if is_storm else float("inf")
         )
         metrics.BREAKER_OPEN.set(is_cluster_wide)
         metrics.NAMESPACE_BREAKERS_OPEN.set(len(storm_namespaces))
@@ -216,7 +214,7 @@ class UnhealthyApps:
 
     def forget_app(self, key: AppKey) -> None:
         """Forget an app that is deleted."""
-        self._illnesses.pop(key, None)
+        self._unhealthy.pop(key, None)
         self.update(key, None)
         self._seen.discard(key)
 

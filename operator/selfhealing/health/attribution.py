@@ -343,10 +343,13 @@ def _attribute_to_surroundings(
         return Attribution(Cause.ENVIRONMENT, confidence, why)
     if is_open and why and found.confidence is Confidence.LOW:
         return Attribution(Cause.ENVIRONMENT, Confidence.MEDIUM, why)
-    is_suspected = is_open and evidence.probation.has_stable_revision
-    is_suspected = is_suspected and any(
-        _blame(evidence.probation, _classify(finding), finding.container) is not None
-        for finding in findings
+    is_suspected = (
+        is_open
+        and evidence.probation.has_stable_revision
+        and any(
+            _blame(evidence.probation, source, finding.container) is not None
+            for source, finding in zip(sources, findings, strict=True)
+        )
     )
     if is_suspected:  # a new version may fail in a part of its pods
         return found._replace(confidence=Confidence.LOW)

@@ -75,18 +75,31 @@ def is_finished(container: ContainerView) -> bool:
     return container.is_init and ended is not None and not ended.exit_code
 
 
-def is_recovering(container: ContainerView, deadlines: Deadlines) -> bool:
-    """Whether a running container may still be in a fast crash loop.
+def find_recovery_time(container: ContainerView) -> datetime | None:
+    """Return when a running container counts as recovered from its last end.
 
-    A container in such a loop is running, perhaps even ready, between two crashes. It counts as
-    recovered after 1.5 times its previous uptime plus KUBELET_REPORT_DELAY: after 40 s if the
-    previous run lasted 20 s and this is the third restart or a later one.
+    That is after 1.5 times its previous uptime plus KUBELET_REPORT_DELAY: after 40 s if the
+    previous run lasted 20 s. None for a container that was not restarted or does not run, and if
+    its previous uptime is not known.
     """
     last_uptime = uptime(container.last_termination)
     if not container.restarts or container.running_since is None or last_uptime is None:
+        return None
+    return container.running_since + last_uptime * 1.5 + KUBELET_REPORT_DELAY
+
+
+def is_recovering(container: ContainerView, deadlines: Deadlines) -> bool:
+    """Whether a running container may still be in a fast crash loop.
+
+    A container in such a loop is running, perhaps even ready, between two crashes.
+    """
+    last_uptime, recovered_at = (
+        uptime(container.last_termination),
+        find_recovery_time(container),
+    )
+    if last_uptime is None or recovered_at is None:
         return False
     min_uptime = min(MIN_UPTIME_PER_RESTART * container.restarts, MAX_MIN_UPTIME)
-    recovered_at = container.running_since + last_uptime * 1.5 + KUBELET_REPORT_DELAY
     return last_uptime < min_uptime and not deadlines.reached(recovered_at)
 
 

@@ -251,7 +251,7 @@ def build_context(
     edits = find_foreign_edits(snapshot.deployment, inputs.pod_template)
     facts = EditHistory(edits, pods, inputs.record, inputs.revision, deadlines.now)
     diagnoses = attribute_to_foreign_edits(diagnoses, facts)
-    rollout = assessment.rollout
+    rollout, current_hash = assessment.rollout, current_template_hash(snapshot)
     wanted = rollout.wanted if rollout else 0
     # A diagnosis without an active pod (a pod that is stuck on a lost node, an autoscaler without
     # metrics) may last for days, and says nothing about the health of the current revision.
@@ -262,7 +262,6 @@ def build_context(
         for pod in diagnosis.pods
     )
     is_unaffected = is_unaffected and rollout is not None and wanted > 0
-    pods = tuple(pod for pod in snapshot.pods if is_active(pod))
     memory_limits = get_memory_limits(inputs.pod_template)
     diagnoses = explain_obstacles(
         diagnoses, inputs.record, memory_limits, policy, external.refused_limits
@@ -291,11 +290,9 @@ def build_context(
         rolled_back_from=_rolled_back_from(snapshot),
         complete=is_unaffected and rollout is not None and rollout.is_complete,
         healthy=is_unaffected and _has_only_starting_pods_unready(rollout, pods, deadlines, policy),
-        current_hash=current_template_hash(snapshot),
+        current_hash=current_hash,
         is_all_current=rollout is not None and not rollout.old,
-        is_rollout_progressing=_is_rollout_progressing(
-            rollout, diagnoses, current_template_hash(snapshot)
-        ),
+        is_rollout_progressing=_is_rollout_progressing(rollout, diagnoses, current_hash),
         ready_since=min(
             (pod.ready_since for pod in pods if pod.ready and pod.ready_since), default=None
         ),
@@ -389,6 +386,7 @@ def _build_probation(
     since = record.desired_since if record.desired_revision == inputs.revision else now
     is_unproven = inputs.revision not in {record.stable_revision, record.failed_revision}
     has_stable_revision = record.stable_revision is not None
+    is_young = _is_young(inputs, now)
     is_running = (
         rollout is not None
         and rollout.is_observed
@@ -399,11 +397,9 @@ def _build_probation(
         is_awaited=is_unproven and not is_running,
         requested_since=None if health_input.is_in_sync else since,
         has_stable_revision=has_stable_revision,
-        is_young=_is_young(inputs, now),
+        is_young=is_young,
         was_node_left=_was_node_left(record),
-        change=_compare_with_stable(inputs, external)
-        if is_unproven or _is_young(inputs, now)
-        else None,
+        change=_compare_with_stable(inputs, external) if is_unproven or is_young else None,
         experiments=external.experiments,
     )
 
@@ -411,11 +407,12 @@ def _build_probation(
 def _is_young(inputs: ReconcileInput, now: datetime) -> bool:
     """Whether the desired revision is stable, and may still be rolled back to the one before it."""
     record = inputs.record
+    until = history.find_predecessor_deadline(record, inputs.policy)
     return (
         record.stable_revision == inputs.revision
         and record.previous_stable_revision is not None
-        and record.stable_since is not None
-        and now < record.stable_since + inputs.policy.predecessor_ttl
+        and until is not None
+        and now < until
     )
 
 

@@ -145,6 +145,12 @@ def _shift_back(moment: datetime | None, span: timedelta) -> datetime | None:
     return None if moment is None else moment - span
 
 
+def find_predecessor_deadline(record: HealingStatus, policy: Policy) -> datetime | None:
+    """Until when the stable revision may be rolled back to the one before it; None if unknown."""
+    since = record.stable_since
+    return None if since is None else since + policy.predecessor_ttl
+
+
 def find_running(record: HealingStatus) -> HealingAction | None:
     """The action with the outcome InProgress; None if there is none."""
     return _find_by_outcome(record, ActionOutcome.IN_PROGRESS)

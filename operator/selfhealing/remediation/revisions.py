@@ -118,11 +118,8 @@ def retry_failed_revision(
         or history.find_running(record) is not None
     ):
         return record
-    return record.model_copy(
+    return return_to_spec(record).model_copy(
         update={
-            "failed_revision": None,
-            "failed_config": None,
-            "retry_at": None,
             "retries": record.retries + 1,
             "desired_since": deadlines.now,
             "healthy_since": None,
@@ -213,5 +210,5 @@ def find_rollback_target(
 
 def is_young(record: HealingStatus, policy: Policy, deadlines: Deadlines) -> bool:
     """Whether the stable revision passed its probation so recently that it may be at fault."""
-    since = record.stable_since
-    return since is not None and not deadlines.reached(since + policy.predecessor_ttl)
+    until = history.find_predecessor_deadline(record, policy)
+    return until is not None and not deadlines.reached(until)

@@ -4,12 +4,12 @@
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remediation
 from selfhealing.cache.views import PodView
-from selfhealing.health.crash_loops import KUBELET_REPORT_DELAY, last_termination, uptime
+from selfhealing.health.crash_loops import find_recovery_time
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import WARNINGS
 from selfhealing.health.pod_problems import is_node_lost
@@ -74,15 +74,11 @@ def _succeeding_since(
 
 
 def _find_recoveries(context: RemediationContext) -> Iterator[datetime]:
-    """When the containers of the pods have run for longer than before their last end."""
+    """When the running containers of the pods count as recovered, or have started."""
     for pod in context.pods:
         for container in pod.containers:
-            last = uptime(last_termination(container)) if container.restarts else None
-            if container.running_since is None:
-                continue
-            yield container.running_since + (
-                last * 1.5 + KUBELET_REPORT_DELAY if last is not None else timedelta()
-            )
+            if container.running_since is not None:
+                yield find_recovery_time(container) or container.running_since
 
 
 def _has_succeeded(action: HealingAction, context: RemediationContext) -> bool:
