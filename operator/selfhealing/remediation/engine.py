@@ -47,6 +47,9 @@ from selfhealing.remediation.strategies import (
 )
 from selfhealing.remediation.verification import judge_action
 
+_NO_EXCLUSION: Final = {"excluded_node": None, "excluded_until": None}
+"""The fields of a record by which no node is excluded."""
+
 
 def decide(
     record: HealingStatus, context: RemediationContext, policy: Policy, deadlines: Deadlines
@@ -114,7 +117,7 @@ def _follow_request(
             record = _supersede_pending(record, now).model_copy(update={"desired_since": now})
             if running is not None and running.remediation is Remediation.AVOID_NODE:
                 # Nothing has shown that the node was the cause.
-                record = record.model_copy(update={"excluded_node": None, "excluded_until": None})
+                record = record.model_copy(update=_NO_EXCLUSION)
         else:
             record = _clear_overrides(_supersede_pending(record, now)).model_copy(
                 update={"desired_since": now, "retries": 0}
@@ -157,17 +160,13 @@ def _release_quarantined_pod(
 
 def _clear_overrides(record: HealingStatus) -> HealingStatus:
     """Remove all overrides of the spec and the quarantine of the app; an isolated pod stays."""
-    return record.model_copy(
+    return revisions.return_to_spec(record).model_copy(
         update={
+            **_NO_EXCLUSION,
             "quarantined": False,
             "quarantined_by_budget": False,
-            "failed_revision": None,
-            "failed_config": None,
-            "retry_at": None,
             "memory_limits": [],
             "memory_in_template": False,
-            "excluded_node": None,
-            "excluded_until": None,
             "fallback_replicas": None,
             "healthy_since": None,
         }
@@ -186,6 +185,7 @@ def _overrides_kept_on_resume(record: HealingStatus) -> dict[str, object]:
         "memory_limits": record.memory_limits,
         "memory_in_template": record.memory_in_template,
         "excluded_node": record.excluded_node,
+        "excluded_until": record.excluded_until,
     }
 
 
@@ -226,7 +226,7 @@ def _finish_action(
     record = history.update_action(record, action, outcome=outcome, ended_at=now)
     if outcome is ActionOutcome.FAILED:
         if action.remediation is Remediation.AVOID_NODE:
-            record = record.model_copy(update={"excluded_node": None})  # the node is not the cause
+            record = record.model_copy(update=_NO_EXCLUSION)  # the node is not the cause
         if action.remediation is Remediation.ROLLBACK and not record.failed_for_certain:
             record = revisions.return_to_spec(record)
     until = now + history.compute_cooldown(record, policy, now)
@@ -267,7 +267,7 @@ def _end_exclusion(
         is_over or DiagnosisType.UNSCHEDULABLE in context.diagnosis_types
     ):
         return record
-    return record.model_copy(update={"excluded_node": None, "excluded_until": None})
+    return record.model_copy(update=_NO_EXCLUSION)
 
 
 def _track_health(

@@ -138,9 +138,14 @@ def forget_missing_revision(record: HealingStatus, context: RemediationContext) 
 
 
 def return_to_spec(record: HealingStatus) -> HealingStatus:
-    """End a rollback that was no better than what the spec asks for."""
+    """End the bar of a revision: what the spec asks for runs."""
     return record.model_copy(
-        update={"failed_revision": None, "failed_config": None, "retry_at": None}
+        update={
+            "failed_revision": None,
+            "failed_for_certain": False,
+            "failed_config": None,
+            "retry_at": None,
+        }
     )
 
 

@@ -139,6 +139,7 @@ def test_a_resume_keeps_the_memory_limit_and_the_excluded_node() -> None:
         "memory_limits": raised_to("200Mi"),
         "memory_in_template": True,
         "excluded_node": "node-7",
+        "excluded_until": builders.at(AT + 3600),
     }
     found = run_decide(make_record(quarantined=True, **needs), make_context(resume="1"))
 
@@ -670,3 +671,33 @@ def test_a_pod_on_a_lost_node_that_stays() -> None:
     found = run_decide(make_record(running), make_context(lost, pods=(LOST_NODE_POD,)))
 
     assert ActionOutcome.REFUSED is found.history[-1].outcome
+
+
+def test_what_is_excluded_and_barred_ends_as_a_whole() -> None:
+    """No time or certainty stays behind of what is not in force any more."""
+    before = make_record(
+        desired_revision="old",
+        failed_revision="old",
+        failed_for_certain=True,
+        excluded_node="node-7",
+        excluded_until=builders.at(AT + 3600),
+    )
+    found = run_decide(before, make_context())
+
+    assert (None, False) == (found.failed_revision, found.failed_for_certain)
+    assert (None, None) == (found.excluded_node, found.excluded_until)
+
+
+def test_a_try_of_another_node_that_failed_excludes_none() -> None:
+    """Neither the node nor a time is kept."""
+    running = make_action(
+        remediation=Remediation.AVOID_NODE,
+        outcome=ActionOutcome.IN_PROGRESS,
+        at=AT - 400,
+        target="node-7",
+    )
+    before = make_record(running, excluded_node="node-7", excluded_until=builders.at(AT + 3200))
+    found = run_decide(before, make_context(make_diagnosis(cause=Cause.UNKNOWN)))
+
+    assert ActionOutcome.FAILED is found.history[-1].outcome
+    assert (None, None) == (found.excluded_node, found.excluded_until)
