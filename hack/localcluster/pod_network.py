@@ -1,7 +1,8 @@
 """The pod network of nodes built from source: what kindnetd does in the stock image.
 
 A CNI configuration per node, and a list of the other nodes which the node's own service turns into
-routes (``node/files/kind/bin/selfhealing-net.sh``).
+routes (``node/files/kind/bin/selfhealing-net.sh``). That service also keeps the addresses of
+Services inside the cluster.
 """
 
 import json

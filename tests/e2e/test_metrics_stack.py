@@ -3,6 +3,7 @@
 Needs the add-on: ``make cluster ADDONS=metrics-stack``.
 """
 
+import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +12,14 @@ import pytest
 from hack.scenarios.common.request_stream import send_requests
 from hack.testkit.kube_client import Json, KubeClient, run_kubectl
 from hack.testkit.namespace import AppNamespace
+from hack.testkit.node_control import run_on_node
 from hack.testkit.wait import eventually
 from tests.e2e.app_client import AppClient, load_example
 
 DEMO = "localhost/selfhealing-demo:dev"
 RATE, QUEUED = "http_requests_per_second", "http_requests_queued"
+
+_CONNECT_SCRIPT = 'timeout 5 bash -c "exec 3<>/dev/tcp/$1/9090" 2>&1 && echo connected || true'
 
 METRIC_TIMEOUT = 90
 """A new pod is found, scraped twice, found by the adapter and asked for by the autoscaler."""
@@ -85,6 +89,21 @@ def is_scaling_active(app: AppClient) -> bool:
     found = app.space.get_condition(app.name, "ScalingActive")
     assert found.get("status") == "True", found
     return True
+
+
+def test_the_address_of_no_service_stays_in_the_cluster(kube: KubeClient) -> None:
+    """A gateway outside may answer: the metrics adapter once asked one, from before kube-proxy on."""
+    found = kube.get_path("/apis/networking.k8s.io/v1/servicecidrs/kubernetes")
+    assert found is not None
+    cidr = found["spec"]["cidrs"][0]
+    taken = {service["spec"]["clusterIP"] for service in kube.list("Service", None)}
+    hosts = (str(address) for address in ipaddress.ip_network(cidr).hosts())
+    free = next(address for address in hosts if address not in taken)
+    nodes = [node["metadata"]["name"] for node in kube.list("Node", None)]
+
+    for node in (name for name in nodes if not name.startswith("kwok-")):
+        answer = run_on_node(node, _CONNECT_SCRIPT, free)
+        assert "connected" not in answer, (node, free, answer)
 
 
 def test_an_idle_app_has_a_rate_of_nothing_and_not_none(app: AppClient) -> None:
