@@ -1,6 +1,6 @@
 """Which tests stay on one worker, and in which order they begin.
 
-A unit is a module, unless it is named here. Tests with real containers are five chains: two apps
+A unit is a module, unless it is named here. Tests with real containers are six chains: two apps
 that use the metrics pipeline, or two tests that cordon a node, would see each other, and a machine
 of two cores does not carry more containers at once. `make test` ends with the time of each unit.
 """
@@ -25,7 +25,8 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
         "e2e/guide[vpa]",
         "e2e/vertical",
     ),
-    "e2e: restarts": ("e2e/healing", "e2e/restarts", "e2e/jobs", "e2e/examples", "e2e/panel"),
+    "e2e: healing": ("e2e/healing",),
+    "e2e: restarts": ("e2e/restarts", "e2e/jobs", "e2e/examples", "e2e/panel"),
     "e2e: exam": ("e2e/exam", "e2e/mistakes"),
     "e2e: nodes": ("e2e/disruption", "e2e/load", "e2e/guide"),
 }
@@ -40,7 +41,8 @@ SPLIT: Mapping[str, int] = {"integration/crd_accepts": 3}
 SECONDS: Mapping[str, float] = {
     "e2e: lab": 500,
     "e2e: metrics": 490,
-    "e2e: restarts": 430,
+    "e2e: healing": 480,
+    "e2e: restarts": 400,
     "e2e: exam": 500,
     "e2e: nodes": 450,
     "integration/healing": 110,
