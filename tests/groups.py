@@ -1,6 +1,6 @@
 """Which tests stay on one worker, and in which order they begin.
 
-A unit is a module, unless it is named here. Tests with real containers are six chains: two apps
+A unit is a module, unless it is named here. Tests with real containers are a few chains: two apps
 that use the metrics pipeline, or two tests that cordon a node, would see each other, and a machine
 of two cores does not carry more containers at once. `make test` ends with the time of each unit.
 """
@@ -25,7 +25,6 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
         "e2e/guide[vpa]",
         "e2e/vertical",
     ),
-    "e2e: healing": ("e2e/healing",),
     "e2e: restarts": ("e2e/restarts", "e2e/jobs", "e2e/examples", "e2e/panel"),
     "e2e: exam": ("e2e/exam", "e2e/mistakes"),
     "e2e: nodes": ("e2e/disruption", "e2e/load", "e2e/guide"),
@@ -35,17 +34,21 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
 LAST = ("e2e/alone", "e2e/node_failure", "e2e/guide[node-failure]")
 """What takes the cluster away from all others, in this order."""
 
-SPLIT: Mapping[str, int] = {"integration/crd_accepts": 3}
+SPLIT: Mapping[str, int] = {
+    "integration/crd_accepts": 3,
+    "e2e/healing": 2,
+}
 """Modules whose tests share no fixture that is dear, and into how many units they are cut."""
 
 SECONDS: Mapping[str, float] = {
     "e2e: lab": 500,
     "e2e: metrics": 490,
-    "e2e: healing": 480,
+    "e2e/healing": 260,
     "e2e: restarts": 400,
     "e2e: exam": 500,
     "e2e: nodes": 450,
-    "integration/healing": 110,
+    "integration/crd_accepts": 110,
+    "integration/healing": 160,
     "integration/clock": 50,
     "integration/sieve": 110,
     "integration/operator_rights": 60,
@@ -53,8 +56,8 @@ SECONDS: Mapping[str, float] = {
     "integration/healing_outages": 90,
     "integration/drift": 80,
     "integration/operator_chaos": 80,
-    "integration/jobs": 75,
-    "integration/outages": 70,
+    "integration/jobs": 95,
+    "integration/outages": 110,
     "integration/vpa": 70,
     "integration/name_conflicts": 60,
     "integration/vpa_missing": 60,
@@ -62,12 +65,14 @@ SECONDS: Mapping[str, float] = {
     "integration/leader_election": 60,
     "integration/deletion": 45,
     "integration/spec_changes": 45,
-    "integration/events": 45,
     "integration/sync_errors": 45,
     "integration/status": 40,
     "integration/replica_handover": 40,
     "integration/startup": 35,
     "integration/restarts": 35,
+    "integration/events": 60,
+    "integration/ownership": 70,
+    "integration/foreign_load": 70,
     "integration/pod_security": 35,
 }
 """Measured seconds of the units that take long: those begin first."""
@@ -90,7 +95,7 @@ def find_unit(nodeid: str) -> str:
 
 def estimate_seconds(unit: str) -> float:
     """About how long a unit takes."""
-    return SECONDS.get(unit, DEFAULT_SECONDS)
+    return SECONDS.get(unit.partition(" (")[0], DEFAULT_SECONDS)
 
 
 def get_position(nodeid: str) -> int:

@@ -92,7 +92,7 @@ def is_scaling_active(app: AppClient) -> bool:
 
 
 def test_the_address_of_no_service_stays_in_the_cluster(kube: KubeClient) -> None:
-    """A gateway outside may answer, and the metrics adapter kept asking one instead of Prometheus."""
+    """A gateway outside may answer it: the metrics adapter kept asking one, not Prometheus."""
     found = kube.get_path("/apis/networking.k8s.io/v1/servicecidrs/kubernetes")
     assert found is not None
     cidr = found["spec"]["cidrs"][0]
