@@ -182,7 +182,10 @@ def test_both_ways_have_the_same_timings() -> None:
         )
         arguments = {a["name"]: a["value"] for a in patch["controllerManager"]["extraArgs"]}
         assert arguments == CONTROLLER_MANAGER
-        assert patch["etcd"]["local"]["extraArgs"] == [{"name": "unsafe-no-fsync", "value": "true"}]
+        assert [entry["name"] for entry in patch["etcd"]["local"]["extraArgs"]] == [
+            "unsafe-no-fsync",
+            "quota-backend-bytes",
+        ]
         assert ("imageTag" in patch["etcd"]["local"]) is from_source
 
 
