@@ -37,7 +37,9 @@ HEALING: Json = {
 SERVING_SPEC: Json = {
     "image": DEMO,
     "port": 5000,
-    "probes": {"readiness": {"httpGet": {"path": "/ready"}, "periodSeconds": 1}},
+    "probes": {
+        "readiness": {"httpGet": {"path": "/ready"}, "periodSeconds": 1, "timeoutSeconds": 5}
+    },
     "service": {"type": "NodePort"},
     "lifecycle": {"preStop": {"sleep": {"seconds": 3}}},
     "terminationGracePeriodSeconds": 5,
