@@ -31,8 +31,8 @@ SCHEDULER: Final = {**SINGLE_INSTANCE, "kube-api-qps": "300", "kube-api-burst": 
 ETCD_OPTIONS: Final = {"unsafe-no-fsync": "true", "quota-backend-bytes": str(8 << 30)}
 """What is lost if the machine (not the process) dies is a test cluster; a slow disk is common.
 
-Tests with large objects fill etcd's default of 2 GiB within the 5 minutes that the API server leaves
-between two compactions, and then nothing can be written; 8 GiB is the most that etcd advises.
+Tests with large objects fill etcd's default of 2 GiB within the 5 minutes between two compactions
+of the API server, and then nothing can be written; 8 GiB is the most that etcd advises.
 """
 
 API_SERVER: Final = {
