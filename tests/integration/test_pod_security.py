@@ -140,7 +140,7 @@ def test_the_warnings_at_apply(
 @pytest.mark.usefixtures("operator", "fake_nodes", "namespaces")
 @pytest.mark.parametrize("policy", ["Always", "Never"])
 def test_the_condition(space: AppNamespace, name: str, policy: str) -> None:
-    """It says what to write; when that is written, it is gone, and the pods are there."""
+    """It says what to write, as does an Event; when that is written, it is gone."""
     space.create_app(name, restartPolicy=policy, **FAKE_NODES)
 
     condition = eventually(
@@ -148,6 +148,9 @@ def test_the_condition(space: AppNamespace, name: str, policy: str) -> None:
     )
     assert ("False", "PodSecurityViolation") == (condition["status"], condition["reason"])
     assert ADVICE[Control.PRIVILEGE_ESCALATION] in condition["message"]
+    event = space.wait_for_event(name, "PodSecurityViolation")
+    assert ("Warning", condition["message"]) == (event["type"], event["note"])
+    assert 1 == space.count_events(name)["PodSecurityViolation"]
     assert [] == space.list_pods(name)
 
     space.kube.delete("SelfHealingApp", space.name, name)

@@ -116,12 +116,13 @@ def evaluate_app(
     external: ExternalState | None = None,
     namespace_labels: dict[str, str] | None = None,
     now: float = 100,
+    generation: int = 1,
 ) -> Evaluation:
     """Evaluate the app ``web`` with these objects and the stored status ``previous_status``.
 
     ``now`` is in seconds after noon.
     """
-    app = builders.app(spec, status=previous_status)
+    app = builders.app(spec, status=previous_status, generation=generation)
     snapshot = build_snapshot(app, *objects)
     return evaluate(
         snapshot,

@@ -11,6 +11,7 @@ from selfhealing.api import names
 from selfhealing.api.names import JOB, WORKLOAD_KINDS
 from selfhealing.api.status import JobStatus
 from selfhealing.apply.drift import matches
+from selfhealing.cache.child_views import hash_manifest
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import ChildView, DeploymentView, JobView
 from selfhealing.health.job_run import parse_job_run_spec
@@ -55,23 +56,37 @@ def diff_child(
         owner_uid: the UID of the app.
         live: the child as it is observed; None if it does not exist.
         desired: the manifest, with its applied hash.
-        last_response: ``manifest_json`` of the response to the last apply. An admission webhook
+        last_response: ``hash_manifest`` of the response to the last apply. An admission webhook
             may have changed fields of it; those are not reverted, as each apply would repeat it.
     """
     if live is None:
         return ChildAction.CREATE
     if live.deleting:
         return ChildAction.WAIT
-    is_up_to_date = (
-        live.applied_hash == desired["metadata"]["annotations"][names.ANNOTATION_APPLIED_HASH]
-    )
+    is_up_to_date = _is_up_to_date(live, desired)
     if live.owner_uid != owner_uid:
         return _diff_unowned(live, is_up_to_date=is_up_to_date)
     if not is_up_to_date:
         return ChildAction.REPLACE if _is_another_run(live, desired) else ChildAction.UPDATE
-    if live.manifest_json == last_response or matches(orjson.loads(live.manifest_json), desired):
+    is_as_applied = bool(last_response) and hash_manifest(live) == last_response
+    if is_as_applied or matches(orjson.loads(live.manifest_json), desired):
         return ChildAction.NOOP
     return ChildAction.REVERT_DRIFT
+
+
+def is_manifest_needed(owner_uid: str, live: ChildView, desired: Json) -> bool:
+    """Whether a child without its manifest has to be read before it is compared or applied.
+
+    An object of somebody else is never read: anybody may make it large.
+    """
+    if live.owner_uid:
+        return live.owner_uid == owner_uid
+    return live.adopt or _is_up_to_date(live, desired)
+
+
+def _is_up_to_date(live: ChildView, desired: Json) -> bool:
+    applied_hash: str = desired["metadata"]["annotations"][names.ANNOTATION_APPLIED_HASH]
+    return live.applied_hash == applied_hash
 
 
 def _is_another_run(live: ChildView, desired: Json) -> bool:
@@ -124,20 +139,11 @@ def find_blocking_workload(snapshot: AppSnapshot, desired: Json) -> str | None:
 
 def _diff_unowned(live: ChildView, *, is_up_to_date: bool) -> ChildAction:
     if live.owner_uid:
-        return ChildAction.WAIT if _is_owned_by_predecessor(live) else ChildAction.CONFLICT
+        # The owner is an earlier app of this name: garbage collection deletes the child.
+        return ChildAction.WAIT if live.is_owned_by_namesake else ChildAction.CONFLICT
     if is_up_to_date:  # the hash covers the owner's UID: only the owner reference was removed
         return ChildAction.REVERT_DRIFT
     return ChildAction.ADOPT if live.adopt else ChildAction.CONFLICT
-
-
-def _is_owned_by_predecessor(live: ChildView) -> bool:
-    """Whether the owner is an earlier app of this name: garbage collection deletes the child."""
-    owners = orjson.loads(live.manifest_json)["metadata"].get("ownerReferences", ())
-    return any(
-        (owner["kind"], owner["name"]) == (names.KIND, live.name)
-        and owner["apiVersion"].startswith(f"{names.GROUP}/")
-        for owner in owners
-    )
 
 
 def find_prune_targets(snapshot: AppSnapshot, desired: tuple[Json, ...]) -> tuple[PruneTarget, ...]:

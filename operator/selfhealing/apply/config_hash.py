@@ -1,10 +1,5 @@
 """The config hash of the pod template: a change of a ConfigMap or Secret becomes a rollout."""
 
-from typing import Any
-
-import orjson
-
-from selfhealing.api import names
 from selfhealing.api.config_refs import ABSENT_DIGEST, UNREAD_DIGEST
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.cache.snapshot import AppSnapshot
@@ -18,23 +13,14 @@ def desired_config_hash(snapshot: AppSnapshot, spec: SelfHealingAppSpec) -> str:
     pods would wait for it. So a Secret can be deleted and recreated. It also stays while an object
     cannot be read: nobody knows whether it has changed.
     """
+    live_hash = snapshot.deployment.config_hash if snapshot.deployment is not None else ""
     if UNREAD_DIGEST in snapshot.config_digests.values():
-        return _live_config_hash(snapshot)
+        return live_hash
     missing = {
         reference
         for reference, digest in snapshot.config_digests.items()
         if digest == ABSENT_DIGEST
     }
     if not missing.isdisjoint(required_references(spec)):
-        return _live_config_hash(snapshot) or hash_config_digests(snapshot.config_digests)
+        return live_hash or hash_config_digests(snapshot.config_digests)
     return hash_config_digests(snapshot.config_digests)
-
-
-def _live_config_hash(snapshot: AppSnapshot) -> str:
-    """Return the config hash in the live Deployment's pod template; empty without one."""
-    if snapshot.deployment is None:
-        return ""
-    manifest: dict[str, Any] = orjson.loads(snapshot.deployment.manifest_json)
-    metadata = (manifest["spec"].get("template") or {}).get("metadata") or {}
-    live_hash: str = (metadata.get("annotations") or {}).get(names.ANNOTATION_CONFIG_HASH, "")
-    return live_hash

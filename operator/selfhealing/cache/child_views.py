@@ -1,7 +1,9 @@
 """Turns raw children into views: one function per kind."""
 
+import hashlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from selfhealing.api import names
@@ -15,8 +17,10 @@ from selfhealing.cache.parse import (
     parse_owner_uid,
     parse_resource_version,
     parse_time,
+    parse_word,
 )
 from selfhealing.cache.views import (
+    MAX_MANIFEST_BYTES,
     ChildView,
     DeploymentView,
     HpaView,
@@ -34,6 +38,11 @@ DEFAULT_PROGRESS_DEADLINE_SECONDS: Final = 600
 DEFAULT_BACKOFF_LIMIT: Final = 6
 """Retries. Kubernetes' default of a Job's backoffLimit."""
 
+MAX_METRICS: Final = 32
+"""Metrics of an autoscaler that are kept; the spec of an app has 20 at most."""
+
+_DIGEST_BYTES: Final = 16
+
 _REPLICA_SET: Final = compile_pattern(r'[Rr]eplica ?[Ss]et "(?P<name>[^"]+)"')
 
 
@@ -47,7 +56,7 @@ def _common_fields(kind: str, raw: Json) -> dict[str, Any]:
         "uid": meta["uid"],
         "resource_version": parse_resource_version(meta),
         "owner_uid": parse_owner_uid(meta),
-        "applied_hash": annotations.get(names.ANNOTATION_APPLIED_HASH, ""),
+        "applied_hash": parse_word(annotations.get(names.ANNOTATION_APPLIED_HASH, "")),
         "adopt": annotations.get(names.ANNOTATION_ADOPT) == "true",
         "deleting": "deletionTimestamp" in meta,
         "manifest_json": compact_json(
@@ -59,12 +68,38 @@ def _common_fields(kind: str, raw: Json) -> dict[str, Any]:
             }
         ),
         "conditions": condition_views(raw.get("status") or {}),
+        "is_owned_by_namesake": any(
+            (owner["kind"], owner["name"]) == (names.KIND, meta["name"])
+            and owner["apiVersion"].startswith(f"{names.GROUP}/")
+            for owner in meta.get("ownerReferences") or ()
+        ),
     }
+
+
+def hash_manifest(view: ChildView) -> bytes:
+    """Return a digest of the manifest of a child."""
+    return hashlib.blake2b(view.manifest_json, digest_size=_DIGEST_BYTES).digest()
+
+
+def bound_manifest(view: ChildView) -> ChildView:
+    """Return a child without its manifest if that is larger than MAX_MANIFEST_BYTES."""
+    edits = view.template_edits if isinstance(view, DeploymentView) else ()
+    size = len(view.manifest_json) + sum(len(edit.fields) for edit in edits)
+    if size <= MAX_MANIFEST_BYTES:
+        return view
+    digest = hashlib.blake2b(view.manifest_json, digest_size=_DIGEST_BYTES)
+    for edit in edits:
+        digest.update(repr(edit).encode(errors="backslashreplace"))
+    bounded = replace(view, manifest_json=b"", manifest_digest=digest.digest())
+    return replace(bounded, template_edits=()) if isinstance(bounded, DeploymentView) else bounded
 
 
 def deployment_view(raw: Json) -> DeploymentView:
     """View a Deployment."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
+    annotations = raw["metadata"].get("annotations") or {}
+    template_metadata = (spec.get("template") or {}).get("metadata") or {}
+    template_annotations = template_metadata.get("annotations") or {}
     return DeploymentView(
         **_common_fields("Deployment", raw),
         generation=raw["metadata"].get("generation", 0),
@@ -78,9 +113,8 @@ def deployment_view(raw: Json) -> DeploymentView:
         ),
         template_hash=_template_hash(raw["metadata"]["name"], status),
         owns_replicas=_is_only_replicas_manager(raw),
-        failed_revision=(raw["metadata"].get("annotations") or {}).get(
-            names.ANNOTATION_FAILED_REVISION, ""
-        ),
+        failed_revision=parse_word(annotations.get(names.ANNOTATION_FAILED_REVISION, "")),
+        config_hash=parse_word(template_annotations.get(names.ANNOTATION_CONFIG_HASH, "")),
         template_edits=parse_template_edits(raw["metadata"]),
     )
 
@@ -125,7 +159,9 @@ def job_view(raw: Json) -> JobView:
     )
     return JobView(
         **_common_fields("Job", raw),
-        run_hash=(raw["metadata"].get("annotations") or {}).get(names.ANNOTATION_RUN_HASH, ""),
+        run_hash=parse_word(
+            (raw["metadata"].get("annotations") or {}).get(names.ANNOTATION_RUN_HASH, "")
+        ),
         parallelism=spec.get("parallelism", 1),
         completions=spec.get("completions"),
         backoff_limit=spec.get("backoffLimit", DEFAULT_BACKOFF_LIMIT),
@@ -173,7 +209,7 @@ def hpa_view(raw: Json) -> HpaView:
                 ),
                 target=_format_metric_value(_metric_source(metric).get("target") or {}),
             )
-            for metric in spec.get("metrics") or ()
+            for metric in (spec.get("metrics") or ())[:MAX_METRICS]
         ),
     )
 
@@ -188,14 +224,14 @@ def _metric_source(metric: Json) -> Json:
 def _metric_name(metric: Json) -> str:
     source = _metric_source(metric)
     name: str = source.get("name") or (source.get("metric") or {}).get("name", "")
-    return sys.intern(name)
+    return parse_word(name)
 
 
 def _format_metric_value(value: Json) -> str:
     """Format a MetricTarget or MetricValueStatus: "31%", "128Mi"; empty if it has no value."""
     if "averageUtilization" in value:
         return f"{value['averageUtilization']}%"
-    return str(value.get("averageValue") or value.get("value") or "")
+    return parse_word(value.get("averageValue") or value.get("value") or "")
 
 
 def pdb_view(raw: Json) -> PdbView:
@@ -236,7 +272,9 @@ def _find_app_container(entries: Sequence[Json]) -> Json:
 
 
 def _resource_quantities(raw: Json | None) -> ResourceQuantities | None:
-    return ResourceQuantities(str(raw.get("cpu", "")), str(raw.get("memory", ""))) if raw else None
+    if not raw:
+        return None
+    return ResourceQuantities(parse_word(raw.get("cpu", "")), parse_word(raw.get("memory", "")))
 
 
 CHILD_VIEWS: Final[Mapping[str, Callable[[Json], ChildView]]] = {

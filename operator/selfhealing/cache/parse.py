@@ -11,6 +11,10 @@ from selfhealing.api import names
 from selfhealing.api.text import clean_line
 from selfhealing.cache.probes import probe_views
 from selfhealing.cache.views import (
+    MAX_CONDITIONS,
+    MAX_IMAGE_LENGTH,
+    MAX_SPEC_BYTES,
+    MAX_WORD_LENGTH,
     NO_QUANTITIES,
     TEXT_LIMIT,
     AppKey,
@@ -75,6 +79,8 @@ def app_view(raw: Json) -> AppView:
     """View a SelfHealingApp."""
     meta = raw["metadata"]
     annotations = meta.get("annotations") or {}
+    spec = compact_json(raw.get("spec") or {})
+    is_oversized = len(spec) > MAX_SPEC_BYTES
     return AppView(
         key=key_of_app(raw),
         uid=meta["uid"],
@@ -83,9 +89,10 @@ def app_view(raw: Json) -> AppView:
         deleting="deletionTimestamp" in meta,
         approve=clean_message(annotations.get(names.ANNOTATION_APPROVE)),
         resume=clean_message(annotations.get(names.ANNOTATION_RESUME)),
-        spec=compact_json(raw.get("spec") or {}),
+        spec=b"" if is_oversized else spec,
         status=compact_json(raw.get("status") or {}),
         created=parse_time(meta.get("creationTimestamp")),
+        oversized_spec=len(spec) if is_oversized else 0,
     )
 
 
@@ -230,7 +237,7 @@ def _limits(raw: Json) -> ResourceQuantities:
     if not limits:
         return NO_QUANTITIES
     return ResourceQuantities(
-        sys.intern(str(limits.get("cpu", ""))), sys.intern(str(limits.get("memory", "")))
+        parse_word(limits.get("cpu", "")), parse_word(limits.get("memory", ""))
     )
 
 
@@ -244,7 +251,7 @@ def _container_view(raw: Json, container_specs: Mapping[str, Json], *, init: boo
     waiting = state.get("waiting") or {}
     return ContainerView(
         name=sys.intern(raw["name"]),
-        image=sys.intern(container_specs.get(raw["name"], {}).get("image", "")),
+        image=sys.intern(container_specs.get(raw["name"], {}).get("image", "")[:MAX_IMAGE_LENGTH]),
         probes=probe_views(container_specs.get(raw["name"], {})),
         is_init=init,
         ready=bool(raw.get("ready")),
@@ -274,17 +281,22 @@ def _termination(raw: Json | None) -> Termination | None:
 
 
 def condition_views(status: Json) -> tuple[ConditionView, ...]:
-    """View the conditions of a child's status."""
+    """View the conditions of a child's status, at most MAX_CONDITIONS."""
     return tuple(
         ConditionView(
-            type=sys.intern(c["type"]),
-            status=sys.intern(c["status"]),
+            type=parse_word(c["type"]),
+            status=parse_word(c["status"]),
             reason=_clean_word(c.get("reason")),
             message=clean_message(c.get("message")),
             since=parse_time(c.get("lastTransitionTime")),
         )
-        for c in status.get("conditions") or ()
+        for c in (status.get("conditions") or ())[:MAX_CONDITIONS]
     )
+
+
+def parse_word(value: object) -> str:
+    """Return a hash, a quantity or a type, which many objects share, cut to MAX_WORD_LENGTH."""
+    return sys.intern(str(value)[:MAX_WORD_LENGTH])
 
 
 def parse_resource_version(meta: Json) -> int:

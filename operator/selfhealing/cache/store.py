@@ -7,6 +7,8 @@ an older one, later.
 Pods are stored by their label, and are an app's only if a chain of controllers leads to the app
 (``cache.ownership``). That is decided whenever a part of the chain arrives, and stays decided when
 a part of it goes before the pod.
+
+Of a child that is too large only the fields of its view are kept, whoever owns it.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -16,6 +18,7 @@ from typing import Final, TypeVar
 from cachetools import FIFOCache
 
 from selfhealing.api import names
+from selfhealing.cache.child_views import bound_manifest
 from selfhealing.cache.config_digests import ConfigIndex
 from selfhealing.cache.event_views import PodEvent
 from selfhealing.cache.ownership import OwnershipProof, prove_ownership
@@ -77,7 +80,8 @@ class Store:
         return changed
 
     def upsert_child(self, key: AppKey, view: ChildView) -> bool:
-        """Store a child of ``key``."""
+        """Store a child of ``key``, without a manifest that is too large."""
+        view = bound_manifest(view)
         changed = self._upsert_nested(self._children, key, view.kind, view)
         if changed and view.kind in names.WORKLOAD_KINDS:
             self._prove_pods(key)

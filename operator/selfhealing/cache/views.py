@@ -5,7 +5,7 @@ means unknown. Free text from the cluster is cut to ``TEXT_LIMIT`` characters. A
 kept as compact JSON bytes, because it is seldom read and takes a tenth of the memory of dicts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -13,6 +13,23 @@ from selfhealing.cache.probes import RESTARTING_PROBES, ProbeView
 
 TEXT_LIMIT: Final = 1024
 """Characters. The kubelet's message of a failed image pull ends with the cause, and fits."""
+
+MAX_SPEC_BYTES: Final = 64 * 1024
+"""The largest spec of an app that is kept, as JSON. etcd takes 1.5 MiB, and 400 apps of that size
+would fill the memory of the operator; a spec with a hundred variables has 10 KiB."""
+
+MAX_MANIFEST_BYTES: Final = 64 * 1024
+"""The largest manifest of a child that is kept, as JSON, with the fields of other managers. Anybody
+who may create a Deployment may give it the label; a larger one is read when it is compared."""
+
+MAX_CONDITIONS: Final = 32
+"""Conditions of a child that are kept; a Deployment has three."""
+
+MAX_WORD_LENGTH: Final = 128
+"""Characters of a hash or a quantity that are kept: the operator's hashes have 16."""
+
+MAX_IMAGE_LENGTH: Final = 1024
+"""Characters of an image that are kept: the name of a repository has 255 at most, a tag 128."""
 
 
 class AppKey(NamedTuple):
@@ -189,8 +206,11 @@ class ChildView:
         applied_hash: the value of ANNOTATION_APPLIED_HASH; empty without it.
         adopt: ANNOTATION_ADOPT is "true".
         deleting: it has a deletion timestamp.
-        manifest_json: labels, annotations, owners and spec as JSON, to detect drift.
-        conditions: the conditions of its status.
+        manifest_json: labels, annotations, owners and spec as JSON, to detect drift; empty in the
+            store if it is too large (``child_views.bound_manifest``).
+        conditions: the conditions of its status, at most MAX_CONDITIONS.
+        manifest_digest: tells one manifest that is too large from another; else empty.
+        is_owned_by_namesake: one of its owners is a SelfHealingApp of its name, whatever its UID.
     """
 
     kind: str
@@ -203,6 +223,8 @@ class ChildView:
     deleting: bool
     manifest_json: bytes
     conditions: tuple[ConditionView, ...]
+    manifest_digest: bytes = field(default=b"", kw_only=True)
+    is_owned_by_namesake: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +253,9 @@ class DeploymentView(ChildView):
         template_hash: the pod-template-hash of its current pods; empty if unknown.
         owns_replicas: the operator is the only field manager of ``spec.replicas``.
         failed_revision: the value of ANNOTATION_FAILED_REVISION; empty without it.
-        template_edits: what other field managers own in its pod template, the newest first.
+        config_hash: the value of ANNOTATION_CONFIG_HASH of its pod template; empty without it.
+        template_edits: what other field managers own in its pod template, the newest first; empty
+            without the manifest.
     """
 
     generation: int
@@ -244,6 +268,7 @@ class DeploymentView(ChildView):
     template_hash: str
     owns_replicas: bool
     failed_revision: str = ""
+    config_hash: str = ""
     template_edits: tuple[TemplateEdit, ...] = ()
 
 
@@ -341,8 +366,10 @@ class AppView:
         approve: the value of ANNOTATION_APPROVE; empty without it.
         resume: the value of ANNOTATION_RESUME; empty without it.
         created: when it was created; None if unknown.
-        spec: the stored spec as JSON; it may be invalid.
-        status: the stored status as JSON.
+        spec: the stored spec as JSON; it may be invalid. Empty if it is larger than
+            MAX_SPEC_BYTES.
+        status: the stored status as JSON; the CRD limits its size.
+        oversized_spec: the bytes of a spec that is larger than MAX_SPEC_BYTES; else 0.
     """
 
     key: AppKey
@@ -355,6 +382,7 @@ class AppView:
     spec: bytes
     status: bytes
     created: datetime | None = None
+    oversized_spec: int = 0
 
 
 @dataclass(frozen=True, slots=True)

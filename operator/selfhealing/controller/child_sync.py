@@ -1,9 +1,12 @@
 """Writes the children of apps: creates, applies, hands over replicas, prunes."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from cachetools import LRUCache
 
 from selfhealing.api import names
 from selfhealing.api.names import WORKLOAD_KINDS
@@ -16,11 +19,12 @@ from selfhealing.apply.child_diff import (
     handover_replicas,
     has_already_run,
     initial_manifest,
+    is_manifest_needed,
     scale_target_kind,
 )
 from selfhealing.apply.foreign_fields import EditSelection, select_edits
 from selfhealing.apply.result import ChildChange, SyncError, SyncResult
-from selfhealing.cache.child_views import CHILD_VIEWS
+from selfhealing.cache.child_views import CHILD_VIEWS, bound_manifest, hash_manifest
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, ChildView, DeploymentView
@@ -54,6 +58,8 @@ Json = dict[str, Any]
 _UNUSED_RESOURCE_VERSION: Final = "1"
 """A resource version that no object has: etcd's first revision precedes every object."""
 _HANDOVER_ATTEMPTS: Final = 5
+_MAX_REMEMBERED: Final = 4096
+"""Children whose last comparison is remembered; that of another one is only made again."""
 
 
 @dataclass(slots=True)
@@ -92,10 +98,15 @@ class ChildSync:
         self._client = client
         self._optional_kinds = optional_kinds
         self._store = store
-        self._mutated_manifests: dict[str, bytes] = {}
-        """By UID, the answers to applies that differ from what was applied."""
-        self._unremovable: dict[str, bytes] = {}
-        """By UID, Deployments from which foreign fields could not be removed."""
+        self._mutated_manifests: LRUCache[str, bytes] = LRUCache(_MAX_REMEMBERED)
+        """By UID, the digests of answers to applies that differ from what was applied."""
+        self._unremovable: LRUCache[str, bytes] = LRUCache(_MAX_REMEMBERED)
+        """By UID, the digests of Deployments from which foreign fields could not be removed."""
+        self._compared: LRUCache[str, tuple[bytes, str, EditSelection]] = LRUCache(_MAX_REMEMBERED)
+        """By UID, children that are too large to be kept and are as desired: the digest of the
+        manifest, the applied hash and the edits that were to be removed."""
+        self._large_read = asyncio.Lock()
+        """A large child takes up to fifty times its size while it is parsed: one at a time."""
 
     async def sync_children(
         self, snapshot: AppSnapshot, inputs: ReconcileInput, overrides: Overrides
@@ -159,7 +170,13 @@ class ChildSync:
         if live is None and await self._create_child(desired, progress):
             progress.changes.append(ChildChange(kind, ChildAction.CREATE))
             return
-        live = live or await self._get_live(snapshot.app, kind)
+        if live is None:
+            live = await self._get_live(snapshot.app, kind)
+        elif live.manifest_digest and is_manifest_needed(snapshot.app.uid, live, desired):
+            if self._compared.get(live.uid) == self._comparison(live, desired, progress):
+                return
+            async with self._large_read:
+                live = await self._get_live(snapshot.app, kind)
         managers: tuple[str, ...] = ()
         if isinstance(live, DeploymentView):
             live, managers = await self._remove_foreign_fields(live, desired, progress)
@@ -169,6 +186,15 @@ class ChildSync:
             progress.changes.append(ChildChange(kind, ChildAction.REVERT_DRIFT, managers))
         if child_action is not ChildAction.NOOP:
             await self._correct_child(child_action, live, desired, progress)
+        elif live is not None and (bounded := bound_manifest(live)).manifest_digest:
+            self._compared[live.uid] = self._comparison(bounded, desired, progress)
+
+    def _comparison(
+        self, live: ChildView, desired: Json, progress: _Progress
+    ) -> tuple[bytes, str, EditSelection]:
+        """Return what decides the comparison of a child that is too large to be kept."""
+        applied_hash: str = desired["metadata"]["annotations"][names.ANNOTATION_APPLIED_HASH]
+        return live.manifest_digest, applied_hash, progress.edit_selection
 
     async def _correct_child(
         self, child_action: ChildAction, live: ChildView | None, desired: Json, progress: _Progress
@@ -203,12 +229,12 @@ class ChildSync:
         if live.deleting or live.owner_uid != app.uid:
             return live, ()
         edits = select_edits(live, desired, progress.edit_selection)
-        if not edits or self._unremovable.get(live.uid) == live.manifest_json:
+        if not edits or self._unremovable.get(live.uid) == hash_manifest(live):
             return live, ()
         result = await reset_template(self._client, app.key, live, desired, edits)
         if result is None or result.manifest_json == live.manifest_json:
             # Defaults that another manager has written out, or a template that needs them.
-            self._unremovable[live.uid] = live.manifest_json
+            self._unremovable[live.uid] = hash_manifest(live)
             return live, ()
         self._unremovable.pop(live.uid, None)
         self._store.upsert_child(app.key, result)
@@ -294,7 +320,7 @@ class ChildSync:
         self._store.upsert_child(key, view)
         self._mutated_manifests.pop(view.uid, None)
         if diff_child(view.owner_uid, view, desired) is ChildAction.REVERT_DRIFT:
-            self._mutated_manifests[view.uid] = view.manifest_json
+            self._mutated_manifests[view.uid] = hash_manifest(view)
             logger.warning(
                 "%s: something rewrites the %s as it is applied: a mutating webhook?", key, kind
             )

@@ -1,6 +1,7 @@
 """Takes keys from the work queue and reconciles the apps; the I/O of a reconcile."""
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -10,8 +11,8 @@ from typing import Any, Final
 
 import orjson
 
-from selfhealing.api.errors import InvalidSpecError
-from selfhealing.api.spec import parse_spec
+from selfhealing.api.errors import FieldError, InvalidSpecError
+from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
 from selfhealing.apply.child_diff import ChildAction
 from selfhealing.apply.rate_limit import MAX_CORRECTIONS, WINDOW_SECONDS, CorrectionLimiter
 from selfhealing.apply.result import (
@@ -24,7 +25,7 @@ from selfhealing.apply.result import (
 from selfhealing.cache.parse import app_view, compact_json
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
-from selfhealing.cache.views import AppKey, AppView
+from selfhealing.cache.views import MAX_SPEC_BYTES, AppKey, AppView
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.config_changes import ConfigChanges
 from selfhealing.controller.config_reader import ConfigReader
@@ -47,8 +48,7 @@ from selfhealing.remediation.reconcile_input import (
 )
 from selfhealing.render.overrides import Overrides
 from selfhealing.render.references import tracked_references
-from selfhealing.status.conditions import POD_SECURITY_ADMITTED
-from selfhealing.status.events import Event, child_events
+from selfhealing.status.events import POD_SECURITY_ADMITTED, Event, child_events
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ class Reconciler:
         written_record = orjson.loads(written) if uid == snapshot.app.uid else None
         is_new = self._is_new(snapshot.app)
         try:
-            spec = parse_spec(orjson.loads(snapshot.app.spec))
+            spec = _parse_stored_spec(snapshot.app)
         except InvalidSpecError as error:
             return snapshot, build_invalid_spec_input(
                 snapshot.app, str(error), written_record, is_new=is_new
@@ -367,3 +367,16 @@ class Reconciler:
         self._correction_limiter.reset(key)
         self._remediator.forget_app(key)
         self._queue.forget(key)
+
+
+def _parse_stored_spec(app: AppView) -> SelfHealingAppSpec:
+    """Parse the spec of an app.
+
+    Raises:
+        InvalidSpecError: it is invalid, or so large that the cache does not hold it.
+    """
+    if app.oversized_spec:
+        size, limit = math.ceil(app.oversized_spec / 1024), MAX_SPEC_BYTES // 1024
+        advice = f"write at most {limit} KiB, and put large values into a ConfigMap"
+        raise InvalidSpecError(FieldError("spec", f"has {size} KiB as JSON: {advice}"))
+    return parse_spec(orjson.loads(app.spec))

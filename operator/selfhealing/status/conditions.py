@@ -20,16 +20,13 @@ from selfhealing.health.pod_security import (
 from selfhealing.health.rollout import DEPLOYMENT_PAUSED, Rollout
 from selfhealing.remediation.reconcile_input import AnyInput, ReconcileInput
 from selfhealing.render.hpa import utilization_resources
-from selfhealing.status.events import MISSING_REQUEST
+from selfhealing.status.events import MISSING_REQUEST, POD_SECURITY_ADMITTED
 from selfhealing.status.job_phase import JOB_SUSPENDED, describe_job_failure
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
 from selfhealing.status.sections import pluralize, summarize_problems
 
 MESSAGE_LIMIT: Final = 1024
 """The longest message of a condition, in characters; metav1.Condition allows 32768."""
-
-POD_SECURITY_ADMITTED: Final = "PodSecurityAdmitted"
-"""The type of the condition that is there only while the Namespace would refuse the pods."""
 
 _REASON_PATTERN: Final = compile_pattern(r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
 """The pattern of a reason in metav1.Condition; another reason would make the status invalid."""

@@ -59,6 +59,9 @@ _NODE_LOSS_REASONS: Final = frozenset({NODE_LOST, PODS_MOVING})
 MISSING_REQUEST: Final = "MissingRequest"
 """The reason of an autoscaler whose target is a share of a request that the spec does not have."""
 
+POD_SECURITY_ADMITTED: Final = "PodSecurityAdmitted"
+"""The type of the condition that is there only while the Namespace would refuse the pods."""
+
 _EXPECTED_SCALING_REASONS: Final = frozenset({"ScalingDisabled"})
 """Reasons for an inactive autoscaler that are configured on purpose."""
 
@@ -88,6 +91,7 @@ def transition_events(
         *_scaled_events(before, after),
         *_scaling_active_events(before, after),
         *_ownership_events(before, after),
+        *_pod_security_events(before, after),
     ]
     return [event.truncate() for event in events]
 
@@ -249,6 +253,18 @@ def _scaling_active_events(
 def _ownership_events(before: SelfHealingAppStatus, after: SelfHealingAppStatus) -> Iterator[Event]:
     new = find_new_ownership_condition(before, after)
     if new is not None:
+        yield Event("Warning", new.reason, new.message)
+
+
+def _pod_security_events(
+    before: SelfHealingAppStatus, after: SelfHealingAppStatus
+) -> Iterator[Event]:
+    """One Event for each version of the spec, and for each change of what the Namespace refuses."""
+    old, new = (_find_condition(status, POD_SECURITY_ADMITTED) for status in (before, after))
+    if new is not None and (
+        old is None
+        or (old.message, old.observed_generation) != (new.message, new.observed_generation)
+    ):
         yield Event("Warning", new.reason, new.message)
 
 

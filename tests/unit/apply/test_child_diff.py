@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from selfhealing.api import names
 from selfhealing.api.spec import parse_spec
 from selfhealing.api.status import JobStatus
 from selfhealing.apply.child_diff import (
@@ -16,9 +17,10 @@ from selfhealing.apply.child_diff import (
     handover_replicas,
     has_already_run,
     initial_manifest,
+    is_manifest_needed,
     scale_target_kind,
 )
-from selfhealing.cache.child_views import CHILD_VIEWS
+from selfhealing.cache.child_views import CHILD_VIEWS, hash_manifest
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import ChildView
@@ -93,7 +95,26 @@ def test_a_field_that_a_webhook_changed_is_kept() -> None:
     rewritten = live_child({"replicas": 9})
 
     assert ChildAction.NOOP is diff_child(
-        builders.APP_UID, rewritten, desired(), rewritten.manifest_json
+        builders.APP_UID, rewritten, desired(), hash_manifest(rewritten)
+    )
+
+
+@pytest.mark.parametrize(
+    ("needed", "owner", "meta"),
+    [
+        (True, builders.APP_UID, {}),
+        (True, builders.APP_UID, {"annotations": {}}),
+        (False, "uid-of-another", {}),
+        (True, "", {}),
+        (False, "", {"annotations": {}}),
+        (True, "", {"annotations": {names.ANNOTATION_ADOPT: "true"}}),
+    ],
+    ids=["ours", "ours, changed", "another's", "orphaned", "nobody's", "to be adopted"],
+)
+def test_what_is_not_ours_is_not_read(needed: bool, owner: str, meta: Json) -> None:  # noqa: FBT001 - a case
+    """Nothing of an object is compared that the operator may not write."""
+    assert needed is is_manifest_needed(
+        builders.APP_UID, live_child(owner=owner, **meta), desired()
     )
 
 

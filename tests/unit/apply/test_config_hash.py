@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import orjson
 import pytest
 
 from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, UNREAD_DIGEST, ConfigRef
@@ -73,17 +72,6 @@ def test_there_is_no_deployment() -> None:
     """The pods wait, and are replaced when the object is created."""
     assert hash_config_digests({SETTINGS: ABSENT_DIGEST}) == desired_config_hash(
         app_snapshot(ABSENT_DIGEST, None, "new"), REQUIRED_SPEC
-    )
-
-
-def test_a_deployment_s_manifest_may_be_empty() -> None:
-    """The manifest may have an empty spec."""
-    snapshot = app_snapshot(ABSENT_DIGEST)
-    deployment = snapshot.children["Deployment"]
-    bare = replace(deployment, manifest_json=orjson.dumps({"spec": {}}))
-
-    assert hash_config_digests({SETTINGS: ABSENT_DIGEST}) == desired_config_hash(
-        replace(snapshot, children={"Deployment": bare}), REQUIRED_SPEC
     )
 
 

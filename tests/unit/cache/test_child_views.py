@@ -3,7 +3,9 @@
 import orjson
 import pytest
 
+from selfhealing.api import names
 from selfhealing.cache.child_views import (
+    bound_manifest,
     deployment_view,
     hpa_view,
     job_view,
@@ -11,7 +13,15 @@ from selfhealing.cache.child_views import (
     service_view,
     vpa_view,
 )
-from selfhealing.cache.views import ConditionView, MetricView, ResourceQuantities
+from selfhealing.cache.views import (
+    MAX_CONDITIONS,
+    MAX_MANIFEST_BYTES,
+    MAX_WORD_LENGTH,
+    ConditionView,
+    DeploymentView,
+    MetricView,
+    ResourceQuantities,
+)
 from tests.unit import builders
 from tests.unit.builders import (
     at,
@@ -101,6 +111,52 @@ class TestCommon:
             },
             "spec": {},
         } == orjson.loads(service_view(thing | {"spec": None}).manifest_json)
+
+    def test_a_manifest_that_is_too_large(self) -> None:
+        """Neither it nor what others own in it is kept, but a change of it is seen."""
+        edits = {"manager": "x", "fieldsV1": {"f:spec": {"f:template": {"f:x": {}}}}}
+        texts = ["a" * MAX_MANIFEST_BYTES, "b" * MAX_MANIFEST_BYTES]
+        views = [
+            bound_manifest(
+                deployment_view(deployment(annotations={"fat": text}, managedFields=[edits]))
+            )
+            for text in texts
+        ]
+        first, second = views
+
+        assert [b""] * 2 == [view.manifest_json for view in views]
+        assert isinstance(first, DeploymentView)
+        assert () == first.template_edits
+        assert b"" != first.manifest_digest != second.manifest_digest
+
+    def test_what_others_own_in_it_is_too_large(self) -> None:
+        """Whoever writes managedFields may name fields that do not exist."""
+        name = "f:" + "x" * MAX_MANIFEST_BYTES
+        edits = {"manager": "x", "fieldsV1": {"f:spec": {"f:template": {name: {}}}}}
+        view = bound_manifest(deployment_view(deployment(managedFields=[edits])))
+
+        assert isinstance(view, DeploymentView)
+        assert (b"", ()) == (view.manifest_json, view.template_edits)
+        assert view.manifest_digest
+
+    def test_an_ordinary_manifest(self) -> None:
+        """It is kept."""
+        view = service_view(service())
+
+        assert view is bound_manifest(view)
+
+    def test_texts_are_cut(self) -> None:
+        """Those whose length Kubernetes does not limit, and lists."""
+        long = "x" * 10_000
+        found = deployment_view(
+            deployment(
+                annotations={names.ANNOTATION_APPLIED_HASH: long},
+                conditions=[{"type": long, "status": "True"}] * 1000,
+            )
+        )
+
+        assert "x" * MAX_WORD_LENGTH == found.applied_hash == found.conditions[0].type
+        assert MAX_CONDITIONS == len(found.conditions)
 
     def test_conditions(self) -> None:
         """Reason, message and time may be missing."""

@@ -12,6 +12,7 @@ from selfhealing.apply.child_diff import ChildAction
 from selfhealing.apply.result import ChildChange, SyncResult
 from selfhealing.cache.child_views import deployment_view
 from selfhealing.cache.store import Store
+from selfhealing.cache.views import MAX_MANIFEST_BYTES
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import InvalidError
@@ -64,6 +65,11 @@ class FakeApiServer:
             self.live["metadata"]["managedFields"] = self.live["metadata"]["managedFields"][:1]
         template["spec"] |= self._adds
         self.live["spec"]["template"] = template
+        return deepcopy(self.live)
+
+    async def get(self, resource: Resource, _namespace: str, _name: str) -> Json:
+        """Read the Deployment."""
+        self.requests.append(f"get {resource.kind}")
         return deepcopy(self.live)
 
     async def apply(self, resource: Resource, body: Json, manager: str) -> Json:
@@ -188,3 +194,49 @@ async def test_a_default_that_somebody_has_written_is_removed_only_once() -> Non
     assert () == result.changes
     assert [REPLACED] == api_server.requests
     assert deployment_view(api_server.live).template_edits
+
+
+FAT = "x" * MAX_MANIFEST_BYTES
+"""An annotation that makes a manifest too large to be kept."""
+
+
+def build_fat(live: Json) -> Json:
+    """A Deployment with a large annotation."""
+    fat = deepcopy(live)
+    fat["metadata"].setdefault("annotations", {})["tenant.example/notes"] = FAT
+    return fat
+
+
+async def test_a_large_deployment_is_read_once() -> None:
+    """As long as neither it nor what is desired has changed."""
+    api_server = FakeApiServer(build_fat(EDITED))
+
+    assert () == (await sync(api_server, times=3)).changes
+    assert ["get Deployment"] == api_server.requests
+
+
+async def test_a_large_deployment_is_corrected() -> None:
+    """It is compared as any other one, and so are the fields of others."""
+    live = build_fat(EDITED)
+    live["spec"]["replicas"] = 9
+    api_server = FakeApiServer(live)
+
+    result = await sync(api_server)
+
+    assert [ChildAction.REVERT_DRIFT] == [change.action for change in result.changes]
+    assert ["get Deployment", APPLIED] == api_server.requests
+
+    api_server = FakeApiServer(build_fat(EDITED))
+
+    assert (CORRECTED,) == (await sync(api_server, drift="Correct")).changes
+    assert ["get Deployment", REPLACED] == api_server.requests
+
+
+async def test_a_large_deployment_of_somebody_else_is_not_read() -> None:
+    """Its name is taken, and that is told."""
+    live = build_fat(EDITED)
+    live["metadata"]["ownerReferences"][0] |= {"kind": "Other", "uid": "uid-of-another"}
+    api_server = FakeApiServer(live)
+
+    assert 1 == len((await sync(api_server)).errors)
+    assert [] == api_server.requests

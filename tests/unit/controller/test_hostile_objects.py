@@ -4,12 +4,14 @@ import asyncio
 import gc
 import json
 import sys
+import tracemalloc
 import weakref
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any, cast
 
 import pytest
 
+from selfhealing.api import names
 from selfhealing.cache.parse import parse_time, pod_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
@@ -76,6 +78,104 @@ async def test_an_app_that_cannot_be_parsed_counts_as_delivered() -> None:
 
     assert not store.keys()
     assert store.has_handled(app["metadata"]["uid"])
+
+
+FAT_COUNT = 5
+MAX_KEPT_BYTES = 2**16 + 2**14
+"""What is kept of a fat object: a manifest of 64 KiB at most, and the small fields of its view."""
+
+FAT = "x" * 2**18
+MANY = [f"{number}-{'x' * 900}" for number in range(300)]
+FAT_LABELS = {names.LABEL_APP: builders.APP}
+FAT_META: Json = {
+    "annotations": dict.fromkeys(
+        (
+            names.ANNOTATION_APPLIED_HASH,
+            names.ANNOTATION_RUN_HASH,
+            names.ANNOTATION_FAILED_REVISION,
+            names.ANNOTATION_APPROVE,
+            names.ANNOTATION_RESUME,
+            "tenant.example/notes",
+        ),
+        FAT,
+    ),
+    "managedFields": [
+        {"manager": text, "fieldsV1": {"f:spec": {"f:template": {f"f:{text}": {}}}}}
+        for text in MANY
+    ],
+}
+FAT_CONDITIONS = [{"type": text, "status": text, "reason": text, "message": text} for text in MANY]
+FAT_TEMPLATE: Json = {
+    "metadata": {"annotations": {names.ANNOTATION_CONFIG_HASH: FAT}},
+    "spec": {"containers": [{"name": "app", "image": FAT, "env": [{"name": "A", "value": FAT}]}]},
+}
+FAT_METRICS = [
+    {"type": "Pods", "pods": {"metric": {"name": text}, "target": {"averageValue": text}}}
+    for text in MANY
+]
+FAT_SPECS: dict[str, Json] = {
+    names.KIND: {"image": FAT},
+    "Deployment": {"template": FAT_TEMPLATE},
+    "Job": {"template": FAT_TEMPLATE},
+    "Service": {"ports": [{"name": text, "port": 80} for text in MANY]},
+    "HorizontalPodAutoscaler": {"metrics": FAT_METRICS},
+    "PodDisruptionBudget": {"selector": {"matchLabels": {"a": FAT}}},
+    "VerticalPodAutoscaler": {"targetRef": {"name": FAT}},
+    "ReplicaSet": {"template": FAT_TEMPLATE},
+    "Pod": FAT_TEMPLATE["spec"],
+}
+
+
+def build_fat_object(kind: str, number: int, owner: str) -> Json:
+    """Return an object whose every text is large."""
+    containers = [{"name": "app", "restartCount": 1, "state": {"waiting": {"message": FAT}}}]
+    status: Json = {"containerStatuses": containers, "message": FAT, "reason": FAT}
+    if kind != "Pod":
+        status["conditions"] = FAT_CONDITIONS
+    return {
+        "apiVersion": "v1",
+        "kind": kind,
+        "metadata": {
+            "namespace": builders.NAMESPACE,
+            "name": f"fat-{number}",
+            "uid": f"{kind}-{number}",
+            "resourceVersion": "1",
+            "labels": FAT_LABELS,
+            "ownerReferences": [builders.app_reference(owner)],
+            **FAT_META,
+        },
+        "spec": FAT_SPECS[kind],
+        **({"status": status} if kind != names.KIND else {}),  # the CRD limits that of an app
+    }
+
+
+@pytest.mark.parametrize("owner", [builders.APP_UID, "uid-of-another"])
+@pytest.mark.parametrize("kind", FAT_SPECS)
+async def test_little_is_kept_of_a_fat_object(kind: str, owner: str) -> None:
+    """Whoever owns it, or is said to own it: 450 of them filled the memory."""
+    store = Store()
+    handlers = build_handlers(store)
+    handle = {
+        names.KIND: handlers.on_app,
+        "Pod": handlers.on_pod,
+        "ReplicaSet": handlers.on_replica_set,
+    }.get(kind, handlers.on_child)
+    handlers.on_app({"type": "ADDED", "object": builders.app()})
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(FAT_COUNT):
+            # As it comes from a connection: nothing of one object is a part of another.
+            text = json.dumps(build_fat_object(kind, number, owner))
+            handle({"type": "ADDED", "object": parse_json(text.encode())})
+        del text
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert FAT_COUNT == len([uid for uid in store.uids(kind) if uid.startswith(kind)])
+    assert after - before <= FAT_COUNT * MAX_KEPT_BYTES, f"{(after - before) // FAT_COUNT} bytes"
 
 
 class ChangingCluster:

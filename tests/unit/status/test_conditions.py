@@ -6,7 +6,7 @@ import pytest
 
 from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
 from selfhealing.health.pod_security import ENFORCE_LABEL
-from selfhealing.status.conditions import POD_SECURITY_ADMITTED
+from selfhealing.status.events import POD_SECURITY_ADMITTED
 from tests.unit.builders import (
     crash_loop,
     deployment,

@@ -1,11 +1,12 @@
 """The Events of an app, and which changes give none."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from selfhealing.apply.child_diff import ChildAction
 from selfhealing.apply.result import ChildChange, SyncError, SyncErrorReason, SyncResult
+from selfhealing.health.pod_security import ENFORCE_LABEL
 from selfhealing.status.events import MAX_NOTE_BYTES, Event, child_events, transition_events
 from selfhealing.status.restarts import Restart
 from tests.unit.builders import (
@@ -36,7 +37,7 @@ HEALING_OFF = {"image": "web:v1", "port": 5000, "healing": {"mode": "Off"}}
 
 def observe(*objects: Json, **more: Any) -> Observation:  # noqa: ANN401 - as tell
     """Evaluate the app with the status of the previous evaluation."""
-    return objects, {"spec": HEALING_OFF, **more}
+    return objects, {"spec": HEALING_OFF} | more
 
 
 def events_of(*steps: Observation) -> list[list[str]]:
@@ -425,6 +426,44 @@ class TestScaling:
     def test_unknown_is_no_loss(self) -> None:
         """A change from Unknown gives no Event."""
         assert [[], []] == events_of(observe(hpa(active=None)), observe(hpa()))
+
+
+class TestPodSecurity:
+    """The Namespace would refuse the pods."""
+
+    REFUSING: ClassVar[Json] = {"namespace_labels": {ENFORCE_LABEL: "restricted"}}
+
+    def refusals_of(self, *steps: Observation) -> list[int]:
+        """How often each of several evaluations tells of it."""
+        return [
+            len([event for event in events if event.startswith("Warning PodSecurityViolation: ")])
+            for events in events_of(*steps)
+        ]
+
+    def test_once_for_each_version(self) -> None:
+        """A version that changes nothing about it is told of again, a later look is not."""
+        refused = observe(deployment(0), **self.REFUSING)
+        next_version = observe(deployment(0), generation=2, **self.REFUSING)
+
+        assert [1, 0, 1, 0] == self.refusals_of(refused, refused, next_version, next_version)
+
+    def test_it_comes_and_goes(self) -> None:
+        """As does the label of the Namespace."""
+        admitted = observe(deployment(0), namespace_labels={})
+        refused = observe(deployment(0), **self.REFUSING)
+
+        assert [0, 1, 0, 1] == self.refusals_of(admitted, refused, admitted, refused)
+
+    def test_another_level(self) -> None:
+        """It says what to write for that one."""
+        spec = {**HEALING_OFF, "volumes": [{"name": "root", "hostPath": {"path": "/"}}]}
+        levels = ("baseline", "baseline", "restricted")
+        steps = [
+            observe(deployment(0), spec=spec, namespace_labels={ENFORCE_LABEL: level})
+            for level in levels
+        ]
+
+        assert [1, 0, 1] == self.refusals_of(*steps)
 
 
 def test_a_long_message_is_cut_by_bytes() -> None:
