@@ -1,42 +1,47 @@
 """HTTP servers for metrics and health; each has a bounded number of connections."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from typing import Final, cast
+from typing import cast
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from selfhealing.controller.http_listener import HttpListener
 from selfhealing.controller.liveness import StalledError
 from selfhealing.controller.metrics_auth import METRICS_PATH, Access, MetricsAuthorizer
+from selfhealing.controller.serving_certificate import ServingCertificate
 from selfhealing.kube.metrics import REGISTRY
 
 logger = logging.getLogger(__name__)
-
-MAX_CONNECTIONS: Final = 64
-"""Open connections of an endpoint. Whoever reaches the port may open any number and send nothing;
-each takes a file descriptor of the process."""
 
 
 class HttpEndpoint:
     """Serves one path on one port."""
 
     def __init__(
-        self, port: int, path: str, handler: Callable[[web.Request], Awaitable[web.Response]]
+        self,
+        port: int,
+        path: str,
+        handler: Callable[[web.Request], Awaitable[web.Response]],
+        tls_files: tuple[str, str] | None = None,
     ) -> None:
-        """``handler`` answers the requests; port 0 means that no server is started."""
+        """``handler`` answers the requests; port 0 means that no server is started.
+
+        ``tls_files`` are the certificate and its key; None for plain HTTP.
+        """
         self._port = port
         self._path = path
         self._handler = handler
         self._runner: web.AppRunner | None = None
-        self._listener: asyncio.Server | None = None
+        self._tls_files = tls_files
+        self._listener: HttpListener | None = None
 
     async def start(self) -> None:
         """Listen on the port.
 
-        A port that is in use is logged, and the operator runs without this endpoint.
+        A port that is in use and a certificate that cannot be loaded are logged, and the operator
+        runs without this endpoint.
         """
         if not self._port:
             return
@@ -44,12 +49,17 @@ class HttpEndpoint:
         app.router.add_get(self._path, self._handler)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
+        name = self._path.strip("/")
         try:
-            self._listener = await asyncio.get_running_loop().create_server(
-                partial(_build_protocol, cast("web.Server", self._runner.server)), port=self._port
-            )
+            certificate = ServingCertificate(*self._tls_files) if self._tls_files else None
         except OSError as error:
-            name = self._path.strip("/")
+            files = " and ".join(self._tls_files or ())
+            logger.warning("no endpoint for %s: %s: %s", name, files, error)
+            return
+        self._listener = HttpListener(cast("web.Server", self._runner.server), certificate)
+        try:
+            self._listener.start(self._port)
+        except OSError as error:
             logger.warning(
                 "no endpoint for %s: %s; choose another port, see selfhealing-operator --help",
                 name,
@@ -59,25 +69,22 @@ class HttpEndpoint:
     async def stop(self) -> None:
         """Stop listening."""
         if self._listener is not None:
-            self._listener.close()
+            await self._listener.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
 
-def _build_protocol(server: web.Server) -> asyncio.Protocol:
-    """Return the protocol of a new connection, for which the oldest ones may have to go."""
-    connections = server.connections
-    for connection in connections[: max(0, len(connections) - MAX_CONNECTIONS + 1)]:
-        connection.force_close()
-    return server()
-
-
-def metrics_endpoint(port: int, authorizer: MetricsAuthorizer | None = None) -> HttpEndpoint:
+def metrics_endpoint(
+    port: int,
+    authorizer: MetricsAuthorizer | None = None,
+    tls_files: tuple[str, str] | None = None,
+) -> HttpEndpoint:
     """Prometheus metrics on ``/metrics``.
 
     Args:
         port: the port; 0 for no endpoint.
         authorizer: decides who may read them; None for everybody.
+        tls_files: the certificate and its key; None for plain HTTP.
     """
 
     async def handle(request: web.Request) -> web.Response:
@@ -89,7 +96,7 @@ def metrics_endpoint(port: int, authorizer: MetricsAuthorizer | None = None) -> 
             body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
-    return HttpEndpoint(port, METRICS_PATH, handle)
+    return HttpEndpoint(port, METRICS_PATH, handle, tls_files)
 
 
 def _refuse(access: Access) -> web.Response:

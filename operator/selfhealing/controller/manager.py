@@ -97,6 +97,7 @@ class Manager:
         self._metrics_endpoint = metrics_endpoint(
             settings.metrics_port,
             MetricsAuthorizer(client, clock) if settings.metrics_auth == "token" else None,
+            settings.metrics_tls_files,
         )
         election_config = leader_election_config(settings)
         self._leader_elector = (

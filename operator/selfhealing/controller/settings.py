@@ -111,6 +111,16 @@ class Settings(BaseModel):
         description="Who may read /metrics: everybody who reaches the port (off), or who has the "
         "right to get the URL /metrics and sends a token (token).",
     )
+    metrics_tls_cert_file: str = Field(
+        default="",
+        description="File with the certificate chain (PEM) with which /metrics is served over "
+        "TLS; empty for plain HTTP. It is read again when it changes.",
+    )
+    metrics_tls_key_file: str = Field(
+        default="",
+        validate_default=True,
+        description="File with the private key (PEM) of that certificate, without a password.",
+    )
     health_port: int = Field(
         default=8081,
         ge=0,
@@ -134,6 +144,22 @@ class Settings(BaseModel):
                 f"at most a third of {_variable_name('lease_duration')}, which is {duration:g}"
             )
         return renew
+
+    @field_validator("metrics_tls_key_file")
+    @classmethod
+    def _validate_metrics_tls(cls, key_file: str, info: ValidationInfo) -> str:
+        """Reject one of the two files without the other."""
+        if bool(key_file) != bool(info.data.get("metrics_tls_cert_file")):
+            cert_variable = _variable_name("metrics_tls_cert_file")
+            raise ValueError(f"give this and {cert_variable} together, or neither of them")
+        return key_file
+
+    @property
+    def metrics_tls_files(self) -> tuple[str, str] | None:
+        """The certificate of the metrics and its key; None for plain HTTP."""
+        if not self.metrics_tls_cert_file:
+            return None
+        return self.metrics_tls_cert_file, self.metrics_tls_key_file
 
 
 def load_settings(environment: Mapping[str, str], arguments: Sequence[str] = ()) -> Settings:

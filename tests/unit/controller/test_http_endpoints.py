@@ -5,7 +5,8 @@ import json
 from collections.abc import Callable, Mapping
 
 from hack.testkit.ports import find_free_port
-from selfhealing.controller.http_endpoints import MAX_CONNECTIONS, health_endpoint
+from selfhealing.controller.http_endpoints import health_endpoint
+from selfhealing.controller.http_listener import MAX_CONNECTIONS
 from selfhealing.controller.liveness import StalledError
 
 

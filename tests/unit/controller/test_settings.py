@@ -25,11 +25,16 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "stall_limit": ("90", 90.0),
     "metrics_port": ("9000", 9000),
     "metrics_auth": ("token", "token"),
+    "metrics_tls_cert_file": ("/tls/tls.crt", "/tls/tls.crt"),
+    "metrics_tls_key_file": ("/tls/tls.key", "/tls/tls.key"),
     "health_port": ("0", 0),
     "log_format": ("json", "json"),
     "log_level": ("debug", "debug"),
 }
 """Each setting as it is written, and what that means; none is the default."""
+
+PAIR = ("metrics_tls_cert_file", "metrics_tls_key_file")
+"""Settings that are only given together."""
 
 BAD = [
     ("workers", "many", "valid integer"),
@@ -71,6 +76,11 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def given_with(name: str) -> dict[str, tuple[str, Any]]:
+    """The setting, and what has to be given with it."""
+    return {each: GIVEN[each] for each in (PAIR if name in PAIR else (name,))}
+
+
 def test_the_table_of_these_tests_is_complete() -> None:
     """A new setting needs a row above."""
     assert set(GIVEN) == set(Settings.model_fields)
@@ -84,19 +94,25 @@ def test_without_anything_the_defaults_hold() -> None:
 @pytest.mark.parametrize("name", GIVEN)
 def test_each_setting_is_a_variable(name: str) -> None:
     """The variable changes this setting and no other."""
-    text, value = GIVEN[name]
+    given_settings = given_with(name)
+    values = {each: value for each, (_, value) in given_settings.items()}
+    variables = {variable(each): text for each, (text, _) in given_settings.items()}
 
-    assert value != getattr(Settings(), name)
-    assert Settings(**{name: value}) == load_settings({variable(name): text})
+    assert values[name] != getattr(Settings(), name)
+    assert Settings(**values) == load_settings(variables)
 
 
 @pytest.mark.parametrize("name", GIVEN)
 def test_each_setting_is_a_flag(name: str) -> None:
     """With a space or an equals sign, as people write flags."""
-    text, value = GIVEN[name]
+    given_settings = given_with(name)
+    settings = Settings(**{each: value for each, (_, value) in given_settings.items()})
+    words = [word for each, (text, _) in given_settings.items() for word in (flag(each), text)]
 
-    assert Settings(**{name: value}) == load_settings({}, [flag(name), text])
-    assert Settings(**{name: value}) == load_settings({}, [f"{flag(name)}={text}"])
+    assert settings == load_settings({}, words)
+    assert settings == load_settings(
+        {}, [f"{flag(each)}={text}" for each, (text, _) in given_settings.items()]
+    )
 
 
 def test_a_flag_wins_over_its_variable() -> None:
@@ -163,6 +179,21 @@ def test_a_short_lease_does_not_go_with_the_default_renewal() -> None:
     """What is set is right in itself; what goes wrong with it is named."""
     with pytest.raises(SettingsError, match="SELFHEALING_LEASE_RENEW"):
         load_settings({"SELFHEALING_LEASE_DURATION": "3"})
+
+
+@pytest.mark.parametrize("name", PAIR)
+def test_a_certificate_and_its_key_belong_together(name: str) -> None:
+    """Else the metrics would be served without TLS, which was asked for."""
+    with pytest.raises(SettingsError, match=r"METRICS_TLS_KEY_FILE=.* together"):
+        load_settings({variable(name): "/tls/file"})
+
+
+def test_the_files_of_the_metrics() -> None:
+    """None means plain HTTP."""
+    files = load_settings({variable(name): GIVEN[name][0] for name in PAIR}).metrics_tls_files
+
+    assert ("/tls/tls.crt", "/tls/tls.key") == files
+    assert load_settings({}).metrics_tls_files is None
 
 
 @pytest.mark.parametrize(
