@@ -1,4 +1,4 @@
-"""What no app refers to costs the operator nothing, however large it is and however much there is.
+"""What is large costs the operator next to nothing, however much there is of it.
 
 The objects are in the served namespace: to the operator they are strangers' as long as no app
 names them.
@@ -19,9 +19,11 @@ from selfhealing.api import names
 
 MIB = 2**20
 FAT_OBJECTS = 30
-"""ConfigMaps, as many Secrets and as many pods: the operator held all of them at its start."""
+"""ConfigMaps, and as many Secrets, pods and Deployments: the operator held all of them."""
 MAX_GROWTH = 40 * MIB
 """More of the peak than without them: a page of metadata, and noise."""
+FAT_APPS = 60
+"""Apps of 1 MiB each: more than MAX_GROWTH, if they were kept."""
 EVENTS = 300
 
 
@@ -46,7 +48,24 @@ def build_fat_objects(namespace: str, number: int) -> list[Json]:
     meta = {"name": f"fat-{number}", "namespace": namespace}
     annotations = {"tenant.example/notes": "x" * 250 * 1024}
     content = "x" * (MIB * 3 // 4)
+    container = {
+        "name": "app",
+        "image": "registry.example/app:1",
+        "env": [{"name": "FAT", "value": "x" * MIB}],
+    }
+    labels = {names.LABEL_APP: "stranger"}
     return [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {**meta, "labels": labels, "annotations": annotations},
+            "spec": {
+                "paused": True,
+                "replicas": 0,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        },
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -64,18 +83,12 @@ def build_fat_objects(namespace: str, number: int) -> list[Json]:
             "kind": "Pod",
             "metadata": {
                 **meta,
-                "labels": {names.LABEL_APP: "stranger"},
+                "labels": labels,
                 "annotations": annotations,
             },
             "spec": {
                 "schedulingGates": [{"name": "tenant.example/never"}],
-                "containers": [
-                    {
-                        "name": "app",
-                        "image": "registry.example/app:1",
-                        "env": [{"name": "FAT", "value": "x" * (MIB // 2)}],
-                    }
-                ],
+                "containers": [container],
             },
         },
     ]
@@ -128,6 +141,31 @@ def test_fat_objects_of_strangers_cost_no_memory(
         after = measure_start(where, log, settings, space, "second")
 
         assert after - before <= MAX_GROWTH, f"{before / MIB:.0f} MiB, then {after / MIB:.0f} MiB"
+
+
+def test_apps_that_are_too_large_are_told_and_not_kept(
+    kube: KubeClient, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """Their status says how large a spec may be, and another app is served."""
+    with temporary_namespace(kube, "test-strangers") as where:
+        space, log = AppNamespace(kube, where), tmp_path / "log"
+        with run_operator([where], log, settings=settings) as operator:
+            space.create_app("first", **UNSCHEDULABLE)
+            space.wait_until_reconciled("first")
+            before = operator.read_memory().rss
+            fat_apps = [f"fat-{number}" for number in range(FAT_APPS)]
+            for name in fat_apps:
+                space.create_app(name, **UNSCHEDULABLE, args=["x" * MIB])
+            for name in fat_apps:
+                space.wait_for_phase(name, "Invalid")
+            space.create_app("second", **UNSCHEDULABLE)
+            space.wait_until_reconciled("second")
+
+            assert "write at most 128 KiB" in space.get_app(fat_apps[0])["status"]["message"]
+            eventually(
+                lambda: operator.read_memory().rss - before <= MAX_GROWTH,
+                description="what the apps took for a moment is given back",
+            )
 
 
 def test_fat_objects_that_come_while_the_operator_runs(

@@ -14,7 +14,7 @@ from selfhealing.cache.probes import RESTARTING_PROBES, ProbeView
 TEXT_LIMIT: Final = 1024
 """Characters. The kubelet's message of a failed image pull ends with the cause, and fits."""
 
-MAX_SPEC_BYTES: Final = 64 * 1024
+MAX_SPEC_BYTES: Final = 128 * 1024
 """The largest spec of an app that is kept, as JSON. etcd takes 1.5 MiB, and 400 apps of that size
 would fill the memory of the operator; a spec with a hundred variables has 10 KiB."""
 

@@ -595,14 +595,14 @@ async def test_a_spec_that_cannot_be_read() -> None:
 
 async def test_a_spec_that_is_too_large() -> None:
     """It is not kept: the status says how large one may be, and the children are left alone."""
-    variables = [{"name": f"FAT_{number}", "value": "x" * 4096} for number in range(20)]
+    variables = [{"name": f"FAT_{number}", "value": "x" * 4096} for number in range(40)]
     harness = build_failing_app(spec={"image": builders.IMAGE, "env": variables})
     await harness.run_worker()
     status = harness.api_server.objects_by_path["SelfHealingApp", builders.APP]["status"]
 
     assert {STATUS} == set(harness.api_server.write_requests())
     assert "Invalid" == status["phase"]
-    assert "spec: has 81 KiB as JSON: write at most 64 KiB" in status["message"]
+    assert "spec: has 162 KiB as JSON: write at most 128 KiB" in status["message"]
     assert [] == harness.overrides
 
     harness.update_object(builders.app(status=status, generation=2, resourceVersion="99"))
