@@ -1,9 +1,11 @@
+import sys
 from pathlib import Path
 
 import pytest
 
 from hack.scenarios.lab.page_set import PageSet
 from tests import groups
+from tests.unit import conftest
 
 TESTS = Path(__file__).parents[1]
 PAGES = {page.name for page in PageSet(TESTS.parent).list_pages()}
@@ -27,6 +29,16 @@ def test_every_unit_with_a_time_exists() -> None:
     }
 
     assert set(groups.SECONDS) - set(groups.CHAINS) - modules == set()
+
+
+@pytest.mark.parametrize("name", conftest.UNMEASURED)
+def test_what_runs_without_coverage_exists(name: str) -> None:
+    assert (conftest.UNIT / name).exists()
+
+
+def test_a_test_without_coverage_is_not_traced() -> None:
+    """This module is one of them."""
+    assert sys.gettrace() is None
 
 
 def test_every_module_with_containers_is_in_a_chain() -> None:

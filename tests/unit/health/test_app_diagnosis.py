@@ -113,6 +113,18 @@ def test_old_and_new_pods_with_the_same_problem() -> None:
     assert (2, Cause.ENVIRONMENT) == (len(diagnosis.pods), diagnosis.cause)
 
 
+def test_metrics_of_an_app_without_a_ready_pod() -> None:
+    """There is nothing to measure: the metrics are not what is wrong."""
+    scaled = hpa(active="False", reason="FailedGetResourceMetric", since=0)
+
+    assert DiagnosisType.METRICS_UNAVAILABLE not in diagnosis_types(
+        deployment(1), scaled, unready_pod("web-abc-1")
+    )
+    assert [DiagnosisType.METRICS_UNAVAILABLE] == diagnosis_types(
+        deployment(1), scaled, pod("web-abc-1", running())
+    )
+
+
 class TestDependency:
     """All pods become not ready at once: the cause is a dependency, and new pods do not help."""
 
@@ -168,6 +180,14 @@ class TestDependency:
         )
 
         assert DiagnosisType.CRASH_LOOPING is found.type
+
+    def test_each_ran_well_after_its_start(self) -> None:
+        """What they depend on was there then: they crash by themselves."""
+        last = termination(started=100, finished=900)
+
+        assert [DiagnosisType.CRASH_LOOPING] == diagnosis_types(
+            deployment(2), *(pod(f"web-abc-{n}", crash_loop(4, last)) for n in (1, 2))
+        )
 
     def test_the_time_is_unknown(self) -> None:
         """The version is proved, and no pod of it is ready: that is enough."""

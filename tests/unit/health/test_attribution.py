@@ -215,6 +215,32 @@ class TestPlaces:
         """Only pods of the same revision show whether another pod would be healthy."""
         assert expected == attribute(*pods)
 
+    def test_what_has_changed_since_the_healthy_ones_started(self) -> None:
+        """New pods of a proved version fail, and no pod that started long before does."""
+        new = [pod(f"web-def-{n}", crash_loop(5, termination()), created=9000) for n in (1, 2)]
+        old = [ready_pod("web-def-3", "node-2"), ready_pod("web-def-4", "node-3")]
+
+        assert (Cause.UNKNOWN, Confidence.LOW) == attribute(*new, *old)
+
+    @pytest.mark.parametrize(
+        ("left", "expected"),
+        [
+            (False, (Cause.UNKNOWN, Confidence.LOW)),
+            (True, (Cause.NEW_VERSION, Confidence.MEDIUM)),
+        ],
+        ids=["not tried elsewhere", "tried elsewhere"],
+    )
+    def test_a_new_version_that_runs_on_one_node_only(
+        self, *, left: bool, expected: tuple[Cause, Confidence]
+    ) -> None:
+        """It may as well be the node, until another one was tried."""
+        probation = Probation(
+            is_open=True, has_stable_revision=True, change=build_change(), was_node_left=left
+        )
+        pods = [crashing_pod("web-def-1"), ready_pod("web-abc-1", "node-2")]
+
+        assert expected == attribute(*pods, probation=probation)
+
     def test_a_node_from_which_images_cannot_be_pulled(self) -> None:
         """A proved version runs elsewhere; on probation it is only waited."""
         pods = [

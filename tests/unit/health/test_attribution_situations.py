@@ -266,6 +266,9 @@ class TestStarts:
             *good_pods(), stuck, good=build_template(env=env), new=build_template("v2", env=env)
         )
 
+        first = judge(stuck, good=None, new=build_template(env=env))
+
+        assert [(DiagnosisType.CONFIG_ERROR, Cause.NEW_VERSION, Confidence.LOW)] == first
         assert [(DiagnosisType.CONFIG_ERROR, Cause.NEW_VERSION, Confidence.HIGH)] == introduced
         assert (Cause.ENVIRONMENT, Confidence.HIGH) == (pruned.cause, pruned.confidence)
         assert pruned.comparison.endswith("is missing, and the earlier version reads it, too")

@@ -135,6 +135,17 @@ def test_a_pod_that_never_was_ready() -> None:
     assert None is find_problem(thing)
 
 
+def test_an_init_container_that_does_not_end() -> None:
+    """It is named after the progress deadline."""
+    thing = pod(
+        "web-abc-1", waiting("PodInitializing"), init=[running(name="migrate", ready=False)]
+    )
+    problem = find_problem(thing, now=601)
+
+    assert problem is not None
+    assert "init container migrate has not ended after 10 minutes" in problem.message
+
+
 def test_the_most_severe_comes_first() -> None:
     """Causes come before effects; problems with the same reason are sorted by name."""
     pods = [

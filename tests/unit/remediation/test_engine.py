@@ -12,6 +12,7 @@ from selfhealing.api.healing_status import (
     Remediation,
 )
 from selfhealing.api.scalars import TEXT_LIMIT
+from selfhealing.cache.parse import pod_view
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause
 from selfhealing.health.deadlines import Deadlines
@@ -241,6 +242,37 @@ def test_a_pod_that_is_still_there_was_not_replaced() -> None:
     assert (Remediation.REPLACE_POD, ActionOutcome.IN_PROGRESS) == latest_action(
         run_decide(before, make_context())
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "outcome"),
+    [(59, ActionOutcome.IN_PROGRESS), (60, ActionOutcome.FAILED)],
+)
+def test_a_rollback_to_a_revision_that_fails_as_well(seconds: int, outcome: ActionOutcome) -> None:
+    """Where nothing serves there is nothing to wait for but the start of the pods."""
+    back = make_action(
+        remediation=Remediation.ROLLBACK, outcome=ActionOutcome.IN_PROGRESS, at=AT - seconds
+    )
+    before = STABLE_RECORD.model_copy(update={"history": [back], "failed_revision": NEW_REVISION})
+    found = run_decide(before, make_context(make_diagnosis(), pods=(FAILING_POD,)))
+
+    assert outcome is next(each.outcome for each in found.history if each.id == back.id)
+
+
+def test_memory_was_raised_enough_for_a_pod_whose_init_container_has_ended() -> None:
+    """That container does not run, and is not waited for."""
+    raised = make_action(
+        remediation=Remediation.RAISE_MEMORY,
+        outcome=ActionOutcome.IN_PROGRESS,
+        diagnosis=DiagnosisType.OOM_KILLED,
+        at=AT - 60,
+    )
+    ended = builders.terminated(builders.termination(0), name="migrate")
+    ready = pod_view(builders.pod("web-abc-1", builders.running(), init=[ended]))
+    before = make_record(raised, memory_limits=raised_to("200Mi"))
+    found = run_decide(before, make_context(pods=(ready,), wanted=1))
+
+    assert ActionOutcome.SUCCEEDED is found.history[0].outcome
 
 
 def test_a_rollback_fails_if_the_stable_revision_is_missing() -> None:

@@ -1,8 +1,10 @@
 from typing import Any
 
+from selfhealing.api import names
 from selfhealing.api.spec import parse_spec
 from selfhealing.render.deployment import build_deployment
 from selfhealing.render.meta import Owner
+from selfhealing.render.overrides import Overrides
 from selfhealing.render.pod import build_pod_template
 
 OWNER = Owner(namespace="shop", name="web", uid="uid-of-web")
@@ -22,3 +24,13 @@ def test_a_service_account_is_owned_under_both_names() -> None:
 
     assert ("runner", "runner") == (pod_spec["serviceAccountName"], pod_spec["serviceAccount"])
     assert not {"serviceAccountName", "serviceAccount"} & set(render_pod_spec())
+
+
+def test_a_revision_that_failed_is_named() -> None:
+    """The Deployment carries it beside the version that runs in its place."""
+    spec = parse_spec({"image": "web:1"})
+    overrides = Overrides(failed_revision="web-def")
+    template = build_pod_template(OWNER.name, spec)
+    deployment = build_deployment(OWNER, spec, template, overrides) or {}
+
+    assert "web-def" == deployment["metadata"]["annotations"][names.ANNOTATION_FAILED_REVISION]

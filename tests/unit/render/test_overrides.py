@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from selfhealing.api import names
 from selfhealing.api.spec import parse_spec
 from selfhealing.render import Owner, build_children
 from selfhealing.render.overrides import (
@@ -12,11 +13,13 @@ from selfhealing.render.overrides import (
     REQUIRED_NODE_AFFINITY,
     Overrides,
     build_revision,
+    get_config_hash,
     get_memory_limits,
     resources_with_memory_limit,
     revision_name,
     template_revision,
     template_with_memory_limits,
+    without_config_hash,
 )
 from selfhealing.render.pod import build_pod_template
 
@@ -275,3 +278,21 @@ def test_build_revision() -> None:
     assert {"template": body, "memoryLimits": limits} == build_revision(
         OWNER, "0123456789", body, limits
     )["data"]
+
+
+def test_the_hash_of_the_configuration() -> None:
+    """Templates that differ in it only are equal without it."""
+    pod_template = template()
+    first, second = (
+        {
+            **pod_template,
+            "metadata": {"annotations": {names.ANNOTATION_CONFIG_HASH: value, "team": "shop"}},
+        }
+        for value in ("abc", "def")
+    )
+
+    assert ("abc", "def") == (get_config_hash(first), get_config_hash(second))
+    assert without_config_hash(first) == without_config_hash(second)
+    assert {"team": "shop"} == without_config_hash(first)["metadata"]["annotations"]
+    assert "abc" == get_config_hash(first)
+    assert "" == get_config_hash({})

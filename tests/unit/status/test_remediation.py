@@ -11,6 +11,7 @@ from selfhealing.api.healing_status import (
     DiagnosisStatus,
     HealingAction,
     HealingStatus,
+    NextActionStatus,
     QuarantineStatus,
     Remediation,
 )
@@ -165,6 +166,17 @@ class TestPhase:
 
         assert "isolated for inspection" not in message
         assert RESUME_HINT in message
+
+    def test_the_way_back_is_closed(self) -> None:
+        """The message says why the next action is not taken."""
+        upcoming = NextActionStatus(
+            remediation=Remediation.ROLLBACK, diagnosis="CrashLooping", message="its image is gone"
+        )
+        record = make_record(next_action=upcoming, blocked_reason=BlockedReason.TARGET_UNUSABLE)
+
+        assert "0 of 1 pod ready; no Rollback: its image is gone" == (
+            with_remediation(KEY, DEGRADED, record).message
+        )
 
     @pytest.mark.parametrize("phase", [Phase.PAUSED, Phase.INVALID, Phase.COMPLETED])
     def test_unaffected_phases(self, phase: Phase) -> None:
