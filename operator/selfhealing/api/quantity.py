@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from selfhealing.api.linear_regex import compile_pattern
@@ -22,6 +23,9 @@ _QUANTITY: Final = compile_pattern(
     r"^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,3})|(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?)$"
 )
 
+_MAX_CACHED_LENGTH: Final = 24
+"""Characters of a quantity that is remembered: the most that the CRD allows."""
+
 
 def parse_quantity(value: Any) -> Decimal | None:  # noqa: ANN401 - any JSON value
     """Return a Kubernetes quantity ("500m", "1Gi", 2) as a number; None for any other value.
@@ -31,7 +35,14 @@ def parse_quantity(value: Any) -> Decimal | None:  # noqa: ANN401 - any JSON val
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    match = _QUANTITY.match(str(value))
+    text = str(value)
+    return _parse_text(text) if len(text) <= _MAX_CACHED_LENGTH else _parse_text.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)
+def _parse_text(text: str) -> Decimal | None:
+    """Parse a quantity. Each reconcile asks for the same ones many times."""
+    match = _QUANTITY.match(text)
     if match is None:
         return None
     number, exponent, suffix = match.groups()

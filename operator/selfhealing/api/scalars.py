@@ -10,7 +10,7 @@ from selfhealing.api.base import Int32
 
 def _format_time(time: datetime) -> str:
     """Format a time as Kubernetes does: in UTC, cut to whole seconds."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def _require_plausible_time(time: datetime) -> datetime:

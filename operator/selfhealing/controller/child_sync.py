@@ -163,7 +163,8 @@ class ChildSync:
         live = snapshot.children.get(kind)
         if has_already_run(progress.inputs.previous_status.job, live, desired):
             return
-        latest = self._store.snapshot(key) or snapshot  # with the deletions of this sync
+        # Only for a workload it matters what this sync has deleted.
+        latest = (self._store.snapshot(key) if kind in WORKLOAD_KINDS else None) or snapshot
         if (blocking_kind := find_blocking_workload(latest, desired)) is not None:
             progress.errors.append(terminating_error(blocking_kind, snapshot))
             return
