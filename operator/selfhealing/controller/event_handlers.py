@@ -58,24 +58,34 @@ class EventHandlers:
             deleted in the gap are not reported.
     """
 
-    def __init__(self, store: Store, queue: WorkQueue[AppKey], debounce: float) -> None:
-        """An app is reconciled ``debounce`` seconds after the first change of its objects."""
+    def __init__(
+        self,
+        store: Store,
+        queue: WorkQueue[AppKey],
+        debounce: float,
+        note_app_size: Callable[[int], None] | None = None,
+    ) -> None:
+        """An app is reconciled ``debounce`` seconds after the first change of its objects.
+
+        ``note_app_size`` is told the bytes of each app that is delivered.
+        """
         self._store = store
         self._queue = queue
         self._debounce = debounce
+        self._note_app_size = note_app_size
         self.relisted = asyncio.Event()
 
     @_skip_unreadable
     def on_app(self, event: WatchEvent) -> None:
         """Handle a SelfHealingApp; a change of it is reconciled at once."""
         raw = self._extract_object(event)
-        key = key_of_app(raw)
+        key, view = key_of_app(raw), app_view(raw)
+        if self._note_app_size is not None:
+            self._note_app_size((view.oversized_spec or len(view.spec)) + len(view.status))
         if event["type"] == DELETED:
-            self._store.delete_app(
-                key, raw["metadata"]["uid"], parse_resource_version(raw["metadata"])
-            )
+            self._store.delete_app(key, view.uid, view.resource_version)
             self._queue.add(key)
-        elif self._store.upsert_app(app_view(raw)):
+        elif self._store.upsert_app(view):
             self._queue.add(key)
 
     @_skip_unreadable

@@ -17,6 +17,7 @@ from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.config_reader import MAX_CONCURRENT_READS, ConfigReader
 from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.controller.http_endpoints import metrics_endpoint
+from selfhealing.controller.interpreter import AppGarbageCollector
 from selfhealing.controller.liveness import Heartbeat
 from selfhealing.controller.metrics_auth import MetricsAuthorizer
 from selfhealing.controller.optional_kinds import OptionalKinds
@@ -63,7 +64,9 @@ class Manager:
             group_of=lambda key: key.namespace,
             group_limit=max_workers_of_namespace(settings.workers),
         )
-        self.event_handlers = EventHandlers(self._store, self._queue, settings.debounce)
+        self.event_handlers = EventHandlers(
+            self._store, self._queue, settings.debounce, AppGarbageCollector().note_app
+        )
         self._recorder = EventRecorder(client, clock, server_now)
         self._optional_kinds = OptionalKinds(
             client, self._store, self.event_handlers, self._queue, namespaces, clock
