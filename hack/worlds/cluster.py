@@ -99,8 +99,7 @@ class Cluster:
 
     def next_name(self) -> str:
         """Return the random part of a name: five characters."""
-        number = next(self._names)
-        return hashlib.sha256(str(number).encode()).hexdigest()[:5]
+        return make_suffix(str(next(self._names)))
 
     def tell(self, who: str, text: str) -> None:
         """Add a line to the story."""
@@ -380,6 +379,11 @@ class Cluster:
             child.edits[f"apply {manager}"] = self.now, {}
             self.touch_child(kind, is_spec=has_new_spec)
         return child
+
+
+def make_suffix(text: str) -> str:
+    """Return the random part of a name, drawn by a text: five characters."""
+    return hashlib.sha256(text.encode()).hexdigest()[:5]
 
 
 def hash_template(template: Json) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from hack.worlds import raw
-from hack.worlds.cluster import Cluster, hash_template
+from hack.worlds.cluster import Cluster, hash_template, make_suffix
 from hack.worlds.kubelet import Kubelet, container_kinds
 from hack.worlds.model import Json, SimPod, SimReplicaSet
 from hack.worlds.requests import Requests
@@ -177,7 +177,11 @@ class Deployments:
         spec = dict(template["spec"])
         spec["tolerations"] = [*(spec.get("tolerations") or ()), *raw.DEFAULT_TOLERATIONS]
         spec.setdefault("restartPolicy", "Always")
-        name = f"{raw.APP}-{replica_set.hash}-{self._cluster.next_name()}"
+        # The nth pod of a template has the same name with and without healing: what chance does to
+        # a pod goes by its name.
+        suffix = make_suffix(f"{replica_set.hash}-{replica_set.created_pods}")
+        replica_set.created_pods += 1
+        name = f"{raw.APP}-{replica_set.hash}-{suffix}"
         pod = SimPod(
             name=name,
             uid=f"uid-{name}",

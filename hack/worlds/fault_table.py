@@ -128,7 +128,17 @@ FAULTS: Final[tuple[Fault, ...]] = (
     _version("crash at start", do.release(do.crash(2.0)), weight=14),
     _version("crash after 5 min", do.release(do.crash(300.0)), onset=900.0, best=900.0),
     _version("crash after 15 min", do.release(do.crash(900.0)), onset=2700.0, best=1800.0),
-    _version("crash after 1 h", do.release(do.crash(3700.0)), weight=4, onset=7500.0, best=7400.0),
+    Fault(
+        "crash after 1 h",  # too rare for a crash loop: who has the app's logs must judge it
+        FaultKind.VERSION,
+        NEW_VERSION,
+        do.release(do.crash(3700.0)),
+        tried_by=ROLLBACK,
+        weight=4,
+        releases=True,
+        onset=7500.0,
+        best=7400.0,
+    ),
     _version("hangs", do.release(do.hang), fits=_has_readiness, best=60.0),
     _version("readiness path wrong", do.release(do.readiness_path), fits=_has_readiness, best=60.0),
     _version("liveness path wrong", do.release(do.liveness_path), fits=_has_liveness, best=90.0),

@@ -363,11 +363,11 @@ def scale_often(sim: Simulation, placement: Placement) -> None:
 
 
 def memory_spike(sim: Simulation, _: Placement) -> None:
-    """Let the version of the spec need more memory than its limit, if its image exists."""
-    image = sim.spec["image"]
-    if (program := sim.laws.programs.get(image)) is not None:
-        sim.laws.programs[image] = replace(program, memory=180)
-        sim.reconsider()
+    """Let every version of the app need more memory than its limit: it is the load, not one."""
+    for image, program in list(sim.laws.programs.items()):
+        if image.startswith("web:"):
+            sim.laws.programs[image] = replace(program, memory=180)
+    sim.reconsider()
 
 
 def end_spike(sim: Simulation, _: Placement) -> None:
@@ -525,8 +525,9 @@ def uncordon(sim: Simulation, _: Placement) -> None:
 
 
 def pod_of(sim: Simulation, placement: Placement) -> SimPod | None:
-    """Return the pod of a placement; None if there is none."""
-    pods = [pod for pod in sim.cluster.active_pods() if pod.ready]
+    """Return the pod of a placement, a ready one if there is one; None without any pod."""
+    active = list(sim.cluster.active_pods())
+    pods = [pod for pod in active if pod.ready] or active
     return pods[placement.pick % len(pods)] if pods else None
 
 

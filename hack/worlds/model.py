@@ -216,6 +216,7 @@ class SimReplicaSet:
     refusal: str = ""
     retry_at: float = 0.0
     retry_delay: float = 0.0
+    created_pods: int = 0
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ shown is compared with the truth.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
@@ -107,7 +107,8 @@ def _judge_regret(
     waiting = 1.0 if _goes_down(off) and _goes_down(on) else share
     back_off = MAX_BACK_OFF * waiting if rollouts else 0.0
     allowed = SLACK / shape.replicas + rollouts * share * (shape.cost_of_start + 5) + back_off
-    if verdict.gain < -allowed:
+    # Without an action the two runs differ by chance alone: in when the operator writes.
+    if rollouts and verdict.gain < -allowed and _compare_mended(world, on) < -allowed:
         verdict.harm.append(
             f"regret: {-verdict.gain:.0f} s of the app's capacity lost, {allowed:.0f} s allowed "
             f"for {actions} actions"
@@ -116,6 +117,33 @@ def _judge_regret(
         verdict.harm.append("ends worse: without healing the app ends well")
     elif ends_well(off) and not runs_what_is_asked(off, on) and not _is_version_bad(world):
         verdict.harm.append("ends in another version than the spec asks for")
+
+
+def _compare_mended(world: World, on: Simulation) -> float:
+    """Return the gain over a run without healing in which a person mends what was healed.
+
+    A fault that keeps a rollout from going on may hide another one: who mends the first is not to
+    blame for the second.
+    """
+    healed = [a for a in on.observations.actions.values() if a.outcome == "Succeeded"]
+    placements = tuple(
+        replace(placement, until=_find_healing(world, placement, healed) or placement.until)
+        for placement in world.placements
+    )
+    mended = replace(world, placements=placements)
+    off = Simulation(mended.build_setting(), heals=False).run()
+    return integrate(on, off.cluster.samples) - integrate(off, off.cluster.samples)
+
+
+def _find_healing(world: World, placement: Placement, healed: list[Action]) -> float | None:
+    """Return when a fault that ends by itself was healed; None if it was not."""
+    times = (
+        action.at
+        for action in healed
+        if action.remediation in placement.fault.healed_by
+        and is_acting(world, placement, action.at)
+    )
+    return min(times, default=None) if placement.until is not None else None
 
 
 def _is_version_bad(world: World) -> bool:
@@ -251,6 +279,7 @@ def _judge_touches(
                 and at - latest.at <= ROLLOUT_OF_ACTION
                 and _is_in_force(on, latest, at)
                 and not _is_of_version_before(on, latest, pod)
+                and not _began_without_service(on, latest)
             ):
                 verdict.harm.append(
                     f"vain touch: {pod.name}, which was ready, removed at {at:.0f} s by "
@@ -262,6 +291,15 @@ def _is_of_version_before(on: Simulation, action: Action, pod: SimPod) -> bool:
     """Whether a pod was removed by the rollout of the next version, which goes on beside."""
     wanted = on.cluster.children["Deployment"].spec["template"]
     return action.remediation == "AvoidNode" and _version(pod.template) != _version(wanted)
+
+
+def _began_without_service(on: Simulation, action: Action) -> bool:
+    """Whether no pod served when a rollback began: the way back was free, and is carried through.
+
+    Its rollout keeps the app's own limits, and what it costs counts as regret.
+    """
+    before = [sample for sample in on.cluster.samples if sample.at <= action.at]
+    return action.remediation == "Rollback" and bool(before) and not before[-1].serving
 
 
 def _version(template: Json) -> tuple[object, object]:

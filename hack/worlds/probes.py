@@ -119,6 +119,8 @@ class Probes:
             self.tell_event(pod, "Unhealthy", text, count=threshold, container=container.name)
             if container.ready:
                 self.set_ready(pod, container, False)
+            else:
+                self.update_ready(pod)
 
         self._later(pod, container, first + period * threshold, fail)
 

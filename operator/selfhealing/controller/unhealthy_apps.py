@@ -24,11 +24,8 @@ from selfhealing.remediation.circuit_breaker import (
     is_namespace_storm,
 )
 from selfhealing.remediation.policy import HealingMode
-from selfhealing.remediation.strategies import (
-    ESCALATION,
-    NO_NEW_PODS,
-    UNLIMITED_REMEDIATIONS,
-)
+from selfhealing.remediation.proposal import NO_NEW_PODS
+from selfhealing.remediation.strategies import ESCALATION, UNLIMITED_REMEDIATIONS
 
 _SHARED_CAUSE: Final = NEVER_QUARANTINED | {DiagnosisType.NODE_LOST}
 """Diagnoses that many apps have by one known cause, which remediation is meant for: missing metrics

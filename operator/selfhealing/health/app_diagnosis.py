@@ -5,7 +5,7 @@ them too, the nodes of the pods, and when the problems began.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -116,7 +116,12 @@ def diagnose_app(  # noqa: PLR0913, PLR0917 - everything that is known about an 
     of_pods = _diagnose_pods(evidence, pod_diagnoses)
     diagnoses = [
         *of_pods,
-        *_diagnose_workload(evidence, assessment, of_pods),
+        *_diagnose_workload(
+            evidence,
+            assessment,
+            of_pods,
+            lambda pod: _has_had_time(pod, thresholds.progress_deadline, deadlines),
+        ),
         *_diagnose_scaling(snapshot, deadlines, thresholds),
     ]
     return tuple(sorted(diagnoses, key=lambda diagnosis: _SEVERITY_ORDER.index(diagnosis.type)))
@@ -210,10 +215,18 @@ def _has_pods_of_other_templates(evidence: AppEvidence, pods: Sequence[PodView])
 def _became_unready_together(
     active_pods: Sequence[PodView], unready_pods: Sequence[PodView]
 ) -> bool:
-    """Whether all pods, at least two, were ready and became not ready together."""
-    if len(unready_pods) < 2 or len(unready_pods) < len(active_pods):  # noqa: PLR2004 - two pods
-        return False
-    return all(map(_was_ready, unready_pods)) and not _began_apart(unready_pods)
+    """Whether all pods that were ready, at least two, became not ready together.
+
+    A pod that runs and was never ready, as one of a version that is rolled out meanwhile, does not
+    speak against it: it may depend on the same.
+    """
+    stopped = [pod for pod in unready_pods if _was_ready(pod)]
+    others = [pod for pod in active_pods if pod not in stopped]
+    are_others_new = not any(
+        pod.ready or _was_ready(pod) or any(container.restarts for container in pod.containers)
+        for pod in others
+    )
+    return len(stopped) > 1 and are_others_new and not _began_apart(stopped)
 
 
 def _was_ready(pod: PodView) -> bool:
@@ -233,7 +246,10 @@ def _began_apart(unready_pods: Sequence[PodView]) -> bool:
 
 
 def _diagnose_workload(
-    evidence: AppEvidence, assessment: HealthAssessment, of_pods: Sequence[AppDiagnosis]
+    evidence: AppEvidence,
+    assessment: HealthAssessment,
+    of_pods: Sequence[AppDiagnosis],
+    has_had_time: Callable[[PodView], bool],
 ) -> list[AppDiagnosis]:
     """Diagnose what the Deployment reports: a stalled rollout, refused and rejected pods."""
     rollout, probation = assessment.rollout, evidence.probation
@@ -241,7 +257,7 @@ def _diagnose_workload(
     if rollout is not None and not rollout.is_complete:
         if rollout.stalled_condition is not None:
             message = f"the rollout is stuck: {messages.shorten(rollout.stalled_condition.message)}"
-            found = _attribute_stall(evidence, assessment, of_pods)
+            found = _attribute_stall(evidence, assessment, of_pods, has_had_time)
             diagnoses.append(_workload_diagnosis(DiagnosisType.ROLLOUT_STALLED, found, message))
         if rollout.replica_failure is not None:
             refusal = rollout.replica_failure.message
@@ -257,22 +273,57 @@ def _diagnose_workload(
             diagnoses.append(_workload_diagnosis(diagnosis_type, found, f"pods are refused: {why}"))
     if assessment.node_rejections:
         why = assessment.node_rejections
-        evicted = _environment_diagnosis(DiagnosisType.PODS_FAILED, (), why)
-        if assessment.has_own_limit_evictions:  # the limit may be too low, or the version too large
-            evicted = replace(evicted, cause=Cause.UNKNOWN, confidence=Confidence.LOW)
-        diagnoses.append(evicted)
+        found = _attribute_rejections(evidence, assessment)
+        diagnoses.append(_workload_diagnosis(DiagnosisType.PODS_FAILED, found, why))
     return diagnoses
 
 
+def _attribute_rejections(evidence: AppEvidence, assessment: HealthAssessment) -> Attribution:
+    """Attribute it to a cause that nodes reject or evict pods.
+
+    For a storage limit of the pods it is the version, if only its pods are evicted and it brought
+    the volume with the limit, or changed what writes beside pods of the earlier version that serve.
+    """
+    if not assessment.has_own_limit_evictions:
+        return Attribution(Cause.ENVIRONMENT, Confidence.HIGH)
+    probation, change = evidence.probation, evidence.probation.change
+    _, old_pods = split_by_revision(evidence.snapshot, probation.requested_since)
+    current_hash = current_template_hash(evidence.snapshot)
+    limits = [
+        (pod.template_hash == current_hash, limit)
+        for pod in evidence.snapshot.pods
+        if pod.phase == "Failed" and (limit := messages.find_own_limit(pod.message)) is not None
+    ]
+    if probation.is_open and probation.has_stable_revision and change is not None:
+        compared = f"differs in: {change.describe()}"
+        is_new_only = all(is_new for is_new, _ in limits)
+        if is_new_only and all(limit.volume in change.volumes for _, limit in limits):
+            return Attribution(Cause.NEW_VERSION, Confidence.HIGH, compared)
+        does_write = change.affected_containers and all(
+            not limit.container or limit.container in change.affected_containers
+            for _, limit in limits
+        )
+        if is_new_only and does_write and any(pod.ready for pod in old_pods):
+            return Attribution(Cause.NEW_VERSION, Confidence.MEDIUM, compared)
+    return Attribution(Cause.UNKNOWN, Confidence.LOW)
+
+
 def _attribute_stall(
-    evidence: AppEvidence, assessment: HealthAssessment, of_pods: Sequence[AppDiagnosis]
+    evidence: AppEvidence,
+    assessment: HealthAssessment,
+    of_pods: Sequence[AppDiagnosis],
+    has_had_time: Callable[[PodView], bool],
 ) -> Attribution:
-    """Attribute a stalled rollout to what keeps its pods from being ready."""
+    """Attribute a stalled rollout to what keeps its pods from being ready.
+
+    The Deployment's deadline may have passed because of an obstacle that is gone: a pod counts only
+    when it has had that time itself.
+    """
     rollout, probation = assessment.rollout, evidence.probation
     if rollout is not None and rollout.replica_failure is not None:
         return attribute_refusal(probation)
     if assessment.node_rejections:
-        return Attribution(Cause.ENVIRONMENT, Confidence.HIGH)
+        return _attribute_rejections(evidence, assessment)
     for cause in (Cause.NEW_VERSION, Cause.ENVIRONMENT):
         for found in of_pods:
             if found.cause is cause:
@@ -280,13 +331,22 @@ def _attribute_stall(
     new_pods, _ = split_by_revision(evidence.snapshot, probation.requested_since)
     if any(pod.unschedulable for pod in new_pods):
         return attribute_node_fit(probation)
-    unready = [_as_finding(evidence, pod) for pod in new_pods if not pod.ready]
+    unready = [
+        _as_finding(evidence, pod) for pod in new_pods if not pod.ready and has_had_time(pod)
+    ]
     if not unready or not probation.is_open:
         return Attribution(Cause.UNKNOWN, Confidence.LOW)
     attribution = attribute_cause(evidence, DiagnosisType.ROLLOUT_STALLED, unready)
     # Other pods of the revision are ready: these may only need longer.
     is_by_location = attribution.cause in {Cause.POD, Cause.NODE}
     return Attribution(Cause.UNKNOWN, Confidence.LOW) if is_by_location else attribution
+
+
+def _has_had_time(pod: PodView, progress_deadline: timedelta, deadlines: Deadlines) -> bool:
+    """Whether a pod, and what runs in it, was there for the progress deadline."""
+    starts = (pod.created, *(container.running_since for container in pod.containers))
+    since = max(filter(None, starts), default=None)
+    return since is None or deadlines.reached(since + progress_deadline)
 
 
 def _as_finding(evidence: AppEvidence, pod: PodView) -> PodDiagnosis:

@@ -124,7 +124,13 @@ class AppEvidence:
     diagnosed_uids: frozenset[str] = frozenset()
 
 
-NODE_SUSPECTS: Final = frozenset({DiagnosisType.CRASH_LOOPING, DiagnosisType.NOT_READY_TOO_LONG})
+NODE_SUSPECTS: Final = frozenset(
+    {
+        DiagnosisType.CRASH_LOOPING,
+        DiagnosisType.ROLLOUT_STALLED,
+        DiagnosisType.NOT_READY_TOO_LONG,
+    }
+)
 """Diagnoses that a node may cause in the pods on it without a word of its own."""
 
 _NODE_DIAGNOSES: Final = frozenset({DiagnosisType.NODE_LOST, DiagnosisType.STUCK_TERMINATING})
@@ -155,17 +161,19 @@ def attribute_cause(
         found := _attribute_to_revision(evidence, findings)
     ) is not None:
         return found
+    if _are_replaced(evidence.snapshot, findings):
+        return Attribution(Cause.UNKNOWN, Confidence.LOW, "pods of another version have it")
     if diagnosis_type is DiagnosisType.UNSCHEDULABLE:
         return attribute_node_fit(probation)
-    if probation.is_open and _are_replaced(evidence.snapshot, findings):
-        return Attribution(Cause.UNKNOWN, Confidence.LOW, "pods of an earlier version have it")
     return _attribute_to_surroundings(evidence, findings)
 
 
 def _are_replaced(snapshot: AppSnapshot, findings: Sequence[PodDiagnosis]) -> bool:
     """Whether all affected pods are of earlier templates."""
     current_hash = current_template_hash(snapshot)
-    return all(finding.pod.template_hash != current_hash for finding in findings)
+    return bool(current_hash) and all(
+        finding.pod.template_hash != current_hash for finding in findings
+    )
 
 
 def attribute_refusal(probation: Probation) -> Attribution:
@@ -251,13 +259,13 @@ def _attribute_to_revision(
 def _is_slow_loop_of_all(
     probation: Probation, findings: Sequence[PodDiagnosis], new_pods: Sequence[PodView]
 ) -> bool:
-    """Whether all pods of a young revision crash again and again, each after a long run.
+    """Whether all pods of a new or young revision crash again and again, each after a long run.
 
     They do not wait for anything outside: each of them ran well after its last start. The pods of
     the revision before did not crash while it was proved.
     """
     slow_uids = {finding.pod.uid for finding in findings if has_long_runs(finding.pod)}
-    return probation.is_young and all(pod.uid in slow_uids for pod in new_pods)
+    return probation.has_stable_revision and all(pod.uid in slow_uids for pod in new_pods)
 
 
 def _may_be_node(probation: Probation, ill_pods: Sequence[PodView], group: ControlGroup) -> bool:
@@ -273,7 +281,8 @@ def _may_be_node(probation: Probation, ill_pods: Sequence[PodView], group: Contr
 def _acquit(group: ControlGroup, new_pods: Sequence[PodView]) -> Attribution:
     """The attribution if the pods of the good version are affected, too.
 
-    If all are, and none was before the new version came, it is something that both depend on.
+    If all are, at least two, and none was before the new version came, it is something that both
+    depend on. A single one may have a fault of its own.
     """
     first_created = min((pod.created for pod in new_pods if pod.created), default=None)
     was_ill_before = first_created is not None and any(
@@ -283,7 +292,8 @@ def _acquit(group: ControlGroup, new_pods: Sequence[PodView]) -> Attribution:
     )
     if group.healthy or was_ill_before:
         return Attribution(Cause.UNKNOWN, Confidence.LOW, group.describe())
-    return Attribution(Cause.ENVIRONMENT, Confidence.MEDIUM, group.describe())
+    confidence = Confidence.MEDIUM if group.total > 1 else Confidence.LOW
+    return Attribution(Cause.ENVIRONMENT, confidence, group.describe())
 
 
 def _blame(probation: Probation, source: FaultSource, container: str) -> Confidence | None:
@@ -343,9 +353,13 @@ def _attribute_to_surroundings(
         return Attribution(Cause.ENVIRONMENT, confidence, why)
     if is_open and why and found.confidence is Confidence.LOW:
         return Attribution(Cause.ENVIRONMENT, Confidence.MEDIUM, why)
+    active = sum(map(is_active, evidence.snapshot.pods))
     is_suspected = (
         is_open
-        and evidence.probation.has_stable_revision
+        and (
+            evidence.probation.has_stable_revision
+            or len(findings) >= max(MIN_FAILED_SHARE * active, 2)
+        )
         and any(
             _blame(evidence.probation, source, finding.container) is not None
             for source, finding in zip(sources, findings, strict=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from selfhealing.api.linear_regex import Pattern, compile_pattern
 
@@ -181,17 +181,33 @@ def is_missing_config(message: str) -> bool:
     return _MISSING_CONFIG.search(message) is not None
 
 
-def own_limit_cause(message: str) -> str:
-    """Whose limit a pod was evicted for; empty if it was evicted for another reason."""
+class OwnLimit(NamedTuple):
+    """The storage limit that a pod was evicted for: of a volume, a container, or the pod."""
+
+    volume: str
+    container: str
+    limit: str
+
+    def describe(self) -> str:
+        """Say whose limit it is."""
+        subject = f"its container {self.container}" if self.container else "the pod"
+        subject = f"its volume {self.volume}" if self.volume else subject
+        return f"{subject} is over its own storage limit of {self.limit}"
+
+
+def find_own_limit(message: str) -> OwnLimit | None:
+    """Find the limit of its own that a pod was evicted for; None if it was for another reason."""
     match = _OWN_LIMIT.match(message)
     if match is None:
-        return ""
+        return None
     parts = match.groupdict()
-    if parts["volume"]:
-        subject = f"its volume {parts['volume']}"
-    else:
-        subject = f"its container {parts['container']}" if parts["container"] else "the pod"
-    return f"{subject} is over its own storage limit of {parts['limit'].rstrip('.')}"
+    return OwnLimit(parts["volume"] or "", parts["container"] or "", parts["limit"].rstrip("."))
+
+
+def own_limit_cause(message: str) -> str:
+    """Whose limit a pod was evicted for; empty if it was evicted for another reason."""
+    limit = find_own_limit(message)
+    return limit.describe() if limit is not None else ""
 
 
 def first_sentence(message: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from selfhealing.api import names
 from selfhealing.api.config_refs import CONFIG_MAP, SECRET
+from selfhealing.api.quantity import parse_quantity
 from selfhealing.health.messages import shorten
 
 Json = Mapping[str, Any]
@@ -62,6 +63,7 @@ class TemplateChange:
             one.
         removed_containers: the containers that only the good version has.
         images: by container, the images of the good and of the new version, if they differ.
+        lowered_memory: the containers whose memory limit is lower than in the good version, or new.
         variables: by container, the names of the environment variables that differ.
         pod_fields: the fields of the pod that differ, except containers and volumes.
         volumes: the volumes that are new, or differ.
@@ -77,6 +79,7 @@ class TemplateChange:
     containers: Mapping[str, tuple[str, ...]]
     removed_containers: tuple[str, ...]
     images: Mapping[str, tuple[str, str]]
+    lowered_memory: frozenset[str]
     variables: Mapping[str, tuple[str, ...]]
     pod_fields: tuple[str, ...]
     volumes: tuple[str, ...]
@@ -161,6 +164,11 @@ def compare_templates(good: Json | None, desired: Json) -> TemplateChange:
             for name, fields in changed.items()
             if "image" in fields
         },
+        lowered_memory=frozenset(
+            name
+            for name in before.keys() & after.keys()
+            if _lowers_memory(before[name], after[name])
+        ),
         variables={
             name: _changed_variables(before.get(name, {}), after[name])
             for name, fields in changed.items()
@@ -236,6 +244,14 @@ def _changed_fields(before: Json | None, after: Json) -> tuple[str, ...]:
         return (ADDED, "image")
     fields = before.keys() | after.keys()
     return tuple(sorted(field for field in fields if before.get(field) != after.get(field)))
+
+
+def _lowers_memory(before: Json, after: Json) -> bool:
+    old, new = (
+        parse_quantity(((c.get("resources") or {}).get("limits") or {}).get("memory"))
+        for c in (before, after)
+    )
+    return new is not None and (old is None or new < old)
 
 
 def _changed_variables(before: Json, after: Json) -> tuple[str, ...]:

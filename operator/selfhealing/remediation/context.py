@@ -124,6 +124,7 @@ class RemediationContext:
             hash of the ConfigMaps and Secrets that the pods read.
         image: the image in the spec.
         memory_limits: the memory limits in the spec, by container.
+        lowered_memory: the containers whose limit the desired revision lowered, while it is tried.
         diagnoses: the diagnoses of the app, the most severe first.
         diagnosed_since: by type, when the operator first saw the diagnosis, and its cause so far.
         generation: the metadata.generation of the app.
@@ -155,6 +156,7 @@ class RemediationContext:
     desired_revision: str
     image: str
     memory_limits: Mapping[str, str] = field(default_factory=dict)
+    lowered_memory: frozenset[str] = frozenset()
     diagnoses: tuple[AppDiagnosis, ...] = ()
     diagnosed_since: Mapping[str, FirstSight] = field(default_factory=dict)
     generation: int = 0
@@ -276,6 +278,7 @@ def build_context(
         desired_revision=inputs.revision,
         image=spec.image,
         memory_limits=memory_limits,
+        lowered_memory=probation.change.lowered_memory if probation.change else frozenset(),
         diagnoses=(
             *diagnoses,
             *find_cpu_throttling(snapshot.pods, external.usage),

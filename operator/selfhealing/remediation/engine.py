@@ -38,13 +38,8 @@ from selfhealing.remediation import foreign_edits, history, revisions, transitio
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.memory_raise import find_failure, undo_raise
 from selfhealing.remediation.policy import HealingMode, Policy
-from selfhealing.remediation.strategies import (
-    UNLIMITED_REMEDIATIONS,
-    DecisionInput,
-    ProposedAction,
-    choose_action,
-    is_exhausted,
-)
+from selfhealing.remediation.proposal import DecisionInput, ProposedAction
+from selfhealing.remediation.strategies import UNLIMITED_REMEDIATIONS, choose_action, is_exhausted
 from selfhealing.remediation.verification import judge_action
 
 _NO_EXCLUSION: Final = {"excluded_node": None, "excluded_until": None}

@@ -106,12 +106,23 @@ def attribute_to_foreign_edits(
     """Change the cause of the diagnoses that a foreign edit is responsible for."""
     if not facts.edits:
         return diagnoses
-    return tuple(
-        _attribute(diagnosis, edit, facts.pods)
-        if (edit := find_responsible_edit(diagnosis, facts))
-        else _doubt_version(diagnosis, facts)
+    # A rollout of which no pod is made hangs for the reason of the refusal.
+    is_refused = any(
+        diagnosis.type is DiagnosisType.PODS_REFUSED
+        and find_responsible_edit(diagnosis, facts) is None
         for diagnosis in diagnoses
     )
+    return tuple(
+        diagnosis
+        if is_refused and diagnosis.type is DiagnosisType.ROLLOUT_STALLED
+        else _attribute_one(diagnosis, facts)
+        for diagnosis in diagnoses
+    )
+
+
+def _attribute_one(diagnosis: AppDiagnosis, facts: EditHistory) -> AppDiagnosis:
+    edit = find_responsible_edit(diagnosis, facts)
+    return _attribute(diagnosis, edit, facts.pods) if edit else _doubt_version(diagnosis, facts)
 
 
 def _attribute(diagnosis: AppDiagnosis, edit: ForeignEdit, pods: Sequence[PodView]) -> AppDiagnosis:
@@ -129,14 +140,7 @@ def _attribute(diagnosis: AppDiagnosis, edit: ForeignEdit, pods: Sequence[PodVie
 
 def _doubt_version(diagnosis: AppDiagnosis, facts: EditHistory) -> AppDiagnosis:
     """Lower the confidence that a version is the cause, if an edit explains it as well."""
-    edits = (
-        edit
-        for edit in facts.edits
-        if not _is_proven(edit, facts.record)
-        and _can_cause(edit, diagnosis)
-        and _has_begun_with(edit, diagnosis, facts)
-    )
-    edit = next(edits, None)
+    edit = find_suspected_edit(diagnosis, facts)
     if diagnosis.cause is not Cause.NEW_VERSION or edit is None:
         return diagnosis
     return replace(
@@ -161,18 +165,24 @@ def find_responsible_edit(diagnosis: AppDiagnosis, facts: EditHistory) -> Foreig
     is_revision_proven = (
         record.failed_revision is not None or record.stable_revision == facts.desired_revision
     )
-    for edit in facts.edits:
-        was_well = is_revision_proven or any(
-            pod.ready and not _is_created_after(edit, pod) for pod in facts.pods
-        )
-        if (
-            was_well
-            and not _is_proven(edit, record)
-            and _can_cause(edit, diagnosis)
-            and _has_begun_with(edit, diagnosis, facts)
-        ):
-            return edit
-    return None
+    edit = find_suspected_edit(diagnosis, facts)
+    was_well = edit is not None and (
+        is_revision_proven
+        or any(pod.ready and not _is_created_after(edit, pod) for pod in facts.pods)
+    )
+    return edit if was_well else None
+
+
+def find_suspected_edit(diagnosis: AppDiagnosis, facts: EditHistory) -> ForeignEdit | None:
+    """Return the newest edit that can be the cause of a diagnosis, whether or not all was well."""
+    edits = (
+        edit
+        for edit in facts.edits
+        if not _is_proven(edit, facts.record)
+        and _can_cause(edit, diagnosis)
+        and _has_begun_with(edit, diagnosis, facts)
+    )
+    return next(edits, None)
 
 
 def _is_proven(edit: ForeignEdit, record: HealingStatus) -> bool:

@@ -5,36 +5,29 @@ succeeds, but whose diagnosis comes back, is repeated only a limited number of t
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
-from selfhealing.api import names
 from selfhealing.api.healing_status import (
     ActionOutcome,
     BlockedReason,
-    HealingAction,
-    HealingStatus,
     Remediation,
 )
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import NODE_SUSPECTS, Cause, Confidence
 from selfhealing.health.crash_loops import has_long_runs
-from selfhealing.health.deadlines import Deadlines
-from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, WARNINGS, DiagnosisType
+from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
 from selfhealing.remediation import foreign_edits, history
-from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.memory_ceiling import (
-    find_ceiling,
-    find_limit_in_force,
-    find_obstacle,
-    find_override,
     select_container,
 )
-from selfhealing.remediation.memory_limit import exceeds, next_limit
-from selfhealing.remediation.memory_raise import MAX_ATTEMPTS, container_of, count_failures
+from selfhealing.remediation.memory_strategy import has_enough_memory, propose_raise_memory
 from selfhealing.remediation.patience import compute_due_time
-from selfhealing.remediation.policy import Policy
+from selfhealing.remediation.proposal import (
+    NO_NEW_PODS,
+    DecisionInput,
+    ProposedAction,
+    find_attempts,
+)
 from selfhealing.remediation.revisions import find_rollback_target, is_young
 from selfhealing.remediation.steps import is_evictable
 
@@ -47,16 +40,6 @@ _NOT_REPEATABLE: Final = frozenset({Remediation.REPLACE_POD, Remediation.RAISE_M
 UNLIMITED_REMEDIATIONS: Final = frozenset({Remediation.FAILOVER, Remediation.SCALING_FALLBACK})
 """Remediations that may be in progress in any number of apps: a lost node and missing metrics
 concern many apps at once, and waiting would cost availability."""
-
-NO_NEW_PODS: Final = frozenset(
-    {
-        DiagnosisType.PODS_REFUSED,
-        DiagnosisType.QUOTA_EXCEEDED,
-        DiagnosisType.UNSCHEDULABLE,
-        DiagnosisType.PODS_FAILED,
-    }
-)
-"""Diagnoses by which a pod that is removed may get no substitute."""
 
 _CRASHES: Final = frozenset(
     {DiagnosisType.CRASH_LOOPING, DiagnosisType.LIVENESS_KILLED, DiagnosisType.DEPENDENCY_DOWN}
@@ -78,55 +61,12 @@ ESCALATION: Final[Mapping[DiagnosisType, tuple[Remediation, ...]]] = {
     DiagnosisType.PODS_REFUSED: (Remediation.ROLLBACK,),
     DiagnosisType.QUOTA_EXCEEDED: (Remediation.ROLLBACK,),
     DiagnosisType.UNSCHEDULABLE: (Remediation.ROLLBACK,),
-    DiagnosisType.DEPENDENCY_DOWN: (Remediation.ROLLBACK,),
+    DiagnosisType.PODS_FAILED: (Remediation.ROLLBACK,),
+    DiagnosisType.DEPENDENCY_DOWN: (Remediation.ROLLBACK, Remediation.REPLACE_POD),
     DiagnosisType.METRICS_UNAVAILABLE: (Remediation.SCALING_FALLBACK,),
     DiagnosisType.MEMORY_CLIMBING: (Remediation.RAISE_MEMORY,),
 }
 """The remediations for each diagnosis, the first that fits is used. The other types have none."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProposedAction:
-    """An action that may start.
-
-    Attributes:
-        remediation: what is done.
-        diagnosis: what it is for.
-        target: a revision, limit, pod, node or number of pods.
-        message: what is done, and why.
-        uid: the UID of the target, if it is a pod.
-        container: the container that gets the limit.
-        not_before: when it starts at the earliest; None for now.
-        blocked_reason: why it may not start although it fits.
-    """
-
-    remediation: Remediation
-    diagnosis: AppDiagnosis
-    target: str
-    message: str
-    uid: str = ""
-    container: str = ""
-    not_before: datetime | None = None
-    blocked_reason: BlockedReason | None = None
-
-    def is_due(self, deadlines: Deadlines) -> bool:
-        """Whether the wait for the action is over."""
-        return self.not_before is None or deadlines.reached(self.not_before)
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionInput:
-    """The input of the choice of a remediation."""
-
-    record: HealingStatus
-    context: RemediationContext
-    policy: Policy
-    deadlines: Deadlines
-
-    @property
-    def now(self) -> datetime:
-        """The time of the decision."""
-        return self.deadlines.now
 
 
 def choose_action(inputs: DecisionInput) -> ProposedAction | None:
@@ -135,8 +75,8 @@ def choose_action(inputs: DecisionInput) -> ProposedAction | None:
     If none is due, the first one that fits; None if none fits.
     """
     proposals = []
-    for diagnosis in inputs.context.diagnoses:
-        for remediation in _remediations_for(diagnosis):
+    for diagnosis in _select_unremedied(inputs):
+        for remediation in _remediations_for(inputs, diagnosis):
             if (proposal := _STRATEGIES[remediation](inputs, diagnosis)) is not None:
                 proposals.append(proposal)
                 break
@@ -148,10 +88,28 @@ def choose_action(inputs: DecisionInput) -> ProposedAction | None:
     return next(startable, None) or next(iter(proposals), None)
 
 
-def _remediations_for(diagnosis: AppDiagnosis) -> tuple[Remediation, ...]:
-    if diagnosis.cause is Cause.FOREIGN_EDIT:
+def _select_unremedied(inputs: DecisionInput) -> list[AppDiagnosis]:
+    """Select the diagnoses without those of kills before a raise that succeeded.
+
+    A container that was killed is told of for a while, though it has the memory that it needs.
+    """
+    return [each for each in inputs.context.diagnoses if not has_enough_memory(inputs, each)]
+
+
+def _remediations_for(inputs: DecisionInput, diagnosis: AppDiagnosis) -> tuple[Remediation, ...]:
+    if (
+        diagnosis.type is DiagnosisType.OOM_KILLED
+        and select_container(diagnosis) in inputs.context.lowered_memory
+    ):  # the version itself took the memory away
+        return (Remediation.ROLLBACK, Remediation.RAISE_MEMORY)
+    if diagnosis.cause is Cause.FOREIGN_EDIT or _is_doubted(diagnosis):
         return (Remediation.REMOVE_FOREIGN_FIELDS, *ESCALATION.get(diagnosis.type, ()))
     return ESCALATION.get(diagnosis.type, ())
+
+
+def _is_doubted(diagnosis: AppDiagnosis) -> bool:
+    """Whether a version is only suspected, so that an edit of the Deployment may be the cause."""
+    return diagnosis.cause is Cause.NEW_VERSION and diagnosis.confidence is Confidence.LOW
 
 
 def is_exhausted(inputs: DecisionInput) -> bool:
@@ -162,7 +120,7 @@ def is_exhausted(inputs: DecisionInput) -> bool:
     fallback is only an override, and a failover may wait for the pods of another node. Diagnoses in
     NEVER_QUARANTINED do not count.
     """
-    diagnosis_types = {diagnosis.type for diagnosis in inputs.context.diagnoses} - NEVER_QUARANTINED
+    diagnosis_types = {each.type for each in _select_unremedied(inputs)} - NEVER_QUARANTINED
     return any(
         action.diagnosis in diagnosis_types
         and (
@@ -176,14 +134,22 @@ def is_exhausted(inputs: DecisionInput) -> bool:
 def _propose_remove_foreign_fields(
     inputs: DecisionInput, diagnosis: AppDiagnosis
 ) -> ProposedAction | None:
-    """Remove the fields that somebody else set, once a day for each field manager."""
+    """Remove the fields that somebody else set, once a day for each field manager.
+
+    An edit that is only suspected is removed while every pod is ill: it is tried before a rollback.
+    """
     context = inputs.context
-    if not inputs.policy.rollback or diagnosis.cause is not Cause.FOREIGN_EDIT:
+    is_blamed = diagnosis.cause is Cause.FOREIGN_EDIT
+    is_total = not context.ready and {pod.uid for pod in diagnosis.pods} >= context.pod_uids
+    if not inputs.policy.rollback or not (is_blamed or (_is_doubted(diagnosis) and is_total)):
         return None
     facts = foreign_edits.EditHistory(
         context.foreign_edits, context.pods, inputs.record, context.desired_revision, inputs.now
     )
-    edit = foreign_edits.find_responsible_edit(diagnosis, facts)
+    find_edit = (
+        foreign_edits.find_responsible_edit if is_blamed else foreign_edits.find_suspected_edit
+    )
+    edit = find_edit(diagnosis, facts)
     if edit is None or foreign_edits.was_removed_before(edit, inputs.record, inputs.now):
         return None
     message = f"the foreign fields are removed: {diagnosis.message}"
@@ -254,58 +220,6 @@ def _was_rollback_in_vain(inputs: DecisionInput) -> bool:
     )
 
 
-def _propose_raise_memory(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
-    record, context, policy = inputs.record, inputs.context, inputs.policy
-    spec_limits, refused_limits = context.memory_limits, context.external.refused_limits
-    if find_obstacle(diagnosis, spec_limits, policy, refused_limits):
-        return None
-    container = select_container(diagnosis)
-    current = _find_exceeded_limit(inputs, diagnosis, container)
-    limit = next_limit(current, find_ceiling(policy, container, spec_limits[container]))
-    in_new_pods = needs_new_pods(inputs, diagnosis)
-    is_serving = diagnosis.type in WARNINGS or any(pod.ready for pod in diagnosis.pods)
-    if in_new_pods and is_serving:
-        return None  # no pod that serves is replaced for it
-    override = find_override(record, container)
-    if override is not None and not record.memory_in_template and in_new_pods:
-        # The resize may not have reached the pods: new pods get the same limit.
-        limit = current = override.limit
-    attempts = history.find_attempts(record, policy, inputs.now)
-    if limit is None or count_failures(attempts, container, limit) >= MAX_ATTEMPTS:
-        return None
-    how = "in new pods" if in_new_pods else "in running pods"
-    change = f"from {current} to {limit}" if limit != current else f"{current} again"
-    whose = "" if container == names.CONTAINER_NAME else f" of {container}"
-    message = f"memory limit{whose} {change}, {how}: {diagnosis.message}"
-    return ProposedAction(Remediation.RAISE_MEMORY, diagnosis, limit, message, container=container)
-
-
-def _find_exceeded_limit(inputs: DecisionInput, diagnosis: AppDiagnosis, container: str) -> str:
-    """The limit that was exceeded: the highest of the override, the spec and the affected pods.
-
-    After a rollback only the pods have the limit of the stable revision.
-    """
-    override = find_override(inputs.record, container)
-    highest = override.limit if override else inputs.context.memory_limits[container]
-    for pod in diagnosis.pods:
-        limit = find_limit_in_force(pod, container)
-        if exceeds(limit, highest):
-            highest = limit
-    return highest
-
-
-def needs_new_pods(inputs: DecisionInput, diagnosis: AppDiagnosis) -> bool:
-    """Whether a higher limit needs new pods, because a resize of the running pods has failed.
-
-    A container in a crash loop may never get its new limit (Kubernetes issue 138760).
-    """
-    container = select_container(diagnosis)
-    return inputs.record.memory_in_template or any(
-        action.outcome is ActionOutcome.FAILED and container_of(action) == container
-        for action in _find_attempts(inputs, Remediation.RAISE_MEMORY, diagnosis)
-    )
-
-
 def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
     """Recreate the pods on other nodes, if a node is the cause, or may be.
 
@@ -319,7 +233,7 @@ def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propo
         return None
     if not any(pod.uid in context.current_uids for pod in diagnosis.pods):
         return None  # they are replaced already
-    if inputs.record.excluded_node is not None or _find_attempts(
+    if inputs.record.excluded_node is not None or find_attempts(
         inputs, Remediation.AVOID_NODE, diagnosis
     ):
         return None
@@ -362,7 +276,7 @@ def _propose_replace_pod(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Prop
         return None
     if inputs.context.diagnosis_types & NO_NEW_PODS:
         return None
-    attempts = _find_attempts(inputs, Remediation.REPLACE_POD, diagnosis)
+    attempts = find_attempts(inputs, Remediation.REPLACE_POD, diagnosis)
     if len(attempts) >= MAX_POD_REPLACEMENTS or any(
         action.outcome in history.ENDED_BADLY for action in attempts
     ):
@@ -384,11 +298,15 @@ def _propose_replace_pod(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Prop
 
 
 def _can_replacement_help(diagnosis: AppDiagnosis) -> bool:
-    """Whether a new pod can be expected to be healthy: other pods are, or the pod only hangs."""
-    if diagnosis.cause not in {Cause.POD, Cause.NODE}:
-        return False
+    """Whether a new pod can be expected to be healthy: other pods are, or the pod only hangs.
+
+    The only pod of an app may hang by itself or by what it depends on. One try costs nothing.
+    """
+    is_low = diagnosis.confidence is Confidence.LOW
+    if diagnosis.type is DiagnosisType.DEPENDENCY_DOWN:
+        return is_low and not any(c.restarts for pod in diagnosis.pods for c in pod.containers)
     is_hung = diagnosis.type is DiagnosisType.NOT_READY_TOO_LONG
-    return is_hung or diagnosis.confidence is not Confidence.LOW
+    return diagnosis.cause in {Cause.POD, Cause.NODE} and (is_hung or not is_low)
 
 
 def _propose_failover(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
@@ -425,19 +343,8 @@ def _propose_scaling_fallback(
 def _has_failed_before(
     inputs: DecisionInput, remediation: Remediation, diagnosis: AppDiagnosis
 ) -> bool:
-    attempts = _find_attempts(inputs, remediation, diagnosis)
+    attempts = find_attempts(inputs, remediation, diagnosis)
     return any(action.outcome in history.ENDED_BADLY for action in attempts)
-
-
-def _find_attempts(
-    inputs: DecisionInput, remediation: Remediation, diagnosis: AppDiagnosis
-) -> list[HealingAction]:
-    attempts = history.find_attempts(inputs.record, inputs.policy, inputs.now)
-    return [
-        action
-        for action in attempts
-        if (action.remediation, action.diagnosis) == (remediation, diagnosis.type)
-    ]
 
 
 _STRATEGIES: Final[
@@ -445,7 +352,7 @@ _STRATEGIES: Final[
 ] = {
     Remediation.REMOVE_FOREIGN_FIELDS: _propose_remove_foreign_fields,
     Remediation.ROLLBACK: _propose_rollback,
-    Remediation.RAISE_MEMORY: _propose_raise_memory,
+    Remediation.RAISE_MEMORY: propose_raise_memory,
     Remediation.AVOID_NODE: _propose_avoid_node,
     Remediation.REPLACE_POD: _propose_replace_pod,
     Remediation.FAILOVER: _propose_failover,

@@ -16,9 +16,10 @@ from selfhealing.cache.views import PodView
 from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.remediation import history
 from selfhealing.remediation.memory_raise import set_limit
+from selfhealing.remediation.memory_strategy import needs_new_pods
 from selfhealing.remediation.policy import HealingMode
+from selfhealing.remediation.proposal import DecisionInput, ProposedAction
 from selfhealing.remediation.revisions import roll_back
-from selfhealing.remediation.strategies import DecisionInput, ProposedAction, needs_new_pods
 
 ISOLATABLE: Final = frozenset(
     {

@@ -40,7 +40,7 @@ def judge_action(
     if (
         _is_no_better_elsewhere(action, context)
         or _is_target_no_better(action, context, policy, deadlines)
-        or _has_spec_recovered(record, action, context)
+        or _has_spec_recovered(record, action, context, deadlines)
     ):
         return ActionOutcome.FAILED
     return _judge_by_time(action, context, policy, deadlines)
@@ -118,15 +118,35 @@ def _is_no_better_elsewhere(action: HealingAction, context: RemediationContext) 
 
 
 def _has_spec_recovered(
-    record: HealingStatus, action: HealingAction, context: RemediationContext
+    record: HealingStatus,
+    action: HealingAction,
+    context: RemediationContext,
+    deadlines: Deadlines,
 ) -> bool:
-    """Whether only pods of the revision that is rolled back are ready: it was not at fault."""
-    ready_uids = {pod.uid for pod in context.pods if pod.ready}
+    """Whether only pods of the revision that is rolled back are ready: it was not at fault.
+
+    Pods that were ready before are of the stable revision. Their template may differ from that of
+    the rollback, which has copies of its configuration or avoids no node. A container that was
+    restarted must have run for longer than before: until then it may crash again.
+    """
+    ready = [pod for pod in context.pods if pod.ready]
+    recoveries = (
+        find_recovery_time(container)
+        for pod in ready
+        for container in pod.containers
+        if container.restarts
+    )
     return (
         action.remediation is Remediation.ROLLBACK
         and not record.failed_for_certain
-        and bool(ready_uids)
-        and ready_uids.isdisjoint(context.current_uids)
+        and bool(ready)
+        and not any(
+            pod.uid in context.current_uids
+            or pod.ready_since is None
+            or pod.ready_since <= action.at
+            for pod in ready
+        )
+        and all(at is None or deadlines.reached(at) for at in recoveries)
     )
 
 

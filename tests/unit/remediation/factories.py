@@ -22,7 +22,7 @@ from selfhealing.remediation.context import ExternalState, FirstSight, Remediati
 from selfhealing.remediation.engine import decide
 from selfhealing.remediation.history import new_record
 from selfhealing.remediation.policy import Policy, build_policy
-from selfhealing.remediation.strategies import DecisionInput
+from selfhealing.remediation.proposal import DecisionInput
 from tests.unit import builders
 
 AT = 10_000

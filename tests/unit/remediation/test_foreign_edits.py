@@ -25,7 +25,8 @@ from selfhealing.remediation.foreign_edits import (
     parse_edit_target,
     prove_edits,
 )
-from selfhealing.remediation.strategies import ProposedAction, choose_action
+from selfhealing.remediation.proposal import ProposedAction
+from selfhealing.remediation.strategies import choose_action
 from tests.unit import builders
 from tests.unit.remediation.factories import (
     AT,

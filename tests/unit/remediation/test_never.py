@@ -9,7 +9,8 @@ from selfhealing.api.healing_status import ActionOutcome, BlockedReason, Healing
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.remediation.context import FirstSight, RemediationContext
-from selfhealing.remediation.strategies import NO_NEW_PODS, choose_action
+from selfhealing.remediation.proposal import NO_NEW_PODS
+from selfhealing.remediation.strategies import choose_action
 from tests.unit import builders
 from tests.unit.remediation.factories import (
     AT,

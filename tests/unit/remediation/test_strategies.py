@@ -10,12 +10,12 @@ from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.remediation.context import ExternalState
+from selfhealing.remediation.memory_strategy import needs_new_pods
+from selfhealing.remediation.proposal import ProposedAction
 from selfhealing.remediation.strategies import (
     ESCALATION,
-    ProposedAction,
     choose_action,
     is_exhausted,
-    needs_new_pods,
 )
 from tests.unit.remediation.factories import (
     AT,
