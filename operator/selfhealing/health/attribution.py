@@ -274,8 +274,9 @@ def _may_be_node(probation: Probation, ill_pods: Sequence[PodView], group: Contr
     All of them are on one node, and the healthy pods are on others.
     """
     nodes = {pod.node for pod in ill_pods}
-    is_shared = not nodes.isdisjoint(pod.node for pod in group.healthy)
-    return len(nodes) == 1 and "" not in nodes and not is_shared and not probation.was_node_left
+    healthy_nodes = {pod.node for pod in group.healthy}
+    is_apart = bool(healthy_nodes) and nodes.isdisjoint(healthy_nodes)
+    return len(nodes) == 1 and "" not in nodes and is_apart and not probation.was_node_left
 
 
 def _acquit(group: ControlGroup, new_pods: Sequence[PodView]) -> Attribution:

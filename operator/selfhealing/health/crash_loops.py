@@ -31,7 +31,7 @@ CRASHLOOP_RESTARTS: Final = 3
 """Restarts that make a crash loop: by then the kubelet has used a back-off of 10 s and of 20 s."""
 
 LONG_RUN: Final = timedelta(minutes=2)
-"""A container that runs for this long has found what it depends on when it started."""
+"""A container that runs for this long, and is ready, has found what it depends on."""
 
 MAX_RESTART_INTERVAL: Final = timedelta(minutes=30)
 """A container that is restarted more often than this, in the mean over the age of its pod, is in a
@@ -61,12 +61,22 @@ def has_long_uptime(termination: Termination) -> bool:
 
 
 def has_long_runs(pod: PodView) -> bool:
-    """Whether a container of a pod was restarted, and ran for LONG_RUN before."""
+    """Whether a container of a pod was restarted, and ran for LONG_RUN before, in a ready pod.
+
+    A container that takes longer to start may have waited for what it depends on all that time.
+    """
     return any(
-        (last := uptime(last_termination(container))) is not None and last >= LONG_RUN
+        (ended := last_termination(container)) is not None
+        and (lasted := uptime(ended)) is not None
+        and lasted >= LONG_RUN
+        and (pod.ready or _has_changed_readiness_since(pod, ended.started_at))
         for container in pod.containers
         if container.restarts
     )
+
+
+def _has_changed_readiness_since(pod: PodView, start: datetime | None) -> bool:
+    return start is not None and pod.ready_since is not None and pod.ready_since > start
 
 
 def is_finished(container: ContainerView) -> bool:

@@ -409,6 +409,91 @@ class TestCrashes:
             judge(crashing("web-def-1"), pod("web-def-2", running()), good=None)
         )
 
+    def test_half_of_a_first_version(self) -> None:
+        """Its own fault is as likely as one of the pods: no pod is blamed with confidence."""
+        half = [crashing(f"web-def-{n}") for n in (1, 2)]
+        others = [pod(f"web-def-{n}", running()) for n in (3, 4)]
+
+        assert [(DiagnosisType.CRASH_LOOPING, Cause.POD, Confidence.LOW)] == judge(
+            *half, *others, good=None
+        )
+
+    def test_the_only_pod_of_the_good_version_is_ill(self) -> None:
+        """It may have a fault of its own: that both depend on something is not certain."""
+        assert [(DiagnosisType.CRASH_LOOPING, Cause.ENVIRONMENT, Confidence.LOW)] == judge(
+            crashing("web-abc-1"), crashing("web-def-1")
+        )
+
+    def test_every_pod_crashes_after_a_long_run(self) -> None:
+        """They found what they depend on when they started, and no good pod is left."""
+        ran = termination(started=600, finished=890)
+        pods = [pod(f"web-def-{n}", running(891, restarts=3, last=ran)) for n in (1, 2)]
+
+        assert [(DiagnosisType.CRASH_LOOPING, Cause.NEW_VERSION, Confidence.MEDIUM)] == judge(*pods)
+
+    def test_every_pod_crashes_after_a_long_start(self) -> None:
+        """None was ready: it may wait for what it depends on, and give up."""
+        waited = termination(started=600, finished=890)
+        pods = [
+            pod(f"web-def-{n}", running(891, ready=False, restarts=3, last=waited), since=5)
+            for n in (1, 2)
+        ]
+
+        assert [(DiagnosisType.CRASH_LOOPING, Cause.NEW_VERSION, Confidence.LOW)] == judge(*pods)
+
+    def test_the_database_goes_while_a_version_is_rolled_out(self) -> None:
+        """The pods that were ready stopped together; the new one was never ready."""
+        starting = pod("web-def-1", running(500, ready=False), since=500)
+
+        assert [(DiagnosisType.DEPENDENCY_DOWN, Cause.ENVIRONMENT, Confidence.HIGH)] == judge(
+            unready("web-abc-1"), unready("web-abc-2"), starting
+        )
+        assert DiagnosisType.DEPENDENCY_DOWN not in {
+            verdict[0]
+            for verdict in judge(unready("web-abc-1"), unready("web-abc-2"), crashing("web-def-1"))
+        }
+
+
+class TestOwnStorageLimits:
+    """Pods that are evicted because they use more storage than they may."""
+
+    VOLUME: Final = 'Usage of EmptyDir volume "cache" exceeds the limit "4Mi". '
+    CONTAINER: Final = 'Container app exceeded its local ephemeral storage limit "4Mi". '
+
+    @staticmethod
+    def evicted(message: str, template: str = "def") -> list[Json]:
+        """Two pods that were evicted a moment ago."""
+        return [evicted_pod(f"web-{template}-{n}", created=900, message=message) for n in (1, 2)]
+
+    def test_a_volume_that_the_version_brought(self) -> None:
+        """The version is at fault for certain; the rollout stalls because of it."""
+        volumes = [{"name": "cache", "emptyDir": {"sizeLimit": "4Mi"}}]
+        verdicts = judge(
+            *self.evicted(self.VOLUME), new=build_template(volumes=volumes), conditions=[STALLED]
+        )
+
+        assert {(Cause.NEW_VERSION, Confidence.HIGH)} == {verdict[1:] for verdict in verdicts}
+
+    def test_a_container_that_differs(self) -> None:
+        """It may be the version that writes more, if the good version's pods serve beside it."""
+        evicted = self.evicted(self.CONTAINER)
+
+        assert [(DiagnosisType.PODS_FAILED, Cause.NEW_VERSION, Confidence.MEDIUM)] == judge(
+            *good_pods(), *evicted
+        )
+        assert not blames_version(judge(*evicted))
+
+    def test_what_no_version_is_blamed_for(self) -> None:
+        """Pods of both are evicted, the container is the same, or the version is proved."""
+        evicted = self.evicted(self.CONTAINER)
+        sidecar = build_template(sidecars=[{"name": "proxy", "image": "proxy:v2"}])
+
+        assert not blames_version(
+            judge(*good_pods(), *evicted, *self.evicted(self.CONTAINER, "abc"))
+        )
+        assert not blames_version(judge(*good_pods(), *evicted, new=sidecar))
+        assert not blames_version(judge(*good_pods(), *evicted, proved=True))
+
 
 class TestHealthyThings:
     """What looks like a fault, and is none."""
@@ -461,6 +546,19 @@ class TestProvedVersions:
         assert DiagnosisType.DEPENDENCY_DOWN not in {
             verdict[0] for verdict in judge(crashing("web-xyz-1"), proved=True)
         }
+
+    def test_a_pod_of_a_failed_version_that_no_node_takes(self) -> None:
+        """It is replaced: what keeps it says nothing of the version that runs."""
+        pending = pod(
+            "web-xyz-1",
+            phase="Pending",
+            node="",
+            conditions=[unschedulable_condition("0/2 nodes are available: 2 Insufficient cpu.")],
+        )
+
+        assert [(DiagnosisType.UNSCHEDULABLE, Cause.UNKNOWN, Confidence.LOW)] == judge(
+            pod("web-def-1", running()), pending, proved=True
+        )
 
     def test_one_pod_fails(self) -> None:
         """Another pod shows that it can be healthy."""
@@ -582,7 +680,7 @@ class TestStalls:
 
     def test_pods_that_are_not_ready(self) -> None:
         """They are compared like pods with a diagnosis."""
-        hung = pod("web-def-1", running(900, ready=False), since=900, created=890)
+        hung = pod("web-def-1", running(310, ready=False), since=310, created=300)
 
         assert (DiagnosisType.ROLLOUT_STALLED, Cause.NEW_VERSION, Confidence.MEDIUM) in judge(
             *good_pods(), hung, conditions=[STALLED]
@@ -594,6 +692,17 @@ class TestStalls:
                 pod("web-def-2", running()),
                 conditions=[STALLED],
             )
+        )
+
+    @pytest.mark.parametrize(
+        ("started", "node"), [(900, "node-1"), (310, "node-2")], ids=["just started", "one node"]
+    )
+    def test_what_the_stall_does_not_prove(self, started: float, node: str) -> None:
+        """An obstacle may have ended a moment ago, and the node may be the cause as well."""
+        hung = pod("web-def-1", running(started, ready=False), since=started, node=node)
+
+        assert (DiagnosisType.ROLLOUT_STALLED, Cause.UNKNOWN, Confidence.LOW) in judge(
+            *good_pods(), hung, conditions=[STALLED]
         )
 
     def test_a_registry_that_is_away(self) -> None:

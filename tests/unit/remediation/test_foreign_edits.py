@@ -380,3 +380,36 @@ def test_a_version_on_trial_that_somebody_edited() -> None:
 
     assert (Cause.NEW_VERSION, Confidence.LOW) == (found.cause, found.confidence)
     assert "kubectl-edit" in found.comparison
+
+
+@pytest.mark.parametrize(
+    ("message", "is_of_edit"),
+    [("failed calling webhook", False), ('violates PodSecurity "baseline"', True)],
+)
+def test_a_rollout_of_which_no_pod_is_made(message: str, *, is_of_edit: bool) -> None:
+    """It hangs for the reason of the refusal, which is the edit's only if that can cause it."""
+    refused = replace(
+        make_diagnosis(DiagnosisType.PODS_REFUSED, Cause.ENVIRONMENT), pods=(), message=message
+    )
+    stalled = replace(make_diagnosis(DiagnosisType.ROLLOUT_STALLED, Cause.ENVIRONMENT), pods=())
+    found = attribute_to_foreign_edits(
+        (stalled, refused), make_facts((OLD_POD,), make_proven_record(), EDIT)
+    )
+
+    assert [is_of_edit] * 2 == [each.cause is Cause.FOREIGN_EDIT for each in found]
+
+
+@pytest.mark.parametrize("is_served", [False, True])
+def test_an_edit_that_is_only_suspected(is_served: bool) -> None:  # noqa: FBT001 - a column
+    """It is removed, before any rollback, only while every pod is ill."""
+    doubted = replace(crash(), cause=Cause.NEW_VERSION, confidence=Confidence.LOW, container="app")
+    pods = (NEW_POD, JUST_READY_POD) if is_served else (NEW_POD,)
+    context = make_context(
+        doubted, pods=pods, foreign_edits=(EDIT,), wanted=len(pods), current_hash="new"
+    )
+    proposal = choose_action(
+        make_decision_input(make_record(stable_revision=STABLE_REVISION), context)
+    )
+
+    assert is_served is (proposal is None)
+    assert proposal is None or proposal.remediation is Remediation.REMOVE_FOREIGN_FIELDS

@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus, Remediation
+from selfhealing.cache.parse import pod_view
+from selfhealing.cache.views import PodView
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.remediation.context import FirstSight, SavedRevisionName
@@ -134,7 +136,7 @@ def test_the_revision_of_the_spec_recovers_before_the_rollback_is_done() -> None
     record = make_record(
         action, stable_revision=STABLE_REVISION, failed_revision=NEW_REVISION, retries=0
     )
-    recovered = make_pod("web-new-1", ready=True)
+    recovered = make_pod("web-new-1", ready=True, since=AT - 5)
     context = replace(
         make_context(BAD_REVISION, diagnosed_since=LONG_AGO),
         pods=(recovered, FAILING_POD),
@@ -148,6 +150,35 @@ def test_the_revision_of_the_spec_recovers_before_the_rollback_is_done() -> None
     certain = record.model_copy(update={"failed_for_certain": True})
 
     assert run_decide(certain, context).history[0].outcome is ActionOutcome.IN_PROGRESS
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        make_pod("web-old-1", ready=True, since=AT - 100),
+        pod_view(
+            builders.pod(
+                "web-new-1",
+                builders.running(
+                    AT - 5, restarts=4, last=builders.termination(started=100, finished=1000)
+                ),
+                since=AT - 5,
+            )
+        ),
+    ],
+    ids=["it was ready before", "it may crash again"],
+)
+def test_a_ready_pod_that_does_not_speak_for_the_revision_of_the_spec(pod: PodView) -> None:
+    """The rollback goes on: the pod is of the stable revision, or only between two crashes."""
+    action = make_action(
+        remediation=Remediation.ROLLBACK, outcome=ActionOutcome.IN_PROGRESS, at=AT - 10
+    )
+    record = make_record(action, stable_revision=STABLE_REVISION, failed_revision=NEW_REVISION)
+    context = replace(
+        make_context(BAD_REVISION, diagnosed_since=LONG_AGO), pods=(pod,), current_hash="stable"
+    )
+
+    assert run_decide(record, context).history[0].outcome is ActionOutcome.IN_PROGRESS
 
 
 @pytest.mark.parametrize("watched_for", [None, timedelta(hours=2), timedelta(seconds=60)])

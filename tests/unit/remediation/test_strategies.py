@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, Remediation
+from selfhealing.cache.parse import pod_view
+from selfhealing.cache.views import PodView
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.pod_diagnosis import DiagnosisType
@@ -17,6 +19,7 @@ from selfhealing.remediation.strategies import (
     choose_action,
     is_exhausted,
 )
+from tests.unit import builders
 from tests.unit.remediation.factories import (
     AT,
     BAD_REVISION,
@@ -269,6 +272,78 @@ def test_new_pods_get_the_limit_if_a_resize_has_failed() -> None:
     assert [False, True, True] == [
         needs_new_pods(each, make_diagnosis(OOM)) for each in (first, then, later)
     ]
+
+
+def oom_pod(name: str = "web-abc-1", *, killed_at: float) -> PodView:
+    """A pod whose container was killed once."""
+    end = builders.termination(137, "OOMKilled", started=1, finished=killed_at)
+    return pod_view(builders.pod(name, builders.running(killed_at + 1, restarts=2, last=end)))
+
+
+@pytest.mark.parametrize(("killed_at", "is_back"), [(AT - 90, False), (AT - 10, True)])
+def test_a_kill_before_a_raise_that_succeeded(killed_at: float, *, is_back: bool) -> None:
+    """It is told of for a while, but nothing is done about it, and no quarantine follows."""
+    raised = make_action(
+        remediation=Remediation.RAISE_MEMORY,
+        diagnosis=OOM,
+        outcome=ActionOutcome.SUCCEEDED,
+        ended_at=builders.at(AT - 40),
+    )
+    pod = oom_pod(killed_at=killed_at)
+    inputs = make_decision_input(
+        make_record(raised, memory_limits=raised_to("200Mi")),
+        make_context(make_diagnosis(OOM, Cause.POD, pod), pods=(pod, HEALTHY_POD)),
+    )
+
+    assert is_back is (choose_action(inputs) is not None)
+    assert is_back is is_exhausted(inputs)
+
+
+def test_pods_that_are_replaced_already_get_no_memory() -> None:
+    """Only pods of the current template are resized."""
+    context = make_context(make_diagnosis(OOM), current_hash="other")
+
+    assert None is choose_action(make_decision_input(make_record(), context))
+
+
+def test_no_pod_is_replaced_for_memory_while_none_can_be_made() -> None:
+    """It would be lost."""
+    vain = make_action(remediation=Remediation.RAISE_MEMORY, diagnosis=OOM)
+    unschedulable = make_diagnosis(DiagnosisType.UNSCHEDULABLE, Cause.ENVIRONMENT)
+    inputs = make_decision_input(
+        make_record(vain, memory_limits=raised_to("200Mi")),
+        make_context(make_diagnosis(OOM), unschedulable),
+    )
+
+    assert None is choose_action(inputs)
+
+
+def test_a_limit_that_the_version_lowered() -> None:
+    """The version is to blame: it is rolled back, and nothing hides its limit."""
+    blamed = make_diagnosis(OOM, Cause.NEW_VERSION)
+    context = make_context(blamed, lowered_memory=frozenset({"app"}))
+
+    assert ROLLED_BACK == action_key(choose_action(make_decision_input(STABLE_RECORD, context)))
+
+
+def test_the_only_pod_that_hangs_is_replaced_once() -> None:
+    """It may hang by itself or by what it depends on; one that crashes is restarted anyway."""
+    lone = make_diagnosis(
+        DiagnosisType.DEPENDENCY_DOWN, Cause.ENVIRONMENT, confidence=Confidence.LOW
+    )
+    crashing = pod_view(builders.pod("web-abc-1", builders.running(ready=False, restarts=2)))
+    context = make_context(lone, wanted=1, pods=(FAILING_POD,))
+    failed = make_action(diagnosis=DiagnosisType.DEPENDENCY_DOWN)
+
+    assert REPLACE_POD == action_key(choose_action(make_decision_input(make_record(), context)))
+    assert None is choose_action(make_decision_input(make_record(failed), context))
+    for other in (
+        replace(lone, confidence=Confidence.MEDIUM),
+        replace(lone, pods=(crashing,)),
+    ):
+        assert None is choose_action(
+            make_decision_input(make_record(), make_context(other, pods=other.pods))
+        )
 
 
 def test_memory_comes_before_a_rollback() -> None:

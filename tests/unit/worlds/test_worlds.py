@@ -19,5 +19,13 @@ def test_healing_harms_no_world_and_leaves_no_lock(part: int) -> None:
     assert [_describe(v) for v in verdicts if v.harm or v.locks] == []
 
 
+@pytest.mark.parametrize("seed", [1325, 1774, 1888, 2692, 2777, 2836, 3404])
+def test_a_world_that_was_harmed(seed: int) -> None:
+    """One of each kind."""
+    verdict = judge_world(seed)
+
+    assert (verdict.harm, verdict.locks) == ([], [])
+
+
 def _describe(verdict: Verdict) -> str:
     return f"world {verdict.seed}: {'; '.join((*verdict.harm, *verdict.locks))}"
