@@ -179,7 +179,7 @@ class Deployments:
         spec.setdefault("restartPolicy", "Always")
         # The nth pod of a template has the same name with and without healing: what chance does to
         # a pod goes by its name.
-        suffix = make_suffix(f"{replica_set.hash}-{replica_set.created_pods}")
+        suffix = make_suffix(f"{replica_set.hash}/{replica_set.created_pods}")
         replica_set.created_pods += 1
         name = f"{raw.APP}-{replica_set.hash}-{suffix}"
         pod = SimPod(

@@ -107,8 +107,7 @@ def _judge_regret(
     waiting = 1.0 if _goes_down(off) and _goes_down(on) else share
     back_off = MAX_BACK_OFF * waiting if rollouts else 0.0
     allowed = SLACK / shape.replicas + rollouts * share * (shape.cost_of_start + 5) + back_off
-    # Without an action the two runs differ by chance alone: in when the operator writes.
-    if rollouts and verdict.gain < -allowed and _compare_mended(world, on) < -allowed:
+    if verdict.gain < -allowed and _compare_mended(world, on) < -allowed:
         verdict.harm.append(
             f"regret: {-verdict.gain:.0f} s of the app's capacity lost, {allowed:.0f} s allowed "
             f"for {actions} actions"

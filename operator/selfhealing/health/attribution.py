@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
-from selfhealing.health.crash_loops import has_long_runs
+from selfhealing.health.crash_loops import LONG_RUN, has_long_runs
 from selfhealing.health.experiments import NO_EXPERIMENTS, DryRun, Experiments, NodeFit
 from selfhealing.health.fault_origin import FaultOrigin, FaultSource, classify_fault
 from selfhealing.health.pod_comparison import (
@@ -40,6 +40,9 @@ MIN_FAILED_SHARE: Final = 0.5
 ACQUITTAL_RATIO: Final = 0.5
 """A version is not the cause if the pods of the good version are affected at more than this ratio
 of its own rate: one unlucky old pod of several does not acquit it, one of one does."""
+
+LONG_TRIAL_RUN: Final = timedelta(minutes=5)
+"""As LONG_RUN, of a version that was never healthy for long: it may start that slowly."""
 
 SAME_ROLLOUT: Final = timedelta(minutes=10)
 """Pods that were created within this time belong to the same rollout."""
@@ -264,7 +267,8 @@ def _is_slow_loop_of_all(
     They do not wait for anything outside: each of them ran well after its last start. The pods of
     the revision before did not crash while it was proved.
     """
-    slow_uids = {finding.pod.uid for finding in findings if has_long_runs(finding.pod)}
+    at_least = LONG_RUN if probation.is_young else LONG_TRIAL_RUN
+    slow_uids = {finding.pod.uid for finding in findings if has_long_runs(finding.pod, at_least)}
     return probation.has_stable_revision and all(pod.uid in slow_uids for pod in new_pods)
 
 

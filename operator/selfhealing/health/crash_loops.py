@@ -60,15 +60,15 @@ def has_long_uptime(termination: Termination) -> bool:
     return lasted is not None and lasted >= BACK_OFF_RESET
 
 
-def has_long_runs(pod: PodView) -> bool:
-    """Whether a container of a pod was restarted, and ran for LONG_RUN before, in a ready pod.
+def has_long_runs(pod: PodView, at_least: timedelta = LONG_RUN) -> bool:
+    """Whether a container of a pod was restarted, and ran for a time before, in a ready pod.
 
     A container that takes longer to start may have waited for what it depends on all that time.
     """
     return any(
         (ended := last_termination(container)) is not None
         and (lasted := uptime(ended)) is not None
-        and lasted >= LONG_RUN
+        and lasted >= at_least
         and (pod.ready or _has_changed_readiness_since(pod, ended.started_at))
         for container in pod.containers
         if container.restarts

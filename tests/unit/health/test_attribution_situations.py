@@ -426,14 +426,14 @@ class TestCrashes:
 
     def test_every_pod_crashes_after_a_long_run(self) -> None:
         """They found what they depend on when they started, and no good pod is left."""
-        ran = termination(started=600, finished=890)
+        ran = termination(started=500, finished=890)
         pods = [pod(f"web-def-{n}", running(891, restarts=3, last=ran)) for n in (1, 2)]
 
         assert [(DiagnosisType.CRASH_LOOPING, Cause.NEW_VERSION, Confidence.MEDIUM)] == judge(*pods)
 
     def test_every_pod_crashes_after_a_long_start(self) -> None:
         """None was ready: it may wait for what it depends on, and give up."""
-        waited = termination(started=600, finished=890)
+        waited = termination(started=500, finished=890)
         pods = [
             pod(f"web-def-{n}", running(891, ready=False, restarts=3, last=waited), since=5)
             for n in (1, 2)
