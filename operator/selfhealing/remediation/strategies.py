@@ -37,6 +37,9 @@ MAX_POD_REPLACEMENTS: Final = 2
 _NOT_REPEATABLE: Final = frozenset({Remediation.REPLACE_POD, Remediation.RAISE_MEMORY})
 """Remediations that have used up their effect if the same diagnosis is back after a success."""
 
+_NOT_EXHAUSTIBLE: Final = NEVER_QUARANTINED | {DiagnosisType.DEPENDENCY_DOWN}
+"""Diagnoses for which an app is not quarantined when no remediation is left."""
+
 UNLIMITED_REMEDIATIONS: Final = frozenset({Remediation.FAILOVER, Remediation.SCALING_FALLBACK})
 """Remediations that may be in progress in any number of apps: a lost node and missing metrics
 concern many apps at once, and waiting would cost availability."""
@@ -118,9 +121,9 @@ def is_exhausted(inputs: DecisionInput) -> bool:
     It counts if it failed, or if it succeeded, may not be repeated, and the diagnosis is back. A
     success of another remediation does not count: after a rollback another revision runs, a scaling
     fallback is only an override, and a failover may wait for the pods of another node. Diagnoses in
-    NEVER_QUARANTINED do not count.
+    NEVER_QUARANTINED do not count, nor does a dependency that is down: it comes back by itself.
     """
-    diagnosis_types = {each.type for each in _select_unremedied(inputs)} - NEVER_QUARANTINED
+    diagnosis_types = {each.type for each in _select_unremedied(inputs)} - _NOT_EXHAUSTIBLE
     return any(
         action.diagnosis in diagnosis_types
         and (

@@ -337,6 +337,7 @@ def test_the_only_pod_that_hangs_is_replaced_once() -> None:
 
     assert REPLACE_POD == action_key(choose_action(make_decision_input(make_record(), context)))
     assert None is choose_action(make_decision_input(make_record(failed), context))
+    assert not is_exhausted(make_decision_input(make_record(failed), context))
     for other in (
         replace(lone, confidence=Confidence.MEDIUM),
         replace(lone, pods=(crashing,)),
