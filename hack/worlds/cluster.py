@@ -48,6 +48,15 @@ class Sample(NamedTuple):
         return not self.serving == self.wanted == self.active == self.current
 
 
+class Removal(NamedTuple):
+    """A ready pod that is removed, by whom, and the pod template that was wanted then."""
+
+    at: float
+    pod: SimPod
+    who: str
+    wanted: Json
+
+
 class Cluster:
     """One Namespace with one app, and the nodes.
 
@@ -57,7 +66,7 @@ class Cluster:
         children: the app's children, by kind.
         samples: how many pods have served, over time.
         story: what happened, if it is told.
-        removed_ready: when a ready pod was removed, and by whom.
+        removed_ready: the ready pods that were removed.
         current_hash: the hash of the Deployment's current template.
         ill_when_removed: the UIDs of those of them that had a fault all the same.
     """
@@ -77,7 +86,7 @@ class Cluster:
         self.on_config_change: list[Callable[[], None]] = []
         self.samples: list[Sample] = []
         self.story: list[tuple[float, str, str]] | None = [] if tells_story else None
-        self.removed_ready: list[tuple[float, SimPod, str]] = []
+        self.removed_ready: list[Removal] = []
         self.ill_when_removed: set[str] = set()
         self.current_hash = ""
         self._versions = itertools.count(100)
@@ -204,14 +213,22 @@ class Cluster:
                 self.samples.pop()
             self.samples.append(sample)
 
+    def _has_bug(self, container: SimContainer) -> bool:
+        """Whether an image has a fault, be it one that shows in a part of its pods only."""
+        program = self.program_of(container)
+        return program is not None and program.bug is not None
+
     def note_removal(self, pod: SimPod, who: str) -> None:
         """Note that a pod is removed, if it is ready."""
         if not pod.is_serving or not pod.owner_uid:
             return
-        self.removed_ready.append((self.now, pod, who))
+        deployment = self.children.get("Deployment")
+        wanted = deployment.spec["template"] if deployment is not None else pod.template
+        self.removed_ready.append(Removal(self.now, pod, who, wanted))
         node = self.nodes.get(pod.node)
         if (node is not None and not node.is_alive) or any(
-            self.effect_on(pod, container) is not None for container in pod.containers
+            self.effect_on(pod, container) is not None or self._has_bug(container)
+            for container in pod.containers
         ):
             self.ill_when_removed.add(pod.uid)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
-from hack.worlds.cluster import Sample
+from hack.worlds.cluster import Removal, Sample
 from hack.worlds.faults import FaultKind, Placement
 from hack.worlds.generator import World
 from hack.worlds.model import Json, SimPod
@@ -236,7 +236,8 @@ def is_justified(world: World, sim: Simulation, action: Action) -> bool:
 def _remediates_pod(sim: Simulation, action: Action) -> bool:
     """Whether a single pod was replaced that had a fault of its own or of its node."""
     return any(
-        pod.uid == action.uid and _is_ill(sim, pod) for _, pod, _ in sim.cluster.removed_ready
+        removal.pod.uid == action.uid and _is_ill(sim, removal.pod)
+        for removal in sim.cluster.removed_ready
     )
 
 
@@ -264,7 +265,8 @@ def _releases(placement: Placement) -> bool:
 def _judge_touches(
     on: Simulation, started: list[Action], unjustified: list[Action], verdict: Verdict
 ) -> None:
-    for at, pod, who in on.cluster.removed_ready:
+    for removal in on.cluster.removed_ready:
+        at, pod, who, _ = removal
         if _is_ill(on, pod):
             continue
         if who == "operator":
@@ -277,7 +279,7 @@ def _judge_touches(
                 and latest in unjustified
                 and at - latest.at <= ROLLOUT_OF_ACTION
                 and _is_in_force(on, latest, at)
-                and not _is_of_version_before(on, latest, pod)
+                and not _is_of_version_before(latest, removal)
                 and not _began_without_service(on, latest)
             ):
                 verdict.harm.append(
@@ -286,10 +288,11 @@ def _judge_touches(
                 )
 
 
-def _is_of_version_before(on: Simulation, action: Action, pod: SimPod) -> bool:
+def _is_of_version_before(action: Action, removal: Removal) -> bool:
     """Whether a pod was removed by the rollout of the next version, which goes on beside."""
-    wanted = on.cluster.children["Deployment"].spec["template"]
-    return action.remediation == "AvoidNode" and _version(pod.template) != _version(wanted)
+    return action.remediation == "AvoidNode" and (
+        _version(removal.pod.template) != _version(removal.wanted)
+    )
 
 
 def _began_without_service(on: Simulation, action: Action) -> bool:
