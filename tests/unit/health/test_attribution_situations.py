@@ -535,6 +535,15 @@ class TestProvedVersions:
                 )
             ]
 
+    def test_all_pods_crash_after_long_runs(self) -> None:
+        """What they depend on was there when they started."""
+        ran = termination(started=500, finished=890)
+        pods = [pod(f"web-def-{n}", running(891, restarts=3, last=ran)) for n in (1, 2)]
+
+        assert [(DiagnosisType.CRASH_LOOPING, Cause.UNKNOWN, Confidence.LOW)] == judge(
+            *pods, proved=True
+        )
+
     def test_some_fail_and_others_crash(self) -> None:
         """It is one outage, and names all pods."""
         (found,) = diagnose(crashing("web-def-1"), unready("web-def-2"), proved=True)

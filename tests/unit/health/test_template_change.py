@@ -221,3 +221,30 @@ def test_both_ways(first: str, second: str, has_proxy: bool, had_proxy: bool) ->
     assert (compare_templates(good, new).describe() == "nothing") is (
         compare_templates(new, good).describe() == "nothing"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_lowered"),
+    [
+        ("128Mi", "64Mi", True),
+        ("", "64Mi", True),
+        ("64Mi", "128Mi", False),
+        ("64Mi", "67108864", False),
+        ("64Mi", "", False),
+    ],
+)
+def test_a_memory_limit_that_is_lowered(before: str, after: str, is_lowered: bool) -> None:  # noqa: FBT001 - a table's column
+    """Or new: what the container could use before was more."""
+    good, new = (
+        {
+            "spec": {
+                "containers": [
+                    {"name": "app", **({"resources": {"limits": {"memory": at}}} if at else {})}
+                ]
+            }
+        }
+        for at in (before, after)
+    )
+
+    assert is_lowered is ("app" in compare_templates(good, new).lowered_memory)
+    assert not compare_templates(None, new).lowered_memory
