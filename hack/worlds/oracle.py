@@ -336,7 +336,12 @@ def _judge_locks(world: World, on: Simulation, verdict: Verdict) -> None:
     acting = [p for p in world.placements if is_acting(world, p, world.duration)]
     if left.get("failedRevision") and not _is_version_bad(world):
         verdict.locks.append("the version that the spec asks for is barred, and is good")
-    if left.get("excludedNode") and not any(n.effect for n in on.cluster.nodes.values()):
+    is_trying = any(
+        a.remediation == "AvoidNode" and a.outcome == "InProgress"
+        for a in on.observations.actions.values()
+    )
+    is_well = not any(n.effect for n in on.cluster.nodes.values())
+    if left.get("excludedNode") and is_well and not is_trying:
         verdict.locks.append("a node is excluded that is well")
     if left.get("fallbackReplicas") and on.laws.metrics_up:
         verdict.locks.append("a scaling fallback stays although there are metrics")
