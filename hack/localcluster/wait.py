@@ -14,6 +14,9 @@ T = TypeVar("T")
 
 _INTERVAL = 0.5
 
+_BACK_OFF = 1.2
+"""Factor by which an interval grows, where it does."""
+
 
 class NotYetError(Exception):
     """The condition did not become true in time.
@@ -34,6 +37,7 @@ def poll(  # noqa: PLR0913 - the clock is an argument for tests
     *,
     timeout: float,
     interval: float,
+    max_interval: float | None = None,
     expected_errors: tuple[type[Exception], ...] = (),
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
@@ -44,6 +48,7 @@ def poll(  # noqa: PLR0913 - the clock is an argument for tests
         probe: the condition; it is called at least once.
         timeout: seconds after which no further call is made.
         interval: seconds between two calls.
+        max_interval: seconds to which ``interval`` grows from call to call; None: it does not.
         expected_errors: exceptions of the probe that mean "not yet".
         clock: returns seconds.
         sleep: waits for a number of seconds.
@@ -63,6 +68,8 @@ def poll(  # noqa: PLR0913 - the clock is an argument for tests
         if clock() >= deadline:
             raise NotYetError(value, failure) from failure
         sleep(interval)
+        if max_interval is not None:
+            interval = min(interval * _BACK_OFF, max_interval)
 
 
 def wait_until(

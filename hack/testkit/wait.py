@@ -18,6 +18,10 @@ T = TypeVar("T")
 
 POLL_INTERVAL = 0.1
 
+FIRST_POLL_INTERVAL, MAX_POLL_INTERVAL = 0.05, 0.4
+"""Seconds between two probes of ``eventually``, at first and in the end: what comes soon is seen
+soon, and what takes long is not asked for ten times a second by every worker of the tests."""
+
 TOOL_POLL_INTERVAL = 0.4
 
 TIMEOUT_FACTOR = float(os.environ.get("TEST_PATIENCE") or (3 if os.environ.get("CI") else 1))
@@ -29,12 +33,12 @@ def eventually(
     *,
     timeout: float = 30.0,
     description: str = "",
-    poll: float = POLL_INTERVAL,
+    poll: float | None = None,
 ) -> T:
     """Call ``probe`` until it returns a true value, and return that value.
 
-    An AssertionError, a missing key and an error of the Kubernetes client mean "not yet"; the last
-    one becomes the cause of the failure.
+    The time between two probes grows, unless ``poll`` sets it. An AssertionError, a missing key and
+    an error of the Kubernetes client mean "not yet"; the last one becomes the cause of the failure.
 
     Raises:
         AssertionError: no true value within ``timeout`` seconds times TIMEOUT_FACTOR.
@@ -44,7 +48,8 @@ def eventually(
         return poll_loop(
             probe,
             timeout=limit,
-            interval=poll,
+            interval=FIRST_POLL_INTERVAL if poll is None else poll,
+            max_interval=MAX_POLL_INTERVAL if poll is None else None,
             expected_errors=(AssertionError, LookupError, ToolError),
         )
     except NotYetError as outcome:

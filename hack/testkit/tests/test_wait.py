@@ -28,6 +28,22 @@ def test_the_value_of_the_first_true_probe_is_returned() -> None:
     assert ("ready", 4.0) == (found, clock.now)
 
 
+def test_the_interval_grows_to_its_limit() -> None:
+    calls, clock = [], FakeClock()
+
+    with pytest.raises(NotYetError):
+        poll(
+            lambda: calls.append(round(clock.now, 2)),
+            timeout=5,
+            interval=1,
+            max_interval=1.3,
+            clock=clock,
+            sleep=clock.sleep,
+        )
+
+    assert [0.0, 1.0, 2.2, 3.5, 4.8, 6.1] == calls
+
+
 def test_the_probe_is_called_once_more_at_the_deadline() -> None:
     calls, clock = [], FakeClock()
 
