@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import logging
 import multiprocessing
 import sys
 import time
@@ -25,7 +24,6 @@ def judge_world(seed: int, only: str = "") -> Verdict:
 
     An error of the operator counts as harm.
     """
-    logging.disable(logging.CRITICAL)
     world = draw_world(seed, only=only)
     off = Simulation(world.build_setting(), heals=False).run()
     try:

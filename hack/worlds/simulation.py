@@ -1,6 +1,7 @@
 """One run of a world: the cluster, its controllers, the operator, and everything that happens."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -90,8 +91,10 @@ class Simulation:
         return spec
 
     def run(self) -> "Simulation":
-        """Carry out the whole world."""
+        """Carry out the whole world, without the operator's log."""
         self._loop = asyncio.new_event_loop()
+        level = logging.root.manager.disable
+        logging.disable()
         try:
             self._begin()
             for event in self.setting.events:
@@ -100,6 +103,7 @@ class Simulation:
             self.observations.finish()
             self.reconciles += sum(process.reconciles for process in self.processes)
         finally:
+            logging.disable(level)
             self._loop.close()
         return self
 

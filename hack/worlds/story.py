@@ -1,7 +1,5 @@
 """Tells a world as a story: what happened, what the operator saw, decided and did."""
 
-import logging
-
 from hack.worlds.generator import World, draw_world
 from hack.worlds.oracle import Verdict, judge
 from hack.worlds.simulation import Simulation
@@ -9,7 +7,6 @@ from hack.worlds.simulation import Simulation
 
 def tell_world(seed: int, only: str = "") -> str:
     """Carry out a world, and tell of it."""
-    logging.disable(logging.CRITICAL)
     world = draw_world(seed, only=only)
     off = Simulation(world.build_setting(), heals=False, tells_story=True).run()
     on = Simulation(world.build_setting(), heals=True, tells_story=True).run()
