@@ -182,11 +182,11 @@ class TestDependency:
         assert DiagnosisType.CRASH_LOOPING is found.type
 
     def test_each_ran_well_after_its_start(self) -> None:
-        """What they depend on was there then: they crash by themselves."""
+        """And was ready: what they depend on was there then, they crash by themselves."""
         last = termination(started=100, finished=900)
 
         assert [DiagnosisType.CRASH_LOOPING] == diagnosis_types(
-            deployment(2), *(pod(f"web-abc-{n}", crash_loop(4, last)) for n in (1, 2))
+            deployment(2), *(pod(f"web-abc-{n}", crash_loop(4, last), since=900) for n in (1, 2))
         )
 
     def test_the_time_is_unknown(self) -> None:
