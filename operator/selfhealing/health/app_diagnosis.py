@@ -332,7 +332,9 @@ def _attribute_stall(
     if any(pod.unschedulable for pod in new_pods):
         return attribute_node_fit(probation)
     unready = [
-        _as_finding(evidence, pod) for pod in new_pods if not pod.ready and has_had_time(pod)
+        _as_finding(pod, problem)
+        for pod in new_pods
+        if (problem := evidence.problems.get(pod.name)) and not pod.ready and has_had_time(pod)
     ]
     if not unready or not probation.is_open:
         return Attribution(Cause.UNKNOWN, Confidence.LOW)
@@ -349,17 +351,11 @@ def _has_had_time(pod: PodView, progress_deadline: timedelta, deadlines: Deadlin
     return since is None or deadlines.reached(since + progress_deadline)
 
 
-def _as_finding(evidence: AppEvidence, pod: PodView) -> PodDiagnosis:
-    """Return what a pod that is not ready shows, by its problem or its first unready container."""
-    problem = evidence.problems.get(pod.name)
-    if problem is not None:
-        # The answer to a probe says nothing of the cause.
-        container, text = problem.container, "" if problem.reason == NOT_READY else problem.text
-    else:
-        unready = (c.name for c in pod.containers if not c.ready and not c.is_init)
-        container, text = next(unready, ""), ""
+def _as_finding(pod: PodView, problem: PodProblem) -> PodDiagnosis:
+    """Return what keeps a pod that is not ready from it; a probe's answer says nothing of that."""
+    text = "" if problem.reason == NOT_READY else problem.text
     message = "is not ready"
-    return PodDiagnosis(pod, DiagnosisType.ROLLOUT_STALLED, message, container, text)
+    return PodDiagnosis(pod, DiagnosisType.ROLLOUT_STALLED, message, problem.container, text)
 
 
 def _workload_diagnosis(
