@@ -8,7 +8,7 @@ from typing import Final
 
 from selfhealing.api.base import Rule
 from selfhealing.api.duration import DURATION_PATTERN
-from selfhealing.api.names import PORT_NAME
+from selfhealing.api.names import ANNOTATION_RESTARTED_AT, GROUP, LABEL_APP, PORT_NAME
 
 IMAGE_PATTERN: Final = (
     r"^([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:[0-9]+)?/|\[[0-9a-fA-F:]+\](:[0-9]+)?/)?"
@@ -98,6 +98,28 @@ NODE_PORT_NEEDS_TYPE: Final = Rule(
 NO_OPERATOR_ANNOTATIONS: Final = Rule(
     cel="!self.exists(key, key.startsWith('selfhealing.dev/'))",
     message="only the operator writes annotations of selfhealing.dev: remove them",
+    reason="FieldValueForbidden",
+)
+
+NO_OPERATOR_LABELS: Final = Rule(
+    # The last four are set by the Deployment and the Job controller.
+    cel=f"!self.exists(key, key.startsWith('{GROUP}/') || key.startsWith('batch.kubernetes.io/')"
+    " || key in ['app', 'app.kubernetes.io/managed-by', 'pod-template-hash', 'controller-uid',"
+    " 'job-name'])",
+    message=f"the labels app (the app's name), app.kubernetes.io/managed-by, {GROUP}/*,"
+    " pod-template-hash, job-name, controller-uid and batch.kubernetes.io/* are set by the"
+    f" operator and Kubernetes: remove them; select the pods by {LABEL_APP}, or by a label of your"
+    " own such as example.com/tier",
+    reason="FieldValueForbidden",
+)
+
+_APP_ARMOR_ANNOTATION: Final = "container.apparmor.security.beta.kubernetes.io/"
+
+NO_OBSOLETE_POD_ANNOTATIONS: Final = Rule(
+    cel=f"!self.exists(key, key == '{ANNOTATION_RESTARTED_AT}'"
+    f" || key.startsWith('{_APP_ARMOR_ANNOTATION}'))",
+    message=f"{ANNOTATION_RESTARTED_AT} is written by kubectl rollout restart: remove it;"
+    f" instead of {_APP_ARMOR_ANNOTATION}* write securityContext.appArmorProfile",
     reason="FieldValueForbidden",
 )
 

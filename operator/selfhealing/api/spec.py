@@ -38,6 +38,19 @@ Annotations = Annotated[
 ObjectName = Annotated[str, SchemaKeywords(limits.dns_subdomain)]
 
 
+class PodMetadataSpec(SpecModel):
+    """Labels and annotations of the pods, for other controllers and for selectors of others."""
+
+    labels: Annotated[Labels, cel.NO_OPERATOR_LABELS] = Field(default_factory=dict)
+    """Labels beside those of the operator, of which `app.kubernetes.io/name`, `instance` and
+    `part-of` may be given another value."""
+
+    annotations: Annotated[Annotations, cel.NO_OBSOLETE_POD_ANNOTATIONS] = Field(
+        default_factory=dict
+    )
+    """Annotations, with which injectors and scrapers are configured."""
+
+
 class ProbesSpec(SpecModel):
     """The probes of the app's container. A probe that is not given does not exist."""
 
@@ -255,6 +268,9 @@ class SelfHealingAppSpec(SpecModel):
 
     vertical_scaling: VerticalScalingSpec | None = None
     """A VerticalPodAutoscaler: recommends or sets the pods' CPU and memory requests."""
+
+    pod_metadata: PodMetadataSpec | None = None
+    """Labels and annotations of the pods."""
 
     security_context: Annotated[Json | None, KubernetesType(CONTAINER, "securityContext")] = None
     """User, capabilities and file system of the app's container."""

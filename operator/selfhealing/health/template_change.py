@@ -65,7 +65,8 @@ class TemplateChange:
         images: by container, the images of the good and of the new version, if they differ.
         lowered_memory: the containers whose memory limit is lower than in the good version, or new.
         variables: by container, the names of the environment variables that differ.
-        pod_fields: the fields of the pod that differ, except containers and volumes.
+        pod_fields: the fields of the pod that differ, except containers and volumes; its labels
+            and annotations are fields of it.
         volumes: the volumes that are new, or differ.
         affected_containers: the containers that differ themselves, read a configuration that has
             changed, mount a volume that differs, or are in a pod whose own fields differ.
@@ -147,7 +148,7 @@ def compare_templates(good: Json | None, desired: Json) -> TemplateChange:
             for field in (good_spec.keys() | spec.keys()) - _COMPARED_APART
             if good_spec.get(field) != spec.get(field)
         )
-    )
+    ) + tuple(_changed_metadata(good, desired) if good else ())
     references_before = frozenset(find_required_references(good_spec))
     references = frozenset(find_required_references(spec))
     # With other references the hash differs, too, and says nothing of the contents.
@@ -213,6 +214,23 @@ def find_required_references(spec: Json) -> Iterator[Reference]:
         for source in (volume.get("projected") or {}).get("sources") or ():
             yield from _object_references(CONFIG_MAP, source.get("configMap"))
             yield from _object_references(SECRET, source.get("secret"))
+
+
+def _changed_metadata(good: Json, desired: Json) -> Iterator[str]:
+    """Yield ``labels`` and ``annotations`` if they differ, other than by the config hash."""
+    before, after = (_metadata_without_config_hash(template) for template in (good, desired))
+    yield from (field for field in ("labels", "annotations") if before[field] != after[field])
+
+
+def _metadata_without_config_hash(template: Json) -> Json:
+    metadata: Json = template.get("metadata") or {}
+    annotations: Json = metadata.get("annotations") or {}
+    return {
+        "labels": dict(metadata.get("labels") or {}),
+        "annotations": {
+            key: value for key, value in annotations.items() if key != names.ANNOTATION_CONFIG_HASH
+        },
+    }
 
 
 def _key_references(kind: str, target: Json | None) -> Iterator[Reference]:

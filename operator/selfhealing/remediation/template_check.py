@@ -19,7 +19,6 @@ Json = Mapping[str, Any]
 
 _TEMPLATE_FIELDS: Final = frozenset({"metadata", "spec"})
 _METADATA_FIELDS: Final = frozenset({"labels", "annotations"})
-_ANNOTATIONS: Final = frozenset({names.ANNOTATION_CONFIG_HASH})
 _POD_FIELDS: Final = frozenset(
     {
         "affinity",
@@ -84,18 +83,31 @@ def find_template_fault(saved: Json, revision: str, present: Json) -> str:
 def _find_unknown_field(saved: Json, present: Json) -> str:
     """Return the first part of a template that is never rendered; empty if there is none."""
     metadata, spec = saved["metadata"], saved["spec"]
+    annotations, present_metadata = metadata.get("annotations") or {}, present["metadata"]
     for fields, known in (
         (saved, _TEMPLATE_FIELDS),
         (metadata, _METADATA_FIELDS),
-        (metadata.get("annotations") or {}, _ANNOTATIONS),
+        (annotations, {*present_metadata.get("annotations", ()), names.ANNOTATION_CONFIG_HASH}),
         (spec, _POD_FIELDS),
     ):
         if unknown := sorted(fields.keys() - known):
             return str(unknown[0])[:64]
-    if metadata["labels"] != present["metadata"]["labels"]:
+    if _has_other_labels(metadata["labels"], present_metadata["labels"]):
         return "other labels"
     is_ours = any(container["name"] == names.CONTAINER_NAME for container in spec["containers"])
     return "" if is_ours else "no container of the app"
+
+
+def _has_other_labels(saved: Mapping[str, str], present: Mapping[str, str]) -> bool:
+    """Whether a template would give its pods a label that the spec does not ask for.
+
+    Values of the user's labels may differ, as that of a version does. Labels select pods, for
+    Services and policies of others, too; so those of the operator are the same.
+    """
+    changed = {key for key, value in saved.items() if present.get(key) != value}
+    return not changed <= present.keys() or any(
+        key == "app" or key.startswith(f"{names.GROUP}/") for key in changed
+    )
 
 
 def _privileges(template: Json) -> Iterator[str]:

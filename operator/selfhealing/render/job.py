@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from selfhealing.api import names
-from selfhealing.api.spec import JobSpec, SelfHealingAppSpec
-from selfhealing.render.meta import Owner, build_metadata, omit_none
+from selfhealing.api.spec import JobSpec, PodMetadataSpec, SelfHealingAppSpec
+from selfhealing.render.meta import Owner, build_metadata, omit_empty, omit_none
 from selfhealing.render.pod import is_job
 
 DEFAULT_COMPLETIONS = 1
@@ -49,7 +49,9 @@ def run_hash(spec: SelfHealingAppSpec, pod_template: Mapping[str, Any]) -> str:
     The operator's labels are not part of it: a new version of the operator must not rerun a Job.
     """
     job = spec.job or JobSpec()
+    given = spec.pod_metadata or PodMetadataSpec()
     immutable_fields = {
+        **omit_empty(labels=given.labels, annotations=given.annotations),
         "pod": pod_template["spec"],
         "completions": job.completions or (None if job.parallelism else DEFAULT_COMPLETIONS),
     }

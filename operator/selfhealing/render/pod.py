@@ -3,8 +3,8 @@
 from typing import Any
 
 from selfhealing.api import names
-from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.render.meta import labels, omit_empty, omit_none
+from selfhealing.api.spec import PodMetadataSpec, SelfHealingAppSpec
+from selfhealing.render.meta import labels, omit_empty, omit_none, selector
 from selfhealing.render.probes import build_probe
 
 
@@ -18,10 +18,15 @@ def build_pod_template(
         spec: the app's spec.
         config_hash: the hash of the ConfigMaps and Secrets that the pods read; empty without any.
     """
-    annotations = (
-        {"annotations": {names.ANNOTATION_CONFIG_HASH: config_hash}} if config_hash else {}
-    )
-    return {"metadata": {"labels": labels(name), **annotations}, "spec": _pod_spec(spec)}
+    given = spec.pod_metadata or PodMetadataSpec()
+    config = {names.ANNOTATION_CONFIG_HASH: config_hash} if config_hash else {}
+    return {
+        "metadata": {
+            "labels": {**labels(name), **given.labels, **selector(name)},
+            **omit_empty(annotations={**given.annotations, **config}),
+        },
+        "spec": _pod_spec(spec),
+    }
 
 
 def is_job(spec: SelfHealingAppSpec) -> bool:

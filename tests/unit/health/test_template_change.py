@@ -29,6 +29,27 @@ def app(**fields: Any) -> Json:  # noqa: ANN401 - JSON
     return {"name": "app", "image": "web:1", **fields}
 
 
+def with_metadata(metadata: Json) -> Json:
+    """Return a pod template with these labels and annotations."""
+    return {**template(), "metadata": metadata}
+
+
+@pytest.mark.parametrize(
+    ("good", "new", "text"),
+    [
+        ({"labels": {"a": "1"}}, {"labels": {"a": "2"}}, "labels"),
+        ({}, {"annotations": {"a": "2"}}, "annotations"),
+        ({}, {"annotations": {ANNOTATION_CONFIG_HASH: "abc"}}, "nothing"),
+    ],
+)
+def test_metadata_that_differs(good: Json, new: Json, text: str) -> None:
+    """An injector may change the pods by it; the config hash says nothing of the metadata."""
+    change = compare_templates(with_metadata(good), with_metadata(new))
+
+    assert text == change.describe()
+    assert change.affected_containers == (frozenset() if text == "nothing" else {"app"})
+
+
 KEY_OF_SECRET = {"secretKeyRef": {"name": "db", "key": "password"}}
 SETTINGS = {"configMapRef": {"name": "settings"}}
 

@@ -100,6 +100,29 @@ def test_other_metadata(part: str, value: object) -> None:
     assert "does not render" in find_fault(saved, render(SPEC))
 
 
+def with_pod_metadata(**parts: Json) -> Json:
+    """The pod template of a spec with labels and annotations of its own."""
+    return render({**SPEC, "podMetadata": parts})
+
+
+@pytest.mark.parametrize(
+    ("saved", "present", "fault"),
+    [
+        ({"labels": {"version": "v1"}}, {"labels": {"version": "v2"}}, ""),
+        ({"annotations": {"example.com/a": "1"}}, {"annotations": {"example.com/a": "2"}}, ""),
+        ({}, {"labels": {"version": "v2"}, "annotations": {"example.com/a": "2"}}, ""),
+        ({"labels": {"role": "db"}}, {}, "other labels"),
+        ({"annotations": {"example.com/a": "1"}}, {}, "example.com/a"),
+    ],
+)
+def test_metadata_of_the_spec(saved: Json, present: Json, fault: str) -> None:
+    """Values may be those of an earlier version, keys only those that the spec still has."""
+    found = find_fault(with_pod_metadata(**saved), with_pod_metadata(**present))
+
+    assert found.endswith(fault)
+    assert bool(found) == bool(fault)
+
+
 PRIVILEGES: dict[str, Json] = {
     "a privileged container": {"securityContext": {"privileged": True}},
     "privilege escalation": {"securityContext": {"allowPrivilegeEscalation": True}},

@@ -71,6 +71,10 @@ SPECS: dict[str, dict[str, Any]] = {
         },
         "securityContext": {"runAsNonRoot": True},
         "podSecurityContext": {"fsGroup": 1000},
+        "podMetadata": {
+            "labels": {"example.com/tier": "front", "app.kubernetes.io/part-of": "shop"},
+            "annotations": {"example.com/scrape": "true"},
+        },
         "hostUsers": False,
         "serviceAccountName": "web",
         "automountServiceAccountToken": False,
@@ -251,8 +255,10 @@ def test_the_run_hash_changes_with_immutable_fields_only() -> None:
     )
 
     assert {job_run_hash()} == set(same)
-    assert 5 == len({
+    assert 7 == len({
         job_run_hash(),
+        job_run_hash(podMetadata={"labels": {"tier": "a"}}),
+        job_run_hash(podMetadata={"annotations": {"tier": "a"}}),
         job_run_hash(restartPolicy="OnFailure"),
         job_run_hash(image="web:v2"),
         job_run_hash(job={"completions": 2}),
