@@ -31,7 +31,8 @@ def build_pod(deployment: dict[str, Any]) -> dict[str, Any]:
     """The pod that a ReplicaSet would create, without what only the cluster can know."""
     template = deployment["spec"]["template"]
     spec = dict(template["spec"])
-    for name in ("serviceAccountName", "serviceAccount", "priorityClassName"):  # they name objects
+    objects = ("serviceAccountName", "serviceAccount", "priorityClassName", "runtimeClassName")
+    for name in objects:
         spec.pop(name, None)
     meta = deployment["metadata"]
     return {
@@ -40,7 +41,7 @@ def build_pod(deployment: dict[str, Any]) -> dict[str, Any]:
         "metadata": {
             "name": f"{meta['name']}-abc-def",
             "namespace": meta["namespace"],
-            "labels": template["metadata"]["labels"],
+            **template["metadata"],
         },
         "spec": spec,
     }

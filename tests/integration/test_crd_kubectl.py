@@ -163,8 +163,10 @@ def test_kubectl_explains(field: str, words: str) -> None:
 
 
 @pytest.mark.usefixtures("kube")
-def test_client_side_apply_carries_the_crd() -> None:
-    """Its annotation has a limit of 256 KiB."""
-    said = run_kubectl("apply", "--dry-run=server", "-f", str(CRD_FILE))
+def test_kubectl_applies_the_crd() -> None:
+    """Server-side: the annotation of a client-side apply has a limit of 256 KiB."""
+    said = run_kubectl(
+        "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", str(CRD_FILE)
+    )
 
     assert "customresourcedefinition.apiextensions.k8s.io/selfhealingapps.selfhealing.dev" in said

@@ -16,9 +16,6 @@ from selfhealing.health.pod_security import ADVICE, ENFORCE_LABEL, PodSecurityLe
 from selfhealing.health.pod_security_checks import Control
 from tests.pod_security_cases import CASES, CONFINED, PodSecurityCase
 
-NOT_OFFERED = {"hostNetwork", "hostPID", "hostIPC"}
-"""Fields of a pod that the spec of an app does not have."""
-
 Namespaces = Mapping[PodSecurityLevel, str]
 
 
@@ -85,8 +82,6 @@ def test_the_verdict_is_that_of_the_api_server(
 
 def as_app_spec(case: PodSecurityCase) -> Json | None:
     """The spec of an app with such pods; None if an app cannot have them."""
-    if case.spec.keys() & NOT_OFFERED:
-        return None
     app, *sidecars = case.spec["containers"]
     context = app.get("securityContext", {})
     if "procMount" in context or "hostPort" in str(app.get("ports")):
@@ -104,7 +99,14 @@ def as_app_spec(case: PodSecurityCase) -> Json | None:
         "probes": probes,
         **{
             field: case.spec[field]
-            for field in ("volumes", "hostUsers", "initContainers")
+            for field in (
+                "volumes",
+                "hostUsers",
+                "hostNetwork",
+                "hostPID",
+                "hostIPC",
+                "initContainers",
+            )
             if field in case.spec
         },
         **({"lifecycle": app["lifecycle"]} if "lifecycle" in app else {}),

@@ -8,7 +8,6 @@ from typing import Final
 
 from selfhealing.api.base import Rule
 from selfhealing.api.duration import DURATION_PATTERN
-from selfhealing.api.names import ANNOTATION_RESTARTED_AT, GROUP, LABEL_APP, PORT_NAME
 
 IMAGE_PATTERN: Final = (
     r"^([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:[0-9]+)?/|\[[0-9a-fA-F:]+\](:[0-9]+)?/)?"
@@ -63,15 +62,6 @@ NAME_IS_DNS_LABEL: Final = Rule(
     field_path=".metadata.name",
 )
 
-BIDIRECTIONAL_NEEDS_PRIVILEGED: Final = Rule(
-    cel="!has(self.volumeMounts) || self.volumeMounts.all(m, !has(m.mountPropagation)"
-    " || m.mountPropagation != 'Bidirectional')"
-    " || (has(self.securityContext) && has(self.securityContext.privileged)"
-    " && self.securityContext.privileged)",
-    message="Bidirectional mounts need securityContext.privileged: true",
-    field_path=".volumeMounts",
-)
-
 REPLICAS_XOR_AUTOSCALING: Final = Rule(
     cel="!(has(self.replicas) && has(self.autoscaling))",
     message="replicas and autoscaling exclude each other: remove replicas (the autoscaler stays"
@@ -80,46 +70,9 @@ REPLICAS_XOR_AUTOSCALING: Final = Rule(
     reason="FieldValueForbidden",
 )
 
-SERVICE_NEEDS_PORT: Final = Rule(
-    cel="!has(self.service) || has(self.port)"
-    " || (has(self.service.enabled) && !self.service.enabled)",
-    message="a Service needs the port that the app listens on: write port, or remove service",
-    field_path=".port",
-    reason="FieldValueRequired",
-)
-
-NODE_PORT_NEEDS_TYPE: Final = Rule(
-    cel="!has(self.nodePort) || (has(self.type) && self.type in ['NodePort', 'LoadBalancer'])",
-    message="nodePort needs type: NodePort or LoadBalancer",
-    field_path=".nodePort",
-    reason="FieldValueForbidden",
-)
-
 NO_OPERATOR_ANNOTATIONS: Final = Rule(
     cel="!self.exists(key, key.startsWith('selfhealing.dev/'))",
     message="only the operator writes annotations of selfhealing.dev: remove them",
-    reason="FieldValueForbidden",
-)
-
-NO_OPERATOR_LABELS: Final = Rule(
-    # The last four are set by the Deployment and the Job controller.
-    cel=f"!self.exists(key, key.startsWith('{GROUP}/') || key.startsWith('batch.kubernetes.io/')"
-    " || key in ['app', 'app.kubernetes.io/managed-by', 'pod-template-hash', 'controller-uid',"
-    " 'job-name'])",
-    message=f"the labels app (the app's name), app.kubernetes.io/managed-by, {GROUP}/*,"
-    " pod-template-hash, job-name, controller-uid and batch.kubernetes.io/* are set by the"
-    f" operator and Kubernetes: remove them; select the pods by {LABEL_APP}, or by a label of your"
-    " own such as example.com/tier",
-    reason="FieldValueForbidden",
-)
-
-_APP_ARMOR_ANNOTATION: Final = "container.apparmor.security.beta.kubernetes.io/"
-
-NO_OBSOLETE_POD_ANNOTATIONS: Final = Rule(
-    cel=f"!self.exists(key, key == '{ANNOTATION_RESTARTED_AT}'"
-    f" || key.startsWith('{_APP_ARMOR_ANNOTATION}'))",
-    message=f"{ANNOTATION_RESTARTED_AT} is written by kubectl rollout restart: remove it;"
-    f" instead of {_APP_ARMOR_ANNOTATION}* write securityContext.appArmorProfile",
     reason="FieldValueForbidden",
 )
 
@@ -208,93 +161,6 @@ MIN_READY_BELOW_PROGRESS_DEADLINE: Final = Rule(
 )
 
 
-def _mounts_name_volumes(field: str) -> Rule:
-    """Return the rule that all volume mounts in ``field`` name a volume of the spec."""
-    known = "has(self.volumes) && self.volumes.exists(v, v.name == m.name)"
-    if field == "volumeMounts":
-        all_known = f"self.volumeMounts.all(m, {known})"
-    else:
-        all_known = f"self.{field}.all(c, !has(c.volumeMounts) || c.volumeMounts.all(m, {known}))"
-    return Rule(
-        cel=f"!has(self.{field}) || {all_known}",
-        message="a volumeMount names a volume that does not exist: add it under volumes",
-        field_path=f".{field}",
-    )
-
-
-UNIQUE_CONTAINER_NAMES: Final = Rule(
-    cel="!has(self.initContainers) || !has(self.sidecars)"
-    " || !self.initContainers.exists(i, self.sidecars.exists(s, s.name == i.name))",
-    message="an init container and a sidecar have the same name: rename one of them",
-    field_path=".initContainers",
-)
-
-_PORT_HANDLERS: Final = ("httpGet", "tcpSocket", "grpc")
-
-
-def _probe_needs_port(probe: str) -> Rule:
-    """Return the rule that a probe without a port needs the app's port."""
-    probe_path = f"self.probes.{probe}"
-    no_handler_without_port = " && ".join(
-        f"!(has({probe_path}.{h}) && !has({probe_path}.{h}.port))" for h in _PORT_HANDLERS
-    )
-    return Rule(
-        cel=f"has(self.port) || !has(self.probes) || !has({probe_path})"
-        f" || ({no_handler_without_port})",
-        message=f"probes.{probe} has no port: write port (the app's) beside image,"
-        f" or one in probes.{probe}",
-        field_path=f".probes.{probe}",
-        reason="FieldValueRequired",
-    )
-
-
-def _named_probe_port_needs_port(probe: str) -> Rule:
-    """Return the rule that a probe with the name of the app's port needs that port."""
-    probe_path = f"self.probes.{probe}"
-    no_named_port = " && ".join(
-        f"!(has({probe_path}.{h}) && has({probe_path}.{h}.port)"
-        f" && type({probe_path}.{h}.port) == string)"
-        for h in ("httpGet", "tcpSocket")
-    )
-    return Rule(
-        cel=f"has(self.port) || !has(self.probes) || !has({probe_path}) || ({no_named_port})",
-        message=f"probes.{probe} uses the port {PORT_NAME}, which is the app's:"
-        " write port beside image",
-        field_path=f".probes.{probe}",
-        reason="FieldValueRequired",
-    )
-
-
-_GRACE_PERIOD: Final = (
-    "(has(self.terminationGracePeriodSeconds) ? self.terminationGracePeriodSeconds : 30)"
-)
-
-
-def _hook_outlasts_grace_period(owner: str) -> str:
-    """Return the CEL for: a hook of this container sleeps longer than the grace period."""
-    return " || ".join(
-        f"(has({owner}.lifecycle.{hook}) && has({owner}.lifecycle.{hook}.sleep)"
-        f" && {owner}.lifecycle.{hook}.sleep.seconds > {_GRACE_PERIOD})"
-        for hook in ("preStop", "postStart")
-    )
-
-
-_SLEEP_TOO_LONG_MESSAGE: Final = (
-    "a hook sleeps longer than terminationGracePeriodSeconds (30 if not given):"
-    " sleep less, or raise it"
-)
-SLEEP_WITHIN_GRACE_PERIOD: Final = Rule(
-    cel=f"!has(self.lifecycle) || !({_hook_outlasts_grace_period('self')})",
-    message=_SLEEP_TOO_LONG_MESSAGE,
-    field_path=".lifecycle",
-)
-SIDECAR_SLEEP_WITHIN_GRACE_PERIOD: Final = Rule(
-    cel="!has(self.sidecars) || !self.sidecars.exists(c, has(c.lifecycle)"
-    f" && ({_hook_outlasts_grace_period('c')}))",
-    message=_SLEEP_TOO_LONG_MESSAGE,
-    field_path=".sidecars",
-)
-
 _MIN_REPLICAS: Final = (
     "(has(self.autoscaling)"
     " ? (has(self.autoscaling.minReplicas) ? self.autoscaling.minReplicas : 1)"
@@ -348,15 +214,6 @@ JOB_NEEDS_RESTART_POLICY: Final = Rule(
     " or remove job",
     field_path=".job",
     reason="FieldValueForbidden",
-)
-
-NO_RESTART_TO_RESIZE: Final = Rule(
-    cel="!has(self.restartPolicy) || self.restartPolicy != 'Never' || !has(self.sidecars)"
-    " || !self.sidecars.exists(c, has(c.resizePolicy)"
-    " && c.resizePolicy.exists(p, p.restartPolicy != 'NotRequired'))",
-    message="with restartPolicy: Never no container may be restarted to be resized:"
-    " write restartPolicy: NotRequired in resizePolicy",
-    field_path=".sidecars",
 )
 
 _METRICS: Final = "self.autoscaling.metrics"
@@ -486,18 +343,9 @@ SPEC_RULES: Final = (
     NODES_CAN_BE_DRAINED,
     *FORBIDDEN_IN_JOB,
     JOB_NEEDS_RESTART_POLICY,
-    NO_RESTART_TO_RESIZE,
     _one_autoscaler_per_resource("cpu", _SCALES_ON_CPU),
     _one_autoscaler_per_resource("memory", _SCALES_ON_MEMORY),
     VPA_HAS_A_RESOURCE,
-    SERVICE_NEEDS_PORT,
-    *(_probe_needs_port(probe) for probe in ("liveness", "readiness", "startup")),
-    *(_named_probe_port_needs_port(probe) for probe in ("liveness", "readiness", "startup")),
-    *(_mounts_name_volumes(field) for field in ("volumeMounts", "initContainers", "sidecars")),
-    BIDIRECTIONAL_NEEDS_PRIVILEGED,
-    UNIQUE_CONTAINER_NAMES,
-    SLEEP_WITHIN_GRACE_PERIOD,
-    SIDECAR_SLEEP_WITHIN_GRACE_PERIOD,
     NO_HEALING_OF_JOBS,
     HEALING_MEMORY_NEEDS_LIMIT,
     HEALING_MEMORY_ABOVE_LIMIT,

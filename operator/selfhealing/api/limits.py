@@ -26,7 +26,11 @@ Keywords = Mapping[str, Any]
 dns_label: Final[Keywords] = {"pattern": f"^{_LABEL}$", "maxLength": 63}
 dns_subdomain: Final[Keywords] = {"pattern": f"^{_SUBDOMAIN}$", "maxLength": 253}
 dns_subdomain_or_empty: Final[Keywords] = {"pattern": f"^({_SUBDOMAIN})?$", "maxLength": 253}
+host_name: Final[Keywords] = {**dns_subdomain, "maxLength": 64}
+"""A host name of Linux."""
+
 label_key: Final[Keywords] = {"pattern": LABEL_KEY_PATTERN, "maxLength": 253}
+qualified_name: Final[Keywords] = {"pattern": LABEL_KEY_PATTERN, "maxLength": 316}
 label_value: Final[Keywords] = {"pattern": LABEL_VALUE_PATTERN, "maxLength": 63}
 port_name: Final[Keywords] = {
     "pattern": "^([0-9]+-)*[0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*$",

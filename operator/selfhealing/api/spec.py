@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from selfhealing.api import cel_rules as cel, limits, validation_messages
+from selfhealing.api import cel_rules as cel, limits, pod_rules, port_rules, validation_messages
 from selfhealing.api.base import Int32, Json, KubernetesType, SchemaKeywords, SpecModel
 from selfhealing.api.errors import InvalidSpecError
 from selfhealing.api.healing_spec import HealingSpec
@@ -41,11 +41,11 @@ ObjectName = Annotated[str, SchemaKeywords(limits.dns_subdomain)]
 class PodMetadataSpec(SpecModel):
     """Labels and annotations of the pods, for other controllers and for selectors of others."""
 
-    labels: Annotated[Labels, cel.NO_OPERATOR_LABELS] = Field(default_factory=dict)
+    labels: Annotated[Labels, pod_rules.NO_OPERATOR_LABELS] = Field(default_factory=dict)
     """Labels beside those of the operator, of which `app.kubernetes.io/name`, `instance` and
     `part-of` may be given another value."""
 
-    annotations: Annotated[Annotations, cel.NO_OBSOLETE_POD_ANNOTATIONS] = Field(
+    annotations: Annotated[Annotations, pod_rules.NO_OBSOLETE_POD_ANNOTATIONS] = Field(
         default_factory=dict
     )
     """Annotations, with which injectors and scrapers are configured."""
@@ -67,7 +67,7 @@ class ProbesSpec(SpecModel):
 class ServiceSpec(SpecModel):
     """The Service in front of the pods. It exists if `port` is set."""
 
-    rules = (cel.NODE_PORT_NEEDS_TYPE,)
+    rules = (port_rules.NODE_PORT_NEEDS_TYPE,)
 
     enabled: bool = True
     """False: no Service."""
@@ -206,7 +206,7 @@ class VerticalScalingSpec(SpecModel):
 class SelfHealingAppSpec(SpecModel):
     """The app. Only `image` is required."""
 
-    rules = cel.SPEC_RULES
+    rules = (*cel.SPEC_RULES, *port_rules.PORT_RULES, *pod_rules.POD_RULES)
 
     image: Annotated[str, Field(min_length=1, max_length=512), cel.IMAGE_REFERENCE]
     """The container image."""
@@ -278,6 +278,73 @@ class SelfHealingAppSpec(SpecModel):
     pod_security_context: Annotated[Json | None, KubernetesType(POD, "securityContext")] = None
     """User, groups and seccomp of the whole pod."""
 
+    resize_policy: Annotated[list[Json], KubernetesType(CONTAINER, "resizePolicy")] = Field(
+        default_factory=list
+    )
+    """Whether the app's container is restarted when its CPU or memory changes in place."""
+
+    termination_message_path: Annotated[str, Field(max_length=4096)] | None = None
+    """The file of which the status shows the end when the app has stopped."""
+
+    termination_message_policy: Literal["File", "FallbackToLogsOnError"] | None = None
+    """FallbackToLogsOnError: without such a file, the last lines of the log after a failure."""
+
+    stdin: bool | None = None
+    """True: the app's container has a standard input, to attach to."""
+
+    stdin_once: bool | None = None
+    """True: the standard input is closed when the first client detaches."""
+
+    tty: bool | None = None
+    """True: the standard input is a terminal."""
+
+    resource_claims: Annotated[list[Json], KubernetesType(POD, "resourceClaims")] = Field(
+        default_factory=list
+    )
+    """ResourceClaims (devices), which `resources.claims` of a container refer to."""
+
+    dns_policy: Literal["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"] | None = None
+    """Whom the pods ask for names; with hostNetwork write ClusterFirstWithHostNet."""
+
+    dns_config: Annotated[Json | None, KubernetesType(POD, "dnsConfig")] = None
+    """Additional name servers, search domains and resolver options of the pods."""
+
+    host_aliases: Annotated[list[Json], KubernetesType(POD, "hostAliases")] = Field(
+        default_factory=list
+    )
+    """Additional lines of the pods' /etc/hosts."""
+
+    hostname: Annotated[str, SchemaKeywords(limits.dns_label)] | None = None
+    """The host name inside the pods, instead of the pod's name."""
+
+    hostname_override: Annotated[str, SchemaKeywords(limits.host_name)] | None = None
+    """The host name inside the pods, which DNS does not know; it may have dots."""
+
+    subdomain: Annotated[str, SchemaKeywords(limits.dns_label)] | None = None
+    """The name of a headless Service, under which DNS knows the pods' host names."""
+
+    set_hostname_as_fqdn: bool | None = Field(default=None, alias="setHostnameAsFQDN")
+    """True: the host name inside the pods is the fully qualified one."""
+
+    enable_service_links: bool | None = None
+    """True: variables such as WEB_PORT for each Service of the namespace.
+
+    By default there are none, as one may have the name of a variable that the app reads. A Job has
+    them unless this is false, which is Kubernetes' own default.
+    """
+
+    share_process_namespace: bool | None = None
+    """True: the containers of a pod see the processes of each other."""
+
+    host_network: bool | None = None
+    """True: the pods use the network of the node, whose ports they occupy."""
+
+    host_pid: bool | None = Field(default=None, alias="hostPID")
+    """True: the pods see all processes of the node."""
+
+    host_ipc: bool | None = Field(default=None, alias="hostIPC")
+    """True: the pods use the shared memory of the node."""
+
     host_users: bool | None = None
     """False: the pods have a user namespace, in which root is an ordinary user of the node."""
 
@@ -305,6 +372,17 @@ class SelfHealingAppSpec(SpecModel):
         list[Json], KubernetesType(POD, "topologySpreadConstraints")
     ] = Field(default_factory=list)
     """How the pods spread over zones and nodes."""
+
+    scheduler_name: ObjectName | None = None
+    """The scheduler that chooses the nodes, instead of Kubernetes' own."""
+
+    runtime_class_name: ObjectName | None = None
+    """The RuntimeClass of the pods, such as one with a sandbox."""
+
+    readiness_gates: Annotated[list[Json], KubernetesType(POD, "readinessGates")] = Field(
+        default_factory=list
+    )
+    """Conditions that another controller sets, and without which a pod is not ready."""
 
     priority_class_name: ObjectName | None = None
     """The PriorityClass of the pods."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from selfhealing.api.base import TYPE_MARKER_KEY, VALIDATIONS_KEY
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.api.status import SelfHealingAppStatus
-from selfhealing.crdgen.overlays import OVERLAYS, VARIANTS
+from selfhealing.crdgen.overlays import OVERLAYS
 from selfhealing.crdgen.overlays.meta import META
 from selfhealing.crdgen.schema.overlay import Schema
 from selfhealing.crdgen.schema.published import KUBERNETES_VERSION
@@ -63,7 +63,7 @@ def render_page() -> str:
         "",
         "Fields of Kubernetes' own types that the resource does not have.",
         "",
-        *_markdown_table(("type", "fields"), _omitted_fields()),
+        *_markdown_table(("type", "fields", "why"), _omitted_fields()),
         "",
         "## status",
         "",
@@ -172,10 +172,11 @@ def _short_type_name(name: str) -> str:
     return f"{group}/{version} {kind}"
 
 
-def _omitted_fields() -> Iterator[tuple[str, str]]:
+def _omitted_fields() -> Iterator[tuple[str, str, str]]:
+    """Yield type, fields and reason; the fields that have a reason in common are in one row."""
     for name, overlay in sorted(OVERLAYS.items()):
-        if overlay.drop and not name.startswith(META):
-            yield _short_type_name(name), ", ".join(overlay.drop)
-    for name, overlay in sorted(VARIANTS.items()):
-        if overlay.items and (dropped := getattr(overlay.items, "drop", ())):
-            yield f"a container of `{name}`", ", ".join(dropped)
+        if name.startswith(META):
+            continue
+        for reason in dict.fromkeys(overlay.drop.values()):
+            fields = (field for field, why in overlay.drop.items() if why == reason)
+            yield _short_type_name(name), ", ".join(fields), reason

@@ -34,6 +34,7 @@ _INERT_POD_FIELDS: Final = frozenset(
     {
         "imagePullSecrets",
         "priorityClassName",
+        "schedulerName",
         "terminationGracePeriodSeconds",
         "topologySpreadConstraints",
     }

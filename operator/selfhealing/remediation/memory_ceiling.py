@@ -150,6 +150,6 @@ def _at_ceiling(
     field = (
         "spec.resources.limits.memory or spec.healing.memory.max"
         if container == names.CONTAINER_NAME
-        else f"the memory limit of {container} in spec.sidecars"
+        else f"the memory limit of the container {container} in the spec"
     )
     return f"it has reached its ceiling of {ceiling}: raise {field}"

@@ -24,20 +24,44 @@ _POD_FIELDS: Final = frozenset(
         "affinity",
         "automountServiceAccountToken",
         "containers",
+        "dnsConfig",
+        "dnsPolicy",
+        "enableServiceLinks",
+        "hostAliases",
+        "hostIPC",
+        "hostNetwork",
+        "hostPID",
         "hostUsers",
+        "hostname",
+        "hostnameOverride",
         "imagePullSecrets",
         "initContainers",
         "nodeSelector",
         "priorityClassName",
+        "readinessGates",
+        "resourceClaims",
+        "runtimeClassName",
+        "schedulerName",
         "securityContext",
         "serviceAccountName",
+        "setHostnameAsFQDN",
+        "shareProcessNamespace",
+        "subdomain",
         "terminationGracePeriodSeconds",
         "tolerations",
         "topologySpreadConstraints",
         "volumes",
     }
 )
-"""What ``render.pod`` renders for a Deployment: among others no nodeName and no host namespaces."""
+"""What ``render.pod`` renders for a Deployment: among others no nodeName."""
+
+_HOST_NAMESPACES: Final = {
+    "hostNetwork": "the network of the node",
+    "hostPID": "the processes of the node",
+    "hostIPC": "the shared memory of the node",
+    "shareProcessNamespace": "the processes of the other containers",
+}
+"""Fields of a pod that give it something while they are true."""
 
 _MAX_SHOWN: Final = 3
 """Privileges that a message names."""
@@ -122,6 +146,11 @@ def _privileges(template: Json) -> Iterator[str]:
         yield f"the service account {_shorten(account)}"
     if priority := spec.get("priorityClassName"):
         yield f"the priority class {_shorten(priority)}"
+    if runtime := spec.get("runtimeClassName"):
+        yield f"the runtime class {_shorten(runtime)}"
+    yield from (given for field, given in _HOST_NAMESPACES.items() if spec.get(field))
+    for claim in spec.get("resourceClaims") or ():
+        yield f"the resource claim {_shorten(claim)}"
     for toleration in spec.get("tolerations") or ():
         yield f"the toleration {_shorten(toleration)}"
     for volume in spec.get("volumes") or ():

@@ -91,7 +91,7 @@ def get_memory_limits(template: Mapping[str, Any]) -> dict[str, str]:
     """
     return {
         str(container["name"]): str(limits["memory"])
-        for container in _long_running_containers(template)
+        for container in long_running_containers(template)
         if "memory" in (limits := (container.get("resources") or {}).get("limits") or {})
     }
 
@@ -152,7 +152,8 @@ def _is_long_running(field: str, container: Mapping[str, Any]) -> bool:
     return field == "containers" or container.get("restartPolicy") == "Always"
 
 
-def _long_running_containers(template: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def long_running_containers(template: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the app's container, the sidecars and the native sidecars of a pod template."""
     for field_name in ("containers", "initContainers"):
         for container in template["spec"].get(field_name) or ():
             if _is_long_running(field_name, container):

@@ -50,17 +50,43 @@ def _pod_spec(spec: SelfHealingAppSpec) -> dict[str, Any]:
             tolerations=list(spec.tolerations),
             topologySpreadConstraints=list(spec.topology_spread_constraints),
             volumes=list(spec.volumes),
+            resourceClaims=list(spec.resource_claims),
+            hostAliases=list(spec.host_aliases),
+            readinessGates=list(spec.readiness_gates),
         ),
         **omit_none(
             affinity=spec.affinity,
             priorityClassName=spec.priority_class_name,
             securityContext=spec.pod_security_context,
-            hostUsers=spec.host_users,
             serviceAccountName=spec.service_account_name,
             automountServiceAccountToken=spec.automount_service_account_token,
             terminationGracePeriodSeconds=spec.termination_grace_period_seconds,
+            schedulerName=spec.scheduler_name,
+            runtimeClassName=spec.runtime_class_name,
+            dnsPolicy=spec.dns_policy,
+            dnsConfig=spec.dns_config,
+            hostname=spec.hostname,
+            hostnameOverride=spec.hostname_override,
+            subdomain=spec.subdomain,
+            setHostnameAsFQDN=spec.set_hostname_as_fqdn,
+            shareProcessNamespace=spec.share_process_namespace,
+            hostNetwork=spec.host_network,
+            hostPID=spec.host_pid,
+            hostIPC=spec.host_ipc,
+            hostUsers=spec.host_users,
+            enableServiceLinks=_service_links(spec),
         ),
     }
+
+
+def _service_links(spec: SelfHealingAppSpec) -> bool | None:
+    """Return ``enableServiceLinks``: off by default, but not set in a Job.
+
+    The template of a Job is immutable, so a default of the operator would need a new run.
+    """
+    if spec.enable_service_links is None and is_job(spec):
+        return None
+    return bool(spec.enable_service_links)
 
 
 def _app_container(spec: SelfHealingAppSpec) -> dict[str, Any]:
@@ -73,10 +99,16 @@ def _app_container(spec: SelfHealingAppSpec) -> dict[str, Any]:
             env=list(spec.env),
             envFrom=list(spec.env_from),
             volumeMounts=list(spec.volume_mounts),
+            resizePolicy=list(spec.resize_policy),
         ),
         **omit_none(
             imagePullPolicy=spec.image_pull_policy,
             workingDir=spec.working_dir,
+            terminationMessagePath=spec.termination_message_path,
+            terminationMessagePolicy=spec.termination_message_policy,
+            stdin=spec.stdin,
+            stdinOnce=spec.stdin_once,
+            tty=spec.tty,
             resources=spec.resources,
             securityContext=spec.security_context,
             lifecycle=spec.lifecycle,

@@ -20,6 +20,7 @@ from selfhealing.health.pod_security import (
 from selfhealing.health.rollout import DEPLOYMENT_PAUSED, Rollout
 from selfhealing.remediation.reconcile_input import AnyInput, ReconcileInput
 from selfhealing.render.hpa import utilization_resources
+from selfhealing.render.overrides import long_running_containers
 from selfhealing.status.events import MISSING_REQUEST, POD_SECURITY_ADMITTED
 from selfhealing.status.job_phase import JOB_SUSPENDED, describe_job_failure
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
@@ -84,7 +85,7 @@ def describe_missing_request(inputs: AnyInput) -> str:
         return ""
     autoscaling = inputs.spec.autoscaling
     for resource in utilization_resources(autoscaling):
-        for container in inputs.pod_template["spec"]["containers"]:
+        for container in long_running_containers(inputs.pod_template):
             resources = container.get("resources") or {}
             given = {*(resources.get("requests") or {}), *(resources.get("limits") or {})}
             if resource in given:

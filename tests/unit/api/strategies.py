@@ -68,6 +68,7 @@ TEXTS = [
 ]
 PATHS = ["a", "a/b", "conf.d/x.conf", "..a/b", "a/..b", ".hidden", "a//b", "data/"]
 DURATIONS = ["0s", "90s", "10m", "1h30m", "1h", "0h0m1s", "9999h9999m99999s", "061s"]
+ADDRESSES = ["10.0.0.10", "2001:db8::10"]
 PERCENT = ["0%", "1%", "25%", "100%", 0, 1, 3]
 
 MAX_ITEMS = 3
@@ -227,6 +228,8 @@ def _string(schema: Schema, name: str) -> st.SearchStrategy[str]:
         "mountPath": ["/data", "/var/lib/x", "relative", "/"],
         "subPath": PATHS,
         "subPathExpr": PATHS,
+        "ip": ADDRESSES,
+        "nameservers": ADDRESSES,
     }.get(name, TEXTS)
     if any(rule["message"] == DURATION_RULE.message for rule in schema.get(VALIDATIONS_KEY, ())):
         known = DURATIONS
@@ -285,7 +288,22 @@ def repair_spec(spec: Json) -> Json:
     _repair_containers(spec)
     if "healing" in spec:
         _repair_healing(spec)
+    _repair_namespaces(spec)
     return spec
+
+
+def _repair_namespaces(spec: Json) -> None:
+    """Keep those of the node or those of the pod, one way to name a host, and a name server."""
+    if spec.get("hostUsers") is False:
+        for shared in ("hostNetwork", "hostPID", "hostIPC"):
+            spec.pop(shared, None)
+    if spec.get("hostPID"):
+        spec.pop("shareProcessNamespace", None)
+    if "hostnameOverride" in spec:
+        spec.pop("hostNetwork", None)
+        spec.pop("setHostnameAsFQDN", None)
+    if spec.get("dnsPolicy") == "None":
+        spec.setdefault("dnsConfig", {}).setdefault("nameservers", ADDRESSES[:1])
 
 
 def _repair_fields(node: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -386,14 +404,17 @@ def _repair_containers(spec: Json) -> None:
         spec["volumes"] = [{"name": "data", "emptyDir": {}}]
     volumes = [volume["name"] for volume in spec.get("volumes", ())]
     for container in containers:
-        _repair_container(container, volumes)
+        _repair_container(spec, container, volumes)
     taken = {container["name"] for container in spec.get("initContainers", ())}
     if "sidecars" in spec:
         spec["sidecars"] = [c for c in spec["sidecars"] if c["name"] not in taken]
 
 
-def _repair_container(container: Json, volumes: list[str]) -> None:
-    container.pop("restartPolicy", None)
+def _repair_container(spec: Json, container: Json, volumes: list[str]) -> None:
+    if container is not spec:
+        _repair_restarts(spec, container)
+    elif spec.get("restartPolicy") == "Never":
+        _repair_resize_policy(spec)
     for index, mount in enumerate(container.get("volumeMounts", ())):
         mount["name"] = volumes[index % len(volumes)]
         if "subPath" in mount:
@@ -404,7 +425,38 @@ def _repair_container(container: Json, volumes: list[str]) -> None:
             mount.pop("mountPropagation", None)
             mount["readOnly"] = True
     if "resources" in container:
-        container["resources"] = _repair_resources(container["resources"])
+        claimed = {k: v for k, v in container["resources"].items() if k == "claims"}
+        container["resources"] = _repair_resources(container["resources"]) | claimed
+        if "claims" in container["resources"]:
+            claims = spec.setdefault("resourceClaims", [])
+            known = {claim["name"] for claim in claims}
+            claims += [
+                {"name": claim["name"], "resourceClaimName": "gpu"}
+                for claim in container["resources"]["claims"]
+                if claim["name"] not in known
+            ]
+
+
+def _repair_restarts(spec: Json, container: Json) -> None:
+    """Make an init container with a probe, hook or resize policy a native sidecar."""
+    needs_native_sidecar = {
+        "lifecycle",
+        "livenessProbe",
+        "readinessProbe",
+        "startupProbe",
+        "resizePolicy",
+    }
+    if container in spec.get("initContainers", ()) and needs_native_sidecar & container.keys():
+        container["restartPolicy"] = "Always"
+    elif container not in spec.get("initContainers", ()):
+        container.pop("restartPolicy", None)
+    if spec.get("restartPolicy") == "Never":
+        _repair_resize_policy(container)
+
+
+def _repair_resize_policy(container: Json) -> None:
+    for policy in container.get("resizePolicy", ()):
+        policy["restartPolicy"] = "NotRequired"
 
 
 def _repair_resources(resources: Json) -> Json:

@@ -16,7 +16,6 @@ Json = dict[str, Any]
 POLICY = "ValidatingAdmissionPolicy"
 WRITE_VERBS = {"create", "update", "patch", "delete"}
 NOT_OFFERED = {
-    Control.HOST_NAMESPACES,
     Control.HOST_PORTS,
     Control.HOST_PROCESS,
     Control.PROC_MOUNT,

@@ -10,7 +10,6 @@ import yaml
 
 from selfhealing.crdgen import crd
 from selfhealing.crdgen.schema.layout import (
-    MAX_ANNOTATION_BYTES,
     MAX_FILE_BYTES,
     TooLargeError,
     to_yaml,
@@ -211,7 +210,7 @@ def test_without_check_the_files_are_written(tmp_path: Path) -> None:
     assert (tmp_path / FILE).stat().st_size < MAX_FILE_BYTES
 
 
-def test_a_file_that_kubectl_apply_cannot_carry_is_an_error(built: dict[str, Any]) -> None:
-    """Client-side `kubectl apply` stores a copy in an annotation of limited size."""
+def test_a_file_that_cannot_be_installed_is_an_error(built: dict[str, Any]) -> None:
+    """Helm and etcd limit the size of an object."""
     with pytest.raises(TooLargeError, match="shorten descriptions"):
-        to_yaml({**built, "description": "x" * MAX_ANNOTATION_BYTES}, "")
+        to_yaml({**built, "description": "x" * MAX_FILE_BYTES}, "")

@@ -35,7 +35,7 @@ def test_fields_are_dropped_required_made_optional_and_changed() -> None:
     changed = apply_overlay(
         THING,
         Overlay(
-            drop=("size",),
+            drop={"size": "too large"},
             require=("tags",),
             optional=("name",),
             fields={
@@ -64,7 +64,7 @@ def test_fields_are_dropped_required_made_optional_and_changed() -> None:
 
 def test_a_dropped_field_is_no_longer_required() -> None:
     """A required field that does not exist would refuse all values."""
-    assert "required" not in apply_overlay(THING, Overlay(drop=("name",)), "thing")
+    assert "required" not in apply_overlay(THING, Overlay(drop={"name": "none"}), "thing")
 
 
 def test_rules_are_added_behind_those_that_are_there() -> None:
@@ -83,7 +83,7 @@ def test_rules_are_added_behind_those_that_are_there() -> None:
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
-        (Overlay(drop=("colour",)), "thing has no colour"),
+        (Overlay(drop={"colour": "none"}), "thing has no colour"),
         (Overlay(require=("colour",)), "thing has no colour"),
         (Overlay(fields={"colour": {}}), "thing has no colour"),
         (Overlay(fields={"size": Overlay(fields={"x": {}})}), r"thing\.size has no x"),

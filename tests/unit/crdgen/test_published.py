@@ -107,7 +107,7 @@ def test_an_overlay_of_a_type_counts_wherever_the_type_is_used() -> None:
     """An overlay of a field is applied on that of its type."""
     schema = published_types(
         Container=Overlay(require=("name",), rules=(Rule(cel="a", message="b"),)),
-        Pod=Overlay(drop=("self",), fields={"others": {"maxItems": 8}}),
+        Pod=Overlay(drop={"self": "endless"}, fields={"others": {"maxItems": 8}}),
     )
     others = schema.inline(KubernetesType("Pod", "others"))
 

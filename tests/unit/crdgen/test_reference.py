@@ -37,10 +37,10 @@ def page() -> str:
             " autoscaler stays between minReplicas and maxReplicas), or remove autoscaling."
         ),
         "- `spec.service.nodePort`: nodePort needs type: NodePort or LoadBalancer.",
-        "| core/v1 ResourceRequirements | claims |",
+        "| core/v1 PodSpec | overhead | Kubernetes sets it from the RuntimeClass |",
         (
-            "| a container of `init` | lifecycle, livenessProbe, readinessProbe, startupProbe,"
-            " resizePolicy |"
+            "| core/v1 PodSpec | preemptionPolicy, priority |"
+            " Kubernetes sets it from the PriorityClass |"
         ),
         (
             "| `restarts.byReason` | map of integer |"

@@ -178,7 +178,7 @@ def test_what_keeps_a_limit_from_being_raised(
     ("container", "limit", "field"),
     [
         ("app", "200Mi", "spec.resources.limits.memory or spec.healing.memory.max"),
-        ("proxy", "128Mi", "the memory limit of proxy in spec.sidecars"),
+        ("proxy", "128Mi", "the memory limit of the container proxy in the spec"),
     ],
 )
 def test_at_the_ceiling(container: str, limit: str, field: str) -> None:

@@ -74,7 +74,7 @@ def test_another_content_than_was_saved() -> None:
 
 @pytest.mark.parametrize(
     "field",
-    ["hostNetwork", "hostPID", "hostIPC", "nodeName", "runtimeClassName", "hostname"],
+    ["nodeName", "priority", "overhead", "schedulingGates", "ephemeralContainers"],
 )
 def test_a_field_that_is_never_rendered(field: str) -> None:
     """Whatever its value is."""
@@ -139,6 +139,12 @@ PRIVILEGES: dict[str, Json] = {
     "the groups": {"podSecurityContext": {"supplementalGroups": [0]}},
     "the service account admin": {"serviceAccountName": "admin"},
     "the priority class high": {"priorityClassName": "high"},
+    "the network of the node": {"hostNetwork": True},
+    "the processes of the node": {"hostPID": True},
+    "the shared memory of the node": {"hostIPC": True},
+    "the processes of the other containers": {"shareProcessNamespace": True},
+    "the runtime class fast": {"runtimeClassName": "fast"},
+    "the resource claim": {"resourceClaims": [{"name": "gpu", "resourceClaimName": "gpu"}]},
     "the toleration": {"tolerations": [{"operator": "Exists"}]},
     "the host path": {"volumes": [{"name": "root", "hostPath": {"path": "/"}}]},
     "the host port 80": {

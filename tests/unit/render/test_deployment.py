@@ -34,3 +34,31 @@ def test_a_revision_that_failed_is_named() -> None:
     deployment = build_deployment(OWNER, spec, template, overrides) or {}
 
     assert "web-def" == deployment["metadata"]["annotations"][names.ANNOTATION_FAILED_REVISION]
+
+
+def test_no_variables_of_services() -> None:
+    """A Service named meter would set METER_PORT, which an app of that name may read."""
+    assert render_pod_spec()["enableServiceLinks"] is False
+    assert render_pod_spec(enableServiceLinks=True)["enableServiceLinks"] is True
+
+
+def test_a_job_has_the_variables_unless_it_says_no() -> None:
+    """Its template is immutable: a default of the operator would run every Job again."""
+    job = build_pod_template("web", parse_spec({"image": "web:1", "restartPolicy": "Never"}))
+    spec = parse_spec({"image": "web:1", "restartPolicy": "Never", "enableServiceLinks": False})
+
+    assert "enableServiceLinks" not in job["spec"]
+    assert build_pod_template("web", spec)["spec"]["enableServiceLinks"] is False
+
+
+def test_a_native_sidecar_starts_before_the_init_containers_after_it() -> None:
+    """Their order is the user's; it has probes as a sidecar does."""
+    mesh = {
+        "name": "mesh",
+        "image": "mesh:1",
+        "restartPolicy": "Always",
+        "startupProbe": {"tcpSocket": {"port": 15021}},
+    }
+    migrate = {"name": "migrate", "image": "web:1"}
+
+    assert [mesh, migrate] == render_pod_spec(initContainers=[mesh, migrate])["initContainers"]

@@ -261,13 +261,17 @@ class TestMissingRequest:
         assert [expected] * bool(expected) == [event.message.split(":")[0] for event in events]
         assert () == again.events
 
-    def test_another_container(self) -> None:
-        """The autoscaler needs the request of each container of the pod."""
-        spec = {
-            **SCALED,
-            "resources": {"requests": {"cpu": "1"}},
-            "sidecars": [{"name": "proxy", "image": "proxy:v1"}],
-        }
+    @pytest.mark.parametrize(
+        "containers",
+        [
+            {"sidecars": [{"name": "proxy", "image": "proxy:v1"}]},
+            {"initContainers": [{"name": "proxy", "image": "p:v1", "restartPolicy": "Always"}]},
+        ],
+        ids=["sidecar", "native sidecar"],
+    )
+    def test_another_container(self, containers: Json) -> None:
+        """The autoscaler needs the request of each container that runs beside the app."""
+        spec = {**SCALED, "resources": {"requests": {"cpu": "1"}}, **containers}
 
         assert (
             "resources.requests.cpu of container proxy"

@@ -2,7 +2,7 @@
 
 Each module has one area. A limit repeats a check of Kubernetes' Go code (named where it is not
 obvious), so that an invalid value is refused in the resource that the user wrote. A dropped field
-is not offered; a comment beside it says why.
+is not offered; the reason is beside it.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from selfhealing.crdgen.overlays import (
     containers,
     disruption,
     meta,
+    pod,
     probes,
     rollout,
     scheduling,
@@ -24,6 +25,7 @@ from selfhealing.crdgen.schema.overlay import Overlay
 OVERLAYS: Final[Mapping[str, Overlay]] = {
     **meta.OVERLAYS,
     **containers.OVERLAYS,
+    **pod.OVERLAYS,
     **probes.OVERLAYS,
     **security.OVERLAYS,
     **volumes.OVERLAYS,

@@ -4,9 +4,10 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
-from selfhealing.api.cel_rules import BIDIRECTIONAL_NEEDS_PRIVILEGED, IMAGE_REFERENCE
+from selfhealing.api.cel_rules import IMAGE_REFERENCE
 from selfhealing.api.limits import RESOURCE_DOMAIN_PATTERN, max_items, one_of
 from selfhealing.api.names import CONTAINER_NAME
+from selfhealing.api.pod_rules import BIDIRECTIONAL_NEEDS_PRIVILEGED
 from selfhealing.crdgen.overlays.meta import CORE
 from selfhealing.crdgen.overlays.probes import LIVENESS_OR_STARTUP_PROBE, READINESS_PROBE
 from selfhealing.crdgen.schema.overlay import Overlay
@@ -56,8 +57,11 @@ RESOURCE_QUANTITIES: Final = Overlay(
 
 OVERLAYS: Final = {
     f"{CORE}.ResourceRequirements": Overlay(
-        drop=("claims",),  # they refer to the pod's resourceClaims, which are not offered
-        fields={"requests": RESOURCE_QUANTITIES, "limits": RESOURCE_QUANTITIES},
+        fields={
+            "requests": RESOURCE_QUANTITIES,
+            "limits": RESOURCE_QUANTITIES,
+            "claims": max_items(16),
+        },
         rules=(
             Rule(
                 cel="!has(self.requests) || !has(self.limits)"
@@ -83,8 +87,10 @@ OVERLAYS: Final = {
         ),
     ),
     f"{CORE}.ContainerPort": Overlay(
-        # A pod with a host port blocks its replacement on the same node.
-        drop=("hostIP", "hostPort"),
+        drop={
+            "hostIP": "a host port is open on every address of the node",
+            "hostPort": "the app's own: `ports[].hostPort`",
+        },
         fields={
             "containerPort": limits.port,
             "name": limits.port_name,
@@ -121,10 +127,11 @@ OVERLAYS: Final = {
         ),
     ),
     f"{CORE}.Container": Overlay(
-        drop=(
-            "restartPolicyRules",  # behind a feature gate
-            "volumeDevices",  # raw block devices
-        ),
+        drop={
+            "restartPolicyRules": "healing goes by restarts, of which a rule for exit codes hides"
+            " some",
+            "volumeDevices": "raw block devices belong to apps with state of their own",
+        },
         require=("image",),
         fields={
             "name": Overlay(
@@ -167,25 +174,18 @@ OVERLAYS: Final = {
         },
         rules=(BIDIRECTIONAL_NEEDS_PRIVILEGED,),
     ),
-    f"{CORE}.PodSpec": Overlay(
-        fields={
-            "imagePullSecrets": max_items(16),
-            "tolerations": max_items(32),
-            "topologySpreadConstraints": max_items(8),
-            "volumes": max_items(32),
-        }
-    ),
 }
 
-INIT_CONTAINER_RESTART_POLICY: Final = Rule(
-    cel="!has(self.restartPolicy)",
-    message="an init container has no restartPolicy: write one that keeps running under sidecars",
-    field_path=".restartPolicy",
-    reason="FieldValueForbidden",
+NATIVE_SIDECAR_FIELDS: Final = Rule(
+    cel="has(self.restartPolicy) || !(has(self.lifecycle) || has(self.livenessProbe)"
+    " || has(self.readinessProbe) || has(self.startupProbe) || has(self.resizePolicy))",
+    message="an init container completes before a probe or hook could run, or a resize:"
+    " remove them, or write restartPolicy: Always for a native sidecar, which runs beside the app",
 )
 SIDECAR_RESTART_POLICY: Final = Rule(
     cel="!has(self.restartPolicy)",
-    message="a sidecar has the pod's restart policy: remove restartPolicy",
+    message="a sidecar has the pod's restart policy: remove restartPolicy; one that must run"
+    " before the app is an init container with restartPolicy: Always",
     field_path=".restartPolicy",
     reason="FieldValueForbidden",
 )
@@ -194,9 +194,8 @@ VARIANTS: Final = {
     "init": Overlay(
         keywords=max_items(8),
         items=Overlay(
-            # An init container completes before a probe or hook could run.
-            drop=("lifecycle", "livenessProbe", "readinessProbe", "startupProbe", "resizePolicy"),
-            rules=(INIT_CONTAINER_RESTART_POLICY,),
+            fields={"restartPolicy": one_of("Always")},
+            rules=(NATIVE_SIDECAR_FIELDS,),
         ),
     ),
     "sidecar": Overlay(keywords=max_items(8), items=Overlay(rules=(SIDECAR_RESTART_POLICY,))),

@@ -39,20 +39,23 @@ OVERLAYS: Final = {
     ),
     # A volume claim template has labels and annotations; Kubernetes sets the other fields.
     f"{META}.ObjectMeta": Overlay(
-        drop=(
-            "creationTimestamp",
-            "deletionGracePeriodSeconds",
-            "deletionTimestamp",
-            "finalizers",
-            "generateName",
-            "generation",
-            "managedFields",
-            "name",
-            "namespace",
-            "ownerReferences",
-            "resourceVersion",
-            "selfLink",
-            "uid",
+        drop=dict.fromkeys(
+            (
+                "creationTimestamp",
+                "deletionGracePeriodSeconds",
+                "deletionTimestamp",
+                "finalizers",
+                "generateName",
+                "generation",
+                "managedFields",
+                "name",
+                "namespace",
+                "ownerReferences",
+                "resourceVersion",
+                "selfLink",
+                "uid",
+            ),
+            "Kubernetes sets it",
         ),
         fields={
             "labels": Overlay(
@@ -105,7 +108,7 @@ OVERLAYS: Final = {
         ),
     ),
     f"{CORE}.EnvVarSource": Overlay(
-        drop=("fileKeyRef",),  # behind a feature gate
+        drop={"fileKeyRef": "beta: let the app read the file"},
         fields={
             "fieldRef": Overlay(
                 fields={

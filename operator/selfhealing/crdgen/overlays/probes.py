@@ -69,7 +69,7 @@ OVERLAYS: Final = {
     f"{CORE}.GRPCAction": Overlay(fields={"port": limits.port}),
     f"{CORE}.SleepAction": Overlay(fields={"seconds": {"minimum": 1, "maximum": 2**31 - 1}}),
     f"{CORE}.LifecycleHandler": Overlay(
-        drop=("tcpSocket",),  # Kubernetes accepts it, but it has no effect
+        drop={"tcpSocket": "Kubernetes accepts it, but it has no effect"},
         rules=(
             exactly_one_field(
                 ("exec", "httpGet", "sleep"),
@@ -78,7 +78,7 @@ OVERLAYS: Final = {
         ),
     ),
     f"{CORE}.Lifecycle": Overlay(
-        drop=("stopSignal",),  # needs the pod's os field, which is not offered
+        drop={"stopSignal": "behind a feature gate"},
     ),
 }
 

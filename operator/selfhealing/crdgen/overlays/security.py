@@ -8,6 +8,8 @@ from selfhealing.api.limits import max_items, one_of
 from selfhealing.crdgen.overlays.meta import CORE
 from selfhealing.crdgen.schema.overlay import Overlay
 
+NO_WINDOWS: Final = "the nodes are Linux"
+
 LOCALHOST_PROFILE: Final = Rule(
     cel="(self.type == 'Localhost') == has(self.localhostProfile)",
     message="type: Localhost needs localhostProfile, and only it has one",
@@ -41,10 +43,10 @@ OVERLAYS: Final = {
         }
     ),
     f"{CORE}.SecurityContext": Overlay(
-        drop=(
-            "procMount",  # anything but the default shows more of the node's /proc
-            "windowsOptions",  # Windows nodes
-        ),
+        drop={
+            "procMount": "anything but the default shows more of the node's /proc",
+            "windowsOptions": NO_WINDOWS,
+        },
         fields={"runAsUser": limits.user_id, "runAsGroup": limits.user_id},
         rules=(
             Rule(
@@ -59,7 +61,7 @@ OVERLAYS: Final = {
         ),
     ),
     f"{CORE}.PodSecurityContext": Overlay(
-        drop=("windowsOptions",),  # Windows nodes
+        drop={"windowsOptions": NO_WINDOWS},
         fields={
             "runAsUser": limits.user_id,
             "runAsGroup": limits.user_id,

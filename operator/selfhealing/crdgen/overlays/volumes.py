@@ -22,8 +22,7 @@ VOLUME_SOURCES: Final = (
     "projected",
     "secret",
 )
-"""The volume sources that are offered. The others are deprecated, replaced by CSI, or (fc, iscsi)
-better served by a CSI driver."""
+"""The volume sources that are offered."""
 
 PROJECTED_SOURCES: Final = ("configMap", "downwardAPI", "secret", "serviceAccountToken")
 
@@ -42,27 +41,31 @@ def _projected_paths(source: str) -> str:
 
 OVERLAYS: Final = {
     f"{CORE}.Volume": Overlay(
-        drop=(
-            "awsElasticBlockStore",
-            "azureDisk",
-            "azureFile",
-            "cephfs",
-            "cinder",
-            "fc",
-            "flexVolume",
-            "flocker",
-            "gcePersistentDisk",
-            "gitRepo",
-            "glusterfs",
-            "iscsi",
-            "photonPersistentDisk",
-            "portworxVolume",
-            "quobyte",
-            "rbd",
-            "scaleIO",
-            "storageos",
-            "vsphereVolume",
-        ),
+        drop={
+            **dict.fromkeys(
+                (
+                    "awsElasticBlockStore",
+                    "azureDisk",
+                    "azureFile",
+                    "cephfs",
+                    "cinder",
+                    "flexVolume",
+                    "flocker",
+                    "gcePersistentDisk",
+                    "gitRepo",
+                    "glusterfs",
+                    "photonPersistentDisk",
+                    "portworxVolume",
+                    "quobyte",
+                    "rbd",
+                    "scaleIO",
+                    "storageos",
+                    "vsphereVolume",
+                ),
+                "deprecated, or replaced by CSI drivers",
+            ),
+            **dict.fromkeys(("fc", "iscsi"), "a CSI driver does it better"),
+        },
         fields={
             "name": Overlay(
                 keywords={"maxLength": 63},
@@ -138,7 +141,7 @@ OVERLAYS: Final = {
         }
     ),
     f"{CORE}.VolumeProjection": Overlay(
-        drop=("clusterTrustBundle", "podCertificate"),  # behind feature gates
+        drop=dict.fromkeys(("clusterTrustBundle", "podCertificate"), "behind feature gates"),
         rules=(
             exactly_one_field(
                 PROJECTED_SOURCES, f"write exactly one of {', '.join(PROJECTED_SOURCES)}"
@@ -198,13 +201,13 @@ OVERLAYS: Final = {
     ),
     f"{CORE}.EphemeralVolumeSource": Overlay(require=("volumeClaimTemplate",)),
     f"{CORE}.PersistentVolumeClaimSpec": Overlay(
-        drop=(
-            "dataSource",  # an ephemeral volume starts empty
-            "dataSourceRef",
-            "selector",  # an ephemeral volume is always provisioned
-            "volumeName",
-            "volumeMode",  # raw block devices
-        ),
+        drop={
+            "dataSource": "an ephemeral volume starts empty",
+            "dataSourceRef": "an ephemeral volume starts empty",
+            "selector": "an ephemeral volume is always provisioned",
+            "volumeName": "an ephemeral volume is always provisioned",
+            "volumeMode": "raw block devices belong to apps with state of their own",
+        },
         require=("accessModes", "resources"),
         fields={
             "accessModes": Overlay(

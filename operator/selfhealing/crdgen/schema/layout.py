@@ -4,25 +4,21 @@ A field without fields of its own takes one line: the change of a field is the c
 a review, and the file is small.
 """
 
-import json
 import sys
 from typing import Any, Final
 
 import yaml
 
-MAX_FILE_BYTES: Final = 285_000
-"""Bytes of the file, for reviews; no limit of Kubernetes."""
-
-MAX_ANNOTATION_BYTES: Final = 240_000
-"""Bytes of the copy that client-side `kubectl apply` stores in an annotation. The API server allows
-262144 bytes for all annotations of an object."""
+MAX_FILE_BYTES: Final = 512 * 1024
+"""Bytes of the file. Helm stores the files of a release in a Secret, which has at most 1 MiB
+(core/v1 MaxSecretSize), and etcd takes 1.5 MiB in a request (its flag --max-request-bytes)."""
 
 MAX_INLINE_DEPTH: Final = 2
 """The maximum depth of a mapping that is written on one line."""
 
 
 class TooLargeError(Exception):
-    """The CRD is too large for a review or for client-side `kubectl apply`."""
+    """The CRD is too large to be installed beside other objects."""
 
 
 class _Properties(dict[str, Any]):
@@ -79,7 +75,7 @@ def to_yaml(crd: dict[str, Any], header: str) -> str:
     """Return the CRD as YAML; the same models give the same bytes.
 
     Raises:
-        TooLargeError: the CRD exceeds MAX_FILE_BYTES or MAX_ANNOTATION_BYTES.
+        TooLargeError: the CRD exceeds MAX_FILE_BYTES.
     """
     text = header + yaml.dump(
         _mark_properties(crd),
@@ -89,10 +85,8 @@ def to_yaml(crd: dict[str, Any], header: str) -> str:
         allow_unicode=True,
     )
     size = len(text.encode())
-    annotation = len(json.dumps(crd, separators=(",", ":")).encode())
-    if size > MAX_FILE_BYTES or annotation > MAX_ANNOTATION_BYTES:
+    if size > MAX_FILE_BYTES:
         raise TooLargeError(
-            f"the CRD has {size} bytes, {annotation} as an annotation:"
-            f" shorten descriptions until it has {MAX_FILE_BYTES} and {MAX_ANNOTATION_BYTES}"
+            f"the CRD has {size} bytes: shorten descriptions until it has {MAX_FILE_BYTES}"
         )
     return text

@@ -26,8 +26,8 @@ class OverlayError(Exception):
 class Overlay:
     """A change to a schema."""
 
-    drop: tuple[str, ...] = ()
-    """Fields that are removed; a comment beside each says why."""
+    drop: Mapping[str, str] = field(default_factory=dict)
+    """Fields that are removed, with the reason, which the reference page shows."""
 
     require: tuple[str, ...] = ()
     """Fields that become required."""

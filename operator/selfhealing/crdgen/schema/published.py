@@ -142,7 +142,7 @@ class PublishedTypes:
         return schema
 
 
-def _drop_fields(definition: Schema, fields: tuple[str, ...]) -> Schema:
+def _drop_fields(definition: Schema, fields: Mapping[str, str]) -> Schema:
     """Drop fields before they are inlined, because a dropped field may contain its own type."""
     return apply_overlay({**definition}, Overlay(drop=fields), "a published type")
 

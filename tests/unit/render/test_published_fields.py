@@ -1,0 +1,58 @@
+"""Every field that Kubernetes publishes for a pod and its app container is rendered or left out.
+
+A field of a new Kubernetes version fails these tests until it is offered, or left out with a reason
+in ``crdgen.overlays``, which the reference page shows.
+"""
+
+from typing import Any
+
+import pytest
+
+from selfhealing.api.spec import parse_spec
+from selfhealing.crdgen.overlays import OVERLAYS
+from selfhealing.crdgen.overlays.meta import CORE
+from selfhealing.crdgen.schema.published import load_definitions
+from selfhealing.render import Owner, build_children
+from tests.unit.render.test_golden import SPECS
+
+Json = dict[str, Any]
+
+OWNER = Owner("shop", "web", "uid-of-web")
+THE_PODS_OWN = {"restartPolicy": "the app's container has the restart policy of its pod"}
+"""Fields of a container that the app's container does not have, while others do."""
+
+
+@pytest.fixture(scope="module")
+def pod_specs() -> list[Json]:
+    """The pod specs of a Deployment with every field, and of a Job."""
+    return [
+        build_children(OWNER, parse_spec(SPECS[name]))[0]["spec"]["template"]["spec"]
+        for name in ("everything", "job")
+    ]
+
+
+def list_published_fields(kind: str) -> set[str]:
+    return set(load_definitions()[f"{CORE}.{kind}"]["properties"])
+
+
+def test_every_field_of_a_pod(pod_specs: list[Json]) -> None:
+    """A field that is offered is in no table of what is left out."""
+    rendered = {field for spec in pod_specs for field in spec}
+    left_out = OVERLAYS[f"{CORE}.PodSpec"].drop.keys()
+
+    assert list_published_fields("PodSpec") == rendered - {"serviceAccount"} | left_out
+    assert {"serviceAccount"} == rendered & left_out
+
+
+def test_every_field_of_a_container(pod_specs: list[Json]) -> None:
+    """Those of the app's container are fields of the spec; others have the published type."""
+    rendered = {field for spec in pod_specs for field in spec["containers"][0]}
+    left_out = OVERLAYS[f"{CORE}.Container"].drop.keys() | THE_PODS_OWN.keys()
+
+    assert list_published_fields("Container") == rendered | left_out
+    assert not rendered & left_out
+
+
+def test_every_reason_is_given() -> None:
+    """The reference page shows them."""
+    assert all(why for overlay in OVERLAYS.values() for why in overlay.drop.values())
