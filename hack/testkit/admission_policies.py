@@ -12,6 +12,7 @@ from selfhealing.cli.admission_policies import (
 )
 from selfhealing.cli.manifests import NAME
 from selfhealing.cli.pod_security_policies import build_pod_security_policies
+from selfhealing.cli.spec_warnings import build_spec_warnings
 
 POLICY = "ValidatingAdmissionPolicy"
 
@@ -29,7 +30,11 @@ def install_policies(kube: KubeClient, namespace: str) -> Iterator[list[str]]:
         user=service_account_user(namespace, NAME),
         namespaces=(namespace,),
     )
-    objects = [*build_admission_policies(scope), *build_pod_security_policies(scope)]
+    objects = [
+        *build_admission_policies(scope),
+        *build_pod_security_policies(scope),
+        *build_spec_warnings(scope),
+    ]
     names = [each["metadata"]["name"] for each in objects if each["kind"] == POLICY]
     try:
         for each in objects:

@@ -23,7 +23,12 @@ OPERATOR_NAME = "selfhealing-operator"
 START_TIMEOUT = 90
 CLUSTER_SCOPED_KINDS = ("ClusterRole", "ClusterRoleBinding")
 POLICY = "ValidatingAdmissionPolicy"
-POLICIES_ON_APPS = ("requesters", "pod-security-baseline", "pod-security-restricted")
+POLICIES_ON_APPS = (
+    "requesters",
+    "pod-security-baseline",
+    "pod-security-restricted",
+    "spec-warnings",
+)
 
 
 @dataclass(frozen=True)

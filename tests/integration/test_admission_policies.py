@@ -185,3 +185,27 @@ def test_the_expressions_fit_the_types(kube: KubeClient, policies: list[str]) ->
         status = kube.get(POLICY, None, name)["status"]
 
         assert {} == status.get("typeChecking", {}), name
+
+
+HOST_PORT: Json = {"ports": [{"name": "web", "port": 8080, "hostPort": 80}]}
+
+
+@pytest.mark.usefixtures("policies")
+@pytest.mark.parametrize(
+    ("spec", "is_warned"),
+    [
+        (HOST_PORT, True),
+        ({"hostNetwork": True}, True),
+        (HOST_PORT | {"rollout": {"strategy": {"rollingUpdate": {"maxSurge": 1}}}}, True),
+        (HOST_PORT | {"rollout": {"strategy": {"rollingUpdate": {"maxSurge": 0}}}}, False),
+        (HOST_PORT | {"rollout": {"strategy": {"type": "Recreate"}}}, False),
+        (HOST_PORT | {"restartPolicy": "Never"}, False),
+        ({"port": 8080, "hostNetwork": False}, False),
+    ],
+)
+def test_a_port_of_the_node_is_told(space: AppNamespace, spec: Json, *, is_warned: bool) -> None:
+    """With a surge the pods of a new version need nodes that have none yet."""
+    answer = act_as(space, "editor").try_create(space.build_manifest("probe", **spec), dry_run=True)
+
+    assert answer.ok, answer.text
+    assert is_warned == ("maxSurge: 0, or remove hostPort" in answer.headers.get("Warning", ""))

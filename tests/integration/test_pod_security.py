@@ -84,8 +84,13 @@ def as_app_spec(case: PodSecurityCase) -> Json | None:
     """The spec of an app with such pods; None if an app cannot have them."""
     app, *sidecars = case.spec["containers"]
     context = app.get("securityContext", {})
-    if "procMount" in context or "hostPort" in str(app.get("ports")):
+    if "procMount" in context:
         return None
+    ports = [
+        {"name": f"port-{port['containerPort']}", "port": port["containerPort"]}
+        | {field: port[field] for field in ("hostPort",) if field in port}
+        for port in app.get("ports", ())
+    ]
     probes = {
         probe: app[f"{probe}Probe"]
         for probe in ("liveness", "readiness", "startup")
@@ -97,6 +102,7 @@ def as_app_spec(case: PodSecurityCase) -> Json | None:
         "podSecurityContext": case.spec.get("securityContext"),
         "sidecars": sidecars,
         "probes": probes,
+        "ports": ports,
         **{
             field: case.spec[field]
             for field in (

@@ -574,11 +574,12 @@ def service(
     kind: str = "ClusterIP",
     *,
     node_port: int = 0,
+    protocol: str = "TCP",
     ingress: Sequence[Json] = (),
     **more: Any,  # noqa: ANN401 - as child
 ) -> Json:
     """Return the app's Service."""
-    port = {"port": 80, **({"nodePort": node_port} if node_port else {})}
+    port = {"port": 80, "protocol": protocol, **({"nodePort": node_port} if node_port else {})}
     return child(
         "Service",
         {"type": kind, "ports": [port]},

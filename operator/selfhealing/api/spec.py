@@ -10,45 +10,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from selfhealing.api import cel_rules as cel, limits, pod_rules, port_rules, validation_messages
-from selfhealing.api.base import Int32, Json, KubernetesType, SchemaKeywords, SpecModel
+from selfhealing.api.base import Int32, Json, KubernetesType, ListMap, SchemaKeywords, SpecModel
 from selfhealing.api.errors import InvalidSpecError
 from selfhealing.api.healing_spec import HealingSpec
+from selfhealing.api.pod_spec import PodMetadataSpec, PortSpec
+from selfhealing.api.service_spec import ServiceSpec
+from selfhealing.api.spec_types import CONTAINER, POD, CommandWords, Labels, ObjectName, Port
 
-CORE = "io.k8s.api.core.v1"
-CONTAINER = f"{CORE}.Container"
-POD = f"{CORE}.PodSpec"
 DEPLOYMENT = "io.k8s.api.apps.v1.DeploymentSpec"
 AUTOSCALER = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec"
 BUDGET = "io.k8s.api.policy.v1.PodDisruptionBudgetSpec"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
-
-Port = Annotated[Int32, Field(ge=1, le=65535)]
-CommandWords = Annotated[list[str], Field(max_length=256)]
-Labels = Annotated[
-    dict[str, Annotated[str, SchemaKeywords(limits.label_value)]],
-    Field(max_length=32),
-    limits.LABEL_KEYS_RULE,
-]
-Annotations = Annotated[
-    dict[str, Annotated[str, Field(max_length=4096)]],
-    Field(max_length=50),
-    limits.LABEL_KEYS_RULE,
-    cel.NO_OPERATOR_ANNOTATIONS,
-]
-ObjectName = Annotated[str, SchemaKeywords(limits.dns_subdomain)]
-
-
-class PodMetadataSpec(SpecModel):
-    """Labels and annotations of the pods, for other controllers and for selectors of others."""
-
-    labels: Annotated[Labels, pod_rules.NO_OPERATOR_LABELS] = Field(default_factory=dict)
-    """Labels beside those of the operator, of which `app.kubernetes.io/name`, `instance` and
-    `part-of` may be given another value."""
-
-    annotations: Annotated[Annotations, pod_rules.NO_OBSOLETE_POD_ANNOTATIONS] = Field(
-        default_factory=dict
-    )
-    """Annotations, with which injectors and scrapers are configured."""
 
 
 class ProbesSpec(SpecModel):
@@ -62,27 +34,6 @@ class ProbesSpec(SpecModel):
 
     startup: Annotated[Json | None, KubernetesType(CONTAINER, "startupProbe", "app")] = None
     """The other two probes wait until it succeeds: for an app that starts slowly."""
-
-
-class ServiceSpec(SpecModel):
-    """The Service in front of the pods. It exists if `port` is set."""
-
-    rules = (port_rules.NODE_PORT_NEEDS_TYPE,)
-
-    enabled: bool = True
-    """False: no Service."""
-
-    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
-    """From where it can be reached: the cluster, any node's address, or a load balancer."""
-
-    port: Port = 80
-    """The port of the Service; its target is the app's `port`."""
-
-    node_port: Annotated[Int32, Field(ge=30000, le=32767)] | None = None
-    """The port on every node, for NodePort and LoadBalancer; by default Kubernetes chooses it."""
-
-    annotations: Annotations = Field(default_factory=dict)
-    """Annotations of the Service, with which cloud load balancers are configured."""
 
 
 class AutoscalingSpec(SpecModel):
@@ -237,7 +188,15 @@ class SelfHealingAppSpec(SpecModel):
     """Environment variables from whole ConfigMaps and Secrets."""
 
     port: Port | None = None
-    """The port that the app listens on: the Service's target and the default of every probe."""
+    """The port that the app listens on: the Service's target and the default of every probe.
+
+    Its name is http; with another name, protocol or application protocol write it under `ports`.
+    """
+
+    ports: Annotated[list[PortSpec], Field(max_length=16), ListMap("name")] = Field(
+        default_factory=list
+    )
+    """The ports that the app listens on, beside or instead of `port`."""
 
     replicas: Annotated[Int32, Field(ge=0)] | None = None
     """The number of pods: 1 if neither this nor `autoscaling` is given; 0 stops the app."""
@@ -249,7 +208,7 @@ class SelfHealingAppSpec(SpecModel):
     """The probes of the app's container."""
 
     service: ServiceSpec | None = None
-    """The Service in front of the pods. It exists if `port` is set."""
+    """The Service in front of the pods. It exists if there is a port to expose."""
 
     autoscaling: AutoscalingSpec | None = None
     """A HorizontalPodAutoscaler: the bounds of the number of pods, and its metrics."""

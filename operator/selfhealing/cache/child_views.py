@@ -180,12 +180,14 @@ def job_view(raw: Json) -> JobView:
 def service_view(raw: Json) -> ServiceView:
     """View a Service."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
-    ports: Sequence[Json] = spec.get("ports") or ({},)
+    # Only a port of TCP can have the app's URL.
+    tcp_ports = [each for each in spec.get("ports") or () if each.get("protocol", "TCP") == "TCP"]
+    port: Json = next(iter(tcp_ports), {})
     ingress: Sequence[Json] = (status.get("loadBalancer") or {}).get("ingress") or ({},)
     return ServiceView(
         **_common_fields("Service", raw),
-        port=ports[0].get("port", 0),
-        node_port=ports[0].get("nodePort", 0),
+        port=port.get("port", 0),
+        node_port=port.get("nodePort", 0),
         ingress=ingress[0].get("hostname") or ingress[0].get("ip") or "",
     )
 

@@ -302,7 +302,13 @@ class JobView(ChildView):
 
 @dataclass(frozen=True, slots=True)
 class ServiceView(ChildView):
-    """The address of a Service; ``ingress`` is the load balancer's host name or IP."""
+    """The address of a Service.
+
+    Attributes:
+        port: its first port of TCP; 0 if it has none.
+        node_port: the port on every node that leads there; 0 without one.
+        ingress: the load balancer's host name or IP.
+    """
 
     port: int
     node_port: int

@@ -25,6 +25,7 @@ from selfhealing.cli.admission_policies import (
 )
 from selfhealing.cli.network_policy import build_network_policy
 from selfhealing.cli.pod_security_policies import build_pod_security_policies
+from selfhealing.cli.spec_warnings import build_spec_warnings
 from selfhealing.controller.metrics_auth import METRICS_PATH
 from selfhealing.controller.settings import ENVIRONMENT_PREFIX, MetricsAuth, Settings
 from selfhealing.kube.resources import (
@@ -125,6 +126,7 @@ def _build_policies(namespaces: Sequence[str]) -> Iterator[Json]:
     )
     yield from build_admission_policies(scope)
     yield from build_pod_security_policies(scope)
+    yield from build_spec_warnings(scope)
 
 
 def _metadata(name: str = NAME, namespace: str | None = NAMESPACE) -> Json:

@@ -62,6 +62,7 @@ _IS_CONFINED = "c.?{0}.?type.orValue('RuntimeDefault') in " + _CONFINED
 BASELINE_EXPRESSIONS: Final[Expressions] = {
     Control.HOST_NAMESPACES: "['hostNetwork', 'hostPID', 'hostIPC'].all(field,"
     " !variables.spec[?field].orValue(false))",
+    Control.HOST_PORTS: "variables.spec.?ports.orValue([]).all(port, !('hostPort' in port))",
     Control.PRIVILEGED: "!variables.containers.exists(c, c.?privileged.orValue(false))",
     Control.ADDED_CAPABILITIES: "variables.containers.all(c,"
     f" c.?capabilities.?add.orValue([]).all(name, name in {_list(BASELINE_CAPABILITIES)}))",

@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from selfhealing.api import names
-from selfhealing.api.spec import JobSpec, PodMetadataSpec, SelfHealingAppSpec
+from selfhealing.api.pod_spec import PodMetadataSpec
+from selfhealing.api.spec import JobSpec, SelfHealingAppSpec
 from selfhealing.render.meta import Owner, build_metadata, omit_empty, omit_none
 from selfhealing.render.pod import is_job
 

@@ -39,19 +39,24 @@ def labels(name: str) -> dict[str, str]:
 
 
 def build_metadata(
-    owner: Owner, annotations: dict[str, str] | None = None, *, is_controller: bool = True
+    owner: Owner,
+    annotations: dict[str, str] | None = None,
+    extra_labels: dict[str, str] | None = None,
+    *,
+    is_controller: bool = True,
 ) -> dict[str, Any]:
     """Return the metadata of a child, which has its owner's name and is deleted with it.
 
     Args:
         owner: the app.
         annotations: annotations of the child.
+        extra_labels: labels of the child beside those that all children have.
         is_controller: whether the owner reference is the controller reference.
     """
     result: dict[str, Any] = {
         "name": owner.name,
         "namespace": owner.namespace,
-        "labels": labels(owner.name),
+        "labels": {**labels(owner.name), **(extra_labels or {}), **selector(owner.name)},
         "ownerReferences": [
             {
                 "apiVersion": names.API_VERSION,

@@ -3,7 +3,8 @@
 from typing import Any
 
 from selfhealing.api import names
-from selfhealing.api.spec import PodMetadataSpec, SelfHealingAppSpec
+from selfhealing.api.pod_spec import PodMetadataSpec
+from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.render.meta import labels, omit_empty, omit_none, selector
 from selfhealing.render.probes import build_probe
 
@@ -113,15 +114,27 @@ def _app_container(spec: SelfHealingAppSpec) -> dict[str, Any]:
             securityContext=spec.security_context,
             lifecycle=spec.lifecycle,
         ),
-        **_ports(spec),
+        **omit_empty(ports=_ports(spec)),
         **_probes(spec),
     }
 
 
-def _ports(spec: SelfHealingAppSpec) -> dict[str, Any]:
-    if spec.port is None:
-        return {}
-    return {"ports": [{"name": names.PORT_NAME, "containerPort": spec.port, "protocol": "TCP"}]}
+def _ports(spec: SelfHealingAppSpec) -> list[dict[str, Any]]:
+    main = (
+        []
+        if spec.port is None
+        else [{"name": names.PORT_NAME, "containerPort": spec.port, "protocol": "TCP"}]
+    )
+    others = (
+        {
+            "name": port.name,
+            "containerPort": port.port,
+            "protocol": port.protocol,
+            **omit_none(hostPort=port.host_port),
+        }
+        for port in spec.ports
+    )
+    return [*main, *others]
 
 
 def _probes(spec: SelfHealingAppSpec) -> dict[str, Any]:

@@ -3,34 +3,73 @@
 from typing import Any
 
 from selfhealing.api import names
-from selfhealing.api.spec import SelfHealingAppSpec, ServiceSpec
-from selfhealing.render.meta import Owner, build_metadata, omit_none, selector
+from selfhealing.api.service_spec import ServiceSpec
+from selfhealing.api.spec import SelfHealingAppSpec
+from selfhealing.render.meta import Owner, build_metadata, omit_empty, omit_none, selector
 
 
 def build_service(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
-    """Return the core/v1 Service of an app; None without a port, or if it is disabled."""
+    """Return the core/v1 Service of an app; None without a port to expose, or if it is disabled."""
     service = spec.service or ServiceSpec()
-    if spec.port is None or not service.enabled:
+    ports = _ports(spec, service)
+    if not ports or not service.enabled:
         return None
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": build_metadata(owner, service.annotations),
+        "metadata": build_metadata(owner, service.annotations, service.labels),
         "spec": {
             "type": service.type,
             "selector": selector(owner.name),
+            **({"clusterIP": "None"} if service.headless else {}),
             # Kubernetes' defaults. They decide who gets requests, so a change of them is drift.
-            "internalTrafficPolicy": "Cluster",
-            "publishNotReadyAddresses": False,
-            "sessionAffinity": "None",
-            "ports": [
-                {
-                    "name": names.PORT_NAME,
-                    "port": service.port,
-                    "protocol": "TCP",
-                    "targetPort": names.PORT_NAME,
-                    **omit_none(nodePort=service.node_port),
-                }
-            ],
+            "internalTrafficPolicy": service.internal_traffic_policy,
+            "publishNotReadyAddresses": service.publish_not_ready_addresses,
+            "sessionAffinity": service.session_affinity,
+            "ports": ports,
+            **omit_none(
+                sessionAffinityConfig=service.session_affinity_config,
+                externalTrafficPolicy=service.external_traffic_policy,
+                trafficDistribution=service.traffic_distribution,
+                ipFamilyPolicy=service.ip_family_policy,
+                loadBalancerClass=service.load_balancer_class,
+                allocateLoadBalancerNodePorts=service.allocate_load_balancer_node_ports,
+            ),
+            **omit_empty(
+                ipFamilies=list(service.ip_families),
+                loadBalancerSourceRanges=list(service.load_balancer_source_ranges),
+            ),
         },
     }
+
+
+def _ports(spec: SelfHealingAppSpec, service: ServiceSpec) -> list[dict[str, Any]]:
+    """Return the ports of the Service.
+
+    A headless Service leads to the pods themselves, so it has their ports.
+    """
+    main = (
+        []
+        if spec.port is None
+        else [
+            {
+                "name": names.PORT_NAME,
+                "port": spec.port if service.headless else service.port,
+                "protocol": "TCP",
+                "targetPort": names.PORT_NAME,
+                **omit_none(nodePort=service.node_port),
+            }
+        ]
+    )
+    others = (
+        {
+            "name": port.name,
+            "port": port.port if service.headless else port.service_port or port.port,
+            "protocol": port.protocol,
+            "targetPort": port.name,
+            **omit_none(appProtocol=port.app_protocol, nodePort=port.node_port),
+        }
+        for port in spec.ports
+        if port.expose
+    )
+    return [*main, *others]

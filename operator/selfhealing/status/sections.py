@@ -52,11 +52,13 @@ def _describe_probe(probe: Mapping[str, Any]) -> str:
 def find_endpoint(snapshot: AppSnapshot, before: str | None) -> str | None:
     """The URL of the app: an external one if the Service's type has one, else its DNS name.
 
+    None without a Service or with one that has no port of TCP.
+
     A NodePort is open on every node. The node in the URL ``before`` stays while it has a pod, so
     that the URL does not change with each pod.
     """
     service = snapshot.service
-    if service is None or service.deleting:
+    if service is None or service.deleting or not service.port:
         return None
     if service.ingress:
         return _url(service.ingress, service.port)

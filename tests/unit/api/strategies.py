@@ -230,6 +230,7 @@ def _string(schema: Schema, name: str) -> st.SearchStrategy[str]:
         "subPathExpr": PATHS,
         "ip": ADDRESSES,
         "nameservers": ADDRESSES,
+        "loadBalancerSourceRanges": ["10.0.0.0/8", "2001:db8::/32"],
     }.get(name, TEXTS)
     if any(rule["message"] == DURATION_RULE.message for rule in schema.get(VALIDATIONS_KEY, ())):
         known = DURATIONS
@@ -271,8 +272,9 @@ def repair_spec(spec: Json) -> Json:
         scaling["maxReplicas"] = max(scaling["maxReplicas"], scaling.get("minReplicas", 1))
     if "probes" in spec or "service" in spec:
         spec.setdefault("port", 8080)
-    if "nodePort" in spec.get("service", {}):
-        spec["service"]["type"] = "NodePort"
+    _repair_ports(spec)
+    if "service" in spec:
+        _repair_service(spec["service"])
     for kind in {"liveness", "startup"} & set(spec.get("probes", ())):
         if "successThreshold" in spec["probes"][kind]:
             spec["probes"][kind]["successThreshold"] = 1
@@ -290,6 +292,61 @@ def repair_spec(spec: Json) -> Json:
         _repair_healing(spec)
     _repair_namespaces(spec)
     return spec
+
+
+def _repair_ports(spec: Json) -> None:
+    """Give each port a name, and numbers, of its own, and probes the name of one."""
+    names, taken = {"http"}, {(spec.get("port"), "TCP")}
+    ports = spec.pop("ports", [])
+    for index, port in enumerate(ports):
+        number = (port["port"], port.get("protocol", "TCP"))
+        if port["name"] in names or number in taken:
+            continue
+        names.add(port["name"])
+        taken.add(number)
+        spec.setdefault("ports", []).append(port)
+        _repair_port(spec, port, index)
+    for sidecar in spec.get("sidecars", ()) if spec.get("hostNetwork") else ():
+        sidecar.pop("ports", None)
+    for probe in spec.get("probes", {}).values():
+        for handler in ("httpGet", "tcpSocket"):
+            if isinstance(probe.get(handler, {}).get("port"), str):
+                probe[handler]["port"] = "http"
+
+
+def _repair_port(spec: Json, port: Json, index: int) -> None:
+    """Give a port numbers in the Service and on the node that no other one has."""
+    if port.get("expose") is False:
+        for field in ("servicePort", "nodePort", "appProtocol"):
+            port.pop(field, None)
+    else:
+        port["servicePort"] = 20000 + index
+    if "nodePort" in port:
+        port["nodePort"] = 32000 + index
+        spec.setdefault("service", {})["type"] = "NodePort"
+    if "hostPort" in port:
+        port["hostPort"] = 20000 + index
+        spec.pop("hostNetwork", None)
+
+
+def _repair_service(service: Json) -> None:
+    """Give a Service the type that its fields need."""
+    balancer = {
+        "loadBalancerClass",
+        "loadBalancerSourceRanges",
+        "allocateLoadBalancerNodePorts",
+    }
+    if "nodePort" in service or "externalTrafficPolicy" in service:
+        service["type"] = "NodePort"
+    if balancer & service.keys():
+        service["type"] = "LoadBalancer"
+    if service.get("type", "ClusterIP") != "ClusterIP":
+        service.pop("headless", None)
+    if "sessionAffinityConfig" in service:
+        service["sessionAffinity"] = "ClientIP"
+    if "ipFamilies" in service:
+        is_single = service.get("ipFamilyPolicy", "SingleStack") == "SingleStack"
+        service["ipFamilies"] = ["IPv4"] if is_single else ["IPv4", "IPv6"]
 
 
 def _repair_namespaces(spec: Json) -> None:

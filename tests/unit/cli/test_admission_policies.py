@@ -16,7 +16,6 @@ Json = dict[str, Any]
 POLICY = "ValidatingAdmissionPolicy"
 WRITE_VERBS = {"create", "update", "patch", "delete"}
 NOT_OFFERED = {
-    Control.HOST_PORTS,
     Control.HOST_PROCESS,
     Control.PROC_MOUNT,
 }
@@ -72,6 +71,7 @@ def test_each_policy_refuses_or_warns() -> None:
         "events": ("Fail", ["Deny"]),
         "pod-security-baseline": ("Ignore", ["Warn"]),
         "pod-security-restricted": ("Ignore", ["Warn"]),
+        "spec-warnings": ("Ignore", ["Warn"]),
     } == actions
 
 

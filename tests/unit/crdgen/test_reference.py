@@ -19,7 +19,9 @@ def page() -> str:
         ),
         (
             "| `port` | integer |  | 1 to 65535 | The port that the app listens on:"
-            " the Service's target and the default of every probe. |"
+            " the Service's target and the default of every probe."
+            " Its name is http; with another name, protocol or application protocol write it"
+            " under `ports`. |"
         ),
         (
             "| `imagePullPolicy` | Always \\| IfNotPresent \\| Never |  |  |"

@@ -53,6 +53,31 @@ def test_every_field_of_a_container(pod_specs: list[Json]) -> None:
     assert not rendered & left_out
 
 
+@pytest.fixture(scope="module")
+def service_spec() -> Json:
+    """The spec of a Service with every field."""
+    children = build_children(OWNER, parse_spec(SPECS["everything"]))
+    (spec,) = (child["spec"] for child in children if child["kind"] == "Service")
+    return dict(spec)
+
+
+def test_every_field_of_a_service(service_spec: Json) -> None:
+    """That there is no address is rendered for a headless Service only."""
+    left_out = OVERLAYS[f"{CORE}.ServiceSpec"].drop.keys()
+
+    assert list_published_fields("ServiceSpec") == service_spec.keys() | left_out
+    assert not service_spec.keys() & left_out
+
+
+def test_every_field_of_a_port(pod_specs: list[Json], service_spec: Json) -> None:
+    """Of the app's container, and of the Service."""
+    container_ports = {field for port in pod_specs[0]["containers"][0]["ports"] for field in port}
+    service_ports = {field for port in service_spec["ports"] for field in port}
+
+    assert list_published_fields("ContainerPort") == container_ports | {"hostIP"}
+    assert list_published_fields("ServicePort") == service_ports
+
+
 def test_every_reason_is_given() -> None:
     """The reference page shows them."""
     assert all(why for overlay in OVERLAYS.values() for why in overlay.drop.values())

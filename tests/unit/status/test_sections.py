@@ -91,6 +91,7 @@ class TestEndpoint:
             (service("LoadBalancer", ingress=[{"ip": "2001:db8::7"}]), "http://[2001:db8::7]:80"),
             (service("LoadBalancer", ingress=[{}]), "http://web.shop.svc:80"),
             (service(deletionTimestamp=iso(0)), None),
+            (service(protocol="UDP"), None),
             (service(owner="somebody else"), None),
         ],
     )

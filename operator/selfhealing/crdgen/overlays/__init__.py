@@ -18,6 +18,7 @@ from selfhealing.crdgen.overlays import (
     rollout,
     scheduling,
     security,
+    service,
     volumes,
 )
 from selfhealing.crdgen.schema.overlay import Overlay
@@ -28,6 +29,7 @@ OVERLAYS: Final[Mapping[str, Overlay]] = {
     **pod.OVERLAYS,
     **probes.OVERLAYS,
     **security.OVERLAYS,
+    **service.OVERLAYS,
     **volumes.OVERLAYS,
     **scheduling.OVERLAYS,
     **autoscaling.OVERLAYS,

@@ -5,7 +5,6 @@ from typing import Final
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
 from selfhealing.api.limits import exactly_one_field, max_items, one_of
-from selfhealing.api.names import PORT_NAME
 from selfhealing.crdgen.overlays.meta import CORE
 from selfhealing.crdgen.schema.overlay import Overlay
 
@@ -82,21 +81,11 @@ OVERLAYS: Final = {
     ),
 }
 
-APP_PORT_NAME_ONLY: Final = Rule(
-    cel=f"type(self) == int || self == '{PORT_NAME}'",
-    message=f"the only port with a name is {PORT_NAME}, the app's: write a number,"
-    f" or {PORT_NAME}, or leave it out",
-)
-
 VARIANTS: Final = {
     "app": Overlay(
         fields={
-            "httpGet": Overlay(
-                optional=("port",), fields={"port": Overlay(rules=(APP_PORT_NAME_ONLY,))}
-            ),
-            "tcpSocket": Overlay(
-                optional=("port",), fields={"port": Overlay(rules=(APP_PORT_NAME_ONLY,))}
-            ),
+            "httpGet": Overlay(optional=("port",)),
+            "tcpSocket": Overlay(optional=("port",)),
             "grpc": Overlay(optional=("port",)),
         }
     ),

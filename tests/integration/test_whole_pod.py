@@ -1,0 +1,134 @@
+"""Ports, the Service and every field of a pod: they arrive, are at rest, and go with the spec."""
+
+import pytest
+
+from hack.testkit.kube_client import Json
+from hack.testkit.namespace import UNSCHEDULABLE, AppNamespace
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+POD_FIELDS: Json = {
+    "podMetadata": {
+        "labels": {"version": "v1", "app.kubernetes.io/part-of": "shop"},
+        "annotations": {"example.com/scrape": "true"},
+    },
+    "shareProcessNamespace": True,
+    "dnsPolicy": "None",
+    "dnsConfig": {"nameservers": ["10.96.0.10"], "options": [{"name": "ndots", "value": "2"}]},
+    "hostAliases": [{"ip": "10.0.0.10", "hostnames": ["db.example"]}],
+    "hostname": "web",
+    "subdomain": "shop",
+    "setHostnameAsFQDN": False,
+    "schedulerName": "nobody",
+    "readinessGates": [{"conditionType": "example.com/registered"}],
+    "terminationMessagePath": "/var/log/end",
+    "terminationMessagePolicy": "FallbackToLogsOnError",
+    "stdin": True,
+    "tty": True,
+    "resizePolicy": [{"resourceName": "cpu", "restartPolicy": "NotRequired"}],
+    "initContainers": [
+        {
+            "name": "mesh",
+            "image": "mesh:v1",
+            "restartPolicy": "Always",
+            "startupProbe": {"tcpSocket": {"port": 15021}},
+            "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
+        }
+    ],
+}
+SERVICE: Json = {
+    "sessionAffinity": "ClientIP",
+    "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}},
+    "internalTrafficPolicy": "Local",
+    "trafficDistribution": "PreferClose",
+    "ipFamilyPolicy": "SingleStack",
+    "labels": {"example.com/exposed": "true"},
+}
+PORTS: list[Json] = [
+    {"name": "dns", "port": 5353, "protocol": "UDP", "servicePort": 53},
+    {"name": "grpc", "port": 9000, "appProtocol": "kubernetes.io/h2c"},
+    {"name": "metrics", "port": 9090, "expose": False},
+]
+
+
+def read_pod_template(space: AppNamespace, name: str) -> Json:
+    template: Json = space.get_deployment(name)["spec"]["template"]
+    return template
+
+
+def test_fields_of_the_pod_come_and_go(space: AppNamespace, name: str) -> None:
+    """What the spec no longer says is gone from the template, other than Kubernetes' defaults."""
+    space.create_app(name, **POD_FIELDS, **UNSCHEDULABLE)
+    space.wait_until_reconciled(name)
+    with_all = read_pod_template(space, name)
+
+    space.patch_spec(name, **dict.fromkeys(POD_FIELDS))
+    space.wait_until_reconciled(name)
+    with_none = read_pod_template(space, name)
+
+    assert POD_FIELDS["podMetadata"]["labels"].items() <= with_all["metadata"]["labels"].items()
+    assert POD_FIELDS["podMetadata"]["annotations"] == with_all["metadata"]["annotations"]
+    assert POD_FIELDS["dnsConfig"] == with_all["spec"]["dnsConfig"]
+    assert False is with_all["spec"]["enableServiceLinks"]
+    assert "Always" == with_all["spec"]["initContainers"][0]["restartPolicy"]
+    assert "FallbackToLogsOnError" == with_all["spec"]["containers"][0]["terminationMessagePolicy"]
+
+    labels = with_none["metadata"]["labels"]
+    assert "version" not in labels
+    assert name == labels["app.kubernetes.io/part-of"]
+    assert "annotations" not in with_none["metadata"]
+    kept = with_none["spec"].keys() & POD_FIELDS.keys()
+    assert {"dnsPolicy", "schedulerName"} == kept
+    assert ("ClusterFirst", "default-scheduler") == (
+        with_none["spec"]["dnsPolicy"],
+        with_none["spec"]["schedulerName"],
+    )
+    assert "DriftCorrected" not in space.count_events(name)
+
+
+def test_ports_and_the_service_come_and_go(space: AppNamespace, name: str) -> None:
+    """The Service has the exposed ports, and Kubernetes' defaults for what is not given."""
+    probes = {"readiness": {"httpGet": {"port": "metrics"}}}
+    space.create_app(name, port=8080, ports=PORTS, service=SERVICE, probes=probes, **UNSCHEDULABLE)
+    space.wait_until_reconciled(name)
+    with_all = space.get_service(name)
+
+    space.patch_spec(name, ports=None, service=None, probes=None)
+    space.wait_until_reconciled(name)
+    with_none = space.get_service(name)["spec"]
+
+    assert [("http", 80, "TCP"), ("dns", 53, "UDP"), ("grpc", 9000, "TCP")] == [
+        (port["name"], port["port"], port["protocol"]) for port in with_all["spec"]["ports"]
+    ]
+    assert "true" == with_all["metadata"]["labels"]["example.com/exposed"]
+    assert "PreferClose" == with_all["spec"]["trafficDistribution"]
+    assert ["http"] == [port["name"] for port in with_none["ports"]]
+    assert ("None", "Cluster") == (
+        with_none["sessionAffinity"],
+        with_none["internalTrafficPolicy"],
+    )
+    assert not {"sessionAffinityConfig", "trafficDistribution"} & with_none.keys()
+    assert "DriftCorrected" not in space.count_events(name)
+
+
+def test_a_service_becomes_headless_by_way_of_none(space: AppNamespace, name: str) -> None:
+    """Kubernetes keeps the address of a Service for good; so the Service is made anew."""
+    space.create_app(name, port=8080, **UNSCHEDULABLE)
+    space.wait_until_reconciled(name)
+    body = space.kube.get("SelfHealingApp", space.name, name)
+    body["spec"]["service"] = {"headless": True}
+    refusal = space.kube.try_apply(
+        {key: body[key] for key in ("apiVersion", "kind", "spec")}
+        | {"metadata": {"name": name, "namespace": space.name}},
+        dry_run=True,
+    )
+
+    space.patch_spec(name, service={"enabled": False})
+    space.wait_until_reconciled(name)
+    assert space.kube.find("Service", space.name, name) is None
+    space.patch_spec(name, service={"enabled": True, "headless": True})
+    space.wait_until_reconciled(name)
+
+    assert "first write service.enabled: false" in refusal.text
+    assert "None" == space.get_service(name)["spec"]["clusterIP"]
+    assert [8080] == [port["port"] for port in space.get_service(name)["spec"]["ports"]]
