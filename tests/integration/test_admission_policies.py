@@ -166,6 +166,18 @@ def test_the_cluster_role_edit_is_enough(space: AppNamespace, name: str) -> None
 
 
 @pytest.mark.usefixtures("policies")
+def test_a_service_account_of_the_app_s_own(space: AppNamespace, name: str) -> None:
+    """One of that name may exist with rights, so the right to act as it is asked for, too."""
+    own = space.build_manifest(name, replicas=0, serviceAccount={"create": True})
+    message = refusal(act_as(space, "robot-owner").try_create(own))
+
+    assert f"may not create the ServiceAccount {name}" in message
+    assert "ask an administrator for the verbs create and impersonate" in message
+
+    act_as(space, "editor").create(own)
+
+
+@pytest.mark.usefixtures("policies")
 def test_a_spec_of_the_greatest_size(space: AppNamespace, name: str) -> None:
     """It is compared within the cost that the API server allows for an expression."""
     large: dict[str, Any] = {

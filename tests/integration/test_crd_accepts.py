@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from hack.testkit import vpa
 from hack.testkit.fixtures import build_app
 from hack.testkit.kube_client import KubeClient
+from selfhealing.api.names import WORKLOAD_KINDS
 from selfhealing.api.spec import parse_spec
 from selfhealing.render import Owner, build_children
 from tests.unit.api.strategies import Where, leaves, names, specs
@@ -87,7 +88,8 @@ def try_resource(kube: KubeClient, namespace: str, name: str, spec: dict[str, An
     stored = answer.json()
     owner = Owner(namespace, name, stored["metadata"]["uid"])
     made = build_children(owner, parse_spec(stored["spec"]))
-    for child in (*made, build_pod(made[0])):
+    workload = next(child for child in made if child["kind"] in WORKLOAD_KINDS)
+    for child in (*made, build_pod(workload)):
         verdict = (
             kube.try_create(child, dry_run=True)
             if child["kind"] == "Pod"

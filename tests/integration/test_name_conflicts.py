@@ -271,3 +271,22 @@ def test_orphans_can_be_adopted(space: AppNamespace, name: str) -> None:
 
     space.wait_until_reconciled(name)
     assert space.get_deployment(name)["metadata"]["uid"] == old
+
+
+def test_pods_never_run_as_the_account_of_somebody_else(space: AppNamespace, name: str) -> None:
+    """The Deployment waits until the name is free; then it has its own account."""
+    account: Json = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": name, "namespace": space.name},
+    }
+    space.kube.create(account)
+    space.create_app(name, serviceAccount={"create": True}, **UNSCHEDULABLE)
+    found = wait_for_conflict(space, name)
+
+    assert f"there is a ServiceAccount {name} that this resource did not make" in found["message"]
+    assert space.find_child("Deployment", name) is None
+    space.kube.delete("ServiceAccount", space.name, name)
+    space.patch_spec(name, args=["again"])
+    space.wait_until_reconciled(name)
+    assert name == space.get_deployment(name)["spec"]["template"]["spec"]["serviceAccountName"]

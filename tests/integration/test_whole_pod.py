@@ -4,6 +4,7 @@ import pytest
 
 from hack.testkit.kube_client import Json
 from hack.testkit.namespace import UNSCHEDULABLE, AppNamespace
+from hack.testkit.wait import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -132,3 +133,31 @@ def test_a_service_becomes_headless_by_way_of_none(space: AppNamespace, name: st
     assert "first write service.enabled: false" in refusal.text
     assert "None" == space.get_service(name)["spec"]["clusterIP"]
     assert [8080] == [port["port"] for port in space.get_service(name)["spec"]["ports"]]
+
+
+def test_an_account_of_its_own_comes_and_goes(space: AppNamespace, name: str) -> None:
+    """It has the annotations of the spec, what others change is put back, and it is removed."""
+    identity = {"example.com/role": "reader"}
+    space.create_app(
+        name, serviceAccount={"create": True, "annotations": identity}, **UNSCHEDULABLE
+    )
+    space.wait_until_reconciled(name)
+    account = space.get_child("ServiceAccount", name)
+    pod_spec = read_pod_template(space, name)["spec"]
+
+    space.kube.merge_patch(
+        "ServiceAccount", space.name, name, {"automountServiceAccountToken": True}
+    )
+    eventually(
+        lambda: space.get_child("ServiceAccount", name)["automountServiceAccountToken"] is False,
+        description="the token is not mounted again",
+    )
+    space.patch_spec(name, serviceAccount=None, replicas=0)
+
+    assert identity.items() <= account["metadata"]["annotations"].items()
+    assert name == pod_spec["serviceAccountName"]
+    eventually(
+        lambda: space.find_child("ServiceAccount", name) is None,
+        description="the account is removed when no pod is left that runs as it",
+    )
+    assert "serviceAccountName" not in read_pod_template(space, name)["spec"]

@@ -456,6 +456,7 @@ def child(
         "Deployment": "apps/v1",
         "Job": "batch/v1",
         "Service": "v1",
+        "ServiceAccount": "v1",
         "PodDisruptionBudget": "policy/v1",
         "VerticalPodAutoscaler": "autoscaling.k8s.io/v1",
     }

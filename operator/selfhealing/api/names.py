@@ -72,6 +72,7 @@ CONTAINER_NAME: Final = "app"
 PORT_NAME: Final = "http"
 """The name of the app's container port, and of the Service's port."""
 
+SERVICE_ACCOUNT: Final = "ServiceAccount"
 DEPLOYMENT: Final = "Deployment"
 JOB: Final = "Job"
 WORKLOAD_KINDS: Final = (DEPLOYMENT, JOB)

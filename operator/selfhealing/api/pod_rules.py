@@ -135,6 +135,22 @@ def _claims_are_listed(field: str) -> Rule:
     )
 
 
+ANNOTATIONS_NEED_CREATE: Final = Rule(
+    cel="self.create || !has(self.annotations) || self.annotations.size() == 0",
+    message="only an account that the operator creates has annotations: write create: true,"
+    " or annotate the other one yourself",
+    field_path=".annotations",
+    reason="FieldValueForbidden",
+)
+
+ONE_SERVICE_ACCOUNT: Final = Rule(
+    cel="!has(self.serviceAccountName) || !has(self.serviceAccount) || !self.serviceAccount.create",
+    message="serviceAccountName names an account that exists, and serviceAccount creates one:"
+    " keep one of them",
+    field_path=".serviceAccountName",
+    reason="FieldValueForbidden",
+)
+
 NO_HOST_NAMESPACES_WITHOUT_HOST_USERS: Final = Rule(
     cel="!has(self.hostUsers) || self.hostUsers || !((has(self.hostNetwork) && self.hostNetwork)"
     " || (has(self.hostPID) && self.hostPID) || (has(self.hostIPC) && self.hostIPC))",
@@ -174,6 +190,7 @@ POD_RULES: Final = (
     *(_sleeps_within_grace_period(field) for field in _OTHER_CONTAINERS),
     *(_no_restart_to_resize(field) for field in ("resizePolicy", *_OTHER_CONTAINERS)),
     *(_claims_are_listed(field) for field in ("resources", *_OTHER_CONTAINERS)),
+    ONE_SERVICE_ACCOUNT,
     NO_HOST_NAMESPACES_WITHOUT_HOST_USERS,
     ONE_PROCESS_NAMESPACE,
     DNS_NONE_NEEDS_NAMESERVERS,

@@ -1,4 +1,4 @@
-"""The type of parts of the spec: the pods' metadata, and the ports of the app."""
+"""The types of parts of the spec: metadata, ServiceAccount and ports of the pods."""
 
 from typing import Annotated, Literal
 
@@ -20,6 +20,18 @@ class PodMetadataSpec(SpecModel):
         default_factory=dict
     )
     """Annotations, with which injectors and scrapers are configured."""
+
+
+class ServiceAccountSpec(SpecModel):
+    """A ServiceAccount of the app's own, for an identity in the cloud or rights of its own."""
+
+    rules = (pod_rules.ANNOTATIONS_NEED_CREATE,)
+
+    create: bool = False
+    """True: a ServiceAccount with the app's name, whose token is not mounted by default."""
+
+    annotations: Annotations = Field(default_factory=dict)
+    """Annotations of the ServiceAccount, by which clouds give it an identity."""
 
 
 class PortSpec(SpecModel):

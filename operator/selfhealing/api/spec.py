@@ -13,7 +13,7 @@ from selfhealing.api import cel_rules as cel, limits, pod_rules, port_rules, val
 from selfhealing.api.base import Int32, Json, KubernetesType, ListMap, SchemaKeywords, SpecModel
 from selfhealing.api.errors import InvalidSpecError
 from selfhealing.api.healing_spec import HealingSpec
-from selfhealing.api.pod_spec import PodMetadataSpec, PortSpec
+from selfhealing.api.pod_spec import PodMetadataSpec, PortSpec, ServiceAccountSpec
 from selfhealing.api.service_spec import ServiceSpec
 from selfhealing.api.spec_types import CONTAINER, POD, CommandWords, Labels, ObjectName, Port
 
@@ -308,7 +308,10 @@ class SelfHealingAppSpec(SpecModel):
     """False: the pods have a user namespace, in which root is an ordinary user of the node."""
 
     service_account_name: ObjectName | None = None
-    """The ServiceAccount that the pods run as."""
+    """The ServiceAccount that the pods run as, which must exist."""
+
+    service_account: ServiceAccountSpec | None = None
+    """A ServiceAccount of the app's own, which the operator creates."""
 
     automount_service_account_token: bool | None = None
     """False: the ServiceAccount's token is not mounted; for an app that calls no Kubernetes API."""

@@ -8,13 +8,14 @@ from typing import Any
 import orjson
 
 from selfhealing.api import names
-from selfhealing.api.names import JOB, WORKLOAD_KINDS
+from selfhealing.api.names import JOB, SERVICE_ACCOUNT, WORKLOAD_KINDS
 from selfhealing.api.status import JobStatus
 from selfhealing.apply.drift import matches
 from selfhealing.cache.child_views import hash_manifest
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import ChildView, DeploymentView, JobView
 from selfhealing.health.job_run import parse_job_run_spec
+from selfhealing.health.pod_problems import TERMINAL_PHASES
 
 Json = Mapping[str, Any]
 
@@ -149,7 +150,8 @@ def _diff_unowned(live: ChildView, *, is_up_to_date: bool) -> ChildAction:
 def find_prune_targets(snapshot: AppSnapshot, desired: tuple[Json, ...]) -> tuple[PruneTarget, ...]:
     """Return the children that the app owns and its spec no longer asks for.
 
-    The workload comes last, because an autoscaler without its target reports an error.
+    The workload comes last, because an autoscaler without its target reports an error. The
+    ServiceAccount stays while a pod may run as it, whose token would become invalid.
     """
     desired_kinds = {child["kind"] for child in desired}
     return tuple(
@@ -158,7 +160,26 @@ def find_prune_targets(snapshot: AppSnapshot, desired: tuple[Json, ...]) -> tupl
             snapshot.children.items(),
             key=lambda kind_and_child: (kind_and_child[0] in WORKLOAD_KINDS, kind_and_child[0]),
         )
-        if kind not in desired_kinds and child.owner_uid == snapshot.app.uid and not child.deleting
+        if kind not in desired_kinds
+        and child.owner_uid == snapshot.app.uid
+        and not child.deleting
+        and not (kind == SERVICE_ACCOUNT and _may_be_in_use(child, snapshot))
+    )
+
+
+def _may_be_in_use(account: ChildView, snapshot: AppSnapshot) -> bool:
+    """Whether the workload has this ServiceAccount, or a pod is left of a version that may."""
+    workload = snapshot.deployment or snapshot.job
+    if workload is None:
+        return bool(snapshot.pods)
+    template = orjson.loads(workload.manifest_json)["spec"].get("template") or {}
+    if (template.get("spec") or {}).get("serviceAccountName") == account.name:
+        return True
+    if not isinstance(workload, DeploymentView):
+        return False
+    return workload.observed_generation < workload.generation or any(
+        pod.template_hash != workload.template_hash and pod.phase not in TERMINAL_PHASES
+        for pod in snapshot.pods
     )
 
 
@@ -198,6 +219,6 @@ def initial_manifest(desired: dict[str, Any], min_replicas: int) -> dict[str, An
 
 def scale_target_kind(child: Json) -> str:
     """Return the kind that an autoscaler targets; an empty string for other children."""
-    spec = child["spec"]
+    spec = child.get("spec") or {}
     kind: str = (spec.get("scaleTargetRef") or spec.get("targetRef") or {}).get("kind", "")
     return kind

@@ -46,7 +46,14 @@ _DIGEST_BYTES: Final = 16
 _REPLICA_SET: Final = compile_pattern(r'[Rr]eplica ?[Ss]et "(?P<name>[^"]+)"')
 
 
-def _common_fields(kind: str, raw: Json) -> dict[str, Any]:
+def _common_fields(kind: str, raw: Json, content_fields: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the fields that all views have.
+
+    Args:
+        kind: the kind of the object.
+        raw: the object.
+        content_fields: the fields beside metadata and spec that are compared.
+    """
     meta = raw["metadata"]
     annotations = meta.get("annotations") or {}
     metadata_fields = ("name", "namespace", "labels", "annotations", "ownerReferences")
@@ -65,6 +72,7 @@ def _common_fields(kind: str, raw: Json) -> dict[str, Any]:
                 "kind": kind,
                 "metadata": {field: meta[field] for field in metadata_fields if field in meta},
                 "spec": raw.get("spec") or {},
+                **{field: raw[field] for field in content_fields if field in raw},
             }
         ),
         "conditions": condition_views(raw.get("status") or {}),
@@ -279,6 +287,13 @@ def _resource_quantities(raw: Json | None) -> ResourceQuantities | None:
     return ResourceQuantities(parse_word(raw.get("cpu", "")), parse_word(raw.get("memory", "")))
 
 
+def service_account_view(raw: Json) -> ChildView:
+    """View a ServiceAccount, which has no spec."""
+    return ChildView(
+        **_common_fields(names.SERVICE_ACCOUNT, raw, ("automountServiceAccountToken",))
+    )
+
+
 CHILD_VIEWS: Final[Mapping[str, Callable[[Json], ChildView]]] = {
     "Deployment": deployment_view,
     "Job": job_view,
@@ -286,5 +301,6 @@ CHILD_VIEWS: Final[Mapping[str, Callable[[Json], ChildView]]] = {
     "HorizontalPodAutoscaler": hpa_view,
     "PodDisruptionBudget": pdb_view,
     "VerticalPodAutoscaler": vpa_view,
+    names.SERVICE_ACCOUNT: service_account_view,
 }
 """By each kind of child that the operator creates, the function that parses it."""

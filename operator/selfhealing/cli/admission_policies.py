@@ -135,6 +135,7 @@ def _requester_spec() -> Json:
     who = "'user ' + request.userInfo.username + ' may not "
     where = "in the namespace ' + request.namespace + '"
     account = "object.spec.serviceAccountName"
+    created = "object.spec.?serviceAccount.?create.orValue(false)"
     return {
         "failurePolicy": "Fail",
         "matchConstraints": app_constraints(),
@@ -161,6 +162,17 @@ def _requester_spec() -> Json:
                 "messageExpression": f"{who}use the ServiceAccount ' + {account} + ' {where}: "
                 "ask an administrator for the verb impersonate on this ServiceAccount (the "
                 "ClusterRole edit has it for all), or remove spec.serviceAccountName'",
+                "reason": "Forbidden",
+            },
+            {
+                "expression": f"!{created} || (authorizer.group('').resource('serviceaccounts')"
+                ".namespace(request.namespace).check('create').allowed()"
+                " && authorizer.group('').resource('serviceaccounts')"
+                ".namespace(request.namespace).name(object.metadata.name).check('impersonate')"
+                ".allowed())",
+                "messageExpression": f"{who}create the ServiceAccount ' + object.metadata.name + '"
+                f" {where} and use it: ask an administrator for the verbs create and impersonate on"
+                " ServiceAccounts (the ClusterRole edit has both), or remove spec.serviceAccount'",
                 "reason": "Forbidden",
             },
         ],

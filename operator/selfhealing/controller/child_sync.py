@@ -9,7 +9,7 @@ from typing import Any, Final
 from cachetools import LRUCache
 
 from selfhealing.api import names
-from selfhealing.api.names import WORKLOAD_KINDS
+from selfhealing.api.names import SERVICE_ACCOUNT, WORKLOAD_KINDS
 from selfhealing.apply.child_diff import (
     ChildAction,
     PruneTarget,
@@ -71,8 +71,8 @@ class _Progress:
     overrides: Overrides
     changes: list[ChildChange] = field(default_factory=list)
     errors: list[SyncError] = field(default_factory=list)
-    conflicting_kinds: set[str] = field(default_factory=set)
-    """Kinds of which an object with another owner has the app's name."""
+    unusable_kinds: set[str] = field(default_factory=set)
+    """Kinds of children that were not applied, and that others would need."""
 
     @property
     def app(self) -> AppView:
@@ -127,12 +127,19 @@ class ChildSync:
             await _collect_error(prune.kind, progress, self._prune_child(prune, progress))
         # The Deployment comes before its autoscaler, which would report an error without it.
         for child in desired:
-            if scale_target_kind(child) in progress.conflicting_kinds:
+            if scale_target_kind(child) in progress.unusable_kinds:
                 continue  # it would scale the pods of another owner
+            if child["kind"] in WORKLOAD_KINDS and SERVICE_ACCOUNT in progress.unusable_kinds:
+                # Its pods would run as the account of another owner, or could not be created.
+                progress.unusable_kinds.add(child["kind"])
+                continue
             if self._optional_kinds.is_missing(child["kind"]):
                 progress.errors.append(not_installed_error(child["kind"]))
                 continue
+            errors_before = len(progress.errors)
             await _collect_error(child["kind"], progress, self._sync_child(child, progress))
+            if child["kind"] == SERVICE_ACCOUNT and len(progress.errors) > errors_before:
+                progress.unusable_kinds.add(SERVICE_ACCOUNT)
         has_overrides = overrides != NO_OVERRIDES
         return SyncResult(
             tuple(progress.changes), tuple(progress.errors), has_overrides=has_overrides
@@ -203,7 +210,7 @@ class ChildSync:
         """Do to a child what its comparison with the desired manifest asks for."""
         kind, snapshot, key = desired["kind"], progress.snapshot, progress.app.key
         if child_action is ChildAction.CONFLICT:
-            progress.conflicting_kinds.add(kind)
+            progress.unusable_kinds.add(kind)
             progress.errors.append(name_conflict_error(kind, key, live))
         elif child_action is ChildAction.WAIT:
             progress.errors.append(terminating_error(kind, snapshot))
@@ -309,7 +316,9 @@ class ChildSync:
             try:
                 raw = await self._client.apply(resource, desired, names.FIELD_MANAGER)
             except InvalidError:
-                if not await reset_spec(self._client, app.key, live, desired):
+                if "spec" not in desired or not await reset_spec(
+                    self._client, app.key, live, desired
+                ):
                     raise
                 raw = await self._client.apply(resource, desired, names.FIELD_MANAGER)
         self._store_response(app.key, desired, raw)

@@ -142,6 +142,9 @@ CHILDREN: Final[Mapping[str, Resource]] = {
         _resource("batch", "v1", "Job", "jobs", "get list watch create patch delete"),
         _resource("", "v1", "Service", "services", "get list watch create patch delete"),
         _resource(
+            "", "v1", "ServiceAccount", "serviceaccounts", "get list watch create patch delete"
+        ),
+        _resource(
             "autoscaling",
             "v2",
             "HorizontalPodAutoscaler",

@@ -11,6 +11,7 @@ from selfhealing.render.overrides import NO_OVERRIDES, Overrides
 from selfhealing.render.pdb import build_pdb
 from selfhealing.render.pod import build_pod_template
 from selfhealing.render.service import build_service
+from selfhealing.render.service_account import build_service_account
 from selfhealing.render.vpa import build_vpa
 
 
@@ -22,7 +23,8 @@ def build_children(
 ) -> tuple[dict[str, Any], ...]:
     """Return the manifests of an app's children, with their applied hashes.
 
-    The workload comes first, because an autoscaler without its target reports an error.
+    The workload comes before its autoscaler, which reports an error without a target, and after
+    its ServiceAccount, without which no pod is created.
 
     Args:
         owner: the app.
@@ -34,6 +36,7 @@ def build_children(
     if pod_template is None:
         pod_template = build_pod_template(owner.name, spec)
     manifests = (
+        build_service_account(owner, spec),
         build_deployment(owner, spec, pod_template, overrides),
         build_job(owner, spec, pod_template),
         build_service(owner, spec),

@@ -7,6 +7,7 @@ from selfhealing.api.pod_spec import PodMetadataSpec
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.render.meta import labels, omit_empty, omit_none, selector
 from selfhealing.render.probes import build_probe
+from selfhealing.render.service_account import service_account_name
 
 
 def build_pod_template(
@@ -26,7 +27,7 @@ def build_pod_template(
             "labels": {**labels(name), **given.labels, **selector(name)},
             **omit_empty(annotations={**given.annotations, **config}),
         },
-        "spec": _pod_spec(spec),
+        "spec": _pod_spec(name, spec),
     }
 
 
@@ -35,7 +36,7 @@ def is_job(spec: SelfHealingAppSpec) -> bool:
     return spec.restart_policy != "Always"
 
 
-def _pod_spec(spec: SelfHealingAppSpec) -> dict[str, Any]:
+def _pod_spec(name: str, spec: SelfHealingAppSpec) -> dict[str, Any]:
     for_job = is_job(spec)
     return {
         "containers": [_app_container(spec), *([] if for_job else spec.sidecars)],
@@ -59,7 +60,7 @@ def _pod_spec(spec: SelfHealingAppSpec) -> dict[str, Any]:
             affinity=spec.affinity,
             priorityClassName=spec.priority_class_name,
             securityContext=spec.pod_security_context,
-            serviceAccountName=spec.service_account_name,
+            serviceAccountName=service_account_name(name, spec),
             automountServiceAccountToken=spec.automount_service_account_token,
             terminationGracePeriodSeconds=spec.termination_grace_period_seconds,
             schedulerName=spec.scheduler_name,

@@ -290,7 +290,7 @@ def repair_spec(spec: Json) -> Json:
     _repair_containers(spec)
     if "healing" in spec:
         _repair_healing(spec)
-    _repair_namespaces(spec)
+    _repair_pod_fields(spec)
     return spec
 
 
@@ -349,8 +349,11 @@ def _repair_service(service: Json) -> None:
         service["ipFamilies"] = ["IPv4"] if is_single else ["IPv4", "IPv6"]
 
 
-def _repair_namespaces(spec: Json) -> None:
-    """Keep those of the node or those of the pod, one way to name a host, and a name server."""
+def _repair_pod_fields(spec: Json) -> None:
+    """Keep one of two that exclude each other, and a name server."""
+    if "serviceAccount" in spec:
+        spec["serviceAccount"]["create"] = True
+        spec.pop("serviceAccountName", None)
     if spec.get("hostUsers") is False:
         for shared in ("hostNetwork", "hostPID", "hostIPC"):
             spec.pop(shared, None)

@@ -23,9 +23,11 @@ from selfhealing.apply.child_diff import (
 from selfhealing.cache.child_views import CHILD_VIEWS, hash_manifest
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.cache.store import Store
 from selfhealing.cache.views import ChildView
 from selfhealing.render import Owner, build_children
 from tests.unit import builders
+from tests.unit.snapshots import KEY, put_object
 
 OWNER = Owner(builders.NAMESPACE, builders.APP, builders.APP_UID)
 MANAGER = "selfhealing-operator"
@@ -168,6 +170,62 @@ def test_unwanted_children_are_pruned() -> None:
     )
     going = CHILD_VIEWS["Service"](builders.service(deletionTimestamp=builders.iso(0)))
     assert () == find_prune_targets(app_snapshot(live_child(), going), (desired(),))
+
+
+def snapshot_of(*objects: Json) -> AppSnapshot:
+    """Return the snapshot of an app with these objects."""
+    store = Store()
+    for each in (builders.app(), *objects):
+        put_object(store, each)
+    snapshot = store.snapshot(KEY)
+    assert snapshot is not None
+    return snapshot
+
+
+def deployment_with_account(name: str = "", **more: Any) -> Json:  # noqa: ANN401 - as builder
+    """Return a Deployment whose pods are of the ReplicaSet abc and run as an account."""
+    thing = builders.deployment(**more)
+    thing["spec"]["template"] = {"spec": {"serviceAccountName": name} if name else {}}
+    return thing
+
+
+@pytest.mark.parametrize(
+    ("objects", "is_pruned"),
+    [
+        ([], True),
+        ([builders.pod("web-abc-1")], False),
+        ([deployment_with_account()], True),
+        ([deployment_with_account(), builders.pod("web-abc-1")], True),
+        ([deployment_with_account(), builders.pod("web-old-1")], False),
+        ([deployment_with_account(), builders.pod("web-old-1", phase="Failed")], True),
+        ([deployment_with_account(observed=False)], False),
+        ([deployment_with_account("web")], False),
+        ([deployment_with_account("other")], True),
+        ([builders.job()], True),
+        ([builders.job(), builders.pod("web-abc-1")], True),
+    ],
+    ids=[
+        "nothing else",
+        "pods without a workload",
+        "no pods",
+        "pods of the version",
+        "pods of an earlier version",
+        "an evicted pod of an earlier version",
+        "an unobserved change",
+        "still asked for",
+        "another account",
+        "a Job",
+        "pods of a Job",
+    ],
+)
+def test_an_account_is_pruned_when_no_pod_runs_as_it(
+    objects: list[Json], *, is_pruned: bool
+) -> None:
+    """Without it their tokens would be invalid, and no pod of their version could be created."""
+    snapshot = snapshot_of(builders.child("ServiceAccount"), *objects)
+    pruned = {target.kind for target in find_prune_targets(snapshot, ())}
+
+    assert is_pruned == ("ServiceAccount" in pruned)
 
 
 AUTOSCALED = {"image": "web:v1", "autoscaling": {"maxReplicas": 5}}

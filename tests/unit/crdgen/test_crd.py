@@ -100,7 +100,7 @@ def test_scaling_goes_through_spec_replicas(version: dict[str, Any]) -> None:
 def test_defaults_are_only_those_that_kubernetes_has_too(version: dict[str, Any]) -> None:
     """The API server writes each default of the schema into all resources; replicas has none.
 
-    The defaults of healing are the operator's own, because Kubernetes has no such fields.
+    The others are the operator's own, because Kubernetes has no such fields.
     """
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     found = {
@@ -116,6 +116,7 @@ def test_defaults_are_only_those_that_kubernetes_has_too(version: dict[str, Any]
         "service.enabled": True,
         "service.type": "ClusterIP",
         "service.port": 80,
+        "serviceAccount.create": False,
         "service.headless": False,
         "service.publishNotReadyAddresses": False,
         "service.sessionAffinity": "None",

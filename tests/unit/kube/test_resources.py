@@ -160,6 +160,7 @@ def test_the_children_are_found_by_their_kind() -> None:
         "Deployment",
         "Job",
         "Service",
+        "ServiceAccount",
         "HorizontalPodAutoscaler",
         "PodDisruptionBudget",
         "VerticalPodAutoscaler",
