@@ -19,6 +19,8 @@ Json = Mapping[str, Any]
 
 _TEMPLATE_FIELDS: Final = frozenset({"metadata", "spec"})
 _METADATA_FIELDS: Final = frozenset({"labels", "annotations"})
+_ANNOTATIONS: Final = frozenset({names.ANNOTATION_CONFIG_HASH})
+_OPERATOR_LABELS: Final = ("app", "app.kubernetes.io/managed-by")
 _POD_FIELDS: Final = frozenset(
     {
         "affinity",
@@ -107,31 +109,27 @@ def find_template_fault(saved: Json, revision: str, present: Json) -> str:
 def _find_unknown_field(saved: Json, present: Json) -> str:
     """Return the first part of a template that is never rendered; empty if there is none."""
     metadata, spec = saved["metadata"], saved["spec"]
-    annotations, present_metadata = metadata.get("annotations") or {}, present["metadata"]
     for fields, known in (
         (saved, _TEMPLATE_FIELDS),
         (metadata, _METADATA_FIELDS),
-        (annotations, {*present_metadata.get("annotations", ()), names.ANNOTATION_CONFIG_HASH}),
+        (dict.fromkeys(filter(_is_own, metadata.get("annotations") or ())), _ANNOTATIONS),
         (spec, _POD_FIELDS),
     ):
         if unknown := sorted(fields.keys() - known):
             return str(unknown[0])[:64]
-    if _has_other_labels(metadata["labels"], present_metadata["labels"]):
+    if _own_labels(metadata["labels"]) != _own_labels(present["metadata"]["labels"]):
         return "other labels"
     is_ours = any(container["name"] == names.CONTAINER_NAME for container in spec["containers"])
     return "" if is_ours else "no container of the app"
 
 
-def _has_other_labels(saved: Mapping[str, str], present: Mapping[str, str]) -> bool:
-    """Whether a template would give its pods a label that the spec does not ask for.
+def _is_own(key: str) -> bool:
+    """Whether a label or annotation is one of those that the spec cannot have."""
+    return key.startswith(f"{names.GROUP}/")
 
-    Values of the user's labels may differ, as that of a version does. Labels select pods, for
-    Services and policies of others, too; so those of the operator are the same.
-    """
-    changed = {key for key, value in saved.items() if present.get(key) != value}
-    return not changed <= present.keys() or any(
-        key == "app" or key.startswith(f"{names.GROUP}/") for key in changed
-    )
+
+def _own_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    return {key: labels[key] for key in labels if _is_own(key) or key in _OPERATOR_LABELS}
 
 
 def _privileges(template: Json) -> Iterator[str]:
@@ -140,7 +138,8 @@ def _privileges(template: Json) -> Iterator[str]:
     The Pod Security Standards name most of them. What a plain template gets by Kubernetes' defaults
     is no privilege here: a rollback has to undo a hardening that an app does not stand.
     """
-    spec = template["spec"]
+    metadata, spec = template["metadata"], template["spec"]
+    yield from _metadata_privileges(metadata)
     context: Json = spec.get("securityContext") or {}
     if account := spec.get("serviceAccountName"):
         yield f"the service account {_shorten(account)}"
@@ -165,6 +164,14 @@ def _privileges(template: Json) -> Iterator[str]:
         yield from _container_privileges(own)
         ports: Sequence[Json] = container.get("ports") or ()
         yield from (f"the host port {port['hostPort']}" for port in ports if "hostPort" in port)
+
+
+def _metadata_privileges(metadata: Json) -> Iterator[str]:
+    """Labels and annotations of the spec: the former select pods, the latter may be rights."""
+    for kind, field_name in (("label", "labels"), ("annotation", "annotations")):
+        for key in metadata.get(field_name) or ():
+            if not _is_own(key):
+                yield f"the {kind} {_shorten(key)}"
 
 
 def _pod_context_privileges(context: Json) -> Iterator[str]:
