@@ -25,9 +25,13 @@ def every_kind(kube: KubeClient) -> None:
     vpa.ensure_vpa_served(kube)
 
 
-KNOWN_BY_THE_CLUSTER = ("already allocated", "not configured on this cluster")
-"""Parts of refusals that no schema could know of: a node port that another Service has, and an IP
-family."""
+KNOWN_BY_THE_CLUSTER = (
+    "already allocated",
+    "not configured on this cluster",
+    "not configured for dual-stack",
+)
+"""Parts of refusals that no schema could know of: a node port that another Service has, and IP
+families."""
 
 
 FIELDS = sorted({leaf[0] for leaf in leaves()})

@@ -1,8 +1,8 @@
 """What the CRD refuses, with the words that a user needs, and the twin that it accepts.
 
 The table is in `invalid/`: a wrong spec over a small valid one, a fragment of the refusal, and the
-right spec that the message leads to. Everything is asked of the API server itself, as strictly as
-kubectl asks.
+right spec that the message leads to; in some also the spec before, which is changed to them.
+Everything is asked of the API server itself, as strictly as kubectl asks.
 """
 
 from pathlib import Path
@@ -52,6 +52,25 @@ def create_dry_run(
     return answer
 
 
+def try_case(kube: KubeClient, namespace: str, case: Json, which: str) -> requests.Response:
+    """Create the resource of a case on trial, or change the one that is there before to it."""
+    name = case.get("name", "made-up") if which == "wrong" else "made-up"
+    if "before" not in case:
+        return create_dry_run(kube, namespace, case[which], name)
+    body = kube.create(build_app(namespace, name, {"image": "nginx:1.29", **case["before"]}))
+    try:
+        body["spec"] = {"image": "nginx:1.29", **case[which]}
+        answer: requests.Response = kube.http.session.put(
+            kube.url(body["kind"], namespace, name),
+            json=body,
+            params={"dryRun": "All", "fieldValidation": "Strict"},
+            timeout=20,
+        )
+    finally:
+        kube.delete(body["kind"], namespace, name)
+    return answer
+
+
 def describe_refusal(answer: requests.Response) -> str:
     """Say in one text what kubectl prints of a refusal."""
     status = answer.json()
@@ -66,7 +85,7 @@ def test_a_wrong_resource_is_refused_with_the_words_a_user_needs(
     kube: KubeClient, namespace: str, case: Json
 ) -> None:
     """The message names the field and says what to write instead."""
-    answer = create_dry_run(kube, namespace, case["wrong"], case.get("name", "made-up"))
+    answer = try_case(kube, namespace, case, "wrong")
 
     assert not answer.ok
     assert [
@@ -79,7 +98,7 @@ def test_the_right_twin_of_a_wrong_resource_is_accepted(
     kube: KubeClient, namespace: str, case: Json
 ) -> None:
     """What the message leads to works."""
-    answer = create_dry_run(kube, namespace, case["right"])
+    answer = try_case(kube, namespace, case, "right")
 
     assert answer.ok, describe_refusal(answer)
 
