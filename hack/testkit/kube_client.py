@@ -43,6 +43,7 @@ API_PATHS: Mapping[str, str] = {
     "HorizontalPodAutoscaler": "apis/autoscaling/v2",
     "PodDisruptionBudget": "apis/policy/v1",
     "VerticalPodAutoscaler": "apis/autoscaling.k8s.io/v1",
+    "Ingress": "apis/networking.k8s.io/v1",
     "Service": "api/v1",
     "Pod": "api/v1",
     "Node": "api/v1",
@@ -102,7 +103,11 @@ def object_path(kind: str, namespace: str | None, name: str = "", sub: str = "")
     parts = ["", API_PATHS[kind]]
     if namespace:
         parts += ["namespaces", namespace]
-    plural = f"{kind.lower().removesuffix('y')}ies" if kind.endswith("y") else f"{kind.lower()}s"
+    singular = kind.lower()
+    if kind.endswith("y"):
+        plural = f"{singular.removesuffix('y')}ies"
+    else:
+        plural = f"{singular}es" if kind.endswith("s") else f"{singular}s"
     return "/".join([*parts, *(part for part in (plural, name, sub) if part)])
 
 

@@ -457,6 +457,7 @@ def child(
         "Job": "batch/v1",
         "Service": "v1",
         "ServiceAccount": "v1",
+        "Ingress": "networking.k8s.io/v1",
         "PodDisruptionBudget": "policy/v1",
         "VerticalPodAutoscaler": "autoscaling.k8s.io/v1",
     }

@@ -76,6 +76,11 @@ NO_OPERATOR_ANNOTATIONS: Final = Rule(
     reason="FieldValueForbidden",
 )
 
+NO_IP_ADDRESS: Final = Rule(
+    cel="!isIP(self)",
+    message="an IP address is no host name: write a DNS name, such as shop.example.com",
+)
+
 MIN_REPLICAS_AT_MOST_MAX: Final = Rule(
     cel="(has(self.minReplicas) ? self.minReplicas : 1) <= self.maxReplicas",
     message="minReplicas exceeds maxReplicas: lower minReplicas or raise maxReplicas",

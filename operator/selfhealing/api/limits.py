@@ -29,6 +29,10 @@ dns_subdomain_or_empty: Final[Keywords] = {"pattern": f"^({_SUBDOMAIN})?$", "max
 host_name: Final[Keywords] = {**dns_subdomain, "maxLength": 64}
 """A host name of Linux."""
 
+dns_name: Final[Keywords] = {"pattern": rf"^(\*\.)?{_SUBDOMAIN}$", "maxLength": 253}
+"""A DNS name, whose first label may be "*"."""
+
+absolute_path: Final[Keywords] = {"pattern": "^/", "maxLength": 1024}
 label_key: Final[Keywords] = {"pattern": LABEL_KEY_PATTERN, "maxLength": 253}
 qualified_name: Final[Keywords] = {"pattern": LABEL_KEY_PATTERN, "maxLength": 316}
 label_value: Final[Keywords] = {"pattern": LABEL_VALUE_PATTERN, "maxLength": 63}

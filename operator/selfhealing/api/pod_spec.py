@@ -6,13 +6,13 @@ from pydantic import Field
 
 from selfhealing.api import limits, pod_rules, port_rules
 from selfhealing.api.base import SchemaKeywords, SpecModel
-from selfhealing.api.spec_types import Annotations, Labels, NodePort, Port
+from selfhealing.api.spec_types import Annotations, ChildLabels, NodePort, Port
 
 
 class PodMetadataSpec(SpecModel):
     """Labels and annotations of the pods, for other controllers and for selectors of others."""
 
-    labels: Annotated[Labels, pod_rules.NO_OPERATOR_LABELS] = Field(default_factory=dict)
+    labels: ChildLabels = Field(default_factory=dict)
     """Labels beside those of the operator, of which `app.kubernetes.io/name`, `instance` and
     `part-of` may be given another value."""
 

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from selfhealing.api import limits, pod_rules, port_rules
+from selfhealing.api import limits, port_rules
 from selfhealing.api.base import Json, KubernetesType, SchemaKeywords, SpecModel
-from selfhealing.api.spec_types import CORE, Annotations, Labels, NodePort, Port
+from selfhealing.api.spec_types import CORE, Annotations, ChildLabels, NodePort, Port
 
 SERVICE = f"{CORE}.ServiceSpec"
 
@@ -72,7 +72,7 @@ class ServiceSpec(SpecModel):
     allocate_load_balancer_node_ports: bool | None = None
     """False: no node ports, for a load balancer that reaches the pods without them."""
 
-    labels: Annotated[Labels, pod_rules.NO_OPERATOR_LABELS] = Field(default_factory=dict)
+    labels: ChildLabels = Field(default_factory=dict)
     """Labels of the Service beside those of the operator."""
 
     annotations: Annotated[Annotations, port_rules.NO_SOURCE_RANGES_ANNOTATION] = Field(

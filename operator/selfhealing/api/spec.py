@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from selfhealing.api import cel_rules as cel, limits, pod_rules, port_rules, validation_messages
+from selfhealing.api.access_rules import ACCESS_RULES
+from selfhealing.api.access_spec import IngressSpec
 from selfhealing.api.base import Int32, Json, KubernetesType, ListMap, SchemaKeywords, SpecModel
 from selfhealing.api.errors import InvalidSpecError
 from selfhealing.api.healing_spec import HealingSpec
@@ -157,7 +159,7 @@ class VerticalScalingSpec(SpecModel):
 class SelfHealingAppSpec(SpecModel):
     """The app. Only `image` is required."""
 
-    rules = (*cel.SPEC_RULES, *port_rules.PORT_RULES, *pod_rules.POD_RULES)
+    rules = (*cel.SPEC_RULES, *port_rules.PORT_RULES, *pod_rules.POD_RULES, *ACCESS_RULES)
 
     image: Annotated[str, Field(min_length=1, max_length=512), cel.IMAGE_REFERENCE]
     """The container image."""
@@ -209,6 +211,9 @@ class SelfHealingAppSpec(SpecModel):
 
     service: ServiceSpec | None = None
     """The Service in front of the pods. It exists if there is a port to expose."""
+
+    ingress: IngressSpec | None = None
+    """An Ingress: which hosts and paths lead from outside of the cluster to the Service."""
 
     autoscaling: AutoscalingSpec | None = None
     """A HorizontalPodAutoscaler: the bounds of the number of pods, and its metrics."""

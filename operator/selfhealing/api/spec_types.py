@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from selfhealing.api import cel_rules as cel, limits
+from selfhealing.api import cel_rules as cel, limits, pod_rules
 from selfhealing.api.base import Int32, SchemaKeywords
 
 CORE: Final = "io.k8s.api.core.v1"
@@ -19,6 +19,9 @@ Labels = Annotated[
     Field(max_length=32),
     limits.LABEL_KEYS_RULE,
 ]
+ChildLabels = Annotated[Labels, pod_rules.NO_OPERATOR_LABELS]
+"""Labels of the pods or of a child beside those of the operator."""
+
 Annotations = Annotated[
     dict[str, Annotated[str, Field(max_length=4096)]],
     Field(max_length=50),
@@ -26,3 +29,6 @@ Annotations = Annotated[
     cel.NO_OPERATOR_ANNOTATIONS,
 ]
 ObjectName = Annotated[str, SchemaKeywords(limits.dns_subdomain)]
+PortName = Annotated[str, SchemaKeywords(limits.port_name)]
+DnsName = Annotated[str, SchemaKeywords(limits.dns_name), cel.NO_IP_ADDRESS]
+"""A DNS name, or a wildcard such as *.example.com."""

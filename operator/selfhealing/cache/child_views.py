@@ -24,6 +24,7 @@ from selfhealing.cache.views import (
     ChildView,
     DeploymentView,
     HpaView,
+    IngressView,
     JobView,
     MetricView,
     PdbView,
@@ -200,6 +201,18 @@ def service_view(raw: Json) -> ServiceView:
     )
 
 
+def ingress_view(raw: Json) -> IngressView:
+    """View an Ingress of networking.k8s.io/v1.
+
+    Of several addresses the first in the alphabet is kept: their order may change.
+    """
+    balancer = (raw.get("status") or {}).get("loadBalancer") or {}
+    points: Sequence[Json] = balancer.get("ingress") or ()
+    addresses = (clean_message(point.get("hostname") or point.get("ip")) for point in points)
+    address = min(filter(None, addresses), default="")
+    return IngressView(**_common_fields("Ingress", raw), address=address)
+
+
 def hpa_view(raw: Json) -> HpaView:
     """View a HorizontalPodAutoscaler of autoscaling/v2."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
@@ -298,6 +311,7 @@ CHILD_VIEWS: Final[Mapping[str, Callable[[Json], ChildView]]] = {
     "Deployment": deployment_view,
     "Job": job_view,
     "Service": service_view,
+    "Ingress": ingress_view,
     "HorizontalPodAutoscaler": hpa_view,
     "PodDisruptionBudget": pdb_view,
     "VerticalPodAutoscaler": vpa_view,

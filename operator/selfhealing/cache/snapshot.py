@@ -13,6 +13,7 @@ from selfhealing.cache.views import (
     DeploymentView,
     ForeignPod,
     HpaView,
+    IngressView,
     JobView,
     PdbView,
     PodView,
@@ -75,6 +76,12 @@ class AppSnapshot:
         """The Service that the app owns, or None."""
         child = self._owned_child("Service")
         return child if isinstance(child, ServiceView) else None
+
+    @property
+    def ingress(self) -> IngressView | None:
+        """The Ingress that the app owns, or None."""
+        child = self._owned_child("Ingress")
+        return child if isinstance(child, IngressView) else None
 
     @property
     def hpa(self) -> HpaView | None:

@@ -316,6 +316,13 @@ class ServiceView(ChildView):
 
 
 @dataclass(frozen=True, slots=True)
+class IngressView(ChildView):
+    """An Ingress; ``address`` is a host name or IP of its ingress controller, empty without one."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class MetricView:
     """One metric of an autoscaler; ``current`` and ``target`` are texts such as "31%"."""
 

@@ -7,7 +7,7 @@ The API server evaluates them, so they hold even if the operator is compromised.
 admissionregistration.k8s.io/v1 (Kubernetes 1.30).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
@@ -33,6 +33,10 @@ DEFAULT_SERVICE_ACCOUNT: Final = "default"
 
 WRITTEN_RESOURCES: Final = (*CHILDREN.values(), PODS, CONTROLLER_REVISIONS, CONFIG_MAPS)
 """What the operator writes besides Events, the status of apps and its own Lease."""
+
+REQUESTED_KINDS: Final[Mapping[str, Resource]] = {"ingress": CHILDREN["Ingress"]}
+"""By field of the spec, the kind of child that its author must be allowed to create himself. Such a
+child reaches beyond the app: it takes requests for a host name."""
 
 SPEC_CHANGES: Final = {
     "name": "spec-changes",
@@ -175,7 +179,23 @@ def _requester_spec() -> Json:
                 " ServiceAccounts (the ClusterRole edit has both), or remove spec.serviceAccount'",
                 "reason": "Forbidden",
             },
+            *(
+                _may_create_child(field, resource, who, where)
+                for field, resource in REQUESTED_KINDS.items()
+            ),
         ],
+    }
+
+
+def _may_create_child(field: str, resource: Resource, who: str, where: str) -> Json:
+    """Return the validation that the requester may create the child that a field asks for."""
+    return {
+        "expression": f"!has(object.spec.{field}) || authorizer.group('{resource.group}')"
+        f".resource('{resource.plural}').namespace(request.namespace).check('create').allowed()",
+        "messageExpression": f"{who}create {resource.plural} {where}, and spec.{field} creates one "
+        f"for its requester: ask an administrator for the verb create on {resource.plural} there, "
+        f"or remove spec.{field}'",
+        "reason": "Forbidden",
     }
 
 

@@ -145,6 +145,13 @@ CHILDREN: Final[Mapping[str, Resource]] = {
             "", "v1", "ServiceAccount", "serviceaccounts", "get list watch create patch delete"
         ),
         _resource(
+            "networking.k8s.io",
+            "v1",
+            "Ingress",
+            "ingresses",
+            "get list watch create patch delete",
+        ),
+        _resource(
             "autoscaling",
             "v2",
             "HorizontalPodAutoscaler",

@@ -5,6 +5,7 @@ from typing import Any
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.render.deployment import build_deployment
 from selfhealing.render.hpa import build_hpa
+from selfhealing.render.ingress import build_ingress
 from selfhealing.render.job import build_job
 from selfhealing.render.meta import Owner, with_applied_hash
 from selfhealing.render.overrides import NO_OVERRIDES, Overrides
@@ -40,6 +41,7 @@ def build_children(
         build_deployment(owner, spec, pod_template, overrides),
         build_job(owner, spec, pod_template),
         build_service(owner, spec),
+        build_ingress(owner, spec),
         build_hpa(owner, spec, overrides),
         build_pdb(owner, spec),
         build_vpa(owner, spec),

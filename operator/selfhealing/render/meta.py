@@ -1,6 +1,7 @@
 """Renders the metadata that all children share: owner, labels and applied hash."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +41,8 @@ def labels(name: str) -> dict[str, str]:
 
 def build_metadata(
     owner: Owner,
-    annotations: dict[str, str] | None = None,
-    extra_labels: dict[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    extra_labels: Mapping[str, str] | None = None,
     *,
     is_controller: bool = True,
 ) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from selfhealing.render.meta import Owner, build_metadata, omit_empty, omit_none
 def build_service(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | None:
     """Return the core/v1 Service of an app; None without a port to expose, or if it is disabled."""
     service = spec.service or ServiceSpec()
-    ports = _ports(spec, service)
-    if not ports or not service.enabled:
+    ports = service_ports(spec)
+    if not ports:
         return None
     return {
         "apiVersion": "v1",
@@ -43,11 +43,26 @@ def build_service(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | No
     }
 
 
-def _ports(spec: SelfHealingAppSpec, service: ServiceSpec) -> list[dict[str, Any]]:
-    """Return the ports of the Service.
+def find_service_port(spec: SelfHealingAppSpec, name: str | None) -> dict[str, Any] | None:
+    """Return the port of the Service with a name, or without one the first of TCP; else None."""
+    return next(
+        (
+            port
+            for port in service_ports(spec)
+            if (port["protocol"] == "TCP" if name is None else port["name"] == name)
+        ),
+        None,
+    )
+
+
+def service_ports(spec: SelfHealingAppSpec) -> list[dict[str, Any]]:
+    """Return the ports of the Service; empty without a Service.
 
     A headless Service leads to the pods themselves, so it has their ports.
     """
+    service = spec.service or ServiceSpec()
+    if not service.enabled:
+        return []
     main = (
         []
         if spec.port is None

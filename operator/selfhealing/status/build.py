@@ -20,7 +20,7 @@ from selfhealing.remediation.findings import Finding
 from selfhealing.remediation.reconcile_input import AnyInput, ReconcileInput
 from selfhealing.render.deployment import min_replicas
 from selfhealing.render.pod import is_job
-from selfhealing.status import restarts, sections, vpa
+from selfhealing.status import access, restarts, sections, vpa
 from selfhealing.status.conditions import (
     build_conditions,
     evaluate_conditions,
@@ -150,6 +150,7 @@ def _describe_app(
                     snapshot, assessment, facts.sync_result, summary, paused=_is_paused(facts)
                 ),
                 *scaling_active,
+                *access.evaluate_ingress(snapshot, facts.inputs),
                 *evaluate_pod_security(facts.inputs),
                 *evaluate_ownership(facts.findings),
             ),

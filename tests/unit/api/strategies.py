@@ -270,11 +270,12 @@ def repair_spec(spec: Json) -> Json:
         spec.pop("replicas", None)
         scaling = spec["autoscaling"]
         scaling["maxReplicas"] = max(scaling["maxReplicas"], scaling.get("minReplicas", 1))
-    if "probes" in spec or "service" in spec:
+    if {"probes", "service", "ingress"} & spec.keys():
         spec.setdefault("port", 8080)
     _repair_ports(spec)
     if "service" in spec:
         _repair_service(spec["service"])
+    _repair_access(spec)
     for kind in {"liveness", "startup"} & set(spec.get("probes", ())):
         if "successThreshold" in spec["probes"][kind]:
             spec["probes"][kind]["successThreshold"] = 1
@@ -405,6 +406,18 @@ def _repair_metric_target(copy: Json) -> None:
         for number in numbers.values():
             copy.pop(number, None)
         copy[numbers[copy["type"]]] = 50
+
+
+def _repair_access(spec: Json) -> None:
+    """Add the Service that an Ingress leads to, and give each path its type's form."""
+    if "ingress" in spec:
+        spec.get("service", {}).pop("enabled", None)
+        if "port" in spec["ingress"]:
+            spec["ingress"]["port"] = "http"
+        for host in spec["ingress"]["hosts"]:
+            for path in host.get("paths", ()):
+                if path.get("path", "/") not in {"/", "/health"}:
+                    path["pathType"] = "ImplementationSpecific"
 
 
 def _repair_vertical_scaling(scaling: Json) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from selfhealing.cli.admission_policies import service_account_user
+from selfhealing.cli.admission_policies import REQUESTED_KINDS, service_account_user
 from selfhealing.cli.manifests import NAME, NAMESPACE, build_manifests
 from selfhealing.cli.pod_security_policies import BASELINE_EXPRESSIONS, RESTRICTED_EXPRESSIONS
 from selfhealing.health.pod_security import ADVICE
@@ -113,6 +113,20 @@ def test_the_policies_on_apps_hold_in_the_served_namespaces(namespaces: tuple[st
         is_limited = by_name in selector.get("matchExpressions", [])
 
         assert is_limited == (bool(namespaces) and name not in {"writes", "events"})
+
+
+def test_who_asks_for_access_from_outside_may_create_it() -> None:
+    """By the name of the field, and of the resource that RBAC knows."""
+    expressions = {
+        validation["expression"]: validation["messageExpression"]
+        for validation in build_policies()["requesters"][0]["validations"]
+        if "messageExpression" in validation
+    }
+    for field, resource in REQUESTED_KINDS.items():
+        expression = next(each for each in expressions if f"has(object.spec.{field})" in each)
+
+        assert f"group('{resource.group}').resource('{resource.plural}')" in expression
+        assert f"the verb create on {resource.plural} there" in expressions[expression]
 
 
 def test_they_can_be_left_out() -> None:

@@ -161,6 +161,7 @@ def test_the_children_are_found_by_their_kind() -> None:
         "Job",
         "Service",
         "ServiceAccount",
+        "Ingress",
         "HorizontalPodAutoscaler",
         "PodDisruptionBudget",
         "VerticalPodAutoscaler",

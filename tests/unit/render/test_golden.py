@@ -159,6 +159,20 @@ SPECS: dict[str, dict[str, Any]] = {
             "minReplicas": 1,
         },
     },
+    "access": {
+        "image": "web:v1",
+        "port": 8080,
+        "ingress": {
+            "className": "nginx",
+            "hosts": [
+                {"host": "shop.example.com"},
+                {"host": "*.shop.example.com", "paths": [{"path": "/api", "pathType": "Exact"}]},
+            ],
+            "tls": [{"secretName": "shop-tls"}],
+            "labels": {"team": "blue"},
+            "annotations": {"example.com/limit": "8m"},
+        },
+    },
     "budget": {
         "image": "web:v1",
         "replicas": 5,
