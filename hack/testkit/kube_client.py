@@ -44,6 +44,7 @@ API_PATHS: Mapping[str, str] = {
     "PodDisruptionBudget": "apis/policy/v1",
     "VerticalPodAutoscaler": "apis/autoscaling.k8s.io/v1",
     "Ingress": "apis/networking.k8s.io/v1",
+    "NetworkPolicy": "apis/networking.k8s.io/v1",
     "Service": "api/v1",
     "Pod": "api/v1",
     "Node": "api/v1",

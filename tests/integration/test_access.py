@@ -9,17 +9,27 @@ from hack.testkit.wait import eventually
 pytestmark = pytest.mark.usefixtures("operator", "fake_nodes")
 
 HOST: Json = {"host": "shop.example.com"}
-SPECS: dict[str, Json] = {"Ingress": {"ingress": {"hosts": [HOST]}}}
+SPECS: dict[str, Json] = {
+    "Ingress": {"ingress": {"hosts": [HOST]}},
+    "NetworkPolicy": {"networkPolicy": {"allowFrom": [{"app": "checkout"}], "allowTo": []}},
+}
 """By kind, the part of the spec that asks for it."""
 
-VERSIONS = {"Ingress": "networking.k8s.io/v1"}
+VERSIONS = {"Ingress": "networking.k8s.io/v1", "NetworkPolicy": "networking.k8s.io/v1"}
 FOREIGN: dict[str, Json] = {
-    "Ingress": {"defaultBackend": {"service": {"name": "theirs", "port": {"number": 80}}}}
+    "Ingress": {"defaultBackend": {"service": {"name": "theirs", "port": {"number": 80}}}},
+    "NetworkPolicy": {"podSelector": {"matchLabels": {"who": "stranger"}}},
 }
 """By kind, the spec of somebody else's object."""
 
 DRIFTS: dict[str, tuple[str, Json]] = {
     "Ingress rules": ("Ingress", {"spec": {"rules": [{"host": "other.example.com"}]}}),
+    "NetworkPolicy everybody": ("NetworkPolicy", {"spec": {"ingress": [{}]}}),
+    "NetworkPolicy more egress": ("NetworkPolicy", {"spec": {"egress": [{}]}}),
+    "NetworkPolicy other pods": (
+        "NetworkPolicy",
+        {"spec": {"podSelector": {"matchLabels": {"a": "b"}}}},
+    ),
 }
 """By name, a manual change of a child."""
 

@@ -458,6 +458,7 @@ def child(
         "Service": "v1",
         "ServiceAccount": "v1",
         "Ingress": "networking.k8s.io/v1",
+        "NetworkPolicy": "networking.k8s.io/v1",
         "PodDisruptionBudget": "policy/v1",
         "VerticalPodAutoscaler": "autoscaling.k8s.io/v1",
     }

@@ -25,6 +25,61 @@ ONE_INGRESS_CLASS: Final = Rule(
     reason="FieldValueForbidden",
 )
 
+PEER_RULES: Final = (
+    Rule(
+        cel="has(self.cidr) != (has(self.app) || has(self.podLabels)"
+        " || has(self.__namespace__) || has(self.namespaceLabels))",
+        message="write either pods (app or podLabels, with namespace or namespaceLabels where they"
+        " are in another one), or a cidr",
+    ),
+    Rule(
+        cel="!has(self.app) || !has(self.podLabels)",
+        message="app and podLabels exclude each other: app is the name of a SelfHealingApp",
+        field_path=".podLabels",
+        reason="FieldValueForbidden",
+    ),
+    Rule(
+        cel="!has(self.__namespace__) || !has(self.namespaceLabels)",
+        message="namespace and namespaceLabels exclude each other: keep one of them",
+        field_path=".namespaceLabels",
+        reason="FieldValueForbidden",
+    ),
+    Rule(
+        cel="!has(self.except) || (has(self.cidr) && (!isCIDR(self.cidr)"
+        " || self.except.all(part, !isCIDR(part) || (cidr(self.cidr).containsCIDR(part)"
+        " && cidr(part).prefixLength() > cidr(self.cidr).prefixLength()))))",
+        message="except names smaller ranges within cidr",
+        field_path=".except",
+    ),
+)
+"""The rules of one peer, as ValidateNetworkPolicyPeer in pkg/apis/networking/validation."""
+
+
+def _policy_admits(peer: str, fields: tuple[str, ...], who: str, namespace: str) -> Rule:
+    """Return the rule that a policy admits who must reach an app that has one of the fields."""
+    asked_for = " || ".join(f"has(self.{field})" for field in fields)
+    return Rule(
+        cel=f"!({asked_for}) || !has(self.networkPolicy) || has(self.networkPolicy.{peer})",
+        message=f"networkPolicy would keep out {who}: write networkPolicy.{peer}, such as"
+        f" {{namespace: {namespace}}}",
+        field_path=".networkPolicy",
+        reason="FieldValueRequired",
+    )
+
+
+POLICY_ADMITS_NODE_PORT: Final = Rule(
+    cel="!has(self.networkPolicy) || !has(self.service) || !has(self.service.type)"
+    " || self.service.type == 'ClusterIP'"
+    " || (has(self.networkPolicy.allowFrom)"
+    " && self.networkPolicy.allowFrom.exists(peer, has(peer.cidr)))"
+    " || (has(self.networkPolicy.ingressController)"
+    " && has(self.networkPolicy.ingressController.cidr))",
+    message="networkPolicy would keep out who comes through a NodePort or LoadBalancer: add their"
+    " addresses to networkPolicy.allowFrom, such as cidr: 0.0.0.0/0",
+    field_path=".networkPolicy",
+    reason="FieldValueRequired",
+)
+
 
 def _needs_service(field: str, child: str) -> Rule:
     """Return the rule that a field whose child leads to the Service names a port of it."""
@@ -43,5 +98,9 @@ def _needs_service(field: str, child: str) -> Rule:
     )
 
 
-ACCESS_RULES: Final = (_needs_service("ingress", "an Ingress"),)
+ACCESS_RULES: Final = (
+    _needs_service("ingress", "an Ingress"),
+    _policy_admits("ingressController", ("ingress",), "the ingress controller", "ingress-nginx"),
+    POLICY_ADMITS_NODE_PORT,
+)
 """The rules of the whole spec about access from outside."""

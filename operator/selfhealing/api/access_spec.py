@@ -1,12 +1,25 @@
-"""The types of the parts of the spec about access to the app from outside."""
+"""The types of the parts of the spec about access: from outside, and between pods."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from selfhealing.api import access_rules as rule, limits
-from selfhealing.api.base import SchemaKeywords, SpecModel
-from selfhealing.api.spec_types import Annotations, ChildLabels, DnsName, ObjectName, PortName
+from selfhealing.api.base import Json, KubernetesType, SchemaKeywords, SpecModel
+from selfhealing.api.port_rules import IS_CIDR
+from selfhealing.api.spec_types import (
+    Annotations,
+    ChildLabels,
+    DnsName,
+    Labels,
+    ObjectName,
+    PortName,
+)
+
+POLICY_RULE = "io.k8s.api.networking.v1.NetworkPolicyIngressRule"
+
+Cidr = Annotated[str, Field(max_length=43), IS_CIDR]
+AppName = Annotated[str, SchemaKeywords(limits.dns_label)]
 
 
 class IngressPathSpec(SpecModel):
@@ -63,3 +76,52 @@ class IngressSpec(SpecModel):
 
     annotations: Annotations = Field(default_factory=dict)
     """Annotations of the Ingress, with which ingress controllers are configured."""
+
+
+class NetworkPeerSpec(SpecModel):
+    """Pods, or addresses, at the other end of a connection."""
+
+    rules = rule.PEER_RULES
+
+    app: AppName | None = None
+    """The pods of this SelfHealingApp."""
+
+    pod_labels: Labels | None = None
+    """The pods with these labels; without them and app, all pods of the namespace."""
+
+    namespace: AppName | None = None
+    """The namespace of these pods; without it and namespaceLabels, that of the app."""
+
+    namespace_labels: Labels | None = None
+    """All namespaces with these labels; {} means all."""
+
+    cidr: Cidr | None = None
+    """A range of addresses, for what is no pod."""
+
+    except_: Annotated[list[Cidr], Field(max_length=16)] = Field(
+        default_factory=list, alias="except"
+    )
+    """Parts of the range that do not belong to it."""
+
+
+class AllowedPeerSpec(NetworkPeerSpec):
+    """A peer, and the ports that are open to it or that it is called at."""
+
+    ports: Annotated[list[Json], KubernetesType(POLICY_RULE, "ports")] = Field(default_factory=list)
+    """The ports of whoever is called; without them, all."""
+
+
+AllowedPeers = Annotated[list[AllowedPeerSpec], Field(max_length=32)]
+
+
+class NetworkPolicySpec(SpecModel):
+    """A NetworkPolicy. The kubelet's probes and, from the pods, DNS are always possible."""
+
+    allow_from: AllowedPeers | None = None
+    """Who may call the pods. Without it, all pods of the namespace; [] means nobody."""
+
+    ingress_controller: NetworkPeerSpec | None = None
+    """The pods of the ingress controller or gateway, which may call the pods, too."""
+
+    allow_to: AllowedPeers | None = None
+    """Whom the pods may call, besides DNS. Without it, everybody; [] means nobody."""

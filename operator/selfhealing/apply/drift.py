@@ -37,8 +37,11 @@ PORT_KEYS: Final[tuple[tuple[str, ...], ...]] = (
 )
 """The keys of ``ports`` in a container and in a Service."""
 
+POLICY_RULES: Final = frozenset({"ingress", "egress"})
+"""The parents of ``ports`` in a NetworkPolicy, where the list is atomic: an added port is drift."""
+
 ATOMIC_MAPS: Final = frozenset(
-    {"selector", "nodeSelector", "labelSelector", "namespaceSelector", "matchLabels"}
+    {"selector", "nodeSelector", "labelSelector", "namespaceSelector", "podSelector", "matchLabels"}
 )
 """Maps with ``x-kubernetes-map-type: atomic`` in the published schema of Kubernetes 1.36: an added
 key is drift."""
@@ -46,7 +49,9 @@ key is drift."""
 QUANTITY_PARENTS: Final = frozenset({"limits", "requests", "capacity", "minAllowed", "maxAllowed"})
 """Maps whose values are all quantities."""
 
-MEANINGFUL_WHEN_EMPTY: Final = frozenset({"emptyDir", "labelSelector", "namespaceSelector"})
+MEANINGFUL_WHEN_EMPTY: Final = frozenset(
+    {"emptyDir", "labelSelector", "namespaceSelector", "podSelector"}
+)
 """Maps whose empty value differs from a missing one."""
 
 DEFAULTS_OF_EMPTY_VALUES: Final[Mapping[str, frozenset[str | int]]] = {
@@ -95,7 +100,7 @@ def matches(live: Any, desired: Any, field: str = "", parent: str = "") -> bool:
             and all(matches(live.get(key), value, key, field) for key, value in desired.items())
         )
     if isinstance(desired, Sequence) and not isinstance(desired, str):
-        return _list_matches(live or (), desired, field)
+        return _list_matches(live or (), desired, field, parent)
     if not desired and live in DEFAULTS_OF_EMPTY_VALUES.get(field, ()):
         return True
     return _scalar_matches(live, desired, is_quantity=_holds_quantity(field, parent))
@@ -106,10 +111,10 @@ def _may_be_omitted(value: Any) -> bool:  # noqa: ANN401 - any JSON value
     return not value
 
 
-def _list_matches(live: Any, desired: Sequence[Any], field: str) -> bool:  # noqa: ANN401 - any JSON value
+def _list_matches(live: Any, desired: Sequence[Any], field: str, parent: str) -> bool:  # noqa: ANN401 - any JSON value
     if not isinstance(live, Sequence):
         return False
-    keys = list_keys(field, desired)
+    keys = list_keys(field, desired, parent)
     if keys is None:
         return len(live) == len(desired) and all(
             matches(live_item, desired_item, field)
@@ -124,9 +129,15 @@ def _list_matches(live: Any, desired: Sequence[Any], field: str) -> bool:  # noq
     return all(matches(by_key.get(item_key(item, keys), ()), item, field) for item in desired)
 
 
-def list_keys(field: str, desired: Sequence[Any]) -> tuple[str, ...] | None:
-    """Return the key fields of a list's items; None for an atomic list."""
-    if field == "ports":
+def list_keys(field: str, desired: Sequence[Any], parent: str = "") -> tuple[str, ...] | None:
+    """Return the key fields of a list's items; None for an atomic list.
+
+    Args:
+        field: the name of the list.
+        desired: the list that was applied.
+        parent: the name of the field that contains it, if that is known.
+    """
+    if field == "ports" and parent not in POLICY_RULES:
         return next((k for k in PORT_KEYS if all(k[0] in item for item in desired)), None)
     return LIST_KEYS.get(field)
 

@@ -312,6 +312,7 @@ CHILD_VIEWS: Final[Mapping[str, Callable[[Json], ChildView]]] = {
     "Job": job_view,
     "Service": service_view,
     "Ingress": ingress_view,
+    "NetworkPolicy": lambda raw: ChildView(**_common_fields("NetworkPolicy", raw)),
     "HorizontalPodAutoscaler": hpa_view,
     "PodDisruptionBudget": pdb_view,
     "VerticalPodAutoscaler": vpa_view,

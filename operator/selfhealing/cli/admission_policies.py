@@ -34,9 +34,13 @@ DEFAULT_SERVICE_ACCOUNT: Final = "default"
 WRITTEN_RESOURCES: Final = (*CHILDREN.values(), PODS, CONTROLLER_REVISIONS, CONFIG_MAPS)
 """What the operator writes besides Events, the status of apps and its own Lease."""
 
-REQUESTED_KINDS: Final[Mapping[str, Resource]] = {"ingress": CHILDREN["Ingress"]}
+REQUESTED_KINDS: Final[Mapping[str, Resource]] = {
+    "ingress": CHILDREN["Ingress"],
+    "networkPolicy": CHILDREN["NetworkPolicy"],
+}
 """By field of the spec, the kind of child that its author must be allowed to create himself. Such a
-child reaches beyond the app: it takes requests for a host name."""
+child reaches beyond the app: it takes requests for a host name, or admits what the other policies
+of the namespace do not."""
 
 SPEC_CHANGES: Final = {
     "name": "spec-changes",

@@ -152,6 +152,13 @@ CHILDREN: Final[Mapping[str, Resource]] = {
             "get list watch create patch delete",
         ),
         _resource(
+            "networking.k8s.io",
+            "v1",
+            "NetworkPolicy",
+            "networkpolicies",
+            "get list watch create patch delete",
+        ),
+        _resource(
             "autoscaling",
             "v2",
             "HorizontalPodAutoscaler",

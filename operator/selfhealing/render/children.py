@@ -8,6 +8,7 @@ from selfhealing.render.hpa import build_hpa
 from selfhealing.render.ingress import build_ingress
 from selfhealing.render.job import build_job
 from selfhealing.render.meta import Owner, with_applied_hash
+from selfhealing.render.network_policy import build_network_policy
 from selfhealing.render.overrides import NO_OVERRIDES, Overrides
 from selfhealing.render.pdb import build_pdb
 from selfhealing.render.pod import build_pod_template
@@ -42,6 +43,7 @@ def build_children(
         build_job(owner, spec, pod_template),
         build_service(owner, spec),
         build_ingress(owner, spec),
+        build_network_policy(owner, spec),
         build_hpa(owner, spec, overrides),
         build_pdb(owner, spec),
         build_vpa(owner, spec),

@@ -27,6 +27,14 @@ def selector(name: str) -> dict[str, str]:
     return {names.LABEL_APP: name}
 
 
+def isolated_pod_labels(name: str) -> dict[str, str]:
+    """Return the label selector of the pods of the app ``name`` and of those that are isolated.
+
+    An isolated pod loses the label of ``selector``, and keeps these.
+    """
+    return {"app": name, "app.kubernetes.io/managed-by": names.FIELD_MANAGER}
+
+
 def labels(name: str) -> dict[str, str]:
     """Return the labels of the children and pods of the app ``name``."""
     return {

@@ -231,6 +231,8 @@ def _string(schema: Schema, name: str) -> st.SearchStrategy[str]:
         "ip": ADDRESSES,
         "nameservers": ADDRESSES,
         "loadBalancerSourceRanges": ["10.0.0.0/8", "2001:db8::/32"],
+        "cidr": ["10.0.0.0/8", "0.0.0.0/0", "2001:db8::/32"],
+        "except": ["10.1.0.0/16"],
     }.get(name, TEXTS)
     if any(rule["message"] == DURATION_RULE.message for rule in schema.get(VALIDATIONS_KEY, ())):
         known = DURATIONS
@@ -409,7 +411,15 @@ def _repair_metric_target(copy: Json) -> None:
 
 
 def _repair_access(spec: Json) -> None:
-    """Add the Service that an Ingress leads to, and give each path its type's form."""
+    """Add the Service that an Ingress leads to and who may call it, and repair paths and peers."""
+    policy = spec.get("networkPolicy", {})
+    peers = [peer for side in ("allowFrom", "allowTo") for peer in policy.get(side, ())]
+    for peer in (*peers, *(policy[key] for key in ("ingressController",) if key in policy)):
+        _repair_peer(peer)
+    if policy and "ingress" in spec:
+        policy.setdefault("ingressController", {"namespace": "web"})
+    if policy and spec.get("service", {}).get("type", "ClusterIP") != "ClusterIP":
+        policy["allowFrom"] = [*policy.get("allowFrom", ()), {"cidr": "0.0.0.0/0"}][-32:]
     if "ingress" in spec:
         spec.get("service", {}).pop("enabled", None)
         if "port" in spec["ingress"]:
@@ -418,6 +428,23 @@ def _repair_access(spec: Json) -> None:
             for path in host.get("paths", ()):
                 if path.get("path", "/") not in {"/", "/health"}:
                     path["pathType"] = "ImplementationSpecific"
+
+
+def _repair_peer(peer: Json) -> None:
+    """Keep pods or addresses, and one way to name each."""
+    if "except" in peer:
+        peer["cidr"] = "10.0.0.0/8"
+    if "cidr" in peer:
+        for field in ("app", "podLabels", "namespace", "namespaceLabels"):
+            peer.pop(field, None)
+    elif not {"app", "podLabels", "namespace", "namespaceLabels"} & peer.keys():
+        peer["app"] = "web"
+    if "app" in peer:
+        peer.pop("podLabels", None)
+    if "namespace" in peer:
+        peer.pop("namespaceLabels", None)
+    for port in peer.get("ports", ()):
+        port.pop("endPort", None)
 
 
 def _repair_vertical_scaling(scaling: Json) -> None:

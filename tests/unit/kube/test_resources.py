@@ -162,6 +162,7 @@ def test_the_children_are_found_by_their_kind() -> None:
         "Service",
         "ServiceAccount",
         "Ingress",
+        "NetworkPolicy",
         "HorizontalPodAutoscaler",
         "PodDisruptionBudget",
         "VerticalPodAutoscaler",

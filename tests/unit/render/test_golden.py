@@ -172,6 +172,17 @@ SPECS: dict[str, dict[str, Any]] = {
             "labels": {"team": "blue"},
             "annotations": {"example.com/limit": "8m"},
         },
+        "networkPolicy": {
+            "allowFrom": [
+                {"app": "checkout", "ports": [{"port": 8080}]},
+                {"namespaceLabels": {"team": "blue"}, "podLabels": {"role": "client"}},
+            ],
+            "ingressController": {"namespace": "ingress-nginx"},
+            "allowTo": [
+                {"app": "db", "namespace": "data", "ports": [{"port": 5432, "protocol": "TCP"}]},
+                {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]},
+            ],
+        },
     },
     "budget": {
         "image": "web:v1",

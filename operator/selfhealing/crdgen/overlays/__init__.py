@@ -13,6 +13,7 @@ from selfhealing.crdgen.overlays import (
     containers,
     disruption,
     meta,
+    networking,
     pod,
     probes,
     rollout,
@@ -35,6 +36,7 @@ OVERLAYS: Final[Mapping[str, Overlay]] = {
     **autoscaling.OVERLAYS,
     **rollout.OVERLAYS,
     **disruption.OVERLAYS,
+    **networking.OVERLAYS,
 }
 """By the name of the published type."""
 
