@@ -45,6 +45,8 @@ API_PATHS: Mapping[str, str] = {
     "VerticalPodAutoscaler": "apis/autoscaling.k8s.io/v1",
     "Ingress": "apis/networking.k8s.io/v1",
     "NetworkPolicy": "apis/networking.k8s.io/v1",
+    "HTTPRoute": "apis/gateway.networking.k8s.io/v1",
+    "PodMonitor": "apis/monitoring.coreos.com/v1",
     "Service": "api/v1",
     "Pod": "api/v1",
     "Node": "api/v1",

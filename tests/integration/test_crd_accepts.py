@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from hack.testkit import vpa
 from hack.testkit.fixtures import build_app
 from hack.testkit.kube_client import KubeClient
+from hack.testkit.optional_kinds import SPECS, ensure_kind_served
 from selfhealing.api.names import WORKLOAD_KINDS
 from selfhealing.api.spec import parse_spec
 from selfhealing.render import Owner, build_children
@@ -23,6 +24,8 @@ each run."""
 def every_kind(kube: KubeClient) -> None:
     """The kinds of all children are served."""
     vpa.ensure_vpa_served(kube)
+    for kind in SPECS:
+        ensure_kind_served(kube, kind)
 
 
 KNOWN_BY_THE_CLUSTER = (

@@ -459,6 +459,7 @@ def child(
         "ServiceAccount": "v1",
         "Ingress": "networking.k8s.io/v1",
         "NetworkPolicy": "networking.k8s.io/v1",
+        "HTTPRoute": "gateway.networking.k8s.io/v1",
         "PodDisruptionBudget": "policy/v1",
         "VerticalPodAutoscaler": "autoscaling.k8s.io/v1",
     }

@@ -5,16 +5,35 @@ from typing import Final
 from selfhealing.api.base import Rule
 from selfhealing.api.names import PORT_NAME
 
-INGRESS_PATH: Final = Rule(
-    cel="(has(self.pathType) && self.pathType == 'ImplementationSpecific') || !has(self.path)"
-    ' || (self.path.matches(r"^/([-A-Za-z0-9/._~!$&\'()*+,;=:@]|%[0-9a-fA-F]{2})*$")'
-    " && !self.path.matches('//|/[.][.]?(/|$)|%2[fF]'))",
-    message="write an absolute path without //, /./, /../ and %2F, such as /shop; a pattern of your"
-    " ingress controller needs pathType: ImplementationSpecific",
-    field_path=".path",
+
+def _absolute_path(field: str, type_field: str, free_type: str, advice: str) -> Rule:
+    """Return the rule for a path that is compared as a prefix or exactly.
+
+    As validateHTTPIngressPath in pkg/apis/networking/validation, with the characters of a path by
+    RFC 3986, which Gateway API asks for, too.
+    """
+    path = f"self.{field}"
+    return Rule(
+        cel=f"(has(self.{type_field}) && self.{type_field} == '{free_type}') || !has({path})"
+        f' || ({path}.matches(r"^/([-A-Za-z0-9/._~!$&\'()*+,;=:@]|%[0-9a-fA-F]{{2}})*$")'
+        f" && !{path}.matches('//|/[.][.]?(/|$)|%2[fF]'))",
+        message=f"write an absolute path without //, /./, /../ and %2F, such as /shop; {advice}",
+        field_path=f".{field}",
+    )
+
+
+INGRESS_PATH: Final = _absolute_path(
+    "path",
+    "pathType",
+    "ImplementationSpecific",
+    "a pattern of your ingress controller needs pathType: ImplementationSpecific",
 )
-"""As validateHTTPIngressPath in pkg/apis/networking/validation, with the characters of a path by
-RFC 3986, which Gateway API asks for, too."""
+ROUTE_PATH: Final = _absolute_path(
+    "value",
+    "type",
+    "RegularExpression",
+    "a regular expression needs type: RegularExpression",
+)
 
 ONE_INGRESS_CLASS: Final = Rule(
     cel="!has(self.className) || !has(self.annotations)"
@@ -67,6 +86,20 @@ def _policy_admits(peer: str, fields: tuple[str, ...], who: str, namespace: str)
     )
 
 
+_SAME_GATEWAY: Final = (
+    "a.name == b.name && (has(a.__namespace__) ? a.__namespace__ : '')"
+    " == (has(b.__namespace__) ? b.__namespace__ : '')"
+)
+
+DISTINCT_LISTENERS: Final = Rule(
+    cel="self.all(a, self.filter(b, "
+    f"{_SAME_GATEWAY}).size() == 1 || (has(a.sectionName) && self.exists_one(b, {_SAME_GATEWAY}"
+    " && has(b.sectionName) && b.sectionName == a.sectionName)))",
+    message="of a Gateway that is named more than once, write another sectionName, which is a"
+    " listener, each time",
+)
+"""The rules on ParentRefs in apis/v1/shared_types.go of Gateway API."""
+
 POLICY_ADMITS_NODE_PORT: Final = Rule(
     cel="!has(self.networkPolicy) || !has(self.service) || !has(self.service.type)"
     " || self.service.type == 'ClusterIP'"
@@ -100,7 +133,13 @@ def _needs_service(field: str, child: str) -> Rule:
 
 ACCESS_RULES: Final = (
     _needs_service("ingress", "an Ingress"),
-    _policy_admits("ingressController", ("ingress",), "the ingress controller", "ingress-nginx"),
+    _needs_service("route", "an HTTPRoute"),
+    _policy_admits(
+        "ingressController",
+        ("ingress", "route"),
+        "the ingress controller or gateway",
+        "ingress-nginx",
+    ),
     POLICY_ADMITS_NODE_PORT,
 )
 """The rules of the whole spec about access from outside."""

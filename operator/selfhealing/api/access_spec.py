@@ -78,6 +78,55 @@ class IngressSpec(SpecModel):
     """Annotations of the Ingress, with which ingress controllers are configured."""
 
 
+class RouteParentSpec(SpecModel):
+    """A Gateway, and one of its listeners."""
+
+    name: ObjectName
+    """The name of the Gateway."""
+
+    namespace: AppName | None = None
+    """Its namespace; without it, that of the app."""
+
+    section_name: ObjectName | None = None
+    """The listener; without it, all that fit."""
+
+
+class RoutePathSpec(SpecModel):
+    """Requests that lead to the app, by their path."""
+
+    rules = (rule.ROUTE_PATH,)
+
+    type: Literal["PathPrefix", "Exact", "RegularExpression"] = "PathPrefix"
+    """How the path is compared; not every gateway knows regular expressions."""
+
+    value: Annotated[str, Field(min_length=1, max_length=1024)] = "/"
+    """The path."""
+
+
+class RouteSpec(SpecModel):
+    """An HTTPRoute of Gateway API, which leads requests from Gateways to the Service."""
+
+    parent_refs: Annotated[
+        list[RouteParentSpec], Field(min_length=1, max_length=8), rule.DISTINCT_LISTENERS
+    ]
+    """The Gateways."""
+
+    port: PortName | None = None
+    """The name of a port of the Service; without it, `port`, else the first one of TCP."""
+
+    hostnames: Annotated[list[DnsName], Field(max_length=16)] = Field(default_factory=list)
+    """The host names; without them, those of the Gateways' listeners."""
+
+    paths: Annotated[list[RoutePathSpec], Field(max_length=16)] = Field(default_factory=list)
+    """The paths; without them, all."""
+
+    labels: ChildLabels = Field(default_factory=dict)
+    """Labels of the HTTPRoute."""
+
+    annotations: Annotations = Field(default_factory=dict)
+    """Annotations of the HTTPRoute."""
+
+
 class NetworkPeerSpec(SpecModel):
     """Pods, or addresses, at the other end of a connection."""
 

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from selfhealing.api import cel_rules as cel, limits, pod_rules, port_rules, validation_messages
 from selfhealing.api.access_rules import ACCESS_RULES
-from selfhealing.api.access_spec import IngressSpec, NetworkPolicySpec
+from selfhealing.api.access_spec import IngressSpec, NetworkPolicySpec, RouteSpec
 from selfhealing.api.base import Int32, Json, KubernetesType, ListMap, SchemaKeywords, SpecModel
 from selfhealing.api.errors import InvalidSpecError
 from selfhealing.api.healing_spec import HealingSpec
@@ -214,6 +214,9 @@ class SelfHealingAppSpec(SpecModel):
 
     ingress: IngressSpec | None = None
     """An Ingress: which hosts and paths lead from outside of the cluster to the Service."""
+
+    route: RouteSpec | None = None
+    """An HTTPRoute of Gateway API, where the cluster has it; the app also runs without it."""
 
     network_policy: NetworkPolicySpec | None = None
     """A NetworkPolicy: who may call the pods, and whom they may call."""

@@ -1,5 +1,6 @@
 """The result of writing an app's children: the changes, and the errors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -19,7 +20,8 @@ class SyncErrorReason(StrEnum):
     CONFLICT = "Conflict"
     CHILD_TERMINATING = "ChildTerminating"
     CONTESTED = "Contested"
-    NOT_INSTALLED = "VerticalPodAutoscalerNotInstalled"
+    VPA_NOT_INSTALLED = "VerticalPodAutoscalerNotInstalled"
+    HTTP_ROUTE_NOT_INSTALLED = "HTTPRouteNotInstalled"
 
 
 USER_ACTION_REQUIRED: Final = frozenset(
@@ -28,7 +30,13 @@ USER_ACTION_REQUIRED: Final = frozenset(
 """Errors that stay until a user edits the app or another object."""
 
 
-NON_BLOCKING: Final = frozenset({SyncErrorReason.NOT_INSTALLED})
+NOT_INSTALLED: Final[Mapping[str, SyncErrorReason]] = {
+    "VerticalPodAutoscaler": SyncErrorReason.VPA_NOT_INSTALLED,
+    "HTTPRoute": SyncErrorReason.HTTP_ROUTE_NOT_INSTALLED,
+}
+"""By kind that a cluster may not serve, the reason while it does not."""
+
+NON_BLOCKING: Final = frozenset(NOT_INSTALLED.values())
 """Errors that do not impair the app itself: they raise no alert."""
 
 TRANSIENT: Final = frozenset(

@@ -22,6 +22,7 @@ from selfhealing.cache.parse import (
 from selfhealing.cache.views import (
     MAX_MANIFEST_BYTES,
     ChildView,
+    ConditionView,
     DeploymentView,
     HpaView,
     IngressView,
@@ -29,6 +30,7 @@ from selfhealing.cache.views import (
     MetricView,
     PdbView,
     ResourceQuantities,
+    RouteView,
     ServiceView,
     VpaView,
 )
@@ -43,6 +45,13 @@ MAX_METRICS: Final = 32
 """Metrics of an autoscaler that are kept; the spec of an app has 20 at most."""
 
 _DIGEST_BYTES: Final = 16
+
+MAX_ROUTE_PARENTS: Final = 16
+"""Answers of gateways that are read; the spec has at most 8 parents, each with its controller."""
+
+_ROUTE_CONDITIONS: Final = frozenset({"Accepted", "ResolvedRefs"})
+"""The conditions of a Gateway that must be True for an HTTPRoute (Gateway API, RouteConditionType).
+"""
 
 _REPLICA_SET: Final = compile_pattern(r'[Rr]eplica ?[Ss]et "(?P<name>[^"]+)"')
 
@@ -213,6 +222,40 @@ def ingress_view(raw: Json) -> IngressView:
     return IngressView(**_common_fields("Ingress", raw), address=address)
 
 
+def route_view(raw: Json) -> RouteView:
+    """View an HTTPRoute of gateway.networking.k8s.io/v1.
+
+    What a controller said of an earlier generation does not count.
+    """
+    generation = raw["metadata"].get("generation", 0)
+    accepted: set[str] = set()
+    refusals: dict[str, ConditionView] = {}
+    for parent in ((raw.get("status") or {}).get("parents") or ())[:MAX_ROUTE_PARENTS]:
+        name = parse_word((parent.get("parentRef") or {}).get("name", ""))
+        current = [
+            condition
+            for condition in parent.get("conditions") or ()
+            if condition.get("observedGeneration", generation) >= generation
+        ]
+        views = [
+            view
+            for view in condition_views({"conditions": current})
+            if view.type in _ROUTE_CONDITIONS
+        ]
+        refusal = next((view for view in views if view.status != "True"), None)
+        if refusal is not None:
+            refusals[name] = replace(refusal, since=None)
+        elif views:
+            accepted.add(name)
+    refused_by = min(refusals, default="")
+    return RouteView(
+        **_common_fields("HTTPRoute", raw),
+        accepted_by=tuple(sorted(accepted - refusals.keys())),
+        refused_by=refused_by,
+        refusal=refusals.get(refused_by),
+    )
+
+
 def hpa_view(raw: Json) -> HpaView:
     """View a HorizontalPodAutoscaler of autoscaling/v2."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
@@ -317,5 +360,6 @@ CHILD_VIEWS: Final[Mapping[str, Callable[[Json], ChildView]]] = {
     "PodDisruptionBudget": pdb_view,
     "VerticalPodAutoscaler": vpa_view,
     names.SERVICE_ACCOUNT: service_account_view,
+    "HTTPRoute": route_view,
 }
 """By each kind of child that the operator creates, the function that parses it."""

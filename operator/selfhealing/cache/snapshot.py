@@ -17,6 +17,7 @@ from selfhealing.cache.views import (
     JobView,
     PdbView,
     PodView,
+    RouteView,
     ServiceView,
     VpaView,
 )
@@ -82,6 +83,12 @@ class AppSnapshot:
         """The Ingress that the app owns, or None."""
         child = self._owned_child("Ingress")
         return child if isinstance(child, IngressView) else None
+
+    @property
+    def route(self) -> RouteView | None:
+        """The HTTPRoute that the app owns, or None."""
+        child = self._owned_child("HTTPRoute")
+        return child if isinstance(child, RouteView) else None
 
     @property
     def hpa(self) -> HpaView | None:

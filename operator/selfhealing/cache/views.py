@@ -323,6 +323,21 @@ class IngressView(ChildView):
 
 
 @dataclass(frozen=True, slots=True)
+class RouteView(ChildView):
+    """An HTTPRoute, as the controllers of its Gateways report it.
+
+    Attributes:
+        accepted_by: the Gateways that serve it, sorted.
+        refused_by: a Gateway that does not; empty without one.
+        refusal: the condition of ``refused_by`` that says why.
+    """
+
+    accepted_by: tuple[str, ...]
+    refused_by: str
+    refusal: ConditionView | None
+
+
+@dataclass(frozen=True, slots=True)
 class MetricView:
     """One metric of an autoscaler; ``current`` and ``target`` are texts such as "31%"."""
 

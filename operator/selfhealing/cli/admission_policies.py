@@ -36,6 +36,7 @@ WRITTEN_RESOURCES: Final = (*CHILDREN.values(), PODS, CONTROLLER_REVISIONS, CONF
 
 REQUESTED_KINDS: Final[Mapping[str, Resource]] = {
     "ingress": CHILDREN["Ingress"],
+    "route": CHILDREN["HTTPRoute"],
     "networkPolicy": CHILDREN["NetworkPolicy"],
 }
 """By field of the spec, the kind of child that its author must be allowed to create himself. Such a

@@ -5,7 +5,7 @@ from typing import Final
 from selfhealing.api import names
 from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.api.names import WORKLOAD_KINDS
-from selfhealing.apply.result import SyncError, SyncErrorReason
+from selfhealing.apply.result import NOT_INSTALLED, SyncError, SyncErrorReason
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey, ChildView
 from selfhealing.controller.optional_kinds import POLL_INTERVAL
@@ -37,7 +37,7 @@ def terminating_error(kind: str, snapshot: AppSnapshot) -> SyncError:
 def not_installed_error(kind: str) -> SyncError:
     """The cluster does not serve an optional kind."""
     return SyncError(
-        SyncErrorReason.NOT_INSTALLED,
+        NOT_INSTALLED[kind],
         f"this cluster has no {CHILDREN[kind].api_version} {kind}: install it, or remove that part "
         f"of the spec; it is checked every {POLL_INTERVAL:.0f} s, and the app runs without it",
     )

@@ -24,7 +24,10 @@ logger = logging.getLogger(__name__)
 POLL_INTERVAL: Final = 10.0
 """Seconds between two lists."""
 
-REQUESTED_BY: Final[Mapping[str, bytes]] = {"VerticalPodAutoscaler": b'"verticalScaling":'}
+REQUESTED_BY: Final[Mapping[str, bytes]] = {
+    "VerticalPodAutoscaler": b'"verticalScaling":',
+    "HTTPRoute": b'"route":',
+}
 """By kind, the text in the stored spec of an app that asks for it. The same text in another field
 only costs a list."""
 

@@ -179,6 +179,13 @@ CHILDREN: Final[Mapping[str, Resource]] = {
             "verticalpodautoscalers",
             "get list create patch delete",
         ),
+        _resource(
+            "gateway.networking.k8s.io",
+            "v1",
+            "HTTPRoute",
+            "httproutes",
+            "get list create patch delete",
+        ),
     )
 }
 """The kinds of children. Server-side apply needs the verbs create and patch."""

@@ -12,6 +12,7 @@ from selfhealing.render.network_policy import build_network_policy
 from selfhealing.render.overrides import NO_OVERRIDES, Overrides
 from selfhealing.render.pdb import build_pdb
 from selfhealing.render.pod import build_pod_template
+from selfhealing.render.route import build_route
 from selfhealing.render.service import build_service
 from selfhealing.render.service_account import build_service_account
 from selfhealing.render.vpa import build_vpa
@@ -43,6 +44,7 @@ def build_children(
         build_job(owner, spec, pod_template),
         build_service(owner, spec),
         build_ingress(owner, spec),
+        build_route(owner, spec),
         build_network_policy(owner, spec),
         build_hpa(owner, spec, overrides),
         build_pdb(owner, spec),

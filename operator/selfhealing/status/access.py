@@ -12,6 +12,9 @@ from selfhealing.status.sections import join_words, pluralize
 INGRESS_READY: Final = "IngressReady"
 """The type of the condition that says whether an ingress controller serves the Ingress."""
 
+ROUTE_ACCEPTED: Final = "RouteAccepted"
+"""The type of the condition that says whether the Gateways serve the HTTPRoute."""
+
 MAX_NAMED_HOSTS: Final = 3
 """Host names that a message has."""
 
@@ -35,6 +38,28 @@ def evaluate_ingress(snapshot: AppSnapshot, inputs: AnyInput) -> tuple[Condition
         "controllers never do, and serve it all the same"
     )
     return ((INGRESS_READY, ConditionStatus.UNKNOWN, "NoAddress", message),)
+
+
+def evaluate_route(snapshot: AppSnapshot, inputs: AnyInput) -> tuple[ConditionFields, ...]:
+    """Evaluate whether every Gateway serves the HTTPRoute; empty without an HTTPRoute."""
+    view, spec = snapshot.route, inputs.spec
+    if view is None or spec is None or spec.route is None:
+        return ()
+    if view.refusal is not None:
+        status = (
+            ConditionStatus.FALSE if view.refusal.status == "False" else ConditionStatus.UNKNOWN
+        )
+        message = f"Gateway {view.refused_by}: {shorten(view.refusal.message)}"
+        return ((ROUTE_ACCEPTED, status, view.refusal.reason, message),)
+    silent = sorted({parent.name for parent in spec.route.parent_refs} - set(view.accepted_by))
+    if silent:
+        message = (
+            f"no controller has answered for the Gateway {silent[0]}: look whether it exists, and "
+            "allows HTTPRoutes of this namespace"
+        )
+        return ((ROUTE_ACCEPTED, ConditionStatus.UNKNOWN, "NotReported", message),)
+    message = f"Gateways that serve it: {_join_some(list(view.accepted_by))}"
+    return ((ROUTE_ACCEPTED, ConditionStatus.TRUE, "Accepted", message),)
 
 
 def _join_some(names: list[str]) -> str:

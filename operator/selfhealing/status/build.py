@@ -151,6 +151,7 @@ def _describe_app(
                 ),
                 *scaling_active,
                 *access.evaluate_ingress(snapshot, facts.inputs),
+                *access.evaluate_route(snapshot, facts.inputs),
                 *evaluate_pod_security(facts.inputs),
                 *evaluate_ownership(facts.findings),
             ),

@@ -272,7 +272,7 @@ def repair_spec(spec: Json) -> Json:
         spec.pop("replicas", None)
         scaling = spec["autoscaling"]
         scaling["maxReplicas"] = max(scaling["maxReplicas"], scaling.get("minReplicas", 1))
-    if {"probes", "service", "ingress"} & spec.keys():
+    if {"probes", "service", "ingress", "route"} & spec.keys():
         spec.setdefault("port", 8080)
     _repair_ports(spec)
     if "service" in spec:
@@ -411,19 +411,31 @@ def _repair_metric_target(copy: Json) -> None:
 
 
 def _repair_access(spec: Json) -> None:
-    """Add the Service that an Ingress leads to and who may call it, and repair paths and peers."""
+    """Add the Service that an Ingress leads to and who may call it, and repair peers and paths."""
     policy = spec.get("networkPolicy", {})
     peers = [peer for side in ("allowFrom", "allowTo") for peer in policy.get(side, ())]
     for peer in (*peers, *(policy[key] for key in ("ingressController",) if key in policy)):
         _repair_peer(peer)
-    if policy and "ingress" in spec:
+    if policy and {"ingress", "route"} & spec.keys():
         policy.setdefault("ingressController", {"namespace": "web"})
     if policy and spec.get("service", {}).get("type", "ClusterIP") != "ClusterIP":
         policy["allowFrom"] = [*policy.get("allowFrom", ()), {"cidr": "0.0.0.0/0"}][-32:]
-    if "ingress" in spec:
+    if {"ingress", "route"} & spec.keys():
         spec.get("service", {}).pop("enabled", None)
-        if "port" in spec["ingress"]:
-            spec["ingress"]["port"] = "http"
+        for part in ("ingress", "route"):
+            if "port" in spec.get(part, {}):
+                spec[part]["port"] = "http"
+        _repair_paths(spec)
+
+
+def _repair_paths(spec: Json) -> None:
+    """Name one Gateway, and give each path its type's form."""
+    if "route" in spec:
+        del spec["route"]["parentRefs"][1:]
+        for path in spec["route"].get("paths", ()):
+            if path.get("value", "/") not in {"/", "/health"}:
+                path["type"] = "RegularExpression"
+    if "ingress" in spec:
         for host in spec["ingress"]["hosts"]:
             for path in host.get("paths", ()):
                 if path.get("path", "/") not in {"/", "/health"}:

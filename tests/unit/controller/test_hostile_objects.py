@@ -121,6 +121,9 @@ FAT_SPECS: dict[str, Json] = {
     "HorizontalPodAutoscaler": {"metrics": FAT_METRICS},
     "PodDisruptionBudget": {"selector": {"matchLabels": {"a": FAT}}},
     "VerticalPodAutoscaler": {"targetRef": {"name": FAT}},
+    "Ingress": {"rules": [{"host": text} for text in MANY]},
+    "NetworkPolicy": {"podSelector": {"matchLabels": {"a": FAT}}},
+    "HTTPRoute": {"hostnames": list(MANY)},
     "ReplicaSet": {"template": FAT_TEMPLATE},
     "Pod": FAT_TEMPLATE["spec"],
 }
@@ -132,6 +135,11 @@ def build_fat_object(kind: str, number: int, owner: str) -> Json:
     status: Json = {"containerStatuses": containers, "message": FAT, "reason": FAT}
     if kind != "Pod":
         status["conditions"] = FAT_CONDITIONS
+        status["loadBalancer"] = {"ingress": [{"hostname": text} for text in MANY]}
+        status["parents"] = [
+            {"parentRef": {"name": text}, "conditions": [{**each, "type": "Accepted"}]}
+            for text, each in zip(MANY, FAT_CONDITIONS, strict=True)
+        ]
     return {
         "apiVersion": "v1",
         "kind": kind,

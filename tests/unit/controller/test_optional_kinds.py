@@ -44,7 +44,13 @@ class FakeApiServer:
         if self.error:
             raise self.error
         for manifest in self.objects:
+            if manifest["kind"] != resource.kind:
+                continue
             yield {field: value for field, value in manifest.items() if field != "kind"}
+
+    def count_lists(self, kind: str) -> int:
+        """How often a kind was listed."""
+        return len([request for request in self.requests if request[0] == kind])
 
 
 class Harness:
@@ -157,12 +163,13 @@ async def test_what_nobody_asks_for_any_more_is_looked_at() -> None:
     task = asyncio.create_task(harness.optional_kinds.run())
     await asyncio.sleep(3 * POLL_INTERVAL + 1)
 
-    assert 4 == len(harness.api_server.requests)
+    assert 4 == harness.api_server.count_lists(KIND)
+    assert 1 == harness.api_server.count_lists("HTTPRoute")
 
     harness.api_server.objects.clear()
     await asyncio.sleep(5 * POLL_INTERVAL)
 
-    assert 5 == len(harness.api_server.requests)
+    assert 5 == harness.api_server.count_lists(KIND)
 
     task.cancel()
 
@@ -197,4 +204,6 @@ async def test_only_the_served_namespaces_are_listed() -> None:
     harness = Harness(namespace="shop")
     await harness.optional_kinds.list_all()
 
-    assert [(KIND, "shop", "selfhealing.dev/app")] == harness.api_server.requests
+    assert [
+        (kind, "shop", "selfhealing.dev/app") for kind in REQUESTED_BY
+    ] == harness.api_server.requests

@@ -172,6 +172,12 @@ SPECS: dict[str, dict[str, Any]] = {
             "labels": {"team": "blue"},
             "annotations": {"example.com/limit": "8m"},
         },
+        "route": {
+            "parentRefs": [{"name": "public", "namespace": "gateways", "sectionName": "https"}],
+            "hostnames": ["shop.example.com"],
+            "paths": [{"value": "/api"}, {"type": "Exact", "value": "/"}],
+            "annotations": {"example.com/a": "b"},
+        },
         "networkPolicy": {
             "allowFrom": [
                 {"app": "checkout", "ports": [{"port": 8080}]},

@@ -79,3 +79,86 @@ class TestIngressReady:
             "requests for any host, a.example.com, b.example.com and 2 others enter at ::1"
             == found[2]
         )
+
+
+ROUTE_SPEC = {
+    "image": "web:v1",
+    "port": 80,
+    "route": {"parentRefs": [{"name": "public"}, {"name": "internal"}]},
+}
+
+
+def answer(gateway: str, *, generation: int | None = 2, **conditions: str) -> Json:
+    """What the controller of a Gateway says of the route: by condition, its status."""
+    observed = {} if generation is None else {"observedGeneration": generation}
+    return {
+        "parentRef": {"name": gateway},
+        "conditions": [
+            {"type": kind, "status": status, "reason": f"Why{kind}", "message": "m" * 9, **observed}
+            for kind, status in conditions.items()
+        ],
+    }
+
+
+def route(*parents: Json, **more: Any) -> Json:  # noqa: ANN401 - as child
+    """Return the app's HTTPRoute of generation 2."""
+    return child("HTTPRoute", {}, {"parents": list(parents)}, generation=2, **more)
+
+
+class TestRouteAccepted:
+    """Whether the Gateways serve the HTTPRoute."""
+
+    @pytest.mark.parametrize(
+        ("spec", "objects"),
+        [
+            (ROUTE_SPEC, ()),
+            (ROUTE_SPEC, (route(owner="somebody"),)),
+            ({"image": "web:v1"}, (route(),)),
+        ],
+    )
+    def test_none(self, spec: Json, objects: tuple[Json, ...]) -> None:
+        """Without an HTTPRoute that is the app's, and that its spec asks for."""
+        assert find_condition("RouteAccepted", spec, *objects) is None
+
+    def test_true(self) -> None:
+        """Each Gateway has said so."""
+        answers = (
+            answer("public", Accepted="True", ResolvedRefs="True", Programmed="False"),
+            answer("internal", Accepted="True", generation=None),
+        )
+
+        assert (
+            "True",
+            "Accepted",
+            "Gateways that serve it: internal and public",
+        ) == find_condition("RouteAccepted", ROUTE_SPEC, route(*answers))
+
+    @pytest.mark.parametrize(
+        "answers",
+        [
+            (),
+            (answer("public", Accepted="True"),),
+            (answer("public", Accepted="True"), answer("internal", Accepted="True", generation=1)),
+            (answer("public", Accepted="True"), answer("internal", Programmed="True")),
+        ],
+    )
+    def test_unknown(self, answers: tuple[Json, ...]) -> None:
+        """A Gateway has not answered, not yet to this generation, or not to this question."""
+        found = find_condition("RouteAccepted", ROUTE_SPEC, route(*answers))
+
+        assert found is not None
+        assert ("Unknown", "NotReported") == found[:2]
+        assert "no controller has answered for the Gateway internal" in found[2]
+
+    @pytest.mark.parametrize(("said", "shown"), [("False", "False"), ("Unknown", "Unknown")])
+    def test_false(self, said: str, shown: str) -> None:
+        """One Gateway does not serve it; its reason and its words are shown."""
+        answers = (
+            answer("public", Accepted="True", ResolvedRefs=said),
+            answer("public", Accepted="True", ResolvedRefs="True"),
+            answer("internal", Accepted="True"),
+        )
+
+        assert (shown, "WhyResolvedRefs", "Gateway public: mmmmmmmmm") == find_condition(
+            "RouteAccepted", ROUTE_SPEC, route(*answers)
+        )

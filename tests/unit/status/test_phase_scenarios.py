@@ -794,7 +794,9 @@ class TestSpecAndChildren:
 
     def test_an_error_without_effect_on_the_app(self) -> None:
         """The condition Reconciled and an Event report it; the app stays Ready."""
-        no = SyncResult(errors=(SyncError(SyncErrorReason.NOT_INSTALLED, "there is no such kind"),))
+        no = SyncResult(
+            errors=(SyncError(SyncErrorReason.VPA_NOT_INSTALLED, "there is no such kind"),)
+        )
         found = evaluate_scenario(deployment(1), make_ready_pod("web-abc-1"), sync_result=no)
         conditions = {c.type: (c.status, c.reason) for c in found.status.conditions}
 
@@ -810,7 +812,7 @@ class TestSpecAndChildren:
         """The reason is that of the blocking error."""
         no = SyncResult(
             errors=(
-                SyncError(SyncErrorReason.NOT_INSTALLED, "there is no such kind"),
+                SyncError(SyncErrorReason.VPA_NOT_INSTALLED, "there is no such kind"),
                 SyncError(SyncErrorReason.FORBIDDEN, "Service: denied by policy"),
             )
         )
