@@ -59,6 +59,8 @@ SECONDS: Mapping[str, float] = {
     "integration/jobs": 95,
     "integration/outages": 110,
     "integration/vpa": 70,
+    "integration/access": 60,
+    "integration/access_missing": 90,
     "integration/name_conflicts": 60,
     "integration/vpa_missing": 60,
     "integration/config_changes": 60,

@@ -53,6 +53,17 @@ SPECS: Final[Mapping[str, tuple[str, Json]]] = {
             ),
         ),
     ),
+    "PodMonitor": (
+        "monitoring.coreos.com",
+        _object(
+            selector=_object(
+                matchLabels={"type": "object", "additionalProperties": TEXT},
+            ),
+            podMetricsEndpoints=_list(
+                _object(port=TEXT, path=TEXT, interval=TEXT, scrapeTimeout=TEXT)
+            ),
+        ),
+    ),
 }
 """By kind its group, and the schema of its spec."""
 

@@ -5,6 +5,7 @@ import pytest
 from hack.testkit import vpa
 from hack.testkit.kube_client import ROOT, Json, run_kubectl
 from hack.testkit.namespace import AppNamespace
+from hack.testkit.optional_kinds import SPECS as OPTIONAL_KINDS, ensure_kind_served
 from hack.testkit.wait import eventually
 from tests.e2e.app_client import EXAMPLES, READY_TIMEOUT, AppClient, load_example
 
@@ -20,6 +21,8 @@ pytestmark = pytest.mark.usefixtures("operator")
 def applied(space: AppNamespace) -> AppNamespace:
     """The namespace with all examples in it; they start at the same time."""
     vpa.ensure_vpa_served(space.kube)
+    for kind in OPTIONAL_KINDS:
+        ensure_kind_served(space.kube, kind)
     run_kubectl("-n", space.name, "apply", "-f", str(EXAMPLES))
     return space
 

@@ -2,23 +2,28 @@
 
 import pytest
 
-from hack.testkit.kube_client import Json
+from hack.testkit.kube_client import Json, KubeClient
 from hack.testkit.namespace import FAKE_NODES, AppNamespace
+from hack.testkit.optional_kinds import SPECS as OPTIONAL_KINDS, ensure_kind_served
 from hack.testkit.wait import eventually
+from selfhealing.kube.resources import CHILDREN
 
-pytestmark = pytest.mark.usefixtures("operator", "fake_nodes")
+pytestmark = pytest.mark.usefixtures("served", "operator", "fake_nodes")
 
 HOST: Json = {"host": "shop.example.com"}
 SPECS: dict[str, Json] = {
     "Ingress": {"ingress": {"hosts": [HOST]}},
     "NetworkPolicy": {"networkPolicy": {"allowFrom": [{"app": "checkout"}], "allowTo": []}},
+    "HTTPRoute": {"route": {"parentRefs": [{"name": "public"}]}},
+    "PodMonitor": {"monitoring": {"interval": "30s"}},
 }
 """By kind, the part of the spec that asks for it."""
 
-VERSIONS = {"Ingress": "networking.k8s.io/v1", "NetworkPolicy": "networking.k8s.io/v1"}
 FOREIGN: dict[str, Json] = {
     "Ingress": {"defaultBackend": {"service": {"name": "theirs", "port": {"number": 80}}}},
     "NetworkPolicy": {"podSelector": {"matchLabels": {"who": "stranger"}}},
+    "HTTPRoute": {"parentRefs": [{"name": "theirs"}]},
+    "PodMonitor": {"selector": {}, "podMetricsEndpoints": []},
 }
 """By kind, the spec of somebody else's object."""
 
@@ -32,6 +37,13 @@ DRIFTS: dict[str, tuple[str, Json]] = {
     ),
 }
 """By name, a manual change of a child."""
+
+
+@pytest.fixture(scope="module")
+def served(kube: KubeClient) -> None:
+    """The kinds of all these children are served."""
+    for kind in OPTIONAL_KINDS:
+        ensure_kind_served(kube, kind)
 
 
 @pytest.mark.parametrize("kind", SPECS)
@@ -79,7 +91,7 @@ def test_somebody_elses_is_left_alone(space: AppNamespace, name: str, kind: str)
     """One of the same name is a NameConflict; with the annotation it is taken over."""
     space.kube.create(
         {
-            "apiVersion": VERSIONS[kind],
+            "apiVersion": CHILDREN[kind].api_version,
             "kind": kind,
             "metadata": {"name": name, "namespace": space.name},
             "spec": FOREIGN[kind],

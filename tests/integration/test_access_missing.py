@@ -20,10 +20,16 @@ pytestmark = pytest.mark.usefixtures("served", "fake_nodes")
 SHORT_TIMEOUT = 2 * POLL_INTERVAL + 5
 """Seconds within which a change is noticed that no watch shows."""
 
-PARTS: dict[str, Json] = {"HTTPRoute": {"route": {"parentRefs": [{"name": "public"}]}}}
+PARTS: dict[str, Json] = {
+    "HTTPRoute": {"route": {"parentRefs": [{"name": "public"}]}},
+    "PodMonitor": {"monitoring": {"interval": "30s", "labels": {"release": "prometheus"}}},
+}
 """By kind, the part of the spec that asks for it."""
 
-DRIFTS: dict[str, Json] = {"HTTPRoute": {"spec": {"parentRefs": [{"name": "other"}]}}}
+DRIFTS: dict[str, Json] = {
+    "HTTPRoute": {"spec": {"parentRefs": [{"name": "other"}]}},
+    "PodMonitor": {"spec": {"podMetricsEndpoints": [{"port": "other"}]}},
+}
 """By kind, a manual change."""
 
 

@@ -126,6 +126,40 @@ def test_who_may_not_create_pods_changes_no_spec(space: AppNamespace, name: str)
     eventually(lambda: space.kube.find(KIND, space.name, name) is None, description="it is gone")
 
 
+ACCESS: dict[str, tuple[Json, str]] = {
+    "ingress": ({"port": 80, "ingress": {"hosts": [{}]}}, "ingresses"),
+    "route": ({"port": 80, "route": {"parentRefs": [{"name": "public"}]}}, "httproutes"),
+    "networkPolicy": ({"networkPolicy": {}}, "networkpolicies"),
+    "monitoring": ({"port": 80, "monitoring": {}}, "podmonitors"),
+}
+"""By field, a spec with it, and what its author must be allowed to create."""
+
+
+@pytest.mark.usefixtures("policies")
+@pytest.mark.parametrize("field", ACCESS)
+def test_who_may_create_pods_but_no_access(space: AppNamespace, name: str, field: str) -> None:
+    """He gets no Ingress by the operator that he may not create himself; an administrator does."""
+    spec, plural = ACCESS[field]
+    body = space.build_manifest(name, replicas=0, **spec)
+
+    message = refusal(act_as(space, "deployer").try_create(body, dry_run=True))
+
+    assert f"may not create {plural} in the namespace {space.name}, and spec.{field}" in message
+    require_success(space.kube.try_create(body, dry_run=True))
+
+
+@pytest.mark.usefixtures("policies")
+def test_access_by_ordinary_rights(space: AppNamespace, name: str) -> None:
+    """The ClusterRole edit includes Ingresses and NetworkPolicies; annotations need nothing."""
+    ingress, _ = ACCESS["ingress"]
+    policy = {"networkPolicy": {"ingressController": {"namespace": "ingress-nginx"}}}
+    annotated = {"port": 80, "monitoring": {"mode": "Annotations"}}
+
+    for user, spec in (("editor", {**ingress, **policy}), ("deployer", annotated)):
+        body = space.build_manifest(name, replicas=0, **spec)
+        require_success(act_as(space, user).try_create(body, dry_run=True))
+
+
 @pytest.mark.usefixtures("policies")
 @pytest.mark.parametrize("account", [None, "default"])
 def test_who_may_create_pods(space: AppNamespace, name: str, account: str | None) -> None:

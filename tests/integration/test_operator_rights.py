@@ -17,6 +17,7 @@ from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.service_account import create_service_account, list_operator_permissions
 from selfhealing.cli.admission_policies import SYSTEM_NAMESPACES, service_account_user
 from selfhealing.cli.manifests import NAME
+from tests.integration.test_access import served, test_made_and_taken_away
 from tests.integration.test_children import (
     test_every_field_arrives_and_is_then_at_rest,
     test_full_service_of_every_type,
@@ -40,6 +41,7 @@ from tests.integration.test_vpa import test_made_as_the_spec_says_and_taken_away
 
 __all__ = [
     "clean",
+    "served",
     "settings",
     "test_a_config_map",
     "test_a_crash_loop_of_one_pod",
@@ -49,13 +51,14 @@ __all__ = [
     "test_from_a_deployment_to_a_job_and_back",
     "test_from_replicas_to_the_autoscaler_and_back",
     "test_full_service_of_every_type",
+    "test_made_and_taken_away",
     "test_made_as_the_spec_says_and_taken_away",
     "test_mark_removed",
     "test_orphans_can_be_adopted",
     "test_rollback_under_an_autoscaler",
 ]
 
-pytestmark = pytest.mark.usefixtures("operator", "fake_nodes", "nothing_refused")
+pytestmark = pytest.mark.usefixtures("served", "operator", "fake_nodes", "nothing_refused")
 
 
 @pytest.fixture(scope="module")

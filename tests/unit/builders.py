@@ -460,6 +460,7 @@ def child(
         "Ingress": "networking.k8s.io/v1",
         "NetworkPolicy": "networking.k8s.io/v1",
         "HTTPRoute": "gateway.networking.k8s.io/v1",
+        "PodMonitor": "monitoring.coreos.com/v1",
         "PodDisruptionBudget": "policy/v1",
         "VerticalPodAutoscaler": "autoscaling.k8s.io/v1",
     }

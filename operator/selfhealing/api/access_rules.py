@@ -3,6 +3,7 @@
 from typing import Final
 
 from selfhealing.api.base import Rule
+from selfhealing.api.duration import DURATION_PATTERN
 from selfhealing.api.names import PORT_NAME
 
 
@@ -114,6 +115,40 @@ POLICY_ADMITS_NODE_PORT: Final = Rule(
 )
 
 
+SCRAPE_TIMEOUT: Final = Rule(
+    # An invalid duration is refused by the rule of its own field.
+    cel="!has(self.scrapeTimeout) || (has(self.interval) && ([self.interval, self.scrapeTimeout]"
+    f".exists(t, t == '' || !t.matches('{DURATION_PATTERN}'))"
+    " || duration(self.scrapeTimeout) <= duration(self.interval)))",
+    message="scrapeTimeout needs an interval that is not shorter: write interval",
+    field_path=".scrapeTimeout",
+)
+
+SCRAPE_BY_ANNOTATIONS: Final = Rule(
+    cel="!has(self.mode) || self.mode != 'Annotations'"
+    " || !(has(self.interval) || has(self.scrapeTimeout) || has(self.labels))",
+    message="with mode: Annotations Prometheus itself says how often it asks: remove interval,"
+    " scrapeTimeout and labels",
+    field_path=".mode",
+)
+
+_HAS_NAMED_PORT: Final = (
+    "(has(self.{0}) && self.{0}.exists(c, has(c.ports)"
+    " && c.ports.exists(p, has(p.name) && p.name == self.monitoring.port)))"
+)
+
+MONITORING_NEEDS_PORT: Final = Rule(
+    cel="!has(self.monitoring) || (has(self.port)"
+    f" && (!has(self.monitoring.port) || self.monitoring.port == '{PORT_NAME}'))"
+    " || (has(self.monitoring.port)"
+    " && ((has(self.ports) && self.ports.exists(p, p.name == self.monitoring.port))"
+    f" || {_HAS_NAMED_PORT.format('sidecars')} || {_HAS_NAMED_PORT.format('initContainers')}))",
+    message="monitoring needs the port at which the metrics are: write port (the app's), or in"
+    " monitoring.port the name of a port of the app or of a sidecar",
+    field_path=".monitoring",
+)
+
+
 def _needs_service(field: str, child: str) -> Rule:
     """Return the rule that a field whose child leads to the Service names a port of it."""
     port = f"self.{field}.port"
@@ -141,5 +176,7 @@ ACCESS_RULES: Final = (
         "ingress-nginx",
     ),
     POLICY_ADMITS_NODE_PORT,
+    _policy_admits("monitoring", ("monitoring",), "Prometheus", "monitoring"),
+    MONITORING_NEEDS_PORT,
 )
 """The rules of the whole spec about access from outside."""

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from selfhealing.api import access_rules as rule, limits
 from selfhealing.api.base import Json, KubernetesType, SchemaKeywords, SpecModel
+from selfhealing.api.duration import Duration
 from selfhealing.api.port_rules import IS_CIDR
 from selfhealing.api.spec_types import (
     Annotations,
@@ -172,5 +173,35 @@ class NetworkPolicySpec(SpecModel):
     ingress_controller: NetworkPeerSpec | None = None
     """The pods of the ingress controller or gateway, which may call the pods, too."""
 
+    monitoring: NetworkPeerSpec | None = None
+    """The pods of Prometheus, which may call the pods, too."""
+
     allow_to: AllowedPeers | None = None
     """Whom the pods may call, besides DNS. Without it, everybody; [] means nobody."""
+
+
+class MonitoringSpec(SpecModel):
+    """How Prometheus finds the metrics of the pods."""
+
+    rules = (rule.SCRAPE_TIMEOUT, rule.SCRAPE_BY_ANNOTATIONS)
+
+    mode: Literal["PodMonitor", "Annotations"] = "PodMonitor"
+    """PodMonitor: an object of the Prometheus operator. Annotations: prometheus.io/* on the pods.
+
+    A change from or to Annotations is a new version of the pods.
+    """
+
+    port: PortName | None = None
+    """The name of the port, also of a sidecar; without it, the app's `port`."""
+
+    path: Annotated[str, SchemaKeywords(limits.absolute_path)] = "/metrics"
+    """The path of the metrics."""
+
+    interval: Duration | None = None
+    """How often they are read; without it, as Prometheus is configured."""
+
+    scrape_timeout: Duration | None = None
+    """How long one reading may last; at most the interval."""
+
+    labels: ChildLabels | None = None
+    """Labels of the PodMonitor, by which a Prometheus selects it."""

@@ -59,6 +59,12 @@ ANNOTATION_RESUME: Final = f"{GROUP}/resume"
 ANNOTATION_RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 """In a pod template: what ``kubectl rollout restart`` sets."""
 
+ANNOTATION_SCRAPE: Final = "prometheus.io/scrape"
+ANNOTATION_SCRAPE_PATH: Final = "prometheus.io/path"
+ANNOTATION_SCRAPE_PORT: Final = "prometheus.io/port"
+SCRAPE_ANNOTATIONS: Final = (ANNOTATION_SCRAPE, ANNOTATION_SCRAPE_PATH, ANNOTATION_SCRAPE_PORT)
+"""In a pod template: the annotations by which many configurations of Prometheus find pods."""
+
 LABEL_QUARANTINED: Final = f"{GROUP}/quarantined"
 """On an isolated pod, which is kept for inspection: its app's name, instead of LABEL_APP."""
 

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from selfhealing.api import cel_rules as cel, limits, pod_rules, port_rules, validation_messages
 from selfhealing.api.access_rules import ACCESS_RULES
-from selfhealing.api.access_spec import IngressSpec, NetworkPolicySpec, RouteSpec
+from selfhealing.api.access_spec import IngressSpec, MonitoringSpec, NetworkPolicySpec, RouteSpec
 from selfhealing.api.base import Int32, Json, KubernetesType, ListMap, SchemaKeywords, SpecModel
 from selfhealing.api.errors import InvalidSpecError
 from selfhealing.api.healing_spec import HealingSpec
@@ -220,6 +220,9 @@ class SelfHealingAppSpec(SpecModel):
 
     network_policy: NetworkPolicySpec | None = None
     """A NetworkPolicy: who may call the pods, and whom they may call."""
+
+    monitoring: MonitoringSpec | None = None
+    """How Prometheus finds the metrics: by a PodMonitor, where the cluster has it."""
 
     autoscaling: AutoscalingSpec | None = None
     """A HorizontalPodAutoscaler: the bounds of the number of pods, and its metrics."""

@@ -22,6 +22,7 @@ class SyncErrorReason(StrEnum):
     CONTESTED = "Contested"
     VPA_NOT_INSTALLED = "VerticalPodAutoscalerNotInstalled"
     HTTP_ROUTE_NOT_INSTALLED = "HTTPRouteNotInstalled"
+    POD_MONITOR_NOT_INSTALLED = "PodMonitorNotInstalled"
 
 
 USER_ACTION_REQUIRED: Final = frozenset(
@@ -33,6 +34,7 @@ USER_ACTION_REQUIRED: Final = frozenset(
 NOT_INSTALLED: Final[Mapping[str, SyncErrorReason]] = {
     "VerticalPodAutoscaler": SyncErrorReason.VPA_NOT_INSTALLED,
     "HTTPRoute": SyncErrorReason.HTTP_ROUTE_NOT_INSTALLED,
+    "PodMonitor": SyncErrorReason.POD_MONITOR_NOT_INSTALLED,
 }
 """By kind that a cluster may not serve, the reason while it does not."""
 

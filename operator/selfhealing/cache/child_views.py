@@ -361,5 +361,6 @@ CHILD_VIEWS: Final[Mapping[str, Callable[[Json], ChildView]]] = {
     "VerticalPodAutoscaler": vpa_view,
     names.SERVICE_ACCOUNT: service_account_view,
     "HTTPRoute": route_view,
+    "PodMonitor": lambda raw: ChildView(**_common_fields("PodMonitor", raw)),
 }
 """By each kind of child that the operator creates, the function that parses it."""

@@ -38,10 +38,16 @@ REQUESTED_KINDS: Final[Mapping[str, Resource]] = {
     "ingress": CHILDREN["Ingress"],
     "route": CHILDREN["HTTPRoute"],
     "networkPolicy": CHILDREN["NetworkPolicy"],
+    "monitoring": CHILDREN["PodMonitor"],
 }
 """By field of the spec, the kind of child that its author must be allowed to create himself. Such a
-child reaches beyond the app: it takes requests for a host name, or admits what the other policies
-of the namespace do not."""
+child reaches beyond the app: it takes requests for a host name, admits what the other policies of
+the namespace do not, or has the Prometheus of others ask the pods."""
+
+NOT_REQUESTED: Final[Mapping[str, str]] = {
+    "monitoring": "object.spec.monitoring.?mode.orValue('') == 'Annotations'"
+}
+"""By field of the spec, the CEL for: this value of it asks for no such child."""
 
 SPEC_CHANGES: Final = {
     "name": "spec-changes",
@@ -194,8 +200,11 @@ def _requester_spec() -> Json:
 
 def _may_create_child(field: str, resource: Resource, who: str, where: str) -> Json:
     """Return the validation that the requester may create the child that a field asks for."""
+    not_requested = [f"!has(object.spec.{field})"]
+    if field in NOT_REQUESTED:
+        not_requested.append(NOT_REQUESTED[field])
     return {
-        "expression": f"!has(object.spec.{field}) || authorizer.group('{resource.group}')"
+        "expression": f"{' || '.join(not_requested)} || authorizer.group('{resource.group}')"
         f".resource('{resource.plural}').namespace(request.namespace).check('create').allowed()",
         "messageExpression": f"{who}create {resource.plural} {where}, and spec.{field} creates one "
         f"for its requester: ask an administrator for the verb create on {resource.plural} there, "

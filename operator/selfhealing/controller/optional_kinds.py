@@ -27,6 +27,7 @@ POLL_INTERVAL: Final = 10.0
 REQUESTED_BY: Final[Mapping[str, bytes]] = {
     "VerticalPodAutoscaler": b'"verticalScaling":',
     "HTTPRoute": b'"route":',
+    "PodMonitor": b'"monitoring":',
 }
 """By kind, the text in the stored spec of an app that asks for it. The same text in another field
 only costs a list."""

@@ -186,6 +186,13 @@ CHILDREN: Final[Mapping[str, Resource]] = {
             "httproutes",
             "get list create patch delete",
         ),
+        _resource(
+            "monitoring.coreos.com",
+            "v1",
+            "PodMonitor",
+            "podmonitors",
+            "get list create patch delete",
+        ),
     )
 }
 """The kinds of children. Server-side apply needs the verbs create and patch."""

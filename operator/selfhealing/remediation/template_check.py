@@ -167,10 +167,13 @@ def _privileges(template: Json) -> Iterator[str]:
 
 
 def _metadata_privileges(metadata: Json) -> Iterator[str]:
-    """Labels and annotations of the spec: the former select pods, the latter may be rights."""
+    """Labels and annotations of the spec: the former select pods, the latter may be rights.
+
+    Those for Prometheus are none: they only say where the metrics are.
+    """
     for kind, field_name in (("label", "labels"), ("annotation", "annotations")):
         for key in metadata.get(field_name) or ():
-            if not _is_own(key):
+            if not _is_own(key) and key not in names.SCRAPE_ANNOTATIONS:
                 yield f"the {kind} {_shorten(key)}"
 
 

@@ -8,6 +8,7 @@ from selfhealing.render.hpa import build_hpa
 from selfhealing.render.ingress import build_ingress
 from selfhealing.render.job import build_job
 from selfhealing.render.meta import Owner, with_applied_hash
+from selfhealing.render.monitoring import build_pod_monitor
 from selfhealing.render.network_policy import build_network_policy
 from selfhealing.render.overrides import NO_OVERRIDES, Overrides
 from selfhealing.render.pdb import build_pdb
@@ -49,5 +50,6 @@ def build_children(
         build_hpa(owner, spec, overrides),
         build_pdb(owner, spec),
         build_vpa(owner, spec),
+        build_pod_monitor(owner, spec),
     )
     return tuple(with_applied_hash(child) for child in manifests if child is not None)

@@ -10,6 +10,7 @@ from selfhealing.api import names
 from selfhealing.api.pod_spec import PodMetadataSpec
 from selfhealing.api.spec import JobSpec, SelfHealingAppSpec
 from selfhealing.render.meta import Owner, build_metadata, omit_empty, omit_none
+from selfhealing.render.monitoring import scrape_annotations
 from selfhealing.render.pod import is_job
 
 DEFAULT_COMPLETIONS = 1
@@ -53,6 +54,7 @@ def run_hash(spec: SelfHealingAppSpec, pod_template: Mapping[str, Any]) -> str:
     given = spec.pod_metadata or PodMetadataSpec()
     immutable_fields = {
         **omit_empty(labels=given.labels, annotations=given.annotations),
+        **omit_empty(scraping=scrape_annotations(spec)),
         "pod": pod_template["spec"],
         "completions": job.completions or (None if job.parallelism else DEFAULT_COMPLETIONS),
     }

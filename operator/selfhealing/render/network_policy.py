@@ -46,7 +46,7 @@ def build_network_policy(owner: Owner, spec: SelfHealingAppSpec) -> Json | None:
 
 def _ingress(policy: NetworkPolicySpec) -> list[Json]:
     callers = [SAME_NAMESPACE] if policy.allow_from is None else policy.allow_from
-    peers = (*callers, policy.ingress_controller)
+    peers = (*callers, policy.ingress_controller, policy.monitoring)
     return [{"from": [_peer(peer)], "ports": _ports(peer)} for peer in peers if peer is not None]
 
 

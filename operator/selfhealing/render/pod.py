@@ -6,6 +6,7 @@ from selfhealing.api import names
 from selfhealing.api.pod_spec import PodMetadataSpec
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.render.meta import labels, omit_empty, omit_none, selector
+from selfhealing.render.monitoring import scrape_annotations
 from selfhealing.render.probes import build_probe
 from selfhealing.render.service_account import service_account_name
 
@@ -22,10 +23,11 @@ def build_pod_template(
     """
     given = spec.pod_metadata or PodMetadataSpec()
     config = {names.ANNOTATION_CONFIG_HASH: config_hash} if config_hash else {}
+    annotations = {**scrape_annotations(spec), **given.annotations, **config}
     return {
         "metadata": {
             "labels": {**labels(name), **given.labels, **selector(name)},
-            **omit_empty(annotations={**given.annotations, **config}),
+            **omit_empty(annotations=annotations),
         },
         "spec": _pod_spec(name, spec),
     }

@@ -272,7 +272,7 @@ def repair_spec(spec: Json) -> Json:
         spec.pop("replicas", None)
         scaling = spec["autoscaling"]
         scaling["maxReplicas"] = max(scaling["maxReplicas"], scaling.get("minReplicas", 1))
-    if {"probes", "service", "ingress", "route"} & spec.keys():
+    if {"probes", "service", "ingress", "route", "monitoring"} & spec.keys():
         spec.setdefault("port", 8080)
     _repair_ports(spec)
     if "service" in spec:
@@ -412,13 +412,17 @@ def _repair_metric_target(copy: Json) -> None:
 
 def _repair_access(spec: Json) -> None:
     """Add the Service that an Ingress leads to and who may call it, and repair peers and paths."""
-    policy = spec.get("networkPolicy", {})
+    has_policy, policy = "networkPolicy" in spec, spec.get("networkPolicy", {})
     peers = [peer for side in ("allowFrom", "allowTo") for peer in policy.get(side, ())]
-    for peer in (*peers, *(policy[key] for key in ("ingressController",) if key in policy)):
+    named = [policy[who] for who in ("ingressController", "monitoring") if who in policy]
+    for peer in (*peers, *named):
         _repair_peer(peer)
-    if policy and {"ingress", "route"} & spec.keys():
+    if has_policy and {"ingress", "route"} & spec.keys():
         policy.setdefault("ingressController", {"namespace": "web"})
-    if policy and spec.get("service", {}).get("type", "ClusterIP") != "ClusterIP":
+    if has_policy and "monitoring" in spec:
+        policy.setdefault("monitoring", {"namespace": "web"})
+    _repair_monitoring(spec.get("monitoring", {}))
+    if has_policy and spec.get("service", {}).get("type", "ClusterIP") != "ClusterIP":
         policy["allowFrom"] = [*policy.get("allowFrom", ()), {"cidr": "0.0.0.0/0"}][-32:]
     if {"ingress", "route"} & spec.keys():
         spec.get("service", {}).pop("enabled", None)
@@ -440,6 +444,16 @@ def _repair_paths(spec: Json) -> None:
             for path in host.get("paths", ()):
                 if path.get("path", "/") not in {"/", "/health"}:
                     path["pathType"] = "ImplementationSpecific"
+
+
+def _repair_monitoring(monitoring: Json) -> None:
+    """Read the app's port, and let a reading last no longer than the interval."""
+    monitoring.pop("port", None)
+    if "scrapeTimeout" in monitoring:
+        monitoring["interval"] = monitoring["scrapeTimeout"]
+    if monitoring.get("mode") == "Annotations":
+        for field in ("interval", "scrapeTimeout", "labels"):
+            monitoring.pop(field, None)
 
 
 def _repair_peer(peer: Json) -> None:

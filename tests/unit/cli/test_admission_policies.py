@@ -129,6 +129,17 @@ def test_who_asks_for_access_from_outside_may_create_it() -> None:
         assert f"the verb create on {resource.plural} there" in expressions[expression]
 
 
+def test_annotations_ask_for_no_pod_monitor() -> None:
+    """Everybody may annotate his own pods."""
+    [expression] = [
+        validation["expression"]
+        for validation in build_policies()["requesters"][0]["validations"]
+        if "podmonitors" in validation["expression"]
+    ]
+
+    assert " || object.spec.monitoring.?mode.orValue('') == 'Annotations' || " in expression
+
+
 def test_they_can_be_left_out() -> None:
     """Nothing else changes."""
     with_policies = build_manifests("image", ())

@@ -124,6 +124,7 @@ FAT_SPECS: dict[str, Json] = {
     "Ingress": {"rules": [{"host": text} for text in MANY]},
     "NetworkPolicy": {"podSelector": {"matchLabels": {"a": FAT}}},
     "HTTPRoute": {"hostnames": list(MANY)},
+    "PodMonitor": {"selector": {"matchLabels": {"a": FAT}}},
     "ReplicaSet": {"template": FAT_TEMPLATE},
     "Pod": FAT_TEMPLATE["spec"],
 }

@@ -124,6 +124,8 @@ def test_defaults_are_only_those_that_kubernetes_has_too(version: dict[str, Any]
         "autoscaling.minReplicas": 1,
         "disruption.enabled": True,
         "verticalScaling.mode": "Off",
+        "monitoring.mode": "PodMonitor",
+        "monitoring.path": "/metrics",
         "healing.mode": "Auto",
         "healing.budget": 3,
         "healing.window": "1h",

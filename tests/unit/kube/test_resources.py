@@ -167,6 +167,7 @@ def test_the_children_are_found_by_their_kind() -> None:
         "PodDisruptionBudget",
         "VerticalPodAutoscaler",
         "HTTPRoute",
+        "PodMonitor",
     ] == list(CHILDREN)
     assert all(kind == child.kind for kind, child in CHILDREN.items())
     assert all({"create", "patch"} <= child.verbs for child in CHILDREN.values())

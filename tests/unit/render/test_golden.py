@@ -178,17 +178,30 @@ SPECS: dict[str, dict[str, Any]] = {
             "paths": [{"value": "/api"}, {"type": "Exact", "value": "/"}],
             "annotations": {"example.com/a": "b"},
         },
+        "monitoring": {"path": "/metrics", "interval": "30s", "labels": {"release": "prometheus"}},
         "networkPolicy": {
             "allowFrom": [
                 {"app": "checkout", "ports": [{"port": 8080}]},
                 {"namespaceLabels": {"team": "blue"}, "podLabels": {"role": "client"}},
             ],
             "ingressController": {"namespace": "ingress-nginx"},
+            "monitoring": {"namespace": "monitoring"},
             "allowTo": [
                 {"app": "db", "namespace": "data", "ports": [{"port": 5432, "protocol": "TCP"}]},
                 {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]},
             ],
         },
+    },
+    "annotations": {
+        "image": "web:v1",
+        "sidecars": [
+            {
+                "name": "exporter",
+                "image": "exporter:v1",
+                "ports": [{"name": "metrics", "containerPort": 9113}],
+            }
+        ],
+        "monitoring": {"mode": "Annotations", "port": "metrics"},
     },
     "budget": {
         "image": "web:v1",
@@ -264,7 +277,7 @@ OVERRIDES: dict[str, Overrides] = {
 }  # fmt: skip
 """The overrides of the specs of these names."""
 
-CONFIG_HASHES = {"config": "0123456789abcdef"}
+CONFIG_HASHES = {"config": "0123456789abcdef", "annotations": "0123456789abcdef"}
 """The config hashes of the specs of these names."""
 
 

@@ -111,13 +111,12 @@ def test_a_peer(peer: dict[str, Any], expected: dict[str, Any]) -> None:
     assert [DNS, {"to": [expected], "ports": []}] == render_policy({"allowTo": [peer]})["egress"]
 
 
-def test_the_ingress_controller_comes_beside_the_others() -> None:
-    """It may call every port."""
-    controller = {"from": [{"ipBlock": {"cidr": "10.9.0.0/16", "except": []}}], "ports": []}
+@pytest.mark.parametrize("who", ["ingressController", "monitoring"])
+def test_the_ingress_controller_and_prometheus_come_beside_the_others(who: str) -> None:
+    """They may call every port."""
+    caller = {"from": [{"ipBlock": {"cidr": "10.9.0.0/16", "except": []}}], "ports": []}
 
-    assert [*SAME_NAMESPACE, controller] == render_policy(
-        {"ingressController": {"cidr": "10.9.0.0/16"}}
-    )["ingress"]
+    assert [*SAME_NAMESPACE, caller] == render_policy({who: {"cidr": "10.9.0.0/16"}})["ingress"]
 
 
 def without_empty_lists(value: Any) -> Any:  # noqa: ANN401 - JSON
