@@ -102,18 +102,18 @@ DISTINCT_LISTENERS: Final = Rule(
 """The rules on ParentRefs in apis/v1/shared_types.go of Gateway API."""
 
 POLICY_ADMITS_NODE_PORT: Final = Rule(
-    cel="!has(self.networkPolicy) || !has(self.service) || !has(self.service.type)"
-    " || self.service.type == 'ClusterIP'"
+    cel="!has(self.networkPolicy) || !((has(self.service) && has(self.service.type)"
+    " && self.service.type != 'ClusterIP')"
+    " || (has(self.ports) && self.ports.exists(port, has(port.hostPort))))"
     " || (has(self.networkPolicy.allowFrom)"
     " && self.networkPolicy.allowFrom.exists(peer, has(peer.cidr)))"
     " || (has(self.networkPolicy.ingressController)"
     " && has(self.networkPolicy.ingressController.cidr))",
-    message="networkPolicy would keep out who comes through a NodePort or LoadBalancer: add their"
-    " addresses to networkPolicy.allowFrom, such as cidr: 0.0.0.0/0",
+    message="networkPolicy would keep out who comes through a NodePort, LoadBalancer or hostPort:"
+    " add their addresses to networkPolicy.allowFrom, such as cidr: 0.0.0.0/0",
     field_path=".networkPolicy",
     reason="FieldValueRequired",
 )
-
 
 SCRAPE_TIMEOUT: Final = Rule(
     # An invalid duration is refused by the rule of its own field.
@@ -148,6 +148,16 @@ MONITORING_NEEDS_PORT: Final = Rule(
     field_path=".monitoring",
 )
 
+NO_POLICY_IN_HOST_NETWORK: Final = Rule(
+    cel="!has(self.networkPolicy) || !has(self.hostNetwork) || !self.hostNetwork",
+    message="no NetworkPolicy applies to pods in the network of their node: remove networkPolicy"
+    " or hostNetwork",
+    field_path=".networkPolicy",
+    reason="FieldValueForbidden",
+)
+"""Kubernetes documentation, Network Policies: the behaviour for hostNetwork pods is undefined, and
+most plugins ignore them."""
+
 
 def _needs_service(field: str, child: str) -> Rule:
     """Return the rule that a field whose child leads to the Service names a port of it."""
@@ -175,6 +185,7 @@ ACCESS_RULES: Final = (
         "the ingress controller or gateway",
         "ingress-nginx",
     ),
+    NO_POLICY_IN_HOST_NETWORK,
     POLICY_ADMITS_NODE_PORT,
     _policy_admits("monitoring", ("monitoring",), "Prometheus", "monitoring"),
     MONITORING_NEEDS_PORT,

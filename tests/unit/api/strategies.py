@@ -412,6 +412,8 @@ def _repair_metric_target(copy: Json) -> None:
 
 def _repair_access(spec: Json) -> None:
     """Add the Service that an Ingress leads to and who may call it, and repair peers and paths."""
+    if "networkPolicy" in spec:
+        spec.pop("hostNetwork", None)
     has_policy, policy = "networkPolicy" in spec, spec.get("networkPolicy", {})
     peers = [peer for side in ("allowFrom", "allowTo") for peer in policy.get(side, ())]
     named = [policy[who] for who in ("ingressController", "monitoring") if who in policy]
@@ -422,7 +424,9 @@ def _repair_access(spec: Json) -> None:
     if has_policy and "monitoring" in spec:
         policy.setdefault("monitoring", {"namespace": "web"})
     _repair_monitoring(spec.get("monitoring", {}))
-    if has_policy and spec.get("service", {}).get("type", "ClusterIP") != "ClusterIP":
+    has_host_port = any("hostPort" in port for port in spec.get("ports", ()))
+    service_type = spec.get("service", {}).get("type", "ClusterIP")
+    if has_policy and (has_host_port or service_type != "ClusterIP"):
         policy["allowFrom"] = [*policy.get("allowFrom", ()), {"cidr": "0.0.0.0/0"}][-32:]
     if {"ingress", "route"} & spec.keys():
         spec.get("service", {}).pop("enabled", None)
