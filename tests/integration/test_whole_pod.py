@@ -48,6 +48,7 @@ SERVICE: Json = {
 PORTS: list[Json] = [
     {"name": "dns", "port": 5353, "protocol": "UDP", "servicePort": 53},
     {"name": "grpc", "port": 9000, "appProtocol": "kubernetes.io/h2c"},
+    {"name": "alias", "port": 9000, "servicePort": 9001},
     {"name": "metrics", "port": 9090, "expose": False},
 ]
 
@@ -98,9 +99,12 @@ def test_ports_and_the_service_come_and_go(space: AppNamespace, name: str) -> No
     space.wait_until_reconciled(name)
     with_none = space.get_service(name)["spec"]
 
-    assert [("http", 80, "TCP"), ("dns", 53, "UDP"), ("grpc", 9000, "TCP")] == [
-        (port["name"], port["port"], port["protocol"]) for port in with_all["spec"]["ports"]
-    ]
+    assert [
+        ("http", 80, "http"),
+        ("dns", 53, "dns"),
+        ("grpc", 9000, 9000),
+        ("alias", 9001, 9000),
+    ] == [(port["name"], port["port"], port["targetPort"]) for port in with_all["spec"]["ports"]]
     assert "true" == with_all["metadata"]["labels"]["example.com/exposed"]
     assert "PreferClose" == with_all["spec"]["trafficDistribution"]
     assert ["http"] == [port["name"] for port in with_none["ports"]]

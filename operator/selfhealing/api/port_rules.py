@@ -36,11 +36,17 @@ ONE_PORT_WITH_A_NAME: Final = Rule(
     reason="FieldValueForbidden",
 )
 
-ONE_PORT_WITH_A_NUMBER: Final = Rule(
-    cel="!has(self.ports) || self.ports.all(p,"
-    " !(has(self.port) && self.port == p.port && p.protocol == 'TCP')"
-    " && self.ports.exists_one(q, q.port == p.port && q.protocol == p.protocol))",
-    message="two ports have the same number and protocol: remove one of them",
+_HAS_NUMBER_OF_ITS_OWN: Final = (
+    "(!(has(self.port) && self.port == p.port && p.protocol == 'TCP')"
+    " && self.ports.exists_one(q, q.port == p.port && q.protocol == p.protocol))"
+)
+"""CEL: no other port has the number and protocol of the port ``p``."""
+
+SHARED_PORT_IS_OF_THE_SERVICE: Final = Rule(
+    cel="!has(self.ports) || self.ports.all(p, (p.expose && !has(p.hostPort))"
+    f" || {_HAS_NUMBER_OF_ITS_OWN})",
+    message="two ports have the same number and protocol, which only ports of the Service can:"
+    " remove one of them, or expose: false and hostPort",
     field_path=".ports",
 )
 
@@ -136,13 +142,13 @@ def _named_probe_port_exists(probe: str) -> Rule:
         f"(!has({probe_path}.{h}) || !has({probe_path}.{h}.port)"
         f" || type({probe_path}.{h}.port) == int"
         f" || (has(self.port) && {probe_path}.{h}.port == '{PORT_NAME}')"
-        f" || ({_PORTS}.exists(p, p.name == {probe_path}.{h}.port)))"
+        f" || ({_PORTS}.exists(p, p.name == {probe_path}.{h}.port && {_HAS_NUMBER_OF_ITS_OWN})))"
         for h in ("httpGet", "tcpSocket")
     )
     return Rule(
         cel=f"!has(self.probes) || !has({probe_path}) || ({all_known})",
         message=f"probes.{probe} names a port that the app does not have: write a number,"
-        f" {PORT_NAME} (that is port), or the name of one of ports",
+        f" {PORT_NAME} (that is port), or the name of one of ports whose number no other has",
         field_path=f".probes.{probe}",
     )
 
@@ -168,7 +174,7 @@ HEADLESS_STAYS: Final = Rule(
 PORT_RULES: Final = (
     SERVICE_NEEDS_PORT,
     ONE_PORT_WITH_A_NAME,
-    ONE_PORT_WITH_A_NUMBER,
+    SHARED_PORT_IS_OF_THE_SERVICE,
     ONE_SERVICE_PORT_WITH_A_NUMBER,
     NODE_PORTS_NEED_TYPE,
     NODE_PORT_NEEDS_PORT,

@@ -198,7 +198,10 @@ class SelfHealingAppSpec(SpecModel):
     ports: Annotated[list[PortSpec], Field(max_length=16), ListMap("name")] = Field(
         default_factory=list
     )
-    """The ports that the app listens on, beside or instead of `port`."""
+    """The ports that the app listens on, beside or instead of `port`.
+
+    Two with one number are one port of the container and two of the Service, such as 80 and 443.
+    """
 
     replicas: Annotated[Int32, Field(ge=0)] | None = None
     """The number of pods: 1 if neither this nor `autoscaling` is given; 0 stops the app."""

@@ -137,7 +137,10 @@ def _ports(spec: SelfHealingAppSpec) -> list[dict[str, Any]]:
         }
         for port in spec.ports
     )
-    return [*main, *others]
+    by_number: dict[tuple[int, str], dict[str, Any]] = {}
+    for port in (*main, *others):
+        by_number.setdefault((port["containerPort"], port["protocol"]), port)
+    return list(by_number.values())
 
 
 def _probes(spec: SelfHealingAppSpec) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Renders the Service."""
 
+from collections import Counter
 from typing import Any
 
 from selfhealing.api import names
@@ -76,12 +77,17 @@ def service_ports(spec: SelfHealingAppSpec) -> list[dict[str, Any]]:
             }
         ]
     )
+    numbers = Counter((port.port, port.protocol) for port in spec.ports)
+    if spec.port is not None:
+        numbers[spec.port, "TCP"] += 1
+    shared = {number for number, count in numbers.items() if count > 1}
     others = (
         {
             "name": port.name,
             "port": port.port if service.headless else port.service_port or port.port,
             "protocol": port.protocol,
-            "targetPort": port.name,
+            # Of two with one number the container has only the first.
+            "targetPort": port.port if (port.port, port.protocol) in shared else port.name,
             **omit_none(appProtocol=port.app_protocol, nodePort=port.node_port),
         }
         for port in spec.ports

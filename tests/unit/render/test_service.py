@@ -43,6 +43,27 @@ def test_a_port_more() -> None:
     ] == render_service(**fields)["spec"]["ports"]
 
 
+def test_two_ports_of_the_service_that_lead_to_one() -> None:
+    """A container has a port once; the Service leads there by its number."""
+    https: Json = {"name": "https", "port": 8080, "servicePort": 443}
+    tls: Json = {"name": "tls", "port": 9090}
+    alias: Json = {"name": "alias", "port": 9090, "servicePort": 9091}
+    fields: Json = {"port": 8080, "ports": [https, tls, alias]}
+
+    assert [("http", 8080), ("tls", 9090)] == [
+        (port["name"], port["containerPort"]) for port in render_container_ports(**fields)
+    ]
+    assert [
+        ("http", 80, "http"),
+        ("https", 443, 8080),
+        ("tls", 9090, 9090),
+        ("alias", 9091, 9090),
+    ] == [
+        (port["name"], port["port"], port["targetPort"])
+        for port in render_service(**fields)["spec"]["ports"]
+    ]
+
+
 @pytest.mark.parametrize(
     ("fields", "names"),
     [
