@@ -5,6 +5,7 @@ from typing import Final
 from selfhealing.api.base import Rule
 from selfhealing.api.duration import DURATION_PATTERN
 from selfhealing.api.names import PORT_NAME
+from selfhealing.api.port_rules import HAS_NUMBER_OF_ITS_OWN
 
 
 def _absolute_path(field: str, type_field: str, free_type: str, advice: str) -> Rule:
@@ -141,7 +142,8 @@ MONITORING_NEEDS_PORT: Final = Rule(
     cel="!has(self.monitoring) || (has(self.port)"
     f" && (!has(self.monitoring.port) || self.monitoring.port == '{PORT_NAME}'))"
     " || (has(self.monitoring.port)"
-    " && ((has(self.ports) && self.ports.exists(p, p.name == self.monitoring.port))"
+    " && ((has(self.ports) && self.ports.exists(p, p.name == self.monitoring.port"
+    f" && {HAS_NUMBER_OF_ITS_OWN}))"
     f" || {_HAS_NAMED_PORT.format('sidecars')} || {_HAS_NAMED_PORT.format('initContainers')}))",
     message="monitoring needs the port at which the metrics are: write port (the app's), or in"
     " monitoring.port the name of a port of the app or of a sidecar",

@@ -36,7 +36,7 @@ ONE_PORT_WITH_A_NAME: Final = Rule(
     reason="FieldValueForbidden",
 )
 
-_HAS_NUMBER_OF_ITS_OWN: Final = (
+HAS_NUMBER_OF_ITS_OWN: Final = (
     "(!(has(self.port) && self.port == p.port && p.protocol == 'TCP')"
     " && self.ports.exists_one(q, q.port == p.port && q.protocol == p.protocol))"
 )
@@ -44,7 +44,7 @@ _HAS_NUMBER_OF_ITS_OWN: Final = (
 
 SHARED_PORT_IS_OF_THE_SERVICE: Final = Rule(
     cel="!has(self.ports) || self.ports.all(p, (p.expose && !has(p.hostPort))"
-    f" || {_HAS_NUMBER_OF_ITS_OWN})",
+    f" || {HAS_NUMBER_OF_ITS_OWN})",
     message="two ports have the same number and protocol, which only ports of the Service can:"
     " remove one of them, or expose: false and hostPort",
     field_path=".ports",
@@ -142,7 +142,7 @@ def _named_probe_port_exists(probe: str) -> Rule:
         f"(!has({probe_path}.{h}) || !has({probe_path}.{h}.port)"
         f" || type({probe_path}.{h}.port) == int"
         f" || (has(self.port) && {probe_path}.{h}.port == '{PORT_NAME}')"
-        f" || ({_PORTS}.exists(p, p.name == {probe_path}.{h}.port && {_HAS_NUMBER_OF_ITS_OWN})))"
+        f" || ({_PORTS}.exists(p, p.name == {probe_path}.{h}.port && {HAS_NUMBER_OF_ITS_OWN})))"
         for h in ("httpGet", "tcpSocket")
     )
     return Rule(
