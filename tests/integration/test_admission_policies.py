@@ -251,7 +251,13 @@ HOST_PORT: Json = {"ports": [{"name": "web", "port": 8080, "hostPort": 80}]}
 )
 def test_a_port_of_the_node_is_told(space: AppNamespace, spec: Json, *, is_warned: bool) -> None:
     """With a surge the pods of a new version need nodes that have none yet."""
-    answer = act_as(space, "editor").try_create(space.build_manifest("probe", **spec), dry_run=True)
+    editor = act_as(space, "editor")
 
-    assert answer.ok, answer.text
-    assert is_warned == ("maxSurge: 0, or remove hostPort" in answer.headers.get("Warning", ""))
+    def is_told(spec: Json) -> bool:
+        answer = editor.try_create(space.build_manifest("probe", **spec), dry_run=True)
+        assert answer.ok, answer.text
+        return "maxSurge: 0, or remove hostPort" in answer.headers.get("Warning", "")
+
+    # The API server takes a new policy up a moment after it was created.
+    eventually(lambda: is_told(HOST_PORT), description="the policy is in force")
+    assert is_told(spec) is is_warned

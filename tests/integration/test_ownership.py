@@ -218,7 +218,8 @@ def test_a_forged_revision(
         status_writer.merge_patch(KIND, space.name, name, patch, sub="status")
 
     wait_for_finding(space, name, "RevisionRejected", f"stable revision {revision} is not used")
-    assert "hostNetwork" in space.get_condition(name, "OwnershipVerified")["message"]
+    message = space.get_condition(name, "OwnershipVerified")["message"]
+    assert "no longer asks for the network of the node" in message
     assert "failedRevision" not in get_healing_status(space, name)
     assert deployment["spec"]["template"] == space.get_deployment(name)["spec"]["template"]
 
