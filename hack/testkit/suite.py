@@ -43,7 +43,7 @@ STAGES = (
     Stage("tests of fractions of a second", {"calm": ("test-calm",)}),
     Stage(
         "tests that take the cluster away, and those that need none",
-        {"alone": ("test-alone",), "unit": ("test-unit", "test-browser")},
+        {"alone": ("test-alone",), "unit": ("test-unit",), "browser": ("test-browser",)},
     ),
 )
 
