@@ -33,7 +33,7 @@ def panel(space: AppNamespace) -> AppClient:
                 "httpGet": {"path": "/health"},
                 "initialDelaySeconds": 2,
                 "periodSeconds": 2,
-                "timeoutSeconds": 2,
+                "timeoutSeconds": 6,  # a busy node is not a hang
                 "failureThreshold": 2,
             },
             "readiness": {"httpGet": {"path": "/ready"}, "periodSeconds": 1},

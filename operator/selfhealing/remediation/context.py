@@ -294,7 +294,7 @@ def build_context(
         complete=is_unaffected and rollout is not None and rollout.is_complete,
         healthy=is_unaffected and _has_only_starting_pods_unready(rollout, pods, deadlines, policy),
         current_hash=current_hash,
-        is_all_current=rollout is not None and not rollout.old,
+        is_all_current=rollout is not None and not rollout.old and _is_named(rollout, snapshot),
         is_rollout_progressing=_is_rollout_progressing(rollout, diagnoses, current_hash),
         ready_since=min(
             (pod.ready_since for pod in pods if pod.ready and pod.ready_since), default=None
@@ -380,24 +380,17 @@ def _build_probation(
     revision. If the Deployment is in sync, all pods of its current template belong to the desired
     revision, even if they are older than desiredSince: the operator may have been down before it
     could store that time.
-
-    A Deployment that returns to an earlier ReplicaSet reports the change as observed before it
-    names that ReplicaSet (syncRolloutStatus in pkg/controller/deployment, Kubernetes 1.36). Its
-    number of updated pods then differs from the number of pods with the named template hash.
     """
     record, rollout = inputs.record, health_input.assessment.rollout
     since = record.desired_since if record.desired_revision == inputs.revision else now
     is_unproven = inputs.revision not in {record.stable_revision, record.failed_revision}
     has_stable_revision = record.stable_revision is not None
     is_young = _is_young(inputs, now)
-    is_running = (
-        rollout is not None
-        and rollout.is_observed
-        and _has_consistent_pod_count(health_input.snapshot)
-    )
+    is_running = rollout is not None and _is_named(rollout, health_input.snapshot)
+    is_failed = inputs.revision == record.failed_revision
     return Probation(
         is_open=is_unproven and is_running,
-        is_awaited=is_unproven and not is_running,
+        is_awaited=(is_unproven or is_failed) and not is_running,
         requested_since=None if health_input.is_in_sync else since,
         has_stable_revision=has_stable_revision,
         is_young=is_young,
@@ -445,8 +438,17 @@ def _uses_recreate_strategy(spec: SelfHealingAppSpec) -> bool:
     return strategy.get("type") == "Recreate"
 
 
-def _has_consistent_pod_count(snapshot: AppSnapshot) -> bool:
-    """Whether the Deployment's updatedReplicas are the pods of the template that it names."""
+def _is_named(rollout: Rollout, snapshot: AppSnapshot) -> bool:
+    """Whether the Deployment names the template of the latest spec.
+
+    A Deployment that returns to an earlier ReplicaSet reports the change as observed before it
+    names that ReplicaSet (syncRolloutStatus in pkg/controller/deployment, Kubernetes 1.36). Its
+    number of updated pods then differs from the number of pods with the named template hash.
+    """
     current = current_template_hash(snapshot)
     live = sum(is_active(pod) and pod.template_hash == current for pod in snapshot.pods)
-    return snapshot.deployment is not None and snapshot.deployment.updated_replicas == live
+    return (
+        rollout.is_observed
+        and snapshot.deployment is not None
+        and snapshot.deployment.updated_replicas == live
+    )

@@ -274,3 +274,26 @@ def test_a_rollout_goes_on_whatever_the_pods_that_it_replaces_do(
 
     assert context.diagnoses
     assert is_progressing is context.is_rollout_progressing
+
+
+@pytest.mark.parametrize(
+    ("workload", "is_known"),
+    [
+        (deployment(2), True),
+        (deployment(2, observed=False), False),
+        # It returns to an earlier ReplicaSet, which it does not name yet.
+        (deployment(2, updated=0), False),
+    ],
+    ids=["rolled out", "not observed", "not named"],
+)
+def test_whose_pods_they_are_after_a_rollback(workload: Json, *, is_known: bool) -> None:
+    """The pods of the failed revision do not speak against the stable one."""
+    record = HealingStatus(
+        mode="Auto", budget_left=3, stable_revision="stable", failed_revision=REVISION
+    )
+    crashing = (pod(f"web-abc-{n}", crash_loop(4, termination())) for n in (1, 2))
+
+    found = make_context(workload, *crashing, record=record)
+
+    assert found.is_all_current is is_known
+    assert ("DependencyDown" in found.diagnosis_types) is is_known
