@@ -133,8 +133,9 @@ def test_a_restart_is_told_by_its_true_reason(
         assert block.get("total", 0) > 0, "no restart yet"
         counted = dict(block["byReason"])
         if reason == "OOMKilled":
-            # containerd may learn of it only after the end; then the first one's cause is lost.
-            assert counted.pop("Error", 0) <= 1, block
+            # containerd may learn of it only after the end; the cause of those before the first of
+            # which it is told is lost.
+            assert 2 * counted.pop("Error", 0) <= block["total"], block
         assert set(counted) == {reason}, block
         return block
 
