@@ -1,0 +1,88 @@
+"""Reads values of untrusted manifests, and walks through them."""
+
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+Where = tuple[str, ...]
+"""The path of a value; an item of a list is its key in brackets."""
+
+KEY_FIELDS: Final = {
+    "containers": ("name",),
+    "initContainers": ("name",),
+    "env": ("name",),
+    "volumes": ("name",),
+    "volumeMounts": ("mountPath",),
+    "imagePullSecrets": ("name",),
+    "rules": ("host",),
+    "paths": ("path",),
+    "hostAliases": ("ip",),
+    "resizePolicy": ("resourceName",),
+}
+"""By the field of a list, the fields that identify its items; others are known by their index."""
+
+PORT_KEY_FIELDS: Final = (("containerPort", "protocol"), ("port", "protocol"))
+
+
+def as_map(value: object) -> Json:
+    """Return a map as it is, and an empty one in place of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """Return a list as it is, and an empty one in place of anything else."""
+    return value if isinstance(value, list) else []
+
+
+def as_maps(value: object) -> list[Json]:
+    """Return the maps in a list; an empty list in place of anything else."""
+    return [item for item in as_list(value) if isinstance(item, dict)]
+
+
+def get_path(value: object, *fields: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value at a path of fields; None if there is none."""
+    for field in fields:
+        value = as_map(value).get(field)
+    return value
+
+
+def drop_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a copy without null fields, as the API server stores it."""
+    if isinstance(value, dict):
+        return {str(key): drop_nulls(item) for key, item in value.items() if item is not None}
+    return [drop_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def has_leaves(value: object) -> bool:
+    """Whether there is a scalar in a value; to Kubernetes an empty map or list means not given."""
+    if isinstance(value, dict):
+        return any(map(has_leaves, value.values()))
+    return any(map(has_leaves, value)) if isinstance(value, list) else True
+
+
+def list_keys(field: str, items: list[Any]) -> list[str]:
+    """Return a key for each item of a list: what identifies it, or its index."""
+    if field == "ports":
+        return _unique_keys(
+            items,
+            next(
+                (
+                    fields
+                    for fields in PORT_KEY_FIELDS
+                    if items and all(isinstance(item, dict) and fields[0] in item for item in items)
+                ),
+                (),
+            ),
+        )
+    return _unique_keys(items, KEY_FIELDS.get(field, ()))
+
+
+def _unique_keys(items: list[Any], fields: tuple[str, ...]) -> list[str]:
+    keys = [
+        "/".join(
+            str(as_map(item).get(field, "TCP" if field == "protocol" else "")) for field in fields
+        )
+        for item in items
+    ]
+    is_unique = bool(fields) and len(set(keys)) == len(keys)
+    return [f"[{key}]" for key in (keys if is_unique else range(len(items)))]
