@@ -1,4 +1,7 @@
-"""The operator's command: ``selfhealing-operator``, or ``python -m selfhealing``."""
+"""The operator's command: ``selfhealing-operator``, or ``python -m selfhealing``.
+
+With ``import`` as its first argument it prints a Deployment as a SelfHealingApp instead.
+"""
 
 import asyncio
 import logging
@@ -9,6 +12,7 @@ from typing import Any, cast
 
 import kopf
 
+from selfhealing.cli.import_command import COMMAND as IMPORT, run_import
 from selfhealing.controller import interpreter, log_setup
 from selfhealing.controller.kopf_handlers import register_handlers
 from selfhealing.controller.settings import Settings, SettingsError, load_settings
@@ -19,11 +23,13 @@ USAGE_ERROR = 2
 
 
 def main() -> int:
-    """Run the operator until it is stopped.
+    """Run the operator until it is stopped, or import a Deployment.
 
     Returns:
-        The exit code: 0 after a clean stop, 1 after a failure, 2 if a setting is invalid.
+        The exit code: 0 after a clean stop, 1 after a failure, 2 if an argument is invalid.
     """
+    if sys.argv[1:2] == [IMPORT]:
+        return run_import(sys.argv[2:])
     try:
         settings = load_settings(os.environ, sys.argv[1:])
     except SettingsError as error:

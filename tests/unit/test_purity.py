@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "operator" / "selfhealing"
-PURE_PACKAGES = ("render", "cache", "apply", "health", "remediation", "evidence", "status", "importer")
+PURE_PACKAGES = (
+    "render",
+    "cache",
+    "apply",
+    "health",
+    "remediation",
+    "evidence",
+    "status",
+    "importer",
+)
 PURE_MODULES = ("controller/evaluate.py", "controller/reconcile_order.py")
 MODULES = sorted(
     [path for name in PURE_PACKAGES for path in (PACKAGE / name).glob("**/*.py")]

@@ -206,7 +206,8 @@ def _build_parser() -> argparse.ArgumentParser:
         prog="selfhealing-operator",
         description="Runs the SelfHealingApp operator against the cluster of KUBECONFIG, or the "
         "one it runs in.",
-        epilog=f"Each flag is also a variable: --workers is {ENVIRONMENT_PREFIX}WORKERS.",
+        epilog=f"Each flag is also a variable: --workers is {ENVIRONMENT_PREFIX}WORKERS."
+        " `selfhealing-operator import --help`: make a SelfHealingApp of a Deployment.",
     )
     for name, field in Settings.model_fields.items():
         default = ",".join(field.default) if isinstance(field.default, tuple) else field.default

@@ -52,9 +52,9 @@ def _compare(
     if isinstance(given, dict) and isinstance(rendered, dict):
         for key, value in given.items():
             yield from _compare(value, rendered.get(key), (*where, key), renamed)
-    elif _is_object_list(given) and _is_object_list(rendered):
+    elif _is_object_list(given) and (rendered is None or _is_object_list(rendered)):
         field = where[-1]
-        theirs = dict(zip(list_keys(field, rendered), rendered, strict=True))
+        theirs = dict(zip(list_keys(field, rendered or []), rendered or [], strict=True))
         for key, item in zip(list_keys(field, given), given, strict=True):
             new = f"[{renamed.get(key[1:-1], key[1:-1])}]" if field in _CONTAINER_LISTS else key
             yield from _compare(item, theirs.get(new), (*where, key), renamed)

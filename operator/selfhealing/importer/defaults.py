@@ -45,6 +45,11 @@ DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "hostPID": False,
         "hostIPC": False,
         "hostUsers": True,
+        # Of a name, empty means not given.
+        **dict.fromkeys(
+            ("priorityClassName", "runtimeClassName", "hostname", "subdomain", "nodeName"), ""
+        ),
+        **dict.fromkeys(("serviceAccountName", "serviceAccount"), ""),
     },
     "containers": _CONTAINER,
     "initContainers": _CONTAINER,

@@ -54,7 +54,8 @@ _REASONS: Final = {
     ("Service", "metadata", "annotations"): "instead of this annotation there is a field",
     ("Ingress", "metadata", "annotations"): "className says the same, or it is the operator's own",
     ("Service", "metadata", "name"): "the Service has the app's name, by which DNS finds it:"
-    " callers must use it, or keep the old Service",
+    " callers must use it, or keep the old Service, with this label as its selector:"
+    f" {names.LABEL_APP}",
     ("Service", "spec", "ports"): "a port of the Service leads to a port of the pods, has a name"
     " of at most 15 characters, and without an address of its own (headless) the pods' number",
     ("Deployment", "spec", "paused"): "a rollout is not paused for long: `paused` of an app keeps"
@@ -66,6 +67,8 @@ _REASONS: Final = {
     " that it has in the Service",
     ("Deployment", "spec", "template", "spec", "containers", "ports", "hostPort"): "of an app's"
     " port that the Service has once only: `ports[].hostPort`",
+    ("PodDisruptionBudget", "spec"): "it lets no pod be evicted and no node be drained: the app's"
+    " budget lets one",
     ("PodDisruptionBudget", "spec", "unhealthyPodEvictionPolicy"): "pods that are not ready serve"
     " nobody, and may always be evicted (AlwaysAllow)",
     ("HorizontalPodAutoscaler", "metadata", "annotations"): _OWN_METADATA,

@@ -12,7 +12,6 @@ from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
 from selfhealing.importer.build_spec import (
     MIN_PODS_OF_BUDGET,
     BuiltSpec,
-    blocks_every_drain,
     build_spec,
     keeps_selecting,
     min_pods,
@@ -194,13 +193,6 @@ def _describe_others(related: Related, name: str, spec: Json) -> Iterator[Differ
             get_path(other, "spec"),
             None,
             f"an app has one {kind}, for one Service: {advice}",
-        )
-    if related.budget is not None and blocks_every_drain(related):
-        yield Difference(
-            "PodDisruptionBudget",
-            get_path(related.budget, "spec"),
-            None,
-            "it lets no pod be evicted, and no node be drained: the app's budget lets one",
         )
 
 

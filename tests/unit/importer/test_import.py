@@ -1,0 +1,450 @@
+"""What becomes of the parts of a Deployment, its Service, autoscaler, budget and Ingress."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from selfhealing.importer import (
+    ImportRefusedError,
+    ImportResult,
+    format_result,
+    import_app,
+    read_objects,
+)
+
+Json = dict[str, Any]
+
+WEB = {"app": "web"}
+
+
+def deployment(*containers: Json, name: str = "web", **pod: Any) -> Json:  # noqa: ANN401 - any JSON value
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "selector": {"matchLabels": WEB},
+            "template": {
+                "metadata": {"labels": WEB},
+                "spec": {"containers": list(containers) or [container()], **pod},
+            },
+        },
+    }
+
+
+def container(name: str = "web", **fields: Any) -> Json:  # noqa: ANN401 - any JSON value
+    return {"name": name, "image": "registry.example.com/web:v1", **fields}
+
+
+def child(kind: str, version: str, name: str = "web", **spec: Any) -> Json:  # noqa: ANN401 - any JSON value
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def service(*ports: Json, name: str = "web", **spec: Any) -> Json:  # noqa: ANN401 - any JSON value
+    return child("Service", "v1", name, selector=WEB, ports=list(ports), **spec)
+
+
+def ingress(*paths: Json, name: str = "web", **spec: Any) -> Json:  # noqa: ANN401 - any JSON value
+    rules = [{"host": "web.example.com", "http": {"paths": list(paths)}}]
+    return child("Ingress", "networking.k8s.io/v1", name, rules=rules, **spec)
+
+
+def backend(service_name: str, path: str = "/", **port: Any) -> Json:  # noqa: ANN401 - any JSON value
+    target = {"service": {"name": service_name, "port": port}}
+    return {"path": path, "pathType": "Prefix", "backend": target}
+
+
+def gaps(result: ImportResult) -> dict[str, str]:
+    both = (*result.differences, *result.unsaid)
+    return {each.path: each.reason for each in both if not each.is_replaced}
+
+
+def spec_of(*objects: Json) -> Json:
+    result = import_app(objects)
+    assert gaps(result) == {}
+    return dict(result.app["spec"])
+
+
+IMAGE = {"image": "registry.example.com/web:v1"}
+PORT_8080 = {"ports": [{"containerPort": 8080}]}
+
+
+def test_the_shortest_app() -> None:
+    objects = (deployment(container(**PORT_8080)), service({"port": 80, "targetPort": 8080}))
+
+    assert spec_of(*objects) == {**IMAGE, "port": 8080}
+
+
+def test_defaults_are_not_written() -> None:
+    probe = {"httpGet": {"path": "/ok", "port": 8080, "scheme": "HTTP"}, "periodSeconds": 10}
+    live = deployment(
+        container(
+            **PORT_8080,
+            imagePullPolicy="IfNotPresent",
+            terminationMessagePath="/dev/termination-log",
+            readinessProbe=probe,
+            resources={},
+        ),
+        dnsPolicy="ClusterFirst",
+        restartPolicy="Always",
+        schedulerName="default-scheduler",
+        securityContext={},
+        terminationGracePeriodSeconds=30,
+        priorityClassName="",
+    )
+    live["spec"] |= {
+        "replicas": 1,
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
+        },
+        "progressDeadlineSeconds": 600,
+    }
+    live["metadata"] |= {"uid": "u", "resourceVersion": "1", "managedFields": [{}]}
+    live["status"] = {"readyReplicas": 1}
+    found = service(
+        {"port": 80, "targetPort": 8080, "protocol": "TCP"},
+        clusterIP="10.0.0.1",
+        clusterIPs=["10.0.0.1"],
+        ipFamilies=["IPv4"],
+        ipFamilyPolicy="SingleStack",
+        type="ClusterIP",
+    )
+    found["metadata"]["uid"] = "u"
+
+    assert spec_of(live, found) == {
+        **IMAGE,
+        "port": 8080,
+        "probes": {"readiness": {"httpGet": {"path": "/ok"}}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("image", "policy", "is_written"),
+    [
+        ("web", "Always", False),
+        ("web:latest", "Always", False),
+        ("localhost:5000/web:v1", "IfNotPresent", False),
+        ("web@sha256:0", "IfNotPresent", False),
+        ("web:v1", "Always", True),
+    ],
+)
+def test_the_default_of_the_pull_policy_depends_on_the_tag(
+    image: str, policy: str, *, is_written: bool
+) -> None:
+    spec = spec_of(deployment({"name": "web", "image": image, "imagePullPolicy": policy}))
+
+    assert is_written == ("imagePullPolicy" in spec)
+
+
+def test_ports_with_names_and_numbers_of_their_own() -> None:
+    ports = [{"name": "api", "containerPort": 9000}, {"name": "metrics", "containerPort": 9100}]
+    objects = (
+        deployment(container(ports=ports)),
+        service({"name": "api", "port": 443, "targetPort": "api", "appProtocol": "h2c"}),
+    )
+
+    assert spec_of(*objects)["ports"] == [
+        {"name": "api", "port": 9000, "servicePort": 443, "appProtocol": "h2c"},
+        {"name": "metrics", "port": 9100, "expose": False},
+    ]
+
+
+def test_two_ports_of_the_service_lead_to_one_of_the_pods() -> None:
+    objects = (
+        deployment(container(**PORT_8080)),
+        service(
+            {"name": "http", "port": 80, "targetPort": 8080},
+            {"name": "https", "port": 443, "targetPort": 8080},
+        ),
+    )
+
+    spec = spec_of(*objects)
+
+    assert (spec["port"], spec["ports"]) == (
+        8080,
+        [{"name": "https", "port": 8080, "servicePort": 443}],
+    )
+
+
+def test_a_port_of_dns_has_two_protocols() -> None:
+    ports = [{"containerPort": 53, "protocol": "UDP"}, {"containerPort": 53}]
+    objects = (
+        deployment(container(ports=ports)),
+        service(
+            {"name": "dns", "port": 53, "protocol": "UDP"},
+            {"name": "dns-tcp", "port": 53},
+        ),
+    )
+
+    assert spec_of(*objects)["ports"] == [
+        {"name": "dns", "port": 53, "protocol": "UDP"},
+        {"name": "dns-tcp", "port": 53},
+    ]
+
+
+def test_probes_follow_a_port_that_is_called_otherwise() -> None:
+    """The name of the Service's port wins; a probe by the old name becomes a number."""
+    probe = {"httpGet": {"path": "/ok", "port": "old"}}
+    result = import_app(
+        [
+            deployment(
+                container(
+                    ports=[{"name": "old", "containerPort": 9000}],
+                    livenessProbe=probe,
+                    lifecycle={"preStop": {"httpGet": {"path": "/stop", "port": "old"}}},
+                )
+            ),
+            service({"name": "new", "port": 9000}),
+        ]
+    )
+
+    assert result.app["spec"]["probes"]["liveness"]["httpGet"]["port"] == 9000
+    assert result.app["spec"]["lifecycle"]["preStop"]["httpGet"]["port"] == 9000
+    path = "Deployment.spec.template.spec.containers[web].ports[9000/TCP].name"
+    assert list(gaps(result)) == [path]
+
+
+def test_the_container_behind_the_service_becomes_the_app() -> None:
+    proxy = container("proxy", ports=[{"name": "https", "containerPort": 8443}])
+    spec = spec_of(
+        deployment(container("helper"), proxy), service({"port": 443, "targetPort": "https"})
+    )
+
+    assert [each["name"] for each in spec["sidecars"]] == ["helper"]
+
+
+def test_a_sidecar_called_app_gets_another_name() -> None:
+    reference = {"resourceFieldRef": {"containerName": "app", "resource": "limits.cpu"}}
+    sidecar = container("app", env=[{"name": "CPU", "valueFrom": reference}])
+    spec = spec_of(deployment(container("web"), sidecar))
+
+    (imported,) = spec["sidecars"]
+    assert imported["name"] == "app-2"
+    assert imported["env"][0]["valueFrom"]["resourceFieldRef"]["containerName"] == "app-2"
+
+
+def test_selectors_follow_the_labels_of_the_pods() -> None:
+    """A constraint that selects by the old label app would count none of the app's pods."""
+    constraint = {
+        "maxSkew": 1,
+        "topologyKey": "zone",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": WEB},
+    }
+    result = import_app([deployment(name="shop", topologySpreadConstraints=[constraint])])
+
+    (imported,) = result.app["spec"]["topologySpreadConstraints"]
+    assert imported["labelSelector"] == {"matchLabels": {"app": "shop"}}
+    assert list(gaps(result)) == ["Deployment.spec.template.metadata.labels.app"]
+
+
+def test_an_autoscaler_of_the_first_version() -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    scaler = child(
+        "HorizontalPodAutoscaler",
+        "autoscaling/v1",
+        scaleTargetRef=target,
+        minReplicas=2,
+        maxReplicas=5,
+        targetCPUUtilizationPercentage=70,
+    )
+    found = deployment()
+    found["spec"]["replicas"] = 3
+
+    assert spec_of(found, scaler)["autoscaling"] == {
+        "minReplicas": 2,
+        "maxReplicas": 5,
+        "targetCPUUtilizationPercentage": 70,
+    }
+
+
+def budget(**spec: Any) -> Json:  # noqa: ANN401 - any JSON value
+    return child("PodDisruptionBudget", "policy/v1", selector={"matchLabels": WEB}, **spec)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "limit", "disruption"),
+    [
+        (3, {"maxUnavailable": 1}, None),
+        (3, {"minAvailable": 2}, {"minAvailable": 2}),
+        (3, {"minAvailable": "50%"}, {"minAvailable": "50%"}),
+    ],
+)
+def test_a_budget(replicas: int, limit: Json, disruption: Json | None) -> None:
+    found = deployment()
+    found["spec"]["replicas"] = replicas
+
+    assert spec_of(found, budget(**limit)).get("disruption") == disruption
+
+
+@pytest.mark.parametrize(
+    ("replicas", "limit"),
+    [
+        (3, {"maxUnavailable": 0}),
+        (3, {"minAvailable": 3}),
+        (3, {"minAvailable": "90%"}),
+        (1, {"minAvailable": 1}),
+    ],
+)
+def test_a_budget_that_blocks_every_drain_is_named(replicas: int, limit: Json) -> None:
+    found = deployment()
+    found["spec"]["replicas"] = replicas
+    result = import_app([found, budget(**limit)])
+
+    assert "disruption" not in result.app["spec"]
+    assert ["drain" in reason for reason in gaps(result).values()] == [True]
+
+
+def test_an_ingress() -> None:
+    spec = spec_of(
+        deployment(container(**PORT_8080)),
+        service({"name": "http", "port": 80, "targetPort": 8080}),
+        ingress(
+            backend("web", name="http"),
+            ingressClassName="nginx",
+            tls=[{"hosts": ["web.example.com"], "secretName": "web-tls"}],
+        ),
+    )
+
+    assert spec["ingress"] == {
+        "className": "nginx",
+        "hosts": [{"host": "web.example.com"}],
+        "tls": [{"secretName": "web-tls"}],
+    }
+
+
+def test_an_ingress_to_another_port_by_its_number() -> None:
+    ports = [{"containerPort": 8080}, {"name": "admin", "containerPort": 9000}]
+    spec = spec_of(
+        deployment(container(ports=ports)),
+        service({"name": "http", "port": 80, "targetPort": 8080}, {"name": "admin", "port": 9000}),
+        ingress(backend("web", "/admin", number=9000)),
+    )
+
+    assert spec["ingress"] == {
+        "port": "admin",
+        "hosts": [{"host": "web.example.com", "paths": [{"path": "/admin"}]}],
+    }
+
+
+def test_what_one_app_has_no_place_for_is_kept() -> None:
+    port = {"port": 80, "targetPort": 8080}
+    result = import_app(
+        [
+            deployment(container(**PORT_8080)),
+            service(port),
+            service(port, name="web-public", type="LoadBalancer"),
+            ingress(backend("web", number=80), backend("other", "/other", number=80)),
+        ]
+    )
+
+    assert list(gaps(result)) == ["Service web-public", "Ingress web"]
+    assert "keep it: it still selects the pods" in gaps(result)["Service web-public"]
+
+
+def test_a_service_account_that_the_operator_can_create() -> None:
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "web", "annotations": {"cloud.example.com/role": "web"}},
+    }
+    spec = spec_of(deployment(serviceAccountName="web"), account)
+
+    assert spec["serviceAccount"] == {
+        "create": True,
+        "annotations": {"cloud.example.com/role": "web"},
+    }
+    assert spec["automountServiceAccountToken"], "the account of the operator mounts no token"
+
+
+def test_fields_that_the_resource_does_not_have_are_named_with_their_reason() -> None:
+    volume = {"name": "data", "awsElasticBlockStore": {"volumeID": "v"}}
+    result = import_app([deployment(nodeName="node-1", volumes=[volume])])
+
+    assert gaps(result) == {
+        "Deployment.spec.template.spec.nodeName": "it bypasses the scheduler: write"
+        " `nodeSelector` or `affinity`",
+        "Deployment.spec.template.spec.volumes[data]": "deprecated, or replaced by CSI drivers",
+    }
+
+
+def test_a_value_that_the_resource_refuses_is_left_out_and_named() -> None:
+    result = import_app([deployment(container(workingDir=3))])
+
+    assert "workingDir" not in result.app["spec"]
+    assert "spec.workingDir" in gaps(result)
+
+
+def test_comments_do_not_end_before_their_line() -> None:
+    found = deployment()
+    found["metadata"]["annotations"] = {"note": "a\nspec: {image: evil}\u2028x"}
+    text = format_result(import_app([found]))
+
+    assert yaml.safe_load(text)["spec"] == {"image": "registry.example.com/web:v1"}
+    assert "Deployment.metadata.annotations.note" in text
+
+
+def test_lists_and_many_documents_are_read() -> None:
+    text = yaml.dump({"kind": "List", "items": [deployment()]}) + "---\n---\n{kind: X}\n"
+
+    assert [each["kind"] for each in read_objects(text, "f")] == ["Deployment", "X"]
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("a: {{ .Values }}", "helm template"),
+        ("just text", "apiVersion, kind and metadata"),
+    ],
+)
+def test_what_is_no_manifest_is_refused(text: str, advice: str) -> None:
+    with pytest.raises(ImportRefusedError, match=advice):
+        read_objects(text, "web.yaml")
+
+
+def test_no_deployment_is_refused() -> None:
+    with pytest.raises(ImportRefusedError, match="StatefulSets"):
+        import_app([])
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [(None, "--deployment with one of a, b"), ("c", "--deployment with one of a, b")],
+)
+def test_several_deployments_need_a_name(name: str | None, advice: str) -> None:
+    with pytest.raises(ImportRefusedError, match=advice):
+        import_app([deployment(name="a"), deployment(name="b")], name)
+
+
+def test_two_of_one_name_need_a_namespace() -> None:
+    both = [deployment(), deployment()]
+    for each, namespace in zip(both, ("a", "b"), strict=True):
+        each["metadata"]["namespace"] = namespace
+
+    with pytest.raises(ImportRefusedError, match="--namespace"):
+        import_app(both, "web")
+    assert import_app(both, "web", "b").app["metadata"]["namespace"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("found", "advice"),
+    [
+        ({**deployment(), "apiVersion": "extensions/v1beta1"}, "write apps/v1"),
+        (deployment(name="Web.1"), "rename the Deployment"),
+        ({**deployment(), "metadata": {}}, "metadata.name"),
+        ({**deployment(), "spec": {}}, "containers"),
+        (deployment(container(env="x")), r"env is no list of objects"),
+    ],
+)
+def test_a_deployment_that_can_be_no_app_is_refused(found: Json, advice: str) -> None:
+    with pytest.raises(ImportRefusedError, match=advice):
+        import_app([found])
+
+
+def test_an_old_version_of_another_object_is_refused() -> None:
+    old = {**ingress(backend("web", number=80)), "apiVersion": "extensions/v1beta1"}
+
+    with pytest.raises(ImportRefusedError, match=r"write networking\.k8s\.io/v1"):
+        import_app([deployment(container(**PORT_8080)), service({"port": 80}), old])
