@@ -89,6 +89,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     "selfhealing.remediation.record_check._OBJECT_NAME": "fullmatch",
     "selfhealing.remediation.record_check._REVISION": "fullmatch",
     "selfhealing.status.conditions._REASON_PATTERN": "match",
+    "selfhealing.importer.ports._PORT_NAME": "search",
+    "selfhealing.importer.run._APP_NAME": "search",
 }
 """Every variable of a module that holds patterns, and how they are used: ``sub`` stands for all
 matches of a text. A new one is measured as soon as it is here."""

@@ -1,6 +1,5 @@
 """Builds the shortest spec of a SelfHealingApp that renders the same as a Deployment."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -103,6 +102,8 @@ _OBSOLETE_ANNOTATION_PARTS: Final = (
 )
 _INGRESS_CLASS: Final = "kubernetes.io/ingress.class"
 _SOURCE_RANGES: Final = "service.beta.kubernetes.io/load-balancer-source-ranges"
+_MAX_DIGITS: Final = 3
+"""Of a percentage."""
 DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 MIN_PODS_OF_BUDGET: Final = 2
 SERVICE_PORT: Final = 80
@@ -153,6 +154,8 @@ def build_spec(related: Related) -> BuiltSpec:
         "initContainers": pod_spec.get("initContainers"),
         "sidecars": containers,
     }
+    if spec.get("enableServiceLinks") is False:
+        del spec["enableServiceLinks"]  # the operator's own default
     if "automountServiceAccountToken" not in pod_spec and _mounts_token(related):
         spec["automountServiceAccountToken"] = True
     pod_labels = as_map(get_path(template, "metadata", "labels"))
@@ -385,7 +388,7 @@ def blocks_every_drain(related: Related) -> bool:
     if isinstance(kept, int):
         return kept >= pods
     percentage = str(kept or "").removesuffix("%")
-    if not re.fullmatch("[0-9]{1,3}", percentage):
+    if not (percentage.isascii() and percentage.isdigit() and len(percentage) <= _MAX_DIGITS):
         return False
     return int(percentage) * pods > (pods - 1) * 100
 

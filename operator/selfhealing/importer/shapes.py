@@ -105,6 +105,7 @@ _TYPES: Final = {
 }
 _EXCEPTIONS: Final = {
     ("service", "port"): _MAP,  # the backend of an Ingress
+    ("volumes", "image"): _MAP,
     ("grpc", "service"): _STRING,
     ("resourceFieldRef", "resource"): _STRING,
 }
@@ -121,7 +122,7 @@ def find_wrong_types(value: Any, path: str = "", field: str = "") -> Iterator[st
     """
     if isinstance(value, list):
         for index, item in enumerate(value):
-            yield from find_wrong_types(item, f"{path}[{index}]")
+            yield from find_wrong_types(item, f"{path}[{index}]", field)
     elif isinstance(value, dict):
         for key, item in value.items():
             inner = f"{path}.{key}"

@@ -99,7 +99,7 @@ def _cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     async def load() -> Configuration:
         return Configuration()
 
-    contexts = ([], {"context": {"namespace": "shop"}})
+    contexts: tuple[list[Json], Json] = ([], {"context": {"namespace": "shop"}})
     monkeypatch.setattr(import_command, "Client", FakeClient)
     monkeypatch.setattr(import_command, "load_configuration", load)
     monkeypatch.setattr(import_command, "list_kube_config_contexts", lambda: contexts)

@@ -67,7 +67,7 @@ def spec_of(*objects: Json) -> Json:
 
 
 IMAGE = {"image": "registry.example.com/web:v1"}
-PORT_8080 = {"ports": [{"containerPort": 8080}]}
+PORT_8080: Json = {"ports": [{"containerPort": 8080}]}
 
 
 def test_the_shortest_app() -> None:
@@ -92,6 +92,7 @@ def test_defaults_are_not_written() -> None:
         securityContext={},
         terminationGracePeriodSeconds=30,
         priorityClassName="",
+        enableServiceLinks=False,
     )
     live["spec"] |= {
         "replicas": 1,
