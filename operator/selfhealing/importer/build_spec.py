@@ -337,7 +337,7 @@ def _ingress_port(related: Related, rules: list[Json], plan: PortPlan) -> str | 
     backend = as_map(
         get_path(as_maps(get_path(rules[0], "http", "paths"))[0], "backend", "service", "port")
     )
-    exposed = [port for port in plan.ports if port.get("expose", True)]
+    exposed = [port for port in plan.ports if port.get("expose", True) and "protocol" not in port]
     for port in as_maps(get_path(related.service, "spec", "ports")):
         if backend not in ({"name": port.get("name")}, {"number": port.get("port")}):
             continue
@@ -409,10 +409,8 @@ def _account(related: Related, pod_spec: Json) -> Json:
         annotations = as_map(get_path(related.account, "metadata", "annotations"))
         own = {k: v for k, v in annotations.items() if not k.startswith(f"{names.GROUP}/")}
         return {"serviceAccount": _without_empty({"create": True, "annotations": own})}
-    used = pod_spec.get(
-        "serviceAccountName", related.deployment["spec"]["template"]["spec"].get("serviceAccount")
-    )
-    return {"serviceAccountName": None if used == "default" else used}
+    alias = get_path(related.deployment, "spec", "template", "spec", "serviceAccount")
+    return {"serviceAccountName": pod_spec.get("serviceAccountName", alias)}
 
 
 def _mounts_token(related: Related) -> bool:

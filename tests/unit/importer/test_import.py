@@ -298,6 +298,29 @@ def test_a_budget_that_blocks_every_drain_is_named(replicas: int, limit: Json) -
     assert ["drain" in reason for reason in gaps(result).values()] == [True]
 
 
+@pytest.mark.parametrize(
+    ("expression", "belongs"),
+    [
+        ({"key": "app", "operator": "In", "values": ["web"]}, True),
+        ({"key": "app", "operator": "NotIn", "values": ["web"]}, False),
+        ({"key": "app", "operator": "Exists"}, True),
+        ({"key": "app", "operator": "DoesNotExist"}, False),
+        ({"key": "app", "operator": "?"}, False),
+    ],
+)
+def test_a_budget_that_selects_by_an_expression(expression: Json, *, belongs: bool) -> None:
+    found = deployment()
+    found["spec"]["replicas"] = 3
+    other = child(
+        "PodDisruptionBudget",
+        "policy/v1",
+        minAvailable=2,
+        selector={"matchExpressions": [expression]},
+    )
+
+    assert belongs == ("disruption" in import_app([found, other]).app["spec"])
+
+
 def test_an_ingress() -> None:
     spec = spec_of(
         deployment(container(**PORT_8080)),
