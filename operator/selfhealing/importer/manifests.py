@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
 import yaml
 
 from selfhealing.importer.defaults import clean_object
@@ -22,6 +23,16 @@ KINDS: Final = {
 
 MAX_OBJECTS: Final = 10_000
 """More objects are refused: somebody gave a whole cluster's backup."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads a time as a string, as Kubernetes does."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 class ImportRefusedError(Exception):
@@ -69,8 +80,12 @@ def read_objects(text: str, source: str) -> list[Json]:
         ImportRefusedError: it is no YAML, or no manifest.
     """
     try:
-        documents = list(yaml.safe_load_all(text))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # What JSON cannot say is refused: sets, bytes, keys that are no strings, endless aliases.
+        documents = [
+            orjson.loads(orjson.dumps(document))
+            for document in yaml.load_all(text, _Loader)
+        ]
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ImportRefusedError(
             f"{source} is not YAML or JSON ({reason}): of a Helm chart or a kustomization write the"

@@ -24,7 +24,6 @@ from selfhealing.render import Owner, build_children
 
 _APP_NAME: Final = compile_pattern("^[a-z]([-a-z0-9]*[a-z0-9])?$")
 _MAX_NAME: Final[int] = limits.dns_label["maxLength"]
-_MAX_CORRECTIONS: Final = 64
 _DEFAULT_NAMESPACE: Final = "default"
 
 
@@ -121,7 +120,7 @@ def _correct(spec: Json) -> tuple[Json, SelfHealingAppSpec, list[Difference]]:
     """
     spec = copy.deepcopy(spec)
     corrections: list[Difference] = []
-    for _ in range(_MAX_CORRECTIONS):
+    while True:  # each pass removes a field
         try:
             return spec, parse_spec(spec), corrections
         except InvalidSpecError as error:
@@ -132,7 +131,6 @@ def _correct(spec: Json) -> tuple[Json, SelfHealingAppSpec, list[Difference]]:
             corrections.append(
                 Difference(problem.path, spec.pop(field), None, f"its value {problem.detail}")
             )
-    raise ImportRefusedError("too many fields have no valid value: correct the manifests first")
 
 
 def _compare_all(

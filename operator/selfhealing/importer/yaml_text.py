@@ -68,10 +68,7 @@ def _format_difference(difference: Difference) -> str:
 
 def _format_value(value: object) -> str:
     """Format a value as JSON on one line, which cannot end a comment."""
-    try:
-        text = orjson.dumps(value, default=str).decode()
-    except (TypeError, ValueError):
-        text = ascii(value)
+    text = orjson.dumps(value).decode()
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
 
 

@@ -416,9 +416,23 @@ def test_lists_and_many_documents_are_read() -> None:
     assert [each["kind"] for each in read_objects(text, "f")] == ["Deployment", "X"]
 
 
+def test_a_time_is_a_string() -> None:
+    assert read_objects("{kind: X, at: 2020-01-01T00:00:00Z}", "f") == [
+        {"kind": "X", "at": "2020-01-01T00:00:00Z"}
+    ]
+
+
+def test_the_backup_of_a_cluster_is_refused() -> None:
+    with pytest.raises(ImportRefusedError, match="fewer files"):
+        read_objects("---\n{kind: X}\n" * 10_001, "f")
+
+
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
+        ("kind: &a [*a]", "is not YAML or JSON"),
+        ("{kind: X, 1: x}", "is not YAML or JSON"),
+        ("{kind: X, n: 99999999999999999999999}", "is not YAML or JSON"),
         ("a: {{ .Values }}", "helm template"),
         ("just text", "apiVersion, kind and metadata"),
     ],
@@ -472,3 +486,117 @@ def test_an_old_version_of_another_object_is_refused() -> None:
 
     with pytest.raises(ImportRefusedError, match=r"write networking\.k8s\.io/v1"):
         import_app([deployment(container(**PORT_8080)), service({"port": 80}), old])
+
+
+def test_a_service_that_leads_to_no_port_is_named() -> None:
+    result = import_app([deployment(), service({"port": 80, "targetPort": "none"})])
+
+    assert gaps(result) == {"Service": "none of its ports leads to a port of the pods"}
+
+
+def test_a_second_service_needs_another_selector() -> None:
+    """Its label app is now the app's name."""
+    port = {"port": 80, "targetPort": 8080}
+    shop = deployment(container(**PORT_8080), name="shop")
+    result = import_app([shop, service(port, name="shop"), service(port)])
+
+    assert "write selfhealing.dev/app: shop as its selector" in gaps(result)["Service web"]
+
+
+def test_a_second_budget_is_superfluous() -> None:
+    found = deployment()
+    found["spec"]["replicas"] = 3
+    second = budget(maxUnavailable=2)
+    second["metadata"]["name"] = "second"
+
+    assert (
+        "remove it"
+        in gaps(import_app([found, budget(maxUnavailable=1), second]))["PodDisruptionBudget second"]
+    )
+
+
+def test_the_reason_is_found_for_a_field_within() -> None:
+    env = [{"name": "A", "valueFrom": {"fileKeyRef": {"key": "a", "path": "p", "volumeName": "v"}}}]
+    lifecycle = {"stopSignal": "SIGUSR1", "preStop": {"sleep": {"seconds": 1}}}
+    result = import_app([deployment(container(env=env, lifecycle=lifecycle))])
+
+    path = "Deployment.spec.template.spec.containers[web]"
+    assert gaps(result) == {
+        f"{path}.env[A]": "beta: let the app read the file",
+        f"{path}.lifecycle.stopSignal": "behind a feature gate",
+    }
+
+
+def test_node_ports_are_kept() -> None:
+    spec = spec_of(
+        deployment(container(**PORT_8080)),
+        service({"port": 80, "targetPort": 8080, "nodePort": 30080}, type="NodePort"),
+    )
+
+    assert spec["service"] == {"type": "NodePort", "nodePort": 30080}
+
+
+def test_a_headless_service_from_the_cluster() -> None:
+    found = service({"port": 8080}, clusterIP="None", clusterIPs=["None"], ipFamilies=["IPv4"])
+    found["metadata"]["uid"] = "u"
+
+    assert spec_of(deployment(container(**PORT_8080)), found)["service"] == {"headless": True}
+
+
+def test_an_ingress_with_a_default_backend_is_kept() -> None:
+    own = ingress(backend("web", number=80), defaultBackend={"service": {"name": "web"}})
+    result = import_app([deployment(container(**PORT_8080)), service({"port": 80}), own])
+
+    assert list(gaps(result)) == ["Ingress web"]
+
+
+def test_an_ingress_to_a_port_that_the_service_does_not_have() -> None:
+    result = import_app(
+        [
+            deployment(container(**PORT_8080)),
+            service({"name": "a", "port": 80, "targetPort": 8080}),
+            ingress(backend("web", name="b")),
+        ]
+    )
+
+    assert [path.rpartition(".")[2] for path in gaps(result)] == ["name"]
+
+
+def test_an_ingress_to_the_second_of_three_ports() -> None:
+    ports = [{"name": name, "port": number} for name, number in (("a", 1), ("b", 2), ("c", 3))]
+    spec = spec_of(deployment(), service(*ports), ingress(backend("web", number=2)))
+
+    assert spec["ingress"]["port"] == "b"
+
+
+def test_a_port_that_is_not_in_the_service() -> None:
+    """``port`` is always in the Service; so it stands under ``ports``."""
+    ports = [{"containerPort": 9000}, {"name": "grpc", "containerPort": 9001}]
+    spec = spec_of(deployment(container(ports=ports)), service({"name": "grpc", "port": 9001}))
+
+    assert spec["ports"] == [
+        {"name": "grpc", "port": 9001},
+        {"name": "port-9000", "port": 9000, "expose": False},
+    ]
+
+
+def test_two_ports_of_one_name() -> None:
+    """A name of the Service's port may be that of another port of the container."""
+    ports = [{"name": "b", "containerPort": 1}, {"name": "a", "containerPort": 2}]
+    result = import_app(
+        [deployment(container(ports=ports)), service({"name": "a", "port": 80, "targetPort": 1})]
+    )
+
+    assert [port["name"] for port in result.app["spec"]["ports"]] == ["a", "port-2"]
+
+
+def test_a_container_without_an_image_is_refused() -> None:
+    with pytest.raises(ImportRefusedError, match=r"spec\.image"):
+        import_app([deployment({"name": "web"})])
+
+
+def test_an_ingress_to_a_port_that_leads_nowhere() -> None:
+    ports = [{"name": "a", "port": 1, "targetPort": "none"}, {"name": "b", "port": 2}]
+    result = import_app([deployment(), service(*ports), ingress(backend("web", name="a"))])
+
+    assert {path.partition(".")[0] for path in gaps(result)} == {"Service", "Ingress"}
