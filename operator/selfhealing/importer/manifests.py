@@ -82,8 +82,7 @@ def read_objects(text: str, source: str) -> list[Json]:
     try:
         # What JSON cannot say is refused: sets, bytes, keys that are no strings, endless aliases.
         documents = [
-            orjson.loads(orjson.dumps(document))
-            for document in yaml.load_all(text, _Loader)
+            orjson.loads(orjson.dumps(document)) for document in yaml.load_all(text, _Loader)
         ]
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]

@@ -63,6 +63,7 @@ def gaps(result: ImportResult) -> dict[str, str]:
 def spec_of(*objects: Json) -> Json:
     result = import_app(objects)
     assert gaps(result) == {}
+    assert result.says_all
     return dict(result.app["spec"])
 
 
@@ -600,3 +601,15 @@ def test_an_ingress_to_a_port_that_leads_nowhere() -> None:
     result = import_app([deployment(), service(*ports), ingress(backend("web", name="a"))])
 
     assert {path.partition(".")[0] for path in gaps(result)} == {"Service", "Ingress"}
+
+
+def test_what_the_operator_adds_is_told() -> None:
+    found = deployment()
+    found["spec"]["replicas"] = 2
+    result = import_app([found])
+
+    assert ["PodDisruptionBudget" in result.notes[0], "WEB_PORT" in result.notes[1]] == [True, True]
+    assert "The operator adds" in format_result(result)
+    quiet = import_app([deployment(enableServiceLinks=False)])
+    assert quiet.notes == ()
+    assert "The operator adds" not in format_result(quiet)
