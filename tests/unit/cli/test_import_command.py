@@ -118,3 +118,16 @@ def test_the_cluster_is_read(capsys: pytest.CaptureFixture[str], namespace: list
 def test_a_missing_right_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert REFUSED == run_import(["--deployment", "web", "--namespace", "other"])
     assert "no right to list deployments" in capsys.readouterr().err
+
+
+def test_the_example_of_the_documentation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its output is that of its file."""
+    page = (Path(__file__).parents[3] / "docs" / "import.md").read_text()
+    manifests = page.partition("```yaml\n")[2].partition("```")[0]
+    output = page.partition("import web.yaml\n")[2].partition("```")[0]
+    monkeypatch.setattr("sys.stdin", io.StringIO(manifests))
+
+    assert 0 == run_import(["-"])
+    assert output == capsys.readouterr().out
