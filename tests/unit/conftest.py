@@ -27,7 +27,6 @@ UNMEASURED = (
     *LONG,
     "app",
     "cli",
-    "controller/test_hostile_objects.py",
     "crdgen/test_crd.py",
     "evidence/test_rendering_cost.py",
     "kube",
