@@ -153,7 +153,8 @@ def wait_for_rollback(space: AppNamespace, name: str, diagnosis: str) -> Json:
         ), status
         return status
 
-    return eventually(probe, timeout=TIMEOUT, description="it is rolled back")
+    # While the old pods serve everything it waits for the progress deadline first: 60 s here.
+    return eventually(probe, timeout=2 * TIMEOUT, description="it is rolled back")
 
 
 @contextmanager

@@ -170,21 +170,27 @@ async def test_little_is_kept_of_a_fat_object(kind: str, owner: str) -> None:
         "ReplicaSet": handlers.on_replica_set,
     }.get(kind, handlers.on_child)
     handlers.on_app({"type": "ADDED", "object": builders.app()})
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        for number in range(FAT_COUNT):
-            # As it comes from a connection: nothing of one object is a part of another.
-            text = json.dumps(build_fat_object(kind, number, owner))
-            handle({"type": "ADDED", "object": parse_json(text.encode())})
-        del text
-        gc.collect()
-        after, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
 
+    def measure_growth(first: int) -> int:
+        """Return the bytes that are kept of FAT_COUNT objects."""
+        tracemalloc.start()
+        try:
+            for number in range(first, first + FAT_COUNT):
+                # As it comes from a connection: nothing of one object is a part of another.
+                text = json.dumps(build_fat_object(kind, number, owner))
+                handle({"type": "ADDED", "object": parse_json(text.encode())})
+            del text
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    growth = measure_growth(0)
     assert FAT_COUNT == len([uid for uid in store.uids(kind) if uid.startswith(kind)])
-    assert after - before <= FAT_COUNT * MAX_KEPT_BYTES, f"{(after - before) // FAT_COUNT} bytes"
+    if growth > FAT_COUNT * MAX_KEPT_BYTES:
+        # Python's table of interned strings doubles now and then, by some MB: not twice in a row.
+        growth = measure_growth(FAT_COUNT)
+    assert growth <= FAT_COUNT * MAX_KEPT_BYTES, f"{growth // FAT_COUNT} bytes"
 
 
 class ChangingCluster:
