@@ -163,17 +163,16 @@ def find_prune_targets(snapshot: AppSnapshot, desired: tuple[Json, ...]) -> tupl
         if kind not in desired_kinds
         and child.owner_uid == snapshot.app.uid
         and not child.deleting
-        and not (kind == SERVICE_ACCOUNT and _may_be_in_use(child, snapshot))
+        and not (kind == SERVICE_ACCOUNT and _is_account_in_use(snapshot))
     )
 
 
-def _may_be_in_use(account: ChildView, snapshot: AppSnapshot) -> bool:
-    """Whether the workload has this ServiceAccount, or a pod is left of a version that may."""
+def _is_account_in_use(snapshot: AppSnapshot) -> bool:
+    """Whether the workload has the app's ServiceAccount, or a pod is left of a version that may."""
     workload = snapshot.deployment or snapshot.job
     if workload is None:
         return bool(snapshot.pods)
-    template = orjson.loads(workload.manifest_json)["spec"].get("template") or {}
-    if (template.get("spec") or {}).get("serviceAccountName") == account.name:
+    if workload.has_own_account:
         return True
     if not isinstance(workload, DeploymentView):
         return False

@@ -133,6 +133,7 @@ def deployment_view(raw: Json) -> DeploymentView:
         owns_replicas=_is_only_replicas_manager(raw),
         failed_revision=parse_word(annotations.get(names.ANNOTATION_FAILED_REVISION, "")),
         config_hash=parse_word(template_annotations.get(names.ANNOTATION_CONFIG_HASH, "")),
+        has_own_account=_has_own_account(raw),
         template_edits=parse_template_edits(raw["metadata"]),
     )
 
@@ -192,7 +193,14 @@ def job_view(raw: Json) -> JobView:
         message=clean_message(failure.get("message")),
         started_at=parse_time(status.get("startTime")),
         finished_at=parse_time(finished_at),
+        has_own_account=_has_own_account(raw),
     )
+
+
+def _has_own_account(raw: Json) -> bool:
+    template = (raw.get("spec") or {}).get("template") or {}
+    account = (template.get("spec") or {}).get("serviceAccountName")
+    return bool(account == raw["metadata"]["name"])
 
 
 def service_view(raw: Json) -> ServiceView:

@@ -254,6 +254,7 @@ class DeploymentView(ChildView):
         owns_replicas: the operator is the only field manager of ``spec.replicas``.
         failed_revision: the value of ANNOTATION_FAILED_REVISION; empty without it.
         config_hash: the value of ANNOTATION_CONFIG_HASH of its pod template; empty without it.
+        has_own_account: its pods run as the ServiceAccount of the same name.
         template_edits: what other field managers own in its pod template, the newest first; empty
             without the manifest.
     """
@@ -269,6 +270,7 @@ class DeploymentView(ChildView):
     owns_replicas: bool
     failed_revision: str = ""
     config_hash: str = ""
+    has_own_account: bool = False
     template_edits: tuple[TemplateEdit, ...] = ()
 
 
@@ -283,6 +285,7 @@ class JobView(ChildView):
         result: "Complete" or "Failed"; empty while it runs.
         reason: why it failed; set before the last pods have stopped.
         message: the message for ``reason``.
+        has_own_account: its pods run as the ServiceAccount of the same name.
     """
 
     run_hash: str
@@ -298,6 +301,7 @@ class JobView(ChildView):
     message: str
     started_at: datetime | None
     finished_at: datetime | None
+    has_own_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from selfhealing.cache.child_views import CHILD_VIEWS, hash_manifest
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
-from selfhealing.cache.views import ChildView
+from selfhealing.cache.views import MAX_MANIFEST_BYTES, ChildView
 from selfhealing.render import Owner, build_children
 from tests.unit import builders
 from tests.unit.snapshots import KEY, put_object
@@ -182,6 +182,9 @@ def snapshot_of(*objects: Json) -> AppSnapshot:
     return snapshot
 
 
+LARGE = {"tenant.example/notes": "x" * (MAX_MANIFEST_BYTES + 1)}
+
+
 def deployment_with_account(name: str = "", **more: Any) -> Json:  # noqa: ANN401 - as builder
     """Return a Deployment whose pods are of the ReplicaSet abc and run as an account."""
     thing = builders.deployment(**more)
@@ -201,6 +204,8 @@ def deployment_with_account(name: str = "", **more: Any) -> Json:  # noqa: ANN40
         ([deployment_with_account(observed=False)], False),
         ([deployment_with_account("web")], False),
         ([deployment_with_account("other")], True),
+        ([deployment_with_account("web", annotations=LARGE)], False),
+        ([deployment_with_account("other", annotations=LARGE)], True),
         ([builders.job()], True),
         ([builders.job(), builders.pod("web-abc-1")], True),
     ],
@@ -214,6 +219,8 @@ def deployment_with_account(name: str = "", **more: Any) -> Json:  # noqa: ANN40
         "an unobserved change",
         "still asked for",
         "another account",
+        "still asked for, in a manifest that is not kept",
+        "another account, in a manifest that is not kept",
         "a Job",
         "pods of a Job",
     ],
