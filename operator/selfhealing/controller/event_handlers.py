@@ -79,13 +79,17 @@ class EventHandlers:
     def on_app(self, event: WatchEvent) -> None:
         """Handle a SelfHealingApp; a change of it is reconciled at once."""
         raw = self._extract_object(event)
-        key, view = key_of_app(raw), app_view(raw)
+        key = key_of_app(raw)
+        if event["type"] == DELETED:  # also of an app that cannot be parsed
+            self._store.delete_app(
+                key, raw["metadata"]["uid"], parse_resource_version(raw["metadata"])
+            )
+            self._queue.add(key)
+            return
+        view = app_view(raw)
         if self._note_app_size is not None:
             self._note_app_size((view.oversized_spec or len(view.spec)) + len(view.status))
-        if event["type"] == DELETED:
-            self._store.delete_app(key, view.uid, view.resource_version)
-            self._queue.add(key)
-        elif self._store.upsert_app(view):
+        if self._store.upsert_app(view):
             self._queue.add(key)
 
     @_skip_unreadable

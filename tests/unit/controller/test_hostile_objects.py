@@ -80,6 +80,19 @@ async def test_an_app_that_cannot_be_parsed_counts_as_delivered() -> None:
     assert store.has_handled(app["metadata"]["uid"])
 
 
+async def test_an_app_that_cannot_be_parsed_any_more_can_be_deleted() -> None:
+    """It was known before, and would stay in the memory for good."""
+    store = Store()
+    handlers = build_handlers(store)
+    handlers.on_app({"type": "ADDED", "object": builders.app()})
+    app = builders.app()
+    app["status"] = {"healing": {"x": 10**20}}
+
+    handlers.on_app({"type": "DELETED", "object": app})
+
+    assert not store.keys()
+
+
 FAT_COUNT = 5
 MAX_KEPT_BYTES = 2**16 + 2**14
 """What is kept of a fat object: a manifest of 64 KiB at most, and the small fields of its view."""
