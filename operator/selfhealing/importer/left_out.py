@@ -1,98 +1,29 @@
-"""Removes the fields of Kubernetes' own types that the resource does not have.
-
-The reasons are those of the reference page; a test compares them with the overlays of the CRD,
-which are not part of what is shipped.
-"""
+"""Removes the fields of Kubernetes' own types that the resource does not have."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from selfhealing.api.left_out_fields import LEFT_OUT_FIELDS
 from selfhealing.importer.json_values import Json, as_map
 
-_NO_WINDOWS: Final = "the nodes are Linux"
-_HAS_CSI: Final = "deprecated, or replaced by CSI drivers"
-_BLOCK: Final = "raw block devices belong to apps with state of their own"
-_RULES: Final = "healing goes by restarts, of which a rule for exit codes hides some"
-_CHOSEN: Final = "the cluster chooses it; for none there is `service.headless`"
-_EMPTY: Final = "an ephemeral volume starts empty"
-_PROVISIONED: Final = "an ephemeral volume is always provisioned"
-_NO_HOOK: Final = "Kubernetes accepts it, but it has no effect"
-
-_CONTAINER: Final = {"restartPolicyRules": _RULES, "volumeDevices": _BLOCK}
-_VOLUME: Final = {
-    **dict.fromkeys(
-        (
-            "awsElasticBlockStore",
-            "azureDisk",
-            "azureFile",
-            "cephfs",
-            "cinder",
-            "flexVolume",
-            "flocker",
-            "gcePersistentDisk",
-            "gitRepo",
-            "glusterfs",
-            "photonPersistentDisk",
-            "portworxVolume",
-            "quobyte",
-            "rbd",
-            "scaleIO",
-            "storageos",
-            "vsphereVolume",
-        ),
-        _HAS_CSI,
-    ),
-    **dict.fromkeys(("fc", "iscsi"), "a CSI driver does it better"),
-}
-
-POD: Final = {
-    "activeDeadlineSeconds": "for a Job there is `job.activeDeadlineSeconds`; in a Deployment each"
-    " pod would fail at that age",
-    "ephemeralContainers": "`kubectl debug` adds them to running pods",
-    "nodeName": "it bypasses the scheduler: write `nodeSelector` or `affinity`",
-    "os": _NO_WINDOWS,
-    "overhead": "Kubernetes sets it from the RuntimeClass",
-    "preemptionPolicy": "Kubernetes sets it from the PriorityClass",
-    "priority": "Kubernetes sets it from the PriorityClass",
-    "resources": "healing and VPA change the resources of containers, which those of the whole pod"
-    " would have to follow",
-    "schedulingGates": "each new pod, also that of a rollback, would wait for another controller",
-    "schedulingGroup": "behind a feature gate",
-    "serviceAccount": "deprecated: `serviceAccountName`",
-}
-SERVICE: Final = {
-    "clusterIP": _CHOSEN,
-    "clusterIPs": _CHOSEN,
-    "externalIPs": "whoever may set them can take over the traffic of others",
-    "externalName": "it leads to another host, not to the pods",
-    "healthCheckNodePort": "the cluster chooses it",
-    "loadBalancerIP": "deprecated: an annotation of the load balancer",
-}
+POD: Final = LEFT_OUT_FIELDS["PodSpec"]
+SERVICE: Final = LEFT_OUT_FIELDS["ServiceSpec"]
 
 LEFT_OUT: Final[Mapping[str, Mapping[str, str]]] = {
-    "containers": _CONTAINER,
-    "initContainers": _CONTAINER,
-    "volumes": _VOLUME,
+    "containers": LEFT_OUT_FIELDS["Container"],
+    "initContainers": LEFT_OUT_FIELDS["Container"],
+    "volumes": LEFT_OUT_FIELDS["Volume"],
     "securityContext": {
-        "procMount": "anything but the default shows more of the node's /proc",
-        "windowsOptions": _NO_WINDOWS,
+        **LEFT_OUT_FIELDS["SecurityContext"],
+        **LEFT_OUT_FIELDS["PodSecurityContext"],
     },
-    "lifecycle": {"stopSignal": "behind a feature gate"},
-    "postStart": {"tcpSocket": _NO_HOOK},
-    "preStop": {"tcpSocket": _NO_HOOK},
-    "valueFrom": {"fileKeyRef": "beta: let the app read the file"},
-    "sources": dict.fromkeys(("clusterTrustBundle", "podCertificate"), "behind feature gates"),
-    "ports": {
-        "hostIP": "a host port is open on every address of the node",
-        "hostPort": "the app's own: `ports[].hostPort`",
-    },
-    "volumeClaimTemplate.spec": {
-        "dataSource": _EMPTY,
-        "dataSourceRef": _EMPTY,
-        "selector": _PROVISIONED,
-        "volumeName": _PROVISIONED,
-        "volumeMode": _BLOCK,
-    },
+    "lifecycle": LEFT_OUT_FIELDS["Lifecycle"],
+    "postStart": LEFT_OUT_FIELDS["LifecycleHandler"],
+    "preStop": LEFT_OUT_FIELDS["LifecycleHandler"],
+    "valueFrom": LEFT_OUT_FIELDS["EnvVarSource"],
+    "sources": LEFT_OUT_FIELDS["VolumeProjection"],
+    "ports": LEFT_OUT_FIELDS["ContainerPort"],
+    "volumeClaimTemplate.spec": LEFT_OUT_FIELDS["PersistentVolumeClaimSpec"],
 }
 """By the field that holds an object, or the list of objects: the fields and why they are left out.
 """

@@ -5,6 +5,7 @@ from typing import Final
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
 from selfhealing.api.cel_rules import IMAGE_REFERENCE
+from selfhealing.api.left_out_fields import LEFT_OUT_FIELDS
 from selfhealing.api.limits import RESOURCE_DOMAIN_PATTERN, max_items, one_of
 from selfhealing.api.names import CONTAINER_NAME
 from selfhealing.api.pod_rules import BIDIRECTIONAL_NEEDS_PRIVILEGED
@@ -87,10 +88,7 @@ OVERLAYS: Final = {
         ),
     ),
     f"{CORE}.ContainerPort": Overlay(
-        drop={
-            "hostIP": "a host port is open on every address of the node",
-            "hostPort": "the app's own: `ports[].hostPort`",
-        },
+        drop=LEFT_OUT_FIELDS["ContainerPort"],
         fields={
             "containerPort": limits.port,
             "name": limits.port_name,
@@ -127,11 +125,7 @@ OVERLAYS: Final = {
         ),
     ),
     f"{CORE}.Container": Overlay(
-        drop={
-            "restartPolicyRules": "healing goes by restarts, of which a rule for exit codes hides"
-            " some",
-            "volumeDevices": "raw block devices belong to apps with state of their own",
-        },
+        drop=LEFT_OUT_FIELDS["Container"],
         require=("image",),
         fields={
             "name": Overlay(

@@ -4,6 +4,7 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
+from selfhealing.api.left_out_fields import LEFT_OUT_FIELDS
 from selfhealing.api.limits import LABEL_KEYS_RULE, exactly_one_field, max_items, one_of
 from selfhealing.crdgen.schema.overlay import Overlay
 from selfhealing.crdgen.schema.published import INT_OR_STRING_TYPE, QUANTITY
@@ -108,7 +109,7 @@ OVERLAYS: Final = {
         ),
     ),
     f"{CORE}.EnvVarSource": Overlay(
-        drop={"fileKeyRef": "beta: let the app read the file"},
+        drop=LEFT_OUT_FIELDS["EnvVarSource"],
         fields={
             "fieldRef": Overlay(
                 fields={

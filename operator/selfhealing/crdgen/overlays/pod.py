@@ -4,6 +4,7 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
+from selfhealing.api.left_out_fields import LEFT_OUT_FIELDS
 from selfhealing.api.limits import exactly_one_field, max_items
 from selfhealing.crdgen.overlays.meta import CORE
 from selfhealing.crdgen.schema.overlay import Overlay
@@ -15,22 +16,7 @@ IP_ADDRESS: Final = Overlay(
 
 OVERLAYS: Final = {
     f"{CORE}.PodSpec": Overlay(
-        drop={
-            "activeDeadlineSeconds": "for a Job there is `job.activeDeadlineSeconds`; in a"
-            " Deployment each pod would fail at that age",
-            "ephemeralContainers": "`kubectl debug` adds them to running pods",
-            "nodeName": "it bypasses the scheduler: write `nodeSelector` or `affinity`",
-            "os": "the nodes are Linux",
-            "overhead": "Kubernetes sets it from the RuntimeClass",
-            "preemptionPolicy": "Kubernetes sets it from the PriorityClass",
-            "priority": "Kubernetes sets it from the PriorityClass",
-            "resources": "healing and VPA change the resources of containers, which those of the"
-            " whole pod would have to follow",
-            "schedulingGates": "each new pod, also that of a rollback, would wait for another"
-            " controller",
-            "schedulingGroup": "behind a feature gate",
-            "serviceAccount": "deprecated: `serviceAccountName`",
-        },
+        drop=LEFT_OUT_FIELDS["PodSpec"],
         fields={
             "imagePullSecrets": max_items(16),
             "tolerations": max_items(32),

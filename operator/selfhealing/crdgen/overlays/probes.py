@@ -4,6 +4,7 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
+from selfhealing.api.left_out_fields import LEFT_OUT_FIELDS
 from selfhealing.api.limits import exactly_one_field, max_items, one_of
 from selfhealing.crdgen.overlays.meta import CORE
 from selfhealing.crdgen.schema.overlay import Overlay
@@ -68,7 +69,7 @@ OVERLAYS: Final = {
     f"{CORE}.GRPCAction": Overlay(fields={"port": limits.port}),
     f"{CORE}.SleepAction": Overlay(fields={"seconds": {"minimum": 1, "maximum": 2**31 - 1}}),
     f"{CORE}.LifecycleHandler": Overlay(
-        drop={"tcpSocket": "Kubernetes accepts it, but it has no effect"},
+        drop=LEFT_OUT_FIELDS["LifecycleHandler"],
         rules=(
             exactly_one_field(
                 ("exec", "httpGet", "sleep"),
@@ -77,7 +78,7 @@ OVERLAYS: Final = {
         ),
     ),
     f"{CORE}.Lifecycle": Overlay(
-        drop={"stopSignal": "behind a feature gate"},
+        drop=LEFT_OUT_FIELDS["Lifecycle"],
     ),
 }
 

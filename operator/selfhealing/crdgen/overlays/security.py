@@ -4,11 +4,10 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
+from selfhealing.api.left_out_fields import LEFT_OUT_FIELDS
 from selfhealing.api.limits import max_items, one_of
 from selfhealing.crdgen.overlays.meta import CORE
 from selfhealing.crdgen.schema.overlay import Overlay
-
-NO_WINDOWS: Final = "the nodes are Linux"
 
 LOCALHOST_PROFILE: Final = Rule(
     cel="(self.type == 'Localhost') == has(self.localhostProfile)",
@@ -43,10 +42,7 @@ OVERLAYS: Final = {
         }
     ),
     f"{CORE}.SecurityContext": Overlay(
-        drop={
-            "procMount": "anything but the default shows more of the node's /proc",
-            "windowsOptions": NO_WINDOWS,
-        },
+        drop=LEFT_OUT_FIELDS["SecurityContext"],
         fields={"runAsUser": limits.user_id, "runAsGroup": limits.user_id},
         rules=(
             Rule(
@@ -61,7 +57,7 @@ OVERLAYS: Final = {
         ),
     ),
     f"{CORE}.PodSecurityContext": Overlay(
-        drop={"windowsOptions": NO_WINDOWS},
+        drop=LEFT_OUT_FIELDS["PodSecurityContext"],
         fields={
             "runAsUser": limits.user_id,
             "runAsGroup": limits.user_id,

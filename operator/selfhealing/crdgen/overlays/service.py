@@ -2,19 +2,13 @@
 
 from typing import Final
 
+from selfhealing.api.left_out_fields import LEFT_OUT_FIELDS
 from selfhealing.crdgen.overlays.meta import CORE
 from selfhealing.crdgen.schema.overlay import Overlay
 
 OVERLAYS: Final = {
     f"{CORE}.ServiceSpec": Overlay(
-        drop={
-            "clusterIP": "the cluster chooses it; for none there is `service.headless`",
-            "clusterIPs": "the cluster chooses it; for none there is `service.headless`",
-            "externalIPs": "whoever may set them can take over the traffic of others",
-            "externalName": "it leads to another host, not to the pods",
-            "healthCheckNodePort": "the cluster chooses it",
-            "loadBalancerIP": "deprecated: an annotation of the load balancer",
-        },
+        drop=LEFT_OUT_FIELDS["ServiceSpec"],
     ),
     f"{CORE}.ClientIPConfig": Overlay(
         # MaxClientIPServiceAffinitySeconds in pkg/apis/core/types.go

@@ -4,6 +4,7 @@ from typing import Final
 
 from selfhealing.api import limits
 from selfhealing.api.base import Rule
+from selfhealing.api.left_out_fields import LEFT_OUT_FIELDS
 from selfhealing.api.limits import exactly_one_field, max_items, one_of
 from selfhealing.crdgen.overlays.containers import PULL_POLICY
 from selfhealing.crdgen.overlays.meta import CORE, LABEL_KEY
@@ -41,31 +42,7 @@ def _projected_paths(source: str) -> str:
 
 OVERLAYS: Final = {
     f"{CORE}.Volume": Overlay(
-        drop={
-            **dict.fromkeys(
-                (
-                    "awsElasticBlockStore",
-                    "azureDisk",
-                    "azureFile",
-                    "cephfs",
-                    "cinder",
-                    "flexVolume",
-                    "flocker",
-                    "gcePersistentDisk",
-                    "gitRepo",
-                    "glusterfs",
-                    "photonPersistentDisk",
-                    "portworxVolume",
-                    "quobyte",
-                    "rbd",
-                    "scaleIO",
-                    "storageos",
-                    "vsphereVolume",
-                ),
-                "deprecated, or replaced by CSI drivers",
-            ),
-            **dict.fromkeys(("fc", "iscsi"), "a CSI driver does it better"),
-        },
+        drop=LEFT_OUT_FIELDS["Volume"],
         fields={
             "name": Overlay(
                 keywords={"maxLength": 63},
@@ -141,7 +118,7 @@ OVERLAYS: Final = {
         }
     ),
     f"{CORE}.VolumeProjection": Overlay(
-        drop=dict.fromkeys(("clusterTrustBundle", "podCertificate"), "behind feature gates"),
+        drop=LEFT_OUT_FIELDS["VolumeProjection"],
         rules=(
             exactly_one_field(
                 PROJECTED_SOURCES, f"write exactly one of {', '.join(PROJECTED_SOURCES)}"
@@ -201,13 +178,7 @@ OVERLAYS: Final = {
     ),
     f"{CORE}.EphemeralVolumeSource": Overlay(require=("volumeClaimTemplate",)),
     f"{CORE}.PersistentVolumeClaimSpec": Overlay(
-        drop={
-            "dataSource": "an ephemeral volume starts empty",
-            "dataSourceRef": "an ephemeral volume starts empty",
-            "selector": "an ephemeral volume is always provisioned",
-            "volumeName": "an ephemeral volume is always provisioned",
-            "volumeMode": "raw block devices belong to apps with state of their own",
-        },
+        drop=LEFT_OUT_FIELDS["PersistentVolumeClaimSpec"],
         require=("accessModes", "resources"),
         fields={
             "accessModes": Overlay(
