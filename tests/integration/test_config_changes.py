@@ -229,7 +229,11 @@ def test_a_bad_configuration_is_rolled_back(
     reads = {"envFrom": [{"configMapRef": {"name": name}}]}
     # On fake nodes a pod is ready at once, before it can crash: the old ones are to wait for more.
     rollout = {"minReadySeconds": 5, "progressDeadlineSeconds": 60}
-    space.create_app(name, replicas=1, healing=healing, rollout=rollout, **FAKE_NODES, **reads)
+    # On a node of its own, the new pod would be moved to another one before the version is blamed.
+    one_node = {"nodeSelector": {"kubernetes.io/hostname": "kwok-node-0"}}
+    space.create_app(
+        name, replicas=1, healing=healing, rollout=rollout, **(FAKE_NODES | one_node), **reads
+    )
     space.wait_for_phase(name, "Ready")
     eventually(
         lambda: (
