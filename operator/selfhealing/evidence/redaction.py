@@ -121,15 +121,22 @@ def strip_control_characters(text: str) -> str:
 
 
 def _mask_located(text: str, locator: Locator) -> str:
-    """Mask the values behind the places that ``locator`` finds."""
+    """Mask the values behind the places that ``locator`` finds.
+
+    Each value is looked at once: a place within a value that was found to be no secret has only the
+    end of that value behind it.
+    """
     pieces: list[str] = []
-    kept_to = 0
+    kept_to = seen_to = 0
     for match in locator.regex.finditer(text):
         start = match.end()
-        if start < kept_to or not names_secret(text, match):
+        if start < seen_to or not names_secret(text, match):
             continue
         end = find_value_end(text, match, locator)
-        if end > start and (locator.is_secret is None or locator.is_secret(text[start:end])):
+        if end <= start:
+            continue
+        seen_to = end
+        if locator.is_secret is None or locator.is_secret(text[start:end]):
             pieces += (text[kept_to:start], MASK)
             kept_to = end
     return "".join((*pieces, text[kept_to:])) if pieces else text
