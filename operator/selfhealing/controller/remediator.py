@@ -307,6 +307,9 @@ class Remediator:
     ) -> None:
         """Count the app for the circuit breaker; ``record`` is None when it is not healed now."""
         self._unhealthy_apps.update(key, record, has_pod_problem=has_pod_problem)
+        is_blocked = record is not None and record.blocked_reason is BlockedReason.ACTION_LIMIT
+        if is_blocked and not self._unhealthy_apps.is_namespace_limit_reached(key):
+            self._action_pacer.note_waiting(key.namespace)
 
     def forget_app(self, key: AppKey) -> None:
         """Forget an app that is deleted."""

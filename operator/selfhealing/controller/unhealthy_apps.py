@@ -99,10 +99,17 @@ class UnhealthyApps:
 
     def is_action_limit_reached(self, key: AppKey) -> bool:
         """Whether so many actions of other apps are in progress that none of this may start."""
-        others = self._remediated - {key}
-        counts = Counter(other.namespace for other in others)
+        counts = self._count_actions_of_others(key)
         in_cluster = sum(min(count, MAX_NAMESPACE_ACTIONS) for count in counts.values())
         return is_action_limit_reached(counts[key.namespace], in_cluster)
+
+    def is_namespace_limit_reached(self, key: AppKey) -> bool:
+        """Whether the actions of other apps of its namespace alone let none of this start."""
+        return is_action_limit_reached(self._count_actions_of_others(key)[key.namespace], 0)
+
+    def _count_actions_of_others(self, key: AppKey) -> Counter[str]:
+        """Count the actions in progress by namespace, without that of the app."""
+        return Counter(other.namespace for other in self._remediated - {key})
 
     def note_stored_status(self, key: AppKey, conditions: Iterable[Condition]) -> None:
         """Note since when the stored status says that an app is not ready, at the first look at it.
