@@ -131,6 +131,8 @@ ACCESS: dict[str, tuple[Json, str]] = {
     "route": ({"port": 80, "route": {"parentRefs": [{"name": "public"}]}}, "httproutes"),
     "networkPolicy": ({"networkPolicy": {}}, "networkpolicies"),
     "monitoring": ({"port": 80, "monitoring": {}}, "podmonitors"),
+    "disruption": ({"disruption": {"minAvailable": 2}}, "poddisruptionbudgets"),
+    "service": ({"port": 80, "service": {"type": "LoadBalancer"}}, "services"),
 }
 """By field, a spec with it, and what its author must be allowed to create."""
 
@@ -153,11 +155,22 @@ def test_access_by_ordinary_rights(space: AppNamespace, name: str) -> None:
     """The ClusterRole edit includes Ingresses and NetworkPolicies; annotations need nothing."""
     ingress, _ = ACCESS["ingress"]
     policy = {"networkPolicy": {"ingressController": {"namespace": "ingress-nginx"}}}
+    beyond = {"service": {"type": "NodePort", "annotations": {"a": "b"}}, "disruption": {}}
     annotated = {"port": 80, "monitoring": {"mode": "Annotations"}}
+    inside = {
+        "service": {"type": "ClusterIP", "labels": {"a": "b"}},
+        "disruption": {"enabled": False},
+    }
 
-    for user, spec in (("editor", {**ingress, **policy}), ("deployer", annotated)):
+    for user, spec in (
+        ("editor", {**ingress, **policy}),
+        ("editor", {"port": 80, **beyond}),
+        ("deployer", {**annotated, **inside}),
+    ):
         body = space.build_manifest(name, replicas=0, **spec)
         require_success(act_as(space, user).try_create(body, dry_run=True))
+    body = space.build_manifest(name, port=80, service={"annotations": {"a": "b"}})
+    assert "may not create services" in refusal(act_as(space, "deployer").try_create(body))
 
 
 @pytest.mark.usefixtures("policies")

@@ -176,7 +176,8 @@ UNITS: Final = (
     "_SERVICE_PORT_", ": Invalid value: ", ": field is immutable", "create failed: ",
     'ReplicaSet "',
     "web-", "web-a-", "web-abc-abcde", "- ", "- a:\n", "ghp_", "a-----", "$2b$",
-    "token是", "password is ", "mysql -p1", " -p1", "password '", "apikey:`", "authorization:digest ",
+    "token是", "password is ", "mysql -p1", " -p1", "password '", "apikey:`",
+    "authorization:digest ",
 )  # fmt: skip
 
 

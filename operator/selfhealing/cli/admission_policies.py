@@ -39,13 +39,19 @@ REQUESTED_KINDS: Final[Mapping[str, Resource]] = {
     "route": CHILDREN["HTTPRoute"],
     "networkPolicy": CHILDREN["NetworkPolicy"],
     "monitoring": CHILDREN["PodMonitor"],
+    "service": CHILDREN["Service"],
+    "disruption": CHILDREN["PodDisruptionBudget"],
 }
 """By field of the spec, the kind of child that its author must be allowed to create himself. Such a
-child reaches beyond the app: it takes requests for a host name, admits what the other policies of
-the namespace do not, or has the Prometheus of others ask the pods."""
+child reaches beyond the app: it takes requests for a host name or a port of the nodes, orders a
+load balancer, admits what the other policies of the namespace do not, has the Prometheus of others
+ask the pods, or holds up the drain of a node. An autoscaler changes only the app's own pods."""
 
 NOT_REQUESTED: Final[Mapping[str, str]] = {
-    "monitoring": "object.spec.monitoring.?mode.orValue('') == 'Annotations'"
+    "monitoring": "object.spec.monitoring.?mode.orValue('') == 'Annotations'",
+    "disruption": "!object.spec.disruption.?enabled.orValue(true)",
+    "service": "object.spec.service.?type.orValue('ClusterIP') == 'ClusterIP'"
+    " && object.spec.service.?annotations.orValue({}).size() == 0",
 }
 """By field of the spec, the CEL for: this value of it asks for no such child."""
 
@@ -202,7 +208,7 @@ def _may_create_child(field: str, resource: Resource, who: str, where: str) -> J
     """Return the validation that the requester may create the child that a field asks for."""
     not_requested = [f"!has(object.spec.{field})"]
     if field in NOT_REQUESTED:
-        not_requested.append(NOT_REQUESTED[field])
+        not_requested.append(f"({NOT_REQUESTED[field]})")
     return {
         "expression": f"{' || '.join(not_requested)} || authorizer.group('{resource.group}')"
         f".resource('{resource.plural}').namespace(request.namespace).check('create').allowed()",

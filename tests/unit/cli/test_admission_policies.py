@@ -137,7 +137,7 @@ def test_annotations_ask_for_no_pod_monitor() -> None:
         if "podmonitors" in validation["expression"]
     ]
 
-    assert " || object.spec.monitoring.?mode.orValue('') == 'Annotations' || " in expression
+    assert " || (object.spec.monitoring.?mode.orValue('') == 'Annotations') || " in expression
 
 
 def test_they_can_be_left_out() -> None:
