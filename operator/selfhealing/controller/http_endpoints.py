@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import cast
+from time import monotonic
+from typing import Final, cast
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,6 +15,9 @@ from selfhealing.controller.serving_certificate import ServingCertificate
 from selfhealing.kube.metrics import REGISTRY
 
 logger = logging.getLogger(__name__)
+
+RENDER_INTERVAL: Final = 1.0
+"""Seconds for which metrics are answered from one rendering, which takes time of the event loop."""
 
 
 class HttpEndpoint:
@@ -46,7 +50,7 @@ class HttpEndpoint:
         if not self._port:
             return
         app = web.Application()
-        app.router.add_get(self._path, self._handler)
+        app.router.add_get(self._path, self._answer_once)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
         name = self._path.strip("/")
@@ -65,6 +69,12 @@ class HttpEndpoint:
                 name,
                 error,
             )
+
+    async def _answer_once(self, request: web.Request) -> web.Response:
+        """Answer one request and close the connection: nobody can send many without waiting."""
+        response = await self._handler(request)
+        response.force_close()
+        return response
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -93,10 +103,26 @@ def metrics_endpoint(
             if access is not Access.ALLOWED:
                 return _refuse(access)
         return web.Response(
-            body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST}
+            body=rendered_metrics.get(), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
+    rendered_metrics = _RenderedMetrics()
     return HttpEndpoint(port, METRICS_PATH, handle, tls_files)
+
+
+class _RenderedMetrics:
+    """The text of all metrics, made anew after RENDER_INTERVAL seconds at the earliest."""
+
+    def __init__(self) -> None:
+        self._text = b""
+        self._expires = float("-inf")
+
+    def get(self) -> bytes:
+        """Return the text."""
+        if monotonic() >= self._expires:
+            self._text = generate_latest(REGISTRY)
+            self._expires = monotonic() + RENDER_INTERVAL
+        return self._text
 
 
 def _refuse(access: Access) -> web.Response:

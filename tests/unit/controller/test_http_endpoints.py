@@ -3,9 +3,19 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import cast
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from hack.testkit.ports import find_free_port
-from selfhealing.controller.http_endpoints import health_endpoint
+from selfhealing.controller import http_endpoints as module
+from selfhealing.controller.http_endpoints import (
+    RENDER_INTERVAL,
+    health_endpoint,
+    metrics_endpoint,
+)
 from selfhealing.controller.http_listener import MAX_CONNECTIONS
 from selfhealing.controller.liveness import StalledError
 
@@ -59,3 +69,41 @@ def test_idle_connections_are_bounded() -> None:
 
     assert 200 == status
     assert still_open <= MAX_CONNECTIONS
+
+
+def test_a_connection_has_one_answer() -> None:
+    """Many requests at once, without a wait for the answers, cost no more than one."""
+
+    async def run() -> bytes:
+        port = find_free_port()
+        endpoint = health_endpoint(port, dict)
+        await endpoint.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n" * 1000)
+        answer = b""
+        with suppress(ConnectionError):  # the rest of the requests is not read any more
+            while part := await reader.read(1 << 16):
+                answer += part
+        writer.close()
+        await endpoint.stop()
+        return answer
+
+    assert 1 == asyncio.run(run()).count(b"HTTP/1.1 200")
+
+
+def test_metrics_are_rendered_at_most_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often they are asked for: it takes time of the event loop."""
+    now, texts = [100.0], iter((b"first", b"second"))
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module, "generate_latest", lambda _: next(texts))
+
+    async def ask() -> bytes:
+        response = await endpoint._handler(make_mocked_request("GET", "/metrics"))  # noqa: SLF001 - without a socket
+        return cast("bytes", response.body)
+
+    endpoint = metrics_endpoint(1)
+    answers = [asyncio.run(ask()) for _ in range(50)]
+    now[0] += RENDER_INTERVAL
+
+    assert [b"first"] * 50 == answers
+    assert b"second" == asyncio.run(ask())
