@@ -3,7 +3,7 @@
 # BASE is any image with python3, venv and pip, best named by its digest (NAME@sha256:DIGEST), as a
 # tag can move; where no registry can be reached, one is made locally from Debian
 # (docs/local-cluster.md).
-ARG BASE=python:3.12-slim
+ARG BASE=python:3.11-slim
 
 FROM ${BASE} AS build
 # The address of a package index other than pip's own; empty where pip's settings will do.

@@ -1,6 +1,6 @@
 """``make images``: the app's and the operator's image, built with Docker and loaded into the nodes.
 
-The Dockerfiles begin ``ARG BASE=python:3.12-slim``; where no registry can be reached a base of
+The Dockerfiles begin ``ARG BASE=python:3.11-slim``; where no registry can be reached a base of
 Debian's Python is made once and named by that argument.  Docker's layer cache does the rest, and
 an image a node already has is not loaded again.
 """

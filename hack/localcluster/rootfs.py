@@ -38,7 +38,7 @@ NODE_PACKAGES: Final = (
 """What kind's base image installs and this project needs of it."""
 
 PYTHON_PACKAGES: Final = ("python3", "python3-pip", "python3-venv", "ca-certificates")
-"""The base of ``make images``: Debian's Python in place of python:3.12-slim."""
+"""The base of ``make images``: Debian's Python in place of python:3.11-slim."""
 
 TARBALL: Final = "root.tar"
 

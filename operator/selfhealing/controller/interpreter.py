@@ -8,9 +8,17 @@ garbage, and nearly all others are freed by their reference counts, without a co
 import asyncio
 import ctypes
 import gc
+import logging
 import sys
 from contextlib import suppress
 from typing import Final
+
+logger = logging.getLogger(__name__)
+
+PYTHON_VERSION: Final = (3, 11)
+"""The Python of the images, and of the tests. Later ones bound the recursion of C code, such as the
+JSON parser, whatever sys.setrecursionlimit says: 3.12 at 1,500 levels, 3.13 below 10,000. And 3.12
+keeps every interned text for ever (CPython issue 113993)."""
 
 GC_THRESHOLDS: Final = (20_000, 10, 10)
 """New objects before a collection of generation 0; collections before the next generation."""
@@ -38,6 +46,13 @@ COLLECT_DELAY: Final = 2.0
 
 def configure_interpreter() -> None:
     """Configure the process before kopf's first list."""
+    if sys.version_info[:2] > PYTHON_VERSION:
+        logger.warning(
+            "this is Python %d.%d: very deep JSON in an object can stop the operator; where others "
+            "may write objects run it with Python %d.%d, as its image does",
+            *sys.version_info[:2],
+            *PYTHON_VERSION,
+        )
     sys.setrecursionlimit(RECURSION_LIMIT)
     _tune_gc()
     _tune_malloc()
