@@ -8,8 +8,8 @@ tests, since others may use them.
 from collections.abc import Mapping
 from typing import Final
 
-from hack.testkit.kube_client import Json, KubeClient, find_condition
-from hack.testkit.wait import eventually
+from hack.testkit.kube_client import Json, KubeClient
+from hack.testkit.served_kinds import ensure_served
 
 TEXT: Final[Json] = {"type": "string"}
 
@@ -73,16 +73,7 @@ def ensure_kind_served(kube: KubeClient, kind: str) -> None:
     group, spec = SPECS[kind]
     plural = f"{kind.lower()}s"
     name = f"{plural}.{group}"
-    if kube.find("CustomResourceDefinition", None, name) is None:
-        kube.apply(_build_definition(name, kind, plural, group, spec))
-
-    def is_served() -> bool:
-        found = kube.get("CustomResourceDefinition", None, name)
-        return find_condition(found, "Established").get("status") == "True" and (
-            kube.get_response(f"/apis/{group}/v1/{plural}").ok
-        )
-
-    eventually(is_served, description=f"the kind {kind} is served")
+    ensure_served(kube, name, lambda: _build_definition(name, kind, plural, group, spec))
 
 
 def _build_definition(name: str, kind: str, plural: str, group: str, spec: Json) -> Json:

@@ -13,8 +13,8 @@ from hack.localcluster import build_stages, vpa as addon
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.paths import find_paths
 from hack.localcluster.progress import ProgressReporter
-from hack.testkit.kube_client import ROOT, Json, KubeClient, find_condition
-from hack.testkit.wait import eventually
+from hack.testkit.kube_client import ROOT, Json, KubeClient
+from hack.testkit.served_kinds import ensure_served
 
 CRD_NAME = "verticalpodautoscalers.autoscaling.k8s.io"
 KIND = "VerticalPodAutoscaler"
@@ -22,16 +22,7 @@ KIND = "VerticalPodAutoscaler"
 
 def ensure_vpa_served(kube: KubeClient) -> None:
     """Install the CRD and wait until it is served; skip the test if its file is missing."""
-    if kube.find("CustomResourceDefinition", None, CRD_NAME) is None:
-        kube.apply(_load_crd())
-
-    def is_served() -> bool:
-        found = kube.get("CustomResourceDefinition", None, CRD_NAME)
-        return find_condition(found, "Established").get("status") == "True" and (
-            kube.get_response("/apis/autoscaling.k8s.io/v1").ok
-        )
-
-    eventually(is_served, description=f"the kind {KIND} is served")
+    ensure_served(kube, CRD_NAME, _load_crd)
 
 
 def _load_crd() -> Json:
