@@ -324,3 +324,48 @@ def test_a_resize_with_a_precondition(space: AppNamespace, kube: KubeClient, nam
     current = kube.get("Pod", space.name, pod["metadata"]["name"])["metadata"]["resourceVersion"]
     # With the right version the answer is that the fake node has no support for it.
     assert "without support for resize" in resize(uid=uid, resourceVersion=current).text
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_status_that_no_operator_writes(
+    space: AppNamespace, status_writer: KubeClient, name: str
+) -> None:
+    """Texts have a largest length, unknown fields are pruned, and a large status is replaced."""
+    create_stable_app(space, name, replicas=2)
+
+    def write(status: Json) -> None:
+        status_writer.merge_patch(KIND, space.name, name, {"status": status}, sub="status")
+
+    with pytest.raises(requests.HTTPError, match="Too long"):
+        write({"message": "x" * 2**20})
+    write({"healing": {"unknown": "x" * 2**18}})
+    assert "unknown" not in space.get_status(name)["healing"]
+
+    text, moment = "😀" * 1024, format_time(now())
+    word = text[:128]
+    restart = {"pod": "x" * 253, "container": "x" * 253, "count": 1, "reason": word}
+    write(
+        {
+            "pods": [
+                {"name": f"forged-{number}", "message": text, "reason": word, "phase": word}
+                for number in range(20)
+            ],
+            "restarts": {"counted": [{**restart, "uid": f"u{number}"} for number in range(200)]},
+            "conditions": [
+                {
+                    "type": f"Forged{number}",
+                    "status": "True",
+                    "reason": "x" * 128,
+                    "message": text,
+                    "lastTransitionTime": moment,
+                }
+                for number in range(20)
+            ],
+        }
+    )
+
+    wait_for_finding(space, name, "RecordRejected", "KiB, which no operator writes, is replaced")
+    status = space.get_status(name)
+    assert "forged" not in str(status["pods"])
+    assert "😀" not in str(status)
+    assert "Forged0" not in {condition["type"] for condition in status["conditions"]}

@@ -22,7 +22,9 @@ TYPE_MARKER_KEY: Final = "x-selfhealing-type"
 """The key in a model's JSON schema for the published type that replaces this node in the CRD."""
 
 VALIDATIONS_KEY: Final = "x-kubernetes-validations"
-PRESERVE_UNKNOWN_KEY: Final = "x-kubernetes-preserve-unknown-fields"
+
+FORMER_LIMIT: Final = 1024
+"""Characters of a field under its old name."""
 
 Json = dict[str, Any]
 """A JSON object that is passed through."""
@@ -144,8 +146,9 @@ class Model(BaseModel):
     rules: ClassVar[tuple[Rule, ...]] = ()
     """The CEL rules that read several fields of this part."""
 
-    preserves_unknown_fields: ClassVar[bool] = False
-    """Whether the API server keeps fields of this part that the CRD does not declare."""
+    former_names: ClassVar[Mapping[str, str]] = {}
+    """By the old name of a field its new one. The CRD declares the old one, too: the API server
+    prunes what it does not declare when it reads a stored resource (Kubernetes KEP-2332)."""
 
     published: ClassVar[str | None] = None
     """The published Kubernetes type that this model parses; the CRD has the published schema."""
@@ -178,11 +181,19 @@ class Model(BaseModel):
         if cls.published is not None:
             return KubernetesType(cls.published).__get_pydantic_json_schema__(core, handler)
         schema = dict(handler.resolve_ref_schema(handler(core)))
-        if cls.preserves_unknown_fields:
-            schema[PRESERVE_UNKNOWN_KEY] = True
+        if cls.former_names:
+            schema["properties"] |= {
+                old: _describe_former_field(new) for old, new in cls.former_names.items()
+            }
         if cls.rules:
             schema[VALIDATIONS_KEY] = [rule.to_schema() for rule in cls.rules]
         return schema
+
+
+def _describe_former_field(new_name: str) -> Json:
+    """Return the schema of a field under its old name; those of other types are not needed."""
+    description = f"Old name of `{new_name}`, which replaces it at the next write."
+    return {"description": description, "type": "string", "maxLength": FORMER_LIMIT}
 
 
 class SpecModel(Model):

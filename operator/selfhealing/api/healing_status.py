@@ -11,7 +11,8 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from selfhealing.api.base import Int32, ListMap, Model
-from selfhealing.api.scalars import Count, Name, Text, Time, Word
+from selfhealing.api.scalars import Count, Name, Text, Time, Uid, Word
+from selfhealing.api.status_migration import FORMER_ACTION_NAMES, FORMER_NAMES
 
 MAX_HISTORY: Final = 10
 MAX_DIAGNOSES: Final = 5
@@ -69,7 +70,7 @@ class BlockedReason(StrEnum):
 class HealingAction(Model):
     """One remediation that was decided, and its outcome."""
 
-    preserves_unknown_fields = True
+    former_names = FORMER_ACTION_NAMES
 
     id: Count
     """A number that grows by one; the annotation `selfhealing.dev/approve` names it."""
@@ -80,11 +81,11 @@ class HealingAction(Model):
     diagnosis: Word
     """The type of the diagnosis that it is for."""
 
-    target: Name = ""
+    target: Annotated[str, Field(max_length=253)] = ""
     """The pod, node or revision that it is done to; for RemoveForeignFields the field manager, "@"
     and the time of its edit."""
 
-    uid: Annotated[str, Field(max_length=64)] = ""
+    uid: Uid = ""
     """The UID of the pod that it is done to."""
 
     container: Name = ""
@@ -158,7 +159,7 @@ class QuarantineStatus(Model):
     pod: Name
     """The pod."""
 
-    uid: Annotated[str, Field(max_length=64)]
+    uid: Uid
     """Its UID."""
 
     until: Time
@@ -181,7 +182,7 @@ class MemoryLimitStatus(Model):
 class HealingStatus(Model):
     """The diagnoses of the app, its remediations and their limits."""
 
-    preserves_unknown_fields = True
+    former_names = FORMER_NAMES
 
     mode: Word
     """The mode in force."""

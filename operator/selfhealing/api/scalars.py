@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
 
-from selfhealing.api.base import Int32
+from selfhealing.api.base import Int32, SchemaKeywords
 
 
 def _format_time(time: datetime) -> str:
@@ -27,12 +27,19 @@ Time = Annotated[
     AwareDatetime,
     AfterValidator(_require_plausible_time),
     PlainSerializer(_format_time, return_type=str),
+    SchemaKeywords({"maxLength": 64}),  # a fraction of a second may have any number of digits
 ]
 """A point in time; RFC 3339 in the resource."""
 
 Count = Annotated[Int32, Field(ge=0)]
-Name = Annotated[str, Field(max_length=253)]
-Word = Annotated[str, Field(max_length=128)]
+Name = Annotated[str, Field(max_length=253, pattern="^[ -~]*$")]
+"""The name of an object, a container or a key: in Kubernetes all are of ASCII."""
+
+Uid = Annotated[str, Field(max_length=64, pattern="^[ -~]*$")]
+WORD_LIMIT: Final = 128
+"""Characters; the maximum length of a word in the status."""
+
+Word = Annotated[str, Field(max_length=WORD_LIMIT)]
 TEXT_LIMIT: Final = 1024
 """Characters; the maximum length of a text in the status."""
 

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from selfhealing.api.base import Int32, ListMap, Model
 from selfhealing.api.healing_status import HealingStatus
-from selfhealing.api.scalars import Count, Name, Text, Time, Word
+from selfhealing.api.scalars import Count, Name, Text, Time, Uid, Word
 from selfhealing.api.status_migration import migrate_healing_status
 
 MAX_PODS: Final = 20
@@ -69,7 +69,7 @@ class CountedRestarts(Model):
     pod: Name
     """The pod."""
 
-    uid: Annotated[str, Field(max_length=64)]
+    uid: Uid
     """The pod's UID, which tells it from an earlier pod of that name."""
 
     container: Name
@@ -94,7 +94,7 @@ class RestartsStatus(Model):
     total: Count = 0
     """All restarts since the resource was created, those of deleted pods included."""
 
-    by_reason: Annotated[dict[str, Count], Field(max_length=MAX_REASONS)] = Field(
+    by_reason: Annotated[dict[Word, Count], Field(max_length=MAX_REASONS)] = Field(
         default_factory=dict
     )
     """The total by the reason why the container ended."""
@@ -170,7 +170,7 @@ class AutoscalingStatus(Model):
     memory: Word | None = None
     """Memory use and target: 60%/80%."""
 
-    metrics: Annotated[dict[str, Word], Field(max_length=MAX_METRICS)] | None = None
+    metrics: Annotated[dict[Word, Word], Field(max_length=MAX_METRICS)] | None = None
     """Value and target of the other metrics, by name: 7.5/5."""
 
     last_scale_time: Time | None = None
@@ -269,16 +269,16 @@ class Condition(Model):
 
     published = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition"
 
-    type: str
+    type: Word
     """Ready, Reconciled, Progressing, ScalingActive, Healthy, Paused or OwnershipVerified."""
 
     status: ConditionStatus
     """True, False or Unknown."""
 
-    reason: str
+    reason: Word
     """The reason for the status, in one CamelCase word."""
 
-    message: str = ""
+    message: Text = ""
     """The reason for the status, in a sentence."""
 
     last_transition_time: Time

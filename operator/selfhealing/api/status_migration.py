@@ -1,9 +1,9 @@
 """Translates the words that the version before wrote into `status.healing`.
 
 A status is translated each time it is read, until the operator has written it once in its own
-words. The CRD keeps unknown fields of `status.healing`, because the API server prunes a stored
-resource when it reads it from etcd (Kubernetes KEP-2332): without that, the old fields would be
-gone before the operator sees them.
+words. The CRD declares the old fields, too, because the API server prunes a stored resource when it
+reads it from etcd (Kubernetes KEP-2332): without that, they would be gone before the operator sees
+them.
 """
 
 from collections.abc import Mapping
@@ -31,6 +31,12 @@ MEMORY_LIMIT: Final = "memoryLimit"
 
 RENAMED_ACTION_FIELDS: Final[Mapping[str, str]] = {"remedy": "remediation"}
 """Fields of an entry of `status.healing.history`, the old name first."""
+
+FORMER_NAMES: Final[Mapping[str, str]] = {**RENAMED_FIELDS, MEMORY_LIMIT: "memoryLimits"}
+"""By each old field of `status.healing` the one that replaces it."""
+
+FORMER_ACTION_NAMES: Final = RENAMED_ACTION_FIELDS
+"""The same of an entry of `status.healing.history`."""
 
 RENAMED_VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     "blockedReason": {"StaleFacts": "StaleCache", "NoRemedy": "NoRemediation"},

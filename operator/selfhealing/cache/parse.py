@@ -14,6 +14,7 @@ from selfhealing.cache.views import (
     MAX_CONDITIONS,
     MAX_IMAGE_LENGTH,
     MAX_SPEC_BYTES,
+    MAX_STATUS_BYTES,
     MAX_WORD_LENGTH,
     NO_QUANTITIES,
     TEXT_LIMIT,
@@ -80,7 +81,8 @@ def app_view(raw: Json) -> AppView:
     meta = raw["metadata"]
     annotations = meta.get("annotations") or {}
     spec = compact_json(raw.get("spec") or {})
-    is_oversized = len(spec) > MAX_SPEC_BYTES
+    status = compact_json(raw.get("status") or {})
+    is_oversized, is_status_oversized = len(spec) > MAX_SPEC_BYTES, len(status) > MAX_STATUS_BYTES
     return AppView(
         key=key_of_app(raw),
         uid=meta["uid"],
@@ -90,9 +92,10 @@ def app_view(raw: Json) -> AppView:
         approve=clean_message(annotations.get(names.ANNOTATION_APPROVE)),
         resume=clean_message(annotations.get(names.ANNOTATION_RESUME)),
         spec=b"" if is_oversized else spec,
-        status=compact_json(raw.get("status") or {}),
+        status=b"" if is_status_oversized else status,
         created=parse_time(meta.get("creationTimestamp")),
         oversized_spec=len(spec) if is_oversized else 0,
+        oversized_status=len(status) if is_status_oversized else 0,
     )
 
 
@@ -324,5 +327,5 @@ def clean_message(value: str | None) -> str:
 
 
 def _clean_word(value: str | None) -> str:
-    """Return a reason, which Kubernetes and others write; many pods share it."""
-    return sys.intern(clean_message(value))
+    """Return a reason, which Kubernetes and others write, cut; many pods share it."""
+    return sys.intern(clean_message(value)[:MAX_WORD_LENGTH])

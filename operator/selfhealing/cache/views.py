@@ -18,6 +18,10 @@ MAX_SPEC_BYTES: Final = 128 * 1024
 """The largest spec of an app that is kept, as JSON. etcd takes 1.5 MiB, and 400 apps of that size
 would fill the memory of the operator; a spec with a hundred variables has 10 KiB."""
 
+MAX_STATUS_BYTES: Final = 320 * 1024
+"""The largest status of an app that is kept, as JSON. The operator writes none that is larger
+(``status.size_limit``), and seldom one of 20 KiB; the schema has room for twice as much."""
+
 MAX_MANIFEST_BYTES: Final = 64 * 1024
 """The largest manifest of a child that is kept, as JSON, with the fields of other managers. Anybody
 who may create a Deployment may give it the label; a larger one is read when it is compared."""
@@ -400,8 +404,9 @@ class AppView:
         created: when it was created; None if unknown.
         spec: the stored spec as JSON; it may be invalid. Empty if it is larger than
             MAX_SPEC_BYTES.
-        status: the stored status as JSON; the CRD limits its size.
+        status: the stored status as JSON. Empty if it is larger than MAX_STATUS_BYTES.
         oversized_spec: the bytes of a spec that is larger than MAX_SPEC_BYTES; else 0.
+        oversized_status: the bytes of a status that is larger than MAX_STATUS_BYTES; else 0.
     """
 
     key: AppKey
@@ -415,6 +420,7 @@ class AppView:
     status: bytes
     created: datetime | None = None
     oversized_spec: int = 0
+    oversized_status: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,10 @@ class EventHandlers:
             return
         view = app_view(raw)
         if self._note_app_size is not None:
-            self._note_app_size((view.oversized_spec or len(view.spec)) + len(view.status))
+            self._note_app_size(
+                (view.oversized_spec or len(view.spec))
+                + (view.oversized_status or len(view.status))
+            )
         if self._store.upsert_app(view):
             self._queue.add(key)
 

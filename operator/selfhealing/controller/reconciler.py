@@ -287,12 +287,8 @@ class Reconciler:
         """Write the status of the app that was evaluated; False when it has changed meanwhile."""
         key = snapshot.app.key
         self._attempted_writes[key] = snapshot.app.uid
-        patch = {
-            "metadata": {"resourceVersion": str(snapshot.app.resource_version)},
-            "status": evaluation.patch,
-        }
         try:
-            raw = await self._client.merge_patch(APPS, key.namespace, key.name, patch, "status")
+            raw = await self._patch_status(snapshot.app, evaluation.patch)
         except NotFoundError:  # deleted meanwhile: the watch brings the deletion
             return False
         except ConflictError:
@@ -314,6 +310,17 @@ class Reconciler:
             # The answer is in the store already: no watch event asks for its steps.
             self._queue.add(key)
         return True
+
+    async def _patch_status(self, app: AppView, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Merge a patch into the status; one that is too large to be known is cleared before."""
+        version = str(app.resource_version)
+        for status in (None, patch) if app.oversized_status else (patch,):
+            body = {"metadata": {"resourceVersion": version}, "status": status}
+            raw = await self._client.merge_patch(
+                APPS, app.key.namespace, app.key.name, body, "status"
+            )
+            version = raw["metadata"]["resourceVersion"]
+        return raw
 
     def _note_record(self, key: AppKey, raw: Mapping[str, Any]) -> None:
         """Remember the record as it was stored: another one is not the operator's."""

@@ -38,7 +38,8 @@ class ReconcileInput:
         pod_template: the pod template that the spec asks for, without overrides; in it, the hash of
             the ConfigMaps and Secrets that the pods read.
         revision: the hash of that template.
-        stored_status: the status as JSON, also what of it this operator cannot read.
+        stored_status: the status as JSON, also what of it this operator cannot read; empty if it
+            is too large to be kept.
         previous_status: the status as far as this operator can read it, and the spec allows it
             (``remediation.record_check``).
         namespace_labels: the labels of the app's Namespace; None when they cannot be read.
@@ -129,15 +130,18 @@ def build_reconcile_input(  # noqa: PLR0913 - what a reconcile goes by
         stored_status=stored_status,
         previous_status=previous_status,
         namespace_labels=namespace_labels,
-        findings=_describe_rejected(rejected),
+        findings=_describe_rejected(app, rejected),
     )
 
 
-def _describe_rejected(rejected: Sequence[str]) -> tuple[Finding, ...]:
-    if not rejected:
-        return ()
-    message = f"parts of status.healing are ignored: {', '.join(rejected)}"
-    return (Finding(FindingReason.RECORD_REJECTED, message),)
+def _describe_rejected(app: AppView, rejected: Sequence[str]) -> tuple[Finding, ...]:
+    clauses = []
+    if app.oversized_status:
+        size = app.oversized_status // 1024
+        clauses.append(f"a status of {size} KiB, which no operator writes, is replaced")
+    if rejected:
+        clauses.append(f"parts of status.healing are ignored: {', '.join(rejected)}")
+    return tuple(Finding(FindingReason.RECORD_REJECTED, clause) for clause in clauses)
 
 
 def build_invalid_spec_input(
@@ -154,7 +158,8 @@ def build_invalid_spec_input(
     stored_status, previous_status, rejected = _read_stored_status(
         app, written_record, is_new=is_new
     )
-    return InvalidSpecInput(message, stored_status, previous_status, _describe_rejected(rejected))
+    findings = _describe_rejected(app, rejected)
+    return InvalidSpecInput(message, stored_status, previous_status, findings)
 
 
 def is_active(inputs: AnyInput) -> TypeGuard[ReconcileInput]:
@@ -168,9 +173,9 @@ def _read_stored_status(
     """Return the stored status, what of it can be read, and what is rejected.
 
     A record that is not the one that this process has written is replaced by that, and one that no
-    operator can have written by none.
+    operator can have written by none. Of a status that is too large to be kept nothing is read.
     """
-    stored: Mapping[str, Any] = orjson.loads(app.status)
+    stored: Mapping[str, Any] = orjson.loads(app.status) if app.status else {}
     is_trusted = written_record is None and not is_new
     if is_trusted or stored.get("healing") == written_record:
         return stored, read_status(stored), ()

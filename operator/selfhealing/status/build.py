@@ -35,6 +35,7 @@ from selfhealing.status.remediation import find_last_heal_time, remediation_even
 from selfhealing.status.restarts import Restart
 from selfhealing.status.safe_text import make_status_safe
 from selfhealing.status.sections import join_clauses
+from selfhealing.status.size_limit import limit_status_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ def build_status(facts: StatusInput, now: datetime) -> StatusUpdate:
     restarts_status, new_restarts = restarts.count_restarts(
         before.restarts, facts.snapshot, facts.causes
     )
-    after = make_status_safe(_describe_app(facts, restarts_status, now), _find_known_values(facts))
+    described = _describe_app(facts, restarts_status, now)
+    after = limit_status_size(make_status_safe(described, _find_known_values(facts)))
     return StatusUpdate(
         status=after,
         patch=dict(_merge_patch(facts.inputs.stored_status, after.to_json())),

@@ -5,6 +5,7 @@ from typing import Final
 
 from selfhealing.api import names
 from selfhealing.api.linear_regex import compile_pattern
+from selfhealing.api.scalars import TEXT_LIMIT, WORD_LIMIT
 from selfhealing.api.status import Condition, ConditionStatus
 from selfhealing.apply.result import SyncResult
 from selfhealing.cache.snapshot import AppSnapshot
@@ -25,9 +26,6 @@ from selfhealing.status.events import MISSING_REQUEST, POD_SECURITY_ADMITTED
 from selfhealing.status.job_phase import JOB_SUSPENDED, describe_job_failure
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
 from selfhealing.status.sections import pluralize, summarize_problems
-
-MESSAGE_LIMIT: Final = 1024
-"""The longest message of a condition, in characters; metav1.Condition allows 32768."""
 
 _REASON_PATTERN: Final = compile_pattern(r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
 """The pattern of a reason in metav1.Condition; another reason would make the status invalid."""
@@ -122,11 +120,15 @@ def _build_condition(
     return Condition(
         type=kind,
         status=status,
-        reason=reason if _REASON_PATTERN.match(reason) else "Unknown",
-        message=message[:MESSAGE_LIMIT],
+        reason=reason if _is_reason(reason) else "Unknown",
+        message=message[:TEXT_LIMIT],
         last_transition_time=previous.last_transition_time if previous and is_unchanged else now,
         observed_generation=generation,
     )
+
+
+def _is_reason(text: str) -> bool:
+    return len(text) <= WORD_LIMIT and _REASON_PATTERN.match(text) is not None
 
 
 def _evaluate_reconciled(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from selfhealing.api.scalars import WORD_LIMIT
 from selfhealing.api.status import MAX_PODS, LastRestart, PodStatus
 from selfhealing.cache.views import PodView
 from selfhealing.health import messages
@@ -15,8 +16,6 @@ from selfhealing.health.pod_problems import (
     is_stuck_on_lost_node,
 )
 from selfhealing.health.termination_causes import ContainerKey, TerminationCauses
-
-REASON_LIMIT: Final = 128
 
 STUCK_ON_LOST_NODE: Final = "its node {0} does not answer; it goes when the node is back or deleted"
 
@@ -86,7 +85,7 @@ def _build_pod_status(
         phase=pod.phase,
         ready=pod.ready,
         restarts=count_pod_restarts(pod),
-        reason=reason[:REASON_LIMIT] or None,
+        reason=reason[:WORD_LIMIT] or None,
         message=message or None,
         last_restart=_find_last_restart(pod, causes),
     )

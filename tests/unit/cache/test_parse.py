@@ -16,6 +16,7 @@ from selfhealing.cache.parse import (
 )
 from selfhealing.cache.parse_events import pod_event
 from selfhealing.cache.views import (
+    MAX_STATUS_BYTES,
     AppKey,
     AppView,
     ContainerKillEvent,
@@ -105,6 +106,13 @@ class TestApps:
         assert AppView(AppKey("shop", "web"), "u", 0, 0, False, "", "", b"{}", b"{}") == app_view(
             {"metadata": BARE}
         )
+
+    def test_a_status_that_no_operator_writes(self) -> None:
+        """Only its size is kept."""
+        found = app_view(builders.app(status={"message": "m" * MAX_STATUS_BYTES}))
+
+        assert b"" == found.status
+        assert MAX_STATUS_BYTES < found.oversized_status
 
     def test_long_annotations_are_cut(self) -> None:
         """An annotation may be of any length."""

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from selfhealing.cache.store import Store
-from selfhealing.cache.views import AppKey
+from selfhealing.cache.views import MAX_STATUS_BYTES, AppKey
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.event_handlers import DELETED, EventHandlers
@@ -492,6 +492,20 @@ class StatusAdversary(Adversary):
         failed_revision = healing.get("desiredRevision", "x")
         self._forge(restart=restart, stableRevision=name, failedRevision=failed_revision)
 
+    @rule(
+        count=st.sampled_from([1, 500, 1500]),
+        character=st.sampled_from(["x", "\0", "語"]),
+        restart=st.booleans(),
+    )
+    def fill_the_status(self, count: int, character: str, *, restart: bool) -> None:
+        """Write as much as the API server takes, also what the schema would not let through."""
+        app = self.server.find("SelfHealingApp", SHOP)
+        assert app is not None
+        texts = [{"name": f"x{number}", "message": character * 1024} for number in range(count)]
+        app.setdefault("status", {}).update(pods=texts, unknown={character: texts})
+        self.server.put(app)
+        self._forge(restart=restart, quarantined=True)
+
     def _forge(self, *, restart: bool, **fields: object) -> None:
         """Write into the record; a process that starts then does not know what was there."""
         app = self.server.find("SelfHealingApp", SHOP)
@@ -501,6 +515,13 @@ class StatusAdversary(Adversary):
         self.server.put(app)
         if restart:
             self.the_operator_restarts()
+
+    @invariant()
+    def the_memory_holds(self) -> None:
+        """No status that is kept is larger than the operator's own."""
+        for namespace in (SHOP, BANK):
+            app = self.attacked.store.app(AppKey(namespace, "web"))
+            assert app is None or len(app.status) <= MAX_STATUS_BYTES
 
     @invariant()
     def the_policy_holds(self) -> None:

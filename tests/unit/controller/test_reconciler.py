@@ -326,6 +326,43 @@ class TestWhatSomebodyElseWrites:
 
             assert (True, []) == (harness.record.quarantined, harness.record.memory_limits)
 
+    @pytest.mark.parametrize("is_known", [True, False], ids=["own record", "another process"])
+    async def test_a_status_of_a_megabyte(self, *, is_known: bool) -> None:
+        """It is not kept in memory; the next write leaves nothing of it, and it is told."""
+        harness = build_healthy_app()
+        async with harness.running_worker(5):
+            before = harness.record
+            if not is_known:
+                harness.reconciler._written_records.clear()  # noqa: SLF001 - as after a restart
+            app = deepcopy(harness.api_server.objects_by_path["SelfHealingApp", builders.APP])
+            text = "x" * 1024
+            app["status"]["pods"] = [{"name": str(n), "message": text} for n in range(1000)]
+            app["status"]["healing"] |= {"quarantined": True, "unknown": text}
+            app["status"]["restarts"]["byReason"] = {text: 1}
+            app["metadata"]["resourceVersion"] = "700"
+            harness.update_object(app)
+            view = harness.store.app(KEY)
+            assert view is not None
+            assert (b"", True) == (view.status, view.oversized_status > 2**20)
+            await asyncio.sleep(5)
+
+            stored = harness.api_server.objects_by_path["SelfHealingApp", builders.APP]["status"]
+            assert text not in orjson.dumps(stored).decode()
+            assert "unknown" not in stored["healing"]
+            assert not harness.record.quarantined
+            assert not is_known or before == harness.record
+            assert 1 == harness.event_reasons.count("RecordRejected")
+            [message] = [
+                condition["message"]
+                for condition in stored["conditions"]
+                if condition["type"] == "OwnershipVerified"
+            ]
+            assert message.startswith("a status of 10")
+            assert "KiB, which no operator writes, is replaced" in message
+            writes = len(harness.api_server.write_requests())
+            await asyncio.sleep(60)
+            assert writes == len(harness.api_server.write_requests()), "it does not loop"
+
     async def test_a_record_of_an_app_that_is_new(self) -> None:
         """It was created after this process began to lead: nobody can have written a record yet."""
         harness = build_healthy_app()

@@ -1,5 +1,6 @@
 """A model is converted into a structural schema."""
 
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -160,23 +161,41 @@ def test_a_published_type_without_rules_gets_none() -> None:
 
 
 class Memory(Model):
-    """A part whose unknown fields are kept.
+    """A part with a field that was renamed.
 
     A second paragraph
     of two lines.
     """
 
-    preserves_unknown_fields = True
+    former_names = MappingProxyType({"speed": "velocity"})
+
+    velocity: Annotated[dict[Annotated[str, Field(max_length=9)], int], Field(max_length=2)] = (
+        Field(default_factory=dict)
+    )
 
 
-def test_a_part_that_keeps_unknown_fields() -> None:
-    """The API server does not prune them; the description shows no line breaks of the source."""
-    assert to_structural_schema(Memory, schema_of) == {
-        "description": "A part whose unknown fields are kept.\n\nA second paragraph of two lines.",
-        "type": "object",
-        "x-kubernetes-preserve-unknown-fields": True,
-        "properties": {},
+def test_a_part_with_a_former_field() -> None:
+    """The API server does not prune it; the description shows no line breaks of the source."""
+    found = to_structural_schema(Memory, schema_of)
+
+    assert (
+        found["description"]
+        == "A part with a field that was renamed.\n\nA second paragraph of two lines."
+    )
+    assert found["properties"]["speed"] == {
+        "description": "Old name of `velocity`, which replaces it at the next write.",
+        "type": "string",
+        "maxLength": 1024,
     }
+
+
+def test_the_keys_of_a_map_are_limited() -> None:
+    """A CRD has no keyword for it."""
+    (rule,) = to_structural_schema(Memory, schema_of)["properties"]["velocity"][
+        "x-kubernetes-validations"
+    ]
+
+    assert rule["rule"] == "self.all(key, key.size() <= 9)"
 
 
 class TwoTypes(BaseModel):
@@ -203,9 +222,16 @@ class Anything(BaseModel):
     value: Any
 
 
+class NonEmptyKeys(Model):
+    """Keys that must not be empty."""
+
+    value: dict[Annotated[str, Field(min_length=1)], int]
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
+        (NonEmptyKeys, "a rule can only limit the length of the keys"),
         (TwoTypes, "a CRD has one type a field"),
         (Keyless, "the list key high must be required or have a default"),
         (Exclusive, r"the model\.value: a CRD cannot say exclusiveMinimum"),

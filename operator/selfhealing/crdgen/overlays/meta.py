@@ -6,6 +6,7 @@ from selfhealing.api import limits
 from selfhealing.api.base import Rule
 from selfhealing.api.left_out_fields import LEFT_OUT_FIELDS
 from selfhealing.api.limits import LABEL_KEYS_RULE, exactly_one_field, max_items, one_of
+from selfhealing.api.scalars import TEXT_LIMIT, WORD_LIMIT
 from selfhealing.crdgen.schema.overlay import Overlay
 from selfhealing.crdgen.schema.published import INT_OR_STRING_TYPE, QUANTITY
 
@@ -67,13 +68,18 @@ OVERLAYS: Final = {
             ),
         },
     ),
-    # The limits of metav1.Condition, which are missing in its OpenAPI.
+    # The limits of metav1.Condition are missing in its OpenAPI; those of the texts are the
+    # operator's own, so that the size of a status has a limit.
     f"{META}.Condition": Overlay(
         fields={
-            "type": {**limits.label_key, "maxLength": 316},
+            "type": {**limits.label_key, "maxLength": WORD_LIMIT},
             "status": one_of("True", "False", "Unknown"),
-            "reason": {"pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", "maxLength": 1024},
-            "message": {"maxLength": 32768},
+            "reason": {
+                "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+                "maxLength": WORD_LIMIT,
+            },
+            "message": {"maxLength": TEXT_LIMIT},
+            "lastTransitionTime": {"maxLength": 64},
             "observedGeneration": {"minimum": 0},
         }
     ),

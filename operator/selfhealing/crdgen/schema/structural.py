@@ -10,10 +10,10 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from selfhealing.api.base import (
-    PRESERVE_UNKNOWN_KEY,
     TYPE_MARKER_KEY,
     VALIDATIONS_KEY,
     KubernetesType,
+    Rule,
 )
 from selfhealing.crdgen.schema.overlay import Schema
 
@@ -36,7 +36,6 @@ KEYWORD_ORDER: Final = (
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-map-type",
-    PRESERVE_UNKNOWN_KEY,
     VALIDATIONS_KEY,
     "required",
     "properties",
@@ -94,6 +93,7 @@ def _convert(
             "properties",
             "items",
             "additionalProperties",
+            "propertyNames",
         }
     ):
         raise StructuralError(f"{path}: a CRD cannot say {', '.join(sorted(unknown))}")
@@ -105,7 +105,21 @@ def _convert(
     for key in ("items", "additionalProperties"):
         if key in node:
             result[key] = _convert(node[key], definitions, inline_published, f"{path}[]")
+    if "propertyNames" in node:
+        rule = _limit_keys(node["propertyNames"], path)
+        result[VALIDATIONS_KEY] = [*result.get(VALIDATIONS_KEY, ()), rule.to_schema()]
     return result
+
+
+def _limit_keys(schema: Schema, path: str) -> Rule:
+    """Return the rule for the length of the keys of a map, for which a CRD has no keyword."""
+    if set(schema) != {"maxLength"}:
+        raise StructuralError(f"{path}: a rule can only limit the length of the keys of a map")
+    limit = schema["maxLength"]
+    return Rule(
+        cel=f"self.all(key, key.size() <= {limit})",
+        message=f"a key is too long: write at most {limit} characters",
+    )
 
 
 def unwrap_lines(text: str) -> str:
