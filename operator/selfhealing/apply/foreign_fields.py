@@ -22,6 +22,9 @@ Json = Mapping[str, Any]
 MAX_SHOWN_PATHS: Final = 3
 """Fields that a message names."""
 
+UNKNOWN_FIELDS: Final = "more fields than are kept"
+"""Stands for the fields of an edit of which only the manager and the time are kept."""
+
 _MAX_KEY_LENGTH: Final = 63
 """Characters of a key in a path that are shown."""
 
@@ -79,14 +82,21 @@ def find_foreign_edits(
     """Return the foreign fields of a live Deployment by manager, the newest edit first.
 
     Args:
-        deployment: the live Deployment; None if there is none.
+        deployment: the live Deployment; None if there is none. If its manifest is too large to be
+            kept, every field that a manager owns is taken for one that is there.
         rendered: the pod template that the operator applies.
     """
     if deployment is None or not deployment.template_edits:
         return ()
-    template = _live_template(deployment)
+    template = _live_template(deployment) if deployment.manifest_json else None
     edits = (
-        ForeignEdit(edit.manager, edit.at, tuple(_find_paths(template, _tree(edit), rendered)))
+        ForeignEdit(
+            edit.manager,
+            edit.at,
+            tuple(_find_paths(template, _tree(edit), rendered))
+            if edit.fields
+            else (UNKNOWN_FIELDS,),
+        )
         for edit in deployment.template_edits
     )
     return tuple(edit for edit in edits if edit.paths)
@@ -160,8 +170,10 @@ _Key = str | tuple[tuple[str, str], ...]
 
 
 def _find_paths(live: Any, tree: Json, rendered: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - any JSON value
+    """Yield the foreign fields of a tree; of a live value that is unknown (None) all are there."""
     owned = _parse_tree(tree)
-    live_parts, rendered_parts = _index_parts(live, owned), _index_parts(rendered, owned)
+    live_parts = dict.fromkeys(owned) if live is None else _index_parts(live, owned)
+    rendered_parts = _index_parts(rendered, owned)
     for key, inner in owned.items():
         if key not in live_parts:
             continue

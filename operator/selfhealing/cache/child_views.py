@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from selfhealing.cache.parse import (
     parse_word,
 )
 from selfhealing.cache.views import (
+    MAX_EDIT_BYTES,
     MAX_MANIFEST_BYTES,
     ChildView,
     ConditionView,
@@ -32,6 +33,7 @@ from selfhealing.cache.views import (
     ResourceQuantities,
     RouteView,
     ServiceView,
+    TemplateEdit,
     VpaView,
 )
 
@@ -100,7 +102,10 @@ def hash_manifest(view: ChildView) -> bytes:
 
 
 def bound_manifest(view: ChildView) -> ChildView:
-    """Return a child without its manifest if that is larger than MAX_MANIFEST_BYTES."""
+    """Return a child without its manifest if that is larger than MAX_MANIFEST_BYTES.
+
+    The foreign edits stay, so that a diagnosis can be attributed to them.
+    """
     edits = view.template_edits if isinstance(view, DeploymentView) else ()
     size = len(view.manifest_json) + sum(len(edit.fields) for edit in edits)
     if size <= MAX_MANIFEST_BYTES:
@@ -109,7 +114,20 @@ def bound_manifest(view: ChildView) -> ChildView:
     for edit in edits:
         digest.update(repr(edit).encode(errors="backslashreplace"))
     bounded = replace(view, manifest_json=b"", manifest_digest=digest.digest())
-    return replace(bounded, template_edits=()) if isinstance(bounded, DeploymentView) else bounded
+    if isinstance(bounded, DeploymentView):
+        return replace(bounded, template_edits=tuple(_bound_edits(edits)))
+    return bounded
+
+
+def _bound_edits(edits: Sequence[TemplateEdit]) -> Iterator[TemplateEdit]:
+    """Yield the edits, those that have no room in MAX_EDIT_BYTES without their fields."""
+    room = MAX_EDIT_BYTES
+    for edit in edits:
+        if len(edit.fields) > room:
+            yield replace(edit, fields=b"")
+        else:
+            room -= len(edit.fields)
+            yield edit
 
 
 def deployment_view(raw: Json) -> DeploymentView:

@@ -26,6 +26,10 @@ MAX_MANIFEST_BYTES: Final = 64 * 1024
 """The largest manifest of a child that is kept, as JSON, with the fields of other managers. Anybody
 who may create a Deployment may give it the label; a larger one is read when it is compared."""
 
+MAX_EDIT_BYTES: Final = 8 * 1024
+"""The most that is kept of the fields of all foreign edits of a child whose manifest is too large;
+a field has about 30 bytes."""
+
 MAX_CONDITIONS: Final = 32
 """Conditions of a child that are kept; a Deployment has three."""
 
@@ -238,7 +242,8 @@ class TemplateEdit:
     Attributes:
         manager: its name.
         at: when it last changed one of its fields, by the API server's clock; None if unknown.
-        fields: FieldsV1 below ``spec.template`` as JSON, without what the operator owns, too.
+        fields: FieldsV1 below ``spec.template`` as JSON, without what the operator owns, too; empty
+            in the store if the manifest is too large and they have no room in MAX_EDIT_BYTES.
         is_undo: the manager has also changed ANNOTATION_APPLIED_HASH, as ``kubectl rollout undo``
             does, which brings back the annotations of the ReplicaSet with its template.
     """
@@ -259,8 +264,7 @@ class DeploymentView(ChildView):
         failed_revision: the value of ANNOTATION_FAILED_REVISION; empty without it.
         config_hash: the value of ANNOTATION_CONFIG_HASH of its pod template; empty without it.
         has_own_account: its pods run as the ServiceAccount of the same name.
-        template_edits: what other field managers own in its pod template, the newest first; empty
-            without the manifest.
+        template_edits: what other field managers own in its pod template, the newest first.
     """
 
     generation: int

@@ -7,13 +7,15 @@ from hypothesis import given, strategies as st
 
 from selfhealing.api import names
 from selfhealing.apply.foreign_fields import (
+    UNKNOWN_FIELDS,
     EditSelection,
     ForeignEdit,
     find_foreign_edits,
     remove_foreign_fields,
     select_edits,
 )
-from selfhealing.cache.child_views import deployment_view
+from selfhealing.cache.child_views import bound_manifest, deployment_view
+from selfhealing.cache.views import MAX_EDIT_BYTES, MAX_MANIFEST_BYTES, DeploymentView
 from tests.unit import builders
 from tests.unit.template_edits import (
     SNIPPETS,
@@ -115,6 +117,47 @@ def test_paths(kind: str, path: str) -> None:
     assert (ForeignEdit("kubectl-edit", builders.at(5), (path,)),) == find_foreign_edits(
         live, TEMPLATE
     )
+
+
+@given(SPECS, KINDS, KINDS)
+def test_the_edits_of_a_manifest_that_is_too_large(
+    desired: Json, first: list[str], second: list[str]
+) -> None:
+    """They are found as those of any other: a diagnosis has to be attributed to them."""
+    edits = [
+        (manager, at, snippets(kinds, desired))
+        for manager, at, kinds in (("kubectl-edit", 5.0, first), ("helm", 9.0, second))
+    ]
+    fat = {**desired["metadata"]["annotations"], "fat": "x" * MAX_MANIFEST_BYTES}
+    live = deployment_view(build_edited(desired, *edits, annotations=fat))
+    kept = bound_manifest(live)
+    rendered = desired["spec"]["template"]
+
+    assert isinstance(kept, DeploymentView)
+    assert b"" == kept.manifest_json
+    assert find_foreign_edits(live, rendered) == find_foreign_edits(kept, rendered)
+
+
+def test_an_edit_of_more_fields_than_are_kept() -> None:
+    """Its manager and its time are still known, and what it has set is not silent."""
+    many = container_edit(env=[{"name": f"V{number:05}", "value": "1"} for number in range(500)])
+    fat = {**DESIRED["metadata"]["annotations"], "fat": "x" * MAX_MANIFEST_BYTES}
+    live = deployment_view(
+        build_edited(
+            DESIRED,
+            ("helm", 5.0, [many]),
+            ("kubectl-edit", 9.0, [SNIPPETS["dns"]]),
+            annotations=fat,
+        )
+    )
+    kept = bound_manifest(live)
+
+    assert isinstance(kept, DeploymentView)
+    assert sum(len(edit.fields) for edit in kept.template_edits) <= MAX_EDIT_BYTES
+    assert (
+        ForeignEdit("kubectl-edit", builders.at(9), ("dnsPolicy",)),
+        ForeignEdit("helm", builders.at(5), (UNKNOWN_FIELDS,)),
+    ) == find_foreign_edits(kept, TEMPLATE)
 
 
 def test_a_description_names_a_few_fields() -> None:
