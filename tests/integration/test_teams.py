@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.healing import (
@@ -64,3 +65,16 @@ def test_a_storm_of_one_team(
         for each in sick:
             space.kube.delete(KIND, space.name, each)
         other_space.kube.delete(KIND, other_space.name, name)
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_quota_of_apps(space: AppNamespace, name: str) -> None:
+    """It limits how many apps of a team the operator keeps; the others are not touched."""
+    count = len(space.kube.list(KIND, space.name))
+    space.create_quota(name, **{"count/selfhealingapps.selfhealing.dev": str(count + 1)})
+    try:
+        create_stable_app(space, f"{name}-first")
+        with pytest.raises(requests.HTTPError, match="exceeded quota"):
+            space.create_app(f"{name}-second")
+    finally:
+        space.kube.delete("ResourceQuota", space.name, name)
