@@ -108,8 +108,14 @@ def bound_manifest(view: ChildView) -> ChildView:
     """
     edits = view.template_edits if isinstance(view, DeploymentView) else ()
     size = len(view.manifest_json) + sum(len(edit.fields) for edit in edits)
-    if size <= MAX_MANIFEST_BYTES:
+    return view if size <= MAX_MANIFEST_BYTES else drop_manifest(view)
+
+
+def drop_manifest(view: ChildView) -> ChildView:
+    """Return a child with a digest in place of its manifest."""
+    if view.manifest_digest:
         return view
+    edits = view.template_edits if isinstance(view, DeploymentView) else ()
     digest = hashlib.blake2b(view.manifest_json, digest_size=_DIGEST_BYTES)
     for edit in edits:
         digest.update(repr(edit).encode(errors="backslashreplace"))

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 from cachetools import FIFOCache
 
 from selfhealing.api import names
-from selfhealing.cache.child_views import bound_manifest
+from selfhealing.cache.child_views import bound_manifest, drop_manifest
 from selfhealing.cache.config_digests import ConfigIndex
 from selfhealing.cache.event_views import PodEvent
 from selfhealing.cache.ownership import OwnershipProof, prove_ownership
@@ -37,6 +37,10 @@ from selfhealing.cache.views import (
 
 MAX_FOREIGN_PODS: Final = 10
 """Foreign pods of one app that a snapshot names."""
+
+MAX_EARLY_MANIFEST_BYTES: Final = 32 * 1024 * 1024
+"""The most that is kept of the manifests of children whose app is not known, or not known yet:
+those of 4,000 apps. Anybody may create objects with the label of an app that does not exist."""
 
 MAX_TOMBSTONES: Final = 4096
 """Deleted objects that are remembered, so that a late response or watch event does not restore
@@ -57,6 +61,9 @@ class Store:
         self.config_index = ConfigIndex()
         self._apps: dict[AppKey, AppView] = {}
         self._children: dict[AppKey, dict[str, ChildView]] = {}
+        self._early_bytes: dict[AppKey, int] = {}
+        """Bytes of the manifests that are kept of children whose app is not known."""
+        self._early_total = 0
         self._pods: dict[AppKey, dict[str, PodView]] = {}
         self._app_of_pod: dict[str, AppKey] = {}
         self._replica_sets: dict[str, ReplicaSetView] = {}
@@ -76,13 +83,15 @@ class Store:
         """Store an app."""
         changed = self._upsert(self._apps, view.key, view)
         if changed:
+            self._bound_children(view.key)
             self._prove_pods(view.key)
         return changed
 
     def upsert_child(self, key: AppKey, view: ChildView) -> bool:
-        """Store a child of ``key``, without a manifest that is too large."""
-        view = bound_manifest(view)
+        """Store a child of ``key``, without a manifest that is too large or not the app's own."""
+        view = self._bound_child(key, view)
         changed = self._upsert_nested(self._children, key, view.kind, view)
+        self._count_early(key)
         if changed and view.kind in names.WORKLOAD_KINDS:
             self._prove_pods(key)
         return changed
@@ -138,6 +147,7 @@ class Store:
         if stored is not None and stored.uid == uid:
             del self._apps[key]
             resource_version = max(resource_version, stored.resource_version)
+            self._bound_children(key)
             self.release_counted(key, tuple(self._deleted_pods.get(key, {}).values()))
             self.config_index.set_references(key, frozenset())
         self._add_tombstone(uid, resource_version)
@@ -151,6 +161,7 @@ class Store:
             resource_version = max(resource_version, stored.resource_version)
             if not children:
                 del self._children[key]
+            self._count_early(key)
         self._add_tombstone(uid, resource_version)
 
     def delete_replica_set(self, uid: str, resource_version: int = 0) -> None:
@@ -307,6 +318,36 @@ class Store:
         if objects:
             objects_by_app[key] = objects
         return changed
+
+    def _bound_child(self, key: AppKey, view: ChildView) -> ChildView:
+        """Return a child without its manifest, unless it belongs to the app.
+
+        The manifest of another one is read when it is needed (``child_diff.is_manifest_needed``). A
+        child may come before its app: then its manifest is kept as long as there is room.
+        """
+        app = self._apps.get(key)
+        if app is not None:
+            is_kept = view.owner_uid == app.uid
+        else:
+            others = self._early_total - self._early_bytes.get(key, 0)
+            is_kept = others + len(view.manifest_json) <= MAX_EARLY_MANIFEST_BYTES
+        return bound_manifest(view) if is_kept else drop_manifest(view)
+
+    def _bound_children(self, key: AppKey) -> None:
+        """Bound the children of an app that has come or gone."""
+        children = self._children.get(key, {})
+        for kind, child in children.items():
+            children[kind] = self._bound_child(key, child)
+        self._count_early(key)
+
+    def _count_early(self, key: AppKey) -> None:
+        """Count what is kept of the children of an app that is not known."""
+        is_early = key not in self._apps
+        children = self._children.get(key, {}).values() if is_early else ()
+        size = sum(len(child.manifest_json) for child in children)
+        self._early_total += size - self._early_bytes.pop(key, 0)
+        if size:
+            self._early_bytes[key] = size
 
     def _add_tombstone(self, uid: str, resource_version: int) -> None:
         self._tombstones[uid] = max(resource_version, self._tombstones.get(uid, 0))

@@ -478,3 +478,69 @@ Server.TestCase.settings = settings(
     max_examples=scale_examples(60), stateful_step_count=30, deadline=None
 )
 TestServer = Server.TestCase
+
+
+def service_of(owner: str, number: int = 0) -> ChildView:
+    """A Service with a manifest of about 60 KB."""
+    annotations = {"x": "y" * 60_000}
+    return service_view(builders.service(uid=f"s{number}", owner=owner, annotations=annotations))
+
+
+def kept_bytes(store: Store, key: AppKey = KEY) -> int:
+    """The bytes of the manifest that is kept of the app's Service."""
+    return sum(len(child.manifest_json) for child in store._children.get(key, {}).values())  # noqa: SLF001 - an app that is not known has no snapshot
+
+
+def test_a_manifest_is_kept_of_the_apps_own_children_only() -> None:
+    """Of an object with its label that another one owns, or nobody, only a digest is kept."""
+    store = Store()
+    store.upsert_app(app_view(builders.app()))
+
+    for number, owner in enumerate(("", "another")):
+        store.upsert_child(KEY, service_of(owner, number))
+        assert 0 == kept_bytes(store)
+        assert app_snapshot(store).children["Service"].manifest_digest
+        store.delete_child(KEY, "Service", f"s{number}")
+    store.upsert_child(KEY, service_of(builders.APP_UID, 2))
+
+    assert kept_bytes(store) > 60_000
+
+
+@pytest.mark.parametrize("owner", [builders.APP_UID, "another"])
+def test_a_child_may_come_before_its_app(owner: str) -> None:
+    """Then the app decides whether its manifest stays."""
+    store = Store()
+    store.upsert_child(KEY, service_of(owner))
+    assert kept_bytes(store) > 60_000
+
+    store.upsert_app(app_view(builders.app()))
+
+    assert (owner == builders.APP_UID) == (kept_bytes(store) > 0)
+
+
+def test_manifests_without_an_app_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many labelled objects somebody creates; a deleted one makes room for another."""
+    monkeypatch.setattr(module, "MAX_EARLY_MANIFEST_BYTES", 200_000)
+    store = Store()
+    keys = [AppKey("shop", f"web-{number}") for number in range(10)]
+    for number, key in enumerate(keys):
+        store.upsert_child(key, service_of("", number))
+
+    assert [True] * 3 + [False] * 7 == [kept_bytes(store, key) > 0 for key in keys]
+
+    store.delete_child(keys[0], "Service", "s0")
+    late = AppKey("shop", "late")
+    store.upsert_child(late, service_of("", 10))
+    assert kept_bytes(store, late)
+
+
+def test_what_a_deleted_app_leaves_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its children may stay, as orphans."""
+    monkeypatch.setattr(module, "MAX_EARLY_MANIFEST_BYTES", 1000)
+    store = Store()
+    store.upsert_app(app_view(builders.app()))
+    store.upsert_child(KEY, service_of(builders.APP_UID))
+
+    store.delete_app(KEY, builders.APP_UID)
+
+    assert 0 == kept_bytes(store)

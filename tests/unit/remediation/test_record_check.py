@@ -312,7 +312,8 @@ TIMES = st.one_of(
     st.integers(86_400, 32_500_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
     st.integers(-10_000, 200_000).map(builders.at),
 )
-WORDS = st.one_of(st.text(max_size=20), st.sampled_from(["0123456789", "web-abc-1", "9", "200Mi"]))
+PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20)
+WORDS = st.one_of(PRINTABLE, st.sampled_from(["0123456789", "web-abc-1", "9", "200Mi"]))
 QUANTITIES = st.from_regex(r"[0-9]{1,9}(Mi|Gi|e[0-9]{1,9})", fullmatch=True)
 ACTIONS = st.builds(
     HealingAction,

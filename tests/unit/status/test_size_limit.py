@@ -76,10 +76,11 @@ def fill(schema: Json, character: str, chance: random.Random, share: float) -> A
 def fill_text(schema: Json, character: str, part: float) -> str:
     """Return a part of the longest text."""
     if "enum" in schema:
-        return max(schema["enum"], key=len)
+        return str(max(schema["enum"], key=len))
     if schema.get("format") == "date-time":
         return "2026-11-23T12:00:00Z"
-    return ("x" if "pattern" in schema else character) * round(schema["maxLength"] * part)
+    length: int = round(schema["maxLength"] * part)
+    return ("x" if "pattern" in schema else character) * length
 
 
 def build_large_status(character: str, seed: int = 0, share: float = 1) -> SelfHealingAppStatus:
