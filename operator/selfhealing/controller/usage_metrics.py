@@ -3,13 +3,14 @@
 Of apps with spec.healing.memory, to warn before a container is killed; and of those whose probes
 fail under a CPU limit, to tell whether they are throttled.
 
-The metrics API is polled with one list for each namespace that has such apps. When the API is not
-served, that is logged once and retried every UNAVAILABLE_POLL_INTERVAL.
+The metrics API is polled with one list for each namespace that has such apps. A namespace whose
+list fails is retried later and later, and the others go on. When the API is not served, that is
+logged once and retried every UNAVAILABLE_POLL_INTERVAL.
 """
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -37,13 +38,20 @@ MIN_POLL_INTERVAL: Final = 5.0
 """The shortest interval, however small the scale is."""
 
 UNAVAILABLE_POLL_INTERVAL: Final = 300.0
-"""Seconds until the next poll when the API is not served or forbidden."""
+"""Seconds until the next poll when the API is not served or forbidden, and at most of a namespace
+whose list fails."""
+
+MAX_CONCURRENT_LISTS: Final = 4
+"""Namespaces that are listed at the same time: a slow one does not hold up the others."""
 
 MAX_SAMPLES: Final = 10
 """The samples that are kept of each container."""
 
 MAX_SUSPECTS: Final = 100
 """The most apps that are measured because they may be throttled."""
+
+MAX_NAMESPACE_SUSPECTS: Final = 20
+"""The most of them in one namespace."""
 
 MAX_SELECTOR_APPS: Final = 50
 """The most apps of a namespace that a label selector names; of more, all pods are listed."""
@@ -70,10 +78,15 @@ class UsageMetrics:
         self._queue = queue
         self._poll_interval = max(MIN_POLL_INTERVAL, POLL_INTERVAL * scale)
         self._horizon = scale_memory_horizon(scale)
-        self._backoff: Backoff[str] = Backoff(
+        self._api_backoff: Backoff[str] = Backoff(
             clock, initial=UNAVAILABLE_POLL_INTERVAL, maximum=UNAVAILABLE_POLL_INTERVAL
         )
-        self._warned = False
+        self._namespace_backoff: Backoff[str] = Backoff(
+            clock, initial=self._poll_interval, maximum=UNAVAILABLE_POLL_INTERVAL
+        )
+        self._failed: set[str] = set()
+        """The namespaces whose last list failed."""
+        self._is_api_missing = False
         self._samples: dict[ContainerKey, tuple[UsageSample, ...]] = {}
         """By container, the oldest sample first."""
         self._suspects: set[AppKey] = set()
@@ -86,8 +99,8 @@ class UsageMetrics:
 
         From now on an app is measured, too, of which a pod may be throttled.
         """
-        if len(self._suspects) < MAX_SUSPECTS and any(map(may_be_throttled, snapshot.pods)):
-            self._suspects.add(snapshot.app.key)
+        if snapshot.app.key not in self._suspects and any(map(may_be_throttled, snapshot.pods)):
+            self._add_suspect(snapshot.app.key)
         keys = (ContainerKey(pod.uid, c.name) for pod in snapshot.pods for c in pod.containers)
         return {key: self._samples[key] for key in keys if key in self._samples}
 
@@ -102,7 +115,7 @@ class UsageMetrics:
         self._suspects = {key for key in self._suspects if self._is_suspect(key)}
         opted_in = {app.key for app in self._store.apps() if OPT_IN in app.spec}
         measured = sorted(opted_in | self._suspects)
-        if measured and not self._backoff.retry_after(POD_METRICS.kind):
+        if measured and not self._api_backoff.retry_after(POD_METRICS.kind):
             await self._collect_samples(measured)
         elif not measured:
             self._samples.clear()
@@ -112,23 +125,53 @@ class UsageMetrics:
         snapshot = self._store.snapshot(key)
         return snapshot is not None and any(map(may_be_throttled, snapshot.pods))
 
+    def _add_suspect(self, key: AppKey) -> None:
+        """Measure an app, if there is room: of a full list the fullest namespace gives one up."""
+        counts = Counter(suspect.namespace for suspect in self._suspects)
+        if counts[key.namespace] >= MAX_NAMESPACE_SUSPECTS:
+            return
+        if len(self._suspects) >= MAX_SUSPECTS:
+            [(fullest, most)] = counts.most_common(1)
+            if most <= counts[key.namespace] + 1:
+                return
+            self._suspects.remove(
+                next(each for each in self._suspects if each.namespace == fullest)
+            )
+        self._suspects.add(key)
+
     async def _collect_samples(self, measured: Iterable[AppKey]) -> None:
         names_by_namespace: dict[str, list[str]] = defaultdict(list)
         for key in measured:
             names_by_namespace[key.namespace].append(key.name)
+        due = {
+            namespace: app_names
+            for namespace, app_names in names_by_namespace.items()
+            if not self._namespace_backoff.retry_after(namespace)
+        }
+        slots = asyncio.Semaphore(MAX_CONCURRENT_LISTS)
+
+        async def list_namespace(namespace: str) -> dict[ContainerKey, tuple[UsageSample, ...]]:
+            async with slots:
+                return await self._list_samples(namespace, due[namespace])
+
+        results = await asyncio.gather(*map(list_namespace, due), return_exceptions=True)
+        # The samples of a namespace whose list fails are dropped: they would look current.
         samples: dict[ContainerKey, tuple[UsageSample, ...]] = {}
-        try:
-            for namespace, app_names in names_by_namespace.items():
-                samples |= await self._list_samples(namespace, app_names)
-        except ApiError as error:
-            # Discard all samples when a list fails: partial data would look current.
-            self._samples = {}
-            self._handle_list_error(error)
-            return
-        if self._warned:
-            logger.info("the usage of containers is available again")
-        self._warned = False
+        for namespace, result in zip(due, results, strict=True):
+            if isinstance(result, NotFoundError | ForbiddenError):
+                self._note_api_missing(result)
+                return
+            if isinstance(result, ApiError):
+                self._note_failure(namespace, result)
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                self._note_success(namespace)
+                samples |= result
         self._samples = samples
+        if due and self._is_api_missing:
+            logger.info("the usage of containers is available again")
+            self._is_api_missing = False
 
     async def _list_samples(
         self, namespace: str, app_names: Sequence[str]
@@ -170,21 +213,34 @@ class UsageMetrics:
             samples[key] = (*previous, latest)[-MAX_SAMPLES:] if is_new else previous
         return samples
 
-    def _handle_list_error(self, error: ApiError) -> None:
-        is_unavailable = isinstance(error, NotFoundError | ForbiddenError)
-        interval = (
-            self._backoff.record_failure(POD_METRICS.kind)
-            if is_unavailable
-            else self._poll_interval
-        )
-        if not self._warned:
+    def _note_api_missing(self, error: ApiError) -> None:
+        """Note that nobody serves the metrics API, or not to the operator."""
+        self._samples = {}
+        interval = self._api_backoff.record_failure(POD_METRICS.kind)
+        if not self._is_api_missing:
             logger.warning(
                 "the usage of containers is unknown, retry every %.0f s: "
                 "%s; is metrics-server installed?",
                 interval,
                 error,
             )
-        self._warned = True
+        self._is_api_missing = True
+
+    def _note_failure(self, namespace: str, error: ApiError) -> None:
+        self._namespace_backoff.record_failure(namespace)
+        if namespace not in self._failed:
+            logger.warning(
+                "the usage of containers in the namespace %s is unknown, it is retried: %s",
+                namespace,
+                error,
+            )
+        self._failed.add(namespace)
+
+    def _note_success(self, namespace: str) -> None:
+        self._namespace_backoff.forget(namespace)
+        if namespace in self._failed:
+            logger.info("the usage of containers in the namespace %s is known again", namespace)
+        self._failed.discard(namespace)
 
     def _enqueue_changed(self, measured: Iterable[AppKey]) -> None:
         """Enqueue the apps whose set of containers that near a limit has changed."""

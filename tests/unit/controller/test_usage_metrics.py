@@ -1,6 +1,7 @@
 """What containers use: asked for only where it is wanted, kept short, noticed when it matters."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, cast
@@ -11,6 +12,7 @@ from selfhealing.cache.parse import app_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.usage_metrics import (
+    MAX_NAMESPACE_SUSPECTS,
     MAX_SAMPLES,
     MAX_SELECTOR_APPS,
     MAX_SUSPECTS,
@@ -49,6 +51,7 @@ class Harness:
         used: by pod, what it uses now, in MiB.
         cpu: what each container uses now.
         error: what every list ends with instead.
+        failing_namespace: the only one whose lists do; None for all.
         asked: the time, the namespace and the selector of each list.
         measured: when it was measured; None for now.
     """
@@ -57,6 +60,7 @@ class Harness:
         self.usage_mib: dict[str, float] = {POD: 50}
         self.cpu = "100m"
         self.error: ApiError | None = None
+        self.failing_namespace: str | None = None
         self.requests: list[tuple[float, str | None, str]] = []
         self.measured_at: float | None = None
         self.store = Store()
@@ -90,7 +94,7 @@ class Harness:
                     for name in ("injected", "app")
                 ],
             }
-        if self.error:
+        if self.error and self.failing_namespace in {None, namespace}:
             raise self.error
 
     def stored_samples(self, uid: str = UID) -> list[int]:
@@ -301,15 +305,39 @@ class TestThrottling:
             builders.pod(POD, builders.running(ready=False), memory_limit="1Gi")
         )
         snapshots = {}
-        for number in range(MAX_SUSPECTS + 5):
-            key = AppKey(f"shop-{number}", "web")
+        keys = [
+            *(AppKey(f"many-{n}", f"web-{m}") for n in range(8) for m in range(50)),
+            *(AppKey(f"shop-{number}", "web") for number in range(MAX_SUSPECTS // 4)),
+        ]
+        for key in keys:
             snapshots[key] = replace(failing, app=replace(failing.app, key=key))
         monkeypatch.setattr(harness.store, "snapshot", snapshots.get)
         for snapshot in snapshots.values():
             harness.usage_metrics.samples_for(snapshot)
         await harness.usage_metrics.poll()
 
-        assert MAX_SUSPECTS == len(harness.requests)
+        measured = Counter(namespace for _, namespace, labels in harness.requests)
+        suspects = Counter(
+            {ns: labels.count(",") + 1 for _, ns, labels in harness.requests if ns is not None}
+        )
+        assert {1} == set(measured.values())
+        assert MAX_SUSPECTS == suspects.total()
+        assert MAX_NAMESPACE_SUSPECTS >= max(suspects.values())
+        assert MAX_SUSPECTS // 4 == sum(ns.startswith("shop-") for ns in suspects)
+
+    def test_a_full_list_of_single_apps(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody gives a place up for another who has no less."""
+        harness = Harness(OPTED_OUT_SPEC)
+        failing = build_snapshot(
+            builders.pod(POD, builders.running(ready=False), memory_limit="1Gi")
+        )
+        keys = [AppKey(f"shop-{number}", "web") for number in range(MAX_SUSPECTS + 5)]
+        snapshots = {key: replace(failing, app=replace(failing.app, key=key)) for key in keys}
+        monkeypatch.setattr(harness.store, "snapshot", snapshots.get)
+        for snapshot in snapshots.values():
+            harness.usage_metrics.samples_for(snapshot)
+
+        assert set(keys[:MAX_SUSPECTS]) == harness.usage_metrics._suspects  # noqa: SLF001 - what is measured next
 
 
 class TestFailures:
@@ -334,6 +362,28 @@ class TestFailures:
 
         assert "the usage of containers is available again" in caplog.text
         assert harness.stored_samples()
+
+    async def test_one_namespace(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Whose list is too large, or too slow: the others are measured all the same."""
+        harness = Harness()
+        other = builders.app(OPTED_IN_SPEC)
+        other["metadata"] |= {"namespace": "bank", "uid": "other"}
+        put_object(harness.store, other)
+        harness.error, harness.failing_namespace = UNAVAILABLE, "bank"
+        await harness.poll(*range(50, 90))
+
+        asked = Counter(namespace for _, namespace, _ in harness.requests)
+        assert 40 == asked["shop"]
+        assert 3 < asked["bank"] < 10
+        assert harness.stored_samples()
+        assert ["bank" in record.message for record in caplog.records] == [True]
+
+        caplog.set_level("INFO")
+        harness.error = None
+        await asyncio.sleep(UNAVAILABLE_POLL_INTERVAL)
+        await harness.poll(50)
+
+        assert "in the namespace bank is known again" in caplog.text
 
     async def test_a_moment(self, caplog: pytest.LogCaptureFixture) -> None:
         """What was known is forgotten: who climbed before is looked at once more."""
