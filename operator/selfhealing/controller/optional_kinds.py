@@ -22,7 +22,13 @@ from selfhealing.kube.resources import OPTIONAL_CHILDREN, Resource
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL: Final = 10.0
-"""Seconds between two lists."""
+"""Seconds between two lists, if they take no longer than a tenth of it."""
+
+PAUSE_RATIO: Final = 10
+"""How many times as long as the lists took nothing is listed: anybody may create many large objects
+of these kinds."""
+
+MAX_POLL_INTERVAL: Final = 300.0
 
 REQUESTED_BY: Final[Mapping[str, bytes]] = {
     "VerticalPodAutoscaler": b'"verticalScaling":',
@@ -52,21 +58,25 @@ class OptionalKinds:
         self._queue = queue
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._clock = clock
+        self._pause = POLL_INTERVAL
         self._missing_since: dict[str, float] = {}
         """By kind that is not served, the time of the last list that showed it."""
 
     def is_missing(self, kind: str) -> bool:
         """Return whether a recent list showed that a kind is not served."""
         missing_since = self._missing_since.get(kind)
-        return missing_since is not None and self._clock() - missing_since < 2 * POLL_INTERVAL
+        return missing_since is not None and self._clock() - missing_since < 2 * self._pause
 
     async def run(self) -> None:
         """List the kinds that apps ask for or have objects of, for ever."""
         while True:
-            await asyncio.sleep(POLL_INTERVAL)
+            await asyncio.sleep(self._pause)
+            started = self._clock()
             for resource in OPTIONAL_CHILDREN:
                 if self._find_requesting_apps(resource.kind) or self._store.uids(resource.kind):
                     await self._list_kind(resource)
+            pause = max(POLL_INTERVAL, PAUSE_RATIO * (self._clock() - started))
+            self._pause = min(pause, MAX_POLL_INTERVAL)
 
     async def list_all(self) -> None:
         """List every kind once: an app that asked for it earlier may have left objects."""
@@ -94,7 +104,7 @@ class OptionalKinds:
             logger.warning(
                 "could not list all objects of kind %s, retry in %.0f s: %s",
                 kind,
-                POLL_INTERVAL,
+                self._pause,
                 error,
             )
             return

@@ -9,7 +9,12 @@ import pytest
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.event_handlers import EventHandlers
-from selfhealing.controller.optional_kinds import POLL_INTERVAL, REQUESTED_BY, OptionalKinds
+from selfhealing.controller.optional_kinds import (
+    MAX_POLL_INTERVAL,
+    POLL_INTERVAL,
+    REQUESTED_BY,
+    OptionalKinds,
+)
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import NotFoundError, UnavailableError
@@ -29,11 +34,13 @@ class FakeApiServer:
 
     Attributes:
         error: what every list ends with instead.
+        seconds: how long a list takes.
     """
 
     def __init__(self, *objects: Json) -> None:
         self.objects = list(objects)
         self.error: Exception | None = None
+        self.seconds = 0.0
         self.requests: list[tuple[str, str | None, str]] = []
 
     async def list_objects(
@@ -41,6 +48,7 @@ class FakeApiServer:
     ) -> AsyncIterator[Json]:
         """Answer as Client.objects does; a list does not say the kind of its items."""
         self.requests.append((resource.kind, namespace, labels))
+        await asyncio.sleep(self.seconds)
         if self.error:
             raise self.error
         for manifest in self.objects:
@@ -207,3 +215,17 @@ async def test_only_the_served_namespaces_are_listed() -> None:
     assert [
         (kind, "shop", "selfhealing.dev/app") for kind in REQUESTED_BY
     ] == harness.api_server.requests
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pause"), [(0, POLL_INTERVAL), (4, 40), (60, MAX_POLL_INTERVAL)]
+)
+async def test_long_lists_are_made_less_often(seconds: float, pause: float) -> None:
+    """Large objects of others take no more than a tenth of the time."""
+    harness = Harness()
+    harness.api_server.seconds = seconds
+    task = asyncio.create_task(harness.optional_kinds.run())
+    await asyncio.sleep(POLL_INTERVAL + 3 * (seconds + pause) - 1)
+    task.cancel()
+
+    assert 3 == harness.api_server.count_lists(KIND)
