@@ -72,7 +72,11 @@ class HttpEndpoint:
 
     async def _answer_once(self, request: web.Request) -> web.Response:
         """Answer one request and close the connection: nobody can send many without waiting."""
-        response = await self._handler(request)
+        try:
+            response = await self._handler(request)
+        except Exception:
+            logger.exception("a request to %s failed", self._path)
+            response = web.Response(status=500)
         response.force_close()
         return response
 

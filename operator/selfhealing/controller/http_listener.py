@@ -1,14 +1,15 @@
-"""Accepts the connections of an HTTP server, of which it bounds the number.
+"""Accepts the connections of an HTTP server, and bounds their number and what they send.
 
 Whoever reaches the port may open any number of connections and send nothing; each takes a file
 descriptor of the process. asyncio's own server tells of a TLS connection only after its handshake,
-so that those before it could not be counted.
+so that those before it could not be counted. And whatever a connection sends is parsed in the event
+loop: a body of 20,000 chunks takes it longer than a reconcile.
 """
 
 import asyncio
 import socket
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 
@@ -18,6 +19,10 @@ MAX_CONNECTIONS: Final = 64
 """Open connections, handshakes included; for a new one the oldest is closed."""
 MAX_HANDSHAKES: Final = MAX_CONNECTIONS // 2
 """Connections in their handshake of which one, and no established one, gives way."""
+MAX_REQUEST_BYTES: Final = 16 * 1024
+"""Bytes that a connection may send. A probe of the kubelet has 150, a scrape with a token 2,000."""
+METHOD: Final = b"GET "
+"""What a request begins with; another one has a body, or nothing to ask for here."""
 HANDSHAKE_TIMEOUT: Final = 10.0
 SHUTDOWN_TIMEOUT: Final = 5.0
 """Seconds that a TLS handshake, and the end of a TLS connection, may take."""
@@ -82,7 +87,9 @@ class HttpListener:
             }
         with suppress(OSError):  # it speaks no TLS, an old version of it, or nothing for too long
             loop = asyncio.get_running_loop()
-            await loop.connect_accepted_socket(self._server, connection, **tls)
+            await loop.connect_accepted_socket(
+                lambda: _BoundedProtocol(self._server()), connection, **tls
+            )
 
     def _end_handshake(self, task: asyncio.Task[None]) -> None:
         connection = self._handshakes.pop(task)
@@ -102,3 +109,38 @@ class HttpListener:
             oldest.force_close()
             if transport is not None:
                 transport.abort()  # the end of a TLS connection would wait for the other side
+
+
+class _BoundedProtocol(asyncio.Protocol):
+    """Hands on to an HTTP protocol what a connection sends, as long as it may be a short GET."""
+
+    def __init__(self, inner: asyncio.Protocol) -> None:
+        self._inner = inner
+        self._transport: asyncio.Transport | None = None
+        self._beginning = b""
+        self._received = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        self._beginning = (self._beginning + data[: len(METHOD)])[: len(METHOD)]
+        is_get = METHOD.startswith(self._beginning)
+        if is_get and self._received <= MAX_REQUEST_BYTES:
+            self._inner.data_received(data)
+        elif self._transport is not None:
+            self._transport.abort()
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()

@@ -20,6 +20,9 @@ NOISY_LOGGERS: Final = (
 )
 """Loggers that log every handler call: they are shown from warnings on."""
 
+HTTP_SERVER_LOGGER: Final = "aiohttp.server"
+"""Logs a traceback for every request that is no HTTP, from whoever reaches a port."""
+
 _MAX_MESSAGE: Final = 8 * 1024
 """Characters of a message; the API server repeats whole manifests in some of its refusals."""
 _MAX_TRACEBACK: Final = 32 * 1024
@@ -81,6 +84,7 @@ def quiet_libraries(level: str) -> None:
     """Show only warnings of the libraries, unless ``level`` is debug."""
     for name in NOISY_LOGGERS:
         logging.getLogger(name).setLevel(level.upper() if level == "debug" else logging.WARNING)
+    logging.getLogger(HTTP_SERVER_LOGGER).setLevel(logging.CRITICAL)
 
 
 def make_logs_safe() -> None:

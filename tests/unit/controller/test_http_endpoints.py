@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import cast
 
+import aiohttp
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
@@ -16,7 +17,7 @@ from selfhealing.controller.http_endpoints import (
     health_endpoint,
     metrics_endpoint,
 )
-from selfhealing.controller.http_listener import MAX_CONNECTIONS
+from selfhealing.controller.http_listener import MAX_CONNECTIONS, MAX_REQUEST_BYTES
 from selfhealing.controller.liveness import StalledError
 
 
@@ -79,7 +80,7 @@ def test_a_connection_has_one_answer() -> None:
         endpoint = health_endpoint(port, dict)
         await endpoint.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n" * 1000)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n" * 100)
         answer = b""
         with suppress(ConnectionError):  # the rest of the requests is not read any more
             while part := await reader.read(1 << 16):
@@ -107,3 +108,59 @@ def test_metrics_are_rendered_at_most_once_a_second(monkeypatch: pytest.MonkeyPa
 
     assert [b"first"] * 50 == answers
     assert b"second" == asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"POST /healthz HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"1\r\na\r\n" * 20_000,
+        b"GET /healthz HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"1\r\na\r\n" * MAX_REQUEST_BYTES,
+        b"\x16\x03\x01 no HTTP\r\n\r\n",
+        b"G",
+    ],
+    ids=["another method", "a long body", "no HTTP", "an end after one byte"],
+)
+def test_what_is_no_short_request_is_not_parsed(
+    caplog: pytest.LogCaptureFixture, request_bytes: bytes
+) -> None:
+    """The connection ends without an answer and without a line in the log; a probe is answered."""
+
+    async def run() -> tuple[bytes, int]:
+        port = find_free_port()
+        endpoint = health_endpoint(port, dict)
+        await endpoint.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        answer = b""
+        with suppress(ConnectionError):
+            writer.write(request_bytes)
+            writer.write_eof()
+            answer = await reader.read()
+        writer.close()
+        async with aiohttp.ClientSession() as session:
+            probe = await session.get(f"http://127.0.0.1:{port}/healthz")
+        await endpoint.stop()
+        return answer, probe.status
+
+    assert (b"", 200) == asyncio.run(run())
+    assert not caplog.records
+
+
+def test_a_handler_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, as the HTTP server's own log is off."""
+
+    def check() -> Mapping[str, object]:
+        raise RuntimeError("a bug")
+
+    async def run() -> int:
+        port = find_free_port()
+        endpoint = health_endpoint(port, check)
+        await endpoint.start()
+        async with aiohttp.ClientSession() as session:
+            response = await session.get(f"http://127.0.0.1:{port}/healthz")
+        await endpoint.stop()
+        return response.status
+
+    assert 500 == asyncio.run(run())
+    assert "a request to /healthz failed" in caplog.text
