@@ -9,6 +9,7 @@ import uuid
 import pytest
 import requests
 
+from hack.testkit.errors import ApiError
 from hack.testkit.fake_kubelet import FakeKubelet, format_time, now
 from hack.testkit.healing import (
     TIMEOUT,
@@ -336,7 +337,7 @@ def test_a_status_that_no_operator_writes(
     def write(status: Json) -> None:
         status_writer.merge_patch(KIND, space.name, name, {"status": status}, sub="status")
 
-    with pytest.raises(requests.HTTPError, match="Too long"):
+    with pytest.raises(ApiError, match="Too long"):
         write({"message": "x" * 2**20})
     write({"healing": {"unknown": "x" * 2**18}})
     assert "unknown" not in space.get_status(name)["healing"]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-import requests
 
+from hack.testkit.errors import ApiError
 from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.healing import (
     TIMEOUT,
@@ -74,7 +74,7 @@ def test_a_quota_of_apps(space: AppNamespace, name: str) -> None:
     space.create_quota(name, **{"count/selfhealingapps.selfhealing.dev": str(count + 1)})
     try:
         create_stable_app(space, f"{name}-first")
-        with pytest.raises(requests.HTTPError, match="exceeded quota"):
+        with pytest.raises(ApiError, match="exceeded quota"):
             space.create_app(f"{name}-second")
     finally:
         space.kube.delete("ResourceQuota", space.name, name)

@@ -19,6 +19,7 @@ class SyncErrorReason(StrEnum):
     WEBHOOK_FAILED = "WebhookFailed"
     CONFLICT = "Conflict"
     CHILD_TERMINATING = "ChildTerminating"
+    CHILD_TOO_LARGE = "ChildTooLarge"
     CONTESTED = "Contested"
     VPA_NOT_INSTALLED = "VerticalPodAutoscalerNotInstalled"
     HTTP_ROUTE_NOT_INSTALLED = "HTTPRouteNotInstalled"
@@ -26,7 +27,11 @@ class SyncErrorReason(StrEnum):
 
 
 USER_ACTION_REQUIRED: Final = frozenset(
-    {SyncErrorReason.INVALID_SPEC, SyncErrorReason.NAME_CONFLICT}
+    {
+        SyncErrorReason.INVALID_SPEC,
+        SyncErrorReason.NAME_CONFLICT,
+        SyncErrorReason.CHILD_TOO_LARGE,
+    }
 )
 """Errors that stay until a user edits the app or another object."""
 

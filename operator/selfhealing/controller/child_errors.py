@@ -14,6 +14,7 @@ from selfhealing.kube.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    ResponseTooLargeError,
     is_webhook_failure,
 )
 from selfhealing.kube.resources import CHILDREN, OPTIONAL_CHILDREN
@@ -59,6 +60,12 @@ def name_conflict_error(kind: str, key: AppKey, live: ChildView | None) -> SyncE
     )
 
 
+_TOO_LARGE: Final = (
+    "the {0} has more fields than the operator reads: remove what others have added to it; its "
+    "metadata.managedFields names them"
+)
+
+
 def sync_error(kind: str, error: ApiError) -> SyncError:
     """Turn an answer of the API server to a write of a child into an error of the status."""
     text = f"{kind}: {error.message}"
@@ -76,9 +83,12 @@ def sync_error(kind: str, error: ApiError) -> SyncError:
         if not error.reason and kind in {resource.kind for resource in OPTIONAL_CHILDREN}:
             return not_installed_error(kind)
         return SyncError(SyncErrorReason.NAMESPACE_TERMINATING, text)
-    if is_webhook_failure(error):
-        return SyncError(SyncErrorReason.WEBHOOK_FAILED, text)
-    return SyncError(SyncErrorReason.CONFLICT, text)
+    if isinstance(error, ResponseTooLargeError):
+        return SyncError(SyncErrorReason.CHILD_TOO_LARGE, _TOO_LARGE.format(kind))
+    is_refused_by_webhook = is_webhook_failure(error)
+    return SyncError(
+        SyncErrorReason.WEBHOOK_FAILED if is_refused_by_webhook else SyncErrorReason.CONFLICT, text
+    )
 
 
 def _forbidden_reason(error: ForbiddenError) -> SyncErrorReason:

@@ -43,6 +43,7 @@ from selfhealing.kube.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    ResponseTooLargeError,
     UnavailableError,
     is_webhook_failure,
 )
@@ -58,6 +59,14 @@ Json = dict[str, Any]
 _UNUSED_RESOURCE_VERSION: Final = "1"
 """A resource version that no object has: etcd's first revision precedes every object."""
 _HANDOVER_ATTEMPTS: Final = 5
+_TOLD_ERRORS: Final = (
+    InvalidError,
+    ForbiddenError,
+    ConflictError,
+    NotFoundError,
+    ResponseTooLargeError,
+)
+"""Answers about one child that the status shows; the others are synced all the same."""
 _MAX_REMEMBERED: Final = 4096
 """Children whose last comparison is remembered; that of another one is only made again."""
 
@@ -384,7 +393,7 @@ async def _collect_error(kind: str, progress: _Progress, step: Awaitable[None]) 
     """Await ``step``; an answer that refuses it becomes an error that the status shows."""
     try:
         await step
-    except (InvalidError, ForbiddenError, ConflictError, NotFoundError) as error:
+    except _TOLD_ERRORS as error:
         progress.errors.append(sync_error(kind, error))
     except UnavailableError as error:
         if not is_webhook_failure(error):

@@ -1,8 +1,9 @@
 """Keeps copies of the ConfigMaps that stable revisions read, and finds those for a rollback."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from cachetools import TTLCache
 
@@ -15,9 +16,10 @@ from selfhealing.kube.errors import ApiError, ConflictError, is_outage
 from selfhealing.kube.resources import CONFIG_MAPS, WATCHED_CONFIG_MAPS
 from selfhealing.remediation.config_copies import (
     MAX_COPIES,
+    ConfigCopy,
     build_config_copy,
     find_usable_copies,
-    list_config_copies,
+    parse_config_copy,
     select_expired_copies,
 )
 from selfhealing.render.meta import Owner
@@ -25,10 +27,8 @@ from selfhealing.render.references import hash_config_digests
 
 logger = logging.getLogger(__name__)
 
-Json = dict[str, Any]
-
 MAX_LISTED: Final = 200
-"""ConfigMaps with the label of an app's copies that are read."""
+"""ConfigMaps with the label of an app's copies whose metadata is read: anybody may create such."""
 
 CACHE_SIZE: Final = 256
 CACHE_SECONDS: Final = 60.0
@@ -44,6 +44,7 @@ class ConfigCopies:
         self._usable: TTLCache[tuple[str, str], dict[str, str]] = TTLCache(
             CACHE_SIZE, CACHE_SECONDS, timer=clock
         )
+        self._list_lock = asyncio.Lock()
 
     async def save(self, app: AppView, config_hash: str, digests: Mapping[ConfigRef, str]) -> None:
         """Copy the ConfigMaps that a stable revision reads, and delete copies of old contents.
@@ -83,7 +84,7 @@ class ConfigCopies:
         if cached is not None:
             return cached
         try:
-            found = find_usable_copies(_owner(app), await self._list(app), config_hash)
+            found = await self._find_usable(app, config_hash)
         except ApiError as error:
             if is_outage(error):
                 raise
@@ -109,19 +110,32 @@ class ConfigCopies:
             return  # the copy exists; its content is checked when it is used
 
     async def _prune(self, app: AppView, config_hash: str) -> None:
-        copies = list_config_copies(_owner(app), await self._list(app))
-        for copy in select_expired_copies(copies, config_hash):
+        for copy in select_expired_copies(await self._list(app), config_hash):
             await self._client.delete(CONFIG_MAPS, app.key.namespace, copy.name, copy.uid)
 
-    async def _list(self, app: AppView) -> list[Json]:
+    async def _find_usable(self, app: AppView, config_hash: str) -> dict[str, str]:
+        """Read the copies one by one: none is held while another is read."""
+        copies = [copy for copy in await self._list(app) if copy.config_hash == config_hash]
+        usable: dict[str, str] = {}
+        for copy in copies[:MAX_COPIES]:
+            raw = await self._client.get(CONFIG_MAPS, app.key.namespace, copy.name)
+            usable |= find_usable_copies(_owner(app), [raw] if raw else [], config_hash)
+        return usable
+
+    async def _list(self, app: AppView) -> list[ConfigCopy]:
+        """Return the copies of an app, whatever they contain; one list is read at a time."""
         selector = f"{names.LABEL_CONFIG_COPY}={app.key.name}"
-        found: list[Json] = []
-        async for raw in self._client.list_objects(
-            WATCHED_CONFIG_MAPS, app.key.namespace, selector
-        ):
-            found.append(raw)
-            if len(found) >= MAX_LISTED:
-                break
+        owner, count = _owner(app), 0
+        found: list[ConfigCopy] = []
+        async with self._list_lock:
+            async for raw in self._client.list_metadata(
+                WATCHED_CONFIG_MAPS, app.key.namespace, selector
+            ):
+                count += 1
+                if (copy := parse_config_copy(owner, raw)) is not None:
+                    found.append(copy)
+                if count >= MAX_LISTED:
+                    break
         return found
 
 

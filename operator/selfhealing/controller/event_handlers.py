@@ -21,6 +21,7 @@ from selfhealing.cache.parse_events import POD_EVENT_REASONS, pod_event
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.workqueue import WorkQueue
+from selfhealing.kube.json_fields import UNREAD_KEY
 from selfhealing.kube.resources import REPLICA_SETS
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,9 @@ def _skip_unreadable(handle: _Handler) -> _Handler:
 
     @wraps(handle)
     def guarded_handle(self: "EventHandlers", event: WatchEvent) -> None:
+        if UNREAD_KEY in event["object"]:
+            self._forget_unread(event["object"])
+            return
         try:
             handle(self, event)
         except Exception:
@@ -158,6 +162,21 @@ class EventHandlers:
         else:
             self._store.delete_child(key, kind, uid)
         self._queue.add(key)
+
+    def _forget_unread(self, raw: Mapping[str, Any]) -> None:
+        """Forget an object of which only the identity was read, and note it as delivered.
+
+        It has more fields than are parsed. A child is told when it is read to be compared.
+        """
+        meta = raw["metadata"]
+        logger.warning(
+            "ignored the %s %s/%s: it has too many fields",
+            raw.get("kind"),
+            meta.get("namespace"),
+            meta["name"],
+        )
+        self.on_missing(raw.get("kind", ""), meta["uid"], key_of_app(raw))
+        self._store.note_unreadable(meta["uid"])
 
     def _extract_object(self, event: WatchEvent) -> Mapping[str, Any]:
         if event["type"] is None:

@@ -57,22 +57,21 @@ class EvidencePrivacy:
         """
         public = (app.name, app.namespace, spec.image)
         env_values = chain.from_iterable(find_env_values(pod, public) for pod in pod_specs)
-        secrets = await self._read_secrets(app, spec)
-        return build_known_values(
-            chain(env_values, chain.from_iterable(map(find_secret_values, secrets)))
-        )
+        return build_known_values(chain(env_values, await self._read_secrets(app, spec)))
 
-    async def _read_secrets(self, app: AppKey, spec: SelfHealingAppSpec) -> list[Json]:
-        secrets: list[Json] = []
+    async def _read_secrets(self, app: AppKey, spec: SelfHealingAppSpec) -> list[str]:
+        """Return the values in the app's Secrets; one Secret at a time is held."""
+        values: list[str] = []
         if self._secrets is None:
-            return secrets
+            return values
         names = sorted(ref.name for ref in find_references(spec) if ref.kind == SECRET)
         try:
             async with asyncio.timeout(READ_TIMEOUT):
                 for name in names[:MAX_SECRETS]:
                     secret = await self._client.get(self._secrets, app.namespace, name)
                     if secret is not None:
-                        secrets.append(secret)
+                        values += find_secret_values(secret)
+                    del secret
         except (TimeoutError, ApiError) as error:
             logger.warning("%s: a Secret cannot be read to mask its values: %s", app, error)
-        return secrets
+        return values

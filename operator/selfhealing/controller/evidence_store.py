@@ -25,7 +25,7 @@ from selfhealing.evidence.bundle import (
     render_evidence,
     without_details,
 )
-from selfhealing.evidence.format import LogSource, find_log_sources
+from selfhealing.evidence.format import LogSource, find_log_sources, shorten_event
 from selfhealing.evidence.log_consent import find_log_refusal
 from selfhealing.evidence.redaction import Checkpoint
 from selfhealing.kube.client import Client
@@ -48,6 +48,9 @@ part that matters."""
 MAX_EVENTS: Final = 200
 """The most Events of a pod that are read."""
 
+
+MAX_CONCURRENT: Final = 2
+"""Evidences that are collected at the same time: what they are made of may be large."""
 
 RENDER_TIMEOUT: Final = 2.0
 """Seconds of processor time and waiting for the text of one evidence, which takes some
@@ -84,6 +87,7 @@ class EvidenceStore:
         """Read and write by ``client``, as far as ``privacy`` allows."""
         self._client = client
         self._privacy = privacy
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._renderer = ThreadPoolExecutor(1, thread_name_prefix="evidence")
 
     async def save(  # noqa: PLR0913, PLR0917 - what evidence is made of
@@ -124,10 +128,11 @@ class EvidenceStore:
                 raise ForeignEvidenceError(message)
             data = (live or {}).get("data") or {}
             if not is_evidence_of(action, data.get(evidence_key(action), "")):
-                bundle = await self._collect(
-                    app.key, inputs, action, pod, desired_template, stable_template, now
-                )
-                text = await self._render(bundle)
+                async with self._slots:
+                    bundle = await self._collect(
+                        app.key, inputs, action, pod, desired_template, stable_template, now
+                    )
+                    text = await self._render(bundle)
                 await self._write_config_map(app, live, build_retention_patch(action, text, data))
         except ApiError as error:
             if is_outage(error):
@@ -215,7 +220,7 @@ class EvidenceStore:
         events: list[Json] = []
         selector = f"involvedObject.uid={uid}"
         async for event in self._client.list_objects(EVENTS, app.namespace, fields=selector):
-            events.append(event)
+            events.append(shorten_event(event))
             if len(events) == MAX_EVENTS:
                 break
         return events

@@ -74,6 +74,9 @@ _GOOD_REFUSED: Final = frozenset({DryRun.BOTH_REFUSED, DryRun.ONLY_GOOD_REFUSED}
 _REPLICA_FAILURE: Final = ("ReplicaFailure", "True")
 """Type and status of the condition of a Deployment that can create no pods."""
 
+_UNKNOWN_KEYS: Final = frozenset({"?"})
+"""The keys of an object that exists and was not read."""
+
 _ResultKey = tuple[str, str, str, str]
 """The UID of the app, both revisions, and what the cluster says."""
 
@@ -206,20 +209,22 @@ class RollbackExperiments:
         Of an object that the operator may not read, nothing is known.
         """
         references = sorted(set(find_required_references(template["spec"])))
-        found: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+        found: dict[tuple[str, str], frozenset[str] | None] = {}  # the keys
         for kind, name, key in references:
             source = self._sources.get(kind)
             if kind == SECRET and ConfigRef(kind, name) in snapshot.config_digests:
                 is_absent = snapshot.config_digests[ConfigRef(kind, name)] == ABSENT_DIGEST
-                found[kind, name] = None if is_absent else found.get((kind, name), {})
+                found[kind, name] = None if is_absent else _UNKNOWN_KEYS
             elif source is not None and (kind, name) not in found and len(found) < MAX_REFERENCES:
-                found[kind, name] = await self._client.get(source, snapshot.app.key.namespace, name)
+                raw = await self._client.get(source, snapshot.app.key.namespace, name)
+                found[kind, name] = None if raw is None else _list_keys(raw)
+                del raw  # it may be large
             if (kind, name) not in found:
                 continue
-            raw = found[kind, name]
-            if raw is None:
+            keys = found[kind, name]
+            if keys is None:
                 return f"{kind} {name} does not exist any more"
-            if key and raw and not _has_key(raw, key):
+            if key and keys is not _UNKNOWN_KEYS and key not in keys:
                 return f"{kind} {name} has no key {key} any more"
         return ""
 
@@ -228,8 +233,8 @@ def _has_unschedulable_pod(snapshot: AppSnapshot) -> bool:
     return any(is_active(pod) and pod.unschedulable for pod in snapshot.pods)
 
 
-def _has_key(raw: Mapping[str, Any], key: str) -> bool:
-    return any(key in (raw.get(field) or {}) for field in ("data", "binaryData"))
+def _list_keys(raw: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(key for field in ("data", "binaryData") for key in raw.get(field) or {})
 
 
 def _find_refusal(snapshot: AppSnapshot) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import kopf
 
+from selfhealing.controller import kopf_apps
 from selfhealing.controller.http_endpoints import health_endpoint
 from selfhealing.controller.manager import Manager
 from selfhealing.controller.settings import Settings
@@ -20,7 +21,7 @@ from selfhealing.kube.resources import APPS
 
 LIST_PAGE_SIZE = 10
 """Apps in one page of kopf's list. kopf does not choose it by bytes, and an app may be 1.5 MiB
-large: a page then takes 15 MiB, as text once more, and as objects again."""
+large: a page then takes 15 MiB, and as text once more (``kopf_apps`` for the objects)."""
 
 WORKER_IDLE_TIMEOUT = 0.02
 """Seconds for which kopf's worker of an object waits for its next event.
@@ -106,6 +107,7 @@ class _NoDiffBase(kopf.DiffBaseStorage):
 
 def configure_kopf(settings: kopf.OperatorSettings, operator_settings: Settings) -> None:
     """Configure kopf for level-triggered watches; docs/adr/0007 has the measurements."""
+    kopf_apps.install()
     settings.posting.enabled = False  # the recorder writes Events
     settings.peering.standalone = (
         True  # another operator's peering must not pause this one: a Lease elects

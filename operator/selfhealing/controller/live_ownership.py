@@ -58,8 +58,9 @@ async def _is_child_of_app(client: Client, app: AppView, kind: str, reference: J
 async def _get_referenced(
     client: Client, app: AppView, resource: Resource, reference: Json
 ) -> Json | None:
-    """Read the object of an owner reference; None if it is gone, or has another UID."""
-    raw = await client.get(resource, app.key.namespace, str(reference.get("name", "")))
+    """Read the metadata of the object of an owner reference; None if it is gone or another one."""
+    name = str(reference.get("name", ""))
+    raw = await client.get_metadata(resource, app.key.namespace, name)
     return raw if raw is not None and raw["metadata"]["uid"] == reference.get("uid") else None
 
 

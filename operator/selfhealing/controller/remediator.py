@@ -243,7 +243,7 @@ class Remediator:
         if snapshot.deployment is not None:
             views.append((CHILDREN["Deployment"], snapshot.deployment))
         for resource, view in views:
-            raw = await self._client.get(resource, snapshot.app.key.namespace, view.name)
+            raw = await self._client.get_metadata(resource, snapshot.app.key.namespace, view.name)
             if raw is None or parse_resource_version(raw["metadata"]) != view.resource_version:
                 self._stale_views[snapshot.app.key] = view.uid, view.resource_version
                 logger.info("%s: nothing is started: the cache is stale", snapshot.app.key)

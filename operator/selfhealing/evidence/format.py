@@ -18,6 +18,17 @@ MAX_LAST_WORDS: Final = 256
 """The longest last line of a container's termination message in the evidence, in characters."""
 MAX_LOGS: Final = 6
 """The largest number of logs of one pod in the evidence."""
+_MAX_EVENT_TEXT: Final = 1024
+"""Characters of a text of an Event that are kept until it is formatted."""
+_EVENT_FIELDS: Final = (
+    "type",
+    "reason",
+    "message",
+    "count",
+    "firstTimestamp",
+    "lastTimestamp",
+    "eventTime",
+)
 _TIMESTAMP_LENGTH: Final = len("2026-01-01T12:00:00")
 
 
@@ -150,6 +161,24 @@ def shorten_middle(line: str, limit: int) -> str:
 def format_events(events: Iterable[Json], redactor: Redactor = PATTERNS_ONLY) -> str:
     """Format the Events, one per line, in the order of their last occurrence."""
     return "\n".join(_format_event(event, redactor) for event in sorted(events, key=_last_seen))
+
+
+def shorten_event(event: Json) -> Json:
+    """Return what is formatted of an Event, cut: whoever may write Events may write a megabyte."""
+    series = event.get("series") or {}
+    return {
+        "metadata": _shorten(event["metadata"], ("creationTimestamp",)),
+        "series": _shorten(series, ("count", "lastObservedTime")),
+        **_shorten(event, _EVENT_FIELDS),
+    }
+
+
+def _shorten(part: Json, fields: Iterable[str]) -> Json:
+    return {
+        field: value[:_MAX_EVENT_TEXT] if isinstance(value, str) else value
+        for field in fields
+        if isinstance(value := part.get(field), str | int)
+    }
 
 
 def _last_seen(event: Json) -> str:

@@ -6,6 +6,7 @@ used, because the children are plain dicts and the models take more CPU than the
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from selfhealing.kube.errors import (
     NotFoundError,
     ResponseTooLargeError,
 )
+from selfhealing.kube.json_fields import read_page_of_one
 from selfhealing.kube.json_lines import split_lines
 from selfhealing.kube.metrics import API_REQUESTS
 from selfhealing.kube.paging import MAX_RESPONSE_BYTES, PageLimit
@@ -40,6 +42,8 @@ from selfhealing.kube.responses import (
 )
 from selfhealing.kube.server_clock import ServerClock
 
+logger = logging.getLogger(__name__)
+
 APPLY_PATCH: Final = "application/apply-patch+yaml; charset=utf-8"
 """Server-side apply. The parameter keeps the official client from encoding the body (encode_yaml);
 the API server ignores it (ServeHTTP of a patch, k8s.io/apiserver)."""
@@ -47,8 +51,8 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
 """Lists are merged by item name: a patch of one container keeps the others."""
 JSON_PATCH: Final = "application/json-patch+json"
+METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-METADATA_WATCH: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 WATCH_SECONDS: Final = (300, 600)
 """The API server ends a watch after a random time between these, as client-go asks it to."""
@@ -131,6 +135,15 @@ class Client:
         except NotFoundError:
             return None
 
+    async def get_metadata(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Read the metadata of one object; None if it does not exist."""
+        try:
+            return await self._request_json(
+                "get", resource, resource.path(namespace, name), accept=METADATA
+            )
+        except NotFoundError:
+            return None
+
     def list_metadata(
         self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Json]:
@@ -187,8 +200,14 @@ class Client:
                 if not page_limit.shrink():
                     raise
                 continue
+            try:
+                content = parse_json(data, page_limit.max_fields)
+            except ResponseTooLargeError as error:
+                if page_limit.shrink():
+                    continue
+                logger.warning("skipped a %s of a list: %s", resource.kind, error)
+                content = read_page_of_one(data)
             page_limit.on_page(len(data))
-            content = parse_json(data)
             del data
             token = content["metadata"].get("continue")
             yield Page(content["items"] or [], content["metadata"].get("resourceVersion", ""))
@@ -224,7 +243,7 @@ class Client:
             resource,
             resource.path(namespace),
             query=query,
-            accept=METADATA_WATCH if selection.metadata_only else "application/json",
+            accept=METADATA if selection.metadata_only else "application/json",
             timeout=aiohttp.ClientTimeout(
                 sock_connect=self._timeout.total, sock_read=WATCH_SILENCE
             ),
@@ -232,7 +251,13 @@ class Client:
         chunks = response.response.content.iter_any()
         try:
             async for line in split_lines(chunks, MAX_RESPONSE_BYTES):
-                yield parse_watch_event(line)
+                try:
+                    event = parse_watch_event(line)
+                except ResponseTooLargeError as error:  # another watch would send it again
+                    logger.warning("skipped a change of a %s: %s", resource.kind, error)
+                    continue
+                yield event
+                del event  # the next one may be hours away
         except CONNECTION_ERRORS as error:
             raise unavailable_error(error) from error
         finally:

@@ -7,6 +7,8 @@ operator.
 
 from typing import Final
 
+from selfhealing.kube.json_fields import MAX_FIELDS, MAX_PAGE_FIELDS
+
 MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024
 """The most that is read of one response, and of one line of a watch. JSON writes one byte of a
 string as six at most, so the largest object has 9 MiB."""
@@ -33,6 +35,11 @@ class PageLimit:
     def max_bytes(self) -> int:
         """The most bytes that a page of ``limit`` objects may have; a single object has to fit."""
         return MAX_PAGE_BYTES if self.limit > 1 else MAX_RESPONSE_BYTES
+
+    @property
+    def max_fields(self) -> int:
+        """The most fields that a page of ``limit`` objects may have."""
+        return MAX_PAGE_FIELDS if self.limit > 1 else MAX_FIELDS
 
     def on_page(self, size: int) -> None:
         """Grow the limit after a small page of ``size`` bytes."""

@@ -15,6 +15,7 @@ from selfhealing.kube.errors import (
     UnavailableError,
     error_from_status,
 )
+from selfhealing.kube.json_fields import MAX_FIELDS, has_more_fields, read_event_identity
 
 Json = dict[str, Any]
 
@@ -43,29 +44,43 @@ async def read_body(response: RESTResponse, request: str, max_bytes: int) -> byt
     return body
 
 
-def parse_json(data: bytes | bytearray) -> Any:  # noqa: ANN401 - JSON
+def parse_json(data: bytes | bytearray, max_fields: int = MAX_FIELDS) -> Any:  # noqa: ANN401 - JSON
     """Parse the body of a response, or a line of a watch.
 
     Raises:
+        ResponseTooLargeError: it has more than ``max_fields`` fields, or is nested so deeply that
+            this version of Python cannot read it.
         UnavailableError: it is no JSON: something between the operator and the API server has
             answered, or cut the response.
     """
+    if has_more_fields(data, max_fields):
+        message = f"the response has more than {max_fields} fields"
+        raise ResponseTooLargeError(0, "ResponseTooLarge", message)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        with suppress(ValueError, RecursionError):  # orjson ends at 1024 levels
-            return json.loads(data)
+        try:
+            with suppress(ValueError):  # orjson ends at 1024 levels
+                return json.loads(data)
+        except RecursionError:
+            message = "the response is nested too deeply"
+            raise ResponseTooLargeError(0, "ResponseTooLarge", message) from error
         text = data[:64].decode(errors="replace")
         raise UnavailableError(0, "NoJson", f"the response is no JSON: {text!r}") from error
 
 
 def parse_watch_event(line: bytes) -> Json:
-    """Parse a line of a watch.
+    """Parse a line of a watch; of an object with too many fields only the identity.
 
     Raises:
         ApiError: it is an error, such as ExpiredError, or no watch event.
+        ResponseTooLargeError: it has too many fields, and not even the identity can be read.
     """
-    event = parse_json(line)
+    try:
+        event = parse_json(line)
+    except ResponseTooLargeError:
+        if (event := read_event_identity(line)) is None:
+            raise
     try:
         kind, target = event["type"], event["object"]
         if kind == "ERROR":

@@ -85,9 +85,18 @@ def build_config_copy(
     }
 
 
-def list_config_copies(owner: Owner, config_maps: Iterable[Json]) -> list[ConfigCopy]:
-    """Return the copies of an app among the ConfigMaps with its label, whatever they contain."""
-    return [copy for raw in config_maps if (copy := _parse_copy(owner, raw)) is not None]
+def parse_config_copy(owner: Owner, raw: Json) -> ConfigCopy | None:
+    """Return the copy that a ConfigMap is, by its metadata; None if it is no copy of the app."""
+    metadata = raw["metadata"]
+    annotations = metadata.get("annotations") or {}
+    owners = metadata.get("ownerReferences") or ()
+    source = annotations.get(names.ANNOTATION_CONFIG_SOURCE, "")
+    config_hash = annotations.get(names.ANNOTATION_CONFIG_HASH, "")
+    is_owned = any(reference.get("uid") == owner.uid for reference in owners)
+    if not is_owned or metadata["name"] != copy_name(owner.name, source, config_hash):
+        return None
+    created = metadata.get("creationTimestamp") or ""
+    return ConfigCopy(metadata["name"], metadata["uid"], source, config_hash, created)
 
 
 def find_usable_copies(
@@ -100,7 +109,7 @@ def find_usable_copies(
     return {
         copy.source: copy.name
         for raw in config_maps
-        if (copy := _parse_copy(owner, raw)) is not None
+        if (copy := parse_config_copy(owner, raw)) is not None
         and copy.config_hash == config_hash
         and _has_proven_content(raw, copy)
     }
@@ -122,27 +131,12 @@ def select_expired_copies(copies: Iterable[ConfigCopy], config_hash: str) -> lis
     return [copy for copy in copies if copy.config_hash not in kept]
 
 
-def _parse_copy(owner: Owner, raw: Json) -> ConfigCopy | None:
-    metadata = raw["metadata"]
-    annotations = metadata.get("annotations") or {}
-    owners = metadata.get("ownerReferences") or ()
-    source = annotations.get(names.ANNOTATION_CONFIG_SOURCE, "")
-    config_hash = annotations.get(names.ANNOTATION_CONFIG_HASH, "")
-    if (
-        not any(reference.get("uid") == owner.uid for reference in owners)
-        or raw.get("immutable") is not True
-        or metadata["name"] != copy_name(owner.name, source, config_hash)
-    ):
-        return None
-    created = metadata.get("creationTimestamp") or ""
-    return ConfigCopy(metadata["name"], metadata["uid"], source, config_hash, created)
-
-
 def _has_proven_content(raw: Json, copy: ConfigCopy) -> bool:
     digests = _parse_digests(raw["metadata"]["annotations"].get(names.ANNOTATION_CONFIG_DIGESTS))
     content = config_digest({**raw, "kind": CONFIG_MAP}).digest
     return (
-        digests.get(ConfigRef(CONFIG_MAP, copy.source)) == content
+        raw.get("immutable") is True
+        and digests.get(ConfigRef(CONFIG_MAP, copy.source)) == content
         and hash_config_digests(digests) == copy.config_hash
     )
 

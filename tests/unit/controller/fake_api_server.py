@@ -78,6 +78,18 @@ class FakeApiServer:
         self._record_request("get", resource.kind, name)
         return deepcopy(self.objects_by_path.get((resource.kind, name)))
 
+    async def get_metadata(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Answer as Client.get_metadata does."""
+        raw = await self.get(resource, namespace, name)
+        return {"metadata": raw["metadata"]} if raw is not None else None
+
+    async def list_metadata(
+        self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
+    ) -> AsyncIterator[Json]:
+        """Answer as Client.list_metadata does."""
+        async for raw in self.list_objects(resource, namespace, labels, fields):
+            yield {"metadata": raw["metadata"]}
+
     async def list_objects(
         self,
         resource: Resource,

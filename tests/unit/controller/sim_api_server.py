@@ -187,6 +187,15 @@ class SimApiServer:
         resource.path(namespace, name)  # refuses what is no name
         return self.find(resource.kind, namespace, name)
 
+    async def get_metadata(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Answer as Client.get_metadata does."""
+        raw = await self.get(resource, namespace, name)
+        return {"metadata": raw["metadata"]} if raw is not None else None
+
+    def list_metadata(self, *selection: Any) -> AsyncIterator[Json]:  # noqa: ANN401 - as list_objects
+        """Answer as Client.list_metadata does."""
+        return self.list_objects(*selection)
+
     async def list_objects(
         self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Json]:

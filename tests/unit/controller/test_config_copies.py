@@ -18,7 +18,7 @@ from selfhealing.remediation.config_copies import (
     build_config_copy,
     copy_name,
     find_usable_copies,
-    list_config_copies,
+    parse_config_copy,
     select_expired_copies,
 )
 from selfhealing.render.meta import Owner
@@ -111,7 +111,10 @@ def test_a_copy_for_another_hash_is_not_used() -> None:
     """Nor one of another app."""
     assert {} == find_usable_copies(OWNER, [build_copy()], "0")
     assert {} == find_usable_copies(Owner(OWNER.namespace, "api", OWNER.uid), [build_copy()], HASH)
-    assert [NAME] == [copy.name for copy in list_config_copies(OWNER, [build_copy(), OTHER])]
+    found = parse_config_copy(OWNER, build_copy())
+    assert found is not None
+    assert NAME == found.name
+    assert parse_config_copy(OWNER, OTHER) is None
 
 
 def test_two_contents_are_kept() -> None:
@@ -255,3 +258,15 @@ async def test_decoys_are_bounded() -> None:
     api_server = FakeApiServer(*decoys, build_copy())
 
     assert {} == await ConfigCopies(api_server.client, Clock()).find(APP, HASH)
+
+
+async def test_only_what_may_be_a_copy_is_read() -> None:
+    """Anybody may give a ConfigMap of a megabyte the label."""
+    decoys = [
+        builders.config(name=f"a{i}", labels={names.LABEL_CONFIG_COPY: builders.APP})
+        for i in range(20)
+    ]
+    api_server = FakeApiServer(*decoys, build_copy())
+
+    assert {"settings": NAME} == await ConfigCopies(api_server.client, Clock()).find(APP, HASH)
+    assert ["list ConfigMap", f"get ConfigMap/{NAME}"] == api_server.requests

@@ -12,12 +12,18 @@ from typing import Any, cast
 import pytest
 
 from selfhealing.api import names
-from selfhealing.cache.parse import parse_time, pod_view
+from selfhealing.api.spec import parse_spec
+from selfhealing.cache.parse import app_view, parse_time, pod_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.cache_sync import MAX_SYNC_ROUNDS, CacheSync
+from selfhealing.controller.config_copies import ConfigCopies
 from selfhealing.controller.event_handlers import EventHandlers
+from selfhealing.controller.evidence_privacy import EvidencePrivacy
+from selfhealing.controller.evidence_store import EvidenceStore
+from selfhealing.controller.experiments import RollbackExperiments
 from selfhealing.controller.interpreter import RECURSION_LIMIT
+from selfhealing.controller.node_health import NodeHealth
 from selfhealing.controller.reflector import EventHandlerFunc, Reflector
 from selfhealing.controller.unhealthy_apps import UnhealthyApps
 from selfhealing.controller.workqueue import WorkQueue
@@ -27,6 +33,7 @@ from selfhealing.kube.responses import parse_json
 from tests.unit import builders
 from tests.unit.controller.fake_api_server import build_action, build_record
 from tests.unit.controller.fake_loop import run_until_idle
+from tests.unit.snapshots import KEY, build_snapshot
 
 Json = dict[str, Any]
 
@@ -308,3 +315,86 @@ async def test_keys_that_wait_for_their_own_namespace_are_no_stall() -> None:
     await asyncio.sleep(7)
 
     assert 7 == queue.longest_wait()
+
+
+class CountedObject(dict[str, Any]):
+    """An object of which it is known how many are held."""
+
+    held = 0
+    most = 0
+
+    def __init__(self, content: Json) -> None:
+        super().__init__(content)
+        CountedObject.held += 1
+        CountedObject.most = max(CountedObject.most, CountedObject.held)
+
+    def __del__(self) -> None:
+        """It is freed."""
+        CountedObject.held -= 1
+
+
+class CountingCluster:
+    """Answers every read with an object of its own, which whoever asks may hold for too long."""
+
+    def __init__(self, content: Json) -> None:
+        CountedObject.held = CountedObject.most = 0
+        self._content = content
+
+    async def get(self, *_: object) -> Json:
+        """Read one."""
+        return CountedObject(self._content)
+
+    async def list_objects(self, *_: object, **__: object) -> AsyncGenerator[Json]:
+        """List a hundred."""
+        for _number in range(100):
+            yield CountedObject(self._content)
+
+    list_metadata = list_objects
+
+
+async def test_references_are_not_held() -> None:
+    """Twenty ConfigMaps of a megabyte of small parts are more than the memory."""
+    cluster = CountingCluster({"metadata": {"name": "x"}, "data": {"a": "b"}})
+    experiments = RollbackExperiments(
+        cast("Client", cluster), cast("NodeHealth", None), "configmaps", lambda: 0.0
+    )
+    references = [{"configMapRef": {"name": f"settings-{number}"}} for number in range(20)]
+    template = {"spec": {"containers": [{"name": "app", "envFrom": references}]}}
+
+    assert "" == await experiments._find_missing(build_snapshot(builders.app()), template)  # noqa: SLF001 - the step that reads
+    assert (0, 1) == (CountedObject.held, CountedObject.most)
+
+
+async def test_events_are_not_held() -> None:
+    """Of each only what is formatted is kept."""
+    text = "x" * 2**16
+    event = builders.probe_kill_event("web-abc-1", 5)
+    event |= {"message": text, "reason": text, "series": {"count": 3, "x": text}, "note": text}
+    cluster = cast("Client", CountingCluster(event))
+    store = EvidenceStore(cluster, EvidencePrivacy(cluster, "configmaps"))
+
+    found = await store._list_events(KEY, "u")  # noqa: SLF001 - the step that reads
+
+    assert (0, 2) == (CountedObject.held, CountedObject.most)  # one is read, the last one goes
+    assert 100 == len(found)
+    assert len(json.dumps(found)) < 100 * 4096
+
+
+async def test_copies_are_not_held() -> None:
+    """Whoever may create ConfigMaps may give them the label."""
+    cluster = CountingCluster({"metadata": {"name": "x", "uid": "u"}, "data": {"a": "b"}})
+    copies = ConfigCopies(cast("Client", cluster), lambda: 0.0)
+
+    assert {} == await copies.find(app_view(builders.app()), "0")
+    assert (0, 2) == (CountedObject.held, CountedObject.most)
+
+
+async def test_secrets_are_not_held() -> None:
+    """Their values are kept, to mask them."""
+    cluster = CountingCluster({"metadata": {"name": "x"}, "data": {"a": "aHVudGVyMg=="}})
+    privacy = EvidencePrivacy(cast("Client", cluster), "all")
+    references = [{"secretRef": {"name": f"secret-{number}"}} for number in range(20)]
+    spec = parse_spec({"image": builders.IMAGE, "envFrom": references})
+
+    assert "hunter2" in await privacy.read_known_values(KEY, spec)
+    assert (0, 1) == (CountedObject.held, CountedObject.most)

@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from kubernetes.aio.client import Configuration
 
 from selfhealing.kube import paging
-from selfhealing.kube.client import METADATA_LIST, METADATA_WATCH, Client, Selection
+from selfhealing.kube.client import METADATA, METADATA_LIST, Client, Selection
 from selfhealing.kube.errors import (
     ApiError,
     ExpiredError,
@@ -200,7 +200,7 @@ async def test_metadata_is_asked_for_without_contents() -> None:
     server.answer = lambda _: FakeResponse(200)
     [event async for event in client.watch(selection, "shop", "7")]
 
-    assert [METADATA_LIST, METADATA_WATCH] == [headers["Accept"] for headers in server.headers]
+    assert [METADATA_LIST, METADATA] == [headers["Accept"] for headers in server.headers]
     listed, watched = server.queries
     assert {"fieldSelector": "metadata.name!=a", "limit": "50"} == listed
     assert 300 <= int(watched.pop("timeoutSeconds")) <= 600
