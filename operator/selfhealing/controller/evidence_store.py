@@ -5,7 +5,7 @@ A part that cannot be read in time is left out, with the reason, and remediation
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from time import monotonic
@@ -216,8 +216,8 @@ class EvidenceStore:
             raise NotFoundError(404, "NotFound", "the pod is deleted")
         return pod
 
-    async def _list_events(self, app: AppKey, uid: str) -> list[Json]:
-        events: list[Json] = []
+    async def _list_events(self, app: AppKey, uid: str) -> list[Mapping[str, Any]]:
+        events: list[Mapping[str, Any]] = []
         selector = f"involvedObject.uid={uid}"
         async for event in self._client.list_objects(EVENTS, app.namespace, fields=selector):
             events.append(shorten_event(event))

@@ -6,6 +6,7 @@ which need patches, annotations and finalizers on the user's resource
 of large objects and can ask for metadata alone (docs/adr/0021-reflectors-beside-kopf.md).
 """
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -120,6 +121,9 @@ def configure_kopf(settings: kopf.OperatorSettings, operator_settings: Settings)
     settings.networking.error_backoffs = (0.5, 1, 2, 3, 5, 5, 5)  # kopf's own ends in 13 and 21 s
     settings.process.ultimate_exiting_timeout = 10
     settings.persistence.diffbase_storage = _NoDiffBase()
+    # kopf removes its finalizer from every object that has it, which is refused, and then does not
+    # pass the object on for minutes: it must be one that nobody can write.
+    settings.persistence.finalizer = f"{APPS.group}/unused-{secrets.token_hex(16)}"
 
 
 def watched_namespaces(settings: Settings) -> Sequence[str]:

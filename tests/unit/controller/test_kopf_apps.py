@@ -159,7 +159,8 @@ async def test_a_watch(answers: list[str]) -> None:
     """The same of each change; another kind is not touched."""
     app, other = build_app("a", **FAT), {"kind": "Namespace", "metadata": {"name": "n", **FAT}}
     events = [{"type": "MODIFIED", "object": app}, {"type": "ADDED", "object": other}]
-    answers.append("\n".join(map(write, [*events, {"type": "ERROR", "object": None}])))
+    ended: Json = {"type": "ERROR", "object": None}
+    answers.append("\n".join(map(write, [*events, ended])))
 
     found = [
         event
@@ -172,7 +173,7 @@ async def test_a_watch(answers: list[str]) -> None:
 
     assert app_view(app) == app_view(found[0]["object"])
     assert "managedFields" not in found[0]["object"]["metadata"]
-    assert [*events[1:], {"type": "ERROR", "object": None}] == found[1:]
+    assert [*events[1:], ended] == found[1:]
 
 
 async def test_another_request(answers: list[str]) -> None:
@@ -182,4 +183,4 @@ async def test_another_request(answers: list[str]) -> None:
     found = await api.get(url="/version", settings=kopf.OperatorSettings(), logger=Logger())  # type: ignore[arg-type]
 
     assert {"major": "1", "items": [1]} == found
-    assert watching.api is api
+    assert vars(watching)["api"] is api

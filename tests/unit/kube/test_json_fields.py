@@ -12,7 +12,6 @@ from selfhealing.api import names
 from selfhealing.cache.store import Store
 from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.controller.workqueue import WorkQueue
-from selfhealing.kube import responses
 from selfhealing.kube.client import Selection
 from selfhealing.kube.errors import ResponseTooLargeError
 from selfhealing.kube.json_fields import (
@@ -142,7 +141,7 @@ def test_a_nesting_that_this_python_cannot_read(monkeypatch: pytest.MonkeyPatch)
     def refuse(_: object) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(responses.json, "loads", refuse)
+    monkeypatch.setattr("selfhealing.kube.responses.json.loads", refuse)
     deep = b'{"f:a":' * 2000 + b"{}" + b"}" * 2000
     head = b'{"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a",'
     head += b'"generateName":"a-","uid":"u","resourceVersion":"1","managedFields":['
