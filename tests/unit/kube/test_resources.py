@@ -191,6 +191,10 @@ async def _watch(client: Client, resource: Resource) -> object:
 
 CLIENT_METHODS: dict[str, tuple[str, Call]] = {
     "get": ("get", lambda client, resource: client.get(resource, "shop", "web")),
+    "get_metadata": (
+        "get",
+        lambda client, resource: client.get_metadata(resource, "shop", "web"),
+    ),
     "list_metadata": ("list", _list_metadata),
     "list_objects": ("list", _list_objects),
     "list_pages": ("list", _list_pages),
