@@ -93,6 +93,7 @@ lint: venv ## Ruff, mypy --strict, import rules
 verify: venv ## Compare the generated files with what would be generated now
 	@cd operator && ../.venv/bin/python -m selfhealing.crdgen.crd --check
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests --check ../deploy/operator.yaml
+	@$(PYTHON) -m hack.gitops.argocd --check
 	@$(LAB) pages --check
 
 .PHONY: test-unit
@@ -132,6 +133,7 @@ test-setup: venv
 	@$(MAKE) cluster-kwok N=10
 	@$(MAKE) quiet
 	@$(PYTHON) -m hack.loadtest build
+	@$(PYTHON) -m hack.testkit.verdicts
 
 test-parallel: venv
 	@$(IN_CLUSTER) $(RECORD).json $(BELOW) $(PYTEST) tests/integration tests/e2e $(IN_UNITS) $(RERUN) $(ARGS)
@@ -162,9 +164,10 @@ format: venv ## Rewrite the sources in the project's format
 ##@ Maintain
 
 .PHONY: generate
-generate: venv ## Write the CRD, the reference page, deploy/operator.yaml and the lab's pages anew
+generate: venv ## Write the CRD, the reference page, the files of deploy/ and the lab's pages anew
 	@cd operator && ../.venv/bin/python -m selfhealing.crdgen.crd
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests > ../deploy/operator.yaml
+	@$(PYTHON) -m hack.gitops.argocd
 	@$(LAB) pages
 
 include hack/sbom/sbom.mk

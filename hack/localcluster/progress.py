@@ -24,6 +24,7 @@ DEFAULT_DURATIONS: Final[Mapping[str, float]] = {
     "go-coredns": 125,
     "go-pause": 2,
     "go-vegeta": 30,
+    "go-verdicts": 60,
     "go-node-tools": 100,
     "node-rootfs": 35,
     "node-images": 15,

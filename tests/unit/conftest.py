@@ -29,6 +29,7 @@ UNMEASURED = (
     "cli",
     "crdgen/test_crd.py",
     "evidence/test_rendering_cost.py",
+    "gitops",
     "kube",
     "test_contributing.py",
     "test_crash_consistency_page.py",

@@ -270,7 +270,7 @@ class Condition(Model):
     published = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition"
 
     type: Word
-    """Ready, Reconciled, Progressing, ScalingActive, Healthy, Paused or OwnershipVerified."""
+    """Ready, Reconciled, Progressing, Healthy, Paused, Reconciling, Stalled, ScalingActive…"""
 
     status: ConditionStatus
     """True, False or Unknown."""
@@ -353,7 +353,9 @@ class SelfHealingAppStatus(Model):
     conditions: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS), ListMap("type")] = (
         Field(default_factory=list)
     )
-    """Ready, Reconciled, Progressing, ScalingActive, Healthy, Paused, OwnershipVerified."""
+    """Ready, Reconciled, Progressing, Healthy, Paused; where they apply Reconciling and Stalled (as
+    kstatus defines them), ScalingActive, IngressReady, RouteAccepted, PodSecurityAdmitted and
+    OwnershipVerified."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the status as JSON for the resource, without fields that are None."""

@@ -28,6 +28,7 @@ from selfhealing.status.conditions import (
     evaluate_scaling_active,
 )
 from selfhealing.status.events import MISSING_REQUEST, Event, transition_events
+from selfhealing.status.kstatus import evaluate_kstatus
 from selfhealing.status.ownership import evaluate_ownership
 from selfhealing.status.phase import PhaseSummary, continue_rollout, summarize_phase
 from selfhealing.status.pods import build_pod_statuses
@@ -151,6 +152,7 @@ def _describe_app(
                 *evaluate_conditions(
                     snapshot, assessment, facts.sync_result, summary, paused=_is_paused(facts)
                 ),
+                *evaluate_kstatus(summary, assessment.job_run, facts.healing),
                 *scaling_active,
                 *access.evaluate_ingress(snapshot, facts.inputs),
                 *access.evaluate_route(snapshot, facts.inputs),

@@ -171,6 +171,8 @@ def test_ready_means_that_all_is_there(
     assert (status["phase"] == "Ready") == (condition == "True")
     if condition == "True":
         assert ready == wanted
+    for_kstatus = {c["type"] for c in status["conditions"]} & {"Reconciling", "Stalled"}
+    assert len(for_kstatus) == (condition != "True")
     assert int(ready) <= int(wanted)
     assert status["message"]
     assert found.requeue_after is None or found.requeue_after > 0

@@ -1,0 +1,3 @@
+-- The operator goes on.
+obj.spec.paused = nil
+return obj

@@ -1,0 +1,1 @@
+"""Generates what Argo CD needs to understand SelfHealingApps."""
