@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hack.testkit.kube_client import Json, KubeClient, find_condition
+from hack.testkit.verdicts import ask_kstatus
 from hack.testkit.wait import eventually
 
 API_VERSION = "selfhealing.dev/v1alpha1"
@@ -86,6 +87,12 @@ class AppNamespace:
     def get_condition(self, name: str, kind: str) -> Json:
         """Return a condition of an app; empty if it has none of this type."""
         return find_condition(self.get_app(name), kind)
+
+    def compute_kstatus(self, name: str) -> str:
+        """Compute what kstatus says of an app: Current, InProgress, Failed or Terminating."""
+        (verdict,) = ask_kstatus([self.get_app(name)])
+        found: str = verdict["status"]
+        return found
 
     def wait_until_reconciled(self, name: str, timeout: float = 20) -> Json:
         """Wait until the Reconciled condition is True for the current generation."""

@@ -45,6 +45,7 @@ def test_the_clock_of_the_node_has_no_influence(
     space.patch_spec(name, image="demo:v2")
     pull = partial(fail_image_pulls, space, kubelet, name, "demo:v2")
     wait_for_outcomes(space, name, ("Rollback", "Succeeded"), before_probe=pull)
+    assert "Failed" == space.compute_kstatus(name)  # it does not run what the spec asks for
 
     offset = skewed_operator.read_metric("selfhealing_clock_offset_seconds")
     assert abs(offset) > 600

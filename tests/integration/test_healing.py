@@ -60,6 +60,7 @@ def test_approve(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
     kubelet.set_ready(pods[0], ready=False)
     wait_for_outcomes(space, name, ("ReplacePod", "Proposed"))
     assert "AwaitingApproval" == get_healing_status(space, name)["blockedReason"]
+    assert "Failed" == space.compute_kstatus(name)  # a person decides
     (proposal,) = get_healing_status(space, name)["history"]
     assert f"selfhealing.dev/approve={proposal['id']}" in str(
         space.wait_for_event(name, "ApprovalNeeded")["note"]

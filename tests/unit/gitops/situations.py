@@ -80,7 +80,7 @@ def _report_healed(
         "desiredRevision": revision_of_spec(spec),
         "desiredGeneration": 1,
         "desiredSince": iso(500),
-        "nextId": 2,
+        "nextId": 1 + len(record.get("history", ())),
         **STABLE,
         **record,
     }
