@@ -17,6 +17,11 @@ UNIT_TESTS = ROOT / "tests" / "unit"
 BIN = ROOT / ".venv" / "bin"
 BASES = ("origin/main", "main")
 EVERYTHING = ("pyproject.toml", "requirements/", "tests/conftest.py", "tests/groups.py")
+FOR_OTHER_TOOLS = (
+    *(f"deploy/{name}/" for name in ("argocd", "flux", "kube-state-metrics")),
+    "hack/gitops/",
+    "hack/localcluster/go/verdicts/",
+)
 NO_TESTS_COLLECTED = 5
 
 
@@ -93,6 +98,8 @@ def select_tests(changed: Sequence[str]) -> list[Path]:
     affected = {name for name in _list_packages() if packages & {name, *_find_imports(name)}}
     if any(path.startswith("app/") for path in changed):
         tests.add("app")
+    if "status" in affected or any(path.startswith(FOR_OTHER_TOOLS) for path in changed):
+        tests.add("gitops")
     if any(path.endswith((".md", ".yaml")) for path in changed):
         tests.add("test_docs.py")
     tools = {folder for path in changed if (folder := _find_tests_of_tool(path))}

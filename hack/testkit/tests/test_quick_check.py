@@ -26,6 +26,14 @@ def test_what_all_tests_use_runs_all(path: str) -> None:
     assert select_tests([path]) == [UNIT_TESTS]
 
 
+@pytest.mark.parametrize(
+    "path", ["deploy/argocd/selfhealing.dev/SelfHealingApp/health.lua", "hack/gitops/argocd.py"]
+)
+def test_what_other_tools_need_is_judged_by_them(path: str) -> None:
+    assert "gitops" in names(select_tests([path]))
+    assert "gitops" in names(select_tests(["operator/selfhealing/status/kstatus.py"]))
+
+
 def test_nothing_runs_for_a_script() -> None:
     assert select_tests(["hack/localcluster/bootstrap-python.sh"]) == []
 
