@@ -10,7 +10,7 @@ from selfhealing.cli.admission_policies import (
     build_admission_policies,
     service_account_user,
 )
-from selfhealing.cli.manifests import NAME
+from selfhealing.cli.installation import NAME
 from selfhealing.cli.pod_security_policies import build_pod_security_policies
 from selfhealing.cli.spec_warnings import build_spec_warnings
 

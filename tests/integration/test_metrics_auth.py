@@ -8,7 +8,7 @@ import requests
 from hack.testkit.kube_client import KubeClient, run_kubectl
 from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import eventually
-from selfhealing.cli.manifests import METRICS_READER_ROLE, build_manifests
+from selfhealing.cli.installation import METRICS_READER_ROLE, Installation, build_manifests
 
 RBAC = "rbac.authorization.k8s.io"
 
@@ -25,7 +25,7 @@ def tokens(kube: KubeClient, namespace: str) -> Iterator[dict[str, str]]:
     role = f"{namespace}-metrics-reader"
     reader = next(
         each
-        for each in build_manifests("not used", (), metrics_auth="token")
+        for each in build_manifests(Installation(metrics_auth="token"))
         if each["metadata"]["name"] == METRICS_READER_ROLE
     )
     kube.create(reader | {"metadata": {"name": role}})

@@ -16,7 +16,7 @@ from hack.testkit.namespace import UNSCHEDULABLE, AppNamespace
 from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.service_account import create_service_account, list_operator_permissions
 from selfhealing.cli.admission_policies import SYSTEM_NAMESPACES, service_account_user
-from selfhealing.cli.manifests import NAME
+from selfhealing.cli.installation import NAME
 from tests.integration.test_access import served, test_made_and_taken_away
 from tests.integration.test_children import (
     test_every_field_arrives_and_is_then_at_rest,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from selfhealing.cli.admission_policies import REQUESTED_KINDS, service_account_user
-from selfhealing.cli.manifests import NAME, NAMESPACE, build_manifests
+from selfhealing.cli.installation import NAME, NAMESPACE, Installation, build_manifests
 from selfhealing.cli.pod_security_policies import BASELINE_EXPRESSIONS, RESTRICTED_EXPRESSIONS
 from selfhealing.health.pod_security import ADVICE
 from selfhealing.health.pod_security_checks import BASELINE_CHECKS, RESTRICTED_CHECKS, Control
@@ -24,7 +24,7 @@ NOT_OFFERED = {
 
 def build_policies(*namespaces: str) -> dict[str, tuple[Json, Json]]:
     """The specs of the policies and of their bindings, by the end of their names."""
-    objects = build_manifests("image", namespaces)
+    objects = build_manifests(Installation(namespaces=namespaces))
     policies = {each["metadata"]["name"]: each for each in objects if each["kind"] == POLICY}
     bindings = {
         each["metadata"]["name"]: each for each in objects if each["kind"] == f"{POLICY}Binding"
@@ -142,8 +142,8 @@ def test_annotations_ask_for_no_pod_monitor() -> None:
 
 def test_they_can_be_left_out() -> None:
     """Nothing else changes."""
-    with_policies = build_manifests("image", ())
-    without = build_manifests("image", (), has_admission_policies=False)
+    with_policies = build_manifests(Installation())
+    without = build_manifests(Installation(has_admission_policies=False))
 
     assert without == [each for each in with_policies if POLICY not in each["kind"]]
 

@@ -8,15 +8,16 @@ import pytest
 import yaml
 
 from selfhealing.api.config_refs import ConfigWatch
-from selfhealing.cli.manifests import (
+from selfhealing.cli.installation import (
     DEFAULT_IMAGE,
     METRICS_READER_ROLE,
     NAME,
     NAMESPACE,
+    Installation,
     build_manifests,
     build_rbac_rules,
-    main,
 )
+from selfhealing.cli.manifests import main
 from selfhealing.controller.settings import load_settings
 from selfhealing.kube.resources import (
     CLUSTER_SCOPED,
@@ -69,7 +70,7 @@ def needed_permissions(*, cluster: bool, watch: ConfigWatch = "configmaps") -> s
 
 def test_the_rules_are_those_of_the_table() -> None:
     """For the whole cluster there is one ClusterRole."""
-    objects = build_manifests("image", ())
+    objects = build_manifests(Installation())
 
     assert needed_permissions(cluster=True) == granted_permissions(
         find_object(objects, "ClusterRole")
@@ -91,7 +92,7 @@ def test_a_rule_names_each_resource_once() -> None:
 @pytest.mark.parametrize("watch", ["all", "configmaps", "off"])
 def test_what_is_not_watched_is_not_granted(watch: ConfigWatch) -> None:
     """The operator gets the setting too, because it would end on a watch without the right."""
-    objects = build_manifests("image", (), watch)
+    objects = build_manifests(Installation(config_watch=watch))
     allowed = granted_permissions(find_object(objects, "ClusterRole"))
     [container] = find_object(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
 
@@ -107,8 +108,8 @@ def test_what_is_not_watched_is_not_granted(watch: ConfigWatch) -> None:
 def test_secrets_are_not_read_unless_somebody_opts_in() -> None:
     """The committed manifests are the default ones: no verb on Secrets, in any role."""
     for objects in (
-        build_manifests("image", ()),
-        build_manifests("image", ("shop",)),
+        build_manifests(Installation()),
+        build_manifests(Installation(namespaces=("shop",))),
         list(yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text())),
     ):
         roles = objects_of_kind(objects, "ClusterRole") + objects_of_kind(objects, "Role")
@@ -120,7 +121,7 @@ def test_secrets_are_not_read_unless_somebody_opts_in() -> None:
 
 def test_for_named_namespaces_there_are_roles_only() -> None:
     """The operator has no rights outside of the namespaces that it serves."""
-    objects = build_manifests("image", ("shop", "bank"))
+    objects = build_manifests(Installation(namespaces=("shop", "bank")))
     roles = {role["metadata"]["namespace"]: role for role in objects_of_kind(objects, "Role")}
 
     assert {"shop", "bank", NAMESPACE} == set(roles)
@@ -138,7 +139,9 @@ def test_for_named_namespaces_there_are_roles_only() -> None:
 @pytest.mark.parametrize("namespaces", [(), ("shop",), ("shop", "bank")])
 def test_only_the_operator_s_own_lease_may_be_changed(namespaces: tuple[str, ...]) -> None:
     """All verbs are limited by name, except create, where that is impossible."""
-    role = find_object(build_manifests("image", namespaces), "Role", f"{NAME}-leases")
+    role = find_object(
+        build_manifests(Installation(namespaces=namespaces)), "Role", f"{NAME}-leases"
+    )
     create, others = role["rules"]
 
     assert NAMESPACE == role["metadata"]["namespace"]
@@ -154,7 +157,7 @@ def test_every_binding_binds_a_role_that_exists_to_the_operator(
     namespaces: tuple[str, ...],
 ) -> None:
     """Role and binding are in one namespace; the subject is the pods' service account."""
-    objects = build_manifests("image", namespaces)
+    objects = build_manifests(Installation(namespaces=namespaces))
     account = find_object(objects, "ServiceAccount")["metadata"]
     pods = find_object(objects, "Deployment")["spec"]["template"]["spec"]
     subject = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
@@ -180,8 +183,8 @@ def test_every_binding_binds_a_role_that_exists_to_the_operator(
 @pytest.mark.parametrize("namespaces", [(), ("shop",)])
 def test_the_right_to_review_tokens(namespaces: tuple[str, ...]) -> None:
     """It is there only where the metrics ask for a token; the operator gets the setting."""
-    without = build_manifests("image", namespaces)
-    objects = build_manifests("image", namespaces, metrics_auth="token")
+    without = build_manifests(Installation(namespaces=namespaces))
+    objects = build_manifests(Installation(namespaces=namespaces, metrics_auth="token"))
     [container] = find_object(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
     binding = find_object(objects, "ClusterRoleBinding", f"{NAME}-metrics-auth")
 
@@ -202,7 +205,7 @@ def test_the_right_to_review_tokens(namespaces: tuple[str, ...]) -> None:
 
 def test_who_reaches_the_operator() -> None:
     """Metrics from namespaces of monitoring only, probes from anywhere; the ports exist."""
-    objects = build_manifests("image", ())
+    objects = build_manifests(Installation())
     policy = find_object(objects, "NetworkPolicy")["spec"]
     pod = find_object(objects, "Deployment")["spec"]["template"]
     ports = {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
@@ -219,7 +222,7 @@ def test_who_reaches_the_operator() -> None:
 
 def test_where_the_operator_connects_to() -> None:
     """Name servers and the API server; both are TCP, a name server is UDP as well."""
-    policy = find_object(build_manifests("image", ()), "NetworkPolicy")["spec"]
+    policy = find_object(build_manifests(Installation()), "NetworkPolicy")["spec"]
 
     assert {"Ingress", "Egress"} == set(policy["policyTypes"])
     assert {("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443)} == {
@@ -229,7 +232,7 @@ def test_where_the_operator_connects_to() -> None:
 
 def test_people_get_what_their_roles_say() -> None:
     """The role view may not write, and no role may write the status."""
-    objects = build_manifests("image", ())
+    objects = build_manifests(Installation())
     view = granted_permissions(find_object(objects, "ClusterRole", "selfhealingapps-view"))
     edit = granted_permissions(find_object(objects, "ClusterRole", "selfhealingapps-edit"))
 
@@ -241,9 +244,9 @@ def test_people_get_what_their_roles_say() -> None:
 @pytest.mark.parametrize("namespaces", [(), ("shop",), ("shop", "bank")])
 def test_the_operator_understands_its_environment(namespaces: tuple[str, ...]) -> None:
     """The environment has the namespaces of the roles; the ports are those of the settings."""
-    [container] = find_object(build_manifests("mine:1", namespaces), "Deployment")["spec"][
-        "template"
-    ]["spec"]["containers"]
+    [container] = find_object(
+        build_manifests(Installation(image="mine:1", namespaces=namespaces)), "Deployment"
+    )["spec"]["template"]["spec"]["containers"]
     settings = load_settings({variable["name"]: variable["value"] for variable in container["env"]})
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
 
@@ -258,7 +261,8 @@ def test_the_command_prints_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == main(["--image", "mine:1", "--namespaces", "shop,,bank", "--config-watch", "all"])
 
     text = capsys.readouterr().out
-    assert build_manifests("mine:1", ("shop", "bank"), "all") == list(yaml.safe_load_all(text))
+    installation = Installation(image="mine:1", namespaces=("shop", "bank"), config_watch="all")
+    assert build_manifests(installation) == list(yaml.safe_load_all(text))
     assert not any(re.match(r"[-\s]*[&*]\w", line) for line in text.splitlines())
     assert text.startswith("# Generated by `make generate`")
 
