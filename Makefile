@@ -94,6 +94,7 @@ verify: venv ## Compare the generated files with what would be generated now
 	@cd operator && ../.venv/bin/python -m selfhealing.crdgen.crd --check
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests --check ../deploy/operator.yaml
 	@$(PYTHON) -m hack.gitops.argocd --check
+	@cd operator && ../.venv/bin/python -m selfhealing.cli.chart --check
 	@$(LAB) pages --check
 
 .PHONY: test-unit
@@ -134,6 +135,7 @@ test-setup: venv
 	@$(MAKE) quiet
 	@$(PYTHON) -m hack.loadtest build
 	@$(PYTHON) -m hack.testkit.verdicts
+	@$(PYTHON) -m hack.testkit.helm
 
 test-parallel: venv
 	@$(IN_CLUSTER) $(RECORD).json $(BELOW) $(PYTEST) tests/integration tests/e2e $(IN_UNITS) $(RERUN) $(ARGS)
@@ -167,6 +169,7 @@ format: venv ## Rewrite the sources in the project's format
 generate: venv ## Write the CRD, the reference page, the files of deploy/ and the lab's pages anew
 	@cd operator && ../.venv/bin/python -m selfhealing.crdgen.crd
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests > ../deploy/operator.yaml
+	@cd operator && ../.venv/bin/python -m selfhealing.cli.chart
 	@$(PYTHON) -m hack.gitops.argocd
 	@$(LAB) pages
 

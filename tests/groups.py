@@ -25,7 +25,7 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
         "e2e/guide[vpa]",
         "e2e/vertical",
     ),
-    "e2e: restarts": ("e2e/restarts", "e2e/jobs", "e2e/examples", "e2e/panel"),
+    "e2e: restarts": ("e2e/restarts", "e2e/jobs", "e2e/examples", "e2e/panel", "e2e/chart"),
     "e2e: exam": ("e2e/exam", "e2e/mistakes"),
     "e2e: nodes": ("e2e/disruption", "e2e/load", "e2e/guide"),
 }
@@ -44,7 +44,7 @@ SECONDS: Mapping[str, float] = {
     "e2e: lab": 500,
     "e2e: metrics": 490,
     "e2e/healing": 260,
-    "e2e: restarts": 400,
+    "e2e: restarts": 425,
     "e2e: exam": 500,
     "e2e: nodes": 450,
     "integration/crd_accepts": 110,

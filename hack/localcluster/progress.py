@@ -23,6 +23,7 @@ DEFAULT_DURATIONS: Final[Mapping[str, float]] = {
     "go-node": 350,
     "go-coredns": 125,
     "go-pause": 2,
+    "go-helm": 240,
     "go-vegeta": 30,
     "go-verdicts": 60,
     "go-node-tools": 100,

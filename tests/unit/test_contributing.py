@@ -91,6 +91,7 @@ def test_a_walk_leads_where_it_says(section: str, copy: Path) -> None:
             copy / "operator", sys.executable, "-m", "selfhealing.cli.manifests", **python
         )
         (copy / "deploy" / "operator.yaml").write_text(manifests, encoding="utf-8")
+        run(copy / "operator", sys.executable, "-m", "selfhealing.cli.chart", **python)
         status = run(copy, "git", "status", "--porcelain", "--untracked-files=all")
         found = {line[3:] for line in status.splitlines() if line[1] != " "}
         assert changed == {path for path in found if "__pycache__" not in path}

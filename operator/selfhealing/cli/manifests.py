@@ -31,7 +31,13 @@ class _Dumper(yaml.SafeDumper):
 
 def dump_objects(objects: Iterable[Json]) -> str:
     """Return objects as YAML documents."""
-    return "---\n".join(yaml.dump(item, Dumper=_Dumper, sort_keys=False) for item in objects)
+    return "---\n".join(map(dump_yaml, objects))
+
+
+def dump_yaml(content: object) -> str:
+    """Return one YAML document, without anchors."""
+    text: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False)
+    return text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
