@@ -32,12 +32,12 @@ class ProbeFailure:
 
 @dataclass(frozen=True, slots=True)
 class PodWarning:
-    """An Event that says why a pod cannot start, of one of the reasons in ``WARNING_REASONS``.
+    """An Event that says why a pod cannot start or go on: one of those in ``WARNING_REASONS``.
 
     Attributes:
         namespace: the namespace of the Event, which is that of the pod.
         pod_uid: the UID of the pod.
-        reason: FailedMount, FailedAttachVolume or FailedToRetrieveImagePullSecret.
+        reason: FailedMount, FailedAttachVolume, FailedToRetrieveImagePullSecret or Evicted.
         message: the text of the Event.
         at: when it last happened.
     """

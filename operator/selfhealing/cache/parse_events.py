@@ -21,12 +21,15 @@ KUBELET: Final = "kubelet"
 
 ATTACH_DETACH_CONTROLLER: Final = "attachdetach-controller"
 
+EVICTED: Final = "Evicted"
+
 WARNING_REASONS: Final[Mapping[str, str]] = {
     "FailedMount": KUBELET,
     "FailedAttachVolume": ATTACH_DETACH_CONTROLLER,
     "FailedToRetrieveImagePullSecret": KUBELET,
+    EVICTED: KUBELET,
 }
-"""The Events that say why a pod cannot start, and the component that writes each."""
+"""The Events that say why a pod cannot start or go on, and the component that writes each."""
 
 KILLING: Final = "Killing"
 UNHEALTHY: Final = "Unhealthy"

@@ -34,7 +34,7 @@ class AppSnapshot:
             by name.
         kill_events: the kills of containers of ``pods`` and ``deleted_pods``.
         probe_failures: the failures of the probes of ``pods``.
-        pod_warnings: the Events that say why one of ``pods`` cannot start.
+        pod_warnings: the Events that say why one of ``pods`` cannot start or go on.
         ready_losses: by the UID of a pod when it stopped being ready without a restart, the last
             MAX_READY_LOSSES times that this process has seen.
         deleted_pods: deleted pods whose restarts are not yet counted in the status.

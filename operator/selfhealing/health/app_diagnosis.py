@@ -271,8 +271,7 @@ def _diagnose_workload(
             )
             found = attribute_refusal(probation)
             diagnoses.append(_workload_diagnosis(diagnosis_type, found, f"pods are refused: {why}"))
-    if assessment.node_rejections:
-        why = assessment.node_rejections
+    if why := assessment.own_limit_evictions or assessment.node_rejections:
         found = _attribute_rejections(evidence, assessment)
         diagnoses.append(_workload_diagnosis(DiagnosisType.PODS_FAILED, found, why))
     return diagnoses
@@ -281,20 +280,22 @@ def _diagnose_workload(
 def _attribute_rejections(evidence: AppEvidence, assessment: HealthAssessment) -> Attribution:
     """Attribute it to a cause that nodes reject or evict pods.
 
-    For a storage limit of the pods it is the version, if only its pods are evicted and it brought
-    the volume with the limit, or changed what writes beside pods of the earlier version that serve.
+    For a storage limit of the pods it is the version, new or young, if only its pods are evicted
+    and it brought the volume with the limit, or changed what writes beside pods of the earlier
+    version that serve.
     """
-    if not assessment.has_own_limit_evictions:
+    if not assessment.own_limit_evictions:
         return Attribution(Cause.ENVIRONMENT, Confidence.HIGH)
     probation, change = evidence.probation, evidence.probation.change
     _, old_pods = split_by_revision(evidence.snapshot, probation.requested_since)
     current_hash = current_template_hash(evidence.snapshot)
     limits = [
-        (pod.template_hash == current_hash, limit)
-        for pod in evidence.snapshot.pods
-        if pod.phase == "Failed" and (limit := messages.find_own_limit(pod.message)) is not None
+        (each.pod.template_hash == current_hash, each.limit)
+        for each in assessment.evictions
+        if each.is_recent
     ]
-    if probation.is_open and probation.has_stable_revision and change is not None:
+    is_on_trial = probation.is_open or probation.is_young
+    if is_on_trial and probation.has_stable_revision and change is not None:
         compared = f"differs in: {change.describe()}"
         is_new_only = all(is_new for is_new, _ in limits)
         if is_new_only and all(limit.volume in change.volumes for _, limit in limits):
@@ -322,7 +323,7 @@ def _attribute_stall(
     rollout, probation = assessment.rollout, evidence.probation
     if rollout is not None and rollout.replica_failure is not None:
         return attribute_refusal(probation)
-    if assessment.node_rejections:
+    if assessment.own_limit_evictions or assessment.node_rejections:
         return _attribute_rejections(evidence, assessment)
     for cause in (Cause.NEW_VERSION, Cause.ENVIRONMENT):
         for found in of_pods:

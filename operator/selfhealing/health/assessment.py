@@ -1,7 +1,6 @@
 """Assesses one app: the progress of its rollout or Job, and the problems of its pods."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -9,9 +8,13 @@ from typing import Final
 from selfhealing.api.names import DEPLOYMENT
 from selfhealing.cache.child_views import DEFAULT_PROGRESS_DEADLINE_SECONDS
 from selfhealing.cache.snapshot import AppSnapshot
-from selfhealing.cache.views import PodView
-from selfhealing.health import messages
 from selfhealing.health.deadlines import Deadlines
+from selfhealing.health.evictions import (
+    Eviction,
+    describe_evictions,
+    describe_rejections,
+    find_own_limit_evictions,
+)
 from selfhealing.health.job_failures import find_last_failure, find_probe_killed_success
 from selfhealing.health.job_run import JobRun, summarize_job_run
 from selfhealing.health.observations import Observations
@@ -28,15 +31,6 @@ from selfhealing.health.termination_causes import TerminationCauses
 NO_PODS_GRACE: Final = timedelta(seconds=30)
 """How long a started Job may have no pod before that is a fault."""
 
-NODE_REJECTION_WINDOW: Final = timedelta(minutes=10)
-"""A failed pod that was created within this time counts as rejected by a node. Older failed pods,
-such as evicted ones, say nothing about the pods that are created now."""
-
-MIN_NODE_REJECTIONS: Final = 2
-"""Rejected pods that make a fault: a single one is replaced by its ReplicaSet."""
-
-_EVICTED: Final = "pods are evicted: "
-
 
 @dataclass(frozen=True, slots=True)
 class HealthAssessment:
@@ -48,8 +42,10 @@ class HealthAssessment:
         current_problems: problems of pods of the current template, the most severe first.
         old_problems: problems of pods of earlier templates, the most severe first.
         node_rejections: that nodes reject or evict new pods, and why; empty if they do not.
+        own_limit_evictions: that pods of the current template are evicted again and again for a
+            limit of their own, and which; empty if they are not.
+        evictions: the pods that were evicted for a limit of their own.
         start_waits: by the name of a pod that starts the probe that it waits for, a clause.
-        has_own_limit_evictions: these pods were evicted for a limit of their own.
         job_run: the progress of the Job; None for a Deployment.
         job_failure: why the latest pod of the Job failed.
         probe_killed_success: a pod of the Job that succeeded although a probe had it stopped.
@@ -61,7 +57,8 @@ class HealthAssessment:
     current_problems: tuple[PodProblem, ...]
     old_problems: tuple[PodProblem, ...]
     node_rejections: str
-    has_own_limit_evictions: bool = False
+    own_limit_evictions: str = ""
+    evictions: tuple[Eviction, ...] = ()
     start_waits: Mapping[str, str] = field(default_factory=dict)
     job_run: JobRun | None = None
     job_failure: PodProblem | None = None
@@ -119,7 +116,9 @@ def assess_health(
         if is_active(pod) and not pod.ready
     )
     current_hash = current_template_hash(snapshot)
-    rejections = _describe_node_rejections(snapshot.pods, deadlines)
+    evictions = find_own_limit_evictions(snapshot, observations, deadlines)
+    evicted = {eviction.pod.uid for eviction in evictions}
+    others = (pod for pod in snapshot.pods if pod.uid not in evicted)
     return HealthAssessment(
         workload_kind=workload_kind,
         rollout=summarize_rollout(snapshot),
@@ -129,8 +128,9 @@ def assess_health(
         old_problems=tuple(
             problem for problem in problems if problem.template_hash not in {"", current_hash}
         ),
-        node_rejections=rejections,
-        has_own_limit_evictions=rejections.startswith(_EVICTED),
+        node_rejections=describe_rejections(others, observations, deadlines),
+        own_limit_evictions=describe_evictions(evictions, current_hash),
+        evictions=evictions,
         start_waits={name: wait for name, wait in waits if wait},
         job_run=summarize_job_run(snapshot) or previous_run,
         job_failure=find_last_failure(snapshot, causes),
@@ -147,23 +147,3 @@ def _has_no_pods(snapshot: AppSnapshot, deadlines: Deadlines) -> bool:
     if any(pod.template_hash == job.uid for pod in snapshot.pods):
         return False
     return deadlines.reached(job.started_at + NO_PODS_GRACE)
-
-
-def _describe_node_rejections(pods: Iterable[PodView], deadlines: Deadlines) -> str:
-    rejected_pods = [
-        pod
-        for pod in pods
-        if pod.phase == "Failed"
-        and pod.created
-        and not deadlines.reached(pod.created + NODE_REJECTION_WINDOW)
-    ]
-    if len(rejected_pods) < MIN_NODE_REJECTIONS:
-        return ""
-    count_by_reason = Counter(pod.reason or "Failed" for pod in rejected_pods)
-    reason = min(count_by_reason, key=lambda name: (-count_by_reason[name], name))
-    message = min(pod.message for pod in rejected_pods if (pod.reason or "Failed") == reason)
-    own_limit = messages.own_limit_cause(message)
-    if own_limit:
-        return f"{_EVICTED}{own_limit}"
-    cause = f"{reason}, {messages.first_sentence(message)}" if message else reason
-    return f"nodes reject new pods: {cause}"

@@ -188,11 +188,14 @@ class OwnLimit(NamedTuple):
     container: str
     limit: str
 
-    def describe(self) -> str:
-        """Say whose limit it is."""
-        subject = f"its container {self.container}" if self.container else "the pod"
-        subject = f"its volume {self.volume}" if self.volume else subject
-        return f"{subject} is over its own storage limit of {self.limit}"
+    def describe(self, mount_path: str = "") -> str:
+        """Say whose limit it is; ``mount_path``: where the volume is mounted, if it is known."""
+        if self.volume:
+            return (
+                f"{shorten(mount_path) or f'volume {self.volume}'} over its limit of {self.limit}"
+            )
+        subject = f"container {self.container}" if self.container else "the pod"
+        return f"{subject} over its storage limit of {self.limit}"
 
 
 def find_own_limit(message: str) -> OwnLimit | None:
@@ -202,12 +205,6 @@ def find_own_limit(message: str) -> OwnLimit | None:
         return None
     parts = match.groupdict()
     return OwnLimit(parts["volume"] or "", parts["container"] or "", parts["limit"].rstrip("."))
-
-
-def own_limit_cause(message: str) -> str:
-    """Whose limit a pod was evicted for; empty if it was evicted for another reason."""
-    limit = find_own_limit(message)
-    return limit.describe() if limit is not None else ""
 
 
 def first_sentence(message: str) -> str:

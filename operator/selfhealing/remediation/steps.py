@@ -13,7 +13,7 @@ from typing import Final
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remediation
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
-from selfhealing.health.pod_problems import is_active, is_node_lost
+from selfhealing.health.pod_problems import TERMINAL_PHASES, is_active, is_node_lost
 from selfhealing.health.rollout import current_template_hash
 from selfhealing.remediation import history
 from selfhealing.remediation.memory_ceiling import RefusedLimit
@@ -21,8 +21,8 @@ from selfhealing.remediation.memory_limit import exceeds
 from selfhealing.remediation.policy import HealingMode, Policy
 from selfhealing.render.overrides import Overrides
 
-KEPT_FAILED_PODS: Final = 2
-"""The number of failed pods that are kept for inspection, the newest ones."""
+KEPT_ENDED_PODS: Final = 2
+"""The number of ended pods that are kept for inspection, the newest ones."""
 
 MAX_DELETES: Final = 10
 """The largest number of failed pods that one reconcile deletes."""
@@ -125,7 +125,7 @@ def plan_steps(record: HealingStatus, snapshot: AppSnapshot, now: datetime) -> t
         *_plan_isolated_pod(record, snapshot, now),
     ]
     return (
-        (*steps, *_prune_failed_pods(snapshot)) if record.mode == HealingMode.AUTO else tuple(steps)
+        (*steps, *_prune_ended_pods(snapshot)) if record.mode == HealingMode.AUTO else tuple(steps)
     )
 
 
@@ -244,14 +244,15 @@ def _has_other_ready_pod(pod: PodView, snapshot: AppSnapshot) -> bool:
     return any(other.ready and is_active(other) for other in snapshot.pods if other.uid != pod.uid)
 
 
-def _prune_failed_pods(snapshot: AppSnapshot) -> Iterator[Step]:
-    """Delete all failed pods but the newest.
+def _prune_ended_pods(snapshot: AppSnapshot) -> Iterator[Step]:
+    """Delete all pods that have ended but the newest.
 
-    Kubernetes deletes them only above terminated-pod-gc-threshold, 12500 pods in the cluster.
+    Those of a Deployment end if they are evicted; some look as if they had succeeded. Kubernetes
+    deletes them only above terminated-pod-gc-threshold, 12500 pods in the cluster.
     """
     if snapshot.deployment is None:
         return
-    failed = [pod for pod in snapshot.pods if pod.phase == "Failed" and not pod.deleting]
-    newest_first = sorted(failed, key=lambda pod: (str(pod.created), pod.name), reverse=True)
-    for pod in newest_first[KEPT_FAILED_PODS : KEPT_FAILED_PODS + MAX_DELETES]:
-        yield Delete(pod.name, pod.uid, "it failed; only the newest failed pods are kept")
+    ended = [pod for pod in snapshot.pods if pod.phase in TERMINAL_PHASES and not pod.deleting]
+    newest_first = sorted(ended, key=lambda pod: (str(pod.created), pod.name), reverse=True)
+    for pod in newest_first[KEPT_ENDED_PODS : KEPT_ENDED_PODS + MAX_DELETES]:
+        yield Delete(pod.name, pod.uid, "it has ended; only the newest such pods are kept")

@@ -139,6 +139,7 @@ def _describe_app(
             (*assessment.current_problems, *assessment.old_problems),
             facts.causes,
             assessment.start_waits,
+            assessment.evictions,
         ),
         probes=sections.build_probes_status(spec) if spec else before.probes,
         autoscaling=sections.build_autoscaling_status(snapshot.hpa, before.autoscaling),

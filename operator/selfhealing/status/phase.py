@@ -137,8 +137,15 @@ def _find_fault(
         return worst.reason, summarize_problems(
             (*assessment.current_problems, *assessment.old_problems)
         )
-    if rollout.is_complete:
-        return None
+    if assessment.own_limit_evictions:  # also while their substitutes are ready, for a while
+        return "PodsEvicted", assessment.own_limit_evictions
+    return None if rollout.is_complete else _find_creation_fault(snapshot, assessment, rollout)
+
+
+def _find_creation_fault(
+    snapshot: AppSnapshot, assessment: HealthAssessment, rollout: Rollout
+) -> tuple[str, str] | None:
+    """Why pods that are wanted cannot be created or started, as (reason, clause)."""
     if rollout.replica_failure is not None:
         return rollout.replica_failure.reason, _describe_replica_failure(snapshot, rollout)
     if assessment.node_rejections:
@@ -151,8 +158,8 @@ def _find_stall_cause(snapshot: AppSnapshot, assessment: HealthAssessment, rollo
         return summarize_problems(assessment.current_problems)
     if rollout.replica_failure is not None:
         return _describe_replica_failure(snapshot, rollout)
-    if assessment.node_rejections:
-        return assessment.node_rejections
+    if rejections := assessment.own_limit_evictions or assessment.node_rejections:
+        return rejections
     message = rollout.stalled_condition.message if rollout.stalled_condition is not None else ""
     return messages.shorten(message.rstrip("."))
 

@@ -5,8 +5,10 @@ from typing import Final
 
 from selfhealing.api.scalars import WORD_LIMIT
 from selfhealing.api.status import MAX_PODS, LastRestart, PodStatus
+from selfhealing.cache.parse_events import EVICTED
 from selfhealing.cache.views import PodView
 from selfhealing.health import messages
+from selfhealing.health.evictions import Eviction
 from selfhealing.health.faults import NOT_READY
 from selfhealing.health.job_failures import describe_pod_failure, find_failed_container
 from selfhealing.health.pod_problems import (
@@ -39,15 +41,20 @@ def build_pod_statuses(
     pod_problems: Iterable[PodProblem],
     causes: TerminationCauses,
     start_waits: Mapping[str, str],
+    evictions: Iterable[Eviction] = (),
 ) -> list[PodStatus]:
     """Describe the pods with the most severe problems, at most MAX_PODS.
 
     ``start_waits``: by the name of a pod that starts the probe that it waits for.
+    ``evictions``: the pods that were evicted for a limit of their own.
     """
+    evicted = {eviction.pod.name: eviction.message for eviction in evictions}
     by_name = {pod_problem.pod_name: pod_problem for pod_problem in pod_problems}
     ranked = sorted(((pod, by_name.get(pod.name)) for pod in pods), key=_severity_key)
     return [
-        _build_pod_status(pod, pod_problem, causes, start_waits.get(pod.name, ""))
+        _build_pod_status(
+            pod, pod_problem, causes, start_waits.get(pod.name, ""), evicted.get(pod.name, "")
+        )
         for pod, pod_problem in ranked[:MAX_PODS]
     ]
 
@@ -63,6 +70,7 @@ def _build_pod_status(
     pod_problem: PodProblem | None,
     causes: TerminationCauses,
     start_wait: str,
+    eviction: str,
 ) -> PodStatus:
     if pod.deleting:  # each container that stops would cost a write of the status
         return PodStatus(
@@ -74,11 +82,12 @@ def _build_pod_status(
             if is_stuck_on_lost_node(pod)
             else DISRUPTIONS.get(pod.disruption),
         )
-    reason, message = (
-        (pod_problem.reason, pod_problem.message)
-        if pod_problem
-        else _describe_state(pod, causes, start_wait)
-    )
+    if eviction:
+        reason, message = EVICTED, eviction
+    elif pod_problem:
+        reason, message = pod_problem.reason, pod_problem.message
+    else:
+        reason, message = _describe_state(pod, causes, start_wait)
     return PodStatus(
         name=pod.name,
         node=pod.node or None,
@@ -98,8 +107,7 @@ def _describe_state(pod: PodView, causes: TerminationCauses, start_wait: str) ->
         return pod_problem.reason, pod_problem.message
     if pod.phase in TERMINAL_PHASES:
         end_reason = "Completed" if pod.phase == "Succeeded" else pod.phase
-        own_limit = messages.own_limit_cause(pod.message)
-        return pod.reason or end_reason, own_limit or messages.first_sentence(pod.message)
+        return pod.reason or end_reason, messages.first_sentence(pod.message)
     if pod.ready:
         return "", ""
     has_running_container = any(

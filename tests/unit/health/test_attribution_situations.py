@@ -82,6 +82,7 @@ def diagnose(
     good: Json | None = GOOD,
     new: Json = NEW,
     proved: bool = False,
+    young: bool = False,
     experiments: Experiments = NO_EXPERIMENTS,
     conditions: Sequence[Json] = (UNDER_WAY,),
     now: float = NOW,
@@ -91,6 +92,7 @@ def diagnose(
     causes, deadlines = TerminationCauses(), Deadlines(at(now))
     probation = Probation(
         is_open=not proved,
+        is_young=young,
         has_stable_revision=good is not None,
         change=compare_templates(good, new),
         experiments=experiments,
@@ -473,6 +475,17 @@ class TestOwnStorageLimits:
         )
 
         assert {(Cause.NEW_VERSION, Confidence.HIGH)} == {verdict[1:] for verdict in verdicts}
+
+    def test_a_volume_of_a_young_version(self) -> None:
+        """It took longer to fill it than to be proved: it is at fault all the same."""
+        volumes = [{"name": "cache", "emptyDir": {"sizeLimit": "4Mi"}}]
+        situation = {"new": build_template(volumes=volumes), "proved": True}
+        evicted = self.evicted(self.VOLUME)
+
+        assert [(DiagnosisType.PODS_FAILED, Cause.NEW_VERSION, Confidence.HIGH)] == judge(
+            *evicted, young=True, **situation
+        )
+        assert not blames_version(judge(*evicted, **situation))
 
     def test_a_container_that_differs(self) -> None:
         """It may be the version that writes more, if the good version's pods serve beside it."""

@@ -25,6 +25,7 @@ from tests.unit.builders import (
     progressing_condition,
     replica_failure_condition,
     running,
+    terminated,
     termination,
     waiting,
 )
@@ -159,15 +160,15 @@ class TestEvictions:
         [
             (
                 'Usage of EmptyDir volume "cache" exceeds the limit "4Mi". ',
-                "its volume cache is over its own storage limit of 4Mi",
+                "evicted: volume cache over its limit of 4Mi",
             ),
             (
                 'Container app exceeded its local ephemeral storage limit "1Gi". ',
-                "its container app is over its own storage limit of 1Gi",
+                "evicted: container app over its storage limit of 1Gi",
             ),
             (
                 "Pod ephemeral local storage usage exceeds the total limit of containers 8Mi. ",
-                "the pod is over its own storage limit of 8Mi",
+                "evicted: the pod over its storage limit of 8Mi",
             ),
         ],
     )
@@ -176,14 +177,49 @@ class TestEvictions:
         gone = [evicted_pod(f"web-abc-{n}", message=message) for n in (1, 2)]
         status = tell(deployment(2), *gone)
 
-        assert f"pods are evicted: {subject}" in status["message"]
-        assert subject == status["pods"][0]["message"]
+        assert f"pods are {subject}" in status["message"]
+        assert ("Evicted", subject) == tuple(
+            status["pods"][0][key] for key in ("reason", "message")
+        )
         (found,) = status["healing"]["diagnoses"]
         assert ("PodsFailed", "Unknown", "Low") == (
             found["type"],
             found["cause"],
             found["confidence"],
         )
+
+    @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+    def test_only_the_event_tells(self, phase: str) -> None:
+        """The pods ended at the kubelet's signal; the substitutes are ready, and it recurs."""
+        mounts = [{"name": "cache", "mountPath": "/cache"}]
+        names = ("web-abc-1", "web-abc-2")
+        text = 'Usage of EmptyDir volume "cache" exceeds the limit "4Mi". '
+        ended = terminated(termination(0, "Completed", finished=50))
+        things = [
+            deployment(1),
+            pod("web-abc-3", running()),
+            *(pod(name, ended, phase=phase) for name in names),
+            *(pod_event(name, "Evicted", text, 45) for name in names),
+        ]
+
+        status = tell(*things, spec={"image": "web:v1", "volumeMounts": mounts}, now=1800)
+
+        assert "Degraded" == status["phase"]
+        assert "pods are evicted: /cache over its limit of 4Mi" in status["message"]
+        assert ("Evicted", "evicted: /cache over its limit of 4Mi") == tuple(
+            status["pods"][1][key] for key in ("reason", "message")
+        )
+        assert "Ready" == tell(*things, now=1851)["phase"]
+
+    def test_a_single_one(self) -> None:
+        """Its substitute is ready: nothing is wrong with the app."""
+        text = 'Usage of EmptyDir volume "cache" exceeds the limit "4Mi". '
+        status = tell(
+            deployment(1), pod("web-abc-2", running()), evicted_pod("web-abc-1", message=text)
+        )
+
+        assert "Ready" == status["phase"]
+        assert "evicted: volume cache over its limit of 4Mi" == status["pods"][1]["message"]
 
     def test_pressure_of_the_node(self) -> None:
         """There the environment is."""
