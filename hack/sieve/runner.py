@@ -42,7 +42,6 @@ SETTINGS: Mapping[str, str] = {
     "SELFHEALING_METRICS_PORT": "0",
     "SELFHEALING_RELIST_INTERVAL": str(RELIST_SECONDS),
     "SELFHEALING_WORKERS": "4",
-    "SELFHEALING_LOG_LEVEL": "debug",
 }
 
 LOGGED_BUGS = ("internal error", "could not handle an event")
@@ -72,6 +71,24 @@ class Telling:
     proxy: FaultProxy
     operator: ForkedOperator
     logs: Sequence[Path]
+
+
+class Stopwatch:
+    """How long each stage of a telling took.
+
+    Attributes:
+        seconds: by the name of a stage, in their order.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    def stop(self, stage: str) -> None:
+        """End a stage; the next one begins."""
+        now = time.monotonic()
+        self.seconds[stage] = now - self._since
+        self._since = now
 
 
 @contextmanager
@@ -118,7 +135,7 @@ def record_reference(name: str) -> Reference:
     with begin(name) as telling:
         space, proxy = telling.stage.space, telling.proxy
         with ChangeCounter(space) as counter:
-            proxy.place_fault(None)
+            proxy.place_faults()
             telling.story.act(telling.stage)
             end_state = wait_until_settled(space)
             return Reference(
@@ -148,37 +165,49 @@ def wait_until_settled(space: AppNamespace, expected: Json | None = None) -> Jso
     return last
 
 
-def run_with_fault(name: str, fault: Fault, reference: Reference) -> Result:
-    """Tell a story with a fault; what goes wrong becomes a difference."""
-    started = time.monotonic()
+def run_with_faults(name: str, faults: Sequence[Fault], reference: Reference) -> list[Result]:
+    """Tell a story with faults; what goes wrong becomes a difference of each of them.
+
+    Of several faults, at most one is at a point after which the operator is killed.
+    """
+    clock = Stopwatch()
     differences: list[str] = []
-    is_reached = False
+    placed: set[Fault] = set()
     try:
         with begin(name) as telling:
+            clock.stop("prepare")
             with (
                 ChangeCounter(telling.stage.space) as counter,
-                kill_when_reached(telling, fault),
+                kill_when_reached(telling, faults),
             ):
-                telling.proxy.place_fault(fault)
-                differences += tell_disturbed(telling, reference, counter)
-            is_reached = telling.proxy.points.reached.is_set()
+                telling.proxy.place_faults(*faults)
+                differences += tell_disturbed(telling, reference, counter, clock)
+            placed |= telling.proxy.points.placed
             differences += find_logged_bugs(telling.logs)
     except (AssertionError, ToolError, RuntimeError, OSError) as error:
         differences.append(f"{type(error).__name__}: {error}")
-    return Result(name, str(fault), round(time.monotonic() - started, 1), is_reached, differences)
+    clock.stop("end")
+    seconds = {stage: round(each / len(faults), 1) for stage, each in clock.seconds.items()}
+    return [
+        Result(name, str(fault), seconds, fault in placed, tuple(differences)) for fault in faults
+    ]
 
 
-def tell_disturbed(telling: Telling, reference: Reference, counter: ChangeCounter) -> list[str]:
+def tell_disturbed(
+    telling: Telling, reference: Reference, counter: ChangeCounter, clock: Stopwatch
+) -> list[str]:
     """Tell a story and return how its end differs from the reference."""
     space = telling.stage.space
     differences = []
     try:
         telling.story.act(telling.stage)
+        clock.stop("tell")
         wait_until_settled(space, reference.end_state)
     except AssertionError as error:
         differences.append(str(error).splitlines()[0][:300])
     differences += list_differences(reference.end_state, read_end_state(space))
     differences += list_differences(dict(reference.counts), counter.read_counts())
+    clock.stop("settle")
     return [*differences[:MAX_LISTED_DIFFERENCES], *(list_messages(space) if differences else ())]
 
 
@@ -190,9 +219,9 @@ def list_messages(space: AppNamespace) -> list[str]:
 
 
 @contextmanager
-def kill_when_reached(telling: Telling, fault: Fault) -> Iterator[None]:
+def kill_when_reached(telling: Telling, faults: Sequence[Fault]) -> Iterator[None]:
     """Kill the operator at its fault during the block and, without a standby, start it again."""
-    if fault.kind not in KILLS:
+    if not any(fault.kind in KILLS for fault in faults):
         yield
         return
     reached, ended = telling.proxy.points.reached, threading.Event()

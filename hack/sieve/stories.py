@@ -28,6 +28,9 @@ TIMEOUT = 60
 FAST = {"SELFHEALING_HEALING_SCALE": "0.2"}
 """Every time of healing is a fifth: an action has a minute to succeed, also on a busy machine."""
 
+PROBATION: Json = {"probation": "20s"}
+"""Four seconds with FAST, until a version is proved: many stories wait for it."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -123,12 +126,12 @@ def _scale(stage: Stage) -> None:
 
 
 def _create_stable(stage: Stage) -> None:
-    create_stable_app(stage.space, APP)
+    create_stable_app(stage.space, APP, rollback=PROBATION)
 
 
 def _create_stable_pod(stage: Stage) -> None:
     """One pod: of several, some would be seen to fail before the others."""
-    create_stable_app(stage.space, APP, replicas=1)
+    create_stable_app(stage.space, APP, replicas=1, rollback=PROBATION)
 
 
 def _prove(stage: Stage) -> None:

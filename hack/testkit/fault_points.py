@@ -1,4 +1,4 @@
-"""Numbers the writes and the watch events of an operator, and places one fault at one of them.
+"""Numbers the writes and the watch events of an operator, and places faults at some of them.
 
 The proxy of the tests asks it about every write and every line of a watch. The faults are those of
 Sieve (Sun et al., OSDI 2022, "Automatic Reliability Testing for Cluster Management Controllers"):
@@ -8,6 +8,7 @@ a crash in an intermediate state, an event that is never observed, a stale view.
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -100,29 +101,33 @@ def parse_resource(path: str) -> str:
 
 
 class FaultPoints:
-    """The points since ``arm``, and the fault that is placed at one of them.
+    """The points since ``arm``, and the faults that are placed at some of them.
 
     Attributes:
         points: all points since ``arm``, in order.
         watched: the resources that were watched since the proxy started.
-        reached: set when the fault has been placed.
+        placed: the faults whose points have come.
+        reached: set when a fault has been placed.
     """
 
     def __init__(self) -> None:
         self.points: list[Point] = []
         self.watched: set[str] = set()
+        self.placed: set[Fault] = set()
         self.reached = threading.Event()
-        self._fault: Fault | None = None
+        self._faults: dict[Point, Fault] = {}
         self._is_armed = False
         self._counts: Counter[tuple[str, str]] = Counter()
         self._frozen_until = 0.0
 
-    def arm(self, fault: Fault | None, now: float) -> None:
-        """Count from 1 on, and place ``fault`` when its point comes; ``now`` is the loop's time."""
-        self._fault, self._is_armed = fault, True
-        if fault is not None and fault.kind is FaultKind.FREEZE:
-            self._frozen_until = now + FROZEN_SECONDS
-            self.reached.set()
+    def arm(self, faults: Iterable[Fault], now: float) -> None:
+        """Count from 1 on, and place each fault when its point comes; ``now``: the loop's time."""
+        self._faults, self._is_armed = {fault.point: fault for fault in faults}, True
+        for fault in self._faults.values():
+            if fault.kind is FaultKind.FREEZE:
+                self._frozen_until = now + FROZEN_SECONDS
+                self.placed.add(fault)
+                self.reached.set()
 
     def list_writes(self) -> list[Point]:
         """Return the points that are writes."""
@@ -147,10 +152,7 @@ class FaultPoints:
 
     async def wait_for_thaw(self, resource: str) -> None:
         """Wait while the watches of a resource are frozen."""
-        fault = self._fault
-        if fault is None or fault.kind is not FaultKind.FREEZE:
-            return
-        if fault.point.resource == resource:
+        if Fault.freeze(resource).point in self._faults:
             await asyncio.sleep(self._frozen_until - asyncio.get_running_loop().time())
 
     def _count(self, verb: str, resource: str) -> Point | None:
@@ -162,9 +164,10 @@ class FaultPoints:
         return point
 
     def _place(self, point: Point | None, kinds: frozenset[FaultKind]) -> FaultKind | None:
-        fault = self._fault
-        if fault is None or point != fault.point or fault.kind not in kinds:
+        fault = self._faults.get(point) if point is not None else None
+        if fault is None or fault.kind not in kinds:
             return None
+        self.placed.add(fault)
         if fault.kind not in KILLS:  # the proxy says when the operator may be killed
             self.reached.set()
         return fault.kind

@@ -77,7 +77,7 @@ class FaultProxy:
 
     Attributes:
         requests: all requests, in order.
-        points: the numbered writes and watch events since ``place_fault``.
+        points: the numbered writes and watch events since ``place_faults``.
     """
 
     def __init__(self, folder: Path, upstream: Path = KUBECONFIG) -> None:
@@ -137,13 +137,13 @@ class FaultProxy:
         """Close the connections of all open watches."""
         self._run(self._close_watches())
 
-    def place_fault(self, fault: Fault | None) -> None:
-        """Number the writes and watch events from now on, and place ``fault`` at its point.
+    def place_faults(self, *faults: Fault) -> None:
+        """Number the writes and watch events from now on, and place each fault at its point.
 
         At a kill the proxy forwards nothing more, as if the operator were dead already, and sets
         ``points.reached``; ``stall_requests(stall=False)`` lets the next process in.
         """
-        self.points.arm(fault, self._loop.time())
+        self.points.arm(faults, self._loop.time())
 
     # -- its life -------------------------------------------------------------------------------
 

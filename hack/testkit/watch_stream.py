@@ -25,16 +25,17 @@ to list again: a watch that loses an event and goes on is none that Kubernetes o
 async def pass_events(
     points: FaultPoints, resource: str, content: aiohttp.StreamReader
 ) -> AsyncIterator[bytes]:
-    """Yield the lines of a watch, with the fault of ``points``.
+    """Yield the lines of a watch, with the faults of ``points``.
 
     The events of a frozen resource come late, all and in order. A swallowed one does not come, and
     unless a later event about the same object follows, the watch ends with 410.
     """
-    unseen, expires, rest = "", None, b""
+    unseen: dict[str, float] = {}  # when the watch expires, by the UID of the object
+    rest = b""
     points.watched.add(resource)
     while True:
         try:
-            async with asyncio.timeout_at(expires):
+            async with asyncio.timeout_at(min(unseen.values(), default=None)):
                 chunk = await content.readany()
         except TimeoutError:
             break
@@ -45,10 +46,9 @@ async def pass_events(
             event: Json = json.loads(line)
             uid = event["object"].get("metadata", {}).get("uid", "")
             if points.on_event(resource, event["type"]):
-                unseen, expires = uid, asyncio.get_running_loop().time() + UNSEEN_SECONDS
+                unseen.setdefault(uid, asyncio.get_running_loop().time() + UNSEEN_SECONDS)
                 continue
-            if unseen and uid == unseen:
-                unseen, expires = "", None
+            unseen.pop(uid, None)
             await points.wait_for_thaw(resource)
             yield line + b"\n"
     yield build_watch_error(410) if unseen else rest

@@ -31,12 +31,12 @@ def test_a_sample_of_faults() -> None:
     stories = random.Random(SEED).sample(list(STORIES), STORY_COUNT)  # noqa: S311 - a sample
     references = record_references(stories, JOBS)
     tasks = [
-        (story, fault, references[story])
+        (story, (fault,), references[story])
         for story in stories
         for fault in sample_faults(references[story].list_faults(story), f"{SEED} {story}")
     ]
     # One kind of fault after the other, so that each has its turn before the time is over.
-    tasks.sort(key=lambda task: list(FaultKind).index(task[1].kind))
+    tasks.sort(key=lambda task: list(FaultKind).index(task[1][0].kind))
     results: list[Result] = []
 
     run_tasks(tasks, JOBS, results.append, until)

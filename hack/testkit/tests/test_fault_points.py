@@ -75,7 +75,7 @@ def test_what_is_no_fault(text: str) -> None:
 def test_nothing_is_counted_before_the_story_begins() -> None:
     found = FaultPoints()
     found.on_write("PATCH", DEPLOYMENT, "")
-    found.arm(None, 0)
+    found.arm((), 0)
     found.on_write("PATCH", DEPLOYMENT, "")
 
     assert [Point("PATCH", "deployments", 1)] == found.points
@@ -92,7 +92,7 @@ def test_nothing_is_counted_before_the_story_begins() -> None:
 )
 def test_what_changes_nothing_has_no_number(method: str, path: str, query: str) -> None:
     found = FaultPoints()
-    found.arm(None, 0)
+    found.arm((), 0)
 
     assert found.on_write(method, path, query) is None
     assert [] == found.points
@@ -101,7 +101,7 @@ def test_what_changes_nothing_has_no_number(method: str, path: str, query: str) 
 @pytest.mark.parametrize("kind", [FaultKind.KILL_BEFORE, FaultKind.KILL_AFTER])
 def test_a_kill_is_placed_once_and_the_proxy_says_when(kind: FaultKind) -> None:
     found = FaultPoints()
-    found.arm(Fault(kind, Point("PATCH", "deployments", 2)), 0)
+    found.arm([Fault(kind, Point("PATCH", "deployments", 2))], 0)
 
     assert [None, kind, None] == [found.on_write("PATCH", DEPLOYMENT, "") for _ in range(3)]
     assert not found.reached.is_set()
@@ -110,7 +110,7 @@ def test_a_kill_is_placed_once_and_the_proxy_says_when(kind: FaultKind) -> None:
 @given(st.lists(st.sampled_from(("ADDED", "MODIFIED", "DELETED", "BOOKMARK")), max_size=30), points)
 def test_at_most_one_event_is_swallowed(types: list[str], point: Point) -> None:
     found = FaultPoints()
-    found.arm(Fault(FaultKind.SWALLOW, point), 0)
+    found.arm([Fault(FaultKind.SWALLOW, point)], 0)
 
     swallowed = [found.on_event("pods", each) for each in types]
 
@@ -160,7 +160,7 @@ async def test_without_a_fault_every_byte_passes(uids: list[str], size: int) -> 
 
 async def test_a_later_event_replaces_a_swallowed_one() -> None:
     found = FaultPoints()
-    found.arm(Fault(FaultKind.SWALLOW, Point("MODIFIED", "pods", 1)), 0)
+    found.arm([Fault(FaultKind.SWALLOW, Point("MODIFIED", "pods", 1))], 0)
 
     events = [line("MODIFIED", "a"), line("MODIFIED", "b"), line("DELETED", "a")]
 
@@ -170,11 +170,24 @@ async def test_a_later_event_replaces_a_swallowed_one() -> None:
 async def test_without_a_later_event_the_watch_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_stream, "UNSEEN_SECONDS", 0.01)
     found = FaultPoints()
-    found.arm(Fault(FaultKind.SWALLOW, Point("DELETED", "pods", 1)), 0)
+    found.arm([Fault(FaultKind.SWALLOW, Point("DELETED", "pods", 1))], 0)
 
     passed = await read_all(found, line("DELETED", "a"), line("ADDED", "b"), is_open=True)
 
     assert line("ADDED", "b") + build_watch_error(410) == passed
+
+
+async def test_several_events_are_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch expires for the one that nothing replaces."""
+    monkeypatch.setattr(watch_stream, "UNSEEN_SECONDS", 0.01)
+    faults = [Fault(FaultKind.SWALLOW, Point("MODIFIED", "pods", number)) for number in (1, 2, 9)]
+    found = FaultPoints()
+    found.arm(faults, 0)
+
+    events = [line("MODIFIED", "a"), line("MODIFIED", "b"), line("MODIFIED", "a")]
+
+    assert events[2] + build_watch_error(410) == await read_all(found, *events, is_open=True)
+    assert set(faults[:2]) == found.placed
 
 
 async def test_a_frozen_watch_delivers_everything_in_the_end(
@@ -182,7 +195,7 @@ async def test_a_frozen_watch_delivers_everything_in_the_end(
 ) -> None:
     monkeypatch.setattr(fault_points, "FROZEN_SECONDS", 0.01)
     found = FaultPoints()
-    found.arm(Fault.freeze("pods"), asyncio.get_running_loop().time())
+    found.arm([Fault.freeze("pods")], asyncio.get_running_loop().time())
 
     assert found.reached.is_set()
     assert line("ADDED", "a") == await read_all(found, line("ADDED", "a"))

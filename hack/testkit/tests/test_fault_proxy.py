@@ -107,7 +107,7 @@ def patch(proxy: FaultProxy, timeout: float = 5) -> bool:
 def test_kill_at_the_second_write(
     proxy: FaultProxy, writes: list[str], kind: FaultKind, arrived: int
 ) -> None:
-    proxy.place_fault(Fault(kind, Point("PATCH", "deployments", 2)))
+    proxy.place_faults(Fault(kind, Point("PATCH", "deployments", 2)))
     assert patch(proxy)
     assert not proxy.points.reached.is_set()
 
@@ -122,7 +122,7 @@ def test_kill_at_the_second_write(
 
 
 def test_swallowed_event(proxy: FaultProxy) -> None:
-    proxy.place_fault(Fault(FaultKind.SWALLOW, Point("ADDED", "pods", 1)))
+    proxy.place_faults(Fault(FaultKind.SWALLOW, Point("ADDED", "pods", 1)))
 
     lines = requests.get(get_address(proxy) + PODS, timeout=5).text.splitlines()
 
@@ -132,7 +132,7 @@ def test_swallowed_event(proxy: FaultProxy) -> None:
 
 
 def test_undisturbed(proxy: FaultProxy) -> None:
-    proxy.place_fault(None)
+    proxy.place_faults()
 
     assert EVENTS == requests.get(get_address(proxy) + PODS, timeout=5).content
     assert ["ADDED pods 1", "ADDED pods 2"] == [str(point) for point in proxy.points.points]
