@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from hack.scenarios.exam import surroundings
-from hack.scenarios.exam.edits import update
 from hack.scenarios.exam.environment import APP_NAME, Environment
-from hack.scenarios.exam.fault import Fault, Injector, Way, corrected, rolled_back
+from hack.scenarios.exam.fault import Fault, Injector, Way, corrected
 
 
 def _restored_service(environment: Environment) -> Iterator[str]:
@@ -22,12 +21,6 @@ def _restored_service(environment: Environment) -> Iterator[str]:
         yield f"the Service's internalTrafficPolicy is {spec.get('internalTrafficPolicy')}"
     if spec.get("publishNotReadyAddresses"):
         yield "the Service publishes addresses that are not ready"
-
-
-def _find_silent_service(environment: Environment) -> Iterator[str]:
-    """Yield that the Service answers nothing although the pods are ready."""
-    if not environment.answers_requests():
-        yield "the Service answers no request"
 
 
 def _edit_service(**spec: object) -> Injector:
@@ -82,16 +75,6 @@ CHILD_FAULTS: Final = (
         expected=corrected(check=_restored_service),
         healing_seconds=0,
         cluster_seconds=15,
-    ),
-    Fault(
-        number=19,
-        way=Way.SPEC,
-        title="A wrong port in the spec of an app without probes",
-        inject=update(port=5999),
-        expected=rolled_back("EndpointsUnreachable", is_served=False, check=_find_silent_service),
-        healing_seconds=60,
-        cluster_seconds=30,
-        spec={"probes": None},
     ),
     Fault(
         number=20,

@@ -7,7 +7,6 @@ from hack.scenarios.exam.edits import update
 from hack.scenarios.exam.environment import APP_NAME
 from hack.scenarios.exam.fault import (
     CERTAIN,
-    LIKELY,
     Expected,
     Fault,
     Json,
@@ -68,6 +67,17 @@ _FILL_VOLUME: Final = (
 _HANGS: Final = Expected(
     ("NotReadyTooLong",), ("Pod",), remediations=("ReplacePod",), needs_action=True
 )
+_EVICTED_AGAIN_AND_AGAIN: Final = Expected(
+    ("PodsFailed", "RolloutStalled"),
+    ("NewVersion",),
+    remediations=("Rollback",),
+    needs_action=True,
+    recovers_unhealed=True,
+    is_served=False,
+)
+"""Between two evictions every pod is ready, for a minute or two: the kubelet measures volumes once
+a minute (volumeStatsAggPeriod)."""
+
 _KUBERNETES_HEALS: Final = Expected(recovers_unhealed=True, is_served=False)
 
 
@@ -94,9 +104,9 @@ CLUSTER_FAULTS: Final = (
             volumes=[{"name": "cache", "emptyDir": {"sizeLimit": "4Mi"}}],
             volumeMounts=[{"name": "cache", "mountPath": "/cache"}],
         ),
-        expected=rolled_back("PodsFailed", "PodEvicted", "RolloutStalled", is_served=False),
-        healing_seconds=LIKELY,
-        cluster_seconds=90,
+        expected=_EVICTED_AGAIN_AND_AGAIN,
+        healing_seconds=CERTAIN,
+        cluster_seconds=150,
     ),
     Fault(
         number=25,

@@ -19,7 +19,6 @@ from hack.scenarios.exam.metrics import EXECUTED_OUTCOMES
 from hack.testkit.errors import ApiServerUnreachableError
 from hack.testkit.kube_client import JSON_PATCH, STRATEGIC_PATCH, KubeClient, Patch
 from hack.testkit.operator_process import OperatorProcess, run_operator
-from hack.testkit.service_access import NodePortAccess
 
 Json = dict[str, Any]
 
@@ -94,8 +93,7 @@ class Environment:
         is_healing_enabled: whether healing is on for the app.
         sampler: the samples of the namespace.
         operators: the operator processes that serve the namespace.
-        facts: what is known of the surroundings, by name: the ``url`` of the Service, and what
-            ``Fault.prepare`` has found out for the injector.
+        facts: what ``Fault.prepare`` or the injector has found out, by name.
         has_cleanups: whether something outside of the namespace is broken and must be restored.
         stop: is set when the row must end.
     """
@@ -216,10 +214,6 @@ class Environment:
         """Send a request to one pod through the API server; return whether it succeeded."""
         path_to_pod = f"/api/v1/namespaces/{{ns}}/pods/{pod.name}:{PORT}/proxy{path}"
         return self.kube.get_response(path_to_pod).ok
-
-    def answers_requests(self) -> bool:
-        """Send a request through the Service and return whether it was answered."""
-        return NodePortAccess(self.facts["url"]).get("/").is_ok
 
     def has_executed_action(self) -> bool:
         """Read the app's status and return whether the operator has executed an action."""

@@ -215,7 +215,6 @@ class Experiment:
                 timeout=REQUEST_TIMEOUT,
             )
         )
-        environment.facts["url"] = endpoint.url
         length = self._timing.length(self._fault)
         return RunState(self._fault, environment.sampler, stream, length)
 

@@ -26,6 +26,11 @@ UNINJECTABLE: Final = (
     ),
     UninjectableFault(13, "Multi-attach", "needs block storage of a cloud"),
     UninjectableFault(16, "A webhook that is slow", "to a client it is one that is down"),
+    UninjectableFault(
+        19,
+        "spec.port wrong without probes",
+        "the API objects do not show what listens: a readiness probe does, see row 7",
+    ),
     UninjectableFault(22, "A NetworkPolicy", "no CNI here that enforces policies"),
     UninjectableFault(23, "Delay and loss", "as when it is cut, once probes fail"),
     UninjectableFault(24, "A full disk of a node", "the nodes share the disk of this machine"),
