@@ -166,12 +166,12 @@ def test_a_changed_config_map_is_named(space: AppNamespace) -> None:
     space.create_app("reader", **{**BASE, "envFrom": reads})
     space.wait_for_phase("reader", "Ready", TIMEOUT)
     space.kube.merge_patch("ConfigMap", space.name, "settings", {"data": {"mode": "fast"}})
-    expected = "ConfigMap settings changed: updated Deployment to replace the pods"
+    expected = "ConfigMap settings (mode) changed: updated Deployment to replace the pods"
 
     eventually(
         lambda: expected in {event["note"] for event in space.list_events("reader", "Updated")},
         timeout=TIMEOUT,
-        description="an Event names the ConfigMap",
+        description="an Event names the ConfigMap and the key",
     )
 
 

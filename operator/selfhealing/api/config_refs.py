@@ -26,6 +26,18 @@ class ConfigRef(NamedTuple):
     name: str
 
 
+class ChangedConfig(NamedTuple):
+    """A ConfigMap or Secret that has changed.
+
+    Attributes:
+        reference: the object.
+        keys: the keys of a ConfigMap that are new, gone or have another value; empty if unknown.
+    """
+
+    reference: ConfigRef
+    keys: tuple[str, ...] = ()
+
+
 class ConfigObject(NamedTuple):
     """A ConfigMap or Secret that may exist."""
 

@@ -6,13 +6,14 @@ nothing is kept at all.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
 
 from selfhealing.api.config_refs import (
     ABSENT_DIGEST,
+    CONFIG_MAP,
     SECRET,
     UNREAD_DIGEST,
     ConfigObject,
@@ -25,15 +26,24 @@ Json = Mapping[str, Any]
 
 _DATA_FIELDS: Final = ("data", "binaryData", "stringData")
 
+MAX_KEYS: Final = 32
+"""The keys of a ConfigMap of which each value has a digest; most have fewer."""
+
 NO_READERS: Final[frozenset[AppKey]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigDigest:
-    """A digest of the contents of a ConfigMap or Secret, and the version that was read."""
+    """A digest of the contents of a ConfigMap or Secret, and the version that was read.
+
+    Attributes:
+        keys: the digest of each value of a ConfigMap of at most MAX_KEYS; the keys of a Secret are
+            for those alone who may read it.
+    """
 
     resource_version: int
     digest: str
+    keys: Mapping[str, str] = field(default_factory=dict)
 
 
 ABSENT: Final = ConfigDigest(0, ABSENT_DIGEST)
@@ -42,7 +52,10 @@ ABSENT: Final = ConfigDigest(0, ABSENT_DIGEST)
 
 def config_digest(raw: Json) -> ConfigDigest:
     """Compute the digest of a raw ConfigMap or Secret."""
-    return ConfigDigest(parse_resource_version(raw["metadata"]), _hash_contents(raw))
+    values = {key: value for name in _DATA_FIELDS for key, value in (raw.get(name) or {}).items()}
+    has_keys = raw["kind"] == CONFIG_MAP and len(values) <= MAX_KEYS
+    keys = {key: _hash([value]) for key, value in values.items()} if has_keys else {}
+    return ConfigDigest(parse_resource_version(raw["metadata"]), _hash_contents(raw), keys)
 
 
 def _hash_contents(raw: Json) -> str:
@@ -55,6 +68,10 @@ def _hash_contents(raw: Json) -> str:
     """
     salt = raw["metadata"]["uid"] if raw["kind"] == SECRET else ""
     parts = [salt, *(raw.get(field) or {} for field in _DATA_FIELDS)]
+    return _hash(parts)
+
+
+def _hash(parts: list[Any]) -> str:
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
@@ -143,4 +160,12 @@ class ConfigIndex:
             if (stored := self._digests.get(ConfigObject(app.namespace, reference)))
             else UNREAD_DIGEST
             for reference in self._references.get(app, ())
+        }
+
+    def key_digests_for(self, app: AppKey) -> dict[ConfigRef, Mapping[str, str]]:
+        """Return the digests of the values of each ConfigMap that an app refers to, by key."""
+        return {
+            reference: stored.keys
+            for reference in self._references.get(app, ())
+            if (stored := self._digests.get(ConfigObject(app.namespace, reference))) and stored.keys
         }

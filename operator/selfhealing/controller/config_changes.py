@@ -1,31 +1,63 @@
 """Tells which ConfigMaps and Secrets have changed since an app was last in sync."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from selfhealing.api.config_refs import UNREAD_DIGEST, ConfigRef
+from selfhealing.api.config_refs import UNREAD_DIGEST, ChangedConfig, ConfigRef
 from selfhealing.cache.views import AppKey
 
 
+class Configuration(NamedTuple):
+    """What the pods of an app read, at one generation of its spec.
+
+    Attributes:
+        generation: of the spec.
+        digests: of each ConfigMap and Secret.
+        keys: of the values of each ConfigMap, by key, as far as they are known.
+    """
+
+    generation: int
+    digests: Mapping[ConfigRef, str]
+    keys: Mapping[ConfigRef, Mapping[str, str]]
+
+
 class ConfigChanges:
-    """The digests of each app's configuration at its last reconcile without an error."""
+    """The configuration of each app at its last reconcile without an error."""
 
     def __init__(self) -> None:
-        self._last_synced: dict[AppKey, tuple[int, Mapping[ConfigRef, str]]] = {}
+        self._last_synced: dict[AppKey, Configuration] = {}
 
-    def find(
-        self, key: AppKey, generation: int, digests: Mapping[ConfigRef, str]
-    ) -> tuple[ConfigRef, ...]:
+    def find(self, key: AppKey, now: Configuration) -> tuple[ChangedConfig, ...]:
         """Find what has changed; none if the spec has changed, too, or at the first reconcile."""
-        last_generation, last_digests = self._last_synced.get(key, (None, {}))
-        if last_generation != generation or UNREAD_DIGEST in digests.values():
+        last = self._last_synced.get(key)
+        if (
+            last is None
+            or last.generation != now.generation
+            or UNREAD_DIGEST in now.digests.values()
+        ):
             return ()
-        return tuple(ref for ref, digest in digests.items() if last_digests.get(ref) != digest)
+        return tuple(
+            ChangedConfig(ref, _find_changed_keys(last.keys.get(ref), now.keys.get(ref)))
+            for ref, digest in now.digests.items()
+            if last.digests.get(ref) != digest
+        )
 
-    def note_synced(self, key: AppKey, generation: int, digests: Mapping[ConfigRef, str]) -> None:
+    def note_synced(self, key: AppKey, now: Configuration) -> None:
         """Note that the children have this configuration."""
-        if UNREAD_DIGEST not in digests.values():
-            self._last_synced[key] = generation, digests
+        if UNREAD_DIGEST not in now.digests.values():
+            self._last_synced[key] = now
 
     def forget(self, key: AppKey) -> None:
         """Drop what is known of an app."""
         self._last_synced.pop(key, None)
+
+
+def _find_changed_keys(
+    before: Mapping[str, str] | None, after: Mapping[str, str] | None
+) -> tuple[str, ...]:
+    """Return the keys that differ; none if they are not known of both."""
+    if before is None or after is None:
+        return ()
+    return tuple(
+        sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    )

@@ -27,7 +27,7 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import MAX_SPEC_BYTES, AppKey, AppView
 from selfhealing.controller.child_sync import ChildSync
-from selfhealing.controller.config_changes import ConfigChanges
+from selfhealing.controller.config_changes import ConfigChanges, Configuration
 from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.evaluate import Evaluation
 from selfhealing.controller.namespace_labels import NamespaceLabels
@@ -247,17 +247,18 @@ class Reconciler:
     ) -> None:
         """Record the Events of the children, count the phase and ask for the next reconcile."""
         key = snapshot.app.key
-        configuration = key, snapshot.app.generation, snapshot.config_digests
+        keys = self._store.config_index.key_digests_for(key)
+        configuration = Configuration(snapshot.app.generation, snapshot.config_digests, keys)
         self._record_events(
             snapshot,
             child_events(
                 sync_result.changes,
                 has_overrides=sync_result.has_overrides,
-                changed_configs=self._config_changes.find(*configuration),
+                changed_configs=self._config_changes.find(key, configuration),
             ),
         )
         if not sync_result.errors:
-            self._config_changes.note_synced(*configuration)
+            self._config_changes.note_synced(key, configuration)
         actions = {change.action for change in sync_result.changes}
         if actions & {ChildAction.CREATE, ChildAction.UPDATE}:
             self._last_written[key] = self._clock()  # the controllers report on them in a moment

@@ -5,11 +5,11 @@ repetition in the first Event instead of writing another one.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from selfhealing.api.config_refs import ConfigRef
+from selfhealing.api.config_refs import ChangedConfig
 from selfhealing.api.names import DEPLOYMENT
 from selfhealing.api.status import Condition, ConditionStatus, Phase, SelfHealingAppStatus
 from selfhealing.apply.child_diff import ChildAction
@@ -100,7 +100,7 @@ def child_events(
     changes: tuple[ChildChange, ...],
     *,
     has_overrides: bool = False,
-    changed_configs: tuple[ConfigRef, ...] = (),
+    changed_configs: tuple[ChangedConfig, ...] = (),
 ) -> Iterator[Event]:
     """The Events for the changes of the children.
 
@@ -126,8 +126,17 @@ def child_events(
             yield Event("Warning", reason, f"{who} {message}").truncate()
 
 
-def _name_configs(configs: tuple[ConfigRef, ...]) -> str:
-    names = sorted(f"{config.kind} {config.name}" for config in configs)
+def _name_configs(configs: tuple[ChangedConfig, ...]) -> str:
+    """Name the objects, and the keys of ConfigMaps: ``ConfigMap settings (mode)``."""
+    return _join_some(sorted(_name_config(config) for config in configs))
+
+
+def _name_config(config: ChangedConfig) -> str:
+    keys = f" ({_join_some(config.keys)})" if config.keys else ""
+    return f"{config.reference.kind} {config.reference.name}{keys}"
+
+
+def _join_some(names: Sequence[str]) -> str:
     others = len(names) - MAX_NAMED_CONFIGS
     return join_words([*names[:MAX_NAMED_CONFIGS], *([f"{others} more"] if others > 0 else [])])
 

@@ -15,7 +15,13 @@ from selfhealing.api.config_refs import (
     ConfigObject,
     ConfigRef,
 )
-from selfhealing.cache.config_digests import ABSENT, ConfigDigest, ConfigIndex, config_digest
+from selfhealing.cache.config_digests import (
+    ABSENT,
+    MAX_KEYS,
+    ConfigDigest,
+    ConfigIndex,
+    config_digest,
+)
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
@@ -98,6 +104,16 @@ class TestDigest:
             assert word.encode() not in stored
             assert b64encode(word.encode()) not in stored
 
+    def test_which_values_have_digests(self) -> None:
+        """Those of a ConfigMap with few keys: the keys of a Secret are not for everybody."""
+        few = build_digest(data={"mode": "fast"}, binaryData={"logo": "AAAA"}).keys
+
+        assert {"mode", "logo"} == few.keys()
+        assert few["mode"] != few["logo"]
+        assert few["mode"] == build_digest(data={"mode": "fast", "level": "1"}).keys["mode"]
+        assert not build_digest(SECRET).keys
+        assert not build_digest(data={str(n): "x" for n in range(MAX_KEYS + 1)}).keys
+
 
 MAP, SECRET_OBJECT = ConfigObject("shop", CONFIG_MAP_REF), ConfigObject("shop", SECRET_REF)
 
@@ -122,6 +138,9 @@ def test_changes_return_the_readers(configs: ConfigIndex) -> None:
         CONFIG_MAP_REF: build_digest(data={"mode": "slow"}).digest,
         SECRET_REF: ABSENT_DIGEST,
     } == configs.digests_for(KEY)
+    assert {CONFIG_MAP_REF: build_digest(data={"mode": "slow"}).keys} == configs.key_digests_for(
+        KEY
+    )
 
 
 def test_an_object_that_was_not_read_is_neither_there_nor_missing(configs: ConfigIndex) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from selfhealing.api.config_refs import ConfigRef
+from selfhealing.api.config_refs import ChangedConfig, ConfigRef
 from selfhealing.api.healing_status import BlockedReason, DiagnosisStatus, HealingStatus
 from selfhealing.api.status import Phase
 from selfhealing.apply.child_diff import ChildAction
@@ -382,10 +382,26 @@ class TestTheFirstVersion:
 )
 def test_a_changed_config_map_is_named(kind: str, count: int, expected: str) -> None:
     """The spec has not changed: the Event does not say so."""
-    changed = tuple(ConfigRef("ConfigMap", f"c{number}") for number in range(count))
+    changed = tuple(ChangedConfig(ConfigRef("ConfigMap", f"c{number}")) for number in range(count))
     (event,) = child_events((ChildChange(kind, ChildAction.UPDATE),), changed_configs=changed)
 
     assert expected == event.message
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (("mode",), "ConfigMap settings (mode)"),
+        (("a", "b", "c", "d", "e"), "ConfigMap settings (a, b, c and 2 more)"),
+    ],
+)
+def test_the_keys_that_changed_are_named(keys: tuple[str, ...], expected: str) -> None:
+    """As far as they are known."""
+    changed = (ChangedConfig(ConfigRef("ConfigMap", "settings"), keys),)
+    update = ChildChange("Deployment", ChildAction.UPDATE)
+    (event,) = child_events((update,), changed_configs=changed)
+
+    assert f"{expected} changed: {REPLACED}" == event.message
 
 
 def test_a_missing_service_account_is_named() -> None:
