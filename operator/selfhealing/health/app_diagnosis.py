@@ -196,13 +196,16 @@ def _find_outage(
         return None  # what they depend on was there when they started
     first = next(found for found in pod_diagnoses if found.type in _OUTAGE_FAULTS)
     message = messages.summarize_pods([pod.name for pod in failing], first.message)
+    # A single pod may as well have a fault of its own.
+    is_likely = len(active_pods) > 1 and not evidence.probation.has_other_config
+    suspects = "configuration, which has changed since, and its dependencies"
+    suspects = suspects if evidence.probation.has_other_config else "dependencies"
     return AppDiagnosis(
         DiagnosisType.DEPENDENCY_DOWN,
         Cause.ENVIRONMENT,
-        # A single pod may as well have a fault of its own.
-        Confidence.MEDIUM if len(active_pods) > 1 else Confidence.LOW,
+        Confidence.MEDIUM if is_likely else Confidence.LOW,
         tuple(failing),
-        f"{message}; this version was healthy, and no pod of it is: check its dependencies",
+        f"{message}; this version was healthy, and no pod of it is: check its {suspects}",
         symptom=first.message,
     )
 

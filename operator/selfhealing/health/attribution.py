@@ -85,6 +85,8 @@ class Probation:
         experiments: what a dry run and the nodes say of both.
         is_young: the revision was proved a short time ago, and the one before it is known.
         was_node_left: the pods were recreated on other nodes already, so a node is not the cause.
+        has_other_config: the stable revision runs again, and the ConfigMaps and Secrets have other
+            contents than those that it was proved with.
     """
 
     is_open: bool
@@ -93,6 +95,7 @@ class Probation:
     is_awaited: bool = False
     is_young: bool = False
     was_node_left: bool = False
+    has_other_config: bool = False
     change: TemplateChange | None = None
     experiments: Experiments = NO_EXPERIMENTS
 

@@ -312,14 +312,16 @@ def build_context(
     )
 
 
-def _has_only_other_config(
-    stable_template: Mapping[str, Any] | None, pod_template: Mapping[str, Any]
-) -> bool:
+def _has_other_config(stable: Mapping[str, Any] | None, pod_template: Mapping[str, Any]) -> bool:
+    return stable is not None and get_config_hash(stable) != get_config_hash(pod_template)
+
+
+def _has_only_other_config(stable: Mapping[str, Any] | None, template: Mapping[str, Any]) -> bool:
     """Whether a template differs from the stable one only in the hash of its configuration."""
     return (
-        stable_template is not None
-        and get_config_hash(stable_template) != get_config_hash(pod_template)
-        and without_config_hash(stable_template) == without_config_hash(pod_template)
+        stable is not None
+        and _has_other_config(stable, template)
+        and without_config_hash(stable) == without_config_hash(template)
     )
 
 
@@ -395,6 +397,10 @@ def _build_probation(
         has_stable_revision=has_stable_revision,
         is_young=is_young,
         was_node_left=_was_node_left(record),
+        # Where the configuration was what failed, the stable revision reads copies of its own.
+        has_other_config=is_failed
+        and record.failed_config is None
+        and _has_other_config(external.stable_template, inputs.pod_template),
         change=_compare_with_stable(inputs, external) if is_unproven or is_young else None,
         experiments=external.experiments,
     )

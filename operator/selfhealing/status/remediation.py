@@ -265,6 +265,11 @@ def _action_event(key: AppKey, action: HealingAction) -> Event:
             "Warning", "ApprovalNeeded", f"{action.remediation}: {text}; approve: {command}"
         )
     kind, outcome_text = _OUTCOME_EVENTS[action.outcome]
+    if (action.remediation, action.outcome) == (
+        Remediation.REMOVE_FOREIGN_FIELDS,
+        ActionOutcome.FAILED,
+    ):
+        outcome_text += f" (kubectl rollout undo deployment/{key.name} gives the fields back)"
     return Event(
         kind, f"Remediation{action.outcome}", f"{action.remediation} {outcome_text}: {text}"
     )

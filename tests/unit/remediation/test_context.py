@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from selfhealing.api.healing_status import HealingStatus
+from selfhealing.api.names import ANNOTATION_CONFIG_HASH
 from selfhealing.api.spec import parse_spec
 from selfhealing.api.status import SelfHealingAppStatus
 from selfhealing.health.assessment import assess_health
@@ -297,3 +298,35 @@ def test_whose_pods_they_are_after_a_rollback(workload: Json, *, is_known: bool)
 
     assert found.is_all_current is is_known
     assert ("DependencyDown" in found.diagnosis_types) is is_known
+
+
+@pytest.mark.parametrize(
+    ("proved_with", "failed_config", "confidence", "suspects"),
+    [
+        ("old", None, Confidence.LOW, "its configuration, which has changed since, and its"),
+        ("", None, Confidence.MEDIUM, "its dependencies"),
+        ("old", "new", Confidence.MEDIUM, "its dependencies"),
+    ],
+    ids=["other contents", "the same", "it reads copies"],
+)
+def test_a_stable_revision_that_reads_another_configuration(
+    proved_with: str, failed_config: str | None, confidence: Confidence, suspects: str
+) -> None:
+    """That it was healthy with another one does not prove that its dependency is down."""
+    template = build_pod_template("web", parse_spec(SPEC))
+    template["metadata"]["annotations"] = {ANNOTATION_CONFIG_HASH: proved_with}
+    record = HealingStatus(
+        mode="Auto",
+        budget_left=3,
+        stable_revision="stable",
+        failed_revision=REVISION,
+        failed_config=failed_config,
+    )
+    crashing = (pod(f"web-abc-{n}", crash_loop(4, termination())) for n in (1, 2))
+
+    (found,) = make_context(
+        deployment(2), *crashing, record=record, external=ExternalState(stable_template=template)
+    ).diagnoses
+
+    assert (DiagnosisType.DEPENDENCY_DOWN, confidence) == (found.type, found.confidence)
+    assert f"check {suspects}" in found.message

@@ -251,6 +251,14 @@ class TestEvents:
                 ("Warning RemediationFailed: ReplacePod did not succeed: web-abc-1 is replaced"),
             ),
             (
+                ActionOutcome.FAILED,
+                Remediation.REMOVE_FOREIGN_FIELDS,
+                (
+                    "Warning RemediationFailed: RemoveForeignFields did not succeed (kubectl "
+                    "rollout undo deployment/web gives the fields back): web-abc-1 is replaced"
+                ),
+            ),
+            (
                 ActionOutcome.SUPERSEDED,
                 Remediation.REPLACE_POD,
                 (
