@@ -1,5 +1,6 @@
 """What kubectl shows and says of the resource: columns, explain, scale, short names, status."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -163,6 +164,19 @@ def test_kubectl_explains(field: str, words: str) -> None:
 
 
 @pytest.mark.usefixtures("kube")
+@pytest.mark.parametrize("stored", [{"image": "nginx:1.29"}], indirect=True)
+def test_a_misspelt_field_of_an_update(namespace: str, stored: str) -> None:
+    """Server-side the answer is one line, as docs/troubleshooting.md says."""
+    wrong = {"image": "nginx:1.29", "probes": {"liveness": {"failureTreshold": 3}}}
+    manifest = json.dumps(build_app(namespace, stored, wrong))
+    command = ("apply", "--server-side", "--force-conflicts", "-f", "-")
+
+    answer = run_kubectl(*command, stdin=manifest, check=False)
+
+    assert 1 == len(answer.splitlines())
+    assert ".spec.probes.liveness.failureTreshold: field not declared in schema" in answer
+
+
 def test_kubectl_applies_the_crd() -> None:
     """Server-side: the annotation of a client-side apply has a limit of 256 KiB."""
     said = run_kubectl(

@@ -155,6 +155,29 @@ class TestPhases:
             [],
         ] == events_of(*(observe(deployment(1), pod("web-abc-1", status)) for status in looping))
 
+    def test_too_little_memory_is_told_once(self) -> None:
+        """Whether the container waits, runs or has just been killed; the limit is named."""
+        killed = termination(137, "OOMKilled", started=50, finished=60)
+        states = [
+            terminated(killed, restarts=1),
+            crash_loop(2, killed),
+            running(since=95, restarts=3, last=killed, ready=False),
+            crash_loop(3, killed, back_off=40),
+        ]
+        pods = [pod("web-abc-1", each, memory_limit="12Mi") for each in states]
+
+        found = [
+            event
+            for events in events_of(*(observe(deployment(1), each) for each in pods))
+            for event in events
+            if not event.startswith("Warning ContainerRestarted")
+        ]
+
+        limit = "its limit is 12Mi (spec.resources.limits.memory)"
+        assert [
+            f"Warning Degraded: 0 of 1 pod ready; web-abc-1: ran out of memory: {limit}"
+        ] == found
+
     def test_another_reason(self) -> None:
         """A fault with another reason gives another Event."""
         slow = pod("web-abc-1", running(since=0, ready=False), since=50)
