@@ -42,7 +42,11 @@ def _run_faults(options: argparse.Namespace) -> int:
 
 def _update_docs(options: argparse.Namespace) -> int:
     names = [fault.name for fault in FAULTS]
-    for page in docs.update_pages(ROOT, options.report / JSON_FILE, names):
+    pages = list(docs.update_pages(ROOT, options.report / JSON_FILE, names))
+    default_times = options.report / docs.DEFAULT_TIMES_FOLDER / JSON_FILE
+    if default_times.exists():
+        pages += docs.update_default_times(ROOT, default_times)
+    for page in dict.fromkeys(pages):
         print(f"wrote {page.relative_to(ROOT)}")
     return 0
 

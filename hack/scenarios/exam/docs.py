@@ -11,10 +11,24 @@ from hack.scenarios.common.errors import ScenarioError
 from hack.testkit import markdown_section
 
 ENGLISH: Final = "table.en.md.j2"
-PAGES: Final = {"docs/healing.md": ENGLISH, "docs/zh/healing.md": "table.zh.md.j2"}
+CHINESE_PAGE: Final = "docs/zh/healing.md"
+ENGLISH_PAGE: Final = "docs/healing.md"
+PAGES: Final = {ENGLISH_PAGE: ENGLISH, CHINESE_PAGE: "table.zh.md.j2"}
 """The template of each page."""
 
 SECTION: Final = "exam"
+
+DEFAULT_TIMES_ROWS: Final = ("1-spec", "2-spec", "11-spec")
+"""The rows of ``make exam-default-times``: a bad version that is certain, of three kinds."""
+
+DEFAULT_TIMES_FOLDER: Final = "default-times"
+"""Where their report is, in the folder of reports."""
+
+DEFAULT_TIMES_PAGES: Final = {
+    ENGLISH_PAGE: "default_times.en.md.j2",
+    CHINESE_PAGE: "default_times.zh.md.j2",
+}
+DEFAULT_TIMES_SECTION: Final = "exam-default-times"
 
 
 def render_table(run: Mapping[str, Any], template: str) -> str:
@@ -40,16 +54,29 @@ def update_pages(root: Path, report: Path, faults: Collection[str]) -> Iterator[
     Raises:
         ToolError: the report is missing or incomplete, or a page has no section for the table.
     """
-    run = _load_report(report, faults)
-    for path, template in PAGES.items():
+    yield from _write_sections(root, SECTION, PAGES, _load_report(report, faults))
+
+
+def update_default_times(root: Path, report: Path) -> Iterator[Path]:
+    """Write the figures of ``make exam-default-times`` into each page, as ``update_pages`` does."""
+    run = _load_report(report, DEFAULT_TIMES_ROWS, "make exam-default-times")
+    yield from _write_sections(root, DEFAULT_TIMES_SECTION, DEFAULT_TIMES_PAGES, run)
+
+
+def _write_sections(
+    root: Path, section: str, pages: Mapping[str, str], run: Mapping[str, Any]
+) -> Iterator[Path]:
+    for path, template in pages.items():
         page = root / path
-        markdown_section.replace_section(page, SECTION, render_table(run, template))
+        markdown_section.replace_section(page, section, render_table(run, template))
         yield page
 
 
-def _load_report(report: Path, faults: Collection[str]) -> Mapping[str, Any]:
+def _load_report(
+    report: Path, faults: Collection[str], command: str = "make exam"
+) -> Mapping[str, Any]:
     if not report.exists():
-        raise ScenarioError(f"there is no {report}: make exam writes it")
+        raise ScenarioError(f"there is no {report}: {command} writes it")
     run: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
     complete = {
         fault["name"]
@@ -58,7 +85,7 @@ def _load_report(report: Path, faults: Collection[str]) -> Mapping[str, Any]:
     }
     if missing := sorted(set(faults) - complete):
         raise ScenarioError(
-            f"{report} is not of a whole exam, it lacks {', '.join(missing)}:"
-            " make exam, without FAULT"
+            f"{report} is not of a whole run, it lacks {', '.join(missing)}:"
+            f" {command}, without FAULT"
         )
     return run

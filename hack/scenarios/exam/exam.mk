@@ -19,6 +19,11 @@ drill: $(VENV_READY) ## The rows of the exam that are the drills: a bad image, a
 	@$(MAKE) exam-cluster
 	@$(IN_CLUSTER) $(EXAM) run --drills $(EXAM_RUN)
 
+.PHONY: exam-default-times
+exam-default-times: $(VENV_READY) ## Three certain faults at default times (five minutes)
+	@$(MAKE) exam-cluster
+	@$(IN_CLUSTER) $(EXAM) run --fault 1-spec --fault 2-spec --fault 11-spec --scale 1 --report .artifacts/default-times $(if $(NAMESPACE),--namespace $(NAMESPACE))
+
 .PHONY: exam-cluster
 exam-cluster:
 	@$(MAKE) images

@@ -7,13 +7,19 @@ from pathlib import Path
 import pytest
 
 from hack.scenarios.common.runner import ScenarioReport
-from hack.scenarios.exam.docs import PAGES, update_pages
+from hack.scenarios.exam.docs import (
+    DEFAULT_TIMES_ROWS,
+    PAGES,
+    update_default_times,
+    update_pages,
+)
 from hack.scenarios.exam.evaluation import FaultResult, evaluate_runs
-from hack.scenarios.exam.faults import FAULTS
+from hack.scenarios.exam.faults import FAULTS, select_faults
 from hack.scenarios.exam.report import write_report
 from hack.scenarios.exam.tests.builders import HEALED_RUN, UNHEALED_RUN, build_healed_run
 from hack.testkit.errors import ToolError
 
+DEFAULT_BEGIN, DEFAULT_END = (f"<!-- exam-default-times: {edge} -->" for edge in ("begin", "end"))
 BEGIN, END = "<!-- exam: begin -->", "<!-- exam: end -->"
 NAMES = [fault.name for fault in FAULTS]
 RUN_WITHOUT_ACTIONS = replace(HEALED_RUN, actions=(), recovered_after=None, reason="")
@@ -119,6 +125,36 @@ def test_the_pages_have_their_place() -> None:
         text = (root / path).read_text(encoding="utf-8")
 
         assert 1 == text.count(BEGIN) == text.count(END)
+        assert 1 == text.count(DEFAULT_BEGIN) == text.count(DEFAULT_END)
+
+
+def test_default_times(root: Path) -> None:
+    """When the fault was named and the rollback began, in a section of its own."""
+    runs = (UNHEALED_RUN, HEALED_RUN)
+    rows = [FaultResult(fault=each, runs=runs) for each in select_faults(DEFAULT_TIMES_ROWS)]
+    written = write_run_report(root, *rows)
+    for path in PAGES:
+        (root / path).write_text(f"{DEFAULT_BEGIN}\nold\n{DEFAULT_END}\n", encoding="utf-8")
+
+    pages = list(update_default_times(root, written))
+
+    assert [root / path for path in PAGES] == pages
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert "old" not in text
+        assert len(DEFAULT_TIMES_ROWS) + 2 == sum(
+            line.startswith("|") for line in text.splitlines()
+        )
+        assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+    with pytest.raises(ToolError, match="make exam-default-times writes it"):
+        list(update_default_times(root, root / "none.json"))
+
+
+def test_the_command_has_these_rows() -> None:
+    """The target of the Makefile names them."""
+    recipe = (Path(__file__).parents[1] / "exam.mk").read_text(encoding="utf-8")
+
+    assert " ".join(f"--fault {row}" for row in DEFAULT_TIMES_ROWS) in recipe
 
 
 def test_a_half_that_is_told_as_json(root: Path) -> None:
