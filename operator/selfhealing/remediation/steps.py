@@ -25,7 +25,7 @@ KEPT_ENDED_PODS: Final = 2
 """The number of ended pods that are kept for inspection, the newest ones."""
 
 MAX_DELETES: Final = 10
-"""The largest number of failed pods that one reconcile deletes."""
+"""The largest number of ended pods that one reconcile deletes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,8 @@ def test_other_events(change: Json) -> None:
         ("FailedAttachVolume", "attachdetach-controller", True),
         ("FailedAttachVolume", "kubelet", False),
         ("FailedToRetrieveImagePullSecret", "kubelet", True),
+        ("Evicted", "kubelet", True),
+        ("Evicted", "taint-eviction-controller", False),
     ],
 )
 def test_warnings(reason: str, component: str, *, is_read: bool) -> None:
