@@ -32,6 +32,8 @@ class ChangeCounter:
     def __init__(self, space: AppNamespace) -> None:
         self._namespace = space.name
         self._changes: set[tuple[str, str]] = set()
+        # A session must not be used by several threads, and opening one costs more than a request.
+        self._clients = {kind: KubeClient() for kind in COUNTED_KINDS}
         self._since = self._until = _read_version(space.kube, space.name)
         self._has_ended = threading.Event()
         self._lock = threading.Lock()
@@ -78,14 +80,13 @@ class ChangeCounter:
         A watch may be behind at its end: what it did not bring is seen at the next look.
         """
         with self._lock, ThreadPoolExecutor(len(COUNTED_KINDS)) as pool:
-            latest = _read_version(KubeClient(), self._namespace)
+            latest = _read_version(self._clients["ConfigMap"], self._namespace)
             list(pool.map(self._replay, COUNTED_KINDS))
             self._since, self._until = self._until, latest
 
     def _replay(self, kind: str) -> None:
-        kube = KubeClient()  # one session must not be used by several threads
         query = f"watch=true&resourceVersion={self._since}&timeoutSeconds={WATCH_SECONDS}"
-        response = kube.get_response(f"{object_path(kind, self._namespace)}?{query}")
+        response = self._clients[kind].get_response(f"{object_path(kind, self._namespace)}?{query}")
         if not response.ok:
             raise ApiError(f"{kind}: {response.text}", response.status_code)
         for line in response.iter_lines():

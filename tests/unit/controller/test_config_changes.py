@@ -22,10 +22,10 @@ def configured(
     return Configuration(generation, digests, {SETTINGS: keys} if keys else {})
 
 
-def synced(**more: Mapping[str, str]) -> ConfigChanges:
+def synced(keys: Mapping[str, str] | None = None) -> ConfigChanges:
     """An app that is in sync with its first configuration."""
     changes = ConfigChanges()
-    changes.note_synced(KEY, configured(**more))
+    changes.note_synced(KEY, configured(keys=keys))
     return changes
 
 
@@ -42,7 +42,7 @@ def test_what_has_changed() -> None:
 
 def test_which_keys_have_changed() -> None:
     """Those that are new, gone or have another value; none if one side is not known."""
-    changes = synced(keys={"mode": "1", "level": "1", "old": "1"})
+    changes = synced({"mode": "1", "level": "1", "old": "1"})
 
     (found,) = changes.find(KEY, configured("2", keys={"mode": "2", "level": "1", "new": "1"}))
 
