@@ -30,7 +30,7 @@ RESULTS = FOLDER / "results.jsonl"
 PLAN = FOLDER / "plan.json"
 TABLE = FOLDER / "table.md"
 
-JOBS = 10
+JOBS = 12
 """Stories at the same time: they wait most of the time, for pods, for a probation, for an end."""
 
 MINUTES = 25
