@@ -102,7 +102,8 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     if arguments.fresh:
         RESULTS.unlink(missing_ok=True)
-    results = {(each.story, each.fault): each for each in read_results()}
+    known = read_results()
+    results = {(each.story, each.fault): each for each in known if SEPARATOR not in each.fault}
     stories = arguments.story or list(STORIES)
     print(f"==> undisturbed: {', '.join(stories)}", flush=True)
     references = record_references(stories, arguments.jobs)
@@ -117,6 +118,11 @@ def main() -> int:
             if arguments.fault
             else group_faults([f for f in faults if not is_told_well(results.get((story, str(f))))])
         )
+    ]
+    tasks += [  # what made a difference only together
+        (each.story, _parse_faults(each.fault), references[each.story])
+        for each in known
+        if SEPARATOR in each.fault and each.story in stories and not arguments.fault
     ]
     # A run that is stopped has seen something of everything; the events are most of the points.
     random.shuffle(tasks)
