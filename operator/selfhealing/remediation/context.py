@@ -312,16 +312,14 @@ def build_context(
     )
 
 
-def _has_other_config(stable: Mapping[str, Any] | None, pod_template: Mapping[str, Any]) -> bool:
-    return stable is not None and get_config_hash(stable) != get_config_hash(pod_template)
-
-
-def _has_only_other_config(stable: Mapping[str, Any] | None, template: Mapping[str, Any]) -> bool:
+def _has_only_other_config(
+    stable_template: Mapping[str, Any] | None, pod_template: Mapping[str, Any]
+) -> bool:
     """Whether a template differs from the stable one only in the hash of its configuration."""
     return (
-        stable is not None
-        and _has_other_config(stable, template)
-        and without_config_hash(stable) == without_config_hash(template)
+        stable_template is not None
+        and get_config_hash(stable_template) != get_config_hash(pod_template)
+        and without_config_hash(stable_template) == without_config_hash(pod_template)
     )
 
 
@@ -386,22 +384,24 @@ def _build_probation(
     record, rollout = inputs.record, health_input.assessment.rollout
     since = record.desired_since if record.desired_revision == inputs.revision else now
     is_unproven = inputs.revision not in {record.stable_revision, record.failed_revision}
-    has_stable_revision = record.stable_revision is not None
     is_young = _is_young(inputs, now)
     is_running = rollout is not None and _is_named(rollout, health_input.snapshot)
     is_failed = inputs.revision == record.failed_revision
+    is_compared = is_unproven or is_young or is_failed
+    change = _compare_with_stable(inputs, external) if is_compared else None
     return Probation(
         is_open=is_unproven and is_running,
         is_awaited=(is_unproven or is_failed) and not is_running,
         requested_since=None if health_input.is_in_sync else since,
-        has_stable_revision=has_stable_revision,
+        has_stable_revision=record.stable_revision is not None,
         is_young=is_young,
         was_node_left=_was_node_left(record),
         # Where the configuration was what failed, the stable revision reads copies of its own.
-        has_other_config=is_failed
-        and record.failed_config is None
-        and _has_other_config(external.stable_template, inputs.pod_template),
-        change=_compare_with_stable(inputs, external) if is_unproven or is_young else None,
+        has_other_config=change is not None
+        and change.configuration_changed
+        and is_failed
+        and record.failed_config is None,
+        change=None if is_failed else change,
         experiments=external.experiments,
     )
 

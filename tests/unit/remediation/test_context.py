@@ -1,9 +1,12 @@
 """The context of a decision about one app."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from selfhealing.api.config_refs import ConfigRef
 from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.names import ANNOTATION_CONFIG_HASH
 from selfhealing.api.spec import parse_spec
@@ -21,6 +24,7 @@ from selfhealing.remediation.context import (
 )
 from selfhealing.remediation.reconcile_input import build_reconcile_input
 from selfhealing.render.pod import build_pod_template
+from selfhealing.render.references import hash_config_digests
 from tests.unit.builders import (
     app,
     at,
@@ -48,12 +52,14 @@ def make_context(
     now: float = 1000,
     rollout: Json | None = None,
     external: ExternalState | None = None,
+    config_digests: Mapping[ConfigRef, str] | None = None,
     **meta: Any,  # noqa: ANN401 - metadata
 ) -> RemediationContext:
     """The context of an app with this record."""
     spec_json = {**SPEC, "rollout": rollout} if rollout is not None else SPEC
     status = SelfHealingAppStatus(healing=record).to_json()
     snapshot = build_snapshot(app(spec_json, status, **meta), *objects)
+    snapshot = replace(snapshot, config_digests=config_digests or {})
     causes, deadlines = TerminationCauses(), Deadlines(at(now))
     assessment = assess_health(snapshot, causes, deadlines)
     return build_context(
@@ -304,29 +310,33 @@ def test_whose_pods_they_are_after_a_rollback(workload: Json, *, is_known: bool)
     ("proved_with", "failed_config", "confidence", "suspects"),
     [
         ("old", None, Confidence.LOW, "its configuration, which has changed since, and its"),
-        ("", None, Confidence.MEDIUM, "its dependencies"),
+        ("new", None, Confidence.MEDIUM, "its dependencies"),
         ("old", "new", Confidence.MEDIUM, "its dependencies"),
+        (None, None, Confidence.MEDIUM, "its dependencies"),
     ],
-    ids=["other contents", "the same", "it reads copies"],
+    ids=["other contents", "the same", "it reads copies", "its template is unknown"],
 )
 def test_a_stable_revision_that_reads_another_configuration(
-    proved_with: str, failed_config: str | None, confidence: Confidence, suspects: str
+    proved_with: str | None, failed_config: str | None, confidence: Confidence, suspects: str
 ) -> None:
     """That it was healthy with another one does not prove that its dependency is down."""
+    settings = ConfigRef("ConfigMap", "settings")
     template = build_pod_template("web", parse_spec(SPEC))
-    template["metadata"]["annotations"] = {ANNOTATION_CONFIG_HASH: proved_with}
+    template["metadata"]["annotations"] = {
+        ANNOTATION_CONFIG_HASH: hash_config_digests({settings: proved_with or ""})
+    }
     record = HealingStatus(
-        mode="Auto",
-        budget_left=3,
-        stable_revision="stable",
-        failed_revision=REVISION,
-        failed_config=failed_config,
+        mode="Auto", budget_left=3, stable_revision="stable", failed_config=failed_config
     )
-    crashing = (pod(f"web-abc-{n}", crash_loop(4, termination())) for n in (1, 2))
+    crashing = [pod(f"web-abc-{n}", crash_loop(4, termination())) for n in (1, 2)]
+    situation: Json = {
+        "external": ExternalState(stable_template=template if proved_with else None),
+        "config_digests": {settings: "new"},
+    }
+    desired = make_context(record=record, **situation).desired_revision
+    failed = record.model_copy(update={"failed_revision": desired})
 
-    (found,) = make_context(
-        deployment(2), *crashing, record=record, external=ExternalState(stable_template=template)
-    ).diagnoses
+    (found,) = make_context(deployment(2), *crashing, record=failed, **situation).diagnoses
 
     assert (DiagnosisType.DEPENDENCY_DOWN, confidence) == (found.type, found.confidence)
     assert f"check {suspects}" in found.message
