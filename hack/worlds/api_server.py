@@ -56,6 +56,8 @@ class SimClient:
         self._check()
         return self._find(resource.kind, name)
 
+    get_metadata = get
+
     async def list_objects(
         self, resource: Resource, _: str | None, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Json]:
