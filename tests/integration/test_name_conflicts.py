@@ -5,14 +5,15 @@ from functools import partial
 
 import pytest
 
-from hack.testkit.kube_client import Json
+from hack.testkit.kube_client import Json, find_condition
 from hack.testkit.namespace import FAKE_NODES, KIND, UNSCHEDULABLE, AppNamespace
 from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 
 KINDS = ("Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget")
-SPEC: Json = {"port": 80, "autoscaling": {"minReplicas": 2, "maxReplicas": 3}, **UNSCHEDULABLE}
+SCALED: Json = {"port": 80, "autoscaling": {"minReplicas": 2, "maxReplicas": 3}}
+SPEC: Json = {**SCALED, **UNSCHEDULABLE}
 RECHECK = 45
 """A stranger without our label is looked at every 30 s, because no watch shows it."""
 
@@ -97,7 +98,12 @@ def test_stranger_is_left_alone(space: AppNamespace, name: str, kind: str) -> No
     found = wait_for_conflict(space, name)
 
     assert f"there is a {kind} {name} that this resource did not make" in found["message"]
-    assert f"annotate {kind.lower()}/{name} selfhealing.dev/adopt=true" in found["message"]
+    way = (
+        f"delete deployment/{name} --cascade=orphan"  # its selector can never change
+        if kind == "Deployment"
+        else f"annotate {kind.lower()}/{name} selfhealing.dev/adopt=true"
+    )
+    assert way in found["message"]
     assert found["observedGeneration"] == 1
     assert space.get_status(name)["phase"] == "Invalid"
     assert space.get_condition(name, "Ready")["status"] == "False"
@@ -127,7 +133,7 @@ def test_the_other_children_are_kept_right(space: AppNamespace, name: str) -> No
 def test_autoscaler_does_not_scale_a_strangers_deployment(space: AppNamespace, name: str) -> None:
     """Where the Deployment is somebody else's there is no autoscaler that would act on it."""
     space.kube.create(create_foreign_object(space, "Deployment", name))
-    space.create_app(name, port=80, autoscaling={"minReplicas": 2, "maxReplicas": 3})
+    space.create_app(name, **SCALED)
     wait_for_conflict(space, name)
 
     consistently(lambda: space.find_child("HorizontalPodAutoscaler", name) is None, seconds=1)
@@ -169,6 +175,7 @@ def test_object_of_another_controller(space: AppNamespace, name: str) -> None:
     )
 
 
+@pytest.mark.usefixtures("fake_nodes")
 def test_recovery(space: AppNamespace, name: str) -> None:
     """Once the stranger is gone, or its owner says take it, the app comes right by itself."""
     apps: dict[str, str] = {}
@@ -180,7 +187,7 @@ def test_recovery(space: AppNamespace, name: str) -> None:
                 apps[app] = kind
     for app, kind in apps.items():
         space.kube.create(create_foreign_object(space, kind, app))
-        space.create_app(app, **SPEC)
+        space.create_app(app, **SCALED, **FAKE_NODES)
     for app in apps:
         wait_for_conflict(space, app)
 
@@ -200,17 +207,27 @@ def test_recovery(space: AppNamespace, name: str) -> None:
         space.kube.delete(KIND, space.name, app)
 
 
-@pytest.mark.usefixtures("clean")
-def test_adopted_at_once(space: AppNamespace, name: str) -> None:
-    """An object that says so from the start is taken over at once, and becomes as the spec says."""
+@pytest.mark.usefixtures("clean", "fake_nodes")
+def test_adopted_once_the_pods_serve(space: AppNamespace, name: str) -> None:
+    """An object that says so from the start becomes as the spec says, and not before that."""
     body = create_foreign_object(space, "Service", name, labels={"team": "blue"})
     body["metadata"]["annotations"] = {"selfhealing.dev/adopt": "true"}
     body["spec"]["ports"] = [{"port": 1234}]  # one without a name cannot stay beside ours
     created = space.kube.create(body)
     space.create_app(name, **SPEC)
 
-    space.wait_until_reconciled(name)
+    def find_pending() -> Json:
+        found = space.get_condition(name, "Reconciled")
+        assert found.get("reason") == "AdoptionPending", found
+        return found
 
+    assert f"the Service {name} is taken over when" in eventually(find_pending)["message"]
+    assert is_unchanged(space, "Service", name, created)
+    removed = dict.fromkeys(UNSCHEDULABLE["nodeSelector"])
+    space.patch_spec(name, **(FAKE_NODES | {"nodeSelector": removed | FAKE_NODES["nodeSelector"]}))
+
+    message = find_condition(space.wait_until_reconciled(name), "Reconciled")["message"]
+    assert message.endswith("; taken over: Service")
     service = space.get_service(name)
     assert service["metadata"]["uid"] == created["metadata"]["uid"]
     assert service["spec"]["selector"] == {"selfhealing.dev/app": name}

@@ -33,7 +33,7 @@ from tests.integration.test_healing import (
 from tests.integration.test_jobs import test_from_a_deployment_to_a_job_and_back
 from tests.integration.test_name_conflicts import (
     clean,
-    test_adopted_at_once,
+    test_adopted_once_the_pods_serve,
     test_orphans_can_be_adopted,
 )
 from tests.integration.test_replica_handover import test_from_replicas_to_the_autoscaler_and_back
@@ -45,7 +45,7 @@ __all__ = [
     "settings",
     "test_a_config_map",
     "test_a_crash_loop_of_one_pod",
-    "test_adopted_at_once",
+    "test_adopted_once_the_pods_serve",
     "test_every_field_arrives_and_is_then_at_rest",
     "test_failed_pods_are_cleaned_up",
     "test_from_a_deployment_to_a_job_and_back",

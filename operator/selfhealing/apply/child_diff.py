@@ -10,6 +10,7 @@ import orjson
 from selfhealing.api import names
 from selfhealing.api.names import JOB, SERVICE_ACCOUNT, WORKLOAD_KINDS
 from selfhealing.api.status import JobStatus
+from selfhealing.apply.adoption import has_other_selector
 from selfhealing.apply.drift import matches
 from selfhealing.cache.child_views import hash_manifest
 from selfhealing.cache.snapshot import AppSnapshot
@@ -32,7 +33,8 @@ class ChildAction(StrEnum):
     ADOPT = "adopt"
     """The object has no owner and carries ANNOTATION_ADOPT."""
     CONFLICT = "conflict"
-    """The object has another owner, or neither an owner nor ANNOTATION_ADOPT: it is not touched."""
+    """It is not touched: the object has another owner, or neither an owner nor ANNOTATION_ADOPT, or
+    it is a Deployment with another selector."""
     REPLACE = "replace"
     """An immutable field has changed: the object is deleted, and recreated when it is gone."""
     WAIT = "wait"
@@ -66,7 +68,7 @@ def diff_child(
         return ChildAction.WAIT
     is_up_to_date = _is_up_to_date(live, desired)
     if live.owner_uid != owner_uid:
-        return _diff_unowned(live, is_up_to_date=is_up_to_date)
+        return _diff_unowned(live, desired, is_up_to_date=is_up_to_date)
     if not is_up_to_date:
         return ChildAction.REPLACE if _is_another_run(live, desired) else ChildAction.UPDATE
     is_as_applied = bool(last_response) and hash_manifest(live) == last_response
@@ -138,13 +140,14 @@ def find_blocking_workload(snapshot: AppSnapshot, desired: Json) -> str | None:
     )
 
 
-def _diff_unowned(live: ChildView, *, is_up_to_date: bool) -> ChildAction:
+def _diff_unowned(live: ChildView, desired: Json, *, is_up_to_date: bool) -> ChildAction:
     if live.owner_uid:
         # The owner is an earlier app of this name: garbage collection deletes the child.
         return ChildAction.WAIT if live.is_owned_by_namesake else ChildAction.CONFLICT
     if is_up_to_date:  # the hash covers the owner's UID: only the owner reference was removed
         return ChildAction.REVERT_DRIFT
-    return ChildAction.ADOPT if live.adopt else ChildAction.CONFLICT
+    can_adopt = live.adopt and not has_other_selector(live, desired)
+    return ChildAction.ADOPT if can_adopt else ChildAction.CONFLICT
 
 
 def find_prune_targets(snapshot: AppSnapshot, desired: tuple[Json, ...]) -> tuple[PruneTarget, ...]:

@@ -21,6 +21,7 @@ class SyncErrorReason(StrEnum):
     CHILD_TERMINATING = "ChildTerminating"
     CHILD_TOO_LARGE = "ChildTooLarge"
     CONTESTED = "Contested"
+    ADOPTION_PENDING = "AdoptionPending"
     VPA_NOT_INSTALLED = "VerticalPodAutoscalerNotInstalled"
     HTTP_ROUTE_NOT_INSTALLED = "HTTPRouteNotInstalled"
     POD_MONITOR_NOT_INSTALLED = "PodMonitorNotInstalled"
@@ -43,7 +44,7 @@ NOT_INSTALLED: Final[Mapping[str, SyncErrorReason]] = {
 }
 """By kind that a cluster may not serve, the reason while it does not."""
 
-NON_BLOCKING: Final = frozenset(NOT_INSTALLED.values())
+NON_BLOCKING: Final = frozenset({*NOT_INSTALLED.values(), SyncErrorReason.ADOPTION_PENDING})
 """Errors that do not impair the app itself: they raise no alert."""
 
 TRANSIENT: Final = frozenset(
@@ -51,6 +52,7 @@ TRANSIENT: Final = frozenset(
         SyncErrorReason.NAMESPACE_TERMINATING,
         SyncErrorReason.CONFLICT,
         SyncErrorReason.CHILD_TERMINATING,
+        SyncErrorReason.ADOPTION_PENDING,
     }
 )
 """Errors that resolve themselves."""

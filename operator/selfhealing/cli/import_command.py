@@ -49,7 +49,7 @@ def run_import(arguments: Sequence[str]) -> int:
     options = _build_parser().parse_args(arguments)
     try:
         objects = _read_files(options.files) if options.files else _read_cluster(options)
-        result = import_app(objects, options.deployment, options.namespace)
+        result = import_app(objects, options.deployment, options.namespace, options.name)
     except (ImportRefusedError, ApiError, ConfigException, OSError) as error:
         sys.stderr.write(f"selfhealing import: {error}\n")
         return REFUSED
@@ -75,6 +75,12 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--deployment", metavar="NAME", help="the Deployment, if there are several")
     parser.add_argument(
+        "--name",
+        help="the name of the app, such as that of the Service that its callers know; by default"
+        " that of the Deployment",
+    )
+    parser.add_argument(
+        "-n",
         "--namespace",
         help="its namespace; in the cluster, without it, that of the kubeconfig",
     )

@@ -44,10 +44,32 @@ def not_installed_error(kind: str) -> SyncError:
     )
 
 
-def name_conflict_error(kind: str, key: AppKey, live: ChildView | None) -> SyncError:
-    """An object with another owner, or none, has the name of the child."""
-    if live is not None and live.owner_uid:
+def adoption_pending_error(kind: str, key: AppKey) -> SyncError:
+    """An object is taken over as soon as its callers lose nothing by it."""
+    return SyncError(
+        SyncErrorReason.ADOPTION_PENDING,
+        f"the {kind} {key.name} is taken over when all pods of this resource are ready; until then"
+        " it stays as it is",
+    )
+
+
+def name_conflict_error(key: AppKey, live: ChildView, *, is_fixed: bool = False) -> SyncError:
+    """An object with another owner, or none, has the name of a child.
+
+    Args:
+        key: the app.
+        live: the object.
+        is_fixed: it is a Deployment with another selector, which is immutable.
+    """
+    kind = live.kind
+    if live.owner_uid:
         advice = "it belongs to another controller: rename one of the two"
+    elif is_fixed:
+        advice = (
+            "its selector is another one and can never change: rename one of the two, or delete "
+            "the Deployment alone, whose pods go on serving: "
+            f"kubectl -n {key.namespace} delete deployment/{key.name} --cascade=orphan"
+        )
     else:
         advice = (
             f"rename one of the two, delete the {kind}, or let it be taken over: "

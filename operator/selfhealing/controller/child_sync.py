@@ -10,6 +10,7 @@ from cachetools import LRUCache
 
 from selfhealing.api import names
 from selfhealing.api.names import SERVICE_ACCOUNT, WORKLOAD_KINDS
+from selfhealing.apply.adoption import has_other_selector, keep_missing_port_name, must_wait
 from selfhealing.apply.child_diff import (
     ChildAction,
     PruneTarget,
@@ -29,6 +30,7 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, ChildView, DeploymentView
 from selfhealing.controller.child_errors import (
+    adoption_pending_error,
     name_conflict_error,
     not_installed_error,
     sync_error,
@@ -51,6 +53,7 @@ from selfhealing.kube.resources import APPS, CHILDREN
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.render import Overrides, build_children
 from selfhealing.render.overrides import NO_OVERRIDES
+from selfhealing.render.pod import is_job
 
 logger = logging.getLogger(__name__)
 
@@ -194,6 +197,7 @@ class ChildSync:
                 return
             async with self._large_read:
                 live = await self._get_live(snapshot.app, kind)
+        desired = keep_missing_port_name(live, desired)
         managers: tuple[str, ...] = ()
         if isinstance(live, DeploymentView):
             live, managers = await self._remove_foreign_fields(live, desired, progress)
@@ -218,9 +222,16 @@ class ChildSync:
     ) -> None:
         """Do to a child what its comparison with the desired manifest asks for."""
         kind, snapshot, key = desired["kind"], progress.snapshot, progress.app.key
-        if child_action is ChildAction.CONFLICT:
+        if child_action is ChildAction.CONFLICT and live is not None:
             progress.unusable_kinds.add(kind)
-            progress.errors.append(name_conflict_error(kind, key, live))
+            error = name_conflict_error(key, live, is_fixed=has_other_selector(live, desired))
+            progress.errors.append(error)
+        elif (
+            child_action is ChildAction.ADOPT
+            and live is not None
+            and self._must_wait(live, desired, progress)
+        ):
+            progress.errors.append(adoption_pending_error(kind, key))
         elif child_action is ChildAction.WAIT:
             progress.errors.append(terminating_error(kind, snapshot))
         elif child_action is ChildAction.REPLACE and live is not None:
@@ -233,6 +244,14 @@ class ChildSync:
             await self._apply_child(live, desired, progress)
             if not any(change.kind == kind and change.managers for change in progress.changes):
                 progress.changes.append(ChildChange(kind, child_action))
+
+    def _must_wait(self, live: ChildView, desired: Json, progress: _Progress) -> bool:
+        """Whether the adoption of a child waits for the pods of the app's Deployment."""
+        if is_job(progress.inputs.spec):
+            return False
+        # What this sync has written to the Deployment counts.
+        latest = self._store.snapshot(progress.app.key) or progress.snapshot
+        return must_wait(live, desired, latest.deployment, progress.unusable_kinds)
 
     async def _remove_foreign_fields(
         self, live: DeploymentView, desired: Json, progress: _Progress

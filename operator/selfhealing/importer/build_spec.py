@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from selfhealing.api import names
 from selfhealing.importer.json_values import Json, as_map, as_maps, get_path, has_leaves
-from selfhealing.importer.left_out import remove_left_out
+from selfhealing.importer.left_out import simplify_pod
 from selfhealing.importer.manifests import Related
 from selfhealing.importer.ports import (
     PortPlan,
@@ -119,15 +119,14 @@ class BuiltSpec:
     """The new names of renamed containers."""
 
 
-def build_spec(related: Related) -> BuiltSpec:
-    """Return the spec of the app, with the fields that differ from a default only."""
+def build_spec(related: Related, name: str) -> BuiltSpec:
+    """Return the spec of the app ``name``, with the fields that differ from a default only."""
     deployment = related.deployment
-    name = str(deployment["metadata"]["name"])
     template = as_map(get_path(deployment, "spec", "template"))
     renamed = _new_container_names(template, related.service)
     original = as_map(template.get("spec"))
     index = choose_app_container(original, related.service)
-    pod_spec = _follow_names(remove_left_out(original), renamed)
+    pod_spec = _follow_names(simplify_pod(original), renamed)
     containers = [*pod_spec["containers"]]
     source = as_maps(original["containers"])[index]
     container = containers.pop(index)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from selfhealing.api.left_out_fields import LEFT_OUT_FIELDS
-from selfhealing.importer.json_values import Json, as_map
+from selfhealing.importer.json_values import Json, as_map, as_maps
 
 POD: Final = LEFT_OUT_FIELDS["PodSpec"]
 SERVICE: Final = LEFT_OUT_FIELDS["ServiceSpec"]
@@ -57,6 +57,24 @@ def remove_left_out(value: Any, field: str = "") -> Any:  # noqa: ANN401 - any J
         if new != item and not new:
             continue
         result[key] = new
+    return result
+
+
+def simplify_pod(pod_spec: Json) -> Json:
+    """Return a copy of a pod's spec without what the resource does not have.
+
+    The mounts of a volume that goes go with it: Kubernetes refuses a mount without a volume.
+    """
+    result: Json = remove_left_out(pod_spec)
+    given, kept = (
+        {str(volume.get("name")) for volume in as_maps(each.get("volumes"))}
+        for each in (pod_spec, result)
+    )
+    for field in ("containers", "initContainers"):
+        for container in as_maps(result.get(field)):
+            mounts = as_maps(container.pop("volumeMounts", None))
+            if left := [each for each in mounts if each.get("name") not in given - kept]:
+                container["volumeMounts"] = left
     return result
 
 

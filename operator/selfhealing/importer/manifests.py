@@ -111,7 +111,10 @@ def _flatten(documents: Iterable[Any]) -> Iterator[Any]:
 
 
 def find_related(
-    objects: Sequence[Json], name: str | None = None, namespace: str | None = None
+    objects: Sequence[Json],
+    name: str | None = None,
+    namespace: str | None = None,
+    app_name: str | None = None,
 ) -> Related:
     """Return the Deployment and what belongs to it.
 
@@ -122,6 +125,7 @@ def find_related(
         objects: the manifests.
         name: the Deployment; needed if there are several.
         namespace: its namespace; needed if there are several of that name.
+        app_name: the name that the app shall have; by default that of the Deployment.
 
     Raises:
         ImportRefusedError: there is no such Deployment, or more than one.
@@ -145,6 +149,7 @@ def find_related(
     )
     services.sort(
         key=lambda each: (
+            get_path(each, "metadata", "name") != (app_name or name),
             get_path(each, "metadata", "name") != name,
             get_path(each, "spec", "clusterIP") == "None",
         )
@@ -167,7 +172,9 @@ def find_related(
     main = None if service is None else get_path(service, "metadata", "name")
     # One that leads to other Services, too, stays as it is.
     own = [each for each in ingresses if _is_of_one_service(each, main)]
-    accounts = _of_kind(near, "ServiceAccount", lambda a: _is_account_of(a, deployment, name))
+    accounts = _of_kind(
+        near, "ServiceAccount", lambda a: _is_account_of(a, deployment, app_name or name)
+    )
     imported = [group[0] for group in (services, autoscalers, budgets, own) if group]
     others = [
         each

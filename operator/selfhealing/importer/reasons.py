@@ -10,6 +10,7 @@ from selfhealing.importer.left_out import LEFT_OUT, POD, SERVICE
 
 _OWN_NAME: Final = "all objects of an app have its name"
 _OWN_METADATA: Final = "the operator labels its own objects; labels of the pods are in podMetadata"
+_NO_VOLUME: Final = "its volume is left out, too: a PersistentVolumeClaim can take its place"
 _OWNER: Final = "the app becomes the owner of its objects"
 _APP_LABELS: Final = (
     "this label or annotation is the operator's or Kubernetes' own: select the pods by"
@@ -39,6 +40,7 @@ ALWAYS_REPLACED: Final = {
     ),
     ("Service", "spec", "selector"): "it selects the app's pods",
     ("PodDisruptionBudget", "spec", "selector"): "it selects the app's pods",
+    ("Deployment", "metadata", "name"): _OWN_NAME,
     ("HorizontalPodAutoscaler", "metadata", "name"): _OWN_NAME,
     ("PodDisruptionBudget", "metadata", "name"): _OWN_NAME,
     ("Ingress", "metadata", "name"): _OWN_NAME,
@@ -63,6 +65,8 @@ _REASONS: Final = {
     ("Deployment", "spec", "template", "metadata", "labels"): _APP_LABELS,
     ("Deployment", "spec", "template", "metadata", "annotations"): "only the operator or Kubernetes"
     " writes it; instead of apparmor and seccomp write securityContext",
+    ("Deployment", "spec", "template", "spec", "containers", "volumeMounts"): _NO_VOLUME,
+    ("Deployment", "spec", "template", "spec", "initContainers", "volumeMounts"): _NO_VOLUME,
     ("Deployment", "spec", "template", "spec", "containers", "ports", "name"): "a port has the name"
     " that it has in the Service",
     ("Deployment", "spec", "template", "spec", "containers", "ports", "hostPort"): "of an app's"

@@ -70,7 +70,10 @@ class ImportResult:
 
 
 def import_app(
-    objects: Sequence[Json], name: str | None = None, namespace: str | None = None
+    objects: Sequence[Json],
+    name: str | None = None,
+    namespace: str | None = None,
+    app_name: str | None = None,
 ) -> ImportResult:
     """Return the shortest SelfHealingApp that renders a Deployment and what belongs to it.
 
@@ -78,18 +81,19 @@ def import_app(
         objects: the manifests, of which others may be there.
         name: the Deployment; needed if there are several.
         namespace: its namespace; needed if there are several of that name.
+        app_name: the name of the app; by default that of the Deployment.
 
     Raises:
         ImportRefusedError: there is no such Deployment, or it can be no app.
     """
-    related = find_related(objects, name, namespace)
-    app_name = str(related.deployment["metadata"]["name"])
+    related = find_related(objects, name, namespace, app_name)
+    app_name = app_name or str(related.deployment["metadata"]["name"])
     if len(app_name) > _MAX_NAME or not _APP_NAME.search(app_name):
         raise ImportRefusedError(
-            f"the app would be called {app_name}, like its Service: rename the Deployment to at"
-            f" most {_MAX_NAME} lower-case letters, digits and '-', beginning with a letter"
+            f"the app would be called {app_name}, like its Service: write --name with at most"
+            f" {_MAX_NAME} lower-case letters, digits and '-', beginning with a letter"
         )
-    built = build_spec(related)
+    built = build_spec(related, app_name)
     spec, parsed, corrections = _correct(built.spec)
     home = get_path(related.deployment, "metadata", "namespace")
     owner = Owner(str(home or _DEFAULT_NAMESPACE), app_name, "")

@@ -14,7 +14,8 @@ def build_ingress(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | No
     port = find_service_port(spec, ingress.port) if ingress is not None else None
     if ingress is None or port is None:
         return None
-    backend = {"service": {"name": owner.name, "port": {"name": port["name"]}}}
+    # By its number: the only port of a Service that was taken over may have no name.
+    backend = {"service": {"name": owner.name, "port": {"number": port["port"]}}}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",

@@ -146,11 +146,22 @@ def _evaluate_reconciled(
             "spec.paused: the children are not reconciled",
         )
     message = "every child matches the spec"
+    if adopted := _list_adopted(snapshot):
+        message += f"; taken over: {', '.join(adopted)}"
     if snapshot.unwatched_kinds:
         kinds = " and ".join(f"{kind}s" for kind in sorted(snapshot.unwatched_kinds))
         message += f"; a change of {kinds} does not replace the pods: the operator does not "
         message += "watch them (--config-watch)"
     return "Reconciled", _TRUE, "ChildrenApplied", message
+
+
+def _list_adopted(snapshot: AppSnapshot) -> list[str]:
+    """Return the kinds of the children that somebody else had made."""
+    return [
+        kind
+        for kind, child in sorted(snapshot.children.items())
+        if child.adopt and child.owner_uid == snapshot.app.uid
+    ]
 
 
 def _evaluate_progressing(rollout: Rollout | None, workload: str) -> ConditionFields:

@@ -155,6 +155,17 @@ def test_a_child_without_an_owner(annotations: Json, need: ChildAction) -> None:
     )
 
 
+def test_a_deployment_with_another_selector_is_never_taken_over() -> None:
+    """The selector is immutable."""
+    other = live_child(
+        {"selector": {"matchLabels": {"app": "old"}}},
+        owner="",
+        annotations={names.ANNOTATION_ADOPT: "true"},
+    )
+
+    assert ChildAction.CONFLICT is diff_child(builders.APP_UID, other, desired())
+
+
 def app_snapshot(*views: ChildView) -> AppSnapshot:
     """Return a snapshot of an app with these children."""
     return AppSnapshot(app=app_view(builders.app()), children={view.kind: view for view in views})

@@ -395,6 +395,54 @@ def test_fields_that_the_resource_does_not_have_are_named_with_their_reason() ->
     }
 
 
+def test_the_mounts_of_a_volume_that_is_left_out_go_with_it() -> None:
+    """Kubernetes refuses a mount without a volume."""
+    mounts = [{"name": "disk", "mountPath": "/data"}, {"name": "tmp", "mountPath": "/scratch"}]
+    disk = {"name": "disk", "gcePersistentDisk": {"pdName": "data"}}
+    found = deployment(
+        container(volumeMounts=mounts),
+        container("side", volumeMounts=mounts[:1]),
+        initContainers=[container("init", volumeMounts=mounts)],
+        volumes=[disk, {"name": "tmp", "emptyDir": {}}],
+    )
+
+    result = import_app([found])
+
+    spec = result.app["spec"]
+    assert spec["volumes"] == [{"name": "tmp", "emptyDir": {}}]
+    assert spec["volumeMounts"] == spec["initContainers"][0]["volumeMounts"] == mounts[1:]
+    assert "volumeMounts" not in spec["sidecars"][0]
+    pod = "Deployment.spec.template.spec"
+    for field in ("containers[web]", "containers[side]", "initContainers[init]"):
+        assert "its volume is left out" in gaps(result)[f"{pod}.{field}.volumeMounts[/data]"]
+    assert "CSI" in gaps(result)[f"{pod}.volumes[disk]"]
+
+
+def test_an_app_with_the_name_of_its_service() -> None:
+    """That is the name by which its callers find it."""
+    port = {"port": 80, "targetPort": 8080}
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "web-v1"},
+    }
+    objects = [
+        deployment(container(**PORT_8080), name="web-v1", serviceAccountName="web-v1"),
+        service(port, name="web-v1"),
+        service(port, name="shop"),
+        account,
+    ]
+
+    result = import_app(objects, app_name="shop")
+
+    assert result.app["metadata"]["name"] == "shop"
+    assert result.app["spec"]["serviceAccountName"] == "web-v1"
+    assert [] == [path for path in gaps(result) if "metadata.name" in path]
+    assert "write selfhealing.dev/app: shop as its selector" in gaps(result)["Service web-v1"]
+    names = {each.path: each.rendered for each in result.differences if each.is_replaced}
+    assert names["Deployment.metadata.name"] == "shop"
+
+
 def test_a_value_that_the_resource_refuses_is_left_out_and_named() -> None:
     result = import_app([deployment(container(workingDir=3))])
 
@@ -471,7 +519,7 @@ def test_two_of_one_name_need_a_namespace() -> None:
     ("found", "advice"),
     [
         ({**deployment(), "apiVersion": "extensions/v1beta1"}, "write apps/v1"),
-        (deployment(name="Web.1"), "rename the Deployment"),
+        (deployment(name="Web.1"), "write --name with at most 63"),
         ({**deployment(), "metadata": {}}, "metadata.name"),
         ({**deployment(), "spec": {}}, "containers"),
         (deployment(container(env="x")), r"env is no list of objects"),

@@ -8,7 +8,7 @@ from selfhealing.render import Owner, build_children
 from selfhealing.render.ingress import build_ingress
 
 OWNER = Owner(namespace="shop", name="web", uid="uid-of-web")
-BACKEND = {"service": {"name": "web", "port": {"name": "http"}}}
+BACKEND = {"service": {"name": "web", "port": {"number": 80}}}
 
 
 def render_ingress(**ingress: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of the spec
@@ -76,7 +76,7 @@ def test_class_paths_labels_and_annotations() -> None:
 
 
 def test_another_port_of_the_service() -> None:
-    """By name, or the first of TCP; without a Service nothing can be led to it."""
+    """One that is named, or the first of TCP; without a Service nothing can be led to it."""
     ports = [
         {"name": "dns", "port": 53, "protocol": "UDP"},
         {"name": "admin", "port": 9000},
@@ -87,14 +87,14 @@ def test_another_port_of_the_service() -> None:
         spec = {"image": "web:v1", "ports": ports, "ingress": {"hosts": [{}]}, **more}
         built = build_ingress(OWNER, parse_spec(spec))
         return (
-            built["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"]["name"]
+            built["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"]["number"]
             if built
             else None
         )
 
-    assert "admin" == find_backend()
-    assert "web" == find_backend(ingress={"port": "web", "hosts": [{}]})
-    assert "http" == find_backend(port=80)
+    assert 9000 == find_backend()
+    assert 8080 == find_backend(ingress={"port": "web", "hosts": [{}]})
+    assert 80 == find_backend(port=3000)
     assert find_backend(service={"enabled": False}) is None
     assert find_backend(ingress={"port": "other", "hosts": [{}]}) is None
 

@@ -12,9 +12,11 @@ from tests.unit.builders import (
     deployment,
     hpa,
     iso,
+    pdb,
     pod,
     progressing_condition,
     running,
+    service,
     termination,
 )
 from tests.unit.snapshots import Json, evaluate_app, evaluate_invalid_app, status_json
@@ -37,6 +39,19 @@ class TestReconciled:
         """There is no error."""
         assert ("True", "ChildrenApplied", "every child matches the spec") == find_condition(
             "Reconciled"
+        )
+
+    def test_taken_over(self) -> None:
+        """What somebody else had made is named for as long as its annotation says so."""
+        offer = {"annotations": {"selfhealing.dev/adopt": "true"}}
+
+        assert (
+            "True",
+            "ChildrenApplied",
+            "every child matches the spec; taken over: PodDisruptionBudget, Service",
+        ) == find_condition("Reconciled", service(**offer), pdb(**offer), deployment(2))
+        assert ("True", "ChildrenApplied", "every child matches the spec") == find_condition(
+            "Reconciled", service(owner="", **offer)
         )
 
     def test_false(self) -> None:

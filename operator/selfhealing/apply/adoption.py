@@ -1,0 +1,91 @@
+"""Decides when an object that a user offers by ANNOTATION_ADOPT is taken over.
+
+The callers of what it replaces must be served all the time: what leads to pods, or protects them,
+goes over to the app's pods when these serve.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import orjson
+
+from selfhealing.api.names import DEPLOYMENT, SERVICE_ACCOUNT, WORKLOAD_KINDS
+from selfhealing.cache.views import ChildView, DeploymentView
+
+Json = Mapping[str, Any]
+
+_SERVICE: Final = "Service"
+_LEADS_TO_SERVICE: Final = frozenset({"Ingress", "HTTPRoute"})
+_SELECTS_PODS: Final = frozenset({_SERVICE, "PodDisruptionBudget"})
+
+
+def has_other_selector(live: ChildView, desired: Json) -> bool:
+    """Whether a Deployment has another selector, which is immutable; False if it is not known."""
+    return (
+        live.kind == DEPLOYMENT
+        and bool(live.manifest_json)
+        and _selector(orjson.loads(live.manifest_json)) != _selector(desired)
+    )
+
+
+def must_wait(
+    live: ChildView,
+    desired: Json,
+    deployment: DeploymentView | None,
+    unusable_kinds: Collection[str],
+) -> bool:
+    """Whether an object is left as it is for now, because its callers would lose their pods.
+
+    Only of an app with a Deployment: the pods of a Job serve nobody.
+
+    Args:
+        live: the object.
+        desired: the manifest that would replace it.
+        deployment: that of the app; None while there is none.
+        unusable_kinds: the kinds of the app's children that belong to somebody else.
+    """
+    if live.kind in WORKLOAD_KINDS or live.kind == SERVICE_ACCOUNT:
+        return False
+    if DEPLOYMENT in unusable_kinds:
+        return True
+    changes_pods = live.kind in _LEADS_TO_SERVICE or (
+        live.kind in _SELECTS_PODS
+        and _selector(orjson.loads(live.manifest_json)) != _selector(desired)
+    )
+    return changes_pods and not _is_serving(deployment)
+
+
+def keep_missing_port_name(live: ChildView | None, desired: dict[str, Any]) -> dict[str, Any]:
+    """Return the manifest of a Service whose only port has no name if the adopted one has none.
+
+    kube-proxy knows a port by its name (ServicePortName, pkg/proxy/types.go of Kubernetes 1.36): to
+    give it one leaves the Service without endpoints until the EndpointSlices follow.
+    """
+    if live is None or live.kind != _SERVICE or not live.adopt or not live.manifest_json:
+        return desired
+    found = orjson.loads(live.manifest_json)["spec"].get("ports") or []
+    ports = desired["spec"]["ports"]
+    if len(found) != 1 or len(ports) != 1 or found[0].get("name"):
+        return desired
+    if (found[0].get("port"), found[0].get("protocol", "TCP")) != (
+        ports[0]["port"],
+        ports[0]["protocol"],
+    ):
+        return desired
+    unnamed = {key: value for key, value in ports[0].items() if key != "name"}
+    return {**desired, "spec": {**desired["spec"], "ports": [unnamed]}}
+
+
+def _selector(manifest: Json) -> object:
+    return manifest["spec"].get("selector")
+
+
+def _is_serving(deployment: DeploymentView | None) -> bool:
+    """Whether all pods of the current spec are there and available."""
+    return (
+        deployment is not None
+        and deployment.observed_generation >= deployment.generation
+        and min(deployment.updated_replicas, deployment.available_replicas)
+        >= deployment.replicas
+        > 0
+    )
