@@ -48,7 +48,7 @@ SERVICE: Json = {
 PORTS: list[Json] = [
     {"name": "dns", "port": 5353, "protocol": "UDP", "servicePort": 53},
     {"name": "grpc", "port": 9000, "appProtocol": "kubernetes.io/h2c"},
-    {"name": "alias", "port": 9000, "servicePort": 9001},
+    {"name": "alias", "port": 9000, "servicePort": 9001, "servicePortName": "alias-of-grpc"},
     {"name": "metrics", "port": 9090, "expose": False},
 ]
 
@@ -103,7 +103,7 @@ def test_ports_and_the_service_come_and_go(space: AppNamespace, name: str) -> No
         ("http", 80, "http"),
         ("dns", 53, "dns"),
         ("grpc", 9000, 9000),
-        ("alias", 9001, 9000),
+        ("alias-of-grpc", 9001, 9000),
     ] == [(port["name"], port["port"], port["targetPort"]) for port in with_all["spec"]["ports"]]
     assert "true" == with_all["metadata"]["labels"]["example.com/exposed"]
     assert "PreferClose" == with_all["spec"]["trafficDistribution"]

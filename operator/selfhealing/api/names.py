@@ -65,6 +65,10 @@ ANNOTATION_SCRAPE_PORT: Final = "prometheus.io/port"
 SCRAPE_ANNOTATIONS: Final = (ANNOTATION_SCRAPE, ANNOTATION_SCRAPE_PATH, ANNOTATION_SCRAPE_PORT)
 """In a pod template: the annotations by which many configurations of Prometheus find pods."""
 
+LABEL_NAME: Final = f"{GROUP}/name"
+"""On pods whose label ``app`` is given by the spec: their app's name, also while they are isolated.
+"""
+
 LABEL_QUARANTINED: Final = f"{GROUP}/quarantined"
 """On an isolated pod, which is kept for inspection: its app's name, instead of LABEL_APP."""
 

@@ -15,12 +15,11 @@ _OTHER_CONTAINERS: Final = ("initContainers", "sidecars")
 NO_OPERATOR_LABELS: Final = Rule(
     # The last four are set by the Deployment and the Job controller.
     cel=f"!self.exists(key, key.startsWith('{GROUP}/') || key.startsWith('batch.kubernetes.io/')"
-    " || key in ['app', 'app.kubernetes.io/managed-by', 'pod-template-hash', 'controller-uid',"
+    " || key in ['app.kubernetes.io/managed-by', 'pod-template-hash', 'controller-uid',"
     " 'job-name'])",
-    message=f"the labels app (the app's name), app.kubernetes.io/managed-by, {GROUP}/*,"
-    " pod-template-hash, job-name, controller-uid and batch.kubernetes.io/* are set by the"
-    f" operator and Kubernetes: remove them; select the pods by {LABEL_APP}, or by a label of your"
-    " own such as example.com/tier",
+    message=f"the labels app.kubernetes.io/managed-by, {GROUP}/*, pod-template-hash, job-name,"
+    " controller-uid and batch.kubernetes.io/* are set by the operator and Kubernetes: remove them;"
+    f" select the pods by {LABEL_APP}, or by a label of your own such as example.com/tier",
     reason="FieldValueForbidden",
 )
 
@@ -32,6 +31,19 @@ NO_OBSOLETE_POD_ANNOTATIONS: Final = Rule(
     " remove them; instead of an annotation of apparmor or seccomp write"
     " securityContext.appArmorProfile or seccompProfile",
     reason="FieldValueForbidden",
+)
+
+_HAS_APP_LABEL: Final = (
+    "(has({0}.podMetadata) && has({0}.podMetadata.labels) && 'app' in {0}.podMetadata.labels)"
+)
+
+APP_LABEL_STAYS: Final = Rule(
+    # A NetworkPolicy selects the pods by it, or by the label that replaces it.
+    cel="!has(self.networkPolicy) || !has(oldSelf.networkPolicy)"
+    f" || {_HAS_APP_LABEL.format('self')} == {_HAS_APP_LABEL.format('oldSelf')}",
+    message="with the label app the pods that run would escape the networkPolicy until they are"
+    " replaced: first remove networkPolicy, and write it again when the new pods are there",
+    field_path=".podMetadata",
 )
 
 BIDIRECTIONAL_NEEDS_PRIVILEGED: Final = Rule(
@@ -191,6 +203,7 @@ POD_RULES: Final = (
     *(_no_restart_to_resize(field) for field in ("resizePolicy", *_OTHER_CONTAINERS)),
     *(_claims_are_listed(field) for field in ("resources", *_OTHER_CONTAINERS)),
     ONE_SERVICE_ACCOUNT,
+    APP_LABEL_STAYS,
     NO_HOST_NAMESPACES_WITHOUT_HOST_USERS,
     ONE_PROCESS_NAMESPACE,
     DNS_NONE_NEEDS_NAMESERVERS,

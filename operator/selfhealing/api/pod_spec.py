@@ -13,8 +13,8 @@ class PodMetadataSpec(SpecModel):
     """Labels and annotations of the pods, for other controllers and for selectors of others."""
 
     labels: ChildLabels = Field(default_factory=dict)
-    """Labels beside those of the operator, of which `app.kubernetes.io/name`, `instance` and
-    `part-of` may be given another value."""
+    """Labels beside those of the operator, of which `app` and `app.kubernetes.io/name`, `instance`
+    and `part-of` may be given another value than the app's name."""
 
     annotations: Annotated[Annotations, pod_rules.NO_OBSOLETE_POD_ANNOTATIONS] = Field(
         default_factory=dict
@@ -56,6 +56,9 @@ class PortSpec(SpecModel):
 
     service_port: Port | None = None
     """The port of the Service; `port` if not given."""
+
+    service_port_name: Annotated[str, SchemaKeywords(limits.dns_label)] | None = None
+    """The name of the port of the Service; `name` if not given."""
 
     node_port: NodePort | None = None
     """The port on every node, for NodePort and LoadBalancer; by default Kubernetes chooses it."""

@@ -13,6 +13,9 @@ _HAS_SERVICE_PORT: Final = "(has({0}.port) || (has({0}.ports) && {0}.ports.exist
 _SERVICE_PORT: Final = "(has({0}.servicePort) ? {0}.servicePort : {0}.port)"
 """CEL: the number of a port in the Service."""
 
+_SERVICE_PORT_NAME: Final = "(has({0}.servicePortName) ? {0}.servicePortName : {0}.name)"
+"""CEL: the name of a port in the Service."""
+
 SERVICE_NEEDS_PORT: Final = Rule(
     cel=f"!has(self.service) || !{_IS_ENABLED.format('self')}"
     f" || {_HAS_SERVICE_PORT.format('self')}",
@@ -22,9 +25,10 @@ SERVICE_NEEDS_PORT: Final = Rule(
 )
 
 SERVICE_FIELDS_OF_EXPOSED_PORT: Final = Rule(
-    cel="self.expose || !(has(self.servicePort) || has(self.nodePort) || has(self.appProtocol))",
+    cel="self.expose || !(has(self.servicePort) || has(self.servicePortName)"
+    " || has(self.nodePort) || has(self.appProtocol))",
     message="a port with expose: false is not in the Service:"
-    " remove servicePort, nodePort and appProtocol, or expose",
+    " remove servicePort, servicePortName, nodePort and appProtocol, or expose",
     field_path=".expose",
 )
 
@@ -59,6 +63,16 @@ ONE_SERVICE_PORT_WITH_A_NUMBER: Final = Rule(
     f" && {_SERVICE_PORT.format('q')} == {_SERVICE_PORT.format('p')})))",
     message="two ports of the Service have the same number and protocol (that of port is"
     " service.port, 80 if not given): write another servicePort, or expose: false",
+    field_path=".ports",
+)
+
+ONE_SERVICE_PORT_WITH_A_NAME: Final = Rule(
+    cel=f"!has(self.ports) || !{_IS_ENABLED.format('self')} || self.ports.all(p,"
+    f" !has(p.servicePortName) || (!(has(self.port) && p.servicePortName == '{PORT_NAME}')"
+    " && self.ports.exists_one(q, q.expose"
+    f" && {_SERVICE_PORT_NAME.format('q')} == p.servicePortName)))",
+    message="two ports of the Service have the same name (that of port is http): write another"
+    " servicePortName",
     field_path=".ports",
 )
 
@@ -176,6 +190,7 @@ PORT_RULES: Final = (
     ONE_PORT_WITH_A_NAME,
     SHARED_PORT_IS_OF_THE_SERVICE,
     ONE_SERVICE_PORT_WITH_A_NUMBER,
+    ONE_SERVICE_PORT_WITH_A_NAME,
     NODE_PORTS_NEED_TYPE,
     NODE_PORT_NEEDS_PORT,
     ONE_PORT_WITH_A_NODE_PORT,

@@ -90,7 +90,7 @@ _PROBES: Final = (
 )
 
 _OPERATOR_LABELS: Final = frozenset(
-    {"app", "app.kubernetes.io/managed-by", "pod-template-hash", "controller-uid", "job-name"}
+    {"app.kubernetes.io/managed-by", "pod-template-hash", "controller-uid", "job-name"}
 )
 _OPERATOR_LABEL_PREFIXES: Final = (f"{names.GROUP}/", "batch.kubernetes.io/")
 _OBSOLETE_ANNOTATIONS: Final = frozenset(

@@ -104,6 +104,8 @@ def clean_object(live: Json) -> Json:
     kind = str(live.get("kind"))
     if kind == "Service" and is_from_cluster:
         result["spec"] = _without_cluster_choices(as_map(live.get("spec")))
+    if kind == "Deployment":
+        result["spec"] = _without_unused_metadata(as_map(live.get("spec")))
     return {
         key: _strip(value, f"{kind}.spec" if key == "spec" else key)
         for key, value in result.items()
@@ -117,6 +119,21 @@ def _clean_metadata(meta: Json) -> Json:
             key: value for key, value in meta["annotations"].items() if key not in _NOTES_OF_TOOLS
         }
     return result
+
+
+def _without_unused_metadata(spec: Json) -> Json:
+    """Return a Deployment's spec without what no pod gets of its template's metadata.
+
+    Pods get labels, annotations and finalizers (GetPodFromTemplate, pkg/controller/
+    controller_utils.go of Kubernetes 1.36).
+    """
+    template = as_map(spec.get("template"))
+    used = {
+        key: value
+        for key, value in as_map(template.get("metadata")).items()
+        if key in {"labels", "annotations", "finalizers"}
+    }
+    return {**spec, "template": {**template, "metadata": used}}
 
 
 def _without_cluster_choices(spec: Json) -> Json:

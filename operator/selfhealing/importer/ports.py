@@ -31,7 +31,14 @@ class _Entry:
     def has_only_number(self) -> bool:
         """Whether the short form ``port`` can say it."""
         more = "appProtocol" in (self.service or {}) or "hostPort" in self.container
-        return self.protocol == "TCP" and not more and self.name in {None, names.PORT_NAME}
+        known = {None, names.PORT_NAME}
+        return self.protocol == "TCP" and not more and {self.name, self.name_in_service} <= known
+
+    @property
+    def name_in_service(self) -> str | None:
+        """The name of the port of the Service; None without one."""
+        name = (self.service or {}).get("name")
+        return name if isinstance(name, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,9 @@ def _find_entries(
         declared = own.get(key, {})
         yield _Entry(
             *key,
-            _valid_name(port.get("name")) or _valid_name(declared.get("name")),
+            # Two ports of the Service that share one of the container have each their own name.
+            _valid_name(declared.get("name") if key not in seen else None)
+            or _valid_name(port.get("name")),
             service=port,
             # Two ports of the Service that share one of the container have no port of the node.
             container={} if key in seen else declared,
@@ -165,6 +174,8 @@ def _to_spec(entry: _Entry, *, has_service: bool) -> Json:
     else:
         if entry.service["port"] != entry.number:
             result["servicePort"] = entry.service["port"]
+        if entry.name_in_service not in {None, result["name"]}:
+            result["servicePortName"] = entry.name_in_service
         for key in ("appProtocol", "nodePort"):
             if key in entry.service:
                 result[key] = entry.service[key]

@@ -58,8 +58,8 @@ _REASONS: Final = {
     ("Service", "metadata", "name"): "the Service has the app's name, by which DNS finds it:"
     " callers must use it, or keep the old Service, with this label as its selector:"
     f" {names.LABEL_APP}",
-    ("Service", "spec", "ports"): "a port of the Service leads to a port of the pods, has a name"
-    " of at most 15 characters, and without an address of its own (headless) the pods' number",
+    ("Service", "spec", "ports"): "a port of the Service leads to a port of the pods, and"
+    " without an address of its own (headless) has the pods' number",
     ("Deployment", "spec", "paused"): "a rollout is not paused for long: `paused` of an app keeps"
     " the operator from any change",
     ("Deployment", "spec", "template", "metadata", "labels"): _APP_LABELS,

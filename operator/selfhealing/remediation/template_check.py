@@ -129,7 +129,13 @@ def _is_own(key: str) -> bool:
 
 
 def _own_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    return {key: labels[key] for key in labels if _is_own(key) or key in _OPERATOR_LABELS}
+    """Return the labels by which the operator and a NetworkPolicy know the pods."""
+    is_given = names.LABEL_NAME in labels
+    return {
+        key: labels[key]
+        for key in labels
+        if _is_own(key) or (key in _OPERATOR_LABELS and not (key == "app" and is_given))
+    }
 
 
 def _privileges(template: Json) -> Iterator[str]:

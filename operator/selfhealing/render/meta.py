@@ -27,12 +27,28 @@ def selector(name: str) -> dict[str, str]:
     return {names.LABEL_APP: name}
 
 
-def isolated_pod_labels(name: str) -> dict[str, str]:
-    """Return the label selector of the pods of the app ``name`` and of those that are isolated.
+def isolated_pod_selector(name: str, pod_labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return the LabelSelector of the pods of the app ``name`` and of those that are isolated.
 
-    An isolated pod loses the label of ``selector``, and keeps these.
+    An isolated pod loses the label of ``selector``, and keeps these. Pods of another app whose
+    label ``app`` has this name are not among them.
+
+    Args:
+        name: the app.
+        pod_labels: the labels that the spec gives to the pods.
     """
-    return {"app": name, "app.kubernetes.io/managed-by": names.FIELD_MANAGER}
+    managed = {"app.kubernetes.io/managed-by": names.FIELD_MANAGER}
+    if marker := pod_marker(name, pod_labels):
+        return {"matchLabels": {**marker, **managed}}
+    return {
+        "matchLabels": {"app": name, **managed},
+        "matchExpressions": [{"key": names.LABEL_NAME, "operator": "DoesNotExist"}],
+    }
+
+
+def pod_marker(name: str, pod_labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the label that says whose pods they are if the spec gives them the label ``app``."""
+    return {names.LABEL_NAME: name} if "app" in pod_labels else {}
 
 
 def labels(name: str) -> dict[str, str]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from selfhealing.api.access_spec import AllowedPeerSpec, NetworkPeerSpec, NetworkPolicySpec
+from selfhealing.api.pod_spec import PodMetadataSpec
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.render.meta import Owner, build_metadata, isolated_pod_labels, selector
+from selfhealing.render.meta import Owner, build_metadata, isolated_pod_selector, selector
 
 DNS_PORTS: Final = (53, 5353)
 """DNS, and the port at which OpenShift's DNS pods listen: the network plugin compares the port
@@ -31,12 +32,13 @@ def build_network_policy(owner: Owner, spec: SelfHealingAppSpec) -> Json | None:
     if policy is None:
         return None
     restricts_egress = policy.allow_to is not None
+    pod_metadata = spec.pod_metadata or PodMetadataSpec()
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": build_metadata(owner),
         "spec": {
-            "podSelector": {"matchLabels": isolated_pod_labels(owner.name)},
+            "podSelector": isolated_pod_selector(owner.name, pod_metadata.labels),
             "policyTypes": ["Ingress", *(["Egress"] if restricts_egress else [])],
             "ingress": _ingress(policy),
             **({"egress": _egress(policy.allow_to or ())} if restricts_egress else {}),

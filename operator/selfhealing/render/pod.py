@@ -5,7 +5,7 @@ from typing import Any
 from selfhealing.api import names
 from selfhealing.api.pod_spec import PodMetadataSpec
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.render.meta import labels, omit_empty, omit_none, selector
+from selfhealing.render.meta import labels, omit_empty, omit_none, pod_marker, selector
 from selfhealing.render.monitoring import scrape_annotations
 from selfhealing.render.probes import build_probe
 from selfhealing.render.service_account import service_account_name
@@ -26,7 +26,12 @@ def build_pod_template(
     annotations = {**scrape_annotations(spec), **given.annotations, **config}
     return {
         "metadata": {
-            "labels": {**labels(name), **given.labels, **selector(name)},
+            "labels": {
+                **labels(name),
+                **given.labels,
+                **pod_marker(name, given.labels),
+                **selector(name),
+            },
             **omit_empty(annotations=annotations),
         },
         "spec": _pod_spec(name, spec),

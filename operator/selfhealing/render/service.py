@@ -45,12 +45,19 @@ def build_service(owner: Owner, spec: SelfHealingAppSpec) -> dict[str, Any] | No
 
 
 def find_service_port(spec: SelfHealingAppSpec, name: str | None) -> dict[str, Any] | None:
-    """Return the port of the Service with a name, or without one the first of TCP; else None."""
+    """Return the port of the Service to a port of the app; None if there is none.
+
+    Args:
+        spec: the app's spec.
+        name: the name of the port of the app; None for the first one of TCP.
+    """
+    names_in_service = {port.name: port.service_port_name or port.name for port in spec.ports}
+    wanted = None if name is None else names_in_service.get(name, name)
     return next(
         (
             port
             for port in service_ports(spec)
-            if (port["protocol"] == "TCP" if name is None else port["name"] == name)
+            if (port["protocol"] == "TCP" if wanted is None else port["name"] == wanted)
         ),
         None,
     )
@@ -83,7 +90,7 @@ def service_ports(spec: SelfHealingAppSpec) -> list[dict[str, Any]]:
     shared = {number for number, count in numbers.items() if count > 1}
     others = (
         {
-            "name": port.name,
+            "name": port.service_port_name or port.name,
             "port": port.port if service.headless else port.service_port or port.port,
             "protocol": port.protocol,
             # Of two with one number the container has only the first.

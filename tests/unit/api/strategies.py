@@ -320,10 +320,12 @@ def _repair_ports(spec: Json) -> None:
 def _repair_port(spec: Json, port: Json, index: int) -> None:
     """Give a port numbers in the Service and on the node that no other one has."""
     if port.get("expose") is False:
-        for field in ("servicePort", "nodePort", "appProtocol"):
+        for field in ("servicePort", "servicePortName", "nodePort", "appProtocol"):
             port.pop(field, None)
     else:
         port["servicePort"] = 20000 + index
+    if "servicePortName" in port:
+        port["servicePortName"] = f"port-of-the-service-{index}"
     if "nodePort" in port:
         port["nodePort"] = 32000 + index
         spec.setdefault("service", {})["type"] = "NodePort"

@@ -228,18 +228,23 @@ def test_a_sidecar_called_app_gets_another_name() -> None:
 
 
 def test_selectors_follow_the_labels_of_the_pods() -> None:
-    """A constraint that selects by the old label app would count none of the app's pods."""
+    """A constraint that selects by a label which the operator sets would count no pod."""
+    managed = {"app.kubernetes.io/managed-by": "helm"}
     constraint = {
         "maxSkew": 1,
         "topologyKey": "zone",
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": WEB},
+        "labelSelector": {"matchLabels": WEB | managed},
     }
-    result = import_app([deployment(name="shop", topologySpreadConstraints=[constraint])])
+    found = deployment(name="shop", topologySpreadConstraints=[constraint])
+    found["spec"]["template"]["metadata"]["labels"] = WEB | managed
 
-    (imported,) = result.app["spec"]["topologySpreadConstraints"]
-    assert imported["labelSelector"] == {"matchLabels": {"app": "shop"}}
-    assert list(gaps(result)) == ["Deployment.spec.template.metadata.labels.app"]
+    spec = spec_of(found)
+
+    (imported,) = spec["topologySpreadConstraints"]
+    ours = {"app.kubernetes.io/managed-by": "selfhealing-operator"}
+    assert imported["labelSelector"] == {"matchLabels": WEB | ours}
+    assert spec["podMetadata"] == {"labels": WEB}
 
 
 def test_an_autoscaler_of_the_first_version() -> None:
@@ -438,7 +443,7 @@ def test_an_app_with_the_name_of_its_service() -> None:
     assert result.app["metadata"]["name"] == "shop"
     assert result.app["spec"]["serviceAccountName"] == "web-v1"
     assert [] == [path for path in gaps(result) if "metadata.name" in path]
-    assert "write selfhealing.dev/app: shop as its selector" in gaps(result)["Service web-v1"]
+    assert "it still selects the pods" in gaps(result)["Service web-v1"]
     names = {each.path: each.rendered for each in result.differences if each.is_replaced}
     assert names["Deployment.metadata.name"] == "shop"
 
@@ -457,6 +462,16 @@ def test_comments_do_not_end_before_their_line() -> None:
 
     assert yaml.safe_load(text)["spec"] == {"image": "registry.example.com/web:v1"}
     assert "Deployment.metadata.annotations.note" in text
+
+
+def test_a_name_in_the_pod_template_says_nothing() -> None:
+    """Kubernetes takes only labels, annotations and finalizers from there."""
+    found = deployment()
+    found["spec"]["template"]["metadata"] |= {"name": "web", "namespace": "shop"}
+
+    assert IMAGE == spec_of(found)
+    found["spec"]["template"]["metadata"]["finalizers"] = ["example.com/last"]
+    assert ["Deployment.spec.template.metadata.finalizers"] == list(gaps(import_app([found])))
 
 
 def test_lists_and_many_documents_are_read() -> None:
@@ -544,10 +559,14 @@ def test_a_service_that_leads_to_no_port_is_named() -> None:
 
 
 def test_a_second_service_needs_another_selector() -> None:
-    """Its label app is now the app's name."""
+    """It selects by a label that the operator sets."""
     port = {"port": 80, "targetPort": 8080}
+    managed = {"app.kubernetes.io/managed-by": "helm"}
     shop = deployment(container(**PORT_8080), name="shop")
-    result = import_app([shop, service(port, name="shop"), service(port)])
+    shop["spec"]["template"]["metadata"]["labels"] = WEB | managed
+    second = service(port)
+    second["spec"]["selector"] = managed
+    result = import_app([shop, service(port, name="shop"), second])
 
     assert "write selfhealing.dev/app: shop as its selector" in gaps(result)["Service web"]
 
@@ -574,6 +593,61 @@ def test_the_reason_is_found_for_a_field_within() -> None:
         f"{path}.env[A]": "beta: let the app read the file",
         f"{path}.lifecycle.stopSignal": "behind a feature gate",
     }
+
+
+@pytest.mark.parametrize(
+    ("of_pod", "of_service", "expected"),
+    [
+        (None, "http", {"port": 8080}),
+        ("http", "http", {"port": 8080}),
+        ("http", None, {"port": 8080}),
+        ("web", None, {"ports": [{"name": "web", "port": 8080, "servicePort": 80}]}),
+        (None, "web", {"ports": [{"name": "web", "port": 8080, "servicePort": 80}]}),
+        (
+            "web",
+            "http",
+            {
+                "ports": [
+                    {"name": "web", "port": 8080, "servicePort": 80, "servicePortName": "http"}
+                ]
+            },
+        ),
+        (
+            None,
+            "8080",
+            {
+                "ports": [
+                    {
+                        "name": "p80-8080",
+                        "port": 8080,
+                        "servicePort": 80,
+                        "servicePortName": "8080",
+                    }
+                ]
+            },
+        ),
+        (
+            "web",
+            "tcp-of-the-service-monitor",
+            {
+                "ports": [
+                    {
+                        "name": "web",
+                        "port": 8080,
+                        "servicePort": 80,
+                        "servicePortName": "tcp-of-the-service-monitor",
+                    }
+                ]
+            },
+        ),
+    ],
+)
+def test_the_names_of_a_port(of_pod: str | None, of_service: str | None, expected: Json) -> None:
+    """One for the pods and one for the Service, which may be longer or a number."""
+    port: Json = {"containerPort": 8080, **({"name": of_pod} if of_pod else {})}
+    own: Json = {"port": 80, "targetPort": 8080, **({"name": of_service} if of_service else {})}
+
+    assert IMAGE | expected == spec_of(deployment(container(ports=[port])), service(own))
 
 
 def test_node_ports_are_kept() -> None:

@@ -85,6 +85,21 @@ def test_a_field_that_is_never_rendered(field: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("then", "now", "fault"),
+    [
+        ({"app": "shop"}, {"app": "cart"}, ""),
+        ({}, {"app": "cart"}, "it has a field that the operator does not render: other labels"),
+        ({"app": "shop"}, {}, "it has a field that the operator does not render: other labels"),
+    ],
+)
+def test_the_label_app(then: Json, now: Json, fault: str) -> None:
+    """It may have another value, but not stand for the app in one of both alone."""
+    saved, present = (render({**SPEC, "podMetadata": {"labels": labels}}) for labels in (then, now))
+
+    assert fault == find_fault(saved, present)
+
+
+@pytest.mark.parametrize(
     ("part", "value"),
     [
         ("labels", {"selfhealing.dev/app": "other"}),

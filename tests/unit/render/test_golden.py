@@ -69,6 +69,7 @@ SPECS: dict[str, dict[str, Any]] = {
                 "port": 9000,
                 "appProtocol": "kubernetes.io/h2c",
                 "servicePort": 9443,
+                "servicePortName": "grpc-of-the-service",
                 "nodePort": 30443,
             },
             {"name": "metrics", "port": 9090, "expose": False},

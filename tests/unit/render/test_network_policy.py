@@ -53,19 +53,31 @@ def test_the_default_admits_the_namespace_and_cuts_no_call_of_the_pods() -> None
             "matchLabels": {
                 "app": "web",
                 "app.kubernetes.io/managed-by": "selfhealing-operator",
-            }
+            },
+            "matchExpressions": [{"key": "selfhealing.dev/name", "operator": "DoesNotExist"}],
         },
         "policyTypes": ["Ingress"],
         "ingress": SAME_NAMESPACE,
     } == render_policy({})
 
 
-def test_isolated_pods_stay_under_the_policy() -> None:
-    """They lose the app's label, and keep those that the policy selects by."""
-    labels = dict(build_pod_template("web", parse_spec({"image": "web:v1"}))["metadata"]["labels"])
+@pytest.mark.parametrize("given", [{}, {"app": "shop"}, {"app": "other"}])
+@pytest.mark.parametrize("name", ["web", "shop"])
+def test_isolated_pods_stay_under_the_policy(name: str, given: dict[str, str]) -> None:
+    """They lose the app's label, and keep those that the policy of their app selects by."""
+    spec = {"image": "web:v1", "networkPolicy": {}, "podMetadata": {"labels": given}}
+    labels = dict(build_pod_template("web", parse_spec(spec))["metadata"]["labels"])
     del labels[names.LABEL_APP]
+    plain = {} if name == "shop" else {"podMetadata": {"labels": given}}
+    owner = Owner(namespace="shop", name=name, uid="uid")
+    built = build_network_policy(owner, parse_spec({**spec, "podMetadata": {}, **plain}))
+    assert built is not None
+    selector = built["spec"]["podSelector"]
 
-    assert render_policy({})["podSelector"]["matchLabels"].items() <= labels.items()
+    is_selected = selector["matchLabels"].items() <= labels.items() and not any(
+        expression["key"] in labels for expression in selector.get("matchExpressions", ())
+    )
+    assert (name == "web") is is_selected
 
 
 def test_nobody() -> None:

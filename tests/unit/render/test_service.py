@@ -7,7 +7,7 @@ import pytest
 from selfhealing.api.spec import parse_spec
 from selfhealing.render.meta import Owner
 from selfhealing.render.pod import build_pod_template
-from selfhealing.render.service import build_service
+from selfhealing.render.service import build_service, find_service_port
 
 Json = dict[str, Any]
 
@@ -19,6 +19,21 @@ DNS: Json = {"name": "dns", "port": 5353, "protocol": "UDP", "servicePort": 53}
 def render_service(**fields: Any) -> Json:  # noqa: ANN401 - fields of the spec
     """The Service of an app; empty without one."""
     return build_service(OWNER, parse_spec({"image": "web:1", **fields})) or {}
+
+
+def test_a_port_with_another_name_in_the_service() -> None:
+    """Callers know it by that; the app and its Ingress by the name of the port."""
+    ports = [{"name": "api", "port": 8080, "servicePortName": "https-api-of-the-shop"}]
+    fields: Json = {"ports": ports, "ingress": {"port": "api", "hosts": [{}]}}
+
+    (port,) = render_service(**fields)["spec"]["ports"]
+
+    assert (port["name"], port["targetPort"]) == ("https-api-of-the-shop", "api")
+    assert [("api", 8080)] == [
+        (port["name"], port["containerPort"]) for port in render_container_ports(**fields)
+    ]
+    found = find_service_port(parse_spec({"image": "web:1", **fields}), "api")
+    assert found == port
 
 
 def render_container_ports(**fields: Any) -> list[Json]:  # noqa: ANN401 - fields of the spec
