@@ -76,7 +76,7 @@ def import_from_cluster(namespace: str, name: str) -> str:
         env={"KUBECONFIG": str(KUBECONFIG), "PATH": ""},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -52,6 +52,9 @@ class Related:
     others: tuple[Json, ...]
     """Objects that belong to the Deployment, too, and for which one app has no place."""
 
+    shared: tuple[Json, ...] = ()
+    """Those of the others that are Services of other Deployments, too, such as of a canary."""
+
     @property
     def imported(self) -> tuple[Json, ...]:
         """The objects that become parts of the app."""
@@ -144,9 +147,20 @@ def find_related(
     deployment = clean_object(deployment)
     pod_labels = as_map(get_path(deployment, "spec", "template", "metadata", "labels"))
 
-    services = _of_kind(
+    found = _of_kind(
         near, "Service", lambda s: _selects(get_path(s, "spec", "selector"), pod_labels)
     )
+    labels_of_others = [
+        as_map(get_path(each, "spec", "template", "metadata", "labels"))
+        for each in near
+        if each["kind"] == "Deployment"
+    ]
+    shared = [
+        each
+        for each in found
+        if any(_selects(get_path(each, "spec", "selector"), one) for one in labels_of_others)
+    ]
+    services = [each for each in found if not any(each is one for one in shared)]
     services.sort(
         key=lambda each: (
             get_path(each, "metadata", "name") != (app_name or name),
@@ -167,7 +181,7 @@ def find_related(
     )
     budgets = _of_kind(near, "PodDisruptionBudget", lambda b: _selects_by_labels(b, pod_labels))
     service = services[0] if services else None
-    names = {get_path(each, "metadata", "name") for each in services}
+    names = {get_path(each, "metadata", "name") for each in found}
     ingresses = _of_kind(near, "Ingress", lambda i: bool(names & set(_backends(i))))
     main = None if service is None else get_path(service, "metadata", "name")
     # One that leads to other Services, too, stays as it is.
@@ -178,7 +192,7 @@ def find_related(
     imported = [group[0] for group in (services, autoscalers, budgets, own) if group]
     others = [
         each
-        for each in (*services, *autoscalers, *budgets, *ingresses)
+        for each in (*found, *autoscalers, *budgets, *ingresses)
         if not any(each is one for one in imported)
     ]
     return Related(
@@ -189,6 +203,7 @@ def find_related(
         ingress=own[0] if own else None,
         account=accounts[0] if accounts else None,
         others=tuple(others),
+        shared=tuple(shared),
     )
 
 

@@ -182,6 +182,9 @@ def _why_missing(related: Related, kind: str) -> str:
 def _describe_others(related: Related, name: str, spec: Json) -> Iterator[Difference]:
     for other in related.others:
         kind = str(other["kind"])
+        reason = f"an app has one {kind}, for one Service"
+        if any(other is each for each in related.shared):
+            reason = "it leads to the pods of other Deployments, too"
         if kind == "Service" and not keeps_selecting(other, name, spec):
             advice = f"keep it, and write {names.LABEL_APP}: {name} as its selector"
         elif kind == "Service":
@@ -194,7 +197,7 @@ def _describe_others(related: Related, name: str, spec: Json) -> Iterator[Differ
             f"{kind} {get_path(other, 'metadata', 'name')}",
             get_path(other, "spec"),
             None,
-            f"an app has one {kind}, for one Service: {advice}",
+            f"{reason}: {advice}",
         )
 
 

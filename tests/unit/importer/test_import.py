@@ -571,6 +571,20 @@ def test_a_second_service_needs_another_selector() -> None:
     assert "write selfhealing.dev/app: shop as its selector" in gaps(result)["Service web"]
 
 
+def test_a_service_of_two_deployments_is_kept() -> None:
+    """Of a canary: as the app's own it would lead to one of them alone."""
+    port = {"port": 80, "targetPort": 8080}
+    both = [deployment(container(**PORT_8080), name=f"web-{version}") for version in ("v1", "v2")]
+    result = import_app([*both, service(port)], "web-v1")
+
+    assert gaps(result) == {
+        "Service web": "it leads to the pods of other Deployments, too: keep it: it still selects"
+        " the pods"
+    }
+    assert result.app["spec"]["service"] == {"enabled": False}
+    assert result.app["spec"]["podMetadata"] == {"labels": WEB}
+
+
 def test_a_second_budget_is_superfluous() -> None:
     found = deployment()
     found["spec"]["replicas"] = 3
