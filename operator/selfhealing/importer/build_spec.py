@@ -13,7 +13,6 @@ from selfhealing.importer.ports import (
     choose_app_container,
     omit_main_port,
     plan_ports,
-    point_to_numbers,
 )
 from selfhealing.render.meta import labels, selector
 
@@ -136,11 +135,11 @@ def build_spec(related: Related, name: str) -> BuiltSpec:
         **_ports(plan),
         **_replicas(related),
         "probes": {
-            ours: omit_main_port(point_to_numbers(container[theirs], source, plan), plan)
+            ours: omit_main_port(container[theirs], plan)
             for ours, theirs in _PROBES
             if theirs in container
         },
-        "lifecycle": point_to_numbers(container.get("lifecycle"), source, plan),
+        "lifecycle": container.get("lifecycle"),
         "service": _service(related, name, plan),
         "ingress": _ingress(related, name, plan),
         "autoscaling": _follow_names(_autoscaling(related), renamed),

@@ -118,6 +118,7 @@ def _find_entries(
         for port in as_maps(container.get("ports"))
         if isinstance(port.get("containerPort"), int)
     }
+    names_in_pod = {port.get("name") for port in own.values()}
     seen = set()
     for port in as_maps(get_path(service, "spec", "ports")):
         number = target_number(port, numbers)
@@ -125,11 +126,13 @@ def _find_entries(
             continue
         key = (number, str(port.get("protocol", "TCP")))
         declared = own.get(key, {})
+        # Two ports of the Service that share one of the container have each a name of its own.
+        name = declared.get("name") if key not in seen else None
+        if name is None and port.get("name") not in names_in_pod:
+            name = port.get("name")
         yield _Entry(
             *key,
-            # Two ports of the Service that share one of the container have each their own name.
-            _valid_name(declared.get("name") if key not in seen else None)
-            or _valid_name(port.get("name")),
+            _valid_name(name),
             service=port,
             # Two ports of the Service that share one of the container have no port of the node.
             container={} if key in seen else declared,
@@ -181,30 +184,6 @@ def _to_spec(entry: _Entry, *, has_service: bool) -> Json:
                 result[key] = entry.service[key]
     if "hostPort" in entry.container:
         result["hostPort"] = entry.container["hostPort"]
-    return result
-
-
-def point_to_numbers(handler_holder: Any, container: Json, plan: PortPlan) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a probe or lifecycle whose named ports are numbers where the name has changed.
-
-    Args:
-        handler_holder: the probe, or the lifecycle.
-        container: the container before the import.
-        plan: the ports of the app.
-    """
-    own = container_ports({"containers": [container]})
-    if not isinstance(handler_holder, dict):
-        return handler_holder
-    result = {}
-    for key, value in handler_holder.items():
-        if key in {"postStart", "preStop"}:
-            result[key] = point_to_numbers(value, container, plan)
-        elif key in _HANDLERS and isinstance(as_map(value).get("port"), str):
-            number = own.get(value["port"])
-            is_kept = number is None or plan.numbers.get(value["port"]) == number
-            result[key] = value if is_kept else {**value, "port": number}
-        else:
-            result[key] = value
     return result
 
 

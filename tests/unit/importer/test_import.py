@@ -186,26 +186,17 @@ def test_a_port_of_dns_has_two_protocols() -> None:
     ]
 
 
-def test_probes_follow_a_port_that_is_called_otherwise() -> None:
-    """The name of the Service's port wins; a probe by the old name becomes a number."""
+def test_probes_keep_the_name_of_a_port_that_the_service_calls_otherwise() -> None:
     probe = {"httpGet": {"path": "/ok", "port": "old"}}
-    result = import_app(
-        [
-            deployment(
-                container(
-                    ports=[{"name": "old", "containerPort": 9000}],
-                    livenessProbe=probe,
-                    lifecycle={"preStop": {"httpGet": {"path": "/stop", "port": "old"}}},
-                )
-            ),
-            service({"name": "new", "port": 9000}),
-        ]
+    hook = {"preStop": {"httpGet": {"path": "/stop", "port": "old"}}}
+    own = [{"name": "old", "containerPort": 9000}]
+    spec = spec_of(
+        deployment(container(ports=own, livenessProbe=probe, lifecycle=hook)),
+        service({"name": "new", "port": 9000}),
     )
 
-    assert result.app["spec"]["probes"]["liveness"]["httpGet"]["port"] == 9000
-    assert result.app["spec"]["lifecycle"]["preStop"]["httpGet"]["port"] == 9000
-    path = "Deployment.spec.template.spec.containers[web].ports[9000/TCP].name"
-    assert list(gaps(result)) == [path]
+    assert spec["probes"]["liveness"] == probe
+    assert spec["lifecycle"] == hook
 
 
 def test_the_container_behind_the_service_becomes_the_app() -> None:
@@ -719,12 +710,15 @@ def test_a_port_that_is_not_in_the_service() -> None:
 
 def test_two_ports_of_one_name() -> None:
     """A name of the Service's port may be that of another port of the container."""
-    ports = [{"name": "b", "containerPort": 1}, {"name": "a", "containerPort": 2}]
-    result = import_app(
-        [deployment(container(ports=ports)), service({"name": "a", "port": 80, "targetPort": 1})]
-    )
+    other = {"name": "a", "containerPort": 2}
+    own = service({"name": "a", "port": 80, "targetPort": 1})
 
-    assert [port["name"] for port in result.app["spec"]["ports"]] == ["a", "port-2"]
+    def find_names(first: Json) -> list[tuple[str, str | None]]:
+        spec = spec_of(deployment(container(ports=[first, other])), own)
+        return [(port["name"], port.get("servicePortName")) for port in spec["ports"]]
+
+    assert find_names({"name": "b", "containerPort": 1}) == [("b", "a"), ("a", None)]
+    assert find_names({"containerPort": 1}) == [("p80-1", "a"), ("a", None)]
 
 
 def test_a_container_without_an_image_is_refused() -> None:
