@@ -21,11 +21,8 @@ _SELECTS_PODS: Final = frozenset({_SERVICE, "PodDisruptionBudget"})
 
 def has_other_selector(live: ChildView, desired: Json) -> bool:
     """Whether a Deployment has another selector, which is immutable; False if it is not known."""
-    return (
-        live.kind == DEPLOYMENT
-        and bool(live.manifest_json)
-        and _selector(orjson.loads(live.manifest_json)) != _selector(desired)
-    )
+    is_known = live.kind == DEPLOYMENT and bool(live.manifest_json)
+    return is_known and not _selects_the_same(live, desired)
 
 
 def must_wait(
@@ -49,8 +46,7 @@ def must_wait(
     if DEPLOYMENT in unusable_kinds:
         return True
     changes_pods = live.kind in _LEADS_TO_SERVICE or (
-        live.kind in _SELECTS_PODS
-        and _selector(orjson.loads(live.manifest_json)) != _selector(desired)
+        live.kind in _SELECTS_PODS and not _selects_the_same(live, desired)
     )
     return changes_pods and not _is_serving(deployment)
 
@@ -76,8 +72,10 @@ def keep_missing_port_name(live: ChildView | None, desired: dict[str, Any]) -> d
     return {**desired, "spec": {**desired["spec"], "ports": [unnamed]}}
 
 
-def _selector(manifest: Json) -> object:
-    return manifest["spec"].get("selector")
+def _selects_the_same(live: ChildView, desired: Json) -> bool:
+    """Whether an object has the selector that is rendered; False if that is not known."""
+    spec = orjson.loads(live.manifest_json)["spec"] if live.manifest_json else {}
+    return bool(spec.get("selector") == desired["spec"].get("selector"))
 
 
 def _is_serving(deployment: DeploymentView | None) -> bool:

@@ -33,7 +33,7 @@ PORT: Json = {"port": 80, "protocol": "TCP", "targetPort": "http"}
 
 def offered(kind: str, spec: Json | None = None, *, adopt: bool = True) -> ChildView:
     """Return an object of somebody else, with the spec of the app's or another one."""
-    meta = {"annotations": {"selfhealing.dev/adopt": "true"}} if adopt else {}
+    meta: Json = {"annotations": {"selfhealing.dev/adopt": "true"}} if adopt else {}
     given = CHILDREN[kind].get("spec", {}) if spec is None else spec
     return CHILD_VIEWS[kind](builders.child(kind, copy.deepcopy(given), owner="", **meta))
 
@@ -64,6 +64,12 @@ def test_what_leads_to_pods_waits_for_those_of_the_app(
 def test_what_selects_the_pods_of_the_app_is_taken_at_once(kind: str) -> None:
     """An orphan of the operator: nothing changes for its callers."""
     assert not must_wait(offered(kind), CHILDREN[kind], None, ())
+
+
+def test_what_is_not_known_waits() -> None:
+    live = replace(offered("Service"), manifest_json=b"")
+
+    assert must_wait(live, CHILDREN["Service"], None, ())
 
 
 @pytest.mark.parametrize("kind", ["Service", "Ingress", "NetworkPolicy"])

@@ -43,7 +43,7 @@ class TestReconciled:
 
     def test_taken_over(self) -> None:
         """What somebody else had made is named for as long as its annotation says so."""
-        offer = {"annotations": {"selfhealing.dev/adopt": "true"}}
+        offer: Json = {"annotations": {"selfhealing.dev/adopt": "true"}}
 
         assert (
             "True",
