@@ -719,6 +719,9 @@ def test_two_ports_of_one_name() -> None:
 
     assert find_names({"name": "b", "containerPort": 1}) == [("b", "a"), ("a", None)]
     assert find_names({"containerPort": 1}) == [("p80-1", "a"), ("a", None)]
+    twice = [{"name": "a", "containerPort": number} for number in (1, 2)]  # Kubernetes refuses it
+    spec = import_app([deployment(container(ports=twice))]).app["spec"]
+    assert (spec["port"], [port["name"] for port in spec["ports"]]) == (2, ["a"])
 
 
 def test_a_container_without_an_image_is_refused() -> None:
