@@ -103,6 +103,33 @@ def test_the_autoscaler_reads_cpu_and_memory(applied: AppNamespace) -> None:
     assert behavior["scaleUp"]["policies"][0]["value"] == 2
 
 
+@pytest.mark.parametrize(
+    ("file", "kinds", "conditions"),
+    [
+        ("16-access.yaml", ("Service", "Ingress", "NetworkPolicy"), {"IngressReady": "Unknown"}),
+        (
+            "18-route-and-metrics.yaml",
+            ("Service", "HTTPRoute", "PodMonitor"),
+            {"RouteAccepted": "Unknown"},
+        ),
+    ],
+)
+def test_what_leads_to_an_app_is_made(
+    applied: AppNamespace, file: str, kinds: tuple[str, ...], conditions: dict[str, str]
+) -> None:
+    """Nobody serves it here, which the conditions say; the app itself is Ready."""
+    app = open_app(applied, file)
+    app.wait_until_ready(120)
+    uid = applied.get_app(app.name)["metadata"]["uid"]
+
+    for kind in kinds:
+        (owner,) = applied.get_child(kind, app.name)["metadata"]["ownerReferences"]
+        assert owner["uid"] == uid
+    assert conditions == {
+        kind: applied.get_condition(app.name, kind)["status"] for kind in conditions
+    }
+
+
 def test_the_probes_are_what_the_pods_have(applied: AppNamespace) -> None:
     """Each probe type reaches the kubelet, and the status tells it in words."""
     told = {
