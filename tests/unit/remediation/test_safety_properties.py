@@ -21,6 +21,7 @@ from selfhealing.api.healing_status import (
     Remediation,
 )
 from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.health.attribution import Confidence
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.health.rollout import summarize_rollout
 from selfhealing.remediation.history import FREE_DIAGNOSES, costs_budget
@@ -525,8 +526,15 @@ class SafetyProperties(RuleBasedStateMachine):
         """A faulty revision is replaced if there is a stable revision without that fault.
 
         An exception is DependencyDown: all its pods became not ready at once. If the stable
-        revision has become faulty, too, the cause is not the new revision.
+        revision has become faulty, too, the cause is not the new revision. And if no pod of an
+        earlier version is left, as its node was lost, pods that hang may wait for a dependency.
         """
+        is_not_known = any(
+            diagnosis.type == DiagnosisType.NOT_READY_TOO_LONG
+            and diagnosis.confidence == Confidence.LOW
+            and diagnosis.comparison.startswith("no pod of an earlier version runs beside it")
+            for diagnosis in record.diagnoses
+        )
         has_shared_cause = DiagnosisType.DEPENDENCY_DOWN in {
             diagnosis.type for diagnosis in record.diagnoses
         }
@@ -538,6 +546,7 @@ class SafetyProperties(RuleBasedStateMachine):
             or stable_template is None
             or self.cluster.image_faults.get(stable_template.image)
             or has_shared_cause
+            or is_not_known
         ):
             return
 
