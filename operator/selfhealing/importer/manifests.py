@@ -24,6 +24,9 @@ KINDS: Final = {
 MAX_OBJECTS: Final = 10_000
 """More objects are refused: somebody gave a whole cluster's backup."""
 
+MAX_PARTS: Final = 1_000_000
+"""Fields and items of a document, each alias counted as what it stands for."""
+
 
 class _Loader(yaml.SafeLoader):
     """Reads a time as a string, as Kubernetes does."""
@@ -85,7 +88,8 @@ def read_objects(text: str, source: str) -> list[Json]:
     try:
         # What JSON cannot say is refused: sets, bytes, keys that are no strings, endless aliases.
         documents = [
-            orjson.loads(orjson.dumps(document)) for document in yaml.load_all(text, _Loader)
+            orjson.loads(orjson.dumps(_require_bounded(document)))
+            for document in yaml.load_all(text, _Loader)
         ]
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -103,6 +107,29 @@ def read_objects(text: str, source: str) -> list[Json]:
                 " apiVersion, kind and metadata"
             )
     return found
+
+
+def _require_bounded(document: Any) -> Any:  # noqa: ANN401 - YAML
+    """Return the document, if its aliases do not make more of it than MAX_PARTS parts.
+
+    Raises:
+        ValueError: they do.
+    """
+    counts: dict[int, int] = {}
+
+    def count(part: Any) -> int:  # noqa: ANN401 - YAML
+        if not isinstance(part, dict | list):
+            return 1
+        if id(part) not in counts:
+            counts[id(part)] = 0  # of an endless one, which is refused as no JSON
+            counts[id(part)] = 1 + sum(
+                map(count, part.values() if isinstance(part, dict) else part)
+            )
+        return counts[id(part)]
+
+    if count(document) > MAX_PARTS:
+        raise ValueError(f"its aliases make more than {MAX_PARTS} parts of it")
+    return document
 
 
 def _flatten(documents: Iterable[Any]) -> Iterator[Any]:

@@ -21,8 +21,10 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def represent_text(self, data: str) -> yaml.ScalarNode:
-        """Represent a string; in a block if it has several lines."""
+        """Represent a string; in a block if it has several lines, in quotes for escapes."""
         style = "|" if "\n" in data.strip("\n") else None
+        if not all(map(_is_shown, data)):
+            style = '"'
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 
@@ -32,7 +34,19 @@ _Dumper.add_representer(str, _Dumper.represent_text)
 def format_result(result: ImportResult) -> str:
     """Return the resource as YAML, after comments with what is rendered otherwise or not at all."""
     text = yaml.dump(result.app, Dumper=_Dumper, sort_keys=False, width=_WIDTH, allow_unicode=True)
+    # PyYAML writes some of them as they are: they turn the order of the text for whoever reads it.
+    text = "".join(char if _is_shown(char) else _escape(char) for char in text)
     return "".join(f"{line}\n" for line in _format_comments(result)) + text
+
+
+def _is_shown(char: str) -> bool:
+    """Whether a character is what a reader sees: no control, bidirectional or invisible one."""
+    return char.isprintable() or char in "\n\t"
+
+
+def _escape(char: str) -> str:
+    """Escape a character as YAML does within double quotes."""
+    return f"\\U{ord(char):08x}"
 
 
 def _format_comments(result: ImportResult) -> Iterator[str]:

@@ -455,6 +455,32 @@ def test_comments_do_not_end_before_their_line() -> None:
     assert "Deployment.metadata.annotations.note" in text
 
 
+def test_a_value_is_shown_as_it_is() -> None:
+    """Characters that turn or hide what a reader sees are escapes; all others stay."""
+    hidden = "a\u202eb\u2066c\u200bd\U000e0041\x07"
+    script = "if true\n  then echo 你好\nfi\n"
+    found = deployment(
+        container(args=[hidden, script, "Grüße"], env=[{"name": "X", "value": "\t"}])
+    )
+    text = format_result(import_app([found]))
+
+    assert all(char.isprintable() or char in "\n\t" for char in text)
+    assert [hidden, script, "Grüße"] == yaml.safe_load(text)["spec"]["args"]
+    assert "      then echo 你好\n" in text
+
+
+def test_aliases_are_bounded() -> None:
+    """Eight lines can stand for a billion parts; a few aliases are usual."""
+    lines = ["a0: &a0 [x, x, x]", *(f"a{n}: &a{n} [{f'*a{n - 1}, ' * 9}]" for n in range(1, 9))]
+    with pytest.raises(ImportRefusedError, match="its aliases make more than 1000000 parts of it"):
+        read_objects("kind: X\n" + "\n".join(lines), "f")
+
+    text = "kind: X\na: &a {b: 1}\nc: *a\n"
+    assert [{"kind": "X", "a": {"b": 1}, "c": {"b": 1}}] == read_objects(text, "f")
+    with pytest.raises(ImportRefusedError, match="is not YAML or JSON"):
+        read_objects("kind: X\na: &a [*a]\n", "f")
+
+
 def test_a_name_in_the_pod_template_says_nothing() -> None:
     """Kubernetes takes only labels, annotations and finalizers from there."""
     found = deployment()
