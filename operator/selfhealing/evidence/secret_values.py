@@ -29,7 +29,8 @@ _REST: Final = re.compile(r"[^\s\"',;&)}\]<>/]*+")
 _BLOCK_INDICATOR: Final = re.compile(r"[|>][+-]?\d?[+-]?[ \t]*+(?:\n|\Z)")
 _OBJECT: Final = re.compile(r"\{(?:[ \t}]|\\{0,7}[\"']|[\w.-]{1,64}+:[ \t])")
 _TRIVIAL_VALUE: Final = re.compile(
-    r"(?P<quote>[\"'`]?)[(<]?(?P<word>[\w.%-]{1,32}+)(?P<behind>[\"'`]|(?=[\s,;&)}\]>]|\Z))"
+    r"(?P<quote>[\"'`]?)[(<]?(?P<word>[\w.%-]{1,32}+)"
+    r"(?P<behind>[\"'`]|(?=[\s,;&]|[)}\]>]{1,8}+(?:[\s,;&.:\"'`<]|\Z)|\Z))"
 )
 """A word up to its closing quote or, without a quote, to a delimiter."""
 
