@@ -26,6 +26,10 @@ class ConfigRef(NamedTuple):
     name: str
 
 
+ConfigKeys = frozenset[str] | None
+"""The keys of a ConfigMap or Secret that are read; None for all of them."""
+
+
 class ChangedConfig(NamedTuple):
     """A ConfigMap or Secret that has changed.
 

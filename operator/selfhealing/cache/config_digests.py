@@ -5,7 +5,7 @@ nothing is kept at all.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from selfhealing.api.config_refs import (
     CONFIG_MAP,
     SECRET,
     UNREAD_DIGEST,
+    ConfigKeys,
     ConfigObject,
     ConfigRef,
 )
@@ -34,28 +35,60 @@ NO_READERS: Final[frozenset[AppKey]] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class ConfigDigest:
-    """A digest of the contents of a ConfigMap or Secret, and the version that was read.
+    """Digests of the contents of a ConfigMap or Secret, and the version that was read.
 
     Attributes:
+        resource_version: the version.
+        digest: the digest of all contents.
         keys: the digest of each value of a ConfigMap of at most MAX_KEYS; the keys of a Secret are
             for those alone who may read it.
+        by_keys: the digests of the contents of some keys together, by these keys.
     """
 
     resource_version: int
     digest: str
     keys: Mapping[str, str] = field(default_factory=dict)
+    by_keys: Mapping[frozenset[str], str] = field(default_factory=dict)
+
+    def of_keys(self, keys: ConfigKeys) -> str | None:
+        """Return the digest of the contents of ``keys``; None if it was not computed."""
+        if keys is None or self.digest == ABSENT_DIGEST:
+            return self.digest
+        return self.by_keys.get(keys)
 
 
 ABSENT: Final = ConfigDigest(0, ABSENT_DIGEST)
 """What is known of an object that does not exist."""
 
 
-def config_digest(raw: Json) -> ConfigDigest:
-    """Compute the digest of a raw ConfigMap or Secret."""
+def config_digest(raw: Json, selections: Iterable[ConfigKeys] = ()) -> ConfigDigest:
+    """Compute the digests of a raw ConfigMap or Secret.
+
+    Args:
+        raw: the object.
+        selections: the keys of which a digest is needed beside that of all contents.
+    """
+    by_keys = {
+        selected: _hash_contents(select_contents(raw, selected))
+        for selected in selections
+        if selected is not None
+    }
     values = {key: value for name in _DATA_FIELDS for key, value in (raw.get(name) or {}).items()}
     has_keys = raw["kind"] == CONFIG_MAP and len(values) <= MAX_KEYS
     keys = {key: _hash([value]) for key, value in values.items()} if has_keys else {}
-    return ConfigDigest(parse_resource_version(raw["metadata"]), _hash_contents(raw), keys)
+    version = parse_resource_version(raw["metadata"])
+    return ConfigDigest(version, _hash_contents(raw), keys, by_keys)
+
+
+def select_contents(raw: Json, keys: ConfigKeys) -> Json:
+    """Return a raw ConfigMap or Secret with the contents of ``keys`` alone."""
+    if keys is None:
+        return raw
+    selected = {
+        name: {key: value for key, value in (raw.get(name) or {}).items() if key in keys}
+        for name in _DATA_FIELDS
+    }
+    return {**raw, **selected}
 
 
 def _hash_contents(raw: Json) -> str:
@@ -83,20 +116,20 @@ class ConfigIndex:
 
     def __init__(self) -> None:
         self._digests: dict[ConfigObject, ConfigDigest] = {}
-        self._references: dict[AppKey, frozenset[ConfigRef]] = {}
+        self._references: dict[AppKey, Mapping[ConfigRef, ConfigKeys]] = {}
         self._readers: dict[ConfigObject, frozenset[AppKey]] = {}
 
-    def set_references(self, app: AppKey, references: frozenset[ConfigRef]) -> None:
-        """Replace the references of an app."""
-        previous = self._references.get(app, frozenset())
-        for reference in previous - references:
+    def set_references(self, app: AppKey, references: Mapping[ConfigRef, ConfigKeys]) -> None:
+        """Replace the references of an app, each with the keys that it reads."""
+        previous = self._references.get(app, {})
+        for reference in previous.keys() - references.keys():
             target = ConfigObject(app.namespace, reference)
             remaining = self._readers.pop(target) - {app}
             if remaining:
                 self._readers[target] = remaining
             else:
                 self._digests.pop(target, None)
-        for reference in references - previous:
+        for reference in references.keys() - previous.keys():
             target = ConfigObject(app.namespace, reference)
             self._readers[target] = self._readers.get(target, NO_READERS) | {app}
         if references:
@@ -108,14 +141,26 @@ class ConfigIndex:
         """Store what was read of an object, if an app refers to it.
 
         Returns:
-            The apps that read the object, if its digest is new; else none.
+            The apps for which the digest of the keys that they read is new.
         """
         readers = self._readers.get(target, NO_READERS)
         if not readers:
             return NO_READERS
         stored = self._digests.get(target)
         self._digests[target] = digest
-        return readers if stored is None or stored.digest != digest.digest else NO_READERS
+        return frozenset(
+            app
+            for app in readers
+            if stored is None
+            or stored.of_keys(keys := self._keys(app, target)) != digest.of_keys(keys)
+        )
+
+    def selections(self, target: ConfigObject) -> frozenset[ConfigKeys]:
+        """Return the keys that apps read of an object, a set of them for each app."""
+        return frozenset(self._keys(app, target) for app in self.readers(target))
+
+    def _keys(self, app: AppKey, target: ConfigObject) -> ConfigKeys:
+        return self._references[app][target.reference]
 
     def readers(self, target: ConfigObject) -> frozenset[AppKey]:
         """Return the apps that refer to an object."""
@@ -129,11 +174,10 @@ class ConfigIndex:
         )
 
     def find_unread(self, app: AppKey) -> Iterator[ConfigObject]:
-        """Iterate over the objects that an app refers to and that have not been read."""
-        for reference in self._references.get(app, ()):
-            target = ConfigObject(app.namespace, reference)
-            if target not in self._digests:
-                yield target
+        """Iterate over the objects that an app refers to and whose keys have not been read."""
+        for reference, digest in self.digests_for(app).items():
+            if digest == UNREAD_DIGEST:
+                yield ConfigObject(app.namespace, reference)
 
     def find_existing(self, kind: str, namespace: str | None) -> set[ConfigObject]:
         """Return the objects of a kind that existed when they were read.
@@ -151,21 +195,26 @@ class ConfigIndex:
         }
 
     def digests_for(self, app: AppKey) -> dict[ConfigRef, str]:
-        """Return the digest of each object that an app refers to.
+        """Return the digest of each object that an app refers to, of the keys that it reads.
 
         ABSENT_DIGEST stands for a missing object, UNREAD_DIGEST for one that has not been read.
         """
         return {
-            reference: stored.digest
-            if (stored := self._digests.get(ConfigObject(app.namespace, reference)))
-            else UNREAD_DIGEST
-            for reference in self._references.get(app, ())
+            reference: self._digest_of(ConfigObject(app.namespace, reference), keys)
+            for reference, keys in self._references.get(app, {}).items()
         }
 
     def key_digests_for(self, app: AppKey) -> dict[ConfigRef, Mapping[str, str]]:
-        """Return the digests of the values of each ConfigMap that an app refers to, by key."""
+        """Return the digests of the values of each ConfigMap that an app reads, by key."""
         return {
-            reference: stored.keys
-            for reference in self._references.get(app, ())
+            reference: {
+                key: digest for key, digest in stored.keys.items() if keys is None or key in keys
+            }
+            for reference, keys in self._references.get(app, {}).items()
             if (stored := self._digests.get(ConfigObject(app.namespace, reference))) and stored.keys
         }
+
+    def _digest_of(self, target: ConfigObject, keys: ConfigKeys) -> str:
+        stored = self._digests.get(target)
+        digest = None if stored is None else stored.of_keys(keys)
+        return UNREAD_DIGEST if digest is None else digest

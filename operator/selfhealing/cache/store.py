@@ -149,7 +149,7 @@ class Store:
             resource_version = max(resource_version, stored.resource_version)
             self._bound_children(key)
             self.release_counted(key, tuple(self._deleted_pods.get(key, {}).values()))
-            self.config_index.set_references(key, frozenset())
+            self.config_index.set_references(key, {})
         self._add_tombstone(uid, resource_version)
 
     def delete_child(self, key: AppKey, kind: str, uid: str, resource_version: int = 0) -> None:

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from cachetools import TTLCache
 
 from selfhealing.api import names
-from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, ConfigRef
-from selfhealing.cache.config_digests import config_digest
+from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, ConfigKeys, ConfigRef
+from selfhealing.cache.config_digests import config_digest, select_contents
 from selfhealing.cache.views import AppView
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, is_outage
@@ -26,6 +26,8 @@ from selfhealing.render.meta import Owner
 from selfhealing.render.references import hash_config_digests
 
 logger = logging.getLogger(__name__)
+
+Json = Mapping[str, Any]
 
 MAX_LISTED: Final = 200
 """ConfigMaps with the label of an app's copies whose metadata is read: anybody may create such."""
@@ -46,7 +48,13 @@ class ConfigCopies:
         )
         self._list_lock = asyncio.Lock()
 
-    async def save(self, app: AppView, config_hash: str, digests: Mapping[ConfigRef, str]) -> None:
+    async def save(
+        self,
+        app: AppView,
+        config_hash: str,
+        digests: Mapping[ConfigRef, str],
+        references: Mapping[ConfigRef, ConfigKeys],
+    ) -> None:
         """Copy the ConfigMaps that a stable revision reads, and delete copies of old contents.
 
         Args:
@@ -54,6 +62,7 @@ class ConfigCopies:
             config_hash: the config hash of the revision's pod template.
             digests: the digests of what the pods read now. If they do not lead to ``config_hash``,
                 something has changed since, and nothing is copied.
+            references: what the pods read, with the keys: only these are copied.
 
         Raises:
             UnavailableError: the API server is out of reach.
@@ -67,7 +76,10 @@ class ConfigCopies:
             return
         try:
             for source in sources:
-                await self._copy(app, source, config_hash, digests)
+                raw = await self._client.get(CONFIG_MAPS, app.key.namespace, source)
+                if raw is not None:
+                    keys = references.get(ConfigRef(CONFIG_MAP, source))
+                    await self._copy(app, select_contents(raw, keys), config_hash, digests)
             await self._prune(app, config_hash)
         except ApiError as error:
             if is_outage(error):
@@ -94,17 +106,14 @@ class ConfigCopies:
         return found
 
     async def _copy(
-        self, app: AppView, source: str, config_hash: str, digests: Mapping[ConfigRef, str]
+        self, app: AppView, source: Json, config_hash: str, digests: Mapping[ConfigRef, str]
     ) -> None:
-        raw = await self._client.get(CONFIG_MAPS, app.key.namespace, source)
-        if raw is None:
-            return
-        digest = config_digest({**raw, "kind": CONFIG_MAP}).digest
-        if digest != digests[ConfigRef(CONFIG_MAP, source)]:
+        digest = config_digest({**source, "kind": CONFIG_MAP}).digest
+        if digest != digests[ConfigRef(CONFIG_MAP, source["metadata"]["name"])]:
             return  # it has changed: the new content is not the proven one
         try:
             await self._client.create(
-                CONFIG_MAPS, build_config_copy(_owner(app), raw, config_hash, digests)
+                CONFIG_MAPS, build_config_copy(_owner(app), source, config_hash, digests)
             )
         except ConflictError:
             return  # the copy exists; its content is checked when it is used

@@ -6,10 +6,10 @@ watch tells of another version, so memory and requests do not depend on objects 
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from selfhealing.api.config_refs import ConfigObject, ConfigRef
+from selfhealing.api.config_refs import ConfigKeys, ConfigObject, ConfigRef
 from selfhealing.cache.config_digests import ABSENT, ConfigIndex, config_digest
 from selfhealing.cache.parse import parse_resource_version
 from selfhealing.cache.views import AppKey
@@ -53,15 +53,19 @@ class ConfigReader:
         self._failed: set[ConfigObject] = set()
         """Those of them whose first read has failed; it is repeated."""
 
-    def follow(self, app: AppKey, references: frozenset[ConfigRef]) -> bool:
+    def follow(self, app: AppKey, references: Mapping[ConfigRef, ConfigKeys]) -> bool:
         """Track the objects that the pods of an app read; kinds that are not watched are left out.
+
+        Args:
+            app: the app.
+            references: the objects, each with the keys that the pods read.
 
         Returns:
             Whether all of them have been read, or have failed to be. If not, the app is enqueued as
             soon as they have.
         """
         self._index.set_references(
-            app, frozenset(each for each in references if each.kind in self._resources)
+            app, {ref: keys for ref, keys in references.items() if ref.kind in self._resources}
         )
         unread = set(self._index.find_unread(app))
         for target in unread - self._requested:
@@ -69,7 +73,7 @@ class ConfigReader:
             self._queue.add(target)
         return unread <= self._failed
 
-    def find_unwatched_kinds(self, references: frozenset[ConfigRef]) -> frozenset[str]:
+    def find_unwatched_kinds(self, references: Collection[ConfigRef]) -> frozenset[str]:
         """Return the kinds among ``references`` that are not watched."""
         return frozenset(each.kind for each in references) - self._resources.keys()
 
@@ -111,7 +115,8 @@ class ConfigReader:
         if self._index.readers(target):
             kind, name = target.reference
             raw = await self._client.get(self._resources[kind], target.namespace, name)
-            digest = ABSENT if raw is None else config_digest({**raw, "kind": kind})
+            selections = self._index.selections(target)
+            digest = ABSENT if raw is None else config_digest({**raw, "kind": kind}, selections)
             self._enqueue(self._index.upsert(target, digest))
         self._queue.forget(target)
         self._requested.discard(target)

@@ -49,6 +49,7 @@ from selfhealing.remediation.steps import Step, StepResults, build_overrides
 from selfhealing.remediation.strategies import UNLIMITED_REMEDIATIONS
 from selfhealing.remediation.template_check import SavedRevision, find_template_fault
 from selfhealing.render.overrides import Overrides, get_config_hash, get_memory_limits
+from selfhealing.render.references import tracked_references
 
 logger = logging.getLogger(__name__)
 
@@ -283,6 +284,7 @@ class Remediator:
             app,
             get_config_hash(inputs.pod_template),
             self._store.config_index.digests_for(app.key),
+            tracked_references(inputs.spec),
         )
         saved = SavedRevision(inputs.pod_template, memory_limits)
         return await self._revision_store.save(app, inputs.revision, saved, after.stable_since)

@@ -5,20 +5,26 @@ kubelet or a storage driver reads are not included: their change does not requir
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+from posixpath import normpath
 from typing import Any, Final
 
 import orjson
 
-from selfhealing.api.config_refs import CONFIG_MAP, ROOT_CA_CONFIG_MAP, SECRET, ConfigRef
+from selfhealing.api.config_refs import (
+    CONFIG_MAP,
+    ROOT_CA_CONFIG_MAP,
+    SECRET,
+    ConfigKeys,
+    ConfigRef,
+)
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.render.pod import is_job
 
 Json = Mapping[str, Any]
 
-_Reference = tuple[ConfigRef, bool]
-"""A reference, and whether a pod cannot start without its object."""
+_Reference = tuple[ConfigRef, bool, ConfigKeys]
+"""A reference, whether a pod cannot start without its object, and the keys that it reads there."""
 
 _FIELDS_IN_VALUE_FROM: Final = (
     ("configMapKeyRef", CONFIG_MAP, "name"),
@@ -32,22 +38,28 @@ _FIELDS_IN_PROJECTION: Final = (("configMap", CONFIG_MAP, "name"), ("secret", SE
 
 def find_references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
     """Return all references of the pods, optional ones included."""
-    return frozenset(reference for reference, _ in _iter_references(spec))
+    return frozenset(reference for reference, _, _ in _iter_references(spec))
 
 
 def required_references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
     """Return the references that are not optional in at least one place."""
-    return frozenset(reference for reference, is_required in _iter_references(spec) if is_required)
+    return frozenset(
+        reference for reference, is_required, _ in _iter_references(spec) if is_required
+    )
 
 
-def tracked_references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
-    """Return the references whose change replaces the pods.
+def tracked_references(spec: SelfHealingAppSpec) -> dict[ConfigRef, ConfigKeys]:
+    """Return the references whose change replaces the pods, with the keys that the pods read.
 
     A Job has none: a change would rerun it.
     """
     if not spec.restart_on_config_change or is_job(spec):
-        return frozenset()
-    return find_references(spec)
+        return {}
+    found: dict[ConfigRef, ConfigKeys] = {}
+    for reference, _, keys in _iter_references(spec):
+        others = found.get(reference, frozenset())
+        found[reference] = None if keys is None or others is None else others | keys
+    return found
 
 
 def hash_config_digests(digests: Mapping[ConfigRef, str]) -> str:
@@ -109,13 +121,15 @@ def _refer_to_copy(source: Json, field: str, copies: Mapping[str, str]) -> Json:
 
 
 def _iter_references(spec: SelfHealingAppSpec) -> Iterator[_Reference]:
-    yield from _iter_container_references({"env": spec.env, "envFrom": spec.env_from})
-    for container in chain(spec.init_containers, spec.sidecars):
+    app = {"env": spec.env, "envFrom": spec.env_from, "volumeMounts": spec.volume_mounts}
+    containers = (app, *spec.init_containers, *spec.sidecars)
+    for container in containers:
         yield from _iter_container_references(container)
     for volume in spec.volumes:
-        yield from _iter_source_references(volume, _FIELDS_IN_VOLUME)
+        mounted = _mounted_keys(volume.get("name"), containers)
+        yield from _iter_source_references(volume, _FIELDS_IN_VOLUME, mounted)
         for source in (volume.get("projected") or {}).get("sources") or ():
-            yield from _iter_source_references(source, _FIELDS_IN_PROJECTION)
+            yield from _iter_source_references(source, _FIELDS_IN_PROJECTION, mounted)
 
 
 def _iter_container_references(container: Json) -> Iterator[_Reference]:
@@ -126,9 +140,34 @@ def _iter_container_references(container: Json) -> Iterator[_Reference]:
 
 
 def _iter_source_references(
-    source: Json, fields: tuple[tuple[str, str, str], ...]
+    source: Json, fields: tuple[tuple[str, str, str], ...], mounted: ConfigKeys = None
 ) -> Iterator[_Reference]:
     for field, kind, name in fields:
         target = source.get(field) or {}
         if target.get(name) and (kind, target[name]) != (CONFIG_MAP, ROOT_CA_CONFIG_MAP):
-            yield ConfigRef(kind, target[name]), not target.get("optional")
+            is_required = not target.get("optional")
+            yield ConfigRef(kind, target[name]), is_required, _read_keys(target, mounted)
+
+
+def _read_keys(target: Json, mounted: ConfigKeys) -> ConfigKeys:
+    """Return the keys that a reference names; ``mounted`` if it names none."""
+    if target.get("key"):
+        return frozenset({target["key"]})
+    if target.get("items"):
+        return frozenset(item.get("key") for item in target["items"])
+    return mounted
+
+
+def _mounted_keys(volume: str | None, containers: Iterable[Json]) -> ConfigKeys:
+    """Return the files of a volume that containers mount one by one; None if one mounts it all."""
+    mounts = [
+        mount
+        for container in containers
+        for mount in container.get("volumeMounts") or ()
+        if mount.get("name") == volume
+    ]
+    files = {
+        normpath(mount["subPath"]).split("/")[0] if mount.get("subPath") else "."
+        for mount in mounts
+    }
+    return None if "." in files or not files else frozenset(files)

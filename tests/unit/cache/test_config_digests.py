@@ -21,6 +21,7 @@ from selfhealing.cache.config_digests import (
     ConfigDigest,
     ConfigIndex,
     config_digest,
+    select_contents,
 )
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.store import Store
@@ -95,7 +96,7 @@ class TestDigest:
         thing = builders.config(kind, **held)
         configs = ConfigIndex()
         target = ConfigObject("shop", ConfigRef(kind, "settings"))
-        configs.set_references(KEY, frozenset({target.reference}))
+        configs.set_references(KEY, {target.reference: None})
         configs.upsert(target, config_digest(thing))
         stored = pickle.dumps(vars(configs))
 
@@ -122,8 +123,8 @@ MAP, SECRET_OBJECT = ConfigObject("shop", CONFIG_MAP_REF), ConfigObject("shop", 
 def configs() -> ConfigIndex:
     """An index with two apps, one of which has more references."""
     configs = ConfigIndex()
-    configs.set_references(KEY, frozenset({CONFIG_MAP_REF, SECRET_REF}))
-    configs.set_references(OTHER, frozenset({CONFIG_MAP_REF}))
+    configs.set_references(KEY, {CONFIG_MAP_REF: None, SECRET_REF: None})
+    configs.set_references(OTHER, {CONFIG_MAP_REF: None})
     return configs
 
 
@@ -141,6 +142,51 @@ def test_changes_return_the_readers(configs: ConfigIndex) -> None:
     assert {CONFIG_MAP_REF: build_digest(data={"mode": "slow"}).keys} == configs.key_digests_for(
         KEY
     )
+
+
+def test_only_the_keys_that_an_app_reads_count() -> None:
+    """A change of another key concerns the app that reads all of them."""
+    configs = ConfigIndex()
+    configs.set_references(KEY, {CONFIG_MAP_REF: frozenset({"mine"})})
+    configs.set_references(OTHER, {CONFIG_MAP_REF: None})
+
+    def store(**data: str) -> frozenset[AppKey]:
+        raw = builders.config(data=data)
+        return configs.upsert(MAP, config_digest(raw, configs.selections(MAP)))
+
+    assert {KEY, OTHER} == store(mine="1", other="1")
+    before = configs.digests_for(KEY)
+    assert {OTHER} == store(mine="1", other="2")
+    assert before == configs.digests_for(KEY)
+    assert {KEY, OTHER} == store(mine="2", other="2")
+    assert {KEY, OTHER} == configs.upsert(MAP, ABSENT)
+    assert {CONFIG_MAP_REF: ABSENT_DIGEST} == configs.digests_for(KEY)
+    assert {KEY, OTHER} == store(other="2")
+
+
+def test_other_keys_have_to_be_read() -> None:
+    """The contents are not kept, so their digest is not known."""
+    configs = ConfigIndex()
+    configs.set_references(KEY, {CONFIG_MAP_REF: frozenset({"a"})})
+    raw = builders.config(data={"a": "1", "b": "1"}, binaryData={"c": "YQ=="})
+    configs.upsert(MAP, config_digest(raw, configs.selections(MAP)))
+    configs.set_references(KEY, {CONFIG_MAP_REF: frozenset({"a", "c"})})
+
+    assert {CONFIG_MAP_REF: UNREAD_DIGEST} == configs.digests_for(KEY)
+    assert {MAP} == set(configs.find_unread(KEY))
+    assert {KEY} == configs.upsert(MAP, config_digest(raw, configs.selections(MAP)))
+    assert set() == set(configs.find_unread(KEY))
+
+
+def test_selected_contents() -> None:
+    """The digest of the whole of them is that of the selection."""
+    raw = builders.config(data={"a": "1", "b": "1"}, binaryData={"c": "YQ=="})
+    keys = frozenset({"a", "c", "missing"})
+    selected = select_contents(raw, keys)
+
+    assert ({"a": "1"}, {"c": "YQ=="}) == (selected["data"], selected["binaryData"])
+    assert config_digest(raw, [keys]).of_keys(keys) == config_digest(selected).digest
+    assert raw is select_contents(raw, None)
 
 
 def test_an_object_that_was_not_read_is_neither_there_nor_missing(configs: ConfigIndex) -> None:
@@ -173,12 +219,12 @@ def test_nothing_is_kept_of_an_object_without_readers(configs: ConfigIndex) -> N
     assert set() == configs.find_existing(CONFIG_MAP, None)
 
     configs.upsert(MAP, build_digest())
-    configs.set_references(KEY, frozenset())
+    configs.set_references(KEY, {})
 
     assert {MAP} == configs.find_existing(CONFIG_MAP, None)
     assert {OTHER} == configs.readers(MAP)
 
-    configs.set_references(OTHER, frozenset())
+    configs.set_references(OTHER, {})
 
     assert set() == configs.find_existing(CONFIG_MAP, None)
     assert ConfigIndex().__dict__ == configs.__dict__
@@ -198,7 +244,7 @@ def test_a_deleted_app_has_no_references() -> None:
     """The references of a deleted app are removed."""
     store = Store()
     store.upsert_app(app_view(builders.app()))
-    store.config_index.set_references(KEY, frozenset({CONFIG_MAP_REF, SECRET_REF}))
+    store.config_index.set_references(KEY, {CONFIG_MAP_REF: None, SECRET_REF: None})
     store.config_index.upsert(MAP, build_digest())
     facts = store.snapshot(KEY)
 

@@ -154,8 +154,8 @@ async def test_saved_copies_are_found() -> None:
     api_server, clock = FakeApiServer(SETTINGS), Clock()
     copies = ConfigCopies(api_server.client, clock)
 
-    await copies.save(APP, HASH, DIGESTS)
-    await copies.save(APP, HASH, DIGESTS)  # after a crash
+    await copies.save(APP, HASH, DIGESTS, {})
+    await copies.save(APP, HASH, DIGESTS, {})  # after a crash
 
     assert [NAME] == list_copies(api_server)
     assert {"settings": NAME} == await copies.find(APP, HASH)
@@ -177,7 +177,7 @@ async def test_copies_of_old_contents_are_deleted() -> None:
         settings = {**SETTINGS, "data": {"LEVEL": level}}
         api_server.put_object(settings)
         hashes.append(hash_config_digests(digests_of(settings)))
-        await copies.save(APP, hashes[-1], digests_of(settings))
+        await copies.save(APP, hashes[-1], digests_of(settings), {})
 
     assert 2 == len(list_copies(api_server))
     assert await copies.find(APP, hashes[-1])
@@ -205,7 +205,7 @@ async def test_nothing_is_copied(config_hash: str, digests: dict[ConfigRef, str]
     """There is nothing to copy, or too much, or it is not what the revision has read."""
     api_server = FakeApiServer(SETTINGS)
 
-    await ConfigCopies(api_server.client, Clock()).save(APP, config_hash, digests)
+    await ConfigCopies(api_server.client, Clock()).save(APP, config_hash, digests, {})
 
     assert [] == api_server.requests
     assert MAX_COPIES < 21
@@ -217,7 +217,7 @@ async def test_what_has_changed_meanwhile_is_not_copied() -> None:
     for objects in ((changed,), ()):
         api_server = FakeApiServer(*objects)
 
-        await ConfigCopies(api_server.client, Clock()).save(APP, HASH, DIGESTS)
+        await ConfigCopies(api_server.client, Clock()).save(APP, HASH, DIGESTS, {})
 
         assert [] == list_copies(api_server)
 
@@ -229,7 +229,7 @@ async def test_a_refusal_costs_only_the_copies(verb: str) -> None:
     api_server.errors[verb] = forbidden_error()
     copies = ConfigCopies(api_server.client, Clock())
 
-    await copies.save(APP, HASH, DIGESTS)
+    await copies.save(APP, HASH, DIGESTS, {})
 
     found = await copies.find(APP, HASH)
     assert {} == found
@@ -243,7 +243,7 @@ async def test_an_outage_is_not_a_refusal(verb: str) -> None:
     copies = ConfigCopies(api_server.client, Clock())
 
     with pytest.raises(UnavailableError):
-        await copies.save(APP, HASH, DIGESTS)
+        await copies.save(APP, HASH, DIGESTS, {})
     if verb == "list":
         with pytest.raises(UnavailableError):
             await copies.find(APP, HASH)

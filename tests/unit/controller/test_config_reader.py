@@ -118,11 +118,11 @@ async def test_an_app_waits_for_its_first_digests() -> None:
     harness = Harness()
     harness.put(build_map("fast"))
     async with harness.running():
-        assert not harness.reader.follow(KEY, frozenset({SETTINGS, PASSWORD}))
-        assert not harness.reader.follow(KEY, frozenset({SETTINGS, PASSWORD}))
+        assert not harness.reader.follow(KEY, {SETTINGS: None, PASSWORD: None})
+        assert not harness.reader.follow(KEY, {SETTINGS: None, PASSWORD: None})
         assert KEY == await harness.next_app()
         assert SECOND == now()
-        assert harness.reader.follow(KEY, frozenset({SETTINGS, PASSWORD}))
+        assert harness.reader.follow(KEY, {SETTINGS: None, PASSWORD: None})
 
     assert {SETTINGS: config_digest(build_map("fast")).digest, PASSWORD: ABSENT_DIGEST} == (
         harness.index.digests_for(KEY)
@@ -146,7 +146,7 @@ async def test_what_is_not_watched_is_not_read() -> None:
     """There is no right to it, so nobody waits for it."""
     harness = Harness("configmaps")
 
-    assert harness.reader.follow(KEY, frozenset({PASSWORD}))
+    assert harness.reader.follow(KEY, {PASSWORD: None})
     assert {} == harness.index.digests_for(KEY)
 
 
@@ -155,7 +155,7 @@ async def test_a_burst_of_changes_is_read_once() -> None:
     harness = Harness()
     harness.put(build_map("fast"))
     async with harness.running():
-        harness.reader.follow(KEY, frozenset({SETTINGS}))
+        harness.reader.follow(KEY, {SETTINGS: None})
         await harness.next_app()
         for version in range(2, 50):
             harness.put(build_map(f"mode {version}", version))
@@ -173,7 +173,7 @@ async def test_a_change_of_a_label_concerns_nobody() -> None:
     harness = Harness()
     harness.put(build_map("fast"))
     async with harness.running():
-        harness.reader.follow(KEY, frozenset({SETTINGS}))
+        harness.reader.follow(KEY, {SETTINGS: None})
         await harness.next_app()
         harness.put(build_map("fast", 2, labels={"seen": "yes"}))
         await asyncio.sleep(10)
@@ -187,7 +187,7 @@ async def test_a_version_that_was_read_is_not_read_again() -> None:
     harness = Harness()
     harness.put(build_map("fast", 7))
     async with harness.running():
-        harness.reader.follow(KEY, frozenset({SETTINGS}))
+        harness.reader.follow(KEY, {SETTINGS: None})
         await harness.next_app()
         harness.tell(build_map("slow", 6), "MODIFIED")
         harness.tell(build_map("fast", 7), None)
@@ -201,7 +201,7 @@ async def test_a_deletion_and_a_new_object_of_the_name() -> None:
     harness = Harness()
     harness.put(build_map("fast"))
     async with harness.running():
-        harness.reader.follow(KEY, frozenset({SETTINGS}))
+        harness.reader.follow(KEY, {SETTINGS: None})
         await harness.next_app()
         harness.delete(build_map("fast", 2))
         assert KEY == await harness.next_app()
@@ -218,7 +218,7 @@ async def test_a_deletion_that_no_watch_reported() -> None:
     harness.put(build_map("fast"))
     harness.put(builders.config("Secret", "password"))
     async with harness.running():
-        harness.reader.follow(KEY, frozenset({SETTINGS, PASSWORD}))
+        harness.reader.follow(KEY, {SETTINGS: None, PASSWORD: None})
         await harness.next_app()
         harness.server.objects.clear()
         harness.server.reads.clear()
@@ -243,9 +243,9 @@ async def test_what_cannot_be_read_holds_nobody_up() -> None:
     harness.put(build_map("fast"))
     harness.server.error = ForbiddenError(403, "Forbidden", "no")
     async with harness.running():
-        assert not harness.reader.follow(KEY, frozenset({SETTINGS}))
+        assert not harness.reader.follow(KEY, {SETTINGS: None})
         assert KEY == await harness.next_app()
-        assert harness.reader.follow(KEY, frozenset({SETTINGS}))
+        assert harness.reader.follow(KEY, {SETTINGS: None})
         assert {SETTINGS: UNREAD_DIGEST} == harness.index.digests_for(KEY)
 
         await asyncio.sleep(600)
@@ -266,8 +266,8 @@ async def test_an_object_that_cannot_be_handled_stops_no_other(
     harness.put({**build_map("fast"), "data": {"key": object()}})
     harness.put(builders.config("Secret", "password"))
     async with harness.running():
-        harness.reader.follow(KEY, frozenset({SETTINGS, PASSWORD}))
-        while not harness.reader.follow(KEY, frozenset({SETTINGS, PASSWORD})):
+        harness.reader.follow(KEY, {SETTINGS: None, PASSWORD: None})
+        while not harness.reader.follow(KEY, {SETTINGS: None, PASSWORD: None}):
             await harness.next_app()
 
     assert UNREAD_DIGEST == harness.index.digests_for(KEY)[SETTINGS]
@@ -279,7 +279,7 @@ async def test_a_failed_read_of_a_change_keeps_what_is_known() -> None:
     harness = Harness()
     harness.put(build_map("fast"))
     async with harness.running():
-        harness.reader.follow(KEY, frozenset({SETTINGS}))
+        harness.reader.follow(KEY, {SETTINGS: None})
         await harness.next_app()
         harness.server.error = UnavailableError(503, "", "busy")
         harness.put(build_map("slow", 2))
@@ -297,16 +297,16 @@ async def test_an_app_that_is_gone_ends_the_retries() -> None:
     harness = Harness()
     harness.server.error = ForbiddenError(403, "Forbidden", "no")
     async with harness.running():
-        harness.reader.follow(KEY, frozenset({SETTINGS}))
+        harness.reader.follow(KEY, {SETTINGS: None})
         await harness.next_app()
-        harness.reader.follow(KEY, frozenset())
+        harness.reader.follow(KEY, {})
         count = len(harness.server.reads)
         await asyncio.sleep(600)
 
         assert count == len(harness.server.reads)
 
         harness.server.error = None
-        assert not harness.reader.follow(KEY, frozenset({SETTINGS}))
+        assert not harness.reader.follow(KEY, {SETTINGS: None})
         assert KEY == await harness.next_app()
 
 
@@ -314,12 +314,12 @@ async def test_few_objects_are_in_memory_at_once() -> None:
     """An app may refer to hundreds of a megabyte each; those of another namespace do not wait."""
     harness = Harness()
     others = [AppKey(f"namespace-{n}", "web") for n in range(3)]
-    references = frozenset(ConfigRef(CONFIG_MAP, f"settings-{n}") for n in range(40))
+    references = {ConfigRef(CONFIG_MAP, f"settings-{n}"): None for n in range(40)}
     async with harness.running():
         harness.reader.follow(KEY, references)
         for app in others:
-            harness.reader.follow(app, frozenset({SETTINGS}))
-        while not all(harness.reader.follow(app, frozenset({SETTINGS})) for app in others):
+            harness.reader.follow(app, {SETTINGS: None})
+        while not all(harness.reader.follow(app, {SETTINGS: None}) for app in others):
             await harness.next_app()
         assert now() <= 4 * SECOND
         while not harness.reader.follow(KEY, references):

@@ -771,7 +771,7 @@ class TestConfigCopies:
         """The ConfigMap has another value, and the operator has read it."""
         harness.api_server.put_object(self.build(level))
         index, reference = harness.store.config_index, ConfigRef(CONFIG_MAP, "settings")
-        index.set_references(KEY, frozenset({reference}))
+        index.set_references(KEY, {reference: None})
         index.upsert(ConfigObject(KEY.namespace, reference), config_digest(self.build(level)))
         return replace(harness.snapshot, config_digests=index.digests_for(KEY))
 

@@ -116,12 +116,111 @@ def test_tracked_references() -> None:
     reads = {"envFrom": [{"configMapRef": {"name": "settings"}}]}
 
     assert (
-        {SETTINGS}
+        {SETTINGS: None}
         == tracked_references(spec(**reads))
         == tracked_references(spec(restartOnConfigChange=True, **reads))
     )
-    assert frozenset() == tracked_references(spec(restartOnConfigChange=False, **reads))
-    assert frozenset() == tracked_references(spec(restartPolicy="Never", **reads))
+    assert {} == tracked_references(spec(restartOnConfigChange=False, **reads))
+    assert {} == tracked_references(spec(restartPolicy="Never", **reads))
+
+
+MOUNT = {"name": "it", "mountPath": "/a"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "keys"),
+    [
+        ({"env": value("configMapKeyRef", "settings")}, {"k"}),
+        (
+            {
+                "env": [
+                    *value("configMapKeyRef", "settings"),
+                    *value("configMapKeyRef", "settings", key="l"),
+                ]
+            },
+            {"k", "l"},
+        ),
+        (
+            {
+                "env": value("configMapKeyRef", "settings"),
+                "envFrom": [{"configMapRef": {"name": "settings"}}],
+            },
+            None,
+        ),
+        (
+            {
+                "envFrom": [{"configMapRef": {"name": "settings"}}],
+                "sidecars": container(env=value("configMapKeyRef", "settings")),
+            },
+            None,
+        ),
+        (
+            {
+                "volumes": volume(
+                    configMap={"name": "settings", "items": [{"key": "a", "path": "b"}]}
+                )
+            },
+            {"a"},
+        ),
+        ({"volumes": volume(configMap={"name": "settings"})}, None),
+        ({"volumes": volume(configMap={"name": "settings"}), "volumeMounts": [MOUNT]}, None),
+        (
+            {
+                "volumes": volume(configMap={"name": "settings"}),
+                "volumeMounts": [{**MOUNT, "subPath": "./nginx.conf"}],
+            },
+            {"nginx.conf"},
+        ),
+        (
+            {
+                "volumes": volume(configMap={"name": "settings"}),
+                "volumeMounts": [{**MOUNT, "subPath": "a"}],
+                "initContainers": container(volumeMounts=[MOUNT]),
+            },
+            None,
+        ),
+        (
+            {
+                "volumes": volume(configMap={"name": "settings"}),
+                "volumeMounts": [{**MOUNT, "subPath": "."}],
+            },
+            None,
+        ),
+        (
+            {
+                "volumes": volume(
+                    projected={
+                        "sources": [
+                            {
+                                "configMap": {
+                                    "name": "settings",
+                                    "items": [{"key": "a", "path": "b"}],
+                                }
+                            }
+                        ]
+                    }
+                )
+            },
+            {"a"},
+        ),
+    ],
+    ids=[
+        "a key",
+        "two keys",
+        "a key and all",
+        "all and a key",
+        "items",
+        "not mounted",
+        "mounted",
+        "a file",
+        "a file and all",
+        "all as a path",
+        "projected items",
+    ],
+)
+def test_the_keys_that_are_read(fields: Json, keys: set[str] | None) -> None:
+    """Those that are named; all of them where one place reads all."""
+    assert {SETTINGS: keys} == tracked_references(spec(**fields))
 
 
 REFERENCES = st.builds(ConfigRef, st.sampled_from((CONFIG_MAP, SECRET)), st.text(min_size=1))
