@@ -143,7 +143,7 @@ def test_kubectl_does_not_scale_against_the_autoscaler(
     said = run_kubectl("scale", f"sha/{stored}", "--replicas=3", "-n", namespace, check=False)
 
     assert "remove replicas (the autoscaler stays between minReplicas and maxReplicas)" in said
-    assert "replicas" not in kube.get("SelfHealingApp", namespace, stored)["spec"]
+    assert kube.get("SelfHealingApp", namespace, stored)["spec"]["replicas"] == 1
 
 
 @pytest.mark.usefixtures("kube")

@@ -415,9 +415,8 @@ def test_an_orphan_is_taken_back_as_it_is(
     first = get_uid(get_job(space, name))
     space.kube.delete(KIND, space.name, name, "Orphan")
     eventually(lambda: space.find_child(KIND, name) is None)
+    eventually(lambda: "ownerReferences" not in get_job(space, name)["metadata"])
 
-    annotations = {"metadata": {"annotations": {"selfhealing.dev/adopt": "true"}}}
-    space.kube.merge_patch("Job", space.name, name, annotations)
     space.create_app(name, **NEVER)
 
     space.wait_for_phase(name, "Completed")
@@ -432,7 +431,7 @@ def test_it_cannot_be_scaled(space: AppNamespace, name: str) -> None:
     answer = run_kubectl("-n", space.name, "scale", f"sha/{name}", "--replicas=2", check=False)
 
     assert "write job.completions and job.parallelism instead of replicas" in answer
-    assert space.get_app(name)["spec"].get("replicas") is None
+    assert space.get_app(name)["spec"]["replicas"] == 1  # the default, which nothing reads
 
 
 def test_pods_that_are_refused(space: AppNamespace, name: str) -> None:

@@ -43,7 +43,7 @@ def test_several_namespaces_and_no_other(
         for place in served:
             place.wait_for_phase("app", "Ready")
         consistently(lambda: foreign.find_child("Deployment", "app") is None, seconds=1)
-        assert foreign.get_status("app") == {}
+        assert foreign.get_status("app") == {"observedGeneration": -1}
         kube.delete("SelfHealingApp", space.name, "app")
 
 

@@ -62,8 +62,11 @@ NAME_IS_DNS_LABEL: Final = Rule(
     field_path=".metadata.name",
 )
 
+_HAS_DEFAULT_REPLICAS: Final = "(!has(self.replicas) || self.replicas == 1)"
+"""CEL: whether replicas is the default, which the API server writes where it is not given."""
+
 REPLICAS_XOR_AUTOSCALING: Final = Rule(
-    cel="!(has(self.replicas) && has(self.autoscaling))",
+    cel=f"{_HAS_DEFAULT_REPLICAS} || !has(self.autoscaling)",
     message="replicas and autoscaling exclude each other: remove replicas (the autoscaler stays"
     " between minReplicas and maxReplicas), or remove autoscaling",
     field_path=".replicas",
@@ -146,7 +149,8 @@ _MEMORY_IN_BYTES: Final = "quantity(string(self.memory)).asApproximateFloat()"
 WHOLE_QUANTITIES: Final = (
     Rule(
         cel=r"!has(self.cpu) || string(self.cpu).matches('^[0-9]+(m|[.][0-9]{1,3})?$')",
-        message="cpu is a whole number of thousandths here: write it as 250m, 0.25 or 2",
+        message="cpu is a whole number of thousandths here: write it as 250m,"
+        ' "0.25" (in quotes) or 2',
         field_path=".cpu",
     ),
     Rule(
@@ -192,10 +196,16 @@ _IS_DEPLOYMENT: Final = "(!has(self.restartPolicy) || self.restartPolicy == 'Alw
 """CEL: whether the app runs as a Deployment; else it runs as a Job."""
 
 
-def _forbidden_in_job(field: str, advice: str) -> Rule:
-    """Return the rule that forbids a field that has no meaning for a Job."""
+def _forbidden_in_job(field: str, advice: str, is_absent: str = "") -> Rule:
+    """Return the rule that forbids a field that has no meaning for a Job.
+
+    Args:
+        field: the field.
+        advice: what to write instead.
+        is_absent: the CEL for: the field is not given; by default it is not there.
+    """
     return Rule(
-        cel=f"{_IS_DEPLOYMENT} || !has(self.{field})",
+        cel=f"{_IS_DEPLOYMENT} || {is_absent or f'!has(self.{field})'}",
         message=f"an app with restartPolicy OnFailure or Never is a Job: {advice},"
         " or write restartPolicy: Always",
         field_path=f".{field}",
@@ -204,7 +214,11 @@ def _forbidden_in_job(field: str, advice: str) -> Rule:
 
 
 FORBIDDEN_IN_JOB: Final = (
-    _forbidden_in_job("replicas", "write job.completions and job.parallelism instead of replicas"),
+    _forbidden_in_job(
+        "replicas",
+        "write job.completions and job.parallelism instead of replicas",
+        _HAS_DEFAULT_REPLICAS,
+    ),
     _forbidden_in_job("autoscaling", "write job.parallelism instead of autoscaling"),
     _forbidden_in_job("rollout", "a change creates a new Job: remove rollout"),
     _forbidden_in_job(

@@ -203,8 +203,11 @@ class SelfHealingAppSpec(SpecModel):
     Two with one number are one port of the container and two of the Service, such as 80 and 443.
     """
 
-    replicas: Annotated[Int32, Field(ge=0)] | None = None
-    """The number of pods: 1 if neither this nor `autoscaling` is given; 0 stops the app."""
+    replicas: Annotated[Int32, Field(ge=0)] = 1
+    """The number of pods, if there is no `autoscaling`; 0 stops the app.
+
+    It is always set, so that an autoscaler of another kind may scale this resource.
+    """
 
     resources: Annotated[Json | None, KubernetesType(CONTAINER, "resources")] = None
     """CPU and memory: requests are reserved, limits are the maximum."""

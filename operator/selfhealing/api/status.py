@@ -288,11 +288,16 @@ class Condition(Model):
     """The generation of the resource that the condition is about."""
 
 
+UNOBSERVED_STATUS: Final[Mapping[str, int]] = {"observedGeneration": -1}
+"""The status of a resource that no operator has seen: without it, tools take the resource for done
+(kstatus of sigs.k8s.io/cli-utils finds a resource without a status Current)."""
+
+
 class SelfHealingAppStatus(Model):
     """The state of the app."""
 
     observed_generation: int | None = None
-    """The generation of the spec that this status is about."""
+    """The generation of the spec that this status is about; -1 before the operator has seen it."""
 
     phase: Phase | None = None
     """The state of the app in one word."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
+from selfhealing.api.status import UNOBSERVED_STATUS
 from selfhealing.api.text import clean_line
 from selfhealing.cache.probes import probe_views
 from selfhealing.cache.views import (
@@ -81,7 +82,7 @@ def app_view(raw: Json) -> AppView:
     meta = raw["metadata"]
     annotations = meta.get("annotations") or {}
     spec = compact_json(raw.get("spec") or {})
-    status = compact_json(raw.get("status") or {})
+    status = compact_json(_observed_status(raw))
     is_oversized, is_status_oversized = len(spec) > MAX_SPEC_BYTES, len(status) > MAX_STATUS_BYTES
     return AppView(
         key=key_of_app(raw),
@@ -97,6 +98,12 @@ def app_view(raw: Json) -> AppView:
         oversized_spec=len(spec) if is_oversized else 0,
         oversized_status=len(status) if is_status_oversized else 0,
     )
+
+
+def _observed_status(raw: Json) -> Json:
+    """Return the status; empty if it is the default of the CRD."""
+    status: Json = raw.get("status") or {}
+    return {} if status == UNOBSERVED_STATUS else status
 
 
 def pod_view(raw: Json) -> PodView:

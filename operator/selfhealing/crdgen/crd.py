@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from selfhealing.api import cel_rules, names
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.api.status import SelfHealingAppStatus
+from selfhealing.api.status import UNOBSERVED_STATUS, SelfHealingAppStatus
 from selfhealing.crdgen import reference
 from selfhealing.crdgen.overlays import OVERLAYS, VARIANTS
 from selfhealing.crdgen.schema.layout import to_yaml
@@ -100,9 +100,10 @@ def build_crd() -> dict[str, Any]:
                                     "properties": {"name": {"type": "string"}},
                                 },
                                 "spec": to_structural_schema(SelfHealingAppSpec, published.inline),
-                                "status": to_structural_schema(
-                                    SelfHealingAppStatus, published.inline
-                                ),
+                                "status": {
+                                    **to_structural_schema(SelfHealingAppStatus, published.inline),
+                                    "default": UNOBSERVED_STATUS,
+                                },
                             },
                         }
                     },

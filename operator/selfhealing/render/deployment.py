@@ -8,9 +8,6 @@ from selfhealing.render.meta import Owner, build_metadata, omit_none, selector
 from selfhealing.render.overrides import NO_OVERRIDES, Overrides
 from selfhealing.render.pod import is_job
 
-DEFAULT_REPLICAS = 1
-"""The number of pods if neither ``replicas`` nor ``autoscaling`` is given."""
-
 
 def build_deployment(
     owner: Owner,
@@ -71,9 +68,7 @@ def _with_account_alias(template: dict[str, Any]) -> dict[str, Any]:
 
 def desired_replicas(spec: SelfHealingAppSpec) -> int | None:
     """Return the ``replicas`` that the operator sets; None if the autoscaler sets them."""
-    if spec.autoscaling is not None:
-        return None
-    return DEFAULT_REPLICAS if spec.replicas is None else spec.replicas
+    return spec.replicas if spec.autoscaling is None else None
 
 
 def min_replicas(spec: SelfHealingAppSpec) -> int:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, strategies as st
 
+from selfhealing.api.status import UNOBSERVED_STATUS
 from selfhealing.cache.parse import (
     app_view,
     key_of_app,
@@ -113,6 +114,14 @@ class TestApps:
 
         assert b"" == found.status
         assert MAX_STATUS_BYTES < found.oversized_status
+
+    def test_the_default_status_is_none(self) -> None:
+        """The API server has written it, and no operator has seen the app."""
+        unseen = {"metadata": BARE, "status": dict(UNOBSERVED_STATUS)}
+        seen = {"metadata": BARE, "status": {"observedGeneration": 1}}
+
+        assert app_view({"metadata": BARE}) == app_view(unseen)
+        assert b'{"observedGeneration":1}' == app_view(seen).status
 
     def test_long_annotations_are_cut(self) -> None:
         """An annotation may be of any length."""

@@ -97,8 +97,16 @@ def test_scaling_goes_through_spec_replicas(version: dict[str, Any]) -> None:
     }
 
 
+def test_a_new_resource_is_not_taken_for_done(version: dict[str, Any]) -> None:
+    """A tool that knows nothing of the kind compares observedGeneration with the generation."""
+    status = version["schema"]["openAPIV3Schema"]["properties"]["status"]
+
+    assert {"observedGeneration": -1} == status["default"]
+    assert "minimum" not in status["properties"]["observedGeneration"]
+
+
 def test_defaults_are_only_those_that_kubernetes_has_too(version: dict[str, Any]) -> None:
-    """The API server writes each default of the schema into all resources; replicas has none.
+    """The API server writes each default of the schema into all resources.
 
     The others are the operator's own, because Kubernetes has no such fields.
     """
@@ -110,7 +118,7 @@ def test_defaults_are_only_those_that_kubernetes_has_too(version: dict[str, Any]
         if "default" in field
     }
 
-    assert "default" not in spec["replicas"]
+    assert 1 == spec["replicas"]["default"]
     assert spec["paused"]["default"] is False
     assert found == {
         "service.enabled": True,

@@ -14,8 +14,9 @@ def page() -> str:
     "line",
     [
         (
-            "| `replicas` | integer |  | ≥ 0 |"
-            " The number of pods: 1 if neither this nor `autoscaling` is given; 0 stops the app. |"
+            "| `replicas` | integer | `1` | ≥ 0 |"
+            " The number of pods, if there is no `autoscaling`; 0 stops the app."
+            " It is always set, so that an autoscaler of another kind may scale this resource. |"
         ),
         (
             "| `port` | integer |  | 1 to 65535 | The port that the app listens on:"
