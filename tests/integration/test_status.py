@@ -315,8 +315,9 @@ def test_endpoint_of_a_node_port(space: AppNamespace, name: str) -> None:
 
 
 def test_endpoint_of_a_load_balancer(space: AppNamespace, name: str) -> None:
-    """The endpoint is the load balancer's address once there is one, and none without a Service."""
-    create_ready_app(space, name, port=5000, service={"type": "LoadBalancer"})
+    """Ready waits for the address, which is the endpoint; without a Service there is none."""
+    space.create_app(name, **FAKE_NODES, port=5000, service={"type": "LoadBalancer"})
+    eventually(lambda: space.get_condition(name, "Ready").get("reason") == "AddressPending")
     ingress = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
 
     space.kube.merge_patch("Service", space.name, name, ingress, sub="status")
@@ -324,6 +325,7 @@ def test_endpoint_of_a_load_balancer(space: AppNamespace, name: str) -> None:
     eventually(
         lambda: space.get_status(name)["endpoint"] == "http://192.0.2.1:80", timeout=SHORT_TIMEOUT
     )
+    space.wait_for_phase(name, "Ready")
     space.patch_spec(name, port=None, service=None)
     eventually(lambda: "endpoint" not in space.get_status(name))
 

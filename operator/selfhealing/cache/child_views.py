@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from selfhealing.api import names
 from selfhealing.api.linear_regex import compile_pattern
-from selfhealing.cache.managed_fields import parse_template_edits
+from selfhealing.cache.managed_fields import has_other_managers, parse_template_edits
 from selfhealing.cache.parse import (
     Json,
     clean_message,
@@ -78,6 +78,7 @@ def _common_fields(kind: str, raw: Json, content_fields: tuple[str, ...] = ()) -
         "applied_hash": parse_word(annotations.get(names.ANNOTATION_APPLIED_HASH, "")),
         "adopt": annotations.get(names.ANNOTATION_ADOPT) == "true",
         "deleting": "deletionTimestamp" in meta,
+        "has_other_managers": has_other_managers(meta),
         "manifest_json": compact_json(
             {
                 "apiVersion": raw.get("apiVersion"),
@@ -239,6 +240,7 @@ def service_view(raw: Json) -> ServiceView:
         port=port.get("port", 0),
         node_port=port.get("nodePort", 0),
         ingress=ingress[0].get("hostname") or ingress[0].get("ip") or "",
+        needs_load_balancer=spec.get("type") == "LoadBalancer",
     )
 
 

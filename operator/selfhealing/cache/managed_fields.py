@@ -28,11 +28,25 @@ RESTART_FIELDS: Final[Json] = {
 _MAX_DEPTH: Final = 32
 """Levels of a field tree that are read; those of a pod template have fewer."""
 
-_OWN_MANAGERS: Final = frozenset({names.FIELD_MANAGER, names.HANDOVER_MANAGER, names.RESET_MANAGER})
+OWN_MANAGERS: Final = frozenset({names.FIELD_MANAGER, names.HANDOVER_MANAGER, names.RESET_MANAGER})
+"""The operator's own field managers."""
 
 _FIRST_YEAR: Final = 1970
 
 _OLDEST: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def read_fields(entry: Json) -> Json:
+    """Return the field tree of an entry, to a depth of ``_MAX_DEPTH``."""
+    return subtract_fields(entry.get("fieldsV1"), {})
+
+
+def has_other_managers(metadata: Json) -> bool:
+    """Whether another field manager owns fields of an object beside those of a subresource."""
+    entries = metadata.get("managedFields") or ()
+    return any(
+        _is_of_object(entry) and entry.get("manager") not in OWN_MANAGERS for entry in entries
+    )
 
 
 def parse_template_edits(metadata: Json) -> tuple[TemplateEdit, ...]:
@@ -41,15 +55,15 @@ def parse_template_edits(metadata: Json) -> tuple[TemplateEdit, ...]:
     ``kubectl rollout restart`` is no edit: its annotation only replaces the pods.
     """
     entries = [entry for entry in metadata.get("managedFields") or () if _is_of_object(entry)]
-    others = [entry for entry in entries if entry.get("manager") not in _OWN_MANAGERS]
+    others = [entry for entry in entries if entry.get("manager") not in OWN_MANAGERS]
     if not any(_template_fields(entry) for entry in others):
         return ()
     own = [entry for entry in entries if entry.get("manager") == names.FIELD_MANAGER]
     own_fields = _template_fields(own[0]) if own else {}
     edits = []
     for entry in others:
-        fields = _subtract(_template_fields(entry), own_fields)
-        if fields := _subtract(fields, RESTART_FIELDS):
+        fields = subtract_fields(_template_fields(entry), own_fields)
+        if fields := subtract_fields(fields, RESTART_FIELDS):
             edits.append(
                 TemplateEdit(
                     manager=clean_message(entry.get("manager"))[:MAX_MANAGER_LENGTH],
@@ -87,7 +101,7 @@ def _descend(fields: Any, *keys: str) -> Json:  # noqa: ANN401 - the API server 
     return fields if isinstance(fields, Mapping) else {}
 
 
-def _subtract(fields: Any, others: Json, depth: int = _MAX_DEPTH) -> Json:  # noqa: ANN401 - the API server stores any entry
+def subtract_fields(fields: Any, others: Json, depth: int = _MAX_DEPTH) -> Json:  # noqa: ANN401 - the API server stores any entry
     """Return the part of a field tree that is not in another one, to ``_MAX_DEPTH``.
 
     An item (``.``) is the others' if they own anything in it.
@@ -97,9 +111,9 @@ def _subtract(fields: Any, others: Json, depth: int = _MAX_DEPTH) -> Json:  # no
         return result
     for key, inner in fields.items():
         if key not in others:
-            result[key] = _subtract(inner, {}, depth - 1)
+            result[key] = subtract_fields(inner, {}, depth - 1)
             continue
-        rest = dict(_subtract(inner, others[key], depth - 1))
+        rest = dict(subtract_fields(inner, others[key], depth - 1))
         rest.pop(".", None)
         if rest:
             result[key] = rest

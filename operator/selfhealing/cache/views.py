@@ -219,6 +219,7 @@ class ChildView:
         conditions: the conditions of its status, at most MAX_CONDITIONS.
         manifest_digest: tells one manifest that is too large from another; else empty.
         is_owned_by_namesake: one of its owners is a SelfHealingApp of its name, whatever its UID.
+        has_other_managers: another field manager owns fields of it.
     """
 
     kind: str
@@ -233,6 +234,7 @@ class ChildView:
     conditions: tuple[ConditionView, ...]
     manifest_digest: bytes = field(default=b"", kw_only=True)
     is_owned_by_namesake: bool = field(default=False, kw_only=True)
+    has_other_managers: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,11 +322,13 @@ class ServiceView(ChildView):
         port: its first port of TCP; 0 if it has none.
         node_port: the port on every node that leads there; 0 without one.
         ingress: the load balancer's host name or IP.
+        needs_load_balancer: it is of the type LoadBalancer.
     """
 
     port: int
     node_port: int
     ingress: str
+    needs_load_balancer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,20 @@ def is_active(pod: PodView) -> bool:
     return not pod.deleting and pod.phase not in TERMINAL_PHASES
 
 
+def is_ending(pod: PodView) -> bool:
+    """Whether the app of a Job's pod has succeeded, so that its sidecars are being stopped.
+
+    Their exit codes, such as 143 for SIGTERM, do not count: the pod succeeds with its app
+    ("Sidecar Containers" in Kubernetes' docs, Jobs with sidecar containers).
+    """
+    return _is_job_pod(pod) and any(
+        container.name == names.CONTAINER_NAME
+        and container.terminated is not None
+        and container.terminated.exit_code == 0
+        for container in pod.containers
+    )
+
+
 def find_pod_problems(
     pods: Iterable[PodView],
     causes: TerminationCauses,
@@ -174,6 +188,8 @@ def _container_problem(
     pod: PodView, causes: TerminationCauses, deadlines: Deadlines, observations: Observations
 ) -> Fault | None:
     for container in pod.containers:
+        if is_ending(pod) and container.name != names.CONTAINER_NAME:
+            continue
         fault = _waiting_problem(pod, container, observations) or _termination_problem(
             pod, container, causes, deadlines, observations
         )

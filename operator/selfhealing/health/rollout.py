@@ -23,7 +23,8 @@ class Rollout:
     """The progress of a Deployment.
 
     Attributes:
-        wanted: the Deployment's replicas.
+        wanted: the Deployment's replicas, or the autoscaler's minimum if that is more: it raises
+            them to it without any measurement.
         active: pods that run or will run.
         ready: ready pods of any template.
         current_ready: ready pods of the current template.
@@ -84,7 +85,7 @@ def summarize_rollout(snapshot: AppSnapshot) -> Rollout | None:
     progressing = _find_condition(deployment, "Progressing")
     replica_failure = _find_condition(deployment, "ReplicaFailure")
     return Rollout(
-        wanted=deployment.replicas,
+        wanted=_count_wanted(snapshot, deployment),
         active=len(active_pods),
         ready=_count_ready(active_pods),
         current_ready=_count_ready(
@@ -102,6 +103,14 @@ def summarize_rollout(snapshot: AppSnapshot) -> Rollout | None:
         if replica_failure and replica_failure.status == "True"
         else None,
     )
+
+
+def _count_wanted(snapshot: AppSnapshot, deployment: DeploymentView) -> int:
+    """Count the pods that there should be; an autoscaler leaves a Deployment with 0 alone."""
+    autoscaler = snapshot.hpa
+    if not deployment.replicas or autoscaler is None or autoscaler.deleting:
+        return deployment.replicas
+    return max(deployment.replicas, autoscaler.min_replicas)
 
 
 def current_template_hash(snapshot: AppSnapshot) -> str:

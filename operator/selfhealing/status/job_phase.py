@@ -8,7 +8,7 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health import messages
 from selfhealing.health.assessment import HealthAssessment
 from selfhealing.health.job_run import COMPLETE, JobRun
-from selfhealing.health.pod_problems import PodProblem, is_active
+from selfhealing.health.pod_problems import PodProblem, is_active, is_ending
 from selfhealing.status.sections import join_clauses, pluralize, summarize_problems
 
 JOB_SUSPENDED: Final = "JobSuspended"
@@ -65,7 +65,15 @@ def _summarize_job_progress(
             count, summarize_problems((assessment.job_failure,)), "the Job makes another pod"
         )
         return Phase.DEGRADED, assessment.job_failure.reason, text, False
-    if not any(pod.node for pod in snapshot.pods if is_active(pod)):
+    return _summarize_waiting_job(snapshot, run, count)
+
+
+def _summarize_waiting_job(snapshot: AppSnapshot, run: JobRun, count: str) -> PhaseFields:
+    """Summarize a Job in which nothing fails, and not every pod is ready."""
+    active_pods = [pod for pod in snapshot.pods if is_active(pod)]
+    if active_pods and all(is_ending(pod) for pod in active_pods):
+        return Phase.PROGRESSING, "JobEnding", "every pod has succeeded; the Job is ending", False
+    if not any(pod.node for pod in active_pods):
         what = "a node" if run.active else "pods to be created"
         return Phase.PENDING, "PodsPending", join_clauses(count, f"waiting for {what}"), False
     return Phase.PROGRESSING, "PodsStarting", join_clauses(count, "starting"), False

@@ -23,6 +23,9 @@ PODS_PENDING: Final = "PodsPending"
 PODS_COMING: Final = frozenset({"PodsStarting", "PodsSettling"})
 """Reasons while pods become ready although no rollout is in progress."""
 
+ADDRESS_PENDING: Final = "AddressPending"
+"""The reason while the pods are ready, and the load balancer has no address."""
+
 PODS_MOVING: Final = "PodsMoving"
 """The reason while pods of a lost node are being replaced."""
 
@@ -116,10 +119,23 @@ def _summarize_deployment(
             join_clauses(_format_ready_count(rollout), clause, _format_old_pods(rollout)),
         )
     if rollout.is_complete:
-        return PhaseSummary(
-            Phase.READY, "AllPodsReady", _format_ready_count(rollout), complete=True
-        )
+        return _summarize_access(snapshot, _format_ready_count(rollout))
     return _summarize_rollout_progress(snapshot, assessment, rollout)
+
+
+def _summarize_access(snapshot: AppSnapshot, count: str) -> PhaseSummary:
+    """Summarize a Deployment whose pods are ready: its load balancer needs an address, too.
+
+    As in kstatus, where a Service of the type LoadBalancer without an address is in progress.
+    """
+    service = snapshot.service
+    if service is None or not service.needs_load_balancer or service.ingress:
+        return PhaseSummary(Phase.READY, "AllPodsReady", count, complete=True)
+    text = (
+        "the load balancer has no address yet; if none comes, the cluster has no controller for "
+        "service.type LoadBalancer"
+    )
+    return PhaseSummary(Phase.PROGRESSING, ADDRESS_PENDING, join_clauses(count, text))
 
 
 def _find_fault(

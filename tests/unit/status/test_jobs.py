@@ -139,6 +139,30 @@ class TestProgress:
         assert summarize_job(job(), pod)[0] == "Progressing"
         assert ("True", "NothingFails") == find_condition("Healthy", job(), pod)[:2]
 
+    @pytest.mark.parametrize("code", [0, 143, 1])
+    def test_the_end_of_a_sidecar_is_part_of_the_end(self, code: int) -> None:
+        """The kubelet stops it after the app, and its exit code does not count."""
+        ending = job_pod(
+            "web-1",
+            terminated(termination(0, "Completed", finished=40)),
+            terminated(termination(code, "Error", finished=41), name="proxy"),
+            ready=False,
+        )
+
+        assert ("Progressing", "JobEnding") == summarize_job(job(), ending)[0:3:2]
+        assert "True" == find_condition("Healthy", job(), ending)[0]
+
+    def test_a_sidecar_that_crashes_beside_the_app_is_a_fault(self) -> None:
+        """The app still runs."""
+        pod = job_pod(
+            "web-1",
+            running(),
+            terminated(termination(1, "Error", finished=41), name="proxy"),
+            ready=False,
+        )
+
+        assert "Degraded" == summarize_job(job(), pod)[0]
+
     def test_every_pod_has_succeeded(self) -> None:
         """The Job's status does not show it yet."""
         message = "every pod has succeeded; the Job is ending"
