@@ -126,7 +126,7 @@ def test_injected_sidecar(space: AppNamespace, operator: OperatorProcess, name: 
 
 
 def test_rewritten_image(space: AppNamespace, operator: OperatorProcess, name: str) -> None:
-    """A field of ours that admission rewrites each time is not fought over; drift still is."""
+    """A field that admission rewrites each time is told and not fought over; drift still is."""
     with create_policy(
         space.kube, "Mutating", "apps", "deployments", build_mutation("JSONPatch", REWRITE)
     ):
@@ -142,6 +142,9 @@ def test_rewritten_image(space: AppNamespace, operator: OperatorProcess, name: s
 
         assert space.get_container(name)["image"] == "mirror.example.com/demo:v1"
         assert f"{name}: something rewrites the Deployment" in operator.read_log()
+        condition = space.get_condition(name, "Reconciled")
+        assert (condition["status"], condition["reason"]) == ("False", "StoredDifferently")
+        assert "template.spec.containers[app].image" in condition["message"]
         space.kube.merge_patch("Deployment", space.name, name, {"spec": {"replicas": 3}})
         eventually(lambda: space.get_deployment(name)["spec"]["replicas"] == 1)
         require_no_writes(space, operator, name)

@@ -268,21 +268,21 @@ def test_recreated_at_once(space: AppNamespace, name: str) -> None:
     assert space.get_container(name)["image"] == "demo:v2"
 
 
-def test_orphans_can_be_adopted(space: AppNamespace, name: str) -> None:
-    """Children that were left behind on purpose are a stranger's, and can be taken over again."""
+def test_orphans_are_adopted(space: AppNamespace, name: str) -> None:
+    """Children that were left behind on purpose are taken up again by an app of the same name."""
     space.create_app(name, port=80, **UNSCHEDULABLE)
     space.wait_until_reconciled(name)
     old = space.get_deployment(name)["metadata"]["uid"]
     space.kube.delete(KIND, space.name, name, propagation="Orphan")
     eventually(lambda: space.find_child(KIND, name) is None, description="the resource is gone")
-    eventually(lambda: "ownerReferences" not in space.get_deployment(name)["metadata"])
-    for kind in ("Deployment", "Service"):
-        space.kube.merge_patch(
-            kind,
-            space.name,
-            name,
-            {"metadata": {"annotations": {"selfhealing.dev/adopt": "true"}}},
+    eventually(
+        lambda: (
+            not any(
+                "ownerReferences" in space.get_child(kind, name)["metadata"]
+                for kind in ("Deployment", "Service")
+            )
         )
+    )
 
     space.create_app(name, port=80, **UNSCHEDULABLE)
 

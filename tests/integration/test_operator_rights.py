@@ -34,7 +34,7 @@ from tests.integration.test_jobs import test_from_a_deployment_to_a_job_and_back
 from tests.integration.test_name_conflicts import (
     clean,
     test_adopted_once_the_pods_serve,
-    test_orphans_can_be_adopted,
+    test_orphans_are_adopted,
 )
 from tests.integration.test_replica_handover import test_from_replicas_to_the_autoscaler_and_back
 from tests.integration.test_vpa import test_made_as_the_spec_says_and_taken_away
@@ -54,7 +54,7 @@ __all__ = [
     "test_made_and_taken_away",
     "test_made_as_the_spec_says_and_taken_away",
     "test_mark_removed",
-    "test_orphans_can_be_adopted",
+    "test_orphans_are_adopted",
     "test_rollback_under_an_autoscaler",
 ]
 

@@ -25,6 +25,9 @@ RESET_MANAGER: Final = "selfhealing-operator-reset"
 LABEL_APP: Final = f"{GROUP}/app"
 """The app's name, on its children and pods; the selector of the pods."""
 
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+"""On its children and pods: FIELD_MANAGER."""
+
 ANNOTATION_APPLIED_HASH: Final = f"{GROUP}/applied"
 """On a child: the hash of the applied manifest, by which a restarted operator sees no change."""
 

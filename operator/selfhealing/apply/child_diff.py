@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -13,12 +13,16 @@ from selfhealing.api.status import JobStatus
 from selfhealing.apply.adoption import has_other_selector
 from selfhealing.apply.drift import matches
 from selfhealing.cache.child_views import hash_manifest
+from selfhealing.cache.ownership import is_own_orphan
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import ChildView, DeploymentView, JobView
 from selfhealing.health.job_run import parse_job_run_spec
 from selfhealing.health.pod_problems import TERMINAL_PHASES
 
 Json = Mapping[str, Any]
+
+_SELECTORS: Final = ("selector", "podSelector", "scaleTargetRef", "targetRef")
+"""The fields that say what a child is about."""
 
 
 class ChildAction(StrEnum):
@@ -31,9 +35,9 @@ class ChildAction(StrEnum):
     REVERT_DRIFT = "revertDrift"
     """A field that the operator owns was changed by another field manager."""
     ADOPT = "adopt"
-    """The object has no owner and carries ANNOTATION_ADOPT."""
+    """The object has no owner, and carries ANNOTATION_ADOPT or was made by the operator."""
     CONFLICT = "conflict"
-    """It is not touched: the object has another owner, or neither an owner nor ANNOTATION_ADOPT, or
+    """It is not touched: the object has another owner, or none and there is no reason to adopt it, or
     it is a Deployment with another selector."""
     REPLACE = "replace"
     """An immutable field has changed: the object is deleted, and recreated when it is gone."""
@@ -77,14 +81,15 @@ def diff_child(
     return ChildAction.REVERT_DRIFT
 
 
-def is_manifest_needed(owner_uid: str, live: ChildView, desired: Json) -> bool:
+def is_manifest_needed(owner_uid: str, live: ChildView) -> bool:
     """Whether a child without its manifest has to be read before it is compared or applied.
 
-    An object of somebody else is never read: anybody may make it large.
+    An object of somebody else is never read, nor one without an owner and the operator's mark:
+    anybody may make it large.
     """
     if live.owner_uid:
         return live.owner_uid == owner_uid
-    return live.adopt or _is_up_to_date(live, desired)
+    return live.adopt or bool(live.applied_hash)
 
 
 def _is_up_to_date(live: ChildView, desired: Json) -> bool:
@@ -146,8 +151,30 @@ def _diff_unowned(live: ChildView, desired: Json, *, is_up_to_date: bool) -> Chi
         return ChildAction.WAIT if live.is_owned_by_namesake else ChildAction.CONFLICT
     if is_up_to_date:  # the hash covers the owner's UID: only the owner reference was removed
         return ChildAction.REVERT_DRIFT
-    can_adopt = live.adopt and not has_other_selector(live, desired)
+    is_offered = live.adopt or _is_orphan_of(live, desired)
+    can_adopt = is_offered and not has_other_selector(live, desired)
     return ChildAction.ADOPT if can_adopt else ChildAction.CONFLICT
+
+
+def _is_orphan_of(live: ChildView, desired: Json) -> bool:
+    """Whether a child without an owner was made by the operator for an app of the same name.
+
+    Such a child is left by ``kubectl delete --cascade=orphan`` and by a restore from a backup. A
+    Job of another run is not taken: it would be deleted for the run that is wanted.
+    """
+    if not (live.applied_hash and live.manifest_json):
+        return False
+    manifest = orjson.loads(live.manifest_json)
+    if not is_own_orphan(manifest["metadata"], live.name):
+        return False
+    if isinstance(live, JobView) and live.run_hash != parse_job_run_spec(desired).run_hash:
+        return False
+    desired_spec = desired.get("spec") or {}
+    return all(
+        matches(manifest["spec"].get(field), desired_spec[field], field)
+        for field in _SELECTORS
+        if field in desired_spec
+    )
 
 
 def find_prune_targets(snapshot: AppSnapshot, desired: tuple[Json, ...]) -> tuple[PruneTarget, ...]:

@@ -22,10 +22,17 @@ class CorrectionLimiter(Generic[K]):
 
     def __init__(self) -> None:
         self._corrections: dict[K, deque[float]] = {}
+        self._opponents: dict[K, tuple[str, ...]] = {}
 
-    def record(self, key: K, now: float) -> None:
-        """Record a correction of the children of ``key``."""
+    def record(self, key: K, now: float, opponents: tuple[str, ...] = ()) -> None:
+        """Record a correction of the children of ``key``, and who had changed them, if known."""
         self._corrections.setdefault(key, deque(maxlen=MAX_CORRECTIONS)).append(now)
+        if opponents:
+            self._opponents[key] = opponents
+
+    def opponents(self, key: K) -> tuple[str, ...]:
+        """Return who has changed the children of ``key`` last; empty if nobody knows."""
+        return self._opponents.get(key, ())
 
     def retry_after(self, key: K, now: float) -> float:
         """Return the seconds until ``key`` may be corrected again; 0 if it may be now."""
@@ -37,6 +44,7 @@ class CorrectionLimiter(Generic[K]):
     def reset(self, key: K) -> None:
         """Forget the corrections of ``key``, because the app is deleted or its spec has changed."""
         self._corrections.pop(key, None)
+        self._opponents.pop(key, None)
 
 
 class TokenBucket:

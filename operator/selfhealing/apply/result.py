@@ -22,6 +22,7 @@ class SyncErrorReason(StrEnum):
     CHILD_TOO_LARGE = "ChildTooLarge"
     CONTESTED = "Contested"
     ADOPTION_PENDING = "AdoptionPending"
+    STORED_DIFFERENTLY = "StoredDifferently"
     VPA_NOT_INSTALLED = "VerticalPodAutoscalerNotInstalled"
     HTTP_ROUTE_NOT_INSTALLED = "HTTPRouteNotInstalled"
     POD_MONITOR_NOT_INSTALLED = "PodMonitorNotInstalled"
@@ -44,7 +45,13 @@ NOT_INSTALLED: Final[Mapping[str, SyncErrorReason]] = {
 }
 """By kind that a cluster may not serve, the reason while it does not."""
 
-NON_BLOCKING: Final = frozenset({*NOT_INSTALLED.values(), SyncErrorReason.ADOPTION_PENDING})
+NON_BLOCKING: Final = frozenset(
+    {
+        *NOT_INSTALLED.values(),
+        SyncErrorReason.ADOPTION_PENDING,
+        SyncErrorReason.STORED_DIFFERENTLY,
+    }
+)
 """Errors that do not impair the app itself: they raise no alert."""
 
 TRANSIENT: Final = frozenset(
@@ -73,12 +80,16 @@ class ChildChange:
     Attributes:
         kind: the kind of the child.
         action: what was written; None if the child was deleted because it is not wanted.
-        managers: the field managers whose fields were removed.
+        managers: who had changed it: field managers, and autoscalers by name.
+        is_correction: the operator had written the same before, so somebody else has changed it.
+        is_stored: the API server has stored what was written.
     """
 
     kind: str
     action: ChildAction | None
     managers: tuple[str, ...] = ()
+    is_correction: bool = False
+    is_stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)

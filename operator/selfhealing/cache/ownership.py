@@ -7,10 +7,24 @@ ReplicaSet: Kubernetes itself counts it among the replicas.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from selfhealing.api import names
 from selfhealing.cache.views import ChildView, PodView, ReplicaSetView
+
+
+def is_own_orphan(metadata: Mapping[str, Any], app_name: str) -> bool:
+    """Whether an object has no owner, and the labels of what the operator makes for an app.
+
+    It was left by a restore from a backup or by ``kubectl delete --cascade=orphan``. Whoever may
+    write the object may write labels, so nothing that it contains is trusted.
+    """
+    labels = metadata.get("labels") or {}
+    return (
+        not metadata.get("ownerReferences")
+        and labels.get(names.LABEL_APP) == app_name
+        and labels.get(names.LABEL_MANAGED_BY) == names.FIELD_MANAGER
+    )
 
 
 class OwnershipProof(NamedTuple):

@@ -1,10 +1,13 @@
 """Errors that keep a child from being applied, with advice, as the status shows them."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from selfhealing.api import names
 from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.api.names import WORKLOAD_KINDS
+from selfhealing.apply.foreign_fields import MAX_SHOWN_PATHS
+from selfhealing.apply.rate_limit import MAX_CORRECTIONS, WINDOW_SECONDS
 from selfhealing.apply.result import NOT_INSTALLED, SyncError, SyncErrorReason
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey, ChildView
@@ -18,6 +21,7 @@ from selfhealing.kube.errors import (
     is_webhook_failure,
 )
 from selfhealing.kube.resources import CHILDREN, OPTIONAL_CHILDREN
+from selfhealing.status.sections import join_words
 
 _INVALID_VALUE: Final = compile_pattern(r"(?s): Invalid value: .*(: field is immutable)")
 """The value of an immutable field in an error: a pod template has thousands of characters."""
@@ -86,6 +90,29 @@ _TOO_LARGE: Final = (
     "the {0} has more fields than the operator reads: remove what others have added to it; its "
     "metadata.managedFields names them"
 )
+
+
+def contested_error(opponents: Sequence[str]) -> SyncError:
+    """Somebody else changes the children again and again."""
+    who = join_words(list(opponents)) or "something else"
+    keep = "keep" if len(opponents) > 1 else "keeps"
+    return SyncError(
+        SyncErrorReason.CONTESTED,
+        f"{who} {keep} changing the children ({MAX_CORRECTIONS} corrections in "
+        f"{WINDOW_SECONDS:.0f} s): let one of the two write these fields, see metadata."
+        "managedFields of the children; the operator goes on at that rate",
+    )
+
+
+def stored_differently_error(kind: str, paths: Sequence[str]) -> SyncError:
+    """The API server has stored a child with other values than were applied."""
+    more = len(paths) - MAX_SHOWN_PATHS
+    shown = ", ".join(paths[:MAX_SHOWN_PATHS]) + (f" and {more} more" if more > 0 else "")
+    return SyncError(
+        SyncErrorReason.STORED_DIFFERENTLY,
+        f"the {kind} is stored with other values than the spec asks for: {shown}; an admission "
+        "webhook or policy changes them, or the cluster has a feature gate off",
+    )
 
 
 def sync_error(kind: str, error: ApiError) -> SyncError:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
 from cachetools import LRUCache
 
 from selfhealing.api import names
@@ -17,14 +18,14 @@ from selfhealing.apply.child_diff import (
     diff_child,
     find_blocking_workload,
     find_prune_targets,
-    handover_replicas,
     has_already_run,
     initial_manifest,
     is_manifest_needed,
     scale_target_kind,
 )
+from selfhealing.apply.field_owners import find_drift_paths
 from selfhealing.apply.foreign_fields import EditSelection, select_edits
-from selfhealing.apply.result import ChildChange, SyncError, SyncResult
+from selfhealing.apply.result import NON_BLOCKING, ChildChange, SyncError, SyncResult
 from selfhealing.cache.child_views import CHILD_VIEWS, bound_manifest, hash_manifest
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
@@ -33,11 +34,18 @@ from selfhealing.controller.child_errors import (
     adoption_pending_error,
     name_conflict_error,
     not_installed_error,
+    stored_differently_error,
     sync_error,
     terminating_error,
 )
+from selfhealing.controller.contestants import name_contestants
 from selfhealing.controller.optional_kinds import OptionalKinds
-from selfhealing.controller.spec_reset import reset_spec, reset_template
+from selfhealing.controller.replica_handover import hand_over_replicas
+from selfhealing.controller.spec_reset import (
+    reset_obsolete_fields,
+    reset_spec,
+    reset_template,
+)
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import (
     AppDeletedError,
@@ -61,7 +69,6 @@ Json = dict[str, Any]
 
 _UNUSED_RESOURCE_VERSION: Final = "1"
 """A resource version that no object has: etcd's first revision precedes every object."""
-_HANDOVER_ATTEMPTS: Final = 5
 _TOLD_ERRORS: Final = (
     InvalidError,
     ForbiddenError,
@@ -112,6 +119,8 @@ class ChildSync:
         self._store = store
         self._mutated_manifests: LRUCache[str, bytes] = LRUCache(_MAX_REMEMBERED)
         """By UID, the digests of answers to applies that differ from what was applied."""
+        self._written: LRUCache[tuple[str, str], str] = LRUCache(_MAX_REMEMBERED)
+        """By UID of the app and kind, the applied hash that this process wrote last."""
         self._unremovable: LRUCache[str, bytes] = LRUCache(_MAX_REMEMBERED)
         """By UID, the digests of Deployments from which foreign fields could not be removed."""
         self._compared: LRUCache[str, tuple[bytes, str, EditSelection]] = LRUCache(_MAX_REMEMBERED)
@@ -150,7 +159,10 @@ class ChildSync:
                 continue
             errors_before = len(progress.errors)
             await _collect_error(child["kind"], progress, self._sync_child(child, progress))
-            if child["kind"] == SERVICE_ACCOUNT and len(progress.errors) > errors_before:
+            new_errors = progress.errors[errors_before:]
+            if child["kind"] == SERVICE_ACCOUNT and any(
+                error.reason not in NON_BLOCKING for error in new_errors
+            ):
                 progress.unusable_kinds.add(SERVICE_ACCOUNT)
         has_overrides = overrides != NO_OVERRIDES
         return SyncResult(
@@ -192,7 +204,7 @@ class ChildSync:
             return
         if live is None:
             live = await self._get_live(snapshot.app, kind)
-        elif live.manifest_digest and is_manifest_needed(snapshot.app.uid, live, desired):
+        elif live.manifest_digest and is_manifest_needed(snapshot.app.uid, live):
             if self._compared.get(live.uid) == self._comparison(live, desired, progress):
                 return
             async with self._large_read:
@@ -204,11 +216,26 @@ class ChildSync:
         mutated_manifest = self._mutated_manifests.get(live.uid, b"") if live is not None else b""
         child_action = diff_child(snapshot.app.uid, live, desired, mutated_manifest)
         if managers:
-            progress.changes.append(ChildChange(kind, ChildAction.REVERT_DRIFT, managers))
+            progress.changes.append(
+                ChildChange(kind, ChildAction.REVERT_DRIFT, managers, is_correction=True)
+            )
         if child_action is not ChildAction.NOOP:
             await self._correct_child(child_action, live, desired, progress)
-        elif live is not None and (bounded := bound_manifest(live)).manifest_digest:
+        elif live is not None:
+            self._note_unchanged(live, desired, progress)
+
+    def _note_unchanged(self, live: ChildView, desired: Json, progress: _Progress) -> None:
+        """Remember that a child is left as it is, and tell if it is not as it was applied."""
+        if live.uid in self._mutated_manifests:
+            self._note_difference(live, desired, progress)
+        if (bounded := bound_manifest(live)).manifest_digest:
             self._compared[live.uid] = self._comparison(bounded, desired, progress)
+
+    def _note_difference(self, live: ChildView, desired: Json, progress: _Progress) -> None:
+        """Add the error that the API server has stored a child differently, if it has."""
+        paths = list(find_drift_paths(orjson.loads(live.manifest_json), desired))
+        if paths:
+            progress.errors.append(stored_differently_error(live.kind, paths))
 
     def _comparison(
         self, live: ChildView, desired: Json, progress: _Progress
@@ -235,15 +262,63 @@ class ChildSync:
         elif child_action is ChildAction.WAIT:
             progress.errors.append(terminating_error(kind, snapshot))
         elif child_action is ChildAction.REPLACE and live is not None:
+            is_correction = self._is_correction(child_action, desired, progress)
             await self._delete_child(key, PruneTarget(kind, live.name, live.uid))
-            progress.changes.append(ChildChange(kind, child_action))
+            progress.changes.append(ChildChange(kind, child_action, is_correction=is_correction))
             progress.errors.append(terminating_error(kind, snapshot))
         else:
             if live is None or live.owner_uid != snapshot.app.uid:
                 await self._ensure_app_exists(snapshot.app)
-            await self._apply_child(live, desired, progress)
+            is_correction = self._is_correction(child_action, desired, progress)
+            managers: tuple[str, ...] = ()
+            if live is not None:
+                live, managers = await self._read_owners(child_action, live, desired, progress)
+            is_stored = await self._apply_child(live, desired, progress)
             if not any(change.kind == kind and change.managers for change in progress.changes):
-                progress.changes.append(ChildChange(kind, child_action))
+                progress.changes.append(
+                    ChildChange(
+                        kind,
+                        child_action,
+                        managers,
+                        is_correction=is_correction,
+                        is_stored=is_stored,
+                    )
+                )
+
+    def _is_correction(self, child_action: ChildAction, desired: Json, progress: _Progress) -> bool:
+        """Whether somebody else has changed what the operator wrote: its own changes never count.
+
+        A manifest that is written for the second time has been replaced meanwhile, for example by
+        an operator of another version.
+        """
+        applied_hash = desired["metadata"]["annotations"][names.ANNOTATION_APPLIED_HASH]
+        is_repeated = self._written.get((progress.app.uid, desired["kind"])) == applied_hash
+        return child_action is ChildAction.REVERT_DRIFT or (
+            child_action in {ChildAction.UPDATE, ChildAction.REPLACE} and is_repeated
+        )
+
+    async def _read_owners(
+        self, child_action: ChildAction, live: ChildView, desired: Json, progress: _Progress
+    ) -> tuple[ChildView, tuple[str, ...]]:
+        """Read which field managers own a child that is to be applied.
+
+        What is no longer asked for, and would stay because another manager owns it, is removed. A
+        large child is not read once more.
+
+        Returns:
+            The child, and for a correction who had changed it.
+        """
+        is_drift = child_action is ChildAction.REVERT_DRIFT
+        is_large = bool(bound_manifest(live).manifest_digest)
+        if is_large or not (is_drift or live.has_other_managers):
+            return live, ()
+        key, kind = progress.app.key, desired["kind"]
+        raw = await self._client.get(CHILDREN[kind], key.namespace, key.name)
+        if raw is None or raw["metadata"]["uid"] != live.uid:
+            return live, ()
+        if is_drift:
+            return live, tuple(await name_contestants(self._client, progress.app, raw, desired))
+        return await reset_obsolete_fields(self._client, key, raw, desired) or live, ()
 
     def _must_wait(self, live: ChildView, desired: Json, progress: _Progress) -> bool:
         """Whether the adoption of a child waits for the pods of the app's Deployment."""
@@ -293,7 +368,7 @@ class ChildSync:
             raw = await self._client.apply(CHILDREN[body["kind"]], body, names.FIELD_MANAGER)
         except ConflictError:
             return False
-        self._store_response(progress.app.key, desired, raw)
+        self._store_response(desired, raw, progress)
         return True
 
     async def _get_live(self, app: AppView, kind: str) -> ChildView | None:
@@ -334,13 +409,20 @@ class ChildSync:
 
     async def _apply_child(
         self, live: ChildView | None, desired: Json, progress: _Progress
-    ) -> None:
+    ) -> bool:
+        """Apply a child; return whether it is stored as it was applied."""
         app, resource = progress.app, CHILDREN[desired["kind"]]
         if live is None:
             body = initial_manifest(desired, progress.min_replicas)
             raw = await self._client.apply(resource, body, names.FIELD_MANAGER)
         else:
-            live = await self._hand_over_replicas(live, desired, progress)
+            live = await hand_over_replicas(
+                self._client,
+                lambda: self._get_live(app, desired["kind"]),
+                live,
+                desired,
+                progress.min_replicas,
+            )
             try:
                 raw = await self._client.apply(resource, desired, names.FIELD_MANAGER)
             except InvalidError:
@@ -349,58 +431,23 @@ class ChildSync:
                 ):
                     raise
                 raw = await self._client.apply(resource, desired, names.FIELD_MANAGER)
-        self._store_response(app.key, desired, raw)
+        return self._store_response(desired, raw, progress)
 
-    def _store_response(self, key: AppKey, desired: Json, raw: Json) -> None:
-        """Store the answer to an apply; remember one that differs from what was applied."""
-        kind = desired["kind"]
+    def _store_response(self, desired: Json, raw: Json, progress: _Progress) -> bool:
+        """Store the answer to an apply; return whether it is what was applied, else tell of it."""
+        key, kind = progress.app.key, desired["kind"]
         view = CHILD_VIEWS[kind](raw)
         self._store.upsert_child(key, view)
+        self._written[progress.app.uid, kind] = view.applied_hash
         self._mutated_manifests.pop(view.uid, None)
-        if diff_child(view.owner_uid, view, desired) is ChildAction.REVERT_DRIFT:
-            self._mutated_manifests[view.uid] = hash_manifest(view)
-            logger.warning(
-                "%s: something rewrites the %s as it is applied: a mutating webhook?", key, kind
-            )
-
-    async def _hand_over_replicas(
-        self, live: ChildView, desired: Json, progress: _Progress
-    ) -> ChildView:
-        """Give the ownership of ``replicas`` to the handover manager; return the live child.
-
-        With its resource version in the apply, it is a conflict if the autoscaler has changed the
-        replicas meanwhile: then the child is read again.
-        """
-        kind, meta = desired["kind"], desired["metadata"]
-        for _ in range(_HANDOVER_ATTEMPTS):
-            replicas = (
-                handover_replicas(live, desired, progress.min_replicas)
-                if kind == "Deployment"
-                else None
-            )
-            if replicas is None:
-                return live
-            body = {
-                "apiVersion": desired["apiVersion"],
-                "kind": kind,
-                "metadata": {
-                    "name": meta["name"],
-                    "namespace": meta["namespace"],
-                    "resourceVersion": str(live.resource_version),
-                },
-                "spec": {"replicas": replicas},
-            }
-            try:
-                raw = await self._client.apply(CHILDREN[kind], body, names.HANDOVER_MANAGER)
-            except ConflictError:
-                current = await self._get_live(progress.app, kind)
-                if current is None:
-                    raise
-                live = current
-            else:
-                return CHILD_VIEWS[kind](raw)
-        message = f"the Deployment changed {_HANDOVER_ATTEMPTS} times in a row"
-        raise ConflictError(409, "Conflict", message)
+        if diff_child(view.owner_uid, view, desired) is not ChildAction.REVERT_DRIFT:
+            return True
+        self._mutated_manifests[view.uid] = hash_manifest(view)
+        self._note_difference(view, desired, progress)
+        logger.warning(
+            "%s: something rewrites the %s as it is applied: a mutating webhook?", key, kind
+        )
+        return False
 
 
 def _is_new(app: AppView) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from selfhealing.api import names
 from selfhealing.api.healing_status import HealingAction
+from selfhealing.cache.ownership import is_own_orphan
 from selfhealing.cache.views import AppKey, AppView, PodView
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.evidence.bundle import (
@@ -123,7 +124,11 @@ class EvidenceStore:
         name = config_map_name(app.key.name)
         try:
             live = await self._client.get(CONFIG_MAPS, app.key.namespace, name)
-            if live is not None and not _is_owned_by(live, app):
+            if (
+                live is not None
+                and not _is_owned_by(live, app)
+                and not is_own_orphan(live["metadata"], app.key.name)
+            ):
                 message = f"no evidence saved: the ConfigMap {name} belongs to another owner"
                 raise ForeignEvidenceError(message)
             data = (live or {}).get("data") or {}
@@ -252,15 +257,19 @@ class EvidenceStore:
         The UID in the patch makes it a conflict if another ConfigMap has that name meanwhile.
         """
         name = config_map_name(app.key.name)
+        owner = Owner(app.key.namespace, app.key.name, app.uid)
+        metadata = build_metadata(owner, is_controller=False)
         if live is not None:
-            patch = {"metadata": {"uid": live["metadata"]["uid"]}, "data": data}
+            patched = {"uid": live["metadata"]["uid"]}
+            if not live["metadata"].get("ownerReferences"):
+                patched["ownerReferences"] = metadata["ownerReferences"]
+            patch = {"metadata": patched, "data": data}
             await self._client.merge_patch(CONFIG_MAPS, app.key.namespace, name, patch)
             return
-        owner = Owner(app.key.namespace, app.key.name, app.uid)
         body = {
             "apiVersion": CONFIG_MAPS.api_version,
             "kind": CONFIG_MAPS.kind,
-            "metadata": {**build_metadata(owner, is_controller=False), "name": name},
+            "metadata": {**metadata, "name": name},
             "data": data,
         }
         await self._client.create(CONFIG_MAPS, body)

@@ -14,11 +14,11 @@ import orjson
 from selfhealing.api.errors import FieldError, InvalidSpecError
 from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
 from selfhealing.apply.child_diff import ChildAction
-from selfhealing.apply.rate_limit import MAX_CORRECTIONS, WINDOW_SECONDS, CorrectionLimiter
+from selfhealing.apply.config_debounce import ConfigDebounce
+from selfhealing.apply.rate_limit import CorrectionLimiter
 from selfhealing.apply.result import (
     NON_BLOCKING,
     USER_ACTION_REQUIRED,
-    SyncError,
     SyncErrorReason,
     SyncResult,
 )
@@ -26,6 +26,7 @@ from selfhealing.cache.parse import app_view, compact_json
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import MAX_SPEC_BYTES, AppKey, AppView
+from selfhealing.controller.child_errors import contested_error
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.config_changes import ConfigChanges, Configuration
 from selfhealing.controller.config_reader import ConfigReader
@@ -58,13 +59,6 @@ EXTERNAL_POLL_INTERVAL: Final = 5.0
 USER_ACTION_POLL_INTERVAL: Final = 30.0
 """Seconds between two reconciles of an app with an error that a person has to correct, and that no
 watch reports."""
-
-CONTESTED_ERROR: Final = SyncError(
-    SyncErrorReason.CONTESTED,
-    f"something else keeps changing the children ({MAX_CORRECTIONS} corrections in "
-    f"{WINDOW_SECONDS:.0f} s): metadata.managedFields of the children names the manager; "
-    "the operator goes on at that rate",
-)
 
 CREATION_MARGIN: Final = timedelta(seconds=2)
 """An app that was created this shortly after the process began to lead may be older: the times are
@@ -114,6 +108,7 @@ class Reconciler:
         self._phases: dict[AppKey, str] = {}
         self._generations: dict[AppKey, int] = {}
         self._config_changes = ConfigChanges()
+        self._config_debounce = ConfigDebounce()
         self._correction_limiter: CorrectionLimiter[AppKey] = CorrectionLimiter()
         self._apps_by_phase: Counter[str] = Counter()
 
@@ -194,9 +189,14 @@ class Reconciler:
         references = tracked_references(spec)
         if not self._config_reader.follow(key, references):
             return None
+        config_digests, wait = self._config_debounce.settle(
+            key, self._store.config_index.digests_for(key), self._clock()
+        )
+        if wait:
+            self._queue.add(key, wait)
         snapshot = replace(
             snapshot,
-            config_digests=self._store.config_index.digests_for(key),
+            config_digests=config_digests,
             unwatched_kinds=self._config_reader.find_unwatched_kinds(references),
         )
         return snapshot, build_reconcile_input(
@@ -231,11 +231,14 @@ class Reconciler:
         retry_after = self._correction_limiter.retry_after(key, self._clock())
         if retry_after:
             self._queue.add(key, retry_after)
-            return SyncResult(errors=(CONTESTED_ERROR,))
+            opponents = self._correction_limiter.opponents(key)
+            return SyncResult(errors=(contested_error(opponents),))
         sync_result = await self._child_sync.sync_children(snapshot, inputs, overrides)
-        actions = {change.action for change in sync_result.changes}
-        if actions & {ChildAction.UPDATE, ChildAction.REVERT_DRIFT, ChildAction.REPLACE}:
-            self._correction_limiter.record(key, self._clock())
+        corrections = [change for change in sync_result.changes if change.is_correction]
+        if corrections:
+            managers = (manager for change in corrections for manager in change.managers)
+            opponents = tuple(dict.fromkeys(managers))
+            self._correction_limiter.record(key, self._clock(), opponents)
         return sync_result
 
     def take_snapshot(self, key: AppKey) -> AppSnapshot | None:
@@ -257,7 +260,7 @@ class Reconciler:
                 changed_configs=self._config_changes.find(key, configuration),
             ),
         )
-        if not sync_result.errors:
+        if {error.reason for error in sync_result.errors} <= NON_BLOCKING:
             self._config_changes.note_synced(key, configuration)
         actions = {change.action for change in sync_result.changes}
         if actions & {ChildAction.CREATE, ChildAction.UPDATE}:
@@ -372,6 +375,7 @@ class Reconciler:
         self._attempted_writes.pop(key, None)
         self._generations.pop(key, None)
         self._config_changes.forget(key)
+        self._config_debounce.forget(key)
         self._correction_limiter.reset(key)
         self._remediator.forget_app(key)
         self._queue.forget(key)

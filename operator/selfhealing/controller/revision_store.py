@@ -8,6 +8,7 @@ from typing import Any, Final
 from cachetools import LRUCache
 
 from selfhealing.api import names
+from selfhealing.cache.ownership import is_own_orphan
 from selfhealing.cache.views import AppView
 from selfhealing.controller.backoff import Backoff
 from selfhealing.kube.client import Client
@@ -122,6 +123,10 @@ class RevisionStore:
             try:
                 await self._client.create(CONTROLLER_REVISIONS, body)
             except ConflictError:
+                if await self._delete_orphan(app, revision):
+                    await self._client.create(CONTROLLER_REVISIONS, body)
+                    self._cache_revision(app, revision, saved)
+                    return True
                 live = await self._read_revision(app, revision)
                 if live is None:
                     raise  # another owner's
@@ -160,6 +165,16 @@ class RevisionStore:
         if raw is not None and _is_owned_by(raw, app):
             uid = raw["metadata"]["uid"]
             await self._client.delete(CONTROLLER_REVISIONS, app.key.namespace, name, uid)
+
+    async def _delete_orphan(self, app: AppView, revision: str) -> bool:
+        """Delete a revision of an earlier app of the name that was left without an owner."""
+        name = revision_name(app.key.name, revision)
+        raw = await self._client.get(CONTROLLER_REVISIONS, app.key.namespace, name)
+        if raw is None or not is_own_orphan(raw["metadata"], app.key.name):
+            return False
+        uid = raw["metadata"]["uid"]
+        await self._client.delete(CONTROLLER_REVISIONS, app.key.namespace, name, uid)
+        return True
 
     async def _read_revision(self, app: AppView, revision: str) -> SavedRevision | None:
         name = revision_name(app.key.name, revision)

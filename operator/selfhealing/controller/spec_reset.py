@@ -4,16 +4,17 @@ They stand in the way of an apply, or belong to other field managers.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import orjson
 
 from selfhealing.api import names
+from selfhealing.apply.field_owners import remove_obsolete_fields
 from selfhealing.apply.foreign_fields import remove_foreign_fields
 from selfhealing.apply.reset import reset_to_desired
-from selfhealing.cache.child_views import deployment_view
+from selfhealing.cache.child_views import CHILD_VIEWS, deployment_view
 from selfhealing.cache.views import AppKey, ChildView, DeploymentView, TemplateEdit
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import InvalidError
@@ -36,7 +37,7 @@ async def reset_spec(client: Client, key: AppKey, live: ChildView, desired: Json
     new_spec = reset_to_desired(spec, desired["spec"])
     if new_spec == spec:
         return False
-    return await _replace(client, key, live, "/spec", new_spec) is not None
+    return await _replace(client, key, live, {"/spec": new_spec}) is not None
 
 
 async def reset_template(
@@ -56,14 +57,32 @@ async def reset_template(
     rendered = desired["spec"]["template"]
     template = remove_foreign_fields(live, edits, rendered)
     new_template = reset_to_desired(template, rendered)
-    raw = await _replace(client, key, live, "/spec/template", new_template)
+    raw = await _replace(client, key, live, {"/spec/template": new_template})
     return deployment_view(raw) if raw is not None else None
 
 
+async def reset_obsolete_fields(
+    client: Client, key: AppKey, raw: Json, desired: Json
+) -> ChildView | None:
+    """Remove what the operator has applied before, somebody else owns too, and nobody asks for.
+
+    Returns:
+        The child; None when there is nothing to remove, or the result is refused.
+    """
+    parts: dict[str, Any] = {**remove_obsolete_fields(raw, desired)}
+    if not parts:
+        return None
+    if "/spec" in parts:  # in one request, so that it is one rollout
+        parts["/spec"] = reset_to_desired(parts["/spec"], desired["spec"])
+    view = CHILD_VIEWS[desired["kind"]]
+    result = await _replace(client, key, view(raw), parts)
+    return view(result) if result is not None else None
+
+
 async def _replace(
-    client: Client, key: AppKey, live: ChildView, path: str, value: Json
+    client: Client, key: AppKey, live: ChildView, parts: Mapping[str, Mapping[str, Any]]
 ) -> Json | None:
-    """Replace a part of a child; None when the result is refused.
+    """Replace parts of a child, by JSON pointer; None when the result is refused.
 
     Raises:
         ConflictError: the child has changed since it was read.
@@ -76,7 +95,7 @@ async def _replace(
             "path": "/metadata/resourceVersion",
             "value": str(live.resource_version),
         },
-        {"op": "replace", "path": path, "value": value},
+        *({"op": "replace", "path": path, "value": value} for path, value in parts.items()),
     ]
     try:
         raw = await client.json_patch(

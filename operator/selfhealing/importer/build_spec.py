@@ -89,7 +89,7 @@ _PROBES: Final = (
 )
 
 _OPERATOR_LABELS: Final = frozenset(
-    {"app.kubernetes.io/managed-by", "pod-template-hash", "controller-uid", "job-name"}
+    {names.LABEL_MANAGED_BY, "pod-template-hash", "controller-uid", "job-name"}
 )
 _OPERATOR_LABEL_PREFIXES: Final = (f"{names.GROUP}/", "batch.kubernetes.io/")
 _OBSOLETE_ANNOTATIONS: Final = frozenset(

@@ -20,7 +20,7 @@ Json = Mapping[str, Any]
 _TEMPLATE_FIELDS: Final = frozenset({"metadata", "spec"})
 _METADATA_FIELDS: Final = frozenset({"labels", "annotations"})
 _ANNOTATIONS: Final = frozenset({names.ANNOTATION_CONFIG_HASH})
-_OPERATOR_LABELS: Final = ("app", "app.kubernetes.io/managed-by")
+_OPERATOR_LABELS: Final = ("app", names.LABEL_MANAGED_BY)
 _POD_FIELDS: Final = frozenset(
     {
         "affinity",

@@ -37,7 +37,7 @@ def isolated_pod_selector(name: str, pod_labels: Mapping[str, str]) -> dict[str,
         name: the app.
         pod_labels: the labels that the spec gives to the pods.
     """
-    managed = {"app.kubernetes.io/managed-by": names.FIELD_MANAGER}
+    managed = {names.LABEL_MANAGED_BY: names.FIELD_MANAGER}
     if marker := pod_marker(name, pod_labels):
         return {"matchLabels": {**marker, **managed}}
     return {
@@ -58,7 +58,7 @@ def labels(name: str) -> dict[str, str]:
         "app": name,
         "app.kubernetes.io/name": name,
         "app.kubernetes.io/instance": name,
-        "app.kubernetes.io/managed-by": names.FIELD_MANAGER,
+        names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
         "app.kubernetes.io/part-of": name,
     }
 

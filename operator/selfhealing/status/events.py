@@ -38,7 +38,7 @@ _CHILD_EVENTS: Final[dict[ChildAction | None, tuple[str, str]]] = {
         "Replacing",
         "deletes {}, and recreates it for another run when its pods are gone",
     ),
-    ChildAction.ADOPT: ("Adopted", "took over {}, as its annotation asks"),
+    ChildAction.ADOPT: ("Adopted", "took over {}, which had no owner"),
     None: ("Deleted", "deleted {}: the spec no longer asks for it"),
 }
 
@@ -112,7 +112,12 @@ def child_events(
     """
     for action, (reason, spec_text) in _CHILD_EVENTS.items():
         text = _OVERRIDE_TEXTS.get(action, spec_text) if has_overrides else spec_text
-        own_changes = [change for change in changes if change.action is action]
+        own_changes = [
+            change
+            for change in changes
+            if change.action is action
+            and (change.is_stored or action is not ChildAction.REVERT_DRIFT)
+        ]
         kinds = [change.kind for change in own_changes]
         if action is ChildAction.UPDATE and DEPLOYMENT in kinds and changed_configs:
             text = f"{_name_configs(changed_configs)} changed: updated {{}} to replace the pods"

@@ -20,7 +20,7 @@ from selfhealing.apply.child_diff import (
     is_manifest_needed,
     scale_target_kind,
 )
-from selfhealing.cache.child_views import CHILD_VIEWS, hash_manifest
+from selfhealing.cache.child_views import CHILD_VIEWS, bound_manifest, hash_manifest
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
@@ -108,16 +108,23 @@ def test_a_field_that_a_webhook_changed_is_kept() -> None:
         (True, builders.APP_UID, {"annotations": {}}),
         (False, "uid-of-another", {}),
         (True, "", {}),
+        (True, "", {"annotations": {names.ANNOTATION_APPLIED_HASH: "earlier"}}),
         (False, "", {"annotations": {}}),
         (True, "", {"annotations": {names.ANNOTATION_ADOPT: "true"}}),
     ],
-    ids=["ours", "ours, changed", "another's", "orphaned", "nobody's", "to be adopted"],
+    ids=[
+        "ours",
+        "ours, changed",
+        "another's",
+        "orphaned",
+        "of an earlier app",
+        "nobody's",
+        "to be adopted",
+    ],
 )
 def test_what_is_not_ours_is_not_read(needed: bool, owner: str, meta: Json) -> None:  # noqa: FBT001 - a case
     """Nothing of an object is compared that the operator may not write."""
-    assert needed is is_manifest_needed(
-        builders.APP_UID, live_child(owner=owner, **meta), desired()
-    )
+    assert needed is is_manifest_needed(builders.APP_UID, live_child(owner=owner, **meta))
 
 
 def test_a_child_that_is_being_deleted_is_waited_for() -> None:
@@ -149,7 +156,7 @@ def test_a_child_of_an_earlier_app_is_waited_for() -> None:
     ],
 )
 def test_a_child_without_an_owner(annotations: Json, need: ChildAction) -> None:
-    """It is a conflict, unless it has the adopt annotation or the applied hash."""
+    """It is a conflict, unless it has the adopt annotation or the applied hash of the app."""
     assert need is diff_child(
         builders.APP_UID, live_child(owner="", annotations=annotations), desired()
     )
@@ -164,6 +171,66 @@ def test_a_deployment_with_another_selector_is_never_taken_over() -> None:
     )
 
     assert ChildAction.CONFLICT is diff_child(builders.APP_UID, other, desired())
+
+
+EARLIER = {names.ANNOTATION_APPLIED_HASH: "earlier"}
+"""The mark of another manifest of the operator: its app had another UID."""
+
+
+@pytest.mark.parametrize(
+    ("need", "meta", "change"),
+    [
+        (ChildAction.ADOPT, {}, {}),
+        (ChildAction.ADOPT, {}, {"replicas": 7}),
+        (ChildAction.CONFLICT, {"annotations": {}}, {}),
+        (ChildAction.CONFLICT, {"labels": {"selfhealing.dev/app": "web"}}, {}),
+        (ChildAction.CONFLICT, {"labels": None}, {}),
+        (ChildAction.CONFLICT, {}, {"selector": {"matchLabels": {"app": "web"}}}),
+    ],
+    ids=[
+        "as it was",
+        "with another value",
+        "not made by the operator",
+        "half a mark",
+        "no labels",
+        "another selector",
+    ],
+)
+def test_an_orphan_of_the_operator_is_taken_up_again(
+    need: ChildAction, meta: Json, change: Json
+) -> None:
+    """It was left by --cascade=orphan or by a restore: the mark and the selector are the app's."""
+    orphan = live_child(change, owner="", **{"annotations": EARLIER, **meta})
+
+    assert need is diff_child(builders.APP_UID, orphan, desired())
+
+
+def test_an_object_with_an_owner_is_no_orphan() -> None:
+    """Also if that owner does not control it."""
+    other = [{"kind": "Other", "apiVersion": "v1", "name": "x", "uid": "other"}]
+    owned = live_child(owner="other", annotations=EARLIER, ownerReferences=other)
+
+    assert "" == owned.owner_uid
+    assert ChildAction.CONFLICT is diff_child(builders.APP_UID, owned, desired())
+
+
+@pytest.mark.parametrize(
+    ("image", "need"), [("web:v1", ChildAction.ADOPT), ("web:v2", ChildAction.CONFLICT)]
+)
+def test_an_orphaned_job_of_another_run_is_left_alone(image: str, need: ChildAction) -> None:
+    """It would be deleted for the run that is wanted."""
+    orphan = live_job({**JOB_SPEC, "image": image}, annotations=EARLIER, ownerReferences=[])
+
+    assert need is diff_child(builders.APP_UID, orphan, desired(JOB_SPEC))
+
+
+def test_a_large_orphan_is_not_taken() -> None:
+    """Its manifest is not read: anybody may have made it."""
+    orphan = bound_manifest(
+        live_child({"fat": "x" * MAX_MANIFEST_BYTES}, owner="", annotations=EARLIER)
+    )
+
+    assert ChildAction.CONFLICT is diff_child(builders.APP_UID, orphan, desired())
 
 
 def app_snapshot(*views: ChildView) -> AppSnapshot:

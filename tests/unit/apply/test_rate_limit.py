@@ -32,6 +32,18 @@ def test_a_correction_beyond_the_limit_waits() -> None:
     assert 0 == limiter.retry_after("b", 20.0)
 
 
+def test_the_last_known_opponents_are_remembered() -> None:
+    """Until a new spec."""
+    limiter: CorrectionLimiter[str] = CorrectionLimiter()
+    limiter.record("a", 0.0, ("kubectl-edit",))
+    limiter.record("a", 1.0)
+
+    assert ("kubectl-edit",) == limiter.opponents("a")
+    assert () == limiter.opponents("b")
+    limiter.reset("a")
+    assert () == limiter.opponents("a")
+
+
 def test_a_new_spec_resets_the_limit() -> None:
     """Corrections for the earlier spec do not count."""
     limiter: CorrectionLimiter[str] = CorrectionLimiter()

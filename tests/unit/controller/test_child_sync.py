@@ -32,7 +32,7 @@ from tests.unit.template_edits import (
 Json = dict[str, Any]
 
 EDIT = ("kubectl-edit", 5.0, [SNIPPETS["command"], SNIPPETS["sidecar"]])
-CORRECTED = ChildChange("Deployment", ChildAction.REVERT_DRIFT, ("kubectl-edit",))
+CORRECTED = ChildChange("Deployment", ChildAction.REVERT_DRIFT, ("kubectl-edit",), True)
 
 
 class FakeApiServer:
@@ -108,6 +108,7 @@ async def sync(
     return result
 
 
+READ = "get Deployment"
 REPLACED = f"replace /spec/template by {names.RESET_MANAGER}"
 APPLIED = f"apply Deployment by {names.FIELD_MANAGER}"
 DESIRED = build_desired()
@@ -165,7 +166,9 @@ async def test_an_undo_is_corrected_with_one_rollout() -> None:
 
     result = await sync(api_server)
 
-    assert (ChildChange("Deployment", ChildAction.REVERT_DRIFT, ("kubectl",)),) == result.changes
+    assert (
+        ChildChange("Deployment", ChildAction.REVERT_DRIFT, ("kubectl",), True),
+    ) == result.changes
     assert [REPLACED, APPLIED] == api_server.requests
     assert DESIRED["spec"]["template"] == api_server.live["spec"]["template"]
 
@@ -179,7 +182,7 @@ async def test_a_refused_removal_keeps_nothing_from_being_applied() -> None:
     result = await sync(api_server, drift="Correct", times=2)
 
     assert () == result.changes
-    assert [REPLACED, APPLIED, REPLACED] == api_server.requests
+    assert [REPLACED, READ, APPLIED, REPLACED] == api_server.requests
 
 
 async def test_a_default_that_somebody_has_written_is_removed_only_once() -> None:

@@ -32,8 +32,11 @@ class FakeApiServer:
         applied: the kinds that were applied.
     """
 
-    def __init__(self, *, taken: bool = False, forbidden: bool = False) -> None:
+    def __init__(
+        self, *, taken: bool = False, forbidden: bool = False, rewritten: bool = False
+    ) -> None:
         self.applied: list[str] = []
+        self._rewritten = rewritten
         self._taken = taken
         self._forbidden = forbidden
 
@@ -45,6 +48,8 @@ class FakeApiServer:
             raise ConflictError(409, "Conflict", "it exists")
         self.applied.append(resource.kind)
         meta = {"uid": f"uid-of-{resource.kind}", "resourceVersion": "9"}
+        if resource.kind == "ServiceAccount" and self._rewritten:
+            body = {**body, "automountServiceAccountToken": True}
         return {**body, "metadata": body["metadata"] | meta}
 
     async def get(self, resource: Resource, _namespace: str, _name: str) -> Json | None:
@@ -89,3 +94,12 @@ async def test_no_pod_runs_as_the_account_of_somebody_else(
 
     assert [reason] == [error.reason for error in result.errors]
     assert not {"Deployment", "HorizontalPodAutoscaler"} & set(api_server.applied)
+
+
+async def test_an_account_that_is_stored_differently_is_one_all_the_same() -> None:
+    """A webhook has changed it: that is told, and the pods are made."""
+    api_server = FakeApiServer(rewritten=True)
+    result = await sync(api_server)
+
+    assert [SyncErrorReason.STORED_DIFFERENTLY] == [error.reason for error in result.errors]
+    assert "Deployment" in api_server.applied

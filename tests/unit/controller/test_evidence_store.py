@@ -140,7 +140,8 @@ class FakeApiServer:
         await self._record_request("merge")
         manifest = self.config_maps[name]
         assert set(patch) == {"metadata", "data"}
-        assert {"uid": manifest["metadata"]["uid"]} == patch["metadata"]
+        assert manifest["metadata"]["uid"] == patch["metadata"]["uid"]
+        manifest["metadata"] |= patch["metadata"]
         merged = {**manifest.get("data", {}), **patch["data"]}
         manifest["data"] = {key: text for key, text in merged.items() if text is not None}
         return manifest
@@ -369,6 +370,17 @@ async def test_a_stranger_s_config_map_is_left_alone(cluster: FakeApiServer, own
 
     assert {NAME: theirs} == cluster.config_maps
     assert ["get"] == cluster.requests
+
+
+async def test_a_config_map_of_an_earlier_app_is_taken_up_again(cluster: FakeApiServer) -> None:
+    """It was left without an owner, as its children; what it has stays."""
+    await save_evidence(cluster)
+    orphan = cluster.config_maps[NAME]
+    owners = orphan["metadata"].pop("ownerReferences")
+    orphan["data"] = {"earlier": "text"}
+
+    assert "ReplacePod" in cluster.evidence_text(await save_evidence(cluster))
+    assert owners == orphan["metadata"]["ownerReferences"]
 
 
 async def test_a_config_map_without_data_is_filled(cluster: FakeApiServer) -> None:

@@ -22,13 +22,17 @@ from selfhealing.api.config_refs import (
 from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus, Remediation
 from selfhealing.api.spec import parse_spec
 from selfhealing.api.status import read_status
-from selfhealing.apply.result import SyncResult
+from selfhealing.apply.child_diff import ChildAction
+from selfhealing.apply.config_debounce import QUIET_SECONDS
+from selfhealing.apply.rate_limit import MAX_CORRECTIONS
+from selfhealing.apply.result import ChildChange, SyncError, SyncResult
 from selfhealing.cache.config_digests import config_digest
 from selfhealing.cache.parse import app_view
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView
 from selfhealing.controller import reconciler as module
+from selfhealing.controller.child_errors import contested_error
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.namespace_labels import CACHE_TTL
@@ -39,8 +43,8 @@ from selfhealing.controller.settings import Settings
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.errors import UnavailableError
 from selfhealing.kube.resources import CONFIG_SOURCES
-from selfhealing.remediation.reconcile_input import ReconcileInput
-from selfhealing.render.overrides import Overrides, template_revision
+from selfhealing.remediation.reconcile_input import ReconcileInput, build_reconcile_input
+from selfhealing.render.overrides import NO_OVERRIDES, Overrides, template_revision
 from selfhealing.render.pod import build_pod_template
 from selfhealing.render.references import hash_config_digests
 from selfhealing.status.events import Event
@@ -69,6 +73,7 @@ class Harness:
         overrides: what stood in place of the spec in each reconcile.
         configs: what was known of the configuration in each reconcile.
         meanwhile: called while the children are put right.
+        changes: what each sync writes.
         told: the reasons of the Events.
     """
 
@@ -89,6 +94,7 @@ class Harness:
         self.config_digests: list[Mapping[ConfigRef, str]] = []
         self.during_sync: Callable[[], object] = lambda: None
         self.event_reasons: list[str] = []
+        self.changes: tuple[ChildChange, ...] = ()
         settings = Settings(healing_quiet=quiet, config_watch=watch)
         self.config_reader = ConfigReader(
             self.api_server.client,
@@ -117,7 +123,7 @@ class Harness:
         self.config_digests.append(snapshot.config_digests)
         self.during_sync()
         self.overrides.append(overrides)
-        return SyncResult()
+        return SyncResult(self.changes)
 
     def record_event(self, _: AppView, event: Event) -> None:
         """Stand for Recorder."""
@@ -595,6 +601,40 @@ async def test_an_app_that_no_longer_follows_has_no_readers() -> None:
 
     assert {} == harness.config_digests[-1]
     assert "get ConfigMap/settings" not in harness.api_server.requests
+
+
+async def test_twelve_changes_at_once_are_one() -> None:
+    """The children get the configuration when nothing more comes."""
+    harness = build_healthy_app(spec={**READS, "envFrom": READS["envFrom"][:1]})
+    harness.change_config(build_config_map("mode 0"))
+    async with harness.running_worker(3):
+        for turn in range(1, 13):
+            harness.change_config(build_config_map(f"mode {turn}", version=1 + turn))
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(QUIET_SECONDS + 1)
+
+    seen = list(dict.fromkeys(digests[SETTINGS] for digests in harness.config_digests))
+    expected = [config_digest(build_config_map(f"mode {turn}")).digest for turn in (0, 12)]
+    assert expected == seen
+
+
+async def test_only_what_others_have_changed_is_a_quarrel() -> None:
+    """Own changes never count, however many there are; the other side is named."""
+    harness = build_healthy_app()
+    snapshot = harness.store.snapshot(KEY)
+    assert snapshot is not None
+    inputs = build_reconcile_input(snapshot, parse_spec({"image": builders.IMAGE}), server_now())
+
+    async def sync(*changes: ChildChange) -> tuple[SyncError, ...]:
+        harness.changes = changes
+        result = await harness.reconciler.sync_children(snapshot, inputs, NO_OVERRIDES)
+        return result.errors
+
+    own = ChildChange("Deployment", ChildAction.UPDATE)
+    theirs = ChildChange("Deployment", ChildAction.REVERT_DRIFT, ("helm",), is_correction=True)
+    assert {()} == {await sync(own) for _ in range(2 * MAX_CORRECTIONS)}
+    assert {()} == {await sync(theirs) for _ in range(MAX_CORRECTIONS)}
+    assert (contested_error(("helm",)),) == await sync(theirs)
 
 
 async def test_a_version_is_spoken_of_by_the_configuration_that_was_written() -> None:

@@ -99,6 +99,18 @@ async def test_kept_twice(cluster: FakeApiServer, keeper: RevisionStore) -> None
     assert "uid-of-revision" == live["metadata"]["uid"]
 
 
+async def test_one_of_an_earlier_app_is_made_anew(
+    cluster: FakeApiServer, keeper: RevisionStore
+) -> None:
+    """It was left without an owner; its content is not trusted."""
+    orphan = build_revision_object(data={"template": {"spec": {}}})
+    del orphan["metadata"]["ownerReferences"]
+    cluster.put_object(orphan)
+
+    assert await keeper.save(APP, REVISION, SAVED)
+    assert SAVED == await RevisionStore(cluster.client, now).load(APP, REVISION)
+
+
 async def test_kept_before_another(keeper: RevisionStore) -> None:
     """It is made again as the latest one."""
     older, newer = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)

@@ -75,7 +75,7 @@ class TestChildEvents:
                 Event(
                     "Normal",
                     "Adopted",
-                    "took over Deployment and Service, as its annotation asks",
+                    "took over Deployment and Service, which had no owner",
                 ),
             ),
             (
