@@ -24,7 +24,7 @@ from selfhealing.kube.resources import LEASES, SERVED_NAMESPACE, namespace_scope
 pytestmark = pytest.mark.usefixtures("operator")
 
 TIMEOUT = 40
-UNCHANGED_SECONDS = 2.0
+UNCHANGED_SECONDS = 4.0
 """Seconds in which a change would have reached a Deployment."""
 
 
