@@ -70,6 +70,7 @@ SECONDS: Mapping[str, float] = {
     "integration/sync_errors": 45,
     "integration/status": 40,
     "integration/replica_handover": 40,
+    "integration/reported": 90,
     "integration/startup": 35,
     "integration/restarts": 35,
     "integration/events": 60,
