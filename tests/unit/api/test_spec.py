@@ -53,9 +53,11 @@ def test_only_the_image_must_be_given() -> None:
         "drift",
         "image",
         "paused",
+        "replicas",
         "restart_policy",
         "restart_on_config_change",
     }
+    assert spec.replicas == 1
     assert spec.restart_policy == "Always"
     assert spec.paused is False
     assert spec.drift == "Tolerate"
