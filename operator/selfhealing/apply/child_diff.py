@@ -37,8 +37,8 @@ class ChildAction(StrEnum):
     ADOPT = "adopt"
     """The object has no owner, and carries ANNOTATION_ADOPT or was made by the operator."""
     CONFLICT = "conflict"
-    """It is not touched: the object has another owner, or none and there is no reason to adopt it, or
-    it is a Deployment with another selector."""
+    """It is not touched: the object has another owner, or none and there is no reason to adopt it,
+    or it is a Deployment with another selector."""
     REPLACE = "replace"
     """An immutable field has changed: the object is deleted, and recreated when it is gone."""
     WAIT = "wait"
