@@ -45,6 +45,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     "selfhealing.cache.probes._STATUS_CODE": "match",
     "selfhealing.cache.probes._UNHEALTHY_MESSAGE": "match",
     "selfhealing.controller.child_errors._INVALID_VALUE": "sub",
+    "selfhealing.controller.http_head._HEAD": "fullmatch",
     "selfhealing.controller.settings._SERVICE_LINK": "search",
     "selfhealing.evidence.bundle._CAMEL_BOUNDARY": "sub",
     "selfhealing.evidence.bundle._KEY_PATTERN": "fullmatch",

@@ -60,7 +60,8 @@ class HttpEndpoint:
             files = " and ".join(self._tls_files or ())
             logger.warning("no endpoint for %s: %s: %s", name, files, error)
             return
-        self._listener = HttpListener(cast("web.Server", self._runner.server), certificate)
+        server = cast("web.Server", self._runner.server)
+        self._listener = HttpListener(server, self._path, certificate)
         try:
             self._listener.start(self._port)
         except OSError as error:

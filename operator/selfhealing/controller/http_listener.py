@@ -8,21 +8,22 @@ loop: a body of 20,000 chunks takes it longer than a reconcile.
 
 import asyncio
 import socket
+from collections import Counter
 from contextlib import suppress
-from typing import Any, Final, cast
+from functools import partial
+from typing import Any, Final
 
 from aiohttp import web
 
+from selfhealing.controller.http_head import HeadGuard
 from selfhealing.controller.serving_certificate import ServingCertificate
 
 MAX_CONNECTIONS: Final = 64
-"""Open connections, handshakes included; for a new one the oldest is closed."""
-MAX_HANDSHAKES: Final = MAX_CONNECTIONS // 2
-"""Connections in their handshake of which one, and no established one, gives way."""
-MAX_REQUEST_BYTES: Final = 16 * 1024
-"""Bytes that a connection may send. A probe of the kubelet has 150, a scrape with a token 2,000."""
-METHOD: Final = b"GET "
-"""What a request begins with; another one has a body, or nothing to ask for here."""
+"""Open connections, handshakes included; for a new one the oldest is closed, of the address that
+has the most."""
+MAX_OF_ADDRESS: Final = 16
+"""Open connections of one address; for a new one its own oldest is closed. So nobody can cut off
+the kubelet, whose failed probes restart the operator."""
 HANDSHAKE_TIMEOUT: Final = 10.0
 SHUTDOWN_TIMEOUT: Final = 5.0
 """Seconds that a TLS handshake, and the end of a TLS connection, may take."""
@@ -33,9 +34,12 @@ ACCEPT_RETRY_DELAY: Final = 1.0
 class HttpListener:
     """Listens on one port of all addresses."""
 
-    def __init__(self, server: web.Server, certificate: ServingCertificate | None = None) -> None:
-        """``server`` answers; without a ``certificate`` there is no TLS."""
+    def __init__(
+        self, server: web.Server, path: str, certificate: ServingCertificate | None = None
+    ) -> None:
+        """``server`` answers requests for ``path``; without a ``certificate`` there is no TLS."""
         self._server = server
+        self._path = path
         self._certificate = certificate
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
@@ -71,10 +75,10 @@ class HttpListener:
             except OSError:
                 await asyncio.sleep(ACCEPT_RETRY_DELAY)
                 continue
-            self._make_room()
+            self._make_room(_read_address(connection))
             task = asyncio.create_task(self._serve(connection))
             self._handshakes[task] = connection
-            task.add_done_callback(self._end_handshake)
+            task.add_done_callback(partial(self._end_handshake, connection))
 
     async def _serve(self, connection: socket.socket) -> None:
         """Hand a connection over to the server, after the handshake if there is one."""
@@ -88,59 +92,46 @@ class HttpListener:
         with suppress(OSError):  # it speaks no TLS, an old version of it, or nothing for too long
             loop = asyncio.get_running_loop()
             await loop.connect_accepted_socket(
-                lambda: _BoundedProtocol(self._server()), connection, **tls
+                lambda: HeadGuard(self._server(), self._path), connection, **tls
             )
 
-    def _end_handshake(self, task: asyncio.Task[None]) -> None:
-        connection = self._handshakes.pop(task)
+    def _end_handshake(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        self._handshakes.pop(task, None)
         if task.cancelled():
             connection.close()
 
-    def _make_room(self) -> None:
-        """Close the oldest connections, so that there is room for one more."""
-        handshakes, connections = list(self._handshakes), self._server.connections
-        excess = len(handshakes) + len(connections) - MAX_CONNECTIONS + 1
-        for _ in range(max(0, excess)):
-            if len(handshakes) >= MAX_HANDSHAKES or not connections:
-                handshakes.pop(0).cancel()
-                continue
-            oldest = connections.pop(0)
-            transport = oldest.transport
-            oldest.force_close()
-            if transport is not None:
-                transport.abort()  # the end of a TLS connection would wait for the other side
+    def _make_room(self, address: str) -> None:
+        """Close the oldest connection of an address, if there is no room for one more."""
+        handshakes = [(_read_address(each), task) for task, each in self._handshakes.items()]
+        connections = [(_read_peer(each), each) for each in self._server.connections]
+        count = Counter(found for found, _ in (*handshakes, *connections))
+        if count[address] < MAX_OF_ADDRESS:
+            if count.total() < MAX_CONNECTIONS:
+                return
+            address = count.most_common(1)[0][0]
+        own_handshakes = [task for found, task in handshakes if found == address]
+        own_connections = [each for found, each in connections if found == address]
+        if len(own_handshakes) > len(own_connections):
+            del self._handshakes[own_handshakes[0]]
+            own_handshakes[0].cancel()
+        else:
+            _abort(own_connections[0])
 
 
-class _BoundedProtocol(asyncio.Protocol):
-    """Hands on to an HTTP protocol what a connection sends, as long as it may be a short GET."""
+def _read_address(connection: socket.socket) -> str:
+    """Return the IP address of the other side; empty if it has gone."""
+    with suppress(OSError):
+        return str(connection.getpeername()[0])
+    return ""
 
-    def __init__(self, inner: asyncio.Protocol) -> None:
-        self._inner = inner
-        self._transport: asyncio.Transport | None = None
-        self._beginning = b""
-        self._received = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._inner.connection_made(transport)
+def _read_peer(connection: "web.RequestHandler[Any]") -> str:
+    peer = connection.transport.get_extra_info("peername") if connection.transport else None
+    return str(peer[0]) if peer else ""
 
-    def data_received(self, data: bytes) -> None:
-        self._received += len(data)
-        self._beginning = (self._beginning + data[: len(METHOD)])[: len(METHOD)]
-        is_get = METHOD.startswith(self._beginning)
-        if is_get and self._received <= MAX_REQUEST_BYTES:
-            self._inner.data_received(data)
-        elif self._transport is not None:
-            self._transport.abort()
 
-    def eof_received(self) -> bool | None:
-        return self._inner.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._inner.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._inner.resume_writing()
+def _abort(connection: "web.RequestHandler[Any]") -> None:
+    transport = connection.transport
+    connection.force_close()
+    if transport is not None:
+        transport.abort()  # the end of a TLS connection would wait for the other side

@@ -17,7 +17,7 @@ from selfhealing.controller.http_endpoints import (
     health_endpoint,
     metrics_endpoint,
 )
-from selfhealing.controller.http_listener import MAX_CONNECTIONS, MAX_REQUEST_BYTES
+from selfhealing.controller.http_listener import MAX_CONNECTIONS, MAX_OF_ADDRESS
 from selfhealing.controller.liveness import StalledError
 
 
@@ -69,7 +69,7 @@ def test_idle_connections_are_bounded() -> None:
     status, _, still_open = run_with_health(dict, idle=3 * MAX_CONNECTIONS)
 
     assert 200 == status
-    assert still_open <= MAX_CONNECTIONS
+    assert still_open <= MAX_OF_ADDRESS < MAX_CONNECTIONS
 
 
 def test_a_connection_has_one_answer() -> None:
@@ -116,7 +116,7 @@ def test_metrics_are_rendered_at_most_once_a_second(monkeypatch: pytest.MonkeyPa
         b"POST /healthz HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
         + b"1\r\na\r\n" * 20_000,
         b"GET /healthz HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-        + b"1\r\na\r\n" * MAX_REQUEST_BYTES,
+        + b"1\r\na\r\n" * 20_000,
         b"\x16\x03\x01 no HTTP\r\n\r\n",
         b"G",
     ],
@@ -164,3 +164,26 @@ def test_a_handler_that_fails(caplog: pytest.LogCaptureFixture) -> None:
 
     assert 500 == asyncio.run(run())
     assert "a request to /healthz failed" in caplog.text
+
+
+def test_one_address_cuts_nobody_off() -> None:
+    """The oldest connection of the address that opens too many is closed, and no other one."""
+
+    async def run() -> bytes:
+        port = find_free_port()
+        endpoint = health_endpoint(port, dict)
+        await endpoint.start()
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, local_addr=("127.0.0.2", 0)
+        )
+        flood = [
+            await asyncio.open_connection("127.0.0.1", port) for _ in range(2 * MAX_CONNECTIONS)
+        ]
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+        answer = await reader.read()
+        for _, each in [*flood, (reader, writer)]:
+            each.close()
+        await endpoint.stop()
+        return answer
+
+    assert asyncio.run(run()).startswith(b"HTTP/1.1 200 ")
