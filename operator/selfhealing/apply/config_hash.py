@@ -11,10 +11,10 @@ def desired_config_hash(snapshot: AppSnapshot, spec: SelfHealingAppSpec) -> str:
 
     The live hash stays while an object is missing without which a pod cannot start, because new
     pods would wait for it. So a Secret can be deleted and recreated. It also stays while an object
-    cannot be read: nobody knows whether it has changed.
+    cannot be read, or there are too many to be followed: nobody knows whether it has changed.
     """
     live_hash = snapshot.deployment.config_hash if snapshot.deployment is not None else ""
-    if UNREAD_DIGEST in snapshot.config_digests.values():
+    if snapshot.has_too_many_references or UNREAD_DIGEST in snapshot.config_digests.values():
         return live_hash
     missing = {
         reference

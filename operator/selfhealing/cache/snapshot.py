@@ -45,6 +45,7 @@ class AppSnapshot:
             ABSENT_DIGEST for one that does not exist, UNREAD_DIGEST for one that cannot be read.
         unwatched_kinds: the kinds, ConfigMap and Secret, of which the pods read an object but the
             operator watches none, so that a change does not replace the pods.
+        has_too_many_references: the pods read so many objects that none is followed.
     """
 
     app: AppView
@@ -59,6 +60,7 @@ class AppSnapshot:
     foreign_pod_count: int = 0
     config_digests: Mapping[ConfigRef, str] = field(default_factory=dict)
     unwatched_kinds: frozenset[str] = frozenset()
+    has_too_many_references: bool = False
 
     @property
     def deployment(self) -> DeploymentView | None:

@@ -300,6 +300,7 @@ def _refresh(io: AppIO, snapshot: AppSnapshot) -> AppSnapshot:
         app=snapshot.app,
         config_digests=snapshot.config_digests,
         unwatched_kinds=snapshot.unwatched_kinds,
+        has_too_many_references=snapshot.has_too_many_references,
     )
 
 

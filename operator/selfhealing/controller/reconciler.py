@@ -48,7 +48,7 @@ from selfhealing.remediation.reconcile_input import (
     build_reconcile_input,
 )
 from selfhealing.render.overrides import Overrides
-from selfhealing.render.references import tracked_references
+from selfhealing.render.references import has_too_many_references, tracked_references
 from selfhealing.status.events import POD_SECURITY_ADMITTED, Event, child_events
 
 logger = logging.getLogger(__name__)
@@ -198,6 +198,7 @@ class Reconciler:
             snapshot,
             config_digests=config_digests,
             unwatched_kinds=self._config_reader.find_unwatched_kinds(references),
+            has_too_many_references=has_too_many_references(spec),
         )
         return snapshot, build_reconcile_input(
             snapshot,

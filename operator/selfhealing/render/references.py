@@ -23,6 +23,10 @@ from selfhealing.render.pod import is_job
 
 Json = Mapping[str, Any]
 
+MAX_TRACKED: Final = 128
+"""ConfigMaps and Secrets of an app that are followed; an ordinary one reads a dozen. A spec of
+128 KiB can refer to 1,400, of which ten times its size would be kept."""
+
 _Reference = tuple[ConfigRef, bool, ConfigKeys]
 """A reference, whether a pod cannot start without its object, and the keys that it reads there."""
 
@@ -51,8 +55,19 @@ def required_references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
 def tracked_references(spec: SelfHealingAppSpec) -> dict[ConfigRef, ConfigKeys]:
     """Return the references whose change replaces the pods, with the keys that the pods read.
 
+    Of more than MAX_TRACKED none.
+
     A Job has none: a change would rerun it.
     """
+    return {} if has_too_many_references(spec) else _find_replacing(spec)
+
+
+def has_too_many_references(spec: SelfHealingAppSpec) -> bool:
+    """Whether a change would replace the pods, if there were not more than MAX_TRACKED."""
+    return len(_find_replacing(spec)) > MAX_TRACKED
+
+
+def _find_replacing(spec: SelfHealingAppSpec) -> dict[ConfigRef, ConfigKeys]:
     if not spec.restart_on_config_change or is_job(spec):
         return {}
     found: dict[ConfigRef, ConfigKeys] = {}

@@ -22,6 +22,7 @@ from selfhealing.health.rollout import DEPLOYMENT_PAUSED, Rollout
 from selfhealing.remediation.reconcile_input import AnyInput, ReconcileInput
 from selfhealing.render.hpa import utilization_resources
 from selfhealing.render.overrides import long_running_containers
+from selfhealing.render.references import MAX_TRACKED
 from selfhealing.status.events import MISSING_REQUEST, POD_SECURITY_ADMITTED
 from selfhealing.status.job_phase import JOB_SUSPENDED, describe_job_failure
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
@@ -152,6 +153,9 @@ def _evaluate_reconciled(
         kinds = " and ".join(f"{kind}s" for kind in sorted(snapshot.unwatched_kinds))
         message += f"; a change of {kinds} does not replace the pods: the operator does not "
         message += "watch them (--config-watch)"
+    if snapshot.has_too_many_references:
+        message += "; a change of ConfigMaps and Secrets does not replace the pods: the spec "
+        message += f"refers to more than {MAX_TRACKED} of them"
     return "Reconciled", _TRUE, "ChildrenApplied", message
 
 

@@ -46,6 +46,15 @@ def test_existing_objects_count() -> None:
     )
 
 
+def test_the_live_hash_stays_if_nothing_is_followed() -> None:
+    """There are too many references."""
+    snapshot = replace(app_snapshot("a", HASHED_TEMPLATE), config_digests={})
+
+    assert "0123" == desired_config_hash(
+        replace(snapshot, has_too_many_references=True), REQUIRED_SPEC
+    )
+
+
 def test_the_live_hash_stays_while_an_object_is_missing() -> None:
     """Only a required object keeps the live hash; a missing optional one changes it."""
     assert "0123" == desired_config_hash(

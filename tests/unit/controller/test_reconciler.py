@@ -10,6 +10,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
+from selfhealing.api import names
 from selfhealing.api.config_refs import (
     ABSENT_DIGEST,
     CONFIG_MAP,
@@ -46,7 +47,7 @@ from selfhealing.kube.resources import CONFIG_SOURCES
 from selfhealing.remediation.reconcile_input import ReconcileInput, build_reconcile_input
 from selfhealing.render.overrides import NO_OVERRIDES, Overrides, template_revision
 from selfhealing.render.pod import build_pod_template
-from selfhealing.render.references import hash_config_digests
+from selfhealing.render.references import MAX_TRACKED, hash_config_digests
 from selfhealing.status.events import Event
 from tests.unit import builders
 from tests.unit.controller.fake_api_server import FakeApiServer, Json, forbidden_error, revision_of
@@ -529,6 +530,27 @@ SETTINGS, PASSWORD = ConfigRef(CONFIG_MAP, "settings"), ConfigRef(SECRET, "passw
 def build_config_map(mode: str, version: int = 1) -> Json:
     """The ConfigMap that the app reads."""
     return builders.config(data={"mode": mode}, version=version)
+
+
+async def test_too_many_references_are_not_followed() -> None:
+    """Ten times the spec would be kept of them; it is told, and the pods stay as they are."""
+    env = [
+        {
+            "name": f"A{number}",
+            "valueFrom": {"configMapKeyRef": {"name": f"c{number}", "key": "k", "optional": True}},
+        }
+        for number in range(MAX_TRACKED + 1)
+    ]
+    live = builders.deployment()
+    live["spec"]["template"] = {"metadata": {"annotations": {names.ANNOTATION_CONFIG_HASH: "abc"}}}
+    harness = Harness(live, spec={"image": builders.IMAGE, "env": env})
+    await harness.run_worker(5)
+
+    app = harness.api_server.objects_by_path["SelfHealingApp", builders.APP]
+    message = next(c["message"] for c in app["status"]["conditions"] if c["type"] == "Reconciled")
+    assert f"the spec refers to more than {MAX_TRACKED} of them" in message
+    assert {} == harness.store.config_index.digests_for(KEY)
+    assert [] == [r for r in harness.api_server.requests if r.startswith("get ConfigMap/c")]
 
 
 async def test_what_the_pods_read_is_followed_from_the_first_look() -> None:

@@ -18,7 +18,9 @@ from selfhealing.render import Owner, build_children
 from selfhealing.render.overrides import template_revision
 from selfhealing.render.pod import build_pod_template
 from selfhealing.render.references import (
+    MAX_TRACKED,
     find_references,
+    has_too_many_references,
     hash_config_digests,
     mount_config_copies,
     required_references,
@@ -221,6 +223,15 @@ MOUNT = {"name": "it", "mountPath": "/a"}
 def test_the_keys_that_are_read(fields: Json, keys: set[str] | None) -> None:
     """Those that are named; all of them where one place reads all."""
     assert {SETTINGS: keys} == tracked_references(spec(**fields))
+
+
+@pytest.mark.parametrize(("count", "is_tracked"), [(MAX_TRACKED, True), (MAX_TRACKED + 1, False)])
+def test_the_number_of_references_is_bounded(count: int, *, is_tracked: bool) -> None:
+    """A spec of 128 KiB may have 1,400, and ten times its size would be kept."""
+    many = spec(envFrom=[{"configMapRef": {"name": f"c{number}"}} for number in range(count)])
+
+    assert (count if is_tracked else 0) == len(tracked_references(many))
+    assert is_tracked is not has_too_many_references(many)
 
 
 REFERENCES = st.builds(ConfigRef, st.sampled_from((CONFIG_MAP, SECRET)), st.text(min_size=1))
