@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer
 
 from selfhealing.api.base import Int32, SchemaKeywords
 
@@ -31,6 +31,12 @@ Time = Annotated[
 ]
 """A point in time; RFC 3339 in the resource."""
 
+
+def _cut_to(limit: int) -> BeforeValidator:
+    """Cut a longer text: the API server would refuse the whole status for it."""
+    return BeforeValidator(lambda value: value[:limit] if isinstance(value, str) else value)
+
+
 Count = Annotated[Int32, Field(ge=0)]
 Name = Annotated[str, Field(max_length=253, pattern="^[ -~]*$")]
 """The name of an object, a container or a key: in Kubernetes all are of ASCII."""
@@ -39,8 +45,8 @@ Uid = Annotated[str, Field(max_length=64, pattern="^[ -~]*$")]
 WORD_LIMIT: Final = 128
 """Characters; the maximum length of a word in the status."""
 
-Word = Annotated[str, Field(max_length=WORD_LIMIT)]
+Word = Annotated[str, Field(max_length=WORD_LIMIT), _cut_to(WORD_LIMIT)]
 TEXT_LIMIT: Final = 1024
 """Characters; the maximum length of a text in the status."""
 
-Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
+Text = Annotated[str, Field(max_length=TEXT_LIMIT), _cut_to(TEXT_LIMIT)]

@@ -1,5 +1,6 @@
 """Turns raw objects of the API server into views. A missing field becomes an empty value."""
 
+import hashlib
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -91,7 +92,7 @@ def app_view(raw: Json) -> AppView:
         generation=meta.get("generation", 0),
         deleting="deletionTimestamp" in meta,
         approve=clean_message(annotations.get(names.ANNOTATION_APPROVE)),
-        resume=clean_message(annotations.get(names.ANNOTATION_RESUME)),
+        resume=_shorten_key(annotations.get(names.ANNOTATION_RESUME)),
         spec=b"" if is_oversized else spec,
         status=b"" if is_status_oversized else status,
         created=parse_time(meta.get("creationTimestamp")),
@@ -331,6 +332,14 @@ def clean_message(value: str | None) -> str:
     """Return a message of the cluster in one clean line, cut to TEXT_LIMIT."""
     # Cut before, too: a message of 1 MB is not worth the time.
     return clean_line((value or "")[: 2 * TEXT_LIMIT])[:TEXT_LIMIT] if value else ""
+
+
+def _shorten_key(value: str | None) -> str:
+    """Return a text that is only compared; of one that is too long for a word the digest."""
+    text = value or ""
+    if len(text) <= MAX_WORD_LENGTH:
+        return clean_line(text)
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
 
 
 def _clean_word(value: str | None) -> str:

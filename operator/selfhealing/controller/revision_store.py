@@ -8,6 +8,7 @@ from typing import Any, Final
 from cachetools import LRUCache
 
 from selfhealing.api import names
+from selfhealing.api.scalars import TEXT_LIMIT, WORD_LIMIT
 from selfhealing.cache.ownership import is_own_orphan
 from selfhealing.cache.views import AppView
 from selfhealing.controller.backoff import Backoff
@@ -228,9 +229,12 @@ def _parse_name(raw: Json, app: AppView) -> SavedRevisionName | None:
     if saved is None or not name.startswith(prefix):
         return None
     try:
-        return SavedRevisionName(name.removeprefix(prefix), get_image(saved.template))
+        revision, image = name.removeprefix(prefix), get_image(saved.template)
     except (KeyError, TypeError, StopIteration):
         return None  # somebody has changed it; it is checked again before it is used
+    if len(revision) > WORD_LIMIT or len(image) > TEXT_LIMIT:
+        return None  # the status has no room for it
+    return SavedRevisionName(revision, image)
 
 
 def _is_owned_by(raw: Json, app: AppView) -> bool:

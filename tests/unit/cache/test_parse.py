@@ -125,9 +125,13 @@ class TestApps:
 
     def test_long_annotations_are_cut(self) -> None:
         """An annotation may be of any length."""
-        found = app_view(builders.app(annotations={"selfhealing.dev/resume": "m" * 5000}))
+        found, other = (
+            app_view(builders.app(annotations={"selfhealing.dev/resume": text}))
+            for text in ("m" * 5000, "m" * 4999)
+        )
 
-        assert 1024 == len(found.resume)
+        assert 64 == len(found.resume) == len(other.resume)
+        assert found.resume != other.resume
 
 
 class TestPods:
