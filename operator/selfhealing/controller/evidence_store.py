@@ -30,7 +30,13 @@ from selfhealing.evidence.format import LogSource, find_log_sources, shorten_eve
 from selfhealing.evidence.log_consent import find_log_refusal
 from selfhealing.evidence.redaction import Checkpoint
 from selfhealing.kube.client import Client
-from selfhealing.kube.errors import ApiError, NotFoundError, is_outage
+from selfhealing.kube.errors import (
+    ApiError,
+    InvalidError,
+    NotFoundError,
+    ResponseTooLargeError,
+    is_outage,
+)
 from selfhealing.kube.resources import CONFIG_MAPS, EVENTS, POD_METRICS, PODS
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.render.meta import Owner, build_metadata
@@ -49,6 +55,9 @@ part that matters."""
 MAX_EVENTS: Final = 200
 """The most Events of a pod that are read."""
 
+
+TOO_LARGE_STATUS: Final = 413
+"""The HTTP status of a request that is refused for the size of its result."""
 
 MAX_CONCURRENT: Final = 2
 """Evidences that are collected at the same time: what they are made of may be large."""
@@ -78,7 +87,7 @@ def _deadline_check(seconds: float) -> Checkpoint:
 
 
 class ForeignEvidenceError(Exception):
-    """The ConfigMap for the evidence belongs to another owner, and is not touched."""
+    """The ConfigMap for the evidence belongs to another owner, or somebody has spoilt it."""
 
 
 class EvidenceStore:
@@ -119,7 +128,8 @@ class EvidenceStore:
 
         Raises:
             UnavailableError: the API server is out of reach.
-            ForeignEvidenceError: a ConfigMap of another owner has the name.
+            ForeignEvidenceError: a ConfigMap of another owner has the name, or nothing can be added
+                to that of the app any more.
         """
         name = config_map_name(app.key.name)
         try:
@@ -143,6 +153,9 @@ class EvidenceStore:
             if is_outage(error):
                 raise
             logger.warning("%s: no evidence saved: %s", app.key, error)
+            if _is_spoilt(error):
+                message = f"no evidence saved: the ConfigMap {name} is immutable or too large"
+                raise ForeignEvidenceError(message) from error
             return None
         return evidence_key(action)
 
@@ -296,6 +309,12 @@ def _find_log_refusal(inputs: ReconcileInput) -> str | None:
 def _describe_log(source: LogSource) -> str:
     run = "previous log" if source.previous else "log"
     return f"{run} of container {source.container}"
+
+
+def _is_spoilt(error: ApiError) -> bool:
+    """Whether a ConfigMap cannot be read or filled because of what it is."""
+    is_too_large = isinstance(error, ResponseTooLargeError) or error.status == TOO_LARGE_STATUS
+    return is_too_large or isinstance(error, InvalidError)
 
 
 def _is_owned_by(live: Json, app: AppView) -> bool:

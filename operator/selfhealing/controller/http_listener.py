@@ -125,12 +125,12 @@ def _read_address(connection: socket.socket) -> str:
     return ""
 
 
-def _read_peer(connection: "web.RequestHandler[Any]") -> str:
+def _read_peer(connection: web.RequestHandler) -> str:
     peer = connection.transport.get_extra_info("peername") if connection.transport else None
     return str(peer[0]) if peer else ""
 
 
-def _abort(connection: "web.RequestHandler[Any]") -> None:
+def _abort(connection: web.RequestHandler) -> None:
     transport = connection.transport
     connection.force_close()
     if transport is not None:

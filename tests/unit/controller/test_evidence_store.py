@@ -26,6 +26,7 @@ from selfhealing.kube.errors import (
     ConflictError,
     ForbiddenError,
     InvalidError,
+    ResponseTooLargeError,
     UnavailableError,
 )
 from selfhealing.kube.resources import (
@@ -398,19 +399,35 @@ async def test_a_config_map_without_data_is_filled(cluster: FakeApiServer) -> No
         ("create", ConflictError(409, "AlreadyExists", "it is there")),
         ("create", ForbiddenError(403, "Forbidden", "exceeded quota")),
         ("create", UnavailableError(500, "InternalError", "failed calling webhook")),
-        ("merge", InvalidError(422, "Invalid", "it is immutable")),
     ],
 )
 async def test_what_cannot_be_kept_stops_nothing(
     cluster: FakeApiServer, what: str, error: ApiError, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log says why."""
-    if what == "merge":
-        await save_evidence(cluster, build_action(1))
     cluster.errors[what] = error
 
     assert await save_evidence(cluster) is None
     assert f"shop/web: no evidence saved: {error}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ("merge", InvalidError(422, "Invalid", "it is immutable")),
+        ("merge", ApiError(413, "RequestEntityTooLarge", "limit is 3145728")),
+        ("get", ResponseTooLargeError(0, "ResponseTooLarge", "more than 20000 fields")),
+    ],
+)
+async def test_a_config_map_that_somebody_has_spoilt(
+    cluster: FakeApiServer, what: str, error: ApiError
+) -> None:
+    """Whoever may write ConfigMaps must not suppress the evidence without a word."""
+    await save_evidence(cluster, build_action(1))
+    cluster.errors[what] = error
+
+    with pytest.raises(ForeignEvidenceError, match="web-evidence is immutable or too large"):
+        await save_evidence(cluster)
 
 
 @pytest.mark.parametrize("what", ["get", "create"])
