@@ -52,7 +52,9 @@ def page() -> str:
         "| `pods[].lastRestart.at` | time | When it ended. |",
         (
             "| `conditions` | list of meta/v1 Condition |"
-            " Ready, Reconciled, Progressing, ScalingActive, Healthy, Paused, OwnershipVerified. |"
+            " Ready, Reconciled, Progressing, Healthy, Paused; where they apply Reconciling and"
+            " Stalled (as kstatus defines them), ScalingActive, IngressReady, RouteAccepted,"
+            " PodSecurityAdmitted and OwnershipVerified. |"
         ),
     ],
 )
