@@ -26,7 +26,12 @@ from selfhealing.evidence.bundle import (
     render_evidence,
     without_details,
 )
-from selfhealing.evidence.format import LogSource, find_log_sources, shorten_event
+from selfhealing.evidence.format import (
+    LogSource,
+    find_log_sources,
+    shorten_event,
+    without_log_messages,
+)
 from selfhealing.evidence.log_consent import find_log_refusal
 from selfhealing.evidence.redaction import Checkpoint
 from selfhealing.kube.client import Client
@@ -194,8 +199,9 @@ class EvidenceStore:
             pod = await _try_read(f"pod {target.name}", self._get_pod(app, target), missing)
         if pod is not None:
             log_sources = find_log_sources(pod)
-            if log_sources and (refusal := _find_log_refusal(inputs)):
-                missing.append(f"log lines: {refusal}")
+            if refusal := _find_log_refusal(inputs):
+                pod = dict(without_log_messages(pod))
+                missing += [f"log lines: {refusal}"] if log_sources else []
                 log_sources = []
             log_reads = [
                 _try_read(_describe_log(log), self._read_log(app, pod, log), missing)

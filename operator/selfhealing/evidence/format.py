@@ -16,6 +16,9 @@ MAX_MESSAGE: Final = 300
 """The longest message of the cluster in the evidence, in characters."""
 MAX_LAST_WORDS: Final = 256
 """The longest last line of a container's termination message in the evidence, in characters."""
+FROM_LOG_POLICY: Final = "FallbackToLogsOnError"
+"""The terminationMessagePolicy by which the end of the log is the termination message."""
+_STATUS_FIELDS: Final = ("containerStatuses", "initContainerStatuses")
 MAX_LOGS: Final = 6
 """The largest number of logs of one pod in the evidence."""
 _MAX_EVENT_TEXT: Final = 1024
@@ -66,8 +69,34 @@ def _has_log(status: Json, *, previous: bool) -> bool:
 def _container_statuses(pod: Json) -> Iterator[Json]:
     """The container statuses; init containers come last."""
     status = pod.get("status") or {}
-    for field in ("containerStatuses", "initContainerStatuses"):
+    for field in _STATUS_FIELDS:
         yield from status.get(field) or ()
+
+
+def without_log_messages(pod: Json) -> Json:
+    """Return a pod without the termination messages that the kubelet took from a log."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    names = {
+        container["name"]
+        for field in ("containers", "initContainers")
+        for container in spec.get(field) or ()
+        if container.get("terminationMessagePolicy") == FROM_LOG_POLICY
+    }
+    changed = {
+        field: [_without_message(each) if each["name"] in names else each for each in status[field]]
+        for field in _STATUS_FIELDS
+        if status.get(field)
+    }
+    return {**pod, "status": {**status, **changed}}
+
+
+def _without_message(container_status: Json) -> Json:
+    states = {
+        field: {**state, "terminated": {**state["terminated"], "message": ""}}
+        for field in ("state", "lastState")
+        if (state := container_status.get(field) or {}).get("terminated")
+    }
+    return {**container_status, **states}
 
 
 def format_pod(pod: Json, redactor: Redactor = PATTERNS_ONLY) -> str:

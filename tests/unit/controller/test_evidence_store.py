@@ -534,3 +534,13 @@ async def test_text_that_takes_too_long_is_left_out(
     assert "Action 3: ReplacePod" in text
     assert "- everything else: not rendered in" in text
     assert "== Log of" not in text
+
+
+async def test_what_the_kubelet_took_from_the_log_is_no_way_around(cluster: FakeApiServer) -> None:
+    """The namespace forbids log lines, and the termination message is one."""
+    ended = {**builders.termination(), "message": "ERROR customer Jane"}
+    policy = {"terminationMessagePolicy": "FallbackToLogsOnError"}
+    cluster.pods[POD] = builders.pod(POD, builders.crash_loop(5, ended), container_spec=policy)
+    cluster.namespace_labels = {LOGS: "false"}
+
+    assert "Jane" not in cluster.evidence_text(await save_evidence(cluster))

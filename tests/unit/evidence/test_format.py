@@ -13,6 +13,7 @@ from selfhealing.evidence.format import (
     format_pod,
     format_usage,
     one_line,
+    without_log_messages,
 )
 from tests.unit import builders
 
@@ -203,3 +204,29 @@ def test_usage() -> None:
     assert "app: cpu 12m, memory 46080Ki\nproxy: not measured" == format_usage(
         [app, {"name": "proxy"}]
     )
+
+
+def test_a_message_from_the_log_is_left_out() -> None:
+    """Of a container whose policy takes it from the log, and of no other one."""
+    ended = {"exitCode": 1, "message": "ERROR customer Jane", "reason": "Error"}
+    statuses = [
+        {"name": name, "state": {"terminated": ended}, "lastState": {"terminated": ended}}
+        for name in ("app", "proxy")
+    ]
+    containers = [
+        {"name": "app", "terminationMessagePolicy": "FallbackToLogsOnError"},
+        {"name": "proxy"},
+    ]
+    pod = {
+        "metadata": {"name": "web-1"},
+        "spec": {"containers": containers},
+        "status": {"containerStatuses": [*statuses, {"name": "app", "state": {"running": {}}}]},
+    }
+
+    found = without_log_messages(pod)
+
+    app, proxy, running = found["status"]["containerStatuses"]
+    assert "Jane" not in str(app)
+    assert "Error" == app["lastState"]["terminated"]["reason"]
+    assert (statuses[1], {"name": "app", "state": {"running": {}}}) == (proxy, running)
+    assert {"metadata": {}, "status": {}} == without_log_messages({"metadata": {}})
