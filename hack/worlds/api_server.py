@@ -5,7 +5,7 @@ or after the write.
 """
 
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ import orjson
 from hack.worlds import raw
 from hack.worlds.cluster import Cluster
 from hack.worlds.merge import merge_patch
-from hack.worlds.model import Json, SimPod, parse_memory
+from hack.worlds.model import Json, SimPod, cpu_limit
 from hack.worlds.requests import Requests
 from selfhealing.api import names
 from selfhealing.kube.errors import (
@@ -22,10 +22,12 @@ from selfhealing.kube.errors import (
     UnavailableError,
     error_from_status,
 )
-from selfhealing.kube.resources import Resource
+from selfhealing.kube.resources import POD_METRICS, Resource
 
 OPERATOR = "operator"
 RESIZE_DELAY = 2.0
+METRICS_RESOLUTION = 15.0
+"""Seconds. metrics-server's flag metric-resolution; a younger container is not measured."""
 
 
 class OperatorKilledError(BaseException):
@@ -104,6 +106,8 @@ class SimClient:
             return [cluster.app]
         if kind == "Pod":
             return [raw.render_pod(pod) for pod in cluster.pods.values()]
+        if kind == POD_METRICS.kind:
+            return list(self._measure_pods()) if cluster.laws.metrics_up else []
         if kind == "Node":
             return [raw.render_node(node) for node in cluster.nodes.values()]
         if kind == "ReplicaSet":
@@ -119,6 +123,21 @@ class SimClient:
             return [{"metadata": {"name": "compute", "uid": "uid-quota"}, "spec": {"hard": hard}}]
         child = cluster.render_child(kind)
         return [child] if child is not None else []
+
+    def _measure_pods(self) -> Iterator[Json]:
+        """Measure the CPU that containers use, at most their limit, as metrics-server does."""
+        cluster = self._cluster
+        for pod in cluster.pods.values():
+            used = {
+                container.name: min(program.cpu, cpu_limit(limited) or program.cpu)
+                for container in pod.containers
+                if container.state == "running"
+                and container.started_at <= cluster.now - METRICS_RESOLUTION
+                and (program := cluster.program_of(container)) is not None
+                for limited in (cluster.find_limits(pod, container),)
+            }
+            if used:
+                yield raw.render_pod_metrics(pod, used, cluster.now)
 
     # Writes.
 
@@ -327,15 +346,18 @@ class SimClient:
             ]
             found.spec = {**found.spec, "containers": containers}
             specs = {c["name"]: c for c in containers}
-            limits = {name: (r.get("limits") or {}).get("memory", "") for name, r in wanted.items()}
+            is_cpu = any(
+                cpu_limit(c.spec) != cpu_limit(specs.get(c.name, c.spec)) for c in found.containers
+            )
+            limits = {name: r.get("limits") or {} for name, r in wanted.items()}
             for container in found.containers:
                 container.spec = specs.get(container.name, container.spec)
             self._cluster.tell(OPERATOR, f"resizes {pod} to {limits}")
-            self._resize(found, limits)
+            self._resize(found, limits, is_cpu=is_cpu)
             self._cluster.touch_pod(found)
         return raw.render_pod(found)
 
-    def _resize(self, pod: SimPod, limits: dict[str, str]) -> None:
+    def _resize(self, pod: SimPod, limits: dict[str, Json], *, is_cpu: bool) -> None:
         how = self._cluster.laws.resize
         if how:
             message = "Node didn't have enough capacity: memory"
@@ -344,10 +366,11 @@ class SimClient:
 
         def apply_limits() -> None:
             if pod.uid in self._cluster.pods:
-                pod.applied_limits |= {k: v for k, v in limits.items() if parse_memory(v)}
+                pod.applied_limits |= limits
                 self._cluster.touch_pod(pod)
-                for callback in self._cluster.on_config_change:
-                    callback()
+                # A container that is killed for memory stays in its loop (Kubernetes issue 138760).
+                for callback in self._cluster.on_resize if is_cpu else ():
+                    callback(pod)
 
         self._cluster.timeline.after(RESIZE_DELAY, apply_limits)
 

@@ -22,6 +22,7 @@ from hack.worlds.model import (
     SimObject,
     SimPod,
     SimReplicaSet,
+    cpu_limit,
     memory_limit,
 )
 from hack.worlds.timeline import Timeline, to_timestamp
@@ -84,6 +85,7 @@ class Cluster:
         self.observers: list[Observer] = []
         self.controllers: list[Callable[[], None]] = []
         self.on_config_change: list[Callable[[], None]] = []
+        self.on_resize: list[Callable[[SimPod], None]] = []
         self.samples: list[Sample] = []
         self.story: list[tuple[float, str, str]] | None = [] if tells_story else None
         self.removed_ready: list[Removal] = []
@@ -306,12 +308,11 @@ class Cluster:
             return Effect(EffectKind.CRASH, after=2.0)
         if program.bug is not None and zlib.crc32(pod.name.encode()) % 100 < program.bug.percent:
             return program.bug
-        limit = memory_limit(container.spec)
-        applied = pod.applied_limits.get(container.name)
-        if applied:
-            limit = memory_limit({"resources": {"limits": {"memory": applied}}})
-        if limit and program.memory > limit:
+        limited = self.find_limits(pod, container)
+        if (limit := memory_limit(limited)) and program.memory > limit:
             return Effect(EffectKind.OOM, after=max(8.0, program.start + 3))
+        if (limit := cpu_limit(limited)) and program.cpu > limit:
+            return Effect(EffectKind.HANG, text="context deadline exceeded")
         if container.kind is ContainerKind.MAIN and (
             probe := self._wrong_probe(container, program)
         ):
@@ -326,6 +327,11 @@ class Cluster:
             after = program.start + 1 if program.database is EffectKind.CRASH else 2.0
             return Effect(program.database, after=after, text="HTTP probe failed: 503")
         return None
+
+    def find_limits(self, pod: SimPod, container: SimContainer) -> Json:
+        """Return what a container is limited by: a container with the limits in force."""
+        applied = pod.applied_limits.get(container.name)
+        return {"resources": {"limits": applied}} if applied else container.spec
 
     def mode_of(self, container: SimContainer) -> str:
         """Return the variable MODE that a process would be started with now."""

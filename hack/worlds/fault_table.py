@@ -232,6 +232,18 @@ FAULTS: Final[tuple[Fault, ...]] = (
         weight=6,
         best=15.0,
     ),
+    Fault(
+        "CPU limit too low for the load",
+        FaultKind.ENVIRONMENT,
+        ENVIRONMENT | POD | {"Unknown"},
+        do.cpu_peak,
+        do.end_cpu_peak,
+        healed_by=frozenset({"RaiseCPU"}),
+        fits=_has_readiness,
+        durations=LONG,
+        weight=6,
+        best=60.0,
+    ),
     _environment("liveness fails under load", do.overload, do.cure_node, fits=_has_liveness),
     _environment(
         "registry limits the rate", do.registry(texts.RATE_LIMIT), do.registry(""), releases=True

@@ -12,6 +12,9 @@ from hack.worlds.simulation import Simulation
 Release = Callable[[Simulation, Json, Program], Program | None]
 """Changes the spec of a new version; returns what its image does, None for no image."""
 
+CPU_PEAK = 1400
+"""Millicores: more than the limit of an app of the worlds, and less than twice as much."""
+
 ODD_POD = Effect(EffectKind.HANG, after=1.0, text="HTTP probe failed: 503")
 
 
@@ -397,6 +400,22 @@ def sidecar_spike(sim: Simulation, _: Placement) -> None:
 def end_sidecar_spike(sim: Simulation, _: Placement) -> None:
     """Let the sidecar need what it needed before."""
     sim.laws.programs["proxy:1"] = replace(sim.laws.programs["proxy:1"], memory=20)
+    sim.reconsider()
+
+
+def cpu_peak(sim: Simulation, _: Placement) -> None:
+    """Let every version of the app need more CPU than its limit: it is the load, not one."""
+    for image, program in list(sim.laws.programs.items()):
+        if image.startswith("web:"):
+            sim.laws.programs[image] = replace(program, cpu=CPU_PEAK)
+    sim.reconsider()
+
+
+def end_cpu_peak(sim: Simulation, _: Placement) -> None:
+    """Let all versions need what they needed before."""
+    for image, program in list(sim.laws.programs.items()):
+        if program.cpu == CPU_PEAK:
+            sim.laws.programs[image] = replace(program, cpu=Program().cpu)
     sim.reconsider()
 
 

@@ -36,6 +36,7 @@ class Kubelet:
         self._cluster = cluster
         self._probes = Probes(cluster, self._later, self.terminate)
         cluster.on_config_change.append(self._retry_configuration)
+        cluster.on_resize.append(self.replan)
 
     # The life of a pod.
 
@@ -285,11 +286,15 @@ class Kubelet:
             node = self._cluster.nodes.get(pod.node)
             if node is None or not node.is_alive:
                 continue
-            for container in pod.containers:
-                program = self._cluster.program_of(container)
-                if container.state == "running" and program is not None:
-                    self._bump(container)
-                    self._plan(pod, container, program)
+            self.replan(pod)
+
+    def replan(self, pod: SimPod) -> None:
+        """Plan anew what happens to the containers of a pod that run: it was resized."""
+        for container in pod.containers:
+            program = self._cluster.program_of(container)
+            if container.state == "running" and program is not None:
+                self._bump(container)
+                self._plan(pod, container, program)
 
     def restart_node(self, node: SimNode, *, has_rebooted: bool) -> None:
         """Go on with the pods of a node that answers again."""

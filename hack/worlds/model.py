@@ -50,6 +50,7 @@ class Program:
         stop: seconds that it takes to stop.
         pull: seconds that a node takes to pull the image.
         memory: MiB that it needs.
+        cpu: millicores that it needs; with less its probes time out.
         bug: what it does in every pod, if it is broken.
         database: what it does without its database: CRASH, HANG, or None for nothing.
         runs: seconds until an init container has done its work; 0 for a program that serves.
@@ -60,6 +61,7 @@ class Program:
     stop: float = 2.0
     pull: float = 3.0
     memory: int = 60
+    cpu: int = 50
     bug: Effect | None = None
     database: EffectKind | None = None
     runs: float = 0.0
@@ -189,7 +191,7 @@ class SimPod:
     effect: Effect | None = None
     disruption: Json | None = None
     resize_pending: tuple[str, str] | None = None
-    applied_limits: dict[str, str] = field(default_factory=dict)
+    applied_limits: dict[str, Json] = field(default_factory=dict)
     finalizers: list[str] = field(default_factory=list)
 
     @property
@@ -292,6 +294,11 @@ def parse_cpu(quantity: Any) -> int:  # noqa: ANN401 - a JSON value
     """Return a quantity of CPU in millicores; 0 without one."""
     text = str(quantity or "0")
     return int(text.removesuffix("m")) if text.endswith("m") else int(float(text) * 1000)
+
+
+def cpu_limit(container: Mapping[str, Any]) -> int:
+    """Return a container's CPU limit in millicores; 0 without one."""
+    return parse_cpu(((container.get("resources") or {}).get("limits") or {}).get("cpu"))
 
 
 def memory_limit(container: Mapping[str, Any]) -> int:

@@ -14,7 +14,7 @@ import orjson
 from hack.worlds import raw
 from hack.worlds.api_server import OperatorKilledError, SimClient
 from hack.worlds.cluster import Cluster
-from hack.worlds.model import Json, SimObject, SimPod
+from hack.worlds.model import Json, Program, SimObject, SimPod
 from hack.worlds.requests import Requests
 from hack.worlds.substitutes import substitutes
 from hack.worlds.timeline import to_datetime
@@ -31,6 +31,7 @@ from selfhealing.controller.reconcile_order import CollectedEvidence
 from selfhealing.controller.reconciler import Reconciler
 from selfhealing.controller.remediator import Remediator
 from selfhealing.controller.settings import Settings
+from selfhealing.controller.usage_metrics import POLL_INTERVAL
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError
 from selfhealing.kube.resources import CONFIG_SOURCES
@@ -201,6 +202,16 @@ class SimProcess:
         )
         self._list_all()
         self._reconciler.start_leading()
+        if self._options.sees_pods:
+            cluster.timeline.after(POLL_INTERVAL, self._poll_usage)
+
+    def _poll_usage(self) -> None:
+        """Look at what containers use; in most worlds it is not worth a look."""
+        if not self.is_alive:
+            return
+        if any(program.cpu > Program().cpu for program in self._cluster.laws.programs.values()):
+            self._run(self._remediator.usage_metrics.poll())
+        self._cluster.timeline.after(POLL_INTERVAL, self._poll_usage)
 
     def _read_clock(self) -> float:
         return 1000.0 + self._cluster.now

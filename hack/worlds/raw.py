@@ -138,9 +138,9 @@ def _container_status(container: SimContainer, pod: SimPod) -> Json:
         "state": {container.state: _container_state(container)},
         "lastState": {"terminated": container.last} if container.last else {},
     }
-    limit = pod.applied_limits.get(container.name)
-    if limit:
-        status["resources"] = {"limits": {"memory": limit}}
+    limits = pod.applied_limits.get(container.name)
+    if limits:
+        status["resources"] = {"limits": limits}
     return status
 
 
@@ -192,6 +192,15 @@ def render_replica_set(replica_set: SimReplicaSet, deployment_uid: str) -> Json:
         },
         "spec": {"replicas": replica_set.wanted, "template": replica_set.template},
         "status": {"replicas": replica_set.wanted},
+    }
+
+
+def render_pod_metrics(pod: SimPod, used: dict[str, int], now: float) -> Json:
+    """Return the PodMetrics of a pod: the millicores that each container uses."""
+    return {
+        "metadata": {"name": pod.name, "namespace": NAMESPACE},
+        "timestamp": to_timestamp(now),
+        "containers": [{"name": n, "usage": {"cpu": f"{cpu}m"}} for n, cpu in used.items()],
     }
 
 

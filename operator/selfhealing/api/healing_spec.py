@@ -52,6 +52,17 @@ class MemorySpec(SpecModel):
     as for sidecars."""
 
 
+class CPUSpec(SpecModel):
+    """Raises the CPU limit of a container that uses all of it while its probes fail."""
+
+    enabled: bool = True
+    """False: CPU limits stay as they are in the spec."""
+
+    max: Annotated[int | str | None, KubernetesType(QUANTITY)] = None
+    """The highest CPU limit of the app's container; twice its limit in the spec if not given, as
+    for sidecars."""
+
+
 class ReplacePodSpec(SpecModel):
     """Deletes a pod that hangs or fails while the others are healthy; its owner replaces it."""
 
@@ -150,6 +161,9 @@ class HealingSpec(SpecModel):
     memory: MemorySpec | None = None
     """Raising a memory limit that is too low. Where it is written, the memory use is watched, too,
     and a limit that it nears is raised before a kill."""
+
+    cpu: CPUSpec = Field(default_factory=CPUSpec)
+    """Raising a CPU limit that makes probes fail."""
 
     replace_pod: ReplacePodSpec = Field(default_factory=ReplacePodSpec)
     """Replacing a pod that hangs or fails."""

@@ -16,8 +16,8 @@ from selfhealing.api.status_migration import FORMER_ACTION_NAMES, FORMER_NAMES
 
 MAX_HISTORY: Final = 10
 MAX_DIAGNOSES: Final = 5
-MAX_MEMORY_LIMITS: Final = 20
-"""Containers whose memory limit is raised at the same time."""
+MAX_RAISED_LIMITS: Final = 20
+"""Containers whose limit for a resource is raised at the same time."""
 COMPARISON_LIMIT: Final = 256
 """Characters of a comparison."""
 
@@ -28,6 +28,7 @@ class Remediation(StrEnum):
     REMOVE_FOREIGN_FIELDS = "RemoveForeignFields"
     ROLLBACK = "Rollback"
     RAISE_MEMORY = "RaiseMemory"
+    RAISE_CPU = "RaiseCPU"
     REPLACE_POD = "ReplacePod"
     AVOID_NODE = "AvoidNode"
     FAILOVER = "Failover"
@@ -89,7 +90,7 @@ class HealingAction(Model):
     """The UID of the pod that it is done to."""
 
     container: Name = ""
-    """The container whose memory limit is raised."""
+    """The container whose limit is raised."""
 
     outcome: ActionOutcome
     """InProgress, then Succeeded, Failed or Completed; Refused if it could not be carried out;
@@ -166,8 +167,8 @@ class QuarantineStatus(Model):
     """When it is deleted."""
 
 
-class MemoryLimitStatus(Model):
-    """The memory limit of a container that is in force instead of the spec's."""
+class RaisedLimitStatus(Model):
+    """The limit of a container that is in force instead of the spec's."""
 
     container: Name
     """The container: `app`, or a sidecar."""
@@ -258,13 +259,18 @@ class HealingStatus(Model):
     probation."""
 
     memory_limits: Annotated[
-        list[MemoryLimitStatus], Field(max_length=MAX_MEMORY_LIMITS), ListMap("container")
+        list[RaisedLimitStatus], Field(max_length=MAX_RAISED_LIMITS), ListMap("container")
     ] = Field(default_factory=list)
     """The memory limits in force instead of the spec's."""
 
     memory_in_template: bool = False
     """True: new pods are created with these memory limits. False: running pods are resized to
     them."""
+
+    cpu_limits: Annotated[
+        list[RaisedLimitStatus], Field(max_length=MAX_RAISED_LIMITS), ListMap("container")
+    ] = Field(default_factory=list)
+    """The CPU limits in force instead of the spec's; running pods are resized to them."""
 
     excluded_node: Name | None = None
     """The node on which new pods are not scheduled while other nodes have room."""

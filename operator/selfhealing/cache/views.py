@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from selfhealing.api.container_limits import LimitedResource
 from selfhealing.cache.probes import RESTARTING_PROBES, ProbeView
 
 TEXT_LIMIT: Final = 1024
@@ -76,6 +77,10 @@ class ResourceQuantities(NamedTuple):
 
     cpu: str
     memory: str
+
+    def get(self, resource: LimitedResource) -> str:
+        """Return the quantity of a resource."""
+        return self.cpu if resource is LimitedResource.CPU else self.memory
 
 
 NO_QUANTITIES: Final = ResourceQuantities("", "")

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from selfhealing.api import names
+from selfhealing.api.container_limits import LimitKey
 from selfhealing.cache.parse import key_of_pod, parse_resource_version, pod_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, PodView
@@ -23,7 +24,7 @@ from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, UnavailableError
 from selfhealing.kube.resources import PODS
-from selfhealing.remediation.memory_ceiling import RefusedLimit
+from selfhealing.remediation.limit_ceiling import RefusedLimit
 from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step, StepResults
 
 logger = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class ActionExecutor:
         previous = self._pending.pop(app.key, {})
         pending: dict[_StepKey, bool] = {}
         foreign_pods: dict[str, str] = {}
-        refused_limits: dict[str, RefusedLimit] = {}
+        refused_limits: dict[LimitKey, RefusedLimit] = {}
         for step in steps:
             step_key = _step_key(step)
             is_unanswered = previous.pop(step_key, False)
@@ -114,7 +115,7 @@ class ActionExecutor:
             self._backoff.forget((key, step_key))
 
     async def _attempt_step(
-        self, app: AppView, step: Step, refused_limits: dict[str, RefusedLimit]
+        self, app: AppView, step: Step, refused_limits: dict[LimitKey, RefusedLimit]
     ) -> _Attempt:
         """Attempt one step; limits that are refused are added to ``refused_limits``."""
         key = app.key, _step_key(step)
@@ -139,8 +140,8 @@ class ActionExecutor:
             logger.warning("%s: refused, retry in %.0f s: %s", description, delay, error)
             if isinstance(step, Resize) and (reason := describe_refusal(error, app.key.name)):
                 refused_limits |= {
-                    container: RefusedLimit(limit, reason)
-                    for container, limit in step.limits.items()
+                    limit_key: RefusedLimit(limit, reason)
+                    for limit_key, limit in step.limits.items()
                 }
             if isinstance(error, UnavailableError) and not error.status:
                 return _Attempt.UNANSWERED
@@ -219,7 +220,10 @@ def _step_key(step: Step) -> _StepKey:
 
 
 def _describe_limits(step: Resize) -> str:
-    return ", ".join(f"{container}={limit}" for container, limit in sorted(step.limits.items()))
+    return ", ".join(
+        f"{key.container}={limit} ({key.resource.label})"
+        for key, limit in sorted(step.limits.items())
+    )
 
 
 def _uid_of(step: Step) -> str:
@@ -237,4 +241,4 @@ def _describe_step(step: Step) -> str:
         return f"delete pod {step.name}: {step.reason}"
     if isinstance(step, Isolate):
         return f"isolate pod {step.pod.name} for inspection"
-    return f"resize pod {step.pod.name} to the memory limits {_describe_limits(step)}"
+    return f"resize pod {step.pod.name} to the limits {_describe_limits(step)}"

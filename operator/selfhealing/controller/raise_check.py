@@ -1,4 +1,4 @@
-"""Checks a higher memory limit before it is decided on: would it be accepted, and can it help?
+"""Checks a higher limit before it is decided on: would it be accepted, and can it help?
 
 A raise that a LimitRange, a ResourceQuota or an admission policy refuses would only cost time, and
 in a pod template it would stop the rollout. So the resize is sent as a dry run first, which changes
@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from selfhealing.api.container_limits import LimitedResource, LimitKey
 from selfhealing.api.healing_status import HealingAction, HealingStatus
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey, PodView
@@ -20,10 +21,9 @@ from selfhealing.health.messages import refusal_cause, strip_pod_names
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ForbiddenError
 from selfhealing.kube.resources import PODS
-from selfhealing.remediation.memory_ceiling import RefusedLimit, find_killed_containers
-from selfhealing.remediation.memory_raise import container_of
+from selfhealing.remediation.limit_ceiling import RefusedLimit, find_killed_containers
 from selfhealing.remediation.steps import Resize, plan_resizes
-from selfhealing.render.overrides import resources_with_memory_limit
+from selfhealing.render.overrides import resources_with_limit
 
 logger = logging.getLogger(__name__)
 
@@ -39,31 +39,35 @@ _INVALID: Final = 422
 """The status of a resize that validation refuses. A status of 400 says nothing about the limit: a
 webhook may not support dry runs."""
 
-_ContainerOfApp = tuple[AppKey, str]
+_LimitOfApp = tuple[AppKey, LimitKey]
 
 
-def build_resize_patch(live: Json, limits: Mapping[str, str]) -> Json:
-    """Return the patch that sets the memory limits of some containers of a live pod.
+def build_resize_patch(live: Json, limits: Mapping[LimitKey, str]) -> Json:
+    """Return the patch that sets some limits of the containers of a live pod.
 
     Args:
         live: the pod.
-        limits: the limits by container; a sidecar may be a restartable init container.
+        limits: the limits; a sidecar may be a restartable init container.
     """
+    raised_containers = {key.container for key in limits}
     spec = {}
     for field in ("containers", "initContainers"):
         changed = [
-            {
-                "name": container["name"],
-                "resources": resources_with_memory_limit(
-                    container.get("resources") or {}, limits[container["name"]]
-                ),
-            }
+            {"name": container["name"], "resources": _raise_limits(container, limits)}
             for container in live["spec"].get(field) or ()
-            if container["name"] in limits
+            if container["name"] in raised_containers
         ]
         if changed:
             spec[field] = changed
     return {"metadata": {"uid": live["metadata"]["uid"]}, "spec": spec}
+
+
+def _raise_limits(container: Json, limits: Mapping[LimitKey, str]) -> Json:
+    resources: Json = container.get("resources") or {}
+    for (name, resource), limit in limits.items():
+        if name == container["name"]:
+            resources = resources_with_limit(resources, resource, limit)
+    return resources
 
 
 def describe_refusal(error: ApiError, app_name: str) -> str:
@@ -74,7 +78,7 @@ def describe_refusal(error: ApiError, app_name: str) -> str:
 
 
 class RaiseCheck:
-    """Checks raises of memory limits, and remembers what was refused. The memory is a cache."""
+    """Checks raises of limits, and remembers what was refused. The memory is a cache."""
 
     def __init__(
         self,
@@ -87,36 +91,37 @@ class RaiseCheck:
         self._client = client
         self._queue = queue
         self._node_health = node_health
-        self._backoff: Backoff[_ContainerOfApp] = Backoff(
+        self._backoff: Backoff[_LimitOfApp] = Backoff(
             clock, initial=RETRY_INITIAL, maximum=RETRY_MAX
         )
-        self._refused: dict[AppKey, dict[str, RefusedLimit]] = defaultdict(dict)
+        self._refused: dict[AppKey, dict[LimitKey, RefusedLimit]] = defaultdict(dict)
 
-    def refused_limits(self, key: AppKey) -> dict[str, RefusedLimit]:
-        """Return the limits of an app that were refused lately, by container."""
+    def refused_limits(self, key: AppKey) -> dict[LimitKey, RefusedLimit]:
+        """Return the limits of an app that were refused lately."""
         return {
-            container: refused
-            for container, refused in self._refused.get(key, {}).items()
-            if self._backoff.retry_after((key, container))
+            limit_key: refused
+            for limit_key, refused in self._refused.get(key, {}).items()
+            if self._backoff.retry_after((key, limit_key))
         }
 
-    def note_refusals(self, key: AppKey, refused_limits: Mapping[str, RefusedLimit]) -> None:
+    def note_refusals(self, key: AppKey, refused_limits: Mapping[LimitKey, RefusedLimit]) -> None:
         """Remember what was refused; the app is reconciled again when it may be retried."""
-        for container, refused in refused_limits.items():
-            self._refused[key][container] = refused
-            delay = self._backoff.record_failure((key, container))
+        for limit_key, refused in refused_limits.items():
+            self._refused[key][limit_key] = refused
+            delay = self._backoff.record_failure((key, limit_key))
             self._queue.add(key, delay)
             logger.warning(
-                "%s: a memory limit of %s of container %s is refused, retry in %.0f s: %s",
+                "%s: a %s limit of %s of container %s is refused, retry in %.0f s: %s",
                 key,
+                limit_key.resource.label,
                 refused.limit,
-                container,
+                limit_key.container,
                 delay,
                 refused.reason,
             )
 
     async def is_acceptable(
-        self, snapshot: AppSnapshot, record: HealingStatus, action: HealingAction
+        self, snapshot: AppSnapshot, record: HealingStatus, action: HealingAction, raised: LimitKey
     ) -> bool:
         """Return whether a raise can help and would be accepted; a refusal is remembered.
 
@@ -124,20 +129,26 @@ class RaiseCheck:
             snapshot: the app and its pods.
             record: the record that is about to be stored, with the new limit.
             action: the raise that it starts.
+            raised: the limit that is raised.
 
         Raises:
             UnavailableError: the API server is out of reach.
         """
-        key, container = snapshot.app.key, container_of(action)
-        lacking = [step for step in plan_resizes(record, snapshot) if container in step.limits]
-        killed = [step for step in lacking if container in find_killed_containers((step.pod,))]
+        key = snapshot.app.key
+        lacking = [step for step in plan_resizes(record, snapshot) if raised in step.limits]
+        killed = [
+            step
+            for step in lacking
+            if raised.resource is LimitedResource.MEMORY
+            and raised.container in find_killed_containers((step.pod,))
+        ]
         reason = await self._find_pressure([step.pod for step in killed])
         if not reason and lacking:
             reason = await self._try_resize(key, (killed or lacking)[0])
         if reason:
-            self.note_refusals(key, {container: RefusedLimit(action.target, reason)})
+            self.note_refusals(key, {raised: RefusedLimit(action.target, reason)})
             return False
-        self._forget(key, container)
+        self._forget(key, raised)
         return True
 
     async def _find_pressure(self, killed_pods: list[PodView]) -> str:
@@ -162,12 +173,12 @@ class RaiseCheck:
 
     def forget_app(self, key: AppKey) -> None:
         """Forget an app that is deleted."""
-        for container in list(self._refused.get(key, ())):
-            self._forget(key, container)
+        for limit_key in list(self._refused.get(key, ())):
+            self._forget(key, limit_key)
 
-    def _forget(self, key: AppKey, container: str) -> None:
-        self._backoff.forget((key, container))
+    def _forget(self, key: AppKey, limit_key: LimitKey) -> None:
+        self._backoff.forget((key, limit_key))
         if key in self._refused:
-            self._refused[key].pop(container, None)
+            self._refused[key].pop(limit_key, None)
             if not self._refused[key]:
                 del self._refused[key]

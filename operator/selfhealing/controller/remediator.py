@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from selfhealing.api.container_limits import LimitedResource, LimitKey
 from selfhealing.api.healing_status import BlockedReason, HealingStatus, Remediation
 from selfhealing.cache.parse import parse_resource_version
 from selfhealing.cache.snapshot import AppSnapshot
@@ -41,14 +42,15 @@ from selfhealing.kube.errors import UnavailableError
 from selfhealing.kube.resources import CHILDREN, PODS, Resource
 from selfhealing.remediation import history
 from selfhealing.remediation.context import ExternalState, SavedRevisionName
-from selfhealing.remediation.memory_ceiling import clamp_limits
+from selfhealing.remediation.limit_ceiling import clamp_limits
 from selfhealing.remediation.policy import HealingMode
+from selfhealing.remediation.raised_limits import find_raised_key
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.remediation.revisions import find_saved_revision, named_revisions
 from selfhealing.remediation.steps import Step, StepResults, build_overrides
 from selfhealing.remediation.strategies import UNLIMITED_REMEDIATIONS
 from selfhealing.remediation.template_check import SavedRevision, find_template_fault
-from selfhealing.render.overrides import Overrides, get_config_hash, get_memory_limits
+from selfhealing.render.overrides import Overrides, get_config_hash, get_limits
 from selfhealing.render.references import tracked_references
 
 logger = logging.getLogger(__name__)
@@ -134,10 +136,15 @@ class Remediator:
         if fault:
             rejection = f"stable revision {stable_revision} is not used: {fault}"
             return StableTemplate(rejection=rejection)
-        limits = clamp_limits(inputs.policy, get_memory_limits(saved.template), saved.memory_limits)
+        saved_limits = {
+            LimitKey(container, LimitedResource.MEMORY): limit
+            for container, limit in saved.memory_limits.items()
+        }
+        limits = clamp_limits(inputs.policy, get_limits(saved.template), saved_limits)
+        memory_limits = {key.container: limit for key, limit in limits.items()}
         template = dict(saved.template)
         return StableTemplate(
-            Overrides(memory_limits=limits).apply_to(template),
+            Overrides(memory_limits=memory_limits).apply_to(template),
             config_copies=await self._find_config_copies(app, inputs, template),
         )
 
@@ -228,7 +235,7 @@ class Remediator:
         The pod and the Deployment are read from the API server. If one has changed, nothing is
         started until the watch has brought it. Nor is anything started if other apps have reached
         the limit of actions since the decision, if it is not this app's or this node's turn, or if
-        a higher memory limit would be refused.
+        a higher limit would be refused.
         """
         action = history.find_running(after) if after else None
         running_before = history.find_running(before) if before else None
@@ -249,10 +256,11 @@ class Remediator:
                 self._stale_views[snapshot.app.key] = view.uid, view.resource_version
                 logger.info("%s: nothing is started: the cache is stale", snapshot.app.key)
                 return False
+        raised = find_raised_key(action)
         if (
             after is not None
-            and action.remediation is Remediation.RAISE_MEMORY
-            and not await self._raise_check.is_acceptable(snapshot, after, action)
+            and raised is not None
+            and not await self._raise_check.is_acceptable(snapshot, after, action, raised)
         ):
             return False
         if action.remediation is Remediation.FAILOVER:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from selfhealing.api import names
@@ -187,7 +188,14 @@ class UsageMetrics:
         labels = (
             f"{names.LABEL_APP} in ({','.join(app_names)})" if fits_selector else names.LABEL_APP
         )
-        samples: dict[ContainerKey, tuple[UsageSample, ...]] = {}
+        # A container that waits for its restart is not measured, and will lack CPU again.
+        samples = {
+            key: tuple(replace(sample, memory_bytes=None) for sample in self._samples[key])
+            for pod in pods.values()
+            for container in pod.containers
+            if container.running_since is None
+            and (key := ContainerKey(pod.uid, container.name)) in self._samples
+        }
         async for item in self._client.list_objects(POD_METRICS, namespace, labels):
             pod = pods.get(item["metadata"]["name"])
             if pod is not None:

@@ -35,6 +35,7 @@ from selfhealing.health.faults import NOT_READY
 from selfhealing.health.pod_comparison import classify_problem, split_by_revision
 from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis, Thresholds, diagnose_pod
 from selfhealing.health.pod_problems import PodProblem, is_active
+from selfhealing.health.readiness import was_ready_before
 from selfhealing.health.rollout import current_template_hash
 from selfhealing.health.termination_causes import TerminationCauses
 
@@ -223,27 +224,20 @@ def _became_unready_together(
     A pod that runs and was never ready, as one of a version that is rolled out meanwhile, does not
     speak against it: it may depend on the same.
     """
-    stopped = [pod for pod in unready_pods if _was_ready(pod)]
+    stopped = [pod for pod in unready_pods if was_ready_before(pod)]
     others = [pod for pod in active_pods if pod not in stopped]
     are_others_new = not any(
-        pod.ready or _was_ready(pod) or any(container.restarts for container in pod.containers)
+        pod.ready
+        or was_ready_before(pod)
+        or any(container.restarts for container in pod.containers)
         for pod in others
     )
     return len(stopped) > 1 and are_others_new and not _began_apart(stopped)
 
 
-def _was_ready(pod: PodView) -> bool:
-    """Whether a pod that is not ready was ready since its containers started last."""
-    return pod.ready_since is not None and all(
-        c.running_since is not None and pod.ready_since > c.running_since
-        for c in pod.containers
-        if not c.is_init
-    )
-
-
 def _began_apart(unready_pods: Sequence[PodView]) -> bool:
     """Whether pods became not ready one after the other; False if that is not known of all."""
-    times = [pod.ready_since for pod in unready_pods if pod.ready_since and _was_ready(pod)]
+    times = [pod.ready_since for pod in unready_pods if pod.ready_since and was_ready_before(pod)]
     is_known = len(times) == len(unready_pods)
     return is_known and max(times) - min(times) > SAME_TIME_WINDOW
 

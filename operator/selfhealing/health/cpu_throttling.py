@@ -27,8 +27,11 @@ MIN_SAMPLES: Final = 3
 
 
 def may_be_throttled(pod: PodView) -> bool:
-    """Whether a pod has a container that runs, is not ready, and has a CPU limit."""
-    return is_active(pod) and any(_find_suspects(pod))
+    """Whether a pod has a container with a CPU limit that runs, or did, and is not ready."""
+    return is_active(pod) and any(
+        container.running_since is not None or container.restarts
+        for container in _find_suspects(pod)
+    )
 
 
 def find_cpu_throttling(
@@ -40,7 +43,7 @@ def find_cpu_throttling(
         for pod in pods
         if is_active(pod)
         for container in _find_suspects(pod)
-        if _is_at_limit(pod, container, usage)
+        if container.running_since is not None and _is_at_limit(pod, container, usage)
     ]
     if not throttled:
         return ()
@@ -67,10 +70,7 @@ def _find_suspects(pod: PodView) -> Iterable[ContainerView]:
     return (
         container
         for container in pod.containers
-        if not container.is_init
-        and not container.ready
-        and container.running_since is not None
-        and _cpu_limit(container)
+        if not container.is_init and not container.ready and _cpu_limit(container)
     )
 
 

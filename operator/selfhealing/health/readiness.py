@@ -30,6 +30,15 @@ dependency that fails takes it once or twice; the window is the default progress
 _READINESS: Final = ("readiness",)
 
 
+def was_ready_before(pod: PodView) -> bool:
+    """Whether a pod that is not ready was ready since its containers started last."""
+    return pod.ready_since is not None and all(
+        c.running_since is not None and pod.ready_since > c.running_since
+        for c in pod.containers
+        if not c.is_init
+    )
+
+
 def find_not_ready_fault(
     pod: PodView, observations: Observations, deadlines: Deadlines
 ) -> Fault | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from selfhealing.api.container_limits import LimitedResource, LimitKey
 from selfhealing.api.healing_status import BlockedReason, HealingStatus, Remediation
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.apply.foreign_fields import ForeignEdit, find_foreign_edits
@@ -26,12 +27,12 @@ from selfhealing.health.usage import SamplesByContainer
 from selfhealing.remediation import history
 from selfhealing.remediation.findings import Finding
 from selfhealing.remediation.foreign_edits import EditHistory, attribute_to_foreign_edits
-from selfhealing.remediation.memory_ceiling import RefusedLimit, explain_obstacles
+from selfhealing.remediation.limit_ceiling import RefusedLimit, explain_obstacles
 from selfhealing.remediation.policy import Policy
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.render.overrides import (
     get_config_hash,
-    get_memory_limits,
+    get_limits,
     without_config_hash,
 )
 
@@ -80,7 +81,7 @@ class ExternalState:
         node_conditions: by the names of nodes of ill pods, the types of the nodes' conditions that
             name a problem, neither Ready nor a pressure; without the nodes that have none.
         usage: the last measurements of what the containers use.
-        refused_limits: the memory limits that were refused lately, by container.
+        refused_limits: the limits that were refused lately.
         stable_template: the saved pod template of the stable revision, if it is not the desired one
             and can be read.
         experiments: what a dry run and the nodes say of that template and of the desired one.
@@ -104,7 +105,7 @@ class ExternalState:
     evidence_keys: Mapping[int, str] = field(default_factory=dict)
     node_conditions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     usage: SamplesByContainer = field(default_factory=dict)
-    refused_limits: Mapping[str, RefusedLimit] = field(default_factory=dict)
+    refused_limits: Mapping[LimitKey, RefusedLimit] = field(default_factory=dict)
     stable_template: Mapping[str, Any] | None = None
     experiments: Experiments = NO_EXPERIMENTS
     experiments_done: bool = False
@@ -123,7 +124,7 @@ class RemediationContext:
         desired_revision: the hash of the pod template that the spec asks for, which includes the
             hash of the ConfigMaps and Secrets that the pods read.
         image: the image in the spec.
-        memory_limits: the memory limits in the spec, by container.
+        limits: the limits in the spec that may be raised.
         lowered_memory: the containers whose limit the desired revision lowered, while it is tried.
         diagnoses: the diagnoses of the app, the most severe first.
         diagnosed_since: by type, when the operator first saw the diagnosis, and its cause so far.
@@ -155,7 +156,7 @@ class RemediationContext:
 
     desired_revision: str
     image: str
-    memory_limits: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[LimitKey, str] = field(default_factory=dict)
     lowered_memory: frozenset[str] = frozenset()
     diagnoses: tuple[AppDiagnosis, ...] = ()
     diagnosed_since: Mapping[str, FirstSight] = field(default_factory=dict)
@@ -264,26 +265,26 @@ def build_context(
         for pod in diagnosis.pods
     )
     is_unaffected = is_unaffected and rollout is not None and wanted > 0
-    memory_limits = get_memory_limits(inputs.pod_template)
-    diagnoses = explain_obstacles(
-        diagnoses, inputs.record, memory_limits, policy, external.refused_limits
+    limits = get_limits(inputs.pod_template)
+    explained = explain_obstacles(
+        (*diagnoses, *find_cpu_throttling(snapshot.pods, external.usage)),
+        inputs.record,
+        limits,
+        policy,
+        external.refused_limits,
     )
     # Where no limit may be raised a warning has no remediation.
     early_warnings = (
         find_memory_warnings(snapshot, external.usage, policy.memory_horizon)
-        if policy.raise_memory
+        if policy.raises[LimitedResource.MEMORY].enabled
         else ()
     )
     return RemediationContext(
         desired_revision=inputs.revision,
         image=spec.image,
-        memory_limits=memory_limits,
+        limits=limits,
         lowered_memory=probation.change.lowered_memory if probation.change else frozenset(),
-        diagnoses=(
-            *diagnoses,
-            *find_cpu_throttling(snapshot.pods, external.usage),
-            *early_warnings,
-        ),
+        diagnoses=(*explained, *early_warnings),
         diagnosed_since=_first_sights(inputs.record),
         generation=snapshot.app.generation,
         watching_since=None

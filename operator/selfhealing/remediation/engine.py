@@ -36,9 +36,10 @@ from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
 from selfhealing.remediation import foreign_edits, history, revisions, transitions
 from selfhealing.remediation.context import RemediationContext
-from selfhealing.remediation.memory_raise import find_failure, undo_raise
+from selfhealing.remediation.limit_raise import find_failure, undo_raise
 from selfhealing.remediation.policy import HealingMode, Policy
 from selfhealing.remediation.proposal import DecisionInput, ProposedAction
+from selfhealing.remediation.raised_limits import NO_RAISED_LIMITS, find_raised_key
 from selfhealing.remediation.strategies import UNLIMITED_REMEDIATIONS, choose_action, is_exhausted
 from selfhealing.remediation.verification import judge_action
 
@@ -160,8 +161,7 @@ def _clear_overrides(record: HealingStatus) -> HealingStatus:
             **_NO_EXCLUSION,
             "quarantined": False,
             "quarantined_by_budget": False,
-            "memory_limits": [],
-            "memory_in_template": False,
+            **NO_RAISED_LIMITS,
             "fallback_replicas": None,
             "healthy_since": None,
         }
@@ -169,7 +169,7 @@ def _clear_overrides(record: HealingStatus) -> HealingStatus:
 
 
 def _overrides_kept_on_resume(record: HealingStatus) -> dict[str, object]:
-    """The overrides kept on a resume: the memory limits and the excluded node.
+    """The overrides kept on a resume: the raised limits and the excluded node.
 
     After a rollback there are none: they belong to the stable revision, and the resume tries the
     desired revision again.
@@ -179,6 +179,7 @@ def _overrides_kept_on_resume(record: HealingStatus) -> dict[str, object]:
     return {
         "memory_limits": record.memory_limits,
         "memory_in_template": record.memory_in_template,
+        "cpu_limits": record.cpu_limits,
         "excluded_node": record.excluded_node,
         "excluded_until": record.excluded_until,
     }
@@ -200,10 +201,11 @@ def _judge_running(
     action = history.find_running(record)
     if action is None:
         return record
-    if action.remediation is Remediation.RAISE_MEMORY:
+    key = find_raised_key(action)
+    if key is not None:
         is_timed_out = deadlines.reached(action.at + policy.verification_timeout)
-        if why := find_failure(record, action, context, is_timed_out=is_timed_out):
-            record, action = undo_raise(record, action, why)
+        if why := find_failure(record, action, key, context, is_timed_out=is_timed_out):
+            record, action = undo_raise(record, action, key, why)
             return _finish_action(record, action, ActionOutcome.FAILED, policy, deadlines.now)
     outcome = judge_action(record, action, context, policy, deadlines)
     if outcome is None:

@@ -1,12 +1,14 @@
 """Parses spec.healing of one app into a policy, with durations instead of strings."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from selfhealing.api.container_limits import LimitedResource
 from selfhealing.api.duration import parse_duration
-from selfhealing.api.healing_spec import HealingSpec, MemorySpec
+from selfhealing.api.healing_spec import CPUSpec, HealingSpec, MemorySpec
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.cache.child_views import DEFAULT_PROGRESS_DEADLINE_SECONDS
 from selfhealing.health.pod_diagnosis import Thresholds
@@ -61,14 +63,23 @@ APPROVAL_TTL: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """Which actions may start, and when: the values of spec.healing, and the constants above.
+class RaisePolicy:
+    """How far the limits of a resource may be raised.
 
     Attributes:
-        memory_max: the highest memory limit of the app's container; empty for twice the spec's.
-        raise_memory: memory limits may be raised.
-        vpa_controls_memory: a VerticalPodAutoscaler sets the memory of the app's container.
+        enabled: they may be raised.
+        maximum: the highest limit of the app's container; empty for twice the spec's.
+        is_vpa_controlled: a VerticalPodAutoscaler sets the limit of the app's container.
     """
+
+    enabled: bool = True
+    maximum: str = ""
+    is_vpa_controlled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which actions may start, and when: the values of spec.healing, and the constants above."""
 
     mode: HealingMode
     budget: int
@@ -76,7 +87,6 @@ class Policy:
     cooldown: timedelta
     rollback: bool
     probation: timedelta
-    memory_max: str
     replace_pod: bool
     unready_timeout: timedelta
     failover: bool
@@ -95,8 +105,9 @@ class Policy:
     max_retry_after: timedelta = MAX_RETRY_AFTER
     predecessor_ttl: timedelta = PREDECESSOR_TTL
     progress_deadline: timedelta = timedelta(seconds=DEFAULT_PROGRESS_DEADLINE_SECONDS)
-    raise_memory: bool = True
-    vpa_controls_memory: bool = False
+    raises: Mapping[LimitedResource, RaisePolicy] = field(
+        default_factory=lambda: dict.fromkeys(LimitedResource, RaisePolicy())
+    )
 
     @property
     def thresholds(self) -> Thresholds:
@@ -112,8 +123,7 @@ def scale_memory_horizon(scale: float) -> timedelta:
 def build_policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
     """Build the policy of a spec; every duration is multiplied by ``scale``."""
     healing = spec.healing or HealingSpec()
-    fallback, memory = healing.scaling_fallback, healing.memory or MemorySpec()
-    vertical = spec.vertical_scaling
+    fallback = healing.scaling_fallback
     progress_deadline = (
         spec.rollout.progress_deadline_seconds if spec.rollout else None
     ) or DEFAULT_PROGRESS_DEADLINE_SECONDS
@@ -128,7 +138,6 @@ def build_policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
         cooldown=parse_scaled(healing.cooldown),
         rollback=healing.rollback.enabled,
         probation=parse_scaled(healing.rollback.probation),
-        memory_max=str(memory.max) if memory.max is not None else "",
         replace_pod=healing.replace_pod.enabled,
         unready_timeout=parse_scaled(healing.replace_pod.after),
         failover=healing.failover.enabled,
@@ -147,8 +156,23 @@ def build_policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
         max_retry_after=MAX_RETRY_AFTER * scale,
         predecessor_ttl=PREDECESSOR_TTL * scale,
         progress_deadline=timedelta(seconds=progress_deadline) * scale,
-        raise_memory=memory.enabled,
-        vpa_controls_memory=vertical is not None
+        raises={
+            LimitedResource.CPU: _build_raise_policy(spec, healing.cpu, LimitedResource.CPU),
+            LimitedResource.MEMORY: _build_raise_policy(
+                spec, healing.memory or MemorySpec(), LimitedResource.MEMORY
+            ),
+        },
+    )
+
+
+def _build_raise_policy(
+    spec: SelfHealingAppSpec, limits: CPUSpec | MemorySpec, resource: LimitedResource
+) -> RaisePolicy:
+    vertical = spec.vertical_scaling
+    return RaisePolicy(
+        enabled=limits.enabled,
+        maximum="" if limits.max is None else str(limits.max),
+        is_vpa_controlled=vertical is not None
         and vertical.mode != "Off"
-        and "memory" in controlled_resources(spec),
+        and resource in controlled_resources(spec),
     )

@@ -21,7 +21,7 @@ from selfhealing.remediation.history import new_record
 from selfhealing.remediation.policy import Policy, build_policy
 from selfhealing.remediation.record_check import check_record
 from selfhealing.render.meta import Owner
-from selfhealing.render.overrides import get_memory_limits, template_revision
+from selfhealing.render.overrides import get_limits, template_revision
 from selfhealing.render.pod import build_pod_template, is_job
 
 Json = dict[str, Any]
@@ -117,7 +117,7 @@ def build_reconcile_input(  # noqa: PLR0913 - what a reconcile goes by
             policy,
             now,
             revision=revision,
-            memory_limits=get_memory_limits(pod_template),
+            spec_limits=get_limits(pod_template),
         )
         previous_status = previous_status.model_copy(update={"healing": checked.record})
         rejected += checked.rejected

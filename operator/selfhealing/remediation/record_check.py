@@ -12,20 +12,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from selfhealing.api.container_limits import LimitedResource, LimitKey
 from selfhealing.api.healing_status import (
     ActionOutcome,
     HealingAction,
     HealingStatus,
-    MemoryLimitStatus,
+    RaisedLimitStatus,
     Remediation,
 )
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health.pod_problems import is_node_lost
 from selfhealing.remediation import history
 from selfhealing.remediation.foreign_edits import parse_edit_target
-from selfhealing.remediation.memory_ceiling import clamp_limits
-from selfhealing.remediation.memory_limit import exceeds
+from selfhealing.remediation.limit_ceiling import clamp_limits
+from selfhealing.remediation.limit_steps import exceeds
 from selfhealing.remediation.policy import HealingMode, Policy
+from selfhealing.remediation.raised_limits import get_raised_limits, with_raised_limits
 
 MAX_CLOCK_SKEW: Final = timedelta(days=1)
 """How far in the future a stored time may be: the clock of a node may have been set back."""
@@ -42,7 +44,8 @@ _OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _ALLOWED: Final[Mapping[Remediation, Callable[[Policy], bool]]] = {
     Remediation.REMOVE_FOREIGN_FIELDS: lambda policy: policy.rollback,
     Remediation.ROLLBACK: lambda policy: policy.rollback,
-    Remediation.RAISE_MEMORY: lambda policy: policy.raise_memory,
+    Remediation.RAISE_MEMORY: lambda policy: policy.raises[LimitedResource.MEMORY].enabled,
+    Remediation.RAISE_CPU: lambda policy: policy.raises[LimitedResource.CPU].enabled,
     Remediation.REPLACE_POD: lambda policy: policy.replace_pod,
     Remediation.AVOID_NODE: lambda policy: policy.replace_pod,
     Remediation.FAILOVER: lambda policy: policy.failover,
@@ -73,7 +76,7 @@ def check_record(  # noqa: PLR0913 - what a record is checked by
     now: datetime,
     *,
     revision: str,
-    memory_limits: Mapping[str, str],
+    spec_limits: Mapping[LimitKey, str],
 ) -> CheckedRecord:
     """Return the part of a stored record that the spec allows.
 
@@ -83,14 +86,14 @@ def check_record(  # noqa: PLR0913 - what a record is checked by
         policy: the limits of spec.healing.
         now: the time.
         revision: the revision that the spec asks for.
-        memory_limits: the memory limits in the spec, by container.
+        spec_limits: the limits in the spec.
     """
     check = _RecordCheck(stored, snapshot, policy, now)
     check.drop_future_times()
     check.clean_history()
     check.limit_quarantine()
     check.limit_rollback()
-    check.limit_memory(revision, memory_limits)
+    check.limit_raises(revision, spec_limits)
     check.limit_other_overrides()
     check.stop_running_action()
     return CheckedRecord(check.record, tuple(dict.fromkeys(check.rejected)))
@@ -202,40 +205,37 @@ class _RecordCheck:
         elif self.record.stable_revision is None:
             self._reject("failedRevision (without a stable revision)", failed_revision=None)
 
-    def limit_memory(self, revision: str, spec_limits: Mapping[str, str]) -> None:
-        """Reduce the memory limits to their ceilings; drop those that are not above the spec's.
+    def limit_raises(self, revision: str, spec_limits: Mapping[LimitKey, str]) -> None:
+        """Reduce raised limits to their ceilings; drop those that are not above the spec's.
 
         Those of another revision, which the next decision clears, are only kept within bounds.
         """
-        record = self.record
-        if not record.memory_limits:
-            return
-        stored = {entry.container: entry for entry in record.memory_limits}
-        allowed = clamp_limits(
-            self._policy, spec_limits, {name: entry.limit for name, entry in stored.items()}
-        )
+        record, stored = self.record, get_raised_limits(self.record)
+        limits = {key: entry.limit for key, entry in stored.items()}
+        allowed = clamp_limits(self._policy, spec_limits, limits)
         if record.failed_revision is None and record.desired_revision == revision:
             allowed = {
-                name: limit
-                for name, limit in allowed.items()
-                if name not in spec_limits or exceeds(limit, spec_limits[name])
+                key: limit
+                for key, limit in allowed.items()
+                if key not in spec_limits or exceeds(limit, spec_limits[key])
             }
-        kept = [
-            _limit_entry(stored[name], limit, spec_limits.get(name, "0"))
-            for name, limit in allowed.items()
-        ]
-        fields = {
-            "memory_limits": kept,
-            "memory_in_template": record.memory_in_template and bool(kept),
+        kept = {
+            key: _limit_entry(stored[key], limit, spec_limits.get(key, "0"))
+            for key, limit in allowed.items()
         }
+        self.record = with_raised_limits(record, kept)
         if record.desired_revision not in {None, revision}:
-            self.record = record.model_copy(update=fields)
-        elif not self._policy.raise_memory:
-            self._reject("memoryLimits (memory.enabled is false)", **fields)
-        elif len(kept) < len(record.memory_limits):
-            self._reject("memoryLimits (not above the limits in the spec)", **fields)
-        elif kept != record.memory_limits:
-            self._reject("memoryLimits (above the ceiling)", **fields)
+            return
+        for resource, before, after in (
+            (LimitedResource.CPU, record.cpu_limits, self.record.cpu_limits),
+            (LimitedResource.MEMORY, record.memory_limits, self.record.memory_limits),
+        ):
+            if before and not self._policy.raises[resource].enabled:
+                self.rejected.append(f"{resource}Limits ({resource}.enabled is false)")
+            elif len(after) < len(before):
+                self.rejected.append(f"{resource}Limits (not above the limits in the spec)")
+            elif after != before:
+                self.rejected.append(f"{resource}Limits (above the ceiling)")
 
     def limit_other_overrides(self) -> None:
         """Drop an excluded node or a fallback that the spec does not allow."""
@@ -290,7 +290,7 @@ def _is_small_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and int(text) <= MAX_ID
 
 
-def _limit_entry(entry: MemoryLimitStatus, limit: str, spec_limit: str) -> MemoryLimitStatus:
+def _limit_entry(entry: RaisedLimitStatus, limit: str, spec_limit: str) -> RaisedLimitStatus:
     """The entry with a limit; with the previous one, if that lies between the spec's and it."""
     previous = entry.previous
     if previous is not None and not (exceeds(previous, spec_limit) and exceeds(limit, previous)):

@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from selfhealing.api.container_limits import LimitedResource, LimitKey
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remediation
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
 from selfhealing.health.pod_problems import TERMINAL_PHASES, is_active, is_node_lost
 from selfhealing.health.rollout import current_template_hash
 from selfhealing.remediation import history
-from selfhealing.remediation.memory_ceiling import RefusedLimit
-from selfhealing.remediation.memory_limit import exceeds
+from selfhealing.remediation.limit_ceiling import RefusedLimit
+from selfhealing.remediation.limit_steps import exceeds
 from selfhealing.remediation.policy import HealingMode, Policy
+from selfhealing.remediation.raised_limits import get_raised_limits
 from selfhealing.render.overrides import Overrides
 
 KEPT_ENDED_PODS: Final = 2
@@ -50,10 +52,10 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """Raise the memory limits of some containers of a running pod; ``limits`` are by name."""
+    """Raise limits of some containers of a running pod."""
 
     pod: PodView
-    limits: Mapping[str, str]
+    limits: Mapping[LimitKey, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,12 @@ class StepResults:
         pending_uids: the UIDs of the pods for which a step is still to be done.
         foreign_pods: by UID the names of the pods that turned out not to be the app's, to which
             nothing was done.
-        refused_limits: the memory limits that the API server has refused, by container.
+        refused_limits: the limits that the API server has refused.
     """
 
     pending_uids: frozenset[str] = frozenset()
     foreign_pods: Mapping[str, str] = field(default_factory=dict)
-    refused_limits: Mapping[str, RefusedLimit] = field(default_factory=dict)
+    refused_limits: Mapping[LimitKey, RefusedLimit] = field(default_factory=dict)
 
 
 def discard_stale_action(
@@ -121,7 +123,7 @@ def plan_steps(record: HealingStatus, snapshot: AppSnapshot, now: datetime) -> t
         return tuple(_plan_isolated_pod(record, snapshot, now))
     steps = [
         *_plan_running_action(record, snapshot),
-        *(plan_resizes(record, snapshot) if not record.memory_in_template else ()),
+        *plan_resizes(record, snapshot),
         *_plan_isolated_pod(record, snapshot, now),
     ]
     return (
@@ -138,14 +140,14 @@ def build_overrides(
     return Overrides(
         pod_template=stable_template if record.failed_revision else None,
         failed_revision=(record.failed_revision or "") if stable_template else "",
-        memory_limits=_limits_by_container(record) if record.memory_in_template else {},
+        memory_limits={
+            entry.container: entry.limit
+            for entry in record.memory_limits
+            if record.memory_in_template
+        },
         excluded_node=record.excluded_node or "",
         min_replicas=record.fallback_replicas,
     )
-
-
-def _limits_by_container(record: HealingStatus) -> dict[str, str]:
-    return {entry.container: entry.limit for entry in record.memory_limits}
 
 
 def find_action_without_evidence(
@@ -203,17 +205,23 @@ def is_evictable(pod: PodView) -> bool:
 def plan_resizes(record: HealingStatus, snapshot: AppSnapshot) -> Iterator[Resize]:
     """Plan the resizes of the pods of the current template that have less than the record's limits.
 
-    No limit is lowered, and none is added: that would be a limit of another pod's template.
+    No limit is lowered, and none is added: that would be a limit of another pod's template. Memory
+    limits that are in the template get into pods with it.
     """
+    raised = {
+        key: entry.limit
+        for key, entry in get_raised_limits(record).items()
+        if not (key.resource is LimitedResource.MEMORY and record.memory_in_template)
+    }
     current_hash = current_template_hash(snapshot)
     for pod in snapshot.pods:
         if not is_active(pod) or not pod.node or pod.template_hash != current_hash:
             continue
         limits = {
-            name: limit
-            for name, limit in _limits_by_container(record).items()
-            if (container := pod.find_container(name)) is not None
-            and exceeds(limit, container.limits.memory)
+            key: limit
+            for key, limit in raised.items()
+            if (container := pod.find_container(key.container)) is not None
+            and exceeds(limit, container.limits.get(key.resource))
         }
         if limits:
             yield Resize(pod, limits)

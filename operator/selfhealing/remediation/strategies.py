@@ -17,10 +17,8 @@ from selfhealing.health.attribution import NODE_SUSPECTS, Cause, Confidence
 from selfhealing.health.crash_loops import has_long_runs
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
 from selfhealing.remediation import foreign_edits, history
-from selfhealing.remediation.memory_ceiling import (
-    select_container,
-)
-from selfhealing.remediation.memory_strategy import has_enough_memory, propose_raise_memory
+from selfhealing.remediation.limit_ceiling import select_limit
+from selfhealing.remediation.limit_strategy import has_enough_memory, propose_raise
 from selfhealing.remediation.patience import compute_due_time
 from selfhealing.remediation.proposal import (
     NO_NEW_PODS,
@@ -37,7 +35,10 @@ MAX_POD_REPLACEMENTS: Final = 2
 _NOT_REPEATABLE: Final = frozenset({Remediation.REPLACE_POD, Remediation.RAISE_MEMORY})
 """Remediations that have used up their effect if the same diagnosis is back after a success."""
 
-_NOT_EXHAUSTIBLE: Final = NEVER_QUARANTINED | {DiagnosisType.DEPENDENCY_DOWN}
+_NOT_EXHAUSTIBLE: Final = NEVER_QUARANTINED | {
+    DiagnosisType.DEPENDENCY_DOWN,
+    DiagnosisType.CPU_THROTTLED,
+}
 """Diagnoses for which an app is not quarantined when no remediation is left."""
 
 UNLIMITED_REMEDIATIONS: Final = frozenset({Remediation.FAILOVER, Remediation.SCALING_FALLBACK})
@@ -67,6 +68,7 @@ ESCALATION: Final[Mapping[DiagnosisType, tuple[Remediation, ...]]] = {
     DiagnosisType.PODS_FAILED: (Remediation.ROLLBACK,),
     DiagnosisType.DEPENDENCY_DOWN: (Remediation.ROLLBACK, Remediation.REPLACE_POD),
     DiagnosisType.METRICS_UNAVAILABLE: (Remediation.SCALING_FALLBACK,),
+    DiagnosisType.CPU_THROTTLED: (Remediation.RAISE_CPU,),
     DiagnosisType.MEMORY_CLIMBING: (Remediation.RAISE_MEMORY,),
 }
 """The remediations for each diagnosis, the first that fits is used. The other types have none."""
@@ -102,7 +104,7 @@ def _select_unremedied(inputs: DecisionInput) -> list[AppDiagnosis]:
 def _remediations_for(inputs: DecisionInput, diagnosis: AppDiagnosis) -> tuple[Remediation, ...]:
     if (
         diagnosis.type is DiagnosisType.OOM_KILLED
-        and select_container(diagnosis) in inputs.context.lowered_memory
+        and select_limit(diagnosis).container in inputs.context.lowered_memory
     ):  # the version itself took the memory away
         return (Remediation.ROLLBACK, Remediation.RAISE_MEMORY)
     if diagnosis.cause is Cause.FOREIGN_EDIT or _is_doubted(diagnosis):
@@ -355,7 +357,8 @@ _STRATEGIES: Final[
 ] = {
     Remediation.REMOVE_FOREIGN_FIELDS: _propose_remove_foreign_fields,
     Remediation.ROLLBACK: _propose_rollback,
-    Remediation.RAISE_MEMORY: propose_raise_memory,
+    Remediation.RAISE_MEMORY: propose_raise,
+    Remediation.RAISE_CPU: propose_raise,
     Remediation.AVOID_NODE: _propose_avoid_node,
     Remediation.REPLACE_POD: _propose_replace_pod,
     Remediation.FAILOVER: _propose_failover,

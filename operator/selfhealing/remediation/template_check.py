@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
-from selfhealing.render.overrides import get_memory_limits, template_revision
+from selfhealing.render.overrides import get_limits, template_revision
 
 Json = Mapping[str, Any]
 
@@ -95,7 +95,7 @@ def find_template_fault(saved: Json, revision: str, present: Json) -> str:
         if template_revision(saved) != revision:
             return "its content is not the one that was saved"
         unknown = _find_unknown_field(saved, present)
-        get_memory_limits(saved)  # raises what a template never has
+        get_limits(saved)  # raises what a template never has
         added = sorted(set(_privileges(saved)) - set(_privileges(present)))
     except (AttributeError, KeyError, TypeError, ValueError):
         return "it is not a pod template"

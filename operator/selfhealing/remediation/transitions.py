@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from selfhealing.api.container_limits import LimitKey
 from selfhealing.api.healing_status import (
     ActionOutcome,
     BlockedReason,
@@ -15,10 +16,11 @@ from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.cache.views import PodView
 from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.remediation import history
-from selfhealing.remediation.memory_raise import set_limit
-from selfhealing.remediation.memory_strategy import needs_new_pods
+from selfhealing.remediation.limit_raise import set_limit
+from selfhealing.remediation.limit_strategy import needs_new_pods
 from selfhealing.remediation.policy import HealingMode
 from selfhealing.remediation.proposal import DecisionInput, ProposedAction
+from selfhealing.remediation.raised_limits import NO_RAISED_LIMITS, RAISES, resource_of
 from selfhealing.remediation.revisions import roll_back
 
 ISOLATABLE: Final = frozenset(
@@ -50,11 +52,12 @@ def _apply_override(
     )
     if proposal.remediation is Remediation.ROLLBACK:
         record = roll_back(record, inputs.context, inputs.policy, inputs.now, proposal.target)
-        # The raised limit was for the revision that is replaced.
-        fields |= {"memory_limits": [], "memory_in_template": False}
-    elif proposal.remediation is Remediation.RAISE_MEMORY:
+        # The raised limits were for the revision that is replaced.
+        fields |= NO_RAISED_LIMITS
+    elif proposal.remediation in RAISES.values():
         in_template = needs_new_pods(inputs, proposal.diagnosis)
-        record = set_limit(record, proposal.container, proposal.target, in_template=in_template)
+        key = LimitKey(proposal.container, resource_of(proposal.diagnosis))
+        record = set_limit(record, key, proposal.target, in_template=in_template)
     elif proposal.remediation is Remediation.AVOID_NODE:
         fields["excluded_node"] = proposal.target
         fields["excluded_until"] = inputs.now + inputs.policy.retry_after

@@ -15,6 +15,7 @@ from selfhealing.health.pod_diagnosis import WARNINGS
 from selfhealing.health.pod_problems import is_node_lost
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.policy import Policy
+from selfhealing.remediation.raised_limits import RAISES
 
 _BY_ROLLOUT: Final = frozenset(
     {Remediation.ROLLBACK, Remediation.AVOID_NODE, Remediation.REMOVE_FOREIGN_FIELDS}
@@ -68,7 +69,7 @@ def _succeeding_since(
 ) -> datetime:
     if action.remediation is Remediation.SCALING_FALLBACK:
         return action.at
-    if action.remediation is Remediation.RAISE_MEMORY:
+    if action.remediation in RAISES.values():
         return max([action.at, *_find_recoveries(context)])
     return max(action.at, record.healthy_since or now)
 
@@ -86,7 +87,7 @@ def _has_succeeded(action: HealingAction, context: RemediationContext) -> bool:
         return context.wanted >= int(action.target)
     if action.remediation is Remediation.REPLACE_POD:
         return action.uid not in context.pod_uids and _has_substitute(action, context)
-    if action.remediation is Remediation.RAISE_MEMORY and action.diagnosis not in WARNINGS:
+    if action.remediation in RAISES.values() and action.diagnosis not in WARNINGS:
         # A container that was killed before is told of for a while, though it has what it needs.
         return context.is_all_current and context.wanted <= context.ready == len(context.pods)
     if action.diagnosis in WARNINGS and action.diagnosis in context.diagnosis_types:

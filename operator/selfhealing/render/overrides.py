@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
+from selfhealing.api.container_limits import LimitedResource, LimitKey
 from selfhealing.api.quantity import parse_quantity
 from selfhealing.render.meta import Owner, build_metadata
 from selfhealing.render.references import mount_config_copies
@@ -84,15 +85,17 @@ def without_config_hash(template: Mapping[str, Any]) -> Json:
     return {**template, "metadata": {**metadata, "annotations": annotations}}
 
 
-def get_memory_limits(template: Mapping[str, Any]) -> dict[str, str]:
-    """Return the memory limits of the containers that have one, as they are written, by name.
+def get_limits(template: Mapping[str, Any]) -> dict[LimitKey, str]:
+    """Return the limits of containers that may be raised, as they are written.
 
     Init containers that end before the app starts are left out: they cannot be resized.
     """
     return {
-        str(container["name"]): str(limits["memory"])
+        LimitKey(str(container["name"]), resource): str(limits[resource])
         for container in long_running_containers(template)
-        if "memory" in (limits := (container.get("resources") or {}).get("limits") or {})
+        for limits in ((container.get("resources") or {}).get("limits") or {},)
+        for resource in LimitedResource
+        if resource in limits
     }
 
 
@@ -108,7 +111,8 @@ def template_with_memory_limits(template: Json, limits: Mapping[str, str]) -> Js
         limit = limits.get(container["name"], "")
         if not _is_raised((resources.get("limits") or {}).get("memory"), limit):
             return container
-        return {**container, "resources": resources_with_memory_limit(resources, limit)}
+        raised = resources_with_limit(resources, LimitedResource.MEMORY, limit)
+        return {**container, "resources": raised}
 
     return _map_long_running_containers(template, raise_limit)
 
@@ -138,12 +142,14 @@ def exclude_node(template: Json, node: str) -> Json:
     return {**template, "spec": {**spec, "affinity": {**affinity, "nodeAffinity": nodes}}}
 
 
-def resources_with_memory_limit(resources: Mapping[str, Any], limit: str) -> Json:
-    """Return the resources of a container with another memory limit, and an equal request."""
+def resources_with_limit(
+    resources: Mapping[str, Any], resource: LimitedResource, limit: str
+) -> Json:
+    """Return the resources of a container with another limit, and an equal request."""
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    result = {**resources, "limits": {**limits, "memory": limit}}
-    if "memory" in requests and requests["memory"] == limits.get("memory"):
-        result["requests"] = {**requests, "memory": limit}
+    result = {**resources, "limits": {**limits, resource.value: limit}}
+    if resource in requests and requests[resource] == limits.get(resource):
+        result["requests"] = {**requests, resource.value: limit}
     return result
 
 

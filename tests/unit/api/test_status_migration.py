@@ -14,8 +14,8 @@ from selfhealing.api.healing_status import (
     DiagnosisStatus,
     HealingAction,
     HealingStatus,
-    MemoryLimitStatus,
     QuarantineStatus,
+    RaisedLimitStatus,
     Remediation,
 )
 from selfhealing.api.spec import parse_spec
@@ -49,7 +49,7 @@ EXPECTED = HealingStatus(
     stable_revision="1aabd41fea",
     stable_image="web:v0",
     failed_revision="59daf91450",
-    memory_limits=[MemoryLimitStatus(container="app", limit="192Mi")],
+    memory_limits=[RaisedLimitStatus(container="app", limit="192Mi")],
     memory_in_template=True,
     excluded_node="node-2",
     fallback_replicas=4,

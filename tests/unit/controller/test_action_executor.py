@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from selfhealing.api.container_limits import LimitKey
 from selfhealing.cache.parse import app_view, pod_view
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, PodView
@@ -19,11 +20,12 @@ from selfhealing.controller.action_executor import (
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.errors import ApiError, InvalidError, UnavailableError
 from selfhealing.kube.resources import PODS
-from selfhealing.remediation.memory_ceiling import RefusedLimit
+from selfhealing.remediation.limit_ceiling import RefusedLimit
 from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
 from tests.unit import builders
 from tests.unit.controller.fake_api_server import FakeApiServer, Json, forbidden_error
 from tests.unit.controller.fake_loop import now
+from tests.unit.remediation.factories import APP_MEMORY
 from tests.unit.snapshots import KEY, put_object
 
 POD = "web-abc-1"
@@ -37,7 +39,7 @@ class Harness:
     def __init__(self, *pods: Json) -> None:
         self.api_server = FakeApiServer(builders.deployment(), *pods)
         self.foreign_pods: Mapping[str, str] = {}
-        self.refused_limits: Mapping[str, RefusedLimit] = {}
+        self.refused_limits: Mapping[LimitKey, RefusedLimit] = {}
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
         self.app = app_view(builders.app())
@@ -119,7 +121,7 @@ class TestSteps:
 
     async def test_resize(self, world: Harness) -> None:
         """What else the container asks for stays; the answer is in the store at once."""
-        assert frozenset() == await world.execute(Resize(world.get_pod(), {"app": "200Mi"}))
+        assert frozenset() == await world.execute(Resize(world.get_pod(), {APP_MEMORY: "200Mi"}))
         assert "200Mi" == memory_limit_of(world.get_pod())
         spec = world.api_server.objects_by_path["Pod", POD]["spec"]
         assert {"limits": {"cpu": "1", "memory": "200Mi"}} == spec["containers"][0]["resources"]
@@ -132,7 +134,7 @@ class TestSteps:
         if there:
             world.api_server.put_object(builders.pod(POD, builders.running(), uid="another"))
 
-        assert frozenset() == await world.execute(Resize(pod, {"app": "200Mi"}))
+        assert frozenset() == await world.execute(Resize(pod, {APP_MEMORY: "200Mi"}))
         assert [] == world.api_server.write_requests()
 
     async def test_isolation(self, world: Harness) -> None:
@@ -200,7 +202,7 @@ class TestOwnership:
         steps = (
             (delete,)
             if is_isolated
-            else (Evict(pod), delete, Resize(pod, {"app": "1Gi"}), Isolate(pod))
+            else (Evict(pod), delete, Resize(pod, {APP_MEMORY: "1Gi"}), Isolate(pod))
         )
 
         assert frozenset() == await world.execute(*steps)
@@ -395,18 +397,18 @@ class TestRefusals:
     ) -> None:
         """It is told, so that the raise can be undone."""
         world.api_server.errors["resize"] = error
-        await world.execute(Resize(world.get_pod(), {"app": "200Mi"}))
+        await world.execute(Resize(world.get_pod(), {APP_MEMORY: "200Mi"}))
 
-        expected = {"app": RefusedLimit("200Mi", reason)} if reason else {}
+        expected = {APP_MEMORY: RefusedLimit("200Mi", reason)} if reason else {}
         assert expected == world.refused_limits
 
     async def test_another_limit_is_another_step(self, world: Harness) -> None:
         """It does not wait for the one that was refused."""
         world.api_server.errors["resize"] = forbidden_error()
         pod = world.get_pod()
-        await world.execute(Resize(pod, {"app": "200Mi"}))
+        await world.execute(Resize(pod, {APP_MEMORY: "200Mi"}))
         world.api_server.errors.clear()
 
-        assert frozenset() == await world.execute(Resize(pod, {"app": "300Mi"}))
+        assert frozenset() == await world.execute(Resize(pod, {APP_MEMORY: "300Mi"}))
         live = world.api_server.objects_by_path["Pod", POD]
         assert "300Mi" == memory_limit_of(pod_view(live))

@@ -271,6 +271,7 @@ def test_everything() -> None:
             "healthySince": iso(100),
             "memoryLimits": [],
             "memoryInTemplate": False,
+            "cpuLimits": [],
             "nextId": 1,
             "diagnoses": [],
             "history": [],

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from selfhealing.api.container_limits import LimitKey
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Remediation
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.node_health import NodeHealth
@@ -16,11 +17,18 @@ from selfhealing.controller.raise_check import (
 )
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.errors import ApiError, InvalidError, UnavailableError
-from selfhealing.remediation.memory_ceiling import RefusedLimit
+from selfhealing.remediation.limit_ceiling import RefusedLimit
 from tests.unit import builders
 from tests.unit.controller.fake_api_server import FakeApiServer, Json, forbidden_error
 from tests.unit.controller.fake_loop import now
-from tests.unit.remediation.factories import make_action, make_record, raised_to
+from tests.unit.remediation.factories import (
+    APP_CPU,
+    APP_MEMORY,
+    PROXY_MEMORY,
+    make_action,
+    make_record,
+    raised_to,
+)
 from tests.unit.snapshots import KEY, build_snapshot
 
 KILLED = builders.termination(137, "OOMKilled")
@@ -49,7 +57,7 @@ class Harness:
         """Ask whether the limit of the app's container may be raised to 200Mi."""
         raised = record or make_record(RAISE, memory_limits=raised_to("200Mi"))
         pods = [each for each in self.objects if each["kind"] != "Node"]
-        return await self.check.is_acceptable(build_snapshot(*pods), raised, RAISE)
+        return await self.check.is_acceptable(build_snapshot(*pods), raised, RAISE, APP_MEMORY)
 
 
 async def test_it_is_accepted() -> None:
@@ -70,7 +78,7 @@ async def test_it_is_refused(caplog: pytest.LogCaptureFixture) -> None:
 
     assert not await harness.ask()
     expected = RefusedLimit("200Mi", "maximum memory usage per Container is 128Mi")
-    assert {"app": expected} == harness.check.refused_limits(KEY)
+    assert {APP_MEMORY: expected} == harness.check.refused_limits(KEY)
     assert "maximum memory usage per Container is 128Mi" in caplog.text
 
     await asyncio.sleep(RETRY_INITIAL)
@@ -79,7 +87,7 @@ async def test_it_is_refused(caplog: pytest.LogCaptureFixture) -> None:
 
     assert not await harness.ask()
     await asyncio.sleep(2 * RETRY_INITIAL - 1)
-    assert {"app": expected} == harness.check.refused_limits(KEY)
+    assert {APP_MEMORY: expected} == harness.check.refused_limits(KEY)
     await asyncio.sleep(RETRY_MAX)
 
     harness.api_server.errors.clear()
@@ -116,7 +124,7 @@ async def test_a_node_without_memory(other_node: str, *, accepted: bool) -> None
 
     assert accepted is await harness.ask()
     if not accepted:
-        refused = harness.check.refused_limits(KEY)["app"]
+        refused = harness.check.refused_limits(KEY)[APP_MEMORY]
         assert RefusedLimit("200Mi", "node node-1 reports MemoryPressure") == refused
 
 
@@ -158,12 +166,15 @@ async def test_an_app_that_is_gone() -> None:
 @pytest.mark.parametrize(
     ("limits", "expected"),
     [
-        ({"app": "200Mi"}, {"containers": ["app"]}),
-        ({"proxy": "200Mi"}, {"initContainers": ["proxy"]}),
-        ({"app": "200Mi", "proxy": "1Gi"}, {"containers": ["app"], "initContainers": ["proxy"]}),
+        ({APP_MEMORY: "200Mi"}, {"containers": ["app"]}),
+        ({PROXY_MEMORY: "200Mi"}, {"initContainers": ["proxy"]}),
+        (
+            {APP_MEMORY: "200Mi", PROXY_MEMORY: "1Gi"},
+            {"containers": ["app"], "initContainers": ["proxy"]},
+        ),
     ],
 )
-def test_the_patch(limits: dict[str, str], expected: dict[str, list[str]]) -> None:
+def test_the_patch(limits: dict[LimitKey, str], expected: dict[str, list[str]]) -> None:
     """It names only the containers that are changed; a sidecar may start before the app."""
     resources: dict[str, Any] = {"limits": {"memory": "64Mi"}, "requests": {"memory": "64Mi"}}
     live = builders.pod(
@@ -179,6 +190,36 @@ def test_the_patch(limits: dict[str, str], expected: dict[str, list[str]]) -> No
         field: [container["name"] for container in containers]
         for field, containers in patch["spec"].items()
     }
-    if "proxy" in limits:
+    if PROXY_MEMORY in limits:
         (sidecar,) = patch["spec"]["initContainers"]
-        assert limits["proxy"] == sidecar["resources"]["requests"]["memory"]
+        assert limits[PROXY_MEMORY] == sidecar["resources"]["requests"]["memory"]
+
+
+def test_the_patch_of_two_resources() -> None:
+    """A request that equals a limit grows with it, so that the QoS class stays."""
+    live = builders.pod("web-abc-1", builders.running(), memory_limit="100Mi")
+    live["spec"]["containers"][0]["resources"]["requests"] = {"cpu": "1", "memory": "64Mi"}
+    patch = build_resize_patch(live, {APP_MEMORY: "200Mi", APP_CPU: "1500m"})
+
+    assert [
+        {
+            "name": "app",
+            "resources": {
+                "limits": {"cpu": "1500m", "memory": "200Mi"},
+                "requests": {"cpu": "1500m", "memory": "64Mi"},
+            },
+        }
+    ] == patch["spec"]["containers"]
+
+
+async def test_cpu_on_a_node_without_memory() -> None:
+    """A kill for memory says nothing of the CPU limit."""
+    harness = Harness(oom_pod(), builders.node(memory_pressure=True))
+    action = make_action(
+        remediation=Remediation.RAISE_CPU, outcome=ActionOutcome.IN_PROGRESS, target="1500m"
+    )
+    record = make_record(action, cpu_limits=raised_to("1500m"))
+    pods = [each for each in harness.objects if each["kind"] != "Node"]
+
+    assert await harness.check.is_acceptable(build_snapshot(*pods), record, action, APP_CPU)
+    assert ["get Pod/web-abc-1", TRIED] == harness.api_server.requests

@@ -30,7 +30,7 @@ from selfhealing.render.overrides import (
     Overrides,
     build_revision,
     get_config_hash,
-    get_memory_limits,
+    get_limits,
     template_revision,
 )
 from selfhealing.render.pod import build_pod_template
@@ -48,7 +48,7 @@ from tests.unit.controller.fake_api_server import (
     revision_of,
 )
 from tests.unit.controller.fake_loop import now
-from tests.unit.remediation.factories import raised_to
+from tests.unit.remediation.factories import APP_MEMORY, raised_to
 from tests.unit.snapshots import KEY, put_object
 
 POD = "web-abc-1"
@@ -350,7 +350,7 @@ class TestOverrides:
         preparation = await build_harness(body).prepare(record, healing=healing)
 
         assert preparation.overrides.pod_template is not None
-        assert {"app": expected} == get_memory_limits(preparation.overrides.pod_template)
+        assert {APP_MEMORY: expected} == get_limits(preparation.overrides.pod_template)
 
     async def test_the_good_version_is_asked_for(self) -> None:
         """Then nothing has to be read, and nothing is lost."""

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, cast
 
 import pytest
@@ -75,6 +76,10 @@ class Harness:
         manifest = builders.pod(POD, builders.running(), memory_limit=limit, version=version)
         manifest["metadata"]["uid"] = uid
         put_object(self.store, manifest)
+
+    def put_container(self, state: Json, version: int) -> None:
+        """Let the container of the pod be in another state."""
+        put_object(self.store, builders.pod(POD, state, memory_limit="1Gi", version=version))
 
     async def list_objects(
         self, resource: Resource, namespace: str | None, labels: str = ""
@@ -269,9 +274,7 @@ class TestThrottling:
 
     def put_failing_pod(self, harness: Harness, *, ready: bool, version: int) -> None:
         """Let the pod have a CPU limit, and fail its readiness probe or not."""
-        container = builders.running(ready=ready)
-        pod = builders.pod(POD, container, memory_limit="1Gi", version=version)
-        put_object(harness.store, pod)
+        harness.put_container(builders.running(ready=ready), version)
 
     async def test_while_it_lasts(self) -> None:
         """From the reconcile that sees it; the app is woken when it is at its limit."""
@@ -297,6 +300,22 @@ class TestThrottling:
 
         assert 3 == len(harness.requests)
         assert [KEY] == await harness.drain_queue()
+
+    async def test_over_a_restart(self) -> None:
+        """A container that a probe has killed lacks the same again; its memory starts anew."""
+        harness = Harness(OPTED_OUT_SPEC)
+        harness.cpu = "1"
+        harness.put_container(builders.running(ready=False), 2)
+        assert [] == harness.stored_samples()
+        await harness.poll(50)
+        harness.put_container(builders.crash_loop(3, builders.termination(137)), 3)
+        harness.usage_mib.clear()
+        await harness.usage_metrics.poll()
+
+        snapshot = harness.store.snapshot(KEY)
+        assert snapshot is not None
+        (kept,) = harness.usage_metrics.samples_for(snapshot)[ContainerKey(UID, "app")]
+        assert (Decimal(1), None) == (kept.cpu_cores, kept.memory_bytes)
 
     async def test_not_of_everybody(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """An outage of many apps is not made worse by many lists."""

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from selfhealing.api.container_limits import LimitedResource, LimitKey
 from selfhealing.api.healing_status import (
     ActionOutcome,
     BlockedReason,
     HealingAction,
     HealingStatus,
-    MemoryLimitStatus,
     QuarantineStatus,
+    RaisedLimitStatus,
     Remediation,
 )
 from selfhealing.api.spec import parse_spec
@@ -29,6 +30,8 @@ AT = 10_000
 """The default time of a decision, in seconds after noon."""
 
 NEW_REVISION, STABLE_REVISION = "new", "good"
+APP_MEMORY, PROXY_MEMORY = (LimitKey(each, LimitedResource.MEMORY) for each in ("app", "proxy"))
+APP_CPU = LimitKey("app", LimitedResource.CPU)
 
 
 def make_policy(**healing: Any) -> Policy:  # noqa: ANN401 - JSON
@@ -87,7 +90,7 @@ NO_METRICS = AppDiagnosis(
 def make_context(*diagnoses: AppDiagnosis, **more: Any) -> RemediationContext:  # noqa: ANN401 - any field
     """The context of an app with three pods, one of which fails."""
     fields: dict[str, Any] = {
-        "memory_limits": {"app": "100Mi"},
+        "limits": {APP_MEMORY: "100Mi"},
         "wanted": 3,
         "pods": (FAILING_POD, HEALTHY_POD, OTHER_HEALTHY_POD),
         "healthy": not diagnoses,
@@ -135,9 +138,9 @@ def make_record(*actions: HealingAction, **fields: Any) -> HealingStatus:  # noq
 
 def raised_to(
     limit: str, *, container: str = "app", previous: str | None = None
-) -> list[MemoryLimitStatus]:
-    """The higher memory limit of a container."""
-    return [MemoryLimitStatus(container=container, limit=limit, previous=previous)]
+) -> list[RaisedLimitStatus]:
+    """The higher limit of a container."""
+    return [RaisedLimitStatus(container=container, limit=limit, previous=previous)]
 
 
 def make_quarantine(*, until: float = AT + 100, pod: PodView = FAILING_POD) -> QuarantineStatus:

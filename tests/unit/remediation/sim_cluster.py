@@ -19,8 +19,9 @@ from selfhealing.cache.views import (
     Termination,
 )
 from selfhealing.remediation import steps
-from selfhealing.remediation.memory_limit import exceeds
+from selfhealing.remediation.limit_steps import exceeds
 from tests.unit import builders
+from tests.unit.remediation.factories import APP_MEMORY
 
 STARTUP_SECONDS: Final = 10
 """Seconds until a new pod is ready, if it ever is."""
@@ -139,7 +140,7 @@ class SimCluster:
         if pod is None:
             return
         if isinstance(step, steps.Resize):
-            pod.memory, pod.resource_version = step.limits["app"], self.next_resource_version()
+            pod.memory, pod.resource_version = step.limits[APP_MEMORY], self.next_resource_version()
         elif pod.resource_version == step.pod.resource_version and isinstance(step, steps.Isolate):
             self.isolated_pods[pod.uid] = self.pods.pop(pod.uid)
         elif pod.resource_version == step.pod.resource_version and self._can_evict(pod):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from selfhealing.api.config_refs import ConfigRef
+from selfhealing.api.container_limits import LimitedResource, LimitKey
 from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.names import ANNOTATION_CONFIG_HASH
 from selfhealing.api.spec import parse_spec
@@ -90,10 +91,10 @@ def test_a_healthy_app() -> None:
         evicted_pod("web-abc-4"),
     )
 
-    assert (REVISION, "web:v1", {"app": "64Mi"}, ()) == (
+    assert (REVISION, "web:v1", {LimitKey("app", LimitedResource.MEMORY): "64Mi"}, ()) == (
         found.desired_revision,
         found.image,
-        found.memory_limits,
+        found.limits,
         found.diagnoses,
     )
     assert (True, False, False) == (found.healthy, found.scaled_to_zero, found.rollout_paused)

@@ -26,7 +26,7 @@ from selfhealing.remediation.context import ExternalState, RemediationContext
 from selfhealing.remediation.engine import decide
 from selfhealing.remediation.policy import Policy, build_policy
 from tests.unit import builders
-from tests.unit.remediation.factories import raised_to
+from tests.unit.remediation.factories import APP_MEMORY, raised_to
 from tests.unit.snapshots import evaluate_app
 
 REVISION = "a1b2c3d4e5"
@@ -40,7 +40,7 @@ CRASH_LOOPING = AppDiagnosis(
 WARNED_CONTEXT = RemediationContext(
     REVISION,
     builders.IMAGE,
-    memory_limits={"app": "100Mi"},
+    limits={APP_MEMORY: "100Mi"},
     diagnoses=(MEMORY_CLIMBING,),
     healthy=True,
     complete=True,

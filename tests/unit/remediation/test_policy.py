@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from selfhealing.api.container_limits import LimitedResource
 from selfhealing.api.spec import parse_spec
 from selfhealing.remediation.policy import HealingMode, Policy, build_policy
 from tests.unit.snapshots import Json
@@ -26,7 +27,6 @@ def test_the_defaults() -> None:
         cooldown=timedelta(minutes=1),
         rollback=True,
         probation=timedelta(minutes=10),
-        memory_max="",
         replace_pod=True,
         unready_timeout=timedelta(minutes=5),
         failover=True,
@@ -52,6 +52,7 @@ def test_every_field() -> None:
             "cooldown": "30s",
             "rollback": {"enabled": False, "probation": "20m"},
             "memory": {"enabled": False, "max": 1073741824},
+            "cpu": {"enabled": False, "max": "4"},
             "replacePod": {"enabled": False, "after": "1m"},
             "failover": {"enabled": False, "after": "0s"},
             "scalingFallback": {"replicas": 4, "after": "10m"},
@@ -59,18 +60,20 @@ def test_every_field() -> None:
         }
     )
 
-    assert ("Approve", 5, "1073741824", 4) == (
+    assert ("Approve", 5, "1073741824", "4", 4) == (
         found.mode,
         found.budget,
-        found.memory_max,
+        found.raises[LimitedResource.MEMORY].maximum,
+        found.raises[LimitedResource.CPU].maximum,
         found.fallback_replicas,
     )
-    assert [False] * 5 == [
+    assert [False] * 6 == [
         found.rollback,
         found.replace_pod,
         found.failover,
         found.isolate,
-        found.raise_memory,
+        found.raises[LimitedResource.MEMORY].enabled,
+        found.raises[LimitedResource.CPU].enabled,
     ]
     assert [7200, 30, 1200, 60, 0, 600, 5400] == [
         time.total_seconds()

@@ -13,8 +13,8 @@ from selfhealing.api.healing_status import (
     DiagnosisStatus,
     HealingAction,
     HealingStatus,
-    MemoryLimitStatus,
     QuarantineStatus,
+    RaisedLimitStatus,
     Remediation,
 )
 from selfhealing.api.quantity import parse_quantity
@@ -23,8 +23,9 @@ from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.remediation import history
 from selfhealing.remediation.engine import decide
-from selfhealing.remediation.memory_limit import exceeds
+from selfhealing.remediation.limit_steps import exceeds
 from selfhealing.remediation.policy import Policy
+from selfhealing.remediation.raised_limits import get_raised_limits
 from selfhealing.remediation.record_check import (
     MAX_CLOCK_SKEW,
     MAX_ID,
@@ -34,7 +35,14 @@ from selfhealing.remediation.record_check import (
 from selfhealing.remediation.steps import plan_steps
 from tests.unit import builders
 from tests.unit.examples import scale_examples
-from tests.unit.remediation.factories import make_context, make_policy, raised_to
+from tests.unit.remediation.factories import (
+    APP_CPU,
+    APP_MEMORY,
+    PROXY_MEMORY,
+    make_context,
+    make_policy,
+    raised_to,
+)
 from tests.unit.snapshots import build_snapshot
 
 NOW = builders.at(10_000)
@@ -65,7 +73,7 @@ def make_action(
     return HealingAction(id=action_id, remediation=remediation, outcome=outcome, at=at, **fields)
 
 
-SPEC_LIMITS = {"app": "100Mi", "proxy": "64Mi"}
+SPEC_LIMITS = {APP_MEMORY: "100Mi", PROXY_MEMORY: "64Mi", APP_CPU: "1"}
 
 
 def check(
@@ -81,7 +89,7 @@ def check(
         policy or make_policy(),
         NOW,
         revision=REVISION,
-        memory_limits=SPEC_LIMITS,
+        spec_limits=SPEC_LIMITS,
     )
 
 
@@ -146,6 +154,7 @@ OFF: dict[str, Any] = {
     "replacePod": {"enabled": False},
     "failover": {"enabled": False},
     "memory": {"enabled": False},
+    "cpu": {"enabled": False},
     "scalingFallback": None,
 }
 
@@ -154,6 +163,9 @@ OFF: dict[str, Any] = {
     ("fields", "expected"),
     [
         ({"memory_limits": raised_to("64Gi")}, {"memory_limits": raised_to("300Mi")}),
+        ({"cpu_limits": raised_to("9")}, {"cpu_limits": raised_to("2000m")}),
+        ({"cpu_limits": raised_to("1")}, {"cpu_limits": []}),
+        ({"cpu_limits": raised_to("2", container="proxy")}, {"cpu_limits": []}),
         ({"memory_limits": raised_to("90Mi")}, {"memory_limits": [], "memory_in_template": False}),
         ({"memory_limits": raised_to("-1Gi")}, {"memory_limits": []}),
         ({"memory_limits": raised_to("1e999999999")}, {"memory_limits": []}),
@@ -199,7 +211,8 @@ def test_what_is_not_allowed(fields: dict[str, Any], expected: dict[str, Any]) -
     ("fields", "part"),
     [
         ({"failed_revision": REVISION, "stable_revision": "abc"}, "failedRevision"),
-        ({"memory_limits": raised_to("200Mi")}, "memoryLimit"),
+        ({"memory_limits": raised_to("200Mi")}, "memoryLimits (memory.enabled is false)"),
+        ({"cpu_limits": raised_to("1500m")}, "cpuLimits (cpu.enabled is false)"),
         ({"excluded_node": "node-1"}, "excludedNode"),
         ({"fallback_replicas": 2}, "fallbackReplicas"),
     ],
@@ -326,6 +339,15 @@ ACTIONS = st.builds(
     at=TIMES,
     ended_at=st.none() | TIMES,
 )
+RAISED = st.lists(
+    st.builds(
+        RaisedLimitStatus,
+        container=st.sampled_from(["app", "proxy", "x"]),
+        limit=WORDS | QUANTITIES,
+        previous=st.none() | WORDS | QUANTITIES,
+    ),
+    max_size=4,
+)
 RECORDS = st.builds(
     HealingStatus,
     mode=st.sampled_from(["Auto", "Off", "x"]),
@@ -339,15 +361,8 @@ RECORDS = st.builds(
     stable_revision=st.none() | WORDS,
     stable_image=st.none() | WORDS,
     failed_revision=st.none() | WORDS,
-    memory_limits=st.lists(
-        st.builds(
-            MemoryLimitStatus,
-            container=st.sampled_from(["app", "proxy", "x"]),
-            limit=WORDS | QUANTITIES,
-            previous=st.none() | WORDS | QUANTITIES,
-        ),
-        max_size=4,
-    ),
+    memory_limits=RAISED,
+    cpu_limits=RAISED,
     memory_in_template=st.booleans(),
     excluded_node=st.none() | WORDS,
     fallback_replicas=st.none() | st.integers(1, 2**31 - 1),
@@ -363,17 +378,15 @@ RECORDS = st.builds(
 def test_any_record_within_the_policy(stored: HealingStatus, healing: dict[str, Any]) -> None:
     """Whatever is stored: what has effect is within the policy, and a decision can be made."""
     policy = make_policy(**healing)
-    found = check_record(
-        stored, SNAPSHOT, policy, NOW, revision=REVISION, memory_limits=SPEC_LIMITS
-    )
+    found = check_record(stored, SNAPSHOT, policy, NOW, revision=REVISION, spec_limits=SPEC_LIMITS)
     record = found.record
 
-    ceilings = {"app": "300Mi", "proxy": "128Mi"}
-    for entry in record.memory_limits:
-        assert policy.raise_memory
-        assert not exceeds(entry.limit, ceilings[entry.container])
+    ceilings = {APP_MEMORY: "300Mi", PROXY_MEMORY: "128Mi", APP_CPU: "2"}
+    for key, entry in get_raised_limits(record).items():
+        assert policy.raises[key.resource].enabled
+        assert not exceeds(entry.limit, ceilings[key])
         if record.desired_revision == REVISION and record.failed_revision is None:
-            assert exceeds(entry.limit, SPEC_LIMITS[entry.container])
+            assert exceeds(entry.limit, SPEC_LIMITS[key])
         assert entry.previous is None or exceeds(entry.limit, entry.previous)
     assert (record.fallback_replicas or 0) <= (policy.fallback_replicas or 0)
     assert record.failed_revision is None or policy.rollback
@@ -384,9 +397,7 @@ def test_any_record_within_the_policy(stored: HealingStatus, healing: dict[str, 
     recent = [a for a in history.find_recent(record, policy, NOW) if a.outcome in history.BUDGETED]
     assert history.find_running(record) is None or len(recent) <= policy.budget
     # Checked again, it stays as it is.
-    again = check_record(
-        record, SNAPSHOT, policy, NOW, revision=REVISION, memory_limits=SPEC_LIMITS
-    )
+    again = check_record(record, SNAPSHOT, policy, NOW, revision=REVISION, spec_limits=SPEC_LIMITS)
     assert CheckedRecord(record) == again
     decided = decide(record, make_context(), policy, Deadlines(NOW))
     stored_again = SelfHealingAppStatus(healing=decided).to_json()

@@ -25,7 +25,7 @@ from selfhealing.health.attribution import Confidence
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.health.rollout import summarize_rollout
 from selfhealing.remediation.history import FREE_DIAGNOSES, costs_budget
-from selfhealing.remediation.memory_limit import exceeds
+from selfhealing.remediation.limit_steps import exceeds
 from selfhealing.remediation.policy import HealingMode, build_policy
 from selfhealing.remediation.steps import Delete, Evict, Isolate, Resize, Step
 from tests.unit import builders

@@ -22,6 +22,7 @@ from selfhealing.remediation.steps import (
 from selfhealing.render.overrides import Overrides
 from tests.unit import builders
 from tests.unit.remediation.factories import (
+    APP_CPU,
     AT,
     NEW_REVISION,
     make_action,
@@ -127,6 +128,22 @@ def test_memory_is_raised_in_pods_that_have_less() -> None:
     assert ["web-abc-1"] == pod_names(found)
     assert isinstance(found[0], Resize)
     assert [] == plan_for(known.model_copy(update={"memory_in_template": True}), less)
+
+
+def test_cpu_is_raised_in_running_pods() -> None:
+    """Always, beside memory that is in the template; the limit of the builders is one core."""
+    pod = builders.pod("web-abc-1", builders.running(), memory_limit="100Mi")
+    raised = make_record(
+        mode="Auto",
+        memory_limits=raised_to("200Mi"),
+        memory_in_template=True,
+        cpu_limits=raised_to("1500m"),
+    )
+    (found,) = plan_for(raised, pod)
+
+    assert isinstance(found, Resize)
+    assert {APP_CPU: "1500m"} == found.limits
+    assert [] == plan_for(make_record(mode="Auto", cpu_limits=raised_to("1000m")), pod)
 
 
 def test_a_pod_is_isolated() -> None:

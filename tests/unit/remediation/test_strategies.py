@@ -12,7 +12,7 @@ from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.remediation.context import ExternalState
-from selfhealing.remediation.memory_strategy import needs_new_pods
+from selfhealing.remediation.limit_strategy import needs_new_pods
 from selfhealing.remediation.proposal import ProposedAction
 from selfhealing.remediation.strategies import (
     ESCALATION,
@@ -21,6 +21,7 @@ from selfhealing.remediation.strategies import (
 )
 from tests.unit import builders
 from tests.unit.remediation.factories import (
+    APP_MEMORY,
     AT,
     BAD_REVISION,
     FAILING_POD,
@@ -238,7 +239,7 @@ def test_the_maximum_is_in_the_pods() -> None:
 )
 def test_memory_ends(known: dict[str, object], memory: str, healing: dict[str, object]) -> None:
     """At the maximum, without a limit, and if memory.enabled is false."""
-    now = make_context(make_diagnosis(OOM), memory_limits={"app": memory} if memory else {})
+    now = make_context(make_diagnosis(OOM), limits={APP_MEMORY: memory} if memory else {})
 
     assert None is choose_action(
         make_decision_input(make_record(**known), now, make_policy(**healing))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from selfhealing.api import names
+from selfhealing.api.container_limits import LimitedResource
 from selfhealing.api.spec import parse_spec
 from selfhealing.render import Owner, build_children
 from selfhealing.render.overrides import (
@@ -14,8 +15,8 @@ from selfhealing.render.overrides import (
     Overrides,
     build_revision,
     get_config_hash,
-    get_memory_limits,
-    resources_with_memory_limit,
+    get_limits,
+    resources_with_limit,
     revision_name,
     template_revision,
     template_with_memory_limits,
@@ -121,15 +122,18 @@ class TestMemoryLimit:
         [
             (template(), {}),
             (template(resources={"requests": {"memory": "1Gi"}}), {}),
-            (template(resources={"limits": {"cpu": "1"}}), {}),
-            (template_with_limit("64Mi"), {"app": "64Mi"}),
-            (template_with_limit(67108864), {"app": "67108864"}),
-            (template_with_sidecars(), {"proxy": "64Mi", "native": "32Mi"}),
+            (template(resources={"limits": {"cpu": "1"}}), {("app", "cpu"): "1"}),
+            (template_with_limit("64Mi"), {("app", "memory"): "64Mi", ("app", "cpu"): "2"}),
+            (template_with_limit(67108864), {("app", "memory"): "67108864", ("app", "cpu"): "2"}),
+            (
+                template_with_sidecars(),
+                {("proxy", "memory"): "64Mi", ("native", "memory"): "32Mi"},
+            ),
         ],
     )
-    def test_get_memory_limits(self, found: Json, limit: dict[str, str]) -> None:
+    def test_get_limits(self, found: Json, limit: dict[tuple[str, str], str]) -> None:
         """The limits are returned as they are written; not of containers that end before."""
-        assert limit == get_memory_limits(found)
+        assert limit == get_limits(found)
 
     @pytest.mark.parametrize(
         ("before", "after"),
@@ -165,14 +169,14 @@ class TestMemoryLimit:
         limits = {"proxy": "128Mi", "native": "100Mi", "migrate": "1Gi", "other": "1Gi"}
         after = template_with_memory_limits(template_with_sidecars(), limits)
 
-        assert {"proxy": "128Mi", "native": "100Mi"} == get_memory_limits(after)
+        assert {("proxy", "memory"): "128Mi", ("native", "memory"): "100Mi"} == get_limits(after)
         (migrate,) = (c for c in after["spec"]["initContainers"] if c["name"] == "migrate")
         assert "16Mi" == migrate["resources"]["limits"]["memory"]
 
     def test_a_container_without_anything(self) -> None:
         """The resources of a live pod may be null."""
-        assert {"limits": {"memory": "1Gi"}, "requests": None} == resources_with_memory_limit(
-            {"limits": None, "requests": None}, "1Gi"
+        assert {"limits": {"memory": "1Gi"}, "requests": None} == resources_with_limit(
+            {"limits": None, "requests": None}, LimitedResource.MEMORY, "1Gi"
         )
 
 

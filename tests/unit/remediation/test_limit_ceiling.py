@@ -6,32 +6,50 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from selfhealing.api.container_limits import LimitedResource, LimitKey
 from selfhealing.api.quantity import parse_quantity
 from selfhealing.api.spec import parse_spec
 from selfhealing.cache.parse import pod_view
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.pod_diagnosis import DiagnosisType
-from selfhealing.remediation.memory_ceiling import (
+from selfhealing.remediation.limit_ceiling import (
     RefusedLimit,
     clamp_limits,
     explain_obstacles,
     find_ceiling,
     find_limit_in_force,
     find_obstacle,
-    select_container,
+    select_limit,
 )
 from selfhealing.remediation.policy import Policy, build_policy
 from tests.unit import builders
-from tests.unit.remediation.factories import make_record, raised_to
+from tests.unit.remediation.factories import (
+    APP_CPU,
+    APP_MEMORY,
+    PROXY_MEMORY,
+    make_record,
+    raised_to,
+)
 
 KILLED = builders.termination(137, "OOMKilled")
-SPEC_LIMITS = {"app": "100Mi", "proxy": "64Mi"}
+SPEC_LIMITS = {APP_MEMORY: "100Mi", PROXY_MEMORY: "64Mi", APP_CPU: "1"}
 
 
 def policy_of(**spec: Any) -> Policy:  # noqa: ANN401 - JSON
     """The policy of a spec."""
     return build_policy(parse_spec({"image": builders.IMAGE, **spec}))
+
+
+def memory_of(container: str) -> LimitKey:
+    """The memory limit of a container."""
+    return LimitKey(container, LimitedResource.MEMORY)
+
+
+CPU_FIELDS = "spec.resources.limits.cpu or spec.healing.cpu.max"
+THROTTLED = AppDiagnosis(
+    DiagnosisType.CPU_THROTTLED, Cause.UNKNOWN, Confidence.LOW, (), "it is slow", container="app"
+)
 
 
 def oom(*killed: str, container: str = "") -> AppDiagnosis:
@@ -75,26 +93,43 @@ def oom(*killed: str, container: str = "") -> AppDiagnosis:
 )
 def test_the_ceiling(spec: dict[str, Any], container: str, limit: str, ceiling: str) -> None:
     """Twice the spec's limit, unless the spec says more."""
-    assert ceiling == find_ceiling(policy_of(**spec), container, limit)
+    assert ceiling == find_ceiling(policy_of(**spec), memory_of(container), limit)
 
 
+@pytest.mark.parametrize(
+    ("spec", "ceiling"),
+    [
+        ({}, "2000m"),
+        ({"healing": {"cpu": {"max": 3}}}, "3"),
+        ({"healing": {"cpu": {"enabled": False}}}, ""),
+        ({"healing": {"memory": {"enabled": False}}}, "2000m"),
+        ({"verticalScaling": {"mode": "Recreate"}}, ""),
+        ({"verticalScaling": {"mode": "Recreate", "controlledResources": ["memory"]}}, "2000m"),
+    ],
+)
+def test_the_ceiling_of_cpu(spec: dict[str, Any], ceiling: str) -> None:
+    """Each resource has its own switch and maximum."""
+    assert ceiling == find_ceiling(policy_of(**spec), APP_CPU, "1")
+
+
+KEYS = st.builds(LimitKey, st.sampled_from(["app", "proxy", "x"]), st.sampled_from(LimitedResource))
 QUANTITIES = st.integers(1, 2**40).map(str) | st.sampled_from(["-1", "0", "1e999", "x", "64Mi"])
 
 
 @given(
-    limits=st.dictionaries(st.sampled_from(["app", "proxy", "x"]), QUANTITIES),
-    spec_limits=st.dictionaries(st.sampled_from(["app", "proxy"]), st.integers(1, 2**40).map(str)),
+    limits=st.dictionaries(KEYS, QUANTITIES),
+    spec_limits=st.dictionaries(KEYS, st.integers(1, 2**40).map(str)),
 )
 def test_limits_stay_below_their_ceilings(
-    limits: dict[str, str], spec_limits: dict[str, str]
+    limits: dict[LimitKey, str], spec_limits: dict[LimitKey, str]
 ) -> None:
     """Whatever was stored: nothing is invented, and a container without a ceiling gets nothing."""
     policy = policy_of()
     found = clamp_limits(policy, spec_limits, limits)
 
     assert found.keys() <= limits.keys() & spec_limits.keys()
-    for name, limit in found.items():
-        ceiling = parse_quantity(find_ceiling(policy, name, spec_limits[name]))
+    for key, limit in found.items():
+        ceiling = parse_quantity(find_ceiling(policy, key, spec_limits[key]))
         assert ceiling is not None
         assert 0 < (parse_quantity(limit) or 0) <= ceiling
 
@@ -112,7 +147,12 @@ def test_limits_stay_below_their_ceilings(
 )
 def test_the_container_that_was_killed(diagnosis: AppDiagnosis, container: str) -> None:
     """It gets more memory, main or sidecar."""
-    assert container == select_container(diagnosis)
+    assert memory_of(container) == select_limit(diagnosis)
+
+
+def test_the_container_that_is_slowed_down() -> None:
+    """It gets more CPU."""
+    assert APP_CPU == select_limit(THROTTLED)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +173,9 @@ def test_the_limit_in_force(condition: str, expected: str) -> None:
         )
     )
 
-    assert (expected, "") == (find_limit_in_force(pod, "app"), find_limit_in_force(pod, "proxy"))
+    assert [expected, "", "1"] == [
+        find_limit_in_force(pod, key) for key in (APP_MEMORY, PROXY_MEMORY, APP_CPU)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -162,11 +204,11 @@ def test_the_limit_in_force(condition: str, expected: str) -> None:
     ],
 )
 def test_what_keeps_a_limit_from_being_raised(
-    spec: dict[str, Any], limits: dict[str, str], container: str, obstacle: str
+    spec: dict[str, Any], limits: dict[LimitKey, str], container: str, obstacle: str
 ) -> None:
     """It is told instead."""
     diagnosis, policy = oom(container=container), policy_of(**spec)
-    refused = {"proxy": RefusedLimit("128Mi", "exceeded quota")}
+    refused = {PROXY_MEMORY: RefusedLimit("128Mi", "exceeded quota")}
     (told,) = explain_obstacles((diagnosis,), make_record(), limits, policy, refused)
 
     assert obstacle == find_obstacle(diagnosis, limits, policy, refused)
@@ -193,6 +235,36 @@ def test_at_the_ceiling(container: str, limit: str, field: str) -> None:
 
     assert diagnosis == untold  # new pods may still get it
     assert told.message.endswith(f"it has reached its ceiling of {limit}: raise {field}")
+
+
+@pytest.mark.parametrize(
+    ("spec", "limits", "raised", "why"),
+    [
+        ({}, SPEC_LIMITS, "", ""),
+        (
+            {"healing": {"cpu": {"enabled": False}}},
+            SPEC_LIMITS,
+            "",
+            "spec.healing.cpu.enabled is false",
+        ),
+        ({}, {}, "", "container app has none in the spec"),
+        (
+            {},
+            SPEC_LIMITS,
+            "2000m",
+            f"it has reached its ceiling of 2000m: raise {CPU_FIELDS}",
+        ),
+    ],
+    ids=["may be raised", "switched off", "no limit", "at the ceiling"],
+)
+def test_why_no_cpu_limit_is_raised(
+    spec: dict[str, Any], limits: dict[LimitKey, str], raised: str, why: str
+) -> None:
+    """It is told as for memory; new pods would change nothing."""
+    record = make_record(cpu_limits=raised_to(raised) if raised else [])
+    (told,) = explain_obstacles((THROTTLED,), record, limits, policy_of(**spec), {})
+
+    assert f"it is slow{f'; the CPU limit is not raised: {why}' if why else ''}" == told.message
 
 
 def test_other_diagnoses_are_told_as_they_are() -> None:
