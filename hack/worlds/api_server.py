@@ -106,6 +106,8 @@ class SimClient:
             return [cluster.app]
         if kind == "Pod":
             return [raw.render_pod(pod) for pod in cluster.pods.values()]
+        if kind == "NetworkPolicy":
+            return cluster.network_policies
         if kind == POD_METRICS.kind:
             return list(self._measure_pods()) if cluster.laws.metrics_up else []
         if kind == "Node":

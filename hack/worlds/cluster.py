@@ -85,6 +85,7 @@ class Cluster:
         self.observers: list[Observer] = []
         self.controllers: list[Callable[[], None]] = []
         self.on_config_change: list[Callable[[], None]] = []
+        self.network_policies: list[Json] = []
         self.on_resize: list[Callable[[SimPod], None]] = []
         self.samples: list[Sample] = []
         self.story: list[tuple[float, str, str]] | None = [] if tells_story else None

@@ -242,9 +242,28 @@ FAULTS: Final[tuple[Fault, ...]] = (
         fits=_has_readiness,
         durations=LONG,
         weight=6,
-        best=60.0,
+        best=45.0,
     ),
-    _environment("liveness fails under load", do.overload, do.cure_node, fits=_has_liveness),
+    _environment(
+        "liveness fails under load",
+        do.overload,
+        do.cure_node,
+        fits=lambda s: s.has_liveness and not s.relaxes_liveness,
+    ),
+    Fault(
+        "liveness fails under load, and may be relaxed",
+        FaultKind.ENVIRONMENT,
+        ENVIRONMENT | {"Unknown"},
+        do.overload,
+        do.cure_node,
+        healed_by=frozenset({"RelaxLiveness"}),
+        fits=lambda s: (
+            s.has_liveness and s.relaxes_liveness and not s.has_startup and s.strategy != "Recreate"
+        ),
+        durations=LONG,
+        weight=6,
+        best=180.0,
+    ),
     _environment(
         "registry limits the rate", do.registry(texts.RATE_LIMIT), do.registry(""), releases=True
     ),
@@ -256,6 +275,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "registry refuses", do.registry(texts.NO_CREDENTIALS), do.registry(""), releases=True
     ),
     _environment("database away", do.database(False), do.database(True), fits=_has_database),
+    _environment("NetworkPolicy in the way", do.cut_off, do.let_through, fits=_has_database),
     _environment(
         "release while the database is away",
         do.release_without_database,

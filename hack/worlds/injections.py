@@ -8,6 +8,7 @@ from hack.worlds.faults import Act, Placement
 from hack.worlds.model import Effect, EffectKind, Json, Program, SimNode, SimPod
 from hack.worlds.shapes import CREDENTIALS, SETTINGS
 from hack.worlds.simulation import Simulation
+from hack.worlds.timeline import to_timestamp
 
 Release = Callable[[Simulation, Json, Program], Program | None]
 """Changes the spec of a new version; returns what its image does, None for no image."""
@@ -272,6 +273,20 @@ def database(is_up: bool) -> Act:  # noqa: FBT001 - the state
     return act
 
 
+def cut_off(sim: Simulation, placement: Placement) -> None:
+    """Let a NetworkPolicy cut the app off from its database."""
+    meta = {"name": "no-egress", "creationTimestamp": to_timestamp(sim.cluster.now)}
+    policy = {"metadata": meta, "spec": {"podSelector": {}, "policyTypes": ["Egress"]}}
+    sim.cluster.network_policies.append(policy)
+    database(False)(sim, placement)
+
+
+def let_through(sim: Simulation, placement: Placement) -> None:
+    """Remove the NetworkPolicy."""
+    sim.cluster.network_policies.clear()
+    database(True)(sim, placement)
+
+
 def release_without_database(sim: Simulation, placement: Placement) -> None:
     """Roll out a good version, and lose the database a moment later."""
     release(good)(sim, placement)
@@ -422,7 +437,7 @@ def end_cpu_peak(sim: Simulation, _: Placement) -> None:
 def overload(sim: Simulation, _: Placement) -> None:
     """Let the liveness probes of all pods fail under load."""
     for node in sim.cluster.nodes.values():
-        node.effect = Effect(EffectKind.LIVENESS, text="context deadline exceeded")
+        node.effect = Effect(EffectKind.LIVENESS, text="context deadline exceeded", lasts=45.0)
     sim.reconsider()
 
 

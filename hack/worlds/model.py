@@ -32,6 +32,7 @@ class Effect:
         text: the answer of a probe, or what is in the log.
         exit_code: of a crash.
         percent: the share of the pods that have it.
+        lasts: of LIVENESS, the seconds for which the probe fails in a row.
     """
 
     kind: EffectKind
@@ -39,6 +40,7 @@ class Effect:
     text: str = ""
     exit_code: int = 1
     percent: int = 100
+    lasts: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)

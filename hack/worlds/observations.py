@@ -13,7 +13,7 @@ OVERRIDE_FIELDS: Final = (
     "memoryLimits",
     "excludedNode",
     "fallbackReplicas",
-    "relaxedLiveness",
+    "relaxedUntil",
     "quarantined",
 )
 """The fields of the record that say what is in place of the spec, or that nothing is done."""

@@ -30,6 +30,7 @@ ROLLS: Final = {
     "Rollback": frozenset({"failedRevision"}),
     "AvoidNode": frozenset({"excludedNode"}),
     "RaiseMemory": frozenset({"memoryLimit", "memoryLimits"}),
+    "RelaxLiveness": frozenset({"relaxedUntil"}),
 }
 """The remediations that roll the Deployment out, and the fields of the record that they set."""
 PROBATION: Final = 660.0
@@ -165,8 +166,9 @@ def _count_returns(on: Simulation) -> int:
     """How often the app went back to what the spec asks for."""
     history = on.observations.overrides
     return sum(
-        bool(before[1].get("failedRevision")) and not after[1].get("failedRevision")
+        bool(before[1].get(field)) and not after[1].get(field)
         for before, after in pairwise(history)
+        for field in ("failedRevision", "relaxedUntil")
     )
 
 
@@ -345,6 +347,8 @@ def _judge_locks(world: World, on: Simulation, verdict: Verdict) -> None:
         verdict.locks.append("a node is excluded that is well")
     if left.get("fallbackReplicas") and on.laws.metrics_up:
         verdict.locks.append("a scaling fallback stays although there are metrics")
+    if left.get("relaxedUntil") and not acting:
+        verdict.locks.append("the liveness probe stays relaxed")
     if left.get("quarantined") and ends_well(on) and not acting:
         verdict.locks.append("the app is quarantined and well")
     isolated = [p for p in on.cluster.pods.values() if not p.owner_uid and p.deleted_at is None]

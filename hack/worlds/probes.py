@@ -46,6 +46,8 @@ class Probes:
         readiness = container.spec.get("readinessProbe")
         age = now - container.started_at
         ready_in = self._seconds_until_ready(readiness, program, age)
+        if effect is not None and not self._can_kill(container, effect):
+            effect = None
         kind = effect.kind if effect else None
         if kind in {EffectKind.CRASH, EffectKind.OOM} and effect is not None:
             left = max(effect.after - age, 1.0)
@@ -79,6 +81,13 @@ class Probes:
         since = max(program.start, age) - first
         ready_at = first + max(0, math.ceil(since / period)) * period
         return max(ready_at - age, 0.5)
+
+    @staticmethod
+    def _can_kill(container: SimContainer, effect: Effect) -> bool:
+        """Whether a fault lasts for as long as the liveness probe may fail."""
+        probe = container.spec.get("livenessProbe") or {}
+        patience = float(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))
+        return effect.kind is not EffectKind.LIVENESS or effect.lasts >= patience
 
     def _plan_liveness(
         self, pod: SimPod, container: SimContainer, effect: Effect, age: float

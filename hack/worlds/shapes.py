@@ -39,6 +39,7 @@ class Shape:
     min_ready: int = 0
     deadline: int = 0
     mode: str = "Auto"
+    relaxes_liveness: bool = False
 
     @property
     def cost_of_start(self) -> float:
@@ -70,6 +71,7 @@ def draw_shape(rng: Random) -> Shape:
         min_ready=rng.choices((0, 10, 30), (85, 10, 5))[0],
         deadline=rng.choices((0, 120, 300), (80, 10, 10))[0],
         mode=rng.choices(("Auto", "Approve", "Observe"), (94, 3, 3))[0],
+        relaxes_liveness=rng.random() < 0.3,
     )
 
 
@@ -121,6 +123,8 @@ def build_spec(shape: Shape) -> Json:
         spec["rollout"] = rollout
     if shape.memory_max:
         spec["healing"]["memory"] = {"max": "512Mi"}
+    if shape.relaxes_liveness:
+        spec["healing"]["relaxLiveness"] = {"enabled": True}
     if shape.fallback:
         spec["healing"]["scalingFallback"] = {"replicas": max(3, shape.replicas)}
     if shape.has_init:

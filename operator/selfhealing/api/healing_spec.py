@@ -63,6 +63,17 @@ class CPUSpec(SpecModel):
     for sidecars."""
 
 
+class RelaxLivenessSpec(SpecModel):
+    """Relaxes the liveness probe of a proved version, for a time, if it kills every pod."""
+
+    enabled: bool = False
+    """True: the probe may fail three times as often before the kubelet restarts a container. A
+    container that hangs is restarted later, too."""
+
+    ttl: Duration = "1h"
+    """How long that lasts; then the probe is again as the spec says."""
+
+
 class ReplacePodSpec(SpecModel):
     """Deletes a pod that hangs or fails while the others are healthy; its owner replaces it."""
 
@@ -164,6 +175,9 @@ class HealingSpec(SpecModel):
 
     cpu: CPUSpec = Field(default_factory=CPUSpec)
     """Raising a CPU limit that makes probes fail."""
+
+    relax_liveness: RelaxLivenessSpec = Field(default_factory=RelaxLivenessSpec)
+    """Relaxing a liveness probe that kills pods which serve, but slowly; off unless enabled."""
 
     replace_pod: ReplacePodSpec = Field(default_factory=ReplacePodSpec)
     """Replacing a pod that hangs or fails."""

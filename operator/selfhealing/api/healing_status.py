@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from selfhealing.api.base import Int32, ListMap, Model
-from selfhealing.api.scalars import Count, Name, Text, Time, Uid, Word
+from selfhealing.api.scalars import Count, Name, Quantity, Text, Time, Uid, Word
 from selfhealing.api.status_migration import FORMER_ACTION_NAMES, FORMER_NAMES
 
 MAX_HISTORY: Final = 10
@@ -29,6 +29,7 @@ class Remediation(StrEnum):
     ROLLBACK = "Rollback"
     RAISE_MEMORY = "RaiseMemory"
     RAISE_CPU = "RaiseCPU"
+    RELAX_LIVENESS = "RelaxLiveness"
     REPLACE_POD = "ReplacePod"
     AVOID_NODE = "AvoidNode"
     FAILOVER = "Failover"
@@ -173,10 +174,10 @@ class RaisedLimitStatus(Model):
     container: Name
     """The container: `app`, or a sidecar."""
 
-    limit: Word
+    limit: Quantity
     """The limit."""
 
-    previous: Word | None = None
+    previous: Quantity | None = None
     """The limit that is in force again if the last raise is undone; none: the spec's."""
 
 
@@ -271,6 +272,10 @@ class HealingStatus(Model):
         list[RaisedLimitStatus], Field(max_length=MAX_RAISED_LIMITS), ListMap("container")
     ] = Field(default_factory=list)
     """The CPU limits in force instead of the spec's; running pods are resized to them."""
+
+    relaxed_until: Time | None = None
+    """Until then the liveness probe may fail three times as often as the spec says, before the
+    kubelet restarts the container."""
 
     excluded_node: Name | None = None
     """The node on which new pods are not scheduled while other nodes have room."""

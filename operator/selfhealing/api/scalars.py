@@ -46,6 +46,8 @@ WORD_LIMIT: Final = 128
 """Characters; the maximum length of a word in the status."""
 
 Word = Annotated[str, Field(max_length=WORD_LIMIT), _cut_to(WORD_LIMIT)]
+Quantity = Annotated[str, Field(max_length=WORD_LIMIT, pattern="^[ -~]*$")]
+"""A quantity of Kubernetes, such as 250Mi; one that is doubled may be longer than the spec's."""
 TEXT_LIMIT: Final = 1024
 """Characters; the maximum length of a text in the status."""
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from selfhealing.api.linear_regex import Pattern, compile_pattern
+from selfhealing.api.probe_defaults import DEFAULT_FAILURES, DEFAULT_PERIOD, DEFAULT_TIMEOUT
 
 PROBE_FIELDS: Final[Mapping[str, str]] = {
     "startup": "startupProbe",
@@ -17,11 +18,6 @@ PROBE_FIELDS: Final[Mapping[str, str]] = {
 
 RESTARTING_PROBES: Final = ("startup", "liveness")
 """The kinds of probes whose failure restarts the container."""
-
-DEFAULT_PERIOD: Final = 10
-DEFAULT_FAILURES: Final = 3
-DEFAULT_TIMEOUT: Final = 1
-"""The defaults of Kubernetes for periodSeconds, failureThreshold and timeoutSeconds."""
 
 HANDLER_LIMIT: Final = 100
 """Characters of a path or a command that a view keeps."""

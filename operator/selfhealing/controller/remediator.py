@@ -24,6 +24,7 @@ from selfhealing.controller.experiments import (
     RollbackExperiments,
     should_preview,
 )
+from selfhealing.controller.network_policies import NetworkPolicies
 from selfhealing.controller.node_health import NodeHealth
 from selfhealing.controller.raise_check import RaiseCheck
 from selfhealing.controller.reconcile_order import (
@@ -100,6 +101,7 @@ class Remediator:
         )
         self._unhealthy_apps = UnhealthyApps(store, clock, server_now, settings.healing_scale)
         self._action_pacer = ActionPacer(clock, settings.healing_scale)
+        self._network_policies = NetworkPolicies(client, clock)
         self._raise_check = RaiseCheck(client, queue, self._node_health, clock)
         self.usage_metrics = UsageMetrics(client, store, queue, settings.healing_scale, clock)
         self._pruned_apps: dict[AppKey, str] = {}
@@ -188,6 +190,7 @@ class Remediator:
         lost_nodes = {pod.node for pod in pods if is_node_lost(pod)}
         key, now = snapshot.app.key, self._server_now()
         is_healed = inputs.policy.mode != HealingMode.OFF
+        ill_pods = [pod for pod in pods if is_healed and pod.node and _is_ill(pod, now)]
         self._unhealthy_apps.note_stored_status(key, inputs.previous_status.conditions)
         return ExternalState(
             blocked_reason=self._blocked_reason(snapshot),
@@ -196,8 +199,11 @@ class Remediator:
             too_many_nodes_lost=bool(lost_nodes)
             and not await self._node_health.can_give_up(lost_nodes, inputs.pod_template),
             node_conditions=await self._node_health.find_bad_conditions(
-                pod.node for pod in pods if is_healed and pod.node and _is_ill(pod, now)
+                pod.node for pod in ill_pods
             ),
+            network_policies=await self._network_policies.list_all(key.namespace)
+            if ill_pods
+            else (),
             revision_not_saved=retry_after > 0,
             usage=self.usage_metrics.samples_for(snapshot),
             refused_limits=self._raise_check.refused_limits(snapshot.app.key),

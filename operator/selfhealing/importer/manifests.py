@@ -7,8 +7,9 @@ from typing import Any, Final
 import orjson
 import yaml
 
+from selfhealing.api.label_selector import selects_labels
 from selfhealing.importer.defaults import clean_object
-from selfhealing.importer.json_values import Json, as_list, as_map, as_maps, drop_nulls, get_path
+from selfhealing.importer.json_values import Json, as_map, as_maps, drop_nulls, get_path
 from selfhealing.importer.shapes import find_wrong_types
 
 KINDS: Final = {
@@ -324,24 +325,7 @@ def _selects(selector: object, labels: Json) -> bool:
 
 def _selects_by_labels(budget: Json, labels: Json) -> bool:
     """Whether a selector selects the pods by labels and expressions; an empty one selects all."""
-    selector = get_path(budget, "spec", "selector")
-    chosen = as_map(as_map(selector).get("matchLabels"))
-    return (
-        selector is not None
-        and all(labels.get(key) == value for key, value in chosen.items())
-        and all(_holds(each, labels) for each in as_maps(as_map(selector).get("matchExpressions")))
-    )
-
-
-def _holds(expression: Json, labels: Json) -> bool:
-    """Whether labels meet an expression of a selector."""
-    key, values = str(expression.get("key")), as_list(expression.get("values"))
-    return {
-        "In": labels.get(key) in values,
-        "NotIn": labels.get(key) not in values,
-        "Exists": key in labels,
-        "DoesNotExist": key not in labels,
-    }.get(str(expression.get("operator")), False)
+    return selects_labels(get_path(budget, "spec", "selector"), labels)
 
 
 def _backends(ingress: Json) -> Iterator[Any]:

@@ -6,29 +6,30 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from selfhealing.api.container_limits import LimitedResource, LimitKey
-from selfhealing.api.healing_status import BlockedReason, HealingStatus, Remediation
+from selfhealing.api.healing_status import BlockedReason, HealingStatus
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.apply.foreign_fields import ForeignEdit, find_foreign_edits
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import PodView
 from selfhealing.health.app_diagnosis import AppDiagnosis, diagnose_app
 from selfhealing.health.assessment import HealthAssessment
-from selfhealing.health.attribution import Cause, Confidence, Probation
+from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.cpu_throttling import find_cpu_throttling
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.experiments import NO_EXPERIMENTS, Experiments
 from selfhealing.health.memory_trend import find_memory_warnings
-from selfhealing.health.pod_diagnosis import WARNINGS
+from selfhealing.health.network_policies import NetworkPolicyFacts, name_new_policies
+from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import Rollout, current_template_hash
-from selfhealing.health.template_change import TemplateChange, compare_templates
+from selfhealing.health.slow_liveness import find_slow_pods
 from selfhealing.health.termination_causes import TerminationCauses
 from selfhealing.health.usage import SamplesByContainer
-from selfhealing.remediation import history
 from selfhealing.remediation.findings import Finding
 from selfhealing.remediation.foreign_edits import EditHistory, attribute_to_foreign_edits
 from selfhealing.remediation.limit_ceiling import RefusedLimit, explain_obstacles
 from selfhealing.remediation.policy import Policy
+from selfhealing.remediation.probation import build_probation
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.render.overrides import (
     get_config_hash,
@@ -82,6 +83,7 @@ class ExternalState:
             name a problem, neither Ready nor a pressure; without the nodes that have none.
         usage: the last measurements of what the containers use.
         refused_limits: the limits that were refused lately.
+        network_policies: those of the namespace of an app with ill pods.
         stable_template: the saved pod template of the stable revision, if it is not the desired one
             and can be read.
         experiments: what a dry run and the nodes say of that template and of the desired one.
@@ -106,6 +108,7 @@ class ExternalState:
     node_conditions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     usage: SamplesByContainer = field(default_factory=dict)
     refused_limits: Mapping[LimitKey, RefusedLimit] = field(default_factory=dict)
+    network_policies: tuple[NetworkPolicyFacts, ...] = ()
     stable_template: Mapping[str, Any] | None = None
     experiments: Experiments = NO_EXPERIMENTS
     experiments_done: bool = False
@@ -143,6 +146,7 @@ class RemediationContext:
         is_config_suspected: the desired revision differs from the stable one in nothing but its
             configuration.
         scaled_to_zero: no pod is wanted.
+        slow_uids: the UIDs of the pods that serve, and answer their liveness probe too slowly.
         wanted: the Deployment's replicas.
         pods: the active pods.
         approve: the annotation that approves a proposal; its value is the proposal's id.
@@ -172,6 +176,7 @@ class RemediationContext:
     ready_since: datetime | None = None
     is_config_suspected: bool = False
     scaled_to_zero: bool = False
+    slow_uids: frozenset[str] = frozenset()
     wanted: int = 1
     pods: tuple[PodView, ...] = ()
     approve: str = ""
@@ -246,7 +251,16 @@ def build_context(
     """Build the context of an app that is a Deployment."""
     snapshot, assessment = health_input.snapshot, health_input.assessment
     spec, policy = inputs.spec, inputs.policy
-    probation = _build_probation(inputs, health_input, external, deadlines.now)
+    rollout, current_hash = assessment.rollout, current_template_hash(snapshot)
+    is_named = rollout is not None and _is_named(rollout, snapshot)
+    probation = build_probation(
+        inputs,
+        external.stable_template,
+        external.experiments,
+        deadlines.now,
+        is_running=is_named,
+        is_in_sync=health_input.is_in_sync,
+    )
     diagnoses = diagnose_app(
         snapshot, assessment, health_input.causes, deadlines, policy.thresholds, probation
     )
@@ -254,7 +268,6 @@ def build_context(
     edits = find_foreign_edits(snapshot.deployment, inputs.pod_template)
     facts = EditHistory(edits, pods, inputs.record, inputs.revision, deadlines.now)
     diagnoses = attribute_to_foreign_edits(diagnoses, facts)
-    rollout, current_hash = assessment.rollout, current_template_hash(snapshot)
     wanted = rollout.wanted if rollout else 0
     # A diagnosis without an active pod (a pod that is stuck on a lost node, an autoscaler without
     # metrics) may last for days, and says nothing about the health of the current revision.
@@ -273,6 +286,14 @@ def build_context(
         policy,
         external.refused_limits,
     )
+    sights = _first_sights(inputs.record)
+    explained = name_new_policies(
+        explained,
+        external.network_policies,
+        inputs.pod_template["metadata"]["labels"],
+        snapshot.app.uid,
+        lambda each: sights[each.type].since if each.type in sights else deadlines.now,
+    )
     # Where no limit may be raised a warning has no remediation.
     early_warnings = (
         find_memory_warnings(snapshot, external.usage, policy.memory_horizon)
@@ -285,7 +306,7 @@ def build_context(
         limits=limits,
         lowered_memory=probation.change.lowered_memory if probation.change else frozenset(),
         diagnoses=(*explained, *early_warnings),
-        diagnosed_since=_first_sights(inputs.record),
+        diagnosed_since=sights,
         generation=snapshot.app.generation,
         watching_since=None
         if external.watched_for is None
@@ -295,13 +316,22 @@ def build_context(
         complete=is_unaffected and rollout is not None and rollout.is_complete,
         healthy=is_unaffected and _has_only_starting_pods_unready(rollout, pods, deadlines, policy),
         current_hash=current_hash,
-        is_all_current=rollout is not None and not rollout.old and _is_named(rollout, snapshot),
+        is_all_current=rollout is not None and not rollout.old and is_named,
         is_rollout_progressing=_is_rollout_progressing(rollout, diagnoses, current_hash),
         ready_since=min(
             (pod.ready_since for pod in pods if pod.ready and pod.ready_since), default=None
         ),
         is_config_suspected=_has_only_other_config(external.stable_template, inputs.pod_template),
         scaled_to_zero=wanted == 0,
+        slow_uids=find_slow_pods(
+            snapshot,
+            (
+                pod
+                for each in diagnoses
+                if each.type is DiagnosisType.LIVENESS_KILLED
+                for pod in each.pods
+            ),
+        ),
         wanted=wanted,
         pods=pods,
         approve=snapshot.app.approve,
@@ -370,74 +400,6 @@ def _is_rollout_progressing(
         and rollout.replica_failure is None
         and not has_faulty_pods
     )
-
-
-def _build_probation(
-    inputs: ReconcileInput, health_input: HealthInput, external: ExternalState, now: datetime
-) -> Probation:
-    """Whether the desired revision runs, and has not been healthy for long enough to be stable.
-
-    Until the Deployment controller has observed a change, the current pods belong to the previous
-    revision. If the Deployment is in sync, all pods of its current template belong to the desired
-    revision, even if they are older than desiredSince: the operator may have been down before it
-    could store that time.
-    """
-    record, rollout = inputs.record, health_input.assessment.rollout
-    since = record.desired_since if record.desired_revision == inputs.revision else now
-    is_unproven = inputs.revision not in {record.stable_revision, record.failed_revision}
-    is_young = _is_young(inputs, now)
-    is_running = rollout is not None and _is_named(rollout, health_input.snapshot)
-    is_failed = inputs.revision == record.failed_revision
-    is_compared = is_unproven or is_young or is_failed
-    change = _compare_with_stable(inputs, external) if is_compared else None
-    return Probation(
-        is_open=is_unproven and is_running,
-        is_awaited=(is_unproven or is_failed) and not is_running,
-        requested_since=None if health_input.is_in_sync else since,
-        has_stable_revision=record.stable_revision is not None,
-        is_young=is_young,
-        was_node_left=_was_node_left(record),
-        # Where the configuration was what failed, the stable revision reads copies of its own.
-        has_other_config=change is not None
-        and change.configuration_changed
-        and is_failed
-        and record.failed_config is None,
-        change=None if is_failed else change,
-        experiments=external.experiments,
-    )
-
-
-def _is_young(inputs: ReconcileInput, now: datetime) -> bool:
-    """Whether the desired revision is stable, and may still be rolled back to the one before it."""
-    record = inputs.record
-    until = history.find_predecessor_deadline(record, inputs.policy)
-    return (
-        record.stable_revision == inputs.revision
-        and record.previous_stable_revision is not None
-        and until is not None
-        and now < until
-    )
-
-
-def _was_node_left(record: HealingStatus) -> bool:
-    """Whether the pods of the desired revision were recreated on other nodes."""
-    since = record.desired_since
-    return any(
-        action.remediation is Remediation.AVOID_NODE
-        and action.outcome in history.EXECUTED
-        and (since is None or action.at >= since)
-        for action in record.history
-    )
-
-
-def _compare_with_stable(inputs: ReconcileInput, external: ExternalState) -> TemplateChange | None:
-    """Return what the desired revision changed; None if the stable template is not known."""
-    if external.stable_template is None and inputs.record.stable_revision is not None:
-        return None
-    try:
-        return compare_templates(external.stable_template, inputs.pod_template)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None  # a field of the wrong type: the API server takes no such template
 
 
 def _uses_recreate_strategy(spec: SelfHealingAppSpec) -> bool:

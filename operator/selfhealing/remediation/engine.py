@@ -33,18 +33,21 @@ from selfhealing.api.healing_status import (
 )
 from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.health.deadlines import Deadlines
-from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
+from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED
 from selfhealing.remediation import foreign_edits, history, revisions, transitions
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.limit_raise import find_failure, undo_raise
+from selfhealing.remediation.override_ends import (
+    NO_EXCLUSION,
+    clear_overrides,
+    expire_overrides,
+    overrides_kept_on_resume,
+)
 from selfhealing.remediation.policy import HealingMode, Policy
 from selfhealing.remediation.proposal import DecisionInput, ProposedAction
-from selfhealing.remediation.raised_limits import NO_RAISED_LIMITS, find_raised_key
+from selfhealing.remediation.raised_limits import find_raised_key
 from selfhealing.remediation.strategies import UNLIMITED_REMEDIATIONS, choose_action, is_exhausted
 from selfhealing.remediation.verification import judge_action
-
-_NO_EXCLUSION: Final = {"excluded_node": None, "excluded_until": None}
-"""The fields of a record by which no node is excluded."""
 
 
 def decide(
@@ -65,10 +68,10 @@ def decide(
     record = _follow_request(record, context, now)
     record = _release_quarantined_pod(record, context, deadlines)
     if policy.mode == HealingMode.OFF:
-        record = _clear_overrides(_supersede_pending(record, now))
+        record = clear_overrides(_supersede_pending(record, now))
         return _refresh_display(record, context, policy, deadlines, _NO_PLAN)
     record = _judge_running(record, context, policy, deadlines)
-    record = _expire_overrides(record, context, policy, deadlines)
+    record = expire_overrides(record, context, policy, deadlines)
     record = _track_health(record, context, policy, deadlines)
     record = foreign_edits.prove_edits(record, context.foreign_edits, policy, deadlines)
     plan = _NO_PLAN
@@ -113,9 +116,9 @@ def _follow_request(
             record = _supersede_pending(record, now).model_copy(update={"desired_since": now})
             if running is not None and running.remediation is Remediation.AVOID_NODE:
                 # Nothing has shown that the node was the cause.
-                record = record.model_copy(update=_NO_EXCLUSION)
+                record = record.model_copy(update=NO_EXCLUSION)
         else:
-            record = _clear_overrides(_supersede_pending(record, now)).model_copy(
+            record = clear_overrides(_supersede_pending(record, now)).model_copy(
                 update={"desired_since": now, "retries": 0}
             )
     if (record.desired_revision, record.desired_generation) != (
@@ -134,8 +137,8 @@ def _follow_request(
             "budget_reset_time": now,
             "cooldown_until": None,
         }
-        record = _clear_overrides(_supersede_pending(record, now)).model_copy(
-            update={**reset_fields, **_overrides_kept_on_resume(record)}
+        record = clear_overrides(_supersede_pending(record, now)).model_copy(
+            update={**reset_fields, **overrides_kept_on_resume(record)}
         )
     return record
 
@@ -152,37 +155,6 @@ def _release_quarantined_pod(
     ):
         record = record.model_copy(update={"quarantine": None})
     return record
-
-
-def _clear_overrides(record: HealingStatus) -> HealingStatus:
-    """Remove all overrides of the spec and the quarantine of the app; an isolated pod stays."""
-    return revisions.return_to_spec(record).model_copy(
-        update={
-            **_NO_EXCLUSION,
-            "quarantined": False,
-            "quarantined_by_budget": False,
-            **NO_RAISED_LIMITS,
-            "fallback_replicas": None,
-            "healthy_since": None,
-        }
-    )
-
-
-def _overrides_kept_on_resume(record: HealingStatus) -> dict[str, object]:
-    """The overrides kept on a resume: the raised limits and the excluded node.
-
-    After a rollback there are none: they belong to the stable revision, and the resume tries the
-    desired revision again.
-    """
-    if record.failed_revision is not None:
-        return {}
-    return {
-        "memory_limits": record.memory_limits,
-        "memory_in_template": record.memory_in_template,
-        "cpu_limits": record.cpu_limits,
-        "excluded_node": record.excluded_node,
-        "excluded_until": record.excluded_until,
-    }
 
 
 def _supersede_pending(record: HealingStatus, now: datetime) -> HealingStatus:
@@ -223,48 +195,13 @@ def _finish_action(
     record = history.update_action(record, action, outcome=outcome, ended_at=now)
     if outcome is ActionOutcome.FAILED:
         if action.remediation is Remediation.AVOID_NODE:
-            record = record.model_copy(update=_NO_EXCLUSION)  # the node is not the cause
+            record = record.model_copy(update=NO_EXCLUSION)  # the node is not the cause
+        if action.remediation is Remediation.RELAX_LIVENESS:
+            record = record.model_copy(update={"relaxed_until": None})
         if action.remediation is Remediation.ROLLBACK and not record.failed_for_certain:
             record = revisions.return_to_spec(record)
     until = now + history.compute_cooldown(record, policy, now)
     return record.model_copy(update={"cooldown_until": until})
-
-
-def _expire_overrides(
-    record: HealingStatus, context: RemediationContext, policy: Policy, deadlines: Deadlines
-) -> HealingStatus:
-    """Clear the overrides whose reason is gone, and expire a proposal that is moot or too old."""
-    diagnosis_types = context.diagnosis_types
-    has_no_metrics = DiagnosisType.METRICS_UNAVAILABLE in diagnosis_types
-    if record.fallback_replicas and not (has_no_metrics and policy.fallback_replicas):
-        record = record.model_copy(update={"fallback_replicas": None})
-    if context.external.stable_revision_missing:
-        record = revisions.forget_missing_revision(record, context)
-    record = _end_exclusion(record, context, deadlines)
-    action = history.find_proposed(record)
-    if action is not None:
-        is_over = action.diagnosis not in diagnosis_types or policy.mode != HealingMode.APPROVE
-        if is_over or deadlines.reached(action.at + policy.approval_ttl):
-            expired_fields = {"outcome": ActionOutcome.EXPIRED, "ended_at": deadlines.now}
-            record = history.update_action(record, action, **expired_fields)
-    return record
-
-
-def _end_exclusion(
-    record: HealingStatus, context: RemediationContext, deadlines: Deadlines
-) -> HealingStatus:
-    """Let new pods be scheduled on an excluded node again.
-
-    That is so when a pod finds no other node, and after a time, because nobody can tell whether the
-    node is well again but pods on it.
-    """
-    until = record.excluded_until
-    is_over = until is not None and deadlines.reached(until)
-    if record.excluded_node is None or not (
-        is_over or DiagnosisType.UNSCHEDULABLE in context.diagnosis_types
-    ):
-        return record
-    return record.model_copy(update=_NO_EXCLUSION)
 
 
 def _track_health(

@@ -4,7 +4,7 @@ from selfhealing.api import names
 from selfhealing.api.container_limits import LimitedResource, LimitKey
 from selfhealing.api.healing_status import ActionOutcome, Remediation
 from selfhealing.health.app_diagnosis import AppDiagnosis
-from selfhealing.health.attribution import Cause, Confidence
+from selfhealing.health.attribution import Cause
 from selfhealing.health.crash_loops import last_termination
 from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.health.readiness import was_ready_before
@@ -59,13 +59,12 @@ def propose_raise(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAct
 def _is_limit_the_cause(inputs: DecisionInput, diagnosis: AppDiagnosis) -> bool:
     """Whether the CPU limit makes probes fail: of pods that served, or that a probe has killed.
 
-    A pod that starts may use all that it gets. A new version that is blamed is rolled back.
+    A pod that starts may use all that it gets. What may be the fault of a change is undone instead,
+    if there is something to go back to.
     """
     diagnoses = inputs.context.diagnoses
-    if any(
-        each.cause is Cause.NEW_VERSION and each.confidence is not Confidence.LOW
-        for each in diagnoses
-    ):
+    is_suspected = any(each.cause in {Cause.NEW_VERSION, Cause.FOREIGN_EDIT} for each in diagnoses)
+    if is_suspected and inputs.record.stable_revision is not None:
         return False
     killed = {
         pod.uid

@@ -105,6 +105,8 @@ class Policy:
     max_retry_after: timedelta = MAX_RETRY_AFTER
     predecessor_ttl: timedelta = PREDECESSOR_TTL
     progress_deadline: timedelta = timedelta(seconds=DEFAULT_PROGRESS_DEADLINE_SECONDS)
+    relax_liveness: bool = False
+    relaxed_for: timedelta = RETRY_AFTER
     raises: Mapping[LimitedResource, RaisePolicy] = field(
         default_factory=lambda: dict.fromkeys(LimitedResource, RaisePolicy())
     )
@@ -156,6 +158,8 @@ def build_policy(spec: SelfHealingAppSpec, scale: float = 1.0) -> Policy:
         max_retry_after=MAX_RETRY_AFTER * scale,
         predecessor_ttl=PREDECESSOR_TTL * scale,
         progress_deadline=timedelta(seconds=progress_deadline) * scale,
+        relax_liveness=healing.relax_liveness.enabled,
+        relaxed_for=parse_scaled(healing.relax_liveness.ttl),
         raises={
             LimitedResource.CPU: _build_raise_policy(spec, healing.cpu, LimitedResource.CPU),
             LimitedResource.MEMORY: _build_raise_policy(

@@ -46,6 +46,7 @@ _ALLOWED: Final[Mapping[Remediation, Callable[[Policy], bool]]] = {
     Remediation.ROLLBACK: lambda policy: policy.rollback,
     Remediation.RAISE_MEMORY: lambda policy: policy.raises[LimitedResource.MEMORY].enabled,
     Remediation.RAISE_CPU: lambda policy: policy.raises[LimitedResource.CPU].enabled,
+    Remediation.RELAX_LIVENESS: lambda policy: policy.relax_liveness,
     Remediation.REPLACE_POD: lambda policy: policy.replace_pod,
     Remediation.AVOID_NODE: lambda policy: policy.replace_pod,
     Remediation.FAILOVER: lambda policy: policy.failover,
@@ -238,13 +239,18 @@ class _RecordCheck:
                 self.rejected.append(f"{resource}Limits (above the ceiling)")
 
     def limit_other_overrides(self) -> None:
-        """Drop an excluded node or a fallback that the spec does not allow."""
+        """Drop an excluded node, a relaxed probe or a fallback that the spec does not allow."""
         node, replicas = self.record.excluded_node, self.record.fallback_replicas
         if node is not None and not (self._policy.replace_pod and _OBJECT_NAME.fullmatch(node)):
             self._reject("excludedNode", excluded_node=None)
         if self._is_future(self.record.excluded_until, self._policy.retry_after):
             until = self._now + self._policy.retry_after
             self._reject("excludedUntil (longer than an hour)", excluded_until=until)
+        if self.record.relaxed_until is not None and not self._policy.relax_liveness:
+            self._reject("relaxedUntil (relaxLiveness is not enabled)", relaxed_until=None)
+        elif self._is_future(self.record.relaxed_until, self._policy.relaxed_for):
+            until = self._now + self._policy.relaxed_for
+            self._reject("relaxedUntil (longer than relaxLiveness.ttl)", relaxed_until=until)
         wanted = self._policy.fallback_replicas
         if replicas is not None and wanted is None:
             self._reject("fallbackReplicas (scalingFallback is not set)", fallback_replicas=None)

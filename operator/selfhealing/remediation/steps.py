@@ -146,6 +146,7 @@ def build_overrides(
             if record.memory_in_template
         },
         excluded_node=record.excluded_node or "",
+        relaxes_liveness=record.relaxed_until is not None,
         min_replicas=record.fallback_replicas,
     )
 

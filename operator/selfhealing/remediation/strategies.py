@@ -12,6 +12,7 @@ from selfhealing.api.healing_status import (
     BlockedReason,
     Remediation,
 )
+from selfhealing.health import messages
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import NODE_SUSPECTS, Cause, Confidence
 from selfhealing.health.crash_loops import has_long_runs
@@ -28,6 +29,7 @@ from selfhealing.remediation.proposal import (
 )
 from selfhealing.remediation.revisions import find_rollback_target, is_young
 from selfhealing.remediation.steps import is_evictable
+from selfhealing.render.overrides import LIVENESS_FACTOR
 
 MAX_POD_REPLACEMENTS: Final = 2
 """How often pods may be replaced for the same diagnosis within the window."""
@@ -54,7 +56,12 @@ _FOR_APP_FAULTS: Final = (Remediation.ROLLBACK, Remediation.AVOID_NODE, Remediat
 
 ESCALATION: Final[Mapping[DiagnosisType, tuple[Remediation, ...]]] = {
     DiagnosisType.CRASH_LOOPING: _FOR_APP_FAULTS,
-    DiagnosisType.LIVENESS_KILLED: _FOR_APP_FAULTS,
+    DiagnosisType.LIVENESS_KILLED: (
+        Remediation.ROLLBACK,
+        Remediation.RELAX_LIVENESS,
+        Remediation.AVOID_NODE,
+        Remediation.REPLACE_POD,
+    ),
     DiagnosisType.OOM_KILLED: (Remediation.RAISE_MEMORY, Remediation.ROLLBACK),
     DiagnosisType.IMAGE_PULL_FAILING: _FOR_APP_FAULTS,
     DiagnosisType.CONFIG_ERROR: (Remediation.ROLLBACK,),
@@ -225,6 +232,43 @@ def _was_rollback_in_vain(inputs: DecisionInput) -> bool:
     )
 
 
+def _propose_relax_liveness(
+    inputs: DecisionInput, diagnosis: AppDiagnosis
+) -> ProposedAction | None:
+    """Let the liveness probe fail more often, for a time, if it kills each pod of a proved version.
+
+    Each was ready before, and answered too slowly. What is slow because of something that is down
+    gains nothing by it.
+    """
+    record, context, policy = inputs.record, inputs.context, inputs.policy
+    affected = {pod.uid for pod in diagnosis.pods}
+    is_proved = record.stable_revision == context.desired_revision
+    if not policy.relax_liveness or not is_proved or record.relaxed_until is not None:
+        return None
+    if not context.pod_uids <= affected <= context.slow_uids:
+        return None
+    if context.uses_recreate or context.diagnosis_types & _KEEPS_LIVENESS:
+        return None
+    if _has_failed_before(inputs, Remediation.RELAX_LIVENESS, diagnosis):
+        return None
+    message = (
+        f"the liveness probe may fail {LIVENESS_FACTOR} times as often for "
+        f"{messages.format_duration(policy.relaxed_for)}: {diagnosis.message}"
+    )
+    due = context.first_seen(diagnosis, inputs.now) + policy.start_grace
+    return ProposedAction(
+        Remediation.RELAX_LIVENESS,
+        diagnosis,
+        f"{LIVENESS_FACTOR}x",
+        message,
+        not_before=due,
+    )
+
+
+_KEEPS_LIVENESS: Final = NO_NEW_PODS | {DiagnosisType.DEPENDENCY_DOWN, DiagnosisType.CPU_THROTTLED}
+"""Diagnoses by which other pods would not help, or of which the slow answer is a symptom."""
+
+
 def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
     """Recreate the pods on other nodes, if a node is the cause, or may be.
 
@@ -359,6 +403,7 @@ _STRATEGIES: Final[
     Remediation.ROLLBACK: _propose_rollback,
     Remediation.RAISE_MEMORY: propose_raise,
     Remediation.RAISE_CPU: propose_raise,
+    Remediation.RELAX_LIVENESS: _propose_relax_liveness,
     Remediation.AVOID_NODE: _propose_avoid_node,
     Remediation.REPLACE_POD: _propose_replace_pod,
     Remediation.FAILOVER: _propose_failover,

@@ -52,12 +52,14 @@ def _apply_override(
     )
     if proposal.remediation is Remediation.ROLLBACK:
         record = roll_back(record, inputs.context, inputs.policy, inputs.now, proposal.target)
-        # The raised limits were for the revision that is replaced.
-        fields |= NO_RAISED_LIMITS
+        # They were for the revision that is replaced.
+        fields |= {**NO_RAISED_LIMITS, "relaxed_until": None}
     elif proposal.remediation in RAISES.values():
         in_template = needs_new_pods(inputs, proposal.diagnosis)
         key = LimitKey(proposal.container, resource_of(proposal.diagnosis))
         record = set_limit(record, key, proposal.target, in_template=in_template)
+    elif proposal.remediation is Remediation.RELAX_LIVENESS:
+        fields["relaxed_until"] = inputs.now + inputs.policy.relaxed_for
     elif proposal.remediation is Remediation.AVOID_NODE:
         fields["excluded_node"] = proposal.target
         fields["excluded_until"] = inputs.now + inputs.policy.retry_after

@@ -18,7 +18,12 @@ from selfhealing.remediation.policy import Policy
 from selfhealing.remediation.raised_limits import RAISES
 
 _BY_ROLLOUT: Final = frozenset(
-    {Remediation.ROLLBACK, Remediation.AVOID_NODE, Remediation.REMOVE_FOREIGN_FIELDS}
+    {
+        Remediation.ROLLBACK,
+        Remediation.AVOID_NODE,
+        Remediation.REMOVE_FOREIGN_FIELDS,
+        Remediation.RELAX_LIVENESS,
+    }
 )
 """Remediations that replace all pods: they take as long as the pods need to start."""
 

@@ -14,6 +14,7 @@ import orjson
 
 from selfhealing.api import names
 from selfhealing.api.container_limits import LimitedResource, LimitKey
+from selfhealing.api.probe_defaults import DEFAULT_FAILURES
 from selfhealing.api.quantity import parse_quantity
 from selfhealing.render.meta import Owner, build_metadata
 from selfhealing.render.references import mount_config_copies
@@ -30,6 +31,7 @@ class Overrides:
         memory_limits: memory limits by container, as Kubernetes quantities.
         min_replicas: a lower bound of the autoscaler's ``minReplicas``.
         excluded_node: a node on which no new pod is scheduled.
+        relaxes_liveness: the liveness probe may fail LIVENESS_FACTOR times as often.
         failed_revision: the revision that ``pod_template`` replaces.
         config_copies: the copies that ``pod_template`` reads, by the names of the ConfigMaps.
         removed_edit: the field manager, and the time, of an edit of the Deployment's pod template
@@ -40,6 +42,7 @@ class Overrides:
     memory_limits: Mapping[str, str] = field(default_factory=dict)
     min_replicas: int | None = None
     excluded_node: str = ""
+    relaxes_liveness: bool = False
     failed_revision: str = ""
     config_copies: Mapping[str, str] = field(default_factory=dict)
     removed_edit: tuple[str, datetime] | None = None
@@ -53,8 +56,17 @@ class Overrides:
         )
         if self.memory_limits:
             result = template_with_memory_limits(result, self.memory_limits)
+        if self.relaxes_liveness:
+            result = relax_liveness(result)
         return exclude_node(result, self.excluded_node) if self.excluded_node else result
 
+
+LIVENESS_FACTOR: Final = 3
+"""How many times as often a relaxed liveness probe may fail: with Kubernetes' defaults a container
+that hangs is then restarted after 90 s instead of 30."""
+
+_MAX_FAILURES: Final = 2**31 - 1
+"""The highest int32."""
 
 NO_OVERRIDES: Final = Overrides()
 
@@ -120,6 +132,21 @@ def template_with_memory_limits(template: Json, limits: Mapping[str, str]) -> Js
 def _is_raised(current: object, limit: str) -> bool:
     before, after = parse_quantity(current), parse_quantity(limit)
     return before is not None and after is not None and after > before
+
+
+def relax_liveness(template: Json) -> Json:
+    """Return a pod template in which the liveness probe of the app may fail more often."""
+
+    def relax(container: Json) -> Json:
+        probe = container.get("livenessProbe")
+        if container["name"] != names.CONTAINER_NAME or not probe:
+            return container
+        failures = min(
+            (probe.get("failureThreshold") or DEFAULT_FAILURES) * LIVENESS_FACTOR, _MAX_FAILURES
+        )
+        return {**container, "livenessProbe": {**probe, "failureThreshold": failures}}
+
+    return _map_long_running_containers(template, relax)
 
 
 def exclude_node(template: Json, node: str) -> Json:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from selfhealing.api.probe_defaults import DEFAULT_FAILURES, DEFAULT_PERIOD
 from selfhealing.api.quantity import parse_quantity
 from selfhealing.api.spec import SelfHealingAppSpec
 from selfhealing.api.status import (
@@ -11,12 +12,7 @@ from selfhealing.api.status import (
     DisruptionStatus,
     ProbesStatus,
 )
-from selfhealing.cache.probes import (
-    DEFAULT_FAILURES,
-    DEFAULT_PERIOD,
-    HANDLER_LIMIT,
-    describe_handler,
-)
+from selfhealing.cache.probes import HANDLER_LIMIT, describe_handler
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import HpaView, MetricView, PdbView
 from selfhealing.health.messages import shorten, summarize_pods

@@ -98,7 +98,8 @@ class Harness:
 
     def app_requests(self) -> list[str]:
         """What was asked about the app, and not about the nodes of its ill pods."""
-        return [request for request in self.api_server.requests if request != "list Node"]
+        outside = {"list Node", "list NetworkPolicy"}
+        return [request for request in self.api_server.requests if request not in outside]
 
     async def prepare(
         self,
@@ -713,6 +714,18 @@ class TestHolds:
 
         assert {} == (await starting.prepare(build_record())).external.node_conditions
         assert [] == starting.api_server.requests
+
+    async def test_the_network_policies_around_ill_pods(self) -> None:
+        """They are read where a pod is ill, and only there."""
+        policy = builders.config("NetworkPolicy", "deny", spec={"podSelector": {}})
+        policy["metadata"]["creationTimestamp"] = builders.iso(5)
+        harness = build_harness(policy)
+        found = (await harness.prepare(build_record())).external.network_policies
+        assert ["deny"] == [each.name for each in found]
+
+        healthy = Harness(policy, builders.deployment(), builders.pod(POD, builders.running()))
+        assert () == (await healthy.prepare(build_record())).external.network_policies
+        assert [] == healthy.api_server.requests
 
     async def test_the_pace_of_actions(self) -> None:
         """Three start at once in a namespace, and then one each six seconds."""

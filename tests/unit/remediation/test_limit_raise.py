@@ -329,20 +329,16 @@ class TestCPU:
         assert None is self.choose(self.throttled(killed))
         assert (Remediation.RAISE_CPU, "1500m") == self.choose(liveness, self.throttled(killed))
 
-    @pytest.mark.parametrize(
-        ("confidence", "expected"),
-        [(Confidence.MEDIUM, None), (Confidence.LOW, (Remediation.RAISE_CPU, "1500m"))],
-    )
-    def test_beside_a_version_that_is_blamed(
-        self, confidence: Confidence, expected: tuple[Remediation, str] | None
-    ) -> None:
-        """It is rolled back instead."""
-        blamed = replace(
-            make_diagnosis(DiagnosisType.NOT_READY_TOO_LONG, Cause.NEW_VERSION),
-            confidence=confidence,
-        )
+    @pytest.mark.parametrize("cause", [Cause.NEW_VERSION, Cause.FOREIGN_EDIT])
+    def test_beside_a_change_that_is_suspected(self, cause: Cause) -> None:
+        """It is undone instead, if there is something to go back to."""
+        suspected = make_diagnosis(DiagnosisType.NOT_READY_TOO_LONG, cause)
+        throttled = self.throttled()
+        stable = make_record(stable_revision="good", stable_image="web:v1")
+        found = self.choose(throttled, suspected, record=stable)
 
-        assert expected == self.choose(self.throttled(), blamed)
+        assert found is None or found[0] is not Remediation.RAISE_CPU
+        assert (Remediation.RAISE_CPU, "1500m") == self.choose(throttled, suspected)
 
     def test_never(self) -> None:
         """Switched off, above the ceiling, or again after it did not help."""

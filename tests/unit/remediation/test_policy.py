@@ -53,6 +53,7 @@ def test_every_field() -> None:
             "rollback": {"enabled": False, "probation": "20m"},
             "memory": {"enabled": False, "max": 1073741824},
             "cpu": {"enabled": False, "max": "4"},
+            "relaxLiveness": {"enabled": True, "ttl": "2h"},
             "replacePod": {"enabled": False, "after": "1m"},
             "failover": {"enabled": False, "after": "0s"},
             "scalingFallback": {"replicas": 4, "after": "10m"},
@@ -67,6 +68,7 @@ def test_every_field() -> None:
         found.raises[LimitedResource.CPU].maximum,
         found.fallback_replicas,
     )
+    assert (True, 7200) == (found.relax_liveness, found.relaxed_for.total_seconds())
     assert [False] * 6 == [
         found.rollback,
         found.replace_pod,
@@ -98,7 +100,7 @@ def test_every_time_is_scaled(healing: Json | None) -> None:
     whole, tenth = asdict(make_policy(healing)), asdict(make_policy(healing, 0.1))
     times = {name for name, value in whole.items() if isinstance(value, timedelta)}
 
-    assert 17 == len(times)
+    assert 18 == len(times)
     assert (120, 60) == tuple(each["memory_horizon"].total_seconds() for each in (whole, tenth))
     times -= {"memory_horizon"}
     assert {name: whole[name] / 10 for name in times} == {name: tenth[name] for name in times}

@@ -207,6 +207,17 @@ def test_what_is_not_allowed(fields: dict[str, Any], expected: dict[str, Any]) -
     assert not any(str(value) in found.rejected[0] for value in fields.values())
 
 
+def test_a_relaxed_probe_for_ever() -> None:
+    """It is relaxed for as long as the spec says, at most."""
+    policy = make_policy(relaxLiveness={"enabled": True})
+    found = check(policy, relaxed_until=FAR)
+
+    assert (NOW + timedelta(hours=1), ("relaxedUntil (longer than relaxLiveness.ttl)",)) == (
+        found.record.relaxed_until,
+        found.rejected,
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "part"),
     [
@@ -214,6 +225,7 @@ def test_what_is_not_allowed(fields: dict[str, Any], expected: dict[str, Any]) -
         ({"memory_limits": raised_to("200Mi")}, "memoryLimits (memory.enabled is false)"),
         ({"cpu_limits": raised_to("1500m")}, "cpuLimits (cpu.enabled is false)"),
         ({"excluded_node": "node-1"}, "excludedNode"),
+        ({"relaxed_until": NOW}, "relaxedUntil"),
         ({"fallback_replicas": 2}, "fallbackReplicas"),
     ],
 )
@@ -234,7 +246,9 @@ def test_an_action_in_progress_that_is_switched_off(remediation: Remediation) ->
     is_removal = remediation is Remediation.REMOVE_FOREIGN_FIELDS
     action = make_action(remediation, target=EDIT_TARGET if is_removal else "5")
 
-    assert () == check(history=[action]).rejected
+    allowed = make_policy(relaxLiveness={"enabled": True})
+
+    assert () == check(allowed, history=[action]).rejected
 
     found = check(make_policy(**OFF), history=[action])
 
@@ -365,6 +379,7 @@ RECORDS = st.builds(
     cpu_limits=RAISED,
     memory_in_template=st.booleans(),
     excluded_node=st.none() | WORDS,
+    relaxed_until=st.none() | TIMES,
     fallback_replicas=st.none() | st.integers(1, 2**31 - 1),
     budget_reset_time=st.none() | TIMES,
     observed_resume=st.none() | WORDS,
@@ -374,7 +389,12 @@ RECORDS = st.builds(
 
 
 @settings(max_examples=scale_examples(300), deadline=None)
-@given(RECORDS, st.sampled_from([{}, OFF, {"mode": "Approve"}, {"budget": 1}]))
+@given(
+    RECORDS,
+    st.sampled_from(
+        [{}, OFF, {"mode": "Approve"}, {"budget": 1}, {"relaxLiveness": {"enabled": True}}]
+    ),
+)
 def test_any_record_within_the_policy(stored: HealingStatus, healing: dict[str, Any]) -> None:
     """Whatever is stored: what has effect is within the policy, and a decision can be made."""
     policy = make_policy(**healing)
@@ -391,6 +411,7 @@ def test_any_record_within_the_policy(stored: HealingStatus, healing: dict[str, 
     assert (record.fallback_replicas or 0) <= (policy.fallback_replicas or 0)
     assert record.failed_revision is None or policy.rollback
     assert record.excluded_node is None or policy.replace_pod
+    assert record.relaxed_until is None or policy.relax_liveness
     assert all(action.at <= NOW + MAX_CLOCK_SKEW for action in record.history)
     assert len({action.id for action in record.history}) == len(record.history)
     assert record.next_id > max((action.id for action in record.history), default=0)

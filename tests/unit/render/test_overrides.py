@@ -300,3 +300,28 @@ def test_the_hash_of_the_configuration() -> None:
     assert {"team": "shop"} == without_config_hash(first)["metadata"]["annotations"]
     assert "abc" == get_config_hash(first)
     assert "" == get_config_hash({})
+
+
+@pytest.mark.parametrize(
+    ("probe", "failures"),
+    [({}, 9), ({"failureThreshold": 5}, 15), ({"failureThreshold": 2**31 - 1}, 2**31 - 1)],
+    ids=["the default", "given", "the most"],
+)
+def test_a_relaxed_liveness_probe(probe: Json, failures: int) -> None:
+    """It may fail three times as often; nothing else changes."""
+    before = template(probes={"liveness": {"httpGet": {"path": "/live"}, **probe}})
+    after = Overrides(relaxes_liveness=True).apply_to(before)
+    changed = after["spec"]["containers"][0]["livenessProbe"]
+
+    assert failures == changed["failureThreshold"]
+    assert {**changed, "failureThreshold": None} == {
+        **before["spec"]["containers"][0]["livenessProbe"],
+        "failureThreshold": None,
+    }
+
+
+def test_no_liveness_probe_to_relax() -> None:
+    """Nor is that of a sidecar."""
+    before = template_with_sidecars()
+
+    assert before == Overrides(relaxes_liveness=True).apply_to(before)
