@@ -1,16 +1,19 @@
 """Draws worlds: an app, releases, faults that may overlap, and what befalls the operator itself."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
 from hack.worlds import injections
-from hack.worlds.fault_table import FAULTS
+from hack.worlds.fault_table import ALL_FAULTS, FAULTS, LATER_FAULTS
 from hack.worlds.faults import Fault, FaultKind, Placement
 from hack.worlds.operator import OperatorOptions
 from hack.worlds.shapes import Shape, build_configs, build_laws, build_spec, draw_shape
 from hack.worlds.simulation import Event, Setting, Simulation
+
+LATER_EVERY: Final = 20
+"""One world in this number has a fault of the table LATER_FAULTS."""
 
 QUIET_TAIL: Final = 3.4 * 3600
 """Seconds after the last event: longer than two retries of a version that was barred as Likely."""
@@ -84,7 +87,7 @@ def draw_world(seed: int, *, only: str = "") -> World:
         only: a part of the name of the fault that it must have; empty for any.
     """
     rng = Random(seed)  # noqa: S311 - not for a secret
-    fault, shape = _draw_first(rng, only)
+    fault, shape = _draw_first(rng, only, is_later=seed % LATER_EVERY == 0)
     # Most versions are proved (probation 10 min); some trials are not over yet.
     begin = (
         shape.cost_of_start
@@ -126,13 +129,16 @@ def draw_world(seed: int, *, only: str = "") -> World:
     )
 
 
-def _draw_first(rng: Random, only: str) -> tuple[Fault, Shape]:
-    rows = [fault for fault in FAULTS if only in fault.name]
+def _draw_first(rng: Random, only: str, *, is_later: bool) -> tuple[Fault, Shape]:
+    table = LATER_FAULTS if is_later else FAULTS
+    rows = [fault for fault in (ALL_FAULTS if only else table) if only in fault.name]
     if not rows:
         raise ValueError(f"there is no fault {only!r}")
     fault = rng.choices(rows, [row.weight for row in rows])[0]
     for _ in range(200):
         shape = draw_shape(rng)
+        if fault in LATER_FAULTS:
+            shape = replace(shape, relaxes_liveness=rng.random() < 0.5)
         if fault.fits(shape):
             return fault, shape
     raise AssertionError(f"no app can have the fault {fault.name}")

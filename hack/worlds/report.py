@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from statistics import median
 from typing import Any, Final
 
-from hack.worlds.fault_table import FAULTS
+from hack.worlds.fault_table import ALL_FAULTS
 from hack.worlds.oracle import FaultScore, Verdict
 
 MAX_SEEDS: Final = 12
@@ -15,7 +15,7 @@ MIN_RIGHT_OR_UNKNOWN: Final = 0.99
 MAX_WRONG: Final = 0.001
 MIN_HEALED: Final = 0.9
 
-_BEST: Final = {fault.name: round(fault.best) for fault in FAULTS}
+_BEST: Final = {fault.name: round(fault.best) for fault in ALL_FAULTS}
 
 Summary = dict[str, Any]
 
@@ -43,7 +43,7 @@ def summarize(verdicts: Iterable[Verdict], seconds: float) -> Summary:
         "unjustified": sum(v.unjustified for v in verdicts),
         "faults": [
             _summarize_fault(fault.name, by_fault[fault.name])
-            for fault in FAULTS
+            for fault in ALL_FAULTS
             if by_fault[fault.name]
         ],
         "kinds": _kinds(verdicts),

@@ -71,7 +71,6 @@ def draw_shape(rng: Random) -> Shape:
         min_ready=rng.choices((0, 10, 30), (85, 10, 5))[0],
         deadline=rng.choices((0, 120, 300), (80, 10, 10))[0],
         mode=rng.choices(("Auto", "Approve", "Observe"), (94, 3, 3))[0],
-        relaxes_liveness=rng.random() < 0.3,
     )
 
 

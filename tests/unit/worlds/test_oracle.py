@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hack.worlds.fault_table import FAULTS
+from hack.worlds.fault_table import ALL_FAULTS
 from hack.worlds.generator import World, draw_world
 from hack.worlds.oracle import integrate, judge
 from hack.worlds.report import meets_bars, summarize, to_markdown
@@ -60,7 +60,7 @@ def test_the_integral_counts_the_share_of_wanted_pods() -> None:
     assert integrate(sim, sim.cluster.samples) == pytest.approx(QUIET.duration - 10, abs=10)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", ALL_FAULTS, ids=lambda fault: fault.name)
 def test_every_fault_can_begin_and_end(fault: object) -> None:
     name = getattr(fault, "name", "")
 
