@@ -27,9 +27,10 @@ from selfhealing.apply.field_owners import find_drift_paths
 from selfhealing.apply.foreign_fields import EditSelection, select_edits
 from selfhealing.apply.result import NON_BLOCKING, ChildChange, SyncError, SyncResult
 from selfhealing.cache.child_views import CHILD_VIEWS, bound_manifest, hash_manifest
+from selfhealing.cache.parse import parse_owner_uid
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
-from selfhealing.cache.views import AppKey, AppView, ChildView, DeploymentView
+from selfhealing.cache.views import AppView, ChildView, DeploymentView
 from selfhealing.controller.child_errors import (
     adoption_pending_error,
     name_conflict_error,
@@ -57,7 +58,7 @@ from selfhealing.kube.errors import (
     UnavailableError,
     is_webhook_failure,
 )
-from selfhealing.kube.resources import APPS, CHILDREN
+from selfhealing.kube.resources import APPS, CHILDREN, Resource
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.render import Overrides, build_children
 from selfhealing.render.overrides import NO_OVERRIDES
@@ -170,17 +171,26 @@ class ChildSync:
         )
 
     async def _prune_child(self, prune: PruneTarget, progress: _Progress) -> None:
-        await self._delete_child(progress.app.key, prune)
+        await self._delete_child(progress.app, prune)
         progress.changes.append(ChildChange(prune.kind, None))
 
-    async def _delete_child(self, key: AppKey, target: PruneTarget) -> None:
-        """Delete a child; a workload stays until its pods have stopped."""
-        kind = target.kind
+    async def _delete_child(self, app: AppView, target: PruneTarget) -> None:
+        """Delete a child; a workload stays until its pods have stopped.
+
+        Raises:
+            ConflictError: it belongs to another owner by now, which the watch has not told yet.
+        """
+        kind, key = target.kind, app.key
+        found = await self._client.get_metadata(CHILDREN[kind], key.namespace, target.name)
+        meta = found["metadata"] if found is not None else {}
+        if meta.get("uid") == target.uid and parse_owner_uid(meta) != app.uid:
+            raise ConflictError(409, "Conflict", f"the {kind} {target.name} has another owner now")
         raw = await self._client.delete(
             CHILDREN[kind],
             key.namespace,
             target.name,
             target.uid,
+            resource_version=meta.get("resourceVersion", ""),
             foreground=kind in WORKLOAD_KINDS,
         )
         if raw is None:
@@ -263,7 +273,7 @@ class ChildSync:
             progress.errors.append(terminating_error(kind, snapshot))
         elif child_action is ChildAction.REPLACE and live is not None:
             is_correction = self._is_correction(child_action, desired, progress)
-            await self._delete_child(key, PruneTarget(kind, live.name, live.uid))
+            await self._delete_child(snapshot.app, PruneTarget(kind, live.name, live.uid))
             progress.changes.append(ChildChange(kind, child_action, is_correction=is_correction))
             progress.errors.append(terminating_error(kind, snapshot))
         else:
@@ -423,15 +433,27 @@ class ChildSync:
                 desired,
                 progress.min_replicas,
             )
+            # Not onto an object that has taken the name since: the cache may be behind.
+            body = {**desired, "metadata": {**desired["metadata"], "uid": live.uid}}
             try:
-                raw = await self._client.apply(resource, desired, names.FIELD_MANAGER)
+                raw = await self._client.apply(resource, body, names.FIELD_MANAGER)
             except InvalidError:
+                await self._require_same_object(resource, app, live)
                 if "spec" not in desired or not await reset_spec(
                     self._client, app.key, live, desired
                 ):
                     raise
-                raw = await self._client.apply(resource, desired, names.FIELD_MANAGER)
+                raw = await self._client.apply(resource, body, names.FIELD_MANAGER)
         return self._store_response(desired, raw, progress)
+
+    async def _require_same_object(self, resource: Resource, app: AppView, live: ChildView) -> None:
+        """Raise ConflictError if another object has the name of the child by now.
+
+        The API server answers an apply with another UID as it answers any invalid object.
+        """
+        found = await self._client.get_metadata(resource, app.key.namespace, live.name)
+        if found is None or found["metadata"]["uid"] != live.uid:
+            raise ConflictError(409, "Conflict", f"the {live.kind} {live.name} is another one now")
 
     def _store_response(self, desired: Json, raw: Json, progress: _Progress) -> bool:
         """Store the answer to an apply; return whether it is what was applied, else tell of it."""

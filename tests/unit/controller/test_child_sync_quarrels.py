@@ -14,6 +14,7 @@ from selfhealing.cache.store import Store
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.contestants import MAX_AUTOSCALERS
 from selfhealing.kube.client import Client
+from selfhealing.kube.errors import InvalidError
 from selfhealing.kube.resources import Resource
 from selfhealing.remediation.reconcile_input import build_reconcile_input
 from selfhealing.render import Overrides
@@ -240,3 +241,62 @@ async def test_another_object_of_the_name_is_not_taken_for_the_child(harness: Ha
 
     assert [()] == [change.managers for change in result.changes]
     assert ["get", "apply"] == harness.api_server.requests
+
+
+class StaleHarness(Harness):
+    """An app whose children are not what the cache still has."""
+
+    def __init__(self, **meta: Any) -> None:  # noqa: ANN401 - metadata of the object in the cluster
+        super().__init__()
+        self.found: Json = {"uid": "s", "resourceVersion": "9", **meta}
+        self.deleted: list[str] = []
+        self.applied: list[Json] = []
+        self.api_server.live = merge(
+            build_desired(), {"metadata": {"uid": "u", "resourceVersion": "1"}}
+        )
+        vars(self.api_server).update(
+            get_metadata=self.get_metadata, delete=self.delete, apply=self.refuse
+        )
+        put_object(self.store, builders.service(uid="s"))
+
+    async def get_metadata(self, _resource: Resource, _namespace: str, _name: str) -> Json:
+        """Read the metadata of the object that has the name."""
+        return {"metadata": self.found}
+
+    async def delete(self, *_: object, resource_version: str, **__: object) -> None:
+        """Delete it."""
+        self.deleted.append(resource_version)
+
+    async def refuse(self, _resource: Resource, body: Json, _manager: str) -> Json:
+        """Refuse every apply, as the API server does for another UID."""
+        self.applied.append(body)
+        raise InvalidError(422, "Invalid", "metadata.uid: Invalid value: field is immutable")
+
+
+@pytest.mark.parametrize(
+    ("owner", "deleted"), [(builders.APP_UID, ["9"]), ("another", []), ("", [])]
+)
+async def test_a_child_with_another_owner_by_now_is_not_deleted(
+    owner: str, deleted: list[str]
+) -> None:
+    """The cache may be behind: who owns it is read before, and must still be so."""
+    owners = [{"uid": owner, "controller": True, "kind": "Other"}] if owner else []
+    harness = StaleHarness(ownerReferences=owners)
+
+    result = await harness.sync()  # without a port there is no Service
+
+    assert deleted == harness.deleted
+    reasons = {error.reason for error in result.errors if "Service" in error.message}
+    assert bool(deleted) == (SyncErrorReason.CONFLICT not in reasons)
+
+
+@pytest.mark.parametrize(("uid", "reason"), [("s", "Invalid"), ("another", "Conflict")])
+async def test_nothing_is_applied_onto_another_object_of_the_name(uid: str, reason: str) -> None:
+    """It may have taken the name since the cache was told last."""
+    harness = StaleHarness(uid=uid)
+
+    result = await harness.sync(port=80)
+
+    services = [body for body in harness.applied if body["kind"] == "Service"]
+    assert {"s"} == {body["metadata"]["uid"] for body in services}
+    assert any(reason in error.reason for error in result.errors if "Service" in error.message)
