@@ -11,7 +11,7 @@ import socket
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -71,6 +71,7 @@ class EventRecorder:
         It is dropped when the queue, or its namespace's part of it, is full.
         """
         event = Event(event.type, event.reason, redact_message(event.message)).truncate()
+        app = replace(app, spec=b"", status=b"")  # it is kept, also when the app is deleted
         count = self._folder.admit(app, event)
         if count:
             self._enqueue(app, event, count)

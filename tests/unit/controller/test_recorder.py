@@ -344,3 +344,13 @@ async def test_an_event_is_clean_and_has_no_secrets(
 
     assert event["note"].startswith("failed: token=<redacted> red more more")
     assert len(event["note"].encode()) <= 1024
+
+
+async def test_nothing_is_kept_of_the_specs_of_apps(recorder: EventRecorder) -> None:
+    """Also of apps that were deleted since: thousands of them would fill the memory."""
+    for number in range(20):
+        recorder.record_event(replace(APP, uid=f"u{number}", spec=b"x" * 100_000), EVENT)
+
+    reasons = recorder._folder._reasons.values()  # noqa: SLF001 - what is kept
+    assert 20 == len(reasons)
+    assert {b""} == {reason.app.spec for reason in reasons} | {r.app.status for r in reasons}

@@ -145,6 +145,8 @@ OVERLAYS: Final = {
             "image": Overlay(keywords={"maxLength": 512}, rules=(IMAGE_REFERENCE,)),
             "imagePullPolicy": PULL_POLICY,
             "terminationMessagePolicy": one_of("File", "FallbackToLogsOnError"),
+            "command": max_items(256),
+            "args": max_items(256),
             "env": max_items(256),
             "envFrom": max_items(32),
             "volumeMounts": max_items(48),
