@@ -111,10 +111,12 @@ CONTAINER_FAULTS: Final = (
         number=5,
         way=Way.CHILD,
         title="kubectl set resources with a CPU limit that is too low",
-        inject=edit_container(resources={"limits": {"cpu": "20m"}}),
+        inject=edit_container(resources={"limits": {"cpu": "10m"}}),
         expected=stripped("LivenessKilled", "NotReadyTooLong", "CrashLooping", "RolloutStalled"),
         healing_seconds=LIKELY,
         cluster_seconds=HANG_TIME,
+        # A request may not be above the limit. With 20m the app starts just in time.
+        spec={"resources": {"requests": {"cpu": "5m", "memory": "24Mi"}}},
     ),
     Fault(
         number=6,
