@@ -149,7 +149,7 @@ def _diagnose_pods(
         pods = tuple(finding.pod for finding in findings)
         containers = {finding.container for finding in findings}
         if diagnosis_type is DiagnosisType.LIVENESS_KILLED and outage is not None:
-            found = Attribution(Cause.ENVIRONMENT, Confidence.MEDIUM)
+            found = Attribution(Cause.ENVIRONMENT, outage.confidence)
         else:
             found = attribute_cause(evidence, diagnosis_type, findings)
         diagnoses.append(
@@ -184,6 +184,8 @@ def _find_outage(
         why = "all pods stopped being ready at once, though they run: check their dependencies"
         return _environment_diagnosis(DiagnosisType.DEPENDENCY_DOWN, tuple(unready), why)
     killed = [found.pod for found in pod_diagnoses if found.type is DiagnosisType.LIVENESS_KILLED]
+    if killed and not failing and not evidence.probation.is_young:
+        failing, killed = killed, []  # the probe may ask what they depend on
     if (
         not failing
         or not evidence.probation.is_proved
@@ -195,7 +197,7 @@ def _find_outage(
         return None
     if all(has_long_runs(pod) for pod in failing):
         return None  # what they depend on was there when they started
-    first = next(found for found in pod_diagnoses if found.type in _OUTAGE_FAULTS)
+    first = next(found for found in pod_diagnoses if found.pod in failing)
     message = messages.summarize_pods([pod.name for pod in failing], first.message)
     # A single pod may as well have a fault of its own.
     is_likely = len(active_pods) > 1 and not evidence.probation.has_other_config

@@ -53,6 +53,7 @@ _OF_RUNNING_CONTAINERS: Final = frozenset(
 
 _WITHOUT_VERSION: Final = frozenset(
     {
+        DiagnosisType.LIVENESS_KILLED,
         DiagnosisType.UNSCHEDULABLE,
         DiagnosisType.PODS_REFUSED,
         DiagnosisType.ROLLOUT_STALLED,

@@ -1,5 +1,7 @@
 """Diagnoses of the app as a whole: pods, rollout, quota, autoscaler."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from selfhealing.api.spec import parse_spec
@@ -53,6 +55,23 @@ def diagnose_objects(
         limits.thresholds,
         probation or Probation(is_open=False),
     )
+
+
+def diagnose_killed(
+    names: Sequence[str], well: Sequence[str], probation: Probation, *others: Json
+) -> tuple[AppDiagnosis, ...]:
+    """Diagnose an app of which some pods are killed again and again by their liveness probe."""
+    snapshot = build_snapshot(
+        deployment(len(names) + len(well) + len(others)),
+        *(pod(name, crash_loop(4, termination(137))) for name in names),
+        *(probe_kill_event(name, 10) for name in names),
+        *(pod(name, running()) for name in well),
+        *others,
+    )
+    causes, deadlines = collect_termination_causes(RestartsStatus(), snapshot), Deadlines(at(1000))
+    thresholds = build_policy(parse_spec({"image": "web:v1"})).thresholds
+    assessment = assess_health(snapshot, causes, deadlines)
+    return diagnose_app(snapshot, assessment, causes, deadlines, thresholds, probation)
 
 
 def diagnosis_types(*objects: Json) -> list[DiagnosisType]:
@@ -226,28 +245,38 @@ class TestDependency:
 
     def test_kills_by_a_probe_keep_their_name(self) -> None:
         """The probe may be at fault, too; no pod is replaced all the same."""
-        killed = pod("web-abc-2", crash_loop(4, termination(137)))
-        snapshot = build_snapshot(
-            deployment(2),
-            pod("web-abc-1", crash_loop(4, termination())),
-            killed,
-            probe_kill_event("web-abc-2", 10),
-        )
-        causes, deadlines = collect_termination_causes(RestartsStatus(), snapshot), at(1000)
-        thresholds = build_policy(parse_spec({"image": "web:v1"})).thresholds
-        found = diagnose_app(
-            snapshot,
-            assess_health(snapshot, causes, Deadlines(deadlines)),
-            causes,
-            Deadlines(deadlines),
-            thresholds,
-            Probation(is_open=False),
-        )
+        crashed = pod("web-abc-1", crash_loop(4, termination()))
+        found = diagnose_killed(["web-abc-2"], (), Probation(is_open=False), crashed)
 
         assert [
             (DiagnosisType.LIVENESS_KILLED, Cause.ENVIRONMENT),
             (DiagnosisType.DEPENDENCY_DOWN, Cause.ENVIRONMENT),
         ] == [(each.type, each.cause) for each in found]
+
+    @pytest.mark.parametrize(
+        ("pods", "probation", "expected"),
+        [
+            (2, Probation(is_open=False), (Cause.ENVIRONMENT, Confidence.MEDIUM)),
+            (1, Probation(is_open=False), (Cause.ENVIRONMENT, Confidence.LOW)),
+            (2, Probation(is_open=False, is_young=True), (Cause.NEW_VERSION, Confidence.LOW)),
+        ],
+        ids=["all", "the only one", "an earlier version may be better"],
+    )
+    def test_every_pod_is_killed_by_its_probe(
+        self, pods: int, probation: Probation, expected: tuple[Cause, Confidence]
+    ) -> None:
+        """The probe may ask for the database: a proved version is not to blame."""
+        names = [f"web-abc-{n}" for n in range(pods)]
+        found = diagnose_killed(names, (), probation)
+
+        assert {expected} == {(each.cause, each.confidence) for each in found}
+        assert probation.is_young != (DiagnosisType.DEPENDENCY_DOWN in {e.type for e in found})
+
+    def test_one_of_two_pods_is_killed_by_its_probe(self) -> None:
+        """The other is well, so what both depend on is there."""
+        found = diagnose_killed(["web-abc-0"], ["web-abc-1"], Probation(is_open=False))
+
+        assert [(DiagnosisType.LIVENESS_KILLED, Cause.POD)] == [(e.type, e.cause) for e in found]
 
     def test_the_new_revision_is_not_the_cause(self) -> None:
         """All its pods were ready before, so there is no rollback."""

@@ -176,6 +176,7 @@ T, C = DiagnosisType, Cause
         ("containers[proxy]", diagnose(T.CRASH_LOOPING, container="app"), True),
         ("dnsPolicy", diagnose(T.NOT_READY_TOO_LONG), True),
         ("dnsPolicy", diagnose(T.DEPENDENCY_DOWN, C.ENVIRONMENT), True),
+        ("containers[app].livenessProbe", diagnose(T.LIVENESS_KILLED, C.ENVIRONMENT), True),
         ("dnsPolicy", diagnose(T.UNSCHEDULABLE, C.ENVIRONMENT), False),
         ("nodeSelector", diagnose(T.UNSCHEDULABLE, C.ENVIRONMENT), True),
         ("containers[app].command", diagnose(T.UNSCHEDULABLE, C.ENVIRONMENT), False),
