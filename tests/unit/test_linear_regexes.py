@@ -79,6 +79,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     "selfhealing.health.messages._FAILED_SETUP": "match",
     "selfhealing.health.messages._MISSING_CONFIG": "search",
     "selfhealing.health.messages._OWN_LIMIT": "match",
+    "selfhealing.health.messages._NO_AFFINITY_MATCH": "search",
     "selfhealing.health.messages._PULL_SECRETS": "match",
     "selfhealing.health.messages._UNMOUNTED": "match",
     "selfhealing.health.messages._BACKOFF_PREFIX": "sub",

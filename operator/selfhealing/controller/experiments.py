@@ -26,8 +26,14 @@ from selfhealing.health.experiments import (
     judge_dry_run,
     judge_node_fit,
 )
-from selfhealing.health.messages import refusal_cause
-from selfhealing.health.node_fit import asks_for_more, could_fit, may_grow
+from selfhealing.health.messages import count_affinity_misfits, refusal_cause
+from selfhealing.health.node_fit import (
+    adds_pod_affinity,
+    asks_for_more,
+    could_fit,
+    count_fitting,
+    may_grow,
+)
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import current_template_hash
@@ -154,7 +160,7 @@ class RollbackExperiments:
         result, new, good = await self._dry_run_both(snapshot, desired, stable_template)
         node_fit = NodeFit.UNKNOWN
         if _has_unschedulable_pod(snapshot):
-            node_fit = await self._compare_with_nodes(desired, stable_template)
+            node_fit = await self._compare_with_nodes(snapshot, desired, stable_template)
         obstacle = await self._find_missing(snapshot, stable_template)
         # The pods that a rollback replaces give their share of a quota back.
         if result in _GOOD_REFUSED and not obstacle and QUOTA_REFUSAL not in good:
@@ -193,14 +199,20 @@ class RollbackExperiments:
             return error.message if is_about_pod else None
         return ""
 
-    async def _compare_with_nodes(self, desired: Json, stable_template: Json) -> NodeFit:
+    async def _compare_with_nodes(
+        self, snapshot: AppSnapshot, desired: Json, stable_template: Json
+    ) -> NodeFit:
         nodes = await self._node_health.list_nodes()
         if not nodes:
             return NodeFit.UNKNOWN
+        new_count = count_fitting(desired, nodes)
         return judge_node_fit(
-            new_fits=could_fit(desired, nodes),
+            new_fits=new_count > 0,
             good_fits=could_fit(stable_template, nodes),
             may_grow=may_grow(nodes),
+            # A node that is full, cordoned or not ready fits, and is not among the misfits.
+            only_affinity_fails=adds_pod_affinity(desired, stable_template)
+            and _count_affinity_misfits(snapshot) >= new_count,
         )
 
     async def _find_missing(self, snapshot: AppSnapshot, template: Json) -> str:
@@ -231,6 +243,19 @@ class RollbackExperiments:
 
 def _has_unschedulable_pod(snapshot: AppSnapshot) -> bool:
     return any(is_active(pod) and pod.unschedulable for pod in snapshot.pods)
+
+
+def _count_affinity_misfits(snapshot: AppSnapshot) -> int:
+    """Count the nodes from which only its pod affinity keeps each new pod that has no node."""
+    current_hash = current_template_hash(snapshot)
+    return min(
+        (
+            count_affinity_misfits(pod.unschedulable)
+            for pod in snapshot.pods
+            if is_active(pod) and pod.unschedulable and pod.template_hash == current_hash
+        ),
+        default=0,
+    )
 
 
 def _list_keys(raw: Mapping[str, Any]) -> frozenset[str]:

@@ -139,6 +139,10 @@ NODE_SUSPECTS: Final = frozenset(
 )
 """Diagnoses that a node may cause in the pods on it without a word of its own."""
 
+_ONLY_GOOD_FITS: Final = frozenset(
+    {NodeFit.ONLY_GOOD_FITS, NodeFit.ONLY_GOOD_FITS_NOW, NodeFit.ONLY_AFFINITY_FAILS}
+)
+
 _NODE_DIAGNOSES: Final = frozenset({DiagnosisType.NODE_LOST, DiagnosisType.STUCK_TERMINATING})
 """Diagnoses that no revision of an app can cause."""
 
@@ -209,12 +213,13 @@ def attribute_node_fit(probation: Probation) -> Attribution:
     """Attribute it to a cause that no node takes the pods.
 
     A node that is full may become free, or another one of its kind may be on its way. Only if no
-    node could ever take the new pods is it the version.
+    node could ever take the new pods, or each lacks the pods that only the new version wants beside
+    itself, is it the version. Those pods may come later, so that is not certain.
     """
     if not probation.is_open:
         return Attribution(Cause.ENVIRONMENT, Confidence.HIGH)
     result, comparison = probation.experiments.node_fit, probation.experiments.describe_node_fit()
-    if result in {NodeFit.ONLY_GOOD_FITS, NodeFit.ONLY_GOOD_FITS_NOW}:
+    if result in _ONLY_GOOD_FITS:
         is_final = result is NodeFit.ONLY_GOOD_FITS
         confidence = Confidence.HIGH if is_final else Confidence.MEDIUM
         return Attribution(Cause.NEW_VERSION, confidence, _compare(probation, comparison))

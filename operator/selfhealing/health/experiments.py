@@ -30,6 +30,9 @@ class NodeFit(StrEnum):
 
     UNKNOWN = "unknown"
     FITS = "a node could take the new pod"
+    ONLY_AFFINITY_FAILS = (
+        "every node that could take the new pod lacks the pods that its new affinity asks for"
+    )
     NOTHING_FITS = "no node could take a pod of either version"
     ONLY_GOOD_FITS = "no node could ever take the new pod, but one could take the old"
     ONLY_GOOD_FITS_NOW = (
@@ -91,16 +94,21 @@ def judge_dry_run(new: str | None, good: str | None, *, needs_more: bool) -> Dry
     return DryRun.ONLY_NEW_REFUSED if not good or is_good_quota else DryRun.BOTH_REFUSED
 
 
-def judge_node_fit(*, new_fits: bool, good_fits: bool, may_grow: bool) -> NodeFit:
+def judge_node_fit(
+    *, new_fits: bool, good_fits: bool, may_grow: bool, only_affinity_fails: bool = False
+) -> NodeFit:
     """Judge which pods the present nodes could take.
 
     Args:
         new_fits: a node could take a pod of the new template.
         good_fits: a node could take a pod of the good template.
         may_grow: an autoscaler may add a node of another kind.
+        only_affinity_fails: nothing but a pod affinity that the good template does not have keeps
+            the new pod from each node that could take it.
     """
     if new_fits:
-        return NodeFit.FITS
+        only_affinity = only_affinity_fails and good_fits
+        return NodeFit.ONLY_AFFINITY_FAILS if only_affinity else NodeFit.FITS
     if not good_fits:
         return NodeFit.NOTHING_FITS
     return NodeFit.ONLY_GOOD_FITS_NOW if may_grow else NodeFit.ONLY_GOOD_FITS

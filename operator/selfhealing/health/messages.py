@@ -82,6 +82,10 @@ _BACKOFF_PREFIX: Final = compile_pattern(
 )
 _QUOTED: Final = compile_pattern(r'"[^"]*"')
 _NODES_PREFIX: Final = compile_pattern(r"^0/\d+ nodes are available: ")
+_NO_AFFINITY_MATCH: Final = compile_pattern(
+    r"\b(?P<count>\d{1,6}) node\(s\) didn't match pod affinity rules"
+)
+"""Of the scheduler's filter InterPodAffinity (pkg/scheduler/framework/plugins, Kubernetes 1.36)."""
 _START_PREFIX: Final = compile_pattern(
     r"(?s)^.*(?:container init|container process|create failed): "
 )
@@ -153,6 +157,15 @@ def start_cause(message: str) -> str:
 def scheduling_cause(message: str) -> str:
     """Why the scheduler finds no node, without its sentences on claims and preemption."""
     return first_sentence(_NODES_PREFIX.sub("", message))
+
+
+def count_affinity_misfits(message: str) -> int:
+    """Count the nodes that the scheduler says only the pod affinity keeps the pod from.
+
+    That filter comes last: such a node has passed all the others, those on free resources, too.
+    """
+    match = _NO_AFFINITY_MATCH.search(message)
+    return int(match["count"]) if match is not None else 0
 
 
 def refusal_cause(message: str) -> str:

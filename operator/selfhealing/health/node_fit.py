@@ -35,9 +35,14 @@ _NODE_POOL_LABELS: Final = frozenset(
 
 def could_fit(template: Json, nodes: Iterable[NodeView]) -> bool:
     """Whether one of ``nodes`` could take a pod of a template if the node were empty."""
+    return count_fitting(template, nodes) > 0
+
+
+def count_fitting(template: Json, nodes: Iterable[NodeView]) -> int:
+    """Count the nodes that could take a pod of a template if they were empty."""
     spec: Json = template["spec"]
     requests = sum_requests(template)
-    return any(
+    return sum(
         _matches_selector(spec, node)
         and _tolerates(spec.get("tolerations") or (), node.taints)
         and _has_room(requests, node)
@@ -48,6 +53,20 @@ def could_fit(template: Json, nodes: Iterable[NodeView]) -> bool:
 def may_grow(nodes: Iterable[NodeView]) -> bool:
     """Whether an autoscaler may add nodes of a kind that does not exist yet."""
     return any(not _NODE_POOL_LABELS.isdisjoint(node.labels) for node in nodes)
+
+
+def adds_pod_affinity(template: Json, other: Json) -> bool:
+    """Whether a pod of a template must run beside pods that one of ``other`` need not run beside.
+
+    Anti-affinity does not count: the pods that it keeps away from may leave.
+    """
+    known = _list_affinity_terms(other)
+    return any(term not in known for term in _list_affinity_terms(template))
+
+
+def _list_affinity_terms(template: Json) -> Sequence[Json]:
+    affinity: Json = (template["spec"].get("affinity") or {}).get("podAffinity") or {}
+    return affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
 
 
 def asks_for_more(template: Json, other: Json) -> bool:

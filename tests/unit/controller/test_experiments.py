@@ -32,12 +32,29 @@ from tests.unit.snapshots import KEY, build_snapshot
 Json = dict[str, Any]
 
 REFUSED = builders.replica_failure_condition('pods "web-def-x" is forbidden: no')
-PENDING = builders.pod(
-    "web-def-1",
-    node="",
-    phase="Pending",
-    conditions=[builders.unschedulable_condition("0/1 nodes are available: 1 Insufficient cpu.")],
+
+
+def pending_pod(message: str) -> Json:
+    """Return a pod that the scheduler finds no node for."""
+    conditions = [builders.unschedulable_condition(message)]
+    return builders.pod("web-def-1", node="", phase="Pending", conditions=conditions)
+
+
+PENDING = pending_pod("0/1 nodes are available: 1 Insufficient cpu.")
+NO_CACHE = (
+    "0/3 nodes are available: 1 node(s) had untolerated taint(s), "
+    "2 node(s) didn't match pod affinity rules."
 )
+BESIDE_CACHE: Json = {
+    "podAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": [
+            {
+                "labelSelector": {"matchLabels": {"app": "cache"}},
+                "topologyKey": "kubernetes.io/hostname",
+            }
+        ]
+    }
+}
 PRIVILEGED = forbidden_error('pods "web-def-x" is forbidden: violates PodSecurity: privileged')
 QUOTA = forbidden_error(
     'pods "web-def-x" is forbidden: exceeded quota: q, requested: cpu=1, used: cpu=4, '
@@ -258,6 +275,31 @@ class TestNodes:
 
         assert expected is (await lab.preview(snapshot(PENDING), **spec)).experiments.node_fit
         assert NodeFit.UNKNOWN is (await Laboratory(node).preview()).experiments.node_fit
+
+    @pytest.mark.parametrize(
+        ("message", "stable_affinity", "expected"),
+        [
+            (NO_CACHE, None, NodeFit.ONLY_AFFINITY_FAILS),
+            (NO_CACHE, BESIDE_CACHE, NodeFit.FITS),
+            (NO_CACHE.replace("2 node(s)", "1 node(s)"), None, NodeFit.FITS),
+            ("0/3 nodes are available: 2 Insufficient cpu.", None, NodeFit.FITS),
+        ],
+        ids=["nobody runs", "not new", "another node is full or cordoned", "full"],
+    )
+    async def test_a_pod_affinity(
+        self, message: str, stable_affinity: Json | None, expected: NodeFit
+    ) -> None:
+        """It is the version's if nothing else keeps the pod from any node that could take it."""
+        tainted = builders.node("node-3")
+        tainted["spec"]["taints"] = [{"key": "control-plane", "effect": "NoSchedule"}]
+        lab = Laboratory(builders.node("node-1"), builders.node("node-2"), tainted)
+        found = await lab.preview(
+            snapshot(pending_pod(message)),
+            template(affinity=stable_affinity),
+            affinity=BESIDE_CACHE,
+        )
+
+        assert expected is found.experiments.node_fit
 
     async def test_nodes_that_cannot_be_listed(self) -> None:
         """A namespaced operator has no right to."""

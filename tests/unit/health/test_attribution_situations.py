@@ -662,6 +662,7 @@ class TestExperiments:
         [
             (NodeFit.ONLY_GOOD_FITS, Cause.NEW_VERSION, Confidence.HIGH),
             (NodeFit.ONLY_GOOD_FITS_NOW, Cause.NEW_VERSION, Confidence.MEDIUM),
+            (NodeFit.ONLY_AFFINITY_FAILS, Cause.NEW_VERSION, Confidence.MEDIUM),
             (NodeFit.FITS, Cause.ENVIRONMENT, Confidence.HIGH),
             (NodeFit.NOTHING_FITS, Cause.ENVIRONMENT, Confidence.HIGH),
             (NodeFit.UNKNOWN, Cause.ENVIRONMENT, Confidence.LOW),

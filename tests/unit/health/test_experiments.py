@@ -65,6 +65,21 @@ def test_node_fit(new_fits: bool, good_fits: bool, grows: bool, expected: NodeFi
     assert expected is judge_node_fit(new_fits=new_fits, good_fits=good_fits, may_grow=grows)
 
 
+@pytest.mark.parametrize(
+    ("new_fits", "good_fits", "expected"),
+    [
+        (True, True, NodeFit.ONLY_AFFINITY_FAILS),
+        (True, False, NodeFit.FITS),
+        (False, True, NodeFit.ONLY_GOOD_FITS),
+    ],
+)
+def test_a_pod_affinity(new_fits: bool, good_fits: bool, expected: NodeFit) -> None:  # noqa: FBT001
+    """It matters only where both pods would fit without it."""
+    assert expected is judge_node_fit(
+        new_fits=new_fits, good_fits=good_fits, may_grow=False, only_affinity_fails=True
+    )
+
+
 def test_in_words() -> None:
     """What is not known is not told."""
     refused = Experiments(DryRun.ONLY_NEW_REFUSED, SECURITY, NodeFit.NOTHING_FITS)

@@ -186,6 +186,20 @@ class TestScheduling:
         """The reasons of the nodes, without the number of nodes and without preemption."""
         assert expected == messages.scheduling_cause(message)
 
+    @pytest.mark.parametrize(
+        ("reasons", "expected"),
+        [
+            ("1 node(s) didn't match pod affinity rules, 1 node(s) had untolerated taint(s).", 1),
+            ("2 Insufficient cpu, 12 node(s) didn't match pod affinity rules.", 12),
+            ("3 node(s) didn't match pod anti-affinity rules.", 0),
+            ("3 node(s) didn't match Pod's node affinity/selector.", 0),
+            ("3 Insufficient cpu.", 0),
+        ],
+    )
+    def test_nodes_that_lack_the_pods_of_an_affinity(self, reasons: str, expected: int) -> None:
+        """Those of other reasons do not count."""
+        assert expected == messages.count_affinity_misfits(f"0/15 nodes are available: {reasons}")
+
 
 class TestRefusals:
     """Why the API server refuses a pod."""

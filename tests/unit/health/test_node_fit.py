@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from selfhealing.cache.nodes import NodeView, Taint, node_view
-from selfhealing.health.node_fit import asks_for_more, could_fit, may_grow, sum_requests
+from selfhealing.health.node_fit import (
+    adds_pod_affinity,
+    asks_for_more,
+    could_fit,
+    count_fitting,
+    may_grow,
+    sum_requests,
+)
 
 Json = dict[str, Any]
 
@@ -119,6 +126,41 @@ def test_a_taint_of_a_state() -> None:
     sick = NodeView("node-3", {}, (Taint(key, "", "NoSchedule"),), {})
 
     assert could_fit(template(), [sick])
+
+
+def test_how_many_nodes() -> None:
+    """Those that could take the pod are counted."""
+    assert (1, 0) == (
+        count_fitting(template(), [SMALL, TAINTED]),
+        count_fitting(template({"cpu": "5"}), [SMALL, TAINTED]),
+    )
+
+
+CACHE: Json = {"labelSelector": {"matchLabels": {"app": "cache"}}, "topologyKey": "zone"}
+QUEUE: Json = {"labelSelector": {"matchLabels": {"app": "queue"}}, "topologyKey": "zone"}
+
+
+def beside(*terms: Json, kind: str = "podAffinity") -> Json:
+    """Return a template whose pods must run beside others."""
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": list(terms)}
+    return template(affinity={kind: required})
+
+
+@pytest.mark.parametrize(
+    ("pod", "other", "adds"),
+    [
+        (beside(CACHE), template(), True),
+        (beside(CACHE, QUEUE), beside(CACHE), True),
+        (beside({**CACHE, "topologyKey": "host"}), beside(CACHE), True),
+        (beside(CACHE), beside(QUEUE, CACHE), False),
+        (template(), beside(CACHE), False),
+        (beside(CACHE, kind="podAntiAffinity"), template(), False),
+        (template(affinity={"podAffinity": {}}), template(affinity=None), False),
+    ],
+)
+def test_a_pod_affinity(pod: Json, other: Json, adds: bool) -> None:  # noqa: FBT001 - a column
+    """A term that the other template does not have asks for something new."""
+    assert adds is adds_pod_affinity(pod, other)
 
 
 def test_nodes_that_are_made() -> None:
