@@ -37,6 +37,7 @@ from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis, Thresh
 from selfhealing.health.pod_problems import PodProblem, is_active
 from selfhealing.health.readiness import was_ready_before
 from selfhealing.health.rollout import current_template_hash
+from selfhealing.health.slow_liveness import find_slow_pods
 from selfhealing.health.termination_causes import TerminationCauses
 
 _SEVERITY_ORDER: Final = tuple(DiagnosisType)
@@ -184,7 +185,8 @@ def _find_outage(
         why = "all pods stopped being ready at once, though they run: check their dependencies"
         return _environment_diagnosis(DiagnosisType.DEPENDENCY_DOWN, tuple(unready), why)
     killed = [found.pod for found in pod_diagnoses if found.type is DiagnosisType.LIVENESS_KILLED]
-    if killed and not failing and not evidence.probation.is_young:
+    is_slow = bool(find_slow_pods(evidence.snapshot, killed))  # they may only be overloaded
+    if killed and not failing and not is_slow and not evidence.probation.is_young:
         failing, killed = killed, []  # the probe may ask what they depend on
     if (
         not failing

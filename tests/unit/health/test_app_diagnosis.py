@@ -20,6 +20,7 @@ from tests.unit.builders import (
     deployment,
     evicted_pod,
     hpa,
+    http_probe,
     iso,
     pod,
     probe_kill_event,
@@ -27,6 +28,7 @@ from tests.unit.builders import (
     replica_failure_condition,
     running,
     termination,
+    unhealthy_event,
     waiting,
 )
 from tests.unit.snapshots import Json, build_snapshot
@@ -271,6 +273,25 @@ class TestDependency:
 
         assert {expected} == {(each.cause, each.confidence) for each in found}
         assert probation.is_young != (DiagnosisType.DEPENDENCY_DOWN in {e.type for e in found})
+
+    def test_every_pod_is_killed_because_it_answers_too_slowly(self) -> None:
+        """They may be overloaded: no dependency is named, and the probe may be relaxed."""
+        last = termination(137, started=100, finished=160)
+        names = ["web-abc-1", "web-abc-2"]
+        slow = 'Get "http://10.1.2.3:5000/livez": context deadline exceeded'
+        probes = {"livenessProbe": http_probe("/livez")}
+        found = diagnose_killed(
+            (),
+            (),
+            Probation(is_open=False),
+            *(pod(n, crash_loop(4, last), since=160, container_spec=probes) for n in names),
+            *(probe_kill_event(n, 159) for n in names),
+            *(unhealthy_event(n, 158, answer=slow, probe="Liveness") for n in names),
+        )
+
+        assert [(DiagnosisType.LIVENESS_KILLED, Cause.UNKNOWN)] == [
+            (e.type, e.cause) for e in found
+        ]
 
     def test_one_of_two_pods_is_killed_by_its_probe(self) -> None:
         """The other is well, so what both depend on is there."""
