@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from hack.testkit import process_stats
 from hack.testkit.kube_client import KUBECONFIG, ROOT
 from hack.testkit.ports import find_free_port
 from hack.testkit.wait import POLL_INTERVAL, eventually
+from selfhealing.controller.http_endpoints import RENDER_INTERVAL
 
 SYNCED_LINE = "caught up with"
 START_TIMEOUT = 60
@@ -52,6 +54,8 @@ class OperatorProcess:
         self._command = list(command)
         self._environment = {**os.environ, "KUBECONFIG": str(KUBECONFIG), **environment}
         self._offset = 0
+        self._metrics_expire = 0.0
+        """Until then the operator answers with the text of the last read."""
         self.log = log
         self.process: ChildProcess | None = None
 
@@ -120,8 +124,10 @@ class OperatorProcess:
         return f"http://127.0.0.1:{self._environment['SELFHEALING_METRICS_PORT']}/metrics"
 
     def read_samples(self, name: str) -> list[tuple[dict[str, str], float]]:
-        """Return the labels and the value of each sample of a metric."""
+        """Return the labels and the value of each sample of a metric as they are now."""
+        time.sleep(max(0.0, self._metrics_expire - time.monotonic()))
         text = requests.get(self.metrics_url, timeout=5).text
+        self._metrics_expire = time.monotonic() + RENDER_INTERVAL
         return [
             (sample.labels, sample.value)
             for family in text_string_to_metric_families(text)

@@ -104,8 +104,11 @@ def test_the_right_twin_of_a_wrong_resource_is_accepted(
 
 
 def test_every_rule_of_the_crd_has_a_case() -> None:
-    """A new CEL rule comes with a refused and an accepted resource."""
+    """A new CEL rule of the spec comes with a refused and an accepted resource."""
     messages: set[str] = set()
+    (version,) = yaml.safe_load(CRD.read_text(encoding="utf-8"))["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]
+    del schema["properties"]["status"]
 
     def collect(node: object) -> None:
         if isinstance(node, dict):
@@ -114,7 +117,7 @@ def test_every_rule_of_the_crd_has_a_case() -> None:
         for child in node if isinstance(node, list) else ():
             collect(child)
 
-    collect(yaml.safe_load(CRD.read_text(encoding="utf-8")))
+    collect(schema)
     fragments = [text for case in CASES for text in list_expected_fragments(case)]
     untold = {text for text in messages if not any(text in fragment for fragment in fragments)}
 

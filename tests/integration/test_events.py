@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from hack.testkit.fake_kubelet import FakeKubelet
+from hack.testkit.fake_kubelet import FakeKubelet, now
 from hack.testkit.kube_client import run_kubectl
 from hack.testkit.namespace import FAKE_NODES, AppNamespace
 from hack.testkit.operator_process import OperatorProcess
@@ -41,6 +41,12 @@ def wait_for_event_counts(space: AppNamespace, name: str, **counts: int) -> None
         return True
 
     eventually(probe, timeout=5)
+
+
+def wait_for_next_second() -> None:
+    """A pod's conditions tell the second of a change: two in the same one are none."""
+    current = now()
+    eventually(lambda: now() > current)
 
 
 def test_start(space: AppNamespace, name: str) -> None:
@@ -119,6 +125,7 @@ def test_flapping(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:
         eventually(partial(is_ready, "0/1"))
         kubelet.set_ready(pod)
         eventually(partial(is_ready, "1/1"))
+        wait_for_next_second()
 
     space.wait_for_phase(name, "Degraded")
     (shown,) = space.get_status(name)["pods"]

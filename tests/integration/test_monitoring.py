@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hack.testkit.namespace import AppNamespace
+from hack.testkit.namespace import FAKE_NODES, AppNamespace
 from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.prometheus_process import PrometheusProcess, find_prometheus, run_prometheus
 from hack.testkit.wait import eventually
@@ -151,8 +151,8 @@ def test_a_healthy_operator_has_none(
     prometheus: PrometheusProcess, space: AppNamespace, name: str
 ) -> None:
     """Except that it does not lead: the operators of the tests take part in no election."""
-    space.create_app(name, image="web:v1")
-    space.wait_until_reconciled(name)
+    space.create_app(name, **FAKE_NODES)
+    space.wait_for_phase(name, "Ready")
     eventually(
         lambda: prometheus.query(f'rate(selfhealing_reconciles_total{{namespace="{REAL}"}}[1m])'),
         description="Prometheus has seen a reconcile",

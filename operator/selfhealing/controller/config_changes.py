@@ -43,9 +43,20 @@ class ConfigChanges:
         )
 
     def note_synced(self, key: AppKey, now: Configuration) -> None:
-        """Note that the children have this configuration."""
-        if UNREAD_DIGEST not in now.digests.values():
-            self._last_synced[key] = now
+        """Note that the children have this configuration.
+
+        The values of an object that has changed, but is not applied yet, are not known: those of
+        the version that the pods read stay.
+        """
+        if UNREAD_DIGEST in now.digests.values():
+            return
+        last = self._last_synced.get(key)
+        kept = {
+            ref: last.keys[ref]
+            for ref, digest in now.digests.items()
+            if last is not None and ref in last.keys and last.digests.get(ref) == digest
+        }
+        self._last_synced[key] = now._replace(keys={**now.keys, **kept})
 
     def forget(self, key: AppKey) -> None:
         """Drop what is known of an app."""

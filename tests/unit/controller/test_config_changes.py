@@ -62,3 +62,13 @@ def test_what_nobody_can_tell() -> None:
     assert (ChangedConfig(SETTINGS),) == changes.find(KEY, configured("2"))
     changes.forget(KEY)
     assert () == changes.find(KEY, configured("2"))
+
+
+def test_a_change_that_is_not_applied_yet() -> None:
+    """A reconcile while changes settle has the digest of before, and the values of now."""
+    changes = synced({"mode": "1", "level": "1"})
+    changes.note_synced(KEY, configured("1", keys={"mode": "2", "level": "1"}))
+
+    (found,) = changes.find(KEY, configured("2", keys={"mode": "2", "level": "1"}))
+
+    assert ChangedConfig(SETTINGS, ("mode",)) == found
