@@ -36,8 +36,9 @@ raises it to the size of each such block, up to 32 MiB, unless it is set (mallop
 objects keep it from giving back what a list of large ones took: with 130 apps of 1.25 MiB the
 operator stayed at 290 MiB, with this value it goes back to 98 MiB."""
 
-COLLECT_AFTER_BYTES: Final = 16 * 1024 * 1024
-"""Bytes of apps after which a collection is due, and what may be left uncollected."""
+COLLECT_AFTER_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of apps after which a collection is due, and what may be left uncollected. As Python
+objects a spec of many short texts takes twenty times as much."""
 
 COLLECT_DELAY: Final = 2.0
 """Seconds until it: kopf's worker of an object keeps its last event for a moment

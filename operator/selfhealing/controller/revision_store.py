@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 from cachetools import LRUCache
 
 from selfhealing.api import names
@@ -22,8 +24,9 @@ from selfhealing.render.overrides import build_revision, get_image, revision_nam
 
 logger = logging.getLogger(__name__)
 
-CACHE_SIZE: Final = 256
-"""Templates in memory: those of apps on probation or rolled back."""
+CACHE_BYTES: Final = 2 * 1024 * 1024
+"""Bytes of templates as JSON that are kept, those of 500 ordinary apps. As Python objects a
+template of many short texts takes twenty times its size, and nobody tells of a deleted app."""
 
 MAX_LISTED: Final = 10
 """Saved revisions of an app that are looked at: there are two."""
@@ -47,7 +50,9 @@ class RevisionStore:
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
         """``clock`` returns monotonic seconds."""
         self._client = client
-        self._cache: LRUCache[_RevisionKey, SavedRevision] = LRUCache(CACHE_SIZE)
+        self._cache: LRUCache[_RevisionKey, SavedRevision] = LRUCache(
+            CACHE_BYTES, getsizeof=lambda saved: len(orjson.dumps(saved.template))
+        )
         self._backoff: Backoff[_RevisionKey] = Backoff(
             clock, initial=RETRY_AFTER, maximum=RETRY_AFTER
         )
@@ -186,7 +191,8 @@ class RevisionStore:
         return saved
 
     def _cache_revision(self, app: AppView, revision: str, saved: SavedRevision) -> None:
-        self._cache[app.uid, revision] = saved
+        with suppress(ValueError):  # it is larger than all that is kept
+            self._cache[app.uid, revision] = saved
 
     def _back_off(self, app: AppView, revision: str, operation: str, error: ApiError) -> None:
         self._backoff.forget_expired()

@@ -7,7 +7,7 @@ import pytest
 
 from selfhealing.cache.parse import app_view
 from selfhealing.controller.revision_store import (
-    CACHE_SIZE,
+    CACHE_BYTES,
     RETRY_AFTER,
     RevisionStore,
     UnreadableRevisionError,
@@ -75,10 +75,11 @@ async def test_what_is_held_in_memory_is_bounded(
     cluster: FakeApiServer, keeper: RevisionStore
 ) -> None:
     """The version that was used last stays, the one that was not used for longest goes."""
-    for number in range(CACHE_SIZE):
-        await keeper.save(APP, f"v{number}", SAVED)
+    large = SavedRevision({"spec": {"containers": [{"args": ["x" * (CACHE_BYTES // 5)]}]}})
+    for number in range(4):
+        await keeper.save(APP, f"v{number}", large)
     await keeper.load(APP, "v0")
-    await keeper.save(APP, "one-more", SAVED)
+    await keeper.save(APP, "one-more", large)
     cluster.requests.clear()
     await keeper.load(APP, "v0")
 
@@ -87,6 +88,19 @@ async def test_what_is_held_in_memory_is_bounded(
     await keeper.load(APP, "v1")
 
     assert ["get ControllerRevision/web-v1"] == cluster.requests
+
+
+async def test_one_that_is_too_large_is_read_again(
+    cluster: FakeApiServer, keeper: RevisionStore
+) -> None:
+    """Nobody's template is, but somebody may have made one."""
+    huge = SavedRevision({"spec": {"x": "x" * CACHE_BYTES}})
+
+    assert await keeper.save(APP, "huge", huge)
+    cluster.requests.clear()
+    await keeper.load(APP, "huge")
+
+    assert ["get ControllerRevision/web-huge"] == cluster.requests
 
 
 async def test_kept_twice(cluster: FakeApiServer, keeper: RevisionStore) -> None:
