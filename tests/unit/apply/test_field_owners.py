@@ -196,3 +196,12 @@ class TestObsoleteFields:
         assert {} == remove_obsolete_fields(
             merge(live(autoscaled, entry("velero", scaled)), scaled), autoscaled
         )
+
+
+def test_what_a_controller_reports_is_nobodys_to_ask_for() -> None:
+    """The fields of a subresource, such as the replicas that an autoscaler sets, are left alone."""
+    earlier, desired = build(replicas=5), build(replicas=2)
+    scaled = {"spec": {"replicas": 5}}
+    raw = live(earlier, entry("kube-controller-manager", scaled, subresource="scale"))
+
+    assert {} == remove_obsolete_fields(raw, desired)

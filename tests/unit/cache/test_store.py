@@ -17,7 +17,13 @@ from selfhealing.cache.parse import (
 from selfhealing.cache.parse_events import pod_event
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
-from selfhealing.cache.views import AppKey, ChildView, ContainerKillEvent, PodView
+from selfhealing.cache.views import (
+    MAX_MANIFEST_BYTES,
+    AppKey,
+    ChildView,
+    ContainerKillEvent,
+    PodView,
+)
 from tests.unit import builders
 from tests.unit.builders import job_pod, pod, pod_stop_event, probe_kill_event, running
 from tests.unit.examples import scale_examples
@@ -544,3 +550,17 @@ def test_what_a_deleted_app_leaves_is_bounded(monkeypatch: pytest.MonkeyPatch) -
     store.delete_app(KEY, builders.APP_UID)
 
     assert 0 == kept_bytes(store)
+
+
+def test_a_large_child_that_came_early_stays_without_its_manifest() -> None:
+    """Whoever owns it: the digest is the same before and after."""
+    store = Store()
+    large = service_view(
+        builders.service(owner="another", annotations={"x": "y" * (MAX_MANIFEST_BYTES + 1)})
+    )
+    store.upsert_child(KEY, large)
+    digest = store._children[KEY]["Service"].manifest_digest  # noqa: SLF001 - an app that is not known has no snapshot
+
+    store.upsert_app(app_view(builders.app()))
+
+    assert digest == app_snapshot(store).children["Service"].manifest_digest != b""
