@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from selfhealing.api.healing_status import HealingStatus
@@ -14,6 +14,7 @@ from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
 from selfhealing.kube import metrics
 from selfhealing.remediation import history
 from selfhealing.remediation.circuit_breaker import (
+    COUNTED_ACTION_SECONDS,
     MAX_NAMESPACE_ACTIONS,
     MIN_UNHEALTHY,
     STORM_LIMIT,
@@ -76,6 +77,7 @@ class UnhealthyApps:
         self._server_now = server_now
         self._window = STORM_WINDOW * time_scale
         self._limit = STORM_LIMIT * time_scale
+        self._counted_action_time = timedelta(seconds=COUNTED_ACTION_SECONDS * time_scale)
         self._seen: set[AppKey] = set()
         """The apps that this process has evaluated."""
         self._stored_ages: dict[AppKey, float] = {}
@@ -158,13 +160,16 @@ class UnhealthyApps:
         _set_membership(
             self._remediated,
             key,
-            is_member=action is not None and action.remediation not in UNLIMITED_REMEDIATIONS,
+            is_member=action is not None
+            and action.remediation not in UNLIMITED_REMEDIATIONS
+            and self._server_now() - action.at < self._counted_action_time,
         )
         self._update_breakers()
         self._update_budget_metric(key, record)
 
     def _note_onset(self, key: AppKey) -> None:
         now, period = self._clock(), self._unhealthy.get(key)
+        self._forget_ended(now)
         if period is not None and (period.ended_at is None or now - period.ended_at < self._window):
             period.ended_at = None
             return
@@ -173,6 +178,13 @@ class UnhealthyApps:
             # What it was part of then is not known any more.
             onset, counts_for = now - self._stored_ages.get(key, 0.0), self._limit
         self._unhealthy[key] = _UnhealthyPeriod(onset, onset + counts_for)
+
+    def _forget_ended(self, now: float) -> None:
+        for key, period in list(self._unhealthy.items()):
+            if period.ended_at is not None and now - period.ended_at >= self._window:
+                del self._unhealthy[key]
+                if self._store.app(key) is None:
+                    self._seen.discard(key)
 
     def _counted(self) -> dict[AppKey, _UnhealthyPeriod]:
         """Return the apps that fell ill lately and still are."""
@@ -217,10 +229,14 @@ class UnhealthyApps:
             metrics.BUDGET_LEFT.remove(key.namespace, key.name)
 
     def forget_app(self, key: AppKey) -> None:
-        """Forget an app that is deleted."""
-        self._unhealthy.pop(key, None)
+        """Forget an app that is deleted.
+
+        One that is made again under its name soon did not fall ill anew: else a few apps that are
+        replaced again and again would keep a storm up.
+        """
         self.update(key, None)
-        self._seen.discard(key)
+        if key not in self._unhealthy:
+            self._seen.discard(key)
 
 
 def _is_unhealthy(record: HealingStatus) -> bool:

@@ -40,6 +40,11 @@ MAX_CLUSTER_ACTIONS: Final = 20
 """Actions that may be in progress in the cluster at the same time. One namespace reaches a quarter
 of them."""
 
+COUNTED_ACTION_SECONDS: Final = 1200.0
+"""Seconds for which an action in progress counts for these limits. A rollback may take as long as
+the app's own progress deadline, which has no maximum: it must not keep others waiting. By default
+a rollback is judged within 15 minutes."""
+
 ACTION_BURST: Final = 5
 """Actions that may start at once in the cluster, if none has started lately."""
 

@@ -12,7 +12,11 @@ from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.unhealthy_apps import UnhealthyApps, count_changes
 from selfhealing.kube import metrics
-from selfhealing.remediation.circuit_breaker import STORM_LIMIT, STORM_WINDOW
+from selfhealing.remediation.circuit_breaker import (
+    COUNTED_ACTION_SECONDS,
+    STORM_LIMIT,
+    STORM_WINDOW,
+)
 from tests.unit import builders
 from tests.unit.controller.fake_api_server import build_action, build_diagnosis, build_record
 
@@ -245,6 +249,40 @@ class TestStorm:
 
         assert 0 == metric_value(metrics.NAMESPACE_BREAKERS_OPEN)
 
+    def test_those_that_are_made_again_and_again(self, ward: UnhealthyApps, clock: Clock) -> None:
+        """They fell ill once: a storm ends although its apps are replaced."""
+        for key in KEYS[:5]:
+            ward.update(key, UNHEALTHY_RECORD)
+        assert ward.is_storm("ward")
+
+        for _ in range(3):
+            clock.seconds += STORM_LIMIT - 30
+            for key in KEYS[:5]:
+                ward.forget_app(key)
+            clock.seconds += 40
+            for key in KEYS[:5]:
+                ward.update(key, UNHEALTHY_RECORD)
+            assert not ward.is_storm("ward")
+
+        for key in KEYS[:5]:
+            ward.update(key, HEALTHY_RECORD)
+        clock.seconds += STORM_WINDOW
+        for key in KEYS[:5]:
+            ward.update(key, UNHEALTHY_RECORD)
+
+        assert ward.is_storm("ward")
+
+    def test_nothing_is_kept_of_apps_that_are_gone(self, ward: UnhealthyApps, clock: Clock) -> None:
+        """For longer than they could come back."""
+        gone = [AppKey("ward", f"gone-{number}") for number in range(50)]
+        for key in gone:
+            ward.update(key, UNHEALTHY_RECORD)
+            ward.forget_app(key)
+        clock.seconds += STORM_WINDOW
+        ward.update(KEYS[0], UNHEALTHY_RECORD)
+
+        assert {KEYS[0]} == ward._seen == ward._unhealthy.keys()  # noqa: SLF001 - what is kept
+
 
 class TestNamespaces:
     """What happens in one namespace stays there."""
@@ -320,6 +358,21 @@ class TestActionLimit:
             ward.forget_app(key)
 
         assert not ward.is_action_limit_reached(KEYS[0])
+
+    def test_an_action_without_an_end(self, ward: UnhealthyApps, clock: Clock) -> None:
+        """After twenty minutes it keeps nobody waiting any more."""
+        for key in KEYS[:5]:
+            ward.update(key, build_record(build_action(at=clock.seconds)))
+        clock.seconds += COUNTED_ACTION_SECONDS - 1
+        for key in KEYS[:5]:
+            ward.update(key, build_record(build_action(at=1000)))
+        assert ward.is_action_limit_reached(KEYS[5])
+
+        clock.seconds += 1
+        for key in KEYS[:5]:
+            ward.update(key, build_record(build_action(at=1000)))
+
+        assert not ward.is_action_limit_reached(KEYS[5])
 
     def test_failover_does_not_wait(self, ward: UnhealthyApps) -> None:
         """A lost node has pods of many apps."""
