@@ -191,6 +191,11 @@ def parse_controller_uid(meta: Json) -> str:
     return next((owner["uid"] for owner in references if owner.get("controller")), "")
 
 
+def has_owner(meta: Json, uid: str) -> bool:
+    """Whether an owner of an object has this UID, whether it controls the object or not."""
+    return any(owner.get("uid") == uid for owner in meta.get("ownerReferences") or ())
+
+
 def parse_owner_uid(meta: Json) -> str:
     """Return the UID of the controller owner, else of an owning SelfHealingApp; else empty.
 

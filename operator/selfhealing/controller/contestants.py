@@ -7,6 +7,7 @@ from selfhealing.api import names
 from selfhealing.api.text import clean_line
 from selfhealing.apply.field_owners import SCALE, find_contestants
 from selfhealing.cache.managed_fields import MAX_MANAGER_LENGTH
+from selfhealing.cache.parse import has_owner
 from selfhealing.cache.views import AppView
 from selfhealing.kube.client import Client
 from selfhealing.kube.resources import CHILDREN
@@ -42,18 +43,13 @@ async def _name_autoscalers(client: Client, app: AppView) -> list[str]:
         if (target.get("kind"), target.get("name")) in {
             (names.DEPLOYMENT, app.key.name),
             (names.KIND, app.key.name),
-        } and not _is_owned(raw, app):
+        } and not has_owner(raw["metadata"], app.uid):
             made_by = _find_manager(raw)
             found.append(
                 f"the {_AUTOSCALER} {raw['metadata']['name']}"
                 + (f" (written by {made_by})" if made_by else "")
             )
     return found
-
-
-def _is_owned(raw: Json, app: AppView) -> bool:
-    owners = raw["metadata"].get("ownerReferences") or ()
-    return any(owner.get("uid") == app.uid for owner in owners)
 
 
 def _find_manager(raw: Json) -> str:

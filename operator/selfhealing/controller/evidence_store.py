@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from selfhealing.api import names
 from selfhealing.api.healing_status import HealingAction
 from selfhealing.cache.ownership import is_own_orphan
+from selfhealing.cache.parse import has_owner
 from selfhealing.cache.views import AppKey, AppView, PodView
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.evidence.bundle import (
@@ -141,7 +142,7 @@ class EvidenceStore:
             live = await self._client.get(CONFIG_MAPS, app.key.namespace, name)
             if (
                 live is not None
-                and not _is_owned_by(live, app)
+                and not has_owner(live["metadata"], app.uid)
                 and not is_own_orphan(live["metadata"], app.key.name)
             ):
                 message = f"no evidence saved: the ConfigMap {name} belongs to another owner"
@@ -321,8 +322,3 @@ def _is_spoilt(error: ApiError) -> bool:
     """Whether a ConfigMap cannot be read or filled because of what it is."""
     is_too_large = isinstance(error, ResponseTooLargeError) or error.status == TOO_LARGE_STATUS
     return is_too_large or isinstance(error, InvalidError)
-
-
-def _is_owned_by(live: Json, app: AppView) -> bool:
-    owners = live["metadata"].get("ownerReferences") or ()
-    return app.uid in {owner["uid"] for owner in owners}

@@ -12,6 +12,7 @@ from cachetools import LRUCache
 from selfhealing.api import names
 from selfhealing.api.scalars import TEXT_LIMIT, WORD_LIMIT
 from selfhealing.cache.ownership import is_own_orphan
+from selfhealing.cache.parse import has_owner
 from selfhealing.cache.views import AppView
 from selfhealing.controller.backoff import Backoff
 from selfhealing.kube.client import Client
@@ -168,7 +169,7 @@ class RevisionStore:
         self._cache.pop((app.uid, revision), None)
         name = revision_name(app.key.name, revision)
         raw = await self._client.get(CONTROLLER_REVISIONS, app.key.namespace, name)
-        if raw is not None and _is_owned_by(raw, app):
+        if raw is not None and has_owner(raw["metadata"], app.uid):
             uid = raw["metadata"]["uid"]
             await self._client.delete(CONTROLLER_REVISIONS, app.key.namespace, name, uid)
 
@@ -213,7 +214,7 @@ def _parse_revision(raw: Json, app: AppView) -> SavedRevision | None:
     Versions before saved the template alone, with the memory limit in it, or with ``memoryLimit``,
     that of the app's container.
     """
-    if not _is_owned_by(raw, app):
+    if not has_owner(raw["metadata"], app.uid):
         return None
     data: Json = raw.get("data") or {}
     template = data.get("template")
@@ -241,8 +242,3 @@ def _parse_name(raw: Json, app: AppView) -> SavedRevisionName | None:
     if len(revision) > WORD_LIMIT or len(image) > TEXT_LIMIT:
         return None  # the status has no room for it
     return SavedRevisionName(revision, image)
-
-
-def _is_owned_by(raw: Json, app: AppView) -> bool:
-    owners = raw["metadata"].get("ownerReferences") or ()
-    return any(owner.get("uid") == app.uid for owner in owners)

@@ -15,6 +15,7 @@ import orjson
 from selfhealing.api import names
 from selfhealing.api.config_refs import CONFIG_MAP, ConfigRef
 from selfhealing.cache.config_digests import config_digest
+from selfhealing.cache.parse import has_owner
 from selfhealing.render.meta import Owner, build_metadata
 from selfhealing.render.references import hash_config_digests
 
@@ -89,11 +90,10 @@ def parse_config_copy(owner: Owner, raw: Json) -> ConfigCopy | None:
     """Return the copy that a ConfigMap is, by its metadata; None if it is no copy of the app."""
     metadata = raw["metadata"]
     annotations = metadata.get("annotations") or {}
-    owners = metadata.get("ownerReferences") or ()
     source = annotations.get(names.ANNOTATION_CONFIG_SOURCE, "")
     config_hash = annotations.get(names.ANNOTATION_CONFIG_HASH, "")
-    is_owned = any(reference.get("uid") == owner.uid for reference in owners)
-    if not is_owned or metadata["name"] != copy_name(owner.name, source, config_hash):
+    has_name_of_copy = metadata["name"] == copy_name(owner.name, source, config_hash)
+    if not has_name_of_copy or not has_owner(metadata, owner.uid):
         return None
     created = metadata.get("creationTimestamp") or ""
     return ConfigCopy(metadata["name"], metadata["uid"], source, config_hash, created)
