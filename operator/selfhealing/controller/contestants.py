@@ -22,12 +22,13 @@ _AUTOSCALER: Final = "HorizontalPodAutoscaler"
 
 async def name_contestants(client: Client, app: AppView, raw: Json, desired: Json) -> list[str]:
     """Return who owns fields of a raw child with other values than its manifest, in words."""
+    contestants = find_contestants(raw, desired)
+    has_scaled = any(contestant.subresource == SCALE for contestant in contestants)
+    autoscalers = await _name_autoscalers(client, app) if has_scaled else []
     found: list[str] = []
-    for contestant in find_contestants(raw, desired):
-        autoscalers = (
-            await _name_autoscalers(client, app) if contestant.subresource == SCALE else []
-        )
-        found += autoscalers or [contestant.manager]
+    for contestant in contestants:
+        is_scale = contestant.subresource == SCALE
+        found += (autoscalers if is_scale else []) or [contestant.manager]
     return list(dict.fromkeys(found))
 
 
