@@ -5,6 +5,7 @@ line (CVE-2021-42574, "Trojan Source") or hide a part of it. Characters without 
 so that a search, or the search for a secret, does not find them.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from selfhealing.api.linear_regex import compile_pattern
@@ -65,3 +66,9 @@ def clean_text(text: str) -> str:
 def clean_line(text: str) -> str:
     """Clean a text and put it in one line; a tab or a line end becomes a blank."""
     return clean_text(text).replace("\n", " ").replace("\t", " ")
+
+
+def join_first(words: Sequence[str], limit: int) -> str:
+    """Join the first ``limit`` words, and say how many there are beside: "a, b and 3 more"."""
+    more = len(words) - limit
+    return ", ".join(words[:limit]) + (f" and {more} more" if more > 0 else "")

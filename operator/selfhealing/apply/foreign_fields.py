@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
+from selfhealing.api.text import join_first
 from selfhealing.apply.field_tree import find_unrendered_paths, merge_tree, remove_fields
 from selfhealing.cache.managed_fields import RESTART_FIELDS
 from selfhealing.cache.views import DeploymentView, TemplateEdit
@@ -42,9 +43,7 @@ class ForeignEdit:
     @property
     def description(self) -> str:
         """The fields in a few words, without their values."""
-        shown = ", ".join(self.paths[:MAX_SHOWN_PATHS])
-        more = len(self.paths) - MAX_SHOWN_PATHS
-        return f"{shown} and {more} more" if more > 0 else shown
+        return join_first(self.paths, MAX_SHOWN_PATHS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Final
 from selfhealing.api import names
 from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.api.names import WORKLOAD_KINDS
+from selfhealing.api.text import join_first
 from selfhealing.apply.foreign_fields import MAX_SHOWN_PATHS
 from selfhealing.apply.rate_limit import MAX_CORRECTIONS, WINDOW_SECONDS
 from selfhealing.apply.result import NOT_INSTALLED, SyncError, SyncErrorReason
@@ -106,8 +107,7 @@ def contested_error(opponents: Sequence[str]) -> SyncError:
 
 def stored_differently_error(kind: str, paths: Sequence[str]) -> SyncError:
     """The API server has stored a child with other values than were applied."""
-    more = len(paths) - MAX_SHOWN_PATHS
-    shown = ", ".join(paths[:MAX_SHOWN_PATHS]) + (f" and {more} more" if more > 0 else "")
+    shown = join_first(paths, MAX_SHOWN_PATHS)
     return SyncError(
         SyncErrorReason.STORED_DIFFERENTLY,
         f"the {kind} is stored with other values than the spec asks for: {shown}; an admission "

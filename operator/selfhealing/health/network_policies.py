@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from selfhealing.api.label_selector import selects_labels
+from selfhealing.api.text import join_first
 from selfhealing.cache.parse import parse_time
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.pod_diagnosis import DiagnosisType
@@ -110,14 +111,14 @@ def _explain(
     )
     if not suspects or diagnosis.type not in _MAY_BE_NETWORK:
         return diagnosis
-    named = ", ".join(
+    described = [
         f"{policy.name} ({'created' if policy.is_new else 'changed'} at "
         f"{policy.changed_at:%H:%M:%S} UTC)"
-        for policy in suspects[:MAX_NAMED]
-    )
+        for policy in suspects
+    ]
     noun = "NetworkPolicy" if len(suspects) == 1 else "NetworkPolicies"
-    more = f" and {len(suspects) - MAX_NAMED} more" if len(suspects) > MAX_NAMED else ""
+    named = join_first(described, MAX_NAMED)
     return replace(
         diagnosis,
-        message=f"{diagnosis.message}; shortly before, for these pods: {noun} {named}{more}",
+        message=f"{diagnosis.message}; shortly before, for these pods: {noun} {named}",
     )

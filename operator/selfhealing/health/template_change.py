@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from selfhealing.api import names
 from selfhealing.api.config_refs import CONFIG_MAP, SECRET
 from selfhealing.api.quantity import parse_quantity
+from selfhealing.api.text import join_first
 from selfhealing.health.messages import shorten
 
 Json = Mapping[str, Any]
@@ -113,7 +114,10 @@ class TemplateChange:
         parts = chain(
             (f"image of {name}: {_arrow(*both)}" for name, both in self.images.items()),
             (_describe_container(name, fields) for name, fields in self.containers.items()),
-            (f"env {_enumerate(found)} of {name}" for name, found in self.variables.items()),
+            (
+                f"env {join_first(found, MAX_NAMES)} of {name}"
+                for name, found in self.variables.items()
+            ),
             (f"container {name} removed" for name in self.removed_containers),
             (f"volume {name}" for name in self.volumes),
             self.pod_fields,
@@ -312,8 +316,3 @@ def _describe_container(name: str, fields: Sequence[str]) -> str:
         return f"container {name} added"
     rest = [field for field in fields if field not in {"image", "env"}]
     return f"{', '.join(rest)} of {name}" if rest else ""
-
-
-def _enumerate(words: Sequence[str]) -> str:
-    more = len(words) - MAX_NAMES
-    return ", ".join(words[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

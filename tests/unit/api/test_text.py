@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given, strategies as st
 
-from selfhealing.api.text import clean_line, clean_text
+from selfhealing.api.text import clean_line, clean_text, join_first
 
 FORBIDDEN = frozenset(
     map(
@@ -69,3 +69,11 @@ def test_a_line_is_one_line(text: str) -> None:
     assert len(line.splitlines()) <= 1
     assert not [c for c in line if unicodedata.category(c) == "Cc"]
     assert line == clean_line(line)
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(1, "a and 2 more"), (2, "a, b and 1 more"), (3, "a, b, c")]
+)
+def test_the_first_words(limit: int, expected: str) -> None:
+    """And how many there are beside."""
+    assert expected == join_first(("a", "b", "c"), limit)
