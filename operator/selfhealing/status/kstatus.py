@@ -10,6 +10,7 @@ from selfhealing.api.healing_status import BlockedReason, HealingStatus
 from selfhealing.api.status import ConditionStatus, Phase
 from selfhealing.health.job_run import FAILED, JobRun
 from selfhealing.health.rollout import DEPLOYMENT_PAUSED
+from selfhealing.remediation.context import SELF_ENDING_BLOCKED_REASONS
 from selfhealing.status.conditions import ConditionFields
 from selfhealing.status.job_phase import JOB_SUSPENDED
 from selfhealing.status.phase import ROLLED_BACK, PhaseSummary
@@ -28,18 +29,7 @@ _DECIDED_BY_PEOPLE: Final = frozenset(
 )
 """Blocked reasons that only a person ends."""
 
-_PASSING: Final = frozenset(
-    {
-        BlockedReason.STARTING_UP,
-        BlockedReason.STALE_CACHE,
-        BlockedReason.STORM,
-        BlockedReason.ACTION_LIMIT,
-        BlockedReason.NODES_LOST,
-        BlockedReason.COOLDOWN,
-        BlockedReason.NOT_DUE,
-        BlockedReason.CHECKING_TARGET,
-    }
-)
+_PASSING: Final = SELF_ENDING_BLOCKED_REASONS | {BlockedReason.COOLDOWN, BlockedReason.NOT_DUE}
 """Blocked reasons that end by themselves: a remediation follows."""
 
 
