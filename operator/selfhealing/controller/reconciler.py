@@ -198,7 +198,7 @@ class Reconciler:
             snapshot,
             config_digests=config_digests,
             unwatched_kinds=self._config_reader.find_unwatched_kinds(references),
-            has_too_many_references=has_too_many_references(spec),
+            has_too_many_references=not references and has_too_many_references(spec),
         )
         return snapshot, build_reconcile_input(
             snapshot,

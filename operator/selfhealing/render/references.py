@@ -55,11 +55,10 @@ def required_references(spec: SelfHealingAppSpec) -> frozenset[ConfigRef]:
 def tracked_references(spec: SelfHealingAppSpec) -> dict[ConfigRef, ConfigKeys]:
     """Return the references whose change replaces the pods, with the keys that the pods read.
 
-    Of more than MAX_TRACKED none.
-
-    A Job has none: a change would rerun it.
+    Of more than MAX_TRACKED none. A Job has none: a change would rerun it.
     """
-    return {} if has_too_many_references(spec) else _find_replacing(spec)
+    found = _find_replacing(spec)
+    return found if len(found) <= MAX_TRACKED else {}
 
 
 def has_too_many_references(spec: SelfHealingAppSpec) -> bool:
