@@ -168,9 +168,10 @@ class UnhealthyApps:
         self._update_budget_metric(key, record)
 
     def _note_onset(self, key: AppKey) -> None:
-        now, period = self._clock(), self._unhealthy.get(key)
+        now = self._clock()
         self._forget_ended(now)
-        if period is not None and (period.ended_at is None or now - period.ended_at < self._window):
+        period = self._unhealthy.get(key)
+        if period is not None:
             period.ended_at = None
             return
         onset, counts_for = now, self._window
@@ -180,6 +181,7 @@ class UnhealthyApps:
         self._unhealthy[key] = _UnhealthyPeriod(onset, onset + counts_for)
 
     def _forget_ended(self, now: float) -> None:
+        """Forget the periods that ended STORM_WINDOW ago: who is ill again then fell ill anew."""
         for key, period in list(self._unhealthy.items()):
             if period.ended_at is not None and now - period.ended_at >= self._window:
                 del self._unhealthy[key]
