@@ -144,6 +144,9 @@ class UsageMetrics:
         names_by_namespace: dict[str, list[str]] = defaultdict(list)
         for key in measured:
             names_by_namespace[key.namespace].append(key.name)
+        for namespace in self._failed - names_by_namespace.keys():
+            self._namespace_backoff.forget(namespace)
+        self._failed &= names_by_namespace.keys()
         due = {
             namespace: app_names
             for namespace, app_names in names_by_namespace.items()

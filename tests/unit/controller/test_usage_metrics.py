@@ -404,6 +404,23 @@ class TestFailures:
 
         assert "in the namespace bank is known again" in caplog.text
 
+    async def test_a_namespace_without_apps_is_forgotten(self) -> None:
+        """Nothing is kept of its failures; an app that comes is asked for at once."""
+        harness = Harness()
+        other = builders.app(OPTED_IN_SPEC)
+        other["metadata"] |= {"namespace": "bank", "uid": "other"}
+        put_object(harness.store, other)
+        harness.error, harness.failing_namespace = UNAVAILABLE, "bank"
+        await harness.poll(*range(50, 60))
+        harness.store.delete_app(AppKey("bank", "web"), "other", 2)
+        await harness.poll(60)
+        harness.requests.clear()
+        other["metadata"] |= {"uid": "another", "resourceVersion": "3"}
+        put_object(harness.store, other)
+        await harness.poll(61)
+
+        assert ["bank", "shop"] == [namespace for _, namespace, _ in harness.requests]
+
     async def test_a_moment(self, caplog: pytest.LogCaptureFixture) -> None:
         """What was known is forgotten: who climbed before is looked at once more."""
         harness = Harness()
