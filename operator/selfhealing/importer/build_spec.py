@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from selfhealing.api import names
-from selfhealing.importer.json_values import Json, as_map, as_maps, get_path, has_leaves
+from selfhealing.importer.json_values import (
+    Json,
+    as_map,
+    as_maps,
+    change_objects,
+    get_path,
+    has_leaves,
+)
 from selfhealing.importer.left_out import simplify_pod
 from selfhealing.importer.manifests import Related
 from selfhealing.importer.ports import (
@@ -87,6 +94,12 @@ _PROBES: Final = (
     ("readiness", "readinessProbe"),
     ("startup", "startupProbe"),
 )
+
+_CONTAINER_REFERENCES: Final = (
+    ("resourceFieldRef", "containerName"),
+    ("containerResource", "container"),
+)
+"""Where a container is named: the object, and its field."""
 
 _OPERATOR_LABELS: Final = frozenset(
     {names.LABEL_MANAGED_BY, "pod-template-hash", "controller-uid", "job-name"}
@@ -193,36 +206,34 @@ def _new_container_names(template: Json, service: Json | None) -> dict[str, str]
 
 def _follow_names(value: Any, renamed: Mapping[str, str]) -> Any:  # noqa: ANN401 - any JSON value
     """Return a value in which containers, and references to them, have their new names."""
-    if isinstance(value, list):
-        return [_follow_names(item, renamed) for item in value]
-    if not isinstance(value, dict):
-        return value
-    result = {key: _follow_names(item, renamed) for key, item in value.items()}
-    for key in ("containers", "initContainers"):
-        if key in result:
-            result[key] = [
-                {**each, "name": renamed.get(str(each.get("name")), each.get("name"))}
-                for each in as_maps(result[key])
-            ]
-    for holder, key in (("resourceFieldRef", "containerName"), ("containerResource", "container")):
-        named = get_path(result, holder, key)
-        if isinstance(named, str) and named in renamed:
-            result[holder] = {**result[holder], key: renamed[named]}
-    return result
+
+    def rename(found: Json) -> Json:
+        for key in ("containers", "initContainers"):
+            if key in found:
+                found[key] = [
+                    {**each, "name": renamed.get(str(each.get("name")), each.get("name"))}
+                    for each in as_maps(found[key])
+                ]
+        for holder, key in _CONTAINER_REFERENCES:
+            named = get_path(found, holder, key)
+            if isinstance(named, str) and named in renamed:
+                found[holder] = {**found[holder], key: renamed[named]}
+        return found
+
+    return change_objects(value, rename)
 
 
 def _follow_labels(value: Any, old: Json, new: Json) -> Any:  # noqa: ANN401 - any JSON value
     """Return a value whose label selectors select the pods of the app as they did before."""
-    if isinstance(value, list):
-        return [_follow_labels(item, old, new) for item in value]
-    if not isinstance(value, dict):
-        return value
-    result = {key: _follow_labels(item, old, new) for key, item in value.items()}
-    chosen = get_path(value, "labelSelector", "matchLabels")
-    if isinstance(chosen, dict) and all(old.get(key) == item for key, item in chosen.items()):
-        kept = {key: new.get(key, item) for key, item in chosen.items()}
-        result["labelSelector"] = {**result["labelSelector"], "matchLabels": kept}
-    return result
+
+    def relabel(found: Json) -> Json:
+        chosen = get_path(found, "labelSelector", "matchLabels")
+        if isinstance(chosen, dict) and all(old.get(key) == item for key, item in chosen.items()):
+            kept = {key: new.get(key, item) for key, item in chosen.items()}
+            found["labelSelector"] = {**found["labelSelector"], "matchLabels": kept}
+        return found
+
+    return change_objects(value, relabel)
 
 
 def _ports(plan: PortPlan) -> Json:

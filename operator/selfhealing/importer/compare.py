@@ -10,6 +10,7 @@ from selfhealing.importer.json_values import (
     Where,
     as_map,
     as_maps,
+    change_objects,
     get_path,
     has_leaves,
     list_keys,
@@ -99,14 +100,15 @@ def _resolve_containers(spec: Json) -> Json:
 
 
 def _resolve_handlers(value: Any, numbers: Mapping[str, int]) -> Any:  # noqa: ANN401 - any JSON value
-    if not isinstance(value, dict):
-        return value
-    result = {key: _resolve_handlers(item, numbers) for key, item in value.items()}
-    for handler in _HANDLERS:
-        port = get_path(result, handler, "port")
-        if isinstance(port, str):
-            result[handler] = {**result[handler], "port": numbers.get(port, port)}
-    return result
+
+    def resolve(found: Json) -> Json:
+        for handler in _HANDLERS:
+            port = get_path(found, handler, "port")
+            if isinstance(port, str):
+                found[handler] = {**found[handler], "port": numbers.get(port, port)}
+        return found
+
+    return change_objects(value, resolve)
 
 
 def _resolve_targets(service: Json, numbers: dict[str, int]) -> Json:
@@ -118,12 +120,11 @@ def _resolve_targets(service: Json, numbers: dict[str, int]) -> Json:
 
 
 def _resolve_backends(value: Any, numbers: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, list):
-        return [_resolve_backends(item, numbers) for item in value]
-    if not isinstance(value, dict):
-        return value
-    result = {key: _resolve_backends(item, numbers) for key, item in value.items()}
-    name = get_path(value, "service", "port", "name")
-    if name in numbers:
-        result["service"] = {**result["service"], "port": {"number": numbers[name]}}
-    return result
+
+    def resolve(found: Json) -> Json:
+        name = get_path(found, "service", "port", "name")
+        if name in numbers:
+            found["service"] = {**found["service"], "port": {"number": numbers[name]}}
+        return found
+
+    return change_objects(value, resolve)

@@ -1,5 +1,6 @@
 """Reads values of untrusted manifests, and walks through them."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 Json = dict[str, Any]
@@ -51,6 +52,15 @@ def drop_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
         return {str(key): drop_nulls(item) for key, item in value.items() if item is not None}
     return [drop_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def change_objects(value: Any, change: Callable[[Json], Json]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a copy in which every object is what ``change`` makes of it, the inner ones first."""
+    if isinstance(value, list):
+        return [change_objects(item, change) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return change({key: change_objects(item, change) for key, item in value.items()})
 
 
 def has_leaves(value: object) -> bool:
