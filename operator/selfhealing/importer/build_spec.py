@@ -11,16 +11,16 @@ from selfhealing.importer.json_values import (
     as_maps,
     change_objects,
     get_path,
-    has_leaves,
 )
 from selfhealing.importer.left_out import simplify_pod
-from selfhealing.importer.manifests import Related
+from selfhealing.importer.manifests import Related, selects_all
 from selfhealing.importer.ports import (
     PortPlan,
     choose_app_container,
     omit_main_port,
     plan_ports,
 )
+from selfhealing.render.hpa import build_utilization_metric
 from selfhealing.render.meta import labels, selector
 
 _CONTAINER_FIELDS: Final = (
@@ -371,9 +371,7 @@ def _autoscaling(related: Related) -> Json | None:
         percentage = get_path(
             metrics[0] if metrics else None, "resource", "target", "averageUtilization"
         )
-        target = {"type": "Utilization", "averageUtilization": percentage}
-        short = {"type": "Resource", "resource": {"name": resource, "target": target}}
-        if metrics and metrics[0] == short:
+        if metrics and metrics[0] == build_utilization_metric(resource, percentage):
             result[field] = percentage
             metrics = metrics[1:]
     return {**result, **({"metrics": metrics} if metrics else {})}
@@ -431,5 +429,4 @@ def _mounts_token(related: Related) -> bool:
 def keeps_selecting(service: Json, name: str, spec: Json) -> bool:
     """Whether the selector of a Service that is kept selects the pods of the app."""
     given = {**labels(name), **as_map(get_path(spec, "podMetadata", "labels")), **selector(name)}
-    chosen = as_map(get_path(service, "spec", "selector"))
-    return has_leaves(chosen) and all(given.get(key) == value for key, value in chosen.items())
+    return selects_all(get_path(service, "spec", "selector"), given)

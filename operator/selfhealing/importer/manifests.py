@@ -11,6 +11,7 @@ from selfhealing.api.label_selector import selects_labels
 from selfhealing.importer.defaults import clean_object
 from selfhealing.importer.json_values import Json, as_map, as_maps, drop_nulls, get_path
 from selfhealing.importer.shapes import find_wrong_types
+from selfhealing.render.hpa import build_utilization_metric
 
 KINDS: Final = {
     "Deployment": ("apps/v1",),
@@ -176,7 +177,7 @@ def find_related(
     pod_labels = as_map(get_path(deployment, "spec", "template", "metadata", "labels"))
 
     found = _of_kind(
-        near, "Service", lambda s: _selects(get_path(s, "spec", "selector"), pod_labels)
+        near, "Service", lambda s: selects_all(get_path(s, "spec", "selector"), pod_labels)
     )
     labels_of_others = [
         as_map(get_path(each, "spec", "template", "metadata", "labels"))
@@ -186,7 +187,7 @@ def find_related(
     shared = [
         each
         for each in found
-        if any(_selects(get_path(each, "spec", "selector"), one) for one in labels_of_others)
+        if any(selects_all(get_path(each, "spec", "selector"), one) for one in labels_of_others)
     ]
     services = [each for each in found if not any(each is one for one in shared)]
     services.sort(
@@ -295,9 +296,7 @@ def _upgrade(found: Json) -> Json:
     spec = as_map(found.get("spec"))
     if found["kind"] != "HorizontalPodAutoscaler" or "targetCPUUtilizationPercentage" not in spec:
         return found
-    percentage = spec["targetCPUUtilizationPercentage"]
-    target = {"type": "Utilization", "averageUtilization": percentage}
-    metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+    metric = build_utilization_metric("cpu", spec["targetCPUUtilizationPercentage"])
     others = {key: spec[key] for key in spec if key != "targetCPUUtilizationPercentage"}
     return {**found, "spec": {**others, "metrics": [metric]}}
 
@@ -318,7 +317,8 @@ def _of_kind(objects: list[Json], kind: str, belongs: Any) -> list[Json]:  # noq
     return found
 
 
-def _selects(selector: object, labels: Json) -> bool:
+def selects_all(selector: object, labels: Json) -> bool:
+    """Whether the selector of a Service selects pods with these labels; an empty one none."""
     chosen = as_map(selector)
     return bool(chosen) and all(labels.get(key) == value for key, value in chosen.items())
 

@@ -69,14 +69,14 @@ def _metrics(autoscaling: AutoscalingSpec) -> list[dict[str, Any]]:
         "memory": autoscaling.target_memory_utilization_percentage,
     }
     shorthand = [
-        {
-            "type": "Resource",
-            "resource": {
-                "name": resource,
-                "target": {"type": "Utilization", "averageUtilization": percentage},
-            },
-        }
+        build_utilization_metric(resource, percentage)
         for resource, percentage in targets.items()
         if percentage is not None
     ]
     return [*shorthand, *autoscaling.metrics]
+
+
+def build_utilization_metric(resource: str, percentage: int) -> dict[str, Any]:
+    """Return the metric by which the pods use this percentage of what they request."""
+    target = {"type": "Utilization", "averageUtilization": percentage}
+    return {"type": "Resource", "resource": {"name": resource, "target": target}}
