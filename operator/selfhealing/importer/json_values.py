@@ -3,26 +3,31 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from selfhealing.apply.drift import LIST_KEYS, PORT_KEYS
+
 Json = dict[str, Any]
 
 Where = tuple[str, ...]
 """The path of a value; an item of a list is its key in brackets."""
 
 KEY_FIELDS: Final = {
-    "containers": ("name",),
-    "initContainers": ("name",),
-    "env": ("name",),
-    "volumes": ("name",),
-    "volumeMounts": ("mountPath",),
-    "imagePullSecrets": ("name",),
+    **{
+        field: LIST_KEYS[field]
+        for field in (
+            "containers",
+            "initContainers",
+            "env",
+            "volumes",
+            "volumeMounts",
+            "imagePullSecrets",
+            "hostAliases",
+        )
+    },
     "rules": ("host",),
     "paths": ("path",),
-    "hostAliases": ("ip",),
     "resizePolicy": ("resourceName",),
 }
 """By the field of a list, the fields that identify its items; others are known by their index."""
-
-PORT_KEY_FIELDS: Final = (("containerPort", "protocol"), ("port", "protocol"))
 
 
 def as_map(value: object) -> Json:
@@ -78,7 +83,7 @@ def list_keys(field: str, items: list[Any]) -> list[str]:
             next(
                 (
                     fields
-                    for fields in PORT_KEY_FIELDS
+                    for fields in PORT_KEYS
                     if items and all(isinstance(item, dict) and fields[0] in item for item in items)
                 ),
                 (),
