@@ -12,7 +12,6 @@ from selfhealing.api.spec import JobSpec, SelfHealingAppSpec
 from selfhealing.api.status import JobStatus, RestartsStatus, SelfHealingAppStatus
 from selfhealing.apply.result import SyncResult
 from selfhealing.cache.snapshot import AppSnapshot
-from selfhealing.cache.views import MAX_STATUS_BYTES
 from selfhealing.evidence.known_values import build_known_values, find_env_values
 from selfhealing.health.assessment import HealthAssessment
 from selfhealing.health.pod_problems import is_active
@@ -37,7 +36,7 @@ from selfhealing.status.remediation import find_last_heal_time, remediation_even
 from selfhealing.status.restarts import Restart
 from selfhealing.status.safe_text import make_status_safe
 from selfhealing.status.sections import join_clauses
-from selfhealing.status.size_limit import limit_status_size, measure_json
+from selfhealing.status.size_limit import limit_status_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +88,10 @@ def build_status(facts: StatusInput, now: datetime) -> StatusUpdate:
         before.restarts, facts.snapshot, facts.causes
     )
     described = _describe_app(facts, restarts_status, now)
-    after = make_status_safe(described, _find_known_values(facts))
-    stored = after.to_json()
-    if measure_json(stored) > MAX_STATUS_BYTES:
-        after = limit_status_size(after)
-        stored = after.to_json()
+    after = limit_status_size(make_status_safe(described, _find_known_values(facts)))
     return StatusUpdate(
         status=after,
-        patch=dict(_merge_patch(facts.inputs.stored_status, stored)),
+        patch=dict(_merge_patch(facts.inputs.stored_status, after.to_json())),
         events=(
             *transition_events(before, after, new_restarts),
             *remediation_events(key, before.healing, after.healing),

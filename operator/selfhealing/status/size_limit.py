@@ -4,10 +4,8 @@ An ordinary status is far smaller. Long texts of thousands of characters that ta
 each could make it larger, and the operator would not read what it has written.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeVar
-
-import orjson
 
 from selfhealing.api.healing_status import DiagnosisStatus, HealingAction
 from selfhealing.api.status import Condition, PodStatus, SelfHealingAppStatus
@@ -34,12 +32,7 @@ def limit_status_size(status: SelfHealingAppStatus) -> SelfHealingAppStatus:
 
 def measure_status(status: SelfHealingAppStatus) -> int:
     """Return the bytes of a status as JSON."""
-    return measure_json(status.to_json())
-
-
-def measure_json(status: Mapping[str, object]) -> int:
-    """Return the bytes of a status that is JSON already."""
-    return len(orjson.dumps(status))
+    return len(status.model_dump_json(by_alias=True, exclude_none=True).encode())
 
 
 def _shorten_messages(status: SelfHealingAppStatus) -> SelfHealingAppStatus:
