@@ -76,6 +76,7 @@ class HttpEndpoint:
         try:
             response = await self._handler(request)
         except Exception:
+            # All errors: aiohttp's own log of them is off, and none may pass without a trace.
             logger.exception("a request to %s failed", self._path)
             response = web.Response(status=500)
         response.force_close()
