@@ -187,6 +187,9 @@ def test_both_ways_have_the_same_timings() -> None:
             "quota-backend-bytes",
         ]
         assert ("imageTag" in patch["etcd"]["local"]) is from_source
+        components = [patch["apiServer"], patch["controllerManager"], patch["scheduler"]]
+        for component in [*components, patch["etcd"]["local"]]:
+            assert component["extraEnvs"] == [{"name": "GOGC", "value": "300"}]
 
 
 def test_node_names_are_those_kind_gives() -> None:
