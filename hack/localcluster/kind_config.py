@@ -73,7 +73,7 @@ def _name_and_value(values: dict[str, str]) -> list[dict[str, str]]:
 
 
 def _component(arguments: dict[str, str]) -> dict[str, Any]:
-    """kubeadm's settings of a component of the control plane."""
+    """The settings that kubeadm takes for a component of the control plane."""
     return {"extraArgs": _name_and_value(arguments), "extraEnvs": _name_and_value(GO_RUNTIME)}
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from hack.worlds import injections as do, texts
+from hack.worlds import injections as do, texts, versions
 from hack.worlds.faults import (
     ENVIRONMENT,
     FOREIGN,
@@ -15,6 +15,7 @@ from hack.worlds.faults import (
 )
 from hack.worlds.model import EffectKind
 from hack.worlds.shapes import Shape
+from hack.worlds.versions import release
 
 ROLLBACK: Final = frozenset({"Rollback"})
 MEMORY: Final = frozenset({"RaiseMemory", "Rollback"})
@@ -123,47 +124,51 @@ def _has_nodes(shape: Shape) -> bool:
 
 
 FAULTS: Final[tuple[Fault, ...]] = (
-    _version("image missing", do.release(do.no_image), weight=14, best=15.0),
-    _version("command missing", do.release(do.missing_command), best=15.0),
-    _version("crash at start", do.release(do.crash(2.0)), weight=14),
-    _version("crash after 5 min", do.release(do.crash(300.0)), onset=900.0, best=900.0),
-    _version("crash after 15 min", do.release(do.crash(900.0)), onset=2700.0, best=1800.0),
+    _version("image missing", release(versions.no_image), weight=14, best=15.0),
+    _version("command missing", release(versions.missing_command), best=15.0),
+    _version("crash at start", release(versions.crash(2.0)), weight=14),
+    _version("crash after 5 min", release(versions.crash(300.0)), onset=900.0, best=900.0),
+    _version("crash after 15 min", release(versions.crash(900.0)), onset=2700.0, best=1800.0),
     Fault(
         "crash after 1 h",  # too rare for a crash loop: who has the app's logs must judge it
         FaultKind.VERSION,
         NEW_VERSION,
-        do.release(do.crash(3700.0)),
+        release(versions.crash(3700.0)),
         tried_by=ROLLBACK,
         weight=4,
         releases=True,
         onset=7500.0,
         best=7400.0,
     ),
-    _version("hangs", do.release(do.hang), fits=_has_readiness, best=60.0),
-    _version("readiness path wrong", do.release(do.readiness_path), fits=_has_readiness, best=60.0),
-    _version("liveness path wrong", do.release(do.liveness_path), fits=_has_liveness, best=90.0),
-    _version("key missing", do.release(do.missing_key), fits=_has_config, best=15.0),
-    _version("Secret missing", do.release(do.missing_secret), best=15.0),
-    _version("environment variable wrong", do.release(do.broken_env)),
-    _version("init container crashes", do.release(do.init_crash), fits=_has_init),
-    _version("sidecar crashes", do.release(do.sidecar_crash), fits=_has_sidecar),
-    _version("no such node label", do.release(do.node_selector), best=40.0),
-    _version("request too large", do.release(do.large_request), best=40.0),
-    _version("Pod Security refuses", do.release(do.privileged), best=15.0),
-    _version("volume missing", do.release(do.missing_volume), best=15.0),
-    _version("wrong platform", do.release(do.wrong_platform), weight=6, best=15.0),
+    _version("hangs", release(versions.hang), fits=_has_readiness, best=60.0),
     _version(
-        "init container hangs", do.release(do.init_hang), fits=_has_init, weight=6, best=600.0
+        "readiness path wrong", release(versions.readiness_path), fits=_has_readiness, best=60.0
+    ),
+    _version("liveness path wrong", release(versions.liveness_path), fits=_has_liveness, best=90.0),
+    _version("key missing", release(versions.missing_key), fits=_has_config, best=15.0),
+    _version("Secret missing", release(versions.missing_secret), best=15.0),
+    _version("environment variable wrong", release(versions.broken_env)),
+    _version("init container crashes", release(versions.init_crash), fits=_has_init),
+    _version("sidecar crashes", release(versions.sidecar_crash), fits=_has_sidecar),
+    _version("no such node label", release(versions.node_selector), best=40.0),
+    _version("request too large", release(versions.large_request), best=40.0),
+    _version("Pod Security refuses", release(versions.privileged), best=15.0),
+    _version("volume missing", release(versions.missing_volume), best=15.0),
+    _version("wrong platform", release(versions.wrong_platform), weight=6, best=15.0),
+    _version(
+        "init container hangs", release(versions.init_hang), fits=_has_init, weight=6, best=600.0
     ),
     _version(
-        "crashes in half of its pods", do.release(do.crash_in_half), weight=8, fits=_has_replicas
+        "crashes in half of its pods", release(versions.crash_in_half), weight=8, fits=_has_replicas
     ),
-    _version("quota refuses the version", do.release(do.large_memory_request), weight=6, best=15.0),
+    _version(
+        "quota refuses the version", release(versions.large_memory_request), weight=6, best=15.0
+    ),
     Fault(
         "bad version, and the ConfigMap before is pruned",
         FaultKind.VERSION,
         NEW_VERSION,
-        do.release(do.pruned_config),
+        release(versions.pruned_config),
         fits=_has_config,
         releases=True,
         weight=6,
@@ -172,7 +177,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "version needs more memory",
         FaultKind.VERSION,
         NEW_VERSION,
-        do.release(do.more_memory),
+        release(versions.more_memory),
         healed_by=MEMORY,
         releases=True,
     ),
@@ -393,10 +398,10 @@ FAULTS: Final[tuple[Fault, ...]] = (
         durations=(1800.0, 3600.0),
         best=45.0,
     ),
-    _nuisance("good release", do.release(do.good), releases=True),
+    _nuisance("good release", release(versions.good), releases=True),
     _nuisance(
         "release that starts slowly",
-        do.release(do.slow_start),
+        release(versions.slow_start),
         fits=lambda s: s.has_startup,
         releases=True,
     ),

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
-from hack.worlds import injections
 from hack.worlds.fault_table import ALL_FAULTS, FAULTS, LATER_FAULTS
 from hack.worlds.faults import Fault, FaultKind, Placement
 from hack.worlds.operator import OperatorOptions
 from hack.worlds.shapes import Shape, build_configs, build_laws, build_spec, draw_shape
 from hack.worlds.simulation import Event, Setting, Simulation
+from hack.worlds.versions import mend_release
 
 LATER_EVERY: Final = 20
 """One world in this number has a fault of the table LATER_FAULTS."""
@@ -76,7 +76,7 @@ def _undo(fault: Fault, placement: Placement) -> Callable[[Simulation], None]:
 
 
 def _mend(good: dict[str, object], version: int) -> Callable[[Simulation], None]:
-    return lambda sim: injections.mend_release(sim, good, f"web:{version}")
+    return lambda sim: mend_release(sim, good, f"web:{version}")
 
 
 def draw_world(seed: int, *, only: str = "") -> World:
