@@ -133,7 +133,9 @@ def test_the_api_server_may_die(
 
     node_control.kill_api_server(kube)
     eventually(is_crd_served, timeout=API_LIMIT, poll=0.5, description="the API server is back")
-    kube.delete("Deployment", app.space.name, app.name)
+    # In the foreground: the garbage collector's watch may not be back. It takes an object that was
+    # deleted and made again meanwhile for a changed one, and never collects the old pods.
+    kube.delete("Deployment", app.space.name, app.name, propagation="Foreground")
 
     eventually(
         lambda: get_uid(app) not in ("", before),

@@ -341,15 +341,25 @@ class SimApiServer:
 def is_offered(live: Json, body: Json) -> bool:
     """Whether a child without an owner may be taken over.
 
-    Either it is annotated for that, or it has the hash of what is applied, which covers the UID of
-    the app: then its owner reference was removed.
+    Either it is annotated for that, or the operator made it for an app of that name: then its owner
+    reference was removed, or lost by a restore.
     """
-    mark, offer = "selfhealing.dev/applied", "selfhealing.dev/adopt"
-    found = live["metadata"].get("annotations") or {}
-    wanted = body.get("metadata", {}).get("annotations") or {}
+    metadata = live["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     is_child = live["kind"] in {"Deployment", "Service", "PodDisruptionBudget"}
-    is_ours = mark in found and found[mark] == wanted.get(mark)
-    return is_child and not owner_uids(live) and (is_ours or found.get(offer) == "true")
+    was_made_by_operator = (
+        "selfhealing.dev/applied" in annotations
+        and labels.get("selfhealing.dev/app") == metadata["name"]
+        and labels.get("app.kubernetes.io/managed-by") == "selfhealing-operator"
+    )
+    has_hash = _applied_hash(live) is not None and _applied_hash(live) == _applied_hash(body)
+    is_annotated = annotations.get("selfhealing.dev/adopt") == "true"
+    return is_child and not owner_uids(live) and (is_annotated or was_made_by_operator or has_hash)
+
+
+def _applied_hash(manifest: Json) -> str | None:
+    annotations = manifest.get("metadata", {}).get("annotations") or {}
+    return annotations.get("selfhealing.dev/applied")
 
 
 def hash_of(template: object) -> int:
