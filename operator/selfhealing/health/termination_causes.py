@@ -14,7 +14,11 @@ PROBE_REASONS: Final[Mapping[str, str]] = {
 """The reason in the status for each kind of probe that has a container killed."""
 
 UNKNOWN: Final = "Unknown"
-"""The reason of restarts that were not seen one by one: a pod keeps only its last termination."""
+"""The reason of restarts that were not seen one by one: a pod keeps only its last termination.
+
+It keeps none if the kubelet removes dead containers, as it does once a minute, while the next one
+is created and not started yet (pkg/kubelet/kuberuntime/kuberuntime_gc.go of Kubernetes 1.36).
+"""
 
 OOM_KILLED: Final = "OOMKilled"
 
@@ -95,6 +99,23 @@ class TerminationCauses:
             if reason == "Error" and _is_same_cause(termination, recorded.reason)
             else reason
         )
+
+
+    def reason_without_termination(self, key: ContainerKey, started_at: datetime | None) -> str:
+        """Why a container was restarted once if its pod's status does not have the termination.
+
+        Args:
+            key: the container.
+            started_at: the start of the run after the restart.
+        """
+        kill, recorded = self._kills.get(key), self._recorded.get(key)
+        if kill is None or started_at is None or kill.at > started_at + TIMESTAMP_RESOLUTION:
+            return UNKNOWN
+        if recorded is not None and (
+            recorded.finished_at is None or kill.at <= recorded.finished_at + TIMESTAMP_RESOLUTION
+        ):
+            return UNKNOWN  # it is the kill of a restart before
+        return PROBE_REASONS[kill.probe]
 
 
 def _is_same_cause(termination: Termination, previous_reason: str) -> bool:

@@ -181,7 +181,12 @@ class _RestartCounter:
         self, pod: PodView, container: ContainerView, new_count: int
     ) -> CountedRestarts:
         termination = container.last_termination
-        reason = self._causes.reason_for(ContainerKey(pod.uid, container.name), termination)
+        key = ContainerKey(pod.uid, container.name)
+        reason = (
+            self._causes.reason_without_termination(key, container.running_since)
+            if termination is None and new_count == 1
+            else self._causes.reason_for(key, termination)
+        )
         at = termination.finished_at if termination else None
         if new_count:
             self._add_to_reason(reason, 1)
@@ -217,7 +222,7 @@ class _RestartCounter:
         reason = self._causes.reason_for(_container_key(known), termination)
         if not is_late and known.reason is not None and reason not in PROBE_REASONS.values():
             return known  # it may be another termination within the same second
-        if reason == known.reason:
+        if reason == known.reason and not is_late:
             return known
         self._move_reason(known.reason or UNKNOWN, reason)
         corrected = {"reason": reason, "finished_at": termination.finished_at}

@@ -390,3 +390,54 @@ def test_a_back_off_reports_the_next_termination() -> None:
     second, _ = count_once(first, pod("web-abc-1", crash_loop(1, termination(1, finished=20))))
 
     assert {"Unknown": 1} == second.by_reason
+
+
+@pytest.mark.parametrize(
+    ("killed", "started", "reason"),
+    [
+        (9, 11, "LivenessProbe"),
+        (12, 11, "LivenessProbe"),
+        (13, 11, "Unknown"),
+        (9, None, "Unknown"),
+    ],
+    ids=["before the start", "within the second", "after the start", "not running"],
+)
+def test_a_kill_tells_of_a_termination_that_the_kubelet_has_removed(
+    killed: float, started: float | None, reason: str
+) -> None:
+    """Once a minute it removes dead containers, also the last one of a pod that is restarted."""
+    run = running(started, restarts=1) if started else builders.waiting("x", restarts=1)
+    found, _ = count_once(None, pod("web-abc-1", run), probe_kill_event("web-abc-1", killed))
+
+    assert {reason: 1} == found.by_reason
+    assert reason == (found.last and found.last.reason)
+
+
+def test_a_kill_of_an_earlier_restart_tells_of_no_removed_termination() -> None:
+    kill = probe_kill_event("web-abc-1", 9)
+    with_termination, _ = count_once(None, make_restarted_pod(), kill)
+    without, _ = count_once(None, pod("web-abc-1", running(11, restarts=1)), kill)
+    again = pod("web-abc-1", running(30, restarts=2))
+
+    for before in (with_termination, without):
+        found, _ = count_once(before, again, kill)
+        assert {"LivenessProbe": 1, "Unknown": 1} == found.by_reason
+
+
+def test_a_kill_after_an_earlier_restart_tells_of_a_removed_termination() -> None:
+    before, _ = count_once(None, make_restarted_pod())
+    again = pod("web-abc-1", running(30, restarts=2))
+    found, _ = count_once(before, again, probe_kill_event("web-abc-1", 29))
+
+    assert {"Error": 1, "LivenessProbe": 1} == found.by_reason
+
+
+def test_a_termination_that_is_reported_after_its_kill() -> None:
+    """Its time is kept, so that the kill does not tell of the next one, too."""
+    kill = probe_kill_event("web-abc-1", 9)
+    first, _ = count_once(None, pod("web-abc-1", running(11, restarts=1)), kill)
+    end = termination(137, finished=10)
+    second, _ = count_once(first, pod("web-abc-1", running(11, restarts=1, last=end)), kill)
+
+    assert {"LivenessProbe": 1} == first.by_reason == second.by_reason
+    assert (None, at(10)) == (first.counted[0].finished_at, second.counted[0].finished_at)
