@@ -133,7 +133,7 @@ def test_the_leader_is_killed_in_the_middle(own: AppNamespace, tmp_path: Path) -
         **FAST_SETTINGS,
         "SELFHEALING_LEADER_ELECTION": "on",
         "SELFHEALING_LEASE_NAMESPACE": own.name,
-        "SELFHEALING_LEASE_DURATION": "4",
+        "SELFHEALING_LEASE_DURATION": "12",
         "SELFHEALING_LEASE_RENEW": "0.5",
     }
     with ExitStack() as stack:
