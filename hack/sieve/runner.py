@@ -107,10 +107,12 @@ def begin(name: str) -> Iterator[Telling]:
                 [space.name], logs[0], kubeconfig=proxy.kubeconfig, settings=settings
             )
         )
+        stack.callback(operator.kill)  # a cut off one takes long to stop
         story.prepare(stage)
         if story.has_standby:  # started now, so that the first one leads
             logs.append(folder / "standby.log")
-            stack.enter_context(run_forked_operator([space.name], logs[1], settings=settings))
+            standby = run_forked_operator([space.name], logs[1], settings=settings)
+            stack.callback(stack.enter_context(standby).kill)
         yield Telling(story, stage, proxy, operator, logs)
 
 

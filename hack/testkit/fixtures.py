@@ -12,6 +12,7 @@ import yaml
 
 from hack.localcluster.locks import hold_lock
 from hack.testkit.fake_kubelet import FakeKubelet
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.kube_client import (
     KUBECONFIG,
     ROOT,
@@ -22,7 +23,7 @@ from hack.testkit.kube_client import (
     temporary_namespace,
 )
 from hack.testkit.namespace import AppNamespace
-from hack.testkit.operator_process import OperatorProcess, run_operator
+from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import eventually
 
 FAKE_NODE_SELECTOR = "type=kwok"
@@ -129,7 +130,7 @@ def operator(
 ) -> Iterator[OperatorProcess]:
     """An operator that serves the module's namespace."""
     log: Path = tmp_path_factory.mktemp("operator") / "operator.log"
-    with run_operator(
+    with run_forked_operator(
         [namespace], log, settings=settings, kubeconfig=operator_kubeconfig
     ) as process:
         yield process

@@ -1,4 +1,4 @@
-"""Operator processes that are forked instead of started: for tests that kill very many of them.
+"""Operator processes that are forked instead of started, as tests start hundreds of them.
 
 The imports of an operator take more than a second of CPU time. Here one process, the fork server of
 ``multiprocessing``, has done them; a copy of it runs ``main`` of the package, with an environment
@@ -117,13 +117,22 @@ def run_forked_operator(
     namespaces: Sequence[str],
     log: Path,
     *,
-    settings: Mapping[str, str],
+    settings: Mapping[str, str] | None = None,
     kubeconfig: Path = KUBECONFIG,
+    wait_for_sync: bool = True,
 ) -> Iterator[ForkedOperator]:
-    """Run a forked operator during the block; it is killed at the end, not stopped."""
-    operator = ForkedOperator(build_environment(namespaces, kubeconfig, settings), log)
+    """Run a forked operator during the block.
+
+    Args:
+        namespaces: the namespaces it serves (none means all).
+        log: the file to which it appends its log.
+        settings: more environment variables; those of the interpreter itself have no effect.
+        kubeconfig: the kubeconfig it uses.
+        wait_for_sync: wait until its caches are filled.
+    """
+    operator = ForkedOperator(build_environment(namespaces, kubeconfig, settings or {}), log)
     try:
-        operator.start()
+        operator.start(wait_for_sync=wait_for_sync)
         yield operator
     finally:
-        operator.kill()
+        operator.stop()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hack.testkit.fault_proxy import run_fault_proxy
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.kube_client import Json, KubeClient
 from hack.testkit.namespace import FAKE_NODES, AppNamespace
-from hack.testkit.operator_process import run_operator
 from hack.testkit.optional_kinds import SPECS, ensure_kind_served
 from hack.testkit.wait import eventually
 from selfhealing.controller.optional_kinds import POLL_INTERVAL
@@ -48,7 +48,9 @@ def test_missing_then_served_then_drifted_then_unwanted(
     with run_fault_proxy(tmp_path) as proxy:
         group, _ = SPECS[kind]
         proxy.hide_group(group)
-        with run_operator([space.name], tmp_path / "log", kubeconfig=proxy.kubeconfig) as operator:
+        with run_forked_operator(
+            [space.name], tmp_path / "log", kubeconfig=proxy.kubeconfig
+        ) as operator:
             space.create_app(name, port=80, **PARTS[kind], **FAKE_NODES)
             space.wait_for_phase(name, "Ready")
 
@@ -85,7 +87,7 @@ def test_what_a_gateway_says_reaches_the_conditions(
     space: AppNamespace, tmp_path: Path, name: str
 ) -> None:
     """Accepted, or refused with the words of its controller."""
-    with run_operator([space.name], tmp_path / "log"):
+    with run_forked_operator([space.name], tmp_path / "log"):
         space.create_app(name, port=80, **PARTS["HTTPRoute"], **FAKE_NODES)
         space.wait_until_reconciled(name)
         eventually(lambda: space.get_condition(name, "RouteAccepted")["reason"] == "NotReported")

@@ -13,9 +13,10 @@ import pytest
 
 from hack.testkit.errors import ApiError
 from hack.testkit.fake_kubelet import FakeKubelet
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.kube_client import Json, KubeClient, temporary_namespace
 from hack.testkit.namespace import FAKE_NODES, UNSCHEDULABLE, AppNamespace
-from hack.testkit.operator_process import OperatorProcess, run_operator
+from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.service_account import create_service_account, list_operator_permissions
 from hack.testkit.wait import consistently, eventually
 from selfhealing.api.config_refs import ConfigWatch
@@ -301,7 +302,7 @@ def test_the_rights_of_the_setting(kube: KubeClient, tmp_path: Path, watch: Conf
         )
         config = create_service_account(kube, where, "operator", allowed, tmp_path)
         chosen = {"SELFHEALING_CONFIG_WATCH": watch}
-        with run_operator(
+        with run_forked_operator(
             [where], tmp_path / "log", kubeconfig=config, settings=chosen
         ) as operator:
             sources = [{"configMapRef": {"name": "settings"}}, {"secretRef": {"name": "password"}}]

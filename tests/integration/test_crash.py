@@ -8,8 +8,8 @@ import pytest
 
 from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.fault_proxy import FaultProxy, ProxiedRequest, run_fault_proxy
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.namespace import FAKE_NODES, KIND, AppNamespace
-from hack.testkit.operator_process import run_operator
 from hack.testkit.wait import eventually
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
@@ -42,7 +42,7 @@ def test_killed_in_the_middle_of_many_apps(space: AppNamespace, tmp_path: Path) 
 
     with (
         run_fault_proxy(tmp_path) as proxy,
-        run_operator(
+        run_forked_operator(
             [space.name], tmp_path / "log", kubeconfig=proxy.kubeconfig, wait_for_sync=False
         ) as operator,
     ):
@@ -77,7 +77,7 @@ def test_killed_between_restarts(
     space: AppNamespace, kubelet: FakeKubelet, tmp_path: Path, name: str
 ) -> None:
     """Restarts before, during and after a crash of the operator are counted once each."""
-    with run_operator([space.name], tmp_path / "log") as operator:
+    with run_forked_operator([space.name], tmp_path / "log") as operator:
         space.create_app(name, replicas=2, **FAKE_NODES)
         space.wait_for_phase(name, "Ready")
         one, two = (pod["metadata"]["name"] for pod in space.list_pods(name))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hack.testkit.fault_proxy import run_fault_proxy
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.namespace import FAKE_NODES, AppNamespace
-from hack.testkit.operator_process import run_operator
 from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
@@ -22,7 +22,7 @@ def test_operator_of_a_namespace_waits_for_the_kind(
     """An operator that may not watch CRDs says what is missing, waits, and then serves."""
     with run_fault_proxy(tmp_path) as proxy:
         proxy.hide_group("selfhealing.dev")
-        with run_operator(
+        with run_forked_operator(
             [space.name], tmp_path / "log", kubeconfig=proxy.kubeconfig, wait_for_sync=False
         ) as operator:
             eventually(lambda: "SelfHealingApp is not known" in operator.read_log(), timeout=30)
@@ -39,7 +39,7 @@ def test_stopped_while_it_waits(space: AppNamespace, tmp_path: Path) -> None:
     """An operator that waits for the kind stops when it is asked to."""
     with run_fault_proxy(tmp_path) as proxy:
         proxy.hide_group("selfhealing.dev")
-        with run_operator(
+        with run_forked_operator(
             [space.name], tmp_path / "log", kubeconfig=proxy.kubeconfig, wait_for_sync=False
         ) as operator:
             eventually(lambda: "SelfHealingApp is not known" in operator.read_log(), timeout=30)

@@ -4,9 +4,10 @@ import uuid
 
 import pytest
 
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.kube_client import Json, KubeClient, run_kubectl, temporary_namespace
 from hack.testkit.namespace import FAKE_NODES, KIND, UNSCHEDULABLE, AppNamespace
-from hack.testkit.operator_process import OperatorProcess, run_operator
+from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("operator", "fake_nodes")
@@ -87,7 +88,7 @@ def test_with_its_namespace(kube: KubeClient, tmp_path_factory: pytest.TempPathF
     log = tmp_path_factory.mktemp("operator") / "operator.log"
     with (
         temporary_namespace(kube, "test-ending") as ending,
-        run_operator([ending], log) as operator,
+        run_forked_operator([ending], log) as operator,
     ):
         space = AppNamespace(kube, ending)
         for i in range(3):
@@ -112,7 +113,10 @@ def test_app_of_a_namespace_that_is_ending(
     """A child that is deleted in an ending namespace is not mourned with errors."""
     log = tmp_path_factory.mktemp("operator") / "operator.log"
     finalizers = ["selfhealing.dev/test"]
-    with temporary_namespace(kube, "test-held") as ending, run_operator([ending], log) as operator:
+    with (
+        temporary_namespace(kube, "test-held") as ending,
+        run_forked_operator([ending], log) as operator,
+    ):
         space = AppNamespace(kube, ending)
         meta = {"name": "held", "namespace": ending, "finalizers": finalizers}
         kube.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})

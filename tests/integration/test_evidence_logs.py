@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from hack.testkit.fake_kubelet import FakeKubelet
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.healing import create_stable_app, get_healing_status, wait_for_outcomes
 from hack.testkit.kube_client import KubeClient
 from hack.testkit.namespace import AppNamespace
-from hack.testkit.operator_process import OperatorProcess, run_operator
+from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.service_account import create_service_account, list_operator_permissions
 
 LABEL = "selfhealing.dev/evidence-logs"
@@ -26,7 +27,9 @@ def operator(
         kube, namespace, "operator", list_operator_permissions(), folder
     )
     settings = {"SELFHEALING_HEALING_SCALE": "0.05", "SELFHEALING_LEADER_ELECTION": "off"}
-    with run_operator([namespace], folder / "log", kubeconfig=config, settings=settings) as process:
+    with run_forked_operator(
+        [namespace], folder / "log", kubeconfig=config, settings=settings
+    ) as process:
         yield process
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.fault_proxy import FaultProxy, run_fault_proxy
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.healing import (
     TIMEOUT,
     create_stable_app,
@@ -22,7 +23,7 @@ from hack.testkit.healing import (
 )
 from hack.testkit.kube_client import KubeClient, temporary_namespace
 from hack.testkit.namespace import AppNamespace
-from hack.testkit.operator_process import OperatorProcess, run_operator
+from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
@@ -60,7 +61,7 @@ def test_the_api_server_is_away_in_the_middle(
     """What was decided is carried out when it is back, once."""
     kubelet = FakeKubelet(own.kube, own.name)
     log = tmp_path / "operator.log"
-    with run_operator(
+    with run_forked_operator(
         [own.name], log, settings=FAST_SETTINGS, kubeconfig=proxy.kubeconfig
     ) as operator:
         create_stable_app(own, "web")
@@ -89,7 +90,7 @@ def test_the_eviction_is_refused_at_first(
     """A step that fails is tried again for as long as it is asked for; it is one action."""
     kubelet = FakeKubelet(own.kube, own.name)
     log = tmp_path / "operator.log"
-    with run_operator([own.name], log, settings=FAST_SETTINGS, kubeconfig=proxy.kubeconfig):
+    with run_forked_operator([own.name], log, settings=FAST_SETTINGS, kubeconfig=proxy.kubeconfig):
         pods = create_stable_app(own, "web")
         proxy.inject_errors("POST", "/eviction", 403, times=1, reason="Forbidden")
         kubelet.set_ready(pods[0], ready=False)
@@ -103,7 +104,7 @@ def test_facts_that_are_behind(own: AppNamespace, proxy: FaultProxy, tmp_path: P
     """While the watch is silent a pod gets well again: it is not touched."""
     kubelet = FakeKubelet(own.kube, own.name)
     log = tmp_path / "operator.log"
-    with run_operator(
+    with run_forked_operator(
         [own.name], log, settings=FAST_SETTINGS, kubeconfig=proxy.kubeconfig
     ) as operator:
         pods = create_stable_app(own, "web")
@@ -138,7 +139,9 @@ def test_the_leader_is_killed_in_the_middle(own: AppNamespace, tmp_path: Path) -
     }
     with ExitStack() as stack:
         pair = [
-            stack.enter_context(run_operator([own.name], tmp_path / f"{n}.log", settings=election))
+            stack.enter_context(
+                run_forked_operator([own.name], tmp_path / f"{n}.log", settings=election)
+            )
             for n in ("one", "two")
         ]
         create_stable_app(own, "web")

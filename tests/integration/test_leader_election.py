@@ -8,9 +8,10 @@ import pytest
 import requests
 
 from hack.testkit.fault_proxy import run_fault_proxy
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.kube_client import Json, KubeClient, temporary_namespace
 from hack.testkit.namespace import FAKE_NODES, AppNamespace
-from hack.testkit.operator_process import OperatorProcess, run_operator
+from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
@@ -46,8 +47,8 @@ def both(space: AppNamespace, tmp_path_factory: pytest.TempPathFactory) -> Itera
     where, ours = [space.name], settings(space.name)
     folder = tmp_path_factory.mktemp("operators")
     with (
-        run_operator(where, folder / "one.log", settings=ours) as one,
-        run_operator(where, folder / "two.log", settings=ours) as two,
+        run_forked_operator(where, folder / "one.log", settings=ours) as one,
+        run_forked_operator(where, folder / "two.log", settings=ours) as two,
     ):
         yield one, two
 
@@ -149,10 +150,10 @@ def test_leader_that_is_cut_off(own: AppNamespace, tmp_path: Path) -> None:
     where, ours = [own.name], settings(own.name)
     with (
         run_fault_proxy(tmp_path) as proxy,
-        run_operator(
+        run_forked_operator(
             where, tmp_path / "first.log", settings=ours, kubeconfig=proxy.kubeconfig
         ) as first,
-        run_operator(where, tmp_path / "second.log", settings=ours) as second,
+        run_forked_operator(where, tmp_path / "second.log", settings=ours) as second,
     ):
         assert eventually(lambda: is_leader(first))
         own.create_app("app", **FAKE_NODES)
@@ -172,7 +173,7 @@ def test_leader_that_is_cut_off(own: AppNamespace, tmp_path: Path) -> None:
 def test_lease_of_somebody_else(own: AppNamespace, tmp_path: Path) -> None:
     """A lease that another process took by force ends the leader."""
     where, ours = [own.name], settings(own.name)
-    with run_operator(where, tmp_path / "log", settings=ours) as operator:
+    with run_forked_operator(where, tmp_path / "log", settings=ours) as operator:
         eventually(lambda: is_leader(operator))
 
         theirs = {"holderIdentity": "somebody-else", "leaseDurationSeconds": 3600}

@@ -13,10 +13,11 @@ import pytest
 from hack.testkit.errors import ApiError
 from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.fault_proxy import run_fault_proxy
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.healing import create_stable_app, get_healing_status, list_outcomes
 from hack.testkit.kube_client import STRATEGIC_PATCH, KubeClient, temporary_namespace
 from hack.testkit.namespace import FAKE_NODES, KIND, AppNamespace
-from hack.testkit.operator_process import OperatorProcess, run_operator
+from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.service_account import create_service_account, list_operator_permissions
 from hack.testkit.wait import consistently, eventually
 
@@ -115,7 +116,7 @@ def test_webhook_disrupt(own: AppNamespace, tmp_path: Path) -> None:
     """WebhookDisrupt: a webhook that nobody answers refuses every write; it is named."""
     webhook = own.name
     try:
-        with run_operator([own.name], tmp_path / "log") as operator:
+        with run_forked_operator([own.name], tmp_path / "log") as operator:
             create_ready_app(own, "app")
             own.kube.create(build_webhook(own, webhook, "Fail"))
             # It is in force some time after it was created.
@@ -150,7 +151,7 @@ def test_rbac_revoke(own: AppNamespace, tmp_path: Path) -> None:
     config = create_service_account(
         own.kube, own.name, "operator", list_operator_permissions(), tmp_path
     )
-    with run_operator([own.name], tmp_path / "log", kubeconfig=config) as operator:
+    with run_forked_operator([own.name], tmp_path / "log", kubeconfig=config) as operator:
         create_ready_app(own, "app")
         subjects = own.kube.get(*binding)["subjects"]
         own.kube.merge_patch(*binding, {"subjects": []})
@@ -196,7 +197,7 @@ def test_webhook_latency(own: AppNamespace, tmp_path: Path) -> None:
     """WebhookLatency: each write takes seconds; a change is still one rollout, and comes."""
     with (
         run_fault_proxy(tmp_path) as proxy,
-        run_operator([own.name], tmp_path / "log", kubeconfig=proxy.kubeconfig) as operator,
+        run_forked_operator([own.name], tmp_path / "log", kubeconfig=proxy.kubeconfig) as operator,
     ):
         create_ready_app(own, "app")
         generation = own.get_deployment("app")["metadata"]["generation"]
@@ -297,7 +298,7 @@ def test_leader_election_disrupt(own: AppNamespace, tmp_path: Path) -> None:
         "SELFHEALING_LEASE_DURATION": "12",
         "SELFHEALING_LEASE_RENEW": "1",
     }
-    with run_operator([own.name], tmp_path / "log", settings=election) as operator:
+    with run_forked_operator([own.name], tmp_path / "log", settings=election) as operator:
         create_ready_app(own, "app")
 
         own.kube.delete("Lease", own.name, "selfhealing-operator")

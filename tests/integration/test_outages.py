@@ -7,8 +7,9 @@ import pytest
 
 from hack.testkit.fake_kubelet import FakeKubelet
 from hack.testkit.fault_proxy import FaultProxy, run_fault_proxy
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.namespace import FAKE_NODES, KIND, AppNamespace
-from hack.testkit.operator_process import OperatorProcess, run_operator
+from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
@@ -35,7 +36,9 @@ def operator(
         "SELFHEALING_REQUEST_TIMEOUT": "2",
     }
     log = tmp_path_factory.mktemp("operator") / "operator.log"
-    with run_operator([namespace], log, settings=settings, kubeconfig=proxy.kubeconfig) as process:
+    with run_forked_operator(
+        [namespace], log, settings=settings, kubeconfig=proxy.kubeconfig
+    ) as process:
         yield process
 
 

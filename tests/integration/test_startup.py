@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.kube_client import KubeClient, temporary_namespace
 from hack.testkit.namespace import FAKE_NODES, AppNamespace
 from hack.testkit.operator_process import run_operator
@@ -34,7 +35,7 @@ def test_several_namespaces_and_no_other(
     with (
         temporary_namespace(kube, "test-second") as second,
         temporary_namespace(kube, "test-foreign") as third,
-        run_operator([space.name, second], tmp_path / "log"),
+        run_forked_operator([space.name, second], tmp_path / "log"),
     ):
         served, foreign = [space, AppNamespace(kube, second)], AppNamespace(kube, third)
         for place in (*served, foreign):
@@ -51,7 +52,7 @@ def test_health(space: AppNamespace, tmp_path: Path) -> None:
     """``/healthz`` answers once the operator works, with how far behind it is."""
     port = find_free_port()
     settings = {"SELFHEALING_HEALTH_PORT": str(port)}
-    with run_operator([space.name], tmp_path / "log", settings=settings):
+    with run_forked_operator([space.name], tmp_path / "log", settings=settings):
         answer = requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
 
         assert answer.ok

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.kube_client import Json, KubeClient, temporary_namespace
 from hack.testkit.namespace import FAKE_NODES, UNSCHEDULABLE, AppNamespace
-from hack.testkit.operator_process import run_operator
 from hack.testkit.service_account import (
     create_service_account,
     list_operator_permissions,
@@ -136,7 +136,7 @@ def test_rights_that_the_operator_says_it_needs(kube: KubeClient, tmp_path: Path
             kube, where, "operator", list_operator_permissions(), tmp_path
         )
         leader = {"SELFHEALING_LEADER_ELECTION": "on", "SELFHEALING_LEASE_NAMESPACE": where}
-        with run_operator(
+        with run_forked_operator(
             [where], tmp_path / "log", kubeconfig=config, settings=leader
         ) as operator:
             space.create_app("app", port=80, autoscaling={"maxReplicas": 2}, **FAKE_NODES)
@@ -157,7 +157,7 @@ def test_forbidden(kube: KubeClient, tmp_path: Path) -> None:
         space = AppNamespace(kube, where)
         allowed = [right for right in list_operator_permissions() if right != missing]
         config = create_service_account(kube, where, "operator", allowed, tmp_path)
-        with run_operator([where], tmp_path / "log", kubeconfig=config):
+        with run_forked_operator([where], tmp_path / "log", kubeconfig=config):
             space.create_app("app", port=80, **FAKE_NODES)
 
             found = wait_for_false_condition(space, "app", "Reconciled", "Forbidden")
@@ -174,7 +174,7 @@ def test_operator_that_may_not_watch_ends(kube: KubeClient, tmp_path: Path) -> N
     with temporary_namespace(kube, "test-blind") as where:
         allowed = [right for right in list_operator_permissions() if right[1] != "pods"]
         config = create_service_account(kube, where, "operator", allowed, tmp_path)
-        with run_operator(
+        with run_forked_operator(
             [where], tmp_path / "log", kubeconfig=config, wait_for_sync=False
         ) as operator:
             eventually(lambda: not operator.is_running(), timeout=60, description="it has ended")

@@ -6,6 +6,7 @@ import pytest
 
 from hack.testkit.errors import ApiError
 from hack.testkit.fake_kubelet import FakeKubelet
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.healing import (
     TIMEOUT,
     create_stable_app,
@@ -14,7 +15,7 @@ from hack.testkit.healing import (
 )
 from hack.testkit.kube_client import KubeClient, temporary_namespace
 from hack.testkit.namespace import KIND, AppNamespace
-from hack.testkit.operator_process import OperatorProcess, run_operator
+from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import eventually
 
 
@@ -32,7 +33,7 @@ def operator(
     """An operator that serves both namespaces, in a twentieth of the time of healing."""
     log = tmp_path_factory.mktemp("operator") / "operator.log"
     settings = {"SELFHEALING_HEALING_SCALE": "0.05"}
-    with run_operator([space.name, other_space.name], log, settings=settings) as process:
+    with run_forked_operator([space.name, other_space.name], log, settings=settings) as process:
         yield process
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from hack.testkit import vpa
 from hack.testkit.fault_proxy import FaultProxy, ProxiedRequest, run_fault_proxy
+from hack.testkit.forked_operator import run_forked_operator
 from hack.testkit.kube_client import Json, KubeClient
 from hack.testkit.namespace import FAKE_NODES, AppNamespace
-from hack.testkit.operator_process import run_operator
 from hack.testkit.wait import consistently, eventually
 from selfhealing.controller.optional_kinds import POLL_INTERVAL
 
@@ -55,7 +55,9 @@ def test_not_installed(space: AppNamespace, tmp_path: Path, name: str) -> None:
     """The app runs and is Ready, says what is missing, and asks for it seldom; then it comes."""
     with run_fault_proxy(tmp_path) as proxy:
         proxy.hide_group(GROUP)
-        with run_operator([space.name], tmp_path / "log", kubeconfig=proxy.kubeconfig) as operator:
+        with run_forked_operator(
+            [space.name], tmp_path / "log", kubeconfig=proxy.kubeconfig
+        ) as operator:
             space.create_app(name, **SPEC)
             space.wait_for_phase(name, "Ready")
             found = wait_for_missing_kind(space, name)
@@ -93,7 +95,7 @@ def test_not_installed(space: AppNamespace, tmp_path: Path, name: str) -> None:
 
 def test_left_over_from_before_a_restart(space: AppNamespace, tmp_path: Path, name: str) -> None:
     """One that the spec stopped asking for while no operator ran is removed."""
-    with run_operator([space.name], tmp_path / "log") as operator:
+    with run_forked_operator([space.name], tmp_path / "log") as operator:
         space.create_app(name, **SPEC)
         space.wait_until_reconciled(name)
         with operator.stop_temporarily():
