@@ -100,7 +100,6 @@ class TerminationCauses:
             else reason
         )
 
-
     def reason_without_termination(self, key: ContainerKey, started_at: datetime | None) -> str:
         """Why a container was restarted once if its pod's status does not have the termination.
 
