@@ -5,7 +5,7 @@ empty, and an explicit 0 stays a 0.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
@@ -23,6 +23,10 @@ DEPLOYMENT = "io.k8s.api.apps.v1.DeploymentSpec"
 AUTOSCALER = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec"
 BUDGET = "io.k8s.api.policy.v1.PodDisruptionBudgetSpec"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+
+MAX_ROLLOUT_SECONDS: Final = 24 * 60 * 60
+"""Seconds of the times of a rollout. Kubernetes has no maximum: an action of healing that waits for
+its rollout would be in progress for decades."""
 
 
 class ProbesSpec(SpecModel):
@@ -90,11 +94,12 @@ class RolloutSpec(SpecModel):
     strategy: Annotated[Json | None, KubernetesType(DEPLOYMENT, "strategy")] = None
     """RollingUpdate (with maxSurge and maxUnavailable) or Recreate."""
 
-    min_ready_seconds: Annotated[Int32, Field(ge=0)] | None = None
-    """Seconds that a new pod must be ready before it is available."""
+    min_ready_seconds: Annotated[Int32, Field(ge=0, le=MAX_ROLLOUT_SECONDS)] | None = None
+    """Seconds that a new pod must be ready before it is available, a day (86400) at most."""
 
-    progress_deadline_seconds: Annotated[Int32, Field(ge=1)] | None = None
-    """Seconds without progress after which the rollout has failed."""
+    progress_deadline_seconds: Annotated[Int32, Field(ge=1, le=MAX_ROLLOUT_SECONDS)] | None = None
+    """Seconds without progress after which the rollout has failed, a day (86400) at most: healing
+    waits for the end of a rollout."""
 
     revision_history_limit: Annotated[Int32, Field(ge=0)] | None = None
     """How many old ReplicaSets are kept."""

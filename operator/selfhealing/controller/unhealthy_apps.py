@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
-from selfhealing.api.healing_status import HealingStatus
+from selfhealing.api.healing_status import HealingAction, HealingStatus
 from selfhealing.api.status import Condition, ConditionStatus
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
@@ -54,6 +54,18 @@ class _UnhealthyPeriod:
     ended_at: float | None = None
 
 
+class _CountedAction(NamedTuple):
+    """An action in progress that counts for the limits of actions.
+
+    Attributes:
+        identity: its id and time.
+        counts_until: until when it counts, in monotonic seconds.
+    """
+
+    identity: tuple[int, datetime]
+    counts_until: float
+
+
 class UnhealthyApps:
     """Knows which apps are unhealthy or remediated, and exports the remediation budget of apps."""
 
@@ -77,15 +89,15 @@ class UnhealthyApps:
         self._server_now = server_now
         self._window = STORM_WINDOW * time_scale
         self._limit = STORM_LIMIT * time_scale
-        self._counted_action_time = timedelta(seconds=COUNTED_ACTION_SECONDS * time_scale)
+        self._counted_action_time = COUNTED_ACTION_SECONDS * time_scale
         self._seen: set[AppKey] = set()
         """The apps that this process has evaluated."""
         self._stored_ages: dict[AppKey, float] = {}
         """By app that is not evaluated yet, for how many seconds its status says that it is not
         ready."""
         self._unhealthy: dict[AppKey, _UnhealthyPeriod] = {}
-        self._remediated: set[AppKey] = set()
-        """Apps with an action in progress that counts for the limit of actions."""
+        self._counted_actions: dict[AppKey, _CountedAction] = {}
+        """By app, its action in progress, if it counts or has counted for the limits."""
         self._budget_spenders: set[AppKey] = set()
         """Apps with a time series of their budget: those that have spent a part of it."""
         self._storm_namespaces: frozenset[str] = frozenset()
@@ -111,7 +123,12 @@ class UnhealthyApps:
 
     def _count_actions_of_others(self, key: AppKey) -> Counter[str]:
         """Count the actions in progress by namespace, without that of the app."""
-        return Counter(other.namespace for other in self._remediated - {key})
+        now = self._clock()
+        return Counter(
+            other.namespace
+            for other, action in self._counted_actions.items()
+            if other != key and action.counts_until > now
+        )
 
     def note_stored_status(self, key: AppKey, conditions: Iterable[Condition]) -> None:
         """Note since when the stored status says that an app is not ready, at the first look at it.
@@ -156,16 +173,25 @@ class UnhealthyApps:
             period.ended_at = self._clock()
         self._seen.add(key)
         self._stored_ages.pop(key, None)
-        action = history.find_running(record) if record is not None else None
-        _set_membership(
-            self._remediated,
-            key,
-            is_member=action is not None
-            and action.remediation not in UNLIMITED_REMEDIATIONS
-            and self._server_now() - action.at < self._counted_action_time,
-        )
+        self._count_action(key, history.find_running(record) if record is not None else None)
         self._update_breakers()
         self._update_budget_metric(key, record)
+
+    def _count_action(self, key: AppKey, action: HealingAction | None) -> None:
+        """Count the action in progress of an app, from its start or from the first look at it.
+
+        Its end may be long in coming, and its time may be forged: it counts for
+        COUNTED_ACTION_SECONDS of the operator's own clock at most.
+        """
+        if action is None or action.remediation in UNLIMITED_REMEDIATIONS:
+            self._counted_actions.pop(key, None)
+            return
+        identity = action.id, action.at
+        known = self._counted_actions.get(key)
+        if known is None or known.identity != identity:
+            age = max(0.0, (self._server_now() - action.at).total_seconds())
+            counts_until = self._clock() + self._counted_action_time - age
+            self._counted_actions[key] = _CountedAction(identity, counts_until)
 
     def _note_onset(self, key: AppKey) -> None:
         now = self._clock()
@@ -248,13 +274,6 @@ def _is_unhealthy(record: HealingStatus) -> bool:
         {action.diagnosis} if action else set()
     )
     return bool(types & _COUNTED)
-
-
-def _set_membership(keys: set[AppKey], key: AppKey, *, is_member: bool) -> None:
-    if is_member:
-        keys.add(key)
-    else:
-        keys.discard(key)
 
 
 def count_changes(before: HealingStatus | None, after: HealingStatus) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from selfhealing.api import names
+from selfhealing.api.spec import MAX_ROLLOUT_SECONDS
 from selfhealing.importer.json_values import (
     Json,
     as_map,
@@ -69,12 +70,8 @@ _POD_FIELDS: Final = (
     "hostUsers",
     "enableServiceLinks",
 )
-_ROLLOUT_FIELDS: Final = (
-    "strategy",
-    "minReadySeconds",
-    "progressDeadlineSeconds",
-    "revisionHistoryLimit",
-)
+_ROLLOUT_TIMES: Final = ("minReadySeconds", "progressDeadlineSeconds")
+_ROLLOUT_FIELDS: Final = ("strategy", *_ROLLOUT_TIMES, "revisionHistoryLimit")
 _SERVICE_FIELDS: Final = (
     "type",
     "publishNotReadyAddresses",
@@ -156,7 +153,7 @@ def build_spec(related: Related, name: str) -> BuiltSpec:
         "service": _service(related, name, plan),
         "ingress": _ingress(related, name, plan),
         "autoscaling": _follow_names(_autoscaling(related), renamed),
-        "rollout": _pick(as_map(deployment["spec"]), _ROLLOUT_FIELDS),
+        "rollout": _rollout(as_map(deployment["spec"])),
         "disruption": _disruption(related),
         "podMetadata": _pod_metadata(template, name, renamed),
         "podSecurityContext": pod_spec.get("securityContext"),
@@ -175,6 +172,15 @@ def build_spec(related: Related, name: str) -> BuiltSpec:
         if field in spec:
             spec[field] = _follow_labels(spec[field], pod_labels, new_labels)
     return BuiltSpec(_without_empty(spec), renamed)
+
+
+def _rollout(deployment_spec: Json) -> Json:
+    """Return the fields of a rollout, with times that the resource allows."""
+    rollout = _pick(deployment_spec, _ROLLOUT_FIELDS)
+    for field in _ROLLOUT_TIMES:
+        if isinstance(rollout.get(field), int):
+            rollout[field] = min(rollout[field], MAX_ROLLOUT_SECONDS)
+    return rollout
 
 
 def _pick(value: Json, fields: tuple[str, ...]) -> Json:

@@ -60,6 +60,8 @@ _REASONS: Final = {
     f" {names.LABEL_APP}",
     ("Service", "spec", "ports"): "a port of the Service leads to a port of the pods, and"
     " without an address of its own (headless) has the pods' number",
+    ("Deployment", "spec", "progressDeadlineSeconds"): "a rollout without a deadline never ends: a"
+    " day is the longest",
     ("Deployment", "spec", "paused"): "a rollout is not paused for long: `paused` of an app keeps"
     " the operator from any change",
     ("Deployment", "spec", "template", "metadata", "labels"): _APP_LABELS,

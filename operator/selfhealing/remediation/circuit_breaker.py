@@ -38,12 +38,13 @@ MAX_NAMESPACE_ACTIONS: Final = 5
 
 MAX_CLUSTER_ACTIONS: Final = 20
 """Actions that may be in progress in the cluster at the same time. One namespace reaches a quarter
-of them."""
+of them, and one that has none in progress may start one beyond them: else four namespaces could
+keep all others waiting. The pace of actions bounds how many of these begin."""
 
 COUNTED_ACTION_SECONDS: Final = 1200.0
 """Seconds for which an action in progress counts for these limits. A rollback may take as long as
-the app's own progress deadline, which has no maximum: it must not keep others waiting. By default
-a rollback is judged within 15 minutes."""
+the app's own progress deadline, which may be a day: it must not keep others waiting. By default a
+rollback is judged within 15 minutes."""
 
 ACTION_BURST: Final = 5
 """Actions that may start at once in the cluster, if none has started lately."""
@@ -108,8 +109,10 @@ def _storm_size(total: int, most: int) -> float:
 
 
 def is_action_limit_reached(in_namespace: int, in_cluster: int) -> bool:
-    """Whether so many actions are in progress that no other may start."""
-    return in_namespace >= MAX_NAMESPACE_ACTIONS or in_cluster >= MAX_CLUSTER_ACTIONS
+    """Whether so many actions are in progress that no other of a namespace may start."""
+    return in_namespace > 0 and (
+        in_namespace >= MAX_NAMESPACE_ACTIONS or in_cluster >= MAX_CLUSTER_ACTIONS
+    )
 
 
 def too_many_nodes_lost(lost: int, total: int) -> bool:

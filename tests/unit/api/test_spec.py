@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from pydantic import ValidationError
 
 from selfhealing.api.errors import FieldError, InvalidSpecError, SelfHealingError
-from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
+from selfhealing.api.spec import MAX_ROLLOUT_SECONDS, SelfHealingAppSpec, parse_spec
 from tests.unit.api.strategies import specs
 from tests.unit.examples import scale_examples
 
@@ -91,6 +91,16 @@ def test_an_explicit_zero_is_kept() -> None:
     assert spec.probes.liveness == {"tcpSocket": {}, "initialDelaySeconds": 0}
     assert spec.rollout is not None
     assert (spec.rollout.min_ready_seconds, spec.rollout.revision_history_limit) == (0, 0)
+
+
+@pytest.mark.parametrize("field", ["minReadySeconds", "progressDeadlineSeconds"])
+def test_a_rollout_takes_a_day_at_most(field: str) -> None:
+    """Kubernetes has no maximum, and an action of healing waits for its rollout."""
+    longest = {"progressDeadlineSeconds": MAX_ROLLOUT_SECONDS}
+    parse_spec({"image": "nginx", "rollout": longest})
+
+    with pytest.raises(InvalidSpecError, match=field):
+        parse_spec({"image": "nginx", "rollout": {**longest, field: MAX_ROLLOUT_SECONDS + 1}})
 
 
 def test_null_means_not_given() -> None:

@@ -347,30 +347,57 @@ class TestActionLimit:
         assert not ward.is_action_limit_reached(KEYS[5])
 
     def test_of_the_cluster(self, ward: UnhealthyApps) -> None:
-        """Four namespaces at their limits reach that of the cluster."""
+        """Four namespaces at their limits reach that of the cluster; others may start one."""
         keys = [AppKey(f"team-{number % 4}", f"app-{number}") for number in range(20)]
         for key in keys:
             ward.update(key, build_record(build_action()))
 
-        assert ward.is_action_limit_reached(KEYS[0])
+        assert not ward.is_action_limit_reached(KEYS[0])
+
+        ward.update(KEYS[0], build_record(build_action()))
+
+        assert ward.is_action_limit_reached(KEYS[1])
 
         for key in keys:
             ward.forget_app(key)
 
-        assert not ward.is_action_limit_reached(KEYS[0])
+        assert not ward.is_action_limit_reached(KEYS[1])
 
     def test_an_action_without_an_end(self, ward: UnhealthyApps, clock: Clock) -> None:
         """After twenty minutes it keeps nobody waiting any more."""
+        begun = build_record(build_action(at=clock.seconds))
         for key in KEYS[:5]:
-            ward.update(key, build_record(build_action(at=clock.seconds)))
+            ward.update(key, begun)
         clock.seconds += COUNTED_ACTION_SECONDS - 1
         for key in KEYS[:5]:
-            ward.update(key, build_record(build_action(at=1000)))
+            ward.update(key, begun)
+        assert ward.is_action_limit_reached(KEYS[5])
+
+        clock.seconds += 1  # nobody looks at these apps
+
+        assert not ward.is_action_limit_reached(KEYS[5])
+
+        for key in KEYS[:5]:
+            ward.update(key, begun)
+
+        assert not ward.is_action_limit_reached(KEYS[5])
+
+    @pytest.mark.parametrize(
+        ("started", "counts"), [(-100, COUNTED_ACTION_SECONDS - 100), (9e6, COUNTED_ACTION_SECONDS)]
+    )
+    def test_the_time_of_an_action_may_be_forged(
+        self, ward: UnhealthyApps, clock: Clock, started: float, counts: float
+    ) -> None:
+        """One of the future counts as one that starts now, by the operator's own clock."""
+        record = build_record(build_action(at=clock.seconds + started))
+        for key in KEYS[:5]:
+            ward.update(key, record)
+        clock.seconds += counts - 1
+        for key in KEYS[:5]:
+            ward.update(key, record)
         assert ward.is_action_limit_reached(KEYS[5])
 
         clock.seconds += 1
-        for key in KEYS[:5]:
-            ward.update(key, build_record(build_action(at=1000)))
 
         assert not ward.is_action_limit_reached(KEYS[5])
 

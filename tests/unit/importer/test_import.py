@@ -77,6 +77,16 @@ def test_the_shortest_app() -> None:
     assert spec_of(*objects) == {**IMAGE, "port": 8080}
 
 
+def test_a_rollout_without_a_deadline() -> None:
+    """Kubernetes takes this number for none; the resource asks for one."""
+    live = deployment()
+    live["spec"] |= {"progressDeadlineSeconds": 2**31 - 1, "minReadySeconds": 5}
+    result = import_app([live])
+
+    assert {"Deployment.spec.progressDeadlineSeconds"} == gaps(result).keys()
+    assert {"progressDeadlineSeconds": 86400, "minReadySeconds": 5} == result.app["spec"]["rollout"]
+
+
 def test_defaults_are_not_written() -> None:
     probe = {"httpGet": {"path": "/ok", "port": 8080, "scheme": "HTTP"}, "periodSeconds": 10}
     live = deployment(
