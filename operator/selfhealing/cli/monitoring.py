@@ -93,6 +93,17 @@ ROWS: Final = (
         (
             Panel("Apps by phase", ((_max("selfhealing_apps", "phase"), "{{phase}}"),)),
             Panel(
+                "Apps of a storm by namespace",
+                (
+                    (
+                        _max("selfhealing_circuit_breaker_unhealthy_apps", "exported_namespace"),
+                        "{{exported_namespace}}",
+                    ),
+                ),
+                description="While the breaker of the cluster is open: the namespaces that keep it"
+                " open, and how many of their apps fell ill together.",
+            ),
+            Panel(
                 "Diagnoses",
                 ((_rate("selfhealing_diagnoses_total", "type, cause"), "{{type}} {{cause}}"),),
                 "ops",

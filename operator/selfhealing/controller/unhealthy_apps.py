@@ -1,5 +1,6 @@
 """Counts unhealthy apps and running actions by namespace, for the circuit breakers and /metrics."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from selfhealing.remediation.circuit_breaker import (
     MAX_NAMESPACE_ACTIONS,
     MIN_UNHEALTHY,
     STORM_LIMIT,
+    STORM_REST,
     STORM_WINDOW,
     HealthCount,
     is_action_limit_reached,
@@ -26,7 +28,13 @@ from selfhealing.remediation.circuit_breaker import (
 )
 from selfhealing.remediation.policy import HealingMode
 from selfhealing.remediation.proposal import NO_NEW_PODS
+from selfhealing.remediation.storm_shares import StormShares
 from selfhealing.remediation.strategies import ESCALATION, UNLIMITED_REMEDIATIONS
+
+logger = logging.getLogger(__name__)
+
+LOGGED_NAMESPACES: Final = 20
+"""The most namespaces of a storm that the log names, those with the most unhealthy apps."""
 
 _SHARED_CAUSE: Final = NEVER_QUARANTINED | {DiagnosisType.NODE_LOST}
 """Diagnoses that many apps have by one known cause, which remediation is meant for: missing metrics
@@ -100,16 +108,21 @@ class UnhealthyApps:
         """By app, its action in progress, if it counts or has counted for the limits."""
         self._budget_spenders: set[AppKey] = set()
         """Apps with a time series of their budget: those that have spent a part of it."""
-        self._storm_namespaces: frozenset[str] = frozenset()
-        self._is_cluster_storm = False
+        self._namespace_storms: Counter[str] = Counter()
+        """The unhealthy apps of each namespace whose own breaker is open."""
+        self._storm_shares = StormShares(self._limit, STORM_REST * time_scale)
+        self._cluster_storm: Counter[str] = Counter()
+        """The unhealthy apps of each namespace that keeps the breaker of the cluster open."""
+        self._peak: Counter[str] = Counter()
+        """The same of the whole storm: the largest number of each namespace."""
         self._next_change = float("inf")
-        """When the first app stops counting while there is a storm."""
+        """When the first app or namespace stops counting while there is a storm."""
 
     def is_storm(self, namespace: str) -> bool:
         """Whether too many apps fell ill together for a remediation in ``namespace``."""
         if self._clock() >= self._next_change:  # time alone ends a storm
             self._update_breakers()
-        return self._is_cluster_storm or namespace in self._storm_namespaces
+        return bool(self._cluster_storm) or namespace in self._namespace_storms
 
     def is_action_limit_reached(self, key: AppKey) -> bool:
         """Whether so many actions of other apps are in progress that none of this may start."""
@@ -224,26 +237,47 @@ class UnhealthyApps:
         }
 
     def _update_breakers(self) -> None:
-        storm_namespaces, is_cluster_wide = frozenset[str](), False
+        now = self._clock()
+        namespace_storms, cluster_storm = Counter[str](), Counter[str]()
         counted = self._counted()
+        unhealthy = Counter(key.namespace for key in counted)
+        spent = self._storm_shares.find_spent(unhealthy, now)
         if len(counted) >= MIN_UNHEALTHY:
             totals = Counter(app.key.namespace for app in self._store.apps())
-            unhealthy = Counter(key.namespace for key in counted)
             counts = {name: HealthCount(unhealthy[name], total) for name, total in totals.items()}
-            storm_namespaces = frozenset(
-                name for name, count in counts.items() if is_namespace_storm(count)
+            namespace_storms = Counter(
+                {name: unhealthy[name] for name in counts if is_namespace_storm(counts[name])}
             )
-            is_cluster_wide = is_cluster_storm(counts.values())
+            shares = {
+                name: HealthCount(0, count.total) if name in spent else count
+                for name, count in counts.items()
+            }
+            if is_cluster_storm(shares.values()):
+                cluster_storm = Counter({n: share.unhealthy for n, share in shares.items()})
+                cluster_storm = +cluster_storm  # without those that are zero
         for key, period in counted.items():
-            if is_cluster_wide or key.namespace in storm_namespaces:
+            if key.namespace in cluster_storm or key.namespace in namespace_storms:
                 period.counts_until = period.onset + self._limit
-        self._storm_namespaces, self._is_cluster_storm = storm_namespaces, is_cluster_wide
-        is_storm = is_cluster_wide or bool(storm_namespaces)
+        share_ends = self._storm_shares.set_givers(cluster_storm, now)
         self._next_change = (
-            min(period.counts_until for period in counted.values()) if is_storm else float("inf")
+            min(share_ends, *(period.counts_until for period in counted.values()))
+            if cluster_storm or namespace_storms
+            else float("inf")
         )
-        metrics.BREAKER_OPEN.set(is_cluster_wide)
-        metrics.NAMESPACE_BREAKERS_OPEN.set(len(storm_namespaces))
+        _export_storm("cluster", self._cluster_storm, cluster_storm)
+        _export_storm("namespace", self._namespace_storms, namespace_storms)
+        metrics.BREAKER_OPEN.set(bool(cluster_storm))
+        metrics.NAMESPACE_BREAKERS_OPEN.set(len(namespace_storms))
+        self._log_cluster_storm(self._cluster_storm, cluster_storm)
+        self._cluster_storm, self._namespace_storms = cluster_storm, namespace_storms
+
+    def _log_cluster_storm(self, before: Counter[str], storm: Counter[str]) -> None:
+        """Log the begin and the end of a storm of the cluster, with the namespaces that make it."""
+        self._peak = self._peak | storm if before else storm
+        if storm and not before:
+            logger.warning("a storm of the cluster begins: %s", _name_namespaces(storm))
+        elif before and not storm:
+            logger.warning("the storm of the cluster is over: %s", _name_namespaces(self._peak))
 
     def _update_budget_metric(self, key: AppKey, record: HealingStatus | None) -> None:
         has_spent_budget = record is not None and any(
@@ -274,6 +308,22 @@ def _is_unhealthy(record: HealingStatus) -> bool:
         {action.diagnosis} if action else set()
     )
     return bool(types & _COUNTED)
+
+
+def _export_storm(breaker: str, before: Counter[str], storm: Counter[str]) -> None:
+    """Export which namespaces keep a breaker open."""
+    for namespace in before.keys() - storm.keys():
+        metrics.STORM_APPS.remove(breaker, namespace)
+    for namespace, unhealthy in storm.items():
+        metrics.STORM_APPS.labels(breaker, namespace).set(unhealthy)
+
+
+def _name_namespaces(storm: Counter[str]) -> str:
+    """Name the namespaces of a storm, those with the most unhealthy apps first."""
+    worst = storm.most_common(LOGGED_NAMESPACES)
+    return f"{storm.total()} apps of {len(storm)} namespaces fell ill together: " + ", ".join(
+        f"{name} ({unhealthy})" for name, unhealthy in worst
+    )
 
 
 def count_changes(before: HealingStatus | None, after: HealingStatus) -> None:

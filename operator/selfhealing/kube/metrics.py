@@ -100,6 +100,12 @@ BREAKER_OPEN: Final = Gauge(
     "1 while so many apps of several namespaces are unhealthy that no remediation starts, else 0.",
     registry=REGISTRY,
 )
+STORM_APPS: Final = Gauge(
+    "selfhealing_circuit_breaker_unhealthy_apps",
+    "Apps that fell ill together, of each namespace that keeps a breaker open: cluster, namespace.",
+    ["breaker", "namespace"],
+    registry=REGISTRY,
+)
 NAMESPACE_BREAKERS_OPEN: Final = Gauge(
     "selfhealing_circuit_breaker_open_namespaces",
     "Namespaces in which so many apps are unhealthy that no remediation starts in them.",

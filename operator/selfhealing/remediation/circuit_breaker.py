@@ -16,7 +16,12 @@ STORM_WINDOW: Final = 120.0
 
 STORM_LIMIT: Final = 600.0
 """Seconds after which an app that fell ill in a storm no longer counts. It bounds the storm: what
-is still ill then is remediated after all, at the pace of actions."""
+is still ill then is remediated after all, at the pace of actions. A namespace keeps the breaker of
+the cluster open for no longer, however many apps fall ill in it one after the other."""
+
+STORM_REST: Final = 3600.0
+"""Seconds without an app that fell ill lately, after which a namespace that has kept the breaker of
+the cluster open for STORM_LIMIT may do so again."""
 
 MIN_UNHEALTHY: Final = 5
 """Apps that open a breaker at least: of a few apps a ratio says nothing."""

@@ -42,8 +42,8 @@ _EXTERNAL_BLOCKED_REASONS: Final = frozenset(
 
 _BLOCKED_MESSAGES: Final[dict[BlockedReason, str]] = {
     BlockedReason.STORM: (
-        "many apps fell ill within two minutes; no action starts until they are well, or for ten "
-        "minutes at most: look for a shared cause"
+        "many apps fell ill within two minutes; no action starts until they are well, or until "
+        "their namespaces have kept it up for ten minutes: look for a shared cause"
     ),
     BlockedReason.ACTION_LIMIT: (
         "many actions are in progress in other apps, or were started a moment ago; this app follows"

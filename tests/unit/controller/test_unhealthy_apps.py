@@ -15,6 +15,7 @@ from selfhealing.kube import metrics
 from selfhealing.remediation.circuit_breaker import (
     COUNTED_ACTION_SECONDS,
     STORM_LIMIT,
+    STORM_REST,
     STORM_WINDOW,
 )
 from tests.unit import builders
@@ -282,6 +283,102 @@ class TestStorm:
         ward.update(KEYS[0], UNHEALTHY_RECORD)
 
         assert {KEYS[0]} == ward._seen == ward._unhealthy.keys()  # noqa: SLF001 - what is kept
+
+
+class TestStormsOfTheCluster:
+    """A few namespaces do not keep all others from being remediated."""
+
+    TEAMS = tuple(f"team-{number}" for number in range(4))
+
+    @pytest.fixture(autouse=True)
+    def _others(self, ward: UnhealthyApps) -> Iterator[None]:
+        self.apps: list[AppKey] = []
+        yield
+        self.delete_all(ward)
+
+    def create_all(self, ward: UnhealthyApps, generation: int) -> None:
+        """Create five apps in each namespace, with names that were never there."""
+        for team in self.TEAMS:
+            for number in range(5):
+                key = AppKey(team, f"app-{generation}-{number}")
+                raw = builders.app(namespace=team, name=key.name, uid=f"uid-{key}")
+                ward._store.upsert_app(app_view(raw))  # noqa: SLF001 - what it compares with
+                ward.update(key, HEALTHY_RECORD)
+                self.apps.append(key)
+
+    def delete_all(self, ward: UnhealthyApps) -> None:
+        """Delete them."""
+        for key in self.apps:
+            ward._store.delete_app(key, f"uid-{key}", 2)  # noqa: SLF001
+            ward.forget_app(key)
+        self.apps.clear()
+
+    def test_apps_that_are_made_again_under_other_names(
+        self, ward: UnhealthyApps, clock: Clock
+    ) -> None:
+        """In two hours their namespaces keep the breaker open for ten minutes."""
+        step, open_for = 60.0, 0.0
+        for generation in range(24):
+            self.create_all(ward, generation)
+            for _ in range(5):
+                for key in self.apps:
+                    ward.update(key, UNHEALTHY_RECORD)
+                open_for += step * ward.is_storm("ward")
+                clock.seconds += step
+            self.delete_all(ward)
+
+        assert open_for == STORM_LIMIT
+
+        clock.seconds += STORM_REST
+        ward.update(KEYS[0], HEALTHY_RECORD)
+        self.create_all(ward, 99)
+        for key in self.apps:
+            ward.update(key, UNHEALTHY_RECORD)
+
+        assert ward.is_storm("ward")
+
+    def test_time_alone_ends_it(self, ward: UnhealthyApps, clock: Clock) -> None:
+        """Also where an app has fallen ill a moment ago."""
+        self.create_all(ward, 0)
+        for key in self.apps:
+            ward.update(key, UNHEALTHY_RECORD)
+        clock.seconds += STORM_LIMIT - 1
+        self.create_all(ward, 1)
+        for key in self.apps:
+            ward.update(key, UNHEALTHY_RECORD)
+        assert ward.is_storm("ward")
+
+        clock.seconds += 1
+
+        assert not ward.is_storm("ward")
+        assert ward.is_storm("team-0")  # its own
+
+    def test_who_makes_the_storm_is_told(
+        self, ward: UnhealthyApps, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """In the log and the metrics, until it is over."""
+
+        def series(breaker: str) -> dict[str, float]:
+            samples = next(iter(metrics.STORM_APPS.collect())).samples
+            return {
+                s.labels["namespace"]: s.value for s in samples if s.labels["breaker"] == breaker
+            }
+
+        self.create_all(ward, 0)
+        for key in self.apps:
+            ward.update(key, UNHEALTHY_RECORD)
+
+        assert dict.fromkeys(self.TEAMS, 5) == series("cluster") == series("namespace")
+        (begin,) = caplog.messages
+        assert begin == (
+            "a storm of the cluster begins: 8 apps of 2 namespaces fell ill together: "
+            "team-0 (5), team-1 (3)"
+        )
+
+        self.delete_all(ward)
+
+        assert {} == series("cluster") == series("namespace")
+        assert all(f"{team} (5)" in caplog.messages[1] for team in self.TEAMS)
 
 
 class TestNamespaces:
