@@ -23,9 +23,10 @@ from selfhealing.api.config_refs import ConfigObject, ConfigRef
 from selfhealing.cache.parse import parse_resource_version
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
-from selfhealing.controller.child_sync import ChildSync
+from selfhealing.controller.child_sync import MAX_LARGE_READS, ChildSync
 from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.event_handlers import EventHandlers
+from selfhealing.controller.fair_slots import FairSlots
 from selfhealing.controller.optional_kinds import OptionalKinds
 from selfhealing.controller.reconcile_order import CollectedEvidence
 from selfhealing.controller.reconciler import Reconciler
@@ -193,7 +194,9 @@ class SimProcess:
             self.store,
             queue,
             cast("Any", self.recorder),
-            ChildSync(client, self.store, optional_kinds),
+            ChildSync(
+                client, self.store, optional_kinds, FairSlots(MAX_LARGE_READS, queue.add, clock)
+            ),
             self._remediator,
             self._config_reader,
             settings,

@@ -1,6 +1,5 @@
 """Writes the children of apps: creates, applies, hands over replicas, prunes."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
@@ -40,6 +39,7 @@ from selfhealing.controller.child_errors import (
     terminating_error,
 )
 from selfhealing.controller.contestants import name_contestants
+from selfhealing.controller.fair_slots import FairSlots
 from selfhealing.controller.optional_kinds import OptionalKinds
 from selfhealing.controller.replica_handover import hand_over_replicas
 from selfhealing.controller.spec_reset import (
@@ -111,10 +111,17 @@ class _Progress:
         return EditSelection(self.inputs.spec.drift == "Correct", self.overrides.removed_edit)
 
 
+MAX_LARGE_READS: Final = 1
+"""Large children that are read at the same time."""
+
+
 class ChildSync:
     """Applies the children of apps."""
 
-    def __init__(self, client: Client, store: Store, optional_kinds: OptionalKinds) -> None:
+    def __init__(
+        self, client: Client, store: Store, optional_kinds: OptionalKinds, slots: FairSlots
+    ) -> None:
+        """A large child is read while one of ``slots`` is held, because parsing takes memory."""
         self._client = client
         self._optional_kinds = optional_kinds
         self._store = store
@@ -127,8 +134,7 @@ class ChildSync:
         self._compared: LRUCache[str, tuple[bytes, str, EditSelection]] = LRUCache(_MAX_REMEMBERED)
         """By UID, children that are too large to be kept and are as desired: the digest of the
         manifest, the applied hash and the edits that were to be removed."""
-        self._large_read = asyncio.Lock()
-        """A large child takes up to fifty times its size while it is parsed: one at a time."""
+        self._slots = slots
 
     async def sync_children(
         self, snapshot: AppSnapshot, inputs: ReconcileInput, overrides: Overrides
@@ -217,7 +223,7 @@ class ChildSync:
         elif live.manifest_digest and is_manifest_needed(snapshot.app.uid, live):
             if self._compared.get(live.uid) == self._comparison(live, desired, progress):
                 return
-            async with self._large_read:
+            with self._slots.hold(key):
                 live = await self._get_live(snapshot.app, kind)
         desired = keep_missing_port_name(live, desired)
         managers: tuple[str, ...] = ()

@@ -1,6 +1,5 @@
 """Keeps copies of the ConfigMaps that stable revisions read, and finds those for a rollback."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -11,6 +10,7 @@ from selfhealing.api import names
 from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, ConfigKeys, ConfigRef
 from selfhealing.cache.config_digests import config_digest, select_contents
 from selfhealing.cache.views import AppView
+from selfhealing.controller.fair_slots import FairSlots
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, is_outage
 from selfhealing.kube.resources import CONFIG_MAPS, WATCHED_CONFIG_MAPS
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
 
+MAX_COPY_LISTS: Final = 1
+"""Lists of copies that are read at the same time."""
 MAX_LISTED: Final = 200
 """ConfigMaps with the label of an app's copies whose metadata is read: anybody may create such."""
 
@@ -40,13 +42,13 @@ CACHE_SECONDS: Final = 60.0
 class ConfigCopies:
     """Saves, finds and prunes copies. A refused request is logged: the app has no copies then."""
 
-    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
-        """``clock`` returns monotonic seconds."""
+    def __init__(self, client: Client, slots: FairSlots, clock: Callable[[], float]) -> None:
+        """A list is read while one of ``slots`` is held; ``clock`` returns monotonic seconds."""
         self._client = client
         self._usable: TTLCache[tuple[str, str], dict[str, str]] = TTLCache(
             CACHE_SIZE, CACHE_SECONDS, timer=clock
         )
-        self._list_lock = asyncio.Lock()
+        self._slots = slots
 
     async def save(
         self,
@@ -132,11 +134,15 @@ class ConfigCopies:
         return usable
 
     async def _list(self, app: AppView) -> list[ConfigCopy]:
-        """Return the copies of an app, whatever they contain; one list is read at a time."""
+        """Return the copies of an app, whatever they contain.
+
+        Raises:
+            NoSlotError: lists of other apps are read.
+        """
         selector = f"{names.LABEL_CONFIG_COPY}={app.key.name}"
         owner, count = _owner(app), 0
         found: list[ConfigCopy] = []
-        async with self._list_lock:
+        with self._slots.hold(app.key):
             async for raw in self._client.list_metadata(
                 WATCHED_CONFIG_MAPS, app.key.namespace, selector
             ):

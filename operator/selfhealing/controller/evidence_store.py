@@ -4,12 +4,16 @@ A part that cannot be read in time is left out, with the reason, and remediation
 """
 
 import asyncio
+import hashlib
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from time import monotonic
 from typing import Any, Final, TypeVar
+
+from cachetools import LRUCache
 
 from selfhealing.api import names
 from selfhealing.api.healing_status import HealingAction
@@ -17,6 +21,7 @@ from selfhealing.cache.ownership import is_own_orphan
 from selfhealing.cache.parse import has_owner
 from selfhealing.cache.views import AppKey, AppView, PodView
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
+from selfhealing.controller.fair_slots import FairSlots
 from selfhealing.evidence.bundle import (
     ContainerLog,
     EvidenceBundle,
@@ -25,6 +30,7 @@ from selfhealing.evidence.bundle import (
     evidence_key,
     is_evidence_of,
     render_evidence,
+    repeated_evidence_key,
     without_details,
 )
 from selfhealing.evidence.format import (
@@ -65,8 +71,11 @@ MAX_EVENTS: Final = 200
 TOO_LARGE_STATUS: Final = 413
 """The HTTP status of a request that is refused for the size of its result."""
 
-MAX_CONCURRENT: Final = 2
+MAX_EVIDENCES: Final = 2
 """Evidences that are collected at the same time: what they are made of may be large."""
+
+MAX_REMEMBERED: Final = 1024
+"""Evidences that this process knows to have written, and that a record may not name yet."""
 
 RENDER_TIMEOUT: Final = 2.0
 """Seconds of processor time and waiting for the text of one evidence, which takes some
@@ -99,12 +108,14 @@ class ForeignEvidenceError(Exception):
 class EvidenceStore:
     """Saves the evidence of an app's last actions in one ConfigMap per app."""
 
-    def __init__(self, client: Client, privacy: EvidencePrivacy) -> None:
-        """Read and write by ``client``, as far as ``privacy`` allows."""
+    def __init__(self, client: Client, privacy: EvidencePrivacy, slots: FairSlots) -> None:
+        """Read and write by ``client``, as far as ``privacy`` allows, while a slot is held."""
         self._client = client
         self._privacy = privacy
-        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
+        self._slots = slots
         self._renderer = ThreadPoolExecutor(1, thread_name_prefix="evidence")
+        self._written: LRUCache[tuple[str, str], bytes] = LRUCache(MAX_REMEMBERED)
+        """By UID of the app and key, the digests of the texts that this process has written."""
 
     async def save(  # noqa: PLR0913, PLR0917 - what evidence is made of
         self,
@@ -116,9 +127,10 @@ class EvidenceStore:
         stable_template: Json | None,
         now: datetime,
     ) -> str | None:
-        """Collect and save the evidence of an action, unless it is saved already.
+        """Collect and save the evidence of an action, unless this process has saved it already.
 
-        The first evidence stays: after a crash the action may have been carried out already.
+        A text that another process of the operator, or anybody else, may have written stays: before
+        a crash there may have been more to see. The evidence is saved beside it then.
 
         Args:
             app: the app.
@@ -136,7 +148,39 @@ class EvidenceStore:
             UnavailableError: the API server is out of reach.
             ForeignEvidenceError: a ConfigMap of another owner has the name, or nothing can be added
                 to that of the app any more.
+            NoSlotError: the evidence of other apps is collected.
         """
+
+        async def make_text(gaps: Sequence[str]) -> str:
+            bundle = await self._collect(
+                app.key, inputs, action, pod, desired_template, stable_template, now
+            )
+            return await self._render(replace(bundle, missing=(*bundle.missing, *gaps)))
+
+        with self._slots.hold(app.key):
+            return await self._save(app, action, make_text)
+
+    async def save_header(
+        self, app: AppView, action: HealingAction, reason: str, now: datetime
+    ) -> str | None:
+        """Save as evidence what the action itself says, and the reason why there is no more.
+
+        It takes no slot. The result and the errors are those of ``save``.
+        """
+
+        async def make_text(gaps: Sequence[str]) -> str:
+            missing = (f"everything else: {reason}", *gaps)
+            return render_evidence(EvidenceBundle(app.key, action, now, missing=missing))
+
+        return await self._save(app, action, make_text)
+
+    async def _save(
+        self,
+        app: AppView,
+        action: HealingAction,
+        make_text: Callable[[Sequence[str]], Awaitable[str]],
+    ) -> str | None:
+        """Save a text as evidence; ``make_text`` is told what else the text has to say."""
         name = config_map_name(app.key.name)
         try:
             live = await self._client.get(CONFIG_MAPS, app.key.namespace, name)
@@ -148,13 +192,18 @@ class EvidenceStore:
                 message = f"no evidence saved: the ConfigMap {name} belongs to another owner"
                 raise ForeignEvidenceError(message)
             data = (live or {}).get("data") or {}
-            if not is_evidence_of(action, data.get(evidence_key(action), "")):
-                async with self._slots:
-                    bundle = await self._collect(
-                        app.key, inputs, action, pod, desired_template, stable_template, now
-                    )
-                    text = await self._render(bundle)
-                await self._write_config_map(app, live, build_retention_patch(action, text, data))
+            if (saved := self._find_own(app, action, data)) is not None:
+                return saved
+            key, gaps = evidence_key(action), list[str]()
+            is_repeated = is_evidence_of(action, data.get(key, ""))
+            if is_repeated:
+                gaps.append(f"who wrote {key} is not known: it was there before this process")
+                key = repeated_evidence_key(action)
+                logger.warning("%s: %s; the evidence is %s", app.key, gaps[0], key)
+            text = await make_text(gaps)
+            self._written[app.uid, key] = _digest(text)
+            patch = build_retention_patch(action, text, data, is_repeated=is_repeated)
+            await self._write_config_map(app, live, patch)
         except ApiError as error:
             if is_outage(error):
                 raise
@@ -163,7 +212,16 @@ class EvidenceStore:
                 message = f"no evidence saved: the ConfigMap {name} is immutable or too large"
                 raise ForeignEvidenceError(message) from error
             return None
-        return evidence_key(action)
+        return key
+
+    def _find_own(self, app: AppView, action: HealingAction, data: Mapping[str, str]) -> str | None:
+        """Return the key of the evidence that this process has written for an action, if any."""
+        for key in (evidence_key(action), repeated_evidence_key(action)):
+            text = data.get(key, "")
+            is_own = self._written.get((app.uid, key)) == _digest(text)
+            if is_own and is_evidence_of(action, text):
+                return key
+        return None
 
     async def _render(self, bundle: EvidenceBundle) -> str:
         """Render the evidence in a thread: the text is the app's, and may take long to redact.
@@ -305,6 +363,10 @@ async def _try_read(description: str, request: Awaitable[T], missing: list[str])
     except ApiError as error:
         missing.append(f"{description}: {error.message}")
     return None
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
 def _find_log_refusal(inputs: ReconcileInput) -> str | None:

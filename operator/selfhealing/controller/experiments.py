@@ -4,7 +4,6 @@ A pod of the stable and one of the desired template are created in a dry run, bo
 the nodes, and what the stable one reads is looked up.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -15,6 +14,7 @@ from selfhealing.api.config_refs import ABSENT_DIGEST, CONFIG_MAP, SECRET, Confi
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.views import AppKey, AppView
 from selfhealing.controller.backoff import Backoff
+from selfhealing.controller.fair_slots import FairSlots
 from selfhealing.controller.node_health import NodeHealth
 from selfhealing.controller.reconcile_order import RollbackPreview
 from selfhealing.health.attribution import Cause
@@ -53,7 +53,7 @@ RESULT_TTL: Final = 30.0
 MAX_RETRY_DELAY: Final = 300.0
 CACHE_SIZE: Final = 256
 """Results in memory: those of apps with a fault on probation."""
-MAX_CONCURRENT: Final = 4
+MAX_EXPERIMENTS: Final = 4
 """Apps for which requests are in flight at the same time; of one app it is one at most."""
 MAX_REFERENCES: Final = 20
 """Objects that are looked up for one app."""
@@ -107,9 +107,18 @@ class RollbackExperiments:
         client: Client,
         node_health: NodeHealth,
         config_watch: ConfigWatch,
+        slots: FairSlots,
         clock: Callable[[], float],
     ) -> None:
-        """``clock`` returns monotonic seconds; ``config_watch`` tells whether Secrets are read."""
+        """Create it without results.
+
+        Args:
+            client: creates pods in dry runs.
+            node_health: lists the nodes.
+            config_watch: tells whether Secrets are read.
+            slots: one is held while experiments are carried out.
+            clock: returns monotonic seconds.
+        """
         self._client = client
         self._node_health = node_health
         self._sources = {
@@ -118,7 +127,7 @@ class RollbackExperiments:
         }
         self._cache: TTLCache[_ResultKey, RollbackPreview] = TTLCache(CACHE_SIZE, RESULT_TTL, clock)
         self._backoff: Backoff[AppKey] = Backoff(clock, initial=RESULT_TTL, maximum=MAX_RETRY_DELAY)
-        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
+        self._slots = slots
 
     async def preview(
         self, snapshot: AppSnapshot, inputs: ReconcileInput, stable_template: Json
@@ -126,6 +135,9 @@ class RollbackExperiments:
         """Return what a rollback to ``stable_template`` would meet; it is cached for RESULT_TTL.
 
         The caller asks for one app once at a time.
+
+        Raises:
+            NoSlotError: experiments of other apps are carried out.
         """
         # Without what changes on each retry, such as the name of the pod.
         obstacle = refusal_cause(_find_refusal(snapshot)) or str(_has_unschedulable_pod(snapshot))
@@ -133,7 +145,7 @@ class RollbackExperiments:
         cached = self._cache.get(key)
         if cached is not None or self._backoff.retry_after(snapshot.app.key):
             return cached or RollbackPreview()
-        async with self._slots:
+        with self._slots.hold(snapshot.app.key):
             try:
                 found = await self._try_both(snapshot, inputs, stable_template)
             except (ApiError, *_MALFORMED) as error:

@@ -13,9 +13,10 @@ from selfhealing import __version__
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.cache_sync import CacheSync
-from selfhealing.controller.child_sync import ChildSync
+from selfhealing.controller.child_sync import MAX_LARGE_READS, ChildSync
 from selfhealing.controller.config_reader import MAX_CONCURRENT_READS, ConfigReader
 from selfhealing.controller.event_handlers import EventHandlers
+from selfhealing.controller.fair_slots import FairSlots
 from selfhealing.controller.http_endpoints import metrics_endpoint
 from selfhealing.controller.interpreter import AppGarbageCollector
 from selfhealing.controller.liveness import Heartbeat
@@ -81,7 +82,12 @@ class Manager:
         self._watches = build_watches(
             client, self.event_handlers, self._config_reader, namespaces, settings.config_watch
         )
-        child_sync = ChildSync(client, self._store, self._optional_kinds)
+        child_sync = ChildSync(
+            client,
+            self._store,
+            self._optional_kinds,
+            FairSlots(MAX_LARGE_READS, self._queue.add, clock),
+        )
         self._remediator = Remediator(client, self._store, self._queue, settings, clock, server_now)
         self._reconciler = Reconciler(
             client,

@@ -31,6 +31,7 @@ from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.config_changes import ConfigChanges, Configuration
 from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.evaluate import Evaluation
+from selfhealing.controller.fair_slots import NoSlotError
 from selfhealing.controller.namespace_labels import NamespaceLabels
 from selfhealing.controller.reconcile_order import run_reconcile
 from selfhealing.controller.recorder import EventRecorder
@@ -163,6 +164,8 @@ class Reconciler:
         except AppDeletedError as error:  # the watch or the next relist brings the deletion
             logger.debug("%s: %s", key, error)
             self._queue.add_rate_limited(key)
+            return UNCHANGED
+        except NoSlotError:  # the app is enqueued when it is its turn
             return UNCHANGED
         self._requeue(key, sync_result)
         return CHANGED if is_written or sync_result.changes else UNCHANGED

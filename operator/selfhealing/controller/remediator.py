@@ -16,14 +16,17 @@ from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey, AppView, ChildView, DeploymentView, PodView
 from selfhealing.controller.action_executor import ActionExecutor
 from selfhealing.controller.action_pacer import ActionPacer
-from selfhealing.controller.config_copies import ConfigCopies
+from selfhealing.controller.config_copies import MAX_COPY_LISTS, ConfigCopies
 from selfhealing.controller.evidence_collector import EvidenceCollector
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
+from selfhealing.controller.evidence_store import MAX_EVIDENCES
 from selfhealing.controller.experiments import (
+    MAX_EXPERIMENTS,
     RESULT_TTL,
     RollbackExperiments,
     should_preview,
 )
+from selfhealing.controller.fair_slots import FairSlots
 from selfhealing.controller.network_policies import NetworkPolicies
 from selfhealing.controller.node_health import NodeHealth
 from selfhealing.controller.raise_check import RaiseCheck
@@ -92,12 +95,21 @@ class Remediator:
         self._executor = ActionExecutor(client, store, queue, clock)
         self._store = store
         self._revision_store = RevisionStore(client, clock)
-        self._config_copies = ConfigCopies(client, clock)
-        privacy = EvidencePrivacy(client, settings.config_watch)
-        self._evidence_collector = EvidenceCollector(client, privacy)
+        self._config_copies = ConfigCopies(
+            client, FairSlots(MAX_COPY_LISTS, queue.add, clock), clock
+        )
+        self._evidence_collector = EvidenceCollector(
+            client,
+            EvidencePrivacy(client, settings.config_watch),
+            FairSlots(MAX_EVIDENCES, queue.add, clock),
+        )
         self._node_health = NodeHealth(client, clock, settings.healing_scale)
         self._experiments = RollbackExperiments(
-            client, self._node_health, settings.config_watch, clock
+            client,
+            self._node_health,
+            settings.config_watch,
+            FairSlots(MAX_EXPERIMENTS, queue.add, clock),
+            clock,
         )
         self._unhealthy_apps = UnhealthyApps(store, clock, server_now, settings.healing_scale)
         self._action_pacer = ActionPacer(clock, settings.healing_scale)

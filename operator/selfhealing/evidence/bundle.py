@@ -106,31 +106,44 @@ def evidence_key(action: HealingAction) -> str:
     return f"{action.id}-{_CAMEL_BOUNDARY.sub('-', action.remediation).lower()}.txt"
 
 
-def is_evidence_of(action: HealingAction, text: str) -> bool:
-    """Whether ``text`` is the evidence of this action, and not of an earlier one with the same id.
+def repeated_evidence_key(action: HealingAction) -> str:
+    """The key if somebody else may have written the other one: "12-raise-memory-again.txt"."""
+    return f"{evidence_key(action).removesuffix('.txt')}-again.txt"
 
-    The ids restart at 1 when the status of an app is lost.
+
+def is_evidence_of(action: HealingAction, text: str) -> bool:
+    """Whether ``text`` says that it is the evidence of this action, not of one with the same id.
+
+    The ids restart at 1 when the status of an app is lost. Anybody can write such a text.
     """
     return text.startswith(_headline(action) + "\n")
 
 
 def build_retention_patch(
-    action: HealingAction, text: str, existing_keys: Iterable[str]
+    action: HealingAction, text: str, existing_keys: Iterable[str], *, is_repeated: bool = False
 ) -> dict[str, str | None]:
     """Build the merge patch of the ConfigMap's data that adds ``text`` and keeps nine older texts.
 
     The patch removes existing keys whose id is older than the ten entries of the history. It also
     removes keys with the same or a higher id: they are from before the ids restarted. Ten texts of
-    at most 16 KiB are 160 KiB; a ConfigMap can hold 1 MiB. Keys of another form are not changed.
+    at most 16 KiB are 160 KiB, 320 KiB if each action has a repeated one; a ConfigMap can hold
+    1 MiB. Keys of another form are not changed.
+
+    Args:
+        action: the action.
+        text: its evidence.
+        existing_keys: the keys that there are.
+        is_repeated: there is a text under its key already, which stays.
     """
-    new_key = evidence_key(action)
+    new_key = repeated_evidence_key(action) if is_repeated else evidence_key(action)
+    kept_keys = {new_key, evidence_key(action)}
     kept_ids = range(action.id - MAX_HISTORY + 1, action.id)
     stale_keys = [
         name
         for name in sorted(existing_keys)
         if (match := _KEY_PATTERN.fullmatch(name))
         and int(match[1]) not in kept_ids
-        and name != new_key
+        and name not in kept_keys
     ]
     return {**dict.fromkeys(stale_keys), new_key: text}
 

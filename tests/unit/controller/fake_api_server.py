@@ -18,6 +18,7 @@ from selfhealing.api.healing_status import (
 from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
 from selfhealing.api.status import SelfHealingAppStatus
 from selfhealing.cache.snapshot import AppSnapshot
+from selfhealing.controller.fair_slots import FairSlots
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ConflictError, ForbiddenError, NotFoundError
 from selfhealing.kube.resources import Resource
@@ -228,6 +229,11 @@ def _apply_merge_patch(live: Json, patch: Json) -> Json:
 def forbidden_error(message: str = "no right") -> ApiError:
     """An answer that only people can change."""
     return ForbiddenError(403, "Forbidden", message)
+
+
+def build_slots(count: int = 100) -> FairSlots:
+    """Slots for all, or for few; nobody is enqueued."""
+    return FairSlots(count, lambda *_: None, lambda: 0.0)
 
 
 def build_spec(**more: Any) -> SelfHealingAppSpec:  # noqa: ANN401 - JSON

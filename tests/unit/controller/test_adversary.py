@@ -28,6 +28,7 @@ from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.errors import ApiError
 from selfhealing.render.overrides import template_revision
 from tests.unit import builders
+from tests.unit.controller.fake_api_server import build_slots
 from tests.unit.controller.fake_loop import FakeLoop, now
 from tests.unit.controller.sim_api_server import Json, SimApiServer, controller_uid
 from tests.unit.examples import scale_examples
@@ -103,7 +104,7 @@ class Cluster:
                 self.store,
                 queue,
                 cast("EventRecorder", silent),
-                ChildSync(client, self.store, cast("Any", optional)),
+                ChildSync(client, self.store, cast("Any", optional), build_slots()),
                 Remediator(client, self.store, queue, options, now, self.server_now),
                 ConfigReader(client, self.store.config_index, queue, (), 0),
                 options,

@@ -20,6 +20,7 @@ from selfhealing.kube.resources import Resource
 from selfhealing.remediation.reconcile_input import build_reconcile_input
 from selfhealing.render import Overrides
 from tests.unit import builders
+from tests.unit.controller.fake_api_server import build_slots
 from tests.unit.snapshots import KEY, put_object
 from tests.unit.template_edits import (
     SNIPPETS,
@@ -97,7 +98,7 @@ async def sync(
     put_object(store, builders.app(spec))
     put_object(store, api_server.live)
     served = cast("Any", type("Served", (), {"is_missing": staticmethod(lambda _: False)}))
-    child_sync = ChildSync(cast("Client", api_server), store, served)
+    child_sync = ChildSync(cast("Client", api_server), store, served, build_slots())
     overrides = Overrides(removed_edit=removed_edit)
     result = SyncResult()
     for _ in range(times):

@@ -14,6 +14,7 @@ from selfhealing.kube.resources import Resource
 from selfhealing.remediation.reconcile_input import build_reconcile_input
 from selfhealing.render import Overrides
 from tests.unit import builders
+from tests.unit.controller.fake_api_server import build_slots
 from tests.unit.snapshots import KEY, put_object
 
 Json = dict[str, Any]
@@ -64,7 +65,7 @@ async def sync(api_server: FakeApiServer) -> SyncResult:
     snapshot = store.snapshot(KEY)
     assert snapshot is not None
     served = cast("Any", type("Served", (), {"is_missing": staticmethod(lambda _: False)}))
-    child_sync = ChildSync(cast("Client", api_server), store, served)
+    child_sync = ChildSync(cast("Client", api_server), store, served, build_slots())
     inputs = build_reconcile_input(snapshot, parse_spec(SPEC), builders.at(100))
     return await child_sync.sync_children(snapshot, inputs, Overrides())
 

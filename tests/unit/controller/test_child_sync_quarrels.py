@@ -20,6 +20,7 @@ from selfhealing.remediation.reconcile_input import build_reconcile_input
 from selfhealing.render import Overrides
 from selfhealing.status.events import child_events
 from tests.unit import builders
+from tests.unit.controller.fake_api_server import build_slots
 from tests.unit.snapshots import KEY, put_object
 from tests.unit.template_edits import build_desired, field_tree, merge
 
@@ -95,7 +96,9 @@ class Harness:
         self.api_server = FakeApiServer()
         self.store = Store()
         served = cast("Any", type("Served", (), {"is_missing": staticmethod(lambda _: False)}))
-        self.child_sync = ChildSync(cast("Client", self.api_server), self.store, served)
+        self.child_sync = ChildSync(
+            cast("Client", self.api_server), self.store, served, build_slots()
+        )
 
     async def sync(self, **spec: Any) -> SyncResult:  # noqa: ANN401 - fields of the spec
         """Sync the children of a spec."""

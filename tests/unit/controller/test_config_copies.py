@@ -24,7 +24,7 @@ from selfhealing.remediation.config_copies import (
 from selfhealing.render.meta import Owner
 from selfhealing.render.references import hash_config_digests
 from tests.unit import builders
-from tests.unit.controller.fake_api_server import FakeApiServer, forbidden_error
+from tests.unit.controller.fake_api_server import FakeApiServer, build_slots, forbidden_error
 
 Json = dict[str, Any]
 
@@ -152,7 +152,7 @@ def list_copies(api_server: FakeApiServer) -> list[str]:
 async def test_saved_copies_are_found() -> None:
     """They are read once in a while: they do not change."""
     api_server, clock = FakeApiServer(SETTINGS), Clock()
-    copies = ConfigCopies(api_server.client, clock)
+    copies = ConfigCopies(api_server.client, build_slots(), clock)
 
     await copies.save(APP, HASH, DIGESTS, {})
     await copies.save(APP, HASH, DIGESTS, {})  # after a crash
@@ -171,7 +171,7 @@ async def test_copies_of_old_contents_are_deleted() -> None:
     """Objects of others stay, also with the same label."""
     decoy = builders.config(name="decoy", labels={names.LABEL_CONFIG_COPY: builders.APP})
     api_server = FakeApiServer(decoy)
-    copies = ConfigCopies(api_server.client, Clock())
+    copies = ConfigCopies(api_server.client, build_slots(), Clock())
     hashes = []
     for level in ("a", "b", "c"):
         settings = {**SETTINGS, "data": {"LEVEL": level}}
@@ -205,7 +205,9 @@ async def test_nothing_is_copied(config_hash: str, digests: dict[ConfigRef, str]
     """There is nothing to copy, or too much, or it is not what the revision has read."""
     api_server = FakeApiServer(SETTINGS)
 
-    await ConfigCopies(api_server.client, Clock()).save(APP, config_hash, digests, {})
+    await ConfigCopies(api_server.client, build_slots(), Clock()).save(
+        APP, config_hash, digests, {}
+    )
 
     assert [] == api_server.requests
     assert MAX_COPIES < 21
@@ -217,7 +219,7 @@ async def test_what_has_changed_meanwhile_is_not_copied() -> None:
     for objects in ((changed,), ()):
         api_server = FakeApiServer(*objects)
 
-        await ConfigCopies(api_server.client, Clock()).save(APP, HASH, DIGESTS, {})
+        await ConfigCopies(api_server.client, build_slots(), Clock()).save(APP, HASH, DIGESTS, {})
 
         assert [] == list_copies(api_server)
 
@@ -227,7 +229,7 @@ async def test_a_refusal_costs_only_the_copies(verb: str) -> None:
     """A revision becomes stable all the same."""
     api_server = FakeApiServer(SETTINGS)
     api_server.errors[verb] = forbidden_error()
-    copies = ConfigCopies(api_server.client, Clock())
+    copies = ConfigCopies(api_server.client, build_slots(), Clock())
 
     await copies.save(APP, HASH, DIGESTS, {})
 
@@ -240,7 +242,7 @@ async def test_an_outage_is_not_a_refusal(verb: str) -> None:
     """The reconcile is repeated."""
     api_server = FakeApiServer(SETTINGS)
     api_server.errors[verb] = UnavailableError(503, "ServiceUnavailable", "no")
-    copies = ConfigCopies(api_server.client, Clock())
+    copies = ConfigCopies(api_server.client, build_slots(), Clock())
 
     with pytest.raises(UnavailableError):
         await copies.save(APP, HASH, DIGESTS, {})
@@ -257,7 +259,7 @@ async def test_decoys_are_bounded() -> None:
     ]
     api_server = FakeApiServer(*decoys, build_copy())
 
-    assert {} == await ConfigCopies(api_server.client, Clock()).find(APP, HASH)
+    assert {} == await ConfigCopies(api_server.client, build_slots(), Clock()).find(APP, HASH)
 
 
 async def test_only_what_may_be_a_copy_is_read() -> None:
@@ -268,5 +270,7 @@ async def test_only_what_may_be_a_copy_is_read() -> None:
     ]
     api_server = FakeApiServer(*decoys, build_copy())
 
-    assert {"settings": NAME} == await ConfigCopies(api_server.client, Clock()).find(APP, HASH)
+    assert {"settings": NAME} == await ConfigCopies(api_server.client, build_slots(), Clock()).find(
+        APP, HASH
+    )
     assert ["list ConfigMap", f"get ConfigMap/{NAME}"] == api_server.requests

@@ -3,8 +3,9 @@
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Remediation
-from selfhealing.controller.evidence_collector import EvidenceCollector
+from selfhealing.controller.evidence_collector import NO_TURN, EvidenceCollector
 from selfhealing.controller.evidence_privacy import EvidencePrivacy
+from selfhealing.controller.fair_slots import NoSlotError
 from selfhealing.kube.errors import UnavailableError
 from selfhealing.render.pod import build_pod_template
 from tests.unit import builders
@@ -13,6 +14,7 @@ from tests.unit.controller.fake_api_server import (
     build_action,
     build_inputs,
     build_record,
+    build_slots,
     build_spec,
     forbidden_error,
 )
@@ -31,9 +33,11 @@ def cluster() -> FakeApiServer:
     return FakeApiServer(*OBJECTS)
 
 
-def build_collector(cluster: FakeApiServer) -> EvidenceCollector:
+def build_collector(cluster: FakeApiServer, slots: int = 2) -> EvidenceCollector:
     """A collector that reads no Secrets."""
-    return EvidenceCollector(cluster.client, EvidencePrivacy(cluster.client, "off"))
+    return EvidenceCollector(
+        cluster.client, EvidencePrivacy(cluster.client, "off"), build_slots(slots)
+    )
 
 
 @pytest.fixture
@@ -69,13 +73,72 @@ async def test_taken_once(cluster: FakeApiServer, witness: EvidenceCollector) ->
 
 
 async def test_after_a_restart(cluster: FakeApiServer, witness: EvidenceCollector) -> None:
-    """What was written down before the crash stays: there may be less to be seen now."""
+    """What was written down before the crash stays: there may be less to be seen now.
+
+    Nobody knows whether the operator has written it, so there is another one beside it.
+    """
     await collect_evidence(witness, STARTED)
-    found = cluster.objects_by_path["ConfigMap", "web-evidence"]
+    saved = cluster.objects_by_path["ConfigMap", "web-evidence"]
+    saved["metadata"]["resourceVersion"] = "1"
+    first = dict(saved["data"])
     del cluster.objects_by_path["Pod", POD]
 
-    assert {1: "1-replace-pod.txt"} == await collect_evidence(build_collector(cluster), STARTED)
-    assert found == cluster.objects_by_path["ConfigMap", "web-evidence"]
+    restarted = build_collector(cluster)
+    assert {1: "1-replace-pod-again.txt"} == await collect_evidence(restarted, STARTED)
+    data = cluster.objects_by_path["ConfigMap", "web-evidence"]["data"]
+    assert first.items() < data.items()
+    assert "who wrote 1-replace-pod.txt is not known" in data["1-replace-pod-again.txt"]
+
+
+async def test_a_forged_text_with_the_right_headline(
+    cluster: FakeApiServer, witness: EvidenceCollector, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever knows the next action may write it first; it does not count as the operator's."""
+    headline = f"Action 1: ReplacePod, decided {builders.iso(90)}"
+    forged = builders.config(name="web-evidence", data={"1-replace-pod.txt": f"{headline}\nok\n"})
+    forged["metadata"]["ownerReferences"] = [builders.app_reference()]
+    cluster.objects_by_path["ConfigMap", "web-evidence"] = forged
+
+    assert {1: "1-replace-pod-again.txt"} == await collect_evidence(witness, STARTED)
+    text = cluster.objects_by_path["ConfigMap", "web-evidence"]["data"]["1-replace-pod-again.txt"]
+    assert text.startswith(headline)
+    assert f"Pod {POD}" in text
+    assert any("1-replace-pod.txt is not known" in message for message in caplog.messages)
+
+
+async def test_an_answer_that_got_lost(cluster: FakeApiServer, witness: EvidenceCollector) -> None:
+    """What this process has written is known by its digest, though nobody said that it is there."""
+    await collect_evidence(witness, STARTED)
+    witness._collected.clear()  # noqa: SLF001 - as if the write had had no answer
+    cluster.requests.clear()
+
+    assert {1: "1-replace-pod.txt"} == await collect_evidence(witness, STARTED)
+    assert ["get ConfigMap/web-evidence"] == cluster.requests
+
+
+async def test_no_slot_is_free(cluster: FakeApiServer, caplog: pytest.LogCaptureFixture) -> None:
+    """The action waits for a minute; then it goes on, and the evidence says why it is short."""
+    witness = build_collector(cluster, slots=0)
+    for at in (91, 150):
+        with pytest.raises(NoSlotError):
+            await collect_evidence(witness, STARTED, at)
+    assert [] == cluster.requests
+
+    assert {1: "1-replace-pod.txt"} == await collect_evidence(witness, STARTED, 151)
+    text = cluster.objects_by_path["ConfigMap", "web-evidence"]["data"]["1-replace-pod.txt"]
+    assert f"- everything else: {NO_TURN}" in text
+    assert f"shop/web: remediation continues: {NO_TURN}" in caplog.messages
+
+
+async def test_another_action_waits_for_its_own_time(cluster: FakeApiServer) -> None:
+    """A minute, too."""
+    witness = build_collector(cluster, slots=0)
+    later = build_record(build_action(at=95, evidence=None))
+    for at, record in ((91, STARTED), (151, later), (210, later)):
+        with pytest.raises(NoSlotError):
+            await collect_evidence(witness, record, at)
+
+    assert {} != await collect_evidence(witness, later, 211)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tests.unit.controller.fake_api_server import (
     build_diagnosis,
     build_inputs,
     build_record,
+    build_slots,
     forbidden_error,
 )
 from tests.unit.controller.fake_loop import now
@@ -87,7 +88,9 @@ class Laboratory:
     def __init__(self, *objects: Json, config_watch: ConfigWatch = "configmaps") -> None:
         self.api_server = FakeApiServer(*objects)
         client = self.api_server.client
-        self.experiments = RollbackExperiments(client, NodeHealth(client, now), config_watch, now)
+        self.experiments = RollbackExperiments(
+            client, NodeHealth(client, now), config_watch, build_slots(), now
+        )
 
     async def preview(
         self,

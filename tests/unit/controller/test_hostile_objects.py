@@ -31,7 +31,7 @@ from selfhealing.kube.client import Client, Page, Selection
 from selfhealing.kube.resources import PODS, Resource
 from selfhealing.kube.responses import parse_json
 from tests.unit import builders
-from tests.unit.controller.fake_api_server import build_action, build_record
+from tests.unit.controller.fake_api_server import build_action, build_record, build_slots
 from tests.unit.controller.fake_loop import run_until_idle
 from tests.unit.snapshots import KEY, build_snapshot
 
@@ -356,7 +356,7 @@ async def test_references_are_not_held() -> None:
     """Twenty ConfigMaps of a megabyte of small parts are more than the memory."""
     cluster = CountingCluster({"metadata": {"name": "x"}, "data": {"a": "b"}})
     experiments = RollbackExperiments(
-        cast("Client", cluster), cast("NodeHealth", None), "configmaps", lambda: 0.0
+        cast("Client", cluster), cast("NodeHealth", None), "configmaps", build_slots(), lambda: 0.0
     )
     references = [{"configMapRef": {"name": f"settings-{number}"}} for number in range(20)]
     template = {"spec": {"containers": [{"name": "app", "envFrom": references}]}}
@@ -371,7 +371,7 @@ async def test_events_are_not_held() -> None:
     event = builders.probe_kill_event("web-abc-1", 5)
     event |= {"message": text, "reason": text, "series": {"count": 3, "x": text}, "note": text}
     cluster = cast("Client", CountingCluster(event))
-    store = EvidenceStore(cluster, EvidencePrivacy(cluster, "configmaps"))
+    store = EvidenceStore(cluster, EvidencePrivacy(cluster, "configmaps"), build_slots())
 
     found = await store._list_events(KEY, "u")  # noqa: SLF001 - the step that reads
 
@@ -383,7 +383,7 @@ async def test_events_are_not_held() -> None:
 async def test_copies_are_not_held() -> None:
     """Whoever may create ConfigMaps may give them the label."""
     cluster = CountingCluster({"metadata": {"name": "x", "uid": "u"}, "data": {"a": "b"}})
-    copies = ConfigCopies(cast("Client", cluster), lambda: 0.0)
+    copies = ConfigCopies(cast("Client", cluster), build_slots(), lambda: 0.0)
 
     assert {} == await copies.find(app_view(builders.app()), "0")
     assert (0, 2) == (CountedObject.held, CountedObject.most)

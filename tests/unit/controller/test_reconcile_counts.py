@@ -34,6 +34,7 @@ from tests.unit.controller.fake_api_server import (
     Json,
     build_action,
     build_record,
+    build_slots,
     revision_of,
 )
 from tests.unit.controller.fake_loop import now
@@ -133,7 +134,7 @@ async def count_calls(
         store,
         queue,
         recorder,
-        ChildSync(api_server.client, store, optional_kinds),
+        ChildSync(api_server.client, store, optional_kinds, build_slots()),
         # It was made long ago, so that it has watched for the whole probation.
         Remediator(
             api_server.client,

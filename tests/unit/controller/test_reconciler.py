@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -36,6 +36,7 @@ from selfhealing.controller import reconciler as module
 from selfhealing.controller.child_errors import contested_error
 from selfhealing.controller.child_sync import ChildSync
 from selfhealing.controller.config_reader import ConfigReader
+from selfhealing.controller.evidence_store import MAX_EVIDENCES
 from selfhealing.controller.namespace_labels import CACHE_TTL
 from selfhealing.controller.reconciler import Reconciler
 from selfhealing.controller.recorder import EventRecorder
@@ -217,6 +218,21 @@ class TestActing:
             for reason in harness.event_reasons
             if reason in {"CrashLooping", "HealingReplacePod"}
         ]
+
+    async def test_evidence_waits_for_that_of_others(self) -> None:
+        """The worker is free meanwhile, nothing is carried out, and no reconcile has failed."""
+        harness = build_failing_app()
+        slots = harness.reconciler._remediator._evidence_collector._store._slots  # noqa: SLF001
+        with ExitStack() as others:
+            for number in range(MAX_EVIDENCES):
+                others.enter_context(slots.hold(AppKey("busy", f"app-{number}")))
+            await harness.run_worker(45)
+
+            assert [STATUS, STATUS] == harness.api_server.write_requests()
+
+        await harness.run_worker(5)
+
+        assert [EVIDENCE, EVICT] == harness.api_server.write_requests()[2:4]
 
     async def test_what_was_not_stored_is_not_done(self) -> None:
         """Nothing would remember it."""

@@ -320,6 +320,20 @@ class TestRetention:
             "12-raise-memory.txt": "text",
         } == build_retention_patch(action(), "text", present)
 
+    def test_a_repeated_text_stands_beside_the_first(self) -> None:
+        """It is not known who wrote the first one: it may be the operator, before a restart."""
+        present = ["12-raise-memory.txt", "12-raise-memory-again.txt", "12-rollback.txt"]
+
+        assert {
+            "12-rollback.txt": None,
+            "12-raise-memory-again.txt": "text",
+        } == build_retention_patch(action(), "text", present, is_repeated=True)
+        assert {
+            "12-rollback.txt": None,
+            "12-raise-memory-again.txt": None,
+            "12-raise-memory.txt": "text",
+        } == build_retention_patch(action(), "text", present)
+
     @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from(Remediation)), max_size=80))
     def test_there_are_never_more_than_ten(self, actions: list[tuple[int, Remediation]]) -> None:
         """So the ConfigMap never exceeds its size limit, however the ids change."""
