@@ -25,6 +25,8 @@ class Alert:
         expression: PromQL; each series of the result is an alert.
         wait: for how long the expression must hold.
         severity: critical wakes somebody up, warning is for working hours, info is for dashboards.
+        scope: whom it concerns: the operator is the platform team's, apps are a team's. The latter
+            have a series for each namespace, so that one team cannot hide the alerts of others.
         summary: what is the case, with labels as {{ $labels.NAME }}.
     """
 
@@ -33,6 +35,23 @@ class Alert:
     wait: str
     severity: Literal["critical", "warning", "info"]
     summary: str
+    scope: Literal["operator", "apps"] = "operator"
+
+
+_STORM_NAMESPACES: Final = (
+    """{{ range query "max by (exported_namespace)"""
+    """ (selfhealing_circuit_breaker_unhealthy_apps{breaker='cluster'})" }}"""
+    "{{ .Labels.exported_namespace }} ({{ .Value }}) {{ end }}"
+)
+"""A template of Prometheus, which has queries: the alert itself is one for the whole cluster."""
+
+
+def _count_apps(phase: str) -> str:
+    """Return a query for the apps in a phase, by their namespace."""
+    return (
+        "max by (namespace, exported_namespace)"
+        f' (selfhealing_unhealthy_apps{{phase="{phase}"}}) > 0'
+    )
 
 
 ALERTS: Final = (
@@ -81,8 +100,7 @@ ALERTS: Final = (
     ),
     Alert(
         "SelfHealingRequestsForbidden",
-        "sum by (namespace, verb, kind)"
-        ' (increase(selfhealing_api_requests_total{code="403"}[15m])) > 0',
+        "sum by (namespace, verb, kind) (increase(selfhealing_missing_rights_total[15m])) > 0",
         "15m",
         "warning",
         "The operator in {{ $labels.namespace }} may not {{ $labels.verb }} {{ $labels.kind }}.",
@@ -92,21 +110,26 @@ ALERTS: Final = (
         "max by (namespace) (selfhealing_circuit_breaker_open) > 0",
         "0m",
         "critical",
-        "So many apps fell ill at once that the operator in {{ $labels.namespace }} heals none.",
+        "So many apps fell ill at once that the operator in {{ $labels.namespace }} heals none."
+        f" The namespaces that keep this up: {_STORM_NAMESPACES}.",
     ),
     Alert(
         "SelfHealingNamespaceBreakerOpen",
-        "max by (namespace) (selfhealing_circuit_breaker_open_namespaces) > 0",
+        "max by (namespace, exported_namespace)"
+        ' (selfhealing_circuit_breaker_unhealthy_apps{breaker="namespace"}) > 0',
         "1m",
         "warning",
-        "In {{ $value }} namespaces so many apps fell ill at once that none is healed there.",
+        "So many apps of {{ $labels.exported_namespace }} fell ill at once that none is healed.",
+        "apps",
     ),
     Alert(
         "SelfHealingAppsQuarantined",
-        'max by (namespace) (selfhealing_apps{phase="Quarantined"}) > 0',
+        _count_apps("Quarantined"),
         "1m",
         "warning",
-        "{{ $value }} apps are quarantined: they wait for a person.",
+        "{{ $value }} apps of {{ $labels.exported_namespace }} are quarantined: they wait for a"
+        " person.",
+        "apps",
     ),
     Alert(
         "SelfHealingBudgetSpent",
@@ -114,24 +137,28 @@ ALERTS: Final = (
         "1m",
         "warning",
         "No healing action is left for {{ $labels.exported_namespace }}/{{ $labels.app }}.",
+        "apps",
     ),
     Alert(
         "SelfHealingAppsDegraded",
-        'max by (namespace) (selfhealing_apps{phase="Degraded"}) > 0',
+        _count_apps("Degraded"),
         "30m",
         "info",
-        "{{ $value }} apps have been degraded for half an hour.",
+        "{{ $value }} apps of {{ $labels.exported_namespace }} are degraded for half an hour.",
+        "apps",
     ),
     Alert(
         "SelfHealingAppsInvalid",
-        'max by (namespace) (selfhealing_apps{phase="Invalid"}) > 0',
+        _count_apps("Invalid"),
         "30m",
         "info",
-        "{{ $value }} apps have a spec that is not valid.",
+        "{{ $value }} apps of {{ $labels.exported_namespace }} have a spec that is not valid.",
+        "apps",
     ),
     Alert(
         "SelfHealingEventsDropped",
-        "sum by (namespace) (increase(selfhealing_events_dropped_total[15m])) > 0",
+        "sum by (namespace)"
+        ' (increase(selfhealing_events_dropped_total{cause!="Refused"}[15m])) > 0',
         "15m",
         "info",
         "Events of the operator in {{ $labels.namespace }} are lost.",
@@ -150,7 +177,7 @@ def build_rule_groups(runbook_url: str = RUNBOOK) -> list[Json]:
             "alert": alert.name,
             "expr": alert.expression,
             "for": alert.wait,
-            "labels": {"severity": alert.severity},
+            "labels": {"severity": alert.severity, "scope": alert.scope},
             "annotations": {
                 "summary": alert.summary,
                 "runbook_url": f"{runbook_url}#{alert.name.lower()}",

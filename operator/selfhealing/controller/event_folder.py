@@ -40,7 +40,7 @@ class _Reasons(LRUCache[tuple[str, str], _Reason]):
     def popitem(self) -> tuple[tuple[str, str], _Reason]:
         """Forget the one that was used the longest ago, and count what nobody will read."""
         key, reason = super().popitem()
-        EVENTS_DROPPED.inc(reason.folded)
+        EVENTS_DROPPED.labels("QueueFull").inc(reason.folded)
         return key, reason
 
 

@@ -39,7 +39,13 @@ from selfhealing.health.pod_problems import is_active
 from selfhealing.health.rollout import current_template_hash
 from selfhealing.health.template_change import find_required_references
 from selfhealing.kube.client import Client
-from selfhealing.kube.errors import ApiError, ForbiddenError, InvalidError, UnavailableError
+from selfhealing.kube.errors import (
+    ApiError,
+    ForbiddenError,
+    InvalidError,
+    UnavailableError,
+    is_right_missing,
+)
 from selfhealing.kube.resources import CONFIG_MAPS, CONFIG_SOURCES
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.remediation.steps import build_overrides
@@ -58,10 +64,8 @@ MAX_EXPERIMENTS: Final = 4
 MAX_REFERENCES: Final = 20
 """Objects that are looked up for one app."""
 
-_NO_RIGHT: Final = "cannot create resource"
-"""In the API server's message when RBAC refuses a request, which says nothing about the pod."""
 _NO_DRY_RUN: Final = "dry run"
-"""In its message when an admission webhook has side effects and so refuses every dry run."""
+"""In the API server's message when a webhook with side effects refuses every dry run."""
 _MALFORMED: Final = (AttributeError, KeyError, TypeError, ValueError)
 """What a template raises that has a field of the wrong type: the API server takes no such pod."""
 
@@ -207,7 +211,7 @@ class RollbackExperiments:
         except UnavailableError:
             return None  # also a webhook that fails
         except (ForbiddenError, InvalidError) as error:
-            is_about_pod = _NO_RIGHT not in error.message and _NO_DRY_RUN not in error.message
+            is_about_pod = not is_right_missing(error) and _NO_DRY_RUN not in error.message
             return error.message if is_about_pod else None
         return ""
 

@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,6 +32,7 @@ from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.evaluate import Evaluation
 from selfhealing.controller.fair_slots import NoSlotError
 from selfhealing.controller.namespace_labels import NamespaceLabels
+from selfhealing.controller.phase_counts import PhaseCounts
 from selfhealing.controller.reconcile_order import run_reconcile
 from selfhealing.controller.recorder import EventRecorder
 from selfhealing.controller.remediator import Remediator
@@ -106,12 +106,11 @@ class Reconciler:
         self._attempted_writes: dict[AppKey, str] = {}
         """By app, its UID when this process first tried to write its status."""
         self._leading_since: datetime | None = None
-        self._phases: dict[AppKey, str] = {}
+        self._phase_counts = PhaseCounts()
         self._generations: dict[AppKey, int] = {}
         self._config_changes = ConfigChanges()
         self._config_debounce = ConfigDebounce()
         self._correction_limiter: CorrectionLimiter[AppKey] = CorrectionLimiter()
-        self._apps_by_phase: Counter[str] = Counter()
 
     def start_leading(self) -> None:
         """Note that from now on this process acts, and no other."""
@@ -269,7 +268,7 @@ class Reconciler:
         actions = {change.action for change in sync_result.changes}
         if actions & {ChildAction.CREATE, ChildAction.UPDATE}:
             self._last_written[key] = self._clock()  # the controllers report on them in a moment
-        self._update_phase_count(key, str(evaluation.status.phase))
+        self._phase_counts.update(key, evaluation.status.phase)
         if evaluation.requeue_after is not None:
             self._queue.add(key, evaluation.requeue_after)
         if evaluation.is_blocked_from_outside:
@@ -359,21 +358,8 @@ class Reconciler:
         if reasons & USER_ACTION_REQUIRED:
             self._queue.add(key, USER_ACTION_POLL_INTERVAL)
 
-    def _update_phase_count(self, key: AppKey, phase: str) -> None:
-        old = self._phases.get(key)
-        if old != phase:
-            self._phases[key] = phase
-            self._apps_by_phase[phase] += 1
-            metrics.APPS_BY_PHASE.labels(phase).set(self._apps_by_phase[phase])
-            self._decrement_phase_count(old)
-
-    def _decrement_phase_count(self, phase: str | None) -> None:
-        if phase is not None:
-            self._apps_by_phase[phase] -= 1
-            metrics.APPS_BY_PHASE.labels(phase).set(self._apps_by_phase[phase])
-
     def _forget_app(self, key: AppKey) -> None:
-        self._decrement_phase_count(self._phases.pop(key, None))
+        self._phase_counts.forget_app(key)
         self._last_written.pop(key, None)
         self._written_records.pop(key, None)
         self._attempted_writes.pop(key, None)

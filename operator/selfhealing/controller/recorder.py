@@ -23,7 +23,7 @@ from selfhealing.controller.event_folder import EventFolder, FoldedEvent
 from selfhealing.controller.round_robin import RoundRobin
 from selfhealing.evidence.redaction import redact_message
 from selfhealing.kube.client import Client
-from selfhealing.kube.errors import ApiError, NotFoundError
+from selfhealing.kube.errors import ApiError, NotFoundError, UnavailableError
 from selfhealing.kube.metrics import EVENTS_DROPPED
 from selfhealing.kube.resources import EVENT_SERIES
 from selfhealing.kube.server_clock import format_micro_time
@@ -82,7 +82,7 @@ class EventRecorder:
             len(self._queue) >= MAX_QUEUED_EVENTS
             or self._queue.count(namespace) >= MAX_NAMESPACE_EVENTS
         ):
-            EVENTS_DROPPED.inc(count)
+            EVENTS_DROPPED.labels("QueueFull").inc(count)
             return
         self._queue.push(namespace, (app, event, count))
         self._wakeup.set()
@@ -94,7 +94,8 @@ class EventRecorder:
             try:
                 await self._write_event(app, event, count)
             except ApiError as error:
-                EVENTS_DROPPED.inc(count)
+                cause = "NoAnswer" if isinstance(error, UnavailableError) else "Refused"
+                EVENTS_DROPPED.labels(cause).inc(count)
                 logger.debug("%s: event %s not written: %s", app.key, event.reason, error)
 
     async def _take_event(self) -> FoldedEvent:

@@ -25,10 +25,11 @@ from selfhealing.kube.errors import (
     DisruptionBudgetError,
     NotFoundError,
     ResponseTooLargeError,
+    is_right_missing,
 )
 from selfhealing.kube.json_fields import read_page_of_one
 from selfhealing.kube.json_lines import split_lines
-from selfhealing.kube.metrics import API_REQUESTS
+from selfhealing.kube.metrics import API_REQUESTS, MISSING_RIGHTS
 from selfhealing.kube.paging import MAX_RESPONSE_BYTES, PageLimit
 from selfhealing.kube.resources import PODS, Resource
 from selfhealing.kube.responses import (
@@ -541,7 +542,10 @@ class Client:
         API_REQUESTS.labels(verb, resource.kind, str(response.status)).inc()
         if response.status >= FIRST_ERROR_STATUS:
             data = await read_body(response, f"{verb} {path}", MAX_RESPONSE_BYTES)
-            raise parse_error(response.status, data)
+            error = parse_error(response.status, data)
+            if is_right_missing(error):
+                MISSING_RIGHTS.labels(verb, resource.kind).inc()
+            raise error
         self.server_clock.observe(response.headers.get("Date"), sent_at)
         return response
 

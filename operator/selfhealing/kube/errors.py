@@ -110,6 +110,19 @@ def is_outage(error: ApiError) -> bool:
     return isinstance(error, UnavailableError) and error.status != _WEBHOOK_FAILED
 
 
+def is_right_missing(error: ApiError) -> bool:
+    """Whether RBAC refuses a request, rather than a quota or an admission policy.
+
+    The text is that of forbiddenMessage in k8s.io/apiserver/pkg/endpoints/handlers/responsewriters.
+    """
+    refusal = error.message.partition(" is forbidden: ")[2]
+    return (
+        isinstance(error, ForbiddenError)
+        and refusal.startswith('User "')
+        and '" cannot ' in refusal
+    )
+
+
 def is_webhook_failure(error: ApiError) -> bool:
     """Whether an admission webhook that must be asked does not answer; the message names it."""
     return error.status == _WEBHOOK_FAILED and _WEBHOOK_FAILED_TEXT in error.message

@@ -41,7 +41,20 @@ API_REQUESTS: Final = Counter(
     ["verb", "kind", "code"],
     registry=REGISTRY,
 )
+MISSING_RIGHTS: Final = Counter(
+    "selfhealing_missing_rights",
+    "Requests that RBAC refused by verb and kind; those that a quota or a policy refused are not"
+    " counted.",
+    ["verb", "kind"],
+    registry=REGISTRY,
+)
 APPS_BY_PHASE: Final = Gauge("selfhealing_apps", "Apps by phase.", ["phase"], registry=REGISTRY)
+UNHEALTHY_APPS: Final = Gauge(
+    "selfhealing_unhealthy_apps",
+    "Apps in the phases Degraded, Invalid and Quarantined, of each namespace that has some.",
+    ["namespace", "phase"],
+    registry=REGISTRY,
+)
 CONTAINER_RESTARTS: Final = Counter(
     "selfhealing_container_restarts",
     "Container restarts that this operator process counted, by reason.",
@@ -50,7 +63,9 @@ CONTAINER_RESTARTS: Final = Counter(
 )
 EVENTS_DROPPED: Final = Counter(
     "selfhealing_events_dropped",
-    "Kubernetes Events that were not written: the queue was full or the API server refused them.",
+    "Kubernetes Events that were not written by cause: the queue was full, the API server refused"
+    " them (a quota, a namespace that is deleted), or did not answer.",
+    ["cause"],
     registry=REGISTRY,
 )
 EVENTS_FOLDED: Final = Counter(

@@ -129,6 +129,28 @@ def test_a_summary_names_only_labels_that_its_alert_has() -> None:
         assert set(re.findall(r"\$labels\.(\w+)", alert.summary)) <= kept, alert.name
 
 
+def test_one_team_does_not_hide_the_alerts_of_others() -> None:
+    """An alert about apps has a series for each namespace, and no alert counts what a team causes.
+
+    A team's quota refuses requests and Events with 403, too, for as long as it wants.
+    """
+    for alert in ALERTS:
+        if alert.scope == "apps":
+            grouped = AGGREGATION.search(alert.expression)
+            assert grouped is not None
+            assert "exported_namespace" in grouped["labels"], alert.name
+        else:
+            assert "selfhealing_apps{" not in alert.expression
+            assert "selfhealing_unhealthy_apps" not in alert.expression
+            assert 'code="403"' not in alert.expression
+    assert {rule["labels"]["scope"] for rule in rules(build_rule_groups())} == {"operator", "apps"}
+
+
+def test_only_the_operator_wakes_somebody_up() -> None:
+    """A team's apps are no reason to wake the platform team, but those of many teams at once."""
+    assert {"operator"} == {alert.scope for alert in ALERTS if alert.severity == "critical"}
+
+
 def test_the_pod_monitor_selects_the_pods_and_a_port_that_they_have() -> None:
     objects = build_manifests(Installation())
     [deployment] = [each for each in objects if each["kind"] == "Deployment"]

@@ -118,7 +118,11 @@ class TestDryRuns:
             ({NEW: InvalidError(422, "Invalid", "no")}, DryRun.ONLY_NEW_REFUSED, [NEW, GOOD, NEW]),
             ({NEW: UnavailableError(500, "", "webhook")}, DryRun.UNKNOWN, [NEW, GOOD]),
             (
-                {"dry-run": forbidden_error('User "x" cannot create resource "pods"')},
+                {
+                    "dry-run": forbidden_error(
+                        'pods is forbidden: User "x" cannot create resource "pods" in API group ""'
+                    )
+                },
                 DryRun.UNKNOWN,
                 [NEW, GOOD],
             ),

@@ -14,7 +14,7 @@ from selfhealing.controller.event_folder import BURST, INTERVAL
 from selfhealing.controller.recorder import FOLD_POLL_INTERVAL, SERIES_WINDOW, EventRecorder
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ForbiddenError, NotFoundError
-from selfhealing.kube.metrics import REGISTRY
+from selfhealing.kube.metrics import EVENTS_DROPPED, REGISTRY
 from selfhealing.kube.resources import EVENT_SERIES, Resource
 from selfhealing.status.events import Event
 from tests.unit import builders
@@ -104,7 +104,8 @@ def build_other_app(name: str, uid: str) -> AppView:
 
 def dropped_count() -> float:
     """How many Events were dropped so far, in all tests."""
-    return REGISTRY.get_sample_value("selfhealing_events_dropped_total") or 0
+    family = next(iter(EVENTS_DROPPED.collect()))
+    return sum(s.value for s in family.samples if s.name == "selfhealing_events_dropped_total")
 
 
 async def record_event(recorder: EventRecorder, app: AppView = APP, event: Event = EVENT) -> None:

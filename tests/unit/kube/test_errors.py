@@ -15,6 +15,7 @@ from selfhealing.kube.errors import (
     UnavailableError,
     error_from_status,
     is_outage,
+    is_right_missing,
     is_webhook_failure,
 )
 
@@ -122,3 +123,23 @@ def test_outage(status: int, *, outage: bool) -> None:
 def test_webhook_failure(status: int, text: str, *, failed: bool) -> None:
     """A webhook that does not answer; one that refuses has answered."""
     assert failed is is_webhook_failure(error_from_status(status, "InternalError", text))
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "missing"),
+    [
+        (
+            403,
+            'deployments.apps "web" is forbidden: User "x" cannot patch resource "deployments"',
+            True,
+        ),
+        (403, 'pods is forbidden: User "x" cannot list resource "pods" in API group ""', True),
+        (403, 'configmaps "web" is forbidden: exceeded quota: count, requested: ...', False),
+        (403, "ValidatingAdmissionPolicy 'x' denied request: User \"y\" cannot do so", False),
+        (403, 'events "web.1" is forbidden: unable to create new content in namespace shop', False),
+        (422, 'x is forbidden: User "x" cannot list resource "pods"', False),
+    ],
+)
+def test_missing_right(status: int, text: str, *, missing: bool) -> None:
+    """RBAC refuses for lack of a right; a quota or a policy of a team says nothing about rights."""
+    assert missing is is_right_missing(error_from_status(status, "Forbidden", text))
