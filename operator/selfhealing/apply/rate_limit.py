@@ -17,6 +17,16 @@ WINDOW_SECONDS: Final = 60.0
 edits children by hand stays below it."""
 
 
+STATUS_BURST: Final = 20
+STATUS_INTERVAL: Final = 5.0
+"""Status writes of an app at once, more than a rollout needs, and seconds for one more after it."""
+
+FLAPPING_BURST: Final = 60
+FLAPPING_INTERVAL: Final = 30.0
+"""The same for an app that goes on: a probe may flip every second for weeks, and each flip costs a
+write. client-go's spam filter of Events allows 25 and one more every 5 minutes."""
+
+
 class CorrectionLimiter(Generic[K]):
     """Keeps the times of the last corrections by key, in seconds of a monotonic clock."""
 
@@ -75,3 +85,32 @@ class TokenBucket:
     def is_full(self, now: float) -> bool:
         """Whether a new bucket would allow no more than this one."""
         return self._full_at <= now
+
+
+class StatusLimiter(Generic[K]):
+    """Slows down the status writes of apps that flap; the last one is late, not left out."""
+
+    def __init__(self, time_scale: float = 1.0) -> None:
+        """``time_scale`` is the setting healing_scale."""
+        self._time_scale = time_scale
+        self._buckets: dict[K, tuple[TokenBucket, TokenBucket]] = {}
+
+    def retry_after(self, key: K, now: float) -> float:
+        """Return the seconds until a status of ``key`` may be written that can wait."""
+        return max((bucket.retry_after(now) for bucket in self._buckets.get(key, ())), default=0.0)
+
+    def record(self, key: K, now: float) -> None:
+        """Record that the status of ``key`` was written, whether or not it could have waited."""
+        buckets = self._buckets.setdefault(
+            key,
+            (
+                TokenBucket(STATUS_BURST, STATUS_INTERVAL * self._time_scale),
+                TokenBucket(FLAPPING_BURST, FLAPPING_INTERVAL * self._time_scale),
+            ),
+        )
+        for bucket in buckets:
+            bucket.take(now)
+
+    def reset(self, key: K) -> None:
+        """Forget the writes of an app that is deleted."""
+        self._buckets.pop(key, None)

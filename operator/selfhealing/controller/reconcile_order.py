@@ -30,6 +30,7 @@ from selfhealing.remediation.reconcile_input import (
     ReconcileInput,
     is_active,
 )
+from selfhealing.remediation.record_changes import is_decisive_change
 from selfhealing.remediation.revisions import find_saved_revision
 from selfhealing.remediation.steps import (
     Step,
@@ -107,8 +108,8 @@ class AppIO(Protocol):
     ) -> None:
         """Take note of an evaluation before anything of it is written."""
 
-    def can_write_status_now(self, key: AppKey) -> bool:
-        """Return whether enough time has passed since the last write of the status."""
+    def can_write_status_now(self, key: AppKey, *, is_urgent: bool) -> bool:
+        """Return whether enough time has passed since the last writes of the status."""
 
     def retry_later(self, key: AppKey) -> None:
         """Reconcile again after a back-off: the status could not be written."""
@@ -267,7 +268,8 @@ async def _store_evaluation(
     """Write the status, if what its record says is so; returns whether it was written."""
     app = snapshot.app
     before, after = inputs.previous_status.healing, evaluation.status.healing
-    if not evaluation.patch or not app_io.can_write_status_now(app.key):
+    is_urgent = "observedGeneration" in evaluation.patch or is_decisive_change(before, after)
+    if not evaluation.patch or not app_io.can_write_status_now(app.key, is_urgent=is_urgent):
         return False
     if not await remediation_io.revalidate(snapshot, before, after) or (
         isinstance(inputs, ReconcileInput)

@@ -14,7 +14,7 @@ from selfhealing.api.errors import FieldError, InvalidSpecError
 from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
 from selfhealing.apply.child_diff import ChildAction
 from selfhealing.apply.config_debounce import ConfigDebounce
-from selfhealing.apply.rate_limit import CorrectionLimiter
+from selfhealing.apply.rate_limit import CorrectionLimiter, StatusLimiter
 from selfhealing.apply.result import (
     NON_BLOCKING,
     USER_ACTION_REQUIRED,
@@ -111,6 +111,7 @@ class Reconciler:
         self._config_changes = ConfigChanges()
         self._config_debounce = ConfigDebounce()
         self._correction_limiter: CorrectionLimiter[AppKey] = CorrectionLimiter()
+        self._status_limiter: StatusLimiter[AppKey] = StatusLimiter(settings.healing_scale)
 
     def start_leading(self) -> None:
         """Note that from now on this process acts, and no other."""
@@ -278,10 +279,16 @@ class Reconciler:
         if not evaluation.patch:
             self._store.release_counted(key, snapshot.deleted_pods)
 
-    def can_write_status_now(self, key: AppKey) -> bool:
-        """Return whether the status interval is over; if not, reconcile again when it is."""
+    def can_write_status_now(self, key: AppKey, *, is_urgent: bool) -> bool:
+        """Return whether the status interval is over; if not, reconcile again when it is.
+
+        Of an app that flaps, what is not urgent waits for longer.
+        """
+        now = self._clock()
         last_written = self._last_written.get(key, -self._status_interval)
-        wait = last_written + self._status_interval - self._clock()
+        wait = last_written + self._status_interval - now
+        if not is_urgent:
+            wait = max(wait, self._status_limiter.retry_after(key, now))
         if wait > 0:
             self._queue.add(key, wait)
         return wait <= 0
@@ -308,6 +315,7 @@ class Reconciler:
             raise
         self._note_record(key, raw)
         self._last_written[key] = self._clock()
+        self._status_limiter.record(key, self._clock())
         self._store.upsert_app(app_view(raw))
         self._store.release_counted(key, snapshot.deleted_pods)
         for restart in evaluation.new_restarts:
@@ -361,6 +369,7 @@ class Reconciler:
     def _forget_app(self, key: AppKey) -> None:
         self._phase_counts.forget_app(key)
         self._last_written.pop(key, None)
+        self._status_limiter.reset(key)
         self._written_records.pop(key, None)
         self._attempted_writes.pop(key, None)
         self._generations.pop(key, None)

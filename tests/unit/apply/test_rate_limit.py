@@ -1,11 +1,18 @@
 """Corrections are limited by app; a new spec resets the limit."""
 
+from itertools import pairwise
+
 from hypothesis import given, strategies as st
 
 from selfhealing.apply.rate_limit import (
+    FLAPPING_BURST,
+    FLAPPING_INTERVAL,
     MAX_CORRECTIONS,
+    STATUS_BURST,
+    STATUS_INTERVAL,
     WINDOW_SECONDS,
     CorrectionLimiter,
+    StatusLimiter,
     TokenBucket,
 )
 
@@ -101,3 +108,27 @@ def test_a_bucket_never_allows_more_than_its_rate(
     for first, start in enumerate(uses):
         for last, end in enumerate(uses[first:], 1):
             assert last <= burst + (end - start) / interval
+
+
+def test_status_writes_of_what_flaps() -> None:
+    """A burst, then one each 5 s, and at last one each 30 s; each app for itself."""
+    limiter: StatusLimiter[str] = StatusLimiter()
+    now, writes = 0.0, list[float]()
+    while now < 3600:
+        wait = limiter.retry_after("a", now)
+        if not wait:
+            writes.append(now)
+            limiter.record("a", now)
+        now += wait or 1.0
+    pauses = [end - begin for begin, end in pairwise(writes)]
+
+    assert {1.0} == set(pauses[: STATUS_BURST - 1])
+    assert STATUS_INTERVAL in pauses[STATUS_BURST:FLAPPING_BURST]
+    assert {FLAPPING_INTERVAL} == set(pauses[-20:])
+    assert len(writes) <= FLAPPING_BURST + 3600 / FLAPPING_INTERVAL
+    assert limiter.retry_after("a", writes[-1]) == FLAPPING_INTERVAL
+    assert not limiter.retry_after("b", writes[-1])
+
+    limiter.reset("a")
+
+    assert not limiter.retry_after("a", writes[-1])

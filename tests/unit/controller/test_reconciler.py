@@ -25,7 +25,7 @@ from selfhealing.api.spec import parse_spec
 from selfhealing.api.status import read_status
 from selfhealing.apply.child_diff import ChildAction
 from selfhealing.apply.config_debounce import QUIET_SECONDS
-from selfhealing.apply.rate_limit import MAX_CORRECTIONS
+from selfhealing.apply.rate_limit import FLAPPING_INTERVAL, MAX_CORRECTIONS, STATUS_INTERVAL
 from selfhealing.apply.result import ChildChange, SyncError, SyncResult
 from selfhealing.cache.config_digests import config_digest
 from selfhealing.cache.parse import app_view
@@ -193,6 +193,53 @@ def build_healthy_app(**more: Any) -> Harness:  # noqa: ANN401 - as World
     """All is well."""
     pods = (builders.pod(f"web-abc-{n}", builders.running()) for n in (1, 2))
     return Harness(builders.deployment(), *pods, **more)
+
+
+class TestFlapping:
+    """What flaps by itself costs few writes, and its last state is written."""
+
+    async def flap(self, harness: Harness, flips: int) -> int:
+        """Let a pod become ready and unready each second; return the writes of the status."""
+        before = len(harness.api_server.write_requests())
+        for number in range(flips):
+            running = builders.running(ready=number % 2 == 1)
+            harness.update_object(builders.pod("web-abc-2", running, version=10 + number))
+            await asyncio.sleep(1)
+        writes = harness.api_server.write_requests()[before:]
+        assert {STATUS} >= set(writes)
+        return len(writes)
+
+    def ready_pods(self, harness: Harness) -> dict[str, bool]:
+        """What the stored status says of the pods."""
+        status = harness.api_server.objects_by_path["SelfHealingApp", builders.APP]["status"]
+        return {pod["name"]: pod["ready"] for pod in status["pods"]}
+
+    async def test_few_flips_are_written_at_once(self) -> None:
+        """More than a rollout needs."""
+        harness = build_healthy_app()
+        async with harness.running_worker(3):
+            assert 12 == await self.flap(harness, 12)
+
+    async def test_many_flips(self) -> None:
+        """The writes that may wait are a burst, and then one each 5 s, and each 30 s later.
+
+        Those of an app that falls ill are written at once: else a decision would take it for well.
+        """
+        harness = build_healthy_app()
+        async with harness.running_worker(3):
+            await self.flap(harness, 60)
+
+            assert 2 * 60 / STATUS_INTERVAL + 1 >= await self.flap(harness, 60)
+
+            await self.flap(harness, 120)
+
+            assert 2 * 120 / FLAPPING_INTERVAL + 1 >= await self.flap(harness, 120)
+
+            for ready in (True, False):
+                pod = builders.pod("web-abc-2", builders.running(ready=ready), version=999)
+                harness.update_object(pod)
+                await asyncio.sleep(FLAPPING_INTERVAL + 1)
+                assert {"web-abc-1": True, "web-abc-2": ready} == self.ready_pods(harness)
 
 
 class TestActing:

@@ -296,7 +296,7 @@ class _SimReconcile:
         """Remember when to evaluate again."""
         self._operator.requeue_after = evaluation.requeue_after
 
-    def can_write_status_now(self, _: AppKey) -> bool:
+    def can_write_status_now(self, _: AppKey, *, is_urgent: bool) -> bool:  # noqa: ARG002
         """The status is written when Kubernetes had time to answer."""
         return not self._was_applied
 
