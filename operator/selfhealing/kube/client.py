@@ -542,10 +542,10 @@ class Client:
         API_REQUESTS.labels(verb, resource.kind, str(response.status)).inc()
         if response.status >= FIRST_ERROR_STATUS:
             data = await read_body(response, f"{verb} {path}", MAX_RESPONSE_BYTES)
-            error = parse_error(response.status, data)
-            if is_right_missing(error):
+            refusal = parse_error(response.status, data)
+            if is_right_missing(refusal):
                 MISSING_RIGHTS.labels(verb, resource.kind).inc()
-            raise error
+            raise refusal
         self.server_clock.observe(response.headers.get("Date"), sent_at)
         return response
 
