@@ -122,7 +122,8 @@ class FakeApiServer:
         self._record_request("create", resource.kind, name)
         if (resource.kind, name) in self.objects_by_path:
             raise ConflictError(409, "AlreadyExists", f"{name} already exists")
-        body = {**body, "metadata": {**body["metadata"], "uid": f"uid-of-{name}"}}
+        identity = {"uid": f"uid-of-{name}", "resourceVersion": "1"}
+        body = {**body, "metadata": {**body["metadata"], **identity}}
         self.put_object(body)
         return body
 

@@ -186,7 +186,7 @@ class TestCarryingOut:
         assert EVICT_REQUESTS[0] not in harness.api_server.requests
 
     async def test_a_restart_between_evidence_and_action(self) -> None:
-        """The new process knows only the record: it keeps the evidence and does the rest."""
+        """The new process knows only the record: it adds its own evidence and does the rest."""
         harness = build_harness(quiet=60)
         harness.api_server.errors["evict"] = UNAVAILABLE
         await harness.prepare(build_record(build_action(uid=UID, evidence=None)))
@@ -196,8 +196,9 @@ class TestCarryingOut:
         restarted.api_server.objects_by_path = harness.api_server.objects_by_path
         preparation = await restarted.prepare(build_record(build_action(uid=UID, evidence=None)))
 
-        assert {1: "1-replace-pod.txt"} == preparation.external.evidence_keys
-        assert EVICT_REQUESTS == restarted.api_server.write_requests()
+        assert {1: "1-replace-pod-again.txt"} == preparation.external.evidence_keys
+        merge, *rest = restarted.api_server.write_requests()
+        assert ("merge ConfigMap/web-evidence", EVICT_REQUESTS) == (merge, rest)
 
     @pytest.mark.parametrize(
         ("more", "at"),
