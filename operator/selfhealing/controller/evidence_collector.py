@@ -45,6 +45,7 @@ class EvidenceCollector:
     def __init__(self, client: Client, privacy: EvidencePrivacy, slots: FairSlots) -> None:
         """Read and write by ``client``, as far as ``privacy`` allows, while a slot is held."""
         self._store = EvidenceStore(client, privacy, slots)
+        self._slots = slots
         self._collected: dict[AppKey, tuple[_ActionKey, CollectedEvidence]] = {}
         """By app, the evidence that no stored record names yet."""
         self._waiting: dict[AppKey, tuple[_ActionKey, datetime]] = {}
@@ -89,6 +90,7 @@ class EvidenceCollector:
         """Forget an app that is deleted, or lacks no evidence."""
         self._collected.pop(key, None)
         self._waiting.pop(key, None)
+        self._slots.leave(key)
 
     async def _collect_for_action(  # noqa: PLR0913, PLR0917 - as EvidenceStore.save
         self,
@@ -142,5 +144,6 @@ class EvidenceCollector:
             self._waiting[app.key] = action_key, since
             if now < since + MAX_EVIDENCE_DELAY:
                 raise
+        self._slots.leave(app.key)
         logger.warning("%s: remediation continues: %s", app.key, NO_TURN)
         return await self._store.save_header(app, action, NO_TURN, now)

@@ -44,7 +44,7 @@ class FairSlots:
         """By app whose turn it is, until when a slot is kept for it."""
         self._waiting: set[AppKey] = set()
         self._turns: RoundRobin[str, AppKey] = RoundRobin()
-        """The same apps, in their order."""
+        """The same apps in their order, and some that have left."""
 
     @contextmanager
     def hold(self, key: AppKey) -> Iterator[None]:
@@ -65,6 +65,12 @@ class FairSlots:
             self._holders -= 1
             self._offer_free_slots()
 
+    def leave(self, key: AppKey) -> None:
+        """Let an app wait no more: it does without a slot, or is deleted."""
+        self._waiting.discard(key)
+        if self._offers.pop(key, None) is not None:
+            self._offer_free_slots()
+
     def _wait(self, key: AppKey) -> None:
         if key not in self._waiting:
             self._waiting.add(key)
@@ -81,6 +87,8 @@ class FairSlots:
             if found is None:
                 return
             key = found[1]
+            if key not in self._waiting:
+                continue
             self._waiting.remove(key)
             self._offers[key] = now + OFFER_SECONDS
             self._enqueue(key, 0.0)

@@ -83,6 +83,17 @@ def test_an_offer_that_is_not_taken_up_goes_on(clinic: Clinic) -> None:
     clinic.give("late/app")  # nobody waits, and the slot is free
 
 
+def test_who_leaves_loses_its_turn(clinic: Clinic) -> None:
+    """The next one need not wait for an offer that nobody takes up."""
+    with clinic.slots.hold(AppKey("busy", "first")):
+        clinic.refuse("busy/a", "shop/b", "late/c")
+        clinic.slots.leave(AppKey("busy", "a"))
+    clinic.refuse("late/c")  # it is the turn of shop/b
+    clinic.slots.leave(AppKey("shop", "b"))
+
+    clinic.give("late/c")
+
+
 def test_a_failure_frees_the_slot(clinic: Clinic) -> None:
     """As any end of the work."""
     with pytest.raises(RuntimeError), clinic.slots.hold(AppKey("shop", "web")):
