@@ -32,6 +32,9 @@ from selfhealing.cache.views import (
 
 Json = Mapping[str, Any]
 
+_ESCAPED_BYTES: Final = 6
+"""Bytes of one character that JSON may have as it is, and the API server escapes (``\\u003c``)."""
+
 MAX_FINALIZERS: Final = 3
 """Finalizers of a pod that are kept: a message names them. A pod may have 80,000."""
 
@@ -57,6 +60,10 @@ def compact_json(value: Json) -> bytes:
     return bytes(memoryview(orjson.dumps(value)))
 
 
+_UNOBSERVED: Final = compact_json(UNOBSERVED_STATUS)
+"""The default of the CRD for the status: nothing is known yet."""
+
+
 def key_of_app(raw: Json) -> AppKey:
     """Return the key of a SelfHealingApp."""
     meta = raw["metadata"]
@@ -78,13 +85,20 @@ def key_of_pod(raw: Json) -> AppKey | None:
     return AppKey(sys.intern(meta["namespace"]), sys.intern(app)) if app else None
 
 
+def longest_json_text(limit: int) -> int:
+    """Return the most bytes of a text of the API server that may have ``limit`` bytes here.
+
+    The API server writes ``<``, ``>`` and ``&`` as six characters, as encoding/json of Go does.
+    """
+    return _ESCAPED_BYTES * limit
+
+
 def app_view(raw: Json) -> AppView:
-    """View a SelfHealingApp."""
+    """View a SelfHealingApp, whose spec and status may be their JSON text, or the bytes of one."""
     meta = raw["metadata"]
     annotations = meta.get("annotations") or {}
-    spec = compact_json(raw.get("spec") or {})
-    status = compact_json(_observed_status(raw))
-    is_oversized, is_status_oversized = len(spec) > MAX_SPEC_BYTES, len(status) > MAX_STATUS_BYTES
+    spec, oversized_spec = _write_part(raw.get("spec"), MAX_SPEC_BYTES)
+    status, oversized_status = _write_part(raw.get("status"), MAX_STATUS_BYTES)
     return AppView(
         key=key_of_app(raw),
         uid=meta["uid"],
@@ -93,18 +107,25 @@ def app_view(raw: Json) -> AppView:
         deleting="deletionTimestamp" in meta,
         approve=clean_message(annotations.get(names.ANNOTATION_APPROVE)),
         resume=_shorten_key(annotations.get(names.ANNOTATION_RESUME)),
-        spec=b"" if is_oversized else spec,
-        status=b"" if is_status_oversized else status,
+        spec=spec,
+        status=b"{}" if status == _UNOBSERVED else status,
         created=parse_time(meta.get("creationTimestamp")),
-        oversized_spec=len(spec) if is_oversized else 0,
-        oversized_status=len(status) if is_status_oversized else 0,
+        oversized_spec=oversized_spec,
+        oversized_status=oversized_status,
     )
 
 
-def _observed_status(raw: Json) -> Json:
-    """Return the status; empty if it is the default of the CRD."""
-    status: Json = raw.get("status") or {}
-    return {} if status == UNOBSERVED_STATUS else status
+def _write_part(part: Json | bytes | int | None, limit: int) -> tuple[bytes, int]:
+    """Return the spec or the status of an app as JSON, and 0; of a large one nothing and its bytes.
+
+    Args:
+        part: the parsed part, its JSON text, or the bytes of a text that was too long to be kept.
+        limit: the most bytes of the result.
+    """
+    if isinstance(part, int):
+        return b"", part
+    text = compact_json(orjson.loads(part) if isinstance(part, bytes) else part or {})
+    return (text, 0) if len(text) <= limit else (b"", len(text))
 
 
 def pod_view(raw: Json) -> PodView:

@@ -67,16 +67,11 @@ class EventHandlers:
         store: Store,
         queue: WorkQueue[AppKey],
         debounce: float,
-        note_app_size: Callable[[int], None] | None = None,
     ) -> None:
-        """An app is reconciled ``debounce`` seconds after the first change of its objects.
-
-        ``note_app_size`` is told the bytes of each app that is delivered.
-        """
+        """An app is reconciled ``debounce`` seconds after the first change of its objects."""
         self._store = store
         self._queue = queue
         self._debounce = debounce
-        self._note_app_size = note_app_size
         self.relisted = asyncio.Event()
 
     @_skip_unreadable
@@ -91,11 +86,6 @@ class EventHandlers:
             self._queue.add(key)
             return
         view = app_view(raw)
-        if self._note_app_size is not None:
-            self._note_app_size(
-                (view.oversized_spec or len(view.spec))
-                + (view.oversized_status or len(view.status))
-            )
         if self._store.upsert_app(view):
             self._queue.add(key)
 

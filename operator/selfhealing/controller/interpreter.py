@@ -5,7 +5,6 @@ fifth of the operator's CPU while hundreds of apps converge. Objects of the impo
 garbage, and nearly all others are freed by their reference counts, without a collection.
 """
 
-import asyncio
 import ctypes
 import gc
 import logging
@@ -36,14 +35,6 @@ raises it to the size of each such block, up to 32 MiB, unless it is set (mallop
 objects keep it from giving back what a list of large ones took: with 130 apps of 1.25 MiB the
 operator stayed at 290 MiB, with this value it goes back to 98 MiB."""
 
-COLLECT_AFTER_BYTES: Final = 4 * 1024 * 1024
-"""Bytes of apps after which a collection is due, and what may be left uncollected. As Python
-objects a spec of many short texts takes twenty times as much."""
-
-COLLECT_DELAY: Final = 2.0
-"""Seconds until it: kopf's worker of an object keeps its last event for a moment
-(WORKER_IDLE_TIMEOUT). There is at most one collection within this time."""
-
 
 def configure_interpreter() -> None:
     """Configure the process before kopf's first list."""
@@ -70,28 +61,3 @@ def _tune_malloc() -> None:
     """Give large blocks back to the system; where the C library is another one, nothing is done."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
-
-
-class AppGarbageCollector:
-    """Collects what kopf leaves of large apps.
-
-    The body of an object in kopf refers to itself (``Body`` and its ``meta``), so only a collection
-    frees it, and Python counts objects, not bytes: 60 apps of 1 MiB stayed in memory for good.
-    """
-
-    def __init__(self) -> None:
-        """Nothing is due yet."""
-        self._bytes = 0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def note_app(self, size: int) -> None:
-        """Count an event about an app of ``size`` bytes."""
-        self._bytes += size
-        if self._timer is None and self._bytes > COLLECT_AFTER_BYTES:
-            self._bytes = 0
-            self._timer = asyncio.get_running_loop().call_later(COLLECT_DELAY, self._collect)
-
-    def _collect(self) -> None:
-        self._timer = None
-        gc.collect()
-        self.note_app(0)  # those that came meanwhile may still have been in use

@@ -1,86 +1,154 @@
-"""Has kopf read apps one by one, and keep of each only what the operator needs.
+"""Has kopf read of each app only what the operator needs, and leave the rest unparsed.
 
 kopf parses a page of apps at once, and holds each object for a moment. As Python objects an app
-whose metadata.managedFields or annotations have many small parts takes forty times its size, and a
-page of ten such apps is more than the memory. kopf has no setting for that, so two names of its
-module for requests are replaced (kopf 1.45: ``kopf._cogs.clients.api``).
+with many small parts takes up to forty times its size, and metadata.managedFields of 1.3 MB a tenth
+of a second to parse. So of an app the spec and the status stay the JSON text that they are (a text
+that is too large for the operator is left out), and other fields are skipped without an object of
+them. kopf has no setting for that, so two names of its module for requests are replaced (kopf 1.45:
+``kopf._cogs.clients.api``).
 """
 
 import json
-from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Final
 
+import msgspec
 from kopf._cogs.clients import api as kopf_api
 
 from selfhealing.api import names
+from selfhealing.cache.parse import longest_json_text
+from selfhealing.cache.views import MAX_SPEC_BYTES, MAX_STATUS_BYTES
 
 Json = dict[str, Any]
 
-ITEMS: Final = '"items":['
-"""Where the objects of a list begin: the API server writes them without blanks."""
+_LIST_HEAD: Final = f'{{"apiVersion":"{names.API_VERSION}","items":['.encode()
+"""How a list of apps begins: the API server writes it without blanks, and the fields of custom
+resources in the order of the alphabet."""
 
-_HEAD_LENGTH: Final = 256
-"""Characters within which the objects of a list of custom resources begin."""
-
-_META_FIELDS: Final = (
-    "name",
-    "namespace",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-)
-_ANNOTATIONS: Final = (names.ANNOTATION_APPROVE, names.ANNOTATION_RESUME)
-
-_DECODER: Final = json.JSONDecoder()
+_KEPT_ANNOTATIONS: Final = (names.ANNOTATION_APPROVE, names.ANNOTATION_RESUME)
 
 
-def reduce_app(raw: Json) -> Json:
-    """Return what the operator reads of an app; another object is returned as it is."""
-    if raw.get("kind") != names.KIND or raw.get("apiVersion") != names.API_VERSION:
-        return raw
-    meta: Mapping[str, Any] = raw.get("metadata") or {}
-    annotations: Mapping[str, Any] = meta.get("annotations") or {}
-    return {
-        **{field: raw[field] for field in ("apiVersion", "kind", "spec", "status") if field in raw},
-        "metadata": {
-            **{field: meta[field] for field in _META_FIELDS if field in meta},
-            "annotations": {key: annotations[key] for key in _ANNOTATIONS if key in annotations},
-        },
-    }
+class _Metadata(msgspec.Struct, rename="camel"):
+    """The fields of the metadata that the operator reads; None stands for a missing one."""
+
+    name: str | None = None
+    namespace: str | None = None
+    uid: str | None = None
+    resource_version: str | None = None
+    generation: int | None = None
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    annotations: dict[str, str] | None = None
+
+
+class _App(msgspec.Struct, rename="camel"):
+    """An app as text, or another object of which only the kind counts."""
+
+    api_version: str = ""
+    kind: str = ""
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    spec: msgspec.Raw = msgspec.Raw()
+    status: msgspec.Raw = msgspec.Raw()
+
+
+class _Head(msgspec.Struct, rename="camel"):
+    """What tells an app from another object."""
+
+    api_version: str = ""
+    kind: str = ""
+
+
+class _Event(msgspec.Struct):
+    """A line of a watch."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class _AppList(msgspec.Struct, rename="camel"):
+    """A page of apps."""
+
+    api_version: str
+    kind: str
+    metadata: Json
+    items: list[_App]
+
+
+_HEAD_DECODER: Final = msgspec.json.Decoder(_Head | None)
+_APP_DECODER: Final = msgspec.json.Decoder(_App)
+_EVENT_DECODER: Final = msgspec.json.Decoder(_Event)
+_LIST_DECODER: Final = msgspec.json.Decoder(_AppList)
 
 
 def parse_event(line: str) -> Json:
-    """Parse a line of a watch."""
-    event: Json = json.loads(line)
-    if isinstance(event.get("object"), dict):
-        event["object"] = reduce_app(event["object"])
-    return event
+    """Parse a line of a watch; another object than an app is parsed as a whole."""
+    event = _EVENT_DECODER.decode(line)
+    if _HEAD_DECODER.decode(event.object) != _Head(names.API_VERSION, names.KIND):
+        other: Json = json.loads(line)
+        return other
+    return {"type": event.type, "object": _as_object(_APP_DECODER.decode(event.object))}
 
 
-def parse_list(text: str) -> Json:
-    """Parse a list of apps, of which only one is held whole at a time."""
-    start = text.index(ITEMS, 0, _HEAD_LENGTH) + len(ITEMS)
-    items, position = [], start
-    while text[position] != "]":
-        item, position = _DECODER.raw_decode(text, position)
-        items.append(reduce_app({"apiVersion": names.API_VERSION, "kind": names.KIND, **item}))
-        del item
-        if text[position] == ",":
-            position += 1
-    page: Json = json.loads(text[:start] + text[position:])
-    return {**page, "items": items}
+def parse_list(page: bytes) -> Json:
+    """Parse a list of apps."""
+    parsed = _LIST_DECODER.decode(page)
+    return {
+        "apiVersion": parsed.api_version,
+        "kind": parsed.kind,
+        "metadata": parsed.metadata,
+        "items": [_as_object(app) for app in parsed.items],
+    }
+
+
+def forget_texts(raw: Json) -> None:
+    """Drop the texts of an app that has been handled.
+
+    kopf's wrapper of an object refers to itself (``Body`` and its ``meta``), so Python frees it
+    only in a collection, which goes by the number of objects and not by their size.
+    """
+    for field in ("spec", "status"):
+        raw.pop(field, None)
+    raw["metadata"].pop("annotations", None)
+
+
+def _as_object(app: _App) -> Json:
+    """Return an app as kopf and ``cache.parse.app_view`` read it."""
+    meta = {
+        json_name: value
+        for name, json_name in zip(
+            _Metadata.__struct_fields__, _Metadata.__struct_encode_fields__, strict=True
+        )
+        if name != "annotations" and (value := getattr(app.metadata, name)) is not None
+    }
+    annotations = app.metadata.annotations or {}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {
+            **meta,
+            "annotations": {
+                key: annotations[key] for key in _KEPT_ANNOTATIONS if key in annotations
+            },
+        },
+        **_keep_text("spec", app.spec, MAX_SPEC_BYTES),
+        **_keep_text("status", app.status, MAX_STATUS_BYTES),
+    }
+
+
+def _keep_text(field: str, text: msgspec.Raw, limit: int) -> dict[str, bytes | int]:
+    """Return a field as its JSON text, or only the bytes of a text that is not read anyway."""
+    size = memoryview(text).nbytes
+    if not size:
+        return {}
+    return {field: size if size > longest_json_text(limit) else bytes(text)}
 
 
 async def get(url: str, **options: Any) -> Any:  # noqa: ANN401 - as kopf's own
     """Read an object or a list, in place of kopf's function."""
     response = await kopf_api.request(method="get", url=url, **options)
     async with response:
-        text = await response.text()
-    is_of_apps = text.startswith(f'{{"apiVersion":"{names.API_VERSION}"')
-    return parse_list(text) if is_of_apps and ITEMS in text[:_HEAD_LENGTH] else json.loads(text)
+        body = await response.read()
+    return parse_list(body) if body.startswith(_LIST_HEAD) else json.loads(body)
 
 
 def install() -> None:

@@ -8,7 +8,7 @@ of large objects and can ask for metadata alone (docs/adr/0021-reflectors-beside
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import click
 import kopf
@@ -22,7 +22,7 @@ from selfhealing.kube.resources import APPS
 
 LIST_PAGE_SIZE = 10
 """Apps in one page of kopf's list. kopf does not choose it by bytes, and an app may be 1.5 MiB
-large: a page then takes 15 MiB, and as text once more (``kopf_apps`` for the objects)."""
+large: a page then takes 15 MiB, and the texts that ``kopf_apps`` keeps of it as much again."""
 
 WORKER_IDLE_TIMEOUT = 0.02
 """Seconds for which kopf's worker of an object waits for its next event.
@@ -60,6 +60,7 @@ class HandlerRegistry:
     async def _on_app(self, event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401 - kopf's kwargs
         if self.manager is not None:
             self.manager.event_handlers.on_app(event)
+        kopf_apps.forget_texts(cast("dict[str, Any]", event["object"]))
 
     async def _on_startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
         configure_kopf(settings, self._settings)

@@ -18,7 +18,6 @@ from selfhealing.controller.config_reader import MAX_CONCURRENT_READS, ConfigRea
 from selfhealing.controller.event_handlers import EventHandlers
 from selfhealing.controller.fair_slots import FairSlots
 from selfhealing.controller.http_endpoints import metrics_endpoint
-from selfhealing.controller.interpreter import AppGarbageCollector
 from selfhealing.controller.liveness import Heartbeat
 from selfhealing.controller.metrics_auth import MetricsAuthorizer
 from selfhealing.controller.optional_kinds import OptionalKinds
@@ -65,9 +64,7 @@ class Manager:
             group_of=lambda key: key.namespace,
             group_limit=max_workers_of_namespace(settings.workers),
         )
-        self.event_handlers = EventHandlers(
-            self._store, self._queue, settings.debounce, AppGarbageCollector().note_app
-        )
+        self.event_handlers = EventHandlers(self._store, self._queue, settings.debounce)
         self._recorder = EventRecorder(client, clock, server_now)
         self._optional_kinds = OptionalKinds(
             client, self._store, self.event_handlers, self._queue, namespaces, clock

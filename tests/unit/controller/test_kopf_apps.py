@@ -1,8 +1,9 @@
 """kopf reads apps one by one, and holds only what the operator needs of each."""
 
 import json
+import sys
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Self
 
 import kopf
@@ -12,7 +13,9 @@ from kopf._cogs.structs import references
 
 from selfhealing.api import names
 from selfhealing.cache.parse import app_view
+from selfhealing.cache.views import MAX_SPEC_BYTES, MAX_STATUS_BYTES
 from selfhealing.controller import kopf_apps
+from selfhealing.controller.interpreter import RECURSION_LIMIT
 from tests.unit import builders
 
 Json = dict[str, Any]
@@ -52,9 +55,9 @@ class Response:
     def close(self) -> None:
         """End."""
 
-    async def text(self) -> str:
+    async def read(self) -> bytes:
         """Return the body."""
-        return self._text
+        return self._text.encode()
 
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
         """Return the body in parts."""
@@ -137,22 +140,98 @@ async def test_an_empty_list(answers: list[str]) -> None:
     assert [] == await list_all()
 
 
-async def test_one_app_of_a_list_is_held_whole(answers: list[str]) -> None:
+async def test_a_list_of_fat_apps_takes_no_more_than_its_text(answers: list[str]) -> None:
     """Ten of a megabyte took four times the memory of the operator."""
     text = write_list(*(build_app(str(number), **FAT) for number in range(10)))
     answers.append(text)
+
+    assert await measure_peak(list_all()) < 3 * len(text)
+
+
+async def measure_peak(reading: Awaitable[object]) -> int:
+    """The most bytes of Python's memory that reading takes."""
     tracemalloc.start()
     try:
-        single = json.loads(write(FAT_FIELDS))
-        one = tracemalloc.get_traced_memory()[0]
-        del single
-        tracemalloc.reset_peak()
-        await list_all()
-        peak = tracemalloc.get_traced_memory()[1]
+        await reading
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
-    assert peak < 2 * one + 4 * len(text)
+
+SHORT_TEXTS = {"image": "x", "args": [chr(0x100 + number % 1500) for number in range(25_000)]}
+"""A spec of 125 kB, which takes twenty times that as Python objects."""
+
+
+@pytest.mark.parametrize("part", ["spec", "status", "metadata"])
+async def test_an_event_with_many_small_parts_stays_a_text(answers: list[str], part: str) -> None:
+    """180 updates of such an app filled the memory."""
+    app = build_app("a", **FAT) if part == "metadata" else {**build_app("a"), part: SHORT_TEXTS}
+    line = json.dumps({"type": "MODIFIED", "object": app}, separators=(",", ":"))
+    answers += [line, line]
+
+    assert await measure_peak(watch()) < 5 * len(line.encode())
+    [event] = await watch()
+    assert app_view(app) == app_view(event["object"])
+
+
+async def watch() -> list[Any]:
+    """What kopf's watch brings."""
+    stream = api.stream(
+        url="/x",
+        settings=kopf.OperatorSettings(),
+        logger=Logger(),  # type: ignore[arg-type]
+    )
+    return [event async for event in stream]
+
+
+@pytest.mark.parametrize("field", ["spec", "status"])
+async def test_a_text_that_is_too_long_is_not_kept(answers: list[str], field: str) -> None:
+    """Only its size is told."""
+    limit = {"spec": MAX_SPEC_BYTES, "status": MAX_STATUS_BYTES}[field]
+    app = {**build_app("a"), field: {"image": "x" * (6 * limit)}}
+    answers.append(write({"type": "ADDED", "object": app}))
+
+    [event] = await watch()
+
+    assert isinstance(event["object"][field], int)
+    assert app_view(app) == app_view(event["object"])
+
+
+def test_what_the_api_server_escapes_does_not_count() -> None:
+    """A spec that is small enough may be six times as long in its text."""
+    text = b'{"image":"' + 100_000 * rb"\u003c" + b'"}'
+    found = app_view({**build_app("a"), "spec": text})
+
+    assert found == app_view({**build_app("a"), "spec": {"image": 100_000 * "<"}})
+    assert 0 == found.oversized_spec
+
+
+def test_deep_fields_are_skipped() -> None:
+    """As deep as the API server stores them."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(RECURSION_LIMIT)
+    fields = 9_900 * '{"f:":' + "{}" + 9_900 * "}"
+    app = write(build_app("a", managedFields=["FIELDS"])).replace('"FIELDS"', fields)
+
+    try:
+        event = kopf_apps.parse_event(f'{{"type":"ADDED","object":{app}}}')
+    finally:
+        sys.setrecursionlimit(limit)
+
+    assert "a" == event["object"]["metadata"]["name"]
+
+
+def test_a_bookmark_has_a_version_alone() -> None:
+    """Kopf goes on from it."""
+    bookmark = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {"creationTimestamp": None, "resourceVersion": "9"},
+    }
+
+    event = kopf_apps.parse_event(write({"type": "BOOKMARK", "object": bookmark}))
+
+    assert {"resourceVersion": "9", "annotations": {}} == event["object"]["metadata"]
 
 
 async def test_a_watch(answers: list[str]) -> None:
@@ -162,14 +241,7 @@ async def test_a_watch(answers: list[str]) -> None:
     ended: Json = {"type": "ERROR", "object": None}
     answers.append("\n".join(map(write, [*events, ended])))
 
-    found = [
-        event
-        async for event in api.stream(
-            url="/x",
-            settings=kopf.OperatorSettings(),
-            logger=Logger(),  # type: ignore[arg-type]
-        )
-    ]
+    found = await watch()
 
     assert app_view(app) == app_view(found[0]["object"])
     assert "managedFields" not in found[0]["object"]["metadata"]
