@@ -55,10 +55,12 @@ class Store:
 
     Attributes:
         config_index: the ConfigMaps and Secrets that apps refer to, with their digests.
+        refused_namespaces: those that refuse the operator: what is stored of them may be old.
     """
 
     def __init__(self) -> None:
         self.config_index = ConfigIndex()
+        self.refused_namespaces: set[str] = set()
         self._apps: dict[AppKey, AppView] = {}
         self._children: dict[AppKey, dict[str, ChildView]] = {}
         self._early_bytes: dict[AppKey, int] = {}

@@ -106,6 +106,13 @@ ALERTS: Final = (
         "The operator in {{ $labels.namespace }} may not {{ $labels.verb }} {{ $labels.kind }}.",
     ),
     Alert(
+        "SelfHealingNamespaceRefused",
+        "max by (namespace, exported_namespace) (selfhealing_namespace_refused) > 0",
+        "5m",
+        "warning",
+        "{{ $labels.exported_namespace }} refuses the operator: its apps are left alone.",
+    ),
+    Alert(
         "SelfHealingCircuitBreakerOpen",
         "max by (namespace) (selfhealing_circuit_breaker_open) > 0",
         "0m",

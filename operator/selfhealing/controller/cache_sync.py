@@ -16,8 +16,9 @@ from selfhealing.api import names
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.event_handlers import EventHandlers
+from selfhealing.controller.namespace_access import NamespaceAccess
 from selfhealing.kube.client import Client
-from selfhealing.kube.errors import ApiError, NotFoundError, UnavailableError
+from selfhealing.kube.errors import ApiError, NotFoundError, UnavailableError, is_refusal
 from selfhealing.kube.metrics import STALE_OBJECTS
 from selfhealing.kube.resources import (
     APPS,
@@ -36,6 +37,11 @@ RELIST_DELAY: Final = 5.0
 """Seconds after one watch has listed again until the other watches have, too."""
 WATCH_TIMEOUT: Final = 60.0
 """Seconds after which a watch that does not deliver an object is broken: kopf reconnects sooner."""
+RETRY_POLL_INTERVAL: Final = 5.0
+"""Seconds between two looks at which namespaces that refused may be asked again."""
+RESTORE_TIMEOUT: Final = 300.0
+"""Seconds that the watches have to deliver the objects of a namespace that does not refuse any
+more: kopf may try again a minute later only."""
 SYNC_ROUND_TIMEOUT: Final = 30.0
 """Seconds that the watches may take to deliver the listed objects before a new list is made."""
 
@@ -57,12 +63,16 @@ class CacheSync:
         store: Store,
         event_handlers: EventHandlers,
         namespaces: Sequence[str],
+        access: NamespaceAccess,
     ) -> None:
-        """Compare ``store`` in ``namespaces``; none means all."""
+        """Compare ``store`` in ``namespaces``, none means all, and tell ``access`` who refuses."""
         self._client = client
         self._store = store
         self._event_handlers = event_handlers
         self._namespaces: Sequence[str | None] = namespaces or (None,)
+        self._access = access
+        self._listed_since: dict[str, float] = {}
+        """By namespace that refused, the time since which it does not any more."""
         self._ignored_uids: set[str] = set()
         self._missing_since: dict[str, float] = {}
 
@@ -77,14 +87,16 @@ class CacheSync:
 
     async def not_ready_reason(self) -> str:
         """Return why the operator cannot start now; an empty string when it can."""
-        try:
-            async for _ in self._client.list_metadata(APPS, self._namespaces[0]):
-                break
-        except NotFoundError:
-            return f"{names.KIND} is not known to the API server: kubectl apply -f crd/"
-        except UnavailableError as error:
-            return str(error)
-        except ApiError:  # the next request reports it
+        for namespace in self._namespaces:
+            try:
+                async for _ in self._client.list_metadata(APPS, namespace):
+                    break
+            except NotFoundError:
+                return f"{names.KIND} is not known to the API server: kubectl apply -f crd/"
+            except UnavailableError as error:
+                return str(error)
+            except ApiError:  # the next request reports it
+                continue
             return ""
         return ""
 
@@ -158,7 +170,7 @@ class CacheSync:
             (kind, uid, key)
             for kind, stored in stored_before.items()
             for uid, key in stored.items()
-            if uid not in listed[kind]
+            if uid not in listed[kind] and not self._access.is_refused(key.namespace)
         ]
         for kind, uid, key in stale_objects:
             if uid in self._store.uids(kind):
@@ -177,22 +189,64 @@ class CacheSync:
             kinds = ", ".join(sorted(missing))
             raise BrokenWatchError(f"the watches do not deliver existing objects: {kinds}")
 
+    async def run_retries(self) -> None:
+        """Ask the namespaces that refuse again, each after its back-off, for ever."""
+        while True:
+            await asyncio.sleep(RETRY_POLL_INTERVAL)
+            for namespace in self._access.find_due():
+                await self.retry_namespace(namespace)
+
+    async def retry_namespace(self, namespace: str) -> None:
+        """Serve a namespace again that refused, if the watches have delivered its objects."""
+        try:
+            listed = await self._list_namespace_uids(namespace)
+        except ApiError as error:
+            self._listed_since.pop(namespace, None)
+            self._access.postpone(namespace, error)
+            return
+        now = asyncio.get_running_loop().time()
+        since = self._listed_since.setdefault(namespace, now)
+        # After the time-out ``run`` finds that the watches are broken, if they are.
+        if not self._find_missing(listed) or now - since >= RESTORE_TIMEOUT:
+            del self._listed_since[namespace]
+            self._access.restore(namespace)
+            self._event_handlers.relisted.set()  # what was deleted meanwhile is stale
+
     async def _list_uids(self) -> dict[str, set[str]]:
+        """List the UIDs of the objects by kind, where no namespace refuses that.
+
+        Raises:
+            ForbiddenError: the whole cluster is served, and refuses it.
+        """
+        listed: dict[str, set[str]] = {resource.kind: set() for resource in CACHED_RESOURCES}
+        for namespace in self._namespaces:
+            if self._access.is_refused(namespace):
+                continue
+            try:
+                found = await self._list_namespace_uids(namespace)
+            except ApiError as error:
+                if namespace is None or not is_refusal(error):
+                    raise
+                self._access.refuse(namespace, error)
+            else:
+                for kind, uids in found.items():
+                    listed[kind] |= uids
+        return listed
+
+    async def _list_namespace_uids(self, namespace: str | None) -> dict[str, set[str]]:
         return {
-            resource.kind: await self._list_kind_uids(resource) for resource in CACHED_RESOURCES
+            resource.kind: await self._list_kind_uids(resource, namespace)
+            for resource in CACHED_RESOURCES
         }
 
-    async def _list_kind_uids(self, resource: Resource) -> set[str]:
+    async def _list_kind_uids(self, resource: Resource, namespace: str | None) -> set[str]:
         labels = "" if resource is APPS else names.LABEL_APP
         uids: set[str] = set()
-        for namespace in self._namespaces:
-            try:
-                async for item in self._client.list_metadata(resource, namespace, labels):
-                    meta = item["metadata"]
-                    if _is_cached(resource, meta):
-                        uids.add(meta["uid"])
-            except NotFoundError:  # the CRD has been removed, and all its resources with it
-                continue
+        with suppress(NotFoundError):  # the CRD has been removed, and all its resources with it
+            async for item in self._client.list_metadata(resource, namespace, labels):
+                meta = item["metadata"]
+                if _is_cached(resource, meta):
+                    uids.add(meta["uid"])
         return uids
 
 

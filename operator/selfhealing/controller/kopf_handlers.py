@@ -13,7 +13,7 @@ from typing import Any, cast
 import click
 import kopf
 
-from selfhealing.controller import kopf_apps
+from selfhealing.controller import kopf_apps, kopf_watches
 from selfhealing.controller.http_endpoints import health_endpoint
 from selfhealing.controller.manager import Manager
 from selfhealing.controller.settings import Settings
@@ -65,6 +65,7 @@ class HandlerRegistry:
     async def _on_startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
         configure_kopf(settings, self._settings)
         self.manager = await Manager.create(self._settings, watched_namespaces(self._settings))
+        kopf_watches.install(self.manager.namespace_access)
         # kopf reads which kinds are served after this, and later only when a CRD is created: too
         # soon if the API server is slow to serve the new kind.
         await self._health_endpoint.start()

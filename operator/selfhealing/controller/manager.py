@@ -20,6 +20,7 @@ from selfhealing.controller.fair_slots import FairSlots
 from selfhealing.controller.http_endpoints import metrics_endpoint
 from selfhealing.controller.liveness import Heartbeat
 from selfhealing.controller.metrics_auth import MetricsAuthorizer
+from selfhealing.controller.namespace_access import NamespaceAccess
 from selfhealing.controller.optional_kinds import OptionalKinds
 from selfhealing.controller.reconciler import Reconciler
 from selfhealing.controller.recorder import EventRecorder
@@ -51,6 +52,7 @@ class Manager:
 
     Attributes:
         event_handlers: handle the events of the watches.
+        namespace_access: is told by kopf's watch which namespaces refuse the operator.
         failure: the error that ended the operator; None after an ordinary stop.
     """
 
@@ -76,8 +78,14 @@ class Manager:
             CONFIG_SOURCES[settings.config_watch],
             settings.debounce,
         )
+        self.namespace_access = NamespaceAccess(self._store, self._queue, clock)
         self._watches = build_watches(
-            client, self.event_handlers, self._config_reader, namespaces, settings.config_watch
+            client,
+            self.event_handlers,
+            self._config_reader,
+            namespaces,
+            settings.config_watch,
+            self.namespace_access,
         )
         child_sync = ChildSync(
             client,
@@ -98,7 +106,9 @@ class Manager:
             clock,
             server_now,
         )
-        self._cache_sync = CacheSync(client, self._store, self.event_handlers, namespaces)
+        self._cache_sync = CacheSync(
+            client, self._store, self.event_handlers, namespaces, self.namespace_access
+        )
         self._heartbeat = Heartbeat(self._queue, settings.stall_limit)
         self._metrics_endpoint = metrics_endpoint(
             settings.metrics_port,
@@ -172,6 +182,7 @@ class Manager:
                 self._reconciler.start_leading()
                 tasks.create_task(self._remediator.usage_metrics.run())
                 tasks.create_task(self._cache_sync.run(self._settings.relist_interval))
+                tasks.create_task(self._cache_sync.run_retries())
                 for _ in range(self._settings.workers):
                     tasks.create_task(self._reconciler.run_worker())
         except BaseExceptionGroup as group:

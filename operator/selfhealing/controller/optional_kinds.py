@@ -91,27 +91,34 @@ class OptionalKinds:
         # Only objects that were stored before the list was made can be stale.
         stored = self._store.uids(kind)
         listed: set[str] = set()
-        try:
-            for namespace in self._namespaces:
+        failed: set[str | None] = set()
+        for namespace in self._namespaces:
+            if namespace in self._store.refused_namespaces:
+                failed.add(namespace)
+                continue
+            try:
                 async for item in self._client.list_objects(resource, namespace, names.LABEL_APP):
                     listed.add(item["metadata"]["uid"])
                     self._event_handlers.on_child(
                         {"type": "MODIFIED", "object": {**item, "kind": kind}}
                     )
-        except NotFoundError:
-            self._set_served(kind, is_served=False)
-        except ApiError as error:
-            logger.warning(
-                "could not list all objects of kind %s, retry in %.0f s: %s",
-                kind,
-                self._pause,
-                error,
-            )
-            return
+            except NotFoundError:
+                self._set_served(kind, is_served=False)
+                break
+            except ApiError as error:
+                failed.add(namespace)
+                logger.warning(
+                    "could not list all objects of kind %s in %s, retry in %.0f s: %s",
+                    kind,
+                    namespace or "the cluster",
+                    self._pause,
+                    error,
+                )
         else:
-            self._set_served(kind, is_served=True)
+            if len(failed) < len(self._namespaces):
+                self._set_served(kind, is_served=True)
         for uid, key in stored.items():
-            if uid not in listed:
+            if uid not in listed and not failed & {None, key.namespace}:
                 self._event_handlers.on_missing(kind, uid, key)
 
     def _set_served(self, kind: str, *, is_served: bool) -> None:

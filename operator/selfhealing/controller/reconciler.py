@@ -146,6 +146,8 @@ class Reconciler:
             metrics.RECONCILE_SECONDS.observe(perf_counter() - started)
 
     async def _reconcile(self, key: AppKey) -> str:
+        if key.namespace in self._store.refused_namespaces:
+            return UNCHANGED  # what is known of the app may be old; it is enqueued again
         # Read before the snapshot is taken, so that the snapshot is not older than it needs to be.
         namespace_labels = await self._namespace_labels.get(key.namespace)
         snapshot = self._store.snapshot(key)

@@ -12,8 +12,9 @@ from typing import Final, Protocol
 
 from selfhealing.controller.backoff import Backoff
 from selfhealing.controller.event_handlers import WatchEvent
+from selfhealing.controller.namespace_access import NamespaceAccess
 from selfhealing.kube.client import Client, Selection
-from selfhealing.kube.errors import ApiError, UnavailableError
+from selfhealing.kube.errors import ApiError, UnavailableError, is_refusal
 from selfhealing.kube.metrics import WATCH_FAILURES
 
 logger = logging.getLogger(__name__)
@@ -60,23 +61,27 @@ class Reflector:
         listed: set after the first complete list.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is watched, and who is told
         self,
         client: Client,
         selection: Selection,
         namespace: str | None,
         handler: WatchHandler,
         max_listed: int | None = None,
+        *,
+        access: NamespaceAccess | None = None,
     ) -> None:
         """Watch ``selection`` in ``namespace``, None means everywhere.
 
         ``max_listed`` limits the objects of a list that are read; all later changes are reported.
+        ``access`` is told when the namespace refuses the list or the watch.
         """
         self._client = client
         self._selection = selection
         self._namespace = namespace
         self._handler = handler
         self._max_listed = max_listed
+        self._access = access
         self._backoff: Backoff[None] = Backoff(
             asyncio.get_running_loop().time,
             initial=BACKOFF_INITIAL,
@@ -92,6 +97,8 @@ class Reflector:
                 resource_version = await self._list()
                 await self._watch_from(resource_version)
             except ApiError as error:
+                if self._access is not None and self._namespace and is_refusal(error):
+                    self._access.refuse(self._namespace, error)
                 await self._wait(error)
 
     async def _list(self) -> str:

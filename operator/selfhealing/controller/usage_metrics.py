@@ -161,8 +161,12 @@ class UsageMetrics:
         results = await asyncio.gather(*map(list_namespace, due), return_exceptions=True)
         # The samples of a namespace whose list fails are dropped: they would look current.
         samples: dict[ContainerKey, tuple[UsageSample, ...]] = {}
+        # A namespace that refuses says nothing about the API, unless no other one answers.
+        is_refused = all(isinstance(result, ForbiddenError) for result in results)
         for namespace, result in zip(due, results, strict=True):
-            if isinstance(result, NotFoundError | ForbiddenError):
+            if isinstance(result, NotFoundError) or (
+                is_refused and isinstance(result, ForbiddenError)
+            ):
                 self._note_api_missing(result)
                 return
             if isinstance(result, ApiError):

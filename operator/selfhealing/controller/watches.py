@@ -8,6 +8,7 @@ from selfhealing.api import names
 from selfhealing.api.config_refs import ConfigWatch as ConfigWatchSetting
 from selfhealing.controller.config_reader import ConfigReader, ConfigWatch
 from selfhealing.controller.event_handlers import EventHandlers
+from selfhealing.controller.namespace_access import NamespaceAccess
 from selfhealing.controller.reflector import EventHandlerFunc, Reflector
 from selfhealing.kube.client import Client, Selection
 from selfhealing.kube.resources import (
@@ -69,12 +70,13 @@ def count_watches(namespaces: Sequence[str], config_watch: ConfigWatchSetting) -
     return len(selections) * max(1, len(namespaces))
 
 
-def build_watches(
+def build_watches(  # noqa: PLR0913, PLR0917 - who watches what where, and who is told
     client: Client,
     event_handlers: EventHandlers,
     config_reader: ConfigReader,
     namespaces: Sequence[str],
     config_watch: ConfigWatchSetting,
+    access: NamespaceAccess,
 ) -> Watches:
     """Build the reflectors for ``namespaces``, none means all; nothing is started."""
     on_child = EventHandlerFunc(event_handlers.on_child)
@@ -84,7 +86,7 @@ def build_watches(
     places: Sequence[str | None] = namespaces or (None,)
     return Watches(
         objects=tuple(
-            Reflector(client, selection, place, handler)
+            Reflector(client, selection, place, handler, access=access)
             for selection, handler in (
                 *((child, on_child) for child in CHILDREN),
                 (LABELLED_REPLICA_SETS, on_replica_set),

@@ -79,6 +79,7 @@ _ERROR_BY_STATUS: dict[int, type[ApiError]] = {
     429: UnavailableError,
 }
 _FIRST_SERVER_ERROR = 500
+_FORBIDDEN: Final = 403
 _WEBHOOK_FAILED: Final = 500
 _WEBHOOK_FAILED_TEXT: Final = "failed calling webhook"
 """NewInternalError in the dispatchers of k8s.io/apiserver/pkg/admission/plugin/webhook."""
@@ -121,6 +122,11 @@ def is_right_missing(error: ApiError) -> bool:
         and refusal.startswith('User "')
         and '" cannot ' in refusal
     )
+
+
+def is_refusal(error: ApiError) -> bool:
+    """Whether the caller has no right to what it asked for; a bad token (401) is no refusal."""
+    return isinstance(error, ForbiddenError) and error.status == _FORBIDDEN
 
 
 def is_webhook_failure(error: ApiError) -> bool:

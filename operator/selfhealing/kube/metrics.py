@@ -75,8 +75,14 @@ EVENTS_FOLDED: Final = Counter(
 )
 WATCH_FAILURES: Final = Counter(
     "selfhealing_watch_failures",
-    "Lists and watches that failed and were begun again, by kind (not those of the apps).",
+    "Lists and watches that failed and were begun again, by kind (of the apps: refused ones).",
     ["kind"],
+    registry=REGISTRY,
+)
+NAMESPACE_REFUSED: Final = Gauge(
+    "selfhealing_namespace_refused",
+    "1 for each served namespace that refuses the operator: its apps are left alone.",
+    ["namespace"],
     registry=REGISTRY,
 )
 STALE_OBJECTS: Final = Counter(

@@ -11,21 +11,27 @@ from selfhealing.cache.views import AppKey
 from selfhealing.controller.cache_sync import (
     CACHED_RESOURCES,
     RELIST_DELAY,
+    RESTORE_TIMEOUT,
+    RETRY_POLL_INTERVAL,
     SYNC_ROUND_TIMEOUT,
     WATCH_TIMEOUT,
     BrokenWatchError,
     CacheSync,
 )
 from selfhealing.controller.event_handlers import EventHandlers
+from selfhealing.controller.namespace_access import QUIET_SECONDS, RETRY_MAX, NamespaceAccess
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
-from selfhealing.kube.errors import NotFoundError, UnavailableError
+from selfhealing.kube.errors import ForbiddenError, NotFoundError, UnavailableError
+from selfhealing.kube.metrics import REGISTRY
 from selfhealing.kube.resources import Resource
 from tests.unit import builders
 from tests.unit.controller.fake_loop import now
 from tests.unit.snapshots import KEY
 
 Json = dict[str, Any]
+
+FORBIDDEN = ForbiddenError(403, "Forbidden", "selfhealingapps is forbidden")
 
 
 class FakeApiServer:
@@ -34,12 +40,14 @@ class FakeApiServer:
     Attributes:
         meanwhile: called while the first kind is listed, once.
         error: what every list ends with instead.
+        refusing: the namespaces that refuse every list.
     """
 
     def __init__(self, *objects: Json) -> None:
         self.objects = list(objects)
         self.during_list: Callable[[], None] = lambda: None
         self.error: Exception | None = None
+        self.refusing: set[str] = set()
         self.requests: list[tuple[str, str | None, str]] = []
 
     async def list_metadata(
@@ -49,6 +57,8 @@ class FakeApiServer:
         self.requests.append((resource.kind, namespace, labels))
         if self.error:
             raise self.error
+        if namespace in self.refusing:
+            raise FORBIDDEN
         matching = [
             manifest
             for manifest in self.objects
@@ -75,11 +85,13 @@ class Harness:
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
         self.event_handlers = EventHandlers(self.store, self.queue, 0)
+        self.access = NamespaceAccess(self.store, self.queue, now)
         self.cache_sync = CacheSync(
             cast("Client", self.api_server),
             self.store,
             self.event_handlers,
             namespaces,
+            self.access,
         )
 
     def deliver_events(self, *objects: Json, kind: str | None = "ADDED") -> None:
@@ -319,3 +331,155 @@ async def test_what_never_comes_does_not_stop_the_operator(
     assert "ignoring objects that the watches do not deliver: {'Pod': {'uid-of-web-abc-1'}}" in (
         caplog.text
     )
+
+
+def in_bank(manifest: Json) -> Json:
+    """The same object in another namespace."""
+    meta = manifest["metadata"]
+    return {**manifest, "metadata": {**meta, "namespace": "bank", "uid": f"bank-{meta['uid']}"}}
+
+
+def read_refused(namespace: str) -> float | None:
+    """The metric of a namespace."""
+    return REGISTRY.get_sample_value("selfhealing_namespace_refused", {"namespace": namespace})
+
+
+BANK_KEY = AppKey("bank", "web")
+
+
+class TestANamespaceThatRefuses:
+    """Its administrator took the operator's rights away; the others are served on."""
+
+    @pytest.fixture
+    def harness(self) -> Harness:
+        """Two namespaces, of which everything is known."""
+        objects = [*build_all_objects(), *map(in_bank, build_all_objects())]
+        harness = Harness(*objects, namespaces=("bank", "shop"))
+        harness.deliver_events(*objects)
+        return harness
+
+    async def retry_for(self, harness: Harness, seconds: float) -> None:
+        """Let the refused namespaces be asked for so long."""
+        task = asyncio.create_task(harness.cache_sync.run_retries())
+        await asyncio.sleep(seconds)
+        assert not task.done()
+        task.cancel()
+
+    async def test_the_start_goes_on(
+        self, harness: Harness, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It is told, once."""
+        harness.api_server.refusing = {"bank"}
+
+        assert "" == await harness.cache_sync.not_ready_reason()
+        await harness.cache_sync.wait_for_sync()
+        await harness.cache_sync.prune_stale_objects()
+
+        assert {"bank"} == harness.store.refused_namespaces
+        assert 1.0 == read_refused("bank")
+        assert 1 == caplog.text.count("the namespace bank refuses the operator")
+
+    async def test_the_kind_is_waited_for_where_the_first_namespace_refuses(
+        self, harness: Harness
+    ) -> None:
+        """The next one knows."""
+        harness.api_server.refusing = {"bank", "shop"}
+        assert "" == await harness.cache_sync.not_ready_reason()
+
+        harness.api_server.error = NotFoundError(404, "NotFound", "no such kind")
+        assert "is not known" in await harness.cache_sync.not_ready_reason()
+
+    async def test_all_may_refuse(self, harness: Harness) -> None:
+        """A new start would change nothing."""
+        harness.api_server.refusing = {"bank", "shop"}
+
+        await harness.cache_sync.wait_for_sync()
+
+        assert {"bank", "shop"} == harness.store.refused_namespaces
+
+    async def test_the_whole_cluster_may_not(self) -> None:
+        """Then nothing is served."""
+        harness = Harness(*build_all_objects())
+        harness.api_server.error = FORBIDDEN
+
+        with pytest.raises(ForbiddenError):
+            await harness.cache_sync.wait_for_sync()
+
+    async def test_a_bad_token_refuses_no_namespace(self, harness: Harness) -> None:
+        """It is the operator's own trouble."""
+        harness.api_server.error = ForbiddenError(401, "Unauthorized", "the token has expired")
+
+        with pytest.raises(ForbiddenError):
+            await harness.cache_sync.prune_stale_objects()
+        assert set() == harness.store.refused_namespaces
+
+    async def test_the_others_are_pruned(self, harness: Harness) -> None:
+        """Of the one that refuses nothing is known."""
+        harness.api_server.refusing = {"bank"}
+        harness.api_server.objects.clear()
+
+        assert len(build_all_objects()) == await harness.cache_sync.prune_stale_objects()
+        assert len(build_all_objects()) == len(harness.stored_uids())
+
+    async def test_it_is_served_again(self, harness: Harness) -> None:
+        """Soon after the right is back, and its apps are looked at."""
+        harness.api_server.refusing = {"bank"}
+        await harness.cache_sync.prune_stale_objects()
+        await self.retry_for(harness, 3600)
+        assert {"bank"} == harness.store.refused_namespaces
+        asked = len(harness.api_server.requests)
+        assert asked < 3600 / (RETRY_MAX / 4)
+
+        harness.api_server.refusing.clear()
+        while harness.queue.depth():
+            harness.queue.done(await harness.queue.get())
+        await self.retry_for(harness, RETRY_MAX + 2 * RETRY_POLL_INTERVAL)
+
+        assert set() == harness.store.refused_namespaces
+        assert read_refused("bank") is None
+        assert BANK_KEY == await harness.queue.get()
+        assert 0 == harness.queue.depth()
+
+    async def test_it_waits_for_the_watches(self, harness: Harness) -> None:
+        """An app must not be evaluated with only some of its pods."""
+        harness.api_server.refusing = {"bank"}
+        await harness.cache_sync.prune_stale_objects()
+        harness.api_server.refusing.clear()
+        late = in_bank(builders.pod("web-abc-2", builders.running()))
+        harness.api_server.objects.append(late)
+        await self.retry_for(harness, RESTORE_TIMEOUT - 10)
+        assert {"bank"} == harness.store.refused_namespaces
+
+        harness.deliver_events(late)
+        await self.retry_for(harness, 2 * RETRY_POLL_INTERVAL + len(CACHED_RESOURCES))
+        assert set() == harness.store.refused_namespaces
+
+    async def test_watches_that_never_deliver_are_broken(self, harness: Harness) -> None:
+        """They have had minutes."""
+        harness.api_server.refusing = {"bank"}
+        await harness.cache_sync.prune_stale_objects()
+        harness.api_server.refusing.clear()
+        harness.api_server.objects.append(in_bank(builders.pod("web-abc-2", builders.running())))
+        await self.retry_for(harness, RESTORE_TIMEOUT + QUIET_SECONDS + 60)
+        assert set() == harness.store.refused_namespaces
+
+        await harness.cache_sync.prune_stale_objects()
+        await asyncio.sleep(WATCH_TIMEOUT)
+        with pytest.raises(BrokenWatchError):
+            await harness.cache_sync.prune_stale_objects()
+
+    async def test_a_watch_that_is_refused_keeps_it_out(self, harness: Harness) -> None:
+        """It may have the right to list, and none to watch."""
+        for _ in range(20):
+            harness.access.refuse("bank", FORBIDDEN)
+            await self.retry_for(harness, 30)
+            assert {"bank"} == harness.store.refused_namespaces
+
+    async def test_no_answer_is_no_answer(self, harness: Harness) -> None:
+        """It stays out, and is asked again."""
+        harness.access.refuse("bank", FORBIDDEN)
+        harness.api_server.error = UnavailableError(503, "", "busy")
+        await self.retry_for(harness, QUIET_SECONDS + 30)
+
+        assert {"bank"} == harness.store.refused_namespaces
+        assert harness.api_server.requests

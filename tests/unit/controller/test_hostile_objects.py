@@ -23,6 +23,7 @@ from selfhealing.controller.evidence_privacy import EvidencePrivacy
 from selfhealing.controller.evidence_store import EvidenceStore
 from selfhealing.controller.experiments import RollbackExperiments
 from selfhealing.controller.interpreter import RECURSION_LIMIT
+from selfhealing.controller.namespace_access import NamespaceAccess
 from selfhealing.controller.node_health import NodeHealth
 from selfhealing.controller.reflector import EventHandlerFunc, Reflector
 from selfhealing.controller.unhealthy_apps import UnhealthyApps
@@ -32,7 +33,7 @@ from selfhealing.kube.resources import PODS, Resource
 from selfhealing.kube.responses import parse_json
 from tests.unit import builders
 from tests.unit.controller.fake_api_server import build_action, build_record, build_slots
-from tests.unit.controller.fake_loop import run_until_idle
+from tests.unit.controller.fake_loop import now, run_until_idle
 from tests.unit.snapshots import KEY, build_snapshot
 
 Json = dict[str, Any]
@@ -235,7 +236,8 @@ async def test_objects_that_come_and_go_do_not_delay_the_start() -> None:
     store = Store()
     handlers = build_handlers(store)
     cluster = ChangingCluster(handlers)
-    sync = CacheSync(cast("Client", cluster), store, handlers, ())
+    access = NamespaceAccess(store, WorkQueue(), now)
+    sync = CacheSync(cast("Client", cluster), store, handlers, (), access)
 
     await asyncio.wait_for(sync.wait_for_sync(), 5)
 

@@ -17,7 +17,7 @@ from selfhealing.controller.optional_kinds import (
 )
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
-from selfhealing.kube.errors import NotFoundError, UnavailableError
+from selfhealing.kube.errors import ForbiddenError, NotFoundError, UnavailableError
 from selfhealing.kube.resources import OPTIONAL_CHILDREN, Resource
 from tests.unit import builders
 from tests.unit.controller.fake_loop import now
@@ -34,12 +34,14 @@ class FakeApiServer:
 
     Attributes:
         error: what every list ends with instead.
+        failing: the only namespace of which it does; empty for all.
         seconds: how long a list takes.
     """
 
     def __init__(self, *objects: Json) -> None:
         self.objects = list(objects)
         self.error: Exception | None = None
+        self.failing = ""
         self.seconds = 0.0
         self.requests: list[tuple[str, str | None, str]] = []
 
@@ -49,10 +51,12 @@ class FakeApiServer:
         """Answer as Client.objects does; a list does not say the kind of its items."""
         self.requests.append((resource.kind, namespace, labels))
         await asyncio.sleep(self.seconds)
-        if self.error:
+        if self.error and self.failing in {"", namespace}:
             raise self.error
         for manifest in self.objects:
-            if manifest["kind"] != resource.kind:
+            if manifest["kind"] != resource.kind or (
+                namespace not in {None, manifest["metadata"]["namespace"]}
+            ):
                 continue
             yield {field: value for field, value in manifest.items() if field != "kind"}
 
@@ -64,7 +68,9 @@ class FakeApiServer:
 class Harness:
     """A cluster, the operator's picture of it and who looks at the optional kinds."""
 
-    def __init__(self, *objects: Json, spec: Json | None = None, namespace: str = "") -> None:
+    def __init__(
+        self, *objects: Json, spec: Json | None = None, namespaces: tuple[str, ...] = ()
+    ) -> None:
         self.api_server = FakeApiServer(*objects)
         self.store = Store()
         self.queue: WorkQueue[AppKey] = WorkQueue()
@@ -75,7 +81,7 @@ class Harness:
             self.store,
             event_handlers,
             self.queue,
-            (namespace,) if namespace else (),
+            namespaces,
             now,
         )
         put_object(self.store, builders.app(spec or REQUESTING_SPEC))
@@ -209,7 +215,7 @@ async def test_a_failure_changes_nothing(caplog: pytest.LogCaptureFixture) -> No
 
 async def test_only_the_served_namespaces_are_listed() -> None:
     """By the app's label, so that no stranger's object is read."""
-    harness = Harness(namespace="shop")
+    harness = Harness(namespaces=("shop",))
     await harness.optional_kinds.list_all()
 
     assert [
@@ -229,3 +235,21 @@ async def test_long_lists_are_made_less_often(seconds: float, pause: float) -> N
     task.cancel()
 
     assert 3 == harness.api_server.count_lists(KIND)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_namespace_that_refuses_does_not_hold_up_the_others(*, is_known: bool) -> None:
+    """What is stored of it stays, and what is gone elsewhere is forgotten."""
+    other = builders.vpa()
+    other["metadata"] |= {"namespace": "bank", "uid": "of-bank"}
+    harness = Harness(builders.vpa(), other, namespaces=("bank", "shop"))
+    await harness.optional_kinds.list_all()
+    harness.api_server.error = ForbiddenError(403, "Forbidden", "no")
+    harness.api_server.failing = "bank"
+    harness.api_server.objects.clear()
+    if is_known:
+        harness.store.refused_namespaces.add("bank")
+    await harness.optional_kinds.list_all()
+
+    assert {"of-bank"} == harness.store.uids(KIND).keys()
+    assert not harness.optional_kinds.is_missing(KIND)

@@ -290,6 +290,14 @@ class TestActing:
         assert {STATUS} == set(harness.api_server.write_requests())
         assert "HealingReplacePod" not in harness.event_reasons
 
+    async def test_an_app_of_a_namespace_that_refuses_is_left_alone(self) -> None:
+        """What is known of it may be old."""
+        harness = build_failing_app()
+        harness.store.refused_namespaces.add(KEY.namespace)
+        await harness.run_worker(60)
+
+        assert [] == harness.api_server.write_requests()
+
     async def test_the_spec_changes_meanwhile(self) -> None:
         """What was decided by the old one is not stored, so nothing of it is done."""
         harness = build_failing_app()

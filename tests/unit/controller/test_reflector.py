@@ -7,13 +7,16 @@ from typing import Any, cast
 
 import pytest
 
+from selfhealing.cache.store import Store
 from selfhealing.controller.event_handlers import WatchEvent
+from selfhealing.controller.namespace_access import NamespaceAccess
 from selfhealing.controller.reflector import (
     BACKOFF_INITIAL,
     BACKOFF_MAX,
     STABLE_SECONDS,
     Reflector,
 )
+from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client, Page, Selection
 from selfhealing.kube.errors import ApiError, ExpiredError, ForbiddenError, UnavailableError
 from selfhealing.kube.resources import PODS
@@ -121,8 +124,14 @@ class Harness:
     ) -> None:
         self.server = FakeServer(list(lists), list(watches))
         self.recorder = Recorder()
+        self.store = Store()
         self.reflector = Reflector(
-            cast("Client", self.server), SELECTION, "shop", self.recorder, max_listed
+            cast("Client", self.server),
+            SELECTION,
+            "shop",
+            self.recorder,
+            max_listed,
+            access=NamespaceAccess(self.store, WorkQueue(), now),
         )
 
     async def run(self, seconds: float) -> None:
@@ -276,3 +285,13 @@ async def test_a_list_may_be_limited() -> None:
     await harness.run(1)
 
     assert ["(", "None a", "None b", "None c", ")", "MODIFIED d"] == harness.recorder.told
+
+
+@pytest.mark.parametrize(("status", "refused"), [(403, {"shop"}), (401, set())])
+async def test_a_refusal_is_told(status: int, refused: set[str]) -> None:
+    """The namespace is left out; a bad token is the operator's own trouble."""
+    harness = Harness([[ForbiddenError(status, "Forbidden", "no")], [page("a")]])
+    await harness.run(10)
+
+    assert refused == harness.store.refused_namespaces
+    assert "None a" in harness.recorder.told

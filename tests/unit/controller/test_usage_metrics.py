@@ -382,13 +382,14 @@ class TestFailures:
         assert "the usage of containers is available again" in caplog.text
         assert harness.stored_samples()
 
-    async def test_one_namespace(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Whose list is too large, or too slow: the others are measured all the same."""
+    @pytest.mark.parametrize("error", [UNAVAILABLE, FORBIDDEN], ids=["no answer", "no right"])
+    async def test_one_namespace(self, error: ApiError, caplog: pytest.LogCaptureFixture) -> None:
+        """Whose list is too large, too slow or forbidden: the others are measured all the same."""
         harness = Harness()
         other = builders.app(OPTED_IN_SPEC)
         other["metadata"] |= {"namespace": "bank", "uid": "other"}
         put_object(harness.store, other)
-        harness.error, harness.failing_namespace = UNAVAILABLE, "bank"
+        harness.error, harness.failing_namespace = error, "bank"
         await harness.poll(*range(50, 90))
 
         asked = Counter(namespace for _, namespace, _ in harness.requests)

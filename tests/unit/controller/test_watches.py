@@ -10,6 +10,7 @@ from selfhealing.cache.views import AppKey
 from selfhealing.controller.cache_sync import CACHED_RESOURCES
 from selfhealing.controller.config_reader import ConfigReader
 from selfhealing.controller.event_handlers import EventHandlers
+from selfhealing.controller.namespace_access import NamespaceAccess
 from selfhealing.controller.watches import (
     CHILDREN,
     LABELLED_PODS,
@@ -23,6 +24,7 @@ from selfhealing.controller.watches import (
 from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.resources import APPS
+from tests.unit.controller.fake_loop import now
 
 NAMESPACES = pytest.mark.parametrize("namespaces", [(), ("shop",), ("shop", "bank")])
 SETTINGS = pytest.mark.parametrize("watch", ["all", "configmaps", "off"])
@@ -33,7 +35,8 @@ def build(namespaces: tuple[str, ...], watch: ConfigWatch) -> Watches:
     store, queue = Store(), WorkQueue[AppKey]()
     client = cast("Client", None)
     reader = ConfigReader(client, store.config_index, queue, (), 0)
-    return build_watches(client, EventHandlers(store, queue, 0), reader, namespaces, watch)
+    handlers, access = EventHandlers(store, queue, 0), NamespaceAccess(store, queue, now)
+    return build_watches(client, handlers, reader, namespaces, watch, access)
 
 
 @NAMESPACES
