@@ -30,6 +30,10 @@ _DATA_FIELDS: Final = ("data", "binaryData", "stringData")
 MAX_KEYS: Final = 32
 """The keys of a ConfigMap of which each value has a digest; most have fewer."""
 
+_SHORT: Final = 16
+_WHOLE: Final = 64
+"""Hexadecimal digits of a digest that is stored, and of one from which others are made."""
+
 NO_READERS: Final[frozenset[AppKey]] = frozenset()
 
 
@@ -68,16 +72,36 @@ def config_digest(raw: Json, selections: Iterable[ConfigKeys] = ()) -> ConfigDig
         raw: the object.
         selections: the keys of which a digest is needed beside that of all contents.
     """
-    by_keys = {
-        selected: _hash_contents(select_contents(raw, selected))
-        for selected in selections
-        if selected is not None
+    wanted = {selected for selected in selections if selected is not None}
+    values = {
+        key: (name, value) for name in _DATA_FIELDS for key, value in (raw.get(name) or {}).items()
     }
-    values = {key: value for name in _DATA_FIELDS for key, value in (raw.get(name) or {}).items()}
     has_keys = raw["kind"] == CONFIG_MAP and len(values) <= MAX_KEYS
-    keys = {key: _hash([value]) for key, value in values.items()} if has_keys else {}
+    # Each value is hashed once, however many apps read it.
+    hashed = {
+        key: _hash([values[key][1]], _WHOLE)
+        for key in (values if has_keys else values.keys() & frozenset().union(*wanted))
+    }
+    salt = _salt(raw)
+    by_keys = {
+        selected: _hash(
+            [salt, {key: [values[key][0], hashed[key]] for key in selected & hashed.keys()}]
+        )
+        for selected in wanted
+    }
+    keys = {key: value[:_SHORT] for key, value in hashed.items()} if has_keys else {}
     version = parse_resource_version(raw["metadata"])
     return ConfigDigest(version, _hash_contents(raw), keys, by_keys)
+
+
+def copy_digests(raw: Json) -> frozenset[str]:
+    """Return the digests that a ConfigMap with these contents can be a copy for.
+
+    Either all of the contents was copied, or only the keys that the pods read.
+    """
+    keys = frozenset(key for name in _DATA_FIELDS for key in raw.get(name) or {})
+    found = config_digest({**raw, "kind": CONFIG_MAP}, [keys])
+    return frozenset({found.digest, found.by_keys[keys]})
 
 
 def select_contents(raw: Json, keys: ConfigKeys) -> Json:
@@ -99,13 +123,18 @@ def _hash_contents(raw: Json) -> str:
     who may not read the Secret: else a short password could be guessed. As a consequence a Secret
     that is deleted and recreated has changed, even with the same contents.
     """
-    salt = raw["metadata"]["uid"] if raw["kind"] == SECRET else ""
-    parts = [salt, *(raw.get(field) or {} for field in _DATA_FIELDS)]
+    parts = [_salt(raw), *(raw.get(field) or {} for field in _DATA_FIELDS)]
     return _hash(parts)
 
 
-def _hash(parts: list[Any]) -> str:
-    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+def _salt(raw: Json) -> str:
+    uid: str = raw["metadata"]["uid"]
+    return uid if raw["kind"] == SECRET else ""
+
+
+def _hash(parts: list[Any], length: int = _SHORT) -> str:
+    text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:length]
 
 
 class ConfigIndex:

@@ -81,7 +81,7 @@ class ConfigCopies:
                 raw = await self._client.get(CONFIG_MAPS, app.key.namespace, source)
                 if raw is not None:
                     keys = references.get(ConfigRef(CONFIG_MAP, source))
-                    await self._copy(app, select_contents(raw, keys), config_hash, digests)
+                    await self._copy(app, raw, keys, config_hash, digests)
             await self._prune(app, config_hash)
         except ApiError as error:
             if is_outage(error):
@@ -108,11 +108,17 @@ class ConfigCopies:
         return found
 
     async def _copy(
-        self, app: AppView, source: Json, config_hash: str, digests: Mapping[ConfigRef, str]
+        self,
+        app: AppView,
+        source: Json,
+        keys: ConfigKeys,
+        config_hash: str,
+        digests: Mapping[ConfigRef, str],
     ) -> None:
-        digest = config_digest({**source, "kind": CONFIG_MAP}).digest
+        digest = config_digest({**source, "kind": CONFIG_MAP}, [keys]).of_keys(keys)
         if digest != digests[ConfigRef(CONFIG_MAP, source["metadata"]["name"])]:
             return  # it has changed: the new content is not the proven one
+        source = select_contents(source, keys)
         try:
             await self._client.create(
                 CONFIG_MAPS, build_config_copy(_owner(app), source, config_hash, digests)

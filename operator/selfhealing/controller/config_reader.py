@@ -7,10 +7,10 @@ watch tells of another version, so memory and requests do not depend on objects 
 import asyncio
 import logging
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from selfhealing.api.config_refs import ConfigKeys, ConfigObject, ConfigRef
-from selfhealing.cache.config_digests import ABSENT, ConfigIndex, config_digest
+from selfhealing.cache.config_digests import ABSENT, ConfigDigest, ConfigIndex, config_digest
 from selfhealing.cache.parse import parse_resource_version
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.event_handlers import DELETED, WatchEvent
@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 MAX_CONCURRENT_READS: Final = 4
 """Objects that are in memory at the same time, each for a moment."""
 MAX_READS_PER_NAMESPACE: Final = 2
+MAX_INLINE_KEYS: Final = 1000
+"""Keys, of all apps that read an object together, whose digests take about 2 ms: those of more are
+not computed in the event loop."""
 READ_DELAY: Final = 0.2
 """Seconds from a change until the object is read: several changes are read once."""
 
@@ -116,7 +119,9 @@ class ConfigReader:
             kind, name = target.reference
             raw = await self._client.get(self._resources[kind], target.namespace, name)
             selections = self._index.selections(target)
-            digest = ABSENT if raw is None else config_digest({**raw, "kind": kind}, selections)
+            digest = (
+                ABSENT if raw is None else await _compute_digest({**raw, "kind": kind}, selections)
+            )
             self._enqueue(self._index.upsert(target, digest))
         self._queue.forget(target)
         self._requested.discard(target)
@@ -132,6 +137,16 @@ class ConfigReader:
     def _enqueue(self, apps: Iterable[AppKey]) -> None:
         for app in apps:
             self._app_queue.add(app, self._debounce)
+
+
+async def _compute_digest(
+    raw: Mapping[str, Any], selections: Collection[ConfigKeys]
+) -> ConfigDigest:
+    """Compute the digests of an object; those of many keys in a thread."""
+    count = sum(len(keys) for keys in selections if keys is not None)
+    if count <= MAX_INLINE_KEYS:
+        return config_digest(raw, selections)
+    return await asyncio.to_thread(config_digest, raw, selections)
 
 
 class ConfigWatch:

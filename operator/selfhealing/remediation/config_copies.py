@@ -14,7 +14,7 @@ import orjson
 
 from selfhealing.api import names
 from selfhealing.api.config_refs import CONFIG_MAP, ConfigRef
-from selfhealing.cache.config_digests import config_digest
+from selfhealing.cache.config_digests import copy_digests
 from selfhealing.cache.parse import has_owner
 from selfhealing.render.meta import Owner, build_metadata
 from selfhealing.render.references import hash_config_digests
@@ -133,10 +133,9 @@ def select_expired_copies(copies: Iterable[ConfigCopy], config_hash: str) -> lis
 
 def _has_proven_content(raw: Json, copy: ConfigCopy) -> bool:
     digests = _parse_digests(raw["metadata"]["annotations"].get(names.ANNOTATION_CONFIG_DIGESTS))
-    content = config_digest({**raw, "kind": CONFIG_MAP}).digest
     return (
         raw.get("immutable") is True
-        and digests.get(ConfigRef(CONFIG_MAP, copy.source)) == content
+        and digests.get(ConfigRef(CONFIG_MAP, copy.source)) in copy_digests(raw)
         and hash_config_digests(digests) == copy.config_hash
     )
 

@@ -20,6 +20,7 @@ from selfhealing.cache.config_digests import ConfigIndex, config_digest
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.config_reader import (
     MAX_CONCURRENT_READS,
+    MAX_INLINE_KEYS,
     MAX_READS_PER_NAMESPACE,
     READ_DELAY,
     ConfigReader,
@@ -111,6 +112,20 @@ class Harness:
 def build_map(mode: str, version: int = 1, **more: Any) -> Json:  # noqa: ANN401 - of the builder
     """Return the ConfigMap that the app reads."""
     return builders.config(data={"mode": mode}, version=version, **more)
+
+
+async def test_the_digests_of_many_keys() -> None:
+    """They are computed outside of the event loop, and are the same."""
+    harness = Harness()
+    harness.put(build_map("fast"))
+    keys = frozenset({"mode", *map(str, range(MAX_INLINE_KEYS))})
+    async with harness.running():
+        assert not harness.reader.follow(KEY, {SETTINGS: keys})
+        assert KEY == await harness.next_app()
+        assert harness.reader.follow(KEY, {SETTINGS: keys})
+
+    expected = config_digest(build_map("fast"), [frozenset({"mode"})]).of_keys(frozenset({"mode"}))
+    assert {SETTINGS: expected} == harness.index.digests_for(KEY)
 
 
 async def test_an_app_waits_for_its_first_digests() -> None:
