@@ -38,6 +38,7 @@ from selfhealing.evidence.format import (
     find_log_sources,
     shorten_event,
     without_log_messages,
+    without_outputs,
 )
 from selfhealing.evidence.log_consent import find_log_refusal
 from selfhealing.evidence.redaction import Checkpoint
@@ -251,7 +252,7 @@ class EvidenceStore:
         """Read all parts at the same time; each may fail alone."""
         missing: list[str] = []
         pod: Json | None = None
-        events: list[Json] | None = None
+        events: Sequence[Mapping[str, Any]] | None = None
         usage: Sequence[Json] | None = None
         logs: Sequence[ContainerLog | None] = ()
         if target is not None:
@@ -275,6 +276,8 @@ class EvidenceStore:
                 ),
                 asyncio.gather(*log_reads),
             )
+            if refusal and events:
+                events = without_outputs(events, pod)
         pod_specs = (
             inputs.pod_template["spec"],
             *([pod.get("spec") or {}] if pod else []),

@@ -18,6 +18,8 @@ MAX_LAST_WORDS: Final = 256
 """The longest last line of a container's termination message in the evidence, in characters."""
 FROM_LOG_POLICY: Final = "FallbackToLogsOnError"
 """The terminationMessagePolicy by which the end of the log is the termination message."""
+_QUOTING_REASONS: Final = frozenset({"ProbeWarning", "FailedPostStartHook", "FailedPreStopHook"})
+"""Reasons of Events that quote a container whatever its probes are (pkg/kubelet/events)."""
 _STATUS_FIELDS: Final = ("containerStatuses", "initContainerStatuses")
 MAX_LOGS: Final = 6
 """The largest number of logs of one pod in the evidence."""
@@ -97,6 +99,33 @@ def _without_message(container_status: Json) -> Json:
         if (state := container_status.get(field) or {}).get("terminated")
     }
     return {**container_status, **states}
+
+
+def without_outputs(events: Iterable[Json], pod: Json) -> list[Json]:
+    """Return the Events of a pod without what its containers have answered or printed.
+
+    The kubelet's Events quote the output of a probe that is a command, the answer to a probe that
+    was redirected, and the output of a hook. What it says itself of another probe stays.
+    """
+    return [
+        {**event, "message": f"{said}: (its output is a log line)"}
+        if _quotes_output(event, pod) and (said := event.get("message", "").partition(": ")[0])
+        else event
+        for event in events
+    ]
+
+
+def _quotes_output(event: Json, pod: Json) -> bool:
+    reason, message = event.get("reason"), event.get("message", "")
+    if reason != "Unhealthy":
+        return reason in _QUOTING_REASONS
+    field = f"{message.partition(' ')[0].lower()}Probe"
+    probes = [
+        container.get(field) or {}
+        for containers in ("containers", "initContainers")
+        for container in (pod.get("spec") or {}).get(containers) or ()
+    ]
+    return any("exec" in probe for probe in probes) or not any(probes)
 
 
 def format_pod(pod: Json, redactor: Redactor = PATTERNS_ONLY) -> str:

@@ -545,3 +545,20 @@ async def test_what_the_kubelet_took_from_the_log_is_no_way_around(cluster: Fake
     cluster.namespace_labels = {LOGS: "false"}
 
     assert "Jane" not in cluster.evidence_text(await save_evidence(cluster))
+
+
+@pytest.mark.parametrize(("label", "is_shown"), [("false", False), ("true", True)])
+async def test_the_output_of_a_probe_is_a_log_line(
+    cluster: FakeApiServer, label: str, *, is_shown: bool
+) -> None:
+    """The kubelet quotes it in an Event."""
+    probe = {"livenessProbe": {"exec": {"command": ["check"]}}}
+    cluster.pods[POD] = builders.pod(POD, builders.running(), container_spec=probe)
+    message = "Liveness probe failed: customer Jane"
+    cluster.events = [{**cluster.events[0], "reason": "Unhealthy", "message": message}]
+    cluster.namespace_labels = {LOGS: label}
+
+    text = cluster.evidence_text(await save_evidence(cluster))
+
+    assert is_shown == ("Jane" in text)
+    assert "Liveness probe failed" in text

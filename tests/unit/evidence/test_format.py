@@ -14,6 +14,7 @@ from selfhealing.evidence.format import (
     format_usage,
     one_line,
     without_log_messages,
+    without_outputs,
 )
 from tests.unit import builders
 
@@ -230,3 +231,45 @@ def test_a_message_from_the_log_is_left_out() -> None:
     assert "Error" == app["lastState"]["terminated"]["reason"]
     assert (statuses[1], {"name": "app", "state": {"running": {}}}) == (proxy, running)
     assert {"metadata": {}, "status": {}} == without_log_messages({"metadata": {}})
+
+
+COMMAND, REQUEST = {"exec": {"command": ["check"]}}, {"httpGet": {"port": 80}}
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "probes", "is_kept"),
+    [
+        ("Unhealthy", "Liveness probe failed: customer Jane", {"livenessProbe": COMMAND}, False),
+        ("Unhealthy", "Liveness probe errored: customer Jane", {"livenessProbe": COMMAND}, False),
+        ("Unhealthy", "Readiness probe failed: Jane", {"readinessProbe": REQUEST}, True),
+        (
+            "Unhealthy",
+            "Readiness probe failed: Jane",
+            {"readinessProbe": REQUEST, "livenessProbe": COMMAND},
+            True,
+        ),
+        ("Unhealthy", "Startup probe failed: Jane", {}, False),
+        ("Unhealthy", "Something else: Jane", {"livenessProbe": REQUEST}, False),
+        ("ProbeWarning", "Liveness probe warning: Jane", {"livenessProbe": REQUEST}, False),
+        ("FailedPostStartHook", "Exec lifecycle hook failed - error: Jane", {}, False),
+        ("BackOff", "Back-off restarting: Jane", {}, True),
+    ],
+)
+def test_an_event_that_quotes_a_container(
+    reason: str, message: str, probes: dict[str, Any], *, is_kept: bool
+) -> None:
+    """Its output is as good as a log line."""
+    event = {"reason": reason, "message": message, "metadata": {}}
+    pod = {"spec": {"containers": [{"name": "app", **probes}]}}
+
+    [found] = without_outputs([event], pod)
+
+    assert is_kept == ("Jane" in found["message"])
+    assert found["message"].startswith(message.partition(": ")[0])
+
+
+def test_an_event_without_a_message_quotes_nothing() -> None:
+    """Nothing is made of it."""
+    event = {"reason": "ProbeWarning", "metadata": {}}
+
+    assert [event] == without_outputs([event], {})
