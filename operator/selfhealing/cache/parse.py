@@ -190,6 +190,7 @@ def pod_view(raw: Json) -> PodView:
         ),
         resize_reason=resize_reason,
         resize_message=resize_message,
+        is_marked=names.LABEL_NAME in (meta.get("labels") or {}),
     )
 
 

@@ -156,6 +156,7 @@ class PodView:
         resize_reason: why its containers do not have the resources of its spec: "Deferred" until
             the node has room, "Infeasible" on this node, or "Error"; else empty.
         resize_message: the kubelet's message for ``resize_reason``.
+        is_marked: it has LABEL_NAME.
     """
 
     uid: str
@@ -184,6 +185,7 @@ class PodView:
     containers: tuple[ContainerView, ...]
     resize_reason: str = ""
     resize_message: str = ""
+    is_marked: bool = False
 
     @property
     def kubelet_restarts(self) -> bool:

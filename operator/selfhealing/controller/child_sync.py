@@ -148,7 +148,9 @@ class ChildSync:
             UnavailableError: the API server is out of reach.
             AppDeletedError: the app was deleted meanwhile.
         """
-        desired = build_children(inputs.owner, inputs.spec, overrides, inputs.pod_template)
+        desired = build_children(
+            inputs.owner, inputs.spec, overrides, inputs.pod_template, snapshot.pods
+        )
         progress = _Progress(snapshot, inputs, overrides)
         # Pruning comes first: an autoscaler must not act on replicas that the spec sets again.
         for prune in find_prune_targets(snapshot, desired):

@@ -1,12 +1,17 @@
 """Renders the NetworkPolicy: who may call the pods of an app, and whom they may call."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from selfhealing.api.access_spec import AllowedPeerSpec, NetworkPeerSpec, NetworkPolicySpec
-from selfhealing.api.pod_spec import PodMetadataSpec
 from selfhealing.api.spec import SelfHealingAppSpec
-from selfhealing.render.meta import Owner, build_metadata, isolated_pod_selector, selector
+from selfhealing.render.meta import (
+    Owner,
+    build_metadata,
+    isolated_pod_selector,
+    pod_marker,
+    selector,
+)
 
 DNS_PORTS: Final = (53, 5353)
 """DNS, and the port at which OpenShift's DNS pods listen: the network plugin compares the port
@@ -17,13 +22,33 @@ SAME_NAMESPACE: Final = NetworkPeerSpec(pod_labels={})
 Json = dict[str, Any]
 
 
-def build_network_policy(owner: Owner, spec: SelfHealingAppSpec) -> Json | None:
+class PodLabels(Protocol):
+    """A pod, of which only this label matters."""
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it has LABEL_NAME."""
+
+
+def has_other_labels(pods: Iterable[PodLabels], spec: SelfHealingAppSpec) -> bool:
+    """Whether a pod has other labels than the NetworkPolicy of the spec selects by.
+
+    It is from before the spec gave the pods the label ``app``, or did not give it any more.
+    """
+    is_marked = bool(pod_marker("", _pod_labels(spec)))
+    return any(pod.is_marked != is_marked for pod in pods)
+
+
+def build_network_policy(
+    owner: Owner, spec: SelfHealingAppSpec, *, selects_by_app: bool = False
+) -> Json | None:
     """Return the networking.k8s.io/v1 NetworkPolicy of an app; None without one.
 
     Probes need no rule: traffic from the node of a pod is always allowed (Kubernetes documentation,
     Network Policies). DNS is allowed to any address, because a cache may run on the node.
 
-    The pods are selected by labels that a pod keeps when it is isolated.
+    The pods are selected by labels that a pod keeps when it is isolated. While pods have other ones
+    (``selects_by_app``) they are selected by the label that all have but the isolated ones.
 
     An empty list of ports or peers means all of them. It is written, so that a list that somebody
     adds is drift.
@@ -32,18 +57,23 @@ def build_network_policy(owner: Owner, spec: SelfHealingAppSpec) -> Json | None:
     if policy is None:
         return None
     restricts_egress = policy.allow_to is not None
-    pod_metadata = spec.pod_metadata or PodMetadataSpec()
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": build_metadata(owner),
         "spec": {
-            "podSelector": isolated_pod_selector(owner.name, pod_metadata.labels),
+            "podSelector": _label_selector(selector(owner.name))
+            if selects_by_app
+            else isolated_pod_selector(owner.name, _pod_labels(spec)),
             "policyTypes": ["Ingress", *(["Egress"] if restricts_egress else [])],
             "ingress": _ingress(policy),
             **({"egress": _egress(policy.allow_to or ())} if restricts_egress else {}),
         },
     }
+
+
+def _pod_labels(spec: SelfHealingAppSpec) -> Mapping[str, str]:
+    return spec.pod_metadata.labels if spec.pod_metadata is not None else {}
 
 
 def _ingress(policy: NetworkPolicySpec) -> list[Json]:

@@ -5,7 +5,7 @@ import pickle
 from base64 import b64encode
 from itertools import combinations
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, strategies as st
@@ -220,7 +220,10 @@ def test_the_field_of_a_key_counts(kind: str) -> None:
     keys = frozenset({"a"})
     found = {
         config_digest(builders.config(kind, **contents), [keys]).of_keys(keys)
-        for contents in ({"data": {"a": "YQ=="}}, {"data": {}, "binaryData": {"a": "YQ=="}})
+        for contents in cast(
+            "list[dict[str, Any]]",
+            [{"data": {"a": "YQ=="}}, {"data": {}, "binaryData": {"a": "YQ=="}}],
+        )
     }
 
     assert 2 == len(found)

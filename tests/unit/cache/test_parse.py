@@ -166,6 +166,11 @@ class TestPods:
             containers=(),
         ) == pod_view({"metadata": BARE})  # fmt: skip
 
+    @pytest.mark.parametrize("labels", [{}, {"selfhealing.dev/name": "web"}])
+    def test_the_label_that_replaces_app(self, labels: dict[str, str]) -> None:
+        """A NetworkPolicy selects by it."""
+        assert bool(labels) is pod_view({"metadata": {**BARE, "labels": labels}}).is_marked
+
     @pytest.mark.parametrize(
         ("tolerations", "expected"),
         [

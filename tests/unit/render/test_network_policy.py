@@ -1,6 +1,7 @@
 """The NetworkPolicy: who may call the pods, whom they may call, and what is never cut."""
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from selfhealing.api import names
 from selfhealing.api.errors import InvalidSpecError
+from selfhealing.api.label_selector import selects_labels
 from selfhealing.api.spec import parse_spec
 from selfhealing.apply.drift import matches
 from selfhealing.kube.resources import CHILDREN, WATCHED_CHILDREN
@@ -173,3 +175,38 @@ def test_any_policy_keeps_dns_and_notices_each_list_that_changes(
 def test_the_operator_watches_it() -> None:
     """Every cluster serves the kind."""
     assert CHILDREN["NetworkPolicy"] in WATCHED_CHILDREN
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod that runs."""
+
+    is_marked: bool
+
+
+@pytest.mark.parametrize("first", [{}, {"app": "shop-web"}])
+@pytest.mark.parametrize("then", [{}, {"app": "shop-web"}])
+def test_the_pods_that_run_are_selected_until_they_are_replaced(
+    first: dict[str, str], then: dict[str, str]
+) -> None:
+    """A first policy that came together with the label app left them open.
+
+    For ever, if the new version did not come up.
+    """
+    specs_of = [
+        parse_spec({"image": "web:v1", "networkPolicy": {}, "podMetadata": {"labels": given}})
+        for given in (first, then)
+    ]
+    labels = [build_pod_template("web", spec)["metadata"]["labels"] for spec in specs_of]
+    pods = [Pod(names.LABEL_NAME in each) for each in labels]
+
+    def build_selector(pods: list[Pod]) -> dict[str, Any]:
+        children = build_children(OWNER, specs_of[1], pods=pods)
+        policy = next(child for child in children if child["kind"] == "NetworkPolicy")
+        found: dict[str, Any] = policy["spec"]["podSelector"]
+        return found
+
+    assert all(selects_labels(build_selector(pods), each) for each in labels)
+    assert selects_labels(build_selector(pods[1:]), labels[1])
+    isolated = {key: value for key, value in labels[1].items() if key != names.LABEL_APP}
+    assert selects_labels(build_selector(pods[1:]), isolated)
