@@ -51,18 +51,11 @@ class _App(msgspec.Struct, rename="camel"):
     status: msgspec.Raw = msgspec.Raw()
 
 
-class _Head(msgspec.Struct, rename="camel"):
-    """What tells an app from another object."""
-
-    api_version: str = ""
-    kind: str = ""
-
-
 class _Event(msgspec.Struct):
     """A line of a watch."""
 
     type: str
-    object: msgspec.Raw
+    object: _App | None
 
 
 class _AppList(msgspec.Struct, rename="camel"):
@@ -74,8 +67,6 @@ class _AppList(msgspec.Struct, rename="camel"):
     items: list[_App]
 
 
-_HEAD_DECODER: Final = msgspec.json.Decoder(_Head | None)
-_APP_DECODER: Final = msgspec.json.Decoder(_App)
 _EVENT_DECODER: Final = msgspec.json.Decoder(_Event)
 _LIST_DECODER: Final = msgspec.json.Decoder(_AppList)
 
@@ -83,10 +74,11 @@ _LIST_DECODER: Final = msgspec.json.Decoder(_AppList)
 def parse_event(line: str) -> Json:
     """Parse a line of a watch; another object than an app is parsed as a whole."""
     event = _EVENT_DECODER.decode(line)
-    if _HEAD_DECODER.decode(event.object) != _Head(names.API_VERSION, names.KIND):
+    app = event.object
+    if app is None or (app.api_version, app.kind) != (names.API_VERSION, names.KIND):
         other: Json = json.loads(line)
         return other
-    return {"type": event.type, "object": _as_object(_APP_DECODER.decode(event.object))}
+    return {"type": event.type, "object": _as_object(app)}
 
 
 def parse_list(page: bytes) -> Json:
