@@ -227,6 +227,9 @@ class HealingStatus(Model):
     stable_revision: Word | None = None
     """The last revision that passed its probation: rollbacks return to it."""
 
+    stable_digest: Word | None = None
+    """The whole hash of its pod template: a saved template with another one is not used."""
+
     stable_image: Text | None = None
     """The image of the stable revision."""
 
@@ -235,6 +238,9 @@ class HealingStatus(Model):
 
     previous_stable_revision: Word | None = None
     """The stable revision before: the way back from a stable revision that fails later."""
+
+    previous_stable_digest: Word | None = None
+    """The whole hash of the pod template of the stable revision before."""
 
     previous_stable_image: Text | None = None
     """The image of the stable revision before."""

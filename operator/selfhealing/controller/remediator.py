@@ -146,7 +146,9 @@ class Remediator:
             raise UnavailableError(0, "", message) from error
         if saved is None:
             return StableTemplate()
-        fault = find_template_fault(saved.template, stable_revision, inputs.pod_template)
+        fault = find_template_fault(
+            saved.template, stable_revision, inputs.pod_template, named.digest if named else ""
+        )
         if fault:
             rejection = f"stable revision {stable_revision} is not used: {fault}"
             return StableTemplate(rejection=rejection)

@@ -34,6 +34,7 @@ from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.render.overrides import (
     get_config_hash,
     get_limits,
+    template_digest,
     without_config_hash,
 )
 
@@ -58,10 +59,15 @@ class FirstSight(NamedTuple):
 
 
 class SavedRevisionName(NamedTuple):
-    """A revision whose pod template is saved, and its image."""
+    """A revision whose pod template is saved, its image, and the whole hash of the template.
+
+    The hash is empty where it is not known: after the status was lost, and in one that an older
+    version has written.
+    """
 
     revision: str
     image: str
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,7 @@ class RemediationContext:
         desired_revision: the hash of the pod template that the spec asks for, which includes the
             hash of the ConfigMaps and Secrets that the pods read.
         image: the image in the spec.
+        desired_digest: the whole of the hash; None if it is not known.
         limits: the limits in the spec that may be raised.
         lowered_memory: the containers whose limit the desired revision lowered, while it is tried.
         diagnoses: the diagnoses of the app, the most severe first.
@@ -160,6 +167,7 @@ class RemediationContext:
 
     desired_revision: str
     image: str
+    desired_digest: str | None = None
     limits: Mapping[LimitKey, str] = field(default_factory=dict)
     lowered_memory: frozenset[str] = frozenset()
     diagnoses: tuple[AppDiagnosis, ...] = ()
@@ -303,6 +311,7 @@ def build_context(
     return RemediationContext(
         desired_revision=inputs.revision,
         image=spec.image,
+        desired_digest=template_digest(inputs.pod_template),
         limits=limits,
         lowered_memory=probation.change.lowered_memory if probation.change else frozenset(),
         diagnoses=(*explained, *early_warnings),

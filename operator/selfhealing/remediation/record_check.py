@@ -38,6 +38,9 @@ MAX_ID: Final = 10**9
 _REVISION: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """A revision is a part of the name of a ControllerRevision."""
 
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+"""A whole hash of a pod template."""
+
 _OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 """The name of a pod or a node: a DNS subdomain, but for some dots."""
 
@@ -192,13 +195,23 @@ class _RecordCheck:
             self._reject("quarantine.until (longer than quarantine.ttl)", quarantine=shortened)
 
     def limit_rollback(self) -> None:
-        """Drop a rollback that the spec does not allow, and a revision that is not a name."""
+        """Drop a rollback that the spec does not allow, and a revision that is not a name.
+
+        A revision with a hash that is not its own is dropped, too: without the hash less of the
+        saved template would be compared.
+        """
         stable_revision = self.record.stable_revision
-        if stable_revision is not None and not _REVISION.fullmatch(stable_revision):
-            self._reject("stableRevision", stable_revision=None, stable_image=None)
+        if not _is_revision(stable_revision, self.record.stable_digest):
+            self._reject(
+                "stableRevision", stable_revision=None, stable_digest=None, stable_image=None
+            )
         previous = self.record.previous_stable_revision
-        if previous is not None and not _REVISION.fullmatch(previous):
-            self._reject("previousStableRevision", previous_stable_revision=None)
+        if not _is_revision(previous, self.record.previous_stable_digest):
+            self._reject(
+                "previousStableRevision",
+                previous_stable_revision=None,
+                previous_stable_digest=None,
+            )
         if self.record.failed_revision is None:
             return
         if not self._policy.rollback:
@@ -290,6 +303,15 @@ class _RecordCheck:
         ]
         lost_until = self._now - self._policy.node_lost_timeout
         return bool(lost_since) and min(lost_since) > lost_until
+
+
+def _is_revision(revision: str | None, digest: str | None) -> bool:
+    """Whether a revision is a name, or none, and the whole hash is one of that revision."""
+    if revision is not None and not _REVISION.fullmatch(revision):
+        return False
+    return digest is None or (
+        revision is not None and digest.startswith(revision) and bool(_DIGEST.fullmatch(digest))
+    )
 
 
 def _is_small_number(text: str) -> bool:

@@ -45,8 +45,10 @@ def restore_lost_record(
             "desired_revision": context.desired_revision,
             "desired_generation": context.generation,
             "stable_revision": stable.revision,
+            "stable_digest": None,
             "stable_image": stable.image,
             "previous_stable_revision": previous.revision if previous else None,
+            "previous_stable_digest": None,
             "previous_stable_image": previous.image if previous else None,
             "failed_revision": context.desired_revision if is_rolled_back else None,
             "retry_at": _next_try(record, context, policy, now) if is_rolled_back else None,
@@ -88,9 +90,11 @@ def roll_back(
     if is_predecessor:
         fields |= {
             "stable_revision": target,
+            "stable_digest": record.previous_stable_digest,
             "stable_image": record.previous_stable_image,
             "stable_since": now,
             "previous_stable_revision": None,
+            "previous_stable_digest": None,
             "previous_stable_image": None,
         }
     return record.model_copy(update=fields)
@@ -130,10 +134,14 @@ def retry_failed_revision(
 def forget_missing_revision(record: HealingStatus, context: RemediationContext) -> HealingStatus:
     """Forget the revision whose saved template is gone: the only way is what the spec asks for."""
     if record.stable_revision == context.desired_revision:
-        fields: dict[str, object] = {"previous_stable_revision": None}
+        fields: dict[str, object] = {}
     else:
-        fields = {"stable_revision": record.previous_stable_revision}
-        fields |= {"stable_image": record.previous_stable_image, "previous_stable_revision": None}
+        fields = {
+            "stable_revision": record.previous_stable_revision,
+            "stable_digest": record.previous_stable_digest,
+            "stable_image": record.previous_stable_image,
+        }
+    fields |= {"previous_stable_revision": None, "previous_stable_digest": None}
     return return_to_spec(record).model_copy(update=fields)
 
 
@@ -175,8 +183,10 @@ def promote(
     return record.model_copy(
         update={
             "previous_stable_revision": record.stable_revision,
+            "previous_stable_digest": record.stable_digest,
             "previous_stable_image": record.stable_image,
             "stable_revision": context.desired_revision,
+            "stable_digest": context.desired_digest,
             "stable_image": context.image,
             "stable_since": deadlines.now,
             "retries": 0,
@@ -187,12 +197,16 @@ def promote(
 def find_saved_revision(record: HealingStatus, desired_revision: str) -> SavedRevisionName | None:
     """The revision of the record that runs after a rollback, or would; None if there is none."""
     candidates = (
-        (record.stable_revision, record.stable_image),
-        (record.previous_stable_revision, record.previous_stable_image),
+        (record.stable_revision, record.stable_image, record.stable_digest),
+        (
+            record.previous_stable_revision,
+            record.previous_stable_image,
+            record.previous_stable_digest,
+        ),
     )
-    for revision, image in candidates:
+    for revision, image, digest in candidates:
         if revision is not None and revision != desired_revision:
-            return SavedRevisionName(revision, image or "")
+            return SavedRevisionName(revision, image or "", digest or "")
     return None
 
 

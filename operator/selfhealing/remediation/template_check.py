@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api import names
-from selfhealing.render.overrides import get_limits, template_revision
+from selfhealing.render.overrides import get_limits, template_digest, template_revision
 
 Json = Mapping[str, Any]
 
@@ -65,6 +65,9 @@ _HOST_NAMESPACES: Final = {
 }
 """Fields of a pod that give it something while they are true."""
 
+_OWN_VOLUMES: Final = frozenset({"name", "configMap", "downwardAPI", "emptyDir", "hostPath"})
+"""Fields of a volume that give the pods no data of others; host paths are told by themselves."""
+
 _MAX_SHOWN: Final = 3
 """Privileges that a message names."""
 
@@ -83,20 +86,23 @@ class SavedRevision:
     memory_limits: Mapping[str, str] = field(default_factory=dict)
 
 
-def find_template_fault(saved: Json, revision: str, present: Json) -> str:
+def find_template_fault(saved: Json, revision: str, present: Json, digest: str = "") -> str:
     """Return why a saved template must not run; empty if it may.
 
     Args:
         saved: the saved template, which may have any content.
         revision: the revision that it is said to be.
         present: the template that the spec asks for now.
+        digest: the whole hash of the template, as the status has it; empty if it has none. Then
+            somebody may have found another template with the digits of the revision, which gets
+            no Secret and no volume that the spec does not name now.
     """
     try:
-        if template_revision(saved) != revision:
+        if (template_digest(saved) if digest else template_revision(saved)) != (digest or revision):
             return "its content is not the one that was saved"
         unknown = _find_unknown_field(saved, present)
         get_limits(saved)  # raises what a template never has
-        added = sorted(set(_privileges(saved)) - set(_privileges(present)))
+        added = sorted(_list_granted(saved, digest) - _list_granted(present, digest))
     except (AttributeError, KeyError, TypeError, ValueError):
         return "it is not a pod template"
     if unknown:
@@ -104,6 +110,11 @@ def find_template_fault(saved: Json, revision: str, present: Json) -> str:
     if added:
         return f"the spec no longer asks for {', '.join(added[:_MAX_SHOWN])}"
     return ""
+
+
+def _list_granted(template: Json, digest: str) -> set[str]:
+    """What the pods of a template get that has to be asked for now."""
+    return {*_privileges(template), *(() if digest else _sources(template["spec"]))}
 
 
 def _find_unknown_field(saved: Json, present: Json) -> str:
@@ -170,6 +181,40 @@ def _privileges(template: Json) -> Iterator[str]:
         yield from _container_privileges(own)
         ports: Sequence[Json] = container.get("ports") or ()
         yield from (f"the host port {port['hostPort']}" for port in ports if "hostPort" in port)
+
+
+def _sources(spec: Json) -> Iterator[str]:
+    """The Secrets and the volumes with data of others that the pods read, each in a few words."""
+    for entry in spec.get("imagePullSecrets") or ():
+        yield _name_secret(entry["name"])
+    for container in (*spec["containers"], *(spec.get("initContainers") or ())):
+        for entry in container.get("envFrom") or ():
+            if "secretRef" in entry:
+                yield _name_secret(entry["secretRef"]["name"])
+        for variable in container.get("env") or ():
+            if key := (variable.get("valueFrom") or {}).get("secretKeyRef"):
+                yield _name_secret(key["name"])
+    for volume in spec.get("volumes") or ():
+        if projected := volume.get("projected"):
+            for source in projected.get("sources") or ():
+                yield from _name_volume_sources(source)
+        else:
+            yield from _name_volume_sources(volume)
+
+
+def _name_volume_sources(volume: Json) -> Iterator[str]:
+    """Name the sources of a volume, or of a part of a projected one."""
+    for kind, source in volume.items():
+        if kind == "secret":
+            yield _name_secret(source.get("secretName") or source.get("name"))
+        elif kind == "persistentVolumeClaim":
+            yield f"the claim {_shorten(source['claimName'])}"
+        elif kind not in _OWN_VOLUMES:
+            yield f"the volume source {_shorten(kind)} {_shorten(source)}"
+
+
+def _name_secret(name: object) -> str:
+    return f"the Secret {_shorten(name)}"
 
 
 def _metadata_privileges(metadata: Json) -> Iterator[str]:

@@ -71,13 +71,25 @@ _MAX_FAILURES: Final = 2**31 - 1
 NO_OVERRIDES: Final = Overrides()
 
 
+REVISION_LENGTH: Final = 10
+"""Hexadecimal digits of a revision."""
+
 REQUIRED_NODE_AFFINITY: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
-def template_revision(pod_template: Mapping[str, Any]) -> str:
-    """Return the revision of an app: the hash of the pod template of its spec."""
+def template_digest(pod_template: Mapping[str, Any]) -> str:
+    """Return the whole hash of a pod template, by which a saved one is proved."""
     template = orjson.dumps(pod_template, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(template).hexdigest()[:10]
+    return hashlib.sha256(template).hexdigest()
+
+
+def template_revision(pod_template: Mapping[str, Any]) -> str:
+    """Return the revision of an app: the first digits of the hash of the pod template of its spec.
+
+    They are enough to tell the versions of an app apart, and to name them. Somebody who wants to
+    can find another template with the same digits.
+    """
+    return template_digest(pod_template)[:REVISION_LENGTH]
 
 
 def get_config_hash(template: Mapping[str, Any]) -> str:

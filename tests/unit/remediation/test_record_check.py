@@ -97,7 +97,10 @@ def test_a_record_of_the_operator() -> None:
     """Nothing is dropped of what the spec allows."""
     fields: dict[str, Any] = {
         "stable_revision": "abc",
+        "stable_digest": "abc" + 61 * "0",
         "stable_image": "web:v0",
+        "previous_stable_revision": "def",
+        "previous_stable_digest": "def" + 61 * "0",
         "failed_revision": REVISION,
         "memory_limits": raised_to("200Mi"),
         "memory_in_template": True,
@@ -116,6 +119,33 @@ def test_a_record_of_the_operator() -> None:
 
     assert () == found.rejected
     assert fields == {name: getattr(found.record, name) for name in fields}
+
+
+@pytest.mark.parametrize(
+    ("revision", "digest"),
+    [
+        ("abc", "abd" + 61 * "0"),
+        ("abc", "abc"),
+        ("abc", "abc" + 60 * "0" + "x"),
+        (None, 64 * "0"),
+        ("../x", None),
+    ],
+)
+def test_a_revision_with_a_hash_that_is_not_its_own(
+    revision: str | None, digest: str | None
+) -> None:
+    """Without the hash less of the saved template would be compared."""
+    found = check(
+        stable_revision=revision,
+        stable_digest=digest,
+        previous_stable_revision=revision,
+        previous_stable_digest=digest,
+    )
+
+    assert ("stableRevision", "previousStableRevision") == found.rejected
+    assert (None, None) == (found.record.stable_revision, found.record.stable_digest)
+    assert found.record.previous_stable_revision is None
+    assert found.record.previous_stable_digest is None
 
 
 def test_times_and_revisions_that_no_operator_has_written() -> None:
@@ -373,6 +403,7 @@ RECORDS = st.builds(
     desired_since=st.none() | TIMES,
     healthy_since=st.none() | TIMES,
     stable_revision=st.none() | WORDS,
+    stable_digest=st.none() | WORDS,
     stable_image=st.none() | WORDS,
     failed_revision=st.none() | WORDS,
     memory_limits=RAISED,

@@ -110,6 +110,7 @@ def test_a_young_stable_revision_that_serves_nothing() -> None:
         stable_revision=NEW_REVISION,
         stable_since=builders.at(AT - 3600),
         previous_stable_revision="older",
+        previous_stable_digest="older and more",
         previous_stable_image="web:v0",
     )
 
@@ -119,6 +120,7 @@ def test_a_young_stable_revision_that_serves_nothing() -> None:
 
     assert latest_action(after) == (Remediation.ROLLBACK, ActionOutcome.IN_PROGRESS)
     assert named(after) == ("older", None, NEW_REVISION)
+    assert ("older and more", None) == (after.stable_digest, after.previous_stable_digest)
     assert not choose_action(
         make_decision_input(record, replace(context, pods=(crashed, HEALTHY_POD)))
     )

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from selfhealing.api.spec import parse_spec
+from selfhealing.remediation import template_check
 from selfhealing.remediation.template_check import find_template_fault
-from selfhealing.render.overrides import template_revision
+from selfhealing.render.overrides import template_digest, template_revision
 from selfhealing.render.pod import build_pod_template
 from tests.unit.api.strategies import specs
 from tests.unit.examples import scale_examples
@@ -224,3 +225,72 @@ def test_the_present_template_itself(spec: Json) -> None:
     template = render({**spec, "restartPolicy": "Always"})
 
     assert "" == find_fault(template, template)
+
+
+def has_ten_digits(monkeypatch: pytest.MonkeyPatch) -> Json:
+    """Another template with the digits of a revision, as two hours of search on one CPU find it."""
+    monkeypatch.setattr(template_check, "template_revision", lambda _: "0123456789")
+    return render({**SPEC, "image": "evil:v1"})
+
+
+def test_another_template_with_the_same_ten_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status has the whole hash of the one that was saved."""
+    forged, digest = has_ten_digits(monkeypatch), template_digest(render(SPEC))
+
+    assert "" == find_template_fault(forged, "0123456789", render(SPEC))
+    assert "its content is not the one that was saved" == find_template_fault(
+        forged, "0123456789", render(SPEC), digest
+    )
+    assert "" == find_template_fault(forged, "0123456789", render(SPEC), template_digest(forged))
+
+
+SOURCES: dict[str, Json] = {
+    "the Secret db": {
+        "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "db", "key": "k"}}}]
+    },
+    "the Secret all": {"envFrom": [{"secretRef": {"name": "all"}}]},
+    "the Secret pull": {"imagePullSecrets": [{"name": "pull"}]},
+    "the Secret tls": {"volumes": [{"name": "v", "secret": {"secretName": "tls"}}]},
+    "the Secret part": {
+        "volumes": [{"name": "v", "projected": {"sources": [{"secret": {"name": "part"}}]}}]
+    },
+    "the Secret init": {
+        "initContainers": [
+            {"name": "i", "image": "i", "envFrom": [{"secretRef": {"name": "init"}}]}
+        ]
+    },
+    'the volume source serviceAccountToken {"path":"t"}': {
+        "volumes": [
+            {"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}
+        ]
+    },
+    "the claim data": {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]},
+    'the volume source csi {"driver":"d"}': {"volumes": [{"name": "v", "csi": {"driver": "d"}}]},
+}
+
+
+@pytest.mark.parametrize(("source", "fields"), SOURCES.items(), ids=SOURCES.keys())
+def test_a_secret_or_volume_needs_the_whole_hash(source: str, fields: Json) -> None:
+    """Without it nobody knows whether the app's owner has ever asked for it."""
+    saved = render({**SPEC, **fields})
+
+    assert f"the spec no longer asks for {source}" == find_fault(saved, render(SPEC))
+    assert "" == find_fault(saved, saved)
+    assert "" == find_template_fault(
+        saved, template_revision(saved), render(SPEC), template_digest(saved)
+    )
+
+
+def test_what_gives_no_data_of_others() -> None:
+    """The text of a ConfigMap is for everybody in the namespace."""
+    fields = {
+        "env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+        "envFrom": [{"configMapRef": {"name": "c"}}],
+        "volumes": [
+            {"name": "a", "configMap": {"name": "c"}},
+            {"name": "b", "emptyDir": {}},
+            {"name": "c", "projected": {"sources": [{"configMap": {"name": "c"}}]}},
+        ],
+    }
+
+    assert "" == find_fault(render({**SPEC, **fields}), render(SPEC))
