@@ -205,7 +205,9 @@ class CacheSync:
             self._access.postpone(namespace, error)
             return
         now = asyncio.get_running_loop().time()
-        since = self._listed_since.setdefault(namespace, now)
+        since = max(
+            self._listed_since.setdefault(namespace, now), self._access.last_refusal(namespace)
+        )
         # After the time-out ``run`` finds that the watches are broken, if they are.
         if not self._find_missing(listed) or now - since >= RESTORE_TIMEOUT:
             del self._listed_since[namespace]

@@ -47,6 +47,10 @@ class NamespaceAccess:
         """Whether a namespace is left out now."""
         return namespace in self._store.refused_namespaces
 
+    def last_refusal(self, namespace: str) -> float:
+        """Return when a list or a watch was refused last in a namespace that is left out."""
+        return self._refused_at[namespace]
+
     def find_due(self) -> list[str]:
         """Return the namespaces that refused and are to be asked again now."""
         return [

@@ -468,6 +468,18 @@ class TestANamespaceThatRefuses:
         with pytest.raises(BrokenWatchError):
             await harness.cache_sync.prune_stale_objects()
 
+    async def test_a_refusal_begins_the_wait_for_the_watches_anew(self, harness: Harness) -> None:
+        """A watch could not deliver anything before it."""
+        harness.api_server.refusing = {"bank"}
+        await harness.cache_sync.prune_stale_objects()
+        harness.api_server.refusing.clear()
+        harness.api_server.objects.append(in_bank(builders.pod("web-abc-2", builders.running())))
+        await self.retry_for(harness, RESTORE_TIMEOUT - 10)
+        harness.access.refuse("bank", FORBIDDEN)
+        await self.retry_for(harness, RESTORE_TIMEOUT - 10)
+
+        assert {"bank"} == harness.store.refused_namespaces
+
     async def test_a_watch_that_is_refused_keeps_it_out(self, harness: Harness) -> None:
         """It may have the right to list, and none to watch."""
         for _ in range(20):
