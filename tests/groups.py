@@ -62,6 +62,7 @@ SECONDS: Mapping[str, float] = {
     "integration/access": 60,
     "integration/access_missing": 90,
     "integration/name_conflicts": 60,
+    "integration/namespace_refused": 120,
     "integration/vpa_missing": 60,
     "integration/config_changes": 60,
     "integration/leader_election": 60,
