@@ -93,7 +93,7 @@ lint: venv ## Ruff, mypy --strict, import rules
 verify: venv ## Compare the generated files with what would be generated now
 	@cd operator && ../.venv/bin/python -m selfhealing.crdgen.crd --check
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests --check ../deploy/operator.yaml
-	@$(PYTHON) -m hack.gitops.argocd --check
+	@PYTHONPATH=operator $(PYTHON) -m hack.gitops.argocd --check
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.chart --check
 	@$(LAB) pages --check
 
@@ -170,7 +170,7 @@ generate: venv ## Write the CRD, the reference page, the files of deploy/ and th
 	@cd operator && ../.venv/bin/python -m selfhealing.crdgen.crd
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests > ../deploy/operator.yaml
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.chart
-	@$(PYTHON) -m hack.gitops.argocd
+	@PYTHONPATH=operator $(PYTHON) -m hack.gitops.argocd
 	@$(LAB) pages
 
 include hack/sbom/sbom.mk

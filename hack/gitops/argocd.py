@@ -5,7 +5,6 @@ installation reads them from the ConfigMap ``argocd-cm``.
 """
 
 import argparse
-import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,10 @@ from typing import Any, Final
 
 import yaml
 
-FOLDER: Final = Path(__file__).resolve().parents[2] / "deploy" / "argocd"
+from selfhealing.generated_files import write_or_compare
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+FOLDER: Final = ROOT / "deploy" / "argocd"
 SCRIPTS: Final = FOLDER / "selfhealing.dev" / "SelfHealingApp"
 CONFIG: Final = FOLDER / "argocd-cm.yaml"
 
@@ -74,17 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the file, or with --check compare it: 1 if it is stale."""
     parser = argparse.ArgumentParser(prog="hack.gitops.argocd", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only compare")
-    wanted = _HEADER + _dump(build_config())
-    if not parser.parse_args(arguments).check:
-        CONFIG.write_text(wanted, encoding="utf-8")
-        return 0
-    found = CONFIG.read_text(encoding="utf-8") if CONFIG.exists() else ""
-    names = (str(CONFIG), "generated")
-    difference = list(
-        difflib.unified_diff(found.splitlines(), wanted.splitlines(), *names, lineterm="")
-    )
-    print("\n".join(difference), end="\n" if difference else "")
-    return int(bool(difference))
+    files = {CONFIG: _HEADER + _dump(build_config())}
+    return write_or_compare(files, ROOT, is_check=parser.parse_args(arguments).check)
 
 
 if __name__ == "__main__":

@@ -10,19 +10,39 @@ from typing import Any, Final
 import orjson
 
 from selfhealing.api.names import DEPLOYMENT, SERVICE_ACCOUNT, WORKLOAD_KINDS
+from selfhealing.apply.drift import matches
 from selfhealing.cache.views import ChildView, DeploymentView
 
 Json = Mapping[str, Any]
 
 _SERVICE: Final = "Service"
 _LEADS_TO_SERVICE: Final = frozenset({"Ingress", "HTTPRoute"})
+_SELECTORS: Final = ("selector", "podSelector", "scaleTargetRef", "targetRef")
+"""The fields that say what a child is about."""
+
 _SELECTS_PODS: Final = frozenset({_SERVICE, "PodDisruptionBudget"})
+
+
+def selects_the_same(live: ChildView, desired: Json) -> bool:
+    """Whether an object is about the same pods or workload as the one that is rendered.
+
+    False if its manifest is not known.
+    """
+    if not live.manifest_json:
+        return False
+    live_spec = orjson.loads(live.manifest_json)["spec"]
+    desired_spec = desired.get("spec") or {}
+    return all(
+        matches(live_spec.get(field), desired_spec[field], field)
+        for field in _SELECTORS
+        if field in desired_spec
+    )
 
 
 def has_other_selector(live: ChildView, desired: Json) -> bool:
     """Whether a Deployment has another selector, which is immutable; False if it is not known."""
     is_known = live.kind == DEPLOYMENT and bool(live.manifest_json)
-    return is_known and not _selects_the_same(live, desired)
+    return is_known and not selects_the_same(live, desired)
 
 
 def must_wait(
@@ -46,7 +66,7 @@ def must_wait(
     if DEPLOYMENT in unusable_kinds:
         return True
     changes_pods = live.kind in _LEADS_TO_SERVICE or (
-        live.kind in _SELECTS_PODS and not _selects_the_same(live, desired)
+        live.kind in _SELECTS_PODS and not selects_the_same(live, desired)
     )
     return changes_pods and not _is_serving(deployment)
 
@@ -70,12 +90,6 @@ def keep_missing_port_name(live: ChildView | None, desired: dict[str, Any]) -> d
         return desired
     unnamed = {key: value for key, value in ports[0].items() if key != "name"}
     return {**desired, "spec": {**desired["spec"], "ports": [unnamed]}}
-
-
-def _selects_the_same(live: ChildView, desired: Json) -> bool:
-    """Whether an object has the selector that is rendered; False if that is not known."""
-    spec = orjson.loads(live.manifest_json)["spec"] if live.manifest_json else {}
-    return bool(spec.get("selector") == desired["spec"].get("selector"))
 
 
 def _is_serving(deployment: DeploymentView | None) -> bool:

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from selfhealing.api import names
 from selfhealing.api.names import JOB, SERVICE_ACCOUNT, WORKLOAD_KINDS
 from selfhealing.api.status import JobStatus
-from selfhealing.apply.adoption import has_other_selector
+from selfhealing.apply.adoption import has_other_selector, selects_the_same
 from selfhealing.apply.drift import matches
 from selfhealing.cache.child_views import hash_manifest
 from selfhealing.cache.ownership import is_own_orphan
@@ -20,9 +20,6 @@ from selfhealing.health.job_run import parse_job_run_spec
 from selfhealing.health.pod_problems import TERMINAL_PHASES
 
 Json = Mapping[str, Any]
-
-_SELECTORS: Final = ("selector", "podSelector", "scaleTargetRef", "targetRef")
-"""The fields that say what a child is about."""
 
 
 class ChildAction(StrEnum):
@@ -169,12 +166,7 @@ def _is_orphan_of(live: ChildView, desired: Json) -> bool:
         return False
     if isinstance(live, JobView) and live.run_hash != parse_job_run_spec(desired).run_hash:
         return False
-    desired_spec = desired.get("spec") or {}
-    return all(
-        matches(manifest["spec"].get(field), desired_spec[field], field)
-        for field in _SELECTORS
-        if field in desired_spec
-    )
+    return selects_the_same(live, desired)
 
 
 def find_prune_targets(snapshot: AppSnapshot, desired: tuple[Json, ...]) -> tuple[PruneTarget, ...]:

@@ -9,7 +9,9 @@ import yaml
 
 from selfhealing.cli.alerts import RUNBOOK
 from selfhealing.cli.installation import (
+    DEFAULT_CONFIG_WATCH,
     DEFAULT_IMAGE,
+    DEFAULT_METRICS_AUTH,
     Installation,
     Json,
     build_deployment,
@@ -94,14 +96,14 @@ def list_values() -> tuple[Value, ...]:
         ),
         Value(
             "configWatch",
-            "configmaps",
+            DEFAULT_CONFIG_WATCH,
             {"enum": sorted(CONFIG_SOURCES)},
             'What replaces the pods that read it when it changes: configmaps, all (and Secrets), "'
             'off". The operator gets no right to read the others.',
         ),
         Value(
             "metricsAuth",
-            "off",
+            DEFAULT_METRICS_AUTH,
             {"enum": list(get_args(MetricsAuth))},
             'Who may read the metrics: "off" (who reaches the port) or token (who sends a token and'
             " may get the URL /metrics).",

@@ -37,6 +37,8 @@ LABELS: Final = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": na
 USER_ID: Final = 65532
 METRICS_PORT: Final[int] = Settings.model_fields["metrics_port"].default
 HEALTH_PORT: Final[int] = Settings.model_fields["health_port"].default
+DEFAULT_CONFIG_WATCH: Final[ConfigWatch] = Settings.model_fields["config_watch"].default
+DEFAULT_METRICS_AUTH: Final[MetricsAuth] = Settings.model_fields["metrics_auth"].default
 METRICS_READER_ROLE: Final = "selfhealing-metrics-reader"
 """The ClusterRole of who may read the metrics with ``--metrics-auth token``."""
 
@@ -73,8 +75,8 @@ class Installation:
 
     image: str = DEFAULT_IMAGE
     namespaces: Sequence[str] = ()
-    config_watch: ConfigWatch = "configmaps"
-    metrics_auth: MetricsAuth = "off"
+    config_watch: ConfigWatch = DEFAULT_CONFIG_WATCH
+    metrics_auth: MetricsAuth = DEFAULT_METRICS_AUTH
     has_admission_policies: bool = True
     name: str = NAME
     namespace: str = NAMESPACE
@@ -227,9 +229,9 @@ def build_deployment(installation: Installation) -> Json:
     environment = {"LOG_FORMAT": "json"}
     if installation.namespaces:
         environment["NAMESPACES"] = ",".join(installation.namespaces)
-    if installation.config_watch != Settings.model_fields["config_watch"].default:
+    if installation.config_watch != DEFAULT_CONFIG_WATCH:
         environment["CONFIG_WATCH"] = installation.config_watch
-    if installation.metrics_auth != Settings.model_fields["metrics_auth"].default:
+    if installation.metrics_auth != DEFAULT_METRICS_AUTH:
         environment["METRICS_AUTH"] = installation.metrics_auth
     probe = {"httpGet": {"path": "/healthz", "port": "health"}, "timeoutSeconds": 5}
     return {

@@ -7,7 +7,6 @@
 """
 
 import argparse
-import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from selfhealing.crdgen.overlays import OVERLAYS, VARIANTS
 from selfhealing.crdgen.schema.layout import to_yaml
 from selfhealing.crdgen.schema.published import PublishedTypes, load_definitions
 from selfhealing.crdgen.schema.structural import to_structural_schema
+from selfhealing.generated_files import write_or_compare
 
 ROOT: Final = Path(__file__).parents[3]
 HEADER: Final = (
@@ -131,31 +131,12 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m selfhealing.crdgen.crd")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if stale")
-    check = parser.parse_args(arguments).check
+    is_check = parser.parse_args(arguments).check
     files = {
         root / "crd" / "selfhealingapp.yaml": to_yaml(build_crd(), HEADER),
         root / "docs" / "reference" / "selfhealingapp.md": reference.render_page(),
     }
-    stale = 0
-    for path, expected in files.items():
-        current = path.read_text(encoding="utf-8") if path.exists() else ""
-        if current == expected:
-            continue
-        stale += 1
-        if check:
-            name = str(path.relative_to(root))
-            sys.stderr.writelines(
-                difflib.unified_diff(
-                    current.splitlines(keepends=True),
-                    expected.splitlines(keepends=True),
-                    name,
-                    name,
-                )
-            )
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(expected, encoding="utf-8")
-    return int(check and stale > 0)
+    return write_or_compare(files, root, is_check=is_check)
 
 
 if __name__ == "__main__":

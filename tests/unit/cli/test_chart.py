@@ -44,7 +44,7 @@ def test_a_stale_file_is_shown_and_written(
 
     assert 1 == main(["--check"], tmp_path)
     shown = capsys.readouterr().out
-    assert shown.startswith("--- deploy/chart/templates/service.yaml\n+++ new\n")
+    assert shown.startswith("--- deploy/chart/templates/service.yaml\n+++ generated\n")
     assert "-    port: 80\n+    port: 8080\n" in shown
     assert 0 == main([], tmp_path)
     assert 0 == main(["--check"], tmp_path)

@@ -301,7 +301,7 @@ def test_check_shows_what_is_stale(
     assert 1 == main(["--check", str(file)])
 
     said = capsys.readouterr().out
-    assert said.startswith(f"--- {file}\n+++ new\n")
+    assert said.startswith(f"--- {file}\n+++ generated\n")
     assert f"+{next(line for line in text.splitlines() if old.strip() in line)}\n" in said
 
 

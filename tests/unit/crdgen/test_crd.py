@@ -36,7 +36,7 @@ def test_the_committed_files_are_what_the_models_say(
     """After a change of a model `python -m selfhealing.crdgen.crd` must be run."""
     code = crd.main(["--check"])
 
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().out == ""
     assert code == 0
 
 
@@ -198,7 +198,7 @@ def test_stale_files_fail_the_check_with_the_difference(
 
     code = crd.main(["--check"], root=tmp_path)
 
-    difference = capsys.readouterr().err
+    difference = capsys.readouterr().out
     assert code == 1
     assert f"--- {FILE}" in difference
     assert "-old" in difference
