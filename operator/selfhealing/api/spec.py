@@ -313,8 +313,7 @@ class SelfHealingAppSpec(SpecModel):
     enable_service_links: bool | None = None
     """True: variables such as WEB_PORT for each Service of the namespace.
 
-    By default there are none, as one may have the name of a variable that the app reads. A Job has
-    them unless this is false, which is Kubernetes' own default.
+    By default there are none, as one may have the name of a variable that the app reads.
     """
 
     share_process_namespace: bool | None = None

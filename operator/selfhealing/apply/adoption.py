@@ -71,27 +71,6 @@ def must_wait(
     return changes_pods and not _is_serving(deployment)
 
 
-def keep_missing_port_name(live: ChildView | None, desired: dict[str, Any]) -> dict[str, Any]:
-    """Return the manifest of a Service whose only port has no name if the adopted one has none.
-
-    kube-proxy knows a port by its name (ServicePortName, pkg/proxy/types.go of Kubernetes 1.36): to
-    give it one leaves the Service without endpoints until the EndpointSlices follow.
-    """
-    if live is None or live.kind != _SERVICE or not live.adopt or not live.manifest_json:
-        return desired
-    found = orjson.loads(live.manifest_json)["spec"].get("ports") or []
-    ports = desired["spec"]["ports"]
-    if len(found) != 1 or len(ports) != 1 or found[0].get("name"):
-        return desired
-    if (found[0].get("port"), found[0].get("protocol", "TCP")) != (
-        ports[0]["port"],
-        ports[0]["protocol"],
-    ):
-        return desired
-    unnamed = {key: value for key, value in ports[0].items() if key != "name"}
-    return {**desired, "spec": {**desired["spec"], "ports": [unnamed]}}
-
-
 def _is_serving(deployment: DeploymentView | None) -> bool:
     """Whether all pods of the current spec are there and available."""
     return (

@@ -10,7 +10,7 @@ from cachetools import LRUCache
 
 from selfhealing.api import names
 from selfhealing.api.names import SERVICE_ACCOUNT, WORKLOAD_KINDS
-from selfhealing.apply.adoption import has_other_selector, keep_missing_port_name, must_wait
+from selfhealing.apply.adoption import has_other_selector, must_wait
 from selfhealing.apply.child_diff import (
     ChildAction,
     PruneTarget,
@@ -24,6 +24,7 @@ from selfhealing.apply.child_diff import (
 )
 from selfhealing.apply.field_owners import find_drift_paths
 from selfhealing.apply.foreign_fields import EditSelection, select_edits
+from selfhealing.apply.kept_fields import keep_live_fields
 from selfhealing.apply.result import NON_BLOCKING, ChildChange, SyncError, SyncResult
 from selfhealing.cache.child_views import CHILD_VIEWS, bound_manifest, hash_manifest
 from selfhealing.cache.parse import parse_owner_uid
@@ -227,7 +228,7 @@ class ChildSync:
                 return
             with self._slots.hold(key):
                 live = await self._get_live(snapshot.app, kind)
-        desired = keep_missing_port_name(live, desired)
+        desired = keep_live_fields(live, desired)
         managers: tuple[str, ...] = ()
         if isinstance(live, DeploymentView):
             live, managers = await self._remove_foreign_fields(live, desired, progress)

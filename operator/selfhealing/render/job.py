@@ -48,14 +48,19 @@ def build_job(
 def run_hash(spec: SelfHealingAppSpec, pod_template: Mapping[str, Any]) -> str:
     """Return the hash of the Job's immutable fields; a different hash means a new Job.
 
-    The operator's labels are not part of it: a new version of the operator must not rerun a Job.
+    The operator's labels and its default for ``enableServiceLinks`` are not part of it: a new
+    version of the operator must not rerun a Job.
     """
     job = spec.job or JobSpec()
     given = spec.pod_metadata or PodMetadataSpec()
     immutable_fields = {
         **omit_empty(labels=given.labels, annotations=given.annotations),
         **omit_empty(scraping=scrape_annotations(spec)),
-        "pod": pod_template["spec"],
+        "pod": {
+            key: value
+            for key, value in pod_template["spec"].items()
+            if key != "enableServiceLinks" or spec.enable_service_links is not None
+        },
         "completions": job.completions or (None if job.parallelism else DEFAULT_COMPLETIONS),
     }
     return hashlib.sha256(orjson.dumps(immutable_fields, option=orjson.OPT_SORT_KEYS)).hexdigest()[

@@ -83,19 +83,9 @@ def _pod_spec(name: str, spec: SelfHealingAppSpec) -> dict[str, Any]:
             hostPID=spec.host_pid,
             hostIPC=spec.host_ipc,
             hostUsers=spec.host_users,
-            enableServiceLinks=_service_links(spec),
+            enableServiceLinks=bool(spec.enable_service_links),
         ),
     }
-
-
-def _service_links(spec: SelfHealingAppSpec) -> bool | None:
-    """Return ``enableServiceLinks``: off by default, but not set in a Job.
-
-    The template of a Job is immutable, so a default of the operator would need a new run.
-    """
-    if spec.enable_service_links is None and is_job(spec):
-        return None
-    return bool(spec.enable_service_links)
 
 
 def _app_container(spec: SelfHealingAppSpec) -> dict[str, Any]:

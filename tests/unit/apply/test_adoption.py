@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from selfhealing.api.spec import parse_spec
-from selfhealing.apply.adoption import has_other_selector, keep_missing_port_name, must_wait
+from selfhealing.apply.adoption import has_other_selector, must_wait
 from selfhealing.cache.child_views import CHILD_VIEWS, deployment_view
 from selfhealing.cache.views import ChildView, DeploymentView
 from selfhealing.render import Owner, build_children
@@ -28,7 +28,6 @@ CHILDREN = {
     for child in build_children(Owner(builders.NAMESPACE, builders.APP, ""), parse_spec(SPEC))
 }
 READY = deployment_view(builders.deployment(2))
-PORT: Json = {"port": 80, "protocol": "TCP", "targetPort": "http"}
 
 
 def offered(kind: str, spec: Json | None = None, *, adopt: bool = True) -> ChildView:
@@ -101,37 +100,3 @@ def test_the_selector_of_a_deployment() -> None:
     assert not has_other_selector(
         offered("Service", {"selector": {"app": "old"}}), CHILDREN["Service"]
     )
-
-
-def test_the_only_port_stays_without_a_name() -> None:
-    """With one, kube-proxy would know no endpoints of it for a moment."""
-    kept = keep_missing_port_name(offered("Service", {"ports": [PORT]}), CHILDREN["Service"])
-
-    assert kept["spec"]["ports"] == [PORT]
-    assert CHILDREN["Service"] == {**kept, "spec": CHILDREN["Service"]["spec"]}
-
-
-@pytest.mark.parametrize(
-    "live",
-    [
-        offered("Service", {"ports": [{**PORT, "name": "web"}]}),
-        offered("Service", {"ports": [{**PORT, "port": 81}]}),
-        offered("Service", {"ports": [PORT, {**PORT, "port": 81}]}),
-        offered("Service", {}),
-        offered("Service", {"ports": [PORT]}, adopt=False),
-        replace(offered("Service", {"ports": [PORT]}), manifest_json=b""),
-        offered("Deployment"),
-    ],
-    ids=["named", "another", "two", "none", "not offered", "unknown", "no Service"],
-)
-def test_all_other_ports_have_names(live: ChildView) -> None:
-    assert CHILDREN["Service"] == keep_missing_port_name(None, CHILDREN["Service"])
-    assert CHILDREN[live.kind] == keep_missing_port_name(live, CHILDREN[live.kind])
-
-
-def test_of_two_ports_each_has_a_name() -> None:
-    """Kubernetes asks for it."""
-    ports = [PORT, {**PORT, "port": 81}]
-    two = {**CHILDREN["Service"], "spec": {"ports": ports}}
-
-    assert two == keep_missing_port_name(offered("Service", {"ports": [PORT]}), two)

@@ -1,8 +1,11 @@
 from typing import Any
 
+import pytest
+
 from selfhealing.api import names
 from selfhealing.api.spec import parse_spec
 from selfhealing.render.deployment import build_deployment
+from selfhealing.render.job import run_hash
 from selfhealing.render.meta import Owner
 from selfhealing.render.overrides import Overrides
 from selfhealing.render.pod import build_pod_template
@@ -42,13 +45,24 @@ def test_no_variables_of_services() -> None:
     assert render_pod_spec(enableServiceLinks=True)["enableServiceLinks"] is True
 
 
-def test_a_job_has_the_variables_unless_it_says_no() -> None:
-    """Its template is immutable: a default of the operator would run every Job again."""
-    job = build_pod_template("web", parse_spec({"image": "web:1", "restartPolicy": "Never"}))
-    spec = parse_spec({"image": "web:1", "restartPolicy": "Never", "enableServiceLinks": False})
+def test_the_run_of_a_job_does_not_depend_on_the_default() -> None:
+    """An earlier version did not set the field: the new one must run no Job again."""
+    spec = parse_spec({"image": "web:1", "restartPolicy": "Never"})
+    template = build_pod_template("web", spec)
+    pod = {key: value for key, value in template["spec"].items() if key != "enableServiceLinks"}
 
-    assert "enableServiceLinks" not in job["spec"]
-    assert build_pod_template("web", spec)["spec"]["enableServiceLinks"] is False
+    assert template["spec"]["enableServiceLinks"] is False
+    assert run_hash(spec, template) == run_hash(spec, {**template, "spec": pod})
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_the_run_of_a_job_depends_on_the_choice_of_the_spec(has_links: bool) -> None:  # noqa: FBT001 - a case
+    given = {"image": "web:1", "restartPolicy": "Never"}
+    default, chosen = parse_spec(given), parse_spec({**given, "enableServiceLinks": has_links})
+    template = build_pod_template("web", chosen)
+
+    assert has_links is template["spec"]["enableServiceLinks"]
+    assert run_hash(chosen, template) != run_hash(default, build_pod_template("web", default))
 
 
 def test_a_native_sidecar_starts_before_the_init_containers_after_it() -> None:
