@@ -59,6 +59,19 @@ def drop_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return [drop_nulls(item) for item in value] if isinstance(value, list) else value
 
 
+def quote_fractions(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a copy in which fractions are text.
+
+    Of the kinds that are imported only quantities may be fractions (``cpu: 0.5``). The API server
+    takes them unquoted, but not in a custom resource, where a quantity is an integer or a string.
+    """
+    if isinstance(value, dict):
+        return {key: quote_fractions(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [quote_fractions(item) for item in value]
+    return str(value) if isinstance(value, float) else value
+
+
 def change_objects(value: Any, change: Callable[[Json], Json]) -> Any:  # noqa: ANN401 - any JSON value
     """Return a copy in which every object is what ``change`` makes of it, the inner ones first."""
     if isinstance(value, list):

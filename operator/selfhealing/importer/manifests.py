@@ -9,7 +9,14 @@ import yaml
 
 from selfhealing.api.label_selector import selects_labels
 from selfhealing.importer.defaults import clean_object
-from selfhealing.importer.json_values import Json, as_map, as_maps, drop_nulls, get_path
+from selfhealing.importer.json_values import (
+    Json,
+    as_map,
+    as_maps,
+    drop_nulls,
+    get_path,
+    quote_fractions,
+)
 from selfhealing.importer.shapes import find_wrong_types
 from selfhealing.render.hpa import build_utilization_metric
 
@@ -162,7 +169,9 @@ def find_related(
     Raises:
         ImportRefusedError: there is no such Deployment, or more than one.
     """
-    known = [drop_nulls(each) for each in objects if str(each.get("kind")) in KINDS]
+    known = [
+        quote_fractions(drop_nulls(each)) for each in objects if str(each.get("kind")) in KINDS
+    ]
     for each in known:
         _check_types(each)
     deployment = _choose_deployment(known, name, namespace)

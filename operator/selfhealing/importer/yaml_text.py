@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
@@ -21,8 +22,13 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def represent_text(self, data: str) -> yaml.ScalarNode:
-        """Represent a string; in a block if it has several lines, in quotes for escapes."""
+        """Represent a string; in a block if it has several lines, in quotes for escapes.
+
+        Also in quotes if kubectl would read a number where PyYAML does not, such as 1e3.
+        """
         style = "|" if "\n" in data.strip("\n") else None
+        if _is_number(data):
+            style = "'"
         if not all(map(_is_shown, data)):
             style = '"'
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
@@ -37,6 +43,17 @@ def format_result(result: ImportResult) -> str:
     # PyYAML writes some of them as they are: they turn the order of the text for whoever reads it.
     text = "".join(char if _is_shown(char) else _escape(char) for char in text)
     return "".join(f"{line}\n" for line in _format_comments(result)) + text
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text may be a number in YAML 1.1 or 1.2: also ``1e3`` and ``0o17``."""
+    with suppress(ValueError):
+        float(text)
+        return True
+    with suppress(ValueError):
+        int(text, base=0)
+        return True
+    return False
 
 
 def _is_shown(char: str) -> bool:

@@ -501,6 +501,45 @@ def test_a_name_in_the_pod_template_says_nothing() -> None:
     assert ["Deployment.spec.template.metadata.finalizers"] == list(gaps(import_app([found])))
 
 
+def test_a_fraction_is_written_in_quotes() -> None:
+    """A Deployment takes it without, but the resource does not: it would be a number there."""
+    resources = {"requests": {"cpu": 0.5}, "limits": {"cpu": 1.0, "memory": 1000000}}
+    scaler = child(
+        "HorizontalPodAutoscaler",
+        "autoscaling/v2",
+        scaleTargetRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+        maxReplicas=3,
+        metrics=[
+            {
+                "type": "Pods",
+                "pods": {
+                    "metric": {"name": "rps"},
+                    "target": {"type": "AverageValue", "averageValue": 0.25},
+                },
+            }
+        ],
+    )
+    result = import_app([deployment(container(resources=resources)), scaler])
+    spec = result.app["spec"]
+
+    assert {"requests": {"cpu": "0.5"}, "limits": {"cpu": "1.0", "memory": 1000000}} == (
+        spec["resources"]
+    )
+    assert "0.25" == spec["autoscaling"]["metrics"][0]["pods"]["target"]["averageValue"]
+    assert {} == gaps(result)
+    assert "cpu: '0.5'\n" in format_result(result)
+
+
+@pytest.mark.parametrize("text", ["1e3", "5e-1", "12e5", "0o17", "0x1f", ".5", "7"])
+def test_a_text_that_looks_like_a_number_is_written_in_quotes(text: str) -> None:
+    """PyYAML reads some of them as text, and kubectl as numbers."""
+    env = [{"name": "COMMIT", "value": text}]
+
+    shown = format_result(import_app([deployment(container(env=env))]))
+
+    assert f"value: '{text}'\n" in shown
+
+
 def test_lists_and_many_documents_are_read() -> None:
     text = yaml.dump({"kind": "List", "items": [deployment()]}) + "---\n---\n{kind: X}\n"
 
