@@ -274,3 +274,44 @@ def test_a_port_of_the_node_is_told(space: AppNamespace, spec: Json, *, is_warne
     # The API server takes a new policy up a moment after it was created.
     eventually(lambda: is_told(HOST_PORT), description="the policy is in force")
     assert is_told(spec) is is_warned
+
+
+IN_PLACE: Json = {"rollout": {"strategy": {"type": "Recreate"}}}
+NO_SURGE: Json = {"rollout": {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}}
+CLAIM: Json = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}
+READ_ONLY: Json = {
+    "volumes": [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "data", "readOnly": True}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
+}
+SCALED: Json = {"autoscaling": {"maxReplicas": 3}}
+NODE_PORT: Json = {"ports": [{"name": "web", "port": 8080, "hostPort": 80}]}
+
+
+@pytest.mark.usefixtures("policies")
+@pytest.mark.parametrize(
+    ("spec", "warnings"),
+    [
+        ({}, set()),
+        (CLAIM, {"ReadWriteOnce"}),
+        (CLAIM | IN_PLACE, set()),
+        (CLAIM | NO_SURGE, set()),
+        (CLAIM | IN_PLACE | {"replicas": 2}, {"ReadWriteOnce"}),
+        (CLAIM | IN_PLACE | SCALED, {"ReadWriteOnce"}),
+        (CLAIM | {"restartPolicy": "Never"}, set()),
+        (READ_ONLY | {"replicas": 2}, set()),
+        (NODE_PORT, {"hostPort"}),
+        (NODE_PORT | NO_SURGE | {"replicas": 2}, set()),
+        (CLAIM | NODE_PORT, {"ReadWriteOnce", "hostPort"}),
+    ],
+)
+def test_what_is_valid_and_rarely_meant(
+    space: AppNamespace, spec: Json, warnings: set[str]
+) -> None:
+    """Each warning says what to write instead, and nothing is refused."""
+    response = space.kube.try_create(space.build_manifest("probe", **spec), dry_run=True)
+
+    assert response.ok, response.text
+    said = response.headers.get("Warning", "")
+    assert warnings == {word for word in ("ReadWriteOnce", "hostPort") if word in said}, said

@@ -18,6 +18,11 @@ _VARIABLES: Final = {
     "spec": "dyn(object.spec)",
     "usesHostPorts": "variables.spec.?hostNetwork.orValue(false)"
     " || variables.spec.?ports.orValue([]).exists(port, 'hostPort' in port)",
+    "usesClaims": "variables.spec.?volumes.orValue([]).exists(volume,"
+    " 'persistentVolumeClaim' in volume"
+    " && !volume.persistentVolumeClaim.?readOnly.orValue(false))",
+    "maxPods": "variables.spec.?autoscaling.?maxReplicas.orValue("
+    "variables.spec.?replicas.orValue(1))",
     "isDeployment": "variables.spec.?restartPolicy.orValue('Always') == 'Always'",
 }
 
@@ -37,6 +42,15 @@ HOST_PORTS: Final = {
     " rollout.strategy.rollingUpdate.maxSurge: 0, or remove hostPort and hostNetwork",
 }
 
+CLAIMS: Final = {
+    "expression": "!variables.isDeployment || !variables.usesClaims"
+    f" || (variables.maxPods <= 1 && ({_REPLACES_IN_PLACE}))",
+    "message": "a ReadWriteOnce claim is mounted on one node at a time: a pod on another node"
+    " waits, also one of a new version; unless the claim is ReadWriteMany, write one pod at most"
+    " (replicas, autoscaling.maxReplicas) and rollout.strategy.type: Recreate",
+}
+"""The access modes of the claim are not in the spec, so the message has the condition."""
+
 
 def build_spec_warnings(scope: PolicyScope) -> Iterator[Json]:
     """Yield the policy with its binding to the namespaces that the operator serves."""
@@ -48,6 +62,6 @@ def build_spec_warnings(scope: PolicyScope) -> Iterator[Json]:
         "variables": [
             {"name": name, "expression": expression} for name, expression in _VARIABLES.items()
         ],
-        "validations": [HOST_PORTS],
+        "validations": [HOST_PORTS, CLAIMS],
     }
     yield from build_policy(scope, "spec-warnings", spec, served_namespaces(scope), action="Warn")

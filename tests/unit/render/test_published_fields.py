@@ -1,17 +1,19 @@
 """Every field that Kubernetes publishes for a pod and its app container is rendered or left out.
 
 A field of a new Kubernetes version fails these tests until it is offered, or left out with a reason
-in ``crdgen.overlays``, which the reference page shows.
+in ``api.left_out_fields``, which the reference page shows.
 """
 
 from typing import Any
 
 import pytest
 
+from hack.localcluster.versions import KUBERNETES
+from selfhealing.api.left_out_fields import LEFT_OUT_FIELDS
 from selfhealing.api.spec import parse_spec
 from selfhealing.crdgen.overlays import OVERLAYS
-from selfhealing.crdgen.overlays.meta import CORE
-from selfhealing.crdgen.schema.published import load_definitions
+from selfhealing.crdgen.overlays.meta import CORE, META
+from selfhealing.crdgen.schema.published import KUBERNETES_VERSION, load_definitions
 from selfhealing.render import Owner, build_children
 from tests.unit.render.test_golden import SPECS
 
@@ -81,3 +83,19 @@ def test_every_field_of_a_port(pod_specs: list[Json], service_spec: Json) -> Non
 def test_every_reason_is_given() -> None:
     """The reference page shows them."""
     assert all(why for overlay in OVERLAYS.values() for why in overlay.drop.values())
+
+
+def test_nothing_else_is_left_out() -> None:
+    """What the CRD drops of a published type is in the one table, which ``import`` reads."""
+    dropped = {
+        name.removeprefix(f"{CORE}."): overlay.drop
+        for name, overlay in OVERLAYS.items()
+        if overlay.drop and not name.startswith(META)
+    }
+
+    assert LEFT_OUT_FIELDS == dropped
+
+
+def test_the_table_is_of_the_version_of_the_cluster() -> None:
+    """What the local cluster runs is what the schemas are of."""
+    assert KUBERNETES_VERSION.rpartition(".")[0] == KUBERNETES.rpartition(".")[0]
