@@ -8,7 +8,7 @@ image they are pulled.  ``make cluster ADDONS=a,b`` installs by name.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from hack.localcluster import addon_images, metrics_stack, vpa
+from hack.localcluster import addon_images, contour, metrics_stack, vpa
 from hack.localcluster.addon_images import AddonTarget
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.kubectl import Kubectl, is_rolled_out, render_manifest
@@ -33,6 +33,7 @@ Installer: TypeAlias = Callable[[AddonTarget], None]
 """Has an add-on running, whatever of it is there already."""
 
 ADDONS: Final[Mapping[str, Installer]] = {
+    contour.NAME: contour.install_contour,
     metrics_stack.NAME: metrics_stack.install_metrics_stack,
     vpa.NAME: vpa.install_vpa,
 }

