@@ -77,6 +77,14 @@ def test_missing_then_served_then_drifted_then_unwanted(
                 description="the change is reverted",
             )
 
+            space.kube.delete(kind, space.name, name)
+            eventually(
+                lambda: space.find_child(kind, name),
+                timeout=SHORT_TIMEOUT,
+                description="a deleted one is made anew",
+            )
+            space.wait_until_reconciled(name)
+
             space.patch_spec(name, **dict.fromkeys(PARTS[kind]))
             space.wait_until_reconciled(name)
             assert eventually(lambda: space.find_child(kind, name) is None)

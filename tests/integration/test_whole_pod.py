@@ -53,6 +53,18 @@ PORTS: list[Json] = [
 ]
 
 
+OTHER_IDENTITY = {"example.com/role": "admin"}
+
+
+def _is_as_before(account: Json, before: Json) -> bool:
+    """Whether a ServiceAccount has what the operator gave it."""
+    role = account.get("metadata", {}).get("annotations", {}).get("example.com/role")
+    return bool(
+        account.get("automountServiceAccountToken") is False
+        and role == before["metadata"]["annotations"]["example.com/role"]
+    )
+
+
 def read_pod_template(space: AppNamespace, name: str) -> Json:
     template: Json = space.get_deployment(name)["spec"]["template"]
     return template
@@ -116,6 +128,33 @@ def test_ports_and_the_service_come_and_go(space: AppNamespace, name: str) -> No
     assert "DriftCorrected" not in space.count_events(name)
 
 
+def test_every_field_of_a_service_is_put_back(space: AppNamespace, name: str) -> None:
+    """What somebody changes or removes of it at once."""
+    space.create_app(name, port=8080, ports=PORTS, service=SERVICE, **UNSCHEDULABLE)
+    space.wait_until_reconciled(name)
+    before = space.get_service(name)
+    change: Json = {
+        "metadata": {"labels": {"example.com/exposed": None}},
+        "spec": {
+            "sessionAffinity": "None",
+            "sessionAffinityConfig": None,
+            "internalTrafficPolicy": "Cluster",
+            "trafficDistribution": None,
+        },
+    }
+
+    space.kube.merge_patch("Service", space.name, name, change)
+
+    eventually(
+        lambda: (
+            space.get_service(name)["spec"] == before["spec"]
+            and space.get_service(name)["metadata"]["labels"] == before["metadata"]["labels"]
+        ),
+        description="the Service is as before",
+    )
+    assert eventually(lambda: space.count_events(name).get("DriftCorrected")) == 1
+
+
 def test_a_service_becomes_headless_by_way_of_none(space: AppNamespace, name: str) -> None:
     """Kubernetes keeps the address of a Service for good; so the Service is made anew."""
     space.create_app(name, port=8080, **UNSCHEDULABLE)
@@ -149,12 +188,16 @@ def test_an_account_of_its_own_comes_and_goes(space: AppNamespace, name: str) ->
     account = space.get_child("ServiceAccount", name)
     pod_spec = read_pod_template(space, name)["spec"]
 
-    space.kube.merge_patch(
-        "ServiceAccount", space.name, name, {"automountServiceAccountToken": True}
-    )
+    other = {"automountServiceAccountToken": True, "metadata": {"annotations": OTHER_IDENTITY}}
+    space.kube.merge_patch("ServiceAccount", space.name, name, other)
     eventually(
-        lambda: space.get_child("ServiceAccount", name)["automountServiceAccountToken"] is False,
-        description="the token is not mounted again",
+        lambda: _is_as_before(space.get_child("ServiceAccount", name), account),
+        description="the token is not mounted again, and the identity is that of the spec",
+    )
+    space.kube.delete("ServiceAccount", space.name, name)
+    eventually(
+        lambda: _is_as_before(space.find_child("ServiceAccount", name) or {}, account),
+        description="a deleted account is made anew",
     )
     space.patch_spec(name, serviceAccount=None, replicas=0)
 
