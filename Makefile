@@ -133,9 +133,7 @@ test-setup: venv
 	@$(MAKE) images
 	@$(MAKE) cluster-kwok N=10
 	@$(MAKE) quiet
-	@$(PYTHON) -m hack.loadtest build
-	@$(PYTHON) -m hack.testkit.verdicts
-	@$(PYTHON) -m hack.testkit.helm
+	@$(PYTHON) -m hack.testkit.go_programs vegeta verdicts helm
 
 test-parallel: venv
 	@$(IN_CLUSTER) $(RECORD).json $(BELOW) $(PYTEST) tests/integration tests/e2e $(IN_UNITS) $(RERUN) $(ARGS)

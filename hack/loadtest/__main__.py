@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
@@ -11,38 +10,23 @@ from hack.loadtest.console import LoadConsole, render_report
 from hack.loadtest.plan import LoadPlan, parse_arguments
 from hack.loadtest.result_stats import ResultStats
 from hack.loadtest.vegeta import Attack
-from hack.localcluster import build_stages, go_build
 from hack.localcluster.errors import ClusterError
-from hack.localcluster.paths import Paths, find_paths
-from hack.localcluster.progress import ProgressReporter
+from hack.localcluster.paths import find_paths
 from hack.testkit import cli
-from hack.testkit.kube_client import KubeClient, connect_to_clone_cluster
+from hack.testkit.go_programs import build_program
+from hack.testkit.kube_client import ROOT, connect_to_clone_cluster
 from hack.testkit.service_access import open_service
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Send the requests; the exit code is 0 if at least one succeeded.
-
-    With the single argument ``build`` vegeta is built, if it is not yet.
-    """
-    paths = find_paths(Path(__file__).resolve().parents[2], os.environ)
-    if (sys.argv[1:] if arguments is None else list(arguments)) == ["build"]:
-        return cli.run_command(lambda: int(not _build_vegeta(paths)), ClusterError)
+    """Send the requests; the exit code is 0 if at least one succeeded."""
     plan = parse_arguments(arguments)
-    return cli.run_command(
-        lambda: _run(plan, connect_to_clone_cluster(paths, plan.namespace), _build_vegeta(paths)),
-        ClusterError,
-    )
+    return cli.run_command(lambda: _run(plan), ClusterError)
 
 
-def _build_vegeta(paths: Paths) -> str:
-    """Return the path of vegeta; it is built the first time."""
-    reporter = ProgressReporter(paths.cache / "timings.json")
-    stage = go_build.describe_module_stage(paths, reporter, "vegeta")
-    return str(build_stages.ensure_built(paths, stage, reporter) / "vegeta")
-
-
-def _run(plan: LoadPlan, kube: KubeClient, vegeta: str) -> int:
+def _run(plan: LoadPlan) -> int:
+    kube = connect_to_clone_cluster(find_paths(ROOT, os.environ), plan.namespace)
+    vegeta = str(build_program("vegeta"))
     console = Console(highlight=False)
     stats = ResultStats()
     with open_service(kube, plan.app) as endpoint:

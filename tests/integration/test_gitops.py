@@ -7,9 +7,9 @@ import yaml
 
 from hack.gitops.argocd import SCRIPTS
 from hack.testkit.fake_kubelet import FakeKubelet
-from hack.testkit.kube_client import Json, find_condition, run_kubectl
+from hack.testkit.kube_client import ROOT, Json, find_condition, run_kubectl
 from hack.testkit.namespace import FAKE_NODES, KIND, UNSCHEDULABLE, AppNamespace
-from hack.testkit.verdicts import ROOT, ask_flux, run_lua
+from hack.testkit.verdicts import ask_flux, run_lua
 from hack.testkit.wait import eventually
 
 pytestmark = pytest.mark.usefixtures("operator", "fake_nodes")

@@ -14,28 +14,17 @@ from selfhealing.remediation.circuit_breaker import (
     NAMESPACE_ACTION_INTERVAL,
     is_action_limit_reached,
 )
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        """Begin at an arbitrary time."""
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
+from tests.unit.controller.fake_clock import FakeClock
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeClock:
     """A clock."""
-    return Clock()
+    return FakeClock()
 
 
 @pytest.fixture
-def pacer(clock: Clock) -> ActionPacer:
+def pacer(clock: FakeClock) -> ActionPacer:
     """A pacer whose tokens of the cluster are used up by others, for ACTION_INTERVAL seconds."""
     pacer = ActionPacer(clock, 1.0)
     for number in range(ACTION_BURST):
@@ -43,7 +32,9 @@ def pacer(clock: Clock) -> ActionPacer:
     return pacer
 
 
-def test_the_namespace_that_acted_longest_ago_goes_first(clock: Clock, pacer: ActionPacer) -> None:
+def test_the_namespace_that_acted_longest_ago_goes_first(
+    clock: FakeClock, pacer: ActionPacer
+) -> None:
     """Of those that wait: a namespace without an action lately goes before all others."""
     pacer.note_waiting("new")
     clock.now += ACTION_INTERVAL
@@ -56,7 +47,9 @@ def test_the_namespace_that_acted_longest_ago_goes_first(clock: Clock, pacer: Ac
     assert pacer.start("other-1")  # nobody waits
 
 
-def test_who_waits_for_its_own_pace_keeps_nobody_waiting(clock: Clock, pacer: ActionPacer) -> None:
+def test_who_waits_for_its_own_pace_keeps_nobody_waiting(
+    clock: FakeClock, pacer: ActionPacer
+) -> None:
     """A turn is only held for a namespace that could use it."""
     clock.now += 20 * NAMESPACE_ACTION_INTERVAL
     while pacer.can_start("busy"):
@@ -67,7 +60,7 @@ def test_who_waits_for_its_own_pace_keeps_nobody_waiting(clock: Clock, pacer: Ac
     assert pacer.can_start("later")
 
 
-def test_a_turn_that_is_not_used_passes(clock: Clock, pacer: ActionPacer) -> None:
+def test_a_turn_that_is_not_used_passes(clock: FakeClock, pacer: ActionPacer) -> None:
     """An app that could act, but does not, keeps the others waiting for a short time only."""
     clock.now += ACTION_INTERVAL
     for _ in range(int(TURN_SECONDS / EXTERNAL_POLL_INTERVAL) + 2):
@@ -79,7 +72,7 @@ def test_a_turn_that_is_not_used_passes(clock: Clock, pacer: ActionPacer) -> Non
     assert pacer.start("other-0")
 
 
-def test_who_stops_asking_is_forgotten(clock: Clock, pacer: ActionPacer) -> None:
+def test_who_stops_asking_is_forgotten(clock: FakeClock, pacer: ActionPacer) -> None:
     """An app that is gone, or healthy, waits no more."""
     pacer.note_waiting("gone")
     clock.now += WAITING_TTL
@@ -87,7 +80,7 @@ def test_who_stops_asking_is_forgotten(clock: Clock, pacer: ActionPacer) -> None
     assert pacer.start("other-0")
 
 
-def test_an_offer_is_forgotten_with_the_wait(clock: Clock, pacer: ActionPacer) -> None:
+def test_an_offer_is_forgotten_with_the_wait(clock: FakeClock, pacer: ActionPacer) -> None:
     """A namespace that waits again later has a whole turn."""
     clock.now += ACTION_INTERVAL
     pacer.note_waiting("late")
@@ -104,7 +97,7 @@ def test_an_offer_is_forgotten_with_the_wait(clock: Clock, pacer: ActionPacer) -
 def test_ill_namespaces_do_not_keep_another_one_waiting(namespaces: int, seconds: float) -> None:
     """However many apps they have, it starts as soon as an action may start, or one has ended."""
     chance = random.Random(7)  # noqa: S311 - a simulation
-    clock = Clock()
+    clock = FakeClock()
     pacer = ActionPacer(clock, 1.0)
     running: defaultdict[str, list[float]] = defaultdict(list)
     looks = [

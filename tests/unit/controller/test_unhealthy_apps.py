@@ -20,6 +20,7 @@ from selfhealing.remediation.circuit_breaker import (
 )
 from tests.unit import builders
 from tests.unit.controller.fake_api_server import build_action, build_diagnosis, build_record
+from tests.unit.controller.fake_clock import FakeClock
 
 KEYS = [AppKey("ward", f"app-{number}") for number in range(10)]
 UNHEALTHY_RECORD = build_record(diagnoses=[build_diagnosis()])
@@ -39,25 +40,14 @@ def apps_with_budget_series() -> set[str]:
     return {s.labels["app"] for s in samples if s.labels["namespace"] == "ward"}
 
 
-class Clock:
-    """The time, in seconds."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def now(self) -> float:
-        """Tell it."""
-        return self.seconds
-
-
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeClock:
     """The clock of the operator, and of the API server."""
-    return Clock()
+    return FakeClock()
 
 
 @pytest.fixture
-def ward(clock: Clock) -> Iterator[UnhealthyApps]:
+def ward(clock: FakeClock) -> Iterator[UnhealthyApps]:
     """Ten apps, of which nobody knows anything yet; the metrics are the whole process's."""
     store = Store()
     for key in KEYS:
@@ -65,7 +55,7 @@ def ward(clock: Clock) -> Iterator[UnhealthyApps]:
             builders.app(namespace=key.namespace, name=key.name, uid=f"uid-of-{key.name}")
         )
         store.upsert_app(manifest)
-    unhealthy_apps = UnhealthyApps(store, clock.now, lambda: builders.at(clock.seconds))
+    unhealthy_apps = UnhealthyApps(store, clock, lambda: builders.at(clock.now))
     yield unhealthy_apps
     for key in KEYS:
         unhealthy_apps.forget_app(key)
@@ -171,28 +161,28 @@ class TestStorm:
 
         assert not ward.is_storm("ward")
 
-    def test_those_that_are_ill_for_long(self, ward: UnhealthyApps, clock: Clock) -> None:
+    def test_those_that_are_ill_for_long(self, ward: UnhealthyApps, clock: FakeClock) -> None:
         """They fell ill one after the other, and say nothing about the present."""
         for key in KEYS:
             ward.update(key, HEALTHY_RECORD)
         for key in KEYS:
             ward.update(key, UNHEALTHY_RECORD)
-            clock.seconds += STORM_WINDOW / 4
+            clock.now += STORM_WINDOW / 4
 
             assert not ward.is_storm("ward")
 
-    def test_a_storm_ends_by_itself(self, ward: UnhealthyApps, clock: Clock) -> None:
+    def test_a_storm_ends_by_itself(self, ward: UnhealthyApps, clock: FakeClock) -> None:
         """It outlives the window while its apps are ill, but not for ever."""
         for key in KEYS:
             ward.update(key, HEALTHY_RECORD)
         for key in KEYS[:5]:
             ward.update(key, UNHEALTHY_RECORD)
-        clock.seconds += STORM_LIMIT - 1
+        clock.now += STORM_LIMIT - 1
         ward.update(KEYS[0], UNHEALTHY_RECORD)
 
         assert ward.is_storm("ward")
 
-        clock.seconds += 1
+        clock.now += 1
 
         assert not ward.is_storm("ward")
         assert 0 == metric_value(metrics.NAMESPACE_BREAKERS_OPEN)
@@ -202,16 +192,16 @@ class TestStorm:
 
         assert not ward.is_storm("ward")
 
-    def test_apps_that_flap_fell_ill_once(self, ward: UnhealthyApps, clock: Clock) -> None:
+    def test_apps_that_flap_fell_ill_once(self, ward: UnhealthyApps, clock: FakeClock) -> None:
         """Else a few of them would be a storm for ever."""
         for key in KEYS:
             ward.update(key, HEALTHY_RECORD)
         for key in KEYS[:5]:
             ward.update(key, UNHEALTHY_RECORD)
-        clock.seconds += STORM_LIMIT
+        clock.now += STORM_LIMIT
         for _ in range(100):
             for record in (HEALTHY_RECORD, UNHEALTHY_RECORD):
-                clock.seconds += 3.5
+                clock.now += 3.5
                 for key in KEYS[:5]:
                     ward.update(key, record)
 
@@ -219,7 +209,7 @@ class TestStorm:
 
         for key in KEYS[:5]:
             ward.update(key, HEALTHY_RECORD)
-        clock.seconds += STORM_WINDOW
+        clock.now += STORM_WINDOW
         for key in KEYS[:5]:
             ward.update(key, UNHEALTHY_RECORD)
 
@@ -227,10 +217,10 @@ class TestStorm:
 
     @pytest.mark.parametrize(("age", "storm"), [(-60, True), (300, True), (601, False)])
     def test_what_was_ill_before_this_process(
-        self, ward: UnhealthyApps, clock: Clock, age: float, *, storm: bool
+        self, ward: UnhealthyApps, clock: FakeClock, age: float, *, storm: bool
     ) -> None:
         """A storm outlives the operator; the stored status says since when an app is not ready."""
-        since = builders.at(clock.seconds - age)
+        since = builders.at(clock.now - age)
         condition = Condition(
             type="Ready", status="False", reason="Degraded", last_transition_time=since
         )
@@ -250,36 +240,40 @@ class TestStorm:
 
         assert 0 == metric_value(metrics.NAMESPACE_BREAKERS_OPEN)
 
-    def test_those_that_are_made_again_and_again(self, ward: UnhealthyApps, clock: Clock) -> None:
+    def test_those_that_are_made_again_and_again(
+        self, ward: UnhealthyApps, clock: FakeClock
+    ) -> None:
         """They fell ill once: a storm ends although its apps are replaced."""
         for key in KEYS[:5]:
             ward.update(key, UNHEALTHY_RECORD)
         assert ward.is_storm("ward")
 
         for _ in range(3):
-            clock.seconds += STORM_LIMIT - 30
+            clock.now += STORM_LIMIT - 30
             for key in KEYS[:5]:
                 ward.forget_app(key)
-            clock.seconds += 40
+            clock.now += 40
             for key in KEYS[:5]:
                 ward.update(key, UNHEALTHY_RECORD)
             assert not ward.is_storm("ward")
 
         for key in KEYS[:5]:
             ward.update(key, HEALTHY_RECORD)
-        clock.seconds += STORM_WINDOW
+        clock.now += STORM_WINDOW
         for key in KEYS[:5]:
             ward.update(key, UNHEALTHY_RECORD)
 
         assert ward.is_storm("ward")
 
-    def test_nothing_is_kept_of_apps_that_are_gone(self, ward: UnhealthyApps, clock: Clock) -> None:
+    def test_nothing_is_kept_of_apps_that_are_gone(
+        self, ward: UnhealthyApps, clock: FakeClock
+    ) -> None:
         """For longer than they could come back."""
         gone = [AppKey("ward", f"gone-{number}") for number in range(50)]
         for key in gone:
             ward.update(key, UNHEALTHY_RECORD)
             ward.forget_app(key)
-        clock.seconds += STORM_WINDOW
+        clock.now += STORM_WINDOW
         ward.update(KEYS[0], UNHEALTHY_RECORD)
 
         assert {KEYS[0]} == ward._seen == ward._unhealthy.keys()  # noqa: SLF001 - what is kept
@@ -314,7 +308,7 @@ class TestStormsOfTheCluster:
         self.apps.clear()
 
     def test_apps_that_are_made_again_under_other_names(
-        self, ward: UnhealthyApps, clock: Clock
+        self, ward: UnhealthyApps, clock: FakeClock
     ) -> None:
         """In two hours their namespaces keep the breaker open for ten minutes."""
         step, open_for = 60.0, 0.0
@@ -324,12 +318,12 @@ class TestStormsOfTheCluster:
                 for key in self.apps:
                     ward.update(key, UNHEALTHY_RECORD)
                 open_for += step * ward.is_storm("ward")
-                clock.seconds += step
+                clock.now += step
             self.delete_all(ward)
 
         assert open_for == STORM_LIMIT
 
-        clock.seconds += STORM_REST
+        clock.now += STORM_REST
         ward.update(KEYS[0], HEALTHY_RECORD)
         self.create_all(ward, 99)
         for key in self.apps:
@@ -337,18 +331,18 @@ class TestStormsOfTheCluster:
 
         assert ward.is_storm("ward")
 
-    def test_time_alone_ends_it(self, ward: UnhealthyApps, clock: Clock) -> None:
+    def test_time_alone_ends_it(self, ward: UnhealthyApps, clock: FakeClock) -> None:
         """Also where an app has fallen ill a moment ago."""
         self.create_all(ward, 0)
         for key in self.apps:
             ward.update(key, UNHEALTHY_RECORD)
-        clock.seconds += STORM_LIMIT - 1
+        clock.now += STORM_LIMIT - 1
         self.create_all(ward, 1)
         for key in self.apps:
             ward.update(key, UNHEALTHY_RECORD)
         assert ward.is_storm("ward")
 
-        clock.seconds += 1
+        clock.now += 1
 
         assert not ward.is_storm("ward")
         assert ward.is_storm("team-0")  # its own
@@ -460,17 +454,17 @@ class TestActionLimit:
 
         assert not ward.is_action_limit_reached(KEYS[1])
 
-    def test_an_action_without_an_end(self, ward: UnhealthyApps, clock: Clock) -> None:
+    def test_an_action_without_an_end(self, ward: UnhealthyApps, clock: FakeClock) -> None:
         """After twenty minutes it keeps nobody waiting any more."""
-        begun = build_record(build_action(at=clock.seconds))
+        begun = build_record(build_action(at=clock.now))
         for key in KEYS[:5]:
             ward.update(key, begun)
-        clock.seconds += COUNTED_ACTION_SECONDS - 1
+        clock.now += COUNTED_ACTION_SECONDS - 1
         for key in KEYS[:5]:
             ward.update(key, begun)
         assert ward.is_action_limit_reached(KEYS[5])
 
-        clock.seconds += 1  # nobody looks at these apps
+        clock.now += 1  # nobody looks at these apps
 
         assert not ward.is_action_limit_reached(KEYS[5])
 
@@ -483,18 +477,18 @@ class TestActionLimit:
         ("started", "counts"), [(-100, COUNTED_ACTION_SECONDS - 100), (9e6, COUNTED_ACTION_SECONDS)]
     )
     def test_the_time_of_an_action_may_be_forged(
-        self, ward: UnhealthyApps, clock: Clock, started: float, counts: float
+        self, ward: UnhealthyApps, clock: FakeClock, started: float, counts: float
     ) -> None:
         """One of the future counts as one that starts now, by the operator's own clock."""
-        record = build_record(build_action(at=clock.seconds + started))
+        record = build_record(build_action(at=clock.now + started))
         for key in KEYS[:5]:
             ward.update(key, record)
-        clock.seconds += counts - 1
+        clock.now += counts - 1
         for key in KEYS[:5]:
             ward.update(key, record)
         assert ward.is_action_limit_reached(KEYS[5])
 
-        clock.seconds += 1
+        clock.now += 1
 
         assert not ward.is_action_limit_reached(KEYS[5])
 

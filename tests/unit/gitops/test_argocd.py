@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from hack.gitops.argocd import ACTIONS, CONFIG, SCRIPTS, build_config, main
-from hack.testkit.verdicts import Json, run_lua
+from hack.testkit.kube_client import Json
+from hack.testkit.verdicts import run_lua
 from selfhealing.api import names
 from selfhealing.api.status import Phase
 from tests.unit import builders

@@ -6,7 +6,8 @@ from typing import Final
 import pytest
 import yaml
 
-from hack.testkit.verdicts import ROOT, Json, ask_flux
+from hack.testkit.kube_client import ROOT, Json
+from hack.testkit.verdicts import ask_flux
 from selfhealing.api import names
 from tests.unit import builders
 from tests.unit.gitops.situations import SITUATIONS

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hack.testkit.verdicts import Json, ask_kstatus
+from hack.testkit.kube_client import Json
+from hack.testkit.verdicts import ask_kstatus
 from selfhealing.api.status import Phase
 from tests.unit.gitops.situations import SITUATIONS
 

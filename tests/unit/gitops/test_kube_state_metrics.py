@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from hack.testkit.verdicts import ROOT, Json
+from hack.testkit.kube_client import ROOT, Json
 from selfhealing.api import names
 from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.api.status import Phase
