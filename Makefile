@@ -95,6 +95,7 @@ verify: venv ## Compare the generated files with what would be generated now
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests --check ../deploy/operator.yaml
 	@PYTHONPATH=operator $(PYTHON) -m hack.gitops.argocd --check
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.chart --check
+	@cd operator && ../.venv/bin/python -m selfhealing.cli.olm_bundle --check
 	@$(LAB) pages --check
 
 .PHONY: test-unit
@@ -133,7 +134,7 @@ test-setup: venv
 	@$(MAKE) images
 	@$(MAKE) cluster-kwok N=10
 	@$(MAKE) quiet
-	@$(PYTHON) -m hack.testkit.go_programs vegeta verdicts helm
+	@$(PYTHON) -m hack.testkit.go_programs vegeta verdicts helm bundle
 
 test-parallel: venv
 	@$(IN_CLUSTER) $(RECORD).json $(BELOW) $(PYTEST) tests/integration tests/e2e $(IN_UNITS) $(RERUN) $(ARGS)
@@ -168,6 +169,7 @@ generate: venv ## Write the CRD, the reference page, the files of deploy/ and th
 	@cd operator && ../.venv/bin/python -m selfhealing.crdgen.crd
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests > ../deploy/operator.yaml
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.chart
+	@cd operator && ../.venv/bin/python -m selfhealing.cli.olm_bundle
 	@PYTHONPATH=operator $(PYTHON) -m hack.gitops.argocd
 	@$(LAB) pages
 

@@ -26,6 +26,7 @@ DEFAULT_DURATIONS: Final[Mapping[str, float]] = {
     "go-helm": 240,
     "go-vegeta": 30,
     "go-verdicts": 60,
+    "go-bundle": 90,
     "go-node-tools": 100,
     "node-rootfs": 35,
     "node-images": 15,

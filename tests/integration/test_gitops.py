@@ -1,12 +1,15 @@
 """What kubectl, kstatus, Argo CD and Flux see of apps on a real API server."""
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 import yaml
 
 from hack.gitops.argocd import SCRIPTS
+from hack.testkit.errors import ToolError
 from hack.testkit.fake_kubelet import FakeKubelet
+from hack.testkit.helm import run_helm
 from hack.testkit.kube_client import ROOT, Json, find_condition, run_kubectl
 from hack.testkit.namespace import FAKE_NODES, KIND, UNSCHEDULABLE, AppNamespace
 from hack.testkit.verdicts import ask_flux, run_lua
@@ -64,21 +67,43 @@ def test_until_it_is_ready(space: AppNamespace, name: str) -> None:
     assert not find_condition(app, "Stalled")
 
 
+def build_foreign_service(space: AppNamespace, name: str) -> Json:
+    """Return a Service of somebody else."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"namespace": space.name, "name": name},
+        "spec": {"ports": [{"port": 80}]},
+    }
+
+
 def test_a_name_that_is_taken(space: AppNamespace, name: str) -> None:
     """It has failed until somebody does something, and kubectl can wait for that."""
-    space.kube.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"namespace": space.name, "name": name},
-            "spec": {"ports": [{"port": 80}]},
-        }
-    )
+    space.kube.create(build_foreign_service(space, name))
     space.create_app(name, port=80, **FAKE_NODES)
 
     wait_for_condition(space, name, "Stalled")
     assert ("Failed", "Failed", "Degraded") == judge(space, name)
     assert space.get_condition(name, "Stalled")["reason"] == "NameConflict"
+
+
+def test_helm_waits_for_an_app(space: AppNamespace, name: str, tmp_path: Path) -> None:
+    """It returns when the app is ready, and fails, without a time-out, when it needs people."""
+    template = tmp_path / "templates" / "app.yaml"
+    template.parent.mkdir()
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: shop, version: 1.0.0}")
+    command = ("upgrade", "--install", name, str(tmp_path), "--namespace", space.name, "--wait")
+    template.write_text(yaml.safe_dump(space.build_manifest(name, **FAKE_NODES)))
+
+    run_helm(*command, "--timeout", "40s")
+
+    assert "True" == space.get_condition(name, "Ready")["status"]
+
+    space.kube.create(build_foreign_service(space, name))
+    template.write_text(yaml.safe_dump(space.build_manifest(name, port=80, **FAKE_NODES)))
+
+    with pytest.raises(ToolError, match=f"{name} not ready. status: Failed"):
+        run_helm(*command, "--timeout", "40s")
 
 
 def test_a_crash_loop(space: AppNamespace, kubelet: FakeKubelet, name: str) -> None:

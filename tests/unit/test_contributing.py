@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OF_THIS_RUN = ("TEST_RECORD", "PYTEST_", "COVERAGE_")
 """Beginnings of the variables by which a run of tests would be taken for a part of this one."""
 
-COPIED = ("operator", "tests", "hack", "crd", "deploy", "docs", "pyproject.toml")
+COPIED = ("operator", "tests", "hack", "crd", "deploy", "docs", "examples", "pyproject.toml")
 
 WALKS = re.split(
     r"^## ", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.MULTILINE
@@ -91,7 +91,9 @@ def test_a_walk_leads_where_it_says(section: str, copy: Path) -> None:
             copy / "operator", sys.executable, "-m", "selfhealing.cli.manifests", **python
         )
         (copy / "deploy" / "operator.yaml").write_text(manifests, encoding="utf-8")
-        run(copy / "operator", sys.executable, "-m", "selfhealing.cli.chart", **python)
+        for generator in ("chart", "olm_bundle"):
+            command = (sys.executable, "-m", f"selfhealing.cli.{generator}")
+            run(copy / "operator", *command, **python)
         status = run(copy, "git", "status", "--porcelain", "--untracked-files=all")
         found = {line[3:] for line in status.splitlines() if line[1] != " "}
         assert changed == {path for path in found if "__pycache__" not in path}
