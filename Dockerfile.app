@@ -5,20 +5,27 @@
 # (docs/local-cluster.md).
 ARG BASE=python:3.11-slim
 
-FROM ${BASE} AS build
+FROM ${BASE} AS packages
 # The address of a package index other than pip's own; empty where pip's settings will do.
 ARG PIP_INDEX_URL
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-COPY requirements/app.txt /tmp/app.txt
+COPY requirements/app.txt /tmp/requirements.txt
 # Only wheels, only those whose hashes are in the file: nothing of a package runs while it installs.
-# pip then goes, since nothing may be installed into a running container.
-RUN python3 -m venv /opt/venv \
- && /opt/venv/bin/pip install --require-hashes --only-binary=:all: -r /tmp/app.txt \
- && /opt/venv/bin/python -m pip uninstall -q -y setuptools wheel pip
-COPY app /srv/app
-# Compiled here because the root file system is read-only later; by hash, so that no copying of
-# layers, which may touch the times of files, makes it void.
-RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /srv/app
+# There is no pip in the environment, since nothing may be installed into a running container.
+# Why two builds have the same layers: Dockerfile.operator.
+ARG SOURCE_DATE_EPOCH=315532800
+RUN python3 -m venv --without-pip /opt/venv \
+ && python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-compile \
+    --disable-pip-version-check --only-binary=:all: --require-hashes -r /tmp/requirements.txt \
+ && PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib \
+ && mkdir -p /image/opt && mv /opt/venv /image/opt/ \
+ && chmod -R u=rwX,go=rX /image && find /image -exec touch -h -d "@${SOURCE_DATE_EPOCH}" {} +
+
+FROM ${BASE} AS code
+COPY app /image/srv/app
+ARG SOURCE_DATE_EPOCH=315532800
+RUN PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash -s /image -p / \
+    /image/srv/app \
+ && chmod -R u=rwX,go=rX /image && find /image -exec touch -h -d "@${SOURCE_DATE_EPOCH}" {} +
 
 FROM ${BASE}
 ARG VERSION=dev
@@ -32,8 +39,8 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PROMETHEUS_DISABLE_CREATED_SERIES=true
-COPY --from=build /opt/venv /opt/venv
-COPY --from=build /srv/app /srv/app
+COPY --from=packages /image /
+COPY --from=code /image /
 WORKDIR /srv
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001

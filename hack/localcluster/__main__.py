@@ -1,4 +1,4 @@
-"""The command line: ``python -m hack.localcluster up|down|purge|status|env|kwok|images``."""
+"""The command line: ``python -m hack.localcluster COMMAND``, as commands.py lists them."""
 
 import argparse
 import os

@@ -14,6 +14,7 @@ from hack.localcluster import (
     images,
     kwok,
     lifecycle,
+    reproducible,
     source,
     status,
     stock,
@@ -197,6 +198,15 @@ def build_images(request: Request) -> None:
         images.load_images(request.paths, engine, reporter, built)
 
 
+def check_reproducible(request: Request) -> None:
+    """Build each image twice and compare the builds."""
+    _require_managed(request)
+    reporter = request.new_reporter()
+    with request.exclusive_lock():
+        engine = prepare_engine(request, reporter)
+        reproducible.check_images(request.paths, engine, reporter, request.environ)
+
+
 def _require_managed(request: Request) -> ClusterRecord:
     """Return the record of a cluster this tool made."""
     if request.record is None:
@@ -219,4 +229,5 @@ COMMANDS: Final[dict[str, tuple[Callable[[Request], None], str]]] = {
     "env": (print_environment, "print KUBECONFIG, DOCKER_HOST and PATH for a shell"),
     "kwok": (scale_fake_nodes, "have so many fake nodes"),
     "images": (build_images, "build the images and load them into the nodes"),
+    "reproducible": (check_reproducible, "build each image twice and compare the builds"),
 }

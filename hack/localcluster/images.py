@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,13 @@ BUILDS: Final = (("Dockerfile.app", DEMO_IMAGE), ("Dockerfile.operator", OPERATO
 
 _CONTEXT: Final = ("app", "operator", "requirements", "README.md", "LICENSE", "pyproject.toml")
 """What a Dockerfile may copy; everything else would only make the context big and unstable."""
+
+_LEFT_OUT: Final = Path("operator/selfhealing/crdgen")
+"""What .dockerignore leaves out: an image has the same files whoever builds it."""
+
+SOURCE_DATE_EPOCH: Final = 315532800
+"""The time of the files in an image, as in the Dockerfiles; newer builders take it for the time of
+the build too (https://reproducible-builds.org/docs/source-date-epoch)."""
 
 _CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 _LOADED_FILE: Final = "/etc/selfhealing/images"
@@ -43,8 +50,9 @@ def context_members(root: Path, names: tuple[str, ...] = _CONTEXT) -> Iterator[t
         if top.is_file():
             yield name, top
         for path in sorted(top.rglob("*")) if top.is_dir() else []:
-            if path.is_file() and not is_hidden(path.relative_to(root)):
-                yield str(path.relative_to(root)), path
+            inside = path.relative_to(root)
+            if path.is_file() and not is_hidden(inside) and _LEFT_OUT not in inside.parents:
+                yield str(inside), path
 
 
 def is_hidden(path: Path) -> bool:
@@ -92,23 +100,39 @@ def build_images(
     present = [(file, image) for file, image in BUILDS if (paths.root / file).is_file()]
     if not present:
         raise ClusterError("there is no Dockerfile.app or Dockerfile.operator to build from")
-    base = ensure_base_image(paths, engine, reporter, environ)
-    arguments = ["--build-arg", f"BASE={base}"] if base else []
-    for name in ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
-        arguments += ["--build-arg", name] if environ.get(name) else []
+    arguments = list_build_arguments(paths, engine, reporter, environ)
     with reporter.show_stage("build images"):
         for file, image in present:
-            context = paths.clone_data / f"{file}.tar"
-            write_context(paths.root, file, context)
-            command = ["docker", "build", "-f", file, "-t", image, *arguments, "-"]
-            log = paths.logs / f"{file}.log"
-            script = ["sh", "-c", 'exec "$@" <"$0"', str(context), *command]
-            run_logged(script, log, seconds=1200, env=engine.docker)
-            context.unlink()
+            build_image(paths, engine, paths.root / file, image, arguments)
         # Younger untagged ones are the layer cache.
         old = ["docker", "image", "prune", "-f", "--filter", "until=24h"]
         run_unchecked(old, seconds=120, env=engine.docker)
     return {image: read_image_id(image, engine.docker) for _, image in present}
+
+
+def list_build_arguments(
+    paths: Paths, engine: Engine, reporter: ProgressReporter, environ: Mapping[str, str]
+) -> list[str]:
+    """List the options of ``docker build`` that depend on the machine."""
+    base = ensure_base_image(paths, engine, reporter, environ)
+    arguments = ["--build-arg", f"BASE={base}"] if base else []
+    for name in ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        arguments += ["--build-arg", name] if environ.get(name) else []
+    return arguments
+
+
+def build_image(
+    paths: Paths, engine: Engine, dockerfile: Path, image: str, arguments: Sequence[str]
+) -> None:
+    """Build one image from the checkout that its Dockerfile is in."""
+    file = dockerfile.name
+    context = paths.clone_data / f"{file}.tar"
+    write_context(dockerfile.parent, file, context)
+    epoch = ["--build-arg", f"SOURCE_DATE_EPOCH={SOURCE_DATE_EPOCH}"]
+    command = ["docker", "build", "-f", file, "-t", image, *epoch, *arguments, "-"]
+    script = ["sh", "-c", 'exec "$@" <"$0"', str(context), *command]
+    run_logged(script, paths.logs / f"{file}.log", seconds=1200, env=engine.docker)
+    context.unlink()
 
 
 def read_image_id(image: str, docker: Mapping[str, str]) -> str:

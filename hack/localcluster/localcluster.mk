@@ -2,7 +2,7 @@
 
 CLUSTER_TOOL = $(PYTHON) -m hack.localcluster
 
-.PHONY: cluster cluster-kwok cluster-status cluster-env cluster-down cluster-purge images
+.PHONY: cluster cluster-kwok cluster-status cluster-env cluster-down cluster-purge images reproducible
 
 cluster: $(VENV_READY) ## Start or repair the cluster (WORKERS=n, ADDONS=metrics-stack,vpa, NODE_IMAGE=stock|source, CLUSTER=existing)
 	@$(CLUSTER_TOOL) up
@@ -24,5 +24,8 @@ cluster-purge: $(VENV_READY) ## cluster-down, and remove images and caches too
 
 images: cluster ## Build the app and operator images and load them into the cluster
 	@$(CLUSTER_TOOL) images
+
+reproducible: cluster ## Build each image twice, from two checkouts without a cache, and compare (some minutes)
+	@$(CLUSTER_TOOL) reproducible
 
 export WORKERS NODE_IMAGE CLUSTER YES ADDONS API_PORT

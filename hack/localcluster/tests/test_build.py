@@ -5,6 +5,7 @@ import json
 import tarfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -19,6 +20,7 @@ from hack.localcluster import (
     node_image,
     oci,
     progress,
+    reproducible,
     teardown,
     versions,
     vpa,
@@ -323,6 +325,43 @@ def test_a_build_context_is_stable_and_without_caches(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "one.tar") as tar:
         assert tar.getnames() == ["Dockerfile.app", "app/x.py"]
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
+
+
+def test_a_build_context_leaves_out_what_docker_does() -> None:
+    """An image has the same files, whether the tool or a person builds it."""
+    root = Path(__file__).parents[3]
+    lines = (root / ".dockerignore").read_text().splitlines()
+    folders = [line.rstrip("/") for line in lines if line.endswith("/") and line[0] not in "!#"]
+    packed = [name for name, _ in images.context_members(root)]
+
+    assert ["operator/selfhealing/crdgen"] == folders
+    assert [] == [name for name in packed if name.startswith(tuple(folders))]
+    assert "operator/selfhealing/__main__.py" in packed
+
+
+def inspected(ident: str, *layers: str, **config: object) -> dict[str, Any]:
+    """What Docker tells of an image."""
+    return {"Id": ident, "RootFS": {"Layers": list(layers)}, "Config": config}
+
+
+def test_how_two_builds_compare() -> None:
+    first = inspected("1", "base", "code", User="10001", Image="parent-1")
+
+    assert [] == reproducible.list_differences(first, first)
+    assert "both builds are 1" == reproducible.describe_equality(first, first)
+
+    later = inspected("2", "base", "code", User="10001", Image="parent-2")
+
+    assert [] == reproducible.list_differences(first, later)
+    assert reproducible.describe_equality(first, later).startswith("the same 2 layers")
+
+    other = inspected("3", "base", "pip", "code", User="0", Image="parent-1")
+
+    assert reproducible.list_differences(first, other) == [
+        "2 and 3 layers",
+        "layer 2 is code and pip",
+        "User is 10001 and 0",
+    ]
 
 
 def test_fake_nodes_turn_real_pods_away() -> None:
