@@ -43,8 +43,8 @@ def check_images(
             for checkout in checkouts:
                 tag = f"{image.partition(':')[0]}:{checkout.name}-build"
                 with reporter.show_stage(f"{checkout.name} build of {file}"):
-                    command = ["--no-cache", *arguments]
-                    images.build_image(paths, engine, checkout / file, tag, command)
+                    options = ["--no-cache", *arguments]
+                    images.build_image(paths, engine, checkout / file, tag, options)
                 inspected = run_checked(["docker", "image", "inspect", tag], env=engine.docker)
                 builds.append(json.loads(inspected)[0])
                 run_unchecked(["docker", "image", "rm", tag], seconds=120, env=engine.docker)
