@@ -96,6 +96,7 @@ verify: venv ## Compare the generated files with what would be generated now
 	@PYTHONPATH=operator $(PYTHON) -m hack.gitops.argocd --check
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.chart --check
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.olm_bundle --check
+	@$(PYTHON) -m hack.site.reference --check
 	@$(LAB) pages --check
 
 .PHONY: test-unit
@@ -165,17 +166,19 @@ format: venv ## Rewrite the sources in the project's format
 ##@ Maintain
 
 .PHONY: generate
-generate: venv ## Write the CRD, the reference page, the files of deploy/ and the lab's pages anew
+generate: venv ## Write the CRD, the reference pages, the files of deploy/ and the lab's pages anew
 	@cd operator && ../.venv/bin/python -m selfhealing.crdgen.crd
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.manifests > ../deploy/operator.yaml
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.chart
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.olm_bundle
 	@PYTHONPATH=operator $(PYTHON) -m hack.gitops.argocd
+	@$(PYTHON) -m hack.site.reference
 	@$(LAB) pages
 
 include hack/sbom/sbom.mk
+include hack/site/site.mk
 
 .PHONY: lock
 lock: venv ## Resolve requirements/*.in anew, with hashes and without addresses
-	@for f in bootstrap operator app dev sbom; do .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	@for f in bootstrap operator app dev sbom site; do .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header -o requirements/$$f.txt requirements/$$f.in; done

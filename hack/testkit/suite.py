@@ -36,7 +36,7 @@ class Stage:
 STAGES = (
     Stage(
         "checks, and a cluster for the tests",
-        {"lint": ("lint", "verify"), "cluster": ("test-setup",)},
+        {"lint": ("lint", "verify", "docs"), "cluster": ("test-setup",)},
         is_required=True,
     ),
     Stage("integration and end-to-end tests", {"cluster": ("test-parallel",)}),

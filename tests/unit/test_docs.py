@@ -30,6 +30,10 @@ HEADING = re.compile(r"^(?P<level>#+) (?P<text>.+)$", re.MULTILINE)
 COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)
 MAKE = re.compile(r"(?:`|\$ )make (?P<target>[a-z][a-z0-9-]*)")
 ROW = re.compile(r"^\| (?P<kinds>[^|]+) \| (?P<verbs>[^|]+) \|", re.MULTILINE)
+MESSAGE = re.compile(r"^\| `(?P<text>[^`]+)` \|", re.MULTILINE)
+SPLIT_LITERAL = re.compile(r"\"\s*\n\s*f?\"")
+"""Where Python code continues a text on the next line."""
+GLOSSARY_ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \|", re.MULTILINE)
 TARGET = re.compile(r"^(?P<target>[a-z][a-z0-9-]*):", re.MULTILINE)
 
 
@@ -113,6 +117,36 @@ def test_each_page_of_a_pair_links_to_the_other(page: Path) -> None:
     chinese = dict(PAIRS)[page]
 
     assert f"({chinese.relative_to(page.parent)})" in page.read_text(encoding="utf-8")
+
+
+def test_the_list_of_decisions_is_complete() -> None:
+    folder = ROOT / "docs" / "adr"
+    listed = [match["target"] for match in LINK.finditer((folder / "README.md").read_text())]
+
+    assert listed == sorted(path.name for path in folder.glob("0*.md"))
+
+
+def test_the_texts_of_the_messages_are_in_the_sources() -> None:
+    """Whoever changes a text finds its row; the Chinese page has the same texts."""
+    modules = sorted((ROOT / "operator" / "selfhealing").rglob("*.py"))
+    sources = SPLIT_LITERAL.sub("", "".join(path.read_text() for path in modules))
+    texts, chinese = (
+        MESSAGE.findall((ROOT / "docs" / folder / "messages.md").read_text())
+        for folder in (".", "zh")
+    )
+
+    assert [text for text in texts if text not in sources] == []
+    assert texts == chinese
+    assert len(texts) > 60
+
+
+def test_the_glossaries_are_each_other_turned_round() -> None:
+    english, chinese = (
+        GLOSSARY_ROW.findall((ROOT / "docs" / folder / "glossary.md").read_text())
+        for folder in (".", "zh")
+    )
+
+    assert [(second, first) for first, second in chinese[1:]] == english[1:]
 
 
 @pytest.mark.parametrize("page", ["docs/install.md", "docs/zh/install.md"])

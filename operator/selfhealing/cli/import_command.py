@@ -46,7 +46,7 @@ def run_import(arguments: Sequence[str]) -> int:
     Returns:
         The exit code: 2 if nothing can be imported.
     """
-    options = _build_parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         objects = _read_files(options.files) if options.files else _read_cluster(options)
         result = import_app(objects, options.deployment, options.namespace, options.name)
@@ -57,7 +57,8 @@ def run_import(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="selfhealing import",
         description="Prints the shortest SelfHealingApp that renders the same as a Deployment with"

@@ -47,12 +47,8 @@ def dump_yaml(content: object) -> str:
     return text
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the manifests, or compare them with a file.
-
-    Returns:
-        The exit code: 1 if the file differs.
-    """
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(prog="selfhealing.cli.manifests", description=__doc__)
     parser.add_argument("--image", default=DEFAULT_IMAGE, help="the operator's image")
     parser.add_argument(
@@ -78,7 +74,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "the rights of who may create pods",
     )
     parser.add_argument("--check", type=Path, help="compare with this file instead of printing")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the manifests, or compare them with a file.
+
+    Returns:
+        The exit code: 1 if the file differs.
+    """
+    options = build_parser().parse_args(arguments)
     installation = Installation(
         image=options.image,
         namespaces=[name for name in options.namespaces.split(",") if name],

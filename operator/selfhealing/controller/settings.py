@@ -178,7 +178,7 @@ def load_settings(environment: Mapping[str, str], arguments: Sequence[str] = ())
             or not _SERVICE_LINK.search(name)
         )
     }
-    flags = vars(_build_parser().parse_args(arguments))
+    flags = vars(build_parser().parse_args(arguments))
     values |= {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings.model_validate(values)
@@ -201,7 +201,8 @@ def _variable_name(name: str) -> str:
     return f"{ENVIRONMENT_PREFIX}{name.upper()}"
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="selfhealing-operator",
         description="Runs the SelfHealingApp operator against the cluster of KUBECONFIG, or the "
