@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml
 
 from hack.site.links import check_site, resolve_site_links
-from hack.site.navigation import NAVIGATION
+from hack.site.navigation import NAVIGATION, list_section_pages
 from hack.site.pages import (
     LANGUAGES,
     ROOT,
@@ -35,12 +35,11 @@ TIMEOUT: Final = 300
 
 _SWITCH: Final = {"en": ("zh", "中文", "zh/index.html"), "zh": ("en", "English", "../index.html")}
 
-_HAN: Final = "\\u4e00-\\u9fff"
 _SEPARATORS: Final = {
     "en": r"[\s\-,:!=\[\]()\"`/]+|\.(?!\d)",
-    "zh": rf"[\s\-,:!=\[\]()\"`/、。，：！？；（）]+|\.(?!\d)|(?=[{_HAN}])|(?<=[{_HAN}])",
+    "zh": r"[\s\u200b\-,:!=\[\]()\"`/、。，：！？；（）]+|\.(?!\d)",
 }
-"""Where the search splits words: Chinese has no spaces, so each character is a word."""
+"""Where the search splits words; chinese_search.py separates those of Chinese."""
 
 
 def build_site(mkdocs: str) -> list[str]:
@@ -106,8 +105,10 @@ def _format_config(sources: Sources, language: str) -> str:
             "search": {"lang": "en", "separator": _SEPARATORS[language], "pipeline": []},
             "offline": {},
         },
+        "hooks": [str(HERE / "chinese_search.py")] if language == "zh" else [],
         "extra": {
-            "alternate": [{"name": other_name, "link": other_home, "lang": other_language}],
+            # Includes the language switch; a list would name single addresses for all pages.
+            "alternate": True,
             "other_language": other_language,
             "other_name": other_name,
             "other_home": other_home,
@@ -121,7 +122,7 @@ def _navigation(sources: Sources, language: str) -> Iterator[dict[str, list[str]
     """The sections with the pages that the language has."""
     paths = {page.path for page in sources.pages.values() if page.language == language}
     for section in NAVIGATION:
-        pages = [path for path in section.pages if path in paths]
+        pages = list_section_pages(section, paths)
         if pages:
             yield {section.titles[language]: pages}
 

@@ -29,6 +29,7 @@ _FENCE: Final = re.compile(r"^ *(```|~~~)")
 _FENCE_INFO: Final = re.compile(r"^( *```[a-z]+) \S.*$")
 _LINK: Final = re.compile(r"(\]\()([^)\s]+)(\))")
 _TWIN_LINE: Final = re.compile(r"^\[(简体中文|English)\]\([^)]+\)$")
+_COMMENT: Final = re.compile(r"^<!--.*-->$")
 _LIST_ITEM: Final = re.compile(r"^ *([-*]|\d+\.) ")
 _CHINESE_END: Final = re.compile(r"[。，：；！？）]$")
 _CHINESE_START: Final = re.compile(r"^[\u4e00-\u9fff“（《`\[A-Za-z]")
@@ -97,8 +98,8 @@ def convert_page(page: Page, text: str, sources: Sources) -> tuple[str, set[str]
         if is_code:
             lines.append(_FENCE_INFO.sub(r"\1", line))
             continue
-        if _TWIN_LINE.match(line):
-            continue
+        if _TWIN_LINE.match(line) or (_COMMENT.match(line) and not any(lines)):
+            continue  # a title must come first
         if _LIST_ITEM.match(line) and lines and _is_paragraph(lines[-1]):
             lines.append("")
         converted = _LINK.sub(

@@ -119,13 +119,6 @@ def test_each_page_of_a_pair_links_to_the_other(page: Path) -> None:
     assert f"({chinese.relative_to(page.parent)})" in page.read_text(encoding="utf-8")
 
 
-def test_the_list_of_decisions_is_complete() -> None:
-    folder = ROOT / "docs" / "adr"
-    listed = [match["target"] for match in LINK.finditer((folder / "README.md").read_text())]
-
-    assert listed == sorted(path.name for path in folder.glob("0*.md"))
-
-
 def test_the_texts_of_the_messages_are_in_the_sources() -> None:
     """Whoever changes a text finds its row; the Chinese page has the same texts."""
     modules = sorted((ROOT / "operator" / "selfhealing").rglob("*.py"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.site.navigation import NAVIGATION
+from hack.site.navigation import NAVIGATION, Section, list_section_pages
 from hack.site.pages import Page, Sources, convert_page, find_pages
 
 
@@ -63,6 +63,12 @@ def test_code_stays_as_it_is(sources: Sources) -> None:
     assert convert(sources, "docs/install.md", code.replace("yaml", "yaml resource"))[0] == code
 
 
+def test_the_title_comes_first(sources: Sources) -> None:
+    text = "<!-- Generated. -->\n\n# Title\n\n<!-- a: begin -->"
+
+    assert convert(sources, "docs/install.md", text)[0].strip() == "# Title\n\n<!-- a: begin -->"
+
+
 def test_a_list_gets_the_empty_line_that_the_site_needs(sources: Sources) -> None:
     assert convert(sources, "docs/install.md", "Text:\n- a\n- b")[0] == "Text:\n\n- a\n- b"
 
@@ -94,7 +100,14 @@ def test_the_address_of_a_page() -> None:
     assert Page("docs/zh/a/b.md", "zh", "a/b.md").url == "zh/a/b.html"
 
 
-def test_every_page_of_the_navigation_exists() -> None:
+def test_every_entry_of_the_navigation_is_a_page_and_every_page_has_an_entry() -> None:
     paths = {page.path for page in find_pages().pages.values() if page.language == "en"}
+    listed = {path for section in NAVIGATION for path in list_section_pages(section, paths)}
 
-    assert {path for section in NAVIGATION for path in section.pages} - paths == set()
+    assert {path for path in paths - listed if not path.startswith("adr/0")} == set()
+    assert [
+        entry
+        for section in NAVIGATION
+        for entry in section.pages
+        if not list_section_pages(Section(section.titles, (entry,)), paths)
+    ] == []

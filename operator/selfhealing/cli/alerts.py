@@ -2,7 +2,7 @@
 
 docs/alerts.md has a section for each. ``namespace`` is the label that Prometheus gives a pod's
 metrics, here that of the operator; the label of that name which a metric has itself becomes
-``exported_namespace`` (Prometheus documentation, honor_labels).
+``app_namespace`` (Prometheus documentation, honor_labels).
 """
 
 from dataclasses import dataclass
@@ -140,10 +140,10 @@ ALERTS: Final = (
     ),
     Alert(
         "SelfHealingBudgetSpent",
-        "min by (exported_namespace, app) (selfhealing_remediation_budget_left) < 1",
+        "min by (app_namespace, app) (selfhealing_remediation_budget_left) < 1",
         "1m",
         "warning",
-        "No healing action is left for {{ $labels.exported_namespace }}/{{ $labels.app }}.",
+        "No healing action is left for {{ $labels.app_namespace }}/{{ $labels.app }}.",
         "apps",
     ),
     Alert(

@@ -22,7 +22,7 @@ from selfhealing.cli.installation import (
     Json,
     build_manifests,
 )
-from selfhealing.controller.settings import MetricsAuth
+from selfhealing.controller.settings import MetricsAuth, split_commas
 from selfhealing.generated_files import write_or_compare
 from selfhealing.kube.resources import CONFIG_SOURCES
 
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     installation = Installation(
         image=options.image,
-        namespaces=[name for name in options.namespaces.split(",") if name],
+        namespaces=split_commas(options.namespaces),
         config_watch=options.config_watch,
         metrics_auth=options.metrics_auth,
         has_admission_policies=options.has_admission_policies,

@@ -64,7 +64,14 @@ ROWS: Final = (
     Row(
         "State",
         (
-            Panel("Leaders", ((f"sum (selfhealing_leader{{{_OPERATOR}}})", ""),), is_stat=True),
+            Panel(
+                "Leaders, replicas by version",
+                (
+                    (f"sum (selfhealing_leader{{{_OPERATOR}}})", "leaders"),
+                    (f"sum by (version) (selfhealing_build_info{{{_OPERATOR}}})", "{{version}}"),
+                ),
+                is_stat=True,
+            ),
             Panel(
                 "Apps",
                 ((f"max (sum by (pod) (selfhealing_apps{{{_OPERATOR}}}))", ""),),
@@ -132,8 +139,8 @@ ROWS: Final = (
                 "Actions left, of the apps with the fewest",
                 (
                     (
-                        f"bottomk(10, min by (exported_namespace, app) ({_BUDGET_LEFT}))",
-                        "{{exported_namespace}}/{{app}}",
+                        f"bottomk(10, min by (app_namespace, app) ({_BUDGET_LEFT}))",
+                        "{{app_namespace}}/{{app}}",
                     ),
                 ),
             ),

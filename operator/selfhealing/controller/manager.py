@@ -31,6 +31,7 @@ from selfhealing.controller.workqueue import WorkQueue
 from selfhealing.kube.client import Client
 from selfhealing.kube.credentials import load_configuration, own_namespace
 from selfhealing.kube.leader_election import LeaderElectionConfig, LeaderElector
+from selfhealing.kube.metrics import LEADER
 from selfhealing.kube.resources import CONFIG_SOURCES
 
 logger = logging.getLogger(__name__)
@@ -175,6 +176,8 @@ class Manager:
                 if self._leader_elector is not None:
                     await self._leader_elector.acquire()
                     tasks.create_task(self._leader_elector.renew())
+                else:
+                    LEADER.set(1)  # it acts, and no alert must say that none does
                 await self._optional_kinds.list_all()
                 tasks.create_task(self._optional_kinds.run())
                 tasks.create_task(self._config_reader.run())

@@ -37,8 +37,13 @@ class SettingsError(ValueError):
     """A setting has an invalid value; the message names it and the values that are valid."""
 
 
-def _split_commas(value: object) -> object:
-    return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
+def split_commas(value: str) -> tuple[str, ...]:
+    """Split a list as people write it: ``a,b`` and ``a, b`` are the same."""
+    return tuple(part for word in value.split(",") if (part := word.strip()))
+
+
+def _split_text(value: object) -> object:
+    return split_commas(value) if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -46,7 +51,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    namespaces: Annotated[tuple[str, ...], BeforeValidator(_split_commas)] = Field(
+    namespaces: Annotated[tuple[str, ...], BeforeValidator(_split_text)] = Field(
         default=(), description="Namespaces to serve, separated by commas; empty for all of them."
     )
     workers: int = Field(

@@ -11,6 +11,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from selfhealing import __version__
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the time series of counters
 REGISTRY: Final = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -95,8 +97,14 @@ CLOCK_OFFSET: Final = Gauge(
     "Seconds that the wall clock of the operator's node is ahead of the API server's clock.",
     registry=REGISTRY,
 )
+BUILD_INFO: Final = Gauge(
+    "selfhealing_build_info", "1, with the operator's version.", ["version"], registry=REGISTRY
+)
+BUILD_INFO.labels(__version__).set(1)
 LEADER: Final = Gauge(
-    "selfhealing_leader", "1 while this replica is the leader, else 0.", registry=REGISTRY
+    "selfhealing_leader",
+    "1 while this replica acts: as the leader, or without leader election; else 0.",
+    registry=REGISTRY,
 )
 DIAGNOSES: Final = Counter(
     "selfhealing_diagnoses",
@@ -113,7 +121,7 @@ ACTIONS: Final = Counter(
 BUDGET_LEFT: Final = Gauge(
     "selfhealing_remediation_budget_left",
     "Actions that may still be started, of each app with an action in its history.",
-    ["namespace", "app"],
+    ["app_namespace", "app"],
     registry=REGISTRY,
 )
 BREAKER_OPEN: Final = Gauge(

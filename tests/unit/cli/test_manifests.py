@@ -258,7 +258,7 @@ def test_the_operator_understands_its_environment(namespaces: tuple[str, ...]) -
 
 def test_the_command_prints_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     """The output has the same objects, without YAML anchors."""
-    assert 0 == main(["--image", "mine:1", "--namespaces", "shop,,bank", "--config-watch", "all"])
+    assert 0 == main(["--image", "mine:1", "--namespaces", "shop,, bank", "--config-watch", "all"])
 
     text = capsys.readouterr().out
     installation = Installation(image="mine:1", namespaces=("shop", "bank"), config_watch="all")

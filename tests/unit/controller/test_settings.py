@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from selfhealing.controller.settings import Settings, SettingsError, load_settings
 
 GIVEN: dict[str, tuple[str, Any]] = {
-    "namespaces": ("shop,bank", ("shop", "bank")),
+    "namespaces": ("shop, bank", ("shop", "bank")),
     "workers": ("3", 3),
     "debounce": ("0.2", 0.2),
     "status_interval": ("1.5", 1.5),

@@ -37,7 +37,7 @@ def metric_value(metric: Any, *labels: str) -> float:  # noqa: ANN401 - any of p
 def apps_with_budget_series() -> set[str]:
     """The apps of these tests with a time series of their budget."""
     samples = next(iter(metrics.BUDGET_LEFT.collect())).samples
-    return {s.labels["app"] for s in samples if s.labels["namespace"] == "ward"}
+    return {s.labels["app"] for s in samples if s.labels["app_namespace"] == "ward"}
 
 
 @pytest.fixture
