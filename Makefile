@@ -96,7 +96,7 @@ verify: venv ## Compare the generated files with what would be generated now
 	@PYTHONPATH=operator $(PYTHON) -m hack.gitops.argocd --check
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.chart --check
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.olm_bundle --check
-	@$(PYTHON) -m hack.site.reference --check
+	@PYTHONPATH=operator $(PYTHON) -m hack.site.reference --check
 	@$(LAB) pages --check
 
 .PHONY: test-unit
@@ -172,7 +172,7 @@ generate: venv ## Write the CRD, the reference pages, the files of deploy/ and t
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.chart
 	@cd operator && ../.venv/bin/python -m selfhealing.cli.olm_bundle
 	@PYTHONPATH=operator $(PYTHON) -m hack.gitops.argocd
-	@$(PYTHON) -m hack.site.reference
+	@PYTHONPATH=operator $(PYTHON) -m hack.site.reference
 	@$(LAB) pages
 
 include hack/sbom/sbom.mk
