@@ -18,10 +18,10 @@ _AFTER_SEARCH: Final = -50
 
 
 def _list_terms(glossary: str) -> list[str]:
-    """The terms of the glossary that the segmenter does not know as words, the longest first."""
+    """The words of the glossary, the longest first; among others the segmenter may split them."""
     terms = re.findall(r"^\| ([\u4e00-\u9fff]{2,}) \|", glossary, re.MULTILINE)
-    unknown = (term for term in terms if max(map(len, rjieba.cut(term))) == 1)
-    return sorted(unknown, key=len, reverse=True)
+    words = (term for term in terms if len(rjieba.cut(term)) == 1)
+    return sorted(words, key=len, reverse=True)
 
 
 @event_priority(_AFTER_SEARCH)  # type: ignore[untyped-decorator]

@@ -173,7 +173,9 @@ def _find_ready_reasons() -> Iterator[Row]:
     found: dict[str, set[str]] = {}
     for module in ("status/phase.py", "status/job_phase.py"):
         for node in ast.walk(ast.parse((_SOURCES / module).read_text(encoding="utf-8"))):
-            elements = node.args if isinstance(node, ast.Call) else getattr(node, "elts", ())
+            elements: Sequence[ast.expr] = (
+                node.args if isinstance(node, ast.Call) else getattr(node, "elts", ())
+            )
             if len(elements) < 2 or not isinstance(elements[0], ast.Attribute):
                 continue
             phase, reason = elements[0], _find_text(elements[1], module)
