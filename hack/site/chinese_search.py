@@ -32,10 +32,15 @@ def on_post_build(*, config: Any) -> None:  # noqa: ANN401 - MkDocs' own type is
     pattern = re.compile(f"{known}|(?:(?!{known})[\u4e00-\u9fff])+")
 
     def separate(match: re.Match[str]) -> str:
-        runs = pattern.findall(match[0])
-        return "\u200b".join(
-            word for run in runs for word in ([run] if run in terms else rjieba.cut(run))
-        )
+        words: list[str] = []
+        for run in pattern.findall(match[0]):
+            for word in [run] if run in terms else rjieba.cut(run):
+                # In a query the search takes a word of one character for the whole of a longer one.
+                if len(word) == 1 and words:
+                    words[-1] += word
+                else:
+                    words.append(word)
+        return "\u200b".join(words)
 
     path = Path(config.site_dir) / "search" / "search_index.json"
     index = json.loads(path.read_text(encoding="utf-8"))
