@@ -27,6 +27,19 @@ MINIMAL_SPEC = {
 """What a part of a spec is added to."""
 
 
+def build_deployment(part: Json) -> Json:
+    """A Deployment with a patch of its pods, which leaves out the images."""
+    labels = {"app": "part"}
+    containers = [{"image": "example"} | container for container in part["containers"]]
+    template = {"metadata": {"labels": labels}, "spec": part | {"containers": containers}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "part"},
+        "spec": {"selector": {"matchLabels": labels}, "template": template},
+    }
+
+
 def list_manifests(page: Path) -> Iterator[Json]:
     """The objects in the YAML blocks of a page; a part of a spec as an app with that part.
 
@@ -38,6 +51,8 @@ def list_manifests(page: Path) -> Iterator[Json]:
                 continue
             if "kind" in content:
                 yield content
+            elif "template" in content.get("spec", ()):
+                yield build_deployment(content["spec"]["template"]["spec"])
             else:
                 yield build_app("", "part", MINIMAL_SPEC | content.get("spec", content))
 
