@@ -1,8 +1,7 @@
 """The alerts on the operator's metrics, as a PrometheusRule.
 
 docs/alerts.md has a section for each. ``namespace`` is the label that Prometheus gives a pod's
-metrics, here that of the operator; the label of that name which a metric has itself becomes
-``app_namespace`` (Prometheus documentation, honor_labels).
+metrics, here that of the operator; the namespace of apps is ``app_namespace``.
 """
 
 from dataclasses import dataclass
@@ -39,19 +38,16 @@ class Alert:
 
 
 _STORM_NAMESPACES: Final = (
-    """{{ range query "max by (exported_namespace)"""
+    """{{ range query "max by (app_namespace)"""
     """ (selfhealing_circuit_breaker_unhealthy_apps{breaker='cluster'})" }}"""
-    "{{ .Labels.exported_namespace }} ({{ .Value }}) {{ end }}"
+    "{{ .Labels.app_namespace }} ({{ .Value }}) {{ end }}"
 )
 """A template of Prometheus, which has queries: the alert itself is one for the whole cluster."""
 
 
 def _count_apps(phase: str) -> str:
     """Return a query for the apps in a phase, by their namespace."""
-    return (
-        "max by (namespace, exported_namespace)"
-        f' (selfhealing_unhealthy_apps{{phase="{phase}"}}) > 0'
-    )
+    return f'max by (namespace, app_namespace) (selfhealing_unhealthy_apps{{phase="{phase}"}}) > 0'
 
 
 ALERTS: Final = (
@@ -107,10 +103,10 @@ ALERTS: Final = (
     ),
     Alert(
         "SelfHealingNamespaceRefused",
-        "max by (namespace, exported_namespace) (selfhealing_namespace_refused) > 0",
+        "max by (namespace, app_namespace) (selfhealing_namespace_refused) > 0",
         "5m",
         "warning",
-        "{{ $labels.exported_namespace }} refuses the operator: its apps are left alone.",
+        "{{ $labels.app_namespace }} refuses the operator: its apps are left alone.",
     ),
     Alert(
         "SelfHealingCircuitBreakerOpen",
@@ -122,11 +118,11 @@ ALERTS: Final = (
     ),
     Alert(
         "SelfHealingNamespaceBreakerOpen",
-        "max by (namespace, exported_namespace)"
+        "max by (namespace, app_namespace)"
         ' (selfhealing_circuit_breaker_unhealthy_apps{breaker="namespace"}) > 0',
         "1m",
         "warning",
-        "So many apps of {{ $labels.exported_namespace }} fell ill at once that none is healed.",
+        "So many apps of {{ $labels.app_namespace }} fell ill at once that none is healed.",
         "apps",
     ),
     Alert(
@@ -134,8 +130,7 @@ ALERTS: Final = (
         _count_apps("Quarantined"),
         "1m",
         "warning",
-        "{{ $value }} apps of {{ $labels.exported_namespace }} are quarantined: they wait for a"
-        " person.",
+        "{{ $value }} apps of {{ $labels.app_namespace }} are quarantined: they wait for a person.",
         "apps",
     ),
     Alert(
@@ -151,7 +146,7 @@ ALERTS: Final = (
         _count_apps("Degraded"),
         "30m",
         "info",
-        "{{ $value }} apps of {{ $labels.exported_namespace }} are degraded for half an hour.",
+        "{{ $value }} apps of {{ $labels.app_namespace }} are degraded for half an hour.",
         "apps",
     ),
     Alert(
@@ -159,7 +154,7 @@ ALERTS: Final = (
         _count_apps("Invalid"),
         "30m",
         "info",
-        "{{ $value }} apps of {{ $labels.exported_namespace }} have a spec that is not valid.",
+        "{{ $value }} apps of {{ $labels.app_namespace }} have a spec that is not valid.",
         "apps",
     ),
     Alert(

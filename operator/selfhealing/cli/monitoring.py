@@ -103,8 +103,8 @@ ROWS: Final = (
                 "Apps of a storm by namespace",
                 (
                     (
-                        _max("selfhealing_circuit_breaker_unhealthy_apps", "exported_namespace"),
-                        "{{exported_namespace}}",
+                        _max("selfhealing_circuit_breaker_unhealthy_apps", "app_namespace"),
+                        "{{app_namespace}}",
                     ),
                 ),
                 description="While the breaker of the cluster is open: the namespaces that keep it"

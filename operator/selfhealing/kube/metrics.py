@@ -54,7 +54,7 @@ APPS_BY_PHASE: Final = Gauge("selfhealing_apps", "Apps by phase.", ["phase"], re
 UNHEALTHY_APPS: Final = Gauge(
     "selfhealing_unhealthy_apps",
     "Apps in the phases Degraded, Invalid and Quarantined, of each namespace that has some.",
-    ["namespace", "phase"],
+    ["app_namespace", "phase"],
     registry=REGISTRY,
 )
 CONTAINER_RESTARTS: Final = Counter(
@@ -84,7 +84,7 @@ WATCH_FAILURES: Final = Counter(
 NAMESPACE_REFUSED: Final = Gauge(
     "selfhealing_namespace_refused",
     "1 for each served namespace that refuses the operator: its apps are left alone.",
-    ["namespace"],
+    ["app_namespace"],
     registry=REGISTRY,
 )
 STALE_OBJECTS: Final = Counter(
@@ -132,7 +132,7 @@ BREAKER_OPEN: Final = Gauge(
 STORM_APPS: Final = Gauge(
     "selfhealing_circuit_breaker_unhealthy_apps",
     "Apps that fell ill together, of each namespace that keeps a breaker open: cluster, namespace.",
-    ["breaker", "namespace"],
+    ["breaker", "app_namespace"],
     registry=REGISTRY,
 )
 NAMESPACE_BREAKERS_OPEN: Final = Gauge(

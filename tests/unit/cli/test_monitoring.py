@@ -138,7 +138,7 @@ def test_one_team_does_not_hide_the_alerts_of_others() -> None:
         if alert.scope == "apps":
             grouped = AGGREGATION.search(alert.expression)
             assert grouped is not None
-            assert "exported_namespace" in grouped["labels"], alert.name
+            assert "app_namespace" in grouped["labels"], alert.name
         else:
             assert "selfhealing_apps{" not in alert.expression
             assert "selfhealing_unhealthy_apps" not in alert.expression

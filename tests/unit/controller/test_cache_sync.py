@@ -341,7 +341,7 @@ def in_bank(manifest: Json) -> Json:
 
 def read_refused(namespace: str) -> float | None:
     """The metric of a namespace."""
-    return REGISTRY.get_sample_value("selfhealing_namespace_refused", {"namespace": namespace})
+    return REGISTRY.get_sample_value("selfhealing_namespace_refused", {"app_namespace": namespace})
 
 
 BANK_KEY = AppKey("bank", "web")

@@ -23,7 +23,7 @@ def counts() -> Iterator[PhaseCounts]:
 
 def sample(namespace: str, phase: str) -> float | None:
     """What the metric of a namespace says; None without a time series."""
-    labels = {"namespace": namespace, "phase": phase}
+    labels = {"app_namespace": namespace, "phase": phase}
     return REGISTRY.get_sample_value("selfhealing_unhealthy_apps", labels)
 
 

@@ -355,7 +355,9 @@ class TestStormsOfTheCluster:
         def series(breaker: str) -> dict[str, float]:
             samples = next(iter(metrics.STORM_APPS.collect())).samples
             return {
-                s.labels["namespace"]: s.value for s in samples if s.labels["breaker"] == breaker
+                s.labels["app_namespace"]: s.value
+                for s in samples
+                if s.labels["breaker"] == breaker
             }
 
         self.create_all(ward, 0)
