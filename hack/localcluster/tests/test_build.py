@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 from hack.localcluster import (
     addon_images,
     build_stages,
+    contour,
     go_build,
     images,
     kwok,
@@ -293,7 +294,11 @@ def test_a_wait_has_an_end_and_advice() -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in MANIFESTS.glob("*.yaml")))
 def test_manifests_are_filled_in_completely(name: str) -> None:
-    addon = {"metrics-stack": metrics_stack.STOCK_IMAGES, "vpa": vpa.STOCK_IMAGES}.get(name, {})
+    images_by_addon = {
+        "contour": contour.STOCK_IMAGES,
+        "metrics-stack": metrics_stack.STOCK_IMAGES,
+        "vpa": vpa.STOCK_IMAGES,
+    }
     words = (
         "image",
         "settings",
@@ -301,7 +306,7 @@ def test_manifests_are_filled_in_completely(name: str) -> None:
         "key",
         "scrape_job",
         "companions",
-        *addon_images.template_values(addon),
+        *addon_images.template_values(images_by_addon.get(name, {})),
     )
     assert "${" not in render_manifest(name, **dict.fromkeys(words, "localhost/x:1"))
 
