@@ -90,6 +90,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     "selfhealing.health.messages._START_PREFIX": "sub",
     "selfhealing.kube.json_fields._EVENT": "match",
     "selfhealing.kube.json_fields._IDENTITY": "match",
+    "selfhealing.plugin.view.timeline._RESTARTED_POD": "match",
     "selfhealing.remediation.record_check._DIGEST": "fullmatch",
     "selfhealing.remediation.record_check._OBJECT_NAME": "fullmatch",
     "selfhealing.remediation.record_check._REVISION": "fullmatch",

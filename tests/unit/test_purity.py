@@ -15,6 +15,7 @@ PURE_PACKAGES = (
     "evidence",
     "status",
     "importer",
+    "plugin/view",
 )
 PURE_MODULES = ("controller/evaluate.py", "controller/reconcile_order.py")
 MODULES = sorted(

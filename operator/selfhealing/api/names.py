@@ -22,6 +22,9 @@ HANDOVER_MANAGER: Final = "selfhealing-operator-handover"
 RESET_MANAGER: Final = "selfhealing-operator-reset"
 """The field manager that removes fields that an apply cannot remove; it owns no fields later."""
 
+EVENT_CONTROLLER: Final = f"{GROUP}/operator"
+"""The controller that the operator's Events name."""
+
 LABEL_APP: Final = f"{GROUP}/app"
 """The app's name, on its children and pods; the selector of the pods."""
 

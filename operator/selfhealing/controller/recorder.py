@@ -144,7 +144,7 @@ class EventRecorder:
                 "namespace": app.key.namespace,
             },
             "eventTime": format_micro_time(self._server_now()),
-            "reportingController": f"{names.GROUP}/operator",
+            "reportingController": names.EVENT_CONTROLLER,
             "reportingInstance": self._instance,
             "action": event.reason,
             "reason": event.reason,

@@ -26,6 +26,7 @@ from selfhealing.kube.errors import (
     NotFoundError,
     ResponseTooLargeError,
     is_right_missing,
+    parse_error,
 )
 from selfhealing.kube.json_fields import read_page_of_one
 from selfhealing.kube.json_lines import split_lines
@@ -35,7 +36,6 @@ from selfhealing.kube.resources import PODS, Resource
 from selfhealing.kube.responses import (
     CONNECTION_ERRORS,
     FIRST_ERROR_STATUS,
-    parse_error,
     parse_json,
     parse_watch_event,
     read_body,

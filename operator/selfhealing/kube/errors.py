@@ -15,6 +15,13 @@ ApiError
 from collections.abc import Collection
 from typing import Final
 
+import orjson
+
+from selfhealing.api.text import clean_line
+
+MAX_MESSAGE: Final = 4096
+"""The most characters of an error's message: an admission webhook may write any text."""
+
 
 class ApiError(Exception):
     """The API server refused a request.
@@ -101,6 +108,19 @@ def error_from_status(
         else _ERROR_BY_STATUS.get(status, ApiError)
     )
     return error_type(status, reason, message)
+
+
+def parse_error(status: int, data: bytes | bytearray) -> ApiError:
+    """Return the error for the body of a response with an HTTP status of 400 or more."""
+    try:
+        body = orjson.loads(data)
+    except orjson.JSONDecodeError:  # a proxy's page instead of Kubernetes' Status
+        body = {}
+    if not isinstance(body, dict):
+        body = {}
+    message = clean_line(body.get("message") or data[:256].decode(errors="replace"))
+    causes = [c.get("reason", "") for c in (body.get("details") or {}).get("causes") or ()]
+    return error_from_status(status, body.get("reason", ""), message[:MAX_MESSAGE], causes)
 
 
 def is_outage(error: ApiError) -> bool:

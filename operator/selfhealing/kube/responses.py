@@ -8,9 +8,7 @@ import aiohttp
 import orjson
 from kubernetes.aio.client.rest import RESTResponse
 
-from selfhealing.api.text import clean_line
 from selfhealing.kube.errors import (
-    ApiError,
     ResponseTooLargeError,
     UnavailableError,
     error_from_status,
@@ -20,8 +18,6 @@ from selfhealing.kube.json_fields import MAX_FIELDS, has_more_fields, read_event
 Json = dict[str, Any]
 
 FIRST_ERROR_STATUS: Final = 400
-MAX_MESSAGE: Final = 4096
-"""The most characters of an error's message: an admission webhook may write any text."""
 CONNECTION_ERRORS: Final = (TimeoutError, aiohttp.ClientError, OSError)
 """What the transport raises without a response, or within one."""
 
@@ -99,16 +95,3 @@ def unavailable_error(error: Exception) -> UnavailableError:
     return UnavailableError(
         0, "NoAnswer", f"no response from the API server: {type(error).__name__} {error}"
     )
-
-
-def parse_error(status: int, data: bytes | bytearray) -> ApiError:
-    """Return the error for the body of a response with an HTTP status of 400 or more."""
-    try:
-        body = orjson.loads(data)
-    except orjson.JSONDecodeError:  # a proxy's page instead of Kubernetes' Status
-        body = {}
-    if not isinstance(body, dict):
-        body = {}
-    message = clean_line(body.get("message") or data[:256].decode(errors="replace"))
-    causes = [c.get("reason", "") for c in (body.get("details") or {}).get("causes") or ()]
-    return error_from_status(status, body.get("reason", ""), message[:MAX_MESSAGE], causes)
