@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,11 +31,12 @@ import orjson
 from selfhealing.api.text import clean_line
 from selfhealing.kube.errors import ApiError, ResponseTooLargeError, UnavailableError, parse_error
 from selfhealing.kube.resources import Resource
+from selfhealing.plugin.errors import PluginError
 
 FIELD_MANAGER: Final = "kubectl-selfheal"
 """The field manager of what the plugin writes."""
 
-JSON_PATCH: Final = "application/json-patch+json"
+MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 
 REQUEST_TIMEOUT: Final = 30.0
@@ -74,7 +75,7 @@ class Target:
         return [f"{name}={value}" for name, value in options.items() if value]
 
 
-class KubectlError(Exception):
+class KubectlError(PluginError):
     """kubectl is missing, or could not do what it was asked for; the message says what to do."""
 
 
@@ -180,20 +181,16 @@ class KubectlProxy:
             if not query["continue"] or len(items) >= max_items:
                 return ObjectList(items, is_cut=bool(query["continue"]))
 
-    def json_patch(
-        self, resource: Resource, namespace: str, name: str, operations: Sequence[Json]
-    ) -> Json:
-        """Apply a JSON patch (RFC 6902) to an object, all operations or none.
-
-        Returns:
-            The live object.
+    def merge_patch(self, resource: Resource, namespace: str, name: str, patch: Json) -> Json:
+        """Merge a patch (RFC 7396) into an object; return the live object.
 
         Raises:
-            ApiError: it is refused; InvalidError if a test of the patch fails.
+            ConflictError: the object no longer has the resource version in the patch.
+            ApiError: it is refused.
         """
         path = resource.path(namespace, name)
         query = {"fieldManager": FIELD_MANAGER}
-        return self._request_json("PATCH", path, query, orjson.dumps(operations), JSON_PATCH)
+        return self._request_json("PATCH", path, query, orjson.dumps(patch), MERGE_PATCH)
 
     def try_apply(self, resource: Resource, body: Json, field_manager: str) -> Json:
         """Have the API server compute what an apply would make of an object; change nothing.

@@ -18,6 +18,7 @@ from selfhealing.kube.resources import (
     Resource,
 )
 from selfhealing.plugin.cluster.kubectl_proxy import ObjectList
+from selfhealing.plugin.errors import PluginError
 from selfhealing.plugin.view.objects import AppObjects
 
 MAX_POD_EVENTS: Final = 2000
@@ -54,7 +55,7 @@ class Cluster(Protocol):
         """Read the objects of a kind."""
 
 
-class AppNotFoundError(Exception):
+class AppNotFoundError(PluginError):
     """There is no such app; the message says what to write instead."""
 
 
@@ -85,7 +86,7 @@ def read_app(cluster: Cluster, namespace: str, name: str) -> AppObjects:
     try:
         app = cluster.get(APPS, namespace, name)
     except NotFoundError as error:
-        raise _describe_missing_app(cluster, namespace, name) from error
+        raise describe_missing_app(cluster, namespace, name) from error
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
         return _Reader(cluster, namespace, name, pool).read(app)
 
@@ -188,7 +189,7 @@ def _select_of_pods(objects: Sequence[Json], events: Iterable[Json]) -> list[Jso
     ]
 
 
-def _describe_missing_app(cluster: Cluster, namespace: str, name: str) -> AppNotFoundError:
+def describe_missing_app(cluster: Cluster, namespace: str, name: str) -> AppNotFoundError:
     """Return the error for an app that does not exist, with the names that do."""
     try:
         found = cluster.list(APPS, namespace, max_items=MAX_NAMED)

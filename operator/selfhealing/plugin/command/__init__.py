@@ -1,0 +1,4 @@
+"""The commands of ``kubectl selfheal``.
+
+Each is imported only when it is called, so that all of them start fast.
+"""

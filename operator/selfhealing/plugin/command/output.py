@@ -1,0 +1,50 @@
+"""Prints lines, JSON and YAML."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import click
+
+from selfhealing.plugin.view.model import Level
+from selfhealing.plugin.view.text import Line
+
+_COLOURS: Final = {
+    Level.OK: "green",
+    Level.BUSY: "cyan",
+    Level.WARNING: "yellow",
+    Level.FAILED: "red",
+    Level.NEUTRAL: None,
+}
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Print lines, in colours if the output is a terminal."""
+    click.echo("\n".join(format_line(each) for each in lines))
+
+
+def format_line(parts: Line) -> str:
+    """Return a line with the control sequences of its colours; ``click.echo`` removes them."""
+    return "".join(
+        click.style(part.text, fg=_COLOURS[part.level] if part.level else None, dim=part.is_faint)
+        if part.level or part.is_faint
+        else part.text
+        for part in parts
+    )
+
+
+def print_data(value: Any, output: str) -> None:  # noqa: ANN401 - JSON
+    """Print a JSON value as json or yaml."""
+    if output == "json":
+        import orjson
+
+        click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo(to_yaml(value), nl=False)
+
+
+def to_yaml(value: Any) -> str:  # noqa: ANN401 - JSON
+    """Return a JSON value as YAML, in which every character that is not shown is escaped."""
+    import yaml
+
+    text: str = yaml.safe_dump(value, sort_keys=False, width=100)
+    return text
