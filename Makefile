@@ -175,10 +175,11 @@ generate: venv ## Write the CRD, the reference pages, the files of deploy/ and t
 	@PYTHONPATH=operator $(PYTHON) -m hack.site.reference
 	@$(LAB) pages
 
+include hack/plugin/plugin.mk
 include hack/sbom/sbom.mk
 include hack/site/site.mk
 
 .PHONY: lock
 lock: venv ## Resolve requirements/*.in anew, with hashes and without addresses
-	@for f in bootstrap operator app dev sbom site; do .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	@for f in bootstrap operator app dev sbom site plugin shiv; do .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header -o requirements/$$f.txt requirements/$$f.in; done
