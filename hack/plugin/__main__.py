@@ -64,12 +64,10 @@ def build(folder: Path, shiv: Path, url: str = "") -> Path:
 
 
 def _install_libraries(target: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "install", "-q", "--target", target]
-        + ["--python", sys.executable, "--only-binary", ":all:", "--require-hashes"]
-        + ["--link-mode", "copy", "-r", REQUIREMENTS],
-        check=True,
-    )
+    command = ["-m", "uv", "pip", "install", "-q", "--python", sys.executable]
+    rules = ["--only-binary", ":all:", "--require-hashes", "--link-mode", "copy"]
+    files = ["--target", str(target), "-r", str(REQUIREMENTS)]
+    subprocess.run([sys.executable, *command, *rules, *files], check=True)
     shutil.rmtree(target / "bin", ignore_errors=True)
     for name in _INSTALLER_FILES:
         for path in target.glob(f"*.dist-info/{name}"):
@@ -81,16 +79,16 @@ def _install_libraries(target: Path) -> None:
 def _run_shiv(shiv: Path, libraries: Path, file: Path) -> None:
     for path in (libraries, *libraries.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)  # whatever the umask of the builder is
+    options = {
+        "--site-packages": libraries,
+        "--entry-point": "selfhealing.plugin.command.main:main",
+        "--python": f"/usr/bin/env python3.{sys.version_info.minor}",
+        "--root": CACHE,
+        "--output-file": file,
+    }
+    arguments = [str(word) for option in options.items() for word in option]
     subprocess.run(
-        [
-            shiv,
-            "--site-packages",
-            libraries,
-            "--entry-point",
-            "selfhealing.plugin.command.main:main",
-        ]
-        + ["--python", f"/usr/bin/env python3.{sys.version_info.minor}", "--root", CACHE]
-        + ["--reproducible", "--compressed", "--output-file", file],
+        [shiv, "--reproducible", "--compressed", *arguments],
         check=True,
         env={**os.environ, "SOURCE_DATE_EPOCH": str(BUILD_TIME)},
     )

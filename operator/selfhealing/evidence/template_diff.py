@@ -40,6 +40,11 @@ def diff_templates(
     return redactor.redact("\n".join(diff_lines))
 
 
+def mask_object(value: Any, redactor: Redactor = PATTERNS_ONLY) -> Any:  # noqa: ANN401 - any JSON
+    """Return a JSON value without the values of variables and headers, and without secrets."""
+    return _Masker(redactor).mask(value, value)
+
+
 def _to_yaml_lines(template: object) -> list[str]:
     text: str = yaml.safe_dump(template, width=_NO_LINE_WRAP, allow_unicode=True)
     return text.splitlines()

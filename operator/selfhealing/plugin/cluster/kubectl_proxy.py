@@ -37,7 +37,6 @@ FIELD_MANAGER: Final = "kubectl-selfheal"
 """The field manager of what the plugin writes."""
 
 MERGE_PATCH: Final = "application/merge-patch+json"
-APPLY_PATCH: Final = "application/apply-patch+yaml"
 
 REQUEST_TIMEOUT: Final = 30.0
 """Seconds that one request may take."""
@@ -191,17 +190,6 @@ class KubectlProxy:
         path = resource.path(namespace, name)
         query = {"fieldManager": FIELD_MANAGER}
         return self._request_json("PATCH", path, query, orjson.dumps(patch), MERGE_PATCH)
-
-    def try_apply(self, resource: Resource, body: Json, field_manager: str) -> Json:
-        """Have the API server compute what an apply would make of an object; change nothing.
-
-        Raises:
-            ApiError: the apply would be refused.
-        """
-        meta = body["metadata"]
-        path = resource.path(meta["namespace"], meta["name"])
-        query = {"fieldManager": field_manager, "force": "true", "dryRun": "All"}
-        return self._request_json("PATCH", path, query, orjson.dumps(body), APPLY_PATCH)
 
     def read_text(self, path: str, query: Mapping[str, str]) -> str:
         """Read what is no JSON, such as a log.

@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from keyword import iskeyword
 from typing import Final, NamedTuple
 
 import click
@@ -31,11 +32,19 @@ _PACKAGE: Final = "selfhealing.plugin.command"
 
 COMMANDS: Final[Mapping[str, _Entry]] = {
     "status": _Entry("status", "Show apps, or one app with its pods and what healing does."),
+    "history": _Entry("history", "Show restarts, healing, rollouts and scaling on a time line."),
+    "explain": _Entry("explain", "Explain what is wrong, whose fault it is, and what to do."),
+    "logs": _Entry("logs", "Print the log of the container that died."),
+    "render": _Entry("specs", "Print the objects that the operator makes of an app."),
+    "diff": _Entry("specs", "Compare a spec with the objects of the cluster."),
+    "lint": _Entry("specs", "Give advice on specs."),
+    "import": _Entry("import_app", "Print a Deployment as a SelfHealingApp."),
     "approve": _Entry("operations", "Approve the action that waits for it."),
     "resume": _Entry("operations", "End a quarantine or a cooldown."),
     "retry": _Entry("operations", "Try the revision again that was rolled back."),
     "pause": _Entry("operations", "Let the operator change and heal nothing."),
     "unpause": _Entry("operations", "Let the operator go on."),
+    "must-gather": _Entry("must_gather", "Write one archive for a bug report."),
     "completion": _Entry("completion", "Print the completion script of a shell."),
 }
 """The commands, in the order of the help."""
@@ -56,7 +65,8 @@ class LazyGroup(click.Group):
         if entry is None:
             return None
         module = importlib.import_module(f"{_PACKAGE}.{entry.module}")
-        found: click.Command = getattr(module, cmd_name.strip("_").replace("-", "_"))
+        function = cmd_name.strip("_").replace("-", "_")
+        found: click.Command = getattr(module, f"{function}_" if iskeyword(function) else function)
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

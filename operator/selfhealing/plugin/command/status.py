@@ -1,5 +1,6 @@
 """``status``: the apps of a namespace as a table, or one app as a tree."""
 
+import sys
 import time
 from typing import Final
 
@@ -51,7 +52,7 @@ def status(
             return
         while True:
             lines = _read_lines(connection, name, all_namespaces=all_namespaces)
-            is_live = watch and click.get_text_stream("stdout").isatty()
+            is_live = watch and sys.stdout.isatty()
             text = "\n".join(format_line(each) for each in lines)
             click.echo(f"{_CLEAR if is_live else ''}{text}")
             if not watch:
