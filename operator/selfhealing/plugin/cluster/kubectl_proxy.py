@@ -363,5 +363,6 @@ def read_default_namespace(target: Target) -> str:
         [find_kubectl(), *view], capture_output=True, text=True, check=False, errors="replace"
     )
     if done.returncode:
-        raise KubectlError(clean_line(done.stderr.strip()).removeprefix("error: "))
+        said = clean_line(done.stderr.strip()).removeprefix("error: ")
+        raise KubectlError(f"{said}; choose a cluster with --context or --kubeconfig")
     return clean_line(done.stdout.strip()).split(" ")[0] or "default"

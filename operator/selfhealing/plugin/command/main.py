@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import click
 
 from selfhealing import __version__
+from selfhealing.api.text import clean_line
 
 PROGRAM: Final = "kubectl selfheal"
 FILE: Final = "kubectl-selfheal"
@@ -111,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = _describe_error(error)
         if message is None:
             raise
-        click.echo(f"error: {message}", err=True)
+        click.echo(f"error: {clean_line(message)}", err=True)
         return _FAILED
     return result if isinstance(result, int) else 0
 

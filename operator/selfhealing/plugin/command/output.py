@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import click
 
+from selfhealing.api.text import clean_line
 from selfhealing.plugin.view.model import Level
-from selfhealing.plugin.view.text import Line
+from selfhealing.plugin.view.text import Line, Part
 
 _COLOURS: Final = {
     Level.OK: "green",
@@ -24,12 +25,15 @@ def print_lines(lines: Iterable[Line]) -> None:
 
 def format_line(parts: Line) -> str:
     """Return a line with the control sequences of its colours; ``click.echo`` removes them."""
-    return "".join(
-        click.style(part.text, fg=_COLOURS[part.level] if part.level else None, dim=part.is_faint)
-        if part.level or part.is_faint
-        else part.text
-        for part in parts
-    )
+    return "".join(map(_format_part, parts))
+
+
+def _format_part(part: Part) -> str:
+    text = clean_line(part.text)
+    if part.level is None and not part.is_faint:
+        return text
+    colour = _COLOURS[part.level] if part.level is not None else None
+    return click.style(text, fg=colour, dim=part.is_faint or None)
 
 
 def print_data(value: Any, output: str) -> None:  # noqa: ANN401 - JSON

@@ -59,8 +59,9 @@ def render(choice: ClusterChoice, name: str | None, files: Sequence[str], output
         namespace = choice.namespace or _DEFAULT_NAMESPACE
         manifests = render_app(find_app(read_files(files), name or ""), namespace)
     else:
+        name = _require_name(name)
         with choice.connect() as connection:
-            app = read_app(connection.cluster, connection.namespace, _require_name(name)).app
+            app = read_app(connection.cluster, connection.namespace, name).app
         manifests = render_app(app, "")
     if output == "json":
         print_data({"apiVersion": "v1", "kind": "List", "items": list(manifests)}, output)
@@ -90,12 +91,12 @@ def diff(choice: ClusterChoice, name: str | None, files: Sequence[str], against:
         manifests = render_app(app, choice.namespace or _DEFAULT_NAMESPACE)
     else:
         file_app = find_app(read_files(files), name or "") if files else None
-        name = name or (file_app["metadata"]["name"] if file_app else None)
+        name = _require_name(name or (file_app["metadata"]["name"] if file_app else None))
         with choice.connect() as connection:
             namespace = connection.namespace
             if file_app is not None and not choice.namespace:
                 namespace = file_app["metadata"].get("namespace") or namespace
-            objects = read_app(connection.cluster, namespace, _require_name(name))
+            objects = read_app(connection.cluster, namespace, name)
         manifests = render_app(file_app or objects.app, namespace)
         live = dict(objects.children)
         model = build_app(objects)

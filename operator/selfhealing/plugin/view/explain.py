@@ -24,7 +24,7 @@ from selfhealing.plugin.view.explain_texts import (
     REMEDIATIONS,
     Language,
 )
-from selfhealing.plugin.view.model import AppModel
+from selfhealing.plugin.view.model import AppModel, Level
 from selfhealing.plugin.view.overrides import list_overrides
 from selfhealing.plugin.view.text import Line, Part, format_span, line, sign
 
@@ -76,7 +76,8 @@ class _Explainer:
         app = self._app
         ready = app.find_condition("Ready")
         reason = f" ({ready.reason})" if ready is not None else ""
-        yield f"{app.phase}{reason}: {app.status.message or self._say('well')}"
+        message = app.status.message or (self._say("well") if app.level is Level.OK else "")
+        yield f"{app.phase}{reason}{': ' if message else ''}{message}"
         if not app.current:
             yield self._say("outdated")
         for condition in app.status.conditions:

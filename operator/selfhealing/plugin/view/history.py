@@ -109,10 +109,10 @@ def _lanes(app: AppModel) -> Iterator[str]:
 
 def _row(entry: TimelineEntry) -> str:
     until = f" to {entry.until:%H:%M:%S}" if entry.until else ""
+    title = escape(_title(entry))
     cells = (
         f"{entry.at:%Y-%m-%d %H:%M:%S}{until}",
-        f'<span class="{entry.level}"></span> {escape(_title(entry))}'
-        f"<br><small>{entry.kind}</small>",
+        f'<span class="{entry.level}"></span> {title}<br><small>{entry.kind}</small>',
         escape(entry.subject),
         escape(entry.detail),
     )
