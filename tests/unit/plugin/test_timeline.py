@@ -114,6 +114,16 @@ def test_an_app_without_a_past_has_an_empty_time_line() -> None:
     assert "<table>" in build_history_page(model)
 
 
+def test_what_has_no_time_is_not_on_the_time_line() -> None:
+    crashed = b.pod("web-old-1", b.crash_loop(2, b.termination(1, finished=None)))
+    objects = replace(apps.rolled_back_objects(), pods=[crashed])
+    del objects.replica_sets[0]["metadata"]["creationTimestamp"]
+    titles = [entry.title for entry in build_app(objects).timeline]
+
+    assert "Revision 3" not in titles
+    assert 1 == titles.count("Error")
+
+
 def test_an_app_without_a_record_shows_its_events() -> None:
     model = build_app(AppObjects(b.app(), apps.NOW, events=[apps.operator_event("Odd", "x", 1)]))
 

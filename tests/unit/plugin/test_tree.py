@@ -28,7 +28,7 @@ def test_an_app_that_was_rolled_back() -> None:
         objects,
         pods=[*objects.pods, crashed, unknown, isolated, foreign],
         children={**objects.children, "Service": apps.child("Service", {"ports": [{"port": 80}]})},
-        replica_sets=[*objects.replica_sets, apps.replica_set("older", 1)],
+        replica_sets=[*objects.replica_sets, apps.replica_set("older", 1, "web:v0")],
         gaps=("events cannot be shown: you may not read events in shop",),
     )
 

@@ -17,13 +17,24 @@ _NO_FILES: Final = ":4"
 Cobra)."""
 
 
-@click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
-    """Print the script that completes `kubectl-selfheal` in a shell.
+_FOR_KUBECTL: Final = """\
+#!/bin/sh
+# kubectl runs this file, as kubectl_complete-selfheal in the PATH, to complete `kubectl selfheal`.
+exec kubectl selfheal __complete "$@"
+"""
 
-    For `kubectl selfheal` put the file kubectl_complete-selfheal into the PATH instead.
+
+@click.command()
+@click.argument("shell", type=click.Choice(["kubectl", "bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes the words of a command.
+
+    For `kubectl selfheal` it is kubectl's: write it into the PATH as kubectl_complete-selfheal, and
+    make it executable. The others are for `kubectl-selfheal`, called by its own name.
     """
+    if shell == "kubectl":
+        click.echo(_FOR_KUBECTL, nl=False)
+        return
     found = get_completion_class(shell)
     if found is None:  # a shell that this version of click does not know
         raise click.UsageError(f"there is no completion for {shell}")

@@ -78,7 +78,9 @@ def render(choice: ClusterChoice, name: str | None, files: Sequence[str], output
     help="Compare with the objects of this file, as of kubectl get -o yaml, without a cluster.",
 )
 @cluster_options
-def diff(choice: ClusterChoice, name: str | None, files: Sequence[str], against: str | None) -> int:
+def diff(
+    choice: ClusterChoice, name: str | None, files: Sequence[str], against: str | None
+) -> None:
     """Compare what a spec renders with the objects of the cluster.
 
     The spec is that of a file (-f), or that of the app NAME in the cluster. Exit code 1 means that
@@ -110,7 +112,7 @@ def diff(choice: ClusterChoice, name: str | None, files: Sequence[str], against:
     for each in differences:
         lines += _colour_diff(each.text.splitlines())
     print_lines(lines or [line(sign(Level.OK), "no difference")])
-    return _DIFFERENT if differences else 0
+    raise click.exceptions.Exit(_DIFFERENT if differences else 0)
 
 
 @click.command()
@@ -128,7 +130,7 @@ def lint(  # noqa: PLR0913 - the options of a command
     *,
     all_namespaces: bool,
     strict: bool,
-) -> int:
+) -> None:
     """Give advice on specs: probes, requests, limits, autoscaling, budgets, spread.
 
     Of files (-f) without a cluster, of the app NAME, or of all apps of a namespace. Exit code 1
@@ -144,7 +146,7 @@ def lint(  # noqa: PLR0913 - the options of a command
         apps = [find_app(apps, name)] if name else apps
     if not apps:
         raise click.UsageError("there is no SelfHealingApp: write NAME, -n NAMESPACE or -f FILE")
-    return _print_advice(apps, output, strict=strict)
+    raise click.exceptions.Exit(_print_advice(apps, output, strict=strict))
 
 
 def _print_advice(apps: Iterable[Json], output: str, *, strict: bool) -> int:

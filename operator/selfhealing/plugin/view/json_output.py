@@ -2,6 +2,7 @@
 
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from pydantic.alias_generators import to_camel
@@ -17,6 +18,8 @@ def to_json(value: Any) -> Any:  # noqa: ANN401 - any part of a model
         return {to_camel(name): to_json(item) for name, item in named.items() if item is not None}
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
+    if isinstance(value, StrEnum):
+        return value.value
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return value
