@@ -114,16 +114,14 @@ def test_the_tries_end() -> None:
 
 
 def test_a_new_proposal_is_not_approved_in_place_of_the_one_that_was_seen() -> None:
-    cluster = apps.FakeCluster(app(healing(history=[PROPOSED])))
+    class ChangingCluster(apps.FakeCluster):
+        """The app has another proposal after the first patch, which is refused."""
 
-    class Changing(list[ConflictError]):
-        """The app has another proposal after the first conflict."""
+        def merge_patch(self, *_: object) -> apps.Json:
+            self.objects = app(healing(history=[{**PROPOSED, "id": 4}]))
+            raise ConflictError(409, "Conflict", "modified")
 
-        def pop(self, *_: object) -> ConflictError:  # type: ignore[override]
-            cluster.objects = app(healing(history=[{**PROPOSED, "id": 4}]))
-            return super().pop()
-
-    cluster.conflicts = Changing([ConflictError(409, "Conflict", "modified")])
+    cluster = ChangingCluster(app(healing(history=[PROPOSED])))
 
     with pytest.raises(OperationRefusedError, match="the action 3 does not wait"):
         operate(cluster, "shop", "web", Operation.APPROVE)

@@ -61,12 +61,8 @@ def test_a_diagnosis_is_told_once() -> None:
         "CrashLooping", "crashes (cause: NewVersion, confidence: Medium)", 2995
     )
     past = apps.operator_event("OOMKilled", "(cause: Unknown, confidence: Low)", 10)
-    healing = {
-        "mode": "Auto",
-        "budgetLeft": 3,
-        "diagnoses": [diagnosis, {**diagnosis, "type": "A"}],
-    }
-    healing["diagnoses"][1].pop("since")  # type: ignore[attr-defined]
+    timeless = {key: value for key, value in diagnosis.items() if key != "since"} | {"type": "A"}
+    healing = {"mode": "Auto", "budgetLeft": 3, "diagnoses": [diagnosis, timeless]}
 
     found = entries(event, past, healing=healing)
 

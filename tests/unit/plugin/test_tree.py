@@ -76,7 +76,7 @@ def test_a_next_action_without_a_time() -> None:
 
 def test_a_table_of_apps() -> None:
     action = {"id": 1, "remediation": "Rollback", "diagnosis": "CrashLooping", "at": b.iso(0)}
-    statuses = {
+    statuses: dict[str, apps.Json] = {
         "quarantined": {"phase": "Quarantined", "healing": healing(quarantined=True)},
         "healing": {
             "phase": "Healing",

@@ -99,7 +99,8 @@ class KubectlProxy:
         self._target = target
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._connections = threading.local()
+        self._of_thread = threading.local()
+        self._connections: list[http.client.HTTPConnection] = []
         self._server_time: tuple[datetime, float] | None = None
 
     def __enter__(self) -> Self:
@@ -227,7 +228,7 @@ class KubectlProxy:
         try:
             response, data = self._exchange(method, url, body, headers)
         except (OSError, http.client.HTTPException) as error:
-            self._connections.connection = None
+            self._of_thread.connection = None
             raise UnavailableError(0, "NoAnswer", self._describe_silence(error)) from error
         if len(data) > MAX_RESPONSE_BYTES:
             message = f"the answer to {path} has more than {MAX_RESPONSE_BYTES} bytes"
@@ -240,9 +241,11 @@ class KubectlProxy:
     def _exchange(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        connection = getattr(self._connections, "connection", None)
+        connection: http.client.HTTPConnection | None
+        connection = getattr(self._of_thread, "connection", None)
         if connection is None:
-            connection = self._connections.connection = _UnixConnection(self._socket_path)
+            connection = self._of_thread.connection = _UnixConnection(self._socket_path)
+            self._connections.append(connection)
         connection.request(method, url, body, dict(headers))
         response = connection.getresponse()
         data = response.read(MAX_RESPONSE_BYTES + 1)
@@ -315,6 +318,9 @@ class KubectlProxy:
         return clean_line(lines[-1]).removeprefix("error: ") if lines else ""
 
     def _stop(self) -> None:
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
         if self._process is not None:
             with self._process as process:  # closes the pipes, and waits
                 assert process.stdin is not None  # noqa: S101
