@@ -140,7 +140,7 @@ def test_an_exclusion_without_an_end() -> None:
     )
     assert model.healing is not None
 
-    assert ["until it is ended"] == [each.end for each in list_overrides(model.healing)]
+    assert ["until ? UTC"] == [each.end for each in list_overrides(model.healing)]
 
 
 @pytest.mark.parametrize(

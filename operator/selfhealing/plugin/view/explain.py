@@ -121,7 +121,7 @@ class _Explainer:
         if (mode := MODES.get(record.mode)) is not None:
             yield self._say("mode", record.mode, mode.format(self._language))
         yield from self._describe_actions(record)
-        for override in list_overrides(record):
+        for override in list_overrides(record, self._language):
             yield self._say("override", override.text, override.end)
         if record.diagnoses:
             yield self._say("budget", record.budget_left)

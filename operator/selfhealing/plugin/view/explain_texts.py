@@ -348,6 +348,59 @@ PHRASES: Final[Mapping[str, Text]] = {
     "condition": Text("{0} is {1} ({2}): {3}", "{0} 为 {1}（{2}）：{3}"),
 }
 
+
+class OverrideTexts(NamedTuple):
+    """What is in force instead of the spec, and what ends it."""
+
+    text: Text
+    end: Text
+
+
+_SPEC_CHANGES: Final = Text("until the pods in the spec change", "直到 spec 中的 Pod 改变")
+
+OVERRIDES: Final[Mapping[str, OverrideTexts]] = {
+    "rollback": OverrideTexts(
+        Text(
+            "the stable revision {0} ({1}), because {2} failed",
+            "稳定版本 {0}（{1}），因为 {2} 失败了",
+        ),
+        Text("until the spec changes or a person resumes", "直到 spec 改变或有人恢复"),
+    ),
+    "rollback-for-a-time": OverrideTexts(
+        Text(
+            "the stable revision {0} ({1}), because {2} failed",
+            "稳定版本 {0}（{1}），因为 {2} 失败了",
+        ),
+        Text("until {3} UTC, or the spec changes", "直到 {3} UTC，或者 spec 改变"),
+    ),
+    "memory": OverrideTexts(
+        Text("memory limit {1} of container {0}", "容器 {0} 的内存限制 {1}"), _SPEC_CHANGES
+    ),
+    "cpu": OverrideTexts(
+        Text("CPU limit {1} of container {0}", "容器 {0} 的 CPU 限制 {1}"), _SPEC_CHANGES
+    ),
+    "liveness": OverrideTexts(
+        Text("the liveness probe may fail three times as often", "存活探针可以失败三倍的次数"),
+        Text("until {0} UTC", "直到 {0} UTC"),
+    ),
+    "node": OverrideTexts(
+        Text("no new pods on node {0}", "节点 {0} 上没有新的 Pod"),
+        Text("until {1} UTC", "直到 {1} UTC"),
+    ),
+    "replicas": OverrideTexts(
+        Text(
+            "at least {0} pods, because the autoscaler has no metrics",
+            "至少 {0} 个 Pod，因为自动扩缩器取不到指标",
+        ),
+        Text("until it has", "直到取到指标"),
+    ),
+    "pod": OverrideTexts(
+        Text("pod {0} is isolated", "Pod {0} 被隔离"),
+        Text("deleted at {1} UTC", "{1} UTC 删除"),
+    ),
+}
+"""What healing may put in place of the spec (``view.overrides``)."""
+
 MODES: Final[Mapping[str, Text]] = {
     "Auto": Text("it acts by itself", "自动处置"),
     "Approve": Text("it asks before it acts", "处置之前先请求批准"),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from selfhealing.api.healing_status import HealingStatus
+from selfhealing.plugin.view.explain_texts import OVERRIDES, Language
 
 
 class Override(NamedTuple):
@@ -18,33 +19,34 @@ class Override(NamedTuple):
     end: str
 
 
-def list_overrides(record: HealingStatus) -> list[Override]:
+def list_overrides(record: HealingStatus, language: Language = Language.EN) -> tuple[Override, ...]:
     """List the overrides of a healing record (docs/healing.md, "What ends it")."""
-    return list(_overrides(record))
-
-
-def _overrides(record: HealingStatus) -> Iterator[Override]:
-    if record.failed_revision is not None:
-        yield Override(
-            f"the stable revision {record.stable_revision} ({record.stable_image}), because "
-            f"{record.failed_revision} failed",
-            "until the spec changes or a person resumes"
-            if record.retry_at is None
-            else f"until {record.retry_at:%Y-%m-%d %H:%M} UTC, or the spec changes",
+    return tuple(
+        Override(
+            OVERRIDES[key].text.format(language, *values),
+            OVERRIDES[key].end.format(language, *values),
         )
-    for name, limits in (("memory", record.memory_limits), ("CPU", record.cpu_limits)):
+        for key, *values in _find_overrides(record)
+    )
+
+
+def _find_overrides(record: HealingStatus) -> Iterator[tuple[str, ...]]:
+    """Yield the key in ``OVERRIDES`` and the values of each override."""
+    if record.failed_revision is not None:
+        names = (record.stable_revision or "?", record.stable_image or "?", record.failed_revision)
+        if record.retry_at is None:
+            yield "rollback", *names
+        else:
+            yield "rollback-for-a-time", *names, f"{record.retry_at:%Y-%m-%d %H:%M}"
+    for key, limits in (("memory", record.memory_limits), ("cpu", record.cpu_limits)):
         for raised in limits:
-            text = f"{name} limit {raised.limit} of container {raised.container}"
-            yield Override(text, "until the pods in the spec change")
+            yield key, raised.container, raised.limit
     if record.relaxed_until is not None:
-        text = "the liveness probe may fail three times as often"
-        yield Override(text, f"until {record.relaxed_until:%H:%M} UTC")
+        yield "liveness", f"{record.relaxed_until:%H:%M}"
     if record.excluded_node is not None:
-        until = f" {record.excluded_until:%H:%M} UTC" if record.excluded_until else " it is ended"
-        yield Override(f"no new pods on node {record.excluded_node}", f"until{until}")
+        until = f"{record.excluded_until:%H:%M}" if record.excluded_until is not None else "?"
+        yield "node", record.excluded_node, until
     if record.fallback_replicas is not None:
-        text = f"at least {record.fallback_replicas} pods, because the autoscaler has no metrics"
-        yield Override(text, "until it has")
+        yield "replicas", str(record.fallback_replicas)
     if record.quarantine is not None:
-        text = f"pod {record.quarantine.pod} is isolated"
-        yield Override(text, f"deleted at {record.quarantine.until:%H:%M} UTC")
+        yield "pod", record.quarantine.pod, f"{record.quarantine.until:%H:%M}"
