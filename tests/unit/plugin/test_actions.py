@@ -4,7 +4,7 @@ import pytest
 
 from selfhealing.kube.errors import ConflictError, NotFoundError
 from selfhealing.plugin.cluster.operate import MAX_TRIES, operate
-from selfhealing.plugin.cluster.reader import AppNotFoundError
+from selfhealing.plugin.cluster.reader import AppNotFoundError, list_apps
 from selfhealing.plugin.view.actions import Operation, OperationRefusedError, plan_change
 from selfhealing.plugin.view.build import build_app
 from selfhealing.plugin.view.objects import AppObjects
@@ -137,8 +137,10 @@ def test_a_missing_app_is_told_with_those_that_exist() -> None:
         operate(cluster, "other", "web", Operation.PAUSE)
 
 
-def test_a_missing_app_without_the_right_to_list() -> None:
+def test_a_cluster_without_the_kind() -> None:
     cluster = apps.FakeCluster(app(), {"SelfHealingApp": NotFoundError(404, "NotFound", "no kind")})
 
-    with pytest.raises(AppNotFoundError, match=r"^there is no SelfHealingApp web in shop$"):
+    with pytest.raises(AppNotFoundError, match="this cluster has no SelfHealingApps"):
         operate(cluster, "shop", "web", Operation.PAUSE)
+    with pytest.raises(AppNotFoundError, match="this cluster has no SelfHealingApps"):
+        list_apps(cluster, None)

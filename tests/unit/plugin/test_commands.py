@@ -73,15 +73,25 @@ def test_status_as_data(cluster: apps.FakeCluster) -> None:
 
 
 def test_status_is_shown_anew_until_it_is_stopped(
-    cluster: apps.FakeCluster, monkeypatch: pytest.MonkeyPatch
+    cluster: apps.FakeCluster,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    del cluster
-    waits = iter((None,))
-    monkeypatch.setattr("time.sleep", lambda _: next(waits))
-    result = run("status", "-w")
+    ends = iter((None, UnavailableError(0, "", "no answer")))
 
-    assert 2 == result.output.count("NAME ")
-    assert isinstance(result.exception, RuntimeError | StopIteration)
+    def wait(_: float) -> None:
+        """Let the API server fail after the second look, and stop after the third."""
+        error = next(ends, KeyboardInterrupt())
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        if error is not None:
+            cluster.refused["SelfHealingApp"] = error
+
+    monkeypatch.setattr("time.sleep", wait)
+    code = main(["status", "-w"])
+
+    printed = capsys.readouterr().out
+    assert (130, 2, 1) == (code, printed.count("NAME "), printed.count("! no answer"))
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,7 @@ def test_the_proxy_ends_with_a_plugin_that_is_killed(answer: Answer, tmp_path: P
         plugin.send_signal(signal.SIGKILL)
 
     eventually(lambda: not _is_served(str(socket)))
+    eventually(lambda: not list(folders.iterdir()))
 
 
 def _is_served(path: str) -> bool:

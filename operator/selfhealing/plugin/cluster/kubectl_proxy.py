@@ -54,9 +54,16 @@ _FIRST_ERROR_STATUS: Final = 400
 _LISTENS: Final = b"Starting to serve on"
 """What ``kubectl proxy`` prints when it takes requests."""
 
-_UNTIL_THE_PIPE_CLOSES: Final = '"$@" & proxy=$!; read -r _; kill "$proxy"'
-"""A shell that ends the proxy when the other end of its standard input is closed, which the kernel
-does also for a process that is killed."""
+_UNTIL_THE_PIPE_CLOSES: Final = """\
+folder=$1
+shift
+"$@" &
+read -r _
+kill $!
+rm -rf "$folder"
+"""
+"""A shell that ends the proxy, and removes its folder, when the other end of its standard input is
+closed, which the kernel does also for a process that is killed."""
 
 Json = dict[str, Any]
 
@@ -285,7 +292,7 @@ class KubectlProxy:
         ]
         with (folder / "stderr").open("wb") as stderr:
             self._process = subprocess.Popen(  # noqa: S603 - no part of it is a shell's text
-                ["sh", "-c", _UNTIL_THE_PIPE_CLOSES, "sh", *command],  # noqa: S607 - of POSIX
+                ["sh", "-c", _UNTIL_THE_PIPE_CLOSES, "sh", folder, *command],  # noqa: S607 - of POSIX
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -326,9 +333,6 @@ class KubectlProxy:
                 assert process.stdin is not None  # noqa: S101
                 process.stdin.close()
             self._process = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
 
 
 class _UnixConnection(http.client.HTTPConnection):

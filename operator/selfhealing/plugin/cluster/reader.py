@@ -27,6 +27,10 @@ MAX_POD_EVENTS: Final = 2000
 MAX_NAMED: Final = 10
 """Apps that are named when the one that was asked for does not exist."""
 
+_NO_KIND: Final = (
+    "this cluster has no SelfHealingApps: is it the right --context, and is the operator installed?"
+)
+
 _CONNECTIONS: Final = 6
 """Requests at the same time."""
 
@@ -67,9 +71,13 @@ def list_apps(cluster: Cluster, namespace: str | None) -> list[AppObjects]:
         namespace: where; None for everywhere.
 
     Raises:
+        AppNotFoundError: the cluster has no such kind.
         ApiError: they cannot be read.
     """
-    found = cluster.list(APPS, namespace)
+    try:
+        found = cluster.list(APPS, namespace)
+    except NotFoundError as error:
+        raise AppNotFoundError(_NO_KIND) from error
     gaps = ("there are more apps than are shown: choose a namespace",) if found.is_cut else ()
     return [AppObjects(app=raw, read_at=cluster.now, gaps=gaps) for raw in found.items]
 
@@ -193,6 +201,8 @@ def describe_missing_app(cluster: Cluster, namespace: str, name: str) -> AppNotF
     """Return the error for an app that does not exist, with the names that do."""
     try:
         found = cluster.list(APPS, namespace, max_items=MAX_NAMED)
+    except NotFoundError:
+        return AppNotFoundError(_NO_KIND)
     except ApiError:  # the first error is the one that matters
         return AppNotFoundError(f"there is no SelfHealingApp {name} in {namespace}")
     listed = sorted(clean_line(raw["metadata"]["name"]) for raw in found.items)

@@ -124,6 +124,8 @@ def _describe_error(error: Exception) -> str | None:
 
     if isinstance(error, ForbiddenError):
         return f"you have no right to do that: {error.message}"
-    if isinstance(error, PluginError | ApiError):
+    if isinstance(error, ApiError):
+        return error.message or str(error)
+    if isinstance(error, PluginError):
         return str(error)
     return None

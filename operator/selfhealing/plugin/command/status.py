@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from selfhealing.kube.errors import UnavailableError
 from selfhealing.plugin.cluster.reader import list_apps, read_app
 from selfhealing.plugin.command.options import (
     ClusterChoice,
@@ -18,7 +19,8 @@ from selfhealing.plugin.command.options import (
 from selfhealing.plugin.command.output import format_line, print_data
 from selfhealing.plugin.view.build import build_app, build_apps
 from selfhealing.plugin.view.json_output import to_json
-from selfhealing.plugin.view.text import Line, line
+from selfhealing.plugin.view.model import Level
+from selfhealing.plugin.view.text import Line, line, sign
 from selfhealing.plugin.view.tree import format_app, format_apps
 
 _INTERVAL: Final = 2.0
@@ -51,7 +53,12 @@ def status(
             print_data(_read_data(connection, name, all_namespaces=all_namespaces), output)
             return
         while True:
-            lines = _read_lines(connection, name, all_namespaces=all_namespaces)
+            try:
+                lines = _read_lines(connection, name, all_namespaces=all_namespaces)
+            except UnavailableError as error:
+                if not watch:
+                    raise
+                lines = [line(sign(Level.WARNING), error.message)]
             is_live = watch and sys.stdout.isatty()
             text = "\n".join(format_line(each) for each in lines)
             click.echo(f"{_CLEAR if is_live else ''}{text}")
