@@ -93,3 +93,8 @@ DEPLOYMENT: Final = "Deployment"
 JOB: Final = "Job"
 WORKLOAD_KINDS: Final = (DEPLOYMENT, JOB)
 """The kinds of workloads, which create pods; an app has one of them."""
+
+
+def revision_name(app: str, revision: str) -> str:
+    """Return the name of the ControllerRevision that stores a revision of ``app``."""
+    return f"{app}-{revision}"

@@ -21,7 +21,7 @@ from selfhealing.kube.resources import CONTROLLER_REVISIONS
 from selfhealing.remediation.context import SavedRevisionName
 from selfhealing.remediation.template_check import SavedRevision
 from selfhealing.render.meta import Owner
-from selfhealing.render.overrides import build_revision, get_image, revision_name
+from selfhealing.render.overrides import build_revision, get_image
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class RevisionStore:
 
     async def _delete_revision(self, app: AppView, revision: str) -> None:
         self._cache.pop((app.uid, revision), None)
-        name = revision_name(app.key.name, revision)
+        name = names.revision_name(app.key.name, revision)
         raw = await self._client.get(CONTROLLER_REVISIONS, app.key.namespace, name)
         if raw is not None and has_owner(raw["metadata"], app.uid):
             uid = raw["metadata"]["uid"]
@@ -175,7 +175,7 @@ class RevisionStore:
 
     async def _delete_orphan(self, app: AppView, revision: str) -> bool:
         """Delete a revision of an earlier app of the name that was left without an owner."""
-        name = revision_name(app.key.name, revision)
+        name = names.revision_name(app.key.name, revision)
         raw = await self._client.get(CONTROLLER_REVISIONS, app.key.namespace, name)
         if raw is None or not is_own_orphan(raw["metadata"], app.key.name):
             return False
@@ -184,7 +184,7 @@ class RevisionStore:
         return True
 
     async def _read_revision(self, app: AppView, revision: str) -> SavedRevision | None:
-        name = revision_name(app.key.name, revision)
+        name = names.revision_name(app.key.name, revision)
         raw = await self._client.get(CONTROLLER_REVISIONS, app.key.namespace, name)
         saved = _parse_revision(raw, app) if raw is not None else None
         if saved is not None:

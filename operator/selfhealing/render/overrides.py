@@ -226,11 +226,6 @@ def get_image(template: Mapping[str, Any]) -> str:
     return str(container.get("image", ""))
 
 
-def revision_name(app: str, revision: str) -> str:
-    """Return the name of the ControllerRevision that stores a revision of ``app``."""
-    return f"{app}-{revision}"
-
-
 def build_revision(
     owner: Owner,
     revision: str,
@@ -253,7 +248,7 @@ def build_revision(
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
-        "metadata": {**meta, "name": revision_name(owner.name, revision)},
+        "metadata": {**meta, "name": names.revision_name(owner.name, revision)},
         "revision": number,
         "data": {
             "template": dict(pod_template),

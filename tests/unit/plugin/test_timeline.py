@@ -89,7 +89,7 @@ def test_events_that_say_nothing_are_left_out() -> None:
     no_time = apps.operator_event("Odd", "no time", 0)
     no_time["metadata"].pop("creationTimestamp")
     no_time.pop("eventTime")
-    noise = b.pod_event("web", "ScalingReplicaSet", "Scaled up", 10)
+    noise = {**b.pod_event("web", "ScalingReplicaSet", "Scaled up", 10), "type": "Normal"}
 
     assert not [e for e in entries(no_time, noise) if e.title in {"Odd", "ScalingReplicaSet"}]
 

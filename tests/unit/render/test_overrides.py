@@ -17,7 +17,6 @@ from selfhealing.render.overrides import (
     get_config_hash,
     get_limits,
     resources_with_limit,
-    revision_name,
     template_revision,
     template_with_memory_limits,
     without_config_hash,
@@ -268,7 +267,7 @@ def test_build_revision() -> None:
     body = template()
     kept = build_revision(OWNER, "0123456789", body)
 
-    assert "web-0123456789" == kept["metadata"]["name"] == revision_name("web", "0123456789")
+    assert "web-0123456789" == kept["metadata"]["name"] == names.revision_name("web", "0123456789")
     assert ("apps/v1", "ControllerRevision", 1) == (
         kept["apiVersion"],
         kept["kind"],

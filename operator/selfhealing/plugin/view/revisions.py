@@ -9,7 +9,6 @@ from selfhealing.apply.drift import matches
 from selfhealing.cache.parse import parse_time
 from selfhealing.plugin.view.model import PodModel, RevisionModel, RevisionRole
 from selfhealing.plugin.view.objects import Json
-from selfhealing.render.overrides import revision_name
 
 _REVISION_NUMBER: Final = "deployment.kubernetes.io/revision"
 """On a Deployment and its ReplicaSets: the number in ``kubectl rollout history``."""
@@ -119,7 +118,8 @@ def _find_roles(
 def _runs(replica_set: Json, saved: Mapping[str, Json], revision: str) -> bool:
     """Whether a ReplicaSet has the pod template that is saved of a revision."""
     app = ((replica_set["metadata"].get("labels")) or {}).get(names.LABEL_APP, "")
-    template = ((saved.get(revision_name(app, revision)) or {}).get("data") or {}).get("template")
+    stored = saved.get(names.revision_name(app, revision)) or {}
+    template = (stored.get("data") or {}).get("template")
     live = (replica_set.get("spec") or {}).get("template") or {}
     return template is not None and matches(live, template)
 

@@ -62,8 +62,9 @@ _KINDS_BY_REASON: Final[Mapping[str, TimelineKind]] = {
 """The kinds of the operator's Events by their reason."""
 _DIAGNOSIS_MARK: Final = "(cause: "
 """Part of the message of the operator's Event about a diagnosis (``status.remediation``)."""
-_NOISE: Final = frozenset({"ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete"})
-"""Events of the controllers of Kubernetes about each pod that they make."""
+_TOLD_NORMAL_EVENTS: Final = frozenset({_RESCALED, "Killing"})
+"""Events of Kubernetes that are no warnings, and yet tell something: not that a pod was made,
+scheduled, pulled and started."""
 
 _RESTARTED_POD: Final = compile_pattern(r"^container \S+ of pod (?P<pod>\S+) ")
 
@@ -184,9 +185,10 @@ def _events(
 
 
 def _event(raw: Json) -> TimelineEntry | None:
-    """Return the entry for an Event; None if it has no time, or tells of each pod that is made."""
+    """Return the entry for an Event; None if it has no time, or tells what always happens."""
     reason, last = str(raw.get("reason") or ""), _event_time(raw)
-    if last is None or reason in _NOISE:
+    is_told = raw.get("type") == "Warning" or reason in _TOLD_NORMAL_EVENTS
+    if last is None or not (is_told or _is_operators(raw)):
         return None
     series = raw.get("series") or {}
     count = series.get("count") or raw.get("count") or 1
