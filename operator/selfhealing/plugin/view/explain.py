@@ -174,11 +174,10 @@ class _Explainer:
             code = "" if last.exit_code is None else f", exit code {last.exit_code}"
             span = format_span(max(app.read_at - last.at, _NO_TIME))
             yield self._say("restart", last.pod, last.container, last.reason, code, span)
+        stored = f"{app.key.name}-evidence -n {app.key.namespace}"
         for action in app.healing.history if app.healing is not None else ():
             if action.evidence is not None:
-                yield self._say(
-                    "saved", action.remediation, action.id, app.key.name, action.evidence
-                )
+                yield self._say("saved", action.remediation, action.id, stored, action.evidence)
 
     def _diagnoses(self) -> tuple[DiagnosisStatus, ...]:
         return tuple(self._app.healing.diagnoses) if self._app.healing is not None else ()

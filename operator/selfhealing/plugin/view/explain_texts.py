@@ -342,8 +342,8 @@ PHRASES: Final[Mapping[str, Text]] = {
         "最近一次重启：Pod {0}，容器 {1}，{2}{3}，{4} 之前",
     ),
     "saved": Text(
-        "saved before {0} (id {1}): kubectl get configmap {2}-evidence -o yaml, key {3}",
-        "{0}（id {1}）之前保存：kubectl get configmap {2}-evidence -o yaml，键 {3}",
+        "saved before {0} (id {1}): kubectl get configmap {2} -o yaml, key {3}",
+        "{0}（id {1}）之前保存：kubectl get configmap {2} -o yaml，键 {3}",
     ),
     "condition": Text("{0} is {1} ({2}): {3}", "{0} 为 {1}（{2}）：{3}"),
 }

@@ -30,8 +30,12 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem
 .warning { background: var(--warning); } .failed { background: var(--failed); }
 .neutral { background: var(--neutral); }
 table { border-collapse: collapse; margin-top: 2rem; width: 100%; }
+h1 { font-size: 1.4rem; overflow-wrap: anywhere; }
 td { border-top: 1px solid var(--line); padding: .3rem .6rem; vertical-align: top;
-  overflow-wrap: anywhere; }
+  overflow-wrap: break-word; }
+@media (max-width: 45rem) { td { display: block; border: 0; padding: 0 0 .2rem;
+  overflow-wrap: anywhere; } tr { display: block; border-top: 1px solid var(--line);
+  padding: .5rem 0; } }
 td:first-child { white-space: nowrap; font-variant-numeric: tabular-nums; }
 td span { display: inline-block; width: .6rem; height: .6rem; border-radius: 50%; }
 small { color: var(--neutral); }
