@@ -26,7 +26,14 @@ KREW_MANIFEST: Final = ROOT / "deploy" / "krew" / "selfheal.yaml"
 
 FILE: Final = "kubectl-selfheal"
 ARCHIVE: Final = f"{FILE}.tar.gz"
-LEFT_OUT: Final = ("__pycache__", "__main__.py", "controller", "cli", "crdgen")
+LEFT_OUT: Final = (
+    "__pycache__",
+    "__main__.py",
+    "generated_files.py",
+    "controller",
+    "cli",
+    "crdgen",
+)
 """Of the package ``selfhealing``: what only the operator and its developers run."""
 
 CACHE: Final = "~/.cache/kubectl-selfheal"

@@ -110,6 +110,13 @@ def test_an_app_without_a_past_has_an_empty_time_line() -> None:
     assert "<table>" in build_history_page(model)
 
 
+def test_the_counted_restarts_of_a_pod_that_is_shown_are_those_of_its_containers() -> None:
+    objects = apps.rolled_back_objects()
+    objects.app["status"]["restarts"]["counted"][0]["uid"] = "uid-of-web-old-1"
+
+    assert TimelineKind.RESTART not in {entry.kind for entry in build_app(objects).timeline}
+
+
 def test_what_has_no_time_is_not_on_the_time_line() -> None:
     crashed = b.pod("web-old-1", b.crash_loop(2, b.termination(1, finished=None)))
     objects = replace(apps.rolled_back_objects(), pods=[crashed])
