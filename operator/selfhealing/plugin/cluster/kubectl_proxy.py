@@ -15,8 +15,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,6 +47,9 @@ START_TIMEOUT: Final = 20.0
 MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 """The largest response that is read."""
 
+MAX_IDLE: Final = 8
+"""Connections that are kept for the next requests."""
+
 PAGE_SIZE: Final = 500
 """Objects of a page of a list, as kubectl asks for them."""
 
@@ -58,12 +61,14 @@ _UNTIL_THE_PIPE_CLOSES: Final = """\
 folder=$1
 shift
 "$@" &
+exec >&-
 read -r _
 kill $!
 rm -rf "$folder"
 """
 """A shell that ends the proxy, and removes its folder, when the other end of its standard input is
-closed, which the kernel does also for a process that is killed."""
+closed, which the kernel does also for a process that is killed. It closes its output, so that the
+end of the proxy is seen as the end of the output."""
 
 Json = dict[str, Any]
 
@@ -106,8 +111,7 @@ class KubectlProxy:
         self._target = target
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._of_thread = threading.local()
-        self._connections: list[http.client.HTTPConnection] = []
+        self._idle: deque[http.client.HTTPConnection] = deque()
         self._server_time: tuple[datetime, float] | None = None
 
     def __enter__(self) -> Self:
@@ -235,7 +239,6 @@ class KubectlProxy:
         try:
             response, data = self._exchange(method, url, body, headers)
         except (OSError, http.client.HTTPException) as error:
-            self._of_thread.connection = None
             raise UnavailableError(0, "NoAnswer", self._describe_silence(error)) from error
         if len(data) > MAX_RESPONSE_BYTES:
             message = f"the answer to {path} has more than {MAX_RESPONSE_BYTES} bytes"
@@ -248,16 +251,22 @@ class KubectlProxy:
     def _exchange(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        connection: http.client.HTTPConnection | None
-        connection = getattr(self._of_thread, "connection", None)
-        if connection is None:
-            connection = self._of_thread.connection = _UnixConnection(self._socket_path)
-            self._connections.append(connection)
-        connection.request(method, url, body, dict(headers))
-        response = connection.getresponse()
-        data = response.read(MAX_RESPONSE_BYTES + 1)
-        if len(data) > MAX_RESPONSE_BYTES:
-            connection.close()
+        """Send a request over an idle connection, or over a new one; return the response."""
+        try:
+            connection = self._idle.pop()  # by one thread only: deque is safe for threads
+        except IndexError:
+            connection = _UnixConnection(self._socket_path)
+        is_kept = False
+        try:
+            connection.request(method, url, body, dict(headers))
+            response = connection.getresponse()
+            data = response.read(MAX_RESPONSE_BYTES + 1)
+            is_kept = len(data) <= MAX_RESPONSE_BYTES and len(self._idle) < MAX_IDLE
+        finally:
+            if is_kept:
+                self._idle.append(connection)
+            else:
+                connection.close()
         return response, data
 
     def _explain(self, error: ApiError) -> ApiError:
@@ -325,9 +334,8 @@ class KubectlProxy:
         return clean_line(lines[-1]).removeprefix("error: ") if lines else ""
 
     def _stop(self) -> None:
-        for connection in self._connections:
-            connection.close()
-        self._connections.clear()
+        while self._idle:
+            self._idle.pop().close()
         if self._process is not None:
             with self._process as process:  # closes the pipes, and waits
                 assert process.stdin is not None  # noqa: S101
