@@ -28,6 +28,7 @@ NAVIGATION: Final = (
             "how-to.md",
             "install.md",
             "production.md",
+            "plugin.md",
             "import.md",
             "access.md",
             "gitops.md",
