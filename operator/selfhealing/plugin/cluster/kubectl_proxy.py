@@ -376,11 +376,24 @@ def read_default_namespace(target: Target) -> str:
     Raises:
         KubectlError: the kubeconfig cannot be read, or has no such context.
     """
-    view = [*target.arguments(), "config", "view", "--minify", "-o", "jsonpath={..namespace}"]
+    return _read_kubeconfig(target, "{..namespace}").split(" ")[0] or "default"
+
+
+def read_current_context(target: Target) -> str:
+    """Return the name of the kubeconfig's context; empty if it has none.
+
+    Raises:
+        KubectlError: the kubeconfig cannot be read, or has no such context.
+    """
+    return _read_kubeconfig(target, "{.current-context}")
+
+
+def _read_kubeconfig(target: Target, path: str) -> str:
+    view = [*target.arguments(), "config", "view", "--minify", "-o", f"jsonpath={path}"]
     done = subprocess.run(  # noqa: S603 - the options are the user's own
         [find_kubectl(), *view], capture_output=True, text=True, check=False, errors="replace"
     )
     if done.returncode:
         said = clean_line(done.stderr.strip()).removeprefix("error: ")
         raise KubectlError(f"{said}; choose a cluster with --context or --kubeconfig")
-    return clean_line(done.stdout.strip()).split(" ")[0] or "default"
+    return clean_line(done.stdout.strip())

@@ -46,6 +46,7 @@ COMMANDS: Final[Mapping[str, _Entry]] = {
     "pause": _Entry("operations", "Let the operator change and heal nothing."),
     "unpause": _Entry("operations", "Let the operator go on."),
     "must-gather": _Entry("must_gather", "Write one archive for a bug report."),
+    "dashboard": _Entry("dashboard", "Open a web page on this machine that shows the apps."),
     "completion": _Entry("completion", "Print the completion script of a shell."),
 }
 """The commands, in the order of the help."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from selfhealing.plugin.cluster.kubectl_proxy import KubectlProxy
+    from selfhealing.plugin.cluster.kubectl_proxy import KubectlProxy, Target
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -21,6 +21,13 @@ class ClusterChoice:
     context: str
     namespace: str
 
+    @property
+    def target(self) -> "Target":
+        """The cluster."""
+        from selfhealing.plugin.cluster.kubectl_proxy import Target
+
+        return Target(self.kubeconfig, self.context)
+
     @contextmanager
     def connect(self) -> Iterator["Connection"]:
         """Connect to the cluster, and find the namespace meanwhile.
@@ -32,11 +39,10 @@ class ClusterChoice:
 
         from selfhealing.plugin.cluster.kubectl_proxy import (
             KubectlProxy,
-            Target,
             read_default_namespace,
         )
 
-        target = Target(self.kubeconfig, self.context)
+        target = self.target
         if self.namespace:
             with KubectlProxy(target) as cluster:
                 yield Connection(cluster, self.namespace)

@@ -1,0 +1,152 @@
+// One app: how it is, what is wrong, what is done, its time line and its objects.
+
+import { age, badge, button, fact, make, show, sign } from "./dom.js";
+import { confirmOperation, showEvidence } from "./dialogs.js";
+import { flagText, stateBadge } from "./overview.js";
+import { drawTimeline, entryLine, fittingRange, inRange, legend, rangeNames } from "./timeline.js";
+import { buildTree } from "./tree.js";
+import { clock, fill, words } from "./words.js";
+
+const FIRST_ENTRIES = 25;
+const OUTCOMES = {
+  Succeeded: "ok", Completed: "ok", Failed: "failed", Refused: "failed", InProgress: "busy", Proposed: "warning",
+};
+
+export class AppView {
+  constructor(place, refresh) {
+    this.refresh = refresh;
+    this.range = null;
+    this.showAll = false;
+    const part = (kind) => make("section", kind);
+    const back = make("a", "back", `← ${words.back}`);
+    back.href = "#/";
+    this.parts = {
+      head: part("card"), gaps: part("gaps"), healing: part("card"), timeline: part("card"), actions: part("card"), tree: part("card"),
+    };
+    const { head, gaps, healing, timeline, actions, tree } = this.parts;
+    this.drawing = make("div", "scroll");
+    this.drawing.tabIndex = 0;
+    this.drawing.setAttribute("role", "group");
+    this.drawing.setAttribute("aria-label", words.timeline);
+    this.ranges = make("div", "switch");
+    this.ranges.setAttribute("role", "group");
+    this.ranges.setAttribute("aria-label", words.range);
+    this.hidden = make("p", "hint");
+    this.entries = make("div", "entries");
+    timeline.append(
+      make("div", "line wrap", make("h2", "", words.timeline), this.ranges),
+      make("p", "hint", words.timeline_hint), this.drawing, this.hidden, legend(), this.entries,
+    );
+    place.replaceChildren(back, head, gaps, make("div", "pair", healing, actions), timeline, tree);
+  }
+
+  update(found) {
+    this.found = found;
+    const { app } = found;
+    const { readAt, app: whole, ...summary } = found;
+    show(this.parts.head, [summary, app.status, app.key], () => this.buildHead());
+    show(this.parts.gaps, app.gaps, () => app.gaps.length && [
+      make("h2", "", words.gaps), make("ul", "", app.gaps.map((gap) => make("li", "", gap))),
+    ] || []);
+    show(this.parts.healing, [app.status.healing, found.overrides], () => this.buildHealing());
+    show(this.parts.actions, app.status.healing?.history, () => this.buildActions());
+    this.drawTimeline();
+    show(this.parts.tree, [app.children, app.revisions, app.otherPods], () => [make("h2", "", words.tree), buildTree(app)]);
+  }
+
+  buildHead() {
+    const { app, operations, flags, message } = this.found;
+    const { status } = app;
+    const name = make("h2", "host big-name", sign(app.level), make("span", "stem", `${app.key.namespace}/`), app.key.name);
+    const facts = make("dl", "facts");
+    if (status.ready) facts.append(fact(words.ready, status.ready));
+    facts.append(fact(words.restarts, String(status.restarts?.total ?? 0)));
+    if (status.healing) {
+      facts.append(fact(words.mode, status.healing.mode), fact(words.budget, String(status.healing.budgetLeft)));
+    }
+    if (status.image) facts.append(fact(words.image, make("code", "", status.image)));
+    if (status.healing?.stableImage) facts.append(fact(words.stable, make("code", "", status.healing.stableImage)));
+    if (status.endpoint) facts.append(fact(words.endpoint, make("code", "", status.endpoint)));
+    const buttons = operations.map((offered) => {
+      const kind = offered.operation === "approve" ? "cure" : "plain";
+      const text = fill(words.operations[offered.operation].button, offered);
+      return button(kind, text, offered.operation, () => confirmOperation(app.key, offered, this.refresh));
+    });
+    return [
+      make("div", "line wrap", name, stateBadge(this.found)),
+      flags.length && make("p", "badges", flags.map((flag) => badge(flag.level, flagText(flag)))),
+      message && make("p", "message", message),
+      facts,
+      buttons.length && make("div", "operations", buttons),
+    ];
+  }
+
+  buildHealing() {
+    const record = this.found.app.status.healing;
+    const made = [make("h2", "", words.healing)];
+    const blocks = [...(record?.diagnoses ?? []).map(diagnosisBlock), ...upcoming(record)];
+    if (this.found.overrides.length) {
+      const lines = this.found.overrides.map(({ text, end }) => make("li", "", text, make("span", "muted", `, ${end}`)));
+      blocks.push(make("h3", "", words.overrides), make("ul", "plain", lines));
+    }
+    return [...made, ...(blocks.length ? blocks : [make("p", "muted", words.healing_none)])];
+  }
+
+  buildActions() {
+    const history = this.found.app.status.healing?.history ?? [];
+    const lines = history.map((action) => {
+      const head = make("p", "line", make("strong", "", action.remediation), badge(OUTCOMES[action.outcome] ?? "neutral", action.outcome));
+      const about = make("p", "hint", fill(words.for_diagnosis, action), action.target && make("code", "", ` ${action.target}`), " · ", age(action.at));
+      const evidence = action.evidence && button("quiet", words.evidence, `evidence-${action.id}`, () => showEvidence(this.found.app.key, action));
+      if (evidence) evidence.setAttribute("aria-label", fill(words.evidence_of, action));
+      return make("li", "", head, about, action.message && make("p", "", action.message), evidence);
+    });
+    const list = make("ol", "history", lines);
+    return [make("h2", "", words.actions), lines.length ? list : make("p", "muted", words.actions_none)];
+  }
+
+  drawTimeline() {
+    const { app } = this.found;
+    const range = this.range ?? fittingRange(app.timeline);
+    show(this.ranges, [range], () => rangeNames.map((name) => {
+      const choose = button("", words.ranges[name], name, () => {
+        this.range = name;
+        this.drawTimeline();
+      });
+      choose.setAttribute("aria-pressed", String(name === range));
+      return choose;
+    }));
+    const { svg, hidden } = drawTimeline(app, range);
+    this.drawing.replaceChildren(svg);
+    show(this.hidden, [hidden], () => [hidden > 0 && fill(words.pods_hidden, { count: hidden })]);
+    const entries = inRange(app.timeline, range);
+    const shown = this.showAll ? entries : entries.slice(0, FIRST_ENTRIES);
+    show(this.entries, shown.concat(entries.length), () => [
+      shown.length ? make("ol", "log", shown.map(entryLine)) : make("p", "muted", words.timeline_none),
+      shown.length < entries.length && button("quiet", fill(words.all_entries, { count: entries.length }), "all", () => {
+        this.showAll = true;
+        this.drawTimeline();
+      }),
+    ]);
+  }
+}
+
+function diagnosisBlock({ type, cause, confidence, message, comparison, since }) {
+  return make("div", "which failed",
+    make("p", "line", make("strong", "bad", type), since && age(since, "since")),
+    make("p", "", fill(words.cause, { cause, confidence })),
+    message && make("p", "", message),
+    comparison && make("p", "hint", fill(words.comparison, { text: comparison })));
+}
+
+function upcoming(record) {
+  const made = [];
+  const next = record?.nextAction;
+  if (next) {
+    const when = next.notBefore && make("span", "muted", `${fill(words.not_before, { time: clock(next.notBefore) })}, `, age(next.notBefore));
+    made.push(make("div", "which", make("p", "line wrap", make("strong", "", fill(words.next_action, next)), when), next.message && make("p", "", next.message)));
+  }
+  if (record?.blockedReason) made.push(make("p", "warn", fill(words.blocked_text, { reason: record.blockedReason })));
+  if (record?.cooldownUntil) made.push(make("p", "muted", fill(words.cooldown, { time: clock(record.cooldownUntil) })));
+  return made;
+}
