@@ -63,23 +63,35 @@ def alone() -> Iterator[AppReplicas]:
         yield found
 
 
+OpenPage = Callable[..., Page]
 OpenPanel = Callable[..., PanelPage]
 
 
 @pytest.fixture
-def show(browser: Browser) -> Iterator[OpenPanel]:
+def new_page(browser: Browser) -> Iterator[OpenPage]:
+    """Make a page in a context of its own, which is closed at the end."""
+    pages: list[Page] = []
+
+    def new_page(**options: object) -> Page:
+        settings = {"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **options}
+        context = browser.new_context(**settings)  # type: ignore[arg-type]  # as Playwright says
+        context.set_default_timeout(TIMEOUT_MS)
+        pages.append(context.new_page())
+        return pages[-1]
+
+    yield new_page
+    for page in pages:
+        page.context.close()
+
+
+@pytest.fixture
+def show(new_page: OpenPage) -> Iterator[OpenPanel]:
     """Open the panel; at the end no page may have had an error or broken its policy."""
     views: list[PanelPage] = []
 
     def show(url: str, **options: object) -> PanelPage:
-        settings = {"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **options}
-        context = browser.new_context(**settings)  # type: ignore[arg-type]  # as Playwright says
-        context.set_default_timeout(TIMEOUT_MS)
-        page: Page = context.new_page()
-        views.append(PanelPage(page, url))
+        views.append(PanelPage(new_page(**options), url))
         return views[-1]
 
     yield show
-    for view in views:
-        view.page.context.close()
     assert [view.console_errors for view in views] == [[] for _ in views]

@@ -1,37 +1,19 @@
 """The panel as a person sees it: by roles, names and texts."""
 
-from pathlib import Path
-
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from app.panel import words
-
-SCREENSHOTS = Path(__file__).parents[2] / ".artifacts" / "panel"
-
-FAILED_REQUEST_MESSAGES = ("net::ERR_", "the server responded with a status of")
-"""What a browser itself says of a request that failed, which tests make happen."""
+from tests.ui.checked_page import CheckedPage
 
 
-class PanelPage:
-    """One page in one browser context.
+class PanelPage(CheckedPage):
+    """The panel in one browser context."""
 
-    Attributes:
-        troubles: errors and warnings of the console, but for requests that failed.
-    """
+    folder = "panel"
 
     def __init__(self, page: Page, url: str) -> None:
-        self.page = page
-        self.console_errors: list[str] = []
-        page.on("console", self._record_message)
-        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
-        page.goto(url)
+        super().__init__(page, url)
         self.words = words(page.evaluate("document.documentElement.lang")[:2])
-
-    def _record_message(self, message: ConsoleMessage) -> None:
-        failed = any(part in message.text for part in FAILED_REQUEST_MESSAGES)
-        if message.type in {"error", "warning"} and not failed:
-            self.console_errors.append(message.text)
 
     def format_text(self, key: str, **values: object) -> str:
         """A text that the script writes, with values put in."""
@@ -69,15 +51,3 @@ class PanelPage:
     def wait_until_connected(self) -> None:
         """Wait until a replica has answered."""
         expect(self.page.locator("#connection")).to_have_attribute("data-mood", "good")
-
-    def find_violations(self) -> str:
-        """What axe-core finds, as a report; empty when nothing."""
-        found = Axe().run(self.page)
-        return str(found.generate_report()) if found.violations_count else ""
-
-    def save_screenshot(self, name: str, *, whole: bool = True) -> None:
-        """Keep a screenshot for a person to look at."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(
-            path=SCREENSHOTS / f"{name}.png", full_page=whole, animations="disabled"
-        )

@@ -20,6 +20,7 @@ from selfhealing.plugin.dashboard.shared_reads import SharedReads
 from selfhealing.plugin.errors import PluginError
 from selfhealing.plugin.view.actions import Operation, OperationRefusedError
 from selfhealing.plugin.view.build import build_app, build_apps
+from selfhealing.plugin.view.explain_texts import Language
 from selfhealing.plugin.view.model import AppModel
 from selfhealing.plugin.view.page_data import build_details, build_overview
 
@@ -105,8 +106,9 @@ class Dashboard:
         return json_response({**overview, **where})
 
     def _answer_app(self, request: Request) -> Response:
-        key = self._parse_key(request.query)
-        return json_response(build_details(self._details.get(key, PATIENCE)))
+        app = self._details.get(self._parse_key(request.query), PATIENCE)
+        language = Language.ZH if request.query.get("lang") == Language.ZH else Language.EN
+        return json_response(build_details(app, language))
 
     def _answer_evidence(self, request: Request) -> Response:
         app = self._details.get(self._parse_key(request.query), PATIENCE)

@@ -10,9 +10,10 @@ from selfhealing.plugin.view.actions import (
     find_proposal,
     plan_change,
 )
+from selfhealing.plugin.view.explain import explain_app
+from selfhealing.plugin.view.explain_texts import Language
 from selfhealing.plugin.view.json_output import to_json
 from selfhealing.plugin.view.model import AppModel, Level
-from selfhealing.plugin.view.overrides import list_overrides
 
 MAX_APPS: Final = 500
 """Apps of the overview; those that need a person are first."""
@@ -60,12 +61,12 @@ def build_overview(apps: Sequence[AppModel]) -> Json:
     }
 
 
-def build_details(app: AppModel) -> Json:
-    """Return the JSON of one app with all that is known of it."""
+def build_details(app: AppModel, language: Language) -> Json:
+    """Return the JSON of one app with all that is known of it, explained in a language."""
     return {
         **_summarize_app(app),
         "app": to_json(app),
-        "overrides": to_json(list_overrides(app.healing)) if app.healing is not None else [],
+        "explanation": to_json(explain_app(app, language)),
         "operations": to_json(list_operations(app)),
     }
 

@@ -5,7 +5,7 @@ import { confirmOperation, showEvidence } from "./dialogs.js";
 import { flagText, stateBadge } from "./overview.js";
 import { drawTimeline, entryLine, fittingRange, inRange, legend, rangeNames } from "./timeline.js";
 import { buildTree } from "./tree.js";
-import { clock, fill, words } from "./words.js";
+import { fill, words } from "./words.js";
 
 const FIRST_ENTRIES = 25;
 const OUTCOMES = {
@@ -21,9 +21,9 @@ export class AppView {
     const back = make("a", "back", `← ${words.back}`);
     back.href = "#/";
     this.parts = {
-      head: part("card"), gaps: part("gaps"), healing: part("card"), timeline: part("card"), actions: part("card"), tree: part("card"),
+      head: part("card"), gaps: part("gaps"), explanation: part("card"), timeline: part("card"), actions: part("card"), tree: part("card"),
     };
-    const { head, gaps, healing, timeline, actions, tree } = this.parts;
+    const { head, gaps, explanation, timeline, actions, tree } = this.parts;
     this.drawing = make("div", "scroll");
     this.drawing.tabIndex = 0;
     this.drawing.setAttribute("role", "group");
@@ -37,18 +37,18 @@ export class AppView {
       make("div", "line wrap", make("h2", "", words.timeline), this.ranges),
       make("p", "hint", words.timeline_hint), this.drawing, this.hidden, legend(), this.entries,
     );
-    place.replaceChildren(back, head, gaps, make("div", "pair", healing, actions), timeline, tree);
+    place.replaceChildren(back, head, gaps, make("div", "pair", explanation, actions), timeline, tree);
   }
 
   update(found) {
     this.found = found;
     const { app } = found;
-    const { readAt, app: whole, ...summary } = found;
+    const { readAt, app: _, explanation: sections, ...summary } = found;
     show(this.parts.head, [summary, app.status, app.key], () => this.buildHead());
     show(this.parts.gaps, app.gaps, () => app.gaps.length && [
       make("h2", "", words.gaps), make("ul", "", app.gaps.map((gap) => make("li", "", gap))),
     ] || []);
-    show(this.parts.healing, [app.status.healing, found.overrides], () => this.buildHealing());
+    show(this.parts.explanation, sections, () => this.buildExplanation());
     show(this.parts.actions, app.status.healing?.history, () => this.buildActions());
     this.drawTimeline();
     show(this.parts.tree, [app.children, app.revisions, app.otherPods], () => [make("h2", "", words.tree), buildTree(app)]);
@@ -81,15 +81,10 @@ export class AppView {
     ];
   }
 
-  buildHealing() {
-    const record = this.found.app.status.healing;
-    const made = [make("h2", "", words.healing)];
-    const blocks = [...(record?.diagnoses ?? []).map(diagnosisBlock), ...upcoming(record)];
-    if (this.found.overrides.length) {
-      const lines = this.found.overrides.map(({ text, end }) => make("li", "", text, make("span", "muted", `, ${end}`)));
-      blocks.push(make("h3", "", words.overrides), make("ul", "plain", lines));
-    }
-    return [...made, ...(blocks.length ? blocks : [make("p", "muted", words.healing_none)])];
+  buildExplanation() {
+    const sections = this.found.explanation.map(({ heading, sentences }) =>
+      make("div", "sentences", make("h3", "", heading), sentences.map((text) => make("p", "", text))));
+    return [make("h2", "", words.explanation), ...sections];
   }
 
   buildActions() {
@@ -129,24 +124,4 @@ export class AppView {
       }),
     ]);
   }
-}
-
-function diagnosisBlock({ type, cause, confidence, message, comparison, since }) {
-  return make("div", "which failed",
-    make("p", "line", make("strong", "bad", type), since && age(since, "since")),
-    make("p", "", fill(words.cause, { cause, confidence })),
-    message && make("p", "", message),
-    comparison && make("p", "hint", fill(words.comparison, { text: comparison })));
-}
-
-function upcoming(record) {
-  const made = [];
-  const next = record?.nextAction;
-  if (next) {
-    const when = next.notBefore && make("span", "muted", `${fill(words.not_before, { time: clock(next.notBefore) })}, `, age(next.notBefore));
-    made.push(make("div", "which", make("p", "line wrap", make("strong", "", fill(words.next_action, next)), when), next.message && make("p", "", next.message)));
-  }
-  if (record?.blockedReason) made.push(make("p", "warn", fill(words.blocked_text, { reason: record.blockedReason })));
-  if (record?.cooldownUntil) made.push(make("p", "muted", fill(words.cooldown, { time: clock(record.cooldownUntil) })));
-  return made;
 }

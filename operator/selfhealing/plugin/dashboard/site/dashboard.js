@@ -41,7 +41,7 @@ async function look() {
   const key = chosen();
   const target = view;
   try {
-    const found = key ? await ask("app", key) : await ask("apps");
+    const found = key ? await ask("app", { ...key, lang: code }) : await ask("apps");
     if (target === view) {
       const readAt = found.readAt ?? found.items?.[0]?.readAt;
       if (readAt) noteTime(readAt);

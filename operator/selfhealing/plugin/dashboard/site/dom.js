@@ -77,19 +77,17 @@ export function noteTime(readAt) {
 export const now = () => Date.now() + skew;
 
 // How long ago something was, or in how long it is; it is kept right by tick().
-export function age(at, text = "ago") {
+export function age(at) {
   const node = make("time", "age");
   node.dateTime = at;
   node.title = clock(at, true);
-  node.dataset.text = text;
   tell(node);
   return node;
 }
 
 function tell(node) {
   const seconds = (now() - Date.parse(node.dateTime)) / 1000;
-  const text = seconds < -1 && node.dataset.text === "ago" ? words.in : words[node.dataset.text];
-  write(node, fill(text, { age: span(Math.abs(seconds)) }));
+  write(node, fill(seconds < -1 ? words.in : words.ago, { age: span(Math.abs(seconds)) }));
 }
 
 export function tick() {
