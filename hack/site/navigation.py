@@ -29,6 +29,7 @@ NAVIGATION: Final = (
             "install.md",
             "production.md",
             "plugin.md",
+            "dashboard.md",
             "import.md",
             "access.md",
             "gitops.md",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Executor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import orjson
@@ -101,14 +101,12 @@ class Dashboard:
         return build_app(read_app(self._cluster, key.namespace, key.name))
 
     def _answer_apps(self, _request: Request) -> Response:
-        overview = build_overview(self._overview.get(None, PATIENCE))
-        where = {"context": self._scope.context, "namespace": self._scope.namespace}
-        return json_response({**overview, **where})
+        return self._respond(build_overview(self._overview.get(None, PATIENCE)))
 
     def _answer_app(self, request: Request) -> Response:
         app = self._details.get(self._parse_key(request.query), PATIENCE)
         language = Language.ZH if request.query.get("lang") == Language.ZH else Language.EN
-        return json_response(build_details(app, language))
+        return self._respond(build_details(app, language))
 
     def _answer_evidence(self, request: Request) -> Response:
         app = self._details.get(self._parse_key(request.query), PATIENCE)
@@ -119,7 +117,7 @@ class Dashboard:
         asked = _parse_body(request.body)
         key = self._parse_key(asked)
         try:
-            operation = Operation(asked.get("operation"))
+            operation = Operation(str(asked.get("operation")))
         except ValueError as error:
             raise BadRequestError("there is no such operation") from error
         # An approval is for the action that the person has seen, never for whichever is there.
@@ -130,6 +128,9 @@ class Dashboard:
             self._details.forget(key)
             self._overview.forget(None)
         return json_response({"effect": effect})
+
+    def _respond(self, found: dict[str, Any]) -> Response:
+        return json_response({**found, **asdict(self._scope)})
 
     def _parse_key(self, fields: Mapping[str, Any]) -> AppKey:
         namespace, name = fields.get("namespace"), fields.get("name")

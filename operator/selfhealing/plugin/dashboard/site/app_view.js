@@ -2,7 +2,7 @@
 
 import { age, badge, button, fact, make, show, sign } from "./dom.js";
 import { confirmOperation, showEvidence } from "./dialogs.js";
-import { flagText, stateBadge } from "./overview.js";
+import { flagBadges, stateBadge } from "./overview.js";
 import { drawTimeline, entryLine, fittingRange, inRange, legend, rangeNames } from "./timeline.js";
 import { buildTree } from "./tree.js";
 import { fill, words } from "./words.js";
@@ -24,10 +24,7 @@ export class AppView {
       head: part("card"), gaps: part("gaps"), explanation: part("card"), timeline: part("card"), actions: part("card"), tree: part("card"),
     };
     const { head, gaps, explanation, timeline, actions, tree } = this.parts;
-    this.drawing = make("div", "scroll");
-    this.drawing.tabIndex = 0;
-    this.drawing.setAttribute("role", "group");
-    this.drawing.setAttribute("aria-label", words.timeline);
+    this.drawing = make("div", "drawing");
     this.ranges = make("div", "switch");
     this.ranges.setAttribute("role", "group");
     this.ranges.setAttribute("aria-label", words.range);
@@ -55,7 +52,7 @@ export class AppView {
   }
 
   buildHead() {
-    const { app, operations, flags, message } = this.found;
+    const { app, operations, message } = this.found;
     const { status } = app;
     const name = make("h2", "host big-name", sign(app.level), make("span", "stem", `${app.key.namespace}/`), app.key.name);
     const facts = make("dl", "facts");
@@ -74,10 +71,10 @@ export class AppView {
     });
     return [
       make("div", "line wrap", name, stateBadge(this.found)),
-      flags.length && make("p", "badges", flags.map((flag) => badge(flag.level, flagText(flag)))),
+      flagBadges(this.found),
       message && make("p", "message", message),
       facts,
-      buttons.length && make("div", "operations", buttons),
+      buttons.length > 0 && make("div", "operations", buttons),
     ];
   }
 
@@ -111,7 +108,7 @@ export class AppView {
       choose.setAttribute("aria-pressed", String(name === range));
       return choose;
     }));
-    const { svg, hidden } = drawTimeline(app, range);
+    const { svg, hidden } = drawTimeline(app, range, this.drawing.clientWidth);
     this.drawing.replaceChildren(svg);
     show(this.hidden, [hidden], () => [hidden > 0 && fill(words.pods_hidden, { count: hidden })]);
     const entries = inRange(app.timeline, range);

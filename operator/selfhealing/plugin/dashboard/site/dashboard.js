@@ -45,7 +45,7 @@ async function look() {
     if (target === view) {
       const readAt = found.readAt ?? found.items?.[0]?.readAt;
       if (readAt) noteTime(readAt);
-      if (!key) showScope(found);
+      showScope(found);
       view.update(found);
       failures = 0;
       say("good", "", fill(words.live, { time: clock(Date.now()) }));

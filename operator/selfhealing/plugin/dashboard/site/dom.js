@@ -8,18 +8,19 @@ const MOODS = { ok: "good", busy: "busy", warning: "warn", failed: "bad", neutra
 
 export const byId = (id) => document.getElementById(id);
 
-// An element with a class and children: elements, texts, or nothing (null, "" and false).
+// An element with a class and children: elements, texts, lists of these, or nothing (null, "" and
+// false).
 export function make(name, kind, ...children) {
   const node = document.createElement(name);
   if (kind) node.className = kind;
-  node.append(...children.flat().filter((child) => child || child === 0));
+  node.append(...children.flat(Infinity).filter(Boolean));
   return node;
 }
 
 export function shape(name, attributes, ...children) {
   const node = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children.flat().filter(Boolean));
+  node.append(...children.flat(Infinity).filter(Boolean));
   return node;
 }
 

@@ -5,7 +5,14 @@ import { fill, words } from "./words.js";
 
 const LEVELS = ["failed", "warning", "busy", "neutral", "ok"];
 
-export const flagText = ({ name, word }) => fill(words.flags[name], { word });
+const flagText = ({ name, word }) => fill(words.flags[name], { word });
+
+// The badges of an app, without what the badge of its state says already.
+export function flagBadges({ flags, phase, reason }) {
+  const said = [phase.toLowerCase(), reason];
+  const told = flags.filter(({ name, word }) => !said.includes(name) && !(name === "diagnosis" && said.includes(word)));
+  return told.length > 0 && make("p", "badges", told.map((flag) => badge(flag.level, flagText(flag))));
+}
 
 export const address = ({ namespace, name }) => `#/${namespace}/${name}`;
 
@@ -56,8 +63,7 @@ function card(app) {
   const numbers = make("p", "numbers muted");
   if (app.ready) numbers.append(make("span", "", `${words.ready} `, make("strong", "", app.ready)));
   numbers.append(make("span", "", `${words.restarts} `, make("strong", "", String(app.restarts))));
-  const flags = make("p", "badges", app.flags.map((flag) => badge(flag.level, flagText(flag))));
-  return make("li", `card app ${app.level}`, head, numbers, app.flags.length && flags, app.message && make("p", "message", app.message));
+  return make("li", `card app ${app.level}`, head, numbers, flagBadges(app), app.message && make("p", "message", app.message));
 }
 
 export function stateBadge({ level, phase, reason }) {

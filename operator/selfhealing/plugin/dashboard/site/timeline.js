@@ -3,15 +3,16 @@
 import { age, badge, make, now, shape } from "./dom.js";
 import { clock, fill, words } from "./words.js";
 
-const WIDTH = 960;
-const LEFT = 190;
-const RIGHT = 944;
 const ROW = 24;
+const NARROW = 600; // below this width there is less room for names
+const TICK = 105; // the least distance between two ticks
+const END = 16; // between the end and the border
 const MAX_PODS = 12;
-const NAME_LENGTH = 24;
 const SECOND = 1000;
 const RANGES = { "1h": 3600, "6h": 21600, "24h": 86400, "7d": 604800 };
 const STEPS = [10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
+const SHORTEST = 600; // seconds that are drawn, also of an app that is younger
+const MARGIN = 0.03; // of the time that is drawn, before the oldest entry
 const FEW = 6; // entries that the range shows if nobody has chosen one
 
 export const rangeNames = [...Object.keys(RANGES), "all"];
@@ -27,13 +28,18 @@ export function inRange(entries, range) {
   return entries.filter((entry) => Date.parse(entry.until ?? entry.at) >= start);
 }
 
-export function drawTimeline(app, range) {
+// Draw the time line in a width, so that a phone need not scroll sideways.
+export function drawTimeline(app, range, width) {
+  const isNarrow = width < NARROW;
+  const [left, right, nameLength] = [isNarrow ? 108 : 190, width - END, isNarrow ? 13 : 24];
+  const row = (name, marks, isPod) => drawRow(left, nameLength, name, marks, isPod);
   const end = now();
   const entries = inRange(app.timeline, range);
   const pods = [...app.revisions.flatMap((revision) => revision.pods), ...app.otherPods];
-  const oldest = Math.min(end - 600 * SECOND, ...entries.map((entry) => Date.parse(entry.at)));
-  const start = range in RANGES ? end - RANGES[range] * SECOND : oldest;
-  const x = (at) => LEFT + ((Math.min(Math.max(at, start), end) - start) / (end - start)) * (RIGHT - LEFT);
+  const oldest = Math.min(end - SHORTEST * SECOND, ...entries.map((entry) => Date.parse(entry.at)));
+  const room = (end - oldest) * MARGIN;
+  const start = Math.max(range in RANGES ? end - RANGES[range] * SECOND : -Infinity, oldest - room);
+  const x = (at) => left + ((Math.min(Math.max(at, start), end) - start) / (end - start)) * (right - left);
   const rows = [
     row(words.rows.app, entries.filter(({ kind }) => ["state", "rollout", "scaling"].includes(kind)).map((entry) => mark(entry, x))),
     row(words.rows.diagnosis, entries.filter(({ kind }) => kind === "diagnosis").map((entry) => diagnosis(entry, app, x, end))),
@@ -49,11 +55,11 @@ export function drawTimeline(app, range) {
   const gone = restarts.filter((entry) => !drawn.has(entry));
   if (gone.length) rows.push(row(words.rows.gone, gone.map((entry) => restart(entry, x))));
   const bottom = rows.length * ROW + 10;
-  const svg = shape("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${bottom + 26}`, role: "img" });
+  const svg = shape("svg", { class: "plot", viewBox: `0 0 ${width} ${bottom + 26}`, role: "img" });
   const withDay = end - start > 86400 * SECOND;
   const label = { name: app.key.name, from: clock(start, true), to: clock(end, true), count: entries.length };
   svg.setAttribute("aria-label", fill(words.timeline_label, label));
-  svg.append(...axis(start, end, bottom, x, withDay));
+  svg.append(...axis({ start, end, bottom, left, right, x, withDay }));
   rows.forEach((made, place) => {
     made.setAttribute("transform", `translate(0 ${place * ROW + 8})`);
     svg.append(made);
@@ -61,11 +67,12 @@ export function drawTimeline(app, range) {
   return { svg, hidden: Math.max(0, pods.length - MAX_PODS) };
 }
 
-function axis(start, end, bottom, x, withDay) {
+function axis({ start, end, bottom, left, right, x, withDay }) {
   const length = (end - start) / SECOND;
-  const step = STEPS.find((seconds) => length / seconds <= 7) ?? Math.ceil(length / 7 / 86400) * 86400;
+  const most = Math.max(2, (right - left) / TICK);
+  const step = STEPS.find((seconds) => length / seconds <= most) ?? Math.ceil(length / most / 86400) * 86400;
   const offset = new Date(end).getTimezoneOffset() * 60 * SECOND; // ticks are round in local time
-  const made = [shape("line", { class: "axis", x1: LEFT, x2: RIGHT, y1: bottom, y2: bottom })];
+  const made = [shape("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom })];
   const first = Math.ceil((start - offset) / (step * SECOND)) * step * SECOND + offset;
   for (let at = first; at <= end; at += step * SECOND) {
     const options = step >= 86400 || withDay ? { month: "numeric", day: "numeric" } : {};
@@ -73,14 +80,14 @@ function axis(start, end, bottom, x, withDay) {
     const seconds = step < 60 ? { second: "2-digit" } : {};
     const text = new Date(at).toLocaleString(document.documentElement.lang, { ...options, ...hours, ...seconds });
     made.push(shape("line", { class: "grid", x1: x(at), x2: x(at), y1: 0, y2: bottom }));
-    made.push(shape("text", { x: Math.min(x(at), RIGHT - 20), y: bottom + 18, "text-anchor": "middle" }, text));
+    made.push(shape("text", { x: Math.min(x(at), right - 20), y: bottom + 18, "text-anchor": "middle" }, text));
   }
   return made;
 }
 
-function row(name, marks, isPod = false) {
-  const short = name.length > NAME_LENGTH ? `…${name.slice(1 - NAME_LENGTH)}` : name;
-  const label = { class: isPod ? "name" : "title", x: LEFT - 12, y: 12, "text-anchor": "end" };
+function drawRow(left, nameLength, name, marks, isPod = false) {
+  const short = isPod && name.length > nameLength ? `…${name.slice(1 - nameLength)}` : name;
+  const label = { class: isPod ? "name" : "title", x: left - 10, y: 12, "text-anchor": "end" };
   return shape("g", {}, shape("text", label, short, tip(name)), marks);
 }
 
