@@ -37,7 +37,8 @@ def dashboard(choice: ClusterChoice, *, all_namespaces: bool, port: int) -> None
     from selfhealing.plugin.dashboard.server import DashboardServer
 
     token = new_token()
-    with choice.connect() as connection, ThreadPoolExecutor(_READERS) as executor:
+    # The way to the cluster is closed first, so that reads under way end at once.
+    with ThreadPoolExecutor(_READERS) as executor, choice.connect() as connection:
         scope = Scope(
             context=read_current_context(choice.target),
             namespace=None if all_namespaces else connection.namespace,

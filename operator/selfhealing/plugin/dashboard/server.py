@@ -6,6 +6,7 @@ weaknesses do not matter here, because access ends at this machine and everythin
 
 import socket
 import socketserver
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -124,7 +125,9 @@ class DashboardServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in typeshed
-        """Say nothing of a browser that has gone away; the page shows what matters."""
+        """Print what went wrong, but for a browser that has gone away or says nothing."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
