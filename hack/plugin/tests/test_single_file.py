@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import yaml
@@ -28,6 +29,9 @@ def test_the_file_starts_and_is_reproducible(tmp_path: Path) -> None:
 
     assert file.read_bytes() == again.read_bytes()
     assert (file.parent / ARCHIVE).read_bytes() == (again.parent / ARCHIVE).read_bytes()
+    with zipfile.ZipFile(file) as packed:
+        page = "site-packages/selfhealing/plugin/dashboard/site/index.html"
+        assert page in packed.namelist()
     manifest = yaml.safe_load((again.parent / "selfheal.yaml").read_text())
     assert f"v{__version__}" == manifest["spec"]["version"]
     assert "https://example.com/plugin.tar.gz" == manifest["spec"]["platforms"][0]["uri"]
