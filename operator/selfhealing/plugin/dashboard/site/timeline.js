@@ -11,7 +11,7 @@ const MAX_PODS = 12;
 const SECOND = 1000;
 const RANGES = { "1h": 3600, "6h": 21600, "24h": 86400, "7d": 604800 };
 const STEPS = [10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
-const SHORTEST = 600; // seconds that are drawn, also of an app that is younger
+const SHORTEST = 120; // seconds that are drawn, also of an app that is younger
 const MARGIN = 0.03; // of the time that is drawn, before the oldest entry
 const FEW = 6; // entries that the range shows if nobody has chosen one
 
