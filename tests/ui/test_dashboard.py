@@ -123,7 +123,8 @@ def test_an_app_is_found_opened_and_left_again(show: Show) -> None:
     expect(view.page.get_by_role("img", name=re.compile("^Time line of web"))).to_be_visible()
 
     view.page.get_by_role("link", name="← All apps").click()
-    expect(view.find_app("payments")).to_be_visible()
+    view.page.get_by_role("link", name="shop/payments").click()
+    expect(view.page.get_by_text(view.words["actions_none"])).to_be_visible()
 
 
 def test_an_approval_is_asked_for_carried_out_and_told(

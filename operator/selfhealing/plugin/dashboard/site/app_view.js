@@ -42,11 +42,12 @@ export class AppView {
     const { app } = found;
     const { readAt, app: _, explanation: sections, ...summary } = found;
     show(this.parts.head, [summary, app.status, app.key], () => this.buildHead());
-    show(this.parts.gaps, app.gaps, () => app.gaps.length && [
+    show(this.parts.gaps, app.gaps, () => app.gaps.length === 0 ? [] : [
       make("h2", "", words.gaps), make("ul", "", app.gaps.map((gap) => make("li", "", gap))),
-    ] || []);
+    ]);
     show(this.parts.explanation, sections, () => this.buildExplanation());
-    show(this.parts.actions, app.status.healing?.history, () => this.buildActions());
+    const history = app.status.healing?.history ?? [];
+    show(this.parts.actions, history, () => this.buildActions(history));
     this.drawTimeline();
     show(this.parts.tree, [app.children, app.revisions, app.otherPods], () => [make("h2", "", words.tree), buildTree(app)]);
   }
@@ -84,8 +85,7 @@ export class AppView {
     return [make("h2", "", words.explanation), ...sections];
   }
 
-  buildActions() {
-    const history = this.found.app.status.healing?.history ?? [];
+  buildActions(history) {
     const lines = history.map((action) => {
       const head = make("p", "line", make("strong", "", action.remediation), badge(OUTCOMES[action.outcome] ?? "neutral", action.outcome));
       const about = make("p", "hint", fill(words.for_diagnosis, action), action.target && make("code", "", ` ${action.target}`), " · ", age(action.at));
