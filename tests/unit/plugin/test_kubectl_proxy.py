@@ -24,6 +24,7 @@ from selfhealing.plugin.cluster.kubectl_proxy import (
     KubectlError,
     KubectlProxy,
     Target,
+    read_current_context,
     read_default_namespace,
 )
 from selfhealing.plugin.command.main import main
@@ -111,6 +112,7 @@ def test_what_kubectl_says_is_told(answer: Answer) -> None:
         KubectlProxy(target).__enter__()
     with pytest.raises(KubectlError, match="cannot locate context; choose a cluster with"):
         read_default_namespace(target)
+    assert "" == read_current_context(target)
 
 
 def test_the_namespace_is_that_of_the_kubeconfig(
@@ -121,6 +123,8 @@ def test_the_namespace_is_that_of_the_kubeconfig(
     assert "shop" == read_default_namespace(Target())
     monkeypatch.setenv("STUB_NAMESPACE", "")
     assert "default" == read_default_namespace(Target())
+    monkeypatch.setenv("STUB_NAMESPACE", "kind-lab")
+    assert "kind-lab" == read_current_context(Target())
 
 
 def test_without_kubectl_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -380,12 +380,11 @@ def read_default_namespace(target: Target) -> str:
 
 
 def read_current_context(target: Target) -> str:
-    """Return the name of the kubeconfig's context; empty if it has none.
-
-    Raises:
-        KubectlError: the kubeconfig cannot be read, or has no such context.
-    """
-    return _read_kubeconfig(target, "{.current-context}")
+    """Return the name of the kubeconfig's context; empty if it has none, as within a pod."""
+    try:
+        return _read_kubeconfig(target, "{.current-context}")
+    except KubectlError:
+        return ""
 
 
 def _read_kubeconfig(target: Target, path: str) -> str:

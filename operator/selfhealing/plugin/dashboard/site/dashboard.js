@@ -85,7 +85,8 @@ function say(mood, text, live = "") {
 }
 
 function showScope({ context, namespace }) {
-  write(byId("scope"), `· ${fill(namespace ? words.scope : words.scope_all, { context, namespace })}`);
+  const shown = fill(namespace ? words.scope : words.scope_all, { namespace });
+  write(byId("scope"), ["", context, shown].filter((part, place) => part || place === 0).join(" · "));
 }
 
 function drawLanguages() {
