@@ -9,11 +9,13 @@ import re
 _NAME_ALPHABET = "[bcdfghjklmnpqrstvwxz2456789]"
 """The characters of random suffixes of Kubernetes names; there are no vowels."""
 
+_RANDOM_SUFFIX = re.compile(rf"-{_NAME_ALPHABET}{{5,10}}(-{_NAME_ALPHABET}{{5}})?\b")
+
 _VOLATILE = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
     (re.compile(r"\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b"), "ADDRESS"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "UID"),
-    (re.compile(rf"-{_NAME_ALPHABET}{{5,10}}(-{_NAME_ALPHABET}{{5}})?\b"), "-HASH"),
+    (_RANDOM_SUFFIX, "-HASH"),
     (re.compile(r"\b(\d+[dhms]){1,3}\b"), "AGE"),
     (re.compile(r"\b\d+:\d{4,5}/TCP"), "PORTS"),
     (re.compile(r"\d+"), "N"),
@@ -26,6 +28,11 @@ def normalize_output(text: str) -> tuple[str, ...]:
     for pattern, word in _VOLATILE:
         text = pattern.sub(word, text)
     return tuple(line.rstrip() for line in text.strip().splitlines())
+
+
+def mask_random_suffixes(text: str) -> str:
+    """Return a text with an ellipsis instead of the random end of each name of a pod."""
+    return _RANDOM_SUFFIX.sub("-…", text)
 
 
 def has_same_content(old: str, new: str) -> bool:

@@ -39,6 +39,13 @@ class Comment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Until(Comment):
+    """What the reader waits for, in each language: a clause that follows the word "until"."""
+
+    en: str
+    zh: str
+
+
 class Expectation(Comment):
     """What is expected of a block of commands."""
 
@@ -50,6 +57,9 @@ class Expectation(Comment):
 
     within: Annotated[int, Field(ge=1, le=900)] | None = None
     """Seconds for which the block is repeated until the output is as expected."""
+
+    until: Until | None = None
+    """What the reader waits for; if not given, the page quotes what ``shows`` finds."""
 
     limit: Annotated[int, Field(ge=1, le=900)] = 60
     """Seconds that one run may take."""

@@ -14,7 +14,13 @@ from hack.scenarios.lab.page_generator import (
     insert_shared_blocks,
     page_title,
 )
-from hack.scenarios.lab.page_parser import Page, parse_page
+from hack.scenarios.lab.page_parser import Page, parse_blocks, parse_page
+from hack.scenarios.lab.repeat_notes import (
+    CHINESE_NOTES,
+    ENGLISH_NOTES,
+    insert_repeat_notes,
+    remove_repeat_notes,
+)
 
 PAGES_FOLDER: Final = Path("docs/lab")
 
@@ -57,13 +63,18 @@ class PageSet:
     def compare_generated(self) -> Iterator[tuple[Path, str, str]]:
         """Yield each file, its text and the text that it should have."""
         pages = self.list_pages()
-        filled = [parse_page(page.path, insert_included_texts(page, self._read)) for page in pages]
         old = {page.path: page.text for page in pages}
-        new = {page.path: page.text for page in filled}
-        for page in filled:
+        new = {}
+        for page in pages:
+            bare = parse_page(page.path, remove_repeat_notes(page.text))
+            english = parse_page(page.path, insert_included_texts(bare, self._read))
+            new[page.path] = insert_repeat_notes(
+                english, english.text, english.blocks, ENGLISH_NOTES
+            )
             path = PAGES_FOLDER / CHINESE.folder / page.path.name
             old[path] = self._read_translation(page, path)
-            new[path] = insert_shared_blocks(page, path, old[path])
+            text = insert_shared_blocks(english, path, remove_repeat_notes(old[path]))
+            new[path] = insert_repeat_notes(english, text, parse_blocks(path, text), CHINESE_NOTES)
         for language in (ENGLISH, CHINESE):
             paths = [PAGES_FOLDER / language.folder / page.path.name for page in pages]
             links = [None, *((path.name, page_title(new[path])) for path in paths), None]

@@ -8,8 +8,14 @@ import yaml
 
 from hack.scenarios.lab.__main__ import main
 from hack.scenarios.lab.errors import PageError
-from hack.scenarios.lab.page_parser import Command, Page
+from hack.scenarios.lab.page_parser import Command, Page, parse_blocks
 from hack.scenarios.lab.page_set import PAGES_FOLDER, PageSet
+from hack.scenarios.lab.repeat_notes import (
+    CHINESE_NOTES,
+    ENGLISH_NOTES,
+    format_note,
+    remove_repeat_notes,
+)
 
 ROOT = Path(__file__).resolve().parents[4]
 PAGES = PageSet(ROOT).list_pages()
@@ -83,6 +89,36 @@ def test_a_command_works_in_every_namespace_and_cannot_ask(page: Page, command: 
         r"kubectl (edit|port-forward|proxy)|kubectl.*\s(-w|--watch|-it?)(\s|$)", text
     )
     assert all("--timeout=" in line for line in text.splitlines() if "kubectl wait" in line)
+
+
+@pytest.mark.parametrize(
+    ("page", "command"), [each for each in COMMANDS if each[1].expectation.within], ids=_id
+)
+def test_a_reader_is_told_to_repeat_what_make_lab_repeats(page: Page, command: Command) -> None:
+    """In both languages, right after the command, with a condition that the output meets."""
+    number = page.blocks.index(command.block)
+    twin = ROOT / PAGES_FOLDER / "zh" / page.path.name
+    chinese = twin.read_text(encoding="utf-8")
+    english_note, chinese_note = (
+        text[block.end :].splitlines()[2]
+        for text, block in (
+            (page.text, command.block),
+            (chinese, parse_blocks(twin, chinese)[number]),
+        )
+    )
+
+    assert english_note == f"> ↻ {format_note(command, ENGLISH_NOTES)}"
+    assert chinese_note == f"> ↻ {format_note(command, CHINESE_NOTES)}"
+    assert "the one below" not in english_note, f"{page.path}:{command.block.line}: say `until`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_id)
+def test_only_the_notes_tell_to_repeat(page: Page) -> None:
+    """A sentence by hand would become stale."""
+    twin = ROOT / PAGES_FOLDER / "zh" / page.path.name
+
+    for text in (page.text, twin.read_text(encoding="utf-8")):
+        assert not re.search(r"[Rr]epeat th|重复执行", remove_repeat_notes(text))
 
 
 def test_steps_are_found_by_their_names() -> None:
