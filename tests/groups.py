@@ -29,6 +29,13 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
     "e2e: restarts": ("e2e/restarts", "e2e/jobs", "e2e/examples", "e2e/panel", "e2e/chart"),
     "e2e: exam": ("e2e/exam", "e2e/mistakes"),
     "e2e: nodes": ("e2e/disruption", "e2e/load", "e2e/adoption", "e2e/guide"),
+    "e2e: healing pages": (
+        "e2e/guide[rollback]",
+        "e2e/guide[hung-pod]",
+        "e2e/guide[memory]",
+        "e2e/guide[approval]",
+        "e2e/guide[quarantine]",
+    ),
 }
 """Modules, or single pages of the lab, that run one after the other in this order."""
 
@@ -48,6 +55,7 @@ SECONDS: Mapping[str, float] = {
     "e2e: restarts": 425,
     "e2e: exam": 500,
     "e2e: nodes": 510,
+    "e2e: healing pages": 300,
     "integration/crd_accepts": 110,
     "integration/healing": 160,
     "integration/clock": 50,

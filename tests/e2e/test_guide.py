@@ -24,6 +24,13 @@ ALONE = ("node-failure",)
 """Pages that take down a node with all that runs on it."""
 
 
+HEALING = ("rollback", "hung-pod", "memory", "approval", "quarantine")
+"""Pages that wait for the times of healing."""
+
+HEALING_SCALE = "0.3"
+"""What these pages multiply the times of healing by. A hung pod is still there for 15 seconds."""
+
+
 def build_case(page: Page) -> ParameterSet:
     """A page as a case of the test."""
     marks = [pytest.mark.alone] if page.name in ALONE else []
@@ -35,7 +42,8 @@ def namespace(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The name of a namespace that an operator serves; the lab makes and removes it."""
     name = f"lab-test-{page.name}"
     log = tmp_path_factory.mktemp("lab") / "operator.log"
-    with run_operator([name], log):
+    settings = {"SELFHEALING_HEALING_SCALE": HEALING_SCALE} if page.name in HEALING else {}
+    with run_operator([name], log, settings=settings):
         yield name
 
 
