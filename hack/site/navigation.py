@@ -75,6 +75,7 @@ NAVIGATION: Final = (
         (
             "lab/README.md",
             "lab/[0-9]*.md",
+            "lab/answers.md",
         ),
     ),
     Section({"en": "Contribute", "zh": "贡献"}, ("CONTRIBUTING.md", "local-cluster.md")),
