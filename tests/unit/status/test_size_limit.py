@@ -129,7 +129,7 @@ def test_a_status_that_is_small_enough_is_unchanged() -> None:
     ("character", "entries", "expected"),
     [
         ("x", 200, (False, True, True)),
-        ("é", 190, (True, True, True)),
+        ("é", 180, (True, True, True)),
         ("é", 200, (True, False, True)),
         ("語", 200, (True, False, False)),
     ],
