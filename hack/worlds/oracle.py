@@ -41,6 +41,9 @@ if they are the only ones."""
 MAX_BACK_OFF: Final = 300.0
 """Seconds. The longest back-off of the kubelet between two starts of a container."""
 
+STEADY: Final = 4500.0
+"""Seconds at the end of a world: more than the hour between the rarest crashes of a fault."""
+
 SLACK: Final = 20.0
 """Seconds of one pod's capacity that two runs may differ by without an action."""
 
@@ -113,9 +116,11 @@ def _judge_regret(
             f"regret: {-verdict.gain:.0f} s of the app's capacity lost, {allowed:.0f} s allowed "
             f"for {actions} actions"
         )
-    if ends_well(off) and not ends_well(on):
+    if not (ends_well(off) and has_been_steady(off)):
+        return
+    if not ends_well(on):
         verdict.harm.append("ends worse: without healing the app ends well")
-    elif ends_well(off) and not runs_what_is_asked(off, on) and not _is_version_bad(world):
+    elif not runs_what_is_asked(off, on) and not _is_version_bad(world):
         verdict.harm.append("ends in another version than the spec asks for")
 
 
@@ -201,6 +206,22 @@ def ends_well(sim: Simulation) -> bool:
         len(pods) == deployment.spec.get("replicas", 1)
         and all(pod.ready and sim.cluster.nodes[pod.node].is_powered for pod in pods)
         and hashes <= {current}
+    )
+
+
+def has_been_steady(sim: Simulation) -> bool:
+    """Whether all wanted pods have served for a long time at the end.
+
+    An app that crashes now and then looks well in between.
+    """
+    end = sim.setting.duration
+    since = max(PROBATION, end - STEADY)
+    samples = sim.cluster.samples
+    ends = [sample.at for sample in samples[1:]] + [end]
+    return all(
+        sample.serving >= sample.wanted
+        for sample, until in zip(samples, ends, strict=True)
+        if until > since
     )
 
 

@@ -54,6 +54,13 @@ def test_capacity_that_is_lost_is_regretted() -> None:
     assert any(text.startswith("ends worse") for text in verdict.harm)
 
 
+def test_an_app_that_crashes_now_and_then_does_not_end_well() -> None:
+    """In world 2189 a version crashes every five minutes, with healing at other moments."""
+    verdict = judge_world(2189)
+
+    assert [] == verdict.harm
+
+
 def test_the_integral_counts_the_share_of_wanted_pods() -> None:
     sim = run(QUIET, heals=False)
 
