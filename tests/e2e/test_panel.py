@@ -9,10 +9,10 @@ from hack.testkit.fixtures import build_app
 from hack.testkit.namespace import AppNamespace
 from hack.testkit.wait import eventually
 from tests.e2e.app_client import PORT, AppClient
-from tests.ui.conftest import OpenPanel, browser, show
+from tests.ui.conftest import OpenPanel, browser, new_page, show
 from tests.ui.panel_page import PanelPage
 
-__all__ = ["browser", "show"]
+__all__ = ["browser", "new_page", "show"]
 
 IMAGE = os.environ.get("DEMO_IMAGE", "localhost/selfhealing-demo:dev")
 HEAL_MS = 90_000
