@@ -123,7 +123,7 @@ def election_settings(namespace: str, story: Story) -> Mapping[str, str]:
     return {
         "SELFHEALING_LEADER_ELECTION": "on",
         "SELFHEALING_LEASE_NAMESPACE": namespace,
-        "SELFHEALING_LEASE_DURATION": "20",
+        "SELFHEALING_LEASE_DURATION": "12",  # a standby acts well before STUCK_SECONDS
         "SELFHEALING_LEASE_RENEW": "2",
     }
 

@@ -48,6 +48,7 @@ GAUGES = {
     'selfhealing_unhealthy_apps{app_namespace="shop",phase="Invalid"}': 1,
     'selfhealing_unhealthy_apps{app_namespace="shop",phase="Quarantined"}': 1,
     'selfhealing_remediation_budget_left{app_namespace="shop",app="web"}': 0,
+    'selfhealing_namespace_refused{app_namespace="shop"}': 1,
     "selfhealing_circuit_breaker_open": 1,
     "selfhealing_circuit_breaker_open_namespaces": 2,
     'selfhealing_circuit_breaker_unhealthy_apps{breaker="cluster",app_namespace="shop"}': 5,

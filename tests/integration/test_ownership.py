@@ -23,7 +23,7 @@ from hack.testkit.namespace import FAKE_NODES, KIND, AppNamespace
 from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.service_account import Permission, create_service_account
 from hack.testkit.wait import consistently, eventually
-from selfhealing.render.overrides import template_revision
+from selfhealing.render.overrides import template_digest, template_revision
 
 EDIT: tuple[Permission, ...] = tuple(
     (verb, resource, group)
@@ -214,7 +214,11 @@ def test_a_forged_revision(
                 "data": {"template": forged},
             }
         )
-        record = {"stableRevision": revision, "failedRevision": healing["desiredRevision"]}
+        record = {
+            "stableRevision": revision,
+            "stableDigest": template_digest(forged),
+            "failedRevision": healing["desiredRevision"],
+        }
         patch = {"status": {"healing": record}}
         status_writer.merge_patch(KIND, space.name, name, patch, sub="status")
 

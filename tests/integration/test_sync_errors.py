@@ -12,7 +12,7 @@ from hack.testkit.service_account import (
     list_operator_permissions,
     set_permissions,
 )
-from hack.testkit.wait import eventually
+from hack.testkit.wait import consistently, eventually
 
 pytestmark = pytest.mark.usefixtures("fake_nodes")
 
@@ -169,15 +169,20 @@ def test_forbidden(kube: KubeClient, tmp_path: Path) -> None:
             space.wait_for_phase("app", "Ready")
 
 
-def test_operator_that_may_not_watch_ends(kube: KubeClient, tmp_path: Path) -> None:
-    """An operator that would be blind ends with an error that names what it may not see."""
+def test_operator_that_may_not_watch_pods_says_so(kube: KubeClient, tmp_path: Path) -> None:
+    """An operator that would be blind in a namespace leaves it alone, and names what it lacks."""
     with temporary_namespace(kube, "test-blind") as where:
         allowed = [right for right in list_operator_permissions() if right[1] != "pods"]
         config = create_service_account(kube, where, "operator", allowed, tmp_path)
-        with run_forked_operator(
-            [where], tmp_path / "log", kubeconfig=config, wait_for_sync=False
-        ) as operator:
-            eventually(lambda: not operator.is_running(), timeout=60, description="it has ended")
+        space = AppNamespace(kube, where)
+        with run_forked_operator([where], tmp_path / "log", kubeconfig=config) as operator:
+            space.create_app("app", **FAKE_NODES)
 
-            assert operator.stop() == 1
+            eventually(
+                lambda: f"the namespace {where} refuses the operator" in operator.read_log(),
+                timeout=60,
+                description="it is told",
+            )
             assert "pods is forbidden" in operator.read_log()
+            consistently(lambda: space.find_child("Deployment", "app") is None, seconds=1)
+            assert operator.is_running()

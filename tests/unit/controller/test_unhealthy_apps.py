@@ -351,6 +351,7 @@ class TestStormsOfTheCluster:
         self, ward: UnhealthyApps, caplog: pytest.LogCaptureFixture
     ) -> None:
         """In the log and the metrics, until it is over."""
+        metrics.STORM_APPS.clear()  # other tests leave theirs
 
         def series(breaker: str) -> dict[str, float]:
             samples = next(iter(metrics.STORM_APPS.collect())).samples

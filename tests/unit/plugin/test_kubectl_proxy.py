@@ -31,6 +31,7 @@ from selfhealing.plugin.command.main import main
 from tests.unit import builders as b
 from tests.unit.plugin import kubectl_stub
 
+OPERATOR = Path(__file__).parents[3] / "operator"
 APP_LIST = "/apis/selfhealing.dev/v1alpha1/namespaces/shop/selfhealingapps"
 Answer = Callable[..., None]
 
@@ -150,7 +151,9 @@ def test_the_proxy_ends_with_a_plugin_that_is_killed(answer: Answer, tmp_path: P
     folders.mkdir()
     command = [sys.executable, "-m", "selfhealing.plugin", "status", "-w", "-n", "shop"]
     with subprocess.Popen(
-        command, env={**os.environ, "TMPDIR": str(folders)}, stdout=subprocess.PIPE
+        command,
+        env={**os.environ, "TMPDIR": str(folders), "PYTHONPATH": str(OPERATOR)},
+        stdout=subprocess.PIPE,
     ) as plugin:
         assert plugin.stdout is not None
         plugin.stdout.readline()
