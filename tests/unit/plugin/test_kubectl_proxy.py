@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,13 @@ from tests.unit.plugin import kubectl_stub
 OPERATOR = Path(__file__).parents[3] / "operator"
 APP_LIST = "/apis/selfhealing.dev/v1alpha1/namespaces/shop/selfhealingapps"
 Answer = Callable[..., None]
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder with a path that is short enough for a socket."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        yield Path(name)
 
 
 @pytest.fixture
@@ -145,10 +153,22 @@ def test_a_command_finds_namespace_and_cluster(
     assert 2 == capsys.readouterr().out.count("of-shop")
 
 
-def test_the_proxy_ends_with_a_plugin_that_is_killed(answer: Answer, tmp_path: Path) -> None:
+def test_a_long_path_for_temporary_files(
+    answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path of a socket is short."""
     answer(f"GET {APP_LIST}?limit=500", {"metadata": {}, "items": []})
-    folders = tmp_path / "scratch"
-    folders.mkdir()
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+    with KubectlProxy(Target()) as cluster:
+        assert [] == list(cluster.list(APPS, "shop").items)
+
+
+def test_the_proxy_ends_with_a_plugin_that_is_killed(answer: Answer, short_folder: Path) -> None:
+    answer(f"GET {APP_LIST}?limit=500", {"metadata": {}, "items": []})
+    folders = short_folder
     command = [sys.executable, "-m", "selfhealing.plugin", "status", "-w", "-n", "shop"]
     with subprocess.Popen(
         command,

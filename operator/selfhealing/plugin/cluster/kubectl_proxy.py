@@ -53,6 +53,10 @@ MAX_IDLE: Final = 8
 PAGE_SIZE: Final = 500
 """Objects of a page of a list, as kubectl asks for them."""
 
+MAX_TEMPORARY_PATH: Final = 64
+"""Characters of the folder for temporary files in which a socket can be: with the names below it a
+path has at most 104 bytes (sun_path of macOS; Linux has 108)."""
+
 _FIRST_ERROR_STATUS: Final = 400
 _LISTENS: Final = b"Starting to serve on"
 """What ``kubectl proxy`` prints when it takes requests."""
@@ -121,7 +125,7 @@ class KubectlProxy:
             KubectlError: it does not start.
         """
         kubectl = find_kubectl()
-        self._folder = Path(tempfile.mkdtemp(prefix="kubectl-selfheal-"))  # of mode 0700
+        self._folder = _make_folder()
         try:
             self._start(kubectl, self._folder)
         except BaseException:
@@ -341,6 +345,12 @@ class KubectlProxy:
                 assert process.stdin is not None  # noqa: S101
                 process.stdin.close()
             self._process = None
+
+
+def _make_folder() -> Path:
+    """Make a folder of mode 0700 for the socket, in a short path if that of TMPDIR is long."""
+    is_long = len(tempfile.gettempdir()) > MAX_TEMPORARY_PATH
+    return Path(tempfile.mkdtemp(prefix="kubectl-selfheal-", dir="/tmp" if is_long else None))  # noqa: S108
 
 
 class _UnixConnection(http.client.HTTPConnection):
