@@ -205,6 +205,8 @@ def _tenant_rows(result: Json | None) -> Iterable[Row]:
         "fatObjects": f"with {result['namespaces']} namespaces of others, "
         f"{result['configObjects']} ConfigMaps and Secrets of 1 MiB",
         "flood": f"and {result['flood']['eventsPerSecond']} Events a second of one namespace",
+        "logs": f"and {result['logs']['apps']} apps that log lines of 10 MB and run out of memory"
+        f" (evidence of {result['logs']['evidence']})",
         "restart": f"and after a restart (synced in {result['restart']['syncedSeconds']:.1f} s)",
     }
     for name, title in phases.items():

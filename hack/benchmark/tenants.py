@@ -1,7 +1,7 @@
 """Figure (f): what the load of other teams does to the operator and to an app of one team.
 
 The operator serves the whole cluster with the rights to read everything, and to write in the
-namespace of the measured app only, so that it touches no other app of the cluster.
+namespaces of the measured app and of the noisy ones only: it touches no other app of the cluster.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from hack.benchmark import ARTIFACTS, latency, operator_process
+from hack.benchmark import ARTIFACTS, latency, noisy_apps, operator_process
 from hack.benchmark.api_client import AsyncKubeClient
 from hack.benchmark.convergence import grow_fleet, run_concurrently
 from hack.benchmark.preflight import delete_namespace, temporary_namespace
@@ -39,6 +39,10 @@ CHANGES = 12
 """Changes of the measured app's pod in each phase; each is followed by the change back."""
 CHANGE_INTERVAL = 1.0
 SETTLE_SECONDS = 5.0
+NOISY_APPS = 10
+HEALING_SCALE = "0.05"
+"""What the times of healing are multiplied by. Ten apps that fall ill together are a storm: nothing
+is healed, and no log read, for ten minutes."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,15 @@ async def measure_tenants(api: AsyncKubeClient, load: TenantLoad) -> Json:
             async with _flood_events(api, tenants[0]) as flood:
                 phases["flood"] = await _measure_phase(api, where, running)
             phases["flood"]["eventsPerSecond"] = round(flood.rate)
+            noisy_namespaces = tenants[-NOISY_APPS:]
+            async with noisy_apps.run_noisy_apps(
+                api, noisy_namespaces, where, list_operator_permissions()
+            ) as noisy:
+                phases["logs"] = await _measure_phase(api, where, running)
+                phases["logs"] |= {
+                    "apps": len(noisy_namespaces),
+                    "evidence": await asyncio.to_thread(noisy.count_evidence),
+                }
             pid = running.pid
             phases["survived"] = running.is_running()
             await operator_process.stop(running)
@@ -95,7 +108,10 @@ async def _run_operator(namespace: str) -> AsyncIterator[OperatorProcess]:
         log.parent,
     )
     with allow_reading_everywhere(kube, namespace, "operator", resources):
-        settings = {"SELFHEALING_CONFIG_WATCH": "all"}
+        settings = {
+            "SELFHEALING_CONFIG_WATCH": "all",
+            "SELFHEALING_HEALING_SCALE": HEALING_SCALE,
+        }
         running = create_operator([], log, settings=settings, kubeconfig=kubeconfig)
         try:
             await asyncio.to_thread(running.start)
