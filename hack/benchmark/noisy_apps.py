@@ -37,7 +37,7 @@ class NoisyApps:
         self._namespaces = namespaces
 
     def count_evidence(self) -> int:
-        """Count those whose log has been read and saved: of its line no more than the mark of a cut."""
+        """Count those whose log has been saved: of its line the mark of a cut."""
         found = (
             self._kube.find("ConfigMap", namespace, "noisy-evidence")
             for namespace in self._namespaces
