@@ -26,7 +26,9 @@ BUILDS: Final = (("Dockerfile.app", DEMO_IMAGE), ("Dockerfile.operator", OPERATO
 _CONTEXT: Final = ("app", "operator", "requirements", "README.md", "LICENSE", "pyproject.toml")
 """What a Dockerfile may copy; everything else would only make the context big and unstable."""
 
-_LEFT_OUT: Final = Path("operator/selfhealing/crdgen")
+_LEFT_OUT: Final = frozenset(
+    {Path("operator/selfhealing/crdgen"), Path("operator/selfhealing/plugin")}
+)
 """What .dockerignore leaves out: an image has the same files whoever builds it."""
 
 SOURCE_DATE_EPOCH: Final = 315532800
@@ -51,7 +53,7 @@ def context_members(root: Path, names: tuple[str, ...] = _CONTEXT) -> Iterator[t
             yield name, top
         for path in sorted(top.rglob("*")) if top.is_dir() else []:
             inside = path.relative_to(root)
-            if path.is_file() and not is_hidden(inside) and _LEFT_OUT not in inside.parents:
+            if path.is_file() and not is_hidden(inside) and _LEFT_OUT.isdisjoint(inside.parents):
                 yield str(inside), path
 
 

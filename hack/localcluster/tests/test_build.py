@@ -339,7 +339,7 @@ def test_a_build_context_leaves_out_what_docker_does() -> None:
     folders = [line.rstrip("/") for line in lines if line.endswith("/") and line[0] not in "!#"]
     packed = [name for name, _ in images.context_members(root)]
 
-    assert ["operator/selfhealing/crdgen"] == folders
+    assert ["operator/selfhealing/crdgen", "operator/selfhealing/plugin"] == folders
     assert [] == [name for name in packed if name.startswith(tuple(folders))]
     assert "operator/selfhealing/__main__.py" in packed
 
