@@ -79,6 +79,9 @@ _TOLD_ERRORS: Final = (
     ResponseTooLargeError,
 )
 """Answers about one child that the status shows; the others are synced all the same."""
+MAX_LARGE_READS: Final = 1
+"""Large children that are read at the same time."""
+
 _MAX_REMEMBERED: Final = 4096
 """Children whose last comparison is remembered; that of another one is only made again."""
 
@@ -110,10 +113,6 @@ class _Progress:
     def edit_selection(self) -> EditSelection:
         """Which foreign edits of the pod template are removed."""
         return EditSelection(self.inputs.spec.drift == "Correct", self.overrides.removed_edit)
-
-
-MAX_LARGE_READS: Final = 1
-"""Large children that are read at the same time."""
 
 
 class ChildSync:
