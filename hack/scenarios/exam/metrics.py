@@ -29,6 +29,9 @@ class ActionRecord:
     at: float
     target: str = ""
     message: str = ""
+    cause: str = ""
+    confidence: str = ""
+    comparison: str = ""
 
     @property
     def is_executed(self) -> bool:
@@ -180,6 +183,9 @@ def collect_actions(samples: Sequence[Sample], injected_at: float) -> tuple[Acti
                 at=sample.at,
                 target=entry.get("target", ""),
                 message=entry.get("message", ""),
+                cause=entry.get("cause", ""),
+                confidence=entry.get("confidence", ""),
+                comparison=entry.get("comparison", ""),
             )
             first_seen = actions.get(action.id)
             actions[action.id] = replace(action, at=first_seen.at) if first_seen else action
@@ -187,7 +193,10 @@ def collect_actions(samples: Sequence[Sample], injected_at: float) -> tuple[Acti
 
 
 def collect_diagnoses(samples: Sequence[Sample], injected_at: float) -> tuple[DiagnosisRecord, ...]:
-    """Return all diagnoses since the fault with their causes, in the order of appearance."""
+    """Return all diagnoses since the fault with their causes, in the order of appearance.
+
+    One that an action ended before a sample has shown it is taken from the action.
+    """
     found: dict[tuple[str, str, str], DiagnosisRecord] = {}
     previous = injected_at
     for sample in samples:
@@ -203,7 +212,13 @@ def collect_diagnoses(samples: Sequence[Sample], injected_at: float) -> tuple[Di
                 comparison=entry.get("comparison", ""),
             )
         previous = sample.at
-    return tuple(found.values())
+    for act in collect_actions(samples, injected_at):
+        key = (act.diagnosis, act.cause, act.confidence)
+        if act.cause and key not in found:
+            found[key] = DiagnosisRecord(
+                *key, at=act.at, message=act.message, comparison=act.comparison
+            )
+    return tuple(sorted(found.values(), key=lambda diagnosis: diagnosis.at))
 
 
 def count_lost_requests(

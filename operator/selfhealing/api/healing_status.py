@@ -83,6 +83,16 @@ class HealingAction(Model):
     diagnosis: Word
     """The type of the diagnosis that it is for."""
 
+    cause: Word = ""
+    """The cause of the diagnosis when the remediation was decided; empty if an earlier version of
+    the operator decided it."""
+
+    confidence: Word = ""
+    """The confidence of that cause: High, Medium or Low."""
+
+    comparison: Annotated[str, Field(max_length=COMPARISON_LIMIT)] = ""
+    """How that cause was found."""
+
     target: Annotated[str, Field(max_length=253)] = ""
     """The pod, node or revision that it is done to; for RemoveForeignFields the field manager, "@"
     and the time of its edit."""

@@ -5,6 +5,7 @@ from typing import Final
 
 from selfhealing.api.container_limits import LimitKey
 from selfhealing.api.healing_status import (
+    COMPARISON_LIMIT,
     ActionOutcome,
     BlockedReason,
     HealingAction,
@@ -71,10 +72,14 @@ def _apply_override(
 def _build_action(
     inputs: DecisionInput, proposal: ProposedAction, outcome: ActionOutcome
 ) -> HealingAction:
+    diagnosis = proposal.diagnosis
     return HealingAction(
         id=inputs.record.next_id,
         remediation=proposal.remediation,
-        diagnosis=proposal.diagnosis.type,
+        diagnosis=diagnosis.type,
+        cause=diagnosis.cause,
+        confidence=diagnosis.confidence,
+        comparison=diagnosis.comparison[:COMPARISON_LIMIT],
         target=proposal.target,
         uid=proposal.uid,
         container=proposal.container,
@@ -162,24 +167,22 @@ def quarantine_app(inputs: DecisionInput, reason: str) -> HealingStatus:
     record, now = inputs.record, inputs.now
     worst = inputs.context.diagnoses[0]
     isolated_pod = _select_pod_to_isolate(inputs)
-    action = HealingAction(
-        id=record.next_id,
+    proposal = ProposedAction(
         remediation=Remediation.QUARANTINE,
-        diagnosis=worst.type,
+        diagnosis=worst,
         target=isolated_pod.name if isolated_pod else "",
         uid=isolated_pod.uid if isolated_pod else "",
-        outcome=ActionOutcome.COMPLETED,
-        at=now,
-        ended_at=now,
-        message=f"{reason}: {worst.message}"[:TEXT_LIMIT],
+        message=f"{reason}: {worst.message}",
     )
+    action = _build_action(inputs, proposal, ActionOutcome.COMPLETED)
     fields: dict[str, object] = {"quarantined": True}
     if isolated_pod:
         until = now + inputs.policy.quarantine_ttl
         fields["quarantine"] = QuarantineStatus(
             pod=isolated_pod.name, uid=isolated_pod.uid, until=until
         )
-    return history.append_action(record, action).model_copy(update=fields)
+    ended = action.model_copy(update={"ended_at": now})
+    return history.append_action(record, ended).model_copy(update=fields)
 
 
 def _select_pod_to_isolate(inputs: DecisionInput) -> PodView | None:

@@ -19,6 +19,7 @@ from selfhealing.evidence.redaction import redact_message
 _HasMessage = TypeVar(
     "_HasMessage", Condition, DiagnosisStatus, HealingAction, PodStatus, VerticalScalingStatus
 )
+_HasComparison = TypeVar("_HasComparison", DiagnosisStatus, HealingAction)
 
 
 def make_status_safe(
@@ -52,17 +53,18 @@ def _make_healing_safe(
                 _make_comparison_safe(diagnosis, known_values)
                 for diagnosis in _make_all_safe(healing.diagnoses, known_values)
             ],
-            "history": _make_all_safe(healing.history, known_values),
+            "history": [
+                _make_comparison_safe(action, known_values)
+                for action in _make_all_safe(healing.history, known_values)
+            ],
         }
     )
 
 
-def _make_comparison_safe(
-    diagnosis: DiagnosisStatus, known_values: Sequence[str]
-) -> DiagnosisStatus:
-    comparison = redact_message(diagnosis.comparison, known_values)[:COMPARISON_LIMIT]
-    is_safe = comparison == diagnosis.comparison
-    return diagnosis if is_safe else diagnosis.model_copy(update={"comparison": comparison})
+def _make_comparison_safe(item: _HasComparison, known_values: Sequence[str]) -> _HasComparison:
+    comparison = redact_message(item.comparison, known_values)[:COMPARISON_LIMIT]
+    is_safe = comparison == item.comparison
+    return item if is_safe else item.model_copy(update={"comparison": comparison})
 
 
 def _make_all_safe(items: Sequence[_HasMessage], known_values: Sequence[str]) -> list[_HasMessage]:

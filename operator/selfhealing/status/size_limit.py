@@ -20,8 +20,9 @@ _HasMessage = TypeVar("_HasMessage", Condition, DiagnosisStatus, HealingAction, 
 def limit_status_size(status: SelfHealingAppStatus) -> SelfHealingAppStatus:
     """Return a status that has at most MAX_STATUS_BYTES as JSON.
 
-    Of one that is larger the messages are shortened. If that is not enough, the pods are left out,
-    and then the reasons of the counted restarts. What healing and the counts go by stays.
+    Of one that is larger the messages are shortened, and past actions lose their comparison. If
+    that is not enough, the pods are left out, and then the reasons of the counted restarts. What
+    healing and the counts go by stays.
     """
     for reduce in (_shorten_messages, _leave_pods_out, _leave_reasons_out):
         if measure_status(status) <= MAX_STATUS_BYTES:
@@ -39,7 +40,10 @@ def _shorten_messages(status: SelfHealingAppStatus) -> SelfHealingAppStatus:
     healing = status.healing and status.healing.model_copy(
         update={
             "diagnoses": _shorten_all(status.healing.diagnoses),
-            "history": _shorten_all(status.healing.history),
+            "history": [
+                action.model_copy(update={"comparison": ""})
+                for action in _shorten_all(status.healing.history)
+            ],
         }
     )
     return status.model_copy(

@@ -4,7 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from selfhealing.api.healing_status import ActionOutcome, BlockedReason, Remediation
+from selfhealing.api.healing_status import (
+    COMPARISON_LIMIT,
+    ActionOutcome,
+    BlockedReason,
+    Remediation,
+)
 from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.health.attribution import Cause
 from selfhealing.health.pod_diagnosis import DiagnosisType
@@ -69,6 +74,21 @@ def test_a_node_is_avoided() -> None:
 def test_a_scaling_fallback_is_recorded() -> None:
     """The number of pods in the spec."""
     assert 5 == run_decide(make_record(), make_context(NO_METRICS)).fallback_replicas
+
+
+@pytest.mark.parametrize("reason", ["", "no action is left"])
+def test_an_action_keeps_why_it_was_decided(reason: str) -> None:
+    """The diagnosis ends with its action: who looks later finds the cause in the history."""
+    comparison = "0 of 2 pods of the earlier version have it, too"
+    diagnosis = replace(make_diagnosis(), comparison=comparison * 9)
+    policy = make_policy(budget=1)
+    spent = make_action(7, outcome=ActionOutcome.SUCCEEDED, diagnosis=DiagnosisType.OOM_KILLED)
+    record = make_record(spent) if reason else make_record()
+    action = run_decide(record, make_context(diagnosis), policy).history[0]
+
+    assert (action.remediation is Remediation.QUARANTINE) is bool(reason)
+    assert (diagnosis.cause, diagnosis.confidence) == (action.cause, action.confidence)
+    assert action.comparison == diagnosis.comparison[:COMPARISON_LIMIT]
 
 
 def test_an_action_is_proposed_first() -> None:

@@ -1,11 +1,12 @@
 """Whatever the cluster says, the status that quotes it is clean and has no secrets."""
 
 import unicodedata
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given, strategies as st
 
-from selfhealing.api.healing_status import DiagnosisStatus, HealingStatus
+from selfhealing.api.healing_status import DiagnosisStatus, HealingAction, HealingStatus
 from selfhealing.api.scalars import TEXT_LIMIT
 from selfhealing.api.status import SelfHealingAppStatus
 from selfhealing.status.safe_text import make_status_safe
@@ -83,13 +84,22 @@ def test_a_message_keeps_its_limit() -> None:
 
 def test_a_comparison_is_masked() -> None:
     """It names what differs between two versions, which may be an image with a token in it."""
-    diagnosis = DiagnosisStatus(
-        type="CrashLooping",
-        cause="NewVersion",
-        confidence="Medium",
-        comparison=f"differs in: image of app: token={MARKER}",
+    found = {
+        "cause": "NewVersion",
+        "confidence": "Medium",
+        "comparison": f"differs in: image of app: token={MARKER}",
+    }
+    diagnosis = DiagnosisStatus(type="CrashLooping", **found)
+    action = HealingAction(
+        id=1,
+        remediation="Rollback",
+        diagnosis="CrashLooping",
+        outcome="Succeeded",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        **found,
     )
-    healing = HealingStatus(mode="Auto", budget_left=3, diagnoses=[diagnosis])
+    healing = HealingStatus(mode="Auto", budget_left=3, diagnoses=[diagnosis], history=[action])
     safe = make_status_safe(SelfHealingAppStatus(phase="Degraded", healing=healing), ())
 
     assert MARKER not in str(safe.to_json())
+    assert str(safe.to_json()).count("differs in: image of app") == 2

@@ -122,6 +122,30 @@ def test_diagnoses_are_all_that_were_ever_made_since_the_fault_with_their_causes
     assert [1.0, 2.0] == [each.at for each in metrics.shift_diagnoses(found, 5)]
 
 
+def test_a_diagnosis_that_its_action_ended_between_two_samples_is_taken_from_the_action() -> None:
+    stalled = ("RolloutStalled", "Unknown", "Low")
+    rollback = {
+        "id": 1,
+        "remediation": "Rollback",
+        "diagnosis": "LivenessKilled",
+        "cause": "NewVersion",
+        "confidence": "Medium",
+        "outcome": "InProgress",
+    }
+    samples = [
+        build_status_sample(4),
+        build_status_sample(6, diagnoses=(stalled,)),
+        build_status_sample(7, rollback),
+        build_status_sample(8, rollback | {"outcome": "Succeeded"}),
+    ]
+
+    found = metrics.collect_diagnoses(samples, 5)
+
+    assert ["RolloutStalled (Unknown, Low)", "LivenessKilled (NewVersion, Medium)"] == [
+        str(diagnosis) for diagnosis in found
+    ]
+
+
 SERVING, IDLE = build_pod("a"), build_pod("a", "0/1", is_serving=False)
 
 
