@@ -149,6 +149,24 @@ class TestHealthy:
         )
 
     @pytest.mark.parametrize(
+        ("created", "restarts", "healthy"),
+        [(990, 0, True), (401, 0, True), (399, 0, False), (990, 1, False)],
+        ids=["just made", "still starting", "longer than a rollout may take", "restarted"],
+    )
+    def test_it_is_healthy_while_pods_that_an_autoscaler_adds_start(
+        self, created: float, restarts: int, *, healthy: bool
+    ) -> None:
+        """One new pod every few minutes must not keep a version from its probation for ever."""
+        starting = running(created, ready=False, restarts=restarts)
+        found = make_context(
+            deployment(2),
+            pod("web-abc-1", running()),
+            pod("web-abc-2", starting, created=created),
+        )
+
+        assert (False, healthy) == (found.complete, found.healthy)
+
+    @pytest.mark.parametrize(
         ("other", "expected"),
         [
             (

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from selfhealing.api.healing_status import MAX_HISTORY, ActionOutcome, Remediation
+from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.remediation import history
 from selfhealing.remediation.history import BUDGETED
 from tests.unit import builders
@@ -28,6 +29,30 @@ def test_executed_actions_cost_budget(outcome: ActionOutcome) -> None:
     )
 
     assert 2 - (outcome in BUDGETED) == left
+
+
+@pytest.mark.parametrize(
+    "diagnosis", [DiagnosisType.NODE_LOST, DiagnosisType.METRICS_UNAVAILABLE, *sorted(WARNINGS)]
+)
+@pytest.mark.parametrize("outcome", sorted(BUDGETED))
+def test_what_no_release_has_done_uses_up_no_budget(
+    diagnosis: DiagnosisType, outcome: ActionOutcome
+) -> None:
+    """Three reboots or an hour without metrics leave all actions for a bad release."""
+    spent = (make_action(n, outcome=outcome, diagnosis=diagnosis) for n in (3, 2, 1))
+
+    assert 3 == history.budget_left(make_record(*spent), make_policy(budget=3), NOW)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "left"),
+    [(ActionOutcome.FAILED, 2), (ActionOutcome.SUCCEEDED, 1), (ActionOutcome.IN_PROGRESS, 1)],
+)
+def test_another_node_that_did_not_help_costs_no_budget(outcome: ActionOutcome, left: int) -> None:
+    """It has shown that the node is not the cause."""
+    tried = make_action(remediation=Remediation.AVOID_NODE, outcome=outcome)
+
+    assert left == history.budget_left(make_record(tried), make_policy(budget=2), NOW)
 
 
 def test_budget_comes_back_with_time() -> None:
