@@ -1,6 +1,7 @@
 """How long a fault of a revision must last before the revision is rolled back."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,11 @@ from selfhealing.remediation.patience import INTOLERABLE_LOSS, compute_patience
 from tests.unit.builders import pod, running, waiting
 from tests.unit.remediation.factories import make_context, make_diagnosis, make_policy
 
+Json = dict[str, Any]
 POLICY = make_policy()
 
 
-def patience(diagnosis_type: DiagnosisType, confidence: Confidence, *pods: object) -> timedelta:
+def patience(diagnosis_type: DiagnosisType, confidence: Confidence, *pods: Json) -> timedelta:
     """Return the patience with a fault of a new version while all wanted pods serve."""
     views = [pod_view(each) for each in pods]
     diagnosis = make_diagnosis(diagnosis_type, Cause.NEW_VERSION, *views, confidence=confidence)
