@@ -1,12 +1,14 @@
 """Every page of docs/lab is carried out as a reader would, by what `make lab` runs."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from _pytest.mark import ParameterSet
 
 from hack.scenarios.lab.page_parser import Page
@@ -22,6 +24,10 @@ SLOWNESS = 6
 
 ALONE = ("node-failure",)
 """Pages that take down a node with all that runs on it."""
+
+
+DASHBOARD = "deploy"
+"""The page that is carried out with the dashboard beside it."""
 
 
 HEALING = ("rollback", "hung-pod", "memory", "approval", "quarantine")
@@ -54,6 +60,7 @@ def test_a_page_does_what_it_says(page: Page, namespace: str, tmp_path: Path) ->
         [
             *(sys.executable, "-m", "hack.scenarios.lab", "run", "--plain", f"--step={page.name}"),
             *(f"--namespace={namespace}", f"--report={tmp_path}"),
+            *(["--ui"] if page.name == DASHBOARD else []),
         ],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": "operator"},
@@ -70,3 +77,8 @@ def test_a_page_does_what_it_says(page: Page, namespace: str, tmp_path: Path) ->
     assert "shows other outputs" not in done.stdout, done.stdout
     assert f'id="{page.name}"' in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert run_kubectl("get", "namespace", namespace, "--ignore-not-found") == ""
+    address = re.search(r"http://\S+#token=\S+", done.stdout)
+    assert bool(address) is (page.name == DASHBOARD)
+    if address:  # the dashboard has ended with the lab
+        with pytest.raises(requests.ConnectionError):
+            requests.get(address.group(), timeout=10)

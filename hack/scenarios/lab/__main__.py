@@ -61,6 +61,7 @@ def _build_parser() -> argparse.ArgumentParser:
         )
     add_run_options(run, LabSet.name, report=REPORT_FOLDER)
     run.add_argument("--capture", action="store_true", help="write the outputs into the pages")
+    run.add_argument("--ui", action="store_true", help="open the dashboard while the pages run")
     pages = commands.add_parser("pages", help="write files and plain manifests into the pages")
     pages.add_argument("--check", action="store_true", help="only check that they are up to date")
     return parser

@@ -12,7 +12,9 @@ from rich.console import Console
 from hack.localcluster.paths import find_paths
 from hack.scenarios.common import namespace, preflight
 from hack.scenarios.common.runner import ScenarioReport, ScenarioSet
+from hack.scenarios.common.scenario import Scenario, ScenarioContext
 from hack.scenarios.lab import report as lab_report
+from hack.scenarios.lab.dashboard import open_dashboard
 from hack.scenarios.lab.page_scenario import PageResult, PageScenario
 from hack.scenarios.lab.page_set import PageSet
 from hack.testkit.kube_client import ROOT, KubeClient
@@ -52,6 +54,18 @@ class LabSet(ScenarioSet[PageResult]):
         preflight.require_operator(kube)
         namespace.create_namespace(kube, self.name)
         self._environment.update(_build_shell_environment(kube.namespace, self._work_folder))
+
+    def run_all(
+        self, selected: Sequence[Scenario[PageResult]], context: ScenarioContext
+    ) -> Iterator[PageResult]:
+        """Run the pages, with the dashboard beside them if that is asked for."""
+        if not self.options.ui:
+            yield from super().run_all(selected, context)
+            return
+        log = self._work_folder / "dashboard.log"
+        with open_dashboard(self._environment, log) as address:
+            context.explain(f"the dashboard, until the lab ends: {address}")
+            yield from super().run_all(selected, context)
 
     def process_results(self, results: tuple[PageResult, ...]) -> tuple[PageResult, ...]:
         """Write the outputs into the pages that passed, in every language, if that is asked for."""
