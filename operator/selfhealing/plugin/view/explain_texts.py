@@ -291,7 +291,7 @@ HEADINGS: Final[Mapping[str, Text]] = {
     "problem": Text("What is wrong", "出了什么问题"),
     "cause": Text("Whose fault it is, and how that was found", "是谁的问题，怎样判定的"),
     "next": Text("What will happen next", "接下来会发生什么"),
-    "advice": Text("What you can do", "您可以做什么"),
+    "advice": Text("What you can do", "你可以做什么"),
     "evidence": Text("Evidence", "证据"),
 }
 
@@ -310,7 +310,7 @@ PHRASES: Final[Mapping[str, Text]] = {
     "next": Text("{0}, {1}: {2}", "{0}，{1}：{2}"),
     "at": Text("at {0} UTC at the earliest (in {1})", "最早在 {0} UTC（{1} 之后）"),
     "soon": Text("as soon as it may", "一旦允许就进行"),
-    "waits": Text("why not now: {0}", "为什么不是现在：{0}"),
+    "waits": Text("why not now: {0}", "为什么还没有执行：{0}"),
     "cooldown": Text("no action starts before {0} UTC", "{0} UTC 之前不开始任何动作"),
     "override": Text("in force instead of the spec: {0}, {1}", "代替 spec 生效：{0}，{1}"),
     "budget": Text("{0} more actions are allowed now", "现在还允许 {0} 个动作"),
