@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import zlib
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -260,7 +261,7 @@ class Cluster:
                 "operation": "Apply",
                 "time": to_timestamp(child.edits.get(f"apply {manager}", (0.0, {}))[0]),
                 "fieldsType": "FieldsV1",
-                "fieldsV1": managed_fields(
+                "fieldsV1": _list_fields(
                     {key: value for key, value in applied.items() if key in {"metadata", "spec"}}
                 ),
             }
@@ -271,7 +272,7 @@ class Cluster:
                 "operation": "Update",
                 "time": to_timestamp(at),
                 "fieldsType": "FieldsV1",
-                "fieldsV1": managed_fields(patch),
+                "fieldsV1": _list_fields(patch),
             }
             for manager, (at, patch) in child.edits.items()
             if not manager.startswith("apply ")
@@ -403,6 +404,16 @@ class Cluster:
             child.edits[f"apply {manager}"] = self.now, {}
             self.touch_child(kind, is_spec=has_new_spec)
         return child
+
+
+def _list_fields(manifest: Json) -> Json:
+    """Return `managed_fields`, remembered: a manifest is rendered again with each new status."""
+    return _list_fields_of_text(orjson.dumps(manifest))
+
+
+@lru_cache(maxsize=1024)
+def _list_fields_of_text(manifest: bytes) -> Json:
+    return managed_fields(orjson.loads(manifest))
 
 
 def make_suffix(text: str) -> str:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import orjson
@@ -46,6 +47,8 @@ MAX_BACK_OFF: Final = 15.0
 """Seconds. The longest back-off of a failed reconcile."""
 
 CONFIG_KINDS: Final = frozenset({"ConfigMap", "Secret"})
+ORDINARY_CPU: Final = Program().cpu
+"""Millicores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,7 @@ class SimProcess:
         """Look at what containers use; in most worlds it is not worth a look."""
         if not self.is_alive:
             return
-        if any(program.cpu > Program().cpu for program in self._cluster.laws.programs.values()):
+        if any(program.cpu > ORDINARY_CPU for program in self._cluster.laws.programs.values()):
             self._run(self._remediator.usage_metrics.poll())
         self._cluster.timeline.after(POLL_INTERVAL, self._poll_usage)
 
@@ -316,8 +319,9 @@ class SimProcess:
 
     def _hear_time(self) -> None:
         """Take the time of a response of the API server, in whole seconds."""
-        date = format_datetime(to_datetime(self._cluster.now).replace(microsecond=0), usegmt=True)
-        self._server_clock.observe(date, self._server_clock.start_request())
+        self._server_clock.observe(
+            _format_date(int(self._cluster.now)), self._server_clock.start_request()
+        )
 
     def _read_wall_clock(self) -> float:
         return to_datetime(self._cluster.now).timestamp() + self._options.skew
@@ -341,6 +345,12 @@ class SimProcess:
         result = self._run(self._config_reader._read(target))  # noqa: SLF001 - what a worker calls
         if isinstance(result, ApiError):
             self._config_reader._retry_later(target)  # noqa: SLF001 - what a worker calls
+
+
+@lru_cache(maxsize=65536)
+def _format_date(seconds: int) -> str:
+    """Format a time as the API server does in the header of a response."""
+    return format_datetime(to_datetime(seconds), usegmt=True)
 
 
 async def _guard(coroutine: Any) -> Any:  # noqa: ANN401 - any coroutine

@@ -1,6 +1,7 @@
 """Evaluates the conditions of an app, each a metav1.Condition with its observedGeneration."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from selfhealing.api import names
@@ -129,7 +130,13 @@ def _build_condition(
 
 
 def _is_reason(text: str) -> bool:
-    return len(text) <= WORD_LIMIT and _REASON_PATTERN.match(text) is not None
+    return len(text) <= WORD_LIMIT and _matches_reason(text)
+
+
+@lru_cache(maxsize=256)
+def _matches_reason(text: str) -> bool:
+    """Whether a short text is a reason. Remembered: the same few are asked of all apps."""
+    return _REASON_PATTERN.match(text) is not None
 
 
 def _evaluate_reconciled(
