@@ -9,6 +9,7 @@ import weakref
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any, cast
 
+import orjson
 import pytest
 
 from selfhealing.api import names
@@ -194,13 +195,15 @@ async def test_little_is_kept_of_a_fat_object(kind: str, owner: str) -> None:
 
     def measure_growth(first: int) -> int:
         """Return the bytes that are kept of FAT_COUNT objects."""
+        # As it comes from a connection: nothing of one object is a part of another.
+        texts = [
+            orjson.dumps(build_fat_object(kind, number, owner))
+            for number in range(first, first + FAT_COUNT)
+        ]
         tracemalloc.start()
         try:
-            for number in range(first, first + FAT_COUNT):
-                # As it comes from a connection: nothing of one object is a part of another.
-                text = json.dumps(build_fat_object(kind, number, owner))
-                handle({"type": "ADDED", "object": parse_json(text.encode())})
-            del text
+            for text in texts:
+                handle({"type": "ADDED", "object": parse_json(text)})
             gc.collect()
             return tracemalloc.get_traced_memory()[0]
         finally:
