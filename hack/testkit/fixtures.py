@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from hack.localcluster.locks import hold_lock
 from hack.testkit.fake_kubelet import FakeKubelet
@@ -25,6 +24,7 @@ from hack.testkit.kube_client import (
 from hack.testkit.namespace import AppNamespace
 from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.wait import eventually
+from hack.testkit.yaml_text import parse_yaml
 
 FAKE_NODE_SELECTOR = "type=kwok"
 FAKE_NODE_COUNT = "4"
@@ -54,7 +54,7 @@ def kube(tmp_path_factory: pytest.TempPathFactory) -> KubeClient:
 
 def install_crd(kube: KubeClient) -> None:
     """Apply the CRD, and wait until the API server and kubectl know the kind."""
-    crd = yaml.safe_load(CRD_FILE.read_text())
+    crd = parse_yaml(CRD_FILE.read_text())
     kube.apply(crd)
     eventually(
         lambda: (

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hack.testkit.kube_client import KUBECONFIG, Json, KubeClient
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing.kube.resources import (
     CLUSTER_SCOPED,
     LEASES,
@@ -132,7 +131,7 @@ def set_permissions(
 
 
 def _write_kubeconfig(token: str, path: Path) -> Path:
-    known: dict[str, Any] = yaml.safe_load(KUBECONFIG.read_text())
+    known: dict[str, Any] = parse_yaml(KUBECONFIG.read_text())
     cluster: Json = known["clusters"][0]["cluster"]
     context = {"cluster": "test", "user": "test"}
     path.write_text(

@@ -7,7 +7,6 @@ may use it.
 import os
 
 import pytest
-import yaml
 
 from hack.localcluster import build_stages, vpa as addon
 from hack.localcluster.errors import ClusterError
@@ -15,6 +14,7 @@ from hack.localcluster.paths import find_paths
 from hack.localcluster.progress import ProgressReporter
 from hack.testkit.kube_client import ROOT, Json, KubeClient
 from hack.testkit.served_kinds import ensure_served
+from hack.testkit.yaml_text import parse_yaml_documents
 
 CRD_NAME = "verticalpodautoscalers.autoscaling.k8s.io"
 KIND = "VerticalPodAutoscaler"
@@ -34,6 +34,6 @@ def _load_crd() -> Json:
         )
     except ClusterError as error:
         pytest.skip(f"the definition of {KIND} is a file of a Go module: {error}")
-    documents = yaml.safe_load_all((folder / "crds.yaml").read_text())
+    documents = parse_yaml_documents((folder / "crds.yaml").read_text())
     crd: Json = next(one for one in documents if one and one["metadata"]["name"] == CRD_NAME)
     return crd

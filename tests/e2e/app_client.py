@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import requests
-import yaml
 
 from hack.testkit.kube_client import ROOT, Json, require_success, run_kubectl
 from hack.testkit.namespace import AppNamespace
 from hack.testkit.wait import eventually
+from hack.testkit.yaml_text import parse_yaml_documents
 
 EXAMPLES = ROOT / "examples"
 READY_TIMEOUT = 90
@@ -116,4 +116,4 @@ class AppClient:
 def load_example(file: str) -> list[Json]:
     """The objects of an example."""
     text = (EXAMPLES / file).read_text()
-    return [found for found in yaml.safe_load_all(text) if found]
+    return [found for found in parse_yaml_documents(text) if found]

@@ -16,6 +16,7 @@ import yaml
 from hack.testkit import node_control
 from hack.testkit.kube_client import ROOT, TEST_LABEL, Json, KubeClient, run_kubectl
 from hack.testkit.wait import eventually
+from hack.testkit.yaml_text import parse_yaml_documents
 
 MANIFESTS = ROOT / "deploy" / "operator.yaml"
 SYSTEM_NAMESPACE = "selfhealing-system"
@@ -96,7 +97,7 @@ class DeployedOperator:
 
 def load_manifests() -> list[Json]:
     """The objects of ``deploy/operator.yaml``."""
-    return [found for found in yaml.safe_load_all(MANIFESTS.read_text()) if found]
+    return [found for found in parse_yaml_documents(MANIFESTS.read_text()) if found]
 
 
 def move_to_namespace(objects: list[Json], namespace: str, served_namespace: str) -> list[Json]:

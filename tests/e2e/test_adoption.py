@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 from hack.testkit.kube_client import KUBECONFIG, ROOT, Json, find_condition, run_kubectl
 from hack.testkit.namespace import AppNamespace
 from hack.testkit.service_access import list_node_port_urls
 from hack.testkit.wait import eventually
+from hack.testkit.yaml_text import parse_yaml
 from tests.e2e.app_client import PORT, AppClient
 from tests.e2e.request_stream import RequestStream
 
@@ -106,7 +106,7 @@ def test_no_request_fails_while_a_deployment_is_taken_over(space: AppNamespace, 
     old_pods = app.list_endpoint_pods()
     (url, *_) = list_node_port_urls(service, space.kube.list("Node", None))
     text = import_from_cluster(space.name, name)
-    imported = yaml.safe_load(text)
+    imported = parse_yaml(text)
     assert "Deployment.spec.selector" in text
     assert imported["spec"]["service"]["nodePort"] == service["spec"]["ports"][0]["nodePort"]
 

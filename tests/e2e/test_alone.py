@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-import yaml
 
 from hack.testkit import node_control
 from hack.testkit.fixtures import CRD_FILE
 from hack.testkit.kube_client import TEST_LABEL, Json, KubeClient, run_kubectl
 from hack.testkit.namespace import AppNamespace
 from hack.testkit.wait import consistently, eventually
+from hack.testkit.yaml_text import parse_yaml
 from tests.e2e.app_client import AppClient
 from tests.e2e.deployed_operator import (
     SYSTEM_NAMESPACE,
@@ -57,7 +57,7 @@ def alone(kube: KubeClient, shared: ExitStack, namespace: str) -> None:
 @pytest.fixture(scope="module")
 def crd(kube: KubeClient, alone: None) -> Iterator[Json]:  # noqa: ARG001 - it must have been asked for
     """The CRD, which is not in the cluster when this module begins and is when it ends."""
-    body: Json = yaml.safe_load(CRD_FILE.read_text())
+    body: Json = parse_yaml(CRD_FILE.read_text())
     name = body["metadata"]["name"]
     kube.delete("CustomResourceDefinition", None, name)
     eventually(

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 import requests
-import yaml
 
 from hack.testkit.fixtures import build_app
 from hack.testkit.kube_client import KubeClient
+from hack.testkit.yaml_text import parse_yaml
 
 Json = dict[str, Any]
 
 CASES: list[Json] = [
     {**case, "area": path.stem}
     for path in sorted((Path(__file__).parent / "invalid").glob("*.yaml"))
-    for case in yaml.safe_load(path.read_text(encoding="utf-8"))
+    for case in parse_yaml(path.read_text(encoding="utf-8"))
 ]
 CRD = Path(__file__).parents[2] / "crd" / "selfhealingapp.yaml"
 
@@ -106,7 +106,7 @@ def test_the_right_twin_of_a_wrong_resource_is_accepted(
 def test_every_rule_of_the_crd_has_a_case() -> None:
     """A new CEL rule of the spec comes with a refused and an accepted resource."""
     messages: set[str] = set()
-    (version,) = yaml.safe_load(CRD.read_text(encoding="utf-8"))["spec"]["versions"]
+    (version,) = parse_yaml(CRD.read_text(encoding="utf-8"))["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]
     del schema["properties"]["status"]
 

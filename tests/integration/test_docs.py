@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from hack.testkit import vpa
 from hack.testkit.fixtures import build_app
 from hack.testkit.kube_client import ROOT, Json, KubeClient
+from hack.testkit.yaml_text import parse_yaml_documents
 
 BLOCK = re.compile(r"^```yaml(?! alertmanager)[^\n]*\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 """The second word says of a block that it is for another program."""
@@ -47,7 +47,7 @@ def list_manifests(page: Path) -> Iterator[Json]:
     A list is part of a file for another program, such as a rule for Prometheus.
     """
     for match in BLOCK.finditer(page.read_text(encoding="utf-8")):
-        for content in yaml.safe_load_all(match["text"]):
+        for content in parse_yaml_documents(match["text"]):
             if not isinstance(content, dict):
                 continue
             if "kind" in content:

@@ -14,6 +14,7 @@ from hack.testkit.kube_client import ROOT, Json, find_condition, run_kubectl
 from hack.testkit.namespace import FAKE_NODES, KIND, UNSCHEDULABLE, AppNamespace
 from hack.testkit.verdicts import ask_flux, run_lua
 from hack.testkit.wait import eventually
+from hack.testkit.yaml_text import parse_yaml, parse_yaml_documents
 
 pytestmark = pytest.mark.usefixtures("operator", "fake_nodes")
 
@@ -32,7 +33,7 @@ def wait_for_condition(space: AppNamespace, name: str, condition: str) -> None:
 def judge(space: AppNamespace, name: str) -> tuple[str, str, str]:
     """What kstatus, Flux and Argo CD say of an app."""
     app = space.get_app(name)
-    example = yaml.safe_load((ROOT / "deploy/flux/kustomization.yaml").read_text())
+    example = parse_yaml((ROOT / "deploy/flux/kustomization.yaml").read_text())
     (check,) = example["spec"]["healthCheckExprs"]
     (flux,) = ask_flux(check, [app])
     (health,) = run_lua((SCRIPTS / "health.lua").read_text(), [app])
@@ -161,7 +162,7 @@ def is_observed(space: AppNamespace, name: str) -> bool:
 
 def read_example(example: str, prefix: str) -> Json:
     """An example under another name, whose pods stay without a node."""
-    documents = yaml.safe_load_all((ROOT / "examples" / f"{example}.yaml").read_text())
+    documents = parse_yaml_documents((ROOT / "examples" / f"{example}.yaml").read_text())
     app: Json = next(document for document in documents if document["kind"] == KIND)
     app["metadata"] = {"name": f"{prefix}-{app['metadata']['name']}"}
     app["spec"]["nodeSelector"] = UNSCHEDULABLE["nodeSelector"]

@@ -11,6 +11,7 @@ import yaml
 from hack.testkit.errors import ToolError
 from hack.testkit.helm import CHART, run_helm
 from hack.testkit.kube_client import ROOT, run_kubectl
+from hack.testkit.yaml_text import parse_yaml, parse_yaml_documents
 from selfhealing.cli.chart import CRD_FILE
 from selfhealing.cli.chart_values import build_schema, list_values
 from selfhealing.cli.installation import (
@@ -46,7 +47,7 @@ def index(objects: Iterable[Json]) -> dict[Key, Json]:
 def render(*options: str, release: str = NAME, namespace: str = NAMESPACE) -> dict[Key, Json]:
     """Render the chart."""
     text = run_helm("template", release, str(CHART), "--namespace", namespace, *options)
-    return index(yaml.safe_load_all(text))
+    return index(parse_yaml_documents(text))
 
 
 def generate(**options: Any) -> dict[Key, Json]:  # noqa: ANN401 - the fields of an Installation
@@ -57,7 +58,7 @@ def generate(**options: Any) -> dict[Key, Json]:  # noqa: ANN401 - the fields of
 
 def kustomize(folder: Path) -> dict[Key, Json]:
     """Render a Kustomization."""
-    return index(yaml.safe_load_all(run_kubectl("kustomize", str(folder))))
+    return index(parse_yaml_documents(run_kubectl("kustomize", str(folder))))
 
 
 @pytest.mark.parametrize(
@@ -118,9 +119,9 @@ def test_helm_finds_nothing_to_complain_about() -> None:
 
 def test_the_chart_has_the_crd() -> None:
     text = run_helm("show", "crds", str(CHART))
-    found = [each for each in yaml.safe_load_all(text) if each]
+    found = [each for each in parse_yaml_documents(text) if each]
 
-    assert [yaml.safe_load((ROOT / "crd" / CRD_FILE).read_text())] == found
+    assert [parse_yaml((ROOT / "crd" / CRD_FILE).read_text())] == found
 
 
 def test_a_wrong_value_is_refused_with_its_name() -> None:
@@ -211,7 +212,7 @@ def test_what_is_for_the_whole_cluster_can_be_left_out() -> None:
 def monitoring() -> dict[Key, Json]:
     """Return the manifests of deploy/monitoring."""
     files = ("podmonitor.yaml", "prometheusrule.yaml")
-    return index(yaml.safe_load((DEPLOY / "monitoring" / file).read_text()) for file in files)
+    return index(parse_yaml((DEPLOY / "monitoring" / file).read_text()) for file in files)
 
 
 def test_the_chart_has_the_monitoring_too() -> None:

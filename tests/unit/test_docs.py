@@ -5,8 +5,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-import yaml
 
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing.api import names
 from selfhealing.api.spec import parse_spec
 from selfhealing.controller.settings import Settings
@@ -100,7 +100,7 @@ def test_there_are_resources_to_read() -> None:
 
 @pytest.mark.parametrize(("page", "text"), _resources())
 def test_resources_are_read_by_the_models(page: str, text: str) -> None:
-    resource = yaml.safe_load(text)
+    resource = parse_yaml(text)
 
     assert (resource["apiVersion"], resource["kind"]) == (names.API_VERSION, names.KIND), page
     parse_spec(resource["spec"])

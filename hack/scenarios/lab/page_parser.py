@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from hack.scenarios.lab.errors import PageError
+from hack.testkit.yaml_text import parse_yaml
 
 _FENCE = re.compile(
     r"(?:^<!-- lab:(?P<comment>(?:(?!-->).)*)-->\n+)?^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$",
@@ -249,7 +250,7 @@ CommentType = TypeVar("CommentType", bound=Comment)
 
 def _parse_comment(kind: type[CommentType], comment: str, path: Path, line: int) -> CommentType:
     try:
-        return kind.model_validate(yaml.safe_load(comment))
+        return kind.model_validate(parse_yaml(comment))
     except (yaml.YAMLError, ValidationError) as error:
         raise PageError(f"{path}:{line}: the lab comment is not understood: {error}") from error
 

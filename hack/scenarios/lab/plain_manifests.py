@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from hack.testkit.yaml_text import parse_yaml_documents
 from selfhealing.api import names
 from selfhealing.api.spec import parse_spec
 from selfhealing.render.children import build_children
@@ -21,7 +22,7 @@ def render_plain_manifests(text: str) -> str:
     """Return the objects of a manifest as YAML; other objects than apps are not changed."""
     found = (
         manifest
-        for given in yaml.safe_load_all(text)
+        for given in parse_yaml_documents(text)
         if given
         for manifest in _plain_objects(given)
     )

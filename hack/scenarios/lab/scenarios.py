@@ -19,6 +19,7 @@ from hack.scenarios.lab.page_scenario import PageResult, PageScenario
 from hack.scenarios.lab.page_set import PageSet
 from hack.testkit.kube_client import ROOT, KubeClient
 from hack.testkit.progress import format_clock
+from hack.testkit.yaml_text import parse_yaml
 
 
 class LabSet(ScenarioSet[PageResult]):
@@ -111,7 +112,7 @@ def _build_shell_environment(namespace_name: str, work_folder: Path) -> dict[str
     It has the kubectl of the clone and a kubeconfig of its own, whose context has the namespace.
     """
     paths = find_paths(ROOT, os.environ)
-    config = yaml.safe_load(paths.kubeconfig.read_text(encoding="utf-8"))
+    config = parse_yaml(paths.kubeconfig.read_text(encoding="utf-8"))
     for context in config["contexts"]:
         if context["name"] == config["current-context"]:
             context["context"]["namespace"] = namespace_name

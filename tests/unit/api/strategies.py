@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hypothesis import strategies as st
 
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing.api.base import VALIDATIONS_KEY
 from selfhealing.api.duration import DURATION_RULE
 
@@ -78,7 +78,7 @@ MAX_ITEMS = 3
 @cache
 def spec_schema() -> Schema:
     """Return the schema of the spec."""
-    crd = yaml.safe_load(CRD.read_text(encoding="utf-8"))
+    crd = parse_yaml(CRD.read_text(encoding="utf-8"))
     schema: Schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return schema
 

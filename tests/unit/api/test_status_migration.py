@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import orjson
 import pytest
-import yaml
 
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing.api.healing_spec import HealingSpec
 from selfhealing.api.healing_status import (
     ActionOutcome,
@@ -145,7 +145,7 @@ def prune(value: Any, schema: Json) -> Any:  # noqa: ANN401 - any JSON value
 
 def crd_schema(part: str) -> Json:
     """Return the schema of `spec` or `status` in the CRD."""
-    crd = yaml.safe_load(CRD.read_text(encoding="utf-8"))
+    crd = parse_yaml(CRD.read_text(encoding="utf-8"))
     (version,) = crd["spec"]["versions"]
     schema: Json = version["schema"]["openAPIV3Schema"]["properties"][part]
     return schema

@@ -8,8 +8,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing.cli.chart import build_chart, list_files, main
 from selfhealing.cli.chart_values import FIXED_SETTINGS, list_values
 from selfhealing.controller.settings import Settings, load_settings
@@ -59,7 +59,7 @@ def test_no_file_of_the_chart_is_left_over() -> None:
 
 
 def test_the_chart_has_the_version_of_the_project() -> None:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    chart = parse_yaml((CHART / "Chart.yaml").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
     assert (project["version"], project["version"]) == (chart["version"], chart["appVersion"])
@@ -69,7 +69,7 @@ def test_the_chart_has_the_version_of_the_project() -> None:
 @pytest.mark.parametrize("file", ["values.yaml", "values-high-availability.yaml"])
 def test_the_values_fit_their_schema(schema: Json, file: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(yaml.safe_load((CHART / file).read_text()), schema)
+    jsonschema.validate(parse_yaml((CHART / file).read_text()), schema)
 
 
 @pytest.mark.parametrize(

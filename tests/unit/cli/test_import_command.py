@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-import yaml
 from kubernetes.aio.client import Configuration
 
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing import __main__ as program
 from selfhealing.cli import import_command
 from selfhealing.cli.import_command import REFUSED, run_import
@@ -33,7 +33,7 @@ def test_files_are_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     (tmp_path / "web.yaml").write_text(DEPLOYMENT)
 
     assert 0 == run_import([str(tmp_path / "web.yaml")])
-    app = yaml.safe_load(capsys.readouterr().out)
+    app = parse_yaml(capsys.readouterr().out)
     assert ("SelfHealingApp", {"image": "web:v1"}) == (app["kind"], app["spec"])
 
 
@@ -78,7 +78,7 @@ class FakeClient:
     """Lists one Deployment of the namespace shop, without its type, as a list does."""
 
     def __init__(self, *_: object) -> None:
-        self.found = {"Deployment": [yaml.safe_load(DEPLOYMENT)]}
+        self.found = {"Deployment": [parse_yaml(DEPLOYMENT)]}
 
     async def __aenter__(self) -> Self:
         return self
@@ -110,7 +110,7 @@ def _cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_cluster_is_read(capsys: pytest.CaptureFixture[str], namespace: list[str]) -> None:
     """Without --namespace, that of the kubeconfig's context."""
     assert 0 == run_import(["--deployment", "web", *namespace])
-    app = yaml.safe_load(capsys.readouterr().out)
+    app = parse_yaml(capsys.readouterr().out)
     assert {"name": "web", "namespace": "shop"} == app["metadata"]
 
 

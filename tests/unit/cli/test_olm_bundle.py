@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from hack.localcluster.subprocesses import run_unchecked
 from hack.testkit.go_programs import build_program
+from hack.testkit.yaml_text import parse_yaml, parse_yaml_documents
 from selfhealing.cli.installation import NAME, Installation, build_manifests
 from selfhealing.cli.olm_bundle import main
 
@@ -43,7 +43,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def load(path: str) -> Json:
-    content: Json = yaml.safe_load((BUNDLE / path).read_text())
+    content: Json = parse_yaml((BUNDLE / path).read_text())
     return content
 
 
@@ -103,8 +103,8 @@ def test_every_object_of_the_manifests_is_somewhere() -> None:
     """OLM makes the ServiceAccount, roles and bindings by the ClusterServiceVersion."""
     crd = BUNDLE / "manifests/selfhealingapp.yaml"  # large, and compared by the first test
     files = set((BUNDLE / "manifests").glob("*.yaml")) - {crd}
-    bundled = {key(yaml.safe_load(file.read_text())) for file in files}
-    outside = {key(each) for each in yaml.safe_load_all((OLM / "policies.yaml").read_text())}
+    bundled = {key(parse_yaml(file.read_text())) for file in files}
+    outside = {key(each) for each in parse_yaml_documents((OLM / "policies.yaml").read_text())}
     expected = {key(each) for each in build_manifests(Installation())}
 
     assert {"ClusterServiceVersion"} == {kind for kind, _ in bundled - expected}

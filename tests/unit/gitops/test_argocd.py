@@ -17,6 +17,7 @@ import yaml
 from hack.gitops.argocd import ACTIONS, CONFIG, SCRIPTS, build_config, main
 from hack.testkit.kube_client import Json
 from hack.testkit.verdicts import run_lua
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing.api import names
 from selfhealing.api.status import Phase
 from tests.unit import builders
@@ -32,7 +33,7 @@ SLACK_SECONDS: Final = 600
 
 def read_yaml(path: Path) -> Any:  # noqa: ANN401 - YAML
     """Read a file."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return parse_yaml(path.read_text(encoding="utf-8"))
 
 
 def compare(path: Path, wanted: Json) -> None:
@@ -170,7 +171,7 @@ def test_the_configuration_holds_the_scripts(capsys: pytest.CaptureFixture[str])
     """argocd-cm.yaml is generated, and Argo CD finds the scripts by these keys."""
     assert (0, "") == (main(["--check"]), capsys.readouterr().out)
     data = read_yaml(CONFIG)["data"]
-    actions = yaml.safe_load(data["resource.customizations.actions.selfhealing.dev_SelfHealingApp"])
+    actions = parse_yaml(data["resource.customizations.actions.selfhealing.dev_SelfHealingApp"])
 
     assert build_config()["data"] == data
     assert (SCRIPTS / "health.lua").read_text(encoding="utf-8") == (

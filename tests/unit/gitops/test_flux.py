@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import yaml
 
 from hack.testkit.kube_client import ROOT, Json
 from hack.testkit.verdicts import ask_flux
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing.api import names
 from tests.unit import builders
 from tests.unit.gitops.situations import SITUATIONS
@@ -17,7 +17,7 @@ EXAMPLE: Final[Path] = ROOT / "deploy" / "flux" / "kustomization.yaml"
 
 def read_check() -> Json:
     """Return the entry of healthCheckExprs."""
-    kustomization = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    kustomization = parse_yaml(EXAMPLE.read_text(encoding="utf-8"))
     (check,) = kustomization["spec"]["healthCheckExprs"]
     found: Json = check
     return found

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-import yaml
 
 from hack.testkit.kube_client import ROOT, Json
+from hack.testkit.yaml_text import parse_yaml, parse_yaml_documents
 from selfhealing.api import names
 from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.api.status import Phase
 from tests.unit.gitops.situations import SITUATIONS
 
 FOLDER: Final = ROOT / "deploy" / "kube-state-metrics"
-CONFIG: Final[Json] = yaml.safe_load((FOLDER / "custom-resource-state.yaml").read_text())
+CONFIG: Final[Json] = parse_yaml((FOLDER / "custom-resource-state.yaml").read_text())
 (RESOURCE,) = CONFIG["spec"]["resources"]
 METRICS: Final[list[Json]] = RESOURCE["metrics"]
 
@@ -42,7 +42,7 @@ METADATA: Final[Json] = {
 
 def read_schema() -> Json:
     """Return the schema of an app."""
-    crd = yaml.safe_load((ROOT / "crd" / "selfhealingapp.yaml").read_text())
+    crd = parse_yaml((ROOT / "crd" / "selfhealingapp.yaml").read_text())
     schema: Json = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return {**schema, "properties": {**schema["properties"], "metadata": METADATA}}
 
@@ -140,7 +140,7 @@ def test_names_are_unique() -> None:
 
 def test_the_rights() -> None:
     """It may list and watch the kind, and the CRDs by which it finds it."""
-    role, binding = yaml.safe_load_all((FOLDER / "rbac.yaml").read_text())
+    role, binding = parse_yaml_documents((FOLDER / "rbac.yaml").read_text())
 
     assert [("list", "watch")] * 2 == [tuple(rule["verbs"]) for rule in role["rules"]]
     assert {names.PLURAL, "customresourcedefinitions"} == set(list_resources(role))

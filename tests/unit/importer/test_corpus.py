@@ -6,8 +6,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing.importer import ImportResult, import_app, read_objects
 from selfhealing.importer.run import Difference
 from tests.unit.importer.leaves import find_lost
@@ -40,7 +40,7 @@ def list_gaps(result: ImportResult) -> list[Difference]:
 @pytest.fixture(scope="module")
 def crd_schema() -> jsonschema.Draft202012Validator:
     """The schema of the spec in the CRD, without what only Kubernetes knows."""
-    crd = yaml.safe_load((ROOT / "crd" / "selfhealingapp.yaml").read_text())
+    crd = parse_yaml((ROOT / "crd" / "selfhealingapp.yaml").read_text())
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return jsonschema.Draft202012Validator(close(schema))
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing.importer import (
     ImportRefusedError,
     ImportResult,
@@ -461,7 +462,7 @@ def test_comments_do_not_end_before_their_line() -> None:
     found["metadata"]["annotations"] = {"note": "a\nspec: {image: evil}\u2028x"}
     text = format_result(import_app([found]))
 
-    assert yaml.safe_load(text)["spec"] == {"image": "registry.example.com/web:v1"}
+    assert parse_yaml(text)["spec"] == {"image": "registry.example.com/web:v1"}
     assert "Deployment.metadata.annotations.note" in text
 
 
@@ -475,7 +476,7 @@ def test_a_value_is_shown_as_it_is() -> None:
     text = format_result(import_app([found]))
 
     assert all(char.isprintable() or char in "\n\t" for char in text)
-    assert [hidden, script, "Grüße"] == yaml.safe_load(text)["spec"]["args"]
+    assert [hidden, script, "Grüße"] == parse_yaml(text)["spec"]["args"]
     assert "      then echo 你好\n" in text
 
 

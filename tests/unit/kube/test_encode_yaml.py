@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import orjson
-import yaml
 from hypothesis import example, given, strategies as st
 
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing.kube.client import encode_yaml
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -25,7 +25,7 @@ def test_every_body_is_read_as_it_was(body: dict[str, Any]) -> None:
     """By a reader of YAML 1.1, as the API server has one, and by a reader of JSON."""
     encoded = encode_yaml(body)
 
-    assert body == yaml.safe_load(encoded)
+    assert body == parse_yaml(encoded)
     assert body == orjson.loads(encoded)
 
 
@@ -33,4 +33,4 @@ def test_the_escapes_of_the_standard_library_are_no_yaml() -> None:
     """It writes an emoji as two halves, of which YAML knows nothing."""
     body = {"value": "hi 🔥"}
 
-    assert body != yaml.safe_load(json.dumps(body))
+    assert body != parse_yaml(json.dumps(body))

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from hack.testkit.yaml_text import parse_yaml, parse_yaml_documents
 from selfhealing.kube.errors import ForbiddenError, UnavailableError
 from selfhealing.plugin.command import main as main_module
 from selfhealing.plugin.command.main import COMMANDS, cli, main
@@ -66,7 +67,7 @@ def test_status_shows_a_table_or_a_tree(cluster: apps.FakeCluster) -> None:
 def test_status_as_data(cluster: apps.FakeCluster) -> None:
     del cluster
     one = orjson.loads(run("status", "web", "-o", "json").output)
-    many = yaml.safe_load(run("status", "-A", "-o", "yaml").output)
+    many = parse_yaml(run("status", "-A", "-o", "yaml").output)
 
     assert "web" == one["key"]["name"]
     assert ["web"] == [app["key"]["name"] for app in many["items"]]
@@ -120,7 +121,7 @@ def test_explain_and_history(cluster: apps.FakeCluster, tmp_path: Path) -> None:
     assert "State" == orjson.loads(run("explain", "web", "-o", "json").output)[0]["heading"]
     assert "Rollback Succeeded" in run("history", "web").output
     assert "rollout" in {
-        each["kind"] for each in yaml.safe_load(run("history", "web", "-o", "yaml").output)
+        each["kind"] for each in parse_yaml(run("history", "web", "-o", "yaml").output)
     }
     assert "entries" in run("history", "web", "--html", str(page)).output
     assert page.read_text().startswith("<!doctype html>")
@@ -155,7 +156,7 @@ def test_a_file_is_rendered_and_compared_without_a_cluster(tmp_path: Path) -> No
     live.write_text(rendered.output)
     other = rendered.output.replace("web:v1", "web:v2")
 
-    assert ["Deployment"] == [each["kind"] for each in yaml.safe_load_all(rendered.output)]
+    assert ["Deployment"] == [each["kind"] for each in parse_yaml_documents(rendered.output)]
     assert "List" == orjson.loads(run("render", "-f", file, "-o", "json").output)["kind"]
     assert 0 == run("diff", "-f", file, "--against", str(live)).exit_code
     different = run("diff", "-f", file, "--against", "-", input=other)

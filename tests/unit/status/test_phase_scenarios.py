@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing.apply.result import SyncError, SyncErrorReason, SyncResult
 from selfhealing.controller.evaluate import Evaluation
 from tests.unit import builders
@@ -58,7 +59,7 @@ GOLDEN = Path(__file__).parent / "golden" / "messages.yaml"
 UNREMARKABLE = ("Reconciled ChildrenApplied", "Paused NotPaused")
 """Conditions with these reasons are left out of the golden file."""
 
-_golden: dict[str, list[Json]] = yaml.safe_load(GOLDEN.read_text())
+_golden: dict[str, list[Json]] = parse_yaml(GOLDEN.read_text())
 _evaluations: list[Json] = []
 """The wording of each evaluation of the running test."""
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import yaml
 from rich.console import Console
 
 from hack.scenarios.common.cluster_state import (
@@ -24,6 +23,7 @@ from hack.scenarios.common.scenario import ScenarioContext
 from hack.scenarios.demo.scenarios import MANIFEST, DemoSet, DemoStep
 from hack.scenarios.demo.session import DemoSession
 from hack.testkit.kube_client import Json
+from hack.testkit.yaml_text import parse_yaml
 from selfhealing.api.spec import parse_spec
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -258,7 +258,7 @@ def test_the_manifest_is_short_and_valid() -> None:
 
     assert len(text.splitlines()) <= 16
     assert max(len(line) for line in text.splitlines()) <= 72
-    assert parse_spec(yaml.safe_load(text)["spec"]).autoscaling is not None
+    assert parse_spec(parse_yaml(text)["spec"]).autoscaling is not None
 
 
 @pytest.mark.parametrize(("keep", "last"), [(False, "Delete it, and everything goes"), (True, "")])

@@ -13,6 +13,7 @@ from hack.scenarios.lab.page_generator import (
 )
 from hack.scenarios.lab.page_parser import Page, parse_page
 from hack.scenarios.lab.plain_manifests import render_plain_manifests
+from hack.testkit.yaml_text import parse_yaml, parse_yaml_documents
 
 TEXT = """# 1. Step
 
@@ -76,7 +77,7 @@ def test_files_and_plain_manifests_are_put_in(page: Page) -> None:
 
     assert SMALL == new.blocks[0].text
     assert ["Deployment", "Service"] == [
-        found["kind"] for found in yaml.safe_load_all(new.blocks[-1].text)
+        found["kind"] for found in parse_yaml_documents(new.blocks[-1].text)
     ]
     assert new.text == insert_included_texts(new, {"small.yaml": SMALL}.__getitem__)
 
@@ -89,7 +90,7 @@ def test_a_block_is_either_a_file_or_made_of_one(page: Page) -> None:
 
 
 def test_the_plain_manifest_is_what_a_person_would_write() -> None:
-    deployment, service = yaml.safe_load_all(render_plain_manifests(SMALL))
+    deployment, service = parse_yaml_documents(render_plain_manifests(SMALL))
 
     assert {"name": "web", "labels": {"app": "web"}} == deployment["metadata"]
     assert {"matchLabels": {"app": "web"}} == deployment["spec"]["selector"]
@@ -101,7 +102,7 @@ def test_the_plain_manifest_is_what_a_person_would_write() -> None:
 def test_other_objects_of_a_manifest_stay_as_they_are() -> None:
     given = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
 
-    assert given == yaml.safe_load(render_plain_manifests(yaml.safe_dump(given)))
+    assert given == parse_yaml(render_plain_manifests(yaml.safe_dump(given)))
 
 
 def test_an_output_of_the_same_shape_changes_nothing(page: Page) -> None:

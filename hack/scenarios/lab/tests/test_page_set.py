@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from hack.scenarios.lab.__main__ import main
 from hack.scenarios.lab.errors import PageError
@@ -16,6 +15,7 @@ from hack.scenarios.lab.repeat_notes import (
     format_note,
     remove_repeat_notes,
 )
+from hack.testkit.yaml_text import parse_yaml_documents
 
 ROOT = Path(__file__).resolve().parents[4]
 PAGES = PageSet(ROOT).list_pages()
@@ -57,7 +57,7 @@ def test_the_resource_is_a_short_file_of_its_own(page: Page) -> None:
     (made, *rest) = [block for block in page.blocks if block.included and block.included.plain]
 
     assert shown.included is not None
-    for resource in yaml.safe_load_all(shown.text):
+    for resource in parse_yaml_documents(shown.text):
         assert "SelfHealingApp" == resource["kind"]
     longest = max(len(part.splitlines()) for part in shown.text.split("---\n"))
     assert longest <= 20
