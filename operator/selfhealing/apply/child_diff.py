@@ -122,21 +122,21 @@ def has_already_run(job_status: JobStatus | None, live: ChildView | None, desire
     )
 
 
-def find_blocking_workload(snapshot: AppSnapshot, desired: Json) -> str | None:
+def find_blocking_workload(
+    app_uid: str, children: Mapping[str, ChildView], desired: Json
+) -> str | None:
     """Return the kind of the app's other workload, which must be gone before this one is created.
 
     None if nothing blocks ``desired``, or if it is no workload.
     """
     if desired["kind"] not in WORKLOAD_KINDS:
         return None
-    other_workloads = (
-        snapshot.children.get(kind) for kind in WORKLOAD_KINDS if kind != desired["kind"]
-    )
+    other_workloads = (children.get(kind) for kind in WORKLOAD_KINDS if kind != desired["kind"])
     return next(
         (
             child.kind
             for child in other_workloads
-            if child is not None and child.owner_uid == snapshot.app.uid
+            if child is not None and child.owner_uid == app_uid
         ),
         None,
     )

@@ -40,8 +40,7 @@ class PodEvents:
 
     def find_kills(self, pods: Iterable[PodView]) -> Iterator[ContainerKillEvent]:
         """Yield the kills of the containers of these pods; the kill by a probe comes first."""
-        for pod in pods:
-            events: Mapping[Hashable, PodEvent] = self._by_pod.get(pod.uid, {})
+        for pod, events in self._select_with_events(pods):
             for container in pod.containers:
                 for is_probe in (True, False):
                     event = events.get((ContainerKillEvent, container.name, is_probe))
@@ -50,18 +49,24 @@ class PodEvents:
 
     def find_probe_failures(self, pods: Iterable[PodView]) -> Iterator[ProbeFailure]:
         """Yield the failures of the probes of these pods, in a stable order."""
-        for pod in pods:
-            failures = (e for e in self._events(pod) if isinstance(e, ProbeFailure))
+        for _, events in self._select_with_events(pods):
+            failures = (e for e in events.values() if isinstance(e, ProbeFailure))
             yield from sorted(failures, key=lambda e: (e.container, e.probe, e.answer))
 
     def find_warnings(self, pods: Iterable[PodView]) -> Iterator[PodWarning]:
         """Yield the warnings about these pods, in a stable order."""
-        for pod in pods:
-            warnings = (e for e in self._events(pod) if isinstance(e, PodWarning))
+        for _, events in self._select_with_events(pods):
+            warnings = (e for e in events.values() if isinstance(e, PodWarning))
             yield from sorted(warnings, key=lambda warning: warning.reason)
 
-    def _events(self, pod: PodView) -> Iterable[PodEvent]:
-        return self._by_pod.get(pod.uid, {}).values()
+    def _select_with_events(
+        self, pods: Iterable[PodView]
+    ) -> Iterator[tuple[PodView, Mapping[Hashable, PodEvent]]]:
+        """Yield the pods about which there are Events, which most never have, with these."""
+        for pod in pods:
+            events = self._by_pod.get(pod.uid)
+            if events:
+                yield pod, events
 
 
 def _event_key(event: PodEvent) -> Hashable:

@@ -11,7 +11,7 @@ a part of it goes before the pod.
 Of a child that is too large only the fields of its view are kept, whoever owns it.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -245,6 +245,10 @@ class Store:
     def has_pod(self, uid: str) -> bool:
         """Whether a pod is known."""
         return uid in self._app_of_pod
+
+    def children_of(self, key: AppKey) -> Mapping[str, ChildView] | None:
+        """Return the children of one app, by kind; None if the app is unknown."""
+        return self._children.get(key, {}) if key in self._apps else None
 
     def snapshot(self, key: AppKey) -> AppSnapshot | None:
         """Return all views of one app, in an order that does not depend on their arrival.

@@ -1,7 +1,7 @@
 """Writes the children of apps: creates, applies, hands over replicas, prunes."""
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -212,9 +212,8 @@ class ChildSync:
         live = snapshot.children.get(kind)
         if has_already_run(progress.inputs.previous_status.job, live, desired):
             return
-        # Only for a workload it matters what this sync has deleted.
-        latest = (self._store.snapshot(key) if kind in WORKLOAD_KINDS else None) or snapshot
-        if (blocking_kind := find_blocking_workload(latest, desired)) is not None:
+        latest = self._latest_children(snapshot)
+        if (blocking_kind := find_blocking_workload(snapshot.app.uid, latest, desired)) is not None:
             progress.errors.append(terminating_error(blocking_kind, snapshot))
             return
         if live is None and await self._create_child(desired, progress):
@@ -241,6 +240,11 @@ class ChildSync:
             await self._correct_child(child_action, live, desired, progress)
         elif live is not None:
             self._note_unchanged(live, desired, progress)
+
+    def _latest_children(self, snapshot: AppSnapshot) -> Mapping[str, ChildView]:
+        """Return the children without those that this sync has deleted."""
+        latest = self._store.children_of(snapshot.app.key)
+        return snapshot.children if latest is None else latest
 
     def _note_unchanged(self, live: ChildView, desired: Json, progress: _Progress) -> None:
         """Remember that a child is left as it is, and tell if it is not as it was applied."""

@@ -445,19 +445,16 @@ def test_a_failed_job_is_created_again_with_another_limit() -> None:
 
 def test_a_workload_waits_for_the_other_kind() -> None:
     """A Job waits for the Deployment to be gone and vice versa; other kinds do not wait."""
-    snapshot = AppSnapshot(
-        app_view(builders.app()), {"Deployment": live_child(deletionTimestamp=builders.iso(0))}
-    )
-    foreign = AppSnapshot(app_view(builders.app()), {"Deployment": foreign_child("Other")})
+    ending = {"Deployment": live_child(deletionTimestamp=builders.iso(0))}
+    foreign = {"Deployment": foreign_child("Other")}
     service = build_children(OWNER, parse_spec({"image": "web:v1", "port": 80}))[1]
+    uid = builders.APP_UID
 
-    assert "Deployment" == find_blocking_workload(snapshot, desired(JOB_SPEC))
-    assert "Job" == find_blocking_workload(
-        AppSnapshot(app_view(builders.app()), {"Job": live_job()}), desired()
-    )
-    assert find_blocking_workload(snapshot, desired()) is None
-    assert find_blocking_workload(snapshot, service) is None
-    assert find_blocking_workload(foreign, desired(JOB_SPEC)) is None
+    assert "Deployment" == find_blocking_workload(uid, ending, desired(JOB_SPEC))
+    assert "Job" == find_blocking_workload(uid, {"Job": live_job()}, desired())
+    assert find_blocking_workload(uid, ending, desired()) is None
+    assert find_blocking_workload(uid, ending, service) is None
+    assert find_blocking_workload(uid, foreign, desired(JOB_SPEC)) is None
 
 
 def test_the_workload_is_pruned_last() -> None:

@@ -101,6 +101,7 @@ class TestApps:
         """An unknown app has no snapshot."""
         assert None is store.app(OTHER)
         assert None is store.snapshot(OTHER)
+        assert None is store.children_of(OTHER)
 
     def test_drop(self, store: Store) -> None:
         """Only the app with that UID is deleted; a new one of the same name stays."""
@@ -154,8 +155,10 @@ class TestChanges:
 
 
 def stored_service(store: Store) -> ChildView:
-    """The Service in the snapshot."""
-    return app_snapshot(store).children["Service"]
+    """The Service in the snapshot, which has the same children as the store."""
+    snapshot = app_snapshot(store)
+    assert snapshot.children == store.children_of(KEY)
+    return snapshot.children["Service"]
 
 
 class TestDeletion:
