@@ -1,75 +1,28 @@
-"""What becomes of the parts of a Deployment, its Service, autoscaler, budget and Ingress."""
+"""What becomes of the parts of a Deployment, its autoscaler and budget, and what is refused."""
 
 from typing import Any
 
 import pytest
-import yaml
 
-from hack.testkit.yaml_text import parse_yaml
 from selfhealing.importer import (
     ImportRefusedError,
-    ImportResult,
     format_result,
     import_app,
-    read_objects,
 )
-
-Json = dict[str, Any]
-
-WEB = {"app": "web"}
-
-
-def deployment(*containers: Json, name: str = "web", **pod: Any) -> Json:  # noqa: ANN401 - any JSON value
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "selector": {"matchLabels": WEB},
-            "template": {
-                "metadata": {"labels": WEB},
-                "spec": {"containers": list(containers) or [container()], **pod},
-            },
-        },
-    }
-
-
-def container(name: str = "web", **fields: Any) -> Json:  # noqa: ANN401 - any JSON value
-    return {"name": name, "image": "registry.example.com/web:v1", **fields}
-
-
-def child(kind: str, version: str, name: str = "web", **spec: Any) -> Json:  # noqa: ANN401 - any JSON value
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
-
-
-def service(*ports: Json, name: str = "web", **spec: Any) -> Json:  # noqa: ANN401 - any JSON value
-    return child("Service", "v1", name, selector=WEB, ports=list(ports), **spec)
-
-
-def ingress(*paths: Json, name: str = "web", **spec: Any) -> Json:  # noqa: ANN401 - any JSON value
-    rules = [{"host": "web.example.com", "http": {"paths": list(paths)}}]
-    return child("Ingress", "networking.k8s.io/v1", name, rules=rules, **spec)
-
-
-def backend(service_name: str, path: str = "/", **port: Any) -> Json:  # noqa: ANN401 - any JSON value
-    target = {"service": {"name": service_name, "port": port}}
-    return {"path": path, "pathType": "Prefix", "backend": target}
-
-
-def gaps(result: ImportResult) -> dict[str, str]:
-    both = (*result.differences, *result.unsaid)
-    return {each.path: each.reason for each in both if not each.is_replaced}
-
-
-def spec_of(*objects: Json) -> Json:
-    result = import_app(objects)
-    assert gaps(result) == {}
-    assert result.says_all
-    return dict(result.app["spec"])
-
-
-IMAGE = {"image": "registry.example.com/web:v1"}
-PORT_8080: Json = {"ports": [{"containerPort": 8080}]}
+from tests.unit.importer.manifests import (
+    IMAGE,
+    PORT_8080,
+    WEB,
+    Json,
+    backend,
+    child,
+    container,
+    deployment,
+    gaps,
+    ingress,
+    service,
+    spec_of,
+)
 
 
 def test_the_shortest_app() -> None:
@@ -149,74 +102,6 @@ def test_the_default_of_the_pull_policy_depends_on_the_tag(
     spec = spec_of(deployment({"name": "web", "image": image, "imagePullPolicy": policy}))
 
     assert is_written == ("imagePullPolicy" in spec)
-
-
-def test_ports_with_names_and_numbers_of_their_own() -> None:
-    ports = [{"name": "api", "containerPort": 9000}, {"name": "metrics", "containerPort": 9100}]
-    objects = (
-        deployment(container(ports=ports)),
-        service({"name": "api", "port": 443, "targetPort": "api", "appProtocol": "h2c"}),
-    )
-
-    assert spec_of(*objects)["ports"] == [
-        {"name": "api", "port": 9000, "servicePort": 443, "appProtocol": "h2c"},
-        {"name": "metrics", "port": 9100, "expose": False},
-    ]
-
-
-def test_two_ports_of_the_service_lead_to_one_of_the_pods() -> None:
-    objects = (
-        deployment(container(**PORT_8080)),
-        service(
-            {"name": "http", "port": 80, "targetPort": 8080},
-            {"name": "https", "port": 443, "targetPort": 8080},
-        ),
-    )
-
-    spec = spec_of(*objects)
-
-    assert (spec["port"], spec["ports"]) == (
-        8080,
-        [{"name": "https", "port": 8080, "servicePort": 443}],
-    )
-
-
-def test_a_port_of_dns_has_two_protocols() -> None:
-    ports = [{"containerPort": 53, "protocol": "UDP"}, {"containerPort": 53}]
-    objects = (
-        deployment(container(ports=ports)),
-        service(
-            {"name": "dns", "port": 53, "protocol": "UDP"},
-            {"name": "dns-tcp", "port": 53},
-        ),
-    )
-
-    assert spec_of(*objects)["ports"] == [
-        {"name": "dns", "port": 53, "protocol": "UDP"},
-        {"name": "dns-tcp", "port": 53},
-    ]
-
-
-def test_probes_keep_the_name_of_a_port_that_the_service_calls_otherwise() -> None:
-    probe = {"httpGet": {"path": "/ok", "port": "old"}}
-    hook = {"preStop": {"httpGet": {"path": "/stop", "port": "old"}}}
-    own = [{"name": "old", "containerPort": 9000}]
-    spec = spec_of(
-        deployment(container(ports=own, livenessProbe=probe, lifecycle=hook)),
-        service({"name": "new", "port": 9000}),
-    )
-
-    assert spec["probes"]["liveness"] == probe
-    assert spec["lifecycle"] == hook
-
-
-def test_the_container_behind_the_service_becomes_the_app() -> None:
-    proxy = container("proxy", ports=[{"name": "https", "containerPort": 8443}])
-    spec = spec_of(
-        deployment(container("helper"), proxy), service({"port": 443, "targetPort": "https"})
-    )
-
-    assert [each["name"] for each in spec["sidecars"]] == ["helper"]
 
 
 def test_a_sidecar_called_app_gets_another_name() -> None:
@@ -329,38 +214,6 @@ def test_a_budget_that_selects_by_an_expression(expression: Json, *, belongs: bo
     assert belongs == ("disruption" in import_app([found, other]).app["spec"])
 
 
-def test_an_ingress() -> None:
-    spec = spec_of(
-        deployment(container(**PORT_8080)),
-        service({"name": "http", "port": 80, "targetPort": 8080}),
-        ingress(
-            backend("web", name="http"),
-            ingressClassName="nginx",
-            tls=[{"hosts": ["web.example.com"], "secretName": "web-tls"}],
-        ),
-    )
-
-    assert spec["ingress"] == {
-        "className": "nginx",
-        "hosts": [{"host": "web.example.com"}],
-        "tls": [{"secretName": "web-tls"}],
-    }
-
-
-def test_an_ingress_to_another_port_by_its_number() -> None:
-    ports = [{"containerPort": 8080}, {"name": "admin", "containerPort": 9000}]
-    spec = spec_of(
-        deployment(container(ports=ports)),
-        service({"name": "http", "port": 80, "targetPort": 8080}, {"name": "admin", "port": 9000}),
-        ingress(backend("web", "/admin", number=9000)),
-    )
-
-    assert spec["ingress"] == {
-        "port": "admin",
-        "hosts": [{"host": "web.example.com", "paths": [{"path": "/admin"}]}],
-    }
-
-
 def test_what_one_app_has_no_place_for_is_kept() -> None:
     port = {"port": 80, "targetPort": 8080}
     result = import_app(
@@ -425,71 +278,11 @@ def test_the_mounts_of_a_volume_that_is_left_out_go_with_it() -> None:
     assert "CSI" in gaps(result)[f"{pod}.volumes[disk]"]
 
 
-def test_an_app_with_the_name_of_its_service() -> None:
-    """That is the name by which its callers find it."""
-    port = {"port": 80, "targetPort": 8080}
-    account = {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": "web-v1"},
-    }
-    objects = [
-        deployment(container(**PORT_8080), name="web-v1", serviceAccountName="web-v1"),
-        service(port, name="web-v1"),
-        service(port, name="shop"),
-        account,
-    ]
-
-    result = import_app(objects, app_name="shop")
-
-    assert result.app["metadata"]["name"] == "shop"
-    assert result.app["spec"]["serviceAccountName"] == "web-v1"
-    assert [] == [path for path in gaps(result) if "metadata.name" in path]
-    assert "it still selects the pods" in gaps(result)["Service web-v1"]
-    names = {each.path: each.rendered for each in result.differences if each.is_replaced}
-    assert names["Deployment.metadata.name"] == "shop"
-
-
 def test_a_value_that_the_resource_refuses_is_left_out_and_named() -> None:
     result = import_app([deployment(container(workingDir=3))])
 
     assert "workingDir" not in result.app["spec"]
     assert "spec.workingDir" in gaps(result)
-
-
-def test_comments_do_not_end_before_their_line() -> None:
-    found = deployment()
-    found["metadata"]["annotations"] = {"note": "a\nspec: {image: evil}\u2028x"}
-    text = format_result(import_app([found]))
-
-    assert parse_yaml(text)["spec"] == {"image": "registry.example.com/web:v1"}
-    assert "Deployment.metadata.annotations.note" in text
-
-
-def test_a_value_is_shown_as_it_is() -> None:
-    """Characters that turn or hide what a reader sees are escapes; all others stay."""
-    hidden = "a\u202eb\u2066c\u200bd\U000e0041\x07"
-    script = "if true\n  then echo 你好\nfi\n"
-    found = deployment(
-        container(args=[hidden, script, "Grüße"], env=[{"name": "X", "value": "\t"}])
-    )
-    text = format_result(import_app([found]))
-
-    assert all(char.isprintable() or char in "\n\t" for char in text)
-    assert [hidden, script, "Grüße"] == parse_yaml(text)["spec"]["args"]
-    assert "      then echo 你好\n" in text
-
-
-def test_aliases_are_bounded() -> None:
-    """Eight lines can stand for a billion parts; a few aliases are usual."""
-    lines = ["a0: &a0 [x, x, x]", *(f"a{n}: &a{n} [{f'*a{n - 1}, ' * 9}]" for n in range(1, 9))]
-    with pytest.raises(ImportRefusedError, match="its aliases make more than 1000000 parts of it"):
-        read_objects("kind: X\n" + "\n".join(lines), "f")
-
-    text = "kind: X\na: &a {b: 1}\nc: *a\n"
-    assert [{"kind": "X", "a": {"b": 1}, "c": {"b": 1}}] == read_objects(text, "f")
-    with pytest.raises(ImportRefusedError, match="is not YAML or JSON"):
-        read_objects("kind: X\na: &a [*a]\n", "f")
 
 
 def test_a_name_in_the_pod_template_says_nothing() -> None:
@@ -500,77 +293,6 @@ def test_a_name_in_the_pod_template_says_nothing() -> None:
     assert IMAGE == spec_of(found)
     found["spec"]["template"]["metadata"]["finalizers"] = ["example.com/last"]
     assert ["Deployment.spec.template.metadata.finalizers"] == list(gaps(import_app([found])))
-
-
-def test_a_fraction_is_written_in_quotes() -> None:
-    """A Deployment takes it without, but the resource does not: it would be a number there."""
-    resources = {"requests": {"cpu": 0.5}, "limits": {"cpu": 1.0, "memory": 1000000}}
-    scaler = child(
-        "HorizontalPodAutoscaler",
-        "autoscaling/v2",
-        scaleTargetRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
-        maxReplicas=3,
-        metrics=[
-            {
-                "type": "Pods",
-                "pods": {
-                    "metric": {"name": "rps"},
-                    "target": {"type": "AverageValue", "averageValue": 0.25},
-                },
-            }
-        ],
-    )
-    result = import_app([deployment(container(resources=resources)), scaler])
-    spec = result.app["spec"]
-
-    assert {"requests": {"cpu": "0.5"}, "limits": {"cpu": "1.0", "memory": 1000000}} == (
-        spec["resources"]
-    )
-    assert "0.25" == spec["autoscaling"]["metrics"][0]["pods"]["target"]["averageValue"]
-    assert {} == gaps(result)
-    assert "cpu: '0.5'\n" in format_result(result)
-
-
-@pytest.mark.parametrize("text", ["1e3", "5e-1", "12e5", "0o17", "0x1f", ".5", "7"])
-def test_a_text_that_looks_like_a_number_is_written_in_quotes(text: str) -> None:
-    """PyYAML reads some of them as text, and kubectl as numbers."""
-    env = [{"name": "COMMIT", "value": text}]
-
-    shown = format_result(import_app([deployment(container(env=env))]))
-
-    assert f"value: '{text}'\n" in shown
-
-
-def test_lists_and_many_documents_are_read() -> None:
-    text = yaml.dump({"kind": "List", "items": [deployment()]}) + "---\n---\n{kind: X}\n"
-
-    assert [each["kind"] for each in read_objects(text, "f")] == ["Deployment", "X"]
-
-
-def test_a_time_is_a_string() -> None:
-    assert read_objects("{kind: X, at: 2020-01-01T00:00:00Z}", "f") == [
-        {"kind": "X", "at": "2020-01-01T00:00:00Z"}
-    ]
-
-
-def test_the_backup_of_a_cluster_is_refused() -> None:
-    with pytest.raises(ImportRefusedError, match="fewer files"):
-        read_objects("---\n{kind: X}\n" * 10_001, "f")
-
-
-@pytest.mark.parametrize(
-    ("text", "advice"),
-    [
-        ("kind: &a [*a]", "is not YAML or JSON"),
-        ("{kind: X, 1: x}", "is not YAML or JSON"),
-        ("{kind: X, n: 99999999999999999999999}", "is not YAML or JSON"),
-        ("a: {{ .Values }}", "helm template"),
-        ("just text", "apiVersion, kind and metadata"),
-    ],
-)
-def test_what_is_no_manifest_is_refused(text: str, advice: str) -> None:
-    with pytest.raises(ImportRefusedError, match=advice):
-        read_objects(text, "web.yaml")
 
 
 def test_no_deployment_is_refused() -> None:
@@ -619,39 +341,6 @@ def test_an_old_version_of_another_object_is_refused() -> None:
         import_app([deployment(container(**PORT_8080)), service({"port": 80}), old])
 
 
-def test_a_service_that_leads_to_no_port_is_named() -> None:
-    result = import_app([deployment(), service({"port": 80, "targetPort": "none"})])
-
-    assert gaps(result) == {"Service": "none of its ports leads to a port of the pods"}
-
-
-def test_a_second_service_needs_another_selector() -> None:
-    """It selects by a label that the operator sets."""
-    port = {"port": 80, "targetPort": 8080}
-    managed = {"app.kubernetes.io/managed-by": "helm"}
-    shop = deployment(container(**PORT_8080), name="shop")
-    shop["spec"]["template"]["metadata"]["labels"] = WEB | managed
-    second = service(port)
-    second["spec"]["selector"] = managed
-    result = import_app([shop, service(port, name="shop"), second])
-
-    assert "write selfhealing.dev/app: shop as its selector" in gaps(result)["Service web"]
-
-
-def test_a_service_of_two_deployments_is_kept() -> None:
-    """Of a canary: as the app's own it would lead to one of them alone."""
-    port = {"port": 80, "targetPort": 8080}
-    both = [deployment(container(**PORT_8080), name=f"web-{version}") for version in ("v1", "v2")]
-    result = import_app([*both, service(port)], "web-v1")
-
-    assert gaps(result) == {
-        "Service web": "it leads to the pods of other Deployments, too: keep it: it still selects"
-        " the pods"
-    }
-    assert result.app["spec"]["service"] == {"enabled": False}
-    assert result.app["spec"]["podMetadata"] == {"labels": WEB}
-
-
 def test_a_second_budget_is_superfluous() -> None:
     found = deployment()
     found["spec"]["replicas"] = 3
@@ -676,140 +365,9 @@ def test_the_reason_is_found_for_a_field_within() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("of_pod", "of_service", "expected"),
-    [
-        (None, "http", {"port": 8080}),
-        ("http", "http", {"port": 8080}),
-        ("http", None, {"port": 8080}),
-        ("web", None, {"ports": [{"name": "web", "port": 8080, "servicePort": 80}]}),
-        (None, "web", {"ports": [{"name": "web", "port": 8080, "servicePort": 80}]}),
-        (
-            "web",
-            "http",
-            {
-                "ports": [
-                    {"name": "web", "port": 8080, "servicePort": 80, "servicePortName": "http"}
-                ]
-            },
-        ),
-        (
-            None,
-            "8080",
-            {
-                "ports": [
-                    {
-                        "name": "p80-8080",
-                        "port": 8080,
-                        "servicePort": 80,
-                        "servicePortName": "8080",
-                    }
-                ]
-            },
-        ),
-        (
-            "web",
-            "tcp-of-the-service-monitor",
-            {
-                "ports": [
-                    {
-                        "name": "web",
-                        "port": 8080,
-                        "servicePort": 80,
-                        "servicePortName": "tcp-of-the-service-monitor",
-                    }
-                ]
-            },
-        ),
-    ],
-)
-def test_the_names_of_a_port(of_pod: str | None, of_service: str | None, expected: Json) -> None:
-    """One for the pods and one for the Service, which may be longer or a number."""
-    port: Json = {"containerPort": 8080, **({"name": of_pod} if of_pod else {})}
-    own: Json = {"port": 80, "targetPort": 8080, **({"name": of_service} if of_service else {})}
-
-    assert IMAGE | expected == spec_of(deployment(container(ports=[port])), service(own))
-
-
-def test_node_ports_are_kept() -> None:
-    spec = spec_of(
-        deployment(container(**PORT_8080)),
-        service({"port": 80, "targetPort": 8080, "nodePort": 30080}, type="NodePort"),
-    )
-
-    assert spec["service"] == {"type": "NodePort", "nodePort": 30080}
-
-
-def test_a_headless_service_from_the_cluster() -> None:
-    found = service({"port": 8080}, clusterIP="None", clusterIPs=["None"], ipFamilies=["IPv4"])
-    found["metadata"]["uid"] = "u"
-
-    assert spec_of(deployment(container(**PORT_8080)), found)["service"] == {"headless": True}
-
-
-def test_an_ingress_with_a_default_backend_is_kept() -> None:
-    own = ingress(backend("web", number=80), defaultBackend={"service": {"name": "web"}})
-    result = import_app([deployment(container(**PORT_8080)), service({"port": 80}), own])
-
-    assert list(gaps(result)) == ["Ingress web"]
-
-
-def test_an_ingress_to_a_port_that_the_service_does_not_have() -> None:
-    result = import_app(
-        [
-            deployment(container(**PORT_8080)),
-            service({"name": "a", "port": 80, "targetPort": 8080}),
-            ingress(backend("web", name="b")),
-        ]
-    )
-
-    assert [path.rpartition(".")[2] for path in gaps(result)] == ["name"]
-
-
-def test_an_ingress_to_the_second_of_three_ports() -> None:
-    ports = [{"name": name, "port": number} for name, number in (("a", 1), ("b", 2), ("c", 3))]
-    spec = spec_of(deployment(), service(*ports), ingress(backend("web", number=2)))
-
-    assert spec["ingress"]["port"] == "b"
-
-
-def test_a_port_that_is_not_in_the_service() -> None:
-    """``port`` is always in the Service; so it stands under ``ports``."""
-    ports = [{"containerPort": 9000}, {"name": "grpc", "containerPort": 9001}]
-    spec = spec_of(deployment(container(ports=ports)), service({"name": "grpc", "port": 9001}))
-
-    assert spec["ports"] == [
-        {"name": "grpc", "port": 9001},
-        {"name": "port-9000", "port": 9000, "expose": False},
-    ]
-
-
-def test_two_ports_of_one_name() -> None:
-    """A name of the Service's port may be that of another port of the container."""
-    other = {"name": "a", "containerPort": 2}
-    own = service({"name": "a", "port": 80, "targetPort": 1})
-
-    def find_names(first: Json) -> list[tuple[str, str | None]]:
-        spec = spec_of(deployment(container(ports=[first, other])), own)
-        return [(port["name"], port.get("servicePortName")) for port in spec["ports"]]
-
-    assert find_names({"name": "b", "containerPort": 1}) == [("b", "a"), ("a", None)]
-    assert find_names({"containerPort": 1}) == [("p80-1", "a"), ("a", None)]
-    twice = [{"name": "a", "containerPort": number} for number in (1, 2)]  # Kubernetes refuses it
-    spec = import_app([deployment(container(ports=twice))]).app["spec"]
-    assert (spec["port"], [port["name"] for port in spec["ports"]]) == (2, ["a"])
-
-
 def test_a_container_without_an_image_is_refused() -> None:
     with pytest.raises(ImportRefusedError, match=r"spec\.image"):
         import_app([deployment({"name": "web"})])
-
-
-def test_an_ingress_to_a_port_that_leads_nowhere() -> None:
-    ports = [{"name": "a", "port": 1, "targetPort": "none"}, {"name": "b", "port": 2}]
-    result = import_app([deployment(), service(*ports), ingress(backend("web", name="a"))])
-
-    assert {path.partition(".")[0] for path in gaps(result)} == {"Service", "Ingress"}
 
 
 def test_what_the_operator_adds_is_told() -> None:
