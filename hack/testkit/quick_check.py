@@ -16,7 +16,10 @@ PACKAGES = ROOT / "operator" / "selfhealing"
 UNIT_TESTS = ROOT / "tests" / "unit"
 BIN = ROOT / ".venv" / "bin"
 BASES = ("origin/main", "main")
-EVERYTHING = ("pyproject.toml", "requirements/", "tests/conftest.py", "tests/groups.py")
+EVERYTHING = (
+    *("pyproject.toml", "requirements/"),
+    *("tests/conftest.py", "tests/groups.py", "tests/unit/builders/"),
+)
 FOR_OTHER_TOOLS = (
     *(f"deploy/{name}/" for name in ("argocd", "flux", "kube-state-metrics")),
     "hack/gitops/",
@@ -94,7 +97,7 @@ def select_tests(changed: Sequence[str]) -> list[Path]:
     packages = _find_parts(changed, "operator/selfhealing/")
     tests = _find_parts(changed, "tests/unit/")
     if any(name.endswith(".py") and not name.startswith("test_") for name in tests):
-        return [UNIT_TESTS]  # builders that all of them use
+        return [UNIT_TESTS]  # helpers that many of them use
     affected = {name for name in _list_packages() if packages & {name, *_find_imports(name)}}
     if any(path.startswith("app/") for path in changed):
         tests.add("app")

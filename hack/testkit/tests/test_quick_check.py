@@ -21,7 +21,9 @@ def test_a_test_runs_with_its_package() -> None:
     assert names(select_tests(["tests/unit/kube/test_client.py"])) == {"kube"}
 
 
-@pytest.mark.parametrize("path", ["pyproject.toml", "tests/conftest.py", "tests/unit/builders.py"])
+@pytest.mark.parametrize(
+    "path", ["pyproject.toml", "tests/conftest.py", "tests/unit/builders/pods.py"]
+)
 def test_what_all_tests_use_runs_all(path: str) -> None:
     assert select_tests([path]) == [UNIT_TESTS]
 
