@@ -8,11 +8,7 @@ from typing import Any, cast
 
 import orjson
 
-from selfhealing.api.config_refs import (
-    ConfigObject,
-    ConfigRef,
-    ConfigWatch,
-)
+from selfhealing.api.config_refs import ConfigObject, ConfigRef, ConfigWatch
 from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.status import read_status
 from selfhealing.apply.result import ChildChange, SyncResult

@@ -4,135 +4,41 @@ The good version is abc and v1, the new one def and v2. Unless a test says other
 serve, and the new one differs in its image only.
 """
 
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from hypothesis import given, strategies as st
 
-from selfhealing.api.names import ANNOTATION_CONFIG_HASH
-from selfhealing.api.spec import parse_spec
-from selfhealing.health.app_diagnosis import AppDiagnosis, diagnose_app
-from selfhealing.health.assessment import assess_health
-from selfhealing.health.attribution import Cause, Confidence, Probation
-from selfhealing.health.deadlines import Deadlines
-from selfhealing.health.experiments import NO_EXPERIMENTS, DryRun, Experiments, NodeFit
+from selfhealing.health.attribution import Cause, Confidence
 from selfhealing.health.pod_diagnosis import DiagnosisType
-from selfhealing.health.template_change import compare_templates
-from selfhealing.health.termination_causes import TerminationCauses
-from selfhealing.remediation.policy import build_policy
 from tests.unit.builders import (
-    at,
     crash_loop,
-    deployment,
     evicted_pod,
     pod,
-    progressing_condition,
-    replica_failure_condition,
     running,
     terminated,
     termination,
     unschedulable_condition,
     waiting,
 )
-from tests.unit.snapshots import build_snapshot
-
-Json = dict[str, Any]
-Verdict = tuple[DiagnosisType, Cause, Confidence]
-
-NOW: Final = 1000.0
-UNDER_WAY: Final = progressing_condition("ReplicaSetUpdated", "def")
-STALLED: Final = progressing_condition("ProgressDeadlineExceeded", "def", status="False")
-
-RESOLVE: Final = (
-    'failed to pull and unpack image "registry.example/acme/web:v2": failed to resolve reference '
-    '"registry.example/acme/web:v2": '
+from tests.unit.health.situations import (
+    NOW,
+    RESOLVE,
+    STALLED,
+    Json,
+    blames_version,
+    build_template,
+    crashing,
+    diagnose,
+    good_pods,
+    judge,
+    unready,
+    waiting_pod,
 )
+
 SHIM: Final = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
     "runc create failed: unable to start container process: error during container init: "
 )
-
-
-def build_template(image: str = "web:v1", *, config_hash: str = "", **fields: Any) -> Json:  # noqa: ANN401 - JSON
-    """Return a pod template; ``fields`` are those of the app's container, or of the pod."""
-    pod_fields = {
-        name: fields.pop(name)
-        for name in ("initContainers", "volumes", "nodeSelector", "securityContext")
-        if name in fields
-    }
-    sidecars = fields.pop("sidecars", [])
-    annotations = {ANNOTATION_CONFIG_HASH: config_hash} if config_hash else {}
-    return {
-        "metadata": {"labels": {}, "annotations": annotations},
-        "spec": {
-            "containers": [{"name": "app", "image": image, **fields}, *sidecars],
-            **pod_fields,
-        },
-    }
-
-
-GOOD: Final = build_template()
-NEW: Final = build_template("web:v2")
-
-
-def diagnose(
-    *objects: Json,
-    good: Json | None = GOOD,
-    new: Json = NEW,
-    proved: bool = False,
-    young: bool = False,
-    experiments: Experiments = NO_EXPERIMENTS,
-    conditions: Sequence[Json] = (UNDER_WAY,),
-    now: float = NOW,
-) -> tuple[AppDiagnosis, ...]:
-    """Diagnose an app of two wanted pods."""
-    snapshot = build_snapshot(deployment(2, updated=1, conditions=conditions), *objects)
-    causes, deadlines = TerminationCauses(), Deadlines(at(now))
-    probation = Probation(
-        is_open=not proved,
-        is_young=young,
-        has_stable_revision=good is not None,
-        change=compare_templates(good, new),
-        experiments=experiments,
-    )
-    thresholds = build_policy(parse_spec({"image": "web:v2"})).thresholds
-    assessment = assess_health(snapshot, causes, deadlines)
-    return diagnose_app(snapshot, assessment, causes, deadlines, thresholds, probation)
-
-
-def judge(*objects: Json, **situation: Any) -> list[Verdict]:  # noqa: ANN401 - as diagnose
-    """The diagnoses without their texts."""
-    found = diagnose(*objects, **situation)
-    return [(each.type, each.cause, each.confidence) for each in found]
-
-
-def good_pods(count: int = 2) -> list[Json]:
-    """Pods of the good version that serve."""
-    return [pod(f"web-abc-{n}", running()) for n in range(count)]
-
-
-def crashing(name: str, container: str = "app", **more: Any) -> Json:  # noqa: ANN401 - as pod
-    """A pod of which one container crashes; the app's is beside it if it is another one."""
-    statuses = [] if container == "app" else [running()]
-    return pod(name, *statuses, crash_loop(5, termination(), name=container), **more)
-
-
-def waiting_pod(name: str, reason: str, text: str, container: str = "app") -> Json:
-    """A pod of which one container does not start."""
-    statuses = [] if container == "app" else [running()]
-    return pod(name, *statuses, waiting(reason, text, name=container), created=100)
-
-
-def unready(name: str, since: float = 300) -> Json:
-    """A pod that runs, was ready, and is not any more."""
-    return pod(name, running(10, ready=False), since=since)
-
-
-def blames_version(verdicts: Sequence[Verdict]) -> bool:
-    """Whether the new version is the cause of anything."""
-    return any(cause is Cause.NEW_VERSION for _, cause, _ in verdicts)
 
 
 class TestImages:
@@ -587,261 +493,3 @@ class TestProvedVersions:
         assert [(DiagnosisType.CRASH_LOOPING, Cause.POD, Confidence.MEDIUM)] == judge(
             crashing("web-def-1"), pod("web-def-2", running()), proved=True
         )
-
-
-ONLY_NEW_REFUSED: Final = Experiments(DryRun.ONLY_NEW_REFUSED, "violates PodSecurity: privileged")
-
-
-class TestExperiments:
-    """What a dry run and the nodes decide."""
-
-    @pytest.mark.parametrize(
-        ("refusal", "diagnosis_type"),
-        [
-            ('violates PodSecurity "restricted:latest"', DiagnosisType.PODS_REFUSED),
-            ("exceeded quota: small, requested: cpu=4", DiagnosisType.QUOTA_EXCEEDED),
-        ],
-    )
-    @pytest.mark.parametrize(
-        ("result", "cause", "confidence"),
-        [
-            (DryRun.ONLY_NEW_REFUSED, Cause.NEW_VERSION, Confidence.HIGH),
-            (DryRun.BOTH_REFUSED, Cause.ENVIRONMENT, Confidence.HIGH),
-            (DryRun.ONLY_GOOD_REFUSED, Cause.ENVIRONMENT, Confidence.HIGH),
-            (DryRun.BOTH_ACCEPTED, Cause.ENVIRONMENT, Confidence.MEDIUM),
-            (DryRun.UNKNOWN, Cause.ENVIRONMENT, Confidence.LOW),
-        ],
-    )
-    def test_refused_pods(
-        self,
-        refusal: str,
-        diagnosis_type: DiagnosisType,
-        result: DryRun,
-        cause: Cause,
-        confidence: Confidence,
-    ) -> None:
-        """It is the version if only its pods are refused."""
-        conditions = [
-            UNDER_WAY,
-            replica_failure_condition(f'pods "web-def-x7k2p" is forbidden: {refusal}'),
-        ]
-        situation: Mapping[str, Any] = {
-            "conditions": conditions,
-            "experiments": Experiments(result, refusal),
-        }
-
-        assert [(diagnosis_type, cause, confidence)] == judge(*good_pods(), **situation)
-        assert [(diagnosis_type, Cause.ENVIRONMENT, Confidence.HIGH)] == judge(
-            *good_pods(), proved=True, **situation
-        )
-
-    def test_both_pods_are_refused_and_the_new_one_asks_for_more(self) -> None:
-        """The new pods that exist may use up the quota that the good one would need."""
-        refusal = "exceeded quota: small, requested: memory=512Mi"
-        found = judge(
-            *good_pods(),
-            conditions=[UNDER_WAY, replica_failure_condition(refusal)],
-            experiments=Experiments(DryRun.BOTH_REFUSED, refusal),
-            new=build_template("web:v2", resources={"requests": {"memory": "512Mi"}}),
-        )
-
-        assert [(DiagnosisType.QUOTA_EXCEEDED, Cause.ENVIRONMENT, Confidence.LOW)] == found
-
-    def test_the_comparison_names_the_experiment(self) -> None:
-        """And what the version changed."""
-        conditions = [UNDER_WAY, replica_failure_condition("no")]
-        (found,) = diagnose(*good_pods(), conditions=conditions, experiments=ONLY_NEW_REFUSED)
-
-        assert (
-            "dry run: only the new pod is refused: violates PodSecurity: privileged; "
-            "differs in: image of app: web:v1 -> web:v2"
-        ) == found.comparison
-
-    @pytest.mark.parametrize(
-        ("result", "cause", "confidence"),
-        [
-            (NodeFit.ONLY_GOOD_FITS, Cause.NEW_VERSION, Confidence.HIGH),
-            (NodeFit.ONLY_GOOD_FITS_NOW, Cause.NEW_VERSION, Confidence.MEDIUM),
-            (NodeFit.ONLY_AFFINITY_FAILS, Cause.NEW_VERSION, Confidence.MEDIUM),
-            (NodeFit.FITS, Cause.ENVIRONMENT, Confidence.HIGH),
-            (NodeFit.NOTHING_FITS, Cause.ENVIRONMENT, Confidence.HIGH),
-            (NodeFit.UNKNOWN, Cause.ENVIRONMENT, Confidence.LOW),
-        ],
-    )
-    def test_pods_that_no_node_takes(
-        self, result: NodeFit, cause: Cause, confidence: Confidence
-    ) -> None:
-        """A node that is only full may become free, or another one is on its way."""
-        pending = pod(
-            "web-def-1",
-            phase="Pending",
-            node="",
-            conditions=[unschedulable_condition("0/2 nodes are available: 2 Insufficient cpu.")],
-        )
-        experiments = Experiments(node_fit=result)
-
-        for conditions in ([UNDER_WAY], [STALLED]):
-            verdicts = judge(*good_pods(), pending, conditions=conditions, experiments=experiments)
-
-            assert {(cause, confidence)} == {verdict[1:] for verdict in verdicts}
-
-    def test_a_claim_that_does_not_exist(self) -> None:
-        """A volume that the version introduced is likely its fault."""
-        text = '0/2 nodes are available: persistentvolumeclaim "data" not found.'
-        pending = pod(
-            "web-def-1", phase="Pending", node="", conditions=[unschedulable_condition(text)]
-        )
-        volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
-
-        assert [(DiagnosisType.UNSCHEDULABLE, Cause.NEW_VERSION, Confidence.MEDIUM)] == judge(
-            *good_pods(), pending, new=build_template(volumes=volumes)
-        )
-
-
-class TestStalls:
-    """A rollout that makes no progress has the cause of what keeps it."""
-
-    def test_pods_that_are_not_ready(self) -> None:
-        """They are compared like pods with a diagnosis."""
-        hung = pod("web-def-1", running(310, ready=False), since=310, created=300)
-
-        assert (DiagnosisType.ROLLOUT_STALLED, Cause.NEW_VERSION, Confidence.MEDIUM) in judge(
-            *good_pods(), hung, conditions=[STALLED]
-        )
-        assert not blames_version(
-            judge(
-                *good_pods(),
-                hung,
-                pod("web-def-2", running()),
-                conditions=[STALLED],
-            )
-        )
-
-    @pytest.mark.parametrize(
-        ("started", "node"), [(900, "node-1"), (310, "node-2")], ids=["just started", "one node"]
-    )
-    def test_what_the_stall_does_not_prove(self, started: float, node: str) -> None:
-        """An obstacle may have ended a moment ago, and the node may be the cause as well."""
-        hung = pod("web-def-1", running(started, ready=False), since=started, node=node)
-
-        assert (DiagnosisType.ROLLOUT_STALLED, Cause.UNKNOWN, Confidence.LOW) in judge(
-            *good_pods(), hung, conditions=[STALLED]
-        )
-
-    def test_a_registry_that_is_away(self) -> None:
-        """The stall is the registry's, too."""
-        text = f"{RESOLVE}429 Too Many Requests"
-        verdicts = judge(
-            *good_pods(), waiting_pod("web-def-1", "ErrImagePull", text), conditions=[STALLED]
-        )
-
-        assert {(Cause.ENVIRONMENT, Confidence.HIGH)} == {verdict[1:] for verdict in verdicts}
-
-    def test_pods_that_nodes_reject(self) -> None:
-        """No version is at fault, nor for a pod that has only just found no node."""
-        rejected = [evicted_pod(f"web-def-{n}", created=900) for n in (1, 2)]
-        pending = pod(
-            "web-def-3",
-            phase="Pending",
-            node="",
-            created=NOW - 5,
-            conditions=[unschedulable_condition("0/2 nodes are available: 2 Insufficient cpu.")],
-        )
-
-        for pods in (rejected, [pending]):
-            verdicts = judge(*good_pods(), *pods, conditions=[STALLED])
-
-            assert (DiagnosisType.ROLLOUT_STALLED, Cause.ENVIRONMENT) in {
-                verdict[:2] for verdict in verdicts
-            }
-
-    def test_nothing_is_wrong_with_the_pods(self) -> None:
-        """Then nobody knows."""
-        assert [(DiagnosisType.ROLLOUT_STALLED, Cause.UNKNOWN, Confidence.LOW)] == judge(
-            *good_pods(), conditions=[STALLED]
-        )
-
-
-CONTAINERS: Final = st.sampled_from(["app", "proxy", "injected"])
-PODS: Final = st.lists(
-    st.tuples(
-        st.sampled_from(["abc", "def"]),
-        CONTAINERS,
-        st.sampled_from(["crash", "ready", "unready", "pull"]),
-    ),
-    min_size=1,
-    max_size=7,
-)
-
-
-def build_pods(kinds: Sequence[tuple[str, str, str]], *, prefix: str = "p") -> list[Json]:
-    """The pods of a drawn situation."""
-    result = []
-    for n, (template_hash, container, state) in enumerate(kinds):
-        name = f"web-{template_hash}-{prefix}{n}"
-        if state == "crash":
-            result.append(crashing(name, container))
-        elif state == "pull":
-            result.append(waiting_pod(name, "ErrImagePull", f"{RESOLVE}not found", container))
-        else:
-            result.append(unready(name) if state == "unready" else pod(name, running()))
-    return result
-
-
-WITH_PROXY: Final = build_template(sidecars=[{"name": "proxy", "image": "p:1"}])
-NEW_WITH_PROXY: Final = build_template("web:v2", sidecars=[{"name": "proxy", "image": "p:2"}])
-
-
-@given(PODS, st.randoms())
-def test_names_and_order_change_nothing(
-    kinds: list[tuple[str, str, str]],
-    random: Any,  # noqa: ANN401 - Hypothesis' random
-) -> None:
-    """Only what the pods show counts."""
-    pods = build_pods(kinds)
-    renamed = build_pods(kinds, prefix="x")
-    random.shuffle(renamed)
-    templates = {"good": WITH_PROXY, "new": NEW_WITH_PROXY}
-
-    assert judge(*pods, **templates) == judge(*renamed, **templates)
-
-
-@given(PODS)
-def test_a_container_that_both_versions_have_changes_nothing(
-    kinds: list[tuple[str, str, str]],
-) -> None:
-    """It is in both templates, and fails in no pod."""
-    extra = {"name": "extra", "image": "extra:1"}
-    good, new = deepcopy(WITH_PROXY), deepcopy(NEW_WITH_PROXY)
-    for template in (good, new):
-        template["spec"]["containers"].append(extra)
-    pods = build_pods(kinds)
-    with_extra = deepcopy(pods)
-    for each in with_extra:
-        each["spec"]["containers"].append(extra)
-        each["status"]["containerStatuses"].append(running(name="extra"))
-
-    assert judge(*pods, good=WITH_PROXY, new=NEW_WITH_PROXY) == judge(
-        *with_extra, good=good, new=new
-    )
-
-
-@given(PODS)
-def test_a_template_that_changed_nothing_is_never_blamed(
-    kinds: list[tuple[str, str, str]],
-) -> None:
-    """Whatever its pods show."""
-    for conditions in ([UNDER_WAY], [STALLED]):
-        assert not blames_version(
-            judge(
-                *build_pods(kinds), good=WITH_PROXY, new=deepcopy(WITH_PROXY), conditions=conditions
-            )
-        )
-
-
-@given(PODS)
-def test_a_comparison_is_short(kinds: list[tuple[str, str, str]]) -> None:
-    """It has a limit in the status."""
-    found = diagnose(*build_pods(kinds), good=WITH_PROXY, new=NEW_WITH_PROXY)
-
-    assert all(len(each.comparison) <= 256 for each in found)

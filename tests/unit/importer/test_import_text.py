@@ -4,12 +4,7 @@ import pytest
 import yaml
 
 from hack.testkit.yaml_text import parse_yaml
-from selfhealing.importer import (
-    ImportRefusedError,
-    format_result,
-    import_app,
-    read_objects,
-)
+from selfhealing.importer import ImportRefusedError, format_result, import_app, read_objects
 from tests.unit.importer.manifests import child, container, deployment, gaps
 
 

@@ -180,3 +180,7 @@ EXTERNAL_BLOCKED_REASONS = (
     BlockedReason.STALE_CACHE,
     BlockedReason.STORM,
 )
+
+
+STABLE_RECORD = make_record(stable_revision=STABLE_REVISION, stable_image="web:v1")
+RUNNING_ACTION = make_action(outcome=ActionOutcome.IN_PROGRESS, at=AT - 60, uid="gone")

@@ -15,11 +15,7 @@ import yaml
 
 from hack.testkit.yaml_text import parse_yaml
 from selfhealing.controller.evaluate import Evaluation
-from tests.unit.builders import (
-    pod,
-    progressing_condition,
-    running,
-)
+from tests.unit.builders import pod, progressing_condition, running
 from tests.unit.snapshots import Json, evaluate_app
 
 ROLLING = [progressing_condition("ReplicaSetUpdated", "def")]
