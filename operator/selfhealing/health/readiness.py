@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
+from selfhealing.cache.probes import ProbeView
 from selfhealing.cache.views import ContainerView, PodView
 from selfhealing.health import messages
 from selfhealing.health.deadlines import Deadlines
@@ -27,6 +28,10 @@ READY_LOSS_WINDOW: Final = timedelta(minutes=10)
 """A pod that has lost its readiness this often within the window flaps. A rollout, a scaling or a
 dependency that fails takes it once or twice; the window is the default progress deadline."""
 
+MAX_START_TIME: Final = timedelta(hours=1)
+"""The longest time that a startup probe is believed to need, whatever it allows: until it has
+passed, nothing else is done about the app."""
+
 _READINESS: Final = ("readiness",)
 
 
@@ -37,6 +42,26 @@ def was_ready_before(pod: PodView) -> bool:
         for c in pod.containers
         if not c.is_init
     )
+
+
+def is_starting(pod: PodView, progress_deadline: timedelta, deadlines: Deadlines) -> bool:
+    """Whether a pod is new, and not ready only because it starts for the first time.
+
+    It may take the progress deadline, or what its startup probes allow, if that is more.
+    """
+    if pod.ready or pod.created is None or any(c.restarts for c in pod.containers):
+        return False
+    ends = [pod.created + progress_deadline]
+    for container in pod.containers:
+        probe, since = container.find_probe("startup"), container.running_since
+        if probe is not None and since is not None:
+            ends.append(since + min(_longest_start(probe), MAX_START_TIME) + START_GRACE)
+    return not deadlines.reached(max(ends))
+
+
+def _longest_start(probe: ProbeView) -> timedelta:
+    """Return a time after which the kubelet has restarted a container that still starts."""
+    return timedelta(seconds=probe.first_answer_seconds) * probe.failure_threshold
 
 
 def find_not_ready_fault(

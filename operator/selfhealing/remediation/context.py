@@ -21,6 +21,7 @@ from selfhealing.health.memory_trend import find_memory_warnings
 from selfhealing.health.network_policies import NetworkPolicyFacts, name_new_policies
 from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.health.pod_problems import is_active
+from selfhealing.health.readiness import is_starting
 from selfhealing.health.rollout import Rollout, current_template_hash
 from selfhealing.health.slow_liveness import find_slow_pods
 from selfhealing.health.termination_causes import TerminationCauses
@@ -383,10 +384,7 @@ def _has_only_starting_pods_unready(
         return False
     unready = [pod for pod in pods if not pod.ready]
     return len(unready) < len(pods) and all(
-        pod.created is not None
-        and not deadlines.reached(pod.created + policy.progress_deadline)
-        and not any(container.restarts for container in pod.containers)
-        for pod in unready
+        is_starting(pod, policy.progress_deadline, deadlines) for pod in unready
     )
 
 

@@ -3,7 +3,7 @@
 "It could not be carried out" and "the operator was away" are not "it did not help".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +13,7 @@ from selfhealing.health.crash_loops import find_recovery_time
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import WARNINGS
 from selfhealing.health.pod_problems import is_node_lost
+from selfhealing.health.readiness import is_starting
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.policy import Policy
 from selfhealing.remediation.raised_limits import RAISES
@@ -26,6 +27,9 @@ _BY_ROLLOUT: Final = frozenset(
     }
 )
 """Remediations that replace all pods: they take as long as the pods need to start."""
+
+_BY_NEW_PODS: Final = frozenset({Remediation.REPLACE_POD, Remediation.FAILOVER})
+"""Remediations that remove pods, and take as long as their substitutes need to start."""
 
 
 def judge_action(
@@ -61,9 +65,16 @@ def _judge_by_time(
     """
     watching_since = context.watching_since
     started_at = max(action.at, watching_since) if watching_since else action.at
-    is_progressing = action.remediation in _BY_ROLLOUT and context.is_rollout_progressing
-    if not deadlines.reached(started_at + policy.verification_timeout) or is_progressing:
+    if not deadlines.reached(started_at + policy.verification_timeout):
+        return None
+    if action.remediation in _BY_ROLLOUT and context.is_rollout_progressing:
         return None  # the Deployment controller ends a rollout by the progress deadline
+    if action.remediation in _BY_NEW_PODS and any(
+        is_starting(pod, policy.progress_deadline, deadlines)
+        for pod in _find_unaffected(_find_new_pods(action, context), context)
+        if pod.created is not None and pod.created <= started_at + policy.verification_timeout
+    ):
+        return None  # a pod that an autoscaler adds later is no substitute
     if _find_untouched_target(action, context) is not None:
         return ActionOutcome.REFUSED
     return ActionOutcome.FAILED
@@ -74,6 +85,9 @@ def _succeeding_since(
 ) -> datetime:
     if action.remediation is Remediation.SCALING_FALLBACK:
         return action.at
+    if action.remediation is Remediation.REPLACE_POD and not context.healthy:
+        ready_since = [pod.ready_since or now for pod in _find_good_substitutes(action, context)]
+        return max(action.at, min(ready_since))
     if action.remediation in RAISES.values():
         return max([action.at, *_find_recoveries(context)])
     return max(action.at, record.healthy_since or now)
@@ -101,16 +115,46 @@ def _has_succeeded(action: HealingAction, context: RemediationContext) -> bool:
 
 
 def _has_substitute(action: HealingAction, context: RemediationContext) -> bool:
-    """Whether a pod that was created after a replacement is ready, and none has the diagnosis.
+    """Whether a pod that was created after a replacement is ready, and none such is affected.
 
-    Pods that the autoscaler adds meanwhile do not count against it.
+    Neither the other pods that have the diagnosis count against it, nor those that an autoscaler
+    adds meanwhile.
     """
-    if action.diagnosis in context.diagnosis_types:
-        return False
-    is_substituted = any(
-        pod.ready and pod.created is not None and pod.created >= action.at for pod in context.pods
+    new_uids = {pod.uid for pod in _find_new_pods(action, context)}
+    has_it_again = any(
+        pod.uid in new_uids
+        for diagnosis in context.diagnoses
+        if diagnosis.type == action.diagnosis
+        for pod in diagnosis.pods
     )
-    return context.healthy and (is_substituted or context.complete)
+    is_substituted = context.complete or bool(_find_good_substitutes(action, context))
+    return is_substituted and not has_it_again
+
+
+def _find_good_substitutes(action: HealingAction, context: RemediationContext) -> list[PodView]:
+    """Find the pods that were created after an action, and are ready without a fault.
+
+    One that was restarted may be between two crashes, unless the app is healthy.
+    """
+    return [
+        pod
+        for pod in _find_unaffected(_find_new_pods(action, context), context)
+        if pod.ready and (context.healthy or not any(c.restarts for c in pod.containers))
+    ]
+
+
+def _find_new_pods(action: HealingAction, context: RemediationContext) -> list[PodView]:
+    return [pod for pod in context.pods if pod.created is not None and pod.created >= action.at]
+
+
+def _find_unaffected(pods: Iterable[PodView], context: RemediationContext) -> list[PodView]:
+    affected = {
+        pod.uid
+        for diagnosis in context.diagnoses
+        if diagnosis.type not in WARNINGS
+        for pod in diagnosis.pods
+    }
+    return [pod for pod in pods if pod.uid not in affected]
 
 
 def _is_no_better_elsewhere(action: HealingAction, context: RemediationContext) -> bool:
