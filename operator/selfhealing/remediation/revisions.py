@@ -141,7 +141,11 @@ def forget_missing_revision(record: HealingStatus, context: RemediationContext) 
             "stable_digest": record.previous_stable_digest,
             "stable_image": record.previous_stable_image,
         }
-    fields |= {"previous_stable_revision": None, "previous_stable_digest": None}
+    fields |= {
+        "previous_stable_revision": None,
+        "previous_stable_digest": None,
+        "previous_stable_image": None,
+    }
     return return_to_spec(record).model_copy(update=fields)
 
 

@@ -85,9 +85,12 @@ def test_a_saved_template_is_gone(
     known: dict[str, str], expected: tuple[str | None, str | None, str | None]
 ) -> None:
     """That revision is forgotten, and what the spec asks for runs."""
-    before = make_record(**known, failed_revision=None)
+    before = make_record(**known, previous_stable_image="web:old", failed_revision=None)
 
-    assert named(run_decide(before, make_context_with(stable_revision_missing=True))) == expected
+    found = run_decide(before, make_context_with(stable_revision_missing=True))
+
+    assert named(found) == expected
+    assert found.previous_stable_image is None
 
 
 def test_a_young_stable_revision_that_serves_nothing() -> None:
