@@ -21,8 +21,24 @@ MAX_CONDITION_LENGTH: Final = 64
 
 _PRESSURE: Final = "Pressure"
 """The end of the types by which the kubelet evicts pods itself, and says so in their status."""
-_GOOD_WHEN_TRUE: Final = frozenset({"EtcdIsVoter"})
-"""Of k3s and RKE2. Other types that are good when True end with Ready (EKS: KernelReady)."""
+_TROUBLE: Final = (
+    "corrupt",
+    "deadlock",
+    "degraded",
+    "error",
+    "fail",
+    "flapping",
+    "frequent",
+    "missing",
+    "problem",
+    "readonly",
+    "shutdown",
+    "unavailable",
+    "unhealthy",
+)
+"""Words in the types that mean trouble when they are True: those of node-problem-detector (its
+config directory and its health checker), of AKS, and NetworkUnavailable of Kubernetes. A type
+without one, such as VMEventScheduled or EtcdIsVoter, may mean anything."""
 
 
 class Taint(NamedTuple):
@@ -89,8 +105,14 @@ def node_view(raw: Json) -> NodeView:
 
 
 def _bad_conditions(conditions: Mapping[str, str]) -> Iterator[str]:
+    """Yield the types that name a problem; one that ends with Ready (EKS: KernelReady) is good."""
     for kind, status in conditions.items():
-        if kind == _READY or kind.endswith(_PRESSURE) or kind in _GOOD_WHEN_TRUE:
+        if kind == _READY or kind.endswith(_PRESSURE):
             continue
-        if status == ("False" if kind.endswith(_READY) else "True"):
+        is_good_when_true = kind.endswith(_READY)
+        if (is_good_when_true and status == "False") or (
+            not is_good_when_true
+            and status == "True"
+            and any(word in kind.lower() for word in _TROUBLE)
+        ):
             yield clean_message(kind)[:MAX_CONDITION_LENGTH]

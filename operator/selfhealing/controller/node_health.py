@@ -14,6 +14,7 @@ from cachetools import LRUCache
 
 from selfhealing.apply.rate_limit import TokenBucket
 from selfhealing.cache.nodes import NodeView, node_view
+from selfhealing.health.node_conditions import NO_CONDITIONS, NodeConditions
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ApiError, ForbiddenError
 from selfhealing.kube.resources import NODES
@@ -33,7 +34,7 @@ FORBIDDEN_CACHE_TTL: Final = 600.0
 MAX_CACHED_CONDITIONS: Final = 1024
 """Nodes whose conditions are cached."""
 MAX_NODES_OF_APP: Final = 5
-"""Nodes whose conditions are read for one app."""
+"""Nodes of ill pods, and as many of healthy ones, whose conditions are read for one app."""
 
 
 class NodeHealth:
@@ -51,7 +52,7 @@ class NodeHealth:
         self._given_up: set[str] = set()
         self._buckets: dict[tuple[str, float], TokenBucket] = {}
         """By zone and interval, when the next node may be given up."""
-        self._conditions: LRUCache[str, tuple[float, tuple[str, ...]]] = LRUCache(
+        self._conditions: LRUCache[str, tuple[float, tuple[str, ...] | None]] = LRUCache(
             MAX_CACHED_CONDITIONS
         )
         self._conditions_forbidden_until = float("-inf")
@@ -114,25 +115,37 @@ class NodeHealth:
             (zone, interval), TokenBucket(1, interval * self._time_scale)
         )
 
-    async def find_bad_conditions(self, names: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-        """Return the conditions that name a problem, of those nodes that have one.
+    async def find_bad_conditions(
+        self, ill: Iterable[str], healthy: Iterable[str]
+    ) -> NodeConditions:
+        """Return the conditions that name a problem, by node; empty if no node of ``ill`` has one.
+
+        A node that cannot be read is left out. One that has no such condition is not.
 
         Args:
-            names: the names of the nodes; of more than MAX_NODES_OF_APP the first ones are read.
+            ill: the nodes of ill pods; of more than MAX_NODES_OF_APP the first ones are read.
+            healthy: those of healthy pods, which are read to compare with; as many at most.
         """
+        found = await self._find_conditions(ill)
+        if not any(found.values()):
+            return NO_CONDITIONS
+        return {**await self._find_conditions(healthy), **found}
+
+    async def _find_conditions(self, names: Iterable[str]) -> NodeConditions:
         found = {}
         for name in sorted(set(names))[:MAX_NODES_OF_APP]:
-            expires_at, conditions = self._conditions.get(name, (float("-inf"), ()))
+            expires_at, conditions = self._conditions.get(name, (float("-inf"), None))
             if self._clock() >= expires_at:
                 conditions = await self._read_conditions(name)
                 self._conditions[name] = self._clock() + CONDITIONS_TTL, conditions
-            if conditions:
+            if conditions is not None:
                 found[name] = conditions
         return found
 
-    async def _read_conditions(self, name: str) -> tuple[str, ...]:
+    async def _read_conditions(self, name: str) -> tuple[str, ...] | None:
+        """Read the conditions of a node that name a problem; None if that fails."""
         if self._clock() < self._conditions_forbidden_until:
-            return ()
+            return None
         try:
             # The right to list is enough for this, and there is no other.
             async for raw in self._client.list_objects(NODES, None, fields=f"metadata.name={name}"):
@@ -142,7 +155,7 @@ class NodeHealth:
             self._conditions_forbidden_until = self._clock() + FORBIDDEN_CACHE_TTL
         except ApiError as error:
             logger.info("could not read the conditions of node %s: %s", name, error)
-        return ()
+        return None
 
     async def _read_nodes(self) -> tuple[tuple[NodeView, ...] | None, float]:
         """List the nodes; return them and the seconds for which they are cached."""

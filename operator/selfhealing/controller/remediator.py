@@ -213,7 +213,7 @@ class Remediator:
             too_many_nodes_lost=bool(lost_nodes)
             and not await self._node_health.can_give_up(lost_nodes, inputs.pod_template),
             node_conditions=await self._node_health.find_bad_conditions(
-                pod.node for pod in ill_pods
+                (pod.node for pod in ill_pods), (pod.node for pod in pods if pod.ready)
             ),
             network_policies=await self._network_policies.list_all(key.namespace)
             if ill_pods

@@ -32,6 +32,7 @@ from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.experiments import QUOTA_REFUSAL
 from selfhealing.health.fault_origin import FaultOrigin
 from selfhealing.health.faults import NOT_READY
+from selfhealing.health.node_conditions import NO_CONDITIONS, NodeConditions, describe_bad_nodes
 from selfhealing.health.pod_comparison import classify_problem, split_by_revision
 from selfhealing.health.pod_diagnosis import DiagnosisType, PodDiagnosis, Thresholds, diagnose_pod
 from selfhealing.health.pod_problems import PodProblem, is_active
@@ -86,8 +87,12 @@ def diagnose_app(  # noqa: PLR0913, PLR0917 - everything that is known about an 
     deadlines: Deadlines,
     thresholds: Thresholds,
     probation: Probation,
+    node_conditions: NodeConditions = NO_CONDITIONS,
 ) -> tuple[AppDiagnosis, ...]:
-    """Diagnose the app; the most severe diagnosis comes first."""
+    """Diagnose the app; the most severe diagnosis comes first.
+
+    ``node_conditions``: of the nodes of affected pods, and of healthy ones to compare with.
+    """
     problems_by_pod = {
         found.pod_name: found for found in (*assessment.current_problems, *assessment.old_problems)
     }
@@ -114,6 +119,7 @@ def diagnose_app(  # noqa: PLR0913, PLR0917 - everything that is known about an 
         probation,
         problems_by_pod,
         frozenset(found.pod.uid for found in pod_diagnoses if found.type in _APP_FAULTS),
+        node_conditions,
     )
     of_pods = _diagnose_pods(evidence, pod_diagnoses)
     diagnoses = [
@@ -149,6 +155,9 @@ def _diagnose_pods(
     for diagnosis_type, findings in findings_by_type.items():
         pods = tuple(finding.pod for finding in findings)
         containers = {finding.container for finding in findings}
+        message = messages.summarize_pods([pod.name for pod in pods], findings[0].message)
+        others = (pod for pod in evidence.snapshot.pods if pod.ready and pod not in pods)
+        bad_nodes = describe_bad_nodes(pods, others, evidence.node_conditions)
         if diagnosis_type is DiagnosisType.LIVENESS_KILLED and outage is not None:
             found = Attribution(Cause.ENVIRONMENT, outage.confidence)
         else:
@@ -159,7 +168,7 @@ def _diagnose_pods(
                 found.cause,
                 found.confidence,
                 pods,
-                messages.summarize_pods([pod.name for pod in pods], findings[0].message),
+                f"{message}; {bad_nodes}" if bad_nodes else message,
                 symptom=findings[0].message,
                 container=containers.pop() if len(containers) == 1 else "",
                 comparison=found.comparison,

@@ -3,7 +3,8 @@
 A version on probation is the cause only of what it changed, and only if its pods are affected at a
 higher rate than the pods of the good version. What the cluster's own words blame on the registry,
 the network, a node or a volume is the environment. If all affected pods are on one node, and pods
-of the same version are healthy on other nodes, the cause is the node.
+of the same version are healthy on other nodes, the cause is the node: if there are two such pods,
+or the node reports a problem.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from selfhealing.cache.views import PodView
 from selfhealing.health.crash_loops import LONG_RUN, has_long_runs
 from selfhealing.health.experiments import NO_EXPERIMENTS, DryRun, Experiments, NodeFit
 from selfhealing.health.fault_origin import FaultOrigin, FaultSource, classify_fault
+from selfhealing.health.node_conditions import NodeConditions, compare_bad_node
 from selfhealing.health.pod_comparison import (
     INNOCENT_PROBLEMS,
     ControlGroup,
@@ -122,12 +124,14 @@ class AppEvidence:
         probation: the state of the current revision.
         problems: the problem of each pod that has one, by the pod's name.
         diagnosed_uids: the UIDs of all pods with a diagnosis that their version may have caused.
+        node_conditions: what nodes report of themselves.
     """
 
     snapshot: AppSnapshot
     probation: Probation
     problems: Mapping[str, PodProblem] = field(default_factory=dict)
     diagnosed_uids: frozenset[str] = frozenset()
+    node_conditions: NodeConditions = field(default_factory=dict)
 
 
 NODE_SUSPECTS: Final = frozenset(
@@ -380,7 +384,7 @@ def _attribute_to_surroundings(
     )
     if is_suspected:  # a new version may fail in a part of its pods
         return found._replace(confidence=Confidence.LOW)
-    return found._replace(comparison=why)
+    return found._replace(comparison=found.comparison or why)
 
 
 def _is_from_outside(source: FaultSource) -> bool:
@@ -405,6 +409,8 @@ def _attribute_by_location(evidence: AppEvidence, affected_pods: Sequence[PodVie
         and not any(container.restarts for container in pod.containers)
     ]
     affected_nodes = {pod.node for pod in affected_pods if pod.node}
+    if why := compare_bad_node(affected_pods, healthy_pods, evidence.node_conditions):
+        return Attribution(Cause.NODE, Confidence.MEDIUM, why)
     if _are_newer(affected_pods, healthy_pods):
         # What has changed since the healthy ones started may be the cause.
         return Attribution(Cause.UNKNOWN, Confidence.LOW)

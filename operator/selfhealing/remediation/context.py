@@ -19,6 +19,7 @@ from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.experiments import NO_EXPERIMENTS, Experiments
 from selfhealing.health.memory_trend import find_memory_warnings
 from selfhealing.health.network_policies import NetworkPolicyFacts, name_new_policies
+from selfhealing.health.node_conditions import NodeConditions
 from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.health.pod_problems import is_active
 from selfhealing.health.readiness import is_starting
@@ -86,8 +87,8 @@ class ExternalState:
             revision cannot become the stable one.
         isolated_pod_delete_pending: the isolated pod has expired, but is not deleted yet.
         evidence_keys: the keys of the actions' evidence in the ConfigMap, by the action's id.
-        node_conditions: by the names of nodes of ill pods, the types of the nodes' conditions that
-            name a problem, neither Ready nor a pressure; without the nodes that have none.
+        node_conditions: what the nodes of ill pods report of themselves, neither Ready nor a
+            pressure; and, if that is anything, what those of ready pods report.
         usage: the last measurements of what the containers use.
         refused_limits: the limits that were refused lately.
         network_policies: those of the namespace of an app with ill pods.
@@ -112,7 +113,7 @@ class ExternalState:
     revision_not_saved: bool = False
     isolated_pod_delete_pending: bool = False
     evidence_keys: Mapping[int, str] = field(default_factory=dict)
-    node_conditions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    node_conditions: NodeConditions = field(default_factory=dict)
     usage: SamplesByContainer = field(default_factory=dict)
     refused_limits: Mapping[LimitKey, RefusedLimit] = field(default_factory=dict)
     network_policies: tuple[NetworkPolicyFacts, ...] = ()
@@ -271,7 +272,13 @@ def build_context(
         is_in_sync=health_input.is_in_sync,
     )
     diagnoses = diagnose_app(
-        snapshot, assessment, health_input.causes, deadlines, policy.thresholds, probation
+        snapshot,
+        assessment,
+        health_input.causes,
+        deadlines,
+        policy.thresholds,
+        probation,
+        external.node_conditions,
     )
     pods = tuple(pod for pod in snapshot.pods if is_active(pod))
     edits = find_foreign_edits(snapshot.deployment, inputs.pod_template)

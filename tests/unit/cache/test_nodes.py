@@ -48,17 +48,20 @@ def test_what_is_kept() -> None:
         ({"NetworkUnavailable": "True", "DiskPressure": "True"}, ("NetworkUnavailable",)),
         ({"EtcdIsVoter": "True"}, ()),
         ({"KernelReady": "True", "StorageReady": "False"}, ("StorageReady",)),
-        ({"B": "True", "A\u202e": "True"}, ("A", "B")),
+        ({"DNSProblem": "True", "Bad\u202eProblem": "True"}, ("BadProblem", "DNSProblem")),
+        ({"FilesystemCorruptionProblem": "True"}, ("FilesystemCorruptionProblem",)),
+        ({"KubeletUnhealthy": "True", "XfsShutdown": "True"}, ("KubeletUnhealthy", "XfsShutdown")),
+        ({"VMEventScheduled": "True", "DriverInstalled": "True"}, ()),
     ],
 )
 def test_conditions_that_name_a_problem(conditions: Json, bad: tuple[str, ...]) -> None:
-    """True is bad, except for the types that say that something is as it should be."""
+    """By their names; of a type of which nobody knows what it means nothing is told."""
     assert bad == node_view(builders.node(conditions=conditions)).bad_conditions
 
 
 def test_conditions_are_bounded() -> None:
     """Whatever a node says."""
-    conditions = {f"{number:02}" + "X" * 300: "True" for number in range(50)}
+    conditions = {f"{number:02}Problem" + "X" * 300: "True" for number in range(50)}
     found = node_view(builders.node(conditions=conditions)).bad_conditions
 
     assert MAX_CONDITIONS == len(found)

@@ -275,21 +275,23 @@ class TestConditions:
         """Only the nodes that are asked for."""
         census = NodeHealth(cast("Client", sick), now)
         for _ in range(3):
-            found = await census.find_bad_conditions(["node-1", "node-2", "node-1"])
+            found = await census.find_bad_conditions(["node-1", "node-1"], ["node-2"])
 
-            assert {"node-1": ("KernelDeadlock",)} == found
+            assert {"node-1": ("KernelDeadlock",), "node-2": ()} == found
 
         assert ["metadata.name=node-1", "metadata.name=node-2"] == sick.selectors
 
         sick.nodes[0] = builders.node("node-1")
         await asyncio.sleep(CONDITIONS_TTL)
 
-        assert {} == await census.find_bad_conditions(["node-1"])
+        assert {} == await census.find_bad_conditions(["node-1"], ["node-2"])
+        assert 3 == len(sick.selectors), "without a problem there is nothing to compare"
 
     async def test_an_app_has_few_nodes(self, sick: FakeApiServer) -> None:
         """However many pods it has."""
         census = NodeHealth(cast("Client", sick), now)
-        await census.find_bad_conditions(f"node-{number}" for number in range(100))
+        many = [f"node-{number}" for number in range(100)]
+        await census.find_bad_conditions(many, many)
 
         assert MAX_NODES_OF_APP == len(sick.selectors)
 
@@ -299,10 +301,10 @@ class TestConditions:
         sick.nodes.clear()
         sick.error = UnavailableError(503, "", "no")
 
-        assert {} == await census.find_bad_conditions(["node-1"])
+        assert {} == await census.find_bad_conditions(["node-1"], [])
 
         sick.error = FORBIDDEN
         for name in ("node-2", "node-3"):
-            assert {} == await census.find_bad_conditions([name])
+            assert {} == await census.find_bad_conditions([name], [])
 
         assert 2 == len(sick.selectors)
