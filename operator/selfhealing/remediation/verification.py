@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remediation
@@ -30,6 +30,10 @@ _BY_ROLLOUT: Final = frozenset(
 
 _BY_NEW_PODS: Final = frozenset({Remediation.REPLACE_POD, Remediation.FAILOVER})
 """Remediations that remove pods, and take as long as their substitutes need to start."""
+
+_CREATION_MARGIN: Final = timedelta(seconds=2)
+"""A pod that was created after an action may seem this much older: its time is cut to a whole
+second, and the operator's estimate of the API server's time is up to a second ahead."""
 
 
 def judge_action(
@@ -144,7 +148,12 @@ def _find_good_substitutes(action: HealingAction, context: RemediationContext) -
 
 
 def _find_new_pods(action: HealingAction, context: RemediationContext) -> list[PodView]:
-    return [pod for pod in context.pods if pod.created is not None and pod.created >= action.at]
+    return [pod for pod in context.pods if _is_newer(pod, action)]
+
+
+def _is_newer(pod: PodView, action: HealingAction) -> bool:
+    """Whether a pod was created after an action."""
+    return pod.created is not None and pod.created >= action.at - _CREATION_MARGIN
 
 
 def _find_unaffected(pods: Iterable[PodView], context: RemediationContext) -> list[PodView]:
@@ -160,7 +169,7 @@ def _find_unaffected(pods: Iterable[PodView], context: RemediationContext) -> li
 def _is_no_better_elsewhere(action: HealingAction, context: RemediationContext) -> bool:
     """Whether pods that were recreated on another node have the same diagnosis there."""
     return action.remediation is Remediation.AVOID_NODE and any(
-        pod.node not in {"", action.target} and pod.created is not None and pod.created >= action.at
+        pod.node not in {"", action.target} and _is_newer(pod, action)
         for diagnosis in context.diagnoses
         if diagnosis.type == action.diagnosis
         for pod in diagnosis.pods

@@ -87,7 +87,7 @@ def test_a_substitute_that_starts_slowly_is_no_failure(
             make_substitute(AT - 400),
             containers=tuple(replace(c, restarts=1) for c in FAILING_POD.containers),
         ),
-        make_pod("web-abc-9", created=AT - 401),
+        make_pod("web-abc-9", created=AT - 403),
     ],
     ids=["added later", "restarted", "there before"],
 )
@@ -113,6 +113,16 @@ def test_a_replacement_has_helped_though_another_pod_hangs(
     found = run_decide(record, beside_a_hung_pod(substitute))
 
     assert (Remediation.REPLACE_POD, outcome) == latest_action(found)
+
+
+def test_the_times_of_pods_are_cut_to_whole_seconds() -> None:
+    """A substitute may seem to be made before the action that it is a consequence of."""
+    substitute = make_substitute(AT - 102, ready=True, since=AT - 90)
+    record = make_record(running_since(AT - 100))
+
+    found = run_decide(record, beside_a_hung_pod(substitute))
+
+    assert (Remediation.REPLACE_POD, ActionOutcome.SUCCEEDED) == latest_action(found)
 
 
 @pytest.mark.parametrize("has_it_again", [True, False])
