@@ -94,23 +94,20 @@ def choose_control_group(
     problems: Mapping[str, PodProblem],
     diagnosed_uids: Collection[str],
 ) -> ControlGroup:
-    """Return the earlier revision whose pods fail least: that of the good version is one of them.
+    """Return the earlier revision with the oldest pod: that is the good version.
 
-    The pods of another bad version, which was tried in between, acquit no version.
+    The pods of a version, a configuration or a node that was tried in between are younger, and
+    neither acquit nor accuse.
     """
     pods_by_hash: dict[str, list[PodView]] = defaultdict(list)
-    for pod in old_pods:
+    for pod in sorted(old_pods, key=lambda pod: str(pod.created)):
         pods_by_hash[pod.template_hash].append(pod)
-    groups = []
     for pods in pods_by_hash.values():
         ill = tuple(pod for pod in pods if _is_ill(pod, problems, diagnosed_uids))
         healthy = tuple(pod for pod in pods if pod.ready and pod not in ill)
-        groups.append(ControlGroup(ill, healthy))
-    return min(
-        (group for group in groups if group.total),
-        key=lambda group: (group.failed_share, -group.total),
-        default=ControlGroup(),
-    )
+        if ill or healthy:
+            return ControlGroup(ill, healthy)
+    return ControlGroup()
 
 
 def classify_problem(problem: PodProblem) -> FaultSource:

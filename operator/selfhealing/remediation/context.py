@@ -213,6 +213,12 @@ class RemediationContext:
             pod.uid for pod in self.pods if self.current_hash in {"", pod.template_hash}
         )
 
+    def are_pods_replaced(self, diagnosis: AppDiagnosis) -> bool:
+        """Whether all pods of a diagnosis are of earlier templates, and go with the rollout."""
+        return bool(diagnosis.pods) and self.current_uids.isdisjoint(
+            pod.uid for pod in diagnosis.pods
+        )
+
     @property
     def diagnosis_types(self) -> frozenset[str]:
         """The types of the diagnoses."""

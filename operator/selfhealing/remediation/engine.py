@@ -47,7 +47,7 @@ from selfhealing.remediation.policy import HealingMode, Policy
 from selfhealing.remediation.proposal import DecisionInput, ProposedAction
 from selfhealing.remediation.raised_limits import find_raised_key
 from selfhealing.remediation.strategies import UNLIMITED_REMEDIATIONS, choose_action, is_exhausted
-from selfhealing.remediation.verification import judge_action
+from selfhealing.remediation.verification import judge_action, serves_target
 
 
 def decide(
@@ -182,6 +182,9 @@ def _judge_running(
     outcome = judge_action(record, action, context, policy, deadlines)
     if outcome is None:
         return record
+    is_in_vain = action.remediation is Remediation.ROLLBACK and outcome is ActionOutcome.FAILED
+    if is_in_vain and not record.failed_for_certain and not serves_target(action, context):
+        record = revisions.return_to_spec(record)
     return _finish_action(record, action, outcome, policy, deadlines.now)
 
 
@@ -198,8 +201,6 @@ def _finish_action(
             record = record.model_copy(update=NO_EXCLUSION)  # the node is not the cause
         if action.remediation is Remediation.RELAX_LIVENESS:
             record = record.model_copy(update={"relaxed_until": None})
-        if action.remediation is Remediation.ROLLBACK and not record.failed_for_certain:
-            record = revisions.return_to_spec(record)
     until = now + history.compute_cooldown(record, policy, now)
     return record.model_copy(update={"cooldown_until": until})
 

@@ -33,8 +33,8 @@ def propose_raise(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAct
         return None
     if diagnosis.type is DiagnosisType.CPU_THROTTLED and not _is_limit_the_cause(inputs, diagnosis):
         return None
-    if diagnosis.pods and not any(pod.uid in context.current_uids for pod in diagnosis.pods):
-        return None  # they are replaced already, and only pods of the current template get it
+    if context.are_pods_replaced(diagnosis):
+        return None  # only pods of the current template get it
     key = select_limit(diagnosis)
     current = _find_exceeded_limit(inputs, diagnosis, key)
     limit = next_limit(key.resource, current, find_ceiling(policy, key, context.limits[key]))

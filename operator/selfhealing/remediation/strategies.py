@@ -130,9 +130,14 @@ def is_exhausted(inputs: DecisionInput) -> bool:
     It counts if it failed, or if it succeeded, may not be repeated, and the diagnosis is back. A
     success of another remediation does not count: after a rollback another revision runs, a scaling
     fallback is only an override, and a failover may wait for the pods of another node. Diagnoses in
-    NEVER_QUARANTINED do not count, nor does a dependency that is down: it comes back by itself.
+    NEVER_QUARANTINED do not count, nor does a dependency that is down: it comes back by itself; nor
+    do those of pods that are replaced already: what comes after them has not been seen yet.
     """
-    diagnosis_types = {each.type for each in _select_unremedied(inputs)} - _NOT_EXHAUSTIBLE
+    diagnosis_types = {
+        each.type
+        for each in _select_unremedied(inputs)
+        if not inputs.context.are_pods_replaced(each)
+    } - _NOT_EXHAUSTIBLE
     return any(
         action.diagnosis in diagnosis_types
         and (
@@ -280,11 +285,9 @@ def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propo
     is_cause = diagnosis.cause is Cause.NODE
     if not is_cause and not _may_be_node(inputs, diagnosis):
         return None
-    if not any(pod.uid in context.current_uids for pod in diagnosis.pods):
-        return None  # they are replaced already
-    if inputs.record.excluded_node is not None or find_attempts(
-        inputs, Remediation.AVOID_NODE, diagnosis
-    ):
+    if context.are_pods_replaced(diagnosis) or inputs.record.excluded_node is not None:
+        return None
+    if find_attempts(inputs, Remediation.AVOID_NODE, diagnosis):
         return None
     node = diagnosis.pods[0].node
     message = f"pods are recreated on nodes other than {node}: {diagnosis.message}"

@@ -184,9 +184,8 @@ def _has_spec_recovered(
 ) -> bool:
     """Whether only pods of the revision that is rolled back are ready: it was not at fault.
 
-    Pods that were ready before are of the stable revision. Their template may differ from that of
-    the rollback, which has copies of its configuration or avoids no node. A container that was
-    restarted must have run for longer than before: until then it may crash again.
+    A container that was restarted must have run for longer than before: until then it may crash
+    again.
     """
     ready = [pod for pod in context.pods if pod.ready]
     recoveries = (
@@ -199,13 +198,21 @@ def _has_spec_recovered(
         action.remediation is Remediation.ROLLBACK
         and not record.failed_for_certain
         and bool(ready)
-        and not any(
-            pod.uid in context.current_uids
-            or pod.ready_since is None
-            or pod.ready_since <= action.at
-            for pod in ready
-        )
+        and not serves_target(action, context)
         and all(at is None or deadlines.reached(at) for at in recoveries)
+    )
+
+
+def serves_target(action: HealingAction, context: RemediationContext) -> bool:
+    """Whether pods of the revision that was rolled back to are ready.
+
+    Pods that were ready before the rollback are of that revision. Their template may differ from
+    that of the rollback, which has copies of its configuration or avoids no node.
+    """
+    return any(
+        pod.uid in context.current_uids or pod.ready_since is None or pod.ready_since <= action.at
+        for pod in context.pods
+        if pod.ready
     )
 
 

@@ -487,6 +487,13 @@ def test_the_remediations_are_exhausted(past: tuple[HealingAction, ...], *, spen
     )
 
 
+def test_pods_that_are_replaced_already_exhaust_nothing() -> None:
+    """Nothing is done about them, but that says nothing of the pods that come after them."""
+    context = make_context(make_diagnosis(), current_hash="other")
+
+    assert not is_exhausted(make_decision_input(make_record(make_action()), context))
+
+
 def test_the_choice_ignores_the_external_state() -> None:
     """Too many lost nodes are checked later."""
     now = make_context_with(NODE_LOST, too_many_nodes_lost=True)

@@ -203,7 +203,6 @@ EXHAUSTED_RECORD = make_record(make_action())
     [
         (make_context(make_diagnosis()), True),
         (make_context(make_diagnosis(), pods=(FAILING_POD,)), False),
-        (make_context(make_diagnosis(), pods=(HEALTHY_POD,)), False),
         (
             make_context(
                 make_diagnosis(
