@@ -22,6 +22,7 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
         "e2e/metrics_stack",
         "e2e/vpa",
         "e2e/contour",
+        "e2e/network_policy",
         "e2e/guide[custom-metrics]",
         "e2e/guide[vpa]",
         "e2e/vertical",

@@ -8,7 +8,7 @@ image they are pulled.  ``make cluster ADDONS=a,b`` installs by name.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from hack.localcluster import addon_images, contour, metrics_stack, vpa
+from hack.localcluster import addon_images, contour, kube_router, metrics_stack, vpa
 from hack.localcluster.addon_images import AddonTarget
 from hack.localcluster.errors import ClusterError
 from hack.localcluster.kubectl import Kubectl, is_rolled_out, render_manifest
@@ -34,6 +34,7 @@ Installer: TypeAlias = Callable[[AddonTarget], None]
 
 ADDONS: Final[Mapping[str, Installer]] = {
     contour.NAME: contour.install_contour,
+    kube_router.NAME: kube_router.install_kube_router,
     metrics_stack.NAME: metrics_stack.install_metrics_stack,
     vpa.NAME: vpa.install_vpa,
 }
@@ -68,10 +69,10 @@ def reject_existing_cluster(names: Sequence[str]) -> None:
         )
 
 
-def summarize_addons(deployments: Sequence[Mapping[str, Any]]) -> list[str]:
+def summarize_addons(workloads: Sequence[Mapping[str, Any]]) -> list[str]:
     """Tell of each installed add-on: its parts with their versions, and whether they run."""
     parts: dict[str, list[str]] = {}
-    for found in deployments:
+    for found in workloads:
         metadata, container = found["metadata"], found["spec"]["template"]["spec"]["containers"][0]
         state = "" if is_rolled_out(found) else " (not available)"
         part = f"{metadata['name']} {addon_images.image_version(container['image'])}{state}"

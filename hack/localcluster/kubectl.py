@@ -10,7 +10,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hack.localcluster.subprocesses import run_checked, run_unchecked
 from hack.localcluster.wait import wait_until
@@ -70,6 +70,14 @@ def render_manifest(name: str, **values: str) -> str:
     return string.Template((MANIFESTS / f"{name}.yaml").read_text()).substitute(values)
 
 
+_REPLICA_COUNTS: Final = ("replicas", "updatedReplicas", "availableReplicas")
+_DAEMON_COUNTS: Final = (
+    "currentNumberScheduled",
+    "updatedNumberScheduled",
+    "numberAvailable",
+)
+
+
 def wait_for_deployments(
     kubectl: Kubectl, namespace: str, names: Sequence[str], seconds: float
 ) -> None:
@@ -83,13 +91,14 @@ def wait_for_deployments(
         wait_until(f"{name} running", seconds, functools.partial(is_deployed, name), advice)
 
 
-def is_rolled_out(deployment: Any | None) -> bool:  # noqa: ANN401 - JSON is anything
-    """Tell whether all of a Deployment's pods are of its last state, and available."""
-    if deployment is None:
+def is_rolled_out(workload: Any | None) -> bool:  # noqa: ANN401 - JSON is anything
+    """Tell whether all pods of a Deployment or DaemonSet are of its last state, and available."""
+    if workload is None:
         return False
-    desired, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
-    counts = {
-        status.get(field, 0) for field in ("replicas", "updatedReplicas", "availableReplicas")
-    }
-    is_observed = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-    return bool(is_observed and counts == {desired})
+    status = workload.get("status", {})
+    if "desiredNumberScheduled" in status:
+        desired, fields = status["desiredNumberScheduled"], _DAEMON_COUNTS
+    else:
+        desired, fields = workload["spec"].get("replicas", 1), _REPLICA_COUNTS
+    is_observed = status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
+    return bool(desired and is_observed and {status.get(field, 0) for field in fields} == {desired})

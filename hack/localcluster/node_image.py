@@ -79,11 +79,12 @@ _IPTABLES: Final = (
 )
 """What kube-proxy runs, and its libraries: all else it does over netlink."""
 
-_IPTABLES_NAMES: Final = tuple(
+IPTABLES_NAMES: Final = tuple(
     f"{family}{program}"
     for family in ("iptables", "ip6tables")
     for program in ("", "-save", "-restore")
 )
+"""The names under which xtables-nft-multi is what its caller expects."""
 
 
 def get_architecture() -> str:
@@ -157,7 +158,7 @@ def _iptables_files(scratch: Path) -> dict[str, Path]:
     # Programs name their loader below /lib or /lib64, which in Debian's root are links into /usr.
     files |= {name.removeprefix("usr/"): path for name, path in files.items() if "/ld-" in name}
     nft = scratch / "usr/sbin/xtables-nft-multi"
-    return files | {f"usr/sbin/{name}": nft for name in _IPTABLES_NAMES}
+    return files | {f"usr/sbin/{name}": nft for name in IPTABLES_NAMES}
 
 
 def node_image_name(stage: build_stages.BuildStage) -> str:

@@ -45,6 +45,9 @@ DEFAULT_DURATIONS: Final[Mapping[str, float]] = {
     "go-discovery": 10,
     "go-vpa": 95,
     "go-contour": 180,
+    "go-kube-router": 200,
+    "kube-router-programs": 15,
+    "kube-router-images": 8,
     "envoy": 30,
     "contour-images": 20,
     "contour-crds": 1,
@@ -56,6 +59,7 @@ DEFAULT_DURATIONS: Final[Mapping[str, float]] = {
     "add-on metrics-stack": 30,
     "add-on vpa": 20,
     "add-on contour": 30,
+    "add-on kube-router": 20,
 }
 """Seconds each stage took cold on two cores; a machine's own measurements take over."""
 

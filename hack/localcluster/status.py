@@ -58,7 +58,7 @@ def _describe_versions(kubectl: Kubectl, mode: str) -> list[str]:
         f"kind {versions.KIND}, metrics-server {versions.METRICS_SERVER},"
         f" CoreDNS {versions.COREDNS}, KWOK {versions.KWOK}"
     )
-    found = (kubectl.get("deployments", "-A", "-l", addons.LABEL) or {}).get("items", [])
+    found = (kubectl.get("deployments,daemonsets", "-A", "-l", addons.LABEL) or {}).get("items", [])
     installed = addons.summarize_addons(found) or [f"none; there are {', '.join(addons.ADDONS)}"]
     return [*lines, f"versions:    {made}", *(f"add-on:      {line}" for line in installed)]
 

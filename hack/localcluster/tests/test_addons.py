@@ -14,6 +14,7 @@ from hack.localcluster import (
     certificates,
     contour,
     go_build,
+    kube_router,
     metrics_stack,
     oci,
     prometheus,
@@ -33,6 +34,7 @@ Json = dict[str, Any]
 BUILT_IMAGES = {**metrics_stack.STOCK_IMAGES, metrics_stack.DISCOVERY: "localhost/discovery:v1"}
 RENDERED = {
     contour.NAME: lambda: contour.render_contour(contour.STOCK_IMAGES),
+    kube_router.NAME: lambda: kube_router.render_kube_router(kube_router.STOCK_IMAGES),
     metrics_stack.NAME: lambda: metrics_stack.render_metrics_stack(BUILT_IMAGES),
     vpa.NAME: lambda: vpa.render_vpa(vpa.STOCK_IMAGES, KeyPair("certificate", "key")),
 }
@@ -71,7 +73,7 @@ def test_addons_are_named_once_and_in_order() -> None:
 
 def test_an_unknown_addon_is_answered_with_those_there_are() -> None:
     with pytest.raises(
-        ClusterError, match="'vpq' in ADDONS; there are: contour, metrics-stack, vpa"
+        ClusterError, match="'vpq' in ADDONS; there are: contour, kube-router, metrics-stack, vpa"
     ):
         addons.parse_addons("vpa,vpq")
 
@@ -109,7 +111,7 @@ def test_an_addon_s_pods_have_few_rights_and_an_end_to_their_memory(name: str) -
             assert container["livenessProbe"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted({*NAMES} - {kube_router.NAME}))
 def test_an_addon_is_found_by_its_label_and_waited_for_by_name(name: str) -> None:
     found = render_objects(name, "Deployment")
 
@@ -120,6 +122,43 @@ def test_an_addon_is_found_by_its_label_and_waited_for_by_name(name: str) -> Non
         vpa.NAME: vpa.DEPLOYMENTS,
     }[name]
     assert sorted(thing["metadata"]["name"] for thing in found) == sorted(waited)
+
+
+def test_the_policy_controller_runs_on_real_nodes_only_and_has_an_end_to_its_memory() -> None:
+    """It writes iptables of the node, and so is privileged."""
+    (workload,) = render_objects(kube_router.NAME, "DaemonSet")
+    spec = workload["spec"]["template"]["spec"]
+    (term,) = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    (container,) = spec["containers"]
+
+    assert term["matchExpressions"] == [{"key": "type", "operator": "NotIn", "values": ["kwok"]}]
+    assert workload["metadata"]["labels"][addons.LABEL] == kube_router.NAME
+    assert container["resources"]["limits"]["memory"]
+    assert container["readinessProbe"]
+    assert container["livenessProbe"]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"currentNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 2}, True),
+        ({"currentNumberScheduled": 2, "updatedNumberScheduled": 1, "numberAvailable": 2}, False),
+        ({"currentNumberScheduled": 2, "updatedNumberScheduled": 2}, False),
+        ({"desiredNumberScheduled": 0}, False),
+    ],
+)
+def test_a_daemon_set_is_rolled_out_when_each_node_has_its_last_state(
+    status: dict[str, int], *, expected: bool
+) -> None:
+    workload = {
+        "metadata": {"generation": 1},
+        "spec": {},
+        "status": {"observedGeneration": 1, "desiredNumberScheduled": 2, **status},
+    }
+
+    assert is_rolled_out(workload) is expected
 
 
 @pytest.mark.parametrize("name", sorted({*NAMES} - {contour.NAME}))
@@ -142,7 +181,13 @@ def test_an_addon_stays_where_node_failures_do_not_reach_it(name: str) -> None:
 def test_every_stage_of_an_addon_has_an_expected_time(name: str) -> None:
     for stage in (f"add-on {name}", f"{name}-images", "load add-on images"):
         assert stage in DEFAULT_DURATIONS
-    for module in (contour.NAME, metrics_stack.MODULE, metrics_stack.DISCOVERY, vpa.MODULE):
+    for module in (
+        contour.NAME,
+        kube_router.NAME,
+        metrics_stack.MODULE,
+        metrics_stack.DISCOVERY,
+        vpa.MODULE,
+    ):
         assert f"go-{module}" in DEFAULT_DURATIONS
 
 
@@ -152,6 +197,7 @@ def test_every_stage_of_an_addon_has_an_expected_time(name: str) -> None:
         (metrics_stack.MODULE, f"sigs.k8s.io/prometheus-adapter {versions.PROMETHEUS_ADAPTER}"),
         (vpa.MODULE, f"{vpa.PATH} {versions.VPA}"),
         (contour.NAME, f"{contour.PATH} {versions.CONTOUR}"),
+        (kube_router.NAME, f"{kube_router.PATH} {versions.KUBE_ROUTER}"),
         (contour.NAME, f"{contour.GATEWAY_API_PATH} {versions.GATEWAY_API}"),
         (contour.NAME, f"go-control-plane/envoy v{versions.ENVOY}"),
         *((vpa.MODULE, f"\t{vpa.PATH}/pkg/{program}\n") for program in vpa.PROGRAMS),

@@ -16,6 +16,7 @@ from hack.localcluster import (
     contour,
     go_build,
     images,
+    kube_router,
     kwok,
     metrics_stack,
     node_image,
@@ -296,6 +297,7 @@ def test_a_wait_has_an_end_and_advice() -> None:
 def test_manifests_are_filled_in_completely(name: str) -> None:
     images_by_addon = {
         "contour": contour.STOCK_IMAGES,
+        "kube-router": kube_router.STOCK_IMAGES,
         "metrics-stack": metrics_stack.STOCK_IMAGES,
         "vpa": vpa.STOCK_IMAGES,
     }
