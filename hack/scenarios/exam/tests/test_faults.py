@@ -69,7 +69,7 @@ def test_rows_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.match(r"1 row, about \d+:\d\d:\n  14-child  +A node", capsys.readouterr().out)
 
     assert 0 == main(["list"])
-    assert "no CNI here that enforces policies" in capsys.readouterr().out
+    assert "needs the add-on kube-router" in capsys.readouterr().out
 
 
 def test_an_unknown_row_is_answered_by_a_list(capsys: pytest.CaptureFixture[str]) -> None:
