@@ -31,7 +31,9 @@ UNINJECTABLE: Final = (
         "spec.port wrong without probes",
         "the API objects do not show what listens: a readiness probe does, see row 7",
     ),
-    UninjectableFault(22, "A NetworkPolicy", "needs the add-on kube-router: tests/e2e/test_network_policy.py"),
+    UninjectableFault(
+        22, "A NetworkPolicy", "needs the add-on kube-router: tests/e2e/test_network_policy.py"
+    ),
     UninjectableFault(23, "Delay and loss", "as when it is cut, once probes fail"),
     UninjectableFault(24, "A full disk of a node", "the nodes share the disk of this machine"),
     UninjectableFault(26, "A lost node with a volume", "no storage here that outlives a node"),
