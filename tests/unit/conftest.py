@@ -28,6 +28,7 @@ UNMEASURED = (
     "app",
     "cli",
     "crdgen/test_crd.py",
+    "evidence/test_redaction_properties.py",
     "evidence/test_rendering_cost.py",
     "gitops",
     "kube",
