@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 
 import hypothesis
@@ -79,7 +80,13 @@ def get_sort_key(item: pytest.Item) -> tuple[bool, bool, float, str, int, int, s
 
 
 def get_layer(item: pytest.Item) -> str:
-    relative = item.path.relative_to(TESTS) if item.path.is_relative_to(TESTS) else Path()
+    return _get_layer_of_path(item.path)
+
+
+@cache
+def _get_layer_of_path(path: Path) -> str:
+    """Remembered: there are thousands of tests, in some hundred modules."""
+    relative = path.relative_to(TESTS) if path.is_relative_to(TESTS) else Path()
     return relative.parts[0] if relative.parts and relative.parts[0] in LAYERS else ""
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
@@ -46,7 +47,13 @@ UNMEASURED = (
 
 def is_below(item: pytest.Item, names: tuple[str, ...]) -> bool:
     """Whether a test is in one of some modules and folders of the unit tests."""
-    return any(item.path.is_relative_to(UNIT / name) for name in names)
+    return _is_path_below(item.path, names)
+
+
+@cache
+def _is_path_below(path: Path, names: tuple[str, ...]) -> bool:
+    """Remembered: there are thousands of tests, in some hundred modules."""
+    return any(path.is_relative_to(UNIT / name) for name in names)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
