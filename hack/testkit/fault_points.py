@@ -129,10 +129,6 @@ class FaultPoints:
                 self.placed.add(fault)
                 self.reached.set()
 
-    def list_writes(self) -> list[Point]:
-        """Return the points that are writes."""
-        return [point for point in list(self.points) if _is_write(point)]
-
     def list_events(self) -> list[Point]:
         """Return the points that are watch events."""
         return [point for point in list(self.points) if not _is_write(point)]

@@ -33,9 +33,6 @@ REQUEST_PAUSE: Final = 0.4
 REQUEST_TIMEOUT: Final = 4.0
 """The request stream: five requests per second; one that takes four seconds has failed."""
 
-SECOND_FAULT_DELAY: Final = 10.0
-"""Seconds from the fault to the second fault, where no action of healing triggers it."""
-
 _SAMPLE_INTERVAL = 1.0
 _FAST_POLL_INTERVAL = 0.05
 _READY_TIMEOUT = 150

@@ -71,17 +71,6 @@ class RunState:
         """Whether the outcome of an action will change."""
         return any(act.outcome in metrics.PENDING_OUTCOMES for act in self.actions)
 
-    @property
-    def progress_text(self) -> str:
-        """The ready pods, the failed requests and the latest action, for the console."""
-        requests, staying = self._responses_after_fault, self.sampler.latest_snapshot.remaining_pods
-        parts = [
-            f"{sum(pod.is_ready for pod in staying)} of {self.fault.desired_pods} pods ready",
-            f"{sum(not each.pod for each in requests)} of {len(requests)} requests failed",
-            *map(str, self.actions[-1:]),
-        ]
-        return ", ".join(parts)
-
     def add_mark(self, at: float, text: str, kind: MarkKind = MarkKind.COMMAND) -> None:
         """Add a mark to the timeline."""
         self._marks.append(Mark(at, text, kind))

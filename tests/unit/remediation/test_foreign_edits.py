@@ -44,7 +44,6 @@ from tests.unit.remediation.factories import (
 EDITED_AT = 9_000
 
 NEW_POD = make_pod("web-new-1", created=EDITED_AT + 1)
-OTHER_NEW_POD = make_pod("web-new-2", created=EDITED_AT + 1)
 JUST_READY_POD = make_pod("web-new-4", ready=True, created=EDITED_AT + 1, since=AT - 30)
 READY_NEW_POD = make_pod("web-new-3", ready=True, created=EDITED_AT + 1)
 OLD_POD = make_pod("web-old-1", ready=True, created=EDITED_AT - 100)
