@@ -1,47 +1,33 @@
 """The API client: the calls that the operator makes, with plain dicts.
 
-The official client (``kubernetes.aio``) provides transport, TLS and credentials. Its models are not
-used, because the children are plain dicts and the models take more CPU than the requests
-(docs/adr/0005-api-client.md). ``responses`` turns responses into the errors of ``errors``.
+The models of the official client are not used, because the children are plain dicts and the models
+take more CPU than the requests (docs/adr/0005-api-client.md). ``transport`` sends the requests.
 """
 
-import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
-from urllib.parse import urlencode
-from urllib.request import getproxies_environment
 
 import aiohttp
-import orjson
-from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.client.rest import RESTResponse
+from kubernetes.aio.client import Configuration
 
-from selfhealing import __version__
 from selfhealing.api import names
-from selfhealing.kube.errors import (
-    DisruptionBudgetError,
-    NotFoundError,
-    ResponseTooLargeError,
-    is_right_missing,
-    parse_error,
-)
+from selfhealing.kube.errors import DisruptionBudgetError, NotFoundError, ResponseTooLargeError
 from selfhealing.kube.json_fields import read_page_of_one
 from selfhealing.kube.json_lines import split_lines
-from selfhealing.kube.metrics import API_REQUESTS, MISSING_RIGHTS
 from selfhealing.kube.paging import MAX_RESPONSE_BYTES, PageLimit
 from selfhealing.kube.resources import PODS, Resource
 from selfhealing.kube.responses import (
     CONNECTION_ERRORS,
-    FIRST_ERROR_STATUS,
     parse_json,
     parse_watch_event,
-    read_body,
     unavailable_error,
 )
 from selfhealing.kube.server_clock import ServerClock
+from selfhealing.kube.transport import Transport
+from selfhealing.kube.yaml_body import encode_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -99,11 +85,7 @@ class Page(NamedTuple):
 
 
 class Client:
-    """Calls to the API server; use as an async context manager.
-
-    Attributes:
-        server_clock: the API server's time, as its responses tell it.
-    """
+    """Calls to the API server; use as an async context manager."""
 
     def __init__(self, configuration: Configuration, timeout: float, connections: int) -> None:
         """Create a client; no request is sent yet.
@@ -113,13 +95,7 @@ class Client:
             timeout: seconds that one request may take.
             connections: the maximum number of concurrent requests.
         """
-        configuration.connection_pool_maxsize = connections
-        # With trust_env aiohttp reads ~/.netrc for every request, a third of a request's CPU time.
-        configuration.client_session_kwargs = {"trust_env": bool(getproxies_environment())}
-        self._api_client = ApiClient(configuration)
-        self._api_client.user_agent = f"{names.FIELD_MANAGER}/{__version__}"
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
-        self.server_clock = ServerClock()
+        self._transport = Transport(configuration, timeout, connections)
 
     async def __aenter__(self) -> Self:
         """Return the client."""
@@ -127,19 +103,26 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         """Close the connections."""
-        await self._api_client.close()  # type: ignore[no-untyped-call]
+        await self._transport.close()
+
+    @property
+    def server_clock(self) -> ServerClock:
+        """The API server's time, as its responses tell it."""
+        return self._transport.server_clock
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """Read one object; None if it does not exist."""
         try:
-            return await self._request_json("get", resource, resource.path(namespace, name))
+            return await self._transport.request_json(
+                "get", resource, resource.path(namespace, name)
+            )
         except NotFoundError:
             return None
 
     async def get_metadata(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """Read the metadata of one object; None if it does not exist."""
         try:
-            return await self._request_json(
+            return await self._transport.request_json(
                 "get", resource, resource.path(namespace, name), accept=METADATA
             )
         except NotFoundError:
@@ -189,7 +172,7 @@ class Client:
         page_limit = PageLimit()
         while True:
             try:
-                data = await self._send_request(
+                data = await self._transport.send_request(
                     "list",
                     resource,
                     resource.path(namespace),
@@ -239,14 +222,14 @@ class Client:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(random.randint(*duration)),  # noqa: S311 - jitter
         }
-        response = await self._open_response(
+        response = await self._transport.open_response(
             "watch",
             resource,
             resource.path(namespace),
             query=query,
             accept=METADATA if selection.metadata_only else "application/json",
             timeout=aiohttp.ClientTimeout(
-                sock_connect=self._timeout.total, sock_read=WATCH_SILENCE
+                sock_connect=self._transport.timeout.total, sock_read=WATCH_SILENCE
             ),
         )
         chunks = response.response.content.iter_any()
@@ -290,7 +273,7 @@ class Client:
             "tailLines": str(lines),
             "limitBytes": str(limit_bytes),
         }
-        data = await self._send_request(
+        data = await self._transport.send_request(
             "get",
             PODS,
             PODS.path(namespace, pod, "log"),
@@ -314,7 +297,7 @@ class Client:
             field_manager: the manager that owns the manifest's fields from then on.
         """
         meta = body["metadata"]
-        return await self._request_json(
+        return await self._transport.request_json(
             "patch",
             resource,
             resource.path(meta["namespace"], meta["name"]),
@@ -327,7 +310,7 @@ class Client:
         self, resource: Resource, namespace: str, name: str, patch: Json, subresource: str = ""
     ) -> Json:
         """Merge a patch into an object or its subresource; return the live object."""
-        return await self._request_json(
+        return await self._transport.request_json(
             "patch",
             resource,
             resource.path(namespace, name, subresource),
@@ -346,7 +329,7 @@ class Client:
         field_manager: str,
     ) -> Json:
         """Apply a JSON patch (RFC 6902), all operations or none; return the live object."""
-        return await self._request_json(
+        return await self._transport.request_json(
             "patch",
             resource,
             resource.path(namespace, name),
@@ -358,7 +341,7 @@ class Client:
     async def create(self, resource: Resource, body: Json) -> Json:
         """Create an object, or a review, which is answered and not stored."""
         path = resource.path(body["metadata"]["namespace"] if resource.namespaced else None)
-        return await self._request_json("create", resource, path, body=body)
+        return await self._transport.request_json("create", resource, path, body=body)
 
     async def try_create_pod(self, body: Json) -> None:
         """Have a pod admitted and validated like one that is created, without creating it.
@@ -371,7 +354,7 @@ class Client:
         """
         path = PODS.path(body["metadata"]["namespace"])
         query = {"dryRun": "All"}
-        await self._request_json("create", PODS, path, body=body, query=query)
+        await self._transport.request_json("create", PODS, path, body=body, query=query)
 
     async def replace(self, resource: Resource, body: Json) -> Json:
         """Replace an object.
@@ -381,7 +364,7 @@ class Client:
         """
         meta = body["metadata"]
         path = resource.path(meta["namespace"], meta["name"])
-        return await self._request_json("update", resource, path, body=body)
+        return await self._transport.request_json("update", resource, path, body=body)
 
     async def delete(  # noqa: PLR0913 - what an object is deleted by
         self,
@@ -415,7 +398,7 @@ class Client:
             preconditions["resourceVersion"] = resource_version
         body = {"preconditions": preconditions, "propagationPolicy": policy}
         try:
-            raw = await self._request_json(
+            raw = await self._transport.request_json(
                 "delete", resource, resource.path(namespace, name), body=body
             )
         except NotFoundError:
@@ -441,7 +424,9 @@ class Client:
         }
         path = PODS.path(namespace, pod, "eviction")
         try:
-            await self._request_json("create", PODS, path, subresource="eviction", body=body)
+            await self._transport.request_json(
+                "create", PODS, path, subresource="eviction", body=body
+            )
         except NotFoundError:
             return True
         except DisruptionBudgetError:
@@ -456,7 +441,7 @@ class Client:
         The kubelet applies the change later, and only if the node has room. A dry run is admitted
         or refused in the same way, and changes nothing.
         """
-        return await self._request_json(
+        return await self._transport.request_json(
             "patch",
             PODS,
             PODS.path(namespace, pod, "resize"),
@@ -468,107 +453,3 @@ class Client:
                 **({"dryRun": "All"} if dry_run else {}),
             },
         )
-
-    async def _request_json(
-        self,
-        verb: str,
-        resource: Resource,
-        path: str,
-        **options: Any,  # noqa: ANN401 - as _send
-    ) -> Json:
-        """Send a request and parse the JSON response."""
-        result: Json = parse_json(await self._send_request(verb, resource, path, **options))
-        return result
-
-    async def _send_request(
-        self,
-        verb: str,
-        resource: Resource,
-        path: str,
-        *,
-        max_bytes: int = MAX_RESPONSE_BYTES,
-        **options: Any,  # noqa: ANN401 - as _open_response
-    ) -> bytearray:
-        """Send a request and read the response.
-
-        Raises:
-            ResponseTooLargeError: the response has more than ``max_bytes``.
-        """
-        response = await self._open_response(verb, resource, path, **options)
-        return await read_body(response, f"{verb} {path}", max_bytes)
-
-    async def _open_response(  # noqa: PLR0913 - the parts of one HTTP request
-        self,
-        verb: str,
-        resource: Resource,
-        path: str,
-        *,
-        subresource: str = "",
-        body: Json | Sequence[Json] | bytes | None = None,
-        content_type: str = "application/json",
-        accept: str = "application/json",
-        query: Mapping[str, str] | None = None,
-        timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - of the transport
-    ) -> RESTResponse:
-        """Send a request; return the response, of which the body is not read yet."""
-        if not resource.allows(verb, subresource):
-            raise PermissionError(
-                f"{verb} on {resource.plural}/{subresource} is not in kube/resources.py, "
-                "from which the RBAC rules are generated: add it there"
-            )
-        url = self._api_client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
-        headers = {
-            **self._api_client.default_headers,
-            "Accept": accept,
-            "Content-Type": content_type,
-        }
-        await self._api_client.update_params_for_auth(
-            headers, None, ["BearerToken"], path, verb, None
-        )
-        sent_at = self.server_clock.start_request()
-        try:
-            # Also of a watch the API server sends the headers at once.
-            async with asyncio.timeout(self._timeout.total):
-                response: RESTResponse = await self._api_client.rest_client.request(  # type: ignore[no-untyped-call]
-                    _HTTP_METHODS[verb],
-                    url,
-                    headers=headers,
-                    body=body,
-                    _request_timeout=timeout or self._timeout,
-                )
-        except CONNECTION_ERRORS as error:
-            API_REQUESTS.labels(verb, resource.kind, "none").inc()
-            raise unavailable_error(error) from error
-        API_REQUESTS.labels(verb, resource.kind, str(response.status)).inc()
-        if response.status >= FIRST_ERROR_STATUS:
-            data = await read_body(response, f"{verb} {path}", MAX_RESPONSE_BYTES)
-            refusal = parse_error(response.status, data)
-            if is_right_missing(refusal):
-                MISSING_RIGHTS.labels(verb, resource.kind).inc()
-            raise refusal
-        self.server_clock.observe(response.headers.get("Date"), sent_at)
-        return response
-
-
-def encode_yaml(body: Json) -> bytes:
-    """Serialise a manifest to YAML in UTF-8.
-
-    It is JSON, with the characters escaped that YAML 1.1 does not allow or takes for line ends.
-    Escaped surrogates, as the standard library writes them for an emoji, are no YAML.
-    """
-    return orjson.dumps(body).decode().translate(_YAML_ESCAPES).encode()
-
-
-_YAML_ESCAPES: Final = {
-    code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF)
-}
-"""YAML 1.1, sections 4.1.1 (printable characters) and 4.1.4 (line breaks)."""
-_HTTP_METHODS: Final = {
-    "get": "GET",
-    "list": "GET",
-    "watch": "GET",
-    "create": "POST",
-    "update": "PUT",
-    "patch": "PATCH",
-    "delete": "DELETE",
-}

@@ -56,7 +56,7 @@ def server() -> FakeTransport:
 def client(server: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> Client:
     """A client with that transport."""
     client = Client(Configuration(host="http://server.invalid"), timeout=1, connections=1)
-    monkeypatch.setattr(client._api_client.rest_client, "request", server.request)  # noqa: SLF001 - the edge
+    monkeypatch.setattr(client._transport._api_client.rest_client, "request", server.request)  # noqa: SLF001 - the edge
     return client
 
 

@@ -56,7 +56,7 @@ class FakeServer:
     def connect(self) -> Client:
         """Return a client of this server."""
         client = Client(Configuration(host="http://server.invalid"), timeout=1, connections=1)
-        setattr(client._api_client.rest_client, "request", self.request)  # noqa: SLF001, B010 - the edge
+        setattr(client._transport._api_client.rest_client, "request", self.request)  # noqa: SLF001, B010 - the edge
         return client
 
 

@@ -23,7 +23,7 @@ def build_client(
         return FakeResponse(status, data)
 
     made_client = Client(Configuration(host="http://server.invalid"), timeout=1, connections=1)
-    monkeypatch.setattr(made_client._api_client.rest_client, "request", answer)  # noqa: SLF001 - the edge
+    monkeypatch.setattr(made_client._transport._api_client.rest_client, "request", answer)  # noqa: SLF001 - the edge
     return made_client, urls
 
 

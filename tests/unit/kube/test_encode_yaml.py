@@ -7,7 +7,7 @@ import orjson
 from hypothesis import example, given, strategies as st
 
 from hack.testkit.yaml_text import parse_yaml
-from selfhealing.kube.client import encode_yaml
+from selfhealing.kube.yaml_body import encode_yaml
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(

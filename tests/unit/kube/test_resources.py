@@ -240,7 +240,7 @@ def build_client(monkeypatch: pytest.MonkeyPatch) -> Client:
         raise RequestSent
 
     client = Client(Configuration(host="http://server.invalid"), timeout=1, connections=1)
-    monkeypatch.setattr(client._api_client.rest_client, "request", send)  # noqa: SLF001 - the edge
+    monkeypatch.setattr(client._transport._api_client.rest_client, "request", send)  # noqa: SLF001 - the edge
     return client
 
 

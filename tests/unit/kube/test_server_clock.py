@@ -180,7 +180,7 @@ async def test_the_client_observes(monkeypatch: pytest.MonkeyPatch) -> None:
     async def request(*_: object, **__: object) -> FakeResponse:
         return response
 
-    monkeypatch.setattr(client._api_client.rest_client, "request", request)  # noqa: SLF001 - the edge
+    monkeypatch.setattr(client._transport._api_client.rest_client, "request", request)  # noqa: SLF001 - the edge
     response.status = 404
     async with client:
         await client.get(PODS, "shop", "web")
