@@ -1,6 +1,5 @@
-"""Writes the children of apps: creates, applies, hands over replicas, prunes."""
+"""Compares the children of apps with the desired state, and corrects the differences in order."""
 
-import logging
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,7 +17,6 @@ from selfhealing.apply.child_diff import (
     find_blocking_workload,
     find_prune_targets,
     has_already_run,
-    initial_manifest,
     is_manifest_needed,
     scale_target_kind,
 )
@@ -26,8 +24,7 @@ from selfhealing.apply.field_owners import find_drift_paths
 from selfhealing.apply.foreign_fields import EditSelection, select_edits
 from selfhealing.apply.kept_fields import keep_live_fields
 from selfhealing.apply.result import NON_BLOCKING, ChildChange, SyncError, SyncResult
-from selfhealing.cache.child_views import CHILD_VIEWS, bound_manifest, hash_manifest
-from selfhealing.cache.parse import parse_owner_uid
+from selfhealing.cache.child_views import bound_manifest, hash_manifest
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppView, ChildView, DeploymentView
@@ -39,18 +36,16 @@ from selfhealing.controller.child_errors import (
     sync_error,
     terminating_error,
 )
+from selfhealing.controller.child_writer import ChildWriter
 from selfhealing.controller.contestants import name_contestants
 from selfhealing.controller.fair_slots import FairSlots
 from selfhealing.controller.optional_kinds import OptionalKinds
-from selfhealing.controller.replica_handover import hand_over_replicas
 from selfhealing.controller.spec_reset import (
     reset_obsolete_fields,
-    reset_spec,
     reset_template,
 )
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import (
-    AppDeletedError,
     ConflictError,
     ForbiddenError,
     InvalidError,
@@ -59,18 +54,14 @@ from selfhealing.kube.errors import (
     UnavailableError,
     is_webhook_failure,
 )
-from selfhealing.kube.resources import APPS, CHILDREN, Resource
+from selfhealing.kube.resources import CHILDREN
 from selfhealing.remediation.reconcile_input import ReconcileInput
 from selfhealing.render import Overrides, build_children
 from selfhealing.render.overrides import NO_OVERRIDES
 from selfhealing.render.pod import is_job
 
-logger = logging.getLogger(__name__)
-
 Json = dict[str, Any]
 
-_UNUSED_RESOURCE_VERSION: Final = "1"
-"""A resource version that no object has: etcd's first revision precedes every object."""
 _TOLD_ERRORS: Final = (
     InvalidError,
     ForbiddenError,
@@ -125,10 +116,7 @@ class ChildSync:
         self._client = client
         self._optional_kinds = optional_kinds
         self._store = store
-        self._mutated_manifests: LRUCache[str, bytes] = LRUCache(_MAX_REMEMBERED)
-        """By UID, the digests of answers to applies that differ from what was applied."""
-        self._written: LRUCache[tuple[str, str], str] = LRUCache(_MAX_REMEMBERED)
-        """By UID of the app and kind, the applied hash that this process wrote last."""
+        self._writer = ChildWriter(client, store)
         self._unremovable: LRUCache[str, bytes] = LRUCache(_MAX_REMEMBERED)
         """By UID, the digests of Deployments from which foreign fields could not be removed."""
         self._compared: LRUCache[str, tuple[bytes, str, EditSelection]] = LRUCache(_MAX_REMEMBERED)
@@ -179,32 +167,8 @@ class ChildSync:
         )
 
     async def _prune_child(self, prune: PruneTarget, progress: _Progress) -> None:
-        await self._delete_child(progress.app, prune)
+        await self._writer.delete_child(progress.app, prune)
         progress.changes.append(ChildChange(prune.kind, None))
-
-    async def _delete_child(self, app: AppView, target: PruneTarget) -> None:
-        """Delete a child; a workload stays until its pods have stopped.
-
-        Raises:
-            ConflictError: it belongs to another owner by now, which the watch has not told yet.
-        """
-        kind, key = target.kind, app.key
-        found = await self._client.get_metadata(CHILDREN[kind], key.namespace, target.name)
-        meta = found["metadata"] if found is not None else {}
-        if meta.get("uid") == target.uid and parse_owner_uid(meta) != app.uid:
-            raise ConflictError(409, "Conflict", f"the {kind} {target.name} has another owner now")
-        raw = await self._client.delete(
-            CHILDREN[kind],
-            key.namespace,
-            target.name,
-            target.uid,
-            resource_version=meta.get("resourceVersion", ""),
-            foreground=kind in WORKLOAD_KINDS,
-        )
-        if raw is None:
-            self._store.delete_child(key, kind, target.uid)
-        else:
-            self._store.upsert_child(key, CHILD_VIEWS[kind](raw))
 
     async def _sync_child(self, desired: Json, progress: _Progress) -> None:
         kind = desired["kind"]
@@ -217,20 +181,19 @@ class ChildSync:
             progress.errors.append(terminating_error(blocking_kind, snapshot))
             return
         if live is None and await self._create_child(desired, progress):
-            progress.changes.append(ChildChange(kind, ChildAction.CREATE))
             return
         if live is None:
-            live = await self._get_live(snapshot.app, kind)
+            live = await self._writer.read_live(snapshot.app, kind)
         elif live.manifest_digest and is_manifest_needed(snapshot.app.uid, live):
             if self._compared.get(live.uid) == self._comparison(live, desired, progress):
                 return
             with self._slots.hold(key):
-                live = await self._get_live(snapshot.app, kind)
+                live = await self._writer.read_live(snapshot.app, kind)
         desired = keep_live_fields(live, desired)
         managers: tuple[str, ...] = ()
         if isinstance(live, DeploymentView):
             live, managers = await self._remove_foreign_fields(live, desired, progress)
-        mutated_manifest = self._mutated_manifests.get(live.uid, b"") if live is not None else b""
+        mutated_manifest = self._writer.mutated_digest(live.uid) if live is not None else b""
         child_action = diff_child(snapshot.app.uid, live, desired, mutated_manifest)
         if managers:
             progress.changes.append(
@@ -246,15 +209,25 @@ class ChildSync:
         latest = self._store.children_of(snapshot.app.key)
         return snapshot.children if latest is None else latest
 
+    async def _create_child(self, desired: Json, progress: _Progress) -> bool:
+        """Create a child of a new app; return False when it has to be read first."""
+        created = await self._writer.create_child(progress.app, desired, progress.min_replicas)
+        if created is None:
+            return False
+        self._note_mutation(created, desired, progress)
+        progress.changes.append(ChildChange(created.kind, ChildAction.CREATE))
+        return True
+
     def _note_unchanged(self, live: ChildView, desired: Json, progress: _Progress) -> None:
         """Remember that a child is left as it is, and tell if it is not as it was applied."""
-        if live.uid in self._mutated_manifests:
-            self._note_difference(live, desired, progress)
+        self._note_mutation(live, desired, progress)
         if (bounded := bound_manifest(live)).manifest_digest:
             self._compared[live.uid] = self._comparison(bounded, desired, progress)
 
-    def _note_difference(self, live: ChildView, desired: Json, progress: _Progress) -> None:
-        """Add the error that the API server has stored a child differently, if it has."""
+    def _note_mutation(self, live: ChildView, desired: Json, progress: _Progress) -> None:
+        """Add an error if the API server has stored a child otherwise than it was applied."""
+        if not self._writer.mutated_digest(live.uid):
+            return
         paths = list(find_drift_paths(orjson.loads(live.manifest_json), desired))
         if paths:
             progress.errors.append(stored_differently_error(live.kind, paths))
@@ -285,17 +258,20 @@ class ChildSync:
             progress.errors.append(terminating_error(kind, snapshot))
         elif child_action is ChildAction.REPLACE and live is not None:
             is_correction = self._is_correction(child_action, desired, progress)
-            await self._delete_child(snapshot.app, PruneTarget(kind, live.name, live.uid))
+            await self._writer.delete_child(snapshot.app, PruneTarget(kind, live.name, live.uid))
             progress.changes.append(ChildChange(kind, child_action, is_correction=is_correction))
             progress.errors.append(terminating_error(kind, snapshot))
         else:
             if live is None or live.owner_uid != snapshot.app.uid:
-                await self._ensure_app_exists(snapshot.app)
+                await self._writer.ensure_app_exists(snapshot.app)
             is_correction = self._is_correction(child_action, desired, progress)
             managers: tuple[str, ...] = ()
             if live is not None:
                 live, managers = await self._read_owners(child_action, live, desired, progress)
-            is_stored = await self._apply_child(live, desired, progress)
+            stored = await self._writer.apply_child(
+                snapshot.app, live, desired, progress.min_replicas
+            )
+            self._note_mutation(stored, desired, progress)
             if not any(change.kind == kind and change.managers for change in progress.changes):
                 progress.changes.append(
                     ChildChange(
@@ -303,7 +279,7 @@ class ChildSync:
                         child_action,
                         managers,
                         is_correction=is_correction,
-                        is_stored=is_stored,
+                        is_stored=not self._writer.mutated_digest(stored.uid),
                     )
                 )
 
@@ -313,8 +289,7 @@ class ChildSync:
         A manifest that is written for the second time has been replaced meanwhile, for example by
         an operator of another version.
         """
-        applied_hash = desired["metadata"]["annotations"][names.ANNOTATION_APPLIED_HASH]
-        is_repeated = self._written.get((progress.app.uid, desired["kind"])) == applied_hash
+        is_repeated = self._writer.was_last_written(progress.app, desired)
         return child_action is ChildAction.REVERT_DRIFT or (
             child_action in {ChildAction.UPDATE, ChildAction.REPLACE} and is_repeated
         )
@@ -372,121 +347,6 @@ class ChildSync:
         self._unremovable.pop(live.uid, None)
         self._store.upsert_child(app.key, result)
         return result, tuple(dict.fromkeys(edit.manager for edit in edits))
-
-    async def _create_child(self, desired: Json, progress: _Progress) -> bool:
-        """Create a child of a new app with one request; False when it has to be read first.
-
-        With a resource version that no object has, the apply is a conflict if an object of that
-        name exists: an object of another owner is never overwritten, however new it is.
-        """
-        if not _is_new(progress.app):
-            return False
-        body = initial_manifest(desired, progress.min_replicas)
-        body = {
-            **body,
-            "metadata": {**body["metadata"], "resourceVersion": _UNUSED_RESOURCE_VERSION},
-        }
-        try:
-            raw = await self._client.apply(CHILDREN[body["kind"]], body, names.FIELD_MANAGER)
-        except ConflictError:
-            return False
-        self._store_response(desired, raw, progress)
-        return True
-
-    async def _get_live(self, app: AppView, kind: str) -> ChildView | None:
-        """Read a child that the cache does not hold from the API server.
-
-        The watch delivers only labelled objects, and may be behind. The object is read before the
-        first write, so that one of another owner is never overwritten.
-        """
-        raw = await self._client.get(CHILDREN[kind], app.key.namespace, app.key.name)
-        if raw is None:
-            return None
-        view = CHILD_VIEWS[kind](raw)
-        if view.owner_uid == app.uid:  # no watch reports the deletion of an unowned one
-            self._store.upsert_child(app.key, view)
-        return view
-
-    async def _ensure_app_exists(self, app: AppView) -> None:
-        """Check that an app still exists before a child of it is created or owned again.
-
-        A child may be gone, or have lost its owner (``--cascade=orphan``), because its app is
-        deleted, which the watch has not reported yet. With the owner again, the garbage collector
-        would delete a child that was to stay. An app without a status is new and is not checked.
-
-        Raises:
-            AppDeletedError: the app is deleted.
-        """
-        if _is_new(app):
-            return
-        raw = await self._client.get(APPS, app.key.namespace, app.key.name)
-        if (
-            raw is None
-            or raw["metadata"]["uid"] != app.uid
-            or "deletionTimestamp" in raw["metadata"]
-        ):
-            raise AppDeletedError(
-                404, "Gone", "the resource is deleted: its children are not written"
-            )
-
-    async def _apply_child(
-        self, live: ChildView | None, desired: Json, progress: _Progress
-    ) -> bool:
-        """Apply a child; return whether it is stored as it was applied."""
-        app, resource = progress.app, CHILDREN[desired["kind"]]
-        if live is None:
-            body = initial_manifest(desired, progress.min_replicas)
-            raw = await self._client.apply(resource, body, names.FIELD_MANAGER)
-        else:
-            live = await hand_over_replicas(
-                self._client,
-                lambda: self._get_live(app, desired["kind"]),
-                live,
-                desired,
-                progress.min_replicas,
-            )
-            # Not onto an object that has taken the name since: the cache may be behind.
-            body = {**desired, "metadata": {**desired["metadata"], "uid": live.uid}}
-            try:
-                raw = await self._client.apply(resource, body, names.FIELD_MANAGER)
-            except InvalidError:
-                await self._require_same_object(resource, app, live)
-                if "spec" not in desired or not await reset_spec(
-                    self._client, app.key, live, desired
-                ):
-                    raise
-                raw = await self._client.apply(resource, body, names.FIELD_MANAGER)
-        return self._store_response(desired, raw, progress)
-
-    async def _require_same_object(self, resource: Resource, app: AppView, live: ChildView) -> None:
-        """Raise ConflictError if another object has the name of the child by now.
-
-        The API server answers an apply with another UID as it answers any invalid object.
-        """
-        found = await self._client.get_metadata(resource, app.key.namespace, live.name)
-        if found is None or found["metadata"]["uid"] != live.uid:
-            raise ConflictError(409, "Conflict", f"the {live.kind} {live.name} is another one now")
-
-    def _store_response(self, desired: Json, raw: Json, progress: _Progress) -> bool:
-        """Store the answer to an apply; return whether it is what was applied, else tell of it."""
-        key, kind = progress.app.key, desired["kind"]
-        view = CHILD_VIEWS[kind](raw)
-        self._store.upsert_child(key, view)
-        self._written[progress.app.uid, kind] = view.applied_hash
-        self._mutated_manifests.pop(view.uid, None)
-        if diff_child(view.owner_uid, view, desired) is not ChildAction.REVERT_DRIFT:
-            return True
-        self._mutated_manifests[view.uid] = hash_manifest(view)
-        self._note_difference(view, desired, progress)
-        logger.warning(
-            "%s: something rewrites the %s as it is applied: a mutating webhook?", key, kind
-        )
-        return False
-
-
-def _is_new(app: AppView) -> bool:
-    """Whether an app has no status: it is reconciled for the first time."""
-    return app.status == b"{}"
 
 
 async def _collect_error(kind: str, progress: _Progress, step: Awaitable[None]) -> None:
