@@ -33,3 +33,6 @@ exam-cluster:
 .PHONY: exam-docs
 exam-docs: $(VENV_READY) ## Put the figures of the last whole exam into docs/healing.md
 	@$(EXAM) docs
+
+.PHONY: drill-docs
+drill-docs: exam-docs ## The same as exam-docs, under its former name

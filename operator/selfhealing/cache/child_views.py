@@ -9,6 +9,7 @@ from typing import Any, Final
 from selfhealing.api import names
 from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.cache.managed_fields import has_other_managers, parse_template_edits
+from selfhealing.cache.network_views import IngressView, RouteView, ServiceView
 from selfhealing.cache.parse import (
     Json,
     clean_message,
@@ -26,13 +27,10 @@ from selfhealing.cache.views import (
     ConditionView,
     DeploymentView,
     HpaView,
-    IngressView,
     JobView,
     MetricView,
     PdbView,
     ResourceQuantities,
-    RouteView,
-    ServiceView,
     TemplateEdit,
     VpaView,
 )

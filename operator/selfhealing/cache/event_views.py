@@ -4,7 +4,26 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from selfhealing.cache.probes import ProbeAnswer
-from selfhealing.cache.views import ContainerKillEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerKillEvent:
+    """A kill of a container, as the kubelet's Event reports it.
+
+    Attributes:
+        namespace: the namespace of the Event, which is that of the pod.
+        pod_uid: the UID of the pod.
+        container: the container's name.
+        probe: the probe that failed, "liveness" or "startup"; empty if the Event names none because
+            the kubelet stopped the whole pod.
+        at: when the kill last happened.
+    """
+
+    namespace: str
+    pod_uid: str
+    container: str
+    probe: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from selfhealing.api.linear_regex import compile_pattern
-from selfhealing.cache.event_views import PodEvent, PodWarning, ProbeFailure
+from selfhealing.cache.event_views import ContainerKillEvent, PodEvent, PodWarning, ProbeFailure
 from selfhealing.cache.parse import clean_message, parse_time
 from selfhealing.cache.probes import parse_unhealthy_message
-from selfhealing.cache.views import TEXT_LIMIT, ContainerKillEvent
+from selfhealing.cache.views import TEXT_LIMIT
 
 Json = Mapping[str, Any]
 

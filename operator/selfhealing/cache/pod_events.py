@@ -9,8 +9,8 @@ from typing import Final
 
 from cachetools import FIFOCache
 
-from selfhealing.cache.event_views import PodEvent, PodWarning, ProbeFailure
-from selfhealing.cache.views import ContainerKillEvent, PodView
+from selfhealing.cache.event_views import ContainerKillEvent, PodEvent, PodWarning, ProbeFailure
+from selfhealing.cache.views import PodView
 
 MAX_EVENTS_OF_POD: Final = 64
 """Events that are kept of one pod: the latest of each container, probe and answer."""

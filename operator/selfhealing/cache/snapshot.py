@@ -5,20 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from selfhealing.api.config_refs import ConfigRef
-from selfhealing.cache.event_views import PodWarning, ProbeFailure
+from selfhealing.cache.event_views import ContainerKillEvent, PodWarning, ProbeFailure
+from selfhealing.cache.network_views import IngressView, RouteView, ServiceView
 from selfhealing.cache.views import (
     AppView,
     ChildView,
-    ContainerKillEvent,
     DeploymentView,
     ForeignPod,
     HpaView,
-    IngressView,
     JobView,
     PdbView,
     PodView,
-    RouteView,
-    ServiceView,
     VpaView,
 )
 

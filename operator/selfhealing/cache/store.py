@@ -20,20 +20,12 @@ from cachetools import FIFOCache
 from selfhealing.api import names
 from selfhealing.cache.child_views import bound_manifest, drop_manifest
 from selfhealing.cache.config_digests import ConfigIndex
-from selfhealing.cache.event_views import PodEvent
+from selfhealing.cache.event_views import ContainerKillEvent, PodEvent
 from selfhealing.cache.ownership import OwnershipProof, prove_ownership
 from selfhealing.cache.pod_events import PodEvents
 from selfhealing.cache.ready_losses import ReadyLosses
 from selfhealing.cache.snapshot import AppSnapshot
-from selfhealing.cache.views import (
-    AppKey,
-    AppView,
-    ChildView,
-    ContainerKillEvent,
-    ForeignPod,
-    PodView,
-    ReplicaSetView,
-)
+from selfhealing.cache.views import AppKey, AppView, ChildView, ForeignPod, PodView, ReplicaSetView
 
 MAX_FOREIGN_PODS: Final = 10
 """Foreign pods of one app that a snapshot names."""

@@ -322,45 +322,6 @@ class JobView(ChildView):
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceView(ChildView):
-    """The address of a Service.
-
-    Attributes:
-        port: its first port of TCP; 0 if it has none.
-        node_port: the port on every node that leads there; 0 without one.
-        ingress: the load balancer's host name or IP.
-        needs_load_balancer: it is of the type LoadBalancer.
-    """
-
-    port: int
-    node_port: int
-    ingress: str
-    needs_load_balancer: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class IngressView(ChildView):
-    """An Ingress; ``address`` is a host name or IP of its ingress controller, empty without one."""
-
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class RouteView(ChildView):
-    """An HTTPRoute, as the controllers of its Gateways report it.
-
-    Attributes:
-        accepted_by: the Gateways that serve it, sorted.
-        refused_by: a Gateway that does not; empty without one.
-        refusal: the condition of ``refused_by`` that says why.
-    """
-
-    accepted_by: tuple[str, ...]
-    refused_by: str
-    refusal: ConditionView | None
-
-
-@dataclass(frozen=True, slots=True)
 class MetricView:
     """One metric of an autoscaler; ``current`` and ``target`` are texts such as "31%"."""
 
@@ -457,23 +418,3 @@ class ForeignPod(NamedTuple):
     name: str
     uid: str
     created: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerKillEvent:
-    """A kill of a container, as the kubelet's Event reports it.
-
-    Attributes:
-        namespace: the namespace of the Event, which is that of the pod.
-        pod_uid: the UID of the pod.
-        container: the container's name.
-        probe: the probe that failed, "liveness" or "startup"; empty if the Event names none because
-            the kubelet stopped the whole pod.
-        at: when the kill last happened.
-    """
-
-    namespace: str
-    pod_uid: str
-    container: str
-    probe: str
-    at: datetime

@@ -6,8 +6,9 @@ A Job's container that fails is often not restarted: the Job creates another pod
 from collections.abc import Iterable
 from dataclasses import replace
 
+from selfhealing.cache.event_views import ContainerKillEvent
 from selfhealing.cache.snapshot import AppSnapshot
-from selfhealing.cache.views import ContainerKillEvent, ContainerView, PodView, Termination
+from selfhealing.cache.views import ContainerView, PodView, Termination
 from selfhealing.health import messages
 from selfhealing.health.pod_problems import PodProblem, describe_termination
 from selfhealing.health.termination_causes import PROBE_REASONS, ContainerKey, TerminationCauses

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from selfhealing.cache.views import ContainerKillEvent, Termination
+from selfhealing.cache.event_views import ContainerKillEvent
+from selfhealing.cache.views import Termination
 
 PROBE_REASONS: Final[Mapping[str, str]] = {
     "liveness": "LivenessProbe",

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from selfhealing.api.status import UNOBSERVED_STATUS
+from selfhealing.cache.event_views import ContainerKillEvent
 from selfhealing.cache.parse import (
     app_view,
     key_of_app,
@@ -20,7 +21,6 @@ from selfhealing.cache.views import (
     MAX_STATUS_BYTES,
     AppKey,
     AppView,
-    ContainerKillEvent,
     ContainerView,
     PodView,
     ResourceQuantities,

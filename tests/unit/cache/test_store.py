@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from selfhealing.cache import pod_events, store as module
 from selfhealing.cache.child_views import deployment_view, job_view, service_view
+from selfhealing.cache.event_views import ContainerKillEvent
 from selfhealing.cache.parse import (
     app_view,
     pod_view,
@@ -17,13 +18,7 @@ from selfhealing.cache.parse import (
 from selfhealing.cache.parse_events import pod_event
 from selfhealing.cache.snapshot import AppSnapshot
 from selfhealing.cache.store import Store
-from selfhealing.cache.views import (
-    MAX_MANIFEST_BYTES,
-    AppKey,
-    ChildView,
-    ContainerKillEvent,
-    PodView,
-)
+from selfhealing.cache.views import MAX_MANIFEST_BYTES, AppKey, ChildView, PodView
 from tests.unit import builders
 from tests.unit.builders import job_pod, pod, pod_stop_event, probe_kill_event, running
 from tests.unit.examples import scale_examples

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from selfhealing.cache.event_views import ContainerKillEvent
 from selfhealing.cache.parse import pod_view
 from selfhealing.cache.parse_events import pod_event
-from selfhealing.cache.views import ContainerKillEvent
 from selfhealing.health.crash_loops import CRASHLOOP_RESTARTS
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import (

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from selfhealing.cache.views import ContainerKillEvent, Termination
+from selfhealing.cache.event_views import ContainerKillEvent
+from selfhealing.cache.views import Termination
 from selfhealing.health.termination_causes import (
     ContainerKey,
     RecordedTermination,

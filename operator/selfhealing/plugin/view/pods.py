@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from selfhealing.api.status import PodStatus, SelfHealingAppStatus
+from selfhealing.cache.event_views import ContainerKillEvent
 from selfhealing.cache.parse_events import pod_event
-from selfhealing.cache.views import ContainerKillEvent, ContainerView, PodView, Termination
+from selfhealing.cache.views import ContainerView, PodView, Termination
 from selfhealing.health.termination_causes import (
     ContainerKey,
     RecordedTermination,
