@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -126,11 +125,10 @@ class AppProcess:
         self._reader.join(_TIMEOUT)
         return code
 
-    def stop(self) -> tuple[int, float]:
-        """Send SIGTERM; return the exit code and the seconds until the end."""
-        started = time.monotonic()
+    def stop(self) -> int:
+        """Send SIGTERM, wait for the end and return the exit code."""
         self.terminate()
-        return self.wait_for_exit(), time.monotonic() - started
+        return self.wait_for_exit()
 
 
 class BackgroundRequest(threading.Thread):

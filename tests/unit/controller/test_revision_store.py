@@ -46,102 +46,108 @@ def cluster() -> FakeApiServer:
 
 
 @pytest.fixture
-def keeper(cluster: FakeApiServer) -> RevisionStore:
+def revision_store(cluster: FakeApiServer) -> RevisionStore:
     """It works on that cluster."""
     return RevisionStore(cluster.client, now)
 
 
-async def test_kept_and_read(cluster: FakeApiServer, keeper: RevisionStore) -> None:
+async def test_kept_and_read(cluster: FakeApiServer, revision_store: RevisionStore) -> None:
     """What was kept is what is gone back to, also by another process."""
-    assert await keeper.save(APP, REVISION, SAVED)
+    assert await revision_store.save(APP, REVISION, SAVED)
     assert SAVED == await RevisionStore(cluster.client, now).load(APP, REVISION)
     assert [NAME] == cluster.list_names("ControllerRevision")
 
 
-async def test_read_once(cluster: FakeApiServer, keeper: RevisionStore) -> None:
+async def test_read_once(cluster: FakeApiServer, revision_store: RevisionStore) -> None:
     """A version never changes: who has read it need not ask again, nor who has written it."""
     cluster.put_object(build_revision_object())
 
-    assert SAVED == await keeper.load(APP, REVISION) == await keeper.load(APP, REVISION)
+    assert (
+        SAVED
+        == await revision_store.load(APP, REVISION)
+        == await revision_store.load(APP, REVISION)
+    )
     assert 1 == len(cluster.requests)
 
-    await keeper.save(APP, "another", SAVED)
-    await keeper.load(APP, "another")
+    await revision_store.save(APP, "another", SAVED)
+    await revision_store.load(APP, "another")
 
     assert 2 == len(cluster.requests)
 
 
 async def test_what_is_held_in_memory_is_bounded(
-    cluster: FakeApiServer, keeper: RevisionStore
+    cluster: FakeApiServer, revision_store: RevisionStore
 ) -> None:
     """The version that was used last stays, the one that was not used for longest goes."""
     large = SavedRevision({"spec": {"containers": [{"args": ["x" * (CACHE_BYTES // 5)]}]}})
     for number in range(4):
-        await keeper.save(APP, f"v{number}", large)
-    await keeper.load(APP, "v0")
-    await keeper.save(APP, "one-more", large)
+        await revision_store.save(APP, f"v{number}", large)
+    await revision_store.load(APP, "v0")
+    await revision_store.save(APP, "one-more", large)
     cluster.requests.clear()
-    await keeper.load(APP, "v0")
+    await revision_store.load(APP, "v0")
 
     assert [] == cluster.requests
 
-    await keeper.load(APP, "v1")
+    await revision_store.load(APP, "v1")
 
     assert ["get ControllerRevision/web-v1"] == cluster.requests
 
 
 async def test_one_that_is_too_large_is_read_again(
-    cluster: FakeApiServer, keeper: RevisionStore
+    cluster: FakeApiServer, revision_store: RevisionStore
 ) -> None:
     """Nobody's template is, but somebody may have made one."""
     huge = SavedRevision({"spec": {"x": "x" * CACHE_BYTES}})
 
-    assert await keeper.save(APP, "huge", huge)
+    assert await revision_store.save(APP, "huge", huge)
     cluster.requests.clear()
-    await keeper.load(APP, "huge")
+    await revision_store.load(APP, "huge")
 
     assert ["get ControllerRevision/web-huge"] == cluster.requests
 
 
-async def test_kept_twice(cluster: FakeApiServer, keeper: RevisionStore) -> None:
+async def test_kept_twice(cluster: FakeApiServer, revision_store: RevisionStore) -> None:
     """As when the status could not be written after the first time: it is not made anew."""
     cluster.put_object(build_revision_object())
 
-    assert await keeper.save(APP, REVISION, SAVED, datetime(2026, 1, 1, tzinfo=UTC))
+    assert await revision_store.save(APP, REVISION, SAVED, datetime(2026, 1, 1, tzinfo=UTC))
     assert SAVED == await RevisionStore(cluster.client, now).load(APP, REVISION)
     live = cluster.objects_by_path["ControllerRevision", NAME]
     assert "uid-of-revision" == live["metadata"]["uid"]
 
 
 async def test_one_of_an_earlier_app_is_made_anew(
-    cluster: FakeApiServer, keeper: RevisionStore
+    cluster: FakeApiServer, revision_store: RevisionStore
 ) -> None:
     """It was left without an owner; its content is not trusted."""
     orphan = build_revision_object(data={"template": {"spec": {}}})
     del orphan["metadata"]["ownerReferences"]
     cluster.put_object(orphan)
 
-    assert await keeper.save(APP, REVISION, SAVED)
+    assert await revision_store.save(APP, REVISION, SAVED)
     assert SAVED == await RevisionStore(cluster.client, now).load(APP, REVISION)
 
 
-async def test_kept_before_another(keeper: RevisionStore) -> None:
+async def test_kept_before_another(revision_store: RevisionStore) -> None:
     """It is made again as the latest one."""
     older, newer = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
-    await keeper.save(APP, REVISION, SAVED, older)
-    await keeper.save(APP, "b2c3d4e5f6", SAVED, newer)
+    await revision_store.save(APP, REVISION, SAVED, older)
+    await revision_store.save(APP, "b2c3d4e5f6", SAVED, newer)
 
-    assert await keeper.save(APP, REVISION, SAVED, newer + timedelta(1))
+    assert await revision_store.save(APP, REVISION, SAVED, newer + timedelta(1))
 
-    names = [found.revision for found in await keeper.list_names(APP)]
+    names = [found.revision for found in await revision_store.list_names(APP)]
     assert [REVISION, "b2c3d4e5f6"] == names
 
 
-async def test_one_that_somebody_has_changed(cluster: FakeApiServer, keeper: RevisionStore) -> None:
+async def test_one_that_somebody_has_changed(
+    cluster: FakeApiServer, revision_store: RevisionStore
+) -> None:
     """It is the app's, so it is saved anew."""
     cluster.put_object(build_revision_object(data={"template": {"spec": {}}}))
 
-    assert await keeper.save(APP, REVISION, SAVED)
+    assert await revision_store.save(APP, REVISION, SAVED)
     assert SAVED == await RevisionStore(cluster.client, now).load(APP, REVISION)
 
 
@@ -170,24 +176,24 @@ async def test_one_that_somebody_has_changed(cluster: FakeApiServer, keeper: Rev
     ],
 )
 async def test_what_is_read(
-    cluster: FakeApiServer, keeper: RevisionStore, data: Json, expected: SavedRevision
+    cluster: FakeApiServer, revision_store: RevisionStore, data: Json, expected: SavedRevision
 ) -> None:
     """The content is checked by those who use it."""
     cluster.put_object(build_revision_object(data=data))
 
-    assert expected == await keeper.load(APP, REVISION)
+    assert expected == await revision_store.load(APP, REVISION)
 
 
 async def test_a_revision_of_another_owner(
-    cluster: FakeApiServer, keeper: RevisionStore, caplog: pytest.LogCaptureFixture
+    cluster: FakeApiServer, revision_store: RevisionStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is not gone back to, not written over, and said; not every second."""
     there = build_revision_object(owner="uid-of-another")
     cluster.put_object(there)
 
-    assert None is await keeper.load(APP, REVISION)
-    assert not await keeper.save(APP, REVISION, SAVED)
-    assert RETRY_AFTER == keeper.retry_after(APP, REVISION)
+    assert None is await revision_store.load(APP, REVISION)
+    assert not await revision_store.save(APP, REVISION, SAVED)
+    assert RETRY_AFTER == revision_store.retry_after(APP, REVISION)
     assert there == cluster.objects_by_path["ControllerRevision", NAME]
     assert 1 == len(caplog.messages)
     assert (
@@ -196,107 +202,111 @@ async def test_a_revision_of_another_owner(
     ) == caplog.messages[0]
 
 
-async def test_a_stranger_has_taken_the_name(cluster: FakeApiServer, keeper: RevisionStore) -> None:
+async def test_a_stranger_has_taken_the_name(
+    cluster: FakeApiServer, revision_store: RevisionStore
+) -> None:
     """What is remembered of what was there does not count when it is kept anew."""
-    await keeper.save(APP, REVISION, SAVED)
+    await revision_store.save(APP, REVISION, SAVED)
     cluster.put_object(build_revision_object(owner="uid-of-another"))
 
-    assert not await keeper.save(APP, REVISION, SAVED)
+    assert not await revision_store.save(APP, REVISION, SAVED)
 
 
 async def test_a_right_to_keep_that_is_missing(
-    cluster: FakeApiServer, keeper: RevisionStore
+    cluster: FakeApiServer, revision_store: RevisionStore
 ) -> None:
     """It is no fault of the app's: it is tried again after a while."""
     cluster.errors["create"] = forbidden_error()
 
-    assert not await keeper.save(APP, REVISION, SAVED)
-    assert 0 == keeper.retry_after(APP, "another")
+    assert not await revision_store.save(APP, REVISION, SAVED)
+    assert 0 == revision_store.retry_after(APP, "another")
 
     await asyncio.sleep(RETRY_AFTER)
     cluster.errors.clear()
 
-    assert 0 == keeper.retry_after(APP, REVISION)
-    assert await keeper.save(APP, REVISION, SAVED)
+    assert 0 == revision_store.retry_after(APP, REVISION)
+    assert await revision_store.save(APP, REVISION, SAVED)
 
 
-async def test_a_webhook_that_fails(cluster: FakeApiServer, keeper: RevisionStore) -> None:
+async def test_a_webhook_that_fails(cluster: FakeApiServer, revision_store: RevisionStore) -> None:
     """It may fail for ever: nobody waits for it."""
     cluster.errors["create"] = UnavailableError(500, "InternalError", "failed calling webhook")
 
-    assert not await keeper.save(APP, REVISION, SAVED)
+    assert not await revision_store.save(APP, REVISION, SAVED)
 
 
 async def test_a_right_to_read_that_is_missing(
-    cluster: FakeApiServer, keeper: RevisionStore, caplog: pytest.LogCaptureFixture
+    cluster: FakeApiServer, revision_store: RevisionStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody can tell whether it is there: not even that it is lost. That is asked seldom."""
     cluster.put_object(build_revision_object())
     cluster.errors["get"] = forbidden_error()
     for _ in range(3):
         with pytest.raises(UnreadableRevisionError):
-            await keeper.load(APP, REVISION)
+            await revision_store.load(APP, REVISION)
 
     assert 1 == len(cluster.requests) == len(caplog.records)
 
     await asyncio.sleep(RETRY_AFTER)
     cluster.errors.clear()
 
-    assert SAVED == await keeper.load(APP, REVISION)
+    assert SAVED == await revision_store.load(APP, REVISION)
 
 
 async def test_refusals_that_are_over_are_forgotten(
-    cluster: FakeApiServer, keeper: RevisionStore
+    cluster: FakeApiServer, revision_store: RevisionStore
 ) -> None:
     """There is one for each version of each app at the most, and only for a while."""
     cluster.errors["create"] = forbidden_error()
     for number in range(10):
-        await keeper.save(APP, f"v{number}", SAVED)
+        await revision_store.save(APP, f"v{number}", SAVED)
         await asyncio.sleep(RETRY_AFTER)
 
-    assert 1 == len(keeper._backoff)  # noqa: SLF001 - what would grow
+    assert 1 == len(revision_store._backoff)  # noqa: SLF001 - what would grow
 
 
-async def test_the_server_is_away(cluster: FakeApiServer, keeper: RevisionStore) -> None:
+async def test_the_server_is_away(cluster: FakeApiServer, revision_store: RevisionStore) -> None:
     """The caller has to try again; nothing is remembered of it."""
     cluster.errors |= {"create": UNAVAILABLE, "get": UNAVAILABLE}
     with pytest.raises(UnavailableError):
-        await keeper.save(APP, REVISION, SAVED)
+        await revision_store.save(APP, REVISION, SAVED)
     with pytest.raises(UnavailableError):
-        await keeper.load(APP, REVISION)
+        await revision_store.load(APP, REVISION)
 
-    assert 0 == keeper.retry_after(APP, REVISION)
+    assert 0 == revision_store.retry_after(APP, REVISION)
 
 
-async def test_forgotten(cluster: FakeApiServer, keeper: RevisionStore) -> None:
+async def test_forgotten(cluster: FakeApiServer, revision_store: RevisionStore) -> None:
     """It can no longer be gone back to."""
-    await keeper.save(APP, REVISION, SAVED)
-    await keeper.prune(APP, {REVISION})
-    assert SAVED == await keeper.load(APP, REVISION)
+    await revision_store.save(APP, REVISION, SAVED)
+    await revision_store.prune(APP, {REVISION})
+    assert SAVED == await revision_store.load(APP, REVISION)
 
-    await keeper.prune(APP, {"another"})
+    await revision_store.prune(APP, {"another"})
 
     assert [] == cluster.list_names("ControllerRevision")
-    assert None is await keeper.load(APP, REVISION)
+    assert None is await revision_store.load(APP, REVISION)
 
-    await keeper.prune(APP, ())
+    await revision_store.prune(APP, ())
 
 
-async def test_a_strangers_is_not_deleted(cluster: FakeApiServer, keeper: RevisionStore) -> None:
+async def test_a_strangers_is_not_deleted(
+    cluster: FakeApiServer, revision_store: RevisionStore
+) -> None:
     """Whatever its name is."""
     cluster.put_object(build_revision_object(owner="uid-of-another"))
-    await keeper.prune(APP, ())
+    await revision_store.prune(APP, ())
 
     assert [NAME] == cluster.list_names("ControllerRevision")
 
 
 async def test_one_that_cannot_be_deleted(
-    cluster: FakeApiServer, keeper: RevisionStore, caplog: pytest.LogCaptureFixture
+    cluster: FakeApiServer, revision_store: RevisionStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is said, and nothing is held up by it."""
     cluster.put_object(build_revision_object())
     cluster.errors["delete"] = forbidden_error()
-    await keeper.prune(APP, ())
+    await revision_store.prune(APP, ())
 
     assert ["shop/web: a saved revision cannot be deleted: 403 Forbidden: no right"] == (
         caplog.messages

@@ -1,7 +1,6 @@
 """The shell is a real bash."""
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -43,12 +42,9 @@ def test_nobody_is_asked(shell: Shell) -> None:
 
 
 def test_what_takes_too_long_ends_with_all_it_has_started(shell: Shell) -> None:
-    began = time.monotonic()
-
     code, text = run_and_time(shell, "echo begun\nsleep 987654 &\nsleep 987654", limit=0.5)
 
     assert (124, "begun\n") == (code, text)
-    assert time.monotonic() - began < 5
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert "sleep 987654" not in listed.stdout.splitlines()
 
