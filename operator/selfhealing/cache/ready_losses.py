@@ -14,7 +14,8 @@ MAX_READY_LOSSES: Final = 8
 class ReadyLosses:
     """The latest times at which each pod stopped being ready without a restart.
 
-    A restart, a deletion and a lost node take a pod's readiness, too: they are told as such.
+    Losses of readiness by a restart, a deletion or a lost node are left out: each is a diagnosis of
+    its own.
     """
 
     def __init__(self) -> None:

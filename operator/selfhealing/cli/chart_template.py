@@ -116,8 +116,8 @@ def merge_variants(
 
     Args:
         texts: the text of each variant, of whole lines.
-        condition: the Helm expression that is true for these variants and no others; it is not
-            asked for all of them together.
+        condition: the Helm expression that is true for these variants and no others; it is not used
+            for a text that all variants have.
     """
     parts: list[str] = []
     for variants, group in groupby(align_blocks(texts), key=lambda block: block[1]):

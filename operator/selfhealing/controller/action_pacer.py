@@ -81,7 +81,7 @@ class ActionPacer:
         return bucket is not None and bucket.retry_after(now) > 0
 
     def _count_turn(self, namespace: str, now: float) -> None:
-        """Let the turn of a namespace pass that waits, but does not start what it could."""
+        """End the turn of a waiting namespace that has started nothing for TURN_SECONDS."""
         if namespace not in self._waiting_until:
             return
         if now - self._offered_at.setdefault(namespace, now) > TURN_SECONDS:

@@ -71,6 +71,6 @@ class Backoff(Generic[K]):
         self._entries.pop(key, None)
 
     def forget_expired(self) -> None:
-        """Forget every key that may be tried again, for keys of which nobody says that they end."""
+        """Forget every key whose delay is over, where nothing reports that a key is gone."""
         now = self._clock()
         self._entries = {key: entry for key, entry in self._entries.items() if entry.retry_at > now}

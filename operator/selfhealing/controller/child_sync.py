@@ -74,7 +74,7 @@ MAX_LARGE_READS: Final = 1
 """Large children that are read at the same time."""
 
 _MAX_REMEMBERED: Final = 4096
-"""Children whose last comparison is remembered; that of another one is only made again."""
+"""Children whose last comparison is remembered; any other child is compared again."""
 
 
 @dataclass(slots=True)
@@ -219,13 +219,13 @@ class ChildSync:
         return True
 
     def _note_unchanged(self, live: ChildView, desired: Json, progress: _Progress) -> None:
-        """Remember that a child is left as it is, and tell if it is not as it was applied."""
+        """Remember that a child needs no change; add an error if it was stored differently."""
         self._note_mutation(live, desired, progress)
         if (bounded := bound_manifest(live)).manifest_digest:
             self._compared[live.uid] = self._comparison(bounded, desired, progress)
 
     def _note_mutation(self, live: ChildView, desired: Json, progress: _Progress) -> None:
-        """Add an error if the API server has stored a child otherwise than it was applied."""
+        """Add an error if the API server has stored a child differently from what was applied."""
         if not self._writer.mutated_digest(live.uid):
             return
         paths = list(find_drift_paths(orjson.loads(live.manifest_json), desired))
@@ -235,14 +235,14 @@ class ChildSync:
     def _comparison(
         self, live: ChildView, desired: Json, progress: _Progress
     ) -> tuple[bytes, str, EditSelection]:
-        """Return what decides the comparison of a child that is too large to be kept."""
+        """Return the values that tell whether a large child must be compared again."""
         applied_hash: str = desired["metadata"]["annotations"][names.ANNOTATION_APPLIED_HASH]
         return live.manifest_digest, applied_hash, progress.edit_selection
 
     async def _correct_child(
         self, child_action: ChildAction, live: ChildView | None, desired: Json, progress: _Progress
     ) -> None:
-        """Do to a child what its comparison with the desired manifest asks for."""
+        """Carry out the action that the comparison of a child with its manifest has given."""
         kind, snapshot, key = desired["kind"], progress.snapshot, progress.app.key
         if child_action is ChildAction.CONFLICT and live is not None:
             progress.unusable_kinds.add(kind)

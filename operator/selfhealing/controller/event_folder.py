@@ -38,7 +38,7 @@ class _Reason:
 
 class _Reasons(LRUCache[tuple[str, str], _Reason]):
     def popitem(self) -> tuple[tuple[str, str], _Reason]:
-        """Forget the one that was used the longest ago, and count what nobody will read."""
+        """Drop the least recently used reason, and count its folded Events as dropped."""
         key, reason = super().popitem()
         EVENTS_DROPPED.labels("QueueFull").inc(reason.folded)
         return key, reason
@@ -69,7 +69,7 @@ class EventFolder:
         return 0
 
     def take_due(self) -> Iterator[FoldedEvent]:
-        """Yield what was folded, of the reasons of which one may be admitted again."""
+        """Yield one Event for each reason with folded Events that may be admitted again."""
         self._folded &= set(self._reasons)
         for key in sorted(self._folded):
             reason = self._reasons[key]

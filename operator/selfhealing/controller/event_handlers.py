@@ -156,7 +156,8 @@ class EventHandlers:
     def _forget_unread(self, raw: Mapping[str, Any]) -> None:
         """Forget an object of which only the identity was read, and note it as delivered.
 
-        It has more fields than are parsed. A child is told when it is read to be compared.
+        It has more fields than are parsed. The status names such a child when it is read to be
+        compared.
         """
         meta = raw["metadata"]
         logger.warning(

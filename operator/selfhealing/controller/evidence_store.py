@@ -181,7 +181,7 @@ class EvidenceStore:
         action: HealingAction,
         make_text: Callable[[Sequence[str]], Awaitable[str]],
     ) -> str | None:
-        """Save a text as evidence; ``make_text`` is told what else the text has to say."""
+        """Save a text as evidence; ``make_text`` gets the gaps that the text has to name."""
         name = config_map_name(app.key.name)
         try:
             live = await self._client.get(CONFIG_MAPS, app.key.namespace, name)

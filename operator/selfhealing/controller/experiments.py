@@ -67,7 +67,7 @@ MAX_REFERENCES: Final = 20
 _NO_DRY_RUN: Final = "dry run"
 """In the API server's message when a webhook with side effects refuses every dry run."""
 _MALFORMED: Final = (AttributeError, KeyError, TypeError, ValueError)
-"""What a template raises that has a field of the wrong type: the API server takes no such pod."""
+"""Errors of reading a template with a field of a wrong type: no such pod can be created."""
 
 _PREVIEWED: Final = frozenset(
     {

@@ -52,7 +52,7 @@ class HeadGuard(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Start the time limit of the head when a connection is accepted."""
         self._transport = cast("asyncio.Transport", transport)
         self._timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT, self._transport.abort)
         self._server.connection_made(transport)
@@ -91,6 +91,6 @@ class HeadGuard(asyncio.Protocol):
         self._server.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Cancel the time limit, and pass on that the connection is closed."""
         self._end_head()
         self._server.connection_lost(exc)

@@ -1,4 +1,4 @@
-"""The order of the steps of one reconcile. The I/O of each step is somebody else's.
+"""The order of the steps of one reconcile. The caller provides the I/O of each step.
 
 The order makes remediation safe against a crash at any moment: an action is stored as InProgress,
 then its evidence is collected, then it is carried out; a stable revision is saved, then the status
@@ -154,7 +154,7 @@ class RemediationIO(Protocol):
     async def revalidate(
         self, snapshot: AppSnapshot, before: HealingStatus | None, after: HealingStatus | None
     ) -> bool:
-        """Return whether an action that ``after`` starts was decided on objects that still are."""
+        """Return whether the objects that an action of ``after`` was decided on are unchanged."""
 
     async def save_stable_revision(
         self, app: AppView, inputs: ReconcileInput, after: HealingStatus | None

@@ -230,7 +230,7 @@ class Remediator:
     ) -> RollbackPreview:
         """Try what a rollback would meet, as RollbackExperiments.preview does.
 
-        Of the end of an obstacle outside the app no watch tells: the app is reconciled again.
+        No watch reports that an obstacle outside the app is gone: the app is reconciled again.
         """
         if not should_preview(snapshot, inputs):
             return RollbackPreview()
@@ -250,7 +250,7 @@ class Remediator:
     async def revalidate(
         self, snapshot: AppSnapshot, before: HealingStatus | None, after: HealingStatus | None
     ) -> bool:
-        """Return whether an action that ``after`` starts was decided on objects that still are.
+        """Return whether the objects that an action of ``after`` was decided on are unchanged.
 
         The pod and the Deployment are read from the API server. If one has changed, nothing is
         started until the watch has brought it. Nor is anything started if other apps have reached

@@ -64,7 +64,7 @@ async def reset_template(
 async def reset_obsolete_fields(
     client: Client, key: AppKey, raw: Json, desired: Json
 ) -> ChildView | None:
-    """Remove what the operator has applied before, somebody else owns too, and nobody asks for.
+    """Remove fields that are no longer desired and stay because another manager owns them.
 
     Returns:
         The child; None when there is nothing to remove, or the result is refused.

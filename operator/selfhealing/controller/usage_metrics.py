@@ -63,7 +63,7 @@ only costs a list."""
 
 
 class UsageMetrics:
-    """Polls the usage of containers; enqueues an app when another one nears a limit, or not."""
+    """Polls the usage of containers; enqueues an app when those near a limit change."""
 
     def __init__(
         self,

@@ -54,7 +54,7 @@ _KEY_WORDS: Final = parse_words(
     " license master private root secret session shared signing ssh storage subscription symmetric"
     " webhook"
 )
-"""What a key that is a secret is named after; the keys of a map or an index are none."""
+"""Words before "key" in the name of a secret; the key of a map or an index is none."""
 
 _HARMLESS_AFTER: Final = parse_words(
     """
@@ -67,7 +67,7 @@ _HARMLESS_AFTER: Final = parse_words(
     updated uri url usage used user username valid validation version volume
     """
 )
-"""Words behind the word of a secret that make the name one of something about the secret."""
+"""Words that follow the word of a secret in the name of a property of it, such as its age."""
 _HARMLESS_BEFORE: Final = parse_words(
     "automount has is max min needs no num pull require requires set total use uses"
 )

@@ -288,7 +288,7 @@ def _diagnose_workload(
 
 
 def _attribute_rejections(evidence: AppEvidence, assessment: HealthAssessment) -> Attribution:
-    """Attribute it to a cause that nodes reject or evict pods.
+    """Attribute the rejection or eviction of pods by nodes to a cause.
 
     For a storage limit of the pods it is the version, new or young, if only its pods are evicted
     and it brought the volume with the limit, or changed what writes beside pods of the earlier
@@ -363,7 +363,7 @@ def _has_had_time(pod: PodView, progress_deadline: timedelta, deadlines: Deadlin
 
 
 def _as_finding(pod: PodView, problem: PodProblem) -> PodDiagnosis:
-    """Return what keeps a pod that is not ready from it; a probe's answer says nothing of that."""
+    """Return the diagnosis of an unready pod; the answer to its probe does not tell the cause."""
     text = "" if problem.reason == NOT_READY else problem.text
     message = "is not ready"
     return PodDiagnosis(pod, DiagnosisType.ROLLOUT_STALLED, message, problem.container, text)

@@ -191,7 +191,7 @@ def _are_replaced(snapshot: AppSnapshot, findings: Sequence[PodDiagnosis]) -> bo
 
 
 def attribute_refusal(probation: Probation) -> Attribution:
-    """Attribute it to a cause that the API server refuses the pods."""
+    """Attribute the refusal of pods by the API server to a cause."""
     if not probation.is_open:
         return Attribution(Cause.ENVIRONMENT, Confidence.HIGH)
     result, comparison = probation.experiments.dry_run, probation.experiments.describe_dry_run()
@@ -214,7 +214,7 @@ def _changes_resources(change: TemplateChange | None) -> bool:
 
 
 def attribute_node_fit(probation: Probation) -> Attribution:
-    """Attribute it to a cause that no node takes the pods.
+    """Attribute pods that no node takes to a cause.
 
     A node that is full may become free, or another one of its kind may be on its way. Only if no
     node could ever take the new pods, or each lacks the pods that only the new version wants beside

@@ -37,7 +37,7 @@ def may_be_throttled(pod: PodView) -> bool:
 def find_cpu_throttling(
     pods: Iterable[PodView], usage: SamplesByContainer
 ) -> tuple[AppDiagnosis, ...]:
-    """Diagnose CPUThrottled; a symptom of a limit that is too low, or of work without end."""
+    """Diagnose CPUThrottled: the limit is too low, or the app never stops computing."""
     throttled = [
         (pod, container)
         for pod in pods

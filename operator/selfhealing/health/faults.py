@@ -1,4 +1,4 @@
-"""The parts of a pod's problem that do not name the pod, as the modules that find one return it."""
+"""The fault that a module has found in a pod: the problem of the pod without the pod's name."""
 
 from typing import Final, NamedTuple
 

@@ -15,7 +15,7 @@ _LIVENESS = ("liveness",)
 def find_slow_pods(snapshot: AppSnapshot, pods: Iterable[PodView]) -> frozenset[str]:
     """Find the UIDs of the pods whose app was ready in its last run, and then answered too slowly.
 
-    An answer that is wrong, or a connection that is refused, is no matter of patience.
+    A wrong answer or a refused connection does not count: more time would not change it.
     """
     suspects = tuple(pods)
     observations = Observations(snapshot if suspects else None)

@@ -121,7 +121,7 @@ SERVICE_PORT: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class BuiltSpec:
-    """A spec, and what it calls otherwise."""
+    """A spec, and the new names of the containers that it renames."""
 
     spec: Json
     container_names: Mapping[str, str]
@@ -252,7 +252,7 @@ def _replicas(related: Related) -> Json:
 
 
 def _child_metadata(found: Json, name: str, refused: tuple[str, ...] = ()) -> Json:
-    """Return the labels and annotations of a child that the spec can say."""
+    """Return the labels and annotations of a child for which the spec has a field."""
     given = as_map(get_path(found, "metadata", "labels"))
     annotations = as_map(get_path(found, "metadata", "annotations"))
     return {

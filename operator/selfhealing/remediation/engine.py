@@ -224,7 +224,7 @@ def _track_health(
 def _end_budget_quarantine(
     record: HealingStatus, policy: Policy, deadlines: Deadlines
 ) -> HealingStatus:
-    """End a quarantine that only the spent budget has made, once there is budget again."""
+    """End a quarantine whose only reason is the spent budget, once there is budget again."""
     if not record.quarantined_by_budget or not history.budget_left(record, policy, deadlines.now):
         return record
     return record.model_copy(update={"quarantined": False, "quarantined_by_budget": False})

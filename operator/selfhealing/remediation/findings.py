@@ -1,4 +1,4 @@
-"""What is not the app's, or not the operator's own, and is ignored: it is told in a condition."""
+"""Objects that are not the app's, and records that are not the operator's; both are ignored."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -175,7 +175,7 @@ def find_responsible_edit(diagnosis: AppDiagnosis, facts: EditHistory) -> Foreig
 
 
 def find_suspected_edit(diagnosis: AppDiagnosis, facts: EditHistory) -> ForeignEdit | None:
-    """Return the newest edit that can be the cause of a diagnosis, whether or not all was well."""
+    """Return the newest edit that can cause a diagnosis, whether or not the app was healthy."""
     edits = (
         edit
         for edit in facts.edits

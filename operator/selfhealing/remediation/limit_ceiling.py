@@ -120,7 +120,7 @@ def explain_obstacles(
     policy: Policy,
     refused_limits: Mapping[LimitKey, RefusedLimit],
 ) -> tuple[AppDiagnosis, ...]:
-    """Add to the message of a diagnosis that a higher limit would end why none is raised."""
+    """Add to each diagnosis that a higher limit could end the reason why none is raised."""
 
     def explain(diagnosis: AppDiagnosis) -> AppDiagnosis:
         if diagnosis.type not in _OF_LIMITS:

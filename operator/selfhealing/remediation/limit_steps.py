@@ -1,7 +1,7 @@
 """Computes with limits of containers: the next one of a container that lacks something, and bounds.
 
-A raise is a compromise of a number of steps and what is wasted. The need for memory is known to be
-little above the limit. How much CPU a container needs that uses all of its limit cannot be seen.
+Small steps need many raises, large ones waste what is not needed. The need for memory is known to
+be little above the limit. How much CPU a container needs that uses all of its limit cannot be seen.
 """
 
 from collections.abc import Mapping

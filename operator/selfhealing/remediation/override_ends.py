@@ -74,8 +74,8 @@ def _end_exclusion(
 ) -> HealingStatus:
     """Let new pods be scheduled on an excluded node again.
 
-    That is so when a pod finds no other node, and after a time, because nobody can tell whether the
-    node is well again but pods on it.
+    The exclusion ends when a pod finds no other node, and after a time: only pods on the node can
+    show whether it is healthy again.
     """
     until = record.excluded_until
     is_over = until is not None and deadlines.reached(until)

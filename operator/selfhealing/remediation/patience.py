@@ -1,4 +1,4 @@
-"""Says when an action is due: patience is bought with capacity.
+"""Says when an action is due: the more pods are ready, the later.
 
 A cause that is certain needs no more time. A cause that is only likely may turn out to be wrong,
 and waiting costs nothing while the earlier revision serves all that is wanted; so the wait is the

@@ -73,7 +73,7 @@ class InvalidSpecInput:
 
     @property
     def spec(self) -> None:
-        """There is none."""
+        """None, because the spec cannot be read."""
         return
 
 

@@ -14,7 +14,7 @@ _MAY_WAIT: Final = {"diagnoses", "healthy_since", "blocked_reason", "next_action
 
 
 def is_decisive_change(before: HealingStatus | None, after: HealingStatus | None) -> bool:
-    """Whether a decision by ``before`` instead of ``after`` would be another one, or sooner."""
+    """Whether a decision that reads ``before`` instead of ``after`` differs or starts sooner."""
     if before is None or after is None:
         return before is not after
     since = {diagnosis.type: diagnosis.since for diagnosis in after.diagnoses}

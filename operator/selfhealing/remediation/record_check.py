@@ -123,7 +123,7 @@ class _RecordCheck:
         return moment is not None and moment - ahead > self._now + MAX_CLOCK_SKEW
 
     def drop_future_times(self) -> None:
-        """Drop times that no clock has shown yet: they would stop, or start, everything."""
+        """Drop times that are too far in the future: they would block or start all actions."""
         for field in (
             "desired_since",
             "healthy_since",

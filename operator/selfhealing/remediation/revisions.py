@@ -150,7 +150,7 @@ def forget_missing_revision(record: HealingStatus, context: RemediationContext) 
 
 
 def return_to_spec(record: HealingStatus) -> HealingStatus:
-    """End the bar of a revision: what the spec asks for runs."""
+    """End the bar of the failed revision, so that the revision of the spec runs."""
     return record.model_copy(
         update={
             "failed_revision": None,

@@ -101,9 +101,9 @@ def choose_action(inputs: DecisionInput) -> ProposedAction | None:
 
 
 def _select_unremedied(inputs: DecisionInput) -> list[AppDiagnosis]:
-    """Select the diagnoses without those of kills before a raise that succeeded.
+    """Select the diagnoses that a raise of a limit has not remedied already.
 
-    A container that was killed is told of for a while, though it has the memory that it needs.
+    A kill is a diagnosis for a while after the container has got the memory that it needs.
     """
     return [each for each in inputs.context.diagnoses if not has_enough_memory(inputs, each)]
 

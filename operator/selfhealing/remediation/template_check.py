@@ -113,7 +113,7 @@ def find_template_fault(saved: Json, revision: str, present: Json, digest: str =
 
 
 def _list_granted(template: Json, digest: str) -> set[str]:
-    """What the pods of a template get that has to be asked for now."""
+    """List what the pods of a template get and the present spec must ask for, too."""
     return {*_privileges(template), *(() if digest else _sources(template["spec"]))}
 
 

@@ -1,4 +1,4 @@
-"""Tells what was found in the app's place that is not the app's: the condition OwnershipVerified.
+"""Evaluates the condition OwnershipVerified: it names what is taken for the app's and is not.
 
 The condition is absent while there is nothing to tell.
 """
