@@ -53,7 +53,7 @@ def judge_worlds(seeds: Iterable[int], only: str, jobs: int) -> Iterator[Verdict
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run; returns 1 when a bar is missed."""
+    """Run; returns 1 when a target is missed."""
     parser = argparse.ArgumentParser(prog="make worlds", description=__doc__)
     parser.add_argument("--worlds", type=int, default=1000, help="how many worlds")
     parser.add_argument("--first", type=int, default=1, help="the number of the first one")
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     summary = report.summarize(verdicts, time.monotonic() - begin)
     _write(summary, verdicts)
     print(report.to_markdown(summary))
-    return 0 if report.meets_bars(summary) else 1
+    return 0 if report.meets_targets(summary) else 1
 
 
 def _show_progress(done: int, total: int, elapsed: float, verdicts: list[Verdict]) -> None:

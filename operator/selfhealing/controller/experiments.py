@@ -79,7 +79,7 @@ _PREVIEWED: Final = frozenset(
 )
 """Diagnoses of which only the experiments tell the cause."""
 
-_GOOD_REFUSED: Final = frozenset({DryRun.BOTH_REFUSED, DryRun.ONLY_GOOD_REFUSED})
+_STABLE_REFUSED: Final = frozenset({DryRun.BOTH_REFUSED, DryRun.ONLY_STABLE_REFUSED})
 
 _REPLICA_FAILURE: Final = ("ReplicaFailure", "True")
 """Type and status of the condition of a Deployment that can create no pods."""
@@ -173,36 +173,36 @@ class RollbackExperiments:
         self, snapshot: AppSnapshot, inputs: ReconcileInput, stable_template: Json
     ) -> RollbackPreview:
         desired = build_overrides(inputs.record, None).apply_to(inputs.pod_template)
-        result, new, good = await self._dry_run_both(snapshot, desired, stable_template)
+        result, new, stable = await self._dry_run_both(snapshot, desired, stable_template)
         node_fit = NodeFit.UNKNOWN
         if _has_unschedulable_pod(snapshot):
             node_fit = await self._compare_with_nodes(snapshot, desired, stable_template)
         obstacle = await self._find_missing(snapshot, stable_template)
         # The pods that a rollback replaces give their share of a quota back.
-        if result in _GOOD_REFUSED and not obstacle and QUOTA_REFUSAL not in good:
-            obstacle = f"a pod of it is refused: {refusal_cause(good)}"
+        if result in _STABLE_REFUSED and not obstacle and QUOTA_REFUSAL not in stable:
+            obstacle = f"a pod of it is refused: {refusal_cause(stable)}"
         return RollbackPreview(
             is_known=True,
-            experiments=Experiments(result, new or good, node_fit),
+            experiments=Experiments(result, new or stable, node_fit),
             obstacle=obstacle,
         )
 
     async def _dry_run_both(
         self, snapshot: AppSnapshot, desired: Json, stable_template: Json
     ) -> tuple[DryRun, str, str]:
-        """Return the result, and why the new and the good pod are refused."""
+        """Return the result, and why the new and the stable pod are refused."""
         new = await self._dry_run(snapshot, desired)
-        good = await self._dry_run(snapshot, stable_template)
+        stable = await self._dry_run(snapshot, stable_template)
         needs_more = asks_for_more(desired, stable_template)
-        result = judge_dry_run(new, good, needs_more=needs_more)
+        result = judge_dry_run(new, stable, needs_more=needs_more)
         if result is DryRun.ONLY_NEW_REFUSED:
             # What refused it may have ended between the two: a quota may have been raised.
             new = await self._dry_run(snapshot, desired)
-            result = judge_dry_run(new, good, needs_more=needs_more)
+            result = judge_dry_run(new, stable, needs_more=needs_more)
         if result is DryRun.BOTH_REFUSED and not _find_refusal(snapshot):
             # Pods are created all the same: it is the operator itself that may create none.
             result = DryRun.UNKNOWN
-        return result, new or "", good or ""
+        return result, new or "", stable or ""
 
     async def _dry_run(self, snapshot: AppSnapshot, template: Json) -> str | None:
         """Return why a pod of a template is refused; empty if it is accepted, None if unknown."""
@@ -224,7 +224,7 @@ class RollbackExperiments:
         new_count = count_fitting(desired, nodes)
         return judge_node_fit(
             new_fits=new_count > 0,
-            good_fits=could_fit(stable_template, nodes),
+            stable_fits=could_fit(stable_template, nodes),
             may_grow=may_grow(nodes),
             # A node that is full, cordoned or not ready fits, and is not among the misfits.
             only_affinity_fails=adds_pod_affinity(desired, stable_template)

@@ -204,7 +204,7 @@ class Remediator:
         lost_nodes = {pod.node for pod in pods if is_node_lost(pod)}
         key, now = snapshot.app.key, self._server_now()
         is_healed = inputs.policy.mode != HealingMode.OFF
-        ill_pods = [pod for pod in pods if is_healed and pod.node and _is_ill(pod, now)]
+        unhealthy_pods = [pod for pod in pods if is_healed and pod.node and _is_unhealthy(pod, now)]
         self._unhealthy_apps.note_stored_status(key, inputs.previous_status.conditions)
         return ExternalState(
             blocked_reason=self._blocked_reason(snapshot),
@@ -213,10 +213,10 @@ class Remediator:
             too_many_nodes_lost=bool(lost_nodes)
             and not await self._node_health.can_give_up(lost_nodes, inputs.pod_template),
             node_conditions=await self._node_health.find_bad_conditions(
-                (pod.node for pod in ill_pods), (pod.node for pod in pods if pod.ready)
+                (pod.node for pod in unhealthy_pods), (pod.node for pod in pods if pod.ready)
             ),
             network_policies=await self._network_policies.list_all(key.namespace)
-            if ill_pods
+            if unhealthy_pods
             else (),
             revision_not_saved=retry_after > 0,
             usage=self.usage_metrics.samples_for(snapshot),
@@ -364,7 +364,7 @@ class Remediator:
         return BlockedReason.STORM if self._unhealthy_apps.is_storm(key.namespace) else None
 
 
-def _is_ill(pod: PodView, now: datetime) -> bool:
+def _is_unhealthy(pod: PodView, now: datetime) -> bool:
     """Whether a pod may have a problem that its node explains: it does not only start."""
     return not pod.ready and (
         any(container.restarts for container in pod.containers)

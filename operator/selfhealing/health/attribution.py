@@ -1,10 +1,10 @@
 """Attributes a diagnosis to a cause: the new version, a node, one pod, or the environment.
 
 A version on probation is the cause only of what it changed, and only if its pods are affected at a
-higher rate than the pods of the good version. What the cluster's own words blame on the registry,
-the network, a node or a volume is the environment. If all affected pods are on one node, and pods
-of the same version are healthy on other nodes, the cause is the node: if there are two such pods,
-or the node reports a problem.
+higher rate than the pods of the stable revision. What the cluster's own words blame on the
+registry, the network, a node or a volume is the environment. If all affected pods are on one node,
+and pods of the same version are healthy on other nodes, the cause is the node: if there are two
+such pods, or the node reports a problem.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,8 +40,8 @@ MIN_FAILED_SHARE: Final = 0.5
 """A version is the cause only if at least this share of its pods is affected."""
 
 ACQUITTAL_RATIO: Final = 0.5
-"""A version is not the cause if the pods of the good version are affected at more than this ratio
-of its own rate: one unlucky old pod of several does not acquit it, one of one does."""
+"""A version is not the cause if the pods of the stable revision are affected at more than this
+ratio of its own rate: one unlucky old pod of several does not acquit it, one of one does."""
 
 LONG_TRIAL_RUN: Final = timedelta(minutes=5)
 """As LONG_RUN, of a version that was never healthy for long: it may start that slowly."""
@@ -143,8 +143,8 @@ NODE_SUSPECTS: Final = frozenset(
 )
 """Diagnoses that a node may cause in the pods on it without a word of its own."""
 
-_ONLY_GOOD_FITS: Final = frozenset(
-    {NodeFit.ONLY_GOOD_FITS, NodeFit.ONLY_GOOD_FITS_NOW, NodeFit.ONLY_AFFINITY_FAILS}
+_ONLY_STABLE_FITS: Final = frozenset(
+    {NodeFit.ONLY_STABLE_FITS, NodeFit.ONLY_STABLE_FITS_NOW, NodeFit.ONLY_AFFINITY_FAILS}
 )
 
 _NODE_DIAGNOSES: Final = frozenset({DiagnosisType.NODE_LOST, DiagnosisType.STUCK_TERMINATING})
@@ -198,7 +198,7 @@ def attribute_refusal(probation: Probation) -> Attribution:
     if result is DryRun.ONLY_NEW_REFUSED:
         return Attribution(Cause.NEW_VERSION, Confidence.HIGH, _compare(probation, comparison))
     if result is DryRun.BOTH_REFUSED and _changes_resources(probation.change):
-        # The pods that exist may use up what a pod of the good version would need.
+        # The pods that exist may use up what a pod of the stable revision would need.
         return Attribution(Cause.ENVIRONMENT, Confidence.LOW, comparison)
     confidence = {
         DryRun.UNKNOWN: Confidence.LOW,
@@ -223,8 +223,8 @@ def attribute_node_fit(probation: Probation) -> Attribution:
     if not probation.is_open:
         return Attribution(Cause.ENVIRONMENT, Confidence.HIGH)
     result, comparison = probation.experiments.node_fit, probation.experiments.describe_node_fit()
-    if result in _ONLY_GOOD_FITS:
-        is_final = result is NodeFit.ONLY_GOOD_FITS
+    if result in _ONLY_STABLE_FITS:
+        is_final = result is NodeFit.ONLY_STABLE_FITS
         confidence = Confidence.HIGH if is_final else Confidence.MEDIUM
         return Attribution(Cause.NEW_VERSION, confidence, _compare(probation, comparison))
     confidence = Confidence.LOW if result is NodeFit.UNKNOWN else Confidence.HIGH
@@ -296,7 +296,7 @@ def _may_be_node(probation: Probation, ill_pods: Sequence[PodView], group: Contr
 
 
 def _acquit(group: ControlGroup, new_pods: Sequence[PodView]) -> Attribution:
-    """The attribution if the pods of the good version are affected, too.
+    """The attribution if the pods of the stable revision are affected, too.
 
     If all are, at least two, and none was before the new version came, it is something that both
     depend on. A single one may have a fault of its own.
@@ -316,7 +316,7 @@ def _acquit(group: ControlGroup, new_pods: Sequence[PodView]) -> Attribution:
 def _blame(probation: Probation, source: FaultSource, container: str) -> Confidence | None:
     """How certainly the version is the cause of what a container shows; None if it is not.
 
-    That the pods of the good version may show the same is not considered.
+    That the pods of the stable revision may show the same is not considered.
     """
     change = probation.change
     if change is None:

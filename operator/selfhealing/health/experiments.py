@@ -1,7 +1,7 @@
 """Judges the two experiments that tell a version's fault from one of its surroundings.
 
-A pod of the good and one of the new template are created in a dry run, and compared with the nodes.
-Neither has a side effect. The I/O is in ``controller.experiments``.
+A pod of the stable and one of the new template are created in a dry run, and compared with the
+nodes. Neither has a side effect. The I/O is in ``controller.experiments``.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class DryRun(StrEnum):
     BOTH_ACCEPTED = "both pods are accepted"
     BOTH_REFUSED = "pods of both versions are refused"
     ONLY_NEW_REFUSED = "only the new pod is refused"
-    ONLY_GOOD_REFUSED = "only the pod of the good version is refused"
+    ONLY_STABLE_REFUSED = "only the pod of the stable revision is refused"
 
 
 class NodeFit(StrEnum):
@@ -34,8 +34,8 @@ class NodeFit(StrEnum):
         "every node that could take the new pod lacks the pods that its new affinity asks for"
     )
     NOTHING_FITS = "no node could take a pod of either version"
-    ONLY_GOOD_FITS = "no node could ever take the new pod, but one could take the old"
-    ONLY_GOOD_FITS_NOW = (
+    ONLY_STABLE_FITS = "no node could ever take the new pod, but one could take the old"
+    ONLY_STABLE_FITS_NOW = (
         "no node could take the new pod, but one could take the old; a new kind of node may come"
     )
 
@@ -69,49 +69,49 @@ class Experiments:
 NO_EXPERIMENTS: Final = Experiments()
 
 
-def judge_dry_run(new: str | None, good: str | None, *, needs_more: bool) -> DryRun:
+def judge_dry_run(new: str | None, stable: str | None, *, needs_more: bool) -> DryRun:
     """Judge the answers to a dry run of a pod of each template.
 
     A quota counts both pods beside the pods that run, so a full quota refuses any pod. It is the
-    version only if it asks for more than the good one, or alone for more than the quota allows.
+    version only if it asks for more than the stable one, or alone for more than the quota allows.
 
     Args:
         new: why the pod of the new template is refused; empty if it is accepted, None if unknown.
-        good: the same for the good template.
-        needs_more: the new pod requests more of a resource than the good one.
+        stable: the same for the stable template.
+        needs_more: the new pod requests more of a resource than the stable one.
     """
-    if new is None or good is None or _WEBHOOK_FAILURE in new:
+    if new is None or stable is None or _WEBHOOK_FAILURE in new:
         return DryRun.UNKNOWN
     if not new:
-        return DryRun.ONLY_GOOD_REFUSED if good else DryRun.BOTH_ACCEPTED
-    is_quota, is_good_quota = QUOTA_REFUSAL in new, QUOTA_REFUSAL in good
-    if is_quota and is_good_quota:
-        is_impossible = _exceeds_whole_quota(new) and not _exceeds_whole_quota(good)
+        return DryRun.ONLY_STABLE_REFUSED if stable else DryRun.BOTH_ACCEPTED
+    is_quota, is_stable_quota = QUOTA_REFUSAL in new, QUOTA_REFUSAL in stable
+    if is_quota and is_stable_quota:
+        is_impossible = _exceeds_whole_quota(new) and not _exceeds_whole_quota(stable)
         return DryRun.ONLY_NEW_REFUSED if is_impossible else DryRun.BOTH_REFUSED
-    if is_quota and not good:
+    if is_quota and not stable:
         return DryRun.ONLY_NEW_REFUSED if needs_more else DryRun.UNKNOWN
     # The quota is the last to be asked: a pod that only it refuses has passed everything else.
-    return DryRun.ONLY_NEW_REFUSED if not good or is_good_quota else DryRun.BOTH_REFUSED
+    return DryRun.ONLY_NEW_REFUSED if not stable or is_stable_quota else DryRun.BOTH_REFUSED
 
 
 def judge_node_fit(
-    *, new_fits: bool, good_fits: bool, may_grow: bool, only_affinity_fails: bool = False
+    *, new_fits: bool, stable_fits: bool, may_grow: bool, only_affinity_fails: bool = False
 ) -> NodeFit:
     """Judge which pods the present nodes could take.
 
     Args:
         new_fits: a node could take a pod of the new template.
-        good_fits: a node could take a pod of the good template.
+        stable_fits: a node could take a pod of the stable template.
         may_grow: an autoscaler may add a node of another kind.
-        only_affinity_fails: nothing but a pod affinity that the good template does not have keeps
+        only_affinity_fails: nothing but a pod affinity that the stable template does not have keeps
             the new pod from each node that could take it.
     """
     if new_fits:
-        only_affinity = only_affinity_fails and good_fits
+        only_affinity = only_affinity_fails and stable_fits
         return NodeFit.ONLY_AFFINITY_FAILS if only_affinity else NodeFit.FITS
-    if not good_fits:
+    if not stable_fits:
         return NodeFit.NOTHING_FITS
-    return NodeFit.ONLY_GOOD_FITS_NOW if may_grow else NodeFit.ONLY_GOOD_FITS
+    return NodeFit.ONLY_STABLE_FITS_NOW if may_grow else NodeFit.ONLY_STABLE_FITS
 
 
 def _exceeds_whole_quota(refusal: str) -> bool:

@@ -1,4 +1,4 @@
-"""Compares the pod template of a version with the one of the last good version.
+"""Compares the pod template of a version with the one of the stable revision.
 
 A version can only be the cause of what it changed. Values of environment variables are compared,
 but never part of a text: they may be secrets.
@@ -20,7 +20,7 @@ Json = Mapping[str, Any]
 PERSISTENT_VOLUME_CLAIM: Final = "PersistentVolumeClaim"
 
 ADDED: Final = "added"
-"""Stands for all fields of a container that the good version does not have."""
+"""Stands for all fields of a container that the stable revision does not have."""
 
 MAX_IMAGE_LENGTH: Final = 60
 """Characters of an image in a text."""
@@ -63,9 +63,10 @@ class TemplateChange:
     Attributes:
         containers: by the name of each container that differs, its fields that do; ADDED for a new
             one.
-        removed_containers: the containers that only the good version has.
-        images: by container, the images of the good and of the new version, if they differ.
-        lowered_memory: the containers whose memory limit is lower than in the good version, or new.
+        removed_containers: the containers that only the stable revision has.
+        images: by container, the images of the stable and of the new version, if they differ.
+        lowered_memory: the containers whose memory limit is new, or lower than that of the stable
+            revision.
         variables: by container, the names of the environment variables that differ.
         pod_fields: the fields of the pod that differ, except containers and volumes; its labels
             and annotations are fields of it.
@@ -73,10 +74,10 @@ class TemplateChange:
         affected_containers: the containers that differ themselves, read a configuration that has
             changed, mount a volume that differs, or are in a pod whose own fields differ.
         configuration_changed: the objects that both versions read have other contents.
-        references: what the version cannot start without, and the good version does not read.
+        references: what the version cannot start without, and the stable revision does not read.
         all_containers: the names of all containers of the version. A container of a pod that is not
             among them was added by an admission webhook.
-        is_first: there is no good version to compare with: everything is new.
+        is_first: there is no stable revision to compare with: everything is new.
     """
 
     containers: Mapping[str, tuple[str, ...]]
@@ -126,22 +127,22 @@ class TemplateChange:
         return "; ".join(part for part in parts if part) or "nothing"
 
 
-def compare_templates(good: Json | None, desired: Json) -> TemplateChange:
-    """Compare the pod template of a version with the good one.
+def compare_templates(stable: Json | None, desired: Json) -> TemplateChange:
+    """Compare the pod template of a version with the stable one.
 
     Args:
-        good: the template of the last good version; None if there is none.
+        stable: the template of the stable revision; None if there is none.
         desired: the template of the version.
     """
-    good_spec: Json = good["spec"] if good else {}
+    stable_spec: Json = stable["spec"] if stable else {}
     spec: Json = desired["spec"]
-    before, after = _containers_by_name(good_spec), _containers_by_name(spec)
+    before, after = _containers_by_name(stable_spec), _containers_by_name(spec)
     changed = {
         name: fields
         for name, container in after.items()
         if (fields := _changed_fields(before.get(name), container))
     }
-    volumes_before = {volume["name"]: volume for volume in good_spec.get("volumes") or ()}
+    volumes_before = {volume["name"]: volume for volume in stable_spec.get("volumes") or ()}
     volumes = tuple(
         volume["name"]
         for volume in spec.get("volumes") or ()
@@ -150,21 +151,21 @@ def compare_templates(good: Json | None, desired: Json) -> TemplateChange:
     pod_fields = tuple(
         sorted(
             field
-            for field in (good_spec.keys() | spec.keys()) - _COMPARED_APART
-            if good_spec.get(field) != spec.get(field)
+            for field in (stable_spec.keys() | spec.keys()) - _COMPARED_APART
+            if stable_spec.get(field) != spec.get(field)
         )
-    ) + tuple(_changed_metadata(good, desired) if good else ())
-    references_before = frozenset(find_required_references(good_spec))
+    ) + tuple(_changed_metadata(stable, desired) if stable else ())
+    references_before = frozenset(find_required_references(stable_spec))
     references = frozenset(find_required_references(spec))
     # With other references the hash differs, too, and says nothing of the contents.
     has_new_contents = (
-        good is not None
+        stable is not None
         and references == references_before
-        and "" != _config_hash(good) != _config_hash(desired) != ""
+        and "" != _config_hash(stable) != _config_hash(desired) != ""
     )
     return TemplateChange(
         containers=changed,
-        removed_containers=tuple(sorted(before.keys() - after.keys())) if good else (),
+        removed_containers=tuple(sorted(before.keys() - after.keys())) if stable else (),
         images={
             name: (str(before.get(name, {}).get("image", "")), str(after[name].get("image", "")))
             for name, fields in changed.items()
@@ -193,7 +194,7 @@ def compare_templates(good: Json | None, desired: Json) -> TemplateChange:
         configuration_changed=has_new_contents,
         references=references - references_before,
         all_containers=frozenset(after),
-        is_first=good is None,
+        is_first=stable is None,
     )
 
 
@@ -221,9 +222,9 @@ def find_required_references(spec: Json) -> Iterator[Reference]:
             yield from _object_references(SECRET, source.get("secret"))
 
 
-def _changed_metadata(good: Json, desired: Json) -> Iterator[str]:
+def _changed_metadata(stable: Json, desired: Json) -> Iterator[str]:
     """Yield ``labels`` and ``annotations`` if they differ, other than by the config hash."""
-    before, after = (_metadata_without_config_hash(template) for template in (good, desired))
+    before, after = (_metadata_without_config_hash(template) for template in (stable, desired))
     yield from (field for field in ("labels", "annotations") if before[field] != after[field])
 
 

@@ -113,7 +113,7 @@ class TestDryRuns:
         [
             ({}, DryRun.BOTH_ACCEPTED, [NEW, GOOD]),
             ({NEW: PRIVILEGED}, DryRun.ONLY_NEW_REFUSED, [NEW, GOOD, NEW]),
-            ({GOOD: PRIVILEGED}, DryRun.ONLY_GOOD_REFUSED, [NEW, GOOD]),
+            ({GOOD: PRIVILEGED}, DryRun.ONLY_STABLE_REFUSED, [NEW, GOOD]),
             ({"dry-run": PRIVILEGED}, DryRun.BOTH_REFUSED, [NEW, GOOD]),
             ({NEW: InvalidError(422, "Invalid", "no")}, DryRun.ONLY_NEW_REFUSED, [NEW, GOOD, NEW]),
             ({NEW: UnavailableError(500, "", "webhook")}, DryRun.UNKNOWN, [NEW, GOOD]),
@@ -266,11 +266,11 @@ class TestNodes:
         ("spec", "labels", "expected"),
         [
             ({}, {}, NodeFit.FITS),
-            ({"nodeSelector": {"disk": "nvme"}}, {"disk": "ssd"}, NodeFit.ONLY_GOOD_FITS),
+            ({"nodeSelector": {"disk": "nvme"}}, {"disk": "ssd"}, NodeFit.ONLY_STABLE_FITS),
             (
                 {"nodeSelector": {"disk": "nvme"}},
                 {"karpenter.sh/nodepool": "default"},
-                NodeFit.ONLY_GOOD_FITS_NOW,
+                NodeFit.ONLY_STABLE_FITS_NOW,
             ),
         ],
     )

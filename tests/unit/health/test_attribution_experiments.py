@@ -46,7 +46,7 @@ class TestExperiments:
         [
             (DryRun.ONLY_NEW_REFUSED, Cause.NEW_VERSION, Confidence.HIGH),
             (DryRun.BOTH_REFUSED, Cause.ENVIRONMENT, Confidence.HIGH),
-            (DryRun.ONLY_GOOD_REFUSED, Cause.ENVIRONMENT, Confidence.HIGH),
+            (DryRun.ONLY_STABLE_REFUSED, Cause.ENVIRONMENT, Confidence.HIGH),
             (DryRun.BOTH_ACCEPTED, Cause.ENVIRONMENT, Confidence.MEDIUM),
             (DryRun.UNKNOWN, Cause.ENVIRONMENT, Confidence.LOW),
         ],
@@ -99,8 +99,8 @@ class TestExperiments:
     @pytest.mark.parametrize(
         ("result", "cause", "confidence"),
         [
-            (NodeFit.ONLY_GOOD_FITS, Cause.NEW_VERSION, Confidence.HIGH),
-            (NodeFit.ONLY_GOOD_FITS_NOW, Cause.NEW_VERSION, Confidence.MEDIUM),
+            (NodeFit.ONLY_STABLE_FITS, Cause.NEW_VERSION, Confidence.HIGH),
+            (NodeFit.ONLY_STABLE_FITS_NOW, Cause.NEW_VERSION, Confidence.MEDIUM),
             (NodeFit.ONLY_AFFINITY_FAILS, Cause.NEW_VERSION, Confidence.MEDIUM),
             (NodeFit.FITS, Cause.ENVIRONMENT, Confidence.HIGH),
             (NodeFit.NOTHING_FITS, Cause.ENVIRONMENT, Confidence.HIGH),

@@ -27,7 +27,7 @@ WEBHOOK = 'Internal error occurred: failed calling webhook "policy.example.com":
         ("", None, False, DryRun.UNKNOWN),
         (WEBHOOK, "", False, DryRun.UNKNOWN),
         ("", "", False, DryRun.BOTH_ACCEPTED),
-        ("", SECURITY, False, DryRun.ONLY_GOOD_REFUSED),
+        ("", SECURITY, False, DryRun.ONLY_STABLE_REFUSED),
         (SECURITY, "", False, DryRun.ONLY_NEW_REFUSED),
         (SECURITY, SECURITY, False, DryRun.BOTH_REFUSED),
         (SECURITY, QUOTA, False, DryRun.ONLY_NEW_REFUSED),
@@ -51,32 +51,32 @@ def test_dry_run(
 
 
 @pytest.mark.parametrize(
-    ("new_fits", "good_fits", "grows", "expected"),
+    ("new_fits", "stable_fits", "grows", "expected"),
     [
         (True, True, False, NodeFit.FITS),
         (True, False, True, NodeFit.FITS),
         (False, False, False, NodeFit.NOTHING_FITS),
-        (False, True, False, NodeFit.ONLY_GOOD_FITS),
-        (False, True, True, NodeFit.ONLY_GOOD_FITS_NOW),
+        (False, True, False, NodeFit.ONLY_STABLE_FITS),
+        (False, True, True, NodeFit.ONLY_STABLE_FITS_NOW),
     ],
 )
-def test_node_fit(new_fits: bool, good_fits: bool, grows: bool, expected: NodeFit) -> None:  # noqa: FBT001
+def test_node_fit(new_fits: bool, stable_fits: bool, grows: bool, expected: NodeFit) -> None:  # noqa: FBT001
     """An autoscaler may bring what no node has yet."""
-    assert expected is judge_node_fit(new_fits=new_fits, good_fits=good_fits, may_grow=grows)
+    assert expected is judge_node_fit(new_fits=new_fits, stable_fits=stable_fits, may_grow=grows)
 
 
 @pytest.mark.parametrize(
-    ("new_fits", "good_fits", "expected"),
+    ("new_fits", "stable_fits", "expected"),
     [
         (True, True, NodeFit.ONLY_AFFINITY_FAILS),
         (True, False, NodeFit.FITS),
-        (False, True, NodeFit.ONLY_GOOD_FITS),
+        (False, True, NodeFit.ONLY_STABLE_FITS),
     ],
 )
-def test_a_pod_affinity(new_fits: bool, good_fits: bool, expected: NodeFit) -> None:  # noqa: FBT001
+def test_a_pod_affinity(new_fits: bool, stable_fits: bool, expected: NodeFit) -> None:  # noqa: FBT001
     """It matters only where both pods would fit without it."""
     assert expected is judge_node_fit(
-        new_fits=new_fits, good_fits=good_fits, may_grow=False, only_affinity_fails=True
+        new_fits=new_fits, stable_fits=stable_fits, may_grow=False, only_affinity_fails=True
     )
 
 

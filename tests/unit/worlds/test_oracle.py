@@ -7,7 +7,7 @@ import pytest
 from hack.worlds.fault_table import ALL_FAULTS
 from hack.worlds.generator import World, draw_world
 from hack.worlds.oracle import integrate, judge
-from hack.worlds.report import meets_bars, summarize, to_markdown
+from hack.worlds.report import meets_targets, summarize, to_markdown
 from hack.worlds.runner import judge_world
 from hack.worlds.shapes import Shape
 from hack.worlds.simulation import Event, Simulation
@@ -89,9 +89,9 @@ def test_a_world_is_told_as_a_story() -> None:
     assert "Harm:" in story
 
 
-def test_the_table_names_the_bars() -> None:
+def test_the_table_names_the_targets() -> None:
     summary = summarize([judge_world(seed) for seed in range(1, 4)], 1.0)
 
     assert summary["worlds"] == 3
     assert "| harmful |" in to_markdown(summary)
-    assert isinstance(meets_bars(summary), bool)
+    assert isinstance(meets_targets(summary), bool)
