@@ -4,17 +4,17 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from kubernetes.aio.config import ConfigException, list_kube_config_contexts
 
-from selfhealing.importer import ImportRefusedError, format_result, import_app, read_objects
+from selfhealing.importer import ImportRefusedError, format_result, import_app
 from selfhealing.importer.manifests import KINDS
 from selfhealing.kube.client import Client
 from selfhealing.kube.credentials import load_configuration
 from selfhealing.kube.errors import ApiError
 from selfhealing.kube.resources import CHILDREN
+from selfhealing.manifest_files import read_manifest_files
 
 Json = dict[str, Any]
 
@@ -22,7 +22,6 @@ COMMAND: Final = "import"
 REFUSED: Final = 2
 """The exit code if nothing can be imported."""
 
-_STDIN: Final = "-"
 _TIMEOUT: Final = 30.0
 """Seconds that one request to the API server may take."""
 _CONNECTIONS: Final = 4
@@ -48,7 +47,7 @@ def run_import(arguments: Sequence[str]) -> int:
     """
     options = build_parser().parse_args(arguments)
     try:
-        objects = _read_files(options.files) if options.files else _read_cluster(options)
+        objects = read_manifest_files(options.files) if options.files else _read_cluster(options)
         result = import_app(objects, options.deployment, options.namespace, options.name)
     except (ImportRefusedError, ApiError, ConfigException, OSError) as error:
         sys.stderr.write(f"selfhealing import: {error}\n")
@@ -86,17 +85,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="its namespace; in the cluster, without it, that of the kubeconfig",
     )
     return parser
-
-
-def _read_files(files: Sequence[str]) -> list[Json]:
-    found = []
-    for file in files:
-        try:
-            text = sys.stdin.read() if file == _STDIN else Path(file).read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise ImportRefusedError(f"{file} is not a text in UTF-8") from error
-        found += read_objects(text, "the standard input" if file == _STDIN else file)
-    return found
 
 
 def _read_cluster(options: argparse.Namespace) -> list[Json]:

@@ -7,6 +7,7 @@ containerd 2 and runc. A text that names nothing known leaves the question to a 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from selfhealing.api.config_refs import CONFIG_MAP, SECRET
@@ -113,6 +114,12 @@ _ORIGINS: Final[Mapping[Pattern, FaultOrigin]] = {
 and all names are removed from the text before."""
 
 
+_MAX_REMEMBERED: Final = 256
+"""Texts of which it is remembered what they prove: an attribution asks up to four times for the
+same one, and each reconcile again. The cache cuts a text to ``views.TEXT_LIMIT`` characters."""
+
+
+@lru_cache(maxsize=_MAX_REMEMBERED)
 def classify_fault(diagnosis_type: DiagnosisType, text: str) -> FaultSource:
     """Tell what the text of a fault proves.
 

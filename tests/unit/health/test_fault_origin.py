@@ -84,3 +84,14 @@ def test_the_answer_to_a_probe() -> None:
 def test_any_text(diagnosis_type: DiagnosisType, text: str) -> None:
     """Whatever it is, it has an origin."""
     assert classify_fault(diagnosis_type, text).origin in FaultOrigin
+
+
+def test_the_same_words_are_read_once() -> None:
+    """Each attribution, and each reconcile, asks for them again."""
+    classify_fault.cache_clear()
+    texts = [f'configmap "settings-{number}" not found' for number in range(3)] * 4
+
+    for text in texts:
+        classify_fault(DiagnosisType.CONFIG_ERROR, text)
+
+    assert 3 == classify_fault.cache_info().misses
