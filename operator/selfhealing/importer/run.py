@@ -63,11 +63,6 @@ class ImportResult:
     notes: tuple[str, ...]
     """What is there in addition, by a default of the operator."""
 
-    @property
-    def says_all(self) -> bool:
-        """Whether all is rendered but what the operator replaces by design."""
-        return all(each.is_replaced for each in (*self.differences, *self.unsaid))
-
 
 def import_app(
     objects: Sequence[Json],

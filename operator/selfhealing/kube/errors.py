@@ -145,7 +145,7 @@ def is_right_missing(error: ApiError) -> bool:
 
 
 def is_refusal(error: ApiError) -> bool:
-    """Whether the caller has no right to what it asked for; a bad token (401) is no refusal."""
+    """Whether a request is refused with 403, by RBAC or anything else; 401 is a bad token."""
     return isinstance(error, ForbiddenError) and error.status == _FORBIDDEN
 
 

@@ -1,6 +1,6 @@
-"""An API server in memory with several namespaces, its controllers, and a witness of every write.
+"""An API server in memory with several namespaces, its controllers, and a check of every write.
 
-The witness checks each write of the operator at the moment at which it arrives: the object has to
+It checks each write of the operator at the moment at which it arrives: the object has to
 be the app's by its chain of owners, as it stands then.
 """
 
@@ -213,7 +213,7 @@ class SimApiServer:
         meta = body["metadata"]
         if self.find(resource.kind, meta["namespace"], meta["name"]) is not None:
             raise ConflictError(409, "AlreadyExists", f"{meta['name']} already exists")
-        self._witness("create", body, body)
+        self._check_write("create", body, body)
         return deepcopy(self.put(body))
 
     async def apply(self, resource: Resource, body: Json, _: str) -> Json:
@@ -225,7 +225,7 @@ class SimApiServer:
             live["metadata"]["resourceVersion"],
         }:
             raise ConflictError(409, "Conflict", "it has changed")
-        self._witness("apply", live or body, body)
+        self._check_write("apply", live or body, body)
         merged = {**(live or {}), **body, "metadata": {**(live or {}).get("metadata", {}), **meta}}
         return deepcopy(self.put(merged))
 
@@ -238,7 +238,7 @@ class SimApiServer:
             expected = patch.get("metadata", {}).get(precondition)
             if expected not in {None, live["metadata"][precondition]}:
                 raise ConflictError(409, "Conflict", "it has changed")
-        self._witness(f"patch/{subresource}", live, patch)
+        self._check_write(f"patch/{subresource}", live, patch)
         return deepcopy(self.put(merge(live, patch)))
 
     async def delete(
@@ -259,7 +259,7 @@ class SimApiServer:
         meta = live["metadata"]
         if meta["uid"] != uid or resource_version not in {"", meta["resourceVersion"]}:
             raise ConflictError(409, "Conflict", "another object")
-        self._witness("delete", live, {})
+        self._check_write("delete", live, {})
         if resource.kind == "Pod":
             return self._mark_deleted(live)
         self.remove(resource.kind, namespace, name)
@@ -273,7 +273,7 @@ class SimApiServer:
         meta = live["metadata"]
         if (meta["uid"], meta["resourceVersion"]) != (uid, str(resource_version)):
             raise ConflictError(409, "Conflict", "it has changed")
-        self._witness("evict", live, {})
+        self._check_write("evict", live, {})
         self._mark_deleted(live)
         return True
 
@@ -288,7 +288,7 @@ class SimApiServer:
             return apply_resize(live, patch)
         if patch["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"]:
             raise ConflictError(409, "Conflict", "it has changed")
-        self._witness("resize", live, patch)
+        self._check_write("resize", live, patch)
         return deepcopy(self.put(apply_resize(live, patch)))
 
     def _mark_deleted(self, live: Json) -> Json:
@@ -301,9 +301,9 @@ class SimApiServer:
             raise NotFoundError(404, "NotFound", f"{name} not found")
         return live
 
-    # The witness.
+    # The check of writes.
 
-    def _witness(self, verb: str, live: Json, body: Json) -> None:
+    def _check_write(self, verb: str, live: Json, body: Json) -> None:
         """Record a write, and whether the object is the app's at this moment."""
         meta, kind = live["metadata"], live["kind"]
         namespace, name = meta["namespace"], meta["name"]

@@ -70,7 +70,7 @@ def cluster() -> FakeApiServer:
 
 
 @pytest.fixture
-def census(cluster: FakeApiServer) -> NodeHealth:
+def health(cluster: FakeApiServer) -> NodeHealth:
     """The count of that cluster."""
     return NodeHealth(cast("Client", cluster), now)
 
@@ -86,60 +86,60 @@ COUNT = tuple(
 )
 
 
-async def test_nobody_asks(cluster: FakeApiServer, census: NodeHealth) -> None:
+async def test_nobody_asks(cluster: FakeApiServer, health: NodeHealth) -> None:
     """Then nobody counts; the first who asks gets the count."""
     await asyncio.sleep(60)
 
     assert [] == cluster.request_times
-    assert COUNT == await census.list_nodes()
+    assert COUNT == await health.list_nodes()
 
 
-async def test_what_the_nodes_offer(cluster: FakeApiServer, census: NodeHealth) -> None:
+async def test_what_the_nodes_offer(cluster: FakeApiServer, health: NodeHealth) -> None:
     """It is in the same list."""
     cluster.nodes[0]["status"]["allocatable"] = {"cpu": "4"}
-    nodes = await census.list_nodes()
+    nodes = await health.list_nodes()
 
     assert nodes is not None
     assert {"cpu": "4"} == nodes[0].allocatable
 
 
 async def test_more_nodes_than_kubernetes_supports(
-    census: NodeHealth, monkeypatch: pytest.MonkeyPatch
+    health: NodeHealth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of them is remembered."""
     monkeypatch.setattr(node_health, "MAX_NODES", 3)
 
-    assert None is await census.list_nodes()
+    assert None is await health.list_nodes()
 
 
-async def test_a_count_is_good_for_a_while(cluster: FakeApiServer, census: NodeHealth) -> None:
+async def test_a_count_is_good_for_a_while(cluster: FakeApiServer, health: NodeHealth) -> None:
     """From the moment at which it was there; then it is made anew."""
-    await census.list_nodes()
+    await health.list_nodes()
     cluster.nodes.pop()
     await asyncio.sleep(CACHE_TTL - 0.1)
 
-    assert COUNT == await census.list_nodes()
+    assert COUNT == await health.list_nodes()
 
     await asyncio.sleep(0.2)
 
-    assert COUNT[:3] == await census.list_nodes()
+    assert COUNT[:3] == await health.list_nodes()
     assert 2 == len(cluster.request_times)
 
 
 async def test_who_asks_meanwhile_gets_the_same_count(
-    cluster: FakeApiServer, census: NodeHealth
+    cluster: FakeApiServer, health: NodeHealth
 ) -> None:
     """Many pods are lost with one node."""
-    assert [COUNT] * 5 == await asyncio.gather(*(census.list_nodes() for _ in range(5)))
+    assert [COUNT] * 5 == await asyncio.gather(*(health.list_nodes() for _ in range(5)))
     assert [0] == cluster.request_times
 
 
 async def test_who_gives_up_takes_nothing_from_the_others(
-    cluster: FakeApiServer, census: NodeHealth
+    cluster: FakeApiServer, health: NodeHealth
 ) -> None:
     """The next in line asks in his place."""
-    first = asyncio.create_task(census.list_nodes())
-    second = asyncio.create_task(census.list_nodes())
+    first = asyncio.create_task(health.list_nodes())
+    second = asyncio.create_task(health.list_nodes())
     await asyncio.sleep(0.5)
     first.cancel()
 
@@ -148,12 +148,12 @@ async def test_who_gives_up_takes_nothing_from_the_others(
 
 
 async def test_forbidden(
-    cluster: FakeApiServer, census: NodeHealth, caplog: pytest.LogCaptureFixture
+    cluster: FakeApiServer, health: NodeHealth, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is said once, and tried again after a long while."""
     cluster.error = FORBIDDEN
     for _ in range(3):
-        assert None is await census.list_nodes()
+        assert None is await health.list_nodes()
         await asyncio.sleep(FORBIDDEN_CACHE_TTL / 2)
 
     assert [0, 601] == [round(at) for at in cluster.request_times]
@@ -162,13 +162,13 @@ async def test_forbidden(
 
 
 async def test_a_right_may_come_and_go(
-    cluster: FakeApiServer, census: NodeHealth, caplog: pytest.LogCaptureFixture
+    cluster: FakeApiServer, health: NodeHealth, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its next loss is said again."""
     for error in (FORBIDDEN, None, FORBIDDEN):
         cluster.error = error
 
-        assert (None if error else COUNT) == await census.list_nodes()
+        assert (None if error else COUNT) == await health.list_nodes()
 
         await asyncio.sleep(FORBIDDEN_CACHE_TTL)
 
@@ -176,22 +176,22 @@ async def test_a_right_may_come_and_go(
 
 
 async def test_the_server_is_away(
-    cluster: FakeApiServer, census: NodeHealth, caplog: pytest.LogCaptureFixture
+    cluster: FakeApiServer, health: NodeHealth, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Half a count is none, nor is an old one; it is tried again at the usual pace."""
-    await census.list_nodes()
+    await health.list_nodes()
     await asyncio.sleep(CACHE_TTL)
     cluster.error = UnavailableError(503, "", "no")
 
-    assert None is await census.list_nodes()
-    assert None is await census.list_nodes()
+    assert None is await health.list_nodes()
+    assert None is await health.list_nodes()
     assert 2 == len(cluster.request_times)
     assert [logging.WARNING] == [record.levelno for record in caplog.records]
 
     cluster.error = None
     await asyncio.sleep(CACHE_TTL)
 
-    assert COUNT == await census.list_nodes()
+    assert COUNT == await health.list_nodes()
 
 
 class TestGivingUp:
@@ -208,57 +208,57 @@ class TestGivingUp:
 
     async def test_a_lost_zone_is_paced(self, zones: FakeApiServer) -> None:
         """One node each ten seconds; another zone has a pace of its own."""
-        census = NodeHealth(cast("Client", zones), now)
+        health = NodeHealth(cast("Client", zones), now)
 
-        assert await census.can_give_up(["a0"], TEMPLATE)
-        assert await census.give_up("a0")
-        assert await census.can_give_up(["a0"], TEMPLATE)
-        assert not await census.can_give_up(["a1"], TEMPLATE)
-        assert not await census.give_up("a1")
-        assert await census.give_up("b0")
+        assert await health.can_give_up(["a0"], TEMPLATE)
+        assert await health.give_up("a0")
+        assert await health.can_give_up(["a0"], TEMPLATE)
+        assert not await health.can_give_up(["a1"], TEMPLATE)
+        assert not await health.give_up("a1")
+        assert await health.give_up("b0")
 
         await asyncio.sleep(NODE_INTERVAL)
 
-        assert await census.give_up("a1")
-        assert not await census.give_up("a2")
-        assert await census.give_up("a0")
+        assert await health.give_up("a1")
+        assert not await health.give_up("a2")
+        assert await health.give_up("a0")
 
     async def test_a_node_that_came_back_needs_its_turn_again(self, zones: FakeApiServer) -> None:
         """It was given up once, for one loss."""
-        census = NodeHealth(cast("Client", zones), now)
-        await census.give_up("a0")
+        health = NodeHealth(cast("Client", zones), now)
+        await health.give_up("a0")
         zones.nodes[0] = builders.node("a0", zone="a")
         await asyncio.sleep(CACHE_TTL)
 
-        assert not await census.can_give_up(["a0"], TEMPLATE)
+        assert not await health.can_give_up(["a0"], TEMPLATE)
 
         zones.nodes[0] = builders.node("a0", ready="Unknown", zone="a")
         await asyncio.sleep(CACHE_TTL)
 
-        assert await census.give_up("a1")
-        assert not await census.can_give_up(["a0"], TEMPLATE)
+        assert await health.give_up("a1")
+        assert not await health.can_give_up(["a0"], TEMPLATE)
 
     async def test_nobody_can_take_the_pods(self, zones: FakeApiServer) -> None:
         """They stay where they are."""
-        census = NodeHealth(cast("Client", zones), now)
+        health = NodeHealth(cast("Client", zones), now)
 
-        assert not await census.can_give_up(
+        assert not await health.can_give_up(
             ["a0"], {"spec": {"containers": [], "nodeSelector": {"disk": "ssd"}}}
         )
 
     async def test_a_node_that_is_gone(self, zones: FakeApiServer) -> None:
         """It needs no turn."""
-        census = NodeHealth(cast("Client", zones), now)
+        health = NodeHealth(cast("Client", zones), now)
 
-        assert all([await census.give_up(name) for name in ("gone-1", "gone-2")])
+        assert all([await health.give_up(name) for name in ("gone-1", "gone-2")])
 
     async def test_nodes_that_cannot_be_listed(self, zones: FakeApiServer) -> None:
         """None is given up."""
         zones.error = FORBIDDEN
-        census = NodeHealth(cast("Client", zones), now)
+        health = NodeHealth(cast("Client", zones), now)
 
-        assert not await census.can_give_up(["a0"], TEMPLATE)
-        assert not await census.give_up("a0")
+        assert not await health.can_give_up(["a0"], TEMPLATE)
+        assert not await health.give_up("a0")
 
 
 class TestConditions:
@@ -273,9 +273,9 @@ class TestConditions:
 
     async def test_they_are_read_for_each_node_and_cached(self, sick: FakeApiServer) -> None:
         """Only the nodes that are asked for."""
-        census = NodeHealth(cast("Client", sick), now)
+        health = NodeHealth(cast("Client", sick), now)
         for _ in range(3):
-            found = await census.find_bad_conditions(["node-1", "node-1"], ["node-2"])
+            found = await health.find_bad_conditions(["node-1", "node-1"], ["node-2"])
 
             assert {"node-1": ("KernelDeadlock",), "node-2": ()} == found
 
@@ -284,27 +284,27 @@ class TestConditions:
         sick.nodes[0] = builders.node("node-1")
         await asyncio.sleep(CONDITIONS_TTL)
 
-        assert {} == await census.find_bad_conditions(["node-1"], ["node-2"])
+        assert {} == await health.find_bad_conditions(["node-1"], ["node-2"])
         assert 3 == len(sick.selectors), "without a problem there is nothing to compare"
 
     async def test_an_app_has_few_nodes(self, sick: FakeApiServer) -> None:
         """However many pods it has."""
-        census = NodeHealth(cast("Client", sick), now)
+        health = NodeHealth(cast("Client", sick), now)
         many = [f"node-{number}" for number in range(100)]
-        await census.find_bad_conditions(many, many)
+        await health.find_bad_conditions(many, many)
 
         assert MAX_NODES_OF_APP == len(sick.selectors)
 
     async def test_what_cannot_be_read_is_not_known(self, sick: FakeApiServer) -> None:
         """A missing right is asked for again after a long while only."""
-        census = NodeHealth(cast("Client", sick), now)
+        health = NodeHealth(cast("Client", sick), now)
         sick.nodes.clear()
         sick.error = UnavailableError(503, "", "no")
 
-        assert {} == await census.find_bad_conditions(["node-1"], [])
+        assert {} == await health.find_bad_conditions(["node-1"], [])
 
         sick.error = FORBIDDEN
         for name in ("node-2", "node-3"):
-            assert {} == await census.find_bad_conditions([name], [])
+            assert {} == await health.find_bad_conditions([name], [])
 
         assert 2 == len(sick.selectors)
