@@ -40,10 +40,7 @@ from selfhealing.controller.child_writer import ChildWriter
 from selfhealing.controller.contestants import name_contestants
 from selfhealing.controller.fair_slots import FairSlots
 from selfhealing.controller.optional_kinds import OptionalKinds
-from selfhealing.controller.spec_reset import (
-    reset_obsolete_fields,
-    reset_template,
-)
+from selfhealing.controller.spec_reset import reset_obsolete_fields, reset_template
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import (
     ConflictError,
