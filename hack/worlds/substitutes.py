@@ -15,7 +15,7 @@ from selfhealing.api.spec import SelfHealingAppSpec, parse_spec
 from selfhealing.api.status import SelfHealingAppStatus, read_status
 from selfhealing.apply.child_diff import ChildAction, diff_child
 from selfhealing.cache.views import ChildView
-from selfhealing.controller import child_sync, reconciler, remediator
+from selfhealing.controller import child_sync, child_writer, reconciler, remediator
 from selfhealing.health.template_change import TemplateChange, compare_templates
 from selfhealing.remediation import policy, probation, reconcile_input
 from selfhealing.remediation.template_check import find_template_fault
@@ -84,6 +84,7 @@ def _compare_templates(good: Json | None, desired: Json) -> TemplateChange:
 
 _SUBSTITUTES: tuple[tuple[Any, str, Any], ...] = (
     (child_sync, "diff_child", _diff_child),
+    (child_writer, "diff_child", _diff_child),
     (reconciler, "parse_spec", _parse_spec),
     (reconcile_input, "read_status", _read_status),
     (remediator, "find_template_fault", _find_template_fault),
