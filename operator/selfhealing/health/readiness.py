@@ -1,10 +1,9 @@
 """Finds the fault of a pod whose containers run, but which is not ready or does not stay ready."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from selfhealing.cache.probes import ProbeView
 from selfhealing.cache.views import ContainerView, PodView
 from selfhealing.health import messages
 from selfhealing.health.deadlines import Deadlines
@@ -51,17 +50,20 @@ def is_starting(pod: PodView, progress_deadline: timedelta, deadlines: Deadlines
     """
     if pod.ready or pod.created is None or any(c.restarts for c in pod.containers):
         return False
-    ends = [pod.created + progress_deadline]
-    for container in pod.containers:
-        probe, since = container.find_probe("startup"), container.running_since
-        if probe is not None and since is not None:
-            ends.append(since + min(_longest_start(probe), MAX_START_TIME) + START_GRACE)
-    return not deadlines.reached(max(ends))
+    ends = filter(None, map(find_start_deadline, pod.containers))
+    return not deadlines.reached(max((pod.created + progress_deadline, *ends)))
 
 
-def _longest_start(probe: ProbeView) -> timedelta:
-    """Return a time after which the kubelet has restarted a container that still starts."""
-    return timedelta(seconds=probe.first_answer_seconds) * probe.failure_threshold
+def find_start_deadline(container: ContainerView) -> datetime | None:
+    """Return by when a running container has started; None without a startup probe.
+
+    The kubelet restarts a container that takes longer than its startup probe allows.
+    """
+    probe, since = container.find_probe("startup"), container.running_since
+    if probe is None or since is None:
+        return None
+    allowed = timedelta(seconds=probe.first_answer_seconds) * probe.failure_threshold
+    return since + min(allowed, MAX_START_TIME) + START_GRACE
 
 
 def find_not_ready_fault(

@@ -47,7 +47,7 @@ from selfhealing.remediation.policy import HealingMode, Policy
 from selfhealing.remediation.proposal import DecisionInput, ProposedAction
 from selfhealing.remediation.raised_limits import find_raised_key
 from selfhealing.remediation.strategies import UNLIMITED_REMEDIATIONS, choose_action, is_exhausted
-from selfhealing.remediation.verification import judge_action, serves_target
+from selfhealing.remediation.verification import is_timed_out, judge_action, serves_target
 
 
 def decide(
@@ -175,8 +175,8 @@ def _judge_running(
         return record
     key = find_raised_key(action)
     if key is not None:
-        is_timed_out = deadlines.reached(action.at + policy.verification_timeout)
-        if why := find_failure(record, action, key, context, is_timed_out=is_timed_out):
+        has_ended = is_timed_out(action, context, policy, deadlines)
+        if why := find_failure(record, action, key, context, is_timed_out=has_ended):
             record, action = undo_raise(record, action, key, why)
             return _finish_action(record, action, ActionOutcome.FAILED, policy, deadlines.now)
     outcome = judge_action(record, action, context, policy, deadlines)

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from selfhealing.api.healing_status import ActionOutcome, HealingAction, HealingStatus, Remediation
-from selfhealing.cache.views import PodView
+from selfhealing.cache.views import ContainerView, PodView
 from selfhealing.health.crash_loops import find_recovery_time
 from selfhealing.health.deadlines import Deadlines
 from selfhealing.health.pod_diagnosis import WARNINGS
 from selfhealing.health.pod_problems import is_node_lost
-from selfhealing.health.readiness import is_starting
+from selfhealing.health.readiness import find_start_deadline, is_starting
 from selfhealing.remediation.context import RemediationContext
 from selfhealing.remediation.policy import Policy
 from selfhealing.remediation.raised_limits import RAISES
@@ -63,25 +63,51 @@ def judge_action(
 def _judge_by_time(
     action: HealingAction, context: RemediationContext, policy: Policy, deadlines: Deadlines
 ) -> ActionOutcome | None:
-    """Return the outcome of an action that has not succeeded; None before its timeout.
-
-    The timeout does not run while no process of the operator watches.
-    """
-    watching_since = context.watching_since
-    started_at = max(action.at, watching_since) if watching_since else action.at
-    if not deadlines.reached(started_at + policy.verification_timeout):
+    """Return the outcome of an action that has not succeeded; None before its timeout."""
+    if not is_timed_out(action, context, policy, deadlines):
         return None
-    if action.remediation in _BY_ROLLOUT and context.is_rollout_progressing:
-        return None  # the Deployment controller ends a rollout by the progress deadline
-    if action.remediation in _BY_NEW_PODS and any(
-        is_starting(pod, policy.progress_deadline, deadlines)
-        for pod in _find_unaffected(_find_new_pods(action, context), context)
-        if pod.created is not None and pod.created <= started_at + policy.verification_timeout
-    ):
-        return None  # a pod that an autoscaler adds later is no substitute
     if _find_untouched_target(action, context) is not None:
         return ActionOutcome.REFUSED
     return ActionOutcome.FAILED
+
+
+def is_timed_out(
+    action: HealingAction, context: RemediationContext, policy: Policy, deadlines: Deadlines
+) -> bool:
+    """Whether an action had the time of its verification, and nothing still starts because of it.
+
+    The time does not run while no process of the operator watches. What begins to start after that
+    time, such as a pod that an autoscaler adds, does not count.
+    """
+    watching_since = context.watching_since
+    started_at = max(action.at, watching_since) if watching_since else action.at
+    timeout = started_at + policy.verification_timeout
+    if not deadlines.reached(timeout):
+        return False
+    if action.remediation in _BY_ROLLOUT:
+        # The Deployment controller ends a rollout by the progress deadline.
+        return not context.is_rollout_progressing
+    if action.remediation in _BY_NEW_PODS:
+        return not any(
+            is_starting(pod, policy.progress_deadline, deadlines)
+            for pod in _find_unaffected(_find_new_pods(action, context), context)
+            if pod.created is not None and pod.created <= timeout
+        )
+    return action.remediation not in RAISES.values() or not any(
+        _has_restarted(container, action.at, timeout, deadlines)
+        for pod in context.pods
+        for container in pod.containers
+    )
+
+
+def _has_restarted(
+    container: ContainerView, after: datetime, before: datetime, deadlines: Deadlines
+) -> bool:
+    """Whether a container was started between two times, and its startup probe gives it time."""
+    since, end = container.running_since, find_start_deadline(container)
+    if not container.starting or since is None or end is None:
+        return False
+    return after <= since <= before and not deadlines.reached(end)
 
 
 def _succeeding_since(

@@ -194,3 +194,40 @@ def test_a_substitute_with_a_fault_is_no_success(*, has_it_again: bool) -> None:
     found = run_decide(record, beside_a_hung_pod(substitute, *affected))
 
     assert (Remediation.REPLACE_POD, ActionOutcome.FAILED) == latest_action(found)
+
+
+@pytest.mark.parametrize(
+    ("run_since", "has_probe", "is_up", "outcome"),
+    [
+        (200, True, False, None),
+        (0, True, False, ActionOutcome.FAILED),
+        (601, True, False, ActionOutcome.FAILED),
+        (200, False, False, ActionOutcome.FAILED),
+        (200, True, True, ActionOutcome.FAILED),
+    ],
+    ids=["still starts", "began too late", "since before the raise", "no probe", "started"],
+)
+def test_a_raise_waits_for_containers_that_start(
+    run_since: int, *, has_probe: bool, is_up: bool, outcome: ActionOutcome | None
+) -> None:
+    """They were killed before, and run again with the higher limit."""
+    spec = FIFTEEN_MINUTES if has_probe else {}
+    status = builders.running(AT - run_since, ready=False, restarts=2, started=is_up)
+    pod = pod_view(builders.pod("web-abc-1", status, container_spec=spec))
+    killed = make_diagnosis(DiagnosisType.OOM_KILLED, Cause.UNKNOWN, pod)
+    raised = make_action(
+        1,
+        Remediation.RAISE_MEMORY,
+        ActionOutcome.IN_PROGRESS,
+        at=AT - 400,
+        diagnosis=DiagnosisType.OOM_KILLED,
+        target="200Mi",
+        container="app",
+    )
+    context = make_context(killed, pods=(pod, HEALTHY_POD))
+
+    found = judge_action(
+        make_record(raised), raised, context, make_policy(), Deadlines(builders.at(AT))
+    )
+
+    assert outcome == found

@@ -418,3 +418,13 @@ def test_two_pods_that_hang_are_replaced_though_their_substitutes_start_slowly()
     sim = run(shape, {0.5 * HOUR: hang_two}, lasts=2 * HOUR)
 
     assert End(V1, 4, ("ReplacePod", "ReplacePod")) == find_end(sim)
+
+
+def test_memory_is_raised_for_pods_that_start_for_longer_than_five_minutes() -> None:
+    shape = Shape(start=400.0, has_startup=True, memory_max=True)
+
+    sim = run(shape, {0: act(do.memory_spike)})
+
+    assert End(V1, 3, ("RaiseMemory",)) == find_end(sim)
+    (action,) = sim.observations.actions.values()
+    assert "Succeeded" == action.outcome
