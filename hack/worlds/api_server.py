@@ -18,6 +18,7 @@ from hack.worlds.requests import Requests
 from selfhealing.api import names
 from selfhealing.kube.errors import (
     ConflictError,
+    ForbiddenError,
     NotFoundError,
     UnavailableError,
     error_from_status,
@@ -335,8 +336,10 @@ class SimClient:
         found = next((each for each in self._cluster.pods.values() if each.name == pod), None)
         if found is None:
             raise NotFoundError(404, "NotFound", pod)
+        self._check()
+        if excess := self._requests.find_excess(patch["spec"]["containers"]):
+            raise ForbiddenError(403, "Forbidden", f'pods "{pod}" is forbidden: {excess}')
         if dry_run:
-            self._check()
             return raw.render_pod(found)
         wanted = {c["name"]: c["resources"] for c in patch["spec"]["containers"]}
         with _Write(self):

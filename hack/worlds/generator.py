@@ -7,13 +7,31 @@ from typing import Final
 
 from hack.worlds.fault_table import ALL_FAULTS, FAULTS, LATER_FAULTS
 from hack.worlds.faults import Fault, FaultKind, Placement
+from hack.worlds.model import Json
 from hack.worlds.operator import OperatorOptions
-from hack.worlds.shapes import Shape, build_configs, build_laws, build_spec, draw_shape
+from hack.worlds.shapes import (
+    Shape,
+    build_configs,
+    build_laws,
+    build_spec,
+    draw_later_shape,
+    draw_shape,
+)
 from hack.worlds.simulation import Event, Setting, Simulation
 from hack.worlds.versions import mend_release
 
 LATER_EVERY: Final = 20
 """One world in this number has a fault of the table LATER_FAULTS."""
+
+LATER_SHAPES_AT: Final = 10
+"""The worlds with an app of draw_later_shape: the remainder of their numbers by LATER_EVERY. What
+came later is drawn in few worlds, so that the others stay what they are."""
+
+GITOPS_BEGIN: Final = 10.0
+"""Seconds until its first look: the Deployment has its field from the beginning."""
+
+GITOPS_INTERVAL: Final = 180.0
+"""Seconds from one look of a GitOps tool at the cluster to the next: that of Argo CD."""
 
 QUIET_TAIL: Final = 3.4 * 3600
 """Seconds after the last event: longer than two retries of a version that was barred as Likely."""
@@ -56,6 +74,8 @@ class World:
                 Event(at, f"a person rolls out a good version {version}", _mend(good, version))
             )
         events.extend(self.disturbances)
+        if self.shape.has_gitops:
+            events.append(Event(GITOPS_BEGIN, "a GitOps tool begins to sync", sync_by_gitops))
         return Setting(
             spec,
             build_laws(self.shape),
@@ -65,6 +85,25 @@ class World:
             self.duration,
             self.options,
         )
+
+
+def sync_by_gitops(sim: Simulation) -> None:
+    """Apply a field of the Deployment wherever it is missing, now and at every look."""
+    fields = {"terminationMessagePolicy": "FallbackToLogsOnError"}
+    deployment = sim.cluster.children.get("Deployment")
+    if deployment is not None:
+        container = deployment.spec["template"]["spec"]["containers"][0]
+        if not fields.items() <= container.items():
+            patch = {"spec": {"template": {"spec": {"containers": [{"name": "app", **fields}]}}}}
+            sim.edit_deployment("argocd-controller", patch, _set_in_app(fields))
+    sim.cluster.timeline.after(GITOPS_INTERVAL, lambda: sync_by_gitops(sim))
+
+
+def _set_in_app(fields: dict[str, str]) -> Callable[[Json], None]:
+    def change(spec: Json) -> None:
+        spec["template"]["spec"]["containers"][0].update(fields)
+
+    return change
 
 
 def _act(fault: Fault, placement: Placement) -> Callable[[Simulation], None]:
@@ -88,6 +127,8 @@ def draw_world(seed: int, *, only: str = "") -> World:
     """
     rng = Random(seed)  # noqa: S311 - not for a secret
     fault, shape = _draw_first(rng, only, is_later=seed % LATER_EVERY == 0)
+    if seed % LATER_EVERY == LATER_SHAPES_AT:
+        shape = draw_later_shape(Random(seed), shape)  # noqa: S311 - not for a secret
     # Most versions are proved (probation 10 min); some trials are not over yet.
     begin = (
         shape.cost_of_start

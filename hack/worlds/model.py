@@ -263,6 +263,7 @@ class Laws:
         metrics_up: whether the metrics API answers.
         load: the number of pods that the load asks for, by which the autoscaler scales.
         quota_memory: MiB that the pods may request in all; None for no quota.
+        max_memory: MiB that a container may be limited to by a LimitRange; None without one.
         webhook_error: why an admission webhook refuses every pod; empty if it does not.
         enforces_baseline: the Namespace enforces the baseline Pod Security standard.
         injected_proxy: the image of a container that a webhook adds to each new pod.
@@ -275,6 +276,7 @@ class Laws:
     metrics_up: bool = True
     load: int = 0
     quota_memory: int | None = None
+    max_memory: int | None = None
     webhook_error: str = ""
     enforces_baseline: bool = False
     injected_proxy: str = ""

@@ -7,7 +7,7 @@ import orjson
 from hack.worlds import raw
 from hack.worlds.cluster import Cluster
 from hack.worlds.kubelet import Kubelet
-from hack.worlds.model import Json, SimPod, parse_memory
+from hack.worlds.model import Json, SimPod, memory_limit, parse_memory
 
 GRACE: Final = 30.0
 
@@ -63,6 +63,8 @@ class Requests:
                         f'privileged (container "{container["name"]}" must not set '
                         "securityContext.privileged=true)"
                     )
+        if excess := self.find_excess(template["spec"]["containers"]):
+            return f'pods "{name}" is forbidden: {excess}'
         if laws.quota_memory is not None:
             used = sum(
                 requested_memory(pod.spec)
@@ -76,6 +78,15 @@ class Requests:
                     f"requests.memory={asked}Mi, used: requests.memory={used}Mi, limited: "
                     f"requests.memory={laws.quota_memory}Mi"
                 )
+        return ""
+
+    def find_excess(self, containers: list[Json]) -> str:
+        """Return which memory limit is above that of the LimitRange; empty if none is."""
+        most = self._cluster.laws.max_memory
+        for container in containers:
+            if most is not None and memory_limit(container) > most:
+                limit = container["resources"]["limits"]["memory"]
+                return f"maximum memory usage per Container is {most}Mi, but limit is {limit}"
         return ""
 
 

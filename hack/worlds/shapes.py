@@ -1,6 +1,6 @@
 """The apps of the worlds: how many pods, which strategy, probes, containers and configuration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from hack.worlds.model import EffectKind, Json, Laws, Program
@@ -19,6 +19,8 @@ class Shape:
         start: seconds that its program needs to serve.
         database: what its pods do without their database.
         strategy: the rollout strategy of the spec; empty for the default.
+        max_memory: MiB that the LimitRange of the namespace allows a container; None without one.
+        has_gitops: a GitOps tool keeps a field of the Deployment that the spec does not have.
     """
 
     replicas: int = 3
@@ -40,6 +42,8 @@ class Shape:
     deadline: int = 0
     mode: str = "Auto"
     relaxes_liveness: bool = False
+    max_memory: int | None = None
+    has_gitops: bool = False
 
     @property
     def cost_of_start(self) -> float:
@@ -74,6 +78,16 @@ def draw_shape(rng: Random) -> Shape:
     )
 
 
+def draw_later_shape(rng: Random, shape: Shape) -> Shape:
+    """Draw what only the apps of some worlds have: a slow start, a LimitRange, or GitOps."""
+    kinds = (
+        replace(shape, start=400.0, has_startup=True, deadline=0),
+        replace(shape, max_memory=256),
+        replace(shape, has_gitops=True),
+    )
+    return rng.choice(kinds)
+
+
 def build_laws(shape: Shape) -> Laws:
     """Return what is true in the beginning: version 1 runs well."""
     return Laws(
@@ -83,6 +97,7 @@ def build_laws(shape: Shape) -> Laws:
             "migrate:1": Program(runs=3.0, memory=20),
         },
         load=shape.replicas,
+        max_memory=shape.max_memory,
     )
 
 

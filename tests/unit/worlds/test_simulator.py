@@ -131,6 +131,7 @@ def test_a_container_that_needs_more_memory_is_killed_and_runs_after_a_resize() 
     [
         (lambda sim: setattr(sim.laws, "webhook_error", "failed calling webhook"), "FailedCreate"),
         (lambda sim: setattr(sim.laws, "quota_memory", 1), "FailedCreate"),
+        (lambda sim: setattr(sim.laws, "max_memory", 100), "FailedCreate"),
     ],
 )
 def test_refused_pods_are_reported_and_made_later(
@@ -144,7 +145,7 @@ def test_refused_pods_are_reported_and_made_later(
     assert failure is not None
     assert failure["reason"] == reason
 
-    sim.laws.webhook_error, sim.laws.quota_memory = "", None
+    sim.laws.webhook_error, sim.laws.quota_memory, sim.laws.max_memory = "", None, None
     advance(sim, 1100)
 
     assert condition(sim, "ReplicaFailure") is None
