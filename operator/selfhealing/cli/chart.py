@@ -297,15 +297,20 @@ def list_files(root: Path) -> dict[Path, str]:
     return {root / "deploy" / path: text for path, text in files.items()}
 
 
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="selfhealing.cli.chart", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if stale")
+    return parser
+
+
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Write the files, or compare them.
 
     Returns:
         The exit code: 1 with ``--check`` if a file is stale.
     """
-    parser = argparse.ArgumentParser(prog="selfhealing.cli.chart", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if stale")
-    is_check = parser.parse_args(arguments).check
+    is_check = build_parser().parse_args(arguments).check
     return write_or_compare(list_files(root), root, is_check=is_check)
 
 

@@ -197,16 +197,21 @@ def _without_namespace(manifest: Json) -> Json:
     return {**manifest, "metadata": metadata}
 
 
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="selfhealing.cli.olm_bundle", description=__doc__)
+    parser.add_argument("--image", default=DEFAULT_IMAGE, help="the operator's image")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if stale")
+    return parser
+
+
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Write the files, or compare them.
 
     Returns:
         The exit code: 1 with ``--check`` if a file is stale.
     """
-    parser = argparse.ArgumentParser(prog="selfhealing.cli.olm_bundle", description=__doc__)
-    parser.add_argument("--image", default=DEFAULT_IMAGE, help="the operator's image")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if stale")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     files = {
         root / "deploy/olm" / path: text for path, text in build_bundle(root, options.image).items()
     }
