@@ -156,7 +156,7 @@ def test_what_a_person_can_do() -> None:
     app = model({"phase": "Invalid", "healing": record}, {"image": "web:v1", "paused": True})
     text = explain(app)
 
-    assert "docs/runbook.md#foreignedit" in text
+    assert "section ForeignEdit of the runbook" in text
     assert "kubectl selfheal resume web -n shop" in text
     assert "kubectl selfheal unpause web -n shop" in text
     assert "kubectl rollout resume deployment/web -n shop" in text

@@ -156,7 +156,7 @@ class _Explainer:
                 yield texts.advice.format(self._language, name)
                 is_edit = diagnosis.cause == _FOREIGN_EDIT
                 section = _FOREIGN_EDIT if is_edit else diagnosis.type
-                yield self._say("runbook", section.lower())
+                yield self._say("runbook", section)
         if record is not None and record.failed_revision is not None:
             yield self._say("retry", name)
         if record is not None and record.quarantined:

@@ -335,7 +335,7 @@ PHRASES: Final[Mapping[str, Text]] = {
         "让发布继续：kubectl rollout resume deployment/{0}",
     ),
     "spec": Text("mend the spec as the message says", "按消息改正 spec"),
-    "runbook": Text("more about it: docs/runbook.md#{0}", "详见 docs/zh/runbook.md#{0}"),
+    "runbook": Text("more about it: section {0} of the runbook", "详见运行手册的 {0} 一节"),
     "wait": Text("nothing has to be done", "无需操作"),
     "restart": Text(
         "last restart: pod {0}, container {1}, {2}{3}, {4} ago",
