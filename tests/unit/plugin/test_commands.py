@@ -135,6 +135,14 @@ def test_an_operation_says_what_was_done(cluster: apps.FakeCluster, command: str
     assert 1 == len(cluster.patches)
 
 
+def test_an_operation_is_told_to_programs(cluster: apps.FakeCluster) -> None:
+    told = orjson.loads(run("pause", "web", "-o", "json").output)
+
+    assert 1 == len(cluster.patches)
+    assert ("shop", "web", "pause") == (told["namespace"], told["name"], told["operation"])
+    assert told["effect"]
+
+
 def test_unpause_and_approve(cluster: apps.FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     del cluster
 
@@ -161,6 +169,9 @@ def test_a_file_is_rendered_and_compared_without_a_cluster(tmp_path: Path) -> No
     assert 0 == run("diff", "-f", file, "--against", str(live)).exit_code
     different = run("diff", "-f", file, "--against", "-", input=other)
     assert (1, True) == (different.exit_code, "-      - image: web:v2" in different.output)
+    told = run("diff", "-f", file, "--against", "-", "-o", "json", input=other)
+    differences = orjson.loads(told.output)["differences"]
+    assert (1, ["Deployment"]) == (told.exit_code, [each["kind"] for each in differences])
 
 
 def test_an_app_of_the_cluster_is_rendered_and_compared(
@@ -175,6 +186,8 @@ def test_an_app_of_the_cluster_is_rendered_and_compared(
     assert 1 == result.exit_code
     assert "healing: the stable revision rev-1" in result.output
     assert "you may not read events in shop" in result.output
+    notes = parse_yaml(run("diff", "web", "-o", "yaml").output)["notes"]
+    assert "you may not read events in shop" in "".join(notes)
     assert 1 == run("diff", "-f", write(tmp_path / "app.yaml", raw)).exit_code
     del cluster.objects.app["status"]
     assert 1 == run("diff", "web").exit_code

@@ -77,16 +77,17 @@ def render(choice: ClusterChoice, name: str | None, files: Sequence[str], output
     metavar="FILE",
     help="Compare with the objects of this file, as of kubectl get -o yaml, without a cluster.",
 )
+@output_option
 @cluster_options
 def diff(
-    choice: ClusterChoice, name: str | None, files: Sequence[str], against: str | None
+    choice: ClusterChoice, name: str | None, files: Sequence[str], against: str | None, output: str
 ) -> None:
     """Compare what a spec renders with the objects of the cluster.
 
     The spec is that of a file (-f), or that of the app NAME in the cluster. Exit code 1 means that
     there is a difference.
     """
-    lines: list[Line] = []
+    notes: list[str] = []
     if against is not None:
         app = find_app(read_files(files), name or "")
         live = _select_children(app, read_files([against]))
@@ -102,16 +103,18 @@ def diff(
         manifests = render_app(file_app or objects.app, namespace)
         live = dict(objects.children)
         model = build_app(objects)
-        lines = [line(sign(Level.WARNING), gap) for gap in model.gaps]
+        notes += model.gaps
         if model.healing is not None:
-            lines += [
-                line(sign(Level.WARNING), f"healing: {override.text}, {override.end}")
-                for override in list_overrides(model.healing)
-            ]
+            overrides = list_overrides(model.healing)
+            notes += [f"healing: {override.text}, {override.end}" for override in overrides]
     differences = [each for each in compare(manifests, live) if each.text]
-    for each in differences:
-        lines += _colour_diff(each.text.splitlines())
-    print_lines(lines or [line(sign(Level.OK), "no difference")])
+    if output == "text":
+        lines = [line(sign(Level.WARNING), note) for note in notes]
+        for each in differences:
+            lines += _colour_diff(each.text.splitlines())
+        print_lines(lines or [line(sign(Level.OK), "no difference")])
+    else:
+        print_data({"notes": notes, "differences": to_json(differences)}, output)
     raise click.exceptions.Exit(_DIFFERENT if differences else 0)
 
 
