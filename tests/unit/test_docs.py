@@ -1,9 +1,11 @@
 """The documentation names only what there is, in both languages alike."""
 
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import unquote
 
+import click
 import pytest
 
 from hack.testkit.yaml_text import parse_yaml
@@ -11,6 +13,7 @@ from selfhealing.api import names
 from selfhealing.api.spec import parse_spec
 from selfhealing.controller.settings import Settings
 from selfhealing.kube.resources import CLUSTER_SCOPED, LEASES, namespace_scoped_resources
+from selfhealing.plugin.command.main import cli
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("docs", "examples")
@@ -29,6 +32,7 @@ LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^(?P<level>#+) (?P<text>.+)$", re.MULTILINE)
 COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)
 MAKE = re.compile(r"(?:`|\$ )make (?P<target>[a-z][a-z0-9-]*)")
+PLUGIN = re.compile(r"(?:`|\$ |or: |：)kubectl selfheal (?P<words>[a-z][^`\n>|]*)")
 ROW = re.compile(r"^\| (?P<kinds>[^|]+) \| (?P<verbs>[^|]+) \|", re.MULTILINE)
 MESSAGE = re.compile(r"^\| `(?P<text>[^`]+)` \|", re.MULTILINE)
 SPLIT_LITERAL = re.compile(r"\"\s*\n\s*f?\"")
@@ -83,6 +87,19 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
     named = {match["target"] for match in MAKE.finditer(page.read_text(encoding="utf-8"))}
 
     assert named - known == set()
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "reference" not in page.parts], ids=_name
+)
+def test_every_command_of_the_plugin_that_is_named_exists(page: Path) -> None:
+    """With the options that it is shown with; click refuses others."""
+    for match in PLUGIN.finditer(page.read_text(encoding="utf-8")):
+        name, *words = shlex.split(match["words"], comments=True)
+        command = cli.get_command(click.Context(cli), name)
+
+        assert command is not None, name
+        command.make_parser(click.Context(command)).parse_args(words)
 
 
 def _resources() -> list[tuple[str, str]]:
