@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from selfhealing.importer import ImportRefusedError, read_objects
+from selfhealing.importer.object_text import ImportRefusedError, read_objects
 
 STDIN: Final = "-"
 """The name that stands for the standard input."""

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from kubernetes.aio.config import ConfigException, list_kube_config_contexts
 
-from selfhealing.importer import ImportRefusedError, format_result, import_app
 from selfhealing.importer.manifests import KINDS
+from selfhealing.importer.object_text import ImportRefusedError
+from selfhealing.importer.run import import_app
+from selfhealing.importer.yaml_text import format_result
 from selfhealing.kube.client import Client
 from selfhealing.kube.credentials import load_configuration
 from selfhealing.kube.errors import ApiError

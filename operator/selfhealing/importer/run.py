@@ -18,7 +18,8 @@ from selfhealing.importer.build_spec import (
 )
 from selfhealing.importer.compare import find_mismatches, resolve_port_names
 from selfhealing.importer.json_values import Json, as_map, get_path
-from selfhealing.importer.manifests import ImportRefusedError, Related, find_related
+from selfhealing.importer.manifests import Related, find_related
+from selfhealing.importer.object_text import ImportRefusedError
 from selfhealing.importer.reasons import explain, is_replaced
 from selfhealing.render import Owner, build_children
 

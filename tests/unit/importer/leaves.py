@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from selfhealing.api.spec import parse_spec
-from selfhealing.importer import ImportResult
 from selfhealing.importer.compare import resolve_port_names
 from selfhealing.importer.manifests import find_related
-from selfhealing.importer.run import Difference
+from selfhealing.importer.run import Difference, ImportResult
 from selfhealing.render import Owner, build_children
 
 Json = dict[str, Any]

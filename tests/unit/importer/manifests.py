@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from selfhealing.importer import ImportResult, import_app
+from selfhealing.importer.run import ImportResult, import_app
 
 Json = dict[str, Any]
 

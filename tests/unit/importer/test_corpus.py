@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from hack.testkit.yaml_text import parse_yaml
-from selfhealing.importer import ImportResult, import_app, read_objects
-from selfhealing.importer.run import Difference
+from selfhealing.importer.object_text import read_objects
+from selfhealing.importer.run import Difference, ImportResult, import_app
 from tests.unit.importer.leaves import find_lost
 
 Json = dict[str, Any]

@@ -4,11 +4,9 @@ from typing import Any
 
 import pytest
 
-from selfhealing.importer import (
-    ImportRefusedError,
-    format_result,
-    import_app,
-)
+from selfhealing.importer.object_text import ImportRefusedError
+from selfhealing.importer.run import import_app
+from selfhealing.importer.yaml_text import format_result
 from tests.unit.importer.manifests import (
     IMAGE,
     PORT_8080,

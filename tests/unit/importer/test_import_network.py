@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfhealing.importer import import_app
+from selfhealing.importer.run import import_app
 from tests.unit.importer.manifests import (
     IMAGE,
     PORT_8080,

@@ -4,7 +4,9 @@ import pytest
 import yaml
 
 from hack.testkit.yaml_text import parse_yaml
-from selfhealing.importer import ImportRefusedError, format_result, import_app, read_objects
+from selfhealing.importer.object_text import ImportRefusedError, read_objects
+from selfhealing.importer.run import import_app
+from selfhealing.importer.yaml_text import format_result
 from tests.unit.importer.manifests import child, container, deployment, gaps
 
 

@@ -7,7 +7,9 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from selfhealing.api.errors import InvalidSpecError
 from selfhealing.api.spec import parse_spec
-from selfhealing.importer import ImportRefusedError, format_result, import_app, read_objects
+from selfhealing.importer.object_text import ImportRefusedError, read_objects
+from selfhealing.importer.run import import_app
+from selfhealing.importer.yaml_text import format_result
 from selfhealing.render import Owner, build_children
 from tests.unit.api.strategies import specs
 from tests.unit.examples import scale_examples

@@ -6,7 +6,8 @@ import pytest
 
 from selfhealing.plugin.view.build import build_app, build_apps
 from selfhealing.plugin.view.json_output import to_json
-from selfhealing.plugin.view.model import Level, RevisionRole
+from selfhealing.plugin.view.level import Level
+from selfhealing.plugin.view.model import RevisionRole
 from selfhealing.plugin.view.objects import AppObjects
 from tests.unit import builders as b
 from tests.unit.plugin import apps

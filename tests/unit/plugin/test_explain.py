@@ -15,8 +15,8 @@ from selfhealing.plugin.view.explain_texts import (
     MODES,
     PHRASES,
     REMEDIATIONS,
-    Language,
 )
+from selfhealing.plugin.view.language import Language
 from selfhealing.plugin.view.model import AppModel
 from selfhealing.plugin.view.objects import AppObjects
 from selfhealing.plugin.view.text import to_plain_text

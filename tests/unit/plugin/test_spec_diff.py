@@ -5,7 +5,8 @@ from copy import deepcopy
 import pytest
 
 from selfhealing.plugin.errors import PluginError
-from selfhealing.plugin.view.spec_diff import compare, find_app, render_app
+from selfhealing.plugin.view.objects import find_app
+from selfhealing.plugin.view.spec_diff import compare, render_app
 from tests.unit import builders as b
 from tests.unit.plugin.golden import check_golden
 

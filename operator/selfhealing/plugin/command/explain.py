@@ -2,7 +2,6 @@
 
 import click
 
-from selfhealing.plugin.cluster.reader import read_app
 from selfhealing.plugin.command.options import (
     ClusterChoice,
     app_argument,
@@ -10,10 +9,7 @@ from selfhealing.plugin.command.options import (
     output_option,
 )
 from selfhealing.plugin.command.output import print_data, print_lines
-from selfhealing.plugin.view.build import build_app
-from selfhealing.plugin.view.explain import explain_app, format_explanation
-from selfhealing.plugin.view.explain_texts import Language
-from selfhealing.plugin.view.json_output import to_json
+from selfhealing.plugin.view.language import Language
 
 
 @click.command()
@@ -33,6 +29,11 @@ def explain(choice: ClusterChoice, name: str, lang: str, output: str) -> None:
     What is wrong; whose fault it is and how that was found; what the operator will do next, and
     when; what a person can do; where the evidence is.
     """
+    from selfhealing.plugin.cluster.reader import read_app
+    from selfhealing.plugin.view.build import build_app
+    from selfhealing.plugin.view.explain import explain_app, format_explanation
+    from selfhealing.plugin.view.json_output import to_json
+
     with choice.connect() as connection:
         app = build_app(read_app(connection.cluster, connection.namespace, name))
     sections = explain_app(app, Language(lang))

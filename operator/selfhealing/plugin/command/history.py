@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from selfhealing.plugin.cluster.reader import read_app
 from selfhealing.plugin.command.options import (
     ClusterChoice,
     app_argument,
@@ -12,9 +11,6 @@ from selfhealing.plugin.command.options import (
     output_option,
 )
 from selfhealing.plugin.command.output import print_data, print_lines
-from selfhealing.plugin.view.build import build_app
-from selfhealing.plugin.view.history import build_history_page, format_history
-from selfhealing.plugin.view.json_output import to_json
 
 
 @click.command()
@@ -33,6 +29,11 @@ def history(choice: ClusterChoice, name: str, html: Path | None, output: str) ->
     Kubernetes keeps Events for an hour by default; the operator's record has the last ten actions
     of healing, however old they are.
     """
+    from selfhealing.plugin.cluster.reader import read_app
+    from selfhealing.plugin.view.build import build_app
+    from selfhealing.plugin.view.history import build_history_page, format_history
+    from selfhealing.plugin.view.json_output import to_json
+
     with choice.connect() as connection:
         app = build_app(read_app(connection.cluster, connection.namespace, name))
     if html is not None:

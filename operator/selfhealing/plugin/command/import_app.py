@@ -5,11 +5,7 @@ from typing import Any
 
 import click
 
-from selfhealing.importer import ImportRefusedError, format_result, import_app
-from selfhealing.importer.manifests import KINDS
-from selfhealing.kube.resources import CHILDREN
 from selfhealing.plugin.command.options import ClusterChoice, Connection, cluster_options
-from selfhealing.plugin.command.spec_files import read_files
 from selfhealing.plugin.errors import PluginError
 
 
@@ -28,6 +24,11 @@ def import_(
     """
     if not files and deployment is None:
         raise click.UsageError("write files, or --deployment NAME to read it from the cluster")
+    from selfhealing.importer.object_text import ImportRefusedError
+    from selfhealing.importer.run import import_app
+    from selfhealing.importer.yaml_text import format_result
+    from selfhealing.plugin.command.spec_files import read_files
+
     namespace: str | None = choice.namespace or None
     if files:
         objects = read_files(files)
@@ -44,6 +45,9 @@ def import_(
 
 def _list_objects(connection: Connection) -> list[dict[str, Any]]:
     """Read all objects of a namespace that could belong to a Deployment."""
+    from selfhealing.importer.manifests import KINDS
+    from selfhealing.kube.resources import CHILDREN
+
     return [
         item
         for kind in KINDS

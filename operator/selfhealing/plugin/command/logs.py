@@ -3,13 +3,8 @@
 import click
 
 from selfhealing.api.text import clean_text
-from selfhealing.kube.errors import InvalidError, NotFoundError
-from selfhealing.kube.resources import PODS
-from selfhealing.plugin.cluster.reader import read_app
 from selfhealing.plugin.command.options import ClusterChoice, app_argument, cluster_options
 from selfhealing.plugin.errors import PluginError
-from selfhealing.plugin.view.build import build_app
-from selfhealing.plugin.view.logs import choose_log
 
 
 @click.command()
@@ -29,6 +24,12 @@ def logs(  # noqa: PLR0913 - the options of a command
     With --before the log of the container that was restarted last, as it was before it died: why
     it died is often in the last lines. Without, that of a container that is not ready, if any.
     """
+    from selfhealing.kube.errors import InvalidError, NotFoundError
+    from selfhealing.kube.resources import PODS
+    from selfhealing.plugin.cluster.reader import read_app
+    from selfhealing.plugin.view.build import build_app
+    from selfhealing.plugin.view.logs import choose_log
+
     with choice.connect() as connection:
         app = build_app(read_app(connection.cluster, connection.namespace, name))
         chosen = choose_log(app, before=before, pod=pod, container=container)

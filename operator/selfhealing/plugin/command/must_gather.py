@@ -1,18 +1,11 @@
 """``must-gather``: one archive with what a bug report needs."""
 
-import io
-import tarfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from selfhealing.plugin.cluster.gather import Gatherer
-from selfhealing.plugin.cluster.reader import read_app
 from selfhealing.plugin.command.options import ClusterChoice, app_argument, cluster_options
-from selfhealing.plugin.view.build import build_app
-from selfhealing.plugin.view.bundle import build_files
 
 
 @click.command("must-gather")
@@ -36,6 +29,13 @@ def must_gather(
 
     Values of environment variables and what looks like a secret are masked. Secrets are not read.
     """
+    from dataclasses import replace
+
+    from selfhealing.plugin.cluster.gather import Gatherer
+    from selfhealing.plugin.cluster.reader import read_app
+    from selfhealing.plugin.view.build import build_app
+    from selfhealing.plugin.view.bundle import build_files
+
     with choice.connect() as connection:
         cluster = connection.cluster
         objects = read_app(cluster, connection.namespace, name)
@@ -66,6 +66,9 @@ def write_archive(target: Path, folder: str, files: Mapping[str, str], time: int
         files: the texts by their path in the folder.
         time: seconds since 1970, the time of the files.
     """
+    import io
+    import tarfile
+
     target.touch(mode=0o600)
     with tarfile.open(target, "w:gz") as archive:
         for path, text in sorted(files.items()):

@@ -2,7 +2,6 @@
 
 import click
 
-from selfhealing.plugin.cluster.operate import operate
 from selfhealing.plugin.command.options import (
     ClusterChoice,
     app_argument,
@@ -10,23 +9,25 @@ from selfhealing.plugin.command.options import (
     output_option,
 )
 from selfhealing.plugin.command.output import print_data
-from selfhealing.plugin.view.actions import Operation
 
 
 def _operate(
     choice: ClusterChoice,
     name: str,
     output: str,
-    operation: Operation,
+    operation: str,
     action_id: int | None = None,
 ) -> None:
+    from selfhealing.plugin.cluster.operate import operate
+    from selfhealing.plugin.view.actions import Operation
+
     with choice.connect() as connection:
         namespace = connection.namespace
-        effect = operate(connection.cluster, namespace, name, operation, action_id)
+        effect = operate(connection.cluster, namespace, name, Operation(operation), action_id)
     if output == "text":
         click.echo(f"{namespace}/{name}: {effect}")
         return
-    done = {"namespace": namespace, "name": name, "operation": operation.value, "effect": effect}
+    done = {"namespace": namespace, "name": name, "operation": operation, "effect": effect}
     print_data(done, output)
 
 
@@ -41,7 +42,7 @@ def approve(choice: ClusterChoice, name: str, output: str, action_id: int | None
     In the healing mode Approve an action that is due waits for a person. `explain` says what it is.
     If something else would be done by the time the operator sees the approval, nothing is done.
     """
-    _operate(choice, name, output, Operation.APPROVE, action_id)
+    _operate(choice, name, output, "approve", action_id)
 
 
 @click.command()
@@ -53,7 +54,7 @@ def resume(choice: ClusterChoice, name: str, output: str) -> None:
 
     A revision that was rolled back is tried again.
     """
-    _operate(choice, name, output, Operation.RESUME)
+    _operate(choice, name, output, "resume")
 
 
 @click.command()
@@ -62,7 +63,7 @@ def resume(choice: ClusterChoice, name: str, output: str) -> None:
 @cluster_options
 def retry(choice: ClusterChoice, name: str, output: str) -> None:
     """Try the revision again that was rolled back."""
-    _operate(choice, name, output, Operation.RETRY)
+    _operate(choice, name, output, "retry")
 
 
 @click.command()
@@ -71,7 +72,7 @@ def retry(choice: ClusterChoice, name: str, output: str) -> None:
 @cluster_options
 def pause(choice: ClusterChoice, name: str, output: str) -> None:
     """Pause the operator's work on an app: it changes and heals nothing, and still reports."""
-    _operate(choice, name, output, Operation.PAUSE)
+    _operate(choice, name, output, "pause")
 
 
 @click.command()
@@ -80,4 +81,4 @@ def pause(choice: ClusterChoice, name: str, output: str) -> None:
 @cluster_options
 def unpause(choice: ClusterChoice, name: str, output: str) -> None:
     """Let the operator go on after a pause."""
-    _operate(choice, name, output, Operation.UNPAUSE)
+    _operate(choice, name, output, "unpause")

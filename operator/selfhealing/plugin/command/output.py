@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 
 from selfhealing.api.text import clean_line
-from selfhealing.plugin.view.model import Level
+from selfhealing.plugin.view.level import Level
 from selfhealing.plugin.view.text import Line, Part
 
 _COLOURS: Final = {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from selfhealing.importer import ImportRefusedError
+from selfhealing.importer.object_text import ImportRefusedError
 from selfhealing.manifest_files import read_manifest_files
 from selfhealing.plugin.errors import PluginError
 

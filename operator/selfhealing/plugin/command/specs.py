@@ -5,10 +5,6 @@ from typing import Any, Final
 
 import click
 
-from selfhealing.api.errors import InvalidSpecError
-from selfhealing.api.spec import parse_spec
-from selfhealing.kube.resources import CHILDREN
-from selfhealing.plugin.cluster.reader import list_apps, read_app
 from selfhealing.plugin.command.options import (
     ClusterChoice,
     all_namespaces_option,
@@ -17,13 +13,7 @@ from selfhealing.plugin.command.options import (
     output_option,
 )
 from selfhealing.plugin.command.output import print_data, print_lines, to_yaml
-from selfhealing.plugin.command.spec_files import read_files
-from selfhealing.plugin.view.build import build_app
-from selfhealing.plugin.view.json_output import to_json
-from selfhealing.plugin.view.lint import format_advice, lint_spec
-from selfhealing.plugin.view.model import Level
-from selfhealing.plugin.view.overrides import list_overrides
-from selfhealing.plugin.view.spec_diff import compare, find_app, render_app
+from selfhealing.plugin.view.level import Level
 from selfhealing.plugin.view.text import Line, Part, line, sign
 
 _DEFAULT_NAMESPACE: Final = "default"
@@ -55,10 +45,16 @@ def render(choice: ClusterChoice, name: str | None, files: Sequence[str], output
     From a file (-f) without a cluster, or of the app NAME in the cluster. Overrides of healing are
     left out.
     """
+    from selfhealing.plugin.command.spec_files import read_files
+    from selfhealing.plugin.view.objects import find_app
+    from selfhealing.plugin.view.spec_diff import render_app
+
     if files:
         namespace = choice.namespace or _DEFAULT_NAMESPACE
         manifests = render_app(find_app(read_files(files), name or ""), namespace)
     else:
+        from selfhealing.plugin.cluster.reader import read_app
+
         name = _require_name(name)
         with choice.connect() as connection:
             app = read_app(connection.cluster, connection.namespace, name).app
@@ -87,12 +83,20 @@ def diff(
     The spec is that of a file (-f), or that of the app NAME in the cluster. Exit code 1 means that
     there is a difference.
     """
+    from selfhealing.plugin.command.spec_files import read_files
+    from selfhealing.plugin.view.objects import find_app
+    from selfhealing.plugin.view.spec_diff import compare, render_app
+
     notes: list[str] = []
     if against is not None:
         app = find_app(read_files(files), name or "")
         live = _select_children(app, read_files([against]))
         manifests = render_app(app, choice.namespace or _DEFAULT_NAMESPACE)
     else:
+        from selfhealing.plugin.cluster.reader import read_app
+        from selfhealing.plugin.view.build import build_app
+        from selfhealing.plugin.view.overrides import list_overrides
+
         file_app = find_app(read_files(files), name or "") if files else None
         name = _require_name(name or (file_app["metadata"]["name"] if file_app else None))
         with choice.connect() as connection:
@@ -139,10 +143,15 @@ def lint(  # noqa: PLR0913 - the options of a command
     Of files (-f) without a cluster, of the app NAME, or of all apps of a namespace. Exit code 1
     means that something is likely to hurt, 2 that a spec is invalid.
     """
+    from selfhealing.plugin.command.spec_files import read_files
+    from selfhealing.plugin.view.objects import find_app
+
     if files:
         apps = [raw for raw in read_files(files) if raw.get("kind") == "SelfHealingApp"]
         apps = [find_app(apps, name)] if name else apps
     else:
+        from selfhealing.plugin.cluster.reader import list_apps
+
         with choice.connect() as connection:
             where = None if all_namespaces else connection.namespace
             apps = [each.app for each in list_apps(connection.cluster, where)]
@@ -153,6 +162,11 @@ def lint(  # noqa: PLR0913 - the options of a command
 
 
 def _print_advice(apps: Iterable[Json], output: str, *, strict: bool) -> int:
+    from selfhealing.api.errors import InvalidSpecError
+    from selfhealing.api.spec import parse_spec
+    from selfhealing.plugin.view.json_output import to_json
+    from selfhealing.plugin.view.lint import format_advice, lint_spec
+
     exit_code, lines, data = 0, [], []
     for raw in apps:
         name = build_name(raw)
@@ -188,6 +202,8 @@ def _require_name(name: str | None) -> str:
 
 def _select_children(app: Json, objects: Iterable[Json]) -> dict[str, Json]:
     """Return the objects with the app's name, by kind, of the kinds that the operator makes."""
+    from selfhealing.kube.resources import CHILDREN
+
     return {
         raw["kind"]: raw
         for raw in objects

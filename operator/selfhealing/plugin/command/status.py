@@ -6,8 +6,6 @@ from typing import Final
 
 import click
 
-from selfhealing.kube.errors import UnavailableError
-from selfhealing.plugin.cluster.reader import list_apps, read_app
 from selfhealing.plugin.command.options import (
     ClusterChoice,
     Connection,
@@ -17,11 +15,8 @@ from selfhealing.plugin.command.options import (
     output_option,
 )
 from selfhealing.plugin.command.output import format_line, print_data
-from selfhealing.plugin.view.build import build_app, build_apps
-from selfhealing.plugin.view.json_output import to_json
-from selfhealing.plugin.view.model import Level
+from selfhealing.plugin.view.level import Level
 from selfhealing.plugin.view.text import Line, line, sign
-from selfhealing.plugin.view.tree import format_app, format_apps
 
 _INTERVAL: Final = 2.0
 """Seconds between two looks at the cluster."""
@@ -48,6 +43,8 @@ def status(
         raise click.UsageError("write NAME with -n NAMESPACE, or -A without NAME")
     if watch and output != "text":
         raise click.UsageError("-w shows text: leave out -o")
+    from selfhealing.kube.errors import UnavailableError
+
     with choice.connect() as connection:
         if output != "text":
             print_data(_read_data(connection, name, all_namespaces=all_namespaces), output)
@@ -68,6 +65,10 @@ def status(
 
 
 def _read_lines(connection: Connection, name: str | None, *, all_namespaces: bool) -> list[Line]:
+    from selfhealing.plugin.cluster.reader import list_apps, read_app
+    from selfhealing.plugin.view.build import build_app, build_apps
+    from selfhealing.plugin.view.tree import format_app, format_apps
+
     cluster, namespace = connection.cluster, connection.namespace
     if name:
         return format_app(build_app(read_app(cluster, namespace, name)))
@@ -80,6 +81,10 @@ def _read_lines(connection: Connection, name: str | None, *, all_namespaces: boo
 
 
 def _read_data(connection: Connection, name: str | None, *, all_namespaces: bool) -> object:
+    from selfhealing.plugin.cluster.reader import list_apps, read_app
+    from selfhealing.plugin.view.build import build_app, build_apps
+    from selfhealing.plugin.view.json_output import to_json
+
     cluster, namespace = connection.cluster, connection.namespace
     if name:
         return to_json(build_app(read_app(cluster, namespace, name)))

@@ -20,7 +20,7 @@ from selfhealing.plugin.dashboard.shared_reads import SharedReads
 from selfhealing.plugin.errors import PluginError
 from selfhealing.plugin.view.actions import Operation, OperationRefusedError
 from selfhealing.plugin.view.build import build_app, build_apps
-from selfhealing.plugin.view.explain_texts import Language
+from selfhealing.plugin.view.language import Language
 from selfhealing.plugin.view.model import AppModel
 from selfhealing.plugin.view.page_data import build_details, build_overview
 

@@ -17,7 +17,8 @@ from selfhealing.cache.parse import (
     replica_set_view,
 )
 from selfhealing.plugin.view.children import build_child
-from selfhealing.plugin.view.model import AppModel, Level, PodModel
+from selfhealing.plugin.view.level import Level
+from selfhealing.plugin.view.model import AppModel, PodModel
 from selfhealing.plugin.view.objects import AppObjects, Json, clean_object
 from selfhealing.plugin.view.pods import PodBuilder
 from selfhealing.plugin.view.revisions import Workload, build_revisions

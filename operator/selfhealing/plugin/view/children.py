@@ -4,7 +4,8 @@ from selfhealing.cache.child_views import CHILD_VIEWS
 from selfhealing.cache.network_views import IngressView, RouteView, ServiceView
 from selfhealing.cache.parse import parse_time
 from selfhealing.cache.views import ChildView, DeploymentView, HpaView, JobView, PdbView, VpaView
-from selfhealing.plugin.view.model import ChildModel, Level
+from selfhealing.plugin.view.level import Level
+from selfhealing.plugin.view.model import ChildModel
 from selfhealing.plugin.view.objects import Json
 
 

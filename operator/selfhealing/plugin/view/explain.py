@@ -22,9 +22,10 @@ from selfhealing.plugin.view.explain_texts import (
     MODES,
     PHRASES,
     REMEDIATIONS,
-    Language,
 )
-from selfhealing.plugin.view.model import AppModel, Level
+from selfhealing.plugin.view.language import Language
+from selfhealing.plugin.view.level import Level
+from selfhealing.plugin.view.model import AppModel
 from selfhealing.plugin.view.overrides import list_overrides
 from selfhealing.plugin.view.text import Line, Part, format_span, line, sign
 

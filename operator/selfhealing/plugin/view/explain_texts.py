@@ -5,17 +5,10 @@ quoted as it is, in English.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 from selfhealing.api.healing_status import BlockedReason, Remediation
-
-
-class Language(StrEnum):
-    """A language of the explanation."""
-
-    EN = "en"
-    ZH = "zh"
+from selfhealing.plugin.view.language import Language
 
 
 class Text(NamedTuple):

@@ -12,7 +12,7 @@ from selfhealing.api.healing_spec import HealingSpec
 from selfhealing.api.probe_defaults import DEFAULT_FAILURES, DEFAULT_PERIOD
 from selfhealing.api.quantity import parse_quantity
 from selfhealing.api.spec import DisruptionSpec, SelfHealingAppSpec
-from selfhealing.plugin.view.model import Level
+from selfhealing.plugin.view.level import Level
 from selfhealing.plugin.view.text import Line, Part, faint, line, sign
 from selfhealing.render.deployment import min_replicas
 from selfhealing.render.hpa import utilization_resources

@@ -11,17 +11,7 @@ from enum import StrEnum
 from selfhealing.api.healing_status import HealingStatus
 from selfhealing.api.status import Condition, SelfHealingAppStatus
 from selfhealing.cache.views import AppKey
-
-
-class Level(StrEnum):
-    """How good or bad something is; a printer gives each a sign and a colour."""
-
-    OK = "ok"
-    BUSY = "busy"
-    """It changes, and nothing is wrong with that."""
-    WARNING = "warning"
-    FAILED = "failed"
-    NEUTRAL = "neutral"
+from selfhealing.plugin.view.level import Level
 
 
 class RevisionRole(StrEnum):

@@ -1,11 +1,13 @@
-"""The raw objects of the cluster that are shown of one app, and how they are cleaned."""
+"""The raw objects that are shown of one app, and how they are found and cleaned."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from selfhealing.api import names
 from selfhealing.api.text import clean_line
+from selfhealing.plugin.errors import PluginError
 
 Json = dict[str, Any]
 
@@ -33,6 +35,25 @@ class AppObjects:
     controller_revisions: Sequence[Json] = ()
     events: Sequence[Json] = ()
     gaps: tuple[str, ...] = ()
+
+
+def find_app(objects: Sequence[Json], name: str = "") -> Json:
+    """Return the SelfHealingApp among the objects of a file.
+
+    Args:
+        objects: the objects.
+        name: its name; empty if there is only one.
+
+    Raises:
+        PluginError: there is none, or there are several.
+    """
+    apps = [raw for raw in objects if raw.get("kind") == names.KIND]
+    found = [raw for raw in apps if not name or raw["metadata"].get("name") == name]
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(sorted(str(raw["metadata"].get("name")) for raw in apps)) or "none"
+    wanted = f"no SelfHealingApp {name}" if name else f"{len(found)} SelfHealingApps"
+    raise PluginError(f"the file has {wanted}; it has: {listed}. Write NAME of one of them")
 
 
 def clean_object(value: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from selfhealing.api.healing_status import HealingStatus
-from selfhealing.plugin.view.explain_texts import OVERRIDES, Language
+from selfhealing.plugin.view.explain_texts import OVERRIDES
+from selfhealing.plugin.view.language import Language
 
 
 class Override(NamedTuple):

@@ -11,9 +11,10 @@ from selfhealing.plugin.view.actions import (
     plan_change,
 )
 from selfhealing.plugin.view.explain import explain_app
-from selfhealing.plugin.view.explain_texts import Language
 from selfhealing.plugin.view.json_output import to_json
-from selfhealing.plugin.view.model import AppModel, Level
+from selfhealing.plugin.view.language import Language
+from selfhealing.plugin.view.level import Level
+from selfhealing.plugin.view.model import AppModel
 
 MAX_APPS: Final = 500
 """Apps of the overview; those that need a person are first."""

@@ -11,7 +11,8 @@ from selfhealing.health.termination_causes import (
     RecordedTermination,
     TerminationCauses,
 )
-from selfhealing.plugin.view.model import ContainerModel, Level, PodModel, RestartModel
+from selfhealing.plugin.view.level import Level
+from selfhealing.plugin.view.model import ContainerModel, PodModel, RestartModel
 from selfhealing.plugin.view.objects import Json
 
 

@@ -10,7 +10,6 @@ import yaml
 from selfhealing.api import names
 from selfhealing.api.spec import parse_spec
 from selfhealing.apply.drift import item_key, list_keys, matches
-from selfhealing.plugin.errors import PluginError
 from selfhealing.render import Owner, build_children
 
 Json = dict[str, Any]
@@ -32,25 +31,6 @@ class ObjectDiff:
 
     kind: str
     text: str
-
-
-def find_app(objects: Sequence[Json], name: str = "") -> Json:
-    """Return the SelfHealingApp among the objects of a file.
-
-    Args:
-        objects: the objects.
-        name: its name; empty if there is only one.
-
-    Raises:
-        PluginError: there is none, or there are several.
-    """
-    apps = [raw for raw in objects if raw.get("kind") == names.KIND]
-    found = [raw for raw in apps if not name or raw["metadata"].get("name") == name]
-    if len(found) == 1:
-        return found[0]
-    listed = ", ".join(sorted(str(raw["metadata"].get("name")) for raw in apps)) or "none"
-    wanted = f"no SelfHealingApp {name}" if name else f"{len(found)} SelfHealingApps"
-    raise PluginError(f"the file has {wanted}; it has: {listed}. Write NAME of one of them")
 
 
 def render_app(app: Json, namespace: str) -> tuple[Json, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from selfhealing.plugin.view.model import Level
+from selfhealing.plugin.view.level import Level
 
 SIGNS: Final[Mapping[Level, str]] = {
     Level.OK: "✔",

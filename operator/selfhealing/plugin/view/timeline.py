@@ -9,13 +9,8 @@ from selfhealing.api.healing_status import ActionOutcome, HealingStatus, Remedia
 from selfhealing.api.linear_regex import compile_pattern
 from selfhealing.api.status import SelfHealingAppStatus
 from selfhealing.cache.parse import clean_message, parse_time
-from selfhealing.plugin.view.model import (
-    Level,
-    PodModel,
-    RevisionModel,
-    TimelineEntry,
-    TimelineKind,
-)
+from selfhealing.plugin.view.level import Level
+from selfhealing.plugin.view.model import PodModel, RevisionModel, TimelineEntry, TimelineKind
 from selfhealing.plugin.view.objects import Json
 
 MAX_ENTRIES: Final = 500

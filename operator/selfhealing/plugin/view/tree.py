@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from selfhealing.api.healing_status import ActionOutcome, HealingStatus
+from selfhealing.plugin.view.level import Level
 from selfhealing.plugin.view.model import (
     AppModel,
     ChildModel,
-    Level,
     PodModel,
     RestartModel,
     RevisionModel,
