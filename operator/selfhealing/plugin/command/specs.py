@@ -118,6 +118,8 @@ def diff(
             lines += _colour_diff(each.text.splitlines())
         print_lines(lines or [line(sign(Level.OK), "no difference")])
     else:
+        from selfhealing.plugin.view.json_output import to_json
+
         print_data({"notes": notes, "differences": to_json(differences)}, output)
     raise click.exceptions.Exit(_DIFFERENT if differences else 0)
 
