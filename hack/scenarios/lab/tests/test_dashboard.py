@@ -17,8 +17,9 @@ from hack.scenarios.common.runner import ScenarioSet
 from hack.scenarios.common.scenario import ScenarioContext
 from hack.scenarios.lab.dashboard import open_dashboard
 from hack.scenarios.lab.scenarios import LabSet
-from tests.unit.plugin import kubectl_stub
+from hack.testkit.kube_client import ROOT
 
+KUBECTL_STUB = ROOT / "tests" / "unit" / "plugin" / "kubectl_stub.py"
 KUBECONFIG = {
     "apiVersion": "v1",
     "kind": "Config",
@@ -58,7 +59,7 @@ def test_it_is_served_while_the_pages_run_and_ends_with_them(
     end: BaseException | None,
 ) -> None:
     kubectl = tmp_path / "kubectl"
-    kubectl.write_text(f'#!/bin/sh\nexec {sys.executable} {kubectl_stub.__file__} "$@"\n')
+    kubectl.write_text(f'#!/bin/sh\nexec {sys.executable} {KUBECTL_STUB} "$@"\n')
     kubectl.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setenv("STUB_NAMESPACE", "lab")
