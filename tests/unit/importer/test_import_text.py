@@ -98,7 +98,7 @@ def test_a_time_is_a_string() -> None:
 
 def test_the_backup_of_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a small limit: to parse 10,000 objects takes seconds."""
-    monkeypatch.setattr("selfhealing.importer.manifests.MAX_OBJECTS", 100)
+    monkeypatch.setattr("selfhealing.importer.object_text.MAX_OBJECTS", 100)
     with pytest.raises(ImportRefusedError, match="more than 100 objects: write fewer files"):
         read_objects("---\n{kind: X}\n" * 101, "f")
     assert 100 == len(read_objects("---\n{kind: X}\n" * 100, "f"))
