@@ -213,6 +213,11 @@ class RemediationContext:
             pod.uid for pod in self.pods if self.current_hash in {"", pod.template_hash}
         )
 
+    @property
+    def earlier_pods(self) -> tuple[PodView, ...]:
+        """The active pods of earlier templates: a rollout replaces them."""
+        return tuple(pod for pod in self.pods if pod.uid not in self.current_uids)
+
     def are_pods_replaced(self, diagnosis: AppDiagnosis) -> bool:
         """Whether all pods of a diagnosis are of earlier templates, and go with the rollout."""
         return bool(diagnosis.pods) and self.current_uids.isdisjoint(

@@ -112,10 +112,8 @@ def _follow_request(
             record = record.model_copy(update={"failed_revision": context.desired_revision})
         elif revisions.is_same_request(record, context) and record.failed_revision is None:
             # The pods are replaced for another reason, and still need what the overrides give them.
-            running = history.find_running(record)
             record = _supersede_pending(record, now).model_copy(update={"desired_since": now})
-            if running is not None and running.remediation is Remediation.AVOID_NODE:
-                # Nothing has shown that the node was the cause.
+            if not history.was_node_the_cause(record):
                 record = record.model_copy(update=NO_EXCLUSION)
         else:
             record = clear_overrides(_supersede_pending(record, now)).model_copy(
@@ -182,10 +180,24 @@ def _judge_running(
     outcome = judge_action(record, action, context, policy, deadlines)
     if outcome is None:
         return record
-    is_in_vain = action.remediation is Remediation.ROLLBACK and outcome is ActionOutcome.FAILED
-    if is_in_vain and not record.failed_for_certain and not serves_target(action, context):
-        record = revisions.return_to_spec(record)
+    if outcome is ActionOutcome.FAILED:
+        record = _return_from(record, action, context)
     return _finish_action(record, action, outcome, policy, deadlines.now)
+
+
+def _return_from(
+    record: HealingStatus, action: HealingAction, context: RemediationContext
+) -> HealingStatus:
+    """End what an action that failed has put in place of the spec, unless that costs capacity."""
+    if action.remediation is Remediation.RELAX_LIVENESS:
+        return record.model_copy(update={"relaxed_until": None})
+    if action.remediation is Remediation.AVOID_NODE and not context.earlier_pods:
+        # Beside an earlier version it waits for the next rollout: each may stop a pod of it.
+        return record.model_copy(update=NO_EXCLUSION)
+    is_rollback = action.remediation is Remediation.ROLLBACK
+    if is_rollback and not record.failed_for_certain and not serves_target(action, context):
+        return revisions.return_to_spec(record)
+    return record
 
 
 def _finish_action(
@@ -196,11 +208,6 @@ def _finish_action(
     now: datetime,
 ) -> HealingStatus:
     record = history.update_action(record, action, outcome=outcome, ended_at=now)
-    if outcome is ActionOutcome.FAILED:
-        if action.remediation is Remediation.AVOID_NODE:
-            record = record.model_copy(update=NO_EXCLUSION)  # the node is not the cause
-        if action.remediation is Remediation.RELAX_LIVENESS:
-            record = record.model_copy(update={"relaxed_until": None})
     until = now + history.compute_cooldown(record, policy, now)
     return record.model_copy(update={"cooldown_until": until})
 

@@ -161,6 +161,12 @@ def find_proposed(record: HealingStatus) -> HealingAction | None:
     return _find_by_outcome(record, ActionOutcome.PROPOSED)
 
 
+def was_node_the_cause(record: HealingStatus) -> bool:
+    """Whether the pods became healthy when they last were recreated on other nodes."""
+    tries = (a.outcome for a in record.history if a.remediation is Remediation.AVOID_NODE)
+    return next(tries, None) is ActionOutcome.SUCCEEDED
+
+
 def _find_by_outcome(record: HealingStatus, outcome: ActionOutcome) -> HealingAction | None:
     return next((action for action in record.history if action.outcome is outcome), None)
 

@@ -19,6 +19,7 @@ from selfhealing.health.pod_diagnosis import WARNINGS, DiagnosisType
 from selfhealing.remediation import history
 from selfhealing.remediation.limit_raise import set_limit
 from selfhealing.remediation.limit_strategy import needs_new_pods
+from selfhealing.remediation.override_ends import NO_EXCLUSION
 from selfhealing.remediation.policy import HealingMode
 from selfhealing.remediation.proposal import DecisionInput, ProposedAction
 from selfhealing.remediation.raised_limits import NO_RAISED_LIMITS, RAISES, resource_of
@@ -54,7 +55,7 @@ def _apply_override(
     if proposal.remediation is Remediation.ROLLBACK:
         record = roll_back(record, inputs.context, inputs.policy, inputs.now, proposal.target)
         # They were for the revision that is replaced.
-        fields |= {**NO_RAISED_LIMITS, "relaxed_until": None}
+        fields |= {**NO_RAISED_LIMITS, **NO_EXCLUSION, "relaxed_until": None}
     elif proposal.remediation in RAISES.values():
         in_template = needs_new_pods(inputs, proposal.diagnosis)
         key = LimitKey(proposal.container, resource_of(proposal.diagnosis))
