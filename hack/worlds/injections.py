@@ -265,9 +265,13 @@ def scale_to_zero(sim: Simulation, _: Placement) -> None:
 
 
 def node_of(sim: Simulation, placement: Placement) -> SimNode:
-    """Return the node of a placement: one with a pod, if there is one."""
-    used = sorted({pod.node for pod in sim.cluster.active_pods() if pod.node})
-    names = used or sorted(sim.cluster.nodes)
+    """Return the node of a placement: one with a ready pod, if there is one.
+
+    The pods of a bad version do not count, so that a run in which they were rolled back meets the
+    same chance.
+    """
+    serving = sorted({pod.node for pod in sim.cluster.active_pods() if pod.ready})
+    names = serving or sorted(sim.cluster.nodes)
     return sim.cluster.nodes[names[placement.pick % len(names)]]
 
 

@@ -293,14 +293,10 @@ def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propo
         return None
     node = diagnosis.pods[0].node
     message = f"pods are recreated on nodes other than {node}: {diagnosis.message}"
-    due = context.first_seen(diagnosis, inputs.now) + inputs.policy.start_grace
-    return ProposedAction(
-        Remediation.AVOID_NODE,
-        diagnosis,
-        node,
-        message,
-        not_before=None if is_cause else due,
-    )
+    # After an outage the pods of one node may recover after those of another.
+    wait = inputs.policy.min_healthy_time if is_cause else inputs.policy.start_grace
+    due = context.first_seen(diagnosis, inputs.now) + wait
+    return ProposedAction(Remediation.AVOID_NODE, diagnosis, node, message, not_before=due)
 
 
 def _may_be_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> bool:
