@@ -308,7 +308,8 @@ class Cluster:
             return None
         if container.mode == "broken":
             return Effect(EffectKind.CRASH, after=2.0)
-        if program.bug is not None and zlib.crc32(pod.name.encode()) % 100 < program.bug.percent:
+        draw = zlib.crc32(pod.name.encode(), self.laws.luck) % 100
+        if program.bug is not None and draw < program.bug.percent:
             return program.bug
         limited = self.find_limits(pod, container)
         if (limit := memory_limit(limited)) and program.memory > limit:

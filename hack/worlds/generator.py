@@ -49,6 +49,7 @@ class World:
         disturbances: what befalls the operator.
         options: how its processes differ from ordinary ones.
         duration: seconds.
+        luck: another number draws other pods for a fault that only a part of them has.
     """
 
     seed: int
@@ -58,6 +59,7 @@ class World:
     disturbances: tuple[Event, ...] = ()
     options: OperatorOptions = field(default_factory=OperatorOptions)
     duration: float = 7200.0
+    luck: int = 0
 
     def build_setting(self) -> Setting:
         """Return what a run of this world begins with."""
@@ -78,7 +80,7 @@ class World:
             events.append(Event(GITOPS_BEGIN, "a GitOps tool begins to sync", sync_by_gitops))
         return Setting(
             spec,
-            build_laws(self.shape),
+            replace(build_laws(self.shape), luck=self.luck),
             self.shape.nodes,
             build_configs(self.shape),
             sorted(events, key=lambda event: event.at),

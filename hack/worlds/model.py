@@ -268,6 +268,7 @@ class Laws:
         enforces_baseline: the Namespace enforces the baseline Pod Security standard.
         injected_proxy: the image of a container that a webhook adds to each new pod.
         is_api_cut_off: requests of the operator have no answer.
+        luck: by this number and their names it is drawn which pods have a fault of a part of them.
     """
 
     programs: dict[str, Program] = field(default_factory=dict)
@@ -281,6 +282,7 @@ class Laws:
     enforces_baseline: bool = False
     injected_proxy: str = ""
     is_api_cut_off: bool = False
+    luck: int = 0
     resize: str = ""
     """How a resize fails: Deferred, Infeasible, or empty for not at all."""
 

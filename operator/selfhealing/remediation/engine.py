@@ -72,6 +72,7 @@ def decide(
         return _refresh_display(record, context, policy, deadlines, _NO_PLAN)
     record = _judge_running(record, context, policy, deadlines)
     record = expire_overrides(record, context, policy, deadlines)
+    record = revisions.retry_failed_revision(record, context, deadlines)
     record = _track_health(record, context, policy, deadlines)
     record = foreign_edits.prove_edits(record, context.foreign_edits, policy, deadlines)
     plan = _NO_PLAN
@@ -224,7 +225,6 @@ def _track_health(
     if not context.complete:
         return record  # pods that start do not end the time, but prove nothing either
     record = _forget_failures(record, since, policy, deadlines)
-    record = revisions.retry_failed_revision(record, context, deadlines)
     return revisions.promote(record, context, policy, deadlines)
 
 

@@ -113,12 +113,16 @@ def _next_try(
 def retry_failed_revision(
     record: HealingStatus, context: RemediationContext, deadlines: Deadlines
 ) -> HealingStatus:
-    """Try a revision again that failed without certainty, while the stable one is healthy."""
+    """Try a revision again that failed without certainty, while the stable one serves.
+
+    It need not be healthy: a fault of its own that shows now and then would bar the other for ever.
+    """
     if (
         record.failed_revision is None
         or record.retry_at is None
         or not deadlines.reached(record.retry_at)
-        or not context.healthy
+        or not context.is_all_current
+        or context.ready < context.wanted
         or history.find_running(record) is not None
     ):
         return record

@@ -121,13 +121,19 @@ def test_a_bar_without_certainty_ends_by_itself() -> None:
 
     assert delays == [timedelta(hours=hours) for hours in (1, 2, 24, 24)]
 
-    healthy = make_context()
+    serving = make_context(pods=(HEALTHY_POD, OTHER_HEALTHY_POD), wanted=2)
     barred = roll_back(make_context(BAD_REVISION)).model_copy(update={"history": []})
-    before = run_decide(barred, healthy, at=AT + 3599)
-    later = run_decide(barred, healthy, at=AT + 3600)
+    before = run_decide(barred, serving, at=AT + 3599)
+    later = run_decide(barred, serving, at=AT + 3600)
 
     assert before.failed_revision == NEW_REVISION
     assert (later.failed_revision, later.retries) == (None, 1)
+
+    unhealthy = replace(serving, diagnoses=(make_diagnosis(),), healthy=False, complete=False)
+    lacking = replace(serving, wanted=3)
+
+    assert run_decide(barred, unhealthy, at=AT + 3600).failed_revision is None
+    assert run_decide(barred, lacking, at=AT + 3600).failed_revision == NEW_REVISION
 
 
 def test_a_revision_that_failed_for_certain_is_not_tried_again_by_itself() -> None:
