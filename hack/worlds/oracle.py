@@ -26,6 +26,8 @@ AFTERMATH: Final = 120.0
 ROLLOUT_OF_ACTION: Final = 900.0
 """Seconds after an action in which a rollout is taken for its rollout."""
 STARTED: Final = frozenset({"InProgress", "Succeeded", "Failed", "Superseded"})
+ENDED: Final = frozenset({"Succeeded", "Failed"})
+"""Outcomes of actions that were carried out; one that mended its fault may fail for another one."""
 ROLLS: Final = {
     "Rollback": frozenset({"failedRevision"}),
     "AvoidNode": frozenset({"excludedNode"}),
@@ -140,7 +142,7 @@ def _compare_mended(world: World, on: Simulation) -> float:
     A fault that keeps a rollout from going on may hide another one: who mends the first is not to
     blame for the second.
     """
-    healed = [a for a in on.observations.actions.values() if a.outcome == "Succeeded"]
+    healed = [a for a in on.observations.actions.values() if a.outcome in ENDED]
     placements = tuple(
         replace(placement, until=_find_healing(world, placement, healed) or placement.until)
         for placement in world.placements

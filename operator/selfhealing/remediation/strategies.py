@@ -12,11 +12,13 @@ from selfhealing.api.healing_status import (
     BlockedReason,
     Remediation,
 )
+from selfhealing.cache.views import PodView
 from selfhealing.health import messages
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import NODE_SUSPECTS, Cause, Confidence
 from selfhealing.health.crash_loops import has_long_runs
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
+from selfhealing.health.pod_problems import is_node_lost
 from selfhealing.remediation import foreign_edits, history
 from selfhealing.remediation.limit_ceiling import select_limit
 from selfhealing.remediation.limit_strategy import has_enough_memory, propose_raise
@@ -360,7 +362,16 @@ def _can_replacement_help(diagnosis: AppDiagnosis) -> bool:
 
 
 def _propose_failover(inputs: DecisionInput, diagnosis: AppDiagnosis) -> ProposedAction | None:
+    """Give up the pods of a lost node, if a substitute can be expected to start.
+
+    Otherwise the node may be back first; Kubernetes gives them up after five minutes.
+    """
     if not inputs.policy.failover or _has_failed_before(inputs, Remediation.FAILOVER, diagnosis):
+        return None
+    context = inputs.context
+    if context.external.rollback_obstacle and context.are_pods_replaced(diagnosis):
+        return None
+    if any(_is_start_held_up(inputs, pod) for pod in context.pods):
         return None
     lost_pods = [
         pod
@@ -374,6 +385,18 @@ def _propose_failover(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propose
     node = lost_pods[0].node
     message = f"the pods on {node} are replaced elsewhere: {diagnosis.message}"
     return ProposedAction(Remediation.FAILOVER, diagnosis, node, message)
+
+
+def _is_start_held_up(inputs: DecisionInput, pod: PodView) -> bool:
+    """Whether no container of a pod has started on its node, for longer than a start may take."""
+    return (
+        bool(pod.node)
+        and pod.created is not None
+        and inputs.deadlines.reached(pod.created + inputs.policy.start_grace)
+        and not pod.ready
+        and not is_node_lost(pod)
+        and not any(c.running_since or c.terminated or c.restarts for c in pod.containers)
+    )
 
 
 def _propose_scaling_fallback(

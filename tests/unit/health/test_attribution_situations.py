@@ -269,6 +269,13 @@ class TestCrashes:
 
         assert blames_version(judge(*good_pods(1), *second, crashing("web-def-1")))
 
+    def test_another_configuration_in_between(self) -> None:
+        """That a pod of it serves accuses nobody: those of the good version crash as well."""
+        old = [crashing(f"web-abc-{n}") for n in range(2)]
+        between = pod("web-xyz-1", running(), created=300)
+
+        assert not blames_version(judge(between, *old, crashing("web-def-1", created=100)))
+
     def test_the_database_goes_during_a_migration(self) -> None:
         """The init container of v2 crashes, and v1 is not ready since the same time."""
         new = build_template("web:v2", initContainers=[{"name": "migrate", "image": "web:v2"}])

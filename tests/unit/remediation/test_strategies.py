@@ -543,6 +543,55 @@ def test_pods_leave_one_node_once(
     assert AVOID_NODE != action_key(found)
 
 
+@pytest.mark.parametrize(("is_ready", "is_tried"), [(True, True), (False, False)])
+def test_another_node_while_an_earlier_version_runs(*, is_ready: bool, is_tried: bool) -> None:
+    """A rollout first stops the pods of the earlier version that are not ready at that moment."""
+    earlier = make_pod("web-old-1", ready=is_ready)
+    context = make_context(
+        ON_ONE_NODE, pods=(FAILING_POD, earlier), current_hash=FAILING_POD.template_hash
+    )
+    found = choose_action(make_decision_input(make_record(), context))
+
+    assert is_tried is (AVOID_NODE == action_key(found))
+
+
+def test_pods_that_may_recover_do_not_leave_their_node_at_once() -> None:
+    """After an outage the pods of one node may be back some seconds after those of another."""
+    context = make_context(ON_ONE_NODE, diagnosed_since={})
+    found = choose_action(make_decision_input(make_record(), context))
+
+    assert found is not None
+    assert builders.at(AT + 30) == found.not_before
+
+
+@pytest.mark.parametrize(("created", "is_given_up"), [(AT - 59, True), (AT - 60, False)])
+def test_a_lost_node_while_pods_do_not_start(created: float, *, is_given_up: bool) -> None:
+    """A substitute would not start either, and the node may be back first."""
+    waiting = pod_view(
+        builders.pod(
+            "web-new-1", builders.waiting("ContainerCreating"), created=created, phase="Pending"
+        )
+    )
+    context = make_context(NODE_LOST, pods=(LOST_NODE_POD, waiting))
+    found = choose_action(make_decision_input(make_record(), context))
+
+    assert is_given_up is (found is not None)
+
+
+@pytest.mark.parametrize("is_earlier", [True, False])
+def test_a_lost_node_with_pods_that_could_not_be_made_again(*, is_earlier: bool) -> None:
+    """The ConfigMap that the earlier version reads was deleted: its pods would be lost."""
+    context = make_context(
+        NODE_LOST,
+        pods=(LOST_NODE_POD,),
+        current_hash="new" if is_earlier else LOST_NODE_POD.template_hash,
+        external=ExternalState(rollback_obstacle="ConfigMap settings is missing"),
+    )
+    found = choose_action(make_decision_input(make_record(), context))
+
+    assert is_earlier is (found is None)
+
+
 def test_a_rollout_that_would_stop_all_pods() -> None:
     """Then only one pod is replaced."""
     found = choose_action(

@@ -48,7 +48,10 @@ def test_healing_harms_no_world_leaves_no_lock_and_heals(part: int, judged: Path
         assert summary["healed"] >= MIN_HEALED, summary
 
 
-@pytest.mark.parametrize("seed", [1325, 1774, 1888, 2692, 2777, 2836, 3404])
+HARMED = (1325, 1774, 1888, 2656, 2692, 2777, 2836, 3404, 4605, 4885, 5449, 5795, 6224, 7880, 8486)
+
+
+@pytest.mark.parametrize("seed", HARMED)
 def test_a_world_that_was_harmed(seed: int) -> None:
     """One of each kind."""
     verdict = judge_world(seed)
