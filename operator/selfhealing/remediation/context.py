@@ -218,6 +218,14 @@ class RemediationContext:
         """The active pods of earlier templates: a rollout replaces them."""
         return tuple(pod for pod in self.pods if pod.uid not in self.current_uids)
 
+    @property
+    def is_rollout_harmless(self) -> bool:
+        """Whether all pods of earlier templates are ready: a rollout first stops the others.
+
+        A pod that is not ready at the moment may become so, and its version may not come back.
+        """
+        return all(pod.ready for pod in self.earlier_pods)
+
     def are_pods_replaced(self, diagnosis: AppDiagnosis) -> bool:
         """Whether all pods of a diagnosis are of earlier templates, and go with the rollout."""
         return bool(diagnosis.pods) and self.current_uids.isdisjoint(

@@ -75,10 +75,11 @@ def _end_exclusion(
     """Let new pods be scheduled on an excluded node again.
 
     The exclusion ends when a pod finds no other node, and after a time: only pods on the node can
-    show whether it is healthy again.
+    show whether it is healthy again. By time it ends only while the rollout stops no pod of an
+    earlier template.
     """
     until = record.excluded_until
-    is_over = until is not None and deadlines.reached(until)
+    is_over = until is not None and deadlines.reached(until) and context.is_rollout_harmless
     if record.excluded_node is None or not (
         is_over or DiagnosisType.UNSCHEDULABLE in context.diagnosis_types
     ):

@@ -287,8 +287,8 @@ def _propose_avoid_node(inputs: DecisionInput, diagnosis: AppDiagnosis) -> Propo
     is_cause = diagnosis.cause is Cause.NODE
     if not is_cause and not _may_be_node(inputs, diagnosis):
         return None
-    if context.are_pods_replaced(diagnosis) or not all(pod.ready for pod in context.earlier_pods):
-        return None  # a rollout stops those of an earlier version first that are not ready
+    if context.are_pods_replaced(diagnosis) or not context.is_rollout_harmless:
+        return None
     if inputs.record.excluded_node is not None or find_attempts(
         inputs, Remediation.AVOID_NODE, diagnosis
     ):
