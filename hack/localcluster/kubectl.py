@@ -101,4 +101,4 @@ def is_rolled_out(workload: Any | None) -> bool:  # noqa: ANN401 - JSON is anyth
     else:
         desired, fields = workload["spec"].get("replicas", 1), _REPLICA_COUNTS
     is_observed = status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
-    return bool(desired and is_observed and {status.get(field, 0) for field in fields} == {desired})
+    return is_observed and {status.get(field, 0) for field in fields} == {desired}

@@ -15,6 +15,7 @@ from hack.testkit.kube_client import JSON_PATCH, Json, KubeClient
 from hack.testkit.namespace import UNSCHEDULABLE, AppNamespace
 from hack.testkit.operator_process import OperatorProcess
 from hack.testkit.service_account import create_service_account, list_operator_permissions
+from hack.testkit.wait import eventually
 from selfhealing.cli.admission_policies import SYSTEM_NAMESPACES, service_account_user
 from selfhealing.cli.installation import NAME
 from tests.integration.test_access import served, test_made_and_taken_away
@@ -69,6 +70,11 @@ def operator_kubeconfig(
     folder = tmp_path_factory.mktemp("identity")
     found = create_service_account(kube, namespace, NAME, list_operator_permissions(), folder)
     with install_policies(kube, namespace):
+        # The API server goes by a policy some time after its status says that it is observed.
+        body = build_config_map(namespace, "policies-in-force")
+        client = impersonate_operator(namespace)
+        eventually(lambda: is_refused(client.try_create(body), REFUSED))
+        kube.delete("ConfigMap", namespace, "policies-in-force")
         yield found
 
 
@@ -84,6 +90,11 @@ def nothing_refused(operator: OperatorProcess) -> Iterator[None]:
 @pytest.fixture
 def as_operator(namespace: str) -> KubeClient:
     """A client that is the operator, as if somebody had stolen its token."""
+    return impersonate_operator(namespace)
+
+
+def impersonate_operator(namespace: str) -> KubeClient:
+    """Return a client with the operator's identity."""
     client = KubeClient()
     client.http.session.headers["Impersonate-User"] = service_account_user(namespace, NAME)
     return client

@@ -146,7 +146,6 @@ def test_the_policy_controller_runs_on_real_nodes_only_and_has_an_end_to_its_mem
         ({"currentNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 2}, True),
         ({"currentNumberScheduled": 2, "updatedNumberScheduled": 1, "numberAvailable": 2}, False),
         ({"currentNumberScheduled": 2, "updatedNumberScheduled": 2}, False),
-        ({"desiredNumberScheduled": 0}, False),
     ],
 )
 def test_a_daemon_set_is_rolled_out_when_each_node_has_its_last_state(
