@@ -1,5 +1,10 @@
-"""The Helm chart on a real cluster: installed, upgraded and uninstalled beside a running app."""
+"""The Helm chart on a real cluster: installed, upgraded and uninstalled beside a running app.
 
+The CRD is the cluster's, so these tests have the cluster for themselves.
+"""
+
+import copy
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -11,9 +16,31 @@ from hack.testkit.wait import eventually
 from selfhealing.api.names import GROUP, PLURAL
 from tests.e2e.app_client import AppClient
 
+pytestmark = pytest.mark.alone
+
 DEMO = "localhost/selfhealing-demo:dev"
 RELEASE = "chart"
+APPLY = ("apply", "--server-side", "--force-conflicts", "-f", "-")
 WAIT = ("--wait", "--timeout", "3m")
+CRD = f"{PLURAL}.{GROUP}"
+
+NEWEST_FIELDS = ("cause", "confidence", "comparison")
+"""Of an action in status.healing.history: what the version of the CRD before did not have."""
+
+
+@pytest.fixture
+def older_crd(kube: KubeClient) -> Iterator[None]:
+    """The cluster has the version of the CRD before; afterwards it has the chart's."""
+    older = copy.deepcopy(kube.get("CustomResourceDefinition", None, CRD))
+    for field in ("resourceVersion", "uid", "managedFields"):
+        older["metadata"].pop(field, None)
+    schema = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    history = schema["properties"]["status"]["properties"]["healing"]["properties"]["history"]
+    for field in NEWEST_FIELDS:
+        del history["items"]["properties"][field]
+    run_kubectl("replace", "-f", "-", stdin=json.dumps(older))
+    yield
+    run_kubectl(*APPLY, stdin=run_helm("show", "crds", str(CHART)))
 
 
 @pytest.fixture
@@ -24,10 +51,14 @@ def system_namespace(kube: KubeClient) -> Iterator[str]:
         yield name
 
 
+@pytest.mark.usefixtures("older_crd")
 def test_apps_run_on_through_upgrade_and_uninstallation(
     kube: KubeClient, space: AppNamespace, system_namespace: str
 ) -> None:
-    """Helm waits for the operator, an upgrade changes no pod of an app, and the CRD stays."""
+    """Helm waits for the operator, an upgrade changes no pod of an app, and the CRD stays.
+
+    The app was made under the version of the CRD before, and is well under the next.
+    """
     # No other release or test has these names, and no other operator serves this namespace.
     own = f"fullnameOverride={system_namespace},userRoles=false,namespaces={{{space.name}}}"
     own += ",replicas=1"
@@ -40,8 +71,7 @@ def test_apps_run_on_through_upgrade_and_uninstallation(
         pod = app.get_only_pod()["metadata"]["uid"]
         generation = space.get_deployment(app.name)["metadata"]["generation"]
 
-        crds = run_helm("show", "crds", str(CHART))
-        run_kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=crds)
+        run_kubectl(*APPLY, stdin=run_helm("show", "crds", str(CHART)))
         more = ("--reset-then-reuse-values", "--set", "settings.logLevel=debug")
         run_helm("upgrade", RELEASE, str(CHART), *where, *WAIT, *more, seconds=200)
         deployment = kube.get("Deployment", system_namespace, system_namespace)
@@ -52,6 +82,7 @@ def test_apps_run_on_through_upgrade_and_uninstallation(
         assert 1 == deployment["status"]["readyReplicas"] == deployment["spec"]["replicas"]
         assert generation == space.get_deployment(app.name)["metadata"]["generation"]
         assert pod == app.get_only_pod()["metadata"]["uid"]
+        assert app.wait_until_ready()["ready"] == "1/1"
     finally:
         run_helm("uninstall", RELEASE, *where)
 
@@ -60,5 +91,5 @@ def test_apps_run_on_through_upgrade_and_uninstallation(
         description="the operator is gone",
     )
     assert pod == app.get_only_pod()["metadata"]["uid"]
-    assert kube.find("CustomResourceDefinition", None, f"{PLURAL}.{GROUP}")
+    assert kube.find("CustomResourceDefinition", None, CRD)
     assert kube.find("SelfHealingApp", space.name, app.name)
