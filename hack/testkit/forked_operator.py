@@ -23,8 +23,14 @@ from kubernetes.aio.config import kube_config
 from hack.testkit.kube_client import KUBECONFIG, ROOT
 from hack.testkit.operator_process import ChildProcess, OperatorProcess, build_environment
 from selfhealing.__main__ import main
+from selfhealing.api.spec import parse_spec
+from selfhealing.api.status import SelfHealingAppStatus
 
 POLL_INTERVAL = 0.01
+
+# Models are built when they are first used: here once, for all copies.
+parse_spec({"image": "any"})
+SelfHealingAppStatus.model_validate({}, by_alias=True, by_name=False)
 
 
 _lock = threading.Lock()
