@@ -52,6 +52,9 @@ DRAWS: Final = 6
 ALL: Final = 100
 """Percent."""
 
+EXCLUSION: Final = 3600.0
+"""Seconds after which an excluded node is no longer excluded."""
+
 SLACK: Final = 20.0
 """Seconds of one pod's capacity that two runs may differ by without an action."""
 
@@ -119,8 +122,10 @@ def _judge_regret(
     waiting = 1.0 if _goes_down(off) and _goes_down(on) else share
     back_off = MAX_BACK_OFF * waiting if rollouts else 0.0
     allowed = SLACK / shape.replicas + rollouts * share * (shape.cost_of_start + 5) + back_off
+    # Without an action healing changes nothing in the cluster: what differs is chance.
     if (
-        verdict.gain < -allowed
+        rollouts
+        and verdict.gain < -allowed
         and _compare_mended(world, on) < -allowed
         and _compare_draws(world, off, verdict.gain) < -allowed
     ):
@@ -128,11 +133,12 @@ def _judge_regret(
             f"regret: {-verdict.gain:.0f} s of the app's capacity lost, {allowed:.0f} s allowed "
             f"for {actions} actions"
         )
-    if not (ends_well(off) and has_been_steady(off)):
+    # That an app ends well in a version that is faulty in a part of its pods is luck.
+    if _is_version_bad(world) or not (ends_well(off) and has_been_steady(off)):
         return
     if not ends_well(on):
         verdict.harm.append("ends worse: without healing the app ends well")
-    elif not runs_what_is_asked(off, on) and not _is_version_bad(world):
+    elif not runs_what_is_asked(off, on):
         verdict.harm.append("ends in another version than the spec asks for")
 
 
@@ -387,12 +393,12 @@ def _judge_locks(world: World, on: Simulation, verdict: Verdict) -> None:
     acting = [p for p in world.placements if is_acting(world, p, world.duration)]
     if left.get("failedRevision") and not _is_version_bad(world):
         verdict.locks.append("the version that the spec asks for is barred, and is good")
-    is_trying = any(
-        a.remediation == "AvoidNode" and a.outcome == "InProgress"
+    is_recent = any(
+        a.remediation == "AvoidNode" and a.at > world.duration - EXCLUSION
         for a in on.observations.actions.values()
     )
     is_well = not any(n.effect for n in on.cluster.nodes.values())
-    if left.get("excludedNode") and is_well and not is_trying:
+    if left.get("excludedNode") and is_well and not is_recent:
         verdict.locks.append("a node is excluded that is well")
     if left.get("fallbackReplicas") and on.laws.metrics_up:
         verdict.locks.append("a scaling fallback stays although there are metrics")

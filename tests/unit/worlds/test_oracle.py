@@ -6,6 +6,7 @@ import pytest
 
 from hack.worlds.fault_table import ALL_FAULTS
 from hack.worlds.generator import World, draw_world
+from hack.worlds.observations import Action
 from hack.worlds.oracle import integrate, judge
 from hack.worlds.report import meets_targets, summarize, to_markdown
 from hack.worlds.runner import judge_world
@@ -14,6 +15,9 @@ from hack.worlds.simulation import Event, Simulation
 from hack.worlds.story import tell_world
 
 QUIET = World(seed=0, shape=Shape(), placements=(), duration=3000.0)
+
+
+ACTION = Action(1, 900.0, "ReplacePod", "CrashLooping", "web-1", "", "", "Succeeded")
 
 
 def run(world: World, *, heals: bool) -> Simulation:
@@ -39,18 +43,23 @@ def test_a_ready_pod_that_the_operator_removes_is_a_vain_touch() -> None:
     assert any(text.startswith("vain touch") for text in verdict.harm)
 
 
-def test_capacity_that_is_lost_is_regretted() -> None:
-    def scale(sim: Simulation) -> None:
+@pytest.mark.parametrize("acts", [True, False])
+def test_capacity_that_is_lost_is_regretted(*, acts: bool) -> None:
+    """If the operator did anything: else two runs differ by chance."""
+
+    def remove_all(sim: Simulation) -> None:
         if sim.heals:
             sim.laws.webhook_error = "refused"
             for pod in list(sim.cluster.active_pods()):
                 sim.requests.delete_pod(pod, "somebody")
+            if acts:
+                sim.observations.actions[1] = ACTION
 
-    world = replace(QUIET, disturbances=(Event(900.0, "all pods are gone", scale),))
+    world = replace(QUIET, disturbances=(Event(900.0, "all pods are gone", remove_all),))
     verdict = judge(world, run(world, heals=False), run(world, heals=True))
 
     assert verdict.gain < -1000
-    assert any(text.startswith("regret") for text in verdict.harm)
+    assert acts is any(text.startswith("regret") for text in verdict.harm)
     assert any(text.startswith("ends worse") for text in verdict.harm)
 
 
