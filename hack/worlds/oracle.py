@@ -282,11 +282,14 @@ def _essence(sim: Simulation) -> Json:
 
 
 def is_justified(world: World, sim: Simulation, action: Action) -> bool:
-    """Whether an action is a remediation of a fault that acted when it began."""
+    """Whether an action is a remediation of a fault that acted when it began.
+
+    While a container waits in its back-off nobody can see that its fault has ended.
+    """
     return any(
         action.remediation in placement.fault.healed_by | placement.fault.tried_by
         for placement in world.placements
-        if is_acting(world, placement, action.at)
+        if placement.at <= action.at <= _end_of(world, placement) + MAX_BACK_OFF
     ) or _remediates_pod(sim, action)
 
 

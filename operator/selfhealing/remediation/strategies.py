@@ -7,6 +7,7 @@ succeeds, but whose diagnosis comes back, is repeated only a limited number of t
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from selfhealing.api import names
 from selfhealing.api.healing_status import (
     ActionOutcome,
     BlockedReason,
@@ -16,7 +17,7 @@ from selfhealing.cache.views import PodView
 from selfhealing.health import messages
 from selfhealing.health.app_diagnosis import AppDiagnosis
 from selfhealing.health.attribution import NODE_SUSPECTS, Cause, Confidence
-from selfhealing.health.crash_loops import has_long_runs
+from selfhealing.health.crash_loops import find_recovery_time, has_long_runs
 from selfhealing.health.pod_diagnosis import NEVER_QUARANTINED, DiagnosisType
 from selfhealing.health.pod_problems import is_node_lost
 from selfhealing.remediation import foreign_edits, history
@@ -254,6 +255,8 @@ def _propose_relax_liveness(
         return None
     if not context.pod_uids <= affected <= context.slow_uids:
         return None
+    if any(_has_recovered(inputs, pod) for pod in diagnosis.pods):
+        return None
     if context.uses_recreate or context.diagnosis_types & _KEEPS_LIVENESS:
         return None
     if _has_failed_before(inputs, Remediation.RELAX_LIVENESS, diagnosis):
@@ -270,6 +273,13 @@ def _propose_relax_liveness(
         message,
         not_before=due,
     )
+
+
+def _has_recovered(inputs: DecisionInput, pod: PodView) -> bool:
+    """Whether the app of a pod runs for longer already than before its last end."""
+    container = pod.find_container(names.CONTAINER_NAME)
+    recovered_at = find_recovery_time(container) if container is not None else None
+    return recovered_at is not None and inputs.deadlines.reached(recovered_at)
 
 
 _KEEPS_LIVENESS: Final = NO_NEW_PODS | {DiagnosisType.DEPENDENCY_DOWN, DiagnosisType.CPU_THROTTLED}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from selfhealing.api.healing_status import ActionOutcome, BlockedReason, HealingStatus, Remediation
+from selfhealing.cache.parse import pod_view
 from selfhealing.health.attribution import Cause
 from selfhealing.health.pod_diagnosis import DiagnosisType
 from selfhealing.remediation.context import RemediationContext
@@ -109,6 +110,18 @@ def test_it_stays(record: HealingStatus, context: RemediationContext, *, allowed
     found = choose_action(make_decision_input(record, context, policy))
 
     assert found is None or found.remediation is not Remediation.RELAX_LIVENESS
+
+
+@pytest.mark.parametrize(("started", "is_relaxed"), [(AT - 62, True), (AT - 63, False)])
+def test_a_pod_that_has_recovered(started: float, *, is_relaxed: bool) -> None:
+    """Its app runs for longer than before it was killed: the load is over."""
+    killed = builders.termination(137, started=started - 45, finished=started - 10)
+    pod = pod_view(builders.pod("web-abc-1", builders.running(started, restarts=5, last=killed)))
+    diagnosis = make_diagnosis(DiagnosisType.LIVENESS_KILLED, Cause.UNKNOWN, pod)
+    context = make_context(diagnosis, pods=(pod,), wanted=1, slow_uids=frozenset({pod.uid}))
+    found = choose_action(make_decision_input(proved_record(), context, ALLOWED))
+
+    assert is_relaxed is (found is not None and found.remediation is Remediation.RELAX_LIVENESS)
 
 
 def test_it_waits_for_a_minute() -> None:

@@ -53,7 +53,7 @@ def test_capacity_that_is_lost_is_regretted(*, acts: bool) -> None:
             for pod in list(sim.cluster.active_pods()):
                 sim.requests.delete_pod(pod, "somebody")
             if acts:
-                sim.observations.actions[1] = ACTION
+                sim.observations.actions[1, ""] = ACTION
 
     world = replace(QUIET, disturbances=(Event(900.0, "all pods are gone", remove_all),))
     verdict = judge(world, run(world, heals=False), run(world, heals=True))
