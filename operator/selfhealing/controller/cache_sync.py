@@ -77,13 +77,27 @@ class CacheSync:
         self._missing_since: dict[str, float] = {}
 
     async def wait_for_crd(self) -> None:
-        """Wait until the API server answers and knows the SelfHealingApp kind."""
+        """Wait until the API server answers, and serves and names the SelfHealingApp kind.
+
+        kopf finds the kind by the discovery of the API server. It looks when a CRD changes, and a
+        kind that is named only after the last change would never be watched.
+        """
         logged_reason = ""
-        while reason := await self.not_ready_reason():
+        while reason := await self.not_ready_reason() or await self._undiscovered_reason():
             if reason != logged_reason:
                 logger.warning("%s; waiting", reason)
             logged_reason = reason
             await asyncio.sleep(CRD_POLL_INTERVAL)
+
+    async def _undiscovered_reason(self) -> str:
+        try:
+            if await self._client.is_discovered(APPS):
+                return ""
+        except UnavailableError as error:
+            return str(error)
+        except ApiError:  # no right to the discovery: kopf tells it
+            return ""
+        return f"{names.KIND} is not named by the API server's discovery yet"
 
     async def not_ready_reason(self) -> str:
         """Return why the operator cannot start now; an empty string when it can."""

@@ -135,9 +135,8 @@ class Manager:
         return cls(client, settings, namespaces)
 
     async def wait_for_crd(self) -> None:
-        """Wait until the API server answers and knows the SelfHealingApp kind."""
-        if await self._cache_sync.not_ready_reason():
-            await self._cache_sync.wait_for_crd()
+        """Wait until the API server answers, and serves and names the SelfHealingApp kind."""
+        await self._cache_sync.wait_for_crd()
 
     async def start(self) -> None:
         """Start the operator in the background."""

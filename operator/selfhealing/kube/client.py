@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple, Self
 
 import aiohttp
@@ -127,6 +128,21 @@ class Client:
             )
         except NotFoundError:
             return None
+
+    async def is_discovered(self, resource: Resource) -> bool:
+        """Whether the discovery of the API server names a kind.
+
+        A new kind is served up to some seconds before it is.
+        """
+        request = partial(self._transport.request_json, "get", resource)
+        try:
+            groups = await request("/apis")
+            if resource.group not in {each["name"] for each in groups["groups"]}:
+                return False
+            found = await request(f"/apis/{resource.api_version}")
+        except NotFoundError:
+            return False
+        return resource.plural in {each["name"] for each in found["resources"]}
 
     def list_metadata(
         self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""

@@ -10,6 +10,7 @@ from selfhealing.cache.store import Store
 from selfhealing.cache.views import AppKey
 from selfhealing.controller.cache_sync import (
     CACHED_RESOURCES,
+    CRD_POLL_INTERVAL,
     RELIST_DELAY,
     RESTORE_TIMEOUT,
     RETRY_POLL_INTERVAL,
@@ -41,6 +42,8 @@ class FakeApiServer:
         meanwhile: called while the first kind is listed, once.
         error: what every list ends with instead.
         refusing: the namespaces that refuse every list.
+        discovered_at: since when the discovery names the kind.
+        discovery_error: what the discovery answers instead.
     """
 
     def __init__(self, *objects: Json) -> None:
@@ -49,6 +52,15 @@ class FakeApiServer:
         self.error: Exception | None = None
         self.refusing: set[str] = set()
         self.requests: list[tuple[str, str | None, str]] = []
+        self.discovered_at = 0.0
+        self.discovery_error: Exception | None = None
+
+    async def is_discovered(self, resource: Resource) -> bool:
+        """Answer as Client.is_discovered does."""
+        assert resource.kind == "SelfHealingApp"
+        if self.discovery_error:
+            raise self.discovery_error
+        return now() >= self.discovered_at
 
     async def list_metadata(
         self, resource: Resource, namespace: str | None, labels: str = ""
@@ -388,6 +400,38 @@ class TestANamespaceThatRefuses:
 
         harness.api_server.error = NotFoundError(404, "NotFound", "no such kind")
         assert "is not known" in await harness.cache_sync.not_ready_reason()
+
+    async def test_the_kind_is_waited_for_until_the_discovery_names_it(
+        self, harness: Harness, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Kopf looks there once, and would never watch a kind that is named later."""
+        harness.api_server.discovered_at = now() + 7
+
+        await harness.cache_sync.wait_for_crd()
+
+        assert now() >= harness.api_server.discovered_at
+        assert caplog.text.count("is not named by the API server's discovery yet") == 1
+
+    async def test_a_discovery_that_refuses_is_not_waited_for(self, harness: Harness) -> None:
+        """What the operator may not know keeps it from nothing."""
+        harness.api_server.discovery_error = FORBIDDEN
+
+        async with asyncio.timeout(2 * CRD_POLL_INTERVAL):
+            await harness.cache_sync.wait_for_crd()
+
+    async def test_a_discovery_that_does_not_answer_is_asked_again(
+        self, harness: Harness, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The API server may be starting."""
+        harness.api_server.discovery_error = UnavailableError(0, "", "no response")
+        task = asyncio.create_task(harness.cache_sync.wait_for_crd())
+        await asyncio.sleep(3 * CRD_POLL_INTERVAL + 2)
+
+        assert not task.done()
+        assert "no response" in caplog.text
+
+        harness.api_server.discovery_error = None
+        await task
 
     async def test_all_may_refuse(self, harness: Harness) -> None:
         """A new start would change nothing."""

@@ -8,6 +8,7 @@ from kubernetes.aio.client import Configuration
 
 from selfhealing.kube.client import Client
 from selfhealing.kube.errors import ConflictError, ForbiddenError, InvalidError, UnavailableError
+from selfhealing.kube.resources import APPS
 from tests.unit.kube.fake_response import FakeResponse
 
 Json = dict[str, Any]
@@ -68,6 +69,40 @@ async def test_a_pod_is_created_in_a_dry_run_only(server: FakeTransport, client:
 
     url = "http://server.invalid/api/v1/namespaces/shop/pods?dryRun=All"
     assert [("POST", url, "application/json", body)] == server.requests
+
+
+@pytest.mark.parametrize(
+    ("groups", "resources", "expected"),
+    [
+        (["apps", "selfhealing.dev"], ["selfhealingapps", "selfhealingapps/status"], True),
+        (["apps", "selfhealing.dev"], [], False),
+        (["apps"], ["selfhealingapps"], False),
+    ],
+)
+async def test_a_kind_is_discovered(
+    server: FakeTransport,
+    client: Client,
+    groups: list[str],
+    resources: list[str],
+    *,
+    expected: bool,
+) -> None:
+    """By its group, and then by its name in the group."""
+    named = {"groups": groups, "resources": resources}
+    server.respond_with(
+        200, {field: [{"name": name} for name in names] for field, names in named.items()}
+    )
+    async with client:
+        assert await client.is_discovered(APPS) is expected
+
+
+async def test_a_kind_whose_group_is_gone_is_not_discovered(
+    server: FakeTransport, client: Client
+) -> None:
+    """The CRD was deleted between the two requests."""
+    server.refuse_with(404, "NotFound")
+    async with client:
+        assert not await client.is_discovered(APPS)
 
 
 class TestEviction:

@@ -195,6 +195,7 @@ CLIENT_METHODS: dict[str, tuple[str, Call]] = {
         "get",
         lambda client, resource: client.get_metadata(resource, "shop", "web"),
     ),
+    "is_discovered": ("get", lambda client, resource: client.is_discovered(resource)),
     "list_metadata": ("list", _list_metadata),
     "list_objects": ("list", _list_objects),
     "list_pages": ("list", _list_pages),
