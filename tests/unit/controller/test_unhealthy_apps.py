@@ -49,6 +49,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def unhealthy_apps(clock: FakeClock) -> Iterator[UnhealthyApps]:
     """Ten apps, of which nobody knows anything yet; the metrics are the whole process's."""
+    metrics.BUDGET_LEFT.clear()  # other tests leave theirs
     store = Store()
     for key in KEYS:
         manifest = app_view(
