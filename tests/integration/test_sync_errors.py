@@ -169,43 +169,6 @@ def test_forbidden(kube: KubeClient, tmp_path: Path) -> None:
             space.wait_for_phase("app", "Ready")
 
 
-OPTIONAL_CHILDREN = {
-    ("services", ""): {"port": 80},
-    ("horizontalpodautoscalers", "autoscaling"): {"autoscaling": {"maxReplicas": 3}},
-    ("poddisruptionbudgets", "policy"): {"disruption": {"maxUnavailable": 1}},
-    ("networkpolicies", "networking.k8s.io"): {
-        "networkPolicy": {"ingressController": {"namespace": "ingress"}}
-    },
-    ("ingresses", "networking.k8s.io"): {
-        "ingress": {"className": "none", "hosts": [{"host": "shop.example.com"}]}
-    },
-}
-"""By the resource that the operator may not create, what asks for it."""
-
-
-def test_each_right_to_create_a_child_that_is_missing_is_named(
-    kube: KubeClient, tmp_path: Path
-) -> None:
-    """The other children are made meanwhile, and the rest once the rights are given."""
-    missing = {("create", *resource) for resource in OPTIONAL_CHILDREN}
-    spec = {key: value for asked in OPTIONAL_CHILDREN.values() for key, value in asked.items()}
-    with temporary_namespace(kube, "test-forbidden-children") as where:
-        space = AppNamespace(kube, where)
-        allowed = [right for right in list_operator_permissions() if right not in missing]
-        config = create_service_account(kube, where, "operator", allowed, tmp_path)
-        with run_forked_operator([where], tmp_path / "log", kubeconfig=config) as operator:
-            space.create_app("app", **spec, **FAKE_NODES)
-            wait_for_false_condition(space, "app", "Reconciled", "Forbidden")
-
-            for resource, _ in OPTIONAL_CHILDREN:
-                text = f'cannot create resource "{resource}"'
-                eventually(lambda text=text: text in operator.read_log(), description=text)
-
-            set_permissions(kube, where, "operator", list_operator_permissions())
-            space.wait_until_reconciled("app", RECOVERY_TIMEOUT)
-            space.wait_for_phase("app", "Ready")
-
-
 def test_operator_that_may_not_watch_pods_says_so(kube: KubeClient, tmp_path: Path) -> None:
     """An operator that would be blind in a namespace leaves it alone, and names what it lacks."""
     with temporary_namespace(kube, "test-blind") as where:

@@ -259,6 +259,24 @@ def test_a_node_is_excluded_no_longer_than_it_helps(
     )
 
 
+def test_another_configuration_after_a_node_was_the_cause() -> None:
+    """The pods that are made for it must not come to that node again."""
+    tried = make_action(
+        remediation=Remediation.AVOID_NODE,
+        outcome=ActionOutcome.SUCCEEDED,
+        target="node-1",
+    )
+    before = make_record(
+        tried,
+        excluded_node="node-1",
+        excluded_until=builders.at(AT + 3000),
+        desired_generation=1,
+    )
+    rotated = replace(make_context(), desired_revision="rotated", generation=1)
+
+    assert "node-1" == run_decide(before, rotated).excluded_node
+
+
 def test_another_configuration_while_a_node_is_tried() -> None:
     """Nothing has shown that the node is the cause: it is not excluded any more."""
     running = make_action(
